@@ -1,0 +1,11 @@
+"""A trading desk of departments that talk through Markdown messages.
+
+Executive   reviews, approves and executes the plan in phases; reports
+Operations  plans: what to sell, what to buy, how many shares
+Regime      classifies the market and tells those who use it
+Trading     turns approvals into orders, exactly once, and tracks them
+messaging   the files between them · constraints  the limits, for planner and trader alike
+ledger      what happened (SQLite) · brokers  the simulated exchange and Alpaca behind one port
+core        values without I/O: orders, portfolio, plans, money, clock, settings, errors
+bootstrap   the only place that plugs concrete parts together; cli  the command `departments`
+"""

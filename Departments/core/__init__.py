@@ -1,0 +1,1 @@
+"""Values and rules without I/O that every other room shares."""

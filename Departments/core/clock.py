@@ -1,0 +1,81 @@
+"""The only place that asks the time or sleeps.
+
+Every part receives a `Clock`. `SystemClock` is the real one; `SimulatedClock` lets a past day be replayed in no
+time, because sleeping only moves its hands; `PacedClock` does the same slowly enough for a person to watch.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time (aware, UTC) and waits."""
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the machine's time in UTC."""
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Block for `seconds` of real time."""
+        time.sleep(max(0.0, seconds))
+
+
+class SimulatedClock:
+    """A clock that starts where it is told and moves only when somebody sleeps."""
+
+    def __init__(self, start: datetime) -> None:
+        if start.tzinfo is None:
+            raise ValueError("a simulated clock needs an aware start time")
+        self._now = start.astimezone(UTC)
+
+    def now(self) -> datetime:
+        """Return the simulated moment in UTC."""
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Move the hands by `seconds`; no real time passes."""
+        self._now += timedelta(seconds=max(0.0, seconds))
+
+
+class PacedClock(SimulatedClock):
+    """A simulated clock whose every simulated second takes `pace` real seconds."""
+
+    def __init__(self, start: datetime, *, pace: float) -> None:
+        super().__init__(start)
+        self._pace = pace
+
+    def sleep(self, seconds: float) -> None:
+        """Move the hands by `seconds` while `seconds` × pace of real time passes."""
+        super().sleep(seconds)
+        time.sleep(max(0.0, seconds) * self._pace)
+
+
+def iso(moment: datetime) -> str:
+    """Write a moment as the messages do: `2025-11-10T15:09:12.760093Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_iso(text: str) -> datetime:
+    """Read an ISO 8601 moment; one without an offset is taken as UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text.strip())
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """Write a moment as file names do: `20251110T150912Z`."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

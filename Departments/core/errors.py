@@ -1,0 +1,118 @@
+"""The errors of the desk, one tree.
+
+DepartmentsError                 everything we raise on purpose; `exit_code` is what the command ends with
+├── BadInput                2    a file or option is wrong: names the file, the key and the mend
+├── MessageError            1
+│   ├── UnreadableMessage        the bytes are not a message
+│   ├── UnroutableMessage        unknown type, or addressed to somebody else
+│   └── MessageConflict          the same id exists with other content
+├── PublishError            3    the message could not be written (disk full, read-only, name too long)
+├── LedgerError             3    the ledger cannot be used
+│   └── LedgerBusy          3    locked by another process for longer than we wait (transient)
+├── WorkspaceBusy           3    another run works in this workspace
+└── BrokerError             4
+    ├── OrderRefused             the broker refused this order, for certain
+    ├── NotFound                 no such order, position or asset
+    ├── NotAuthorized       4    the credentials are missing or refused
+    └── BrokerUnavailable   4    no answer, or one that does not say what happened: *unknown*, not refused
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class DepartmentsError(Exception):
+    """Everything the desk raises on purpose, told in one clear sentence."""
+
+    exit_code = 1
+
+
+class BadInput(DepartmentsError):  # noqa: N818 - the user's word for it
+    """A file or option that a person has to mend.
+
+    `source` is the file or option, `key` the place in it, `mend` what to do; the text of the error
+    is the one sentence made of them.
+    """
+
+    exit_code = 2
+
+    def __init__(self, source: str | Path, key: str, problem: str, mend: str) -> None:
+        self.source = str(source)
+        self.key = key
+        self.problem = problem
+        self.mend = mend
+        place = f"{self.source}: {key}" if key else self.source
+        super().__init__(f"{place}: {problem}; {mend}.")
+
+
+class MessageError(DepartmentsError):
+    """Something is wrong with one message."""
+
+
+class UnreadableMessage(MessageError):  # noqa: N818 - the field's word
+    """The bytes of a file are not a message in any known format."""
+
+
+class UnroutableMessage(MessageError):  # noqa: N818
+    """A readable message that this department has no handler for, or that is not addressed to it."""
+
+
+class MessageConflict(MessageError):  # noqa: N818
+    """A message with this id exists already and says something else."""
+
+
+class PublishError(DepartmentsError):
+    """A message could not be written; nothing of it is visible."""
+
+    exit_code = 3
+
+
+class LedgerError(DepartmentsError):
+    """The ledger cannot be opened, read or written."""
+
+    exit_code = 3
+
+
+class LedgerBusy(LedgerError):  # noqa: N818
+    """The ledger stayed locked by another process; trying again later may help."""
+
+
+class WorkspaceBusy(DepartmentsError):  # noqa: N818
+    """Another process executes in this workspace or holds this inbox."""
+
+    exit_code = 3
+
+
+class BrokerError(DepartmentsError):
+    """The broker said no, or said nothing."""
+
+    exit_code = 4
+
+
+class OrderRefused(BrokerError):  # noqa: N818
+    """The broker refused this very request; no order came of it.
+
+    `http_status`, `code` and `body` are the broker's own (Alpaca's numbers), `message` its sentence.
+    """
+
+    def __init__(self, message: str, *, http_status: int, code: int, body: Mapping[str, Any] | None = None) -> None:
+        self.message = message
+        self.http_status = http_status
+        self.code = code
+        self.body: Mapping[str, Any] = body or {}
+        super().__init__(message)
+
+
+class NotFound(BrokerError):  # noqa: N818
+    """The broker knows no such order, position or asset."""
+
+
+class NotAuthorized(BrokerError):  # noqa: N818
+    """The credentials are missing, or the broker does not accept them."""
+
+
+class BrokerUnavailable(BrokerError):  # noqa: N818
+    """No answer, or an answer that does not tell what happened. What was asked may or may not be done."""

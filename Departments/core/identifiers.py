@@ -1,0 +1,46 @@
+"""Ids that are derived, not invented, so that doing a thing twice gives the same id.
+
+The forms are those of the existing files: `MSG_EXECUTIVE_20251110T150912Z_08065de4`, `PLAN_20251110_070542`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+
+from Departments.core.clock import stamp
+
+MAX_CLIENT_ORDER_ID = 128  # Alpaca's limit
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*\Z")
+
+
+def short_hash(*parts: object) -> str:
+    """Return eight hexadecimal digits that depend on every part."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:8]
+
+
+def message_id(sender: str, moment: datetime, *identity: object) -> str:
+    """Return `MSG_<sender>_<stamp>_<hash>`; the same identity at the same moment gives the same id."""
+    return f"MSG_{sender}_{stamp(moment)}_{short_hash(sender, *identity)}"
+
+
+def plan_id(moment: datetime) -> str:
+    """Return `PLAN_<date>_<time>` in UTC."""
+    return f"PLAN_{moment:%Y%m%d_%H%M%S}"
+
+
+def client_order_id(approval_message_id: str) -> str:
+    """Return the client order id of the order that an approval message leads to.
+
+    It is the message id itself, so that an order at the broker names its approval; an id that is too long or
+    has other characters is replaced by its hash.
+    """
+    if len(approval_message_id) <= MAX_CLIENT_ORDER_ID and _SAFE_ID.match(approval_message_id):
+        return approval_message_id
+    return f"MSG_{hashlib.sha256(approval_message_id.encode()).hexdigest()[:40]}"
+
+
+def is_safe_name(text: str) -> bool:
+    """Tell whether an id from outside may become a file name as it is, on every platform."""
+    return bool(_SAFE_ID.match(text)) and len(text) <= 150 and not text.endswith(".")

@@ -1,0 +1,46 @@
+"""What is known of the market at a moment. None means *unknown*: there are no placeholder values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from Departments.core.regimes import RegimeAssessment
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolFacts:
+    """What is known of one symbol. Prices in dollars, volume in shares a day, market_cap in dollars."""
+
+    symbol: str
+    price: Decimal | None = None
+    price_at: datetime | None = None
+    sector: str | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    average_volume: Decimal | None = None
+    market_cap: Decimal | None = None
+    tradable: bool | None = None
+    halted: bool | None = None
+    earnings_on: date | None = None
+    earnings_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFacts:
+    """What is known of the market as a whole at `now` (UTC). Changes are percentages: 1.15 is +1.15 %."""
+
+    now: datetime
+    symbols: Mapping[str, SymbolFacts] = field(default_factory=dict)
+    spy_change_pct: Decimal | None = None
+    spy_drawdown_pct: Decimal | None = None
+    vix: Decimal | None = None
+    vix_change_pct: Decimal | None = None
+    regime: RegimeAssessment | None = None
+    correlations: Mapping[frozenset[str], Decimal] = field(default_factory=dict)
+
+    def of(self, symbol: str) -> SymbolFacts:
+        """Return the facts of `symbol`, all unknown where there are none."""
+        return self.symbols.get(symbol) or SymbolFacts(symbol)

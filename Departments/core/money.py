@@ -1,0 +1,89 @@
+"""Decimal money and quantities: reading them safely, rounding them as brokers do, writing them for people."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+CENT = Decimal("0.01")
+
+
+def decimal_of(value: Any) -> Decimal:
+    """Read a number from JSON, YAML or text as a finite Decimal.
+
+    A float is read through its shortest text, so 0.1 is 0.1. Raises ValueError for booleans, NaN,
+    infinities and anything that is not a number.
+    """
+    if isinstance(value, bool) or value is None:
+        raise ValueError(f"{value!r} is not a number")
+    try:
+        number = value if isinstance(value, Decimal) else Decimal(str(value).strip())
+    except InvalidOperation as error:
+        raise ValueError(f"{value!r} is not a number") from error
+    if not number.is_finite():
+        raise ValueError(f"{value!r} is not a finite number")
+    return number
+
+
+def cents(amount: Decimal) -> Decimal:
+    """Round an amount of dollars to whole cents, half up."""
+    return amount.quantize(CENT, rounding=ROUND_HALF_UP)
+
+
+def price_of(value: Any) -> Decimal:
+    """Read a price and drop float noise below a hundredth of a cent (30.93000030517578 is 30.93)."""
+    rounded = decimal_of(value).quantize(Decimal("0.0001"), rounding=ROUND_HALF_UP)
+    return rounded.quantize(CENT) if rounded == rounded.quantize(CENT) else rounded
+
+
+def price_tick(price: Decimal) -> Decimal:
+    """Return the smallest price step: a cent at or above $1, a hundredth of a cent below (Reg NMS rule 612)."""
+    return CENT if price >= ONE else Decimal("0.0001")
+
+
+def whole_shares(qty: Decimal) -> Decimal:
+    """Return the whole shares in a quantity, rounding down."""
+    return qty.quantize(ONE, rounding=ROUND_FLOOR)
+
+
+def shares_to_reach(value: Decimal, price: Decimal) -> Decimal:
+    """Return the fewest whole shares at `price` that are worth at least `value`."""
+    return (value / price).to_integral_value(rounding=ROUND_CEILING)
+
+
+def shares_within(value: Decimal, price: Decimal) -> Decimal:
+    """Return the most whole shares at `price` that are worth at most `value`, never negative."""
+    return max(ZERO, (value / price).to_integral_value(rounding=ROUND_FLOOR))
+
+
+def plain(number: Decimal) -> str:
+    """Write a Decimal without exponent and without trailing zeros: 190.0 is "190"."""
+    text = format(number, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"", "-0"} else text
+
+
+def money_text(amount: Decimal) -> str:
+    """Write an amount in exact cents for files and JSON: "12282.00"."""
+    return format(cents(amount), "f")
+
+
+def usd(amount: Decimal) -> str:
+    """Write an amount for people in whole dollars, rounded down in size: $2,968.50 is "$2,968"."""
+    sign = "-" if amount < 0 else ""
+    return f"{sign}${int(abs(amount)):,}"
+
+
+def usd_cents(amount: Decimal) -> str:
+    """Write an amount for people in dollars and cents: "$12,282.00"."""
+    rounded = cents(amount)
+    sign = "-" if rounded < 0 else ""
+    return f"{sign}${abs(rounded):,.2f}"
+
+
+def percent(share: Decimal, places: int = 1) -> str:
+    """Write a share of one as a percentage: 0.0289 is "2.9%"."""
+    return f"{share * 100:.{places}f}%"

@@ -1,0 +1,180 @@
+"""`config/settings.yaml` as typed values, and the one way YAML and JSON files are read.
+
+Every key has a default; an unknown key or a wrong value is refused in one sentence that names file, key and mend.
+What is allowed in trading stands in `config/hard_constraints.yaml` (see `Departments.constraints.limits`), not here.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from Departments.core.errors import BadInput
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """A group of keys: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PhaseSettings(Section):
+    """How one phase waits. Times in seconds."""
+
+    timeout: float = Field(60, gt=0, le=86_400)
+    on_timeout: Literal["cancel", "leave", "abort"] = "cancel"
+    final_wait: float = Field(30, ge=0, le=3_600)
+    poll: float = Field(1, ge=0.05, le=60)
+
+
+class Phases(Section):
+    """The phases of an execution."""
+
+    sell: PhaseSettings = PhaseSettings()
+    buy: PhaseSettings = PhaseSettings()
+
+
+class ExitSettings(Section):
+    """Where the protective exits of a BUY stand, as shares of the entry price."""
+
+    enabled: bool = True
+    stop_loss_pct: Decimal = Field(Decimal("0.08"), gt=0, lt=1)
+    take_profit_pct: Decimal = Field(Decimal("0.16"), gt=0, lt=10)
+
+
+class BrokerSettings(Section):
+    """Which broker, and how long to wait for its answers (seconds)."""
+
+    name: Literal["simulated", "alpaca"] = "simulated"
+    connect_timeout: float = Field(5, gt=0)
+    read_timeout: float = Field(15, gt=0)
+    live: bool = False
+
+
+class MessagingSettings(Section):
+    """How messages are written and handled."""
+
+    durability: Literal["full", "fast"] = "full"
+    max_attempts: int = Field(5, ge=1)
+    rescan_seconds: float = Field(1, gt=0)
+    polling_observer: bool = False
+    max_message_bytes: int = Field(10_000_000, ge=1_000)
+
+
+class RetentionSettings(Section):
+    """What `departments archive` moves when it is called without arguments."""
+
+    older_than: str = "7d"
+    types: tuple[str, ...] = ()
+    departments: tuple[str, ...] = ()
+    boxes: tuple[Literal["Inbox", "Outbox"], ...] = ("Inbox", "Outbox")
+
+
+class RegimeSettings(Section):
+    """Who is told of the regime, and for how long an assessment holds (hours)."""
+
+    recipients: tuple[str, ...] = ("EXECUTIVE", "OPERATIONS")
+    reuse_hours: float = Field(3, ge=0)
+
+
+class Settings(Section):
+    """Everything in `config/settings.yaml`."""
+
+    approve: Literal["ask", "auto"] = "ask"
+    broker: BrokerSettings = BrokerSettings()
+    phases: Phases = Phases()
+    exits: ExitSettings = ExitSettings()
+    messaging: MessagingSettings = MessagingSettings()
+    retention: RetentionSettings = RetentionSettings()
+    regime: RegimeSettings = RegimeSettings()
+
+
+class _StrictLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+    """Safe YAML that refuses a key written twice."""
+
+
+def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    twice = next((k for i, k in enumerate(keys) if k in keys[:i]), None)
+    if twice is not None:
+        raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands there twice", node.start_mark)
+    return dict(loader.construct_mapping(node, deep=True))
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates)
+
+
+def read_text(path: Path) -> str:
+    """Read a text file a person wrote (UTF-8, with or without BOM). Raises BadInput."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise BadInput(path, "", "there is no such file", "create it or name another") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(path, f"byte {error.start}", "is not UTF-8", "save the file as UTF-8") from error
+    except OSError as error:
+        raise BadInput(path, "", f"cannot be read ({error.strerror})", "check the path and its rights") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping. Raises BadInput; an empty file is an empty mapping."""
+    try:
+        data = yaml.load(read_text(path), Loader=_StrictLoader)  # noqa: S506 - a subclass of the safe loader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the file"
+        problem = getattr(error, "problem", None) or "is not YAML"
+        raise BadInput(path, place, str(problem), "mend the YAML there") from error
+    return _mapping(data, path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds one object, numbers as Decimal. Raises BadInput."""
+    try:
+        data = json.loads(read_text(path), parse_float=Decimal)
+    except ValueError as error:
+        raise BadInput(path, "", f"is not JSON ({error})", "mend the JSON there") from error
+    return _mapping(data, path)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read a YAML or JSON file by its ending. Raises BadInput."""
+    return read_json(path) if path.suffix.lower() == ".json" else read_yaml(path)
+
+
+def _mapping(data: Any, path: Path) -> dict[str, Any]:
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise BadInput(path, "", "does not hold a mapping of keys to values", "write keys and values")
+    return data
+
+
+def validated(model: type[Model], data: dict[str, Any], source: Path) -> Model:
+    """Build a typed model from parsed data. Raises BadInput naming the first wrong key."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise BadInput(source, key, *_problem_and_mend(first)) from error
+
+
+def _problem_and_mend(first: Any) -> tuple[str, str]:
+    if first["type"] == "extra_forbidden":
+        return "is not a known key", "remove it or correct its name"
+    message = str(first["msg"]).removeprefix("Value error, ")
+    problem, _, mend = message.partition("; ")
+    return (problem[0].lower() + problem[1:] + f" (found {first['input']!r})", mend or "correct the value")
+
+
+def load_settings(path: Path) -> Settings:
+    """Read `config/settings.yaml`; where there is no such file, every default holds. Raises BadInput."""
+    return validated(Settings, read_yaml(path), path) if path.exists() else Settings()

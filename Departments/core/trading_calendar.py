@@ -1,0 +1,81 @@
+"""The exchange's calendar: trading days, half days, opening and closing moments (NYSE, Eastern time).
+
+Holidays and early closes come from the `holidays` package's NYSE calendar; hours are the exchange's published
+9:30 to 16:00, 13:00 on half days (https://www.nyse.com/markets/hours-calendars).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import holidays
+from holidays.constants import HALF_DAY, PUBLIC
+
+EASTERN = ZoneInfo("America/New_York")
+OPEN, CLOSE, EARLY_CLOSE = time(9, 30), time(16, 0), time(13, 0)
+
+
+@lru_cache(maxsize=64)
+def _days(year: int, category: str) -> frozenset[date]:
+    return frozenset(holidays.financial_holidays("NYSE", years=year, categories=(category,)))
+
+
+def is_trading_day(day: date) -> bool:
+    """Tell whether the exchange opens on `day`."""
+    return day.weekday() < 5 and day not in _days(day.year, PUBLIC)
+
+
+def is_half_day(day: date) -> bool:
+    """Tell whether the exchange closes early, at 13:00 Eastern, on `day`."""
+    return is_trading_day(day) and day in _days(day.year, HALF_DAY)
+
+
+def session(day: date) -> tuple[datetime, datetime]:
+    """Return the opening and closing moment (UTC) of a trading day. Raises ValueError for other days."""
+    if not is_trading_day(day):
+        raise ValueError(f"{day.isoformat()} is not a trading day")
+    close = EARLY_CLOSE if is_half_day(day) else CLOSE
+    return (
+        datetime.combine(day, OPEN, EASTERN).astimezone(UTC),
+        datetime.combine(day, close, EASTERN).astimezone(UTC),
+    )
+
+
+def trading_day(moment: datetime) -> date:
+    """Return the exchange's date at `moment`: the Eastern calendar day, whether or not it trades."""
+    return moment.astimezone(EASTERN).date()
+
+
+def next_trading_day(day: date, count: int = 1) -> date:
+    """Return the `count`-th trading day after `day`."""
+    while count > 0:
+        day += timedelta(days=1)
+        count -= is_trading_day(day)
+    return day
+
+
+def is_open(moment: datetime) -> bool:
+    """Tell whether the regular session is running at `moment`."""
+    day = trading_day(moment)
+    if not is_trading_day(day):
+        return False
+    opens, closes = session(day)
+    return opens <= moment < closes
+
+
+def next_open(moment: datetime) -> datetime:
+    """Return the next opening moment (UTC) strictly after `moment`."""
+    day = trading_day(moment)
+    if is_trading_day(day) and moment < session(day)[0]:
+        return session(day)[0]
+    return session(next_trading_day(day))[0]
+
+
+def next_close(moment: datetime) -> datetime:
+    """Return the next closing moment (UTC) strictly after `moment`."""
+    day = trading_day(moment)
+    if is_trading_day(day) and moment < session(day)[1]:
+        return session(day)[1]
+    return session(next_trading_day(day))[1]

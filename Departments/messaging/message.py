@@ -1,0 +1,82 @@
+"""The envelope: a frozen message. The body is the whole Markdown text; the payload is its first JSON fence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from Departments.core.errors import UnreadableMessage
+
+FENCE: Final = "```json\n"
+PRIORITIES: Final = ("routine", "elevated", "high", "urgent", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. `timestamp` is aware UTC; `extra` holds front matter keys that are not the envelope's own."""
+
+    message_id: str
+    sender: str
+    recipient: str
+    timestamp: datetime
+    message_type: str
+    body: str
+    priority: str = "routine"
+    requires_response: bool = False
+    parent_message_id: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.timestamp.tzinfo is None:
+            raise ValueError("a message needs an aware timestamp")
+        object.__setattr__(self, "timestamp", self.timestamp.astimezone(UTC))
+        object.__setattr__(self, "body", self.body.replace("\r\n", "\n").replace("\r", "\n"))
+
+    @property
+    def payload(self) -> dict[str, Any] | None:
+        """Return the first ```json fence as a dict with Decimal numbers, None where there is no fence.
+
+        Raises UnreadableMessage when the fence does not hold one JSON object.
+        """
+        return payload_of(self.body)
+
+
+def payload_of(body: str) -> dict[str, Any] | None:
+    """Read the first JSON fence of a body; see `Message.payload`."""
+    start = 0 if body.startswith(FENCE) else body.find("\n" + FENCE) + 1
+    if start == 0 and not body.startswith(FENCE):
+        return None
+    start += len(FENCE)
+    end = body.find("\n```", start)
+    text = body[start:] if end < 0 else body[start:end]
+    try:
+        value = json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+    except ValueError as error:
+        raise UnreadableMessage(f"the JSON payload cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise UnreadableMessage("the JSON payload is not an object")
+    return value
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not a number JSON knows")
+
+
+def body_with(markdown: str, payload: Mapping[str, Any] | None = None) -> str:
+    """Join Markdown text and a payload the way the existing writers do. Decimals become JSON numbers."""
+    text = markdown.strip("\n") + "\n"
+    if payload is None:
+        return text
+    return f"{text}\n{FENCE}{json.dumps(payload, indent=2, default=_json_number)}\n```\n"
+
+
+def _json_number(value: object) -> int | float | str:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    raise TypeError(f"{type(value).__name__} cannot stand in a payload")
