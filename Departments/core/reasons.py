@@ -26,7 +26,10 @@ class ReasonCode(StrEnum):
         return member
 
     # --- constraints (Operations: skipped · Trading: denied) ---
-    MIN_POSITION_VALUE = ("MIN_POSITION_VALUE", "the position would be smaller than max(min_position_value, min_position_pct × equity)")
+    MIN_POSITION_VALUE = (
+        "MIN_POSITION_VALUE",
+        "the position would be smaller than max(min_position_value, min_position_pct × equity)",
+    )
     # --- planning ---
     SCORE_BELOW_THRESHOLD = ("SCORE_BELOW_THRESHOLD", "the candidate's composite score is under the threshold")
     NO_PRICE = ("NO_PRICE", "nobody knows a price for the symbol")

@@ -1,0 +1,114 @@
+"""One SQLite file, opened safely: write-ahead log, full durability, patient with other writers, migrated forward.
+
+A newer file than this program knows is refused, never guessed at.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from Departments.core.errors import LedgerBusy, LedgerError
+from Departments.core.steps import Step, announced, no_step
+
+Row = sqlite3.Row
+BUSY_SECONDS = 30.0
+
+
+class Database:
+    """A connection with nested transactions. One instance serves one thread."""
+
+    def __init__(
+        self, path: Path, migrations: Sequence[str], *, step: Step = no_step, busy_seconds: float = BUSY_SECONDS
+    ) -> None:
+        self.path = path
+        self._step = step
+        self._depth = 0
+        with self._errors():
+            self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+        self._migrate(migrations)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make everything inside one commit; an inner transaction joins the outer one.
+
+        Raises LedgerBusy when the file stays locked, LedgerError for anything else that SQLite reports.
+        """
+        if self._depth:
+            yield
+            return
+        self.execute("BEGIN IMMEDIATE")
+        self._depth = 1
+        try:
+            yield
+            with announced(self._step, "ledger.commit"):
+                self.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._depth = 0
+
+    def execute(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Cursor:
+        """Run one statement. Raises LedgerBusy or LedgerError."""
+        with self._errors():
+            return self._connection.execute(sql, values)
+
+    def rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+        """Return every row of a query."""
+        with self._errors():
+            return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Row | None:
+        """Return the first row of a query, or None."""
+        found = self.rows(sql, values)
+        return found[0] if found else None
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise LedgerBusy(f"{self.path}: the ledger is locked by another process; try again.") from error
+            raise LedgerError(f"{self.path}: the ledger cannot be used ({error}).") from error
+        except sqlite3.DatabaseError as error:
+            raise LedgerError(f"{self.path}: the ledger cannot be used ({error}).") from error
+
+    def _migrate(self, migrations: Sequence[str]) -> None:
+        version = self._version()
+        if version > len(migrations):
+            raise LedgerError(
+                f"{self.path}: the ledger is of version {version}, newer than this program knows "
+                f"({len(migrations)}); update the program."
+            )
+        for number in range(version, len(migrations)):
+            with self.transaction():
+                if self._version() == number:  # another process may have migrated meanwhile
+                    self._run_script(migrations[number])
+                    self.execute("UPDATE ledger_version SET version = ?", (number + 1,))
+
+    def _version(self) -> int:
+        self.execute("CREATE TABLE IF NOT EXISTS ledger_version (version INTEGER NOT NULL)")
+        found = self.row("SELECT version FROM ledger_version")
+        if found is None:
+            self.execute("INSERT INTO ledger_version SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM ledger_version)")
+            return 0
+        return int(found["version"])
+
+    def _run_script(self, script: str) -> None:
+        for statement in script.split(";\n"):
+            if statement.strip():
+                self.execute(statement)
