@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Self
 
 from Departments.core.money import plain
 
@@ -18,7 +19,7 @@ class ReasonCode(StrEnum):
 
     meaning: str
 
-    def __new__(cls, code: str, meaning: str) -> ReasonCode:
+    def __new__(cls, code: str, meaning: str) -> Self:
         """Bind a code and the sentence that explains it."""
         member = str.__new__(cls, code)
         member._value_ = code
