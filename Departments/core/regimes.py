@@ -1,11 +1,16 @@
-"""The market regime as a value."""
+"""The market regime as values: what was seen, what it was taken for, and what became of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
+
+from Departments.core.identifiers import short_hash
+from Departments.core.money import decimal_of
 
 
 class Regime(StrEnum):
@@ -26,6 +31,40 @@ class Confidence(StrEnum):
     LOW = "LOW"
 
 
+#: The numbers an observation may hold, under the names they have in messages and tables.
+INDICATORS = (
+    "spy",
+    "spy_change_pct",
+    "vix",
+    "vix_change_pct",
+    "spy_trend_pct",
+    "realised_volatility_pct",
+    "spy_drawdown_pct",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen of the market. None is *unknown*; `notes` say why, in sentences.
+
+    Levels as quoted, changes in percent (1.15 is +1.15 %). `day` is the trading day the numbers belong to.
+    `spy_trend_pct` is the close against its 20-day mean, `realised_volatility_pct` the annualised deviation of
+    20 daily returns, `spy_drawdown_pct` the distance below the highest close seen (positive).
+    """
+
+    observed_at: datetime
+    source: str
+    day: date | None = None
+    spy: Decimal | None = None
+    spy_change_pct: Decimal | None = None
+    vix: Decimal | None = None
+    vix_change_pct: Decimal | None = None
+    spy_trend_pct: Decimal | None = None
+    realised_volatility_pct: Decimal | None = None
+    spy_drawdown_pct: Decimal | None = None
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RegimeAssessment:
     """One classification of the market. Levels as quoted, changes in percent (1.15 is +1.15 %)."""
@@ -40,3 +79,76 @@ class RegimeAssessment:
     vix: Decimal | None = None
     vix_change_pct: Decimal | None = None
     score: int | None = None
+    spy_trend_pct: Decimal | None = None
+    realised_volatility_pct: Decimal | None = None
+    spy_drawdown_pct: Decimal | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def assessment_id(self) -> str:
+        """Return `REGIME_<date>_<time>_<hash>`, the form the existing messages carry."""
+        identity = short_hash(self.assessed_at.isoformat(), self.regime, *self.indicators.values())
+        return f"REGIME_{self.assessed_at:%Y%m%d_%H%M%S}_{identity}"
+
+    @property
+    def indicators(self) -> dict[str, Decimal | None]:
+        """Return the numbers behind the assessment by name."""
+        return {name: getattr(self, name) for name in INDICATORS}
+
+    def payload(self) -> dict[str, Any]:
+        """Return the payload of a RegimeUpdate."""
+        return {
+            "assessment_id": self.assessment_id,
+            "regime": str(self.regime),
+            "confidence": str(self.confidence),
+            "recommendation": self.recommendation,
+            "score": self.score,
+            "source": self.source,
+            "indicators": self.indicators,
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeOutcome:
+    """What became of the day of an assessment: dollars for the portfolio, percent for SPY at the close."""
+
+    trades_executed: int | None = None
+    portfolio_change: Decimal | None = None
+    spy_close_change_pct: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeRecord:
+    """An assessment with its outcome, as far as it is known."""
+
+    assessment: RegimeAssessment
+    outcome: RegimeOutcome = RegimeOutcome()
+
+
+def assessment_from(payload: Mapping[str, Any], assessed_at: datetime, source: str) -> RegimeAssessment:
+    """Read the payload of a RegimeUpdate, old ones too (regime, confidence, indicators).
+
+    Numbers that cannot be read are unknown. Raises ValueError for an unknown regime or confidence.
+    """
+    seen = payload.get("indicators")
+    seen = seen if isinstance(seen, Mapping) else {}
+    score, notes = payload.get("score"), payload.get("notes")
+    return RegimeAssessment(
+        regime=Regime(str(payload.get("regime")).upper()),
+        confidence=Confidence(str(payload.get("confidence") or Confidence.LOW).upper()),
+        recommendation=str(payload.get("recommendation") or ""),
+        assessed_at=assessed_at,
+        source=str(payload.get("source") or source),
+        score=score if isinstance(score, int) else None,
+        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
+        **{name: number_or_none(seen.get(name)) for name in INDICATORS},
+    )
+
+
+def number_or_none(value: Any) -> Decimal | None:
+    """Read a number; whatever is not a finite number is unknown."""
+    try:
+        return decimal_of(value)
+    except ValueError:
+        return None

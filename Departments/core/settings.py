@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from Departments.core.departments import ALL, TRADING
 from Departments.core.errors import BadInput
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -78,10 +79,25 @@ class RetentionSettings(Section):
 
 
 class RegimeSettings(Section):
-    """Who is told of the regime, and for how long an assessment holds (hours)."""
+    """Who is told of the regime, for how long an assessment holds (hours), and daily bars from files.
+
+    `spy_bars` and `vix_bars` are CSV files (date, open, high, low, close[, volume]), relative to the workspace.
+    """
 
     recipients: tuple[str, ...] = ("EXECUTIVE", "OPERATIONS")
     reuse_hours: float = Field(3, ge=0)
+    spy_bars: Path | None = None
+    vix_bars: Path | None = None
+
+    @field_validator("recipients")
+    @classmethod
+    def _known_and_not_trading(cls, recipients: tuple[str, ...]) -> tuple[str, ...]:
+        if TRADING in recipients:
+            raise ValueError("TRADING has no use for the regime; take TRADING out of the list")
+        unknown = next((name for name in recipients if name not in ALL), None)
+        if unknown is not None:
+            raise ValueError(f"{unknown!r} is not a department; name one of {', '.join(ALL)}, but not TRADING")
+        return recipients
 
 
 class Settings(Section):

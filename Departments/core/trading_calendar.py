@@ -56,6 +56,14 @@ def next_trading_day(day: date, count: int = 1) -> date:
     return day
 
 
+def previous_trading_day(day: date) -> date:
+    """Return the last trading day before `day`."""
+    day -= timedelta(days=1)
+    while not is_trading_day(day):
+        day -= timedelta(days=1)
+    return day
+
+
 def is_open(moment: datetime) -> bool:
     """Tell whether the regular session is running at `moment`."""
     day = trading_day(moment)
