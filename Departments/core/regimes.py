@@ -87,7 +87,7 @@ class RegimeAssessment:
     @property
     def assessment_id(self) -> str:
         """Return `REGIME_<date>_<time>_<hash>`, the form the existing messages carry."""
-        identity = short_hash(self.assessed_at.isoformat(), self.regime, *self.indicators.values())
+        identity = short_hash(self.assessed_at.isoformat(), self.regime, self.source)
         return f"REGIME_{self.assessed_at:%Y%m%d_%H%M%S}_{identity}"
 
     @property
