@@ -34,8 +34,16 @@ class ReasonCode(StrEnum):
     # --- planning ---
     SCORE_BELOW_THRESHOLD = ("SCORE_BELOW_THRESHOLD", "the candidate's composite score is under the threshold")
     NO_PRICE = ("NO_PRICE", "nobody knows a price for the symbol")
+    INVALID_CANDIDATE = ("INVALID_CANDIDATE", "an entry of the briefing or proposal has a missing or nonsensical field")
+    DUPLICATE_TICKER = ("DUPLICATE_TICKER", "the symbol stands in one list more than once")
+    NOT_HELD = ("NOT_HELD", "the account does not hold the symbol that was to be sold")
+    SHORT_POSITION = ("SHORT_POSITION", "the account is short of the symbol; this desk only buys and sells what it holds")
+    SOLD_IN_THIS_PLAN = ("SOLD_IN_THIS_PLAN", "the plan sells the symbol and never buys what it sells")
+    DEPLOYMENT_TARGET = ("DEPLOYMENT_TARGET", "the deployment target is reached without it")
     # --- execution and funding ---
     INSUFFICIENT_CASH = ("INSUFFICIENT_CASH", "the cash that is really there does not cover the order (deferred)")
+    TRIMMED_TO_CASH = ("TRIMMED_TO_CASH", "the order was made smaller, to what the cash that is really there covers")
+    PHASE_ABORTED = ("PHASE_ABORTED", "an earlier phase was aborted, so the order was not sent (deferred)")
     PHASE_TIMEOUT = ("PHASE_TIMEOUT", "the order was still open at the phase's deadline and was cancelled")
     # --- broker refusals (rejected) ---
     BROKER_REJECTED = ("BROKER_REJECTED", "the broker refused the order for a reason of its own")
@@ -45,6 +53,7 @@ class ReasonCode(StrEnum):
     BROKER_ASSET = ("BROKER_ASSET", "the broker does not know the symbol, or it cannot be traded")
     BROKER_DUPLICATE_ID = ("BROKER_DUPLICATE_ID", "the client order id was used before by a different order")
     BROKER_INVALID_ORDER = ("BROKER_INVALID_ORDER", "the broker found the order's prices, quantity or class invalid")
+    BROKER_CANCEL_TOO_LATE = ("BROKER_CANCEL_TOO_LATE", "the order had ended before the broker was asked to cancel it")
     # --- messages (dead letters, skips) ---
     UNREADABLE = ("UNREADABLE", "the file is not a message in any known format")
     UNKNOWN_TYPE = ("UNKNOWN_TYPE", "the department has no handler for this message type")

@@ -1,0 +1,202 @@
+"""Alpaca behind the broker port."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from Departments.brokers.alpaca import answers
+from Departments.brokers.alpaca.access import check_access
+from Departments.brokers.alpaca.faults import QuestionRefused
+from Departments.brokers.alpaca.prices import believable_quote, oldest_believable
+from Departments.brokers.base import Asset, Bar, MarketClock, OrderScope, Quote
+from Departments.brokers.credentials import Credentials
+from Departments.core.clock import Clock
+from Departments.core.errors import BrokerUnavailable, NotFound
+from Departments.core.orders import Order, OrderClass, OrderRequest
+from Departments.core.portfolio import Account, Position
+from Departments.core.settings import BrokerSettings
+from Departments.core.trading_calendar import is_trading_day, session, trading_day
+
+if TYPE_CHECKING:
+    from Departments.brokers.alpaca.sdk import Sdk
+
+Value = TypeVar("Value")
+Latest = Callable[[Sequence[str]], Any]
+
+MAX_QUOTE_AGE = timedelta(minutes=15)
+_SIP_DELAY = timedelta(minutes=16)  # without a subscription the consolidated feed answers 403 for the last 15 minutes
+_TICK = timedelta(microseconds=1)
+
+PAGE = 500  # the most orders Alpaca puts into one answer
+
+
+def connect(
+    credentials: Credentials,
+    settings: BrokerSettings,
+    clock: Clock,
+    *,
+    live: bool,
+    environ: Mapping[str, str] | None = None,
+) -> AlpacaBroker:
+    """Return a broker at the credentials' address, if trading there is allowed. Raises BadInput."""
+    check_access(credentials, settings, live=live, environ=environ)
+    return AlpacaBroker(
+        credentials, clock, connect_timeout=settings.connect_timeout, read_timeout=settings.read_timeout
+    )
+
+
+class AlpacaBroker:
+    """An account at Alpaca, paper unless `connect` let a live one through. Time-outs in seconds."""
+
+    name: str = "alpaca"
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        clock: Clock,
+        *,
+        connect_timeout: float = 5,
+        read_timeout: float = 15,
+        max_quote_age: timedelta = MAX_QUOTE_AGE,
+    ) -> None:
+        self._clock = clock
+        self._max_quote_age = max_quote_age
+        self._sdk = _sdk(credentials, clock, (connect_timeout, read_timeout))
+
+    def close(self) -> None:
+        """Close the connections; the broker is not used afterwards."""
+        self._sdk.close()
+
+    def account(self) -> Account:
+        """Return cash, equity, buying power and gates."""
+        return _read("the account", answers.account_of, self._sdk.account())
+
+    def positions(self) -> Sequence[Position]:
+        """Return every open position."""
+        return _read("the positions", partial(_each, answers.position_of), self._sdk.positions())
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Submit one order, once. Raises OrderRefused, or BrokerUnavailable when its fate is unknown."""
+        order = _read("the new order", answers.order_of, self._sdk.submit(request))
+        if order.client_order_id != request.client_order_id:
+            raise BrokerUnavailable(f"the broker answered {request.client_order_id} with {order.client_order_id}")
+        return order
+
+    def order(self, order_id: str) -> Order:
+        """Return an order with its legs by Alpaca's id. Raises NotFound."""
+        return _read("the order", answers.order_of, self._sdk.order(_uuid(order_id)))
+
+    def order_by_client_id(self, client_order_id: str) -> Order:
+        """Return an order with its legs by our id. Raises NotFound."""
+        found = _read("the order", answers.order_of, self._sdk.order_by_client_id(client_order_id))
+        return found if found.order_class is OrderClass.SIMPLE else self.order(found.id)
+
+    def orders(
+        self, scope: OrderScope = "open", *, symbols: Iterable[str] = (), after: datetime | None = None
+    ) -> Sequence[Order]:
+        """Return orders, oldest first, legs nested in their parents."""
+        wanted, found = sorted(set(symbols)), dict[str, Order]()
+        while page := self._page(scope, wanted, after):
+            known = len(found)
+            found |= {order.id: order for order in page}
+            if sum(1 + len(order.legs) for order in page) < PAGE:
+                break
+            if len(found) == known:
+                raise BrokerUnavailable("the broker's list of orders does not go on")
+            after = _last_moment(page)
+        legs = {leg.id for order in found.values() for leg in order.legs}
+        return [order for order in found.values() if order.id not in legs]
+
+    def cancel(self, order_id: str) -> None:
+        """Ask for a cancel. Raises OrderRefused when it is too late, NotFound."""
+        self._sdk.cancel(_uuid(order_id))
+
+    def asset(self, symbol: str) -> Asset:
+        """Return what Alpaca says of a symbol. Raises NotFound."""
+        return _read(f"the asset {symbol}", answers.asset_of, self._sdk.asset(symbol))
+
+    def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
+        """Return the latest prices on IEX that may be believed; a symbol without one is absent."""
+        wanted = sorted(set(symbols))
+        trades, spreads = _latest(self._sdk.latest_trades, wanted), _latest(self._sdk.latest_quotes, wanted)
+        oldest = oldest_believable(self._clock.now(), self._max_quote_age)
+        quotes = (believable_quote(symbol, trades.get(symbol), spreads.get(symbol), oldest) for symbol in wanted)
+        return {quote.symbol: quote for quote in quotes if quote}
+
+    def bars(self, symbol: str, *, days: int) -> Sequence[Bar]:
+        """Return up to `days` complete daily bars of the consolidated feed, oldest first."""
+        end = self._clock.now() - _SIP_DELAY
+        start = trading_day(end) - timedelta(days=days * 7 // 5 + 14)
+        try:
+            rows = self._sdk.daily_bars(symbol, start, end).get(symbol) or ()
+        except QuestionRefused:
+            return []
+        bars = _read(f"the bars of {symbol}", partial(_each, partial(answers.bar_of, symbol)), rows)
+        return [bar for bar in bars if _is_complete(bar, end)][-days:] if days > 0 else []
+
+    def market_clock(self) -> MarketClock:
+        """Return Alpaca's clock."""
+        return _read("the clock", answers.clock_of, self._sdk.clock())
+
+    def _page(self, scope: str, symbols: Sequence[str], after: datetime | None) -> list[Order]:
+        rows = self._sdk.orders(scope, symbols, after, PAGE)
+        return _read("the orders", partial(_each, answers.order_of), rows)
+
+
+def _sdk(credentials: Credentials, clock: Clock, timeout: tuple[float, float]) -> Sdk:
+    """Open the door to alpaca-py only now: importing it takes a second and warns of websockets' old interface."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from Departments.brokers.alpaca.sdk import Sdk  # noqa: PLC0415
+    return Sdk(credentials, clock, timeout)
+
+
+def _uuid(order_id: str) -> str:
+    """Return an id in Alpaca's form; one that cannot be Alpaca's is not found there."""
+    try:
+        return str(UUID(order_id))
+    except ValueError as error:
+        raise NotFound(f"{order_id!r} is no order id of Alpaca's") from error
+
+
+def _read(what: str, parse: Callable[[Any], Value], data: Any) -> Value:
+    try:
+        return parse(data)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise BrokerUnavailable(f"the broker's answer about {what} cannot be read ({error})") from error
+
+
+def _each(parse: Callable[[Any], Value], rows: Any) -> list[Value]:
+    if not isinstance(rows, Sequence):
+        raise TypeError("not a list")
+    return [parse(row) for row in rows]
+
+
+def _last_moment(page: Sequence[Order]) -> datetime:
+    """Return where the next page begins; `after` excludes its own moment, at which a second order may stand."""
+    moments = [order.submitted_at for order in page if order.submitted_at]
+    if not moments:
+        raise BrokerUnavailable("the broker's list of orders tells no times")
+    return max(moments) - _TICK
+
+
+def _latest(ask: Latest, symbols: Sequence[str]) -> dict[str, Any]:
+    """Ask for many symbols at once; one that Alpaca cannot parse fails them all, so the question is halved."""
+    if not symbols:
+        return {}
+    try:
+        return dict(ask(symbols))
+    except QuestionRefused:
+        if len(symbols) == 1:
+            return {}
+    middle = len(symbols) // 2
+    return _latest(ask, symbols[:middle]) | _latest(ask, symbols[middle:])
+
+
+def _is_complete(bar: Bar, until: datetime) -> bool:
+    return bar.day < trading_day(until) or (is_trading_day(bar.day) and session(bar.day)[1] <= until)

@@ -1,0 +1,222 @@
+"""The one door to alpaca-py: its clients with time-outs and without its own retries, its request models.
+
+Importing this module imports alpaca-py, which takes about a second; so it is imported only where a broker is made.
+alpaca-py sets no time-out anywhere, and on 429 and 504 it sends again whatever it was sending, orders included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from alpaca.common.enums import Sort
+from alpaca.common.exceptions import APIError
+from alpaca.common.rest import RESTClient
+from alpaca.data.enums import Adjustment, DataFeed
+from alpaca.data.historical.stock import StockHistoricalDataClient
+from alpaca.data.requests import StockBarsRequest, StockLatestQuoteRequest, StockLatestTradeRequest
+from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
+from alpaca.trading import enums as words
+from alpaca.trading import requests as models
+from alpaca.trading.client import TradingClient
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import RequestException, Timeout
+
+from Departments.brokers.alpaca.access import is_loopback
+from Departments.brokers.alpaca.faults import Answer, Passing, answer_of, error_of
+from Departments.brokers.credentials import Credentials
+from Departments.core.clock import Clock
+from Departments.core.errors import BrokerUnavailable, OrderRefused
+from Departments.core.orders import OrderClass, OrderRequest, OrderType
+
+_BACK_OFF = (1.0, 2.0)  # seconds before the second and the third time a question is asked
+_LONGEST_WAIT = 30.0  # seconds; a broker that asks for more is not waited for here
+
+_KINDS: dict[OrderType, Callable[..., models.OrderRequest]] = {
+    OrderType.MARKET: models.MarketOrderRequest,
+    OrderType.LIMIT: models.LimitOrderRequest,
+    OrderType.STOP: models.StopOrderRequest,
+    OrderType.STOP_LIMIT: models.StopLimitOrderRequest,
+}
+
+
+class _PatientNoMore(HTTPAdapter):
+    """Transport that always has a time-out and takes no redirection for an answer."""
+
+    def __init__(self, timeout: tuple[float, float]) -> None:
+        self._timeout = timeout
+        super().__init__()
+
+    def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
+        response = super().send(request, *args, **(options | {"timeout": self._timeout}))
+        if 300 <= response.status_code < 400:  # alpaca-py would take it for a success without content
+            raise RequestException(f"redirected ({response.status_code})", request=request, response=response)
+        return response
+
+
+class Sdk:
+    """alpaca-py's two clients behind plain calls that answer with parsed JSON or raise our errors."""
+
+    def __init__(self, credentials: Credentials, clock: Clock, timeout: tuple[float, float]) -> None:
+        self._clock = clock
+        key, secret = credentials.key_id, credentials.secret_key
+        self._trading = TradingClient(key, secret, raw_data=True, url_override=credentials.base_url)
+        self._data = StockHistoricalDataClient(key, secret, raw_data=True, url_override=_data_url(credentials))
+        for client in (self._trading, self._data):
+            _prepare(client, timeout)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in (self._trading, self._data):
+            client._session.close()  # noqa: SLF001 - alpaca-py offers no other way
+
+    def submit(self, request: OrderRequest) -> Any:
+        """Send one order, once."""
+        return self._once("POST", "/orders", partial(self._trading.submit_order, vendor_order(request)))
+
+    def cancel(self, order_id: str) -> None:
+        """Send one request to cancel, once."""
+        self._once("DELETE", f"/orders/{order_id}", partial(self._trading.cancel_order_by_id, order_id))
+
+    def order(self, order_id: str) -> Any:
+        """Ask for an order with its legs."""
+        nested = models.GetOrderByIdRequest(nested=True)
+        return self._ask(f"/orders/{order_id}", partial(self._trading.get_order_by_id, order_id, nested))
+
+    def order_by_client_id(self, client_order_id: str) -> Any:
+        """Ask for an order by our id; Alpaca leaves the legs out here."""
+        what = f"/orders:by_client_order_id {client_order_id}"
+        return self._ask(what, partial(self._trading.get_order_by_client_id, client_order_id))
+
+    def orders(self, scope: str, symbols: Sequence[str], after: datetime | None, limit: int) -> Any:
+        """Ask for one page of orders, oldest first, submitted later than `after`."""
+        query = models.GetOrdersRequest(
+            status=words.QueryOrderStatus(scope),
+            limit=limit,
+            after=after,
+            direction=Sort.ASC,
+            nested=True,
+            symbols=list(symbols) or None,
+        )
+        return self._ask("/orders", partial(self._trading.get_orders, filter=query))
+
+    def account(self) -> Any:
+        """Ask for the account."""
+        return self._ask("/account", self._trading.get_account)
+
+    def positions(self) -> Any:
+        """Ask for all positions."""
+        return self._ask("/positions", self._trading.get_all_positions)
+
+    def asset(self, symbol: str) -> Any:
+        """Ask for what is known of a symbol."""
+        return self._ask(f"/assets/{symbol}", partial(self._trading.get_asset, quote(symbol, safe="")))
+
+    def clock(self) -> Any:
+        """Ask for the market's clock."""
+        return self._ask("/clock", self._trading.get_clock)
+
+    def latest_trades(self, symbols: Sequence[str]) -> Any:
+        """Ask for the last trades on the free live feed."""
+        query = StockLatestTradeRequest(symbol_or_symbols=list(symbols), feed=DataFeed.IEX)
+        return self._ask("/stocks/trades/latest", partial(self._data.get_stock_latest_trade, query))
+
+    def latest_quotes(self, symbols: Sequence[str]) -> Any:
+        """Ask for the last bids and asks on the free live feed."""
+        query = StockLatestQuoteRequest(symbol_or_symbols=list(symbols), feed=DataFeed.IEX)
+        return self._ask("/stocks/quotes/latest", partial(self._data.get_stock_latest_quote, query))
+
+    def daily_bars(self, symbol: str, start: date, end: datetime) -> Any:
+        """Ask for split-adjusted daily bars of the consolidated feed, oldest first."""
+        query = StockBarsRequest(
+            symbol_or_symbols=symbol,
+            timeframe=TimeFrame(1, TimeFrameUnit.Day),
+            start=datetime.combine(start, datetime.min.time(), end.tzinfo),
+            end=end,
+            feed=DataFeed.SIP,
+            adjustment=Adjustment.SPLIT,
+        )
+        return self._ask("/stocks/bars", partial(self._data.get_stock_bars, query))
+
+    def _ask(self, what: str, call: Callable[[], Any]) -> Any:
+        """Ask a question, again after a pause when the trouble may pass, and three times at most."""
+        for pause in _BACK_OFF:
+            try:
+                return self._once("GET", what, call)
+            except Passing as trouble:
+                wait = pause if trouble.wait is None else trouble.wait
+                if wait > _LONGEST_WAIT:
+                    raise
+            self._clock.sleep(wait)
+        return self._once("GET", what, call)
+
+    def _once(self, method: str, what: str, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except APIError as error:
+            raise error_of(self._answer(method, what, error)) from error
+        except Timeout as error:
+            raise BrokerUnavailable(f"the broker did not answer {method} {what} in time") from error
+        except NoConnection as error:
+            raise Passing(f"no connection to the broker for {method} {what}") from error
+        except (RequestException, ValueError, AttributeError, TypeError) as error:
+            raise BrokerUnavailable(f"the broker's answer to {method} {what} cannot be read") from error
+
+    def _answer(self, method: str, what: str, error: APIError) -> Answer:
+        return answer_of(method, what, error.response, self._clock.now())
+
+
+def vendor_order(request: OrderRequest) -> models.OrderRequest:
+    """Write an order in alpaca-py's words. Raises OrderRefused for one that Alpaca's own models rule out.
+
+    An OCO is a limit order whose limit is its take-profit (https://docs.alpaca.markets/docs/orders-at-alpaca).
+    """
+    is_oco = request.order_class is OrderClass.OCO
+    target = request.take_profit or (request.limit_price if is_oco else None)
+    try:
+        return _KINDS[OrderType.LIMIT if is_oco else request.type](
+            symbol=request.symbol,
+            qty=float(request.qty),
+            side=words.OrderSide(request.side.lower()),
+            time_in_force=words.TimeInForce(request.time_in_force),
+            order_class=None if request.order_class is OrderClass.SIMPLE else words.OrderClass(request.order_class),
+            client_order_id=request.client_order_id,
+            limit_price=None if is_oco else _float(request.limit_price),
+            stop_price=_float(request.stop_price),
+            take_profit=None if target is None else models.TakeProfitRequest(limit_price=float(target)),
+            stop_loss=None
+            if request.stop_loss is None
+            else models.StopLossRequest(stop_price=float(request.stop_loss)),
+        )
+    except ValueError as error:
+        raise OrderRefused(_first_line(error), http_status=422, code=42210000) from error
+
+
+def _float(price: Decimal | None) -> float | None:
+    return None if price is None else float(price)
+
+
+def _first_line(error: ValueError) -> str:
+    """Return what one of the vendor's models complains of, without pydantic's frame."""
+    details = getattr(error, "errors", None)
+    return str(details()[0]["msg"] if details else error).removeprefix("Value error, ")
+
+
+def _data_url(credentials: Credentials) -> str | None:
+    """Return where market data comes from; keys for a local server never travel to the vendor."""
+    return credentials.data_url or (credentials.base_url if is_loopback(credentials.base_url) else None)
+
+
+def _prepare(client: RESTClient, timeout: tuple[float, float]) -> None:
+    """Give a client time-outs and take its retries; alpaca-py has no public way to either."""
+    session, base_url = client._session, str(client._base_url)  # noqa: SLF001
+    client._retry = 0  # noqa: SLF001
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _PatientNoMore(timeout))
+    session.trust_env = not is_loopback(base_url)  # no proxy of the environment before a local server
