@@ -42,7 +42,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str | None]]]:
         names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
         rows = [(reader.line_num, {key: row[name] for key, name in names.items()}) for row in reader]
     except csv.Error as error:
-        raise BadInput(path, f"line {reader.line_num}", f"is not CSV ({error})", "mend that line") from error
+        raise BadInput(path, f"after line {reader.line_num}", f"is not CSV ({error})", "mend what follows") from error
     missing = next((name for name in ("date", *PRICES) if name not in names), None)
     if missing:
         raise BadInput(path, "line 1", f"lacks the column {missing}", "name date, open, high, low, close")

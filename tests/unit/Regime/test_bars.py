@@ -59,7 +59,7 @@ def test_the_volume_may_be_missing_and_header_names_may_be_capitalised(tmp_path:
         (HEADER + "2025-11-10,2,3,-1,2,0\n", "contradict"),
         (HEADER + "2025-11-10,2,1.5,1,2,0\n", "contradict"),
         (HEADER + "2025-11-10,2,3,1,2,0\n2025-11-10,2,3,1,2,0\n", "2025-11-10: stands there twice"),
-        ('date,open,high,low,close\n"' + "x" * 200_000 + '",1,1,1,1\n', "line 2"),
+        ('date,open,high,low,close\n"' + "x" * 200_000 + '",1,1,1,1\n', "after line 1: is not CSV"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_with_file_place_and_mend(tmp_path: Path, text: str, told: str) -> None:
