@@ -31,6 +31,43 @@ class ReasonCode(StrEnum):
         "MIN_POSITION_VALUE",
         "the position would be smaller than max(min_position_value, min_position_pct × equity)",
     )
+    MAX_POSITION_VALUE = (
+        "MAX_POSITION_VALUE",
+        "the position would be larger than max_position_value or max_single_position_pct × equity allow today",
+    )
+    MAX_POSITIONS_TOTAL = ("MAX_POSITIONS_TOTAL", "as many symbols are held as may be held")
+    MAX_SECTOR_CONCENTRATION = ("MAX_SECTOR_CONCENTRATION", "the sector would be too large a share of equity")
+    MAX_CORRELATED_POSITIONS = ("MAX_CORRELATED_POSITIONS", "too many held positions move together with the symbol")
+    MAX_PORTFOLIO_HEAT = ("MAX_PORTFOLIO_HEAT", "too much would be lost if every stop were hit")
+    CASH_RESERVE = ("CASH_RESERVE", "the cash left would be less than the reserve")
+    NO_MARGIN = ("NO_MARGIN", "the order would need borrowed money")
+    UNSETTLED_FUNDS = ("UNSETTLED_FUNDS", "the order would spend proceeds that have not settled yet (cash account)")
+    DRAWDOWN_HALT = ("DRAWDOWN_HALT", "the portfolio has fallen too far from its peak to buy")
+    EQUITY_NOT_POSITIVE = ("EQUITY_NOT_POSITIVE", "the account has no equity to buy with")
+    INVALID_QUANTITY = ("INVALID_QUANTITY", "the quantity is not positive, or a BUY is not of whole shares")
+    SELL_EXCEEDS_HOLDING = ("SELL_EXCEEDS_HOLDING", "more shares would be sold than are held")
+    SHARES_RESERVED = ("SHARES_RESERVED", "shares to be sold are still held by resting orders")
+    MIN_DAILY_VOLUME = ("MIN_DAILY_VOLUME", "the stock trades too few shares a day")
+    MAX_ORDER_OF_VOLUME = ("MAX_ORDER_OF_VOLUME", "the order is too large a share of the stock's daily volume")
+    MAX_SPREAD = ("MAX_SPREAD", "bid and ask are too far apart")
+    MIN_STOCK_PRICE = ("MIN_STOCK_PRICE", "the share price is too low")
+    MAX_STOCK_PRICE = ("MAX_STOCK_PRICE", "the share price is too high")
+    MIN_MARKET_CAP = ("MIN_MARKET_CAP", "the company's market capitalisation is too small")
+    VIX_PANIC = ("VIX_PANIC", "the VIX is above the panic threshold: nothing is bought")
+    REGIME_HALT = ("REGIME_HALT", "nothing is bought in this market regime")
+    SPY_DRAWDOWN_HALT = ("SPY_DRAWDOWN_HALT", "the S&P 500 has fallen too far from its high to buy")
+    SIZE_REDUCED = ("SIZE_REDUCED", "regime or VIX make every BUY smaller today (an effect, not a violation)")
+    MARKET_CLOSED = ("MARKET_CLOSED", "the exchange is closed")
+    LAST_MINUTES = ("LAST_MINUTES", "it is too close to the end of the exchange's day to buy")
+    TRADING_HALTED = ("TRADING_HALTED", "trading in the symbol is halted")
+    NOT_TRADABLE = ("NOT_TRADABLE", "the broker does not trade the symbol")
+    EARNINGS_DAY = ("EARNINGS_DAY", "the company reports earnings on this day")
+    ONE_EXECUTION_PER_DAY = ("ONE_EXECUTION_PER_DAY", "another plan was executed on this trading day")
+    STALE_PLAN = ("STALE_PLAN", "the plan is too old to act on")
+    STALE_PRICE = ("STALE_PRICE", "the price is too old to act on")
+    DAY_TRADE_LIMIT = ("DAY_TRADE_LIMIT", "selling what was bought today would be one day trade too many")
+    SAME_DAY_ROUND_TRIP = ("SAME_DAY_ROUND_TRIP", "the symbol was sold today and is not bought back on the same day")
+    NOT_EVALUATED = ("NOT_EVALUATED", "a constraint lacks its data, and the limits say to deny then")
     # --- planning ---
     SCORE_BELOW_THRESHOLD = ("SCORE_BELOW_THRESHOLD", "the candidate's composite score is under the threshold")
     NO_PRICE = ("NO_PRICE", "nobody knows a price for the symbol")
@@ -60,6 +97,8 @@ class ReasonCode(StrEnum):
     MISADDRESSED = ("MISADDRESSED", "the message is addressed to another department")
     INVALID_PAYLOAD = ("INVALID_PAYLOAD", "the message's payload lacks a field or holds a wrong value")
     HANDLER_FAILED = ("HANDLER_FAILED", "handling failed again and again for a reason that may pass")
+    HANDLER_ERROR = ("HANDLER_ERROR", "handling failed in a way nobody foresaw; the traceback stands beside the message")
+    MESSAGE_CONFLICT = ("MESSAGE_CONFLICT", "a message of this id was handled before and said something else")
 
 
 @dataclass(frozen=True, slots=True)

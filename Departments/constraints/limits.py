@@ -1,0 +1,306 @@
+"""`config/hard_constraints.yaml` as typed values: what the desk may do.
+
+Every key has a default, so a file with the older keys alone is complete. Shares are parts of one (0.25 is 25 %),
+money is in dollars. The shipped file explains every key to the person who edits it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
+
+from Departments.core.errors import BadInput
+from Departments.core.money import plain
+from Departments.core.settings import Section, read_yaml, validated
+
+Policy = Literal["allow", "warn", "deny"]
+Group = Literal[
+    "order",
+    "position_limits",
+    "correlation_limits",
+    "portfolio_risk",
+    "liquidity_requirements",
+    "price_constraints",
+    "market_conditions",
+    "timing_rules",
+    "staleness",
+    "settlement",
+    "day_trades",
+]
+
+
+def _share(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 1 < value <= 100:
+        raise ValueError(f"a share is a part of one; write {value / 100:g} for {value:g} %")
+    return _number(value)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str | bool):
+        raise ValueError("must be a number; write it without quotes")  # noqa: TRY004 - pydantic reports ValueErrors
+    return value
+
+
+def _truth(value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false; write one of them")  # noqa: TRY004 - pydantic reports ValueErrors
+    return value
+
+
+def _empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+Share = Annotated[Decimal, BeforeValidator(_share), Field(ge=0, le=1)]
+PositiveShare = Annotated[Decimal, BeforeValidator(_share), Field(gt=0, le=1)]
+Amount = Annotated[Decimal, BeforeValidator(_number), Field(ge=0)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
+Flag = Annotated[bool, BeforeValidator(_truth)]
+Free = Annotated[Mapping[str, JsonValue], BeforeValidator(_empty)]
+
+
+class PositionLimits(Section):
+    """How large one position may be, and how many there may be."""
+
+    min_position_value: Amount = Decimal(1000)
+    min_position_pct: Share = Decimal("0.03")
+    max_position_value: Amount | None = None
+    max_single_position_pct: PositiveShare = Decimal("0.25")
+    max_positions_total: Count = 20
+    max_sector_concentration_pct: PositiveShare = Decimal("0.40")
+    unknown_sector: Literal["own_bucket", "each_by_itself"] = "own_bucket"
+    max_correlated_positions: Count = 5
+    correlated_above: Share = Decimal("0.70")
+
+
+class PortfolioRisk(Section):
+    """What the portfolio as a whole may risk."""
+
+    max_portfolio_heat: Share = Decimal("0.08")
+    min_cash_reserve_pct: Share = Decimal("0.10")
+    max_drawdown_halt_pct: Share = Decimal("0.15")
+    allow_margin: Flag = False
+
+
+class LiquidityRequirements(Section):
+    """How easily a stock must trade. Volumes in shares a day."""
+
+    min_daily_volume_shares: Amount = Decimal(500_000)
+    max_order_pct_of_volume: Share = Decimal("0.10")
+    min_bid_ask_spread_pct: Share = Decimal("0.02")
+
+
+class PriceConstraints(Section):
+    """Which stocks are too cheap, too dear or too small. Prices in dollars, market capitalisation in millions."""
+
+    min_stock_price: Amount = Decimal(5)
+    max_stock_price: Amount | None = None
+    min_market_cap_millions: Amount = Decimal(1000)
+
+
+class MarketConditions(Section):
+    """Levels of the VIX (points) and of the S&P 500's drawdown that change what the desk does."""
+
+    vix_panic_threshold: Amount = Decimal(40)
+    vix_caution_threshold: Amount = Decimal(30)
+    vix_elevated_threshold: Amount = Decimal(20)
+    max_spy_drawdown_pct: Share = Decimal("0.10")
+
+
+class RegimeEffects(Section):
+    """The size of BUYs in each market: 1 as usual, 0.5 half, 0 no BUYs at all. The smallest that applies counts."""
+
+    bullish: Share = Decimal(1)
+    neutral: Share = Decimal(1)
+    bearish: Share = Decimal(1)
+    panic: Share = Decimal(0)
+    unknown: Share = Decimal("0.5")
+    vix_elevated: Share = Decimal(1)
+    vix_caution: Share = Decimal("0.5")
+
+
+class TimingRules(Section):
+    """When the desk may trade. Minutes before the close of the exchange's real day."""
+
+    market_hours_only: Flag = True
+    no_positions_last_minutes: Annotated[Count, Field(le=390)] = 15
+    no_trading_on_halt: Flag = True
+    no_earnings_day_trades: Flag = True
+    one_execution_per_day: Flag = True
+
+
+class Staleness(Section):
+    """How old what we act on may be, in hours."""
+
+    plan_max_age_hours: Annotated[Amount, Field(gt=0)] = Decimal(4)
+    price_max_age_hours: Annotated[Amount, Field(gt=0)] = Decimal(4)
+
+
+class Settlement(Section):
+    """When the proceeds of a SELL may be spent; only a cash account has to wait."""
+
+    account: Literal["margin", "cash"] = "margin"
+    days: Annotated[Count, Field(le=5)] = 1
+    spend_unsettled: Flag = False
+
+
+class DayTrades(Section):
+    """How often the desk may buy and sell one symbol on one day. `window_days` are trading days."""
+
+    limit: Count | None = 3
+    window_days: Annotated[Count, Field(ge=1, le=30)] = 5
+    exempt_equity: Amount | None = Decimal(25_000)
+    allow_same_day_rebuy: Flag = False
+
+
+class Deployment(Section):
+    """What Operations aims at within the limits. Scores from 0 to 100."""
+
+    target_pct: PositiveShare = Decimal("0.90")
+    min_positions: Count = 12
+    max_auto_position_pct: PositiveShare = Decimal("0.08")
+    min_score: Annotated[Amount, Field(le=100)] = Decimal(55)
+    sell_below_score: Annotated[Amount, Field(le=100)] = Decimal(55)
+    price_buffer_pct: Annotated[Share, Field(lt=1)] = Decimal("0.01")
+
+
+class MissingData(Section):
+    """What becomes of a constraint whose data is missing, for each group of constraints."""
+
+    position_limits: Policy = "warn"
+    correlation_limits: Policy = "allow"
+    portfolio_risk: Policy = "warn"
+    liquidity_requirements: Policy = "warn"
+    price_constraints: Policy = "warn"
+    market_conditions: Policy = "warn"
+    timing_rules: Policy = "warn"
+    staleness: Policy = "warn"
+    settlement: Policy = "warn"
+    day_trades: Policy = "warn"
+
+    def of(self, group: Group) -> Policy:
+        """Return the policy of a group; an order without price or quantity is always denied."""
+        policy: Policy = getattr(self, group, "deny")
+        return policy
+
+
+class Limits(Section):
+    """Everything in `config/hard_constraints.yaml`.
+
+    The last five groups belong to other parts of the users' system: their content is kept, counts in the
+    fingerprint, and no constraint reads it.
+    """
+
+    position_limits: PositionLimits = PositionLimits()
+    portfolio_risk: PortfolioRisk = PortfolioRisk()
+    liquidity_requirements: LiquidityRequirements = LiquidityRequirements()
+    price_constraints: PriceConstraints = PriceConstraints()
+    market_conditions: MarketConditions = MarketConditions()
+    regime_effects: RegimeEffects = RegimeEffects()
+    timing_rules: TimingRules = TimingRules()
+    staleness: Staleness = Staleness()
+    settlement: Settlement = Settlement()
+    day_trades: DayTrades = DayTrades()
+    deployment: Deployment = Deployment()
+    missing_data: MissingData = MissingData()
+    kelly_criterion: Free = Field(default_factory=dict)
+    risk_score_gates: Free = Field(default_factory=dict)
+    correlation_limits: Free = Field(default_factory=dict)
+    technical_filters: Free = Field(default_factory=dict)
+    violation_actions: Free = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_empty_group_has_defaults(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+    @model_validator(mode="after")
+    def _goals_not_given_fit_the_limits(self) -> Self:
+        # A file that tightens a limit and does not name a goal is not contradictory: the default goal gives way.
+        goals = self.deployment
+        fitting = {
+            "target_pct": min(goals.target_pct, 1 - self.portfolio_risk.min_cash_reserve_pct),
+            "min_positions": min(goals.min_positions, self.position_limits.max_positions_total),
+            "max_auto_position_pct": max(goals.max_auto_position_pct, self.position_limits.min_position_pct),
+        }
+        update = {key: value for key, value in fitting.items() if key not in goals.model_fields_set}
+        object.__setattr__(self, "deployment", goals.model_copy(update=update))
+        return self
+
+    @property
+    def allow_margin(self) -> bool:
+        """Tell whether cash may go below the reserve and below zero, as far as the broker lends."""
+        return self.portfolio_risk.allow_margin
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a hash of every value; how the file writes a number or orders its keys does not matter."""
+        text = json.dumps(self.model_dump(), sort_keys=True, default=_fingerprinted)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _fingerprinted(value: object) -> str:
+    if isinstance(value, Decimal):
+        return plain(value)
+    raise TypeError(f"{type(value).__name__} cannot stand in limits")
+
+
+def contradictions(limits: Limits) -> Iterator[tuple[str, str, str]]:
+    """Yield (key, problem, mend) for each combination of values that nothing could satisfy."""
+    yield from _crossed(limits)
+    goals, reserve = limits.deployment, limits.portfolio_risk.min_cash_reserve_pct
+    if goals.target_pct + reserve > 1:
+        problem = f"a target of {plain(goals.target_pct)} and a cash reserve of {plain(reserve)} exceed the whole"
+        mend = f"lower it to {plain(1 - reserve)} or lower portfolio_risk.min_cash_reserve_pct"
+        yield "deployment.target_pct", problem, mend
+    smallest = goals.min_positions * limits.position_limits.min_position_pct
+    if smallest > 1 - reserve:
+        problem = f"{goals.min_positions} positions of at least min_position_pct do not fit beside the cash reserve"
+        yield "deployment.min_positions", problem, "lower it or lower position_limits.min_position_pct"
+
+
+#: Pairs of keys of which the first must not exceed the second.
+ORDERED_KEYS = (
+    ("position_limits.min_position_value", "position_limits.max_position_value"),
+    ("position_limits.min_position_pct", "position_limits.max_single_position_pct"),
+    ("position_limits.min_position_pct", "deployment.max_auto_position_pct"),
+    ("position_limits.min_position_pct", "position_limits.max_sector_concentration_pct"),
+    ("deployment.min_positions", "position_limits.max_positions_total"),
+    ("price_constraints.min_stock_price", "price_constraints.max_stock_price"),
+    ("market_conditions.vix_elevated_threshold", "market_conditions.vix_caution_threshold"),
+    ("market_conditions.vix_caution_threshold", "market_conditions.vix_panic_threshold"),
+)
+
+
+def _crossed(limits: Limits) -> Iterator[tuple[str, str, str]]:
+    for low, high in ORDERED_KEYS:
+        least, most = value_at(limits, low), value_at(limits, high)
+        if least is not None and most is not None and least > most:
+            problem = f"{plain(Decimal(least))} is more than {high} ({plain(Decimal(most))})"
+            yield low, problem, f"lower it or raise {high}"
+
+
+def value_at(limits: Limits, key: str) -> Any:
+    """Return the value of a key such as `position_limits.min_position_pct`."""
+    group, _, name = key.partition(".")
+    return getattr(getattr(limits, group), name)
+
+
+def load_limits(path: Path) -> Limits:
+    """Read a limits file. Raises BadInput for a missing file, an unknown key, a wrong value or a contradiction."""
+    limits = validated(Limits, read_yaml(path), path)
+    for key, problem, mend in contradictions(limits):
+        raise BadInput(path, key, problem, mend)
+    return limits
+
+
+def find_limits(workspace: Path) -> Path:
+    """Return where the limits of a workspace stand: `config/`, else the older `Config/`."""
+    ours, theirs = (workspace / folder / "hard_constraints.yaml" for folder in ("config", "Config"))
+    return theirs if theirs.exists() and not ours.exists() else ours
