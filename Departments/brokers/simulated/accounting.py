@@ -1,0 +1,93 @@
+"""The account and the positions as Alpaca tells them, out of the book."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, time
+from decimal import Decimal
+
+from Departments.brokers.simulated.book import Book, Holding
+from Departments.brokers.simulated.market import Market
+from Departments.brokers.simulated.records import Record
+from Departments.brokers.simulated.state import ExchangeState
+from Departments.core.money import ZERO
+from Departments.core.orders import OrderStatus, Side
+from Departments.core.portfolio import Account, Position
+from Departments.core.trading_calendar import EASTERN, trading_day
+
+
+def held_by(orders: Iterable[Record]) -> Decimal:
+    """Return the shares that open SELL orders hold; the exits of one group hold the same shares."""
+    groups: dict[str, Decimal] = {}
+    for record in orders:
+        if record.side is Side.SELL and record.live and record.status is not OrderStatus.HELD:
+            groups[record.group] = max(groups.get(record.group, ZERO), record.remaining)
+    return sum(groups.values(), ZERO)
+
+
+def promised(orders: Iterable[Record]) -> Decimal:
+    """Return the dollars that open BUY orders have set aside."""
+    return sum((r.reserve * r.remaining for r in orders if r.side is Side.BUY and not r.is_exit), ZERO)
+
+
+class Accounting:
+    """Answers what the account is worth and what may be bought with it."""
+
+    def __init__(self, state: ExchangeState, book: Book, market: Market) -> None:
+        self._state = state
+        self._book = book
+        self._market = market
+
+    def account(self, now: datetime) -> Account:
+        """Return the account at a moment. Late proceeds are missing from cash and buying power, not from equity."""
+        stated = self._state.account
+        cash = self._book.cash
+        invested = self._invested(self._book.holdings(), now)
+        unsettled = self._book.unsettled(trading_day(now))
+        late = self._book.late_proceeds(now)
+        free = cash - max(late, unsettled) if stated.type == "cash" else self._margin(cash, invested) - late
+        return Account(
+            cash=cash - late,
+            equity=cash + invested,
+            buying_power=max(ZERO, free - promised(self._book.open_orders())),
+            multiplier=Decimal(1) if stated.type == "cash" else stated.multiplier,
+            status=stated.status,
+            trading_blocked=stated.trading_blocked,
+            account_blocked=stated.account_blocked,
+            trade_suspended=stated.trade_suspended,
+            last_equity=self._last_equity(now),
+            unsettled_cash=unsettled,
+        )
+
+    def positions(self, now: datetime) -> Sequence[Position]:
+        """Return every position with what is free of it."""
+        return [self._position(holding, now) for holding in self._book.holdings()]
+
+    def _position(self, holding: Holding, now: datetime) -> Position:
+        held = held_by(self._book.open_orders(holding.symbol))
+        return Position(
+            symbol=holding.symbol,
+            qty=holding.qty,
+            avg_entry_price=holding.avg_entry_price,
+            current_price=self._market.price(holding.symbol, now),
+            qty_available=max(ZERO, holding.qty - held),
+            sector=self._state.asset(holding.symbol).sector,
+        )
+
+    def _margin(self, cash: Decimal, invested: Decimal) -> Decimal:
+        return self._state.account.multiplier * (cash + invested) - invested
+
+    def _invested(self, holdings: Iterable[Holding], at: datetime) -> Decimal:
+        return sum((h.qty * (self._market.price(h.symbol, at) or h.avg_entry_price) for h in holdings), ZERO)
+
+    def _last_equity(self, now: datetime) -> Decimal | None:
+        midnight = datetime.combine(trading_day(now), time(), EASTERN).astimezone(UTC)
+        today = self._book.fills_since(midnight)
+        if self._state.last_equity is not None and midnight <= self._market.started_at:
+            return self._state.last_equity
+        cash = self._book.cash - sum((f.cash for f in today), ZERO)
+        held = {h.symbol: h.qty for h in self._book.holdings()}
+        for fill in today:
+            held[fill.symbol] = held.get(fill.symbol, ZERO) - (fill.qty if fill.side is Side.BUY else -fill.qty)
+        worth = (qty * (self._market.price(symbol, midnight) or ZERO) for symbol, qty in held.items())
+        return cash + sum(worth, ZERO)

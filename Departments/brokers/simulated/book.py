@@ -1,0 +1,224 @@
+"""What stands in the exchange's file: orders, fills, cash, positions.
+
+The questions that every call asks read open orders and recent fills only, so their cost does not grow with age.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from Departments.brokers.simulated.records import Fill, Record, Role
+from Departments.brokers.simulated.storage import Storage
+from Departments.core.money import ZERO
+from Departments.core.orders import OrderClass, OrderStatus, OrderType, Side, TimeInForce
+
+_NAMESPACE: Final = uuid.UUID("5f0b6d1e-51a0-5a8a-9d55-3c1e0d6a7c11")
+
+
+def derived_id(*parts: object) -> str:
+    """Return a UUID that depends on the parts alone, so that a replay gives the same ids."""
+    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(map(str, parts))))
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+_DECODERS: Final[dict[str, Any]] = {
+    **dict.fromkeys(("qty", "filled_qty", "filled_value", "limit_price", "stop_price", "limit"), Decimal),
+    **dict.fromkeys(("reserve", "chunk", "pause", "cash_lag", "price", "fee"), Decimal),
+    **dict.fromkeys(("submitted_at", "updated_at", "visible_at", "filled_at", "expires_at"), _moment),
+    **dict.fromkeys(("next_at", "cancel_at", "at"), _moment),
+    **dict.fromkeys(("live", "triggered", "silent", "forced", "doomed"), bool),
+    "role": Role,
+    "side": Side,
+    "type": OrderType,
+    "time_in_force": TimeInForce,
+    "order_class": OrderClass,
+    "status": OrderStatus,
+}
+_MICRO: Final = Decimal("0.000001")
+_ORDER_FIELDS: Final = tuple(f.name for f in fields(Record))
+_FILL_FIELDS: Final = tuple(f.name for f in fields(Fill))
+_COLUMNS: Final = ", ".join(f'"{name}"' for name in (*_ORDER_FIELDS, "due_at", "is_open"))
+_MARKS: Final = ", ".join("?" * (len(_ORDER_FIELDS) + 2))
+_CHANGES: Final = ", ".join(f'"{name}" = excluded."{name}"' for name in (*_ORDER_FIELDS, "due_at", "is_open"))
+_SAVE: Final = f"INSERT INTO orders ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (id) DO UPDATE SET {_CHANGES}"  # noqa: S608
+
+
+def _decoded(row: sqlite3.Row, names: Iterable[str]) -> dict[str, Any]:
+    return {n: None if row[n] is None else _DECODERS.get(n, str)(row[n]) for n in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Shares held of one symbol and what they cost on average, in dollars."""
+
+    symbol: str
+    qty: Decimal
+    avg_entry_price: Decimal
+
+
+class Book:
+    """Reads and writes the exchange's file."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def transaction(self, label: str = "") -> AbstractContextManager[None]:
+        """Make everything inside one commit."""
+        return self._storage.transaction(label)
+
+    # --- orders ---
+
+    def save(self, record: Record) -> None:
+        """Store an order, new or changed."""
+        values = [getattr(record, name) for name in _ORDER_FIELDS]
+        self._storage.execute(_SAVE, (*values, record.due_at, not record.status.is_terminal))
+
+    def by_id(self, order_id: str) -> Record | None:
+        """Return an order by the exchange's id."""
+        return self._one("id = ?", order_id)
+
+    def by_client_id(self, client_order_id: str) -> Record | None:
+        """Return an order by the client's id."""
+        return self._one("client_order_id = ?", client_order_id)
+
+    def group(self, group: str) -> list[Record]:
+        """Return an order and its legs, in the order they were made."""
+        return self._many('"group" = ?', group)
+
+    def open_orders(self, symbol: str | None = None) -> list[Record]:
+        """Return every order that has not ended, oldest first."""
+        return self._many("is_open = 1") if symbol is None else self._many("is_open = 1 AND symbol = ?", symbol)
+
+    def orders(self) -> list[Record]:
+        """Return every order ever accepted, oldest first."""
+        return self._many("1 = 1")
+
+    def next_due(self, now: datetime) -> Record | None:
+        """Return the order to which something happens next, by `now` at the latest."""
+        row = self._storage.row("SELECT * FROM orders WHERE due_at <= ? ORDER BY due_at, seq LIMIT 1", (now,))
+        return None if row is None else Record(**_decoded(row, _ORDER_FIELDS))
+
+    def wake(self, symbol: str, at: datetime) -> None:
+        """Let every resting order of a symbol look at the price again at `at`."""
+        for record in self.open_orders(symbol):
+            if record.live and not record.silent and record.status not in _ARRIVING:
+                self.save(replace(record, next_at=at))
+
+    def _one(self, where: str, *values: Any) -> Record | None:
+        found = self._many(where, *values)
+        return found[0] if found else None
+
+    def _many(self, where: str, *values: Any) -> list[Record]:
+        rows = self._storage.rows(f"SELECT * FROM orders WHERE {where} ORDER BY seq", values)  # noqa: S608 - no outside text
+        return [Record(**_decoded(row, _ORDER_FIELDS)) for row in rows]
+
+    # --- fills, cash, positions ---
+
+    def add_fill(self, fill: Fill, *, cash_at: datetime | None, settles_on: date | None) -> None:
+        """Store a fill and move cash and position with it."""
+        values = [getattr(fill, name) for name in _FILL_FIELDS]
+        columns = ", ".join(_FILL_FIELDS)
+        self._storage.execute(
+            f"INSERT INTO fills ({columns}, cash_at, settles_on) VALUES ({', '.join('?' * (len(values) + 2))})",  # noqa: S608
+            (*values, cash_at, settles_on.isoformat() if settles_on else None),
+        )
+        self._storage.set_meta("cash", self.cash + fill.cash)
+        self._move(fill)
+
+    def _move(self, fill: Fill) -> None:
+        held = self.holding(fill.symbol)
+        if fill.side is Side.SELL:
+            self.set_holding(Holding(fill.symbol, held.qty - fill.qty, held.avg_entry_price))
+            return
+        qty = held.qty + fill.qty
+        cost = held.qty * held.avg_entry_price + fill.qty * fill.price
+        self.set_holding(Holding(fill.symbol, qty, (cost / qty).quantize(_MICRO)))
+
+    def fills(self) -> list[Fill]:
+        """Return every fill, oldest first."""
+        return self._fills("1 = 1")
+
+    def fills_since(self, moment: datetime) -> list[Fill]:
+        """Return the fills at or after a moment."""
+        return self._fills("at >= ?", moment)
+
+    def late_proceeds(self, now: datetime) -> Decimal:
+        """Return what was sold and does not show in the cash yet."""
+        return sum((f.cash for f in self._fills("cash_at > ?", now)), ZERO)
+
+    def unsettled(self, today: date) -> Decimal:
+        """Return the proceeds of sales that settle after `today`."""
+        return sum((f.cash for f in self._fills("settles_on > ?", today.isoformat())), ZERO)
+
+    def _fills(self, where: str, *values: Any) -> list[Fill]:
+        rows = self._storage.rows(f"SELECT * FROM fills WHERE {where} ORDER BY seq", values)  # noqa: S608 - no outside text
+        return [Fill(**_decoded(row, _FILL_FIELDS)) for row in rows]
+
+    @property
+    def cash(self) -> Decimal:
+        """Return the cash with every fill in it, in dollars."""
+        return Decimal(self._storage.meta("cash"))
+
+    def set_cash(self, cash: Decimal) -> None:
+        """Store the cash."""
+        self._storage.set_meta("cash", cash)
+
+    def holding(self, symbol: str) -> Holding:
+        """Return what is held of a symbol, zero shares where nothing is."""
+        row = self._storage.row("SELECT * FROM positions WHERE symbol = ?", (symbol,))
+        return Holding(symbol, ZERO, ZERO) if row is None else _holding(row)
+
+    def holdings(self) -> Sequence[Holding]:
+        """Return every position, by symbol."""
+        return [_holding(row) for row in self._storage.rows("SELECT * FROM positions ORDER BY symbol")]
+
+    def set_holding(self, holding: Holding) -> None:
+        """Store a position; one without shares is closed."""
+        self._storage.execute("DELETE FROM positions WHERE symbol = ?", (holding.symbol,))
+        if holding.qty:
+            values = (holding.symbol, holding.qty, holding.avg_entry_price)
+            self._storage.execute("INSERT INTO positions VALUES (?, ?, ?)", values)
+
+    # --- prices set from outside, halts ---
+
+    def set_price(self, symbol: str, at: datetime, price: Decimal) -> None:
+        """Store a price that holds from `at`."""
+        self._storage.execute("INSERT OR REPLACE INTO prices VALUES (?, ?, ?)", (symbol, at, price))
+
+    def price_set(self, symbol: str, at: datetime) -> Decimal | None:
+        """Return the price that was set last by `at`, None where none was."""
+        row = self._storage.row(
+            "SELECT price FROM prices WHERE symbol = ? AND at <= ? ORDER BY at DESC LIMIT 1", (symbol, at)
+        )
+        return None if row is None else Decimal(row["price"])
+
+    def halt(self, symbol: str, until: datetime | None) -> None:
+        """Stop trading in a symbol until a moment, or until it is resumed."""
+        self._storage.execute("INSERT OR REPLACE INTO halts VALUES (?, ?)", (symbol, until))
+
+    def resume(self, symbol: str) -> None:
+        """Let a symbol trade again."""
+        self._storage.execute("DELETE FROM halts WHERE symbol = ?", (symbol,))
+
+    def halted(self, symbol: str, at: datetime) -> tuple[bool, datetime | None]:
+        """Tell whether a symbol is halted at a moment, and until when (None: nobody knows)."""
+        row = self._storage.row("SELECT until FROM halts WHERE symbol = ?", (symbol,))
+        until = None if row is None or row["until"] is None else _moment(row["until"])
+        return (row is not None and (until is None or at < until), until)
+
+
+_ARRIVING: Final = frozenset({OrderStatus.PENDING_NEW, OrderStatus.ACCEPTED})
+
+
+def _holding(row: sqlite3.Row) -> Holding:
+    return Holding(row["symbol"], Decimal(row["qty"]), Decimal(row["avg_entry_price"]))

@@ -1,0 +1,193 @@
+"""Time passes at the exchange: orders are taken by the market, trade, trigger, are cancelled, expire.
+
+Everything that happens has a moment; `advance` lets it happen in that order, however long nobody asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
+
+from Departments.brokers.simulated import matching
+from Departments.brokers.simulated.book import Book, derived_id
+from Departments.brokers.simulated.market import Market
+from Departments.brokers.simulated.prices import chance
+from Departments.brokers.simulated.records import Fill, Record, Role
+from Departments.brokers.simulated.state import ExchangeState
+from Departments.brokers.simulated.transitions import Event, after
+from Departments.core.money import CENT, ZERO
+from Departments.core.orders import OrderStatus, OrderType, Side
+from Departments.core.trading_calendar import is_open, next_open, next_trading_day, trading_day
+
+_ARRIVING = frozenset({OrderStatus.PENDING_NEW, OrderStatus.ACCEPTED})
+
+
+class Engine:
+    """Moves the book from one moment to a later one."""
+
+    def __init__(self, state: ExchangeState, book: Book, market: Market) -> None:
+        self._state = state
+        self._book = book
+        self._market = market
+
+    def advance(self, now: datetime) -> None:
+        """Let everything happen that is due by `now`; a clock that went back changes nothing."""
+        if self._book.next_due(now) is None:
+            return
+        with self._book.transaction():
+            while (record := self._book.next_due(now)) is not None:
+                self._happen(record)
+
+    def delay(self, record: Record, what: str, share: Decimal = Decimal(1)) -> timedelta:
+        """Return how long `what` (fill or cancel) takes for this very order."""
+        low, high = self._state.latency.cancel if what == "cancel" else self._state.latency.fill
+        part = Decimal(str(round(chance(self._state.seed, record.client_order_id, what), 6)))
+        return timedelta(seconds=float((low + (high - low) * part) * share))
+
+    def end(self, record: Record, event: Event, at: datetime) -> None:
+        """End an order (cancel, expire, reject), and with it what is left of its group."""
+        self._save(replace(record, status=after(record.status, event)), at)
+        event = Event.EXPIRE if event is Event.EXPIRE else Event.CANCEL
+        for other in self._others(record):
+            self._save(replace(other, status=after(other.status, event)), at)
+
+    def _happen(self, record: Record) -> None:
+        at = record.due_at
+        if at is None:  # pragma: no cover - the book returns only what is due
+            return
+        if at == record.expires_at:
+            self.end(record, Event.EXPIRE, at)
+        elif at == record.cancel_at:
+            self.end(record, Event.CANCEL, at)
+        else:
+            self._meet_market(replace(record, next_at=None), at)
+
+    def _meet_market(self, record: Record, at: datetime) -> None:
+        halted, until = self._market.halted(record.symbol, at)
+        if not is_open(at):
+            self._save(replace(record, next_at=next_open(at)), at)
+        elif record.status in _ARRIVING:
+            self._arrive(record, at)
+        elif halted and not record.forced:
+            self._save(replace(record, next_at=until), at)
+        else:
+            self._look(record, at)
+
+    def _arrive(self, record: Record, at: datetime) -> None:
+        if record.doomed:
+            self.end(record, Event.REJECT, at)
+            return
+        price = self._market.price(record.symbol, at)
+        limit = record.limit_price
+        if record.type is OrderType.MARKET and price is not None:
+            limit = matching.collar(price, record.side, self._market.terms)
+        status = after(record.status, Event.ACTIVATE)
+        rest = self.delay(record, "fill", Decimal("0.75"))
+        self._save(replace(record, status=status, limit=limit, next_at=at + rest), at)
+        if record.is_exit:  # an OCO: its stop begins to watch
+            for stop in self._others(record):
+                self._save(replace(stop, live=True, next_at=at + rest), at)
+
+    def _look(self, record: Record, at: datetime) -> None:
+        price = self._market.price(record.symbol, at)
+        if price is None:
+            self._save(record, at)
+        elif matching.waits_for_stop(record):
+            self._watch_stop(record, price, at)
+        elif (trade := matching.trade_price(record, price, self._market.terms)) is None:
+            self._save(self._resting(record, at), at)
+        else:
+            self._trade(record, trade, at)
+
+    def _resting(self, record: Record, at: datetime) -> Record:
+        return replace(record, next_at=self._market.next_change(record.symbol, at))
+
+    def _watch_stop(self, record: Record, price: Decimal, at: datetime) -> None:
+        if not matching.is_triggered(record, price):
+            self._save(self._resting(record, at), at)
+            return
+        status = after(record.status, Event.RELEASE) if record.status is OrderStatus.HELD else record.status
+        next_at = at + self.delay(record, "fill", Decimal("0.25"))
+        self._save(replace(record, status=status, triggered=True, next_at=next_at), at)
+        self._end_others(record, at)
+
+    def _trade(self, record: Record, price: Decimal, at: datetime) -> None:
+        qty = min(record.remaining, record.chunk or record.remaining)
+        fill = Fill(
+            id=derived_id("fill", record.id, record.filled_qty),
+            order_id=record.id,
+            client_order_id=record.client_order_id,
+            symbol=record.symbol,
+            side=record.side,
+            qty=qty,
+            price=price,
+            fee=self._fee(record, qty, price),
+            at=at,
+        )
+        self._book.add_fill(fill, cash_at=self._cash_at(record, at), settles_on=self._settles_on(fill))
+        if qty == record.remaining:
+            self._filled(record, fill)
+        else:
+            self._filled_in_part(record, fill)
+
+    def _filled(self, record: Record, fill: Fill) -> None:
+        done = replace(_with_fill(record, fill), status=after(record.status, Event.FILL), filled_at=fill.at)
+        self._save(done, fill.at)
+        if record.is_exit:
+            self._end_others(record, fill.at)
+        else:
+            self._release_exits(record, fill.at)
+
+    def _filled_in_part(self, record: Record, fill: Fill) -> None:
+        part = replace(_with_fill(record, fill), status=after(record.status, Event.PART), chunk=None)
+        silent = record.pause is None
+        next_at = None if record.pause is None else fill.at + timedelta(seconds=float(record.pause))
+        self._save(replace(part, silent=silent, next_at=next_at, forced=False), fill.at)
+        if record.role is Role.TAKE_PROFIT:
+            for stop in self._others(record):
+                self._save(replace(stop, qty=part.remaining), fill.at)
+
+    def _release_exits(self, entry: Record, at: datetime) -> None:
+        for leg in self._others(entry):
+            takes_profit = leg.role is Role.TAKE_PROFIT
+            status = after(leg.status, Event.RELEASE) if takes_profit else leg.status
+            next_at = at + self.delay(leg, "fill", Decimal("0.25"))
+            self._save(replace(leg, status=status, live=True, next_at=next_at), at)
+
+    def _end_others(self, record: Record, at: datetime) -> None:
+        for other in self._others(record):
+            self._save(replace(other, status=after(other.status, Event.CANCEL)), at)
+
+    def _others(self, record: Record) -> list[Record]:
+        group = self._book.group(record.group)
+        return [r for r in group if r.id != record.id and not r.status.is_terminal]
+
+    def _save(self, record: Record, at: datetime) -> None:
+        self._book.save(replace(record, updated_at=at))
+
+    # --- what a fill costs, and when its cash is there ---
+
+    def _fee(self, record: Record, qty: Decimal, price: Decimal) -> Decimal:
+        fees = self._state.fees
+        once = fees.per_order if record.filled_qty == ZERO else ZERO
+        sold = fees.sell_rate * qty * price if record.side is Side.SELL else ZERO
+        return (once + fees.per_share * qty + sold).quantize(CENT, rounding=ROUND_CEILING)
+
+    def _cash_at(self, record: Record, at: datetime) -> datetime | None:
+        lag = max(record.cash_lag, self._state.cash_lag)
+        return at + timedelta(seconds=float(lag)) if lag and record.side is Side.SELL else None
+
+    def _settles_on(self, fill: Fill) -> date | None:
+        account = self._state.account
+        if fill.side is Side.BUY or account.type == "margin":
+            return None
+        return next_trading_day(trading_day(fill.at), account.settlement_days)
+
+
+def _with_fill(record: Record, fill: Fill) -> Record:
+    return replace(
+        record,
+        filled_qty=record.filled_qty + fill.qty,
+        filled_value=record.filled_value + fill.qty * fill.price,
+    )

@@ -1,0 +1,241 @@
+"""The simulated exchange behind the broker port.
+
+Time passes when somebody asks: each call first lets everything happen that is due by the clock. Whatever was
+acknowledged is in the exchange's file before the answer leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from Departments.brokers.base import Asset, Bar, MarketClock, OrderScope, Quote
+from Departments.brokers.simulated import refusals
+from Departments.brokers.simulated.accounting import Accounting
+from Departments.brokers.simulated.admission import admitted
+from Departments.brokers.simulated.book import Book
+from Departments.brokers.simulated.engine import Engine
+from Departments.brokers.simulated.faults import AFTER, BEFORE, Call, CallName, Fault, FaultDesk, FaultScript, first
+from Departments.brokers.simulated.market import Market
+from Departments.brokers.simulated.mischief import spoil_cancel, spoil_order
+from Departments.brokers.simulated.opening import opened
+from Departments.brokers.simulated.records import Fill, Record
+from Departments.brokers.simulated.rules import Situation, judge
+from Departments.brokers.simulated.state import ExchangeState
+from Departments.brokers.simulated.transitions import Event, after
+from Departments.brokers.simulated.views import told
+from Departments.core import trading_calendar
+from Departments.core.clock import Clock
+from Departments.core.orders import Order, OrderRequest, OrderStatus
+from Departments.core.portfolio import Account, Position
+from Departments.core.steps import Step, no_step
+
+
+class SimulatedExchange:
+    """An exchange in a file. `path` is that file; `state` seeds it when it is new, and is ignored otherwise.
+
+    Raises BadInput when there is neither a file nor a state, or the file cannot be used.
+    """
+
+    name = "simulated"
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        state: ExchangeState | None = None,
+        faults: FaultScript | None = None,
+        step: Step = no_step,
+    ) -> None:
+        self._clock = clock
+        self._storage, self._state, started_at = opened(path, clock.now(), state, step)
+        self._book = Book(self._storage)
+        self._market = Market(self._state, self._book, started_at)
+        self._engine = Engine(self._state, self._book, self._market)
+        self._accounting = Accounting(self._state, self._book, self._market)
+        self._faults = FaultDesk(faults, self._storage)
+
+    # --- the port ---
+
+    def account(self) -> Account:
+        """Return cash, equity, buying power and gates."""
+        with self._answering(Call("account")):
+            return self._accounting.account(self._clock.now())
+
+    def positions(self) -> Sequence[Position]:
+        """Return every open position."""
+        with self._answering(Call("positions")):
+            return self._accounting.positions(self._clock.now())
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Take one order, once."""
+        call = Call("submit", frozenset({request.symbol}), request.side, request.client_order_id)
+        with self._answering(call) as struck:
+            now = self._clock.now()
+            with self._book.transaction("exchange.submit"):
+                reserve = self._judged(request, now)
+                records = spoil_order(admitted(request, now, reserve), struck, self._state, self._book)
+                for record in records:
+                    self._book.save(self._scheduled(record, now))
+            return self._told(records[0].id, now)
+
+    def cancel(self, order_id: str) -> None:
+        """Take the request to cancel an order; the confirmation comes later, if at all."""
+        found = self._book.by_id(order_id)
+        with self._answering(_call_of("cancel", found)) as struck:
+            now = self._clock.now()
+            with self._book.transaction("exchange.cancel"):
+                record = self._visible(self._book.by_id(order_id), order_id, now)
+                self._cancel(record, struck, now)
+
+    def order(self, order_id: str) -> Order:
+        """Return an order with its legs by the exchange's id."""
+        with self._answering(_call_of("order", self._book.by_id(order_id))):
+            now = self._clock.now()
+            return self._told(self._visible(self._book.by_id(order_id), order_id, now).id, now)
+
+    def order_by_client_id(self, client_order_id: str) -> Order:
+        """Return an order with its legs by the client's id."""
+        found = self._book.by_client_id(client_order_id)
+        with self._answering(replace(_call_of("order_by_client_id", found), client_order_id=client_order_id)):
+            now = self._clock.now()
+            return self._told(self._visible(self._book.by_client_id(client_order_id), client_order_id, now).id, now)
+
+    def orders(
+        self, scope: OrderScope = "open", *, symbols: Iterable[str] = (), after: datetime | None = None
+    ) -> Sequence[Order]:
+        """Return orders, oldest first; with `open`, held legs are left out and live ones stand for themselves."""
+        wanted = frozenset(symbols)
+        with self._answering(Call("orders", wanted)):
+            now = self._clock.now()
+            records = self._book.open_orders() if scope == "open" else self._book.orders()
+            return told(records, scope, now, symbols=wanted, after=after, group=self._book.group)
+
+    def asset(self, symbol: str) -> Asset:
+        """Return what the exchange says of a symbol."""
+        with self._answering(Call("asset", frozenset({symbol}))):
+            if not self._knows(symbol):
+                raise refusals.asset_not_found(symbol)
+            stated = self._state.asset(symbol)
+            return Asset(symbol, stated.tradable, stated.active, stated.fractionable, stated.name)
+
+    def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
+        """Return the latest quotes; a symbol without a price is absent."""
+        wanted = tuple(symbols)
+        with self._answering(Call("quotes", frozenset(wanted))):
+            now = self._clock.now()
+            return {s: quote for s in wanted if (quote := self._market.quote(s, now)) is not None}
+
+    def bars(self, symbol: str, *, days: int) -> Sequence[Bar]:
+        """Return up to `days` finished daily bars, oldest first."""
+        with self._answering(Call("bars", frozenset({symbol}))):
+            return self._market.bars(symbol, before=self._clock.now(), days=days)
+
+    def market_clock(self) -> MarketClock:
+        """Return the exchange's clock."""
+        with self._answering(Call("market_clock")):
+            now = self._clock.now()
+            is_open = trading_calendar.is_open(now)
+            return MarketClock(now, is_open, trading_calendar.next_open(now), trading_calendar.next_close(now))
+
+    # --- what a checker or an operator may ask and do ---
+
+    def all_orders(self) -> Sequence[Order]:
+        """Return every order ever accepted, legs nested in their parents, visible or not, oldest first."""
+        self._engine.advance(self._clock.now())
+        return told(self._book.orders(), "all", datetime.max.replace(tzinfo=self._clock.now().tzinfo),
+                    symbols=frozenset(), after=None, group=self._book.group)  # fmt: skip
+
+    def fills(self) -> Sequence[Fill]:
+        """Return every fill, oldest first."""
+        self._engine.advance(self._clock.now())
+        return self._book.fills()
+
+    def starting_state(self) -> ExchangeState:
+        """Return the state that the exchange was seeded with."""
+        return self._state
+
+    def set_price(self, symbol: str, price: Decimal) -> None:
+        """Let a symbol cost `price` dollars from now on."""
+        now = self._clock.now()
+        self._engine.advance(now)
+        with self._book.transaction():
+            self._book.set_price(symbol, now, price)
+            self._book.wake(symbol, now)
+        self._engine.advance(now)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._storage.close()
+
+    # --- inside ---
+
+    @contextmanager
+    def _answering(self, call: Call) -> Iterator[tuple[Fault, ...]]:
+        self._engine.advance(self._clock.now())
+        struck = self._faults.struck(call)
+        self._raise(first(struck, BEFORE))
+        yield struck
+        self._raise(first(struck, AFTER))
+
+    def _raise(self, fault: Fault | None) -> None:
+        if fault is not None:
+            self._clock.sleep(float(fault.takes))
+            raise fault.error()
+
+    def _judged(self, request: OrderRequest, now: datetime) -> Decimal:
+        quote = self._market.quote(request.symbol, now)
+        case = Situation(
+            request=request,
+            id_used=self._book.by_client_id(request.client_order_id) is not None,
+            asset=self._state.asset(request.symbol) if self._knows(request.symbol) else None,
+            ask=quote.ask if quote else None,
+            held_qty=self._book.holding(request.symbol).qty,
+            open_orders=self._book.open_orders(request.symbol),
+            account=self._accounting.account(now),
+        )
+        judge(case)
+        return case.reserve
+
+    def _scheduled(self, record: Record, now: datetime) -> Record:
+        """Say when the market looks at a new order for the first time; a held leg waits for its entry."""
+        if not record.live:
+            return record
+        if not trading_calendar.is_open(now):
+            return replace(record, next_at=trading_calendar.next_open(now))
+        return replace(record, next_at=now + self._engine.delay(record, "fill", Decimal("0.25")))
+
+    def _cancel(self, record: Record, struck: Sequence[Fault], now: datetime) -> None:
+        if record.status.is_terminal:
+            raise refusals.too_late(record.status)
+        if record.status is OrderStatus.PENDING_CANCEL:
+            return
+        asked = replace(record, status=after(record.status, Event.ASK_CANCEL), updated_at=now)
+        asked = replace(asked, cancel_at=now + self._engine.delay(record, "cancel"))
+        self._book.save(spoil_cancel(asked, struck, now))
+
+    def _told(self, order_id: str, now: datetime) -> Order:
+        record = self._book.by_id(order_id)
+        if record is None:  # pragma: no cover - the caller has just seen it
+            raise refusals.order_not_found(order_id)
+        legs = [r.order() for r in self._book.group(record.id) if r.id != record.id and r.visible_at <= now]
+        return record.order(tuple(legs))
+
+    def _visible(self, record: Record | None, reference: str, now: datetime) -> Record:
+        if record is None or record.visible_at > now:
+            raise refusals.order_not_found(reference)
+        return record
+
+    def _knows(self, symbol: str) -> bool:
+        return symbol in self._state.symbols or self._book.price_set(symbol, self._clock.now()) is not None
+
+
+def _call_of(name: CallName, record: Record | None) -> Call:
+    if record is None:
+        return Call(name)
+    return Call(name, frozenset({record.symbol}), record.side, record.client_order_id)

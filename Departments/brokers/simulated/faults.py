@@ -1,0 +1,179 @@
+"""A script of what goes wrong at the exchange, and when.
+
+Each entry names a call (or `any`), optionally a symbol, side or client order id, the occurrence among the calls
+that match (`occurrence`, default the first; `times` in a row, default 1, 0 for ever), and what happens (`do`):
+
+    faults:
+      - {call: submit, symbol: UPS, do: refuse, http_status: 403, code: 40310000, message: insufficient buying power}
+      - {call: submit, symbol: DVN, do: timeout_before, takes: 15}   # never arrived; the caller waited 15 s
+      - {call: submit, symbol: EXE, do: timeout_after}               # accepted, but no answer came
+      - {call: submit, symbol: EXE, do: invisible, seconds: 5}       # and look-ups do not find it for 5 s
+      - {call: submit, symbol: PLD, do: gateway_timeout}             # 504 after acceptance
+      - {call: submit, side: BUY, occurrence: 3, do: reject}         # accepted, then rejected by the market
+      - {call: submit, symbol: ALKS, do: partial_then_silence, part: 0.4}           # 40 % trade, then nothing
+      - {call: submit, symbol: COMM, do: partial_then_silence, part: 0.5, seconds: 20}   # the rest after 20 s
+      - {call: submit, symbol: CTVA, do: cash_lag, seconds: 8}       # proceeds show in the cash 8 s late
+      - {call: submit, symbol: SN, do: halt, seconds: 30}            # trading in SN rests for 30 s
+      - {call: cancel, symbol: CRDO, do: fill_on_cancel}             # it fills while the cancel is on its way
+      - {call: cancel, symbol: AXTA, do: stuck_cancel, seconds: 60}  # pending_cancel for 60 s (none: for good)
+      - {call: account, occurrence: 2, times: 3, do: rate_limit}     # 429
+      - {call: any, occurrence: 40, do: server_error}                # 500
+      - {call: positions, do: malformed}                             # an answer that cannot be read
+      - {call: orders, do: unauthorized}                             # 401
+
+Occurrences are counted in the exchange's file, so a restart does not begin the script anew. Entries that match
+the same call all apply. `takes` (seconds of the clock) may stand in every entry that gives no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from Departments.brokers.simulated.refusals import FORBIDDEN, refused
+from Departments.brokers.simulated.state import Quantity, Ticker
+from Departments.brokers.simulated.storage import Storage
+from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized
+from Departments.core.orders import Side
+from Departments.core.settings import Section, read_document, validated
+
+CallName = Literal[
+    "submit", "cancel", "order", "order_by_client_id", "orders", "account", "positions", "asset", "quotes", "bars",
+    "market_clock",
+]  # fmt: skip
+Deed = Literal[
+    "refuse", "timeout_before", "rate_limit", "server_error", "unauthorized",
+    "timeout_after", "gateway_timeout", "malformed",
+    "reject", "partial_then_silence", "cash_lag", "invisible", "halt", "fill_on_cancel", "stuck_cancel",
+]  # fmt: skip
+
+BEFORE: Final = frozenset({"refuse", "timeout_before", "rate_limit", "server_error", "unauthorized"})
+AFTER: Final = frozenset({"timeout_after", "gateway_timeout", "malformed"})
+_ONLY_IN: Final = {
+    **dict.fromkeys(("reject", "partial_then_silence", "cash_lag", "invisible"), frozenset({"submit"})),
+    **dict.fromkeys(("fill_on_cancel", "stuck_cancel"), frozenset({"cancel"})),
+    **dict.fromkeys(("halt", "refuse"), frozenset({"submit", "cancel"})),
+}
+_NEEDS_SECONDS: Final = frozenset({"cash_lag", "invisible"})
+
+
+class SimulatedOutage(BrokerUnavailable):
+    """An answer that does not tell what happened; `http_status` is what Alpaca would have sent, None for silence."""
+
+    def __init__(self, message: str, http_status: int | None) -> None:
+        self.http_status = http_status
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that arrived at the exchange."""
+
+    name: CallName
+    symbols: frozenset[str] = frozenset()
+    side: Side | None = None
+    client_order_id: str | None = None
+
+
+class Fault(Section):
+    """One entry of the script. `seconds`, `takes` in seconds; `part` a share of the order's quantity."""
+
+    call: CallName | Literal["any"]
+    do: Deed
+    symbol: Ticker | None = None
+    side: Side | None = None
+    client_order_id: str | None = None
+    occurrence: int = Field(1, ge=1)
+    times: int = Field(1, ge=0)
+    seconds: Quantity | None = None
+    takes: Quantity = Decimal(0)
+    part: Decimal = Field(Decimal("0.5"), gt=0, lt=1)
+    http_status: int = Field(403, ge=400, le=499)
+    code: int = FORBIDDEN
+    message: str = "order refused"
+    body: Mapping[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        calls = _ONLY_IN.get(self.do)
+        if calls is not None and self.call not in calls:
+            raise ValueError(f"{self.do} cannot happen to {self.call}; give call: {' or '.join(sorted(calls))}")
+        if self.do in _NEEDS_SECONDS and self.seconds is None:
+            raise ValueError(f"{self.do} lacks its seconds; say how long it lasts")
+        return self
+
+    def concerns(self, call: Call) -> bool:
+        """Tell whether a call is one of those that the entry counts."""
+        return (
+            self.call in {"any", call.name}
+            and (self.symbol is None or self.symbol in call.symbols)
+            and (self.side is None or self.side is call.side)
+            and (self.client_order_id is None or self.client_order_id == call.client_order_id)
+        )
+
+    def strikes(self, count: int) -> bool:
+        """Tell whether the `count`-th matching call is one that the entry spoils."""
+        return count >= self.occurrence and (self.times == 0 or count < self.occurrence + self.times)
+
+    def error(self) -> BrokerError:
+        """Return what the caller gets to see."""
+        if self.do == "refuse":
+            return refused(self.http_status, self.code, self.message, **self.body)
+        if self.do == "unauthorized":
+            return NotAuthorized("unauthorized.")
+        status, sentence = _OUTAGES[self.do]
+        return SimulatedOutage(f"simulated exchange: {sentence} ({self.call})", status)
+
+
+_OUTAGES: Final[dict[str, tuple[int | None, str]]] = {
+    "timeout_before": (None, "no answer in time"),
+    "timeout_after": (None, "no answer in time"),
+    "gateway_timeout": (504, "504 gateway timeout"),
+    "rate_limit": (429, "429 too many requests"),
+    "server_error": (500, "500 internal server error"),
+    "malformed": (200, "an answer that cannot be read"),
+}
+
+
+class FaultScript(Section):
+    """A whole script."""
+
+    faults: tuple[Fault, ...] = ()
+
+
+def load_faults(path: Path) -> FaultScript:
+    """Read a fault script (YAML, or JSON by its ending). Raises BadInput naming file, key and mend."""
+    return validated(FaultScript, read_document(path), path)
+
+
+class FaultDesk:
+    """Counts calls and tells which faults strike; the counts live in the exchange's file."""
+
+    def __init__(self, script: FaultScript | None, storage: Storage) -> None:
+        self._faults = script.faults if script else ()
+        self._storage = storage
+
+    def struck(self, call: Call) -> tuple[Fault, ...]:
+        """Count a call and return the faults that strike it."""
+        concerned = [(n, fault) for n, fault in enumerate(self._faults) if fault.concerns(call)]
+        if not concerned:
+            return ()
+        with self._storage.transaction():
+            return tuple(fault for n, fault in concerned if fault.strikes(self._count(n)))
+
+    def _count(self, entry: int) -> int:
+        self._storage.execute(
+            "INSERT INTO fault_counts VALUES (?, 1) ON CONFLICT (entry) DO UPDATE SET seen = seen + 1", (entry,)
+        )
+        row = self._storage.row("SELECT seen FROM fault_counts WHERE entry = ?", (entry,))
+        return int(row["seen"]) if row else 0
+
+
+def first(faults: Iterable[Fault], deeds: Iterable[str]) -> Fault | None:
+    """Return the first fault that does one of `deeds`."""
+    return next((fault for fault in faults if fault.do in deeds), None)

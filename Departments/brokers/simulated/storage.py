@@ -1,0 +1,142 @@
+"""The exchange's own SQLite file: what was acknowledged survives a kill (write-ahead log, synchronous FULL).
+
+Decimals and moments are TEXT; moments have a fixed width in UTC, so that they sort.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from Departments.core.errors import BadInput, BrokerUnavailable
+from Departments.core.money import plain
+from Departments.core.steps import Step, announced, no_step
+
+VERSION: Final = 1
+BUSY_SECONDS: Final = 30.0
+SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE positions (symbol TEXT PRIMARY KEY, qty TEXT NOT NULL, avg_entry_price TEXT NOT NULL);
+CREATE TABLE prices (symbol TEXT NOT NULL, at TEXT NOT NULL, price TEXT NOT NULL, PRIMARY KEY (symbol, at));
+CREATE TABLE halts (symbol TEXT PRIMARY KEY, until TEXT);
+CREATE TABLE fault_counts (entry INTEGER PRIMARY KEY, seen INTEGER NOT NULL);
+CREATE TABLE adjustments (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, symbol TEXT NOT NULL, qty TEXT NOT NULL,
+    cash TEXT NOT NULL);
+CREATE TABLE orders (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, client_order_id TEXT NOT NULL UNIQUE, "group" TEXT NOT NULL,
+    role TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL, qty TEXT NOT NULL, type TEXT NOT NULL,
+    time_in_force TEXT NOT NULL, order_class TEXT NOT NULL, status TEXT NOT NULL, submitted_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL, visible_at TEXT NOT NULL, limit_price TEXT, stop_price TEXT,
+    filled_qty TEXT NOT NULL, filled_value TEXT NOT NULL, filled_at TEXT, expires_at TEXT, next_at TEXT,
+    cancel_at TEXT, "limit" TEXT, reserve TEXT NOT NULL, chunk TEXT, pause TEXT, cash_lag TEXT NOT NULL,
+    live INTEGER NOT NULL, triggered INTEGER NOT NULL, silent INTEGER NOT NULL, forced INTEGER NOT NULL,
+    doomed INTEGER NOT NULL, due_at TEXT, is_open INTEGER NOT NULL
+);
+CREATE INDEX orders_due ON orders (due_at, seq) WHERE due_at IS NOT NULL;
+CREATE INDEX orders_open ON orders (symbol) WHERE is_open = 1;
+CREATE INDEX orders_group ON orders ("group");
+CREATE TABLE fills (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, order_id TEXT NOT NULL REFERENCES orders (id),
+    client_order_id TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL, qty TEXT NOT NULL,
+    price TEXT NOT NULL, fee TEXT NOT NULL, at TEXT NOT NULL, cash_at TEXT, settles_on TEXT
+);
+CREATE INDEX fills_late ON fills (cash_at) WHERE cash_at IS NOT NULL;
+CREATE INDEX fills_unsettled ON fills (settles_on) WHERE settles_on IS NOT NULL;
+CREATE INDEX fills_at ON fills (at)
+"""
+
+
+def encoded(value: Any) -> Any:
+    """Write a value as SQLite keeps it."""
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    return int(value) if isinstance(value, bool) else value
+
+
+class Storage:
+    """A connection with nested transactions. One instance serves one thread."""
+
+    def __init__(self, path: Path, *, step: Step = no_step) -> None:
+        self.path = path
+        self._step = step
+        self._inside = False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        except (OSError, sqlite3.Error) as error:
+            raise BadInput(path, "", f"the exchange's file cannot be used ({error})", "name another path") from error
+        if self._version > VERSION:
+            raise BadInput(path, "", "was written by a newer version of this program", "update the program")
+
+    @property
+    def is_new(self) -> bool:
+        """Tell whether nothing was ever seeded here."""
+        return bool(self._scalar("PRAGMA user_version") == 0)
+
+    def create(self) -> None:
+        """Make the tables, inside the caller's transaction."""
+        for statement in SCHEMA.split(";\n"):
+            self.execute(statement)
+        self.execute(f"PRAGMA user_version = {VERSION}")
+
+    @contextmanager
+    def transaction(self, label: str = "") -> Iterator[None]:
+        """Make everything inside one commit, announced as `label` where there is one; an inner one joins."""
+        if self._inside:
+            yield
+            return
+        self.execute("BEGIN IMMEDIATE")
+        self._inside = True
+        try:
+            yield
+            with announced(self._step if label else no_step, label):
+                self.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._inside = False
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement. Raises BrokerUnavailable when the file cannot be used."""
+        try:
+            return self._connection.execute(sql, [encoded(v) for v in values])
+        except sqlite3.DatabaseError as error:
+            raise BrokerUnavailable(f"{self.path}: the simulated exchange does not answer ({error}).") from error
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """Return every row of a query."""
+        return self.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
+        """Return the first row of a query, or None."""
+        found: sqlite3.Row | None = self.execute(sql, values).fetchone()
+        return found
+
+    def meta(self, key: str) -> str:
+        """Return a stored text, empty where there is none."""
+        return str(self._scalar("SELECT value FROM meta WHERE key = ?", key) or "")
+
+    def set_meta(self, key: str, value: object) -> None:
+        """Store a text under a key."""
+        self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _scalar(self, sql: str, *values: Any) -> Any:
+        row = self.row(sql, values)
+        return None if row is None else row[0]
