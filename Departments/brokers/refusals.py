@@ -55,7 +55,7 @@ MEANINGS = (
     Meaning(
         40310000,
         ReasonCode.BROKER_BUYING_POWER,
-        _pattern(r"insufficient (?:\w+ )?buying power"),
+        _pattern(r"insufficient (?:\w+ )*buying power"),
         lambda body: "buying_power" in body,
         ("buying_power", "cost_basis"),
     ),

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from Departments.brokers.alpaca import AlpacaBroker
+from Departments.brokers.alpaca.prices import believable_quote, oldest_believable
+from Departments.core.clock import SimulatedClock, iso
+from Departments.core.errors import BrokerUnavailable
+from tests.fakes.loopback import Call, Loopback, Reply
+
+NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
+OLDEST = NOW - timedelta(minutes=15)
+FRESH, STALE = iso(NOW - timedelta(seconds=5)), iso(NOW - timedelta(hours=1))
+TRADE = {"t": FRESH, "p": 93.580001831, "s": 100, "x": "V"}
+SPREAD = {"t": FRESH, "bp": 93.55, "ap": 93.61, "bs": 1, "as": 2}
+
+
+def test_the_last_trade_is_the_price_and_the_spread_stands_beside_it() -> None:
+    quote = believable_quote("UPS", TRADE, SPREAD, OLDEST)
+    assert quote is not None
+    assert (quote.price, quote.bid, quote.ask) == (Decimal("93.58"), Decimal("93.55"), Decimal("93.61"))
+    assert quote.at == NOW - timedelta(seconds=5)
+
+
+def test_without_a_believable_trade_the_middle_of_the_spread_is_the_price() -> None:
+    quote = believable_quote("UPS", TRADE | {"t": STALE}, SPREAD, OLDEST)
+    assert quote is not None
+    assert quote.price == Decimal("93.58")
+
+
+@pytest.mark.parametrize(
+    "spread",
+    [
+        SPREAD | {"t": STALE},
+        SPREAD | {"bp": 93.62},
+        SPREAD | {"bp": 0},
+        SPREAD | {"ap": 0},
+        SPREAD | {"ap": None},
+        {"t": FRESH},
+        None,
+        [],
+    ],
+    ids=["stale", "crossed", "no bid", "no ask", "null", "empty", "absent", "list"],
+)
+def test_a_bad_spread_is_left_out_and_never_makes_a_price(spread: Any) -> None:
+    quote = believable_quote("UPS", TRADE, spread, OLDEST)
+    assert quote is not None
+    assert (quote.bid, quote.ask) == (None, None)
+    assert believable_quote("UPS", None, spread, OLDEST) is None
+
+
+@pytest.mark.parametrize("trade", [TRADE | {"p": 0}, TRADE | {"t": STALE}, TRADE | {"t": "noon"}, {"p": 1}, None])
+def test_a_bad_trade_never_makes_a_price(trade: Any) -> None:
+    assert believable_quote("UPS", trade, None, OLDEST) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "oldest"),
+    [
+        (datetime(2025, 11, 10, 15, 10, tzinfo=UTC), datetime(2025, 11, 10, 14, 55, tzinfo=UTC)),
+        (datetime(2025, 11, 9, 12, 0, tzinfo=UTC), datetime(2025, 11, 7, 20, 45, tzinfo=UTC)),
+        (datetime(2025, 11, 10, 13, 0, tzinfo=UTC), datetime(2025, 11, 7, 20, 45, tzinfo=UTC)),
+        (datetime(2025, 11, 11, 2, 0, tzinfo=UTC), datetime(2025, 11, 10, 20, 45, tzinfo=UTC)),
+        (datetime(2025, 11, 28, 20, 0, tzinfo=UTC), datetime(2025, 11, 28, 17, 45, tzinfo=UTC)),
+    ],
+    ids=["in hours", "Sunday", "before the open", "at night", "after a half day"],
+)
+def test_the_age_of_a_price_counts_from_the_last_close_when_the_market_is_closed(
+    now: datetime, oldest: datetime
+) -> None:
+    assert oldest_believable(now, timedelta(minutes=15)) == oldest
+
+
+def test_quotes_come_from_the_free_feed_in_two_questions(script: Any, server: Loopback, broker: AlpacaBroker) -> None:
+    script.on("GET /v2/stocks/trades/latest", {"trades": {"UPS": TRADE}})
+    script.on("GET /v2/stocks/quotes/latest", {"quotes": {"UPS": SPREAD, "DVN": SPREAD}})
+    quotes = broker.quotes(["UPS", "DVN", "UPS", "GONE"])
+    assert sorted(quotes) == ["DVN", "UPS"]
+    assert [(c.path, c.query) for c in server.calls] == [
+        ("/v2/stocks/trades/latest", {"symbols": "DVN,GONE,UPS", "feed": "iex"}),
+        ("/v2/stocks/quotes/latest", {"symbols": "DVN,GONE,UPS", "feed": "iex"}),
+    ]
+
+
+def test_no_symbols_need_no_question(server: Loopback, broker: AlpacaBroker) -> None:
+    assert broker.quotes([]) == {}
+    assert server.calls == []
+
+
+def test_one_symbol_that_alpaca_cannot_parse_does_not_hide_the_others(server: Loopback, broker: AlpacaBroker) -> None:
+    def picky(call: Call) -> Reply:
+        symbols = call.query["symbols"].split(",")
+        if "BF-B" in symbols:
+            return Reply(400, {"message": "invalid symbol: BF-B"})
+        kind, value = ("trades", TRADE) if "trades" in call.path else ("quotes", SPREAD)
+        return Reply(body={kind: dict.fromkeys(symbols, value)})
+
+    server.answering = picky
+    assert sorted(broker.quotes(["UPS", "BF-B", "DVN", "EXE", "PLD"])) == ["DVN", "EXE", "PLD", "UPS"]
+
+
+def test_data_that_is_forbidden_is_an_error_and_not_an_empty_market(script: Any, broker: AlpacaBroker) -> None:
+    script.on("GET /v2/stocks/trades/latest", Reply(403, {"message": "subscription does not permit"}))
+    with pytest.raises(BrokerUnavailable, match="subscription"):
+        broker.quotes(["UPS", "DVN"])
+
+
+def _bar(day: date, close: float = 670.0) -> dict[str, Any]:
+    return {"t": f"{day}T05:00:00Z", "o": close, "h": close, "l": close, "c": close, "v": 1000, "n": 1, "vw": close}
+
+
+DAYS = [date(2025, 11, d) for d in (3, 4, 5, 6, 7, 10)]
+
+
+def test_bars_are_complete_days_of_the_consolidated_feed_older_than_16_minutes(
+    script: Any, server: Loopback, broker: AlpacaBroker
+) -> None:
+    script.on("GET /v2/stocks/bars", {"bars": {"SPY": [_bar(d) for d in DAYS]}, "next_page_token": None})
+    assert [bar.day for bar in broker.bars("SPY", days=3)] == DAYS[2:5]
+    query = dict(server.calls[0].query)
+    assert datetime.fromisoformat(query.pop("end")) == NOW - timedelta(minutes=16)
+    assert datetime.fromisoformat(query.pop("start")) < datetime(2025, 11, 1, tzinfo=UTC)
+    assert query == {"symbols": "SPY", "timeframe": "1Day", "feed": "sip", "adjustment": "split", "limit": "10000"}
+
+
+def test_the_bar_of_today_is_complete_16_minutes_after_the_close(
+    script: Any, server: Loopback, broker: AlpacaBroker, clock: SimulatedClock
+) -> None:
+    script.on("GET /v2/stocks/bars", {"bars": {"SPY": [_bar(d) for d in DAYS]}, "next_page_token": None})
+    clock.sleep((datetime(2025, 11, 10, 21, 15, tzinfo=UTC) - clock.now()).total_seconds())
+    assert broker.bars("SPY", days=1)[0].day == date(2025, 11, 7)
+    clock.sleep(60)
+    assert broker.bars("SPY", days=1)[0].day == date(2025, 11, 10)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(body={"bars": {}, "next_page_token": None}),
+        Reply(400, {"message": "invalid symbol: S P Y"}),
+    ],
+    ids=["absent", "beyond parsing"],
+)
+def test_a_symbol_without_bars_has_none(script: Any, broker: AlpacaBroker, reply: Reply) -> None:
+    script.on("GET /v2/stocks/bars", reply)
+    assert list(broker.bars("SPY", days=5)) == []
+
+
+def test_bars_that_cannot_be_read_are_an_error(script: Any, broker: AlpacaBroker) -> None:
+    script.on("GET /v2/stocks/bars", {"bars": {"SPY": [{"t": FRESH}]}, "next_page_token": None})
+    with pytest.raises(BrokerUnavailable):
+        broker.bars("SPY", days=5)
+
+
+def test_the_market_clock_is_alpacas(script: Any, broker: AlpacaBroker) -> None:
+    script.on(
+        "GET /v2/clock",
+        {
+            "timestamp": "2025-11-10T10:10:00-05:00",
+            "is_open": True,
+            "next_open": "2025-11-11T09:30:00-05:00",
+            "next_close": "2025-11-10T16:00:00-05:00",
+        },
+    )
+    assert broker.market_clock().now == NOW
