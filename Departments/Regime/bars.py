@@ -91,6 +91,12 @@ def change_pct(bars: Sequence[Bar]) -> Decimal | None:
     return (bars[-1].close / bars[-2].close - 1) * 100
 
 
+def change_on(bars: Sequence[Bar], day: date) -> Decimal | None:
+    """Return the change at the close of `day`; None where its bar or that of the trading day before is missing."""
+    until = [bar for bar in bars if bar.day <= day]
+    return change_pct(until) if until and until[-1].day == day else None
+
+
 def trend_pct(bars: Sequence[Bar]) -> Decimal | None:
     """Return the last close against the mean of the last 20; None with fewer bars."""
     if len(bars) < WINDOW:

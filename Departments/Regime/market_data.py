@@ -27,8 +27,11 @@ from Departments.Regime.bars import (
     trend_pct,
 )
 
+BarSource = Callable[[], Sequence[Bar]]
 ObservationSource = Callable[[datetime], Observation]
 SPY, VIX = "SPY", "VIX"
+#: What a briefing may say of the market, under its own names.
+BRIEFED = ("spy_change_pct", "vix", "vix_change_pct", "spy_drawdown_pct")
 _NEEDED = {"spy_change_pct": "SPY's change of the day", "vix": "the VIX"}
 #: These belong to the reading of the other and are only taken from the same day.
 _COMPANION = {"spy": "spy_change_pct", "vix_change_pct": "vix"}
@@ -42,7 +45,7 @@ def from_briefing(payload: Mapping[str, Any] | None, received_at: datetime, sour
     conditions = (payload or {}).get("market_conditions")
     if not isinstance(conditions, Mapping):
         return Observation(received_at, source, notes=(f"{source} has no market_conditions",))
-    readings = {name: number_or_none(conditions.get(name)) for name in ("spy_change_pct", "vix", "vix_change_pct")}
+    readings = {name: number_or_none(conditions.get(name)) for name in BRIEFED}
     if readings["vix"] is not None and readings["vix"] <= 0:
         readings["vix"] = None
     notes = tuple(
@@ -93,13 +96,19 @@ def from_vix_bars(bars: Sequence[Bar], now: datetime, source: str) -> Observatio
     return Observation(now, source, bars[-1].day, vix=bars[-1].close, vix_change_pct=change_pct(bars))
 
 
+def broker_bars(broker: Broker) -> BarSource:
+    """Return what fetches a year of SPY bars from the broker, oldest first; it raises what the broker raises."""
+    return lambda: broker.bars(SPY, days=TRADING_DAYS_A_YEAR)
+
+
 def broker_source(broker: Broker) -> ObservationSource:
     """Return the source that reads a year of SPY bars from the broker; no answer is unknown, not an error."""
+    bars = broker_bars(broker)
 
     def observe(now: datetime) -> Observation:
         source = f"SPY bars of the broker {broker.name}"
         try:
-            return from_spy_bars(broker.bars(SPY, days=TRADING_DAYS_A_YEAR), now, source)
+            return from_spy_bars(bars(), now, source)
         except BrokerError as error:
             return Observation(now, source, notes=(f"{source}: no answer ({error})",))
 

@@ -14,15 +14,15 @@ from Departments.messaging.message import Message, body_with
 PRIORITY = {Regime.PANIC: "urgent", Regime.UNKNOWN: "elevated"}
 
 
-def regime_update(assessment: RegimeAssessment, recipient: str, *, second_of_its_second: bool = False) -> Message:
+def regime_update(assessment: RegimeAssessment, recipient: str, *, version: int = 1) -> Message:
     """Return the RegimeUpdate for one recipient; the same assessment always gives the same message.
 
-    The id is that of the existing files, `MSG_REGIME_<stamp>_<first four letters of the recipient>`; where another
-    assessment of the same second has taken it, the hash of the assessment stands before the letters.
+    The id is that of the existing files, `MSG_REGIME_<stamp>_<first four letters of the recipient>`. Where an
+    assessment replaces another of the same second, its `version` stands before the letters, so that it sorts later.
     """
-    distinction = "_" + assessment.assessment_id.rpartition("_")[2] if second_of_its_second else ""
+    later = f"_v{version}" if version > 1 else ""
     return Message(
-        message_id=f"MSG_REGIME_{stamp(assessment.assessed_at)}{distinction}_{recipient[:4].lower()}",
+        message_id=f"MSG_REGIME_{stamp(assessment.assessed_at)}{later}_{recipient[:4].lower()}",
         sender=REGIME_DETECTION,
         recipient=recipient,
         timestamp=assessment.assessed_at,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -41,6 +42,10 @@ class SqliteRegimeLedger:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make everything inside one commit; an inner transaction joins the outer one."""
+        return self._database.transaction()
 
     def save_observation(self, observation: Observation) -> None:
         """Keep an observation; a later one of the same source replaces it."""
@@ -84,14 +89,22 @@ class SqliteRegimeLedger:
     def latest_assessment(self, now: datetime) -> RegimeAssessment | None:
         """Return the newest assessment made at or before `now`."""
         row = self._database.row(
-            "SELECT * FROM regime_assessments WHERE assessed_at <= ? ORDER BY assessed_at DESC LIMIT 1",
+            "SELECT * FROM regime_assessments WHERE assessed_at <= ? ORDER BY assessed_at DESC, rowid DESC LIMIT 1",
             (_time_text(now),),
         )
         return None if row is None else _assessment(row)
 
+    def made_in_second(self, moment: datetime) -> int:
+        """Return how many assessments were made in the second of `moment`."""
+        second = _time_text(moment)[: len("2025-11-10T15:10:00")]
+        row = self._database.row("SELECT count(*) FROM regime_assessments WHERE assessed_at LIKE ?", (f"{second}%",))
+        return 0 if row is None else int(row[0])
+
     def assessments(self, limit: int = 100) -> Sequence[RegimeRecord]:
         """Return up to `limit` assessments with their outcomes, newest first."""
-        rows = self._database.rows("SELECT * FROM regime_assessments ORDER BY assessed_at DESC LIMIT ?", (limit,))
+        rows = self._database.rows(
+            "SELECT * FROM regime_assessments ORDER BY assessed_at DESC, rowid DESC LIMIT ?", (limit,)
+        )
         return [RegimeRecord(_assessment(row), _outcome(row)) for row in rows]
 
     def record_outcome(self, assessment_id: str, outcome: RegimeOutcome) -> bool:

@@ -35,11 +35,8 @@ def test_the_id_is_that_of_the_existing_files(recipient: str, end: str) -> None:
     assert regime_update(ASSESSED, recipient).message_id == f"MSG_REGIME_20251110T063559Z_{end}"
 
 
-def test_a_second_assessment_of_the_same_second_has_another_id_with_the_same_end() -> None:
-    second = regime_update(ASSESSED, "EXECUTIVE", second_of_its_second=True).message_id
-    assert second.startswith("MSG_REGIME_20251110T063559Z_")
-    assert second.endswith("_exec")
-    assert second != regime_update(ASSESSED, "EXECUTIVE").message_id
+def test_a_second_version_within_a_second_has_an_id_of_its_own_with_the_same_end() -> None:
+    assert regime_update(ASSESSED, "EXECUTIVE", version=2).message_id == "MSG_REGIME_20251110T063559Z_v2_exec"
 
 
 def test_the_envelope_says_who_tells_whom_what() -> None:

@@ -61,6 +61,19 @@ def test_assessments_of_the_same_second_keep_their_order(ledger: SqliteRegimeLed
     assert ledger.latest_assessment(later) == assessed(later, Regime.PANIC)
 
 
+def test_of_two_assessments_of_one_moment_the_later_saved_is_the_latest(ledger: SqliteRegimeLedger) -> None:
+    for regime in (Regime.UNKNOWN, Regime.BULLISH, Regime.BEARISH):
+        ledger.save_assessment(assessed(NOW, regime))
+    assert ledger.latest_assessment(NOW) == assessed(NOW, Regime.BEARISH)
+    assert ledger.assessments()[0].assessment == assessed(NOW, Regime.BEARISH)
+
+
+def test_the_assessments_of_one_second_are_counted(ledger: SqliteRegimeLedger) -> None:
+    for moment in (NOW, NOW + timedelta(microseconds=999_999), NOW + timedelta(seconds=1)):
+        ledger.save_assessment(assessed(moment))
+    assert ledger.made_in_second(NOW) == 2
+
+
 def test_the_history_is_newest_first_and_limited(ledger: SqliteRegimeLedger) -> None:
     for day in range(5):
         ledger.save_assessment(assessed(NOW + timedelta(days=day)))

@@ -1,0 +1,175 @@
+"""The Regime department: assesses the market, remembers it, and tells those who use it.
+
+An assessment and the letters that tell of it are one commit: whoever reads the ledger and whoever reads an inbox know
+the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+
+from Departments.brokers.base import Bar
+from Departments.core.clock import Clock
+from Departments.core.departments import REGIME_DETECTION
+from Departments.core.errors import BrokerError
+from Departments.core.regimes import Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
+from Departments.core.settings import RegimeSettings
+from Departments.core.trading_calendar import next_close, session, trading_day
+from Departments.messaging.bus import Bus, ConsumeReport
+from Departments.messaging.message import Message
+from Departments.messaging.router import Commit, Router, Skip
+from Departments.Regime.bars import change_on
+from Departments.Regime.classification import MarketConditionLimits, classify
+from Departments.Regime.market_data import BarSource, ObservationSource, from_briefing, merged
+from Departments.Regime.update import regime_update
+
+#: These ask for something to be done, which this department cannot do: they become dead letters, with a reason.
+DEAD_LETTERED = frozenset({"CandidateRequest", "ExecutiveApproval", "TradeOrder", "escalation"})
+
+
+class RegimeLedger(Protocol):
+    """What the department asks of the ledger."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make everything inside one commit, the bus's letters too."""
+        ...
+
+    def save_observation(self, observation: Observation) -> None:
+        """Keep an observation; a later one of the same source replaces it."""
+        ...
+
+    def latest_observation(self, day: date) -> Observation | None:
+        """Return the newest observation that is not of a day after `day`."""
+        ...
+
+    def save_assessment(self, assessment: RegimeAssessment) -> None:
+        """Keep an assessment; saving it again changes nothing."""
+        ...
+
+    def latest_assessment(self, now: datetime) -> RegimeAssessment | None:
+        """Return the newest assessment made at or before `now`."""
+        ...
+
+    def made_in_second(self, moment: datetime) -> int:
+        """Return how many assessments were made in the second of `moment`."""
+        ...
+
+    def assessments(self, limit: int = 100) -> Sequence[RegimeRecord]:
+        """Return assessments with their outcomes, newest first."""
+        ...
+
+    def record_outcome(self, assessment_id: str, outcome: RegimeOutcome) -> bool:
+        """Add what is known of an outcome; tell whether there is such an assessment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeParts:
+    """What the department works with. `closing_bars` gives SPY's daily bars, from which closes are read later."""
+
+    bus: Bus
+    ledger: RegimeLedger
+    limits: MarketConditionLimits
+    clock: Clock
+    settings: RegimeSettings
+    sources: Sequence[ObservationSource] = ()
+    closing_bars: BarSource = tuple
+
+
+class RegimeDepartment:
+    """Says what kind of market it is."""
+
+    def __init__(self, parts: RegimeParts) -> None:
+        self._parts = parts
+        self.router = Router(
+            REGIME_DETECTION,
+            {
+                "DailyBriefing": self._on_briefing,
+                "RegimeUpdate": Skip("the regime is told from here, not to here"),
+                "RiskAssessment": Skip("risks of single trades say nothing of the market"),
+                "execution": Skip("orders say nothing of the market"),
+                "log": Skip("orders say nothing of the market"),
+            },
+        )
+
+    def process_inbox(self) -> ConsumeReport:
+        """Handle everything that waits in the department's inbox."""
+        return self._parts.bus.consume(REGIME_DETECTION, self.router)
+
+    def _on_briefing(self, message: Message) -> Commit:
+        seen = from_briefing(message.payload, message.timestamp, f"DailyBriefing {message.message_id}")
+        return lambda: self._parts.ledger.save_observation(seen)
+
+    def observe_briefing(self, payload: Mapping[str, Any], received_at: datetime, source: str) -> Observation:
+        """Take note of a DailyBriefing that came another way than through the inbox."""
+        seen = from_briefing(payload, received_at, source)
+        self._parts.ledger.save_observation(seen)
+        return seen
+
+    def assess(self, now: datetime) -> RegimeAssessment:
+        """Return the regime at `now`: an assessment that still holds, else a new one, which is kept and told.
+
+        An UNKNOWN never holds: it is asked again whenever somebody wants to know. Raises BadInput for a wrong file
+        of bars.
+        """
+        latest = self._parts.ledger.latest_assessment(now)
+        if latest is not None and self._holds(latest, now):
+            return latest
+        assessment = classify(self.observation(now), self._parts.limits)
+        if latest is not None and latest.assessment_id == assessment.assessment_id:
+            return latest
+        self._tell(assessment, version=1 + self._parts.ledger.made_in_second(now))
+        self.record_closes(now)
+        return assessment
+
+    def observation(self, now: datetime) -> Observation:
+        """Return what is known of the market at `now`: the newest briefing first, then the other sources."""
+        briefing = self._parts.ledger.latest_observation(trading_day(now))
+        return merged([*([briefing] if briefing else []), *(source(now) for source in self._parts.sources)], now)
+
+    def _holds(self, assessment: RegimeAssessment, now: datetime) -> bool:
+        age = now - assessment.assessed_at
+        return assessment.regime is not Regime.UNKNOWN and age < timedelta(hours=self._parts.settings.reuse_hours)
+
+    def _tell(self, assessment: RegimeAssessment, version: int) -> None:
+        with self._parts.ledger.transaction():
+            self._parts.ledger.save_assessment(assessment)
+            for recipient in self._parts.settings.recipients:
+                self._parts.bus.enqueue(regime_update(assessment, recipient, second_of_its_second=second_of_its_second))
+        self._parts.bus.deliver_pending()
+
+    def record_outcome(
+        self,
+        assessment: RegimeAssessment,
+        *,
+        trades_executed: int | None = None,
+        portfolio_change: Decimal | None = None,
+    ) -> None:
+        """Note what the desk did under an assessment: orders filled, and the portfolio's change in dollars."""
+        outcome = RegimeOutcome(trades_executed=trades_executed, portfolio_change=portfolio_change)
+        self._parts.ledger.record_outcome(assessment.assessment_id, outcome)
+
+    def record_closes(self, now: datetime) -> int:
+        """Note SPY's change at the close for assessments whose session is over; return how many became known."""
+        waiting = {
+            record.assessment.assessment_id: day
+            for record in self._parts.ledger.assessments()
+            if record.outcome.spy_close_change_pct is None
+            and session(day := trading_day(next_close(record.assessment.assessed_at)))[1] <= now
+        }
+        bars = self._closing_bars() if waiting else ()
+        known = {key: change for key, day in waiting.items() if (change := change_on(bars, day)) is not None}
+        for key, change in known.items():
+            self._parts.ledger.record_outcome(key, RegimeOutcome(spy_close_change_pct=change))
+        return len(known)
+
+    def _closing_bars(self) -> Sequence[Bar]:
+        try:
+            return self._parts.closing_bars()
+        except BrokerError:  # a close that cannot be read today is read another day
+            return ()

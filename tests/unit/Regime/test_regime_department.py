@@ -1,0 +1,299 @@
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from Departments.brokers.base import Bar
+from Departments.core.clock import SimulatedClock
+from Departments.core.departments import ALL
+from Departments.core.errors import BrokerUnavailable, PublishError
+from Departments.core.regimes import (
+    Confidence,
+    Observation,
+    Regime,
+    RegimeAssessment,
+    RegimeOutcome,
+    assessment_from,
+)
+from Departments.core.settings import MessagingSettings, RegimeSettings
+from Departments.ledger import journal, regimes
+from Departments.ledger.database import Database
+from Departments.ledger.journal import LedgerJournal
+from Departments.ledger.regimes import SqliteRegimeLedger
+from Departments.messaging.bus import Bus
+from Departments.messaging.mailbox import Mailbox
+from Departments.messaging.message import MESSAGE_TYPES, Message, body_with
+from Departments.messaging.router import Skip
+from Departments.Regime.market_data import ObservationSource
+from Departments.Regime.regime_department import DEAD_LETTERED, RegimeDepartment, RegimeParts
+from Departments.Regime.update import regime_update
+
+NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
+MONDAY = date(2025, 11, 10)
+CALM = {"spy_change_pct": 1.15, "vix": 18.04, "date": "2025-11-10"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    vix_panic_threshold: Decimal = Decimal(40)
+
+
+@dataclass
+class Desk:
+    """One Regime department with its mailbox and ledger in a folder."""
+
+    root: Path
+    database: Database
+    bus: Bus
+    ledger: SqliteRegimeLedger
+    clock: SimulatedClock
+    settings: RegimeSettings = field(default_factory=RegimeSettings)
+    sources: tuple[ObservationSource, ...] = ()
+    closing_bars: Callable[[], Sequence[Bar]] = tuple
+
+    @property
+    def department(self) -> RegimeDepartment:
+        return RegimeDepartment(
+            RegimeParts(
+                self.bus, self.ledger, Limits(), self.clock, self.settings, self.sources, closing_bars=self.closing_bars
+            )
+        )
+
+    def told(self, recipient: str) -> list[Message]:
+        return self.bus.waiting(recipient)
+
+    def names(self) -> list[str]:
+        return sorted(path.relative_to(self.root).as_posix() for path in (self.root / "Inbox").rglob("*.md"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    database = Database(tmp_path / "desk.db", [journal.MIGRATION, regimes.MIGRATION])
+    clock = SimulatedClock(NOW)
+    mailbox = Mailbox(tmp_path / "mail", durability="fast", quiet=0)
+    bus = Bus(mailbox, LedgerJournal(database), clock, MessagingSettings())
+    yield Desk(tmp_path / "mail", database, bus, SqliteRegimeLedger(database), clock)
+    database.close()
+
+
+def briefing(number: int = 1, **conditions: object) -> Message:
+    return Message(
+        f"MSG_RESEARCH_20251110T15050{number}Z_a86f3148",
+        "RESEARCH",
+        "REGIME_DETECTION",
+        NOW - timedelta(minutes=5),
+        "DailyBriefing",
+        body_with("# Daily Market Briefing", {"market_conditions": {**CALM, **conditions}}),
+    )
+
+
+def bar(day: date, close: str) -> Bar:
+    price = Decimal(close)
+    return Bar("SPY", day, price, price, price, price, Decimal(0))
+
+
+def test_a_briefing_from_the_inbox_becomes_the_assessment(desk: Desk) -> None:
+    desk.bus.publish(briefing())
+    assert desk.department.process_inbox().handled == 1
+    found = desk.department.assess(NOW)
+    assert (found.regime, found.vix, found.score) == (Regime.BULLISH, Decimal("18.04"), 3)
+    assert found.source == "DailyBriefing MSG_RESEARCH_20251110T150501Z_a86f3148"
+
+
+def test_a_briefing_that_came_another_way_is_used_as_well(desk: Desk) -> None:
+    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    assert desk.department.assess(NOW).source == "briefing.md"
+
+
+def test_a_briefing_outlives_the_process_that_read_it(desk: Desk) -> None:
+    desk.bus.publish(briefing(vix=45))
+    desk.department.process_inbox()
+    reborn = replace(desk, ledger=SqliteRegimeLedger(desk.database))
+    assert reborn.department.assess(NOW).regime is Regime.PANIC
+
+
+def test_the_executive_and_operations_are_told_and_trading_is_not(desk: Desk) -> None:
+    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    desk.department.assess(NOW)
+    assert desk.names() == [
+        "Inbox/EXECUTIVE/MSG_REGIME_20251110T151000Z_exec.md",
+        "Inbox/OPERATIONS/MSG_REGIME_20251110T151000Z_oper.md",
+    ]
+
+
+def test_the_recipients_are_those_of_the_settings(desk: Desk) -> None:
+    replace(desk, settings=RegimeSettings(recipients=("RISK",))).department.assess(NOW)
+    assert desk.names() == ["Inbox/RISK/MSG_REGIME_20251110T151000Z_risk.md"]
+
+
+def test_what_is_told_is_what_is_kept(desk: Desk) -> None:
+    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    desk.department.assess(NOW)
+    (message,) = desk.told("OPERATIONS")
+    assert message.payload is not None
+    assert assessment_from(message.payload, message.timestamp, "") == desk.ledger.latest_assessment(NOW)
+
+
+@pytest.mark.parametrize(("minutes", "made"), [(179, 1), (180, 2)])
+def test_an_assessment_is_reused_until_it_is_three_hours_old(desk: Desk, minutes: int, made: int) -> None:
+    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    first = desk.department.assess(NOW)
+    second = desk.department.assess(NOW + timedelta(minutes=minutes))
+    assert (first == second) is (made == 1)
+    assert len(desk.told("EXECUTIVE")) == len(desk.ledger.assessments()) == made
+
+
+def test_how_long_an_assessment_holds_is_a_setting(desk: Desk) -> None:
+    hasty = replace(desk, settings=RegimeSettings(reuse_hours=0.5))
+    hasty.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    hasty.department.assess(NOW)
+    hasty.department.assess(NOW + timedelta(minutes=30))
+    assert len(desk.ledger.assessments()) == 2
+
+
+def test_an_assessment_of_a_later_day_is_not_used_for_an_earlier_one(desk: Desk) -> None:
+    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    desk.department.assess(NOW)
+    assert desk.department.assess(NOW - timedelta(days=4)).regime is Regime.UNKNOWN
+
+
+def test_without_data_the_regime_is_unknown_and_told_as_such(desk: Desk) -> None:
+    assert desk.department.assess(NOW).regime is Regime.UNKNOWN
+    (message,) = desk.told("EXECUTIVE")
+    assert "- the VIX is not known" in message.body
+
+
+def test_an_unknown_regime_is_asked_again_as_soon_as_there_is_data(desk: Desk) -> None:
+    desk.department.assess(NOW)
+    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    assert desk.department.assess(NOW + timedelta(minutes=1)).regime is Regime.BULLISH
+
+
+@pytest.mark.parametrize("recipient", ALL)
+def test_the_id_of_a_second_version_comes_after_the_first_for_every_recipient(recipient: str) -> None:
+    assessment = RegimeAssessment(Regime.UNKNOWN, Confidence.LOW, "", NOW, "")
+    first, second = (regime_update(assessment, recipient, version=n).message_id for n in (1, 2))
+    assert first < second
+
+
+def test_two_assessments_of_one_second_are_both_told_in_order(desk: Desk) -> None:
+    desk.department.assess(NOW)
+    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    assert desk.department.assess(NOW).regime is Regime.BULLISH
+    assert [m.payload["regime"] for m in desk.told("EXECUTIVE") if m.payload] == ["UNKNOWN", "BULLISH"]
+    assert desk.department.assess(NOW).regime is Regime.BULLISH
+    assert desk.names()[:2] == [
+        "Inbox/EXECUTIVE/MSG_REGIME_20251110T151000Z_exec.md",
+        "Inbox/EXECUTIVE/MSG_REGIME_20251110T151000Z_v2_exec.md",
+    ]
+
+
+def test_asking_twice_in_one_moment_without_data_tells_once(desk: Desk) -> None:
+    assert desk.department.assess(NOW) == desk.department.assess(NOW)
+    assert len(desk.told("EXECUTIVE")) == len(desk.ledger.assessments()) == 1
+
+
+def test_yesterdays_briefing_counts_and_an_older_one_does_not(desk: Desk) -> None:
+    desk.department.observe_briefing({"market_conditions": {**CALM, "date": "2025-11-07"}}, NOW, "friday.md")
+    assert desk.department.assess(NOW).regime is Regime.BULLISH
+    tuesday = desk.department.assess(NOW + timedelta(days=1))
+    assert tuesday.regime is Regime.UNKNOWN
+    assert any("friday.md is of 2025-11-07" in note for note in tuesday.notes)
+
+
+def test_the_brokers_bars_complete_a_briefing(desk: Desk) -> None:
+    bars = Observation(NOW, "bars", MONDAY, spy=Decimal(678), spy_trend_pct=Decimal(2), spy_change_pct=Decimal(-3))
+    both = replace(desk, sources=(lambda _: bars,))
+    both.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    found = both.department.assess(NOW)
+    assert (found.spy_change_pct, found.spy_trend_pct) == (Decimal("1.15"), Decimal(2))
+    assert found.source == "briefing.md; bars"
+
+
+class FullAfterOne(LedgerJournal):
+    """A journal on a disk that fills up with the second letter."""
+
+    def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime) -> None:
+        if recipient != "EXECUTIVE":
+            raise PublishError("no space left")
+        super().enqueue(name, sender, recipient, data, at)
+
+
+def test_nothing_is_kept_or_told_when_one_letter_cannot_be_committed(desk: Desk) -> None:
+    full = Bus(desk.bus.mailbox, FullAfterOne(desk.database), desk.clock, MessagingSettings())
+    with pytest.raises(PublishError):
+        replace(desk, bus=full).department.assess(NOW)
+    desk.bus.deliver_pending()
+    assert desk.ledger.assessments() == []
+    assert desk.names() == []
+
+
+def test_every_message_type_has_a_row_or_is_a_dead_letter_on_purpose(desk: Desk) -> None:
+    rows = set(desk.department.router.rows)
+    assert rows | DEAD_LETTERED >= set(MESSAGE_TYPES)
+    assert not rows & DEAD_LETTERED
+
+
+def test_every_skip_says_why(desk: Desk) -> None:
+    assert all(row.reason for row in desk.department.router.rows.values() if isinstance(row, Skip))
+
+
+@pytest.mark.parametrize("kind", sorted(DEAD_LETTERED))
+def test_what_asks_for_a_deed_becomes_a_dead_letter(desk: Desk, kind: str) -> None:
+    desk.bus.publish(replace(briefing(), message_type=kind))
+    assert desk.department.process_inbox().dead_lettered == 1
+
+
+def test_a_briefing_without_market_conditions_is_handled_and_changes_nothing(desk: Desk) -> None:
+    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    desk.bus.publish(replace(briefing(), body="# Nothing today\n"))
+    assert desk.department.process_inbox().handled == 1
+    assert desk.department.assess(NOW).source == "briefing.md"
+
+
+def test_the_outcome_of_a_run_is_kept_with_its_assessment(desk: Desk) -> None:
+    found = desk.department.assess(NOW)
+    desk.department.record_outcome(found, trades_executed=12, portfolio_change=Decimal("-31.5"))
+    assert desk.ledger.assessments()[0].outcome == RegimeOutcome(12, Decimal("-31.5"))
+
+
+def closing(desk: Desk, *bars: Bar) -> RegimeDepartment:
+    return replace(desk, closing_bars=lambda: bars).department
+
+
+def test_the_spy_change_is_recorded_once_the_session_has_closed(desk: Desk) -> None:
+    desk.department.assess(NOW)
+    department = closing(desk, bar(date(2025, 11, 7), "670"), bar(MONDAY, "676.7"))
+    assert department.record_closes(datetime(2025, 11, 10, 20, 59, tzinfo=UTC)) == 0
+    assert department.record_closes(datetime(2025, 11, 10, 21, 0, tzinfo=UTC)) == 1
+    assert desk.ledger.assessments()[0].outcome.spy_close_change_pct == 1
+    assert department.record_closes(datetime(2025, 11, 10, 22, 0, tzinfo=UTC)) == 0
+
+
+def test_an_assessment_of_a_weekend_is_measured_by_the_next_close(desk: Desk) -> None:
+    desk.department.assess(datetime(2025, 11, 8, 15, tzinfo=UTC))
+    department = closing(desk, bar(date(2025, 11, 7), "670"), bar(MONDAY, "676.7"))
+    assert department.record_closes(datetime(2025, 11, 11, tzinfo=UTC)) == 1
+
+
+def test_a_close_whose_bar_is_missing_stays_unknown(desk: Desk) -> None:
+    desk.department.assess(NOW)
+    assert closing(desk, bar(date(2025, 11, 7), "670")).record_closes(NOW + timedelta(days=1)) == 0
+
+
+def test_a_broker_that_is_away_leaves_the_close_for_another_day(desk: Desk) -> None:
+    desk.department.assess(NOW)
+
+    def away() -> Sequence[Bar]:
+        raise BrokerUnavailable("no answer")
+
+    assert replace(desk, closing_bars=away).department.record_closes(NOW + timedelta(days=1)) == 0
+
+
+def test_a_new_assessment_looks_for_the_closes_of_earlier_ones(desk: Desk) -> None:
+    desk.department.assess(NOW)
+    closing(desk, bar(date(2025, 11, 7), "670"), bar(MONDAY, "676.7")).assess(NOW + timedelta(days=1))
+    assert desk.ledger.assessments()[1].outcome.spy_close_change_pct == 1
