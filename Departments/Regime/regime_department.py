@@ -140,7 +140,7 @@ class RegimeDepartment:
         with self._parts.ledger.transaction():
             self._parts.ledger.save_assessment(assessment)
             for recipient in self._parts.settings.recipients:
-                self._parts.bus.enqueue(regime_update(assessment, recipient, second_of_its_second=second_of_its_second))
+                self._parts.bus.enqueue(regime_update(assessment, recipient, version=version))
         self._parts.bus.deliver_pending()
 
     def record_outcome(
