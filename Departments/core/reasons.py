@@ -76,6 +76,11 @@ class ReasonCode(StrEnum):
     NOT_HELD = ("NOT_HELD", "the account does not hold the symbol that was to be sold")
     SHORT_POSITION = ("SHORT_POSITION", "the account is short of the symbol; this desk only buys and sells what it holds")
     SOLD_IN_THIS_PLAN = ("SOLD_IN_THIS_PLAN", "the plan sells the symbol and never buys what it sells")
+    MAX_AUTO_POSITION = (
+        "MAX_AUTO_POSITION",
+        "even the smallest position allowed is above max_auto_position_pct, or every candidate taken has reached it",
+    )
+    NO_CANDIDATES = ("NO_CANDIDATES", "no candidate is left that could be bought")
     DEPLOYMENT_TARGET = ("DEPLOYMENT_TARGET", "the deployment target is reached without it")
     # --- execution and funding ---
     INSUFFICIENT_CASH = ("INSUFFICIENT_CASH", "the cash that is really there does not cover the order (deferred)")
@@ -97,7 +102,7 @@ class ReasonCode(StrEnum):
     MISADDRESSED = ("MISADDRESSED", "the message is addressed to another department")
     INVALID_PAYLOAD = ("INVALID_PAYLOAD", "the message's payload lacks a field or holds a wrong value")
     HANDLER_FAILED = ("HANDLER_FAILED", "handling failed again and again for a reason that may pass")
-    HANDLER_ERROR = ("HANDLER_ERROR", "handling failed in a way nobody foresaw; the traceback stands beside the message")
+    HANDLER_ERROR = ("HANDLER_ERROR", "handling failed in a way nobody foresaw; the traceback stands beside it")
     MESSAGE_CONFLICT = ("MESSAGE_CONFLICT", "a message of this id was handled before and said something else")
 
 

@@ -1,0 +1,204 @@
+"""The trading plan: SELLs, then BUYs sized within every limit, with a coded reason for all that is not planned.
+
+What is planned here Trading never has to deny: the result is judged by the same engine, at today's prices and at
+worse ones, and whatever it finds is taken out again before anybody sees the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+
+from Departments.constraints import checks, engine
+from Departments.core import identifiers
+from Departments.core.errors import BadInput
+from Departments.core.money import ZERO, plain
+from Departments.core.orders import Side
+from Departments.core.plans import Skip, Trade, TradingPlan
+from Departments.core.portfolio import Book
+from Departments.core.reasons import ReasonCode
+from Departments.core.trading_calendar import is_trading_day, trading_day
+from Departments.Operations import outcome
+from Departments.Operations.allocation import Allocation, Room, allocate
+from Departments.Operations.briefing import Briefing, Candidate, Conditions, Size, merged
+from Departments.Operations.selection import Selection, SellWish, refused, select
+from Departments.Operations.situation import Situation
+from Departments.Operations.sizing import Sized, Sizer, under_minimum
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What an external optimiser would like: SELLs, and BUYs with or without a size."""
+
+    source: str
+    sells: tuple[SellWish, ...] = ()
+    picks: tuple[Candidate, ...] = ()
+    refused: tuple[Skip, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and the untradable holdings that it reports for the first time."""
+
+    plan: TradingPlan
+    untradable: tuple[str, ...] = ()
+
+
+def make_plan(
+    briefing: Briefing,
+    situation: Situation,
+    *,
+    mandatory_sells: Sequence[SellWish] = (),
+    proposal: Proposal | None = None,
+    reported: AbstractSet[str] = frozenset(),
+) -> Planned:
+    """Plan from a briefing of the day, and from a proposal where there is one. Raises BadInput for another day's."""
+    now = situation.market.now
+    refuse_other_days(briefing, trading_day(now))
+    wishes = tuple(mandatory_sells)
+    if proposal is not None:
+        briefing = merged(briefing, proposal.picks)
+        briefing = replace(briefing, refused=briefing.refused + proposal.refused)
+        wishes += proposal.sells
+    selection = select(briefing, situation, wishes=wishes, reported=reported)
+    draft = TradingPlan(identifiers.plan_id(now), now, ())
+    return Planned(_composed(draft, selection, situation), selection.untradable)
+
+
+def validate_plan(
+    plan: TradingPlan,
+    situation: Situation,
+    *,
+    mandatory_sells: Sequence[SellWish] = (),
+    reported: AbstractSet[str] = frozenset(),
+    source: str = "the plan",
+) -> Planned:
+    """Check and resize an existing plan: its SELLs to what is held, its BUYs as proposals. It keeps id and time."""
+    wishes = (*mandatory_sells, *(SellWish(t.ticker, t.qty, t.reason) for t in plan.sells))
+    picks = tuple(Candidate(t.ticker, t.score, t.price, t.sector, Size(shares=t.qty)) for t in plan.buys)
+    briefing = Briefing(None, Conditions(), picks, (), source)
+    selection = select(briefing, situation, wishes=wishes, reported=reported, weak=False)
+    draft = TradingPlan(plan.plan_id, plan.generated_at, ())
+    return Planned(_composed(draft, selection, situation), selection.untradable)
+
+
+def refuse_other_days(briefing: Briefing, today: date) -> None:
+    """Raise BadInput for a briefing that is not of the exchange's day, nor of the last one before a closed day."""
+    day = briefing.date
+    if day is None or day == today or (day < today and not any(is_trading_day(d) for d in _days(day, today))):
+        return
+    problem = f"the briefing is of {day.isoformat()}, and today is {today.isoformat()}"
+    mend = f"give a briefing of today, or replay that day with --at {day.isoformat()}T15:00:00Z"
+    raise BadInput(briefing.source, "market_conditions.date", problem, mend)
+
+
+def _days(after: date, until: date) -> Iterable[date]:
+    return (date.fromordinal(n) for n in range(after.toordinal() + 1, until.toordinal() + 1))
+
+
+def _composed(draft: TradingPlan, selection: Selection, situation: Situation) -> TradingPlan:
+    sizer = Sizer(situation, _after_sells(selection.sells, situation))
+    judged = [sizer.size(c) for c in selection.candidates]
+    unfit = tuple(j for j in judged if isinstance(j, Skip))
+    bought = _bought([j for j in judged if isinstance(j, Sized)], sizer, selection.sells)
+    trades = (*selection.sells, *bought.trades)
+    verdict = situation.judge_plan(trades)
+    reached = outcome.of(sizer, bought.room, bought.allocation, unfit, verdict.book.invested)
+    return replace(
+        draft,
+        trades=trades,
+        skipped=(*selection.skipped, *unfit, *bought.skipped),
+        equity=situation.book.equity,
+        cash=situation.book.cash,
+        deployment=reached.share,
+        limits_hash=situation.limits.fingerprint,
+        regime=str(situation.market.regime.regime) if situation.market.regime else "",
+        notes=(*reached.notes, *_effects(situation), *_warnings(verdict)),
+        not_evaluated=_not_evaluated(verdict),
+        extra={"deployment_goal": reached.document},
+    )
+
+
+def _after_sells(sells: Iterable[Trade], situation: Situation) -> Book:
+    book = situation.book
+    for trade in sells:
+        book = engine.project(situation.order(trade, situation.buffer), book, situation.limits)
+    return book
+
+
+@dataclass(frozen=True, slots=True)
+class _Bought:
+    trades: tuple[Trade, ...]
+    skipped: tuple[Skip, ...]
+    allocation: Allocation
+    room: Room
+
+
+def _bought(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> _Bought:
+    """Size the BUYs; whatever the engine still finds is taken out and the rest is sized again."""
+    barred: dict[str, Skip] = {}
+    while True:
+        left = [s for s in sized if s.candidate.ticker not in barred]
+        room = sizer.room(left, aim_at_positions=all(s.candidate.size is None for s in left))
+        allocation = allocate((s.pick for s in left), room)
+        taken = [s for s in left if s.pick.ticker in allocation.shares]
+        trades = tuple(_buy(s, allocation.shares[s.pick.ticker], sizer.situation) for s in taken)
+        offenders = _offenders((*sells, *trades), sizer.situation)
+        if not offenders:
+            skips = tuple(_left_out(s, allocation) for s in left if s.pick.ticker not in allocation.shares)
+            return _Bought(trades, (*barred.values(), *skips), allocation, room)
+        barred |= offenders
+
+
+def _buy(sized: Sized, shares: Decimal, situation: Situation) -> Trade:
+    candidate, pick = sized.candidate, sized.pick
+    reason = "proposed" if pick.wanted else "added in score order"
+    return Trade(
+        pick.ticker,
+        Side.BUY,
+        shares,
+        pick.price,
+        candidate.score,
+        situation.market.of(pick.ticker).sector or candidate.sector,
+        f"{reason}, {plain(pick.wanted)} shares wanted" if pick.wanted not in {ZERO, shares} else reason,
+    )
+
+
+def _left_out(sized: Sized, allocation: Allocation) -> Skip:
+    if sized.set_aside is not None:
+        return sized.set_aside
+    reason = allocation.left_out[sized.pick.ticker]
+    if reason.code is ReasonCode.MIN_POSITION_VALUE:
+        return under_minimum(sized.pick.ticker, Decimal(reason.values["value"]), Decimal(reason.values["minimum"]))
+    return refused(sized.pick.ticker, reason)
+
+
+def _offenders(trades: tuple[Trade, ...], situation: Situation) -> dict[str, Skip]:
+    found: dict[str, Skip] = {}
+    for worse in (ZERO, situation.buffer):
+        for order, reason in situation.judge_plan(trades, worse).violations:
+            if order.side is Side.BUY:
+                found.setdefault(order.symbol, refused(order.symbol, reason))
+    return found
+
+
+def _effects(situation: Situation) -> tuple[str, ...]:
+    return tuple(map(str, checks.size_effects(situation.limits, situation.market)))
+
+
+def _warnings(verdict: engine.PlanVerdict) -> tuple[str, ...]:
+    symbols: dict[str, list[str]] = {}
+    for order, reason in verdict.warnings:
+        if reason.code is not ReasonCode.NOT_EVALUATED:
+            symbols.setdefault(str(reason), []).append(order.symbol)
+    return tuple(f"{reason} ({', '.join(sorted(who))})" for reason, who in symbols.items())
+
+
+def _not_evaluated(verdict: engine.PlanVerdict) -> tuple[str, ...]:
+    symbols: dict[str, list[str]] = {}
+    for gap in verdict.not_evaluated:
+        symbols.setdefault(f"{gap.code}: no {', '.join(gap.missing)}", []).append(gap.symbol)
+    return tuple(f"{gap} ({', '.join(sorted(who))})" for gap, who in sorted(symbols.items()))

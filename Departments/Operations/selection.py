@@ -1,0 +1,183 @@
+"""What to sell and what to consider buying; never both of one symbol.
+
+Sells come first: what the caller says must go, what the briefing flags, then holdings scored under the threshold. How
+many shares are sold is what the account really holds, whatever a briefing or proposal says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from Departments.core.errors import BadInput
+from Departments.core.money import decimal_of, plain
+from Departments.core.orders import Side
+from Departments.core.plans import Skip, Trade
+from Departments.core.portfolio import Position
+from Departments.core.reasons import Reason, ReasonCode
+from Departments.Operations.briefing import Briefing, Candidate, Nonsense, ticker_of
+from Departments.Operations.situation import Situation
+
+
+@dataclass(frozen=True, slots=True)
+class SellWish:
+    """Somebody wants a holding sold. `qty` in shares, None for all of it."""
+
+    ticker: str
+    qty: Decimal | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was chosen: SELLs ready to send, candidates best first, and what was left out.
+
+    `untradable` are the holdings whose trouble is reported here for the first time.
+    """
+
+    sells: tuple[Trade, ...]
+    candidates: tuple[Candidate, ...]
+    skipped: tuple[Skip, ...]
+    untradable: tuple[str, ...] = ()
+
+
+def sell_wishes(rows: Iterable[Mapping[str, Any]], source: str = "mandatory_sells") -> tuple[SellWish, ...]:
+    """Read a caller's `[{ticker, action, shares, reason, source}]`. Raises BadInput naming source and key."""
+    return tuple(_wish(row, source, f"[{index}]") for index, row in enumerate(rows))
+
+
+def _wish(row: Any, source: str, place: str) -> SellWish:
+    if not isinstance(row, Mapping):
+        raise BadInput(source, place, "is not a mapping", "write {ticker, shares, reason}")
+    action = str(row.get("action") or "SELL").strip().upper()
+    if action != "SELL":
+        raise BadInput(source, f"{place}.action", f"{action!r} cannot be a mandatory sell", "write SELL")
+    try:
+        ticker = ticker_of(row.get("ticker"))
+        qty = None if row.get("shares") is None else decimal_of(row["shares"])
+    except Nonsense as error:
+        raise BadInput(source, f"{place}.ticker", str(error), "name the symbol") from error
+    except ValueError as error:
+        raise BadInput(source, f"{place}.shares", str(error), "give a number of shares or leave it out") from error
+    if qty is not None and qty <= 0:
+        raise BadInput(source, f"{place}.shares", f"{plain(qty)} shares cannot be sold", "give a positive number")
+    told = str(row.get("reason") or "mandatory sell")
+    return SellWish(ticker, qty, f"{told} ({row['source']})" if row.get("source") else told)
+
+
+def select(
+    briefing: Briefing,
+    situation: Situation,
+    *,
+    wishes: Sequence[SellWish] = (),
+    reported: AbstractSet[str] = frozenset(),
+    weak: bool = True,
+) -> Selection:
+    """Choose what to sell and what may be bought.
+
+    `wishes` are sold whatever their score; `reported` are untradable holdings already told of on an earlier day;
+    `weak` tells whether holdings scored under the threshold are sold of our own accord.
+    """
+    own = _weak(situation) if weak else []
+    wanted = {w.ticker: w for w in _one_for_each((*_netted(wishes), *_flagged(briefing), *own))}
+    outcomes = [_sell(wish, situation) for wish in wanted.values()]
+    sells = tuple(o for o in outcomes if isinstance(o, Trade))
+    skips = [o for o in outcomes if isinstance(o, Skip)]
+    untradable = {s.ticker for s in skips if s.reason.code is ReasonCode.NOT_TRADABLE}
+    judged = [(c, _unwanted(c, situation, wanted)) for c in sorted(briefing.candidates, key=best_first)]
+    return Selection(
+        sells,
+        tuple(c for c, skip in judged if skip is None),
+        (
+            *briefing.refused,
+            *(s for s in skips if s.ticker not in untradable & reported),
+            *(skip for _, skip in judged if skip is not None),
+        ),
+        tuple(sorted(untradable - reported)),
+    )
+
+
+def best_first(candidate: Candidate) -> tuple[Decimal, str]:
+    """Return the key that sorts candidates: the highest score first, ties by symbol, unscored ones last."""
+    return (Decimal(1) if candidate.score is None else -candidate.score, candidate.ticker)
+
+
+def _one_for_each(wishes: Iterable[SellWish]) -> Iterator[SellWish]:
+    """Yield the first wish for each symbol."""
+    seen: set[str] = set()
+    for wish in wishes:
+        if wish.ticker not in seen:
+            seen.add(wish.ticker)
+            yield wish
+
+
+def _flagged(briefing: Briefing) -> list[SellWish]:
+    return [SellWish(h.ticker, None, h.sell_reason) for h in briefing.holdings if h.must_sell]
+
+
+def _netted(wishes: Sequence[SellWish]) -> list[SellWish]:
+    netted: dict[str, SellWish] = {}
+    for wish in sorted(wishes, key=lambda w: (w.ticker, w.qty is None, w.qty or 0, w.reason)):
+        first = netted.get(wish.ticker)
+        qty = wish.qty if first is None else None if None in {first.qty, wish.qty} else _sum(first.qty, wish.qty)
+        netted[wish.ticker] = SellWish(wish.ticker, qty, wish.reason if first is None else first.reason)
+    return list(netted.values())
+
+
+def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if one is None or other is None else one + other
+
+
+def _weak(situation: Situation) -> list[SellWish]:
+    threshold = situation.limits.deployment.sell_below_score
+    held = situation.book.positions.values()
+    scored = sorted((p.score, p.symbol) for p in held if p.score is not None and p.qty > 0)
+    return [
+        SellWish(symbol, None, f"score {plain(score)} is under {plain(threshold)}")
+        for score, symbol in scored
+        if score < threshold
+    ]
+
+
+def _sell(wish: SellWish, situation: Situation) -> Trade | Skip:
+    held = situation.book.positions.get(wish.ticker)
+    if held is None or held.qty == 0:
+        return skip(wish.ticker, ReasonCode.NOT_HELD, "the account holds none of it")
+    if held.qty < 0:
+        return _short(held)
+    qty = held.qty if wish.qty is None else min(wish.qty, held.qty)
+    reason = wish.reason
+    if wish.qty is not None and qty < wish.qty:
+        reason = f"{reason} (only {plain(qty)} of {plain(wish.qty)} shares are held)".strip()
+    trade = Trade(wish.ticker, Side.SELL, qty, situation.price(wish.ticker), held.score, held.sector, reason)
+    violations = situation.judge(trade).violations
+    return refused(wish.ticker, violations[0]) if violations else trade
+
+
+def _unwanted(candidate: Candidate, situation: Situation, sold: Mapping[str, SellWish]) -> Skip | None:
+    minimum = situation.limits.deployment.min_score
+    if candidate.ticker in sold:
+        return skip(candidate.ticker, ReasonCode.SOLD_IN_THIS_PLAN, "it is to be sold, so it is not bought")
+    if candidate.size is None and candidate.score is not None and candidate.score < minimum:
+        says = f"score {plain(candidate.score)} is under {plain(minimum)}"
+        code = ReasonCode.SCORE_BELOW_THRESHOLD
+        return skip(candidate.ticker, code, says, score=candidate.score, minimum=minimum)
+    return None
+
+
+def _short(held: Position) -> Skip:
+    says = "it is held short, which this desk leaves alone"
+    return skip(held.symbol, ReasonCode.SHORT_POSITION, says, held=held.qty)
+
+
+def skip(ticker: str, code: ReasonCode, says: str, **values: object) -> Skip:
+    """Return a skip with its line for the log."""
+    return refused(ticker, Reason.of(code, says, **values))
+
+
+def refused(ticker: str, reason: Reason) -> Skip:
+    """Return the skip for a reason; without a sentence of its own it is told by its code's meaning."""
+    return Skip(ticker, reason, f"Skipped {ticker} - {reason.sentence or f'{reason.code.meaning} ({reason})'}")

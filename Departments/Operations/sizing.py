@@ -1,0 +1,166 @@
+"""From candidates to picks: the bounds of each, and the room for all, from the same functions that judge the result.
+
+Every bound is taken so that the plan still holds when prices become worse by the buffer: a BUY dearer (cash, maximum,
+sector, heat) or, for the minimum, cheaper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from Departments.constraints import checks
+from Departments.core.money import ONE, ZERO, shares_to_reach, shares_within, usd, whole_shares
+from Departments.core.orders import Side
+from Departments.core.plans import Skip, Trade
+from Departments.core.portfolio import Book
+from Departments.core.reasons import ReasonCode
+from Departments.Operations.allocation import Pick, Room
+from Departments.Operations.briefing import Candidate
+from Departments.Operations.selection import best_first, refused, skip
+from Departments.Operations.situation import Situation
+
+#: What allocation takes care of for all picks together; everything else is asked of the engine for each candidate.
+SHARED_OUT = frozenset(
+    {
+        ReasonCode.MIN_POSITION_VALUE,
+        ReasonCode.MAX_POSITIONS_TOTAL,
+        ReasonCode.MAX_SECTOR_CONCENTRATION,
+        ReasonCode.CASH_RESERVE,
+        ReasonCode.NO_MARGIN,
+        ReasonCode.UNSETTLED_FUNDS,
+        ReasonCode.MAX_PORTFOLIO_HEAT,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A candidate as a pick; `set_aside` is its skip when its proposed size is under the minimum."""
+
+    candidate: Candidate
+    pick: Pick
+    set_aside: Skip | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sizer:
+    """Bounds candidates on `book`, the account as it will be after the plan's SELLs at worse prices."""
+
+    situation: Situation
+    book: Book
+
+    def size(self, candidate: Candidate) -> Sized | Skip:
+        """Return the pick of a candidate, or why it cannot be bought in any size."""
+        price = self.situation.price(candidate.ticker) or candidate.price
+        if price is None:
+            return skip(candidate.ticker, ReasonCode.NO_PRICE, "nobody knows a price for it")
+        pick = self._pick(candidate, price)
+        trade = Trade(candidate.ticker, Side.BUY, pick.least, price, candidate.score, candidate.sector)
+        verdict = self.situation.judge(trade, self.book, self.situation.buffer)
+        violation = next((v for v in verdict.violations if v.code not in SHARED_OUT), None)
+        if violation is not None:
+            return refused(candidate.ticker, violation)
+        if pick.most < pick.least:
+            return self._too_large(pick)
+        return Sized(candidate, pick, self._set_aside(candidate, pick))
+
+    def room(self, sized: Sequence[Sized], *, aim_at_positions: bool) -> Room:
+        """Return what all picks may have together."""
+        limits, book = self.situation.limits, self.book
+        held = sum(1 for p in book.positions.values() if p.qty != 0)
+        return Room(
+            money=min(self.cash_for_buys, self._heat_for_buys()),
+            goal=max(ZERO, checks.deployment_target(limits, book.equity) - book.invested),
+            places=checks.positions_room(limits, book),
+            sectors=self._sector_rooms([s.pick for s in sized]),
+            minimum=self.situation.minimum,
+            aim=max(0, limits.deployment.min_positions - held) if aim_at_positions else 0,
+            money_bound=self._money_bound(),
+        )
+
+    def _money_bound(self) -> ReasonCode:
+        limits, book = self.situation.limits, self.book
+        if self._heat_for_buys() < self.cash_for_buys:
+            return ReasonCode.MAX_PORTFOLIO_HEAT
+        settling = checks.must_settle(limits) and book.unsettled_cash > checks.cash_reserve(limits, book.equity)
+        return ReasonCode.UNSETTLED_FUNDS if settling else ReasonCode.CASH_RESERVE
+
+    @property
+    def cash_for_buys(self) -> Decimal:
+        """Return what BUYs may cost at planning prices so that the reserve also stands at worse ones."""
+        return checks.spendable_cash(self.situation.limits, self.book) / (ONE + self.situation.buffer)
+
+    def _pick(self, candidate: Candidate, price: Decimal) -> Pick:
+        position = self.book.positions.get(candidate.ticker)
+        held = position.qty if position else ZERO
+        cheap = price * (ONE - self.situation.buffer)
+        least = max(ONE, shares_to_reach(self.situation.minimum - held * cheap, cheap))
+        wanted = self._wanted(candidate, price, held, least)
+        return Pick(
+            candidate.ticker,
+            best_first(candidate),
+            price,
+            least,
+            self._most(candidate.ticker, price, held, wanted),
+            self.situation.bucket(candidate.ticker, candidate.sector),
+            opens=held == 0,
+            held=held * price,
+            wanted=wanted,
+        )
+
+    def _wanted(self, candidate: Candidate, price: Decimal, held: Decimal, least: Decimal) -> Decimal:
+        """Return the proposed shares, none where the position they make would be under the minimum."""
+        if candidate.size is None:
+            return ZERO
+        value = candidate.size.value_at(price, self.book.equity)
+        if held * price + value < self.situation.minimum:
+            return ZERO
+        return max(least, shares_within(value, price))
+
+    def _most(self, symbol: str, price: Decimal, held: Decimal, wanted: Decimal) -> Decimal:
+        """Return the most shares: up to the automatic maximum, or what was proposed up to the maximum of a position."""
+        limits, equity, factor = self.situation.limits, self.book.equity, self.situation.factor
+        dear = price * (ONE + self.situation.buffer)
+        auto = whole_shares(checks.maximum_auto_position(limits, equity, factor) / dear - held)
+        single = whole_shares(checks.maximum_position(limits, equity, factor) / dear - held)
+        volume = checks.volume_cap(limits, self.situation.market.of(symbol))
+        most = min(single, max(auto, wanted))
+        return most if volume is None else min(most, volume)
+
+    def _set_aside(self, candidate: Candidate, pick: Pick) -> Skip | None:
+        if candidate.size is None or pick.wanted > 0:
+            return None
+        value = pick.held + candidate.size.value_at(pick.price, self.book.equity)
+        return under_minimum(pick.ticker, value, self.situation.minimum)
+
+    def _heat_for_buys(self) -> Decimal:
+        stop, limits = self.situation.stop_loss_pct, self.situation.limits
+        if not stop:
+            return Decimal("Infinity")
+        return checks.heat_room(limits, self.book, self.situation.history) / (stop * (ONE + self.situation.buffer))
+
+    def _sector_rooms(self, picks: Iterable[Pick]) -> dict[str, Decimal]:
+        """Return the room in each bucket at planning prices; what is held of a pick becomes dearer with it."""
+        cap, worse = checks.sector_cap(self.situation.limits, self.book.equity), self.situation.buffer
+        taken: dict[str, Decimal] = {}
+        for position in self.book.positions.values():
+            if position.qty > 0:
+                bucket = self.situation.bucket(position.symbol, position.sector)
+                taken[bucket] = taken.get(bucket, ZERO) + position.market_value
+        for pick in picks:
+            taken[pick.sector] = taken.get(pick.sector, ZERO) + pick.held * worse
+        return {bucket: max(ZERO, cap - value) / (ONE + worse) for bucket, value in taken.items()}
+
+    def _too_large(self, pick: Pick) -> Skip:
+        maximum = checks.maximum_auto_position(self.situation.limits, self.book.equity, self.situation.factor)
+        value = pick.held + pick.least * pick.price
+        says = f"its smallest position would be {usd(value)} (> {usd(maximum)} maximum)"
+        return skip(pick.ticker, ReasonCode.MAX_AUTO_POSITION, says, value=value, maximum=maximum)
+
+
+def under_minimum(ticker: str, value: Decimal, minimum: Decimal) -> Skip:
+    """Return the skip of a position that would be too small, told as the desk has always told it."""
+    says = f"position would be {usd(value)} (< {usd(minimum)} minimum)"
+    return skip(ticker, ReasonCode.MIN_POSITION_VALUE, says, value=value, minimum=minimum)
