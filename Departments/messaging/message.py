@@ -12,6 +12,19 @@ from typing import Any, Final
 from Departments.core.errors import UnreadableMessage
 
 FENCE: Final = "```json\n"
+#: Every type seen in real messages, and the one alias.
+MESSAGE_TYPES: Final = (
+    "CandidateRequest",
+    "DailyBriefing",
+    "ExecutiveApproval",
+    "RegimeUpdate",
+    "RiskAssessment",
+    "TradeOrder",
+    "escalation",
+    "execution",
+    "log",
+)
+ALIASES: Final[Mapping[str, str]] = {"execution_request": "ExecutiveApproval"}
 PRIORITIES: Final = ("routine", "elevated", "high", "urgent", "critical")
 
 
@@ -33,8 +46,15 @@ class Message:
     def __post_init__(self) -> None:
         if self.timestamp.tzinfo is None:
             raise ValueError("a message needs an aware timestamp")
-        object.__setattr__(self, "timestamp", self.timestamp.astimezone(UTC))
-        object.__setattr__(self, "body", self.body.replace("\r\n", "\n").replace("\r", "\n"))
+        if self.timestamp.tzinfo is not UTC:
+            object.__setattr__(self, "timestamp", self.timestamp.astimezone(UTC))
+        if "\r" in self.body:
+            object.__setattr__(self, "body", self.body.replace("\r\n", "\n").replace("\r", "\n"))
+
+    @property
+    def name(self) -> str:
+        """Return the name of the message's file."""
+        return f"{self.message_id}.md"
 
     @property
     def payload(self) -> dict[str, Any] | None:
@@ -54,8 +74,8 @@ def payload_of(body: str) -> dict[str, Any] | None:
     end = body.find("\n```", start)
     text = body[start:] if end < 0 else body[start:end]
     try:
-        value = json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
-    except ValueError as error:
+        value = _JSON.decode(text)
+    except (ValueError, RecursionError) as error:
         raise UnreadableMessage(f"the JSON payload cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise UnreadableMessage("the JSON payload is not an object")
@@ -64,6 +84,17 @@ def payload_of(body: str) -> dict[str, Any] | None:
 
 def _no_constant(word: str) -> None:
     raise ValueError(f"{word} is not a number JSON knows")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} stands there twice")
+    return found
+
+
+_JSON: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_unique)
 
 
 def body_with(markdown: str, payload: Mapping[str, Any] | None = None) -> str:

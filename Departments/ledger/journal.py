@@ -1,0 +1,143 @@
+"""What the message bus must remember, in the ledger's file: handled ids, failed attempts, undelivered letters."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Final
+
+from Departments.core.clock import iso, parse_iso
+from Departments.core.errors import MessageConflict
+from Departments.ledger.database import Database
+
+MIGRATION: Final = """
+CREATE TABLE bus_handled (
+    department TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    disposition TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    handled_at TEXT NOT NULL,
+    PRIMARY KEY (department, message_id)
+) WITHOUT ROWID;
+
+CREATE TABLE bus_failures (
+    department TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    first_at TEXT NOT NULL,
+    last_at TEXT NOT NULL,
+    PRIMARY KEY (department, message_id)
+) WITHOUT ROWID;
+
+CREATE TABLE bus_letters (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    sender TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    data BLOB,
+    enqueued_at TEXT NOT NULL,
+    published_at TEXT
+);
+
+CREATE INDEX bus_letters_pending ON bus_letters (number) WHERE published_at IS NULL;
+
+CREATE TABLE bus_causes (
+    cause TEXT NOT NULL,
+    day TEXT NOT NULL,
+    PRIMARY KEY (cause, day)
+) WITHOUT ROWID;
+"""
+
+
+class LedgerJournal:
+    """The bus's journal in SQLite. Every method raises LedgerBusy or LedgerError when the file cannot be used."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make everything inside one commit; an inner transaction joins the outer one."""
+        with self._database.transaction():
+            yield
+
+    def disposition(self, department: str, message_id: str) -> tuple[str, str] | None:
+        """Return (disposition, digest of the bytes) of a message that was handled."""
+        row = self._database.row(
+            "SELECT disposition, digest FROM bus_handled WHERE department = ? AND message_id = ?",
+            (department, message_id),
+        )
+        return None if row is None else (str(row["disposition"]), str(row["digest"]))
+
+    def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> None:
+        """Note that a message has been handled; its failures are forgotten."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO bus_handled VALUES (?, ?, ?, ?, ?)",
+            (department, message_id, disposition, digest, iso(at)),
+        )
+        self.forget_failures(department, message_id)
+
+    def failure(self, department: str, message_id: str) -> tuple[int, datetime, datetime] | None:
+        """Return (attempts, first, last) of the failed attempts at a message."""
+        row = self._database.row(
+            "SELECT attempts, first_at, last_at FROM bus_failures WHERE department = ? AND message_id = ?",
+            (department, message_id),
+        )
+        return None if row is None else (int(row["attempts"]), parse_iso(row["first_at"]), parse_iso(row["last_at"]))
+
+    def fail(self, department: str, message_id: str, at: datetime) -> int:
+        """Count a failed attempt and return how many there are now."""
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT INTO bus_failures VALUES (?, ?, 1, ?, ?) ON CONFLICT (department, message_id) "
+                "DO UPDATE SET attempts = attempts + 1, last_at = excluded.last_at",
+                (department, message_id, iso(at), iso(at)),
+            )
+            found = self.failure(department, message_id)
+        return found[0] if found else 0
+
+    def forget_failures(self, department: str, message_id: str) -> None:
+        """Start counting anew."""
+        self._database.execute(
+            "DELETE FROM bus_failures WHERE department = ? AND message_id = ?", (department, message_id)
+        )
+
+    def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime) -> None:
+        """Note a letter to be delivered once this transaction is committed; the same letter again changes nothing.
+
+        Raises MessageConflict for the same name with other content.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        known = self._database.row("SELECT sender, recipient, digest FROM bus_letters WHERE name = ?", (name,))
+        if known is None:
+            self._database.execute(
+                "INSERT INTO bus_letters (name, sender, recipient, digest, data, enqueued_at) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (name, sender, recipient, digest, data, iso(at)),
+            )
+        elif tuple(known) != (sender, recipient, digest):
+            raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
+
+    def pending(self, limit: int) -> list[tuple[str, str, str, bytes]]:
+        """Return the (name, sender, recipient, data) of committed letters not delivered yet, oldest first."""
+        rows = self._database.rows(
+            "SELECT name, sender, recipient, data FROM bus_letters WHERE published_at IS NULL ORDER BY number LIMIT ?",
+            (limit,),
+        )
+        return [(row["name"], row["sender"], row["recipient"], row["data"]) for row in rows]
+
+    def published(self, names: list[str], at: datetime) -> None:
+        """Note that letters are delivered; their text lives on in the files."""
+        for name in names:
+            self._database.execute(
+                "UPDATE bus_letters SET published_at = ?, data = NULL WHERE name = ? AND published_at IS NULL",
+                (iso(at), name),
+            )
+
+    def first_today(self, cause: str, day: date) -> bool:
+        """Tell whether this cause comes up for the first time on `day`, and note it."""
+        done = self._database.execute("INSERT OR IGNORE INTO bus_causes VALUES (?, ?)", (cause, day.isoformat()))
+        return done.rowcount == 1

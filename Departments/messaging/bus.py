@@ -1,0 +1,91 @@
+"""The bus: publish, and consume with a router. Who handles a message, and what becomes of its file.
+
+What is sent because of a message is committed in the same transaction as its effect and delivered after it (a
+transactional outbox), so a kill anywhere loses nothing and repeats nothing with effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from Departments.core.clock import Clock
+from Departments.core.settings import MessagingSettings
+from Departments.messaging.inbound import ConsumeReport, Parts, Pass, decoded
+from Departments.messaging.journal import Journal
+from Departments.messaging.mailbox import Storage
+from Departments.messaging.message import Message
+from Departments.messaging.outbound import Outbound, letter_of
+from Departments.messaging.router import Router
+
+__all__ = ["Bus", "ConsumeReport", "never"]
+
+
+def never() -> bool:
+    """Never stop."""
+    return False
+
+
+class Bus:
+    """Publishes and consumes messages. One instance serves one thread."""
+
+    def __init__(self, mailbox: Storage, journal: Journal, clock: Clock, settings: MessagingSettings) -> None:
+        self.mailbox = mailbox
+        self.journal = journal
+        self.clock = clock
+        self.settings = settings
+        self._outbound = Outbound(mailbox, journal, clock)
+
+    def enqueue(self, message: Message) -> None:
+        """Note a message to be delivered, inside the transaction that decides it; the committed text is what is sent.
+
+        The same message again changes nothing. Raises MessageConflict for the same id with other content and
+        PublishError for what can never be written.
+        """
+        self._outbound.enqueue(message)
+
+    def deliver_pending(self) -> int:
+        """Publish everything enqueued and committed, and return how many letters that were.
+
+        Called after each commit and at start-up, so that a kill between commit and publication loses nothing.
+        Raises PublishError; what was not delivered stays pending.
+        """
+        return self._outbound.deliver_pending()
+
+    def publish(self, message: Message) -> None:
+        """Send one message now, outside any transaction; it is durable when this returns.
+
+        The same message again changes nothing. Raises MessageConflict and PublishError; nothing was sent then.
+        """
+        self.publish_all([message])
+
+    def publish_all(self, messages: list[Message]) -> None:
+        """Send several messages now, with as few flushes as the platform allows; raises as `publish` does."""
+        self.mailbox.publish([letter_of(message) for message in messages])
+
+    def consume(
+        self, department: str, router: Router, *, wait: float = 10.0, stop: Callable[[], bool] = never
+    ) -> ConsumeReport:
+        """Handle everything that waits in an inbox, in the order of the messages' times, and return what it came to.
+
+        `wait` is how many seconds to wait for another consumer of the inbox before WorkspaceBusy is raised; `stop` is
+        asked between messages. Messages that must wait (a failure that may pass, a file still being written) stay.
+        """
+        parts = Parts(self.mailbox, self.journal, self._outbound, self.clock, self.settings.max_attempts)
+        with self.mailbox.holding(department, wait=wait):
+            self.deliver_pending()
+            return Pass(parts, department, router, stop).run()
+
+    def waiting(self, department: str) -> list[Message]:
+        """Return the readable messages waiting in an inbox, in the order they would be handled."""
+        names = self.mailbox.waiting(department)
+        found = (decoded(name, self.mailbox.look(department, name)) for name in names)
+        return sorted((m for m in found if isinstance(m, Message)), key=_order)
+
+    def find(self, message_id: str) -> Message | None:
+        """Return a message wherever it lies, None when there is none of this id."""
+        return self.mailbox.find(message_id)
+
+
+def _order(message: Message) -> tuple[datetime, str]:
+    return message.timestamp, message.message_id

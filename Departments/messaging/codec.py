@@ -1,0 +1,354 @@
+"""Messages as bytes: writing exactly the existing format, reading everything that exists.
+
+Reading is tolerant of form (key order, CRLF, byte order mark, Windows-1252, unquoted timestamps, regime texts without
+front matter) and strict in substance: no duplicate keys, no anchors or aliases, a bounded header, no missing envelope.
+A flat header, which is what every writer makes, is read without the YAML parser; a test holds both ways equal.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any, Final
+
+import yaml
+
+from Departments.core.clock import iso, parse_iso
+from Departments.core.errors import PublishError, UnreadableMessage
+from Departments.messaging.legacy import is_regime_text, regime_message
+from Departments.messaging.message import Message
+from Departments.messaging.names import moment_in, stem
+
+MAX_HEADER: Final = 65_536  # characters
+MAX_DEPTH: Final = 20
+MAX_KEY: Final = 200
+ENVELOPE: Final = (
+    "message_id",
+    "from",
+    "to",
+    "timestamp",
+    "message_type",
+    "priority",
+    "requires_response",
+    "parent_message_id",
+)
+#: Whether YAML is read by libyaml; without it, headers that are not flat are read several times slower.
+FAST_YAML: Final = bool(yaml.__with_libyaml__)
+
+_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./\-]*\Z")
+_RESERVED: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+_FLAT_LINE: Final = re.compile(
+    r"(" + "|".join(ENVELOPE) + r"): (?:'([ -&(-~]*)'|([A-Za-z0-9](?:[A-Za-z0-9_.:+\-]*[A-Za-z0-9_.+\-])?))\Z"
+)
+_NULLS: Final = frozenset({"null", "Null", "NULL"})
+_CLOSING: Final = re.compile(r"\n---[ \t]*(?:\n|\Z)")
+_OPENING: Final = re.compile(r"---[ \t]*\n")
+_BaseLoader: Any = yaml.CSafeLoader if FAST_YAML else yaml.SafeLoader
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A message and the form it was found in: `front matter` or `regime text`, and the encoding."""
+
+    message: Message
+    form: str
+    encoding: str
+
+
+def encode(message: Message) -> bytes:
+    """Write a message as the existing files are: stable key order, LF, UTF-8.
+
+    Raises PublishError for what cannot be written: lone surrogates, a header over 64 K characters, values that YAML
+    has no word for.
+    """
+    fields: dict[str, str] = {
+        "message_id": _text(message.message_id),
+        "from": _text(message.sender),
+        "to": _text(message.recipient),
+        "timestamp": f"'{_moment_text(message.timestamp)}'",
+        "message_type": _text(message.message_type),
+        "priority": _text(message.priority),
+        "requires_response": "true" if message.requires_response else "false",
+    }
+    if message.parent_message_id is not None:
+        fields["parent_message_id"] = _text(message.parent_message_id)
+    for key, value in message.extra.items():
+        if key in ENVELOPE:
+            raise PublishError(f"{message.message_id}: the extra key {key!r} belongs to the envelope")
+        fields[_key(key)] = _value(value)
+    header = "\n".join(f"{key}: {value}" for key, value in fields.items())
+    if len(header) > MAX_HEADER:
+        raise PublishError(f"{message.message_id[:80]}: the header is longer than {MAX_HEADER} characters")
+    try:
+        return f"---\n{header}\n---\n{message.body}".encode()
+    except UnicodeEncodeError as error:
+        raise PublishError(f"{message.message_id!r}: the text cannot be written as UTF-8 ({error.reason})") from error
+
+
+def decode(data: bytes, *, name: str) -> Message:
+    """Read the bytes of a message file; `name` is the file's name. Raises UnreadableMessage."""
+    return examine(data, name=name).message
+
+
+def examine(data: bytes, *, name: str) -> Decoded:
+    """Read a message file and tell its form as well. Raises UnreadableMessage naming file and cause."""
+    text, encoding = _decoded_text(data)
+    if not text.startswith("---"):
+        text = text.lstrip("\n\t ")
+    if opening := _OPENING.match(text):
+        return Decoded(_front_matter(text, opening.end(), name), "front matter", encoding)
+    if is_regime_text(text):
+        return Decoded(regime_message(text, name), "regime text", encoding)
+    problem = "has neither front matter nor a regime title" if text.strip("\0 \n\t") else "is empty"
+    raise UnreadableMessage(f"{name}: the file {problem}")
+
+
+def dump_mapping(values: Mapping[str, Any]) -> str:
+    """Write a flat mapping as readable YAML, multi-line texts as blocks."""
+    return str(yaml.dump(dict(values), Dumper=_ReadableDumper, sort_keys=False, allow_unicode=True, width=1_000))
+
+
+def load_mapping(text: str) -> dict[str, Any]:
+    """Read what `dump_mapping` wrote; anything that is not a mapping is an empty one."""
+    try:
+        found = yaml.load(text, Loader=_BaseLoader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class _ReadableDumper(yaml.SafeDumper):
+    """Writes texts of several lines as literal blocks."""
+
+
+def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_ReadableDumper.add_representer(str, _block)
+
+
+# --- writing ---
+
+
+def _moment_text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _text(value: str) -> str:
+    if _PLAIN.match(value) and value.lower() not in _RESERVED:
+        return value
+    if value.isprintable():
+        return "'" + value.replace("'", "''") + "'"
+    return '"' + "".join(map(_escaped, value)) + '"'
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xD800 <= code < 0xE000:
+        raise PublishError(f"half a character, {code:#x}, cannot stand in the front matter")
+    if character in '"\\':
+        return "\\" + character
+    if 32 <= code < 127:
+        return character
+    if code < 256:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 65_536 else f"\\U{code:08x}"
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str) or len(key) > MAX_KEY:
+        raise PublishError(f"{str(key)[:80]!r} cannot be a key of the front matter")
+    return _text(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_key(k)}: {_value(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return _number_or_time(value)
+
+
+def _number_or_time(value: Any) -> str:
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return _float_text(value)
+    if isinstance(value, datetime):
+        return iso(value) if value.tzinfo else value.isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    raise PublishError(f"{type(value).__name__} cannot stand in the front matter")
+
+
+def _float_text(value: float) -> str:
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else f"{'-' if value < 0 else ''}.inf"
+    mantissa, exponent, power = repr(value).partition("e")
+    return mantissa + ("" if "." in mantissa or not exponent else ".0") + exponent + power
+
+
+# --- reading ---
+
+
+def _decoded_text(data: bytes) -> tuple[str, str]:
+    text, encoding = _by_encoding(data)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text, encoding
+
+
+def _by_encoding(data: bytes) -> tuple[str, str]:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace"), "utf-16"
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace"), "windows-1252"
+    return (text[1:], "utf-8 with BOM") if text.startswith("\ufeff") else (text, "utf-8")
+
+
+def _front_matter(text: str, start: int, name: str) -> Message:
+    closing = _CLOSING.search(text, start - 1, start + MAX_HEADER + 2)
+    if closing is None:
+        raise UnreadableMessage(f"{name}: the front matter is not closed by a line '---'")
+    header = text[start : closing.start()]
+    fields = flat_fields(header)
+    extra: dict[str, Any] = {}
+    if fields is None:
+        fields, extra = yaml_fields(header, name)
+    return _message(fields, extra, text[closing.end() :], name)
+
+
+def flat_fields(header: str) -> dict[str, str] | None:
+    """Read a header whose every line is `key: word` or `key: 'text'`; None where the YAML parser is needed."""
+    fields: dict[str, str] = {}
+    for line in header.split("\n"):
+        found = _FLAT_LINE.match(line)
+        if found is None:
+            return None
+        key, quoted, word = found.groups()
+        if key in fields or word in _NULLS:
+            return None
+        fields[key] = quoted if word is None else word
+    return fields
+
+
+def yaml_fields(header: str, name: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Read any header with the YAML parser: the envelope's keys as their text, all others as YAML understands them.
+
+    Raises UnreadableMessage for what is not one flat-keyed mapping, and for anchors, aliases and duplicate keys.
+    """
+    try:
+        _refuse_tricks(header, name)
+        found = yaml.load(header, Loader=_HeaderLoader)  # noqa: S506 - a subclass of the safe loader
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError, TypeError) as error:
+        problem = str(getattr(error, "problem", None) or error).partition("\n")[0]
+        raise UnreadableMessage(f"{name}: the front matter is not valid YAML: {problem}") from error
+    if not isinstance(found, _Header):
+        raise UnreadableMessage(f"{name}: the front matter is not a mapping of keys to values")
+    return found.fields, found.extra
+
+
+def _refuse_tricks(header: str, name: str) -> None:
+    depth = 0
+    for event in yaml.parse(header, Loader=_BaseLoader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise UnreadableMessage(f"{name}: the front matter uses YAML anchors or aliases")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise UnreadableMessage(f"{name}: the front matter is nested more than {MAX_DEPTH} deep")
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """A header as parsed: the envelope's texts and everything else."""
+
+    fields: dict[str, str]
+    extra: dict[str, Any]
+
+
+class _HeaderLoader(_BaseLoader):  # type: ignore[misc]
+    """Safe YAML whose top mapping keeps the envelope's scalars as text and whose mappings refuse a key twice."""
+
+    def get_single_data(self) -> Any:
+        """Build the one document."""
+        node = self.get_single_node()
+        return self._header(node) if isinstance(node, yaml.MappingNode) else None
+
+    def _header(self, node: yaml.MappingNode) -> _Header:
+        fields: dict[str, str] = {}
+        extra: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(self.construct_object(key_node, deep=True))
+            if key in fields or key in extra:
+                raise ValueError(f"the key {key!r} stands there twice")
+            if key not in ENVELOPE:
+                extra[key] = self.construct_object(value_node, deep=True)
+            elif not isinstance(value_node, yaml.ScalarNode):
+                raise ValueError(f"the key {key!r} does not hold a single value")
+            elif value_node.tag != "tag:yaml.org,2002:null":
+                fields[key] = value_node.value
+        return _Header(fields, extra)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        """Build a mapping and refuse a key that stands there twice."""
+        found = dict(super().construct_mapping(node, deep=deep))
+        if len(found) < len(node.value):
+            raise ValueError("a nested key stands there twice")
+        return found
+
+
+def _message(fields: Mapping[str, str], extra: Mapping[str, Any], body: str, name: str) -> Message:
+    return Message(
+        message_id=fields.get("message_id") or stem(name),
+        sender=_required(fields, "from", name),
+        recipient=_required(fields, "to", name),
+        timestamp=_timestamp(fields.get("timestamp"), name),
+        message_type=_required(fields, "message_type", name),
+        body=body,
+        priority=fields.get("priority", "routine"),
+        requires_response=fields.get("requires_response", "").lower() in {"true", "yes", "on"},
+        parent_message_id=fields.get("parent_message_id"),
+        extra=extra,
+    )
+
+
+def _required(fields: Mapping[str, str], key: str, name: str) -> str:
+    value = fields.get(key)
+    if value is None:
+        raise UnreadableMessage(f"{name}: the front matter lacks the key '{key}'")
+    return value
+
+
+def _timestamp(text: str | None, name: str) -> datetime:
+    if text is None:
+        moment = moment_in(name)
+        if moment is None:
+            raise UnreadableMessage(f"{name}: the front matter lacks the key 'timestamp'")
+        return moment
+    try:
+        return parse_iso(text)
+    except ValueError:
+        return _odd_timestamp(text, name)
+
+
+def _odd_timestamp(text: str, name: str) -> datetime:
+    """Read what YAML calls a time and ISO does not, and the `+00:00Z` that some writers produce."""
+    try:
+        found = yaml.load(text.removesuffix("Z") if "+" in text else text, Loader=_BaseLoader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+        found = None
+    if isinstance(found, datetime):
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    if isinstance(found, date):
+        return datetime.combine(found, time(), UTC)
+    raise UnreadableMessage(f"{name}: the timestamp {text[:80]!r} is not a time")

@@ -1,0 +1,98 @@
+"""Dead letters: which code, what stands beside the file, and what the Executive is told."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import date, datetime
+from typing import Final
+
+from Departments.core import identifiers
+from Departments.core.clock import iso
+from Departments.core.departments import EXECUTIVE
+from Departments.core.errors import (
+    BadInput,
+    BrokerUnavailable,
+    LedgerError,
+    MessageConflict,
+    NotAuthorized,
+    PublishError,
+    UnreadableMessage,
+    UnroutableMessage,
+    WorkspaceBusy,
+)
+from Departments.core.reasons import ReasonCode
+from Departments.messaging import codec
+from Departments.messaging.message import Message, body_with
+
+#: What may pass by itself: the ledger, the broker, the disk. Everything else is the message's fault, or ours.
+TRANSIENT: Final = (LedgerError, BrokerUnavailable, NotAuthorized, PublishError, WorkspaceBusy, OSError)
+
+_CODES: Final = (
+    (UnreadableMessage, ReasonCode.UNREADABLE),
+    (BadInput, ReasonCode.INVALID_PAYLOAD),
+    (MessageConflict, ReasonCode.MESSAGE_CONFLICT),
+    (TRANSIENT, ReasonCode.HANDLER_FAILED),
+)
+
+
+def code_of(error: Exception, *, ours: bool) -> ReasonCode:
+    """Return the code of a failure; `ours` tells whether the message is addressed to the department at all."""
+    if isinstance(error, UnroutableMessage):
+        return ReasonCode.UNKNOWN_TYPE if ours else ReasonCode.MISADDRESSED
+    return next((code for kind, code in _CODES if isinstance(error, kind)), ReasonCode.HANDLER_ERROR)
+
+
+def reason_text(  # noqa: PLR0913 - a reason is made of exactly these facts
+    department: str,
+    name: str,
+    message_id: str,
+    code: ReasonCode,
+    error: Exception,
+    *,
+    tried: tuple[int, datetime, datetime],
+) -> str:
+    """Write the reason that lies beside a dead letter; `tried` is (attempts, first, last)."""
+    attempts, first, last = tried
+    return codec.dump_mapping(
+        {
+            "code": str(code),
+            "sentence": _sentence(error),
+            "department": department,
+            "message_id": message_id,
+            "file": name,
+            "attempts": attempts,
+            "first_time": iso(first),
+            "last_time": iso(last),
+            "traceback": "".join(traceback.format_exception(error)),
+        }
+    )
+
+
+def escalation(  # noqa: PLR0913 - as above
+    department: str, name: str, code: ReasonCode, error: Exception, *, now: datetime, day: date
+) -> Message:
+    """Tell the Executive of the first dead letter of a cause on a day."""
+    lines = (
+        f"# DEAD LETTER: {department} ({code})",
+        f"{department} could not handle `{_printable(name)}`: {_printable(_sentence(error))}",
+        f"It lies in `Dead_Letter/{department}/`, its reason beside it.",
+        f"More of the same cause on {day.isoformat()} are set aside without another escalation.",
+        f"- **{code}:** {code.meaning}",
+    )
+    return Message(
+        message_id=identifiers.message_id(department, now, "dead-letter", code, day),
+        sender=department,
+        recipient=EXECUTIVE,
+        timestamp=now,
+        message_type="escalation",
+        priority="high",
+        body=body_with("\n\n".join(lines)),
+    )
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\ufffd" for c in text.replace("\n", " "))[:500]

@@ -1,0 +1,209 @@
+"""Single files, durably: write, flush, move without overwriting, and tell whether somebody still writes.
+
+The order that survives a power cut is: temporary file, fsync, atomic rename or link, fsync of the directory.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from Departments.core.clock import Clock
+from Departments.messaging.names import numbered
+
+if sys.platform == "linux":
+    import fcntl
+
+_BINARY: Final[int] = getattr(os, "O_BINARY", 0)
+_READ: Final[int] = (
+    os.O_RDONLY | _BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+_CREATE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
+
+
+class State(Enum):
+    """How far a file is written."""
+
+    WHOLE = "whole"  # published by us, or untouched for the quiet period
+    CLOSED = "closed"  # nobody has it open, but it is so young that its writer may come back
+    GROWING = "growing"  # somebody has it open for writing, or nobody can tell yet
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read of a file. `problem` says why it cannot be a message whatever its bytes are."""
+
+    data: bytes
+    state: State
+    signature: tuple[int, int]
+    problem: str = ""
+
+
+def write_new(path: str, data: bytes, *, flush: bool) -> None:
+    """Create a file that must not exist, with all of `data`; flushed to the disk when asked."""
+    descriptor = os.open(path, _CREATE, 0o644)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        if flush:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: str) -> None:
+    """Flush a folder's entries where the platform can (Windows cannot open folders, and need not)."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: str, *, flush: bool) -> None:
+    """Create a folder and its parents; each new entry is flushed when asked."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    if parent:
+        make_folder(parent, flush=flush)
+    with suppress(FileExistsError):
+        os.mkdir(path)
+    if flush and parent:
+        sync_folder(parent)
+
+
+def link_new(source: str, target: str, *, hard_links: bool, flush: bool) -> None:
+    """Give a file a second name that must not exist yet, as a hard link where possible, else as a copy.
+
+    Raises FileExistsError when the name is taken; the target is never seen half-written.
+    """
+    if hard_links:
+        try:
+            os.link(source, target)
+        except OSError as error:
+            if isinstance(error, FileExistsError) or error.errno not in _NO_LINKS:
+                raise
+        else:
+            return
+    _copy_new(source, target, flush=flush)
+
+
+def _copy_new(source: str, target: str, *, flush: bool) -> None:
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    copy = f"{source}.copy"
+    with suppress(FileNotFoundError):
+        os.unlink(copy)
+    write_new(copy, read_bytes(source), flush=flush)
+    os.rename(copy, target)
+
+
+def read_bytes(path: str) -> bytes:
+    """Read a whole file."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def free_name(folder: str, name: str) -> str:
+    """Return `name`, or where it is taken in `folder` the first numbered form that is free."""
+    number, free = 1, name
+    while os.path.lexists(os.path.join(folder, free)):
+        number += 1
+        free = numbered(name, number)
+    return free
+
+
+def same_file(first: str, second: str) -> bool:
+    """Tell whether two paths hold regular files of the same bytes."""
+    try:
+        one, two = os.lstat(first), os.lstat(second)
+        regular = stat.S_ISREG(one.st_mode) and stat.S_ISREG(two.st_mode)
+        return regular and one.st_size == two.st_size and read_bytes(first) == read_bytes(second)
+    except OSError:
+        return False
+
+
+def look(path: str, *, max_bytes: int, quiet: float, clock: Clock) -> Found:
+    """Read a file that a stranger may have put there: no links followed, no pipe waited for, no more than `max_bytes`.
+
+    `quiet` is how many seconds a file must be untouched before it is taken as finished where the system cannot say
+    who writes it. Raises OSError when the file vanished or may not be read.
+    """
+    if not stat.S_ISREG((entry := os.lstat(path)).st_mode):
+        return Found(b"", State.WHOLE, (0, 0), f"is {_kind(entry.st_mode)}, not a file")
+    elsewhere = _is_open_elsewhere(path)
+    descriptor = os.open(path, _READ)
+    try:
+        facts = os.fstat(descriptor)
+        signature = (facts.st_size, facts.st_mtime_ns)
+        if facts.st_nlink > 1:  # published by us: complete before it got its second name
+            state = State.WHOLE
+        else:
+            writing = _is_being_written(descriptor) if elsewhere is None else elsewhere
+            state = _state(facts, writing=writing, quiet=quiet, clock=clock)
+        if facts.st_size > max_bytes:
+            return Found(b"", state, signature, f"is larger than {max_bytes} bytes")
+        return Found(_read_up_to(descriptor, facts.st_size), state, signature)
+    finally:
+        os.close(descriptor)
+
+
+def _read_up_to(descriptor: int, size: int) -> bytes:
+    data = os.read(descriptor, size)
+    while len(data) < size and (more := os.read(descriptor, size - len(data))):
+        data += more
+    return data
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "a symbolic link"
+    return "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
+
+
+def _state(facts: os.stat_result, *, writing: bool | None, quiet: float, clock: Clock) -> State:
+    if writing:
+        return State.GROWING
+    if clock.now().timestamp() - facts.st_mtime_ns / 1e9 >= quiet:
+        return State.WHOLE
+    return State.GROWING if writing is None else State.CLOSED
+
+
+def _is_open_elsewhere(path: str) -> bool | None:
+    """Ask Windows, which refuses to rename what anybody has open, even to its own name; None on other systems."""
+    if sys.platform == "win32":
+        try:
+            os.rename(path, path)
+        except PermissionError:
+            return True
+        return False
+    return None
+
+
+def _is_being_written(descriptor: int) -> bool | None:
+    """Ask Linux for a read lease, which it refuses while anybody has the file open for writing.
+
+    A writer who opens the file during these microseconds waits and we get a signal; SIGURG is one that is ignored
+    unless somebody asked for it. None where the system or the file system has no leases.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return True if error.errno == errno.EAGAIN else None
+    return False

@@ -1,0 +1,301 @@
+"""One pass over one inbox: in what order, who handles each message, and what becomes of its file.
+
+The life of a message: it lies in the Inbox until its effect is committed; the effect and "this id is handled" are one
+transaction; then it is archived; then nothing else can happen to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from Departments.core.clock import Clock, iso, stamp
+from Departments.core.errors import (
+    BadInput,
+    LedgerError,
+    MessageConflict,
+    UnreadableMessage,
+)
+from Departments.core.reasons import ReasonCode
+from Departments.core.trading_calendar import trading_day
+from Departments.messaging import codec, dead_letters
+from Departments.messaging.dead_letters import TRANSIENT
+from Departments.messaging.files import Found, State
+from Departments.messaging.journal import Journal
+from Departments.messaging.mailbox import Storage
+from Departments.messaging.message import Message
+from Departments.messaging.names import stamp_in
+from Departments.messaging.outbound import Outbound
+from Departments.messaging.router import Router, Skip
+
+HANDLED: Final = "handled"
+SKIPPED: Final = "skipped"
+GROUP: Final = 1_000  # messages of one second that are sorted by their exact time
+LONGEST_PAUSE: Final = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumeReport:
+    """What one pass over an inbox came to. `retry_at` is when the earliest of the `left` messages is due again."""
+
+    department: str
+    handled: int = 0
+    skipped: int = 0
+    dead_lettered: int = 0
+    duplicates: int = 0
+    left: int = 0
+    retry_at: datetime | None = None
+
+    @property
+    def total(self) -> int:
+        """Return how many files the pass looked at."""
+        return self.handled + self.skipped + self.dead_lettered + self.duplicates + self.left
+
+
+def pause(attempts: int) -> timedelta:
+    """Return how long to wait after the n-th failed attempt: 1, 2, 4 … seconds, at most a minute."""
+    return timedelta(seconds=min(LONGEST_PAUSE, 2.0 ** min(attempts - 1, 10)))
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pass works with."""
+
+    mailbox: Storage
+    journal: Journal
+    outbound: Outbound
+    clock: Clock
+    max_attempts: int
+
+
+def decoded(name: str, found: Found | None) -> Message | UnreadableMessage | None:
+    """Decode what was found of a file; the error is returned, because an unreadable file is a case like any other."""
+    if found is None:
+        return None
+    if found.problem:
+        return UnreadableMessage(f"{name} {found.problem}")
+    try:
+        return codec.decode(found.data, name=name)
+    except UnreadableMessage as error:
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One waiting file: its name, what was read of it, and the message or why there is none."""
+
+    name: str
+    found: Found
+    message: Message | UnreadableMessage
+
+    @property
+    def key(self) -> str:
+        """Return the id that its failures and its effect are remembered under."""
+        return self.message.message_id if isinstance(self.message, Message) else self.name
+
+
+class Pass:
+    """One pass over one inbox, under its lock."""
+
+    def __init__(self, parts: Parts, department: str, router: Router, stop: Callable[[], bool]) -> None:
+        self.mailbox, self.journal, self.outbound = parts.mailbox, parts.journal, parts.outbound
+        self.clock = parts.clock
+        self.max_attempts = parts.max_attempts
+        self.department = department
+        self.router = router
+        self.stop = stop
+        self.day = trading_day(parts.clock.now())
+        self.counts = dict.fromkeys(("handled", "skipped", "dead_lettered", "duplicates", "left"), 0)
+        self.retry_at: datetime | None = None
+        self.unsettled: list[_Item] = []
+
+    def run(self) -> ConsumeReport:
+        """Handle everything once, then look again at what was too young to be judged."""
+        for item in self._items():
+            if self.stop():
+                break
+            self._handle(item)
+        self._judge_unsettled()
+        if self.counts["skipped"]:
+            logger.info("%s: %d messages archived as skipped", self.department, self.counts["skipped"])
+        return ConsumeReport(self.department, **self.counts, retry_at=self.retry_at)
+
+    # --- order ---
+
+    def _items(self) -> Iterator[_Item]:
+        """Yield the waiting files by time, then id; headers are read second by second, never all at once."""
+        groups: dict[str, list[str]] = {}
+        timeless = []
+        for name in self.mailbox.waiting(self.department):
+            stamp = stamp_in(name)
+            if stamp is None:
+                timeless.append(name)
+            else:
+                groups.setdefault(stamp, []).append(name)
+        for name in timeless:
+            groups.setdefault(self._stamp_of(name), []).append(name)
+        for stamp in sorted(groups):
+            yield from self._sorted(sorted(groups[stamp]))
+
+    def _stamp_of(self, name: str) -> str:
+        item = self._read(name)
+        return stamp(item.message.timestamp) if item and isinstance(item.message, Message) else ""
+
+    def _sorted(self, names: list[str]) -> Iterator[_Item]:
+        for start in range(0, len(names), GROUP):
+            items = [item for name in names[start : start + GROUP] if (item := self._read(name))]
+            yield from sorted(items, key=_item_order) if len(items) > 1 else items
+
+    def _read(self, name: str) -> _Item | None:
+        found = self.mailbox.look(self.department, name)
+        message = decoded(name, found)
+        return None if found is None or message is None else _Item(name, found, message)
+
+    # --- one message ---
+
+    def _handle(self, item: _Item) -> None:
+        if item.found.state is State.GROWING:
+            self.unsettled.append(item)
+        elif isinstance(item.message, UnreadableMessage):
+            self._condemn(item, item.message)
+        else:
+            self._take(item, item.message)
+
+    def _take(self, item: _Item, message: Message) -> None:
+        try:
+            if not self._is_due(message):
+                return
+            digest = hashlib.sha256(item.found.data).hexdigest()
+            done = self.journal.disposition(self.department, message.message_id)
+            outcome = self._again(message, done, digest) if done else self._act(message, digest)
+        except TRANSIENT as error:
+            self._retry(item, message, error)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, the next message is handled
+            self._condemn(item, error)
+        else:
+            self._finish(item, outcome)
+
+    def _act(self, message: Message, digest: str) -> str:
+        row = self.router.row_for(message)
+        if isinstance(row, Skip):
+            logger.debug("%s: %s skipped: %s", self.department, message.message_id, row.reason)
+            commit, outcome = None, SKIPPED
+        else:
+            commit, outcome = row(message), HANDLED
+        with self.journal.transaction():
+            if commit is not None:
+                commit()
+            self.journal.remember(self.department, message.message_id, outcome, digest, self.clock.now())
+        return outcome
+
+    def _again(self, message: Message, done: tuple[str, str], digest: str) -> str:
+        if done[1] != digest:
+            raise MessageConflict(f"{message.message_id} was {done[0]} before with other content")
+        logger.info("%s: %s was %s before; no second effect", self.department, message.message_id, done[0])
+        return "duplicates"
+
+    def _finish(self, item: _Item, outcome: str) -> None:
+        """Deliver and archive after the effect is committed; what fails here is made up for by the next pass."""
+        self.counts[outcome] += 1
+        try:
+            self.outbound.deliver_pending()
+            kept = self.mailbox.archive(self.department, item.name, self.day.isoformat())
+        except TRANSIENT as error:
+            logger.warning("%s: %s is handled, but: %s", self.department, item.name, error)
+            self._leave(self.clock.now() + pause(1))
+            return
+        if kept != item.name:
+            logger.warning("%s: %s is archived as %s, the name was taken", self.department, item.name, kept)
+
+    # --- what cannot be handled now ---
+
+    def _is_due(self, message: Message) -> bool:
+        failure = self.journal.failure(self.department, message.message_id)
+        if failure is None:
+            return True
+        due = failure[2] + pause(failure[0])
+        if due <= self.clock.now():
+            return True
+        self._leave(due)
+        return False
+
+    def _leave(self, due: datetime) -> None:
+        self.counts["left"] += 1
+        self.retry_at = due if self.retry_at is None else min(self.retry_at, due)
+
+    def _retry(self, item: _Item, message: Message, error: Exception) -> None:
+        now = self.clock.now()
+        attempts = 1
+        with suppress(LedgerError):  # a locked ledger cannot count; then it is not the message's fault either
+            attempts = self.journal.fail(self.department, message.message_id, now)
+        logger.warning("%s: %s failed (attempt %d): %s", self.department, message.message_id, attempts, error)
+        if attempts >= self.max_attempts:
+            self._set_aside(item, error, attempts)
+        else:
+            self._leave(now + pause(attempts))
+
+    def _condemn(self, item: _Item, error: Exception) -> None:
+        if item.found.state is State.WHOLE or not isinstance(error, UnreadableMessage | BadInput):
+            self._set_aside(item, error, 1)
+        else:
+            self.unsettled.append(item)
+
+    def _judge_unsettled(self) -> None:
+        """Give young files one quiet period; what did not change is judged, the rest waits for the next pass."""
+        young, self.unsettled = self.unsettled, []
+        if not young or self.stop():
+            return
+        self.mailbox.settle()
+        for before in young:
+            item = self._read(before.name)
+            if item is None:
+                continue
+            if item.found.state is State.WHOLE or item.found.signature != before.found.signature:
+                self._handle(item)
+            else:
+                self.unsettled.append(item)
+        for _ in self.unsettled:
+            self._leave(self.clock.now())
+
+    # --- dead letters ---
+
+    def _set_aside(self, item: _Item, error: Exception, attempts: int) -> None:
+        """Escalate once per cause and day, write the reason, move the file: in this order a kill loses nothing."""
+        ours = isinstance(item.message, Message) and self.router.is_for_us(item.message)
+        code = dead_letters.code_of(error, ours=ours)
+        logger.error("%s: %s is set aside: %s: %s", self.department, item.name, code, error)
+        try:
+            self._escalate(error, code, item.name)
+            self.outbound.deliver_pending()
+            self.mailbox.set_aside(self.department, item.name, self._reason(item, code, error, attempts))
+        except TRANSIENT as trouble:
+            logger.warning("%s: %s stays for now: %s", self.department, item.name, trouble)
+            self._leave(self.clock.now() + pause(1))
+            return
+        self.counts["dead_lettered"] += 1
+
+    def _reason(self, item: _Item, code: ReasonCode, error: Exception, attempts: int) -> str:
+        now = self.clock.now()
+        tried = self.journal.failure(self.department, item.key) or (attempts, now, now)
+        return dead_letters.reason_text(self.department, item.name, item.key, code, error, tried=tried)
+
+    def _escalate(self, error: Exception, code: ReasonCode, name: str) -> None:
+        with self.journal.transaction():
+            if self.journal.first_today(f"{self.department}:{code}", self.day):
+                self.outbound.enqueue(
+                    dead_letters.escalation(self.department, name, code, error, now=self.clock.now(), day=self.day)
+                )
+
+
+def _item_order(item: _Item) -> tuple[int, str, str]:
+    if isinstance(item.message, Message):
+        moment = item.message.timestamp
+        return 1, iso(moment), item.message.message_id
+    return 0, "", item.name

@@ -1,0 +1,306 @@
+"""How messages are stored: one file each, under Inbox, Outbox, Archive and Dead_Letter of one folder.
+
+A message is published by: temporary file, flush, exclusive link into the recipient's Inbox, flush of that folder,
+rename into the sender's Outbox. So the copy in the Outbox says that the delivery is durable, nothing is ever seen
+half-written, and nothing is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from filelock import FileLock, Timeout
+
+from Departments.core.clock import Clock, SystemClock
+from Departments.core.errors import MessageConflict, PublishError, WorkspaceBusy
+from Departments.core.identifiers import is_safe_name
+from Departments.core.steps import Step, announced, no_step
+from Departments.messaging import files, lookup
+from Departments.messaging.message import Message
+from Departments.messaging.names import is_message_name
+
+Durability = Literal["full", "fast"]
+
+INBOX: Final = "Inbox"
+OUTBOX: Final = "Outbox"
+ARCHIVE: Final = "Archive"
+DEAD_LETTER: Final = "Dead_Letter"
+REASON: Final = ".reason.yaml"
+QUIET: Final = 0.25  # seconds a stranger's file must be untouched before it is condemned
+STALE: Final = 3_600.0  # seconds after which a temporary file belongs to nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message ready to be stored: its file's name, who sends it to whom, and its bytes."""
+
+    name: str
+    sender: str
+    recipient: str
+    data: bytes
+
+
+def checked(letter: Letter) -> Letter:
+    """Return the letter. Raises PublishError when its id or a department could not be the name of a file anywhere."""
+    for word, text in (("id", letter.name), ("sender", letter.sender), ("recipient", letter.recipient)):
+        if not is_safe_name(text):
+            raise PublishError(f"{letter.name[:80]!r}: the {word} {text[:80]!r} cannot be the name of a file")
+    return letter
+
+
+class Storage(Protocol):
+    """What the bus asks of a mailbox; one contract suite holds the files and the in-memory twin to it."""
+
+    def publish(self, letters: Sequence[Letter]) -> None:
+        """Deliver letters, all durable when this returns. Raises PublishError or MessageConflict."""
+        ...
+
+    def waiting(self, department: str) -> list[str]:
+        """Return the names waiting in an inbox, in no particular order."""
+        ...
+
+    def look(self, department: str, name: str) -> files.Found | None:
+        """Read one waiting file; None when it is gone."""
+        ...
+
+    def archive(self, department: str, name: str, day: str) -> str:
+        """Move a handled message to the archive of `day` (YYYY-MM-DD) and return its name there."""
+        ...
+
+    def set_aside(self, department: str, name: str, reason: str) -> str:
+        """Move a message to the dead letters, its reason beside it, and return its name there."""
+        ...
+
+    def settle(self) -> None:
+        """Wait until a file that nobody touches meanwhile counts as finished."""
+        ...
+
+    def find(self, message_id: str) -> Message | None:
+        """Return a message wherever it lies, None when there is none of this id."""
+        ...
+
+    def holding(self, department: str, *, wait: float) -> AbstractContextManager[None]:
+        """Hold the one lock of an inbox. Raises WorkspaceBusy after `wait` seconds."""
+        ...
+
+
+class Mailbox:
+    """The folder `Messages_Between_Departments`.
+
+    `durability` full flushes every publication, fast leaves flushing to the system. `hard_links` is for shares that
+    cannot have them. `clock` is the one the file system uses, not a simulated one.
+    """
+
+    def __init__(  # noqa: PLR0913 - the outside world enters here
+        self,
+        root: Path,
+        *,
+        durability: Durability = "full",
+        step: Step = no_step,
+        max_bytes: int = 10_000_000,
+        quiet: float = QUIET,
+        hard_links: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        self.root = root
+        self.quiet = quiet
+        self.max_bytes = max_bytes
+        self._base = os.fspath(root)
+        self._flush = durability == "full"
+        self._step = step
+        self._hard_links = hard_links
+        self._clock = clock or SystemClock()
+        self._locks: dict[str, FileLock] = {}
+        self._sequence = 0
+
+    # --- publishing ---
+
+    def publish(self, letters: Sequence[Letter]) -> None:
+        """Deliver letters, all durable when this returns; a letter that lies there already is left as it is.
+
+        Raises MessageConflict for a name that exists with other content, PublishError for everything the system
+        refuses; nothing of the refused letter is visible then.
+        """
+        fresh = [letter for letter in map(checked, letters) if not self._is_published(letter)]
+        if not fresh:
+            return
+        temporary: dict[str, Letter] = {}
+        try:
+            self._write(fresh, temporary)
+            self._deliver(temporary)
+            self._keep(temporary)
+        except OSError as error:
+            raise PublishError(_sentence(error, fresh[0].name, self._base)) from error
+        finally:
+            self._drop(temporary)
+
+    def _is_published(self, letter: Letter) -> bool:
+        kept = self._path(OUTBOX, letter.sender, letter.name)
+        try:
+            data = files.read_bytes(kept)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise PublishError(_sentence(error, letter.name, self._base)) from error
+        return self._same(letter, data)
+
+    def _same(self, letter: Letter, data: bytes) -> bool:
+        if data != letter.data:
+            raise MessageConflict(f"{letter.name} was published before with other content; it stays as it was.")
+        return True
+
+    def _write(self, letters: Iterable[Letter], temporary: dict[str, Letter]) -> None:
+        folder = self._folder(".tmp")
+        with announced(self._step, "publish.write"):
+            for letter in letters:
+                path = self._temporary(folder)
+                temporary[path] = letter
+                files.write_new(path, letter.data, flush=self._flush)
+
+    def _deliver(self, temporary: dict[str, Letter]) -> None:
+        folders = set()
+        for path, letter in temporary.items():
+            folder = self._folder(INBOX, letter.recipient)
+            with announced(self._step, "publish.deliver"):
+                self._link(path, os.path.join(folder, letter.name), letter)
+            folders.add(folder)
+        if self._flush:
+            with announced(self._step, "publish.flush"):
+                for folder in folders:
+                    files.sync_folder(folder)
+
+    def _link(self, path: str, target: str, letter: Letter) -> None:
+        try:
+            files.link_new(path, target, hard_links=self._hard_links, flush=self._flush)
+        except FileExistsError:
+            self._same(letter, files.read_bytes(target))
+
+    def _keep(self, temporary: dict[str, Letter]) -> None:
+        for path, letter in list(temporary.items()):
+            target = os.path.join(self._folder(OUTBOX, letter.sender), letter.name)
+            with announced(self._step, "publish.keep"):
+                os.replace(path, target)  # a copy of the same bytes at most, see _is_published
+            del temporary[path]
+
+    def _drop(self, temporary: Iterable[str]) -> None:
+        for path in temporary:
+            with announced(self._step, "publish.drop"), suppress(OSError):
+                os.unlink(path)
+
+    def _temporary(self, folder: str) -> str:
+        self._sequence += 1
+        return os.path.join(folder, f"{os.getpid()}-{threading.get_ident()}-{id(self)}-{self._sequence}")
+
+    def clean(self, *, stale: float = STALE) -> int:
+        """Remove temporary files that nobody has touched for `stale` seconds and return how many they were."""
+        now, removed = self._clock.now().timestamp(), 0
+        for entry in _entries(self._path(".tmp")):
+            with suppress(OSError):
+                if now - entry.stat(follow_symlinks=False).st_mtime >= stale:
+                    with announced(self._step, "publish.clean"):
+                        os.unlink(entry.path)
+                    removed += 1
+        return removed
+
+    # --- consuming ---
+
+    def waiting(self, department: str) -> list[str]:
+        """Return the names waiting in an inbox, in no particular order."""
+        try:
+            return list(filter(is_message_name, os.listdir(self._path(INBOX, department))))
+        except FileNotFoundError:
+            return []
+
+    def look(self, department: str, name: str) -> files.Found | None:
+        """Read one waiting file; None when it is gone or the system does not let us have it now."""
+        path = self._path(INBOX, department, name)
+        try:
+            return files.look(path, max_bytes=self.max_bytes, quiet=self.quiet, clock=self._clock)
+        except OSError:
+            return None
+
+    def archive(self, department: str, name: str, day: str) -> str:
+        """Move a handled message to `Archive/<day>/<department>/` and return the name it has there.
+
+        A name that is taken by other content gets a number; one taken by the same bytes is joined with it.
+        """
+        source, folder = self._path(INBOX, department, name), self._folder(ARCHIVE, day, department)
+        target = os.path.join(folder, name)
+        if os.path.lexists(target) and not files.same_file(source, target):
+            target = os.path.join(folder, files.free_name(folder, name))
+        with announced(self._step, "archive"):
+            os.replace(source, target)
+        return os.path.basename(target)
+
+    def set_aside(self, department: str, name: str, reason: str) -> str:
+        """Move a message to `Dead_Letter/<department>/`, its reason beside it, and return its name there."""
+        folder = self._folder(DEAD_LETTER, department)
+        free = files.free_name(folder, name)
+        temporary = self._temporary(self._folder(".tmp"))
+        with announced(self._step, "dead_letter.reason"):
+            files.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flush)
+            os.replace(temporary, os.path.join(folder, free + REASON))
+        with announced(self._step, "dead_letter.move"):
+            os.rename(self._path(INBOX, department, name), os.path.join(folder, free))
+        return free
+
+    def settle(self) -> None:
+        """Wait until a file that nobody touches meanwhile counts as finished."""
+        self._clock.sleep(self.quiet)
+
+    @contextmanager
+    def holding(self, department: str, *, wait: float) -> Iterator[None]:
+        """Hold the one lock of an inbox; the system releases it when the process ends, however it ends.
+
+        Raises WorkspaceBusy when another process holds it for longer than `wait` seconds.
+        """
+        if department not in self._locks:
+            path = os.path.join(self._folder(".locks"), f"{department}.lock")
+            self._locks[department] = FileLock(path, thread_local=False)
+        lock = self._locks[department]
+        try:
+            with announced(self._step, "lock"):
+                lock.acquire(timeout=wait)
+        except Timeout as error:
+            raise WorkspaceBusy(
+                f"another process handles the inbox of {department}; wait for it or stop it."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def find(self, message_id: str) -> Message | None:
+        """Return a message wherever it lies, packed archives included, None when there is none of this id."""
+        found = lookup.find(self.root, message_id)
+        return found.message if found else None
+
+    # --- places ---
+
+    def _path(self, *parts: str) -> str:
+        return os.path.join(self._base, *parts)
+
+    def _folder(self, *parts: str) -> str:
+        path = os.path.join(self._base, *parts)
+        if not os.path.isdir(path):
+            with announced(self._step, "folder"):
+                files.make_folder(path, flush=self._flush)
+        return path
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+
+
+def _sentence(error: OSError, name: str, folder: str) -> str:
+    return f"{folder}: the message {name[:80]} cannot be written ({error.strerror or error}); nothing of it is visible."

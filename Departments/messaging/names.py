@@ -1,0 +1,55 @@
+"""What a file name tells: which department, which moment, which place in the queue. Names are data, never paths."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from Departments.core import departments
+
+SUFFIX: Final = ".md"
+_STAMP: Final = re.compile(r"_(\d{8}T\d{6}Z)(?:_|\.|\Z)")
+
+
+def is_message_name(name: str) -> bool:
+    """Tell whether a file of this name is a message: ends in `.md` and is not hidden."""
+    return name.endswith((".md", ".MD", ".Md")) and not name.startswith(".")
+
+
+def stem(name: str) -> str:
+    """Return the name without its `.md`."""
+    return name[:-3] if is_message_name(name) else name
+
+
+def stamp_in(name: str) -> str | None:
+    """Return the stamp in a name, `20251110T150912Z`, or None."""
+    found = _STAMP.search(name)
+    return found.group(1) if found else None
+
+
+def moment_in(name: str) -> datetime | None:
+    """Return the moment that the stamp in a name tells (UTC), or None."""
+    text = stamp_in(name)
+    try:
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if text else None
+    except ValueError:
+        return None
+
+
+def department_of(text: str) -> str:
+    """Read a department as people write it: 'TRADING Department' is TRADING."""
+    words = text.strip().upper().split()
+    return "_".join(word for word in words if word not in {"DEPARTMENT", "DEPT", "DEPT."})
+
+
+def department_beginning(letters: str) -> str | None:
+    """Return the department whose name begins with `letters` (regime files end in the recipient's first four)."""
+    found = [name for name in departments.ALL if letters and name.startswith(letters.upper())]
+    return found[0] if len(found) == 1 else None
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the name a file gets where its own is taken: `x.md` becomes `x.2.md`."""
+    head, dot, tail = name.rpartition(".")
+    return f"{head}.{number}{dot}{tail}" if head else f"{name}.{number}"

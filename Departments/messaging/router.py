@@ -1,0 +1,52 @@
+"""Which handler, or skip: one visible table for each department."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from Departments.core.errors import UnroutableMessage
+from Departments.messaging.message import ALIASES, Message
+from Departments.messaging.names import department_of
+
+Commit = Callable[[], None]
+"""What has to become durable in the ledger, run in the one transaction that also remembers the message's id."""
+
+Handler = Callable[[Message], Commit | None]
+"""Does what must be done in the outside world, idempotently by message id, and returns what is to be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A message type that a department receives and does not act on, and why."""
+
+    reason: str
+
+
+class Router:
+    """The table of one department: message type → handler, or `Skip` with a reason."""
+
+    def __init__(
+        self, department: str, rows: Mapping[str, Handler | Skip], *, aliases: Mapping[str, str] = ALIASES
+    ) -> None:
+        self.department = department
+        self.rows = dict(rows)
+        self.aliases = dict(aliases)
+
+    def is_for_us(self, message: Message) -> bool:
+        """Tell whether the message is addressed to this department."""
+        return message.recipient == self.department or department_of(message.recipient) == self.department
+
+    def row_for(self, message: Message) -> Handler | Skip:
+        """Return what becomes of a message. Raises UnroutableMessage when it is misaddressed or of no known type."""
+        if not self.is_for_us(message):
+            raise UnroutableMessage(
+                f"{message.message_id} is addressed to {message.recipient!r} and lies in the inbox of {self.department}"
+            )
+        kind = self.aliases.get(message.message_type, message.message_type)
+        try:
+            return self.rows[kind]
+        except KeyError as error:
+            raise UnroutableMessage(
+                f"{message.message_id} is a {message.message_type!r}, which {self.department} has no handler for"
+            ) from error

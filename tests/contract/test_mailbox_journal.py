@@ -1,0 +1,102 @@
+"""What every journal of the bus promises: the ledger's and the in-memory twin."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from Departments.core.errors import MessageConflict
+from Departments.ledger.database import Database
+from Departments.ledger.journal import MIGRATION, LedgerJournal
+from Departments.messaging.journal import Journal, MemoryJournal
+
+NINE = datetime(2025, 11, 10, 9, tzinfo=UTC)
+TEN = datetime(2025, 11, 10, 10, tzinfo=UTC)
+LETTER = ("MSG_A.md", "TRADING", "EXECUTIVE", b"text")
+
+
+@pytest.fixture(params=["ledger", "memory"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
+    if request.param == "memory":
+        return MemoryJournal()
+    return LedgerJournal(Database(tmp_path / "sentinel.db", [MIGRATION]))
+
+
+class TroubleError(Exception):
+    """Raised inside a transaction."""
+
+
+def fail_inside_a_transaction(journal: Journal) -> None:
+    with journal.transaction(), journal.transaction():
+        journal.remember("TRADING", "MSG_A", "handled", "digest", NINE)
+        journal.remember("TRADING", "MSG_B", "handled", "digest", NINE)
+        journal.enqueue(*LETTER, NINE)
+        journal.first_today("cause", date(2025, 11, 10))
+        raise TroubleError
+
+
+def test_a_handled_id_is_remembered_for_its_department_only(journal: Journal) -> None:
+    journal.remember("TRADING", "MSG_A", "handled", "digest", NINE)
+    assert journal.disposition("TRADING", "MSG_A") == ("handled", "digest")
+    assert journal.disposition("EXECUTIVE", "MSG_A") is None
+
+
+def test_failures_are_counted_with_their_first_and_last_time(journal: Journal) -> None:
+    assert journal.failure("TRADING", "MSG_A") is None
+    assert journal.fail("TRADING", "MSG_A", NINE) == 1
+    assert journal.fail("TRADING", "MSG_A", TEN) == 2
+    assert journal.failure("TRADING", "MSG_A") == (2, NINE, TEN)
+
+
+def test_remembering_a_handled_id_forgets_its_failures(journal: Journal) -> None:
+    journal.fail("TRADING", "MSG_A", NINE)
+    journal.remember("TRADING", "MSG_A", "handled", "digest", TEN)
+    assert journal.failure("TRADING", "MSG_A") is None
+
+
+def test_a_failed_transaction_leaves_no_trace(journal: Journal) -> None:
+    journal.fail("TRADING", "MSG_B", NINE)
+    with pytest.raises(TroubleError):
+        fail_inside_a_transaction(journal)
+    assert journal.disposition("TRADING", "MSG_A") is None
+    assert journal.failure("TRADING", "MSG_B") == (1, NINE, NINE)
+    assert journal.pending(10) == []
+    assert journal.first_today("cause", date(2025, 11, 10))
+
+
+def test_enqueued_letters_are_pending_in_order_until_they_are_published(journal: Journal) -> None:
+    with journal.transaction():
+        for number in range(5):
+            journal.enqueue(f"MSG_{9 - number}.md", "TRADING", "EXECUTIVE", b"text", NINE)
+    assert [row[0] for row in journal.pending(3)] == ["MSG_9.md", "MSG_8.md", "MSG_7.md"]
+    journal.published(["MSG_9.md", "MSG_8.md"], TEN)
+    assert [row[0] for row in journal.pending(10)] == ["MSG_7.md", "MSG_6.md", "MSG_5.md"]
+    assert journal.pending(1) == [("MSG_7.md", "TRADING", "EXECUTIVE", b"text")]
+
+
+def test_the_same_letter_again_changes_nothing_even_after_it_was_published(journal: Journal) -> None:
+    journal.enqueue(*LETTER, NINE)
+    journal.enqueue(*LETTER, TEN)
+    assert len(journal.pending(10)) == 1
+    journal.published(["MSG_A.md"], TEN)
+    journal.enqueue(*LETTER, TEN)
+    assert journal.pending(10) == []
+
+
+def test_the_same_name_with_other_content_is_a_conflict(journal: Journal) -> None:
+    journal.enqueue(*LETTER, NINE)
+    with pytest.raises(MessageConflict, match="other content"):
+        journal.enqueue("MSG_A.md", "TRADING", "EXECUTIVE", b"other", NINE)
+
+
+def test_a_cause_is_new_once_a_day(journal: Journal) -> None:
+    monday, tuesday = date(2025, 11, 10), date(2025, 11, 11)
+    assert [journal.first_today("cause", day) for day in (monday, monday, tuesday)] == [True, False, True]
+
+
+def test_failures_can_be_forgotten(journal: Journal) -> None:
+    journal.fail("TRADING", "MSG_A", NINE)
+    journal.forget_failures("TRADING", "MSG_A")
+    assert journal.failure("TRADING", "MSG_A") is None

@@ -1,0 +1,375 @@
+"""Who handles a message and what becomes of its file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from Departments.core.clock import SimulatedClock
+from Departments.core.errors import (
+    BadInput,
+    BrokerUnavailable,
+    LedgerBusy,
+    MessageConflict,
+    PublishError,
+    UnreadableMessage,
+)
+from Departments.core.settings import MessagingSettings
+from Departments.messaging import codec
+from Departments.messaging.bus import Bus
+from Departments.messaging.inbound import ConsumeReport, pause
+from Departments.messaging.journal import MemoryJournal
+from Departments.messaging.mailbox import Letter
+from Departments.messaging.memory import MemoryMailbox
+from Departments.messaging.message import Message, body_with
+from Departments.messaging.router import Commit, Handler, Router, Skip
+
+NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
+
+
+def approval(number: int = 1, *, at: datetime = NOW, kind: str = "ExecutiveApproval", to: str = "TRADING") -> Message:
+    stamp = f"{at:%Y%m%dT%H%M%SZ}"
+    return Message(
+        message_id=f"MSG_EXECUTIVE_{stamp}_{number:08x}",
+        sender="EXECUTIVE",
+        recipient=to,
+        timestamp=at,
+        message_type=kind,
+        body=body_with("# Executive Approval", {"ticker": "ACME", "shares": number}),
+    )
+
+
+class Desk:
+    """A bus over the in-memory twins, and what its handler saw."""
+
+    def __init__(self, handler: Handler | None = None, *, max_attempts: int = 5) -> None:
+        self.clock = SimulatedClock(NOW)
+        self.mailbox = MemoryMailbox()
+        self.journal = MemoryJournal()
+        self.bus = Bus(self.mailbox, self.journal, self.clock, MessagingSettings(max_attempts=max_attempts))
+        self.seen: list[str] = []
+        self.effects: list[str] = []
+        rows: dict[str, Handler | Skip] = {
+            "ExecutiveApproval": handler or self.handle,
+            "RegimeUpdate": Skip("Trading does not act on the regime"),
+        }
+        self.router = Router("TRADING", rows)
+
+    def handle(self, message: Message) -> Commit:
+        self.seen.append(message.message_id)
+        return lambda: self.effects.append(message.message_id)
+
+    def consume(self, **options: Callable[[], bool]) -> ConsumeReport:
+        return self.bus.consume("TRADING", self.router, **options)  # type: ignore[arg-type]
+
+    def reason(self) -> dict[str, object]:
+        (text,) = self.mailbox.reasons.values()
+        return codec.load_mapping(text)
+
+
+def test_a_published_message_is_handled_and_archived_under_the_trading_day() -> None:
+    desk = Desk()
+    desk.bus.publish(approval())
+    report = desk.consume()
+    assert (report.handled, report.total) == (1, 1)
+    assert desk.effects == [approval().message_id]
+    assert list(desk.mailbox.archived) == [("2025-11-10", "TRADING", approval().name)]
+    assert desk.mailbox.inbox == {}
+
+
+def test_the_archive_day_is_the_exchanges_not_the_clocks() -> None:
+    desk = Desk()
+    desk.clock = desk.bus.clock = SimulatedClock(datetime(2025, 11, 11, 2, tzinfo=UTC))
+    desk.bus.publish(approval())
+    desk.consume()
+    assert list(desk.mailbox.archived) == [("2025-11-10", "TRADING", approval().name)]
+
+
+def test_messages_are_handled_by_time_then_id() -> None:
+    desk = Desk()
+    second = timedelta(seconds=1)
+    late = approval(1, at=NOW + second)
+    early = approval(9, at=NOW)
+    same_second_earlier = approval(8, at=NOW - timedelta(microseconds=1) + second)
+    tie = approval(7, at=NOW)
+    for message in (late, early, same_second_earlier, tie):
+        desk.bus.publish(message)
+    desk.consume()
+    assert desk.seen == [m.message_id for m in (tie, early, same_second_earlier, late)]
+
+
+def test_names_without_a_time_are_ordered_by_their_headers() -> None:
+    desk = Desk()
+    for name, at in (("a.md", NOW + timedelta(hours=1)), ("b.md", NOW), ("c.md", NOW + timedelta(minutes=30))):
+        message = approval(at=at)
+        desk.mailbox.put("TRADING", name, codec.encode(message).replace(message.message_id.encode(), name.encode()))
+    desk.bus.publish(approval(5, at=NOW + timedelta(minutes=10)))
+    desk.consume()
+    assert desk.seen == ["b.md", approval(5, at=NOW + timedelta(minutes=10)).message_id, "c.md", "a.md"]
+
+
+def test_a_handled_message_that_appears_again_has_no_second_effect() -> None:
+    desk = Desk()
+    desk.bus.publish(approval())
+    desk.consume()
+    desk.mailbox.put("TRADING", approval().name, codec.encode(approval()))
+    report = desk.consume()
+    assert (report.handled, report.duplicates) == (0, 1)
+    assert len(desk.effects) == 1
+    assert desk.mailbox.inbox == {}
+    assert len(desk.mailbox.archived) == 1
+
+
+def test_a_handled_id_with_other_content_is_a_dead_letter() -> None:
+    desk = Desk()
+    desk.bus.publish(approval())
+    desk.consume()
+    desk.mailbox.put("TRADING", approval().name, codec.encode(approval()).replace(b"ACME", b"EVIL"))
+    assert desk.consume().dead_lettered == 1
+    assert desk.reason()["code"] == "MESSAGE_CONFLICT"
+    assert len(desk.effects) == 1
+
+
+def test_a_skipped_type_is_archived_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    for number in range(3):
+        desk.bus.publish(approval(number, kind="RegimeUpdate"))
+    with caplog.at_level(logging.DEBUG):
+        report = desk.consume()
+    assert (report.skipped, report.handled, report.dead_lettered) == (3, 0, 0)
+    levels = [record.levelno for record in caplog.records]
+    assert (levels.count(logging.INFO), levels.count(logging.DEBUG)) == (1, 3)
+    assert desk.journal.disposition("TRADING", approval(0, kind="RegimeUpdate").message_id) is not None
+
+
+def test_an_alias_leads_to_the_same_handler() -> None:
+    desk = Desk()
+    desk.bus.publish(approval(kind="execution_request"))
+    assert desk.consume().handled == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [(approval(kind="Gossip"), "UNKNOWN_TYPE"), (approval(to="RISK"), "MISADDRESSED")],
+)
+def test_what_no_handler_is_for_is_a_dead_letter_and_the_rest_is_handled(message: Message, code: str) -> None:
+    desk = Desk()
+    desk.mailbox.put("TRADING", "MSG_X_20251110T150911Z_1.md", codec.encode(message))
+    desk.bus.publish(approval(2))
+    report = desk.consume()
+    assert (report.dead_lettered, report.handled) == (1, 1)
+    reason = desk.reason()
+    assert reason["code"] == code
+    assert reason["attempts"] == 1
+    assert reason["first_time"] == reason["last_time"] == "2025-11-10T15:09:12.000000Z"
+
+
+def test_an_unreadable_file_is_a_dead_letter_with_its_reason() -> None:
+    desk = Desk()
+    desk.mailbox.put("TRADING", "odd.md", b"hello")
+    assert desk.consume().dead_lettered == 1
+    reason = desk.reason()
+    assert reason["code"] == "UNREADABLE"
+    assert reason["sentence"] == "odd.md: the file has neither front matter nor a regime title"
+    assert "Traceback" in str(reason["traceback"]) or "UnreadableMessage" in str(reason["traceback"])
+
+
+def test_a_file_that_is_too_large_is_a_dead_letter() -> None:
+    desk = Desk()
+    desk.mailbox.max_bytes = 10
+    desk.mailbox.put("TRADING", "big.md", b"x" * 11)
+    desk.consume()
+    assert "larger than 10 bytes" in str(desk.reason()["sentence"])
+
+
+def test_dead_letters_escalate_once_for_each_cause_and_day() -> None:
+    desk = Desk()
+    for name in ("a.md", "b.md", "c.md"):
+        desk.mailbox.put("TRADING", name, b"hello")
+    desk.mailbox.put("TRADING", "d.md", codec.encode(approval(kind="Gossip")))
+    desk.consume()
+    escalations = desk.bus.waiting("EXECUTIVE")
+    assert sorted(m.body.splitlines()[0] for m in escalations) == [
+        "# DEAD LETTER: TRADING (UNKNOWN_TYPE)",
+        "# DEAD LETTER: TRADING (UNREADABLE)",
+    ]
+    assert {(m.message_type, m.sender) for m in escalations} == {("escalation", "TRADING")}
+    desk.clock.sleep(24 * 3600)
+    desk.mailbox.put("TRADING", "e.md", b"hello")
+    desk.consume()
+    assert len(desk.bus.waiting("EXECUTIVE")) == 3
+
+
+def test_a_failure_that_may_pass_is_tried_again_after_a_pause() -> None:
+    troubles: list[Exception] = [LedgerBusy("locked"), BrokerUnavailable("no answer")]
+
+    def handler(message: Message) -> None:
+        if troubles:
+            raise troubles.pop()
+
+    desk = Desk(handler)
+    desk.bus.publish(approval())
+    first = desk.consume()
+    assert (first.left, first.retry_at) == (1, NOW + timedelta(seconds=1))
+    assert desk.consume().left == 1
+    assert len(troubles) == 1
+    desk.clock.sleep(1)
+    assert desk.consume().retry_at == NOW + timedelta(seconds=3)
+    desk.clock.sleep(2)
+    assert desk.consume().handled == 1
+    assert desk.journal.failure("TRADING", approval().message_id) is None
+
+
+def test_after_the_last_attempt_a_message_is_a_dead_letter_with_its_attempts() -> None:
+    def handler(message: Message) -> None:
+        raise BrokerUnavailable("no answer")
+
+    desk = Desk(handler, max_attempts=3)
+    desk.bus.publish(approval())
+    for _ in range(3):
+        report = desk.consume()
+        desk.clock.sleep(60)
+    assert report.dead_lettered == 1
+    reason = desk.reason()
+    assert (reason["code"], reason["attempts"]) == ("HANDLER_FAILED", 3)
+    assert reason["first_time"] == "2025-11-10T15:09:12.000000Z"
+    assert reason["last_time"] == "2025-11-10T15:11:12.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BadInput("x.md", "shares", "is negative", "give a positive number"), "INVALID_PAYLOAD"),
+        (UnreadableMessage("the payload is not JSON"), "UNREADABLE"),
+        (KeyError("ticker"), "HANDLER_ERROR"),
+    ],
+)
+def test_a_failure_that_will_not_pass_is_a_dead_letter_at_once(error: Exception, code: str) -> None:
+    def handler(message: Message) -> None:
+        raise error
+
+    desk = Desk(handler)
+    desk.bus.publish(approval())
+    assert desk.consume().dead_lettered == 1
+    assert desk.reason()["code"] == code
+
+
+def test_the_effect_and_the_remembered_id_are_one_transaction() -> None:
+    def handler(message: Message) -> Commit:
+        def commit() -> None:
+            desk.bus.enqueue(approval(7, to="RISK"))
+            raise LedgerBusy("locked")
+
+        return commit
+
+    desk = Desk(handler)
+    desk.bus.publish(approval())
+    assert desk.consume().left == 1
+    assert desk.journal.disposition("TRADING", approval().message_id) is None
+    assert desk.bus.deliver_pending() == 0
+    assert desk.bus.waiting("RISK") == []
+
+
+def test_what_a_handler_enqueues_is_delivered_after_its_commit() -> None:
+    def handler(message: Message) -> Commit:
+        return lambda: desk.bus.enqueue(approval(7, to="RISK"))
+
+    desk = Desk(handler)
+    desk.bus.publish(approval())
+    desk.consume()
+    assert [m.message_id for m in desk.bus.waiting("RISK")] == [approval(7).message_id]
+
+
+def test_what_was_enqueued_and_not_delivered_is_delivered_at_the_next_start() -> None:
+    desk = Desk()
+    with desk.journal.transaction():
+        for number in range(120):
+            desk.bus.enqueue(approval(number, to="RISK"))
+    again = Bus(desk.mailbox, desk.journal, desk.clock, MessagingSettings())
+    assert again.deliver_pending() == 120
+    assert len(again.waiting("RISK")) == 120
+    assert again.deliver_pending() == 0
+
+
+def test_a_letter_that_conflicts_with_a_strangers_file_does_not_hold_up_the_others() -> None:
+    desk = Desk()
+    desk.mailbox.put("RISK", approval(1).name, b"something else")
+    with desk.journal.transaction():
+        for number in range(3):
+            desk.bus.enqueue(approval(number, to="RISK"))
+    desk.bus.deliver_pending()
+    assert [m.message_id for m in desk.bus.waiting("RISK")] == [approval(0).message_id, approval(2).message_id]
+    assert desk.journal.pending(10) == []
+
+
+def test_publishing_the_same_id_with_other_content_is_an_error() -> None:
+    desk = Desk()
+    desk.bus.publish(approval())
+    desk.bus.publish(approval())
+    with pytest.raises(MessageConflict):
+        desk.bus.publish(approval(kind="Gossip"))
+
+
+def test_an_id_that_could_leave_the_folder_is_refused_before_anything_is_committed() -> None:
+    desk = Desk()
+    message = Message("../../x", "EXECUTIVE", "TRADING", NOW, "log", "")
+    with pytest.raises(PublishError), desk.journal.transaction():
+        desk.bus.enqueue(message)
+    assert desk.journal.pending(1) == []
+
+
+def test_a_pass_stops_between_messages_when_asked() -> None:
+    desk = Desk()
+    for number in range(3):
+        desk.bus.publish(approval(number))
+    report = desk.consume(stop=lambda: len(desk.seen) == 2)
+    assert report.handled == 2
+    assert len(desk.bus.waiting("TRADING")) == 1
+
+
+def test_what_fails_after_the_commit_is_made_up_for_by_the_next_pass() -> None:
+    class Stubborn(MemoryMailbox):
+        refuses = True
+
+        def archive(self, department: str, name: str, day: str) -> str:
+            if self.refuses:
+                raise PermissionError(13, "in use")
+            return super().archive(department, name, day)
+
+    desk = Desk()
+    stubborn = Stubborn()
+    desk.mailbox = stubborn
+    desk.bus = Bus(desk.mailbox, desk.journal, desk.clock, MessagingSettings())
+    desk.bus.publish(approval())
+    assert desk.consume().left == 1
+    stubborn.refuses = False
+    assert desk.consume().duplicates == 1
+    assert len(desk.effects) == 1
+    assert desk.mailbox.inbox == {}
+
+
+def test_a_message_is_found_wherever_it_lies() -> None:
+    desk = Desk()
+    desk.bus.publish(approval())
+    desk.consume()
+    assert desk.bus.find(approval().message_id) == approval()
+    assert desk.bus.find("MSG_NOBODY") is None
+
+
+def test_the_pause_doubles_up_to_a_minute() -> None:
+    assert [pause(n).total_seconds() for n in (1, 2, 3, 6, 7, 1000)] == [1, 2, 4, 32, 60, 60]
+
+
+def test_an_interrupt_is_not_taken_for_a_failure(tmp_path: Path) -> None:
+    def handler(message: Message) -> None:
+        raise KeyboardInterrupt
+
+    desk = Desk(handler)
+    desk.mailbox.publish([Letter(approval().name, "EXECUTIVE", "TRADING", codec.encode(approval()))])
+    with pytest.raises(KeyboardInterrupt):
+        desk.consume()
+    assert desk.mailbox.waiting("TRADING") == [approval().name]
