@@ -82,12 +82,8 @@ class Accounting:
 
     def _last_equity(self, now: datetime) -> Decimal | None:
         midnight = datetime.combine(trading_day(now), time(), EASTERN).astimezone(UTC)
-        today = self._book.fills_since(midnight)
         if self._state.last_equity is not None and midnight <= self._market.started_at:
             return self._state.last_equity
-        cash = self._book.cash - sum((f.cash for f in today), ZERO)
-        held = {h.symbol: h.qty for h in self._book.holdings()}
-        for fill in today:
-            held[fill.symbol] = held.get(fill.symbol, ZERO) - (fill.qty if fill.side is Side.BUY else -fill.qty)
+        cash, held = self._book.morning(trading_day(now))
         worth = (qty * (self._market.price(symbol, midnight) or ZERO) for symbol, qty in held.items())
         return cash + sum(worth, ZERO)

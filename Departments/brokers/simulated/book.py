@@ -5,6 +5,7 @@ The questions that every call asks read open orders and recent fills only, so th
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import uuid
 from collections.abc import Iterable, Sequence
@@ -16,8 +17,9 @@ from typing import Any, Final
 
 from Departments.brokers.simulated.records import Fill, Record, Role
 from Departments.brokers.simulated.storage import Storage
-from Departments.core.money import ZERO
+from Departments.core.money import ZERO, plain
 from Departments.core.orders import OrderClass, OrderStatus, OrderType, Side, TimeInForce
+from Departments.core.trading_calendar import trading_day
 
 _NAMESPACE: Final = uuid.UUID("5f0b6d1e-51a0-5a8a-9d55-3c1e0d6a7c11")
 
@@ -66,6 +68,16 @@ class Holding:
     avg_entry_price: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A trade past our orders: shares (negative when sold) and what it added to the cash."""
+
+    at: datetime
+    symbol: str
+    qty: Decimal
+    cash: Decimal
+
+
 class Book:
     """Reads and writes the exchange's file."""
 
@@ -99,9 +111,9 @@ class Book:
         """Return every order that has not ended, oldest first."""
         return self._many("is_open = 1") if symbol is None else self._many("is_open = 1 AND symbol = ?", symbol)
 
-    def orders(self) -> list[Record]:
-        """Return every order ever accepted, oldest first."""
-        return self._many("1 = 1")
+    def orders(self, submitted_after: datetime | None = None) -> list[Record]:
+        """Return every order accepted after a moment, or ever, oldest first."""
+        return self._many("1 = 1") if submitted_after is None else self._many("submitted_at > ?", submitted_after)
 
     def next_due(self, now: datetime) -> Record | None:
         """Return the order to which something happens next, by `now` at the latest."""
@@ -111,7 +123,7 @@ class Book:
     def wake(self, symbol: str, at: datetime) -> None:
         """Let every resting order of a symbol look at the price again at `at`."""
         for record in self.open_orders(symbol):
-            if record.live and not record.silent and record.status not in _ARRIVING:
+            if record.live and not record.silent and record.next_at is None:
                 self.save(replace(record, next_at=at))
 
     def _one(self, where: str, *values: Any) -> Record | None:
@@ -126,6 +138,7 @@ class Book:
 
     def add_fill(self, fill: Fill, *, cash_at: datetime | None, settles_on: date | None) -> None:
         """Store a fill and move cash and position with it."""
+        self._keep_morning(trading_day(fill.at))
         values = [getattr(fill, name) for name in _FILL_FIELDS]
         columns = ", ".join(_FILL_FIELDS)
         self._storage.execute(
@@ -148,9 +161,20 @@ class Book:
         """Return every fill, oldest first."""
         return self._fills("1 = 1")
 
-    def fills_since(self, moment: datetime) -> list[Fill]:
-        """Return the fills at or after a moment."""
-        return self._fills("at >= ?", moment)
+    def morning(self, today: date) -> tuple[Decimal, dict[str, Decimal]]:
+        """Return the cash and the shares by symbol before the first fill of a day."""
+        if self._storage.meta("morning_day") != today.isoformat():
+            return self.cash, {h.symbol: h.qty for h in self.holdings()}
+        held = json.loads(self._storage.meta("morning_held"))
+        return Decimal(self._storage.meta("morning_cash")), {s: Decimal(q) for s, q in held.items()}
+
+    def _keep_morning(self, today: date) -> None:
+        if self._storage.meta("morning_day") == today.isoformat():
+            return
+        cash, held = self.morning(today)
+        self._storage.set_meta("morning_cash", cash)
+        self._storage.set_meta("morning_held", json.dumps({s: plain(q) for s, q in held.items()}))
+        self._storage.set_meta("morning_day", today.isoformat())
 
     def late_proceeds(self, now: datetime) -> Decimal:
         """Return what was sold and does not show in the cash yet."""
@@ -161,17 +185,13 @@ class Book:
         return sum((f.cash for f in self._fills("settles_on > ?", today.isoformat())), ZERO)
 
     def _fills(self, where: str, *values: Any) -> list[Fill]:
-        rows = self._storage.rows(f"SELECT * FROM fills WHERE {where} ORDER BY seq", values)  # noqa: S608 - no outside text
+        rows = self._storage.rows(f"SELECT * FROM fills WHERE {where} ORDER BY +seq", values)  # noqa: S608 - no outside text
         return [Fill(**_decoded(row, _FILL_FIELDS)) for row in rows]
 
     @property
     def cash(self) -> Decimal:
         """Return the cash with every fill in it, in dollars."""
         return Decimal(self._storage.meta("cash"))
-
-    def set_cash(self, cash: Decimal) -> None:
-        """Store the cash."""
-        self._storage.set_meta("cash", cash)
 
     def holding(self, symbol: str) -> Holding:
         """Return what is held of a symbol, zero shares where nothing is."""
@@ -188,6 +208,18 @@ class Book:
         if holding.qty:
             values = (holding.symbol, holding.qty, holding.avg_entry_price)
             self._storage.execute("INSERT INTO positions VALUES (?, ?, ?)", values)
+
+    def adjust(self, change: Adjustment) -> None:
+        """Store a trade that was not ours, and its cash."""
+        self._keep_morning(trading_day(change.at))
+        sql = "INSERT INTO adjustments (at, symbol, qty, cash) VALUES (?, ?, ?, ?)"
+        self._storage.execute(sql, (change.at, change.symbol, change.qty, change.cash))
+        self._storage.set_meta("cash", self.cash + change.cash)
+
+    def adjustments(self) -> list[Adjustment]:
+        """Return the trades that were not ours, oldest first."""
+        rows = self._storage.rows("SELECT * FROM adjustments ORDER BY seq")
+        return [Adjustment(_moment(r["at"]), r["symbol"], Decimal(r["qty"]), Decimal(r["cash"])) for r in rows]
 
     # --- prices set from outside, halts ---
 
@@ -215,9 +247,6 @@ class Book:
         row = self._storage.row("SELECT until FROM halts WHERE symbol = ?", (symbol,))
         until = None if row is None or row["until"] is None else _moment(row["until"])
         return (row is not None and (until is None or at < until), until)
-
-
-_ARRIVING: Final = frozenset({OrderStatus.PENDING_NEW, OrderStatus.ACCEPTED})
 
 
 def _holding(row: sqlite3.Row) -> Holding:

@@ -20,14 +20,15 @@ from Departments.brokers.simulated.admission import admitted
 from Departments.brokers.simulated.book import Book
 from Departments.brokers.simulated.engine import Engine
 from Departments.brokers.simulated.faults import AFTER, BEFORE, Call, CallName, Fault, FaultDesk, FaultScript, first
+from Departments.brokers.simulated.floor import Floor
 from Departments.brokers.simulated.market import Market
-from Departments.brokers.simulated.mischief import spoil_cancel, spoil_order
+from Departments.brokers.simulated.mischief import disguised, spoiled_cancel, spoiled_order, upset
 from Departments.brokers.simulated.opening import opened
 from Departments.brokers.simulated.records import Fill, Record
 from Departments.brokers.simulated.rules import Situation, judge
 from Departments.brokers.simulated.state import ExchangeState
 from Departments.brokers.simulated.transitions import Event, after
-from Departments.brokers.simulated.views import told
+from Departments.brokers.simulated.views import nested, told
 from Departments.core import trading_calendar
 from Departments.core.clock import Clock
 from Departments.core.orders import Order, OrderRequest, OrderStatus
@@ -58,6 +59,7 @@ class SimulatedExchange:
         self._market = Market(self._state, self._book, started_at)
         self._engine = Engine(self._state, self._book, self._market)
         self._accounting = Accounting(self._state, self._book, self._market)
+        self.floor = Floor(self._state, self._book, self._market, self._engine, clock)
         self._faults = FaultDesk(faults, self._storage)
 
     # --- the port ---
@@ -79,10 +81,11 @@ class SimulatedExchange:
             now = self._clock.now()
             with self._book.transaction("exchange.submit"):
                 reserve = self._judged(request, now)
-                records = spoil_order(admitted(request, now, reserve), struck, self._state, self._book)
-                for record in records:
-                    self._book.save(self._scheduled(record, now))
-            return self._told(records[0].id, now)
+                order, *legs = admitted(request, now, reserve)
+                order = spoiled_order(self._scheduled(order, now), struck, self._state)
+                for record in (order, *(replace(leg, visible_at=order.visible_at) for leg in legs)):
+                    self._book.save(record)
+            return disguised(nested(order, self._book.group), struck)
 
     def cancel(self, order_id: str) -> None:
         """Take the request to cancel an order; the confirmation comes later, if at all."""
@@ -95,26 +98,28 @@ class SimulatedExchange:
 
     def order(self, order_id: str) -> Order:
         """Return an order with its legs by the exchange's id."""
-        with self._answering(_call_of("order", self._book.by_id(order_id))):
-            now = self._clock.now()
-            return self._told(self._visible(self._book.by_id(order_id), order_id, now).id, now)
+        with self._answering(_call_of("order", self._book.by_id(order_id))) as struck:
+            record = self._visible(self._book.by_id(order_id), order_id, self._clock.now())
+            return disguised(nested(record, self._book.group), struck)
 
     def order_by_client_id(self, client_order_id: str) -> Order:
         """Return an order with its legs by the client's id."""
-        found = self._book.by_client_id(client_order_id)
-        with self._answering(replace(_call_of("order_by_client_id", found), client_order_id=client_order_id)):
-            now = self._clock.now()
-            return self._told(self._visible(self._book.by_client_id(client_order_id), client_order_id, now).id, now)
+        call = _call_of("order_by_client_id", self._book.by_client_id(client_order_id))
+        with self._answering(replace(call, client_order_id=client_order_id)) as struck:
+            record = self._visible(self._book.by_client_id(client_order_id), client_order_id, self._clock.now())
+            return disguised(nested(record, self._book.group), struck)
 
     def orders(
         self, scope: OrderScope = "open", *, symbols: Iterable[str] = (), after: datetime | None = None
     ) -> Sequence[Order]:
         """Return orders, oldest first; with `open`, held legs are left out and live ones stand for themselves."""
         wanted = frozenset(symbols)
-        with self._answering(Call("orders", wanted)):
-            now = self._clock.now()
-            records = self._book.open_orders() if scope == "open" else self._book.orders()
-            return told(records, scope, now, symbols=wanted, after=after, group=self._book.group)
+        with self._answering(Call("orders", wanted)) as struck:
+            records = self._book.open_orders() if scope == "open" else self._book.orders(after)
+            chosen = [
+                r for r in records if (not wanted or r.symbol in wanted) and (after is None or r.submitted_at > after)
+            ]
+            return [disguised(o, struck) for o in told(chosen, scope, self._clock.now(), self._book.group)]
 
     def asset(self, symbol: str) -> Asset:
         """Return what the exchange says of a symbol."""
@@ -143,31 +148,19 @@ class SimulatedExchange:
             is_open = trading_calendar.is_open(now)
             return MarketClock(now, is_open, trading_calendar.next_open(now), trading_calendar.next_close(now))
 
-    # --- what a checker or an operator may ask and do ---
+    # --- for checkers; `floor` shows and does more ---
 
     def all_orders(self) -> Sequence[Order]:
-        """Return every order ever accepted, legs nested in their parents, visible or not, oldest first."""
-        self._engine.advance(self._clock.now())
-        return told(self._book.orders(), "all", datetime.max.replace(tzinfo=self._clock.now().tzinfo),
-                    symbols=frozenset(), after=None, group=self._book.group)  # fmt: skip
+        """Return every order ever accepted, legs nested in their parents, oldest first, invisible ones too."""
+        return self.floor.all_orders()
 
     def fills(self) -> Sequence[Fill]:
         """Return every fill, oldest first."""
-        self._engine.advance(self._clock.now())
-        return self._book.fills()
+        return self.floor.fills()
 
     def starting_state(self) -> ExchangeState:
         """Return the state that the exchange was seeded with."""
         return self._state
-
-    def set_price(self, symbol: str, price: Decimal) -> None:
-        """Let a symbol cost `price` dollars from now on."""
-        now = self._clock.now()
-        self._engine.advance(now)
-        with self._book.transaction():
-            self._book.set_price(symbol, now, price)
-            self._book.wake(symbol, now)
-        self._engine.advance(now)
 
     def close(self) -> None:
         """Close the file."""
@@ -179,6 +172,7 @@ class SimulatedExchange:
     def _answering(self, call: Call) -> Iterator[tuple[Fault, ...]]:
         self._engine.advance(self._clock.now())
         struck = self._faults.struck(call)
+        upset(self.floor, struck, call)
         self._raise(first(struck, BEFORE))
         yield struck
         self._raise(first(struck, AFTER))
@@ -203,9 +197,7 @@ class SimulatedExchange:
         return case.reserve
 
     def _scheduled(self, record: Record, now: datetime) -> Record:
-        """Say when the market looks at a new order for the first time; a held leg waits for its entry."""
-        if not record.live:
-            return record
+        """Say when the market looks at a new order for the first time."""
         if not trading_calendar.is_open(now):
             return replace(record, next_at=trading_calendar.next_open(now))
         return replace(record, next_at=now + self._engine.delay(record, "fill", Decimal("0.25")))
@@ -217,14 +209,7 @@ class SimulatedExchange:
             return
         asked = replace(record, status=after(record.status, Event.ASK_CANCEL), updated_at=now)
         asked = replace(asked, cancel_at=now + self._engine.delay(record, "cancel"))
-        self._book.save(spoil_cancel(asked, struck, now))
-
-    def _told(self, order_id: str, now: datetime) -> Order:
-        record = self._book.by_id(order_id)
-        if record is None:  # pragma: no cover - the caller has just seen it
-            raise refusals.order_not_found(order_id)
-        legs = [r.order() for r in self._book.group(record.id) if r.id != record.id and r.visible_at <= now]
-        return record.order(tuple(legs))
+        self._book.save(spoiled_cancel(asked, struck, now))
 
     def _visible(self, record: Record | None, reference: str, now: datetime) -> Record:
         if record is None or record.visible_at > now:

@@ -13,16 +13,20 @@ that match (`occurrence`, default the first; `times` in a row, default 1, 0 for 
       - {call: submit, symbol: ALKS, do: partial_then_silence, part: 0.4}           # 40 % trade, then nothing
       - {call: submit, symbol: COMM, do: partial_then_silence, part: 0.5, seconds: 20}   # the rest after 20 s
       - {call: submit, symbol: CTVA, do: cash_lag, seconds: 8}       # proceeds show in the cash 8 s late
-      - {call: submit, symbol: SN, do: halt, seconds: 30}            # trading in SN rests for 30 s
+      - {call: submit, symbol: SN, do: halt, seconds: 30}            # trading in SN rests for 30 s (none: for good)
+      - {call: account, do: set_price, of: UPS, price: 80}           # UPS costs $80 from that call on
+      - {call: positions, do: trade_outside, of: UPS, qty: -20}      # somebody else sells 20 UPS
       - {call: cancel, symbol: CRDO, do: fill_on_cancel}             # it fills while the cancel is on its way
       - {call: cancel, symbol: AXTA, do: stuck_cancel, seconds: 60}  # pending_cancel for 60 s (none: for good)
+      - {call: order, symbol: DVN, do: show_status, status: suspended, times: 3}   # three answers say so
       - {call: account, occurrence: 2, times: 3, do: rate_limit}     # 429
       - {call: any, occurrence: 40, do: server_error}                # 500
       - {call: positions, do: malformed}                             # an answer that cannot be read
       - {call: orders, do: unauthorized}                             # 401
 
 Occurrences are counted in the exchange's file, so a restart does not begin the script anew. Entries that match
-the same call all apply. `takes` (seconds of the clock) may stand in every entry that gives no answer.
+the same call all apply. `takes` (seconds of the clock) may stand in every entry that gives no answer. What happens
+in the market (`halt`, `set_price`, `trade_outside`) concerns the symbol `of`, else the symbols of the call.
 """
 
 from __future__ import annotations
@@ -36,7 +40,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from Departments.brokers.simulated.refusals import FORBIDDEN, refused
-from Departments.brokers.simulated.state import Quantity, Ticker
+from Departments.brokers.simulated.state import Number, Price, Quantity, Ticker
 from Departments.brokers.simulated.storage import Storage
 from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized
 from Departments.core.orders import Side
@@ -49,7 +53,8 @@ CallName = Literal[
 Deed = Literal[
     "refuse", "timeout_before", "rate_limit", "server_error", "unauthorized",
     "timeout_after", "gateway_timeout", "malformed",
-    "reject", "partial_then_silence", "cash_lag", "invisible", "halt", "fill_on_cancel", "stuck_cancel",
+    "reject", "partial_then_silence", "cash_lag", "invisible", "fill_on_cancel", "stuck_cancel", "show_status",
+    "halt", "set_price", "trade_outside",
 ]  # fmt: skip
 
 BEFORE: Final = frozenset({"refuse", "timeout_before", "rate_limit", "server_error", "unauthorized"})
@@ -57,9 +62,15 @@ AFTER: Final = frozenset({"timeout_after", "gateway_timeout", "malformed"})
 _ONLY_IN: Final = {
     **dict.fromkeys(("reject", "partial_then_silence", "cash_lag", "invisible"), frozenset({"submit"})),
     **dict.fromkeys(("fill_on_cancel", "stuck_cancel"), frozenset({"cancel"})),
-    **dict.fromkeys(("halt", "refuse"), frozenset({"submit", "cancel"})),
+    "refuse": frozenset({"submit", "cancel"}),
+    "show_status": frozenset({"submit", "order", "order_by_client_id", "orders"}),
 }
-_NEEDS_SECONDS: Final = frozenset({"cash_lag", "invisible"})
+_NEEDS: Final = {
+    **dict.fromkeys(("cash_lag", "invisible"), "seconds"),
+    "show_status": "status",
+    "set_price": "price",
+    "trade_outside": "qty",
+}
 
 
 class SimulatedOutage(BrokerUnavailable):
@@ -81,7 +92,10 @@ class Call:
 
 
 class Fault(Section):
-    """One entry of the script. `seconds`, `takes` in seconds; `part` a share of the order's quantity."""
+    """One entry of the script. `seconds`, `takes` in seconds; `part` a share of the order's quantity.
+
+    `price` in dollars, `qty` in shares (negative: sold).
+    """
 
     call: CallName | Literal["any"]
     do: Deed
@@ -93,6 +107,10 @@ class Fault(Section):
     seconds: Quantity | None = None
     takes: Quantity = Decimal(0)
     part: Decimal = Field(Decimal("0.5"), gt=0, lt=1)
+    of: Ticker | None = None
+    price: Price | None = None
+    qty: Number | None = None
+    status: str = ""
     http_status: int = Field(403, ge=400, le=499)
     code: int = FORBIDDEN
     message: str = "order refused"
@@ -103,8 +121,9 @@ class Fault(Section):
         calls = _ONLY_IN.get(self.do)
         if calls is not None and self.call not in calls:
             raise ValueError(f"{self.do} cannot happen to {self.call}; give call: {' or '.join(sorted(calls))}")
-        if self.do in _NEEDS_SECONDS and self.seconds is None:
-            raise ValueError(f"{self.do} lacks its seconds; say how long it lasts")
+        needed = _NEEDS.get(self.do)
+        if needed is not None and needed not in self.model_fields_set:
+            raise ValueError(f"{self.do} lacks its {needed}; add it")
         return self
 
     def concerns(self, call: Call) -> bool:

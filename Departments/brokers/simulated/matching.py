@@ -50,7 +50,7 @@ def trade_price(record: Record, price: Decimal, terms: Terms) -> Decimal | None:
     """
     limit = record.limit
     if record.forced:
-        return limit if record.type is OrderType.LIMIT and limit is not None else on_tick(price)
+        return record.limit_price or record.stop_price or on_tick(price)
     reached = touch(price, record.side, terms)
     if limit is not None and not _within(reached, limit, record.side):
         return None

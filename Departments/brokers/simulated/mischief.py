@@ -1,4 +1,4 @@
-"""What a struck fault does to an order, as far as it shows in the order itself."""
+"""What a fault that strikes does: to the world, to a new order, to a cancel, to an answer."""
 
 from __future__ import annotations
 
@@ -7,21 +7,31 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
-from Departments.brokers.simulated.book import Book
-from Departments.brokers.simulated.faults import Fault, first
+from Departments.brokers.simulated.faults import Call, Fault, first
+from Departments.brokers.simulated.floor import Floor
 from Departments.brokers.simulated.prices import chance
 from Departments.brokers.simulated.records import Record
 from Departments.brokers.simulated.state import ExchangeState
 from Departments.core.money import ONE, ZERO
+from Departments.core.orders import Order, OrderStatus
 
 _SOON = timedelta(milliseconds=100)
 
 
-def spoil_order(
-    records: tuple[Record, ...], struck: Sequence[Fault], state: ExchangeState, book: Book
-) -> tuple[Record, ...]:
-    """Return a new order and its legs as the faults and the state's partial fills want them."""
-    order, *legs = records
+def upset(floor: Floor, struck: Sequence[Fault], call: Call) -> None:
+    """Move the world before the call is looked at: halts, prices, shares traded by somebody else."""
+    for fault in struck:
+        for symbol in sorted({fault.of} if fault.of else call.symbols):
+            if fault.do == "halt":
+                floor.halt(symbol, fault.seconds)
+            elif fault.do == "set_price" and fault.price is not None:
+                floor.set_price(symbol, fault.price)
+            elif fault.do == "trade_outside" and fault.qty is not None:
+                floor.trade_outside(symbol, fault.qty)
+
+
+def spoiled_order(order: Record, struck: Sequence[Fault], state: ExchangeState) -> Record:
+    """Return a new order as the state's partial fills and the faults want it."""
     if chance(state.seed, order.client_order_id, "partial") < float(state.partial_fills.rate):
         share = Decimal(str(round(chance(state.seed, order.client_order_id, "part"), 3)))
         order = _in_two(order, share, state.partial_fills.pause)
@@ -29,24 +39,26 @@ def spoil_order(
         order = _in_two(order, fault.part, fault.seconds)
     if fault := first(struck, ("cash_lag",)):
         order = replace(order, cash_lag=fault.seconds or ZERO)
-    if fault := first(struck, ("halt",)):
-        book.halt(order.symbol, _later(order.submitted_at, fault.seconds))
-    order = replace(order, doomed=first(struck, ("reject",)) is not None)
     if fault := first(struck, ("invisible",)):
-        seen = order.submitted_at + timedelta(seconds=float(fault.seconds or ZERO))
-        return tuple(replace(r, visible_at=seen) for r in (order, *legs))
-    return (order, *legs)
+        order = replace(order, visible_at=_later(order.visible_at, fault.seconds) or order.visible_at)
+    return replace(order, doomed=first(struck, ("reject",)) is not None)
 
 
-def spoil_cancel(record: Record, struck: Sequence[Fault], now: datetime) -> Record:
+def spoiled_cancel(record: Record, struck: Sequence[Fault], now: datetime) -> Record:
     """Return an order whose cancel was asked for as the faults want it."""
     if fault := first(struck, ("fill_on_cancel",)):
-        chunk = _whole(record.remaining * fault.part) if "part" in fault.model_fields_set else None
+        part = fault.part if "part" in fault.model_fields_set else ONE
         soon = min(now + _SOON, record.cancel_at or now)
-        return replace(record, forced=True, live=True, next_at=soon, chunk=chunk or None)
+        return replace(record, forced=True, live=True, next_at=soon, chunk=_whole(record.remaining * part) or None)
     if fault := first(struck, ("stuck_cancel",)):
         return replace(record, silent=True, next_at=None, cancel_at=_later(now, fault.seconds))
     return record
+
+
+def disguised(order: Order, struck: Sequence[Fault]) -> Order:
+    """Return an order under the status that a fault makes the answer carry."""
+    fault = first(struck, ("show_status",))
+    return order if fault is None else replace(order, status=OrderStatus.parse(fault.status))
 
 
 def _in_two(order: Record, share: Decimal, pause: Decimal | None) -> Record:

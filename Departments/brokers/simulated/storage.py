@@ -18,6 +18,7 @@ from Departments.core.money import plain
 from Departments.core.steps import Step, announced, no_step
 
 VERSION: Final = 1
+APPLICATION: Final = 0x45584348  # "EXCH": tells the exchange's file from any other SQLite file
 BUSY_SECONDS: Final = 30.0
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -38,7 +39,8 @@ CREATE TABLE orders (
     doomed INTEGER NOT NULL, due_at TEXT, is_open INTEGER NOT NULL
 );
 CREATE INDEX orders_due ON orders (due_at, seq) WHERE due_at IS NOT NULL;
-CREATE INDEX orders_open ON orders (symbol) WHERE is_open = 1;
+CREATE INDEX orders_open ON orders (is_open, seq) WHERE is_open = 1;
+CREATE INDEX orders_submitted ON orders (submitted_at);
 CREATE INDEX orders_group ON orders ("group");
 CREATE TABLE fills (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, order_id TEXT NOT NULL REFERENCES orders (id),
@@ -46,8 +48,7 @@ CREATE TABLE fills (
     price TEXT NOT NULL, fee TEXT NOT NULL, at TEXT NOT NULL, cash_at TEXT, settles_on TEXT
 );
 CREATE INDEX fills_late ON fills (cash_at) WHERE cash_at IS NOT NULL;
-CREATE INDEX fills_unsettled ON fills (settles_on) WHERE settles_on IS NOT NULL;
-CREATE INDEX fills_at ON fills (at)
+CREATE INDEX fills_unsettled ON fills (settles_on) WHERE settles_on IS NOT NULL
 """
 
 
@@ -73,11 +74,17 @@ class Storage:
             self._connection.row_factory = sqlite3.Row
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+            self._refuse_foreign()
         except (OSError, sqlite3.Error) as error:
             raise BadInput(path, "", f"the exchange's file cannot be used ({error})", "name another path") from error
-        if self._version > VERSION:
-            raise BadInput(path, "", "was written by a newer version of this program", "update the program")
+
+    def _refuse_foreign(self) -> None:
+        used = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        ours = self._connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION
+        if used and not ours:
+            raise BadInput(self.path, "", "is a database, but not the exchange's", "name another path")
+        if self._connection.execute("PRAGMA user_version").fetchone()[0] > VERSION:
+            raise BadInput(self.path, "", "was written by a newer version of this program", "update the program")
 
     @property
     def is_new(self) -> bool:
@@ -88,6 +95,7 @@ class Storage:
         """Make the tables, inside the caller's transaction."""
         for statement in SCHEMA.split(";\n"):
             self.execute(statement)
+        self.execute(f"PRAGMA application_id = {APPLICATION}")
         self.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager

@@ -7,34 +7,27 @@ from datetime import datetime
 
 from Departments.brokers.base import OrderScope
 from Departments.brokers.simulated.records import Record
-from Departments.core.orders import Order, OrderStatus
+from Departments.core.orders import Order, OrderClass, OrderStatus
+
+Group = Callable[[str], list[Record]]
 
 
-def told(  # noqa: PLR0913 - the filters of the port
-    records: Iterable[Record],
-    scope: OrderScope,
-    now: datetime,
-    *,
-    symbols: frozenset[str],
-    after: datetime | None,
-    group: Callable[[str], list[Record]],
-) -> Sequence[Order]:
+def told(records: Iterable[Record], scope: OrderScope, now: datetime, group: Group) -> Sequence[Order]:
     """Return the orders of a scope that are visible at `now`, oldest first, legs nested in their parents.
 
     A live leg whose parent has ended is open and stands for itself; a held leg is never listed by `open`.
     """
-    wanted = [
-        r
-        for r in records
-        if r.visible_at <= now
-        and (not symbols or r.symbol in symbols)
-        and (after is None or r.submitted_at > after)
-        and _in_scope(r, scope, group)
-    ]
-    return [r.order(tuple(leg.order() for leg in group(r.id) if leg.id != r.id)) for r in wanted]
+    return [nested(r, group) for r in records if r.visible_at <= now and _in_scope(r, scope, group)]
 
 
-def _in_scope(record: Record, scope: OrderScope, group: Callable[[str], list[Record]]) -> bool:
+def nested(record: Record, group: Group) -> Order:
+    """Return an order with its legs."""
+    if record.order_class is OrderClass.SIMPLE or record.id != record.group:
+        return record.order()
+    return record.order(tuple(leg.order() for leg in group(record.id) if leg.id != record.id))
+
+
+def _in_scope(record: Record, scope: OrderScope, group: Group) -> bool:
     is_parent = record.id == record.group
     if scope == "all":
         return is_parent
