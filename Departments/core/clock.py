@@ -66,8 +66,8 @@ class PacedClock(SimulatedClock):
 
 
 def iso(moment: datetime) -> str:
-    """Write a moment as the messages do: `2025-11-10T15:09:12.760093Z`."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """Write a moment as the messages do, `2025-11-10T15:09:12.760093Z`: such texts sort as their moments do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse_iso(text: str) -> datetime:

@@ -41,6 +41,23 @@ class MarketFacts:
     regime: RegimeAssessment | None = None
     correlations: Mapping[frozenset[str], Decimal] = field(default_factory=dict)
 
+    @classmethod
+    def of_day(
+        cls, now: datetime, symbols: Mapping[str, SymbolFacts], assessment: RegimeAssessment | None
+    ) -> MarketFacts:
+        """Return the facts at `now`, with what the day's regime assessment observed; None is unknown."""
+        if assessment is None:
+            return cls(now=now, symbols=symbols)
+        return cls(
+            now=now,
+            symbols=symbols,
+            spy_change_pct=assessment.spy_change_pct,
+            spy_drawdown_pct=assessment.spy_drawdown_pct,
+            vix=assessment.vix,
+            vix_change_pct=assessment.vix_change_pct,
+            regime=assessment,
+        )
+
     def of(self, symbol: str) -> SymbolFacts:
         """Return the facts of `symbol`, all unknown where there are none."""
         return self.symbols.get(symbol) or SymbolFacts(symbol)

@@ -35,11 +35,18 @@ class PhaseSettings(Section):
     poll: float = Field(1, ge=0.05, le=60)
 
 
+class BuyPhaseSettings(PhaseSettings):
+    """How the BUY phase waits, and what becomes of BUYs that the cash does not cover."""
+
+    shortfall: Literal["by_priority", "pro_rata", "strict"] = "by_priority"
+    cash_wait: float = Field(default=10, ge=0, le=600)
+
+
 class Phases(Section):
     """The phases of an execution."""
 
     sell: PhaseSettings = PhaseSettings()
-    buy: PhaseSettings = PhaseSettings()
+    buy: BuyPhaseSettings = BuyPhaseSettings()
 
 
 class ExitSettings(Section):
@@ -186,6 +193,8 @@ def validated(model: type[Model], data: dict[str, Any], source: Path) -> Model:
 def _problem_and_mend(first: Any) -> tuple[str, str]:
     if first["type"] == "extra_forbidden":
         return "is not a known key", "remove it or correct its name"
+    if first["type"] == "model_type":
+        return f"must hold keys and values (found {first['input']!r})", "write its keys below it"
     message = str(first["msg"]).removeprefix("Value error, ")
     problem, _, mend = message.partition("; ")
     return (problem[0].lower() + problem[1:] + f" (found {first['input']!r})", mend or "correct the value")

@@ -1,0 +1,412 @@
+"""The CEO: the face that existing scripts and the command line call.
+
+    ceo = CEO(project_root)
+    ceo.handle_user_request("generate_plan")
+    ceo.approve_plan(plan_id)
+    ceo.handle_user_request("execute_plan")
+
+The CEO talks to the other departments by messages only. A request that cannot be met is answered with
+`{"status": "ERROR", "message": …}`; it does not raise.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from Departments.core.clock import iso, parse_iso
+from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
+from Departments.core.documents import json_text
+from Departments.core.errors import BadInput, DepartmentsError
+from Departments.core.identifiers import message_id
+from Departments.core.money import decimal_of
+from Departments.core.orders import OrderStatus, Side
+from Departments.core.plans import TradingPlan, classify, plan_from
+from Departments.core.trading_calendar import trading_day
+from Departments.Executive.dispatches import report_message
+from Departments.Executive.execution import PlanExecution
+from Departments.Executive.judgement import checked
+from Departments.Executive.parts import ExecutiveParts
+from Departments.Executive.preview import preview
+from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
+from Departments.Executive.reporting.markdown import report_text
+from Departments.Executive.review import review
+from Departments.ledger.files import write_atomically
+from Departments.ledger.lock import execution_lock
+from Departments.ledger.plans import TradeRecord
+from Departments.messaging.message import Message, body_with
+from Departments.messaging.router import Commit, Router
+
+log = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+ANSWER_WITHIN = timedelta(seconds=60)  # how long another department may take to answer
+READY, APPROVED = "READY_FOR_USER_APPROVAL", "APPROVED_BY_USER"
+
+
+class CEO:
+    """Reviews, approves, executes in phases and reports. Called bare, it asks `bootstrap` for its parts."""
+
+    def __init__(self, project_root: Path | str, *, parts: ExecutiveParts | None = None) -> None:
+        self._parts = parts or _parts_for(Path(project_root))
+        self.project_root = Path(project_root)
+        self.current_plan: dict[str, Any] | None = None
+        self.plan_approved = False
+        self._mandatory_sells: list[dict[str, Any]] = []
+        self._answers: dict[str, Message] = {}
+        self.router = Router(EXECUTIVE, self._rows())
+
+    def _rows(self) -> dict[str, Callable[[Message], Commit | None]]:
+        return {
+            "ExecutionReport": self._on_execution_report,
+            "TradingPlan": self._on_answer,
+            "PlanFailure": self._on_answer,
+            "RegimeUpdate": self._on_regime_update,
+            "escalation": self._on_escalation,
+        }
+
+    # --- the interface of existing scripts ---
+
+    def set_mandatory_sells(self, sells: Sequence[Mapping[str, Any]]) -> None:
+        """Name holdings that the next plan must sell: `[{ticker, action, shares, reason, source}]`."""
+        self._mandatory_sells = [dict(sell) for sell in sells]
+
+    def handle_user_request(self, request: str, **options: Any) -> Answer:
+        """Meet a request: generate_plan, execute_plan, view_dashboard or get_portfolio_summary."""
+        requests: dict[str, Callable[..., Answer]] = {
+            "generate_plan": self.generate_plan,
+            "execute_plan": self.execute_plan,
+            "view_dashboard": self.portfolio_summary,
+            "get_portfolio_summary": self.portfolio_summary,
+        }
+        if request not in requests:
+            return _error(f"unknown request {request!r}; known are {', '.join(requests)}")
+        try:
+            return requests[request](**options)
+        except (DepartmentsError, TypeError) as error:
+            log.debug("request %s failed", request, exc_info=True)
+            return _error(str(error))
+
+    def generate_plan(
+        self,
+        ai_model: str | None = None,
+        *,
+        briefing_message_id: str | None = None,
+        plan: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Have the market assessed and a plan made, then review it.
+
+        `ai_model` is accepted for the sake of existing scripts. Raises DepartmentsError.
+        """
+        log.debug("planning (model %s)", ai_model)
+        self._ask(REGIME_DETECTION, "RegimeRequest", {"briefing_message_id": briefing_message_id})
+        request = {
+            "briefing_message_id": briefing_message_id,
+            "mandatory_sells": self._mandatory_sells,
+            "plan": None if plan is None else dict(plan),
+        }
+        answer = self._answered(self._ask(OPERATIONS, "PlanRequest", {k: v for k, v in request.items() if v}))
+        payload = answer.payload or {}
+        if answer.message_type != "TradingPlan":
+            return _error(str(payload.get("message") or "Operations could not make a plan"), **payload)
+        self.current_plan, self.plan_approved = payload, False
+        found = self._reviewed(plan_from(payload, answer.message_id))
+        stages = payload.get("stage_results", {})
+        return {"status": READY, "plan": payload, "ceo_review": found, "stage_results": stages}
+
+    def approve_plan(self, plan_id: str) -> Answer:
+        """Approve the current plan (or a saved one): it is saved and `proposed_trades_<date>.json` written."""
+        try:
+            return self._approve(plan_id)
+        except DepartmentsError as error:
+            return _error(str(error))
+
+    def execute_plan(self) -> Answer:
+        """Execute the approved plan in phases and report; an execution that was interrupted goes on first.
+
+        Raises DepartmentsError.
+        """
+        with execution_lock(self.project_root):
+            return self._execute()
+
+    def portfolio_summary(self) -> Answer:
+        """Return account and positions as the broker tells them."""
+        account = self._parts.broker.account()
+        positions = [
+            {
+                "ticker": p.symbol,
+                "quantity": p.qty,
+                "market_value": p.market_value,
+                "avg_entry_price": p.avg_entry_price,
+                "current_price": p.current_price,
+            }
+            for p in self._parts.broker.positions()
+        ]
+        return {
+            "status": "OK",
+            "equity": account.equity,
+            "cash": account.cash,
+            "buying_power": account.buying_power,
+            "positions": positions,
+            "current_plan": (self.current_plan or {}).get("plan_id"),
+            "plan_approved": self.plan_approved,
+        }
+
+    def process_inbox(self) -> None:
+        """Read what waits for the Executive."""
+        self._parts.bus.consume(EXECUTIVE, self.router)
+
+    def _separate_buys_sells(
+        self, trades: Sequence[Mapping[str, Any]]
+    ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+        """Return (sells, buys); each trade is in exactly one. Raises BadInput for a contradictory trade."""
+        sides = [classify(trade, "plan", f"trades[{index}]") for index, trade in enumerate(trades)]
+        pairs = list(zip(trades, sides, strict=True))
+        return [t for t, side in pairs if side is Side.SELL], [t for t, side in pairs if side is Side.BUY]
+
+    def _wait_for_orders_to_fill(self, tickers: Sequence[str], timeout: float = 60) -> bool:
+        """Wait until the newest order of each ticker is terminal; tell whether all of them filled.
+
+        Orders are followed by their own ids in the ledger, never by "no open order for the symbol".
+        """
+        p = self._parts
+        give_up = p.clock.now() + timedelta(seconds=timeout)
+        while True:
+            self.look()
+            newest = {o.intent.ticker: o for o in p.ledger.orders.recent(tickers)}
+            waiting = [t for t in tickers if t in newest and not newest[t].status.is_terminal]
+            if not waiting:
+                break
+            if p.clock.now() >= give_up:
+                log.warning("Timeout waiting for orders to fill after %gs", timeout)
+                return False
+            log.info("Waiting for %d orders to fill: %s", len(waiting), ", ".join(waiting))
+            p.clock.sleep(p.settings.phases.sell.poll)
+        unfilled = [t for t in tickers if t not in newest or newest[t].status is not OrderStatus.FILLED]
+        if not unfilled:
+            log.info("All orders filled: %s", ", ".join(tickers))
+        return not unfilled
+
+    # --- planning ---
+
+    def look(self) -> None:
+        """Let the departments of this process work, and read what they sent."""
+        self._parts.work()
+        self.process_inbox()
+
+    def _ask(self, recipient: str, message_type: str, payload: Mapping[str, Any]) -> str:
+        now = self._parts.clock.now()
+        asked = message_id(EXECUTIVE, now, message_type, json_text(payload))
+        lines = [f"# {message_type}", "", f"The Executive asks {recipient}."]
+        body = body_with("\n".join(lines), payload)
+        self._parts.bus.publish(Message(asked, EXECUTIVE, recipient, now, message_type, body, priority="high"))
+        return asked
+
+    def _answered(self, asked: str) -> Message:
+        p = self._parts
+        give_up = p.clock.now() + ANSWER_WITHIN
+        while asked not in self._answers:
+            self.look()
+            if asked in self._answers:
+                break
+            if p.clock.now() >= give_up:
+                raise DepartmentsError(f"no department answered {asked} within {ANSWER_WITHIN.seconds} s.")
+            p.clock.sleep(p.settings.phases.sell.poll)
+        return self._answers.pop(asked)
+
+    def _reviewed(self, plan: TradingPlan) -> Answer:
+        p = self._parts
+        return review(plan, checked(plan, p.broker, p.ledger, p.limits, p.clock.now()), p.limits).document()
+
+    def _approve(self, plan_id: str) -> Answer:
+        p = self._parts
+        if self.current_plan is None or self.current_plan.get("plan_id") != plan_id:
+            self.current_plan = p.ledger.plans.document(plan_id)
+        if self.current_plan is None:
+            return _error(f"there is no plan {plan_id}; generate one first")
+        now = p.clock.now()
+        self.current_plan |= {"status": APPROVED, "approved_at": iso(now)}
+        self._save(now)
+        path = self.project_root / f"proposed_trades_{trading_day(now).isoformat()}.json"
+        write_atomically(path, json_text(self.current_plan) + "\n")
+        self.plan_approved = True
+        return {"status": "PLAN_APPROVED", "plan_id": plan_id, "file": str(path)}
+
+    def _save(self, now: Any) -> None:
+        p, plan = self._parts, self.current_plan or {}
+        with p.ledger.transaction():
+            p.ledger.plans.save(plan, p.limits.fingerprint, now)
+            p.ledger.plans.approve(str(plan["plan_id"]), now)
+
+    # --- executing ---
+
+    def resume(self) -> dict[str, Any] | None:
+        """Finish an execution that was interrupted and return its document; None when there is none."""
+        unfinished = self._parts.ledger.plans.unfinished()
+        if unfinished is None:
+            return None
+        document: dict[str, Any] = self.execute_plan()["document"]
+        return document
+
+    def reason_not_to_trade(self, plan: Mapping[str, Any] | None = None) -> Answer | None:
+        """Return why nothing may be sent now: executed already, or the market is closed. None when all is well."""
+        p = self._parts
+        wanted = None if plan is None else plan.get("plan_id")
+        before = [e for e in p.ledger.plans.executions() if e.plan_id == wanted]
+        today = p.ledger.plans.executions(trading_day(p.clock.now()))
+        if before or (today and p.limits.timing_rules.one_execution_per_day):
+            done = (before or today)[0]
+            message = f"{done.plan_id} was executed on {done.trading_day}; nothing is traded twice"
+            return {"status": "ALREADY_EXECUTED", "plan_id": done.plan_id, "message": message}
+        if p.limits.timing_rules.market_hours_only and not p.broker.market_clock().is_open:
+            opens = iso(p.broker.market_clock().next_open)
+            message = f"the market is closed, it opens at {opens}; nothing was sent"
+            return {"status": "MARKET_CLOSED", "plan_id": wanted, "message": message}
+        return None
+
+    def preview(self, plan: TradingPlan) -> dict[str, Any]:
+        """Return what executing `plan` now would send, funded from projected cash; nothing is sent."""
+        p = self._parts
+        return preview(plan, p.broker, p.ledger, p.limits, p.settings)
+
+    def _execute(self) -> Answer:
+        plans = self._parts.ledger.plans
+        unfinished = plans.unfinished()
+        if unfinished is not None:
+            log.warning("%s was interrupted; going on where it stood", unfinished.plan_id)
+            return self._run(_saved(plans.document(unfinished.plan_id), unfinished.plan_id))
+        if self.current_plan is None:
+            return _error("there is no plan; generate one first")
+        if not self.plan_approved:
+            return _error(f"the plan {self.current_plan.get('plan_id')} is not approved")
+        stop = self.reason_not_to_trade(self.current_plan)
+        if stop is not None:
+            return stop
+        plan = plan_from(self.current_plan, "current_plan")
+        if plans.document(plan.plan_id) is None:
+            self._save(self._parts.clock.now())
+        return self._run(plan)
+
+    def _run(self, plan: TradingPlan) -> Answer:
+        p = self._parts
+        PlanExecution(plan, p, self.look).run()
+        document = final_document(p.ledger, plan.plan_id)
+        path = self._report(plan.plan_id, document)
+        trades = [t for t in p.ledger.plans.trades(plan.plan_id) if t.message_id]
+        return {
+            "status": "EXECUTION_INITIATED",
+            "plan_id": plan.plan_id,
+            "trades_submitted": len(trades),
+            "sells_submitted": sum(t.side is Side.SELL for t in trades),
+            "buys_submitted": sum(t.side is Side.BUY for t in trades),
+            "execution_results": [_result(t) for t in trades],
+            "post_execution_verification": _verification(document),
+            "report": str(path),
+            "document": document,
+        }
+
+    def _report(self, plan_id: str, document: Mapping[str, Any]) -> Path:
+        """Write the report and send it; both again are the same file and the same message."""
+        p = self._parts
+        execution = p.ledger.plans.execution(plan_id)
+        if execution is None or execution.ended_at is None:
+            raise LookupError(f"{plan_id} has not ended")
+        fills = p.ledger.orders.fills(plan_id)
+        buys_first = lowest_cash_with_buys_first(execution.cash_before, fills)
+        text = report_text(document, lowest_with_buys_first=buys_first, limits_hash=p.limits.fingerprint)
+        path = self.project_root / "Reports" / f"{plan_id}.md"
+        write_atomically(path, text)
+        p.bus.publish(report_message(plan_id, text, document, execution.ended_at))
+        return path
+
+    # --- what comes in ---
+
+    def _on_execution_report(self, message: Message) -> Commit:
+        payload = message.payload or {}
+        approval_message_id = str(payload.get("approval_message_id") or "")
+        facts = _reported(payload, message.message_id)
+
+        def commit() -> None:
+            if not self._parts.ledger.plans.report_trade(approval_message_id, facts):
+                log.info("%s reports an order of no running plan (%s)", message.message_id, approval_message_id)
+
+        return commit
+
+    def _on_answer(self, message: Message) -> None:
+        if message.parent_message_id:
+            self._answers[message.parent_message_id] = message
+
+    def _on_regime_update(self, message: Message) -> None:
+        payload = message.payload or {}
+        log.info("Regime: %s (%s)", payload.get("regime", "UNKNOWN"), payload.get("confidence", "?"))
+
+    def _on_escalation(self, message: Message) -> None:
+        log.warning("%s escalates: %s", message.sender, message.body.strip().partition("\n")[0].lstrip("# "))
+
+
+def _reported(payload: Mapping[str, Any], source: str) -> TradeRecord:
+    try:
+        return TradeRecord(
+            phase="",
+            ticker=str(payload["ticker"]),
+            side=Side[str(payload["action"])],
+            planned_qty=decimal_of(payload["shares"]),
+            qty=decimal_of(payload["shares"]),
+            status=str(payload["status"]),
+            client_order_id=payload.get("client_order_id"),
+            submitted_at=_moment(payload.get("submitted_at")),
+            terminal_at=_moment(payload.get("terminal_at")),
+            filled_qty=decimal_of(payload.get("filled_qty") or 0),
+            filled_avg_price=None if payload.get("filled_avg_price") is None else decimal_of(payload["filled_avg_price"]),
+            code=str(payload.get("code") or ""),
+            reason=str(payload.get("reason") or ""),
+        )
+    except (KeyError, ValueError) as error:
+        raise BadInput(source, "payload", f"is incomplete ({error})", "send the report again") from error
+
+
+def _moment(text: Any) -> Any:
+    return None if text is None else parse_iso(str(text))
+
+
+def _result(trade: TradeRecord) -> Answer:
+    return {
+        "ticker": trade.ticker,
+        "action": str(trade.side),
+        "message_id": trade.message_id,
+        "status": trade.status,
+        "filled_qty": trade.filled_qty,
+        "reason": trade.reason,
+    }
+
+
+def _verification(document: Mapping[str, Any]) -> Answer:
+    issues = [
+        f"{order['ticker']} {order['side']}: {order['status']} {order['reason']}".strip()
+        for phase in document["phases"]
+        for order in phase["orders"]
+        if order["status"] not in {"filled", "deferred"}
+    ]
+    if not document["cash_identity"]["holds"]:
+        issues.append(f"cash is off by {document['cash_identity']['difference']}")
+    return {"passed": not issues, "issues": issues}
+
+
+def _saved(document: dict[str, Any] | None, plan_id: str) -> TradingPlan:
+    if document is None:
+        raise LookupError(f"the ledger has no document of {plan_id}")
+    return plan_from(document, plan_id)
+
+
+def _error(message: str, **more: Any) -> Answer:
+    return {**more, "status": "ERROR", "message": message}
+
+
+def _parts_for(project_root: Path) -> ExecutiveParts:
+    from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: called bare
+
+    return open_desk(project_root).executive_parts
+

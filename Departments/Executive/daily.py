@@ -1,0 +1,96 @@
+"""The day's job from plan to report, in the order in which a person would do it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from Departments.core.errors import DepartmentsError
+from Departments.core.plans import TradingPlan, plan_from, skip_documents
+from Departments.Executive.ceo import CEO
+from Departments.Executive.reporting.document import EXIT_CODES
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DayOrder:
+    """What the day's job starts from: a briefing (its message id), a plan document, or neither; and how far it goes."""
+
+    briefing_message_id: str | None = None
+    plan: Mapping[str, Any] | None = None
+    dry_run: bool = False
+
+
+class Audience(Protocol):
+    """The person (or setting) the job is done for."""
+
+    def see_plan(self, plan: TradingPlan, review: Mapping[str, Any]) -> None:
+        """Be shown the plan before anything is sent."""
+        ...
+
+    def approves(self, plan: TradingPlan) -> bool:
+        """Say whether the plan may be executed."""
+        ...
+
+
+class DayFailed(DepartmentsError):  # noqa: N818 - what the user is told
+    """A step of the day's job could not be done."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def run_day(ceo: CEO, order: DayOrder, audience: Audience) -> Document:
+    """Plan, review, approve, execute, report; return the final document.
+
+    An execution that was interrupted is finished first and instead. A day that has had its execution, or a closed
+    market, is said so and nothing is sent. Raises DepartmentsError.
+    """
+    resumed = None if order.dry_run else ceo.resume()
+    if resumed is not None:
+        return resumed
+    stop = None if order.dry_run else ceo.reason_not_to_trade(order.plan)
+    if stop is not None:
+        return not_executed(stop["status"], stop.get("plan_id"), stop["message"])
+    plan, review = _planned(ceo, order)
+    audience.see_plan(plan, review)
+    if order.dry_run:
+        return ceo.preview(plan)
+    if not audience.approves(plan):
+        return not_executed("NOT_APPROVED", plan.plan_id, "the plan was not approved", plan)
+    _succeeded(ceo.approve_plan(plan.plan_id))
+    answer = ceo.execute_plan()
+    if "document" in answer:
+        return dict(answer["document"])
+    _succeeded(answer)
+    return not_executed(answer["status"], answer.get("plan_id"), answer["message"], plan)
+
+
+def not_executed(status: str, plan_id: str | None, message: str, plan: TradingPlan | None = None) -> Document:
+    """Return the document of a run that sent nothing; `message` says why."""
+    return {
+        "plan_id": plan_id,
+        "status": status,
+        "account": dict.fromkeys(("equity", "cash_before", "cash_after", "lowest_cash", "reserve")),
+        "skipped": skip_documents(plan.skipped) if plan else [],
+        "phases": [],
+        "denied": [],
+        "deferred": [],
+        "cash_identity": {"holds": True, "difference": "0.00"},
+        "exit_code": EXIT_CODES.get(status, 1),
+        "message": message,
+    }
+
+
+def _planned(ceo: CEO, order: DayOrder) -> tuple[TradingPlan, Mapping[str, Any]]:
+    answer = _succeeded(ceo.generate_plan(briefing_message_id=order.briefing_message_id, plan=order.plan))
+    return plan_from(answer["plan"], "the plan of Operations"), answer["ceo_review"]
+
+
+def _succeeded(answer: Document) -> Document:
+    if answer["status"] == "ERROR":
+        raise DayFailed(str(answer["message"]), int(answer.get("exit_code", 1)))
+    return answer

@@ -1,0 +1,96 @@
+"""What the Executive writes to Trading: approvals and cancel requests. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from Departments.core.clock import iso
+from Departments.core.departments import COMPLIANCE, EXECUTIVE, TRADING
+from Departments.core.identifiers import message_id
+from Departments.core.money import plain, usd_cents
+from Departments.core.plans import Trade
+from Departments.core.reasons import Reason
+from Departments.ledger.plans import TradeRecord
+from Departments.messaging.message import Message, body_with
+
+
+def approval_id(plan_id: str, generated_at: datetime, phase: str, ticker: str, attempt: int = 1) -> str:
+    """Return the id of the approval: it depends on plan, phase, ticker and attempt, and on nothing else."""
+    return message_id(EXECUTIVE, generated_at, plan_id, phase, ticker, attempt)
+
+
+def approval(trade: Trade, qty: Decimal, plan_id: str, approval_message_id: str, at: datetime) -> Message:
+    """Return the ExecutiveApproval of one trade, in the existing form."""
+    lines = [
+        f"# Executive Approval - {trade.side} {trade.ticker}",
+        "",
+        f"**Order Type**: {trade.side}",
+        f"**Ticker**: {trade.ticker}",
+        f"**Shares**: {plain(qty)}",
+        *([f"**Price**: {usd_cents(trade.price)}"] if trade.price is not None else []),
+        f"**Sector**: {trade.sector or 'Unknown'}",
+    ]
+    payload = {
+        "ticker": trade.ticker,
+        "action": str(trade.side),
+        "shares": qty,
+        "price": trade.price,
+        "sector": trade.sector or "Unknown",
+        "order_type": "MARKET",
+        "plan_id": plan_id,
+        "approved_at": iso(at),
+    }
+    return Message(
+        message_id=approval_message_id,
+        sender=EXECUTIVE,
+        recipient=TRADING,
+        timestamp=at,
+        message_type="ExecutiveApproval",
+        body=body_with("\n".join(lines), payload),
+        priority="urgent",
+    )
+
+
+def cancel_request(trade: TradeRecord, reason: Reason, at: datetime) -> Message:
+    """Return the request to cancel what an approval led to. Raises ValueError for a trade that was never sent."""
+    if trade.message_id is None:
+        raise ValueError(f"{trade.ticker} was never dispatched")
+    lines = [
+        f"# Cancel Request - {trade.side} {trade.ticker}",
+        "",
+        f"**Approval**: {trade.message_id}",
+        f"**Reason**: {reason}",
+    ]
+    payload = {
+        "approval_message_id": trade.message_id,
+        "ticker": trade.ticker,
+        "action": str(trade.side),
+        "shares": trade.qty,
+        "code": str(reason.code),
+        "reason": str(reason),
+    }
+    return Message(
+        message_id=message_id(EXECUTIVE, at, "cancel", trade.message_id),
+        sender=EXECUTIVE,
+        recipient=TRADING,
+        timestamp=at,
+        message_type="CancelRequest",
+        body=body_with("\n".join(lines), payload),
+        priority="urgent",
+        parent_message_id=trade.message_id,
+    )
+
+
+def report_message(plan_id: str, text: str, document: Mapping[str, Any], at: datetime) -> Message:
+    """Return the final report as a message; the same report gives the same message."""
+    return Message(
+        message_id=message_id(EXECUTIVE, at, "final report", plan_id),
+        sender=EXECUTIVE,
+        recipient=COMPLIANCE,
+        timestamp=at,
+        message_type="FinalReport",
+        body=body_with(text, document),
+    )

@@ -1,0 +1,98 @@
+"""Which BUYs the cash that is really there covers, and with how many shares. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from Departments.core.money import ONE, ZERO, cents, shares_within
+from Departments.core.plans import Trade
+from Departments.core.reasons import Reason, ReasonCode
+
+Shortfall = Literal["by_priority", "pro_rata", "strict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """What one BUY gets: `qty` shares, 0 when it is deferred; `reason` says why it is less than planned."""
+
+    trade: Trade
+    qty: Decimal
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The dollars that BUYs may spend, and what they were made of."""
+
+    cash: Decimal
+    expected_cash: Decimal
+    open_buys: Decimal
+    reserve: Decimal
+
+    @property
+    def amount(self) -> Decimal:
+        """Return min(account cash, start cash + actual fills) − open buys − reserve; it may be negative."""
+        return min(self.cash, self.expected_cash) - self.open_buys - self.reserve
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The smallest position (dollars), what is held of each symbol already, and the price buffer (0.01 is 1 %)."""
+
+    minimum: Decimal
+    held: Mapping[str, Decimal]
+    buffer: Decimal
+
+    def cost(self, trade: Trade, qty: Decimal) -> Decimal:
+        """Return what `qty` shares may cost at most, buffer included."""
+        return qty * (trade.price or ZERO) * (ONE + self.buffer)
+
+    def allows(self, trade: Trade, qty: Decimal) -> bool:
+        """Tell whether the position would be large enough with `qty` more shares."""
+        return qty > 0 and self.held.get(trade.ticker, ZERO) + qty * (trade.price or ZERO) >= self.minimum
+
+
+def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortfall) -> list[Funding]:
+    """Share `budget` (dollars) among BUYs in score order.
+
+    `by_priority` funds the best first and trims the one that does not fit; `pro_rata` makes all of them smaller
+    alike; `strict` defers all of them when not all fit. Nobody gets less than the minimum; a BUY without a price is
+    deferred.
+    """
+    ranked = sorted(buys, key=lambda t: (-(t.score or ZERO), t.ticker))
+    needed = sum((floor.cost(t, t.qty) for t in ranked), ZERO)
+    if needed > budget and shortfall == "strict":
+        return [_deferred(trade, budget, floor) for trade in ranked]
+    share = budget / needed if needed > budget and shortfall == "pro_rata" else ONE
+    funded, left = [], budget
+    for trade in ranked:
+        got = _funded(trade, min(left, floor.cost(trade, trade.qty) * share), floor)
+        left -= floor.cost(trade, got.qty)
+        funded.append(got)
+    return funded
+
+
+def _funded(trade: Trade, money: Decimal, floor: Floor) -> Funding:
+    if trade.price is None:
+        return Funding(trade, ZERO, Reason.of(ReasonCode.NO_PRICE))
+    qty = min(trade.qty, shares_within(money, trade.price * (ONE + floor.buffer)))
+    if not floor.allows(trade, qty):
+        return _deferred(trade, money, floor)
+    if qty < trade.qty:
+        sentence = f"{trade.ticker} was trimmed from {trade.qty} to {qty} shares"
+        reason = Reason.of(ReasonCode.TRIMMED_TO_CASH, sentence, planned=trade.qty, qty=qty, cash=cents(money))
+        return Funding(trade, qty, reason)
+    return Funding(trade, qty)
+
+
+def _deferred(trade: Trade, money: Decimal, floor: Floor) -> Funding:
+    if trade.price is None:
+        return Funding(trade, ZERO, Reason.of(ReasonCode.NO_PRICE))
+    needed = cents(floor.cost(trade, trade.qty))
+    reason = Reason.of(
+        ReasonCode.INSUFFICIENT_CASH, needed=needed, available=cents(max(ZERO, money)), minimum=cents(floor.minimum)
+    )
+    return Funding(trade, ZERO, reason)

@@ -1,0 +1,28 @@
+"""What the Executive works with; `bootstrap` fills it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from Departments.brokers.base import Broker
+from Departments.constraints.limits import Limits
+from Departments.core.clock import Clock
+from Departments.core.settings import Settings
+from Departments.ledger.ledger import Ledger
+from Departments.messaging.bus import Bus
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutiveParts:
+    """The CEO's tools. `work` lets the other departments of this process look at their inboxes."""
+
+    project_root: Path
+    broker: Broker
+    bus: Bus
+    ledger: Ledger
+    limits: Limits
+    clock: Clock
+    settings: Settings
+    work: Callable[[], None]

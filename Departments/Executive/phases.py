@@ -1,0 +1,54 @@
+"""The phases of an execution and the one table of their transitions.
+
+A phase is *pending* until its orders are dispatched, then *open* until every order is terminal or the deadline has
+passed; with the `cancel` and `abort` policies the rest is then *cancelling* until it is terminal or the final wait
+is over. Every transition is committed to the ledger before it is acted on, so that the phase is the unit of recovery.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class PhaseName(StrEnum):
+    """The phases in their order."""
+
+    SELL = "SELL"
+    BUY = "BUY"
+
+
+class PhaseState(StrEnum):
+    """Where a phase stands."""
+
+    PENDING = "pending"
+    OPEN = "open"
+    CANCELLING = "cancelling"
+    ENDED = "ended"
+
+
+class PhaseEvent(StrEnum):
+    """What moves a phase on."""
+
+    DISPATCHED = "dispatched"
+    ALL_TERMINAL = "all terminal"
+    DEADLINE_CANCEL = "deadline: cancel"
+    DEADLINE_LEAVE = "deadline: leave"
+    FINAL_WAIT_OVER = "final wait over"
+
+
+TRANSITIONS: dict[tuple[PhaseState, PhaseEvent], PhaseState] = {
+    (PhaseState.PENDING, PhaseEvent.DISPATCHED): PhaseState.OPEN,
+    (PhaseState.OPEN, PhaseEvent.ALL_TERMINAL): PhaseState.ENDED,
+    (PhaseState.OPEN, PhaseEvent.DEADLINE_CANCEL): PhaseState.CANCELLING,
+    (PhaseState.OPEN, PhaseEvent.DEADLINE_LEAVE): PhaseState.ENDED,
+    (PhaseState.CANCELLING, PhaseEvent.ALL_TERMINAL): PhaseState.ENDED,
+    (PhaseState.CANCELLING, PhaseEvent.FINAL_WAIT_OVER): PhaseState.ENDED,
+}
+
+
+def after(state: PhaseState, event: PhaseEvent) -> PhaseState:
+    """Return the state after an event. Raises ValueError for an event that cannot happen in `state`."""
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError as error:
+        raise ValueError(f"a phase that is {state} cannot see {event!r}") from error

@@ -1,0 +1,82 @@
+"""What an execution would send, with the funding of its BUYs from projected cash; nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from Departments.brokers.base import Broker
+from Departments.brokers.snapshot import book_of
+from Departments.constraints.checks import cash_reserve, minimum_position
+from Departments.constraints.limits import Limits
+from Departments.core.money import ONE, ZERO, money_text
+from Departments.core.plans import TradingPlan, skip_documents
+from Departments.core.portfolio import Book
+from Departments.core.settings import Settings
+from Departments.Executive.funding import Floor, Funding, fund
+from Departments.Executive.phases import PhaseName
+from Departments.Executive.reporting.document import order_document, reasons
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.plans import TradeRecord
+
+
+def preview(plan: TradingPlan, broker: Broker, ledger: Ledger, limits: Limits, settings: Settings) -> dict[str, Any]:
+    """Return the document of a dry run: every order `planned` or `deferred`. Raises BrokerUnavailable."""
+    book = book_of(broker, ledger.sectors())
+    reserve = cash_reserve(limits, book.equity)
+    sells = [Funding(trade, trade.qty) for trade in plan.sells]
+    buys = _funded(plan, book, reserve, limits, settings)
+    phases = [(PhaseName.SELL, _records(PhaseName.SELL, sells)), (PhaseName.BUY, _records(PhaseName.BUY, buys))]
+    return {
+        "plan_id": plan.plan_id,
+        "status": "DRY_RUN",
+        "account": {
+            "equity": money_text(book.equity),
+            "cash_before": money_text(book.cash),
+            "cash_after": money_text(book.cash + _proceeds(plan, ZERO) - _spent(buys)),
+            "lowest_cash": money_text(min(book.cash, book.cash + _proceeds(plan, ZERO) - _spent(buys))),
+            "reserve": money_text(reserve),
+        },
+        "skipped": skip_documents(plan.skipped),
+        "phases": [_phase(name, records) for name, records in phases],
+        "denied": [],
+        "deferred": reasons(r for _, records in phases for r in records if r.status == "deferred"),
+        "cash_identity": {"holds": True, "difference": "0.00"},
+        "exit_code": 0,
+        "message": "a dry run: nothing was sent, cash after is projected at the prices of the plan",
+    }
+
+
+def _funded(plan: TradingPlan, book: Book, reserve: Decimal, limits: Limits, settings: Settings) -> list[Funding]:
+    buffer = limits.deployment.price_buffer_pct
+    budget = book.cash + _proceeds(plan, buffer) - book.open_buys - reserve
+    held = {symbol: position.market_value for symbol, position in book.positions.items()}
+    return fund(
+        plan.buys, budget, Floor(minimum_position(limits, book.equity), held, buffer), settings.phases.buy.shortfall
+    )
+
+
+def _proceeds(plan: TradingPlan, buffer: Decimal) -> Decimal:
+    return sum(((t.notional or ZERO) * (ONE - buffer) for t in plan.sells), ZERO)
+
+
+def _spent(buys: Sequence[Funding]) -> Decimal:
+    return sum((f.qty * (f.trade.price or ZERO) for f in buys), ZERO)
+
+
+def _records(name: PhaseName, fundings: Sequence[Funding]) -> list[TradeRecord]:
+    return [_record(name, funding) for funding in fundings]
+
+
+def _record(name: PhaseName, funding: Funding) -> TradeRecord:
+    trade, reason = funding.trade, funding.reason
+    record = TradeRecord(name, trade.ticker, trade.side, trade.qty, funding.qty, status="planned")
+    if reason is not None:
+        record = replace(record, code=str(reason.code), reason=str(reason))
+    return record if funding.qty > 0 else replace(record, status="deferred")
+
+
+def _phase(name: PhaseName, records: Sequence[TradeRecord]) -> dict[str, Any]:
+    return {"name": name, "started_at": None, "ended_at": None, "orders": [order_document(r) for r in records]}

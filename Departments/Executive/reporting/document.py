@@ -1,0 +1,182 @@
+"""The final status as one document, read from the ledger and from nothing else.
+
+Quantities and money are strings; times are ISO 8601 UTC. Its shape is written down in `DOCUMENT_SHAPE`, which the
+command's help shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from Departments.core.clock import iso
+from Departments.core.money import CENT, ZERO, cents, money_text, plain
+from Departments.core.orders import OrderStatus, Side
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.orders import FillRecord, OrderRecord
+from Departments.ledger.plans import ExecutionRecord, PhaseRecord, TradeRecord
+
+DOCUMENT_SHAPE: Mapping[str, Any] = {
+    "plan_id": "the plan",
+    "status": "COMPLETED, COMPLETED_WITH_ISSUES, DRY_RUN, NOT_APPROVED, ALREADY_EXECUTED or MARKET_CLOSED",
+    "account": {
+        "equity": "equity before the run",
+        "cash_before": "cash before the run",
+        "cash_after": "cash after the run",
+        "lowest_cash": "lowest cash of the run",
+        "reserve": "cash that had to stay",
+    },
+    "skipped": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
+    "phases": [
+        {
+            "name": "SELL or BUY",
+            "started_at": "when its orders were dispatched",
+            "ended_at": "when the last was terminal, or the deadline had run",
+            "orders": [
+                {
+                    "ticker": "symbol",
+                    "side": "SELL or BUY",
+                    "planned_qty": "shares planned",
+                    "qty": "shares sent",
+                    "status": "the order's status, denied, or deferred",
+                    "filled_qty": "shares filled",
+                    "filled_avg_price": "average price, or null",
+                    "message_id": "the approval, or null",
+                    "client_order_id": "our id at the broker, or null",
+                    "submitted_at": "when the broker had it, or null",
+                    "terminal_at": "when it ended, or null",
+                    "code": "reason code, or empty",
+                    "reason": "CODE: key=value …, or empty",
+                }
+            ],
+        }
+    ],
+    "denied": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
+    "deferred": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
+    "cash_identity": {"holds": "start + sells − buys = end, to the cent", "difference": "end − (start + sells − buys)"},
+    "exit_code": "what the command ends with (a number)",
+    "message": "only where nothing was executed: why",
+}
+
+#: What the command ends with; 2 to 4 are the errors of `Departments.core.errors`.
+EXIT_CODES = {
+    "COMPLETED": 0,
+    "COMPLETED_WITH_ISSUES": 1,
+    "DRY_RUN": 0,
+    "NOT_APPROVED": 1,
+    "ALREADY_EXECUTED": 0,
+    "MARKET_CLOSED": 1,
+}
+
+
+def final_document(ledger: Ledger, plan_id: str) -> dict[str, Any]:
+    """Return the document of an executed plan. Raises LookupError for a plan that was never executed."""
+    execution = ledger.plans.execution(plan_id)
+    if execution is None:
+        raise LookupError(f"{plan_id} was never executed")
+    fills = ledger.orders.fills(plan_id)
+    orders = {o.intent.message_id: o for o in ledger.orders.of_plan(plan_id)}
+    trades = [_with_order(t, orders) for t in ledger.plans.trades(plan_id)]
+    plan = ledger.plans.document(plan_id) or {}
+    return {
+        "plan_id": plan_id,
+        "status": execution.status,
+        "account": _account(execution, fills),
+        "skipped": plan.get("skipped", []),
+        "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
+        "denied": reasons(t for t in trades if t.status == OrderStatus.DENIED),
+        "deferred": reasons(t for t in trades if t.status == "deferred"),
+        "cash_identity": _cash_identity(execution, fills),
+        "exit_code": EXIT_CODES.get(execution.status, 1),
+    }
+
+
+def cash_path(start: Decimal, fills: Iterable[FillRecord]) -> list[Decimal]:
+    """Return the cash (dollars) at the start and after each fill, in the order given."""
+    path = [start]
+    for fill in fills:
+        path.append(path[-1] + fill.qty * fill.price * (1 if fill.side is Side.SELL else -1))
+    return path
+
+
+def lowest_cash(start: Decimal, fills: Iterable[FillRecord]) -> Decimal:
+    """Return the lowest cash of the run."""
+    return min(cash_path(start, fills))
+
+
+def lowest_cash_with_buys_first(start: Decimal, fills: Iterable[FillRecord]) -> Decimal:
+    """Return what the lowest cash would have been, had the BUYs filled before the SELLs."""
+    return min(cash_path(start, sorted(fills, key=lambda fill: fill.side is Side.SELL)))
+
+
+def _account(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[str, str | None]:
+    after = execution.cash_after
+    return {
+        "equity": money_text(execution.equity),
+        "cash_before": money_text(execution.cash_before),
+        "cash_after": None if after is None else money_text(after),
+        "lowest_cash": money_text(lowest_cash(execution.cash_before, fills)),
+        "reserve": money_text(execution.reserve),
+    }
+
+
+def _phase(phase: PhaseRecord, trades: Iterable[TradeRecord]) -> dict[str, Any]:
+    return {
+        "name": phase.name,
+        "started_at": iso(phase.started_at),
+        "ended_at": None if phase.ended_at is None else iso(phase.ended_at),
+        "orders": [order_document(trade) for trade in trades if trade.phase == phase.name],
+    }
+
+
+def order_document(trade: TradeRecord) -> dict[str, Any]:
+    return {
+        "ticker": trade.ticker,
+        "side": str(trade.side),
+        "planned_qty": plain(trade.planned_qty),
+        "qty": plain(trade.qty),
+        "status": trade.status,
+        "filled_qty": plain(trade.filled_qty),
+        "filled_avg_price": None if trade.filled_avg_price is None else plain(trade.filled_avg_price),
+        "message_id": trade.message_id,
+        "client_order_id": trade.client_order_id,
+        "submitted_at": None if trade.submitted_at is None else iso(trade.submitted_at),
+        "terminal_at": None if trade.terminal_at is None else iso(trade.terminal_at),
+        "code": trade.code,
+        "reason": trade.reason,
+    }
+
+
+def _with_order(trade: TradeRecord, orders: Mapping[str, OrderRecord]) -> TradeRecord:
+    """Take what Trading knows of an order whose end was never reported."""
+    order = orders.get(trade.message_id or "")
+    if order is None or trade.terminal_at is not None:
+        return trade
+    return TradeRecord(
+        phase=trade.phase,
+        ticker=trade.ticker,
+        side=trade.side,
+        planned_qty=trade.planned_qty,
+        qty=trade.qty,
+        status=str(order.status),
+        message_id=trade.message_id,
+        client_order_id=order.intent.client_order_id,
+        submitted_at=order.submitted_at,
+        terminal_at=order.terminal_at,
+        filled_qty=order.filled_qty,
+        filled_avg_price=order.filled_avg_price,
+        code=order.code or trade.code,
+        reason=order.reason or trade.reason,
+    )
+
+
+def reasons(trades: Iterable[TradeRecord]) -> list[dict[str, str]]:
+    return [{"ticker": t.ticker, "code": t.code, "reason": t.reason} for t in trades]
+
+
+def _cash_identity(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[str, Any]:
+    if execution.cash_after is None:
+        return {"holds": False, "difference": None}
+    difference = cents(execution.cash_after - cash_path(execution.cash_before, fills)[-1])
+    return {"holds": abs(difference) < CENT, "difference": money_text(difference + ZERO)}

@@ -1,0 +1,76 @@
+"""The final status as Markdown for `Reports/<plan_id>.md` and for the message that the Executive sends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from Departments.core.money import usd_cents
+
+
+def report_text(document: Mapping[str, Any], *, lowest_with_buys_first: Decimal, limits_hash: str) -> str:
+    """Return the report of a final document as Markdown."""
+    account, identity = document["account"], document["cash_identity"]
+    lines = [
+        f"# Execution Report: {document['plan_id']}",
+        "",
+        f"**Status**: {document['status']}",
+        "",
+        "## Cash",
+        "",
+        *_table(
+            ("", "Amount"),
+            [
+                ("Equity before", _money(account["equity"])),
+                ("Cash before", _money(account["cash_before"])),
+                ("Cash after", _money(account["cash_after"])),
+                ("Lowest cash of the run", _money(account["lowest_cash"])),
+                ("Lowest cash with the BUYs first", usd_cents(lowest_with_buys_first)),
+                ("Reserve", _money(account["reserve"])),
+            ],
+        ),
+        "",
+        _identity_sentence(identity),
+    ]
+    for phase in document["phases"]:
+        lines += ["", f"## {phase['name']}", "", *_phase_lines(phase)]
+    for title, key in (("Denied", "denied"), ("Deferred", "deferred"), ("Skipped", "skipped")):
+        if document[key]:
+            rows = [(r["ticker"], r["reason"]) for r in document[key]]
+            lines += ["", f"## {title}", "", *_table(("Ticker", "Reason"), rows)]
+    return "\n".join([*lines, "", f"Limits: {limits_hash or 'unknown'}", ""])
+
+
+def _phase_lines(phase: Mapping[str, Any]) -> list[str]:
+    if not phase["orders"]:
+        return ["No orders."]
+    rows = [
+        (
+            order["ticker"],
+            order["planned_qty"],
+            order["qty"],
+            order["filled_qty"],
+            _money(order["filled_avg_price"]),
+            order["status"],
+            order["reason"],
+        )
+        for order in phase["orders"]
+    ]
+    head = ("Ticker", "Planned", "Sent", "Filled", "Average price", "Status", "Reason")
+    return [f"{phase['started_at']} to {phase['ended_at']}", "", *_table(head, rows)]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    cells = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |" for row in cells]
+
+
+def _identity_sentence(identity: Mapping[str, Any]) -> str:
+    if identity["holds"]:
+        return "Start + sells − buys = end: holds."
+    return f"Start + sells − buys = end: **does not hold**, the difference is {identity['difference'] or 'unknown'}."
+
+
+def _money(text: str | None) -> str:
+    return "" if text is None else usd_cents(Decimal(text))

@@ -1,0 +1,150 @@
+"""What Trading writes to the other departments, in the existing formats, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from Departments.core.clock import iso
+from Departments.core.departments import COMPLIANCE, EXECUTIVE, PORTFOLIO, TRADING
+from Departments.core.identifiers import message_id
+from Departments.core.money import plain, usd_cents
+from Departments.core.orders import OrderStatus
+from Departments.core.reasons import Reason
+from Departments.ledger.orders import OrderIntent, OrderRecord
+from Departments.messaging.message import Message, body_with
+
+
+def outcome_report(record: OrderRecord, at: datetime) -> Message:
+    """Tell the Executive what became of an approval, once its order is terminal."""
+    intent = record.intent
+    payload = {
+        "approval_message_id": intent.message_id,
+        "plan_id": intent.plan_id,
+        "client_order_id": intent.client_order_id,
+        "alpaca_order_id": record.broker_order_id,
+        "ticker": intent.ticker,
+        "action": str(intent.side),
+        "shares": intent.qty,
+        "status": str(record.status),
+        "filled_qty": record.filled_qty,
+        "filled_avg_price": record.filled_avg_price,
+        "submitted_at": record.submitted_at,
+        "terminal_at": record.terminal_at,
+        "code": record.code,
+        "reason": record.reason,
+    }
+    return _message("ExecutionReport", EXECUTIVE, intent, at, str(record.status), _outcome_text(record), payload)
+
+
+def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Message]:
+    """Tell Portfolio (`execution`) and Compliance (`log`) that an order is at the broker."""
+    payload = {
+        "order_id": record.broker_order_id,
+        "ticker": record.intent.ticker,
+        "action": str(record.intent.side),
+        "shares": record.intent.qty,
+        "order_type": record.intent.order_type.upper(),
+        "status": "SUBMITTED",
+        "submitted_at": record.submitted_at,
+        "alpaca_order_id": record.broker_order_id,
+    }
+    facts = _facts(record.intent) + [f"- **Alpaca Order ID:** {record.broker_order_id}"]
+    what = f"{record.intent.ticker} {record.intent.side} {plain(record.intent.qty)}"
+    order = [f"# Order Submitted: {what}", "", "## Order Confirmation", "", "The order is at the broker.", "", *facts]
+    log = [f"# Trade Executed: {what}", "", "## Execution Log", "", "Order handed to the broker.", "", *facts]
+    return (
+        _message("execution", PORTFOLIO, record.intent, at, "execution", "\n".join(order), payload),
+        _message("log", COMPLIANCE, record.intent, at, "log", "\n".join(log), payload),
+    )
+
+
+def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: datetime) -> Message:
+    """Tell the Executive that our own check stopped an order, in the existing form."""
+    lines = [
+        f"# ORDER REJECTED: {intent.ticker} (Hard Constraint Violations)",
+        "",
+        "## Hard Constraint Violations",
+        "",
+        "The order was not sent: it violates hard constraints.",
+        "",
+        "**Order Details:**",
+        *_facts(intent),
+        "",
+        "**Violations:**",
+        *(f"- **{v.code}:** {v.sentence or v.code.meaning} ({_numbers(v)})" for v in violations),
+        "",
+        "**Action Required:** Review the plan or the limits in hard_constraints.yaml.",
+    ]
+    return _message("escalation", EXECUTIVE, intent, at, "denied", "\n".join(lines), None, priority="elevated")
+
+
+def refusal_escalation(intent: OrderIntent, reason: Reason, at: datetime) -> Message:
+    """Tell the Executive that the broker refused an order."""
+    lines = [
+        f"# ORDER SUBMISSION FAILED: {intent.ticker}",
+        "",
+        "## Broker Refusal",
+        "",
+        "**Order Details:**",
+        *_facts(intent),
+        "",
+        f"**Error:** {reason.sentence or reason.code.meaning} ({reason})",
+        "",
+        "**Action Required:** Check the account at the broker or approve the order again.",
+    ]
+    return _message("escalation", EXECUTIVE, intent, at, "refused", "\n".join(lines), None, priority="critical")
+
+
+def _message(  # noqa: PLR0913 - one message has this many parts
+    message_type: str,
+    recipient: str,
+    intent: OrderIntent,
+    at: datetime,
+    identity: str,
+    markdown: str,
+    payload: dict[str, Any] | None,
+    *,
+    priority: str = "routine",
+) -> Message:
+    return Message(
+        message_id=message_id(TRADING, at, intent.client_order_id, recipient, identity),
+        sender=TRADING,
+        recipient=recipient,
+        timestamp=at,
+        message_type=message_type,
+        body=body_with(markdown, payload),
+        priority=priority,
+        parent_message_id=intent.message_id,
+    )
+
+
+def _facts(intent: OrderIntent) -> list[str]:
+    return [
+        f"- **Ticker:** {intent.ticker}",
+        f"- **Action:** {intent.side}",
+        f"- **Quantity:** {plain(intent.qty)}",
+        f"- **Order Type:** {intent.order_type.upper()}",
+    ]
+
+
+def _outcome_text(record: OrderRecord) -> str:
+    intent = record.intent
+    lines = [
+        f"# Execution Report: {intent.ticker} {intent.side} {plain(intent.qty)} — {record.status}",
+        "",
+        *_facts(intent),
+        f"- **Filled:** {plain(record.filled_qty)} of {plain(intent.qty)}",
+    ]
+    if record.filled_avg_price is not None:
+        lines.append(f"- **Average Price:** {usd_cents(record.filled_avg_price)}")
+    if record.terminal_at is not None:
+        lines.append(f"- **At:** {iso(record.terminal_at)}")
+    if record.status is not OrderStatus.FILLED and record.reason:
+        lines.append(f"- **Reason:** {record.reason}")
+    return "\n".join(lines)
+
+
+def _numbers(reason: Reason) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in reason.values.items())

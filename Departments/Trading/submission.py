@@ -1,0 +1,81 @@
+"""Sending an order exactly once, whatever the line to the broker does.
+
+The client order id is unique at the broker for ever, so sending the same request again can never make a second
+order. Still nothing is sent again before it was looked for: an unclear answer is looked up, a match is adopted, a
+different order under our id stops for a person.
+"""
+
+from __future__ import annotations
+
+from Departments.brokers.base import Broker
+from Departments.brokers.refusals import refusal_reason
+from Departments.core.clock import Clock
+from Departments.core.errors import BrokerUnavailable, NotFound, OrderRefused
+from Departments.core.orders import Order, OrderRequest
+from Departments.core.reasons import ReasonCode
+
+LOOK_UPS = 3
+LOOK_UP_PAUSE = 2.0  # seconds; a 404 right after a time-out proves nothing
+
+
+class ConflictingOrder(OrderRefused):
+    """The broker has a different order under our client order id."""
+
+
+def submit_once(broker: Broker, request: OrderRequest, clock: Clock, *, sent_before: bool) -> Order:
+    """Submit `request`, or adopt the order that an earlier attempt already made.
+
+    Raises OrderRefused when the broker refused it, ConflictingOrder when its id belongs to another order, and
+    BrokerUnavailable while nobody can tell; then the call is to be repeated later with `sent_before`.
+    """
+    if sent_before:
+        found = _look_up(broker, request, clock)
+        if found is not None:
+            return found
+    try:
+        return broker.submit(request)
+    except BrokerUnavailable:
+        return _after_an_unclear_answer(broker, request, clock)
+    except OrderRefused as refusal:
+        return _adopted_if_ours(broker, request, clock, refusal)
+
+
+def _after_an_unclear_answer(broker: Broker, request: OrderRequest, clock: Clock) -> Order:
+    found = _look_up(broker, request, clock)
+    if found is not None:
+        return found
+    try:
+        return broker.submit(request)
+    except OrderRefused as refusal:
+        return _adopted_if_ours(broker, request, clock, refusal)
+
+
+def _adopted_if_ours(broker: Broker, request: OrderRequest, clock: Clock, refusal: OrderRefused) -> Order:
+    if refusal_reason(refusal).code is not ReasonCode.BROKER_DUPLICATE_ID:
+        raise refusal
+    found = _look_up(broker, request, clock)
+    if found is None:
+        raise BrokerUnavailable(f"{request.client_order_id} is taken at the broker but cannot be found") from refusal
+    return found
+
+
+def _look_up(broker: Broker, request: OrderRequest, clock: Clock) -> Order | None:
+    for attempt in range(LOOK_UPS):
+        if attempt:
+            clock.sleep(LOOK_UP_PAUSE)
+        try:
+            return _matching(broker.order_by_client_id(request.client_order_id), request)
+        except NotFound:
+            continue
+    return None
+
+
+def _matching(order: Order, request: OrderRequest) -> Order:
+    asked, found = (request.symbol, request.side, request.qty), (order.symbol, order.side, order.qty)
+    if asked == found:
+        return order
+    raise ConflictingOrder(
+        f"client order id {request.client_order_id} belongs to another order: {found}, not {asked}",
+        http_status=422,
+        code=40010001,
+    )

@@ -1,0 +1,231 @@
+"""The Trading department: its message handlers, and `process_inbox` as existing scripts call it.
+
+    TradingDepartment(db_path="sentinel.db").process_inbox()
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from Departments.brokers.base import Broker
+from Departments.brokers.refusals import refusal_reason
+from Departments.brokers.snapshot import book_of, symbol_facts
+from Departments.constraints.engine import Verdict, check_order
+from Departments.constraints.limits import Limits
+from Departments.core.clock import Clock
+from Departments.core.departments import TRADING
+from Departments.core.errors import NotFound, OrderRefused
+from Departments.core.market import MarketFacts
+from Departments.core.orders import Order, OrderStatus, Side
+from Departments.core.reasons import Reason
+from Departments.core.settings import Settings
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.orders import OrderIntent, OrderRecord, RejectionSource
+from Departments.messaging.bus import Bus, ConsumeReport
+from Departments.messaging.message import Message
+from Departments.messaging.router import Commit, Router, Skip
+from Departments.Trading.orders import Approval, CancelRequest, approval_from, cancel_from, order_request, proposed
+from Departments.Trading.reports import denial_escalation, outcome_report, refusal_escalation, submission_notes
+from Departments.Trading.submission import ConflictingOrder, submit_once
+from Departments.Trading.tracking import OrderTracker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TradingParts:
+    """What Trading works with."""
+
+    broker: Broker
+    bus: Bus
+    ledger: Ledger
+    limits: Limits
+    clock: Clock
+    settings: Settings
+
+
+class TradingDepartment:
+    """Turns approvals into orders, exactly once, and follows them to their end.
+
+    Called bare, as existing scripts do, it works in the current directory with `db_path` as its ledger.
+    """
+
+    def __init__(self, db_path: str | Path = "sentinel.db", *, parts: TradingParts | None = None) -> None:
+        self._parts = parts or _parts_for(Path(db_path))
+        self.router = Router(TRADING, self._rows(), aliases={"execution_request": "ExecutiveApproval"})
+        p = self._parts
+        self._tracker = OrderTracker(p.broker, p.ledger, p.clock, p.bus.enqueue)
+
+    def _rows(self) -> dict[str, Callable[[Message], Commit | None] | Skip]:
+        not_an_order = "only an Executive approval leads to an order"
+        return {
+            "ExecutiveApproval": self._on_approval,
+            "CancelRequest": self._on_cancel,
+            "RegimeUpdate": Skip("the regime concerns those who plan and approve, not Trading"),
+            "TradeOrder": Skip(not_an_order),
+            "RiskAssessment": Skip(not_an_order),
+            "DailyBriefing": Skip(not_an_order),
+        }
+
+    def process_inbox(self) -> ConsumeReport:
+        """Handle everything that waits in Inbox/TRADING, then look after every open order."""
+        report = self._parts.bus.consume(TRADING, self.router)
+        self.track()
+        return report
+
+    def track(self) -> int:
+        """Bring every open order up to date and report outcomes; return how many are still open."""
+        still_open = self._tracker.track()
+        self._parts.bus.deliver_pending()
+        return still_open
+
+    def reconcile_positions(self, max_age_hours: float = 24) -> dict[str, Any]:
+        """Compare what the ledger's fills say of the last hours with the broker's positions.
+
+        Returns `{"status": "OK" | "MISMATCH", "positions": {TICKER: qty}, "discrepancies": [...]}`; it sends nothing.
+        """
+        since = self._parts.clock.now() - timedelta(hours=max_age_hours)
+        held = {p.symbol: p.qty for p in self._parts.broker.positions()}
+        bought: dict[str, Decimal] = {}
+        for fill in self._parts.ledger.orders.fills():
+            if fill.filled_at >= since and fill.side is Side.BUY:
+                bought[fill.ticker] = bought.get(fill.ticker, Decimal(0)) + fill.qty
+        missing = [
+            {"ticker": symbol, "bought": qty, "held": held.get(symbol, Decimal(0))}
+            for symbol, qty in sorted(bought.items())
+            if held.get(symbol, Decimal(0)) < qty
+        ]
+        return {"status": "MISMATCH" if missing else "OK", "positions": held, "discrepancies": missing}
+
+    def _on_approval(self, message: Message) -> Commit | None:
+        approval = approval_from(message)
+        record = self._parts.ledger.orders.find(approval.client_order_id)
+        if record is not None and record.status is not OrderStatus.UNKNOWN:
+            log.info("%s was handled before; nothing is sent twice", message.message_id)
+            return None
+        price, verdict = self._judged(approval)
+        if record is None and not verdict.passed:
+            return self._denial(_intent(approval, price), verdict.violations)
+        return self._submission(approval, price, sent_before=record is not None)
+
+    def _judged(self, approval: Approval) -> tuple[Decimal | None, Verdict]:
+        p = self._parts
+        sectors = p.ledger.sectors() | ({approval.ticker: approval.sector} if approval.sector else {})
+        facts = symbol_facts(p.broker, [approval.ticker], sectors)
+        price = facts[approval.ticker].price or approval.price
+        now = p.clock.now()
+        market = MarketFacts.of_day(now, facts, p.ledger.regimes.latest_assessment(now))
+        order = replace(proposed(approval, price, p.settings.exits), sector=sectors.get(approval.ticker))
+        history = p.ledger.history(now, plan_generated_at=approval.approved_at)
+        return price, check_order(order, book_of(p.broker, sectors), market, p.limits, history)
+
+    def _submission(self, approval: Approval, price: Decimal | None, *, sent_before: bool) -> Commit:
+        p = self._parts
+        intent = _intent(approval, price)
+        request = order_request(approval, price, p.settings.exits)
+        if not sent_before:
+            with p.ledger.transaction():
+                p.ledger.orders.intend(intent, p.clock.now())
+        try:
+            order = submit_once(p.broker, request, p.clock, sent_before=sent_before)
+        except OrderRefused as refusal:
+            return self._refusal(intent, refusal)
+        return lambda: self._accepted(order)
+
+    def _accepted(self, order: Order) -> None:
+        record = self._tracker.observe(order)
+        for note in submission_notes(record, self._parts.clock.now()):
+            self._parts.bus.enqueue(note)
+        log.info("Sent %s %s %s", record.intent.side, record.intent.qty, record.intent.ticker)
+
+    def _denial(self, intent: OrderIntent, violations: Sequence[Reason]) -> Commit:
+        now = self._parts.clock.now()
+        escalation = denial_escalation(intent, violations, now)
+        reason = "; ".join(map(str, violations))
+        log.warning("Denied %s %s: %s", intent.side, intent.ticker, reason)
+
+        def commit() -> None:
+            orders = self._parts.ledger.orders
+            orders.deny(intent, str(violations[0].code), reason, now, escalation.message_id)
+            self._parts.bus.enqueue(escalation)
+            self._report(intent)
+
+        return commit
+
+    def _refusal(self, intent: OrderIntent, refusal: OrderRefused) -> Commit:
+        now, reason = self._parts.clock.now(), refusal_reason(refusal)
+        escalation = refusal_escalation(intent, reason, now)
+        source: RejectionSource = "DUPLICATE" if isinstance(refusal, ConflictingOrder) else "ALPACA"
+        log.warning("Rejected %s %s: %s", intent.side, intent.ticker, reason)
+
+        def commit() -> None:
+            orders = self._parts.ledger.orders
+            orders.refuse(
+                intent.client_order_id, str(reason.code), str(reason), now, escalation.message_id, source=source
+            )
+            self._parts.bus.enqueue(escalation)
+            self._report(intent)
+
+        return commit
+
+    def _report(self, intent: OrderIntent) -> None:
+        record = self._parts.ledger.orders.find(intent.client_order_id)
+        if record is not None:
+            self._parts.bus.enqueue(outcome_report(record, self._parts.clock.now()))
+
+    def _on_cancel(self, message: Message) -> Commit | None:
+        """Ask the broker to cancel what an approval led to; the outcome is reported when it is terminal.
+
+        An approval that was not sent yet is withdrawn, so that it is not sent later either.
+        """
+        request = cancel_from(message)
+        record = self._parts.ledger.orders.by_message(request.intent.message_id)
+        if record is None:
+            return lambda: self._withdraw(request)
+        if record.status.is_terminal:
+            return None
+        self._ask_to_cancel(record)
+        now, client_order_id = self._parts.clock.now(), record.intent.client_order_id
+        orders = self._parts.ledger.orders
+        return lambda: orders.cancel_requested(client_order_id, request.code, request.reason, now)
+
+    def _ask_to_cancel(self, record: OrderRecord) -> None:
+        broker, intent = self._parts.broker, record.intent
+        try:
+            order_id = record.broker_order_id or broker.order_by_client_id(intent.client_order_id).id
+            broker.cancel(order_id)
+        except (OrderRefused, NotFound) as error:
+            log.info("%s: nothing left to cancel (%s)", intent.ticker, error)
+
+    def _withdraw(self, request: CancelRequest) -> None:
+        now = self._parts.clock.now()
+        self._parts.ledger.orders.withdraw(request.intent, request.code, request.reason, now)
+        self._report(request.intent)
+
+
+def _intent(approval: Approval, price: Decimal | None) -> OrderIntent:
+    request_type = "market" if approval.limit_price is None else "limit"
+    return OrderIntent(
+        client_order_id=approval.client_order_id,
+        message_id=approval.message_id,
+        ticker=approval.ticker,
+        side=approval.side,
+        qty=approval.qty,
+        order_type=request_type,
+        plan_id=approval.plan_id,
+        limit_price=approval.limit_price,
+        expected_price=price,
+    )
+
+
+def _parts_for(db_path: Path) -> TradingParts:
+    from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: called bare
+
+    return open_desk(Path.cwd(), ledger_path=db_path).trading_parts
+

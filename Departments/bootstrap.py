@@ -1,0 +1,221 @@
+"""The composition root: from a workspace folder to a desk whose parts are plugged together.
+
+This is the only place that picks concrete parts: the broker, the clock, the ledger, the mailbox. Each part is made
+when it is first asked for, so that a command which only reads messages needs neither limits nor a broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from Departments.brokers.base import Bar, Broker
+from Departments.constraints.limits import Limits, find_limits, load_limits
+from Departments.core.clock import Clock, SystemClock
+from Departments.core.errors import BadInput
+from Departments.core.settings import Settings, load_settings
+from Departments.core.steps import Step, no_step
+from Departments.Executive.ceo import CEO
+from Departments.Executive.parts import ExecutiveParts
+from Departments.ledger.ledger import Ledger
+from Departments.messaging.bus import Bus
+from Departments.messaging.mailbox import Mailbox
+from Departments.messaging.router import Router
+from Departments.Operations.operations_manager import OperationsManager, OperationsParts
+from Departments.Regime.market_data import broker_source, file_sources, year_of_spy
+from Departments.Regime.regime_department import RegimeDepartment, RegimeParts
+from Departments.Trading.trading_department import TradingDepartment, TradingParts
+
+BrokerName = Literal["simulated", "alpaca"]
+MESSAGES = "Messages_Between_Departments"
+EXCHANGE_FILE = "simulated_exchange.db"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a command or script may choose beyond the files of the workspace; None means what the settings say."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    broker: BrokerName | None = None
+    exchange_state: Path | None = None
+    exchange_faults: Path | None = None
+    ledger_path: Path | None = None
+    live: bool = False
+    via_watchers: bool = False
+    step: Step = no_step
+
+
+class Desk:
+    """One workspace with its departments. Raises BadInput, on first use of a part, for what a person has to mend."""
+
+    def __init__(self, workspace: Path, choices: Choices) -> None:
+        self.workspace = workspace
+        self.choices = choices
+        self.clock = choices.clock
+
+    @cached_property
+    def settings(self) -> Settings:
+        """`config/settings.yaml`, or the defaults."""
+        return load_settings(self.workspace / "config" / "settings.yaml")
+
+    @cached_property
+    def limits(self) -> Limits:
+        """`config/hard_constraints.yaml`."""
+        return load_limits(find_limits(self.workspace))
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The workspace's ledger, `sentinel.db` unless a script names another."""
+        self._check_writable()
+        return Ledger(self.choices.ledger_path or self.workspace / "sentinel.db", step=self.choices.step)
+
+    @cached_property
+    def mailbox(self) -> Mailbox:
+        """The folder of messages."""
+        self._check_writable()
+        messaging = self.settings.messaging
+        return Mailbox(
+            self.workspace / MESSAGES,
+            durability=messaging.durability,
+            step=self.choices.step,
+            max_bytes=messaging.max_message_bytes,
+        )
+
+    @cached_property
+    def bus(self) -> Bus:
+        """Publishing and consuming."""
+        return Bus(self.mailbox, self.ledger.journal, self.clock, self.settings.messaging)
+
+    @cached_property
+    def broker(self) -> Broker:
+        """The simulated exchange, or Alpaca when it is chosen. Its SDK is imported only then."""
+        if (self.choices.broker or self.settings.broker.name) == "alpaca":
+            return self._alpaca()
+        from Departments.brokers.simulated.exchange import SimulatedExchange  # noqa: PLC0415 - only the chosen one
+        from Departments.brokers.simulated.faults import load_faults  # noqa: PLC0415
+        from Departments.brokers.simulated.state import load_exchange_state  # noqa: PLC0415
+
+        self._check_writable()
+        state, faults = self.choices.exchange_state, self.choices.exchange_faults
+        return SimulatedExchange(
+            self.workspace / EXCHANGE_FILE,
+            self.clock,
+            state=None if state is None else load_exchange_state(state),
+            faults=None if faults is None else load_faults(faults),
+            step=self.choices.step,
+        )
+
+    def _alpaca(self) -> Broker:
+        from Departments.brokers.alpaca import connect  # noqa: PLC0415 - importing the SDK takes a second
+        from Departments.brokers.credentials import load_credentials  # noqa: PLC0415
+
+        if not isinstance(self.clock, SystemClock):
+            raise BadInput("--at", "", "a simulated clock cannot be used with Alpaca", "leave it out")
+        credentials = load_credentials([self.workspace, self.workspace / "scripts"])
+        return connect(credentials, self.settings.broker, self.clock, live=self.choices.live)
+
+    # --- departments ---
+
+    @cached_property
+    def regime(self) -> RegimeDepartment:
+        """The Regime department."""
+        return RegimeDepartment(
+            RegimeParts(
+                bus=self.bus,
+                ledger=self.ledger.regimes,
+                limits=self.limits.market_conditions,
+                settings=self.settings.regime,
+                sources=(*file_sources(self.settings.regime, self.workspace), broker_source(self.spy_bars)),
+                closing_bars=self.spy_bars,
+            )
+        )
+
+    def spy_bars(self) -> Sequence[Bar]:
+        """Return a year of SPY's daily bars from the broker, which is connected only now."""
+        return year_of_spy(self.broker)
+
+    @cached_property
+    def operations(self) -> OperationsManager:
+        """The Operations department."""
+        return OperationsManager(self.workspace, self.operations_parts)
+
+    @cached_property
+    def trading(self) -> TradingDepartment:
+        """The Trading department."""
+        return TradingDepartment(parts=self.trading_parts)
+
+    @cached_property
+    def ceo(self) -> CEO:
+        """The Executive."""
+        return CEO(self.workspace, parts=self.executive_parts)
+
+    @cached_property
+    def routers(self) -> dict[str, Router]:
+        """The visible table of every department that this desk plays."""
+        staff = (self.ceo, self.operations, self.regime, self.trading)
+        return {person.router.department: person.router for person in staff}
+
+    @property
+    def operations_parts(self) -> OperationsParts:
+        """What Operations works with."""
+        return OperationsParts(
+            broker=self.broker,
+            limits=self.limits,
+            clock=self.clock,
+            settings=self.settings,
+            bus=self.bus,
+            ledger=self.ledger,
+        )
+
+    @property
+    def trading_parts(self) -> TradingParts:
+        """What Trading works with."""
+        return TradingParts(self.broker, self.bus, self.ledger, self.limits, self.clock, self.settings)
+
+    @property
+    def executive_parts(self) -> ExecutiveParts:
+        """What the Executive works with."""
+        return ExecutiveParts(
+            project_root=self.workspace,
+            broker=self.broker,
+            bus=self.bus,
+            ledger=self.ledger,
+            limits=self.limits,
+            clock=self.clock,
+            settings=self.settings,
+            work=self.work,
+        )
+
+    def work(self) -> None:
+        """Let the departments of this process read their inboxes once; watchers do it where they are trusted to."""
+        self.bus.deliver_pending()
+        if not self.choices.via_watchers:
+            self.regime.process_inbox()
+            self.operations.process_inbox()
+            self.trading.process_inbox()
+
+    def close(self) -> None:
+        """Close the files that were opened."""
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+        closing = getattr(self.__dict__.get("broker"), "close", None)
+        if closing is not None:
+            closing()
+
+    def _check_writable(self) -> None:
+        probe = self.workspace / ".departments.probe"
+        try:
+            self.workspace.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            problem = f"the workspace cannot be written ({error.strerror})"
+            raise BadInput(self.workspace, "", problem, "choose another folder or correct its rights") from error
+
+
+def open_desk(workspace: Path, choices: Choices | None = None, *, ledger_path: Path | None = None) -> Desk:
+    """Return the desk of a workspace; nothing is opened or checked before it is used."""
+    return Desk(workspace, choices or Choices(ledger_path=ledger_path))

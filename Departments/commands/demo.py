@@ -1,0 +1,88 @@
+"""`departments demo`: the day of 2025-11-10 as it should have gone, in a fresh workspace, without account or network."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from Departments.bootstrap import EXCHANGE_FILE, MESSAGES, Choices, open_desk
+from Departments.commands.logs import show_logs
+from Departments.commands.run import HELP, carry_out
+from Departments.core.clock import Clock, PacedClock, SimulatedClock
+from Departments.core.errors import BadInput
+from Departments.Executive.daily import DayOrder
+
+START = datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC)
+PACE = 0.3  # real seconds for each simulated one, so that a person can watch the orders fill
+PREFIX = "departments-demo-"
+
+
+def demo(
+    workspace: Annotated[
+        Path | None, typer.Option(help="An empty or missing folder to use instead of a temporary one.")
+    ] = None,
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Work on in the newest demo workspace, do not begin anew.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> int:
+    """Run the demo's day."""
+    folder = _workspace(workspace, keep=keep)
+    if not (folder / EXCHANGE_FILE).exists():
+        seed(folder)
+    start = _start(folder)
+    clock: Clock = SimulatedClock(start) if as_json else PacedClock(start, pace=PACE)
+    show_logs(clock)
+    sys.stderr.write(f"Demo workspace: {folder}\n")
+    desk = open_desk(folder, Choices(clock=clock, exchange_state=folder / "config" / "exchange_state.yaml"))
+    try:
+        return carry_out(desk, DayOrder(), "auto", as_json=as_json)
+    finally:
+        desk.close()
+
+
+def _start(folder: Path) -> datetime:
+    """Return the demo's morning, or the end of what was executed in the folder before."""
+    desk = open_desk(folder)
+    try:
+        return max((e.ended_at for e in desk.ledger.plans.executions() if e.ended_at), default=START)
+    finally:
+        desk.close()
+
+
+def seed(folder: Path) -> None:
+    """Copy limits, settings and the demo's day into a workspace. Raises BadInput when it cannot be written."""
+    source = config_folder()
+    try:
+        (folder / "config").mkdir(parents=True, exist_ok=True)
+        for name in ("hard_constraints.yaml", "settings.yaml", "demo/exchange_state.yaml"):
+            shutil.copy(source / name, folder / "config")
+        shutil.copytree(source / "demo" / MESSAGES, folder / MESSAGES, dirs_exist_ok=True)
+    except OSError as error:
+        raise BadInput(folder, "", f"cannot be written ({error.strerror})", "name another --workspace") from error
+
+
+def config_folder() -> Path:
+    """Return the shipped configuration: beside the package in a clone, inside it when installed as a wheel."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "default_config"
+    return inside if inside.is_dir() else package.parent / "config"
+
+
+def _workspace(chosen: Path | None, *, keep: bool) -> Path:
+    if chosen is not None:
+        if not keep and chosen.exists() and any(chosen.iterdir()):
+            raise BadInput(chosen, "--workspace", "is not empty", "name an empty folder or add --keep")
+        return chosen.resolve()
+    kept = [p for p in Path(tempfile.gettempdir()).glob(f"{PREFIX}*") if (p / EXCHANGE_FILE).exists()] if keep else []
+    return max(kept, key=lambda p: p.stat().st_mtime) if kept else Path(tempfile.mkdtemp(prefix=PREFIX))
+
+
+def register(app: typer.Typer) -> None:
+    """Add `demo`."""
+    app.command("demo", help="Watch the plan of 2025-11-10 executed as it should have been.\n\n" + HELP)(demo)

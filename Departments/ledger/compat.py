@@ -1,0 +1,47 @@
+"""The tables that other tools read, kept as views; an older system's tables of those names stay readable in them."""
+
+from __future__ import annotations
+
+from Departments.ledger.database import Database
+from Departments.ledger.schema import OLD_TABLES
+
+OLD_PREFIX = "before_departments_"
+
+
+def provide_old_tables(database: Database) -> None:
+    """Create the views; a table of the same name is renamed once and its rows stay part of the view."""
+    for name, query in OLD_TABLES.items():
+        if _kind(database, name) == "view":
+            continue
+        with database.transaction():
+            if _kind(database, name) == "table":
+                database.execute(f'ALTER TABLE "{name}" RENAME TO "{OLD_PREFIX}{name}"')
+                _number_after_the_old_rows(database, name)
+            database.execute(f'CREATE VIEW "{name}" AS {_with_old_rows(database, name, query)}')
+
+
+def _with_old_rows(database: Database, name: str, query: str) -> str:
+    if _kind(database, OLD_PREFIX + name) is None:
+        return query
+    columns = [c.split(" ")[0] for c in _columns(database, f"({query})")]
+    present = set(_columns(database, f'"{OLD_PREFIX}{name}"'))
+    old = ", ".join(f'"{c}"' if c in present else f'NULL AS "{c}"' for c in columns)
+    return f'{query} UNION ALL SELECT {old} FROM "{OLD_PREFIX}{name}"'  # noqa: S608 - names are our own constants
+
+
+def _number_after_the_old_rows(database: Database, name: str) -> None:
+    if name == "trading_orders" and "id" in _columns(database, f'"{OLD_PREFIX}{name}"'):
+        database.execute(
+            "INSERT INTO sqlite_sequence (name, seq) "
+            f'SELECT \'desk_orders\', coalesce(max(id), 0) FROM "{OLD_PREFIX}{name}"'  # noqa: S608 - our own constants
+        )
+
+
+def _columns(database: Database, source: str) -> list[str]:
+    cursor = database.execute(f"SELECT * FROM {source} LIMIT 0")  # noqa: S608 - names are our own constants
+    return [column[0] for column in cursor.description]
+
+
+def _kind(database: Database, name: str) -> str | None:
+    row = database.row("SELECT type FROM sqlite_master WHERE name = ?", (name,))
+    return None if row is None else str(row["type"])

@@ -1,0 +1,61 @@
+"""The ledger: one SQLite file with everything that happened, opened once per process and thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+
+from Departments.core.clock import iso
+from Departments.core.history import TradingHistory
+from Departments.core.steps import Step, no_step
+from Departments.ledger import journal, regimes, schema
+from Departments.ledger.compat import provide_old_tables
+from Departments.ledger.database import Database
+from Departments.ledger.history import recent_history
+from Departments.ledger.journal import LedgerJournal
+from Departments.ledger.orders import OrderRecords
+from Departments.ledger.plans import PlanRecords
+from Departments.ledger.regimes import SqliteRegimeLedger
+
+#: Only ever appended to: a ledger's version is how many of these it has been through.
+MIGRATIONS = (schema.PLANS, schema.ORDERS, journal.MIGRATION, regimes.MIGRATION)
+
+
+class Ledger:
+    """Plans, orders, regimes and the message journal in one file, under one transaction."""
+
+    def __init__(self, path: Path, *, step: Step = no_step) -> None:
+        self.path = path
+        self._db = Database(path, MIGRATIONS, step=step)
+        provide_old_tables(self._db)
+        self.plans = PlanRecords(self._db)
+        self.orders = OrderRecords(self._db)
+        self.journal = LedgerJournal(self._db)
+        self.regimes = SqliteRegimeLedger(self._db)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make everything inside one commit; an inner transaction joins the outer one."""
+        return self._db.transaction()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def history(self, now: datetime, *, plan_generated_at: datetime | None = None) -> TradingHistory:
+        """Return what the desk has done lately, as the constraint engine wants it."""
+        return recent_history(self.plans, self.orders, now, plan_generated_at)
+
+    def learn_sectors(self, sectors: Mapping[str, str], at: datetime) -> None:
+        """Remember the sectors of symbols, so that planner and trader judge with the same ones."""
+        for symbol, sector in sorted(sectors.items()):
+            self._db.execute(
+                "INSERT INTO desk_sectors VALUES (?, ?, ?) "
+                "ON CONFLICT (symbol) DO UPDATE SET sector = excluded.sector, learned_at = excluded.learned_at",
+                (symbol, sector, iso(at)),
+            )
+
+    def sectors(self) -> dict[str, str]:
+        """Return what is known of sectors by symbol."""
+        return {row["symbol"]: row["sector"] for row in self._db.rows("SELECT symbol, sector FROM desk_sectors")}

@@ -1,0 +1,300 @@
+"""Trading's records: the intent of every order before it is sent, what became of it, and each fill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from Departments.core.clock import iso, parse_iso
+from Departments.core.money import ZERO, plain
+from Departments.core.orders import TERMINAL, Order, OrderStatus, Side
+from Departments.ledger.database import Database, Row
+from Departments.ledger.values import moment, number, number_text, time_text
+
+RejectionSource = Literal["HARD_CONSTRAINT", "ALPACA", "DUPLICATE"]
+_OPEN = "status NOT IN (" + ", ".join(f"'{status}'" for status in sorted(TERMINAL)) + ")"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderIntent:
+    """What is about to be asked of the broker, and on whose word (`message_id`)."""
+
+    client_order_id: str
+    message_id: str
+    ticker: str
+    side: Side
+    qty: Decimal
+    order_type: str
+    plan_id: str | None = None
+    limit_price: Decimal | None = None
+    expected_price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """An order as the ledger knows it. `status` is `unknown` between intent and answer."""
+
+    id: int
+    intent: OrderIntent
+    status: OrderStatus
+    broker_order_id: str | None
+    filled_qty: Decimal
+    filled_avg_price: Decimal | None
+    created_at: datetime
+    submitted_at: datetime | None
+    terminal_at: datetime | None
+    code: str
+    reason: str
+    cancel_requested_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FillRecord:
+    """One fill: shares at a price (dollars per share)."""
+
+    ticker: str
+    side: Side
+    qty: Decimal
+    price: Decimal
+    filled_at: datetime
+    plan_id: str | None
+    client_order_id: str
+
+
+class OrderRecords:
+    """Orders, fills and rejections in the ledger. Every method joins the caller's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def find(self, client_order_id: str) -> OrderRecord | None:
+        """Return the order with this client order id, or None."""
+        row = self._db.row("SELECT * FROM desk_orders WHERE client_order_id = ?", (client_order_id,))
+        return None if row is None else _record(row)
+
+    def by_message(self, message_id: str) -> OrderRecord | None:
+        """Return the order that an approval message led to, or None."""
+        row = self._db.row("SELECT * FROM desk_orders WHERE message_id = ?", (message_id,))
+        return None if row is None else _record(row)
+
+    def open(self) -> list[OrderRecord]:
+        """Return every order that is not known to be terminal, oldest first."""
+        return [_record(r) for r in self._db.rows(f"SELECT * FROM desk_orders WHERE {_OPEN} ORDER BY id")]  # noqa: S608
+
+    def of_plan(self, plan_id: str) -> list[OrderRecord]:
+        """Return every order of a plan, oldest first."""
+        rows = self._db.rows("SELECT * FROM desk_orders WHERE plan_id = ? ORDER BY id", (plan_id,))
+        return [_record(row) for row in rows]
+
+    def recent(self, tickers: Sequence[str]) -> list[OrderRecord]:
+        """Return the newest order of each ticker that has one, oldest first."""
+        marks = ", ".join("?" * len(tickers))
+        query = f"SELECT max(id) FROM desk_orders WHERE ticker IN ({marks}) GROUP BY ticker"  # noqa: S608 - only marks
+        rows = self._db.rows(f"SELECT * FROM desk_orders WHERE id IN ({query}) ORDER BY id", list(tickers))  # noqa: S608
+        return [_record(row) for row in rows]
+
+    def intend(self, intent: OrderIntent, at: datetime) -> None:
+        """Record that an order is about to be sent; its status is `unknown` until the broker answers."""
+        self._insert(intent, OrderStatus.UNKNOWN, at, passed=True, code="", reason="")
+
+    def deny(self, intent: OrderIntent, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
+        """Record an order that our own check stopped; the broker never sees it."""
+        self._insert(intent, OrderStatus.DENIED, at, passed=False, code=code, reason=reason)
+        self._reject(intent.client_order_id, code, reason, "HARD_CONSTRAINT", at, escalation_id)
+
+    def refuse(
+        self,
+        client_order_id: str,
+        code: str,
+        reason: str,
+        at: datetime,
+        escalation_id: str | None,
+        source: RejectionSource = "ALPACA",
+    ) -> None:
+        """Record that the broker refused an intended order."""
+        self._db.execute(
+            "UPDATE desk_orders SET status = ?, code = ?, reason = ?, terminal_at = ?, updated_at = ? "
+            "WHERE client_order_id = ?",
+            (OrderStatus.REJECTED, code, reason, iso(at), iso(at), client_order_id),
+        )
+        self._reject(client_order_id, code, reason, source, at, escalation_id)
+
+    def observe(self, order: Order, at: datetime) -> OrderRecord:
+        """Record what the broker says of an order now, with any new fill; return the new record.
+
+        A snapshot that is older than what is known (fewer shares filled, or a terminal order that moves) changes
+        nothing. Raises KeyError for an order the ledger does not know.
+        """
+        known = self.find(order.client_order_id)
+        if known is None:
+            raise KeyError(order.client_order_id)
+        if known.status.is_terminal or order.filled_qty < known.filled_qty:
+            return known
+        self._record_fill(known, order, at)
+        terminal_at = iso(order.updated_at or at) if order.status.is_terminal else None
+        self._db.execute(
+            "UPDATE desk_orders SET status = ?, broker_order_id = ?, filled_qty = ?, filled_avg_price = ?, "
+            "submitted_at = coalesce(submitted_at, ?), terminal_at = ?, updated_at = ? WHERE id = ?",
+            (
+                order.status,
+                order.id,
+                plain(order.filled_qty),
+                number_text(order.filled_avg_price),
+                time_text(order.submitted_at or at),
+                terminal_at,
+                iso(at),
+                known.id,
+            ),
+        )
+        return self._again(known)
+
+    def cancel_requested(self, client_order_id: str, code: str, reason: str, at: datetime) -> None:
+        """Record that an order is to be cancelled, and why; the outcome is what the broker says later."""
+        self._db.execute(
+            "UPDATE desk_orders SET code = ?, reason = ?, cancel_requested_at = ? WHERE client_order_id = ?",
+            (code, reason, iso(at), client_order_id),
+        )
+
+    def withdraw(self, intent: OrderIntent, code: str, reason: str, at: datetime) -> None:
+        """Record an order that was cancelled before it was ever sent."""
+        if self.find(intent.client_order_id) is None:
+            self._insert(intent, OrderStatus.CANCELED, at, passed=True, code=code, reason=reason)
+            return
+        self._db.execute(
+            "UPDATE desk_orders SET status = ?, code = ?, reason = ?, terminal_at = ?, updated_at = ? "
+            "WHERE client_order_id = ?",
+            (OrderStatus.CANCELED, code, reason, iso(at), iso(at), intent.client_order_id),
+        )
+
+    def fills(self, plan_id: str | None = None) -> list[FillRecord]:
+        """Return the fills in the order in which they happened, of one plan or of all."""
+        rows = self._db.rows(
+            "SELECT o.ticker, o.side, o.plan_id, o.client_order_id, f.qty, f.price, f.filled_at FROM desk_fills f "
+            "JOIN desk_orders o ON o.id = f.order_id WHERE ? IS NULL OR o.plan_id = ? ORDER BY f.filled_at, f.id",
+            (plan_id, plan_id),
+        )
+        return [_fill(row) for row in rows]
+
+    def fills_since(self, since: datetime) -> list[FillRecord]:
+        """Return the fills at or after a moment, oldest first."""
+        return [fill for fill in self.fills() if fill.filled_at >= since]
+
+    def stops(self) -> dict[str, Decimal]:
+        """Return the protective stop that the newest filled BUY of each symbol brought along."""
+        rows = self._db.rows(
+            "SELECT ticker, stop_price FROM desk_orders "
+            "WHERE side = 'BUY' AND stop_price IS NOT NULL AND filled_qty <> '0' ORDER BY id"
+        )
+        return {row["ticker"]: Decimal(row["stop_price"]) for row in rows}
+
+    def _record_fill(self, known: OrderRecord, order: Order, at: datetime) -> None:
+        new = order.filled_qty - known.filled_qty
+        if new <= 0 or order.filled_avg_price is None:
+            return
+        before = known.filled_qty * (known.filled_avg_price or ZERO)
+        price = (order.filled_qty * order.filled_avg_price - before) / new
+        self._db.execute(
+            "INSERT OR IGNORE INTO desk_fills (order_id, qty, price, filled_at, expected_price, cumulative_qty) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                known.id,
+                plain(new),
+                plain(price),
+                iso(order.filled_at or order.updated_at or at),
+                number_text(known.intent.expected_price),
+                plain(order.filled_qty),
+            ),
+        )
+
+    def _insert(
+        self, intent: OrderIntent, status: OrderStatus, at: datetime, *, passed: bool, code: str, reason: str
+    ) -> None:
+        self._db.execute(
+            "INSERT INTO desk_orders (client_order_id, message_id, plan_id, ticker, side, qty, order_type, "
+            "limit_price, expected_price, stop_price, status, constraints_passed, violations, created_at, updated_at, code, "
+            "reason, terminal_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                intent.client_order_id,
+                intent.message_id,
+                intent.plan_id,
+                intent.ticker,
+                intent.side,
+                plain(intent.qty),
+                intent.order_type,
+                number_text(intent.limit_price),
+                number_text(intent.expected_price),
+                number_text(intent.stop_price),
+                status,
+                int(passed),
+                "" if passed else reason,
+                iso(at),
+                iso(at),
+                code,
+                reason,
+                iso(at) if status.is_terminal else None,
+            ),
+        )
+
+    def _reject(
+        self,
+        client_order_id: str,
+        code: str,
+        reason: str,
+        source: RejectionSource,
+        at: datetime,
+        escalation_id: str | None,
+    ) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO desk_rejections (order_id, code, reason, source, at, escalation_msg_id) "
+            "SELECT id, ?, ?, ?, ?, ? FROM desk_orders WHERE client_order_id = ?",
+            (code, reason, source, iso(at), escalation_id, client_order_id),
+        )
+
+    def _again(self, record: OrderRecord) -> OrderRecord:
+        row = self._db.row("SELECT * FROM desk_orders WHERE id = ?", (record.id,))
+        return record if row is None else _record(row)
+
+
+def _record(row: Row) -> OrderRecord:
+    intent = OrderIntent(
+        client_order_id=row["client_order_id"],
+        message_id=row["message_id"],
+        ticker=row["ticker"],
+        side=Side(row["side"]),
+        qty=Decimal(row["qty"]),
+        order_type=row["order_type"],
+        plan_id=row["plan_id"],
+        limit_price=number(row["limit_price"]),
+        expected_price=number(row["expected_price"]),
+        stop_price=number(row["stop_price"]),
+    )
+    return OrderRecord(
+        id=row["id"],
+        intent=intent,
+        status=OrderStatus.parse(row["status"]),
+        broker_order_id=row["broker_order_id"],
+        filled_qty=Decimal(row["filled_qty"]),
+        filled_avg_price=number(row["filled_avg_price"]),
+        created_at=parse_iso(row["created_at"]),
+        submitted_at=moment(row["submitted_at"]),
+        terminal_at=moment(row["terminal_at"]),
+        code=row["code"],
+        reason=row["reason"],
+        cancel_requested_at=moment(row["cancel_requested_at"]),
+    )
+
+
+def _fill(row: Row) -> FillRecord:
+    return FillRecord(
+        ticker=row["ticker"],
+        side=Side(row["side"]),
+        qty=Decimal(row["qty"]),
+        price=Decimal(row["price"]),
+        filled_at=parse_iso(row["filled_at"]),
+        plan_id=row["plan_id"],
+        client_order_id=row["client_order_id"],
+    )

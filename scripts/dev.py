@@ -1,0 +1,76 @@
+"""Set up and run: the same for people, for make and for the continuous integration.
+
+python scripts/dev.py run     the demo (set up first)
+python scripts/dev.py test    linters, types, import contracts, all tests, coverage
+python scripts/dev.py check   the quick part of it: linters, types, import contracts
+python scripts/dev.py bench   measurements, written to benchmarks.md
+python scripts/dev.py soak    long crash tests
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("importlinter.cli", "lint"),
+)
+TESTS = ("pytest", "-m", "not soak and not bench", "--cov", "--cov-report=term")
+SOAK = ("pytest", "-m", "soak", "-s")
+COMMANDS = {
+    "run": (("Departments", "demo"),),
+    "check": CHECKS,
+    "test": (*CHECKS, TESTS),
+    "soak": (SOAK,),
+}
+EXTRAS = {"run": "", "bench": "[test,bench]"}
+
+
+def main(name: str) -> int:
+    """Set up for a command, run its parts in order, and return the first exit code that is not 0."""
+    set_up(EXTRAS.get(name, "[test]"))
+    parts = COMMANDS.get(name) or tuple((str(p),) for p in sorted((ROOT / "tests" / "benchmarks").glob("*.py")))
+    for part in parts:
+        code = run_part(part)
+        if code:
+            return code
+    return 0
+
+
+def run_part(part: tuple[str, ...]) -> int:
+    """Run one tool as a module, or a script by its path, inside the environment."""
+    launch = [part[0]] if part[0].endswith(".py") else ["-m", part[0]]
+    print(f"$ {' '.join(part)}", file=sys.stderr, flush=True)
+    return subprocess.run([str(PYTHON), *launch, *part[1:]], cwd=ROOT, check=False).returncode
+
+
+def set_up(extras: str) -> None:
+    """Make .venv and install the project into it, unless that was done for this pyproject.toml."""
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest() + extras
+    marker = VENV / f"installed{extras.replace('[', '-').replace(']', '').replace(',', '-')}"
+    if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
+        return
+    if sys.version_info < (3, 11):  # noqa: UP036 - this script is what tells a person so
+        raise SystemExit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
+    if not PYTHON.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, "-e", f".{extras}"], cwd=ROOT, check=True)
+    marker.write_text(wanted, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in {*COMMANDS, "bench"}:
+        raise SystemExit(__doc__)
+    raise SystemExit(main(sys.argv[1]))

@@ -1,0 +1,18 @@
+"""The daily CEO script: plan, approve, execute in phases, report. For Task Scheduler and cron.
+
+    python scripts/run_daily_ceo.py [the options of `departments run`]
+
+It works in the folder it is started in, approves by itself, and ends with the exit codes of `departments run`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from Departments.cli import exit_code_of
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code_of(["run", "--approve", "auto", *sys.argv[1:]]))
