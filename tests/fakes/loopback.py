@@ -44,6 +44,7 @@ Answering = Callable[[Call], Reply]
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one packet: two would wait 40 ms for an acknowledgement
     server: Loopback
 
     def _handle(self) -> None:

@@ -1,0 +1,557 @@
+"""What every broker behind the port keeps: the simulated exchange itself, and Alpaca's adapter over real HTTP.
+
+The adapter talks to the same simulated exchange served behind Alpaca's REST paths, so a difference is the adapter's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Departments.brokers.alpaca import AlpacaBroker
+from Departments.brokers.base import Broker
+from Departments.brokers.credentials import Credentials
+from Departments.brokers.refusals import refusal_reason
+from Departments.brokers.simulated.exchange import SimulatedExchange
+from Departments.brokers.simulated.faults import FaultScript
+from Departments.brokers.simulated.state import ExchangeState
+from Departments.core.clock import SimulatedClock
+from Departments.core.errors import BrokerUnavailable, NotAuthorized, NotFound, OrderRefused
+from Departments.core.orders import Order, OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from Departments.core.reasons import ReasonCode
+from tests.contract.alpaca_gateway import Gateway
+from tests.fakes.loopback import serving
+
+IN_HOURS = datetime(2025, 11, 10, 15, 9, 12, 760093, tzinfo=UTC)
+AT_NIGHT = datetime(2025, 11, 11, 2, 0, tzinfo=UTC)
+
+STATE = ExchangeState.model_validate(
+    {
+        "cash": "12500.25",
+        "positions": {
+            "UPS": {"qty": 70, "avg_entry_price": "88.10", "current_price": "93.58"},
+            "DVN": {"qty": "10.5", "avg_entry_price": "30", "current_price": "33.61"},
+        },
+        "prices": {"ALKS": "32.66", "CRDO": "164.97", "IPG": "24", "OTC": "5"},
+        "assets": {"IPG": {"active": False}, "OTC": {"tradable": False}, "UPS": {"name": "United Parcel Service"}},
+        "bars": {
+            "SPY": [
+                {"day": "2025-11-06", "open": 674, "high": 676, "low": 668.5, "close": 670.31, "volume": 85_000_000},
+                {"day": "2025-11-07", "open": 668, "high": 672.25, "low": 661.2, "close": 670.97, "volume": 99_000_000},
+            ]
+        },
+    }
+)
+
+
+@dataclass
+class World:
+    """A broker, its clock, and the exchange behind it as its operator sees it."""
+
+    broker: Broker
+    clock: SimulatedClock
+    exchange: SimulatedExchange
+
+    def wait(self, seconds: float = 5) -> None:
+        self.clock.sleep(seconds)
+
+
+@contextmanager
+def _simulated(path: Path, clock: SimulatedClock, state: ExchangeState, faults: FaultScript) -> Iterator[Broker]:
+    exchange = SimulatedExchange(path, clock, state=state, faults=faults)
+    yield exchange
+    exchange.close()
+
+
+@contextmanager
+def _alpaca(path: Path, clock: SimulatedClock, state: ExchangeState, faults: FaultScript) -> Iterator[Broker]:
+    gateway = Gateway(path, clock, state, faults)
+    with serving(gateway) as server:
+        broker = AlpacaBroker(Credentials("PKTEST", "not-a-secret", server.url), clock, read_timeout=5)
+        yield broker
+        broker.close()
+    gateway.close()
+
+
+BROKERS = {"simulated": _simulated, "alpaca": _alpaca}
+Opening = Callable[..., World]
+
+
+@pytest.fixture(params=sorted(BROKERS))
+def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opening]:
+    """Open a world with a state, a start and faults of its own."""
+    with ExitStack() as stack:
+
+        def opened(
+            state: ExchangeState = STATE, at: datetime = IN_HOURS, faults: list[dict[str, Any]] | None = None
+        ) -> World:
+            clock, path = SimulatedClock(at), tmp_path / "exchange.db"
+            script = FaultScript.model_validate({"faults": faults or []})
+            broker = stack.enter_context(BROKERS[request.param](path, clock, state, script))
+            exchange = SimulatedExchange(path, clock)
+            stack.callback(exchange.close)
+            return World(broker, clock, exchange)
+
+        yield opened
+
+
+@pytest.fixture
+def world(opening: Opening) -> World:
+    return opening()
+
+
+def _request(side: Side, symbol: str, qty: str, client_order_id: str = "c-1", **changes: Any) -> OrderRequest:
+    return replace(OrderRequest(client_order_id, symbol, side, Decimal(qty)), **changes)
+
+
+def _buy(symbol: str, qty: str, client_order_id: str = "c-1", **changes: Any) -> OrderRequest:
+    return _request(Side.BUY, symbol, qty, client_order_id, **changes)
+
+
+def _sell(symbol: str, qty: str, client_order_id: str = "c-1", **changes: Any) -> OrderRequest:
+    return _request(Side.SELL, symbol, qty, client_order_id, **changes)
+
+
+def _bracket(client_order_id: str = "c-1", **changes: Any) -> OrderRequest:
+    exits: dict[str, Any] = {"take_profit": Decimal("37.89"), "stop_loss": Decimal("30.05")}
+    terms: dict[str, Any] = {"time_in_force": TimeInForce.GTC, "order_class": OrderClass.BRACKET}
+    return _buy("ALKS", "100", client_order_id, **(terms | exits | changes))
+
+
+def _oco(client_order_id: str = "oco") -> OrderRequest:
+    terms: dict[str, Any] = {"type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC, "order_class": OrderClass.OCO}
+    return _sell("UPS", "70", client_order_id, take_profit=Decimal("108.55"), stop_loss=Decimal("86.09"), **terms)
+
+
+def _refusal(world: World, request: OrderRequest) -> OrderRefused:
+    before = len(world.exchange.floor.all_orders())
+    with pytest.raises(OrderRefused) as error:
+        world.broker.submit(request)
+    assert len(world.exchange.floor.all_orders()) == before
+    return error.value
+
+
+def _code(error: OrderRefused) -> ReasonCode:
+    return refusal_reason(error).code
+
+
+# --- what there is ---
+
+
+def test_the_account_is_told_to_the_cent(world: World) -> None:
+    account = world.broker.account()
+    assert (account.cash, account.multiplier, account.may_trade) == (Decimal("12500.25"), Decimal(2), True)
+    assert account.equity == Decimal("12500.25") + 70 * Decimal("93.58") + Decimal("10.5") * Decimal("33.61")
+    assert replace(account, unsettled_cash=None) == replace(world.exchange.account(), unsettled_cash=None)
+
+
+def test_positions_are_told_with_fractions_and_prices(world: World) -> None:
+    positions = {p.symbol: p for p in world.broker.positions()}
+    assert sorted(positions) == ["DVN", "UPS"]
+    assert (positions["DVN"].qty, positions["UPS"].available) == (Decimal("10.5"), Decimal(70))
+    assert positions["UPS"].current_price == Decimal("93.58")
+
+
+def test_an_asset_is_active_and_tradable_or_not(world: World) -> None:
+    facts = {s: world.broker.asset(s) for s in ("UPS", "IPG", "OTC")}
+    assert [(a.active, a.tradable) for a in facts.values()] == [(True, True), (False, True), (True, False)]
+    assert facts["UPS"].name == "United Parcel Service"
+
+
+def test_an_unknown_asset_is_not_found(world: World) -> None:
+    with pytest.raises(NotFound):
+        world.broker.asset("COMM")
+
+
+def test_quotes_are_there_for_known_symbols_only(world: World) -> None:
+    quotes = world.broker.quotes(["UPS", "ALKS", "COMM"])
+    assert sorted(quotes) == ["ALKS", "UPS"]
+    assert (quotes["UPS"].price, quotes["UPS"].at) == (Decimal("93.58"), IN_HOURS)
+
+
+def test_bars_are_the_finished_days_oldest_first(world: World) -> None:
+    bars = world.broker.bars("SPY", days=5)
+    assert [bar.day for bar in bars] == [date(2025, 11, 6), date(2025, 11, 7)]
+    assert (bars[-1].close, bars[-1].volume) == (Decimal("670.97"), Decimal(99_000_000))
+    assert [bar.day for bar in world.broker.bars("SPY", days=1)] == [date(2025, 11, 7)]
+
+
+@pytest.mark.parametrize(("symbol", "days"), [("COMM", 5), ("UPS", 5), ("SPY", 0)])
+def test_where_there_are_no_bars_there_are_none(world: World, symbol: str, days: int) -> None:
+    assert list(world.broker.bars(symbol, days=days)) == []
+
+
+@pytest.mark.parametrize(("at", "is_open"), [(IN_HOURS, True), (AT_NIGHT, False)])
+def test_the_market_clock_knows_the_session(opening: Opening, at: datetime, *, is_open: bool) -> None:
+    clock = opening(at=at).broker.market_clock()
+    assert (clock.now, clock.is_open) == (at, is_open)
+    assert clock.next_close == datetime(2025, 11, 11 if at == AT_NIGHT else 10, 21, tzinfo=UTC)
+    assert clock.next_open == datetime(2025, 11, 11, 14, 30, tzinfo=UTC)
+
+
+# --- an order's life ---
+
+
+def test_a_market_order_is_taken_then_filled_and_paid(world: World) -> None:
+    order = world.broker.submit(_sell("UPS", "70"))
+    assert (order.status, order.filled_qty, order.submitted_at) == (OrderStatus.PENDING_NEW, Decimal(0), IN_HOURS)
+    world.wait()
+    filled = world.broker.order(order.id)
+    assert (filled.status, filled.filled_qty, filled.filled_avg_price) == (
+        OrderStatus.FILLED,
+        Decimal(70),
+        Decimal("93.58"),
+    )
+    assert world.broker.account().cash == Decimal("12500.25") + 70 * Decimal("93.58")
+    assert [p.symbol for p in world.broker.positions()] == ["DVN"]
+
+
+def test_out_of_hours_an_order_is_accepted_and_waits_for_the_open(opening: Opening) -> None:
+    world = opening(at=AT_NIGHT)
+    order = world.broker.submit(_buy("ALKS", "10"))
+    world.wait(3600)
+    assert (order.status, world.broker.order(order.id).status) == (OrderStatus.ACCEPTED, OrderStatus.ACCEPTED)
+    world.wait(12 * 3600)
+    assert world.broker.order(order.id).status is OrderStatus.FILLED
+
+
+def test_an_order_is_the_same_by_either_id_and_as_the_exchange_has_it(world: World) -> None:
+    submitted = world.broker.submit(_buy("ALKS", "10"))
+    assert submitted == world.broker.order(submitted.id) == world.broker.order_by_client_id("c-1")
+    world.wait()
+    assert world.broker.order(submitted.id) == world.exchange.order(submitted.id)
+
+
+@pytest.mark.parametrize("order_id", ["00000000-0000-4000-8000-000000000000", "not-an-id"])
+def test_an_unknown_order_is_not_found(world: World, order_id: str) -> None:
+    for ask in (world.broker.order, world.broker.order_by_client_id, world.broker.cancel):
+        with pytest.raises(NotFound):
+            ask(order_id)
+
+
+def test_a_fractional_quantity_is_exact(world: World) -> None:
+    order = world.broker.submit(_sell("DVN", "10.123456789"))
+    world.wait()
+    assert world.broker.order(order.id).filled_qty == Decimal("10.123456789")
+    assert world.broker.positions()[0].qty == Decimal("0.376543211")
+
+
+@pytest.mark.parametrize(
+    ("kind", "prices"),
+    [
+        (OrderType.LIMIT, {"limit_price": Decimal("100.01")}),
+        (OrderType.STOP, {"stop_price": Decimal("86.09")}),
+        (OrderType.STOP_LIMIT, {"stop_price": Decimal("86.09"), "limit_price": Decimal("86.01")}),
+    ],
+)
+def test_a_resting_order_keeps_its_type_and_prices(world: World, kind: OrderType, prices: dict[str, Any]) -> None:
+    order = world.broker.submit(_sell("UPS", "5", type=kind, time_in_force=TimeInForce.GTC, **prices))
+    world.wait()
+    found = world.broker.order(order.id)
+    assert (found.type, found.time_in_force, found.status) == (kind, TimeInForce.GTC, OrderStatus.NEW)
+    assert {name: getattr(found, name) for name in prices} == prices
+
+
+def test_an_order_that_fills_in_part_tells_how_much(opening: Opening) -> None:
+    world = opening(faults=[{"call": "submit", "do": "partial_then_silence", "part": "0.4"}])
+    order = world.broker.submit(_buy("ALKS", "100"))
+    world.wait()
+    assert world.broker.order(order.id).filled_qty == Decimal(40)
+    world.broker.cancel(order.id)
+    world.wait()
+    ended = world.broker.order(order.id)
+    assert (ended.status, ended.filled_qty, ended.remaining_qty) == (OrderStatus.CANCELED, Decimal(40), Decimal(60))
+
+
+def test_an_order_may_be_accepted_and_rejected_later(opening: Opening) -> None:
+    world = opening(faults=[{"call": "submit", "do": "reject"}])
+    order = world.broker.submit(_buy("ALKS", "10"))
+    world.wait()
+    assert world.broker.order(order.id).status is OrderStatus.REJECTED
+
+
+# --- cancelling ---
+
+
+def test_a_cancel_is_a_request_that_is_confirmed_later(world: World) -> None:
+    order = world.broker.submit(_sell("UPS", "5", type=OrderType.LIMIT, limit_price=Decimal(120)))
+    world.broker.cancel(order.id)
+    assert world.broker.order(order.id).status is OrderStatus.PENDING_CANCEL
+    world.broker.cancel(order.id)
+    world.wait()
+    assert world.broker.order(order.id).status is OrderStatus.CANCELED
+
+
+def test_a_cancel_may_lose_to_a_fill(opening: Opening) -> None:
+    world = opening(faults=[{"call": "cancel", "do": "fill_on_cancel"}])
+    order = world.broker.submit(_sell("UPS", "5"))
+    world.broker.cancel(order.id)
+    world.wait()
+    assert world.broker.order(order.id).status is OrderStatus.FILLED
+
+
+def test_a_cancel_that_comes_too_late_is_refused(world: World) -> None:
+    order = world.broker.submit(_sell("UPS", "5"))
+    world.wait()
+    with pytest.raises(OrderRefused) as error:
+        world.broker.cancel(order.id)
+    assert _code(error.value) is ReasonCode.BROKER_CANCEL_TOO_LATE
+
+
+# --- exits ---
+
+
+def test_a_bracket_comes_with_held_exits_that_live_when_the_entry_is_filled(world: World) -> None:
+    entry = world.broker.submit(_bracket())
+    assert [(leg.type, leg.status) for leg in entry.legs] == [
+        (OrderType.LIMIT, OrderStatus.HELD),
+        (OrderType.STOP, OrderStatus.HELD),
+    ]
+    assert (entry.legs[0].limit_price, entry.legs[1].stop_price) == (Decimal("37.89"), Decimal("30.05"))
+    world.wait()
+    target, stop = world.broker.order_by_client_id("c-1").legs
+    assert (target.status, stop.status) == (OrderStatus.NEW, OrderStatus.HELD)
+    assert {target.time_in_force, stop.time_in_force} == {TimeInForce.GTC}
+
+
+def test_a_held_leg_is_not_listed_as_open(world: World) -> None:
+    entry = world.broker.submit(_bracket())
+    world.wait()
+    open_ids = {o.id for o in world.broker.orders("open")}
+    assert open_ids == {entry.legs[0].id}
+
+
+def test_a_leg_can_be_asked_for_and_cancelled_by_its_own_id(world: World) -> None:
+    target, stop = world.broker.submit(_bracket()).legs
+    world.wait()
+    world.broker.cancel(target.id)
+    world.wait()
+    assert {world.broker.order(leg.id).status for leg in (target, stop)} == {OrderStatus.CANCELED}
+
+
+def test_a_stop_that_is_reached_sells_and_ends_the_target(world: World) -> None:
+    target, stop = world.broker.submit(_bracket()).legs
+    world.wait()
+    world.exchange.floor.set_price("ALKS", Decimal(29))
+    world.wait()
+    assert world.broker.order(stop.id).status is OrderStatus.FILLED
+    assert world.broker.order(target.id).status is OrderStatus.CANCELED
+    assert "ALKS" not in {p.symbol for p in world.broker.positions()}
+
+
+def test_an_oco_protects_shares_that_are_held(world: World) -> None:
+    order = world.broker.submit(_oco())
+    world.wait()
+    found = world.broker.order(order.id)
+    assert (found.order_class, found.limit_price, found.status) == (
+        OrderClass.OCO,
+        Decimal("108.55"),
+        OrderStatus.NEW,
+    )
+    assert [leg.stop_price for leg in found.legs] == [Decimal("86.09")]
+    assert {p.symbol: p.available for p in world.broker.positions()}["UPS"] == 0
+
+
+def test_nested_orders_are_as_the_exchange_has_them(world: World) -> None:
+    for request in (_bracket("bracket"), _oco(), _sell("DVN", "1", "simple")):
+        world.broker.submit(request)
+    world.wait()
+    assert list(world.broker.orders("all")) == list(world.exchange.orders("all"))
+
+
+# --- lists ---
+
+
+def _three(world: World) -> list[Order]:
+    """Return a filled, an open and another open order, a second apart."""
+    requests = [
+        _sell("UPS", "5", "first"),
+        _sell("UPS", "5", "second", type=OrderType.LIMIT, limit_price=Decimal(120)),
+        _buy("ALKS", "5", "third", type=OrderType.LIMIT, limit_price=Decimal(20)),
+    ]
+    orders = []
+    for request in requests:
+        orders.append(world.broker.submit(request))
+        world.wait(5)
+    return orders
+
+
+def _ids(orders: Any) -> list[str]:
+    return [o.client_order_id for o in orders]
+
+
+def test_lists_are_by_scope_and_oldest_first(world: World) -> None:
+    _three(world)
+    assert _ids(world.broker.orders()) == ["second", "third"]
+    assert _ids(world.broker.orders("closed")) == ["first"]
+    assert _ids(world.broker.orders("all")) == ["first", "second", "third"]
+
+
+def test_lists_can_be_narrowed_to_symbols_and_to_what_came_after(world: World) -> None:
+    orders = _three(world)
+    assert _ids(world.broker.orders("all", symbols=["UPS"])) == ["first", "second"]
+    assert _ids(world.broker.orders("all", after=orders[0].submitted_at)) == ["second", "third"]
+    assert _ids(world.broker.orders("open", symbols=["UPS", "ALKS"], after=orders[1].submitted_at)) == ["third"]
+    assert _ids(world.broker.orders("all", after=IN_HOURS + timedelta(days=1))) == []
+
+
+# --- refusals ---
+
+
+@pytest.mark.parametrize("ending", ["open", "filled", "canceled"])
+def test_a_client_order_id_is_used_once_for_ever(world: World, ending: str) -> None:
+    limit: dict[str, Any] = {} if ending == "filled" else {"type": OrderType.LIMIT, "limit_price": Decimal(120)}
+    order = world.broker.submit(_sell("UPS", "5", **limit))
+    if ending == "canceled":
+        world.broker.cancel(order.id)
+    world.wait()
+    error = _refusal(world, _sell("DVN", "1"))
+    assert (_code(error), error.http_status, error.code) == (ReasonCode.BROKER_DUPLICATE_ID, 422, 40010001)
+
+
+def test_a_buy_beyond_the_buying_power_is_refused_with_its_numbers(world: World) -> None:
+    error = _refusal(world, _buy("CRDO", "10000"))
+    reason = refusal_reason(error)
+    assert (reason.code, error.http_status, error.code) == (ReasonCode.BROKER_BUYING_POWER, 403, 40310000)
+    assert Decimal(reason.values["cost_basis"]) == 10000 * Decimal("164.97")
+    assert Decimal(reason.values["buying_power"]) == world.broker.account().buying_power
+
+
+def test_shares_that_another_order_holds_cannot_be_sold(world: World) -> None:
+    resting = world.broker.submit(_sell("UPS", "60", type=OrderType.LIMIT, limit_price=Decimal(120)))
+    reason = refusal_reason(_refusal(world, _sell("UPS", "70", "c-2")))
+    assert reason.code is ReasonCode.BROKER_QTY_HELD
+    assert reason.values == {
+        "requested": "70",
+        "symbol": "UPS",
+        "available": "10",
+        "existing_qty": "70",
+        "held_for_orders": "60",
+        "related_orders": resting.id,
+    }
+
+
+def test_an_order_opposite_to_an_open_one_is_refused(world: World) -> None:
+    resting = world.broker.submit(_sell("UPS", "5", type=OrderType.LIMIT, limit_price=Decimal(120)))
+    reason = refusal_reason(_refusal(world, _buy("UPS", "5", "c-2")))
+    assert (reason.code, reason.values) == (ReasonCode.BROKER_WASH_TRADE, {"existing_order_id": resting.id})
+
+
+@pytest.mark.parametrize(
+    ("order", "symbol"),
+    [
+        (_buy("COMM", "10"), "COMM"),
+        (_buy("IPG", "10"), "IPG"),
+        (_buy("OTC", "10"), "OTC"),
+        (_sell("ALKS", "10"), "ALKS"),
+    ],
+    ids=["unknown", "inactive", "untradable", "short"],
+)
+def test_what_cannot_be_traded_is_refused_by_name(world: World, order: OrderRequest, symbol: str) -> None:
+    reason = refusal_reason(_refusal(world, order))
+    assert (reason.code, reason.values) == (ReasonCode.BROKER_ASSET, {"symbol": symbol})
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        _buy("ALKS", "10", type=OrderType.LIMIT, limit_price=Decimal("32.661")),
+        _buy("ALKS", "10", type=OrderType.LIMIT),
+        _buy("ALKS", "10", limit_price=Decimal(32)),
+        replace(_bracket(), qty=Decimal("10.5")),
+        _bracket(take_profit=Decimal("32.66")),
+        _bracket(stop_loss=Decimal("32.66")),
+        _bracket(stop_loss=None),
+        _bracket(take_profit=None),
+    ],
+    ids=["sub-penny", "no limit", "stray limit", "fraction", "low target", "high stop", "no stop", "no target"],
+)
+def test_an_order_with_senseless_terms_is_refused(world: World, order: OrderRequest) -> None:
+    error = _refusal(world, order)
+    assert (_code(error), error.http_status, error.code) == (ReasonCode.BROKER_INVALID_ORDER, 422, 42210000)
+
+
+@pytest.mark.parametrize("gate", [{"status": "ACCOUNT_UPDATED"}, {"trading_blocked": True}, {"trade_suspended": True}])
+def test_a_closed_account_says_so_and_takes_no_order(opening: Opening, gate: dict[str, Any]) -> None:
+    world = opening(STATE.model_copy(update={"account": STATE.account.model_copy(update=gate)}))
+    assert not world.broker.account().may_trade
+    assert _code(_refusal(world, _buy("ALKS", "10"))) is ReasonCode.BROKER_REJECTED
+
+
+# --- when the broker does not say what happened ---
+
+
+@pytest.mark.parametrize("deed", ["timeout_after", "gateway_timeout", "malformed"])
+def test_an_order_whose_answer_was_lost_is_there_once_and_found_by_our_id(opening: Opening, deed: str) -> None:
+    world = opening(faults=[{"call": "submit", "do": deed}])
+    with pytest.raises(BrokerUnavailable):
+        world.broker.submit(_buy("ALKS", "10"))
+    assert world.broker.order_by_client_id("c-1").qty == Decimal(10)
+    assert len(world.exchange.floor.all_orders()) == 1
+
+
+@pytest.mark.parametrize("deed", ["timeout_before", "rate_limit", "server_error"])
+def test_an_order_that_never_arrived_is_not_found_and_may_be_sent_with_the_same_id(opening: Opening, deed: str) -> None:
+    world = opening(faults=[{"call": "submit", "do": deed}])
+    with pytest.raises(BrokerUnavailable):
+        world.broker.submit(_buy("ALKS", "10"))
+    with pytest.raises(NotFound):
+        world.broker.order_by_client_id("c-1")
+    assert world.broker.submit(_buy("ALKS", "10")).client_order_id == "c-1"
+    assert len(world.exchange.floor.all_orders()) == 1
+
+
+def test_an_order_can_be_there_and_not_be_found_for_a_while(opening: Opening) -> None:
+    world = opening(
+        faults=[{"call": "submit", "do": "timeout_after"}, {"call": "submit", "do": "invisible", "seconds": 5}]
+    )
+    with pytest.raises(BrokerUnavailable):
+        world.broker.submit(_buy("ALKS", "10"))
+    with pytest.raises(NotFound):
+        world.broker.order_by_client_id("c-1")
+    assert list(world.broker.orders("all")) == []
+    world.wait(6)
+    assert world.broker.order_by_client_id("c-1").symbol == "ALKS"
+
+
+QUESTIONS: dict[str, Callable[[Broker], object]] = {
+    "account": lambda broker: broker.account(),
+    "positions": lambda broker: broker.positions(),
+    "orders": lambda broker: broker.orders(),
+    "clock": lambda broker: broker.market_clock(),
+    "asset": lambda broker: broker.asset("UPS"),
+    "quotes": lambda broker: broker.quotes(["UPS"]),
+    "bars": lambda broker: broker.bars("SPY", days=5),
+    "order": lambda broker: broker.order("00000000-0000-4000-8000-000000000000"),
+    "order by our id": lambda broker: broker.order_by_client_id("c-1"),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("deed", ["timeout_before", "rate_limit", "server_error"])
+def test_a_broker_in_trouble_is_unavailable_and_never_empty(opening: Opening, deed: str, question: str) -> None:
+    world = opening(faults=[{"call": "any", "do": deed, "times": 0}])
+    with pytest.raises(BrokerUnavailable):
+        QUESTIONS[question](world.broker)
+
+
+@pytest.mark.parametrize("question", ["account", "positions", "orders", "clock", "asset", "quotes", "bars"])
+@pytest.mark.parametrize("deed", ["timeout_after", "gateway_timeout", "malformed"])
+def test_an_answer_that_is_lost_or_garbled_is_no_answer(opening: Opening, deed: str, question: str) -> None:
+    world = opening(faults=[{"call": "any", "do": deed, "times": 0}])
+    with pytest.raises(BrokerUnavailable):
+        QUESTIONS[question](world.broker)
+
+
+def test_refused_credentials_are_told_as_such(opening: Opening) -> None:
+    world = opening(faults=[{"call": "any", "do": "unauthorized", "times": 0}])
+    for ask in (world.broker.account, world.broker.positions, lambda: world.broker.submit(_buy("ALKS", "1"))):
+        with pytest.raises(NotAuthorized):
+            ask()
