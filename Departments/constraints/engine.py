@@ -126,7 +126,7 @@ def project(order: ProposedOrder, book: Book, limits: Limits) -> Book:
 
     The proceeds of a SELL count as unsettled where they must settle first; a SELL without a price frees no cash.
     """
-    if order.price is None:
+    if order.price is None or order.price <= 0:
         held = book.positions.get(order.symbol)
         priced = replace(order, price=held.current_price or held.avg_entry_price if held else ZERO)
         return replace(book.after(priced), cash=book.cash)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from Departments.core.errors import BadInput
 from Departments.core.money import plain
@@ -23,15 +23,12 @@ Policy = Literal["allow", "warn", "deny"]
 Group = Literal[
     "order",
     "position_limits",
-    "correlation_limits",
     "portfolio_risk",
     "liquidity_requirements",
     "price_constraints",
     "market_conditions",
     "timing_rules",
     "staleness",
-    "settlement",
-    "day_trades",
 ]
 
 
@@ -59,10 +56,11 @@ def _empty(value: Any) -> Any:
 
 Share = Annotated[Decimal, BeforeValidator(_share), Field(ge=0, le=1)]
 PositiveShare = Annotated[Decimal, BeforeValidator(_share), Field(gt=0, le=1)]
+Factor = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1)]
 Amount = Annotated[Decimal, BeforeValidator(_number), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
 Flag = Annotated[bool, BeforeValidator(_truth)]
-Free = Annotated[Mapping[str, JsonValue], BeforeValidator(_empty)]
+Free = Annotated[Any, BeforeValidator(_empty)]
 
 
 class PositionLimits(Section):
@@ -116,13 +114,13 @@ class MarketConditions(Section):
 class RegimeEffects(Section):
     """The size of BUYs in each market: 1 as usual, 0.5 half, 0 no BUYs at all. The smallest that applies counts."""
 
-    bullish: Share = Decimal(1)
-    neutral: Share = Decimal(1)
-    bearish: Share = Decimal(1)
-    panic: Share = Decimal(0)
-    unknown: Share = Decimal("0.5")
-    vix_elevated: Share = Decimal(1)
-    vix_caution: Share = Decimal("0.5")
+    bullish: Factor = Decimal(1)
+    neutral: Factor = Decimal(1)
+    bearish: Factor = Decimal(1)
+    panic: Factor = Decimal(0)
+    unknown: Factor = Decimal("0.5")
+    vix_elevated: Factor = Decimal(1)
+    vix_caution: Factor = Decimal("0.5")
 
 
 class TimingRules(Section):
@@ -173,16 +171,13 @@ class Deployment(Section):
 class MissingData(Section):
     """What becomes of a constraint whose data is missing, for each group of constraints."""
 
-    position_limits: Policy = "warn"
-    correlation_limits: Policy = "allow"
+    position_limits: Policy = "allow"
     portfolio_risk: Policy = "warn"
     liquidity_requirements: Policy = "warn"
     price_constraints: Policy = "warn"
     market_conditions: Policy = "warn"
     timing_rules: Policy = "warn"
     staleness: Policy = "warn"
-    settlement: Policy = "warn"
-    day_trades: Policy = "warn"
 
     def of(self, group: Group) -> Policy:
         """Return the policy of a group; an order without price or quantity is always denied."""
@@ -241,14 +236,16 @@ class Limits(Section):
     @property
     def fingerprint(self) -> str:
         """Return a hash of every value; how the file writes a number or orders its keys does not matter."""
-        text = json.dumps(self.model_dump(), sort_keys=True, default=_fingerprinted)
+        text = json.dumps(_canonical(self.model_dump()), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _fingerprinted(value: object) -> str:
-    if isinstance(value, Decimal):
-        return plain(value)
-    raise TypeError(f"{type(value).__name__} cannot stand in limits")
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(inner) for inner in value]
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 def contradictions(limits: Limits) -> Iterator[tuple[str, str, str]]:

@@ -193,11 +193,14 @@ def validated(model: type[Model], data: dict[str, Any], source: Path) -> Model:
 def _problem_and_mend(first: Any) -> tuple[str, str]:
     if first["type"] == "extra_forbidden":
         return "is not a known key", "remove it or correct its name"
+    if first["type"] == "missing":
+        return "is missing", "add it"
     if first["type"] == "model_type":
         return f"must hold keys and values (found {first['input']!r})", "write its keys below it"
     message = str(first["msg"]).removeprefix("Value error, ")
     problem, _, mend = message.partition("; ")
-    return (problem[0].lower() + problem[1:] + f" (found {first['input']!r})", mend or "correct the value")
+    found = "" if isinstance(first["input"], dict) else f" (found {first['input']!r})"
+    return problem[0].lower() + problem[1:] + found, mend or "correct the value"
 
 
 def load_settings(path: Path) -> Settings:

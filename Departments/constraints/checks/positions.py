@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from Departments.constraints.case import Case, Finding
 from Departments.constraints.checks import amounts
+from Departments.core.money import ONE
 from Departments.core.reasons import Reason, ReasonCode
 
 
@@ -15,7 +18,7 @@ def minimum_size(case: Case) -> Finding:
 
 def maximum_size(case: Case) -> Finding:
     """Refuse a BUY that makes a position, with what is held already, larger than today's maximum."""
-    factor = amounts.size_factor(case.limits, case.market)
+    factor = amounts.size_factor(case.limits, case.market) or ONE  # a halt has constraints of its own
     value, maximum = case.value_after, amounts.maximum_position(case.limits, case.book.equity, factor)
     if value <= maximum:
         return None
@@ -34,8 +37,8 @@ def sector_concentration(case: Case) -> Finding:
     order, limits = case.order, case.limits
     held_sector = case.held.sector if case.held else None
     bucket = amounts.sector_of(limits, order.symbol, case.market, held_sector, order.sector)
-    after = case.book.after(order)
-    value = amounts.sector_value(limits, after, case.market, bucket)
+    others = replace(case.book, positions={s: p for s, p in case.book.positions.items() if s != order.symbol})
+    value = amounts.sector_value(limits, others, case.market, bucket) + case.value_after
     cap = amounts.sector_cap(limits, case.book.equity)
     if value <= cap:
         return None

@@ -55,9 +55,9 @@ def earnings_day(case: Case) -> Finding:
 
 
 def one_execution(case: Case) -> Finding:
-    """Refuse to execute a second plan on one trading day; the same plan may go on."""
-    executed = case.history.executed_plan_today
-    if not case.limits.timing_rules.one_execution_per_day or executed in {None, case.order.plan_id}:
+    """Refuse to execute a second plan on one trading day; the same plan may go on, an order without plan is none."""
+    executed, own = case.history.executed_plan_today, case.order.plan_id
+    if not case.limits.timing_rules.one_execution_per_day or None in {executed, own} or executed == own:
         return None
     return Reason.of(ReasonCode.ONE_EXECUTION_PER_DAY, executed=executed)
 

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from Departments.constraints import checks
+from Departments.core.market import MarketFacts
+from Departments.core.regimes import Regime
+from tests.builders.limits import EQUITY, NOW, book, buy, history, known, limits, market, position, regime
+
+
+def test_the_minimum_is_the_larger_of_dollars_and_share() -> None:
+    assert checks.minimum_position(limits(), Decimal(98_950)) == Decimal("2968.50")
+    assert checks.minimum_position(limits(), Decimal(10_000)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("facts", "factor"),
+    [
+        (market(), "1"),
+        (market(regime=None), "1"),  # a VIX of 18 from the briefing is a normal day
+        (market(regime=regime(Regime.BEARISH)), "1"),
+        (market(vix=Decimal(20)), "1"),
+        (market(vix=Decimal(21)), "0.8"),
+        (market(vix=Decimal(30)), "0.8"),
+        (market(vix=Decimal("30.01")), "0.5"),
+        (market(vix=Decimal(40)), "0.5"),
+        (market(vix=Decimal("40.01")), "0"),
+        (market(regime=regime(Regime.PANIC)), "0"),
+        (market(regime=regime(Regime.UNKNOWN)), "0.5"),
+        (market(vix=None, regime=None), "0.5"),
+        (MarketFacts(NOW), "0.5"),
+    ],
+)
+def test_the_size_factor_is_the_smallest_effect_of_regime_and_vix(facts: MarketFacts, factor: str) -> None:
+    rules = limits(regime_effects={"vix_elevated": 0.8})
+    assert checks.size_factor(rules, facts) == Decimal(factor)
+
+
+def test_with_the_shipped_limits_an_elevated_vix_changes_nothing() -> None:
+    assert checks.size_factor(limits(), market(vix=Decimal(25))) == 1
+    assert checks.size_effects(limits(), market(vix=Decimal(25))) == ()
+
+
+def test_each_effect_on_size_is_named() -> None:
+    effects = checks.size_effects(limits(), market(vix=Decimal(31), regime=regime(Regime.UNKNOWN)))
+    assert [str(effect) for effect in effects] == [
+        "SIZE_REDUCED: cause=regime_unknown factor=0.5",
+        "SIZE_REDUCED: cause=vix_caution_threshold factor=0.5",
+    ]
+
+
+def test_a_careful_day_never_makes_the_maximum_smaller_than_the_minimum() -> None:
+    half = Decimal("0.5")
+    assert checks.maximum_auto_position(limits(), EQUITY, half) == 4000
+    narrow = limits(deployment={"max_auto_position_pct": 0.05})
+    assert checks.maximum_auto_position(narrow, EQUITY, half) == 3000
+    assert checks.maximum_position(limits(), EQUITY, Decimal(0)) == 3000
+
+
+def test_where_even_the_minimum_exceeds_the_maximum_the_maximum_stays() -> None:
+    assert checks.maximum_auto_position(limits(), Decimal(10_000)) == 800
+    assert checks.maximum_position(limits(), Decimal(3_000), Decimal("0.5")) == 750
+
+
+def test_the_auto_maximum_never_exceeds_the_maximum() -> None:
+    assert checks.maximum_auto_position(limits(position_limits={"max_position_value": 5000}), EQUITY) == 5000
+
+
+def test_spendable_cash_leaves_the_reserve_and_what_is_promised() -> None:
+    assert checks.spendable_cash(limits(), book(cash=Decimal(15_000), open_buys=Decimal(1_000))) == 4000
+    assert checks.spendable_cash(limits(), book(cash=Decimal(5_000))) == 0
+
+
+def test_spendable_cash_of_a_cash_account_leaves_unsettled_proceeds() -> None:
+    held = book(cash=Decimal(30_000), unsettled_cash=Decimal(25_000))
+    assert checks.spendable_cash(limits(), held) == 20_000
+    assert checks.spendable_cash(limits(settlement={"account": "cash"}), held) == 5_000
+
+
+def test_with_margin_allowed_the_broker_decides_what_can_be_spent() -> None:
+    rules = limits(portfolio_risk={"allow_margin": True})
+    assert checks.spendable_cash(rules, book(cash=Decimal(-1))) == Decimal("Infinity")
+
+
+def test_reserve_target_and_caps_are_shares_of_equity() -> None:
+    assert checks.cash_reserve(limits(), EQUITY) == 10_000
+    assert checks.deployment_target(limits(), EQUITY) == 90_000
+    assert checks.sector_cap(limits(), EQUITY) == 40_000
+
+
+def test_room_is_what_is_left_and_never_negative() -> None:
+    held = book(*(position(f"P{i}", 100) for i in range(9)), position("S", -1), position("Z", 0))
+    assert checks.positions_room(limits(), held) == 10
+    assert checks.positions_room(limits(position_limits={"max_positions_total": 5}), held) == 0
+    assert checks.sector_room(limits(), held, market(), "Energy") == 0
+    assert checks.sector_room(limits(), held, market(), "Utilities") == 40_000
+
+
+def test_the_markets_word_on_a_sector_comes_before_the_positions_and_the_orders() -> None:
+    facts = market(known("A", sector="Energy"), known("B", sector=None))
+    assert checks.sector_of(limits(), "A", facts, "Utilities") == "Energy"
+    assert checks.sector_of(limits(), "B", facts, " Unknown ", "Utilities") == "Utilities"
+    assert checks.sector_of(limits(), "B", facts, None) == "Unknown"
+    apart = limits(position_limits={"unknown_sector": "each_by_itself"})
+    assert checks.sector_of(apart, "B", facts) == "Unknown:B"
+
+
+def test_the_volume_cap_is_in_whole_shares() -> None:
+    assert checks.volume_cap(limits(), known(average_volume=Decimal(1_019))) == 101
+    assert checks.volume_cap(limits(), known(average_volume=None)) is None
+
+
+def test_heat_is_what_the_stops_lose_of_the_money_paid() -> None:
+    held = book(position("HELD", 100, 50), position("BARE", 10, 10), position("SHORT", -5, 10))
+    assert checks.portfolio_heat(held, history()) == (Decimal(400), ("BARE",))
+    assert checks.heat_room(limits(), held, history()) == 7_600
+    assert checks.order_heat(buy(qty=100, price=30)) == 240
+    assert checks.order_heat(buy(stop_price=None)) is None
+
+
+def test_proceeds_settle_on_the_next_trading_day_by_the_calendar() -> None:
+    assert checks.settlement_day(limits(), date(2025, 11, 26)) == date(2025, 11, 28)
+    assert checks.settlement_day(limits(settlement={"days": 0}), date(2025, 11, 26)) == date(2025, 11, 26)

@@ -1,0 +1,501 @@
+"""Each constraint: it fires, it does not fire at the exact bound, and it says so when its data is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+
+from Departments.constraints.case import STAGES, Case, NotEvaluated, Stage
+from Departments.constraints.engine import check_order
+from Departments.constraints.limits import Limits
+from Departments.constraints.table import CONSTRAINTS
+from Departments.core.history import TradingHistory
+from Departments.core.market import MarketFacts
+from Departments.core.orders import Side
+from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.regimes import Regime
+from Departments.core.settings import Section
+from tests.builders.limits import NOW, book, buy, case, history, known, limits, market, position, regime, sell
+
+Code = ReasonCode
+ROWS = {constraint.code: constraint for constraint in CONSTRAINTS}
+
+
+def found(code: ReasonCode, judged: Case) -> Reason | NotEvaluated | None:
+    return ROWS[code].find(judged)
+
+
+def at(moment: datetime) -> MarketFacts:
+    return market(now=moment)
+
+
+def close_to(minutes: float) -> MarketFacts:
+    """A moment before the close of that day, 16:00 in New York."""
+    return at(datetime(2025, 11, 10, 21, 0, tzinfo=UTC) - timedelta(minutes=minutes))
+
+
+def stock(**changes: object) -> MarketFacts:
+    return market(known("ALKS", **changes), known("HELD"))
+
+
+def alike(count: int) -> dict[str, Any]:
+    """Seven positions, of which `count` move together with ALKS and the others do not."""
+    held = [position(f"P{i}") for i in range(7)]
+    pairs = {frozenset({"ALKS", f"P{i}"}): Decimal("0.71" if i < count else "0.70") for i in range(7)}
+    return {"book": book(*held), "market": market(correlations=pairs)}
+
+
+def many(count: int) -> dict[str, Any]:
+    return {"book": book(*(position(f"P{i}", 1) for i in range(count)))}
+
+
+TODAY = {Side.BUY: {"HELD": frozenset({Side.BUY})}, Side.SELL: {"ALKS": frozenset({Side.SELL})}}
+THREE_DAY_TRADES = (date(2025, 11, 4), date(2025, 11, 5), date(2025, 11, 5))
+SMALL = {"equity": Decimal(24_999)}
+OLD_PLAN = TradingHistory(plan_generated_at=NOW - timedelta(hours=4))
+CASH_ACCOUNT = limits(settlement={"account": "cash"})
+
+
+@dataclass(frozen=True)
+class Example:
+    """A case that violates, one at the exact bound that does not, and (where data can be missing) one without it."""
+
+    violating: Case
+    allowed: Case
+    unknown: Case | None = None
+
+
+EXAMPLES: dict[ReasonCode, Example] = {
+    Code.INVALID_QUANTITY: Example(case(buy(qty="1.5")), case(sell(qty="1.5"))),
+    Code.NO_PRICE: Example(case(buy(price=None)), case(buy(price="0.01"))),
+    Code.SHORT_POSITION: Example(case(book=book(position("ALKS", -1))), case(book=book(position("ALKS", 1)))),
+    Code.EQUITY_NOT_POSITIVE: Example(case(book=book(equity=Decimal(0))), case(book=book(equity=Decimal("0.01")))),
+    Code.NOT_HELD: Example(case(sell("ALKS")), case(sell(qty=1))),
+    Code.SELL_EXCEEDS_HOLDING: Example(case(sell(qty="100.01")), case(sell(qty=100))),
+    Code.SHARES_RESERVED: Example(
+        case(sell(qty=100), book=book(position(qty_available=Decimal(99)))),
+        case(sell(qty=99), book=book(position(qty_available=Decimal(99)))),
+    ),
+    Code.MIN_POSITION_VALUE: Example(case(buy(qty=99, price=30)), case(buy(qty=100, price=30)), case(buy(price=None))),
+    Code.MAX_POSITION_VALUE: Example(
+        case(buy(qty=834, price=30)), case(buy(qty=1000, price=25)), case(buy(price=None))
+    ),
+    Code.MAX_POSITIONS_TOTAL: Example(case(**many(20)), case(**many(19))),
+    Code.MAX_SECTOR_CONCENTRATION: Example(
+        case(buy(qty=201, price=100), book=book(position("ABT", 200, 100, sector="Healthcare"))),
+        case(buy(qty=200, price=100), book=book(position("ABT", 200, 100, sector="Healthcare"))),
+        case(buy(price=None)),
+    ),
+    Code.MAX_CORRELATED_POSITIONS: Example(
+        case(**alike(6)), case(**alike(5)), case(**(alike(5) | {"market": market(correlations={})}))
+    ),
+    Code.CASH_RESERVE: Example(
+        case(buy(qty=100, price=30), book=book(cash=Decimal("12999.99"))),
+        case(buy(qty=100, price=30), book=book(cash=Decimal(13_000))),
+        case(buy(price=None)),
+    ),
+    Code.NO_MARGIN: Example(
+        case(buy(qty=100, price=30), book=book(cash=Decimal("2999.99"))),
+        case(buy(qty=100, price=30), book=book(cash=Decimal(3_000))),
+        case(buy(price=None)),
+    ),
+    Code.UNSETTLED_FUNDS: Example(
+        case(buy(qty=100, price=30), limits=CASH_ACCOUNT, book=book(unsettled_cash=Decimal("57000.01"))),
+        case(buy(qty=100, price=30), limits=CASH_ACCOUNT, book=book(unsettled_cash=Decimal(57_000))),
+        case(buy(price=None)),
+    ),
+    Code.MAX_PORTFOLIO_HEAT: Example(
+        case(buy(qty=100, price=100, stop_price=Decimal("23.99"))),  # 400 of HELD + 7,601
+        case(buy(qty=100, price=100, stop_price=Decimal(24))),
+        case(buy(stop_price=None)),
+    ),
+    Code.DRAWDOWN_HALT: Example(
+        case(book=book(equity=Decimal("84999.99"))),
+        case(book=book(equity=Decimal(85_000))),
+        case(book=book(peak_equity=None)),
+    ),
+    Code.MIN_DAILY_VOLUME: Example(
+        case(market=stock(average_volume=Decimal(499_999))),
+        case(market=stock(average_volume=Decimal(500_000))),
+        case(market=stock(average_volume=None)),
+    ),
+    Code.MAX_ORDER_OF_VOLUME: Example(
+        case(buy(qty=101), market=stock(average_volume=Decimal(1_009))),
+        case(buy(qty=100), market=stock(average_volume=Decimal(1_009))),
+        case(market=stock(average_volume=None)),
+    ),
+    Code.MAX_SPREAD: Example(
+        case(market=stock(bid=Decimal("98.99"), ask=Decimal(101))),
+        case(market=stock(bid=Decimal(99), ask=Decimal(101))),
+        case(market=stock(bid=None)),
+    ),
+    Code.MIN_STOCK_PRICE: Example(case(buy(price="4.99")), case(buy(price=5)), case(buy(price=None))),
+    Code.MAX_STOCK_PRICE: Example(
+        case(buy(price="30.01"), limits=limits(price_constraints={"max_stock_price": 30})),
+        case(buy(price=30), limits=limits(price_constraints={"max_stock_price": 30})),
+        case(buy(price=None)),
+    ),
+    Code.MIN_MARKET_CAP: Example(
+        case(market=stock(market_cap=Decimal(999_999_999))),
+        case(market=stock(market_cap=Decimal(1_000_000_000))),
+        case(market=stock(market_cap=None)),
+    ),
+    Code.VIX_PANIC: Example(
+        case(market=market(vix=Decimal("40.01"))), case(market=market(vix=Decimal(40))), case(market=market(vix=None))
+    ),
+    Code.REGIME_HALT: Example(
+        case(market=market(regime=regime(Regime.PANIC))),
+        case(market=market(regime=regime(Regime.BEARISH))),
+        case(market=market(regime=None)),
+    ),
+    Code.SPY_DRAWDOWN_HALT: Example(
+        case(market=market(spy_drawdown_pct=Decimal("10.01"))),
+        case(market=market(spy_drawdown_pct=Decimal(10))),
+        case(market=market(spy_drawdown_pct=None)),
+    ),
+    Code.MARKET_CLOSED: Example(case(market=close_to(0)), case(market=close_to(0.1))),
+    Code.LAST_MINUTES: Example(case(market=close_to(14.9)), case(market=close_to(15))),
+    Code.TRADING_HALTED: Example(
+        case(market=stock(halted=True)), case(market=stock(halted=False)), case(market=stock(halted=None))
+    ),
+    Code.NOT_TRADABLE: Example(
+        case(market=stock(tradable=False)), case(market=stock(tradable=True)), case(market=stock(tradable=None))
+    ),
+    Code.EARNINGS_DAY: Example(
+        case(market=stock(earnings_on=date(2025, 11, 10))),
+        case(market=stock(earnings_on=date(2025, 11, 11))),
+        case(market=stock(earnings_on=None, earnings_known=False)),
+    ),
+    Code.ONE_EXECUTION_PER_DAY: Example(
+        case(history=history(executed_plan_today="PLAN_0")), case(history=history(executed_plan_today="PLAN_1"))
+    ),
+    Code.STALE_PLAN: Example(
+        case(history=OLD_PLAN, market=at(NOW + timedelta(seconds=1))),
+        case(history=OLD_PLAN),
+        case(history=TradingHistory()),
+    ),
+    Code.STALE_PRICE: Example(
+        case(market=stock(price_at=NOW - timedelta(hours=4, seconds=1)), stage="plan"),
+        case(market=stock(price_at=NOW - timedelta(hours=4)), stage="plan"),
+        case(market=stock(price_at=None)),
+    ),
+    Code.DAY_TRADE_LIMIT: Example(
+        case(sell(), book=book(**SMALL), history=history(day_trades=THREE_DAY_TRADES, same_day_sides=TODAY[Side.BUY])),
+        case(
+            sell(), book=book(**SMALL), history=history(day_trades=THREE_DAY_TRADES[1:], same_day_sides=TODAY[Side.BUY])
+        ),
+    ),
+    Code.SAME_DAY_ROUND_TRIP: Example(
+        case(history=history(same_day_sides=TODAY[Side.SELL])),
+        case(history=history(same_day_sides={"ALKS": frozenset({Side.BUY})})),
+    ),
+}
+
+
+@pytest.mark.parametrize("code", ROWS)
+def test_a_constraint_fires_beyond_its_bound_with_its_own_code_and_its_numbers(code: ReasonCode) -> None:
+    finding = found(code, EXAMPLES[code].violating)
+    assert isinstance(finding, Reason)
+    assert finding.code is code
+    assert "None" not in finding.values.values() or code is Code.NO_PRICE
+
+
+@pytest.mark.parametrize("code", ROWS)
+def test_a_constraint_does_not_fire_at_its_exact_bound(code: ReasonCode) -> None:
+    assert found(code, EXAMPLES[code].allowed) is None
+
+
+@pytest.mark.parametrize("code", [code for code, example in EXAMPLES.items() if example.unknown])
+def test_a_constraint_without_its_data_says_what_is_missing(code: ReasonCode) -> None:
+    example = EXAMPLES[code].unknown
+    assert example is not None
+    finding = found(code, example)
+    assert isinstance(finding, NotEvaluated)
+    assert (finding.code, finding.symbol) == (code, example.order.symbol)
+    assert all(finding.missing)
+    assert finding.missing
+
+
+def test_every_constraint_that_can_lack_its_data_has_an_example_without_it() -> None:
+    nothing_known = MarketFacts(NOW)
+    for code, row in ROWS.items():
+        order = buy(stop_price=None, price=None) if Side.BUY in row.sides else sell(price=None)
+        bare = Case(order, replace(book(), peak_equity=None), nothing_known, limits())
+        lacks = isinstance(row.find(bare), NotEvaluated) and code is not Code.REGIME_HALT
+        assert not lacks or EXAMPLES[code].unknown is not None, code
+
+
+#: What may still change until the order is sent only warns before; everything else denies from the plan on.
+LATER = {
+    Code.SHARES_RESERVED: "trade",
+    Code.MARKET_CLOSED: "trade",
+    Code.LAST_MINUTES: "trade",
+    Code.TRADING_HALTED: "trade",
+    Code.ONE_EXECUTION_PER_DAY: "trade",
+    Code.STALE_PLAN: "review",
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("code", ROWS)
+def test_before_the_stage_it_denies_from_a_finding_is_a_warning(code: ReasonCode, stage: Stage) -> None:
+    c = replace(EXAMPLES[code].violating, stage=stage)
+    if not isinstance(found(code, c), Reason):
+        pytest.skip("nothing to find at this stage")
+    verdict = check_order(c.order, c.book, c.market, c.limits, c.history, stage=stage)
+    denies = STAGES.index(stage) >= STAGES.index(cast(Stage, LATER.get(code, "plan")))
+    assert (code in {r.code for r in verdict.violations}) is denies
+    assert (code in {r.code for r in verdict.warnings}) is not denies
+
+
+class Recorder:
+    """Limits that remember which of their keys were read."""
+
+    def __init__(self, of: Limits, seen: set[str], group: str = "") -> None:
+        self._of, self._seen, self._group = of, seen, group
+
+    def __getattr__(self, name: str) -> object:
+        value = getattr(self._of, name)
+        if isinstance(value, Section):
+            return Recorder(cast(Limits, value), self._seen, name)
+        self._seen.add(f"{self._group or 'portfolio_risk'}.{name}")  # allow_margin is read without its group
+        return value
+
+
+def all_cases(side: Side) -> list[Case]:
+    """Every example of a side, and days on which each regime and each level of the VIX plays its part."""
+    examples = [c for e in EXAMPLES.values() for c in (e.violating, e.allowed, e.unknown) if c and c.order.side is side]
+    days = [market(vix=Decimal(vix), regime=regime(kind)) for kind in Regime for vix in (18, 25, 35)]
+    nowhere = case(buy(sector=None), market=stock(sector=None))
+    return [*examples, nowhere, *(case(market=day) for day in days)] if side is Side.BUY else examples
+
+
+@pytest.mark.parametrize("code", ROWS)
+def test_a_row_names_exactly_the_keys_its_check_reads(code: ReasonCode) -> None:
+    row, seen = ROWS[code], set[str]()
+    for judged in (c for side in Side for c in all_cases(side) if side in row.sides):
+        row.find(replace(judged, limits=cast(Limits, Recorder(judged.limits, seen))))
+    assert seen == set(row.keys)
+
+
+@pytest.mark.parametrize(
+    ("code", "judged"),
+    [
+        (Code.MAX_STOCK_PRICE, case(buy(price=1_000_000))),
+        (Code.MARKET_CLOSED, case(market=close_to(0), limits=limits(timing_rules={"market_hours_only": False}))),
+        (
+            Code.TRADING_HALTED,
+            case(market=stock(halted=True), limits=limits(timing_rules={"no_trading_on_halt": False})),
+        ),
+        (
+            Code.EARNINGS_DAY,
+            case(
+                market=stock(earnings_on=date(2025, 11, 10)),
+                limits=limits(timing_rules={"no_earnings_day_trades": False}),
+            ),
+        ),
+        (
+            Code.ONE_EXECUTION_PER_DAY,
+            case(
+                history=history(executed_plan_today="PLAN_0"),
+                limits=limits(timing_rules={"one_execution_per_day": False}),
+            ),
+        ),
+        (
+            Code.DAY_TRADE_LIMIT,
+            replace(EXAMPLES[Code.DAY_TRADE_LIMIT].violating, limits=limits(day_trades={"limit": None})),
+        ),
+        (
+            Code.SAME_DAY_ROUND_TRIP,
+            case(
+                history=history(same_day_sides=TODAY[Side.SELL]),
+                limits=limits(day_trades={"allow_same_day_rebuy": True}),
+            ),
+        ),
+        (Code.UNSETTLED_FUNDS, case(book=book(unsettled_cash=Decimal(60_000)))),
+        (
+            Code.UNSETTLED_FUNDS,
+            case(
+                book=book(unsettled_cash=Decimal(60_000)),
+                limits=limits(settlement={"account": "cash", "spend_unsettled": True}),
+            ),
+        ),
+        (Code.CASH_RESERVE, case(book=book(cash=Decimal(0)), limits=limits(portfolio_risk={"allow_margin": True}))),
+        (Code.NO_MARGIN, case(book=book(cash=Decimal(0)), limits=limits(portfolio_risk={"allow_margin": True}))),
+    ],
+)
+def test_a_constraint_that_the_limits_switch_off_says_nothing(code: ReasonCode, judged: Case) -> None:
+    assert found(code, judged) is None
+
+
+def test_the_incidents_smallest_buy_is_measured_against_three_percent_of_equity_and_not_against_1000() -> None:
+    banc = case(buy("BANC", 118, "17.29"), book=book(equity=Decimal(98_950)))
+    assert str(found(Code.MIN_POSITION_VALUE, banc)) == "MIN_POSITION_VALUE: value=2040.22 minimum=2968.5"
+
+
+def test_in_a_small_account_the_minimum_is_the_one_in_dollars() -> None:
+    small = case(buy(qty=33, price=30), book=book(equity=Decimal(20_000)))
+    assert str(found(Code.MIN_POSITION_VALUE, small)) == "MIN_POSITION_VALUE: value=990 minimum=1000"
+
+
+def test_what_is_held_already_counts_toward_minimum_and_maximum() -> None:
+    held = book(position("ALKS", 90, 25))
+    assert found(Code.MIN_POSITION_VALUE, case(buy(qty=10, price=30), book=held)) is None
+    assert found(Code.MAX_POSITION_VALUE, case(buy(qty=744, price=30), book=held)) is not None
+
+
+def test_a_maximum_in_dollars_binds_where_it_is_smaller_than_the_share_of_equity() -> None:
+    strict = limits(position_limits={"max_position_value": 3600})
+    assert found(Code.MAX_POSITION_VALUE, case(buy(qty=120), limits=strict)) is None
+    assert found(Code.MAX_POSITION_VALUE, case(buy(qty=121), limits=strict)) is not None
+
+
+def test_a_careful_day_halves_the_maximum() -> None:
+    careful = market(vix=Decimal(31))
+    assert found(Code.MAX_POSITION_VALUE, case(buy(qty=500, price=25), market=careful)) is None
+    over = found(Code.MAX_POSITION_VALUE, case(buy(qty=501, price=25), market=careful))
+    assert str(over) == "MAX_POSITION_VALUE: value=12525 maximum=12500 size_factor=0.5"
+
+
+def test_adding_to_a_position_needs_no_further_place_and_no_correlation() -> None:
+    full = book(*(position(f"P{i}", 1) for i in range(19)), position("ALKS", 1))
+    assert found(Code.MAX_POSITIONS_TOTAL, case(book=full)) is None
+    assert found(Code.MAX_CORRELATED_POSITIONS, case(book=full, market=market(correlations={}))) is None
+
+
+def test_few_positions_cannot_be_too_many_correlated_ones_so_nothing_is_missing() -> None:
+    assert found(Code.MAX_CORRELATED_POSITIONS, case(market=market(correlations={}))) is None
+
+
+def test_symbols_of_unknown_sector_count_as_one_sector_or_each_by_itself() -> None:
+    unknown = market(known("ALKS", sector="unknown"), known("HELD", sector=None))
+    held = book(position("HELD", 800, 50, sector="Unknown"))
+    order = buy(sector="")
+    assert found(Code.MAX_SECTOR_CONCENTRATION, case(order, market=unknown, book=held)) is not None
+    apart = limits(position_limits={"unknown_sector": "each_by_itself"})
+    assert found(Code.MAX_SECTOR_CONCENTRATION, case(order, market=unknown, book=held, limits=apart)) is None
+
+
+def test_a_sector_that_only_the_order_names_is_used_for_it() -> None:
+    unknown = market(known("ALKS", sector=None))
+    held = book(position("ABT", 390, 100, sector="Healthcare"), position("ALKS", 10, 30, sector=None))
+    over = found(Code.MAX_SECTOR_CONCENTRATION, case(market=unknown, book=held))
+    assert str(over) == "MAX_SECTOR_CONCENTRATION: sector=Healthcare value=42900 maximum=40000"
+
+
+def test_cash_promised_to_open_buys_is_not_there_any_more() -> None:
+    promised = book(cash=Decimal(14_000), open_buys=Decimal(500))
+    over = found(Code.CASH_RESERVE, case(buy(qty=120, price=30), book=promised))
+    assert str(over) == "CASH_RESERVE: cash_after=9900 reserve=10000"
+
+
+def test_a_stop_above_the_price_paid_puts_nothing_at_risk() -> None:
+    safe = history(stops={"HELD": Decimal(60)})
+    assert found(Code.MAX_PORTFOLIO_HEAT, case(buy(qty=100, price=100, stop_price=Decimal(20)), history=safe)) is None
+
+
+def test_known_stops_that_alone_exceed_the_heat_deny_although_others_are_unknown() -> None:
+    held = book(position(), position("BARE"))
+    hot = case(buy(qty=100, price=100, stop_price=Decimal(1)), book=held)
+    assert isinstance(found(Code.MAX_PORTFOLIO_HEAT, hot), Reason)
+    cool = found(Code.MAX_PORTFOLIO_HEAT, case(book=held))
+    assert isinstance(cool, NotEvaluated)
+    assert cool.missing == ("stops of held positions",)
+
+
+def test_a_crossed_quote_says_nothing_about_the_spread() -> None:
+    crossed = case(market=stock(bid=Decimal(31), ask=Decimal(30)))
+    assert isinstance(found(Code.MAX_SPREAD, crossed), NotEvaluated)
+
+
+def test_a_drawdown_may_be_written_with_or_without_its_minus() -> None:
+    fallen = found(Code.SPY_DRAWDOWN_HALT, case(market=market(spy_drawdown_pct=Decimal("-10.5"))))
+    assert str(fallen) == "SPY_DRAWDOWN_HALT: drawdown_pct=10.5 maximum_pct=10"
+
+
+def test_an_unknown_regime_halts_buys_where_its_size_is_zero() -> None:
+    strict = limits(regime_effects={"unknown": 0})
+    nothing_known = market(vix=None, regime=None)
+    assert isinstance(found(Code.REGIME_HALT, case(market=nothing_known, limits=strict)), Reason)
+    assert found(Code.REGIME_HALT, case(market=nothing_known)) is None
+
+
+def test_the_vix_of_the_regime_serves_where_no_other_is_known() -> None:
+    told = market(vix=None, regime=regime(vix=Decimal(45)))
+    assert isinstance(found(Code.VIX_PANIC, case(market=told)), Reason)
+
+
+@pytest.mark.parametrize(
+    ("moment", "closed", "too_late"),
+    [
+        (datetime(2025, 11, 28, 17, 44, tzinfo=UTC), False, False),  # the day after Thanksgiving closes at 13:00
+        (datetime(2025, 11, 28, 17, 46, tzinfo=UTC), False, True),
+        (datetime(2025, 11, 28, 18, 0, tzinfo=UTC), True, False),
+        (datetime(2025, 11, 27, 16, 0, tzinfo=UTC), True, False),  # Thanksgiving
+        (datetime(2025, 11, 9, 16, 0, tzinfo=UTC), True, False),  # a Sunday
+        (datetime(2025, 7, 10, 13, 30, tzinfo=UTC), False, False),  # summer time: the opening moment
+        (datetime(2025, 11, 10, 14, 29, tzinfo=UTC), True, False),  # winter time: a minute before it
+    ],
+)
+def test_hours_are_those_of_the_exchanges_calendar(moment: datetime, closed: bool, too_late: bool) -> None:  # noqa: FBT001
+    judged = case(market=at(moment))
+    assert (found(Code.MARKET_CLOSED, judged) is not None) is closed
+    assert (found(Code.LAST_MINUTES, judged) is not None) is too_late
+
+
+def test_a_price_may_age_after_planning_by_as_much_as_the_plan_may() -> None:
+    aged = stock(price_at=NOW - timedelta(hours=8))
+    assert found(Code.STALE_PRICE, case(market=aged, stage="plan")) is not None
+    assert found(Code.STALE_PRICE, case(market=aged, stage="review")) is None
+    assert found(Code.STALE_PRICE, case(market=stock(price_at=NOW - timedelta(hours=8, seconds=1)))) is not None
+
+
+def test_a_plan_being_made_cannot_be_stale() -> None:
+    assert found(Code.STALE_PLAN, case(history=TradingHistory(), stage="plan")) is None
+
+
+def test_an_order_that_belongs_to_no_plan_is_no_second_execution() -> None:
+    assert found(Code.ONE_EXECUTION_PER_DAY, case(buy(plan_id=None), history=history(executed_plan_today="P"))) is None
+
+
+@pytest.mark.parametrize(
+    ("judged", "denied"),
+    [
+        (case(sell(), book=book(equity=Decimal(25_000))), False),
+        (case(sell(), book=book(**SMALL), market=at(NOW + timedelta(days=1))), False),
+        (case(sell(), book=book(equity=Decimal(90_000)), limits=limits(day_trades={"exempt_equity": None})), True),
+        (case(sell(), book=book(**SMALL), limits=limits(day_trades={"limit": 4})), False),
+    ],
+)
+def test_day_trades_count_in_their_window_and_below_the_exempt_equity(judged: Case, denied: bool) -> None:  # noqa: FBT001
+    past = history(day_trades=THREE_DAY_TRADES, same_day_sides=TODAY[Side.BUY])
+    assert (found(Code.DAY_TRADE_LIMIT, replace(judged, history=past)) is not None) is denied
+
+
+def test_a_sell_of_what_was_not_bought_today_is_no_day_trade() -> None:
+    past = history(day_trades=THREE_DAY_TRADES)
+    assert found(Code.DAY_TRADE_LIMIT, case(sell(), book=book(**SMALL), history=past)) is None
+
+
+@pytest.mark.parametrize("qty", [0, -5, Decimal("0.5")])
+def test_a_buy_is_of_a_positive_number_of_whole_shares(qty: Decimal) -> None:
+    assert found(Code.INVALID_QUANTITY, case(buy(qty=qty))) is not None
+
+
+def test_a_sell_of_nothing_is_refused() -> None:
+    assert found(Code.INVALID_QUANTITY, case(sell(qty=0))) is not None
+
+
+@pytest.mark.parametrize("price", [0, -1])
+def test_a_price_that_is_not_positive_is_no_price(price: int) -> None:
+    assert found(Code.NO_PRICE, case(buy(price=price))) is not None
+    assert isinstance(found(Code.MIN_POSITION_VALUE, case(buy(price=price))), NotEvaluated)
+
+
+def test_a_price_is_needed_where_a_check_asks_for_it() -> None:
+    with pytest.raises(ValueError, match="ALKS has no price"):
+        _ = case(buy(price=None)).cost
