@@ -127,6 +127,7 @@ class Desk:
                 bus=self.bus,
                 ledger=self.ledger.regimes,
                 limits=self.limits.market_conditions,
+                clock=self.clock,
                 settings=self.settings.regime,
                 sources=(*file_sources(self.settings.regime, self.workspace), broker_source(self.spy_bars)),
                 closing_bars=self.spy_bars,

@@ -96,17 +96,16 @@ def from_vix_bars(bars: Sequence[Bar], now: datetime, source: str) -> Observatio
     return Observation(now, source, bars[-1].day, vix=bars[-1].close, vix_change_pct=change_pct(bars))
 
 
-def broker_bars(broker: Broker) -> BarSource:
-    """Return what fetches a year of SPY bars from the broker, oldest first; it raises what the broker raises."""
-    return lambda: broker.bars(SPY, days=TRADING_DAYS_A_YEAR)
+def year_of_spy(broker: Broker) -> Sequence[Bar]:
+    """Return a year of SPY's daily bars from the broker, oldest first. Raises what the broker raises."""
+    return broker.bars(SPY, days=TRADING_DAYS_A_YEAR)
 
 
-def broker_source(broker: Broker) -> ObservationSource:
-    """Return the source that reads a year of SPY bars from the broker; no answer is unknown, not an error."""
-    bars = broker_bars(broker)
+def broker_source(bars: BarSource) -> ObservationSource:
+    """Return the source that reads the broker's SPY bars; no answer is unknown, not an error."""
 
     def observe(now: datetime) -> Observation:
-        source = f"SPY bars of the broker {broker.name}"
+        source = "SPY bars of the broker"
         try:
             return from_spy_bars(bars(), now, source)
         except BrokerError as error:

@@ -6,23 +6,23 @@ the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 
 from Departments.brokers.base import Bar
 from Departments.core.clock import Clock
-from Departments.core.departments import REGIME_DETECTION
-from Departments.core.errors import BrokerError
+from Departments.core.departments import OPERATIONS, REGIME_DETECTION
+from Departments.core.errors import BrokerError, UnreadableMessage
 from Departments.core.regimes import Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import next_close, session, trading_day
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
-from Departments.messaging.router import Commit, Router, Skip
+from Departments.messaging.router import Commit, Handler, Router, Skip
 from Departments.Regime.bars import change_on
 from Departments.Regime.classification import MarketConditionLimits, classify
 from Departments.Regime.market_data import BarSource, ObservationSource, from_briefing, merged
@@ -86,30 +86,21 @@ class RegimeDepartment:
 
     def __init__(self, parts: RegimeParts) -> None:
         self._parts = parts
-        self.router = Router(
-            REGIME_DETECTION,
-            {
-                "DailyBriefing": self._on_briefing,
-                "RegimeUpdate": Skip("the regime is told from here, not to here"),
-                "RiskAssessment": Skip("risks of single trades say nothing of the market"),
-                "execution": Skip("orders say nothing of the market"),
-                "log": Skip("orders say nothing of the market"),
-            },
-        )
+        self.router = Router(REGIME_DETECTION, self._rows())
+
+    def _rows(self) -> dict[str, Handler | Skip]:
+        return {
+            "RegimeRequest": self._on_request,
+            "DailyBriefing": self._on_briefing,
+            "RegimeUpdate": Skip("the regime is told from here, not to here"),
+            "RiskAssessment": Skip("risks of single trades say nothing of the market"),
+            "execution": Skip("orders say nothing of the market"),
+            "log": Skip("orders say nothing of the market"),
+        }
 
     def process_inbox(self) -> ConsumeReport:
         """Handle everything that waits in the department's inbox."""
         return self._parts.bus.consume(REGIME_DETECTION, self.router)
-
-    def _on_briefing(self, message: Message) -> Commit:
-        seen = from_briefing(message.payload, message.timestamp, f"DailyBriefing {message.message_id}")
-        return lambda: self._parts.ledger.save_observation(seen)
-
-    def observe_briefing(self, payload: Mapping[str, Any], received_at: datetime, source: str) -> Observation:
-        """Take note of a DailyBriefing that came another way than through the inbox."""
-        seen = from_briefing(payload, received_at, source)
-        self._parts.ledger.save_observation(seen)
-        return seen
 
     def assess(self, now: datetime) -> RegimeAssessment:
         """Return the regime at `now`: an assessment that still holds, else a new one, which is kept and told.
@@ -117,31 +108,65 @@ class RegimeDepartment:
         An UNKNOWN never holds: it is asked again whenever somebody wants to know. Raises BadInput for a wrong file
         of bars.
         """
-        latest = self._parts.ledger.latest_assessment(now)
-        if latest is not None and self._holds(latest, now):
-            return latest
-        assessment = classify(self.observation(now), self._parts.limits)
-        if latest is not None and latest.assessment_id == assessment.assessment_id:
-            return latest
-        self._tell(assessment, version=1 + self._parts.ledger.made_in_second(now))
-        self.record_closes(now)
+        assessment, commit = self._assessed(now)
+        with self._parts.ledger.transaction():
+            commit()
+        self._parts.bus.deliver_pending()
         return assessment
 
-    def observation(self, now: datetime) -> Observation:
-        """Return what is known of the market at `now`: the newest briefing first, then the other sources."""
-        briefing = self._parts.ledger.latest_observation(trading_day(now))
-        return merged([*([briefing] if briefing else []), *(source(now) for source in self._parts.sources)], now)
+    def observation(self, now: datetime, briefing: Observation | None = None) -> Observation:
+        """Return what is known of the market at `now`: from `briefing`, the newest one kept, and the other sources."""
+        kept = self._parts.ledger.latest_observation(trading_day(now))
+        told = [seen for seen in (briefing, kept) if seen is not None]
+        return merged([*dict.fromkeys(told), *(source(now) for source in self._parts.sources)], now)
+
+    def _assessed(self, now: datetime, briefing: Observation | None = None) -> tuple[RegimeAssessment, Commit]:
+        latest = self._parts.ledger.latest_assessment(now)
+        if latest is not None and self._holds(latest, now):
+            return latest, _nothing
+        assessment = classify(self.observation(now, briefing), self._parts.limits)
+        if latest is not None and latest.assessment_id == assessment.assessment_id:
+            return latest, _nothing
+        self.record_closes(now)
+        return assessment, lambda: self._tell(assessment)
 
     def _holds(self, assessment: RegimeAssessment, now: datetime) -> bool:
         age = now - assessment.assessed_at
         return assessment.regime is not Regime.UNKNOWN and age < timedelta(hours=self._parts.settings.reuse_hours)
 
-    def _tell(self, assessment: RegimeAssessment, version: int) -> None:
-        with self._parts.ledger.transaction():
-            self._parts.ledger.save_assessment(assessment)
-            for recipient in self._parts.settings.recipients:
-                self._parts.bus.enqueue(regime_update(assessment, recipient, version=version))
-        self._parts.bus.deliver_pending()
+    def _tell(self, assessment: RegimeAssessment) -> None:
+        version = 1 + self._parts.ledger.made_in_second(assessment.assessed_at)
+        self._parts.ledger.save_assessment(assessment)
+        for recipient in self._parts.settings.recipients:
+            self._parts.bus.enqueue(regime_update(assessment, recipient, version=version))
+
+    # --- messages ---
+
+    def _on_briefing(self, message: Message) -> Commit:
+        seen = from_briefing(message.payload, message.timestamp, f"DailyBriefing {message.message_id}")
+        return lambda: self._parts.ledger.save_observation(seen)
+
+    def _on_request(self, message: Message) -> Commit:
+        """Assess the market, with the briefing that the request names or else the newest one waiting for Operations."""
+        briefing = self._briefing_for(message)
+        _, tell = self._assessed(self._parts.clock.now(), briefing)
+
+        def commit() -> None:
+            if briefing is not None:
+                self._parts.ledger.save_observation(briefing)
+            tell()
+
+        return commit
+
+    def _briefing_for(self, request: Message) -> Observation | None:
+        wanted = (request.payload or {}).get("briefing_message_id")
+        if wanted is None:
+            waiting = [m for m in self._parts.bus.waiting(OPERATIONS) if m.message_type == "DailyBriefing"]
+            return _observed(waiting[-1]) if waiting else None
+        found = self._parts.bus.find(str(wanted))
+        return _observed(found) if found else _unknown(request, f"DailyBriefing {wanted}", "cannot be found")
+
+    # --- outcomes ---
 
     def record_outcome(
         self,
@@ -173,3 +198,19 @@ class RegimeDepartment:
             return self._parts.closing_bars()
         except BrokerError:  # a close that cannot be read today is read another day
             return ()
+
+
+def _observed(briefing: Message) -> Observation:
+    source = f"DailyBriefing {briefing.message_id}"
+    try:
+        return from_briefing(briefing.payload, briefing.timestamp, source)
+    except UnreadableMessage as error:
+        return _unknown(briefing, source, str(error))
+
+
+def _unknown(message: Message, source: str, why: str) -> Observation:
+    return Observation(message.timestamp, source, notes=(f"{source}: {why}",))
+
+
+def _nothing() -> None:
+    """Have nothing to commit."""

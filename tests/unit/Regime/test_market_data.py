@@ -19,6 +19,7 @@ from Departments.Regime.market_data import (
     from_spy_bars,
     from_vix_bars,
     merged,
+    year_of_spy,
 )
 
 NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
@@ -133,20 +134,24 @@ class SpyOnly:
         return self.answer[-days:]
 
 
+def asked(broker: SpyOnly) -> Observation:
+    return broker_source(lambda: year_of_spy(cast(Broker, broker)))(NOW)
+
+
 def test_the_broker_is_asked_for_spy_alone() -> None:
     broker = SpyOnly([bar(FRIDAY, "670"), bar(MONDAY, "676.7")])
-    assert broker_source(cast(Broker, broker))(NOW).spy_change_pct == 1
+    assert asked(broker).spy_change_pct == 1
     assert broker.asked == "SPY"
 
 
 def test_a_broker_that_does_not_answer_leaves_the_market_unknown_and_says_so() -> None:
-    seen = broker_source(cast(Broker, SpyOnly([], away=True)))(NOW)
+    seen = asked(SpyOnly([], away=True))
     assert nothing_known(seen)
     assert "no answer in 15 s" in seen.notes[0]
 
 
 def test_a_broker_without_spy_bars_leaves_the_market_unknown_and_says_so() -> None:
-    assert "there are no bars" in broker_source(cast(Broker, SpyOnly([])))(NOW).notes[0]
+    assert "there are no bars" in asked(SpyOnly([])).notes[0]
 
 
 def written(path: Path, *rows: str) -> None:

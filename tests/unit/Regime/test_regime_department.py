@@ -33,6 +33,7 @@ from Departments.Regime.update import regime_update
 
 NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
 MONDAY = date(2025, 11, 10)
+SOURCE = "DailyBriefing MSG_RESEARCH_20251110T150501Z_a86f3148"
 CALM = {"spy_change_pct": 1.15, "vix": 18.04, "date": "2025-11-10"}
 
 
@@ -62,6 +63,10 @@ class Desk:
             )
         )
 
+    def briefed(self, **conditions: object) -> None:
+        self.bus.publish(briefing(**conditions))
+        assert self.department.process_inbox().handled == 1
+
     def told(self, recipient: str) -> list[Message]:
         return self.bus.waiting(recipient)
 
@@ -79,7 +84,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     database.close()
 
 
-def briefing(number: int = 1, **conditions: object) -> Message:
+def briefing(number: int = 1, /, **conditions: object) -> Message:
     return Message(
         f"MSG_RESEARCH_20251110T15050{number}Z_a86f3148",
         "RESEARCH",
@@ -100,12 +105,7 @@ def test_a_briefing_from_the_inbox_becomes_the_assessment(desk: Desk) -> None:
     assert desk.department.process_inbox().handled == 1
     found = desk.department.assess(NOW)
     assert (found.regime, found.vix, found.score) == (Regime.BULLISH, Decimal("18.04"), 3)
-    assert found.source == "DailyBriefing MSG_RESEARCH_20251110T150501Z_a86f3148"
-
-
-def test_a_briefing_that_came_another_way_is_used_as_well(desk: Desk) -> None:
-    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
-    assert desk.department.assess(NOW).source == "briefing.md"
+    assert found.source == SOURCE
 
 
 def test_a_briefing_outlives_the_process_that_read_it(desk: Desk) -> None:
@@ -115,8 +115,71 @@ def test_a_briefing_outlives_the_process_that_read_it(desk: Desk) -> None:
     assert reborn.department.assess(NOW).regime is Regime.PANIC
 
 
+def request(**payload: object) -> Message:
+    body = body_with("# RegimeRequest", payload)
+    return Message("MSG_EXECUTIVE_20251110T151000Z_1", "EXECUTIVE", "REGIME_DETECTION", NOW, "RegimeRequest", body)
+
+
+def test_a_request_is_answered_from_the_briefing_it_names(desk: Desk) -> None:
+    for number, vix in ((1, 18), (2, 45)):
+        desk.bus.publish(replace(briefing(number, vix=vix), recipient="PORTFOLIO"))
+    desk.bus.publish(request(briefing_message_id=briefing(2).message_id))
+    assert desk.department.process_inbox().handled == 1
+    (message,) = desk.told("EXECUTIVE")
+    assert message.payload is not None
+    assert message.payload["regime"] == "PANIC"
+
+
+def test_a_request_that_names_no_briefing_is_answered_from_the_newest_one_waiting_for_operations(desk: Desk) -> None:
+    for number, vix, age in ((1, 45, 1), (2, 18, 2)):
+        sent = NOW - timedelta(minutes=age)
+        desk.bus.publish(replace(briefing(number, vix=vix), recipient="OPERATIONS", timestamp=sent))
+    desk.bus.publish(request(briefing_message_id=None))
+    desk.department.process_inbox()
+    assert desk.department.assess(NOW).regime is Regime.PANIC
+
+
+def test_a_request_without_any_briefing_is_answered_with_unknown(desk: Desk) -> None:
+    desk.bus.publish(request())
+    assert desk.department.process_inbox().handled == 1
+    assert [m.payload["regime"] for m in desk.told("EXECUTIVE") if m.payload] == ["UNKNOWN"]
+
+
+def test_a_request_for_a_briefing_that_is_not_there_says_so(desk: Desk) -> None:
+    desk.bus.publish(request(briefing_message_id="MSG_GONE"))
+    desk.department.process_inbox()
+    assert "DailyBriefing MSG_GONE: cannot be found" in desk.ledger.assessments()[0].assessment.notes
+
+
+def test_a_request_for_a_briefing_that_cannot_be_read_says_so(desk: Desk) -> None:
+    desk.bus.publish(replace(briefing(), recipient="PORTFOLIO", body="```json\n{broken\n```\n"))
+    desk.bus.publish(request(briefing_message_id=briefing().message_id))
+    assert desk.department.process_inbox().handled == 1
+    assert "cannot be read" in desk.ledger.assessments()[0].assessment.notes[0]
+
+
+def test_a_briefing_whose_payload_cannot_be_read_is_a_dead_letter(desk: Desk) -> None:
+    desk.bus.publish(replace(briefing(), body="```json\n{broken\n```\n"))
+    assert desk.department.process_inbox().dead_lettered == 1
+
+
+def test_a_request_while_an_assessment_holds_tells_nothing_again(desk: Desk) -> None:
+    desk.briefed()
+    desk.department.assess(NOW)
+    desk.bus.publish(request())
+    assert desk.department.process_inbox().handled == 1
+    assert len(desk.told("EXECUTIVE")) == len(desk.ledger.assessments()) == 1
+
+
+def test_the_briefing_of_a_request_is_kept_for_the_assessments_after_it(desk: Desk) -> None:
+    desk.bus.publish(replace(briefing(), recipient="PORTFOLIO"))
+    desk.bus.publish(request(briefing_message_id=briefing().message_id))
+    desk.department.process_inbox()
+    assert desk.department.assess(NOW + timedelta(hours=4)).source == SOURCE
+
+
 def test_the_executive_and_operations_are_told_and_trading_is_not(desk: Desk) -> None:
-    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    desk.briefed()
     desk.department.assess(NOW)
     assert desk.names() == [
         "Inbox/EXECUTIVE/MSG_REGIME_20251110T151000Z_exec.md",
@@ -130,7 +193,7 @@ def test_the_recipients_are_those_of_the_settings(desk: Desk) -> None:
 
 
 def test_what_is_told_is_what_is_kept(desk: Desk) -> None:
-    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    desk.briefed()
     desk.department.assess(NOW)
     (message,) = desk.told("OPERATIONS")
     assert message.payload is not None
@@ -139,7 +202,7 @@ def test_what_is_told_is_what_is_kept(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("minutes", "made"), [(179, 1), (180, 2)])
 def test_an_assessment_is_reused_until_it_is_three_hours_old(desk: Desk, minutes: int, made: int) -> None:
-    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    desk.briefed()
     first = desk.department.assess(NOW)
     second = desk.department.assess(NOW + timedelta(minutes=minutes))
     assert (first == second) is (made == 1)
@@ -148,14 +211,14 @@ def test_an_assessment_is_reused_until_it_is_three_hours_old(desk: Desk, minutes
 
 def test_how_long_an_assessment_holds_is_a_setting(desk: Desk) -> None:
     hasty = replace(desk, settings=RegimeSettings(reuse_hours=0.5))
-    hasty.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    hasty.briefed()
     hasty.department.assess(NOW)
     hasty.department.assess(NOW + timedelta(minutes=30))
     assert len(desk.ledger.assessments()) == 2
 
 
 def test_an_assessment_of_a_later_day_is_not_used_for_an_earlier_one(desk: Desk) -> None:
-    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    desk.briefed()
     desk.department.assess(NOW)
     assert desk.department.assess(NOW - timedelta(days=4)).regime is Regime.UNKNOWN
 
@@ -168,7 +231,7 @@ def test_without_data_the_regime_is_unknown_and_told_as_such(desk: Desk) -> None
 
 def test_an_unknown_regime_is_asked_again_as_soon_as_there_is_data(desk: Desk) -> None:
     desk.department.assess(NOW)
-    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    desk.briefed()
     assert desk.department.assess(NOW + timedelta(minutes=1)).regime is Regime.BULLISH
 
 
@@ -181,7 +244,7 @@ def test_the_id_of_a_second_version_comes_after_the_first_for_every_recipient(re
 
 def test_two_assessments_of_one_second_are_both_told_in_order(desk: Desk) -> None:
     desk.department.assess(NOW)
-    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    desk.briefed()
     assert desk.department.assess(NOW).regime is Regime.BULLISH
     assert [m.payload["regime"] for m in desk.told("EXECUTIVE") if m.payload] == ["UNKNOWN", "BULLISH"]
     assert desk.department.assess(NOW).regime is Regime.BULLISH
@@ -197,20 +260,20 @@ def test_asking_twice_in_one_moment_without_data_tells_once(desk: Desk) -> None:
 
 
 def test_yesterdays_briefing_counts_and_an_older_one_does_not(desk: Desk) -> None:
-    desk.department.observe_briefing({"market_conditions": {**CALM, "date": "2025-11-07"}}, NOW, "friday.md")
+    desk.briefed(date="2025-11-07")
     assert desk.department.assess(NOW).regime is Regime.BULLISH
     tuesday = desk.department.assess(NOW + timedelta(days=1))
     assert tuesday.regime is Regime.UNKNOWN
-    assert any("friday.md is of 2025-11-07" in note for note in tuesday.notes)
+    assert any("is of 2025-11-07" in note for note in tuesday.notes)
 
 
 def test_the_brokers_bars_complete_a_briefing(desk: Desk) -> None:
     bars = Observation(NOW, "bars", MONDAY, spy=Decimal(678), spy_trend_pct=Decimal(2), spy_change_pct=Decimal(-3))
     both = replace(desk, sources=(lambda _: bars,))
-    both.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
+    both.briefed()
     found = both.department.assess(NOW)
     assert (found.spy_change_pct, found.spy_trend_pct) == (Decimal("1.15"), Decimal(2))
-    assert found.source == "briefing.md; bars"
+    assert found.source == f"{SOURCE}; bars"
 
 
 class FullAfterOne(LedgerJournal):
@@ -248,10 +311,10 @@ def test_what_asks_for_a_deed_becomes_a_dead_letter(desk: Desk, kind: str) -> No
 
 
 def test_a_briefing_without_market_conditions_is_handled_and_changes_nothing(desk: Desk) -> None:
-    desk.department.observe_briefing({"market_conditions": CALM}, NOW, "briefing.md")
-    desk.bus.publish(replace(briefing(), body="# Nothing today\n"))
+    desk.briefed()
+    desk.bus.publish(replace(briefing(2), body="# Nothing today\n"))
     assert desk.department.process_inbox().handled == 1
-    assert desk.department.assess(NOW).source == "briefing.md"
+    assert desk.department.assess(NOW).source == SOURCE
 
 
 def test_the_outcome_of_a_run_is_kept_with_its_assessment(desk: Desk) -> None:
