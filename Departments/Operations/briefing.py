@@ -128,20 +128,29 @@ def briefing_from(payload: Mapping[str, Any] | None, source: str, *, at: datetim
 
 def candidate_from(row: Mapping[str, Any]) -> Candidate:
     """Read one candidate; raises Nonsense. A missing price is unknown, a wrong one is refused."""
-    size = _size(row)
-    score = _score(row, "composite_score", "score")
-    if score is None and size is None:
+    candidate = pick_from(row)
+    if candidate.score is None and candidate.size is None:
         raise Nonsense("composite_score", "is missing")
+    return candidate
+
+
+def pick_from(row: Mapping[str, Any]) -> Candidate:
+    """Read one pick of an optimiser, which needs neither score nor size; raises Nonsense."""
     return Candidate(
         ticker_of(row.get("ticker")),
-        score,
+        _score(row, "composite_score", "score"),
         _price(row),
         _sector(row),
-        size,
+        _size(row),
         _positive(row, "average_volume"),
         _positive(row, "market_cap"),
         _day(row, "earnings_date"),
     )
+
+
+def picks_from(rows: Sequence[Any]) -> tuple[tuple[Candidate, ...], tuple[Skip, ...]]:
+    """Return the usable picks of an optimiser, and a skip for each of the others."""
+    return _usable(rows, pick_from, "picks")
 
 
 def holding_from(row: Mapping[str, Any]) -> Holding:

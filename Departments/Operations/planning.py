@@ -6,13 +6,14 @@ worse ones, and whatever it finds is taken out again before anybody sees the pla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
 from Departments.constraints import checks, engine
+from Departments.constraints.checks.amounts import known_sector
 from Departments.core import identifiers
 from Departments.core.errors import BadInput
 from Departments.core.money import ZERO, plain
@@ -41,10 +42,11 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, and the untradable holdings that it reports for the first time."""
+    """A plan, the untradable holdings that it reports for the first time, and the sectors it was made with."""
 
     plan: TradingPlan
-    untradable: tuple[str, ...] = ()
+    untradable: tuple[str, ...]
+    sectors: Mapping[str, str]
 
 
 def make_plan(
@@ -65,7 +67,7 @@ def make_plan(
         wishes += proposal.sells
     selection = select(briefing, situation, wishes=wishes, reported=reported)
     draft = TradingPlan(identifiers.plan_id(now), now, ())
-    return Planned(_composed(draft, selection, situation), selection.untradable)
+    return _planned(draft, selection, situation)
 
 
 def validate_plan(
@@ -82,7 +84,7 @@ def validate_plan(
     briefing = Briefing(None, Conditions(), picks, (), source)
     selection = select(briefing, situation, wishes=wishes, reported=reported, weak=False)
     draft = TradingPlan(plan.plan_id, plan.generated_at, ())
-    return Planned(_composed(draft, selection, situation), selection.untradable)
+    return _planned(draft, selection, situation)
 
 
 def refuse_other_days(briefing: Briefing, today: date) -> None:
@@ -97,6 +99,12 @@ def refuse_other_days(briefing: Briefing, today: date) -> None:
 
 def _days(after: date, until: date) -> Iterable[date]:
     return (date.fromordinal(n) for n in range(after.toordinal() + 1, until.toordinal() + 1))
+
+
+def _planned(draft: TradingPlan, selection: Selection, situation: Situation) -> Planned:
+    facts = situation.market.symbols.values()
+    sectors = {f.symbol: known for f in facts if (known := known_sector(f.sector))}
+    return Planned(_composed(draft, selection, situation), selection.untradable, sectors)
 
 
 def _composed(draft: TradingPlan, selection: Selection, situation: Situation) -> TradingPlan:
@@ -118,8 +126,16 @@ def _composed(draft: TradingPlan, selection: Selection, situation: Situation) ->
         regime=str(situation.market.regime.regime) if situation.market.regime else "",
         notes=(*reached.notes, *_effects(situation), *_warnings(verdict)),
         not_evaluated=_not_evaluated(verdict),
-        extra={"deployment_goal": reached.document},
+        extra={"deployment_goal": reached.document, "stage_results": _stages(selection, bought, verdict)},
     )
+
+
+def _stages(selection: Selection, bought: _Bought, verdict: engine.PlanVerdict) -> dict[str, dict[str, int]]:
+    return {
+        "selection": {"sells": len(selection.sells), "candidates": len(selection.candidates)},
+        "allocation": {"buys": len(bought.trades), "left_out": len(bought.skipped)},
+        "verification": {"violations": len(verdict.violations), "warnings": len(verdict.warnings)},
+    }
 
 
 def _after_sells(sells: Iterable[Trade], situation: Situation) -> Book:

@@ -142,7 +142,7 @@ class Sizer:
         return checks.heat_room(limits, self.book, self.situation.history) / (stop * (ONE + self.situation.buffer))
 
     def _sector_rooms(self, picks: Iterable[Pick]) -> dict[str, Decimal]:
-        """Return the room in each bucket at planning prices; what is held of a pick becomes dearer with it."""
+        """Return the room in each bucket at planning prices; what is held of a pick is valued at its worse price."""
         cap, worse = checks.sector_cap(self.situation.limits, self.book.equity), self.situation.buffer
         taken: dict[str, Decimal] = {}
         for position in self.book.positions.values():
@@ -150,7 +150,8 @@ class Sizer:
                 bucket = self.situation.bucket(position.symbol, position.sector)
                 taken[bucket] = taken.get(bucket, ZERO) + position.market_value
         for pick in picks:
-            taken[pick.sector] = taken.get(pick.sector, ZERO) + pick.held * worse
+            more = pick.held * (ONE + worse) - self.book.held_value(pick.ticker)
+            taken[pick.sector] = taken.get(pick.sector, ZERO) + more
         return {bucket: max(ZERO, cap - value) / (ONE + worse) for bucket, value in taken.items()}
 
     def _too_large(self, pick: Pick) -> Skip:

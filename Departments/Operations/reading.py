@@ -1,0 +1,78 @@
+"""A plan as the text that a person reads in the TradingPlan message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+
+from Departments.core.clock import iso
+from Departments.core.money import percent, plain, usd_cents
+from Departments.core.plans import Skip, Trade, TradingPlan
+from Departments.core.reasons import ReasonCode
+
+
+def plan_markdown(plan: TradingPlan) -> str:
+    """Return the plan as Markdown: what it starts from, SELLs, BUYs, what is left out and why, notes."""
+    sections = [
+        f"# Trading Plan {plan.plan_id}",
+        "\n".join(_facts(plan)),
+        _trades("SELL", plan.sells),
+        _trades("BUY", plan.buys),
+        _skips(plan.skipped),
+        _listed("Notes", plan.notes),
+        _listed("Not evaluated", plan.not_evaluated),
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _facts(plan: TradingPlan) -> Iterator[str]:
+    yield f"- **Generated:** {iso(plan.generated_at)}"
+    for name, amount in (("Equity", plan.equity), ("Cash", plan.cash)):
+        if amount is not None:
+            yield f"- **{name}:** {usd_cents(amount)}"
+    if plan.deployment is not None:
+        yield f"- **Deployed afterwards:** {percent(plan.deployment)} of equity"
+    if plan.regime:
+        yield f"- **Market regime:** {plan.regime}"
+
+
+def _trades(side: str, trades: Sequence[Trade]) -> str:
+    title = f"## {side} ({len(trades)})"
+    if not trades:
+        return f"{title}\n\nNone."
+    rows = ((t.ticker, plain(t.qty), _money(t.price), _money(t.notional), _score(t), t.reason) for t in trades)
+    return f"{title}\n\n" + _table(("Ticker", "Shares", "Price", "Value", "Score", "Why"), rows)
+
+
+def _skips(skips: Sequence[Skip]) -> str:
+    if not skips:
+        return ""
+    low = [s.ticker for s in skips if s.reason.code is ReasonCode.SCORE_BELOW_THRESHOLD]
+    told = [s for s in skips if s.reason.code is not ReasonCode.SCORE_BELOW_THRESHOLD]
+    parts = [f"## Skipped ({len(skips)})"]
+    if told:
+        parts.append(_table(("Ticker", "Reason", "Code"), ((s.ticker, s.line, str(s.reason)) for s in told)))
+    if low:
+        parts.append(f"Score under the threshold: {', '.join(low)}.")
+    return "\n\n".join(parts)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _listed(title: str, lines: Sequence[str]) -> str:
+    return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+
+
+def _money(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else usd_cents(amount)
+
+
+def _score(trade: Trade) -> str:
+    return "" if trade.score is None else plain(trade.score)
