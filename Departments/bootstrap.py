@@ -66,11 +66,16 @@ class Desk:
         """`config/hard_constraints.yaml`."""
         return load_limits(find_limits(self.workspace))
 
+    @property
+    def ledger_path(self) -> Path:
+        """Where the ledger lies, or will lie when it is first used: `sentinel.db` unless a script names another."""
+        return self.choices.ledger_path or self.workspace / "sentinel.db"
+
     @cached_property
     def ledger(self) -> Ledger:
-        """The workspace's ledger, `sentinel.db` unless a script names another."""
+        """The workspace's ledger."""
         self._check_writable()
-        return Ledger(self.choices.ledger_path or self.workspace / "sentinel.db", step=self.choices.step)
+        return Ledger(self.ledger_path, step=self.choices.step)
 
     @cached_property
     def mailbox(self) -> Mailbox:

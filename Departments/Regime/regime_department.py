@@ -120,19 +120,26 @@ class RegimeDepartment:
         told = [seen for seen in (briefing, kept) if seen is not None]
         return merged([*dict.fromkeys(told), *(source(now) for source in self._parts.sources)], now)
 
-    def _assessed(self, now: datetime, briefing: Observation | None = None) -> tuple[RegimeAssessment, Commit]:
+    def _assessed(self, now: datetime, named: Observation | None = None) -> tuple[RegimeAssessment, Commit]:
         latest = self._parts.ledger.latest_assessment(now)
         if latest is not None and self._holds(latest, now):
-            return latest, _nothing
+            return latest, lambda: self._keep(named)
+        briefing = named or self._newest_waiting_for_operations()
         assessment = classify(self.observation(now, briefing), self._parts.limits)
         if latest is not None and latest.assessment_id == assessment.assessment_id:
-            return latest, _nothing
+            return latest, lambda: self._keep(briefing)
         self.record_closes(now)
-        return assessment, lambda: self._tell(assessment)
+        return assessment, lambda: self._keep(briefing, assessment)
 
     def _holds(self, assessment: RegimeAssessment, now: datetime) -> bool:
         age = now - assessment.assessed_at
         return assessment.regime is not Regime.UNKNOWN and age < timedelta(hours=self._parts.settings.reuse_hours)
+
+    def _keep(self, briefing: Observation | None, assessment: RegimeAssessment | None = None) -> None:
+        if briefing is not None:
+            self._parts.ledger.save_observation(briefing)
+        if assessment is not None:
+            self._tell(assessment)
 
     def _tell(self, assessment: RegimeAssessment) -> None:
         version = 1 + self._parts.ledger.made_in_second(assessment.assessed_at)
@@ -147,24 +154,21 @@ class RegimeDepartment:
         return lambda: self._parts.ledger.save_observation(seen)
 
     def _on_request(self, message: Message) -> Commit:
-        """Assess the market, with the briefing that the request names or else the newest one waiting for Operations."""
-        briefing = self._briefing_for(message)
-        _, tell = self._assessed(self._parts.clock.now(), briefing)
-
-        def commit() -> None:
-            if briefing is not None:
-                self._parts.ledger.save_observation(briefing)
-            tell()
-
+        """Assess the market with the briefing that the request names, if it names one."""
+        _, commit = self._assessed(self._parts.clock.now(), self._named_in(message))
         return commit
 
-    def _briefing_for(self, request: Message) -> Observation | None:
+    def _named_in(self, request: Message) -> Observation | None:
         wanted = (request.payload or {}).get("briefing_message_id")
         if wanted is None:
-            waiting = [m for m in self._parts.bus.waiting(OPERATIONS) if m.message_type == "DailyBriefing"]
-            return _observed(waiting[-1]) if waiting else None
+            return None
         found = self._parts.bus.find(str(wanted))
         return _observed(found) if found else _unknown(request, f"DailyBriefing {wanted}", "cannot be found")
+
+    def _newest_waiting_for_operations(self) -> Observation | None:
+        """Operations plans from this briefing, so the market is judged by it too. It is only looked at."""
+        waiting = [m for m in self._parts.bus.waiting(OPERATIONS) if m.message_type == "DailyBriefing"]
+        return _observed(waiting[-1]) if waiting else None
 
     # --- outcomes ---
 

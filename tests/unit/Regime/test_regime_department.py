@@ -139,6 +139,12 @@ def test_a_request_that_names_no_briefing_is_answered_from_the_newest_one_waitin
     assert desk.department.assess(NOW).regime is Regime.PANIC
 
 
+def test_an_assessment_looks_at_the_briefing_waiting_for_operations_and_leaves_it_there(desk: Desk) -> None:
+    desk.bus.publish(replace(briefing(), recipient="OPERATIONS"))
+    assert desk.department.assess(NOW).source == SOURCE
+    assert briefing().message_id in {message.message_id for message in desk.told("OPERATIONS")}
+
+
 def test_a_request_without_any_briefing_is_answered_with_unknown(desk: Desk) -> None:
     desk.bus.publish(request())
     assert desk.department.process_inbox().handled == 1

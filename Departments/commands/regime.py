@@ -1,0 +1,143 @@
+"""`departments regime`: what kind of market it is today, and what became of earlier assessments."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.commands.run import clock_from
+from Departments.core.documents import json_text
+from Departments.core.money import cents
+from Departments.core.regimes import Regime, RegimeAssessment, RegimeRecord
+from Departments.core.trading_calendar import EASTERN, trading_day
+
+HELP = """Show today's market regime and the history with outcomes.
+
+Nothing is asked of anybody and nothing is sent, unless `--assess` is given: then an assessment is made where none
+holds, from the newest briefing, the files named in the settings and the broker's SPY bars, and told.
+"""
+STYLES = {Regime.BULLISH: "green", Regime.BEARISH: "red", Regime.PANIC: "bold red", Regime.UNKNOWN: "yellow"}
+
+
+def regime(
+    workspace: Annotated[Path, typer.Option(help="The folder to work in.")] = Path(),
+    limit: Annotated[int, typer.Option(min=1, help="How many assessments of the history to show.")] = 20,
+    at: Annotated[str | None, typer.Option(help="Look from this ISO time instead of now.")] = None,
+    *,
+    assess: Annotated[bool, typer.Option("--assess", help="Make and tell an assessment where none holds.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> int:
+    """Show the regime."""
+    desk = open_desk(workspace.resolve(), Choices(clock=clock_from(at)))
+    try:
+        now = desk.clock.now()
+        if assess:
+            desk.regime.assess(now)
+        history = desk.ledger.regimes.assessments(limit) if desk.ledger_path.exists() else []
+        today = _of_today(desk, now) if history else None
+    finally:
+        desk.close()
+    if as_json:
+        sys.stdout.write(json_text(document(today, history)) + "\n")
+    else:
+        show(Console(soft_wrap=False), today, history)
+    return 0
+
+
+def _of_today(desk: Desk, now: datetime) -> RegimeAssessment | None:
+    latest = desk.ledger.regimes.latest_assessment(now)
+    return latest if latest and trading_day(latest.assessed_at) == trading_day(now) else None
+
+
+def document(today: RegimeAssessment | None, history: Sequence[RegimeRecord]) -> dict[str, Any]:
+    """Return what `--json` prints: `{today, history: [{…, outcome}]}`; numbers as text, None is unknown."""
+    return {
+        "today": None if today is None else _assessment_document(today),
+        "history": [
+            {
+                **_assessment_document(record.assessment),
+                "outcome": {
+                    "trades_executed": record.outcome.trades_executed,
+                    "portfolio_change": _text(record.outcome.portfolio_change),
+                    "spy_close_change_pct": _text(record.outcome.spy_close_change_pct),
+                },
+            }
+            for record in history
+        ],
+    }
+
+
+def _assessment_document(assessment: RegimeAssessment) -> dict[str, Any]:
+    indicators = {name: _text(value) for name, value in assessment.indicators.items()}
+    return {"assessed_at": assessment.assessed_at, **assessment.payload(), "indicators": indicators}
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else format(number, "f")
+
+
+def show(console: Console, today: RegimeAssessment | None, history: Sequence[RegimeRecord]) -> None:
+    """Print today's assessment and the table of the history."""
+    if today is None:
+        console.print("There is no assessment of today.", highlight=False)
+    else:
+        console.print(
+            f"Today: {_styled(today.regime)}, confidence {today.confidence}: {escape(today.recommendation)}",
+            highlight=False,
+        )
+        console.print(f"Source: {escape(today.source)}", highlight=False, soft_wrap=True)
+        for note in today.notes:
+            console.print(f"  not known: {escape(note)}", highlight=False, style="yellow", soft_wrap=True)
+    if history:
+        console.print(_table(history))
+
+
+def _table(history: Sequence[RegimeRecord]) -> Table:
+    table = Table(title="Assessments and what became of them")
+    table.add_column("Eastern time", no_wrap=True)
+    table.add_column("Regime")
+    table.add_column("Conf.")
+    for name in ("Score", "SPY", "VIX", "Trades", "Portfolio", "SPY close"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for record in history:
+        table.add_row(*_cells(record))
+    return table
+
+
+def _cells(record: RegimeRecord) -> tuple[str, ...]:
+    seen, became = record.assessment, record.outcome
+    return (
+        f"{seen.assessed_at.astimezone(EASTERN):%Y-%m-%d %H:%M}",
+        _styled(seen.regime),
+        str(seen.confidence),
+        "?" if seen.score is None else f"{seen.score:+d}",
+        _percent(seen.spy_change_pct),
+        "?" if seen.vix is None else f"{seen.vix:.2f}",
+        "?" if became.trades_executed is None else str(became.trades_executed),
+        "?" if became.portfolio_change is None else f"{cents(became.portfolio_change):+,.2f}",
+        _percent(became.spy_close_change_pct),
+    )
+
+
+def _percent(change: Decimal | None) -> str:
+    return "?" if change is None else f"{change:+.2f}%"
+
+
+def _styled(found: Regime) -> str:
+    style = STYLES.get(found)
+    return f"[{style}]{found}[/{style}]" if style else str(found)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `regime`."""
+    app.command("regime", help=HELP)(regime)
