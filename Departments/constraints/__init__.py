@@ -2,5 +2,5 @@
 
 limits   the file as typed values    checks   one pure function per constraint, and the amounts they compare with
 case     what a check is given       engine   the table of constraints; check_order, check_plan
-codes    the table of codes for the documentation
+headroom how much of each limit is left          codes    the table of codes for the documentation
 """

@@ -94,7 +94,9 @@ def day_trade_limit(case: Case) -> Finding:
     """
     rules, equity = case.limits.day_trades, case.book.equity
     exempt = rules.exempt_equity is not None and equity >= rules.exempt_equity
-    if rules.limit is None or exempt or Side.BUY not in case.history.same_day_sides.get(case.order.symbol, ()):
+    # Several SELLs of what was bought on one day make one day trade.
+    new = case.history.same_day_sides.get(case.order.symbol, frozenset()) == {Side.BUY}
+    if rules.limit is None or exempt or not new:
         return None
     made = recent_day_trades(case.history.day_trades, trading_day(case.market.now), rules.window_days)
     if made < rules.limit:

@@ -229,8 +229,13 @@ def test_every_constraint_that_can_lack_its_data_has_an_example_without_it() -> 
         assert not lacks or EXAMPLES[code].unknown is not None, code
 
 
+def staged(code: ReasonCode, stage: Stage) -> Case:
+    """The violating example of a constraint at another stage."""
+    return replace(EXAMPLES[code].violating, stage=stage)
+
+
 #: What may still change until the order is sent only warns before; everything else denies from the plan on.
-LATER = {
+LATER: dict[ReasonCode, Stage] = {
     Code.SHARES_RESERVED: "trade",
     Code.MARKET_CLOSED: "trade",
     Code.LAST_MINUTES: "trade",
@@ -240,16 +245,25 @@ LATER = {
 }
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("code", ROWS)
+FOUND = [(code, stage) for code in ROWS for stage in STAGES if found(code, staged(code, stage)) is not None]
+
+
+@pytest.mark.parametrize(("code", "stage"), FOUND)
 def test_before_the_stage_it_denies_from_a_finding_is_a_warning(code: ReasonCode, stage: Stage) -> None:
-    c = replace(EXAMPLES[code].violating, stage=stage)
-    if not isinstance(found(code, c), Reason):
-        pytest.skip("nothing to find at this stage")
+    c = staged(code, stage)
     verdict = check_order(c.order, c.book, c.market, c.limits, c.history, stage=stage)
-    denies = STAGES.index(stage) >= STAGES.index(cast(Stage, LATER.get(code, "plan")))
+    denies = STAGES.index(stage) >= STAGES.index(LATER.get(code, "plan"))
     assert (code in {r.code for r in verdict.violations}) is denies
     assert (code in {r.code for r in verdict.warnings}) is not denies
+
+
+def test_only_the_age_of_plan_and_price_depend_on_the_stage() -> None:
+    everywhere = {(code, stage) for code in ROWS for stage in STAGES}
+    assert everywhere - set(FOUND) == {
+        (Code.STALE_PLAN, "plan"),
+        (Code.STALE_PRICE, "review"),
+        (Code.STALE_PRICE, "trade"),
+    }
 
 
 class Recorder:
@@ -474,6 +488,11 @@ def test_an_order_that_belongs_to_no_plan_is_no_second_execution() -> None:
 def test_day_trades_count_in_their_window_and_below_the_exempt_equity(judged: Case, denied: bool) -> None:  # noqa: FBT001
     past = history(day_trades=THREE_DAY_TRADES, same_day_sides=TODAY[Side.BUY])
     assert (found(Code.DAY_TRADE_LIMIT, replace(judged, history=past)) is not None) is denied
+
+
+def test_selling_the_rest_of_what_was_bought_today_is_no_further_day_trade() -> None:
+    both = history(day_trades=THREE_DAY_TRADES, same_day_sides={"HELD": frozenset(Side)})
+    assert found(Code.DAY_TRADE_LIMIT, case(sell(), book=book(**SMALL), history=both)) is None
 
 
 def test_a_sell_of_what_was_not_bought_today_is_no_day_trade() -> None:

@@ -67,6 +67,8 @@ def test_an_empty_file_and_empty_groups_have_every_default(tmp_path: Path) -> No
         ("position_limits: {max_single_pct: 0.2}", "position_limits.max_single_pct", "not a known key"),
         ("position_limits: 5", "position_limits", "must hold keys and values"),
         ("position_limits: {min_position_pct: 3}", "position_limits.min_position_pct", "write 0.03 for 3 %"),
+        ("position_limits: {min_position_pct: 100}", "position_limits.min_position_pct", "write 1 for 100 %"),
+        ("position_limits: {min_position_pct: 101}", "position_limits.min_position_pct", "less than or equal to 1"),
         ("position_limits: {min_position_pct: '0.03'}", "position_limits.min_position_pct", "without quotes"),
         ("position_limits: {min_position_pct: true}", "position_limits.min_position_pct", "must be a number"),
         ("position_limits: {min_position_pct: -0.03}", "position_limits.min_position_pct", "greater than or equal"),
@@ -144,6 +146,14 @@ def test_an_impossible_combination_is_refused_with_its_key(tmp_path: Path, text:
         load_limits(path)
     assert refused.value.key == key
     assert refused.value.mend.startswith("lower it")
+
+
+def test_the_refusal_of_reserve_and_target_names_the_target_that_would_fit() -> None:
+    both = {"portfolio_risk": {"min_cash_reserve_pct": 0.15}, "deployment": {"target_pct": 0.90}}
+    ((key, problem, mend),) = contradictions(Limits.model_validate(both))
+    assert key == "deployment.target_pct"
+    assert problem == "a target of 0.9 and a cash reserve of 0.15 exceed the whole"
+    assert mend == "lower it to 0.85 or lower portfolio_risk.min_cash_reserve_pct"
 
 
 def test_a_reserve_and_a_target_that_make_up_the_whole_are_compatible() -> None:

@@ -1,0 +1,77 @@
+"""How much of each limit a book uses, and what is left: for the plan a person reads and for the review."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from Departments.constraints.checks import amounts
+from Departments.constraints.limits import Limits
+from Departments.core.history import TradingHistory
+from Departments.core.market import MarketFacts
+from Departments.core.money import ONE, ZERO
+from Departments.core.portfolio import Book
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """One limit: its key, what is used of it and what it allows. `about` names the symbol or sector concerned.
+
+    Dollars, but for the number of positions. `left` is negative where the limit is exceeded already.
+    """
+
+    key: str
+    used: Decimal
+    bound: Decimal
+    left: Decimal
+    unit: Literal["dollars", "positions"] = "dollars"
+    about: str = ""
+
+
+def headroom(book: Book, market: MarketFacts, limits: Limits, history: TradingHistory) -> tuple[Headroom, ...]:
+    """Return what is left of the limits that a portfolio as a whole can use up."""
+    return (
+        _cash(book, limits),
+        _places(book, limits),
+        _largest_position(book, market, limits),
+        _largest_sector(book, market, limits),
+        _heat(book, limits, history),
+    )
+
+
+def _cash(book: Book, limits: Limits) -> Headroom:
+    free, reserve = book.cash - book.open_buys, amounts.cash_reserve(limits, book.equity)
+    return Headroom("portfolio_risk.min_cash_reserve_pct", free, reserve, free - reserve)
+
+
+def _places(book: Book, limits: Limits) -> Headroom:
+    held = Decimal(sum(1 for p in book.positions.values() if p.qty != 0))
+    places = Decimal(limits.position_limits.max_positions_total)
+    return Headroom("position_limits.max_positions_total", held, places, places - held, "positions")
+
+
+def _largest_position(book: Book, market: MarketFacts, limits: Limits) -> Headroom:
+    maximum = amounts.maximum_position(limits, book.equity, amounts.size_factor(limits, market) or ONE)
+    values = {p.symbol: p.market_value for p in book.positions.values()}
+    return _largest("position_limits.max_single_position_pct", values, maximum)
+
+
+def _largest_sector(book: Book, market: MarketFacts, limits: Limits) -> Headroom:
+    sectors = {amounts.sector_of(limits, p.symbol, market, p.sector) for p in book.positions.values()}
+    values = {sector: amounts.sector_value(limits, book, market, sector) for sector in sectors}
+    return _largest("position_limits.max_sector_concentration_pct", values, amounts.sector_cap(limits, book.equity))
+
+
+def _heat(book: Book, limits: Limits, history: TradingHistory) -> Headroom:
+    heat, unknown = amounts.portfolio_heat(book, history)
+    maximum = limits.portfolio_risk.max_portfolio_heat * book.equity
+    about = f"without the stops of {', '.join(unknown)}" if unknown else ""
+    return Headroom("portfolio_risk.max_portfolio_heat", heat, maximum, maximum - heat, about=about)
+
+
+def _largest(key: str, values: Mapping[str, Decimal], maximum: Decimal) -> Headroom:
+    name = max(sorted(values), key=lambda n: values[n], default="")
+    used = values.get(name, ZERO)
+    return Headroom(key, used, maximum, maximum - used, about=name)
