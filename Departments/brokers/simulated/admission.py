@@ -33,7 +33,6 @@ def admitted(request: OrderRequest, now: datetime, reserve: Decimal) -> tuple[Re
         status=OrderStatus.PENDING_NEW if is_open(now) else OrderStatus.ACCEPTED,
         submitted_at=now,
         updated_at=now,
-        visible_at=now,
         limit_price=request.limit_price,
         stop_price=request.stop_price,
         limit=request.limit_price,

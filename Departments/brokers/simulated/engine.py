@@ -20,7 +20,8 @@ from Departments.core.money import CENT, ZERO
 from Departments.core.orders import OrderStatus, OrderType, Side
 from Departments.core.trading_calendar import is_open, next_open, next_trading_day, trading_day
 
-_ARRIVING = frozenset({OrderStatus.PENDING_NEW, OrderStatus.ACCEPTED})
+#: Shares of an order's delay: until the market takes it, and from then until it trades.
+_TAKEN, _TRADED = Decimal("0.25"), Decimal("0.75")
 
 
 class Engine:
@@ -45,6 +46,19 @@ class Engine:
         part = Decimal(str(round(chance(self._state.seed, record.client_order_id, what), 6)))
         return timedelta(seconds=float((low + (high - low) * part) * share))
 
+    def scheduled(self, record: Record, now: datetime) -> Record:
+        """Say when the market takes a new order: soon, or at the open."""
+        return replace(record, next_at=now + self.delay(record, "fill", _TAKEN) if is_open(now) else next_open(now))
+
+    def cancelling(self, record: Record, now: datetime) -> Record:
+        """Ask for a cancel; whatever trades before it is confirmed, trades."""
+        next_at = record.next_at
+        if record.is_arriving and next_at is not None:
+            next_at = None if record.doomed else next_at + self.delay(record, "fill", _TRADED)
+        status = after(record.status, Event.ASK_CANCEL)
+        cancel_at = now + self.delay(record, "cancel")
+        return replace(record, status=status, cancel_at=cancel_at, next_at=next_at, updated_at=now)
+
     def end(self, record: Record, event: Event, at: datetime) -> None:
         """End an order (cancel, expire, reject), and with it what is left of its group."""
         self._save(replace(record, status=after(record.status, event)), at)
@@ -67,7 +81,7 @@ class Engine:
         halted, until = self._market.halted(record.symbol, at)
         if not is_open(at):
             self._save(replace(record, next_at=next_open(at)), at)
-        elif record.status in _ARRIVING:
+        elif record.is_arriving:
             self._arrive(record, at)
         elif halted and not record.forced:
             self._save(replace(record, next_at=until), at)
@@ -83,7 +97,7 @@ class Engine:
         if record.type is OrderType.MARKET and price is not None:
             limit = matching.collar(price, record.side, self._market.terms)
         status = after(record.status, Event.ACTIVATE)
-        rest = self.delay(record, "fill", Decimal("0.75"))
+        rest = self.delay(record, "fill", _TRADED)
         self._save(replace(record, status=status, limit=limit, next_at=at + rest), at)
         if record.is_exit:  # an OCO: its stop begins to watch
             for stop in self._others(record):
@@ -108,7 +122,7 @@ class Engine:
             self._save(self._resting(record, at), at)
             return
         status = after(record.status, Event.RELEASE) if record.status is OrderStatus.HELD else record.status
-        next_at = at + self.delay(record, "fill", Decimal("0.25"))
+        next_at = at + self.delay(record, "fill", _TAKEN)
         self._save(replace(record, status=status, triggered=True, next_at=next_at), at)
         self._end_others(record, at)
 
@@ -152,7 +166,7 @@ class Engine:
         for leg in self._others(entry):
             takes_profit = leg.role is Role.TAKE_PROFIT
             status = after(leg.status, Event.RELEASE) if takes_profit else leg.status
-            next_at = at + self.delay(leg, "fill", Decimal("0.25"))
+            next_at = at + self.delay(leg, "fill", _TAKEN)
             self._save(replace(leg, status=status, live=True, next_at=next_at), at)
 
     def _end_others(self, record: Record, at: datetime) -> None:

@@ -27,7 +27,6 @@ from Departments.brokers.simulated.opening import opened
 from Departments.brokers.simulated.records import Fill, Record
 from Departments.brokers.simulated.rules import Situation, judge
 from Departments.brokers.simulated.state import ExchangeState
-from Departments.brokers.simulated.transitions import Event, after
 from Departments.brokers.simulated.views import nested, told
 from Departments.core import trading_calendar
 from Departments.core.clock import Clock
@@ -82,7 +81,7 @@ class SimulatedExchange:
             with self._book.transaction("exchange.submit"):
                 reserve = self._judged(request, now)
                 order, *legs = admitted(request, now, reserve)
-                order = spoiled_order(self._scheduled(order, now), struck, self._state)
+                order = spoiled_order(self._engine.scheduled(order, now), struck, self._state)
                 for record in (order, *(replace(leg, visible_at=order.visible_at) for leg in legs)):
                     self._book.save(record)
             return disguised(nested(order, self._book.group), struck)
@@ -196,23 +195,15 @@ class SimulatedExchange:
         judge(case)
         return case.reserve
 
-    def _scheduled(self, record: Record, now: datetime) -> Record:
-        """Say when the market looks at a new order for the first time."""
-        if not trading_calendar.is_open(now):
-            return replace(record, next_at=trading_calendar.next_open(now))
-        return replace(record, next_at=now + self._engine.delay(record, "fill", Decimal("0.25")))
-
     def _cancel(self, record: Record, struck: Sequence[Fault], now: datetime) -> None:
         if record.status.is_terminal:
             raise refusals.too_late(record.status)
         if record.status is OrderStatus.PENDING_CANCEL:
             return
-        asked = replace(record, status=after(record.status, Event.ASK_CANCEL), updated_at=now)
-        asked = replace(asked, cancel_at=now + self._engine.delay(record, "cancel"))
-        self._book.save(spoiled_cancel(asked, struck, now))
+        self._book.save(spoiled_cancel(self._engine.cancelling(record, now), struck, now))
 
     def _visible(self, record: Record | None, reference: str, now: datetime) -> Record:
-        if record is None or record.visible_at > now:
+        if record is None or not record.is_visible(now):
             raise refusals.order_not_found(reference)
         return record
 

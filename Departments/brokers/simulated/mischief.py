@@ -40,7 +40,7 @@ def spoiled_order(order: Record, struck: Sequence[Fault], state: ExchangeState) 
     if fault := first(struck, ("cash_lag",)):
         order = replace(order, cash_lag=fault.seconds or ZERO)
     if fault := first(struck, ("invisible",)):
-        order = replace(order, visible_at=_later(order.visible_at, fault.seconds) or order.visible_at)
+        order = replace(order, visible_at=_later(order.submitted_at, fault.seconds))
     return replace(order, doomed=first(struck, ("reject",)) is not None)
 
 

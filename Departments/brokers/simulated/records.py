@@ -44,7 +44,6 @@ class Record:
     status: OrderStatus
     submitted_at: datetime
     updated_at: datetime
-    visible_at: datetime
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     filled_qty: Decimal = ZERO
@@ -52,6 +51,7 @@ class Record:
     filled_at: datetime | None = None
     expires_at: datetime | None = None
     next_at: datetime | None = None
+    visible_at: datetime | None = None
     cancel_at: datetime | None = None
     limit: Decimal | None = None
     reserve: Decimal = ZERO
@@ -68,6 +68,15 @@ class Record:
     def remaining(self) -> Decimal:
         """Return the shares that have not traded."""
         return self.qty - self.filled_qty
+
+    def is_visible(self, now: datetime) -> bool:
+        """Tell whether look-ups find the order; only a fault hides it, and only for a time."""
+        return self.visible_at is None or self.visible_at <= now
+
+    @property
+    def is_arriving(self) -> bool:
+        """Tell whether the market has not taken the order yet."""
+        return self.status in {OrderStatus.PENDING_NEW, OrderStatus.ACCEPTED}
 
     @property
     def is_exit(self) -> bool:

@@ -32,7 +32,7 @@ CREATE TABLE orders (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, client_order_id TEXT NOT NULL UNIQUE, "group" TEXT NOT NULL,
     role TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL, qty TEXT NOT NULL, type TEXT NOT NULL,
     time_in_force TEXT NOT NULL, order_class TEXT NOT NULL, status TEXT NOT NULL, submitted_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL, visible_at TEXT NOT NULL, limit_price TEXT, stop_price TEXT,
+    updated_at TEXT NOT NULL, visible_at TEXT, limit_price TEXT, stop_price TEXT,
     filled_qty TEXT NOT NULL, filled_value TEXT NOT NULL, filled_at TEXT, expires_at TEXT, next_at TEXT,
     cancel_at TEXT, "limit" TEXT, reserve TEXT NOT NULL, chunk TEXT, pause TEXT, cash_lag TEXT NOT NULL,
     live INTEGER NOT NULL, triggered INTEGER NOT NULL, silent INTEGER NOT NULL, forced INTEGER NOT NULL,

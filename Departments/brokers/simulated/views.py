@@ -17,7 +17,7 @@ def told(records: Iterable[Record], scope: OrderScope, now: datetime, group: Gro
 
     A live leg whose parent has ended is open and stands for itself; a held leg is never listed by `open`.
     """
-    return [nested(r, group) for r in records if r.visible_at <= now and _in_scope(r, scope, group)]
+    return [nested(r, group) for r in records if r.is_visible(now) and _in_scope(r, scope, group)]
 
 
 def nested(record: Record, group: Group) -> Order:

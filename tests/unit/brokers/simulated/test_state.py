@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from Departments.brokers.simulated.state import load_exchange_state
+from Departments.core.errors import BadInput
+
+
+def written(tmp_path: Path, text: str, name: str = "state.yaml") -> Path:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_plain_state_file_gives_cash_positions_and_prices(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "cash: 12500.10\n"
+        "positions: {ups: {qty: 70, avg_entry_price: 88.1, current_price: 93.58}}\n"
+        "prices: {COMM: 17.02}\n",
+    )
+    state = load_exchange_state(path)
+    assert state.cash == Decimal("12500.10")
+    assert state.positions["UPS"].qty == 70
+    assert state.start_price("UPS") == Decimal("93.58")
+    assert state.start_price("COMM") == Decimal("17.02")
+    assert state.symbols == {"UPS", "COMM"}
+
+
+def test_a_json_file_says_the_same_without_float_noise(tmp_path: Path) -> None:
+    path = written(tmp_path, '{"cash": 0.1, "prices": {"COMM": 17.02}}', "state.json")
+    assert load_exchange_state(path).cash == Decimal("0.1")
+
+
+def test_a_price_stands_before_a_positions_own(tmp_path: Path) -> None:
+    text = "cash: 1\npositions: {UPS: {qty: 1, avg_entry_price: 1, current_price: 2}}\nprices: {UPS: 3}\n"
+    assert load_exchange_state(written(tmp_path, text)).start_price("UPS") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        ("positions: {}", "cash", "is missing"),
+        ("cash: many", "cash", "not a number"),
+        ("cash: .nan", "cash", "not a finite number"),
+        ("cash: true", "cash", "not a number"),
+        ("cash: 1\nmoney: 2", "money", "not a known key"),
+        ("cash: 1\npositions: {UPS: {qty: -1, avg_entry_price: 1}}", "positions.UPS.qty", "must not be negative"),
+        ("cash: 1\npositions: {UPS: {qty: 1}}", "positions.UPS.avg_entry_price", "is missing"),
+        ("cash: 1\npositions: {UPS: {qty: 1, avg_entry_price: 0}}", "positions.UPS.avg_entry_price", "above zero"),
+        ("cash: 1\npositions: {UPS: {qty: 1, avg_entry_price: 1, price: 3}}", "positions.UPS.price", "not a known key"),
+        ("cash: 1\npositions: {UPS: 3}", "positions.UPS", "must hold keys and values"),
+        ("cash: 1\nprices: {UPS: -3}", "prices.UPS", "above zero"),
+        ("cash: 1\nprices: {UPS: .inf}", "prices.UPS", "not a finite number"),
+        ("cash: 1\nprices: {ON: 3}", "prices.", "in quotes"),
+        ("cash: 1\nprices: {'U PS': 3}", "prices.U PS", "not a ticker"),
+        ("cash: 1\naccount: {type: loan}", "account.type", "margin"),
+        ("cash: -1\naccount: {type: cash}", "", "negative in a cash account"),
+        ("cash: 1\nlatency: {fill: [2, 1]}", "latency", "shorter delay first"),
+        ("cash: 1\nprice_mode: bars", "", "there are no bars"),
+    ],
+)
+def test_a_wrong_state_file_is_refused_in_one_sentence(tmp_path: Path, text: str, key: str, words: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(BadInput) as refusal:
+        load_exchange_state(path)
+    sentence = str(refusal.value)
+    assert sentence.startswith(f"{path}: {key}" if key else str(path))
+    assert words in sentence
+    assert "\n" not in sentence
+    assert refusal.value.exit_code == 2
