@@ -145,6 +145,16 @@ def test_a_sell_without_a_price_frees_a_place_but_no_cash() -> None:
     assert verdict.book.positions == {}
 
 
+def test_what_remains_after_a_sell_without_a_usable_price_keeps_its_value() -> None:
+    assert plan(sell(qty=50, price=0)).book.held_value("HELD") == 2_500
+    assert plan(sell(qty=50, price=None)).book.held_value("HELD") == 2_500
+
+
+def test_only_sells_of_a_cash_account_bring_unsettled_proceeds() -> None:
+    assert project(sell(), book(), Limits()).unsettled_cash == 0
+    assert project(buy(), book(), limits(settlement={"account": "cash"})).unsettled_cash == 0
+
+
 def test_in_a_cash_account_the_proceeds_of_a_plan_cannot_be_spent_the_same_day() -> None:
     rules = limits(settlement={"account": "cash"})
     poor = book(cash=Decimal(10_500), equity=Decimal(100_000))
