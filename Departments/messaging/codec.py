@@ -47,6 +47,7 @@ _NULLS: Final = frozenset({"null", "Null", "NULL"})
 _CLOSING: Final = re.compile(r"\n---[ \t]*(?:\n|\Z)")
 _OPENING: Final = re.compile(r"---[ \t]*\n")
 _BaseLoader: Any = yaml.CSafeLoader if FAST_YAML else yaml.SafeLoader
+_BaseDumper: Any = yaml.CSafeDumper if FAST_YAML else yaml.SafeDumper
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +109,28 @@ def examine(data: bytes, *, name: str) -> Decoded:
 
 def dump_mapping(values: Mapping[str, Any]) -> str:
     """Write a flat mapping as readable YAML, multi-line texts as blocks."""
-    return str(yaml.dump(dict(values), Dumper=_ReadableDumper, sort_keys=False, allow_unicode=True, width=1_000))
+    clean = {key: _whole(value) if isinstance(value, str) else value for key, value in values.items()}
+    return str(yaml.dump(clean, Dumper=_ReadableDumper, sort_keys=False, allow_unicode=True, width=1_000))
 
 
 def load_mapping(text: str) -> dict[str, Any]:
     """Read what `dump_mapping` wrote; anything that is not a mapping is an empty one."""
     try:
         found = yaml.load(text, Loader=_BaseLoader)  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - YAML's constructors raise whatever they stumble over
         return {}
     return found if isinstance(found, dict) else {}
 
 
-class _ReadableDumper(yaml.SafeDumper):
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+class _ReadableDumper(_BaseDumper):  # type: ignore[misc]
     """Writes texts of several lines as literal blocks."""
 
 
-def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _block(dumper: Any, text: str) -> Any:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
@@ -250,7 +256,9 @@ def yaml_fields(header: str, name: str) -> tuple[dict[str, str], dict[str, Any]]
     try:
         _refuse_tricks(header, name)
         found = yaml.load(header, Loader=_HeaderLoader)  # noqa: S506 - a subclass of the safe loader
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError, TypeError) as error:
+    except UnreadableMessage:
+        raise
+    except Exception as error:  # YAML's constructors raise whatever they stumble over (AttributeError, KeyError, …)
         problem = str(getattr(error, "problem", None) or error).partition("\n")[0]
         raise UnreadableMessage(f"{name}: the front matter is not valid YAML: {problem}") from error
     if not isinstance(found, _Header):
@@ -337,7 +345,7 @@ def _timestamp(text: str | None, name: str) -> datetime:
         return moment
     try:
         return parse_iso(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return _odd_timestamp(text, name)
 
 
@@ -345,10 +353,10 @@ def _odd_timestamp(text: str, name: str) -> datetime:
     """Read what YAML calls a time and ISO does not, and the `+00:00Z` that some writers produce."""
     try:
         found = yaml.load(text.removesuffix("Z") if "+" in text else text, Loader=_BaseLoader)  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
-        found = None
-    if isinstance(found, datetime):
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    if isinstance(found, date):
-        return datetime.combine(found, time(), UTC)
+        if isinstance(found, datetime):
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        if isinstance(found, date):
+            return datetime.combine(found, time(), UTC)
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        raise UnreadableMessage(f"{name}: the timestamp {text[:80]!r} is not a time") from error
     raise UnreadableMessage(f"{name}: the timestamp {text[:80]!r} is not a time")

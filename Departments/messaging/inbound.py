@@ -98,7 +98,8 @@ class _Item:
     @property
     def key(self) -> str:
         """Return the id that its failures and its effect are remembered under."""
-        return self.message.message_id if isinstance(self.message, Message) else self.name
+        key = self.message.message_id if isinstance(self.message, Message) else self.name
+        return key.encode("utf-8", "replace").decode()  # a name need not be valid text, what the ledger stores must be
 
 
 class Pass:

@@ -80,7 +80,7 @@ def _recipient(labels: Mapping[str, str], name: str) -> str:
 def _moment(labels: Mapping[str, str], name: str) -> datetime:
     try:
         return parse_iso(labels["date"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
         moment = moment_in(name)
         if moment is None:
             raise UnreadableMessage(f"{name}: neither '**Date:** …' nor the file name tells a time") from error

@@ -1,0 +1,229 @@
+"""Ten thousand files that nobody should have put into an inbox, and the few that are worse."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from Departments.core.clock import SimulatedClock
+from Departments.core.errors import MessageConflict, PublishError
+from Departments.core.settings import MessagingSettings
+from Departments.ledger.database import Database
+from Departments.ledger.journal import MIGRATION, LedgerJournal
+from Departments.messaging import codec
+from Departments.messaging.bus import Bus
+from Departments.messaging.journal import Journal, MemoryJournal
+from Departments.messaging.mailbox import Letter, Mailbox
+from Departments.messaging.memory import MemoryMailbox
+from Departments.messaging.message import Message, body_with
+from Departments.messaging.router import Router, Skip
+
+NOW = datetime(2025, 11, 10, 15, tzinfo=UTC)
+BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]"
+
+
+def whole() -> bytes:
+    return codec.encode(
+        Message(
+            message_id="MSG_EXECUTIVE_20251110T150912Z_0a1b2c3d",
+            sender="EXECUTIVE",
+            recipient="TRADING",
+            timestamp=NOW,
+            message_type="ExecutiveApproval",
+            body=body_with("# Executive Approval - BUY ACME", {"ticker": "ACME", "shares": 92, "price": 30.93}),
+        )
+    )
+
+
+class Desk:
+    def __init__(self, root: Path, journal: Journal | None = None) -> None:
+        self.root = root / "Messages_Between_Departments"
+        self.inbox = self.root / "Inbox" / "TRADING"
+        self.inbox.mkdir(parents=True)
+        mailbox = Mailbox(self.root, durability="fast", quiet=0, max_bytes=100_000)
+        self.journal = journal or LedgerJournal(Database(root / "sentinel.db", [MIGRATION]))
+        self.bus = Bus(mailbox, self.journal, SimulatedClock(NOW), MessagingSettings())
+        self.router = Router("TRADING", {"ExecutiveApproval": self.handle, "RegimeUpdate": Skip("not ours")})
+        self.handled = 0
+
+    def handle(self, message: Message) -> None:
+        payload = message.payload
+        assert payload is not None
+        self.handled += 1
+
+    def consume(self) -> tuple[int, int, int]:
+        report = self.bus.consume("TRADING", self.router)
+        assert list(self.inbox.iterdir()) == []
+        return report.handled + report.duplicates, report.skipped, report.dead_lettered
+
+    def dead(self) -> list[str]:
+        folder = self.root / "Dead_Letter" / "TRADING"
+        return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".reason.yaml"))
+
+
+def mutated(data: bytes, rng: random.Random) -> bytes:
+    kind = rng.randrange(7)
+    if kind == 0:
+        return data[: rng.randrange(len(data))]
+    if kind == 1:
+        return data[:4] + BOMB.encode() + b"\n" + data[4:]
+    if kind == 2:
+        return data.replace(b"MSG_EXEC", rng.choice([b"../../x", b"/etc/x", b"C:\\x", b"a/b", b"\\\\host\\x"]))
+    if kind == 3:
+        return data.replace(b"EXECUTIVE", rng.choice([b"..", b"../..", b"&a", b"'", b'"\\0"', b"[]"]))
+    if kind == 4:
+        return rng.randbytes(rng.randrange(300))
+    flipped = bytearray(data)
+    for _ in range(rng.randrange(1, 12)):
+        flipped[rng.randrange(len(flipped))] = rng.randrange(256)
+    return bytes(flipped)
+
+
+def strew(desk: Desk, count: int) -> None:
+    rng, data = random.Random(20251110), whole()
+    for number in range(count):
+        (desk.inbox / f"MSG_X_20251110T{number:06d}Z_{number}.md").write_bytes(mutated(data, rng))
+
+
+def check_that_each_is_handled_or_set_aside(tmp_path: Path, count: int) -> None:
+    workspace = tmp_path / "outer" / "workspace"
+    workspace.mkdir(parents=True)
+    desk = Desk(workspace, MemoryJournal())
+    strew(desk, count)
+    handled, skipped, dead = desk.consume()
+    assert handled + skipped + dead == count
+    assert min(handled, dead) > count // 20
+    assert len(desk.dead()) == dead
+    assert {path.name for path in tmp_path.iterdir()} == {"outer"}
+    assert {path.name for path in (tmp_path / "outer").iterdir()} == {"workspace"}
+    assert {path.name for path in workspace.iterdir()} == {"Messages_Between_Departments"}
+
+
+def test_mutated_messages_are_each_handled_or_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+    check_that_each_is_handled_or_set_aside(tmp_path, 1_000)
+
+
+@pytest.mark.soak
+def test_ten_thousand_mutated_messages_on_disk_are_each_handled_or_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    check_that_each_is_handled_or_set_aside(tmp_path, 10_000)
+
+
+def test_ten_thousand_mutated_messages_in_memory_are_each_handled_or_set_aside(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    mailbox, handled = MemoryMailbox(), []
+    bus = Bus(mailbox, MemoryJournal(), SimulatedClock(NOW), MessagingSettings())
+    rng, data = random.Random(7), whole()
+    for number in range(10_000):
+        mailbox.put("TRADING", f"MSG_X_20251110T{number:06d}Z_{number}.md", mutated(data, rng))
+    report = bus.consume("TRADING", Router("TRADING", {"ExecutiveApproval": lambda m: handled.append(m.payload)}))
+    assert report.handled + report.duplicates + report.dead_lettered == 10_000
+    assert len(mailbox.dead) == len(mailbox.reasons) == report.dead_lettered
+    assert mailbox.waiting("TRADING") == []
+
+
+def test_a_body_of_a_hundred_megabytes_is_set_aside_without_being_read(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    with (desk.inbox / "big.md").open("wb") as file:
+        file.write(whole())
+        file.truncate(100_000_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert desk.consume() == (0, 0, 1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kilobytes
+
+
+def test_a_symbolic_link_is_set_aside_and_never_followed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    secret = tmp_path / "secret.md"
+    secret.write_bytes(whole())
+    (desk.inbox / "link.md").symlink_to(secret)
+    (desk.inbox / "broken.md").symlink_to(tmp_path / "nowhere")
+    assert desk.consume() == (0, 0, 2)
+    assert desk.dead() == ["broken.md", "link.md"]
+    assert secret.read_bytes() == whole()
+
+
+def test_a_folder_named_like_a_message_is_set_aside(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    (desk.inbox / "folder.md" / "inner").mkdir(parents=True)
+    assert desk.consume() == (0, 0, 1)
+    assert (desk.root / "Dead_Letter" / "TRADING" / "folder.md" / "inner").is_dir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
+def test_a_pipe_and_a_socket_do_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path)
+    os.mkfifo(desk.inbox / "pipe.md")
+    monkeypatch.chdir(desk.inbox)
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind("socket.md")
+        assert desk.consume() == (0, 0, 2)
+
+
+def test_an_inbox_that_is_a_link_to_elsewhere_is_not_published_through_twice(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.bus.publish(codec.decode(whole(), name="x.md"))
+    with pytest.raises(MessageConflict):
+        desk.bus.publish(codec.decode(whole().replace(b"ACME", b"EVIL"), name="x.md"))
+
+
+def test_a_name_with_odd_characters_is_only_a_name(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    for name in ("a b.md", "ü📈.md", "--rf.md", "$(x).md", "con.md", "a\nb.md"):
+        (desk.inbox / name).write_bytes(whole())
+    (desk.inbox / os.fsdecode(b"\xff\xfe.md")).write_bytes(b"nothing")
+    handled, _, dead = desk.consume()
+    assert (handled, dead) == (6, 1)
+
+
+def test_hidden_and_other_files_are_left_alone(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    names = {".x.md", "notes.txt", "x.md.tmp", "Thumbs.db"}
+    for name in names:
+        (desk.inbox / name).write_bytes(whole())
+    desk.bus.consume("TRADING", desk.router)
+    assert {path.name for path in desk.inbox.iterdir()} == names
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights work differently on Windows")
+def test_a_folder_that_cannot_be_made_is_one_clear_sentence_and_nothing_is_visible(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    shutil.rmtree(desk.inbox)
+    desk.inbox.write_bytes(b"a file where the inbox should be")
+    with pytest.raises(PublishError, match="cannot be written"):
+        desk.bus.publish(codec.decode(whole(), name="x.md"))
+    assert list(desk.root.rglob("*.md")) == []
+    assert list((desk.root / ".tmp").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of this kind are POSIX")
+def test_a_disk_that_takes_no_more_is_one_clear_sentence_and_nothing_is_visible(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.bus.publish(codec.decode(whole(), name="x.md"))
+    big = Letter("MSG_BIG.md", "EXECUTIVE", "TRADING", b"x" * 3_000_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(PublishError, match=r"File too large.*nothing of it is visible"):
+            desk.bus.mailbox.publish([big])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old)
+    assert not any("BIG" in path.name for path in desk.root.rglob("*.md"))
+    assert list((desk.root / ".tmp").iterdir()) == []

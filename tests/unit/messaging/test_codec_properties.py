@@ -1,0 +1,177 @@
+"""What holds for every message and every header."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from Departments.core.errors import UnreadableMessage
+from Departments.messaging import codec
+from Departments.messaging.message import Message
+
+HOSTILE = (
+    "---",
+    "\n---\n",
+    "```json\n{}\n```\n",
+    "a: b",
+    "#",
+    "'",
+    '"',
+    "\\",
+    "\0",
+    "\r\n",
+    "\r",
+    "\t",
+    "\x85",
+    "\u2028",
+    "\ufeff",
+    "\ufffe",
+    "📈",
+    "é",
+    "null",
+    "~",
+    "yes",
+    "0x1F",
+    "1e3",
+    "2025-11-10",
+    "&a",
+    "*a",
+    "!!python/object",
+    "%YAML 1.1",
+    "- ",
+    "? ",
+    "{",
+    "]",
+    "x" * 5_000,
+)
+texts = st.lists(st.sampled_from(HOSTILE) | st.text(max_size=20), max_size=6).map("".join)
+words = texts.filter(lambda text: len(text) < 6_000)
+moments = st.datetimes(timezones=st.just(UTC))
+naive_or_aware = st.datetimes() | moments
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words | naive_or_aware | st.dates()
+keys = st.text(min_size=1, max_size=30).filter(lambda key: key not in codec.ENVELOPE)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=6
+)
+messages = st.builds(
+    Message,
+    message_id=words.filter(bool),
+    sender=words,
+    recipient=words,
+    timestamp=moments,
+    message_type=words,
+    body=texts,
+    priority=words,
+    requires_response=st.booleans(),
+    parent_message_id=st.none() | words,
+    extra=st.dictionaries(keys, values, max_size=3),
+)
+
+
+@given(messages)
+def test_what_was_written_is_read_back_equal(message: Message) -> None:
+    if len(codec.encode(message).split(b"\n---\n")[0]) < codec.MAX_HEADER:
+        assert codec.decode(codec.encode(message), name="x.md") == message
+
+
+@given(messages)
+def test_writing_is_stable(message: Message) -> None:
+    data = codec.encode(message)
+    assert codec.encode(codec.decode(data, name="x.md")) == data
+    assert b"\r" not in data
+
+
+lines = st.builds(
+    "{}:{}{}{}".format,
+    st.sampled_from([*codec.ENVELOPE, "risk", "From", "# to", "'to'"]),
+    st.sampled_from(["", " ", "  ", "\t"]),
+    st.sampled_from(HOSTILE)
+    | st.sampled_from(
+        [
+            "TRADING",
+            "'TRADING'",
+            '"TRADING"',
+            "'it''s'",
+            "'a' b",
+            "a b",
+            "a#b",
+            "a #b",
+            "a:b",
+            "a:",
+            "12:30:45",
+            "0777",
+            "1_000",
+            "-1",
+            "2025-10-31T15:02:00Z",
+            "'2025-10-31T15:02:00.000001Z'",
+            "true",
+            "False",
+            "NULL",
+            "''",
+            "' '",
+            "'\\n'",
+            "a+b",
+            "-",
+            ".5",
+            "é",
+        ]
+    )
+    | st.text(alphabet="aA0'\":#-., \t\\&*", max_size=6),
+    st.sampled_from(["", " ", " # note"]),
+)
+
+
+@given(st.lists(lines, min_size=1, max_size=9).map("\n".join))
+@example("to: TRADING")
+@example("to: 'it is: #1'\nfrom: null")
+def test_the_fast_path_for_flat_headers_equals_the_yaml_parser(header: str) -> None:
+    fast = codec.flat_fields(header)
+    if fast is not None:
+        assert (fast, {}) == codec.yaml_fields(header, "x.md")
+
+
+@given(st.lists(st.sampled_from(codec.ENVELOPE), min_size=1, unique=True), st.data())
+def test_the_fast_path_reads_every_header_we_write(order: list[str], data: st.DataObject) -> None:
+    word = st.from_regex(r"[A-Z][A-Za-z0-9_]{0,30}", fullmatch=True).filter(lambda w: w.lower() != "null")
+    header = "\n".join(f"{key}: {data.draw(word)}" for key in order)
+    fast = codec.flat_fields(header)
+    assert fast is not None
+    assert (fast, {}) == codec.yaml_fields(header, "x.md")
+
+
+@given(st.binary(max_size=2_000) | st.lists(st.sampled_from(HOSTILE), max_size=30).map(lambda x: "".join(x).encode()))
+@example(b"---\nfrom: A\nto: B\nmessage_type: log\ntimestamp: 2025-02-30\n---\n")
+@example(b"---\nfrom: A\nto: B\nmessage_type: log\ntimestamp: 99999999999999999999\n---\n")
+@example(b"---\nfrom: A\nto: B\nmessage_type: log\ntimestamp: 9999-12-31T23:59:59-23:00\n---\n")
+@example(b"---\nfrom: A\nto: B\nmessage_type: log\ntimestamp: 0001-01-01 00:00:00 +23\n---\n")
+@example(b"---\nx: !!bool maybe\ny: !!int ''\n---\n")
+@example(b"---\n? [a]\n: b\n---\n")
+@example(b"---\nx: !!binary ___\n---\n")
+@example(b"---\nx: !!timestamp nonsense\n---\n")
+@example(b"---\n{a: {[1]: 2}: 3}\n---\n")
+@example(b"---\nx: 9999-12-31 23:59:59 -23:00\n---\n")
+def test_any_bytes_are_a_message_or_unreadable(data: bytes) -> None:
+    try:
+        message = codec.decode(data, name="MSG_X_20251110T150912Z_1.md")
+        _ = message.payload
+    except UnreadableMessage:
+        return
+    assert message.timestamp.tzinfo is UTC
+
+
+def test_values_of_every_kind_survive_in_the_front_matter() -> None:
+    extra: dict[str, Any] = {
+        "none": None,
+        "yes": True,
+        "int": -12,
+        "float": 1e20,
+        "small": 1.5e-9,
+        "infinite": float("-inf"),
+        "day": date(2025, 11, 10),
+        "list": [1, [2, {"a": "b: c"}]],
+    }
+    message = Message("MSG_A", "A", "B", datetime(2025, 11, 10, tzinfo=UTC), "log", "", extra=extra)
+    assert codec.decode(codec.encode(message), name="x.md").extra == extra
