@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -18,13 +19,16 @@ from Departments.core.clock import Clock, SystemClock
 from Departments.core.errors import BadInput
 from Departments.core.settings import Settings, load_settings
 from Departments.core.steps import Step, no_step
+from Departments.core.trading_calendar import trading_day
 from Departments.Executive.ceo import CEO
 from Departments.Executive.parts import ExecutiveParts
 from Departments.ledger.ledger import Ledger
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox
+from Departments.messaging.message import Message
 from Departments.messaging.router import Router
 from Departments.Operations.operations_manager import OperationsManager, OperationsParts
+from Departments.Operations.shelf import Shelf
 from Departments.Regime.market_data import broker_source, file_sources, year_of_spy
 from Departments.Regime.regime_department import RegimeDepartment, RegimeParts
 from Departments.Trading.trading_department import TradingDepartment, TradingParts
@@ -134,10 +138,16 @@ class Desk:
                 limits=self.limits.market_conditions,
                 clock=self.clock,
                 settings=self.settings.regime,
+                briefings=self.briefings,
                 sources=(*file_sources(self.settings.regime, self.workspace), broker_source(self.spy_bars)),
                 closing_bars=self.spy_bars,
             )
         )
+
+    def briefings(self, now: datetime) -> list[Message]:
+        """Return the briefings that Operations chooses from: delivered ones, newest first, then what RESEARCH sent."""
+        shelf = Shelf(self.workspace / MESSAGES, self.bus)
+        return [*shelf.delivered("DailyBriefing", trading_day(now)), *shelf.researched("DailyBriefing")]
 
     def spy_bars(self) -> Sequence[Bar]:
         """Return a year of SPY's daily bars from the broker, which is connected only now."""

@@ -144,15 +144,18 @@ def fresh(observation: Observation, now: datetime) -> Observation:
 
 
 def merged(observations: Iterable[Observation], now: datetime) -> Observation:
-    """Return one observation of `now`: each reading from the newest fresh day that has it, earlier sources first."""
+    """Return one observation of `now`: each reading from the newest fresh day that has it, earlier sources first.
+
+    While everything that is needed is known, what is wrong with the sources that were not needed is not told.
+    """
     candidates = [fresh(observation, now) for observation in observations]
     ranked = sorted(candidates, key=lambda seen: seen.day or date.min, reverse=True)
     chosen = {name: _first(ranked, name) for name in INDICATORS}
     chosen |= {name: _same_day(ranked, name, chosen[base]) for name, base in _COMPANION.items()}
     used = [seen for seen in candidates if seen in chosen.values()]
     readings: dict[str, Decimal | None] = {name: getattr(seen, name) if seen else None for name, seen in chosen.items()}
-    notes = [note for seen in candidates for note in seen.notes]
-    notes += [f"{label} is not known" for name, label in _NEEDED.items() if readings[name] is None]
+    missing = [f"{label} is not known" for name, label in _NEEDED.items() if readings[name] is None]
+    notes = [note for seen in (candidates if missing else used) for note in seen.notes] + missing
     source = "; ".join(seen.source for seen in used) or "no data"
     day = max((seen.day for seen in used if seen.day), default=None)
     return Observation(now, source, day, **readings, notes=tuple(notes))

@@ -6,16 +6,17 @@ the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Protocol
 
 from Departments.brokers.base import Bar
 from Departments.core.clock import Clock
-from Departments.core.departments import OPERATIONS, REGIME_DETECTION
+from Departments.core.departments import REGIME_DETECTION
 from Departments.core.errors import BrokerError, UnreadableMessage
 from Departments.core.regimes import Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.core.settings import RegimeSettings
@@ -30,6 +31,14 @@ from Departments.Regime.update import regime_update
 
 #: These ask for something to be done, which this department cannot do: they become dead letters, with a reason.
 DEAD_LETTERED = frozenset({"CandidateRequest", "ExecutiveApproval", "TradeOrder", "escalation"})
+
+
+#: Of many old briefings only the newest are read; what is older than they are is stale anyway.
+NEWEST = 5
+
+
+def _no_briefings(_now: datetime) -> Iterable[Message]:
+    return ()
 
 
 class RegimeLedger(Protocol):
@@ -70,13 +79,18 @@ class RegimeLedger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RegimeParts:
-    """What the department works with. `closing_bars` gives SPY's daily bars, from which closes are read later."""
+    """What the department works with.
+
+    `briefings` gives the DailyBriefings there are, the newest first; `closing_bars` SPY's daily bars, from which closes
+    are read later.
+    """
 
     bus: Bus
     ledger: RegimeLedger
     limits: MarketConditionLimits
     clock: Clock
     settings: RegimeSettings
+    briefings: Callable[[datetime], Iterable[Message]] = _no_briefings
     sources: Sequence[ObservationSource] = ()
     closing_bars: BarSource = tuple
 
@@ -114,30 +128,30 @@ class RegimeDepartment:
         self._parts.bus.deliver_pending()
         return assessment
 
-    def observation(self, now: datetime, briefing: Observation | None = None) -> Observation:
-        """Return what is known of the market at `now`: from `briefing`, the newest one kept, and the other sources."""
+    def observation(self, now: datetime, named: Observation | None = None) -> Observation:
+        """Return what is known of the market at `now`: from briefings, `named` first, and other sources."""
         kept = self._parts.ledger.latest_observation(trading_day(now))
-        told = [seen for seen in (briefing, kept) if seen is not None]
-        return merged([*dict.fromkeys(told), *(source(now) for source in self._parts.sources)], now)
+        found = [_observed(briefing) for briefing in islice(self._parts.briefings(now), NEWEST)]
+        told = dict.fromkeys(seen for seen in (named, *found, kept) if seen is not None)
+        return merged([*told, *(source(now) for source in self._parts.sources)], now)
 
     def _assessed(self, now: datetime, named: Observation | None = None) -> tuple[RegimeAssessment, Commit]:
         latest = self._parts.ledger.latest_assessment(now)
         if latest is not None and self._holds(latest, now):
             return latest, lambda: self._keep(named)
-        briefing = named or self._newest_waiting_for_operations()
-        assessment = classify(self.observation(now, briefing), self._parts.limits)
+        assessment = classify(self.observation(now, named), self._parts.limits)
         if latest is not None and latest.assessment_id == assessment.assessment_id:
-            return latest, lambda: self._keep(briefing)
+            return latest, lambda: self._keep(named)
         self.record_closes(now)
-        return assessment, lambda: self._keep(briefing, assessment)
+        return assessment, lambda: self._keep(named, assessment)
 
     def _holds(self, assessment: RegimeAssessment, now: datetime) -> bool:
         age = now - assessment.assessed_at
         return assessment.regime is not Regime.UNKNOWN and age < timedelta(hours=self._parts.settings.reuse_hours)
 
-    def _keep(self, briefing: Observation | None, assessment: RegimeAssessment | None = None) -> None:
-        if briefing is not None:
-            self._parts.ledger.save_observation(briefing)
+    def _keep(self, named: Observation | None, assessment: RegimeAssessment | None = None) -> None:
+        if named is not None:
+            self._parts.ledger.save_observation(named)
         if assessment is not None:
             self._tell(assessment)
 
@@ -164,11 +178,6 @@ class RegimeDepartment:
             return None
         found = self._parts.bus.find(str(wanted))
         return _observed(found) if found else _unknown(request, f"DailyBriefing {wanted}", "cannot be found")
-
-    def _newest_waiting_for_operations(self) -> Observation | None:
-        """Operations plans from this briefing, so the market is judged by it too. It is only looked at."""
-        waiting = [m for m in self._parts.bus.waiting(OPERATIONS) if m.message_type == "DailyBriefing"]
-        return _observed(waiting[-1]) if waiting else None
 
     # --- outcomes ---
 

@@ -225,3 +225,8 @@ def test_merging_drops_stale_readings_and_keeps_the_note_about_them() -> None:
     both = merged([seen(THURSDAY, "old", spy_change_pct="1", vix="14")], NOW)
     assert nothing_known(both)
     assert "old is of 2025-11-06" in both.notes[0]
+
+
+def test_the_trouble_of_sources_that_were_not_needed_is_not_told() -> None:
+    both = merged([seen(MONDAY, "new", spy_change_pct="1", vix="18"), seen(THURSDAY, "old", vix="14")], NOW)
+    assert both.notes == ()

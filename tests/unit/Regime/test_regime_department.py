@@ -52,6 +52,7 @@ class Desk:
     ledger: SqliteRegimeLedger
     clock: SimulatedClock
     settings: RegimeSettings = field(default_factory=RegimeSettings)
+    briefings: tuple[Message, ...] = ()
     sources: tuple[ObservationSource, ...] = ()
     closing_bars: Callable[[], Sequence[Bar]] = tuple
 
@@ -59,7 +60,14 @@ class Desk:
     def department(self) -> RegimeDepartment:
         return RegimeDepartment(
             RegimeParts(
-                self.bus, self.ledger, Limits(), self.clock, self.settings, self.sources, closing_bars=self.closing_bars
+                self.bus,
+                self.ledger,
+                Limits(),
+                self.clock,
+                self.settings,
+                lambda _: self.briefings,
+                self.sources,
+                self.closing_bars,
             )
         )
 
@@ -130,19 +138,18 @@ def test_a_request_is_answered_from_the_briefing_it_names(desk: Desk) -> None:
     assert message.payload["regime"] == "PANIC"
 
 
-def test_a_request_that_names_no_briefing_is_answered_from_the_newest_one_waiting_for_operations(desk: Desk) -> None:
-    for number, vix, age in ((1, 45, 1), (2, 18, 2)):
-        sent = NOW - timedelta(minutes=age)
-        desk.bus.publish(replace(briefing(number, vix=vix), recipient="OPERATIONS", timestamp=sent))
+def test_a_request_that_names_no_briefing_is_answered_from_the_newest_of_today(desk: Desk) -> None:
+    found = (briefing(3, vix=12, date="2025-11-07"), briefing(2, vix=45), briefing(1, vix=18))
     desk.bus.publish(request(briefing_message_id=None))
-    desk.department.process_inbox()
-    assert desk.department.assess(NOW).regime is Regime.PANIC
+    replace(desk, briefings=found).department.process_inbox()
+    assert desk.ledger.assessments()[0].assessment.regime is Regime.PANIC
 
 
-def test_an_assessment_looks_at_the_briefing_waiting_for_operations_and_leaves_it_there(desk: Desk) -> None:
-    desk.bus.publish(replace(briefing(), recipient="OPERATIONS"))
-    assert desk.department.assess(NOW).source == SOURCE
-    assert briefing().message_id in {message.message_id for message in desk.told("OPERATIONS")}
+def test_the_named_briefing_comes_before_others_of_the_day(desk: Desk) -> None:
+    desk.bus.publish(replace(briefing(1, vix=45), recipient="PORTFOLIO"))
+    desk.bus.publish(request(briefing_message_id=briefing(1).message_id))
+    replace(desk, briefings=(briefing(2, vix=12),)).department.process_inbox()
+    assert desk.ledger.assessments()[0].assessment.regime is Regime.PANIC
 
 
 def test_a_request_without_any_briefing_is_answered_with_unknown(desk: Desk) -> None:
