@@ -141,14 +141,14 @@ class PlanExecution:
             return self._moved(phase, PhaseEvent.ALL_TERMINAL, "all terminal")
         if self.parts.clock.now() >= phase.deadline:
             return self._at_deadline(phase, waiting)
-        tickers = ", ".join(t.ticker for t in waiting)
+        tickers = ", ".join(sorted(t.ticker for t in waiting))
         log.info("Waiting for %d order%s to fill: %s", len(waiting), "" if len(waiting) == 1 else "s", tickers)
         self.parts.clock.sleep(self._settings(PhaseName(phase.name)).poll)
         return phase
 
     def _at_deadline(self, phase: PhaseRecord, waiting: Sequence[TradeRecord]) -> PhaseRecord:
         settings = self._settings(PhaseName(phase.name))
-        tickers = ", ".join(t.ticker for t in waiting)
+        tickers = ", ".join(sorted(t.ticker for t in waiting))
         if phase.state == PhaseState.CANCELLING:
             log.warning("%s phase ends with orders whose end is unknown: %s", phase.name, tickers)
             outcome = ABORTED if settings.on_timeout == "abort" else "left open"
@@ -172,7 +172,7 @@ class PlanExecution:
             for trade in waiting:
                 p.bus.enqueue(cancel_request(trade, reason, now))
         p.bus.deliver_pending()
-        log.info("Cancelling what is still open: %s", ", ".join(t.ticker for t in waiting))
+        log.info("Cancelling what is still open: %s", ", ".join(sorted(t.ticker for t in waiting)))
         return moved
 
     def _moved(self, phase: PhaseRecord, event: PhaseEvent, outcome: str) -> PhaseRecord:

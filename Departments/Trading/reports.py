@@ -109,7 +109,7 @@ def _message(  # noqa: PLR0913 - one message has this many parts
     priority: str = "routine",
 ) -> Message:
     return Message(
-        message_id=message_id(TRADING, at, intent.client_order_id, recipient, identity),
+        message_id=message_id(TRADING, at, intent.client_order_id, recipient, message_type, identity),
         sender=TRADING,
         recipient=recipient,
         timestamp=at,

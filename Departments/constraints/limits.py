@@ -72,7 +72,7 @@ class PositionLimits(Section):
     max_single_position_pct: PositiveShare = Decimal("0.25")
     max_positions_total: Count = 20
     max_sector_concentration_pct: PositiveShare = Decimal("0.40")
-    unknown_sector: Literal["own_bucket", "each_by_itself"] = "own_bucket"
+    unknown_sector: Literal["own_bucket", "each_by_itself"] = "each_by_itself"
     max_correlated_positions: Count = 5
     correlated_above: Share = Decimal("0.70")
 

@@ -103,9 +103,9 @@ def test_the_markets_word_on_a_sector_comes_before_the_positions_and_the_orders(
     facts = market(known("A", sector="Energy"), known("B", sector=None))
     assert checks.sector_of(limits(), "A", facts, "Utilities") == "Energy"
     assert checks.sector_of(limits(), "B", facts, " Unknown ", "Utilities") == "Utilities"
-    assert checks.sector_of(limits(), "B", facts, None) == "Unknown"
-    apart = limits(position_limits={"unknown_sector": "each_by_itself"})
-    assert checks.sector_of(apart, "B", facts) == "Unknown:B"
+    together = limits(position_limits={"unknown_sector": "own_bucket"})
+    assert checks.sector_of(together, "B", facts, None) == "Unknown"
+    assert checks.sector_of(limits(), "B", facts) == "Unknown:B"
 
 
 def test_the_volume_cap_is_in_whole_shares() -> None:

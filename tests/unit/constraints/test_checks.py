@@ -389,9 +389,9 @@ def test_symbols_of_unknown_sector_count_as_one_sector_or_each_by_itself() -> No
     unknown = market(known("ALKS", sector="unknown"), known("HELD", sector=None))
     held = book(position("HELD", 800, 50, sector="Unknown"))
     order = buy(sector="")
-    assert found(Code.MAX_SECTOR_CONCENTRATION, case(order, market=unknown, book=held)) is not None
-    apart = limits(position_limits={"unknown_sector": "each_by_itself"})
-    assert found(Code.MAX_SECTOR_CONCENTRATION, case(order, market=unknown, book=held, limits=apart)) is None
+    together = limits(position_limits={"unknown_sector": "own_bucket"})
+    assert found(Code.MAX_SECTOR_CONCENTRATION, case(order, market=unknown, book=held, limits=together)) is not None
+    assert found(Code.MAX_SECTOR_CONCENTRATION, case(order, market=unknown, book=held)) is None
 
 
 def test_a_sector_that_only_the_order_names_is_used_for_it() -> None:

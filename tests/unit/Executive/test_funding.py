@@ -1,0 +1,87 @@
+from decimal import Decimal as D
+
+from Departments.core.money import ZERO
+from Departments.core.orders import Side
+from Departments.core.plans import Trade
+from Departments.core.reasons import ReasonCode
+from Departments.Executive.funding import Budget, Floor, fund
+from hypothesis import given
+from hypothesis import strategies as st
+
+FLOOR = Floor(minimum=D(2000), held={}, buffer=D("0.01"))
+
+
+def buy(ticker: str, qty: int, price: str | None, score: int = 60) -> Trade:
+    return Trade(ticker, Side.BUY, D(qty), None if price is None else D(price), score=D(score))
+
+
+def test_the_best_score_is_funded_first() -> None:
+    funded = fund([buy("LOW", 100, "30", 60), buy("HIGH", 100, "30", 80)], D(3100), FLOOR, "by_priority")
+    assert [(f.trade.ticker, f.qty) for f in funded] == [("HIGH", D(100)), ("LOW", ZERO)]
+
+
+def test_a_buy_that_does_not_fit_is_trimmed_to_what_does() -> None:
+    (only,) = fund([buy("ALKS", 100, "30")], D(2525), FLOOR, "by_priority")
+    assert only.qty == D(83)
+    assert only.reason is not None
+    assert only.reason.code is ReasonCode.TRIMMED_TO_CASH
+
+
+def test_nothing_is_trimmed_below_the_minimum() -> None:
+    (only,) = fund([buy("ALKS", 100, "30")], D(2000), FLOOR, "by_priority")
+    assert only.qty == ZERO
+    assert only.reason is not None
+    assert only.reason.code is ReasonCode.INSUFFICIENT_CASH
+
+
+def test_what_is_held_already_counts_towards_the_minimum() -> None:
+    floor = Floor(minimum=D(2000), held={"ALKS": D(1900)}, buffer=ZERO)
+    (only,) = fund([buy("ALKS", 100, "30")], D(150), floor, "by_priority")
+    assert only.qty == D(5)
+
+
+def test_a_smaller_buy_further_down_may_use_what_a_larger_one_could_not() -> None:
+    floor = Floor(minimum=D(500), held={}, buffer=ZERO)
+    funded = fund([buy("BIG", 1, "5000", 90), buy("SMALL", 10, "60", 60)], D(700), floor, "by_priority")
+    assert [(f.trade.ticker, f.qty) for f in funded] == [("BIG", ZERO), ("SMALL", D(10))]
+
+
+def test_strict_defers_everything_when_not_everything_fits() -> None:
+    funded = fund([buy("A", 100, "30"), buy("B", 100, "30")], D(6000), FLOOR, "strict")
+    assert [f.qty for f in funded] == [ZERO, ZERO]
+
+
+def test_strict_funds_everything_when_everything_fits() -> None:
+    funded = fund([buy("A", 100, "30"), buy("B", 100, "30")], D(6060), FLOOR, "strict")
+    assert [f.qty for f in funded] == [D(100), D(100)]
+
+
+def test_pro_rata_makes_all_buys_smaller_alike() -> None:
+    funded = fund([buy("A", 100, "40"), buy("B", 100, "40")], D(6060), FLOOR, "pro_rata")
+    assert [f.qty for f in funded] == [D(75), D(75)]
+
+
+def test_a_buy_without_a_price_is_deferred() -> None:
+    (only,) = fund([buy("A", 100, None)], D(10_000), FLOOR, "by_priority")
+    assert only.reason is not None
+    assert (only.qty, only.reason.code) == (ZERO, ReasonCode.NO_PRICE)
+
+
+def test_the_budget_is_the_smaller_of_account_and_fills_less_open_buys_and_reserve() -> None:
+    assert Budget(D(1000), D(900), D(100), D(50)).amount == D(750)
+    assert Budget(D(800), D(900), D(100), D(50)).amount == D(650)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 500), st.decimals(1, 900, places=2), st.integers(0, 100)), max_size=12),
+    st.decimals(-1000, 50_000, places=2),
+    st.sampled_from(["by_priority", "pro_rata", "strict"]),
+)
+def test_funding_never_spends_more_than_the_budget(
+    rows: list[tuple[int, D, int]], budget: D, policy: str
+) -> None:
+    buys = [buy(f"T{i}", qty, str(price), score) for i, (qty, price, score) in enumerate(rows)]
+    funded = fund(buys, budget, FLOOR, policy)  # type: ignore[arg-type]
+    assert sorted(f.trade.ticker for f in funded) == sorted(b.ticker for b in buys)
+    assert sum((FLOOR.cost(f.trade, f.qty) for f in funded), ZERO) <= max(budget, ZERO)
+    assert all(f.qty == 0 or FLOOR.allows(f.trade, f.qty) for f in funded)

@@ -1,0 +1,105 @@
+"""The tables other tools read; the older system's own rows stay readable in them."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal as D
+from pathlib import Path
+
+import pytest
+from Departments.core.errors import LedgerError
+from Departments.core.orders import Order, OrderStatus, Side
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.orders import OrderIntent
+
+NOW = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)
+COLUMNS = {
+    "trading_orders": "order_id, alpaca_order_id, ticker, action, quantity, order_type, limit_price, "
+    "executive_approval_msg_id, portfolio_request_msg_id, status, submitted_timestamp, hard_constraints_passed, "
+    "constraint_violations, created_at, updated_at",
+    "trading_fills": "order_id, fill_price, quantity_filled, commission, fill_timestamp, expected_price, slippage_pct, "
+    "slippage_flag, alpaca_fill_id",
+    "trading_rejections": "order_id, rejection_reason, rejection_code, rejection_timestamp, rejection_source, "
+    "escalated_to_executive, escalation_msg_id",
+    "trading_daily_logs": "log_date, total_orders, total_fills, total_rejections, total_volume_traded, avg_slippage_pct",
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sentinel.db"
+
+
+@pytest.fixture
+def older(path: Path) -> Iterator[Path]:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE trading_orders (id INTEGER PRIMARY KEY, order_id TEXT, ticker TEXT, status TEXT)")
+        db.execute("INSERT INTO trading_orders VALUES (41, 'OLD', 'IPG', 'FILLED')")
+        db.execute("CREATE TABLE trading_fills (id INTEGER PRIMARY KEY, order_id INTEGER, fill_price REAL)")
+        db.execute("INSERT INTO trading_fills VALUES (7, 41, 26.5)")
+        db.commit()
+    yield path
+
+
+def read(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(sql).fetchall()
+
+
+def traded(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.orders.intend(
+        OrderIntent("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", expected_price=D("64.00")), NOW
+    )
+    filled = Order("B1", "C1", "CTVA", Side.SELL, D(190), OrderStatus.FILLED, D(190), D("64.64"), submitted_at=NOW)
+    ledger.orders.observe(filled, NOW)
+    denied = OrderIntent("C2", "MSG_2", "CVE", Side.BUY, D(163), "market")
+    ledger.orders.deny(denied, "MIN_POSITION_VALUE", "MIN_POSITION_VALUE: value=2865", NOW, "MSG_ESC")
+    ledger.close()
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_every_documented_table_and_column_can_be_read(path: Path, table: str) -> None:
+    traded(path)
+    assert read(path, f"SELECT {COLUMNS[table]} FROM {table}")
+
+
+def test_the_values_are_those_other_tools_expect(path: Path) -> None:
+    traded(path)
+    orders = read(path, "SELECT order_id, status, quantity FROM trading_orders ORDER BY id")
+    assert orders == [("C1", "FILLED", 190.0), ("C2", "REJECTED", 163.0)]
+    joined = "SELECT o.ticker, f.fill_price, f.slippage_flag FROM trading_fills f JOIN trading_orders o"
+    assert read(path, joined + " ON o.id = f.order_id") == [("CTVA", 64.64, 1)]
+    rejected = "SELECT rejection_source, escalated_to_executive FROM trading_rejections"
+    assert read(path, rejected) == [("HARD_CONSTRAINT", 1)]
+    assert read(path, "SELECT log_date, total_orders, total_fills, total_rejections FROM trading_daily_logs") == [
+        ("2025-11-10", 2, 1, 1)
+    ]
+
+
+def test_an_older_systems_rows_stay_readable_and_join_only_their_own(older: Path) -> None:
+    traded(older)
+    joined = "SELECT o.ticker, f.fill_price FROM trading_fills f JOIN trading_orders o ON o.id = f.order_id ORDER BY 1"
+    assert read(older, joined) == [("CTVA", 64.64), ("IPG", 26.5)]
+
+
+def test_opening_an_older_database_twice_changes_nothing_more(older: Path) -> None:
+    traded(older)
+    Ledger(older).close()
+    assert read(older, "SELECT count(*) FROM trading_orders WHERE order_id = 'OLD'") == [(1,)]
+
+
+def test_a_ledger_from_a_newer_program_is_refused_in_one_sentence(path: Path) -> None:
+    Ledger(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE ledger_version SET version = 999")
+        db.commit()
+    with pytest.raises(LedgerError, match="version 999, newer than this program knows"):
+        Ledger(path)
+
+
+def test_a_file_that_is_no_database_is_refused_in_one_sentence(path: Path) -> None:
+    path.write_text("not a database at all, only words" * 40, encoding="utf-8")
+    with pytest.raises(LedgerError, match="cannot be used"):
+        Ledger(path)
