@@ -99,7 +99,10 @@ class Broker(Protocol):
     def orders(
         self, scope: OrderScope = "open", *, symbols: Iterable[str] = (), after: datetime | None = None
     ) -> Sequence[Order]:
-        """Return orders, oldest first, legs nested in their parents. As at Alpaca, `open` leaves out held legs' parents only when the parent itself is closed."""
+        """Return orders, oldest first, legs nested in their parents.
+
+        As at Alpaca, `open` does not list held legs: a missing open order is no proof of a fill.
+        """
         ...
 
     def cancel(self, order_id: str) -> None:

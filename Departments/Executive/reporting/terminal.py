@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -20,7 +21,7 @@ def show_plan(console: Console, plan: TradingPlan, *, all_skips: bool = False) -
     title = f"Plan {plan.plan_id}"
     if plan.equity is not None and plan.cash is not None:
         title += f" · equity {usd(plan.equity)} · cash {usd(plan.cash)}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
     for name in ("Action", "Ticker"):
         table.add_column(name)
     for name in ("Shares", "Price", "Value", "Score"):
@@ -49,17 +50,20 @@ def _show_skips(console: Console, skips: Iterable[Skip], *, all_skips: bool) -> 
 
 
 def show_final(console: Console, document: Mapping[str, Any]) -> None:
-    """Print the final status table of a document."""
-    table = Table(title=f"{document['plan_id']}: {document['status']}", title_justify="left")
+    """Print the final status table of a document; the reasons have a column where there are any."""
+    orders = [(phase["name"], order) for phase in document["phases"] for order in phase["orders"]]
+    explained = any(order["reason"] for _, order in orders)
+    table = Table(title=f"{document['plan_id']}: {document['status']}", title_justify="left", box=box.SIMPLE)
     for name in ("Phase", "Ticker"):
         table.add_column(name)
-    for name in ("Planned", "Sent", "Filled", "Average price", "Value"):
-        table.add_column(name, justify="right")
-    table.add_column("Status")
-    table.add_column("Reason", overflow="fold")
-    for phase in document["phases"]:
-        for order in phase["orders"]:
-            table.add_row(*_final_row(phase["name"], order))
+    for name in ("Planned", "Sent", "Filled", "Price", "Value"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("Status", no_wrap=True)
+    if explained:
+        table.add_column("Reason", overflow="fold")
+    for phase, order in orders:
+        row = _final_row(phase, order)
+        table.add_row(*row, *([order["reason"]] if explained else []))
     console.print(table)
 
 
@@ -75,7 +79,6 @@ def _final_row(phase: str, order: Mapping[str, Any]) -> list[str]:
         "" if price is None else usd_cents(Decimal(price)),
         "" if price is None else usd(filled * Decimal(price)),
         f"[{colour}]{order['status']}[/{colour}]",
-        order["reason"],
     ]
 
 
