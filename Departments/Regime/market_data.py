@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from Departments.brokers.base import Bar, Broker
-from Departments.core.errors import BrokerError
+from Departments.core.errors import BadInput, BrokerError
 from Departments.core.regimes import INDICATORS, Observation, number_or_none
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import previous_trading_day, trading_day
@@ -102,13 +102,13 @@ def year_of_spy(broker: Broker) -> Sequence[Bar]:
 
 
 def broker_source(bars: BarSource) -> ObservationSource:
-    """Return the source that reads the broker's SPY bars; no answer is unknown, not an error."""
+    """Return the source that reads the broker's SPY bars; no answer, or no broker set up, is unknown, not an error."""
 
     def observe(now: datetime) -> Observation:
         source = "SPY bars of the broker"
         try:
             return from_spy_bars(bars(), now, source)
-        except BrokerError as error:
+        except (BrokerError, BadInput) as error:
             return Observation(now, source, notes=(f"{source}: no answer ({error})",))
 
     return observe

@@ -17,7 +17,7 @@ from typing import Protocol
 from Departments.brokers.base import Bar
 from Departments.core.clock import Clock
 from Departments.core.departments import REGIME_DETECTION
-from Departments.core.errors import BrokerError, UnreadableMessage
+from Departments.core.errors import BadInput, BrokerError, UnreadableMessage
 from Departments.core.regimes import Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import next_close, session, trading_day
@@ -209,7 +209,7 @@ class RegimeDepartment:
     def _closing_bars(self) -> Sequence[Bar]:
         try:
             return self._parts.closing_bars()
-        except BrokerError:  # a close that cannot be read today is read another day
+        except (BrokerError, BadInput):  # a close that cannot be read today is read another day
             return ()
 
 

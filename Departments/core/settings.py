@@ -100,7 +100,7 @@ class RegimeSettings(Section):
     @classmethod
     def _known_and_not_trading(cls, recipients: tuple[str, ...]) -> tuple[str, ...]:
         if TRADING in recipients:
-            raise ValueError("TRADING has no use for the regime; take TRADING out of the list")
+            raise ValueError("names TRADING, which has no use for the regime; take TRADING out of the list")
         unknown = next((name for name in recipients if name not in ALL), None)
         if unknown is not None:
             raise ValueError(f"{unknown!r} is not a department; name one of {', '.join(ALL)}, but not TRADING")
