@@ -131,7 +131,7 @@ class Book:
         return found[0] if found else None
 
     def _many(self, where: str, *values: Any) -> list[Record]:
-        rows = self._storage.rows(f"SELECT * FROM orders WHERE {where} ORDER BY seq", values)  # noqa: S608 - no outside text
+        rows = self._storage.rows(f"SELECT * FROM orders WHERE {where} ORDER BY +seq", values)  # noqa: S608 - no outside text
         return [Record(**_decoded(row, _ORDER_FIELDS)) for row in rows]
 
     # --- fills, cash, positions ---

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -88,13 +89,16 @@ Opener = Callable[..., Stand]
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Opener:
+def opened(tmp_path: Path) -> Iterator[Opener]:
     """Open a fresh exchange: `opened(cash=1, at=moment, faults=[...])`, every key as in a state file."""
 
     def opener(*, at: datetime = MONDAY_NOON, faults: list[dict[str, Any]] | None = None, **state: Any) -> Stand:
         clock = SimulatedClock(at)
         script = FaultScript.model_validate({"faults": faults or []})
         seed = ExchangeState.model_validate({**PLAIN, **state})
-        return Stand(SimulatedExchange(tmp_path / "exchange.db", clock, state=seed, faults=script), clock)
+        exchange = SimulatedExchange(tmp_path / "exchange.db", clock, state=seed, faults=script)
+        stack.callback(exchange.close)
+        return Stand(exchange, clock)
 
-    return opener
+    with ExitStack() as stack:
+        yield opener

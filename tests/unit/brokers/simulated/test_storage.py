@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from Departments.brokers.simulated.exchange import SimulatedExchange
+from Departments.brokers.simulated.state import ExchangeState
+from Departments.core.clock import SimulatedClock
+from Departments.core.errors import BadInput
+from Departments.core.orders import OrderRequest, OrderStatus, Side
+
+STATE = ExchangeState.model_validate({"cash": 5000, "prices": {"COMM": "17.02"}})
+CHILD = """
+import os, sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from Departments.brokers.simulated.exchange import SimulatedExchange
+from Departments.brokers.simulated.state import ExchangeState
+from Departments.core.clock import SimulatedClock
+from Departments.core.orders import OrderRequest, Side
+
+path, label = sys.argv[1:]
+state = ExchangeState.model_validate({"cash": 5000, "prices": {"COMM": "17.02"}})
+clock = SimulatedClock(datetime(2025, 11, 10, 17, tzinfo=UTC))
+exchange = SimulatedExchange(Path(path), clock, state=state, step=lambda said: os._exit(9) if said == label else None)
+order = exchange.submit(OrderRequest("c1", "COMM", Side.BUY, Decimal(10)))
+exchange.cancel(order.id)
+"""
+
+
+class Opener(Protocol):
+    def __call__(self, **state: Any) -> Any: ...
+
+
+def killed_at(tmp_path: Path, label: str, clock: SimulatedClock) -> SimulatedExchange:
+    path = tmp_path / "killed.db"
+    run = subprocess.run([sys.executable, "-c", CHILD, str(path), label], check=False)  # noqa: S603 - our own child
+    assert run.returncode == 9
+    return SimulatedExchange(path, clock)
+
+
+@pytest.mark.parametrize(
+    ("label", "statuses"),
+    [
+        ("before:exchange.submit", []),
+        ("after:exchange.submit", [OrderStatus.PENDING_NEW]),
+        ("before:exchange.cancel", [OrderStatus.PENDING_NEW]),
+        ("after:exchange.cancel", [OrderStatus.PENDING_CANCEL]),
+    ],
+)
+def test_a_kill_keeps_what_was_acknowledged_and_nothing_else(
+    tmp_path: Path, opened: Opener, label: str, statuses: list[OrderStatus]
+) -> None:
+    stand = opened()
+    exchange = killed_at(tmp_path, label, stand.clock)
+    assert [order.status for order in exchange.all_orders()] == statuses
+    exchange.close()
+
+
+def test_acknowledgements_are_announced_as_durable_steps(tmp_path: Path, opened: Opener) -> None:
+    said: list[str] = []
+    clock = opened().clock
+    exchange = SimulatedExchange(tmp_path / "new.db", clock, state=STATE, step=said.append)
+    order = exchange.submit(OrderRequest("c1", "COMM", Side.BUY, Decimal(10)))
+    exchange.cancel(order.id)
+    exchange.close()
+    labels = ("exchange.submit", "exchange.cancel")
+    assert said == [f"{when}:{label}" for label in labels for when in ("before", "after")]
+
+
+def test_a_file_that_exists_ignores_a_second_state(opened: Opener, tmp_path: Path) -> None:
+    stand = opened()
+    again = SimulatedExchange(tmp_path / "exchange.db", stand.clock, state=STATE)
+    assert again.starting_state() == stand.exchange.starting_state()
+    assert [p.symbol for p in again.positions()] == ["UPS"]
+    again.close()
+
+
+def test_two_connections_see_the_same_orders(opened: Opener, tmp_path: Path) -> None:
+    stand = opened()
+    order = stand.sell()
+    other = SimulatedExchange(tmp_path / "exchange.db", stand.clock)
+    stand.wait()
+    assert other.order(order.id).status is OrderStatus.FILLED
+    assert stand.exchange.order(order.id) == other.order(order.id)
+    assert len(stand.exchange.fills()) == 1
+    other.close()
+
+
+def test_another_programs_database_is_refused_and_left_alone(opened: Opener, tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE precious (fact TEXT)")
+    with pytest.raises(BadInput, match="not the exchange's"):
+        SimulatedExchange(path, opened().clock, state=STATE)
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("precious",)]
+
+
+def test_a_file_that_is_no_database_is_refused(opened: Opener, tmp_path: Path) -> None:
+    path = tmp_path / "text.db"
+    path.write_text("not a database, but long enough to be taken for one" * 40, encoding="utf-8")
+    with pytest.raises(BadInput, match="cannot be used"):
+        SimulatedExchange(path, opened().clock, state=STATE)
+
+
+def test_a_newer_file_is_refused(opened: Opener, tmp_path: Path) -> None:
+    stand = opened()
+    stand.exchange.close()
+    with closing(sqlite3.connect(tmp_path / "exchange.db")) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    with pytest.raises(BadInput, match="newer version"):
+        SimulatedExchange(tmp_path / "exchange.db", stand.clock)
+
+
+def test_no_call_reads_through_old_orders_or_fills(opened: Opener) -> None:
+    stand = opened(account={"type": "cash"}, cash_lag=1)
+    said: list[str] = []
+    connection = stand.exchange._storage._connection
+    connection.set_trace_callback(said.append)
+    order = stand.buy(limit="10")
+    stand.exchange.cancel(order.id)
+    stand.sell()
+    stand.wait()
+    for ask in (stand.exchange.account, stand.exchange.positions, stand.exchange.orders):
+        ask()
+    stand.exchange.orders("all", after=stand.clock.now())
+    connection.set_trace_callback(None)
+    plans = [
+        row[3] for sql in said if sql.startswith("SELECT") for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")
+    ]
+    assert any("orders" in plan for plan in plans)
+    assert any("fills" in plan for plan in plans)
+    assert [plan for plan in plans if plan.startswith(("SCAN orders", "SCAN fills"))] == []
