@@ -21,6 +21,7 @@ from Departments.core import identifiers
 from Departments.core.clock import Clock
 from Departments.core.departments import EXECUTIVE, OPERATIONS
 from Departments.core.errors import BadInput, BrokerError, DepartmentsError
+from Departments.core.money import plain
 from Departments.core.plans import TradingPlan, plan_document, plan_from
 from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import assessment_from
@@ -172,7 +173,7 @@ class OperationsManager:
             planned = make_plan(
                 day, situation, mandatory_sells=wish.mandatory_sells, proposal=proposal, reported=self._reported()
             )
-        _tell(planned.plan)
+        _tell(planned)
         return planned
 
     def _validated(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
@@ -291,8 +292,13 @@ def _status(plan: TradingPlan) -> str:
     return "SUCCESS" if plan.trades or plan.extra["deployment_goal"]["target_met"] else "ESCALATED"
 
 
-def _tell(plan: TradingPlan) -> None:
+def _tell(planned: Planned) -> None:
+    plan, bought = planned.plan, {t.ticker: t.qty for t in planned.plan.buys}
     log.info("%s: %d SELLs, %d BUYs, %d skipped", plan.plan_id, len(plan.sells), len(plan.buys), len(plan.skipped))
+    for skip in planned.set_aside:
+        if skip.ticker in bought:
+            log.info("%s", skip.line)
+            log.info("%s comes back with %s shares: the target needs it", skip.ticker, plain(bought[skip.ticker]))
     for skip in plan.skipped:
         log.log(logging.DEBUG if skip.reason.code in QUIET else logging.INFO, "%s", skip.line)
     for note in plan.notes:

@@ -42,11 +42,16 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, the untradable holdings that it reports for the first time, and the sectors it was made with."""
+    """A plan with what is to be remembered and told of it.
+
+    `untradable` are the holdings it reports for the first time, `sectors` the ones it was made with. `set_aside` are
+    the proposals under the minimum, those included that came back at a larger size (the plan's skips are the rest).
+    """
 
     plan: TradingPlan
     untradable: tuple[str, ...]
     sectors: Mapping[str, str]
+    set_aside: tuple[Skip, ...] = ()
 
 
 def make_plan(
@@ -102,20 +107,15 @@ def _days(after: date, until: date) -> Iterable[date]:
 
 
 def _planned(draft: TradingPlan, selection: Selection, situation: Situation) -> Planned:
-    facts = situation.market.symbols.values()
-    sectors = {f.symbol: known for f in facts if (known := known_sector(f.sector))}
-    return Planned(_composed(draft, selection, situation), selection.untradable, sectors)
-
-
-def _composed(draft: TradingPlan, selection: Selection, situation: Situation) -> TradingPlan:
     sizer = Sizer(situation, _after_sells(selection.sells, situation))
     judged = [sizer.size(c) for c in selection.candidates]
+    sized = [j for j in judged if isinstance(j, Sized)]
     unfit = tuple(j for j in judged if isinstance(j, Skip))
-    bought = _bought([j for j in judged if isinstance(j, Sized)], sizer, selection.sells)
+    bought = _bought(sized, sizer, selection.sells)
     trades = (*selection.sells, *bought.trades)
     verdict = situation.judge_plan(trades)
     reached = outcome.of(sizer, bought.room, bought.allocation, unfit, verdict.book.invested)
-    return replace(
+    plan = replace(
         draft,
         trades=trades,
         skipped=(*selection.skipped, *unfit, *bought.skipped),
@@ -128,6 +128,9 @@ def _composed(draft: TradingPlan, selection: Selection, situation: Situation) ->
         not_evaluated=_not_evaluated(verdict),
         extra={"deployment_goal": reached.document, "stage_results": _stages(selection, bought, verdict)},
     )
+    facts = situation.market.symbols.values()
+    sectors = {f.symbol: known for f in facts if (known := known_sector(f.sector))}
+    return Planned(plan, selection.untradable, sectors, tuple(s.set_aside for s in sized if s.set_aside))
 
 
 def _stages(selection: Selection, bought: _Bought, verdict: engine.PlanVerdict) -> dict[str, dict[str, int]]:

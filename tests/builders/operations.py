@@ -1,0 +1,142 @@
+"""Briefings, accounts and random days for Operations to plan on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from Departments.constraints.limits import Limits
+from Departments.core.history import TradingHistory
+from Departments.core.market import SymbolFacts
+from Departments.core.money import price_of
+from Departments.core.portfolio import Book, Position
+from Departments.Operations.briefing import Briefing, Candidate, Conditions, Size
+from Departments.Operations.situation import Situation
+from tests.builders.limits import NOW, known, market
+
+TODAY = date(2025, 11, 10)
+SECTORS = ("Technology", "Healthcare", "Energy", "Financial Services", "Industrials", "Utilities", "Basic Materials")
+STOP = Decimal("0.08")
+
+
+def row(ticker: str = "ALKS", **changes: Any) -> dict[str, Any]:
+    """A candidate as RESEARCH writes it, float noise and all."""
+    candidate = {
+        "ticker": ticker,
+        "technical": {"score": 100.0},
+        "fundamental": {"score": 59.0, "sector": "Healthcare"},
+        "sentiment": {"score": 50.0},
+        "composite_score": 73.6,
+        "current_price": 33.0099983215332,
+    }
+    return candidate | changes
+
+
+def payload(*candidates: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    """A DailyBriefing of 2025-11-10 on an ordinary day."""
+    conditions = {"spy_change_pct": 1.15, "vix": 18.04, "vix_status": "NORMAL", "date": "2025-11-10"}
+    day = {"market_conditions": conditions, "candidates": [dict(c) for c in candidates or (row(),)]}
+    return {**day, "current_holdings": [], **changes}
+
+
+def holding(ticker: str = "EIX", **changes: Any) -> dict[str, Any]:
+    """A holding as RESEARCH writes it."""
+    held = {"ticker": ticker, "quantity": 214.0, "current_price": 57.40, "sector": "Utilities"}
+    return {**held, "research_composite_score": 78.0, **changes}
+
+
+def candidate(ticker: str, price: Any = 30, score: Any = 70, sector: str | None = None, **changes: Any) -> Candidate:
+    """A candidate with everything known."""
+    seen = None if price is None else Decimal(str(price))
+    return replace(Candidate(ticker, None if score is None else Decimal(str(score)), seen, sector), **changes)
+
+
+def briefing(*candidates: Candidate, **changes: Any) -> Briefing:
+    """A briefing of the day with these candidates."""
+    return replace(Briefing(TODAY, Conditions(), candidates, (), "briefing", at=NOW), **changes)
+
+
+def proposed(ticker: str, shares: Any, price: Any, score: Any = 70, sector: str | None = None) -> Candidate:
+    """A candidate that comes with a size in shares."""
+    return candidate(ticker, price, score, sector, size=Size(shares=Decimal(shares)))
+
+
+def held(ticker: str, qty: Any, price: Any, **changes: Any) -> Position:
+    """A position with all shares free to sell."""
+    return replace(Position(ticker, Decimal(str(qty)), Decimal(str(price)), Decimal(str(price))), **changes)
+
+
+def situation(
+    *positions: Position,
+    cash: Any = 100_000,
+    equity: Any = None,
+    candidates: Iterable[Candidate] = (),
+    limits: Limits | None = None,
+    stop: Decimal | None = STOP,
+    **facts: Any,
+) -> Situation:
+    """A day in a quiet market; equity is cash and positions unless it is given. `facts` change every symbol's."""
+    total = Decimal(str(cash)) + sum((p.market_value for p in positions), Decimal(0))
+    whole = total if equity is None else Decimal(str(equity))
+    symbols = [_facts(c.ticker, c.price, c.sector) for c in candidates]
+    symbols += [_facts(p.symbol, p.current_price, p.sector) for p in positions]
+    book = Book(Decimal(str(cash)), whole, {p.symbol: p for p in positions}, peak_equity=whole)
+    stops = {p.symbol: p.avg_entry_price * (1 - STOP) for p in positions}
+    quiet = market(*(replace(f, **facts) for f in symbols or [known()]))
+    return Situation(book, quiet, limits or Limits(), TradingHistory(stops=stops), stop)
+
+
+def _facts(symbol: str, price: Decimal | None, sector: str | None) -> SymbolFacts:
+    spread = {} if price is None else {"bid": price * Decimal("0.999"), "ask": price * Decimal("1.001")}
+    return known(symbol, price=price, sector=sector, **spread)
+
+
+def random_day(seed: int, *, count: int | None = None, proposals: bool = False) -> tuple[Briefing, Situation]:
+    """A random account, portfolio and list of candidates; the same seed is the same day."""
+    rng = random.Random(seed)
+    equity = Decimal(rng.choice((25_000, 60_000, 98_950, 100_000, 250_000, 1_000_000)))
+    number = count or rng.randint(8, 60)
+    candidates = tuple(_random_candidate(rng, f"C{n}", equity, proposals=proposals) for n in range(number))
+    positions = _random_positions(rng, equity)
+    invested = sum((p.market_value for p in positions), Decimal(0))
+    day = situation(*positions, cash=equity - invested, candidates=candidates, limits=_random_limits(rng))
+    return briefing(*candidates), day
+
+
+def _random_candidate(rng: random.Random, ticker: str, equity: Decimal, *, proposals: bool) -> Candidate:
+    price = price_of(round(5 * 60 ** rng.random(), 2))
+    score = round(rng.uniform(40, 90), 1)
+    found = candidate(ticker, price, score, rng.choice((*SECTORS, None)))
+    if not proposals or rng.random() < 0.5:
+        return found
+    return replace(found, size=Size(weight=price_of(rng.uniform(0.01, 0.10)), value=None))
+
+
+def _random_positions(rng: random.Random, equity: Decimal) -> list[Position]:
+    left, positions = equity * Decimal(str(round(rng.uniform(0, 0.85), 2))), []
+    for n in range(rng.randint(0, 14)):
+        price = price_of(round(5 * 60 ** rng.random(), 2))
+        qty = int(min(left, equity * Decimal(str(round(rng.uniform(0.02, 0.12), 3)))) / price)
+        if qty:
+            sector, score = rng.choice((*SECTORS, None)), Decimal(rng.randint(45, 90))
+            positions.append(held(f"H{n}", qty, price, sector=sector, score=score))
+            left -= qty * price
+    return positions
+
+
+def _random_limits(rng: random.Random) -> Limits:
+    return Limits.model_validate(
+        {
+            "position_limits": {
+                "max_positions_total": rng.choice((15, 20, 20, 30)),
+                "max_sector_concentration_pct": rng.choice((Decimal("0.25"), Decimal("0.40"), Decimal("0.40"))),
+                "unknown_sector": rng.choice(("own_bucket", "each_by_itself")),
+            },
+            "portfolio_risk": {"max_portfolio_heat": rng.choice((Decimal("0.08"), Decimal("0.10")))},
+            "deployment": {"target_pct": rng.choice((Decimal("0.90"), Decimal("0.90"), Decimal("0.70")))},
+        }
+    )
