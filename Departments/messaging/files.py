@@ -43,7 +43,6 @@ class Found:
 
     data: bytes
     state: State
-    signature: tuple[int, int]
     problem: str = ""
 
 
@@ -125,7 +124,7 @@ def free_name(folder: str, name: str) -> str:
     return free
 
 
-def same_file(first: str, second: str) -> bool:
+def same_bytes(first: str, second: str) -> bool:
     """Tell whether two paths hold regular files of the same bytes."""
     try:
         one, two = os.lstat(first), os.lstat(second)
@@ -135,29 +134,68 @@ def same_file(first: str, second: str) -> bool:
         return False
 
 
-def look(path: str, *, max_bytes: int, quiet: float, clock: Clock) -> Found:
-    """Read a file that a stranger may have put there: no links followed, no pipe waited for, no more than `max_bytes`.
+def move_onto(source: str, target: str) -> None:
+    """Move a file to a name that is free or holds the same bytes; one copy remains.
+
+    POSIX lets a rename between two names of one file do nothing at all, so such a source is removed instead.
+    """
+    os.replace(source, target)
+    if os.path.lexists(source) and os.path.samefile(source, target):
+        os.unlink(source)
+
+
+class Looker:
+    """Reads files that strangers may have put there, and tells whether they are finished.
 
     `quiet` is how many seconds a file must be untouched before it is taken as finished where the system cannot say
-    who writes it. Raises OSError when the file vanished or may not be read.
+    who writes it; where the file server's clock disagrees with ours, what we saw ourselves counts.
     """
-    if not stat.S_ISREG((entry := os.lstat(path)).st_mode):
-        return Found(b"", State.WHOLE, (0, 0), f"is {_kind(entry.st_mode)}, not a file")
-    elsewhere = _is_open_elsewhere(path)
-    descriptor = os.open(path, _READ)
-    try:
-        facts = os.fstat(descriptor)
-        signature = (facts.st_size, facts.st_mtime_ns)
-        if facts.st_nlink > 1:  # published by us: complete before it got its second name
-            state = State.WHOLE
-        else:
-            writing = _is_being_written(descriptor) if elsewhere is None else elsewhere
-            state = _state(facts, writing=writing, quiet=quiet, clock=clock)
-        if facts.st_size > max_bytes:
-            return Found(b"", state, signature, f"is larger than {max_bytes} bytes")
-        return Found(_read_up_to(descriptor, facts.st_size), state, signature)
-    finally:
-        os.close(descriptor)
+
+    def __init__(self, *, max_bytes: int, quiet: float, clock: Clock) -> None:
+        self._max_bytes = max_bytes
+        self._quiet = quiet
+        self._clock = clock
+        self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+
+    def look(self, path: str) -> Found:
+        """Read one file: no links followed, no pipe waited for, no more than `max_bytes`.
+
+        Raises OSError when the file vanished or may not be read.
+        """
+        if not stat.S_ISREG((entry := os.lstat(path)).st_mode):
+            return Found(b"", State.WHOLE, f"is {_kind(entry.st_mode)}, not a file")
+        elsewhere = _is_open_elsewhere(path)
+        descriptor = os.open(path, _READ)
+        try:
+            facts = os.fstat(descriptor)
+            if facts.st_nlink > 1:  # published by us: complete before it got its second name
+                state = State.WHOLE
+            else:
+                writing = _is_being_written(descriptor) if elsewhere is None else elsewhere
+                state = self._state(path, facts, writing=writing)
+            if facts.st_size > self._max_bytes:
+                return Found(b"", state, f"is larger than {self._max_bytes} bytes")
+            return Found(_read_up_to(descriptor, facts.st_size), state)
+        finally:
+            os.close(descriptor)
+
+    def _state(self, path: str, facts: os.stat_result, *, writing: bool | None) -> State:
+        if writing:
+            return State.GROWING
+        if self._is_untouched(path, facts):
+            self._seen.pop(path, None)
+            return State.WHOLE
+        return State.GROWING if writing is None else State.CLOSED
+
+    def _is_untouched(self, path: str, facts: os.stat_result) -> bool:
+        now, signature = self._clock.now().timestamp(), (facts.st_size, facts.st_mtime_ns)
+        if now - facts.st_mtime_ns / 1e9 >= self._quiet:
+            return True
+        before, since = self._seen.get(path, (None, now))
+        if before == signature:
+            return now - since >= self._quiet
+        self._seen[path] = signature, now
+        return False
 
 
 def _read_up_to(descriptor: int, size: int) -> bytes:
@@ -171,14 +209,6 @@ def _kind(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return "a symbolic link"
     return "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
-
-
-def _state(facts: os.stat_result, *, writing: bool | None, quiet: float, clock: Clock) -> State:
-    if writing:
-        return State.GROWING
-    if clock.now().timestamp() - facts.st_mtime_ns / 1e9 >= quiet:
-        return State.WHOLE
-    return State.GROWING if writing is None else State.CLOSED
 
 
 def _is_open_elsewhere(path: str) -> bool | None:

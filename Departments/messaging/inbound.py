@@ -37,6 +37,7 @@ HANDLED: Final = "handled"
 SKIPPED: Final = "skipped"
 GROUP: Final = 1_000  # messages of one second that are sorted by their exact time
 LONGEST_PAUSE: Final = 60.0
+A_MOMENT: Final = timedelta(seconds=0.1)  # until a file that is being written is looked at again
 
 logger = logging.getLogger(__name__)
 
@@ -105,12 +106,15 @@ class _Item:
 class Pass:
     """One pass over one inbox, under its lock."""
 
-    def __init__(self, parts: Parts, department: str, router: Router, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, parts: Parts, department: str, router: Router, *, settle: bool, stop: Callable[[], bool]
+    ) -> None:
         self.mailbox, self.journal, self.outbound = parts.mailbox, parts.journal, parts.outbound
         self.clock = parts.clock
         self.max_attempts = parts.max_attempts
         self.department = department
         self.router = router
+        self.settle = settle
         self.stop = stop
         self.day = trading_day(parts.clock.now())
         self.counts = dict.fromkeys(("handled", "skipped", "dead_lettered", "duplicates", "left"), 0)
@@ -250,20 +254,18 @@ class Pass:
 
     def _judge_unsettled(self) -> None:
         """Give young files one quiet period; what did not change is judged, the rest waits for the next pass."""
-        young, self.unsettled = self.unsettled, []
-        if not young or self.stop():
-            return
-        self.mailbox.settle()
-        for before in young:
-            item = self._read(before.name)
-            if item is None:
-                continue
-            if item.found.state is State.WHOLE or item.found.signature != before.found.signature:
-                self._handle(item)
-            else:
-                self.unsettled.append(item)
+        if self.settle and self.unsettled and not self.stop():
+            young, self.unsettled = self.unsettled, []
+            self.mailbox.settle()
+            for before in young:
+                self._judge(before)
         for _ in self.unsettled:
-            self._leave(self.clock.now())
+            self._leave(self.clock.now() + A_MOMENT)
+
+    def _judge(self, before: _Item) -> None:
+        item = self._read(before.name)
+        if item is not None:
+            self._handle(item)
 
     # --- dead letters ---
 

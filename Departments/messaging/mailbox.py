@@ -110,12 +110,12 @@ class Mailbox:
     ) -> None:
         self.root = root
         self.quiet = quiet
-        self.max_bytes = max_bytes
         self._base = os.fspath(root)
         self._flush = durability == "full"
         self._step = step
         self._hard_links = hard_links
         self._clock = clock or SystemClock()
+        self._looker = files.Looker(max_bytes=max_bytes, quiet=quiet, clock=self._clock)
         self._locks: dict[str, FileLock] = {}
         self._sequence = 0
 
@@ -219,9 +219,8 @@ class Mailbox:
 
     def look(self, department: str, name: str) -> files.Found | None:
         """Read one waiting file; None when it is gone or the system does not let us have it now."""
-        path = self._path(INBOX, department, name)
         try:
-            return files.look(path, max_bytes=self.max_bytes, quiet=self.quiet, clock=self._clock)
+            return self._looker.look(self._path(INBOX, department, name))
         except OSError:
             return None
 
@@ -232,10 +231,10 @@ class Mailbox:
         """
         source, folder = self._path(INBOX, department, name), self._folder(ARCHIVE, day, department)
         target = os.path.join(folder, name)
-        if os.path.lexists(target) and not files.same_file(source, target):
+        if os.path.lexists(target) and not files.same_bytes(source, target):
             target = os.path.join(folder, files.free_name(folder, name))
         with announced(self._step, "archive"):
-            os.replace(source, target)
+            files.move_onto(source, target)
         return os.path.basename(target)
 
     def set_aside(self, department: str, name: str, reason: str) -> str:
@@ -252,7 +251,7 @@ class Mailbox:
 
     def settle(self) -> None:
         """Wait until a file that nobody touches meanwhile counts as finished."""
-        self._clock.sleep(self.quiet)
+        self._clock.sleep(self.quiet * 1.05)
 
     @contextmanager
     def holding(self, department: str, *, wait: float) -> Iterator[None]:

@@ -54,7 +54,7 @@ class MemoryMailbox:
         if data is None:
             return None
         problem = f"is larger than {self.max_bytes} bytes" if len(data) > self.max_bytes else ""
-        return Found(b"" if problem else data, State.WHOLE, (len(data), 0), problem)
+        return Found(b"" if problem else data, State.WHOLE, problem)
 
     def archive(self, department: str, name: str, day: str) -> str:
         """Move a handled message to the archive of a day."""

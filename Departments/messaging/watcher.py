@@ -1,0 +1,188 @@
+"""When an inbox is looked at: at once when a file arrives, by the clock in any case.
+
+Events only say "look". The observer starts first and the backlog is handled next, so nothing falls between; a rescan
+every few moments covers lost events, an overflowing queue and network shares. The whole folder is observed, because a
+move out of an observed folder that is not seen to arrive anywhere holds up every later event for half a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+from watchdog.observers.polling import PollingObserver
+
+from Departments.core.errors import DepartmentsError, WorkspaceBusy
+from Departments.messaging.bus import Bus, ConsumeReport
+from Departments.messaging.mailbox import INBOX, QUIET
+from Departments.messaging.names import is_message_name
+from Departments.messaging.router import Router
+
+ARRIVALS: Final[list[type[FileSystemEvent]]] = [FileClosedEvent, FileCreatedEvent, FileMovedEvent]
+TURN: Final = 0.5  # seconds between two questions whether an inbox is free
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One department that is watched: its table, and what it does besides reading (such as tracking orders)."""
+
+    router: Router
+    besides: Callable[[], object] = field(default=lambda: None)
+
+
+class Watcher:
+    """Consumes inboxes as messages arrive, until it is stopped. Works in the thread that calls `run`.
+
+    `rescan` in seconds. `on_report` hears what each pass came to, `say` what a person at the terminal should know.
+    """
+
+    def __init__(  # noqa: PLR0913 - the outside world enters here
+        self,
+        bus: Bus,
+        root: Path,
+        departments: Sequence[Watched],
+        *,
+        rescan: float = 1.0,
+        polling: bool = False,
+        say: Callable[[str], None] = logger.info,
+        on_report: Callable[[ConsumeReport], None] = lambda _: None,
+    ) -> None:
+        self._bus = bus
+        self._root = root
+        self._watched: Mapping[str, Watched] = {each.router.department: each for each in departments}
+        self._rescan = rescan
+        self._polling = polling
+        self._say = say
+        self._on_report = on_report
+        self._arrivals: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._stopping = False
+        self._due: datetime | None = None
+
+    def stop(self) -> None:
+        """Finish the message in hand, then return from `run`. May be called from a signal handler or another thread."""
+        self._stopping = True
+        self._arrivals.put("")
+
+    def run(self) -> None:
+        """Watch until `stop` is called. The inboxes are held all the while; one that is taken is waited for."""
+        with ExitStack() as held:
+            for department in self._watched:
+                if not self._hold(department, held):
+                    return
+            self._observe(held)
+            self._say(f"Watching {', '.join(self._watched)}")
+            self._look_everywhere()
+            while not self._stopping:
+                self._wait()
+
+    def _hold(self, department: str, held: ExitStack) -> bool:
+        told = False
+        while not self._stopping:
+            try:
+                held.enter_context(self._bus.mailbox.holding(department, wait=TURN if told else 0))
+            except WorkspaceBusy:
+                if not told:
+                    self._say(f"Another process handles the inbox of {department}; waiting for its turn to end")
+                told = True
+            else:
+                return True
+        return False
+
+    def _observe(self, held: ExitStack) -> None:
+        for department in self._watched:
+            (self._root / INBOX / department).mkdir(parents=True, exist_ok=True)
+        observer = PollingObserver(timeout=self._rescan) if self._polling else Observer()
+        observer.schedule(_Arrivals(self._arrivals), str(self._root), recursive=True, event_filter=ARRIVALS)
+        try:
+            observer.start()
+        except OSError as error:
+            logger.warning("No events from the system (%s); looking every %g s instead", error, self._rescan)
+            return
+        held.callback(observer.join)
+        held.callback(observer.stop)
+
+    def _wait(self) -> None:
+        try:
+            departments = {self._arrivals.get(timeout=self._patience())}
+        except queue.Empty:
+            self._look_everywhere()
+            return
+        while not self._arrivals.empty():
+            departments.add(self._arrivals.get())
+        for department in departments & set(self._watched):
+            self._look(department)
+
+    def _patience(self) -> float:
+        if self._due is None:
+            return self._rescan
+        until_due = (self._due - self._bus.clock.now()).total_seconds()
+        return min(self._rescan, max(QUIET / 5, until_due))
+
+    def _look_everywhere(self) -> None:
+        self._due = None
+        for department, watched in self._watched.items():
+            self._look(department)
+            if not self._stopping:
+                self._guarded(watched.besides)
+
+    def _look(self, department: str) -> None:
+        if self._stopping:
+            return
+        watched = self._watched[department]
+        self._guarded(lambda: self._consume(department, watched.router))
+
+    def _consume(self, department: str, router: Router) -> None:
+        report = self._bus.consume(department, router, settle=False, stop=lambda: self._stopping)
+        if report.retry_at is not None:
+            self._due = report.retry_at if self._due is None else min(self._due, report.retry_at)
+        if report.total > report.left:
+            self._on_report(report)
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        """Go on watching whatever trouble the ledger or the disk has: the messages are still there."""
+        try:
+            work()
+        except (DepartmentsError, OSError) as error:
+            logger.warning("%s; trying again at the next look", error)
+
+
+class _Arrivals(FileSystemEventHandler):
+    """Notes which department a file may have arrived for."""
+
+    def __init__(self, arrivals: queue.SimpleQueue[str]) -> None:
+        self._arrivals = arrivals
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Note the department whose inbox a message file came into."""
+        parts = Path(os.fsdecode(event.dest_path or event.src_path)).parts
+        if len(parts) > 3 and parts[-3] == INBOX and is_message_name(parts[-1]):
+            self._arrivals.put(parts[-2])
+
+
+@contextmanager
+def stopped_by_signals(watcher: Watcher) -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and, on Windows, Ctrl-Break stop a watcher after the message in hand."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+
+    def handler(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal handlers
+        watcher.stop()
+
+    before = {name: signal.signal(getattr(signal, name), handler) for name in names}
+    try:
+        yield
+    finally:
+        for name, previous in before.items():
+            signal.signal(getattr(signal, name), previous)

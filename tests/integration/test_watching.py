@@ -1,0 +1,284 @@
+"""Watching inboxes with real files and real events."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from Departments.core.clock import SystemClock
+from Departments.core.errors import BrokerUnavailable, LedgerBusy
+from Departments.core.settings import MessagingSettings
+from Departments.messaging import codec
+from Departments.messaging.bus import Bus
+from Departments.messaging.inbound import ConsumeReport
+from Departments.messaging.journal import MemoryJournal
+from Departments.messaging.mailbox import Mailbox
+from Departments.messaging.message import Message, body_with
+from Departments.messaging.router import Router, Skip
+from Departments.messaging.watcher import Watched, Watcher
+
+NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
+PATIENCE = 30.0
+
+
+def approval(number: int) -> Message:
+    return Message(
+        message_id=f"MSG_EXECUTIVE_{NOW + timedelta(seconds=number // 100):%Y%m%dT%H%M%SZ}_{number:08x}",
+        sender="EXECUTIVE",
+        recipient="TRADING",
+        timestamp=NOW + timedelta(seconds=number // 100),
+        message_type="ExecutiveApproval",
+        body=body_with("# Approval", {"ticker": "ACME", "shares": number}) + "\nend of text\n",
+    )
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.002)
+
+
+class Desk:
+    """A bus over real files, a handler that notes what it saw, and a watcher in a thread of its own."""
+
+    def __init__(self, root: Path, **options: float | bool) -> None:
+        self.root = root
+        self.inbox = root / "Inbox" / "TRADING"
+        self.inbox.mkdir(parents=True, exist_ok=True)
+        self.bus = self.another_bus()
+        self.seen: list[int] = []
+        self.bodies: list[str] = []
+        self.said: list[str] = []
+        self.besides = 0
+        self.reports: list[ConsumeReport] = []
+        self.trouble: list[Exception] = []
+        self.router = Router("TRADING", {"ExecutiveApproval": self.handle, "RegimeUpdate": Skip("not ours")})
+        self.watcher = Watcher(
+            self.bus,
+            root,
+            [Watched(self.router, self.look_after)],
+            rescan=float(options.get("rescan", 0.2)),
+            polling=bool(options.get("polling", False)),
+            say=self.said.append,
+            on_report=self.reports.append,
+        )
+
+    def another_bus(self) -> Bus:
+        return Bus(Mailbox(self.root, durability="fast"), MemoryJournal(), SystemClock(), MessagingSettings())
+
+    def handle(self, message: Message) -> None:
+        if self.trouble:
+            raise self.trouble.pop()
+        payload = message.payload
+        assert payload is not None
+        self.seen.append(int(payload["shares"]))
+        self.bodies.append(message.body)
+
+    def look_after(self) -> None:
+        self.besides += 1
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        thread = threading.Thread(target=self.watcher.run)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.watcher.stop()
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+    def is_watching(self) -> bool:
+        return any(text.startswith("Watching") for text in self.said)
+
+
+def test_the_backlog_is_handled_first(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, rescan=60)
+    for number in (3, 1, 2):
+        desk.bus.publish(approval(number))
+    with desk.watching():
+        until(lambda: len(desk.seen) == 3)
+    assert desk.seen == [1, 2, 3]
+    assert list(desk.inbox.iterdir()) == []
+
+
+def test_a_published_message_is_handled_by_its_event_not_by_the_clock(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, rescan=60)
+    with desk.watching():
+        until(desk.is_watching)
+        desk.another_bus().publish(approval(1))
+        until(lambda: desk.seen == [1])
+    assert (desk.reports[0].department, desk.reports[0].handled) == ("TRADING", 1)
+
+
+def test_a_file_that_is_moved_in_is_handled(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "messages", rescan=60)
+    (tmp_path / "elsewhere.md").write_bytes(codec.encode(approval(1)))
+    with desk.watching():
+        until(desk.is_watching)
+        (tmp_path / "elsewhere.md").rename(desk.inbox / "elsewhere.md")
+        until(lambda: desk.seen == [1])
+
+
+def test_a_file_that_is_created_and_written_in_place_is_handled_once(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, rescan=60)
+    with desk.watching():
+        until(desk.is_watching)
+        for number in range(20):
+            (desk.inbox / approval(number).name).write_bytes(codec.encode(approval(number)))
+        until(lambda: len(desk.seen) >= 20)
+    assert sorted(desk.seen) == list(range(20))
+
+
+@pytest.mark.parametrize("part", ["in the header", "in the payload", "after the payload"])
+def test_a_file_that_is_written_slowly_is_handled_only_when_it_is_complete(tmp_path: Path, part: str) -> None:
+    data = codec.encode(approval(1))
+    cut = {"in the header": 60, "in the payload": data.index(b"shares"), "after the payload": len(data) - 5}[part]
+    desk = Desk(tmp_path, rescan=0.05)
+    with desk.watching():
+        until(desk.is_watching)
+        with (desk.inbox / approval(1).name).open("wb") as file:
+            file.write(data[:cut])
+            file.flush()
+            looks = desk.besides
+            until(
+                lambda: desk.besides >= looks + 8
+            )  # it was looked at again and again for longer than the quiet period
+            assert desk.seen == []
+            file.write(data[cut:])
+        until(lambda: len(desk.seen) > 0)
+    assert desk.bodies == [approval(1).body]
+    assert not (tmp_path / "Dead_Letter").exists()
+
+
+def test_a_file_that_never_becomes_a_message_is_set_aside(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    with desk.watching():
+        until(desk.is_watching)
+        (desk.inbox / "odd.md").write_bytes(b"hello")
+        until(lambda: (tmp_path / "Dead_Letter" / "TRADING" / "odd.md").exists())
+    assert (tmp_path / "Dead_Letter" / "TRADING" / "odd.md.reason.yaml").exists()
+
+
+def test_a_burst_of_five_thousand_files_loses_none(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    with desk.watching():
+        until(desk.is_watching)
+        for number in range(5_000):
+            (desk.inbox / approval(number).name).write_bytes(codec.encode(approval(number)))
+        until(lambda: len(desk.seen) >= 5_000)
+    assert sorted(desk.seen) == list(range(5_000))
+    assert list(desk.inbox.iterdir()) == []
+
+
+@pytest.mark.parametrize("polling", [False, True])
+def test_lost_events_are_made_up_for_by_the_clock(tmp_path: Path, *, polling: bool) -> None:
+    class Deaf(Watcher):
+        def _observe(self, held: ExitStack) -> None:
+            """Hear nothing."""
+
+    desk = Desk(tmp_path, polling=polling)
+    if not polling:
+        desk.watcher = Deaf(desk.bus, tmp_path, [Watched(desk.router)], rescan=0.05, say=desk.said.append)
+    with desk.watching():
+        until(desk.is_watching)
+        desk.another_bus().publish(approval(1))
+        until(lambda: desk.seen == [1])
+
+
+def test_a_failure_that_may_pass_is_tried_again_when_it_is_due(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, rescan=60)
+    desk.trouble = [BrokerUnavailable("no answer")]
+    desk.bus.publish(approval(1))
+    with desk.watching():
+        until(lambda: desk.seen == [1])
+
+
+def test_trouble_with_the_rest_of_the_desk_does_not_end_the_watch(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, rescan=0.02)
+
+    def besides() -> None:
+        desk.besides += 1
+        raise LedgerBusy("locked")
+
+    desk.watcher = Watcher(desk.bus, tmp_path, [Watched(desk.router, besides)], rescan=0.02, say=desk.said.append)
+    with desk.watching():
+        until(lambda: desk.besides > 3)
+        desk.another_bus().publish(approval(1))
+        until(lambda: desk.seen == [1])
+
+
+def test_a_second_watcher_waits_its_turn_and_says_so(tmp_path: Path) -> None:
+    first, second = Desk(tmp_path), Desk(tmp_path)
+    with ExitStack() as stack:
+        with first.watching():
+            until(first.is_watching)
+            stack.enter_context(second.watching())
+            until(lambda: bool(second.said))
+            assert second.said == ["Another process handles the inbox of TRADING; waiting for its turn to end"]
+        until(second.is_watching)
+        second.another_bus().publish(approval(1))
+        until(lambda: second.seen == [1])
+    assert first.seen == []
+
+
+def test_a_waiting_watcher_can_be_stopped(tmp_path: Path) -> None:
+    first, second = Desk(tmp_path), Desk(tmp_path)
+    with first.watching():
+        until(first.is_watching)
+        with second.watching():
+            until(lambda: bool(second.said))
+    assert not second.is_watching()
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from Departments.core.clock import SystemClock
+from Departments.core.settings import MessagingSettings
+from Departments.messaging.bus import Bus
+from Departments.messaging.journal import MemoryJournal
+from Departments.messaging.mailbox import Mailbox
+from Departments.messaging.router import Router
+from Departments.messaging.watcher import Watched, Watcher, stopped_by_signals
+
+root = Path(sys.argv[1])
+
+def handle(message):
+    print("begun", flush=True)
+    time.sleep(0.5)
+    print("done", flush=True)
+
+bus = Bus(Mailbox(root), MemoryJournal(), SystemClock(), MessagingSettings())
+watcher = Watcher(bus, root, [Watched(Router("TRADING", {"ExecutiveApproval": handle}))], say=lambda text: None)
+with stopped_by_signals(watcher):
+    watcher.run()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to a child there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_message_in_hand_be_finished(tmp_path: Path, number: int) -> None:
+    bus = Desk(tmp_path).bus
+    for each in (1, 2):
+        bus.publish(approval(each))
+    child = subprocess.Popen(  # noqa: S603 - our own text, run by our own interpreter
+        [sys.executable, "-c", CHILD, os.fspath(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "begun\n"
+    child.send_signal(number)
+    out, _ = child.communicate(timeout=PATIENCE)
+    assert (out, child.returncode) == ("done\n", 0)
+    assert [path.name for path in (tmp_path / "Inbox" / "TRADING").iterdir()] == [approval(2).name]
