@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        return Call(self.command, unquote(url.path), query, body, dict(self.headers.items()))
+        return Call(self.command, url.path, query, body, dict(self.headers.items()))
 
     def _send(self, reply: Reply) -> None:
         content = reply.content()

@@ -127,7 +127,7 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _code(value: Any) -> int | None:
-    text = "" if isinstance(value, bool) else str(value)
+    text = str(value)
     return int(text) if text.isascii() and text.isdigit() else None
 
 

@@ -69,6 +69,10 @@ def test_fields_that_alpaca_adds_or_drops_do_not_matter() -> None:
     assert answers.order_of(lean).remaining_qty == Decimal(1)
 
 
+def test_an_order_not_submitted_yet_stands_where_it_was_made() -> None:
+    assert answers.order_of(alpaca.order(submitted_at=None)).submitted_at is not None
+
+
 def test_the_account_is_read_to_the_cent() -> None:
     account = answers.account_of(alpaca.account())
     assert (account.cash, account.equity, account.buying_power) == (

@@ -296,3 +296,32 @@ def test_positions_and_assets_are_asked_for_by_path(script: Any, server: Loopbac
     assert [p.symbol for p in broker.positions()] == ["UPS", "BRK.B"]
     assert broker.asset("BRK.B").symbol == "BRK.B"
     assert [c.path for c in server.calls] == ["/v2/positions", "/v2/assets/BRK.B"]
+
+
+def test_a_symbol_cannot_reach_another_path(server: Loopback, broker: AlpacaBroker) -> None:
+    with pytest.raises(BrokerUnavailable):
+        broker.asset("../positions?x=1")
+    assert server.calls[0].path == "/v2/assets/..%2Fpositions%3Fx%3D1"
+
+
+def test_no_proxy_stands_before_a_local_server(
+    script: Any, server: Loopback, broker: AlpacaBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    script.on("GET /v2/account", alpaca.account())
+    assert broker.account().may_trade
+
+
+@pytest.mark.parametrize("body", [{"positions": []}, "[]]", None])
+def test_what_is_no_list_of_positions_does_not_mean_flat(script: Any, broker: AlpacaBroker, body: Any) -> None:
+    script.on("GET /v2/positions", Reply(body=body))
+    with pytest.raises(BrokerUnavailable):
+        broker.positions()
+
+
+def test_a_long_list_without_times_cannot_be_followed(server: Loopback, broker: AlpacaBroker) -> None:
+    page = [o | {"submitted_at": None, "created_at": None} for o in _history(500)]
+    server.answering = lambda _: Reply(body=page)
+    with pytest.raises(BrokerUnavailable):
+        broker.orders("all")
