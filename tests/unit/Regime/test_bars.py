@@ -8,7 +8,15 @@ import pytest
 from Departments.brokers.base import Bar
 from Departments.core.errors import BadInput
 from Departments.core.trading_calendar import is_trading_day
-from Departments.Regime.bars import change_pct, drawdown_pct, known_at, read_bars, realised_volatility_pct, trend_pct
+from Departments.Regime.bars import (
+    change_on,
+    change_pct,
+    drawdown_pct,
+    known_at,
+    read_bars,
+    realised_volatility_pct,
+    trend_pct,
+)
 
 HEADER = "date,open,high,low,close,volume\n"
 MONDAY = date(2025, 11, 10)
@@ -101,6 +109,12 @@ def test_the_change_is_against_the_trading_day_before() -> None:
 def test_there_is_no_change_where_the_trading_day_before_is_missing() -> None:
     assert change_pct([bar(date(2025, 11, 6), "100"), bar(MONDAY, "101")]) is None
     assert change_pct([bar(MONDAY, "101")]) is None
+
+
+def test_the_change_at_a_close_is_of_that_very_day() -> None:
+    week = series("100", "101", "102.01", "105")
+    assert change_on(week, date(2025, 11, 7)) == 1
+    assert change_on(week, MONDAY + timedelta(days=1)) is None
 
 
 def test_the_trend_needs_twenty_bars() -> None:
