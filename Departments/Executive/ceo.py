@@ -360,7 +360,9 @@ def _reported(payload: Mapping[str, Any], source: str) -> TradeRecord:
             submitted_at=_moment(payload.get("submitted_at")),
             terminal_at=_moment(payload.get("terminal_at")),
             filled_qty=decimal_of(payload.get("filled_qty") or 0),
-            filled_avg_price=None if payload.get("filled_avg_price") is None else decimal_of(payload["filled_avg_price"]),
+            filled_avg_price=None
+            if payload.get("filled_avg_price") is None
+            else decimal_of(payload["filled_avg_price"]),
             code=str(payload.get("code") or ""),
             reason=str(payload.get("reason") or ""),
         )
@@ -409,4 +411,3 @@ def _parts_for(project_root: Path) -> ExecutiveParts:
     from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: called bare
 
     return open_desk(project_root).executive_parts
-

@@ -1,4 +1,4 @@
-"""What the Executive writes to Trading: approvals and cancel requests. Pure."""
+"""What the Executive writes: approvals, requests to cancel, release or protect, and the final report. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from Departments.core.identifiers import message_id
 from Departments.core.money import plain, usd_cents
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason
+from Departments.Executive.phases import PhaseName
 from Departments.ledger.plans import TradeRecord
 from Departments.messaging.message import Message, body_with
 
@@ -20,6 +21,42 @@ from Departments.messaging.message import Message, body_with
 def approval_id(plan_id: str, generated_at: datetime, phase: str, ticker: str, attempt: int = 1) -> str:
     """Return the id of the approval: it depends on plan, phase, ticker and attempt, and on nothing else."""
     return message_id(EXECUTIVE, generated_at, plan_id, phase, ticker, attempt)
+
+
+def instruction(
+    phase: PhaseName, trade: Trade, qty: Decimal, plan_id: str, instruction_id: str, at: datetime
+) -> Message:
+    """Return what tells Trading to do one trade of a phase."""
+    if phase is PhaseName.RELEASE:
+        return _request("ReleaseRequest", trade, qty, plan_id, instruction_id, at)
+    if phase is PhaseName.PROTECT:
+        return _request("ProtectRequest", trade, qty, plan_id, instruction_id, at)
+    return approval(trade, qty, plan_id, instruction_id, at)
+
+
+def _request(message_type: str, trade: Trade, qty: Decimal, plan_id: str, request_id: str, at: datetime) -> Message:
+    purpose = {
+        "ReleaseRequest": "Cancel the resting exits: these shares are to be sold.",
+        "ProtectRequest": "These shares have no live exits: give them stop-loss and take-profit.",
+    }
+    lines = [
+        f"# {message_type} - {trade.ticker}",
+        "",
+        purpose[message_type],
+        "",
+        f"**Ticker**: {trade.ticker}",
+        f"**Shares**: {plain(qty)}",
+    ]
+    payload = {"ticker": trade.ticker, "action": str(trade.side), "shares": qty, "plan_id": plan_id}
+    return Message(
+        message_id=request_id,
+        sender=EXECUTIVE,
+        recipient=TRADING,
+        timestamp=at,
+        message_type=message_type,
+        body=body_with("\n".join(lines), payload),
+        priority="urgent",
+    )
 
 
 def approval(trade: Trade, qty: Decimal, plan_id: str, approval_message_id: str, at: datetime) -> Message:

@@ -66,7 +66,7 @@ def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortf
     needed = sum((floor.cost(t, t.qty) for t in ranked), ZERO)
     if needed > budget and shortfall == "strict":
         return [_deferred(trade, budget, floor) for trade in ranked]
-    share = budget / needed if needed > budget and shortfall == "pro_rata" else ONE
+    share = max(ZERO, budget) / needed if needed > max(ZERO, budget) and shortfall == "pro_rata" else ONE
     funded, left = [], budget
     for trade in ranked:
         got = _funded(trade, min(left, floor.cost(trade, trade.qty) * share), floor)

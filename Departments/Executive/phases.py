@@ -1,20 +1,27 @@
 """The phases of an execution and the one table of their transitions.
 
 A phase is *pending* until its orders are dispatched, then *open* until every order is terminal or the deadline has
-passed; with the `cancel` and `abort` policies the rest is then *cancelling* until it is terminal or the final wait
-is over. Every transition is committed to the ledger before it is acted on, so that the phase is the unit of recovery.
+passed; with the `cancel` and `abort` policies the rest is then *cancelling* until it is terminal or the final wait is
+over. RELEASE and PROTECT have nothing to cancel: at their deadline the rest is left. Every transition is committed to
+the ledger before it is acted on, so that the phase is the unit of recovery.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
+
+from Departments.core.settings import Phases
 
 
 class PhaseName(StrEnum):
-    """The phases in their order."""
+    """The phases in their order: free what is to be sold, sell, buy, protect what was bought."""
 
+    RELEASE = "RELEASE"
     SELL = "SELL"
     BUY = "BUY"
+    PROTECT = "PROTECT"
 
 
 class PhaseState(StrEnum):
@@ -52,3 +59,22 @@ def after(state: PhaseState, event: PhaseEvent) -> PhaseState:
         return TRANSITIONS[state, event]
     except KeyError as error:
         raise ValueError(f"a phase that is {state} cannot see {event!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseWaits:
+    """How a phase waits (seconds), and what becomes of what is open at its deadline."""
+
+    timeout: float
+    poll: float
+    on_timeout: Literal["cancel", "leave", "abort"]
+    final_wait: float
+
+
+def waits_of(name: PhaseName, settings: Phases) -> PhaseWaits:
+    """Return how a phase waits, from the settings."""
+    if name in {PhaseName.SELL, PhaseName.BUY}:
+        orders = settings.sell if name is PhaseName.SELL else settings.buy
+        return PhaseWaits(orders.timeout, orders.poll, orders.on_timeout, orders.final_wait)
+    exits = settings.release if name is PhaseName.RELEASE else settings.protect
+    return PhaseWaits(exits.timeout, exits.poll, "leave", 0.0)

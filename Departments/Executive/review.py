@@ -55,12 +55,11 @@ def _strengths(plan: TradingPlan, limits: Limits) -> list[str]:
 def _deployment_concerns(plan: TradingPlan, limits: Limits) -> list[str]:
     if plan.deployment is None or plan.deployment >= limits.deployment.target_pct - Decimal("0.02"):
         return []
-    return [f"only {percent(plan.deployment)} of equity is put to work (target {percent(limits.deployment.target_pct)})"]
+    return [
+        f"only {percent(plan.deployment)} of equity is put to work (target {percent(limits.deployment.target_pct)})"
+    ]
 
 
 def _unevaluated(verdict: PlanVerdict) -> list[str]:
     names = sorted({str(gap.code) for gap in verdict.not_evaluated})
     return [f"not evaluated for want of data: {', '.join(names)}"] if names else []
-
-
-

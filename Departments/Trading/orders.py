@@ -42,8 +42,7 @@ class Approval:
 
 def approval_from(message: Message) -> Approval:
     """Read an approval. Raises BadInput naming the message, the key and the mend."""
-    if message.sender != EXECUTIVE:
-        raise BadInput(message.message_id, "from", f"{message.sender} cannot approve", "only EXECUTIVE approves orders")
+    _refuse_strangers(message)
     payload = message.payload
     if payload is None:
         raise BadInput(message.message_id, "payload", "is missing", "add a json block with ticker, action and shares")
@@ -62,6 +61,16 @@ def approval_from(message: Message) -> Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Instruction:
+    """What every other request of the Executive names: symbol, side, shares, and the plan it belongs to."""
+
+    ticker: str
+    side: Side
+    qty: Decimal
+    plan_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequest:
     """What is to be cancelled (named by its approval), and why."""
 
@@ -70,8 +79,16 @@ class CancelRequest:
     reason: str
 
 
+def instruction_from(message: Message) -> Instruction:
+    """Read an instruction. Raises BadInput naming the message, the key and the mend."""
+    _refuse_strangers(message)
+    read = _Reader(message.message_id, message.payload or {})
+    return Instruction(read.ticker(), read.side(), read.positive("shares"), read.text("plan_id"))
+
+
 def cancel_from(message: Message) -> CancelRequest:
     """Read a cancel request. Raises BadInput naming the message, the key and the mend."""
+    asked = instruction_from(message)
     read = _Reader(message.message_id, message.payload or {})
     approval_id = read.text("approval_message_id")
     if approval_id is None:
@@ -79,13 +96,18 @@ def cancel_from(message: Message) -> CancelRequest:
     intent = OrderIntent(
         client_order_id=client_order_id(approval_id),
         message_id=approval_id,
-        ticker=read.ticker(),
-        side=read.side(),
-        qty=read.positive("shares"),
+        ticker=asked.ticker,
+        side=asked.side,
+        qty=asked.qty,
         order_type=OrderType.MARKET,
-        plan_id=read.text("plan_id"),
+        plan_id=asked.plan_id,
     )
     return CancelRequest(intent, read.text("code") or "", read.text("reason") or "")
+
+
+def _refuse_strangers(message: Message) -> None:
+    if message.sender != EXECUTIVE:
+        raise BadInput(message.message_id, "from", f"{message.sender} cannot approve", "only EXECUTIVE approves orders")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from Departments.core.clock import iso
 from Departments.core.departments import COMPLIANCE, EXECUTIVE, PORTFOLIO, TRADING
 from Departments.core.identifiers import message_id
 from Departments.core.money import plain, usd_cents
-from Departments.core.orders import OrderStatus
+from Departments.core.orders import OrderStatus, Side
 from Departments.core.reasons import Reason
 from Departments.ledger.orders import OrderIntent, OrderRecord
 from Departments.messaging.message import Message, body_with
@@ -38,6 +39,29 @@ def outcome_report(record: OrderRecord, at: datetime) -> Message:
     return _message("ExecutionReport", EXECUTIVE, intent, at, str(record.status), _outcome_text(record), payload)
 
 
+def request_report(request_id: str, ticker: str, qty: Decimal, status: str, at: datetime, reason: str = "") -> Message:
+    """Tell the Executive that a request to release or protect shares is met."""
+    payload = {
+        "approval_message_id": request_id,
+        "ticker": ticker,
+        "action": str(Side.SELL),
+        "shares": qty,
+        "status": status,
+        "terminal_at": at,
+        "reason": reason,
+    }
+    lines = [f"# Execution Report: {ticker} — {status}", "", f"- **Ticker:** {ticker}", f"- **Shares:** {plain(qty)}"]
+    return Message(
+        message_id=message_id(TRADING, at, request_id, status),
+        sender=TRADING,
+        recipient=EXECUTIVE,
+        timestamp=at,
+        message_type="ExecutionReport",
+        body=body_with("\n".join(lines), payload),
+        parent_message_id=request_id,
+    )
+
+
 def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Message]:
     """Tell Portfolio (`execution`) and Compliance (`log`) that an order is at the broker."""
     payload = {
@@ -50,7 +74,7 @@ def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Messag
         "submitted_at": record.submitted_at,
         "alpaca_order_id": record.broker_order_id,
     }
-    facts = _facts(record.intent) + [f"- **Alpaca Order ID:** {record.broker_order_id}"]
+    facts = [*_facts(record.intent), f"- **Alpaca Order ID:** {record.broker_order_id}"]
     what = f"{record.intent.ticker} {record.intent.side} {plain(record.intent.qty)}"
     order = [f"# Order Submitted: {what}", "", "## Order Confirmation", "", "The order is at the broker.", "", *facts]
     log = [f"# Trade Executed: {what}", "", "## Execution Log", "", "Order handed to the broker.", "", *facts]

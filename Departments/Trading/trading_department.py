@@ -1,6 +1,6 @@
 """The Trading department: its message handlers, and `process_inbox` as existing scripts call it.
 
-    TradingDepartment(db_path="sentinel.db").process_inbox()
+TradingDepartment(db_path="sentinel.db").process_inbox()
 """
 
 from __future__ import annotations
@@ -20,18 +20,45 @@ from Departments.constraints.engine import Verdict, check_order
 from Departments.constraints.limits import Limits
 from Departments.core.clock import Clock
 from Departments.core.departments import TRADING
-from Departments.core.errors import NotFound, OrderRefused
+from Departments.core.errors import BrokerUnavailable, NotFound, OrderRefused
 from Departments.core.market import MarketFacts
-from Departments.core.orders import Order, OrderStatus, Side
+from Departments.core.money import plain
+from Departments.core.orders import Order, OrderRequest, OrderStatus, Side
 from Departments.core.reasons import Reason
 from Departments.core.settings import Settings
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import OrderIntent, OrderRecord, RejectionSource
+from Departments.ledger.releases import Release
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
 from Departments.messaging.router import Commit, Router, Skip
-from Departments.Trading.orders import Approval, CancelRequest, approval_from, cancel_from, order_request, proposed
-from Departments.Trading.reports import denial_escalation, outcome_report, refusal_escalation, submission_notes
+from Departments.Trading.exits import (
+    ask_to_cancel,
+    exit_intent,
+    is_free,
+    position_of,
+    protection_intent,
+    protection_request,
+    release_of,
+    resting_exits,
+)
+from Departments.Trading.orders import (
+    Approval,
+    CancelRequest,
+    approval_from,
+    cancel_from,
+    instruction_from,
+    order_request,
+    proposed,
+)
+from Departments.Trading.reconciliation import Row, locking, reconcile
+from Departments.Trading.reports import (
+    denial_escalation,
+    outcome_report,
+    refusal_escalation,
+    request_report,
+    submission_notes,
+)
 from Departments.Trading.submission import ConflictingOrder, submit_once
 from Departments.Trading.tracking import OrderTracker
 
@@ -67,6 +94,8 @@ class TradingDepartment:
         return {
             "ExecutiveApproval": self._on_approval,
             "CancelRequest": self._on_cancel,
+            "ReleaseRequest": self._on_release,
+            "ProtectRequest": self._on_protect,
             "RegimeUpdate": Skip("the regime concerns those who plan and approve, not Trading"),
             "TradeOrder": Skip(not_an_order),
             "RiskAssessment": Skip(not_an_order),
@@ -79,11 +108,25 @@ class TradingDepartment:
         self.track()
         return report
 
-    def track(self) -> int:
-        """Bring every open order up to date and report outcomes; return how many are still open."""
-        still_open = self._tracker.track()
+    def track(self, *, exits: bool = False) -> None:
+        """Bring every open order (with `exits`, every resting exit too) up to date and report outcomes."""
+        self._tracker.track(exits=exits)
+        self._end_releases()
         self._parts.bus.deliver_pending()
-        return still_open
+
+    def reconcile(self) -> list[Row]:
+        """Compare ledger and broker, take over what matches, lock what does not; nothing is sent.
+
+        Raises BrokerUnavailable.
+        """
+        p, now = self._parts, self._parts.clock.now()
+        rows = reconcile(p.broker, p.ledger.orders, now)
+        with p.ledger.transaction():
+            p.ledger.releases.lock(locking(rows), now)
+        for row in rows:
+            log.log(logging.WARNING if row.locks else logging.DEBUG, "%s: %s", row.finding, row.sentence)
+        self.track(exits=True)
+        return rows
 
     def reconcile_positions(self, max_age_hours: float = 24) -> dict[str, Any]:
         """Compare what the ledger's fills say of the last hours with the broker's positions.
@@ -106,7 +149,7 @@ class TradingDepartment:
     def _on_approval(self, message: Message) -> Commit | None:
         approval = approval_from(message)
         record = self._parts.ledger.orders.find(approval.client_order_id)
-        if record is not None and record.status is not OrderStatus.UNKNOWN:
+        if record is not None and (record.status is not OrderStatus.UNKNOWN or record.cancel_requested_at):
             log.info("%s was handled before; nothing is sent twice", message.message_id)
             return None
         price, verdict = self._judged(approval)
@@ -126,9 +169,14 @@ class TradingDepartment:
         return price, check_order(order, book_of(p.broker, sectors), market, p.limits, history)
 
     def _submission(self, approval: Approval, price: Decimal | None, *, sent_before: bool) -> Commit:
+        request = order_request(approval, price, self._parts.settings.exits)
+        return self._sent(_intent(approval, price, request), request, self._accepted, sent_before=sent_before)
+
+    def _sent(
+        self, intent: OrderIntent, request: OrderRequest, accepted: Callable[[Order], None], *, sent_before: bool
+    ) -> Commit:
+        """Commit the intent, send it once, and return what is to be committed of the answer."""
         p = self._parts
-        intent = _intent(approval, price)
-        request = order_request(approval, price, p.settings.exits)
         if not sent_before:
             with p.ledger.transaction():
                 p.ledger.orders.intend(intent, p.clock.now())
@@ -136,13 +184,13 @@ class TradingDepartment:
             order = submit_once(p.broker, request, p.clock, sent_before=sent_before)
         except OrderRefused as refusal:
             return self._refusal(intent, refusal)
-        return lambda: self._accepted(order)
+        return lambda: accepted(order)
 
     def _accepted(self, order: Order) -> None:
         record = self._tracker.observe(order)
         for note in submission_notes(record, self._parts.clock.now()):
             self._parts.bus.enqueue(note)
-        log.info("Sent %s %s %s", record.intent.side, record.intent.qty, record.intent.ticker)
+        log.info("Sent %s %s %s", record.intent.side, plain(record.intent.qty), record.intent.ticker)
 
     def _denial(self, intent: OrderIntent, violations: Sequence[Reason]) -> Commit:
         now = self._parts.clock.now()
@@ -199,28 +247,84 @@ class TradingDepartment:
         broker, intent = self._parts.broker, record.intent
         try:
             order_id = record.broker_order_id or broker.order_by_client_id(intent.client_order_id).id
-            broker.cancel(order_id)
-        except (OrderRefused, NotFound) as error:
-            log.info("%s: nothing left to cancel (%s)", intent.ticker, error)
+        except NotFound:
+            log.info("%s: the broker does not know the order (yet)", intent.ticker)
+            return
+        ask_to_cancel(broker, order_id, intent.ticker)
 
     def _withdraw(self, request: CancelRequest) -> None:
         now = self._parts.clock.now()
         self._parts.ledger.orders.withdraw(request.intent, request.code, request.reason, now)
         self._report(request.intent)
 
+    # --- exits ---
 
-def _intent(approval: Approval, price: Decimal | None) -> OrderIntent:
-    request_type = "market" if approval.limit_price is None else "limit"
+    def _on_release(self, message: Message) -> Commit:
+        """Cancel the resting exits of a symbol; it is reported when no order holds its shares any more."""
+        p, now = self._parts, self._parts.clock.now()
+        exits = resting_exits(p.broker, instruction_from(message).ticker)
+        release = release_of(message, exits)
+        with p.ledger.transaction():
+            for order in exits:
+                p.ledger.orders.adopt(exit_intent(order, release.plan_id), order, now)
+        for order in exits:
+            ask_to_cancel(p.broker, order.id, release.ticker)
+        return lambda: p.ledger.releases.request(release, now)
+
+    def _end_releases(self) -> None:
+        p = self._parts
+        for release in p.ledger.releases.open():
+            try:
+                done = is_free(position_of(p.broker, release.ticker))
+            except BrokerUnavailable as error:
+                log.warning("%s: the broker did not tell what is held (%s)", release.ticker, error)
+                return
+            if done:
+                self._end_release(release)
+
+    def _end_release(self, release: Release) -> None:
+        p, now = self._parts, self._parts.clock.now()
+        with p.ledger.transaction():
+            p.ledger.releases.ended(release.message_id, now)
+            p.bus.enqueue(request_report(release.message_id, release.ticker, release.qty, "released", now))
+
+    def _on_protect(self, message: Message) -> Commit | None:
+        """Give bare shares a stop-loss and a take-profit as one OCO, sent as exactly once as any order."""
+        p, now = self._parts, self._parts.clock.now()
+        asked = instruction_from(message)
+        record = p.ledger.orders.by_message(message.message_id)
+        if record is not None and record.status is not OrderStatus.UNKNOWN:
+            return None
+        intent = record.intent if record is not None else self._protection(message, asked.ticker)
+        if intent is None:
+            report = request_report(message.message_id, asked.ticker, asked.qty, "protected", now)
+            return lambda: p.bus.enqueue(report)
+        return self._sent(intent, protection_request(intent), self._protected, sent_before=record is not None)
+
+    def _protection(self, message: Message, ticker: str) -> OrderIntent | None:
+        position = position_of(self._parts.broker, ticker)
+        return None if position is None else protection_intent(message, position, self._parts.settings.exits)
+
+    def _protected(self, order: Order) -> None:
+        p, now = self._parts, self._parts.clock.now()
+        record = self._tracker.observe(order)
+        log.info("Protected %s %s", plain(record.intent.qty), record.intent.ticker)
+        message_id, intent = record.intent.message_id, record.intent
+        p.bus.enqueue(request_report(message_id, intent.ticker, intent.qty, "protected", now))
+
+
+def _intent(approval: Approval, price: Decimal | None, request: OrderRequest | None = None) -> OrderIntent:
     return OrderIntent(
         client_order_id=approval.client_order_id,
         message_id=approval.message_id,
         ticker=approval.ticker,
         side=approval.side,
         qty=approval.qty,
-        order_type=request_type,
+        order_type="market" if approval.limit_price is None else "limit",
         plan_id=approval.plan_id,
         limit_price=approval.limit_price,
         expected_price=price,
+        stop_price=request.stop_loss if request else None,
     )
 
 
@@ -228,4 +332,3 @@ def _parts_for(db_path: Path) -> TradingParts:
     from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: called bare
 
     return open_desk(Path.cwd(), ledger_path=db_path).trading_parts
-

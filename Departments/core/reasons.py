@@ -85,6 +85,9 @@ class ReasonCode(StrEnum):
     # --- execution and funding ---
     INSUFFICIENT_CASH = ("INSUFFICIENT_CASH", "the cash that is really there does not cover the order (deferred)")
     TRIMMED_TO_CASH = ("TRIMMED_TO_CASH", "the order was made smaller, to what the cash that is really there covers")
+    NOTHING_AVAILABLE = ("NOTHING_AVAILABLE", "none of the shares to be sold are there or free (deferred)")
+    TRIMMED_TO_AVAILABLE = ("TRIMMED_TO_AVAILABLE", "the SELL was made smaller, to the shares that are there and free")
+    SYMBOL_LOCKED = ("SYMBOL_LOCKED", "the ledger and the broker disagree about the symbol; a person has to look")
     PHASE_ABORTED = ("PHASE_ABORTED", "an earlier phase was aborted, so the order was not sent (deferred)")
     PHASE_TIMEOUT = ("PHASE_TIMEOUT", "the order was still open at the phase's deadline and was cancelled")
     # --- broker refusals (rejected) ---

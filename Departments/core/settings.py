@@ -42,11 +42,21 @@ class BuyPhaseSettings(PhaseSettings):
     cash_wait: float = Field(default=10, ge=0, le=600)
 
 
-class Phases(Section):
-    """The phases of an execution."""
+class ExitPhaseSettings(Section):
+    """How long resting exits may take to be cancelled, or new ones to become live. Times in seconds."""
 
+    timeout: float = Field(default=30, gt=0, le=86_400)
+    poll: float = Field(default=1, ge=0.05, le=60)
+
+
+class Phases(Section):
+    """The phases of an execution; `patience` is how long (seconds) a broker that does not answer is waited for."""
+
+    release: ExitPhaseSettings = ExitPhaseSettings()
     sell: PhaseSettings = PhaseSettings()
     buy: BuyPhaseSettings = BuyPhaseSettings()
+    protect: ExitPhaseSettings = ExitPhaseSettings()
+    patience: float = Field(default=60, ge=0, le=3_600)
 
 
 class ExitSettings(Section):

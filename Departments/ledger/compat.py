@@ -31,10 +31,8 @@ def _with_old_rows(database: Database, name: str, query: str) -> str:
 
 def _number_after_the_old_rows(database: Database, name: str) -> None:
     if name == "trading_orders" and "id" in _columns(database, f'"{OLD_PREFIX}{name}"'):
-        database.execute(
-            "INSERT INTO sqlite_sequence (name, seq) "
-            f'SELECT \'desk_orders\', coalesce(max(id), 0) FROM "{OLD_PREFIX}{name}"'  # noqa: S608 - our own constants
-        )
+        newest = f'SELECT coalesce(max(id), 0) FROM "{OLD_PREFIX}{name}"'  # noqa: S608 - names are our own constants
+        database.execute(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('desk_orders', ({newest}))")  # noqa: S608
 
 
 def _columns(database: Database, source: str) -> list[str]:

@@ -18,6 +18,7 @@ from Departments.ledger.journal import LedgerJournal
 from Departments.ledger.orders import OrderRecords
 from Departments.ledger.plans import PlanRecords
 from Departments.ledger.regimes import SqliteRegimeLedger
+from Departments.ledger.releases import ReleaseRecords
 
 #: Only ever appended to: a ledger's version is how many of these it has been through.
 MIGRATIONS = (schema.PLANS, schema.ORDERS, journal.MIGRATION, regimes.MIGRATION)
@@ -32,6 +33,7 @@ class Ledger:
         provide_old_tables(self._db)
         self.plans = PlanRecords(self._db)
         self.orders = OrderRecords(self._db)
+        self.releases = ReleaseRecords(self._db)
         self.journal = LedgerJournal(self._db)
         self.regimes = SqliteRegimeLedger(self._db)
 

@@ -20,7 +20,10 @@ _OPEN = "status NOT IN (" + ", ".join(f"'{status}'" for status in sorted(TERMINA
 
 @dataclass(frozen=True, slots=True)
 class OrderIntent:
-    """What is about to be asked of the broker, and on whose word (`message_id`)."""
+    """What is about to be asked of the broker, and on whose word (`message_id`).
+
+    `purpose` is `trade` for an approval and `exit` for the exits of shares that stood bare.
+    """
 
     client_order_id: str
     message_id: str
@@ -32,6 +35,7 @@ class OrderIntent:
     limit_price: Decimal | None = None
     expected_price: Decimal | None = None
     stop_price: Decimal | None = None
+    purpose: str = "trade"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,12 @@ class OrderRecords:
     def intend(self, intent: OrderIntent, at: datetime) -> None:
         """Record that an order is about to be sent; its status is `unknown` until the broker answers."""
         self._insert(intent, OrderStatus.UNKNOWN, at, passed=True, code="", reason="")
+
+    def adopt(self, intent: OrderIntent, order: Order, at: datetime) -> None:
+        """Record an order that the broker has and the ledger did not know, such as a bracket's exit."""
+        if self.find(intent.client_order_id) is None:
+            self._insert(intent, OrderStatus.UNKNOWN, at, passed=True, code="", reason="")
+        self.observe(order, at)
 
     def deny(self, intent: OrderIntent, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
         """Record an order that our own check stopped; the broker never sees it."""
@@ -184,10 +194,10 @@ class OrderRecords:
         return [fill for fill in self.fills() if fill.filled_at >= since]
 
     def stops(self) -> dict[str, Decimal]:
-        """Return the protective stop that the newest filled BUY of each symbol brought along."""
+        """Return the protective stop of each symbol: its newest filled BUY's, or its newest exit's."""
         rows = self._db.rows(
             "SELECT ticker, stop_price FROM desk_orders "
-            "WHERE side = 'BUY' AND stop_price IS NOT NULL AND filled_qty <> '0' ORDER BY id"
+            "WHERE stop_price IS NOT NULL AND (filled_qty <> '0' OR purpose = 'exit') ORDER BY id"
         )
         return {row["ticker"]: Decimal(row["stop_price"]) for row in rows}
 
@@ -215,8 +225,8 @@ class OrderRecords:
     ) -> None:
         self._db.execute(
             "INSERT INTO desk_orders (client_order_id, message_id, plan_id, ticker, side, qty, order_type, "
-            "limit_price, expected_price, stop_price, status, constraints_passed, violations, created_at, updated_at, code, "
-            "reason, terminal_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "limit_price, expected_price, stop_price, purpose, status, constraints_passed, violations, created_at, "
+            "updated_at, code, reason, terminal_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 intent.client_order_id,
                 intent.message_id,
@@ -228,6 +238,7 @@ class OrderRecords:
                 number_text(intent.limit_price),
                 number_text(intent.expected_price),
                 number_text(intent.stop_price),
+                intent.purpose,
                 status,
                 int(passed),
                 "" if passed else reason,
@@ -271,6 +282,7 @@ def _record(row: Row) -> OrderRecord:
         limit_price=number(row["limit_price"]),
         expected_price=number(row["expected_price"]),
         stop_price=number(row["stop_price"]),
+        purpose=row["purpose"],
     )
     return OrderRecord(
         id=row["id"],

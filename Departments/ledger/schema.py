@@ -33,9 +33,10 @@ CREATE TABLE desk_sectors (symbol TEXT PRIMARY KEY, sector TEXT NOT NULL, learne
 
 ORDERS = """
 CREATE TABLE desk_orders (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, client_order_id TEXT NOT NULL UNIQUE, message_id TEXT NOT NULL UNIQUE, plan_id TEXT,
-    ticker TEXT NOT NULL, side TEXT NOT NULL, qty TEXT NOT NULL, order_type TEXT NOT NULL, limit_price TEXT,
-    expected_price TEXT, stop_price TEXT, cancel_requested_at TEXT, status TEXT NOT NULL, broker_order_id TEXT, filled_qty TEXT NOT NULL DEFAULT '0',
+    id INTEGER PRIMARY KEY AUTOINCREMENT, client_order_id TEXT NOT NULL UNIQUE, message_id TEXT NOT NULL UNIQUE,
+    plan_id TEXT, ticker TEXT NOT NULL, side TEXT NOT NULL, qty TEXT NOT NULL, order_type TEXT NOT NULL, limit_price TEXT,
+    expected_price TEXT, stop_price TEXT, cancel_requested_at TEXT, purpose TEXT NOT NULL DEFAULT 'trade',
+    status TEXT NOT NULL, broker_order_id TEXT, filled_qty TEXT NOT NULL DEFAULT '0',
     filled_avg_price TEXT, constraints_passed INTEGER NOT NULL, violations TEXT NOT NULL DEFAULT '',
     created_at TEXT NOT NULL, submitted_at TEXT, terminal_at TEXT, updated_at TEXT NOT NULL,
     code TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT ''
@@ -49,7 +50,12 @@ CREATE TABLE desk_rejections (
     id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL UNIQUE REFERENCES desk_orders, code TEXT NOT NULL,
     reason TEXT NOT NULL, source TEXT NOT NULL CHECK (source IN ('HARD_CONSTRAINT', 'ALPACA', 'DUPLICATE')),
     at TEXT NOT NULL, escalation_msg_id TEXT
-)
+);
+CREATE TABLE desk_releases (
+    message_id TEXT PRIMARY KEY, plan_id TEXT, ticker TEXT NOT NULL, qty TEXT NOT NULL, requested_at TEXT NOT NULL,
+    exit_order_ids TEXT NOT NULL, ended_at TEXT
+);
+CREATE TABLE desk_locks (symbol TEXT PRIMARY KEY, reason TEXT NOT NULL, locked_at TEXT NOT NULL)
 """
 
 #: The names and columns of the tables that other tools read, as queries over ours.
@@ -69,7 +75,8 @@ OLD_TABLES = {
     "trading_fills": """
         SELECT order_id, CAST(price AS REAL) AS fill_price, CAST(qty AS REAL) AS quantity_filled, 0.0 AS commission,
             filled_at AS fill_timestamp, CAST(expected_price AS REAL) AS expected_price,
-            (CAST(price AS REAL) - CAST(expected_price AS REAL)) * 100 / CAST(expected_price AS REAL) AS slippage_pct,
+            (CAST(price AS REAL) - CAST(expected_price AS REAL)) * 100
+                / CAST(expected_price AS REAL) AS slippage_pct,
             abs(CAST(price AS REAL) - CAST(expected_price AS REAL)) > 0.01 * CAST(expected_price AS REAL)
                 AS slippage_flag,
             order_id || '-' || cumulative_qty AS alpaca_fill_id, id

@@ -1,0 +1,166 @@
+"""What each phase sends: which trades, how many shares, and why fewer than planned or none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+from Departments.brokers.snapshot import book_of
+from Departments.constraints.checks import minimum_position
+from Departments.core.errors import BrokerUnavailable
+from Departments.core.money import ZERO, usd_cents, whole_shares
+from Departments.core.orders import Side
+from Departments.core.plans import Trade, TradingPlan
+from Departments.core.portfolio import Book, Position
+from Departments.core.reasons import Reason, ReasonCode
+from Departments.Executive.funding import Budget, Floor, Funding, fund
+from Departments.Executive.parts import ExecutiveParts
+from Departments.Executive.phases import PhaseName
+from Departments.ledger.plans import ExecutionRecord, TradeRecord
+
+log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+ABORTED = "aborted"
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """Decides from facts (ledger and account) what a phase sends; decides nothing twice."""
+
+    plan: TradingPlan
+    parts: ExecutiveParts
+
+    def of(self, name: PhaseName) -> list[Funding]:
+        """Return what phase `name` sends now. Raises BrokerUnavailable when the broker stays away."""
+        todo: dict[PhaseName, Callable[[], list[Funding]]] = {
+            PhaseName.RELEASE: self._releases,
+            PhaseName.SELL: self._sells,
+            PhaseName.BUY: self._buys,
+            PhaseName.PROTECT: self._protections,
+        }
+        locked = self.parts.ledger.releases.locked()
+        return [_unless_locked(funding, locked) for funding in todo[name]()]
+
+    def book_when_cash_arrived(self) -> Book:
+        """Read the account; where the fills have not reached its cash yet, wait for them, but not for ever."""
+        clock, settings, expected = self.parts.clock, self.parts.settings.phases.buy, self._expected_cash()
+        give_up = clock.now() + timedelta(seconds=settings.cash_wait)
+        book = self._book()
+        while abs(book.cash - expected) > CENT and clock.now() < give_up:
+            clock.sleep(settings.poll)
+            book = self._book()
+        return book
+
+    def patiently(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask the broker, again and again while it does not answer. Raises BrokerUnavailable in the end."""
+        clock, settings = self.parts.clock, self.parts.settings.phases
+        give_up = clock.now() + timedelta(seconds=settings.patience)
+        while True:
+            try:
+                return ask()
+            except BrokerUnavailable as error:
+                if clock.now() >= give_up:
+                    raise
+                log.warning("The broker does not answer, trying again (%s)", error)
+                clock.sleep(settings.sell.poll)
+
+    # --- the phases ---
+
+    def _releases(self) -> list[Funding]:
+        """Symbols to be sold whose shares are held by resting exits."""
+        positions = self._positions()
+        held = [t for t in self.plan.sells if _held_by_orders(positions.get(t.ticker)) > 0]
+        return [Funding(replace(t, qty=_held_by_orders(positions[t.ticker])), positions[t.ticker].qty) for t in held]
+
+    def _sells(self) -> list[Funding]:
+        positions = self._positions() if self.plan.sells else {}
+        return [_sellable(trade, positions.get(trade.ticker)) for trade in self.plan.sells]
+
+    def _buys(self) -> list[Funding]:
+        if self._sells_were_aborted():
+            reason = Reason.of(ReasonCode.PHASE_ABORTED, phase=PhaseName.SELL)
+            return [Funding(trade, ZERO, reason) for trade in self.plan.buys]
+        return self._funded(self.plan.buys) if self.plan.buys else []
+
+    def _protections(self) -> list[Funding]:
+        """Shares that this plan bought, or failed to sell, and that no exit protects."""
+        if not self.parts.settings.exits.enabled:
+            return []
+        touched = {t.ticker: t for t in self.parts.ledger.plans.trades(self.plan.plan_id) if _may_stand_bare(t)}
+        positions = self._positions() if touched else {}
+        bare = {s: whole_shares(positions[s].available) for s in touched if s in positions}
+        return [
+            Funding(Trade(symbol, Side.SELL, qty, positions[symbol].current_price), qty)
+            for symbol, qty in bare.items()
+            if qty > 0
+        ]
+
+    # --- facts ---
+
+    def _funded(self, buys: Sequence[Trade]) -> list[Funding]:
+        p, book = self.parts, self.book_when_cash_arrived()
+        budget = Budget(book.cash, self._expected_cash(), book.open_buys, self._execution().reserve)
+        log.info("Cash for BUYs: %s (reserve %s)", usd_cents(budget.amount), usd_cents(budget.reserve))
+        floor = Floor(
+            minimum_position(p.limits, book.equity),
+            {symbol: position.market_value for symbol, position in book.positions.items()},
+            p.limits.deployment.price_buffer_pct,
+        )
+        quotes = self.patiently(lambda: p.broker.quotes([t.ticker for t in buys]))
+        priced = [replace(t, price=quotes[t.ticker].price) if t.ticker in quotes else t for t in buys]
+        return fund(priced, budget.amount, floor, p.settings.phases.buy.shortfall)
+
+    def _expected_cash(self) -> Decimal:
+        """Return start cash + actual SELL fills − actual BUY fills of this plan."""
+        cash = self._execution().cash_before
+        for fill in self.parts.ledger.orders.fills(self.plan.plan_id):
+            cash += fill.qty * fill.price * (1 if fill.side is Side.SELL else -1)
+        return cash
+
+    def _execution(self) -> ExecutionRecord:
+        execution = self.parts.ledger.plans.execution(self.plan.plan_id)
+        if execution is None:
+            raise LookupError(f"{self.plan.plan_id} was never begun")
+        return execution
+
+    def _book(self) -> Book:
+        return self.patiently(lambda: book_of(self.parts.broker, self.parts.ledger.sectors()))
+
+    def _positions(self) -> dict[str, Position]:
+        positions: Iterable[Position] = self.patiently(self.parts.broker.positions)
+        return {position.symbol: position for position in positions}
+
+    def _sells_were_aborted(self) -> bool:
+        phases = self.parts.ledger.plans.phases(self.plan.plan_id)
+        return any(p.name == PhaseName.SELL and p.outcome == ABORTED for p in phases)
+
+
+def _held_by_orders(position: Position | None) -> Decimal:
+    return ZERO if position is None else position.qty - position.available
+
+
+def _sellable(trade: Trade, position: Position | None) -> Funding:
+    available = ZERO if position is None else max(ZERO, position.available)
+    qty = min(trade.qty, available)
+    if qty == trade.qty:
+        return Funding(trade, qty)
+    code = ReasonCode.TRIMMED_TO_AVAILABLE if qty > 0 else ReasonCode.NOTHING_AVAILABLE
+    return Funding(trade, qty, Reason.of(code, planned=trade.qty, available=available))
+
+
+def _may_stand_bare(trade: TradeRecord) -> bool:
+    if trade.phase == PhaseName.BUY:
+        return trade.filled_qty > 0
+    return trade.phase == PhaseName.RELEASE
+
+
+def _unless_locked(funding: Funding, locked: Mapping[str, str]) -> Funding:
+    if funding.trade.ticker not in locked:
+        return funding
+    return Funding(funding.trade, ZERO, Reason.of(ReasonCode.SYMBOL_LOCKED, locked[funding.trade.ticker]))

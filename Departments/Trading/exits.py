@@ -1,0 +1,121 @@
+"""Protective exits: cancelling those that hold shares to be sold, and giving some to shares that stand bare.
+
+At Alpaca an exit is an order of its own: a bracket's legs hold the shares, so they must be cancelled and gone before
+the shares can be sold, and either may fill meanwhile (https://docs.alpaca.markets/docs/orders-at-alpaca).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+
+from Departments.brokers.base import Broker
+from Departments.core.errors import NotFound, OrderRefused
+from Departments.core.identifiers import client_order_id
+from Departments.core.money import ZERO, whole_shares
+from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from Departments.core.portfolio import Position
+from Departments.core.settings import ExitSettings
+from Departments.ledger.orders import OrderIntent
+from Departments.ledger.releases import Release
+from Departments.messaging.message import Message
+from Departments.Trading.orders import exit_prices, instruction_from
+
+log = logging.getLogger(__name__)
+
+
+def resting_exits(broker: Broker, symbol: str) -> list[Order]:
+    """Return the open SELL orders of a symbol, a bracket's and an OCO's legs among them."""
+    return [
+        o for o in _flat(broker.orders("open", symbols=[symbol])) if o.side is Side.SELL and not o.status.is_terminal
+    ]
+
+
+def release_of(message: Message, exits: Sequence[Order]) -> Release:
+    """Return what a ReleaseRequest comes to. Raises BadInput for a request that cannot be read."""
+    asked = instruction_from(message)
+    return Release(message.message_id, asked.plan_id, asked.ticker, asked.qty, tuple(order.id for order in exits))
+
+
+def exit_intent(order: Order, plan_id: str | None) -> OrderIntent:
+    """Return how the ledger knows an exit that the broker made from a bracket."""
+    return OrderIntent(
+        client_order_id=order.client_order_id or order.id,
+        message_id=f"EXIT_{order.id}",
+        ticker=order.symbol,
+        side=order.side,
+        qty=order.qty,
+        order_type=str(order.type),
+        plan_id=plan_id,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        purpose="exit",
+    )
+
+
+def ask_to_cancel(broker: Broker, order_id: str, ticker: str) -> None:
+    """Ask for a cancel; an order that has ended meanwhile is no trouble."""
+    try:
+        broker.cancel(order_id)
+    except (OrderRefused, NotFound) as error:
+        log.info("%s: nothing left to cancel (%s)", ticker, error)
+
+
+def position_of(broker: Broker, symbol: str) -> Position | None:
+    """Return the position in a symbol, None where there is none."""
+    return next((p for p in broker.positions() if p.symbol == symbol), None)
+
+
+def is_free(position: Position | None) -> bool:
+    """Tell whether no order holds shares of the position any more."""
+    return position is None or position.available == position.qty
+
+
+def protection_intent(message: Message, position: Position, exits: ExitSettings) -> OrderIntent | None:
+    """Return the exits that a ProtectRequest asks for, None when nothing stands bare."""
+    asked = instruction_from(message)
+    bare = whole_shares(max(ZERO, position.available))
+    if bare == 0:
+        return None
+    take_profit, stop_loss = _exits_around(position, exits)
+    return OrderIntent(
+        client_order_id=client_order_id(message.message_id),
+        message_id=message.message_id,
+        ticker=asked.ticker,
+        side=Side.SELL,
+        qty=bare,
+        order_type=OrderType.LIMIT,
+        plan_id=asked.plan_id,
+        limit_price=take_profit,
+        stop_price=stop_loss,
+        purpose="exit",
+    )
+
+
+def protection_request(intent: OrderIntent) -> OrderRequest:
+    """Return the OCO that an intent stands for, alive until cancelled."""
+    return OrderRequest(
+        client_order_id=intent.client_order_id,
+        symbol=intent.ticker,
+        side=Side.SELL,
+        qty=intent.qty,
+        type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        order_class=OrderClass.OCO,
+        take_profit=intent.limit_price,
+        stop_loss=intent.stop_price,
+    )
+
+
+def _exits_around(position: Position, exits: ExitSettings) -> tuple[Decimal, Decimal]:
+    """Place the exits around the entry; where the market has left that range already, around the market."""
+    market = position.current_price or position.avg_entry_price
+    take_profit, stop_loss = exit_prices(position.avg_entry_price, exits)
+    return (take_profit, stop_loss) if stop_loss < market < take_profit else exit_prices(market, exits)
+
+
+def _flat(orders: Iterable[Order]) -> Iterator[Order]:
+    for order in orders:
+        yield order
+        yield from _flat(order.legs)
