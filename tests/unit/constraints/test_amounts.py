@@ -114,7 +114,7 @@ def test_the_volume_cap_is_in_whole_shares() -> None:
 
 
 def test_heat_is_what_the_stops_lose_of_the_money_paid() -> None:
-    held = book(position("HELD", 100, 50), position("BARE", 10, 10), position("SHORT", -5, 10))
+    held = book(position("HELD", 100, 50), position("BARE", 10, 10), position("SHORT", -5, 10), position("GONE", 0))
     assert checks.portfolio_heat(held, history()) == (Decimal(400), ("BARE",))
     assert checks.heat_room(limits(), held, history()) == 7_600
     assert checks.order_heat(buy(qty=100, price=30)) == 240

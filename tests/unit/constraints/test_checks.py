@@ -426,6 +426,16 @@ def test_a_crossed_quote_says_nothing_about_the_spread() -> None:
     assert isinstance(found(Code.MAX_SPREAD, crossed), NotEvaluated)
 
 
+def test_a_bid_of_nothing_says_nothing_and_a_locked_quote_has_no_spread() -> None:
+    assert isinstance(found(Code.MAX_SPREAD, case(market=stock(bid=Decimal(0)))), NotEvaluated)
+    assert found(Code.MAX_SPREAD, case(market=stock(bid=Decimal(30), ask=Decimal(30)))) is None
+
+
+def test_selling_what_is_not_held_is_named_once() -> None:
+    verdict = check_order(sell("ALKS"), book(position("ALKS", 0)), market(), limits(), history())
+    assert [reason.code for reason in verdict.violations] == [Code.NOT_HELD]
+
+
 def test_a_drawdown_may_be_written_with_or_without_its_minus() -> None:
     fallen = found(Code.SPY_DRAWDOWN_HALT, case(market=market(spy_drawdown_pct=Decimal("-10.5"))))
     assert str(fallen) == "SPY_DRAWDOWN_HALT: drawdown_pct=10.5 maximum_pct=10"

@@ -150,6 +150,10 @@ def test_what_remains_after_a_sell_without_a_usable_price_keeps_its_value() -> N
     assert plan(sell(qty=50, price=None)).book.held_value("HELD") == 2_500
 
 
+def test_a_position_without_a_price_of_its_own_is_projected_at_what_was_paid() -> None:
+    assert plan(sell(qty=50, price=None), book=book(position(current_price=None))).book.held_value("HELD") == 2_500
+
+
 def test_only_sells_of_a_cash_account_bring_unsettled_proceeds() -> None:
     assert project(sell(), book(), Limits()).unsettled_cash == 0
     assert project(buy(), book(), limits(settlement={"account": "cash"})).unsettled_cash == 0
