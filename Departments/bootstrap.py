@@ -35,12 +35,17 @@ from Departments.Trading.trading_department import TradingDepartment, TradingPar
 
 BrokerName = Literal["simulated", "alpaca"]
 MESSAGES = "Messages_Between_Departments"
+LEDGER_FILE = "sentinel.db"
 EXCHANGE_FILE = "simulated_exchange.db"
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What a command or script may choose beyond the files of the workspace; None means what the settings say."""
+    """What a command or script may choose beyond the files of the workspace; None means what the settings say.
+
+    `rehearsal` is a folder to plan in instead of the workspace: messages, ledger and exchange lie there, and Trading
+    does not work.
+    """
 
     clock: Clock = field(default_factory=SystemClock)
     broker: BrokerName | None = None
@@ -49,6 +54,7 @@ class Choices:
     ledger_path: Path | None = None
     live: bool = False
     via_watchers: bool = False
+    rehearsal: Path | None = None
     step: Step = no_step
 
 
@@ -58,7 +64,9 @@ class Desk:
     def __init__(self, workspace: Path, choices: Choices) -> None:
         self.workspace = workspace
         self.choices = choices
+        self.state = choices.rehearsal or workspace
         self.clock = choices.clock
+        self._recovered = False
 
     @cached_property
     def settings(self) -> Settings:
@@ -73,7 +81,7 @@ class Desk:
     @property
     def ledger_path(self) -> Path:
         """Where the ledger lies, or will lie when it is first used: `sentinel.db` unless a script names another."""
-        return self.choices.ledger_path or self.workspace / "sentinel.db"
+        return self.choices.ledger_path or self.state / LEDGER_FILE
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -87,7 +95,7 @@ class Desk:
         self._check_writable()
         messaging = self.settings.messaging
         return Mailbox(
-            self.workspace / MESSAGES,
+            self.state / MESSAGES,
             durability=messaging.durability,
             step=self.choices.step,
             max_bytes=messaging.max_message_bytes,
@@ -110,7 +118,7 @@ class Desk:
         self._check_writable()
         state, faults = self.choices.exchange_state, self.choices.exchange_faults
         return SimulatedExchange(
-            self.workspace / EXCHANGE_FILE,
+            self.state / EXCHANGE_FILE,
             self.clock,
             state=None if state is None else load_exchange_state(state),
             faults=None if faults is None else load_faults(faults),
@@ -146,7 +154,7 @@ class Desk:
 
     def briefings(self, now: datetime) -> list[Message]:
         """Return the briefings that Operations chooses from: delivered ones, newest first, then what RESEARCH sent."""
-        shelf = Shelf(self.workspace / MESSAGES, self.bus)
+        shelf = Shelf(self.state / MESSAGES, self.bus)
         return [*shelf.delivered("DailyBriefing", trading_day(now)), *shelf.researched("DailyBriefing")]
 
     def spy_bars(self) -> Sequence[Bar]:
@@ -156,7 +164,7 @@ class Desk:
     @cached_property
     def operations(self) -> OperationsManager:
         """The Operations department."""
-        return OperationsManager(self.workspace, self.operations_parts)
+        return OperationsManager(self.state, self.operations_parts)
 
     @cached_property
     def trading(self) -> TradingDepartment:
@@ -166,7 +174,7 @@ class Desk:
     @cached_property
     def ceo(self) -> CEO:
         """The Executive."""
-        return CEO(self.workspace, parts=self.executive_parts)
+        return CEO(self.state, parts=self.executive_parts)
 
     @cached_property
     def routers(self) -> dict[str, Router]:
@@ -195,7 +203,7 @@ class Desk:
     def executive_parts(self) -> ExecutiveParts:
         """What the Executive works with."""
         return ExecutiveParts(
-            project_root=self.workspace,
+            project_root=self.state,
             broker=self.broker,
             bus=self.bus,
             ledger=self.ledger,
@@ -206,12 +214,26 @@ class Desk:
         )
 
     def work(self) -> None:
-        """Let the departments of this process read their inboxes once; watchers do it where they are trusted to."""
-        self.bus.deliver_pending()
+        """Let the departments of this process read their inboxes once; watchers do it where they are trusted to.
+
+        The first time, what a crash left behind is put right: start-up is recovery.
+        """
+        self.recover()
         if not self.choices.via_watchers:
             self.regime.process_inbox()
             self.operations.process_inbox()
-            self.trading.process_inbox()
+            if self.choices.rehearsal is None:
+                self.trading.process_inbox()
+
+    def recover(self) -> None:
+        """Deliver what was committed and not sent, and compare the ledger with the broker; once, sending nothing else.
+
+        Raises BrokerUnavailable when the broker stays away.
+        """
+        self.bus.deliver_pending()
+        if not self._recovered:
+            self.trading.reconcile()
+            self._recovered = True
 
     def close(self) -> None:
         """Close the files that were opened."""
@@ -222,14 +244,14 @@ class Desk:
             closing()
 
     def _check_writable(self) -> None:
-        probe = self.workspace / ".departments.probe"
+        probe = self.state / ".departments.probe"
         try:
-            self.workspace.mkdir(parents=True, exist_ok=True)
+            self.state.mkdir(parents=True, exist_ok=True)
             probe.touch()
             probe.unlink()
         except OSError as error:
             problem = f"the workspace cannot be written ({error.strerror})"
-            raise BadInput(self.workspace, "", problem, "choose another folder or correct its rights") from error
+            raise BadInput(self.state, "", problem, "choose another folder or correct its rights") from error
 
 
 def open_desk(workspace: Path, choices: Choices | None = None, *, ledger_path: Path | None = None) -> Desk:

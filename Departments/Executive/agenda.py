@@ -9,9 +9,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TypeVar
 
+from Departments.brokers.patience import patiently
 from Departments.brokers.snapshot import book_of
 from Departments.constraints.checks import minimum_position
-from Departments.core.errors import BrokerUnavailable
 from Departments.core.money import ZERO, usd_cents, whole_shares
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
@@ -58,17 +58,8 @@ class Agenda:
         return book
 
     def patiently(self, ask: Callable[[], Answer]) -> Answer:
-        """Ask the broker, again and again while it does not answer. Raises BrokerUnavailable in the end."""
-        clock, settings = self.parts.clock, self.parts.settings.phases
-        give_up = clock.now() + timedelta(seconds=settings.patience)
-        while True:
-            try:
-                return ask()
-            except BrokerUnavailable as error:
-                if clock.now() >= give_up:
-                    raise
-                log.warning("The broker does not answer, trying again (%s)", error)
-                clock.sleep(settings.sell.poll)
+        """Ask the broker as patiently as the settings say. Raises BrokerUnavailable in the end."""
+        return patiently(ask, self.parts.clock, seconds=self.parts.settings.phases.patience)
 
     # --- the phases ---
 

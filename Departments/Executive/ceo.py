@@ -111,7 +111,7 @@ class CEO:
         answer = self._answered(self._ask(OPERATIONS, "PlanRequest", {k: v for k, v in request.items() if v}))
         payload = answer.payload or {}
         if answer.message_type != "TradingPlan":
-            return _error(str(payload.get("message") or "Operations could not make a plan"), **payload)
+            return {**payload, **_error(str(payload.get("message") or "Operations could not make a plan"))}
         self.current_plan, self.plan_approved = payload, False
         found = self._reviewed(plan_from(payload, answer.message_id))
         stages = payload.get("stage_results", {})
@@ -273,6 +273,7 @@ class CEO:
         return preview(plan, p.broker, p.ledger, p.limits, p.settings)
 
     def _execute(self) -> Answer:
+        self.look()
         plans = self._parts.ledger.plans
         unfinished = plans.unfinished()
         if unfinished is not None:

@@ -6,15 +6,16 @@ disagree is locked for a person to look at, and the rest goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from Departments.brokers.base import Broker
 from Departments.core.errors import NotFound
 from Departments.core.money import plain
-from Departments.core.orders import Order, OrderStatus
+from Departments.core.orders import Order, OrderStatus, Side
 from Departments.ledger.orders import OrderRecord, OrderRecords
 
 OURS = "MSG_"  # every client order id of the desk begins so
@@ -46,13 +47,20 @@ class Row:
         return self.finding is not Finding.MATCHED
 
 
-def reconcile(broker: Broker, records: OrderRecords, now: datetime) -> list[Row]:
-    """Compare every order that is open in the ledger, and every recent one at the broker. Raises BrokerUnavailable."""
+def reconcile(broker: Broker, records: OrderRecords, now: datetime, in_hand: Container[str] = ()) -> list[Row]:
+    """Compare every order that is open in the ledger, and every recent one at the broker.
+
+    `in_hand` are the ids of instructions that still wait in the inbox: what they began will be finished.
+    Raises BrokerUnavailable.
+    """
     waiting = records.open()
     since = min([now - LOOK_BACK, *(record.created_at - timedelta(minutes=1) for record in waiting)])
     at_broker = {order.client_order_id: order for order in broker.orders("all", after=since)}
-    known = [_known(record, _found(broker, record, at_broker.get(record.intent.client_order_id))) for record in waiting]
-    return [*known, *_strangers(at_broker.values(), records)]
+    rows = []
+    for record in waiting:
+        order = _found(broker, record, at_broker.get(record.intent.client_order_id))
+        rows.append(_missing(record, in_hand) if order is None else _known(record, order))
+    return [*rows, *_strangers(at_broker.values(), records)]
 
 
 def locking(rows: Sequence[Row]) -> dict[str, str]:
@@ -71,33 +79,39 @@ def _found(broker: Broker, record: OrderRecord, order: Order | None) -> Order | 
         return None
 
 
-def _known(record: OrderRecord, order: Order | None) -> Row:
+def _known(record: OrderRecord, order: Order) -> Row:
     intent = record.intent
-    if order is None:
-        return _row(record, _missing(record), f"{intent.ticker}: the broker does not know {intent.client_order_id}")
     if (order.symbol, order.side, order.qty) != (intent.ticker, intent.side, intent.qty):
-        sentence = (
-            f"{intent.ticker}: {intent.client_order_id} is {order.side} {plain(order.qty)} {order.symbol} at the broker, "
-            f"{intent.side} {plain(intent.qty)} in the ledger"
-        )
-        return Row(intent.ticker, intent.client_order_id, Finding.AMBIGUOUS, sentence, order)
+        at_broker, in_ledger = _what(order.side, order.qty, order.symbol), _what(intent.side, intent.qty, intent.ticker)
+        sentence = f"{intent.client_order_id} is {at_broker} at the broker, {in_ledger} in the ledger"
+        return _row(record, Finding.AMBIGUOUS, sentence, order)
     if order.filled_qty < record.filled_qty:
-        sentence = (
-            f"{intent.ticker}: the ledger has {plain(record.filled_qty)} filled, the broker {plain(order.filled_qty)}"
-        )
-        return Row(intent.ticker, intent.client_order_id, Finding.AMBIGUOUS, sentence, order)
-    sentence = f"{intent.ticker}: {order.status}, {plain(order.filled_qty)} of {plain(order.qty)} filled"
-    return Row(intent.ticker, intent.client_order_id, Finding.MATCHED, sentence, order)
+        sentence = f"the ledger has {plain(record.filled_qty)} filled, the broker {plain(order.filled_qty)}"
+        return _row(record, Finding.AMBIGUOUS, sentence, order)
+    return _row(
+        record, Finding.MATCHED, f"{order.status}, {plain(order.filled_qty)} of {plain(order.qty)} filled", order
+    )
 
 
-def _missing(record: OrderRecord) -> Finding:
-    """Judge a missing order: an intent may never have arrived; an order that was there may not vanish."""
+def _missing(record: OrderRecord, in_hand: Container[str]) -> Row:
+    """Judge an order that the broker does not know.
+
+    One whose sending was never answered is looked for again when its approval is handled, or taken back; an order
+    that was there may not vanish.
+    """
     never_answered = record.status is OrderStatus.UNKNOWN and record.broker_order_id is None
-    return Finding.MATCHED if never_answered else Finding.AMBIGUOUS
+    will_be_decided = record.intent.message_id in in_hand or record.cancel_requested_at is not None
+    finding = Finding.MATCHED if never_answered and will_be_decided else Finding.AMBIGUOUS
+    return _row(record, finding, f"the broker does not know {record.intent.client_order_id}")
 
 
-def _row(record: OrderRecord, finding: Finding, sentence: str) -> Row:
-    return Row(record.intent.ticker, record.intent.client_order_id, finding, sentence)
+def _row(record: OrderRecord, finding: Finding, sentence: str, order: Order | None = None) -> Row:
+    ticker = record.intent.ticker
+    return Row(ticker, record.intent.client_order_id, finding, f"{ticker}: {sentence}", order)
+
+
+def _what(side: Side, qty: Decimal, symbol: str) -> str:
+    return f"{side} {plain(qty)} {symbol}"
 
 
 def _strangers(orders: Iterable[Order], records: OrderRecords) -> Iterator[Row]:
@@ -105,7 +119,7 @@ def _strangers(orders: Iterable[Order], records: OrderRecords) -> Iterator[Row]:
         ours = order.client_order_id.startswith(OURS)
         if not ours or records.find(order.client_order_id) is not None:
             continue
-        what = f"{order.side} {plain(order.qty)} {order.symbol}, {order.status}"
+        what = f"{_what(order.side, order.qty, order.symbol)}, {order.status}"
         if not order.status.is_terminal:
             sentence = f"{order.symbol}: the ledger does not know {order.client_order_id} ({what})"
             yield Row(order.symbol, order.client_order_id, Finding.ORPHAN, sentence, order)

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from Departments.brokers.base import Broker
+from Departments.brokers.patience import patiently
 from Departments.brokers.refusals import refusal_reason
 from Departments.brokers.snapshot import book_of, symbol_facts
 from Departments.constraints.engine import Verdict, check_order
@@ -120,7 +122,9 @@ class TradingDepartment:
         Raises BrokerUnavailable.
         """
         p, now = self._parts, self._parts.clock.now()
-        rows = reconcile(p.broker, p.ledger.orders, now)
+        in_hand = {message.message_id for message in p.bus.waiting(TRADING)}
+        ask = partial(reconcile, p.broker, p.ledger.orders, now, in_hand)
+        rows = patiently(ask, p.clock, seconds=p.settings.phases.patience)
         with p.ledger.transaction():
             p.ledger.releases.lock(locking(rows), now)
         for row in rows:

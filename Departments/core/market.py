@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from Departments.core.regimes import RegimeAssessment
+from Departments.core.trading_calendar import previous_trading_day, trading_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,11 @@ class MarketFacts:
     def of_day(
         cls, now: datetime, symbols: Mapping[str, SymbolFacts], assessment: RegimeAssessment | None
     ) -> MarketFacts:
-        """Return the facts at `now`, with what the day's regime assessment observed; None is unknown."""
-        if assessment is None:
+        """Return the facts at `now`, with what the regime assessment observed; None is unknown.
+
+        An assessment from before the previous trading day says nothing of today.
+        """
+        if assessment is None or trading_day(assessment.assessed_at) < previous_trading_day(trading_day(now)):
             return cls(now=now, symbols=symbols)
         return cls(
             now=now,

@@ -10,6 +10,7 @@ from typing import Any
 
 from Departments.core.clock import iso, parse_iso
 from Departments.core.errors import BadInput
+from Departments.core.identifiers import is_safe_name
 from Departments.core.money import decimal_of, plain, price_of
 from Departments.core.orders import Side
 from Departments.core.reasons import Reason
@@ -160,7 +161,7 @@ def plan_document(plan: TradingPlan, status: str = "READY_FOR_USER_APPROVAL") ->
         "status": status,
         "summary": {"total_trades": len(plan.trades), "sells": len(plan.sells), "buys": len(plan.buys)},
         "trades": [trade_document(t) for t in plan.trades],
-        "skipped": skip_documents(plan.skipped),
+        "skipped": [d | {"line": s.line} for d, s in zip(skip_documents(plan.skipped), plan.skipped, strict=True)],
         "made_from": {
             "equity": plan.equity,
             "cash": plan.cash,
@@ -182,17 +183,21 @@ def plan_from(document: Mapping[str, Any], source: str) -> TradingPlan:
     if not isinstance(trades, list):
         raise BadInput(source, "trades", "is missing or not a list", "list the trades")
     plan_id = str(document.get("plan_id") or "")
-    if not plan_id:
-        raise BadInput(source, "plan_id", "is missing", "name the plan, for example PLAN_20251110_070542")
+    if not is_safe_name(plan_id):
+        problem = "cannot be the name of a file" if plan_id else "is missing"
+        raise BadInput(source, "plan_id", problem, "name the plan, for example PLAN_20251110_070542")
     try:
         generated_at = parse_iso(str(document.get("generated_at")))
     except ValueError as error:
         raise BadInput(source, "generated_at", "is not an ISO time", "write 2025-11-10T15:05:42Z") from error
     made_from = document.get("made_from") or {}
+    if not isinstance(made_from, Mapping):
+        raise BadInput(source, "made_from", "is not a mapping", "remove it")
     return TradingPlan(
         plan_id=plan_id,
         generated_at=generated_at,
         trades=trades_from(trades, source),
+        skipped=_skips(document.get("skipped")),
         equity=_optional(made_from, "equity", source, "made_from"),
         cash=_optional(made_from, "cash", source, "made_from"),
         deployment=_optional(made_from, "deployment", source, "made_from"),
@@ -201,6 +206,20 @@ def plan_from(document: Mapping[str, Any], source: str) -> TradingPlan:
         notes=tuple(map(str, document.get("notes") or ())),
         not_evaluated=tuple(map(str, document.get("not_evaluated") or ())),
     )
+
+
+def _skips(documents: Any) -> tuple[Skip, ...]:
+    """Read what a plan document says it left out; entries that this desk did not write are passed over."""
+    entries = [s for s in documents if isinstance(s, Mapping)] if isinstance(documents, list) else []
+    return tuple(skip for entry in entries if (skip := _skip(entry)))
+
+
+def _skip(entry: Mapping[str, Any]) -> Skip | None:
+    try:
+        reason = Reason.parse(str(entry.get("reason")))
+    except ValueError:
+        return None
+    return Skip(str(entry.get("ticker") or ""), reason, str(entry.get("line") or reason))
 
 
 def _number(value: Any, source: str, place: str) -> Decimal:

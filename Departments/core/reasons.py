@@ -5,6 +5,7 @@ A reason reads `CODE: key=value key=value`. The table of codes in ARCHITECTURE.m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -109,6 +110,9 @@ class ReasonCode(StrEnum):
     MESSAGE_CONFLICT = ("MESSAGE_CONFLICT", "a message of this id was handled before and said something else")
 
 
+_PAIR = re.compile(r"(\w+)=(.*?)(?= \w+=|\Z)")
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """A code with the numbers behind it, and optionally a sentence for people."""
@@ -121,6 +125,12 @@ class Reason:
     def of(cls, code: ReasonCode, sentence: str = "", **values: object) -> Reason:
         """Build a reason; Decimals are written plainly, everything else as text."""
         return cls(code, {k: plain(v) if isinstance(v, Decimal) else str(v) for k, v in values.items()}, sentence)
+
+    @classmethod
+    def parse(cls, text: str) -> Reason:
+        """Read a reason as it is written. Raises ValueError for a code nobody knows."""
+        code, _, pairs = text.partition(": ")
+        return cls(ReasonCode(code), dict(_PAIR.findall(pairs)))
 
     def __str__(self) -> str:
         pairs = " ".join(f"{key}={value}" for key, value in self.values.items())
