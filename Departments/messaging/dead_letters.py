@@ -1,10 +1,14 @@
-"""Dead letters: which code, what stands beside the file, and what the Executive is told."""
+"""Dead letters: which code, what stands beside the file, what the Executive is told, what a person can do."""
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from Departments.core import identifiers
 from Departments.core.clock import iso
@@ -22,7 +26,10 @@ from Departments.core.errors import (
 )
 from Departments.core.reasons import ReasonCode
 from Departments.messaging import codec
+from Departments.messaging.journal import Journal
+from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, REASON, Mailbox
 from Departments.messaging.message import Message, body_with
+from Departments.messaging.names import stem
 
 #: What may pass by itself: the ledger, the broker, the disk. Everything else is the message's fault, or ours.
 TRANSIENT: Final = (LedgerError, BrokerUnavailable, NotAuthorized, PublishError, WorkspaceBusy, OSError)
@@ -96,3 +103,65 @@ def _sentence(error: Exception) -> str:
 
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text.replace("\n", " "))[:500]
+
+
+# --- what a person does with them ---
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One message that was set aside, and the reason beside it (empty where that file is missing)."""
+
+    department: str
+    name: str
+    path: Path
+    reason: Mapping[str, Any]
+
+    @property
+    def message_id(self) -> str:
+        """Return the id its failures are remembered under."""
+        return str(self.reason.get("message_id") or stem(self.name))
+
+
+def listed(root: Path) -> list[DeadLetter]:
+    """Return every dead letter, by department and name."""
+    found = (path for path in sorted((root / DEAD_LETTER).glob("*/*")) if not path.name.endswith(REASON))
+    return [DeadLetter(path.parent.name, path.name, path, _reason_beside(path)) for path in found]
+
+
+def _reason_beside(path: Path) -> dict[str, Any]:
+    try:
+        return codec.load_mapping((path.parent / f"{path.name}{REASON}").read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+
+
+def revive(mailbox: Mailbox, journal: Journal, letter: DeadLetter, day: str) -> str:
+    """Put a dead letter back into its inbox, its attempts forgotten, and return its name there."""
+    with journal.transaction():
+        journal.forget_failures(letter.department, letter.message_id)
+    inbox = (INBOX, letter.department)
+    name = mailbox.relocate(
+        (DEAD_LETTER, letter.department, letter.name), inbox, letter.name, label="dead_letter.retry"
+    )
+    _archive_reason(mailbox, letter, day)
+    return name
+
+
+def drop(mailbox: Mailbox, letter: DeadLetter, day: str) -> str:
+    """Move a dead letter and its reason to the archive: it will not be handled. Return its name there."""
+    source, folder = (DEAD_LETTER, letter.department, letter.name), (ARCHIVE, day, letter.department)
+    name = mailbox.relocate(source, folder, letter.name, label="dead_letter.drop")
+    _archive_reason(mailbox, letter, day)
+    return name
+
+
+def _archive_reason(mailbox: Mailbox, letter: DeadLetter, day: str) -> None:
+    reason = letter.name + REASON
+    with suppress(FileNotFoundError):
+        mailbox.relocate(
+            (DEAD_LETTER, letter.department, reason),
+            (ARCHIVE, day, letter.department),
+            reason,
+            label="dead_letter.tidy",
+        )

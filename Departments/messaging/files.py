@@ -134,14 +134,15 @@ def same_bytes(first: str, second: str) -> bool:
         return False
 
 
-def move_onto(source: str, target: str) -> None:
-    """Move a file to a name that is free or holds the same bytes; one copy remains.
+def join(source: str, target: str) -> None:
+    """Make one file of two with the same bytes; the one at `target` remains.
 
     POSIX lets a rename between two names of one file do nothing at all, so such a source is removed instead.
     """
-    os.replace(source, target)
-    if os.path.lexists(source) and os.path.samefile(source, target):
+    if os.path.samefile(source, target):
         os.unlink(source)
+    else:
+        os.replace(source, target)
 
 
 class Looker:

@@ -112,7 +112,7 @@ class Mailbox:
         self.quiet = quiet
         self._base = os.fspath(root)
         self._flush = durability == "full"
-        self._step = step
+        self.step = step
         self._hard_links = hard_links
         self._clock = clock or SystemClock()
         self._looker = files.Looker(max_bytes=max_bytes, quiet=quiet, clock=self._clock)
@@ -157,7 +157,7 @@ class Mailbox:
 
     def _write(self, letters: Iterable[Letter], temporary: dict[str, Letter]) -> None:
         folder = self._folder(".tmp")
-        with announced(self._step, "publish.write"):
+        with announced(self.step, "publish.write"):
             for letter in letters:
                 path = self._temporary(folder)
                 temporary[path] = letter
@@ -167,11 +167,11 @@ class Mailbox:
         folders = set()
         for path, letter in temporary.items():
             folder = self._folder(INBOX, letter.recipient)
-            with announced(self._step, "publish.deliver"):
+            with announced(self.step, "publish.deliver"):
                 self._link(path, os.path.join(folder, letter.name), letter)
             folders.add(folder)
         if self._flush:
-            with announced(self._step, "publish.flush"):
+            with announced(self.step, "publish.flush"):
                 for folder in folders:
                     files.sync_folder(folder)
 
@@ -184,13 +184,13 @@ class Mailbox:
     def _keep(self, temporary: dict[str, Letter]) -> None:
         for path, letter in list(temporary.items()):
             target = os.path.join(self._folder(OUTBOX, letter.sender), letter.name)
-            with announced(self._step, "publish.keep"):
+            with announced(self.step, "publish.keep"):
                 os.replace(path, target)  # a copy of the same bytes at most, see _is_published
             del temporary[path]
 
     def _drop(self, temporary: Iterable[str]) -> None:
         for path in temporary:
-            with announced(self._step, "publish.drop"), suppress(OSError):
+            with announced(self.step, "publish.drop"), suppress(OSError):
                 os.unlink(path)
 
     def _temporary(self, folder: str) -> str:
@@ -203,7 +203,7 @@ class Mailbox:
         for entry in _entries(self._path(".tmp")):
             with suppress(OSError):
                 if now - entry.stat(follow_symlinks=False).st_mtime >= stale:
-                    with announced(self._step, "publish.clean"):
+                    with announced(self.step, "publish.clean"):
                         os.unlink(entry.path)
                     removed += 1
         return removed
@@ -225,16 +225,26 @@ class Mailbox:
             return None
 
     def archive(self, department: str, name: str, day: str) -> str:
-        """Move a handled message to `Archive/<day>/<department>/` and return the name it has there.
+        """Move a handled message to `Archive/<day>/<department>/` and return the name it has there."""
+        return self.relocate((INBOX, department, name), (ARCHIVE, day, department), name, label="archive")
+
+    def relocate(self, source: Sequence[str], folder: Sequence[str], name: str, *, label: str) -> str:
+        """Move a file within the mailbox, announced as `label`, and return the name it got; nothing is overwritten.
 
         A name that is taken by other content gets a number; one taken by the same bytes is joined with it.
         """
-        source, folder = self._path(INBOX, department, name), self._folder(ARCHIVE, day, department)
-        target = os.path.join(folder, name)
-        if os.path.lexists(target) and not files.same_bytes(source, target):
-            target = os.path.join(folder, files.free_name(folder, name))
-        with announced(self._step, "archive"):
-            files.move_onto(source, target)
+        here, there = self._path(*source), self._folder(*folder)
+        target = os.path.join(there, name)
+        if not os.path.lexists(target):
+            with announced(self.step, label):
+                os.rename(here, target)
+        elif files.same_bytes(here, target):
+            with announced(self.step, label):
+                files.join(here, target)
+        else:
+            target = os.path.join(there, files.free_name(there, name))
+            with announced(self.step, label):
+                os.rename(here, target)
         return os.path.basename(target)
 
     def set_aside(self, department: str, name: str, reason: str) -> str:
@@ -242,10 +252,10 @@ class Mailbox:
         folder = self._folder(DEAD_LETTER, department)
         free = files.free_name(folder, name)
         temporary = self._temporary(self._folder(".tmp"))
-        with announced(self._step, "dead_letter.reason"):
+        with announced(self.step, "dead_letter.reason"):
             files.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flush)
             os.replace(temporary, os.path.join(folder, free + REASON))
-        with announced(self._step, "dead_letter.move"):
+        with announced(self.step, "dead_letter.move"):
             os.rename(self._path(INBOX, department, name), os.path.join(folder, free))
         return free
 
@@ -264,7 +274,7 @@ class Mailbox:
             self._locks[department] = FileLock(path, thread_local=False)
         lock = self._locks[department]
         try:
-            with announced(self._step, "lock"):
+            with announced(self.step, "lock"):
                 lock.acquire(timeout=wait)
         except Timeout as error:
             raise WorkspaceBusy(
@@ -288,7 +298,7 @@ class Mailbox:
     def _folder(self, *parts: str) -> str:
         path = os.path.join(self._base, *parts)
         if not os.path.isdir(path):
-            with announced(self._step, "folder"):
+            with announced(self.step, "folder"):
                 files.make_folder(path, flush=self._flush)
         return path
 

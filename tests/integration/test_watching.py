@@ -225,7 +225,7 @@ def test_a_second_watcher_waits_its_turn_and_says_so(tmp_path: Path) -> None:
         with first.watching():
             until(first.is_watching)
             stack.enter_context(second.watching())
-            until(lambda: bool(second.said))
+            until(lambda: len(second.said) > 0)
             assert second.said == ["Another process handles the inbox of TRADING; waiting for its turn to end"]
         until(second.is_watching)
         second.another_bus().publish(approval(1))

@@ -1,0 +1,115 @@
+"""`departments archive`: old messages leave Inbox and Outbox; old archive months become one file each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from Departments.bootstrap import Desk, open_desk
+from Departments.commands.consoles import console
+from Departments.core.clock import iso
+from Departments.core.documents import json_text
+from Departments.messaging import retention
+from Departments.messaging.retention import MOVED, Move, Rules, age_of
+
+
+class Box(StrEnum):
+    """A box that messages leave."""
+
+    INBOX = "Inbox"
+    OUTBOX = "Outbox"
+
+
+def archive(  # noqa: PLR0913 - one parameter for each option
+    older_than: Annotated[str | None, typer.Option(help="An age such as 12h, 7d or 2w.")] = None,
+    message_type: Annotated[list[str] | None, typer.Option("--type", help="Only this type; may be repeated.")] = None,
+    department: Annotated[list[str] | None, typer.Option(help="Only this department; may be repeated.")] = None,
+    box: Annotated[list[Box] | None, typer.Option(help="Only this box; may be repeated.")] = None,
+    pack: Annotated[
+        str | None, typer.Option(metavar="MONTH", help="Turn an archived month (2025-10) into a zip.")
+    ] = None,
+    workspace: Annotated[Path, typer.Option(help="The folder to work in.")] = Path(),
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the same table; move nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> int:
+    """Move messages older than `--older-than` from Inbox and Outbox to `Archive/<their date>/<DEPT>/`.
+
+    A message's age is told by its own timestamp, else the stamp in its name, else the file's time. Without options the
+    `retention:` section of `config/settings.yaml` holds. Nothing is overwritten; an inbox that is being worked on is
+    left alone. With `--pack` only the month is packed. With `--json`: `{dry_run, moves: [{box, department, file,
+    message_type, timestamp, day, outcome}]}`, or `{pack, files}`.
+    """
+    desk = open_desk(workspace.resolve())
+    if pack is not None:
+        return _pack(desk, pack, as_json=as_json)
+    rules = _narrowed(Rules.of(desk.settings.retention), older_than, message_type, department, box)
+    moves = retention.due(desk.mailbox.root, rules, desk.clock.now())
+    if not dry_run:
+        desk.mailbox.clean()
+        moves = list(retention.archive(desk.mailbox, moves))
+    _tell(moves, dry_run=dry_run, as_json=as_json)
+    return 0
+
+
+def _narrowed(
+    rules: Rules,
+    older_than: str | None,
+    types: Sequence[str] | None,
+    departments: Sequence[str] | None,
+    boxes: Sequence[str] | None,
+) -> Rules:
+    return replace(
+        rules,
+        older_than=rules.older_than if older_than is None else age_of(older_than, "--older-than"),
+        types=frozenset(types) if types else rules.types,
+        departments=frozenset(name.upper() for name in departments) if departments else rules.departments,
+        boxes=tuple(boxes) if boxes else rules.boxes,
+    )
+
+
+def _pack(desk: Desk, month: str, *, as_json: bool) -> int:
+    done = retention.pack(desk.mailbox, month, desk.clock.now())
+    if as_json:
+        sys.stdout.write(json_text({"pack": str(done.pack), "files": done.files}) + "\n")
+    else:
+        console().print(f"{done.files} files packed into {escape(str(done.pack))}")
+    return 0
+
+
+def _tell(moves: Sequence[Move], *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json_text({"dry_run": dry_run, "moves": [_document(move) for move in moves]}) + "\n")
+        return
+    title = f"{len(moves)} would move" if dry_run else f"{sum(move.outcome == MOVED for move in moves)} moved"
+    table = Table("Box", "Department", "Type", "Time", "Message", "To", "Outcome", title=title)
+    for move in moves:
+        to = f"Archive/{move.day}/{move.department}/"
+        cells = (move.box, move.department, move.message_type, iso(move.moment), move.name, to, move.outcome)
+        table.add_row(*map(escape, cells))
+    console().print(table)
+
+
+def _document(move: Move) -> dict[str, Any]:
+    return {
+        "box": move.box,
+        "department": move.department,
+        "file": move.name,
+        "message_type": move.message_type,
+        "timestamp": iso(move.moment),
+        "day": move.day,
+        "outcome": move.outcome,
+    }
+
+
+def register(app: typer.Typer) -> None:
+    """Add `archive`."""
+    app.command("archive")(archive)

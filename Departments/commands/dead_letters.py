@@ -1,0 +1,124 @@
+"""`departments dead-letters`: what could not be handled, why, and what to do with it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from Departments.bootstrap import MESSAGES, Desk, open_desk
+from Departments.commands.consoles import console
+from Departments.core.documents import json_text
+from Departments.core.errors import BadInput
+from Departments.core.trading_calendar import trading_day
+from Departments.messaging import dead_letters
+from Departments.messaging.dead_letters import DeadLetter
+
+Workspace = Annotated[Path, typer.Option(help="The folder to work in.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Which = Annotated[str, typer.Argument(metavar="ID", help="The message's id or the file's name.")]
+
+
+def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
+    """List every dead letter with its reason."""
+    letters = dead_letters.listed(workspace.resolve() / MESSAGES)
+    if as_json:
+        sys.stdout.write(json_text({"dead_letters": [_document(letter) for letter in letters]}) + "\n")
+        return 0
+    table = Table("Department", "File", "Code", "Attempts", "Since", "Reason", title=f"{len(letters)} dead letters")
+    for letter in letters:
+        reason = (str(letter.reason.get(key, "?")) for key in ("code", "attempts", "first_time", "sentence"))
+        table.add_row(*map(escape, (letter.department, letter.name, *reason)))
+    console().print(table)
+    return 0
+
+
+def show(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
+    """Show a dead letter and its whole reason."""
+    letter = _the(workspace, which)
+    text = letter.path.read_bytes()[:100_000].decode("utf-8", "replace") if letter.path.is_file() else ""
+    if as_json:
+        sys.stdout.write(json_text(_document(letter) | {"reason": letter.reason, "text": text}) + "\n")
+        return 0
+    screen = console()
+    screen.print(escape(str(letter.path)), style="dim")
+    for key, value in letter.reason.items():
+        screen.print(f"[bold]{escape(str(key))}[/bold]: {escape(str(value))}")
+    screen.print()
+    screen.print(text, markup=False)
+    return 0
+
+
+def retry(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
+    """Put a dead letter back into its inbox, its attempts forgotten; its reason goes to the archive."""
+    return _moved(
+        workspace,
+        which,
+        lambda desk, letter, day: dead_letters.revive(desk.mailbox, desk.bus.journal, letter, day),
+        "is back in the inbox of",
+        as_json=as_json,
+    )
+
+
+def drop(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
+    """Move a dead letter and its reason to the archive: it will not be handled."""
+    return _moved(
+        workspace,
+        which,
+        lambda desk, letter, day: dead_letters.drop(desk.mailbox, letter, day),
+        "is archived unhandled for",
+        as_json=as_json,
+    )
+
+
+def _moved(
+    workspace: Path, which: str, move: Callable[[Desk, DeadLetter, str], str], words: str, *, as_json: bool
+) -> int:
+    letter = _the(workspace, which)
+    desk = open_desk(workspace.resolve())
+    try:
+        name = move(desk, letter, trading_day(desk.clock.now()).isoformat())
+    finally:
+        desk.close()
+    if as_json:
+        sys.stdout.write(json_text({"department": letter.department, "file": name}) + "\n")
+    else:
+        console().print(f"{escape(name)} {words} {letter.department}.")
+    return 0
+
+
+def _the(workspace: Path, which: str) -> DeadLetter:
+    letters = dead_letters.listed(workspace.resolve() / MESSAGES)
+    found = [each for each in letters if which in {each.name, each.name.removesuffix(".md"), each.message_id}]
+    if not found:
+        raise BadInput(which, "", "there is no such dead letter", "see `departments dead-letters list`")
+    return _only(found, which)
+
+
+def _only(found: Sequence[DeadLetter], which: str) -> DeadLetter:
+    if len(found) > 1:
+        names = ", ".join(f"{each.department}/{each.name}" for each in found)
+        raise BadInput(which, "", f"several dead letters have this id ({names})", "name the file")
+    return found[0]
+
+
+def _document(letter: DeadLetter) -> dict[str, Any]:
+    kept = ("message_id", "code", "sentence", "attempts", "first_time", "last_time")
+    return {
+        "department": letter.department,
+        "file": letter.name,
+        **{key: letter.reason.get(key) for key in kept},
+    }
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `dead-letters`."""
+    group = typer.Typer(no_args_is_help=True, help="Messages that could not be handled.")
+    for name, command in (("list", list_), ("show", show), ("retry", retry), ("drop", drop)):
+        group.command(name)(command)
+    app.add_typer(group, name="dead-letters")

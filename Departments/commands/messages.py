@@ -1,0 +1,244 @@
+"""`departments messages check`, `inbox`, `show`, `trace`: looking at messages; nothing is changed.
+
+The other commands of the bus are registered here too: `watch`, `archive` and `dead-letters`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from Departments.bootstrap import MESSAGES
+from Departments.commands import archiving, dead_letters, watching
+from Departments.commands.consoles import console
+from Departments.core.clock import iso
+from Departments.core.documents import json_text
+from Departments.core.errors import BadInput, UnreadableMessage
+from Departments.messaging import codec, lookup, tracing
+from Departments.messaging.message import Message
+from Departments.messaging.names import is_message_name
+
+Workspace = Annotated[Path, typer.Option(help="The folder to work in.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+# --- messages check ---
+
+
+def check(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files, or folders to look through.")] = None,
+    workspace: Workspace = Path(),
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Read every .md below PATH and tell what cannot be read and why; without PATH, the workspace's messages.
+
+    With `--json`: `{files, readable, by_type, by_format, unreadable: [{file, reason}]}`. Exit code 1 when something
+    is unreadable.
+    """
+    asked = [workspace / path for path in paths] if paths else [workspace / MESSAGES]
+    document = checked(_files_below(asked))
+    if as_json:
+        sys.stdout.write(json_text(document) + "\n")
+    else:
+        _show_check(console(), document)
+    return 1 if document["unreadable"] else 0
+
+
+def _files_below(asked: Sequence[Path]) -> Iterator[Path]:
+    for path in asked:
+        if path.is_dir():
+            yield from (each for each in sorted(path.rglob("*")) if is_message_name(each.name) and each.is_file())
+        elif path.exists():
+            yield path
+        else:
+            raise BadInput(path, "", "there is no such file or folder", "name a message or a folder of messages")
+
+
+def checked(files: Iterator[Path]) -> dict[str, Any]:
+    """Read files, payloads included, and count what they are."""
+    types: Counter[str] = Counter()
+    formats: Counter[str] = Counter()
+    unreadable: list[dict[str, str]] = []
+    for path in files:
+        try:
+            decoded = codec.examine(_bytes_of(path), name=path.name)
+            _ = decoded.message.payload
+        except (UnreadableMessage, OSError) as error:
+            unreadable.append({"file": str(path), "reason": str(error)})
+        else:
+            types[decoded.message.message_type] += 1
+            formats[f"{decoded.form}, {decoded.encoding}"] += 1
+    readable = types.total()
+    return {
+        "files": readable + len(unreadable),
+        "readable": readable,
+        "by_type": dict(sorted(types.items())),
+        "by_format": dict(sorted(formats.items())),
+        "unreadable": unreadable,
+    }
+
+
+def _bytes_of(path: Path) -> bytes:
+    if path.stat().st_size > lookup.MAX_BYTES:
+        raise UnreadableMessage(f"{path.name}: the file is larger than {lookup.MAX_BYTES} bytes")
+    return path.read_bytes()
+
+
+def _show_check(screen: Console, document: dict[str, Any]) -> None:
+    screen.print(f"{document['readable']} of {document['files']} files are readable messages.")
+    for title, key in (("Type", "by_type"), ("Format", "by_format")):
+        table = Table(title, "Messages")
+        for name, count in document[key].items():
+            table.add_row(escape(name), str(count))
+        screen.print(table)
+    for each in document["unreadable"]:
+        screen.print(f"unreadable: {escape(each['file'])}: {escape(each['reason'])}", style="red")
+    if not codec.FAST_YAML:
+        screen.print("PyYAML has no libyaml here; headers that are not flat are read several times slower.")
+
+
+# --- inbox ---
+
+
+def inbox(
+    department: Annotated[str | None, typer.Argument(help="Whose inbox; all of them without.")] = None,
+    workspace: Workspace = Path(),
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Show what waits in an inbox, in the order it will be handled."""
+    rows = waiting(workspace.resolve() / MESSAGES, department)
+    if as_json:
+        sys.stdout.write(json_text({"waiting": rows}) + "\n")
+        return 0
+    table = Table("Inbox", "Time", "Type", "From", "Priority", "Message", title=f"{len(rows)} waiting")
+    for row in rows:
+        cells = (row["department"], row["timestamp"], row["message_type"], row["from"], row["priority"], row["file"])
+        table.add_row(*(escape(str(cell or "?")) for cell in cells))
+    console().print(table)
+    return 0
+
+
+def waiting(root: Path, department: str | None) -> list[dict[str, Any]]:
+    """Return the waiting files as documents; one that is unreadable says why under `problem`."""
+    wanted = department.upper() if department else None
+    places = [p for p in lookup.places(root) if p.box == "Inbox" and wanted in (None, p.department)]
+    return sorted((_row(place) for place in places), key=lambda row: (row["department"], row["timestamp"], row["file"]))
+
+
+def _row(place: lookup.Place) -> dict[str, Any]:
+    row: dict[str, Any] = {"department": place.department, "file": place.name, "problem": None}
+    try:
+        return row | _envelope(codec.decode(place.read(), name=place.name))
+    except (UnreadableMessage, OSError) as error:
+        unknown = dict.fromkeys(("message_id", "message_type", "from", "to", "priority", "parent_message_id"))
+        return row | unknown | {"timestamp": "", "problem": str(error)}
+
+
+def _envelope(message: Message) -> dict[str, Any]:
+    return {
+        "message_id": message.message_id,
+        "message_type": message.message_type,
+        "from": message.sender,
+        "to": message.recipient,
+        "timestamp": iso(message.timestamp),
+        "priority": message.priority,
+        "parent_message_id": message.parent_message_id,
+    }
+
+
+# --- show ---
+
+
+def show(
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="A message id, or the name of its file.")],
+    workspace: Workspace = Path(),
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Show a message wherever it lies: inbox, outbox, archive, packed months, dead letters."""
+    root = workspace.resolve() / MESSAGES
+    found = lookup.find_all(root, message_id.removesuffix(".md"))
+    if not found:
+        raise BadInput(message_id, "", f"there is no such message in {root}", "see `departments inbox`")
+    message = found[0].message
+    places = [str(each.place) for each in found]
+    if as_json:
+        document = _envelope(message) | {"body": message.body, "payload": _payload(message), "places": places}
+        sys.stdout.write(json_text(document) + "\n")
+        return 0
+    screen = console()
+    for place in places:
+        screen.print(escape(place), style="dim")
+    screen.print(codec.encode(message).decode(), markup=False)
+    return 0
+
+
+def _payload(message: Message) -> dict[str, Any] | None:
+    try:
+        return message.payload
+    except UnreadableMessage:
+        return None
+
+
+# --- trace ---
+
+
+def trace(
+    wanted: Annotated[str, typer.Argument(metavar="ID|PLAN_ID", help="A message id or a plan id.")],
+    workspace: Workspace = Path(),
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Show the chain of messages by parent and plan, as a tree with times."""
+    root = workspace.resolve() / MESSAGES
+    branches = tracing.trace((found.message for found in lookup.everything(root)), wanted)
+    if not branches:
+        raise BadInput(wanted, "", f"no message in {root} has or names this id", "see `departments inbox`")
+    if as_json:
+        sys.stdout.write(json_text({"id": wanted, "trees": [_document(each) for each in branches]}) + "\n")
+        return 0
+    tree = Tree(escape(wanted))
+    start = min(branch.message.timestamp for branch in branches)
+    for branch in branches:
+        _grow(tree, branch, start)
+    console().print(tree)
+    return 0
+
+
+def _document(branch: tracing.Branch) -> dict[str, Any]:
+    return _envelope(branch.message) | {"children": [_document(child) for child in branch.children]}
+
+
+def _grow(tree: Tree, branch: tracing.Branch, start: datetime) -> None:
+    message = branch.message
+    after = (message.timestamp - start).total_seconds()
+    title = next((line.strip("# ") for line in message.body.splitlines() if line.startswith("#")), "")
+    what = f"{message.sender} → {message.recipient} {message.message_type}: {title}"
+    twig = tree.add(f"{iso(message.timestamp)} +{after:.3f} s  {escape(what)}  [dim]{escape(message.message_id)}[/dim]")
+    for child in branch.children:
+        _grow(twig, child, start)
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command of the bus."""
+    group = typer.Typer(no_args_is_help=True, help="Look at message files.")
+    group.command("check")(check)
+    app.add_typer(group, name="messages")
+    app.command("inbox")(inbox)
+    app.command("show")(show)
+    app.command("trace")(trace)
+    watching.register(app)
+    archiving.register(app)
+    dead_letters.register(app)

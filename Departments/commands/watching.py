@@ -1,0 +1,101 @@
+"""`departments watch`: handle messages as they arrive, until Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from Departments.bootstrap import Desk, open_desk
+from Departments.commands.logs import show_logs
+from Departments.core.departments import EXECUTIVE, TRADING
+from Departments.core.documents import json_text
+from Departments.core.errors import BadInput
+from Departments.messaging.inbound import ConsumeReport
+from Departments.messaging.watcher import Watched, Watcher, stopped_by_signals
+
+
+def watch(
+    departments: Annotated[
+        list[str] | None, typer.Argument(metavar="[DEPT]...", help="Which inboxes; all but the Executive's without.")
+    ] = None,
+    workspace: Annotated[Path, typer.Option(help="The folder to work in.")] = Path(),
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON line for each pass that did something.")
+    ] = False,
+) -> int:
+    """Handle messages as they arrive: the backlog first, then every new file, until Ctrl-C.
+
+    The Executive works in `departments run`; name it to watch its inbox too. A second watcher of an inbox waits for
+    its turn. With `--json` every line is `{department, handled, skipped, dead_lettered, duplicates, left}`.
+    """
+    return watch_desk(workspace, departments or (), as_json=as_json)
+
+
+def watch_desk(workspace: Path, departments: Sequence[str], *, as_json: bool = False) -> int:
+    """Watch the named inboxes of a workspace (all but the Executive's for none) and return the exit code."""
+    desk = open_desk(workspace.resolve())
+    show_logs(desk.clock)
+    try:
+        watcher = watcher_of(desk, departments, _json_line if as_json else _line)
+        with stopped_by_signals(watcher):
+            watcher.run()
+    finally:
+        desk.close()
+    return 0
+
+
+def watcher_of(desk: Desk, departments: Sequence[str], on_report: Callable[[ConsumeReport], None]) -> Watcher:
+    """Build the watcher of a desk. Raises BadInput for a department that this desk does not play."""
+    settings = desk.settings.messaging
+    return Watcher(
+        desk.bus,
+        desk.mailbox.root,
+        [_watched(desk, name) for name in _named(desk, departments)],
+        rescan=settings.rescan_seconds,
+        polling=settings.polling_observer,
+        say=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201 - what a person at the terminal sees
+        on_report=on_report,
+    )
+
+
+def _named(desk: Desk, departments: Sequence[str]) -> list[str]:
+    names = [name.upper() for name in departments] or [name for name in desk.routers if name != EXECUTIVE]
+    for name in names:
+        if name not in desk.routers:
+            known = ", ".join(desk.routers)
+            raise BadInput("watch", name, "this desk does not play that department", f"name one of {known}")
+    return list(dict.fromkeys(names))
+
+
+def _watched(desk: Desk, name: str) -> Watched:
+    router = desk.routers[name]
+    return Watched(router, desk.trading.track) if name == TRADING else Watched(router)
+
+
+def _line(report: ConsumeReport) -> None:
+    counts = ((report.handled, "handled"), (report.skipped, "skipped"), (report.duplicates, "seen before"))
+    words = [f"{count} {word}" for count, word in (*counts, (report.dead_lettered, "dead letters")) if count]
+    print(f"{report.department}: {', '.join(words)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _json_line(report: ConsumeReport) -> None:
+    document = {
+        "department": report.department,
+        "handled": report.handled,
+        "skipped": report.skipped,
+        "dead_lettered": report.dead_lettered,
+        "duplicates": report.duplicates,
+        "left": report.left,
+    }
+    sys.stdout.write(" ".join(json_text(document).split()) + "\n")
+    sys.stdout.flush()
+
+
+def register(app: typer.Typer) -> None:
+    """Add `watch`."""
+    app.command("watch")(watch)

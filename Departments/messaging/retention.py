@@ -1,0 +1,217 @@
+"""Old messages leave Inbox and Outbox for the archive, and old archive months become one zip file each.
+
+Safe to interrupt and to repeat: every move is one rename, a pack is complete and verified before the files it holds
+are removed. Nothing is overwritten, and an inbox that somebody works on is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from Departments.core.errors import BadInput, UnreadableMessage, WorkspaceBusy
+from Departments.core.settings import RetentionSettings
+from Departments.core.steps import announced
+from Departments.core.trading_calendar import trading_day
+from Departments.messaging import codec, lookup
+from Departments.messaging.files import sync_folder
+from Departments.messaging.mailbox import ARCHIVE, INBOX, Mailbox
+from Departments.messaging.names import moment_in, numbered
+
+UNREADABLE: Final = "(unreadable)"
+MOVED, WOULD_MOVE, IN_USE, GONE = "moved", "would move", "in use", "gone"
+_AGE: Final = re.compile(r"(\d{1,5})([mhdw])\Z")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which messages are old enough to leave. Empty filters let everything through."""
+
+    older_than: timedelta
+    types: frozenset[str] = frozenset()
+    departments: frozenset[str] = frozenset()
+    boxes: tuple[str, ...] = ("Inbox", "Outbox")
+
+    @classmethod
+    def of(cls, settings: RetentionSettings) -> Rules:
+        """Build the rules that `retention:` in the settings describes. Raises BadInput."""
+        return cls(
+            older_than=age_of(settings.older_than, "config/settings.yaml", "retention.older_than"),
+            types=frozenset(settings.types),
+            departments=frozenset(settings.departments),
+            boxes=settings.boxes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One file that leaves its box: whose, of what type and time, to which archive day, and what became of it."""
+
+    box: str
+    department: str
+    name: str
+    message_type: str
+    moment: datetime
+    day: str
+    outcome: str = WOULD_MOVE
+
+
+def age_of(text: str, source: str, key: str = "") -> timedelta:
+    """Read an age such as 30m, 12h, 7d or 2w. Raises BadInput."""
+    found = _AGE.match(text.strip().lower())
+    if found is None:
+        raise BadInput(source, key, f"{text!r} is not an age", "write for example 12h, 7d or 2w")
+    return timedelta(**{_UNITS[found.group(2)]: int(found.group(1))})
+
+
+def due(root: Path, rules: Rules, now: datetime) -> list[Move]:
+    """Return the messages that are older than the rules allow, oldest first; nothing is changed."""
+    found = (_move(place) for place in lookup.places(root) if _is_asked_for(place, rules))
+    limit = now - rules.older_than
+    chosen = [move for move in found if move and move.moment < limit and _has_type(move, rules)]
+    return sorted(chosen, key=lambda move: (move.moment, move.box, move.department, move.name))
+
+
+def archive(mailbox: Mailbox, moves: Sequence[Move]) -> Iterator[Move]:
+    """Carry out moves, one rename each, and yield every one with what became of it."""
+    busy: dict[str, bool] = {}
+    for move in moves:
+        if move.box != INBOX:
+            yield _carried_out(mailbox, move)
+        elif busy.get(move.department):
+            yield replace(move, outcome=IN_USE)
+        else:
+            try:
+                with mailbox.holding(move.department, wait=0):
+                    done = _carried_out(mailbox, move)
+            except WorkspaceBusy:
+                busy[move.department] = True
+                done = replace(move, outcome=IN_USE)
+            yield done
+
+
+def _is_asked_for(place: lookup.Place, rules: Rules) -> bool:
+    return place.box in rules.boxes and (not rules.departments or place.department in rules.departments)
+
+
+def _has_type(move: Move, rules: Rules) -> bool:
+    return not rules.types or move.message_type in rules.types
+
+
+def _move(place: lookup.Place) -> Move | None:
+    try:
+        message = codec.decode(place.read(), name=place.name)
+        kind, moment = message.message_type, message.timestamp
+    except UnreadableMessage:
+        kind, moment = UNREADABLE, moment_in(place.name) or _file_time(place.path)
+    except OSError:
+        return None
+    return Move(place.box, place.department, place.name, kind, moment, trading_day(moment).isoformat())
+
+
+def _file_time(path: Path) -> datetime:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _carried_out(mailbox: Mailbox, move: Move) -> Move:
+    try:
+        mailbox.relocate(
+            (move.box, move.department, move.name), (ARCHIVE, move.day, move.department), move.name, label="retire"
+        )
+    except FileNotFoundError:
+        return replace(move, outcome=GONE)
+    except PermissionError:  # Windows, while somebody has it open
+        return replace(move, outcome=IN_USE)
+    return replace(move, outcome=MOVED)
+
+
+# --- packing ---
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What packing a month came to: the zip file and how many files went into it now."""
+
+    pack: Path
+    files: int
+
+
+def pack(mailbox: Mailbox, month: str, now: datetime) -> Packed:
+    """Turn the archive of a month (YYYY-MM) into `Archive/<month>.zip`, joined with one that exists.
+
+    Raises BadInput for a month that is not over, WorkspaceBusy while another process packs.
+    """
+    if not _MONTH.match(month):
+        raise BadInput("--pack", "", f"{month!r} is not a month", "write for example 2025-10")
+    if month >= trading_day(now).isoformat()[:7]:
+        raise BadInput("--pack", "", f"{month} is not over yet", "name an earlier month")
+    folder = mailbox.root / ARCHIVE
+    target = folder / f"{month}.zip"
+    with mailbox.holding("archive", wait=0):
+        sources = sorted(path for path in folder.glob(f"{month}-??/*/*") if path.is_file() and not path.is_symlink())
+        if sources:
+            _write_pack(mailbox, target, sources)
+            _remove(mailbox, sources)
+    return Packed(target, len(sources))
+
+
+def _write_pack(mailbox: Mailbox, target: Path, sources: Sequence[Path]) -> None:
+    temporary = target.with_suffix(".zip.tmp")
+    with announced(mailbox.step, "pack"):
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as new:
+            if target.exists():
+                _copy_members(target, new)
+            for path in sources:
+                _add(new, path.relative_to(target.parent).as_posix(), path)
+        _verify(temporary, target)
+        with temporary.open("r+b") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        sync_folder(str(target.parent))
+
+
+def _copy_members(old: Path, new: zipfile.ZipFile) -> None:
+    with zipfile.ZipFile(old) as members:
+        for member in members.infolist():
+            new.writestr(member, members.read(member), zipfile.ZIP_DEFLATED)
+
+
+def _add(new: zipfile.ZipFile, name: str, path: Path) -> None:
+    data, number, free, known = path.read_bytes(), 1, name, set(new.namelist())
+    while free in known:
+        if new.read(free) == data:
+            return
+        number += 1
+        free = numbered(name, number)
+    moment = max(datetime.fromtimestamp(path.stat().st_mtime, UTC), datetime(1980, 1, 1, tzinfo=UTC))
+    entry = zipfile.ZipInfo(free, moment.timetuple()[:6])
+    new.writestr(entry, data, zipfile.ZIP_DEFLATED)
+
+
+def _verify(temporary: Path, target: Path) -> None:
+    with zipfile.ZipFile(temporary) as written:
+        broken = written.testzip()
+    if broken is not None:
+        temporary.unlink()
+        raise BadInput(target, broken, "the pack could not be written correctly", "check the disk and repeat")
+
+
+def _remove(mailbox: Mailbox, sources: Sequence[Path]) -> None:
+    with announced(mailbox.step, "pack.remove"):
+        for path in sources:
+            path.unlink()
+    for folder in sorted({p for path in sources for p in (path.parent, path.parent.parent)}, reverse=True):
+        with suppress(OSError), announced(mailbox.step, "pack.tidy"):
+            folder.rmdir()

@@ -1,0 +1,65 @@
+"""The chain of messages by parent and plan: pure, over messages that were read already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from Departments.core.errors import UnreadableMessage
+from Departments.messaging.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A message and the messages that came of it, each in the order of their times."""
+
+    message: Message
+    children: tuple[Branch, ...]
+
+
+def plan_of(message: Message) -> str | None:
+    """Return the plan a message belongs to by its payload or front matter, None where it names none."""
+    try:
+        payload = message.payload or {}
+    except UnreadableMessage:
+        payload = {}
+    plan = payload.get("plan_id") or message.extra.get("plan_id")
+    return str(plan) if plan else None
+
+
+def trace(messages: Iterable[Message], wanted: str) -> tuple[Branch, ...]:
+    """Return the trees that a message id or a plan id belongs to; empty when nothing has that id.
+
+    A message brings its ancestors and everything that came of them; a plan brings every message that names it, with
+    theirs.
+    """
+    known = {message.message_id: message for message in messages}
+    start = [m for m in known.values() if m.message_id == wanted or plan_of(m) == wanted]
+    roots = {_root(message, known).message_id for message in start}
+    children: dict[str, list[Message]] = {}
+    for message in known.values():
+        children.setdefault(_parent(message, known), []).append(message)
+    return tuple(_branch(known[each], children, frozenset()) for each in sorted(roots, key=lambda i: _when(known[i])))
+
+
+def _parent(message: Message, known: dict[str, Message]) -> str:
+    parent = message.parent_message_id
+    return parent if parent and parent in known and parent != message.message_id else ""
+
+
+def _root(message: Message, known: dict[str, Message]) -> Message:
+    seen = {message.message_id}
+    while (parent := _parent(message, known)) and parent not in seen:
+        seen.add(parent)
+        message = known[parent]
+    return message
+
+
+def _branch(message: Message, children: dict[str, list[Message]], above: frozenset[str]) -> Branch:
+    below = above | {message.message_id}
+    mine = sorted((m for m in children.get(message.message_id, ()) if m.message_id not in below), key=_when)
+    return Branch(message, tuple(_branch(child, children, below) for child in mine))
+
+
+def _when(message: Message) -> tuple[str, str]:
+    return message.timestamp.isoformat(), message.message_id

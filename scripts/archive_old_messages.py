@@ -1,0 +1,18 @@
+"""The maintenance script: old messages leave Inbox and Outbox for the archive. For Task Scheduler and cron.
+
+    python scripts/archive_old_messages.py [the options of `departments archive`]
+
+It works in the folder it is started in; without options the `retention:` section of config/settings.yaml holds.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from Departments.cli import exit_code_of
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code_of(["archive", *sys.argv[1:]]))
