@@ -22,13 +22,13 @@ from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError
 from Departments.core.identifiers import message_id
-from Departments.core.money import decimal_of
+from Departments.core.money import decimal_of, percent
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, classify, plan_from
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.dispatches import report_message
 from Departments.Executive.execution import PlanExecution
-from Departments.Executive.judgement import checked
+from Departments.Executive.judgement import Judge, Judgement
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.preview import preview
 from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
@@ -113,7 +113,8 @@ class CEO:
         if answer.message_type != "TradingPlan":
             return {**payload, **_error(str(payload.get("message") or "Operations could not make a plan"))}
         self.current_plan, self.plan_approved = payload, False
-        found = self._reviewed(plan_from(payload, answer.message_id))
+        plan_made = plan_from(payload, answer.message_id)
+        found = review(plan_made, self.judge(plan_made), self._parts.limits).document()
         stages = payload.get("stage_results", {})
         return {"status": READY, "plan": payload, "ceo_review": found, "stage_results": stages}
 
@@ -217,9 +218,15 @@ class CEO:
             p.clock.sleep(p.settings.phases.sell.poll)
         return self._answers.pop(asked)
 
-    def _reviewed(self, plan: TradingPlan) -> Answer:
+    def judge(self, plan: TradingPlan) -> Judgement:
+        """Look at a plan with the account, the ledger and the limits of this moment. Raises BrokerUnavailable."""
         p = self._parts
-        return review(plan, checked(plan, p.broker, p.ledger, p.limits, p.clock.now()), p.limits).document()
+        return Judge(p.broker, p.ledger, p.limits, p.settings.exits).judge(plan, p.clock.now())
+
+    def approved_plan(self) -> dict[str, Any] | None:
+        """Return the plan that was approved today and not executed yet, None where there is none."""
+        p = self._parts
+        return p.ledger.plans.approved_on(trading_day(p.clock.now()))
 
     def _approve(self, plan_id: str) -> Answer:
         p = self._parts
@@ -227,6 +234,9 @@ class CEO:
             self.current_plan = p.ledger.plans.document(plan_id)
         if self.current_plan is None:
             return _error(f"there is no plan {plan_id}; generate one first")
+        stale = self._stale(plan_from(self.current_plan, plan_id))
+        if stale:
+            return _error(f"{plan_id} cannot be approved: {stale}; make a new plan")
         now = p.clock.now()
         self.current_plan |= {"status": APPROVED, "approved_at": iso(now)}
         self._save(now)
@@ -234,6 +244,20 @@ class CEO:
         write_atomically(path, json_text(self.current_plan) + "\n")
         self.plan_approved = True
         return {"status": "PLAN_APPROVED", "plan_id": plan_id, "file": str(path)}
+
+    def _stale(self, plan: TradingPlan) -> str | None:
+        """Return why a plan is of yesterday's facts: other limits, too old, or prices that have moved."""
+        p = self._parts
+        limits, age = p.limits, p.clock.now() - plan.generated_at
+        if plan.limits_hash and plan.limits_hash != limits.fingerprint:
+            return f"it was made with other limits ({plan.limits_hash}, now {limits.fingerprint})"
+        if age > timedelta(hours=float(limits.staleness.plan_max_age_hours)):
+            return (
+                f"it is {age.total_seconds() / 3600:.1f} hours old, {limits.staleness.plan_max_age_hours} are allowed"
+            )
+        buffer = limits.deployment.price_buffer_pct
+        moved = sorted(t for t, worse in self.judge(plan).drifted.items() if worse > buffer)
+        return f"the prices of {', '.join(moved)} have moved more than {percent(buffer)} against it" if moved else None
 
     def _save(self, now: Any) -> None:
         p, plan = self._parts, self.current_plan or {}

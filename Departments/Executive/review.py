@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from Departments.constraints.engine import PlanVerdict
 from Departments.constraints.limits import Limits
 from Departments.core.money import percent
 from Departments.core.plans import TradingPlan
+from Departments.core.regimes import Regime
+from Departments.Executive.judgement import Judgement
+
+NEAR_TARGET = Decimal("0.02")  # of equity: whole shares and the price buffer cost about this much
+NARROW = Decimal("0.02")  # of a limit: what is left of it is called narrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +36,53 @@ class Review:
         }
 
 
-def review(plan: TradingPlan, verdict: PlanVerdict, limits: Limits) -> Review:
+def review(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Review:
     """Rate a plan: every violation weighs three, every other concern one."""
-    violations = [f"{order.symbol}: {reason}" for order, reason in verdict.violations]
-    concerns = [*_deployment_concerns(plan, limits), *_unevaluated(verdict)]
-    strengths = [*_strengths(plan, limits)]
-    if not violations:
-        strengths.insert(0, "every order passes every limit that could be evaluated")
+    violations = [f"{order.symbol}: {reason}" for order, reason in judgement.verdict.violations]
+    concerns = list(_concerns(plan, judgement, limits))
     rating = max(0, 10 - 3 * len(violations) - len(concerns))
     recommendation = "REJECT" if violations else "APPROVE" if rating >= 7 else "APPROVE_WITH_CARE"
-    return Review(rating, tuple(strengths), tuple(violations + concerns), recommendation)
+    return Review(rating, tuple(_strengths(plan, judgement, limits)), (*violations, *concerns), recommendation)
 
 
-def _strengths(plan: TradingPlan, limits: Limits) -> list[str]:
-    found = []
-    if plan.sells:
-        found.append(f"{len(plan.sells)} SELLs free cash before {len(plan.buys)} BUYs use it")
-    if plan.deployment is not None and plan.deployment >= limits.deployment.target_pct - Decimal("0.02"):
-        found.append(f"{percent(plan.deployment)} of equity is put to work")
-    return found
+def _strengths(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Iterator[str]:
+    if judgement.verdict.passed:
+        yield "every order passes every limit that could be evaluated"
+    if plan.sells and plan.buys:
+        yield f"{len(plan.sells)} SELLs free cash before {len(plan.buys)} BUYs use it"
+    if plan.deployment is not None and plan.deployment >= limits.deployment.target_pct - NEAR_TARGET:
+        yield f"{percent(plan.deployment)} of equity is put to work"
 
 
-def _deployment_concerns(plan: TradingPlan, limits: Limits) -> list[str]:
-    if plan.deployment is None or plan.deployment >= limits.deployment.target_pct - Decimal("0.02"):
-        return []
-    return [
-        f"only {percent(plan.deployment)} of equity is put to work (target {percent(limits.deployment.target_pct)})"
-    ]
+def _concerns(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Iterator[str]:
+    yield from _deployment(plan, limits)
+    for room in judgement.headroom:
+        if room.unit == "dollars" and room.key.endswith(("single_position_pct", "sector_concentration_pct")):
+            yield from _narrow(room.key, room.about, room.left, room.bound)
+    missing = sorted({str(gap.code) for gap in judgement.verdict.not_evaluated})
+    if missing:
+        yield f"not evaluated for want of data: {', '.join(missing)}"
+    yield from _market(judgement)
+    drifted = [t for t, worse in judgement.drifted.items() if worse > limits.deployment.price_buffer_pct]
+    if drifted:
+        buffer = percent(limits.deployment.price_buffer_pct)
+        yield f"prices have moved more than {buffer} against the plan: {', '.join(sorted(drifted))}"
 
 
-def _unevaluated(verdict: PlanVerdict) -> list[str]:
-    names = sorted({str(gap.code) for gap in verdict.not_evaluated})
-    return [f"not evaluated for want of data: {', '.join(names)}"] if names else []
+def _deployment(plan: TradingPlan, limits: Limits) -> Iterator[str]:
+    target = limits.deployment.target_pct
+    if plan.deployment is not None and plan.deployment < target - NEAR_TARGET:
+        yield f"only {percent(plan.deployment)} of equity is put to work (target {percent(target)})"
+
+
+def _narrow(key: str, about: str, left: Decimal, bound: Decimal) -> Iterator[str]:
+    if left < NARROW * bound:
+        yield f"{about} leaves hardly any of {key}"
+
+
+def _market(judgement: Judgement) -> Iterator[str]:
+    regime = judgement.market.regime
+    if regime is None or regime.regime is Regime.UNKNOWN:
+        yield "the market regime is unknown, so the careful branch applies"
+    elif regime.regime in {Regime.BEARISH, Regime.PANIC}:
+        yield f"the market regime is {regime.regime}"

@@ -130,7 +130,9 @@ class Reason:
     def parse(cls, text: str) -> Reason:
         """Read a reason as it is written. Raises ValueError for a code nobody knows."""
         code, _, pairs = text.partition(": ")
-        return cls(ReasonCode(code), dict(_PAIR.findall(pairs)))
+        if code not in ReasonCode.__members__:
+            raise ValueError(f"{code!r} is no reason code")
+        return cls(ReasonCode[code], dict(_PAIR.findall(pairs)))
 
     def __str__(self) -> str:
         pairs = " ".join(f"{key}={value}" for key, value in self.values.items())

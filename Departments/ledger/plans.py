@@ -12,6 +12,7 @@ from Departments.core.clock import iso, parse_iso
 from Departments.core.documents import json_text, parse_json
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import Side
+from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database, Row
 from Departments.ledger.values import moment, number, number_text, time_text
 
@@ -107,10 +108,16 @@ class PlanRecords:
         row = self._db.row("SELECT approved_at FROM desk_plans WHERE plan_id = ?", (plan_id,))
         return None if row is None else moment(row["approved_at"])
 
-    def latest_plan_id(self) -> str | None:
-        """Return the plan that was saved last, or None."""
-        row = self._db.row("SELECT plan_id FROM desk_plans ORDER BY saved_at DESC, rowid DESC LIMIT 1")
-        return None if row is None else str(row["plan_id"])
+    def approved_on(self, day: date) -> dict[str, Any] | None:
+        """Return the document approved last on a trading day, if it was not executed; else None."""
+        row = self._db.row(
+            "SELECT document, approved_at FROM desk_plans WHERE approved_at IS NOT NULL "
+            "AND plan_id NOT IN (SELECT plan_id FROM desk_executions) ORDER BY approved_at DESC LIMIT 1"
+        )
+        if row is None or trading_day(parse_iso(row["approved_at"])) != day:
+            return None
+        document: dict[str, Any] = parse_json(row["document"])
+        return document
 
     def start(self, record: ExecutionRecord) -> None:
         """Record that a plan's execution begins; a plan begins once."""
