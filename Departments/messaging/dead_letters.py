@@ -49,7 +49,7 @@ def code_of(error: Exception, *, ours: bool) -> ReasonCode:
     return next((code for kind, code in _CODES if isinstance(error, kind)), ReasonCode.HANDLER_ERROR)
 
 
-def reason_text(  # noqa: PLR0913 - a reason is made of exactly these facts
+def reason_text(
     department: str,
     name: str,
     message_id: str,
@@ -75,9 +75,7 @@ def reason_text(  # noqa: PLR0913 - a reason is made of exactly these facts
     )
 
 
-def escalation(  # noqa: PLR0913 - as above
-    department: str, name: str, code: ReasonCode, error: Exception, *, now: datetime, day: date
-) -> Message:
+def escalation(department: str, name: str, code: ReasonCode, error: Exception, *, now: datetime, day: date) -> Message:
     """Tell the Executive of the first dead letter of a cause on a day."""
     lines = (
         f"# DEAD LETTER: {department} ({code})",

@@ -97,7 +97,7 @@ class Mailbox:
     cannot have them. `clock` is the one the file system uses, not a simulated one.
     """
 
-    def __init__(  # noqa: PLR0913 - the outside world enters here
+    def __init__(
         self,
         root: Path,
         *,

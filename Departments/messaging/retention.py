@@ -54,7 +54,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One file that leaves its box: whose, of what type and time, to which archive day, and what became of it."""
+    """One file that leaves its box: whose, of what type and time, to which day, and what became of it."""
 
     box: str
     department: str

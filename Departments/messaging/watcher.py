@@ -49,7 +49,7 @@ class Watcher:
     `rescan` in seconds. `on_report` hears what each pass came to, `say` what a person at the terminal should know.
     """
 
-    def __init__(  # noqa: PLR0913 - the outside world enters here
+    def __init__(
         self,
         bus: Bus,
         root: Path,

@@ -1,0 +1,356 @@
+"""Old messages leave for the archive, months are packed, and everything stays findable."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from freezegun import freeze_time
+
+from Departments.cli import exit_code_of
+from Departments.core.clock import SystemClock
+from Departments.core.errors import BadInput
+from Departments.core.settings import MessagingSettings, RetentionSettings
+from Departments.messaging import codec, lookup, retention
+from Departments.messaging.bus import Bus
+from Departments.messaging.journal import MemoryJournal
+from Departments.messaging.mailbox import Mailbox
+from Departments.messaging.message import Message, body_with
+from Departments.messaging.router import Router
+
+pytestmark = pytest.mark.filterwarnings("error")
+TODAY = "2025-11-20T15:00:00Z"
+
+
+def message(
+    number: int, at: str, *, kind: str = "ExecutiveApproval", parent: str | None = None, to: str = "TRADING"
+) -> Message:
+    moment = datetime.fromisoformat(at)
+    return Message(
+        message_id=f"MSG_EXECUTIVE_{moment:%Y%m%dT%H%M%SZ}_{number:08x}",
+        sender="EXECUTIVE",
+        recipient=to,
+        timestamp=moment,
+        message_type=kind,
+        body=body_with(f"# {kind} {number}", {"ticker": "ACME", "plan_id": f"PLAN_{number}"}),
+        parent_message_id=parent,
+    )
+
+
+OLD = message(1, "2025-11-10T15:09:12+00:00")
+NEW = message(2, "2025-11-19T15:09:12+00:00")
+REGIME = message(3, "2025-11-10T15:09:12+00:00", kind="RegimeUpdate", to="OPERATIONS")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    bus = bus_of(tmp_path)
+    for each in (OLD, NEW, REGIME):
+        bus.publish(each)
+    return tmp_path
+
+
+def bus_of(workspace: Path) -> Bus:
+    mailbox = Mailbox(workspace / "Messages_Between_Departments", durability="fast", quiet=0)
+    return Bus(mailbox, MemoryJournal(), SystemClock(), MessagingSettings())
+
+
+def root_of(workspace: Path) -> Path:
+    return workspace / "Messages_Between_Departments"
+
+
+def files(workspace: Path) -> set[str]:
+    root = root_of(workspace)
+    return {path.relative_to(root).as_posix() for path in root.rglob("*.md")}
+
+
+def command(workspace: Path, *arguments: str) -> int:
+    return exit_code_of([*arguments, "--workspace", str(workspace)])
+
+
+def answer(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found, dict)
+    return found
+
+
+@freeze_time(TODAY)
+def test_messages_older_than_the_limit_leave_inbox_and_outbox_for_the_archive_of_their_date(workspace: Path) -> None:
+    assert command(workspace, "archive", "--older-than", "7d") == 0
+    assert files(workspace) == {
+        f"Archive/2025-11-10/EXECUTIVE/{OLD.name}",
+        f"Archive/2025-11-10/TRADING/{OLD.name}",
+        f"Archive/2025-11-10/EXECUTIVE/{REGIME.name}",
+        f"Archive/2025-11-10/OPERATIONS/{REGIME.name}",
+        f"Inbox/TRADING/{NEW.name}",
+        f"Outbox/EXECUTIVE/{NEW.name}",
+    }
+
+
+@freeze_time(TODAY)
+def test_a_dry_run_prints_the_same_table_and_moves_nothing(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = files(workspace)
+    command(workspace, "archive", "--dry-run", "--json")
+    dry = answer(capsys)
+    assert files(workspace) == before
+    command(workspace, "archive", "--json")
+    wet = answer(capsys)
+    assert (dry["dry_run"], wet["dry_run"]) == (True, False)
+    moves = [{**each, "outcome": "moved"} for each in dry["moves"]]  # type: ignore[attr-defined]
+    assert moves == wet["moves"]
+    assert len(moves) == 4
+
+
+@freeze_time(TODAY)
+def test_a_second_run_has_nothing_left_to_do(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command(workspace, "archive")
+    after = files(workspace)
+    capsys.readouterr()
+    command(workspace, "archive", "--json")
+    assert answer(capsys)["moves"] == []
+    assert files(workspace) == after
+
+
+@freeze_time(TODAY)
+@pytest.mark.parametrize(
+    ("options", "moved"),
+    [
+        (("--type", "RegimeUpdate"), {("Inbox", "OPERATIONS"), ("Outbox", "EXECUTIVE")}),
+        (("--department", "trading"), {("Inbox", "TRADING")}),
+        (("--box", "Outbox"), {("Outbox", "EXECUTIVE")}),
+        (("--older-than", "2w"), set()),
+        (("--older-than", "12h"), {("Inbox", "OPERATIONS"), ("Inbox", "TRADING"), ("Outbox", "EXECUTIVE")}),
+    ],
+)
+def test_filters_narrow_what_leaves(
+    workspace: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], moved: set[tuple[str, str]]
+) -> None:
+    command(workspace, "archive", "--json", *options)
+    moves = answer(capsys)["moves"]
+    assert {(each["box"], each["department"]) for each in moves} == moved  # type: ignore[attr-defined]
+
+
+@freeze_time(TODAY)
+def test_the_settings_say_what_leaves_without_options(workspace: Path) -> None:
+    (workspace / "config").mkdir()
+    (workspace / "config" / "settings.yaml").write_text(
+        "retention:\n  older_than: 2d\n  types: [RegimeUpdate]\n  boxes: [Inbox]\n", encoding="utf-8"
+    )
+    command(workspace, "archive")
+    assert f"Archive/2025-11-10/OPERATIONS/{REGIME.name}" in files(workspace)
+    assert {f"Inbox/TRADING/{OLD.name}", f"Outbox/EXECUTIVE/{REGIME.name}"} < files(workspace)
+
+
+@freeze_time(TODAY)
+def test_the_age_comes_from_the_message_then_the_name_then_the_file(tmp_path: Path) -> None:
+    inbox = root_of(tmp_path) / "Inbox" / "TRADING"
+    inbox.mkdir(parents=True)
+    (inbox / "MSG_X_20251119T000000Z_1.md").write_bytes(codec.encode(OLD))
+    (inbox / "MSG_X_20251110T000000Z_2.md").write_bytes(b"unreadable, old by its name")
+    (inbox / "old.md").write_bytes(b"unreadable, old by its file")
+    os.utime(inbox / "old.md", (1_762_000_000, 1_762_000_000))  # 2025-11-01
+    (inbox / "new.md").write_bytes(b"unreadable, new by its file")
+    os.utime(inbox / "new.md", (1_763_600_000, 1_763_600_000))  # 2025-11-20
+    command(tmp_path, "archive")
+    assert files(tmp_path) == {
+        "Archive/2025-11-10/TRADING/MSG_X_20251119T000000Z_1.md",
+        "Archive/2025-11-09/TRADING/MSG_X_20251110T000000Z_2.md",  # midnight UTC is the evening before in New York
+        "Archive/2025-11-01/TRADING/old.md",
+        "Inbox/TRADING/new.md",
+    }
+
+
+@freeze_time(TODAY)
+def test_nothing_in_the_archive_is_overwritten(workspace: Path) -> None:
+    taken = root_of(workspace) / "Archive" / "2025-11-10" / "TRADING" / OLD.name
+    taken.parent.mkdir(parents=True)
+    taken.write_bytes(b"something else")
+    command(workspace, "archive")
+    assert taken.read_bytes() == b"something else"
+    assert taken.with_name(OLD.name.replace(".md", ".2.md")).read_bytes() == codec.encode(OLD)
+
+
+@freeze_time(TODAY)
+def test_an_inbox_that_is_being_worked_on_is_left_alone(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Mailbox(root_of(workspace)).holding("TRADING", wait=0):
+        command(workspace, "archive", "--json")
+    outcomes = {(m["box"], m["department"]): m["outcome"] for m in answer(capsys)["moves"]}  # type: ignore[attr-defined]
+    assert outcomes["Inbox", "TRADING"] == "in use"
+    assert outcomes["Inbox", "OPERATIONS"] == "moved"
+    assert f"Inbox/TRADING/{OLD.name}" in files(workspace)
+
+
+@freeze_time(TODAY)
+def test_what_vanished_meanwhile_is_told_and_does_not_stop_the_rest(workspace: Path) -> None:
+    mailbox = Mailbox(root_of(workspace))
+    moves = retention.due(mailbox.root, retention.Rules.of(RetentionSettings()), SystemClock().now())
+    (root_of(workspace) / "Inbox" / "TRADING" / OLD.name).unlink()
+    outcomes = {(m.box, m.department): m.outcome for m in retention.archive(mailbox, moves)}
+    assert outcomes["Inbox", "TRADING"] == "gone"
+    assert outcomes["Inbox", "OPERATIONS"] == "moved"
+
+
+@freeze_time(TODAY)
+def test_an_archived_copy_and_the_outbox_copy_of_a_message_to_oneself_are_joined(tmp_path: Path) -> None:
+    own = message(9, "2025-11-10T15:09:12+00:00", to="EXECUTIVE")
+    bus = bus_of(tmp_path)
+    bus.publish(own)
+    with freeze_time("2025-11-10T16:00:00Z"):
+        bus.consume("EXECUTIVE", Router("EXECUTIVE", {"ExecutiveApproval": lambda _: None}))
+    command(tmp_path, "archive")
+    assert files(tmp_path) == {f"Archive/2025-11-10/EXECUTIVE/{own.name}"}
+
+
+@pytest.mark.parametrize("text", ["7", "d", "-1d", "1y", "", "100000000d"])
+def test_an_age_that_is_none_is_refused_in_one_sentence(text: str) -> None:
+    with pytest.raises(BadInput, match="is not an age; write for example 12h, 7d or 2w"):
+        retention.age_of(text, "--older-than")
+
+
+# --- packing ---
+
+
+@freeze_time(TODAY)
+def test_a_packed_month_is_one_file_and_still_readable(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command(workspace, "archive")
+    with freeze_time("2025-12-01T15:00:00Z"):
+        assert command(workspace, "archive", "--pack", "2025-11") == 0
+    capsys.readouterr()
+    assert not any(name.startswith("Archive/") for name in files(workspace))
+    assert [path.name for path in (root_of(workspace) / "Archive").iterdir()] == ["2025-11.zip"]
+    assert command(workspace, "show", OLD.message_id, "--json") == 0
+    document = answer(capsys)
+    assert document["body"] == OLD.body
+    assert all("2025-11.zip!2025-11-10/" in place for place in document["places"])  # type: ignore[attr-defined]
+
+
+def test_packing_again_adds_what_came_later_and_keeps_both_of_a_name(tmp_path: Path) -> None:
+    mailbox = Mailbox(root_of(tmp_path))
+    later = datetime(2025, 12, 2, tzinfo=UTC)
+    folder = mailbox.root / "Archive" / "2025-11-10" / "TRADING"
+    for texts in ((b"one",), (b"one",), (b"two",)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for text in texts:
+            (folder / "x.md").write_bytes(text)
+        retention.pack(mailbox, "2025-11", later)
+    with zipfile.ZipFile(mailbox.root / "Archive" / "2025-11.zip") as members:
+        found = {name: members.read(name) for name in members.namelist()}
+    assert found == {"2025-11-10/TRADING/x.md": b"one", "2025-11-10/TRADING/x.2.md": b"two"}
+
+
+def test_packing_a_month_without_files_makes_nothing(tmp_path: Path) -> None:
+    mailbox = Mailbox(root_of(tmp_path))
+    done = retention.pack(mailbox, "2025-10", datetime(2025, 12, 2, tzinfo=UTC))
+    assert (done.files, done.pack.exists()) == (0, False)
+
+
+@pytest.mark.parametrize("month", ["2025-11", "2025-12", "2026-01", "november", "2025-13", "../x"])
+def test_a_month_that_is_not_over_or_no_month_is_refused(tmp_path: Path, month: str) -> None:
+    with pytest.raises(BadInput):
+        retention.pack(Mailbox(root_of(tmp_path)), month, datetime(2025, 11, 30, 12, tzinfo=UTC))
+
+
+# --- looking ---
+
+
+def test_check_counts_what_is_readable_and_names_what_is_not(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root_of(workspace) / "Inbox" / "TRADING" / "odd.md").write_bytes(b"odd")
+    assert command(workspace, "messages", "check", "--json") == 1
+    document = answer(capsys)
+    assert (document["files"], document["readable"]) == (7, 6)
+    assert document["by_type"] == {"ExecutiveApproval": 4, "RegimeUpdate": 2}
+    assert document["by_format"] == {"front matter, utf-8": 6}
+    (only,) = document["unreadable"]  # type: ignore[misc]
+    assert only["file"].endswith("odd.md")  # type: ignore[has-type]
+    assert "neither front matter" in only["reason"]  # type: ignore[has-type]
+
+
+def test_check_of_one_readable_file_ends_with_zero(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = root_of(workspace) / "Inbox" / "TRADING" / OLD.name
+    assert command(workspace, "messages", "check", str(path)) == 0
+    assert "1 of 1 files are readable" in capsys.readouterr().out
+
+
+def test_check_of_nothing_is_one_sentence(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(workspace, "messages", "check", "nowhere") == 2
+    assert "there is no such file or folder" in capsys.readouterr().err
+
+
+def test_inbox_shows_what_waits_in_the_order_of_handling(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root_of(workspace) / "Inbox" / "TRADING" / "odd.md").write_bytes(b"odd")
+    command(workspace, "inbox", "trading", "--json")
+    rows = answer(capsys)["waiting"]
+    assert [(row["file"], bool(row["problem"])) for row in rows] == [  # type: ignore[attr-defined]
+        ("odd.md", True),
+        (OLD.name, False),
+        (NEW.name, False),
+    ]
+    command(workspace, "inbox")
+    assert NEW.name in capsys.readouterr().out
+
+
+def test_show_prints_the_message_as_it_is_written(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(workspace, "show", OLD.name) == 0
+    assert codec.encode(OLD).decode() in capsys.readouterr().out
+
+
+def test_show_finds_an_id_whose_file_has_another_name(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = Message("ODD", "RISK", "TRADING", OLD.timestamp, "log", "[bold]text[/bold]")
+    (root_of(workspace) / "Inbox" / "TRADING" / "other.md").write_bytes(codec.encode(odd))
+    assert command(workspace, "show", "ODD") == 0
+    assert "[bold]text[/bold]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [("show", "MSG_NOBODY"), ("trace", "PLAN_NOBODY"), ("dead-letters", "show", "x")])
+def test_what_does_not_exist_is_one_sentence(
+    workspace: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert command(workspace, *arguments) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_trace_shows_what_came_of_what(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bus = bus_of(workspace)
+    child = message(5, "2025-11-10T15:09:14+00:00", kind="execution", parent=OLD.message_id, to="PORTFOLIO")
+    bus.publish(child)
+    bus.publish(message(6, "2025-11-10T15:09:15+00:00", kind="log", parent=child.message_id, to="COMPLIANCE"))
+    for wanted in ("PLAN_1", OLD.message_id, child.message_id):
+        command(workspace, "trace", wanted, "--json")
+        (tree,) = answer(capsys)["trees"]  # type: ignore[misc]
+        assert tree["message_id"] == OLD.message_id  # type: ignore[has-type]
+        assert [t["message_type"] for t in tree["children"]] == ["execution"]  # type: ignore[has-type]
+        assert [t["message_type"] for t in tree["children"][0]["children"]] == ["log"]  # type: ignore[has-type]
+    command(workspace, "trace", "PLAN_1")
+    out = capsys.readouterr().out
+    assert "2025-11-10T15:09:15.000000Z +3.000 s" in out
+
+
+def test_dead_letters_are_listed_shown_retried_and_dropped(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bus = bus_of(workspace)
+    router = Router("TRADING", {})
+    assert bus.consume("TRADING", router).dead_lettered == 2
+    command(workspace, "dead-letters", "list", "--json")
+    letters = answer(capsys)["dead_letters"]
+    assert [(x["file"], x["code"]) for x in letters] == [(OLD.name, "UNKNOWN_TYPE"), (NEW.name, "UNKNOWN_TYPE")]  # type: ignore[attr-defined]
+    command(workspace, "dead-letters", "show", OLD.message_id)
+    out = capsys.readouterr().out
+    assert "which TRADING has no handler for" in out
+    assert "# ExecutiveApproval 1" in out
+    assert command(workspace, "dead-letters", "retry", OLD.message_id) == 0
+    assert command(workspace, "dead-letters", "drop", NEW.name) == 0
+    assert f"Inbox/TRADING/{OLD.name}" in files(workspace)
+    assert list((root_of(workspace) / "Dead_Letter" / "TRADING").iterdir()) == []
+    archived = {path.name for path in (root_of(workspace) / "Archive").rglob("*") if path.is_file()}
+    assert archived == {NEW.name, f"{NEW.name}.reason.yaml", f"{OLD.name}.reason.yaml"}
+    handler = Router("TRADING", {"ExecutiveApproval": lambda _: None})
+    assert bus.consume("TRADING", handler).handled == 1
+
+
+def test_every_place_is_seen_once(workspace: Path) -> None:
+    assert len(list(lookup.everything(root_of(workspace)))) == 6
