@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from Departments.core.reasons import ReasonCode
+from Departments.Operations.allocation import Allocation, Pick, Room, allocate
+
+D = Decimal
+
+
+def pick(ticker: str, price: Any = 10, score: Any = 70, sector: str = "S", **changes: Any) -> Pick:
+    """A stock that may have between $3,000 and $8,000."""
+    cost = D(str(price))
+    bounds = {"least": -(-3000 // cost), "most": 8000 // cost} | {k: D(v) for k, v in changes.items() if k != "opens"}
+    return Pick(ticker, (-D(str(score)), ticker), cost, sector=sector, opens=changes.get("opens", True), **bounds)
+
+
+def room(money: Any = 90_000, goal: Any = 90_000, **changes: Any) -> Room:
+    wide: dict[str, Any] = {"places": 20, "sectors": dict.fromkeys(("S", "T", "U"), D(40_000)), "minimum": D(3000)} | changes
+    return Room(D(str(money)), D(str(goal)), **wide)
+
+
+def values(found: Allocation, picks: Iterable[Pick]) -> dict[str, int]:
+    return {p.ticker: int(found.shares[p.ticker] * p.price) for p in picks if p.ticker in found.shares}
+
+
+def code(found: Allocation, ticker: str) -> ReasonCode:
+    return found.left_out[ticker].code
+
+
+def test_a_respected_proposal_is_topped_up_before_another_candidate_comes_in() -> None:
+    picks = [pick("A", score=60, wanted=350), pick("B", score=90)]
+    found = allocate(picks, room(goal=8000))
+    assert values(found, picks) == {"A": 8000}
+    assert code(found, "B") is ReasonCode.DEPLOYMENT_TARGET
+
+
+def test_top_ups_go_in_score_order() -> None:
+    picks = [pick("A", score=60, wanted=300), pick("B", score=90, wanted=300)]
+    assert values(allocate(picks, room(goal=9000)), picks) == {"B": 6000, "A": 3000}
+
+
+def test_another_candidate_comes_in_only_when_top_ups_do_not_reach_the_target() -> None:
+    picks = [pick("A", wanted=300), pick("B", score=90), pick("C", score=80)]
+    found = allocate(picks, room(goal=12_000))
+    assert values(found, picks) == {"A": 8000, "B": 4000}
+
+
+def test_a_top_up_gives_way_to_a_position_of_the_minimum_where_only_that_reaches_the_target() -> None:
+    picks = [pick("A", wanted=300), pick("B")]
+    assert values(allocate(picks, room(goal=9_000)), picks) == {"A": 6000, "B": 3000}
+
+
+def test_proposals_are_never_cut_under_what_was_proposed_while_there_is_money() -> None:
+    picks = [pick("A", wanted=500), pick("B", score=99)]
+    found = allocate(picks, room(goal=8100))
+    assert values(found, picks)["A"] >= 5000
+
+
+def test_without_proposals_positions_come_to_one_level() -> None:
+    picks = [pick(t) for t in "ABC"]
+    assert values(allocate(picks, room(goal=15_000, aim=3)), picks) == {"A": 5000, "B": 5000, "C": 5000}
+
+
+def test_as_many_positions_are_opened_as_are_aimed_at_though_fewer_would_do() -> None:
+    picks = [pick(t) for t in "ABCDE"]
+    assert len(allocate(picks, room(goal=12_000, aim=0)).shares) == 2
+    assert len(allocate(picks, room(goal=12_000, aim=4)).shares) == 4
+
+
+def test_the_level_counts_what_is_held_already() -> None:
+    picks = [pick("A", least=1, held=3000, opens=False), pick("B")]
+    assert values(allocate(picks, room(goal=9000, aim=1)), picks) == {"A": 3000, "B": 6000}
+
+
+def test_a_candidate_the_money_cannot_bring_to_the_minimum_is_left_out_with_what_is_left_for_it() -> None:
+    picks = [pick(t, most=300) for t in "ABC"]
+    found = allocate(picks, room(money=8000))
+    assert values(found, picks) == {"A": 3000, "B": 3000}
+    assert found.left_out["C"].values == {"value": "2000", "minimum": "3000"}
+
+
+def test_a_full_sector_is_named_with_its_room() -> None:
+    picks = [pick("A"), pick("B"), pick("C", sector="T")]
+    found = allocate(picks, room(sectors={"S": D(5000), "T": D(5000)}))
+    assert values(found, picks) == {"A": 5000, "C": 5000}
+    assert found.left_out["B"].values == {"sector": "S", "room": "2000"}
+
+
+def test_no_more_places_are_taken_than_there_are_but_held_positions_need_none() -> None:
+    picks = [pick("A"), pick("B"), pick("C", opens=False)]
+    found = allocate(picks, room(places=1))
+    assert set(found.shares) == {"A", "C"}
+    assert code(found, "B") is ReasonCode.MAX_POSITIONS_TOTAL
+
+
+def test_lower_scores_are_taken_where_the_best_ones_would_leave_capital_idle() -> None:
+    """Two places: the two best share one small sector, a third in another sector deploys much more."""
+    picks = [pick("A", score=90), pick("B", score=80), pick("C", score=60, sector="T")]
+    found = allocate(picks, room(goal=16_000, places=2, sectors={"S": D(8000), "T": D(8000)}))
+    assert values(found, picks) == {"A": 8000, "C": 8000}
+
+
+def test_one_more_share_carries_the_sum_over_the_target_where_the_money_covers_it() -> None:
+    picks = [pick("A", price=7)]
+    assert values(allocate(picks, room(money=9000, goal=5000)), picks) == {"A": 5005}
+    assert values(allocate(picks, room(money=5000, goal=9000)), picks) == {"A": 4998}
+
+
+def test_nothing_to_reach_means_nothing_to_buy() -> None:
+    found = allocate([pick("A")], room(goal=0))
+    assert (dict(found.shares), code(found, "A")) == ({}, ReasonCode.DEPLOYMENT_TARGET)
+
+
+def test_money_that_runs_out_before_the_target_is_named_by_what_limits_it() -> None:
+    picks = [pick(t) for t in "AB"]
+    found = allocate(picks, room(money=5000, money_bound=ReasonCode.MAX_PORTFOLIO_HEAT))
+    assert code(found, "B") is ReasonCode.MAX_PORTFOLIO_HEAT
+
+
+def test_no_candidates_is_an_empty_allocation() -> None:
+    assert allocate([], room()).shares == {}
+
+
+def test_unlimited_money_still_stops_at_the_target() -> None:
+    picks = [pick(t) for t in "ABC"]
+    assert sum(values(allocate(picks, room(money="Infinity", goal=10_000)), picks).values()) == 10_000
+
+
+def test_equal_scores_are_told_apart_by_symbol_whatever_the_order_of_the_input() -> None:
+    picks = [pick(t) for t in "ABCDEFG"]
+    found = allocate(picks, room(goal=12_000))
+    assert allocate(picks[::-1], room(goal=12_000)) == found
+    assert set(found.shares) == {"A", "B"}

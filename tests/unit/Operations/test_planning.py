@@ -1,0 +1,453 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from Departments.constraints import checks
+from Departments.constraints.limits import Limits
+from Departments.core.errors import BadInput
+from Departments.core.history import TradingHistory
+from Departments.core.orders import Side
+from Departments.core.plans import Trade, TradingPlan
+from Departments.core.reasons import ReasonCode
+from Departments.core.regimes import Regime
+from Departments.Operations.briefing import Candidate, Size
+from Departments.Operations.planning import Proposal, make_plan, validate_plan
+from Departments.Operations.selection import SellWish
+from Departments.Operations.situation import Situation
+from tests.builders.days import days
+from tests.builders.limits import NOW, regime
+from tests.builders.operations import briefing, candidate, held, proposed, random_day, situation
+
+D = Decimal
+Code = ReasonCode
+ANY_DAY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+#: The plan of 2025-11-10: ticker, shares, price, score.
+INCIDENT = (
+    ("ALKS", 108, "33.01", "79.6"),
+    ("COMM", 210, "16.99", "77.8"),
+    ("CRDO", 20, "170.77", "76.8"),
+    ("AXTA", 123, "28.97", "73.4"),
+    ("SN", 37, "95.19", "73.0"),
+    ("BANC", 118, "17.29", "73.2"),
+    ("ESI", 86, "27.72", "72.8"),
+    ("CVE", 163, "17.58", "72.2"),
+    ("BBIO", 45, "62.71", "71.8"),
+    ("BKR", 59, "48.04", "68.6"),
+    ("DBX", 92, "30.93", "68.2"),
+)
+SECTORS = ("Healthcare", "Technology", "Industrials", "Basic Materials", "Energy")
+SOLD = (
+    ("CTVA", 190, "64.64"),
+    ("DVN", 225, "33.61"),
+    ("EXE", 45, "112.58"),
+    ("PLD", 40, "125.37"),
+    ("UPS", 70, "93.58"),
+)
+
+
+def incident_day() -> tuple[TradingPlan, Situation]:
+    """The plan of the incident on an account of $98,950 whose other holdings leave room for about $33,000."""
+    buys = [Trade(t, Side.BUY, D(n), D(p), D(s), SECTORS[i % 5]) for i, (t, n, p, s) in enumerate(INCIDENT)]
+    sells = [Trade(t, Side.SELL, D(n), D(p)) for t, n, p in SOLD]
+    plan = TradingPlan("PLAN_20251110_070542", NOW - timedelta(minutes=4), (*buys, *sells))
+    others = [held(f"KEEP{n}", 100, 70, sector="Utilities" if n < 4 else "Real Estate") for n in range(8)]
+    holdings = [held(t, n, p, sector="Consumer Defensive") for t, n, p in SOLD]
+    cash = D(98_950) - sum((p.market_value for p in (*others, *holdings)), D(0))
+    candidates = [candidate(t.ticker, t.price, t.score, t.sector) for t in buys]
+    return plan, situation(*others, *holdings, cash=cash, candidates=candidates)
+
+
+def plan_of(*candidates: Candidate, proposal: Proposal | None = None, **account: Any) -> TradingPlan:
+    return make_plan(briefing(*candidates), situation(candidates=candidates, **account), proposal=proposal).plan
+
+
+def values(trades: Iterable[Trade]) -> dict[str, int]:
+    return {t.ticker: int(t.notional or 0) for t in trades}
+
+
+def code(plan: TradingPlan, ticker: str) -> ReasonCode:
+    return next(s.reason.code for s in plan.skipped if s.ticker == ticker)
+
+
+def twelve(price: Any = 30) -> list[Candidate]:
+    return [candidate(f"C{n:02}", price, 90 - n, f"Sector {n % 4}") for n in range(20)]
+
+
+# --- the incident ---
+
+
+def test_the_plan_of_the_incident_is_reproduced_and_corrected() -> None:
+    plan, day = incident_day()
+    found = validate_plan(plan, day).plan
+    assert (found.plan_id, found.generated_at) == (plan.plan_id, plan.generated_at)
+    assert [(t.ticker, t.qty) for t in found.sells] == [(t, D(n)) for t, n, _ in SOLD]
+    assert [t.side for t in found.trades] == [Side.SELL] * 5 + [Side.BUY] * 5
+    assert [t.ticker for t in found.buys] == ["ALKS", "COMM", "CRDO", "AXTA", "SN"]
+    wanted = {t: D(n) for t, n, _, _ in INCIDENT}
+    assert all(t.qty >= wanted[t.ticker] for t in found.buys)
+
+
+def test_a_skip_for_size_is_logged_as_it_always_was() -> None:
+    plan, day = incident_day()
+    lines = {s.ticker: s.line for s in validate_plan(plan, day).plan.skipped}
+    assert lines["BANC"] == "Skipped BANC - position would be $2,040 (< $2,968 minimum)"
+    assert set(lines) == {"BANC", "ESI", "CVE", "BBIO", "BKR", "DBX"}
+
+
+def test_the_reason_of_a_skip_for_size_carries_exact_numbers() -> None:
+    plan, day = incident_day()
+    reasons = {s.ticker: str(s.reason) for s in validate_plan(plan, day).plan.skipped}
+    assert reasons["BANC"] == "MIN_POSITION_VALUE: value=2040.22 minimum=2968.5"
+
+
+def test_set_aside_proposals_come_back_at_the_minimum_only_when_the_target_needs_them() -> None:
+    plan, day = incident_day()
+    poorer = {s: p for s, p in day.book.positions.items() if not s.startswith("KEEP") or s == "KEEP0"}
+    cash = day.book.equity - sum(p.market_value for p in poorer.values())
+    planned = validate_plan(plan, replace(day, book=replace(day.book, positions=poorer, cash=cash)))
+    bought = [t.ticker for t in planned.plan.buys]
+    assert len(bought) > 5
+    assert {s.ticker for s in planned.set_aside} == {"BANC", "ESI", "CVE", "BBIO", "BKR", "DBX"}
+    assert not {s.ticker for s in planned.plan.skipped} & set(bought)
+    assert all((t.notional or 0) >= day.minimum for t in planned.plan.buys)
+
+
+# --- an existing plan ---
+
+
+def test_a_planned_sell_of_more_than_is_held_sells_what_is_held_and_says_so() -> None:
+    plan = TradingPlan("P", NOW, (Trade("PLD", Side.SELL, D(40), D(125), reason="weak"),))
+    (sell,) = validate_plan(plan, situation(held("PLD", 25, 125))).plan.sells
+    assert (sell.qty, sell.reason) == (D(25), "weak (only 25 of 40 shares are held)")
+
+
+def test_a_planned_sell_of_what_is_not_held_is_skipped() -> None:
+    plan = TradingPlan("P", NOW, (Trade("PLD", Side.SELL, D(40), D(125)),))
+    found = validate_plan(plan, situation()).plan
+    assert (found.trades, code(found, "PLD")) == ((), Code.NOT_HELD)
+
+
+def test_an_existing_plan_gets_no_sells_that_it_does_not_have() -> None:
+    day = situation(held("WEAK", 10, 30, score=D(10)))
+    assert validate_plan(TradingPlan("P", NOW, ()), day).plan.trades == ()
+
+
+def test_mandatory_sells_are_added_to_an_existing_plan_and_win_over_its_buys() -> None:
+    plan = TradingPlan("P", NOW, (Trade("UPS", Side.BUY, D(50), D(90)),))
+    found = validate_plan(plan, situation(held("UPS", 10, 90)), mandatory_sells=[SellWish("UPS", None, "must")]).plan
+    assert [(t.side, t.qty) for t in found.trades] == [(Side.SELL, D(10))]
+    assert code(found, "UPS") is Code.SOLD_IN_THIS_PLAN
+
+
+# --- sizes ---
+
+
+def test_capital_is_put_to_work_up_to_the_reserve_with_a_buffer_for_worse_prices() -> None:
+    found = plan_of(*twelve())
+    spent = sum(values(found.buys).values())
+    assert 0 <= 90_000 / 1.01 - spent < 30
+    assert found.deployment == pytest.approx(D("0.891"), abs=D("0.001"))
+
+
+def test_at_least_twelve_positions_are_held_in_the_end() -> None:
+    assert len(plan_of(*twelve()).buys) == 12
+
+
+def test_no_position_that_is_added_is_over_eight_percent_even_at_worse_prices() -> None:
+    assert max(values(plan_of(*twelve()).buys).values()) * 1.01 <= 8_000
+
+
+def test_a_share_too_dear_for_the_automatic_maximum_is_skipped_with_its_numbers() -> None:
+    found = plan_of(candidate("BIG", 9_000))
+    assert [str(s.reason) for s in found.skipped] == ["MAX_AUTO_POSITION: value=9000 maximum=8000"]
+    assert found.skipped[0].line == "Skipped BIG - its smallest position would be $9,000 (> $8,000 maximum)"
+
+
+def test_a_proposal_over_the_automatic_maximum_may_stay_up_to_the_maximum_of_a_position() -> None:
+    assert values(plan_of(proposed("A", 500, 30)).buys) == {"A": 15_000}
+    assert values(plan_of(proposed("A", 1500, 30)).buys) == {"A": 24_750}
+
+
+def test_a_weight_is_a_share_of_equity() -> None:
+    found = plan_of(candidate("A", 30, size=Size(weight=D("0.05"))), *twelve()[:11])
+    assert values(found.buys)["A"] >= 4_980
+
+
+def test_a_proposal_needs_no_score() -> None:
+    assert "A" in values(plan_of(candidate("A", 30, score=None, size=Size(shares=D(200)))).buys)
+
+
+def test_the_minimum_is_the_larger_of_dollars_and_share_of_equity() -> None:
+    small = plan_of(*twelve(), cash=30_000)
+    assert min(values(small.buys).values()) >= 1_000
+
+
+def test_a_held_candidate_is_topped_up_within_the_maximum_including_what_is_held() -> None:
+    found = plan_of(candidate("EIX", 50), equity=100_000, cash=50_000)
+    assert values(found.buys) == {"EIX": 7_900}
+    day = situation(held("EIX", 100, 50), cash=95_000, candidates=[candidate("EIX", 50)])
+    assert values(make_plan(briefing(candidate("EIX", 50)), day).plan.buys) == {"EIX": 2_900}
+
+
+def test_proceeds_of_sells_are_counted_at_worse_prices() -> None:
+    day = situation(held("OLD", 1000, 50, score=D(10)), cash=10_000, equity=60_000, candidates=twelve())
+    spent = sum(values(make_plan(briefing(*twelve()), day).plan.buys).values())
+    assert 0 <= (10_000 + 50_000 * 0.99 - 6_000) / 1.01 - spent < 30
+
+
+def test_cash_promised_to_open_buys_is_not_spent_again() -> None:
+    day = situation(candidates=twelve())
+    busy = replace(day, book=replace(day.book, open_buys=D(50_000)))
+    spent = sum(values(make_plan(briefing(*twelve()), busy).plan.buys).values())
+    assert 0 <= 40_000 / 1.01 - spent < 30
+
+
+def test_a_cash_account_does_not_spend_what_it_sells_today() -> None:
+    limits = Limits.model_validate({"settlement": {"account": "cash"}})
+    day = situation(held("OLD", 1000, 50, score=D(10)), cash=20_000, equity=70_000, candidates=twelve(), limits=limits)
+    spent = sum(values(make_plan(briefing(*twelve()), day).plan.buys).values())
+    assert 0 <= 20_000 / 1.01 - spent < 30
+
+
+def test_prices_come_from_the_market_before_the_briefing() -> None:
+    day = situation(candidates=[candidate("A", 40)])
+    assert make_plan(briefing(candidate("A", 30)), day).plan.buys[0].price == D(40)
+    unknown = situation(candidates=[candidate("A", None)])
+    assert make_plan(briefing(candidate("A", 30)), unknown).plan.buys[0].price == D(30)
+
+
+def test_a_candidate_without_any_price_is_skipped() -> None:
+    assert code(plan_of(candidate("A", None)), "A") is Code.NO_PRICE
+
+
+# --- why not ---
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"tradable": False}, Code.NOT_TRADABLE),
+        ({"average_volume": D(1000)}, Code.MIN_DAILY_VOLUME),
+        ({"market_cap": D(1_000_000)}, Code.MIN_MARKET_CAP),
+        ({"price_at": NOW - timedelta(days=1)}, Code.STALE_PRICE),
+        ({"earnings_on": NOW.date()}, Code.EARNINGS_DAY),
+    ],
+)
+def test_what_trading_would_deny_is_skipped_with_tradings_code(facts: dict[str, Any], expected: ReasonCode) -> None:
+    found = plan_of(candidate("A", 30), **facts)
+    assert (found.buys, code(found, "A")) == ((), expected)
+
+
+def test_panic_halts_buys_and_sells_still_go() -> None:
+    day = situation(held("OLD", 100, 50, score=D(10)), candidates=twelve())
+    panic = replace(day, market=replace(day.market, vix=D(45), regime=regime(Regime.PANIC)))
+    found = make_plan(briefing(*twelve()), panic).plan
+    assert ([t.ticker for t in found.sells], found.buys) == (["OLD"], ())
+    assert found.extra["deployment_goal"]["binding"] in {"VIX_PANIC", "REGIME_HALT"}
+
+
+def test_caution_halves_sizes_and_the_plan_says_so() -> None:
+    day = situation(candidates=twelve())
+    careful = replace(day, market=replace(day.market, vix=D(35)))
+    found = make_plan(briefing(*twelve()), careful).plan
+    assert max(values(found.buys).values()) <= 4_000
+    assert any("SIZE_REDUCED" in note and "vix_caution" in note for note in found.notes)
+
+
+def test_an_account_without_equity_buys_nothing_and_says_why() -> None:
+    for equity in (0, -500):
+        found = plan_of(*twelve(), cash=0, equity=equity)
+        assert (found.trades, code(found, "C00")) == ((), Code.EQUITY_NOT_POSITIVE)
+        assert found.extra["deployment_goal"]["binding"] == "EQUITY_NOT_POSITIVE"
+
+
+def test_too_many_correlated_positions_are_not_bought_together() -> None:
+    candidates, limits = twelve(), Limits.model_validate({"position_limits": {"max_correlated_positions": 2}})
+    day = situation(candidates=candidates, limits=limits)
+    pairs = {frozenset({a.ticker, b.ticker}): D("0.9") for a in candidates for b in candidates if a is not b}
+    found = make_plan(briefing(*candidates), replace(day, market=replace(day.market, correlations=pairs))).plan
+    assert len(found.buys) == 3
+    assert code(found, "C05") is Code.MAX_CORRELATED_POSITIONS
+
+
+def test_heat_from_stops_bounds_what_is_bought() -> None:
+    limits = Limits.model_validate({"portfolio_risk": {"max_portfolio_heat": D("0.04")}})
+    found = plan_of(*twelve(), limits=limits)
+    assert sum(values(found.buys).values()) * D("0.08") <= 4_000
+    assert found.extra["deployment_goal"]["binding"] == "MAX_PORTFOLIO_HEAT"
+
+
+# --- the target ---
+
+
+def test_the_reserve_is_named_when_not_one_more_share_fits() -> None:
+    goal = plan_of(*twelve()).extra["deployment_goal"]
+    assert (goal["target_met"], goal["binding"], goal["target"]) == (False, "CASH_RESERVE", "90000.00")
+    assert D("880") < D(goal["shortfall"]) < D("920")
+
+
+def test_a_target_under_the_reserve_is_reached_exactly() -> None:
+    limits = Limits.model_validate({"deployment": {"target_pct": D("0.80")}})
+    found = plan_of(*twelve(), limits=limits)
+    assert 0 <= sum(values(found.buys).values()) - 80_000 < 30
+    assert found.extra["deployment_goal"]["target_met"]
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("candidates", "limits", "binding"),
+    [
+        (twelve()[:5], {}, "MAX_AUTO_POSITION"),
+        ([], {}, "NO_CANDIDATES"),
+        (twelve(), {"position_limits": {"max_positions_total": 6}}, "MAX_POSITIONS_TOTAL"),
+        (twelve(), {"position_limits": {"max_sector_concentration_pct": D("0.1")}}, "MAX_SECTOR_CONCENTRATION"),
+    ],
+)
+def test_the_constraint_that_binds_is_named_with_the_shortfall(
+    candidates: list[Candidate], limits: dict[str, Any], binding: str
+) -> None:
+    found = plan_of(*candidates, limits=Limits.model_validate(limits))
+    assert found.extra["deployment_goal"]["binding"] == binding
+    assert "is missed by $" in found.notes[0]
+    assert binding in found.notes[0]
+
+
+def test_what_is_held_counts_towards_the_target() -> None:
+    rich = [held(f"H{n}", 100, 90, sector=f"Sector {n}") for n in range(10)]
+    found = make_plan(briefing(*twelve()), situation(*rich, cash=10_000, candidates=twelve())).plan
+    assert found.buys == ()
+    assert found.extra["deployment_goal"]["target_met"]
+
+
+# --- proposals ---
+
+
+def test_a_proposal_by_message_joins_the_briefing_and_its_sells_are_sold() -> None:
+    picks = (candidate("C05", None, None, size=Size(weight=D("0.06"))),)
+    wanted = Proposal("MSG", sells=(SellWish("OLD", None, "optimiser"),), picks=picks)
+    day = situation(held("OLD", 100, 50), candidates=twelve())
+    found = make_plan(briefing(*twelve()), day, proposal=wanted).plan
+    assert [t.ticker for t in found.sells] == ["OLD"]
+    assert values(found.buys)["C05"] >= 5_970
+
+
+# --- the day ---
+
+
+@pytest.mark.parametrize(
+    ("day", "now"),
+    [
+        (date(2025, 11, 10), datetime(2025, 11, 10, 15, tzinfo=UTC)),
+        (date(2025, 11, 7), datetime(2025, 11, 8, 15, tzinfo=UTC)),
+        (None, datetime(2025, 11, 10, 15, tzinfo=UTC)),
+    ],
+)
+def test_a_briefing_of_the_day_or_of_the_last_one_before_a_weekend_is_used(day: date | None, now: datetime) -> None:
+    quiet = situation()
+    there = replace(quiet, market=replace(quiet.market, now=now))
+    assert make_plan(briefing(candidate("A"), date=day), there).plan.generated_at == now
+
+
+@pytest.mark.parametrize("day", [date(2025, 11, 7), date(2025, 11, 9), date(2025, 11, 11)])
+def test_a_briefing_of_yesterday_or_tomorrow_is_bad_input(day: date) -> None:
+    with pytest.raises(BadInput, match="today is 2025-11-10") as caught:
+        make_plan(briefing(candidate("A"), date=day), situation())
+    assert caught.value.exit_code == 2
+
+
+def test_the_plan_says_what_it_was_made_from() -> None:
+    found = plan_of(*twelve())
+    assert (found.plan_id, found.generated_at) == ("PLAN_20251110_150900", NOW)
+    assert (found.equity, found.cash, found.regime) == (D(100_000), D(100_000), "NEUTRAL")
+    assert found.limits_hash == Limits().fingerprint
+
+
+# --- any day ---
+
+
+def violations(plan: TradingPlan, day: Situation, worse: Decimal) -> list[tuple[str, ReasonCode]]:
+    return [(order.symbol, r.code) for order, r in day.judge_plan(plan.trades, worse).violations]
+
+
+@ANY_DAY
+@given(days())
+def test_the_engine_finds_nothing_in_any_plan_at_prices_as_they_are_or_worse(
+    day: tuple[tuple[Candidate, ...], Situation],
+) -> None:
+    candidates, there = day
+    found = make_plan(briefing(*candidates), there).plan
+    assert violations(found, there, D(0)) == []
+    assert violations(found, there, there.buffer) == []
+
+
+@ANY_DAY
+@given(days())
+def test_every_candidate_is_bought_or_left_out_with_a_reason_and_never_both(
+    day: tuple[tuple[Candidate, ...], Situation],
+) -> None:
+    candidates, there = day
+    found = make_plan(briefing(*candidates), there).plan
+    bought, skipped = [t.ticker for t in found.buys], [s.ticker for s in found.skipped]
+    assert {c.ticker for c in candidates} <= set(bought) | set(skipped)
+    assert not set(bought) & set(skipped)
+    assert not set(bought) & {t.ticker for t in found.sells}
+    assert len(found.trades) == len({t.ticker for t in found.trades})
+    assert all(t.qty == int(t.qty) and t.qty > 0 for t in found.buys)
+
+
+@ANY_DAY
+@given(days(), st.randoms(use_true_random=False))
+def test_the_order_of_the_input_never_matters(day: tuple[tuple[Candidate, ...], Situation], chance: Any) -> None:
+    candidates, there = day
+    shuffled, positions = list(candidates), list(there.book.positions.items())
+    chance.shuffle(shuffled)
+    chance.shuffle(positions)
+    other = replace(there, book=replace(there.book, positions=dict(positions)))
+    assert make_plan(briefing(*candidates), there).plan == make_plan(briefing(*shuffled), other).plan
+
+
+@ANY_DAY
+@given(days(), st.integers(1, 100_000))
+def test_more_cash_never_lowers_what_is_deployed_by_more_than_a_share(
+    day: tuple[tuple[Candidate, ...], Situation], more: int
+) -> None:
+    """At unchanged equity, so that floors and caps are the same."""
+    candidates, there = day
+    assume(candidates)
+    richer = replace(there, book=replace(there.book, cash=there.book.cash + more))
+    before, after = (make_plan(briefing(*candidates), d).plan for d in (there, richer))
+    spent, spent_then = (sum((t.notional or D(0) for t in p.buys), D(0)) for p in (before, after))
+    assert spent_then >= spent - max(c.price or D(0) for c in candidates)
+
+
+@ANY_DAY
+@given(days())
+def test_a_missed_target_always_names_what_binds(day: tuple[tuple[Candidate, ...], Situation]) -> None:
+    candidates, there = day
+    goal = make_plan(briefing(*candidates), there).plan.extra["deployment_goal"]
+    assert goal["target_met"] == (goal["binding"] == "")
+    if there.book.equity > 0:
+        target = checks.deployment_target(there.limits, there.book.equity)
+        assert goal["target_met"] == (D(goal["shortfall"]) == 0) == (D(goal["deployed"]) >= target.quantize(D("0.01")))
+
+
+def test_random_days_are_the_same_plan_every_time() -> None:
+    for seed in range(5):
+        day, there = random_day(seed, proposals=True)
+        assert make_plan(day, there) == make_plan(day, there)
+
+
+def test_a_history_without_stops_does_not_stop_planning() -> None:
+    day = replace(situation(held("OLD", 10, 50), candidates=twelve()), history=TradingHistory())
+    found = make_plan(briefing(*twelve()), day).plan
+    assert found.buys
+    assert any("MAX_PORTFOLIO_HEAT" in gap for gap in found.not_evaluated)
