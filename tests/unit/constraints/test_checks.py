@@ -407,6 +407,23 @@ def test_cash_promised_to_open_buys_is_not_there_any_more() -> None:
     assert str(over) == "CASH_RESERVE: cash_after=9900 reserve=10000"
 
 
+def test_promised_cash_counts_for_margin_and_settlement_too() -> None:
+    promised = book(cash=Decimal(3_700), open_buys=Decimal(101))
+    assert found(Code.NO_MARGIN, case(buy(qty=120, price=30), book=promised)) is not None
+    assert found(Code.UNSETTLED_FUNDS, case(buy(qty=120, price=30), book=promised, limits=CASH_ACCOUNT)) is not None
+
+
+def test_an_earnings_date_that_is_given_counts_however_it_is_known() -> None:
+    reporting = stock(earnings_on=date(2025, 11, 10), earnings_known=False)
+    assert isinstance(found(Code.EARNINGS_DAY, case(market=reporting)), Reason)
+    assert found(Code.EARNINGS_DAY, case(market=stock(earnings_on=None))) is None
+
+
+def test_day_trades_of_today_count() -> None:
+    today = history(day_trades=(date(2025, 11, 10),) * 3, same_day_sides=TODAY[Side.BUY])
+    assert found(Code.DAY_TRADE_LIMIT, case(sell(), book=book(**SMALL), history=today)) is not None
+
+
 def test_a_stop_above_the_price_paid_puts_nothing_at_risk() -> None:
     safe = history(stops={"HELD": Decimal(60)})
     assert found(Code.MAX_PORTFOLIO_HEAT, case(buy(qty=100, price=100, stop_price=Decimal(20)), history=safe)) is None
