@@ -61,7 +61,7 @@ class PlanVerdict:
         return tuple(gap for _, verdict in self.verdicts for gap in verdict.not_evaluated)
 
 
-def check_order(  # noqa: PLR0913 - everything an order is judged by, named
+def check_order(
     order: ProposedOrder,
     book: Book,
     market: MarketFacts,
@@ -102,7 +102,7 @@ class _Tally:
             self.warnings.append(gap.reason())
 
 
-def check_plan(  # noqa: PLR0913 - as check_order
+def check_plan(
     orders: Iterable[ProposedOrder],
     book: Book,
     market: MarketFacts,

@@ -44,7 +44,7 @@ class Constraint:
         return STAGES.index(stage) >= STAGES.index(self.denies_from)
 
 
-def _row(  # noqa: PLR0913 - the columns of the table
+def _row(
     code: Code,
     group: Group,
     sides: frozenset[Side],
