@@ -153,6 +153,23 @@ def skip_documents(skips: Iterable[Skip]) -> list[dict[str, str]]:
     return [{"ticker": s.ticker, "code": str(s.reason.code), "reason": str(s.reason)} for s in skips]
 
 
+#: The keys that `plan_document` writes from the plan's own fields; all others are carried along.
+WRITTEN_KEYS = frozenset(
+    {
+        "plan_id",
+        "generated_at",
+        "status",
+        "summary",
+        "trades",
+        "skipped",
+        "made_from",
+        "notes",
+        "not_evaluated",
+        "approved_at",
+    }
+)
+
+
 def plan_document(plan: TradingPlan, status: str = "READY_FOR_USER_APPROVAL") -> dict[str, Any]:
     """Write a plan as the existing plan document, with what it was made from under `made_from`."""
     return {
@@ -205,6 +222,7 @@ def plan_from(document: Mapping[str, Any], source: str) -> TradingPlan:
         regime=str(made_from.get("regime") or ""),
         notes=tuple(map(str, document.get("notes") or ())),
         not_evaluated=tuple(map(str, document.get("not_evaluated") or ())),
+        extra={key: value for key, value in document.items() if key not in WRITTEN_KEYS},
     )
 
 

@@ -75,7 +75,10 @@ class ReasonCode(StrEnum):
     INVALID_CANDIDATE = ("INVALID_CANDIDATE", "an entry of the briefing or proposal has a missing or nonsensical field")
     DUPLICATE_TICKER = ("DUPLICATE_TICKER", "the symbol stands in one list more than once")
     NOT_HELD = ("NOT_HELD", "the account does not hold the symbol that was to be sold")
-    SHORT_POSITION = ("SHORT_POSITION", "the account is short of the symbol; this desk only buys and sells what it holds")
+    SHORT_POSITION = (
+        "SHORT_POSITION",
+        "the account is short of the symbol; this desk only buys and sells what it holds",
+    )
     SOLD_IN_THIS_PLAN = ("SOLD_IN_THIS_PLAN", "the plan sells the symbol and never buys what it sells")
     MAX_AUTO_POSITION = (
         "MAX_AUTO_POSITION",

@@ -1,0 +1,148 @@
+"""`departments plan` and `departments approve`: a plan to look at, and a person's word on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.commands.consoles import console
+from Departments.commands.inputs import clock_from, day_order
+from Departments.commands.inputs import clock_from, day_order
+from Departments.commands.logs import show_logs
+from Departments.commands.recovery import AsJson, At, BrokerOption, Workspace
+from Departments.constraints.headroom import Headroom
+from Departments.core.documents import json_text
+from Departments.core.errors import DepartmentsError
+from Departments.core.money import percent, plain, usd
+from Departments.core.plans import plan_from
+from Departments.Executive.daily import DayFailed
+from Departments.Executive.judgement import Judgement, Shift
+from Departments.Executive.reporting.terminal import show_plan
+
+BAR = 40  # characters for the whole of equity
+
+
+def plan(  # noqa: PLR0913 - one parameter for each option
+    workspace: Workspace = Path(),
+    briefing: Annotated[Path | None, typer.Option(help="A DailyBriefing message to plan from.")] = None,
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", help="An existing proposed_trades_*.json to check and resize.")
+    ] = None,
+    exchange_state: Annotated[
+        Path | None, typer.Option(help="YAML or JSON (cash, positions, prices) that seeds the simulated exchange.")
+    ] = None,
+    broker: BrokerOption = None,
+    at: At = None,
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Make a plan and show it with weights before and after, sectors and what is left of each limit; send nothing."""
+    clock = clock_from(at)
+    show_logs(clock)
+    desk = open_desk(workspace.resolve(), Choices(clock=clock, broker=broker, exchange_state=exchange_state))
+    try:
+        order = day_order(desk, briefing, plan_file, dry_run=True)
+        order.prepare()
+        answer = desk.ceo.generate_plan(briefing_message_id=order.briefing_message_id, plan=order.plan)
+        if answer["status"] == "ERROR":
+            raise DayFailed(str(answer["message"]), int(answer.get("exit_code", 1)))
+        _show(desk, answer, as_json=as_json)
+        return 0
+    finally:
+        desk.close()
+
+
+def approve(
+    plan_id: Annotated[str, typer.Argument(help="The plan, for example PLAN_20251110_070542.")],
+    workspace: Workspace = Path(),
+    broker: BrokerOption = None,
+    at: At = None,
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Approve a plan, so that `departments run` executes it today; stale limits, age or prices are refused."""
+    clock = clock_from(at)
+    show_logs(clock)
+    desk = open_desk(workspace.resolve(), Choices(clock=clock, broker=broker))
+    try:
+        answer = desk.ceo.approve_plan(plan_id)
+    finally:
+        desk.close()
+    if answer["status"] == "ERROR":
+        raise DepartmentsError(str(answer["message"]))
+    if as_json:
+        sys.stdout.write(json_text(answer) + "\n")
+    else:
+        console().print(f"Approved {plan_id}; written to {answer['file']}. `departments run` executes it.")
+    return 0
+
+
+def _show(desk: Desk, answer: Mapping[str, Any], *, as_json: bool) -> None:
+    made = plan_from(answer["plan"], "the plan")
+    judgement = desk.ceo.judge(made)
+    if as_json:
+        document = {"plan": answer["plan"], "review": answer["ceo_review"], **judgement.document()}
+        sys.stdout.write(json_text(document) + "\n")
+        return
+    screen = Console()
+    show_plan(screen, made)
+    _Outlook(screen, judgement).show()
+    review = answer["ceo_review"]
+    screen.print(f"Review: {review['quality_rating']}/10, {review['recommendation']}", highlight=False)
+    for kind in ("strengths", "concerns"):
+        for line in review[kind]:
+            screen.print(f"  {kind[:-1]}: {line}", highlight=False)
+    screen.print(f"Approve it with: departments approve {made.plan_id}", highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    console: Console
+    judgement: Judgement
+
+    def show(self) -> None:
+        """Print weights, sectors and headroom."""
+        self._shifts("Weights (share of equity)", self.judgement.weights)
+        self._shifts("Sectors (share of equity)", self.judgement.sectors)
+        self._headroom(self.judgement.headroom)
+
+    def _shifts(self, title: str, shifts: Sequence[Shift]) -> None:
+        table = Table(title=title, title_justify="left", box=box.SIMPLE)
+        table.add_column("")
+        table.add_column("Before", justify="right")
+        table.add_column("After", justify="right")
+        table.add_column("")
+        for shift in shifts:
+            table.add_row(shift.name, percent(shift.before), percent(shift.after), _bar(shift.after))
+        self.console.print(table)
+
+    def _headroom(self, rooms: Sequence[Headroom]) -> None:
+        table = Table(title="What the plan leaves of each limit", title_justify="left", box=box.SIMPLE)
+        table.add_column("Limit", overflow="fold")
+        for name in ("Used", "Bound", "Left"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("Where", overflow="fold")
+        for room in rooms:
+            amounts = [usd(n) if room.unit == "dollars" else plain(n) for n in (room.used, room.bound, room.left)]
+            table.add_row(room.key, *amounts, room.about)
+        self.console.print(table)
+
+
+def _bar(share: Decimal) -> str:
+    return "█" * max(0, min(BAR, int(share * BAR)))
+
+
+def register(app: typer.Typer) -> None:
+    """Add `plan` and `approve`."""
+    app.command("plan", help=plan.__doc__)(plan)
+    app.command("approve", help=approve.__doc__)(approve)

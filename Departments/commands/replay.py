@@ -1,0 +1,103 @@
+"""`departments replay`: past days on the simulated exchange, through the same departments as `run`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+
+from Departments.commands.consoles import console
+from Departments.commands.demo import config_folder
+from Departments.commands.logs import show_logs
+from Departments.commands.recovery import AsJson
+from Departments.constraints.limits import find_limits
+from Departments.core.clock import SystemClock
+from Departments.core.documents import json_text
+from Departments.core.errors import BadInput
+from Departments.core.money import decimal_of
+from Departments.replays import past_days, replay
+
+
+def replay_days(
+    folder: Annotated[Path, typer.Argument(help="DailyBriefing messages, and proposed_trades_*.json beside them.")],
+    workspace: Annotated[
+        Path | None, typer.Option(help="An empty folder for the days' workspaces; else a temporary one.")
+    ] = None,
+    equity: Annotated[str, typer.Option(help="Equity of each morning in dollars.")] = "100000",
+    *,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the log of every day.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Replay a series of past days, each with its own clock, account and prices; limits come from this folder.
+
+    `--json` prints `{days: [{date, planned, skipped: {CODE: n}, denied: {CODE: n}, filled, deployment, target_met,
+    binding, status}], total: {planned, skipped, denied, filled, deployment}}`.
+    """
+    if verbose:
+        show_logs(SystemClock())
+    amount = _equity(equity)
+    days = past_days(folder)
+    where = workspace or Path(tempfile.mkdtemp(prefix="departments-replay-"))
+    here = Path.cwd() if find_limits(Path.cwd()).exists() else config_folder().parent
+    result = replay(days, where.resolve(), here, amount)
+    if as_json:
+        sys.stdout.write(json_text(result) + "\n")
+    else:
+        _show(result)
+        console().print(f"Workspaces: {where}")
+    return 0
+
+
+def _equity(text: str) -> Any:
+    try:
+        amount = decimal_of(text)
+    except ValueError as error:
+        raise BadInput("--equity", "", str(error), "give an amount in dollars") from error
+    if amount <= 0:
+        raise BadInput("--equity", "", f"{text} is not positive", "give an amount in dollars")
+    return amount
+
+
+def _show(result: Mapping[str, Any]) -> None:
+    table = Table(box=box.SIMPLE)
+    for name in ("Date", "Planned", "Filled", "Denied", "Deployment", "Target met", "Binding", "Skipped"):
+        table.add_column(name, overflow="fold")
+    for row in result["days"]:
+        table.add_row(
+            row["date"],
+            str(row["planned"]),
+            str(row["filled"]),
+            _codes(row["denied"]) or "0",
+            row["deployment"] or "",
+            "yes" if row["target_met"] else "no",
+            row["binding"],
+            _codes(row["skipped"]),
+        )
+    total = result["total"]
+    table.add_section()
+    cells = (
+        total["planned"],
+        total["filled"],
+        total["denied"],
+        total["deployment"] or "",
+        "",
+        "",
+        _codes(total["skipped"]),
+    )
+    table.add_row("Total", *map(str, cells))
+    console().print(table)
+
+
+def _codes(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{code} {count}" for code, count in counts.items())
+
+
+def register(app: typer.Typer) -> None:
+    """Add `replay`."""
+    app.command("replay", help=replay_days.__doc__)(replay_days)
