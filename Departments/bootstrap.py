@@ -76,7 +76,11 @@ class Desk:
     @cached_property
     def limits(self) -> Limits:
         """`config/hard_constraints.yaml`."""
-        return load_limits(find_limits(self.workspace))
+        path = find_limits(self.workspace)
+        if not path.exists():
+            mend = "copy the project's config/hard_constraints.yaml there, or name another --workspace"
+            raise BadInput(path, "", "there is no such file", mend)
+        return load_limits(path)
 
     @property
     def ledger_path(self) -> Path:

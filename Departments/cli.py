@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
-from click.exceptions import Abort, ClickException
 from rich.console import Console
 
-from Departments.commands import demo, messages, regime, run
+from Departments.commands import demo, messages, planning, recovery, regime, replay, run
 from Departments.core.errors import DepartmentsError
 
+UNFORESEEN = 1
+DISK = 3
 INTERRUPTED = 130
+TRACEBACK = "DEPARTMENTS_TRACEBACK"  # set it to anything to see where an unforeseen error came from
 
 
 def application() -> typer.Typer:
@@ -20,9 +23,10 @@ def application() -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
         help="A trading desk of departments that talk through Markdown messages.",
     )
-    for commands in (run, demo, messages, regime):
+    for commands in (run, demo, planning, replay, recovery, messages, regime):
         commands.register(app)
     return app
 
@@ -34,16 +38,26 @@ def main() -> None:
 
 def exit_code_of(arguments: list[str]) -> int:
     """Run the command line and return its exit code; what went wrong is one sentence on standard error."""
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         result = application()(arguments, standalone_mode=False)
     except DepartmentsError as error:
-        errors.print(str(error), style="red", markup=False)
-        return error.exit_code
-    except ClickException as error:
-        error.show()
-        return error.exit_code
-    except (Abort, KeyboardInterrupt):
-        errors.print("Interrupted; run the same command again to go on where it stood.")
-        return INTERRUPTED
+        return _told(str(error), error.exit_code)
+    except typer.TyperException as error:
+        problem = error.format_message().rstrip(".")
+        return _told(f"{problem}; see --help." if problem else "", error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        return _told("Interrupted; run the same command again to go on where it stood.", INTERRUPTED)
+    except OSError as error:
+        return _told(f"{error.filename or 'the system'}: {error.strerror or error}; check the path and the disk.", DISK)
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        sentence = f"An error nobody foresaw ({type(error).__name__}: {error}); set {TRACEBACK}=1 to see where."
+        return _told(sentence, UNFORESEEN)
     return result if isinstance(result, int) else 0
+
+
+def _told(sentence: str, code: int) -> int:
+    if sentence:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(sentence, style="red", markup=False)
+    return code

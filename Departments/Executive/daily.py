@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,13 +14,21 @@ from Departments.Executive.reporting.document import EXIT_CODES
 Document = dict[str, Any]
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class DayOrder:
-    """What the day's job starts from: a briefing (its message id), a plan document, or neither; and how far it goes."""
+    """What the day's job starts from: a briefing (its message id), a plan document, or neither; and how far it goes.
+
+    `prepare` is done right before planning, and not at all where nothing is to be planned.
+    """
 
     briefing_message_id: str | None = None
     plan: Mapping[str, Any] | None = None
     dry_run: bool = False
+    prepare: Callable[[], None] = nothing
 
 
 class Audience(Protocol):
@@ -30,8 +38,8 @@ class Audience(Protocol):
         """Be shown the plan before anything is sent."""
         ...
 
-    def approves(self, plan: TradingPlan) -> bool:
-        """Say whether the plan may be executed."""
+    def objection(self, plan: TradingPlan) -> str | None:
+        """Say why the plan may not be executed; None when it may."""
         ...
 
 
@@ -59,8 +67,9 @@ def run_day(ceo: CEO, order: DayOrder, audience: Audience) -> Document:
     audience.see_plan(plan, review)
     if order.dry_run:
         return ceo.preview(plan)
-    if not audience.approves(plan):
-        return not_executed("NOT_APPROVED", plan.plan_id, "the plan was not approved", plan)
+    objection = audience.objection(plan)
+    if objection is not None:
+        return not_executed("NOT_APPROVED", plan.plan_id, objection, plan)
     _succeeded(ceo.approve_plan(plan.plan_id))
     answer = ceo.execute_plan()
     if "document" in answer:
@@ -86,6 +95,7 @@ def not_executed(status: str, plan_id: str | None, message: str, plan: TradingPl
 
 
 def _planned(ceo: CEO, order: DayOrder) -> tuple[TradingPlan, Mapping[str, Any]]:
+    order.prepare()
     answer = _succeeded(ceo.generate_plan(briefing_message_id=order.briefing_message_id, plan=order.plan))
     return plan_from(answer["plan"], "the plan of Operations"), answer["ceo_review"]
 

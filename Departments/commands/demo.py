@@ -1,4 +1,4 @@
-"""`departments demo`: the day of 2025-11-10 as it should have gone, in a fresh workspace, without account or network."""
+"""`departments demo`: the day of 2025-11-10 as it should have gone; it needs neither account nor network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 
 from Departments.bootstrap import EXCHANGE_FILE, MESSAGES, Choices, open_desk
 from Departments.commands.logs import show_logs
-from Departments.commands.run import HELP, carry_out
+from Departments.commands.run import HELP, carry_out, errors_as_json
 from Departments.core.clock import Clock, PacedClock, SimulatedClock
 from Departments.core.errors import BadInput
 from Departments.Executive.daily import DayOrder
@@ -28,11 +28,17 @@ def demo(
         Path | None, typer.Option(help="An empty or missing folder to use instead of a temporary one.")
     ] = None,
     *,
-    keep: Annotated[bool, typer.Option("--keep", help="Work on in the newest demo workspace, do not begin anew.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Work on in the newest demo workspace, do not begin anew.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> int:
     """Run the demo's day."""
-    folder = _workspace(workspace, keep=keep)
+    with errors_as_json(wanted=as_json):
+        return _day_in(_workspace(workspace, keep=keep), as_json=as_json)
+
+
+def _day_in(folder: Path, *, as_json: bool) -> int:
     if not (folder / EXCHANGE_FILE).exists():
         seed(folder)
     start = _start(folder)

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from Departments.bootstrap import Choices, open_desk
+from Departments.commands.inputs import clock_from
 from Departments.commands.logs import show_logs
-from Departments.commands.run import clock_from, show_document
+from Departments.commands.run import show_document
 from Departments.core.documents import json_text
 from Departments.Executive.daily import not_executed
 from Departments.Trading.reconciliation import Row

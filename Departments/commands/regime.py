@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from Departments.bootstrap import Choices, Desk, open_desk
-from Departments.commands.run import clock_from
+from Departments.commands.inputs import clock_from
 from Departments.core.documents import json_text
 from Departments.core.money import cents
 from Departments.core.regimes import Regime, RegimeAssessment, RegimeRecord

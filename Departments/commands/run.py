@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,22 +14,24 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.bootstrap import EXCHANGE_FILE, Choices, Desk, open_desk
+from Departments.commands.consoles import console
+from Departments.commands.inputs import clock_from, day_order
 from Departments.commands.logs import show_logs
-from Departments.core.clock import Clock, SimulatedClock, SystemClock, parse_iso
+from Departments.commands.rehearsal import rehearsal
 from Departments.core.documents import json_text
-from Departments.core.errors import BadInput, UnreadableMessage
-from Departments.core.plans import TradingPlan, plan_from
-from Departments.core.settings import read_json
-from Departments.Executive.daily import DayOrder, run_day
+from Departments.core.errors import BadInput, DepartmentsError
+from Departments.core.plans import TradingPlan
+from Departments.Executive.daily import DayOrder, not_executed, run_day
 from Departments.Executive.reporting.document import DOCUMENT_SHAPE, lowest_cash_with_buys_first
-from Departments.Executive.reporting.terminal import show_cash, show_final, show_plan
-from Departments.messaging import codec
-from Departments.messaging.message import Message
+from Departments.Executive.reporting.terminal import show_cash, show_final, show_plan, show_review
+
+log = logging.getLogger(__name__)
 
 HELP = f"""Plan, approve, execute in phases and report: SELLs, wait, BUYs from the cash that is there, wait.
 
-With `--json` one document goes to standard output and the log to standard error. Quantities and money are strings:
+With `--json` exactly one document goes to standard output and the log to standard error. Quantities and money are
+strings:
 
 ```
 {json_text(dict(DOCUMENT_SHAPE))}
@@ -44,22 +47,19 @@ class TerminalAudience:
 
     console: Console
     approve: str
-    quiet: bool
 
     def see_plan(self, plan: TradingPlan, review: Mapping[str, Any]) -> None:
         """Print plan and review."""
-        if self.quiet:
-            return
         show_plan(self.console, plan)
-        self.console.print(f"Review: {review['quality_rating']}/10, {review['recommendation']}", highlight=False)
-        for concern in review["concerns"]:
-            self.console.print(f"  concern: {concern}", highlight=False, style="yellow")
+        show_review(self.console, review)
 
-    def approves(self, plan: TradingPlan) -> bool:
+    def objection(self, plan: TradingPlan) -> str | None:
         """Ask on the terminal; without one, and without `--approve auto`, nothing is approved."""
         if self.approve == "auto":
-            return True
-        return sys.stdin.isatty() and typer.confirm(f"Execute {plan.plan_id}?", err=True)
+            return None
+        if not sys.stdin.isatty():
+            return "nobody is there to approve the plan; answer in a terminal, or add --approve auto"
+        return None if typer.confirm(f"Execute {plan.plan_id}?", err=True) else "the plan was not approved"
 
 
 def run(  # noqa: PLR0913 - one parameter for each option
@@ -72,8 +72,8 @@ def run(  # noqa: PLR0913 - one parameter for each option
     exchange_faults: Annotated[Path | None, typer.Option(help="A fault script for the simulated exchange.")] = None,
     broker: Annotated[Literal["simulated", "alpaca"] | None, typer.Option(help="Which broker.")] = None,
     approve: Annotated[Literal["ask", "auto"] | None, typer.Option(help="Ask a person, or approve at once.")] = None,
-    at: Annotated[str | None, typer.Option(help="Start a simulated clock at this ISO time.")] = None,
     *,
+    at: Annotated[str | None, typer.Option(help="Start a simulated clock at this ISO time.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show plan, checks and funding; send nothing.")] = False,
     live: Annotated[bool, typer.Option("--live", help="One of the three switches for a live account.")] = False,
     via_watchers: Annotated[
@@ -92,76 +92,63 @@ def run(  # noqa: PLR0913 - one parameter for each option
         via_watchers=via_watchers,
     )
     show_logs(clock)
-    desk = open_desk(workspace.resolve(), choices)
-    try:
+    with errors_as_json(wanted=as_json), ExitStack() as stack:
+        if dry_run:
+            choices = replace(choices, rehearsal=stack.enter_context(rehearsal(workspace.resolve(), clock.now())))
+        desk = open_desk(workspace.resolve(), choices)
+        stack.callback(desk.close)
+        check_exchange_files(desk)
         order = day_order(desk, briefing, plan, dry_run=dry_run)
         return carry_out(desk, order, approve or desk.settings.approve, as_json=as_json)
-    finally:
-        desk.close()
 
 
-def clock_from(at: str | None) -> Clock:
-    """Return the machine's clock, or a simulated one that starts at an ISO time. Raises BadInput."""
-    if at is None:
-        return SystemClock()
+@contextmanager
+def errors_as_json(*, wanted: bool) -> Iterator[None]:
+    """Where one document is `wanted` on standard output, say there too what went wrong."""
     try:
-        start: datetime = parse_iso(at)
-    except ValueError as error:
-        raise BadInput("--at", "", f"{at!r} is not an ISO time", "write 2025-11-10T15:05:42Z") from error
-    return SimulatedClock(start)
+        yield
+    except DepartmentsError as error:
+        if wanted:
+            document = not_executed("FAILED", None, str(error)) | {"exit_code": error.exit_code}
+            sys.stdout.write(json_text(document) + "\n")
+        raise
 
 
-def day_order(desk: Desk, briefing: Path | None, plan: Path | None, *, dry_run: bool) -> DayOrder:
-    """Read and check the files a day starts from, before anything is done. Raises BadInput."""
-    _ = desk.settings, desk.limits
-    document = None if plan is None else read_json(plan)
-    if plan is not None and document is not None:
-        plan_from(document, str(plan))
-    message_id = None if briefing is None else _delivered(desk, briefing)
-    return DayOrder(message_id, document, dry_run)
-
-
-def _delivered(desk: Desk, path: Path) -> str:
-    message = _briefing(path)
-    desk.operations.accept_briefing(message)
-    return message.message_id
-
-
-def _briefing(path: Path) -> Message:
-    try:
-        message = codec.decode(path.read_bytes(), name=path.name)
-    except FileNotFoundError as error:
-        raise BadInput(path, "", "there is no such file", "name a DailyBriefing message") from error
-    except UnreadableMessage as error:
-        raise BadInput(path, "", f"is not a message ({error})", "name a DailyBriefing message") from error
-    if message.message_type != "DailyBriefing":
-        raise BadInput(path, "message_type", f"is {message.message_type}", "name a DailyBriefing message")
-    return message
+def check_exchange_files(desk: Desk) -> None:
+    """Refuse files of the simulated exchange beside another broker; tell when a state is not read any more."""
+    choices = desk.choices
+    files = {"--exchange-state": choices.exchange_state, "--exchange-faults": choices.exchange_faults}
+    for option, path in files.items():
+        if path is not None and (choices.broker or desk.settings.broker.name) != "simulated":
+            raise BadInput(option, "", "belongs to the simulated exchange", "leave it out, or use --broker simulated")
+    if choices.exchange_state is not None and (desk.state / EXCHANGE_FILE).exists():
+        log.info("The exchange goes on as %s holds it; %s seeds new ones only", EXCHANGE_FILE, choices.exchange_state)
 
 
 def carry_out(desk: Desk, order: DayOrder, approve: str, *, as_json: bool) -> int:
     """Do the day's job and show it; return the exit code."""
-    console = Console(soft_wrap=False)
-    document = run_day(desk.ceo, order, TerminalAudience(console, approve, quiet=as_json))
+    plan_console = Console(stderr=True, quiet=approve == "auto") if as_json else console()
+    document = run_day(desk.ceo, order, TerminalAudience(plan_console, approve))
     if as_json:
         sys.stdout.write(json_text(document) + "\n")
     else:
-        _show(console, desk, document)
+        show_document(console(), desk, document)
     return int(document["exit_code"])
 
 
-def _show(console: Console, desk: Desk, document: Mapping[str, Any]) -> None:
+def show_document(screen: Console, desk: Desk, document: Mapping[str, Any]) -> None:
+    """Show a final document to a person."""
     if "message" in document:
-        console.print(f"{document['status']}: {document['message']}", highlight=False)
+        screen.print(f"{document['status']}: {document['message']}", highlight=False, markup=False, soft_wrap=True)
     if not document["phases"]:
         return
-    show_final(console, document)
+    show_final(screen, document)
     if document["status"] == "DRY_RUN":
         return
     fills = desk.ledger.orders.fills(document["plan_id"])
-    show_cash(console, document, lowest_cash_with_buys_first(Decimal(document["account"]["cash_before"]), fills))
+    show_cash(screen, document, lowest_cash_with_buys_first(Decimal(document["account"]["cash_before"]), fills))
     report = desk.workspace / "Reports" / f"{document['plan_id']}.md"
-    console.print(f"Report: {report}", highlight=False, soft_wrap=True)
+    screen.print(f"Report: {report}", highlight=False, markup=False, soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

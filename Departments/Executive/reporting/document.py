@@ -13,13 +13,17 @@ from typing import Any
 from Departments.core.clock import iso
 from Departments.core.money import CENT, ZERO, cents, money_text, plain
 from Departments.core.orders import OrderStatus, Side
+from Departments.core.plans import plan_from, skip_documents
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import FillRecord, OrderRecord
 from Departments.ledger.plans import ExecutionRecord, PhaseRecord, TradeRecord
 
 DOCUMENT_SHAPE: Mapping[str, Any] = {
     "plan_id": "the plan",
-    "status": "COMPLETED, COMPLETED_WITH_ISSUES, DRY_RUN, NOT_APPROVED, ALREADY_EXECUTED or MARKET_CLOSED",
+    "status": (
+        "COMPLETED, COMPLETED_WITH_ISSUES, DRY_RUN, NOT_APPROVED, ALREADY_EXECUTED, MARKET_CLOSED, "
+        "NOTHING_TO_RESUME or FAILED"
+    ),
     "account": {
         "equity": "equity before the run",
         "cash_before": "cash before the run",
@@ -30,7 +34,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
     "skipped": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
     "phases": [
         {
-            "name": "SELL or BUY",
+            "name": "RELEASE, SELL, BUY or PROTECT",
             "started_at": "when its orders were dispatched",
             "ended_at": "when the last was terminal, or the deadline had run",
             "orders": [
@@ -39,7 +43,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
                     "side": "SELL or BUY",
                     "planned_qty": "shares planned",
                     "qty": "shares sent",
-                    "status": "the order's status, denied, or deferred",
+                    "status": "the order's status, denied or deferred; planned in a dry run",
                     "filled_qty": "shares filled",
                     "filled_avg_price": "average price, or null",
                     "message_id": "the approval, or null",
@@ -67,6 +71,7 @@ EXIT_CODES = {
     "NOT_APPROVED": 1,
     "ALREADY_EXECUTED": 0,
     "MARKET_CLOSED": 1,
+    "NOTHING_TO_RESUME": 0,
 }
 
 
@@ -78,12 +83,12 @@ def final_document(ledger: Ledger, plan_id: str) -> dict[str, Any]:
     fills = ledger.orders.fills(plan_id)
     orders = {o.intent.message_id: o for o in ledger.orders.of_plan(plan_id)}
     trades = [_with_order(t, orders) for t in ledger.plans.trades(plan_id)]
-    plan = ledger.plans.document(plan_id) or {}
+    plan = ledger.plans.document(plan_id)
     return {
         "plan_id": plan_id,
         "status": execution.status,
         "account": _account(execution, fills),
-        "skipped": plan.get("skipped", []),
+        "skipped": skip_documents(plan_from(plan, plan_id).skipped) if plan else [],
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
         "denied": reasons(t for t in trades if t.status == OrderStatus.DENIED),
         "deferred": reasons(t for t in trades if t.status == "deferred"),
@@ -131,6 +136,7 @@ def _phase(phase: PhaseRecord, trades: Iterable[TradeRecord]) -> dict[str, Any]:
 
 
 def order_document(trade: TradeRecord) -> dict[str, Any]:
+    """Return one order of a phase; quantities and prices are strings."""
     return {
         "ticker": trade.ticker,
         "side": str(trade.side),
@@ -172,6 +178,7 @@ def _with_order(trade: TradeRecord, orders: Mapping[str, OrderRecord]) -> TradeR
 
 
 def reasons(trades: Iterable[TradeRecord]) -> list[dict[str, str]]:
+    """Return `{ticker, code, reason}` of trades."""
     return [{"ticker": t.ticker, "code": t.code, "reason": t.reason} for t in trades]
 
 

@@ -1,0 +1,127 @@
+"""What a day starts from, read and checked before anything is done: clock, plan file, briefing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from Departments.bootstrap import MESSAGES, Desk
+from Departments.core.clock import Clock, SimulatedClock, SystemClock, iso, parse_iso
+from Departments.core.departments import OPERATIONS, RESEARCH
+from Departments.core.errors import BadInput, UnreadableMessage
+from Departments.core.plans import TradingPlan, plan_from
+from Departments.core.settings import read_json
+from Departments.core.trading_calendar import trading_day
+from Departments.Executive.daily import DayOrder, nothing
+from Departments.messaging import codec
+from Departments.messaging.message import Message
+from Departments.Operations.briefing import briefing_from
+from Departments.Operations.planning import refuse_other_days
+
+A_BRIEFING = "name a DailyBriefing message"
+
+
+def clock_from(at: str | None) -> Clock:
+    """Return the machine's clock, or a simulated one that starts at an ISO time. Raises BadInput."""
+    if at is None:
+        return SystemClock()
+    try:
+        return SimulatedClock(parse_iso(at))
+    except (ValueError, OverflowError) as error:
+        raise BadInput("--at", "", f"{at!r} is not an ISO time", "write 2025-11-10T15:05:42Z") from error
+
+
+def day_order(desk: Desk, briefing: Path | None, plan: Path | None, *, dry_run: bool) -> DayOrder:
+    """Return what the day starts from. Raises BadInput.
+
+    What a new plan needs is not asked for where an execution goes on, or where the day has had its own.
+    """
+    _ = desk.settings, desk.limits
+    document = None if plan is None else read_json(plan)
+    proposed = None if document is None else plan_from(document, str(plan))
+    message = None if briefing is None else briefing_in(briefing)
+    if dry_run or not _was_begun(desk, proposed):
+        _check(desk, proposed, plan, message, briefing)
+    return DayOrder(message.message_id if message else None, document, dry_run, _delivery(desk, message))
+
+
+def briefing_in(path: Path) -> Message:
+    """Read a DailyBriefing from a file. Raises BadInput."""
+    try:
+        message = codec.decode(path.read_bytes(), name=path.name)
+    except FileNotFoundError as error:
+        raise BadInput(path, "", "there is no such file", A_BRIEFING) from error
+    except OSError as error:
+        raise BadInput(path, "", f"cannot be read ({error.strerror})", A_BRIEFING) from error
+    except UnreadableMessage as error:
+        raise BadInput(path, "", f"is not a message ({error})", A_BRIEFING) from error
+    if message.message_type != "DailyBriefing":
+        raise BadInput(path, "message_type", f"is {message.message_type}", A_BRIEFING)
+    return message
+
+
+def _was_begun(desk: Desk, plan: TradingPlan | None) -> bool:
+    if not desk.ledger_path.exists():
+        return False
+    plans = desk.ledger.plans
+    today = plans.executions(trading_day(desk.clock.now()))
+    return bool(plans.unfinished() or today or (plan and plans.execution(plan.plan_id)))
+
+
+def _check(desk: Desk, plan: TradingPlan | None, path: Path | None, message: Message | None, file: Path | None) -> None:
+    now = desk.clock.now()
+    if message is not None:
+        _plannable(message, str(file), now)
+    if plan is not None:
+        _refuse_stale(plan, str(path), now, desk.limits.staleness.plan_max_age_hours)
+    elif message is None:
+        _check_waiting(desk, now)
+
+
+def _refuse_stale(plan: TradingPlan, source: str, now: datetime, hours: Any) -> None:
+    made = plan.generated_at
+    if now - made <= timedelta(hours=float(hours)):
+        return
+    problem = f"the plan was made at {iso(made)}, more than {hours:g} hours ago"
+    raise BadInput(source, "generated_at", problem, f"make a new plan, or replay that day with --at {iso(made)}")
+
+
+def _check_waiting(desk: Desk, now: datetime) -> None:
+    """Raise BadInput when Operations would find no briefing it can plan from."""
+    folder = desk.workspace / MESSAGES / "Inbox" / OPERATIONS
+    found = desk.briefings(now)
+    if not found:
+        problem = f"no DailyBriefing waits there, nor in Outbox/{RESEARCH}"
+        raise BadInput(folder, "", problem, "deliver one, or name it with --briefing FILE")
+    problems = [_problem(message, _path_of(desk, message, now), now) for message in found]
+    if problems[0] is not None and None not in problems:
+        raise problems[0]
+
+
+def _problem(message: Message, source: str, now: datetime) -> BadInput | None:
+    try:
+        _plannable(message, source, now)
+    except BadInput as problem:
+        return problem
+    return None
+
+
+def _plannable(message: Message, source: str, now: datetime) -> None:
+    try:
+        payload: Mapping[str, Any] | None = message.payload
+    except UnreadableMessage as error:
+        raise BadInput(source, "payload", str(error), "mend the JSON there") from error
+    refuse_other_days(briefing_from(payload, source, at=message.timestamp), trading_day(now))
+
+
+def _path_of(desk: Desk, message: Message, now: datetime) -> str:
+    root = desk.workspace / MESSAGES
+    archive = root / "Archive" / trading_day(now).isoformat() / OPERATIONS
+    folders = (root / "Inbox" / OPERATIONS, archive, root / "Outbox" / RESEARCH)
+    return str(next((f / message.name for f in folders if (f / message.name).exists()), message.message_id))
+
+
+def _delivery(desk: Desk, message: Message | None) -> Callable[[], None]:
+    return nothing if message is None else lambda: desk.operations.accept_briefing(message)

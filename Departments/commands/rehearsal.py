@@ -1,0 +1,43 @@
+"""A dry run works on a copy of what planning reads, so that nothing in the workspace is used up, moved or sent."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from Departments.bootstrap import EXCHANGE_FILE, LEDGER_FILE, MESSAGES
+from Departments.core.departments import OPERATIONS, RESEARCH
+from Departments.core.trading_calendar import trading_day
+from Departments.ledger.lock import execution_lock
+
+
+@contextmanager
+def rehearsal(workspace: Path, now: datetime) -> Iterator[Path]:
+    """Yield a folder with copies of ledger, exchange and briefings; it is removed afterwards.
+
+    Raises WorkspaceBusy while an execution runs.
+    """
+    with tempfile.TemporaryDirectory(prefix="departments-dry-run-") as name:
+        folder = Path(name)
+        if (workspace / LEDGER_FILE).exists():
+            with execution_lock(workspace):
+                _copy_files(workspace, folder)
+        _copy_messages(workspace / MESSAGES, folder / MESSAGES, trading_day(now).isoformat())
+        yield folder
+
+
+def _copy_files(workspace: Path, folder: Path) -> None:
+    for name in (LEDGER_FILE, EXCHANGE_FILE):
+        for path in workspace.glob(f"{name}*"):
+            if not path.name.endswith("-shm"):
+                shutil.copy(path, folder)
+
+
+def _copy_messages(source: Path, target: Path, today: str) -> None:
+    for box in (("Inbox", OPERATIONS), ("Archive", today, OPERATIONS), ("Outbox", RESEARCH)):
+        if source.joinpath(*box).is_dir():
+            shutil.copytree(source.joinpath(*box), target.joinpath(*box))
