@@ -48,8 +48,9 @@ def spoiled_cancel(record: Record, struck: Sequence[Fault], now: datetime) -> Re
     """Return an order whose cancel was asked for as the faults want it."""
     if fault := first(struck, ("fill_on_cancel",)):
         part = fault.part if "part" in fault.model_fields_set else ONE
-        soon = min(now + _SOON, record.cancel_at or now)
-        return replace(record, forced=True, live=True, next_at=soon, chunk=_whole(record.remaining * part) or None)
+        confirmed = max(record.cancel_at or now, now + 2 * _SOON)
+        record = replace(record, chunk=_whole(record.remaining * part) or None, cancel_at=confirmed)
+        return replace(record, forced=True, live=True, next_at=now + _SOON)
     if fault := first(struck, ("stuck_cancel",)):
         return replace(record, silent=True, next_at=None, cancel_at=_later(now, fault.seconds))
     return record

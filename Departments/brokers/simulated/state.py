@@ -6,8 +6,28 @@
     prices: {COMM: 17.02, ALKS: 32.66}
 
 is enough: prices stand still, every order fills completely a second or two after it was sent, nothing costs a fee.
-Where a symbol stands in `prices` as well as in `positions`, `prices` wins. All further keys say how the exchange
-departs from that; README and `ExchangeState` list them. Shares of one (0.01 is 1 %) unless said otherwise.
+Where a symbol stands in `prices` as well as in `positions`, `prices` wins. A symbol that stands nowhere is unknown
+to the exchange. All further keys, with their defaults unless the comment says otherwise:
+
+    account: {type: margin, multiplier: 2, settlement_days: 1, status: ACTIVE, trading_blocked: false,
+              account_blocked: false, trade_suspended: false}   # type cash: buys with settled cash only (T+1)
+    assets:                                  # none; what is stated of a symbol, every key optional
+      IPG: {name: Interpublic, active: false, tradable: true, halted: false, fractionable: true,
+            sector: Communication, average_volume: 5000000, market_cap: 9000000000, earnings_on: 2026-02-12}
+    volumes: {COMM: 2500000}                 # none; shares a day
+    last_equity: 98950                       # the equity it starts with, in dollars
+    price_mode: static                       # or walk, or bars
+    walk: {volatility: 0.0005, drift: 0, interval: 60}   # per tick, shares of the price; seconds per tick
+    bars:                                    # none; recorded days, dollars and shares
+      SPY: [{day: 2025-11-07, open: 668.3, high: 671.1, low: 661.2, close: 670.97, volume: 99000000}]
+    seed: 0                                  # of delays, partial fills and walks
+    spread: 0                                # between bid and ask, share of the price
+    slippage: 0                              # share of the price
+    collar: 0.05                             # how far a market order follows the price, share of it
+    fees: {per_order: 0, per_share: 0, sell_rate: 0}     # dollars, dollars, share of what is sold
+    latency: {fill: [0.6, 2.2], cancel: [0.2, 0.8]}      # seconds, from and to
+    partial_fills: {rate: 0, pause: 2}       # share of orders that fill in two parts; seconds between them
+    cash_lag: 0                              # seconds until proceeds show in cash and buying power
 """
 
 from __future__ import annotations

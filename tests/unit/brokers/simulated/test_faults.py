@@ -220,6 +220,15 @@ def test_a_fill_may_win_against_any_cancel(opened: Opener) -> None:
     assert stand.exchange.fills()[0].price == 10
 
 
+def test_a_fill_wins_where_cancels_are_confirmed_at_once(opened: Opener) -> None:
+    stand = opened(faults=[{"call": "cancel", "do": "fill_on_cancel"}], latency={"cancel": [0, 0]})
+    order = stand.buy(limit="10")
+    stand.wait()
+    stand.exchange.cancel(order.id)
+    stand.wait()
+    assert stand.status(order) is S.FILLED
+
+
 def test_a_part_may_fill_before_the_cancel_is_confirmed(opened: Opener) -> None:
     stand = opened(faults=[{"call": "cancel", "do": "fill_on_cancel", "part": 0.3}])
     order = stand.buy(limit="10")

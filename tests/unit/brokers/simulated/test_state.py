@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from Departments.brokers.simulated.state import load_exchange_state
+from Departments.brokers.simulated import state as module
+from Departments.brokers.simulated.state import ExchangeState, load_exchange_state
 from Departments.core.errors import BadInput
+from Departments.core.settings import Section
 
 
 def written(tmp_path: Path, text: str, name: str = "state.yaml") -> Path:
@@ -28,6 +31,32 @@ def test_a_plain_state_file_gives_cash_positions_and_prices(tmp_path: Path) -> N
     assert state.start_price("UPS") == Decimal("93.58")
     assert state.start_price("COMM") == Decimal("17.02")
     assert state.symbols == {"UPS", "COMM"}
+
+
+def documented(tmp_path: Path) -> Path:
+    """Return a file that holds the two examples of the module's documentation as one."""
+    text = (module.__doc__ or "").splitlines()
+    return written(tmp_path, "\n".join(line[4:] for line in text if line.startswith("    ")))
+
+
+def every_key() -> set[str]:
+    """Return the keys of every section of the state file."""
+    inner = [s for s in vars(module).values() if isinstance(s, type) and issubclass(s, Section) and s is not Section]
+    return set().union(*(section.model_fields for section in inner))
+
+
+def test_the_documentation_is_a_file_that_loads_and_names_every_key(tmp_path: Path) -> None:
+    path = documented(tmp_path)
+    load_exchange_state(path)
+    words = set(re.findall(r"(\w+):", path.read_text(encoding="utf-8")))
+    assert every_key() - words == set()
+
+
+def test_the_documentation_tells_the_defaults(tmp_path: Path) -> None:
+    told, plain = load_exchange_state(documented(tmp_path)), ExchangeState(cash=Decimal(0))
+    for key in ("account", "price_mode", "walk", "seed", "spread", "slippage", "collar", "fees", "latency", "cash_lag"):
+        assert getattr(told, key) == getattr(plain, key), key
+    assert told.partial_fills == plain.partial_fills
 
 
 def test_a_json_file_says_the_same_without_float_noise(tmp_path: Path) -> None:
