@@ -28,7 +28,7 @@ def proposal_from(payload: Mapping[str, Any] | None, source: str) -> Proposal:
     if not picks and not sells:
         raise BadInput(source, "picks", "nothing is proposed", "list picks, sells or trades")
     candidates, refused = picks_from(picks)
-    return Proposal(source, sell_wishes(sells, source), candidates, refused)
+    return Proposal(source, sell_wishes(sells, source, why="proposed"), candidates, refused)
 
 
 def _rows(document: Mapping[str, Any], key: str, source: str) -> list[Any]:

@@ -44,12 +44,17 @@ class Selection:
     untradable: tuple[str, ...] = ()
 
 
-def sell_wishes(rows: Iterable[Mapping[str, Any]], source: str = "mandatory_sells") -> tuple[SellWish, ...]:
-    """Read a caller's `[{ticker, action, shares, reason, source}]`. Raises BadInput naming source and key."""
-    return tuple(_wish(row, source, f"[{index}]") for index, row in enumerate(rows))
+def sell_wishes(
+    rows: Iterable[Mapping[str, Any]], source: str = "mandatory_sells", *, why: str = "mandatory sell"
+) -> tuple[SellWish, ...]:
+    """Read a caller's `[{ticker, action, shares, reason, source}]`; `why` stands where no reason is given.
+
+    Raises BadInput naming source and key.
+    """
+    return tuple(_wish(row, source, f"[{index}]", why) for index, row in enumerate(rows))
 
 
-def _wish(row: Any, source: str, place: str) -> SellWish:
+def _wish(row: Any, source: str, place: str, why: str) -> SellWish:
     if not isinstance(row, Mapping):
         raise BadInput(source, place, "is not a mapping", "write {ticker, shares, reason}")
     action = str(row.get("action") or "SELL").strip().upper()
@@ -64,7 +69,7 @@ def _wish(row: Any, source: str, place: str) -> SellWish:
         raise BadInput(source, f"{place}.shares", str(error), "give a number of shares or leave it out") from error
     if qty is not None and qty <= 0:
         raise BadInput(source, f"{place}.shares", f"{plain(qty)} shares cannot be sold", "give a positive number")
-    told = str(row.get("reason") or "mandatory sell")
+    told = str(row.get("reason") or why)
     return SellWish(ticker, qty, f"{told} ({row['source']})" if row.get("source") else told)
 
 

@@ -18,7 +18,11 @@ def pick(ticker: str, price: Any = 10, score: Any = 70, sector: str = "S", **cha
 
 
 def room(money: Any = 90_000, goal: Any = 90_000, **changes: Any) -> Room:
-    wide: dict[str, Any] = {"places": 20, "sectors": dict.fromkeys(("S", "T", "U"), D(40_000)), "minimum": D(3000)} | changes
+    wide: dict[str, Any] = {
+        "places": 20,
+        "sectors": dict.fromkeys(("S", "T", "U"), D(40_000)),
+        "minimum": D(3000),
+    } | changes
     return Room(D(str(money)), D(str(goal)), **wide)
 
 

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+from Departments.brokers.base import Asset, Bar, Broker, Quote
+from Departments.core.errors import NotFound
+from Departments.core.market import MarketFacts
+from Departments.core.orders import Order, OrderStatus, Side
+from Departments.core.portfolio import Account, Book, Position
+from Departments.Operations.briefing import Conditions, Holding
+from Departments.Operations.observation import Known, observe
+from tests.builders.limits import NOW, regime
+from tests.builders.operations import briefing, candidate, held
+
+D = Decimal
+
+
+@dataclass
+class FakeBroker:
+    """Answers what it is given; it knows the assets ALKS and EIX only."""
+
+    held: tuple[Position, ...] = ()
+    quoted: Mapping[str, str] = field(default_factory=dict)
+    open_orders: tuple[Order, ...] = ()
+    volume: int | None = None
+
+    def account(self) -> Account:
+        return Account(D(50_000), D(100_000), D(200_000), unsettled_cash=D(7))
+
+    def positions(self) -> Sequence[Position]:
+        return self.held
+
+    def orders(self, scope: str = "open", **_: Any) -> Sequence[Order]:
+        return self.open_orders
+
+    def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
+        return {s: Quote(s, D(self.quoted[s]), NOW) for s in symbols if s in self.quoted}
+
+    def asset(self, symbol: str) -> Asset:
+        if symbol not in {"ALKS", "EIX"}:
+            raise NotFound(symbol)
+        return Asset(symbol, tradable=True, active=symbol != "EIX")
+
+    def bars(self, symbol: str, *, days: int) -> Sequence[Bar]:
+        price = D(30)
+        bar = Bar(symbol, date(2025, 11, 7), price, price, price, price, D(self.volume or 0))
+        return [bar] * days if self.volume else []
+
+
+ALKS = candidate("ALKS", "33.01", 74, "Healthcare", average_volume=D(5), market_cap=D(9), earnings_on=NOW.date())
+SENT = NOW - timedelta(minutes=5)
+
+
+def seen(broker: FakeBroker, **known: Any) -> tuple[Book, MarketFacts]:
+    day = briefing(ALKS, holdings=(Holding("EIX", D(78), D(57), "Utilities"),), at=SENT)
+    return observe(cast(Broker, broker), replace(Known(day, {}), **known), NOW, ["ALKS"])
+
+
+def test_the_brokers_quote_counts_before_the_briefings_price() -> None:
+    facts = seen(FakeBroker(quoted={"ALKS": "34"}))[1].of("ALKS")
+    assert (facts.price, facts.price_at) == (D(34), NOW)
+
+
+def test_without_a_quote_the_briefing_lends_its_price_and_its_time() -> None:
+    facts = seen(FakeBroker())[1].of("ALKS")
+    assert (facts.price, facts.price_at) == (D("33.01"), SENT)
+
+
+def test_sectors_come_from_the_briefing_then_from_what_was_learnt() -> None:
+    book, market = seen(
+        FakeBroker(held=(held("EIX", 10, 57), held("OLD", 10, 5))), sectors={"OLD": "Energy", "EIX": "?"}
+    )
+    assert {s: p.sector for s, p in book.positions.items()} == {"EIX": "Utilities", "OLD": "Energy"}
+    assert market.of("ALKS").sector == "Healthcare"
+
+
+def test_scores_of_holdings_come_from_the_briefing() -> None:
+    book, _ = seen(FakeBroker(held=(held("EIX", 10, 57), held("OLD", 10, 5))))
+    assert {s: p.score for s, p in book.positions.items()} == {"EIX": D(78), "OLD": None}
+
+
+def test_what_the_broker_does_not_know_or_has_made_inactive_is_not_tradable() -> None:
+    market = seen(FakeBroker(held=(held("EIX", 10, 57), held("OLD", 10, 5))))[1]
+    assert [market.of(s).tradable for s in ("ALKS", "EIX", "OLD")] == [True, False, False]
+
+
+def test_the_average_volume_is_the_brokers_bars_else_the_briefings() -> None:
+    assert seen(FakeBroker(volume=2_000_000))[1].of("ALKS").average_volume == 2_000_000
+    assert seen(FakeBroker())[1].of("ALKS").average_volume == 5
+
+
+def test_what_nobody_knows_stays_unknown() -> None:
+    facts = seen(FakeBroker(held=(held("OLD", 10, 5),)))[1].of("OLD")
+    assert (facts.price, facts.average_volume, facts.market_cap, facts.bid) == (None, None, None, None)
+
+
+def test_cash_promised_to_open_buys_is_counted() -> None:
+    order = Order("1", "c", "ALKS", Side.BUY, D(100), OrderStatus.PARTIALLY_FILLED, filled_qty=D(40))
+    book, _ = seen(FakeBroker(quoted={"ALKS": "30"}, open_orders=(order,)))
+    assert (book.cash, book.open_buys, book.unsettled_cash) == (D(50_000), D(1_800), D(7))
+
+
+def test_the_regimes_readings_count_before_the_briefings() -> None:
+    conditions = Conditions(spy_change_pct=D(1), vix=D(18))
+    day = briefing(ALKS, conditions=conditions)
+    known = Known(day, {}, regime(vix=D(35)))
+    market = observe(cast(Broker, FakeBroker()), known, NOW)[1]
+    assert (market.vix, market.spy_change_pct) == (D(35), D(1))

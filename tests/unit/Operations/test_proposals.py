@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from Departments.core.errors import BadInput
+from Departments.core.reasons import ReasonCode
+from Departments.Operations.briefing import Size
+from Departments.Operations.proposals import proposal_from
+from Departments.Operations.selection import SellWish
+
+D = Decimal
+
+
+def test_picks_need_neither_score_nor_price_nor_size() -> None:
+    found = proposal_from({"picks": [{"ticker": "ALKS"}, {"ticker": "SN", "weight": 0.05}]}, "MSG")
+    assert [(c.ticker, c.size) for c in found.picks] == [("ALKS", None), ("SN", Size(weight=D("0.05")))]
+
+
+def test_the_trades_of_a_plan_document_are_understood() -> None:
+    trades = [
+        {"ticker": "ALKS", "shares": 108, "allocated_capital": 3583.0, "entry_price": 33.01, "composite_score": 79.6},
+        {"ticker": "UPS", "action": "SELL", "shares": 70.0, "position_id": 7},
+    ]
+    found = proposal_from({"trades": trades}, "MSG")
+    assert [(c.ticker, c.size) for c in found.picks] == [("ALKS", Size(D(108), D("3583.0")))]
+    assert found.sells == (SellWish("UPS", D("70.0"), "proposed"),)
+
+
+def test_a_nonsensical_pick_is_refused_alone() -> None:
+    found = proposal_from({"picks": [{"ticker": "ALKS", "weight": -1}, {"ticker": "SN"}]}, "MSG")
+    assert [c.ticker for c in found.picks] == ["SN"]
+    assert [s.reason.code for s in found.refused] == [ReasonCode.INVALID_CANDIDATE]
+
+
+@pytest.mark.parametrize(
+    ("payload", "key"),
+    [
+        (None, "picks"),
+        ({"picks": []}, "picks"),
+        ({"sells": ["UPS"]}, "sells"),
+        ({"trades": [{"ticker": "ALKS", "shares": 1}]}, "trades[0]"),
+    ],
+)
+def test_a_proposal_nobody_can_read_is_bad_input(payload: Any, key: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        proposal_from(payload, "MSG")
+    assert (caught.value.source, caught.value.key) == ("MSG", key)
