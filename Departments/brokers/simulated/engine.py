@@ -38,7 +38,7 @@ class Engine:
             return
         with self._book.transaction():
             while (record := self._book.next_due(now)) is not None:
-                self._happen(record)
+                self._happen(record, now)
 
     def delay(self, record: Record, what: str, share: Decimal = Decimal(1)) -> timedelta:
         """Return how long `what` (fill or cancel) takes for this very order."""
@@ -66,7 +66,7 @@ class Engine:
         for other in self._others(record):
             self._save(replace(other, status=after(other.status, event)), at)
 
-    def _happen(self, record: Record) -> None:
+    def _happen(self, record: Record, now: datetime) -> None:
         at = record.due_at
         if at is None:  # pragma: no cover - the book returns only what is due
             return
@@ -75,18 +75,18 @@ class Engine:
         elif at == record.cancel_at:
             self.end(record, Event.CANCEL, at)
         else:
-            self._meet_market(replace(record, next_at=None), at)
+            self._meet_market(replace(record, next_at=None), at, now)
 
-    def _meet_market(self, record: Record, at: datetime) -> None:
+    def _meet_market(self, record: Record, at: datetime, now: datetime) -> None:
         halted, until = self._market.halted(record.symbol, at)
         if not is_open(at):
-            self._save(replace(record, next_at=next_open(at)), at)
+            self._book.save(replace(record, next_at=next_open(at)))
         elif record.is_arriving:
             self._arrive(record, at)
         elif halted and not record.forced:
-            self._save(replace(record, next_at=until), at)
+            self._book.save(replace(record, next_at=until))
         else:
-            self._look(record, at)
+            self._look(record, at, now)
 
     def _arrive(self, record: Record, at: datetime) -> None:
         if record.doomed:
@@ -103,24 +103,27 @@ class Engine:
             for stop in self._others(record):
                 self._save(replace(stop, live=True, next_at=at + rest), at)
 
-    def _look(self, record: Record, at: datetime) -> None:
+    def _look(self, record: Record, at: datetime, now: datetime) -> None:
         price = self._market.price(record.symbol, at)
-        if price is None:
-            self._save(record, at)
+        if price is None or not matching.acts(record, price, self._market.terms):
+            self._rest(record, at, now)
         elif matching.waits_for_stop(record):
-            self._watch_stop(record, price, at)
-        elif (trade := matching.trade_price(record, price, self._market.terms)) is None:
-            self._save(self._resting(record, at), at)
-        else:
+            self._trigger(record, at)
+        elif (trade := matching.trade_price(record, price, self._market.terms)) is not None:
             self._trade(record, trade, at)
 
-    def _resting(self, record: Record, at: datetime) -> Record:
-        return replace(record, next_at=self._market.next_change(record.symbol, at))
+    def _rest(self, record: Record, at: datetime, now: datetime) -> None:
+        """Wait for the price; what it did up to now is looked through here, without a write for each step."""
+        then = self._market.next_change(record.symbol, at)
+        while then is not None and then <= now and not self._acts(record, then):
+            then = self._market.next_change(record.symbol, then)
+        self._book.save(replace(record, next_at=then))
 
-    def _watch_stop(self, record: Record, price: Decimal, at: datetime) -> None:
-        if not matching.is_triggered(record, price):
-            self._save(self._resting(record, at), at)
-            return
+    def _acts(self, record: Record, at: datetime) -> bool:
+        price = self._market.price(record.symbol, at)
+        return price is not None and matching.acts(record, price, self._market.terms)
+
+    def _trigger(self, record: Record, at: datetime) -> None:
         status = after(record.status, Event.RELEASE) if record.status is OrderStatus.HELD else record.status
         next_at = at + self.delay(record, "fill", _TAKEN)
         self._save(replace(record, status=status, triggered=True, next_at=next_at), at)

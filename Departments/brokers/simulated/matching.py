@@ -43,6 +43,11 @@ def waits_for_stop(record: Record) -> bool:
     return has_stop and not record.triggered and not record.forced
 
 
+def acts(record: Record, price: Decimal, terms: Terms) -> bool:
+    """Tell whether an order that the market has taken triggers or trades at this price."""
+    return is_triggered(record, price) if waits_for_stop(record) else trade_price(record, price, terms) is not None
+
+
 def trade_price(record: Record, price: Decimal, terms: Terms) -> Decimal | None:
     """Return the price at which the order trades now, None when it has to wait.
 

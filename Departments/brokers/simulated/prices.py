@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Final, Protocol
 
@@ -68,6 +69,7 @@ class WalkingPrices:
         self._walk: Walk = state.walk
         self._started_at = started_at
         self._interval = timedelta(seconds=state.walk.interval)
+        self._gauss = lru_cache(maxsize=65_536)(self._draw)
 
     def at(self, symbol: str, moment: datetime) -> Decimal | None:
         """Return the walk's price at the tick at or before a moment."""
@@ -95,7 +97,7 @@ class WalkingPrices:
                 low, left = middle, value
         return left if tick == low else right
 
-    def _gauss(self, *parts: object) -> float:
+    def _draw(self, *parts: object) -> float:
         return NormalDist().inv_cdf(chance(self._state.seed, "walk", *parts))
 
 

@@ -100,6 +100,17 @@ def test_the_stop_cancels_the_take_profit(opened: Opener) -> None:
     assert stand.exchange.fills()[-1].price == Decimal("15.00")
 
 
+def test_from_its_trigger_on_the_stop_alone_is_live(opened: Opener) -> None:
+    stand = opened()
+    order = stand.buy(**BRACKET)
+    stand.wait()
+    stand.exchange.floor.set_price("COMM", Decimal("15.00"))
+    assert legs(stand, order) == {"profit": S.CANCELED, "stop": S.NEW}
+    stand.exchange.floor.set_price("COMM", Decimal("19.80"))
+    stand.wait()
+    assert legs(stand, order) == {"profit": S.CANCELED, "stop": S.FILLED}
+
+
 def test_cancelling_one_exit_cancels_the_other(opened: Opener) -> None:
     stand = opened()
     order = stand.buy(**BRACKET)
