@@ -110,7 +110,7 @@ class Agenda:
     def _expected_cash(self) -> Decimal:
         """Return start cash + actual SELL fills − actual BUY fills of this plan."""
         cash = self._execution().cash_before
-        for fill in self.parts.ledger.orders.fills(self.plan.plan_id):
+        for fill in self.parts.ledger.execution_fills(self.plan.plan_id):
             cash += fill.qty * fill.price * (1 if fill.side is Side.SELL else -1)
         return cash
 

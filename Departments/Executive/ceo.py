@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -200,11 +201,18 @@ class CEO:
 
     def _ask(self, recipient: str, message_type: str, payload: Mapping[str, Any]) -> str:
         now = self._parts.clock.now()
-        asked = message_id(EXECUTIVE, now, message_type, json_text(payload))
+        asked = self._request_id(recipient, message_type, payload)
         lines = [f"# {message_type}", "", f"The Executive asks {recipient}."]
         body = body_with("\n".join(lines), payload)
         self._parts.bus.publish(Message(asked, EXECUTIVE, recipient, now, message_type, body, priority="high"))
         return asked
+
+    def _request_id(self, recipient: str, message_type: str, payload: Mapping[str, Any]) -> str:
+        """Return an id nobody answered yet: what is asked again at the same moment is a new question."""
+        p = self._parts
+        now, identity = p.clock.now(), (message_type, json_text(payload))
+        tries = (message_id(EXECUTIVE, now, *identity, *((n,) if n else ())) for n in count())
+        return next(asked for asked in tries if p.bus.journal.disposition(recipient, asked) is None)
 
     def _answered(self, asked: str) -> Message:
         p = self._parts
@@ -339,7 +347,7 @@ class CEO:
         execution = p.ledger.plans.execution(plan_id)
         if execution is None or execution.ended_at is None:
             raise LookupError(f"{plan_id} has not ended")
-        fills = p.ledger.orders.fills(plan_id)
+        fills = p.ledger.execution_fills(plan_id)
         buys_first = lowest_cash_with_buys_first(execution.cash_before, fills)
         text = report_text(document, lowest_with_buys_first=buys_first, limits_hash=p.limits.fingerprint)
         path = self.project_root / "Reports" / f"{plan_id}.md"

@@ -39,6 +39,7 @@ def day_order(desk: Desk, briefing: Path | None, plan: Path | None, *, dry_run: 
     What a new plan needs is not asked for where an execution goes on, or where the day has had its own.
     """
     _ = desk.settings, desk.limits
+    _check_report_folder(desk.workspace / "Reports")
     document = None if plan is None else read_json(plan)
     proposed = None if document is None else plan_from(document, str(plan))
     message = None if briefing is None else briefing_in(briefing)
@@ -60,6 +61,11 @@ def briefing_in(path: Path) -> Message:
     if message.message_type != "DailyBriefing":
         raise BadInput(path, "message_type", f"is {message.message_type}", A_BRIEFING)
     return message
+
+
+def _check_report_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(folder, "", "is no folder, so no report can be written", "move that file away")
 
 
 def _was_begun(desk: Desk, plan: TradingPlan | None) -> bool:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from Departments.core.clock import iso
 from Departments.core.history import TradingHistory
+from Departments.core.identifiers import client_order_id
 from Departments.core.steps import Step, no_step
 from Departments.ledger import journal, regimes, schema
 from Departments.ledger.compat import provide_old_tables
 from Departments.ledger.database import Database
 from Departments.ledger.history import recent_history
 from Departments.ledger.journal import LedgerJournal
-from Departments.ledger.orders import OrderRecords
+from Departments.ledger.orders import FillRecord, OrderRecords
 from Departments.ledger.plans import PlanRecords
 from Departments.ledger.regimes import SqliteRegimeLedger
 from Departments.ledger.releases import ReleaseRecords
@@ -44,6 +45,14 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def execution_fills(self, plan_id: str) -> list[FillRecord]:
+        """Return the fills of what the execution of a plan sent, oldest first.
+
+        Approvals from elsewhere can carry the same plan id; their fills are not of this execution.
+        """
+        sent = {client_order_id(t.message_id) for t in self.plans.trades(plan_id) if t.message_id}
+        return [fill for fill in self.orders.fills(plan_id) if fill.client_order_id in sent]
 
     def history(self, now: datetime, *, plan_generated_at: datetime | None = None) -> TradingHistory:
         """Return what the desk has done lately, as the constraint engine wants it."""

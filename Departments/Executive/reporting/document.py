@@ -80,7 +80,7 @@ def final_document(ledger: Ledger, plan_id: str) -> dict[str, Any]:
     execution = ledger.plans.execution(plan_id)
     if execution is None:
         raise LookupError(f"{plan_id} was never executed")
-    fills = ledger.orders.fills(plan_id)
+    fills = ledger.execution_fills(plan_id)
     orders = {o.intent.message_id: o for o in ledger.orders.of_plan(plan_id)}
     trades = [_with_order(t, orders) for t in ledger.plans.trades(plan_id)]
     plan = ledger.plans.document(plan_id)

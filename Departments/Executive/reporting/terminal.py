@@ -96,7 +96,7 @@ def show_cash(console: Console, document: Mapping[str, Any], lowest_with_buys_fi
         f"Cash before {before}, after {after}, reserve {reserve}",
         f"Lowest cash of the run: {_money(account['lowest_cash'])}",
         f"  with the BUYs first it would have been {usd_cents(lowest_with_buys_first)}",
-        "Start + sells − buys − fees = end: " + ("holds" if identity["holds"] else f"off by {identity['difference']}"),
+        "Start + sells − buys = end: " + ("holds" if identity["holds"] else f"off by {identity['difference']}"),
     ]
     for line in lines:
         console.print(Text(line))
