@@ -24,7 +24,7 @@ CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy",),
-    ("importlinter.cli", "lint"),
+    ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
 )
 TESTS = ("pytest", "-m", "not soak and not bench", "--cov", "--cov-report=term")
 SOAK = ("pytest", "-m", "soak", "-s")
@@ -49,8 +49,8 @@ def main(name: str) -> int:
 
 
 def run_part(part: tuple[str, ...]) -> int:
-    """Run one tool as a module, or a script by its path, inside the environment."""
-    launch = [part[0]] if part[0].endswith(".py") else ["-m", part[0]]
+    """Run a tool as a module, a script by its path, or a line of Python, inside the environment."""
+    launch = [part[0]] if part[0].startswith("-") or part[0].endswith(".py") else ["-m", part[0]]
     print(f"$ {' '.join(part)}", file=sys.stderr, flush=True)
     return subprocess.run([str(PYTHON), *launch, *part[1:]], cwd=ROOT, check=False).returncode
 

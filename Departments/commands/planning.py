@@ -17,7 +17,6 @@ from rich.table import Table
 from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.commands.consoles import console
 from Departments.commands.inputs import clock_from, day_order
-from Departments.commands.inputs import clock_from, day_order
 from Departments.commands.logs import show_logs
 from Departments.commands.recovery import AsJson, At, BrokerOption, Workspace
 from Departments.constraints.headroom import Headroom
@@ -32,7 +31,7 @@ from Departments.Executive.reporting.terminal import show_plan
 BAR = 40  # characters for the whole of equity
 
 
-def plan(  # noqa: PLR0913 - one parameter for each option
+def plan(
     workspace: Workspace = Path(),
     briefing: Annotated[Path | None, typer.Option(help="A DailyBriefing message to plan from.")] = None,
     plan_file: Annotated[

@@ -34,7 +34,8 @@ CREATE TABLE desk_sectors (symbol TEXT PRIMARY KEY, sector TEXT NOT NULL, learne
 ORDERS = """
 CREATE TABLE desk_orders (
     id INTEGER PRIMARY KEY AUTOINCREMENT, client_order_id TEXT NOT NULL UNIQUE, message_id TEXT NOT NULL UNIQUE,
-    plan_id TEXT, ticker TEXT NOT NULL, side TEXT NOT NULL, qty TEXT NOT NULL, order_type TEXT NOT NULL, limit_price TEXT,
+    plan_id TEXT, ticker TEXT NOT NULL, side TEXT NOT NULL, qty TEXT NOT NULL, order_type TEXT NOT NULL,
+    limit_price TEXT,
     expected_price TEXT, stop_price TEXT, cancel_requested_at TEXT, purpose TEXT NOT NULL DEFAULT 'trade',
     status TEXT NOT NULL, broker_order_id TEXT, filled_qty TEXT NOT NULL DEFAULT '0',
     filled_avg_price TEXT, constraints_passed INTEGER NOT NULL, violations TEXT NOT NULL DEFAULT '',
