@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -138,28 +138,18 @@ def revive(mailbox: Mailbox, journal: Journal, letter: DeadLetter, day: str) -> 
     """Put a dead letter back into its inbox, its attempts forgotten, and return its name there."""
     with journal.transaction():
         journal.forget_failures(letter.department, letter.message_id)
-    inbox = (INBOX, letter.department)
-    name = mailbox.relocate(
-        (DEAD_LETTER, letter.department, letter.name), inbox, letter.name, label="dead_letter.retry"
-    )
-    _archive_reason(mailbox, letter, day)
-    return name
+    return _take_out(mailbox, letter, (INBOX, letter.department), day)
 
 
 def drop(mailbox: Mailbox, letter: DeadLetter, day: str) -> str:
     """Move a dead letter and its reason to the archive: it will not be handled. Return its name there."""
-    source, folder = (DEAD_LETTER, letter.department, letter.name), (ARCHIVE, day, letter.department)
-    name = mailbox.relocate(source, folder, letter.name, label="dead_letter.drop")
-    _archive_reason(mailbox, letter, day)
-    return name
+    return _take_out(mailbox, letter, (ARCHIVE, day, letter.department), day)
 
 
-def _archive_reason(mailbox: Mailbox, letter: DeadLetter, day: str) -> None:
+def _take_out(mailbox: Mailbox, letter: DeadLetter, folder: Sequence[str], day: str) -> str:
+    """Archive the reason, then move the file: killed in between, the letter still lies here to be taken out again."""
+    box = (DEAD_LETTER, letter.department)
     reason = letter.name + REASON
     with suppress(FileNotFoundError):
-        mailbox.relocate(
-            (DEAD_LETTER, letter.department, reason),
-            (ARCHIVE, day, letter.department),
-            reason,
-            label="dead_letter.tidy",
-        )
+        mailbox.relocate((*box, reason), (ARCHIVE, day, letter.department), reason, label="dead_letter.tidy")
+    return mailbox.relocate((*box, letter.name), folder, letter.name, label="dead_letter.take_out")

@@ -46,7 +46,7 @@ def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.002)
+        SystemClock().sleep(0.002)
 
 
 class Desk:
@@ -257,7 +257,7 @@ root = Path(sys.argv[1])
 
 def handle(message):
     print("begun", flush=True)
-    time.sleep(0.5)
+    SystemClock().sleep(0.5)
     print("done", flush=True)
 
 bus = Bus(Mailbox(root), MemoryJournal(), SystemClock(), MessagingSettings())
