@@ -80,11 +80,11 @@ def of(sizer: Sizer, room: Room, allocation: Allocation, unfit: Sequence[Skip], 
 
 
 def _binding(room: Room, allocation: Allocation, unfit: Sequence[Skip]) -> Reason:
-    if room.money < room.goal and allocation.idle(room) < allocation.grain:
+    if room.money < room.goal and allocation.idle < allocation.grain:
         return Reason.of(room.money_bound, spendable=cents(room.money))
     found = {reason.code for reason in allocation.left_out.values()}
     halts = {skip.reason.code for skip in unfit}
     code = next((c for c in OBSTACLES if c in found), None) or next((c for c in HALTS if c in halts), None)
     if code is None:
         code = ReasonCode.MAX_AUTO_POSITION if allocation.shares else ReasonCode.NO_CANDIDATES
-    return Reason.of(code, idle=cents(allocation.idle(room)))
+    return Reason.of(code, idle=cents(allocation.idle))

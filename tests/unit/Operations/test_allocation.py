@@ -138,3 +138,30 @@ def test_equal_scores_are_told_apart_by_symbol_whatever_the_order_of_the_input()
     found = allocate(picks, room(goal=12_000))
     assert allocate(picks[::-1], room(goal=12_000)) == found
     assert set(found.shares) == {"A", "B"}
+
+
+# --- the last dollars ---
+
+
+def test_a_candidate_that_fills_the_money_better_takes_the_place_of_one_that_cannot() -> None:
+    """$3,900: one share of A costs $3,000, B's come at $1,300."""
+    picks = [pick("A", price=3000, least=1, most=2), pick("B", price=1300, score=60, least=3, most=6)]
+    assert values(allocate(picks, room(money=3900)), picks) == {"B": 3900}
+
+
+def test_shares_of_one_are_given_up_for_shares_of_another_where_that_leaves_less_idle() -> None:
+    """$9,100: four A at $1,000 and five B at $1,020 make 9,100; no other pair of numbers comes as near."""
+    picks = [pick("A", price=1000, least=3, most=6), pick("B", price=1020, least=3, most=6)]
+    assert values(allocate(picks, room(money=9100)), picks) == {"A": 4000, "B": 5100}
+
+
+def test_a_respected_proposal_is_not_given_up_for_the_last_dollars() -> None:
+    picks = [pick("A", price=3000, least=1, most=2, wanted=1), pick("B", price=1300, score=60, least=3, most=6)]
+    assert values(allocate(picks, room(money=3900)), picks) == {"A": 3000}
+
+
+def test_the_last_dollars_never_overfill_a_sector_nor_open_a_place_too_many() -> None:
+    picks = [pick("A", price=3000, least=1, most=1), pick("B", price=500, sector="T", least=6, most=9)]
+    full = room(money=6500, sectors={"S": D(3000), "T": D(2900)})
+    assert values(allocate(picks, full), picks) == {"A": 3000}
+    assert len(allocate(picks, room(money=6500, places=1)).shares) == 1
