@@ -7,6 +7,7 @@ when it is first asked for, so that a command which only reads messages needs ne
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -16,7 +17,8 @@ from typing import Literal
 from Departments.brokers.base import Bar, Broker
 from Departments.constraints.limits import Limits, find_limits, load_limits
 from Departments.core.clock import Clock, SystemClock
-from Departments.core.errors import BadInput
+from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
+from Departments.core.errors import BadInput, WorkspaceBusy
 from Departments.core.settings import Settings, load_settings
 from Departments.core.steps import Step, no_step
 from Departments.core.trading_calendar import trading_day
@@ -218,16 +220,18 @@ class Desk:
         )
 
     def work(self) -> None:
-        """Let the departments of this process read their inboxes once; watchers do it where they are trusted to.
+        """Let the departments of this process read their inboxes once.
 
-        The first time, what a crash left behind is put right: start-up is recovery.
+        The first time, what a crash left behind is put right: start-up is recovery. An inbox that a watcher holds is
+        left to it, and Trading's is left to one where that was chosen.
         """
         self.recover()
-        if not self.choices.via_watchers:
-            self.regime.process_inbox()
-            self.operations.process_inbox()
-            if self.choices.rehearsal is None:
-                self.trading.process_inbox()
+        names = [REGIME_DETECTION, OPERATIONS] if self.choices.via_watchers else [REGIME_DETECTION, OPERATIONS, TRADING]
+        for name in names:
+            with suppress(WorkspaceBusy):
+                self.bus.consume(name, self.routers[name], wait=0)
+                if name == TRADING:
+                    self.trading.track()
 
     def recover(self) -> None:
         """Deliver what was committed and not sent, and compare the ledger with the broker; once, sending nothing else.
@@ -235,9 +239,9 @@ class Desk:
         Raises BrokerUnavailable when the broker stays away.
         """
         self.bus.deliver_pending()
-        if not self._recovered:
+        if not self._recovered and not self.choices.via_watchers:
             self.trading.reconcile()
-            self._recovered = True
+        self._recovered = True
 
     def close(self) -> None:
         """Close the files that were opened."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from Departments.bootstrap import MESSAGES, Desk
-from Departments.core.clock import Clock, SimulatedClock, SystemClock, iso, parse_iso
+from Departments.core.clock import Clock, ShiftedClock, SimulatedClock, SystemClock, iso, parse_iso
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.core.plans import TradingPlan, plan_from
@@ -23,12 +23,15 @@ from Departments.Operations.planning import refuse_other_days
 A_BRIEFING = "name a DailyBriefing message"
 
 
-def clock_from(at: str | None) -> Clock:
-    """Return the machine's clock, or a simulated one that starts at an ISO time. Raises BadInput."""
+def clock_from(at: str | None, *, side_by_side: bool = False) -> Clock:
+    """Return the machine's clock, or a simulated one that starts at an ISO time. Raises BadInput.
+
+    Processes that work `side_by_side` need time that passes by itself: theirs only starts there.
+    """
     if at is None:
         return SystemClock()
     try:
-        return SimulatedClock(parse_iso(at))
+        return ShiftedClock(parse_iso(at)) if side_by_side else SimulatedClock(parse_iso(at))
     except (ValueError, OverflowError) as error:
         raise BadInput("--at", "", f"{at!r} is not an ISO time", "write 2025-11-10T15:05:42Z") from error
 

@@ -82,7 +82,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> int:
     """Run the day's job."""
-    clock = clock_from(at)
+    clock = clock_from(at, side_by_side=via_watchers)
     choices = Choices(
         clock=clock,
         broker=broker,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from Departments.bootstrap import Desk, open_desk
+from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.commands.inputs import clock_from
 from Departments.commands.logs import show_logs
 from Departments.core.departments import EXECUTIVE, TRADING
 from Departments.core.documents import json_text
@@ -23,6 +24,11 @@ def watch(
         list[str] | None, typer.Argument(metavar="[DEPT]...", help="Which inboxes; all but the Executive's without.")
     ] = None,
     workspace: Annotated[Path, typer.Option(help="The folder to work in.")] = Path(),
+    broker: Annotated[Literal["simulated", "alpaca"] | None, typer.Option(help="Which broker.")] = None,
+    at: Annotated[str | None, typer.Option(help="Let the clock start at this ISO time.")] = None,
+    exchange_state: Annotated[
+        Path | None, typer.Option(help="YAML or JSON (cash, positions, prices) that seeds the simulated exchange.")
+    ] = None,
     *,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line for each pass that did something.")
@@ -33,14 +39,22 @@ def watch(
     The Executive works in `departments run`; name it to watch its inbox too. A second watcher of an inbox waits for
     its turn. With `--json` every line is `{department, handled, skipped, dead_lettered, duplicates, left}`.
     """
-    return watch_desk(workspace, departments or (), as_json=as_json)
+    choices = Choices(clock=clock_from(at, side_by_side=True), broker=broker, exchange_state=exchange_state)
+    return watch_desk(workspace, departments or (), choices, as_json=as_json)
 
 
-def watch_desk(workspace: Path, departments: Sequence[str], *, as_json: bool = False) -> int:
-    """Watch the named inboxes of a workspace (all but the Executive's for none) and return the exit code."""
-    desk = open_desk(workspace.resolve())
+def watch_desk(
+    workspace: Path, departments: Sequence[str], choices: Choices | None = None, *, as_json: bool = False
+) -> int:
+    """Watch the named inboxes of a workspace (all but the Executive's for none) and return the exit code.
+
+    Where Trading is among them, ledger and broker are compared first.
+    """
+    desk = open_desk(workspace.resolve(), choices)
     show_logs(desk.clock)
     try:
+        if TRADING in _named(desk, departments):
+            desk.recover()
         watcher = watcher_of(desk, departments, _json_line if as_json else _line)
         with stopped_by_signals(watcher):
             watcher.run()

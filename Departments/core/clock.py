@@ -1,7 +1,8 @@
 """The only place that asks the time or sleeps.
 
 Every part receives a `Clock`. `SystemClock` is the real one; `SimulatedClock` lets a past day be replayed in no
-time, because sleeping only moves its hands; `PacedClock` does the same slowly enough for a person to watch.
+time, because sleeping only moves its hands; `PacedClock` does the same slowly enough for a person to watch; `ShiftedClock`
+runs as fast as time itself from another moment on.
 """
 
 from __future__ import annotations
@@ -63,6 +64,25 @@ class PacedClock(SimulatedClock):
         """Move the hands by `seconds` while `seconds` × pace of real time passes."""
         super().sleep(seconds)
         time.sleep(max(0.0, seconds) * self._pace)
+
+
+class ShiftedClock:
+    """The machine's clock, set to another moment: it starts there and runs as fast as time itself.
+
+    Two processes that work side by side on a past day need it; a simulated clock is one process's own.
+    """
+
+    def __init__(self, start: datetime) -> None:
+        self._system = SystemClock()
+        self._shift = start - self._system.now()
+
+    def now(self) -> datetime:
+        """Return the shifted moment in UTC."""
+        return self._system.now() + self._shift
+
+    def sleep(self, seconds: float) -> None:
+        """Block for `seconds` of real time."""
+        self._system.sleep(seconds)
 
 
 def iso(moment: datetime) -> str:
