@@ -114,9 +114,9 @@ class Engine:
 
     def _rest(self, record: Record, at: datetime, now: datetime) -> None:
         """Wait for the price; what it did up to now is looked through here, without a write for each step."""
-        then = self._market.next_change(record.symbol, at)
+        then = self._market.next_change(at)
         while then is not None and then <= now and not self._acts(record, then):
-            then = self._market.next_change(record.symbol, then)
+            then = self._market.next_change(then)
         self._book.save(replace(record, next_at=then))
 
     def _acts(self, record: Record, at: datetime) -> bool:

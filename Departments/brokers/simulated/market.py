@@ -34,9 +34,9 @@ class Market:
         own = self._book.price_set(symbol, at)
         return self._prices.at(symbol, at) if own is None else own
 
-    def next_change(self, symbol: str, at: datetime) -> datetime | None:
-        """Return when the price may change next by itself."""
-        return None if self._book.price_set(symbol, at) is not None else self._prices.next_change(at)
+    def next_change(self, at: datetime) -> datetime | None:
+        """Return when prices may change next by themselves."""
+        return self._prices.next_change(at)
 
     def halted(self, symbol: str, at: datetime) -> tuple[bool, datetime | None]:
         """Tell whether trading in a symbol rests, and until when where that is known."""

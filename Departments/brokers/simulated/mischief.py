@@ -46,11 +46,11 @@ def spoiled_order(order: Record, struck: Sequence[Fault], state: ExchangeState) 
 
 def spoiled_cancel(record: Record, struck: Sequence[Fault], now: datetime) -> Record:
     """Return an order whose cancel was asked for as the faults want it."""
-    if fault := first(struck, ("fill_on_cancel",)):
+    if (fault := first(struck, ("fill_on_cancel",))) and record.live:
         part = fault.part if "part" in fault.model_fields_set else ONE
         confirmed = max(record.cancel_at or now, now + 2 * _SOON)
         record = replace(record, chunk=_whole(record.remaining * part) or None, cancel_at=confirmed)
-        return replace(record, forced=True, live=True, next_at=now + _SOON)
+        return replace(record, forced=True, next_at=now + _SOON)
     if fault := first(struck, ("stuck_cancel",)):
         return replace(record, silent=True, next_at=None, cancel_at=_later(now, fault.seconds))
     return record

@@ -145,6 +145,56 @@ def test_legs_of_an_entry_still_open_hold_nothing(opened: Opener) -> None:
     assert stand.exchange.positions()[0].qty_available == 70
 
 
+def test_exits_being_cancelled_hold_the_shares_once_not_twice(opened: Opener) -> None:
+    stand = opened(account={"multiplier": 4})
+    order = stand.buy(symbol="UPS", qty=30, **{**BRACKET, "profit": "108", "loss": "80"})
+    stand.wait()
+    for leg in stand.exchange.order(order.id).legs:
+        stand.exchange.cancel(leg.id)
+    assert {leg.status for leg in stand.exchange.order(order.id).legs} == {S.PENDING_CANCEL}
+    assert stand.exchange.positions()[0].qty_available == 70
+
+
+def test_cancelling_an_exit_of_an_open_entry_holds_nothing_and_ends_the_entry(opened: Opener) -> None:
+    stand = opened()
+    order = stand.buy(symbol="UPS", limit="90", qty=10, **{**BRACKET, "profit": "108", "loss": "80"})
+    stand.exchange.cancel(order.legs[0].id)
+    assert stand.exchange.positions()[0].qty_available == 70
+    stand.wait()
+    assert stand.status(order) is S.CANCELED
+
+
+@pytest.mark.parametrize("price", ["15", "20"])
+def test_no_price_moves_the_exits_of_an_open_entry(opened: Opener, price: str) -> None:
+    stand = opened(faults=[{"call": "submit", "do": "partial_then_silence", "part": 0.5}])
+    order = stand.buy(**BRACKET)
+    stand.wait()
+    stand.exchange.floor.set_price("COMM", Decimal(price))
+    stand.wait()
+    assert legs(stand, order) == {"profit": S.HELD, "stop": S.HELD}
+    assert stand.held("COMM") == 50
+
+
+def test_closed_orders_are_those_that_have_ended_with_their_legs(opened: Opener) -> None:
+    stand = opened()
+    order = stand.buy(**BRACKET)
+    resting = stand.sell(limit="100")
+    assert stand.exchange.orders("closed") == []
+    stand.wait()
+    assert stand.exchange.orders("closed") == [stand.exchange.order(order.id)]
+    assert resting.id in {o.id for o in stand.exchange.orders("open")}
+
+
+def test_orders_can_be_asked_by_symbol_and_moment(opened: Opener) -> None:
+    stand = opened()
+    early = stand.buy(limit="10")
+    stand.wait(1)
+    late = stand.sell(limit="100")
+    assert [o.id for o in stand.exchange.orders(symbols=["COMM"])] == [early.id]
+    assert [o.id for o in stand.exchange.orders(after=early.submitted_at)] == [late.id]
+    assert [o.id for o in stand.exchange.orders("all", after=early.submitted_at)] == [late.id]
+
+
 def test_selling_what_a_bracket_holds_is_refused_with_alpacas_body(opened: Opener) -> None:
     stand = opened()
     order = stand.buy(**BRACKET)

@@ -121,6 +121,14 @@ def test_an_order_can_be_accepted_and_then_rejected(opened: Opener) -> None:
     assert {leg.status for leg in stand.exchange.order(order.id).legs} == {S.CANCELED}
 
 
+def test_an_order_that_would_be_rejected_can_be_cancelled_first(opened: Opener) -> None:
+    stand = opened(faults=[{"call": "submit", "do": "reject"}], latency={"fill": [1, 1], "cancel": [5, 5]})
+    order = stand.sell()
+    stand.exchange.cancel(order.id)
+    stand.wait(6)
+    assert (stand.status(order), stand.held("UPS")) == (S.CANCELED, 70)
+
+
 def test_an_entry_strikes_the_named_occurrences_only(opened: Opener) -> None:
     stand = opened(faults=[{"call": "account", "do": "rate_limit", "occurrence": 2, "times": 2}])
     struck = []
@@ -183,6 +191,15 @@ def test_an_invisible_order_is_not_found_until_it_shows(opened: Opener) -> None:
     assert stand.exchange.order_by_client_id("SELL-UPS").status is S.FILLED
 
 
+def test_the_legs_of_an_invisible_order_are_invisible_too(opened: Opener) -> None:
+    stand = opened(faults=[{"call": "submit", "do": "invisible", "seconds": 5}])
+    order = stand.buy(order_class=OrderClass.BRACKET, profit="19.74", loss="15.66")
+    with pytest.raises(NotFound):
+        stand.exchange.order(order.legs[0].id)
+    stand.wait()
+    assert stand.exchange.order(order.legs[0].id).status is S.NEW
+
+
 def test_an_invisible_order_still_uses_up_its_id(opened: Opener) -> None:
     stand = opened(faults=[{"call": "submit", "do": "invisible", "seconds": 5}])
     stand.sell()
@@ -200,6 +217,34 @@ def test_partial_then_silence_leaves_the_rest_open(opened: Opener) -> None:
     stand.wait()
     found = stand.exchange.order(order.id)
     assert (found.status, found.filled_qty) == (S.CANCELED, 28)
+
+
+def test_no_price_ends_the_silence(opened: Opener) -> None:
+    stand = opened(faults=[{"call": "submit", "do": "partial_then_silence"}])
+    order = stand.sell()
+    stand.wait()
+    stand.exchange.floor.set_price("UPS", Decimal(94))
+    stand.wait()
+    assert stand.status(order) is S.PARTIALLY_FILLED
+
+
+def test_no_price_moves_a_stuck_cancel(opened: Opener) -> None:
+    stand = opened(faults=[{"call": "cancel", "do": "stuck_cancel"}])
+    order = stand.buy(limit="10")
+    stand.wait()
+    stand.exchange.cancel(order.id)
+    stand.exchange.floor.set_price("COMM", Decimal(9))
+    stand.wait()
+    assert stand.status(order) is S.PENDING_CANCEL
+
+
+def test_an_exit_whose_entry_is_open_does_not_fill_on_its_cancel(opened: Opener) -> None:
+    stand = opened(faults=[{"call": "cancel", "do": "fill_on_cancel"}])
+    exits = {"profit": "19.74", "loss": "15", "time_in_force": TimeInForce.GTC}
+    order = stand.buy(order_class=OrderClass.BRACKET, limit="16", **exits)
+    stand.exchange.cancel(order.legs[0].id)
+    stand.wait()
+    assert stand.exchange.fills() == []
 
 
 def test_silence_may_end(opened: Opener) -> None:

@@ -90,6 +90,15 @@ def test_a_resting_order_meets_the_recorded_price_while_nobody_looks(opened: Ope
     assert found.filled_avg_price <= 673
 
 
+def test_a_resting_order_notices_a_price_set_from_outside_at_the_next_tick(opened: Opener) -> None:
+    stand = opened(price_mode="walk", walk={"volatility": "0.00001", "interval": 60})
+    order = stand.buy(limit="15")
+    stand.wait(10)
+    stand.exchange.floor.set_price("COMM", Decimal("14.50"))
+    stand.wait(60)
+    assert stand.status(order) is OrderStatus.FILLED
+
+
 def test_recorded_bars_are_given_back_once_their_day_is_over(opened: Opener) -> None:
     stand = opened(bars=BARS)
     assert [bar.day for bar in stand.exchange.bars("SPY", days=5)] == [date(2025, 11, 7)]

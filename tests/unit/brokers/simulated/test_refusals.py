@@ -64,6 +64,12 @@ def test_the_exits_of_a_bracket_are_no_wash_trade(opened: Opener) -> None:
     stand.buy(qty=1, id="more")
 
 
+def test_an_oco_is_no_wash_trade(opened: Opener) -> None:
+    stand = opened()
+    stand.buy(symbol="UPS", limit="90", qty=10)
+    stand.sell(order_class=OrderClass.OCO, profit="108", loss="85")
+
+
 def test_a_used_client_order_id_is_refused_whatever_became_of_its_order(opened: Opener) -> None:
     stand = opened()
     order = stand.buy(limit="10")

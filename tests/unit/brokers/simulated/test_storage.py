@@ -65,6 +65,12 @@ def test_a_kill_keeps_what_was_acknowledged_and_nothing_else(
     exchange.close()
 
 
+def test_the_file_is_written_with_full_durability(opened: Opener) -> None:
+    connection = opened().exchange._storage._connection
+    assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
 def test_acknowledgements_are_announced_as_durable_steps(tmp_path: Path, opened: Opener) -> None:
     said: list[str] = []
     clock = opened().clock
