@@ -121,7 +121,7 @@ class Agenda:
         return execution
 
     def _book(self) -> Book:
-        return self.patiently(lambda: book_of(self.parts.broker, self.parts.ledger.sectors()))
+        return self.patiently(lambda: book_of(self.parts.broker, self.parts.ledger.symbols.knowledge()))
 
     def _positions(self) -> dict[str, Position]:
         positions: Iterable[Position] = self.patiently(self.parts.broker.positions)

@@ -67,9 +67,9 @@ class Judge:
 
     def judge(self, plan: TradingPlan, now: datetime) -> Judgement:
         """Judge every order of a plan on the projected account. Raises BrokerUnavailable."""
-        sectors = self.ledger.sectors()
-        book = book_of(self.broker, sectors)
-        facts = symbol_facts(self.broker, {*book.positions, *(t.ticker for t in plan.trades)}, sectors)
+        known = self.ledger.symbols.knowledge()
+        book = book_of(self.broker, known)
+        facts = symbol_facts(self.broker, {*book.positions, *(t.ticker for t in plan.trades)}, known)
         market = MarketFacts.of_day(now, facts, self.ledger.regimes.latest_assessment(now))
         history = self.ledger.history(now, plan_generated_at=plan.generated_at)
         verdict = check_plan(self._orders(plan, market), book, market, self.limits, history, stage="review")

@@ -24,7 +24,7 @@ from Departments.ledger.plans import TradeRecord
 
 def preview(plan: TradingPlan, broker: Broker, ledger: Ledger, limits: Limits, settings: Settings) -> dict[str, Any]:
     """Return the document of a dry run: every order `planned` or `deferred`. Raises BrokerUnavailable."""
-    book = book_of(broker, ledger.sectors())
+    book = book_of(broker, ledger.symbols.knowledge())
     reserve = cash_reserve(limits, book.equity)
     sells = [Funding(trade, trade.qty) for trade in plan.sells]
     buys = _funded(plan, book, reserve, limits, settings)

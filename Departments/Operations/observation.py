@@ -7,13 +7,13 @@ briefing lends sectors, scores, and prices where the broker has no quote. What n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from Departments.brokers.base import Bar, Broker
 from Departments.brokers.snapshot import book_of, symbol_facts
-from Departments.core.market import MarketFacts, SymbolFacts
+from Departments.core.market import Knowledge, MarketFacts, SymbolFacts
 from Departments.core.money import ZERO
 from Departments.core.portfolio import Book, Position
 from Departments.core.regimes import RegimeAssessment
@@ -24,17 +24,19 @@ VOLUME_DAYS = 20  # trading days over which the average volume is taken
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known without the broker: the briefing, sectors learnt before, the regime, the highest equity."""
+    """What is known without the broker: the briefing, what was learnt before, the regime."""
 
     briefing: Briefing
-    sectors: Mapping[str, str]
+    learnt: Knowledge = field(default_factory=Knowledge)
     regime: RegimeAssessment | None = None
-    peak_equity: Decimal | None = None
 
-    def all_sectors(self) -> dict[str, str]:
-        """Return every sector known, the briefing's before what was learnt before."""
-        briefed = {row.ticker: row.sector for row in self._rows() if row.sector}
-        return {**self.sectors, **briefed}
+    def knowledge(self) -> Knowledge:
+        """Return what was learnt before, with the briefing's sectors before all others."""
+        symbols = dict(self.learnt.symbols)
+        for row in self._rows():
+            if row.sector:
+                symbols[row.ticker] = replace(symbols.get(row.ticker) or SymbolFacts(row.ticker), sector=row.sector)
+        return replace(self.learnt, symbols=symbols)
 
     def told(self) -> dict[str, Candidate | Holding]:
         """Return what the briefing says of each symbol."""
@@ -46,9 +48,9 @@ class Known:
 
 def observe(broker: Broker, known: Known, now: datetime, wanted: Sequence[str] = ()) -> tuple[Book, MarketFacts]:
     """Ask the broker for the account and for every held or `wanted` symbol. Raises BrokerUnavailable, NotAuthorized."""
-    sectors, told = known.all_sectors(), known.told()
-    book = book_of(broker, sectors, peak_equity=known.peak_equity)
-    facts = symbol_facts(broker, {*book.positions, *wanted}, sectors)
+    learnt, told = known.knowledge(), known.told()
+    book = book_of(broker, learnt)
+    facts = symbol_facts(broker, {*book.positions, *wanted}, learnt)
     for symbol in wanted:
         facts[symbol] = _with_volume(facts[symbol], broker.bars(symbol, days=VOLUME_DAYS))
     completed = {s: _briefed(f, told.get(s), known.briefing.at) for s, f in facts.items()}
@@ -70,8 +72,8 @@ def _briefed(facts: SymbolFacts, told: Candidate | Holding | None, at: datetime 
     return replace(
         facts,
         average_volume=facts.average_volume or told.average_volume,
-        market_cap=told.market_cap,
-        earnings_on=told.earnings_on,
+        market_cap=told.market_cap or facts.market_cap,
+        earnings_on=told.earnings_on or facts.earnings_on,
     )
 
 

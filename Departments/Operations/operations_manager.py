@@ -2,7 +2,7 @@
 
     OperationsManager(project_root).generate_trading_plan()
 
-A plan, the sectors and untradable holdings learnt with it, and the message that tells of it are one commit.
+A plan, the facts and untradable holdings learnt with it, and the message that tells of it are one commit.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class OperationsManager:
 
     def _situation(self, briefing: Briefing, wanted: Sequence[str], now: datetime) -> Situation:
         p = self._parts
-        known = Known(briefing, p.ledger.sectors(), p.ledger.regimes.latest_assessment(now))
+        known = Known(briefing, p.ledger.symbols.knowledge(), p.ledger.regimes.latest_assessment(now))
         book, market = observe(p.broker, known, now, wanted)
         exits = p.settings.exits
         stop = exits.stop_loss_pct if exits.enabled else None
@@ -227,7 +227,7 @@ class OperationsManager:
         p, plan = self._parts, planned.plan
         now = p.clock.now()
         p.ledger.plans.save(plan_document(plan), plan.limits_hash, now)
-        p.ledger.learn_sectors(planned.sectors, now)
+        p.ledger.symbols.learn(planned.facts, now)
         for symbol in planned.untradable:
             p.ledger.plans.report_untradable(symbol, now)
 

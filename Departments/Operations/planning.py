@@ -6,7 +6,7 @@ worse ones, and whatever it finds is taken out again before anybody sees the pla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,6 +16,7 @@ from Departments.constraints import checks, engine
 from Departments.constraints.checks.amounts import known_sector
 from Departments.core import identifiers
 from Departments.core.errors import BadInput
+from Departments.core.market import SymbolFacts
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade, TradingPlan
@@ -44,13 +45,13 @@ class Proposal:
 class Planned:
     """A plan with what is to be remembered and told of it.
 
-    `untradable` are the holdings it reports for the first time, `sectors` the ones it was made with. `set_aside` are
+    `untradable` are the holdings it reports for the first time, `facts` what it was made with. `set_aside` are
     the proposals under the minimum, those included that came back at a larger size (the plan's skips are the rest).
     """
 
     plan: TradingPlan
     untradable: tuple[str, ...]
-    sectors: Mapping[str, str]
+    facts: tuple[SymbolFacts, ...]
     set_aside: tuple[Skip, ...] = ()
 
 
@@ -128,9 +129,8 @@ def _planned(draft: TradingPlan, selection: Selection, situation: Situation) -> 
         not_evaluated=_not_evaluated(verdict),
         extra={"deployment_goal": reached.document, "stage_results": _stages(selection, bought, verdict)},
     )
-    facts = situation.market.symbols.values()
-    sectors = {f.symbol: known for f in facts if (known := known_sector(f.sector))}
-    return Planned(plan, selection.untradable, sectors, tuple(s.set_aside for s in sized if s.set_aside))
+    facts = tuple(replace(f, sector=known_sector(f.sector)) for f in situation.market.symbols.values())
+    return Planned(plan, selection.untradable, facts, tuple(s.set_aside for s in sized if s.set_aside))
 
 
 def _stages(selection: Selection, bought: _Bought, verdict: engine.PlanVerdict) -> dict[str, dict[str, int]]:

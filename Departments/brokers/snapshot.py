@@ -9,16 +9,16 @@ from decimal import Decimal
 
 from Departments.brokers.base import Broker, Quote
 from Departments.core.errors import NotFound
-from Departments.core.market import SymbolFacts
+from Departments.core.market import Knowledge, SymbolFacts
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.portfolio import Book
 
 
-def book_of(broker: Broker, sectors: Mapping[str, str], *, peak_equity: Decimal | None = None) -> Book:
-    """Read account, positions and open orders; `sectors` are what the desk knows of them by symbol."""
+def book_of(broker: Broker, known: Knowledge) -> Book:
+    """Read account, positions and open orders; `known` completes them. Raises BrokerUnavailable, NotAuthorized."""
     account = broker.account()
-    positions = {p.symbol: replace(p, sector=p.sector or sectors.get(p.symbol)) for p in broker.positions()}
+    positions = {p.symbol: replace(p, sector=p.sector or known.sector_of(p.symbol)) for p in broker.positions()}
     buys = [o for o in broker.orders("open") if o.side is Side.BUY and o.status is not OrderStatus.HELD]
     prices = broker.quotes({o.symbol for o in buys if _own_price(o) is None})
     return Book(
@@ -27,7 +27,7 @@ def book_of(broker: Broker, sectors: Mapping[str, str], *, peak_equity: Decimal 
         positions=positions,
         open_buys=sum((promised(order, prices) for order in buys), ZERO),
         unsettled_cash=account.unsettled_cash or ZERO,
-        peak_equity=peak_equity,
+        peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
     )
 
 
@@ -38,22 +38,21 @@ def promised(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
     return order.remaining_qty * price
 
 
-def symbol_facts(broker: Broker, symbols: Iterable[str], sectors: Mapping[str, str]) -> dict[str, SymbolFacts]:
-    """Read quotes and assets of `symbols`; what the broker does not say stays unknown."""
+def symbol_facts(broker: Broker, symbols: Iterable[str], known: Knowledge) -> dict[str, SymbolFacts]:
+    """Read quotes and assets of `symbols`; what neither the broker nor the desk knows stays unknown."""
     wanted = sorted(set(symbols))
     quotes = broker.quotes(wanted)
-    return {symbol: _facts(broker, symbol, quotes.get(symbol), sectors.get(symbol)) for symbol in wanted}
+    return {s: _facts(broker, known.symbols.get(s) or SymbolFacts(s), quotes.get(s)) for s in wanted}
 
 
-def _facts(broker: Broker, symbol: str, quote: Quote | None, sector: str | None) -> SymbolFacts:
-    return SymbolFacts(
-        symbol,
+def _facts(broker: Broker, known: SymbolFacts, quote: Quote | None) -> SymbolFacts:
+    return replace(
+        known,
         price=quote.price if quote else None,
         price_at=_at(quote),
-        sector=sector,
         bid=quote.bid if quote else None,
         ask=quote.ask if quote else None,
-        tradable=_tradable(broker, symbol),
+        tradable=_tradable(broker, known.symbol),
     )
 
 

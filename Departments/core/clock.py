@@ -1,8 +1,8 @@
 """The only place that asks the time or sleeps.
 
 Every part receives a `Clock`. `SystemClock` is the real one; `SimulatedClock` lets a past day be replayed in no
-time, because sleeping only moves its hands; `PacedClock` does the same slowly enough for a person to watch; `ShiftedClock`
-runs as fast as time itself from another moment on.
+time, because sleeping only moves its hands; `PacedClock` does the same slowly enough for a person to watch;
+`ShiftedClock` runs as fast as time itself from another moment on.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -27,6 +27,29 @@ class SymbolFacts:
     halted: bool | None = None
     earnings_on: date | None = None
     earnings_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What the desk has learnt besides the broker's word, shared by planner, reviewer and trader.
+
+    `symbols` holds sectors, volumes and the like as they stood in a briefing; `peak_equity` is the highest seen.
+    """
+
+    symbols: Mapping[str, SymbolFacts] = field(default_factory=dict)
+    peak_equity: Decimal | None = None
+
+    def sector_of(self, symbol: str) -> str | None:
+        """Return the sector of a symbol, None where it is not known."""
+        facts = self.symbols.get(symbol)
+        return facts.sector if facts else None
+
+    def with_sector(self, symbol: str, sector: str | None) -> Knowledge:
+        """Return the knowledge with a sector for a symbol that has none yet."""
+        if not sector or self.sector_of(symbol):
+            return self
+        known = replace(self.symbols.get(symbol) or SymbolFacts(symbol), sector=sector)
+        return replace(self, symbols={**self.symbols, symbol: known})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
-from Departments.core.clock import iso
 from Departments.core.history import TradingHistory
 from Departments.core.identifiers import client_order_id
 from Departments.core.steps import Step, no_step
@@ -20,6 +18,7 @@ from Departments.ledger.orders import FillRecord, OrderRecords
 from Departments.ledger.plans import PlanRecords
 from Departments.ledger.regimes import SqliteRegimeLedger
 from Departments.ledger.releases import ReleaseRecords
+from Departments.ledger.symbols import SymbolRecords
 
 #: Only ever appended to: a ledger's version is how many of these it has been through.
 MIGRATIONS = (schema.PLANS, schema.ORDERS, journal.MIGRATION, regimes.MIGRATION)
@@ -34,6 +33,7 @@ class Ledger:
         provide_old_tables(self._db)
         self.plans = PlanRecords(self._db)
         self.orders = OrderRecords(self._db)
+        self.symbols = SymbolRecords(self._db)
         self.releases = ReleaseRecords(self._db)
         self.journal = LedgerJournal(self._db)
         self.regimes = SqliteRegimeLedger(self._db)
@@ -57,16 +57,3 @@ class Ledger:
     def history(self, now: datetime, *, plan_generated_at: datetime | None = None) -> TradingHistory:
         """Return what the desk has done lately, as the constraint engine wants it."""
         return recent_history(self.plans, self.orders, now, plan_generated_at)
-
-    def learn_sectors(self, sectors: Mapping[str, str], at: datetime) -> None:
-        """Remember the sectors of symbols, so that planner and trader judge with the same ones."""
-        for symbol, sector in sorted(sectors.items()):
-            self._db.execute(
-                "INSERT INTO desk_sectors VALUES (?, ?, ?) "
-                "ON CONFLICT (symbol) DO UPDATE SET sector = excluded.sector, learned_at = excluded.learned_at",
-                (symbol, sector, iso(at)),
-            )
-
-    def sectors(self) -> dict[str, str]:
-        """Return what is known of sectors by symbol."""
-        return {row["symbol"]: row["sector"] for row in self._db.rows("SELECT symbol, sector FROM desk_sectors")}

@@ -28,7 +28,10 @@ CREATE TABLE desk_trades (
 );
 CREATE UNIQUE INDEX desk_trades_by_message ON desk_trades (message_id);
 CREATE TABLE desk_untradable (symbol TEXT PRIMARY KEY, reported_at TEXT NOT NULL);
-CREATE TABLE desk_sectors (symbol TEXT PRIMARY KEY, sector TEXT NOT NULL, learned_at TEXT NOT NULL)
+CREATE TABLE desk_symbols (
+    symbol TEXT PRIMARY KEY, sector TEXT, average_volume TEXT, market_cap TEXT, earnings_on TEXT,
+    earnings_known INTEGER NOT NULL, learned_at TEXT NOT NULL
+)
 """
 
 ORDERS = """

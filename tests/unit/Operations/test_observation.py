@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from Departments.brokers.base import Asset, Bar, Broker, Quote
 from Departments.core.errors import NotFound
-from Departments.core.market import MarketFacts
+from Departments.core.market import Knowledge, MarketFacts, SymbolFacts
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.portfolio import Account, Book, Position
 from Departments.Operations.briefing import Conditions, Holding
@@ -57,7 +57,7 @@ SENT = NOW - timedelta(minutes=5)
 
 def seen(broker: FakeBroker, **known: Any) -> tuple[Book, MarketFacts]:
     day = briefing(ALKS, holdings=(Holding("EIX", D(78), D(57), "Utilities"),), at=SENT)
-    return observe(cast(Broker, broker), replace(Known(day, {}), **known), NOW, ["ALKS"])
+    return observe(cast(Broker, broker), replace(Known(day), **known), NOW, ["ALKS"])
 
 
 def test_the_brokers_quote_counts_before_the_briefings_price() -> None:
@@ -71,9 +71,8 @@ def test_without_a_quote_the_briefing_lends_its_price_and_its_time() -> None:
 
 
 def test_sectors_come_from_the_briefing_then_from_what_was_learnt() -> None:
-    book, market = seen(
-        FakeBroker(held=(held("EIX", 10, 57), held("OLD", 10, 5))), sectors={"OLD": "Energy", "EIX": "?"}
-    )
+    learnt = Knowledge({s: SymbolFacts(s, sector=sector) for s, sector in (("OLD", "Energy"), ("EIX", "?"))})
+    book, market = seen(FakeBroker(held=(held("EIX", 10, 57), held("OLD", 10, 5))), learnt=learnt)
     assert {s: p.sector for s, p in book.positions.items()} == {"EIX": "Utilities", "OLD": "Energy"}
     assert market.of("ALKS").sector == "Healthcare"
 
@@ -107,6 +106,6 @@ def test_cash_promised_to_open_buys_is_counted() -> None:
 def test_the_regimes_readings_count_before_the_briefings() -> None:
     conditions = Conditions(spy_change_pct=D(1), vix=D(18))
     day = briefing(ALKS, conditions=conditions)
-    known = Known(day, {}, regime(vix=D(35)))
+    known = Known(day, regime=regime(vix=D(35)))
     market = observe(cast(Broker, FakeBroker()), known, NOW)[1]
     assert (market.vix, market.spy_change_pct) == (D(35), D(1))
