@@ -55,17 +55,14 @@ class _Attempt:
 def allocate(picks: Iterable[Pick], room: Room) -> Allocation:
     """Share out the room among the picks.
 
-    Score order first; only where that leaves money idle that another choice of candidates could use do the other
-    orders get a try, and the one that deploys most is taken. The last dollars are then looked for nearby.
+    Score order first; only where that leaves money idle are those tried first that can take most of it, and the
+    choice that deploys more is taken. The last dollars are then looked for nearby.
     """
     ranked = sorted(picks, key=lambda p: p.rank)
     best = _attempt(ranked, room, _by_score)
-    for order in (_by_capacity, _by_price):
-        if best.filling.idle < best.grain:
-            break
-        other = _attempt(ranked, room, order)
-        if other.filling.spent >= best.filling.spent + best.grain:
-            best = other
+    if best.filling.idle >= best.grain:
+        other = _attempt(ranked, room, _by_capacity)
+        best = other if other.filling.spent >= best.filling.spent + best.grain else best
     refine(best.filling, [p for p in ranked if p.ticker not in best.filling.shares])
     best.filling.cross_the_line()
     return _allocation(best, ranked)
@@ -96,12 +93,8 @@ def _allocation(attempt: _Attempt, ranked: Sequence[Pick]) -> Allocation:
     return Allocation(filling.shares, left_out, filling.spent, filling.idle, attempt.grain)
 
 
-def _by_score(pool: Sequence[Pick], room: Room) -> Iterable[Pick]:  # noqa: ARG001 - one of several orders
+def _by_score(pool: Sequence[Pick], room: Room) -> Iterable[Pick]:  # noqa: ARG001 - one of two orders
     return pool
-
-
-def _by_price(pool: Sequence[Pick], room: Room) -> Iterable[Pick]:  # noqa: ARG001 - one of several orders
-    return sorted(pool, key=lambda p: (p.price, p.rank))
 
 
 def _by_capacity(pool: Sequence[Pick], room: Room) -> Iterator[Pick]:

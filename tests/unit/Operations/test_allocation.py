@@ -93,6 +93,13 @@ def test_a_full_sector_is_named_with_its_room() -> None:
     assert found.left_out["B"].values == {"sector": "S", "room": "2000"}
 
 
+def test_a_candidate_of_a_sector_that_can_take_no_more_dollars_takes_no_place_from_another() -> None:
+    picks = [*(pick(f"S{n}", score=90) for n in range(6)), pick("T", score=60, sector="T")]
+    found = allocate(picks, room(goal=30_000, places=6, sectors={"S": D(24_000), "T": D(9_000)}))
+    assert values(found, picks) == dict.fromkeys(("S0", "S1", "S2", "T"), 7500)
+    assert found.left_out["S3"].code is ReasonCode.MAX_SECTOR_CONCENTRATION
+
+
 def test_no_more_places_are_taken_than_there_are_but_held_positions_need_none() -> None:
     picks = [pick("A"), pick("B"), pick("C", opens=False)]
     found = allocate(picks, room(places=1))
@@ -105,6 +112,13 @@ def test_lower_scores_are_taken_where_the_best_ones_would_leave_capital_idle() -
     picks = [pick("A", score=90), pick("B", score=80), pick("C", score=60, sector="T")]
     found = allocate(picks, room(goal=16_000, places=2, sectors={"S": D(8000), "T": D(8000)}))
     assert values(found, picks) == {"A": 8000, "C": 8000}
+
+
+def test_a_hundred_better_ones_in_a_full_sector_do_not_hide_the_others() -> None:
+    crowd = [pick(f"S{n}", score=90) for n in range(300)]
+    picks = [*crowd, *(pick(f"T{n}", score=60, sector="T") for n in range(8))]
+    found = allocate(picks, room(goal=70_000, places=10, aim=10, sectors={"S": D(30_000), "T": D(40_000)}))
+    assert found.spent == 70_000
 
 
 def test_one_more_share_carries_the_sum_over_the_target_where_the_money_covers_it() -> None:
@@ -158,6 +172,12 @@ def test_shares_of_one_are_given_up_for_shares_of_another_where_that_leaves_less
 def test_a_respected_proposal_is_not_given_up_for_the_last_dollars() -> None:
     picks = [pick("A", price=3000, least=1, most=2, wanted=1), pick("B", price=1300, score=60, least=3, most=6)]
     assert values(allocate(picks, room(money=3900)), picks) == {"A": 3000}
+
+
+def test_no_position_is_cut_under_its_least_for_the_last_dollars() -> None:
+    """$6,500: two A and five B would use all of it, but two A are too few."""
+    picks = [pick("A", price=1000, least=3, most=6), pick("B", price=900, least=3, most=6)]
+    assert values(allocate(picks, room(money=6500)), picks) == {"A": 3000, "B": 2700}
 
 
 def test_the_last_dollars_never_overfill_a_sector_nor_open_a_place_too_many() -> None:

@@ -198,6 +198,39 @@ def test_a_held_candidate_is_topped_up_within_the_maximum_including_what_is_held
     assert values(make_plan(briefing(candidate("EIX", 50)), day).plan.buys) == {"EIX": 2_900}
 
 
+def test_no_position_is_opened_that_would_be_too_small_when_its_price_falls_by_the_buffer() -> None:
+    """$6,060 are two positions of 97 shares, but 97 shares are under the minimum at a price 1 % lower."""
+    assert 97 * D("31.07") > 3_000 > 97 * D("31.07") * D("0.99")
+    assert len(plan_of(*twelve("31.07"), cash="16120.60", equity=100_000).buys) == 1
+
+
+def test_an_addition_counts_with_what_is_held_when_its_size_is_judged() -> None:
+    day = situation(held("EIX", 100, 50), cash=95_000, candidates=[candidate("EIX", 50)])
+    plan = TradingPlan("P", NOW, (Trade("EIX", Side.BUY, D(20), D(50), D(70)),))
+    assert validate_plan(plan, day).set_aside == ()
+
+
+def test_no_order_is_more_than_a_tenth_of_the_daily_volume() -> None:
+    found = plan_of(candidate("A", 10), average_volume=D(500_000), cash=10_000_000)
+    assert found.buys[0].qty == 50_000
+
+
+def test_a_sector_is_filled_with_regard_to_held_positions_in_it_that_become_dearer() -> None:
+    rich = [held("H0", 50, 79, sector="X"), *(held(f"H{n}", 100, 79, sector="X") for n in range(1, 5))]
+    picks = [candidate("H0", 79, 90, "X"), candidate("NEW", 30, 80, "X")]
+    found = make_plan(briefing(*picks), situation(*rich, cash=64_450, candidates=picks)).plan
+    assert set(values(found.buys)) == {"H0", "NEW"}
+
+
+def test_proposals_are_not_joined_by_others_only_to_make_twelve_positions() -> None:
+    found = plan_of(*twelve()[1:], proposed("C00", 260, 30, 99), equity=100_000, cash=18_000)
+    assert list(values(found.buys)) == ["C00"]
+
+
+def test_a_proposal_counts_though_its_score_is_under_the_threshold() -> None:
+    assert "A" in values(plan_of(proposed("A", 200, 30, score=20)).buys)
+
+
 def test_proceeds_of_sells_are_counted_at_worse_prices() -> None:
     day = situation(held("OLD", 1000, 50, score=D(10)), cash=10_000, equity=60_000, candidates=twelve())
     spent = sum(values(make_plan(briefing(*twelve()), day).plan.buys).values())
