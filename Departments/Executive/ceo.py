@@ -39,9 +39,25 @@ from Departments.ledger.files import write_atomically
 from Departments.ledger.lock import execution_lock
 from Departments.ledger.plans import TradeRecord
 from Departments.messaging.message import Message, body_with
-from Departments.messaging.router import Commit, Router
+from Departments.messaging.router import Commit, Handler, Router, Skip
 
 log = logging.getLogger(__name__)
+
+#: These ask for something that the Executive does not do: they become dead letters, with a reason.
+DEAD_LETTERED = frozenset(
+    {
+        "CancelRequest",
+        "CandidateRequest",
+        "ExecutiveApproval",
+        "FinalReport",
+        "PlanProposal",
+        "PlanRequest",
+        "ProtectRequest",
+        "RegimeRequest",
+        "ReleaseRequest",
+        "TradeOrder",
+    }
+)
 
 Answer = dict[str, Any]
 ANSWER_WITHIN = timedelta(seconds=60)  # how long another department may take to answer
@@ -60,13 +76,17 @@ class CEO:
         self._answers: dict[str, Message] = {}
         self.router = Router(EXECUTIVE, self._rows())
 
-    def _rows(self) -> dict[str, Callable[[Message], Commit | None]]:
+    def _rows(self) -> dict[str, Handler | Skip]:
         return {
             "ExecutionReport": self._on_execution_report,
             "TradingPlan": self._on_answer,
             "PlanFailure": self._on_answer,
             "RegimeUpdate": self._on_regime_update,
             "escalation": self._on_escalation,
+            "DailyBriefing": Skip("Operations plans from it"),
+            "RiskAssessment": Skip("the limits decide about risk"),
+            "execution": Skip("Trading reports every outcome to the Executive itself"),
+            "log": Skip("Trading reports every outcome to the Executive itself"),
         }
 
     # --- the interface of existing scripts ---

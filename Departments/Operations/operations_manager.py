@@ -44,7 +44,22 @@ log = logging.getLogger(__name__)
 
 MESSAGES = "Messages_Between_Departments"
 #: These ask for something that this department does not do: they become dead letters, with a reason.
-DEAD_LETTERED = frozenset({"CandidateRequest", "ExecutiveApproval", "TradeOrder", "escalation"})
+DEAD_LETTERED = frozenset(
+    {
+        "CancelRequest",
+        "CandidateRequest",
+        "ExecutionReport",
+        "ExecutiveApproval",
+        "FinalReport",
+        "PlanFailure",
+        "ProtectRequest",
+        "RegimeRequest",
+        "ReleaseRequest",
+        "TradeOrder",
+        "TradingPlan",
+        "escalation",
+    }
+)
 #: Skips too many to tell one by one.
 QUIET = frozenset({ReasonCode.SCORE_BELOW_THRESHOLD, ReasonCode.DEPLOYMENT_TARGET})
 

@@ -30,7 +30,23 @@ from Departments.Regime.market_data import BarSource, ObservationSource, from_br
 from Departments.Regime.update import regime_update
 
 #: These ask for something to be done, which this department cannot do: they become dead letters, with a reason.
-DEAD_LETTERED = frozenset({"CandidateRequest", "ExecutiveApproval", "TradeOrder", "escalation"})
+DEAD_LETTERED = frozenset(
+    {
+        "CancelRequest",
+        "CandidateRequest",
+        "ExecutionReport",
+        "ExecutiveApproval",
+        "FinalReport",
+        "PlanFailure",
+        "PlanProposal",
+        "PlanRequest",
+        "ProtectRequest",
+        "ReleaseRequest",
+        "TradeOrder",
+        "TradingPlan",
+        "escalation",
+    }
+)
 
 
 #: Of many old briefings only the newest are read; what is older than they are is stale anyway.

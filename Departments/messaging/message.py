@@ -14,12 +14,22 @@ from Departments.core.errors import UnreadableMessage
 FENCE: Final = "```json\n"
 #: Every type seen in real messages, and the one alias.
 MESSAGE_TYPES: Final = (
+    "CancelRequest",
     "CandidateRequest",
     "DailyBriefing",
+    "ExecutionReport",
     "ExecutiveApproval",
+    "FinalReport",
+    "PlanFailure",
+    "PlanProposal",
+    "PlanRequest",
+    "ProtectRequest",
+    "RegimeRequest",
     "RegimeUpdate",
+    "ReleaseRequest",
     "RiskAssessment",
     "TradeOrder",
+    "TradingPlan",
     "escalation",
     "execution",
     "log",
