@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from Departments.brokers.base import Bar, Broker
 from Departments.constraints.limits import Limits, find_limits, load_limits
 from Departments.core.clock import Clock, SystemClock
-from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
+from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.errors import BadInput, WorkspaceBusy
 from Departments.core.settings import Settings, load_settings
 from Departments.core.steps import Step, no_step
@@ -34,6 +34,10 @@ from Departments.Operations.shelf import Shelf
 from Departments.Regime.market_data import broker_source, file_sources, year_of_spy
 from Departments.Regime.regime_department import RegimeDepartment, RegimeParts
 from Departments.Trading.trading_department import TradingDepartment, TradingParts
+
+if TYPE_CHECKING:
+    from Departments.brokers.simulated.faults import FaultScript
+    from Departments.brokers.simulated.state import ExchangeState
 
 BrokerName = Literal["simulated", "alpaca"]
 MESSAGES = "Messages_Between_Departments"
@@ -118,17 +122,23 @@ class Desk:
         if (self.choices.broker or self.settings.broker.name) == "alpaca":
             return self._alpaca()
         from Departments.brokers.simulated.exchange import SimulatedExchange  # noqa: PLC0415 - only the chosen one
+
+        self._check_writable()
+        state, faults = self.exchange_files
+        return SimulatedExchange(
+            self.state / EXCHANGE_FILE, self.clock, state=state, faults=faults, step=self.choices.step
+        )
+
+    @cached_property
+    def exchange_files(self) -> tuple[ExchangeState | None, FaultScript | None]:
+        """What the files of the simulated exchange say, as far as they were chosen. Raises BadInput."""
         from Departments.brokers.simulated.faults import load_faults  # noqa: PLC0415
         from Departments.brokers.simulated.state import load_exchange_state  # noqa: PLC0415
 
-        self._check_writable()
         state, faults = self.choices.exchange_state, self.choices.exchange_faults
-        return SimulatedExchange(
-            self.state / EXCHANGE_FILE,
-            self.clock,
-            state=None if state is None else load_exchange_state(state),
-            faults=None if faults is None else load_faults(faults),
-            step=self.choices.step,
+        return (
+            None if state is None else load_exchange_state(state),
+            None if faults is None else load_faults(faults),
         )
 
     def _alpaca(self) -> Broker:
@@ -226,12 +236,12 @@ class Desk:
         left to it, and Trading's is left to one where that was chosen.
         """
         self.recover()
-        names = [REGIME_DETECTION, OPERATIONS] if self.choices.via_watchers else [REGIME_DETECTION, OPERATIONS, TRADING]
-        for name in names:
+        for name in (REGIME_DETECTION, OPERATIONS):
             with suppress(WorkspaceBusy):
                 self.bus.consume(name, self.routers[name], wait=0)
-                if name == TRADING:
-                    self.trading.track()
+        if not self.choices.via_watchers:
+            with suppress(WorkspaceBusy):
+                self.trading.process_inbox(wait=0)
 
     def recover(self) -> None:
         """Deliver what was committed and not sent, and compare the ledger with the broker; once, sending nothing else.

@@ -26,10 +26,12 @@ log = logging.getLogger(__name__)
 
 
 def resting_exits(broker: Broker, symbol: str) -> list[Order]:
-    """Return the open SELL orders of a symbol, a bracket's and an OCO's legs among them."""
-    return [
-        o for o in _flat(broker.orders("open", symbols=[symbol])) if o.side is Side.SELL and not o.status.is_terminal
-    ]
+    """Return the SELL orders of a symbol that have not ended, a bracket's and an OCO's legs among them.
+
+    All orders are asked for, because a list of the open ones leaves out held legs, which may still trade.
+    """
+    found = flat(broker.orders("all", symbols=[symbol]))
+    return list({o.id: o for o in found if o.side is Side.SELL and not o.status.is_terminal}.values())
 
 
 def release_of(message: Message, exits: Sequence[Order]) -> Release:
@@ -73,9 +75,9 @@ def is_free(position: Position | None) -> bool:
 
 
 def protection_intent(message: Message, position: Position, exits: ExitSettings) -> OrderIntent | None:
-    """Return the exits that a ProtectRequest asks for, None when nothing stands bare."""
+    """Return the exits that a ProtectRequest asks for, on no more shares than it names; None when nothing is bare."""
     asked = instruction_from(message)
-    bare = whole_shares(max(ZERO, position.available))
+    bare = min(asked.qty, whole_shares(max(ZERO, position.available)))
     if bare == 0:
         return None
     take_profit, stop_loss = _exits_around(position, exits)
@@ -115,7 +117,8 @@ def _exits_around(position: Position, exits: ExitSettings) -> tuple[Decimal, Dec
     return (take_profit, stop_loss) if stop_loss < market < take_profit else exit_prices(market, exits)
 
 
-def _flat(orders: Iterable[Order]) -> Iterator[Order]:
+def flat(orders: Iterable[Order]) -> Iterator[Order]:
+    """Yield orders and, after each, its legs."""
     for order in orders:
         yield order
-        yield from _flat(order.legs)
+        yield from flat(order.legs)

@@ -22,16 +22,12 @@ class ConflictingOrder(OrderRefused):
     """The broker has a different order under our client order id."""
 
 
-def submit_once(broker: Broker, request: OrderRequest, clock: Clock, *, sent_before: bool) -> Order:
-    """Submit `request`, or adopt the order that an earlier attempt already made.
+def submit_once(broker: Broker, request: OrderRequest, clock: Clock) -> Order:
+    """Submit `request`, or adopt the order that an unclear answer was about.
 
     Raises OrderRefused when the broker refused it, ConflictingOrder when its id belongs to another order, and
-    BrokerUnavailable while nobody can tell; then the call is to be repeated later with `sent_before`.
+    BrokerUnavailable while nobody can tell; then it is to be looked for before this is called again.
     """
-    if sent_before:
-        found = _look_up(broker, request, clock)
-        if found is not None:
-            return found
     try:
         return broker.submit(request)
     except BrokerUnavailable:
@@ -41,7 +37,7 @@ def submit_once(broker: Broker, request: OrderRequest, clock: Clock, *, sent_bef
 
 
 def _after_an_unclear_answer(broker: Broker, request: OrderRequest, clock: Clock) -> Order:
-    found = _look_up(broker, request, clock)
+    found = look_up(broker, request, clock)
     if found is not None:
         return found
     try:
@@ -53,13 +49,17 @@ def _after_an_unclear_answer(broker: Broker, request: OrderRequest, clock: Clock
 def _adopted_if_ours(broker: Broker, request: OrderRequest, clock: Clock, refusal: OrderRefused) -> Order:
     if refusal_reason(refusal).code is not ReasonCode.BROKER_DUPLICATE_ID:
         raise refusal
-    found = _look_up(broker, request, clock)
+    found = look_up(broker, request, clock)
     if found is None:
         raise BrokerUnavailable(f"{request.client_order_id} is taken at the broker but cannot be found") from refusal
     return found
 
 
-def _look_up(broker: Broker, request: OrderRequest, clock: Clock) -> Order | None:
+def look_up(broker: Broker, request: OrderRequest, clock: Clock) -> Order | None:
+    """Return the order that an earlier attempt made, None when the broker does not know it, asked several times.
+
+    Raises ConflictingOrder and BrokerUnavailable.
+    """
     for attempt in range(LOOK_UPS):
         if attempt:
             clock.sleep(LOOK_UP_PAUSE)

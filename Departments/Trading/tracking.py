@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from Departments.brokers.base import Broker
 from Departments.core.clock import Clock
@@ -16,11 +17,16 @@ from Departments.core.orders import Order, OrderStatus
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import OrderRecord
 from Departments.messaging.message import Message
-from Departments.Trading.reports import outcome_report
+from Departments.Trading.exits import ask_to_cancel, exit_intent, flat
+from Departments.Trading.reports import outcome_report, request_report, submission_notes
 
 log = logging.getLogger(__name__)
 
 NEVER_ARRIVED_AFTER = timedelta(seconds=60)
+EXITS_EVERY = timedelta(seconds=10)  # resting exits live for days; this often is soon enough to learn of their fills
+A_LITTLE_BEFORE = timedelta(minutes=10)  # the broker's clock is not ours
+#: An exit in one of these does not protect yet.
+NOT_LIVE = frozenset({OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW, OrderStatus.PENDING_REVIEW})
 
 
 class OrderTracker:
@@ -31,19 +37,16 @@ class OrderTracker:
         self._ledger = ledger
         self._clock = clock
         self._enqueue = enqueue
+        self._exits_looked_at: datetime | None = None
+        self._missing_since: dict[str, datetime] = {}
 
     def track(self, *, exits: bool = False) -> None:
-        """Look at every order that is not terminal, and with `exits` at resting exits too.
+        """Look at every order that is not terminal; at resting exits now and then, or now with `exits`.
 
         A broker that does not answer leaves an order as it is known: unknown is not terminal. Exits that are being
-        released are always looked at; others rest for days, and are looked at when the desk starts.
+        released, or are not live yet, are looked at every time.
         """
-        released = {order_id for release in self._ledger.releases.open() for order_id in release.exit_order_ids}
-        waiting = [
-            record
-            for record in self._ledger.orders.open()
-            if exits or record.intent.purpose == "trade" or record.broker_order_id in released
-        ]
+        waiting = self._waiting(exits=exits or self._exits_are_due())
         try:
             seen = self._seen(waiting)
             for record in waiting:
@@ -51,24 +54,70 @@ class OrderTracker:
         except BrokerUnavailable as error:
             log.warning("The broker did not tell how the orders stand (%s)", error)
 
+    def observe(self, order: Order) -> OrderRecord:
+        """Record a snapshot and tell everyone what is new in it; a bracket's exits are taken into the ledger.
+
+        Joins the caller's transaction.
+        """
+        before = self._ledger.orders.find(order.client_order_id)
+        now = self._clock.now()
+        record = self._ledger.orders.observe(order, now)
+        if before is not None:
+            self._tell(before, record, now)
+        for leg in order.legs:
+            self._ledger.orders.adopt(exit_intent(leg, record.intent.plan_id), leg, now)
+        return record
+
+    # --- what is looked at ---
+
+    def _exits_are_due(self) -> bool:
+        last, now = self._exits_looked_at, self._clock.now()
+        return last is None or not timedelta() <= now - last < EXITS_EVERY
+
+    def _waiting(self, *, exits: bool) -> list[OrderRecord]:
+        if exits:
+            self._exits_looked_at = self._clock.now()
+            return self._ledger.orders.open()
+        releasing = {release.ticker for release in self._ledger.releases.open()}
+        return [
+            record
+            for record in self._ledger.orders.open()
+            if record.intent.purpose == "trade" or record.status in NOT_LIVE or record.intent.ticker in releasing
+        ]
+
     def _seen(self, waiting: Sequence[OrderRecord]) -> dict[str, Order]:
         """Ask for all orders at once: one request a look, however many there are (the limit is 200 a minute)."""
         if not waiting:
             return {}
-        since = min(record.created_at for record in waiting) - timedelta(minutes=1)
+        since = min(record.created_at for record in waiting) - A_LITTLE_BEFORE
         symbols = sorted({record.intent.ticker for record in waiting})
-        return {order.client_order_id: order for order in self._broker.orders("all", symbols=symbols, after=since)}
+        orders = self._broker.orders("all", symbols=symbols, after=since)
+        return {order.client_order_id: order for order in flat(orders)}
+
+    # --- one order ---
 
     def _look_at(self, record: OrderRecord, order: Order | None) -> None:
         try:
-            order = order or self._current(record)
+            order = self._followed(order or self._current(record))
         except NotFound:
             self._missing(record)
             return
-        if _says_nothing_new(record, order):
-            return
-        with self._ledger.transaction():
-            self.observe(order)
+        if not _says_nothing_new(record, order):
+            with self._ledger.transaction():
+                self.observe(order)
+        if _is_to_be_cancelled(record, order):
+            ask_to_cancel(self._broker, order.id, record.intent.ticker)
+
+    def _current(self, record: OrderRecord) -> Order:
+        if record.broker_order_id is None:
+            return self._broker.order_by_client_id(record.intent.client_order_id)
+        return self._broker.order(record.broker_order_id)
+
+    def _followed(self, order: Order) -> Order:
+        """Follow an order that somebody replaced at the broker: it lives on under another id."""
+        while order.status is OrderStatus.REPLACED and order.replaced_by is not None:
+            order = _continued(order, self._broker.order(order.replaced_by))
+        return order
 
     def _missing(self, record: OrderRecord) -> None:
         """Decide about an order that the broker does not know.
@@ -77,7 +126,9 @@ class OrderTracker:
         else stays unknown.
         """
         now, intent = self._clock.now(), record.intent
-        if record.cancel_requested_at is None or now - record.created_at < NEVER_ARRIVED_AFTER:
+        missing_since = self._missing_since.setdefault(intent.client_order_id, now)
+        waited = max(now - record.created_at, now - missing_since)  # the clock may have been set back
+        if record.cancel_requested_at is None or record.broker_order_id or waited < NEVER_ARRIVED_AFTER:
             log.warning("%s: the broker does not know order %s", intent.ticker, intent.client_order_id)
             return
         with self._ledger.transaction():
@@ -86,21 +137,51 @@ class OrderTracker:
             if withdrawn is not None:
                 self._enqueue(outcome_report(withdrawn, now))
 
-    def observe(self, order: Order) -> OrderRecord:
-        """Record a snapshot and, when it ends the order, enqueue the report. Joins the caller's transaction."""
-        before = self._ledger.orders.find(order.client_order_id)
-        now = self._clock.now()
-        record = self._ledger.orders.observe(order, now)
-        if record.status.is_terminal and before is not None and not before.status.is_terminal:
-            self._enqueue(outcome_report(record, now))
-        return record
+    # --- who is told ---
 
-    def _current(self, record: OrderRecord) -> Order:
-        if record.broker_order_id is None:
-            return self._broker.order_by_client_id(record.intent.client_order_id)
-        return self._broker.order(record.broker_order_id)
+    def _tell(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
+        if record.intent.purpose == "exit":
+            self._tell_of_exit(before, record, now)
+            return
+        if before.broker_order_id is None and record.broker_order_id is not None:
+            for note in submission_notes(record, now):
+                self._enqueue(note)
+            log.info("Sent %s %s %s", record.intent.side, f"{record.intent.qty:f}", record.intent.ticker)
+        if record.status.is_terminal and not before.status.is_terminal:
+            self._enqueue(outcome_report(record, now))
+
+    def _tell_of_exit(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
+        """The Executive learns when an exit that it asked for protects, when it failed, and when any exit traded."""
+        intent, ended = record.intent, record.status.is_terminal and not before.status.is_terminal
+        if before.status in NOT_LIVE and record.status not in NOT_LIVE and not _failed(record):
+            log.info("Protected %s %s", f"{intent.qty:f}", intent.ticker)
+            self._enqueue(request_report(intent.message_id, intent.ticker, intent.qty, "protected", now))
+        elif ended and (record.filled_qty > 0 or before.status in NOT_LIVE):
+            self._enqueue(outcome_report(record, now))
+
+
+def _failed(record: OrderRecord) -> bool:
+    return record.status.is_terminal and record.filled_qty == 0
+
+
+def _continued(replaced: Order, successor: Order) -> Order:
+    """Return an order as its successor continues it, under our id, with what both have filled."""
+    filled = replaced.filled_qty + successor.filled_qty
+    value = sum((o.filled_qty * (o.filled_avg_price or 0) for o in (replaced, successor)), start=filled * 0)
+    return replace(
+        successor,
+        client_order_id=replaced.client_order_id,
+        filled_qty=filled,
+        filled_avg_price=value / filled if filled else None,
+    )
+
+
+def _is_to_be_cancelled(record: OrderRecord, order: Order) -> bool:
+    asked = record.cancel_requested_at is not None
+    return asked and not order.status.is_terminal and order.status is not OrderStatus.PENDING_CANCEL
 
 
 def _says_nothing_new(record: OrderRecord, order: Order) -> bool:
-    same = (record.status, record.filled_qty, record.broker_order_id) == (order.status, order.filled_qty, order.id)
-    return same or order.status is OrderStatus.UNKNOWN
+    known = (record.status, record.filled_qty, record.broker_order_id)
+    vague = order.status is OrderStatus.UNKNOWN and order.filled_qty == record.filled_qty
+    return vague or known == (order.status, order.filled_qty, order.id)

@@ -18,18 +18,18 @@ from Departments.brokers.base import Broker
 from Departments.brokers.patience import patiently
 from Departments.brokers.refusals import refusal_reason
 from Departments.brokers.snapshot import book_of, symbol_facts
-from Departments.constraints.engine import Verdict, check_order
+from Departments.constraints.checks.amounts import known_sector
+from Departments.constraints.engine import check_order
 from Departments.constraints.limits import Limits
 from Departments.core.clock import Clock
 from Departments.core.departments import TRADING
-from Departments.core.errors import BrokerUnavailable, NotFound, OrderRefused
+from Departments.core.errors import BrokerUnavailable, OrderRefused
 from Departments.core.market import MarketFacts
-from Departments.core.money import plain
 from Departments.core.orders import Order, OrderRequest, OrderStatus, Side
-from Departments.core.reasons import Reason
+from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import Settings
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.orders import OrderIntent, OrderRecord, RejectionSource
+from Departments.ledger.orders import OrderIntent, RejectionSource
 from Departments.ledger.releases import Release
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
@@ -47,6 +47,7 @@ from Departments.Trading.exits import (
 from Departments.Trading.orders import (
     Approval,
     CancelRequest,
+    Instruction,
     approval_from,
     cancel_from,
     instruction_from,
@@ -59,12 +60,28 @@ from Departments.Trading.reports import (
     outcome_report,
     refusal_escalation,
     request_report,
-    submission_notes,
 )
-from Departments.Trading.submission import ConflictingOrder, submit_once
+from Departments.Trading.submission import ConflictingOrder, look_up, submit_once
 from Departments.Trading.tracking import OrderTracker
 
 log = logging.getLogger(__name__)
+
+#: These ask for something that this department does not do: they become dead letters, with a reason.
+DEAD_LETTERED = frozenset(
+    {
+        "CandidateRequest",
+        "ExecutionReport",
+        "FinalReport",
+        "PlanFailure",
+        "PlanProposal",
+        "PlanRequest",
+        "RegimeRequest",
+        "TradingPlan",
+        "escalation",
+        "execution",
+        "log",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +121,32 @@ class TradingDepartment:
             "DailyBriefing": Skip(not_an_order),
         }
 
-    def process_inbox(self) -> ConsumeReport:
-        """Handle everything that waits in Inbox/TRADING, then look after every open order."""
-        report = self._parts.bus.consume(TRADING, self.router)
+    def process_inbox(self, *, wait: float = 10.0) -> ConsumeReport:
+        """Handle everything that waits in Inbox/TRADING, then look after every open order.
+
+        Raises WorkspaceBusy when somebody else handles the inbox for longer than `wait` seconds.
+        """
+        answers = self._broker_answers()
+        report = self._parts.bus.consume(TRADING, self.router, wait=wait) if answers else self._left()
         self.track()
         return report
+
+    def _broker_answers(self) -> bool:
+        """Tell whether messages can be handled now; what waits for a broker that is away is not counted as failed."""
+        p = self._parts
+        if not p.bus.mailbox.waiting(TRADING):
+            return True
+        try:
+            p.broker.account()
+        except BrokerUnavailable as error:
+            log.warning("The broker does not answer, the inbox waits (%s)", error)
+            return False
+        return True
+
+    def _left(self) -> ConsumeReport:
+        p = self._parts
+        retry_at = p.clock.now() + timedelta(seconds=p.settings.phases.sell.poll)
+        return ConsumeReport(TRADING, left=len(p.bus.mailbox.waiting(TRADING)), retry_at=retry_at)
 
     def track(self, *, exits: bool = False) -> None:
         """Bring every open order (with `exits`, every resting exit too) up to date and report outcomes."""
@@ -153,48 +191,77 @@ class TradingDepartment:
     def _on_approval(self, message: Message) -> Commit | None:
         approval = approval_from(message)
         record = self._parts.ledger.orders.find(approval.client_order_id)
-        if record is not None and (record.status is not OrderStatus.UNKNOWN or record.cancel_requested_at):
-            log.info("%s was handled before; nothing is sent twice", message.message_id)
-            return None
-        price, verdict = self._judged(approval)
-        if record is None and not verdict.passed:
-            return self._denial(_intent(approval, price), verdict.violations)
-        return self._submission(approval, price, sent_before=record is not None)
+        if record is None:
+            return self._first_attempt(approval)
+        if record.status is OrderStatus.UNKNOWN and record.cancel_requested_at is None:
+            return self._next_attempt(approval)
+        log.info("%s was handled before; nothing is sent twice", message.message_id)
+        return None
 
-    def _judged(self, approval: Approval) -> tuple[Decimal | None, Verdict]:
+    def _first_attempt(self, approval: Approval) -> Commit:
+        p, (price, violations) = self._parts, self._judged(approval)
+        request = order_request(approval, price, p.settings.exits)
+        intent = _intent(approval, price, request)
+        if violations:
+            return self._denial(intent, violations)
+        with p.ledger.transaction():
+            p.ledger.orders.intend(intent, p.clock.now())
+        return self._sent(intent, request)
+
+    def _next_attempt(self, approval: Approval) -> Commit:
+        """Look for what an earlier attempt made; send again only what is not there and may still be sent.
+
+        What may not be sent any more is to be cancelled, should it turn up: nobody can prove that it never arrived.
+        """
+        price, violations = self._judged(approval)
+        request = order_request(approval, price, self._parts.settings.exits)
+        intent = _intent(approval, price, request)
+        if not violations:
+            return self._found_or_sent(intent, request)
+        try:
+            found = look_up(self._parts.broker, request, self._parts.clock)
+        except ConflictingOrder as conflict:
+            return self._refusal(intent, conflict)
+        return partial(self._accepted, found) if found else partial(self._unwanted, intent, violations)
+
+    def _unwanted(self, intent: OrderIntent, violations: Sequence[Reason]) -> None:
+        code, reason = str(violations[0].code), "; ".join(map(str, violations))
+        self._parts.ledger.orders.cancel_requested(intent.client_order_id, code, reason, self._parts.clock.now())
+
+    def _judged(self, approval: Approval) -> tuple[Decimal | None, Sequence[Reason]]:
         p = self._parts
-        sectors = p.ledger.sectors() | ({approval.ticker: approval.sector} if approval.sector else {})
-        facts = symbol_facts(p.broker, [approval.ticker], sectors)
+        known = p.ledger.symbols.knowledge().with_sector(approval.ticker, known_sector(approval.sector))
+        facts = symbol_facts(p.broker, [approval.ticker], known)
         price = facts[approval.ticker].price or approval.price
         now = p.clock.now()
         market = MarketFacts.of_day(now, facts, p.ledger.regimes.latest_assessment(now))
-        order = replace(proposed(approval, price, p.settings.exits), sector=sectors.get(approval.ticker))
+        order = replace(proposed(approval, price, p.settings.exits), sector=known.sector_of(approval.ticker))
         history = p.ledger.history(now, plan_generated_at=approval.approved_at)
-        return price, check_order(order, book_of(p.broker, sectors), market, p.limits, history)
+        verdict = check_order(order, book_of(p.broker, known), market, p.limits, history)
+        return price, [*self._locked(approval.ticker), *verdict.violations]
 
-    def _submission(self, approval: Approval, price: Decimal | None, *, sent_before: bool) -> Commit:
-        request = order_request(approval, price, self._parts.settings.exits)
-        return self._sent(_intent(approval, price, request), request, self._accepted, sent_before=sent_before)
+    def _locked(self, ticker: str) -> list[Reason]:
+        why = self._parts.ledger.releases.locked().get(ticker)
+        return [] if why is None else [Reason.of(ReasonCode.SYMBOL_LOCKED, why)]
 
-    def _sent(
-        self, intent: OrderIntent, request: OrderRequest, accepted: Callable[[Order], None], *, sent_before: bool
-    ) -> Commit:
-        """Commit the intent, send it once, and return what is to be committed of the answer."""
+    def _found_or_sent(self, intent: OrderIntent, request: OrderRequest) -> Commit:
         p = self._parts
-        if not sent_before:
-            with p.ledger.transaction():
-                p.ledger.orders.intend(intent, p.clock.now())
         try:
-            order = submit_once(p.broker, request, p.clock, sent_before=sent_before)
+            found = look_up(p.broker, request, p.clock)
+        except ConflictingOrder as conflict:
+            return self._refusal(intent, conflict)
+        return self._sent(intent, request) if found is None else partial(self._accepted, found)
+
+    def _sent(self, intent: OrderIntent, request: OrderRequest) -> Commit:
+        """Send an order whose intent is committed, once, and return what is to be committed of the answer."""
+        try:
+            order = submit_once(self._parts.broker, request, self._parts.clock)
         except OrderRefused as refusal:
             return self._refusal(intent, refusal)
-        return lambda: accepted(order)
+        return partial(self._accepted, order)
 
     def _accepted(self, order: Order) -> None:
-        record = self._tracker.observe(order)
-        for note in submission_notes(record, self._parts.clock.now()):
-            self._parts.bus.enqueue(note)
-        log.info("Sent %s %s %s", record.intent.side, plain(record.intent.qty), record.intent.ticker)
+        self._tracker.observe(order)
 
     def _denial(self, intent: OrderIntent, violations: Sequence[Reason]) -> Commit:
         now = self._parts.clock.now()
@@ -221,6 +288,8 @@ class TradingDepartment:
             orders.refuse(
                 intent.client_order_id, str(reason.code), str(reason), now, escalation.message_id, source=source
             )
+            if isinstance(refusal, ConflictingOrder):
+                self._parts.ledger.releases.lock_also(intent.ticker, str(refusal), now)
             self._parts.bus.enqueue(escalation)
             self._report(intent)
 
@@ -232,29 +301,18 @@ class TradingDepartment:
             self._parts.bus.enqueue(outcome_report(record, self._parts.clock.now()))
 
     def _on_cancel(self, message: Message) -> Commit | None:
-        """Ask the broker to cancel what an approval led to; the outcome is reported when it is terminal.
+        """Note that what an approval led to is to be cancelled; the tracker asks for it until the order has ended.
 
         An approval that was not sent yet is withdrawn, so that it is not sent later either.
         """
-        request = cancel_from(message)
-        record = self._parts.ledger.orders.by_message(request.intent.message_id)
+        request, now = cancel_from(message), self._parts.clock.now()
+        orders = self._parts.ledger.orders
+        record = orders.by_message(request.intent.message_id)
         if record is None:
             return lambda: self._withdraw(request)
         if record.status.is_terminal:
             return None
-        self._ask_to_cancel(record)
-        now, client_order_id = self._parts.clock.now(), record.intent.client_order_id
-        orders = self._parts.ledger.orders
-        return lambda: orders.cancel_requested(client_order_id, request.code, request.reason, now)
-
-    def _ask_to_cancel(self, record: OrderRecord) -> None:
-        broker, intent = self._parts.broker, record.intent
-        try:
-            order_id = record.broker_order_id or broker.order_by_client_id(intent.client_order_id).id
-        except NotFound:
-            log.info("%s: the broker does not know the order (yet)", intent.ticker)
-            return
-        ask_to_cancel(broker, order_id, intent.ticker)
+        return lambda: orders.cancel_requested(record.intent.client_order_id, request.code, request.reason, now)
 
     def _withdraw(self, request: CancelRequest) -> None:
         now = self._parts.clock.now()
@@ -266,7 +324,11 @@ class TradingDepartment:
     def _on_release(self, message: Message) -> Commit:
         """Cancel the resting exits of a symbol; it is reported when no order holds its shares any more."""
         p, now = self._parts, self._parts.clock.now()
-        exits = resting_exits(p.broker, instruction_from(message).ticker)
+        asked = instruction_from(message)
+        if self._locked(asked.ticker):
+            report = request_report(message.message_id, asked.ticker, asked.qty, "locked", now)
+            return lambda: p.bus.enqueue(report)
+        exits = resting_exits(p.broker, asked.ticker)
         release = release_of(message, exits)
         with p.ledger.transaction():
             for order in exits:
@@ -276,10 +338,12 @@ class TradingDepartment:
         return lambda: p.ledger.releases.request(release, now)
 
     def _end_releases(self) -> None:
+        """End the releases of symbols whose exits have all ended, and whose shares are all free."""
         p = self._parts
+        ending = {record.intent.ticker for record in p.ledger.orders.open() if record.intent.purpose == "exit"}
         for release in p.ledger.releases.open():
             try:
-                done = is_free(position_of(p.broker, release.ticker))
+                done = release.ticker not in ending and is_free(position_of(p.broker, release.ticker))
             except BrokerUnavailable as error:
                 log.warning("%s: the broker did not tell what is held (%s)", release.ticker, error)
                 return
@@ -293,28 +357,27 @@ class TradingDepartment:
             p.bus.enqueue(request_report(release.message_id, release.ticker, release.qty, "released", now))
 
     def _on_protect(self, message: Message) -> Commit | None:
-        """Give bare shares a stop-loss and a take-profit as one OCO, sent as exactly once as any order."""
+        """Give bare shares a stop-loss and a take-profit as one OCO, sent as exactly once as any order.
+
+        It is reported as protected when the OCO is live, by the tracker.
+        """
         p, now = self._parts, self._parts.clock.now()
-        asked = instruction_from(message)
         record = p.ledger.orders.by_message(message.message_id)
-        if record is not None and record.status is not OrderStatus.UNKNOWN:
-            return None
-        intent = record.intent if record is not None else self._protection(message, asked.ticker)
+        if record is not None:
+            vague = record.status is OrderStatus.UNKNOWN
+            return self._found_or_sent(record.intent, protection_request(record.intent)) if vague else None
+        asked = instruction_from(message)
+        intent = self._protection(message, asked)
         if intent is None:
             report = request_report(message.message_id, asked.ticker, asked.qty, "protected", now)
             return lambda: p.bus.enqueue(report)
-        return self._sent(intent, protection_request(intent), self._protected, sent_before=record is not None)
+        with p.ledger.transaction():
+            p.ledger.orders.intend(intent, now)
+        return self._sent(intent, protection_request(intent))
 
-    def _protection(self, message: Message, ticker: str) -> OrderIntent | None:
-        position = position_of(self._parts.broker, ticker)
+    def _protection(self, message: Message, asked: Instruction) -> OrderIntent | None:
+        position = position_of(self._parts.broker, asked.ticker)
         return None if position is None else protection_intent(message, position, self._parts.settings.exits)
-
-    def _protected(self, order: Order) -> None:
-        p, now = self._parts, self._parts.clock.now()
-        record = self._tracker.observe(order)
-        log.info("Protected %s %s", plain(record.intent.qty), record.intent.ticker)
-        message_id, intent = record.intent.message_id, record.intent
-        p.bus.enqueue(request_report(message_id, intent.ticker, intent.qty, "protected", now))
 
 
 def _intent(approval: Approval, price: Decimal | None, request: OrderRequest | None = None) -> OrderIntent:

@@ -47,12 +47,15 @@ class Ledger:
         self._db.close()
 
     def execution_fills(self, plan_id: str) -> list[FillRecord]:
-        """Return the fills of what the execution of a plan sent, oldest first.
+        """Return the fills that the cash of an execution knows, oldest first.
 
-        Approvals from elsewhere can carry the same plan id; their fills are not of this execution.
+        That are the fills of what it sent and all others in its time: an exit of an earlier day may fill meanwhile.
         """
+        run = self.plans.execution(plan_id)
         sent = {client_order_id(t.message_id) for t in self.plans.trades(plan_id) if t.message_id}
-        return [fill for fill in self.orders.fills(plan_id) if fill.client_order_id in sent]
+        return [
+            f for f in self.orders.fills() if f.client_order_id in sent or (run is not None and run.saw(f.filled_at))
+        ]
 
     def history(self, now: datetime, *, plan_generated_at: datetime | None = None) -> TradingHistory:
         """Return what the desk has done lately, as the constraint engine wants it."""

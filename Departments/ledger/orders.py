@@ -95,9 +95,10 @@ class OrderRecords:
         return [_record(row) for row in rows]
 
     def recent(self, tickers: Sequence[str]) -> list[OrderRecord]:
-        """Return the newest order of each ticker that has one, oldest first."""
+        """Return the newest order of each ticker that has one, exits left out, oldest first."""
         marks = ", ".join("?" * len(tickers))
-        query = f"SELECT max(id) FROM desk_orders WHERE ticker IN ({marks}) GROUP BY ticker"  # noqa: S608 - only marks
+        ours = f"purpose = 'trade' AND ticker IN ({marks})"
+        query = f"SELECT max(id) FROM desk_orders WHERE {ours} GROUP BY ticker"  # noqa: S608 - only marks
         rows = self._db.rows(f"SELECT * FROM desk_orders WHERE id IN ({query}) ORDER BY id", list(tickers))  # noqa: S608
         return [_record(row) for row in rows]
 

@@ -71,6 +71,10 @@ class ExecutionRecord:
     reserve: Decimal
     cash_after: Decimal | None
 
+    def saw(self, moment: datetime) -> bool:
+        """Tell whether a moment fell into the execution."""
+        return self.started_at <= moment and (self.ended_at is None or moment <= self.ended_at)
+
 
 class PlanRecords:
     """Plans and their executions in the ledger. Every method joins the caller's transaction."""
@@ -250,9 +254,10 @@ class PlanRecords:
         """Remember that a person was told of an untradable holding."""
         self._db.execute("INSERT OR IGNORE INTO desk_untradable VALUES (?, ?)", (symbol, iso(at)))
 
-    def reported_untradable(self) -> set[str]:
-        """Return the untradable holdings that a person was told of."""
-        return {row["symbol"] for row in self._db.rows("SELECT symbol FROM desk_untradable")}
+    def reported_untradable(self, before: datetime | None = None) -> set[str]:
+        """Return the untradable holdings that a person was told of, ever or before a moment."""
+        rows = self._db.rows("SELECT symbol, reported_at FROM desk_untradable")
+        return {row["symbol"] for row in rows if before is None or parse_iso(row["reported_at"]) < before}
 
 
 def _execution(row: Row) -> ExecutionRecord:

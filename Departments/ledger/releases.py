@@ -69,6 +69,10 @@ class ReleaseRecords:
         for symbol, reason in sorted(reasons.items()):
             self._db.execute("INSERT INTO desk_locks VALUES (?, ?, ?)", (symbol, reason, iso(at)))
 
+    def lock_also(self, symbol: str, reason: str, at: datetime) -> None:
+        """Lock one symbol more."""
+        self._db.execute("INSERT OR REPLACE INTO desk_locks VALUES (?, ?, ?)", (symbol, reason, iso(at)))
+
     def locked(self) -> dict[str, str]:
         """Return the locked symbols with the reason of each."""
         return {row["symbol"]: row["reason"] for row in self._db.rows("SELECT symbol, reason FROM desk_locks")}

@@ -75,7 +75,7 @@ OLD_TABLES = {
                 ELSE 'SUBMITTED' END AS status,
             submitted_at AS submitted_timestamp, constraints_passed AS hard_constraints_passed,
             violations AS constraint_violations, created_at, updated_at, id
-        FROM desk_orders""",
+        FROM desk_orders WHERE purpose = 'trade' OR filled_qty <> '0'""",
     "trading_fills": """
         SELECT order_id, CAST(price AS REAL) AS fill_price, CAST(qty AS REAL) AS quantity_filled, 0.0 AS commission,
             filled_at AS fill_timestamp, CAST(expected_price AS REAL) AS expected_price,
@@ -96,5 +96,5 @@ OLD_TABLES = {
             sum(CAST(o.filled_qty AS REAL) * coalesce(CAST(o.filled_avg_price AS REAL), 0)) AS total_volume_traded,
             avg((CAST(o.filled_avg_price AS REAL) - CAST(o.expected_price AS REAL)) * 100
                 / CAST(o.expected_price AS REAL)) AS avg_slippage_pct
-        FROM desk_orders o GROUP BY substr(o.created_at, 1, 10)""",
+        FROM desk_orders o WHERE o.purpose = 'trade' OR o.filled_qty <> '0' GROUP BY substr(o.created_at, 1, 10)""",
 }

@@ -64,11 +64,15 @@ def trade(ticker: str, action: str, shares: float, price: float, **more: Any) ->
     return {"ticker": ticker, "action": action, "shares": shares, key: price, "composite_score": 70.0, **more}
 
 
-def plan(*trades: Mapping[str, Any], plan_id: str = "PLAN_20251110_150000") -> dict[str, Any]:
+def plan(
+    *trades: Mapping[str, Any],
+    plan_id: str = "PLAN_20251110_150000",
+    generated_at: str = "2025-11-10T15:00:00.000000Z",
+) -> dict[str, Any]:
     """Return a plan document of the existing form, made a few minutes before MORNING."""
     return {
         "plan_id": plan_id,
-        "generated_at": "2025-11-10T15:00:00.000000Z",
+        "generated_at": generated_at,
         "status": "APPROVED_BY_USER",
         "trades": [dict(t) for t in trades],
     }

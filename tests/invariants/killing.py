@@ -1,0 +1,165 @@
+"""Killing a day at a durable step: as an image of the disk at that moment, or for real in a child process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from Departments.core.clock import SimulatedClock, iso, parse_iso
+from Departments.messaging import codec
+
+from tests.invariants.promises import ENDED, MESSAGES, Promises, read_exchange
+from tests.invariants.scenarios import ALL, Scenario, settle
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_DURABLE = frozenset({"lock"})
+TIMES = frozenset({"started_at", "ended_at", "submitted_at", "terminal_at"})
+KILLED = 77
+
+
+def is_durable(label: str) -> bool:
+    """Tell whether a label announces something that a kill can separate."""
+    return label.partition(":")[2] not in NOT_DURABLE
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a day ended, without its times: the final document, the report and what the exchange did."""
+
+    document: Mapping[str, Any]
+    report: str
+    orders: frozenset[tuple[str, ...]]
+    messages: Mapping[tuple[str, ...], int]
+
+    @classmethod
+    def of(cls, scenario: Scenario, folder: Path, document: Mapping[str, Any]) -> Outcome:
+        report = folder / "Reports" / f"{scenario.plan['plan_id']}.md"
+        told = [line for line in report.read_text(encoding="utf-8").splitlines() if " to 20" not in line]
+        sent = frozenset(map(_of_order, read_exchange(folder).sent))
+        return cls(_timeless(dict(document)), "\n".join(told), sent, _messages(folder))
+
+
+def _of_order(order: Mapping[str, Any]) -> tuple[str, ...]:
+    fields = ("client_order_id", "symbol", "side", "qty", "filled_qty", "filled_value")
+    return (*(order[f] for f in fields), order["status"] if order["status"] in ENDED else "open")
+
+
+def _messages(folder: Path) -> Mapping[tuple[str, ...], int]:
+    """Count the messages of each kind by what they answer, for ids carry times."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for path in (folder / MESSAGES / "Outbox").rglob("*.md"):
+        message = codec.decode(path.read_bytes(), name=path.name)
+        payload = message.payload or {}
+        about = message.parent_message_id or payload.get("ticker") or ""
+        found[message.sender, message.recipient, message.message_type, str(about), str(payload.get("status"))] += 1
+    return found
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _timeless(v) for k, v in value.items() if k not in TIMES}
+    return [_timeless(v) for v in value] if isinstance(value, list) else value
+
+
+@dataclass
+class Camera:
+    """Copies the workspace at every announcement at which the disk is not as it was at the one before."""
+
+    clock: SimulatedClock
+    folder: Path
+    into: Path
+    taken: list[tuple[str, Path, datetime]] = field(default_factory=list)
+    before: tuple[tuple[str, int, int], ...] = ()
+
+    def step(self, label: str) -> None:
+        if not is_durable(label):
+            return
+        lies = tuple(sorted((str(p), s.st_size, s.st_mtime_ns) for p in self.folder.rglob("*") if (s := p.stat())))
+        if lies != self.before:
+            self.before = lies
+            image = self.into / f"{len(self.taken):04d}"
+            shutil.copytree(self.folder, image)
+            self.taken.append((f"{len(self.taken)} {label}", image, self.clock.now()))
+
+
+def unkilled(scenario: Scenario, folder: Path) -> Outcome:
+    """Live through a day undisturbed, with every promise checked."""
+    promises = Promises(folder)
+    clock = SimulatedClock(scenario.at)
+    document = scenario.play(scenario.prepare(folder), clock, promises.step)
+    outcome = Outcome.of(scenario, folder, document)
+    settle(folder, clock.now())
+    promises.check()
+    return outcome
+
+
+def images(scenario: Scenario, folder: Path, into: Path) -> list[tuple[str, Path, datetime]]:
+    """Live through a day and return the disk as it lay around each durable step: what a kill there leaves behind."""
+    clock = SimulatedClock(scenario.at)
+    camera = Camera(clock, folder, into)
+    scenario.play(folder, clock, camera.step)
+    return camera.taken
+
+
+def resumed(scenario: Scenario, folder: Path, at: datetime) -> Outcome:
+    """Start again where a kill left a workspace, run to the end, check every promise."""
+    promises, clock = Promises(folder), SimulatedClock(at)
+    document = scenario.play(folder, clock, promises.step)
+    outcome = Outcome.of(scenario, folder, document)
+    settle(folder, clock.now())
+    promises.check()
+    return outcome
+
+
+# --- for real ---
+
+
+@dataclass
+class Killer:
+    """Ends the process, without any clean-up, at the `at`-th announcement of a durable step."""
+
+    at: int
+    clock: SimulatedClock
+    note: Path
+    seen: int = field(default=0)
+
+    def step(self, label: str) -> None:
+        if is_durable(label):
+            self.seen += 1
+            if self.seen == self.at:
+                self.note.write_text(json.dumps([iso(self.clock.now()), label]), encoding="utf-8")
+                os._exit(KILLED)
+
+
+def killed_for_real(scenario: Scenario, folder: Path, at: int) -> tuple[datetime, str] | None:
+    """Run the day in a child process that dies at an announcement; None when it ended before that."""
+    note = folder.with_suffix(".killed")
+    command = [sys.executable, "-m", "tests.invariants.killing", scenario.name, str(folder), str(at), str(note)]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    if done.returncode == 0:
+        return None
+    if done.returncode != KILLED:
+        raise AssertionError(f"the child ended with {done.returncode}: {done.stderr[-2000:]}")
+    when, label = json.loads(note.read_text(encoding="utf-8"))
+    return parse_iso(when), label
+
+
+def main(name: str, folder: str, at: str, note: str) -> None:
+    scenario = next(s for s in ALL if s.name == name)
+    clock = SimulatedClock(scenario.at)
+    scenario.play(Path(folder), clock, Killer(int(at), clock, Path(note)).step)
+
+
+if __name__ == "__main__":
+    with suppress(IndexError):
+        main(*sys.argv[1:5])

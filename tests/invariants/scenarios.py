@@ -1,0 +1,196 @@
+"""Days for the crash tests: a workspace, a plan, what goes wrong, and how a run or its restart is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.core.clock import Clock, SimulatedClock
+from Departments.core.steps import Step, no_step
+from Departments.Executive.reporting.document import final_document
+
+from tests.builders.desk import MORNING, plan, trade, workspace, write_yaml
+
+SETTINGS = {"messaging": {"durability": "fast"}}
+NEXT_DAY = MORNING + timedelta(days=1)
+STATE: Mapping[str, Any] = {
+    "cash": 12_000,
+    "positions": {
+        "CTVA": {"qty": 190, "avg_entry_price": 65, "current_price": 64.64},
+        "DVN": {"qty": 225, "avg_entry_price": 33, "current_price": 33.61},
+        "MSFT": {"qty": 120, "avg_entry_price": 480, "current_price": 502.45},
+    },
+    "prices": {"ALKS": 32.66, "COMM": 17.02, "AXTA": 28.64, "SN": 96.19},
+}
+SMALL = plan(
+    trade("ALKS", "BUY", 150, 32.66, composite_score=80.0),
+    trade("COMM", "BUY", 250, 17.02, composite_score=70.0),
+    trade("CTVA", "SELL", 190.0, 64.64),
+    trade("DVN", "SELL", 225.0, 33.61),
+)
+#: The plan of 2025-11-10: its trades in its order, BUYs first, the small ones raised to the minimum.
+INCIDENT = plan(
+    *(
+        trade(ticker, "BUY", shares, price, composite_score=score)
+        for ticker, shares, price, score in (
+            ("COMM", 210, 17.02, 77.8), ("ALKS", 108, 32.66, 79.6), ("CRDO", 20, 164.97, 71.0), ("AXTA", 123, 28.64, 73.4),
+            ("SN", 37, 96.19, 73.0), ("CVE", 180, 17.58, 70.9), ("BANC", 180, 17.29, 70.5), ("ESI", 110, 27.72, 70.2),
+            ("BBIO", 50, 62.71, 69.9), ("BKR", 65, 48.04, 69.5), ("DBX", 100, 30.93, 69.1),
+        )
+    ),
+    *(
+        trade(ticker, "SELL", shares, price)
+        for ticker, shares, price in (
+            ("CTVA", 190.0, 64.64), ("DVN", 225.0, 33.61), ("EXE", 45.0, 112.58), ("PLD", 40.0, 125.37), ("UPS", 70.0, 93.58),
+        )
+    ),
+    plan_id="PLAN_20251110_070542",
+)  # fmt: skip
+INCIDENT_STATE: Mapping[str, Any] = {
+    "cash": 10_900,
+    "positions": {
+        t["ticker"]: {
+            "qty": int(t["shares"]),
+            "avg_entry_price": t["current_price"],
+            "current_price": t["current_price"],
+        }
+        for t in INCIDENT["trades"]
+        if t["action"] == "SELL"
+    }
+    | {"MSFT": {"qty": 103, "avg_entry_price": 480, "current_price": 502.45}},
+    "prices": {t["ticker"]: t["entry_price"] for t in INCIDENT["trades"] if t["action"] == "BUY"},
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One day: `state` seeds the exchange, `before` are the plans of the days before, `faults` spoil this day."""
+
+    name: str
+    plan: Mapping[str, Any]
+    state: Mapping[str, Any] = field(default_factory=lambda: STATE)
+    settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
+    faults: Sequence[Mapping[str, Any]] = ()
+    before: Sequence[tuple[datetime, Mapping[str, Any]]] = ()
+    at: datetime = MORNING
+
+    def prepare(self, folder: Path) -> Path:
+        """Make the workspace and live through the days before."""
+        workspace(folder, state=self.state, settings=self.settings)
+        for at, document in self.before:
+            with_desk(folder, at, no_step, partial(carry_out, document=document))
+        if self.faults:
+            write_yaml(folder / "faults.yaml", {"faults": list(self.faults)})
+        return folder
+
+    def play(self, folder: Path, clock: Clock | None = None, step: Step = no_step) -> dict[str, Any]:
+        """Run the day, or what is left of it, and return the final document."""
+        return with_desk(folder, self.at, step, lambda desk: carry_out(desk, self.plan), clock)
+
+
+def carry_out(desk: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what `departments run` does with an approved plan: finish what was begun, else execute it, once."""
+    resumed = desk.ceo.resume()
+    if resumed is None and desk.ceo.reason_not_to_trade(document) is None:
+        desk.ceo.current_plan, desk.ceo.plan_approved = dict(document), True
+        desk.ceo.execute_plan()
+    desk.ceo.look()
+    return final_document(desk.ledger, str(document["plan_id"]))
+
+
+def settle(folder: Path, at: datetime) -> None:
+    """Let the desk start once more and look at everything, as the next morning would."""
+
+    def look(desk: Desk) -> dict[str, Any]:
+        for _ in range(3):
+            desk.ceo.look()
+            desk.clock.sleep(30)
+        desk.trading.reconcile()
+        desk.ceo.look()
+        return {}
+
+    with_desk(folder, at, no_step, look)
+
+
+def with_desk(
+    folder: Path, at: datetime, step: Step, work: Callable[[Desk], dict[str, Any]], clock: Clock | None = None
+) -> dict[str, Any]:
+    """Open the workspace's desk, work, close it."""
+    faults = folder / "faults.yaml"
+    choices = Choices(
+        clock=clock or SimulatedClock(at),
+        exchange_state=folder / "state.yaml",
+        exchange_faults=faults if faults.exists() else None,
+        step=step,
+    )
+    desk = open_desk(folder, choices)
+    try:
+        return work(desk)
+    finally:
+        desk.close()
+
+
+#: The day after: what SMALL bought is sold, with its exits still resting; one BUY fills in part and then not at all.
+COMM_SELL = "MSG_EXECUTIVE_20251111T150000Z_a07cec46"
+RELEASE_DAY = Scenario(
+    "release and protect",
+    plan(
+        trade("ALKS", "SELL", 150.0, 32.66),
+        trade("COMM", "SELL", 250.0, 17.02),
+        trade("AXTA", "BUY", 123, 28.64, composite_score=75.0),
+        trade("SN", "BUY", 40, 96.19, composite_score=70.0),
+        plan_id="PLAN_20251111_150000",
+        generated_at="2025-11-11T15:00:00.000000Z",
+    ),
+    faults=(
+        {
+            "call": "submit",
+            "symbol": "COMM",
+            "side": "SELL",
+            "do": "partial_then_silence",
+            "part": 0.4,
+            "client_order_id": COMM_SELL,
+            "times": 0,
+        },
+        {"call": "submit", "symbol": "AXTA", "side": "BUY", "do": "partial_then_silence", "part": 0.4, "times": 0},
+    ),
+    before=((MORNING, SMALL),),
+    at=NEXT_DAY,
+)
+HAPPY = Scenario("two and two", SMALL)
+INCIDENT_DAY = Scenario("the incident's plan", INCIDENT, state=INCIDENT_STATE)
+PARTIAL_FILLS = Scenario(
+    "partial fills",
+    SMALL,
+    faults=(
+        {"call": "submit", "symbol": "CTVA", "do": "partial_then_silence", "part": 0.5, "seconds": 7, "times": 0},
+        {"call": "submit", "symbol": "DVN", "do": "partial_then_silence", "part": 0.3, "times": 0},
+        {"call": "submit", "symbol": "ALKS", "side": "BUY", "do": "partial_then_silence", "part": 0.6, "times": 0},
+    ),
+)
+REFUSALS = Scenario(
+    "refusals",
+    SMALL,
+    faults=(
+        {"call": "submit", "symbol": "DVN", "do": "refuse", "message": "insufficient buying power", "times": 0},
+        {"call": "submit", "symbol": "COMM", "do": "reject", "times": 0},
+    ),
+)
+TIMEOUTS = Scenario(
+    "time-outs",
+    SMALL,
+    faults=(
+        {"call": "submit", "symbol": "CTVA", "do": "timeout_before", "takes": 15},
+        {"call": "submit", "symbol": "DVN", "do": "timeout_after"},
+        {"call": "submit", "symbol": "DVN", "do": "invisible", "seconds": 9},
+        {"call": "submit", "symbol": "ALKS", "do": "gateway_timeout"},
+        {"call": "submit", "symbol": "COMM", "do": "malformed"},
+        {"call": "cancel", "do": "timeout_after"},
+    ),
+)
+ALL = (HAPPY, INCIDENT_DAY, PARTIAL_FILLS, REFUSALS, TIMEOUTS, RELEASE_DAY)
