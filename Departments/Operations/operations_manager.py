@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,12 @@ from Departments.core.plans import TradingPlan, plan_document, plan_from
 from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import assessment_from
 from Departments.core.settings import Settings
-from Departments.core.trading_calendar import trading_day
+from Departments.core.trading_calendar import EASTERN, trading_day
 from Departments.ledger.ledger import Ledger
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Commit, Router, Skip
-from Departments.Operations.briefing import Briefing, Conditions, briefing_from
+from Departments.Operations.briefing import TICKER, Briefing, Conditions, briefing_from
 from Departments.Operations.observation import Known, observe
 from Departments.Operations.planning import Planned, Proposal, make_plan, refuse_other_days, validate_plan
 from Departments.Operations.proposals import proposal_from
@@ -61,7 +61,7 @@ DEAD_LETTERED = frozenset(
     }
 )
 #: Skips too many to tell one by one.
-QUIET = frozenset({ReasonCode.SCORE_BELOW_THRESHOLD, ReasonCode.DEPLOYMENT_TARGET})
+QUIET = frozenset({ReasonCode.SCORE_BELOW_THRESHOLD, ReasonCode.DEPLOYMENT_TARGET, ReasonCode.CASH_RESERVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,16 +186,18 @@ class OperationsManager:
             proposal = self._proposal_of(now)
             situation = self._situation(day, _wanted(day, proposal, self._parts.limits), now)
             planned = make_plan(
-                day, situation, mandatory_sells=wish.mandatory_sells, proposal=proposal, reported=self._reported()
+                day, situation, mandatory_sells=wish.mandatory_sells, proposal=proposal, reported=self._reported(now)
             )
         _tell(planned)
         return planned
 
     def _validated(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
-        briefing = self._todays(now) or Briefing(None, Conditions(), (), (), wish.source)
-        situation = self._situation(briefing, [t.ticker for t in plan.trades], now)
+        named = wish.briefing_message_id
+        briefing = self._todays(now) if named is None else self._briefing_of(now, named)
+        known = briefing or Briefing(None, Conditions(), (), (), wish.source)
+        situation = self._situation(known, [t.ticker for t in plan.trades], now)
         return validate_plan(
-            plan, situation, mandatory_sells=wish.mandatory_sells, reported=self._reported(), source=wish.source
+            plan, situation, mandatory_sells=wish.mandatory_sells, reported=self._reported(now), source=wish.source
         )
 
     def _situation(self, briefing: Briefing, wanted: Sequence[str], now: datetime) -> Situation:
@@ -206,8 +208,10 @@ class OperationsManager:
         stop = exits.stop_loss_pct if exits.enabled else None
         return Situation(book, market, p.limits, p.ledger.history(now), stop)
 
-    def _reported(self) -> set[str]:
-        return self._parts.ledger.plans.reported_untradable()
+    def _reported(self, now: datetime) -> set[str]:
+        """Return what was told before today: every plan of the first day still tells it."""
+        today = datetime.combine(trading_day(now), time.min, EASTERN)
+        return self._parts.ledger.plans.reported_untradable(before=today)
 
     def _briefing_of(self, now: datetime, message_id: str | None) -> Briefing:
         if message_id is not None:
@@ -281,9 +285,17 @@ def _wish(message: Message) -> Wish:
     return Wish(
         None if wanted is None else str(wanted),
         sell_wishes(sells, f"{source}: mandatory_sells"),
-        None if plan is None else plan_from(plan, f"{source}: plan"),
+        None if plan is None else _with_symbols(plan_from(plan, f"{source}: plan"), f"{source}: plan"),
         source,
     )
+
+
+def _with_symbols(plan: TradingPlan, source: str) -> TradingPlan:
+    """Return the plan. Raises BadInput where a ticker is no symbol: names from outside decide nothing unchecked."""
+    for trade in plan.trades:
+        if not TICKER.match(trade.ticker):
+            raise BadInput(source, "trades", f"{trade.ticker[:40]!r} is not a symbol", "name it like UPS or BRK.B")
+    return plan
 
 
 def _answer(request: Message, message_type: str, markdown: str, payload: Mapping[str, Any]) -> Message:

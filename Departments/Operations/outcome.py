@@ -26,6 +26,9 @@ HALTS = (
 OBSTACLES = (ReasonCode.MAX_POSITIONS_TOTAL, ReasonCode.MAX_SECTOR_CONCENTRATION, ReasonCode.MIN_POSITION_VALUE)
 
 
+FOUR_PLACES = Decimal("0.0001")
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The value of all positions (dollars) beside the target, and the constraint that binds where it is missed."""
@@ -73,7 +76,7 @@ def of(sizer: Sizer, room: Room, allocation: Allocation, unfit: Sequence[Skip], 
     return Outcome(
         deployed,
         target,
-        deployed / equity if equity > 0 else None,
+        (deployed / equity).quantize(FOUR_PLACES) if equity > 0 else None,
         None if met else _binding(room, allocation, unfit),
         sizer.situation.buffer,
     )

@@ -160,6 +160,7 @@ def test_the_briefing_that_is_named_is_used(folder: Path) -> None:
         ({"mandatory_sells": [{"ticker": "../x"}]}, "mandatory_sells: [0].ticker"),
         ({"mandatory_sells": "DVN"}, "mandatory_sells: is not a list"),
         ({"plan": {"plan_id": "P"}}, "trades: is missing"),
+        ({"plan": build.plan(build.trade("../X", "BUY", 10, 30))}, "'../X' is not a symbol"),
     ],
 )
 def test_a_request_nobody_can_meet_is_answered_with_one_sentence(
@@ -237,18 +238,18 @@ def test_a_proposal_of_nothing_or_nonsense_is_set_aside(folder: Path, payload: d
     assert there.operations.process_inbox().dead_lettered == 1
 
 
-def test_an_untradable_holding_is_reported_on_the_first_day_only(tmp_path: Path) -> None:
+def test_an_untradable_holding_is_reported_in_every_plan_of_the_first_day_and_then_no_more(tmp_path: Path) -> None:
     state = {**build.STATE, "assets": {"CTVA": {"tradable": False}}}
     folder = workspace(tmp_path, state=state)
     skipped = []
-    for day in ("2025-11-10", "2025-11-11"):
+    for day in ("2025-11-10", "2025-11-10", "2025-11-11"):
         there = desk(folder, at=datetime.fromisoformat(f"{day}T15:05:42+00:00"))
         payload = codec.decode(briefing(day=day).encode(), name="b.md").payload
         found = there.operations.generate_trading_plan(briefing=payload)
         skipped.append([s["code"] for s in found["plan"]["skipped"] if s["ticker"] == "CTVA"])
         assert "CTVA" not in {t["ticker"] for t in found["plan"]["trades"]}
         there.close()
-    assert skipped == [["NOT_TRADABLE"], []]
+    assert skipped == [["NOT_TRADABLE"], ["NOT_TRADABLE"], []]
 
 
 def test_a_skip_for_size_stands_in_the_log_as_it_always_did(
