@@ -115,12 +115,13 @@ def errors_as_json(*, wanted: bool) -> Iterator[None]:
 
 
 def check_exchange_files(desk: Desk) -> None:
-    """Refuse files of the simulated exchange beside another broker; tell when a state is not read any more."""
+    """Read the files of the simulated exchange, refuse them beside another broker, tell when a state comes too late."""
     choices = desk.choices
     files = {"--exchange-state": choices.exchange_state, "--exchange-faults": choices.exchange_faults}
     for option, path in files.items():
         if path is not None and (choices.broker or desk.settings.broker.name) != "simulated":
             raise BadInput(option, "", "belongs to the simulated exchange", "leave it out, or use --broker simulated")
+    _ = desk.exchange_files
     if choices.exchange_state is not None and (desk.state / EXCHANGE_FILE).exists():
         log.info("The exchange goes on as %s holds it; %s seeds new ones only", EXCHANGE_FILE, choices.exchange_state)
 

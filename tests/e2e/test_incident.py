@@ -7,10 +7,10 @@ from decimal import Decimal as D
 from pathlib import Path
 
 import pytest
-from Departments.bootstrap import Desk
-from Departments.constraints.checks import minimum_position
 from freezegun import freeze_time
 
+from Departments.bootstrap import Desk
+from Departments.constraints.checks import minimum_position
 from tests.builders.desk import briefing, candidate, deliver, desk, two_and_two, workspace
 
 
