@@ -46,7 +46,7 @@ def exit_code_of(arguments: list[str]) -> int:
         problem = error.format_message().rstrip(".")
         return _told(f"{problem}; see --help." if problem else "", error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        return _told("Interrupted; run the same command again to go on where it stood.", INTERRUPTED)
+        result = INTERRUPTED
     except OSError as error:
         return _told(f"{error.filename or 'the system'}: {error.strerror or error}; check the path and the disk.", DISK)
     except Exception as error:
@@ -54,6 +54,8 @@ def exit_code_of(arguments: list[str]) -> int:
             raise
         sentence = f"An error nobody foresaw ({type(error).__name__}: {error}); set {TRACEBACK}=1 to see where."
         return _told(sentence, UNFORESEEN)
+    if result == INTERRUPTED:  # what the library makes of Ctrl-C, too
+        return _told("Interrupted; run the same command again to go on where it stood.", INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 

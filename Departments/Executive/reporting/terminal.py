@@ -60,19 +60,18 @@ def show_review(console: Console, review: Mapping[str, Any]) -> None:
 
 
 def show_final(console: Console, document: Mapping[str, Any]) -> None:
-    """Print the final status table of a document; the reasons have a column where there are any."""
+    """Print the final status table of a document, and below it the reasons, which are too long for a column."""
     orders = [(phase["name"], order) for phase in document["phases"] for order in phase["orders"]]
-    explained = any(order["reason"] for _, order in orders)
     title = f"{document['plan_id']}: {document['status']}"
     table = _table(title, ("Phase", "Ticker"), ("Planned", "Sent", "Filled", "Price", "Value"))
     table.add_column("Status", no_wrap=True)
-    if explained:
-        table.add_column("Reason", overflow="fold")
     for phase, order in orders:
         status = Text(order["status"], COLOURS.get(order["status"], "yellow"))
-        row = [*_texts(_final_row(phase, order)), status]
-        table.add_row(*row, *_texts([order["reason"]] if explained else []))
+        table.add_row(*_texts(_final_row(phase, order)), status)
     console.print(table)
+    for _, order in orders:
+        if order["reason"]:
+            console.print(Text.assemble((f"{order['ticker']} {order['status']}: ", "yellow"), order["reason"]))
 
 
 def _final_row(phase: str, order: Mapping[str, Any]) -> list[str]:
