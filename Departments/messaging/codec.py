@@ -43,6 +43,11 @@ _RESERVED: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null",
 _FLAT_LINE: Final = re.compile(
     r"(" + "|".join(ENVELOPE) + r"): (?:'([ -&(-~]*)'|([A-Za-z0-9](?:[A-Za-z0-9_.:+\-]*[A-Za-z0-9_.+\-])?))\Z"
 )
+_W: Final = r"(?!(?:null|Null|NULL)\n)([A-Za-z](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_])?)\n"
+_AS_WE_WRITE: Final = re.compile(
+    rf"---\nmessage_id: {_W}from: {_W}to: {_W}timestamp: '(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{6}}Z)'\n"
+    rf"message_type: {_W}priority: {_W}requires_response: (true|false)\n(?:parent_message_id: {_W})?---\n"
+)
 _NULLS: Final = frozenset({"null", "Null", "NULL"})
 _CLOSING: Final = re.compile(r"\n---[ \t]*(?:\n|\Z)")
 _OPENING: Final = re.compile(r"---[ \t]*\n")
@@ -65,22 +70,17 @@ def encode(message: Message) -> bytes:
     Raises PublishError for what cannot be written: lone surrogates, a header over 64 K characters, values that YAML
     has no word for.
     """
-    fields: dict[str, str] = {
-        "message_id": _text(message.message_id),
-        "from": _text(message.sender),
-        "to": _text(message.recipient),
-        "timestamp": f"'{_moment_text(message.timestamp)}'",
-        "message_type": _text(message.message_type),
-        "priority": _text(message.priority),
-        "requires_response": "true" if message.requires_response else "false",
-    }
+    header = (
+        f"message_id: {_text(message.message_id)}\nfrom: {_text(message.sender)}\nto: {_text(message.recipient)}\n"
+        f"timestamp: '{_moment_text(message.timestamp)}'\nmessage_type: {_text(message.message_type)}\n"
+        f"priority: {_text(message.priority)}\nrequires_response: {'true' if message.requires_response else 'false'}"
+    )
     if message.parent_message_id is not None:
-        fields["parent_message_id"] = _text(message.parent_message_id)
+        header += f"\nparent_message_id: {_text(message.parent_message_id)}"
     for key, value in message.extra.items():
         if key in ENVELOPE:
             raise PublishError(f"{message.message_id}: the extra key {key!r} belongs to the envelope")
-        fields[_key(key)] = _value(value)
-    header = "\n".join(f"{key}: {value}" for key, value in fields.items())
+        header += f"\n{_key(key)}: {_value(value)}"
     if len(header) > MAX_HEADER:
         raise PublishError(f"{message.message_id[:80]}: the header is longer than {MAX_HEADER} characters")
     try:
@@ -97,6 +97,8 @@ def decode(data: bytes, *, name: str) -> Message:
 def examine(data: bytes, *, name: str) -> Decoded:
     """Read a message file and tell its form as well. Raises UnreadableMessage naming file and cause."""
     text, encoding = _decoded_text(data)
+    if ours := message_as_we_write_it(text):
+        return Decoded(ours, "front matter", encoding)
     if not text.startswith("---"):
         text = text.lstrip("\n\t ")
     if opening := _OPENING.match(text):
@@ -232,6 +234,20 @@ def _front_matter(text: str, start: int, name: str) -> Message:
     if fields is None:
         fields, extra = yaml_fields(header, name)
     return _message(fields, extra, text[closing.end() :], name)
+
+
+def message_as_we_write_it(text: str) -> Message | None:
+    """Read a message whose header is, line for line, the one `encode` writes; None for every other text."""
+    found = _AS_WE_WRITE.match(text)
+    if found is None:
+        return None
+    message_id, sender, recipient, timestamp, message_type, priority, response, parent = found.groups()
+    try:
+        moment = datetime.fromisoformat(timestamp)
+    except ValueError:
+        return None
+    body, response = text[found.end() :], response == "true"
+    return Message(message_id, sender, recipient, moment, message_type, body, priority, response, parent)
 
 
 def flat_fields(header: str) -> dict[str, str] | None:

@@ -5,6 +5,7 @@ The order that survives a power cut is: temporary file, fsync, atomic rename or 
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import signal
@@ -26,6 +27,7 @@ _READ: Final[int] = (
     os.O_RDONLY | _BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 )
 _CREATE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+_NOT_FILES: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 
 
@@ -64,6 +66,28 @@ def sync_folder(path: str) -> None:
     if sys.platform == "win32":
         return
     descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_everything_in(path: str) -> bool:
+    """Flush the whole file system that `path` lies on, at once; False where the platform cannot (only Linux can)."""
+    if sys.platform != "linux":
+        return False
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return int(ctypes.CDLL(None).syncfs(descriptor)) == 0
+    except (AttributeError, OSError):
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: str) -> None:
+    """Flush one file's contents."""
+    descriptor = os.open(path, os.O_RDWR | _BINARY)
     try:
         os.fsync(descriptor)
     finally:
@@ -115,10 +139,10 @@ def read_bytes(path: str) -> bytes:
         return file.read()
 
 
-def free_name(folder: str, name: str) -> str:
-    """Return `name`, or where it is taken in `folder` the first numbered form that is free."""
+def free_name(folder: str, name: str, *, besides: str) -> str:
+    """Return `name`, or where it is taken in `folder` by another file than `besides` the first numbered form free."""
     number, free = 1, name
-    while os.path.lexists(os.path.join(folder, free)):
+    while os.path.lexists(path := os.path.join(folder, free)) and not same_bytes(path, besides):
         number += 1
         free = numbered(name, number)
     return free
@@ -134,15 +158,33 @@ def same_bytes(first: str, second: str) -> bool:
         return False
 
 
-def join(source: str, target: str) -> None:
-    """Make one file of two with the same bytes; the one at `target` remains.
+def move_new(source: str, target: str, *, hard_links: bool) -> bool:
+    """Move a file to a name that is free or holds the same bytes; False where it holds something else.
 
-    POSIX lets a rename between two names of one file do nothing at all, so such a source is removed instead.
+    By link and unlink, so that nothing can be overwritten; folders, and everything where there are no links, by rename.
     """
-    if os.path.samefile(source, target):
+    if hard_links:
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except FileExistsError:
+            return _join(source, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+        else:
+            os.unlink(source)
+            return True
+    if os.path.lexists(target):
+        return _join(source, target)
+    os.rename(source, target)
+    return True
+
+
+def _join(source: str, target: str) -> bool:
+    same = same_bytes(source, target)
+    if same:
         os.unlink(source)
-    else:
-        os.replace(source, target)
+    return same
 
 
 class Looker:
@@ -163,22 +205,31 @@ class Looker:
 
         Raises OSError when the file vanished or may not be read.
         """
-        if not stat.S_ISREG((entry := os.lstat(path)).st_mode):
-            return Found(b"", State.WHOLE, f"is {_kind(entry.st_mode)}, not a file")
+        if not hasattr(os, "O_NOFOLLOW") and os.path.islink(path):
+            return Found(b"", State.WHOLE, "is a symbolic link, not a file")
         elsewhere = _is_open_elsewhere(path)
-        descriptor = os.open(path, _READ)
         try:
-            facts = os.fstat(descriptor)
-            if facts.st_nlink > 1:  # published by us: complete before it got its second name
-                state = State.WHOLE
-            else:
-                writing = _is_being_written(descriptor) if elsewhere is None else elsewhere
-                state = self._state(path, facts, writing=writing)
-            if facts.st_size > self._max_bytes:
-                return Found(b"", state, f"is larger than {self._max_bytes} bytes")
-            return Found(_read_up_to(descriptor, facts.st_size), state)
+            descriptor = os.open(path, _READ)
+        except OSError as error:
+            if error.errno not in _NOT_FILES:
+                raise
+            return Found(b"", State.WHOLE, f"is {_kind(os.lstat(path).st_mode)}, not a file")
+        try:
+            return self._read(path, descriptor, elsewhere)
         finally:
             os.close(descriptor)
+
+    def _read(self, path: str, descriptor: int, elsewhere: bool | None) -> Found:  # noqa: FBT001 - None is unknown
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            return Found(b"", State.WHOLE, f"is {_kind(facts.st_mode)}, not a file")
+        if facts.st_nlink > 1:  # published by us: complete before it got its second name
+            state = State.WHOLE
+        else:
+            state = self._state(path, facts, writing=_is_being_written(descriptor) if elsewhere is None else elsewhere)
+        if facts.st_size > self._max_bytes:
+            return Found(b"", state, f"is larger than {self._max_bytes} bytes")
+        return Found(_read_up_to(descriptor, facts.st_size), state)
 
     def _state(self, path: str, facts: os.stat_result, *, writing: bool | None) -> State:
         if writing:

@@ -11,10 +11,10 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from Departments.core.clock import Clock, iso, stamp
+from Departments.core.clock import Clock, stamp
 from Departments.core.errors import (
     BadInput,
     LedgerError,
@@ -37,6 +37,7 @@ HANDLED: Final = "handled"
 SKIPPED: Final = "skipped"
 GROUP: Final = 1_000  # messages of one second that are sorted by their exact time
 LONGEST_PAUSE: Final = 60.0
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 A_MOMENT: Final = timedelta(seconds=0.1)  # until a file that is being written is looked at again
 
 logger = logging.getLogger(__name__)
@@ -297,8 +298,7 @@ class Pass:
                 )
 
 
-def _item_order(item: _Item) -> tuple[int, str, str]:
+def _item_order(item: _Item) -> tuple[datetime, str]:
     if isinstance(item.message, Message):
-        moment = item.message.timestamp
-        return 1, iso(moment), item.message.message_id
-    return 0, "", item.name
+        return item.message.timestamp, item.message.message_id
+    return LONG_AGO, item.name

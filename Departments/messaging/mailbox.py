@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -23,16 +23,20 @@ from Departments.core.identifiers import is_safe_name
 from Departments.core.steps import Step, announced, no_step
 from Departments.messaging import files, lookup
 from Departments.messaging.message import Message
-from Departments.messaging.names import is_message_name
+from Departments.messaging.names import is_message_name, numbered
 
 Durability = Literal["full", "fast"]
+
+Result = TypeVar("Result")
 
 INBOX: Final = "Inbox"
 OUTBOX: Final = "Outbox"
 ARCHIVE: Final = "Archive"
 DEAD_LETTER: Final = "Dead_Letter"
 REASON: Final = ".reason.yaml"
+SILENCE: Final[AbstractContextManager[None]] = nullcontext()  # nobody listens to the steps
 QUIET: Final = 0.25  # seconds a stranger's file must be untouched before it is condemned
+TOGETHER: Final = 8  # letters from which one flush of the whole file system is cheaper than one for each
 STALE: Final = 3_600.0  # seconds after which a temporary file belongs to nobody
 
 
@@ -117,6 +121,7 @@ class Mailbox:
         self._clock = clock or SystemClock()
         self._looker = files.Looker(max_bytes=max_bytes, quiet=quiet, clock=self._clock)
         self._locks: dict[str, FileLock] = {}
+        self._folders: dict[tuple[str, ...], str] = {}
         self._sequence = 0
 
     # --- publishing ---
@@ -127,51 +132,52 @@ class Mailbox:
         Raises MessageConflict for a name that exists with other content, PublishError for everything the system
         refuses; nothing of the refused letter is visible then.
         """
-        fresh = [letter for letter in map(checked, letters) if not self._is_published(letter)]
-        if not fresh:
-            return
+        try:
+            fresh = [letter for letter in map(checked, letters) if not self._is_published(letter)]
+            if fresh:
+                self._again_without_folder(lambda: self._publish(fresh))
+        except OSError as error:
+            raise PublishError(_sentence(error, letters[0].name, self._base)) from error
+
+    def _publish(self, letters: Sequence[Letter]) -> None:
         temporary: dict[str, Letter] = {}
         try:
-            self._write(fresh, temporary)
+            self._write(letters, temporary)
             self._deliver(temporary)
             self._keep(temporary)
-        except OSError as error:
-            raise PublishError(_sentence(error, fresh[0].name, self._base)) from error
         finally:
             self._drop(temporary)
 
     def _is_published(self, letter: Letter) -> bool:
-        kept = self._path(OUTBOX, letter.sender, letter.name)
-        try:
-            data = files.read_bytes(kept)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise PublishError(_sentence(error, letter.name, self._base)) from error
-        return self._same(letter, data)
+        kept = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
+        return os.path.lexists(kept) and self._same(letter, files.read_bytes(kept))
 
     def _same(self, letter: Letter, data: bytes) -> bool:
         if data != letter.data:
             raise MessageConflict(f"{letter.name} was published before with other content; it stays as it was.")
         return True
 
-    def _write(self, letters: Iterable[Letter], temporary: dict[str, Letter]) -> None:
+    def _write(self, letters: Sequence[Letter], temporary: dict[str, Letter]) -> None:
         folder = self._folder(".tmp")
-        with announced(self.step, "publish.write"):
+        together = len(letters) >= TOGETHER
+        with self._announced("publish.write"):
             for letter in letters:
                 path = self._temporary(folder)
                 temporary[path] = letter
-                files.write_new(path, letter.data, flush=self._flush)
+                files.write_new(path, letter.data, flush=self._flush and not together)
+            if self._flush and together and not files.sync_everything_in(folder):
+                for path in temporary:
+                    files.sync_file(path)
 
     def _deliver(self, temporary: dict[str, Letter]) -> None:
         folders = set()
         for path, letter in temporary.items():
             folder = self._folder(INBOX, letter.recipient)
-            with announced(self.step, "publish.deliver"):
-                self._link(path, os.path.join(folder, letter.name), letter)
+            with self._announced("publish.deliver"):
+                self._link(path, f"{folder}{os.sep}{letter.name}", letter)
             folders.add(folder)
         if self._flush:
-            with announced(self.step, "publish.flush"):
+            with self._announced("publish.flush"):
                 for folder in folders:
                     files.sync_folder(folder)
 
@@ -183,19 +189,19 @@ class Mailbox:
 
     def _keep(self, temporary: dict[str, Letter]) -> None:
         for path, letter in list(temporary.items()):
-            target = os.path.join(self._folder(OUTBOX, letter.sender), letter.name)
-            with announced(self.step, "publish.keep"):
+            target = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
+            with self._announced("publish.keep"):
                 os.replace(path, target)  # a copy of the same bytes at most, see _is_published
             del temporary[path]
 
     def _drop(self, temporary: Iterable[str]) -> None:
         for path in temporary:
-            with announced(self.step, "publish.drop"), suppress(OSError):
+            with self._announced("publish.drop"), suppress(OSError):
                 os.unlink(path)
 
     def _temporary(self, folder: str) -> str:
         self._sequence += 1
-        return os.path.join(folder, f"{os.getpid()}-{threading.get_ident()}-{id(self)}-{self._sequence}")
+        return f"{folder}{os.sep}{os.getpid()}-{threading.get_ident()}-{id(self)}-{self._sequence}"
 
     def clean(self, *, stale: float = STALE) -> int:
         """Remove temporary files that nobody has touched for `stale` seconds and return how many they were."""
@@ -203,7 +209,7 @@ class Mailbox:
         for entry in _entries(self._path(".tmp")):
             with suppress(OSError):
                 if now - entry.stat(follow_symlinks=False).st_mtime >= stale:
-                    with announced(self.step, "publish.clean"):
+                    with self._announced("publish.clean"):
                         os.unlink(entry.path)
                     removed += 1
         return removed
@@ -232,32 +238,29 @@ class Mailbox:
         """Move a file within the mailbox, announced as `label`, and return the name it got; nothing is overwritten.
 
         A name that is taken by other content gets a number; one taken by the same bytes is joined with it.
+        Files leave by link and unlink: a watcher's queue of events is held up by a move that it sees only half of.
         """
-        here, there = self._path(*source), self._folder(*folder)
-        target = os.path.join(there, name)
-        if not os.path.lexists(target):
-            with announced(self.step, label):
-                os.rename(here, target)
-        elif files.same_bytes(here, target):
-            with announced(self.step, label):
-                files.join(here, target)
-        else:
-            target = os.path.join(there, files.free_name(there, name))
-            with announced(self.step, label):
-                os.rename(here, target)
-        return os.path.basename(target)
+        return self._again_without_folder(
+            lambda: self._relocate(self._path(*source), self._folder(*folder), name, label)
+        )
+
+    def _relocate(self, here: str, there: str, name: str, label: str) -> str:
+        with self._announced(label):
+            number, free = 1, name
+            while not files.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links):
+                number += 1
+                free = numbered(name, number)
+        return free
 
     def set_aside(self, department: str, name: str, reason: str) -> str:
         """Move a message to `Dead_Letter/<department>/`, its reason beside it, and return its name there."""
-        folder = self._folder(DEAD_LETTER, department)
-        free = files.free_name(folder, name)
+        source, folder = (INBOX, department, name), (DEAD_LETTER, department)
+        free = files.free_name(self._folder(*folder), name, besides=self._path(*source))
         temporary = self._temporary(self._folder(".tmp"))
-        with announced(self.step, "dead_letter.reason"):
+        with self._announced("dead_letter.reason"):
             files.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flush)
-            os.replace(temporary, os.path.join(folder, free + REASON))
-        with announced(self.step, "dead_letter.move"):
-            os.rename(self._path(INBOX, department, name), os.path.join(folder, free))
-        return free
+            os.replace(temporary, self._path(*folder, free + REASON))
+        return self.relocate(source, folder, free, label="dead_letter.move")
 
     def settle(self) -> None:
         """Wait until a file that nobody touches meanwhile counts as finished."""
@@ -274,7 +277,7 @@ class Mailbox:
             self._locks[department] = FileLock(path, thread_local=False)
         lock = self._locks[department]
         try:
-            with announced(self.step, "lock"):
+            with self._announced("lock"):
                 lock.acquire(timeout=wait)
         except Timeout as error:
             raise WorkspaceBusy(
@@ -293,14 +296,29 @@ class Mailbox:
     # --- places ---
 
     def _path(self, *parts: str) -> str:
-        return os.path.join(self._base, *parts)
+        return os.sep.join((self._base, *parts))
 
     def _folder(self, *parts: str) -> str:
-        path = os.path.join(self._base, *parts)
-        if not os.path.isdir(path):
-            with announced(self.step, "folder"):
-                files.make_folder(path, flush=self._flush)
+        """Return a folder of ours, made when it is first needed."""
+        path = self._folders.get(parts)
+        if path is None:
+            path = self._path(*parts)
+            if not os.path.isdir(path):
+                with self._announced("folder"):
+                    files.make_folder(path, flush=self._flush)
+            self._folders[parts] = path
         return path
+
+    def _again_without_folder(self, work: Callable[[], Result]) -> Result:
+        """Do the work; once more when a folder that we had made was taken away meanwhile."""
+        try:
+            return work()
+        except FileNotFoundError:
+            self._folders.clear()
+            return work()
+
+    def _announced(self, label: str) -> AbstractContextManager[None]:
+        return SILENCE if self.step is no_step else announced(self.step, label)
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

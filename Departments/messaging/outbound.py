@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 
 def letter_of(message: Message) -> Letter:
-    """Write a message as the letter a mailbox stores. Raises PublishError for what can never be stored."""
-    return checked(Letter(message.name, message.sender, message.recipient, codec.encode(message)))
+    """Write a message as the letter a mailbox stores. Raises PublishError for what can never be written."""
+    return Letter(message.name, message.sender, message.recipient, codec.encode(message))
 
 
 class Outbound:
@@ -33,7 +33,7 @@ class Outbound:
 
     def enqueue(self, message: Message) -> None:
         """Note a message to be delivered, inside the transaction that decides it."""
-        letter = letter_of(message)
+        letter = checked(letter_of(message))
         self._journal.enqueue(letter.name, letter.sender, letter.recipient, letter.data, self._clock.now())
         self._may_be_pending = True
 

@@ -1,8 +1,9 @@
 """When an inbox is looked at: at once when a file arrives, by the clock in any case.
 
 Events only say "look". The observer starts first and the backlog is handled next, so nothing falls between; a rescan
-every few moments covers lost events, an overflowing queue and network shares. The whole folder is observed, because a
-move out of an observed folder that is not seen to arrive anywhere holds up every later event for half a second.
+every few moments covers lost events, an overflowing queue and network shares. Only the inboxes are observed; messages
+leave them by link and unlink, because a move whose other half is not observed holds up every later event by half a
+second.
 """
 
 from __future__ import annotations
@@ -102,10 +103,11 @@ class Watcher:
         return False
 
     def _observe(self, held: ExitStack) -> None:
-        for department in self._watched:
-            (self._root / INBOX / department).mkdir(parents=True, exist_ok=True)
         observer = PollingObserver(timeout=self._rescan) if self._polling else Observer()
-        observer.schedule(_Arrivals(self._arrivals), str(self._root), recursive=True, event_filter=ARRIVALS)
+        for department in self._watched:
+            inbox = self._root / INBOX / department
+            inbox.mkdir(parents=True, exist_ok=True)
+            observer.schedule(_Arrivals(self._arrivals), str(inbox), event_filter=ARRIVALS)
         try:
             observer.start()
         except OSError as error:
