@@ -164,7 +164,9 @@ class OperationsManager:
             planned = self._planned(_wish(message))
         except (BadInput, BrokerError) as error:
             log.warning("no plan: %s", error)
-            answer = _answer(message, "PlanFailure", f"# No Trading Plan\n\n{error}", _failure(error))
+            answer = _answer(
+                message, "PlanFailure", f"# No Trading Plan\n\n{' '.join(str(error).split())}", _failure(error)
+            )
             return lambda: self._parts.bus.enqueue(answer)
         document = plan_document(planned.plan)
         answer = _answer(message, "TradingPlan", plan_markdown(planned.plan), document)

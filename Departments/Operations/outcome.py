@@ -26,6 +26,11 @@ HALTS = (
 OBSTACLES = (ReasonCode.MAX_POSITIONS_TOTAL, ReasonCode.MAX_SECTOR_CONCENTRATION, ReasonCode.MIN_POSITION_VALUE)
 
 
+SENTENCES = {
+    ReasonCode.MAX_AUTO_POSITION: "every candidate taken is as large as one may become that Operations adds to",
+    ReasonCode.MIN_POSITION_VALUE: "the money left does not bring another candidate to the minimum",
+    ReasonCode.MAX_SECTOR_CONCENTRATION: "the sectors of the candidates left are full",
+}
 FOUR_PLACES = Decimal("0.0001")
 
 
@@ -51,7 +56,7 @@ class Outcome:
             return ()
         room = f"; {percent(self.buffer)} is kept for worse prices" if self.binding.code in MONEY else ""
         missed = f"The deployment target of {usd(self.target)} is missed by {usd(self.shortfall)}"
-        return (f"{missed}: {self.binding.code.meaning} ({self.binding}){room}.",)
+        return (f"{missed}: {self.binding.sentence or self.binding.code.meaning} ({self.binding}){room}.",)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -90,4 +95,4 @@ def _binding(room: Room, allocation: Allocation, unfit: Sequence[Skip]) -> Reaso
     code = next((c for c in OBSTACLES if c in found), None) or next((c for c in HALTS if c in halts), None)
     if code is None:
         code = ReasonCode.MAX_AUTO_POSITION if allocation.shares else ReasonCode.NO_CANDIDATES
-    return Reason.of(code, idle=cents(allocation.idle))
+    return Reason.of(code, SENTENCES.get(code, ""), idle=cents(allocation.idle))

@@ -158,7 +158,7 @@ class _Bought:
 
 def _bought(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> _Bought:
     """Size the BUYs; whatever the engine still finds is taken out and the rest is sized again."""
-    barred: dict[str, Skip] = {}
+    barred = _not_on_a_careful_day(sized, sizer.situation)
     while True:
         left = [s for s in sized if s.candidate.ticker not in barred]
         room = sizer.room(left, aim_at_positions=all(s.candidate.size is None for s in left))
@@ -170,6 +170,13 @@ def _bought(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> _Bo
             skips = tuple(_left_out(s, allocation) for s in left if s.pick.ticker not in allocation.shares)
             return _Bought(trades, (*barred.values(), *skips), allocation, room)
         barred |= offenders
+
+
+def _not_on_a_careful_day(sized: Sequence[Sized], situation: Situation) -> dict[str, Skip]:
+    """Return the proposals under the minimum that stay out: a day of smaller sizes is none to make them larger."""
+    if situation.factor >= 1:
+        return {}
+    return {s.candidate.ticker: s.set_aside for s in sized if s.set_aside is not None}
 
 
 def _buy(sized: Sized, shares: Decimal, situation: Situation) -> Trade:

@@ -28,7 +28,7 @@ from tests.builders.operations import briefing, candidate, held, proposed, rando
 
 D = Decimal
 Code = ReasonCode
-ANY_DAY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+ANY_DAY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 #: The plan of 2025-11-10: ticker, shares, price, score.
 INCIDENT = (
@@ -119,6 +119,15 @@ def test_set_aside_proposals_come_back_at_the_minimum_only_when_the_target_needs
     assert {s.ticker for s in planned.set_aside} == {"BANC", "ESI", "CVE", "BBIO", "BKR", "DBX"}
     assert not {s.ticker for s in planned.plan.skipped} & set(bought)
     assert all((t.notional or 0) >= day.minimum for t in planned.plan.buys)
+
+
+def test_on_a_careful_day_no_set_aside_proposal_is_made_larger_to_reach_the_target() -> None:
+    plan, day = incident_day()
+    careful = replace(day, market=replace(day.market, vix=None, regime=regime(Regime.UNKNOWN)))
+    found = validate_plan(plan, careful).plan
+    assert [t.ticker for t in found.buys] == ["ALKS", "COMM", "CRDO", "AXTA", "SN"]
+    assert {s.ticker for s in found.skipped} == {"BANC", "ESI", "CVE", "BBIO", "BKR", "DBX"}
+    assert not found.extra["deployment_goal"]["target_met"]
 
 
 # --- an existing plan ---
