@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
 from Departments.cli import application
 from Departments.constraints.codes import codes_table
 from Departments.core.settings import Section, Settings
-from typer.main import get_command
 
 ROOT = Path(__file__).resolve().parents[2]
 

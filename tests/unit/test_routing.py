@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION, TRADING
 from Departments.Executive import ceo
 from Departments.messaging.message import MESSAGE_TYPES
@@ -10,7 +11,6 @@ from Departments.messaging.router import Skip
 from Departments.Operations import operations_manager
 from Departments.Regime import regime_department
 from Departments.Trading import trading_department
-
 from tests.builders.desk import desk, workspace
 
 ON_PURPOSE = {

@@ -1,12 +1,13 @@
 from decimal import Decimal as D
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from Departments.core.money import ZERO
 from Departments.core.orders import Side
 from Departments.core.plans import Trade
 from Departments.core.reasons import ReasonCode
 from Departments.Executive.funding import Budget, Floor, fund
-from hypothesis import given
-from hypothesis import strategies as st
 
 FLOOR = Floor(minimum=D(2000), held={}, buffer=D("0.01"))
 
@@ -77,9 +78,7 @@ def test_the_budget_is_the_smaller_of_account_and_fills_less_open_buys_and_reser
     st.decimals(-1000, 50_000, places=2),
     st.sampled_from(["by_priority", "pro_rata", "strict"]),
 )
-def test_funding_never_spends_more_than_the_budget(
-    rows: list[tuple[int, D, int]], budget: D, policy: str
-) -> None:
+def test_funding_never_spends_more_than_the_budget(rows: list[tuple[int, D, int]], budget: D, policy: str) -> None:
     buys = [buy(f"T{i}", qty, str(price), score) for i, (qty, price, score) in enumerate(rows)]
     funded = fund(buys, budget, FLOOR, policy)  # type: ignore[arg-type]
     assert sorted(f.trade.ticker for f in funded) == sorted(b.ticker for b in buys)

@@ -1,6 +1,7 @@
 from itertools import product
 
 import pytest
+
 from Departments.Executive.phases import TRANSITIONS, PhaseEvent, PhaseState, after
 
 CANNOT_HAPPEN = {

@@ -2,6 +2,7 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
+
 from Departments.core.errors import BadInput
 from Departments.core.orders import Side
 from Departments.core.plans import classify, plan_document, plan_from, trades_from

@@ -1,6 +1,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
+
 from Departments.core.trading_calendar import (
     is_half_day,
     is_open,

@@ -1,13 +1,13 @@
 """The tables other tools read; the older system's own rows stay readable in them."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal as D
 from pathlib import Path
 
 import pytest
+
 from Departments.core.errors import LedgerError
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.ledger.ledger import Ledger
@@ -22,7 +22,8 @@ COLUMNS = {
     "slippage_flag, alpaca_fill_id",
     "trading_rejections": "order_id, rejection_reason, rejection_code, rejection_timestamp, rejection_source, "
     "escalated_to_executive, escalation_msg_id",
-    "trading_daily_logs": "log_date, total_orders, total_fills, total_rejections, total_volume_traded, avg_slippage_pct",
+    "trading_daily_logs": "log_date, total_orders, total_fills, total_rejections, total_volume_traded, "
+    "avg_slippage_pct",
 }
 
 
@@ -32,14 +33,14 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def older(path: Path) -> Iterator[Path]:
+def older(path: Path) -> Path:
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE trading_orders (id INTEGER PRIMARY KEY, order_id TEXT, ticker TEXT, status TEXT)")
         db.execute("INSERT INTO trading_orders VALUES (41, 'OLD', 'IPG', 'FILLED')")
         db.execute("CREATE TABLE trading_fills (id INTEGER PRIMARY KEY, order_id INTEGER, fill_price REAL)")
         db.execute("INSERT INTO trading_fills VALUES (7, 41, 26.5)")
         db.commit()
-    yield path
+    return path
 
 
 def read(path: Path, sql: str) -> list[tuple[object, ...]]:

@@ -3,6 +3,7 @@ from decimal import Decimal as D
 from pathlib import Path
 
 import pytest
+
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import OrderIntent
@@ -18,7 +19,14 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def seen(status: OrderStatus, filled: str = "0", average: str | None = None, *, minutes: int = 1) -> Order:
     return Order(
-        "B1", "C1", "CTVA", Side.SELL, D(190), status, D(filled), None if average is None else D(average),
+        "B1",
+        "C1",
+        "CTVA",
+        Side.SELL,
+        D(190),
+        status,
+        D(filled),
+        None if average is None else D(average),
         updated_at=NOW + timedelta(minutes=minutes),
     )
 
