@@ -12,15 +12,18 @@ from typing import TypeVar
 from Departments.brokers.patience import patiently
 from Departments.brokers.snapshot import book_of
 from Departments.constraints.checks import minimum_position
+from Departments.core.clock import iso
 from Departments.core.money import ZERO, usd_cents, whole_shares
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.portfolio import Book, Position
 from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.trading_calendar import is_open, next_open
+from Departments.Executive.exposure import bare_shares
 from Departments.Executive.funding import Budget, Floor, Funding, fund
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.phases import PhaseName
-from Departments.ledger.plans import ExecutionRecord, TradeRecord
+from Departments.ledger.plans import ExecutionRecord
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -35,6 +38,7 @@ class Agenda:
 
     plan: TradingPlan
     parts: ExecutiveParts
+    look: Callable[[], None]
 
     def of(self, name: PhaseName) -> list[Funding]:
         """Return what phase `name` sends now. Raises BrokerUnavailable when the broker stays away."""
@@ -47,13 +51,25 @@ class Agenda:
         locked = self.parts.ledger.releases.locked()
         return [_unless_locked(funding, locked) for funding in todo[name]()]
 
+    def too_late(self) -> Reason | None:
+        """Return why nothing of the plan may be sent any more: it is too old, or the exchange is closed."""
+        p, now = self.parts, self.parts.clock.now()
+        hours = p.limits.staleness.plan_max_age_hours
+        if now - self.plan.generated_at > timedelta(hours=float(hours)):
+            made = iso(self.plan.generated_at)
+            return Reason.of(ReasonCode.STALE_PLAN, generated_at=made, maximum_hours=hours)
+        if p.limits.timing_rules.market_hours_only and not is_open(now):
+            return Reason.of(ReasonCode.MARKET_CLOSED, now=iso(now), opens=iso(next_open(now)))
+        return None
+
     def book_when_cash_arrived(self) -> Book:
-        """Read the account; where the fills have not reached its cash yet, wait for them, but not for ever."""
-        clock, settings, expected = self.parts.clock, self.parts.settings.phases.buy, self._expected_cash()
+        """Read the account; while its cash and the fills disagree, look again and wait, but not for ever."""
+        clock, settings = self.parts.clock, self.parts.settings.phases.buy
         give_up = clock.now() + timedelta(seconds=settings.cash_wait)
         book = self._book()
-        while abs(book.cash - expected) > CENT and clock.now() < give_up:
+        while abs(book.cash - self._expected_cash()) > CENT and clock.now() < give_up:
             clock.sleep(settings.poll)
+            self.look()
             book = self._book()
         return book
 
@@ -64,33 +80,45 @@ class Agenda:
     # --- the phases ---
 
     def _releases(self) -> list[Funding]:
-        """Symbols to be sold whose shares are held by resting exits."""
+        """Symbols to be sold whose shares are held by resting exits; none when nothing will be sold."""
+        if not self.plan.sells or self.too_late():
+            return []
         positions = self._positions()
-        held = [t for t in self.plan.sells if _held_by_orders(positions.get(t.ticker)) > 0]
-        return [Funding(replace(t, qty=_held_by_orders(positions[t.ticker])), positions[t.ticker].qty) for t in held]
+        held = [replace(t, qty=_held_by_orders(positions.get(t.ticker))) for t in self.plan.sells]
+        return [Funding(trade, trade.qty) for trade in held if trade.qty > 0]
 
     def _sells(self) -> list[Funding]:
+        reason = self.too_late()
+        if reason is not None:
+            return [Funding(trade, ZERO, reason) for trade in self.plan.sells]
         positions = self._positions() if self.plan.sells else {}
         return [_sellable(trade, positions.get(trade.ticker)) for trade in self.plan.sells]
 
     def _buys(self) -> list[Funding]:
-        if self._sells_were_aborted():
-            reason = Reason.of(ReasonCode.PHASE_ABORTED, phase=PhaseName.SELL)
+        aborted = Reason.of(ReasonCode.PHASE_ABORTED, phase=PhaseName.SELL) if self._sells_were_aborted() else None
+        reason = aborted or self.too_late()
+        if reason is not None:
             return [Funding(trade, ZERO, reason) for trade in self.plan.buys]
         return self._funded(self.plan.buys) if self.plan.buys else []
 
     def _protections(self) -> list[Funding]:
-        """Shares that this plan bought, or failed to sell, and that no exit protects."""
-        if not self.parts.settings.exits.enabled:
-            return []
-        touched = {t.ticker: t for t in self.parts.ledger.plans.trades(self.plan.plan_id) if _may_stand_bare(t)}
-        positions = self._positions() if touched else {}
-        bare = {s: whole_shares(positions[s].available) for s in touched if s in positions}
+        """Shares that the desk bought, or failed to sell, lately, and that no exit protects."""
+        p = self.parts
+        debts = bare_shares(p.ledger, p.clock.now()) if p.settings.exits.enabled else {}
+        positions = self._positions() if debts else {}
+        owed = {s: min(qty, whole_shares(positions[s].available)) for s, qty in debts.items() if s in positions}
         return [
-            Funding(Trade(symbol, Side.SELL, qty, positions[symbol].current_price), qty)
-            for symbol, qty in bare.items()
+            self._protection(Trade(symbol, Side.SELL, qty, positions[symbol].current_price))
+            for symbol, qty in owed.items()
             if qty > 0
         ]
+
+    def _protection(self, trade: Trade) -> Funding:
+        """Protect shares, unless their entry is open: it brings its exits itself, and others beside it are refused."""
+        entries = (o.intent for o in self.parts.ledger.orders.open() if o.intent.purpose == "trade")
+        if any((i.ticker, i.side) == (trade.ticker, Side.BUY) for i in entries):
+            return Funding(trade, ZERO, Reason.of(ReasonCode.ENTRY_STILL_OPEN, qty=trade.qty))
+        return Funding(trade, trade.qty)
 
     # --- facts ---
 
@@ -143,12 +171,6 @@ def _sellable(trade: Trade, position: Position | None) -> Funding:
         return Funding(trade, qty)
     code = ReasonCode.TRIMMED_TO_AVAILABLE if qty > 0 else ReasonCode.NOTHING_AVAILABLE
     return Funding(trade, qty, Reason.of(code, planned=trade.qty, available=available))
-
-
-def _may_stand_bare(trade: TradeRecord) -> bool:
-    if trade.phase == PhaseName.BUY:
-        return trade.filled_qty > 0
-    return trade.phase == PhaseName.RELEASE
 
 
 def _unless_locked(funding: Funding, locked: Mapping[str, str]) -> Funding:

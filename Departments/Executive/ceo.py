@@ -20,13 +20,14 @@ from typing import Any
 
 from Departments.core.clock import iso, parse_iso
 from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
-from Departments.core.documents import json_text
+from Departments.core.documents import json_text, parse_json
 from Departments.core.errors import BadInput, DepartmentsError
 from Departments.core.identifiers import message_id
-from Departments.core.money import decimal_of, percent
+from Departments.core.money import ZERO, decimal_of, percent
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, classify, plan_from
 from Departments.core.trading_calendar import trading_day
+from Departments.Executive.agenda import Agenda
 from Departments.Executive.dispatches import report_message
 from Departments.Executive.execution import PlanExecution
 from Departments.Executive.judgement import Judge, Judgement
@@ -146,13 +147,14 @@ class CEO:
         except DepartmentsError as error:
             return _error(str(error))
 
-    def execute_plan(self) -> Answer:
+    def execute_plan(self, *, force: bool = False) -> Answer:
         """Execute the approved plan in phases and report; an execution that was interrupted goes on first.
 
-        Raises DepartmentsError.
+        `force` allows a second execution on one day, of another plan; a plan is never executed twice, and one that was
+        interrupted is never set aside. Raises DepartmentsError.
         """
         with execution_lock(self.project_root):
-            return self._execute()
+            return self._execute(force=force)
 
     def portfolio_summary(self) -> Answer:
         """Return account and positions as the broker tells them."""
@@ -297,19 +299,20 @@ class CEO:
 
     def resume(self) -> dict[str, Any] | None:
         """Finish an execution that was interrupted and return its document; None when there is none."""
-        unfinished = self._parts.ledger.plans.unfinished()
-        if unfinished is None:
+        plans = self._parts.ledger.plans
+        if plans.unfinished() is None:
+            self._write_missing_report()
             return None
         document: dict[str, Any] = self.execute_plan()["document"]
         return document
 
-    def reason_not_to_trade(self, plan: Mapping[str, Any] | None = None) -> Answer | None:
+    def reason_not_to_trade(self, plan: Mapping[str, Any] | None = None, *, force: bool = False) -> Answer | None:
         """Return why nothing may be sent now: executed already, or the market is closed. None when all is well."""
         p = self._parts
         wanted = None if plan is None else plan.get("plan_id")
         before = [e for e in p.ledger.plans.executions() if e.plan_id == wanted]
         today = p.ledger.plans.executions(trading_day(p.clock.now()))
-        if before or (today and p.limits.timing_rules.one_execution_per_day):
+        if before or (today and p.limits.timing_rules.one_execution_per_day and not force):
             done = (before or today)[0]
             message = f"{done.plan_id} was executed on {done.trading_day}; nothing is traded twice"
             return {"status": "ALREADY_EXECUTED", "plan_id": done.plan_id, "message": message}
@@ -324,7 +327,7 @@ class CEO:
         p = self._parts
         return preview(plan, p.broker, p.ledger, p.limits, p.settings)
 
-    def _execute(self) -> Answer:
+    def _execute(self, *, force: bool) -> Answer:
         self.look()
         plans = self._parts.ledger.plans
         unfinished = plans.unfinished()
@@ -335,19 +338,22 @@ class CEO:
             return _error("there is no plan; generate one first")
         if not self.plan_approved:
             return _error(f"the plan {self.current_plan.get('plan_id')} is not approved")
-        stop = self.reason_not_to_trade(self.current_plan)
+        stop = self.reason_not_to_trade(self.current_plan, force=force)
         if stop is not None:
             return stop
         plan = plan_from(self.current_plan, "current_plan")
-        if plans.document(plan.plan_id) is None:
+        too_late = Agenda(plan, self._parts, self.look).too_late()
+        if too_late is not None:
+            return _error(f"{plan.plan_id} is not executed: {too_late}")
+        if plans.document(plan.plan_id) != parse_json(json_text(self.current_plan)):
             self._save(self._parts.clock.now())
         return self._run(plan)
 
     def _run(self, plan: TradingPlan) -> Answer:
         p = self._parts
-        PlanExecution(plan, p, self.look).run()
+        PlanExecution(plan, p, self.look, self._send_report).run()
         document = final_document(p.ledger, plan.plan_id)
-        path = self._report(plan.plan_id, document)
+        path = self._write_report(plan.plan_id)
         trades = [t for t in p.ledger.plans.trades(plan.plan_id) if t.message_id]
         return {
             "status": "EXECUTION_INITIATED",
@@ -361,19 +367,31 @@ class CEO:
             "document": document,
         }
 
-    def _report(self, plan_id: str, document: Mapping[str, Any]) -> Path:
-        """Write the report and send it; both again are the same file and the same message."""
+    def _report_of(self, plan_id: str) -> str:
         p = self._parts
-        execution = p.ledger.plans.execution(plan_id)
-        if execution is None or execution.ended_at is None:
-            raise LookupError(f"{plan_id} has not ended")
-        fills = p.ledger.execution_fills(plan_id)
-        buys_first = lowest_cash_with_buys_first(execution.cash_before, fills)
-        text = report_text(document, lowest_with_buys_first=buys_first, limits_hash=p.limits.fingerprint)
+        document, execution = final_document(p.ledger, plan_id), p.ledger.plans.execution(plan_id)
+        before = execution.cash_before if execution else ZERO
+        buys_first = lowest_cash_with_buys_first(before, p.ledger.execution_fills(plan_id))
+        limits_hash = str((p.ledger.plans.limits_hash(plan_id)) or "")
+        return report_text(document, lowest_with_buys_first=buys_first, limits_hash=limits_hash)
+
+    def _send_report(self, plan_id: str) -> None:
+        """Enqueue the final report, inside the transaction that ends the execution."""
+        p = self._parts
+        text, document = self._report_of(plan_id), final_document(p.ledger, plan_id)
+        p.bus.enqueue(report_message(plan_id, text, document, p.clock.now()))
+
+    def _write_report(self, plan_id: str) -> Path:
+        """Write the report as it is sent; writing it again gives the same file."""
         path = self.project_root / "Reports" / f"{plan_id}.md"
-        write_atomically(path, text)
-        p.bus.publish(report_message(plan_id, text, document, execution.ended_at))
+        write_atomically(path, self._report_of(plan_id))
         return path
+
+    def _write_missing_report(self) -> None:
+        """Write what a kill between the end of an execution and its report left unwritten."""
+        ended = [e.plan_id for e in self._parts.ledger.plans.executions() if e.ended_at is not None]
+        if ended and not (self.project_root / "Reports" / f"{ended[-1]}.md").exists():
+            self._write_report(ended[-1])
 
     # --- what comes in ---
 

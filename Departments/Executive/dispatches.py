@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from Departments.core.clock import iso
@@ -24,17 +23,17 @@ def approval_id(plan_id: str, generated_at: datetime, phase: str, ticker: str, a
 
 
 def instruction(
-    phase: PhaseName, trade: Trade, qty: Decimal, plan_id: str, instruction_id: str, at: datetime
+    phase: PhaseName, trade: Trade, plan_id: str, instruction_id: str, *, at: datetime, approved_at: datetime
 ) -> Message:
-    """Return what tells Trading to do one trade of a phase."""
+    """Return what tells Trading to do one trade of a phase, with the shares that the trade names."""
     if phase is PhaseName.RELEASE:
-        return _request("ReleaseRequest", trade, qty, plan_id, instruction_id, at)
+        return _request("ReleaseRequest", trade, plan_id, instruction_id, at)
     if phase is PhaseName.PROTECT:
-        return _request("ProtectRequest", trade, qty, plan_id, instruction_id, at)
-    return approval(trade, qty, plan_id, instruction_id, at)
+        return _request("ProtectRequest", trade, plan_id, instruction_id, at)
+    return approval(trade, plan_id, instruction_id, at=at, approved_at=approved_at)
 
 
-def _request(message_type: str, trade: Trade, qty: Decimal, plan_id: str, request_id: str, at: datetime) -> Message:
+def _request(message_type: str, trade: Trade, plan_id: str, request_id: str, at: datetime) -> Message:
     purpose = {
         "ReleaseRequest": "Cancel the resting exits: these shares are to be sold.",
         "ProtectRequest": "These shares have no live exits: give them stop-loss and take-profit.",
@@ -45,9 +44,9 @@ def _request(message_type: str, trade: Trade, qty: Decimal, plan_id: str, reques
         purpose[message_type],
         "",
         f"**Ticker**: {trade.ticker}",
-        f"**Shares**: {plain(qty)}",
+        f"**Shares**: {plain(trade.qty)}",
     ]
-    payload = {"ticker": trade.ticker, "action": str(trade.side), "shares": qty, "plan_id": plan_id}
+    payload = {"ticker": trade.ticker, "action": str(trade.side), "shares": trade.qty, "plan_id": plan_id}
     return Message(
         message_id=request_id,
         sender=EXECUTIVE,
@@ -59,26 +58,26 @@ def _request(message_type: str, trade: Trade, qty: Decimal, plan_id: str, reques
     )
 
 
-def approval(trade: Trade, qty: Decimal, plan_id: str, approval_message_id: str, at: datetime) -> Message:
+def approval(trade: Trade, plan_id: str, approval_message_id: str, *, at: datetime, approved_at: datetime) -> Message:
     """Return the ExecutiveApproval of one trade, in the existing form."""
     lines = [
         f"# Executive Approval - {trade.side} {trade.ticker}",
         "",
         f"**Order Type**: {trade.side}",
         f"**Ticker**: {trade.ticker}",
-        f"**Shares**: {plain(qty)}",
+        f"**Shares**: {plain(trade.qty)}",
         *([f"**Price**: {usd_cents(trade.price)}"] if trade.price is not None else []),
         f"**Sector**: {trade.sector or 'Unknown'}",
     ]
     payload = {
         "ticker": trade.ticker,
         "action": str(trade.side),
-        "shares": qty,
+        "shares": trade.qty,
         "price": trade.price,
         "sector": trade.sector or "Unknown",
         "order_type": "MARKET",
         "plan_id": plan_id,
-        "approved_at": iso(at),
+        "approved_at": iso(approved_at),
     }
     return Message(
         message_id=approval_message_id,

@@ -45,15 +45,20 @@ ALL_DONE = {
 
 @dataclass(frozen=True, slots=True)
 class PlanExecution:
-    """Executes one plan to its end. `look` lets everyone, the CEO included, read their inboxes once."""
+    """Executes one plan to its end.
+
+    `look` lets everyone, the CEO included, read their inboxes once; `report` sends the final report of a plan within
+    the transaction that ends it.
+    """
 
     plan: TradingPlan
     parts: ExecutiveParts
     look: Callable[[], None]
+    report: Callable[[str], None]
 
     @property
     def _agenda(self) -> Agenda:
-        return Agenda(self.plan, self.parts)
+        return Agenda(self.plan, self.parts, self.look)
 
     def run(self) -> None:
         """Execute every phase that has not ended, in order, and record the end.
@@ -88,6 +93,8 @@ class PlanExecution:
         status = "COMPLETED" if all(_went_well(t) for t in trades) else "COMPLETED_WITH_ISSUES"
         with p.ledger.transaction():
             p.ledger.plans.finish(plan_id, status, cash, p.clock.now())
+            self.report(plan_id)
+        p.bus.deliver_pending()
 
     # --- one phase ---
 
@@ -95,7 +102,7 @@ class PlanExecution:
         phase = self._phase(name) or self._dispatch(name)
         while phase.state != PhaseState.ENDED:
             self.look()
-            phase = self._advance(phase)
+            phase = self._advance(self._phase(name) or phase)
 
     def _phase(self, name: PhaseName) -> PhaseRecord | None:
         return next((p for p in self.parts.ledger.plans.phases(self.plan.plan_id) if p.name == name), None)
@@ -145,7 +152,9 @@ class PlanExecution:
             return
         message_id = approval_id(plan_id, self.plan.generated_at, name, trade.ticker)
         self.parts.ledger.plans.add_trade(plan_id, rank, replace(record, message_id=message_id, dispatched_at=now))
-        self.parts.bus.enqueue(instruction(name, trade, funding.qty, plan_id, message_id, now))
+        approved_at = self.parts.ledger.plans.approved_at(plan_id) or now
+        order = replace(trade, qty=funding.qty)
+        self.parts.bus.enqueue(instruction(name, order, plan_id, message_id, at=now, approved_at=approved_at))
 
     def _advance(self, phase: PhaseRecord) -> PhaseRecord:
         """Look where the phase stands; make the transition that is due, or wait one poll."""
@@ -153,12 +162,23 @@ class PlanExecution:
         if not waiting:
             self._announce_end(phase.name)
             return self._moved(phase, PhaseEvent.ALL_TERMINAL, "all terminal")
-        if self.parts.clock.now() >= phase.deadline:
+        if self.parts.clock.now() >= self._deadline(phase):
             return self._at_deadline(phase, waiting)
         tickers = ", ".join(sorted(t.ticker for t in waiting))
         log.info(WAITING[PhaseName(phase.name)], len(waiting), "" if len(waiting) == 1 else "s", tickers)
         self.parts.clock.sleep(self._waits(phase.name).poll)
         return phase
+
+    def _deadline(self, phase: PhaseRecord) -> datetime:
+        """Return when the phase's patience ends; a clock that was set back does not make it longer than it was."""
+        waits = self._waits(phase.name)
+        longest = waits.final_wait if phase.state == PhaseState.CANCELLING else waits.timeout
+        now = self.parts.clock.now()
+        if phase.deadline - now > timedelta(seconds=longest):
+            with self.parts.ledger.transaction():
+                phase = replace(phase, deadline=now + timedelta(seconds=longest))
+                self.parts.ledger.plans.set_phase(self.plan.plan_id, phase)
+        return phase.deadline
 
     def _at_deadline(self, phase: PhaseRecord, waiting: Sequence[TradeRecord]) -> PhaseRecord:
         settings = self._waits(phase.name)
@@ -229,4 +249,6 @@ def _code_and_reason(reason: Reason | None) -> tuple[str, str]:
 
 
 def _went_well(trade: TradeRecord) -> bool:
-    return trade.status in {*DONE, DEFERRED}
+    """Tell whether a trade needs nobody's look: it was done, or there was no cash for it."""
+    no_cash = trade.status == DEFERRED and trade.code == ReasonCode.INSUFFICIENT_CASH
+    return trade.status in DONE or no_cash

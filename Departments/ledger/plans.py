@@ -103,6 +103,11 @@ class PlanRecords:
         row = self._db.row("SELECT document FROM desk_plans WHERE plan_id = ?", (plan_id,))
         return None if row is None else parse_json(row["document"])
 
+    def limits_hash(self, plan_id: str) -> str | None:
+        """Return the fingerprint of the limits that a plan was saved under, or None."""
+        row = self._db.row("SELECT limits_hash FROM desk_plans WHERE plan_id = ?", (plan_id,))
+        return None if row is None else str(row["limits_hash"])
+
     def approve(self, plan_id: str, at: datetime) -> None:
         """Record the approval of a plan."""
         self._db.execute("UPDATE desk_plans SET approved_at = ? WHERE plan_id = ?", (iso(at), plan_id))

@@ -16,7 +16,10 @@ from Departments.Executive.reporting.document import final_document
 
 from tests.builders.desk import MORNING, plan, trade, workspace, write_yaml
 
-SETTINGS = {"messaging": {"durability": "fast"}}
+SETTINGS: Mapping[str, Any] = {
+    "messaging": {"durability": "fast"},
+    "phases": {phase: {"timeout": 20, "final_wait": 10, "poll": 2} for phase in ("sell", "buy")},
+}
 NEXT_DAY = MORNING + timedelta(days=1)
 STATE: Mapping[str, Any] = {
     "cash": 12_000,
@@ -168,7 +171,7 @@ PARTIAL_FILLS = Scenario(
     "partial fills",
     SMALL,
     faults=(
-        {"call": "submit", "symbol": "CTVA", "do": "partial_then_silence", "part": 0.5, "seconds": 7, "times": 0},
+        {"call": "submit", "symbol": "CTVA", "do": "partial_then_silence", "part": 0.5, "seconds": 3, "times": 0},
         {"call": "submit", "symbol": "DVN", "do": "partial_then_silence", "part": 0.3, "times": 0},
         {"call": "submit", "symbol": "ALKS", "side": "BUY", "do": "partial_then_silence", "part": 0.6, "times": 0},
     ),

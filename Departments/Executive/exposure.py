@@ -1,0 +1,116 @@
+"""Shares without live exits: which there are now, and how long there were some during an execution.
+
+A BUY brings its exits as a bracket, but they are live only when it has filled completely; a SELL needs the exits of
+its shares cancelled first. In between the shares stand bare, and what is bare in the end is to be protected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from Departments.core.money import ZERO
+from Departments.core.orders import OrderType, Side
+from Departments.Executive.phases import PhaseName
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.orders import FillRecord, OrderRecord
+from Departments.ledger.plans import ExecutionRecord, TradeRecord
+
+LOOK_BACK = timedelta(days=7)  # an execution that ended with bare shares is made up for by those of the next days
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Shares of a symbol that stood without live exits, from a moment to another (None: they still do)."""
+
+    ticker: str
+    qty: Decimal
+    since: datetime
+    until: datetime | None
+
+
+def bare_shares(ledger: Ledger, now: datetime) -> Mapping[str, Decimal]:
+    """Return how many shares of each symbol the executions of the last days have left without exits."""
+    runs = [e for e in ledger.plans.executions() if e.started_at >= now - LOOK_BACK]
+    newest = {t.ticker: t for run in runs for t in ledger.plans.trades(run.plan_id) if _uncovers(t)}
+    fills, exits = ledger.orders.fills(), ledger.orders.exits()
+    return {ticker: _bare(trade, fills, exits) for ticker, trade in newest.items()}
+
+
+def _uncovers(trade: TradeRecord) -> bool:
+    """Tell whether a trade leaves shares without exits unless something else gives them some."""
+    if trade.phase == PhaseName.BUY:
+        return trade.filled_qty > 0
+    return trade.phase == PhaseName.RELEASE and trade.message_id is not None
+
+
+def _bare(trade: TradeRecord, fills: Iterable[FillRecord], exits: Iterable[OrderRecord]) -> Decimal:
+    since = trade.dispatched_at
+    if since is None:
+        return ZERO
+    sold = (f.qty for f in fills if (f.ticker, f.side) == (trade.ticker, Side.SELL) and f.filled_at >= since)
+    covered = (
+        e.intent.qty - e.filled_qty
+        for e in exits
+        if e.intent.ticker == trade.ticker and e.created_at >= since and _is_target(e) and not e.status.is_terminal
+    )
+    owed = trade.filled_qty if trade.phase == PhaseName.BUY else trade.planned_qty
+    return max(ZERO, owed - sum(sold, ZERO) - sum(covered, ZERO))
+
+
+def exposures(run: ExecutionRecord, orders: Sequence[OrderRecord], fills: Sequence[FillRecord]) -> list[Exposure]:
+    """Return every stretch of an execution in which shares stood without live exits, by symbol and time.
+
+    `orders` are all that the ledger knows, exits included, and `fills` all fills.
+    """
+    found: list[Exposure] = []
+    for ticker in sorted({o.intent.ticker for o in orders}):
+        mine = [o for o in orders if o.intent.ticker == ticker]
+        changes = sorted(_changes(mine, [f for f in fills if f.ticker == ticker]), key=lambda c: c[0])
+        found += _stretches(ticker, [(at, qty) for at, qty in changes if run.saw(at)])
+    return found
+
+
+def _changes(orders: Sequence[OrderRecord], fills: Iterable[FillRecord]) -> Iterator[tuple[datetime, Decimal]]:
+    """Yield how many more (or, negative, fewer) shares are bare from a moment on.
+
+    Of the two exits of a group the target speaks for both; what its stop sells leaves the position.
+    """
+    by_id = {o.intent.client_order_id: o for o in orders}
+    for fill in fills:
+        order = by_id[fill.client_order_id]
+        if not _is_target(order):
+            yield fill.filled_at, fill.qty if fill.side is Side.BUY else -fill.qty
+    for target in filter(_is_target, orders):
+        live_at = _live_at(target, orders)
+        if live_at is not None:
+            yield live_at, -target.intent.qty
+            if target.terminal_at is not None:
+                yield target.terminal_at, target.intent.qty - target.filled_qty
+
+
+def _live_at(target: OrderRecord, orders: Iterable[OrderRecord]) -> datetime | None:
+    """Return when an exit began to protect: a bracket's when its entry had filled, None when it never did."""
+    if not target.intent.message_id.startswith("EXIT_"):
+        return target.submitted_at
+    entries = (o for o in orders if o.intent.side is Side.BUY and o.created_at <= target.created_at)
+    entry = max(entries, key=lambda o: o.created_at, default=None)
+    if entry is None:
+        return target.created_at
+    return entry.terminal_at if entry.filled_qty == entry.intent.qty else None
+
+
+def _stretches(ticker: str, changes: Sequence[tuple[datetime, Decimal]]) -> Iterator[Exposure]:
+    bare, since = ZERO, None
+    for at, qty in changes:
+        if bare > 0 and since is not None and at > since:
+            yield Exposure(ticker, bare, since, at)
+        bare, since = max(ZERO, bare + qty), at
+    if bare > 0 and since is not None:
+        yield Exposure(ticker, bare, since, None)
+
+
+def _is_target(order: OrderRecord) -> bool:
+    return order.intent.purpose == "exit" and order.intent.order_type == OrderType.LIMIT
