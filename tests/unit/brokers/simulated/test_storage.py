@@ -42,7 +42,7 @@ class Opener(Protocol):
 
 def killed_at(tmp_path: Path, label: str, clock: SimulatedClock) -> SimulatedExchange:
     path = tmp_path / "killed.db"
-    run = subprocess.run([sys.executable, "-c", CHILD, str(path), label], check=False)  # noqa: S603 - our own child
+    run = subprocess.run([sys.executable, "-c", CHILD, str(path), label], check=False)
     assert run.returncode == 9
     return SimulatedExchange(path, clock)
 
