@@ -1,0 +1,61 @@
+"""Cash along the fills, and what the document says of it."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from Departments.core.orders import Side
+from Departments.Executive.daily import not_executed
+from Departments.Executive.reporting.document import (
+    EXIT_CODES,
+    cash_path,
+    final_document,
+    lowest_cash,
+    lowest_cash_with_buys_first,
+)
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.orders import FillRecord
+
+AT = datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC)
+
+
+def fill(side: Side, qty: int, price: str) -> FillRecord:
+    return FillRecord("X", side, Decimal(qty), Decimal(price), AT, "P", "C")
+
+
+FILLS = [fill(Side.SELL, 10, "50"), fill(Side.BUY, 20, "40"), fill(Side.SELL, 1, "100")]
+
+
+def test_cash_follows_every_fill() -> None:
+    assert cash_path(Decimal(1000), FILLS) == [1000, 1500, 700, 800]
+
+
+def test_the_lowest_cash_is_that_of_the_worst_moment() -> None:
+    assert lowest_cash(Decimal(1000), FILLS) == 700
+
+
+def test_without_fills_the_lowest_cash_is_the_first() -> None:
+    assert lowest_cash(Decimal(1000), []) == 1000
+
+
+def test_with_the_buys_first_the_lowest_cash_is_what_all_buys_leave() -> None:
+    assert lowest_cash_with_buys_first(Decimal(1000), FILLS) == 200
+
+
+def test_a_plan_that_was_never_executed_has_no_document(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "sentinel.db")
+    with pytest.raises(LookupError, match="never executed"):
+        final_document(ledger, "PLAN_X")
+    ledger.close()
+
+
+def test_what_was_not_executed_says_why_and_ends_with_its_code() -> None:
+    document = not_executed("MARKET_CLOSED", None, "the market is closed")
+    assert (document["message"], document["exit_code"]) == ("the market is closed", EXIT_CODES["MARKET_CLOSED"])
+
+
+@pytest.mark.parametrize("status", ["ALREADY_EXECUTED", "COMPLETED", "DRY_RUN", "NOTHING_TO_RESUME"])
+def test_what_needs_nobody_ends_with_0(status: str) -> None:
+    assert EXIT_CODES[status] == 0
