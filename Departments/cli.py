@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from typing import TextIO
 
 import typer
 from rich.console import Console
@@ -31,9 +33,17 @@ def application() -> typer.Typer:
     return app
 
 
-def main() -> None:
-    """Run the command line and exit with its code."""
-    sys.exit(exit_code_of(sys.argv[1:]))
+def main(*before: str) -> None:
+    """Run the command line, `before` put in front of its arguments, and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        _accept_every_character(stream)
+    sys.exit(exit_code_of([*before, *sys.argv[1:]]))
+
+
+def _accept_every_character(stream: TextIO) -> None:
+    """Write UTF-8 into files and pipes, also where Windows would take its old code page, which lacks a minus sign."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
 
 
 def exit_code_of(arguments: list[str]) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from Departments.cli import exit_code_of
+from Departments.cli import main
 
 if __name__ == "__main__":
-    raise SystemExit(exit_code_of(["archive", *sys.argv[1:]]))
+    main("archive")

@@ -63,6 +63,7 @@ def set_up(extras: str) -> None:
         return
     if sys.version_info < (3, 11):  # noqa: UP036 - this script is what tells a person so
         raise SystemExit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
+    print("Setting up .venv; this takes a minute, once …", file=sys.stderr, flush=True)
     if not PYTHON.exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
     install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -96,7 +96,7 @@ def contents(folder: Path) -> dict[str, str]:
 def launched(*arguments: str | Path, cwd: Path, program: Sequence[str] = ("-m", "Departments")) -> Said:
     """Run a command in a process of its own, with nobody at its keyboard."""
     command = [sys.executable, *program, *map(str, arguments)]
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         command, check=False, capture_output=True, stdin=subprocess.DEVNULL, cwd=cwd, encoding="utf-8"
     )
     return Said(done.returncode, done.stdout, done.stderr)

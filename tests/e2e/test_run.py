@@ -12,7 +12,7 @@ import pytest
 
 from Departments.bootstrap import open_desk
 from tests.builders.commands import AT, BRIEFING, Said, contents, deliver_briefing, launched, plan_file, run_of, say
-from tests.builders.desk import candidate, deliver, workspace
+from tests.builders.desk import ROOT, candidate, deliver, workspace
 
 MESSAGES = "Messages_Between_Departments"
 Capture = pytest.CaptureFixture[str]
@@ -185,9 +185,7 @@ def test_a_person_is_asked_in_a_terminal(folder: Path, answer: str, status: str,
     deliver_briefing(folder)
     command = [sys.executable, "-m", "Departments", *map(str, run_of(folder, "--approve", "ask", "--json"))]
     keyboard, terminal = pty.openpty()
-    with subprocess.Popen(  # noqa: S603 - our own program
-        command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         os.write(keyboard, f"{answer}\n".encode())
         out, err = process.communicate(timeout=30)
     os.close(keyboard)
@@ -213,3 +211,17 @@ def test_cash_after_is_what_the_exchange_says(folder: Path, capsys: Capture) -> 
     cash = desk.broker.account().cash
     desk.close()
     assert Decimal(said.document["account"]["cash_after"]) == cash
+
+
+def test_an_output_in_an_old_code_page_is_no_obstacle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    said = launched(*run_of(folder, "--plan", plan_file(folder)), cwd=folder)
+    assert said.code == 0
+    assert "Start + sells − buys = end: holds" in said.out
+
+
+def test_the_daily_script_runs_the_day_of_the_folder_it_is_started_in(folder: Path) -> None:
+    deliver_briefing(folder)
+    options = ["--at", AT, "--exchange-state", "state.yaml", "--json"]
+    said = launched(*options, cwd=folder, program=[str(ROOT / "scripts" / "run_daily_ceo.py")])
+    assert (said.code, said.document["status"]) == (0, "COMPLETED")
