@@ -208,6 +208,7 @@ class Desk:
             settings=self.settings,
             bus=self.bus,
             ledger=self.ledger,
+            ask_regime=self.regime.process_inbox,
         )
 
     @property

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, classify, plan_from
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.agenda import Agenda
-from Departments.Executive.dispatches import report_message
+from Departments.Executive.dispatches import outcome_message, report_message
 from Departments.Executive.execution import PlanExecution
 from Departments.Executive.judgement import Judge, Judgement
 from Departments.Executive.parts import ExecutiveParts
@@ -375,11 +376,16 @@ class CEO:
         limits_hash = str((p.ledger.plans.limits_hash(plan_id)) or "")
         return report_text(document, lowest_with_buys_first=buys_first, limits_hash=limits_hash)
 
-    def _send_report(self, plan_id: str) -> None:
-        """Enqueue the final report, inside the transaction that ends the execution."""
-        p = self._parts
+    def _send_report(self, plan_id: str, equity_after: Decimal) -> None:
+        """Enqueue the final report, and for Regime what became of the day, inside the transaction that ends it."""
+        p, now = self._parts, self._parts.clock.now()
         text, document = self._report_of(plan_id), final_document(p.ledger, plan_id)
-        p.bus.enqueue(report_message(plan_id, text, document, p.clock.now()))
+        p.bus.enqueue(report_message(plan_id, text, document, now))
+        execution = p.ledger.plans.execution(plan_id)
+        if execution is not None:
+            filled = sum(t.status == OrderStatus.FILLED for t in p.ledger.plans.trades(plan_id))
+            change = equity_after - execution.equity
+            p.bus.enqueue(outcome_message(plan_id, execution.started_at, filled, change, now))
 
     def _write_report(self, plan_id: str) -> Path:
         """Write the report as it is sent; writing it again gives the same file."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from Departments.core.clock import iso
-from Departments.core.departments import COMPLIANCE, EXECUTIVE, TRADING
+from Departments.core.departments import COMPLIANCE, EXECUTIVE, REGIME_DETECTION, TRADING
 from Departments.core.identifiers import message_id
 from Departments.core.money import plain, usd_cents
 from Departments.core.plans import Trade
@@ -129,4 +130,28 @@ def report_message(plan_id: str, text: str, document: Mapping[str, Any], at: dat
         timestamp=at,
         message_type="FinalReport",
         body=body_with(text, document),
+    )
+
+
+def outcome_message(plan_id: str, started_at: datetime, filled: int, change: Decimal, at: datetime) -> Message:
+    """Return what Regime is told of a day: orders filled, and the change of equity (dollars) during the execution."""
+    lines = [
+        f"# Final Report: {plan_id}",
+        "",
+        f"- **Orders filled:** {filled}",
+        f"- **Change of equity:** {usd_cents(change)}",
+    ]
+    payload = {
+        "plan_id": plan_id,
+        "started_at": started_at,
+        "trades_executed": filled,
+        "portfolio_change": change,
+    }
+    return Message(
+        message_id=message_id(EXECUTIVE, at, "outcome", plan_id),
+        sender=EXECUTIVE,
+        recipient=REGIME_DETECTION,
+        timestamp=at,
+        message_type="FinalReport",
+        body=body_with("\n".join(lines), payload),
     )

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from Departments.constraints.checks import cash_reserve
 from Departments.core.orders import OrderStatus
@@ -54,7 +55,7 @@ class PlanExecution:
     plan: TradingPlan
     parts: ExecutiveParts
     look: Callable[[], None]
-    report: Callable[[str], None]
+    report: Callable[[str, Decimal], None]
 
     @property
     def _agenda(self) -> Agenda:
@@ -88,12 +89,12 @@ class PlanExecution:
         p, plan_id = self.parts, self.plan.plan_id
         if self._execution().ended_at is not None:
             return
-        cash = self._agenda.book_when_cash_arrived().cash
+        book = self._agenda.book_when_cash_arrived()
         trades = p.ledger.plans.trades(plan_id)
         status = "COMPLETED" if all(_went_well(t) for t in trades) else "COMPLETED_WITH_ISSUES"
         with p.ledger.transaction():
-            p.ledger.plans.finish(plan_id, status, cash, p.clock.now())
-            self.report(plan_id)
+            p.ledger.plans.finish(plan_id, status, book.cash, p.clock.now())
+            self.report(plan_id, book.equity)
         p.bus.deliver_pending()
 
     # --- one phase ---

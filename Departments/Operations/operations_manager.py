@@ -8,7 +8,7 @@ A plan, the facts and untradable holdings learnt with it, and the message that t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, time
@@ -18,8 +18,8 @@ from typing import Any
 from Departments.brokers.base import Broker
 from Departments.constraints.limits import Limits
 from Departments.core import identifiers
-from Departments.core.clock import Clock
-from Departments.core.departments import EXECUTIVE, OPERATIONS
+from Departments.core.clock import Clock, iso
+from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
 from Departments.core.errors import BadInput, BrokerError, DepartmentsError
 from Departments.core.money import plain
 from Departments.core.plans import TradingPlan, plan_document, plan_from
@@ -64,9 +64,13 @@ DEAD_LETTERED = frozenset(
 QUIET = frozenset({ReasonCode.SCORE_BELOW_THRESHOLD, ReasonCode.DEPLOYMENT_TARGET, ReasonCode.CASH_RESERVE})
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class OperationsParts:
-    """What the department works with; `bootstrap` fills it in."""
+    """What the department works with; `bootstrap` fills it in. `ask_regime` lets Regime answer a request at once."""
 
     broker: Broker
     limits: Limits
@@ -74,6 +78,7 @@ class OperationsParts:
     settings: Settings
     bus: Bus
     ledger: Ledger
+    ask_regime: Callable[[], object] = nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,7 @@ class OperationsManager:
         """
         log.debug("planning (model %s)", ai_model)
         try:
+            self._have_the_market_assessed()
             given = None if briefing is None else briefing_from(briefing, "briefing", at=self._parts.clock.now())
             planned = self._planned(Wish(mandatory_sells=sell_wishes(mandatory_sells)), given)
             with self._parts.ledger.transaction():
@@ -141,6 +147,15 @@ class OperationsManager:
             return _failure(error)
         document = plan_document(planned.plan)
         return {"status": _status(planned.plan), "plan": document, "stage_results": document["stage_results"]}
+
+    def _have_the_market_assessed(self) -> None:
+        """Ask Regime, so that Trading will judge the plan by the market it was made for."""
+        now = self._parts.clock.now()
+        asked = identifiers.message_id(OPERATIONS, now, "RegimeRequest", iso(now))
+        text = body_with("# RegimeRequest\n\nOperations asks REGIME_DETECTION.", {})
+        self._parts.bus.publish(Message(asked, OPERATIONS, REGIME_DETECTION, now, "RegimeRequest", text))
+        self._parts.ask_regime()
+        self.process_inbox()
 
     # --- messages ---
 

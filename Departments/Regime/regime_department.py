@@ -15,9 +15,10 @@ from itertools import islice
 from typing import Protocol
 
 from Departments.brokers.base import Bar
-from Departments.core.clock import Clock
+from Departments.core.clock import Clock, parse_iso
 from Departments.core.departments import REGIME_DETECTION
 from Departments.core.errors import BadInput, BrokerError, UnreadableMessage
+from Departments.core.money import decimal_of
 from Departments.core.regimes import Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import next_close, session, trading_day
@@ -36,7 +37,6 @@ DEAD_LETTERED = frozenset(
         "CandidateRequest",
         "ExecutionReport",
         "ExecutiveApproval",
-        "FinalReport",
         "PlanFailure",
         "PlanProposal",
         "PlanRequest",
@@ -122,6 +122,7 @@ class RegimeDepartment:
         return {
             "RegimeRequest": self._on_request,
             "DailyBriefing": self._on_briefing,
+            "FinalReport": self._on_final_report,
             "RegimeUpdate": Skip("the regime is told from here, not to here"),
             "RiskAssessment": Skip("risks of single trades say nothing of the market"),
             "execution": Skip("orders say nothing of the market"),
@@ -194,6 +195,19 @@ class RegimeDepartment:
             return None
         found = self._parts.bus.find(str(wanted))
         return _observed(found) if found else _unknown(request, f"DailyBriefing {wanted}", "cannot be found")
+
+    def _on_final_report(self, message: Message) -> Commit | None:
+        """Note what the desk did on a day under the assessment that held when it began."""
+        payload = message.payload or {}
+        try:
+            began = parse_iso(str(payload["started_at"]))
+            trades, change = int(payload["trades_executed"]), decimal_of(payload["portfolio_change"])
+        except (KeyError, ValueError) as error:
+            raise BadInput(message.message_id, "payload", f"is incomplete ({error})", "send it again") from error
+        assessment = self._parts.ledger.latest_assessment(began)
+        if assessment is None:
+            return None
+        return lambda: self.record_outcome(assessment, trades_executed=trades, portfolio_change=change)
 
     # --- outcomes ---
 
