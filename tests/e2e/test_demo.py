@@ -128,7 +128,7 @@ def test_the_report_is_the_ledger_s_and_can_be_written_again_from_it(demo: Demo)
 def test_the_report_lies_in_the_executive_s_outbox(demo: Demo) -> None:
     outbox = demo.folder / MESSAGES / "Outbox" / "EXECUTIVE"
     sent = [codec.decode(p.read_bytes(), name=p.name) for p in outbox.glob("*.md")]
-    (report,) = [m for m in sent if m.message_type == "FinalReport"]
+    (report,) = [m for m in sent if m.message_type == "FinalReport" and m.recipient == "COMPLIANCE"]
     assert report.payload is not None
     assert report.payload["plan_id"] == demo.said.document["plan_id"]
     assert f"# Execution Report: {demo.said.document['plan_id']}" in report.body
