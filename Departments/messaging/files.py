@@ -12,9 +12,8 @@ import signal
 import stat
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from Departments.core.clock import Clock
 from Departments.messaging.names import numbered
@@ -39,8 +38,7 @@ class State(Enum):
     GROWING = "growing"  # somebody has it open for writing, or nobody can tell yet
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What was read of a file. `problem` says why it cannot be a message whatever its bytes are."""
 
     data: bytes
@@ -52,9 +50,9 @@ def write_new(path: str, data: bytes, *, flush: bool) -> None:
     """Create a file that must not exist, with all of `data`; flushed to the disk when asked."""
     descriptor = os.open(path, _CREATE, 0o644)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        written = os.write(descriptor, data)
+        while written < len(data):
+            written += os.write(descriptor, memoryview(data)[written:])
         if flush:
             os.fsync(descriptor)
     finally:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from Departments.core.clock import Clock, stamp
 from Departments.core.errors import (
@@ -89,8 +89,7 @@ def decoded(name: str, found: Found | None) -> Message | UnreadableMessage | Non
         return error
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class _Item(NamedTuple):
     """One waiting file: its name, what was read of it, and the message or why there is none."""
 
     name: str

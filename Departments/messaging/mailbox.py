@@ -11,9 +11,9 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -40,8 +40,7 @@ TOGETHER: Final = 8  # letters from which one flush of the whole file system is 
 STALE: Final = 3_600.0  # seconds after which a temporary file belongs to nobody
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """A message ready to be stored: its file's name, who sends it to whom, and its bytes."""
 
     name: str
@@ -52,10 +51,14 @@ class Letter:
 
 def checked(letter: Letter) -> Letter:
     """Return the letter. Raises PublishError when its id or a department could not be the name of a file anywhere."""
-    for word, text in (("id", letter.name), ("sender", letter.sender), ("recipient", letter.recipient)):
-        if not is_safe_name(text):
-            raise PublishError(f"{letter.name[:80]!r}: the {word} {text[:80]!r} cannot be the name of a file")
-    return letter
+    if is_safe_name(letter.name) and _is_safe_department(letter.sender) and _is_safe_department(letter.recipient):
+        return letter
+    words = {"id": letter.name, "sender": letter.sender, "recipient": letter.recipient}
+    word, text = next((word, text) for word, text in words.items() if not is_safe_name(text))
+    raise PublishError(f"{letter.name[:80]!r}: the {word} {text[:80]!r} cannot be the name of a file")
+
+
+_is_safe_department = lru_cache(maxsize=256)(is_safe_name)
 
 
 class Storage(Protocol):
@@ -276,6 +279,9 @@ class Mailbox:
             path = os.path.join(self._folder(".locks"), f"{department}.lock")
             self._locks[department] = FileLock(path, thread_local=False)
         lock = self._locks[department]
+        if lock.is_locked:  # by ourselves: one instance serves one thread
+            yield
+            return
         try:
             with self._announced("lock"):
                 lock.acquire(timeout=wait)

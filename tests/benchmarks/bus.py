@@ -46,7 +46,7 @@ from Departments.messaging.router import Commit, Router  # noqa: E402
 from Departments.messaging.watcher import Watched, Watcher  # noqa: E402
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
-ROUNDS = 3
+ROUNDS = 5
 BATCH = 50
 SECTION = "# The bus\n"
 

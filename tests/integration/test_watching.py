@@ -28,7 +28,7 @@ from Departments.messaging.router import Router, Skip
 from Departments.messaging.watcher import Watched, Watcher
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
-PATIENCE = 30.0
+PATIENCE = 10.0
 
 
 def approval(number: int) -> Message:
@@ -162,12 +162,28 @@ def test_a_file_that_is_written_slowly_is_handled_only_when_it_is_complete(tmp_p
     assert not (tmp_path / "Dead_Letter").exists()
 
 
+def test_a_file_that_is_closed_half_written_and_opened_again_is_not_condemned_meanwhile(tmp_path: Path) -> None:
+    data = codec.encode(approval(1))
+    desk = Desk(tmp_path, rescan=0.02)
+    with desk.watching():
+        until(desk.is_watching)
+        path = desk.inbox / approval(1).name
+        path.write_bytes(data[:60])
+        looks = desk.besides
+        until(lambda: desk.besides >= looks + 2)
+        with path.open("ab") as file:
+            file.write(data[60:])
+        until(lambda: len(desk.seen) > 0)
+    assert desk.bodies == [approval(1).body]
+    assert not (tmp_path / "Dead_Letter").exists()
+
+
 def test_a_file_that_never_becomes_a_message_is_set_aside(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     with desk.watching():
         until(desk.is_watching)
         (desk.inbox / "odd.md").write_bytes(b"hello")
-        until(lambda: (tmp_path / "Dead_Letter" / "TRADING" / "odd.md").exists())
+        until((tmp_path / "Dead_Letter" / "TRADING" / "odd.md").exists)
     assert (tmp_path / "Dead_Letter" / "TRADING" / "odd.md.reason.yaml").exists()
 
 
