@@ -318,8 +318,8 @@ class CEO:
             message = f"{done.plan_id} was executed on {done.trading_day}; nothing is traded twice"
             return {"status": "ALREADY_EXECUTED", "plan_id": done.plan_id, "message": message}
         if p.limits.timing_rules.market_hours_only and not p.broker.market_clock().is_open:
-            opens = iso(p.broker.market_clock().next_open)
-            message = f"the market is closed, it opens at {opens}; nothing was sent"
+            opens = p.broker.market_clock().next_open
+            message = f"the market is closed, it opens on {opens:%Y-%m-%d at %H:%M} UTC; nothing was sent"
             return {"status": "MARKET_CLOSED", "plan_id": wanted, "message": message}
         return None
 
