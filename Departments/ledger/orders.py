@@ -157,7 +157,7 @@ class OrderRecords:
         terminal_at = iso(order.updated_at or at) if order.status.is_terminal else None
         self._db.execute(
             "UPDATE desk_orders SET status = ?, broker_order_id = ?, filled_qty = ?, filled_avg_price = ?, "
-            "submitted_at = coalesce(submitted_at, ?), terminal_at = ?, updated_at = ? WHERE id = ?",
+            "submitted_at = coalesce(submitted_at, ?), terminal_at = ?, updated_at = ?, code = ?, reason = ? WHERE id = ?",
             (
                 order.status,
                 order.id,
@@ -166,6 +166,7 @@ class OrderRecords:
                 time_text(order.submitted_at or at),
                 terminal_at,
                 iso(at),
+                *(("", "") if order.status is OrderStatus.FILLED else (known.code, known.reason)),  # a lost cancel
                 known.id,
             ),
         )

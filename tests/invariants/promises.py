@@ -22,7 +22,7 @@ MESSAGES = "Messages_Between_Departments"
 Row = sqlite3.Row
 
 
-class BrokenPromise(AssertionError):
+class BrokenPromise(AssertionError):  # noqa: N818 - what it is
     """What was promised and does not hold, one sentence for each."""
 
 
@@ -181,12 +181,14 @@ def money_and_shares_add_up(exchange: Exchange) -> Iterator[str]:
     held = defaultdict(D, exchange.start_held)
     for fill in exchange.fills:
         held[fill["symbol"]] += D(fill["qty"]) * (1 if fill["side"] == "BUY" else -1)
+    taken: dict[str, D] = defaultdict(D)  # by others, who may take what an order of ours is about to sell
     for change in exchange.adjustments:
         held[change["symbol"]] += D(change["qty"])
+        taken[change["symbol"]] += min(D(0), D(change["qty"]))
     for symbol in {*held, *exchange.held}:
         if held[symbol] != exchange.held.get(symbol, D(0)):
             yield f"{symbol}: {exchange.held.get(symbol)} held, the fills make it {held[symbol]}"
-        if held[symbol] < 0:
+        if held[symbol] < taken[symbol]:
             yield f"{symbol}: {held[symbol]} shares are sold short"
 
 

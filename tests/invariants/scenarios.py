@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,15 @@ from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.core.clock import Clock, SimulatedClock
 from Departments.core.steps import Step, no_step
 from Departments.Executive.reporting.document import final_document
-
 from tests.builders.desk import MORNING, plan, trade, workspace, write_yaml
 
 SETTINGS: Mapping[str, Any] = {
     "messaging": {"durability": "fast"},
-    "phases": {phase: {"timeout": 20, "final_wait": 10, "poll": 2} for phase in ("sell", "buy")},
+    "phases": {phase: {"timeout": 20, "final_wait": 10, "poll": 4} for phase in ("sell", "buy")},
 }
 NEXT_DAY = MORNING + timedelta(days=1)
 STATE: Mapping[str, Any] = {
-    "cash": 12_000,
+    "cash": 16_000,
     "positions": {
         "CTVA": {"qty": 190, "avg_entry_price": 65, "current_price": 64.64},
         "DVN": {"qty": 225, "avg_entry_price": 33, "current_price": 33.61},
@@ -41,7 +40,8 @@ INCIDENT = plan(
     *(
         trade(ticker, "BUY", shares, price, composite_score=score)
         for ticker, shares, price, score in (
-            ("COMM", 210, 17.02, 77.8), ("ALKS", 108, 32.66, 79.6), ("CRDO", 20, 164.97, 71.0), ("AXTA", 123, 28.64, 73.4),
+            ("COMM", 210, 17.02, 77.8), ("ALKS", 108, 32.66, 79.6), ("CRDO", 20, 164.97, 71.0),
+            ("AXTA", 123, 28.64, 73.4),
             ("SN", 37, 96.19, 73.0), ("CVE", 180, 17.58, 70.9), ("BANC", 180, 17.29, 70.5), ("ESI", 110, 27.72, 70.2),
             ("BBIO", 50, 62.71, 69.9), ("BKR", 65, 48.04, 69.5), ("DBX", 100, 30.93, 69.1),
         )
@@ -49,7 +49,8 @@ INCIDENT = plan(
     *(
         trade(ticker, "SELL", shares, price)
         for ticker, shares, price in (
-            ("CTVA", 190.0, 64.64), ("DVN", 225.0, 33.61), ("EXE", 45.0, 112.58), ("PLD", 40.0, 125.37), ("UPS", 70.0, 93.58),
+            ("CTVA", 190.0, 64.64), ("DVN", 225.0, 33.61), ("EXE", 45.0, 112.58),
+            ("PLD", 40.0, 125.37), ("UPS", 70.0, 93.58),
         )
     ),
     plan_id="PLAN_20251110_070542",
@@ -93,7 +94,13 @@ class Scenario:
 
     def play(self, folder: Path, clock: Clock | None = None, step: Step = no_step) -> dict[str, Any]:
         """Run the day, or what is left of it, and return the final document."""
-        return with_desk(folder, self.at, step, lambda desk: carry_out(desk, self.plan), clock)
+
+        def work(desk: Desk) -> dict[str, Any]:
+            document = carry_out(desk, self.plan)
+            settle(desk)
+            return document
+
+        return with_desk(folder, self.at, step, work, clock)
 
 
 def carry_out(desk: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,18 +113,10 @@ def carry_out(desk: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
     return final_document(desk.ledger, str(document["plan_id"]))
 
 
-def settle(folder: Path, at: datetime) -> None:
-    """Let the desk start once more and look at everything, as the next morning would."""
-
-    def look(desk: Desk) -> dict[str, Any]:
-        for _ in range(3):
-            desk.ceo.look()
-            desk.clock.sleep(30)
-        desk.trading.reconcile()
-        desk.ceo.look()
-        return {}
-
-    with_desk(folder, at, no_step, look)
+def settle(desk: Desk) -> None:
+    """Let everybody look at everything once more, as the next morning would."""
+    desk.trading.reconcile()
+    desk.ceo.look()
 
 
 def with_desk(
@@ -187,6 +186,7 @@ REFUSALS = Scenario(
 TIMEOUTS = Scenario(
     "time-outs",
     SMALL,
+    settings={"messaging": SETTINGS["messaging"]},
     faults=(
         {"call": "submit", "symbol": "CTVA", "do": "timeout_before", "takes": 15},
         {"call": "submit", "symbol": "DVN", "do": "timeout_after"},
