@@ -353,6 +353,7 @@ class CEO:
     def _run(self, plan: TradingPlan) -> Answer:
         p = self._parts
         PlanExecution(plan, p, self.look, self._send_report).run()
+        self.look()  # Regime learns what became of the day
         document = final_document(p.ledger, plan.plan_id)
         path = self._write_report(plan.plan_id)
         trades = [t for t in p.ledger.plans.trades(plan.plan_id) if t.message_id]

@@ -18,7 +18,6 @@ def test_an_assessment_learns_how_many_orders_filled_under_it(tmp_path: Path) ->
     plan = opened.ceo.handle_user_request("generate_plan")["plan"]
     opened.ceo.approve_plan(plan["plan_id"])
     opened.ceo.handle_user_request("execute_plan")
-    opened.regime.process_inbox()
     (record,) = opened.ledger.regimes.assessments()
     opened.close()
     assert record.outcome.trades_executed == len(plan["trades"]) == 2
