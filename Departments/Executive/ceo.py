@@ -31,6 +31,7 @@ from Departments.core.trading_calendar import trading_day
 from Departments.Executive.agenda import Agenda
 from Departments.Executive.dispatches import outcome_message, report_message
 from Departments.Executive.execution import PlanExecution
+from Departments.Executive.exposure import exposures_of
 from Departments.Executive.judgement import Judge, Judgement
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.preview import preview
@@ -375,7 +376,10 @@ class CEO:
         before = execution.cash_before if execution else ZERO
         buys_first = lowest_cash_with_buys_first(before, p.ledger.execution_fills(plan_id))
         limits_hash = str((p.ledger.plans.limits_hash(plan_id)) or "")
-        return report_text(document, lowest_with_buys_first=buys_first, limits_hash=limits_hash)
+        unprotected = list(map(str, exposures_of(p.ledger, plan_id))) if p.settings.exits.enabled else []
+        return report_text(
+            document, lowest_with_buys_first=buys_first, limits_hash=limits_hash, unprotected=unprotected
+        )
 
     def _send_report(self, plan_id: str, equity_after: Decimal) -> None:
         """Enqueue the final report, and for Regime what became of the day, inside the transaction that ends it."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from Departments.core.money import ZERO
+from Departments.core.money import ZERO, plain
 from Departments.core.orders import OrderType, Side
 from Departments.Executive.phases import PhaseName
 from Departments.ledger.ledger import Ledger
@@ -29,6 +29,18 @@ class Exposure:
     qty: Decimal
     since: datetime
     until: datetime | None
+
+    def __str__(self) -> str:
+        what = f"{self.ticker}: {plain(self.qty)} shares had no live exits from {self.since:%H:%M:%S}"
+        if self.until is None:
+            return f"{what} UTC on, and have none now"
+        return f"{what} to {self.until:%H:%M:%S} UTC ({(self.until - self.since).total_seconds():.0f} s)"
+
+
+def exposures_of(ledger: Ledger, plan_id: str) -> list[Exposure]:
+    """Return every stretch of a plan's execution in which shares stood without live exits."""
+    run = ledger.plans.execution(plan_id)
+    return [] if run is None else exposures(run, ledger.orders.all(), ledger.orders.fills())
 
 
 def bare_shares(ledger: Ledger, now: datetime) -> Mapping[str, Decimal]:

@@ -151,7 +151,7 @@ class OrderTracker:
             self._enqueue(outcome_report(record, now))
 
     def _tell_of_exit(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
-        """The Executive learns when an exit that it asked for protects, when it failed, and when any exit traded."""
+        """Tell the Executive when an exit that it asked for protects, when it failed, and when any exit traded."""
         intent, ended = record.intent, record.status.is_terminal and not before.status.is_terminal
         if before.status in NOT_LIVE and record.status not in NOT_LIVE and not _failed(record):
             log.info("Protected %s %s", f"{intent.qty:f}", intent.ticker)

@@ -9,8 +9,14 @@ from typing import Any
 from Departments.core.money import usd_cents
 
 
-def report_text(document: Mapping[str, Any], *, lowest_with_buys_first: Decimal, limits_hash: str) -> str:
-    """Return the report of a final document as Markdown."""
+def report_text(
+    document: Mapping[str, Any],
+    *,
+    lowest_with_buys_first: Decimal,
+    limits_hash: str,
+    unprotected: Sequence[str] = (),
+) -> str:
+    """Return the report of a final document as Markdown; `unprotected` are lines about shares without live exits."""
     account, identity = document["account"], document["cash_identity"]
     lines = [
         f"# Execution Report: {document['plan_id']}",
@@ -39,6 +45,9 @@ def report_text(document: Mapping[str, Any], *, lowest_with_buys_first: Decimal,
         if document[key]:
             rows = [(r["ticker"], r["reason"]) for r in document[key]]
             lines += ["", f"## {title}", "", *_table(("Ticker", "Reason"), rows)]
+    if unprotected:
+        lines += ["", "## Unprotected", "", "Shares without live exits, and for how long:", ""]
+        lines += [f"- {line}" for line in unprotected]
     return "\n".join([*lines, "", f"Limits: {limits_hash or 'unknown'}", ""])
 
 
