@@ -47,12 +47,13 @@ def approval_from(message: Message) -> Approval:
     if payload is None:
         raise BadInput(message.message_id, "payload", "is missing", "add a json block with ticker, action and shares")
     read = _Reader(message.message_id, payload)
+    read.refuse_unapproved()
     return Approval(
         message_id=message.message_id,
         ticker=read.ticker(),
         side=read.side(),
         qty=read.positive("shares"),
-        approved_at=read.moment("approved_at", message.timestamp),
+        approved_at=read.moment(("approved_at", "approved_timestamp"), message.timestamp),
         price=read.price("price"),
         sector=read.text("sector"),
         plan_id=read.text("plan_id"),
@@ -154,7 +155,14 @@ class _Reader:
         value = self.payload.get(key)
         return str(value) if value else None
 
-    def moment(self, key: str, default: datetime) -> datetime:
+    def refuse_unapproved(self) -> None:
+        """Older approvals say what was decided; only APPROVED is an approval."""
+        status = str(self.payload.get("approval_status") or "APPROVED").strip().upper()
+        if status != "APPROVED":
+            raise BadInput(self.source, "approval_status", f"is {status}", "send an approval for what is approved")
+
+    def moment(self, keys: tuple[str, ...], default: datetime) -> datetime:
+        key = next((k for k in keys if self.payload.get(k)), keys[0])
         value = self.payload.get(key)
         try:
             return parse_iso(str(value)) if value else default

@@ -17,9 +17,11 @@ from Departments.core.errors import NotFound
 from Departments.core.money import plain
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.ledger.orders import OrderRecord, OrderRecords
+from Departments.Trading.exits import flat
 
 OURS = "MSG_"  # every client order id of the desk begins so
 LOOK_BACK = timedelta(days=7)
+A_LITTLE_BEFORE = timedelta(minutes=10)  # the broker's clock is not ours
 
 
 class Finding(StrEnum):
@@ -54,18 +56,19 @@ def reconcile(broker: Broker, records: OrderRecords, now: datetime, in_hand: Con
     Raises BrokerUnavailable.
     """
     waiting = records.open()
-    since = min([now - LOOK_BACK, *(record.created_at - timedelta(minutes=1) for record in waiting)])
-    at_broker = {order.client_order_id: order for order in broker.orders("all", after=since)}
+    since = min([now - LOOK_BACK, *(record.created_at - A_LITTLE_BEFORE for record in waiting)])
+    sent = broker.orders("all", after=since)
+    at_broker = {order.client_order_id: order for order in flat(sent)}
     rows = []
     for record in waiting:
         order = _found(broker, record, at_broker.get(record.intent.client_order_id))
         rows.append(_missing(record, in_hand) if order is None else _known(record, order))
-    return [*rows, *_strangers(at_broker.values(), records)]
+    return [*rows, *_strangers(sent, records)]
 
 
-def locking(rows: Sequence[Row]) -> dict[str, str]:
-    """Return the symbols to lock, with the sentence that says why."""
-    return {row.ticker: row.sentence for row in rows if row.locks}
+def locking(rows: Sequence[Row], accepted: Container[str] = ()) -> dict[str, str]:
+    """Return the symbols to lock, with the sentence that says why; what a person `accepted` locks nothing."""
+    return {row.ticker: row.sentence for row in rows if row.locks and row.client_order_id not in accepted}
 
 
 def _found(broker: Broker, record: OrderRecord, order: Order | None) -> Order | None:
@@ -81,7 +84,8 @@ def _found(broker: Broker, record: OrderRecord, order: Order | None) -> Order | 
 
 def _known(record: OrderRecord, order: Order) -> Row:
     intent = record.intent
-    if (order.symbol, order.side, order.qty) != (intent.ticker, intent.side, intent.qty):
+    same_qty = order.qty == intent.qty or intent.purpose == "exit"  # the rest of an exit shrinks as its twin trades
+    if (order.symbol, order.side) != (intent.ticker, intent.side) or not same_qty:
         at_broker, in_ledger = _what(order.side, order.qty, order.symbol), _what(intent.side, intent.qty, intent.ticker)
         sentence = f"{intent.client_order_id} is {at_broker} at the broker, {in_ledger} in the ledger"
         return _row(record, Finding.AMBIGUOUS, sentence, order)
@@ -115,14 +119,28 @@ def _what(side: Side, qty: Decimal, symbol: str) -> str:
 
 
 def _strangers(orders: Iterable[Order], records: OrderRecords) -> Iterator[Row]:
+    """Judge the broker's orders under our ids that the ledger does not know, or knows to have come to something else.
+
+    An order that is open in the ledger has been judged already.
+    """
     for order in orders:
-        ours = order.client_order_id.startswith(OURS)
-        if not ours or records.find(order.client_order_id) is not None:
+        if not order.client_order_id.startswith(OURS) or (order.status.is_terminal and not order.filled_qty):
             continue
-        what = f"{_what(order.side, order.qty, order.symbol)}, {order.status}"
-        if not order.status.is_terminal:
-            sentence = f"{order.symbol}: the ledger does not know {order.client_order_id} ({what})"
-            yield Row(order.symbol, order.client_order_id, Finding.ORPHAN, sentence, order)
-        elif order.filled_qty > 0:
-            sentence = f"{order.symbol}: the ledger does not know the fill of {order.client_order_id} ({what})"
-            yield Row(order.symbol, order.client_order_id, Finding.UNKNOWN_FILL, sentence, order)
+        record = records.find(order.client_order_id)
+        if record is None:
+            yield _unknown(order)
+        elif record.status.is_terminal and record.filled_qty != order.filled_qty:
+            sentence = f"it is {record.status} in the ledger, {plain(record.filled_qty)} filled, but {_of(order)}"
+            yield _row(record, Finding.AMBIGUOUS, f"{sentence} at the broker", order)
+
+
+def _unknown(order: Order) -> Row:
+    finding = Finding.UNKNOWN_FILL if order.status.is_terminal else Finding.ORPHAN
+    what = "the fill of " if finding is Finding.UNKNOWN_FILL else ""
+    sentence = f"{order.symbol}: the ledger does not know {what}{order.client_order_id} ({_of(order)})"
+    return Row(order.symbol, order.client_order_id, finding, sentence, order)
+
+
+def _of(order: Order) -> str:
+    filled = f", {plain(order.filled_qty)} filled" if order.filled_qty else ""
+    return f"{_what(order.side, order.qty, order.symbol)}, {order.status}{filled}"

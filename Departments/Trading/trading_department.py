@@ -164,10 +164,30 @@ class TradingDepartment:
         ask = partial(reconcile, p.broker, p.ledger.orders, now, in_hand)
         rows = patiently(ask, p.clock, seconds=p.settings.phases.patience)
         with p.ledger.transaction():
-            p.ledger.releases.lock(locking(rows), now)
+            accepted = p.ledger.releases.accepted()
+            p.ledger.releases.lock(locking(rows, accepted), now)
         for row in rows:
-            log.log(logging.WARNING if row.locks else logging.DEBUG, "%s: %s", row.finding, row.sentence)
+            locks = row.locks and row.client_order_id not in accepted
+            log.log(logging.WARNING if locks else logging.DEBUG, "%s: %s", row.finding, row.sentence)
         self.track(exits=True)
+        return rows
+
+    def accept(self, ticker: str) -> list[Row]:
+        """Take a person's word that what ledger and broker disagree about is looked after; unlock the symbol.
+
+        An order that the broker does not know is withdrawn from the ledger. Returns what was accepted. Raises
+        BrokerUnavailable.
+        """
+        p, now = self._parts, self._parts.clock.now()
+        rows = [row for row in self.reconcile() if row.locks and row.ticker == ticker]
+        with p.ledger.transaction():
+            for row in rows:
+                p.ledger.releases.accept(row.client_order_id, row.sentence, now)
+                record = p.ledger.orders.find(row.client_order_id)
+                if row.order is None and record is not None:
+                    p.ledger.orders.withdraw(record.intent, ReasonCode.SYMBOL_LOCKED, row.sentence, now)
+                    self._report(record.intent)
+        self.reconcile()
         return rows
 
     def reconcile_positions(self, max_age_hours: float = 24) -> dict[str, Any]:
@@ -229,12 +249,11 @@ class TradingDepartment:
         self._parts.ledger.orders.cancel_requested(intent.client_order_id, code, reason, self._parts.clock.now())
 
     def _judged(self, approval: Approval) -> tuple[Decimal | None, Sequence[Reason]]:
-        p = self._parts
-        known = p.ledger.symbols.knowledge().with_sector(approval.ticker, known_sector(approval.sector))
+        p, now = self._parts, self._parts.clock.now()
+        known = p.ledger.symbols.knowledge(now).with_sector(approval.ticker, known_sector(approval.sector))
         facts = symbol_facts(p.broker, [approval.ticker], known)
         price = facts[approval.ticker].price or approval.price
-        now = p.clock.now()
-        market = MarketFacts.of_day(now, facts, p.ledger.regimes.latest_assessment(now))
+        market = MarketFacts.of_day(now, facts, p.ledger.regimes.latest_assessment(now), known.told)
         order = replace(proposed(approval, price, p.settings.exits), sector=known.sector_of(approval.ticker))
         history = p.ledger.history(now, plan_generated_at=approval.approved_at)
         verdict = check_order(order, book_of(p.broker, known), market, p.limits, history)
@@ -278,9 +297,10 @@ class TradingDepartment:
         return commit
 
     def _refusal(self, intent: OrderIntent, refusal: OrderRefused) -> Commit:
-        now, reason = self._parts.clock.now(), refusal_reason(refusal)
+        now, conflict = self._parts.clock.now(), isinstance(refusal, ConflictingOrder)
+        reason = Reason.of(ReasonCode.BROKER_DUPLICATE_ID, str(refusal)) if conflict else refusal_reason(refusal)
         escalation = refusal_escalation(intent, reason, now)
-        source: RejectionSource = "DUPLICATE" if isinstance(refusal, ConflictingOrder) else "ALPACA"
+        source: RejectionSource = "DUPLICATE" if conflict else "ALPACA"
         log.warning("Rejected %s %s: %s", intent.side, intent.ticker, reason)
 
         def commit() -> None:
@@ -288,7 +308,7 @@ class TradingDepartment:
             orders.refuse(
                 intent.client_order_id, str(reason.code), str(reason), now, escalation.message_id, source=source
             )
-            if isinstance(refusal, ConflictingOrder):
+            if conflict:
                 self._parts.ledger.releases.lock_also(intent.ticker, str(refusal), now)
             self._parts.bus.enqueue(escalation)
             self._report(intent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from Departments.commands.inputs import clock_from
 from Departments.commands.logs import show_logs
 from Departments.commands.run import show_document
 from Departments.core.documents import json_text
+from Departments.core.errors import BadInput
 from Departments.Executive.daily import not_executed
 from Departments.Trading.reconciliation import Row
 
@@ -51,40 +53,52 @@ def resume(
 
 
 def reconcile(
-    workspace: Workspace = Path(), broker: BrokerOption = None, at: At = None, *, as_json: AsJson = False
+    workspace: Workspace = Path(),
+    broker: BrokerOption = None,
+    at: At = None,
+    accept: Annotated[
+        str | None, typer.Option(help="Unlock this symbol: you have looked at what the two disagree about.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
 ) -> int:
     """Compare the ledger with the broker and lock what they disagree about; nothing is sent. Ends with 1 for a lock."""
     clock = clock_from(at)
     show_logs(clock)
     desk = open_desk(workspace.resolve(), Choices(clock=clock, broker=broker))
     try:
+        if accept is not None and not desk.trading.accept(accept.upper()):
+            raise BadInput(
+                "--accept", "", f"{accept.upper()} is not locked", "name a symbol that reconcile shows as locked"
+            )
         rows = desk.trading.reconcile()
+        locked = desk.ledger.releases.locked()
         if as_json:
-            sys.stdout.write(json_text({"orders": [_document(row) for row in rows]}) + "\n")
+            sys.stdout.write(json_text({"orders": [_document(row, locked) for row in rows]}) + "\n")
         else:
-            _show(Console(), rows)
-        return int(any(row.locks for row in rows))
+            _show(Console(), rows, locked)
+        return int(bool(locked))
     finally:
         desk.close()
 
 
-def _document(row: Row) -> dict[str, str | bool]:
+def _document(row: Row, locked: Container[str]) -> dict[str, str | bool]:
     return {
         "ticker": row.ticker,
         "client_order_id": row.client_order_id,
         "finding": str(row.finding),
         "reason": row.sentence,
-        "locked": row.locks,
+        "locked": row.locks and row.ticker in locked,
     }
 
 
-def _show(console: Console, rows: list[Row]) -> None:
+def _show(console: Console, rows: list[Row], locked: Container[str]) -> None:
     if not rows:
         console.print("Ledger and broker agree; no order is open.")
         return
     table = Table("Ticker", "Finding", "What", box=box.SIMPLE)
     for row in rows:
-        colour = "red" if row.locks else "green"
+        colour = "red" if row.locks and row.ticker in locked else "green"
         table.add_row(row.ticker, f"[{colour}]{row.finding}[/{colour}]", row.sentence)
     console.print(table)
 

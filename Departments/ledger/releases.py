@@ -73,6 +73,14 @@ class ReleaseRecords:
         """Lock one symbol more."""
         self._db.execute("INSERT OR REPLACE INTO desk_locks VALUES (?, ?, ?)", (symbol, reason, iso(at)))
 
+    def accept(self, client_order_id: str, reason: str, at: datetime) -> None:
+        """Record that a person has looked at a disagreement about an order; it locks nothing any more."""
+        self._db.execute("INSERT OR IGNORE INTO desk_accepted VALUES (?, ?, ?)", (client_order_id, reason, iso(at)))
+
+    def accepted(self) -> set[str]:
+        """Return the client order ids whose disagreements a person has accepted."""
+        return {row["client_order_id"] for row in self._db.rows("SELECT client_order_id FROM desk_accepted")}
+
     def locked(self) -> dict[str, str]:
         """Return the locked symbols with the reason of each."""
         return {row["symbol"]: row["reason"] for row in self._db.rows("SELECT symbol, reason FROM desk_locks")}

@@ -59,8 +59,12 @@ CREATE TABLE desk_releases (
     message_id TEXT PRIMARY KEY, plan_id TEXT, ticker TEXT NOT NULL, qty TEXT NOT NULL, requested_at TEXT NOT NULL,
     exit_order_ids TEXT NOT NULL, ended_at TEXT
 );
-CREATE TABLE desk_locks (symbol TEXT PRIMARY KEY, reason TEXT NOT NULL, locked_at TEXT NOT NULL)
+CREATE TABLE desk_locks (symbol TEXT PRIMARY KEY, reason TEXT NOT NULL, locked_at TEXT NOT NULL);
+CREATE TABLE desk_accepted (client_order_id TEXT PRIMARY KEY, reason TEXT NOT NULL, accepted_at TEXT NOT NULL)
 """
+
+#: What briefings said of one trading day, as JSON: prices of symbols, readings of the market, correlations.
+DAYS = "CREATE TABLE desk_days (day TEXT PRIMARY KEY, told TEXT NOT NULL)"
 
 #: The names and columns of the tables that other tools read, as queries over ours.
 OLD_TABLES = {

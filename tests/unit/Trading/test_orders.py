@@ -1,0 +1,113 @@
+from datetime import UTC, datetime
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+from Departments.core.errors import BadInput, UnreadableMessage
+from Departments.core.orders import OrderClass, OrderType, Side, TimeInForce
+from Departments.core.settings import ExitSettings
+from Departments.messaging import codec
+from Departments.Trading.orders import Approval, approval_from, cancel_from, exit_prices, order_request
+
+from tests.builders.trading import APPROVAL_ID, order, request_text
+
+EXITS = ExitSettings()
+
+
+def approval(payload: dict[str, Any] | None, **more: Any) -> Approval:
+    return approval_from(codec.decode(request_text(payload, **more).encode(), name=f"{APPROVAL_ID}.md"))
+
+
+def test_a_recent_approval_is_read_with_its_float_noise_gone() -> None:
+    read = approval(
+        order("DBX", "BUY", 92, 30.93000030517578, sector="Unknown", plan_id="PLAN_20251110_070542")
+        | {"approved_at": "2025-11-10T15:09:12.760119Z"}
+    )
+    assert (read.ticker, read.side, read.qty, read.price) == ("DBX", Side.BUY, D(92), D("30.93"))
+    assert read.approved_at == datetime(2025, 11, 10, 15, 9, 12, 760119, tzinfo=UTC)
+    assert (read.plan_id, read.message_id, read.client_order_id) == ("PLAN_20251110_070542", APPROVAL_ID, APPROVAL_ID)
+
+
+def test_an_older_approval_without_price_and_sector_is_read() -> None:
+    older = order("META", "BUY", 15, decision_id="DEC_20251031_R002", proposal_id="PROP_20251031_R002", risk_score=4.5)
+    read = approval(older | {"approval_status": "APPROVED", "approved_timestamp": "2025-11-10T15:02:00Z"})
+    assert (read.price, read.sector, read.plan_id) == (None, None, None)
+    assert read.approved_at == datetime(2025, 11, 10, 15, 2, tzinfo=UTC)
+
+
+def test_shares_of_a_sell_may_be_written_as_a_float() -> None:
+    assert approval(order("CTVA", "SELL", 190.0, 64.64)).qty == D(190)
+
+
+def test_lower_case_words_are_read_too() -> None:
+    read = approval(order("ctva", "sell", 1) | {"order_type": "market"})
+    assert (read.ticker, read.side) == ("CTVA", Side.SELL)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"ticker": ""}, "ticker"),
+        ({"action": "HOLD"}, "action"),
+        ({"action": None}, "action"),
+        ({"shares": 0}, "shares"),
+        ({"shares": -5}, "shares"),
+        ({"shares": "many"}, "shares"),
+        ({"shares": True}, "shares"),
+        ({"price": -1}, "price"),
+        ({"order_type": "STOP"}, "order_type"),
+        ({"order_type": "LIMIT"}, "limit_price"),
+        ({"approved_at": "yesterday"}, "approved_at"),
+        ({"approval_status": "REJECTED"}, "approval_status"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_mend(change: dict[str, Any], key: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        approval(order("DBX", "BUY", 92, 30.93) | change)
+    assert (caught.value.source, caught.value.key) == (APPROVAL_ID, key)
+    assert caught.value.mend
+
+
+def test_an_approval_without_a_payload_is_refused() -> None:
+    with pytest.raises(BadInput, match="payload: is missing"):
+        approval(None)
+
+
+def test_a_number_that_json_does_not_know_is_unreadable() -> None:
+    with pytest.raises(UnreadableMessage):
+        approval(order("DBX", "BUY", float("nan")))
+
+
+def test_only_the_executive_approves() -> None:
+    with pytest.raises(BadInput, match="RESEARCH cannot approve"):
+        approval(order("DBX", "BUY", 92), sender="RESEARCH")
+
+
+def test_a_buy_brings_its_exits_as_a_bracket_that_outlives_the_day() -> None:
+    request = order_request(approval(order("ALKS", "BUY", 108, 32.66)), D("32.66"), EXITS)
+    assert (request.order_class, request.time_in_force) == (OrderClass.BRACKET, TimeInForce.GTC)
+    assert (request.take_profit, request.stop_loss) == (D("37.89"), D("30.05"))
+
+
+def test_a_sell_and_a_fractional_buy_are_simple_day_orders() -> None:
+    for payload in (order("ALKS", "SELL", 108, 32.66), order("ALKS", "BUY", 1.5, 32.66)):
+        request = order_request(approval(payload), D("32.66"), EXITS)
+        assert (request.order_class, request.time_in_force) == (OrderClass.SIMPLE, TimeInForce.DAY)
+
+
+def test_a_limit_order_carries_its_price() -> None:
+    payload = order("ALKS", "BUY", 10, 32.66) | {"order_type": "LIMIT", "limit_price": 32.5}
+    request = order_request(approval(payload), D("32.66"), EXITS)
+    assert (request.type, request.limit_price) == (OrderType.LIMIT, D("32.50"))
+
+
+def test_exits_stand_on_the_exchanges_price_steps() -> None:
+    assert exit_prices(D("0.5051"), EXITS) == (D("0.5859"), D("0.4647"))
+
+
+def test_a_cancel_request_names_the_approval_it_is_about() -> None:
+    payload = order("CTVA", "SELL", 190, approval_message_id=APPROVAL_ID, code="PHASE_TIMEOUT")
+    request = cancel_from(codec.decode(request_text(payload, message_id="MSG_C").encode(), name="MSG_C.md"))
+    assert (request.intent.message_id, request.code) == (APPROVAL_ID, "PHASE_TIMEOUT")
+    with pytest.raises(BadInput, match="approval_message_id"):
+        cancel_from(codec.decode(request_text(order("CTVA", "SELL", 1)).encode(), name="x.md"))
