@@ -19,11 +19,11 @@ from Departments.core.errors import (
     UnreadableMessage,
 )
 from Departments.core.settings import MessagingSettings
-from Departments.messaging import codec
+from Departments.messaging import codec, dead_letters
 from Departments.messaging.bus import Bus
 from Departments.messaging.inbound import ConsumeReport, pause
 from Departments.messaging.journal import MemoryJournal
-from Departments.messaging.mailbox import Letter
+from Departments.messaging.mailbox import Letter, Mailbox
 from Departments.messaging.memory import MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Commit, Handler, Router, Skip
@@ -362,6 +362,26 @@ def test_a_message_is_found_wherever_it_lies() -> None:
 
 def test_the_pause_doubles_up_to_a_minute() -> None:
     assert [pause(n).total_seconds() for n in (1, 2, 3, 6, 7, 1000)] == [1, 2, 4, 32, 60, 60]
+
+
+def test_a_revived_dead_letter_has_all_its_attempts_again(tmp_path: Path) -> None:
+    troubles = [BrokerUnavailable("no answer")] * 3
+
+    def handler(message: Message) -> None:
+        if troubles:
+            raise troubles.pop()
+
+    desk, mailbox = Desk(handler, max_attempts=2), Mailbox(tmp_path)
+    desk.bus = Bus(mailbox, desk.journal, desk.clock, desk.bus.settings)
+    desk.bus.publish(approval())
+    desk.consume()
+    desk.clock.sleep(60)
+    assert desk.consume().dead_lettered == 1
+    (letter,) = dead_letters.listed(tmp_path)
+    dead_letters.revive(mailbox, desk.journal, letter, "2025-11-10")
+    assert desk.consume().left == 1
+    desk.clock.sleep(60)
+    assert desk.consume().handled == 1
 
 
 def test_an_interrupt_is_not_taken_for_a_failure(tmp_path: Path) -> None:

@@ -126,11 +126,53 @@ lines = st.builds(
 
 @given(st.lists(lines, min_size=1, max_size=9).map("\n".join))
 @example("to: TRADING")
+@example("to: Null")
+@example("from: NULL")
+@example("to: a:")
+@example("to: a:b")
 @example("to: 'it is: #1'\nfrom: null")
 def test_the_fast_path_for_flat_headers_equals_the_yaml_parser(header: str) -> None:
     fast = codec.flat_fields(header)
     if fast is not None:
         assert (fast, {}) == codec.yaml_fields(header, "x.md")
+
+
+odd_words = st.sampled_from(["null", "Null", "NULL", "nullify", "yes", "a:", "a.", "A-", "x_1", "1a", "é", "a b", "~"])
+some_word = odd_words | st.from_regex(r"[A-Za-z0-9_.\-:#]{1,8}", fullmatch=True)
+some_time = moments.map(codec._moment_text) | st.sampled_from(["2025-02-30T00:00:00.000000Z", "2025-11-10T15:09:12Z"])
+ours = st.builds(
+    "---\nmessage_id: {}\nfrom: {}\nto: {}\ntimestamp: '{}'\nmessage_type: {}\npriority: {}\n"
+    "requires_response: {}\n{}---\n{}".format,
+    some_word,
+    some_word,
+    some_word,
+    some_time,
+    some_word,
+    some_word,
+    st.sampled_from(["true", "false", "no"]),
+    st.just("") | some_word.map("parent_message_id: {}\n".format),
+    texts.map(lambda text: text.replace("\r", "")),
+)
+FORM = "---\nmessage_id: A\nfrom: {}\nto: B\ntimestamp: '2025-11-10T15:09:12.000000Z'\n"
+FORM += "message_type: log\npriority: x\nrequires_response: false\n{}---\n"
+
+
+@given(ours)
+@example(FORM.format("A", ""))
+@example(FORM.format("A", "parent_message_id: Null\n"))
+@example(FORM.format("NULL", ""))
+@example(FORM.format("a:", ""))
+def test_the_fast_path_for_our_own_form_equals_the_yaml_parser(text: str) -> None:
+    fast = codec.message_as_we_write_it(text)
+    if fast is not None:
+        header, body = text.removeprefix("---\n").split("\n---\n", 1)
+        fields, extra = codec.yaml_fields(header, "x.md")
+        assert fast == codec._message(fields, extra, body, "x.md")
+
+
+def test_the_fast_path_reads_what_we_write() -> None:
+    message = Message("MSG_A", "A", "B", datetime(2025, 11, 10, tzinfo=UTC), "log", "body", parent_message_id="MSG_B")
+    assert codec.message_as_we_write_it(codec.encode(message).decode()) == message
 
 
 @given(st.lists(st.sampled_from(codec.ENVELOPE), min_size=1, unique=True), st.data())
