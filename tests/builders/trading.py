@@ -11,7 +11,6 @@ from Departments.bootstrap import Desk
 from Departments.core.clock import iso
 from Departments.messaging import codec
 from Departments.messaging.message import Message
-
 from tests.builders.desk import MORNING, deliver
 
 APPROVAL_ID = "MSG_EXECUTIVE_20251110T150542Z_08065de4"

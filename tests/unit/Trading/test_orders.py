@@ -3,12 +3,12 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
+
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.core.orders import OrderClass, OrderType, Side, TimeInForce
 from Departments.core.settings import ExitSettings
 from Departments.messaging import codec
 from Departments.Trading.orders import Approval, approval_from, cancel_from, exit_prices, order_request
-
 from tests.builders.trading import APPROVAL_ID, order, request_text
 
 EXITS = ExitSettings()

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from Departments.bootstrap import Desk
 from Departments.core.orders import Side
-
 from tests.builders.desk import desk, workspace
 from tests.builders.trading import APPROVAL_ID, order, reports, send, sent_by_trading, trade_on
 

@@ -1,0 +1,229 @@
+"""Each order is followed by its own id to its end, and everybody is told once."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Departments.bootstrap import Desk
+from Departments.brokers.base import Broker, OrderScope
+from Departments.core.clock import SimulatedClock
+from Departments.core.errors import NotFound
+from Departments.core.orders import Order, OrderStatus, Side
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.orders import OrderIntent
+from Departments.messaging.message import Message
+from Departments.Trading.tracking import OrderTracker
+from tests.builders.desk import MORNING, desk, workspace
+from tests.builders.trading import APPROVAL_ID, order, reports, send, trade_on
+
+CANCEL_ID = "MSG_EXECUTIVE_20251110T150600Z_cancel00"
+SOLD = Order("B1", "C1", "CTVA", Side.SELL, D(190), OrderStatus.NEW, submitted_at=MORNING)
+
+
+class Book:
+    """A broker that knows the orders it was given; `asked` counts requests, `cancelled` is what was to be cancelled."""
+
+    def __init__(self, *orders: Order) -> None:
+        self.known = {o.id: o for o in orders}
+        self.asked = 0
+        self.cancelled: list[str] = []
+
+    def orders(
+        self, scope: OrderScope = "open", *, symbols: Iterable[str] = (), after: datetime | None = None
+    ) -> Sequence[Order]:
+        self.asked += 1
+        return [o for o in self.known.values() if o.symbol in set(symbols)]
+
+    def order(self, order_id: str) -> Order:
+        self.asked += 1
+        if order_id not in self.known:
+            raise NotFound(order_id)
+        return self.known[order_id]
+
+    def order_by_client_id(self, client_order_id: str) -> Order:
+        self.asked += 1
+        found = next((o for o in self.known.values() if o.client_order_id == client_order_id), None)
+        if found is None:
+            raise NotFound(client_order_id)
+        return found
+
+    def cancel(self, order_id: str) -> None:
+        self.cancelled.append(order_id)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(tmp_path / "sentinel.db")
+    opened.orders.intend(OrderIntent("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", plan_id="P"), MORNING)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def told() -> list[Message]:
+    return []
+
+
+def tracker(broker: Any, ledger: Ledger, told: list[Message], clock: SimulatedClock | None = None) -> OrderTracker:
+    port: Broker = broker
+    return OrderTracker(port, ledger, clock or SimulatedClock(MORNING), told.append)
+
+
+def status(ledger: Ledger) -> tuple[OrderStatus, D]:
+    record = ledger.orders.find("C1")
+    assert record is not None
+    return record.status, record.filled_qty
+
+
+def test_an_order_is_reported_once_when_it_has_ended(ledger: Ledger, told: list[Message]) -> None:
+    broker = Book(replace(SOLD, status=OrderStatus.FILLED, filled_qty=D(190), filled_avg_price=D("64.64")))
+    following = tracker(broker, ledger, told)
+    for _ in range(3):
+        following.track()
+    assert [m.message_type for m in told] == ["execution", "log", "ExecutionReport"]
+
+
+def test_all_orders_of_a_look_cost_one_request(ledger: Ledger, told: list[Message]) -> None:
+    others = [replace(SOLD, id=f"B{n}", client_order_id=f"C{n}") for n in range(2, 30)]
+    for other in others:
+        intent = OrderIntent(other.client_order_id, f"MSG_{other.id}", "CTVA", Side.SELL, D(190), "market")
+        ledger.orders.intend(intent, MORNING)
+    broker = Book(SOLD, *others)
+    tracker(broker, ledger, told).track()
+    assert broker.asked == 1
+
+
+def test_a_word_nobody_knows_is_not_an_end(ledger: Ledger, told: list[Message]) -> None:
+    tracker(Book(replace(SOLD, status=OrderStatus.UNKNOWN)), ledger, told).track()
+    assert status(ledger)[0] is OrderStatus.UNKNOWN
+    assert not [m for m in told if m.message_type == "ExecutionReport"]
+
+
+def test_an_order_that_vanished_is_neither_rejected_nor_cancelled(ledger: Ledger, told: list[Message]) -> None:
+    ledger.orders.observe(SOLD, MORNING)
+    following = tracker(Book(), ledger, told, SimulatedClock(MORNING + timedelta(days=1)))
+    following.track()
+    assert status(ledger)[0] is OrderStatus.NEW
+    assert told == []
+
+
+def test_a_replaced_order_is_followed_to_its_successor(ledger: Ledger, told: list[Message]) -> None:
+    first = replace(SOLD, status=OrderStatus.REPLACED, filled_qty=D(40), filled_avg_price=D(64), replaced_by="B2")
+    second = Order("B2", "other", "CTVA", Side.SELL, D(150), OrderStatus.NEW, submitted_at=MORNING)
+    broker = Book(first, second)
+    following = tracker(broker, ledger, told)
+    following.track()
+    assert status(ledger) == (OrderStatus.NEW, D(40))
+    broker.known["B2"] = replace(second, status=OrderStatus.FILLED, filled_qty=D(150), filled_avg_price=D(66))
+    following.track()
+    assert status(ledger) == (OrderStatus.FILLED, D(190))
+    assert sum(f.qty * f.price for f in ledger.orders.fills("P")) == 40 * 64 + 150 * 66
+
+
+def test_a_cancel_is_asked_for_again_until_the_order_shows_it(ledger: Ledger, told: list[Message]) -> None:
+    ledger.orders.observe(SOLD, MORNING)
+    ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
+    broker = Book(SOLD)
+    following = tracker(broker, ledger, told)
+    following.track()
+    following.track()
+    broker.known["B1"] = replace(SOLD, status=OrderStatus.PENDING_CANCEL)
+    following.track()
+    assert broker.cancelled == ["B1", "B1"]
+
+
+def test_an_order_that_shows_up_after_its_cancel_was_wished_is_cancelled(ledger: Ledger, told: list[Message]) -> None:
+    ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
+    broker = Book()
+    following = tracker(broker, ledger, told)
+    following.track()
+    assert broker.cancelled == []
+    broker.known["B1"] = SOLD
+    following.track()
+    assert broker.cancelled == ["B1"]
+
+
+def test_an_order_that_never_arrived_is_withdrawn_a_minute_after_it_was_missed(
+    ledger: Ledger, told: list[Message]
+) -> None:
+    ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
+    clock = SimulatedClock(MORNING - timedelta(days=2))  # the clock was set back meanwhile
+    following = tracker(Book(), ledger, told, clock)
+    following.track()
+    assert status(ledger)[0] is OrderStatus.UNKNOWN
+    clock.sleep(61)
+    following.track()
+    assert status(ledger)[0] is OrderStatus.CANCELED
+    assert [(m.payload or {})["code"] for m in told] == ["PHASE_TIMEOUT"]
+
+
+# --- on the simulated exchange ---
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Desk]:
+    found = desk(workspace(tmp_path), faults={"faults": FAULTS})
+    yield found
+    found.close()
+
+
+FAULTS: list[Mapping[str, Any]] = [
+    {"call": "submit", "symbol": "DVN", "do": "partial_then_silence", "part": 0.4},
+    {"call": "submit", "symbol": "ALKS", "do": "partial_then_silence", "part": 0.4},
+    {"call": "cancel", "symbol": "ALKS", "do": "fill_on_cancel"},
+]
+
+
+def cancel(folder: Path, ticker: str, action: str, shares: float) -> None:
+    asked = order(ticker, action, shares, approval_message_id=APPROVAL_ID, code="PHASE_TIMEOUT", reason="too slow")
+    send(folder, asked, message_id=CANCEL_ID, message_type="CancelRequest")
+
+
+def test_a_partial_fill_that_is_cancelled_is_reported_with_what_it_filled(opened: Desk) -> None:
+    send(opened.workspace, order("DVN", "SELL", 225.0, 33.61))
+    trade_on(opened)
+    cancel(opened.workspace, "DVN", "SELL", 225.0)
+    trade_on(opened)
+    found = [(r["status"], r["filled_qty"], r["code"]) for r in reports(opened.workspace)]
+    assert found == [("canceled", 90, "PHASE_TIMEOUT")]
+
+
+def test_an_order_that_fills_while_it_is_cancelled_is_filled_and_no_reason_is_left(opened: Desk) -> None:
+    send(opened.workspace, order("ALKS", "BUY", 150, 32.66))
+    trade_on(opened)
+    cancel(opened.workspace, "ALKS", "BUY", 150)
+    trade_on(opened)
+    found = [(r["status"], r["filled_qty"], r["code"]) for r in reports(opened.workspace)]
+    assert found == [("filled", 150, "")]
+
+
+def test_a_cancel_that_comes_before_its_approval_withdraws_it(opened: Desk) -> None:
+    cancel(opened.workspace, "CTVA", "SELL", 190.0)
+    trade_on(opened, 1)
+    send(opened.workspace, order("CTVA", "SELL", 190.0, 64.64))
+    trade_on(opened, 1)
+    assert list(opened.broker.orders("all")) == []
+    assert [(r["status"], r["filled_qty"]) for r in reports(opened.workspace)] == [("canceled", 0)]
+
+
+def test_a_cancel_of_what_has_ended_changes_nothing(opened: Desk) -> None:
+    send(opened.workspace, order("CTVA", "SELL", 190.0, 64.64))
+    trade_on(opened)
+    cancel(opened.workspace, "CTVA", "SELL", 190.0)
+    trade_on(opened)
+    assert [(r["status"], r["code"]) for r in reports(opened.workspace)] == [("filled", "")]
+
+
+def test_a_brackets_exits_stand_in_the_ledger_when_its_entry_has_filled(opened: Desk) -> None:
+    send(opened.workspace, order("COMM", "BUY", 250, 17.02))
+    trade_on(opened)
+    found = [(e.intent.order_type, e.intent.side, e.intent.qty, e.status) for e in opened.ledger.orders.exits()]
+    assert found == [
+        ("limit", Side.SELL, D(250), OrderStatus.NEW),
+        ("stop", Side.SELL, D(250), OrderStatus.HELD),
+    ]
