@@ -26,6 +26,7 @@ _READ: Final[int] = (
     os.O_RDONLY | _BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 )
 _CREATE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+_NOT_FOLLOWING: Final = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 _NOT_FILES: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 
@@ -163,7 +164,7 @@ def move_new(source: str, target: str, *, hard_links: bool) -> bool:
     """
     if hard_links:
         try:
-            os.link(source, target, follow_symlinks=False)
+            os.link(source, target, **_NOT_FOLLOWING)
         except FileExistsError:
             return _join(source, target)
         except OSError as error:

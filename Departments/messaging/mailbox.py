@@ -161,6 +161,8 @@ class Mailbox:
         return True
 
     def _write(self, letters: Sequence[Letter], temporary: dict[str, Letter]) -> None:
+        if not self._sequence:
+            self.clean()
         folder = self._folder(".tmp")
         together = len(letters) >= TOGETHER
         with self._announced("publish.write"):

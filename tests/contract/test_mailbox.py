@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from Departments.core.errors import MessageConflict, PublishError
+from Departments.core.errors import MessageConflict, PublishError, WorkspaceBusy
 from Departments.messaging.files import State
 from Departments.messaging.mailbox import Letter, Mailbox, Storage
 from Departments.messaging.memory import MemoryMailbox
@@ -113,4 +115,54 @@ def test_a_dead_letter_has_left_the_inbox_and_is_never_overwritten(mailbox: Stor
 def test_an_inbox_can_be_held_again_after_it_was_released(mailbox: Storage) -> None:
     for _ in range(2):
         with mailbox.holding("TRADING", wait=0), mailbox.holding("TRADING", wait=0):
+            pass
+
+
+def test_temporary_files_that_nobody_touches_are_cleaned_away_by_the_next_publisher(tmp_path: Path) -> None:
+    Mailbox(tmp_path).publish([LETTER])
+    old, new = tmp_path / ".tmp" / "old", tmp_path / ".tmp" / "new"
+    old.write_bytes(b"")
+    new.write_bytes(b"")
+    os.utime(old, (0, 0))
+    Mailbox(tmp_path).publish([Letter("MSG_B.md", "EXECUTIVE", "TRADING", b"two")])
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_a_folder_that_was_taken_away_is_made_again(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path)
+    mailbox.publish([LETTER])
+    shutil.rmtree(tmp_path)
+    mailbox.publish([LETTER])
+    assert mailbox.waiting("TRADING") == [LETTER.name]
+    mailbox.archive("TRADING", LETTER.name, "2025-11-10")
+    assert (tmp_path / "Archive" / "2025-11-10" / "TRADING" / LETTER.name).exists()
+
+
+def test_a_message_that_lies_in_inbox_and_archive_after_a_kill_is_one_again(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path)
+    mailbox.publish([LETTER])
+    archived = tmp_path / "Archive" / "2025-11-10" / "TRADING" / LETTER.name
+    archived.parent.mkdir(parents=True)
+    archived.hardlink_to(tmp_path / "Inbox" / "TRADING" / LETTER.name)
+    assert mailbox.archive("TRADING", LETTER.name, "2025-11-10") == LETTER.name
+    assert mailbox.waiting("TRADING") == []
+    assert [path.name for path in archived.parent.iterdir()] == [LETTER.name]
+
+
+def test_a_dead_letter_that_lies_in_both_places_after_a_kill_is_one_again(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path)
+    mailbox.publish([LETTER])
+    dead = tmp_path / "Dead_Letter" / "TRADING" / LETTER.name
+    dead.parent.mkdir(parents=True)
+    dead.hardlink_to(tmp_path / "Inbox" / "TRADING" / LETTER.name)
+    assert mailbox.set_aside("TRADING", LETTER.name, "code: X\n") == LETTER.name
+    assert sorted(path.name for path in dead.parent.iterdir()) == [LETTER.name, f"{LETTER.name}.reason.yaml"]
+
+
+def test_an_inbox_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
+    with Mailbox(tmp_path).holding("TRADING", wait=0):
+        with pytest.raises(WorkspaceBusy, match="another process handles the inbox of TRADING"):
+            Mailbox(tmp_path).holding("TRADING", wait=0).__enter__()
+        with Mailbox(tmp_path).holding("RISK", wait=0):
             pass

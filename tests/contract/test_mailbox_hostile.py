@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import resource
 import shutil
 import signal
 import socket
@@ -28,6 +27,7 @@ from Departments.messaging.memory import MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Router, Skip
 
+resource = pytest.importorskip("resource", reason="limits of this kind are POSIX")
 NOW = datetime(2025, 11, 10, 15, tzinfo=UTC)
 BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]"
 
