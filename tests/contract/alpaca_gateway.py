@@ -1,11 +1,15 @@
-"""The simulated exchange behind Alpaca's REST paths, just far enough for the contract of the broker port."""
+"""The simulated exchange behind Alpaca's REST paths, as far as a day of the desk needs them.
+
+As at Alpaca, wrong keys are answered 401, and the 201st request of a minute 429, trading and market data apart.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,21 +25,41 @@ from Departments.core.portfolio import Account, Position
 from Departments.core.trading_calendar import EASTERN
 from tests.fakes.loopback import Call, Reply
 
+KEYS = ("PKTEST", "not-a-secret")
+A_MINUTE = timedelta(seconds=60)
+
 
 class Gateway:
     """Answers each call with what the exchange says, on the one thread that the exchange lives on."""
 
-    def __init__(self, path: Path, clock: Clock, state: ExchangeState, faults: FaultScript) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, state: ExchangeState, faults: FaultScript, *, a_minute: int = 200
+    ) -> None:
+        self._clock = clock
+        self._a_minute = a_minute
+        self._taken: dict[bool, deque[datetime]] = {True: deque(), False: deque()}
         self._thread = ThreadPoolExecutor(1)
         opened = self._thread.submit(SimulatedExchange, path, clock, state=state, faults=faults)
         self._exchange = opened.result()
 
     def __call__(self, call: Call) -> Reply:
-        return self._thread.submit(self._answer, call).result()
+        return self._thread.submit(self._admitted, call).result()
 
     def close(self) -> None:
         self._thread.submit(self._exchange.close).result()
         self._thread.shutdown()
+
+    def _admitted(self, call: Call) -> Reply:
+        if not _has_keys(call):
+            return Reply(401, {"message": "unauthorized."})
+        now, taken = self._clock.now(), self._taken[call.path.startswith("/v2/stocks")]
+        while taken and now - taken[0] >= A_MINUTE:
+            taken.popleft()
+        if len(taken) >= self._a_minute:
+            reset = int((taken[0] + A_MINUTE).timestamp()) + 1
+            return Reply(429, {"message": "too many requests."}, {"X-RateLimit-Reset": str(reset)})
+        taken.append(now)
+        return self._answer(call)
 
     def _answer(self, call: Call) -> Reply:
         question = f"{call.method} {call.path}"
@@ -46,6 +70,11 @@ class Gateway:
                 except BrokerError as error:
                     return _refusal(error)
         return Reply(404, "404 page not found")
+
+
+def _has_keys(call: Call) -> bool:
+    given = {name.upper(): value for name, value in call.headers.items()}
+    return (given.get("APCA-API-KEY-ID"), given.get("APCA-API-SECRET-KEY")) == KEYS
 
 
 def _refusal(error: BrokerError) -> Reply:
@@ -111,15 +140,17 @@ def _clock(exchange: SimulatedExchange, call: Call) -> Reply:
     return Reply(body={k: v.astimezone(EASTERN).isoformat() for k, v in moments.items()} | {"is_open": clock.is_open})
 
 
-def _trades(exchange: SimulatedExchange, call: Call) -> Reply:
+def _snapshots(exchange: SimulatedExchange, call: Call) -> Reply:
     quotes = exchange.quotes(call.query["symbols"].split(","))
-    return Reply(body={"trades": {s: {"t": iso(q.at), "p": float(q.price)} for s, q in quotes.items()}})
-
-
-def _quotes(exchange: SimulatedExchange, call: Call) -> Reply:
-    quotes = exchange.quotes(call.query["symbols"].split(","))
-    sides = {s: {"t": iso(q.at), "bp": float(q.bid or 0), "ap": float(q.ask or 0)} for s, q in quotes.items()}
-    return Reply(body={"quotes": sides})
+    return Reply(
+        body={
+            s: {
+                "latestTrade": {"t": iso(q.at), "p": float(q.price)},
+                "latestQuote": {"t": iso(q.at), "bp": float(q.bid or 0), "ap": float(q.ask or 0)},
+            }
+            for s, q in quotes.items()
+        }
+    )
 
 
 def _bars(exchange: SimulatedExchange, call: Call) -> Reply:
@@ -204,7 +235,6 @@ ROUTES: dict[str, Callable[..., Reply]] = {
     "GET /v2/positions": lambda exchange, _: Reply(body=[_position(p) for p in exchange.positions()]),
     "GET /v2/assets/([^/]+)": _asset,
     "GET /v2/clock": _clock,
-    "GET /v2/stocks/trades/latest": _trades,
-    "GET /v2/stocks/quotes/latest": _quotes,
+    "GET /v2/stocks/snapshots": _snapshots,
     "GET /v2/stocks/bars": _bars,
 }

@@ -26,7 +26,7 @@ from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable, NotAuthorized, NotFound, OrderRefused
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from Departments.core.reasons import ReasonCode
-from tests.contract.alpaca_gateway import Gateway
+from tests.contract.alpaca_gateway import KEYS, Gateway
 from tests.fakes.loopback import serving
 
 IN_HOURS = datetime(2025, 11, 10, 15, 9, 12, 760093, tzinfo=UTC)
@@ -74,7 +74,7 @@ def _simulated(path: Path, clock: SimulatedClock, state: ExchangeState, faults: 
 def _alpaca(path: Path, clock: SimulatedClock, state: ExchangeState, faults: FaultScript) -> Iterator[Broker]:
     gateway = Gateway(path, clock, state, faults)
     with serving(gateway) as server:
-        broker = AlpacaBroker(Credentials("PKTEST", "not-a-secret", server.url), clock, read_timeout=5)
+        broker = AlpacaBroker(Credentials(*KEYS, server.url), clock, read_timeout=5)
         yield broker
         broker.close()
     gateway.close()

@@ -29,6 +29,7 @@ Value = TypeVar("Value")
 Latest = Callable[[Sequence[str]], Any]
 
 MAX_QUOTE_AGE = timedelta(minutes=15)
+MAX_ASSET_AGE = timedelta(minutes=15)  # a symbol's state rarely changes, and an order for it is refused then anyway
 _SIP_DELAY = timedelta(minutes=16)  # without a subscription the consolidated feed answers 403 for the last 15 minutes
 _TICK = timedelta(microseconds=1)
 
@@ -68,6 +69,7 @@ class AlpacaBroker:
         self._clock = clock
         self._max_quote_age = max_quote_age
         self._sdk = _sdk(credentials, clock, (connect_timeout, read_timeout))
+        self._assets: dict[str, tuple[datetime, Asset]] = {}
 
     def close(self) -> None:
         """Close the connections; the broker is not used afterwards."""
@@ -118,15 +120,22 @@ class AlpacaBroker:
         self._sdk.cancel(_uuid(order_id))
 
     def asset(self, symbol: str) -> Asset:
-        """Return what Alpaca says of a symbol. Raises NotFound."""
-        return _read(f"the asset {symbol}", answers.asset_of, self._sdk.asset(symbol))
+        """Return what Alpaca said of a symbol in the last quarter of an hour. Raises NotFound.
+
+        A plan asks for every candidate several times, and each answer would count against the limit of requests.
+        """
+        known, now = self._assets.get(symbol), self._clock.now()
+        if known is None or not timedelta() <= now - known[0] < MAX_ASSET_AGE:
+            known = now, _read(f"the asset {symbol}", answers.asset_of, self._sdk.asset(symbol))
+            self._assets[symbol] = known
+        return known[1]
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
         """Return the latest prices on IEX that may be believed; a symbol without one is absent."""
         wanted = sorted(set(symbols))
-        trades, spreads = _latest(self._sdk.latest_trades, wanted), _latest(self._sdk.latest_quotes, wanted)
+        seen = _latest(self._sdk.snapshots, wanted)
         oldest = oldest_believable(self._clock.now(), self._max_quote_age)
-        quotes = (believable_quote(symbol, trades.get(symbol), spreads.get(symbol), oldest) for symbol in wanted)
+        quotes = (believable_quote(symbol, seen.get(symbol), oldest) for symbol in wanted)
         return {quote.symbol: quote for quote in quotes if quote}
 
     def bars(self, symbol: str, *, days: int) -> Sequence[Bar]:

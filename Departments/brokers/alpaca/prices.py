@@ -27,9 +27,10 @@ def oldest_believable(now: datetime, max_age: timedelta) -> datetime:
     return (now if is_open(now) else session(day)[1]) - max_age
 
 
-def believable_quote(symbol: str, trade: Any, quote: Any, oldest: datetime) -> Quote | None:
-    """Make a quote of the latest trade (`p`) and bid and ask (`bp`, `ap`), None if neither may be believed."""
-    last, sides = _fresh(trade, ("p",), oldest), _fresh(quote, ("bp", "ap"), oldest)
+def believable_quote(symbol: str, snapshot: Any, oldest: datetime) -> Quote | None:
+    """Make a quote of a snapshot's last trade (`p`) and bid and ask (`bp`, `ap`), None if neither may be believed."""
+    seen = snapshot if isinstance(snapshot, Mapping) else {}
+    last, sides = _fresh(seen.get("latestTrade"), ("p",), oldest), _fresh(seen.get("latestQuote"), ("bp", "ap"), oldest)
     if sides and sides[1][0] > sides[1][1]:
         sides = None
     bid, ask = sides[1] if sides else (None, None)

@@ -18,7 +18,7 @@ from alpaca.common.exceptions import APIError
 from alpaca.common.rest import RESTClient
 from alpaca.data.enums import Adjustment, DataFeed
 from alpaca.data.historical.stock import StockHistoricalDataClient
-from alpaca.data.requests import StockBarsRequest, StockLatestQuoteRequest, StockLatestTradeRequest
+from alpaca.data.requests import StockBarsRequest, StockSnapshotRequest
 from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 from alpaca.trading import enums as words
 from alpaca.trading import requests as models
@@ -30,6 +30,7 @@ from requests.exceptions import RequestException, Timeout
 
 from Departments.brokers.alpaca.access import is_loopback
 from Departments.brokers.alpaca.faults import Answer, Passing, answer_of, error_of
+from Departments.brokers.alpaca.pace import Pace
 from Departments.brokers.credentials import Credentials
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, OrderRefused
@@ -47,13 +48,15 @@ _KINDS: dict[OrderType, Callable[..., models.OrderRequest]] = {
 
 
 class _PatientNoMore(HTTPAdapter):
-    """Transport that always has a time-out and takes no redirection for an answer."""
+    """Transport that keeps the pace, always has a time-out and takes no redirection for an answer."""
 
-    def __init__(self, timeout: tuple[float, float]) -> None:
+    def __init__(self, timeout: tuple[float, float], pace: Pace) -> None:
         self._timeout = timeout
+        self._pace = pace
         super().__init__()
 
     def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
+        self._pace.count(may_wait=request.method == "GET")
         response = super().send(request, *args, **(options | {"timeout": self._timeout}))
         if 300 <= response.status_code < 400:  # alpaca-py would take it for a success without content
             raise RequestException(f"redirected ({response.status_code})", request=request, response=response)
@@ -69,7 +72,7 @@ class Sdk:
         self._trading = TradingClient(key, secret, raw_data=True, url_override=credentials.base_url)
         self._data = StockHistoricalDataClient(key, secret, raw_data=True, url_override=_data_url(credentials))
         for client in (self._trading, self._data):
-            _prepare(client, timeout)
+            _prepare(client, timeout, Pace(clock))
 
     def close(self) -> None:
         """Close the connections."""
@@ -122,15 +125,10 @@ class Sdk:
         """Ask for the market's clock."""
         return self._ask("/clock", self._trading.get_clock)
 
-    def latest_trades(self, symbols: Sequence[str]) -> Any:
-        """Ask for the last trades on the free live feed."""
-        query = StockLatestTradeRequest(symbol_or_symbols=list(symbols), feed=DataFeed.IEX)
-        return self._ask("/stocks/trades/latest", partial(self._data.get_stock_latest_trade, query))
-
-    def latest_quotes(self, symbols: Sequence[str]) -> Any:
-        """Ask for the last bids and asks on the free live feed."""
-        query = StockLatestQuoteRequest(symbol_or_symbols=list(symbols), feed=DataFeed.IEX)
-        return self._ask("/stocks/quotes/latest", partial(self._data.get_stock_latest_quote, query))
+    def snapshots(self, symbols: Sequence[str]) -> Any:
+        """Ask for the last trade, bid and ask of many symbols on the free live feed, in one question."""
+        query = StockSnapshotRequest(symbol_or_symbols=list(symbols), feed=DataFeed.IEX)
+        return self._ask("/stocks/snapshots", partial(self._data.get_stock_snapshot, query))
 
     def daily_bars(self, symbol: str, start: date, end: datetime) -> Any:
         """Ask for split-adjusted daily bars of the consolidated feed, oldest first."""
@@ -213,10 +211,11 @@ def _data_url(credentials: Credentials) -> str | None:
     return credentials.data_url or (credentials.base_url if is_loopback(credentials.base_url) else None)
 
 
-def _prepare(client: RESTClient, timeout: tuple[float, float]) -> None:
-    """Give a client time-outs and take its retries; alpaca-py has no public way to either."""
+def _prepare(client: RESTClient, timeout: tuple[float, float], pace: Pace) -> None:
+    """Give a client time-outs and a pace, and take its retries; alpaca-py has no public way to any of it."""
     session, base_url = client._session, str(client._base_url)  # noqa: SLF001
     client._retry = 0  # noqa: SLF001
+    transport = _PatientNoMore(timeout, pace)
     for scheme in ("https://", "http://"):
-        session.mount(scheme, _PatientNoMore(timeout))
+        session.mount(scheme, transport)
     session.trust_env = not is_loopback(base_url)  # no proxy of the environment before a local server

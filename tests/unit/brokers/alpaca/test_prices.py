@@ -19,15 +19,19 @@ TRADE = {"t": FRESH, "p": 93.580001831, "s": 100, "x": "V"}
 SPREAD = {"t": FRESH, "bp": 93.55, "ap": 93.61, "bs": 1, "as": 2}
 
 
+def snapshot(trade: Any, spread: Any) -> dict[str, Any]:
+    return {"latestTrade": trade, "latestQuote": spread, "minuteBar": None}
+
+
 def test_the_last_trade_is_the_price_and_the_spread_stands_beside_it() -> None:
-    quote = believable_quote("UPS", TRADE, SPREAD, OLDEST)
+    quote = believable_quote("UPS", snapshot(TRADE, SPREAD), OLDEST)
     assert quote is not None
     assert (quote.price, quote.bid, quote.ask) == (Decimal("93.58"), Decimal("93.55"), Decimal("93.61"))
     assert quote.at == NOW - timedelta(seconds=5)
 
 
 def test_without_a_believable_trade_the_middle_of_the_spread_is_the_price() -> None:
-    quote = believable_quote("UPS", TRADE | {"t": STALE}, SPREAD, OLDEST)
+    quote = believable_quote("UPS", snapshot(TRADE | {"t": STALE}, SPREAD), OLDEST)
     assert quote is not None
     assert quote.price == Decimal("93.58")
 
@@ -47,15 +51,15 @@ def test_without_a_believable_trade_the_middle_of_the_spread_is_the_price() -> N
     ids=["stale", "crossed", "no bid", "no ask", "null", "empty", "absent", "list"],
 )
 def test_a_bad_spread_is_left_out_and_never_makes_a_price(spread: Any) -> None:
-    quote = believable_quote("UPS", TRADE, spread, OLDEST)
+    quote = believable_quote("UPS", snapshot(TRADE, spread), OLDEST)
     assert quote is not None
     assert (quote.bid, quote.ask) == (None, None)
-    assert believable_quote("UPS", None, spread, OLDEST) is None
+    assert believable_quote("UPS", snapshot(None, spread), OLDEST) is None
 
 
 @pytest.mark.parametrize("trade", [TRADE | {"p": 0}, TRADE | {"t": STALE}, TRADE | {"t": "noon"}, {"p": 1}, None])
 def test_a_bad_trade_never_makes_a_price(trade: Any) -> None:
-    assert believable_quote("UPS", trade, None, OLDEST) is None
+    assert believable_quote("UPS", snapshot(trade, None), OLDEST) is None
 
 
 @pytest.mark.parametrize(
@@ -75,14 +79,13 @@ def test_the_age_of_a_price_counts_from_the_last_close_when_the_market_is_closed
     assert oldest_believable(now, timedelta(minutes=15)) == oldest
 
 
-def test_quotes_come_from_the_free_feed_in_two_questions(script: Any, server: Loopback, broker: AlpacaBroker) -> None:
-    script.on("GET /v2/stocks/trades/latest", {"trades": {"UPS": TRADE}})
-    script.on("GET /v2/stocks/quotes/latest", {"quotes": {"UPS": SPREAD, "DVN": SPREAD}})
-    quotes = broker.quotes(["UPS", "DVN", "UPS", "GONE"])
+def test_quotes_come_from_the_free_feed_in_one_question(script: Any, server: Loopback, broker: AlpacaBroker) -> None:
+    seen: dict[str, Any] = {"UPS": snapshot(TRADE, SPREAD), "DVN": snapshot(None, SPREAD), "OLD": None, "ODD": []}
+    script.on("GET /v2/stocks/snapshots", seen)
+    quotes = broker.quotes(["UPS", "DVN", "UPS", "GONE", "OLD", "ODD"])
     assert sorted(quotes) == ["DVN", "UPS"]
     assert [(c.path, c.query) for c in server.calls] == [
-        ("/v2/stocks/trades/latest", {"symbols": "DVN,GONE,UPS", "feed": "iex"}),
-        ("/v2/stocks/quotes/latest", {"symbols": "DVN,GONE,UPS", "feed": "iex"}),
+        ("/v2/stocks/snapshots", {"symbols": "DVN,GONE,ODD,OLD,UPS", "feed": "iex"})
     ]
 
 
@@ -96,15 +99,14 @@ def test_one_symbol_that_alpaca_cannot_parse_does_not_hide_the_others(server: Lo
         symbols = call.query["symbols"].split(",")
         if "BF-B" in symbols:
             return Reply(400, {"message": "invalid symbol: BF-B"})
-        kind, value = ("trades", TRADE) if "trades" in call.path else ("quotes", SPREAD)
-        return Reply(body={kind: dict.fromkeys(symbols, value)})
+        return Reply(body=dict.fromkeys(symbols, snapshot(TRADE, SPREAD)))
 
     server.answering = picky
     assert sorted(broker.quotes(["UPS", "BF-B", "DVN", "EXE", "PLD"])) == ["DVN", "EXE", "PLD", "UPS"]
 
 
 def test_data_that_is_forbidden_is_an_error_and_not_an_empty_market(script: Any, broker: AlpacaBroker) -> None:
-    script.on("GET /v2/stocks/trades/latest", Reply(403, {"message": "subscription does not permit"}))
+    script.on("GET /v2/stocks/snapshots", Reply(403, {"message": "subscription does not permit"}))
     with pytest.raises(BrokerUnavailable, match="subscription"):
         broker.quotes(["UPS", "DVN"])
 
