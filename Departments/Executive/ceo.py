@@ -255,10 +255,19 @@ class CEO:
         p = self._parts
         return Judge(p.broker, p.ledger, p.limits, p.settings.exits).judge(plan, p.clock.now())
 
-    def approved_plan(self) -> dict[str, Any] | None:
-        """Return the plan that was approved today and not executed yet, None where there is none."""
-        p = self._parts
-        return p.ledger.plans.approved_on(trading_day(p.clock.now()))
+    def take_up_approved_plan(self) -> TradingPlan | None:
+        """Make the plan that was approved today, was not executed and still holds the current one; None without one."""
+        document = self._parts.ledger.plans.approved_on(trading_day(self._parts.clock.now()))
+        if document is None:
+            return None
+        plan = plan_from(document, str(document["plan_id"]))
+        stale = self._stale(plan)
+        if stale:
+            log.warning("%s was approved and is not executed: %s", plan.plan_id, stale)
+            return None
+        log.info("%s was approved; it is executed", plan.plan_id)
+        self.current_plan, self.plan_approved = document, True
+        return plan
 
     def _approve(self, plan_id: str) -> Answer:
         p = self._parts

@@ -22,13 +22,20 @@ def nothing() -> None:
 class DayOrder:
     """What the day's job starts from: a briefing (its message id), a plan document, or neither; and how far it goes.
 
-    `prepare` is done right before planning, and not at all where nothing is to be planned.
+    `prepare` is done right before planning, and not at all where nothing is to be planned. `force` allows a second
+    execution on one day, of another plan.
     """
 
     briefing_message_id: str | None = None
     plan: Mapping[str, Any] | None = None
     dry_run: bool = False
     prepare: Callable[[], None] = nothing
+    force: bool = False
+
+    @property
+    def takes_an_approved_plan(self) -> bool:
+        """Tell whether a plan that was approved today is to be executed instead of making a new one."""
+        return self.plan is None and self.briefing_message_id is None and not self.dry_run
 
 
 class Audience(Protocol):
@@ -55,14 +62,18 @@ def run_day(ceo: CEO, order: DayOrder, audience: Audience) -> Document:
     """Plan, review, approve, execute, report; return the final document.
 
     An execution that was interrupted is finished first and instead. A day that has had its execution, or a closed
-    market, is said so and nothing is sent. Raises DepartmentsError.
+    market, is said so and nothing is sent. A plan that was approved today and still holds is executed as it is.
+    Raises DepartmentsError.
     """
     resumed = None if order.dry_run else ceo.resume()
     if resumed is not None:
         return resumed
-    stop = None if order.dry_run else ceo.reason_not_to_trade(order.plan)
+    stop = None if order.dry_run else ceo.reason_not_to_trade(order.plan, force=order.force)
     if stop is not None:
         return not_executed(stop["status"], stop.get("plan_id"), stop["message"])
+    approved = ceo.take_up_approved_plan() if order.takes_an_approved_plan else None
+    if approved is not None:
+        return _executed(ceo, approved, force=order.force)
     plan, review = _planned(ceo, order)
     audience.see_plan(plan, review)
     if order.dry_run:
@@ -71,7 +82,11 @@ def run_day(ceo: CEO, order: DayOrder, audience: Audience) -> Document:
     if objection is not None:
         return not_executed("NOT_APPROVED", plan.plan_id, objection, plan)
     _succeeded(ceo.approve_plan(plan.plan_id))
-    answer = ceo.execute_plan()
+    return _executed(ceo, plan, force=order.force)
+
+
+def _executed(ceo: CEO, plan: TradingPlan, *, force: bool) -> Document:
+    answer = ceo.execute_plan(force=force)
     if "document" in answer:
         return dict(answer["document"])
     _succeeded(answer)

@@ -74,9 +74,9 @@ def _check_report_folder(folder: Path) -> None:
 def _was_begun(desk: Desk, plan: TradingPlan | None) -> bool:
     if not desk.ledger_path.exists():
         return False
-    plans = desk.ledger.plans
-    today = plans.executions(trading_day(desk.clock.now()))
-    return bool(plans.unfinished() or today or (plan and plans.execution(plan.plan_id)))
+    plans, day = desk.ledger.plans, trading_day(desk.clock.now())
+    waiting = plan is None and plans.approved_on(day)
+    return bool(plans.unfinished() or plans.executions(day) or waiting or (plan and plans.execution(plan.plan_id)))
 
 
 def _check(desk: Desk, plan: TradingPlan | None, path: Path | None, message: Message | None, file: Path | None) -> None:

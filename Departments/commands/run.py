@@ -76,6 +76,9 @@ def run(  # noqa: PLR0913 - one parameter for each option
     at: Annotated[str | None, typer.Option(help="Start a simulated clock at this ISO time.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show plan, checks and funding; send nothing.")] = False,
     live: Annotated[bool, typer.Option("--live", help="One of the three switches for a live account.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Allow a second execution on one day, of another plan.")
+    ] = False,
     via_watchers: Annotated[
         bool, typer.Option("--via-watchers", help="Leave Trading's inbox to a running watcher.")
     ] = False,
@@ -98,7 +101,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         desk = open_desk(workspace.resolve(), choices)
         stack.callback(desk.close)
         check_exchange_files(desk)
-        order = day_order(desk, briefing, plan, dry_run=dry_run)
+        order = replace(day_order(desk, briefing, plan, dry_run=dry_run), force=force)
         return carry_out(desk, order, approve or desk.settings.approve, as_json=as_json)
 
 
