@@ -1,0 +1,56 @@
+"""A watching Trading and `departments run --via-watchers` work side by side in one workspace."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "config" / "demo"
+START = "2025-11-10T15:05:42Z"
+
+
+def command(workspace: Path, *arguments: str) -> list[str]:
+    common = (
+        "--workspace",
+        os.fspath(workspace),
+        "--at",
+        START,
+        "--exchange-state",
+        os.fspath(DEMO / "exchange_state.yaml"),
+    )
+    return [sys.executable, "-m", "Departments", *arguments, *common]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to a child there")
+def test_a_run_dispatches_and_waits_for_the_answers_of_the_watching_trading(tmp_path: Path) -> None:
+    shutil.copytree(DEMO / "Messages_Between_Departments", tmp_path / "Messages_Between_Departments")
+    shutil.copytree(ROOT / "config", tmp_path / "config", ignore=shutil.ignore_patterns("demo"))
+    with subprocess.Popen(
+        command(tmp_path, "watch", "TRADING", "--json"), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as watch:
+        assert watch.stdout is not None
+        backlog = json.loads(watch.stdout.readline())
+        run = subprocess.run(
+            command(tmp_path, "run", "--via-watchers", "--approve", "auto", "--json"),
+            cwd=ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        watch.send_signal(signal.SIGTERM)
+        passes = [json.loads(line) for line in watch.stdout]
+    assert backlog["skipped"] == 4
+    assert (run.returncode, watch.returncode) == (0, 0)
+    orders = [order for phase in json.loads(run.stdout)["phases"] for order in phase["orders"]]
+    assert {order["status"] for order in orders} == {"filled"}
+    assert sum(each["handled"] for each in passes) == len(orders)
+    assert not (tmp_path / "Messages_Between_Departments" / "Dead_Letter").exists()
