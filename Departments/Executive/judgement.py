@@ -67,10 +67,10 @@ class Judge:
 
     def judge(self, plan: TradingPlan, now: datetime) -> Judgement:
         """Judge every order of a plan on the projected account. Raises BrokerUnavailable."""
-        known = self.ledger.symbols.knowledge()
+        known = self.ledger.symbols.knowledge(now)
         book = book_of(self.broker, known)
         facts = symbol_facts(self.broker, {*book.positions, *(t.ticker for t in plan.trades)}, known)
-        market = MarketFacts.of_day(now, facts, self.ledger.regimes.latest_assessment(now))
+        market = MarketFacts.of_day(now, facts, self.ledger.regimes.latest_assessment(now), known.told)
         history = self.ledger.history(now, plan_generated_at=plan.generated_at)
         verdict = check_plan(self._orders(plan, market), book, market, self.limits, history, stage="review")
         return Judgement(

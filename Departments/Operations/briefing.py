@@ -15,15 +15,16 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from Departments.core.errors import BadInput
+from Departments.core.market import Told
 from Departments.core.money import ZERO, decimal_of, price_of
 from Departments.core.plans import Skip
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import trading_day
+from Departments.Operations.conditions import BEYOND_REASON, told_by
 
 TICKER = re.compile(r"[A-Z][A-Z0-9]{0,9}(?:[.\-][A-Z0-9]{1,4})?\Z")
 HIGHEST_SCORE = Decimal(100)
-BEYOND_REASON = Decimal(10) ** 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +69,6 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
-    """The market as the briefing saw it. Changes are percentages: 1.15 is +1.15 %."""
-
-    spy_change_pct: Decimal | None = None
-    vix: Decimal | None = None
-    vix_change_pct: Decimal | None = None
-    spy_drawdown_pct: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Briefing:
     """One day's briefing. `source` names the file or message, `at` is when it was written (UTC).
 
@@ -85,7 +76,7 @@ class Briefing:
     """
 
     date: date | None
-    conditions: Conditions
+    conditions: Told
     candidates: tuple[Candidate, ...]
     holdings: tuple[Holding, ...]
     source: str
@@ -112,12 +103,10 @@ def briefing_from(payload: Mapping[str, Any] | None, source: str, *, at: datetim
         raise BadInput(source, "candidates", problem, mend)
     candidates, refused = _usable(rows, candidate_from, "candidates")
     holdings, strange = _usable(_list(payload or {}, "current_holdings", source), holding_from, "current_holdings")
-    conditions = (payload or {}).get("market_conditions") or {}
-    if not isinstance(conditions, Mapping):
-        raise BadInput(source, "market_conditions", "is not a mapping", "write {spy_change_pct, vix, date}")
+    told = told_by(payload or {}, source)
     return Briefing(
-        _date(conditions, source) or (trading_day(at) if at else None),
-        _conditions(conditions, source),
+        _date((payload or {}).get("market_conditions") or {}, source) or (trading_day(at) if at else None),
+        told,
         candidates,
         holdings,
         source,
@@ -276,16 +265,6 @@ def _day(row: Mapping[str, Any], key: str) -> date | None:
         return date.fromisoformat(str(row[key])) if row.get(key) else None
     except ValueError as error:
         raise Nonsense(key, "is not a date") from error
-
-
-def _conditions(row: Mapping[str, Any], source: str) -> Conditions:
-    try:
-        vix = _positive(row, "vix")
-        changes = (_number(row, key) for key in ("spy_change_pct", "vix_change_pct", "spy_drawdown_pct"))
-        spy, vix_change, drawdown = changes
-    except Nonsense as error:
-        raise BadInput(source, f"market_conditions.{error.key}", str(error), "give a number or leave it out") from error
-    return Conditions(spy, vix, vix_change, drawdown)
 
 
 def _date(row: Mapping[str, Any], source: str) -> date | None:

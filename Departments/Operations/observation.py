@@ -6,7 +6,7 @@ briefing lends sectors, scores, and prices where the broker has no quote. What n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -31,16 +31,28 @@ class Known:
     regime: RegimeAssessment | None = None
 
     def knowledge(self) -> Knowledge:
-        """Return what was learnt before, with the briefing's sectors before all others."""
+        """Return what was learnt before, with what the briefing says before all of it."""
         symbols = dict(self.learnt.symbols)
         for row in self._rows():
-            if row.sector:
-                symbols[row.ticker] = replace(symbols.get(row.ticker) or SymbolFacts(row.ticker), sector=row.sector)
-        return replace(self.learnt, symbols=symbols)
+            symbols[row.ticker] = self._briefed(symbols.get(row.ticker) or SymbolFacts(row.ticker), row)
+        return replace(self.learnt, symbols=symbols, told=self.briefing.conditions.completed(self.learnt.told))
 
-    def told(self) -> dict[str, Candidate | Holding]:
-        """Return what the briefing says of each symbol."""
-        return {row.ticker: row for row in self._rows()}
+    def scores(self) -> dict[str, Decimal | None]:
+        """Return the scores of holdings, as the briefing has them."""
+        return {holding.ticker: holding.score for holding in self.briefing.holdings}
+
+    def _briefed(self, facts: SymbolFacts, row: Candidate | Holding) -> SymbolFacts:
+        if row.price is not None:
+            facts = replace(facts, price=row.price, price_at=self.briefing.at)
+        facts = replace(facts, sector=row.sector or facts.sector)
+        if isinstance(row, Holding):
+            return facts
+        return replace(
+            facts,
+            average_volume=row.average_volume or facts.average_volume,
+            market_cap=row.market_cap or facts.market_cap,
+            earnings_on=row.earnings_on or facts.earnings_on,
+        )
 
     def _rows(self) -> tuple[Candidate | Holding, ...]:
         return (*self.briefing.holdings, *self.briefing.candidates)
@@ -48,15 +60,13 @@ class Known:
 
 def observe(broker: Broker, known: Known, now: datetime, wanted: Sequence[str] = ()) -> tuple[Book, MarketFacts]:
     """Ask the broker for the account and for every held or `wanted` symbol. Raises BrokerUnavailable, NotAuthorized."""
-    learnt, told = known.knowledge(), known.told()
-    book = book_of(broker, learnt)
-    facts = symbol_facts(broker, {*book.positions, *wanted}, learnt)
+    knowledge, scores = known.knowledge(), known.scores()
+    book = book_of(broker, knowledge)
+    facts = symbol_facts(broker, {*book.positions, *wanted}, knowledge)
     for symbol in wanted:
         facts[symbol] = _with_volume(facts[symbol], broker.bars(symbol, days=VOLUME_DAYS))
-    completed = {s: _briefed(f, told.get(s), known.briefing.at) for s, f in facts.items()}
-    scores = {h.ticker: h.score for h in known.briefing.holdings}
-    positions = {s: _scored(p, scores.get(s), completed[s].price) for s, p in book.positions.items()}
-    return replace(book, positions=positions), _market(now, completed, known)
+    positions = {s: _scored(p, scores.get(s), facts[s].price) for s, p in book.positions.items()}
+    return replace(book, positions=positions), MarketFacts.of_day(now, facts, known.regime, knowledge.told)
 
 
 def _scored(position: Position, score: Decimal | None, price: Decimal | None) -> Position:
@@ -64,33 +74,5 @@ def _scored(position: Position, score: Decimal | None, price: Decimal | None) ->
     return replace(position, score=position.score if score is None else score, current_price=known)
 
 
-def _briefed(facts: SymbolFacts, told: Candidate | Holding | None, at: datetime | None) -> SymbolFacts:
-    if facts.price is None and told is not None and told.price is not None:
-        facts = replace(facts, price=told.price, price_at=at)
-    if not isinstance(told, Candidate):
-        return facts
-    return replace(
-        facts,
-        average_volume=facts.average_volume or told.average_volume,
-        market_cap=told.market_cap or facts.market_cap,
-        earnings_on=told.earnings_on or facts.earnings_on,
-    )
-
-
 def _with_volume(facts: SymbolFacts, bars: Sequence[Bar]) -> SymbolFacts:
     return replace(facts, average_volume=sum((b.volume for b in bars), ZERO) / len(bars)) if bars else facts
-
-
-def _market(now: datetime, facts: Mapping[str, SymbolFacts], known: Known) -> MarketFacts:
-    market, seen = MarketFacts.of_day(now, facts, known.regime), known.briefing.conditions
-    return replace(
-        market,
-        spy_change_pct=_first(market.spy_change_pct, seen.spy_change_pct),
-        spy_drawdown_pct=_first(market.spy_drawdown_pct, seen.spy_drawdown_pct),
-        vix=_first(market.vix, seen.vix),
-        vix_change_pct=_first(market.vix_change_pct, seen.vix_change_pct),
-    )
-
-
-def _first(*values: Decimal | None) -> Decimal | None:
-    return next((v for v in values if v is not None), None)

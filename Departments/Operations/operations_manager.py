@@ -21,6 +21,7 @@ from Departments.core import identifiers
 from Departments.core.clock import Clock, iso
 from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
 from Departments.core.errors import BadInput, BrokerError, DepartmentsError
+from Departments.core.market import Told
 from Departments.core.money import plain
 from Departments.core.plans import TradingPlan, plan_document, plan_from
 from Departments.core.reasons import ReasonCode
@@ -31,7 +32,7 @@ from Departments.ledger.ledger import Ledger
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Commit, Router, Skip
-from Departments.Operations.briefing import TICKER, Briefing, Conditions, briefing_from
+from Departments.Operations.briefing import TICKER, Briefing, briefing_from, merged
 from Departments.Operations.observation import Known, observe
 from Departments.Operations.planning import Planned, Proposal, make_plan, refuse_other_days, validate_plan
 from Departments.Operations.proposals import proposal_from
@@ -201,7 +202,8 @@ class OperationsManager:
         else:
             day = briefing or self._briefing_of(now, wish.briefing_message_id)
             proposal = self._proposal_of(now)
-            situation = self._situation(day, _wanted(day, proposal, self._parts.limits), now)
+            complete = merged(day, proposal.picks) if proposal else day
+            situation = self._situation(complete, _wanted(complete, self._parts.limits), now)
             planned = make_plan(
                 day, situation, mandatory_sells=wish.mandatory_sells, proposal=proposal, reported=self._reported(now)
             )
@@ -211,7 +213,7 @@ class OperationsManager:
     def _validated(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
         named = wish.briefing_message_id
         briefing = self._todays(now) if named is None else self._briefing_of(now, named)
-        known = briefing or Briefing(None, Conditions(), (), (), wish.source)
+        known = briefing or Briefing(None, Told(), (), (), wish.source)
         situation = self._situation(known, [t.ticker for t in plan.trades], now)
         return validate_plan(
             plan, situation, mandatory_sells=wish.mandatory_sells, reported=self._reported(now), source=wish.source
@@ -219,7 +221,7 @@ class OperationsManager:
 
     def _situation(self, briefing: Briefing, wanted: Sequence[str], now: datetime) -> Situation:
         p = self._parts
-        known = Known(briefing, p.ledger.symbols.knowledge(), p.ledger.regimes.latest_assessment(now))
+        known = Known(briefing, p.ledger.symbols.knowledge(now), p.ledger.regimes.latest_assessment(now))
         book, market = observe(p.broker, known, now, wanted)
         exits = p.settings.exits
         stop = exits.stop_loss_pct if exits.enabled else None
@@ -263,7 +265,7 @@ class OperationsManager:
         p, plan = self._parts, planned.plan
         now = p.clock.now()
         p.ledger.plans.save(plan_document(plan), plan.limits_hash, now)
-        p.ledger.symbols.learn(planned.facts, now)
+        p.ledger.symbols.learn(planned.facts, now, planned.told)
         for symbol in planned.untradable:
             p.ledger.plans.report_untradable(symbol, now)
 
@@ -286,10 +288,10 @@ def _is_of(briefing: Briefing, now: datetime) -> bool:
     return True
 
 
-def _wanted(briefing: Briefing, proposal: Proposal | None, limits: Limits) -> list[str]:
+def _wanted(briefing: Briefing, limits: Limits) -> list[str]:
     """Return the symbols that may be bought, of which everything has to be known."""
-    scored = {c.ticker for c in briefing.candidates if c.size or (c.score or 0) >= limits.deployment.min_score}
-    return sorted(scored | {c.ticker for c in (proposal.picks if proposal else ())})
+    minimum = limits.deployment.min_score
+    return sorted(c.ticker for c in briefing.candidates if c.size or c.score is None or c.score >= minimum)
 
 
 def _wish(message: Message) -> Wish:

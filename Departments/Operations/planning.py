@@ -16,7 +16,7 @@ from Departments.constraints import checks, engine
 from Departments.constraints.checks.amounts import known_sector
 from Departments.core import identifiers
 from Departments.core.errors import BadInput
-from Departments.core.market import SymbolFacts
+from Departments.core.market import NOTHING_TOLD, SymbolFacts, Told
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade, TradingPlan
@@ -25,7 +25,7 @@ from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import is_trading_day, trading_day
 from Departments.Operations import outcome
 from Departments.Operations.allocation import Allocation, Room, allocate
-from Departments.Operations.briefing import Briefing, Candidate, Conditions, Size, merged
+from Departments.Operations.briefing import Briefing, Candidate, Size, merged
 from Departments.Operations.selection import Selection, SellWish, refused, select
 from Departments.Operations.situation import Situation
 from Departments.Operations.sizing import Sized, Sizer, under_minimum
@@ -45,14 +45,15 @@ class Proposal:
 class Planned:
     """A plan with what is to be remembered and told of it.
 
-    `untradable` are the holdings it reports for the first time, `facts` what it was made with. `set_aside` are
-    the proposals under the minimum, those included that came back at a larger size (the plan's skips are the rest).
+    `untradable` are the holdings it reports for the first time, `facts` and `told` what it was made with. `set_aside`
+    are the proposals under the minimum, those included that came back at a larger size (the plan's skips are the rest).
     """
 
     plan: TradingPlan
     untradable: tuple[str, ...]
     facts: tuple[SymbolFacts, ...]
     set_aside: tuple[Skip, ...] = ()
+    told: Told = NOTHING_TOLD
 
 
 def make_plan(
@@ -87,7 +88,7 @@ def validate_plan(
     """Check and resize an existing plan: its SELLs to what is held, its BUYs as proposals. It keeps id and time."""
     wishes = (*mandatory_sells, *(SellWish(t.ticker, t.qty, t.reason) for t in plan.sells))
     picks = tuple(Candidate(t.ticker, t.score, t.price, t.sector, Size(shares=t.qty)) for t in plan.buys)
-    briefing = Briefing(None, Conditions(), picks, (), source)
+    briefing = Briefing(None, Told(), picks, (), source)
     selection = select(briefing, situation, wishes=wishes, reported=reported, weak=False)
     draft = TradingPlan(plan.plan_id, plan.generated_at, ())
     return _planned(draft, selection, situation)
@@ -130,7 +131,8 @@ def _planned(draft: TradingPlan, selection: Selection, situation: Situation) -> 
         extra={"deployment_goal": reached.document, "stage_results": _stages(selection, bought, verdict)},
     )
     facts = tuple(replace(f, sector=known_sector(f.sector)) for f in situation.market.symbols.values())
-    return Planned(plan, selection.untradable, facts, tuple(s.set_aside for s in sized if s.set_aside))
+    set_aside = tuple(s.set_aside for s in sized if s.set_aside)
+    return Planned(plan, selection.untradable, facts, set_aside, situation.market.told)
 
 
 def _stages(selection: Selection, bought: _Bought, verdict: engine.PlanVerdict) -> dict[str, dict[str, int]]:

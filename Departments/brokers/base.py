@@ -21,13 +21,18 @@ OrderScope = Literal["open", "closed", "all"]
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """What the broker says of a symbol."""
+    """What the broker says of a symbol; None where it does not tell. Volume in shares a day, market_cap in dollars."""
 
     symbol: str
     tradable: bool
     active: bool
     fractionable: bool = False
     name: str = ""
+    halted: bool | None = None
+    sector: str | None = None
+    average_volume: Decimal | None = None
+    market_cap: Decimal | None = None
+    earnings_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

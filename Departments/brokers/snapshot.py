@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from decimal import Decimal
 
 from Departments.brokers.base import Broker, Quote
@@ -39,33 +38,31 @@ def promised(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
 
 
 def symbol_facts(broker: Broker, symbols: Iterable[str], known: Knowledge) -> dict[str, SymbolFacts]:
-    """Read quotes and assets of `symbols`; what neither the broker nor the desk knows stays unknown."""
+    """Read quotes and assets of `symbols`; what neither the broker nor the desk knows stays unknown.
+
+    The broker's word counts for prices, tradability and halts, what the desk was told for everything else.
+    """
     wanted = sorted(set(symbols))
     quotes = broker.quotes(wanted)
     return {s: _facts(broker, known.symbols.get(s) or SymbolFacts(s), quotes.get(s)) for s in wanted}
 
 
 def _facts(broker: Broker, known: SymbolFacts, quote: Quote | None) -> SymbolFacts:
-    return replace(
-        known,
-        price=quote.price if quote else None,
-        price_at=_at(quote),
-        bid=quote.bid if quote else None,
-        ask=quote.ask if quote else None,
-        tradable=_tradable(broker, known.symbol),
-    )
-
-
-def _at(quote: Quote | None) -> datetime | None:
-    return quote.at if quote else None
-
-
-def _tradable(broker: Broker, symbol: str) -> bool:
+    quoted = known if quote is None else replace(known, price=quote.price, price_at=quote.at)
+    facts = replace(quoted, bid=quote.bid if quote else None, ask=quote.ask if quote else None)
     try:
-        asset = broker.asset(symbol)
+        asset = broker.asset(known.symbol)
     except NotFound:
-        return False
-    return asset.tradable and asset.active
+        return replace(facts, tradable=False)
+    return replace(
+        facts,
+        tradable=asset.tradable and asset.active,
+        halted=asset.halted,
+        sector=known.sector or asset.sector,
+        average_volume=known.average_volume or asset.average_volume,
+        market_cap=known.market_cap or asset.market_cap,
+        earnings_on=known.earnings_on or asset.earnings_on,
+    )
 
 
 def _own_price(order: Order) -> Decimal | None:

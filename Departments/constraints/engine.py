@@ -96,7 +96,7 @@ class _Tally:
     def _missing(self, constraint: Constraint, gap: NotEvaluated) -> None:
         self.not_evaluated.append(gap)
         policy = self.case.limits.missing_data.of(constraint.group)
-        if policy == "deny" and constraint.denies_at(self.case.stage):
+        if policy == "deny":
             self.violations.append(gap.reason())
         elif policy != "allow":
             self.warnings.append(gap.reason())

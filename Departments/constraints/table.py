@@ -68,7 +68,8 @@ _MAXIMUM = (
 
 # fmt: off
 #: Every constraint. SELLs are judged only by what concerns a SELL: what is held, tradability, time, day trades.
-#: What may pass until the order is sent (opening hours, a halt, resting exits that RELEASE frees) denies from `trade`.
+#: What passes until the order is sent (opening hours, resting exits that RELEASE frees) denies from `trade`; what is
+#: missing and must not be (`missing_data: deny`) denies from the plan on.
 CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.INVALID_QUANTITY, "order", BOTH, orders.quantity),
     _row(Code.NO_PRICE, "order", BUY, orders.price_known),
@@ -103,7 +104,7 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.SPY_DRAWDOWN_HALT, "market_conditions", BUY, market.spy_drawdown, "max_spy_drawdown_pct"),
     _row(Code.MARKET_CLOSED, "timing_rules", BOTH, timing.market_open, "market_hours_only", denies_from="trade"),
     _row(Code.LAST_MINUTES, "timing_rules", BUY, timing.last_minutes, "no_positions_last_minutes", denies_from="trade"),
-    _row(Code.TRADING_HALTED, "timing_rules", BOTH, timing.halted, "no_trading_on_halt", denies_from="trade"),
+    _row(Code.TRADING_HALTED, "timing_rules", BOTH, timing.halted, "no_trading_on_halt"),
     _row(Code.NOT_TRADABLE, "timing_rules", BOTH, timing.tradable),
     _row(Code.EARNINGS_DAY, "timing_rules", BUY, timing.earnings_day, "no_earnings_day_trades"),
     _row(Code.ONE_EXECUTION_PER_DAY, "timing_rules", BOTH, timing.one_execution, "one_execution_per_day",

@@ -30,14 +30,39 @@ class SymbolFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What briefings say of the market for one day. Changes are percentages: 1.15 is +1.15 %.
+
+    `correlations` maps pairs of symbols to coefficients from -1 to 1.
+    """
+
+    spy_change_pct: Decimal | None = None
+    spy_drawdown_pct: Decimal | None = None
+    vix: Decimal | None = None
+    vix_change_pct: Decimal | None = None
+    correlations: Mapping[frozenset[str], Decimal] = field(default_factory=dict)
+
+    def completed(self, earlier: Told) -> Told:
+        """Return the same with what was told earlier where this says nothing."""
+        readings = {name: _first(getattr(self, name), getattr(earlier, name)) for name in READINGS}
+        return Told(**readings, correlations={**earlier.correlations, **self.correlations})
+
+
+READINGS = ("spy_change_pct", "spy_drawdown_pct", "vix", "vix_change_pct")
+NOTHING_TOLD = Told()
+
+
+@dataclass(frozen=True, slots=True)
 class Knowledge:
     """What the desk has learnt besides the broker's word, shared by planner, reviewer and trader.
 
-    `symbols` holds sectors, volumes and the like as they stood in a briefing; `peak_equity` is the highest seen.
+    `symbols` holds sectors, volumes and the like as they stood in a briefing, with the prices of its day; `told` is
+    what the day's briefing says of the market, `peak_equity` the highest equity seen.
     """
 
     symbols: Mapping[str, SymbolFacts] = field(default_factory=dict)
     peak_equity: Decimal | None = None
+    told: Told = NOTHING_TOLD
 
     def sector_of(self, symbol: str) -> str | None:
         """Return the sector of a symbol, None where it is not known."""
@@ -67,24 +92,30 @@ class MarketFacts:
 
     @classmethod
     def of_day(
-        cls, now: datetime, symbols: Mapping[str, SymbolFacts], assessment: RegimeAssessment | None
+        cls,
+        now: datetime,
+        symbols: Mapping[str, SymbolFacts],
+        assessment: RegimeAssessment | None,
+        told: Told = NOTHING_TOLD,
     ) -> MarketFacts:
-        """Return the facts at `now`, with what the regime assessment observed; None is unknown.
+        """Return the facts at `now`: what the regime assessment observed, else what was told; None is unknown.
 
         An assessment from before the previous trading day says nothing of today.
         """
-        if assessment is None or trading_day(assessment.assessed_at) < previous_trading_day(trading_day(now)):
-            return cls(now=now, symbols=symbols)
-        return cls(
-            now=now,
-            symbols=symbols,
-            spy_change_pct=assessment.spy_change_pct,
-            spy_drawdown_pct=assessment.spy_drawdown_pct,
-            vix=assessment.vix,
-            vix_change_pct=assessment.vix_change_pct,
-            regime=assessment,
-        )
+        if assessment is not None and trading_day(assessment.assessed_at) < previous_trading_day(trading_day(now)):
+            assessment = None
+        readings = {name: _first(getattr(assessment, name, None), getattr(told, name)) for name in READINGS}
+        return cls(now=now, symbols=symbols, regime=assessment, correlations=told.correlations, **readings)
+
+    @property
+    def told(self) -> Told:
+        """Return what is to be remembered of the market, so that others judge by the same."""
+        return Told(**{name: getattr(self, name) for name in READINGS}, correlations=self.correlations)
 
     def of(self, symbol: str) -> SymbolFacts:
         """Return the facts of `symbol`, all unknown where there are none."""
         return self.symbols.get(symbol) or SymbolFacts(symbol)
+
+
+def _first(*values: Decimal | None) -> Decimal | None:
+    return next((v for v in values if v is not None), None)

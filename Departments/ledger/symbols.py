@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
-from Departments.core.clock import iso
-from Departments.core.market import Knowledge, SymbolFacts
+from Departments.core.clock import iso, parse_iso
+from Departments.core.documents import json_text, parse_json
+from Departments.core.market import NOTHING_TOLD, READINGS, Knowledge, SymbolFacts, Told
+from Departments.core.money import decimal_of
+from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database, Row
 from Departments.ledger.values import number, number_text
 
@@ -18,9 +23,15 @@ class SymbolRecords:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def learn(self, facts: Iterable[SymbolFacts], at: datetime) -> None:
-        """Remember facts; what is unknown now does not erase what was known before."""
-        for fact in sorted(facts, key=lambda f: f.symbol):
+    def learn(self, facts: Iterable[SymbolFacts], at: datetime, told: Told = NOTHING_TOLD) -> None:
+        """Remember facts; what is unknown now does not erase what was known before.
+
+        Prices and what was `told` of the market are remembered for the trading day of `at`.
+        """
+        known = sorted(facts, key=lambda f: f.symbol)
+        document = {"prices": _prices(known), **_told_document(told)}
+        self._db.execute("INSERT OR REPLACE INTO desk_days VALUES (?, ?)", (_day_text(at), json_text(document)))
+        for fact in known:
             self._db.execute(
                 "INSERT INTO desk_symbols VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (symbol) DO UPDATE SET "
                 "sector = coalesce(excluded.sector, sector), "
@@ -39,11 +50,49 @@ class SymbolRecords:
                 ),
             )
 
-    def knowledge(self) -> Knowledge:
-        """Return everything learnt, and the highest equity an execution began with."""
+    def knowledge(self, now: datetime | None = None) -> Knowledge:
+        """Return everything learnt, and the highest equity an execution began with.
+
+        With `now`, what was told for its trading day is part of it.
+        """
         symbols = {row["symbol"]: _facts(row) for row in self._db.rows("SELECT * FROM desk_symbols")}
         equities = [Decimal(row["equity"]) for row in self._db.rows("SELECT equity FROM desk_executions")]
-        return Knowledge(symbols, max(equities, default=None))
+        known, peak = self._of_day(now), max(equities, default=None)
+        for symbol, (price, at) in (known.get("prices") or {}).items():
+            facts = symbols.get(symbol) or SymbolFacts(symbol)
+            symbols[symbol] = replace(facts, price=decimal_of(price), price_at=parse_iso(at))
+        return Knowledge(symbols, peak, _told(known))
+
+    def _of_day(self, now: datetime | None) -> Mapping[str, Any]:
+        if now is None:
+            return {}
+        row = self._db.row("SELECT told FROM desk_days WHERE day = ?", (_day_text(now),))
+        found: Mapping[str, Any] = {} if row is None else parse_json(row["told"])
+        return found
+
+
+def _day_text(moment: datetime) -> str:
+    return trading_day(moment).isoformat()
+
+
+def _prices(facts: Iterable[SymbolFacts]) -> dict[str, tuple[str | None, str]]:
+    return {f.symbol: (number_text(f.price), iso(f.price_at)) for f in facts if f.price is not None and f.price_at}
+
+
+def _told_document(told: Told) -> dict[str, Any]:
+    pairs = {"|".join(sorted(pair)): number_text(value) for pair, value in told.correlations.items()}
+    return {
+        **{name: number_text(getattr(told, name)) for name in READINGS},
+        "correlations": dict(sorted(pairs.items())),
+    }
+
+
+def _told(document: Mapping[str, Any]) -> Told:
+    pairs = document.get("correlations") or {}
+    return Told(
+        **{name: number(document.get(name)) for name in READINGS},
+        correlations={frozenset(pair.split("|")): decimal_of(value) for pair, value in pairs.items()},
+    )
 
 
 def _facts(row: Row) -> SymbolFacts:

@@ -93,14 +93,18 @@ def briefing(
     holdings: Sequence[Mapping[str, Any]] = (),
     *,
     day: str = "2025-11-10",
-    vix: float = 18.0,
-    spy_change_pct: float = 1.15,
+    vix: float | None = 18.0,
+    spy_change_pct: float | None = 1.15,
+    conditions: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> str:
-    """Return a DailyBriefing to OPERATIONS as the text of its file."""
+    """Return a DailyBriefing to OPERATIONS as the text of its file; `more` stands beside its lists."""
+    seen = {"spy_change_pct": spy_change_pct, "vix": vix, "vix_status": "NORMAL", "date": day}
     payload = {
-        "market_conditions": {"spy_change_pct": spy_change_pct, "vix": vix, "vix_status": "NORMAL", "date": day},
+        "market_conditions": {**seen, **(conditions or {})},
         "candidates": list(candidates),
         "current_holdings": list(holdings),
+        **more,
     }
     message_id = f"MSG_RESEARCH_{day.replace('-', '')}T150509Z_0badcafe"
     return (

@@ -11,10 +11,10 @@ from typing import Any
 
 from Departments.constraints.limits import Limits
 from Departments.core.history import TradingHistory
-from Departments.core.market import SymbolFacts
+from Departments.core.market import SymbolFacts, Told
 from Departments.core.money import price_of
 from Departments.core.portfolio import Book, Position
-from Departments.Operations.briefing import Briefing, Candidate, Conditions, Size
+from Departments.Operations.briefing import Briefing, Candidate, Size
 from Departments.Operations.situation import Situation
 from tests.builders.limits import NOW, known, market
 
@@ -57,7 +57,7 @@ def candidate(ticker: str, price: Any = 30, score: Any = 70, sector: str | None 
 
 def briefing(*candidates: Candidate, **changes: Any) -> Briefing:
     """A briefing of the day with these candidates."""
-    return replace(Briefing(TODAY, Conditions(), candidates, (), "briefing", at=NOW), **changes)
+    return replace(Briefing(TODAY, Told(), candidates, (), "briefing", at=NOW), **changes)
 
 
 def proposed(ticker: str, shares: Any, price: Any, score: Any = 70, sector: str | None = None) -> Candidate:

@@ -126,7 +126,18 @@ class SimulatedExchange:
             if not self._knows(symbol):
                 raise refusals.asset_not_found(symbol)
             stated = self._state.asset(symbol)
-            return Asset(symbol, stated.tradable, stated.active, stated.fractionable, stated.name)
+            return Asset(
+                symbol,
+                stated.tradable,
+                stated.active,
+                stated.fractionable,
+                stated.name,
+                halted=self._book.halted(symbol, self._clock.now())[0],
+                sector=stated.sector,
+                average_volume=self._state.volume(symbol),
+                market_cap=stated.market_cap,
+                earnings_on=stated.earnings_on,
+            )
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
         """Return the latest quotes; a symbol without a price is absent."""

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from Departments.brokers.base import Asset, Bar, Broker, Quote
 from Departments.core.errors import NotFound
-from Departments.core.market import Knowledge, MarketFacts, SymbolFacts
+from Departments.core.market import Knowledge, MarketFacts, SymbolFacts, Told
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.portfolio import Account, Book, Position
-from Departments.Operations.briefing import Conditions, Holding
+from Departments.Operations.briefing import Holding
 from Departments.Operations.observation import Known, observe
 from tests.builders.limits import NOW, regime
 from tests.builders.operations import briefing, candidate, held
@@ -104,7 +104,7 @@ def test_cash_promised_to_open_buys_is_counted() -> None:
 
 
 def test_the_regimes_readings_count_before_the_briefings() -> None:
-    conditions = Conditions(spy_change_pct=D(1), vix=D(18))
+    conditions = Told(spy_change_pct=D(1), vix=D(18))
     day = briefing(ALKS, conditions=conditions)
     known = Known(day, regime=regime(vix=D(35)))
     market = observe(cast(Broker, FakeBroker()), known, NOW)[1]

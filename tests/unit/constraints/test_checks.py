@@ -239,7 +239,6 @@ LATER: dict[ReasonCode, Stage] = {
     Code.SHARES_RESERVED: "trade",
     Code.MARKET_CLOSED: "trade",
     Code.LAST_MINUTES: "trade",
-    Code.TRADING_HALTED: "trade",
     Code.ONE_EXECUTION_PER_DAY: "trade",
     Code.STALE_PLAN: "review",
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from Departments.constraints.case import Stage
+from Departments.constraints.case import STAGES, Stage
 from Departments.constraints.codes import codes_table
 from Departments.constraints.engine import CONSTRAINTS, PlanVerdict, Verdict, check_order, check_plan, project
 from Departments.constraints.limits import Limits, MissingData
@@ -81,6 +81,19 @@ def test_missing_data_follows_the_policy_of_its_group(policy: str, denied: int, 
     assert (len(verdict.violations), len(verdict.warnings), len(verdict.not_evaluated)) == (denied, warned, 1)
     said = [str(reason) for reason in (*verdict.violations, *verdict.warnings)]
     assert set(said) <= {"NOT_EVALUATED: constraint=MIN_MARKET_CAP missing=market capitalisation"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("group", MissingData.model_fields)
+def test_what_must_not_be_missing_denies_at_every_stage(group: str, stage: Stage) -> None:
+    nothing_known = MarketFacts(NOW, {"ALKS": SymbolFacts("ALKS", price=Decimal(30))})
+    bare = replace(book(*(position(f"H{n}") for n in range(7))), peak_equity=None)
+    judged = {"market": nothing_known, "book": bare, "limits": limits(missing_data={group: "deny"})}
+    verdict = judge(buy(stop_price=None), stage=stage, history=TradingHistory(), **judged)
+    of_group = {c.code for c in CONSTRAINTS if c.group == group}
+    wanted = {str(gap.code) for gap in verdict.not_evaluated if gap.code in of_group}
+    assert {r.values["constraint"] for r in verdict.violations if r.code is Code.NOT_EVALUATED} == wanted
+    assert wanted
 
 
 def test_a_missing_price_denies_a_buy_whatever_the_policies_say() -> None:
