@@ -19,6 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from Departments.brokers.patience import patiently
 from Departments.core.clock import iso, parse_iso
 from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import json_text, parse_json
@@ -147,7 +148,7 @@ class CEO:
         try:
             return self._approve(plan_id)
         except DepartmentsError as error:
-            return _error(str(error))
+            return _error(str(error), exit_code=error.exit_code)
 
     def execute_plan(self, *, force: bool = False) -> Answer:
         """Execute the approved plan in phases and report; an execution that was interrupted goes on first.
@@ -327,11 +328,13 @@ class CEO:
             done = (before or today)[0]
             message = f"{done.plan_id} was executed on {done.trading_day}; nothing is traded twice"
             return {"status": "ALREADY_EXECUTED", "plan_id": done.plan_id, "message": message}
-        if p.limits.timing_rules.market_hours_only and not p.broker.market_clock().is_open:
-            opens = p.broker.market_clock().next_open
-            message = f"the market is closed, it opens on {opens:%Y-%m-%d at %H:%M} UTC; nothing was sent"
-            return {"status": "MARKET_CLOSED", "plan_id": wanted, "message": message}
-        return None
+        if not p.limits.timing_rules.market_hours_only:
+            return None
+        market = patiently(p.broker.market_clock, p.clock, seconds=p.settings.phases.patience)
+        if market.is_open:
+            return None
+        message = f"the market is closed, it opens on {market.next_open:%Y-%m-%d at %H:%M} UTC; nothing was sent"
+        return {"status": "MARKET_CLOSED", "plan_id": wanted, "message": message}
 
     def preview(self, plan: TradingPlan) -> dict[str, Any]:
         """Return what executing `plan` now would send, funded from projected cash; nothing is sent."""

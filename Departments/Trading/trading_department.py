@@ -199,12 +199,13 @@ class TradingDepartment:
         held = {p.symbol: p.qty for p in self._parts.broker.positions()}
         bought: dict[str, Decimal] = {}
         for fill in self._parts.ledger.orders.fills():
-            if fill.filled_at >= since and fill.side is Side.BUY:
-                bought[fill.ticker] = bought.get(fill.ticker, Decimal(0)) + fill.qty
+            if fill.filled_at >= since:
+                qty = fill.qty if fill.side is Side.BUY else -fill.qty
+                bought[fill.ticker] = bought.get(fill.ticker, Decimal(0)) + qty
         missing = [
             {"ticker": symbol, "bought": qty, "held": held.get(symbol, Decimal(0))}
             for symbol, qty in sorted(bought.items())
-            if held.get(symbol, Decimal(0)) < qty
+            if held.get(symbol, Decimal(0)) < max(Decimal(0), qty)
         ]
         return {"status": "MISMATCH" if missing else "OK", "positions": held, "discrepancies": missing}
 

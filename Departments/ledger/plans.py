@@ -229,10 +229,14 @@ class PlanRecords:
         )
 
     def report_trade(self, message_id: str, facts: TradeRecord) -> bool:
-        """Record what Trading reported of a dispatched trade; tell whether such a trade is known."""
+        """Record what Trading reported of a dispatched trade; tell whether such a trade is known.
+
+        Why a trade was made smaller before it was sent stays, unless the report gives a reason of its own.
+        """
         cursor = self._db.execute(
             "UPDATE desk_trades SET status = ?, client_order_id = ?, submitted_at = ?, terminal_at = ?, "
-            "filled_qty = ?, filled_avg_price = ?, code = ?, reason = ? WHERE message_id = ? AND terminal_at IS NULL",
+            "filled_qty = ?, filled_avg_price = ?, code = coalesce(nullif(?, ''), code), "
+            "reason = coalesce(nullif(?, ''), reason) WHERE message_id = ? AND terminal_at IS NULL",
             (
                 facts.status,
                 facts.client_order_id,

@@ -1,0 +1,264 @@
+"""What becomes of a phase at its deadline, of a short budget, and of everything that is not as planned."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime, timedelta
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Departments.bootstrap import Desk
+from Departments.core.clock import SimulatedClock
+from Departments.core.errors import BrokerUnavailable
+from Departments.core.steps import no_step
+from tests.builders.desk import MORNING, desk, plan, trade, two_and_two, workspace
+from tests.invariants.promises import Promises
+from tests.invariants.scenarios import SMALL, STATE
+
+SILENT = {"call": "submit", "symbol": "DVN", "do": "partial_then_silence", "part": 0.4}
+FAST = {"durability": "fast"}
+
+
+def lived(
+    folder: Path,
+    *faults: Mapping[str, Any],
+    phases: Mapping[str, Any] | None = None,
+    document: Mapping[str, Any] = SMALL,
+    state: Mapping[str, Any] = STATE,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Execute a plan to its end, with every promise checked, and return the final document."""
+    workspace(folder, state=state, settings={"messaging": FAST, "phases": dict(phases or {}), **settings})
+    opened = desk(folder, faults={"faults": list(faults)}, step=Promises(folder).step)
+    with closing(opened):
+        found = executed(opened, document)
+        opened.trading.reconcile()
+        opened.ceo.look()
+    Promises(folder).check()
+    return found
+
+
+def executed(opened: Desk, document: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    opened.ceo.current_plan, opened.ceo.plan_approved = dict(document), True
+    answer = opened.ceo.execute_plan(**options)
+    return dict(answer["document"])
+
+
+def statuses(document: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
+    orders = [o for phase in document["phases"] for o in phase["orders"] if phase["name"] in {"SELL", "BUY"}]
+    return {o["ticker"]: (o["status"], o["filled_qty"], o["code"]) for o in orders}
+
+
+def test_cancel_takes_back_what_is_open_and_buys_from_what_was_sold(tmp_path: Path) -> None:
+    found = statuses(lived(tmp_path, SILENT))
+    assert found["DVN"] == ("canceled", "90", "PHASE_TIMEOUT")
+    assert found["ALKS"][0] == "filled"
+
+
+def test_leave_goes_on_with_what_is_open(tmp_path: Path) -> None:
+    found = statuses(lived(tmp_path, SILENT, phases={"sell": {"on_timeout": "leave"}}))
+    assert found["DVN"][:2] == ("partially_filled", "90")
+    assert found["ALKS"][0] == "filled"
+
+
+def test_abort_takes_back_what_is_open_and_buys_nothing(tmp_path: Path) -> None:
+    found = statuses(lived(tmp_path, SILENT, phases={"sell": {"on_timeout": "abort"}}))
+    assert found["DVN"] == ("canceled", "90", "PHASE_TIMEOUT")
+    assert {found[t] for t in ("ALKS", "COMM")} == {("deferred", "0", "PHASE_ABORTED")}
+
+
+@pytest.mark.parametrize("on_timeout", ["cancel", "abort"])
+def test_a_cancel_that_is_never_confirmed_ends_with_the_final_wait(tmp_path: Path, on_timeout: str) -> None:
+    stuck = {"call": "cancel", "symbol": "DVN", "do": "stuck_cancel"}
+    waits = {"timeout": 10, "final_wait": 7, "on_timeout": on_timeout}
+    document = lived(tmp_path, SILENT, stuck, phases={"sell": waits})
+    sell = next(p for p in document["phases"] if p["name"] == "SELL")
+    took = datetime.fromisoformat(sell["ended_at"]) - datetime.fromisoformat(sell["started_at"])
+    assert timedelta(seconds=17) <= took <= timedelta(seconds=20)
+    assert statuses(document)["DVN"][0] == "pending_cancel"
+    assert statuses(document)["ALKS"][0] == ("deferred" if on_timeout == "abort" else "filled")
+
+
+@pytest.mark.parametrize(
+    ("shortfall", "bought"),
+    [("by_priority", {"ALKS": "150", "COMM": "0"}), ("strict", {"ALKS": "0", "COMM": "0"})],
+)
+def test_a_short_budget_follows_its_policy(tmp_path: Path, shortfall: str, bought: Mapping[str, str]) -> None:
+    refused = {"call": "submit", "side": "SELL", "do": "refuse", "times": 0}
+    found = statuses(lived(tmp_path, refused, phases={"buy": {"shortfall": shortfall}}))
+    assert {t: found[t][1] for t in bought} == bought
+    assert all(found[t][2] == "INSUFFICIENT_CASH" for t, qty in bought.items() if qty == "0")
+
+
+def test_pro_rata_makes_every_buy_smaller_alike(tmp_path: Path) -> None:
+    refused = {"call": "submit", "side": "SELL", "do": "refuse", "times": 0}
+    found = statuses(lived(tmp_path, refused, phases={"buy": {"shortfall": "pro_rata"}}))
+    assert {t: (found[t][1], found[t][2]) for t in ("ALKS", "COMM")} == {
+        "ALKS": ("103", "TRIMMED_TO_CASH"),
+        "COMM": ("172", "TRIMMED_TO_CASH"),
+    }
+
+
+def test_proceeds_that_show_late_in_the_cash_are_waited_for(tmp_path: Path) -> None:
+    late = {"call": "submit", "symbol": "CTVA", "do": "cash_lag", "seconds": 8}
+    document = lived(tmp_path, late, state={**STATE, "cash": 9_500})
+    assert statuses(document)["ALKS"][0] == "filled"
+    assert document["cash_identity"]["holds"]
+
+
+def test_proceeds_that_stay_away_are_not_spent(tmp_path: Path) -> None:
+    late = {"call": "submit", "side": "SELL", "do": "cash_lag", "seconds": 600, "times": 0}
+    found = statuses(lived(tmp_path, late, state={**STATE, "cash": 9_500}))
+    assert {found[t][2] for t in ("ALKS", "COMM")} == {"INSUFFICIENT_CASH"}
+
+
+def test_shares_that_somebody_else_sold_meanwhile_are_not_sold_again(tmp_path: Path) -> None:
+    sold = {"call": "positions", "do": "trade_outside", "of": "CTVA", "qty": -100}
+    found = statuses(lived(tmp_path, sold))
+    assert found["CTVA"] == ("filled", "90", "TRIMMED_TO_AVAILABLE")
+
+
+def test_money_that_somebody_else_took_out_is_not_spent(tmp_path: Path) -> None:
+    bought = {"call": "positions", "do": "trade_outside", "of": "MSFT", "qty": 30}
+    document = lived(tmp_path, bought)
+    assert not document["cash_identity"]["holds"]
+    assert D(document["account"]["cash_after"]) >= 0
+
+
+@pytest.mark.parametrize("call", ["account", "positions", "orders", "quotes", "submit", "cancel", "order", "any"])
+@pytest.mark.parametrize("occurrence", [2, 6])
+def test_a_broker_that_is_away_for_a_while_delays_and_changes_nothing(
+    tmp_path: Path, call: str, occurrence: int
+) -> None:
+    away = {"call": call, "do": "timeout_before", "occurrence": occurrence, "times": 8}
+    document = lived(tmp_path, away, phases={"sell": {"timeout": 300}, "buy": {"timeout": 300}})
+    assert {status[0] for status in statuses(document).values()} == {"filled"}
+
+
+def test_a_broker_that_stays_away_stops_the_run_and_the_next_goes_on(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE)
+    away = {"call": "any", "do": "timeout_before", "occurrence": 40, "times": 0}
+    opened = desk(tmp_path, faults={"faults": [away]})
+    with closing(opened), pytest.raises(BrokerUnavailable):
+        executed(opened, SMALL)
+    again = desk(tmp_path, at=opened.clock.now(), faults={"faults": []})
+    with closing(again):
+        document = again.ceo.resume()
+        assert document is not None
+        assert document["plan_id"] == SMALL["plan_id"]
+        again.trading.reconcile()
+        again.ceo.look()
+    Promises(tmp_path).check()
+
+
+# --- clocks ---
+
+
+class JumpingClock(SimulatedClock):
+    """A clock that is set by `jump` at the n-th sleep."""
+
+    def __init__(self, start: datetime, at: int, jump: timedelta) -> None:
+        super().__init__(start)
+        self._left, self._jump = at, jump
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self._left -= 1
+        if self._left == 0:
+            self._now += self._jump
+
+
+def with_clock(folder: Path, clock: SimulatedClock, *faults: Mapping[str, Any]) -> Desk:
+    opened = desk(folder, faults={"faults": list(faults)}, step=no_step)
+    opened.choices = type(opened.choices)(**{**vars(opened.choices), "clock": clock})
+    opened.clock = clock
+    return opened
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=-3), timedelta(minutes=-2), timedelta(minutes=30)])
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_clock_that_jumps_trades_nothing_twice_and_the_day_ends(tmp_path: Path, jump: timedelta, at: int) -> None:
+    workspace(tmp_path, state=STATE)
+    clock = JumpingClock(MORNING + timedelta(hours=1), at, jump)
+    late = {**SMALL, "generated_at": "2025-11-10T16:00:00.000000Z"}
+    opened = with_clock(tmp_path, clock, {"call": "submit", "symbol": "DVN", "do": "timeout_after"})
+    with closing(opened):
+        document = executed(opened, late)
+        opened.trading.reconcile()
+        opened.ceo.look()
+    assert document["exit_code"] in {0, 1}
+    Promises(tmp_path, steady=False).check()
+
+
+def test_a_clock_that_was_set_back_does_not_make_a_phase_wait_for_hours(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE)
+    clock = JumpingClock(MORNING + timedelta(hours=3), 5, timedelta(hours=-2))
+    late = {**SMALL, "generated_at": "2025-11-10T18:00:00.000000Z"}
+    opened = with_clock(tmp_path, clock, SILENT)
+    with closing(opened):
+        executed(opened, late)
+    assert clock.now() < MORNING + timedelta(hours=1, minutes=10)
+
+
+# --- days ---
+
+
+def test_a_plan_that_became_stale_while_it_was_interrupted_sends_nothing_more(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE)
+    opened = desk(tmp_path, faults={"faults": [{"call": "any", "do": "timeout_before", "occurrence": 20, "times": 0}]})
+    with closing(opened), pytest.raises(BrokerUnavailable):
+        executed(opened, SMALL)
+    next_day = desk(tmp_path, at=MORNING + timedelta(days=1), faults={"faults": []})
+    with closing(next_day):
+        document = next_day.ceo.resume()
+        assert document is not None
+        assert {o["code"] for p in document["phases"] for o in p["orders"] if o["status"] == "deferred"} == {
+            "STALE_PLAN"
+        }
+        next_day.trading.reconcile()
+        next_day.ceo.look()
+    Promises(tmp_path).check()
+
+
+def test_a_stale_plan_is_not_begun(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE)
+    with closing(desk(tmp_path)) as opened:
+        opened.ceo.current_plan = {**SMALL, "generated_at": "2025-11-10T10:00:00.000000Z"}
+        opened.ceo.plan_approved = True
+        answer = opened.ceo.handle_user_request("execute_plan")
+        assert answer["status"] == "ERROR"
+        assert "STALE_PLAN" in answer["message"]
+        assert opened.ledger.plans.executions() == []
+
+
+def test_a_plan_is_never_executed_twice_not_even_by_force(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE)
+    with closing(desk(tmp_path)) as opened:
+        executed(opened, SMALL)
+        before = len(opened.broker.orders("all"))
+        for options in ({}, {"force": True}):
+            assert opened.ceo.execute_plan(**options)["status"] == "ALREADY_EXECUTED"
+        assert len(opened.broker.orders("all")) == before
+
+
+def test_another_plan_of_the_day_needs_force(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE)
+    second = plan(trade("AXTA", "BUY", 120, 28.64), plan_id="PLAN_20251110_150300")
+    with closing(desk(tmp_path)) as opened:
+        executed(opened, SMALL)
+        opened.ceo.current_plan = second
+        assert opened.ceo.execute_plan()["status"] == "ALREADY_EXECUTED"
+        assert executed(opened, second, force=True)["status"] == "COMPLETED"
+
+
+def test_force_resumes_what_was_interrupted_and_does_not_set_it_aside(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE)
+    away = {"call": "any", "do": "timeout_before", "occurrence": 40, "times": 0}
+    with closing(desk(tmp_path, faults={"faults": [away]})) as opened, pytest.raises(BrokerUnavailable):
+        executed(opened, two_and_two())
+    second = plan(trade("AXTA", "BUY", 120, 28.64), plan_id="PLAN_20251110_150300")
+    with closing(desk(tmp_path, at=opened.clock.now(), faults={"faults": []})) as again:
+        assert executed(again, second, force=True)["plan_id"] == two_and_two()["plan_id"]
+        assert again.ledger.plans.execution(second["plan_id"]) is None
