@@ -18,7 +18,7 @@ from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.portfolio import Book, Position
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.core.trading_calendar import is_open, next_open
+from Departments.core.trading_calendar import is_open, next_close, next_open
 from Departments.Executive.exposure import bare_shares
 from Departments.Executive.funding import Budget, Floor, Funding, fund
 from Departments.Executive.parts import ExecutiveParts
@@ -96,10 +96,17 @@ class Agenda:
 
     def _buys(self) -> list[Funding]:
         aborted = Reason.of(ReasonCode.PHASE_ABORTED, phase=PhaseName.SELL) if self._sells_were_aborted() else None
-        reason = aborted or self.too_late()
+        reason = aborted or self.too_late() or self._last_minutes()
         if reason is not None:
             return [Funding(trade, ZERO, reason) for trade in self.plan.buys]
         return self._funded(self.plan.buys) if self.plan.buys else []
+
+    def _last_minutes(self) -> Reason | None:
+        """Return why no BUY may be sent any more although the exchange is open."""
+        now, minutes = self.parts.clock.now(), self.parts.limits.timing_rules.no_positions_last_minutes
+        if not is_open(now) or next_close(now) - now >= timedelta(minutes=minutes):
+            return None
+        return Reason.of(ReasonCode.LAST_MINUTES, now=iso(now), close=iso(next_close(now)), minutes=minutes)
 
     def _protections(self) -> list[Funding]:
         """Shares that the desk bought, or failed to sell, lately, and that no exit protects."""

@@ -21,6 +21,7 @@ HALTS = (
     ReasonCode.REGIME_HALT,
     ReasonCode.SPY_DRAWDOWN_HALT,
     ReasonCode.DRAWDOWN_HALT,
+    ReasonCode.LAST_MINUTES,
 )
 #: What keeps a candidate out although there is money, the most telling first.
 OBSTACLES = (ReasonCode.MAX_POSITIONS_TOTAL, ReasonCode.MAX_SECTOR_CONCENTRATION, ReasonCode.MIN_POSITION_VALUE)

@@ -103,7 +103,7 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.REGIME_HALT, "market_conditions", BUY, market.regime_halt, _REGIMES),
     _row(Code.SPY_DRAWDOWN_HALT, "market_conditions", BUY, market.spy_drawdown, "max_spy_drawdown_pct"),
     _row(Code.MARKET_CLOSED, "timing_rules", BOTH, timing.market_open, "market_hours_only", denies_from="trade"),
-    _row(Code.LAST_MINUTES, "timing_rules", BUY, timing.last_minutes, "no_positions_last_minutes", denies_from="trade"),
+    _row(Code.LAST_MINUTES, "timing_rules", BUY, timing.last_minutes, "no_positions_last_minutes"),
     _row(Code.TRADING_HALTED, "timing_rules", BOTH, timing.halted, "no_trading_on_halt"),
     _row(Code.NOT_TRADABLE, "timing_rules", BOTH, timing.tradable),
     _row(Code.EARNINGS_DAY, "timing_rules", BUY, timing.earnings_day, "no_earnings_day_trades"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def day(
     limits: Mapping[str, Any],
     *,
     state: Mapping[str, Any] = STATE,
+    at: datetime = build.MORNING,
     holdings: tuple[Mapping[str, Any], ...] = (),
     **payload: Any,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -39,7 +41,7 @@ def day(
     ]
     build.workspace(folder, state=state, limits=limits)
     build.deliver(folder, OPERATIONS, BRIEFING, build.briefing(rows, holdings, **payload))
-    ceo = build.desk(folder).ceo
+    ceo = build.desk(folder, at=at).ceo
     answer = ceo.handle_user_request("generate_plan")
     assert "plan" in answer, answer
     ceo.approve_plan(answer["plan"]["plan_id"])
@@ -138,4 +140,23 @@ def test_a_volume_bounds_the_size_of_the_order(tmp_path: Path) -> None:
     limits = {"liquidity_requirements": {"min_daily_volume_shares": 0, "max_order_pct_of_volume": 0.1}}
     plan, document = day(tmp_path, limits, ALKS={"average_volume": 1000})
     assert {t["ticker"]: t["shares"] for t in plan["trades"]}["ALKS"] == 100
+    assert document["denied"] == []
+
+
+def test_in_the_last_minutes_no_buy_is_planned_and_sells_go(tmp_path: Path) -> None:
+    holdings = ({"ticker": "CTVA", "research_composite_score": 40},)
+    plan, document = day(tmp_path, {}, holdings=holdings, at=datetime(2025, 11, 10, 20, 50, tzinfo=UTC))
+    assert [(t["ticker"], t["action"]) for t in plan["trades"]] == [("CTVA", "SELL")]
+    assert {s["code"] for s in plan["skipped"]} == {"LAST_MINUTES"}
+    assert plan["deployment_goal"]["binding"] == "LAST_MINUTES"
+    assert document["denied"] == []
+
+
+def test_buys_whose_turn_comes_in_the_last_minutes_are_deferred_and_not_denied(tmp_path: Path) -> None:
+    holdings = ({"ticker": "CTVA", "research_composite_score": 40},)
+    slow = {**STATE, "latency": {"fill": [30, 30], "cancel": [0, 0]}}
+    at = datetime(2025, 11, 10, 20, 44, 45, tzinfo=UTC)
+    plan, document = day(tmp_path, {}, state=slow, holdings=holdings, at=at)
+    assert len(plan["trades"]) == 5
+    assert [reason["code"] for reason in document["deferred"]] == ["LAST_MINUTES"] * 4
     assert document["denied"] == []

@@ -238,7 +238,6 @@ def staged(code: ReasonCode, stage: Stage) -> Case:
 LATER: dict[ReasonCode, Stage] = {
     Code.SHARES_RESERVED: "trade",
     Code.MARKET_CLOSED: "trade",
-    Code.LAST_MINUTES: "trade",
     Code.ONE_EXECUTION_PER_DAY: "trade",
     Code.STALE_PLAN: "review",
 }
