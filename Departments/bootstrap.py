@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from Departments.brokers.base import Bar, Broker
+from Departments.brokers.patience import PatientBroker
 from Departments.constraints.limits import Limits, find_limits, load_limits
 from Departments.core.clock import Clock, SystemClock
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION
@@ -130,6 +131,11 @@ class Desk:
         )
 
     @cached_property
+    def patient_broker(self) -> Broker:
+        """The broker for those who plan, review and decide: a short silence is waited out."""
+        return PatientBroker(self.broker, self.clock, seconds=self.settings.phases.patience)
+
+    @cached_property
     def exchange_files(self) -> tuple[ExchangeState | None, FaultScript | None]:
         """What the files of the simulated exchange say, as far as they were chosen. Raises BadInput."""
         from Departments.brokers.simulated.faults import load_faults  # noqa: PLC0415
@@ -202,7 +208,7 @@ class Desk:
     def operations_parts(self) -> OperationsParts:
         """What Operations works with."""
         return OperationsParts(
-            broker=self.broker,
+            broker=self.patient_broker,
             limits=self.limits,
             clock=self.clock,
             settings=self.settings,
@@ -221,7 +227,7 @@ class Desk:
         """What the Executive works with."""
         return ExecutiveParts(
             project_root=self.state,
-            broker=self.broker,
+            broker=self.patient_broker,
             bus=self.bus,
             ledger=self.ledger,
             limits=self.limits,

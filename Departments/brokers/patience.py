@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TypeVar
 
+from Departments.brokers.base import Asset, Bar, Broker, MarketClock, OrderScope, Quote
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable
+from Departments.core.orders import Order, OrderRequest
+from Departments.core.portfolio import Account, Position
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -28,3 +31,67 @@ def patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pause:
                 raise
             log.warning("The broker does not answer, trying again (%s)", error)
             clock.sleep(pause)
+
+
+class PatientBroker:
+    """A broker whose every question is asked patiently, for those who plan and judge; orders pass through as they are.
+
+    Trading does without it: between two looks at its orders it has other work to do.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, *, seconds: float) -> None:
+        self.name = broker.name
+        self._broker = broker
+        self._clock = clock
+        self._seconds = seconds
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Submit one order, once."""
+        return self._broker.submit(request)
+
+    def cancel(self, order_id: str) -> None:
+        """Ask for a cancel, once."""
+        self._broker.cancel(order_id)
+
+    def account(self) -> Account:
+        """Return cash, equity, buying power and gates."""
+        return self._patiently(self._broker.account)
+
+    def positions(self) -> Sequence[Position]:
+        """Return every open position."""
+        return self._patiently(self._broker.positions)
+
+    def order(self, order_id: str) -> Order:
+        """Return an order by the broker's id. Raises NotFound."""
+        return self._patiently(lambda: self._broker.order(order_id))
+
+    def order_by_client_id(self, client_order_id: str) -> Order:
+        """Return an order by our id. Raises NotFound."""
+        return self._patiently(lambda: self._broker.order_by_client_id(client_order_id))
+
+    def orders(
+        self, scope: OrderScope = "open", *, symbols: Iterable[str] = (), after: datetime | None = None
+    ) -> Sequence[Order]:
+        """Return orders, oldest first."""
+        wanted = tuple(symbols)
+        return self._patiently(lambda: self._broker.orders(scope, symbols=wanted, after=after))
+
+    def asset(self, symbol: str) -> Asset:
+        """Return what the broker says of a symbol. Raises NotFound."""
+        return self._patiently(lambda: self._broker.asset(symbol))
+
+    def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
+        """Return the latest quotes."""
+        wanted = tuple(symbols)
+        return self._patiently(lambda: self._broker.quotes(wanted))
+
+    def bars(self, symbol: str, *, days: int) -> Sequence[Bar]:
+        """Return daily bars."""
+        return self._patiently(lambda: self._broker.bars(symbol, days=days))
+
+    def market_clock(self) -> MarketClock:
+        """Return the broker's clock."""
+        return self._patiently(self._broker.market_clock)
+
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        return patiently(ask, self._clock, seconds=self._seconds)

@@ -21,7 +21,6 @@ from Departments.commands.logs import show_logs
 from Departments.commands.recovery import AsJson, At, BrokerOption, Workspace
 from Departments.constraints.headroom import Headroom
 from Departments.core.documents import json_text
-from Departments.core.errors import DepartmentsError
 from Departments.core.money import percent, plain, usd
 from Departments.core.plans import plan_from
 from Departments.Executive.daily import DayFailed
@@ -78,7 +77,7 @@ def approve(
     finally:
         desk.close()
     if answer["status"] == "ERROR":
-        raise DepartmentsError(str(answer["message"]))
+        raise DayFailed(str(answer["message"]), int(answer.get("exit_code", 1)))
     if as_json:
         sys.stdout.write(json_text(answer) + "\n")
     else:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -41,20 +41,36 @@ Capture = pytest.CaptureFixture[str]
 
 
 @dataclass
+class Outage:
+    """The line is dead for some seconds, from the n-th request on; `answers` that are lost were still acted on."""
+
+    request: int
+    seconds: int
+    loses: Literal["questions", "answers"]
+    since: datetime | None = None
+
+    def covers(self, number: int, now: datetime) -> bool:
+        if number == self.request:
+            self.since = now
+        return number == self.request or (self.since is not None and now - self.since < timedelta(seconds=self.seconds))
+
+
+@dataclass
 class Line:
-    """The line to the broker: what went over it and when. It is cut between two moments, and answers as it is told."""
+    """The line to the broker: what went over it, when, and with which status it was answered (0: not at all)."""
 
     clock: SimulatedClock
     gateway: Gateway
-    cut: tuple[datetime, datetime] | None = None
+    outage: Outage | None = None
     calls: list[tuple[datetime, Call, int]] = field(default_factory=list)
 
     def __call__(self, call: Call) -> Reply:
         now = self.clock.now()
-        if self.cut is not None and self.cut[0] <= now < self.cut[1]:
-            reply = Reply(drop=True, status=0)
-        else:
-            reply = self.gateway(call)
+        dead = self.outage is not None and self.outage.covers(len(self.calls), now)
+        reply = Reply(status=0, drop=True)
+        if not dead or (self.outage and self.outage.loses == "answers"):
+            answered = self.gateway(call)
+            reply = reply if dead else answered
         self.calls.append((now, call, reply.status))
         return reply
 
@@ -252,10 +268,16 @@ def test_a_rejection_is_told_with_its_reason_and_the_rest_goes_on(
     assert len(day.line.posted("ALKS")) == 1
 
 
-@pytest.mark.parametrize("symbol", ["CTVA", "ALKS"])
 @pytest.mark.parametrize(
-    ("do", "sent"),
-    [("gateway_timeout", 1), ("timeout_after", 1), ("malformed", 1), ("timeout_before", 2), ("server_error", 2)],
+    ("symbol", "do", "sent"),
+    [
+        ("CTVA", "gateway_timeout", 1),
+        ("ALKS", "gateway_timeout", 1),
+        ("ALKS", "timeout_after", 1),
+        ("CTVA", "malformed", 1),
+        ("CTVA", "timeout_before", 2),
+        ("ALKS", "server_error", 2),
+    ],
 )
 def test_an_unclear_answer_to_an_order_makes_exactly_one_order(
     opening: Opening, symbol: str, do: str, sent: int
@@ -287,16 +309,30 @@ def test_a_small_limit_of_requests_makes_the_day_longer_and_nothing_else(opening
     assert (said.code, said.document["status"]) == (0, "COMPLETED")
 
 
-@pytest.mark.parametrize("after", [0, 1, 2, 3, 4, 5])
-@pytest.mark.parametrize("seconds", [5, 20])
-def test_an_outage_in_the_middle_changes_nothing_but_the_time(opening: Opening, after: int, seconds: int) -> None:
+@pytest.mark.parametrize("loses", ["questions", "answers"])
+@pytest.mark.parametrize("request_number", [0, 6, 20, 30, 42, 48])
+def test_an_outage_changes_nothing_but_the_time(
+    opening: Opening, request_number: int, loses: Literal["questions", "answers"]
+) -> None:
     day = opening()
-    begins = MORNING + timedelta(seconds=after, microseconds=1)
-    day.line.cut = begins, begins + timedelta(seconds=seconds)
+    day.line.outage = Outage(request_number, 40, loses)
     said = day.run(*planned(day))
+    assert day.line.statuses[0] > 0
     assert (said.code, said.document["status"]) == (0, "COMPLETED")
-    assert len(day.exchange.all_orders()) == 4
+    assert sorted(o.symbol for o in day.exchange.all_orders()) == ["ALKS", "COMM", "CTVA", "DVN"]
     assert said.document["cash_identity"]["holds"]
+
+
+def test_a_broker_that_stays_away_ends_the_day_with_4_and_the_next_run_finishes_it(opening: Opening) -> None:
+    day = opening()
+    day.line.outage = Outage(33, 600, "answers")
+    said = day.run(*planned(day))
+    assert (said.code, said.document["status"], len(said.sentences)) == (4, "FAILED", 1)
+    day.clock.sleep(600)
+    again = day.run(*planned(day))
+    assert again.document["plan_id"] == "PLAN_20251110_150000"
+    assert Counter(o.symbol for o in day.exchange.all_orders()).most_common(1)[0][1] == 1
+    assert again.document["cash_identity"]["holds"]
 
 
 def test_refused_keys_end_with_4_and_one_sentence(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> None:

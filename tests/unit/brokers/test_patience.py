@@ -1,0 +1,91 @@
+"""Questions are asked again while a broker does not answer, and orders never."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from Departments.brokers.base import Broker
+from Departments.brokers.patience import PatientBroker
+from Departments.core.clock import SimulatedClock
+from Departments.core.errors import BrokerUnavailable, NotFound
+from Departments.core.orders import OrderRequest, Side
+
+NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
+SELL = OrderRequest("MSG_1", "UPS", Side.SELL, Decimal(70))
+QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "account": ((), {}),
+    "positions": ((), {}),
+    "order": (("id",), {}),
+    "order_by_client_id": (("MSG_1",), {}),
+    "orders": (("all",), {"symbols": ("UPS",), "after": NOW}),
+    "asset": (("UPS",), {}),
+    "quotes": ((("UPS",),), {}),
+    "bars": (("SPY",), {"days": 5}),
+    "market_clock": ((), {}),
+}
+ORDERS: dict[str, tuple[Any, ...]] = {"submit": (SELL,), "cancel": ("id",)}
+
+
+class Away:
+    """A broker that raises what it is told to, so many times, and then answers with the question itself."""
+
+    name = "away"
+
+    def __init__(self, times: int, error: Exception) -> None:
+        self.left, self.error = times, error
+        self.asked: list[str] = []
+
+    def __getattr__(self, call: str) -> Any:
+        def answer(*arguments: Any, **options: Any) -> Any:
+            self.asked.append(call)
+            if len(self.asked) <= self.left:
+                raise self.error
+            return call, arguments, options
+
+        return answer
+
+
+def patient(times: int, error: Exception | None = None) -> tuple[PatientBroker, Away, SimulatedClock]:
+    clock, away = SimulatedClock(NOW), Away(times, error or BrokerUnavailable("no answer"))
+    broker: Any = away
+    return PatientBroker(broker, clock, seconds=60), away, clock
+
+
+def test_every_call_of_the_port_is_a_question_or_an_order() -> None:
+    calls = {name for name, _ in inspect.getmembers(Broker, inspect.isfunction) if not name.startswith("_")}
+    assert calls == QUESTIONS.keys() | ORDERS.keys()
+
+
+@pytest.mark.parametrize("question", sorted(QUESTIONS))
+def test_a_question_is_asked_until_it_is_answered(question: str) -> None:
+    arguments, options = QUESTIONS[question]
+    broker, away, clock = patient(3)
+    assert getattr(broker, question)(*arguments, **options) == (question, arguments, options)
+    assert (away.asked, clock.now()) == ([question] * 4, NOW + timedelta(seconds=3))
+
+
+@pytest.mark.parametrize("order", sorted(ORDERS))
+def test_an_order_and_a_cancel_are_sent_once(order: str) -> None:
+    broker, away, clock = patient(1)
+    with pytest.raises(BrokerUnavailable):
+        getattr(broker, order)(*ORDERS[order])
+    assert (away.asked, clock.now()) == ([order], NOW)
+
+
+def test_patience_ends() -> None:
+    broker, _, clock = patient(1000)
+    with pytest.raises(BrokerUnavailable):
+        broker.account()
+    assert clock.now() == NOW + timedelta(seconds=60)
+
+
+def test_a_clear_answer_is_not_doubted() -> None:
+    broker, away, _ = patient(1, NotFound("no such asset"))
+    with pytest.raises(NotFound):
+        broker.asset("COMM")
+    assert away.asked == ["asset"]
