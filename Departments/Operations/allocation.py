@@ -31,15 +31,15 @@ Order = Callable[[Sequence[Pick], Room], Iterable[Pick]]
 class Allocation:
     """The shares of each pick taken, and for every other one the reason why not.
 
-    `spent` and `idle` (what was to be spent and is not) in dollars at planning prices; `grain` is the price of the
-    cheapest share taken: less than that cannot be spent better.
+    `spent` and `idle` (what was to be spent and is not) in dollars at planning prices; `next_share` is the price of the
+    cheapest share that position and sector would still take, None where every one is full.
     """
 
     shares: Mapping[str, Decimal]
     left_out: Mapping[str, Reason]
     spent: Decimal
     idle: Decimal
-    grain: Decimal
+    next_share: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _allocation(attempt: _Attempt, ranked: Sequence[Pick]) -> Allocation:
     draft, filling = attempt.draft, attempt.filling
     reasons = {p.ticker: draft.left_out.get(p.ticker) or draft.not_needed() for p in ranked}
     left_out = {ticker: reason for ticker, reason in reasons.items() if ticker not in filling.shares}
-    return Allocation(filling.shares, left_out, filling.spent, filling.idle, attempt.grain)
+    return Allocation(filling.shares, left_out, filling.spent, filling.idle, filling.next_share)
 
 
 def _by_score(pool: Sequence[Pick], room: Room) -> Iterable[Pick]:  # noqa: ARG001 - one of two orders

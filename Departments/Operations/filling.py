@@ -64,6 +64,12 @@ class Filling:
                 return
             self.add(pick, min(ONE, self._fits(pick, self.room.money)))
 
+    @property
+    def next_share(self) -> Decimal | None:
+        """Return the price of the cheapest share that may still be bought of a chosen pick, money apart."""
+        growing = (p for p in self.picks if self.shares[p.ticker] < p.most and p.price <= self.sector_left(p))
+        return min((p.price for p in growing), default=None)
+
     def value(self, pick: Pick) -> Decimal:
         """Return what the shares bought of a pick cost."""
         return self.shares[pick.ticker] * pick.price

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.constraints import checks
-from Departments.core.money import ZERO, cents, money_text, percent, usd
+from Departments.core.money import CENT, ZERO, cents, money_text, percent, usd, usd_cents
 from Departments.core.plans import Skip
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.Operations.allocation import Allocation, Room
 from Departments.Operations.sizing import Sizer
 
-#: What stops every BUY at once; the first found explains a plan without BUYs.
+#: What stops every BUY at once; the first found explains why nothing is bought.
 HALTS = (
     ReasonCode.EQUITY_NOT_POSITIVE,
     ReasonCode.VIX_PANIC,
@@ -24,13 +24,24 @@ HALTS = (
     ReasonCode.LAST_MINUTES,
 )
 #: What keeps a candidate out although there is money, the most telling first.
-OBSTACLES = (ReasonCode.MAX_POSITIONS_TOTAL, ReasonCode.MAX_SECTOR_CONCENTRATION, ReasonCode.MIN_POSITION_VALUE)
-
+CORRELATED = ReasonCode.MAX_CORRELATED_POSITIONS
+OBSTACLES = (
+    ReasonCode.MAX_POSITIONS_TOTAL,
+    ReasonCode.MAX_SECTOR_CONCENTRATION,
+    CORRELATED,
+    ReasonCode.MIN_POSITION_VALUE,
+)
 
 SENTENCES = {
     ReasonCode.MAX_AUTO_POSITION: "every candidate taken is as large as one may become that Operations adds to",
     ReasonCode.MIN_POSITION_VALUE: "the money left does not bring another candidate to the minimum",
     ReasonCode.MAX_SECTOR_CONCENTRATION: "the sectors of the candidates left are full",
+}
+#: What limits the money, said of the sum that may be spent.
+MONEY = {
+    ReasonCode.CASH_RESERVE: "beside the cash reserve BUYs may cost {}",
+    ReasonCode.UNSETTLED_FUNDS: "beside proceeds that have not settled BUYs may cost {}",
+    ReasonCode.MAX_PORTFOLIO_HEAT: "with what all stops together may lose BUYs may cost {}",
 }
 FOUR_PLACES = Decimal("0.0001")
 
@@ -43,7 +54,6 @@ class Outcome:
     target: Decimal
     share: Decimal | None
     binding: Reason | None
-    buffer: Decimal
 
     @property
     def shortfall(self) -> Decimal:
@@ -55,9 +65,8 @@ class Outcome:
         """Return the sentences for people."""
         if self.binding is None:
             return ()
-        room = f"; {percent(self.buffer)} is kept for worse prices" if self.binding.code in MONEY else ""
         missed = f"The deployment target of {usd(self.target)} is missed by {usd(self.shortfall)}"
-        return (f"{missed}: {self.binding.sentence or self.binding.code.meaning} ({self.binding}){room}.",)
+        return (f"{missed}: {self.binding.sentence or self.binding.code.meaning} ({self.binding}).",)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -71,10 +80,7 @@ class Outcome:
         }
 
 
-MONEY = frozenset({ReasonCode.CASH_RESERVE, ReasonCode.UNSETTLED_FUNDS, ReasonCode.MAX_PORTFOLIO_HEAT})
-
-
-def of(sizer: Sizer, room: Room, allocation: Allocation, unfit: Sequence[Skip], deployed: Decimal) -> Outcome:
+def of(sizer: Sizer, room: Room, allocation: Allocation, skips: Sequence[Skip], deployed: Decimal) -> Outcome:
     """Return the outcome of a plan that leads to positions worth `deployed`."""
     equity, limits = sizer.book.equity, sizer.situation.limits
     target = max(ZERO, checks.deployment_target(limits, equity))
@@ -83,17 +89,33 @@ def of(sizer: Sizer, room: Room, allocation: Allocation, unfit: Sequence[Skip], 
         deployed,
         target,
         (deployed / equity).quantize(FOUR_PLACES) if equity > 0 else None,
-        None if met else _binding(room, allocation, unfit),
-        sizer.situation.buffer,
+        None if met else _binding(room, allocation, skips, sizer.situation.buffer),
     )
 
 
-def _binding(room: Room, allocation: Allocation, unfit: Sequence[Skip]) -> Reason:
-    if room.money < room.goal and allocation.idle < allocation.grain:
-        return Reason.of(room.money_bound, spendable=cents(room.money))
-    found = {reason.code for reason in allocation.left_out.values()}
-    halts = {skip.reason.code for skip in unfit}
-    code = next((c for c in OBSTACLES if c in found), None) or next((c for c in HALTS if c in halts), None)
+def _binding(room: Room, allocation: Allocation, skips: Sequence[Skip], buffer: Decimal) -> Reason:
+    """Return what keeps the target out of reach: a halt, the money, or whatever keeps money from being spent."""
+    skipped = {skip.reason.code for skip in skips}
+    code = next((c for c in HALTS if c in skipped), None)
+    if code is None and _money_binds(room, allocation):
+        return _money(room, allocation, buffer)
     if code is None:
-        code = ReasonCode.MAX_AUTO_POSITION if allocation.shares else ReasonCode.NO_CANDIDATES
+        found = {reason.code for reason in allocation.left_out.values()} | (skipped & {CORRELATED})
+        fallback = ReasonCode.MAX_AUTO_POSITION if allocation.shares else ReasonCode.NO_CANDIDATES
+        code = next((c for c in OBSTACLES if c in found), fallback)
     return Reason.of(code, SENTENCES.get(code, ""), idle=cents(allocation.idle))
+
+
+def _money_binds(room: Room, allocation: Allocation) -> bool:
+    """Tell whether more money would bring more than anything else: not one share more fits, or most is missing there."""
+    too_little = allocation.next_share is not None and room.money - allocation.spent < allocation.next_share
+    return too_little or room.goal - room.money > allocation.idle
+
+
+def _money(room: Room, allocation: Allocation, buffer: Decimal) -> Reason:
+    left = max(ZERO, room.money - allocation.spent)
+    what = "buy one share more" if allocation.next_share else "bring a candidate to the minimum"
+    kept = f" ({percent(buffer)} is kept for worse prices)" if buffer else ""
+    rest = f", and the {usd_cents(left)} left of it do not {what}" if left >= CENT else ""
+    sentence = MONEY[room.money_bound].format(usd(room.money)) + kept + rest
+    return Reason.of(room.money_bound, sentence, spendable=cents(room.money), left=cents(left))

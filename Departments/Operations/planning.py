@@ -116,7 +116,7 @@ def _planned(draft: TradingPlan, selection: Selection, situation: Situation) -> 
     bought = _bought(sized, sizer, selection.sells)
     trades = (*selection.sells, *bought.trades)
     verdict = situation.judge_plan(trades)
-    reached = outcome.of(sizer, bought.room, bought.allocation, unfit, verdict.book.invested)
+    reached = outcome.of(sizer, bought.room, bought.allocation, (*unfit, *bought.skipped), verdict.book.invested)
     plan = replace(
         draft,
         trades=trades,

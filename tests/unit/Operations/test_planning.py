@@ -319,6 +319,7 @@ def test_too_many_correlated_positions_are_not_bought_together() -> None:
     found = make_plan(briefing(*candidates), replace(day, market=replace(day.market, correlations=pairs))).plan
     assert len(found.buys) == 3
     assert code(found, "C05") is Code.MAX_CORRELATED_POSITIONS
+    assert found.extra["deployment_goal"]["binding"] == "MAX_CORRELATED_POSITIONS"
 
 
 def test_heat_from_stops_bounds_what_is_bought() -> None:
@@ -335,6 +336,21 @@ def test_the_reserve_is_named_when_not_one_more_share_fits() -> None:
     goal = plan_of(*twelve()).extra["deployment_goal"]
     assert (goal["target_met"], goal["binding"], goal["target"]) == (False, "CASH_RESERVE", "90000.00")
     assert D("880") < D(goal["shortfall"]) < D("920")
+
+
+def test_the_note_says_how_much_money_is_left_that_buys_no_share_more() -> None:
+    found = plan_of(*twelve())
+    (note,) = found.notes
+    assert "beside the cash reserve BUYs may cost $89,108 (1.0% is kept for worse prices)" in note
+    left = D(note.split("left=")[1].rstrip(")."))
+    assert f"the ${left} left of it do not buy one share more" in note
+    assert 0 < left < min(t.price or D(0) for t in found.buys)
+
+
+def test_where_every_position_is_full_the_note_names_that_and_not_the_little_money_left() -> None:
+    limits = Limits.model_validate({"deployment": {"price_buffer_pct": 0}})
+    found = plan_of(*(candidate(f"C{n}", 40) for n in range(4)), cash=30_000, limits=limits)
+    assert found.extra["deployment_goal"]["binding"] == "MAX_AUTO_POSITION"
 
 
 def test_a_target_under_the_reserve_is_reached_exactly() -> None:
