@@ -79,7 +79,7 @@ class Judge:
             market=market,
             weights=_shifts(_weights(book), _weights(verdict.book)),
             sectors=_shifts(self._sectors(book, market), self._sectors(verdict.book, market)),
-            headroom=headroom(verdict.book, market, self.limits, history),
+            headroom=headroom(verdict.book, market, self.limits, verdict.history),
             drifted=_drifts(plan, market),
         )
 

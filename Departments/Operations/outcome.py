@@ -107,7 +107,7 @@ def _binding(room: Room, allocation: Allocation, skips: Sequence[Skip], buffer: 
 
 
 def _money_binds(room: Room, allocation: Allocation) -> bool:
-    """Tell whether more money would bring more than anything else: not one share more fits, or most is missing there."""
+    """Tell whether money is what is short: what is left buys no share more, or more is missing than lies idle."""
     too_little = allocation.next_share is not None and room.money - allocation.spent < allocation.next_share
     return too_little or room.goal - room.money > allocation.idle
 

@@ -126,13 +126,13 @@ class _Outlook:
 
     def _headroom(self, rooms: Sequence[Headroom]) -> None:
         table = Table(title="What the plan leaves of each limit", title_justify="left", box=box.SIMPLE)
-        table.add_column("Limit", overflow="fold")
+        table.add_column("Limit", no_wrap=True)
         for name in ("Used", "Bound", "Left"):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("Where", overflow="fold")
+        table.add_column("Where")
         for room in rooms:
             amounts = [usd(n) if room.unit == "dollars" else plain(n) for n in (room.used, room.bound, room.left)]
-            table.add_row(room.key, *amounts, room.about)
+            table.add_row(room.key.partition(".")[2], *amounts, room.about)
         self.console.print(table)
 
 

@@ -103,10 +103,10 @@ def show(console: Console, today: RegimeAssessment | None, history: Sequence[Reg
 
 
 def _table(history: Sequence[RegimeRecord]) -> Table:
-    table = Table(title="Assessments and what became of them")
-    table.add_column("Eastern time", no_wrap=True)
-    table.add_column("Regime")
-    table.add_column("Conf.")
+    title = "Assessments and what became of them"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
+    for name in ("Eastern time", "Regime", "Conf."):
+        table.add_column(name, no_wrap=True)
     for name in ("Score", "SPY", "VIX", "Trades", "Portfolio", "SPY close"):
         table.add_column(name, justify="right", no_wrap=True)
     for record in history:

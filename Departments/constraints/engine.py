@@ -35,10 +35,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class PlanVerdict:
-    """What the constraints say of a plan; `book` is what it leads to when every order that passed fills."""
+    """What the constraints say of a plan; `book` and `history` are as when every order that passed has filled."""
 
     verdicts: tuple[tuple[ProposedOrder, Verdict], ...]
     book: Book
+    history: TradingHistory = NOTHING_DONE
 
     @property
     def passed(self) -> bool:
@@ -118,7 +119,7 @@ def check_plan(
         verdicts.append((order, verdict))
         if verdict.passed:
             book, history = project(order, book, limits), history.after(order.symbol, order.side, order.stop_price)
-    return PlanVerdict(tuple(verdicts), book)
+    return PlanVerdict(tuple(verdicts), book, history)
 
 
 def project(order: ProposedOrder, book: Book, limits: Limits) -> Book:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
@@ -47,6 +48,16 @@ def test_today_and_the_history_with_outcomes_are_shown(tmp_path: Path) -> None:
     text = called("--workspace", str(tmp_path), "--at", "2025-11-10T20:00:00Z")
     for part in ("Today: BULLISH, confidence HIGH: GOOD DAY TO TRADE", "DailyBriefing [MSG_1]", "2025-11-10 10:10"):
         assert part in text
+
+
+def test_at_80_columns_no_column_of_the_history_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    worst = replace(TODAY, regime=Regime.BEARISH, confidence=Confidence.MEDIUM, spy_change_pct=Decimal("-10.15"))
+    assessed(tmp_path, TODAY, worst)
+    lines = called("--workspace", str(tmp_path), "--at", "2025-11-10T20:00:00Z").splitlines()
+    (row,) = [line.split() for line in lines if "BULLISH" in line and "10:10" in line]
+    assert row == ["2025-11-10", "10:10", "BULLISH", "HIGH", "+3", "+1.15%", "18.04", "16", "-31.51", "+1.54%"]
+    assert [line for line in lines if "BEARISH MEDIUM" in line]
 
 
 def test_json_is_one_document_and_nothing_else(tmp_path: Path) -> None:

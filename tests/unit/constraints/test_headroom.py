@@ -31,7 +31,7 @@ def test_the_largest_position_and_the_largest_sector_are_named() -> None:
         "Energy",
         Decimal(14_000),
     )
-    assert left["max_portfolio_heat"].about == "without the stops of A, B, C"
+    assert left["max_portfolio_heat"].about == "3 stops unknown"
 
 
 def test_a_careful_day_leaves_less_for_a_position() -> None:
