@@ -100,10 +100,11 @@ class PlanExecution:
     # --- one phase ---
 
     def _run_phase(self, name: PhaseName) -> None:
-        phase = self._phase(name) or self._dispatch(name)
+        begun = self._phase(name)
+        phase = self._dispatch(name) if begun is None else self._waiting_anew(begun)
         while phase.state != PhaseState.ENDED:
             self.look()
-            phase = self._advance(self._phase(name) or phase)
+            phase = self._advance(phase)
 
     def _phase(self, name: PhaseName) -> PhaseRecord | None:
         return next((p for p in self.parts.ledger.plans.phases(self.plan.plan_id) if p.name == name), None)
@@ -163,23 +164,34 @@ class PlanExecution:
         if not waiting:
             self._announce_end(phase.name)
             return self._moved(phase, PhaseEvent.ALL_TERMINAL, "all terminal")
-        if self.parts.clock.now() >= self._deadline(phase):
+        phase = self._not_longer_than_allowed(phase)
+        if self.parts.clock.now() >= phase.deadline:
             return self._at_deadline(phase, waiting)
         tickers = ", ".join(sorted(t.ticker for t in waiting))
         log.info(WAITING[PhaseName(phase.name)], len(waiting), "" if len(waiting) == 1 else "s", tickers)
         self.parts.clock.sleep(self._waits(phase.name).poll)
         return phase
 
-    def _deadline(self, phase: PhaseRecord) -> datetime:
-        """Return when the phase's patience ends; a clock that was set back does not make it longer than it was."""
+    def _waiting_anew(self, phase: PhaseRecord) -> PhaseRecord:
+        """Let the wait of an interrupted phase begin again: while nobody ran, nobody could send, fill or cancel."""
+        if phase.state == PhaseState.ENDED:
+            return phase
+        return self._with_deadline(phase, self.parts.clock.now() + self._longest_wait(phase))
+
+    def _not_longer_than_allowed(self, phase: PhaseRecord) -> PhaseRecord:
+        """Keep a clock that was set back from making the wait longer than it was to be."""
+        latest = self.parts.clock.now() + self._longest_wait(phase)
+        return self._with_deadline(phase, latest) if phase.deadline > latest else phase
+
+    def _longest_wait(self, phase: PhaseRecord) -> timedelta:
         waits = self._waits(phase.name)
-        longest = waits.final_wait if phase.state == PhaseState.CANCELLING else waits.timeout
-        now = self.parts.clock.now()
-        if phase.deadline - now > timedelta(seconds=longest):
-            with self.parts.ledger.transaction():
-                phase = replace(phase, deadline=now + timedelta(seconds=longest))
-                self.parts.ledger.plans.set_phase(self.plan.plan_id, phase)
-        return phase.deadline
+        return timedelta(seconds=waits.final_wait if phase.state == PhaseState.CANCELLING else waits.timeout)
+
+    def _with_deadline(self, phase: PhaseRecord, deadline: datetime) -> PhaseRecord:
+        moved = replace(phase, deadline=deadline)
+        with self.parts.ledger.transaction():
+            self.parts.ledger.plans.set_phase(self.plan.plan_id, moved)
+        return moved
 
     def _at_deadline(self, phase: PhaseRecord, waiting: Sequence[TradeRecord]) -> PhaseRecord:
         settings = self._waits(phase.name)

@@ -66,6 +66,8 @@ from Departments.Trading.tracking import OrderTracker
 
 log = logging.getLogger(__name__)
 
+LATE = timedelta(seconds=5)  # an approval that has waited this long may have been taken back meanwhile
+
 #: These ask for something that this department does not do: they become dead letters, with a reason.
 DEAD_LETTERED = frozenset(
     {
@@ -105,6 +107,7 @@ class TradingDepartment:
     def __init__(self, db_path: str | Path = "sentinel.db", *, parts: TradingParts | None = None) -> None:
         self._parts = parts or _parts_for(Path(db_path))
         self.router = Router(TRADING, self._rows(), aliases={"execution_request": "ExecutiveApproval"})
+        self._taken_back: frozenset[str] | None = None
         p = self._parts
         self._tracker = OrderTracker(p.broker, p.ledger, p.clock, p.bus.enqueue)
 
@@ -126,6 +129,7 @@ class TradingDepartment:
 
         Raises WorkspaceBusy when somebody else handles the inbox for longer than `wait` seconds.
         """
+        self._taken_back = None
         answers = self._broker_answers()
         report = self._parts.bus.consume(TRADING, self.router, wait=wait) if answers else self._left()
         self.track()
@@ -179,7 +183,9 @@ class TradingDepartment:
         BrokerUnavailable.
         """
         p, now = self._parts, self._parts.clock.now()
-        rows = [row for row in self.reconcile() if row.locks and row.ticker == ticker]
+        before = p.ledger.releases.accepted()
+        found = self.reconcile()
+        rows = [r for r in found if r.locks and r.ticker == ticker and r.client_order_id not in before]
         with p.ledger.transaction():
             for row in rows:
                 p.ledger.releases.accept(row.client_order_id, row.sentence, now)
@@ -213,11 +219,22 @@ class TradingDepartment:
         approval = approval_from(message)
         record = self._parts.ledger.orders.find(approval.client_order_id)
         if record is None:
+            late = self._parts.clock.now() - message.timestamp > LATE
+            if late and message.message_id in self._approvals_taken_back():
+                log.info("%s waits for its cancel; it is not sent", message.message_id)
+                return None
             return self._first_attempt(approval)
         if record.status is OrderStatus.UNKNOWN and record.cancel_requested_at is None:
             return self._next_attempt(approval)
         log.info("%s was handled before; nothing is sent twice", message.message_id)
         return None
+
+    def _approvals_taken_back(self) -> frozenset[str]:
+        """Return the approvals that a waiting cancel request is about; looked for once in a pass over the inbox."""
+        if self._taken_back is None:
+            waiting = (m for m in self._parts.bus.waiting(TRADING) if m.message_type == "CancelRequest")
+            self._taken_back = frozenset(str((m.payload or {}).get("approval_message_id")) for m in waiting)
+        return self._taken_back
 
     def _first_attempt(self, approval: Approval) -> Commit:
         p, (price, violations) = self._parts, self._judged(approval)

@@ -43,7 +43,8 @@ class Outcome:
     @classmethod
     def of(cls, scenario: Scenario, folder: Path, document: Mapping[str, Any]) -> Outcome:
         report = folder / "Reports" / f"{scenario.plan['plan_id']}.md"
-        told = [line for line in report.read_text(encoding="utf-8").splitlines() if " to 20" not in line]
+        lines = report.read_text(encoding="utf-8").splitlines()
+        told = [line for line in lines if " to 20" not in line and "no live exits" not in line]
         sent = frozenset(map(_of_order, read_exchange(folder).sent))
         return cls(_timeless(dict(document)), "\n".join(told), sent, _messages(folder))
 

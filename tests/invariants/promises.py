@@ -87,7 +87,12 @@ class Promises:
     def check_orders(self) -> None:
         """Check what one order more can break. Raises BrokenPromise."""
         exchange, books = read_exchange(self.folder), read_books(self.folder)
-        _raise([*buys_wait_for_sells(exchange, books, steady=self.steady), *orders_have_approvals(exchange, books, self.folder)])
+        _raise(
+            [
+                *buys_wait_for_sells(exchange, books, steady=self.steady),
+                *orders_have_approvals(exchange, books, self.folder),
+            ]
+        )
 
     def check(self) -> None:
         """Check everything, when all work is done. Raises BrokenPromise."""

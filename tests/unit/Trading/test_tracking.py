@@ -211,6 +211,15 @@ def test_a_cancel_that_comes_before_its_approval_withdraws_it(opened: Desk) -> N
     assert [(r["status"], r["filled_qty"]) for r in reports(opened.workspace)] == [("canceled", 0)]
 
 
+def test_an_approval_whose_cancel_waits_behind_it_is_not_sent(opened: Desk) -> None:
+    send(opened.workspace, order("CTVA", "SELL", 190.0, 64.64))
+    cancel(opened.workspace, "CTVA", "SELL", 190.0)
+    opened.clock.sleep(60)
+    trade_on(opened, 1)
+    assert list(opened.broker.orders("all")) == []
+    assert [(r["status"], r["code"]) for r in reports(opened.workspace)] == [("canceled", "PHASE_TIMEOUT")]
+
+
 def test_a_cancel_of_what_has_ended_changes_nothing(opened: Desk) -> None:
     send(opened.workspace, order("CTVA", "SELL", 190.0, 64.64))
     trade_on(opened)
