@@ -157,7 +157,8 @@ class OrderRecords:
         terminal_at = iso(order.updated_at or at) if order.status.is_terminal else None
         self._db.execute(
             "UPDATE desk_orders SET status = ?, broker_order_id = ?, filled_qty = ?, filled_avg_price = ?, "
-            "submitted_at = coalesce(submitted_at, ?), terminal_at = ?, updated_at = ?, code = ?, reason = ? WHERE id = ?",
+            "submitted_at = coalesce(submitted_at, ?), terminal_at = ?, updated_at = ?, code = ?, reason = ? "
+            "WHERE id = ?",
             (
                 order.status,
                 order.id,

@@ -289,8 +289,8 @@ def test_a_signal_lets_the_message_in_hand_be_finished(tmp_path: Path, number: i
     bus = Desk(tmp_path).bus
     for each in (1, 2):
         bus.publish(approval(each))
-    child = subprocess.Popen(  # noqa: S603 - our own text, run by our own interpreter
-        [sys.executable, "-c", CHILD, os.fspath(tmp_path)], stdout=subprocess.PIPE, text=True
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, os.fspath(tmp_path)], stdout=subprocess.PIPE, encoding="utf-8"
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "begun\n"
