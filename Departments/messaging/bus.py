@@ -70,6 +70,7 @@ class Bus:
         *,
         wait: float = 10.0,
         settle: bool = True,
+        batch: int = 1,
         stop: Callable[[], bool] = never,
     ) -> ConsumeReport:
         """Handle everything that waits in an inbox, in the order of the messages' times, and return what it came to.
@@ -77,11 +78,13 @@ class Bus:
         `wait` is how many seconds to wait for another consumer of the inbox before WorkspaceBusy is raised; `stop` is
         asked between messages. Messages that must wait (a failure that may pass, a file still being written) stay;
         `settle` is whether files too young to be judged are given a quarter of a second or left for the next pass.
+        `batch` is how many messages' effects share a commit: more than one is faster, and a handler then does not see
+        in the ledger what those before it in its batch are going to commit.
         """
         parts = Parts(self.mailbox, self.journal, self._outbound, self.clock, self.settings.max_attempts)
         with self.mailbox.holding(department, wait=wait):
             self.deliver_pending()
-            return Pass(parts, department, router, settle=settle, stop=stop).run()
+            return Pass(parts, department, router, settle=settle, batch=batch, stop=stop).run()
 
     def waiting(self, department: str) -> list[Message]:
         """Return the readable messages waiting in an inbox, in the order they would be handled."""

@@ -31,7 +31,7 @@ from Departments.messaging.mailbox import Storage
 from Departments.messaging.message import Message
 from Departments.messaging.names import stamp_in
 from Departments.messaging.outbound import Outbound
-from Departments.messaging.router import Router, Skip
+from Departments.messaging.router import Commit, Router, Skip
 
 HANDLED: Final = "handled"
 SKIPPED: Final = "skipped"
@@ -103,11 +103,21 @@ class _Item(NamedTuple):
         return key.encode("utf-8", "replace").decode()  # a name need not be valid text, what the ledger stores must be
 
 
+class _Acted(NamedTuple):
+    """A message whose handler has done its work and whose effect is to be committed."""
+
+    item: _Item
+    message: Message
+    digest: str
+    commit: Commit | None
+    outcome: str
+
+
 class Pass:
     """One pass over one inbox, under its lock."""
 
     def __init__(
-        self, parts: Parts, department: str, router: Router, *, settle: bool, stop: Callable[[], bool]
+        self, parts: Parts, department: str, router: Router, *, settle: bool, batch: int, stop: Callable[[], bool]
     ) -> None:
         self.mailbox, self.journal, self.outbound = parts.mailbox, parts.journal, parts.outbound
         self.clock = parts.clock
@@ -115,11 +125,13 @@ class Pass:
         self.department = department
         self.router = router
         self.settle = settle
+        self.batch = batch
         self.stop = stop
         self.day = trading_day(parts.clock.now())
         self.counts = dict.fromkeys(("handled", "skipped", "dead_lettered", "duplicates", "left"), 0)
         self.retry_at: datetime | None = None
         self.unsettled: list[_Item] = []
+        self.acted: list[_Acted] = []
 
     def run(self) -> ConsumeReport:
         """Handle everything once, then look again at what was too young to be judged."""
@@ -127,6 +139,7 @@ class Pass:
             if self.stop():
                 break
             self._handle(item)
+        self._commit()
         self._judge_unsettled()
         if self.counts["skipped"]:
             logger.info("%s: %d messages archived as skipped", self.department, self.counts["skipped"])
@@ -175,36 +188,63 @@ class Pass:
 
     def _take(self, item: _Item, message: Message) -> None:
         try:
-            if not self._is_due(message):
-                return
-            digest = hashlib.sha256(item.found.data).hexdigest()
-            done = self.journal.disposition(self.department, message.message_id)
-            outcome = self._again(message, done, digest) if done else self._act(message, digest)
+            if self._is_due(message):
+                self._attempt(item, message)
         except TRANSIENT as error:
             self._retry(item, message, error)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, the next message is handled
             self._condemn(item, error)
-        else:
-            self._finish(item, outcome)
 
-    def _act(self, message: Message, digest: str) -> str:
+    def _attempt(self, item: _Item, message: Message) -> None:
+        if any(each.message.message_id == message.message_id for each in self.acted):
+            self._commit()  # the same id again within a batch must find itself remembered
+        digest = hashlib.sha256(item.found.data).hexdigest()
+        done = self.journal.disposition(self.department, message.message_id)
+        if done is None:
+            self.acted.append(_Acted(item, message, digest, *self._act(message)))
+            if len(self.acted) >= self.batch:
+                self._commit()
+        elif done[1] == digest:
+            logger.info("%s: %s was %s before; no second effect", self.department, message.message_id, done[0])
+            self._finish(item, "duplicates")
+        else:
+            raise MessageConflict(f"{message.message_id} was {done[0]} before with other content")
+
+    def _act(self, message: Message) -> tuple[Commit | None, str]:
         row = self.router.row_for(message)
         if isinstance(row, Skip):
             logger.debug("%s: %s skipped: %s", self.department, message.message_id, row.reason)
-            commit, outcome = None, SKIPPED
-        else:
-            commit, outcome = row(message), HANDLED
-        with self.journal.transaction():
-            if commit is not None:
-                commit()
-            self.journal.remember(self.department, message.message_id, outcome, digest, self.clock.now())
-        return outcome
+            return None, SKIPPED
+        return row(message), HANDLED
 
-    def _again(self, message: Message, done: tuple[str, str], digest: str) -> str:
-        if done[1] != digest:
-            raise MessageConflict(f"{message.message_id} was {done[0]} before with other content")
-        logger.info("%s: %s was %s before; no second effect", self.department, message.message_id, done[0])
-        return "duplicates"
+    def _commit(self) -> None:
+        """Make the effects of a batch and "these ids are handled" one transaction, then archive; else one by one."""
+        acted, self.acted = self.acted, []
+        if not acted:
+            return
+        try:
+            with self.journal.transaction():
+                for each in acted:
+                    if each.commit is not None:
+                        each.commit()
+                    self.journal.remember(
+                        self.department, each.message.message_id, each.outcome, each.digest, self.clock.now()
+                    )
+        except Exception as error:  # noqa: BLE001 - as above
+            self._not_committed(acted, error)
+        else:
+            for each in acted:
+                self._finish(each.item, each.outcome)
+
+    def _not_committed(self, acted: list[_Acted], error: Exception) -> None:
+        if len(acted) > 1:
+            for each in acted:
+                self.acted = [each]
+                self._commit()
+        elif isinstance(error, TRANSIENT):
+            self._retry(acted[0].item, acted[0].message, error)
+        else:
+            self._condemn(acted[0].item, error)
 
     def _finish(self, item: _Item, outcome: str) -> None:
         """Deliver and archive after the effect is committed; what fails here is made up for by the next pass."""
@@ -259,6 +299,7 @@ class Pass:
             self.mailbox.settle()
             for before in young:
                 self._judge(before)
+            self._commit()
         for _ in self.unsettled:
             self._leave(self.clock.now() + A_MOMENT)
 

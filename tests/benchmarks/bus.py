@@ -280,12 +280,11 @@ class Ours(Contestant):
 
     def consume(self) -> None:
         bus, close = self.bus()
-        report = bus.consume("TRADING", Router("TRADING", {"ExecutiveApproval": self.act}), **self.how())
+        report = bus.consume(
+            "TRADING", Router("TRADING", {"ExecutiveApproval": self.act}), batch=BATCH if self.batched else 1
+        )
         assert report.total == report.handled
         close()
-
-    def how(self) -> dict[str, Any]:
-        return {}
 
     def act(self, received: Message) -> Commit | None:
         self.handled += (received.payload or {})["shares"] >= 0

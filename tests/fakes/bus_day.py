@@ -63,7 +63,7 @@ class Day:
         self.bus.deliver_pending()
         self.publish()
         for department in ("TRADING", "PORTFOLIO", "EXECUTIVE"):
-            self.bus.consume(department, self.rows[department])
+            self.bus.consume(department, self.rows[department], batch=3 if self.batch else 1)
         self.tidy()
         self.database.close()
 

@@ -364,6 +364,36 @@ def test_the_pause_doubles_up_to_a_minute() -> None:
     assert [pause(n).total_seconds() for n in (1, 2, 3, 6, 7, 1000)] == [1, 2, 4, 32, 60, 60]
 
 
+def test_a_batch_shares_one_commit_and_a_failing_effect_fails_alone() -> None:
+    effects: list[str] = []
+
+    def handler(message: Message) -> Commit:
+        def commit() -> None:
+            if message.message_id == approval(2).message_id:
+                raise LedgerBusy("locked")
+            effects.append(message.message_id)
+
+        return commit
+
+    desk = Desk(handler)
+    for number in range(5):
+        desk.bus.publish(approval(number))
+    report = desk.bus.consume("TRADING", desk.router, batch=3)
+    assert (report.handled, report.left) == (4, 1)
+    remembered = [number for number in range(5) if desk.journal.disposition("TRADING", approval(number).message_id)]
+    assert remembered == [0, 1, 3, 4]
+    assert [m.message_id for m in desk.bus.waiting("TRADING")] == [approval(2).message_id]
+
+
+def test_the_same_id_twice_within_a_batch_has_one_effect() -> None:
+    desk = Desk()
+    for name in ("MSG_A_20251110T150912Z_1.md", "MSG_A_20251110T150912Z_2.md"):
+        desk.mailbox.put("TRADING", name, codec.encode(approval()))
+    report = desk.bus.consume("TRADING", desk.router, batch=10)
+    assert (report.handled, report.duplicates) == (1, 1)
+    assert desk.seen == desk.effects == [approval().message_id]
+
+
 def test_a_revived_dead_letter_has_all_its_attempts_again(tmp_path: Path) -> None:
     troubles = [BrokerUnavailable("no answer")] * 3
 
