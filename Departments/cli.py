@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 import typer
@@ -35,9 +36,17 @@ def application() -> typer.Typer:
 
 def main(*before: str) -> None:
     """Run the command line, `before` put in front of its arguments, and exit with its code."""
+    _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         _accept_every_character(stream)
     sys.exit(exit_code_of([*before, *sys.argv[1:]]))
+
+
+def _open_missing_streams() -> None:
+    """Read and write nothing where there is no console at all: pythonw, which Task Scheduler may start, has none."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for the whole process
 
 
 def _accept_every_character(stream: TextIO) -> None:

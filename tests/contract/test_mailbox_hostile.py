@@ -27,7 +27,9 @@ from Departments.messaging.memory import MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Router, Skip
 
-resource = pytest.importorskip("resource", reason="limits of this kind are POSIX")
+if sys.platform != "win32":
+    import resource
+
 NOW = datetime(2025, 11, 10, 15, tzinfo=UTC)
 BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]"
 
@@ -137,6 +139,7 @@ def test_ten_thousand_mutated_messages_in_memory_are_each_handled_or_set_aside(
     assert mailbox.waiting("TRADING") == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell the most memory used in this way")
 def test_a_body_of_a_hundred_megabytes_is_set_aside_without_being_read(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     with (desk.inbox / "big.md").open("wb") as file:
@@ -147,6 +150,7 @@ def test_a_body_of_a_hundred_megabytes_is_set_aside_without_being_read(tmp_path:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kilobytes
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need special rights on Windows")
 def test_a_symbolic_link_is_set_aside_and_never_followed(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     secret = tmp_path / "secret.md"

@@ -220,6 +220,26 @@ def test_an_output_in_an_old_code_page_is_no_obstacle(folder: Path, monkeypatch:
     assert "Start + sells − buys = end: holds" in said.out
 
 
+def test_no_file_is_read_or_written_in_the_encoding_of_the_machine(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    strict = ("-X", "warn_default_encoding", "-W", "error::EncodingWarning", "-m", "Departments")
+    deliver_briefing(folder)
+    said = launched(*run_of(folder, "--json"), cwd=folder, program=strict)
+    assert (said.code, said.document["status"]) == (0, "COMPLETED")
+
+
+def test_without_any_console_the_day_is_done_and_the_exit_code_tells(folder: Path) -> None:
+    script = "import sys; sys.stdin = sys.stdout = sys.stderr = None; from Departments.cli import main; main()"
+    deliver_briefing(folder)
+    said = launched(*run_of(folder, "--json"), cwd=folder, program=("-c", script))
+    assert (said.code, said.out, said.err) == (0, "", "")
+    assert list((folder / "Reports").iterdir())
+    again = launched(*run_of(folder, "--approve", "ask", "--briefing", "gone.md"), cwd=folder, program=("-c", script))
+    assert (again.code, again.err) == (2, "")
+
+
 def test_the_daily_script_runs_the_day_of_the_folder_it_is_started_in(folder: Path) -> None:
     deliver_briefing(folder)
     options = ["--at", AT, "--exchange-state", "state.yaml", "--json"]

@@ -34,7 +34,7 @@ def test_a_run_dispatches_and_waits_for_the_answers_of_the_watching_trading(tmp_
     shutil.copytree(DEMO / "Messages_Between_Departments", tmp_path / "Messages_Between_Departments")
     shutil.copytree(ROOT / "config", tmp_path / "config", ignore=shutil.ignore_patterns("demo"))
     with subprocess.Popen(
-        command(tmp_path, "watch", "TRADING", "--json"), cwd=ROOT, stdout=subprocess.PIPE, text=True
+        command(tmp_path, "watch", "TRADING", "--json"), cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8"
     ) as watch:
         assert watch.stdout is not None
         backlog = json.loads(watch.stdout.readline())
@@ -43,7 +43,7 @@ def test_a_run_dispatches_and_waits_for_the_answers_of_the_watching_trading(tmp_
             cwd=ROOT,
             check=False,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=100,
         )
         watch.send_signal(signal.SIGTERM)

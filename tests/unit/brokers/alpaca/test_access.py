@@ -92,5 +92,5 @@ def test_connect_refuses_the_live_host_and_gives_a_broker_for_a_local_one() -> N
 
 def test_importing_the_adapter_does_not_import_the_vendors_package() -> None:
     code = "import sys, Departments.brokers.alpaca; print([m for m in sys.modules if m in ('alpaca', 'requests')])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
