@@ -2,16 +2,17 @@
 
 A day is a DailyBriefing, and the plan of that day where one lies beside it. Its account is the briefing's holdings and
 cash = equity − holdings; its prices are the briefing's; its clock starts when briefing and plan were made, or in the
-session of that day when that was outside it.
+session of that day when that was outside it. A day that cannot be run is told, and the others run.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,27 +21,46 @@ from Departments.bootstrap import Choices, open_desk
 from Departments.constraints.limits import find_limits
 from Departments.core.clock import SimulatedClock, parse_iso
 from Departments.core.documents import json_text
-from Departments.core.errors import BadInput, UnreadableMessage
+from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
 from Departments.core.money import ZERO, decimal_of, plain, price_of
 from Departments.core.plans import TradingPlan
 from Departments.core.settings import read_json
-from Departments.core.trading_calendar import is_trading_day, next_trading_day, session, trading_day
+from Departments.core.trading_calendar import EASTERN, is_trading_day, session, trading_day
 from Departments.Executive.daily import DayOrder, run_day
 from Departments.messaging import codec
 from Departments.messaging.message import Message
+from Departments.Operations.briefing import TICKER, briefing_from
 
+log = logging.getLogger(__name__)
+
+NOON = time(12)
 AFTER_OPEN = timedelta(minutes=5)
 BEFORE_CLOSE = timedelta(minutes=60)
 
 
 @dataclass(frozen=True, slots=True)
 class PastDay:
-    """One day to replay."""
+    """One day to replay; `source` names the briefing's file."""
 
     day: date
     briefing: Message
     payload: Mapping[str, Any]
     plan: Mapping[str, Any] | None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A day that cannot be run, and why."""
+
+    day: date
+    source: str
+    message: str
+    exit_code: int
+
+    def document(self) -> dict[str, str]:
+        """Return the same for `--json`."""
+        return {"date": self.day.isoformat(), "file": self.source, "message": self.message}
 
 
 @dataclass(slots=True)
@@ -58,31 +78,54 @@ class _Silent:
         return None
 
 
-def past_days(folder: Path) -> list[PastDay]:
-    """Read the days of a folder, oldest first; of two briefings of one day the newer counts. Raises BadInput."""
+def past_days(folder: Path) -> tuple[list[PastDay], list[Failed]]:
+    """Read the days of a folder, oldest first; of two briefings of one day the newer readable one counts.
+
+    Raises BadInput for a folder without briefings and for a plan file that cannot be read.
+    """
     if not folder.is_dir():
         raise BadInput(folder, "", "is not a folder", "name a folder with DailyBriefing messages")
-    plans = _plans(folder)
-    days: dict[date, PastDay] = {}
-    for message in sorted(_briefings(folder), key=lambda m: (m.timestamp, m.message_id)):
-        payload = message.payload or {}
-        day = _day_of(message, payload)
-        days[day] = PastDay(day, message, payload, plans.get(day))
-    if not days:
+    plans, days, failed = _plans(folder), {}, []
+    for message, source in sorted(_briefings(folder), key=lambda found: (found[0].timestamp, found[0].message_id)):
+        try:
+            payload = message.payload or {}
+            day = _day_of(message, payload)
+            briefing_from(payload, source, at=message.timestamp)
+        except (BadInput, UnreadableMessage) as error:
+            failed.append(Failed(trading_day(message.timestamp), source, _named(error, source), BadInput.exit_code))
+        else:
+            days[day] = PastDay(day, message, payload, plans.get(day), source)
+    if not days and not failed:
         raise BadInput(folder, "", "holds no DailyBriefing", "name a folder with DailyBriefing messages")
-    return [days[day] for day in sorted(days)]
+    return [days[day] for day in sorted(days)], failed
 
 
-def replay(days: Iterable[PastDay], workspace: Path, config: Path, equity: Decimal) -> dict[str, Any]:
-    """Run every day in a workspace of its own below `workspace`; return days and totals. Raises DepartmentsError."""
-    rows = [_replayed(day, workspace / day.day.isoformat(), config, equity) for day in days]
-    return {"days": rows, "total": _total(rows)}
+def replay(
+    days: Iterable[PastDay], workspace: Path, config: Path, equity: Decimal
+) -> tuple[dict[str, Any], list[Failed]]:
+    """Run every day in a workspace of its own below `workspace`; return days and totals, and what could not be run.
+
+    Raises BadInput for limits, settings or workspaces that are wrong for all days.
+    """
+    rows, failed = [], []
+    for past in days:
+        folder = workspace / past.day.isoformat()
+        if folder.exists() and any(folder.iterdir()):
+            raise BadInput(folder, "", "is not empty", "name an empty --workspace")
+        _prepare(past, folder, config, equity)
+        _ = (there := open_desk(folder)).limits, there.settings
+        try:
+            rows.append(_replayed(past, folder))
+        except DepartmentsError as error:
+            failed.append(Failed(past.day, past.source, _named(error, past.source), error.exit_code))
+    return {"days": rows, "total": _total(rows)}, failed
 
 
-def _replayed(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> dict[str, Any]:
-    if workspace.exists() and any(workspace.iterdir()):
-        raise BadInput(workspace, "", "is not empty", "name an empty --workspace")
-    _prepare(past, workspace, config, equity)
+def _named(error: DepartmentsError, source: str) -> str:
+    return str(error) if source in str(error) else f"{source}: {error}"
+
+
+def _replayed(past: PastDay, workspace: Path) -> dict[str, Any]:
     clock = SimulatedClock(_start(past))
     desk = open_desk(workspace, Choices(clock=clock, exchange_state=workspace / "exchange_state.json"))
     audience = _Silent()
@@ -96,7 +139,7 @@ def _replayed(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> 
 
 def _row(day: date, document: Mapping[str, Any], plan: TradingPlan | None) -> dict[str, Any]:
     orders = [order for phase in document["phases"] if phase["name"] in {"SELL", "BUY"} for order in phase["orders"]]
-    goal = (plan.extra if plan else {}).get("deployment_goal", {})
+    goal = (plan.extra if plan else {}).get("deployment_goal") or {"binding": document["status"]}
     return {
         "date": day.isoformat(),
         "planned": len(plan.trades) if plan else 0,
@@ -106,7 +149,6 @@ def _row(day: date, document: Mapping[str, Any], plan: TradingPlan | None) -> di
         "deployment": None if plan is None or plan.deployment is None else f"{plan.deployment:.4f}",
         "target_met": bool(goal.get("target_met", False)),
         "binding": str(goal.get("binding", "")),
-        "status": document["status"],
     }
 
 
@@ -136,26 +178,27 @@ def _prepare(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> N
 
 def exchange_state(payload: Mapping[str, Any], equity: Decimal) -> dict[str, Any]:
     """Return the account of a briefing: its long holdings, and cash = equity − their value, which may be negative."""
-    positions, value = {}, ZERO
-    for holding in payload.get("current_holdings") or ():
-        qty, price = _number(holding.get("quantity")), _number(holding.get("current_price"))
-        if qty is None or price is None or qty <= 0 or price <= 0:
+    positions: dict[str, dict[str, str]] = {}
+    value = ZERO
+    for ticker, price, holding in _priced(payload.get("current_holdings")):
+        qty, cost = _number(holding.get("quantity")), _number(holding.get("cost_basis"))
+        if qty is None or qty <= 0 or ticker in positions:
             continue
-        cost = _number(holding.get("cost_basis"))
-        entry = price if cost is None or cost <= 0 else cost / qty
-        market = price_of(price)
-        positions[str(holding["ticker"])] = {
-            "qty": plain(qty),
-            "avg_entry_price": plain(price_of(entry)),
-            "current_price": plain(market),
-        }
-        value += qty * market
-    prices = {
-        str(c["ticker"]): plain(price_of(price))
-        for c in payload.get("candidates") or ()
-        if (price := _number(c.get("current_price"))) is not None and price > 0 and c.get("ticker") not in positions
-    }
+        entry = price if cost is None or cost <= 0 else price_of(cost / qty)
+        positions[ticker] = {"qty": plain(qty), "avg_entry_price": plain(entry), "current_price": plain(price)}
+        value += qty * price
+    candidates = _priced(payload.get("candidates"))
+    prices = {ticker: plain(price) for ticker, price, _ in candidates if ticker not in positions}
     return {"cash": plain(equity - value), "positions": positions, "prices": prices}
+
+
+def _priced(rows: Any) -> Iterator[tuple[str, Decimal, Mapping[str, Any]]]:
+    """Yield the rows that name a symbol and a price; what is wrong with the others Operations says."""
+    for row in rows if isinstance(rows, list) else ():
+        price = _number(row.get("current_price")) if isinstance(row, Mapping) else None
+        ticker = str(row.get("ticker") or "").strip().upper() if price is not None else ""
+        if price is not None and price_of(price) > 0 and TICKER.match(ticker):
+            yield ticker, price_of(price), row
 
 
 def _number(value: Any) -> Decimal | None:
@@ -166,31 +209,34 @@ def _number(value: Any) -> Decimal | None:
 
 
 def _start(past: PastDay) -> datetime:
-    """Return when briefing and plan were both there, within the session of the day they are for."""
+    """Return when briefing and plan were both there, within the session of their day where it has one."""
     made = past.briefing.timestamp
     if past.plan is not None:
         made = max(made, parse_iso(str(past.plan["generated_at"])))
-    day = past.day if is_trading_day(past.day) else next_trading_day(past.day)
-    opens, closes = session(day)
+    if not is_trading_day(past.day):
+        return made if trading_day(made) == past.day else datetime.combine(past.day, NOON, EASTERN)
+    opens, closes = session(past.day)
     return min(max(made, opens + AFTER_OPEN), closes - BEFORE_CLOSE)
 
 
 def _day_of(message: Message, payload: Mapping[str, Any]) -> date:
-    stated = (payload.get("market_conditions") or {}).get("date")
+    conditions = payload.get("market_conditions")
+    stated = conditions.get("date") if isinstance(conditions, Mapping) else None
     try:
         return date.fromisoformat(str(stated))
     except ValueError:
         return trading_day(message.timestamp)
 
 
-def _briefings(folder: Path) -> Iterator[Message]:
+def _briefings(folder: Path) -> Iterator[tuple[Message, str]]:
     for path in sorted(folder.rglob("*.md")):
         try:
             message = codec.decode(path.read_bytes(), name=path.name)
-        except (UnreadableMessage, OSError):
+        except (UnreadableMessage, OSError) as error:
+            log.warning("%s is passed over: it is not a message (%s)", path, error)
             continue
         if message.message_type == "DailyBriefing":
-            yield message
+            yield message, str(path)
 
 
 def _plans(folder: Path) -> dict[date, Mapping[str, Any]]:

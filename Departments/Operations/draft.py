@@ -67,6 +67,8 @@ class Draft:
         if cost > self._sector_left(pick):
             return self._sector_is_full(pick)
         left = max(ZERO, self.room.money - self.cost)
+        if cost > left and self.room.money <= 0:
+            return Reason.of(self.room.money_bound, "nothing may be spent", spendable=ZERO)
         if cost > left:
             says = "the money left does not reach the minimum"
             return Reason.of(

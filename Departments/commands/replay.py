@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ from Departments.replays import past_days, replay
 def replay_days(
     folder: Annotated[Path, typer.Argument(help="DailyBriefing messages, and proposed_trades_*.json beside them.")],
     workspace: Annotated[
-        Path | None, typer.Option(help="An empty folder for the days' workspaces; else a temporary one.")
+        Path | None, typer.Option(help="An empty folder that keeps the days' workspaces; else nothing is kept.")
     ] = None,
     equity: Annotated[str, typer.Option(help="Equity of each morning in dollars.")] = "100000",
     *,
@@ -37,21 +38,35 @@ def replay_days(
     """Replay a series of past days, each with its own clock, account and prices; limits come from this folder.
 
     `--json` prints `{days: [{date, planned, skipped: {CODE: n}, denied: {CODE: n}, filled, deployment, target_met,
-    binding, status}], total: {planned, skipped, denied, filled, deployment}}`.
+    binding}], total: {planned, skipped, denied, filled, deployment}}`, and `failed: [{date, file, message}]` where a
+    day could not be run. The exit code is 0 when every day was.
     """
     if verbose:
         show_logs(SystemClock())
     amount = _equity(equity)
-    days = past_days(folder)
-    where = workspace or Path(tempfile.mkdtemp(prefix="departments-replay-"))
+    days, failed = past_days(folder)
     here = Path.cwd() if find_limits(Path.cwd()).exists() else config_folder().parent
-    result = replay(days, where.resolve(), here, amount)
+    with _place(workspace) as where:
+        result, not_run = replay(days, where, here, amount)
+    failed = sorted((*failed, *not_run), key=lambda f: (f.day, f.source))
     if as_json:
-        sys.stdout.write(json_text(result) + "\n")
+        more = {"failed": [f.document() for f in failed]} if failed else {}
+        sys.stdout.write(json_text(result | more) + "\n")
     else:
         _show(result)
-        console().print(f"Workspaces: {where}")
-    return 0
+    for trouble in failed:
+        sys.stderr.write(f"Not run {trouble.day}: {trouble.message}\n")
+    return max((f.exit_code for f in failed), default=0)
+
+
+@contextmanager
+def _place(workspace: Path | None) -> Iterator[Path]:
+    """Yield the folder for the days' workspaces; one that nobody named is removed afterwards."""
+    if workspace is not None:
+        yield workspace.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="departments-replay-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 def _equity(text: str) -> Any:

@@ -1,0 +1,167 @@
+"""Past days one after the other: accounts, clocks and prices of their own, and the counts a person compares."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import desk as build
+from tests.builders.commands import Said, candidates, contents, say
+
+DAY_KEYS = ("date", "planned", "skipped", "denied", "filled", "deployment", "target_met", "binding")
+TOTAL_KEYS = ("planned", "skipped", "denied", "filled", "deployment")
+HELD = {"ticker": "CTVA", "quantity": 150.0, "current_price": 64.64, "cost_basis": 9750.0}
+
+
+def write(folder: Path, day: str, **changes: Any) -> Path:
+    """Put a briefing of a day into a folder."""
+    holdings = changes.pop("holdings", [{**HELD, "research_composite_score": 70.0}])
+    text = build.briefing(candidates(), holdings, day=day, **changes)
+    path = folder / f"MSG_RESEARCH_{day.replace('-', '')}T150509Z_0badcafe.md"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def replayed(capsys: pytest.CaptureFixture[str], folder: Path, *more: str | Path) -> Said:
+    return say(capsys, "replay", folder, "--json", *more)
+
+
+def rows(said: Said) -> dict[str, Mapping[str, Any]]:
+    return {row["date"]: row for row in said.document["days"]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "days").mkdir()
+    return tmp_path / "days"
+
+
+def test_each_day_is_planned_executed_and_counted(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    write(folder, "2025-11-11")
+    write(folder, "2025-11-10")
+    said = replayed(capsys, folder)
+    assert said.code == 0
+    assert tuple(said.document) == ("days", "total")
+    assert tuple(said.document["total"]) == TOTAL_KEYS
+    assert list(rows(said)) == ["2025-11-10", "2025-11-11"]
+    for row in said.document["days"]:
+        assert tuple(row) == DAY_KEYS
+        assert row["planned"] == row["filled"] == 4
+        assert row["denied"] == {}
+    total = said.document["total"]
+    assert (total["planned"], total["filled"], total["denied"]) == (8, 8, 0)
+
+
+def test_nothing_is_left_behind_and_nothing_of_the_folder_is_touched(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    write(folder, "2025-11-10")
+    before = contents(folder.parent)
+    replayed(capsys, folder)
+    assert contents(folder.parent) == before
+
+
+def test_a_named_workspace_keeps_every_days_files(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    write(folder, "2025-11-10")
+    said = replayed(capsys, folder, "--workspace", folder.parent / "kept")
+    assert list((folder.parent / "kept" / "2025-11-10" / "Reports").iterdir())
+    again = replayed(capsys, folder, "--workspace", folder.parent / "kept")
+    assert (said.code, again.code) == (0, 2)
+    assert "is not empty" in again.sentences[-1]
+
+
+def test_cash_is_equity_less_what_is_held(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    write(folder, "2025-11-10")
+    replayed(capsys, folder, "--equity", "50000", "--workspace", folder.parent / "kept")
+    state = json.loads((folder.parent / "kept" / "2025-11-10" / "exchange_state.json").read_text(encoding="utf-8"))
+    assert float(state["cash"]) == 50_000 - 150 * 64.64
+    assert state["positions"]["CTVA"]["avg_entry_price"] == "65"
+
+
+def test_the_plan_beside_a_briefing_is_the_days_plan(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    write(folder, "2025-11-10")
+    plan = build.plan(build.trade("ALKS", "BUY", 150, 32.66), build.trade("CTVA", "SELL", 150, 64.64))
+    (folder / "plans").mkdir()
+    (folder / "plans" / "proposed_trades_2025-11-10.json").write_text(json.dumps(plan), encoding="utf-8")
+    said = replayed(capsys, folder, "--workspace", folder.parent / "kept")
+    assert rows(said)["2025-11-10"]["planned"] == 2
+    assert (folder.parent / "kept" / "2025-11-10" / "Reports" / "PLAN_20251110_150000.md").exists()
+
+
+def test_on_a_day_of_panic_only_sells_go(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    write(folder, "2025-11-10", vix=45, holdings=[{**HELD, "research_composite_score": 40.0}])
+    row = rows(replayed(capsys, folder))["2025-11-10"]
+    assert (row["planned"], row["filled"], row["denied"], row["binding"]) == (1, 1, {}, "VIX_PANIC")
+    assert row["skipped"] == {"VIX_PANIC": 4}
+
+
+def test_on_a_day_the_exchange_is_closed_nothing_is_planned_and_the_row_says_so(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    write(folder, "2025-11-27")
+    row = rows(replayed(capsys, folder))["2025-11-27"]
+    assert (row["planned"], row["target_met"], row["binding"]) == (0, False, "MARKET_CLOSED")
+
+
+@pytest.mark.parametrize("change", ['"vix": "high"', '"vix": {"level": 18'])
+def test_a_broken_briefing_among_good_ones_is_told_and_the_others_run(
+    capsys: pytest.CaptureFixture[str], folder: Path, change: str
+) -> None:
+    write(folder, "2025-11-10")
+    broken = write(folder, "2025-11-11")
+    text = broken.read_text(encoding="utf-8")
+    broken.write_text(text.replace('"vix": 18.0', change), encoding="utf-8")
+    said = replayed(capsys, folder)
+    assert said.code == 2
+    assert list(rows(said)) == ["2025-11-10"]
+    (failed,) = said.document["failed"]
+    assert (failed["date"], failed["file"]) == ("2025-11-11", str(broken))
+    assert str(broken) in failed["message"]
+    assert said.sentences == [f"Not run 2025-11-11: {failed['message']}"]
+
+
+def test_entries_that_are_nonsense_do_not_keep_their_day_from_running(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    path = write(folder, "2025-11-10", holdings=["nonsense", {"ticker": 7}, {**HELD, "quantity": "many"}, HELD, HELD])
+    path.write_text(path.read_text(encoding="utf-8").replace('"COMM"', '"CO MM"'), encoding="utf-8")
+    row = rows(replayed(capsys, folder))["2025-11-10"]
+    assert row["denied"] == {}
+    assert row["planned"] == row["filled"] == 3
+    assert row["skipped"]["INVALID_CANDIDATE"] == 3
+
+
+@pytest.mark.parametrize("files", [(), ("README.md",)])
+def test_a_folder_without_briefings_is_refused(
+    capsys: pytest.CaptureFixture[str], folder: Path, files: tuple[str, ...]
+) -> None:
+    for name in files:
+        (folder / name).write_text("# No message\n", encoding="utf-8")
+    said = replayed(capsys, folder)
+    assert said.code == 2
+    assert f"{folder}: holds no DailyBriefing" in said.sentences[-1]
+
+
+@pytest.mark.parametrize("amount", ["nothing", "0", "-5", "NaN"])
+def test_an_equity_that_is_no_amount_is_refused(capsys: pytest.CaptureFixture[str], folder: Path, amount: str) -> None:
+    write(folder, "2025-11-10")
+    said = replayed(capsys, folder, f"--equity={amount}")
+    assert said.code == 2
+    assert "--equity" in said.sentences[-1]
+
+
+def test_a_plan_file_that_cannot_be_read_is_refused_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    write(folder, "2025-11-10")
+    plan = folder / "proposed_trades_2025-11-10.json"
+    plan.write_text("{", encoding="utf-8")
+    said = replayed(capsys, folder)
+    assert (said.code, said.out) == (2, "")
+    assert str(plan) in said.sentences[-1]
