@@ -46,29 +46,29 @@ def exposures_of(ledger: Ledger, plan_id: str) -> list[Exposure]:
 def bare_shares(ledger: Ledger, now: datetime) -> Mapping[str, Decimal]:
     """Return how many shares of each symbol the executions of the last days have left without exits."""
     runs = [e for e in ledger.plans.executions() if e.started_at >= now - LOOK_BACK]
-    newest = {t.ticker: t for run in runs for t in ledger.plans.trades(run.plan_id) if _uncovers(t)}
-    fills, exits = ledger.orders.fills(), ledger.orders.exits()
-    return {ticker: _bare(trade, fills, exits) for ticker, trade in newest.items()}
+    orders, fills = ledger.orders.all(), ledger.orders.fills()
+    bought = {o.intent.message_id: o.filled_qty for o in orders if o.intent.side is Side.BUY}
+    owed = {
+        t.ticker: (t, _owed(t, bought)) for run in runs for t in ledger.plans.trades(run.plan_id) if _owed(t, bought)
+    }
+    return {ticker: _bare(trade, qty, fills, orders) for ticker, (trade, qty) in owed.items()}
 
 
-def _uncovers(trade: TradeRecord) -> bool:
-    """Tell whether a trade leaves shares without exits unless something else gives them some."""
+def _owed(trade: TradeRecord, bought: Mapping[str, Decimal]) -> Decimal:
+    """Return the shares that a trade leaves without exits unless something else gives them some."""
     if trade.phase == PhaseName.BUY:
-        return trade.filled_qty > 0
-    return trade.phase == PhaseName.RELEASE and trade.message_id is not None
+        return bought.get(trade.message_id or "", ZERO)
+    return trade.planned_qty if trade.phase == PhaseName.RELEASE and trade.message_id else ZERO
 
 
-def _bare(trade: TradeRecord, fills: Iterable[FillRecord], exits: Iterable[OrderRecord]) -> Decimal:
+def _bare(trade: TradeRecord, owed: Decimal, fills: Iterable[FillRecord], orders: Iterable[OrderRecord]) -> Decimal:
     since = trade.dispatched_at
     if since is None:
         return ZERO
     sold = (f.qty for f in fills if (f.ticker, f.side) == (trade.ticker, Side.SELL) and f.filled_at >= since)
-    covered = (
-        e.intent.qty - e.filled_qty
-        for e in exits
-        if e.intent.ticker == trade.ticker and e.created_at >= since and _is_target(e) and not e.status.is_terminal
-    )
-    owed = trade.filled_qty if trade.phase == PhaseName.BUY else trade.planned_qty
+    mine = [o for o in orders if o.intent.ticker == trade.ticker]
+    open_targets = (o for o in mine if o.created_at >= since and _is_target(o) and not o.status.is_terminal)
+    covered = (o.intent.qty - o.filled_qty for o in open_targets if _live_at(o, mine) is not None)
     return max(ZERO, owed - sum(sold, ZERO) - sum(covered, ZERO))
 
 

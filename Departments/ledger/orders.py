@@ -94,10 +94,6 @@ class OrderRecords:
         rows = self._db.rows("SELECT * FROM desk_orders WHERE plan_id = ? ORDER BY id", (plan_id,))
         return [_record(row) for row in rows]
 
-    def exits(self) -> list[OrderRecord]:
-        """Return every exit, resting or ended, oldest first."""
-        return [_record(row) for row in self._db.rows("SELECT * FROM desk_orders WHERE purpose = 'exit' ORDER BY id")]
-
     def all(self) -> list[OrderRecord]:
         """Return every order, oldest first."""
         return [_record(row) for row in self._db.rows("SELECT * FROM desk_orders ORDER BY id")]

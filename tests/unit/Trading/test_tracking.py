@@ -231,7 +231,8 @@ def test_a_cancel_of_what_has_ended_changes_nothing(opened: Desk) -> None:
 def test_a_brackets_exits_stand_in_the_ledger_when_its_entry_has_filled(opened: Desk) -> None:
     send(opened.workspace, order("COMM", "BUY", 250, 17.02))
     trade_on(opened)
-    found = [(e.intent.order_type, e.intent.side, e.intent.qty, e.status) for e in opened.ledger.orders.exits()]
+    exits = [o for o in opened.ledger.orders.all() if o.intent.purpose == "exit"]
+    found = [(e.intent.order_type, e.intent.side, e.intent.qty, e.status) for e in exits]
     assert found == [
         ("limit", Side.SELL, D(250), OrderStatus.NEW),
         ("stop", Side.SELL, D(250), OrderStatus.HELD),

@@ -1,0 +1,179 @@
+"""RELEASE and PROTECT: exits are cancelled before a SELL, and no share that was bought stays without any."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import datetime, timedelta
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Departments.brokers.base import Broker
+from tests.builders.desk import MORNING, desk, plan, trade, workspace, write_yaml
+from tests.invariants.promises import Promises
+from tests.invariants.scenarios import NEXT_DAY, SETTINGS, SMALL, STATE, carry_out
+
+SELL_ALL = plan(
+    trade("ALKS", "SELL", 150.0, 32.66),
+    trade("COMM", "SELL", 250.0, 17.02),
+    plan_id="PLAN_20251111_150000",
+    generated_at="2025-11-11T15:00:00.000000Z",
+)
+DAY_AFTER = NEXT_DAY + timedelta(days=1)
+NOTHING_NEW = plan(
+    trade("SN", "BUY", 40, 96.19), plan_id="PLAN_20251112_150000", generated_at="2025-11-12T15:00:00.000000Z"
+)
+
+
+def live(
+    folder: Path, at: datetime, document: Mapping[str, Any], faults: Sequence[Mapping[str, Any]] = (), **more: Any
+) -> dict[str, Any]:
+    opened = desk(folder, at=at, faults={"faults": list(faults)}, step=Promises(folder).step, **more)
+    with closing(opened):
+        found = carry_out(opened, document)
+        opened.trading.reconcile()
+        opened.ceo.look()
+    Promises(folder).check()
+    return found
+
+
+@pytest.fixture
+def bought(tmp_path: Path) -> Path:
+    """A workspace that bought ALKS and COMM the day before, their brackets resting."""
+    workspace(tmp_path, state=STATE, settings=SETTINGS)
+    live(tmp_path, MORNING, SMALL)
+    return tmp_path
+
+
+def statuses(document: Mapping[str, Any], phase: str) -> dict[str, tuple[str, str]]:
+    orders = next(p["orders"] for p in document["phases"] if p["name"] == phase)
+    return {o["ticker"]: (o["status"], o["filled_qty"]) for o in orders}
+
+
+def report(folder: Path, document: Mapping[str, Any]) -> str:
+    return (folder / "Reports" / f"{document['plan_id']}.md").read_text(encoding="utf-8")
+
+
+def bare(broker: Broker) -> dict[str, D]:
+    """Return the shares of what the desk trades that no open SELL holds."""
+    return {
+        p.symbol: p.available for p in broker.positions() if p.symbol in {"ALKS", "COMM", "AXTA", "SN"} and p.available
+    }
+
+
+def at_the_broker(folder: Path, at: datetime) -> tuple[dict[str, D], dict[str, D]]:
+    with closing(desk(folder, at=at, faults={"faults": []})) as opened:
+        held = {p.symbol: p.qty for p in opened.broker.positions()}
+        return held, bare(opened.broker)
+
+
+def test_what_was_bought_yesterday_is_sold_today(bought: Path) -> None:
+    document = live(bought, NEXT_DAY, SELL_ALL)
+    assert statuses(document, "RELEASE") == {"ALKS": ("released", "0"), "COMM": ("released", "0")}
+    assert statuses(document, "SELL") == {"ALKS": ("filled", "150"), "COMM": ("filled", "250")}
+    assert statuses(document, "PROTECT") == {}
+    assert document["status"] == "COMPLETED"
+
+
+def test_a_target_that_fills_while_it_is_cancelled_leaves_nothing_to_sell(bought: Path) -> None:
+    document = live(bought, NEXT_DAY, SELL_ALL, [{"call": "cancel", "symbol": "ALKS", "do": "fill_on_cancel"}])
+    held, _ = at_the_broker(bought, DAY_AFTER)
+    assert statuses(document, "SELL") == {"ALKS": ("deferred", "0"), "COMM": ("filled", "250")}
+    assert "ALKS" not in held
+    assert document["cash_identity"]["holds"]
+
+
+def test_a_target_that_fills_in_part_while_it_is_cancelled_leaves_the_rest_to_sell(bought: Path) -> None:
+    partly = {"call": "cancel", "symbol": "ALKS", "do": "fill_on_cancel", "part": 0.4}
+    document = live(bought, NEXT_DAY, SELL_ALL, [partly])
+    held, _ = at_the_broker(bought, DAY_AFTER)
+    assert statuses(document, "SELL")["ALKS"] == ("filled", "90")
+    assert "ALKS" not in held
+    assert document["cash_identity"]["holds"]
+
+
+def test_a_stop_that_filled_overnight_is_not_sold_again(bought: Path) -> None:
+    fallen = {"call": "any", "do": "set_price", "of": "ALKS", "price": 25}
+    document = live(bought, NEXT_DAY, SELL_ALL, [fallen])
+    held, _ = at_the_broker(bought, DAY_AFTER)
+    assert "ALKS" not in held
+    assert statuses(document, "SELL")["ALKS"][0] == "deferred"
+
+
+def test_what_stays_unsold_gets_its_protection_back(bought: Path) -> None:
+    silent = {"call": "submit", "symbol": "COMM", "do": "partial_then_silence", "part": 0.4}
+    document = live(bought, NEXT_DAY, SELL_ALL, [silent])
+    assert statuses(document, "SELL")["COMM"] == ("canceled", "100")
+    assert statuses(document, "PROTECT") == {"COMM": ("protected", "0")}
+    assert at_the_broker(bought, DAY_AFTER)[1] == {}
+    assert "- COMM: 150 shares had no live exits from " in report(bought, document)
+
+
+def test_a_sell_that_is_refused_gives_all_shares_their_protection_back(bought: Path) -> None:
+    refused = {"call": "submit", "symbol": "COMM", "do": "refuse"}
+    document = live(bought, NEXT_DAY, SELL_ALL, [refused])
+    assert statuses(document, "PROTECT") == {"COMM": ("protected", "0")}
+    assert at_the_broker(bought, DAY_AFTER)[1] == {}
+
+
+def test_the_filled_part_of_a_cancelled_buy_is_protected_and_no_other_share(tmp_path: Path) -> None:
+    state = {
+        **STATE,
+        "positions": {**STATE["positions"], "ALKS": {"qty": 33, "avg_entry_price": 30, "current_price": 32.66}},
+    }
+    workspace(tmp_path, state=state, settings=SETTINGS)
+    silent = {"call": "submit", "symbol": "ALKS", "do": "partial_then_silence", "part": 0.6}
+    document = live(tmp_path, MORNING, SMALL, [silent])
+    assert statuses(document, "BUY")["ALKS"] == ("canceled", "90")
+    assert statuses(document, "PROTECT") == {"ALKS": ("protected", "0")}
+    assert at_the_broker(tmp_path, NEXT_DAY)[1] == {"ALKS": D(33)}
+
+
+def test_shares_of_an_entry_that_is_still_open_wait_for_its_exits(tmp_path: Path) -> None:
+    left = {**SETTINGS, "phases": {"buy": {"timeout": 20, "on_timeout": "leave"}}}
+    workspace(tmp_path, state=STATE, settings=left)
+    silent = {"call": "submit", "symbol": "ALKS", "do": "partial_then_silence", "part": 0.6}
+    document = live(tmp_path, MORNING, SMALL, [silent])
+    (order,) = next(p["orders"] for p in document["phases"] if p["name"] == "PROTECT")
+    assert (order["ticker"], order["status"], order["code"]) == ("ALKS", "deferred", "ENTRY_STILL_OPEN")
+    assert "ALKS: 90 shares had no live exits" in report(tmp_path, document)
+
+
+def test_a_release_that_does_not_end_in_time_is_made_up_for_by_the_next_execution(bought: Path) -> None:
+    write_yaml(bought / "config" / "settings.yaml", {**SETTINGS, "phases": {"release": {"timeout": 5}}})
+    stuck = {"call": "cancel", "symbol": "COMM", "do": "stuck_cancel", "seconds": 4000, "times": 0}
+    document = live(bought, NEXT_DAY, SELL_ALL, [stuck])
+    assert statuses(document, "SELL")["COMM"] == ("deferred", "0")
+    document = live(bought, DAY_AFTER, NOTHING_NEW)
+    assert statuses(document, "PROTECT") == {"COMM": ("protected", "0")}
+    assert at_the_broker(bought, DAY_AFTER + timedelta(days=1))[1] == {}
+
+
+def test_protection_that_the_broker_refuses_is_an_issue_and_tried_again_the_next_day(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE, settings=SETTINGS)
+    silent = {"call": "submit", "symbol": "ALKS", "side": "BUY", "do": "partial_then_silence", "part": 0.6}
+    refused = {"call": "submit", "symbol": "ALKS", "side": "SELL", "do": "refuse", "code": 42210000, "http_status": 422}
+    document = live(tmp_path, MORNING, SMALL, [silent, refused])
+    assert statuses(document, "PROTECT") == {"ALKS": ("rejected", "0")}
+    assert document["status"] == "COMPLETED_WITH_ISSUES"
+    assert "ALKS: 90 shares had no live exits from" in report(tmp_path, document)
+    assert "and have none now" in report(tmp_path, document)
+    document = live(tmp_path, NEXT_DAY, {**NOTHING_NEW, "generated_at": "2025-11-11T15:00:00.000000Z"})
+    assert statuses(document, "PROTECT") == {"ALKS": ("protected", "0")}
+
+
+def test_an_exit_of_an_earlier_day_that_fills_during_a_run_is_in_its_cash(bought: Path) -> None:
+    fallen = {"call": "orders", "occurrence": 6, "do": "set_price", "of": "COMM", "price": 15}
+    document = live(bought, NEXT_DAY, {**NOTHING_NEW, "generated_at": "2025-11-11T15:00:00.000000Z"}, [fallen])
+    held, _ = at_the_broker(bought, DAY_AFTER)
+    assert "COMM" not in held
+    assert document["cash_identity"]["holds"]
+
+
+def test_with_exits_switched_off_nothing_is_protected(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE, settings={**SETTINGS, "exits": {"enabled": False}})
+    document = live(tmp_path, MORNING, SMALL)
+    assert statuses(document, "PROTECT") == {}
+    assert "Unprotected" not in report(tmp_path, document)
+    assert at_the_broker(tmp_path, NEXT_DAY)[1] == {"ALKS": D(150), "COMM": D(250)}
