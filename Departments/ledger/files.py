@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
+
+PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -17,6 +20,18 @@ def write_atomically(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _replace(temporary, path)
     except OSError as error:
         raise BadInput(path, "", f"cannot be written ({error.strerror})", "check the folder and its rights") from error
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Put a new file in an old one's place; Windows refuses while a virus scanner, or anybody, has either open."""
+    for pause in PAUSES:
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            SystemClock().sleep(pause)
+        else:
+            return
+    temporary.replace(path)

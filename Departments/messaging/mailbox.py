@@ -196,8 +196,12 @@ class Mailbox:
         for path, letter in list(temporary.items()):
             target = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
             with self._announced("publish.keep"):
-                os.replace(path, target)  # a copy of the same bytes at most, see _is_published
-            del temporary[path]
+                try:
+                    os.replace(path, target)  # a copy of the same bytes at most, see _is_published
+                except PermissionError:  # Windows, while a reader has the Inbox's name for the same file open
+                    self._link(path, target, letter)
+                else:
+                    del temporary[path]
 
     def _drop(self, temporary: Iterable[str]) -> None:
         for path in temporary:

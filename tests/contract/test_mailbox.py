@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -158,6 +159,19 @@ def test_a_dead_letter_that_lies_in_both_places_after_a_kill_is_one_again(tmp_pa
     dead.hardlink_to(tmp_path / "Inbox" / "TRADING" / LETTER.name)
     assert mailbox.set_aside("TRADING", LETTER.name, "code: X\n") == LETTER.name
     assert sorted(path.name for path in dead.parent.iterdir()) == [LETTER.name, f"{LETTER.name}.reason.yaml"]
+
+
+def test_a_reader_who_has_the_new_message_open_does_not_stop_its_publication(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(source: str, target: str) -> None:  # as Windows does while any name of the file is open
+        raise PermissionError(errno.EACCES, "the file is used by another process", source)
+
+    monkeypatch.setattr(os, "replace", refused)
+    Mailbox(tmp_path).publish([LETTER])
+    for folder in (tmp_path / "Inbox" / "TRADING", tmp_path / "Outbox" / "EXECUTIVE"):
+        assert (folder / LETTER.name).read_bytes() == LETTER.data
+    assert list((tmp_path / ".tmp").iterdir()) == []
 
 
 def test_an_inbox_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
