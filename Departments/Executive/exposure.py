@@ -119,7 +119,7 @@ def _stretches(ticker: str, changes: Sequence[tuple[datetime, Decimal]]) -> Iter
     for at, qty in changes:
         if bare > 0 and since is not None and at > since:
             yield Exposure(ticker, bare, since, at)
-        bare, since = max(ZERO, bare + qty), at
+        bare, since = bare + qty, at  # below zero: more was sold than ever had exits
     if bare > 0 and since is not None:
         yield Exposure(ticker, bare, since, None)
 

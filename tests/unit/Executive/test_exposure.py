@@ -1,0 +1,103 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal as D
+from pathlib import Path
+
+import pytest
+
+from Departments.core.orders import Order, OrderStatus, Side
+from Departments.Executive.exposure import bare_shares, exposures_of
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.orders import OrderIntent
+from Departments.ledger.plans import ExecutionRecord, TradeRecord
+
+START = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)
+PLAN = {"plan_id": "P", "generated_at": "2025-11-10T15:00:00Z", "status": "APPROVED", "trades": []}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(tmp_path / "sentinel.db")
+    run = ExecutionRecord("P", START.date(), START, None, "RUNNING", D(90_000), D(10_000), D(9_000), None)
+    opened.plans.save(PLAN, "", START)
+    opened.plans.start(run)
+    yield opened
+    opened.close()
+
+
+def after(seconds: int) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def trade(ledger: Ledger, phase: str, qty: int) -> None:
+    side = Side.BUY if phase == "BUY" else Side.SELL
+    record = TradeRecord(phase, "ALKS", side, D(qty), D(qty), message_id=f"M_{phase}", dispatched_at=START)
+    ledger.plans.add_trade("P", 0, record)
+
+
+def seen(
+    ledger: Ledger, name: str, side: Side, qty: int, filled: int, at: int, *, status: str, purpose: str = "trade"
+) -> None:
+    """Record an order, if need be, and what the broker said of it `at` seconds after the start."""
+    message_id = f"M_{name}" if purpose == "trade" or name == "PROTECT" else f"EXIT_{name}"
+    kind = "market" if purpose == "trade" else "stop" if name == "STOP" else "limit"
+    if ledger.orders.find(name) is None:
+        ledger.orders.intend(OrderIntent(name, message_id, "ALKS", side, D(qty), kind, "P", purpose=purpose), after(at))
+    price = D(30) if filled else None
+    told = Order(f"B_{name}", name, "ALKS", side, D(qty), OrderStatus(status), D(filled), price, updated_at=after(at))
+    ledger.orders.observe(told, after(at))
+
+
+def told(ledger: Ledger) -> list[str]:
+    return list(map(str, exposures_of(ledger, "P")))
+
+
+def test_a_bracket_protects_from_the_moment_its_entry_has_filled(ledger: Ledger) -> None:
+    trade(ledger, "BUY", 100)
+    seen(ledger, "BUY", Side.BUY, 100, 40, 5, status="partially_filled")
+    seen(ledger, "BUY", Side.BUY, 100, 100, 9, status="filled")
+    seen(ledger, "TARGET", Side.SELL, 100, 0, 9, status="new", purpose="exit")
+    seen(ledger, "STOP", Side.SELL, 100, 0, 9, status="held", purpose="exit")
+    assert told(ledger) == ["ALKS: 40 shares had no live exits from 15:06:05 to 15:06:09 UTC (4 s)"]
+    assert bare_shares(ledger, after(60)) == {"ALKS": D(0)}
+
+
+def test_legs_of_an_entry_that_is_not_complete_protect_nothing(ledger: Ledger) -> None:
+    trade(ledger, "BUY", 100)
+    seen(ledger, "BUY", Side.BUY, 100, 40, 5, status="partially_filled")
+    seen(ledger, "TARGET", Side.SELL, 100, 0, 5, status="held", purpose="exit")
+    assert told(ledger) == ["ALKS: 40 shares had no live exits from 15:06:05 UTC on, and have none now"]
+    assert bare_shares(ledger, after(60)) == {"ALKS": D(40)}
+
+
+def test_released_shares_are_bare_until_they_are_sold_or_protected_again(ledger: Ledger) -> None:
+    seen(ledger, "TARGET", Side.SELL, 100, 0, -600, status="new", purpose="exit")
+    trade(ledger, "RELEASE", 100)
+    seen(ledger, "TARGET", Side.SELL, 100, 0, 2, status="canceled", purpose="exit")
+    trade(ledger, "SELL", 100)
+    seen(ledger, "SELL", Side.SELL, 100, 70, 10, status="canceled")
+    assert bare_shares(ledger, after(60)) == {"ALKS": D(30)}
+    seen(ledger, "PROTECT", Side.SELL, 30, 0, 31, status="new", purpose="exit")
+    assert bare_shares(ledger, after(60)) == {"ALKS": D(0)}
+    assert told(ledger) == [
+        "ALKS: 100 shares had no live exits from 15:06:02 to 15:06:10 UTC (8 s)",
+        "ALKS: 30 shares had no live exits from 15:06:10 to 15:06:31 UTC (21 s)",
+    ]
+
+
+def test_what_a_stop_sells_is_not_bare_afterwards(ledger: Ledger) -> None:
+    trade(ledger, "BUY", 100)
+    seen(ledger, "BUY", Side.BUY, 100, 100, 5, status="filled")
+    for name in ("TARGET", "STOP"):
+        seen(ledger, name, Side.SELL, 100, 0, 5, status="held", purpose="exit")
+    seen(ledger, "STOP", Side.SELL, 100, 100, 20, status="filled", purpose="exit")
+    seen(ledger, "TARGET", Side.SELL, 100, 0, 20, status="canceled", purpose="exit")
+    assert told(ledger) == []
+    assert bare_shares(ledger, after(60)) == {"ALKS": D(0)}
+
+
+def test_what_was_left_bare_more_than_a_week_ago_is_not_touched(ledger: Ledger) -> None:
+    trade(ledger, "BUY", 100)
+    seen(ledger, "BUY", Side.BUY, 100, 40, 5, status="canceled")
+    assert bare_shares(ledger, START + timedelta(days=6)) == {"ALKS": D(40)}
+    assert bare_shares(ledger, START + timedelta(days=8)) == {}
