@@ -389,8 +389,14 @@ class CEO:
         buys_first = lowest_cash_with_buys_first(before, p.ledger.execution_fills(plan_id))
         limits_hash = str((p.ledger.plans.limits_hash(plan_id)) or "")
         unprotected = list(map(str, exposures_of(p.ledger, plan_id))) if p.settings.exits.enabled else []
+        plan = _saved(p.ledger.plans.document(plan_id), plan_id)
         return report_text(
-            document, lowest_with_buys_first=buys_first, limits_hash=limits_hash, unprotected=unprotected
+            document,
+            lowest_with_buys_first=buys_first,
+            limits_hash=limits_hash,
+            unprotected=unprotected,
+            regime=plan.regime,
+            notes=plan.notes,
         )
 
     def _send_report(self, plan_id: str, equity_after: Decimal) -> None:

@@ -33,7 +33,7 @@ OBSTACLES = (
 )
 
 SENTENCES = {
-    ReasonCode.MAX_AUTO_POSITION: "every candidate taken is as large as one may become that Operations adds to",
+    ReasonCode.MAX_AUTO_POSITION: "every candidate is as large as one may become that Operations adds to",
     ReasonCode.MIN_POSITION_VALUE: "the money left does not bring another candidate to the minimum",
     ReasonCode.MAX_SECTOR_CONCENTRATION: "the sectors of the candidates left are full",
 }
@@ -101,7 +101,8 @@ def _binding(room: Room, allocation: Allocation, skips: Sequence[Skip], buffer: 
         return _money(room, allocation, buffer)
     if code is None:
         found = {reason.code for reason in allocation.left_out.values()} | (skipped & {CORRELATED})
-        fallback = ReasonCode.MAX_AUTO_POSITION if allocation.shares else ReasonCode.NO_CANDIDATES
+        full = allocation.shares or ReasonCode.MAX_AUTO_POSITION in skipped
+        fallback = ReasonCode.MAX_AUTO_POSITION if full else ReasonCode.NO_CANDIDATES
         code = next((c for c in OBSTACLES if c in found), fallback)
     return Reason.of(code, SENTENCES.get(code, ""), idle=cents(allocation.idle))
 

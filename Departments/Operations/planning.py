@@ -17,11 +17,11 @@ from Departments.constraints.checks.amounts import known_sector
 from Departments.core import identifiers
 from Departments.core.errors import BadInput
 from Departments.core.market import NOTHING_TOLD, SymbolFacts, Told
-from Departments.core.money import ZERO, plain
+from Departments.core.money import ZERO, percent, plain
 from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade, TradingPlan
 from Departments.core.portfolio import Book
-from Departments.core.reasons import ReasonCode
+from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import is_trading_day, trading_day
 from Departments.Operations import outcome
 from Departments.Operations.allocation import Allocation, Room, allocate
@@ -29,6 +29,9 @@ from Departments.Operations.briefing import Briefing, Candidate, Size, merged
 from Departments.Operations.selection import Selection, SellWish, refused, select
 from Departments.Operations.situation import Situation
 from Departments.Operations.sizing import Sized, Sizer, under_minimum
+
+#: Warnings that a plan does not note: the list of what was not evaluated says it, or the RELEASE phase sees to it.
+TOLD_ELSEWHERE = frozenset({ReasonCode.NOT_EVALUATED, ReasonCode.SHARES_RESERVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,15 +217,21 @@ def _offenders(trades: tuple[Trade, ...], situation: Situation) -> dict[str, Ski
 
 
 def _effects(situation: Situation) -> tuple[str, ...]:
-    return tuple(map(str, checks.size_effects(situation.limits, situation.market)))
+    return tuple(_effect(reason) for reason in checks.size_effects(situation.limits, situation.market))
+
+
+def _effect(reason: Reason) -> str:
+    factor = Decimal(reason.values["factor"])
+    says = f"BUYs have {percent(factor)} of their usual size today" if factor > 0 else "Nothing is bought today"
+    return f"{says} ({reason})."
 
 
 def _warnings(verdict: engine.PlanVerdict) -> tuple[str, ...]:
     symbols: dict[str, list[str]] = {}
     for order, reason in verdict.warnings:
-        if reason.code is not ReasonCode.NOT_EVALUATED:
-            symbols.setdefault(str(reason), []).append(order.symbol)
-    return tuple(f"{reason} ({', '.join(sorted(who))})" for reason, who in symbols.items())
+        if reason.code not in TOLD_ELSEWHERE:
+            symbols.setdefault(f"{reason.code.meaning} ({reason})", []).append(order.symbol)
+    return tuple(f"{', '.join(sorted(who))}: {reason}." for reason, who in symbols.items())
 
 
 def _not_evaluated(verdict: engine.PlanVerdict) -> tuple[str, ...]:

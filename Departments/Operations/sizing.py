@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from Departments.constraints import checks
-from Departments.core.money import ONE, ZERO, shares_to_reach, shares_within, usd, whole_shares
+from Departments.core.money import ONE, ZERO, percent, shares_to_reach, shares_within, usd, whole_shares
 from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade
 from Departments.core.portfolio import Book
@@ -156,8 +156,10 @@ class Sizer:
 
     def _too_large(self, pick: Pick) -> Skip:
         maximum = checks.maximum_auto_position(self.situation.limits, self.book.equity, self.situation.factor)
-        value = pick.held + pick.least * pick.price
-        says = f"its smallest position would be {usd(value)} (> {usd(maximum)} maximum)"
+        value = (pick.held + pick.least * pick.price) * (ONE + self.situation.buffer)
+        worse = f" at prices {percent(self.situation.buffer)} worse" if self.situation.buffer else ""
+        what = "with one share more its position" if pick.held and pick.least == ONE else "its smallest position"
+        says = f"{what} would be {usd(value)}{worse} (> {usd(maximum)} maximum)"
         return skip(pick.ticker, ReasonCode.MAX_AUTO_POSITION, says, value=value, maximum=maximum)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from Departments.bootstrap import open_desk
+from Departments.core.plans import plan_from
 from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
 from Departments.Executive.reporting.markdown import report_text
 from Departments.messaging import codec
@@ -115,10 +116,13 @@ def test_the_report_is_the_ledger_s_and_can_be_written_again_from_it(demo: Demo)
     desk = open_desk(demo.folder)
     document, fills = final_document(desk.ledger, plan_id), desk.ledger.execution_fills(plan_id)
     before = Decimal(document["account"]["cash_before"])
+    plan = plan_from(desk.ledger.plans.document(plan_id) or {}, plan_id)
     text = report_text(
         document,
         lowest_with_buys_first=lowest_cash_with_buys_first(before, fills),
         limits_hash=desk.limits.fingerprint,
+        regime=plan.regime,
+        notes=plan.notes,
     )
     desk.close()
     assert (demo.folder / "Reports" / f"{plan_id}.md").read_text(encoding="utf-8") == text

@@ -15,8 +15,13 @@ def report_text(
     lowest_with_buys_first: Decimal,
     limits_hash: str,
     unprotected: Sequence[str] = (),
+    regime: str = "",
+    notes: Sequence[str] = (),
 ) -> str:
-    """Return the report of a final document as Markdown; `unprotected` are lines about shares without live exits."""
+    """Return the report of a final document as Markdown; `unprotected` are lines about shares without live exits.
+
+    `regime` and `notes` are the plan's: what kind of day it was made for, and what that and the limits did to it.
+    """
     account, identity = document["account"], document["cash_identity"]
     lines = [
         f"# Execution Report: {document['plan_id']}",
@@ -39,6 +44,7 @@ def report_text(
         "",
         _identity_sentence(identity),
     ]
+    lines += ["", "## Plan", "", *(f"- {line}" for line in (f"Market regime: {regime or 'unknown'}", *notes))]
     for phase in document["phases"]:
         lines += ["", f"## {phase['name']}", "", *_phase_lines(phase)]
     for title, key in (("Denied", "denied"), ("Deferred", "deferred"), ("Skipped", "skipped")):

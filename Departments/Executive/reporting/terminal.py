@@ -24,6 +24,8 @@ def show_plan(console: Console, plan: TradingPlan) -> None:
     title = f"Plan {plan.plan_id}"
     if plan.equity is not None and plan.cash is not None:
         title += f" · equity {usd(plan.equity)} · cash {usd(plan.cash)}"
+    if plan.regime:
+        title += f" · regime {plan.regime}"
     table = _table(title, ("Action", "Ticker"), ("Shares", "Price", "Value", "Score"))
     table.add_column("Why", overflow="fold")
     for trade in plan.trades:

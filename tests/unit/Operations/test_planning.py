@@ -177,8 +177,10 @@ def test_no_position_that_is_added_is_over_eight_percent_even_at_worse_prices() 
 
 def test_a_share_too_dear_for_the_automatic_maximum_is_skipped_with_its_numbers() -> None:
     found = plan_of(candidate("BIG", 9_000))
-    assert [str(s.reason) for s in found.skipped] == ["MAX_AUTO_POSITION: value=9000 maximum=8000"]
-    assert found.skipped[0].line == "Skipped BIG - its smallest position would be $9,000 (> $8,000 maximum)"
+    assert [str(s.reason) for s in found.skipped] == ["MAX_AUTO_POSITION: value=9090 maximum=8000"]
+    assert found.skipped[0].line == (
+        "Skipped BIG - its smallest position would be $9,090 at prices 1.0% worse (> $8,000 maximum)"
+    )
 
 
 def test_a_proposal_over_the_automatic_maximum_may_stay_up_to_the_maximum_of_a_position() -> None:
@@ -350,6 +352,16 @@ def test_the_note_says_how_much_money_is_left_that_buys_no_share_more() -> None:
 def test_where_every_position_is_full_the_note_names_that_and_not_the_little_money_left() -> None:
     limits = Limits.model_validate({"deployment": {"price_buffer_pct": 0}})
     found = plan_of(*(candidate(f"C{n}", 40) for n in range(4)), cash=30_000, limits=limits)
+    assert found.extra["deployment_goal"]["binding"] == "MAX_AUTO_POSITION"
+
+
+def test_a_position_that_is_full_already_is_told_as_that() -> None:
+    there = situation(held("A", 198, 40), cash=92_000, candidates=[candidate("A", 40)])
+    found = make_plan(briefing(candidate("A", 40)), there).plan
+    (skip,) = found.skipped
+    assert skip.line == (
+        "Skipped A - with one share more its position would be $8,039 at prices 1.0% worse (> $7,993 maximum)"
+    )
     assert found.extra["deployment_goal"]["binding"] == "MAX_AUTO_POSITION"
 
 
