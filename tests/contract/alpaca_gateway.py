@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,19 @@ from typing import Any
 from Departments.brokers.simulated.exchange import SimulatedExchange
 from Departments.brokers.simulated.faults import FaultScript, SimulatedOutage
 from Departments.brokers.simulated.state import ExchangeState
-from Departments.core.clock import Clock, iso, parse_iso
+from Departments.core.clock import Clock, parse_iso
 from Departments.core.errors import BrokerError, NotAuthorized, NotFound, OrderRefused
-from Departments.core.money import decimal_of, plain
-from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Side, TimeInForce
-from Departments.core.portfolio import Account, Position
-from Departments.core.trading_calendar import EASTERN
+from Departments.core.money import decimal_of
+from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from tests.contract.alpaca_json import (
+    account_json,
+    asset_json,
+    bar_json,
+    clock_json,
+    order_json,
+    position_json,
+    snapshot_json,
+)
 from tests.fakes.loopback import Call, Reply
 
 KEYS = ("PKTEST", "not-a-secret")
@@ -104,7 +111,7 @@ def _submit(exchange: SimulatedExchange, call: Call) -> Reply:
         take_profit=_decimal(exits[0]),
         stop_loss=_decimal(exits[1]),
     )
-    return Reply(body=_order(exchange.submit(request)))
+    return Reply(body=order_json(exchange.submit(request)))
 
 
 def _cancel(exchange: SimulatedExchange, call: Call, order_id: str) -> Reply:
@@ -118,107 +125,24 @@ def _orders(exchange: SimulatedExchange, call: Call) -> Reply:
     scope: Any = call.query.get("status", "open")
     orders = exchange.orders(scope, symbols=symbols, after=parse_iso(after) if after else None)
     assert (call.query["direction"], call.query["nested"]) == ("asc", "True")
-    return Reply(body=[_order(o) for o in orders][: int(call.query.get("limit", "50"))])
+    return Reply(body=[order_json(o) for o in orders][: int(call.query.get("limit", "50"))])
 
 
 def _by_client_id(exchange: SimulatedExchange, call: Call) -> Reply:
     """Answer without legs, as Alpaca does."""
     order = exchange.order_by_client_id(call.query["client_order_id"])
-    return Reply(body=_order(order) | {"legs": None})
-
-
-def _asset(exchange: SimulatedExchange, call: Call, symbol: str) -> Reply:
-    asset = exchange.asset(symbol)
-    status = "active" if asset.active else "inactive"
-    flags = {"tradable": asset.tradable, "fractionable": asset.fractionable}
-    return Reply(body={"symbol": symbol, "name": asset.name, "status": status, **flags})
-
-
-def _clock(exchange: SimulatedExchange, call: Call) -> Reply:
-    clock = exchange.market_clock()
-    moments = {"timestamp": clock.now, "next_open": clock.next_open, "next_close": clock.next_close}
-    return Reply(body={k: v.astimezone(EASTERN).isoformat() for k, v in moments.items()} | {"is_open": clock.is_open})
+    return Reply(body=order_json(order) | {"legs": None})
 
 
 def _snapshots(exchange: SimulatedExchange, call: Call) -> Reply:
     quotes = exchange.quotes(call.query["symbols"].split(","))
-    return Reply(
-        body={
-            s: {
-                "latestTrade": {"t": iso(q.at), "p": float(q.price)},
-                "latestQuote": {"t": iso(q.at), "bp": float(q.bid or 0), "ap": float(q.ask or 0)},
-            }
-            for s, q in quotes.items()
-        }
-    )
+    return Reply(body={symbol: snapshot_json(quote) for symbol, quote in quotes.items()})
 
 
 def _bars(exchange: SimulatedExchange, call: Call) -> Reply:
     start, symbol = parse_iso(call.query["start"]), call.query["symbols"]
-    rows = [
-        {
-            "t": iso(at),
-            "o": float(b.open),
-            "h": float(b.high),
-            "l": float(b.low),
-            "c": float(b.close),
-            "v": int(b.volume),
-        }
-        for b in exchange.bars(symbol, days=100)
-        if (at := datetime.combine(b.day, time(), EASTERN)) >= start
-    ]
+    rows = [row for bar in exchange.bars(symbol, days=100) if parse_iso((row := bar_json(bar))["t"]) >= start]
     return Reply(body={"bars": {symbol: rows} if rows else {}, "next_page_token": None})
-
-
-def _account(account: Account) -> dict[str, Any]:
-    return {
-        "status": account.status,
-        "cash": plain(account.cash),
-        "equity": plain(account.equity),
-        "buying_power": plain(account.buying_power),
-        "multiplier": plain(account.multiplier),
-        "last_equity": _text(account.last_equity),
-        "trading_blocked": account.trading_blocked,
-        "account_blocked": account.account_blocked,
-        "trade_suspended_by_user": account.trade_suspended,
-    }
-
-
-def _position(position: Position) -> dict[str, Any]:
-    return {
-        "symbol": position.symbol,
-        "side": "long",
-        "qty": plain(position.qty),
-        "qty_available": _text(position.qty_available),
-        "avg_entry_price": plain(position.avg_entry_price),
-        "current_price": _text(position.current_price),
-    }
-
-
-def _order(order: Order) -> dict[str, Any]:
-    moments = {"submitted_at": order.submitted_at, "updated_at": order.updated_at, "filled_at": order.filled_at}
-    return {
-        "id": order.id,
-        "client_order_id": order.client_order_id,
-        "symbol": order.symbol,
-        "side": order.side.lower(),
-        "qty": plain(order.qty),
-        "filled_qty": plain(order.filled_qty),
-        "filled_avg_price": _text(order.filled_avg_price),
-        "status": str(order.status),
-        "type": str(order.type),
-        "time_in_force": str(order.time_in_force),
-        "order_class": "" if order.order_class is OrderClass.SIMPLE else str(order.order_class),
-        "limit_price": _text(order.limit_price),
-        "stop_price": _text(order.stop_price),
-        "replaced_by": order.replaced_by,
-        "legs": [_order(leg) for leg in order.legs] or None,
-        **{name: iso(at) if at else None for name, at in moments.items()},
-    }
-
-
-def _text(number: Decimal | None) -> str | None:
-    return None if number is None else plain(number)
 
 
 def _decimal(value: Any) -> Decimal | None:
@@ -229,12 +153,12 @@ ROUTES: dict[str, Callable[..., Reply]] = {
     "POST /v2/orders": _submit,
     "GET /v2/orders": _orders,
     "GET /v2/orders:by_client_order_id": _by_client_id,
-    "GET /v2/orders/([^/]+)": lambda exchange, _, order_id: Reply(body=_order(exchange.order(order_id))),
+    "GET /v2/orders/([^/]+)": lambda exchange, _, order_id: Reply(body=order_json(exchange.order(order_id))),
     "DELETE /v2/orders/([^/]+)": _cancel,
-    "GET /v2/account": lambda exchange, _: Reply(body=_account(exchange.account())),
-    "GET /v2/positions": lambda exchange, _: Reply(body=[_position(p) for p in exchange.positions()]),
-    "GET /v2/assets/([^/]+)": _asset,
-    "GET /v2/clock": _clock,
+    "GET /v2/account": lambda exchange, _: Reply(body=account_json(exchange.account())),
+    "GET /v2/positions": lambda exchange, _: Reply(body=[position_json(p) for p in exchange.positions()]),
+    "GET /v2/assets/([^/]+)": lambda exchange, _, symbol: Reply(body=asset_json(exchange.asset(symbol))),
+    "GET /v2/clock": lambda exchange, _: Reply(body=clock_json(exchange.market_clock())),
     "GET /v2/stocks/snapshots": _snapshots,
     "GET /v2/stocks/bars": _bars,
 }

@@ -1,0 +1,139 @@
+"""The exchange's values as Alpaca's JSON, complete enough for Alpaca's OpenAPI and for the models of alpaca-py.
+
+Whatever the desk does not look at is there with a plain value, because a client that reads it strictly needs it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from Departments.brokers.base import Asset, Bar, MarketClock, Quote
+from Departments.core.clock import iso
+from Departments.core.money import plain
+from Departments.core.orders import Order, OrderClass
+from Departments.core.portfolio import Account, Position
+from Departments.core.trading_calendar import EASTERN
+
+EXCHANGE, ASSET_CLASS = "NYSE", "us_equity"
+
+
+def account_json(account: Account) -> dict[str, Any]:
+    return {
+        "id": _id("account"),
+        "account_number": "PA3SIMULATED",
+        "currency": "USD",
+        "status": account.status,
+        "cash": plain(account.cash),
+        "equity": plain(account.equity),
+        "buying_power": plain(account.buying_power),
+        "multiplier": plain(account.multiplier),
+        "last_equity": _text(account.last_equity),
+        "trading_blocked": account.trading_blocked,
+        "account_blocked": account.account_blocked,
+        "trade_suspended_by_user": account.trade_suspended,
+    }
+
+
+def position_json(position: Position) -> dict[str, Any]:
+    cost, value = position.qty * position.avg_entry_price, position.market_value
+    gain, share = plain(value - cost), plain(round((value - cost) / cost, 6))
+    return {
+        "asset_id": _id(position.symbol),
+        "symbol": position.symbol,
+        "exchange": EXCHANGE,
+        "asset_class": ASSET_CLASS,
+        "asset_marginable": True,
+        "side": "long",
+        "qty": plain(position.qty),
+        "qty_available": _text(position.qty_available),
+        "avg_entry_price": plain(position.avg_entry_price),
+        "current_price": _text(position.current_price),
+        "lastday_price": _text(position.current_price),
+        "change_today": "0",
+        "market_value": plain(value),
+        "cost_basis": plain(cost),
+        "unrealized_pl": gain,
+        "unrealized_plpc": share,
+        "unrealized_intraday_pl": gain,
+        "unrealized_intraday_plpc": share,
+    }
+
+
+def order_json(order: Order) -> dict[str, Any]:
+    moments = {
+        "created_at": order.submitted_at,
+        "submitted_at": order.submitted_at,
+        "updated_at": order.updated_at,
+        "filled_at": order.filled_at,
+    }
+    return {
+        "id": order.id,
+        "client_order_id": order.client_order_id,
+        "asset_id": _id(order.symbol),
+        "asset_class": ASSET_CLASS,
+        "symbol": order.symbol,
+        "side": order.side.lower(),
+        "qty": plain(order.qty),
+        "notional": None,
+        "filled_qty": plain(order.filled_qty),
+        "filled_avg_price": _text(order.filled_avg_price),
+        "status": str(order.status),
+        "type": str(order.type),
+        "order_type": str(order.type),
+        "time_in_force": str(order.time_in_force),
+        "order_class": "" if order.order_class is OrderClass.SIMPLE else str(order.order_class),
+        "limit_price": _text(order.limit_price),
+        "stop_price": _text(order.stop_price),
+        "extended_hours": False,
+        "replaced_by": order.replaced_by,
+        "legs": [order_json(leg) for leg in order.legs] or None,
+        **{name: iso(at) if at else None for name, at in moments.items()},
+    }
+
+
+def asset_json(asset: Asset) -> dict[str, Any]:
+    return {
+        "id": _id(asset.symbol),
+        "class": ASSET_CLASS,
+        "exchange": EXCHANGE,
+        "symbol": asset.symbol,
+        "name": asset.name or asset.symbol,
+        "status": "active" if asset.active else "inactive",
+        "tradable": asset.tradable,
+        "fractionable": asset.fractionable,
+        "marginable": True,
+        "shortable": True,
+        "easy_to_borrow": True,
+    }
+
+
+def clock_json(clock: MarketClock) -> dict[str, Any]:
+    moments = {"timestamp": clock.now, "next_open": clock.next_open, "next_close": clock.next_close}
+    return {k: v.astimezone(EASTERN).isoformat() for k, v in moments.items()} | {"is_open": clock.is_open}
+
+
+def snapshot_json(quote: Quote) -> dict[str, Any]:
+    sides = {"bp": float(quote.bid or 0), "ap": float(quote.ask or 0), "bs": 1, "as": 1, "bx": "V", "ax": "V"}
+    tape = {"t": iso(quote.at), "c": ["@"], "z": "A"}
+    return {
+        "latestTrade": tape | {"p": float(quote.price), "s": 100, "x": "V", "i": 1},
+        "latestQuote": tape | sides,
+    }
+
+
+def bar_json(bar: Bar) -> dict[str, Any]:
+    """Write one day; its timestamp is midnight in New York."""
+    prices = {"o": bar.open, "h": bar.high, "l": bar.low, "c": bar.close, "vw": bar.close}
+    at = iso(datetime.combine(bar.day, time(), EASTERN))
+    return {"t": at, "v": int(bar.volume), "n": 1, **{k: float(v) for k, v in prices.items()}}
+
+
+def _id(name: str) -> str:
+    return str(uuid5(NAMESPACE_URL, name))
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else plain(number)
