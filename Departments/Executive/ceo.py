@@ -313,6 +313,7 @@ class CEO:
         """Finish an execution that was interrupted and return its document; None when there is none."""
         plans = self._parts.ledger.plans
         if plans.unfinished() is None:
+            self._parts.bus.deliver_pending()
             self._write_missing_report()
             return None
         document: dict[str, Any] = self.execute_plan()["document"]

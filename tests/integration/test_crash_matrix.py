@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.invariants.killing import Outcome, images, killed_for_real, resumed, unkilled
-from tests.invariants.scenarios import HAPPY, RELEASE_DAY
+from tests.invariants.scenarios import DEMO, HAPPY, RELEASE_DAY
 from tests.invariants.schedules import Schedule
 
 
@@ -24,6 +24,13 @@ def test_a_kill_around_any_step_changes_nothing_in_the_end(tmp_path: Path) -> No
         shutil.rmtree(image)
     assert len(taken) > 100
     assert list(differing) == []
+
+
+def test_a_kill_while_a_plan_is_made_approved_or_executed_ends_in_the_same_day(tmp_path: Path) -> None:
+    expected = unkilled(DEMO, tmp_path / "undisturbed")
+    taken = images(DEMO, DEMO.prepare(tmp_path / "day"), tmp_path / "images")
+    sample = taken[:60:6] + taken[60::40]
+    assert [label for label, image, at in sample if resumed(DEMO, image, at) != expected] == []
 
 
 @pytest.mark.parametrize("at", [20, 75, 140, 200])

@@ -137,6 +137,23 @@ def test_a_broker_that_is_away_for_a_while_delays_and_changes_nothing(
     assert {status[0] for status in statuses(document).values()} == {"filled"}
 
 
+@pytest.mark.parametrize("waits", [{}, {"timeout": 5, "final_wait": 5}])
+def test_approvals_that_end_as_dead_letters_are_taken_back_and_the_day_ends(
+    tmp_path: Path, waits: Mapping[str, Any]
+) -> None:
+    deaf = {"call": "submit", "symbol": "DVN", "do": "timeout_before", "times": 0}
+    document = lived(tmp_path, deaf, phases={"sell": dict(waits)})
+    assert statuses(document)["ALKS"][0] == "filled"
+    with closing(desk(tmp_path, at=MORNING + timedelta(minutes=30), faults={"faults": []})) as later:
+        later.ceo.look()
+        later.clock.sleep(61)
+        later.ceo.look()
+        records = {o.intent.ticker: o for o in later.ledger.orders.all()}
+        assert (records["DVN"].status, records["DVN"].code) == ("canceled", "PHASE_TIMEOUT")
+        assert not any(o.symbol == "DVN" for o in later.broker.orders("all"))
+    Promises(tmp_path).check()
+
+
 def test_a_broker_that_stays_away_stops_the_run_and_the_next_goes_on(tmp_path: Path) -> None:
     workspace(tmp_path, state=STATE)
     away = {"call": "any", "do": "timeout_before", "occurrence": 40, "times": 0}

@@ -18,7 +18,7 @@ from Departments.ledger.database import Database
 from Departments.ledger.ledger import MIGRATIONS, Ledger
 from Departments.ledger.lock import execution_lock
 from tests.builders.desk import desk, workspace
-from tests.invariants.promises import Promises
+from tests.invariants.promises import MESSAGES, Promises
 from tests.invariants.scenarios import SMALL, STATE, carry_out
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,6 +74,24 @@ def test_a_report_that_a_kill_prevented_is_written_at_the_next_start(interrupted
     report.unlink()
     exit_code_of(command(interrupted, "resume"))
     assert report.read_text(encoding="utf-8") == text
+
+
+def test_what_a_kill_kept_from_being_delivered_is_delivered_by_a_second_run_of_the_day(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE)
+
+    def step(label: str) -> None:
+        plans = opened.ledger.plans
+        if label == "before:publish.write" and plans.executions() and not plans.unfinished():
+            raise KeyboardInterrupt
+
+    opened = desk(tmp_path, step=step)
+    with closing(opened), pytest.raises(KeyboardInterrupt):
+        carry_out(opened, SMALL)
+    inbox = tmp_path / MESSAGES / "Inbox" / "COMPLIANCE"
+    before = len(list(inbox.glob("*.md")))
+    assert exit_code_of(command(tmp_path, "run", "--approve", "auto")) == 0
+    assert len(list(inbox.glob("*.md"))) == before + 1
+    assert (tmp_path / "Reports" / f"{SMALL['plan_id']}.md").exists()
 
 
 def test_reconcile_shows_and_locks_and_accept_unlocks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

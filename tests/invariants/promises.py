@@ -214,7 +214,8 @@ def ledger_agrees(exchange: Exchange, books: Books) -> Iterator[str]:
         if filled[record["id"]] != D(record["filled_qty"]):
             yield f"{what}: its fills are {filled[record['id']]}, the ledger's order has {record['filled_qty']}"
         if order is None:
-            if D(record["filled_qty"]) or record["status"] not in {"denied", "rejected", "canceled"}:
+            wished_away = record["status"] == "unknown" and record["cancel_requested_at"] is not None
+            if not wished_away and record["status"] not in {"denied", "rejected", "canceled"}:
                 yield f"{what} is {record['status']} in the ledger and unknown at the exchange"
         elif (record["status"], D(record["filled_qty"])) != (order["status"], D(order["filled_qty"])):
             yield (

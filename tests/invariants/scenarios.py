@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.commands.demo import seed
 from Departments.core.clock import Clock, SimulatedClock
+from Departments.core.plans import TradingPlan
 from Departments.core.steps import Step, no_step
+from Departments.Executive.daily import DayOrder, run_day
 from Departments.Executive.reporting.document import final_document
 from tests.builders.desk import MORNING, plan, trade, workspace, write_yaml
 
@@ -196,4 +199,43 @@ TIMEOUTS = Scenario(
         {"call": "cancel", "do": "timeout_after"},
     ),
 )
-ALL = (HAPPY, INCIDENT_DAY, PARTIAL_FILLS, REFUSALS, TIMEOUTS, RELEASE_DAY)
+
+
+@dataclass(frozen=True)
+class DemoDay(Scenario):
+    """The shipped demo from its briefing on: planned, approved, executed. Its plan's id depends on the moment."""
+
+    def prepare(self, folder: Path) -> Path:
+        """Seed the demo's workspace, written without flushing."""
+        seed(folder)
+        settings = folder / "config" / "settings.yaml"
+        text = settings.read_text(encoding="utf-8")
+        settings.write_text(text.replace("durability: full", "durability: fast"), encoding="utf-8")
+        (folder / "config" / "exchange_state.yaml").rename(folder / "state.yaml")
+        return folder
+
+    def play(self, folder: Path, clock: Clock | None = None, step: Step = no_step) -> dict[str, Any]:
+        """Do the day's job as `departments run` does."""
+
+        def work(desk: Desk) -> dict[str, Any]:
+            document = run_day(desk.ceo, DayOrder(), Approving())
+            (done,) = desk.ledger.plans.executions()
+            settle(desk)
+            return final_document(desk.ledger, done.plan_id) if not document["phases"] else document
+
+        return with_desk(folder, self.at, step, work, clock)
+
+
+class Approving:
+    """Approves every plan."""
+
+    def see_plan(self, plan: TradingPlan, review: Mapping[str, Any]) -> None:
+        """Look away."""
+
+    def objection(self, plan: TradingPlan) -> str | None:
+        """Have none."""
+        return None
+
+
+DEMO = DemoDay("the demo", {})
+ALL = (DEMO, HAPPY, INCIDENT_DAY, PARTIAL_FILLS, REFUSALS, TIMEOUTS, RELEASE_DAY)

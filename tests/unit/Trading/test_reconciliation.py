@@ -1,0 +1,169 @@
+"""Ledger against broker: what each order is found to be, what it locks, and that nothing is sent."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Departments.bootstrap import Desk
+from Departments.core.orders import OrderRequest, Side
+from Departments.ledger.orders import OrderIntent
+from Departments.Trading.reconciliation import Finding
+from tests.builders.desk import MORNING, desk, plan, trade, workspace
+from tests.builders.trading import order, reports, send, trade_on
+
+OURS = "MSG_EXECUTIVE_20251110T150000Z_1"
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Desk]:
+    found = desk(workspace(tmp_path))
+    yield found
+    found.close()
+
+
+def intend(opened: Desk, ticker: str = "CTVA", qty: int = 100, client_order_id: str = OURS) -> None:
+    intent = OrderIntent(client_order_id, client_order_id, ticker, Side.SELL, D(qty), "market")
+    with opened.ledger.transaction():
+        opened.ledger.orders.intend(intent, opened.clock.now())
+
+
+def sell(opened: Desk, ticker: str = "CTVA", qty: int = 100, client_order_id: str = OURS, **more: Any) -> None:
+    opened.broker.submit(OrderRequest(client_order_id, ticker, Side.SELL, D(qty), **more))
+
+
+def findings(opened: Desk) -> list[tuple[str, Finding]]:
+    return [(row.ticker, row.finding) for row in opened.trading.reconcile()]
+
+
+def test_an_order_both_know_is_matched_and_its_fill_is_taken_over(opened: Desk) -> None:
+    intend(opened)
+    sell(opened)
+    opened.clock.sleep(10)
+    assert findings(opened) == [("CTVA", Finding.MATCHED)]
+    assert [f.qty for f in opened.ledger.orders.fills()] == [D(100)]
+    assert opened.ledger.releases.locked() == {}
+
+
+def test_an_open_order_of_ours_that_the_ledger_does_not_know_is_an_orphan(opened: Desk) -> None:
+    sell(opened)
+    assert findings(opened) == [("CTVA", Finding.ORPHAN)]
+    assert OURS in opened.ledger.releases.locked()["CTVA"]
+
+
+def test_a_fill_of_ours_that_the_ledger_does_not_know_is_an_unknown_fill(opened: Desk) -> None:
+    sell(opened)
+    opened.clock.sleep(10)
+    assert findings(opened) == [("CTVA", Finding.UNKNOWN_FILL)]
+
+
+def test_an_order_of_somebody_else_is_none_of_ours(opened: Desk) -> None:
+    sell(opened, client_order_id="by-hand")
+    assert findings(opened) == []
+
+
+@pytest.mark.parametrize("make", [lambda d: intend(d, "DVN"), lambda d: intend(d, "CTVA", 90)])
+def test_an_order_that_is_another_one_at_the_broker_is_ambiguous(opened: Desk, make: Callable[[Desk], None]) -> None:
+    make(opened)
+    sell(opened)
+    assert [finding for _, finding in findings(opened)] == [Finding.AMBIGUOUS]
+
+
+def test_an_intent_whose_approval_is_gone_and_that_the_broker_does_not_know_is_ambiguous(opened: Desk) -> None:
+    intend(opened)
+    assert findings(opened) == [("CTVA", Finding.AMBIGUOUS)]
+
+
+def test_an_intent_whose_approval_still_waits_will_be_finished(opened: Desk) -> None:
+    intend(opened)
+    send(opened.workspace, order("CTVA", "SELL", 100), message_id=OURS)
+    assert findings(opened) == [("CTVA", Finding.MATCHED)]
+
+
+def test_an_order_that_filled_after_the_ledger_had_given_it_up_is_ambiguous(opened: Desk) -> None:
+    intend(opened)
+    sell(opened)
+    intent = opened.ledger.orders.open()[0].intent
+    with opened.ledger.transaction():
+        opened.ledger.orders.withdraw(intent, "PHASE_TIMEOUT", "PHASE_TIMEOUT", opened.clock.now())
+    opened.clock.sleep(10)
+    assert findings(opened) == [("CTVA", Finding.AMBIGUOUS)]
+
+
+def test_reconciling_sends_nothing(opened: Desk) -> None:
+    intend(opened)
+    send(opened.workspace, order("CTVA", "SELL", 100), message_id=OURS)
+    opened.trading.reconcile()
+    assert list(opened.broker.orders("all")) == []
+
+
+def test_a_symbol_is_free_again_when_the_two_agree(opened: Desk) -> None:
+    sell(opened)
+    opened.trading.reconcile()
+    opened.broker.cancel(opened.broker.order_by_client_id(OURS).id)
+    opened.clock.sleep(5)
+    opened.trading.reconcile()
+    assert opened.ledger.releases.locked() == {}
+
+
+def test_a_person_who_has_looked_unlocks_the_symbol_for_good(opened: Desk) -> None:
+    intend(opened)
+    sell(opened, "DVN", client_order_id="MSG_2")
+    opened.trading.reconcile()
+    assert set(opened.ledger.releases.locked()) == {"CTVA", "DVN"}
+    assert [row.client_order_id for row in opened.trading.accept("CTVA")] == [OURS]
+    assert set(opened.ledger.releases.locked()) == {"DVN"}
+    assert [(r["ticker"], r["status"], r["code"]) for r in reports(opened.workspace)] == [
+        ("CTVA", "canceled", "SYMBOL_LOCKED")
+    ]
+
+
+def test_an_orphan_locks_its_symbol_and_the_rest_of_the_plan_goes_on(opened: Desk) -> None:
+    sell(opened, client_order_id="MSG_ORPHAN", qty=10)
+    opened.ceo.current_plan = plan(trade("CTVA", "SELL", 100.0, 64.64), trade("DVN", "SELL", 225.0, 33.61))
+    opened.ceo.plan_approved = True
+    document = opened.ceo.execute_plan()["document"]
+    orders = {o["ticker"]: (o["status"], o["code"]) for p in document["phases"] for o in p["orders"]}
+    assert orders == {"CTVA": ("deferred", "SYMBOL_LOCKED"), "DVN": ("filled", "")}
+    assert (document["status"], document["exit_code"]) == ("COMPLETED_WITH_ISSUES", 1)
+
+
+def test_exits_that_rest_for_days_are_matched_and_their_fill_becomes_known(opened: Desk) -> None:
+    send(opened.workspace, order("COMM", "BUY", 250, 17.02))
+    trade_on(opened)
+    opened.clock.sleep(timedelta(days=1).total_seconds())
+    assert {f for _, f in findings(opened)} == {Finding.MATCHED}
+    floor: Any = getattr(opened.broker, "floor")  # noqa: B009 - only the simulated exchange has one
+    floor.set_price("COMM", D("15.00"))
+    opened.clock.sleep(10)
+    opened.trading.reconcile()
+    assert [(f.side, f.qty) for f in opened.ledger.orders.fills()] == [(Side.BUY, D(250)), (Side.SELL, D(250))]
+    assert opened.ledger.history(opened.clock.now()).day_trades == ()
+
+
+def test_positions_answer_as_before(opened: Desk) -> None:
+    send(opened.workspace, order("COMM", "BUY", 250, 17.02))
+    trade_on(opened)
+    answer = opened.trading.reconcile_positions(max_age_hours=24)
+    assert answer["status"] == "OK"
+    assert answer["positions"]["COMM"] == D(250)
+    floor: Any = getattr(opened.broker, "floor")  # noqa: B009 - only the simulated exchange has one
+    floor.trade_outside("COMM", D(-100))
+    answer = opened.trading.reconcile_positions(max_age_hours=24)
+    assert answer["status"] == "MISMATCH"
+    assert answer["discrepancies"] == [{"ticker": "COMM", "bought": D(250), "held": D(150)}]
+    assert opened.clock.now() > MORNING
+
+
+def test_shares_that_were_bought_and_sold_again_are_not_missed(opened: Desk) -> None:
+    send(opened.workspace, order("COMM", "BUY", 250, 17.02))
+    trade_on(opened)
+    floor: Any = getattr(opened.broker, "floor")  # noqa: B009 - only the simulated exchange has one
+    floor.set_price("COMM", D("20.00"))
+    opened.clock.sleep(10)
+    opened.trading.track(exits=True)
+    answer = opened.trading.reconcile_positions()
+    assert (answer["status"], answer["positions"].get("COMM")) == ("OK", None)
