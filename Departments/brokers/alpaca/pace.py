@@ -6,34 +6,36 @@ Whoever goes over it is answered 429, and an order that is answered 429 has to b
 
 from __future__ import annotations
 
-from collections import deque
-from datetime import datetime, timedelta
-
 from Departments.core.clock import Clock
 
-A_MINUTE = timedelta(seconds=60)
-QUESTIONS_A_MINUTE = 180  # what is left of the 200 is for orders and cancels, which never wait
+AT_ONCE = 100
+A_SECOND = 1.5  # so no minute sees more than 100 + 90 questions
 
 
 class Pace:
-    """Counts the requests of the last minute and lets a question wait while there were too many of them."""
+    """Lets questions through as they come while they are few, and slows them down gently, never for long, beyond that.
 
-    def __init__(self, clock: Clock, most: int = QUESTIONS_A_MINUTE) -> None:
+    Room for `at_once` requests fills up again by `a_second`. Orders and cancels take of it, but never wait.
+    """
+
+    def __init__(self, clock: Clock, *, at_once: int = AT_ONCE, a_second: float = A_SECOND) -> None:
         self._clock = clock
-        self._most = most
-        self._sent: deque[datetime] = deque()
+        self._at_once = at_once
+        self._a_second = a_second
+        self._room = float(at_once)
+        self._filled_at = clock.now()
 
     def count(self, *, may_wait: bool) -> None:
         """Count a request that is about to be sent; one that `may_wait` does so until there is room for it."""
-        now = self._forget_old()
-        while may_wait and len(self._sent) >= self._most:
-            self._clock.sleep((self._sent[0] + A_MINUTE - now).total_seconds())
-            now = self._forget_old()
-        self._sent.append(now)
+        self._fill()
+        if may_wait and self._room < 1:
+            self._clock.sleep((1 - self._room) / self._a_second)
+            self._fill()
+        self._room -= 1
 
-    def _forget_old(self) -> datetime:
-        """Forget what is older than a minute; a moment yet to come was counted before the clock was set back."""
+    def _fill(self) -> None:
+        """Make room for the time that has passed; none has where the clock was set back."""
         now = self._clock.now()
-        while self._sent and not timedelta() <= now - self._sent[0] < A_MINUTE:
-            self._sent.popleft()
-        return now
+        passed = max(0.0, (now - self._filled_at).total_seconds())
+        self._room = min(self._at_once, self._room + passed * self._a_second)
+        self._filled_at = now

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,51 +16,60 @@ from tests.fakes import alpaca_answers as alpaca
 from tests.fakes.loopback import Loopback, Reply
 from tests.unit.brokers.alpaca.conftest import NOW
 
+A_MINUTE = timedelta(seconds=60)
 ASSET = {"symbol": "UPS", "status": "active", "tradable": True}
 
 
-def test_a_question_beyond_the_limit_waits_until_the_first_is_a_minute_old(clock: SimulatedClock) -> None:
-    pace = Pace(clock, most=3)
+def test_questions_beyond_the_first_hundred_are_slowed_down_and_no_minute_sees_200(clock: SimulatedClock) -> None:
+    pace, sent = Pace(clock), list[datetime]()
+    for _ in range(400):
+        pace.count(may_wait=True)
+        sent.append(clock.now())
+    assert sent[99] == NOW
+    assert max(after - before for before, after in pairwise(sent)) < timedelta(seconds=0.7)
+    assert max(sum(start <= at < start + A_MINUTE for at in sent) for start in sent) <= 191
+
+
+def test_room_is_made_while_nothing_is_asked(clock: SimulatedClock) -> None:
+    pace = Pace(clock, at_once=3, a_second=0.5)
     for _ in range(3):
         pace.count(may_wait=True)
-        clock.sleep(10)
+    clock.sleep(600)
+    for _ in range(3):
+        pace.count(may_wait=True)
+    assert clock.now() == NOW + timedelta(seconds=600)
     pace.count(may_wait=True)
-    assert clock.now() == NOW + timedelta(seconds=60)
-    pace.count(may_wait=True)
-    assert clock.now() == NOW + timedelta(seconds=70)
+    assert clock.now() == NOW + timedelta(seconds=602)
 
 
-def test_an_order_never_waits_but_counts(clock: SimulatedClock) -> None:
-    pace = Pace(clock, most=3)
+def test_an_order_never_waits_but_the_next_question_does(clock: SimulatedClock) -> None:
+    pace = Pace(clock, at_once=3, a_second=0.5)
     for _ in range(4):
         pace.count(may_wait=False)
     assert clock.now() == NOW
     pace.count(may_wait=True)
-    assert clock.now() == NOW + timedelta(seconds=60)
+    assert clock.now() == NOW + timedelta(seconds=4)
 
 
-def test_a_clock_that_was_set_back_makes_nobody_wait(clock: SimulatedClock) -> None:
-    pace = Pace(clock, most=1)
+def test_a_clock_that_was_set_back_does_not_make_anybody_wait_for_it(clock: SimulatedClock) -> None:
+    pace = Pace(clock, at_once=2, a_second=1)
     clock.sleep(3600)
     pace.count(may_wait=True)
     clock._now = NOW
     pace.count(may_wait=True)
-    assert clock.now() == NOW
+    pace.count(may_wait=True)
+    assert clock.now() == NOW + timedelta(seconds=1)
 
 
-def test_trading_and_market_data_are_counted_apart(
-    script: Any, clock: SimulatedClock, server: Loopback, broker: AlpacaBroker
-) -> None:
+def test_trading_and_market_data_are_counted_apart(script: Any, clock: SimulatedClock, broker: AlpacaBroker) -> None:
     script.on("GET /v2/account", alpaca.account())
     script.on("GET /v2/stocks/bars", {"bars": {}})
-    for _ in range(170):
+    for _ in range(100):
         broker.account()
-    for _ in range(170):
         broker.bars("SPY", days=1)
     assert clock.now() == NOW
-    for _ in range(20):
-        broker.account()
-    assert clock.now() == NOW + timedelta(seconds=60)
+    broker.account()
+    assert clock.now() > NOW
 
 
 def test_a_symbol_is_asked_about_once_in_a_quarter_of_an_hour(
