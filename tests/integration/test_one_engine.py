@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from Departments import Executive, Operations, Trading
 from Departments.constraints import checks, engine, table
-from Departments.Executive import judgement
+from Departments.constraints.case import Case, Finding
 from Departments.Operations import outcome, situation, sizing
-from Departments.Trading import trading_department
 from tests.builders import desk as build
 from tests.builders.commands import deliver_briefing
 
 
-def test_all_three_hold_the_same_engine() -> None:
-    assert situation.engine is engine
-    assert judgement.check_plan is engine.check_plan
-    assert trading_department.check_order is engine.check_order
+def held_by(department: ModuleType) -> set[int]:
+    """Return the identities of every function of the engine that a department's modules hold."""
+    names = [f"{department.__name__}.{found.name}" for found in pkgutil.iter_modules(department.__path__)]
+    modules = [importlib.import_module(name) for name in names]
+    held = [value for module in modules for value in (module, getattr(module, "engine", None)) if value is not None]
+    functions = (getattr(m, name, None) for m in held for name in ("check_order", "check_plan"))
+    return {id(function) for function in functions if function is not None}
+
+
+@pytest.mark.parametrize("department", [Operations, Executive, Trading])
+def test_all_three_judge_by_the_same_functions(department: ModuleType) -> None:
+    held = held_by(department)
+    assert held
+    assert held <= {id(engine.check_order), id(engine.check_plan)}
+
+
+def test_a_plan_is_judged_order_by_order_with_the_function_that_trading_uses() -> None:
+    assert "check_order" in engine.check_plan.__code__.co_names
     assert engine.CONSTRAINTS is table.CONSTRAINTS
 
 
 def test_operations_sizes_by_the_amounts_that_the_checks_compare_with() -> None:
-    assert sizing.checks is outcome.checks is situation.checks is checks
+    assert {id(vars(module)["checks"]) for module in (sizing, outcome, situation)} == {id(checks)}
     assert checks.minimum_position is checks.amounts.minimum_position
     assert checks.size_factor is checks.amounts.size_factor
 
@@ -34,7 +51,7 @@ def test_every_department_asks_every_constraint_of_its_side_on_a_real_day(
     asked: dict[str, set[str]] = {}
     find = table.Constraint.find
 
-    def listening(self: table.Constraint, case: engine.Case) -> engine.Finding:
+    def listening(self: table.Constraint, case: Case) -> Finding:
         asked.setdefault(case.stage, set()).add(f"{case.order.side} {self.code}")
         return find(self, case)
 

@@ -76,7 +76,8 @@ def briefing_of(briefing: Briefing, there: Situation, rng: random.Random, **mark
     ]
     symbols = [str(row["ticker"]) for row in (*candidates, *holdings)]
     pairs = {f"{a}|{b}": rng.choice((0.2, 0.2, 0.9)) for a in symbols for b in symbols if a < b}
-    return build.briefing(candidates, holdings, **market, **({"correlations": pairs} if rng.random() < 0.5 else {}))
+    told: dict[str, Any] = {"correlations": pairs} if rng.random() < 0.5 else {}
+    return build.briefing(candidates, holdings, **market, **told)
 
 
 def proposal(briefing: Briefing, rng: random.Random) -> str:
