@@ -341,9 +341,28 @@ def test_refused_keys_end_with_4_and_one_sentence(opening: Opening, monkeypatch:
     said = day.run(*planned(day))
     assert said.code == said.document["exit_code"] == 4
     assert len(said.sentences) == 1
-    assert "401" in said.sentences[0]
+    assert "answered 401" in said.sentences[0]
+    assert said.sentences[0].endswith("check APCA_API_KEY_ID and APCA_API_SECRET_KEY")
     assert not day.exchange.all_orders()
     assert {status for *_, status in day.line.calls} == {401}
+
+
+def test_keys_refused_in_the_middle_of_a_day_stop_it_and_the_next_run_finishes_it(
+    opening: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = opening({"call": "orders", "occurrence": 9, "do": "unauthorized"})
+    assert day.run(*planned(day)).code == 4
+    assert day.exchange.all_orders()
+    assert day.run(*planned(day)).document["status"] == "COMPLETED"
+    assert sorted(o.symbol for o in day.exchange.all_orders()) == ["ALKS", "COMM", "CTVA", "DVN"]
+
+
+def test_a_simulated_time_is_refused_beside_a_real_broker(opening: Opening) -> None:
+    day = opening()
+    said = day.run(*planned(day), "--at", "2025-11-10T15:05:42Z")
+    assert (said.code, len(said.sentences)) == (2, 1)
+    assert "--at" in said.sentences[0]
+    assert day.line.calls == []
 
 
 @pytest.mark.parametrize("secret", [KEYS[1], "a-wrong-secret"])

@@ -14,6 +14,7 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
+from Departments.brokers.credentials import KEY_ID, SECRET_KEY
 from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, OrderRefused
 
 _LONGEST_QUOTE = 200  # characters of a foreign answer that a sentence for people may carry
@@ -82,7 +83,9 @@ class Row:
 
 #: The first row that covers an answer holds; an answer that none covers is BrokerUnavailable.
 TABLE = (
-    Row("bad key", lambda a: a.status == 401, lambda a: NotAuthorized(a.sentence)),
+    Row(
+        "bad key", lambda a: a.status == 401, lambda a: NotAuthorized(f"{a.sentence}; check {KEY_ID} and {SECRET_KEY}")
+    ),
     Row("key without rights", lambda a: a.status == 403 and a.is_bare_forbidden, lambda a: NotAuthorized(a.sentence)),
     Row("rate limit", lambda a: a.status == 429, lambda a: Passing(a.sentence, a.wait)),
     Row("server trouble", lambda a: a.status >= 500, lambda a: Passing(a.sentence, a.wait)),
