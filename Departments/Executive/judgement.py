@@ -67,7 +67,7 @@ class Judge:
 
     def judge(self, plan: TradingPlan, now: datetime) -> Judgement:
         """Judge every order of a plan on the projected account. Raises BrokerUnavailable."""
-        known = self.ledger.symbols.knowledge(now)
+        known = self.ledger.symbols.knowledge(now, self.limits.settlement.days)
         book = book_of(self.broker, known)
         facts = symbol_facts(self.broker, {*book.positions, *(t.ticker for t in plan.trades)}, known)
         market = MarketFacts.of_day(now, facts, self.ledger.regimes.latest_assessment(now), known.told)

@@ -268,7 +268,8 @@ class TradingDepartment:
 
     def _judged(self, approval: Approval) -> tuple[Decimal | None, Sequence[Reason]]:
         p, now = self._parts, self._parts.clock.now()
-        known = p.ledger.symbols.knowledge(now).with_sector(approval.ticker, known_sector(approval.sector))
+        learnt = p.ledger.symbols.knowledge(now, p.limits.settlement.days)
+        known = learnt.with_sector(approval.ticker, known_sector(approval.sector))
         facts = symbol_facts(p.broker, [approval.ticker], known)
         price = facts[approval.ticker].price or approval.price
         market = MarketFacts.of_day(now, facts, p.ledger.regimes.latest_assessment(now), known.told)

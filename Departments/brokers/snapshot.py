@@ -25,7 +25,7 @@ def book_of(broker: Broker, known: Knowledge) -> Book:
         equity=account.equity,
         positions=positions,
         open_buys=sum((promised(order, prices) for order in buys), ZERO),
-        unsettled_cash=account.unsettled_cash or ZERO,
+        unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
         peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
     )
 

@@ -121,7 +121,7 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
 READ_ELSEWHERE: Final[Mapping[str, str]] = {
     "deployment": "what Operations aims at within the limits",
     "missing_data": "what the engine does with a constraint it cannot evaluate",
-    "settlement.days": "when proceeds leave the account's unsettled cash",
+    "settlement.days": "until when the proceeds of a SELL count as unsettled, where the broker does not tell",
     "kelly_criterion": "kept for other tools, no constraint reads it",
     "risk_score_gates": "kept for other tools, no constraint reads it",
     "correlation_limits": "kept for other tools, no constraint reads it",

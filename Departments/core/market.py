@@ -57,12 +57,14 @@ class Knowledge:
     """What the desk has learnt besides the broker's word, shared by planner, reviewer and trader.
 
     `symbols` holds sectors, volumes and the like as they stood in a briefing, with the prices of its day; `told` is
-    what the day's briefing says of the market, `peak_equity` the highest equity seen.
+    what the day's briefing says of the market, `peak_equity` the highest equity seen, `unsettled` the dollars of our own
+    SELLs that have not settled yet, which count where the broker does not tell.
     """
 
     symbols: Mapping[str, SymbolFacts] = field(default_factory=dict)
     peak_equity: Decimal | None = None
     told: Told = NOTHING_TOLD
+    unsettled: Decimal = Decimal(0)
 
     def sector_of(self, symbol: str) -> str | None:
         """Return the sector of a symbol, None where it is not known."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 from Departments.core.clock import iso, parse_iso
 from Departments.core.documents import json_text, parse_json
 from Departments.core.market import NOTHING_TOLD, READINGS, Knowledge, SymbolFacts, Told
-from Departments.core.money import decimal_of
-from Departments.core.trading_calendar import trading_day
+from Departments.core.money import ZERO, decimal_of
+from Departments.core.orders import Side
+from Departments.core.trading_calendar import EASTERN, next_trading_day, trading_day
 from Departments.ledger.database import Database, Row
 from Departments.ledger.values import number, number_text
+
+LONGEST_SETTLEMENT = timedelta(days=14)  # more than five trading days, the most that the limits allow
 
 
 class SymbolRecords:
@@ -50,10 +53,11 @@ class SymbolRecords:
                 ),
             )
 
-    def knowledge(self, now: datetime | None = None) -> Knowledge:
+    def knowledge(self, now: datetime | None = None, settlement_days: int = 1) -> Knowledge:
         """Return everything learnt, and the highest equity an execution began with.
 
-        With `now`, what was told for its trading day is part of it.
+        With `now`, what was told for its trading day is part of it, and what has not settled then: the proceeds of a
+        SELL settle `settlement_days` trading days after the trade (T+1, SEC rule 15c6-1).
         """
         symbols = {row["symbol"]: _facts(row) for row in self._db.rows("SELECT * FROM desk_symbols")}
         equities = [Decimal(row["equity"]) for row in self._db.rows("SELECT equity FROM desk_executions")]
@@ -61,7 +65,16 @@ class SymbolRecords:
         for symbol, (price, at) in (known.get("prices") or {}).items():
             facts = symbols.get(symbol) or SymbolFacts(symbol)
             symbols[symbol] = replace(facts, price=decimal_of(price), price_at=parse_iso(at))
-        return Knowledge(symbols, peak, _told(known))
+        unsettled = ZERO if now is None else self._unsettled(now, settlement_days)
+        return Knowledge(symbols, peak, _told(known), unsettled)
+
+    def _unsettled(self, now: datetime, days: int) -> Decimal:
+        rows = self._db.rows(
+            "SELECT f.qty, f.price, f.filled_at FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id "
+            "WHERE o.side = ? AND f.filled_at >= ?",
+            (Side.SELL, iso(now - LONGEST_SETTLEMENT)),
+        )
+        return sum((Decimal(row["qty"]) * Decimal(row["price"]) for row in rows if _settles(row, days) > now), ZERO)
 
     def _of_day(self, now: datetime | None) -> Mapping[str, Any]:
         if now is None:
@@ -69,6 +82,12 @@ class SymbolRecords:
         row = self._db.row("SELECT told FROM desk_days WHERE day = ?", (_day_text(now),))
         found: Mapping[str, Any] = {} if row is None else parse_json(row["told"])
         return found
+
+
+def _settles(row: Row, days: int) -> datetime:
+    """Return the beginning of the Eastern day on which a fill settles."""
+    day = next_trading_day(trading_day(parse_iso(row["filled_at"])), days)
+    return datetime.combine(day, time.min, EASTERN)
 
 
 def _day_text(moment: datetime) -> str:

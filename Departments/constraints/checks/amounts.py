@@ -6,7 +6,6 @@ Money is in dollars. Every bound is inclusive: exactly the minimum and exactly t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 
 from Departments.constraints.limits import Limits
@@ -16,7 +15,6 @@ from Departments.core.money import ONE, ZERO, whole_shares
 from Departments.core.portfolio import UNKNOWN_SECTOR, Book, ProposedOrder
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import Regime
-from Departments.core.trading_calendar import next_trading_day
 
 
 def minimum_position(limits: Limits, equity: Decimal) -> Decimal:
@@ -69,11 +67,6 @@ def spendable_cash(limits: Limits, book: Book) -> Decimal:
 def must_settle(limits: Limits) -> bool:
     """Tell whether the proceeds of SELLs must be settled before they are spent."""
     return limits.settlement.account == "cash" and not limits.settlement.spend_unsettled
-
-
-def settlement_day(limits: Limits, traded: date) -> date:
-    """Return the day on which the proceeds of a SELL on `traded` have settled (SEC rule 15c6-1: T+1)."""
-    return next_trading_day(traded, limits.settlement.days)
 
 
 def positions_room(limits: Limits, book: Book) -> int:

@@ -165,3 +165,27 @@ def test_what_a_pick_leaves_unknown_is_filled_from_the_briefing() -> None:
         "Healthcare",
         Size(weight=Decimal("0.05")),
     )
+
+
+def test_correlations_are_read_for_pairs_in_any_order() -> None:
+    found = briefing_from(payload(correlations={"sn|ALKS": 0.81}), "b").conditions.correlations
+    assert found == {frozenset({"ALKS", "SN"}): Decimal("0.81")}
+
+
+@pytest.mark.parametrize(
+    ("correlations", "key"),
+    [
+        ([0.8], "correlations"),
+        ({"ALKS": 0.8}, "correlations.ALKS"),
+        ({"ALKS|ALKS": 0.8}, "correlations.ALKS|ALKS"),
+        ({"A|B|C": 0.8}, "correlations.A|B|C"),
+        ({"A|": 0.8}, "correlations.A|"),
+        ({"A|B": "high"}, "correlations.A|B"),
+        ({"A|B": 1.2}, "correlations.A|B"),
+        ({"A|B": None}, "correlations.A|B"),
+    ],
+)
+def test_correlations_nobody_can_use_are_refused_with_their_key(correlations: Any, key: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        briefing_from(payload(correlations=correlations), "b")
+    assert (refusal.value.source, refusal.value.key) == ("b", key)

@@ -27,9 +27,11 @@ class FakeBroker:
     quoted: Mapping[str, str] = field(default_factory=dict)
     open_orders: tuple[Order, ...] = ()
     volume: int | None = None
+    unsettled: int | None = 7
 
     def account(self) -> Account:
-        return Account(D(50_000), D(100_000), D(200_000), unsettled_cash=D(7))
+        unsettled = None if self.unsettled is None else D(self.unsettled)
+        return Account(D(50_000), D(100_000), D(200_000), unsettled_cash=unsettled)
 
     def positions(self) -> Sequence[Position]:
         return self.held
@@ -101,6 +103,20 @@ def test_cash_promised_to_open_buys_is_counted() -> None:
     order = Order("1", "c", "ALKS", Side.BUY, D(100), OrderStatus.PARTIALLY_FILLED, filled_qty=D(40))
     book, _ = seen(FakeBroker(quoted={"ALKS": "30"}, open_orders=(order,)))
     assert (book.cash, book.open_buys, book.unsettled_cash) == (D(50_000), D(1_800), D(7))
+
+
+def test_where_the_broker_does_not_tell_our_own_sales_say_what_is_unsettled() -> None:
+    learnt = Knowledge(unsettled=D(900))
+    assert seen(FakeBroker(unsettled=None), learnt=learnt)[0].unsettled_cash == 900
+    assert seen(FakeBroker(), learnt=learnt)[0].unsettled_cash == 7
+
+
+def test_what_the_briefing_leaves_open_was_told_earlier_on_the_day() -> None:
+    earlier = Told(vix=D(20), spy_drawdown_pct=D(3), correlations={frozenset({"A", "B"}): D(1)})
+    day = briefing(ALKS, conditions=Told(vix=D(18)))
+    market = observe(cast(Broker, FakeBroker()), Known(day, Knowledge(told=earlier)), NOW)[1]
+    assert (market.vix, market.spy_drawdown_pct) == (D(18), D(3))
+    assert market.correlations == earlier.correlations
 
 
 def test_the_regimes_readings_count_before_the_briefings() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -119,8 +118,3 @@ def test_heat_is_what_the_stops_lose_of_the_money_paid() -> None:
     assert checks.heat_room(limits(), held, history()) == 7_600
     assert checks.order_heat(buy(qty=100, price=30)) == 240
     assert checks.order_heat(buy(stop_price=None)) is None
-
-
-def test_proceeds_settle_on_the_next_trading_day_by_the_calendar() -> None:
-    assert checks.settlement_day(limits(), date(2025, 11, 26)) == date(2025, 11, 28)
-    assert checks.settlement_day(limits(settlement={"days": 0}), date(2025, 11, 26)) == date(2025, 11, 26)
