@@ -34,7 +34,8 @@ from Departments.Operations.operations_manager import OperationsManager, Operati
 from Departments.Operations.shelf import Shelf
 from Departments.Regime.market_data import broker_source, file_sources, year_of_spy
 from Departments.Regime.regime_department import RegimeDepartment, RegimeParts
-from Departments.Trading.trading_department import TradingDepartment, TradingParts
+from Departments.Trading.parts import TradingParts
+from Departments.Trading.trading_department import TradingDepartment
 
 if TYPE_CHECKING:
     from Departments.brokers.simulated.faults import FaultScript

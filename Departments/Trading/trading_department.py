@@ -7,31 +7,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from Departments.brokers.base import Broker
 from Departments.brokers.patience import patiently
-from Departments.brokers.refusals import refusal_reason
 from Departments.brokers.snapshot import book_of, symbol_facts
 from Departments.constraints.checks.amounts import known_sector
 from Departments.constraints.engine import check_order
-from Departments.constraints.limits import Limits
-from Departments.core.clock import Clock
 from Departments.core.departments import TRADING
-from Departments.core.errors import BrokerUnavailable, OrderRefused
+from Departments.core.errors import BrokerUnavailable
 from Departments.core.market import MarketFacts
-from Departments.core.orders import Order, OrderRequest, OrderStatus, Side
+from Departments.core.orders import OrderRequest, OrderStatus, Side
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.core.settings import Settings
-from Departments.ledger.ledger import Ledger
-from Departments.ledger.orders import OrderIntent, RejectionSource
+from Departments.ledger.orders import OrderIntent
 from Departments.ledger.releases import Release
-from Departments.messaging.bus import Bus, ConsumeReport
+from Departments.messaging.bus import ConsumeReport
 from Departments.messaging.message import Message
 from Departments.messaging.router import Commit, Router, Skip
 from Departments.Trading.exits import (
@@ -54,14 +48,12 @@ from Departments.Trading.orders import (
     order_request,
     proposed,
 )
+from Departments.Trading.parts import TradingParts
 from Departments.Trading.reconciliation import Row, locking, reconcile
 from Departments.Trading.reports import (
-    denial_escalation,
-    outcome_report,
-    refusal_escalation,
     request_report,
 )
-from Departments.Trading.submission import ConflictingOrder, look_up, submit_once
+from Departments.Trading.sending import OrderSender
 from Departments.Trading.tracking import OrderTracker
 
 log = logging.getLogger(__name__)
@@ -86,18 +78,6 @@ DEAD_LETTERED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TradingParts:
-    """What Trading works with."""
-
-    broker: Broker
-    bus: Bus
-    ledger: Ledger
-    limits: Limits
-    clock: Clock
-    settings: Settings
-
-
 class TradingDepartment:
     """Turns approvals into orders, exactly once, and follows them to their end.
 
@@ -110,6 +90,7 @@ class TradingDepartment:
         self._taken_back: frozenset[str] | None = None
         p = self._parts
         self._tracker = OrderTracker(p.broker, p.ledger, p.clock, p.bus.enqueue)
+        self._sender = OrderSender(p, self._tracker)
 
     def _rows(self) -> dict[str, Callable[[Message], Commit | None] | Skip]:
         not_an_order = "only an Executive approval leads to an order"
@@ -192,7 +173,7 @@ class TradingDepartment:
                 record = p.ledger.orders.find(row.client_order_id)
                 if row.order is None and record is not None:
                     p.ledger.orders.withdraw(record.intent, ReasonCode.SYMBOL_LOCKED, row.sentence, now)
-                    self._report(record.intent)
+                    self._sender.report(record.intent)
         self.reconcile()
         return rows
 
@@ -233,7 +214,7 @@ class TradingDepartment:
         """Return the approvals that a waiting cancel request is about; looked for once in a pass over the inbox."""
         if self._taken_back is None:
             waiting = (m for m in self._parts.bus.waiting(TRADING) if m.message_type == "CancelRequest")
-            self._taken_back = frozenset(str((m.payload or {}).get("approval_message_id")) for m in waiting)
+            self._taken_back = frozenset(filter(None, (m.parent_message_id for m in waiting)))
         return self._taken_back
 
     def _first_attempt(self, approval: Approval) -> Commit:
@@ -241,10 +222,10 @@ class TradingDepartment:
         request = order_request(approval, price, p.settings.exits)
         intent = _intent(approval, price, request)
         if violations:
-            return self._denial(intent, violations)
+            return self._sender.deny(intent, violations)
         with p.ledger.transaction():
             p.ledger.orders.intend(intent, p.clock.now())
-        return self._sent(intent, request)
+        return self._sender.send(intent, request)
 
     def _next_attempt(self, approval: Approval) -> Commit:
         """Look for what an earlier attempt made; send again only what is not there and may still be sent.
@@ -254,17 +235,9 @@ class TradingDepartment:
         price, violations = self._judged(approval)
         request = order_request(approval, price, self._parts.settings.exits)
         intent = _intent(approval, price, request)
-        if not violations:
-            return self._found_or_sent(intent, request)
-        try:
-            found = look_up(self._parts.broker, request, self._parts.clock)
-        except ConflictingOrder as conflict:
-            return self._refusal(intent, conflict)
-        return partial(self._accepted, found) if found else partial(self._unwanted, intent, violations)
-
-    def _unwanted(self, intent: OrderIntent, violations: Sequence[Reason]) -> None:
-        code, reason = str(violations[0].code), "; ".join(map(str, violations))
-        self._parts.ledger.orders.cancel_requested(intent.client_order_id, code, reason, self._parts.clock.now())
+        if violations:
+            return self._sender.find_or_give_up(intent, request, violations)
+        return self._sender.find_or_send(intent, request)
 
     def _judged(self, approval: Approval) -> tuple[Decimal | None, Sequence[Reason]]:
         p, now = self._parts, self._parts.clock.now()
@@ -281,63 +254,6 @@ class TradingDepartment:
     def _locked(self, ticker: str) -> list[Reason]:
         why = self._parts.ledger.releases.locked().get(ticker)
         return [] if why is None else [Reason.of(ReasonCode.SYMBOL_LOCKED, why)]
-
-    def _found_or_sent(self, intent: OrderIntent, request: OrderRequest) -> Commit:
-        p = self._parts
-        try:
-            found = look_up(p.broker, request, p.clock)
-        except ConflictingOrder as conflict:
-            return self._refusal(intent, conflict)
-        return self._sent(intent, request) if found is None else partial(self._accepted, found)
-
-    def _sent(self, intent: OrderIntent, request: OrderRequest) -> Commit:
-        """Send an order whose intent is committed, once, and return what is to be committed of the answer."""
-        try:
-            order = submit_once(self._parts.broker, request, self._parts.clock)
-        except OrderRefused as refusal:
-            return self._refusal(intent, refusal)
-        return partial(self._accepted, order)
-
-    def _accepted(self, order: Order) -> None:
-        self._tracker.observe(order)
-
-    def _denial(self, intent: OrderIntent, violations: Sequence[Reason]) -> Commit:
-        now = self._parts.clock.now()
-        escalation = denial_escalation(intent, violations, now)
-        reason = "; ".join(map(str, violations))
-        log.warning("Denied %s %s: %s", intent.side, intent.ticker, reason)
-
-        def commit() -> None:
-            orders = self._parts.ledger.orders
-            orders.deny(intent, str(violations[0].code), reason, now, escalation.message_id)
-            self._parts.bus.enqueue(escalation)
-            self._report(intent)
-
-        return commit
-
-    def _refusal(self, intent: OrderIntent, refusal: OrderRefused) -> Commit:
-        now, conflict = self._parts.clock.now(), isinstance(refusal, ConflictingOrder)
-        reason = Reason.of(ReasonCode.BROKER_DUPLICATE_ID, str(refusal)) if conflict else refusal_reason(refusal)
-        escalation = refusal_escalation(intent, reason, now)
-        source: RejectionSource = "DUPLICATE" if conflict else "ALPACA"
-        log.warning("Rejected %s %s: %s", intent.side, intent.ticker, reason)
-
-        def commit() -> None:
-            orders = self._parts.ledger.orders
-            orders.refuse(
-                intent.client_order_id, str(reason.code), str(reason), now, escalation.message_id, source=source
-            )
-            if conflict:
-                self._parts.ledger.releases.lock_also(intent.ticker, str(refusal), now)
-            self._parts.bus.enqueue(escalation)
-            self._report(intent)
-
-        return commit
-
-    def _report(self, intent: OrderIntent) -> None:
-        record = self._parts.ledger.orders.find(intent.client_order_id)
-        if record is not None:
-            self._parts.bus.enqueue(outcome_report(record, self._parts.clock.now()))
 
     def _on_cancel(self, message: Message) -> Commit | None:
         """Note that what an approval led to is to be cancelled; the tracker asks for it until the order has ended.
@@ -356,7 +272,7 @@ class TradingDepartment:
     def _withdraw(self, request: CancelRequest) -> None:
         now = self._parts.clock.now()
         self._parts.ledger.orders.withdraw(request.intent, request.code, request.reason, now)
-        self._report(request.intent)
+        self._sender.report(request.intent)
 
     # --- exits ---
 
@@ -404,7 +320,7 @@ class TradingDepartment:
         record = p.ledger.orders.by_message(message.message_id)
         if record is not None:
             vague = record.status is OrderStatus.UNKNOWN
-            return self._found_or_sent(record.intent, protection_request(record.intent)) if vague else None
+            return self._sender.find_or_send(record.intent, protection_request(record.intent)) if vague else None
         asked = instruction_from(message)
         intent = self._protection(message, asked)
         if intent is None:
@@ -412,7 +328,7 @@ class TradingDepartment:
             return lambda: p.bus.enqueue(report)
         with p.ledger.transaction():
             p.ledger.orders.intend(intent, now)
-        return self._sent(intent, protection_request(intent))
+        return self._sender.send(intent, protection_request(intent))
 
     def _protection(self, message: Message, asked: Instruction) -> OrderIntent | None:
         position = position_of(self._parts.broker, asked.ticker)

@@ -23,12 +23,15 @@ def request_text(
     message_type: str = "ExecutiveApproval",
     sender: str = "EXECUTIVE",
     at: datetime = MORNING,
+    parent: str | None = None,
 ) -> str:
     """Return a message to TRADING in the existing form."""
+    origin = "" if parent is None else f"parent_message_id: {parent}\n"
     fence = "" if payload is None else f"\n```json\n{json.dumps(payload, indent=2)}\n```\n"
     return (
         f"---\nmessage_id: {message_id}\nfrom: {sender}\nto: TRADING\ntimestamp: '{iso(at)}'\n"
-        f"message_type: {message_type}\npriority: urgent\nrequires_response: false\n---\n# Executive Approval\n{fence}"
+        f"message_type: {message_type}\npriority: urgent\nrequires_response: false\n{origin}---\n"
+        f"# Executive Approval\n{fence}"
     )
 
 

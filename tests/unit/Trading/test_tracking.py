@@ -181,7 +181,7 @@ FAULTS: list[Mapping[str, Any]] = [
 
 def cancel(folder: Path, ticker: str, action: str, shares: float) -> None:
     asked = order(ticker, action, shares, approval_message_id=APPROVAL_ID, code="PHASE_TIMEOUT", reason="too slow")
-    send(folder, asked, message_id=CANCEL_ID, message_type="CancelRequest")
+    send(folder, asked, message_id=CANCEL_ID, message_type="CancelRequest", parent=APPROVAL_ID)
 
 
 def test_a_partial_fill_that_is_cancelled_is_reported_with_what_it_filled(opened: Desk) -> None:
