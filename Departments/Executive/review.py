@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from Departments.constraints.limits import Limits
-from Departments.core.money import percent
+from Departments.core.money import percent, plain, usd
 from Departments.core.plans import TradingPlan
 from Departments.core.regimes import Regime
 from Departments.Executive.judgement import Judgement
@@ -57,12 +58,27 @@ def _strengths(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Itera
 def _concerns(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Iterator[str]:
     yield from _deployment(plan, limits)
     for room in judgement.headroom:
-        if room.unit == "dollars" and room.key.endswith(("single_position_pct", "sector_concentration_pct")):
+        if room.left < 0:
+            over = usd(-room.left) if room.unit == "dollars" else plain(-room.left)
+            yield f"{room.key} stays exceeded by {over}{f' ({room.about})' if room.about else ''}"
+        elif room.unit == "dollars" and room.key.endswith(("single_position_pct", "sector_concentration_pct")):
             yield from _narrow(room.key, room.about, room.left, room.bound)
     missing = sorted({str(gap.code) for gap in judgement.verdict.not_evaluated})
     if missing:
         yield f"not evaluated for want of data: {', '.join(missing)}"
     yield from _market(judgement)
+    yield from _prices(plan, judgement, limits)
+
+
+def _prices(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Iterator[str]:
+    market, hours = judgement.market, limits.staleness.price_max_age_hours
+    times = {t.ticker: market.of(t.ticker).price_at for t in plan.trades}
+    old = [t for t, at in times.items() if at and market.now - at > timedelta(hours=float(hours))]
+    if old:
+        yield f"prices are more than {plain(hours)} hours old: {', '.join(sorted(old))}"
+    unknown = [t for t, at in times.items() if at is None]
+    if unknown:
+        yield f"nobody knows how old the prices are: {', '.join(sorted(unknown))}"
     drifted = [t for t, worse in judgement.drifted.items() if worse > limits.deployment.price_buffer_pct]
     if drifted:
         buffer = percent(limits.deployment.price_buffer_pct)

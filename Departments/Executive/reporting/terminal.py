@@ -13,6 +13,7 @@ from rich.text import Text
 
 from Departments.core.money import percent, plain, usd, usd_cents
 from Departments.core.plans import Skip, Trade, TradingPlan
+from Departments.core.reasons import ReasonCode
 
 COLOURS = {"filled": "green", "denied": "red", "rejected": "red"}
 LONGEST_REASON = 120  # characters; plan files can hold whole essays
@@ -46,7 +47,7 @@ def _plan_row(trade: Trade) -> list[str]:
 
 
 def _show_skips(console: Console, skips: Iterable[Skip]) -> None:
-    skips = list(skips)
+    skips = sorted(skips, key=lambda s: s.reason.code is ReasonCode.SCORE_BELOW_THRESHOLD)  # the least telling last
     for skip in skips[:SKIPS_SHOWN]:
         code = "" if str(skip.reason.code) in skip.line else f"  {skip.reason.code}"
         console.print(Text.assemble((skip.line, "yellow"), (code, "dim")))
