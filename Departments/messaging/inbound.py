@@ -29,7 +29,7 @@ from Departments.messaging.files import Found, State
 from Departments.messaging.journal import Journal
 from Departments.messaging.mailbox import Storage
 from Departments.messaging.message import Message
-from Departments.messaging.names import stamp_in
+from Departments.messaging.names import shown, stamp_in
 from Departments.messaging.outbound import Outbound
 from Departments.messaging.router import Commit, Router, Skip
 
@@ -314,7 +314,7 @@ class Pass:
         """Escalate once per cause and day, write the reason, move the file: in this order a kill loses nothing."""
         ours = isinstance(item.message, Message) and self.router.is_for_us(item.message)
         code = dead_letters.code_of(error, ours=ours)
-        logger.error("%s: %s is set aside: %s: %s", self.department, item.name, code, error)
+        logger.error("%s: %s is set aside: %s: %s", self.department, shown(item.name), code, shown(str(error)))
         try:
             self._escalate(error, code, item.name)
             self.outbound.deliver_pending()

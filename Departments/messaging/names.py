@@ -22,6 +22,11 @@ def stem(name: str) -> str:
     return name[:-3] if is_message_name(name) else name
 
 
+def shown(text: str) -> str:
+    """Return a name from outside as one line that any log can hold: what cannot be printed is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 def stamp_in(name: str) -> str | None:
     """Return the stamp in a name, `20251110T150912Z`, or None."""
     found = _STAMP.search(name)

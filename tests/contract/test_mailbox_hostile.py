@@ -186,13 +186,15 @@ def test_an_inbox_that_is_a_link_to_elsewhere_is_not_published_through_twice(tmp
         desk.bus.publish(codec.decode(whole().replace(b"ACME", b"EVIL"), name="x.md"))
 
 
-def test_a_name_with_odd_characters_is_only_a_name(tmp_path: Path) -> None:
+def test_a_name_with_odd_characters_is_only_a_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk(tmp_path)
     for name in ("a b.md", "ü📈.md", "--rf.md", "$(x).md", "con.md", "a\nb.md"):
         (desk.inbox / name).write_bytes(whole())
     (desk.inbox / os.fsdecode(b"\xff\xfe.md")).write_bytes(b"nothing")
     handled, _, dead = desk.consume()
     assert (handled, dead) == (6, 1)
+    assert caplog.messages
+    assert all(line.isprintable() for line in caplog.messages)
 
 
 def test_hidden_and_other_files_are_left_alone(tmp_path: Path) -> None:
