@@ -26,7 +26,7 @@ CHECKS = (
     ("mypy",),
     ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
 )
-TESTS = ("pytest", "-m", "not soak and not bench", "--cov", "--cov-report=term")
+TESTS = ("pytest", "-n", "auto", "--dist", "worksteal", "-m", "not soak and not bench", "--cov", "--cov-report=term")
 SOAK = ("pytest", "-m", "soak", "-s")
 COMMANDS = {
     "run": (("Departments", "demo"),),
