@@ -67,7 +67,7 @@ def _largest_sector(book: Book, market: MarketFacts, limits: Limits) -> Headroom
 def _heat(book: Book, limits: Limits, history: TradingHistory) -> Headroom:
     heat, unknown = amounts.portfolio_heat(book, history)
     maximum = limits.portfolio_risk.max_portfolio_heat * book.equity
-    about = f"{len(unknown)} stops unknown" if unknown else ""
+    about = f"{len(unknown)} stop{'s' if len(unknown) > 1 else ''} unknown" if unknown else ""
     return Headroom("portfolio_risk.max_portfolio_heat", heat, maximum, maximum - heat, about=about)
 
 
