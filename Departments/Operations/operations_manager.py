@@ -221,7 +221,8 @@ class OperationsManager:
 
     def _situation(self, briefing: Briefing, wanted: Sequence[str], now: datetime) -> Situation:
         p = self._parts
-        known = Known(briefing, p.ledger.symbols.knowledge(now, p.limits.settlement.days), p.ledger.regimes.latest_assessment(now))
+        learnt = p.ledger.symbols.knowledge(now, p.limits.settlement.days)
+        known = Known(briefing, learnt, p.ledger.regimes.latest_assessment(now))
         book, market = observe(p.broker, known, now, wanted)
         exits = p.settings.exits
         stop = exits.stop_loss_pct if exits.enabled else None

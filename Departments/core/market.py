@@ -57,8 +57,8 @@ class Knowledge:
     """What the desk has learnt besides the broker's word, shared by planner, reviewer and trader.
 
     `symbols` holds sectors, volumes and the like as they stood in a briefing, with the prices of its day; `told` is
-    what the day's briefing says of the market, `peak_equity` the highest equity seen, `unsettled` the dollars of our own
-    SELLs that have not settled yet, which count where the broker does not tell.
+    what the day's briefing says of the market, `peak_equity` the highest equity seen, `unsettled` the dollars of our
+    own SELLs that have not settled yet, which count where the broker does not tell.
     """
 
     symbols: Mapping[str, SymbolFacts] = field(default_factory=dict)
