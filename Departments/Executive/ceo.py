@@ -295,7 +295,7 @@ class CEO:
             return f"it was made with other limits ({plan.limits_hash}, now {limits.fingerprint})"
         if age > timedelta(hours=float(limits.staleness.plan_max_age_hours)):
             return (
-                f"it is {age.total_seconds() / 3600:.1f} hours old, {limits.staleness.plan_max_age_hours} are allowed"
+                f"it is {age.total_seconds() / 3600:.2f} hours old, {limits.staleness.plan_max_age_hours} are allowed"
             )
         buffer = limits.deployment.price_buffer_pct
         moved = sorted(t for t, worse in self.judge(plan).drifted.items() if worse > buffer)

@@ -418,7 +418,7 @@ def latency(place: Path, count: int) -> tuple[float, float]:
     (folder / "waiting").mkdir()
     arrived: dict[str, int] = {}
     command = [sys.executable, "-c", SENDER, str(ROOT), str(inbox), str(count)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as sender:
         assert sender.stdin is not None
         bus = Bus(Mailbox(root), MemoryJournal(), SystemClock(), MessagingSettings())
 

@@ -124,7 +124,7 @@ def test_a_second_execution_in_a_workspace_waits_for_nobody_and_says_so(interrup
 def test_a_second_process_ends_with_its_exit_code_and_sends_nothing(interrupted: Path) -> None:
     with execution_lock(interrupted):
         words = [sys.executable, "-m", "Departments", *command(interrupted, "resume")]
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, env=_environment())
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, encoding="utf-8", check=False, env=_environment())
     assert done.returncode == 3
     assert "another execution is running here" in done.stderr
     assert exit_code_of(command(interrupted, "resume")) == 0

@@ -73,7 +73,7 @@ def test_a_plan_that_is_too_old_is_not_approved(capsys: pytest.CaptureFixture[st
     plan = plan_of(capsys, folder, "--json").document["plan"]
     said = approved(capsys, folder, plan, at="2025-11-10T20:05:42Z")
     assert said.code == 1
-    assert "5.0 hours old, 4 are allowed" in said.sentences[-1]
+    assert "5.00 hours old, 4 are allowed" in said.sentences[-1]
 
 
 def test_a_plan_whose_prices_have_moved_is_not_approved(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
