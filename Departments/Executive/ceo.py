@@ -14,34 +14,31 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from Departments.brokers.patience import patiently
-from Departments.core.clock import iso, parse_iso
+from Departments.core.clock import iso
 from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import json_text, parse_json
-from Departments.core.errors import BadInput, DepartmentsError
+from Departments.core.errors import DepartmentsError
 from Departments.core.identifiers import message_id
-from Departments.core.money import ZERO, decimal_of, percent
+from Departments.core.money import percent
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, classify, plan_from
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.agenda import Agenda
-from Departments.Executive.dispatches import outcome_message, report_message
+from Departments.Executive.answers import reported, result_of, verification
 from Departments.Executive.execution import PlanExecution
-from Departments.Executive.exposure import exposures_of
 from Departments.Executive.judgement import Judge, Judgement
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.preview import preview
-from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
-from Departments.Executive.reporting.markdown import report_text
+from Departments.Executive.reporter import Reporter, saved_plan
+from Departments.Executive.reporting.document import final_document
 from Departments.Executive.review import review
 from Departments.ledger.files import write_atomically
 from Departments.ledger.lock import execution_lock
-from Departments.ledger.plans import TradeRecord
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Commit, Handler, Router, Skip
 
@@ -78,6 +75,7 @@ class CEO:
         self.plan_approved = False
         self._mandatory_sells: list[dict[str, Any]] = []
         self._answers: dict[str, Message] = {}
+        self._reporter = Reporter(self._parts)
         self.router = Router(EXECUTIVE, self._rows())
 
     def _rows(self) -> dict[str, Handler | Skip]:
@@ -314,7 +312,7 @@ class CEO:
         plans = self._parts.ledger.plans
         if plans.unfinished() is None:
             self._parts.bus.deliver_pending()
-            self._write_missing_report()
+            self._reporter.write_missing()
             return None
         document: dict[str, Any] = self.execute_plan()["document"]
         return document
@@ -348,7 +346,7 @@ class CEO:
         unfinished = plans.unfinished()
         if unfinished is not None:
             log.warning("%s was interrupted; going on where it stood", unfinished.plan_id)
-            return self._run(_saved(plans.document(unfinished.plan_id), unfinished.plan_id))
+            return self._run(saved_plan(plans.document(unfinished.plan_id), unfinished.plan_id))
         if self.current_plan is None:
             return _error("there is no plan; generate one first")
         if not self.plan_approved:
@@ -366,10 +364,10 @@ class CEO:
 
     def _run(self, plan: TradingPlan) -> Answer:
         p = self._parts
-        PlanExecution(plan, p, self.look, self._send_report).run()
+        PlanExecution(plan, p, self.look, self._reporter.send).run()
         self.look()  # Regime learns what became of the day
         document = final_document(p.ledger, plan.plan_id)
-        path = self._write_report(plan.plan_id)
+        path = self._reporter.write(plan.plan_id)
         trades = [t for t in p.ledger.plans.trades(plan.plan_id) if t.message_id]
         return {
             "status": "EXECUTION_INITIATED",
@@ -377,58 +375,18 @@ class CEO:
             "trades_submitted": len(trades),
             "sells_submitted": sum(t.side is Side.SELL for t in trades),
             "buys_submitted": sum(t.side is Side.BUY for t in trades),
-            "execution_results": [_result(t) for t in trades],
-            "post_execution_verification": _verification(document),
+            "execution_results": [result_of(t) for t in trades],
+            "post_execution_verification": verification(document),
             "report": str(path),
             "document": document,
         }
-
-    def _report_of(self, plan_id: str) -> str:
-        p = self._parts
-        document, execution = final_document(p.ledger, plan_id), p.ledger.plans.execution(plan_id)
-        before = execution.cash_before if execution else ZERO
-        buys_first = lowest_cash_with_buys_first(before, p.ledger.execution_fills(plan_id))
-        limits_hash = str((p.ledger.plans.limits_hash(plan_id)) or "")
-        unprotected = list(map(str, exposures_of(p.ledger, plan_id))) if p.settings.exits.enabled else []
-        plan = _saved(p.ledger.plans.document(plan_id), plan_id)
-        return report_text(
-            document,
-            lowest_with_buys_first=buys_first,
-            limits_hash=limits_hash,
-            unprotected=unprotected,
-            regime=plan.regime,
-            notes=plan.notes,
-        )
-
-    def _send_report(self, plan_id: str, equity_after: Decimal) -> None:
-        """Enqueue the final report, and for Regime what became of the day, inside the transaction that ends it."""
-        p, now = self._parts, self._parts.clock.now()
-        text, document = self._report_of(plan_id), final_document(p.ledger, plan_id)
-        p.bus.enqueue(report_message(plan_id, text, document, now))
-        execution = p.ledger.plans.execution(plan_id)
-        if execution is not None:
-            filled = sum(t.status == OrderStatus.FILLED for t in p.ledger.plans.trades(plan_id))
-            change = equity_after - execution.equity
-            p.bus.enqueue(outcome_message(plan_id, execution.started_at, filled, change, now))
-
-    def _write_report(self, plan_id: str) -> Path:
-        """Write the report as it is sent; writing it again gives the same file."""
-        path = self.project_root / "Reports" / f"{plan_id}.md"
-        write_atomically(path, self._report_of(plan_id))
-        return path
-
-    def _write_missing_report(self) -> None:
-        """Write what a kill between the end of an execution and its report left unwritten."""
-        ended = [e.plan_id for e in self._parts.ledger.plans.executions() if e.ended_at is not None]
-        if ended and not (self.project_root / "Reports" / f"{ended[-1]}.md").exists():
-            self._write_report(ended[-1])
 
     # --- what comes in ---
 
     def _on_execution_report(self, message: Message) -> Commit:
         payload = message.payload or {}
         approval_message_id = str(payload.get("approval_message_id") or "")
-        facts = _reported(payload, message.message_id)
+        facts = reported(payload, message.message_id)
 
         def commit() -> None:
             if not self._parts.ledger.plans.report_trade(approval_message_id, facts):
@@ -446,62 +404,6 @@ class CEO:
 
     def _on_escalation(self, message: Message) -> None:
         log.warning("%s escalates: %s", message.sender, message.body.strip().partition("\n")[0].lstrip("# "))
-
-
-def _reported(payload: Mapping[str, Any], source: str) -> TradeRecord:
-    try:
-        return TradeRecord(
-            phase="",
-            ticker=str(payload["ticker"]),
-            side=Side[str(payload["action"])],
-            planned_qty=decimal_of(payload["shares"]),
-            qty=decimal_of(payload["shares"]),
-            status=str(payload["status"]),
-            client_order_id=payload.get("client_order_id"),
-            submitted_at=_moment(payload.get("submitted_at")),
-            terminal_at=_moment(payload.get("terminal_at")),
-            filled_qty=decimal_of(payload.get("filled_qty") or 0),
-            filled_avg_price=None
-            if payload.get("filled_avg_price") is None
-            else decimal_of(payload["filled_avg_price"]),
-            code=str(payload.get("code") or ""),
-            reason=str(payload.get("reason") or ""),
-        )
-    except (KeyError, ValueError) as error:
-        raise BadInput(source, "payload", f"is incomplete ({error})", "send the report again") from error
-
-
-def _moment(text: Any) -> Any:
-    return None if text is None else parse_iso(str(text))
-
-
-def _result(trade: TradeRecord) -> Answer:
-    return {
-        "ticker": trade.ticker,
-        "action": str(trade.side),
-        "message_id": trade.message_id,
-        "status": trade.status,
-        "filled_qty": trade.filled_qty,
-        "reason": trade.reason,
-    }
-
-
-def _verification(document: Mapping[str, Any]) -> Answer:
-    issues = [
-        f"{order['ticker']} {order['side']}: {order['status']} {order['reason']}".strip()
-        for phase in document["phases"]
-        for order in phase["orders"]
-        if order["status"] not in {"filled", "deferred"}
-    ]
-    if not document["cash_identity"]["holds"]:
-        issues.append(f"cash is off by {document['cash_identity']['difference']}")
-    return {"passed": not issues, "issues": issues}
-
-
-def _saved(document: dict[str, Any] | None, plan_id: str) -> TradingPlan:
-    if document is None:
-        raise LookupError(f"the ledger has no document of {plan_id}")
-    return plan_from(document, plan_id)
 
 
 def _error(message: str, **more: Any) -> Answer:

@@ -1,0 +1,30 @@
+from typing import Any
+
+import pytest
+
+from Departments.core.errors import BadInput
+from Departments.Executive.answers import reported, verification
+
+
+def document(*statuses: str, holds: bool = True) -> dict[str, Any]:
+    orders = [{"ticker": "SN", "side": "SELL", "status": status, "reason": ""} for status in statuses]
+    return {"phases": [{"orders": orders}], "cash_identity": {"holds": holds, "difference": "-1.00"}}
+
+
+@pytest.mark.parametrize("status", ["filled", "deferred", "released", "protected"])
+def test_a_trade_that_ended_well_is_no_issue(status: str) -> None:
+    assert verification(document(status)) == {"passed": True, "issues": []}
+
+
+@pytest.mark.parametrize("status", ["denied", "rejected", "canceled", "expired", "dispatched"])
+def test_a_trade_that_ended_otherwise_is_an_issue(status: str) -> None:
+    assert verification(document("filled", status)) == {"passed": False, "issues": [f"SN SELL: {status}"]}
+
+
+def test_cash_that_does_not_add_up_is_an_issue() -> None:
+    assert verification(document("filled", holds=False)) == {"passed": False, "issues": ["cash is off by -1.00"]}
+
+
+def test_an_incomplete_report_is_refused_by_name() -> None:
+    with pytest.raises(BadInput, match="MSG_1: payload: is incomplete"):
+        reported({"ticker": "SN"}, "MSG_1")
