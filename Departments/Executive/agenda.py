@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import TypeVar
 
-from Departments.brokers.patience import patiently
 from Departments.brokers.snapshot import book_of
 from Departments.constraints.checks import minimum_position
 from Departments.core.clock import iso
@@ -26,7 +24,6 @@ from Departments.Executive.phases import PhaseName
 from Departments.ledger.plans import ExecutionRecord
 
 log = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
 
 ABORTED = "aborted"
 CENT = Decimal("0.01")
@@ -72,10 +69,6 @@ class Agenda:
             self.look()
             book = self._book()
         return book
-
-    def patiently(self, ask: Callable[[], Answer]) -> Answer:
-        """Ask the broker as patiently as the settings say. Raises BrokerUnavailable in the end."""
-        return patiently(ask, self.parts.clock, seconds=self.parts.settings.phases.patience)
 
     # --- the phases ---
 
@@ -138,7 +131,7 @@ class Agenda:
             {symbol: position.market_value for symbol, position in book.positions.items()},
             p.limits.deployment.price_buffer_pct,
         )
-        quotes = self.patiently(lambda: p.broker.quotes([t.ticker for t in buys]))
+        quotes = p.broker.quotes([t.ticker for t in buys])
         priced = [replace(t, price=quotes[t.ticker].price) if t.ticker in quotes else t for t in buys]
         return fund(priced, budget.amount, floor, p.settings.phases.buy.shortfall)
 
@@ -156,11 +149,10 @@ class Agenda:
         return execution
 
     def _book(self) -> Book:
-        return self.patiently(lambda: book_of(self.parts.broker, self.parts.ledger.symbols.knowledge()))
+        return book_of(self.parts.broker, self.parts.ledger.symbols.knowledge())
 
     def _positions(self) -> dict[str, Position]:
-        positions: Iterable[Position] = self.patiently(self.parts.broker.positions)
-        return {position.symbol: position for position in positions}
+        return {position.symbol: position for position in self.parts.broker.positions()}
 
     def _sells_were_aborted(self) -> bool:
         phases = self.parts.ledger.plans.phases(self.plan.plan_id)

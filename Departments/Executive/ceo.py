@@ -18,7 +18,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from Departments.brokers.patience import patiently
 from Departments.core.clock import iso
 from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import json_text, parse_json
@@ -329,7 +328,7 @@ class CEO:
             return {"status": "ALREADY_EXECUTED", "plan_id": done.plan_id, "message": message}
         if not p.limits.timing_rules.market_hours_only:
             return None
-        market = patiently(p.broker.market_clock, p.clock, seconds=p.settings.phases.patience)
+        market = p.broker.market_clock()
         if market.is_open:
             return None
         message = f"the market is closed, it opens on {market.next_open:%Y-%m-%d at %H:%M} UTC; nothing was sent"

@@ -77,7 +77,7 @@ class PlanExecution:
         p, plan_id = self.parts, self.plan.plan_id
         if p.ledger.plans.execution(plan_id) is not None:
             return
-        account, now = self._agenda.patiently(p.broker.account), p.clock.now()
+        account, now = p.broker.account(), p.clock.now()
         reserve = cash_reserve(p.limits, account.equity)
         record = ExecutionRecord(
             plan_id, trading_day(now), now, None, RUNNING, account.equity, account.cash, reserve, None

@@ -16,7 +16,10 @@ from Departments.messaging.bus import Bus
 
 @dataclass(frozen=True, slots=True)
 class ExecutiveParts:
-    """The CEO's tools. `work` lets the other departments of this process look at their inboxes."""
+    """The CEO's tools.
+
+    `broker` waits out a short silence by itself; `work` lets the other departments of this process look at their inboxes.
+    """
 
     project_root: Path
     broker: Broker
