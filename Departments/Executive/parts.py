@@ -18,7 +18,7 @@ from Departments.messaging.bus import Bus
 class ExecutiveParts:
     """The CEO's tools.
 
-    `broker` waits out a short silence by itself; `work` lets the other departments of this process look at their inboxes.
+    `broker` waits out a short silence by itself; `work` lets the other departments of this process read their inboxes.
     """
 
     project_root: Path
