@@ -6,7 +6,6 @@ What is allowed in trading stands in `config/hard_constraints.yaml` (see `Depart
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from Departments.core.departments import ALL, TRADING
+from Departments.core.documents import parse_json
 from Departments.core.errors import BadInput
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -171,7 +171,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds one object, numbers as Decimal. Raises BadInput."""
     try:
-        data = json.loads(read_text(path), parse_float=Decimal)
+        data = parse_json(read_text(path))
     except ValueError as error:
         raise BadInput(path, "", f"is not JSON ({error})", "mend the JSON there") from error
     return _mapping(data, path)

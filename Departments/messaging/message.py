@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Final
 
+from Departments.core.documents import json_text, parse_json
 from Departments.core.errors import UnreadableMessage
 
 FENCE: Final = "```json\n"
@@ -84,7 +83,7 @@ def payload_of(body: str) -> dict[str, Any] | None:
     end = body.find("\n```", start)
     text = body[start:] if end < 0 else body[start:end]
     try:
-        value = _JSON.decode(text)
+        value = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableMessage(f"the JSON payload cannot be read: {error}") from error
     if not isinstance(value, dict):
@@ -92,32 +91,9 @@ def payload_of(body: str) -> dict[str, Any] | None:
     return value
 
 
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not a number JSON knows")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} stands there twice")
-    return found
-
-
-_JSON: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_unique)
-
-
 def body_with(markdown: str, payload: Mapping[str, Any] | None = None) -> str:
-    """Join Markdown text and a payload the way the existing writers do. Decimals become JSON numbers."""
+    """Join Markdown text and a payload the way the existing writers do, in ASCII. Decimals become JSON numbers."""
     text = markdown.strip("\n") + "\n"
     if payload is None:
         return text
-    return f"{text}\n{FENCE}{json.dumps(payload, indent=2, default=_json_number)}\n```\n"
-
-
-def _json_number(value: object) -> int | float | str:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    raise TypeError(f"{type(value).__name__} cannot stand in a payload")
+    return f"{text}\n{FENCE}{json_text(payload, ascii_only=True)}\n```\n"

@@ -1,0 +1,62 @@
+"""One way to write JSON and one to read it, for documents and messages alike."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal as D
+from pathlib import Path
+
+import pytest
+
+from Departments.core.documents import json_text, parse_json
+from Departments.core.errors import BadInput
+from Departments.core.settings import read_json
+from Departments.messaging.message import body_with, payload_of
+
+MOMENT = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (D("190.0"), "190"),
+        (D("64.64"), "64.64"),
+        (MOMENT, '"2025-11-10T15:09:12.000000Z"'),
+        (MOMENT.astimezone(timezone(timedelta(hours=-5))), '"2025-11-10T15:09:12.000000Z"'),
+        (date(2025, 11, 10), '"2025-11-10"'),
+        ("−", '"−"'),
+        (None, "null"),
+    ],
+)
+def test_a_document_is_written_with_plain_numbers_and_moments_in_utc(value: object, written: str) -> None:
+    assert json_text(value) == written
+
+
+def test_a_message_holds_what_a_document_holds_in_ascii() -> None:
+    facts = {"shares": D(190), "at": MOMENT, "day": MOMENT.date(), "sign": "−"}
+    body = body_with("# Title", facts)
+    assert f"```json\n{json_text(facts, ascii_only=True)}\n```" in body
+    assert body.isascii()
+    assert payload_of(body) == parse_json(json_text(facts))
+
+
+def test_numbers_with_a_point_are_read_as_they_stand_there() -> None:
+    assert parse_json('{"price": 30.93000030517578, "shares": 190.0}') == {
+        "price": D("30.93000030517578"),
+        "shares": D("190.0"),
+    }
+
+
+@pytest.mark.parametrize("words", ["NaN is not", "Infinity is not", "'cash' stands there twice"])
+def test_what_json_does_not_know_is_refused(words: str, tmp_path: Path) -> None:
+    value = words.split(" ", maxsplit=1)[0]
+    text = '{"cash": 1, "cash": 2}' if value == "'cash'" else f'{{"cash": {value}}}'
+    with pytest.raises(ValueError, match=words):
+        parse_json(text)
+    path = tmp_path / "state.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match=words):
+        read_json(path)
+
+
+def test_what_cannot_be_written_is_named() -> None:
+    with pytest.raises(TypeError, match="Path"):
+        json_text({"where": Path()})
