@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 from Departments.brokers.simulated.book import Book, Holding
@@ -27,7 +27,7 @@ def held_by(orders: Iterable[Record]) -> Decimal:
 
 def promised(orders: Iterable[Record]) -> Decimal:
     """Return the dollars that open BUY orders have set aside."""
-    return sum((r.reserve * r.remaining for r in orders if r.side is Side.BUY), ZERO)
+    return sum((r.reserve * r.remaining for r in orders), ZERO)
 
 
 class Accounting:
@@ -37,6 +37,7 @@ class Accounting:
         self._state = state
         self._book = book
         self._market = market
+        self._midnight: tuple[date, Decimal] | None = None
 
     def account(self, now: datetime) -> Account:
         """Return the account at a moment. Late proceeds are missing from cash and buying power, not from equity."""
@@ -49,7 +50,7 @@ class Accounting:
         return Account(
             cash=cash - late,
             equity=cash + invested,
-            buying_power=max(ZERO, free - promised(self._book.open_orders())),
+            buying_power=max(ZERO, free - promised(self._book.open_buys())),
             multiplier=Decimal(1) if stated.type == "cash" else stated.multiplier,
             status=stated.status,
             trading_blocked=stated.trading_blocked,
@@ -61,15 +62,16 @@ class Accounting:
 
     def positions(self, now: datetime) -> Sequence[Position]:
         """Return every position with what is free of it."""
-        return [self._position(holding, now) for holding in self._book.holdings()]
+        holdings, held = self._book.holdings(), self._book.held_shares()
+        prices = self._market.prices((h.symbol for h in holdings), now)
+        return [self._position(h, prices[h.symbol], held.get(h.symbol, ZERO)) for h in holdings]
 
-    def _position(self, holding: Holding, now: datetime) -> Position:
-        held = held_by(self._book.open_orders(holding.symbol))
+    def _position(self, holding: Holding, price: Decimal | None, held: Decimal) -> Position:
         return Position(
             symbol=holding.symbol,
             qty=holding.qty,
             avg_entry_price=holding.avg_entry_price,
-            current_price=self._market.price(holding.symbol, now),
+            current_price=price,
             qty_available=max(ZERO, holding.qty - held),
             sector=self._state.asset(holding.symbol).sector,
         )
@@ -77,13 +79,21 @@ class Accounting:
     def _margin(self, cash: Decimal, invested: Decimal) -> Decimal:
         return self._state.account.multiplier * (cash + invested) - invested
 
-    def _invested(self, holdings: Iterable[Holding], at: datetime) -> Decimal:
-        return sum((h.qty * (self._market.price(h.symbol, at) or h.avg_entry_price) for h in holdings), ZERO)
+    def _invested(self, holdings: Sequence[Holding], at: datetime) -> Decimal:
+        prices = self._market.prices((h.symbol for h in holdings), at)
+        return sum((h.qty * (prices[h.symbol] or h.avg_entry_price) for h in holdings), ZERO)
 
     def _last_equity(self, now: datetime) -> Decimal | None:
         midnight = datetime.combine(trading_day(now), time(), EASTERN).astimezone(UTC)
         if self._state.last_equity is not None and midnight <= self._market.started_at:
             return self._state.last_equity
-        cash, held = self._book.morning(trading_day(now))
-        worth = (qty * (self._market.price(symbol, midnight) or ZERO) for symbol, qty in held.items())
-        return cash + sum(worth, ZERO)
+        return self._equity_at(trading_day(now), midnight)
+
+    def _equity_at(self, day: date, midnight: datetime) -> Decimal:
+        """Return the equity that a day began with; nothing of the day can change it, so it is counted once."""
+        if self._midnight is None or self._midnight[0] != day:
+            cash, held = self._book.morning(day)
+            prices = self._market.prices(held, midnight)
+            worth = (qty * (prices[symbol] or ZERO) for symbol, qty in held.items())
+            self._midnight = day, cash + sum(worth, ZERO)
+        return self._midnight[1]

@@ -49,14 +49,21 @@ _DECODERS: Final[dict[str, Any]] = {
 _MICRO: Final = Decimal("0.000001")
 _ORDER_FIELDS: Final = tuple(f.name for f in fields(Record))
 _FILL_FIELDS: Final = tuple(f.name for f in fields(Fill))
+_ORDER_COLUMNS: Final = ", ".join(f'"{name}"' for name in _ORDER_FIELDS)
+_FILL_COLUMNS: Final = ", ".join(_FILL_FIELDS)
+_ORDER_DECODERS: Final = tuple(_DECODERS.get(name, str) for name in _ORDER_FIELDS)
+_FILL_DECODERS: Final = tuple(_DECODERS.get(name, str) for name in _FILL_FIELDS)
 _COLUMNS: Final = ", ".join(f'"{name}"' for name in (*_ORDER_FIELDS, "due_at", "is_open"))
 _MARKS: Final = ", ".join("?" * (len(_ORDER_FIELDS) + 2))
 _CHANGES: Final = ", ".join(f'"{name}" = excluded."{name}"' for name in (*_ORDER_FIELDS, "due_at", "is_open"))
 _SAVE: Final = f"INSERT INTO orders ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (id) DO UPDATE SET {_CHANGES}"  # noqa: S608
+_HOLDING_SHARES: Final = (
+    'SELECT symbol, "group", qty, filled_qty FROM orders WHERE is_open = 1 AND side = ? AND live = 1'
+)
 
 
-def _decoded(row: sqlite3.Row, names: Iterable[str]) -> dict[str, Any]:
-    return {n: None if row[n] is None else _DECODERS.get(n, str)(row[n]) for n in names}
+def _decoded(row: sqlite3.Row, decoders: Iterable[Any]) -> list[Any]:
+    return [None if value is None else decode(value) for decode, value in zip(decoders, row, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +118,29 @@ class Book:
         """Return every order that has not ended, oldest first."""
         return self._many("is_open = 1") if symbol is None else self._many("is_open = 1 AND symbol = ?", symbol)
 
+    def open_buys(self) -> list[Record]:
+        """Return every BUY that has not ended, oldest first."""
+        return self._many("is_open = 1 AND side = ?", Side.BUY)
+
+    def held_shares(self) -> dict[str, Decimal]:
+        """Return by symbol the shares that open SELL orders hold; the exits of one group hold the same shares."""
+        groups: dict[tuple[str, str], Decimal] = {}
+        for symbol, group, qty, filled in self._storage.rows(_HOLDING_SHARES, (Side.SELL,)):
+            remaining = Decimal(qty) - Decimal(filled)
+            groups[symbol, group] = max(groups.get((symbol, group), ZERO), remaining)
+        held: dict[str, Decimal] = {}
+        for (symbol, _), remaining in groups.items():
+            held[symbol] = held.get(symbol, ZERO) + remaining
+        return held
+
     def orders(self, submitted_after: datetime | None = None) -> list[Record]:
         """Return every order accepted after a moment, or ever, oldest first."""
         return self._many("1 = 1") if submitted_after is None else self._many("submitted_at > ?", submitted_after)
 
     def next_due(self, now: datetime) -> Record | None:
         """Return the order to which something happens next, by `now` at the latest."""
-        row = self._storage.row("SELECT * FROM orders WHERE due_at <= ? ORDER BY due_at, seq LIMIT 1", (now,))
-        return None if row is None else Record(**_decoded(row, _ORDER_FIELDS))
+        found = self._orders("due_at <= ? ORDER BY due_at, seq LIMIT 1", now)
+        return found[0] if found else None
 
     def wake(self, symbol: str, at: datetime) -> None:
         """Let every resting order of a symbol look at the price again at `at`."""
@@ -131,8 +153,11 @@ class Book:
         return found[0] if found else None
 
     def _many(self, where: str, *values: Any) -> list[Record]:
-        rows = self._storage.rows(f"SELECT * FROM orders WHERE {where} ORDER BY +seq", values)  # noqa: S608 - no outside text
-        return [Record(**_decoded(row, _ORDER_FIELDS)) for row in rows]
+        return self._orders(f"{where} ORDER BY +seq", *values)
+
+    def _orders(self, which: str, *values: Any) -> list[Record]:
+        rows = self._storage.rows(f"SELECT {_ORDER_COLUMNS} FROM orders WHERE {which}", values)  # noqa: S608 - no outside text
+        return [Record(*_decoded(row, _ORDER_DECODERS)) for row in rows]
 
     # --- fills, cash, positions ---
 
@@ -185,8 +210,8 @@ class Book:
         return sum((f.cash for f in self._fills("settles_on > ?", today.isoformat())), ZERO)
 
     def _fills(self, where: str, *values: Any) -> list[Fill]:
-        rows = self._storage.rows(f"SELECT * FROM fills WHERE {where} ORDER BY +seq", values)  # noqa: S608 - no outside text
-        return [Fill(**_decoded(row, _FILL_FIELDS)) for row in rows]
+        rows = self._storage.rows(f"SELECT {_FILL_COLUMNS} FROM fills WHERE {where} ORDER BY +seq", values)  # noqa: S608
+        return [Fill(*_decoded(row, _FILL_DECODERS)) for row in rows]
 
     @property
     def cash(self) -> Decimal:
@@ -234,6 +259,11 @@ class Book:
         )
         return None if row is None else Decimal(row["price"])
 
+    def prices_set(self, at: datetime) -> dict[str, Decimal]:
+        """Return by symbol the price that was set last by `at`, where one was."""
+        rows = self._storage.rows("SELECT symbol, price FROM prices WHERE at <= ? ORDER BY at", (at,))
+        return {row["symbol"]: Decimal(row["price"]) for row in rows}
+
     def halt(self, symbol: str, until: datetime | None) -> None:
         """Stop trading in a symbol until a moment, or until it is resumed."""
         self._storage.execute("INSERT OR REPLACE INTO halts VALUES (?, ?)", (symbol, until))
@@ -250,4 +280,5 @@ class Book:
 
 
 def _holding(row: sqlite3.Row) -> Holding:
-    return Holding(row["symbol"], Decimal(row["qty"]), Decimal(row["avg_entry_price"]))
+    symbol, qty, avg_entry_price = row
+    return Holding(symbol, Decimal(qty), Decimal(avg_entry_price))

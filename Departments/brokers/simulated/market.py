@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -33,6 +33,11 @@ class Market:
         """Return the price at a moment, None where nobody knows one."""
         own = self._book.price_set(symbol, at)
         return self._prices.at(symbol, at) if own is None else own
+
+    def prices(self, symbols: Iterable[str], at: datetime) -> dict[str, Decimal | None]:
+        """Return the prices of symbols at a moment, None where nobody knows one."""
+        own = self._book.prices_set(at)
+        return {s: own[s] if s in own else self._prices.at(s, at) for s in symbols}
 
     def next_change(self, at: datetime) -> datetime | None:
         """Return when prices may change next by themselves."""

@@ -39,7 +39,8 @@ CREATE TABLE orders (
     doomed INTEGER NOT NULL, due_at TEXT, is_open INTEGER NOT NULL
 );
 CREATE INDEX orders_due ON orders (due_at, seq) WHERE due_at IS NOT NULL;
-CREATE INDEX orders_open ON orders (is_open, seq) WHERE is_open = 1;
+CREATE INDEX orders_open ON orders (is_open, symbol) WHERE is_open = 1;
+CREATE INDEX orders_open_sides ON orders (is_open, side) WHERE is_open = 1;
 CREATE INDEX orders_submitted ON orders (submitted_at);
 CREATE INDEX orders_group ON orders ("group");
 CREATE TABLE fills (

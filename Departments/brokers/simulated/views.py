@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import datetime
 
 from Departments.brokers.base import OrderScope
@@ -15,9 +15,12 @@ Group = Callable[[str], list[Record]]
 def told(records: Iterable[Record], scope: OrderScope, now: datetime, group: Group) -> Sequence[Order]:
     """Return the orders of a scope that are visible at `now`, oldest first, legs nested in their parents.
 
-    A live leg whose parent has ended is open and stands for itself; a held leg is never listed by `open`.
+    A live leg whose parent has ended is open and stands for itself; a held leg is never listed by `open`. Where a leg
+    is among the `records`, its parent is too, unless it has ended.
     """
-    return [nested(r, group) for r in records if r.is_visible(now) and _in_scope(r, scope, group)]
+    found = list(records)
+    running = {r.id for r in found if not r.status.is_terminal}
+    return [nested(r, group) for r in found if r.is_visible(now) and _in_scope(r, scope, running)]
 
 
 def nested(record: Record, group: Group) -> Order:
@@ -27,7 +30,7 @@ def nested(record: Record, group: Group) -> Order:
     return record.order(tuple(leg.order() for leg in group(record.id) if leg.id != record.id))
 
 
-def _in_scope(record: Record, scope: OrderScope, group: Group) -> bool:
+def _in_scope(record: Record, scope: OrderScope, running: Container[str]) -> bool:
     is_parent = record.id == record.group
     if scope == "all":
         return is_parent
@@ -35,4 +38,4 @@ def _in_scope(record: Record, scope: OrderScope, group: Group) -> bool:
         return is_parent and record.status.is_terminal
     if record.status.is_terminal or record.status is OrderStatus.HELD:
         return False
-    return is_parent or group(record.group)[0].status.is_terminal
+    return is_parent or record.group not in running

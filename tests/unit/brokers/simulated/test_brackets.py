@@ -80,6 +80,15 @@ def test_an_open_entry_is_listed_with_its_legs(opened: Opener) -> None:
     assert [(o.id, len(o.legs)) for o in stand.exchange.orders("open")] == [(order.id, 2)]
 
 
+def test_a_leg_being_cancelled_is_listed_once_under_its_open_parent(opened: Opener) -> None:
+    stand = opened(latency={"cancel": [60, 60]})
+    oco = stand.sell(**OCO)
+    stand.wait()
+    stand.exchange.cancel(oco.legs[0].id)
+    (listed,) = stand.exchange.orders()
+    assert (listed.id, [leg.status for leg in listed.legs]) == (oco.id, [S.PENDING_CANCEL])
+
+
 def test_the_take_profit_cancels_the_stop(opened: Opener) -> None:
     stand = opened()
     order = stand.buy(**BRACKET)

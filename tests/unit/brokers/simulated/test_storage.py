@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from Departments.brokers.simulated.exchange import SimulatedExchange
 from Departments.brokers.simulated.state import ExchangeState
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BadInput
-from Departments.core.orders import OrderRequest, OrderStatus, Side
+from Departments.core.orders import OrderClass, OrderRequest, OrderStatus, Side
 
 STATE = ExchangeState.model_validate({"cash": 5000, "prices": {"COMM": "17.02"}})
 CHILD = """
@@ -146,3 +147,26 @@ def test_no_call_reads_through_old_orders_or_fills(opened: Opener) -> None:
     assert any("orders" in plan for plan in plans)
     assert any("fills" in plan for plan in plans)
     assert [plan for plan in plans if plan.startswith(("SCAN orders", "SCAN fills"))] == []
+
+
+@pytest.mark.parametrize("ask", ["account", "positions", "orders"])
+def test_no_call_asks_the_file_more_often_for_more_positions_and_exits(ask: str, tmp_path: Path) -> None:
+    few, many = (_statements(ask, positions, tmp_path / f"{positions}.db") for positions in (2, 20))
+    assert few == many
+
+
+def _statements(ask: str, positions: int, path: Path) -> int:
+    """Count what a call asks the file when so many positions stand under their brackets' exits."""
+    prices = {f"S{n}": 10 for n in range(positions)}
+    clock = SimulatedClock(datetime(2025, 11, 10, 17, tzinfo=UTC))
+    exchange = SimulatedExchange(path, clock, state=ExchangeState.model_validate({"cash": 5000, "prices": prices}))
+    for symbol in prices:
+        bracket = {"order_class": OrderClass.BRACKET, "take_profit": Decimal(12), "stop_loss": Decimal(8)}
+        exchange.submit(OrderRequest(symbol, symbol, Side.BUY, Decimal(1), **bracket))  # type: ignore[arg-type]
+    clock.sleep(5)
+    assert len(exchange.orders()) == len(exchange.positions()) == positions
+    said: list[str] = []
+    exchange._storage._connection.set_trace_callback(said.append)
+    getattr(exchange, ask)()
+    exchange.close()
+    return len(said)
