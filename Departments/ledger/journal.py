@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Final
 
@@ -58,11 +57,9 @@ class LedgerJournal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """Make everything inside one commit; an inner transaction joins the outer one."""
-        with self._database.transaction():
-            yield
+        return self._database.transaction()
 
     def disposition(self, department: str, message_id: str) -> tuple[str, str] | None:
         """Return (disposition, digest of the bytes) of a message that was handled."""
@@ -73,20 +70,19 @@ class LedgerJournal:
         return None if row is None else (str(row["disposition"]), str(row["digest"]))
 
     def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> None:
-        """Note that a message has been handled; its failures are forgotten."""
+        """Note that a message has been handled."""
         self._database.execute(
             "INSERT OR REPLACE INTO bus_handled VALUES (?, ?, ?, ?, ?)",
             (department, message_id, disposition, digest, iso(at)),
         )
-        self.forget_failures(department, message_id)
 
-    def failure(self, department: str, message_id: str) -> tuple[int, datetime, datetime] | None:
-        """Return (attempts, first, last) of the failed attempts at a message."""
-        row = self._database.row(
-            "SELECT attempts, first_at, last_at FROM bus_failures WHERE department = ? AND message_id = ?",
-            (department, message_id),
-        )
-        return None if row is None else (int(row["attempts"]), parse_iso(row["first_at"]), parse_iso(row["last_at"]))
+    def failures(self, department: str) -> dict[str, tuple[int, datetime, datetime]]:
+        """Return (attempts, first, last) of the failed attempts at a department's messages, by their ids."""
+        rows = self._database.rows("SELECT * FROM bus_failures WHERE department = ?", (department,))
+        return {
+            str(row["message_id"]): (int(row["attempts"]), parse_iso(row["first_at"]), parse_iso(row["last_at"]))
+            for row in rows
+        }
 
     def fail(self, department: str, message_id: str, at: datetime) -> int:
         """Count a failed attempt and return how many there are now."""
@@ -96,8 +92,7 @@ class LedgerJournal:
                 "DO UPDATE SET attempts = attempts + 1, last_at = excluded.last_at",
                 (department, message_id, iso(at), iso(at)),
             )
-            found = self.failure(department, message_id)
-        return found[0] if found else 0
+            return self.failures(department)[message_id][0]
 
     def forget_failures(self, department: str, message_id: str) -> None:
         """Start counting anew."""

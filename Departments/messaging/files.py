@@ -62,26 +62,23 @@ def write_new(path: str, data: bytes, *, flush: bool) -> None:
 
 def sync_folder(path: str) -> None:
     """Flush a folder's entries where the platform can (Windows cannot open folders, and need not)."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    if sys.platform != "win32":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def sync_everything_in(path: str) -> bool:
     """Flush the whole file system that `path` lies on, at once; False where the platform cannot (only Linux can)."""
-    if sys.platform != "linux":
-        return False
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return int(ctypes.CDLL(None).syncfs(descriptor)) == 0
-    except (AttributeError, OSError):
-        return False
-    finally:
+    done = False
+    if sys.platform == "linux":
+        descriptor = os.open(path, os.O_RDONLY)
+        with suppress(AttributeError, OSError):
+            done = int(ctypes.CDLL(None).syncfs(descriptor)) == 0
         os.close(descriptor)
+    return done
 
 
 def sync_file(path: str) -> None:
@@ -264,13 +261,14 @@ def _kind(mode: int) -> str:
 
 def _is_open_elsewhere(path: str) -> bool | None:
     """Ask Windows, which refuses to rename what anybody has open, even to its own name; None on other systems."""
+    is_open = None
     if sys.platform == "win32":
         try:
             os.rename(path, path)
+            is_open = False
         except PermissionError:
-            return True
-        return False
-    return None
+            is_open = True
+    return is_open
 
 
 def _is_being_written(descriptor: int) -> bool | None:
@@ -279,12 +277,13 @@ def _is_being_written(descriptor: int) -> bool | None:
     A writer who opens the file during these microseconds waits and we get a signal; SIGURG is one that is ignored
     unless somebody asked for it. None where the system or the file system has no leases.
     """
-    if sys.platform != "linux":
-        return None
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError as error:
-        return True if error.errno == errno.EAGAIN else None
-    return False
+    is_written = None
+    if sys.platform == "linux":
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            is_written = False
+        except OSError as error:
+            is_written = True if error.errno == errno.EAGAIN else None
+    return is_written

@@ -130,6 +130,7 @@ class Pass:
         self.day = trading_day(parts.clock.now())
         self.counts = dict.fromkeys(("handled", "skipped", "dead_lettered", "duplicates", "left"), 0)
         self.retry_at: datetime | None = None
+        self.failures = parts.journal.failures(department)
         self.unsettled: list[_Item] = []
         self.acted: list[_Acted] = []
 
@@ -227,14 +228,18 @@ class Pass:
                 for each in acted:
                     if each.commit is not None:
                         each.commit()
-                    self.journal.remember(
-                        self.department, each.message.message_id, each.outcome, each.digest, self.clock.now()
-                    )
+                    self._remember(each)
         except Exception as error:  # noqa: BLE001 - as above
             self._not_committed(acted, error)
         else:
             for each in acted:
                 self._finish(each.item, each.outcome)
+
+    def _remember(self, acted: _Acted) -> None:
+        message_id = acted.message.message_id
+        self.journal.remember(self.department, message_id, acted.outcome, acted.digest, self.clock.now())
+        if message_id in self.failures:
+            self.journal.forget_failures(self.department, message_id)
 
     def _not_committed(self, acted: list[_Acted], error: Exception) -> None:
         if len(acted) > 1:
@@ -262,7 +267,7 @@ class Pass:
     # --- what cannot be handled now ---
 
     def _is_due(self, message: Message) -> bool:
-        failure = self.journal.failure(self.department, message.message_id)
+        failure = self.failures.get(message.message_id)
         if failure is None:
             return True
         due = failure[2] + pause(failure[0])
@@ -327,7 +332,7 @@ class Pass:
 
     def _reason(self, item: _Item, code: ReasonCode, error: Exception, attempts: int) -> str:
         now = self.clock.now()
-        tried = self.journal.failure(self.department, item.key) or (attempts, now, now)
+        tried = self.journal.failures(self.department).get(item.key, (attempts, now, now))
         return dead_letters.reason_text(self.department, item.name, item.key, code, error, tried=tried)
 
     def _escalate(self, error: Exception, code: ReasonCode, name: str) -> None:

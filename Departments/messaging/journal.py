@@ -25,11 +25,11 @@ class Journal(Protocol):
         ...
 
     def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> None:
-        """Note that a message has been handled; its failures are forgotten."""
+        """Note that a message has been handled."""
         ...
 
-    def failure(self, department: str, message_id: str) -> tuple[int, datetime, datetime] | None:
-        """Return (attempts, first, last) of the failed attempts at a message, None where there are none."""
+    def failures(self, department: str) -> dict[str, tuple[int, datetime, datetime]]:
+        """Return (attempts, first, last) of the failed attempts at a department's messages, by their ids."""
         ...
 
     def fail(self, department: str, message_id: str, at: datetime) -> int:
@@ -37,7 +37,7 @@ class Journal(Protocol):
         ...
 
     def forget_failures(self, department: str, message_id: str) -> None:
-        """Start counting anew, because a person wants the message tried again."""
+        """Start counting anew: the message is handled, or a person wants it tried again."""
         ...
 
     def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime) -> None:
@@ -94,11 +94,10 @@ class MemoryJournal:
     def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> None:  # noqa: ARG002
         """Note that a message has been handled."""
         self._put(self._handled, (department, message_id), (disposition, digest))
-        self.forget_failures(department, message_id)
 
-    def failure(self, department: str, message_id: str) -> tuple[int, datetime, datetime] | None:
-        """Return (attempts, first, last)."""
-        return self._failures.get((department, message_id))
+    def failures(self, department: str) -> dict[str, tuple[int, datetime, datetime]]:
+        """Return (attempts, first, last) by message id."""
+        return {message_id: failed for (owner, message_id), failed in self._failures.items() if owner == department}
 
     def fail(self, department: str, message_id: str, at: datetime) -> int:
         """Count a failed attempt."""

@@ -44,16 +44,11 @@ def test_a_handled_id_is_remembered_for_its_department_only(journal: Journal) ->
 
 
 def test_failures_are_counted_with_their_first_and_last_time(journal: Journal) -> None:
-    assert journal.failure("TRADING", "MSG_A") is None
+    assert journal.failures("TRADING") == {}
     assert journal.fail("TRADING", "MSG_A", NINE) == 1
     assert journal.fail("TRADING", "MSG_A", TEN) == 2
-    assert journal.failure("TRADING", "MSG_A") == (2, NINE, TEN)
-
-
-def test_remembering_a_handled_id_forgets_its_failures(journal: Journal) -> None:
-    journal.fail("TRADING", "MSG_A", NINE)
-    journal.remember("TRADING", "MSG_A", "handled", "digest", TEN)
-    assert journal.failure("TRADING", "MSG_A") is None
+    assert journal.failures("TRADING") == {"MSG_A": (2, NINE, TEN)}
+    assert journal.failures("EXECUTIVE") == {}
 
 
 def test_a_failed_transaction_leaves_no_trace(journal: Journal) -> None:
@@ -61,7 +56,7 @@ def test_a_failed_transaction_leaves_no_trace(journal: Journal) -> None:
     with pytest.raises(TroubleError):
         fail_inside_a_transaction(journal)
     assert journal.disposition("TRADING", "MSG_A") is None
-    assert journal.failure("TRADING", "MSG_B") == (1, NINE, NINE)
+    assert journal.failures("TRADING") == {"MSG_B": (1, NINE, NINE)}
     assert journal.pending(10) == []
     assert journal.first_today("cause", date(2025, 11, 10))
 
@@ -99,4 +94,4 @@ def test_a_cause_is_new_once_a_day(journal: Journal) -> None:
 def test_failures_can_be_forgotten(journal: Journal) -> None:
     journal.fail("TRADING", "MSG_A", NINE)
     journal.forget_failures("TRADING", "MSG_A")
-    assert journal.failure("TRADING", "MSG_A") is None
+    assert journal.failures("TRADING") == {}
