@@ -6,6 +6,7 @@ when it is first asked for, so that a command which only reads messages needs ne
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from platformdirs import user_state_path
 
 from Departments.brokers.base import Bar, Broker
 from Departments.brokers.patience import PatientBroker
@@ -45,6 +48,7 @@ BrokerName = Literal["simulated", "alpaca"]
 MESSAGES = "Messages_Between_Departments"
 LEDGER_FILE = "sentinel.db"
 EXCHANGE_FILE = "simulated_exchange.db"
+LOCKS = "DEPARTMENTS_LOCKS"
 
 
 @dataclass(frozen=True)
@@ -235,7 +239,19 @@ class Desk:
             clock=self.clock,
             settings=self.settings,
             work=self.work,
+            locks=self.locks,
         )
+
+    @property
+    def locks(self) -> Path:
+        """Where the account's lock lies: beside the simulated exchange's own file, else in a folder of the user.
+
+        That folder (`DEPARTMENTS_LOCKS`, or the platform's for the state of programs) is the same for every workspace.
+        """
+        if self.broker.name == "simulated":
+            return (self.state / EXCHANGE_FILE).resolve().parent
+        named = os.environ.get(LOCKS)
+        return Path(named) if named else user_state_path("departments", appauthor=False)
 
     def work(self) -> None:
         """Let the departments of this process read their inboxes once.

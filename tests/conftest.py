@@ -1,9 +1,21 @@
-"""What every test needs: commands set up the log for their process, and a test must not inherit that."""
+"""What every test needs: nothing of the user's own is touched, and no test inherits another's log.
+
+Commands set up the log for their process; the locks of accounts lie in a folder of the user.
+"""
 
 import logging
 from collections.abc import Iterator
 
 import pytest
+
+from Departments.bootstrap import LOCKS
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _locks_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(LOCKS, str(tmp_path_factory.mktemp("locks")))
+        yield
 
 
 @pytest.fixture(autouse=True)

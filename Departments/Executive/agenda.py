@@ -18,15 +18,15 @@ from Departments.core.portfolio import Book, Position
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import is_open, next_close, next_open
 from Departments.Executive.exposure import bare_shares
-from Departments.Executive.funding import Budget, Floor, Funding, fund
+from Departments.Executive.funding import Budget, CashCount, Floor, Funding, fund
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.phases import PhaseName
+from Departments.Executive.reporting.document import cash_path
 from Departments.ledger.plans import ExecutionRecord
 
 log = logging.getLogger(__name__)
 
 ABORTED = "aborted"
-CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,16 @@ class Agenda:
             return Reason.of(ReasonCode.MARKET_CLOSED, now=iso(now), opens=iso(next_open(now)))
         return None
 
-    def book_when_cash_arrived(self) -> Book:
+    def cash_when_it_arrived(self) -> CashCount:
         """Read the account; while its cash and the fills disagree, look again and wait, but not for ever."""
         clock, settings = self.parts.clock, self.parts.settings.phases.buy
         give_up = clock.now() + timedelta(seconds=settings.cash_wait)
-        book = self._book()
-        while abs(book.cash - self._expected_cash()) > CENT and clock.now() < give_up:
+        counted = self._cash()
+        while counted.difference and clock.now() < give_up:
             clock.sleep(settings.poll)
             self.look()
-            book = self._book()
-        return book
+            counted = self._cash()
+        return counted
 
     # --- the phases ---
 
@@ -123,8 +123,9 @@ class Agenda:
     # --- facts ---
 
     def _funded(self, buys: Sequence[Trade]) -> list[Funding]:
-        p, book = self.parts, self.book_when_cash_arrived()
-        budget = Budget(book.cash, self._expected_cash(), book.open_buys, self._execution().reserve)
+        p, counted = self.parts, self.cash_when_it_arrived()
+        book = counted.book
+        budget = Budget(book.cash, counted.expected_cash, book.open_buys, self._execution().reserve)
         log.info("Cash for BUYs: %s (reserve %s)", usd_cents(budget.amount), usd_cents(budget.reserve))
         floor = Floor(
             minimum_position(p.limits, book.equity),
@@ -135,12 +136,12 @@ class Agenda:
         priced = [replace(t, price=quotes[t.ticker].price) if t.ticker in quotes else t for t in buys]
         return fund(priced, budget.amount, floor, p.settings.phases.buy.shortfall)
 
-    def _expected_cash(self) -> Decimal:
-        """Return start cash + actual SELL fills − actual BUY fills of this plan."""
-        cash = self._execution().cash_before
-        for fill in self.parts.ledger.execution_fills(self.plan.plan_id):
-            cash += fill.qty * fill.price * (1 if fill.side is Side.SELL else -1)
-        return cash
+    def _cash(self) -> CashCount:
+        """Read the account beside start cash + actual SELL fills − actual BUY fills − fees of this plan."""
+        execution, book = self._execution(), self._book()
+        fees = self.parts.broker.fees(execution.started_at)
+        fills = self.parts.ledger.execution_fills(self.plan.plan_id)
+        return CashCount(book, cash_path(execution.cash_before, fills)[-1] - fees, fees)
 
     def _execution(self) -> ExecutionRecord:
         execution = self.parts.ledger.plans.execution(self.plan.plan_id)

@@ -34,10 +34,9 @@ from Departments.Executive.judgement import Judge, Judgement
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.preview import preview
 from Departments.Executive.reporter import Reporter, saved_plan
-from Departments.Executive.reporting.document import final_document
 from Departments.Executive.review import review
 from Departments.ledger.files import write_atomically
-from Departments.ledger.lock import execution_lock
+from Departments.ledger.lock import account_lock, execution_lock
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Commit, Handler, Router, Skip
 
@@ -151,9 +150,11 @@ class CEO:
         """Execute the approved plan in phases and report; an execution that was interrupted goes on first.
 
         `force` allows a second execution on one day, of another plan; a plan is never executed twice, and one that was
-        interrupted is never set aside. Raises DepartmentsError.
+        interrupted is never set aside. Raises WorkspaceBusy while the workspace or the account is being executed,
+        DepartmentsError.
         """
-        with execution_lock(self.project_root):
+        p = self._parts
+        with execution_lock(self.project_root), account_lock(p.locks, p.broker.name, p.broker.account().id):
             return self._execute(force=force)
 
     def portfolio_summary(self) -> Answer:
@@ -365,7 +366,7 @@ class CEO:
         p = self._parts
         PlanExecution(plan, p, self.look, self._reporter.send).run()
         self.look()  # Regime learns what became of the day
-        document = final_document(p.ledger, plan.plan_id)
+        document = self._reporter.document(plan.plan_id)
         path = self._reporter.write(plan.plan_id)
         trades = [t for t in p.ledger.plans.trades(plan.plan_id) if t.message_id]
         return {

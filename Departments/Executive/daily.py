@@ -103,7 +103,8 @@ def not_executed(status: str, plan_id: str | None, message: str, plan: TradingPl
         "phases": [],
         "denied": [],
         "deferred": [],
-        "cash_identity": {"holds": True, "difference": "0.00"},
+        "unprotected": [],
+        "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
         "exit_code": EXIT_CODES.get(status, 1),
         "message": message,
     }

@@ -22,6 +22,7 @@ from Departments.Executive.dispatches import approval_id, cancel_request, instru
 from Departments.Executive.funding import Funding
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.phases import PhaseEvent, PhaseName, PhaseState, PhaseWaits, after, waits_of
+from Departments.Executive.reporting.document import unexplained
 from Departments.ledger.plans import ExecutionRecord, PhaseRecord, TradeRecord
 
 log = logging.getLogger(__name__)
@@ -89,12 +90,14 @@ class PlanExecution:
         p, plan_id = self.parts, self.plan.plan_id
         if self._execution().ended_at is not None:
             return
-        book = self._agenda.book_when_cash_arrived()
-        trades = p.ledger.plans.trades(plan_id)
-        status = "COMPLETED" if all(_went_well(t) for t in trades) else "COMPLETED_WITH_ISSUES"
+        counted = self._agenda.cash_when_it_arrived()
+        if counted.difference:
+            log.warning("Cash is %s", unexplained(counted.difference))
+        went_well = not counted.difference and all(_went_well(t) for t in p.ledger.plans.trades(plan_id))
+        status = "COMPLETED" if went_well else "COMPLETED_WITH_ISSUES"
         with p.ledger.transaction():
-            p.ledger.plans.finish(plan_id, status, book.cash, p.clock.now())
-            self.report(plan_id, book.equity)
+            p.ledger.plans.finish(plan_id, status, counted.book.cash, counted.fees, p.clock.now())
+            self.report(plan_id, counted.book.equity)
         p.bus.deliver_pending()
 
     # --- one phase ---

@@ -9,6 +9,7 @@ from typing import Literal
 
 from Departments.core.money import ONE, ZERO, cents, shares_within
 from Departments.core.plans import Trade
+from Departments.core.portfolio import Book
 from Departments.core.reasons import Reason, ReasonCode
 
 Shortfall = Literal["by_priority", "pro_rata", "strict"]
@@ -24,6 +25,20 @@ class Funding:
 
 
 @dataclass(frozen=True, slots=True)
+class CashCount:
+    """The account as it is, the cash (dollars) that it should have by fills and fees, and those fees."""
+
+    book: Book
+    expected_cash: Decimal
+    fees: Decimal
+
+    @property
+    def difference(self) -> Decimal:
+        """Return what nobody can explain, to the cent: negative when cash is missing."""
+        return cents(self.book.cash - self.expected_cash)
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """The dollars that BUYs may spend, and what they were made of."""
 
@@ -34,7 +49,7 @@ class Budget:
 
     @property
     def amount(self) -> Decimal:
-        """Return min(account cash, start cash + actual fills) − open buys − reserve; it may be negative."""
+        """Return min(account cash, start cash + actual fills − fees) − open buys − reserve; it may be negative."""
         return min(self.cash, self.expected_cash) - self.open_buys - self.reserve
 
 

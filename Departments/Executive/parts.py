@@ -18,7 +18,8 @@ from Departments.messaging.bus import Bus
 class ExecutiveParts:
     """The CEO's tools.
 
-    `broker` waits out a short silence by itself; `work` lets the other departments of this process read their inboxes.
+    `broker` waits out a short silence by itself; `work` lets the other departments of this process read their inboxes;
+    `locks` is the folder of the lock that keeps two workspaces from executing on one account.
     """
 
     project_root: Path
@@ -29,3 +30,4 @@ class ExecutiveParts:
     clock: Clock
     settings: Settings
     work: Callable[[], None]
+    locks: Path

@@ -43,7 +43,8 @@ def preview(plan: TradingPlan, broker: Broker, ledger: Ledger, limits: Limits, s
         "phases": [_phase(name, records) for name, records in phases],
         "denied": [],
         "deferred": reasons(r for _, records in phases for r in records if r.status == "deferred"),
-        "cash_identity": {"holds": True, "difference": "0.00"},
+        "unprotected": [],
+        "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
         "exit_code": 0,
         "message": "a dry run: nothing was sent, cash after is projected at the prices of the plan",
     }

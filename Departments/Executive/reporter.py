@@ -14,7 +14,7 @@ from Departments.core.money import ZERO
 from Departments.core.orders import OrderStatus
 from Departments.core.plans import TradingPlan, plan_from
 from Departments.Executive.dispatches import outcome_message, report_message
-from Departments.Executive.exposure import exposures_of
+from Departments.Executive.exposure import Exposure, exposures_of
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
 from Departments.Executive.reporting.markdown import report_text
@@ -27,17 +27,24 @@ class Reporter:
 
     parts: ExecutiveParts
 
+    def document(self, plan_id: str) -> dict[str, Any]:
+        """Return the final document. Raises LookupError for a plan that was never executed."""
+        return final_document(self.parts.ledger, plan_id, unprotected=self._unprotected(plan_id))
+
     def text(self, plan_id: str) -> str:
         """Return the report as Markdown. Raises LookupError for a plan that was never executed."""
-        ledger = self.parts.ledger
-        document, execution = final_document(ledger, plan_id), ledger.plans.execution(plan_id)
+        return self._document_and_text(plan_id)[1]
+
+    def _document_and_text(self, plan_id: str) -> tuple[dict[str, Any], str]:
+        ledger, unprotected = self.parts.ledger, self._unprotected(plan_id)
+        document, execution = final_document(ledger, plan_id, unprotected=unprotected), ledger.plans.execution(plan_id)
         before = execution.cash_before if execution else ZERO
         plan = saved_plan(ledger.plans.document(plan_id), plan_id)
-        return report_text(
+        return document, report_text(
             document,
             lowest_with_buys_first=lowest_cash_with_buys_first(before, ledger.execution_fills(plan_id)),
             limits_hash=str(ledger.plans.limits_hash(plan_id) or ""),
-            unprotected=self._unprotected(plan_id),
+            unprotected=list(map(str, unprotected)),
             regime=plan.regime,
             notes=plan.notes,
         )
@@ -45,7 +52,8 @@ class Reporter:
     def send(self, plan_id: str, equity_after: Decimal) -> None:
         """Enqueue the report, and for Regime what became of the day, inside the transaction that ends it."""
         p, now = self.parts, self.parts.clock.now()
-        p.bus.enqueue(report_message(plan_id, self.text(plan_id), final_document(p.ledger, plan_id), now))
+        document, text = self._document_and_text(plan_id)
+        p.bus.enqueue(report_message(plan_id, text, document, now))
         execution = p.ledger.plans.execution(plan_id)
         if execution is not None:
             filled = sum(t.status == OrderStatus.FILLED for t in p.ledger.plans.trades(plan_id))
@@ -67,8 +75,8 @@ class Reporter:
     def _path(self, plan_id: str) -> Path:
         return self.parts.project_root / "Reports" / f"{plan_id}.md"
 
-    def _unprotected(self, plan_id: str) -> list[str]:
-        return list(map(str, exposures_of(self.parts.ledger, plan_id))) if self.parts.settings.exits.enabled else []
+    def _unprotected(self, plan_id: str) -> list[Exposure]:
+        return exposures_of(self.parts.ledger, plan_id) if self.parts.settings.exits.enabled else []
 
 
 def saved_plan(document: dict[str, Any] | None, plan_id: str) -> TradingPlan:

@@ -14,11 +14,12 @@ from Departments.brokers.base import Broker
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, NotFound
 from Departments.core.orders import Order, OrderStatus
+from Departments.core.reasons import Reason, ReasonCode
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import OrderRecord
 from Departments.messaging.message import Message
 from Departments.Trading.exits import ask_to_cancel, exit_intent, flat
-from Departments.Trading.reports import outcome_report, request_report, submission_notes
+from Departments.Trading.reports import outcome_report, refusal_escalation, request_report, submission_notes
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class OrderTracker:
         now = self._clock.now()
         record = self._ledger.orders.observe(order, now)
         if before is not None:
-            self._tell(before, record, now)
+            self._tell(before, self._with_reason(before, record), now)
         for leg in order.legs:
             self._ledger.orders.adopt(exit_intent(leg, record.intent.plan_id), leg, now)
         return record
@@ -138,6 +139,18 @@ class OrderTracker:
                 self._enqueue(outcome_report(withdrawn, now))
 
     # --- who is told ---
+
+    def _with_reason(self, before: OrderRecord, record: OrderRecord) -> OrderRecord:
+        """Give an order that was taken and rejected afterwards the reason and the escalation of every rejection."""
+        intent, at = record.intent, record.terminal_at
+        if record.status is not OrderStatus.REJECTED or before.status.is_terminal or at is None:
+            return record
+        reason = Reason.of(ReasonCode.REJECTED_LATER, filled=record.filled_qty, qty=intent.qty)
+        escalation = refusal_escalation(intent, reason, at)
+        log.warning("Rejected %s %s: %s", intent.side, intent.ticker, reason)
+        self._ledger.orders.refuse(intent.client_order_id, reason.code, str(reason), at, escalation.message_id)
+        self._enqueue(escalation)
+        return replace(record, code=str(reason.code), reason=str(reason))
 
     def _tell(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
         if record.intent.purpose == "exit":

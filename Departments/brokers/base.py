@@ -85,6 +85,10 @@ class Broker(Protocol):
         """Return every open position."""
         ...
 
+    def fees(self, since: datetime) -> Decimal:
+        """Return the dollars that the account was charged for trading since a moment, as far as they are booked."""
+        ...
+
     def submit(self, request: OrderRequest) -> Order:
         """Submit one order, once: no retry happens below this call.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TypeVar
 
 from Departments.brokers.base import Asset, Bar, Broker, MarketClock, OrderScope, Quote
@@ -60,6 +61,10 @@ class PatientBroker:
     def positions(self) -> Sequence[Position]:
         """Return every open position."""
         return self._patiently(self._broker.positions)
+
+    def fees(self, since: datetime) -> Decimal:
+        """Return what was charged for trading since a moment."""
+        return self._patiently(lambda: self._broker.fees(since))
 
     def order(self, order_id: str) -> Order:
         """Return an order by the broker's id. Raises NotFound."""

@@ -9,7 +9,7 @@ DepartmentsError                 everything we raise on purpose; `exit_code` is 
 ├── PublishError            3    the message could not be written (disk full, read-only, name too long)
 ├── LedgerError             3    the ledger cannot be used
 │   └── LedgerBusy          3    locked by another process for longer than we wait (transient)
-├── WorkspaceBusy           3    another run works in this workspace
+├── WorkspaceBusy           3    another run works in this workspace or on this account
 └── BrokerError             4
     ├── OrderRefused             the broker refused this order, for certain
     ├── NotFound                 no such order, position or asset
@@ -81,7 +81,7 @@ class LedgerBusy(LedgerError):  # noqa: N818
 
 
 class WorkspaceBusy(DepartmentsError):  # noqa: N818
-    """Another process executes in this workspace or holds this inbox."""
+    """Another process executes in this workspace or on its account, or holds this inbox."""
 
     exit_code = 3
 

@@ -17,7 +17,10 @@ UNKNOWN_SECTOR = "Unknown"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The broker's account. `cash` is not reduced by open buys; `buying_power` is, and may include margin."""
+    """The broker's account. `cash` is not reduced by open buys; `buying_power` is, and may include margin.
+
+    `id` is the broker's own, empty where it tells none.
+    """
 
     cash: Decimal
     equity: Decimal
@@ -29,6 +32,7 @@ class Account:
     trade_suspended: bool = False
     last_equity: Decimal | None = None
     unsettled_cash: Decimal | None = None
+    id: str = ""
 
     @property
     def may_trade(self) -> bool:

@@ -97,6 +97,10 @@ class ReasonCode(StrEnum):
     PHASE_TIMEOUT = ("PHASE_TIMEOUT", "the order was still open at the phase's deadline and was cancelled")
     # --- broker refusals (rejected) ---
     BROKER_REJECTED = ("BROKER_REJECTED", "the broker refused the order for a reason of its own")
+    REJECTED_LATER = (
+        "REJECTED_LATER",
+        "the broker took the order and rejected it afterwards, without saying why",
+    )
     BROKER_BUYING_POWER = ("BROKER_BUYING_POWER", "the broker found the buying power insufficient")
     BROKER_QTY_HELD = ("BROKER_QTY_HELD", "the shares are held by other open orders at the broker")
     BROKER_WASH_TRADE = ("BROKER_WASH_TRADE", "an opposite order on the same symbol is open at the broker")

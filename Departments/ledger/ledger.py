@@ -21,7 +21,7 @@ from Departments.ledger.releases import ReleaseRecords
 from Departments.ledger.symbols import SymbolRecords
 
 #: Only ever appended to: a ledger's version is how many of these it has been through.
-MIGRATIONS = (schema.PLANS, schema.ORDERS, journal.MIGRATION, regimes.MIGRATION, schema.DAYS)
+MIGRATIONS = (schema.PLANS, schema.ORDERS, journal.MIGRATION, regimes.MIGRATION, schema.DAYS, schema.FEES)
 
 
 class Ledger:

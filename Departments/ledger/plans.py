@@ -59,7 +59,7 @@ class TradeRecord:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRecord:
-    """One execution of a plan, with the cash (dollars) it began and ended with."""
+    """One execution of a plan, with the cash (dollars) it began and ended with, and the fees between."""
 
     plan_id: str
     trading_day: date
@@ -70,6 +70,7 @@ class ExecutionRecord:
     cash_before: Decimal
     reserve: Decimal
     cash_after: Decimal | None
+    fees: Decimal = ZERO
 
     def saw(self, moment: datetime) -> bool:
         """Tell whether a moment fell into the execution."""
@@ -144,11 +145,11 @@ class PlanRecords:
             ),
         )
 
-    def finish(self, plan_id: str, status: str, cash_after: Decimal, at: datetime) -> None:
-        """Record that an execution ended, and with how much cash."""
+    def finish(self, plan_id: str, status: str, cash_after: Decimal, fees: Decimal, at: datetime) -> None:
+        """Record that an execution ended, with how much cash and after which fees (dollars)."""
         self._db.execute(
-            "UPDATE desk_executions SET status = ?, cash_after = ?, ended_at = ? WHERE plan_id = ?",
-            (status, plain(cash_after), iso(at), plan_id),
+            "UPDATE desk_executions SET status = ?, cash_after = ?, fees = ?, ended_at = ? WHERE plan_id = ?",
+            (status, plain(cash_after), plain(fees), iso(at), plan_id),
         )
 
     def execution(self, plan_id: str) -> ExecutionRecord | None:
@@ -280,6 +281,7 @@ def _execution(row: Row) -> ExecutionRecord:
         cash_before=Decimal(row["cash_before"]),
         reserve=Decimal(row["reserve"]),
         cash_after=number(row["cash_after"]),
+        fees=Decimal(row["fees"]),
     )
 
 

@@ -66,6 +66,9 @@ CREATE TABLE desk_accepted (client_order_id TEXT PRIMARY KEY, reason TEXT NOT NU
 #: What briefings said of one trading day, as JSON: prices of symbols, readings of the market, correlations.
 DAYS = "CREATE TABLE desk_days (day TEXT PRIMARY KEY, told TEXT NOT NULL)"
 
+#: Dollars that an execution was charged for trading.
+FEES = "ALTER TABLE desk_executions ADD COLUMN fees TEXT NOT NULL DEFAULT '0'"
+
 #: The names and columns of the tables that other tools read, as queries over ours.
 OLD_TABLES = {
     "trading_orders": """

@@ -26,6 +26,7 @@ from tests.contract.alpaca_json import (
     asset_json,
     bar_json,
     clock_json,
+    fee_json,
     order_json,
     position_json,
     snapshot_json,
@@ -145,6 +146,17 @@ def _bars(exchange: SimulatedExchange, call: Call) -> Reply:
     return Reply(body={"bars": {symbol: rows} if rows else {}, "next_page_token": None})
 
 
+def _fees(exchange: SimulatedExchange, call: Call) -> Reply:
+    """Answer one page of fees, one for each fill that cost some; Alpaca's comes a day later and is one for all."""
+    after = parse_iso(call.query["after"])
+    exchange.fees(after)
+    rows = [fee_json(fill) for fill in exchange.fills() if fill.fee and fill.at > after]
+    known = [row["id"] for row in rows]
+    begin = known.index(call.query["page_token"]) + 1 if "page_token" in call.query else 0
+    assert call.query["direction"] == "asc"
+    return Reply(body=rows[begin : begin + int(call.query.get("page_size", "100"))])
+
+
 def _decimal(value: Any) -> Decimal | None:
     return None if value is None else decimal_of(value)
 
@@ -156,6 +168,7 @@ ROUTES: dict[str, Callable[..., Reply]] = {
     "GET /v2/orders/([^/]+)": lambda exchange, _, order_id: Reply(body=order_json(exchange.order(order_id))),
     "DELETE /v2/orders/([^/]+)": _cancel,
     "GET /v2/account": lambda exchange, _: Reply(body=account_json(exchange.account())),
+    "GET /v2/account/activities/FEE": _fees,
     "GET /v2/positions": lambda exchange, _: Reply(body=[position_json(p) for p in exchange.positions()]),
     "GET /v2/assets/([^/]+)": lambda exchange, _, symbol: Reply(body=asset_json(exchange.asset(symbol))),
     "GET /v2/clock": lambda exchange, _: Reply(body=clock_json(exchange.market_clock())),

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from Departments.brokers.base import Asset, Bar, MarketClock, Quote
+from Departments.brokers.simulated.records import Fill
 from Departments.core.clock import iso
 from Departments.core.money import plain
 from Departments.core.orders import Order, OrderClass
@@ -22,7 +23,7 @@ EXCHANGE, ASSET_CLASS = "NYSE", "us_equity"
 
 def account_json(account: Account) -> dict[str, Any]:
     return {
-        "id": _id("account"),
+        "id": account.id,
         "account_number": "PA3SIMULATED",
         "currency": "USD",
         "status": account.status,
@@ -59,6 +60,21 @@ def position_json(position: Position) -> dict[str, Any]:
         "unrealized_plpc": share,
         "unrealized_intraday_pl": gain,
         "unrealized_intraday_plpc": share,
+    }
+
+
+def fee_json(fill: Fill) -> dict[str, Any]:
+    """Write what a fill was charged, as the activity that books it."""
+    return {
+        "id": f"{fill.at:%Y%m%d%H%M%S}000::{fill.id}",
+        "activity_type": "FEE",
+        "activity_sub_type": "REG",
+        "date": fill.at.date().isoformat(),
+        "created_at": iso(fill.at),
+        "net_amount": plain(-fill.fee),
+        "description": f"REG fee for proceed of {plain(fill.qty)} shares",
+        "status": "executed",
+        "currency": "USD",
     }
 
 

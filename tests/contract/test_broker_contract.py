@@ -6,7 +6,7 @@ The adapter talks to the same simulated exchange served behind Alpaca's REST pat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ from Departments.brokers.credentials import Credentials
 from Departments.brokers.refusals import refusal_reason
 from Departments.brokers.simulated.exchange import SimulatedExchange
 from Departments.brokers.simulated.faults import FaultScript
-from Departments.brokers.simulated.state import ExchangeState
+from Departments.brokers.simulated.state import ExchangeState, Fees
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable, NotAuthorized, NotFound, OrderRefused
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
@@ -194,6 +194,33 @@ def test_the_market_clock_knows_the_session(opening: Opening, at: datetime, *, i
     assert (clock.now, clock.is_open) == (at, is_open)
     assert clock.next_close == datetime(2025, 11, 11 if at == AT_NIGHT else 10, 21, tzinfo=UTC)
     assert clock.next_open == datetime(2025, 11, 11, 14, 30, tzinfo=UTC)
+
+
+def test_fees_are_told_from_a_moment_on(opening: Opening) -> None:
+    world = opening(STATE.model_copy(update={"fees": Fees(per_order=Decimal(1), sell_rate=Decimal("0.0001"))}))
+    assert world.broker.fees(IN_HOURS) == 0
+    before = world.broker.account().cash
+    world.broker.submit(_sell("UPS", "70"))
+    world.wait()
+    second = world.clock.now()
+    world.broker.submit(_buy("ALKS", "10", "c-2"))
+    world.wait()
+    cash = before + 70 * Decimal("93.58") - 10 * Decimal("32.66")
+    assert world.broker.fees(IN_HOURS) == cash - world.broker.account().cash == Decimal("2.66")
+    assert [world.broker.fees(at) for at in (second, world.clock.now())] == [1, 0]
+
+
+def test_without_fees_none_are_told(world: World) -> None:
+    world.broker.submit(_sell("UPS", "70"))
+    world.wait()
+    assert world.broker.fees(IN_HOURS) == 0
+
+
+def test_an_account_keeps_its_name_and_another_has_another(opening: Opening, tmp_path: Path) -> None:
+    world = opening()
+    assert world.broker.account().id == world.exchange.account().id != ""
+    with closing(SimulatedExchange(tmp_path / "other.db", world.clock, state=STATE)) as other:
+        assert other.account().id != world.broker.account().id
 
 
 # --- an order's life ---
@@ -525,6 +552,7 @@ QUESTIONS: dict[str, Callable[[Broker], object]] = {
     "account": lambda broker: broker.account(),
     "positions": lambda broker: broker.positions(),
     "orders": lambda broker: broker.orders(),
+    "fees": lambda broker: broker.fees(IN_HOURS),
     "clock": lambda broker: broker.market_clock(),
     "asset": lambda broker: broker.asset("UPS"),
     "quotes": lambda broker: broker.quotes(["UPS"]),
@@ -542,7 +570,7 @@ def test_a_broker_in_trouble_is_unavailable_and_never_empty(opening: Opening, de
         QUESTIONS[question](world.broker)
 
 
-@pytest.mark.parametrize("question", ["account", "positions", "orders", "clock", "asset", "quotes", "bars"])
+@pytest.mark.parametrize("question", ["account", "positions", "orders", "fees", "clock", "asset", "quotes", "bars"])
 @pytest.mark.parametrize("deed", ["timeout_after", "gateway_timeout", "malformed"])
 def test_an_answer_that_is_lost_or_garbled_is_no_answer(opening: Opening, deed: str, question: str) -> None:
     world = opening(faults=[{"call": "any", "do": deed, "times": 0}])

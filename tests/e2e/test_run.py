@@ -217,7 +217,7 @@ def test_an_output_in_an_old_code_page_is_no_obstacle(folder: Path, monkeypatch:
     monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
     said = launched(*run_of(folder, "--plan", plan_file(folder)), cwd=folder)
     assert said.code == 0
-    assert "Start + sells − buys = end: holds" in said.out
+    assert "Start + sells − buys − fees = end: holds" in said.out
 
 
 def test_no_file_is_read_or_written_in_the_encoding_of_the_machine(

@@ -254,7 +254,7 @@ def test_what_a_buy_filled_in_part_is_protected_by_an_oco(opening: Opening) -> N
           "body": {"buying_power": "12.5", "cost_basis": "4899"}}, "rejected", "BROKER_BUYING_POWER"),
         ({"do": "refuse", "http_status": 422, "code": 42210000, "message": 'asset "ALKS" not found'}, "rejected",
          "BROKER_ASSET"),
-        ({"do": "reject"}, "rejected", ""),
+        ({"do": "reject"}, "rejected", "REJECTED_LATER"),
     ],
 )  # fmt: skip
 def test_a_rejection_is_told_with_its_reason_and_the_rest_goes_on(

@@ -127,6 +127,40 @@ def test_money_that_somebody_else_took_out_is_not_spent(tmp_path: Path) -> None:
     assert D(document["account"]["cash_after"]) >= 0
 
 
+def test_money_that_nothing_accounts_for_is_an_issue_although_every_order_filled(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = lived(tmp_path, {"call": "positions", "do": "trade_outside", "of": "MSFT", "qty": -1})
+    assert {status[0] for status in statuses(document).values()} == {"filled"}
+    assert (document["status"], document["exit_code"]) == ("COMPLETED_WITH_ISSUES", 1)
+    assert document["cash_identity"] == {"holds": False, "difference": "502.45", "fees": "0.00"}
+    assert "Cash is off by $502.45, which no order and no fee explains" in caplog.messages
+    report = (tmp_path / "Reports" / f"{SMALL['plan_id']}.md").read_text(encoding="utf-8")
+    assert "**does not hold**, off by $502.45, which no order and no fee explains" in report
+
+
+def test_fees_are_part_of_the_cash_identity_and_nobody_waits_for_what_they_took(tmp_path: Path) -> None:
+    fees = {"per_order": 1, "per_share": "0.005", "sell_rate": "0.0000278"}
+    document = lived(tmp_path, state={**STATE, "fees": fees}, phases={"buy": {"cash_wait": 600}})
+    identity, account = document["cash_identity"], document["account"]
+    cash = D(account["cash_before"]) - D(identity["fees"])
+    for order in (o for phase in document["phases"] for o in phase["orders"] if o["filled_avg_price"]):
+        cash += D(order["filled_qty"]) * D(order["filled_avg_price"]) * (1 if order["side"] == "SELL" else -1)
+    assert (document["status"], identity["holds"], D(identity["fees"])) == ("COMPLETED", True, D("8.64"))
+    assert D(account["cash_after"]) == cash
+    begun = {p["name"]: datetime.fromisoformat(p["started_at"]) for p in document["phases"]}
+    assert begun["PROTECT"] - begun["RELEASE"] < timedelta(seconds=30)
+    report = (tmp_path / "Reports" / f"{SMALL['plan_id']}.md").read_text(encoding="utf-8")
+    assert "| Fees | $8.64 |" in report
+
+
+def test_what_fees_took_is_not_made_up_for_by_money_of_somebody_else(tmp_path: Path) -> None:
+    sold = {"call": "positions", "do": "trade_outside", "of": "MSFT", "qty": -20}
+    document = lived(tmp_path, sold, state={**STATE, "cash": 9_500, "fees": {"sell_rate": "0.6"}})
+    assert [statuses(document)[t][0] for t in ("ALKS", "COMM")] == ["filled", "filled"]
+    assert statuses(document)["COMM"][2] == "TRIMMED_TO_CASH"
+
+
 @pytest.mark.parametrize("call", ["account", "positions", "orders", "quotes", "submit", "cancel", "order", "any"])
 @pytest.mark.parametrize("occurrence", [2, 6])
 def test_a_broker_that_is_away_for_a_while_delays_and_changes_nothing(

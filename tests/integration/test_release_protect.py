@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from Departments.brokers.base import Broker
+from Departments.messaging import codec
 from tests.builders.desk import MORNING, desk, plan, trade, workspace, write_yaml
-from tests.invariants.promises import Promises
+from tests.invariants.promises import MESSAGES, Promises
 from tests.invariants.scenarios import NEXT_DAY, SETTINGS, SMALL, STATE, carry_out
 
 SELL_ALL = plan(
@@ -53,6 +54,15 @@ def statuses(document: Mapping[str, Any], phase: str) -> dict[str, tuple[str, st
 
 def report(folder: Path, document: Mapping[str, Any]) -> str:
     return (folder / "Reports" / f"{document['plan_id']}.md").read_text(encoding="utf-8")
+
+
+def told_to_compliance(folder: Path, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the final document as it was sent."""
+    inbox = folder / MESSAGES / "Inbox" / "COMPLIANCE"
+    found = [codec.decode(p.read_bytes(), name=p.name) for p in inbox.glob("*.md")]
+    reports = [m.payload or {} for m in found if m.message_type == "FinalReport"]
+    (sent,) = [r for r in reports if r["plan_id"] == document["plan_id"]]
+    return sent
 
 
 def bare(broker: Broker) -> dict[str, D]:
@@ -108,6 +118,9 @@ def test_what_stays_unsold_gets_its_protection_back(bought: Path) -> None:
     assert statuses(document, "PROTECT") == {"COMM": ("protected", "0")}
     assert at_the_broker(bought, DAY_AFTER)[1] == {}
     assert "- COMM: 150 shares had no live exits from " in report(bought, document)
+    stretches = [s for s in told_to_compliance(bought, document)["unprotected"] if s["ticker"] == "COMM"]
+    assert [s["qty"] for s in stretches] == ["250", "150"]
+    assert stretches[0]["since"] < stretches[0]["until"] == stretches[1]["since"] < stretches[1]["until"]
 
 
 def test_a_sell_that_is_refused_gives_all_shares_their_protection_back(bought: Path) -> None:
@@ -159,6 +172,8 @@ def test_protection_that_the_broker_refuses_is_an_issue_and_tried_again_the_next
     assert document["status"] == "COMPLETED_WITH_ISSUES"
     assert "ALKS: 90 shares had no live exits from" in report(tmp_path, document)
     assert "and have none now" in report(tmp_path, document)
+    (still_bare,) = told_to_compliance(tmp_path, document)["unprotected"]
+    assert (still_bare["ticker"], still_bare["qty"], still_bare["until"]) == ("ALKS", "90", None)
     document = live(tmp_path, NEXT_DAY, {**NOTHING_NEW, "generated_at": "2025-11-11T15:00:00.000000Z"})
     assert statuses(document, "PROTECT") == {"ALKS": ("protected", "0")}
 
@@ -176,4 +191,5 @@ def test_with_exits_switched_off_nothing_is_protected(tmp_path: Path) -> None:
     document = live(tmp_path, MORNING, SMALL)
     assert statuses(document, "PROTECT") == {}
     assert "Unprotected" not in report(tmp_path, document)
+    assert told_to_compliance(tmp_path, document)["unprotected"] == []
     assert at_the_broker(tmp_path, NEXT_DAY)[1] == {"ALKS": D(150), "COMM": D(250)}

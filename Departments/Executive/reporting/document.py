@@ -11,9 +11,10 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.core.clock import iso
-from Departments.core.money import CENT, ZERO, cents, money_text, plain
+from Departments.core.money import ZERO, cents, money_text, plain, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import plan_from, skip_documents
+from Departments.Executive.exposure import Exposure
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import FillRecord, OrderRecord
 from Departments.ledger.plans import ExecutionRecord, PhaseRecord, TradeRecord
@@ -28,7 +29,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         "equity": "equity before the run",
         "cash_before": "cash before the run",
         "cash_after": "cash after the run",
-        "lowest_cash": "lowest cash of the run",
+        "lowest_cash": "lowest cash of the run; its fees are in the last figure",
         "reserve": "cash that had to stay",
     },
     "skipped": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
@@ -58,7 +59,19 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
     ],
     "denied": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
     "deferred": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
-    "cash_identity": {"holds": "start + sells − buys = end, to the cent", "difference": "end − (start + sells − buys)"},
+    "unprotected": [
+        {
+            "ticker": "symbol",
+            "qty": "shares that had no live exits",
+            "since": "from when",
+            "until": "to when, or null while they still have none",
+        }
+    ],
+    "cash_identity": {
+        "holds": "start + sells − buys − fees = end, to the cent; where it does not hold, somebody has to look",
+        "difference": "end − (start + sells − buys − fees)",
+        "fees": "what the broker has booked for trading since the start",
+    },
     "exit_code": "what the command ends with (a number)",
     "message": "only where nothing was executed: why",
 }
@@ -75,8 +88,11 @@ EXIT_CODES = {
 }
 
 
-def final_document(ledger: Ledger, plan_id: str) -> dict[str, Any]:
-    """Return the document of an executed plan. Raises LookupError for a plan that was never executed."""
+def final_document(ledger: Ledger, plan_id: str, *, unprotected: Iterable[Exposure] = ()) -> dict[str, Any]:
+    """Return the document of an executed plan. Raises LookupError for a plan that was never executed.
+
+    `unprotected` is what `Departments.Executive.exposure` reads from the same ledger, where exits are wanted.
+    """
     execution = ledger.plans.execution(plan_id)
     if execution is None:
         raise LookupError(f"{plan_id} was never executed")
@@ -92,6 +108,7 @@ def final_document(ledger: Ledger, plan_id: str) -> dict[str, Any]:
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
         "denied": reasons(t for t in trades if t.status == OrderStatus.DENIED),
         "deferred": reasons(t for t in trades if t.status == "deferred"),
+        "unprotected": [_unprotected(exposure) for exposure in unprotected],
         "cash_identity": _cash_identity(execution, fills),
         "exit_code": EXIT_CODES.get(execution.status, 1),
     }
@@ -105,9 +122,10 @@ def cash_path(start: Decimal, fills: Iterable[FillRecord]) -> list[Decimal]:
     return path
 
 
-def lowest_cash(start: Decimal, fills: Iterable[FillRecord]) -> Decimal:
-    """Return the lowest cash of the run."""
-    return min(cash_path(start, fills))
+def lowest_cash(start: Decimal, fills: Iterable[FillRecord], fees: Decimal = ZERO) -> Decimal:
+    """Return the lowest cash of the run; fees (dollars) are known as one sum, so they count at its end."""
+    path = cash_path(start, fills)
+    return min(*path, path[-1] - fees)
 
 
 def lowest_cash_with_buys_first(start: Decimal, fills: Iterable[FillRecord]) -> Decimal:
@@ -121,7 +139,7 @@ def _account(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[str, s
         "equity": money_text(execution.equity),
         "cash_before": money_text(execution.cash_before),
         "cash_after": None if after is None else money_text(after),
-        "lowest_cash": money_text(lowest_cash(execution.cash_before, fills)),
+        "lowest_cash": money_text(lowest_cash(execution.cash_before, fills, execution.fees)),
         "reserve": money_text(execution.reserve),
     }
 
@@ -184,6 +202,27 @@ def reasons(trades: Iterable[TradeRecord]) -> list[dict[str, str]]:
 
 def _cash_identity(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[str, Any]:
     if execution.cash_after is None:
-        return {"holds": False, "difference": None}
-    difference = cents(execution.cash_after - cash_path(execution.cash_before, fills)[-1])
-    return {"holds": abs(difference) < CENT, "difference": money_text(difference + ZERO)}
+        return {"holds": False, "difference": None, "fees": None}
+    expected = cash_path(execution.cash_before, fills)[-1] - execution.fees
+    difference = cents(execution.cash_after - expected)
+    return {
+        "holds": not difference,
+        "difference": money_text(difference + ZERO),
+        "fees": money_text(execution.fees),
+    }
+
+
+def unexplained(difference: Decimal | None) -> str:
+    """Say that the cash identity does not hold; `difference` in dollars, None when it is unknown."""
+    amount = "an unknown amount" if difference is None else usd_cents(difference)
+    return f"off by {amount}, which no order and no fee explains"
+
+
+def _unprotected(exposure: Exposure) -> dict[str, str | None]:
+    until = exposure.until
+    return {
+        "ticker": exposure.ticker,
+        "qty": plain(exposure.qty),
+        "since": iso(exposure.since),
+        "until": None if until is None else iso(until),
+    }

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.core.money import usd_cents
+from Departments.Executive.reporting.document import unexplained
 
 
 def report_text(
@@ -36,6 +37,7 @@ def report_text(
                 ("Equity before", _money(account["equity"])),
                 ("Cash before", _money(account["cash_before"])),
                 ("Cash after", _money(account["cash_after"])),
+                ("Fees", _money(identity["fees"])),
                 ("Lowest cash of the run", _money(account["lowest_cash"])),
                 ("Lowest cash with the BUYs first", usd_cents(lowest_with_buys_first)),
                 ("Reserve", _money(account["reserve"])),
@@ -83,8 +85,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _identity_sentence(identity: Mapping[str, Any]) -> str:
     if identity["holds"]:
-        return "Start + sells − buys = end: holds."
-    return f"Start + sells − buys = end: **does not hold**, the difference is {identity['difference'] or 'unknown'}."
+        return "Start + sells − buys − fees = end: holds."
+    difference = identity["difference"]
+    amount = None if difference is None else Decimal(difference)
+    return f"Start + sells − buys − fees = end: **does not hold**, {unexplained(amount)}."
 
 
 def _money(text: str | None) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 from Departments.core.money import percent, plain, usd, usd_cents
 from Departments.core.plans import Skip, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
+from Departments.Executive.reporting.document import unexplained
 
 COLOURS = {"filled": "green", "denied": "red", "rejected": "red"}
 LONGEST_REASON = 120  # characters; plan files can hold whole essays
@@ -95,13 +96,15 @@ def show_cash(console: Console, document: Mapping[str, Any], lowest_with_buys_fi
     account, identity = document["account"], document["cash_identity"]
     before, after, reserve = (_money(account[key]) for key in ("cash_before", "cash_after", "reserve"))
     lines = [
-        f"Cash before {before}, after {after}, reserve {reserve}",
+        f"Cash before {before}, after {after}, fees {_money(identity['fees'])}, reserve {reserve}",
         f"Lowest cash of the run: {_money(account['lowest_cash'])}",
         f"  with the BUYs first it would have been {usd_cents(lowest_with_buys_first)}",
-        "Start + sells − buys = end: " + ("holds" if identity["holds"] else f"off by {identity['difference']}"),
     ]
     for line in lines:
         console.print(Text(line))
+    difference = None if identity["difference"] is None else Decimal(identity["difference"])
+    said, style = ("holds", "") if identity["holds"] else (unexplained(difference), "red")
+    console.print(Text.assemble("Start + sells − buys − fees = end: ", (said, style)))
 
 
 def _table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:

@@ -6,7 +6,7 @@ answers carry numbers as text, market data as JSON numbers; both become Decimal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -35,6 +35,7 @@ def account_of(data: Data) -> Account:
         account_blocked=bool(data.get("account_blocked")),
         trade_suspended=bool(data.get("trade_suspended_by_user")),
         last_equity=_number(data, "last_equity"),
+        id=str(data.get("id") or data.get("account_number") or ""),
     )
 
 
@@ -48,6 +49,21 @@ def position_of(data: Data) -> Position:
         current_price=_number(data, "current_price"),
         qty_available=_number(data, "qty_available"),
     )
+
+
+def fees_of(rows: Sequence[Data], since: datetime) -> dict[str, Decimal]:
+    """Read a page of fee activities: what each took (dollars), by its id; one booked earlier, or canceled, took none.
+
+    A fee's `net_amount` is negative (https://docs.alpaca.markets/docs/account-activities).
+    """
+    return {_text(row, "id"): _fee(row, since) for row in rows}
+
+
+def _fee(data: Data, since: datetime) -> Decimal:
+    booked_at = _moment(data, "created_at")
+    if data.get("status") == "canceled" or (booked_at is not None and booked_at < since):
+        return ZERO
+    return -decimal_of(data["net_amount"])
 
 
 def order_of(data: Data) -> Order:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -17,6 +18,7 @@ from Departments.brokers.base import Asset, Bar, MarketClock, OrderScope, Quote
 from Departments.brokers.credentials import Credentials
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, NotFound
+from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderClass, OrderRequest
 from Departments.core.portfolio import Account, Position
 from Departments.core.settings import BrokerSettings
@@ -32,8 +34,10 @@ MAX_QUOTE_AGE = timedelta(minutes=15)
 MAX_ASSET_AGE = timedelta(minutes=15)  # a symbol's state rarely changes, and an order for it is refused then anyway
 _SIP_DELAY = timedelta(minutes=16)  # without a subscription the consolidated feed answers 403 for the last 15 minutes
 _TICK = timedelta(microseconds=1)
+_SECOND = timedelta(seconds=1)
 
 PAGE = 500  # the most orders Alpaca puts into one answer
+FEES_PAGE = 100  # the most activities
 _PERHAPS_CUT = PAGE // 2  # legs count into the page before they are nested, so a full page can come back shorter
 
 
@@ -82,6 +86,27 @@ class AlpacaBroker:
     def positions(self) -> Sequence[Position]:
         """Return every open position."""
         return _read("the positions", partial(_each, answers.position_of), self._sdk.positions())
+
+    def fees(self, since: datetime) -> Decimal:
+        """Return the fees that Alpaca has booked since a moment.
+
+        Those of a day (REG, TAF) are booked together, "typically the day after the trade date (in UTC)", so on the day
+        itself neither they nor the cash know what its sales cost.
+        (https://docs.alpaca.markets/docs/account-activities and Alpaca's OpenAPI, `/v2/account/activities`)
+        """
+        fees: dict[str, Decimal] = {}
+        while page := self._fees_page(since, next(reversed(fees), None)):
+            known = len(fees)
+            fees |= page
+            if len(page) < FEES_PAGE:
+                break
+            if len(fees) == known:
+                raise BrokerUnavailable("the broker's list of fees does not go on")
+        return sum(fees.values(), ZERO)
+
+    def _fees_page(self, since: datetime, page: str | None) -> dict[str, Decimal]:
+        rows = self._sdk.fees(since - _SECOND, page, FEES_PAGE)
+        return _read("the fees", partial(_fees, since), rows)
 
     def submit(self, request: OrderRequest) -> Order:
         """Submit one order, once. Raises OrderRefused, or BrokerUnavailable when its fate is unknown."""
@@ -185,6 +210,12 @@ def _each(parse: Callable[[Any], Value], rows: Any) -> list[Value]:
     if not isinstance(rows, Sequence):
         raise TypeError("not a list")
     return [parse(row) for row in rows]
+
+
+def _fees(since: datetime, rows: Any) -> dict[str, Decimal]:
+    if not isinstance(rows, Sequence):
+        raise TypeError("not a list")
+    return answers.fees_of(rows, since)
 
 
 def _last_moment(page: Sequence[Order]) -> datetime:

@@ -7,7 +7,7 @@ alpaca-py sets no time-out anywhere, and on 429 and 504 it sends again whatever 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -116,6 +116,15 @@ class Sdk:
     def positions(self) -> Any:
         """Ask for all positions."""
         return self._ask("/positions", self._trading.get_all_positions)
+
+    def fees(self, after: datetime, page: str | None, limit: int) -> Any:
+        """Ask for one page of the fees booked later than `after` (told to the second), oldest first.
+
+        `page` is the last id of the page before. alpaca-py has no words for it on a trading account.
+        """
+        query = {"after": f"{after.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "direction": "asc", "page_size": limit}
+        path = "/account/activities/FEE"
+        return self._ask(path, partial(self._trading.get, path, query | ({"page_token": page} if page else {})))
 
     def asset(self, symbol: str) -> Any:
         """Ask for what is known of a symbol."""

@@ -17,7 +17,7 @@ from Departments.brokers.base import Asset, Bar, MarketClock, OrderScope, Quote
 from Departments.brokers.simulated import refusals
 from Departments.brokers.simulated.accounting import Accounting
 from Departments.brokers.simulated.admission import admitted
-from Departments.brokers.simulated.book import Book
+from Departments.brokers.simulated.book import Book, derived_id
 from Departments.brokers.simulated.engine import Engine
 from Departments.brokers.simulated.faults import AFTER, BEFORE, Call, CallName, Fault, FaultDesk, FaultScript, first
 from Departments.brokers.simulated.floor import Floor
@@ -30,6 +30,7 @@ from Departments.brokers.simulated.state import ExchangeState
 from Departments.brokers.simulated.views import nested, told
 from Departments.core import trading_calendar
 from Departments.core.clock import Clock
+from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderRequest, OrderStatus
 from Departments.core.portfolio import Account, Position
 from Departments.core.steps import Step, no_step
@@ -60,18 +61,25 @@ class SimulatedExchange:
         self._accounting = Accounting(self._state, self._book, self._market)
         self.floor = Floor(self._state, self._book, self._market, self._engine, clock)
         self._faults = FaultDesk(faults, self._storage)
+        self._account_id = derived_id("account", path.resolve())  # the account is the file, whichever way leads to it
 
     # --- the port ---
 
     def account(self) -> Account:
         """Return cash, equity, buying power and gates."""
         with self._answering(Call("account")):
-            return self._accounting.account(self._clock.now())
+            return replace(self._accounting.account(self._clock.now()), id=self._account_id)
 
     def positions(self) -> Sequence[Position]:
         """Return every open position."""
         with self._answering(Call("positions")):
             return self._accounting.positions(self._clock.now())
+
+    def fees(self, since: datetime) -> Decimal:
+        """Return the dollars that fills were charged since a moment; they are booked with the fill."""
+        with self._answering(Call("fees")):
+            rows = self._storage.rows("SELECT fee FROM fills WHERE at >= ?", (since,))
+            return sum((Decimal(row["fee"]) for row in rows), ZERO)
 
     def submit(self, request: OrderRequest) -> Order:
         """Take one order, once."""

@@ -47,8 +47,8 @@ from Departments.core.orders import Side
 from Departments.core.settings import Section, read_document, validated
 
 CallName = Literal[
-    "submit", "cancel", "order", "order_by_client_id", "orders", "account", "positions", "asset", "quotes", "bars",
-    "market_clock",
+    "submit", "cancel", "order", "order_by_client_id", "orders", "account", "positions", "fees", "asset", "quotes",
+    "bars", "market_clock",
 ]  # fmt: skip
 Deed = Literal[
     "refuse", "timeout_before", "rate_limit", "server_error", "unauthorized",

@@ -40,6 +40,11 @@ def test_without_fills_the_lowest_cash_is_the_first() -> None:
     assert lowest_cash(Decimal(1000), []) == 1000
 
 
+def test_fees_count_at_the_end_of_the_run() -> None:
+    assert lowest_cash(Decimal(1000), FILLS, Decimal(50)) == 700
+    assert lowest_cash(Decimal(1000), FILLS, Decimal(150)) == 650
+
+
 def test_with_the_buys_first_the_lowest_cash_is_what_all_buys_leave() -> None:
     assert lowest_cash_with_buys_first(Decimal(1000), FILLS) == 200
 

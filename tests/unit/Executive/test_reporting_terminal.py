@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from Departments.core.orders import Side
@@ -42,7 +43,7 @@ def order(**more: Any) -> dict[str, Any]:
 
 def document(*orders: dict[str, Any], **more: Any) -> dict[str, Any]:
     account = {"cash_before": "5251.65", "cash_after": "10598.00", "lowest_cash": "5251.65", "reserve": "9895.00"}
-    identity = {"holds": True, "difference": "0.00"}
+    identity = {"holds": True, "difference": "0.00", "fees": "1.25"}
     phases = [{"name": "BUY", "orders": list(orders)}]
     return {
         "plan_id": "P",
@@ -114,13 +115,22 @@ def test_cash_is_shown_beside_what_the_buys_first_would_have_needed() -> None:
     console = screen()
     show_cash(console, document(), Decimal("-25877.35"))
     text = console.export_text()
-    assert "Cash before $5,251.65, after $10,598.00, reserve $9,895.00" in text
+    assert "Cash before $5,251.65, after $10,598.00, fees $1.25, reserve $9,895.00" in text
     assert "Lowest cash of the run: $5,251.65" in text
     assert "with the BUYs first it would have been -$25,877.35" in text
     assert "holds" in text
 
 
-def test_a_cash_difference_is_told() -> None:
+@pytest.mark.parametrize(
+    ("difference", "told"),
+    [
+        ("12.34", "off by $12.34, which no order and no fee explains"),
+        ("-1234.50", "off by -$1,234.50, which no order and no fee explains"),
+        (None, "off by an unknown amount, which no order and no fee explains"),
+    ],
+)
+def test_money_that_nothing_accounts_for_is_told(difference: str | None, told: str) -> None:
     console = screen()
-    show_cash(console, document(cash_identity={"holds": False, "difference": "12.34"}), Decimal(0))
-    assert "off by 12.34" in console.export_text()
+    identity = {"holds": False, "difference": difference, "fees": None}
+    show_cash(console, document(cash_identity=identity), Decimal(0))
+    assert f"Start + sells − buys − fees = end: {told}" in " ".join(console.export_text().split())

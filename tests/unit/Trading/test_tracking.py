@@ -19,7 +19,7 @@ from Departments.ledger.orders import OrderIntent
 from Departments.messaging.message import Message
 from Departments.Trading.tracking import OrderTracker
 from tests.builders.desk import MORNING, desk, workspace
-from tests.builders.trading import APPROVAL_ID, order, reports, send, trade_on
+from tests.builders.trading import APPROVAL_ID, order, reports, send, sent_by_trading, trade_on
 
 CANCEL_ID = "MSG_EXECUTIVE_20251110T150600Z_cancel00"
 SOLD = Order("B1", "C1", "CTVA", Side.SELL, D(190), OrderStatus.NEW, submitted_at=MORNING)
@@ -176,6 +176,7 @@ FAULTS: list[Mapping[str, Any]] = [
     {"call": "submit", "symbol": "DVN", "do": "partial_then_silence", "part": 0.4},
     {"call": "submit", "symbol": "ALKS", "do": "partial_then_silence", "part": 0.4},
     {"call": "cancel", "symbol": "ALKS", "do": "fill_on_cancel"},
+    {"call": "submit", "symbol": "AXTA", "do": "reject"},
 ]
 
 
@@ -200,6 +201,35 @@ def test_an_order_that_fills_while_it_is_cancelled_is_filled_and_no_reason_is_le
     trade_on(opened)
     found = [(r["status"], r["filled_qty"], r["code"]) for r in reports(opened.workspace)]
     assert found == [("filled", 150, "")]
+
+
+def test_what_the_market_rejects_after_it_was_taken_is_told_like_every_rejection(opened: Desk) -> None:
+    send(opened.workspace, order("AXTA", "BUY", 120, 28.64))
+    trade_on(opened)
+    (report,) = reports(opened.workspace)
+    told = "REJECTED_LATER: filled=0 qty=120"
+    assert (report["status"], report["code"], report["reason"]) == ("rejected", "REJECTED_LATER", told)
+    (escalation,) = sent_by_trading(opened.workspace, "escalation")
+    assert escalation.parent_message_id == APPROVAL_ID
+    assert "the broker took the order and rejected it afterwards" in escalation.body
+    row = opened.ledger._db.row("SELECT * FROM trading_rejections JOIN desk_orders o ON o.id = order_id")
+    assert row is not None
+    assert (row["ticker"], row["rejection_code"], row["rejection_reason"]) == ("AXTA", "REJECTED_LATER", told)
+    assert (row["rejection_source"], row["escalated_to_executive"]) == ("ALPACA", 1)
+    assert (row["escalation_msg_id"], row["status"]) == (escalation.message_id, "rejected")
+    assert row["rejection_timestamp"] == row["terminal_at"] == report["terminal_at"]
+
+
+def test_what_was_rejected_after_its_cancel_was_wished_says_that_it_was_rejected(
+    ledger: Ledger, told: list[Message]
+) -> None:
+    ledger.orders.observe(SOLD, MORNING)
+    ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
+    following = tracker(Book(replace(SOLD, status=OrderStatus.REJECTED)), ledger, told)
+    for _ in range(2):
+        following.track()
+    assert [m.message_type for m in told] == ["escalation", "ExecutionReport"]
+    assert (told[1].payload or {})["code"] == "REJECTED_LATER"
 
 
 def test_a_cancel_that_comes_before_its_approval_withdraws_it(opened: Desk) -> None:

@@ -20,6 +20,7 @@ SELL = OrderRequest("MSG_1", "UPS", Side.SELL, Decimal(70))
 QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "account": ((), {}),
     "positions": ((), {}),
+    "fees": ((NOW,), {}),
     "order": (("id",), {}),
     "order_by_client_id": (("MSG_1",), {}),
     "orders": (("all",), {"symbols": ("UPS",), "after": NOW}),

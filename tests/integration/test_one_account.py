@@ -1,0 +1,103 @@
+"""Two workspaces that share an account never execute on it at once, whichever broker it is at."""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Departments.bootstrap import EXCHANGE_FILE, LOCKS, Choices, Desk, open_desk
+from Departments.brokers.simulated.faults import FaultScript
+from Departments.brokers.simulated.state import ExchangeState
+from Departments.core.clock import SimulatedClock, SystemClock
+from Departments.core.errors import WorkspaceBusy
+from Departments.Executive.ceo import CEO
+from tests.builders.desk import MORNING, STATE, desk, plan, trade, two_and_two, workspace
+from tests.contract.alpaca_gateway import KEYS, Gateway
+from tests.fakes.loopback import serving
+
+OTHER = plan(trade("SN", "BUY", 40, 96.19), plan_id="PLAN_20251110_150300")
+
+
+def execute(opened: Desk, document: Mapping[str, Any], work: Callable[[], None] | None = None) -> dict[str, Any]:
+    """Execute a plan; `work` is done instead of the desk's own."""
+    parts = opened.executive_parts
+    ceo = CEO(opened.workspace, parts=parts if work is None else replace(parts, work=work))
+    ceo.current_plan, ceo.plan_approved = dict(document), True
+    return dict(ceo.execute_plan())
+
+
+def execute_beside(first: Desk, second: Desk) -> dict[str, Any]:
+    """Execute in one workspace, and try it in another once the first order is at the broker."""
+    refused: list[WorkspaceBusy] = []
+
+    def work() -> None:
+        first.work()
+        if not refused and first.broker.orders("all"):
+            with pytest.raises(WorkspaceBusy, match="another workspace is executing on the same account") as caught:
+                execute(second, OTHER)
+            refused.append(caught.value)
+
+    document = dict(execute(first, two_and_two(), work)["document"])
+    assert len(refused) == 1
+    return document
+
+
+def test_two_workspaces_on_one_exchange_file_execute_one_after_the_other(tmp_path: Path) -> None:
+    one, two = workspace(tmp_path / "one"), workspace(tmp_path / "two")
+    with closing(desk(one)) as first:
+        assert first.broker.account().cash == 40_000
+        try:
+            (two / EXCHANGE_FILE).symlink_to(one / EXCHANGE_FILE)
+        except OSError:
+            pytest.skip("this user may not make symbolic links")
+        with closing(desk(two)) as second:
+            assert execute_beside(first, second)["status"] == "COMPLETED"
+            assert "SN" not in {o.symbol for o in first.broker.orders("all")}
+        with closing(desk(two, at=first.clock.now())) as second:
+            assert execute(second, OTHER)["document"]["status"] == "COMPLETED"
+
+
+def test_two_workspaces_on_exchanges_of_their_own_do_not_disturb_each_other(tmp_path: Path) -> None:
+    one, two = workspace(tmp_path / "one"), workspace(tmp_path / "two")
+    with closing(desk(one)) as first, closing(desk(two)) as second:
+        done: list[str] = []
+
+        def work() -> None:
+            first.work()
+            if not done and first.broker.orders("all"):
+                done.append(execute(second, OTHER)["document"]["status"])
+
+        assert execute(first, two_and_two(), work)["document"]["status"] == "COMPLETED"
+        assert done == ["COMPLETED"]
+
+
+def test_two_workspaces_on_one_account_at_alpaca_execute_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimulatedClock(MORNING)
+    monkeypatch.setattr(SystemClock, "now", lambda _: clock.now())
+    monkeypatch.setattr(SystemClock, "sleep", lambda _, seconds: clock.sleep(seconds))
+    monkeypatch.setenv(LOCKS, str(tmp_path / "locks"))
+    gateway = Gateway(tmp_path / "alpaca.db", clock, ExchangeState.model_validate(STATE), FaultScript())
+    with serving(gateway) as server:
+        for name, value in zip(("KEY_ID", "SECRET_KEY", "BASE_URL"), (*KEYS, server.url), strict=True):
+            monkeypatch.setenv(f"APCA_API_{name}", value)
+        first, second = (open_desk(workspace(tmp_path / n), Choices(broker="alpaca")) for n in ("one", "two"))
+        with closing(first), closing(second):
+            assert execute_beside(first, second)["status"] == "COMPLETED"
+            assert "SN" not in {o.symbol for o in first.broker.orders("all")}
+            assert execute(second, OTHER)["document"]["status"] == "COMPLETED"
+    gateway.close()
+    assert len(list((tmp_path / "locks").iterdir())) == 1
+
+
+def test_the_lock_of_a_simulated_account_lies_beside_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LOCKS, str(tmp_path / "locks"))
+    folder = workspace(tmp_path / "one")
+    with closing(desk(folder)) as opened:
+        execute(opened, two_and_two())
+    assert not (tmp_path / "locks").exists()
+    assert len(list(folder.glob(".departments-*.lock"))) == 1
