@@ -16,6 +16,9 @@ from Departments.core.steps import Step, announced, no_step
 
 Row = sqlite3.Row
 BUSY_SECONDS = 30.0
+#: Pages of the write-ahead log before it is used from its beginning again: a commit into a log that does not grow is one
+#: flush, into one that grows two. SQLite's own choice is 1,000 (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
+LOG_PAGES = 100
 
 
 class Database:
@@ -32,6 +35,7 @@ class Database:
             self._connection.row_factory = sqlite3.Row
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
             self._connection.execute("PRAGMA foreign_keys = ON")
         self._migrate(migrations)
 
