@@ -1,7 +1,7 @@
 """Two workspaces that share an account never execute on it at once, whichever broker it is at."""
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,18 @@ def execute_beside(first: Desk, second: Desk) -> dict[str, Any]:
     return document
 
 
+def executed_both(first: Desk, second: Desk) -> list[str]:
+    """Execute in one workspace, and in another once the first order is at the broker; return how both ended."""
+    done: list[str] = []
+
+    def work() -> None:
+        first.work()
+        if not done and first.broker.orders("all"):
+            done.append(execute(second, OTHER)["document"]["status"])
+
+    return [execute(first, two_and_two(), work)["document"]["status"], *done]
+
+
 def test_two_workspaces_on_one_exchange_file_execute_one_after_the_other(tmp_path: Path) -> None:
     one, two = workspace(tmp_path / "one"), workspace(tmp_path / "two")
     with closing(desk(one)) as first:
@@ -63,35 +75,49 @@ def test_two_workspaces_on_one_exchange_file_execute_one_after_the_other(tmp_pat
 def test_two_workspaces_on_exchanges_of_their_own_do_not_disturb_each_other(tmp_path: Path) -> None:
     one, two = workspace(tmp_path / "one"), workspace(tmp_path / "two")
     with closing(desk(one)) as first, closing(desk(two)) as second:
-        done: list[str] = []
-
-        def work() -> None:
-            first.work()
-            if not done and first.broker.orders("all"):
-                done.append(execute(second, OTHER)["document"]["status"])
-
-        assert execute(first, two_and_two(), work)["document"]["status"] == "COMPLETED"
-        assert done == ["COMPLETED"]
+        assert executed_both(first, second) == ["COMPLETED", "COMPLETED"]
 
 
-def test_two_workspaces_on_one_account_at_alpaca_execute_one_after_the_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+Opening = Callable[[str, str], Desk]
+
+
+@pytest.fixture
+def at_alpaca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opening]:
+    """Open the desk of a workspace on one of several accounts at Alpaca."""
     clock = SimulatedClock(MORNING)
     monkeypatch.setattr(SystemClock, "now", lambda _: clock.now())
     monkeypatch.setattr(SystemClock, "sleep", lambda _, seconds: clock.sleep(seconds))
     monkeypatch.setenv(LOCKS, str(tmp_path / "locks"))
-    gateway = Gateway(tmp_path / "alpaca.db", clock, ExchangeState.model_validate(STATE), FaultScript())
-    with serving(gateway) as server:
-        for name, value in zip(("KEY_ID", "SECRET_KEY", "BASE_URL"), (*KEYS, server.url), strict=True):
-            monkeypatch.setenv(f"APCA_API_{name}", value)
-        first, second = (open_desk(workspace(tmp_path / n), Choices(broker="alpaca")) for n in ("one", "two"))
-        with closing(first), closing(second):
-            assert execute_beside(first, second)["status"] == "COMPLETED"
-            assert "SN" not in {o.symbol for o in first.broker.orders("all")}
-            assert execute(second, OTHER)["document"]["status"] == "COMPLETED"
-    gateway.close()
+    with ExitStack() as stack:
+        urls: dict[str, str] = {}
+
+        def opened(name: str, account: str) -> Desk:
+            if account not in urls:
+                gateway = Gateway(tmp_path / account, clock, ExchangeState.model_validate(STATE), FaultScript())
+                stack.callback(gateway.close)
+                urls[account] = stack.enter_context(serving(gateway)).url
+            folder = workspace(tmp_path / name)
+            names = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "APCA_API_BASE_URL")
+            keys = [f"{n} = {v!r}\n" for n, v in zip(names, (*KEYS, urls[account]), strict=True)]
+            (folder / "config.py").write_text("".join(keys), encoding="utf-8")
+            return stack.enter_context(closing(open_desk(folder, Choices(broker="alpaca"))))
+
+        yield opened
+
+
+def test_two_workspaces_on_one_account_at_alpaca_execute_one_after_the_other(
+    tmp_path: Path, at_alpaca: Opening
+) -> None:
+    first, second = at_alpaca("one", "account"), at_alpaca("two", "account")
+    assert execute_beside(first, second)["status"] == "COMPLETED"
+    assert "SN" not in {o.symbol for o in first.broker.orders("all")}
+    assert execute(second, OTHER)["document"]["status"] == "COMPLETED"
     assert len(list((tmp_path / "locks").iterdir())) == 1
+
+
+def test_two_accounts_at_alpaca_do_not_disturb_each_other(at_alpaca: Opening) -> None:
+    first, second = at_alpaca("one", "account"), at_alpaca("two", "another")
+    assert executed_both(first, second) == ["COMPLETED", "COMPLETED"]
 
 
 def test_the_lock_of_a_simulated_account_lies_beside_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

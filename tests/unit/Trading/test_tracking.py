@@ -225,9 +225,10 @@ def test_what_was_rejected_after_its_cancel_was_wished_says_that_it_was_rejected
 ) -> None:
     ledger.orders.observe(SOLD, MORNING)
     ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
-    following = tracker(Book(replace(SOLD, status=OrderStatus.REJECTED)), ledger, told)
-    for _ in range(2):
-        following.track()
+    rejected = replace(SOLD, status=OrderStatus.REJECTED)
+    following = tracker(Book(rejected), ledger, told)
+    following.track()
+    following.observe(rejected)
     assert [m.message_type for m in told] == ["escalation", "ExecutionReport"]
     assert (told[1].payload or {})["code"] == "REJECTED_LATER"
 
