@@ -60,7 +60,7 @@ def exit_code_of(arguments: list[str]) -> int:
     try:
         result = application()(arguments, standalone_mode=False)
     except DepartmentsError as error:
-        return _told(str(error), error.exit_code)
+        return _told(error.sentence, error.exit_code)
     except typer.TyperException as error:
         problem = error.format_message().rstrip(".")
         return _told(f"{problem}; see --help." if problem else "", error.exit_code)

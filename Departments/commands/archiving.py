@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -13,10 +12,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from Departments.bootstrap import Desk, open_desk
+from Departments.bootstrap import Desk
 from Departments.commands.consoles import console
+from Departments.commands.frame import desk_of, print_json
+from Departments.commands.options import AsJson, Workspace
 from Departments.core.clock import iso
-from Departments.core.documents import json_text
 from Departments.messaging import retention
 from Departments.messaging.retention import MOVED, Move, Rules, age_of
 
@@ -36,10 +36,10 @@ def archive(  # noqa: PLR0913 - one parameter for each option
     pack: Annotated[
         str | None, typer.Option(metavar="MONTH", help="Turn an archived month (2025-10) into a zip.")
     ] = None,
-    workspace: Annotated[Path, typer.Option(help="The folder to work in.")] = Path(),
+    workspace: Workspace = Path(),
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the same table; move nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Move messages older than `--older-than` from Inbox and Outbox to `Archive/<their date>/<DEPT>/`.
 
@@ -48,14 +48,14 @@ def archive(  # noqa: PLR0913 - one parameter for each option
     left alone. With `--pack` only the month is packed. With `--json`: `{dry_run, moves: [{box, department, file,
     message_type, timestamp, day, outcome}]}`, or `{pack, files}`.
     """
-    desk = open_desk(workspace.resolve())
-    if pack is not None:
-        return _pack(desk, pack, as_json=as_json)
-    rules = _narrowed(Rules.of(desk.settings.retention), older_than, message_type, department, box)
-    moves = retention.due(desk.mailbox.root, rules, desk.clock.now())
-    if not dry_run:
-        desk.mailbox.clean()
-        moves = list(retention.archive(desk.mailbox, moves))
+    with desk_of(workspace) as desk:
+        if pack is not None:
+            return _pack(desk, pack, as_json=as_json)
+        rules = _narrowed(Rules.of(desk.settings.retention), older_than, message_type, department, box)
+        moves = retention.due(desk.mailbox.root, rules, desk.clock.now())
+        if not dry_run:
+            desk.mailbox.clean()
+            moves = list(retention.archive(desk.mailbox, moves))
     _tell(moves, dry_run=dry_run, as_json=as_json)
     return 0
 
@@ -79,7 +79,7 @@ def _narrowed(
 def _pack(desk: Desk, month: str, *, as_json: bool) -> int:
     done = retention.pack(desk.mailbox, month, desk.clock.now())
     if as_json:
-        sys.stdout.write(json_text({"pack": str(done.pack), "files": done.files}) + "\n")
+        print_json({"pack": str(done.pack), "files": done.files})
     else:
         console().print(f"{done.files} files packed into {escape(str(done.pack))}")
     return 0
@@ -87,7 +87,7 @@ def _pack(desk: Desk, month: str, *, as_json: bool) -> int:
 
 def _tell(moves: Sequence[Move], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json_text({"dry_run": dry_run, "moves": [_document(move) for move in moves]}) + "\n")
+        print_json({"dry_run": dry_run, "moves": [_document(move) for move in moves]})
         return
     title = f"{len(moves)} would move" if dry_run else f"{sum(move.outcome == MOVED for move in moves)} moved"
     table = Table("Box", "Department", "Type", "Time", "Message", "To", "Outcome", title=title)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,16 +10,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from Departments.bootstrap import MESSAGES, Desk, open_desk
+from Departments.bootstrap import MESSAGES, Desk
 from Departments.commands.consoles import console
-from Departments.core.documents import json_text
+from Departments.commands.frame import desk_of, print_json
+from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import dead_letters
 from Departments.messaging.dead_letters import DeadLetter
 
-Workspace = Annotated[Path, typer.Option(help="The folder to work in.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Which = Annotated[str, typer.Argument(metavar="ID", help="The message's id or the file's name.")]
 
 
@@ -28,7 +26,7 @@ def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """List every dead letter with its reason."""
     letters = dead_letters.listed(workspace.resolve() / MESSAGES)
     if as_json:
-        sys.stdout.write(json_text({"dead_letters": [_document(letter) for letter in letters]}) + "\n")
+        print_json({"dead_letters": [_document(letter) for letter in letters]})
         return 0
     table = Table("Department", "File", "Code", "Attempts", "Since", "Reason", title=f"{len(letters)} dead letters")
     for letter in letters:
@@ -43,7 +41,7 @@ def show(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False
     letter = _the(workspace, which)
     text = letter.path.read_bytes()[:100_000].decode("utf-8", "replace") if letter.path.is_file() else ""
     if as_json:
-        sys.stdout.write(json_text(_document(letter) | {"reason": letter.reason, "text": text}) + "\n")
+        print_json(_document(letter) | {"reason": letter.reason, "text": text})
         return 0
     screen = console()
     screen.print(escape(str(letter.path)), style="dim")
@@ -80,13 +78,10 @@ def _moved(
     workspace: Path, which: str, move: Callable[[Desk, DeadLetter, str], str], words: str, *, as_json: bool
 ) -> int:
     letter = _the(workspace, which)
-    desk = open_desk(workspace.resolve())
-    try:
+    with desk_of(workspace) as desk:
         name = move(desk, letter, trading_day(desk.clock.now()).isoformat())
-    finally:
-        desk.close()
     if as_json:
-        sys.stdout.write(json_text({"department": letter.department, "file": name}) + "\n")
+        print_json({"department": letter.department, "file": name})
     else:
         console().print(f"{escape(name)} {words} {letter.department}.")
     return 0

@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from Departments.bootstrap import EXCHANGE_FILE, MESSAGES, Choices, open_desk
-from Departments.commands.logs import show_logs
-from Departments.commands.run import HELP, carry_out, errors_as_json
+from Departments.bootstrap import EXCHANGE_FILE, MESSAGES, Choices
+from Departments.commands.frame import desk_of, errors_as_json
+from Departments.commands.options import AsJson
+from Departments.commands.run import HELP, carry_out
 from Departments.core.clock import Clock, PacedClock, SimulatedClock
 from Departments.core.errors import BadInput
 from Departments.Executive.daily import DayOrder
@@ -31,7 +32,7 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Work on in the newest demo workspace, do not begin anew.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Run the demo's day."""
     with errors_as_json(wanted=as_json):
@@ -43,22 +44,15 @@ def _day_in(folder: Path, *, as_json: bool) -> int:
         seed(folder)
     start = _start(folder)
     clock: Clock = SimulatedClock(start) if as_json else PacedClock(start, pace=PACE)
-    show_logs(clock)
     sys.stderr.write(f"Demo workspace: {folder}\n")
-    desk = open_desk(folder, Choices(clock=clock, exchange_state=folder / "config" / "exchange_state.yaml"))
-    try:
+    with desk_of(folder, Choices(clock=clock, exchange_state=folder / "config" / "exchange_state.yaml")) as desk:
         return carry_out(desk, DayOrder(), "auto", as_json=as_json)
-    finally:
-        desk.close()
 
 
 def _start(folder: Path) -> datetime:
     """Return the demo's morning, or the end of what was executed in the folder before."""
-    desk = open_desk(folder)
-    try:
+    with desk_of(folder) as desk:
         return max((e.ended_at for e in desk.ledger.plans.executions() if e.ended_at), default=START)
-    finally:
-        desk.close()
 
 
 def seed(folder: Path) -> None:

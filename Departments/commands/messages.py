@@ -5,7 +5,6 @@ The other commands of the bus are registered here too: `watch`, `archive` and `d
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -21,16 +20,13 @@ from rich.tree import Tree
 from Departments.bootstrap import MESSAGES
 from Departments.commands import archiving, dead_letters, watching
 from Departments.commands.consoles import console
+from Departments.commands.frame import print_json
+from Departments.commands.options import AsJson, Workspace
 from Departments.core.clock import iso
-from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.messaging import codec, lookup, tracing
 from Departments.messaging.message import Message
 from Departments.messaging.names import is_message_name
-
-Workspace = Annotated[Path, typer.Option(help="The folder to work in.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-
 
 # --- messages check ---
 
@@ -49,7 +45,7 @@ def check(
     asked = [workspace / path for path in paths] if paths else [workspace / MESSAGES]
     document = checked(_files_below(asked))
     if as_json:
-        sys.stdout.write(json_text(document) + "\n")
+        print_json(document)
     else:
         _show_check(console(), document)
     return 1 if document["unreadable"] else 0
@@ -120,7 +116,7 @@ def inbox(
     """Show what waits in an inbox, in the order it will be handled."""
     rows = waiting(workspace.resolve() / MESSAGES, department)
     if as_json:
-        sys.stdout.write(json_text({"waiting": rows}) + "\n")
+        print_json({"waiting": rows})
         return 0
     table = Table("Inbox", "Time", "Type", "From", "Priority", "Message", title=f"{len(rows)} waiting")
     for row in rows:
@@ -176,7 +172,7 @@ def show(
     places = [str(each.place) for each in found]
     if as_json:
         document = _envelope(message) | {"body": message.body, "payload": _payload(message), "places": places}
-        sys.stdout.write(json_text(document) + "\n")
+        print_json(document)
         return 0
     screen = console()
     for place in places:
@@ -207,7 +203,7 @@ def trace(
     if not branches:
         raise BadInput(wanted, "", f"no message in {root} has or names this id", "see `departments inbox`")
     if as_json:
-        sys.stdout.write(json_text({"id": wanted, "trees": [_document(each) for each in branches]}) + "\n")
+        print_json({"id": wanted, "trees": [_document(each) for each in branches]})
         return 0
     tree = Tree(escape(wanted))
     start = min(branch.message.timestamp for branch in branches)

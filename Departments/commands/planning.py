@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,13 +13,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.bootstrap import Choices, Desk
 from Departments.commands.consoles import console
+from Departments.commands.frame import desk_of, print_json
 from Departments.commands.inputs import clock_from, day_order
-from Departments.commands.logs import show_logs
-from Departments.commands.recovery import AsJson, At, BrokerOption, Workspace
+from Departments.commands.options import AsJson, At, BriefingFile, BrokerOption, ExchangeState, PlanFile, Workspace
 from Departments.constraints.headroom import Headroom
-from Departments.core.documents import json_text
 from Departments.core.money import percent, plain, usd
 from Departments.core.plans import plan_from
 from Departments.Executive.daily import DayFailed
@@ -32,23 +30,17 @@ BAR = 40  # characters for the whole of equity
 
 def plan(
     workspace: Workspace = Path(),
-    briefing: Annotated[Path | None, typer.Option(help="A DailyBriefing message to plan from.")] = None,
-    plan_file: Annotated[
-        Path | None, typer.Option("--plan", help="An existing proposed_trades_*.json to check and resize.")
-    ] = None,
-    exchange_state: Annotated[
-        Path | None, typer.Option(help="YAML or JSON (cash, positions, prices) that seeds the simulated exchange.")
-    ] = None,
+    briefing: BriefingFile = None,
+    plan_file: PlanFile = None,
+    exchange_state: ExchangeState = None,
     broker: BrokerOption = None,
     at: At = None,
     *,
     as_json: AsJson = False,
 ) -> int:
     """Make a plan and show it with weights before and after, sectors and what is left of each limit; send nothing."""
-    clock = clock_from(at)
-    show_logs(clock)
-    desk = open_desk(workspace.resolve(), Choices(clock=clock, broker=broker, exchange_state=exchange_state))
-    try:
+    choices = Choices(clock=clock_from(at), broker=broker, exchange_state=exchange_state)
+    with desk_of(workspace, choices) as desk:
         order = day_order(desk, briefing, plan_file, dry_run=True)
         order.prepare()
         answer = desk.ceo.generate_plan(briefing_message_id=order.briefing_message_id, plan=order.plan)
@@ -56,8 +48,6 @@ def plan(
             raise DayFailed(str(answer["message"]), int(answer.get("exit_code", 1)))
         _show(desk, answer, as_json=as_json)
         return 0
-    finally:
-        desk.close()
 
 
 def approve(
@@ -69,17 +59,12 @@ def approve(
     as_json: AsJson = False,
 ) -> int:
     """Approve a plan, so that `departments run` executes it today; stale limits, age or prices are refused."""
-    clock = clock_from(at)
-    show_logs(clock)
-    desk = open_desk(workspace.resolve(), Choices(clock=clock, broker=broker))
-    try:
+    with desk_of(workspace, Choices(clock=clock_from(at), broker=broker)) as desk:
         answer = desk.ceo.approve_plan(plan_id)
-    finally:
-        desk.close()
     if answer["status"] == "ERROR":
         raise DayFailed(str(answer["message"]), int(answer.get("exit_code", 1)))
     if as_json:
-        sys.stdout.write(json_text(answer) + "\n")
+        print_json(answer)
     else:
         console().print(f"Approved {plan_id}; written to {answer['file']}. `departments run` executes it.")
     return 0
@@ -90,7 +75,7 @@ def _show(desk: Desk, answer: Mapping[str, Any], *, as_json: bool) -> None:
     judgement = desk.ceo.judge(made)
     if as_json:
         document = {"plan": answer["plan"], "review": answer["ceo_review"], **judgement.document()}
-        sys.stdout.write(json_text(document) + "\n")
+        print_json(document)
         return
     screen = Console()
     show_plan(screen, made)

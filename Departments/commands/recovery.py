@@ -2,54 +2,43 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Container
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from Departments.bootstrap import Choices, open_desk
+from Departments.bootstrap import Choices
+from Departments.commands.frame import desk_of, errors_as_json, print_json
 from Departments.commands.inputs import clock_from
-from Departments.commands.logs import show_logs
+from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFaults, Workspace
 from Departments.commands.run import show_document
-from Departments.core.documents import json_text
 from Departments.core.errors import BadInput
 from Departments.Executive.daily import not_executed
 from Departments.Trading.reconciliation import Row
-
-Workspace = Annotated[Path, typer.Option(help="The folder to work in.")]
-BrokerOption = Annotated[Literal["simulated", "alpaca"] | None, typer.Option(help="Which broker.")]
-At = Annotated[str | None, typer.Option(help="Start a simulated clock at this ISO time.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Faults = Annotated[Path | None, typer.Option(help="A fault script for the simulated exchange.")]
 
 
 def resume(
     workspace: Workspace = Path(),
     broker: BrokerOption = None,
     at: At = None,
-    exchange_faults: Faults = None,
+    exchange_faults: ExchangeFaults = None,
     *,
     as_json: AsJson = False,
 ) -> int:
     """Finish an execution that was interrupted; say so when there is none."""
-    clock = clock_from(at)
-    show_logs(clock)
-    desk = open_desk(workspace.resolve(), Choices(clock=clock, broker=broker, exchange_faults=exchange_faults))
-    try:
+    choices = Choices(clock=clock_from(at), broker=broker, exchange_faults=exchange_faults)
+    with errors_as_json(wanted=as_json), desk_of(workspace, choices) as desk:
         nothing = not_executed("NOTHING_TO_RESUME", None, "no execution was interrupted here")
         document = desk.ceo.resume() or nothing
         if as_json:
-            sys.stdout.write(json_text(document) + "\n")
+            print_json(document)
         else:
             show_document(Console(), desk, document)
         return int(document["exit_code"])
-    finally:
-        desk.close()
 
 
 def reconcile(
@@ -63,10 +52,7 @@ def reconcile(
     as_json: AsJson = False,
 ) -> int:
     """Compare the ledger with the broker and lock what they disagree about; nothing is sent. Ends with 1 for a lock."""
-    clock = clock_from(at)
-    show_logs(clock)
-    desk = open_desk(workspace.resolve(), Choices(clock=clock, broker=broker))
-    try:
+    with desk_of(workspace, Choices(clock=clock_from(at), broker=broker)) as desk:
         if accept is not None and not desk.trading.accept(accept.upper()):
             raise BadInput(
                 "--accept", "", f"{accept.upper()} is not locked", "name a symbol that reconcile shows as locked"
@@ -74,12 +60,10 @@ def reconcile(
         rows = desk.trading.reconcile()
         locked = desk.ledger.releases.locked()
         if as_json:
-            sys.stdout.write(json_text({"orders": [_document(row, locked) for row in rows]}) + "\n")
+            print_json({"orders": [_document(row, locked) for row in rows]})
         else:
             _show(Console(), rows, locked)
         return int(bool(locked))
-    finally:
-        desk.close()
 
 
 def _document(row: Row, locked: Container[str]) -> dict[str, str | bool]:

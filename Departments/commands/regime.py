@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -14,9 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.bootstrap import Choices, Desk
+from Departments.commands.frame import desk_of, print_json
 from Departments.commands.inputs import clock_from
-from Departments.core.documents import json_text
+from Departments.commands.options import AsJson, Workspace
 from Departments.core.money import cents
 from Departments.core.regimes import Regime, RegimeAssessment, RegimeRecord
 from Departments.core.trading_calendar import EASTERN, trading_day
@@ -30,25 +30,22 @@ STYLES = {Regime.BULLISH: "green", Regime.BEARISH: "red", Regime.PANIC: "bold re
 
 
 def regime(
-    workspace: Annotated[Path, typer.Option(help="The folder to work in.")] = Path(),
+    workspace: Workspace = Path(),
     limit: Annotated[int, typer.Option(min=1, help="How many assessments of the history to show.")] = 20,
     at: Annotated[str | None, typer.Option(help="Look from this ISO time instead of now.")] = None,
     *,
     assess: Annotated[bool, typer.Option("--assess", help="Make and tell an assessment where none holds.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Show the regime."""
-    desk = open_desk(workspace.resolve(), Choices(clock=clock_from(at)))
-    try:
+    with desk_of(workspace, Choices(clock=clock_from(at))) as desk:
         now = desk.clock.now()
         if assess:
             desk.regime.assess(now)
         history = desk.ledger.regimes.assessments(limit) if desk.ledger_path.exists() else []
         today = _of_today(desk, now) if history else None
-    finally:
-        desk.close()
     if as_json:
-        sys.stdout.write(json_text(document(today, history)) + "\n")
+        print_json(document(today, history))
     else:
         show(Console(soft_wrap=False), today, history)
     return 0

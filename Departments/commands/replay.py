@@ -15,11 +15,11 @@ from rich.table import Table
 
 from Departments.commands.consoles import console
 from Departments.commands.demo import config_folder
+from Departments.commands.frame import print_json
 from Departments.commands.logs import show_logs
-from Departments.commands.recovery import AsJson
+from Departments.commands.options import AsJson
 from Departments.constraints.limits import find_limits
 from Departments.core.clock import SystemClock
-from Departments.core.documents import json_text
 from Departments.core.errors import BadInput
 from Departments.core.money import decimal_of
 from Departments.replays import past_days, replay
@@ -51,7 +51,7 @@ def replay_days(
     failed = sorted((*failed, *not_run), key=lambda f: (f.day, f.source))
     if as_json:
         more = {"failed": [f.document() for f in failed]} if failed else {}
-        sys.stdout.write(json_text(result | more) + "\n")
+        print_json(result | more)
     else:
         _show(result)
     for trouble in failed:

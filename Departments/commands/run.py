@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,15 +14,25 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from Departments.bootstrap import EXCHANGE_FILE, Choices, Desk, open_desk
+from Departments.bootstrap import EXCHANGE_FILE, Choices, Desk
 from Departments.commands.consoles import console
+from Departments.commands.frame import desk_of, errors_as_json, print_json
 from Departments.commands.inputs import clock_from, day_order
-from Departments.commands.logs import show_logs
+from Departments.commands.options import (
+    AsJson,
+    At,
+    BriefingFile,
+    BrokerOption,
+    ExchangeFaults,
+    ExchangeState,
+    PlanFile,
+    Workspace,
+)
 from Departments.commands.rehearsal import rehearsal
 from Departments.core.documents import json_text
-from Departments.core.errors import BadInput, DepartmentsError
+from Departments.core.errors import EXIT_CODES, BadInput
 from Departments.core.plans import TradingPlan
-from Departments.Executive.daily import DayOrder, not_executed, run_day
+from Departments.Executive.daily import DayOrder, run_day
 from Departments.Executive.reporting.document import DOCUMENT_SHAPE, lowest_cash_with_buys_first
 from Departments.Executive.reporting.terminal import show_cash, show_final, show_plan, show_review
 
@@ -37,7 +47,7 @@ strings:
 {json_text(dict(DOCUMENT_SHAPE))}
 ```
 
-Exit codes: 0 done (or done before) · 1 something needs a person · 2 bad input · 3 ledger, lock or disk · 4 broker.
+Exit codes: {" · ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())}.
 """
 
 
@@ -63,17 +73,15 @@ class TerminalAudience:
 
 
 def run(  # noqa: PLR0913 - one parameter for each option
-    workspace: Annotated[Path, typer.Option(help="The folder to work in.")] = Path(),
-    briefing: Annotated[Path | None, typer.Option(help="A DailyBriefing message to plan from.")] = None,
-    plan: Annotated[Path | None, typer.Option(help="An existing proposed_trades_*.json to check and resize.")] = None,
-    exchange_state: Annotated[
-        Path | None, typer.Option(help="YAML or JSON (cash, positions, prices) that seeds the simulated exchange.")
-    ] = None,
-    exchange_faults: Annotated[Path | None, typer.Option(help="A fault script for the simulated exchange.")] = None,
-    broker: Annotated[Literal["simulated", "alpaca"] | None, typer.Option(help="Which broker.")] = None,
+    workspace: Workspace = Path(),
+    briefing: BriefingFile = None,
+    plan: PlanFile = None,
+    exchange_state: ExchangeState = None,
+    exchange_faults: ExchangeFaults = None,
+    broker: BrokerOption = None,
     approve: Annotated[Literal["ask", "auto"] | None, typer.Option(help="Ask a person, or approve at once.")] = None,
     *,
-    at: Annotated[str | None, typer.Option(help="Start a simulated clock at this ISO time.")] = None,
+    at: At = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show plan, checks and funding; send nothing.")] = False,
     live: Annotated[bool, typer.Option("--live", help="One of the three switches for a live account.")] = False,
     force: Annotated[
@@ -82,7 +90,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     via_watchers: Annotated[
         bool, typer.Option("--via-watchers", help="Leave Trading's inbox to a running watcher.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Run the day's job."""
     clock = clock_from(at, side_by_side=via_watchers)
@@ -94,27 +102,13 @@ def run(  # noqa: PLR0913 - one parameter for each option
         live=live,
         via_watchers=via_watchers,
     )
-    show_logs(clock)
     with errors_as_json(wanted=as_json), ExitStack() as stack:
         if dry_run:
             choices = replace(choices, rehearsal=stack.enter_context(rehearsal(workspace.resolve(), clock.now())))
-        desk = open_desk(workspace.resolve(), choices)
-        stack.callback(desk.close)
+        desk = stack.enter_context(desk_of(workspace, choices))
         check_exchange_files(desk)
         order = replace(day_order(desk, briefing, plan, dry_run=dry_run), force=force)
         return carry_out(desk, order, approve or desk.settings.approve, as_json=as_json)
-
-
-@contextmanager
-def errors_as_json(*, wanted: bool) -> Iterator[None]:
-    """Where one document is `wanted` on standard output, say there too what went wrong."""
-    try:
-        yield
-    except DepartmentsError as error:
-        if wanted:
-            document = not_executed("FAILED", None, str(error)) | {"exit_code": error.exit_code}
-            sys.stdout.write(json_text(document) + "\n")
-        raise
 
 
 def check_exchange_files(desk: Desk) -> None:
@@ -134,7 +128,7 @@ def carry_out(desk: Desk, order: DayOrder, approve: str, *, as_json: bool) -> in
     plan_console = Console(stderr=True, quiet=approve == "auto") if as_json else console()
     document = run_day(desk.ceo, order, TerminalAudience(plan_console, approve))
     if as_json:
-        sys.stdout.write(json_text(document) + "\n")
+        print_json(document)
     else:
         show_document(console(), desk, document)
     return int(document["exit_code"])

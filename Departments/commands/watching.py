@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.bootstrap import Choices, Desk
+from Departments.commands.frame import desk_of
 from Departments.commands.inputs import clock_from
-from Departments.commands.logs import show_logs
+from Departments.commands.options import BrokerOption, ExchangeState, Workspace
 from Departments.core.departments import EXECUTIVE, TRADING
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput
@@ -23,12 +24,10 @@ def watch(
     departments: Annotated[
         list[str] | None, typer.Argument(metavar="[DEPT]...", help="Which inboxes; all but the Executive's without.")
     ] = None,
-    workspace: Annotated[Path, typer.Option(help="The folder to work in.")] = Path(),
-    broker: Annotated[Literal["simulated", "alpaca"] | None, typer.Option(help="Which broker.")] = None,
+    workspace: Workspace = Path(),
+    broker: BrokerOption = None,
     at: Annotated[str | None, typer.Option(help="Let the clock start at this ISO time.")] = None,
-    exchange_state: Annotated[
-        Path | None, typer.Option(help="YAML or JSON (cash, positions, prices) that seeds the simulated exchange.")
-    ] = None,
+    exchange_state: ExchangeState = None,
     *,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line for each pass that did something.")
@@ -50,16 +49,12 @@ def watch_desk(
 
     Where Trading is among them, ledger and broker are compared first.
     """
-    desk = open_desk(workspace.resolve(), choices)
-    show_logs(desk.clock)
-    try:
+    with desk_of(workspace, choices) as desk:
         if TRADING in _named(desk, departments):
             desk.recover()
         watcher = watcher_of(desk, departments, _json_line if as_json else _line)
         with stopped_by_signals(watcher):
             watcher.run()
-    finally:
-        desk.close()
     return 0
 
 

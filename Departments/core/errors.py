@@ -21,13 +21,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+#: What every command ends with.
+EXIT_CODES: Final[Mapping[int, str]] = {
+    0: "done, or done before; a dry run",
+    1: "something needs a person: an order denied, rejected or unfilled; not approved; market closed; a locked symbol; "
+    "an error nobody foresaw",
+    2: "bad input: the sentence names file, key and mend",
+    3: "ledger, lock or disk; run again when that is mended",
+    4: "the broker cannot be reached or refuses the credentials; run again to go on",
+    130: "interrupted; run again to go on",
+}
+RUN_AGAIN: Final = "run the same command again to go on where it stood"
 
 
 class DepartmentsError(Exception):
-    """Everything the desk raises on purpose, told in one clear sentence."""
+    """Everything the desk raises on purpose, told in one clear sentence.
+
+    `advice` is what a person does about every error of a kind, where the error itself does not say it.
+    """
 
     exit_code = 1
+    advice = ""
+
+    @property
+    def sentence(self) -> str:
+        """Return what a person is told: what happened, and what to do about it."""
+        return f"{str(self).rstrip('.')}; {self.advice}." if self.advice else str(self)
 
 
 class BadInput(DepartmentsError):  # noqa: N818 - the user's word for it
@@ -113,6 +134,10 @@ class NotFound(BrokerError):  # noqa: N818
 class NotAuthorized(BrokerError):  # noqa: N818
     """The credentials are missing, or the broker does not accept them."""
 
+    advice = RUN_AGAIN
+
 
 class BrokerUnavailable(BrokerError):  # noqa: N818
     """No answer, or an answer that does not tell what happened. What was asked may or may not be done."""
+
+    advice = RUN_AGAIN

@@ -1,14 +1,19 @@
 """What the documents say is generated or checked, so that it stays true."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
+from Departments import cli
 from Departments.cli import application
+from Departments.commands.run import HELP
 from Departments.constraints.codes import codes_table
+from Departments.core.errors import EXIT_CODES, DepartmentsError
 from Departments.core.settings import Section, Settings
+from Departments.Executive.reporting import document
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,3 +59,38 @@ def test_the_two_commands_of_the_readme_are_the_ones_make_knows() -> None:
         assert re.search(rf"^\.PHONY:.*\b{name}\b", targets, re.MULTILINE)
     assert "`make run`" in read("README.md")
     assert "`make test`" in read("README.md")
+
+
+# --- exit codes ---
+
+
+def errors(kind: type[DepartmentsError] = DepartmentsError) -> Iterator[type[DepartmentsError]]:
+    yield kind
+    for more in kind.__subclasses__():
+        yield from errors(more)
+
+
+def test_the_table_of_exit_codes_in_the_readme_is_the_one_of_the_code() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", read("README.md"), re.MULTILINE)
+    assert {int(code): meaning for code, meaning in rows} == EXIT_CODES
+    assert len(rows) == len(EXIT_CODES)
+
+
+def test_the_help_of_run_tells_every_exit_code() -> None:
+    assert [code for code, meaning in EXIT_CODES.items() if f"{code} {meaning}" not in HELP] == []
+
+
+def test_every_exit_code_that_there_is_stands_in_the_table_and_no_other() -> None:
+    of_errors = {kind.exit_code for kind in errors() if kind.__module__.startswith("Departments.")}
+    of_commands = {cli.UNFORESEEN, cli.DISK, cli.INTERRUPTED}
+    assert of_errors | of_commands | set(document.EXIT_CODES.values()) == set(EXIT_CODES)
+
+
+def test_the_tree_of_errors_tells_the_exit_code_of_each() -> None:
+    drawn = dict(re.findall(r"^[│├└─ ]*(\w+) +(\d+) ", errors_page(), re.MULTILINE))
+    told = {kind.__name__: str(kind.exit_code) for kind in errors() if kind.__name__ in drawn}
+    assert told == drawn
+
+
+def errors_page() -> str:
+    return (ROOT / "Departments" / "core" / "errors.py").read_text(encoding="utf-8")

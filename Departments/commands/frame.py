@@ -1,0 +1,42 @@
+"""What every command stands in: a desk that is closed in the end, and one JSON document on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.commands.logs import show_logs
+from Departments.core.documents import json_text
+from Departments.core.errors import DepartmentsError
+from Departments.Executive.daily import not_executed
+
+
+@contextmanager
+def desk_of(workspace: Path, choices: Choices | None = None) -> Iterator[Desk]:
+    """Yield the desk of a workspace, its log on standard error; what it opened is closed in the end."""
+    desk = open_desk(workspace.resolve(), choices)
+    show_logs(desk.clock)
+    try:
+        yield desk
+    finally:
+        desk.close()
+
+
+def print_json(document: Any) -> None:
+    """Print one document, and nothing else goes to standard output."""
+    sys.stdout.write(json_text(document) + "\n")
+
+
+@contextmanager
+def errors_as_json(*, wanted: bool) -> Iterator[None]:
+    """Where one document of the day's job is `wanted` on standard output, say there too what went wrong."""
+    try:
+        yield
+    except DepartmentsError as error:
+        if wanted:
+            print_json(not_executed("FAILED", None, error.sentence) | {"exit_code": error.exit_code})
+        raise
