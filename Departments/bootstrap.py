@@ -103,7 +103,7 @@ class Desk:
     def ledger(self) -> Ledger:
         """The workspace's ledger."""
         self._check_writable()
-        return Ledger(self.ledger_path, step=self.choices.step)
+        return Ledger(self.ledger_path, step=self.choices.step, patience=self.settings.ledger.patience)
 
     @cached_property
     def mailbox(self) -> Mailbox:

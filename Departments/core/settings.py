@@ -76,6 +76,12 @@ class BrokerSettings(Section):
     live: bool = False
 
 
+class LedgerSettings(Section):
+    """How long (seconds) a ledger that another program has locked is waited for."""
+
+    patience: float = Field(default=30, gt=0, le=3_600)
+
+
 class MessagingSettings(Section):
     """How messages are written and handled."""
 
@@ -124,6 +130,7 @@ class Settings(Section):
     broker: BrokerSettings = BrokerSettings()
     phases: Phases = Phases()
     exits: ExitSettings = ExitSettings()
+    ledger: LedgerSettings = LedgerSettings()
     messaging: MessagingSettings = MessagingSettings()
     retention: RetentionSettings = RetentionSettings()
     regime: RegimeSettings = RegimeSettings()

@@ -16,9 +16,21 @@ from Departments.core.steps import Step, announced, no_step
 
 Row = sqlite3.Row
 BUSY_SECONDS = 30.0
-#: Pages of the write-ahead log before it is used from its beginning again: a commit into a log that does not grow is one
-#: flush, into one that grows two. SQLite's own choice is 1,000 (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
+#: Pages of the write-ahead log before it is used from its beginning again: a commit into a log that does not grow is
+#: one flush, into one that grows two. SQLite's own choice is 1,000
+#: (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
 LOG_PAGES = 100
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_DAMAGED = "put a copy of the ledger in its place, or move it away and see `departments reconcile`"
+#: What a person does about a file that SQLite cannot use, by SQLite's primary result code (sqlite.org/rescode.html).
+_MENDS = {
+    sqlite3.SQLITE_FULL: "make room on its disk and run the same command again",
+    sqlite3.SQLITE_READONLY: "correct the rights of file and folder and run the same command again",
+    sqlite3.SQLITE_CANTOPEN: "correct the path or its rights and run the same command again",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+}
+_CHECK = "check its disk and run the same command again"
 
 
 class Database:
@@ -60,7 +72,7 @@ class Database:
                 self.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+                self.execute("ROLLBACK")
             raise
         finally:
             self._depth = 0
@@ -84,12 +96,13 @@ class Database:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
-                raise LedgerBusy(f"{self.path}: the ledger is locked by another process; try again.") from error
-            raise LedgerError(f"{self.path}: the ledger cannot be used ({error}).") from error
         except sqlite3.DatabaseError as error:
-            raise LedgerError(f"{self.path}: the ledger cannot be used ({error}).") from error
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in _BUSY:
+                mend = "close what uses it and run the same command again"
+                raise LedgerBusy(f"{self.path}: the ledger is locked by another process; {mend}.") from error
+            mend = _MENDS.get(code, _CHECK)
+            raise LedgerError(f"{self.path}: the ledger cannot be used ({error}); {mend}.") from error
 
     def _migrate(self, migrations: Sequence[str]) -> None:
         version = self._version()

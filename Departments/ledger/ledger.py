@@ -11,7 +11,7 @@ from Departments.core.identifiers import client_order_id
 from Departments.core.steps import Step, no_step
 from Departments.ledger import journal, regimes, schema
 from Departments.ledger.compat import provide_old_tables
-from Departments.ledger.database import Database
+from Departments.ledger.database import BUSY_SECONDS, Database
 from Departments.ledger.history import recent_history
 from Departments.ledger.journal import LedgerJournal
 from Departments.ledger.orders import FillRecord, OrderRecords
@@ -27,9 +27,9 @@ MIGRATIONS = (schema.PLANS, schema.ORDERS, journal.MIGRATION, regimes.MIGRATION,
 class Ledger:
     """Plans, orders, regimes and the message journal in one file, under one transaction."""
 
-    def __init__(self, path: Path, *, step: Step = no_step) -> None:
+    def __init__(self, path: Path, *, step: Step = no_step, patience: float = BUSY_SECONDS) -> None:
         self.path = path
-        self._db = Database(path, MIGRATIONS, step=step)
+        self._db = Database(path, MIGRATIONS, step=step, busy_seconds=patience)
         provide_old_tables(self._db)
         self.plans = PlanRecords(self._db)
         self.orders = OrderRecords(self._db)
