@@ -1,14 +1,16 @@
-"""The demo's day, run once for all tests that only look at it."""
+"""Days that are lived through once for many tests: the demo's to be looked at, a second morning to be spoiled."""
 
 import contextlib
 import io
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
 
 from Departments.cli import exit_code_of
 from tests.builders.commands import Demo, Said
+from tests.builders.second_day import live_through_the_first_day
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
         code = exit_code_of(["demo", "--workspace", str(folder), "--json"])
     logger.handlers[:], logger.level, logger.propagate = before
     return Demo(folder, Said(code, out.getvalue(), err.getvalue()))
+
+
+@pytest.fixture(scope="session")
+def second_morning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace on its second day, for copying."""
+    return live_through_the_first_day(tmp_path_factory.mktemp("second_morning"))
+
+
+@pytest.fixture
+def folder_of_the_second_day(tmp_path: Path, second_morning: Path) -> Path:
+    """A workspace on its second day, to be spoiled."""
+    return Path(shutil.copytree(second_morning, tmp_path / "ws"))

@@ -1,0 +1,223 @@
+"""A ledger, or an exchange's file, that is locked, full, read-only, damaged or from a newer program."""
+
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from Departments.bootstrap import EXCHANGE_FILE, LEDGER_FILE
+from Departments.core.clock import iso
+from tests.builders.commands import say
+from tests.builders.desk import write_yaml
+from tests.builders.second_day import (
+    AGAIN,
+    BUYING,
+    LATER,
+    PROTECTED,
+    RELEASING,
+    SELLING,
+    SETTINGS,
+    SOLD,
+    ends_in_one_sentence,
+    ends_well,
+    interrupt,
+    nothing_is_traded_twice,
+    run_at,
+)
+from tests.fakes.moments import when_it_says
+
+Capture = pytest.CaptureFixture[str]
+LOCKED = ("the ledger is locked by another process", "close what uses it", AGAIN)
+
+
+@pytest.fixture
+def folder(folder_of_the_second_day: Path) -> Path:
+    return folder_of_the_second_day
+
+
+def orders_at(folder: Path) -> list[str]:
+    """Return the symbol of each order that the exchange has ever taken."""
+    with closing(sqlite3.connect(folder / EXCHANGE_FILE)) as db:
+        return [symbol for (symbol,) in db.execute("SELECT symbol FROM orders WHERE role = 'entry' ORDER BY symbol")]
+
+
+# --- it cannot be written any more ---
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Lock the ledger as another program would."""
+    with closing(sqlite3.connect(folder / LEDGER_FILE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def full(folder: Path) -> Iterator[None]:
+    """Let this process write no file beyond its first pages, as a quota does; messages are smaller."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no limit on the size of a process's files")
+    else:
+        import resource  # noqa: PLC0415 - not there on Windows
+
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"), [(held, LOCKED), (full, ("the ledger cannot be used (", "check its disk", AGAIN))]
+)
+@pytest.mark.parametrize("moment", [RELEASING, SOLD, BUYING, PROTECTED])
+def test_a_ledger_that_cannot_be_written_any_more_ends_the_run_in_one_sentence(
+    folder: Path,
+    capsys: Capture,
+    moment: str,
+    trouble: Callable[[Path], AbstractContextManager[None]],
+    words: tuple[str, ...],
+) -> None:
+    with ExitStack() as stack, when_it_says(moment, lambda: stack.enter_context(trouble(folder))):
+        said = say(capsys, *run_at(folder))
+    ends_in_one_sentence(said, 3, folder / LEDGER_FILE, *words)
+    ends_well(say(capsys, *run_at(folder, LATER)))
+    nothing_is_traded_twice(folder)
+
+
+def test_a_ledger_that_is_locked_from_the_start_leaves_the_day_to_the_next_run(folder: Path, capsys: Capture) -> None:
+    with held(folder):
+        ends_in_one_sentence(say(capsys, *run_at(folder)), 3, folder / LEDGER_FILE, *LOCKED)
+    assert orders_at(folder) == ["ALKS", "COMM", "CTVA", "DVN"]
+    ends_well(say(capsys, *run_at(folder)))
+    nothing_is_traded_twice(folder)
+
+
+def test_a_ledger_that_is_locked_for_a_moment_is_waited_for(folder: Path, capsys: Capture) -> None:
+    write_yaml(folder / "config" / "settings.yaml", {**SETTINGS, "ledger": {"patience": 30}})
+    other = sqlite3.connect(folder / LEDGER_FILE, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.1, other.close)
+    release.start()
+    ends_well(say(capsys, *run_at(folder)))
+    release.join()
+
+
+# --- it cannot be used at all ---
+
+
+def in_one_file(path: Path) -> Path:
+    """Bring what stands in the log of a database into its file."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+def read_only(path: Path) -> None:
+    """Give it a format that it may only be read in: rights do not hold an administrator back, this does.
+
+    It is the byte at 18: https://www.sqlite.org/fileformat.html#file_format_version_numbers
+    """
+    with path.open("r+b") as file:
+        file.seek(18)
+        file.write(b"\3")
+
+
+def changed(statement: str, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(statement)
+
+
+def no_database(path: Path) -> None:
+    path.write_bytes(b"Dear diary,\n" * 999)
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def put_back(path: Path, copy: bytes) -> None:
+    if path.is_dir():
+        path.rmdir()
+    path.write_bytes(copy)
+
+
+newer_ledger = partial(changed, "UPDATE ledger_version SET version = 999")
+newer_exchange = partial(changed, "PRAGMA user_version = 999")
+Ruin = Callable[[Path], None]
+
+
+@pytest.mark.parametrize(
+    ("ruin", "command", "words"),
+    [
+        (read_only, "run", ("readonly", "correct the rights", AGAIN)),
+        (newer_ledger, "run", ("version 999", "newer than this program knows", "update the program")),
+        (no_database, "run", ("not a database", "put a copy of the ledger in its place")),
+        (cut_off, "run", ("malformed", "put a copy of the ledger in its place")),
+        (a_folder, "run", ("unable to open", "correct the path", AGAIN)),
+        (newer_ledger, "reconcile", ("version 999", "update the program")),
+        (cut_off, "resume", ("malformed", "put a copy of the ledger in its place")),
+    ],
+)
+def test_a_ledger_that_cannot_be_used_stops_the_command_and_its_copy_ends_the_day(
+    folder: Path, capsys: Capture, ruin: Ruin, command: str, words: tuple[str, ...]
+) -> None:
+    with when_it_says(SELLING, interrupt):
+        say(capsys, *run_at(folder))
+    path = in_one_file(folder / LEDGER_FILE)
+    copy = path.read_bytes()
+    ruin(path)
+    said = say(capsys, *(run_at(folder) if command == "run" else [command, "--workspace", folder, "--at", iso(LATER)]))
+    assert said.code == 3
+    (sentence,) = said.sentences
+    assert [w for w in (str(path), *words) if w not in sentence] == []
+    put_back(path, copy)
+    ends_well(say(capsys, *run_at(folder, LATER)))
+    nothing_is_traded_twice(folder)
+
+
+@pytest.mark.parametrize(
+    ("ruin", "words"),
+    [(newer_exchange, "newer version"), (no_database, "not a database"), (cut_off, "malformed"), (a_folder, "open")],
+)
+def test_an_exchange_whose_file_cannot_be_used_is_bad_input_and_its_copy_ends_the_day(
+    folder: Path, capsys: Capture, ruin: Ruin, words: str
+) -> None:
+    with when_it_says(SELLING, interrupt):
+        say(capsys, *run_at(folder))
+    path = in_one_file(folder / EXCHANGE_FILE)
+    copy = path.read_bytes()
+    ruin(path)
+    ends_in_one_sentence(say(capsys, *run_at(folder)), 2, path, words)
+    put_back(path, copy)
+    ends_well(say(capsys, *run_at(folder, LATER)))
+    nothing_is_traded_twice(folder)
+
+
+def test_a_ledger_that_got_lost_locks_what_was_traded_and_nothing_is_traded_again(
+    folder: Path, capsys: Capture
+) -> None:
+    ends_well(say(capsys, *run_at(folder)))
+    before = orders_at(folder)
+    for path in folder.glob(f"{LEDGER_FILE}*"):
+        path.unlink()
+    again = say(capsys, *run_at(folder, LATER))
+    assert (again.code, again.document["status"]) == (1, "COMPLETED_WITH_ISSUES")
+    assert {(d["ticker"], d["code"]) for d in again.document["deferred"]} >= {
+        ("COMM", "SYMBOL_LOCKED"),
+        ("AXTA", "SYMBOL_LOCKED"),
+        ("SN", "SYMBOL_LOCKED"),
+    }
+    assert orders_at(folder) == before
