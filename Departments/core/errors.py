@@ -27,7 +27,7 @@ from typing import Any, Final
 EXIT_CODES: Final[Mapping[int, str]] = {
     0: "done, or done before; a dry run",
     1: "something needs a person: an order denied, rejected or unfilled; not approved; market closed; a locked symbol; "
-    "an error nobody foresaw",
+    "money that nothing accounts for; an error nobody foresaw",
     2: "bad input: the sentence names file, key and mend",
     3: "ledger, lock or disk; run again when that is mended",
     4: "the broker cannot be reached or refuses the credentials; run again to go on",

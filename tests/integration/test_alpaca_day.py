@@ -342,7 +342,7 @@ def test_refused_keys_end_with_4_and_one_sentence(opening: Opening, monkeypatch:
     assert said.code == said.document["exit_code"] == 4
     assert len(said.sentences) == 1
     assert "answered 401" in said.sentences[0]
-    assert said.sentences[0].endswith("check APCA_API_KEY_ID and APCA_API_SECRET_KEY")
+    assert "check APCA_API_KEY_ID and APCA_API_SECRET_KEY; run the same command again" in said.sentences[0]
     assert not day.exchange.all_orders()
     assert {status for *_, status in day.line.calls} == {401}
 
