@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.bus_day import Watchman, check_that_the_day_is_whole, lay_out, run_day
-from tests.fakes.killing import in_a_child, killed_at
+from tests.fakes.killing import KILL, in_a_child, killed_at
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 COUNT = 2
@@ -68,6 +67,6 @@ def test_killed_at_every_labelled_point_and_begun_again_the_day_ends_as_if_it_ha
     for number in once_and_again(labels):
         shutil.rmtree(workspace)
         lay_out(workspace)
-        assert in_a_child(partial(run_day, workspace, COUNT, killed_at(number))) == signal.SIGKILL, labels[number]
+        assert in_a_child(partial(run_day, workspace, COUNT, killed_at(number))) == KILL, labels[number]
         assert in_a_child(partial(run_day, workspace, COUNT)) == 0, labels[number]
         check_that_the_day_is_whole(workspace, COUNT)

@@ -6,8 +6,6 @@ import logging
 import os
 import random
 import shutil
-import signal
-import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,9 +24,7 @@ from Departments.messaging.mailbox import Letter, Mailbox
 from Departments.messaging.memory import MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Router, Skip
-
-if sys.platform != "win32":
-    import resource
+from tests.fakes.posix import most_memory, no_file_beyond, pipe_at, socket_at
 
 NOW = datetime(2025, 11, 10, 15, tzinfo=UTC)
 BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]"
@@ -139,15 +135,14 @@ def test_ten_thousand_mutated_messages_in_memory_are_each_handled_or_set_aside(
     assert mailbox.waiting("TRADING") == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell the most memory used in this way")
 def test_a_body_of_a_hundred_megabytes_is_set_aside_without_being_read(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     with (desk.inbox / "big.md").open("wb") as file:
         file.write(whole())
         file.truncate(100_000_000)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = most_memory()
     assert desk.consume() == (0, 0, 1)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kilobytes
+    assert most_memory() - before < 20_000  # kilobytes
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need special rights on Windows")
@@ -169,13 +164,11 @@ def test_a_folder_named_like_a_message_is_set_aside(tmp_path: Path) -> None:
     assert (desk.root / "Dead_Letter" / "TRADING" / "folder.md" / "inner").is_dir()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
 def test_a_pipe_and_a_socket_do_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(tmp_path)
-    os.mkfifo(desk.inbox / "pipe.md")
+    pipe_at(desk.inbox / "pipe.md")
     monkeypatch.chdir(desk.inbox)
-    with socket.socket(socket.AF_UNIX) as unix:
-        unix.bind("socket.md")
+    with socket_at("socket.md"):
         assert desk.consume() == (0, 0, 2)
 
 
@@ -217,19 +210,11 @@ def test_a_folder_that_cannot_be_made_is_one_clear_sentence_and_nothing_is_visib
     assert list((desk.root / ".tmp").iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="limits of this kind are POSIX")
 def test_a_disk_that_takes_no_more_is_one_clear_sentence_and_nothing_is_visible(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.bus.publish(codec.decode(whole(), name="x.md"))
     big = Letter("MSG_BIG.md", "EXECUTIVE", "TRADING", b"x" * 3_000_000)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
-    try:
-        with pytest.raises(PublishError, match=r"File too large.*nothing of it is visible"):
-            desk.bus.mailbox.publish([big])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, old)
+    with no_file_beyond(1_000_000), pytest.raises(PublishError, match=r"File too large.*nothing of it is visible"):
+        desk.bus.mailbox.publish([big])
     assert not any("BIG" in path.name for path in desk.root.rglob("*.md"))
     assert list((desk.root / ".tmp").iterdir()) == []

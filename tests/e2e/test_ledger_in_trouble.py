@@ -1,7 +1,6 @@
 """A ledger, or an exchange's file, that is locked, full, read-only, damaged or from a newer program."""
 
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -30,6 +29,7 @@ from tests.builders.second_day import (
     run_at,
 )
 from tests.fakes.moments import when_it_says
+from tests.fakes.posix import no_file_beyond
 
 Capture = pytest.CaptureFixture[str]
 LOCKED = ("the ledger is locked by another process", "close what uses it", AGAIN)
@@ -58,20 +58,9 @@ def held(folder: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-@contextmanager
-def full(folder: Path) -> Iterator[None]:
-    """Let this process write no file beyond its first pages, as a quota does; messages are smaller."""
-    if sys.platform == "win32":
-        pytest.skip("Windows has no limit on the size of a process's files")
-    else:
-        import resource  # noqa: PLC0415 - not there on Windows
-
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+def full(folder: Path) -> AbstractContextManager[None]:
+    """Leave room for messages, and none for what a ledger's commit writes."""
+    return no_file_beyond(5_000)
 
 
 @pytest.mark.parametrize(
