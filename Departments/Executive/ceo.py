@@ -223,19 +223,20 @@ class CEO:
         self.process_inbox()
 
     def _ask(self, recipient: str, message_type: str, payload: Mapping[str, Any]) -> str:
-        now = self._parts.clock.now()
-        asked = self._request_id(recipient, message_type, payload)
-        lines = [f"# {message_type}", "", f"The Executive asks {recipient}."]
-        body = body_with("\n".join(lines), payload)
-        self._parts.bus.publish(Message(asked, EXECUTIVE, recipient, now, message_type, body, priority="high"))
-        return asked
-
-    def _request_id(self, recipient: str, message_type: str, payload: Mapping[str, Any]) -> str:
-        """Return an id nobody answered yet: what is asked again at the same moment is a new question."""
-        p = self._parts
-        now, identity = p.clock.now(), (message_type, json_text(payload))
+        """Send a question and return its id; what is asked again at the same moment is a new question."""
+        now, identity = self._parts.clock.now(), (message_type, json_text(payload))
+        body = body_with(f"# {message_type}\n\nThe Executive asks {recipient}.", payload)
         tries = (message_id(EXECUTIVE, now, *identity, *((n,) if n else ())) for n in count())
-        return next(asked for asked in tries if p.bus.journal.disposition(recipient, asked) is None)
+        letters = (Message(asked, EXECUTIVE, recipient, now, message_type, body, priority="high") for asked in tries)
+        return next(letter.message_id for letter in letters if self._was_sent(letter))
+
+    def _was_sent(self, question: Message) -> bool:
+        """Send a question unless it was answered before, be it to a ledger that is lost; tell whether it was sent."""
+        bus, recipient, asked = self._parts.bus, question.recipient, question.message_id
+        if bus.journal.disposition(recipient, asked) is not None:
+            return False
+        bus.publish(question)  # which does nothing where its copy lies in the Outbox
+        return question.name in bus.mailbox.waiting(recipient) or bus.journal.disposition(recipient, asked) is not None
 
     def _answered(self, asked: str) -> Message:
         p = self._parts

@@ -81,7 +81,7 @@ def run_day(ceo: CEO, order: DayOrder, audience: Audience) -> Document:
     objection = audience.objection(plan)
     if objection is not None:
         return not_executed("NOT_APPROVED", plan.plan_id, objection, plan)
-    _succeeded(ceo.approve_plan(plan.plan_id))
+    succeeded(ceo.approve_plan(plan.plan_id))
     return _executed(ceo, plan, force=order.force)
 
 
@@ -89,7 +89,7 @@ def _executed(ceo: CEO, plan: TradingPlan, *, force: bool) -> Document:
     answer = ceo.execute_plan(force=force)
     if "document" in answer:
         return dict(answer["document"])
-    _succeeded(answer)
+    succeeded(answer)
     return not_executed(answer["status"], answer.get("plan_id"), answer["message"], plan)
 
 
@@ -112,11 +112,12 @@ def not_executed(status: str, plan_id: str | None, message: str, plan: TradingPl
 
 def _planned(ceo: CEO, order: DayOrder) -> tuple[TradingPlan, Mapping[str, Any]]:
     order.prepare()
-    answer = _succeeded(ceo.generate_plan(briefing_message_id=order.briefing_message_id, plan=order.plan))
+    answer = succeeded(ceo.generate_plan(briefing_message_id=order.briefing_message_id, plan=order.plan))
     return plan_from(answer["plan"], "the plan of Operations"), answer["ceo_review"]
 
 
-def _succeeded(answer: Document) -> Document:
+def succeeded(answer: Document) -> Document:
+    """Return the CEO's answer. Raises DayFailed when it is an error."""
     if answer["status"] == "ERROR":
         raise DayFailed(str(answer["message"]), int(answer.get("exit_code", 1)))
     return answer

@@ -21,7 +21,7 @@ from Departments.commands.options import AsJson, At, BriefingFile, BrokerOption,
 from Departments.constraints.headroom import Headroom
 from Departments.core.money import percent, plain, usd
 from Departments.core.plans import plan_from
-from Departments.Executive.daily import DayFailed
+from Departments.Executive.daily import succeeded
 from Departments.Executive.judgement import Judgement, Shift
 from Departments.Executive.reporting.terminal import show_plan
 
@@ -44,9 +44,7 @@ def plan(
         order = day_order(desk, briefing, plan_file, dry_run=True)
         order.prepare()
         answer = desk.ceo.generate_plan(briefing_message_id=order.briefing_message_id, plan=order.plan)
-        if answer["status"] == "ERROR":
-            raise DayFailed(str(answer["message"]), int(answer.get("exit_code", 1)))
-        _show(desk, answer, as_json=as_json)
+        _show(desk, succeeded(answer), as_json=as_json)
         return 0
 
 
@@ -60,9 +58,7 @@ def approve(
 ) -> int:
     """Approve a plan, so that `departments run` executes it today; stale limits, age or prices are refused."""
     with desk_of(workspace, Choices(clock=clock_from(at), broker=broker)) as desk:
-        answer = desk.ceo.approve_plan(plan_id)
-    if answer["status"] == "ERROR":
-        raise DayFailed(str(answer["message"]), int(answer.get("exit_code", 1)))
+        answer = succeeded(desk.ceo.approve_plan(plan_id))
     if as_json:
         print_json(answer)
     else:

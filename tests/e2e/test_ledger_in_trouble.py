@@ -210,3 +210,16 @@ def test_a_ledger_that_got_lost_locks_what_was_traded_and_nothing_is_traded_agai
         ("SN", "SYMBOL_LOCKED"),
     }
     assert orders_at(folder) == before
+
+
+def test_at_the_very_same_moment_too_questions_are_asked_anew_when_the_ledger_got_lost(
+    folder: Path, capsys: Capture
+) -> None:
+    first = say(capsys, *run_at(folder))
+    before = orders_at(folder)
+    for path in folder.glob(f"{LEDGER_FILE}*"):
+        path.unlink()
+    again = say(capsys, *run_at(folder))
+    assert (again.code, again.document["plan_id"]) == (1, first.document["plan_id"])
+    assert {d["code"] for d in again.document["deferred"]} == {"SYMBOL_LOCKED"}
+    assert orders_at(folder) == before
