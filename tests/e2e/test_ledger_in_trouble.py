@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from Departments.bootstrap import EXCHANGE_FILE, LEDGER_FILE
+from Departments.bootstrap import EXCHANGE_FILE, LEDGER_FILE, open_desk
 from Departments.core.clock import iso
 from tests.builders.commands import say
 from tests.builders.desk import write_yaml
@@ -97,6 +97,12 @@ def test_a_ledger_that_is_locked_for_a_moment_is_waited_for(folder: Path, capsys
     release.start()
     ends_well(say(capsys, *run_at(folder)))
     release.join()
+
+
+def test_how_long_a_locked_ledger_is_waited_for_stands_in_the_settings(folder: Path) -> None:
+    with closing(open_desk(folder)) as desk:
+        (milliseconds,) = desk.ledger._db.rows("PRAGMA busy_timeout")[0]
+    assert milliseconds == 1_000 * SETTINGS["ledger"]["patience"]
 
 
 # --- it cannot be used at all ---
