@@ -126,6 +126,7 @@ def test_a_clock_that_jumps_in_the_middle_may_cost_orders_but_no_promise(
         code = carried_out(folder, clock)
     ended = Said(code, *capsys.readouterr())
     ends_well(ended)
+    assert clock.now() - NEXT_DAY - JUMPS[jump] < timedelta(minutes=3)  # no wait has become longer
     assert all(each["code"] and each["reason"] for n in ("deferred", "denied") for each in ended.document[n])
     again = say(capsys, *run_at(folder, LATER))
     assert (again.code, again.document["status"]) == (0, "ALREADY_EXECUTED")
