@@ -112,7 +112,8 @@ JUMPS = {
     "three hours ahead": timedelta(hours=3),
     "over midnight": timedelta(hours=12),
     "a day ahead": timedelta(days=1),
-    "an hour back": timedelta(hours=-1),
+    "half an hour back": timedelta(minutes=-30),
+    "an hour back, before the market opens": timedelta(hours=-1),
 }
 
 
