@@ -21,7 +21,7 @@ from Departments.Executive.exposure import bare_shares
 from Departments.Executive.funding import Budget, CashCount, Floor, Funding, fund
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.phases import PhaseName
-from Departments.Executive.reporting.document import cash_path
+from Departments.Executive.reporting.document import adds_up, cash_path
 from Departments.ledger.plans import ExecutionRecord
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Agenda:
         clock, settings = self.parts.clock, self.parts.settings.phases.buy
         give_up = clock.now() + timedelta(seconds=settings.cash_wait)
         counted = self._cash()
-        while counted.difference and clock.now() < give_up:
+        while not adds_up(counted.difference) and clock.now() < give_up:
             clock.sleep(settings.poll)
             self.look()
             counted = self._cash()

@@ -22,7 +22,7 @@ from Departments.Executive.dispatches import approval_id, cancel_request, instru
 from Departments.Executive.funding import Funding
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.phases import PhaseEvent, PhaseName, PhaseState, PhaseWaits, after, waits_of
-from Departments.Executive.reporting.document import unexplained
+from Departments.Executive.reporting.document import adds_up, unexplained
 from Departments.ledger.plans import ExecutionRecord, PhaseRecord, TradeRecord
 
 log = logging.getLogger(__name__)
@@ -91,9 +91,10 @@ class PlanExecution:
         if self._execution().ended_at is not None:
             return
         counted = self._agenda.cash_when_it_arrived()
-        if counted.difference:
+        accounted = adds_up(counted.difference)
+        if not accounted:
             log.warning("Cash is %s", unexplained(counted.difference))
-        went_well = not counted.difference and all(_went_well(t) for t in p.ledger.plans.trades(plan_id))
+        went_well = accounted and all(_went_well(t) for t in p.ledger.plans.trades(plan_id))
         status = "COMPLETED" if went_well else "COMPLETED_WITH_ISSUES"
         with p.ledger.transaction():
             p.ledger.plans.finish(plan_id, status, counted.book.cash, counted.fees, p.clock.now())

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.core.clock import iso
-from Departments.core.money import ZERO, cents, money_text, plain, usd_cents
+from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import plan_from, skip_documents
 from Departments.Executive.exposure import Exposure
@@ -206,10 +206,15 @@ def _cash_identity(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[
     expected = cash_path(execution.cash_before, fills)[-1] - execution.fees
     difference = cents(execution.cash_after - expected)
     return {
-        "holds": not difference,
+        "holds": adds_up(difference),
         "difference": money_text(difference + ZERO),
         "fees": money_text(execution.fees),
     }
+
+
+def adds_up(difference: Decimal) -> bool:
+    """Tell whether the cash identity holds: prices have more decimals than cash, so one rounding may separate them."""
+    return abs(difference) <= CENT
 
 
 def unexplained(difference: Decimal | None) -> str:

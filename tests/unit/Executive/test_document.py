@@ -10,6 +10,7 @@ from Departments.core.orders import Side
 from Departments.Executive.daily import not_executed
 from Departments.Executive.reporting.document import (
     EXIT_CODES,
+    adds_up,
     cash_path,
     final_document,
     lowest_cash,
@@ -43,6 +44,16 @@ def test_without_fills_the_lowest_cash_is_the_first() -> None:
 def test_fees_count_at_the_end_of_the_run() -> None:
     assert lowest_cash(Decimal(1000), FILLS, Decimal(50)) == 700
     assert lowest_cash(Decimal(1000), FILLS, Decimal(150)) == 650
+
+
+def test_cash_adds_up_to_the_cent_whatever_its_rounding_was() -> None:
+    assert [adds_up(Decimal(off)) for off in ("0", "0.01", "-0.01", "0.02", "-0.02")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_with_the_buys_first_the_lowest_cash_is_what_all_buys_leave() -> None:
