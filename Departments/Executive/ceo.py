@@ -109,7 +109,7 @@ class CEO:
             return requests[request](**options)
         except (DepartmentsError, TypeError) as error:
             log.debug("request %s failed", request, exc_info=True)
-            return _error(str(error))
+            return _error(error.sentence if isinstance(error, DepartmentsError) else str(error))
 
     def generate_plan(
         self,
@@ -144,7 +144,7 @@ class CEO:
         try:
             return self._approve(plan_id)
         except DepartmentsError as error:
-            return _error(str(error), exit_code=error.exit_code)
+            return _error(error.sentence, exit_code=error.exit_code)
 
     def execute_plan(self, *, force: bool = False) -> Answer:
         """Execute the approved plan in phases and report; an execution that was interrupted goes on first.

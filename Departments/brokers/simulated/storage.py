@@ -77,13 +77,14 @@ class Storage:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._refuse_foreign()
         except (OSError, sqlite3.Error) as error:
-            raise BadInput(path, "", f"the exchange's file cannot be used ({error})", "name another path") from error
+            problem = f"the exchange's file cannot be used ({error})"
+            raise BadInput(path, "", problem, "put a copy of it in its place, or move it away") from error
 
     def _refuse_foreign(self) -> None:
         used = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         ours = self._connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION
         if used and not ours:
-            raise BadInput(self.path, "", "is a database, but not the exchange's", "name another path")
+            raise BadInput(self.path, "", "is a database, but not the exchange's", "move it away")
         if self._connection.execute("PRAGMA user_version").fetchone()[0] > VERSION:
             raise BadInput(self.path, "", "was written by a newer version of this program", "update the program")
 

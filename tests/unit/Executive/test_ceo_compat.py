@@ -196,3 +196,10 @@ def test_ceo_and_operations_called_bare_plan_in_the_project_root(cwd: Path) -> N
     answer = OperationsManager(cwd).generate_trading_plan(ai_model="gpt-4o")
     assert answer["status"] == "SUCCESS"
     assert {"plan", "stage_results"} <= set(answer)
+
+
+def test_an_error_of_the_broker_is_answered_with_what_to_do_about_it(tmp_path: Path) -> None:
+    away = {"faults": [{"call": "account", "do": "timeout_before", "times": 0}]}
+    with closing(desk(workspace(tmp_path), faults=away)) as opened:
+        answer = opened.ceo.handle_user_request("get_portfolio_summary")
+    assert answer["message"].endswith("; run the same command again to go on where it stood.")
