@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -107,18 +107,12 @@ class Agenda:
         debts = bare_shares(p.ledger, p.clock.now()) if p.settings.exits.enabled else {}
         positions = self._positions() if debts else {}
         owed = {s: min(qty, whole_shares(positions[s].available)) for s, qty in debts.items() if s in positions}
+        entering = {o.intent.ticker for o in p.ledger.orders.open_trades() if o.intent.side is Side.BUY}
         return [
-            self._protection(Trade(symbol, Side.SELL, qty, positions[symbol].current_price))
+            _protection(Trade(symbol, Side.SELL, qty, positions[symbol].current_price), entering)
             for symbol, qty in owed.items()
             if qty > 0
         ]
-
-    def _protection(self, trade: Trade) -> Funding:
-        """Protect shares, unless their entry is open: it brings its exits itself, and others beside it are refused."""
-        entries = (o.intent for o in self.parts.ledger.orders.open() if o.intent.purpose == "trade")
-        if any((i.ticker, i.side) == (trade.ticker, Side.BUY) for i in entries):
-            return Funding(trade, ZERO, Reason.of(ReasonCode.ENTRY_STILL_OPEN, qty=trade.qty))
-        return Funding(trade, trade.qty)
 
     # --- facts ---
 
@@ -162,6 +156,13 @@ class Agenda:
 
 def _held_by_orders(position: Position | None) -> Decimal:
     return ZERO if position is None else position.qty - position.available
+
+
+def _protection(trade: Trade, entering: Container[str]) -> Funding:
+    """Protect shares, unless their entry is open: it brings its exits itself, and others beside it are refused."""
+    if trade.ticker in entering:
+        return Funding(trade, ZERO, Reason.of(ReasonCode.ENTRY_STILL_OPEN, qty=trade.qty))
+    return Funding(trade, trade.qty)
 
 
 def _sellable(trade: Trade, position: Position | None) -> Funding:

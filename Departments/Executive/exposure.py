@@ -6,10 +6,11 @@ its shares cancelled first. In between the shares stand bare, and what is bare i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import OrderType, Side
@@ -17,6 +18,8 @@ from Departments.Executive.phases import PhaseName
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import FillRecord, OrderRecord
 from Departments.ledger.plans import ExecutionRecord, TradeRecord
+
+Found = TypeVar("Found", FillRecord, OrderRecord)
 
 LOOK_BACK = timedelta(days=7)  # an execution that ended with bare shares is made up for by those of the next days
 
@@ -40,18 +43,30 @@ class Exposure:
 def exposures_of(ledger: Ledger, plan_id: str) -> list[Exposure]:
     """Return every stretch of a plan's execution in which shares stood without live exits."""
     run = ledger.plans.execution(plan_id)
-    return [] if run is None else exposures(run, ledger.orders.all(), ledger.orders.fills())
+    if run is None:
+        return []
+    return exposures(
+        run, ledger.orders.of_symbols_moved_since(run.started_at), ledger.orders.fills_since(run.started_at)
+    )
 
 
 def bare_shares(ledger: Ledger, now: datetime) -> Mapping[str, Decimal]:
     """Return how many shares of each symbol the executions of the last days have left without exits."""
     runs = [e for e in ledger.plans.executions() if e.started_at >= now - LOOK_BACK]
-    orders, fills = ledger.orders.all(), ledger.orders.fills()
-    bought = {o.intent.message_id: o.filled_qty for o in orders if o.intent.side is Side.BUY}
-    owed = {
-        t.ticker: (t, _owed(t, bought)) for run in runs for t in ledger.plans.trades(run.plan_id) if _owed(t, bought)
-    }
-    return {ticker: _bare(trade, qty, fills, orders) for ticker, (trade, qty) in owed.items()}
+    trades = [t for run in runs for t in ledger.plans.trades(run.plan_id)]
+    orders = by_symbol(ledger.orders.of_symbols({t.ticker for t in trades}), lambda o: o.intent.ticker)
+    fills = by_symbol(ledger.orders.fills_since(now - LOOK_BACK), lambda f: f.ticker)
+    bought = {o.intent.message_id: o.filled_qty for mine in orders.values() for o in mine if o.intent.side is Side.BUY}
+    owed = {t.ticker: (t, qty) for t in trades if (qty := _owed(t, bought))}
+    return {s: _bare(trade, qty, fills.get(s, ()), orders.get(s, ())) for s, (trade, qty) in owed.items()}
+
+
+def by_symbol(found: Iterable[Found], symbol_of: Callable[[Found], str]) -> dict[str, list[Found]]:
+    """Return what was found by its symbol, in the order given."""
+    groups: dict[str, list[Found]] = {}
+    for each in found:
+        groups.setdefault(symbol_of(each), []).append(each)
+    return groups
 
 
 def _owed(trade: TradeRecord, bought: Mapping[str, Decimal]) -> Decimal:
@@ -61,12 +76,12 @@ def _owed(trade: TradeRecord, bought: Mapping[str, Decimal]) -> Decimal:
     return trade.planned_qty if trade.phase == PhaseName.RELEASE and trade.message_id else ZERO
 
 
-def _bare(trade: TradeRecord, owed: Decimal, fills: Iterable[FillRecord], orders: Iterable[OrderRecord]) -> Decimal:
+def _bare(trade: TradeRecord, owed: Decimal, fills: Iterable[FillRecord], mine: Sequence[OrderRecord]) -> Decimal:
+    """Return what is left of `owed` by the fills and orders of the trade's symbol since it was sent."""
     since = trade.dispatched_at
     if since is None:
         return ZERO
-    sold = (f.qty for f in fills if (f.ticker, f.side) == (trade.ticker, Side.SELL) and f.filled_at >= since)
-    mine = [o for o in orders if o.intent.ticker == trade.ticker]
+    sold = (f.qty for f in fills if f.side is Side.SELL and f.filled_at >= since)
     open_targets = (o for o in mine if o.created_at >= since and _is_target(o) and not o.status.is_terminal)
     covered = (o.intent.qty - o.filled_qty for o in open_targets if _live_at(o, mine) is not None)
     return max(ZERO, owed - sum(sold, ZERO) - sum(covered, ZERO))
@@ -75,12 +90,12 @@ def _bare(trade: TradeRecord, owed: Decimal, fills: Iterable[FillRecord], orders
 def exposures(run: ExecutionRecord, orders: Sequence[OrderRecord], fills: Sequence[FillRecord]) -> list[Exposure]:
     """Return every stretch of an execution in which shares stood without live exits, by symbol and time.
 
-    `orders` are all that the ledger knows, exits included, and `fills` all fills.
+    `orders` are all orders of the symbols that moved in its time, exits included, and `fills` all fills of its time.
     """
     found: list[Exposure] = []
-    for ticker in sorted({o.intent.ticker for o in orders}):
-        mine = [o for o in orders if o.intent.ticker == ticker]
-        changes = sorted(_changes(mine, [f for f in fills if f.ticker == ticker]), key=lambda c: c[0])
+    filled = by_symbol(fills, lambda f: f.ticker)
+    for ticker, mine in sorted(by_symbol(orders, lambda o: o.intent.ticker).items()):
+        changes = sorted(_changes(mine, filled.get(ticker, ())), key=lambda c: c[0])
         found += _stretches(ticker, [(at, qty) for at, qty in changes if run.saw(at)])
     return found
 

@@ -79,12 +79,8 @@ class OrderTracker:
         if exits:
             self._exits_looked_at = self._clock.now()
             return self._ledger.orders.open()
-        releasing = {release.ticker for release in self._ledger.releases.open()}
-        return [
-            record
-            for record in self._ledger.orders.open()
-            if record.intent.purpose == "trade" or record.status in NOT_LIVE or record.intent.ticker in releasing
-        ]
+        orders, releasing = self._ledger.orders, {release.ticker for release in self._ledger.releases.open()}
+        return [*orders.open_trades(), *orders.open_exits(statuses=NOT_LIVE, tickers=releasing)]
 
     def _seen(self, waiting: Sequence[OrderRecord]) -> dict[str, Order]:
         """Ask for all orders at once: one request a look, however many there are (the limit is 200 a minute)."""

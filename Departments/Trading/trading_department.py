@@ -16,7 +16,7 @@ from typing import Any
 
 from Departments.brokers.patience import patiently
 from Departments.brokers.snapshot import book_of, symbol_facts
-from Departments.constraints.checks.amounts import known_sector
+from Departments.constraints.checks.amounts import known_sector, must_settle
 from Departments.constraints.engine import check_order
 from Departments.core.departments import TRADING
 from Departments.core.errors import BrokerUnavailable
@@ -185,10 +185,9 @@ class TradingDepartment:
         since = self._parts.clock.now() - timedelta(hours=max_age_hours)
         held = {p.symbol: p.qty for p in self._parts.broker.positions()}
         bought: dict[str, Decimal] = {}
-        for fill in self._parts.ledger.orders.fills():
-            if fill.filled_at >= since:
-                qty = fill.qty if fill.side is Side.BUY else -fill.qty
-                bought[fill.ticker] = bought.get(fill.ticker, Decimal(0)) + qty
+        for fill in self._parts.ledger.orders.fills_since(since):
+            qty = fill.qty if fill.side is Side.BUY else -fill.qty
+            bought[fill.ticker] = bought.get(fill.ticker, Decimal(0)) + qty
         missing = [
             {"ticker": symbol, "bought": qty, "held": held.get(symbol, Decimal(0))}
             for symbol, qty in sorted(bought.items())
@@ -241,14 +240,17 @@ class TradingDepartment:
 
     def _judged(self, approval: Approval) -> tuple[Decimal | None, Sequence[Reason]]:
         p, now = self._parts, self._parts.clock.now()
-        learnt = p.ledger.symbols.knowledge(now, p.limits.settlement.days)
+        learnt = p.ledger.symbols.knowledge(now, p.limits.settlement.days if must_settle(p.limits) else 0)
         known = learnt.with_sector(approval.ticker, known_sector(approval.sector))
         facts = symbol_facts(p.broker, [approval.ticker], known)
         price = facts[approval.ticker].price or approval.price
         market = MarketFacts.of_day(now, facts, p.ledger.regimes.latest_assessment(now), known.told)
         order = replace(proposed(approval, price, p.settings.exits), sector=known.sector_of(approval.ticker))
-        history = p.ledger.history(now, plan_generated_at=approval.approved_at)
-        verdict = check_order(order, book_of(p.broker, known), market, p.limits, history)
+        selling = approval.side is Side.SELL
+        book = book_of(p.broker, known, for_sell=selling)
+        held = () if selling else book.positions  # no SELL is held back by stops
+        history = p.ledger.history(now, plan_generated_at=approval.approved_at, symbol=approval.ticker, held=held)
+        verdict = check_order(order, book, market, p.limits, history)
         return price, [*self._locked(approval.ticker), *verdict.violations]
 
     def _locked(self, ticker: str) -> list[Reason]:
@@ -295,8 +297,10 @@ class TradingDepartment:
     def _end_releases(self) -> None:
         """End the releases of symbols whose exits have all ended, and whose shares are all free."""
         p = self._parts
-        ending = {record.intent.ticker for record in p.ledger.orders.open() if record.intent.purpose == "exit"}
-        for release in p.ledger.releases.open():
+        releases = p.ledger.releases.open()
+        exits = p.ledger.orders.open_exits(tickers=[release.ticker for release in releases])
+        ending = {record.intent.ticker for record in exits}
+        for release in releases:
             try:
                 done = release.ticker not in ending and is_free(position_of(p.broker, release.ticker))
             except BrokerUnavailable as error:

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, Protocol
 
-from Departments.core.orders import Order, OrderRequest
+from Departments.core.orders import Order, OrderRequest, Side
 from Departments.core.portfolio import Account, Position
 
 OrderScope = Literal["open", "closed", "all"]
@@ -106,9 +106,14 @@ class Broker(Protocol):
         ...
 
     def orders(
-        self, scope: OrderScope = "open", *, symbols: Iterable[str] = (), after: datetime | None = None
+        self,
+        scope: OrderScope = "open",
+        *,
+        symbols: Iterable[str] = (),
+        after: datetime | None = None,
+        side: Side | None = None,
     ) -> Sequence[Order]:
-        """Return orders, oldest first, legs nested in their parents.
+        """Return orders, oldest first, legs nested in their parents; of both sides or of one.
 
         As at Alpaca, `open` does not list held legs: a missing open order is no proof of a fill.
         """

@@ -11,7 +11,7 @@ from typing import TypeVar
 from Departments.brokers.base import Asset, Bar, Broker, MarketClock, OrderScope, Quote
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable
-from Departments.core.orders import Order, OrderRequest
+from Departments.core.orders import Order, OrderRequest, Side
 from Departments.core.portfolio import Account, Position
 
 log = logging.getLogger(__name__)
@@ -75,11 +75,16 @@ class PatientBroker:
         return self._patiently(lambda: self._broker.order_by_client_id(client_order_id))
 
     def orders(
-        self, scope: OrderScope = "open", *, symbols: Iterable[str] = (), after: datetime | None = None
+        self,
+        scope: OrderScope = "open",
+        *,
+        symbols: Iterable[str] = (),
+        after: datetime | None = None,
+        side: Side | None = None,
     ) -> Sequence[Order]:
         """Return orders, oldest first."""
         wanted = tuple(symbols)
-        return self._patiently(lambda: self._broker.orders(scope, symbols=wanted, after=after))
+        return self._patiently(lambda: self._broker.orders(scope, symbols=wanted, after=after, side=side))
 
     def asset(self, symbol: str) -> Asset:
         """Return what the broker says of a symbol. Raises NotFound."""

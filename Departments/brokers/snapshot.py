@@ -11,23 +11,35 @@ from Departments.core.errors import NotFound
 from Departments.core.market import Knowledge, SymbolFacts
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderStatus, Side
-from Departments.core.portfolio import Book
+from Departments.core.portfolio import Book, Position
 
 
-def book_of(broker: Broker, known: Knowledge) -> Book:
-    """Read account, positions and open orders; `known` completes them. Raises BrokerUnavailable, NotAuthorized."""
+def book_of(broker: Broker, known: Knowledge, *, for_sell: bool = False) -> Book:
+    """Read account, positions and open orders; `known` completes them. Raises BrokerUnavailable, NotAuthorized.
+
+    The cash that open BUYs will take is left out of a book that only a SELL is judged by: no SELL is held back by cash.
+    """
     account = broker.account()
-    positions = {p.symbol: replace(p, sector=p.sector or known.sector_of(p.symbol)) for p in broker.positions()}
-    buys = [o for o in broker.orders("open") if o.side is Side.BUY and o.status is not OrderStatus.HELD]
-    prices = broker.quotes({o.symbol for o in buys if _own_price(o) is None})
     return Book(
         cash=account.cash,
         equity=account.equity,
-        positions=positions,
-        open_buys=sum((promised(order, prices) for order in buys), ZERO),
+        positions={p.symbol: _with_sector(p, known) for p in broker.positions()},
+        open_buys=ZERO if for_sell else _open_buys(broker),
         unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
         peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
     )
+
+
+def _with_sector(position: Position, known: Knowledge) -> Position:
+    sector = position.sector or known.sector_of(position.symbol)
+    return position if sector == position.sector else replace(position, sector=sector)
+
+
+def _open_buys(broker: Broker) -> Decimal:
+    buys = [o for o in broker.orders("open", side=Side.BUY) if o.status is not OrderStatus.HELD]
+    unpriced = {o.symbol for o in buys if _own_price(o) is None}
+    prices = broker.quotes(unpriced) if unpriced else {}
+    return sum((promised(order, prices) for order in buys), ZERO)
 
 
 def promised(order: Order, quotes: Mapping[str, Quote]) -> Decimal:

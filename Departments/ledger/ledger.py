@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
 from Departments.core.history import TradingHistory
-from Departments.core.identifiers import client_order_id
 from Departments.core.steps import Step, no_step
 from Departments.ledger import journal, regimes, schema
 from Departments.ledger.compat import provide_old_tables
@@ -21,7 +21,15 @@ from Departments.ledger.releases import ReleaseRecords
 from Departments.ledger.symbols import SymbolRecords
 
 #: Only ever appended to: a ledger's version is how many of these it has been through.
-MIGRATIONS = (schema.PLANS, schema.ORDERS, journal.MIGRATION, regimes.MIGRATION, schema.DAYS, schema.FEES)
+MIGRATIONS = (
+    schema.PLANS,
+    schema.ORDERS,
+    journal.MIGRATION,
+    regimes.MIGRATION,
+    schema.DAYS,
+    schema.FEES,
+    schema.TRADED,
+)
 
 
 class Ledger:
@@ -52,11 +60,18 @@ class Ledger:
         That are the fills of what it sent and all others in its time: an exit of an earlier day may fill meanwhile.
         """
         run = self.plans.execution(plan_id)
-        sent = {client_order_id(t.message_id) for t in self.plans.trades(plan_id) if t.message_id}
-        return [
-            f for f in self.orders.fills() if f.client_order_id in sent or (run is not None and run.saw(f.filled_at))
-        ]
+        return [] if run is None else self.orders.fills_in(plan_id, run.started_at, run.ended_at)
 
-    def history(self, now: datetime, *, plan_generated_at: datetime | None = None) -> TradingHistory:
-        """Return what the desk has done lately, as the constraint engine wants it."""
-        return recent_history(self.plans, self.orders, now, plan_generated_at)
+    def history(
+        self,
+        now: datetime,
+        *,
+        plan_generated_at: datetime | None = None,
+        symbol: str | None = None,
+        held: Collection[str] | None = None,
+    ) -> TradingHistory:
+        """Return what the desk has done lately, as the constraint engine wants it.
+
+        For one order it need not be read further than to its `symbol`'s fills and the stops of what is `held`.
+        """
+        return recent_history(self.plans, self.orders, now, plan_generated_at, symbol=symbol, held=held)

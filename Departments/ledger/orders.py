@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
 from Departments.core.clock import iso, parse_iso
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import TERMINAL, Order, OrderStatus, Side
+from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database, Row
 from Departments.ledger.values import moment, number, number_text, time_text
 
@@ -87,21 +88,36 @@ class OrderRecords:
 
     def open(self) -> list[OrderRecord]:
         """Return every order that is not known to be terminal, oldest first."""
-        return [_record(r) for r in self._db.rows(f"SELECT * FROM desk_orders WHERE {_OPEN} ORDER BY id")]  # noqa: S608
+        return self._records(_OPEN)
+
+    def open_trades(self) -> list[OrderRecord]:
+        """Return every order of an approval that is not known to be terminal, oldest first."""
+        return self._records(f"{_OPEN} AND purpose = 'trade'")
+
+    def open_exits(self, *, statuses: Collection[OrderStatus] = (), tickers: Collection[str] = ()) -> list[OrderRecord]:
+        """Return every exit not known to be terminal that is in one of `statuses` or of one of `tickers`."""
+        which = f"status IN ({_marks(statuses)}) OR ticker IN ({_marks(tickers)})"
+        return self._records(f"{_OPEN} AND purpose = 'exit' AND ({which})", *statuses, *tickers)
 
     def of_plan(self, plan_id: str) -> list[OrderRecord]:
         """Return every order of a plan, oldest first."""
-        rows = self._db.rows("SELECT * FROM desk_orders WHERE plan_id = ? ORDER BY id", (plan_id,))
-        return [_record(row) for row in rows]
+        return self._records("plan_id = ?", plan_id)
 
     def all(self) -> list[OrderRecord]:
         """Return every order, oldest first."""
-        return [_record(row) for row in self._db.rows("SELECT * FROM desk_orders ORDER BY id")]
+        return self._records("1")
+
+    def of_symbols(self, tickers: Collection[str]) -> list[OrderRecord]:
+        """Return every order of some symbols, oldest first."""
+        return self._records(f"ticker IN ({_marks(tickers)})", *tickers)
+
+    def of_symbols_moved_since(self, moment: datetime) -> list[OrderRecord]:
+        """Return every order of each symbol of which some order has changed since a moment, oldest first."""
+        return self._records("ticker IN (SELECT ticker FROM desk_orders WHERE updated_at >= ?)", iso(moment))
 
     def recent(self, tickers: Sequence[str]) -> list[OrderRecord]:
         """Return the newest order of each ticker that has one, exits left out, oldest first."""
-        marks = ", ".join("?" * len(tickers))
-        ours = f"purpose = 'trade' AND ticker IN ({marks})"
+        ours = f"purpose = 'trade' AND ticker IN ({_marks(tickers)})"
         query = f"SELECT max(id) FROM desk_orders WHERE {ours} GROUP BY ticker"  # noqa: S608 - only marks
         rows = self._db.rows(f"SELECT * FROM desk_orders WHERE id IN ({query}) ORDER BY id", list(tickers))  # noqa: S608
         return [_record(row) for row in rows]
@@ -189,22 +205,53 @@ class OrderRecords:
 
     def fills(self, plan_id: str | None = None) -> list[FillRecord]:
         """Return the fills in the order in which they happened, of one plan or of all."""
-        rows = self._db.rows(
-            "SELECT o.ticker, o.side, o.plan_id, o.client_order_id, f.qty, f.price, f.filled_at FROM desk_fills f "
-            "JOIN desk_orders o ON o.id = f.order_id WHERE ? IS NULL OR o.plan_id = ? ORDER BY f.filled_at, f.id",
-            (plan_id, plan_id),
-        )
-        return [_fill(row) for row in rows]
+        return self._fills("1") if plan_id is None else self._fills("o.plan_id = ?", plan_id)
 
     def fills_since(self, since: datetime) -> list[FillRecord]:
         """Return the fills at or after a moment, oldest first."""
-        return [fill for fill in self.fills() if fill.filled_at >= since]
+        return self._fills("f.filled_at >= ?", iso(since))
 
-    def stops(self) -> dict[str, Decimal]:
-        """Return the protective stop of each symbol: its newest filled BUY's, or its newest exit's."""
+    def fills_in(self, plan_id: str, since: datetime, until: datetime | None) -> list[FillRecord]:
+        """Return the fills of what an execution of a plan sent, and all others in its time, oldest first."""
+        sent = "SELECT message_id FROM desk_trades WHERE plan_id = ? AND message_id IS NOT NULL"
+        its_own = (
+            f"SELECT x.id FROM desk_fills x JOIN desk_orders y ON y.id = x.order_id WHERE y.message_id IN ({sent})"  # noqa: S608
+        )
+        others = "SELECT id FROM desk_fills WHERE filled_at >= ? AND filled_at <= coalesce(?, filled_at)"
+        return self._fills(f"f.id IN ({its_own} UNION {others})", plan_id, iso(since), time_text(until))
+
+    def _records(self, which: str, *values: str) -> list[OrderRecord]:
+        rows = self._db.rows(f"SELECT * FROM desk_orders WHERE {which} ORDER BY +id", values)  # noqa: S608 - no outside text
+        return [_record(row) for row in rows]
+
+    def _fills(self, which: str, *values: str | None) -> list[FillRecord]:
         rows = self._db.rows(
-            "SELECT ticker, stop_price FROM desk_orders "
-            "WHERE stop_price IS NOT NULL AND (filled_qty <> '0' OR purpose = 'exit') ORDER BY id"
+            "SELECT o.ticker, o.side, o.plan_id, o.client_order_id, f.qty, f.price, f.filled_at "  # noqa: S608 - no outside text
+            f"FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id WHERE {which} ORDER BY f.filled_at, f.id",
+            values,
+        )
+        return [_fill(row) for row in rows]
+
+    def sides_on(self, day: date, ticker: str | None = None) -> dict[str, frozenset[Side]]:
+        """Return which sides filled on a trading day, by symbol; of one symbol, or of all."""
+        which, values = ("", ()) if ticker is None else (" AND ticker = ?", (ticker,))
+        rows = self._db.rows(f"SELECT ticker, sides FROM desk_traded WHERE day = ?{which}", (day.isoformat(), *values))  # noqa: S608
+        return {t: frozenset(Side) if sides == "BOTH" else frozenset({Side(sides)}) for t, sides in rows}
+
+    def day_trades_since(self, day: date) -> list[date]:
+        """Return the day of each symbol that was bought and sold on one trading day, since a day, oldest first."""
+        query = "SELECT day FROM desk_traded WHERE sides = 'BOTH' AND day >= ? ORDER BY day"
+        return [date.fromisoformat(row["day"]) for row in self._db.rows(query, (day.isoformat(),))]
+
+    def stops(self, tickers: Collection[str] | None = None) -> dict[str, Decimal]:
+        """Return the protective stop of each symbol, or of some: its newest filled BUY's, or its newest exit's."""
+        if tickers is not None and not tickers:
+            return {}
+        which = "" if tickers is None else f" AND ticker IN ({_marks(tickers)})"
+        rows = self._db.rows(
+            "SELECT ticker, stop_price, max(id) FROM desk_orders "  # noqa: S608 - only marks
+            f"WHERE stop_price IS NOT NULL AND (filled_qty <> '0' OR purpose = 'exit'){which} GROUP BY ticker",
+            list(tickers or ()),
         )
         return {row["ticker"]: Decimal(row["stop_price"]) for row in rows}
 
@@ -214,6 +261,8 @@ class OrderRecords:
             return
         before = known.filled_qty * (known.filled_avg_price or ZERO)
         price = (order.filled_qty * order.filled_avg_price - before) / new
+        filled_at = order.filled_at or order.updated_at or at
+        self._note_side(known.intent, trading_day(filled_at))
         self._db.execute(
             "INSERT OR IGNORE INTO desk_fills (order_id, qty, price, filled_at, expected_price, cumulative_qty) "
             "VALUES (?, ?, ?, ?, ?, ?)",
@@ -221,10 +270,17 @@ class OrderRecords:
                 known.id,
                 plain(new),
                 plain(price),
-                iso(order.filled_at or order.updated_at or at),
+                iso(filled_at),
                 number_text(known.intent.expected_price),
                 plain(order.filled_qty),
             ),
+        )
+
+    def _note_side(self, intent: OrderIntent, day: date) -> None:
+        self._db.execute(
+            "INSERT INTO desk_traded VALUES (?, ?, ?) "
+            "ON CONFLICT (day, ticker) DO UPDATE SET sides = 'BOTH' WHERE sides <> excluded.sides",
+            (day.isoformat(), intent.ticker, intent.side),
         )
 
     def _insert(
@@ -275,6 +331,10 @@ class OrderRecords:
     def _again(self, record: OrderRecord) -> OrderRecord:
         row = self._db.row("SELECT * FROM desk_orders WHERE id = ?", (record.id,))
         return record if row is None else _record(row)
+
+
+def _marks(values: Collection[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _record(row: Row) -> OrderRecord:

@@ -69,6 +69,24 @@ DAYS = "CREATE TABLE desk_days (day TEXT PRIMARY KEY, told TEXT NOT NULL)"
 #: Dollars that an execution was charged for trading.
 FEES = "ALTER TABLE desk_executions ADD COLUMN fees TEXT NOT NULL DEFAULT '0'"
 
+#: Which sides of a symbol filled on a trading day: BUY, SELL, or BOTH, which is a day trade. (Fills from before this
+#: table happened in the exchange's hours, whose days are the same in UTC.) And ways to what is asked for every order.
+TRADED = """
+CREATE TABLE desk_traded (
+    day TEXT NOT NULL, ticker TEXT NOT NULL, sides TEXT NOT NULL, PRIMARY KEY (day, ticker)
+) WITHOUT ROWID;
+INSERT INTO desk_traded SELECT substr(f.filled_at, 1, 10), o.ticker, CASE min(o.side) WHEN max(o.side) THEN o.side
+    ELSE 'BOTH' END FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id GROUP BY 1, 2;
+CREATE INDEX desk_traded_both ON desk_traded (day) WHERE sides = 'BOTH';
+CREATE INDEX desk_fills_by_time ON desk_fills (filled_at);
+CREATE INDEX desk_orders_open ON desk_orders (purpose)
+    WHERE status NOT IN ('canceled', 'denied', 'expired', 'filled', 'rejected', 'replaced');
+CREATE INDEX desk_orders_by_plan ON desk_orders (plan_id);
+CREATE INDEX desk_orders_by_ticker ON desk_orders (ticker, purpose);
+CREATE INDEX desk_orders_with_stop ON desk_orders (ticker, id)
+    WHERE stop_price IS NOT NULL AND (filled_qty <> '0' OR purpose = 'exit')
+"""
+
 #: The names and columns of the tables that other tools read, as queries over ours.
 OLD_TABLES = {
     "trading_orders": """

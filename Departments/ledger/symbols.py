@@ -57,18 +57,23 @@ class SymbolRecords:
         """Return everything learnt, and the highest equity an execution began with.
 
         With `now`, what was told for its trading day is part of it, and what has not settled then: the proceeds of a
-        SELL settle `settlement_days` trading days after the trade (T+1, SEC rule 15c6-1).
+        SELL settle `settlement_days` trading days after the trade (T+1, SEC rule 15c6-1); 0 is at once.
         """
         symbols = {row["symbol"]: _facts(row) for row in self._db.rows("SELECT * FROM desk_symbols")}
-        equities = [Decimal(row["equity"]) for row in self._db.rows("SELECT equity FROM desk_executions")]
-        known, peak = self._of_day(now), max(equities, default=None)
+        known, peak = self._of_day(now), self._peak_equity()
         for symbol, (price, at) in (known.get("prices") or {}).items():
             facts = symbols.get(symbol) or SymbolFacts(symbol)
             symbols[symbol] = replace(facts, price=decimal_of(price), price_at=parse_iso(at))
         unsettled = ZERO if now is None else self._unsettled(now, settlement_days)
         return Knowledge(symbols, peak, _told(known), unsettled)
 
+    def _peak_equity(self) -> Decimal | None:
+        row = self._db.row("SELECT equity FROM desk_executions ORDER BY CAST(equity AS REAL) DESC LIMIT 1")
+        return None if row is None else Decimal(row["equity"])
+
     def _unsettled(self, now: datetime, days: int) -> Decimal:
+        if days == 0:
+            return ZERO
         rows = self._db.rows(
             "SELECT f.qty, f.price, f.filled_at FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id "
             "WHERE o.side = ? AND f.filled_at >= ?",

@@ -124,7 +124,8 @@ def _orders(exchange: SimulatedExchange, call: Call) -> Reply:
     after = call.query.get("after")
     symbols = [s for s in call.query.get("symbols", "").split(",") if s]
     scope: Any = call.query.get("status", "open")
-    orders = exchange.orders(scope, symbols=symbols, after=parse_iso(after) if after else None)
+    side = Side[call.query["side"].upper()] if "side" in call.query else None
+    orders = exchange.orders(scope, symbols=symbols, after=parse_iso(after) if after else None, side=side)
     assert (call.query["direction"], call.query["nested"]) == ("asc", "True")
     return Reply(body=[order_json(o) for o in orders][: int(call.query.get("limit", "50"))])
 

@@ -429,6 +429,16 @@ def test_lists_can_be_narrowed_to_symbols_and_to_what_came_after(world: World) -
     assert _ids(world.broker.orders("all", after=IN_HOURS + timedelta(days=1))) == []
 
 
+def test_lists_can_be_narrowed_to_one_side_which_legs_follow(world: World) -> None:
+    _three(world)
+    world.broker.submit(_bracket("entry", type=OrderType.LIMIT, limit_price=Decimal(31)))
+    world.wait(5)
+    assert _ids(world.broker.orders("all", side=Side.SELL)) == ["first", "second"]
+    assert _ids(world.broker.orders(side=Side.SELL)) == ["second"]
+    bought = world.broker.orders(side=Side.BUY)
+    assert (_ids(bought), [len(o.legs) for o in bought]) == (["third", "entry"], [0, 2])
+
+
 # --- refusals ---
 
 

@@ -350,7 +350,7 @@ def test_refused_keys_end_with_4_and_one_sentence(opening: Opening, monkeypatch:
 def test_keys_refused_in_the_middle_of_a_day_stop_it_and_the_next_run_finishes_it(
     opening: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    day = opening({"call": "orders", "occurrence": 9, "do": "unauthorized"})
+    day = opening({"call": "orders", "occurrence": 6, "do": "unauthorized"})
     assert day.run(*planned(day)).code == 4
     assert day.exchange.all_orders()
     assert day.run(*planned(day)).document["status"] == "COMPLETED"

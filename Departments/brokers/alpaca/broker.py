@@ -19,7 +19,7 @@ from Departments.brokers.credentials import Credentials
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, NotFound
 from Departments.core.money import ZERO
-from Departments.core.orders import Order, OrderClass, OrderRequest
+from Departments.core.orders import Order, OrderClass, OrderRequest, Side
 from Departments.core.portfolio import Account, Position
 from Departments.core.settings import BrokerSettings
 from Departments.core.trading_calendar import is_trading_day, session, trading_day
@@ -125,11 +125,16 @@ class AlpacaBroker:
         return found if found.order_class is OrderClass.SIMPLE else self.order(found.id)
 
     def orders(
-        self, scope: OrderScope = "open", *, symbols: Iterable[str] = (), after: datetime | None = None
+        self,
+        scope: OrderScope = "open",
+        *,
+        symbols: Iterable[str] = (),
+        after: datetime | None = None,
+        side: Side | None = None,
     ) -> Sequence[Order]:
         """Return orders, oldest first, legs nested in their parents."""
         wanted, found = sorted(set(symbols)), dict[str, Order]()
-        while page := self._page(scope, wanted, after):
+        while page := self._page(scope, wanted, after, side):
             known = len(found)
             found |= {order.id: order for order in page}
             if sum(1 + len(order.legs) for order in page) < _PERHAPS_CUT:
@@ -178,8 +183,8 @@ class AlpacaBroker:
         """Return Alpaca's clock."""
         return _read("the clock", answers.clock_of, self._sdk.clock())
 
-    def _page(self, scope: str, symbols: Sequence[str], after: datetime | None) -> list[Order]:
-        rows = self._sdk.orders(scope, symbols, after, PAGE)
+    def _page(self, scope: str, symbols: Sequence[str], after: datetime | None, side: Side | None) -> list[Order]:
+        rows = self._sdk.orders(scope, symbols, after, side, PAGE)
         return _read("the orders", partial(_each, answers.order_of), rows)
 
 

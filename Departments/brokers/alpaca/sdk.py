@@ -34,7 +34,7 @@ from Departments.brokers.alpaca.pace import Pace
 from Departments.brokers.credentials import Credentials
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, OrderRefused
-from Departments.core.orders import OrderClass, OrderRequest, OrderType
+from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side
 
 _BACK_OFF = (1.0, 2.0)  # seconds before the second and the third time a question is asked
 _LONGEST_WAIT = 30.0  # seconds; a broker that asks for more is not waited for here
@@ -97,7 +97,7 @@ class Sdk:
         what = f"/orders:by_client_order_id {client_order_id}"
         return self._ask(what, partial(self._trading.get_order_by_client_id, client_order_id))
 
-    def orders(self, scope: str, symbols: Sequence[str], after: datetime | None, limit: int) -> Any:
+    def orders(self, scope: str, symbols: Sequence[str], after: datetime | None, side: Side | None, limit: int) -> Any:
         """Ask for one page of orders, oldest first, submitted later than `after`."""
         query = models.GetOrdersRequest(
             status=words.QueryOrderStatus(scope),
@@ -106,6 +106,7 @@ class Sdk:
             direction=Sort.ASC,
             nested=True,
             symbols=list(symbols) or None,
+            side=None if side is None else words.OrderSide(side.lower()),
         )
         return self._ask("/orders", partial(self._trading.get_orders, filter=query))
 

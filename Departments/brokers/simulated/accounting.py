@@ -43,7 +43,7 @@ class Accounting:
         """Return the account at a moment. Late proceeds are missing from cash and buying power, not from equity."""
         stated = self._state.account
         cash = self._book.cash
-        invested = self._invested(self._book.holdings(), now)
+        invested = self._invested(now)
         unsettled = self._book.unsettled(trading_day(now))
         late = self._book.late_proceeds(now)
         free = cash - max(late, unsettled) if stated.type == "cash" else self._margin(cash, invested) - late
@@ -67,19 +67,21 @@ class Accounting:
         return [self._position(h, prices[h.symbol], held.get(h.symbol, ZERO)) for h in holdings]
 
     def _position(self, holding: Holding, price: Decimal | None, held: Decimal) -> Position:
+        stated = self._state.assets.get(holding.symbol)
         return Position(
             symbol=holding.symbol,
             qty=holding.qty,
             avg_entry_price=holding.avg_entry_price,
             current_price=price,
             qty_available=max(ZERO, holding.qty - held),
-            sector=self._state.asset(holding.symbol).sector,
+            sector=stated.sector if stated else None,
         )
 
     def _margin(self, cash: Decimal, invested: Decimal) -> Decimal:
         return self._state.account.multiplier * (cash + invested) - invested
 
-    def _invested(self, holdings: Sequence[Holding], at: datetime) -> Decimal:
+    def _invested(self, at: datetime) -> Decimal:
+        holdings = self._book.holdings()
         prices = self._market.prices((h.symbol for h in holdings), at)
         return sum((h.qty * (prices[h.symbol] or h.avg_entry_price) for h in holdings), ZERO)
 

@@ -225,7 +225,10 @@ class Book:
 
     def holdings(self) -> Sequence[Holding]:
         """Return every position, by symbol."""
-        return [_holding(row) for row in self._storage.rows("SELECT * FROM positions ORDER BY symbol")]
+        return self._storage.unchanged("positions", self._holdings)
+
+    def _holdings(self) -> tuple[Holding, ...]:
+        return tuple(map(_holding, self._storage.rows("SELECT * FROM positions ORDER BY symbol")))
 
     def set_holding(self, holding: Holding) -> None:
         """Store a position; one without shares is closed."""

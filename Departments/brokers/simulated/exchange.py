@@ -31,7 +31,7 @@ from Departments.brokers.simulated.views import nested, told
 from Departments.core import trading_calendar
 from Departments.core.clock import Clock
 from Departments.core.money import ZERO
-from Departments.core.orders import Order, OrderRequest, OrderStatus
+from Departments.core.orders import Order, OrderRequest, OrderStatus, Side
 from Departments.core.portfolio import Account, Position
 from Departments.core.steps import Step, no_step
 
@@ -117,16 +117,22 @@ class SimulatedExchange:
             return disguised(nested(record, self._book.group), struck)
 
     def orders(
-        self, scope: OrderScope = "open", *, symbols: Iterable[str] = (), after: datetime | None = None
+        self,
+        scope: OrderScope = "open",
+        *,
+        symbols: Iterable[str] = (),
+        after: datetime | None = None,
+        side: Side | None = None,
     ) -> Sequence[Order]:
         """Return orders, oldest first; with `open`, held legs are left out and live ones stand for themselves."""
         wanted = frozenset(symbols)
         with self._answering(Call("orders", wanted)) as struck:
-            records = self._book.open_orders() if scope == "open" else self._book.orders(after)
+            records = self._records(scope, after, side)
             chosen = [
                 r for r in records if (not wanted or r.symbol in wanted) and (after is None or r.submitted_at > after)
             ]
-            return [disguised(o, struck) for o in told(chosen, scope, self._clock.now(), self._book.group)]
+            listed = told(chosen, scope, self._clock.now(), self._book.group)
+            return [disguised(o, struck) for o in listed if side is None or o.side is side]
 
     def asset(self, symbol: str) -> Asset:
         """Return what the exchange says of a symbol."""
@@ -213,6 +219,11 @@ class SimulatedExchange:
         )
         judge(case)
         return case.reserve
+
+    def _records(self, scope: OrderScope, after: datetime | None, side: Side | None) -> Sequence[Record]:
+        if scope != "open":
+            return self._book.orders(after)
+        return self._book.open_buys() if side is Side.BUY else self._book.open_orders()
 
     def _cancel(self, record: Record, struck: Sequence[Fault], now: datetime) -> None:
         if record.status.is_terminal:

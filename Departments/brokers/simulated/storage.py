@@ -6,16 +6,18 @@ Decimals and moments are TEXT; moments have a fixed width in UTC, so that they s
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from Departments.core.errors import BadInput, BrokerUnavailable
 from Departments.core.money import plain
 from Departments.core.steps import Step, announced, no_step
+
+Value = TypeVar("Value")
 
 VERSION: Final = 1
 APPLICATION: Final = 0x45584348  # "EXCH": tells the exchange's file from any other SQLite file
@@ -69,6 +71,7 @@ class Storage:
         self.path = path
         self._step = step
         self._inside = False
+        self._read: dict[str, tuple[tuple[int, int], Any]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -134,6 +137,20 @@ class Storage:
         """Return the first row of a query, or None."""
         found: sqlite3.Row | None = self.execute(sql, values).fetchone()
         return found
+
+    def unchanged(self, name: str, read: Callable[[], Value]) -> Value:
+        """Return what `read` returned last under a name while nobody, here or elsewhere, has written to the file.
+
+        https://www.sqlite.org/pragma.html#pragma_data_version counts the commits of others. What a transaction has
+        written so far is not kept: it may be undone.
+        """
+        if self._inside:
+            return read()
+        version = (int(self._scalar("PRAGMA data_version")), self._connection.total_changes)
+        if name not in self._read or self._read[name][0] != version:
+            self._read[name] = version, read()
+        value: Value = self._read[name][1]
+        return value
 
     def meta(self, key: str) -> str:
         """Return a stored text, empty where there is none."""

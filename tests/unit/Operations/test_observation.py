@@ -36,8 +36,8 @@ class FakeBroker:
     def positions(self) -> Sequence[Position]:
         return self.held
 
-    def orders(self, scope: str = "open", **_: Any) -> Sequence[Order]:
-        return self.open_orders
+    def orders(self, scope: str = "open", *, side: Side, **_: Any) -> Sequence[Order]:
+        return [order for order in self.open_orders if order.side is side]
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
         return {s: Quote(s, D(self.quoted[s]), NOW) for s in symbols if s in self.quoted}

@@ -34,7 +34,12 @@ class Book:
         self.cancelled: list[str] = []
 
     def orders(
-        self, scope: OrderScope = "open", *, symbols: Iterable[str] = (), after: datetime | None = None
+        self,
+        scope: OrderScope = "open",
+        *,
+        symbols: Iterable[str] = (),
+        after: datetime | None = None,
+        side: Side | None = None,
     ) -> Sequence[Order]:
         self.asked += 1
         return [o for o in self.known.values() if o.symbol in set(symbols)]

@@ -23,7 +23,7 @@ QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "fees": ((NOW,), {}),
     "order": (("id",), {}),
     "order_by_client_id": (("MSG_1",), {}),
-    "orders": (("all",), {"symbols": ("UPS",), "after": NOW}),
+    "orders": (("all",), {"symbols": ("UPS",), "after": NOW, "side": Side.SELL}),
     "asset": (("UPS",), {}),
     "quotes": ((("UPS",),), {}),
     "bars": (("SPY",), {"days": 5}),

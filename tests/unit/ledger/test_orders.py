@@ -1,11 +1,15 @@
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from Departments.core.orders import Order, OrderStatus, Side
-from Departments.ledger.ledger import Ledger
+from Departments.ledger import schema
+from Departments.ledger.ledger import MIGRATIONS, Ledger
 from Departments.ledger.orders import OrderIntent
 
 NOW = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)
@@ -98,3 +102,85 @@ def test_a_day_trade_is_a_symbol_bought_and_sold_on_one_exchange_day(ledger: Led
     history = ledger.history(NOW)
     assert history.day_trades == (NOW.date(),)
     assert history.same_day_sides == {"CTVA": frozenset(Side)}
+
+
+def filled(ledger: Ledger, number: int, ticker: str, side: Side, at: datetime = NOW, **more: Any) -> None:
+    """Record an order of ten shares at ten dollars that filled at a moment."""
+    ids = f"C{number}", f"MSG_{number}"
+    ledger.orders.intend(OrderIntent(*ids, ticker, side, D(10), "market", **more), at)
+    done = Order(f"B{number}", ids[0], ticker, side, D(10), OrderStatus.FILLED, D(10), D(10), filled_at=at)
+    ledger.orders.observe(done, at)
+
+
+def test_the_sides_of_one_symbol_can_be_asked_alone(ledger: Ledger) -> None:
+    for number, (ticker, side) in enumerate([("UPS", Side.SELL), ("ALKS", Side.BUY), ("ALKS", Side.BUY)]):
+        filled(ledger, number, ticker, side)
+    assert ledger.history(NOW, symbol="ALKS").same_day_sides == {"ALKS": frozenset({Side.BUY})}
+    assert set(ledger.history(NOW).same_day_sides) == {"ALKS", "UPS"}
+    assert ledger.history(NOW + timedelta(days=1)).same_day_sides == {}
+
+
+def test_the_day_of_a_fill_is_the_exchanges_not_that_of_utc(ledger: Ledger) -> None:
+    evening = datetime(2025, 11, 11, 0, 30, tzinfo=UTC)
+    filled(ledger, 1, "UPS", Side.BUY, NOW)
+    filled(ledger, 2, "UPS", Side.SELL, evening)
+    assert ledger.history(evening).day_trades == (NOW.date(),)
+
+
+def test_day_trades_of_long_ago_are_forgotten(ledger: Ledger) -> None:
+    for number, side in enumerate(Side):
+        filled(ledger, number, "UPS", side)
+    assert ledger.history(NOW + timedelta(days=60)).day_trades == (NOW.date(),)
+    assert ledger.history(NOW + timedelta(days=61)).day_trades == ()
+
+
+def test_a_ledger_from_before_the_sides_were_kept_learns_them_from_its_fills(tmp_path: Path) -> None:
+    old = Ledger(tmp_path / "sentinel.db")
+    for number, side in enumerate(Side):
+        filled(old, number, "UPS", side)
+    filled(old, 3, "DVN", Side.SELL)
+    with closing(sqlite3.connect(old.path)) as file:
+        indexes = [
+            row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE INDEX desk_%'")
+        ]
+        for name in indexes:
+            file.execute(f"DROP INDEX IF EXISTS {name}")
+        file.execute("DROP TABLE desk_traded")
+        file.execute("UPDATE ledger_version SET version = ?", (MIGRATIONS.index(schema.TRADED),))
+        file.commit()
+    old.close()
+    history = Ledger(tmp_path / "sentinel.db").history(NOW)
+    assert history.day_trades == (NOW.date(),)
+    assert history.same_day_sides == {"UPS": frozenset(Side), "DVN": frozenset({Side.SELL})}
+
+
+def test_the_stop_of_a_symbol_is_that_of_its_newest_filled_buy_or_exit(ledger: Ledger) -> None:
+    filled(ledger, 1, "UPS", Side.BUY, stop_price=D(8))
+    filled(ledger, 2, "UPS", Side.BUY, stop_price=D(9))
+    ledger.orders.intend(OrderIntent("C3", "MSG_3", "UPS", Side.BUY, D(1), "market", stop_price=D(7)), NOW)
+    filled(ledger, 5, "DVN", Side.BUY, stop_price=D(30))
+    assert ledger.history(NOW).stops == {"UPS": D(9), "DVN": D(30)}
+    assert ledger.history(NOW, held=["UPS", "PLD"]).stops == {"UPS": D(9)}
+    assert ledger.history(NOW, held=()).stops == {}
+    ledger.orders.intend(
+        OrderIntent("C4", "MSG_4", "UPS", Side.SELL, D(1), "limit", stop_price=D(6), purpose="exit"), NOW
+    )
+    assert ledger.history(NOW).stops["UPS"] == D(6)
+
+
+def test_fills_are_told_from_a_moment_on(ledger: Ledger) -> None:
+    for minutes in range(3):
+        filled(ledger, minutes, f"T{minutes}", Side.BUY, NOW + timedelta(minutes=minutes))
+    assert [f.ticker for f in ledger.orders.fills_since(NOW + timedelta(minutes=1))] == ["T1", "T2"]
+
+
+def test_open_exits_are_told_by_what_they_wait_for(ledger: Ledger) -> None:
+    for number, ticker in enumerate(("UPS", "DVN", "CTVA")):
+        intent = OrderIntent(f"C{number}", f"EXIT_{number}", ticker, Side.SELL, D(10), "limit", purpose="exit")
+        ledger.orders.intend(intent, NOW)
+        if ticker != "CTVA":
+            ledger.orders.observe(Order(f"B{number}", f"C{number}", ticker, Side.SELL, D(10), OrderStatus.NEW), NOW)
+    told = ledger.orders.open_exits(statuses=[OrderStatus.UNKNOWN], tickers=["DVN"])
+    assert [o.intent.ticker for o in told] == ["DVN", "CTVA"]
+    assert ledger.orders.open_trades() == []
+    assert len(ledger.orders.open()) == 3

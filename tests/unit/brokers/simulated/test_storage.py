@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from Departments.brokers.simulated.book import Holding
 from Departments.brokers.simulated.exchange import SimulatedExchange
 from Departments.brokers.simulated.state import ExchangeState
 from Departments.core.clock import SimulatedClock
@@ -100,6 +101,30 @@ def test_two_connections_see_the_same_orders(opened: Opener, tmp_path: Path) -> 
     assert stand.exchange.order(order.id) == other.order(order.id)
     assert len(stand.exchange.fills()) == 1
     other.close()
+
+
+def test_positions_are_read_again_when_another_process_has_traded(opened: Opener, tmp_path: Path) -> None:
+    stand = opened()
+    other = SimulatedExchange(tmp_path / "exchange.db", stand.clock)
+    assert [p.qty for p in stand.exchange.positions()] == [70]
+    other.floor.trade_outside("UPS", Decimal(5))
+    assert [p.qty for p in stand.exchange.positions()] == [75]
+    other.close()
+
+
+def test_what_a_failed_transaction_wrote_is_not_remembered(opened: Opener) -> None:
+    exchange = opened().exchange
+    book = exchange._book
+
+    def fail() -> None:
+        with book.transaction():
+            book.set_holding(Holding("UPS", Decimal(1), Decimal(1)))
+            assert [h.qty for h in book.holdings()] == [1]
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [h.qty for h in book.holdings()] == [70]
 
 
 def test_another_programs_database_is_refused_and_left_alone(opened: Opener, tmp_path: Path) -> None:

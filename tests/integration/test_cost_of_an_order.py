@@ -1,0 +1,88 @@
+"""What an order costs must not depend on how many came before it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from Departments.bootstrap import Desk
+from Departments.messaging.router import Router
+from tests.builders.desk import STATE, desk, two_and_two, workspace
+
+ONCE_AN_EXECUTION = "updated_at >="  # the report looks for the symbols that moved
+
+
+@contextmanager
+def asked(opened: Desk) -> Iterator[list[str]]:
+    """Listen to every question to the ledger."""
+    said: list[str] = []
+    connection = opened.ledger._db._connection
+    connection.set_trace_callback(said.append)
+    yield said
+    connection.set_trace_callback(None)
+
+
+def test_no_question_of_an_execution_reads_through_old_orders_fills_or_trades(tmp_path: Path) -> None:
+    with closing(desk(workspace(tmp_path))) as opened:
+        opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
+        with asked(opened) as said:
+            assert opened.ceo.execute_plan()["document"]["status"] == "COMPLETED"
+        plans = {
+            row[3]: sql
+            for sql in said
+            if sql.startswith("SELECT") and ONCE_AN_EXECUTION not in sql
+            for row in opened.ledger._db.rows(f"EXPLAIN QUERY PLAN {sql}")
+        }
+    slow = ("SCAN desk_", "SCAN o", "SCAN f", "SCAN x", "SCAN y")
+    small = tuple(f"SCAN desk_{name}" for name in ("accepted", "executions", "locks", "releases", "symbols"))
+    small += ("SCAN desk_orders USING INDEX desk_orders_open",)  # which holds no others
+    assert any("desk_orders_open" in plan for plan in plans)
+    assert {plan: sql for plan, sql in plans.items() if plan.startswith(slow) and not plan.startswith(small)} == {}
+
+
+def test_an_approval_asks_the_broker_the_same_however_many_orders_came_before(tmp_path: Path) -> None:
+    filling_at_once = {**STATE, "latency": {"fill": [0, 0]}}
+    with closing(desk(workspace(tmp_path, state=filling_at_once))) as opened:
+        calls = Calls(opened)
+        opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
+        opened.ceo.execute_plan()
+    assert [calls.of[ticker] for ticker in ("CTVA", "DVN", "ALKS", "COMM")] == [SELL, SELL, BUY, BUY]
+
+
+SELL = Counter(quotes=1, asset=1, account=1, positions=1, submit=1)
+BUY = Counter(quotes=1, asset=1, account=1, positions=1, orders=1, submit=1)
+
+
+class Calls:
+    """Counts what the handling of each approval asks of the broker."""
+
+    def __init__(self, opened: Desk) -> None:
+        self.of: dict[str, Counter[str]] = {}
+        self._now: Counter[str] = Counter()
+        self._broker = opened.broker
+        opened.__dict__["broker"] = self
+        trading = opened.trading
+        handle = trading._on_approval
+
+        def counted(message: Any) -> Any:
+            self._now = self.of[message.payload["ticker"]] = Counter()
+            try:
+                return handle(message)
+            finally:
+                self._now = Counter()
+
+        trading.router = Router("TRADING", trading.router.rows | {"ExecutiveApproval": counted})
+
+    def __getattr__(self, call: str) -> Any:
+        answer = getattr(self._broker, call)
+        if call == "name":
+            return answer
+
+        def count(*arguments: Any, **options: Any) -> Any:
+            self._now[call] += 1
+            return answer(*arguments, **options)
+
+        return count
