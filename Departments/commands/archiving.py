@@ -17,8 +17,9 @@ from Departments.commands.consoles import console
 from Departments.commands.frame import desk_of, print_json
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.clock import iso
+from Departments.core.errors import PublishError
 from Departments.messaging import retention
-from Departments.messaging.retention import MOVED, Move, Rules, age_of
+from Departments.messaging.retention import MOVED, REFUSED, Move, Rules, age_of
 
 
 class Box(StrEnum):
@@ -45,19 +46,30 @@ def archive(  # noqa: PLR0913 - one parameter for each option
 
     A message's age is told by its own timestamp, else the stamp in its name, else the file's time. Without options the
     `retention:` section of `config/settings.yaml` holds. Nothing is overwritten; an inbox that is being worked on is
-    left alone. With `--pack` only the month is packed. With `--json`: `{dry_run, moves: [{box, department, file,
-    message_type, timestamp, day, outcome}]}`, or `{pack, files}`.
+    left alone; the exit code is 3 when the system refuses to move a file. With `--pack` only the month is packed. With
+    `--json`: `{dry_run, moves: [{box, department, file, message_type, timestamp, day, outcome}]}`, or `{pack, files}`.
     """
     with desk_of(workspace) as desk:
         if pack is not None:
             return _pack(desk, pack, as_json=as_json)
         rules = _narrowed(Rules.of(desk.settings.retention), older_than, message_type, department, box)
         moves = retention.due(desk.mailbox.root, rules, desk.clock.now())
-        if not dry_run:
-            desk.mailbox.clean()
-            moves = list(retention.archive(desk.mailbox, moves))
-    _tell(moves, dry_run=dry_run, as_json=as_json)
-    return 0
+        if dry_run:
+            _tell(moves, dry_run=True, as_json=as_json)
+            return 0
+        return _carry_out(desk, moves, as_json=as_json)
+
+
+def _carry_out(desk: Desk, moves: Sequence[Move], *, as_json: bool) -> int:
+    """Move the messages and tell which were moved, also when that is interrupted."""
+    done: list[Move] = []
+    try:
+        desk.mailbox.clean()
+        for move in retention.archive(desk.mailbox, moves):
+            done.append(move)  # noqa: PERF402 - what is done so far counts when an error ends this
+    finally:
+        _tell(done, dry_run=False, as_json=as_json)
+    return PublishError.exit_code if any(move.outcome == REFUSED for move in done) else 0
 
 
 def _narrowed(

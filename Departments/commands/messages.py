@@ -55,7 +55,7 @@ def _files_below(asked: Sequence[Path]) -> Iterator[Path]:
     for path in asked:
         if path.is_dir():
             yield from (each for each in sorted(path.rglob("*")) if is_message_name(each.name) and each.is_file())
-        elif path.exists():
+        elif path.is_file():
             yield path
         else:
             raise BadInput(path, "", "there is no such file or folder", "name a message or a folder of messages")
@@ -129,7 +129,7 @@ def inbox(
 def waiting(root: Path, department: str | None) -> list[dict[str, Any]]:
     """Return the waiting files as documents; one that is unreadable says why under `problem`."""
     wanted = department.upper() if department else None
-    places = [p for p in lookup.places(root) if p.box == "Inbox" and wanted in (None, p.department)]
+    places = [place for place in lookup.places(root, ["Inbox"]) if wanted in (None, place.department)]
     return sorted((_row(place) for place in places), key=lambda row: (row["department"], row["timestamp"], row["file"]))
 
 

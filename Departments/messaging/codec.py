@@ -116,8 +116,9 @@ def dump_mapping(values: Mapping[str, Any]) -> str:
 
 
 def load_mapping(text: str) -> dict[str, Any]:
-    """Read what `dump_mapping` wrote; anything that is not a mapping is an empty one."""
+    """Read what `dump_mapping` wrote; anything that is not a plain mapping is an empty one."""
     try:
+        _refuse_tricks(text, "the mapping")
         found = yaml.load(text, Loader=_BaseLoader)  # noqa: S506 - a safe loader
     except Exception:  # noqa: BLE001 - YAML's constructors raise whatever they stumble over
         return {}
@@ -367,12 +368,12 @@ def _timestamp(text: str | None, name: str) -> datetime:
 
 def _odd_timestamp(text: str, name: str) -> datetime:
     """Read what YAML calls a time and ISO does not, and the `+00:00Z` that some writers produce."""
+    plain = text.strip().removesuffix("Z") if "+" in text else text.strip()
+    node = yaml.ScalarNode("tag:yaml.org,2002:timestamp", plain)
     try:
-        found = yaml.load(text.removesuffix("Z") if "+" in text else text, Loader=_BaseLoader)  # noqa: S506 - a safe loader
-        if isinstance(found, datetime):
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        if isinstance(found, date):
+        found = yaml.constructor.SafeConstructor().construct_yaml_timestamp(node)
+        if not isinstance(found, datetime):
             return datetime.combine(found, time(), UTC)
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (AttributeError, ValueError, OverflowError) as error:  # the first for what has not the form of a time
         raise UnreadableMessage(f"{name}: the timestamp {text[:80]!r} is not a time") from error
-    raise UnreadableMessage(f"{name}: the timestamp {text[:80]!r} is not a time")

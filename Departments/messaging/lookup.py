@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +19,10 @@ from Departments.messaging.names import is_message_name
 
 BOXES: Final = ("Inbox", "Outbox", "Archive", "Dead_Letter")
 MAX_BYTES: Final = 20_000_000
+#: What reading a pack may raise that somebody damaged or made with other tools.
+DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, OSError)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +36,9 @@ class Place:
     day: str = ""
     member: str = ""
 
-    def read(self) -> bytes:
-        """Return the bytes, at most `MAX_BYTES` of them."""
-        if not self.member:
-            with self.path.open("rb") as file:
-                return file.read(MAX_BYTES)
-        with zipfile.ZipFile(self.path) as pack, pack.open(self.member) as file:
+    def read(self, pack: zipfile.ZipFile | None = None) -> bytes:
+        """Return the bytes, at most `MAX_BYTES` of them; `pack` is the opened one that the file lies in."""
+        with self.path.open("rb") if pack is None else pack.open(self.member) as file:
             return file.read(MAX_BYTES)
 
     def __str__(self) -> str:
@@ -48,15 +53,15 @@ class Located:
     place: Place
 
 
-def places(root: Path) -> Iterator[Place]:
-    """Yield every message file below the folder `Messages_Between_Departments`, links left out."""
-    for box in BOXES:
+def places(root: Path, boxes: Iterable[str] = BOXES) -> Iterator[Place]:
+    """Yield every message file in the boxes of the folder `Messages_Between_Departments`, links left out."""
+    for box in boxes:
         yield from _archive(root / box) if box == "Archive" else _box(root / box, box)
 
 
 def _box(folder: Path, box: str, day: str = "") -> Iterator[Place]:
     for department in _folders(folder):
-        for path in sorted(department.iterdir()):
+        for path in _entries(department):
             if is_message_name(path.name) and path.is_file() and not path.is_symlink():
                 yield Place(box, department.name, path.name, path, day)
 
@@ -69,31 +74,34 @@ def _archive(folder: Path) -> Iterator[Place]:
 
 
 def _packed(pack: Path) -> Iterator[Place]:
-    with zipfile.ZipFile(pack) as members:
-        for member in sorted(members.namelist()):
-            day, _, rest = member.partition("/")
-            department, _, name = rest.partition("/")
-            if is_message_name(name):
-                yield Place("Archive", department, name, pack, day, member)
+    try:
+        with zipfile.ZipFile(pack) as opened:
+            members = sorted(opened.namelist())
+    except DAMAGED as error:
+        logger.warning("%s cannot be read (%s); what it holds is left out", pack, error)
+        return
+    for member in members:
+        day, _, rest = member.partition("/")
+        department, _, name = rest.partition("/")
+        if is_message_name(name):
+            yield Place("Archive", department, name, pack, day, member)
 
 
 def _folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+    return [path for path in _entries(folder) if path.is_dir() and not path.is_symlink()]
 
 
-def read(place: Place) -> Message | None:
-    """Read the message at a place, None when it is gone or unreadable."""
+def _entries(folder: Path) -> list[Path]:
+    """Return what lies in a folder, in order; nothing where it is none, or was taken away meanwhile."""
     try:
-        return codec.decode(place.read(), name=place.name)
-    except (UnreadableMessage, OSError, zipfile.BadZipFile, KeyError):
-        return None
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def find_all(root: Path, message_id: str) -> list[Located]:
     """Return every copy of a message: by its file's name first, by its id in all files where that finds nothing."""
-    by_name = _located(place for place in places(root) if place.name == f"{message_id}.md")
+    by_name = list(_located(place for place in places(root) if place.name == f"{message_id}.md"))
     return by_name or [found for found in everything(root) if found.message.message_id == message_id]
 
 
@@ -105,8 +113,21 @@ def find(root: Path, message_id: str) -> Located | None:
 
 def everything(root: Path) -> Iterator[Located]:
     """Yield every readable message with its place."""
-    yield from _located(places(root))
+    return _located(places(root))
 
 
-def _located(some: Iterator[Place]) -> list[Located]:
-    return [Located(message, place) for place in some if (message := read(place))]
+def _located(some: Iterable[Place]) -> Iterator[Located]:
+    """Read places one after the other; a pack is opened once for all of it."""
+    for pack, members in groupby(some, key=lambda place: place.path if place.member else None):
+        with nullcontext() if pack is None else zipfile.ZipFile(pack) as opened:
+            for place in members:
+                if message := _message(place, opened):
+                    yield Located(message, place)
+
+
+def _message(place: Place, pack: zipfile.ZipFile | None) -> Message | None:
+    """Read the message at a place, None when it is gone or unreadable."""
+    try:
+        return codec.decode(place.read(pack), name=place.name)
+    except (UnreadableMessage, *DAMAGED):
+        return None

@@ -14,7 +14,7 @@ _STAMP: Final = re.compile(r"_(\d{8}T\d{6}Z)(?:_|\.|\Z)")
 
 def is_message_name(name: str) -> bool:
     """Tell whether a file of this name is a message: ends in `.md` and is not hidden."""
-    return name.endswith((".md", ".MD", ".Md")) and not name.startswith(".")
+    return name.lower().endswith(SUFFIX) and not name.startswith(".")
 
 
 def stem(name: str) -> str:

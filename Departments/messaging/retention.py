@@ -6,13 +6,12 @@ are removed. Nothing is overwritten, and an inbox that somebody works on is left
 
 from __future__ import annotations
 
-import os
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +20,12 @@ from Departments.core.settings import RetentionSettings
 from Departments.core.steps import announced
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec, lookup
-from Departments.messaging.files import sync_folder
+from Departments.messaging.files import sync_file, sync_folder
 from Departments.messaging.mailbox import ARCHIVE, INBOX, Mailbox
 from Departments.messaging.names import moment_in, numbered
 
 UNREADABLE: Final = "(unreadable)"
-MOVED, WOULD_MOVE, IN_USE, GONE = "moved", "would move", "in use", "gone"
+MOVED, WOULD_MOVE, IN_USE, GONE, REFUSED = "moved", "would move", "in use", "gone", "refused by the system"
 _AGE: Final = re.compile(r"(\d{1,5})([mhdw])\Z")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])\Z")
@@ -75,7 +74,8 @@ def age_of(text: str, source: str, key: str = "") -> timedelta:
 
 def due(root: Path, rules: Rules, now: datetime) -> list[Move]:
     """Return the messages that are older than the rules allow, oldest first; nothing is changed."""
-    found = (_move(place) for place in lookup.places(root) if _is_asked_for(place, rules))
+    asked = (p for p in lookup.places(root, rules.boxes) if not rules.departments or p.department in rules.departments)
+    found = map(_move, asked)
     limit = now - rules.older_than
     chosen = [move for move in found if move and move.moment < limit and _has_type(move, rules)]
     return sorted(chosen, key=lambda move: (move.moment, move.box, move.department, move.name))
@@ -99,10 +99,6 @@ def archive(mailbox: Mailbox, moves: Sequence[Move]) -> Iterator[Move]:
             yield done
 
 
-def _is_asked_for(place: lookup.Place, rules: Rules) -> bool:
-    return place.box in rules.boxes and (not rules.departments or place.department in rules.departments)
-
-
 def _has_type(move: Move, rules: Rules) -> bool:
     return not rules.types or move.message_type in rules.types
 
@@ -115,13 +111,20 @@ def _move(place: lookup.Place) -> Move | None:
         kind, moment = UNREADABLE, moment_in(place.name) or _file_time(place.path)
     except OSError:
         return None
-    return Move(place.box, place.department, place.name, kind, moment, trading_day(moment).isoformat())
+    return Move(place.box, place.department, place.name, kind, moment, _day_of(moment).isoformat())
+
+
+def _day_of(moment: datetime) -> date:
+    try:
+        return trading_day(moment)
+    except OverflowError:  # the first hours of the year 1 have no date in the east of America
+        return moment.date()
 
 
 def _file_time(path: Path) -> datetime:
     try:
         return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except OSError:
+    except (OSError, ValueError, OverflowError):  # gone, or a time that no calendar has
         return datetime.max.replace(tzinfo=UTC)
 
 
@@ -132,8 +135,8 @@ def _carried_out(mailbox: Mailbox, move: Move) -> Move:
         )
     except FileNotFoundError:
         return replace(move, outcome=GONE)
-    except PermissionError:  # Windows, while somebody has it open
-        return replace(move, outcome=IN_USE)
+    except PermissionError:  # no right to it, or on Windows somebody has it open
+        return replace(move, outcome=REFUSED)
     return replace(move, outcome=MOVED)
 
 
@@ -160,52 +163,68 @@ def pack(mailbox: Mailbox, month: str, now: datetime) -> Packed:
     folder = mailbox.root / ARCHIVE
     target = folder / f"{month}.zip"
     with mailbox.holding("archive", wait=0):
-        sources = sorted(path for path in folder.glob(f"{month}-??/*/*") if path.is_file() and not path.is_symlink())
+        sources = sorted(filter(_can_be_packed, folder.glob(f"{month}-??/*/*")))
         if sources:
             _write_pack(mailbox, target, sources)
             _remove(mailbox, sources)
     return Packed(target, len(sources))
 
 
+def _can_be_packed(path: Path) -> bool:
+    """Tell whether a zip can hold a file; a name that is not valid text stays where it is."""
+    return path.is_file() and not path.is_symlink() and path.name == path.name.encode("utf-8", "replace").decode()
+
+
 def _write_pack(mailbox: Mailbox, target: Path, sources: Sequence[Path]) -> None:
     temporary = target.with_suffix(".zip.tmp")
     with announced(mailbox.step, "pack"):
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as new:
-            if target.exists():
-                _copy_members(target, new)
-            for path in sources:
-                _add(new, path.relative_to(target.parent).as_posix(), path)
-        _verify(temporary, target)
-        with temporary.open("r+b") as file:
-            os.fsync(file.fileno())
+        try:
+            _fill(temporary, target, sources)
+        except BaseException:
+            temporary.unlink(missing_ok=True)  # a full disk is not kept full
+            raise
         temporary.replace(target)
         sync_folder(str(target.parent))
 
 
-def _copy_members(old: Path, new: zipfile.ZipFile) -> None:
-    with zipfile.ZipFile(old) as members:
-        for member in members.infolist():
-            new.writestr(member, members.read(member), zipfile.ZIP_DEFLATED)
+def _fill(temporary: Path, target: Path, sources: Sequence[Path]) -> None:
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as new:
+        known = _copy_members(target, new) if target.exists() else set()
+        for path in sources:
+            _add(new, path.relative_to(target.parent).as_posix(), path, known)
+    with zipfile.ZipFile(temporary) as written:
+        broken = written.testzip()
+    if broken is not None:
+        raise BadInput(target, broken, "the pack could not be written correctly", "check the disk and repeat")
+    sync_file(str(temporary))
 
 
-def _add(new: zipfile.ZipFile, name: str, path: Path) -> None:
-    data, number, free, known = path.read_bytes(), 1, name, set(new.namelist())
+def _copy_members(old: Path, new: zipfile.ZipFile) -> set[str]:
+    try:
+        with zipfile.ZipFile(old) as members:
+            for member in members.infolist():
+                new.writestr(member, members.read(member), zipfile.ZIP_DEFLATED)
+    except lookup.DAMAGED as error:
+        raise BadInput(old, "", f"this pack cannot be read ({error})", "move it away and repeat") from error
+    return set(new.namelist())
+
+
+def _add(new: zipfile.ZipFile, name: str, path: Path, known: set[str]) -> None:
+    data, number, free = path.read_bytes(), 1, name
     while free in known:
         if new.read(free) == data:
             return
         number += 1
         free = numbered(name, number)
-    moment = max(datetime.fromtimestamp(path.stat().st_mtime, UTC), datetime(1980, 1, 1, tzinfo=UTC))
-    entry = zipfile.ZipInfo(free, moment.timetuple()[:6])
-    new.writestr(entry, data, zipfile.ZIP_DEFLATED)
+    known.add(free)
+    new.writestr(zipfile.ZipInfo(free, _zip_time(path)), data, zipfile.ZIP_DEFLATED)
 
 
-def _verify(temporary: Path, target: Path) -> None:
-    with zipfile.ZipFile(temporary) as written:
-        broken = written.testzip()
-    if broken is not None:
-        temporary.unlink()
-        raise BadInput(target, broken, "the pack could not be written correctly", "check the disk and repeat")
+def _zip_time(path: Path) -> tuple[int, int, int, int, int, int]:
+    """Return the file's time, or the nearest one that a zip can hold."""
+    at = _file_time(path)
+    moment = (at.year, at.month, at.day, at.hour, at.minute, at.second)
+    return min(max(moment, (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 23, 59, 58))
 
 
 def _remove(mailbox: Mailbox, sources: Sequence[Path]) -> None:

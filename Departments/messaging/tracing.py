@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from Departments.core.errors import UnreadableMessage
 from Departments.messaging.message import Message
+
+GENERATIONS: Final = 50  # upwards, and twice as many downwards: real chains have six
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ def trace(messages: Iterable[Message], wanted: str) -> tuple[Branch, ...]:
     """Return the trees that a message id or a plan id belongs to; empty when nothing has that id.
 
     A message brings its ancestors and everything that came of them; a plan brings every message that names it, with
-    theirs.
+    theirs. Chains that go on for more than `GENERATIONS` are cut.
     """
     known = {message.message_id: message for message in messages}
     start = [m for m in known.values() if m.message_id == wanted or plan_of(m) == wanted]
@@ -49,7 +52,7 @@ def _parent(message: Message, known: dict[str, Message]) -> str:
 
 def _root(message: Message, known: dict[str, Message]) -> Message:
     seen = {message.message_id}
-    while (parent := _parent(message, known)) and parent not in seen:
+    while (parent := _parent(message, known)) and parent not in seen and len(seen) <= GENERATIONS:
         seen.add(parent)
         message = known[parent]
     return message
@@ -57,6 +60,8 @@ def _root(message: Message, known: dict[str, Message]) -> Message:
 
 def _branch(message: Message, children: dict[str, list[Message]], above: frozenset[str]) -> Branch:
     below = above | {message.message_id}
+    if len(below) > 2 * GENERATIONS:
+        return Branch(message, ())
     mine = sorted((m for m in children.get(message.message_id, ()) if m.message_id not in below), key=_when)
     return Branch(message, tuple(_branch(child, children, below) for child in mine))
 

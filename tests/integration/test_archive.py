@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from freezegun import freeze_time
@@ -15,7 +17,7 @@ from Departments.cli import exit_code_of
 from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
 from Departments.core.settings import MessagingSettings, RetentionSettings
-from Departments.messaging import codec, lookup, retention
+from Departments.messaging import codec, lookup, retention, tracing
 from Departments.messaging.bus import Bus
 from Departments.messaging.journal import MemoryJournal
 from Departments.messaging.mailbox import Mailbox
@@ -211,6 +213,28 @@ def test_an_age_that_is_none_is_refused_in_one_sentence(text: str) -> None:
         retention.age_of(text, "--older-than")
 
 
+@freeze_time(TODAY)
+def test_a_message_of_the_first_day_of_all_time_is_archived_like_any_other(workspace: Path) -> None:
+    first = Message("MSG_FIRST", "RISK", "TRADING", datetime(1, 1, 1, tzinfo=UTC), "log", "")
+    (root_of(workspace) / "Inbox" / "TRADING" / first.name).write_bytes(codec.encode(first))
+    assert command(workspace, "archive") == 0
+    assert f"Archive/0001-01-01/TRADING/{first.name}" in files(workspace)
+
+
+@freeze_time(TODAY)
+def test_what_was_moved_is_told_also_when_the_rest_cannot_be(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = root_of(workspace) / "Archive" / "2025-11-10" / "TRADING"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_bytes(b"a file where a folder should be")
+    assert command(workspace, "archive", "--json") == 3
+    out = capsys.readouterr()
+    moved = {(move["box"], move["department"]) for move in json.loads(out.out)["moves"]}
+    assert ("Inbox", "OPERATIONS") in moved
+    assert len(out.err.strip().splitlines()) == 1
+
+
 # --- packing ---
 
 
@@ -254,7 +278,75 @@ def test_a_month_that_is_not_over_or_no_month_is_refused(tmp_path: Path, month: 
         retention.pack(Mailbox(root_of(tmp_path)), month, datetime(2025, 11, 30, 12, tzinfo=UTC))
 
 
+def test_odd_times_and_names_do_not_keep_a_month_from_being_packed(tmp_path: Path) -> None:
+    mailbox = Mailbox(root_of(tmp_path))
+    folder = mailbox.root / "Archive" / "2025-11-10" / "TRADING"
+    folder.mkdir(parents=True)
+    for name, moment in (("early.md", 0), ("late.md", 6e9)):
+        (folder / name).write_bytes(b"x")
+        os.utime(folder / name, (moment, moment))
+    if sys.platform == "linux":
+        (folder / os.fsdecode(b"odd\xff.md")).write_bytes(b"x")
+    assert retention.pack(mailbox, "2025-11", datetime(2025, 12, 2, tzinfo=UTC)).files == 2
+    with zipfile.ZipFile(mailbox.root / "Archive" / "2025-11.zip") as members:
+        assert [member.date_time[0] for member in members.infolist()] == [1980, 2107]
+
+
+def test_a_damaged_pack_is_never_replaced_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    mailbox = Mailbox(root_of(tmp_path))
+    folder = mailbox.root / "Archive" / "2025-11-10" / "TRADING"
+    folder.mkdir(parents=True)
+    (folder / "x.md").write_bytes(b"x")
+    damaged = mailbox.root / "Archive" / "2025-11.zip"
+    damaged.write_bytes(b"damaged")
+    with pytest.raises(BadInput, match=r"cannot be read .*; move it away and repeat"):
+        retention.pack(mailbox, "2025-11", datetime(2025, 12, 2, tzinfo=UTC))
+    assert damaged.read_bytes() == b"damaged"
+    assert {path.name for path in damaged.parent.iterdir()} == {"2025-11.zip", "2025-11-10"}
+    assert (folder / "x.md").exists()
+
+
 # --- looking ---
+
+
+@pytest.mark.parametrize("kind", ["no zip", "a folder", "rotten"])
+def test_a_damaged_pack_hides_only_what_it_holds(
+    workspace: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    pack = root_of(workspace) / "Archive" / "2025-01.zip"
+    pack.parent.mkdir(exist_ok=True)
+    if kind == "no zip":
+        pack.write_bytes(b"no zip")
+    elif kind == "a folder":
+        pack.mkdir()
+    else:
+        with zipfile.ZipFile(pack, "w", zipfile.ZIP_DEFLATED) as members:
+            members.writestr("2025-01-02/TRADING/x.md", codec.encode(OLD) * 50)
+        pack.write_bytes(pack.read_bytes()[:60] + b"\xff" * 20 + pack.read_bytes()[80:])
+    for arguments in (("show", OLD.message_id), ("trace", OLD.message_id), ("inbox",), ("archive",)):
+        assert command(workspace, *arguments) == 0
+    assert command(workspace, "show", "MSG_NOBODY") == 2
+    capsys.readouterr()
+    assert ("2025-01.zip cannot be read" in caplog.text) == (kind != "rotten")
+
+
+def test_a_pack_is_opened_once_however_many_messages_it_holds(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = root_of(workspace) / "Archive" / "2025-01.zip"
+    pack.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(pack, "w") as members:
+        for number in range(20):
+            packed = message(number, "2025-01-02T15:00:00+00:00")
+            members.writestr(f"2025-01-02/TRADING/{packed.name}", codec.encode(packed))
+    opened = []
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            opened.append(arguments)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+    assert len(list(lookup.everything(root_of(workspace)))) == 26
+    assert len(opened) == 2  # once for the names, once for the contents
 
 
 def test_check_counts_what_is_readable_and_names_what_is_not(
@@ -352,5 +444,26 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(workspace: Path, caps
     assert bus.consume("TRADING", handler).handled == 1
 
 
+def test_a_chain_without_end_is_cut_and_a_circle_is_walked_once() -> None:
+    chain = [
+        message(n, "2025-11-10T15:09:12+00:00", parent=f"MSG_EXECUTIVE_20251110T150912Z_{n - 1:08x}")
+        for n in range(3_000)
+    ]
+    (branch,) = tracing.trace(chain, chain[200].message_id)
+    shown = [branch.message.message_id]
+    while branch.children:
+        (branch,) = branch.children
+        shown.append(branch.message.message_id)
+    assert chain[200].message_id in shown
+    assert len(shown) <= 2 * tracing.GENERATIONS + 1
+    circle = [message(0, "2025-11-10T15:09:12+00:00", parent=chain[1].message_id), chain[1]]
+    assert len(tracing.trace(circle, chain[1].message_id)) == 1
+
+
 def test_every_place_is_seen_once(workspace: Path) -> None:
     assert len(list(lookup.everything(root_of(workspace)))) == 6
+
+
+def test_check_reads_no_pipe_and_no_device(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(workspace, "messages", "check", os.devnull) == 2
+    assert "there is no such file or folder" in capsys.readouterr().err

@@ -276,3 +276,28 @@ def test_every_real_file_is_readable() -> None:
 def test_a_body_is_joined_with_its_payload_as_existing_writers_do() -> None:
     body = body_with("# Title\n", {"ticker": "ACME", "shares": Decimal("190.0"), "price": Decimal("64.64")})
     assert body == '# Title\n\n```json\n{\n  "ticker": "ACME",\n  "shares": 190,\n  "price": 64.64\n}\n```\n'
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    ["[" * 30_000, "{a: " * 15_000, "!!timestamp 2025", "!!bool x", "- &a [*a]", "0001-01-01T00:00:00+14:00"],
+    ids=["deep list", "deep mapping", "tag of a time", "tag of a truth", "alias of itself", "before all time"],
+)
+def test_a_timestamp_is_text_and_never_read_as_yaml(timestamp: str) -> None:
+    text = APPROVAL.replace("2025-11-10T15:09:12.760093Z", timestamp)
+    with pytest.raises(UnreadableMessage, match="is not a time"):
+        codec.decode(text.encode(), name=NAME)
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    ["2025-11-10 15:09:12.760093 +00:00", "2025-11-10T15:09:12.760093+00:00Z", "2025-11-10T10:09:12.760093 -5"],
+)
+def test_other_ways_to_write_the_same_moment_are_read(timestamp: str) -> None:
+    message = codec.decode(APPROVAL.replace("2025-11-10T15:09:12.760093Z", timestamp).encode(), name=NAME)
+    assert message.timestamp == datetime(2025, 11, 10, 15, 9, 12, 760093, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["a: &a [x, x]\nsentence: *a\n", "sentence: " + "[" * 30_000])
+def test_a_reason_with_aliases_or_endless_nesting_is_empty(text: str) -> None:
+    assert codec.load_mapping(text) == {}
