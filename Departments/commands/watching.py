@@ -50,10 +50,10 @@ def watch_desk(
     Where Trading is among them, ledger and broker are compared first.
     """
     with desk_of(workspace, choices) as desk:
-        if TRADING in _named(desk, departments):
-            desk.recover()
         watcher = watcher_of(desk, departments, _json_line if as_json else _line)
         with stopped_by_signals(watcher):
+            if TRADING in _named(desk, departments):
+                desk.recover()
             watcher.run()
     return 0
 

@@ -13,7 +13,7 @@ import os
 import queue
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,12 +26,11 @@ from watchdog.observers.polling import PollingObserver
 
 from Departments.core.errors import DepartmentsError, WorkspaceBusy
 from Departments.messaging.bus import Bus, ConsumeReport
-from Departments.messaging.mailbox import INBOX, QUIET
+from Departments.messaging.mailbox import INBOX
 from Departments.messaging.names import is_message_name
 from Departments.messaging.router import Router
 
 ARRIVALS: Final[list[type[FileSystemEvent]]] = [FileClosedEvent, FileCreatedEvent, FileMovedEvent]
-TURN: Final = 0.5  # seconds between two questions whether an inbox is free
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +69,9 @@ class Watcher:
         self._on_report = on_report
         self._arrivals: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stopping = False
+        self._held: list[str] = []
+        self._waiting_for: set[str] = set()
+        self._looked: datetime | None = None
         self._due: datetime | None = None
 
     def stop(self) -> None:
@@ -78,31 +80,38 @@ class Watcher:
         self._arrivals.put("")
 
     def run(self) -> None:
-        """Watch until `stop` is called. The inboxes are held all the while; one that is taken is waited for."""
-        with ExitStack() as held:
-            for department in self._watched:
-                if not self._hold(department, held):
-                    return
-            self._observe(held)
-            self._say(f"Watching {', '.join(self._watched)}")
-            self._look_everywhere()
+        """Watch until `stop` is called.
+
+        Each inbox is held all the while. One that is taken is waited for, and the others are watched meanwhile.
+        """
+        with ExitStack() as stack:
+            self._observe(stack)
             while not self._stopping:
-                self._wait()
+                if self._until_next_look() <= 0:
+                    self._take_turns(stack)
+                    self._look_everywhere()
+                for department in self._arrived():
+                    self._look(department)
 
-    def _hold(self, department: str, held: ExitStack) -> bool:
-        told = False
-        while not self._stopping:
-            try:
-                held.enter_context(self._bus.mailbox.holding(department, wait=TURN if told else 0))
-            except WorkspaceBusy:
-                if not told:
-                    self._say(f"Another process handles the inbox of {department}; waiting for its turn to end")
-                told = True
-            else:
-                return True
-        return False
+    def _take_turns(self, stack: ExitStack) -> None:
+        """Take every inbox that is free, and say once which are not."""
+        taken, busy = [], []
+        for department in self._watched:
+            if department not in self._held:
+                try:
+                    stack.enter_context(self._bus.mailbox.holding(department, wait=0))
+                    taken.append(department)
+                except WorkspaceBusy:
+                    busy.append(department)
+        self._held += taken
+        for department in busy:
+            if department not in self._waiting_for:
+                self._say(f"Another process handles the inbox of {department}; waiting for its turn to end")
+        self._waiting_for = set(busy)
+        if taken:
+            self._say(f"Watching {', '.join(taken)}")
 
-    def _observe(self, held: ExitStack) -> None:
+    def _observe(self, stack: ExitStack) -> None:
         observer = PollingObserver(timeout=self._rescan) if self._polling else Observer()
         for department in self._watched:
             inbox = self._root / INBOX / department
@@ -113,32 +122,32 @@ class Watcher:
         except OSError as error:
             logger.warning("No events from the system (%s); looking every %g s instead", error, self._rescan)
             return
-        held.callback(observer.join)
-        held.callback(observer.stop)
+        stack.callback(observer.join)
+        stack.callback(observer.stop)
 
-    def _wait(self) -> None:
-        try:
-            departments = {self._arrivals.get(timeout=self._patience())}
-        except queue.Empty:
-            self._look_everywhere()
-            return
-        while not self._arrivals.empty():
-            departments.add(self._arrivals.get())
-        for department in departments & set(self._watched):
-            self._look(department)
+    def _until_next_look(self) -> float:
+        """Return the seconds until everything is looked at by the clock: the rescan, or a message that is due."""
+        now = self._bus.clock.now()
+        if self._looked is None or now < self._looked:  # the clock was set back
+            return 0
+        rest = self._rescan - (now - self._looked).total_seconds()
+        return rest if self._due is None else min(rest, (self._due - now).total_seconds())
 
-    def _patience(self) -> float:
-        if self._due is None:
-            return self._rescan
-        until_due = (self._due - self._bus.clock.now()).total_seconds()
-        return min(self._rescan, max(QUIET / 5, until_due))
+    def _arrived(self) -> set[str]:
+        """Wait for messages, at most until the next look, and return which of our departments they came for."""
+        departments = set()
+        with suppress(queue.Empty):
+            departments.add(self._arrivals.get(timeout=max(0, self._until_next_look())))
+            while not self._arrivals.empty():
+                departments.add(self._arrivals.get())
+        return departments & set(self._held)
 
     def _look_everywhere(self) -> None:
-        self._due = None
-        for department, watched in self._watched.items():
+        self._looked, self._due = self._bus.clock.now(), None
+        for department in self._held:
             self._look(department)
             if not self._stopping:
-                self._guarded(watched.besides)
+                self._guarded(self._watched[department].besides)
 
     def _look(self, department: str) -> None:
         if self._stopping:

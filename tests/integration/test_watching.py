@@ -249,6 +249,40 @@ def test_a_second_watcher_waits_its_turn_and_says_so(tmp_path: Path) -> None:
     assert first.seen == []
 
 
+def test_what_is_free_is_watched_while_another_inbox_is_waited_for(tmp_path: Path) -> None:
+    first, second = Desk(tmp_path), Desk(tmp_path)
+    seen: list[str] = []
+    risk = Router("RISK", {"log": lambda message: seen.append(message.message_id)})
+    second.watcher = Watcher(
+        second.bus, tmp_path, [Watched(second.router), Watched(risk)], rescan=60, say=second.said.append
+    )
+    with first.watching():
+        until(first.is_watching)
+        with second.watching():
+            until(second.is_watching)
+            assert second.said == [
+                "Another process handles the inbox of TRADING; waiting for its turn to end",
+                "Watching RISK",
+            ]
+            second.another_bus().publish(Message("MSG_1", "TRADING", "RISK", NOW, "log", "# Log\n"))
+            until(lambda: seen == ["MSG_1"])
+            first.another_bus().publish(approval(1))
+            until(lambda: first.seen == [1])
+    assert second.seen == []
+
+
+def test_messages_that_keep_coming_do_not_hold_up_what_goes_by_the_clock(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, rescan=0.1)
+    with desk.watching():
+        until(desk.is_watching)
+        bus, number, before = desk.another_bus(), 0, desk.besides
+        while desk.besides < before + 3:
+            number += 1
+            assert number < 300, "the rest of the desk had no turn"
+            bus.publish(approval(number))
+            SystemClock().sleep(0.01)
+
+
 def test_a_waiting_watcher_can_be_stopped(tmp_path: Path) -> None:
     first, second = Desk(tmp_path), Desk(tmp_path)
     with first.watching():
