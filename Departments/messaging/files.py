@@ -125,8 +125,13 @@ def _copy_new(source: str, target: str, *, flush: bool) -> None:
     copy = f"{source}.copy"
     with suppress(FileNotFoundError):
         os.unlink(copy)
-    write_new(copy, read_bytes(source), flush=flush)
-    os.rename(copy, target)
+    try:
+        write_new(copy, read_bytes(source), flush=flush)
+        os.rename(copy, target)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(copy)
+        raise
 
 
 def read_bytes(path: str) -> bytes:

@@ -319,15 +319,15 @@ class Pass:
         """Escalate once per cause and day, write the reason, move the file: in this order a kill loses nothing."""
         ours = isinstance(item.message, Message) and self.router.is_for_us(item.message)
         code = dead_letters.code_of(error, ours=ours)
-        logger.error("%s: %s is set aside: %s: %s", self.department, shown(item.name), code, shown(str(error)))
         try:
             self._escalate(error, code, item.name)
             self.outbound.deliver_pending()
             self.mailbox.set_aside(self.department, item.name, self._reason(item, code, error, attempts))
         except TRANSIENT as trouble:
-            logger.warning("%s: %s stays for now: %s", self.department, item.name, trouble)
+            logger.warning("%s: %s (%s) stays for now: %s", self.department, shown(item.name), code, trouble)
             self._leave(self.clock.now() + pause(1))
             return
+        logger.error("%s: %s is set aside: %s: %s", self.department, shown(item.name), code, shown(str(error)))
         self.counts["dead_lettered"] += 1
 
     def _reason(self, item: _Item, code: ReasonCode, error: Exception, attempts: int) -> str:

@@ -7,6 +7,7 @@ half-written, and nothing is ever overwritten.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -138,6 +139,7 @@ class Mailbox:
         try:
             fresh = [letter for letter in map(checked, letters) if not self._is_published(letter)]
             if fresh:
+                self._check_before(fresh)
                 self._again_without_folder(lambda: self._publish(fresh))
         except OSError as error:
             raise PublishError(_sentence(error, letters[0].name, self._base)) from error
@@ -154,6 +156,16 @@ class Mailbox:
     def _is_published(self, letter: Letter) -> bool:
         kept = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
         return os.path.lexists(kept) and self._same(letter, files.read_bytes(kept))
+
+    def _check_before(self, letters: Sequence[Letter]) -> None:
+        """Refuse before anything is delivered what can be known to fail after the first letter is."""
+        for letter in letters if len(letters) > 1 else ():
+            waiting = self._path(INBOX, letter.recipient, letter.name)
+            if os.path.lexists(waiting):
+                self._same(letter, files.read_bytes(waiting))
+        for folder in {self._folder(OUTBOX, letter.sender) for letter in letters}:
+            if os.path.isdir(folder) and not os.access(folder, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
 
     def _same(self, letter: Letter, data: bytes) -> bool:
         if data != letter.data:

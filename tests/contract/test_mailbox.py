@@ -92,6 +92,13 @@ def test_many_letters_are_published_at_once(mailbox: Storage) -> None:
     assert sorted(name for d in ("D0", "D1", "D2") for name in mailbox.waiting(d)) == [x.name for x in letters]
 
 
+def test_a_conflict_among_many_letters_leaves_all_of_them_unsent(mailbox: Storage) -> None:
+    mailbox.publish([Letter("MSG_B.md", "RISK", "TRADING", b"one")])
+    with pytest.raises(MessageConflict):
+        mailbox.publish([Letter(name, "EXECUTIVE", "TRADING", b"two") for name in ("MSG_A.md", "MSG_B.md")])
+    assert mailbox.waiting("TRADING") == ["MSG_B.md"]
+
+
 def test_an_archived_message_has_left_the_inbox(mailbox: Storage) -> None:
     mailbox.publish([LETTER])
     assert mailbox.archive("TRADING", LETTER.name, "2025-11-10") == LETTER.name

@@ -24,7 +24,7 @@ from Departments.messaging.mailbox import Letter, Mailbox
 from Departments.messaging.memory import MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Router, Skip
-from tests.fakes.posix import most_memory, no_file_beyond, pipe_at, socket_at
+from tests.fakes.posix import most_memory, no_file_beyond, pipe_at, socket_at, write_protected
 
 NOW = datetime(2025, 11, 10, 15, tzinfo=UTC)
 BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]"
@@ -219,3 +219,13 @@ def test_a_disk_that_takes_no_more_is_one_clear_sentence_and_nothing_is_visible(
         desk.bus.mailbox.publish([big])
     assert not any("BIG" in path.name for path in desk.root.rglob("*.md"))
     assert list((desk.root / ".tmp").iterdir()) == []
+
+
+def test_an_outbox_that_cannot_be_written_keeps_a_message_from_being_sent_at_all(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    outbox = desk.root / "Outbox" / "EXECUTIVE"
+    outbox.mkdir(parents=True)
+    with write_protected(outbox), pytest.raises(PublishError, match=r"denied.*nothing of it is visible"):
+        desk.bus.publish(codec.decode(whole(), name="x.md"))
+    assert list(desk.root.rglob("*.md")) == []
+    assert list(desk.root.glob(".tmp/*")) == []

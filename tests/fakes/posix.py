@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,3 +60,25 @@ def socket_at(name: str) -> Iterator[None]:
         with socket.socket(socket.AF_UNIX) as unix:
             unix.bind(name)
             yield
+
+
+@contextmanager
+def write_protected(folder: Path) -> Iterator[None]:
+    """Let nobody make files in a folder; for root, whom rights do not stop, by the file system's own attribute."""
+    if sys.platform == "win32":
+        pytest.skip("Windows does not protect folders in this way")
+    else:
+        folder.chmod(0o555)
+        root = os.access(folder, os.W_OK)
+        if root and not (shutil.which("chattr") and _chattr("+i", folder) == 0):
+            pytest.skip("this user may write everywhere")
+        try:
+            yield
+        finally:
+            if root:
+                _chattr("-i", folder)
+            folder.chmod(0o755)
+
+
+def _chattr(change: str, folder: Path) -> int:
+    return subprocess.run(["chattr", change, folder], check=False, capture_output=True).returncode  # noqa: S607
