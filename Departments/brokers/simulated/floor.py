@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from Departments.brokers.simulated.accounting import held_by
 from Departments.brokers.simulated.book import Adjustment, Book, Holding
 from Departments.brokers.simulated.engine import Engine
 from Departments.brokers.simulated.market import Market
@@ -14,6 +15,7 @@ from Departments.brokers.simulated.records import Fill
 from Departments.brokers.simulated.state import ExchangeState
 from Departments.brokers.simulated.views import told
 from Departments.core.clock import Clock
+from Departments.core.money import ZERO
 from Departments.core.orders import Order
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -65,11 +67,16 @@ class Floor:
         self.engine.advance(now)
 
     def trade_outside(self, symbol: str, qty: Decimal) -> None:
-        """Let somebody else trade on the same account at the present price: shares bought, negative when sold."""
+        """Let somebody else trade on the same account at the present price: shares bought, negative when sold.
+
+        What open orders hold is not for sale; Alpaca refuses that (`insufficient qty available for order`).
+        """
         now = self._now()
         with self.book.transaction():
             held = self.book.holding(symbol)
-            qty = max(qty, -held.qty)
+            qty = max(qty, min(ZERO, held_by(self.book.open_orders(symbol)) - held.qty))
+            if not qty:
+                return
             price = self.market.price(symbol, now) or held.avg_entry_price
             self.book.adjust(Adjustment(now, symbol, qty, -qty * price))
             self.book.set_holding(Holding(symbol, held.qty + qty, held.avg_entry_price or price))

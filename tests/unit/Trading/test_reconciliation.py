@@ -151,6 +151,9 @@ def test_positions_answer_as_before(opened: Desk) -> None:
     assert answer["status"] == "OK"
     assert answer["positions"]["COMM"] == D(250)
     floor: Any = getattr(opened.broker, "floor")  # noqa: B009 - only the simulated exchange has one
+    for exit_order in opened.broker.orders("open"):
+        opened.broker.cancel(exit_order.id)
+    opened.clock.sleep(10)
     floor.trade_outside("COMM", D(-100))
     answer = opened.trading.reconcile_positions(max_age_hours=24)
     assert answer["status"] == "MISMATCH"

@@ -344,6 +344,18 @@ def test_nobody_else_can_sell_more_than_is_held(opened: Opener) -> None:
     assert stand.exchange.floor.adjustments()[0].qty == -70
 
 
+def test_nobody_else_can_sell_what_an_open_order_holds(opened: Opener) -> None:
+    stand = opened()
+    order = stand.sell(50, limit="120")
+    stand.exchange.floor.trade_outside("UPS", Decimal(-60))
+    assert (stand.held("UPS"), stand.exchange.positions()[0].qty_available) == (50, 0)
+    stand.exchange.floor.trade_outside("UPS", Decimal(-1))
+    assert [a.qty for a in stand.exchange.floor.adjustments()] == [-20]
+    stand.exchange.floor.set_price("UPS", Decimal(125))
+    stand.wait()
+    assert (stand.status(order), stand.held("UPS")) == (S.FILLED, 0)
+
+
 def test_an_answer_may_show_a_status_nobody_knows(opened: Opener) -> None:
     stand = opened(faults=[{"call": "order", "do": "show_status", "status": "pondering"}])
     order = stand.sell()
