@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.invariants.promises import MESSAGES, BrokenPromise, Promises
+from tests.invariants.promises import BrokenPromise, Promises
+from tests.invariants.reading import MESSAGES
 from tests.invariants.scenarios import HAPPY
 
 Sabotage = Callable[[Path], None]
@@ -33,6 +34,12 @@ def at_exchange(statement: str) -> Sabotage:
     return sql("simulated_exchange.db", statement)
 
 
+def sell_short(folder: Path) -> None:
+    sale = "INSERT INTO adjustments (at, symbol, qty, cash) VALUES ('2025-11-10T16', 'ALKS', '-500', '0')"
+    at_exchange(sale)(folder)
+    at_exchange("INSERT OR REPLACE INTO positions VALUES ('ALKS', '-350', '30')")(folder)
+
+
 def in_ledger(statement: str) -> Sabotage:
     return sql("sentinel.db", statement)
 
@@ -43,6 +50,17 @@ def _archived(folder: Path) -> Path:
 
 def put_back(folder: Path) -> None:
     shutil.copy(_archived(folder), folder / MESSAGES / "Inbox" / "TRADING")
+
+
+def stand_in_line(folder: Path) -> None:
+    (folder / MESSAGES / "Inbox" / "TRADING" / "MSG_RISK_20251110T150000Z_1.md").write_text("?", encoding="utf-8")
+
+
+def forget(box: str) -> Sabotage:
+    def sabotage(folder: Path) -> None:
+        next((folder / MESSAGES / box).rglob("MSG_EXECUTIVE*.md")).unlink()
+
+    return sabotage
 
 
 def lose(folder: Path) -> None:
@@ -68,7 +86,17 @@ def bury(folder: Path) -> None:
         (in_ledger("UPDATE desk_orders SET client_order_id = 'MSG_X' WHERE ticker = 'DVN'"), "without an intent"),
         (in_ledger("UPDATE bus_letters SET published_at = NULL"), "never delivered"),
         (at_exchange("UPDATE meta SET value = '1' WHERE key = 'cash'"), "its fills make it"),
+        (sell_short, "shares are sold short"),
         (at_exchange("UPDATE positions SET qty = '1' WHERE symbol = 'ALKS'"), "the fills make it 150"),
+        (at_exchange("UPDATE orders SET filled_qty = '99' WHERE symbol = 'COMM'"), "are filled, its fills make it"),
+        (at_exchange("UPDATE orders SET qty = '1' WHERE symbol = 'COMM'"), "of 1 are filled"),
+        (in_ledger("UPDATE desk_orders SET filled_qty = '226' WHERE ticker = 'DVN'"), "226 filled in the ledger"),
+        (in_ledger("UPDATE desk_orders SET status = 'expired' WHERE status = 'new'"), "is expired in the ledger"),
+        (in_ledger("UPDATE desk_trades SET status = 'canceled' WHERE ticker = 'DVN'"), "is canceled for the Executive"),
+        (in_ledger("DELETE FROM bus_handled"), "before its effect was committed"),
+        (forget("Archive"), "lies nowhere"),
+        (forget("Outbox"), "has no copy"),
+        (stand_in_line, "still waits in the inbox of TRADING"),
         (put_back, "lies in 2 places"),
         (lose, "has no message"),
         (bury, "a dead letter without a reason"),
@@ -80,3 +108,30 @@ def test_a_broken_promise_is_noticed(lived: Path, tmp_path: Path, sabotage: Sabo
     sabotage(folder)
     with pytest.raises(BrokenPromise, match=words):
         Promises(folder).check()
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "words"),
+    [
+        (sell_short, "shares are sold short"),
+        (at_exchange("UPDATE meta SET value = '1' WHERE key = 'cash'"), "its fills make it"),
+        (in_ledger("UPDATE desk_orders SET filled_qty = '999' WHERE ticker = 'DVN'"), "999 filled in the ledger"),
+        (in_ledger("DELETE FROM desk_orders"), "without an intent"),
+        (in_ledger("DELETE FROM bus_handled"), "before its effect was committed"),
+        (put_back, "lies in 2 places"),
+        (lose, "lies nowhere"),
+    ],
+)  # fmt: skip
+def test_what_is_broken_midway_and_mended_in_the_end_is_noticed(tmp_path: Path, sabotage: Sabotage, words: str) -> None:
+    folder, labels = HAPPY.prepare(tmp_path / "day"), list[str]()
+    promises = Promises(folder)
+
+    def step(label: str) -> None:
+        labels.append(label)
+        if labels.count("after:archive") == 4 and label == "after:archive":
+            sabotage(folder)
+        promises.step(label)
+
+    with pytest.raises(BrokenPromise, match=words):
+        HAPPY.play(folder, None, step)
+    assert labels.count("after:archive") < 9

@@ -18,7 +18,8 @@ from Departments.ledger.database import Database
 from Departments.ledger.ledger import MIGRATIONS, Ledger
 from Departments.ledger.lock import execution_lock
 from tests.builders.desk import desk, workspace
-from tests.invariants.promises import MESSAGES, Promises
+from tests.invariants.promises import Promises
+from tests.invariants.reading import MESSAGES
 from tests.invariants.scenarios import SMALL, STATE, carry_out
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,7 @@ def command(folder: Path, *words: str) -> list[str]:
 def test_resume_finishes_what_was_interrupted(interrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(command(interrupted, "resume")) == 0
     assert f"{SMALL['plan_id']}: COMPLETED" in capsys.readouterr().out
-    Promises(interrupted).check_orders()
+    Promises(interrupted).check_midway()
 
 
 def test_resume_says_when_there_is_nothing_to_do(interrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,8 @@ import pytest
 from Departments.brokers.base import Broker
 from Departments.messaging import codec
 from tests.builders.desk import MORNING, desk, plan, trade, workspace, write_yaml
-from tests.invariants.promises import MESSAGES, Promises
+from tests.invariants.promises import Promises
+from tests.invariants.reading import MESSAGES
 from tests.invariants.scenarios import NEXT_DAY, SETTINGS, SMALL, STATE, carry_out
 
 SELL_ALL = plan(

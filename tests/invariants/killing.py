@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,19 +17,15 @@ from typing import Any
 
 from Departments.core.clock import SimulatedClock, iso, parse_iso
 from Departments.messaging import codec
-from tests.invariants.promises import ENDED, MESSAGES, Promises, Row, read_exchange
+from tests.invariants.kinds import Moment, Recorder, is_durable
+from tests.invariants.promises import ENDED, Promises
+from tests.invariants.reading import MESSAGES, Exchange, Row
 from tests.invariants.scenarios import ALL, DEMO, Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_DURABLE = frozenset({"lock"})
 TIMES = frozenset({"started_at", "ended_at", "submitted_at", "terminal_at"})
 IDS = frozenset({"plan_id", "message_id", "client_order_id"})
 KILLED = 77
-
-
-def is_durable(label: str) -> bool:
-    """Tell whether a label announces something that a kill can separate."""
-    return label.partition(":")[2] not in NOT_DURABLE
 
 
 @dataclass(frozen=True)
@@ -42,15 +38,16 @@ class Outcome:
     messages: Mapping[tuple[str, ...], int]
 
     @classmethod
-    def of(cls, scenario: Scenario, folder: Path, document: Mapping[str, Any]) -> Outcome:
+    def of(cls, scenario: Scenario, folder: Path, document: Mapping[str, Any], exchange: Exchange) -> Outcome:
         plan_id = str(document["plan_id"])
         lines = (folder / "Reports" / f"{plan_id}.md").read_text(encoding="utf-8").splitlines()
         told = [line for line in lines if " to 20" not in line and "no live exits" not in line]
-        sent = frozenset(map(_of_order, read_exchange(folder).sent))
+        sent = frozenset(map(_of_order, exchange.sent))
+        document = {**document, "unprotected": _stretches(document["unprotected"])}
         if scenario is not DEMO:
-            return cls(_timeless(dict(document)), "\n".join(told), sent, _messages(folder))
+            return cls(_timeless(document), "\n".join(told), sent, _messages(folder))
         text = "\n".join(told).replace(plan_id, "the plan")
-        return cls(_nameless(_timeless(dict(document))), text, frozenset(order[1:] for order in sent), {})
+        return cls(_nameless(_timeless(document)), text, frozenset(order[1:] for order in sent), {})
 
 
 def _nameless(value: Any) -> Any:
@@ -58,6 +55,11 @@ def _nameless(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _nameless(v) for k, v in value.items() if k not in IDS}
     return [_nameless(v) for v in value] if isinstance(value, list) else value
+
+
+def _stretches(unprotected: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, bool]]:
+    """Return which shares stood without exits, and whether they still do; when they did is not what is compared."""
+    return sorted((s["ticker"], s["qty"], s["until"] is None) for s in unprotected)
 
 
 def _of_order(order: Row) -> tuple[str, ...]:
@@ -82,52 +84,65 @@ def _timeless(value: Any) -> Any:
     return [_timeless(v) for v in value] if isinstance(value, list) else value
 
 
+def _copied(source: str, target: str) -> None:
+    """Copy what is written to; a message is only ever moved, so another name for it will do."""
+    if MESSAGES in source:
+        os.link(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
 @dataclass
 class Camera:
-    """Copies the workspace at every announcement at which the disk is not as it was at the one before."""
+    """Copies the workspace at some announcements of durable steps, which are known by their numbers from 1."""
 
     clock: SimulatedClock
     folder: Path
     into: Path
+    wanted: Sequence[Moment]
+    seen: int = 0
     taken: list[tuple[str, Path, datetime]] = field(default_factory=list)
-    before: tuple[tuple[str, int, int], ...] = ()
 
     def step(self, label: str) -> None:
-        if not is_durable(label):
-            return
-        lies = tuple(sorted((str(p), s.st_size, s.st_mtime_ns) for p in self.folder.rglob("*") if (s := p.stat())))
-        if lies != self.before:
-            self.before = lies
-            image = self.into / f"{len(self.taken):04d}"
-            shutil.copytree(self.folder, image)
-            self.taken.append((f"{len(self.taken)} {label}", image, self.clock.now()))
+        self.seen += is_durable(label)
+        due = self.wanted[len(self.taken) : len(self.taken) + 1]
+        if due and is_durable(label) and due[0].number == self.seen:
+            assert label == due[0].label
+            image = self.into / f"{self.seen:04d}"
+            shutil.copytree(self.folder, image, copy_function=_copied)
+            self.taken.append((f"{self.seen} {label}", image, self.clock.now()))
+
+
+def recorded(scenario: Scenario, folder: Path) -> tuple[Recorder, Outcome]:
+    """Live through a day undisturbed, with every promise checked, and sort its steps by kind."""
+    promises = Promises(folder)
+    recorder = Recorder(promises)
+    document = scenario.play(scenario.prepare(folder), SimulatedClock(scenario.at), recorder.step)
+    promises.check()
+    recorder.end()
+    return recorder, Outcome.of(scenario, folder, document, promises.exchange)
 
 
 def unkilled(scenario: Scenario, folder: Path) -> Outcome:
     """Live through a day undisturbed, with every promise checked."""
-    promises = Promises(folder)
-    clock = SimulatedClock(scenario.at)
-    document = scenario.play(scenario.prepare(folder), clock, promises.step)
-    outcome = Outcome.of(scenario, folder, document)
-    promises.check()
-    return outcome
+    return resumed(scenario, scenario.prepare(folder), scenario.at)
 
 
-def images(scenario: Scenario, folder: Path, into: Path) -> list[tuple[str, Path, datetime]]:
-    """Live through a day and return the disk as it lay around each durable step: what a kill there leaves behind."""
+def images(scenario: Scenario, folder: Path, into: Path, wanted: Sequence[Moment]) -> list[tuple[str, Path, datetime]]:
+    """Live through a day and return the disk as it lay at some moments: what a kill there leaves behind."""
     clock = SimulatedClock(scenario.at)
-    camera = Camera(clock, folder, into)
+    camera = Camera(clock, folder, into, wanted)
     scenario.play(folder, clock, camera.step)
+    assert len(camera.taken) == len(wanted)
     return camera.taken
 
 
 def resumed(scenario: Scenario, folder: Path, at: datetime) -> Outcome:
-    """Start again where a kill left a workspace, run to the end, check every promise."""
+    """Start (again) where a workspace stands, run to the end, check every promise."""
     promises, clock = Promises(folder), SimulatedClock(at)
     document = scenario.play(folder, clock, promises.step)
-    outcome = Outcome.of(scenario, folder, document)
     promises.check()
-    return outcome
+    return Outcome.of(scenario, folder, document, promises.exchange)
 
 
 # --- for real ---

@@ -1,74 +1,31 @@
-"""The desk's promises, checked from outside: read from the exchange's file, the ledger's file and the folders.
+"""The desk's promises, checked from outside: by what lies on the disk, after every step and when all work is done.
 
-One checker for every test that lets a plan run, be killed or be spoiled. It uses none of the code it checks: two
-SQLite files and a tree of Markdown files are read as they lie on the disk.
+One checker for every test that lets a plan run, be killed or be spoiled.
 """
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal as D
 from pathlib import Path
-from typing import Any
+from typing import Final
+
+from tests.invariants.reading import PLACES, Books, Disk, Exchange, Row
 
 ENDED = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
+NEVER_SENT = frozenset({"denied", "rejected", "canceled"})  # how an order may end that the exchange does not know
 STAFFED = ("EXECUTIVE", "OPERATIONS", "REGIME_DETECTION", "TRADING")
-MESSAGES = "Messages_Between_Departments"
-Row = sqlite3.Row
 
 
-class BrokenPromise(AssertionError):  # noqa: N818 - what it is
-    """What was promised and does not hold, one sentence for each."""
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """What the exchange's file says, read at one moment."""
-
-    orders: tuple[Row, ...]
-    fills: tuple[Row, ...]
-    adjustments: tuple[Row, ...]
-    cash: D
-    start_cash: D
-    held: dict[str, D]
-    start_held: dict[str, D]
-
-    @property
-    def sent(self) -> list[Row]:
-        """The orders that somebody sent; their legs left out."""
-        return [o for o in self.orders if o["group"] == o["id"]]
-
-    def by_client_id(self) -> dict[str, Row]:
-        return {o["client_order_id"]: o for o in self.orders}
-
-
-@dataclass(frozen=True)
-class Books:
-    """What the ledger's file says, read at one moment."""
-
-    executions: tuple[Row, ...] = ()
-    phases: tuple[Row, ...] = ()
-    trades: tuple[Row, ...] = ()
-    orders: tuple[Row, ...] = ()
-    fills: tuple[Row, ...] = ()
-    letters: tuple[Row, ...] = ()
-    failures: frozenset[str] = frozenset()
-
-    def phase(self, plan_id: str, name: str) -> Row | None:
-        return next((p for p in self.phases if (p["plan_id"], p["name"]) == (plan_id, name)), None)
-
-    def messages(self, plan_id: str, phase: str) -> set[str]:
-        return {t["message_id"] for t in self.trades if (t["plan_id"], t["phase"]) == (plan_id, phase)}
+class BrokenPromise(BaseException):
+    """What was promised and does not hold, one sentence for each; nobody who survives every error swallows it."""
 
 
 @dataclass
 class Promises:
-    """Checks one workspace. Give `step` to a desk to have the cheap checks made after every durable step.
+    """Checks one workspace. Give `step` to a desk to have it checked at every durable step.
 
     `steady` tells that the clock only went forward, so that the exchange's times can be compared.
     """
@@ -76,93 +33,92 @@ class Promises:
     folder: Path
     steady: bool = True
     steps: int = 0
-    broken: list[str] = field(default_factory=list)
+    checks: int = 0
+    undecided: frozenset[str] = frozenset()
+    disk: Disk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.disk = Disk(self.folder)
 
     def step(self, label: str) -> None:
-        """Count a step; after each order that the exchange took, check what can be broken by it."""
+        """Count a step and check all that its moment may have broken. Raises BrokenPromise."""
         self.steps += 1
-        if label == "after:exchange.submit":
-            self.check_orders()
+        if label.endswith(":lock"):
+            return  # nothing moves
+        self._check(ALWAYS, self.disk.look(label), label)
 
-    def check_orders(self) -> None:
-        """Check what one order more can break. Raises BrokenPromise."""
-        exchange, books = read_exchange(self.folder), read_books(self.folder)
-        _raise(
-            [
-                *buys_wait_for_sells(exchange, books, steady=self.steady),
-                *orders_have_approvals(exchange, books, self.folder),
-            ]
-        )
+    def check_midway(self) -> None:
+        """Check what holds at every moment. Raises BrokenPromise."""
+        self.disk.look()
+        self._check(ALWAYS, {"exchange", "books", "boxes"}, "midway")
+        self.disk.close()
 
     def check(self) -> None:
         """Check everything, when all work is done. Raises BrokenPromise."""
-        exchange, books = read_exchange(self.folder), read_books(self.folder)
-        _raise(
-            [
-                *buys_wait_for_sells(exchange, books, steady=self.steady),
-                *orders_have_approvals(exchange, books, self.folder),
-                *cash_keeps_its_floor(exchange, books),
-                *money_and_shares_add_up(exchange),
-                *ledger_agrees(exchange, books),
-                *messages_have_outcomes(books, self.folder),
-                *files_lie_in_one_place(self.folder),
-            ]
-        )
+        self.disk.look()
+        self._check({**ALWAYS, **IN_THE_END}, {"exchange", "books", "boxes"}, "in the end")
+        self.disk.close()
+
+    def _check(self, promises: Mapping[Promise, frozenset[str]], changed: set[str], label: str) -> None:
+        """Check the promises that speak of something that changed."""
+        broken: list[str] = []
+        for promise, concerns in promises.items():
+            if concerns & changed:
+                self.checks += 1
+                broken += promise(self)
+        if broken:
+            self.disk.close()
+            raise BrokenPromise("\n".join((*broken, f"({label}, step {self.steps})")))
+
+    @property
+    def exchange(self) -> Exchange:
+        return self.disk.exchange
+
+    @property
+    def books(self) -> Books:
+        return self.disk.books
 
 
-def _raise(sentences: list[str]) -> None:
-    if sentences:
-        raise BrokenPromise("\n".join(sentences))
+Promise = Callable[[Promises], Iterator[str]]
 
 
-# --- the promises ---
+# --- money, shares, orders ---
 
 
-def buys_wait_for_sells(exchange: Exchange, books: Books, *, steady: bool = True) -> Iterator[str]:
-    """No BUY is submitted before every SELL is terminal or the deadline policy has run."""
-    orders = exchange.by_client_id()
-    for execution in books.executions:
-        plan_id = execution["plan_id"]
-        sells = [orders[m] for m in books.messages(plan_id, "SELL") if m in orders]
-        buys = [orders[m] for m in books.messages(plan_id, "BUY") if m in orders]
-        phase = books.phase(plan_id, "SELL")
-        if not buys:
-            continue
-        if phase is None or phase["state"] != "ended":
-            yield f"{plan_id}: {buys[0]['symbol']} was bought before the SELL phase had ended"
-        elif phase["outcome"] == "aborted":
-            yield f"{plan_id}: {buys[0]['symbol']} was bought although the SELL phase was aborted"
-        elif phase["outcome"] == "all terminal":
-            first_buy = min(b["submitted_at"] for b in buys)
-            for sell in sells:
-                if sell["status"] not in ENDED or (steady and sell["updated_at"] > first_buy):
-                    yield f"{plan_id}: SELL {sell['symbol']} had not ended when the first BUY was submitted"
+def money_and_shares_add_up(seen: Promises) -> Iterator[str]:
+    """Cash and positions are what the start, the fills and the trades of others make of them; nothing is short."""
+    exchange = seen.exchange
+    cash = exchange.start_cash + sum((_cash_of(f) for f in exchange.fills), D(0))
+    cash += sum((D(a["cash"]) for a in exchange.adjustments), D(0))
+    if cash != exchange.cash:
+        yield f"the cash is {exchange.cash}, its fills make it {cash}"
+    held = defaultdict(D, exchange.start_held)
+    for fill in exchange.fills:
+        held[fill["symbol"]] += D(fill["qty"]) * (1 if fill["side"] == "BUY" else -1)
+    for change in exchange.adjustments:
+        held[change["symbol"]] += D(change["qty"])
+    for symbol in {*held, *exchange.held}:
+        if held[symbol] != exchange.held.get(symbol, D(0)):
+            yield f"{symbol}: {exchange.held.get(symbol)} held, the fills make it {held[symbol]}"
+        if held[symbol] < 0:
+            yield f"{symbol}: {held[symbol]} shares are sold short"
 
 
-def orders_have_approvals(exchange: Exchange, books: Books, folder: Path) -> Iterator[str]:
-    """Every order has a message and an intent, and no approval leads to two orders."""
-    names = {path.name for path in (folder / MESSAGES).rglob("*.md")}
-    known = {o["client_order_id"]: o for o in books.orders}
-    seen: dict[tuple[str, str, str], str] = {}
-    trades = {t["message_id"]: t for t in books.trades if t["message_id"]}
-    for order in exchange.sent:
-        client_order_id = order["client_order_id"]
-        if client_order_id not in known:
-            yield f"{order['symbol']}: order {client_order_id} is at the exchange without an intent in the ledger"
-            continue
-        message_id = known[client_order_id]["message_id"]
-        if not message_id.startswith("EXIT_") and f"{message_id}.md" not in names:
-            yield f"{order['symbol']}: order {client_order_id} has no message"
-        if message_id in trades:
-            trade = trades[message_id]
-            key = (trade["plan_id"], trade["phase"], trade["ticker"])
-            if key in seen:
-                yield f"{key}: two orders, {seen[key]} and {client_order_id}"
-            seen[key] = client_order_id
+def orders_are_their_fills(seen: Promises) -> Iterator[str]:
+    """An order has traded what its fills say, and never more than it asked for."""
+    traded: dict[str, D] = defaultdict(D)
+    for fill in seen.exchange.fills:
+        traded[fill["order_id"]] += D(fill["qty"])
+    for order in seen.exchange.orders:
+        filled = D(order["filled_qty"])
+        if filled != traded[order["id"]] or filled > D(order["qty"]):
+            what = f"{order['symbol']} {order['client_order_id']}"
+            yield f"{what}: {filled} of {order['qty']} are filled, its fills make it {traded[order['id']]}"
 
 
-def cash_keeps_its_floor(exchange: Exchange, books: Books) -> Iterator[str]:
+def cash_keeps_its_floor(seen: Promises) -> Iterator[str]:
     """Our BUYs never take the cash below min(reserve, cash at the start); what others take is not ours."""
+    exchange, books = seen.exchange, seen.books
     plan_of = {o["client_order_id"]: o["plan_id"] for o in books.orders}
     runs = {e["plan_id"]: e for e in books.executions}
     taken: list[tuple[str, D, Row | None]] = [(f["at"], _cash_of(f), f) for f in exchange.fills]
@@ -182,40 +138,80 @@ def cash_keeps_its_floor(exchange: Exchange, books: Books) -> Iterator[str]:
             yield f"{run['plan_id']}: buying {fill['symbol']} took the cash to {cash}, below {floor}"
 
 
-def money_and_shares_add_up(exchange: Exchange) -> Iterator[str]:
-    """Cash and positions are what the start, the fills and the trades of others make of them; nothing is short."""
-    cash = exchange.start_cash + sum((_cash_of(f) for f in exchange.fills), D(0))
-    cash += sum((D(a["cash"]) for a in exchange.adjustments), D(0))
-    if cash != exchange.cash:
-        yield f"the cash is {exchange.cash}, its fills make it {cash}"
-    held = defaultdict(D, exchange.start_held)
-    for fill in exchange.fills:
-        held[fill["symbol"]] += D(fill["qty"]) * (1 if fill["side"] == "BUY" else -1)
-    taken: dict[str, D] = defaultdict(D)  # by others, who may take what an order of ours is about to sell
-    for change in exchange.adjustments:
-        held[change["symbol"]] += D(change["qty"])
-        taken[change["symbol"]] += min(D(0), D(change["qty"]))
-    for symbol in {*held, *exchange.held}:
-        if held[symbol] != exchange.held.get(symbol, D(0)):
-            yield f"{symbol}: {exchange.held.get(symbol)} held, the fills make it {held[symbol]}"
-        if held[symbol] < taken[symbol]:
-            yield f"{symbol}: {held[symbol]} shares are sold short"
+def buys_wait_for_sells(seen: Promises) -> Iterator[str]:
+    """No BUY is submitted before every SELL is terminal or the deadline policy has run."""
+    orders = seen.exchange.by_client_id
+    for execution in seen.books.executions:
+        plan_id = execution["plan_id"]
+        sells = [orders[m] for m in seen.books.messages(plan_id, "SELL") if m in orders]
+        buys = [orders[m] for m in seen.books.messages(plan_id, "BUY") if m in orders]
+        phase = seen.books.phase(plan_id, "SELL")
+        if not buys:
+            continue
+        if phase is None or phase["state"] != "ended":
+            yield f"{plan_id}: {buys[0]['symbol']} was bought before the SELL phase had ended"
+        elif phase["outcome"] == "aborted":
+            yield f"{plan_id}: {buys[0]['symbol']} was bought although the SELL phase was aborted"
+        elif phase["outcome"] == "all terminal":
+            first_buy = min(b["submitted_at"] for b in buys)
+            for sell in sells:
+                if sell["status"] not in ENDED or (seen.steady and sell["updated_at"] > first_buy):
+                    yield f"{plan_id}: SELL {sell['symbol']} had not ended when the first BUY was submitted"
 
 
-def ledger_agrees(exchange: Exchange, books: Books) -> Iterator[str]:
-    """What the ledger says of an order is what the exchange says of it."""
-    orders = exchange.by_client_id()
+def orders_have_approvals(seen: Promises) -> Iterator[str]:
+    """Every order has a message and an intent, and no approval leads to two orders."""
+    known = {o["client_order_id"]: o for o in seen.books.orders}
+    first: dict[tuple[str, str, str], str] = {}
+    trades = {t["message_id"]: t for t in seen.books.trades if t["message_id"]}
+    for order in seen.exchange.sent:
+        client_order_id = order["client_order_id"]
+        if client_order_id not in known:
+            yield f"{order['symbol']}: order {client_order_id} is at the exchange without an intent in the ledger"
+            continue
+        message_id = known[client_order_id]["message_id"]
+        if not message_id.startswith("EXIT_") and f"{message_id}.md" not in seen.disk.boxes.names:
+            yield f"{order['symbol']}: order {client_order_id} has no message"
+        if message_id in trades:
+            trade = trades[message_id]
+            key = (trade["plan_id"], trade["phase"], trade["ticker"])
+            if key in first:
+                yield f"{key}: two orders, {first[key]} and {client_order_id}"
+            first[key] = client_order_id
+
+
+# --- what the ledger says ---
+
+
+def ledger_knows_no_more(seen: Promises) -> Iterator[str]:
+    """The ledger may be behind the exchange and never ahead of it: no fill and no end that did not happen."""
+    orders = seen.exchange.by_client_id
+    for record in seen.books.orders:
+        what = f"{record['ticker']} {record['client_order_id']}"
+        order = orders.get(record["client_order_id"])
+        if order is None:
+            if D(record["filled_qty"]) or record["status"] not in NEVER_SENT | {"unknown"}:
+                yield f"{what} is {record['status']} in the ledger and unknown at the exchange"
+        elif D(record["filled_qty"]) > D(order["filled_qty"]):
+            yield f"{what}: {record['filled_qty']} filled in the ledger, {order['filled_qty']} at the exchange"
+        elif record["status"] in ENDED and record["status"] != order["status"]:
+            yield f"{what} is {record['status']} in the ledger, {order['status']} at the exchange"
+
+
+def ledger_agrees(seen: Promises) -> Iterator[str]:
+    """What the ledger says of an order is what the exchange says of it, or its symbol waits for a person."""
+    orders = seen.exchange.by_client_id
     filled: dict[int, D] = defaultdict(D)
-    for fill in books.fills:
+    for fill in seen.books.fills:
         filled[fill["order_id"]] += D(fill["qty"])
-    for record in books.orders:
+    for record in seen.books.orders:
         order = orders.get(record["client_order_id"])
         what = f"{record['ticker']} {record['client_order_id']}"
         if filled[record["id"]] != D(record["filled_qty"]):
             yield f"{what}: its fills are {filled[record['id']]}, the ledger's order has {record['filled_qty']}"
         if order is None:
-            wished_away = record["status"] == "unknown" and record["cancel_requested_at"] is not None
-            if not wished_away and record["status"] not in {"denied", "rejected", "canceled"}:
+            given_up = record["cancel_requested_at"] is not None or record["ticker"] in seen.books.locked
+            if record["status"] not in (NEVER_SENT | {"unknown"} if given_up else NEVER_SENT):
                 yield f"{what} is {record['status']} in the ledger and unknown at the exchange"
         elif (record["status"], D(record["filled_qty"])) != (order["status"], D(order["filled_qty"])):
             yield (
@@ -224,73 +220,81 @@ def ledger_agrees(exchange: Exchange, books: Books) -> Iterator[str]:
             )
 
 
-def messages_have_outcomes(books: Books, folder: Path) -> Iterator[str]:
-    """Nothing waits undelivered or unread; every dead letter has its reason."""
-    for letter in books.letters:
+# --- messages ---
+
+
+def messages_follow_their_commits(seen: Promises) -> Iterator[str]:
+    """A letter is sent after the commit that decided it, a message archived after the commit of its effect."""
+    for name in sorted(seen.books.decided & seen.undecided):
+        yield f"{name} was sent before its decision was committed"
+    seen.undecided = seen.disk.boxes.names - seen.books.decided  # strangers' messages, and questions
+    for department, name in seen.disk.boxes["Archive"].keys() - seen.books.handled:
+        yield f"{name} was archived by {department} before its effect was committed"
+
+
+def delivered_letters_lie_somewhere(seen: Promises) -> Iterator[str]:
+    """What the ledger calls delivered lies in a place of its recipient, and its copy with its sender."""
+    for recipient, name in seen.books.received - seen.disk.boxes.places:
+        yield f"{name} was delivered to {recipient} and lies nowhere"
+    for sender, name in seen.books.sent - seen.disk.boxes["Outbox"].keys():
+        yield f"{name} was delivered and {sender} has no copy"
+
+
+def messages_lie_in_one_place(seen: Promises) -> Iterator[str]:
+    """A message lies in one of Inbox, Archive and Dead_Letter of its recipient, and only once."""
+    places = [seen.disk.boxes[box] for box in PLACES]
+    if sum(len(folders) for files in places for folders in files.values()) == len(seen.disk.boxes.places):
+        return
+    for department, name in seen.disk.boxes.places:
+        folders = [folder for files in places for folder in files.get((department, name), ())]
+        if len(folders) > 1:
+            yield f"{name} to {department} lies in {len(folders)} places: {', '.join(sorted(folders))}"
+
+
+def dead_letters_have_reasons(seen: Promises) -> Iterator[str]:
+    """The reason of a dead letter lies beside it before it does."""
+    dead = seen.disk.boxes["Dead_Letter"]
+    for department, name in dead:
+        if name.endswith(".md") and (department, f"{name}.reason.yaml") not in dead:
+            yield f"{name} is a dead letter without a reason"
+
+
+def messages_have_outcomes(seen: Promises) -> Iterator[str]:
+    """Nothing waits undelivered, unread or unanswered."""
+    for letter in seen.books.letters:
         if letter["published_at"] is None:
             yield f"{letter['name']} was committed and never delivered"
-    root = folder / MESSAGES
-    for department in STAFFED:
-        for path in sorted((root / "Inbox" / department).glob("*.md")):
-            if path.stem not in books.failures:
-                yield f"{path.name} still waits in the inbox of {department}"
-    for path in sorted((root / "Dead_Letter").rglob("*.md")):
-        if not path.with_name(path.name + ".reason.yaml").exists():
-            yield f"{path.name} is a dead letter without a reason"
+    for department, name in sorted(seen.disk.boxes["Inbox"]):
+        if department in STAFFED and name not in seen.books.failures:
+            yield f"{name} still waits in the inbox of {department}"
+    orders = {o["message_id"]: o for o in seen.books.orders}
+    for trade in seen.books.trades:
+        order = orders.get(trade["message_id"])
+        if trade["phase"] not in {"SELL", "BUY"} or order is None or order["status"] not in ENDED | {"denied"}:
+            continue
+        if (order["status"], D(order["filled_qty"])) != (trade["status"], D(trade["filled_qty"])):
+            what = f"{trade['phase']} {trade['ticker']} of {trade['plan_id']}"
+            yield f"{what} is {trade['status']} for the Executive, {order['status']} for Trading"
 
 
-def files_lie_in_one_place(folder: Path) -> Iterator[str]:
-    """A message lies in one of Inbox, Archive and Dead_Letter of its recipient, and only once."""
-    places: dict[tuple[str, str], list[Path]] = defaultdict(list)
-    root = folder / MESSAGES
-    for box in ("Inbox", "Archive", "Dead_Letter"):
-        for path in (root / box).rglob("*.md"):
-            places[path.parent.name, path.name].append(path)
-    for (department, name), paths in places.items():
-        if len(paths) > 1:
-            yield f"{name} to {department} lies in {len(paths)} places: {', '.join(str(p.parent) for p in paths)}"
-
-
-# --- reading ---
+ALWAYS: Final[Mapping[Promise, frozenset[str]]] = {
+    money_and_shares_add_up: frozenset({"exchange"}),
+    orders_are_their_fills: frozenset({"exchange"}),
+    cash_keeps_its_floor: frozenset({"exchange"}),
+    buys_wait_for_sells: frozenset({"exchange", "books"}),
+    orders_have_approvals: frozenset({"exchange"}),
+    ledger_knows_no_more: frozenset({"books"}),
+    messages_follow_their_commits: frozenset({"books", "boxes"}),
+    delivered_letters_lie_somewhere: frozenset({"books", "boxes"}),
+    messages_lie_in_one_place: frozenset({"boxes"}),
+    dead_letters_have_reasons: frozenset({"boxes"}),
+}
+IN_THE_END: Final[Mapping[Promise, frozenset[str]]] = {
+    ledger_agrees: frozenset({"exchange", "books"}),
+    messages_have_outcomes: frozenset({"books", "boxes"}),
+}
 
 
 def _cash_of(fill: Row) -> D:
     value = D(fill["qty"]) * D(fill["price"])
     return (value if fill["side"] == "SELL" else -value) - D(fill["fee"])
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(path, timeout=10)) as connection:
-        connection.row_factory = sqlite3.Row
-        yield connection
-
-
-def read_exchange(folder: Path) -> Exchange:
-    """Read the exchange's file."""
-    with _opened(folder / "simulated_exchange.db") as db:
-        meta: dict[str, Any] = {r["key"]: r["value"] for r in db.execute("SELECT * FROM meta")}
-        state = json.loads(meta["state"])
-        return Exchange(
-            tuple(db.execute("SELECT * FROM orders ORDER BY seq")),
-            tuple(db.execute("SELECT * FROM fills ORDER BY seq")),
-            tuple(db.execute("SELECT * FROM adjustments ORDER BY seq")),
-            D(meta["cash"]),
-            D(str(state["cash"])),
-            {r["symbol"]: D(r["qty"]) for r in db.execute("SELECT * FROM positions")},
-            {symbol: D(str(p["qty"])) for symbol, p in state["positions"].items()},
-        )
-
-
-def read_books(folder: Path) -> Books:
-    """Read the ledger's file."""
-    with _opened(folder / "sentinel.db") as db:
-        return Books(
-            tuple(db.execute("SELECT * FROM desk_executions")),
-            tuple(db.execute("SELECT * FROM desk_phases")),
-            tuple(db.execute("SELECT * FROM desk_trades")),
-            tuple(db.execute("SELECT * FROM desk_orders")),
-            tuple(db.execute("SELECT * FROM desk_fills")),
-            tuple(db.execute("SELECT * FROM bus_letters")),
-            frozenset(r["message_id"] for r in db.execute("SELECT message_id FROM bus_failures")),
-        )

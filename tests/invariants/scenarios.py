@@ -15,6 +15,7 @@ from Departments.core.clock import Clock, SimulatedClock
 from Departments.core.plans import TradingPlan
 from Departments.core.steps import Step, no_step
 from Departments.Executive.daily import DayOrder, run_day
+from Departments.Executive.exposure import exposures_of
 from Departments.Executive.reporting.document import final_document
 from tests.builders.desk import MORNING, plan, trade, workspace, write_yaml
 
@@ -113,7 +114,12 @@ def carry_out(desk: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
         desk.ceo.current_plan, desk.ceo.plan_approved = dict(document), True
         desk.ceo.execute_plan()
     desk.ceo.look()
-    return final_document(desk.ledger, str(document["plan_id"]))
+    return told(desk, str(document["plan_id"]))
+
+
+def told(desk: Desk, plan_id: str) -> dict[str, Any]:
+    """Return the final document of an executed plan."""
+    return final_document(desk.ledger, plan_id, unprotected=exposures_of(desk.ledger, plan_id))
 
 
 def settle(desk: Desk) -> None:
@@ -221,7 +227,7 @@ class DemoDay(Scenario):
             document = run_day(desk.ceo, DayOrder(), Approving())
             (done,) = desk.ledger.plans.executions()
             settle(desk)
-            return final_document(desk.ledger, done.plan_id) if not document["phases"] else document
+            return told(desk, done.plan_id) if not document["phases"] else document
 
         return with_desk(folder, self.at, step, work, clock)
 

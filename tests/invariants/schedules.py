@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,12 +13,12 @@ from typing import Any
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import DepartmentsError
 from tests.builders.desk import write_yaml
-from tests.invariants.killing import is_durable
+from tests.invariants.kinds import is_durable
 from tests.invariants.promises import Promises
 from tests.invariants.scenarios import HAPPY, RELEASE_DAY, SETTINGS, Scenario
 
-SYMBOLS = ("CTVA", "DVN", "ALKS", "COMM", "AXTA", "SN")
-QUESTIONS = ("order", "order_by_client_id", "orders", "account", "positions", "quotes", "asset", "market_clock")
+PRICES = {"CTVA": 64.64, "DVN": 33.61, "ALKS": 32.66, "COMM": 17.02, "AXTA": 28.64, "SN": 96.19}
+QUESTIONS = ("order_by_client_id", "orders", "account", "positions", "quotes")
 RESTARTS = 12
 
 
@@ -39,7 +39,7 @@ class Schedule:
     def scenario(self) -> Scenario:
         base = self.random.choice((HAPPY, RELEASE_DAY))
         settings = {**SETTINGS, "phases": {phase: self._phase(phase) for phase in ("sell", "buy")}}
-        faults = tuple(self._fault() for _ in range(self.random.randint(0, 6)))
+        faults = tuple(self._fault() for _ in range(self.random.randint(0, 10)))
         return Scenario(f"seed {self.seed}", base.plan, base.state, settings, faults, base.before, base.at)
 
     def _phase(self, phase: str) -> dict[str, Any]:
@@ -54,13 +54,12 @@ class Schedule:
 
     def _fault(self) -> dict[str, Any]:
         r = self.random
-        kinds = (self._spoiled_submit, self._spoiled_submit, self._spoiled_cancel, self._outage, self._upset)
-        fault = r.choice(kinds)()
+        fault = r.choice((*[self._spoiled_submit] * 2, self._spoiled_cancel, self._outage, *[self._upset] * 2))()
         return {"occurrence": r.randint(1, 4), "times": r.randint(1, 3), **fault}
 
     def _spoiled_submit(self) -> dict[str, Any]:
         r = self.random
-        fault: dict[str, Any] = {"call": "submit", "occurrence": 1, "symbol": r.choice(SYMBOLS)}
+        fault: dict[str, Any] = {"call": "submit", "occurrence": 1, "symbol": r.choice(list(PRICES))}
         deed = r.choice(
             ("refuse", "timeout_before", "timeout_after", "gateway_timeout", "malformed", "rate_limit", "server_error",
              "reject", "partial_then_silence", "cash_lag", "invisible")
@@ -81,29 +80,28 @@ class Schedule:
     def _outage(self) -> dict[str, Any]:
         deed = self.random.choice(("timeout_before", "rate_limit", "server_error", "malformed", "unauthorized"))
         call = self.random.choice((*QUESTIONS, "any"))
-        return {"call": call, "do": deed, "occurrence": self.random.randint(1, 60), "times": self.random.randint(1, 8)}
+        return {"call": call, "do": deed, "occurrence": self.random.randint(1, 30), "times": self.random.randint(1, 8)}
 
     def _upset(self) -> dict[str, Any]:
         r = self.random
+        symbol = r.choice(list(PRICES))
         change = r.choice(
-            ({"do": "halt", "seconds": r.randint(1, 120)}, {"do": "trade_outside", "qty": -r.randint(1, 60)})
+            (
+                {"do": "halt", "seconds": r.randint(1, 120)},
+                {"do": "trade_outside", "qty": r.choice((-500, -60, -1, 25))},
+                {"do": "set_price", "price": round(PRICES[symbol] * r.choice((0.85, 0.97, 1.04, 1.2)), 2)},
+            )
         )
-        return {
-            "call": r.choice(QUESTIONS),
-            "occurrence": r.randint(1, 60),
-            "of": r.choice(SYMBOLS),
-            "times": 1,
-            **change,
-        }
+        return {"call": r.choice(QUESTIONS), "occurrence": r.randint(1, 14), "of": symbol, "times": 1, **change}
 
     # --- living through it ---
 
-    def run(self, folder: Path) -> Mapping[str, int]:
+    def run(self, folder: Path) -> Counter[str]:
         """Live through the day with kills until its execution has ended, then check every promise; count what was."""
         scenario, clock = self.scenario(), SimulatedClock(HAPPY.at)
         scenario.prepare(folder)
         at, kills = scenario.at, self.random.randint(0, 3)
-        counts = {"kills": 0, "stops": 0}
+        counts = Counter[str]()
         for start in range(RESTARTS):
             clock = SimulatedClock(at)
             killer = _Killer(folder, self.random.randint(1, 250) if start < kills else 0, clock)
@@ -123,8 +121,19 @@ class Schedule:
             raise AssertionError(f"the day did not end within {RESTARTS} starts")
         calm(folder)
         scenario.play(folder, SimulatedClock(_later(clock.now())))
-        Promises(folder).check()
-        return counts
+        promises = Promises(folder)
+        promises.check()
+        return counts + reached(promises)
+
+
+def reached(promises: Promises) -> Counter[str]:
+    """Count where the orders, phases and executions of a day have got to, and what others did meanwhile."""
+    orders, books = promises.exchange.sent, promises.books
+    counts = Counter(f"{order['side']} {order['order_class']} {order['status']}" for order in orders)
+    counts += Counter(f"filled in part and {o['status']}" for o in orders if o["filled_qty"] not in {"0", o["qty"]})
+    counts += Counter(f"{phase['name']} {phase['outcome']}" for phase in books.phases)
+    counts += Counter(trade["code"] for trade in books.trades if trade["code"])
+    return counts + Counter({"sold or bought by others": len(promises.exchange.adjustments)})
 
 
 def calm(folder: Path) -> None:
