@@ -31,6 +31,9 @@ _NOT_FILES: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EIS
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 
 
+REMEMBERED: Final = 10_000  # young files whose looks are remembered
+
+
 class State(Enum):
     """How far a file is written."""
 
@@ -247,6 +250,8 @@ class Looker:
         before, since = self._seen.get(path, (None, now))
         if before == signature:
             return now - since >= self._quiet
+        if len(self._seen) >= REMEMBERED:  # most have been handled and will never be asked about again
+            self._seen.clear()
         self._seen[path] = signature, now
         return False
 

@@ -24,7 +24,7 @@ from Departments.core.identifiers import is_safe_name
 from Departments.core.steps import Step, announced, no_step
 from Departments.messaging import files, lookup
 from Departments.messaging.message import Message
-from Departments.messaging.names import is_message_name, numbered
+from Departments.messaging.names import LONGEST, is_message_name, numbered, shortened
 
 Durability = Literal["full", "fast"]
 
@@ -276,7 +276,8 @@ class Mailbox:
     def set_aside(self, department: str, name: str, reason: str) -> str:
         """Move a message to `Dead_Letter/<department>/`, its reason beside it, and return its name there."""
         source, folder = (INBOX, department, name), (DEAD_LETTER, department)
-        free = files.free_name(self._folder(*folder), name, besides=self._path(*source))
+        fitting = shortened(name, LONGEST - len(REASON) - len(".999999"))
+        free = files.free_name(self._folder(*folder), fitting, besides=self._path(*source))
         temporary = self._temporary(self._folder(".tmp"))
         with self._announced("dead_letter.reason"):
             files.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flush)

@@ -9,6 +9,7 @@ from typing import Final
 from Departments.core import departments
 
 SUFFIX: Final = ".md"
+LONGEST: Final = 255  # bytes of a file's name on the usual file systems
 _STAMP: Final = re.compile(r"_(\d{8}T\d{6}Z)(?:_|\.|\Z)")
 
 
@@ -54,7 +55,17 @@ def department_beginning(letters: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def shortened(name: str, most: int) -> str:
+    """Return a name of at most `most` bytes of UTF-8; what is too much is taken away before the last dot."""
+    head, dot, tail = name.rpartition(".")
+    head, tail = (head, dot + tail) if head else (name, "")
+    while len((head + tail).encode("utf-8", "surrogatepass")) > most and head:
+        head = head[:-1]
+    return head + tail
+
+
 def numbered(name: str, number: int) -> str:
     """Return the name a file gets where its own is taken: `x.md` becomes `x.2.md`."""
-    head, dot, tail = name.rpartition(".")
-    return f"{head}.{number}{dot}{tail}" if head else f"{name}.{number}"
+    fitting = shortened(name, LONGEST - len(f".{number}"))
+    head, dot, tail = fitting.rpartition(".")
+    return f"{head}.{number}{dot}{tail}" if head else f"{fitting}.{number}"

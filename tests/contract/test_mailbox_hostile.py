@@ -191,6 +191,18 @@ def test_a_name_with_odd_characters_is_only_a_name(tmp_path: Path, caplog: pytes
     assert all(line.isprintable() for line in caplog.messages)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="paths are too short for it")
+def test_the_longest_names_are_set_aside_and_archived_too(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    for number, start in enumerate("abab"):
+        data = whole().replace(b"0a1b2c3d", str(number).encode())
+        (desk.inbox / f"{start * 252}.md").write_bytes(data if start == "a" else b"junk" + data)
+        assert desk.consume() == ((1, 0, 0) if start == "a" else (0, 0, 1))
+    archived = sorted(path.name for path in (desk.root / "Archive").rglob("*.md"))
+    assert archived == [f"{'a' * 250}.2.md", f"{'a' * 252}.md"]
+    assert [len(name) for name in desk.dead()] == [238, 236]
+
+
 def test_hidden_and_other_files_are_left_alone(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     names = {".x.md", "notes.txt", "x.md.tmp", "Thumbs.db"}
