@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -127,6 +128,7 @@ class Mailbox:
         self._locks: dict[str, FileLock] = {}
         self._folders: dict[tuple[str, ...], str] = {}
         self._sequence = 0
+        self._mark = secrets.token_hex(8)  # in a container every process has the same number as the one that was killed
 
     # --- publishing ---
 
@@ -222,7 +224,7 @@ class Mailbox:
 
     def _temporary(self, folder: str) -> str:
         self._sequence += 1
-        return f"{folder}{os.sep}{os.getpid()}-{threading.get_ident()}-{id(self)}-{self._sequence}"
+        return f"{folder}{os.sep}{os.getpid()}-{threading.get_ident()}-{self._mark}-{self._sequence}"
 
     def clean(self, *, stale: float = STALE) -> int:
         """Remove temporary files that nobody has touched for `stale` seconds and return how many they were."""

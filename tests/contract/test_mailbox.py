@@ -137,6 +137,22 @@ def test_temporary_files_that_nobody_touches_are_cleaned_away_by_the_next_publis
     assert new.exists()
 
 
+def test_what_a_killed_process_of_the_same_number_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
+    left: dict[Path, bytes] = {}
+
+    def look(label: str) -> None:
+        if label == "after:publish.write":
+            left.update({path: path.read_bytes() for path in (tmp_path / ".tmp").iterdir()})
+
+    mailbox = Mailbox(tmp_path, step=look)
+    mailbox.publish([LETTER])
+    for path, data in left.items():  # as if it had been killed there
+        path.write_bytes(data)
+    mailbox.__init__(tmp_path)  # type: ignore[misc] # the next process, whose memory is laid out as the last one's was
+    mailbox.publish([LETTER._replace(name="MSG_B_20251110T150912Z_1.md")])
+    assert len(mailbox.waiting("TRADING")) == 2
+
+
 def test_a_folder_that_was_taken_away_is_made_again(tmp_path: Path) -> None:
     mailbox = Mailbox(tmp_path)
     mailbox.publish([LETTER])
