@@ -109,6 +109,7 @@ class Schedule:
                 scenario.play(folder, clock, killer.step)
             except Killed:
                 counts["kills"] += 1
+                killer.promises.disk.close()
                 shutil.rmtree(folder)
                 killer.image.rename(folder)
                 at = clock.now() + timedelta(seconds=self.random.choice((0, 0, 1, 45)))
