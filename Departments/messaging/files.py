@@ -239,7 +239,6 @@ class Looker:
         if writing:
             return State.GROWING
         if self._is_untouched(path, facts):
-            self._seen.pop(path, None)
             return State.WHOLE
         return State.GROWING if writing is None else State.CLOSED
 

@@ -19,6 +19,7 @@ from Departments.ledger.database import Database
 from Departments.ledger.journal import MIGRATION, LedgerJournal
 from Departments.messaging import codec
 from Departments.messaging.bus import Bus
+from Departments.messaging.files import State
 from Departments.messaging.journal import Journal, MemoryJournal
 from Departments.messaging.mailbox import Letter, Mailbox
 from Departments.messaging.memory import MemoryMailbox
@@ -201,6 +202,23 @@ def test_the_longest_names_are_set_aside_and_archived_too(tmp_path: Path) -> Non
     archived = sorted(path.name for path in (desk.root / "Archive").rglob("*.md"))
     assert archived == [f"{'a' * 250}.2.md", f"{'a' * 252}.md"]
     assert [len(name) for name in desk.dead()] == [238, 236]
+
+
+def test_a_file_of_a_server_whose_clock_is_ahead_stays_finished_once_it_is(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path, quiet=0.02)
+    path = tmp_path / "Inbox" / "TRADING" / "junk.md"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"junk")
+    os.utime(path, (4e9, 4e9))
+    states = []
+    for _ in range(3):
+        found = mailbox.look("TRADING", path.name)
+        assert found is not None
+        states.append(found.state)
+        if len(states) == 1:
+            mailbox.settle()
+    assert states[0] is not State.WHOLE
+    assert states[1:] == [State.WHOLE, State.WHOLE]
 
 
 def test_hidden_and_other_files_are_left_alone(tmp_path: Path) -> None:
