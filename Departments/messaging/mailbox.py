@@ -166,7 +166,7 @@ class Mailbox:
             if os.path.lexists(waiting):
                 self._same(letter, files.read_bytes(waiting))
         for folder in {self._folder(OUTBOX, letter.sender) for letter in letters}:
-            if os.path.isdir(folder) and not os.access(folder, os.W_OK):
+            if not os.access(folder, os.W_OK) and os.path.isdir(folder):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
 
     def _same(self, letter: Letter, data: bytes) -> bool:
