@@ -40,7 +40,7 @@ EXTRAS = {"run": "", "bench": "[test,bench]"}
 def main(name: str) -> int:
     """Set up for a command, run its parts in order, and return the first exit code that is not 0."""
     set_up(EXTRAS.get(name, "[test]"))
-    parts = COMMANDS.get(name) or tuple((str(p),) for p in sorted((ROOT / "tests" / "benchmarks").glob("*.py")))
+    parts = COMMANDS.get(name) or tuple((str(p),) for p in sorted((ROOT / "tests" / "benchmarks").glob("[!_]*.py")))
     for part in parts:
         code = run_part(part)
         if code:

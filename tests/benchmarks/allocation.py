@@ -29,6 +29,7 @@ from Departments.Operations.planning import make_plan
 from Departments.Operations.selection import best_first, select
 from Departments.Operations.situation import Situation
 from Departments.Operations.sizing import Sized, Sizer
+from tests.benchmarks._sections import write_section
 from tests.builders.operations import briefing, candidate, random_day, situation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,14 +165,6 @@ def told(
     return "\n".join(lines)
 
 
-def write_section(path: Path, text: str) -> None:
-    """Replace our section of the file that all measurements share."""
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    parts = [part for part in ("\n" + before).split("\n# ") if part.strip()]
-    kept = "".join(f"# {part.strip()}\n\n" for part in parts if not part.startswith(SECTION.removeprefix("# ")))
-    path.write_text(kept + text, encoding="utf-8", newline="\n")
-
-
 def main() -> int:
     """Measure, print and write `benchmarks.md`; return 1 where a target is missed."""
     shares = [share_of_optimum(case_of(*random_day(seed))) for seed in range(DAYS)]
@@ -180,7 +173,7 @@ def main() -> int:
     times = list(speeds())
     text = told(whole, added, briefed, times)
     print(text)
-    write_section(ROOT / "benchmarks.md", text)
+    write_section(text)
     ratio = next(plan / base for count, plan, base in times if count == 10_000)
     good = statistics.mean(whole) >= AVERAGE and min((*whole, *briefed.values())) >= WORST and ratio <= TIMES
     return 0 if good else 1

@@ -44,6 +44,7 @@ from Departments.messaging.mailbox import Mailbox  # noqa: E402
 from Departments.messaging.message import Message, body_with  # noqa: E402
 from Departments.messaging.router import Commit, Router  # noqa: E402
 from Departments.messaging.watcher import Watched, Watcher  # noqa: E402
+from tests.benchmarks._sections import write_section  # noqa: E402
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 ROUNDS = 5
@@ -548,16 +549,8 @@ def main(count: int) -> int:
         shutil.rmtree(place)
     text = told(count, entries, grown, waits)
     print(text)
-    write_section(ROOT / "benchmarks.md", text)
+    write_section(text)
     return 0
-
-
-def write_section(path: Path, text: str) -> None:
-    """Replace our section of the file that all measurements share."""
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    sections = [part for part in ("\n" + before).split("\n# ") if part.strip() and not part.startswith("The bus\n")]
-    kept = "".join(f"# {part.strip()}\n\n" for part in sections)
-    path.write_text(kept + text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

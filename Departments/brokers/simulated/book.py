@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from Departments.brokers.simulated.records import Fill, Record, Role
@@ -221,14 +222,14 @@ class Book:
     def holding(self, symbol: str) -> Holding:
         """Return what is held of a symbol, zero shares where nothing is."""
         row = self._storage.row("SELECT * FROM positions WHERE symbol = ?", (symbol,))
-        return Holding(symbol, ZERO, ZERO) if row is None else _holding(row)
+        return Holding(symbol, ZERO, ZERO) if row is None else _holding(*row)
 
     def holdings(self) -> Sequence[Holding]:
         """Return every position, by symbol."""
         return self._storage.unchanged("positions", self._holdings)
 
     def _holdings(self) -> tuple[Holding, ...]:
-        return tuple(map(_holding, self._storage.rows("SELECT * FROM positions ORDER BY symbol")))
+        return tuple(_holding(*row) for row in self._storage.rows("SELECT * FROM positions ORDER BY symbol"))
 
     def set_holding(self, holding: Holding) -> None:
         """Store a position; one without shares is closed."""
@@ -282,6 +283,6 @@ class Book:
         return (row is not None and (until is None or at < until), until)
 
 
-def _holding(row: sqlite3.Row) -> Holding:
-    symbol, qty, avg_entry_price = row
+@lru_cache(maxsize=4_096)  # the same text is the same position, and every call reads all of them
+def _holding(symbol: str, qty: str, avg_entry_price: str) -> Holding:
     return Holding(symbol, Decimal(qty), Decimal(avg_entry_price))

@@ -50,11 +50,11 @@ class StaticPrices:
     """Prices that stand still."""
 
     def __init__(self, state: ExchangeState) -> None:
-        self._state = state
+        self._stated = {symbol: state.start_price(symbol) for symbol in state.symbols}
 
     def at(self, symbol: str, moment: datetime) -> Decimal | None:  # noqa: ARG002 - the port's shape
         """Return the stated price."""
-        return self._state.start_price(symbol)
+        return self._stated.get(symbol)
 
     def next_change(self, moment: datetime) -> datetime | None:  # noqa: ARG002 - the port's shape
         """Return None: they never change by themselves."""

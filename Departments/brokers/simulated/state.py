@@ -36,6 +36,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -198,7 +199,7 @@ class ExchangeState(Section):
             raise ValueError("price_mode is bars and there are no bars; give bars or another price_mode")
         return self
 
-    @property
+    @cached_property
     def symbols(self) -> frozenset[str]:
         """Return every symbol the exchange knows."""
         return frozenset((*self.positions, *self.prices, *self.assets, *self.bars))

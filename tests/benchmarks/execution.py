@@ -1,0 +1,348 @@
+"""What executing a plan costs beside the waiting: `make bench`, or `python tests/benchmarks/execution.py`.
+
+The real desk, everything flushed, an exchange that fills at once, a clock that waits in no time. Beside it, in the
+same session and alternating: the bare loop of the same orders at a fresh exchange, and the raw flushes of the run's
+durable steps, counted while it runs. Then the cost of an order in plans of 16, 160 and 1,600.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import platform
+import shutil
+import stat
+import statistics
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from Departments.bootstrap import Choices, Desk, open_desk  # noqa: E402 - the project is found only now
+from Departments.brokers.simulated.exchange import SimulatedExchange  # noqa: E402
+from Departments.brokers.simulated.state import load_exchange_state  # noqa: E402
+from Departments.core.clock import SimulatedClock  # noqa: E402
+from Departments.core.orders import Order, OrderRequest  # noqa: E402
+from Departments.ledger.database import LOG_PAGES  # noqa: E402
+from Departments.messaging import files  # noqa: E402
+from tests.benchmarks._sections import write_section  # noqa: E402
+from tests.builders.desk import MORNING, plan, trade, workspace  # noqa: E402
+from tests.invariants.scenarios import INCIDENT, INCIDENT_STATE  # noqa: E402
+
+ROUNDS = 9
+#: Orders of a plan, positions held before it, and how often it is executed.
+SIZES = ((16, 8, 9), (160, 80, 3), (1_600, 800, 1), (16, 800, 9))
+OVERHEAD, GROWTH = 1.5, 1.3
+AT_ONCE = {"latency": {"fill": [0, 0], "cancel": [0, 0]}}
+LETTER = 900  # bytes of a message, about
+PAGE, COMMIT_PAGES = 4_096, 6  # bytes of a page of a log, and how many a commit writes, about
+
+
+@dataclass(frozen=True)
+class Case:
+    """A plan, and the exchange and the limits under which all of it is executed (None: the shipped limits)."""
+
+    plan: Mapping[str, Any]
+    state: Mapping[str, Any]
+    limits: Mapping[str, Any] | None = None
+
+    @property
+    def orders(self) -> int:
+        return len(self.plan["trades"])
+
+    def prepared(self, folder: Path) -> Path:
+        """Make a new workspace."""
+        settings = {"messaging": {"durability": "full"}}
+        return workspace(folder, state={**self.state, **AT_ONCE}, limits=self.limits, settings=settings)
+
+    def desk(self, folder: Path, **choices: Any) -> Desk:
+        """Open a new workspace's desk with the plan approved; everything that happens once has happened."""
+        state = self.prepared(folder) / "state.yaml"
+        desk = open_desk(folder, Choices(clock=SimulatedClock(MORNING), exchange_state=state, **choices))
+        desk.ceo.look()
+        desk.ceo.current_plan, desk.ceo.plan_approved = dict(self.plan), True
+        return desk
+
+
+INCIDENT_CASE = Case(INCIDENT, INCIDENT_STATE)
+
+
+def wide_case(orders: int, positions: int) -> Case:
+    """Return a plan that sells half of `orders` symbols of the `positions` that are held, and buys as many others."""
+    half = orders // 2
+    held, wanted = [f"H{number:04d}" for number in range(positions)], [f"W{number:04d}" for number in range(half)]
+    position = {"qty": 100, "avg_entry_price": 40, "current_price": 40}
+    limits = yaml.safe_load((ROOT / "config" / "hard_constraints.yaml").read_text(encoding="utf-8"))
+    sizes = {"min_position_value": 1, "min_position_pct": 0, "max_positions_total": 10_000}
+    limits["position_limits"] |= sizes
+    limits["portfolio_risk"] |= {"max_portfolio_heat": 1}
+    return Case(
+        plan(*(trade(t, "BUY", 100, 40.0) for t in wanted), *(trade(t, "SELL", 100.0, 40.0) for t in held[:half])),
+        {
+            "cash": 4_000 * (orders + positions),
+            "positions": dict.fromkeys(held, position),
+            "prices": dict.fromkeys(wanted, 40),
+        },
+        limits,
+    )
+
+
+# --- measuring ---
+
+
+def timed(work: Callable[[], object]) -> float:
+    gc.collect()
+    gc.disable()
+    try:
+        begun = perf_counter()
+        work()
+        return perf_counter() - begun
+    finally:
+        gc.enable()
+
+
+def executed(case: Case, folder: Path) -> float:
+    """Return the seconds from the approved plan to the written report. Fails when an order was not filled."""
+    desk = case.desk(folder)
+    seconds = timed(desk.ceo.execute_plan)
+    check(case, desk)
+    desk.close()
+    return seconds
+
+
+def check(case: Case, desk: Desk) -> None:
+    trades = desk.ledger.plans.trades(case.plan["plan_id"])
+    if [t.status for t in trades] != ["filled"] * case.orders:
+        raise SystemExit(f"not executed as planned: {Counter((t.side, t.status, t.code) for t in trades)}")
+
+
+def looped(case: Case, folder: Path, requests: Sequence[OrderRequest]) -> float:
+    """Return the seconds of sending the same orders to a fresh exchange, one after the other, until all have filled."""
+    state = load_exchange_state(case.prepared(folder) / "state.yaml")
+    exchange = SimulatedExchange(folder / "exchange.db", SimulatedClock(MORNING), state=state)
+
+    def loop() -> None:
+        for request in requests:
+            exchange.submit(request)
+        exchange.orders()  # the last one fills, too
+
+    seconds = timed(loop)
+    exchange.close()
+    return seconds
+
+
+@dataclass
+class Flushes:
+    """The durable steps of a run, in their order, and how often the desk announced each step."""
+
+    steps: list[str] = field(default_factory=list)
+    labels: Counter[str] = field(default_factory=Counter)
+    changes: Callable[[], int] = int
+    before: int = 0
+
+    def begin(self, changes: Callable[[], int]) -> None:
+        """Count from now on; `changes` says how much was ever written to the ledger."""
+        self.steps.clear()
+        self.labels.clear()
+        self.changes, self.before = changes, changes()
+
+    def step(self, label: str) -> None:
+        """Listen to the desk; a commit of nothing is not flushed."""
+        when, _, name = label.partition(":")
+        if when == "after":
+            self.labels[name] += 1
+        if label == "after:ledger.commit" and self.changes() > self.before:
+            self.steps.append("commit")
+            self.before = self.changes()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """See every flush of the message files as it is asked of the system."""
+        fsync, together = os.fsync, files.sync_everything_in
+
+        def see(descriptor: Any) -> None:
+            self.steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+            fsync(descriptor)
+
+        def see_all(path: str) -> bool:
+            self.steps.append("file system")
+            return together(path)
+
+        os.fsync, files.sync_everything_in = see, see_all  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            os.fsync, files.sync_everything_in = fsync, together
+
+    def told(self) -> str:
+        """Name what is paid for."""
+        return ", ".join(f"{number} × {kind}" for kind, number in sorted(Counter(self.steps).items()))
+
+
+def watched(case: Case, folder: Path) -> tuple[Flushes, list[OrderRequest]]:
+    """Execute once and return its durable steps and what it asked of the exchange."""
+    flushes = Flushes()
+    desk = case.desk(folder, step=flushes.step)
+    connection = desk.ledger._db._connection
+    flushes.begin(lambda: int(connection.total_changes))
+    with flushes.watching():
+        desk.ceo.execute_plan()
+    check(case, desk)
+    requests = [_request(order) for order in desk.broker.orders("all")]
+    desk.close()
+    return flushes, requests
+
+
+def _request(order: Order) -> OrderRequest:
+    take_profit, stop_loss = order.legs or (None, None)
+    return OrderRequest(
+        order.client_order_id, order.symbol, order.side, order.qty, order.type, order.time_in_force,
+        order_class=order.order_class,
+        take_profit=take_profit.limit_price if take_profit else None,
+        stop_loss=stop_loss.stop_price if stop_loss else None,
+    )  # fmt: skip
+
+
+def flushed(steps: Sequence[str], folder: Path) -> float:
+    """Return the seconds that the same flushes take alone, on files of their own.
+
+    A commit is a few pages written into a log and flushed. When the log is full it is used again from its beginning, as
+    SQLite uses its own: log, main file and the log's new header are flushed then.
+    """
+    folder.mkdir()
+    log, main = (os.open(folder / name, os.O_WRONLY | os.O_CREAT) for name in ("log", "main"))
+    flush, numbers, pages = getattr(os, "fdatasync", os.fsync), count(), count(step=COMMIT_PAGES)
+    os.write(log, bytes((LOG_PAGES + COMMIT_PAGES) * PAGE))
+    os.fsync(log)
+
+    def commit(_: int) -> None:
+        at = next(pages) % LOG_PAGES
+        os.pwrite(log, bytes(COMMIT_PAGES * PAGE), at * PAGE)
+        flush(log)
+        if at + COMMIT_PAGES >= LOG_PAGES:
+            os.pwrite(main, bytes(LOG_PAGES // 4 * PAGE), 0)  # pages that were written again meanwhile count once
+            for file in (main, log, log):
+                flush(file)
+
+    kinds: dict[str, Callable[[int], object]] = {
+        "commit": commit,
+        "file": lambda number: files.write_new(str(folder / str(number)), bytes(LETTER), flush=True),
+        "folder": lambda _: files.sync_folder(str(folder)),
+        "file system": lambda _: files.sync_everything_in(str(folder)),
+    }
+    seconds = timed(lambda: [kinds[step](next(numbers)) for step in steps])
+    os.close(log)
+    os.close(main)
+    return seconds
+
+
+# --- telling ---
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """Medians, in seconds."""
+
+    own: float
+    loop: float
+    flushes: float
+    counted: Flushes
+
+    @property
+    def ratio(self) -> float:
+        return self.own / (self.loop + self.flushes)
+
+
+def overhead(case: Case, places: Iterator[Path]) -> Overhead:
+    """Measure all three in every round, one after the other."""
+    counted, requests = watched(case, next(places))
+    rounds = [
+        (executed(case, next(places)), looped(case, next(places), requests), flushed(counted.steps, next(places)))
+        for _ in range(ROUNDS)
+    ]
+    own, loop, flushes = (statistics.median(times) for times in zip(*rounds, strict=True))
+    return Overhead(own, loop, flushes, counted)
+
+
+def growth(places: Iterator[Path]) -> dict[tuple[int, int], float]:
+    """Return the µs an order costs by the size of its plan and of the account."""
+    return {
+        (orders, positions): statistics.median(
+            executed(wide_case(orders, positions), next(places)) / orders * 1e6 for _ in range(rounds)
+        )
+        for orders, positions, rounds in SIZES
+    }
+
+
+def told(found: Overhead, grown: Mapping[tuple[int, int], float]) -> str:
+    """Write everything as Markdown."""
+    smallest, largest = min(grown), max(grown)
+    growing = grown[largest] / grown[smallest]
+    rows = [
+        (f"own time / (loop + flushes), {INCIDENT_CASE.orders} orders", found.ratio, OVERHEAD),
+        (f"cost of an order in a plan of {largest[0]:,} / in one of {smallest[0]}", growing, GROWTH),
+    ]
+    lines = [
+        "# The execution\n",
+        "From the approved plan to the written report, everything flushed, an exchange that fills at once, no waiting;",
+        f"{ROUNDS} alternating rounds, medians. {platform.system()} {platform.machine()}, {os.cpu_count()} cores,",
+        f"Python {platform.python_version()}. Absolute numbers drift; use the ratios.\n",
+        f"| The plan of the incident, {INCIDENT_CASE.orders} orders | ms |",
+        "|---|--:|",
+        f"| executed by the desk | {found.own * 1e3:.1f} |",
+        f"| bare loop of the same orders at a fresh exchange | {found.loop * 1e3:.1f} |",
+        f"| raw flushes of the same durable steps: {found.counted.told()} | {found.flushes * 1e3:.1f} |",
+        "\n| Orders in a plan | positions held before | µs an order |",
+        "|--:|--:|--:|",
+        *(f"| {orders:,} | {positions} | {cost:,.0f} |" for (orders, positions), cost in grown.items()),
+        "\n| Target | measured | wanted | |",
+        "|---|--:|--:|---|",
+        *(
+            f"| {what} | {value:.2f} | ≤ {wanted} | {'reached' if value <= wanted else 'MISSED'} |"
+            for what, value, wanted in rows
+        ),
+        "\nEvery approval is judged on the account as it is at that moment, so each reads all positions: the row of",
+        "few orders and many positions tells what that costs.",
+        "\nThe run's steps as it announces them: "
+        + ", ".join(f"{number} × {label}" for label, number in sorted(found.counted.labels.items()))
+        + ".\n",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Measure, print and write `benchmarks.md`, which says of every target whether it was reached."""
+    logging.disable()
+    (ROOT / "build").mkdir(exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix="bench_execution_", dir=ROOT / "build"))
+    places = map(partial(_numbered, place), count())
+    try:  # nothing is removed before the end: ext4 is slow to create files where many were just removed
+        executed(INCIDENT_CASE, next(places))  # what is imported on first use is imported now
+        found, grown = overhead(INCIDENT_CASE, places), growth(places)
+    finally:
+        shutil.rmtree(place)
+    text = told(found, grown)
+    print(text)
+    write_section(text)
+    return 0
+
+
+def _numbered(place: Path, number: int) -> Path:
+    return place / str(number)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
