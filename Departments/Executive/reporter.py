@@ -27,14 +27,6 @@ class Reporter:
 
     parts: ExecutiveParts
 
-    def document(self, plan_id: str) -> dict[str, Any]:
-        """Return the final document. Raises LookupError for a plan that was never executed."""
-        return final_document(self.parts.ledger, plan_id, unprotected=self._unprotected(plan_id))
-
-    def text(self, plan_id: str) -> str:
-        """Return the report as Markdown. Raises LookupError for a plan that was never executed."""
-        return self._document_and_text(plan_id)[1]
-
     def _document_and_text(self, plan_id: str) -> tuple[dict[str, Any], str]:
         ledger, unprotected = self.parts.ledger, self._unprotected(plan_id)
         document, execution = final_document(ledger, plan_id, unprotected=unprotected), ledger.plans.execution(plan_id)
@@ -60,11 +52,14 @@ class Reporter:
             change = equity_after - execution.equity
             p.bus.enqueue(outcome_message(plan_id, execution.started_at, filled, change, now))
 
-    def write(self, plan_id: str) -> Path:
-        """Write the report as it is sent. Raises BadInput when the folder cannot be written."""
-        path = self._path(plan_id)
-        write_atomically(path, self.text(plan_id))
-        return path
+    def write(self, plan_id: str) -> tuple[dict[str, Any], Path]:
+        """Write the report as it is sent; return the final document and the file.
+
+        Raises BadInput when the folder cannot be written, LookupError for a plan that was never executed.
+        """
+        (document, text), path = self._document_and_text(plan_id), self._path(plan_id)
+        write_atomically(path, text)
+        return document, path
 
     def write_missing(self) -> None:
         """Write what a kill between the end of an execution and its report left unwritten."""

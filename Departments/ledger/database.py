@@ -42,13 +42,15 @@ class Database:
         self.path = path
         self._step = step
         self._depth = 0
-        with self._errors():
+        try:
             self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
-            self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
-            self._connection.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.DatabaseError as error:
+            raise self._told(error) from error
+        self._connection.row_factory = sqlite3.Row
+        self.execute("PRAGMA journal_mode = WAL")
+        self.execute("PRAGMA synchronous = FULL")
+        self.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+        self.execute("PRAGMA foreign_keys = ON")
         self._migrate(migrations)
 
     def close(self) -> None:
@@ -79,30 +81,29 @@ class Database:
 
     def execute(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Cursor:
         """Run one statement. Raises LedgerBusy or LedgerError."""
-        with self._errors():
+        try:
             return self._connection.execute(sql, values)
+        except sqlite3.DatabaseError as error:
+            raise self._told(error) from error
 
     def rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         """Return every row of a query."""
-        with self._errors():
+        try:
             return self._connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._told(error) from error
 
     def row(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
         found = self.rows(sql, values)
         return found[0] if found else None
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in _BUSY:
-                mend = "close what uses it and run the same command again"
-                raise LedgerBusy(f"{self.path}: the ledger is locked by another process; {mend}.") from error
-            mend = _MENDS.get(code, _CHECK)
-            raise LedgerError(f"{self.path}: the ledger cannot be used ({error}); {mend}.") from error
+    def _told(self, error: sqlite3.DatabaseError) -> LedgerError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _BUSY:
+            mend = "close what uses it and run the same command again"
+            return LedgerBusy(f"{self.path}: the ledger is locked by another process; {mend}.")
+        return LedgerError(f"{self.path}: the ledger cannot be used ({error}); {_MENDS.get(code, _CHECK)}.")
 
     def _migrate(self, migrations: Sequence[str]) -> None:
         version = self._version()

@@ -75,15 +75,17 @@ class Bus:
     ) -> ConsumeReport:
         """Handle everything that waits in an inbox, in the order of the messages' times, and return what it came to.
 
-        `wait` is how many seconds to wait for another consumer of the inbox before WorkspaceBusy is raised; `stop` is
-        asked between messages. Messages that must wait (a failure that may pass, a file still being written) stay;
-        `settle` is whether files too young to be judged are given a quarter of a second or left for the next pass.
-        `batch` is how many messages' effects share a commit: more than one is faster, and a handler then does not see
-        in the ledger what those before it in its batch are going to commit.
+        `wait` is how many seconds to wait for another consumer of the inbox before WorkspaceBusy is raised, if anything
+        waits there; `stop` is asked between messages. Messages that must wait (a failure that may pass, a file still
+        being written) stay; `settle` is whether files too young to be judged are given a quarter of a second or left
+        for the next pass. `batch` is how many messages' effects share a commit: more than one is faster, and a handler
+        then does not see in the ledger what those before it in its batch are going to commit.
         """
+        self.deliver_pending()
+        if not self.mailbox.waiting(department):
+            return ConsumeReport(department)
         parts = Parts(self.mailbox, self.journal, self._outbound, self.clock, self.settings.max_attempts)
         with self.mailbox.holding(department, wait=wait):
-            self.deliver_pending()
             return Pass(parts, department, router, settle=settle, batch=batch, stop=stop).run()
 
     def waiting(self, department: str) -> list[Message]:

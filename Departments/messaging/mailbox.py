@@ -38,7 +38,7 @@ DEAD_LETTER: Final = "Dead_Letter"
 REASON: Final = ".reason.yaml"
 SILENCE: Final[AbstractContextManager[None]] = nullcontext()  # nobody listens to the steps
 QUIET: Final = 0.25  # seconds a stranger's file must be untouched before it is condemned
-TOGETHER: Final = 8  # letters from which one flush of the whole file system is cheaper than one for each
+TOGETHER: Final = 32  # letters from which one flush of all that anybody wrote is cheaper than one for each
 STALE: Final = 3_600.0  # seconds after which a temporary file belongs to nobody
 
 
