@@ -4,7 +4,7 @@ python scripts/dev.py run     the demo (set up first)
 python scripts/dev.py test    linters, types, import contracts, all tests, coverage
 python scripts/dev.py check   the quick part of it: linters, types, import contracts
 python scripts/dev.py bench   measurements, written to benchmarks.md
-python scripts/dev.py soak    long crash tests
+python scripts/dev.py soak    types on the other platforms, long crash tests
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ CHECKS = (
     ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
 )
 TESTS = ("pytest", "-n", "auto", "--dist", "worksteal", "-m", "not soak and not bench", "--cov", "--cov-report=term")
-SOAK = ("pytest", "-m", "soak", "-s")
+SOAK = (("mypy", "--platform", "win32"), ("mypy", "--platform", "darwin"), ("pytest", "-m", "soak", "-s"))
 COMMANDS = {
     "run": (("Departments", "demo"),),
     "check": CHECKS,
     "test": (*CHECKS, TESTS),
-    "soak": (SOAK,),
+    "soak": SOAK,
 }
 EXTRAS = {"run": "", "bench": "[test,bench]"}
 

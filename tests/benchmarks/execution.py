@@ -228,12 +228,16 @@ def flushed(steps: Sequence[str], folder: Path) -> float:
     os.write(log, bytes((LOG_PAGES + COMMIT_PAGES) * PAGE))
     os.fsync(log)
 
+    def written(file: int, pages: int, at: int) -> None:
+        os.lseek(file, at * PAGE, os.SEEK_SET)
+        os.write(file, bytes(pages * PAGE))
+
     def commit(_: int) -> None:
         at = next(pages) % LOG_PAGES
-        os.pwrite(log, bytes(COMMIT_PAGES * PAGE), at * PAGE)
+        written(log, COMMIT_PAGES, at)
         flush(log)
         if at + COMMIT_PAGES >= LOG_PAGES:
-            os.pwrite(main, bytes(LOG_PAGES // 4 * PAGE), 0)  # pages that were written again meanwhile count once
+            written(main, LOG_PAGES // 4, 0)  # pages that were written again meanwhile count once
             for file in (main, log, log):
                 flush(file)
 
