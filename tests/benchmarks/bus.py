@@ -258,6 +258,7 @@ class Ours(Contestant):
     """Our bus: inbox, outbox and archive a person can read, order by time, one consumer, dead letters."""
 
     batched = False
+    together = False
     remembered = False
 
     def bus(self) -> tuple[Bus, Callable[[], None]]:
@@ -282,7 +283,9 @@ class Ours(Contestant):
     def consume(self) -> None:
         bus, close = self.bus()
         report = bus.consume(
-            "TRADING", Router("TRADING", {"ExecutiveApproval": self.act}), batch=BATCH if self.batched else 1
+            "TRADING",
+            Router("TRADING", {"ExecutiveApproval": self.act}),
+            batch=BATCH if self.batched or self.together else 1,
         )
         assert report.total == report.handled
         close()
@@ -302,6 +305,12 @@ class OursBatched(Ours):
 
 class OursBatchedRemembered(OursBatched):
     remembered = True
+
+
+class OursCommittedTogether(OursRemembered):
+    """Published one by one; when consumed, fifty messages share a commit."""
+
+    together = True
 
 
 @dataclass(frozen=True)
@@ -329,6 +338,7 @@ FIELD: tuple[tuple[str, type[Contestant], bool], ...] = (
     ("SQLite table", Table, True),
     ("**our bus**, ids remembered by nobody", Ours, True),
     ("**our bus**, ids remembered in the ledger", OursRemembered, True),
+    ("**our bus**, ids remembered in the ledger, 50 in a commit", OursCommittedTogether, True),
     ("**our bus** in batches of 50, ids remembered by nobody", OursBatched, True),
     ("**our bus** in batches of 50, ids remembered in the ledger", OursBatchedRemembered, True),
 )

@@ -294,10 +294,15 @@ def growth(places: Iterator[Path]) -> dict[tuple[int, int], float]:
 def told(found: Overhead, grown: Mapping[tuple[int, int], float]) -> str:
     """Write everything as Markdown."""
     smallest, largest = min(grown), max(grown)
-    growing = grown[largest] / grown[smallest]
+    growing, alike = grown[largest] / grown[smallest], grown[largest] / grown[smallest[0], largest[1]]
     rows = [
         (f"own time / (loop + flushes), {INCIDENT_CASE.orders} orders", found.ratio, OVERHEAD),
-        (f"cost of an order in a plan of {largest[0]:,} / in one of {smallest[0]}", growing, GROWTH),
+        (f"cost of an order in a plan of {largest[0]:,} / of {smallest[0]}, the same account", alike, GROWTH),
+        (
+            f"cost of an order in a plan of {largest[0]:,} / in one of {smallest[0]}, the account as large",
+            growing,
+            GROWTH,
+        ),
     ]
     lines = [
         "# The execution\n",
@@ -318,8 +323,8 @@ def told(found: Overhead, grown: Mapping[tuple[int, int], float]) -> str:
             f"| {what} | {value:.2f} | ≤ {wanted} | {'reached' if value <= wanted else 'MISSED'} |"
             for what, value, wanted in rows
         ),
-        "\nEvery approval is judged on the account as it is at that moment, so each reads all positions: the row of",
-        "few orders and many positions tells what that costs.",
+        "\nEvery approval is judged on the account as it is at that moment, so each reads all positions: what it",
+        "costs grows with them, and not with the orders that came before it.",
         "\nThe run's steps as it announces them: "
         + ", ".join(f"{number} × {label}" for label, number in sorted(found.counted.labels.items()))
         + ".\n",
