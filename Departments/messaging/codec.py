@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import Any, Final
 
 import yaml
@@ -71,9 +72,9 @@ def encode(message: Message) -> bytes:
     has no word for.
     """
     header = (
-        f"message_id: {_text(message.message_id)}\nfrom: {_text(message.sender)}\nto: {_text(message.recipient)}\n"
-        f"timestamp: '{_moment_text(message.timestamp)}'\nmessage_type: {_text(message.message_type)}\n"
-        f"priority: {_text(message.priority)}\nrequires_response: {'true' if message.requires_response else 'false'}"
+        f"message_id: {_text(message.message_id)}\nfrom: {_word(message.sender)}\nto: {_word(message.recipient)}\n"
+        f"timestamp: '{_moment_text(message.timestamp)}'\nmessage_type: {_word(message.message_type)}\n"
+        f"priority: {_word(message.priority)}\nrequires_response: {'true' if message.requires_response else 'false'}"
     )
     if message.parent_message_id is not None:
         header += f"\nparent_message_id: {_text(message.parent_message_id)}"
@@ -153,6 +154,9 @@ def _text(value: str) -> str:
     if value.isprintable():
         return "'" + value.replace("'", "''") + "'"
     return '"' + "".join(map(_escaped, value)) + '"'
+
+
+_word = lru_cache(maxsize=256)(_text)  # departments, types and priorities come again and again
 
 
 def _escaped(character: str) -> str:
