@@ -29,7 +29,7 @@ from Departments.Operations.planning import make_plan
 from Departments.Operations.selection import best_first, select
 from Departments.Operations.situation import Situation
 from Departments.Operations.sizing import Sized, Sizer
-from tests.benchmarks._sections import write_section
+from tests.benchmarks._measuring import write_section
 from tests.builders.operations import briefing, candidate, random_day, situation
 
 ROOT = Path(__file__).resolve().parents[2]

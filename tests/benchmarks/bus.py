@@ -8,7 +8,6 @@ remembered durably. Prints ratios and writes them to `benchmarks.md`.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import mailbox as stdlib_mailbox
@@ -25,7 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic_ns, perf_counter
+from time import monotonic_ns
 from typing import Any
 
 import yaml
@@ -44,7 +43,7 @@ from Departments.messaging.mailbox import Mailbox  # noqa: E402
 from Departments.messaging.message import Message, body_with  # noqa: E402
 from Departments.messaging.router import Commit, Router  # noqa: E402
 from Departments.messaging.watcher import Watched, Watcher  # noqa: E402
-from tests.benchmarks._sections import write_section  # noqa: E402
+from tests.benchmarks._measuring import timed, write_section  # noqa: E402
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 ROUNDS = 5
@@ -342,17 +341,6 @@ FIELD: tuple[tuple[str, type[Contestant], bool], ...] = (
     ("**our bus** in batches of 50, ids remembered by nobody", OursBatched, True),
     ("**our bus** in batches of 50, ids remembered in the ledger", OursBatchedRemembered, True),
 )
-
-
-def timed(work: Callable[[], None]) -> float:
-    gc.collect()
-    gc.disable()
-    try:
-        begun = perf_counter()
-        work()
-        return perf_counter() - begun
-    finally:
-        gc.enable()
 
 
 def one_round(

@@ -7,7 +7,6 @@ durable steps, counted while it runs. Then the cost of an order in plans of 16, 
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import platform
@@ -23,7 +22,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import yaml
@@ -38,7 +36,7 @@ from Departments.core.clock import SimulatedClock  # noqa: E402
 from Departments.core.orders import Order, OrderRequest  # noqa: E402
 from Departments.ledger.database import LOG_PAGES  # noqa: E402
 from Departments.messaging import files  # noqa: E402
-from tests.benchmarks._sections import write_section  # noqa: E402
+from tests.benchmarks._measuring import timed, write_section  # noqa: E402
 from tests.builders.desk import MORNING, plan, trade, workspace  # noqa: E402
 from tests.invariants.scenarios import INCIDENT, INCIDENT_STATE  # noqa: E402
 
@@ -101,17 +99,6 @@ def wide_case(orders: int, positions: int) -> Case:
 
 
 # --- measuring ---
-
-
-def timed(work: Callable[[], object]) -> float:
-    gc.collect()
-    gc.disable()
-    try:
-        begun = perf_counter()
-        work()
-        return perf_counter() - begun
-    finally:
-        gc.enable()
 
 
 def executed(case: Case, folder: Path) -> float:
