@@ -11,18 +11,8 @@ from Departments.brokers.simulated.market import Market
 from Departments.brokers.simulated.records import Record
 from Departments.brokers.simulated.state import ExchangeState
 from Departments.core.money import ZERO
-from Departments.core.orders import Side
 from Departments.core.portfolio import Account, Position
 from Departments.core.trading_calendar import EASTERN, trading_day
-
-
-def held_by(orders: Iterable[Record]) -> Decimal:
-    """Return the shares that open SELL orders hold; the exits of one group hold the same shares."""
-    groups: dict[str, Decimal] = {}
-    for record in orders:
-        if record.side is Side.SELL and record.live:
-            groups[record.group] = max(groups.get(record.group, ZERO), record.remaining)
-    return sum(groups.values(), ZERO)
 
 
 def promised(orders: Iterable[Record]) -> Decimal:

@@ -59,7 +59,8 @@ _MARKS: Final = ", ".join("?" * (len(_ORDER_FIELDS) + 2))
 _CHANGES: Final = ", ".join(f'"{name}" = excluded."{name}"' for name in (*_ORDER_FIELDS, "due_at", "is_open"))
 _SAVE: Final = f"INSERT INTO orders ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (id) DO UPDATE SET {_CHANGES}"  # noqa: S608
 _HOLDING_SHARES: Final = (
-    'SELECT symbol, "group", qty, filled_qty FROM orders WHERE is_open = 1 AND side = ? AND live = 1'
+    'SELECT symbol, "group", qty, filled_qty FROM orders '
+    "WHERE is_open = 1 AND side = ?1 AND live = 1 AND (?2 IS NULL OR symbol = ?2)"
 )
 
 
@@ -123,15 +124,15 @@ class Book:
         """Return every BUY that has not ended, oldest first."""
         return self._many("is_open = 1 AND side = ?", Side.BUY)
 
-    def held_shares(self) -> dict[str, Decimal]:
-        """Return by symbol the shares that open SELL orders hold; the exits of one group hold the same shares."""
+    def held_shares(self, symbol: str | None = None) -> dict[str, Decimal]:
+        """Return by symbol, or of one, the shares that open SELL orders hold; the exits of one group hold the same."""
         groups: dict[tuple[str, str], Decimal] = {}
-        for symbol, group, qty, filled in self._storage.rows(_HOLDING_SHARES, (Side.SELL,)):
+        for ticker, group, qty, filled in self._storage.rows(_HOLDING_SHARES, (Side.SELL, symbol)):
             remaining = Decimal(qty) - Decimal(filled)
-            groups[symbol, group] = max(groups.get((symbol, group), ZERO), remaining)
+            groups[ticker, group] = max(groups.get((ticker, group), ZERO), remaining)
         held: dict[str, Decimal] = {}
-        for (symbol, _), remaining in groups.items():
-            held[symbol] = held.get(symbol, ZERO) + remaining
+        for (ticker, _), remaining in groups.items():
+            held[ticker] = held.get(ticker, ZERO) + remaining
         return held
 
     def orders(self, submitted_after: datetime | None = None) -> list[Record]:
@@ -166,9 +167,8 @@ class Book:
         """Store a fill and move cash and position with it."""
         self._keep_morning(trading_day(fill.at))
         values = [getattr(fill, name) for name in _FILL_FIELDS]
-        columns = ", ".join(_FILL_FIELDS)
         self._storage.execute(
-            f"INSERT INTO fills ({columns}, cash_at, settles_on) VALUES ({', '.join('?' * (len(values) + 2))})",  # noqa: S608
+            f"INSERT INTO fills ({_FILL_COLUMNS}, cash_at, settles_on) VALUES ({', '.join('?' * (len(values) + 2))})",  # noqa: S608
             (*values, cash_at, settles_on.isoformat() if settles_on else None),
         )
         self._storage.set_meta("cash", self.cash + fill.cash)

@@ -214,6 +214,7 @@ class SimulatedExchange:
             asset=self._state.asset(request.symbol) if self._knows(request.symbol) else None,
             ask=quote.ask if quote else None,
             held_qty=self._book.holding(request.symbol).qty,
+            held_for_orders=self._book.held_shares(request.symbol).get(request.symbol, ZERO),
             open_orders=self._book.open_orders(request.symbol),
             account=self._accounting.account(now),
         )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from Departments.brokers.simulated.accounting import held_by
 from Departments.brokers.simulated.book import Adjustment, Book, Holding
 from Departments.brokers.simulated.engine import Engine
 from Departments.brokers.simulated.market import Market
@@ -74,7 +73,8 @@ class Floor:
         now = self._now()
         with self.book.transaction():
             held = self.book.holding(symbol)
-            qty = max(qty, min(ZERO, held_by(self.book.open_orders(symbol)) - held.qty))
+            for_orders = self.book.held_shares(symbol).get(symbol, ZERO)
+            qty = max(qty, min(ZERO, for_orders - held.qty))
             if not qty:
                 return
             price = self.market.price(symbol, now) or held.avg_entry_price

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Final
 
 from Departments.brokers.simulated import refusals
-from Departments.brokers.simulated.accounting import held_by
 from Departments.brokers.simulated.records import Record
 from Departments.brokers.simulated.state import AssetState
 from Departments.core.identifiers import MAX_CLIENT_ORDER_ID
@@ -21,7 +20,8 @@ from Departments.core.portfolio import Account
 class Situation:
     """All that a new order is judged by. `asset` is None for a symbol that nobody knows.
 
-    `ask` is dollars per share, None without a price; `open_orders` are those of the same symbol.
+    `ask` is dollars per share, None without a price; `open_orders` are those of the same symbol, `held_for_orders`
+    the shares that they hold.
     """
 
     request: OrderRequest
@@ -29,6 +29,7 @@ class Situation:
     asset: AssetState | None
     ask: Decimal | None
     held_qty: Decimal
+    held_for_orders: Decimal
     open_orders: Sequence[Record]
     account: Account
 
@@ -156,7 +157,7 @@ def _shares(case: Situation) -> None:
         return
     if case.held_qty <= ZERO:
         raise refusals.invalid(f'asset "{request.symbol}" cannot be sold short')
-    held = held_by(case.open_orders)
+    held = case.held_for_orders
     if request.qty > case.held_qty - held:
         holding = [r for r in case.open_orders if r.side is Side.SELL and r.status is not OrderStatus.HELD]
         raise refusals.held_shares(request.symbol, request.qty, case.held_qty, held, [r.id for r in holding])
