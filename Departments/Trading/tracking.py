@@ -62,7 +62,7 @@ class OrderTracker:
         """
         before = self._ledger.orders.find(order.client_order_id)
         now = self._clock.now()
-        record = self._ledger.orders.observe(order, now)
+        record = self._ledger.orders.observe(order, now, before)
         if before is not None:
             self._tell(before, self._with_reason(before, record), now)
         for leg in order.legs:

@@ -128,9 +128,10 @@ class OrderRecords:
 
     def adopt(self, intent: OrderIntent, order: Order, at: datetime) -> None:
         """Record an order that the broker has and the ledger did not know, such as a bracket's exit."""
-        if self.find(intent.client_order_id) is None:
-            self._insert(intent, OrderStatus.UNKNOWN, at, passed=True, code="", reason="")
-        self.observe(order, at)
+        known = self.find(intent.client_order_id)
+        if known is None:
+            known = self._insert(intent, OrderStatus.UNKNOWN, at, passed=True, code="", reason="")
+        self.observe(order, at, known)
 
     def deny(self, intent: OrderIntent, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
         """Record an order that our own check stopped; the broker never sees it."""
@@ -154,23 +155,24 @@ class OrderRecords:
         )
         self._reject(client_order_id, code, reason, source, at, escalation_id)
 
-    def observe(self, order: Order, at: datetime) -> OrderRecord:
+    def observe(self, order: Order, at: datetime, known: OrderRecord | None = None) -> OrderRecord:
         """Record what the broker says of an order now, with any new fill; return the new record.
 
         A snapshot that is older than what is known (fewer shares filled, or a terminal order that moves) changes
-        nothing. Raises KeyError for an order the ledger does not know.
+        nothing. `known` is the record, where the caller has read it already. Raises KeyError for an order the ledger
+        does not know.
         """
-        known = self.find(order.client_order_id)
+        known = known or self.find(order.client_order_id)
         if known is None:
             raise KeyError(order.client_order_id)
         if known.status.is_terminal or order.filled_qty < known.filled_qty:
             return known
         self._record_fill(known, order, at)
         terminal_at = iso(order.updated_at or at) if order.status.is_terminal else None
-        self._db.execute(
+        found = self._db.row(
             "UPDATE desk_orders SET status = ?, broker_order_id = ?, filled_qty = ?, filled_avg_price = ?, "
             "submitted_at = coalesce(submitted_at, ?), terminal_at = ?, updated_at = ?, code = ?, reason = ? "
-            "WHERE id = ?",
+            "WHERE id = ? RETURNING *",
             (
                 order.status,
                 order.id,
@@ -183,7 +185,7 @@ class OrderRecords:
                 known.id,
             ),
         )
-        return self._again(known)
+        return known if found is None else _record(found)
 
     def cancel_requested(self, client_order_id: str, code: str, reason: str, at: datetime) -> None:
         """Record that an order is to be cancelled, and why; the outcome is what the broker says later."""
@@ -285,11 +287,12 @@ class OrderRecords:
 
     def _insert(
         self, intent: OrderIntent, status: OrderStatus, at: datetime, *, passed: bool, code: str, reason: str
-    ) -> None:
-        self._db.execute(
+    ) -> OrderRecord:
+        rows = self._db.rows(
             "INSERT INTO desk_orders (client_order_id, message_id, plan_id, ticker, side, qty, order_type, "
             "limit_price, expected_price, stop_price, purpose, status, constraints_passed, violations, created_at, "
-            "updated_at, code, reason, terminal_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "updated_at, code, reason, terminal_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "RETURNING *",
             (
                 intent.client_order_id,
                 intent.message_id,
@@ -312,6 +315,7 @@ class OrderRecords:
                 iso(at) if status.is_terminal else None,
             ),
         )
+        return _record(rows[0])
 
     def _reject(
         self,
@@ -327,10 +331,6 @@ class OrderRecords:
             "SELECT id, ?, ?, ?, ?, ? FROM desk_orders WHERE client_order_id = ?",
             (code, reason, source, iso(at), escalation_id, client_order_id),
         )
-
-    def _again(self, record: OrderRecord) -> OrderRecord:
-        row = self._db.row("SELECT * FROM desk_orders WHERE id = ?", (record.id,))
-        return record if row is None else _record(row)
 
 
 def _marks(values: Collection[str]) -> str:
