@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Final
@@ -50,6 +51,8 @@ CREATE TABLE bus_causes (
 ) WITHOUT ROWID;
 """
 
+AT_ONCE: Final = 500  # ids in one question; older SQLite takes 999 values at most (https://www.sqlite.org/limits.html)
+
 
 class LedgerJournal:
     """The bus's journal in SQLite. Every method raises LedgerBusy or LedgerError when the file cannot be used."""
@@ -63,18 +66,28 @@ class LedgerJournal:
 
     def disposition(self, department: str, message_id: str) -> tuple[str, str] | None:
         """Return (disposition, digest of the bytes) of a message that was handled."""
-        row = self._database.row(
-            "SELECT disposition, digest FROM bus_handled WHERE department = ? AND message_id = ?",
-            (department, message_id),
-        )
-        return None if row is None else (str(row["disposition"]), str(row["digest"]))
+        return self.dispositions(department, [message_id]).get(message_id)
 
-    def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> None:
-        """Note that a message has been handled."""
-        self._database.execute(
-            "INSERT OR REPLACE INTO bus_handled VALUES (?, ?, ?, ?, ?)",
+    def dispositions(self, department: str, message_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Return (disposition, digest of the bytes) of those messages that were handled, by their ids."""
+        found: dict[str, tuple[str, str]] = {}
+        for start in range(0, len(message_ids), AT_ONCE):
+            asked = message_ids[start : start + AT_ONCE]
+            which = f"department = ? AND message_id IN ({', '.join('?' * len(asked))})"
+            rows = self._database.rows(
+                f"SELECT message_id, disposition, digest FROM bus_handled WHERE {which}",  # noqa: S608 - only marks
+                (department, *asked),
+            )
+            found |= {str(row[0]): (str(row[1]), str(row[2])) for row in rows}
+        return found
+
+    def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> bool:
+        """Note that a message has been handled; False, and nothing changed, when that was noted before."""
+        done = self._database.execute(
+            "INSERT INTO bus_handled VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (department, message_id, disposition, digest, iso(at)),
         )
+        return done.rowcount == 1
 
     def failures(self, department: str) -> dict[str, tuple[int, datetime, datetime]]:
         """Return (attempts, first, last) of the failed attempts at a department's messages, by their ids."""

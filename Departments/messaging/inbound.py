@@ -113,6 +113,10 @@ class _Acted(NamedTuple):
     outcome: str
 
 
+class _HandledMeanwhileError(Exception):
+    """Somebody else handled the message since we asked: a pass within ours, or where locks do not hold."""
+
+
 class Pass:
     """One pass over one inbox, under its lock."""
 
@@ -131,6 +135,8 @@ class Pass:
         self.counts = dict.fromkeys(("handled", "skipped", "dead_lettered", "duplicates", "left"), 0)
         self.retry_at: datetime | None = None
         self.failures = parts.journal.failures(department)
+        self.ahead: list[str] = []
+        self.known: dict[str, tuple[str, str] | None] = {}
         self.unsettled: list[_Item] = []
         self.acted: list[_Acted] = []
 
@@ -170,6 +176,7 @@ class Pass:
     def _sorted(self, names: list[str]) -> Iterator[_Item]:
         for start in range(0, len(names), GROUP):
             items = [item for name in names[start : start + GROUP] if (item := self._read(name))]
+            self.ahead, self.known = [item.key for item in items if isinstance(item.message, Message)], {}
             yield from sorted(items, key=_item_order) if len(items) > 1 else items
 
     def _read(self, name: str) -> _Item | None:
@@ -200,7 +207,7 @@ class Pass:
         if any(each.message.message_id == message.message_id for each in self.acted):
             self._commit()  # the same id again within a batch must find itself remembered
         digest = hashlib.sha256(item.found.data).hexdigest()
-        done = self.journal.disposition(self.department, message.message_id)
+        done = self._disposition(message.message_id)
         if done is None:
             self.acted.append(_Acted(item, message, digest, *self._act(message)))
             if len(self.acted) >= self.batch:
@@ -210,6 +217,13 @@ class Pass:
             self._finish(item, "duplicates")
         else:
             raise MessageConflict(f"{message.message_id} was {done[0]} before with other content")
+
+    def _disposition(self, message_id: str) -> tuple[str, str] | None:
+        """Tell how an id was handled: asked once for all the messages ahead, and anew for an id that comes again."""
+        if message_id not in self.known:
+            asked, self.ahead = [message_id, *self.ahead], []
+            self.known |= dict.fromkeys(asked) | self.journal.dispositions(self.department, asked)
+        return self.known.pop(message_id)
 
     def _act(self, message: Message) -> tuple[Commit | None, str]:
         row = self.router.row_for(message)
@@ -237,7 +251,8 @@ class Pass:
 
     def _remember(self, acted: _Acted) -> None:
         message_id = acted.message.message_id
-        self.journal.remember(self.department, message_id, acted.outcome, acted.digest, self.clock.now())
+        if not self.journal.remember(self.department, message_id, acted.outcome, acted.digest, self.clock.now()):
+            raise _HandledMeanwhileError
         if message_id in self.failures:
             self.journal.forget_failures(self.department, message_id)
 
@@ -246,6 +261,8 @@ class Pass:
             for each in acted:
                 self.acted = [each]
                 self._commit()
+        elif isinstance(error, _HandledMeanwhileError):
+            self._take(acted[0].item, acted[0].message)
         elif isinstance(error, TRANSIENT):
             self._retry(acted[0].item, acted[0].message, error)
         else:

@@ -5,7 +5,7 @@ Only built-in types cross this port, so that the ledger need not know messaging 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -24,8 +24,12 @@ class Journal(Protocol):
         """Return (disposition, digest of the bytes) of a message that was handled, None for one that was not."""
         ...
 
-    def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> None:
-        """Note that a message has been handled."""
+    def dispositions(self, department: str, message_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Return (disposition, digest of the bytes) of those messages that were handled, by their ids."""
+        ...
+
+    def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> bool:
+        """Note that a message has been handled; False, and nothing changed, when that was noted before."""
         ...
 
     def failures(self, department: str) -> dict[str, tuple[int, datetime, datetime]]:
@@ -91,9 +95,16 @@ class MemoryJournal:
         """Return (disposition, digest) of a handled message."""
         return self._handled.get((department, message_id))
 
-    def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> None:  # noqa: ARG002
+    def dispositions(self, department: str, message_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Return (disposition, digest) by the ids of handled messages."""
+        return {each: done for each in message_ids if (done := self.disposition(department, each))}
+
+    def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> bool:  # noqa: ARG002
         """Note that a message has been handled."""
+        if (department, message_id) in self._handled:
+            return False
         self._put(self._handled, (department, message_id), (disposition, digest))
+        return True
 
     def failures(self, department: str) -> dict[str, tuple[int, datetime, datetime]]:
         """Return (attempts, first, last) by message id."""

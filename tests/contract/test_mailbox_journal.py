@@ -43,6 +43,20 @@ def test_a_handled_id_is_remembered_for_its_department_only(journal: Journal) ->
     assert journal.disposition("EXECUTIVE", "MSG_A") is None
 
 
+def test_many_ids_are_asked_for_at_once(journal: Journal) -> None:
+    for number in range(0, 1_200, 2):
+        assert journal.remember("TRADING", f"MSG_{number}", "handled", f"digest {number}", NINE)
+    found = journal.dispositions("TRADING", [f"MSG_{number}" for number in range(1_200)])
+    assert found == {f"MSG_{number}": ("handled", f"digest {number}") for number in range(0, 1_200, 2)}
+    assert journal.dispositions("EXECUTIVE", ["MSG_0"]) == journal.dispositions("TRADING", []) == {}
+
+
+def test_what_is_remembered_stays_as_it_was_noted_first(journal: Journal) -> None:
+    assert journal.remember("TRADING", "MSG_A", "handled", "digest", NINE)
+    assert not journal.remember("TRADING", "MSG_A", "skipped", "other", TEN)
+    assert journal.disposition("TRADING", "MSG_A") == ("handled", "digest")
+
+
 def test_failures_are_counted_with_their_first_and_last_time(journal: Journal) -> None:
     assert journal.failures("TRADING") == {}
     assert journal.fail("TRADING", "MSG_A", NINE) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from Departments.core.errors import (
     UnreadableMessage,
 )
 from Departments.core.settings import MessagingSettings
+from Departments.ledger.database import Database
+from Departments.ledger.journal import MIGRATION, LedgerJournal
 from Departments.messaging import codec, dead_letters
 from Departments.messaging.bus import Bus
 from Departments.messaging.inbound import ConsumeReport, pause
@@ -392,6 +394,57 @@ def test_the_same_id_twice_within_a_batch_has_one_effect() -> None:
     report = desk.bus.consume("TRADING", desk.router, batch=10)
     assert (report.handled, report.duplicates) == (1, 1)
     assert desk.seen == desk.effects == [approval().message_id]
+
+
+class CountingJournal(MemoryJournal):
+    """Notes how many ids each question was about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions: list[int] = []
+
+    def dispositions(self, department: str, message_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        self.questions.append(len(set(message_ids)))
+        return super().dispositions(department, message_ids)
+
+
+def test_the_journal_is_asked_once_for_all_messages_of_a_second_and_anew_for_one_that_comes_again() -> None:
+    desk = Desk()
+    journal = CountingJournal()
+    bus = Bus(desk.mailbox, journal, desk.clock, desk.bus.settings)
+    for number in range(5):
+        bus.publish(approval(number))
+    desk.mailbox.put("TRADING", "MSG_AGAIN_20251110T150912Z_1.md", codec.encode(approval(3)))
+    bus.publish(approval(9, at=NOW + timedelta(seconds=1)))
+    report = bus.consume("TRADING", desk.router)
+    assert (report.handled, report.duplicates) == (6, 1)
+    assert journal.questions == [5, 1, 1]
+
+
+@pytest.mark.parametrize("batch", [1, 10])
+def test_a_message_that_a_pass_within_the_pass_handled_has_no_second_effect(tmp_path: Path, batch: int) -> None:
+    def handler(message: Message) -> Commit:
+        seen.append(message.message_id)
+        if len(seen) == 2:
+            inner.append(bus.consume("TRADING", router))
+
+        def commit() -> None:
+            database.execute("INSERT INTO effects VALUES (?)", (message.message_id,))
+
+        return commit
+
+    seen: list[str] = []
+    inner: list[ConsumeReport] = []
+    router = Router("TRADING", {"ExecutiveApproval": handler})
+    database = Database(tmp_path / "sentinel.db", [MIGRATION, "CREATE TABLE effects (message_id TEXT)"])
+    bus = Bus(Mailbox(tmp_path), LedgerJournal(database), SimulatedClock(NOW), MessagingSettings())
+    bus.publish_all([approval(number) for number in range(4)])
+    bus.consume("TRADING", router, batch=batch)
+    effects = sorted(row[0] for row in database.rows("SELECT * FROM effects"))
+    database.close()
+    assert inner[0].handled >= 3
+    assert effects == [approval(number).message_id for number in range(4)]
+    assert bus.waiting("TRADING") == []
 
 
 def test_a_revived_dead_letter_has_all_its_attempts_again(tmp_path: Path) -> None:
