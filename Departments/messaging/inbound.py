@@ -132,6 +132,7 @@ class Pass:
         self.batch = batch
         self.stop = stop
         self.day = trading_day(parts.clock.now())
+        self.archive_day = self.day.isoformat()
         self.counts = dict.fromkeys(("handled", "skipped", "dead_lettered", "duplicates", "left"), 0)
         self.retry_at: datetime | None = None
         self.failures = parts.journal.failures(department)
@@ -204,7 +205,7 @@ class Pass:
             self._condemn(item, error)
 
     def _attempt(self, item: _Item, message: Message) -> None:
-        if any(each.message.message_id == message.message_id for each in self.acted):
+        if self.acted and any(each.message.message_id == message.message_id for each in self.acted):
             self._commit()  # the same id again within a batch must find itself remembered
         digest = hashlib.sha256(item.found.data).hexdigest()
         done = self._disposition(message.message_id)
@@ -273,7 +274,7 @@ class Pass:
         self.counts[outcome] += 1
         try:
             self.outbound.deliver_pending()
-            kept = self.mailbox.archive(self.department, item.name, self.day.isoformat())
+            kept = self.mailbox.archive(self.department, item.name, self.archive_day)
         except TRANSIENT as error:
             logger.warning("%s: %s is handled, but: %s", self.department, item.name, error)
             self._leave(self.clock.now() + pause(1))
