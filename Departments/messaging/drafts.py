@@ -7,6 +7,7 @@ Everywhere else it has a temporary name. A test holds both ways equal.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from typing import Protocol
@@ -41,6 +42,8 @@ class Draft(Protocol):
 class Named:
     """A file under a temporary name, on any system. `durable` is whether a copy, where links cannot be, is flushed."""
 
+    __slots__ = ("_durable", "_hard_links", "_path")
+
     def __init__(self, path: str, *, hard_links: bool, durable: bool) -> None:
         self._path = path
         self._hard_links = hard_links
@@ -55,8 +58,32 @@ class Named:
         files.sync_file(self._path)
 
     def link(self, target: str) -> None:
-        """Link, or copy where there are no links."""
-        files.link_new(self._path, target, hard_links=self._hard_links, flush=self._durable)
+        """Link, or where there are no links copy: the target is never seen half-written."""
+        if self._hard_links:
+            try:
+                os.link(self._path, target)
+            except FileExistsError:
+                raise
+            except OSError as error:
+                if error.errno not in files.NO_LINKS:
+                    raise
+            else:
+                return
+        self._copy(target)
+
+    def _copy(self, target: str) -> None:
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+        copy = f"{self._path}.copy"
+        with suppress(FileNotFoundError):
+            os.unlink(copy)
+        try:
+            files.write_new(copy, files.read_bytes(self._path), flush=self._durable)
+            os.rename(copy, target)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(copy)
+            raise
 
     def move(self, target: str) -> None:
         """Rename; over a file of this name, which is a copy of the same bytes at most."""
@@ -74,6 +101,8 @@ class Named:
 
 class Unnamed:
     """A file without a name, in the volume of `folder`. Linux only; raises OSError where the file system refuses."""
+
+    __slots__ = ("_descriptor",)
 
     def __init__(self, folder: str) -> None:
         self._descriptor = os.open(folder, os.O_WRONLY | _without_a_name(), 0o644)

@@ -188,11 +188,12 @@ class Mailbox:
             self.clean()
         folder = self._folder(".tmp")
         together = len(letters) >= TOGETHER
+        each = self._flush and not together
         with self._announced("publish.write"):
             for letter in letters:
-                draft = self._draft(folder, unnamed=self._flush and not together)
+                draft = self._draft(folder, unnamed=each)
                 drafts[draft] = letter
-                draft.write(letter.data, flush=self._flush and not together)
+                draft.write(letter.data, flush=each)
             if self._flush and together and not files.sync_everything_in(folder):
                 for draft in drafts:
                     draft.flush()
@@ -210,8 +211,12 @@ class Mailbox:
         folders = set()
         for draft, letter in drafts.items():
             folder = self._folder(INBOX, letter.recipient)
+            target = f"{folder}{os.sep}{letter.name}"
             with self._announced("publish.deliver"):
-                self._name(draft.link, f"{folder}{os.sep}{letter.name}", letter)
+                try:
+                    draft.link(target)
+                except FileExistsError:
+                    self._same(letter, files.read_bytes(target))
             folders.add(folder)
         if self._flush:
             with self._announced("publish.flush"):
@@ -220,18 +225,14 @@ class Mailbox:
 
     def _keep(self, drafts: dict[Draft, Letter]) -> None:
         for draft, letter in list(drafts.items()):
-            folder = self._folder(OUTBOX, letter.sender)
+            target = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
             with self._announced("publish.keep"):
-                if self._name(draft.move, f"{folder}{os.sep}{letter.name}", letter):
+                try:
+                    draft.move(target)
+                except FileExistsError:
+                    self._same(letter, files.read_bytes(target))
+                else:
                     del drafts[draft]
-
-    def _name(self, give: Callable[[str], None], target: str, letter: Letter) -> bool:
-        """Give a draft a name; False where the same letter has it already. Raises MessageConflict for another one."""
-        try:
-            give(target)
-        except FileExistsError:
-            return not self._same(letter, files.read_bytes(target))
-        return True
 
     def _drop(self, drafts: Iterable[Draft]) -> None:
         for draft in drafts:
