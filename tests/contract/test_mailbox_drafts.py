@@ -53,6 +53,7 @@ def after(operations: list[tuple[str, list[Letter]]], root: Path) -> tuple[list[
 
 def put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # a new file; which names were one file before is no promise
     path.write_bytes(data)
 
 
