@@ -54,13 +54,18 @@ def write_new(path: str, data: bytes, *, flush: bool) -> None:
     """Create a file that must not exist, with all of `data`; flushed to the disk when asked."""
     descriptor = os.open(path, _CREATE, 0o644)
     try:
-        written = os.write(descriptor, data)
-        while written < len(data):
-            written += os.write(descriptor, memoryview(data)[written:])
+        write_all(descriptor, data)
         if flush:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, however little of it the system takes at a time."""
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def sync_folder(path: str) -> None:

@@ -1,7 +1,7 @@
 """How messages are stored: one file each, under Inbox, Outbox, Archive and Dead_Letter of one folder.
 
-A message is published by: temporary file, flush, exclusive link into the recipient's Inbox, flush of that folder,
-rename into the sender's Outbox. So the copy in the Outbox says that the delivery is durable, nothing is ever seen
+A message is published by: draft that nobody sees, flush, exclusive link into the recipient's Inbox, flush of that
+folder, move to the sender's Outbox. So the copy in the Outbox says that the delivery is durable, nothing is ever seen
 half-written, and nothing is ever overwritten.
 """
 
@@ -24,6 +24,7 @@ from Departments.core.errors import MessageConflict, PublishError, WorkspaceBusy
 from Departments.core.identifiers import is_safe_name
 from Departments.core.steps import Step, announced, no_step
 from Departments.messaging import files, lookup
+from Departments.messaging.drafts import Draft, Named, Unnamed, can_be_unnamed
 from Departments.messaging.message import Message
 from Departments.messaging.names import LONGEST, is_message_name, numbered, shortened
 
@@ -128,6 +129,7 @@ class Mailbox:
         self._locks: dict[str, FileLock] = {}
         self._folders: dict[tuple[str, ...], str] = {}
         self._sequence = 0
+        self._unnamed: bool | None = None  # whether drafts can do without a name, not known before it is tried
         self._mark = secrets.token_hex(8)  # in a container every process has the same number as the one that was killed
 
     # --- publishing ---
@@ -147,13 +149,13 @@ class Mailbox:
             raise PublishError(_sentence(error, letters[0].name, self._base)) from error
 
     def _publish(self, letters: Sequence[Letter]) -> None:
-        temporary: dict[str, Letter] = {}
+        waiting: dict[Draft, Letter] = {}
         try:
-            self._write(letters, temporary)
-            self._deliver(temporary)
-            self._keep(temporary)
+            self._write(letters, waiting)
+            self._deliver(waiting)
+            self._keep(waiting)
         finally:
-            self._drop(temporary)
+            self._drop(waiting)
 
     def _is_published(self, letter: Letter) -> bool:
         kept = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
@@ -161,66 +163,80 @@ class Mailbox:
 
     def _check_before(self, letters: Sequence[Letter]) -> None:
         """Refuse before anything is delivered what can be known to fail after the first letter is."""
-        for letter in letters if len(letters) > 1 else ():
-            waiting = self._path(INBOX, letter.recipient, letter.name)
-            if os.path.lexists(waiting):
-                self._same(letter, files.read_bytes(waiting))
+        if len(letters) > 1:
+            self._check_together(letters)
         for folder in {self._folder(OUTBOX, letter.sender) for letter in letters}:
             if not os.access(folder, os.W_OK) and os.path.isdir(folder):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+
+    def _check_together(self, letters: Sequence[Letter]) -> None:
+        taken: dict[str, bytes] = {}
+        for letter in letters:
+            waiting = self._path(INBOX, letter.recipient, letter.name)
+            if os.path.lexists(waiting):
+                self._same(letter, files.read_bytes(waiting))
+            for path in (waiting, self._path(OUTBOX, letter.sender, letter.name)):
+                self._same(letter, taken.setdefault(path, letter.data))
 
     def _same(self, letter: Letter, data: bytes) -> bool:
         if data != letter.data:
             raise MessageConflict(f"{letter.name} was published before with other content; it stays as it was.")
         return True
 
-    def _write(self, letters: Sequence[Letter], temporary: dict[str, Letter]) -> None:
+    def _write(self, letters: Sequence[Letter], drafts: dict[Draft, Letter]) -> None:
         if not self._sequence:
             self.clean()
         folder = self._folder(".tmp")
         together = len(letters) >= TOGETHER
         with self._announced("publish.write"):
             for letter in letters:
-                path = self._temporary(folder)
-                temporary[path] = letter
-                files.write_new(path, letter.data, flush=self._flush and not together)
+                draft = self._draft(folder, unnamed=self._flush and not together)
+                drafts[draft] = letter
+                draft.write(letter.data, flush=self._flush and not together)
             if self._flush and together and not files.sync_everything_in(folder):
-                for path in temporary:
-                    files.sync_file(path)
+                for draft in drafts:
+                    draft.flush()
 
-    def _deliver(self, temporary: dict[str, Letter]) -> None:
+    def _draft(self, folder: str, *, unnamed: bool) -> Draft:
+        """Return a new draft, one without a name where that is wanted and can be: it saves flushes, not calls."""
+        temporary = self._temporary(folder)
+        if unnamed and self._unnamed is None:
+            self._unnamed = self._hard_links and can_be_unnamed(folder, temporary)
+        if unnamed and self._unnamed:
+            return Unnamed(folder)
+        return Named(temporary, hard_links=self._hard_links, durable=self._flush)
+
+    def _deliver(self, drafts: dict[Draft, Letter]) -> None:
         folders = set()
-        for path, letter in temporary.items():
+        for draft, letter in drafts.items():
             folder = self._folder(INBOX, letter.recipient)
             with self._announced("publish.deliver"):
-                self._link(path, f"{folder}{os.sep}{letter.name}", letter)
+                self._name(draft.link, f"{folder}{os.sep}{letter.name}", letter)
             folders.add(folder)
         if self._flush:
             with self._announced("publish.flush"):
                 for folder in folders:
                     files.sync_folder(folder)
 
-    def _link(self, path: str, target: str, letter: Letter) -> None:
-        try:
-            files.link_new(path, target, hard_links=self._hard_links, flush=self._flush)
-        except FileExistsError:
-            self._same(letter, files.read_bytes(target))
-
-    def _keep(self, temporary: dict[str, Letter]) -> None:
-        for path, letter in list(temporary.items()):
-            target = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
+    def _keep(self, drafts: dict[Draft, Letter]) -> None:
+        for draft, letter in list(drafts.items()):
+            folder = self._folder(OUTBOX, letter.sender)
             with self._announced("publish.keep"):
-                try:
-                    os.replace(path, target)  # a copy of the same bytes at most, see _is_published
-                except PermissionError:  # Windows, while a reader has the Inbox's name for the same file open
-                    self._link(path, target, letter)
-                else:
-                    del temporary[path]
+                if self._name(draft.move, f"{folder}{os.sep}{letter.name}", letter):
+                    del drafts[draft]
 
-    def _drop(self, temporary: Iterable[str]) -> None:
-        for path in temporary:
+    def _name(self, give: Callable[[str], None], target: str, letter: Letter) -> bool:
+        """Give a draft a name; False where the same letter has it already. Raises MessageConflict for another one."""
+        try:
+            give(target)
+        except FileExistsError:
+            return not self._same(letter, files.read_bytes(target))
+        return True
+
+    def _drop(self, drafts: Iterable[Draft]) -> None:
+        for draft in drafts:
             with self._announced("publish.drop"), suppress(OSError):
-                os.unlink(path)
+                draft.drop()
 
     def _temporary(self, folder: str) -> str:
         self._sequence += 1

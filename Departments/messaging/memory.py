@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from Departments.core.errors import MessageConflict, UnreadableMessage
 from Departments.messaging import codec
 from Departments.messaging.files import Found, State
-from Departments.messaging.mailbox import Letter, checked
+from Departments.messaging.mailbox import INBOX, OUTBOX, Letter, checked
 from Departments.messaging.message import Message
 from Departments.messaging.names import is_message_name, numbered
 
@@ -28,12 +28,11 @@ class MemoryMailbox:
 
     def publish(self, letters: Sequence[Letter]) -> None:
         """Deliver letters; all or none."""
+        taken: Box = {}
         for letter in map(checked, letters):
-            for known in (
-                self.outbox.get((letter.sender, letter.name)),
-                self.inbox.get((letter.recipient, letter.name)),
-            ):
-                if known not in (None, letter.data):
+            for box, store, owner in ((OUTBOX, self.outbox, letter.sender), (INBOX, self.inbox, letter.recipient)):
+                first = taken.setdefault((box, owner, letter.name), letter.data)
+                if store.get((owner, letter.name), first) != letter.data:
                     raise MessageConflict(f"{letter.name} was published before with other content; it stays as it was.")
         for letter in letters:
             if (letter.sender, letter.name) not in self.outbox:

@@ -19,10 +19,13 @@ LETTER = Letter("MSG_A_20251110T150912Z_1.md", "EXECUTIVE", "TRADING", b"one")
 Make = Callable[[], Storage]
 
 
-@pytest.fixture(params=["files", "files without links", "fast files", "memory"])
-def mailbox(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+@pytest.fixture(params=["files", "named files", "files without links", "fast files", "memory"])
+def mailbox(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    if request.param == "named files":  # as on every system but Linux
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     makes: dict[str, Make] = {
         "files": lambda: Mailbox(tmp_path, quiet=0),
+        "named files": lambda: Mailbox(tmp_path, quiet=0),
         "files without links": lambda: Mailbox(tmp_path, quiet=0, hard_links=False),
         "fast files": lambda: Mailbox(tmp_path, durability="fast", quiet=0),
         "memory": MemoryMailbox,
@@ -99,6 +102,13 @@ def test_a_conflict_among_many_letters_leaves_all_of_them_unsent(mailbox: Storag
     assert mailbox.waiting("TRADING") == ["MSG_B.md"]
 
 
+@pytest.mark.parametrize("change", [{"recipient": "RISK"}, {"sender": "RISK"}])
+def test_letters_of_one_batch_that_conflict_are_all_unsent(mailbox: Storage, change: dict[str, str]) -> None:
+    with pytest.raises(MessageConflict):
+        mailbox.publish([LETTER, LETTER._replace(data=b"two", **change)])
+    assert mailbox.waiting("TRADING") == mailbox.waiting("RISK") == []
+
+
 def test_an_archived_message_has_left_the_inbox(mailbox: Storage) -> None:
     mailbox.publish([LETTER])
     assert mailbox.archive("TRADING", LETTER.name, "2025-11-10") == LETTER.name
@@ -137,7 +147,10 @@ def test_temporary_files_that_nobody_touches_are_cleaned_away_by_the_next_publis
     assert new.exists()
 
 
-def test_what_a_killed_process_of_the_same_number_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_what_a_killed_process_of_the_same_number_left_behind_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     left: dict[Path, bytes] = {}
 
     def look(label: str) -> None:
@@ -146,6 +159,7 @@ def test_what_a_killed_process_of_the_same_number_left_behind_is_in_nobodys_way(
 
     mailbox = Mailbox(tmp_path, step=look)
     mailbox.publish([LETTER])
+    assert left
     for path, data in left.items():  # as if it had been killed there
         path.write_bytes(data)
     mailbox.__init__(tmp_path)  # type: ignore[misc] # the next process, whose memory is laid out as the last one's was
@@ -190,6 +204,7 @@ def test_a_reader_who_has_the_new_message_open_does_not_stop_its_publication(
     def refused(source: str, target: str) -> None:  # as Windows does while any name of the file is open
         raise PermissionError(errno.EACCES, "the file is used by another process", source)
 
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     monkeypatch.setattr(os, "replace", refused)
     Mailbox(tmp_path).publish([LETTER])
     for folder in (tmp_path / "Inbox" / "TRADING", tmp_path / "Outbox" / "EXECUTIVE"):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from Departments.messaging.mailbox import Durability
 from tests.fakes.bus_day import Watchman, check_that_the_day_is_whole, lay_out, run_day
 from tests.fakes.killing import KILL, in_a_child, killed_at
 
@@ -17,13 +18,13 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and 
 COUNT = 2
 
 
-def recorded(workspace: Path, notes: Path) -> dict[str, list[str]]:
+def recorded(workspace: Path, notes: Path, durability: Durability) -> dict[str, list[str]]:
     """Run a whole day in a child and return its labels and the writes nobody announced."""
 
     def work() -> None:
         watchman = Watchman(workspace / "Messages")
         watchman.listen()
-        run_day(workspace, COUNT, watchman.step)
+        run_day(workspace, COUNT, watchman.step, durability=durability)
         notes.write_text(json.dumps({"labels": watchman.labels, "unannounced": watchman.unannounced}), encoding="utf-8")
 
     lay_out(workspace)
@@ -32,9 +33,10 @@ def recorded(workspace: Path, notes: Path) -> dict[str, list[str]]:
     return found
 
 
-def test_every_write_is_announced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("durability", ["full", "fast"])
+def test_every_write_is_announced(tmp_path: Path, durability: Durability) -> None:
     workspace = tmp_path / "workspace"
-    notes = recorded(workspace, tmp_path / "notes.json")
+    notes = recorded(workspace, tmp_path / "notes.json", durability)
     assert notes["unannounced"] == []
     assert {label.partition(":")[2] for label in notes["labels"]} >= {"publish.deliver", "archive", "ledger.commit"}
     check_that_the_day_is_whole(workspace, COUNT)
@@ -61,12 +63,16 @@ def once_and_again(labels: list[str]) -> list[int]:
     return sorted({*first.values(), *last.values()})
 
 
-def test_killed_at_every_labelled_point_and_begun_again_the_day_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+@pytest.mark.parametrize("durability", ["full", "fast"])
+def test_killed_at_every_labelled_point_and_begun_again_the_day_ends_as_if_it_had_not_been(
+    tmp_path: Path, durability: Durability
+) -> None:
     workspace = tmp_path / "workspace"
-    labels = recorded(workspace, tmp_path / "notes.json")["labels"]
+    labels = recorded(workspace, tmp_path / "notes.json", durability)["labels"]
     for number in once_and_again(labels):
         shutil.rmtree(workspace)
         lay_out(workspace)
-        assert in_a_child(partial(run_day, workspace, COUNT, killed_at(number))) == KILL, labels[number]
-        assert in_a_child(partial(run_day, workspace, COUNT)) == 0, labels[number]
+        day = partial(run_day, workspace, COUNT, durability=durability)
+        assert in_a_child(partial(day, killed_at(number))) == KILL, labels[number]
+        assert in_a_child(day) == 0, labels[number]
         check_that_the_day_is_whole(workspace, COUNT)
