@@ -64,11 +64,6 @@ def ask_to_cancel(broker: Broker, order_id: str, ticker: str) -> None:
         log.info("%s: nothing left to cancel (%s)", ticker, error)
 
 
-def position_of(broker: Broker, symbol: str) -> Position | None:
-    """Return the position in a symbol, None where there is none."""
-    return next((p for p in broker.positions() if p.symbol == symbol), None)
-
-
 def is_free(position: Position | None) -> bool:
     """Tell whether no order holds shares of the position any more."""
     return position is None or position.available == position.qty

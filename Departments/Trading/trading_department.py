@@ -32,7 +32,6 @@ from Departments.Trading.exits import (
     ask_to_cancel,
     exit_intent,
     is_free,
-    position_of,
     protection_intent,
     protection_request,
     release_of,
@@ -246,8 +245,8 @@ class TradingDepartment:
         price = facts[approval.ticker].price or approval.price
         market = MarketFacts.of_day(now, facts, p.ledger.regimes.latest_assessment(now), known.told)
         order = replace(proposed(approval, price, p.settings.exits), sector=known.sector_of(approval.ticker))
-        selling = approval.side is Side.SELL
-        book = book_of(p.broker, known, for_sell=selling)
+        selling = approval.ticker if approval.side is Side.SELL else None
+        book = book_of(p.broker, known, selling=selling)
         held = () if selling else book.positions  # no SELL is held back by stops
         history = p.ledger.history(now, plan_generated_at=approval.approved_at, symbol=approval.ticker, held=held)
         verdict = check_order(order, book, market, p.limits, history)
@@ -302,7 +301,7 @@ class TradingDepartment:
         ending = {record.intent.ticker for record in exits}
         for release in releases:
             try:
-                done = release.ticker not in ending and is_free(position_of(p.broker, release.ticker))
+                done = release.ticker not in ending and is_free(p.broker.position(release.ticker))
             except BrokerUnavailable as error:
                 log.warning("%s: the broker did not tell what is held (%s)", release.ticker, error)
                 return
@@ -335,7 +334,7 @@ class TradingDepartment:
         return self._sender.send(intent, protection_request(intent))
 
     def _protection(self, message: Message, asked: Instruction) -> OrderIntent | None:
-        position = position_of(self._parts.broker, asked.ticker)
+        position = self._parts.broker.position(asked.ticker)
         return None if position is None else protection_intent(message, position, self._parts.settings.exits)
 
 

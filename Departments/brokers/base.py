@@ -85,6 +85,10 @@ class Broker(Protocol):
         """Return every open position."""
         ...
 
+    def position(self, symbol: str) -> Position | None:
+        """Return the open position in a symbol, None where there is none."""
+        ...
+
     def fees(self, since: datetime) -> Decimal:
         """Return the dollars that the account was charged for trading since a moment, as far as they are booked."""
         ...

@@ -62,6 +62,10 @@ class PatientBroker:
         """Return every open position."""
         return self._patiently(self._broker.positions)
 
+    def position(self, symbol: str) -> Position | None:
+        """Return the open position in a symbol, None where there is none."""
+        return self._patiently(lambda: self._broker.position(symbol))
+
     def fees(self, since: datetime) -> Decimal:
         """Return what was charged for trading since a moment."""
         return self._patiently(lambda: self._broker.fees(since))

@@ -29,6 +29,7 @@ MIGRATIONS = (
     schema.DAYS,
     schema.FEES,
     schema.TRADED,
+    schema.ASKED_OTHERWISE,
 )
 
 

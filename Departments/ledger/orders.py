@@ -124,14 +124,15 @@ class OrderRecords:
 
     def intend(self, intent: OrderIntent, at: datetime) -> None:
         """Record that an order is about to be sent; its status is `unknown` until the broker answers."""
-        self._insert(intent, OrderStatus.UNKNOWN, at, passed=True, code="", reason="")
+        self._insert(intent, OrderStatus.UNKNOWN, at)
 
     def adopt(self, intent: OrderIntent, order: Order, at: datetime) -> None:
         """Record an order that the broker has and the ledger did not know, such as a bracket's exit."""
         known = self.find(intent.client_order_id)
-        if known is None:
-            known = self._insert(intent, OrderStatus.UNKNOWN, at, passed=True, code="", reason="")
-        self.observe(order, at, known)
+        if known is None and order.filled_qty == 0:
+            self._insert(intent, order.status, at, seen=order)
+            return
+        self.observe(order, at, known or self._insert(intent, OrderStatus.UNKNOWN, at))
 
     def deny(self, intent: OrderIntent, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
         """Record an order that our own check stopped; the broker never sees it."""
@@ -197,7 +198,7 @@ class OrderRecords:
     def withdraw(self, intent: OrderIntent, code: str, reason: str, at: datetime) -> None:
         """Record an order that was cancelled before it was ever sent."""
         if self.find(intent.client_order_id) is None:
-            self._insert(intent, OrderStatus.CANCELED, at, passed=True, code=code, reason=reason)
+            self._insert(intent, OrderStatus.CANCELED, at, code=code, reason=reason)
             return
         self._db.execute(
             "UPDATE desk_orders SET status = ?, code = ?, reason = ?, terminal_at = ?, updated_at = ? "
@@ -286,13 +287,21 @@ class OrderRecords:
         )
 
     def _insert(
-        self, intent: OrderIntent, status: OrderStatus, at: datetime, *, passed: bool, code: str, reason: str
+        self,
+        intent: OrderIntent,
+        status: OrderStatus,
+        at: datetime,
+        *,
+        passed: bool = True,
+        code: str = "",
+        reason: str = "",
+        seen: Order | None = None,
     ) -> OrderRecord:
         rows = self._db.rows(
             "INSERT INTO desk_orders (client_order_id, message_id, plan_id, ticker, side, qty, order_type, "
             "limit_price, expected_price, stop_price, purpose, status, constraints_passed, violations, created_at, "
-            "updated_at, code, reason, terminal_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-            "RETURNING *",
+            "updated_at, code, reason, terminal_at, broker_order_id, submitted_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
             (
                 intent.client_order_id,
                 intent.message_id,
@@ -312,7 +321,9 @@ class OrderRecords:
                 iso(at),
                 code,
                 reason,
-                iso(at) if status.is_terminal else None,
+                iso((seen and seen.updated_at) or at) if status.is_terminal else None,
+                seen and seen.id,
+                seen and iso(seen.submitted_at or at),
             ),
         )
         return _record(rows[0])

@@ -87,6 +87,9 @@ CREATE INDEX desk_orders_with_stop ON desk_orders (ticker, id)
     WHERE stop_price IS NOT NULL AND (filled_qty <> '0' OR purpose = 'exit')
 """
 
+#: Nothing is asked by status alone any more, and every change of an order wrote this index, too.
+ASKED_OTHERWISE = "DROP INDEX IF EXISTS desk_orders_by_status"
+
 #: The names and columns of the tables that other tools read, as queries over ours.
 OLD_TABLES = {
     "trading_orders": """

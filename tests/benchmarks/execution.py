@@ -15,7 +15,7 @@ import stat
 import statistics
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +36,8 @@ from Departments.core.clock import SimulatedClock  # noqa: E402
 from Departments.core.orders import Order, OrderRequest  # noqa: E402
 from Departments.ledger.database import LOG_PAGES  # noqa: E402
 from Departments.messaging import files  # noqa: E402
+from Departments.messaging.drafts import Draft, Named, Unnamed, can_be_unnamed  # noqa: E402
+from Departments.messaging.mailbox import INBOX  # noqa: E402
 from tests.benchmarks._measuring import timed, write_section  # noqa: E402
 from tests.builders.desk import MORNING, plan, trade, workspace  # noqa: E402
 from tests.invariants.scenarios import INCIDENT, INCIDENT_STATE  # noqa: E402
@@ -157,8 +159,8 @@ class Flushes:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """See every flush of the message files as it is asked of the system."""
-        fsync, together = os.fsync, files.sync_everything_in
+        """See every flush of the message files as it is asked of the system, and each name that is to be durable."""
+        fsync, together, link = os.fsync, files.sync_everything_in, os.link
 
         def see(descriptor: Any) -> None:
             self.steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
@@ -168,11 +170,16 @@ class Flushes:
             self.steps.append("file system")
             return together(path)
 
-        os.fsync, files.sync_everything_in = see, see_all  # type: ignore[assignment]
+        def see_link(source: str, target: str, **more: Any) -> None:
+            if Path(target).parent.parent.name == INBOX:
+                self.steps.append("name")
+            link(source, target, **more)
+
+        os.fsync, files.sync_everything_in, os.link = see, see_all, see_link  # type: ignore[assignment]
         try:
             yield
         finally:
-            os.fsync, files.sync_everything_in = fsync, together
+            os.fsync, files.sync_everything_in, os.link = fsync, together, link
 
     def told(self) -> str:
         """Name what is paid for."""
@@ -206,12 +213,15 @@ def _request(order: Order) -> OrderRequest:
 def flushed(steps: Sequence[str], folder: Path) -> float:
     """Return the seconds that the same flushes take alone, on files of their own.
 
-    A commit is a few pages written into a log and flushed. When the log is full it is used again from its beginning, as
+    A letter is a file that is written and flushed, then gets the name that the flush of its folder makes durable. A
+    commit is a few pages written into a log and flushed. When the log is full it is used again from its beginning, as
     SQLite uses its own: log, main file and the log's new header are flushed then.
     """
-    folder.mkdir()
+    place = folder / "named"
+    place.mkdir(parents=True)
     log, main = (os.open(folder / name, os.O_WRONLY | os.O_CREAT) for name in ("log", "main"))
     flush, numbers, pages = getattr(os, "fdatasync", os.fsync), count(), count(step=COMMIT_PAGES)
+    unnamed, letters = can_be_unnamed(str(folder), str(folder / "trial")), deque[Draft]()
     os.write(log, bytes((LOG_PAGES + COMMIT_PAGES) * PAGE))
     os.fsync(log)
 
@@ -219,7 +229,7 @@ def flushed(steps: Sequence[str], folder: Path) -> float:
         os.lseek(file, at * PAGE, os.SEEK_SET)
         os.write(file, bytes(pages * PAGE))
 
-    def commit(_: int) -> None:
+    def commit() -> None:
         at = next(pages) % LOG_PAGES
         written(log, COMMIT_PAGES, at)
         flush(log)
@@ -228,13 +238,19 @@ def flushed(steps: Sequence[str], folder: Path) -> float:
             for file in (main, log, log):
                 flush(file)
 
-    kinds: dict[str, Callable[[int], object]] = {
+    def write() -> None:
+        path = str(folder / str(next(numbers)))
+        letters.append(Unnamed(str(folder)) if unnamed else Named(path, hard_links=True, durable=True))
+        letters[-1].write(bytes(LETTER), flush=True)
+
+    kinds: dict[str, Callable[[], object]] = {
         "commit": commit,
-        "file": lambda number: files.write_new(str(folder / str(number)), bytes(LETTER), flush=True),
-        "folder": lambda _: files.sync_folder(str(folder)),
-        "file system": lambda _: files.sync_everything_in(str(folder)),
+        "file": write,
+        "name": lambda: letters.popleft().move(str(place / str(next(numbers)))),
+        "folder": lambda: files.sync_folder(str(place)),
+        "file system": lambda: files.sync_everything_in(str(folder)),
     }
-    seconds = timed(lambda: [kinds[step](next(numbers)) for step in steps])
+    seconds = timed(lambda: [kinds[step]() for step in steps])
     os.close(log)
     os.close(main)
     return seconds
@@ -310,7 +326,7 @@ def told(found: Overhead, grown: Mapping[tuple[int, int], float]) -> str:
             f"| {what} | {value:.2f} | ≤ {wanted} | {'reached' if value <= wanted else 'MISSED'} |"
             for what, value, wanted in rows
         ),
-        "\nEvery approval is judged on the account as it is at that moment, so each reads all positions: what it",
+        "\nEvery approval is judged on the account as it is at that moment, so a BUY reads all positions: what it",
         "costs grows with them, and not with the orders that came before it.",
         "\nThe run's steps as it announces them: "
         + ", ".join(f"{number} × {label}" for label, number in sorted(found.counted.labels.items()))

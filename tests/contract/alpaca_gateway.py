@@ -120,6 +120,13 @@ def _cancel(exchange: SimulatedExchange, call: Call, order_id: str) -> Reply:
     return Reply(204)
 
 
+def _position(exchange: SimulatedExchange, call: Call, symbol: str) -> Reply:
+    position = exchange.position(symbol)
+    if position is None:
+        return Reply(404, {"code": 40410000, "message": "position does not exist"})
+    return Reply(body=position_json(position))
+
+
 def _orders(exchange: SimulatedExchange, call: Call) -> Reply:
     after = call.query.get("after")
     symbols = [s for s in call.query.get("symbols", "").split(",") if s]
@@ -171,6 +178,7 @@ ROUTES: dict[str, Callable[..., Reply]] = {
     "GET /v2/account": lambda exchange, _: Reply(body=account_json(exchange.account())),
     "GET /v2/account/activities/FEE": _fees,
     "GET /v2/positions": lambda exchange, _: Reply(body=[position_json(p) for p in exchange.positions()]),
+    "GET /v2/positions/([^/]+)": _position,
     "GET /v2/assets/([^/]+)": lambda exchange, _, symbol: Reply(body=asset_json(exchange.asset(symbol))),
     "GET /v2/clock": lambda exchange, _: Reply(body=clock_json(exchange.market_clock())),
     "GET /v2/stocks/snapshots": _snapshots,

@@ -159,6 +159,18 @@ def test_positions_are_told_with_fractions_and_prices(world: World) -> None:
     assert positions["UPS"].current_price == Decimal("93.58")
 
 
+def test_one_position_is_told_as_among_all_and_none_where_nothing_is_held(world: World) -> None:
+    assert (
+        world.broker.submit(_sell("UPS", "20", type=OrderType.LIMIT, limit_price=Decimal(120))).status
+        is not OrderStatus.REJECTED
+    )
+    assert [world.broker.position(p.symbol) for p in world.broker.positions()] == list(world.broker.positions())
+    held = world.broker.position("UPS")
+    assert held is not None
+    assert (held.qty, held.available) == (Decimal(70), Decimal(50))
+    assert (world.broker.position("ALKS"), world.broker.position("NOBODY")) == (None, None)
+
+
 def test_an_asset_is_active_and_tradable_or_not(world: World) -> None:
     facts = {s: world.broker.asset(s) for s in ("UPS", "IPG", "OTC")}
     assert [(a.active, a.tradable) for a in facts.values()] == [(True, True), (False, True), (True, False)]
@@ -561,6 +573,7 @@ def test_an_order_can_be_there_and_not_be_found_for_a_while(opening: Opening) ->
 QUESTIONS: dict[str, Callable[[Broker], object]] = {
     "account": lambda broker: broker.account(),
     "positions": lambda broker: broker.positions(),
+    "position": lambda broker: broker.position("UPS"),
     "orders": lambda broker: broker.orders(),
     "fees": lambda broker: broker.fees(IN_HOURS),
     "clock": lambda broker: broker.market_clock(),
@@ -580,7 +593,9 @@ def test_a_broker_in_trouble_is_unavailable_and_never_empty(opening: Opening, de
         QUESTIONS[question](world.broker)
 
 
-@pytest.mark.parametrize("question", ["account", "positions", "orders", "fees", "clock", "asset", "quotes", "bars"])
+@pytest.mark.parametrize(
+    "question", ["account", "positions", "position", "orders", "fees", "clock", "asset", "quotes", "bars"]
+)
 @pytest.mark.parametrize("deed", ["timeout_after", "gateway_timeout", "malformed"])
 def test_an_answer_that_is_lost_or_garbled_is_no_answer(opening: Opening, deed: str, question: str) -> None:
     world = opening(faults=[{"call": "any", "do": deed, "times": 0}])

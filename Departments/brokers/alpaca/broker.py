@@ -87,6 +87,13 @@ class AlpacaBroker:
         """Return every open position."""
         return _read("the positions", partial(_each, answers.position_of), self._sdk.positions())
 
+    def position(self, symbol: str) -> Position | None:
+        """Return the open position in a symbol; Alpaca says that it finds none where there is none."""
+        try:
+            return _read(f"the position in {symbol}", answers.position_of, self._sdk.position(symbol))
+        except NotFound:
+            return None
+
     def fees(self, since: datetime) -> Decimal:
         """Return the fees that Alpaca has booked since a moment.
 

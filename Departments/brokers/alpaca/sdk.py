@@ -118,6 +118,10 @@ class Sdk:
         """Ask for all positions."""
         return self._ask("/positions", self._trading.get_all_positions)
 
+    def position(self, symbol: str) -> Any:
+        """Ask for the position in a symbol."""
+        return self._ask(f"/positions/{symbol}", partial(self._trading.get_open_position, quote(symbol, safe="")))
+
     def fees(self, after: datetime, page: str | None, limit: int) -> Any:
         """Ask for one page of the fees booked later than `after` (told to the second), oldest first.
 

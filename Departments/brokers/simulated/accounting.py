@@ -56,6 +56,12 @@ class Accounting:
         prices = self._market.prices((h.symbol for h in holdings), now)
         return [self._position(h, prices[h.symbol], held.get(h.symbol, ZERO)) for h in holdings]
 
+    def position(self, symbol: str, now: datetime) -> Position | None:
+        """Return the position in a symbol, None where there is none."""
+        holding, held = self._book.holding(symbol), self._book.held_shares(symbol)
+        price = self._market.price(symbol, now)
+        return self._position(holding, price, held.get(symbol, ZERO)) if holding.qty else None
+
     def _position(self, holding: Holding, price: Decimal | None, held: Decimal) -> Position:
         stated = self._state.assets.get(holding.symbol)
         return Position(

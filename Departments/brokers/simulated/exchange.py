@@ -75,6 +75,11 @@ class SimulatedExchange:
         with self._answering(Call("positions")):
             return self._accounting.positions(self._clock.now())
 
+    def position(self, symbol: str) -> Position | None:
+        """Return the open position in a symbol, None where there is none."""
+        with self._answering(Call("positions", frozenset({symbol}))):
+            return self._accounting.position(symbol, self._clock.now())
+
     def fees(self, since: datetime) -> Decimal:
         """Return the dollars that fills were charged since a moment; they are booked with the fill."""
         with self._answering(Call("fees")):

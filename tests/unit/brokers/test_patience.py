@@ -25,6 +25,7 @@ QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "order_by_client_id": (("MSG_1",), {}),
     "orders": (("all",), {"symbols": ("UPS",), "after": NOW, "side": Side.SELL}),
     "asset": (("UPS",), {}),
+    "position": (("UPS",), {}),
     "quotes": ((("UPS",),), {}),
     "bars": (("SPY",), {"days": 5}),
     "market_clock": ((), {}),

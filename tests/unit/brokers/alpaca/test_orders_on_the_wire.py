@@ -295,7 +295,11 @@ def test_positions_and_assets_are_asked_for_by_path(script: Any, server: Loopbac
     script.on("GET /v2/assets/BRK.B", alpaca.asset(symbol="BRK.B"))
     assert [p.symbol for p in broker.positions()] == ["UPS", "BRK.B"]
     assert broker.asset("BRK.B").symbol == "BRK.B"
-    assert [c.path for c in server.calls] == ["/v2/positions", "/v2/assets/BRK.B"]
+    script.on("GET /v2/positions/BRK.B", alpaca.position(symbol="BRK.B"))
+    held = broker.position("BRK.B")
+    assert held is not None
+    assert held.symbol == "BRK.B"
+    assert [c.path for c in server.calls] == ["/v2/positions", "/v2/assets/BRK.B", "/v2/positions/BRK.B"]
 
 
 def test_a_symbol_cannot_reach_another_path(server: Loopback, broker: AlpacaBroker) -> None:
