@@ -63,8 +63,8 @@ def observe(broker: Broker, known: Known, now: datetime, wanted: Sequence[str] =
     knowledge, scores = known.knowledge(), known.scores()
     book = book_of(broker, knowledge)
     facts = symbol_facts(broker, {*book.positions, *wanted}, knowledge)
-    for symbol in wanted:
-        facts[symbol] = _with_volume(facts[symbol], broker.bars(symbol, days=VOLUME_DAYS))
+    for symbol, bars in broker.bars(wanted, days=VOLUME_DAYS).items():
+        facts[symbol] = _with_volume(facts[symbol], bars)
     positions = {s: _scored(p, scores.get(s), facts[s].price) for s, p in book.positions.items()}
     return replace(book, positions=positions), MarketFacts.of_day(now, facts, known.regime, knowledge.told)
 
@@ -75,4 +75,4 @@ def _scored(position: Position, score: Decimal | None, price: Decimal | None) ->
 
 
 def _with_volume(facts: SymbolFacts, bars: Sequence[Bar]) -> SymbolFacts:
-    return replace(facts, average_volume=sum((b.volume for b in bars), ZERO) / len(bars)) if bars else facts
+    return replace(facts, average_volume=sum((b.volume for b in bars), ZERO) / len(bars))

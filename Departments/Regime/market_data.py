@@ -98,7 +98,7 @@ def from_vix_bars(bars: Sequence[Bar], now: datetime, source: str) -> Observatio
 
 def year_of_spy(broker: Broker) -> Sequence[Bar]:
     """Return a year of SPY's daily bars from the broker, oldest first. Raises what the broker raises."""
-    return broker.bars(SPY, days=TRADING_DAYS_A_YEAR)
+    return broker.bars([SPY], days=TRADING_DAYS_A_YEAR).get(SPY, ())
 
 
 def broker_source(bars: BarSource) -> ObservationSource:

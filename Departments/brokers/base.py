@@ -127,16 +127,16 @@ class Broker(Protocol):
         """Ask for a cancel; it is a request, not a confirmation. Raises OrderRefused when it is too late, NotFound."""
         ...
 
-    def asset(self, symbol: str) -> Asset:
-        """Return what the broker says of a symbol. Raises NotFound."""
+    def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
+        """Return what the broker says of symbols; one it does not know is absent."""
         ...
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
         """Return the latest quotes; a symbol without data is absent."""
         ...
 
-    def bars(self, symbol: str, *, days: int) -> Sequence[Bar]:
-        """Return up to `days` daily bars, oldest first; empty where there are none."""
+    def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
+        """Return up to `days` daily bars of each symbol, oldest first; a symbol without any is absent."""
         ...
 
     def market_clock(self) -> MarketClock:

@@ -90,18 +90,20 @@ class PatientBroker:
         wanted = tuple(symbols)
         return self._patiently(lambda: self._broker.orders(scope, symbols=wanted, after=after, side=side))
 
-    def asset(self, symbol: str) -> Asset:
-        """Return what the broker says of a symbol. Raises NotFound."""
-        return self._patiently(lambda: self._broker.asset(symbol))
+    def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
+        """Return what the broker says of symbols."""
+        wanted = tuple(symbols)
+        return self._patiently(lambda: self._broker.assets(wanted))
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
         """Return the latest quotes."""
         wanted = tuple(symbols)
         return self._patiently(lambda: self._broker.quotes(wanted))
 
-    def bars(self, symbol: str, *, days: int) -> Sequence[Bar]:
+    def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
         """Return daily bars."""
-        return self._patiently(lambda: self._broker.bars(symbol, days=days))
+        wanted = tuple(symbols)
+        return self._patiently(lambda: self._broker.bars(wanted, days=days))
 
     def market_clock(self) -> MarketClock:
         """Return the broker's clock."""

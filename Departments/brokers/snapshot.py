@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from Departments.brokers.base import Broker, Quote
-from Departments.core.errors import NotFound
+from Departments.brokers.base import Asset, Broker, Quote
 from Departments.core.market import Knowledge, SymbolFacts
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderStatus, Side
@@ -57,16 +56,14 @@ def symbol_facts(broker: Broker, symbols: Iterable[str], known: Knowledge) -> di
     The broker's word counts for prices, tradability and halts, what the desk was told for everything else.
     """
     wanted = sorted(set(symbols))
-    quotes = broker.quotes(wanted)
-    return {s: _facts(broker, known.symbols.get(s) or SymbolFacts(s), quotes.get(s)) for s in wanted}
+    quotes, assets = broker.quotes(wanted), broker.assets(wanted)
+    return {s: _facts(known.symbols.get(s) or SymbolFacts(s), quotes.get(s), assets.get(s)) for s in wanted}
 
 
-def _facts(broker: Broker, known: SymbolFacts, quote: Quote | None) -> SymbolFacts:
+def _facts(known: SymbolFacts, quote: Quote | None, asset: Asset | None) -> SymbolFacts:
     quoted = known if quote is None else replace(known, price=quote.price, price_at=quote.at)
     facts = replace(quoted, bid=quote.bid if quote else None, ask=quote.ask if quote else None)
-    try:
-        asset = broker.asset(known.symbol)
-    except NotFound:
+    if asset is None:
         return replace(facts, tradable=False)
     return replace(
         facts,

@@ -22,6 +22,7 @@ from Departments.core.errors import BrokerError, NotAuthorized, NotFound, OrderR
 from Departments.core.money import decimal_of
 from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from tests.contract.alpaca_json import (
+    ASSET_CLASS,
     account_json,
     asset_json,
     bar_json,
@@ -35,6 +36,8 @@ from tests.fakes.loopback import Call, Reply
 
 KEYS = ("PKTEST", "not-a-secret")
 A_MINUTE = timedelta(seconds=60)
+SYMBOL = re.compile(r"[A-Z0-9]+(\.[A-Z]+)?")
+Answering = Callable[[SimulatedExchange, Call], Reply]
 
 
 class Gateway:
@@ -149,9 +152,37 @@ def _snapshots(exchange: SimulatedExchange, call: Call) -> Reply:
 
 
 def _bars(exchange: SimulatedExchange, call: Call) -> Reply:
-    start, symbol = parse_iso(call.query["start"]), call.query["symbols"]
-    rows = [row for bar in exchange.bars(symbol, days=100) if parse_iso((row := bar_json(bar))["t"]) >= start]
-    return Reply(body={"bars": {symbol: rows} if rows else {}, "next_page_token": None})
+    """Answer one page of rows, by symbol and then by day; as at Alpaca the limit is one for all symbols."""
+    start, page = parse_iso(call.query["start"]), int(call.query.get("page_token", "0"))
+    known = exchange.bars(call.query["symbols"].split(","), days=100)
+    rows = [(s, row) for s in sorted(known) for bar in known[s] if parse_iso((row := bar_json(bar))["t"]) >= start]
+    end, bars = page + int(call.query.get("limit", "1000")), dict[str, list[Any]]()
+    for symbol, row in rows[page:end]:
+        bars.setdefault(symbol, []).append(row)
+    return Reply(body={"bars": bars, "next_page_token": str(end) if end < len(rows) else None})
+
+
+def _about_all(answer: Answering) -> Answering:
+    """Answer about many symbols; as at Alpaca, one that is none fails the whole question."""
+
+    def answered(exchange: SimulatedExchange, call: Call) -> Reply:
+        bad = next((s for s in call.query["symbols"].split(",") if not SYMBOL.fullmatch(s)), None)
+        return answer(exchange, call) if bad is None else Reply(400, {"message": f"invalid symbol: {bad}"})
+
+    return answered
+
+
+def _asset(exchange: SimulatedExchange, call: Call, symbol: str) -> Reply:
+    known = exchange.assets([symbol])
+    if symbol not in known:
+        raise NotFound(f"asset not found for {symbol}")
+    return Reply(body=asset_json(known[symbol]))
+
+
+def _assets(exchange: SimulatedExchange, call: Call) -> Reply:
+    known = exchange.assets(exchange.starting_state().symbols)
+    assert call.query["asset_class"] == ASSET_CLASS
+    return Reply(body=[row for a in known.values() if (row := asset_json(a))["status"] == call.query["status"]])
 
 
 def _fees(exchange: SimulatedExchange, call: Call) -> Reply:
@@ -179,8 +210,9 @@ ROUTES: dict[str, Callable[..., Reply]] = {
     "GET /v2/account/activities/FEE": _fees,
     "GET /v2/positions": lambda exchange, _: Reply(body=[position_json(p) for p in exchange.positions()]),
     "GET /v2/positions/([^/]+)": _position,
-    "GET /v2/assets/([^/]+)": lambda exchange, _, symbol: Reply(body=asset_json(exchange.asset(symbol))),
+    "GET /v2/assets": _assets,
+    "GET /v2/assets/([^/]+)": _asset,
     "GET /v2/clock": lambda exchange, _: Reply(body=clock_json(exchange.market_clock())),
-    "GET /v2/stocks/snapshots": _snapshots,
-    "GET /v2/stocks/bars": _bars,
+    "GET /v2/stocks/snapshots": _about_all(_snapshots),
+    "GET /v2/stocks/bars": _about_all(_bars),
 }

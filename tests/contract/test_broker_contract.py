@@ -172,32 +172,51 @@ def test_one_position_is_told_as_among_all_and_none_where_nothing_is_held(world:
 
 
 def test_an_asset_is_active_and_tradable_or_not(world: World) -> None:
-    facts = {s: world.broker.asset(s) for s in ("UPS", "IPG", "OTC")}
-    assert [(a.active, a.tradable) for a in facts.values()] == [(True, True), (False, True), (True, False)]
+    facts = world.broker.assets(["UPS", "IPG", "OTC"])
+    assert {s: (a.active, a.tradable) for s, a in facts.items()} == {
+        "UPS": (True, True),
+        "IPG": (False, True),
+        "OTC": (True, False),
+    }
     assert facts["UPS"].name == "United Parcel Service"
 
 
-def test_an_unknown_asset_is_not_found(world: World) -> None:
-    with pytest.raises(NotFound):
-        world.broker.asset("COMM")
+@pytest.mark.parametrize("more", [0, 300], ids=["few", "many"])
+def test_an_asset_that_is_unknown_is_absent_and_one_that_is_inactive_is_not(opening: Opening, more: int) -> None:
+    many = {f"S{n}": {"name": f"Share {n}"} for n in range(more)}
+    world = opening(ExchangeState.model_validate(STATE.model_dump() | {"assets": {"IPG": {"active": False}} | many}))
+    assets = world.broker.assets(["COMM", "IPG", "BF-B", "UPS", "UPS", *many])
+    assert assets.keys() == {"IPG", "UPS", *many}
+    assert [s for s, asset in assets.items() if not asset.active] == ["IPG"]
+    assert all(assets[s].name == row["name"] for s, row in many.items())
 
 
 def test_quotes_are_there_for_known_symbols_only(world: World) -> None:
-    quotes = world.broker.quotes(["UPS", "ALKS", "COMM"])
+    quotes = world.broker.quotes(["UPS", "ALKS", "BF-B", "COMM"])
     assert sorted(quotes) == ["ALKS", "UPS"]
     assert (quotes["UPS"].price, quotes["UPS"].at) == (Decimal("93.58"), IN_HOURS)
 
 
 def test_bars_are_the_finished_days_oldest_first(world: World) -> None:
-    bars = world.broker.bars("SPY", days=5)
+    bars = world.broker.bars(["SPY"], days=5)["SPY"]
     assert [bar.day for bar in bars] == [date(2025, 11, 6), date(2025, 11, 7)]
     assert (bars[-1].close, bars[-1].volume) == (Decimal("670.97"), Decimal(99_000_000))
-    assert [bar.day for bar in world.broker.bars("SPY", days=1)] == [date(2025, 11, 7)]
+    assert [bar.day for bar in world.broker.bars(["SPY"], days=1)["SPY"]] == [date(2025, 11, 7)]
 
 
-@pytest.mark.parametrize(("symbol", "days"), [("COMM", 5), ("UPS", 5), ("SPY", 0)])
-def test_where_there_are_no_bars_there_are_none(world: World, symbol: str, days: int) -> None:
-    assert list(world.broker.bars(symbol, days=days)) == []
+def test_bars_of_many_symbols_are_each_their_own(opening: Opening) -> None:
+    volumes = {f"S{n}": Decimal(1000 + n) for n in range(450)}
+    state = STATE.model_dump() | {"volumes": volumes, "prices": dict.fromkeys(volumes, 5)}
+    bars = opening(ExchangeState.model_validate(state)).broker.bars(["SPY", "BF-B", *volumes, "COMM"], days=20)
+    assert bars.keys() == {"SPY", *volumes}
+    assert {s: (len(bars[s]), {bar.symbol for bar in bars[s]}, bars[s][-1].volume) for s in volumes} == {
+        s: (20, {s}, volume) for s, volume in volumes.items()
+    }
+
+
+@pytest.mark.parametrize(("symbols", "days"), [(["COMM", "UPS"], 5), (["BF-B"], 5), (["SPY"], 0), ([], 5)])
+def test_where_there_are_no_bars_there_are_none(world: World, symbols: list[str], days: int) -> None:
+    assert world.broker.bars(symbols, days=days) == {}
 
 
 @pytest.mark.parametrize(("at", "is_open"), [(IN_HOURS, True), (AT_NIGHT, False)])
@@ -577,9 +596,10 @@ QUESTIONS: dict[str, Callable[[Broker], object]] = {
     "orders": lambda broker: broker.orders(),
     "fees": lambda broker: broker.fees(IN_HOURS),
     "clock": lambda broker: broker.market_clock(),
-    "asset": lambda broker: broker.asset("UPS"),
+    "assets": lambda broker: broker.assets(["UPS"]),
+    "many assets": lambda broker: broker.assets(f"S{n}" for n in range(50)),
     "quotes": lambda broker: broker.quotes(["UPS"]),
-    "bars": lambda broker: broker.bars("SPY", days=5),
+    "bars": lambda broker: broker.bars(["SPY"], days=5),
     "order": lambda broker: broker.order("00000000-0000-4000-8000-000000000000"),
     "order by our id": lambda broker: broker.order_by_client_id("c-1"),
 }
@@ -593,9 +613,7 @@ def test_a_broker_in_trouble_is_unavailable_and_never_empty(opening: Opening, de
         QUESTIONS[question](world.broker)
 
 
-@pytest.mark.parametrize(
-    "question", ["account", "positions", "position", "orders", "fees", "clock", "asset", "quotes", "bars"]
-)
+@pytest.mark.parametrize("question", sorted(QUESTIONS.keys() - {"order", "order by our id"}))
 @pytest.mark.parametrize("deed", ["timeout_after", "gateway_timeout", "malformed"])
 def test_an_answer_that_is_lost_or_garbled_is_no_answer(opening: Opening, deed: str, question: str) -> None:
     world = opening(faults=[{"call": "any", "do": deed, "times": 0}])

@@ -25,7 +25,7 @@ from Departments.core.clock import SimulatedClock, SystemClock
 from Departments.core.orders import Order, OrderClass, OrderStatus
 from Departments.Executive.ceo import CEO
 from tests.builders.commands import Said, deliver_briefing, plan_file, say
-from tests.builders.desk import MORNING, STATE, plan, trade, two_and_two, workspace, write_yaml
+from tests.builders.desk import MORNING, STATE, candidate, plan, trade, two_and_two, workspace, write_yaml
 from tests.contract.alpaca_gateway import KEYS, Gateway
 from tests.fakes.loopback import Call, Reply, serving
 
@@ -199,6 +199,22 @@ def test_sixteen_orders_stay_well_under_the_limit_of_requests(opening: Opening) 
     print(f"{len(day.line.calls)} requests, {day.line.busiest_minute()} in the busiest minute")  # noqa: T201
     assert day.line.busiest_minute() < 180
     assert day.line.statuses.keys() == {200}
+
+
+def test_planning_with_300_candidates_asks_hardly_more_than_with_four(opening: Opening) -> None:
+    many = [f"M{n:03}" for n in range(300)]
+    market = {"prices": dict.fromkeys(many, 40), "volumes": dict.fromkeys(many, 2_000_000)}
+    day = opening(state={**STATE, **market, "assets": {"M000": {"active": False}}})
+    deliver_briefing(day.folder, [candidate(s, 75, 40, f"Sector {s}") for s in many])
+    said = say(day.capsys, "plan", "--workspace", day.folder, "--broker", "alpaca", "--json")
+    trades = [t["ticker"] for t in said.document["plan"]["trades"]]
+    assert said.code == 0
+    assert trades
+    assert "M000" not in trades
+    print(f"{len(day.line.calls)} requests")  # noqa: T201
+    assert len(day.line.calls) < 30
+    assert day.line.statuses == {200: len(day.line.calls)}
+    assert day.clock.now() == MORNING
 
 
 def test_a_look_at_the_orders_is_one_request_however_many_there_are(opening: Opening) -> None:

@@ -52,8 +52,8 @@ def test_an_approval_asks_the_broker_the_same_however_many_orders_came_before(tm
     assert [calls.of[ticker] for ticker in ("CTVA", "DVN", "ALKS", "COMM")] == [SELL, SELL, BUY, BUY]
 
 
-SELL = Counter(quotes=1, asset=1, account=1, position=1, submit=1)
-BUY = Counter(quotes=1, asset=1, account=1, positions=1, orders=1, submit=1)
+SELL = Counter(quotes=1, assets=1, account=1, position=1, submit=1)
+BUY = Counter(quotes=1, assets=1, account=1, positions=1, orders=1, submit=1)
 
 
 class Calls:

@@ -12,8 +12,9 @@ from uuid import UUID
 
 from Departments.brokers.alpaca import answers
 from Departments.brokers.alpaca.access import check_access
-from Departments.brokers.alpaca.faults import QuestionRefused
+from Departments.brokers.alpaca.assets import Assets
 from Departments.brokers.alpaca.prices import believable_quote, oldest_believable
+from Departments.brokers.alpaca.symbols import answers_about
 from Departments.brokers.base import Asset, Bar, MarketClock, OrderScope, Quote
 from Departments.brokers.credentials import Credentials
 from Departments.core.clock import Clock
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
     from Departments.brokers.alpaca.sdk import Sdk
 
 Value = TypeVar("Value")
-Latest = Callable[[Sequence[str]], Any]
 
 MAX_QUOTE_AGE = timedelta(minutes=15)
-MAX_ASSET_AGE = timedelta(minutes=15)  # a symbol's state rarely changes, and an order for it is refused then anyway
 _SIP_DELAY = timedelta(minutes=16)  # without a subscription the consolidated feed answers 403 for the last 15 minutes
 _TICK = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
@@ -73,7 +72,7 @@ class AlpacaBroker:
         self._clock = clock
         self._max_quote_age = max_quote_age
         self._sdk = _sdk(credentials, clock, (connect_timeout, read_timeout))
-        self._assets: dict[str, tuple[datetime, Asset]] = {}
+        self._assets = Assets(clock, self._asset, self._active_assets)
 
     def close(self) -> None:
         """Close the connections; the broker is not used afterwards."""
@@ -156,39 +155,34 @@ class AlpacaBroker:
         """Ask for a cancel. Raises OrderRefused when it is too late, NotFound."""
         self._sdk.cancel(_uuid(order_id))
 
-    def asset(self, symbol: str) -> Asset:
-        """Return what Alpaca said of a symbol in the last quarter of an hour. Raises NotFound.
-
-        A plan asks for every candidate several times, and each answer would count against the limit of requests.
-        """
-        known, now = self._assets.get(symbol), self._clock.now()
-        if known is None or not timedelta() <= now - known[0] < MAX_ASSET_AGE:
-            known = now, _read(f"the asset {symbol}", answers.asset_of, self._sdk.asset(symbol))
-            self._assets[symbol] = known
-        return known[1]
+    def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
+        """Return what Alpaca said of symbols in the last quarter of an hour; one it does not know is absent."""
+        return self._assets.of(symbols)
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
         """Return the latest prices on IEX that may be believed; a symbol without one is absent."""
-        wanted = sorted(set(symbols))
-        seen = _latest(self._sdk.snapshots, wanted)
+        seen = answers_about(symbols, self._sdk.snapshots)
         oldest = oldest_believable(self._clock.now(), self._max_quote_age)
-        quotes = (believable_quote(symbol, seen.get(symbol), oldest) for symbol in wanted)
+        quotes = (believable_quote(symbol, snapshot, oldest) for symbol, snapshot in seen.items())
         return {quote.symbol: quote for quote in quotes if quote}
 
-    def bars(self, symbol: str, *, days: int) -> Sequence[Bar]:
-        """Return up to `days` complete daily bars of the consolidated feed, oldest first."""
+    def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
+        """Return up to `days` complete daily bars of each symbol on the consolidated feed, oldest first."""
         end = self._clock.now() - _SIP_DELAY
         start = trading_day(end) - timedelta(days=days * 7 // 5 + 14)
-        try:
-            rows = self._sdk.daily_bars(symbol, start, end).get(symbol) or ()
-        except QuestionRefused:
-            return []
-        bars = _read(f"the bars of {symbol}", partial(_each, partial(answers.bar_of, symbol)), rows)
-        return [bar for bar in bars if _is_complete(bar, end)][-days:] if days > 0 else []
+        seen = answers_about(symbols, lambda some: self._sdk.daily_bars(some, start, end))
+        complete = ((s, [bar for bar in _bars(s, rows) if _is_complete(bar, end)]) for s, rows in seen.items())
+        return {symbol: bars[-days:] for symbol, bars in complete if bars and days > 0}
 
     def market_clock(self) -> MarketClock:
         """Return Alpaca's clock."""
         return _read("the clock", answers.clock_of, self._sdk.clock())
+
+    def _asset(self, symbol: str) -> Asset:
+        return _read(f"the asset {symbol}", answers.asset_of, self._sdk.asset(symbol))
+
+    def _active_assets(self) -> Sequence[Asset]:
+        return _read("the assets", partial(_each, answers.asset_of), self._sdk.active_assets())
 
     def _page(self, scope: str, symbols: Sequence[str], after: datetime | None, side: Side | None) -> list[Order]:
         rows = self._sdk.orders(scope, symbols, after, side, PAGE)
@@ -238,17 +232,8 @@ def _last_moment(page: Sequence[Order]) -> datetime:
     return max(moments) - _TICK
 
 
-def _latest(ask: Latest, symbols: Sequence[str]) -> dict[str, Any]:
-    """Ask for many symbols at once; one that Alpaca cannot parse fails them all, so the question is halved."""
-    if not symbols:
-        return {}
-    try:
-        return dict(ask(symbols))
-    except QuestionRefused:
-        if len(symbols) == 1:
-            return {}
-    middle = len(symbols) // 2
-    return _latest(ask, symbols[:middle]) | _latest(ask, symbols[middle:])
+def _bars(symbol: str, rows: Any) -> list[Bar]:
+    return _read(f"the bars of {symbol}", partial(_each, partial(answers.bar_of, symbol)), rows)
 
 
 def _is_complete(bar: Bar, until: datetime) -> bool:

@@ -135,6 +135,11 @@ class Sdk:
         """Ask for what is known of a symbol."""
         return self._ask(f"/assets/{symbol}", partial(self._trading.get_asset, quote(symbol, safe="")))
 
+    def active_assets(self) -> Any:
+        """Ask for what is known of every active share: about 11,000 rows in one answer."""
+        query = models.GetAssetsRequest(status=words.AssetStatus.ACTIVE, asset_class=words.AssetClass.US_EQUITY)
+        return self._ask("/assets", partial(self._trading.get_all_assets, query))
+
     def clock(self) -> Any:
         """Ask for the market's clock."""
         return self._ask("/clock", self._trading.get_clock)
@@ -144,10 +149,14 @@ class Sdk:
         query = StockSnapshotRequest(symbol_or_symbols=list(symbols), feed=DataFeed.IEX)
         return self._ask("/stocks/snapshots", partial(self._data.get_stock_snapshot, query))
 
-    def daily_bars(self, symbol: str, start: date, end: datetime) -> Any:
-        """Ask for split-adjusted daily bars of the consolidated feed, oldest first."""
+    def daily_bars(self, symbols: Sequence[str], start: date, end: datetime) -> Any:
+        """Ask for split-adjusted daily bars of many symbols on the consolidated feed, oldest first.
+
+        A limit would hold for the rows of all symbols together (https://docs.alpaca.markets/reference/stockbars), so
+        there is none: alpaca-py asks for page after page of 10,000 rows, each of them a request of its own.
+        """
         query = StockBarsRequest(
-            symbol_or_symbols=symbol,
+            symbol_or_symbols=list(symbols),
             timeframe=TimeFrame(1, TimeFrameUnit.Day),
             start=datetime.combine(start, datetime.min.time(), end.tzinfo),
             end=end,

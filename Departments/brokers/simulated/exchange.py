@@ -139,24 +139,11 @@ class SimulatedExchange:
             listed = told(chosen, scope, self._clock.now(), self._book.group)
             return [disguised(o, struck) for o in listed if side is None or o.side is side]
 
-    def asset(self, symbol: str) -> Asset:
-        """Return what the exchange says of a symbol."""
-        with self._answering(Call("asset", frozenset({symbol}))):
-            if not self._knows(symbol):
-                raise refusals.asset_not_found(symbol)
-            stated = self._state.asset(symbol)
-            return Asset(
-                symbol,
-                stated.tradable,
-                stated.active,
-                stated.fractionable,
-                stated.name,
-                halted=self._book.halted(symbol, self._clock.now())[0],
-                sector=stated.sector,
-                average_volume=self._state.volume(symbol),
-                market_cap=stated.market_cap,
-                earnings_on=stated.earnings_on,
-            )
+    def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
+        """Return what the exchange says of symbols; one it does not know is absent."""
+        wanted = tuple(symbols)
+        with self._answering(Call("assets", frozenset(wanted))):
+            return {s: self._asset(s) for s in wanted if self._knows(s)}
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
         """Return the latest quotes; a symbol without a price is absent."""
@@ -165,10 +152,12 @@ class SimulatedExchange:
             now = self._clock.now()
             return {s: quote for s in wanted if (quote := self._market.quote(s, now)) is not None}
 
-    def bars(self, symbol: str, *, days: int) -> Sequence[Bar]:
-        """Return up to `days` finished daily bars, oldest first."""
-        with self._answering(Call("bars", frozenset({symbol}))):
-            return self._market.bars(symbol, before=self._clock.now(), days=days)
+    def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
+        """Return up to `days` finished daily bars of each symbol, oldest first; a symbol without any is absent."""
+        wanted = tuple(symbols)
+        with self._answering(Call("bars", frozenset(wanted))):
+            now = self._clock.now()
+            return {s: bars for s in wanted if (bars := self._market.bars(s, before=now, days=days))}
 
     def market_clock(self) -> MarketClock:
         """Return the exchange's clock."""
@@ -225,6 +214,21 @@ class SimulatedExchange:
         )
         judge(case)
         return case.reserve
+
+    def _asset(self, symbol: str) -> Asset:
+        stated = self._state.asset(symbol)
+        return Asset(
+            symbol,
+            stated.tradable,
+            stated.active,
+            stated.fractionable,
+            stated.name,
+            halted=self._book.halted(symbol, self._clock.now())[0],
+            sector=stated.sector,
+            average_volume=self._state.volume(symbol),
+            market_cap=stated.market_cap,
+            earnings_on=stated.earnings_on,
+        )
 
     def _records(self, scope: OrderScope, after: datetime | None, side: Side | None) -> Sequence[Record]:
         if scope != "open":

@@ -47,7 +47,7 @@ from Departments.core.orders import Side
 from Departments.core.settings import Section, read_document, validated
 
 CallName = Literal[
-    "submit", "cancel", "order", "order_by_client_id", "orders", "account", "positions", "fees", "asset", "quotes",
+    "submit", "cancel", "order", "order_by_client_id", "orders", "account", "positions", "fees", "assets", "quotes",
     "bars", "market_clock",
 ]  # fmt: skip
 Deed = Literal[

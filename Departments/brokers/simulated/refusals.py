@@ -71,8 +71,3 @@ def too_late(status: str) -> OrderRefused:
 def order_not_found(reference: str) -> NotFound:
     """Say that no such order is known (404, 40410000)."""
     return NotFound(f"order not found for {reference}")
-
-
-def asset_not_found(symbol: str) -> NotFound:
-    """Say that no such asset is known (404, 40410000)."""
-    return NotFound(f"asset not found for {symbol}")

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any, cast
 
 from Departments.brokers.base import Asset, Bar, Broker, Quote
-from Departments.core.errors import NotFound
 from Departments.core.market import Knowledge, MarketFacts, SymbolFacts, Told
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.portfolio import Account, Book, Position
@@ -28,6 +27,7 @@ class FakeBroker:
     open_orders: tuple[Order, ...] = ()
     volume: int | None = None
     unsettled: int | None = 7
+    asked: list[str] = field(default_factory=list)
 
     def account(self) -> Account:
         unsettled = None if self.unsettled is None else D(self.unsettled)
@@ -42,15 +42,14 @@ class FakeBroker:
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
         return {s: Quote(s, D(self.quoted[s]), NOW) for s in symbols if s in self.quoted}
 
-    def asset(self, symbol: str) -> Asset:
-        if symbol not in {"ALKS", "EIX"}:
-            raise NotFound(symbol)
-        return Asset(symbol, tradable=True, active=symbol != "EIX")
+    def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
+        self.asked.append(f"assets {' '.join(symbols)}")
+        return {s: Asset(s, tradable=True, active=s != "EIX") for s in symbols if s in {"ALKS", "EIX"}}
 
-    def bars(self, symbol: str, *, days: int) -> Sequence[Bar]:
-        price = D(30)
-        bar = Bar(symbol, date(2025, 11, 7), price, price, price, price, D(self.volume or 0))
-        return [bar] * days if self.volume else []
+    def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
+        self.asked.append(f"bars {' '.join(symbols)}")
+        price, day, volume = D(30), date(2025, 11, 7), D(self.volume or 0)
+        return {s: [Bar(s, day, price, price, price, price, volume)] * days for s in symbols if volume and s == "ALKS"}
 
 
 ALKS = candidate("ALKS", "33.01", 74, "Healthcare", average_volume=D(5), market_cap=D(9), earnings_on=NOW.date())
@@ -92,6 +91,13 @@ def test_what_the_broker_does_not_know_or_has_made_inactive_is_not_tradable() ->
 def test_the_average_volume_is_the_brokers_bars_else_the_briefings() -> None:
     assert seen(FakeBroker(volume=2_000_000))[1].of("ALKS").average_volume == 2_000_000
     assert seen(FakeBroker())[1].of("ALKS").average_volume == 5
+
+
+def test_many_candidates_are_asked_about_in_one_question_of_each_kind() -> None:
+    broker = FakeBroker(held=(held("OLD", 10, 5),), volume=2_000_000)
+    market = observe(cast(Broker, broker), Known(briefing(ALKS)), NOW, ["ALKS", "EIX"])[1]
+    assert broker.asked == ["assets ALKS EIX OLD", "bars ALKS EIX"]
+    assert [market.of(s).average_volume for s in ("ALKS", "EIX")] == [2_000_000, None]
 
 
 def test_what_nobody_knows_stays_unknown() -> None:

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -127,11 +127,11 @@ class SpyOnly:
     name: str = "fake"
     asked: str = ""
 
-    def bars(self, symbol: str, *, days: int) -> Sequence[Bar]:
-        self.asked += symbol
+    def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
+        self.asked += ",".join(symbols)
         if self.away:
             raise BrokerUnavailable("no answer in 15 s")
-        return self.answer[-days:]
+        return {"SPY": self.answer[-days:]} if self.answer else {}
 
 
 def asked(broker: SpyOnly) -> Observation:

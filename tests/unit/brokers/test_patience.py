@@ -24,10 +24,10 @@ QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "order": (("id",), {}),
     "order_by_client_id": (("MSG_1",), {}),
     "orders": (("all",), {"symbols": ("UPS",), "after": NOW, "side": Side.SELL}),
-    "asset": (("UPS",), {}),
     "position": (("UPS",), {}),
+    "assets": ((("UPS",),), {}),
     "quotes": ((("UPS",),), {}),
-    "bars": (("SPY",), {"days": 5}),
+    "bars": ((("SPY",),), {"days": 5}),
     "market_clock": ((), {}),
 }
 ORDERS: dict[str, tuple[Any, ...]] = {"submit": (SELL,), "cancel": ("id",)}
@@ -71,6 +71,17 @@ def test_a_question_is_asked_until_it_is_answered(question: str) -> None:
     assert (away.asked, clock.now()) == ([question] * 4, NOW + timedelta(seconds=3))
 
 
+def test_symbols_that_can_be_read_only_once_are_asked_about_again() -> None:
+    broker, away, _ = patient(1)
+    asked: dict[str, Any] = {
+        "quotes": broker.quotes(iter(["UPS"])),
+        "bars": broker.bars(iter(["UPS"]), days=5),
+        "assets": broker.assets(iter(["UPS"])),
+    }
+    assert {name: answer[1] for name, answer in asked.items()} == dict.fromkeys(asked, (("UPS",),))
+    assert away.asked == ["quotes", "quotes", "bars", "assets"]
+
+
 @pytest.mark.parametrize("order", sorted(ORDERS))
 def test_an_order_and_a_cancel_are_sent_once(order: str) -> None:
     broker, away, clock = patient(1)
@@ -87,7 +98,7 @@ def test_patience_ends() -> None:
 
 
 def test_a_clear_answer_is_not_doubted() -> None:
-    broker, away, _ = patient(1, NotFound("no such asset"))
+    broker, away, _ = patient(1, NotFound("no such order"))
     with pytest.raises(NotFound):
-        broker.asset("COMM")
-    assert away.asked == ["asset"]
+        broker.order("id")
+    assert away.asked == ["order"]

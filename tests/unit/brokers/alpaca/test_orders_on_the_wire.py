@@ -294,7 +294,7 @@ def test_positions_and_assets_are_asked_for_by_path(script: Any, server: Loopbac
     script.on("GET /v2/positions", [alpaca.position(), alpaca.position(symbol="BRK.B")])
     script.on("GET /v2/assets/BRK.B", alpaca.asset(symbol="BRK.B"))
     assert [p.symbol for p in broker.positions()] == ["UPS", "BRK.B"]
-    assert broker.asset("BRK.B").symbol == "BRK.B"
+    assert broker.assets(["BRK.B"])["BRK.B"].symbol == "BRK.B"
     script.on("GET /v2/positions/BRK.B", alpaca.position(symbol="BRK.B"))
     held = broker.position("BRK.B")
     assert held is not None
@@ -304,7 +304,7 @@ def test_positions_and_assets_are_asked_for_by_path(script: Any, server: Loopbac
 
 def test_a_symbol_cannot_reach_another_path(server: Loopback, broker: AlpacaBroker) -> None:
     with pytest.raises(BrokerUnavailable):
-        broker.asset("../positions?x=1")
+        broker.assets(["../positions?x=1"])
     assert server.calls[0].path == "/v2/assets/..%2Fpositions%3Fx%3D1"
 
 

@@ -6,18 +6,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-import pytest
-
 from Departments.brokers.alpaca import AlpacaBroker
 from Departments.brokers.alpaca.pace import Pace
 from Departments.core.clock import SimulatedClock
-from Departments.core.errors import NotFound
 from tests.fakes import alpaca_answers as alpaca
-from tests.fakes.loopback import Loopback, Reply
 from tests.unit.brokers.alpaca.conftest import NOW
 
 A_MINUTE = timedelta(seconds=60)
-ASSET = {"symbol": "UPS", "status": "active", "tradable": True}
 
 
 def test_questions_beyond_the_first_hundred_are_slowed_down_and_no_minute_sees_200(clock: SimulatedClock) -> None:
@@ -66,24 +61,7 @@ def test_trading_and_market_data_are_counted_apart(script: Any, clock: Simulated
     script.on("GET /v2/stocks/bars", {"bars": {}})
     for _ in range(100):
         broker.account()
-        broker.bars("SPY", days=1)
+        broker.bars(["SPY"], days=1)
     assert clock.now() == NOW
     broker.account()
     assert clock.now() > NOW
-
-
-def test_a_symbol_is_asked_about_once_in_a_quarter_of_an_hour(
-    script: Any, clock: SimulatedClock, server: Loopback, broker: AlpacaBroker
-) -> None:
-    script.on("GET /v2/assets/UPS", ASSET, ASSET | {"tradable": False})
-    assert [broker.asset("UPS").tradable for _ in range(3)] == [True, True, True]
-    assert len(server.calls) == 1
-    clock.sleep(900)
-    assert broker.asset("UPS").tradable is False
-
-
-def test_a_symbol_that_was_not_found_is_asked_about_again(script: Any, broker: AlpacaBroker) -> None:
-    script.on("GET /v2/assets/UPS", Reply(404, {"code": 40410000, "message": "asset not found for UPS"}), ASSET)
-    with pytest.raises(NotFound):
-        broker.asset("UPS")
-    assert broker.asset("UPS").tradable

@@ -10,7 +10,7 @@ from Departments.brokers.alpaca import AlpacaBroker
 from Departments.brokers.alpaca.prices import believable_quote, oldest_believable
 from Departments.core.clock import SimulatedClock, iso
 from Departments.core.errors import BrokerUnavailable
-from tests.fakes.loopback import Call, Loopback, Reply
+from tests.fakes.loopback import Loopback, Reply
 
 NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
 OLDEST = NOW - timedelta(minutes=15)
@@ -89,22 +89,6 @@ def test_quotes_come_from_the_free_feed_in_one_question(script: Any, server: Loo
     ]
 
 
-def test_no_symbols_need_no_question(server: Loopback, broker: AlpacaBroker) -> None:
-    assert broker.quotes([]) == {}
-    assert server.calls == []
-
-
-def test_one_symbol_that_alpaca_cannot_parse_does_not_hide_the_others(server: Loopback, broker: AlpacaBroker) -> None:
-    def picky(call: Call) -> Reply:
-        symbols = call.query["symbols"].split(",")
-        if "BF-B" in symbols:
-            return Reply(400, {"message": "invalid symbol: BF-B"})
-        return Reply(body=dict.fromkeys(symbols, snapshot(TRADE, SPREAD)))
-
-    server.answering = picky
-    assert sorted(broker.quotes(["UPS", "BF-B", "DVN", "EXE", "PLD"])) == ["DVN", "EXE", "PLD", "UPS"]
-
-
 def test_data_that_is_forbidden_is_an_error_and_not_an_empty_market(script: Any, broker: AlpacaBroker) -> None:
     script.on("GET /v2/stocks/snapshots", Reply(403, {"message": "subscription does not permit"}))
     with pytest.raises(BrokerUnavailable, match="subscription"):
@@ -122,7 +106,7 @@ def test_bars_are_complete_days_of_the_consolidated_feed_older_than_16_minutes(
     script: Any, server: Loopback, broker: AlpacaBroker
 ) -> None:
     script.on("GET /v2/stocks/bars", {"bars": {"SPY": [_bar(d) for d in DAYS]}, "next_page_token": None})
-    assert [bar.day for bar in broker.bars("SPY", days=3)] == DAYS[2:5]
+    assert [bar.day for bar in broker.bars(["SPY"], days=3)["SPY"]] == DAYS[2:5]
     query = dict(server.calls[0].query)
     assert datetime.fromisoformat(query.pop("end")) == NOW - timedelta(minutes=16)
     assert datetime.fromisoformat(query.pop("start")) < datetime(2025, 11, 1, tzinfo=UTC)
@@ -134,28 +118,29 @@ def test_the_bar_of_today_is_complete_16_minutes_after_the_close(
 ) -> None:
     script.on("GET /v2/stocks/bars", {"bars": {"SPY": [_bar(d) for d in DAYS]}, "next_page_token": None})
     clock.sleep((datetime(2025, 11, 10, 21, 15, tzinfo=UTC) - clock.now()).total_seconds())
-    assert broker.bars("SPY", days=1)[0].day == date(2025, 11, 7)
+    assert broker.bars(["SPY"], days=1)["SPY"][0].day == date(2025, 11, 7)
     clock.sleep(60)
-    assert broker.bars("SPY", days=1)[0].day == date(2025, 11, 10)
+    assert broker.bars(["SPY"], days=1)["SPY"][0].day == date(2025, 11, 10)
 
 
 @pytest.mark.parametrize(
     "reply",
     [
         Reply(body={"bars": {}, "next_page_token": None}),
+        Reply(body={"bars": {"SPY": []}, "next_page_token": None}),
         Reply(400, {"message": "invalid symbol: S P Y"}),
     ],
-    ids=["absent", "beyond parsing"],
+    ids=["absent", "empty", "beyond parsing"],
 )
 def test_a_symbol_without_bars_has_none(script: Any, broker: AlpacaBroker, reply: Reply) -> None:
     script.on("GET /v2/stocks/bars", reply)
-    assert list(broker.bars("SPY", days=5)) == []
+    assert broker.bars(["SPY"], days=5) == {}
 
 
 def test_bars_that_cannot_be_read_are_an_error(script: Any, broker: AlpacaBroker) -> None:
     script.on("GET /v2/stocks/bars", {"bars": {"SPY": [{"t": FRESH}]}, "next_page_token": None})
     with pytest.raises(BrokerUnavailable):
-        broker.bars("SPY", days=5)
+        broker.bars(["SPY"], days=5)
 
 
 def test_the_market_clock_is_alpacas(script: Any, broker: AlpacaBroker) -> None:

@@ -11,7 +11,7 @@ import pytest
 from Departments.brokers.simulated.exchange import SimulatedExchange
 from Departments.brokers.simulated.state import ExchangeState
 from Departments.core.clock import SimulatedClock
-from Departments.core.errors import BadInput, NotFound, OrderRefused
+from Departments.core.errors import BadInput, OrderRefused
 from Departments.core.orders import OrderRequest, OrderStatus, Side
 
 MONDAY_NOON = datetime(2025, 11, 10, 17, 0, tzinfo=UTC)
@@ -81,11 +81,10 @@ def test_a_client_order_id_is_good_for_one_order_only(exchange: SimulatedExchang
     assert refusal.value.message == "client_order_id must be unique"
 
 
-def test_an_unknown_symbol_is_refused_and_its_asset_not_found(exchange: SimulatedExchange) -> None:
+def test_an_unknown_symbol_is_refused_and_has_no_asset(exchange: SimulatedExchange) -> None:
     with pytest.raises(OrderRefused, match='asset "NOPE" not found'):
         exchange.submit(buy(symbol="NOPE"))
-    with pytest.raises(NotFound):
-        exchange.asset("NOPE")
+    assert exchange.assets(["NOPE", "UPS"]).keys() == {"UPS"}
 
 
 def test_quotes_leave_out_symbols_without_a_price(exchange: SimulatedExchange) -> None:

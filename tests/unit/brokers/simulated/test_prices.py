@@ -101,17 +101,17 @@ def test_a_resting_order_notices_a_price_set_from_outside_at_the_next_tick(opene
 
 def test_recorded_bars_are_given_back_once_their_day_is_over(opened: Opener) -> None:
     stand = opened(bars=BARS)
-    assert [bar.day for bar in stand.exchange.bars("SPY", days=5)] == [date(2025, 11, 7)]
+    assert [bar.day for bar in stand.exchange.bars(["SPY"], days=5)["SPY"]] == [date(2025, 11, 7)]
     stand.wait(4 * 3600)
-    assert [bar.close for bar in stand.exchange.bars("SPY", days=5)] == [668, 681]
-    assert [bar.close for bar in stand.exchange.bars("SPY", days=1)] == [681]
+    assert [bar.close for bar in stand.exchange.bars(["SPY"], days=5)["SPY"]] == [668, 681]
+    assert [bar.close for bar in stand.exchange.bars(["SPY"], days=1)["SPY"]] == [681]
 
 
 def test_a_stated_volume_gives_bars_of_finished_trading_days(opened: Opener) -> None:
-    bars = opened(volumes={"COMM": 2_000_000}).exchange.bars("COMM", days=3)
+    bars = opened(volumes={"COMM": 2_000_000}).exchange.bars(["COMM"], days=3)["COMM"]
     assert [bar.day for bar in bars] == [date(2025, 11, 5), date(2025, 11, 6), date(2025, 11, 7)]
     assert {(bar.open, bar.close, bar.volume) for bar in bars} == {(Decimal("17.02"), Decimal("17.02"), 2_000_000)}
 
 
 def test_no_volume_is_ever_made_up(opened: Opener) -> None:
-    assert opened().exchange.bars("COMM", days=3) == []
+    assert opened().exchange.bars(["COMM"], days=3) == {}

@@ -1,0 +1,56 @@
+"""What Alpaca says of symbols, asked for as seldom as it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+from Departments.brokers.alpaca.faults import QuestionRefused
+from Departments.brokers.base import Asset
+from Departments.core.clock import Clock
+from Departments.core.errors import NotFound
+
+MAX_AGE = timedelta(minutes=15)  # a symbol's state rarely changes, and an order for it is refused then anyway
+#: The most symbols that are asked about one by one. Alpaca has no question about some symbols, only about one or about
+#: all active ones: about 11,000 rows, a few megabytes. (https://docs.alpaca.markets/reference/get-v2-assets-1)
+ONE_BY_ONE = 20
+
+
+class Assets:
+    """Remembers what was said for a quarter of an hour: each question counts against the limit of requests.
+
+    `one` asks about a symbol and may raise NotFound, `active` about all active ones.
+    """
+
+    def __init__(self, clock: Clock, one: Callable[[str], Asset], active: Callable[[], Sequence[Asset]]) -> None:
+        self._clock = clock
+        self._one = one
+        self._active = active
+        self._known: dict[str, tuple[datetime, Asset]] = {}
+
+    def of(self, symbols: Iterable[str]) -> dict[str, Asset]:
+        """Return what is said of symbols; one that Alpaca does not know is absent, and asked about again."""
+        wanted = sorted(set(symbols))
+        known = self._remembered(wanted)
+        if len(wanted) - len(known) > ONE_BY_ONE:
+            self._list()
+            known = self._remembered(wanted)
+        unlisted = (s for s in wanted if s not in known)  # inactive or unknown, or there were few
+        return known | {symbol: asset for symbol in unlisted if (asset := self._asked(symbol))}
+
+    def _remembered(self, symbols: Iterable[str]) -> dict[str, Asset]:
+        now, known = self._clock.now(), ((s, self._known.get(s)) for s in symbols)
+        return {s: said[1] for s, said in known if said and timedelta() <= now - said[0] < MAX_AGE}
+
+    def _list(self) -> None:
+        now = self._clock.now()
+        self._known |= {asset.symbol: (now, asset) for asset in self._active()}
+
+    def _asked(self, symbol: str) -> Asset | None:
+        now = self._clock.now()
+        try:
+            asset = self._one(symbol)
+        except (NotFound, QuestionRefused):
+            return None
+        self._known[symbol] = now, asset
+        return asset
