@@ -48,6 +48,6 @@ def clock() -> SimulatedClock:
 @pytest.fixture
 def broker(server: Loopback, clock: SimulatedClock) -> Iterator[AlpacaBroker]:
     credentials = Credentials("PKTEST", "not-a-secret", server.url)
-    alpaca = AlpacaBroker(credentials, clock, connect_timeout=2, read_timeout=0.2)
+    alpaca = AlpacaBroker(credentials, clock, connect_timeout=2, read_timeout=1)
     yield alpaca
     alpaca.close()

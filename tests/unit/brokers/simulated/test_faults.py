@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
@@ -147,6 +149,15 @@ def test_times_zero_strikes_for_ever(opened: Opener) -> None:
     for ask in (stand.exchange.account, stand.exchange.positions, stand.exchange.market_clock):
         with pytest.raises(BrokerUnavailable):
             ask()
+
+
+@pytest.mark.parametrize("call", ["quotes", "bars", "assets"])
+def test_a_question_about_many_symbols_concerns_each_of_them(opened: Opener, call: str) -> None:
+    exchange = opened(faults=[{"call": call, "symbol": "COMM", "do": "timeout_before"}]).exchange
+    ask: Callable[..., object] = partial(exchange.bars, days=5) if call == "bars" else getattr(exchange, call)
+    ask(iter(["UPS", "DVN"]))
+    with pytest.raises(BrokerUnavailable):
+        ask(iter(["UPS", "COMM"]))
 
 
 def test_an_entry_counts_only_its_own_symbol_side_and_id(opened: Opener) -> None:
