@@ -28,8 +28,7 @@ _READ: Final[int] = (
 _CREATE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 _NOT_FOLLOWING: Final = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 _NOT_FILES: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR})
-#: What systems say where a file cannot have a second name.
-NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 
 
 REMEMBERED: Final = 10_000  # young files whose looks are remembered
@@ -55,18 +54,13 @@ def write_new(path: str, data: bytes, *, flush: bool) -> None:
     """Create a file that must not exist, with all of `data`; flushed to the disk when asked."""
     descriptor = os.open(path, _CREATE, 0o644)
     try:
-        write_all(descriptor, data)
+        written = os.write(descriptor, data)
+        while written < len(data):
+            written += os.write(descriptor, memoryview(data)[written:])
         if flush:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`, however little of it the system takes at a time."""
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def sync_folder(path: str) -> None:
@@ -112,6 +106,37 @@ def make_folder(path: str, *, flush: bool) -> None:
         sync_folder(parent)
 
 
+def link_new(source: str, target: str, *, hard_links: bool, flush: bool) -> None:
+    """Give a file a second name that must not exist yet, as a hard link where possible, else as a copy.
+
+    Raises FileExistsError when the name is taken; the target is never seen half-written.
+    """
+    if hard_links:
+        try:
+            os.link(source, target)
+        except OSError as error:
+            if isinstance(error, FileExistsError) or error.errno not in _NO_LINKS:
+                raise
+        else:
+            return
+    _copy_new(source, target, flush=flush)
+
+
+def _copy_new(source: str, target: str, *, flush: bool) -> None:
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    copy = f"{source}.copy"
+    with suppress(FileNotFoundError):
+        os.unlink(copy)
+    try:
+        write_new(copy, read_bytes(source), flush=flush)
+        os.rename(copy, target)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(copy)
+        raise
+
+
 def read_bytes(path: str) -> bytes:
     """Read a whole file."""
     with open(path, "rb") as file:
@@ -148,7 +173,7 @@ def move_new(source: str, target: str, *, hard_links: bool) -> bool:
         except FileExistsError:
             return _join(source, target)
         except OSError as error:
-            if error.errno not in NO_LINKS:
+            if error.errno not in _NO_LINKS:
                 raise
         else:
             os.unlink(source)

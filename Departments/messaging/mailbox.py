@@ -1,7 +1,7 @@
 """How messages are stored: one file each, under Inbox, Outbox, Archive and Dead_Letter of one folder.
 
-A message is published by: draft that nobody sees, flush, exclusive link into the recipient's Inbox, flush of that
-folder, move to the sender's Outbox. So the copy in the Outbox says that the delivery is durable, nothing is ever seen
+A message is published by: temporary file, flush, exclusive link into the recipient's Inbox, flush of that folder,
+rename into the sender's Outbox. So the copy in the Outbox says that the delivery is durable, nothing is ever seen
 half-written, and nothing is ever overwritten.
 """
 
@@ -24,7 +24,6 @@ from Departments.core.errors import MessageConflict, PublishError, WorkspaceBusy
 from Departments.core.identifiers import is_safe_name
 from Departments.core.steps import Step, announced, no_step
 from Departments.messaging import files, lookup
-from Departments.messaging.drafts import Draft, Named, Unnamed, can_be_unnamed
 from Departments.messaging.message import Message
 from Departments.messaging.names import LONGEST, is_message_name, numbered, shortened
 
@@ -129,7 +128,6 @@ class Mailbox:
         self._locks: dict[str, FileLock] = {}
         self._folders: dict[tuple[str, ...], str] = {}
         self._sequence = 0
-        self._unnamed: bool | None = None  # whether drafts can do without a name, not known before it is tried
         self._mark = secrets.token_hex(8)  # in a container every process has the same number as the one that was killed
 
     # --- publishing ---
@@ -149,13 +147,13 @@ class Mailbox:
             raise PublishError(_sentence(error, letters[0].name, self._base)) from error
 
     def _publish(self, letters: Sequence[Letter]) -> None:
-        waiting: dict[Draft, Letter] = {}
+        temporary: dict[str, Letter] = {}
         try:
-            self._write(letters, waiting)
-            self._deliver(waiting)
-            self._keep(waiting)
+            self._write(letters, temporary)
+            self._deliver(temporary)
+            self._keep(temporary)
         finally:
-            self._drop(waiting)
+            self._drop(temporary)
 
     def _is_published(self, letter: Letter) -> bool:
         kept = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
@@ -183,61 +181,53 @@ class Mailbox:
             raise MessageConflict(f"{letter.name} was published before with other content; it stays as it was.")
         return True
 
-    def _write(self, letters: Sequence[Letter], drafts: dict[Draft, Letter]) -> None:
+    def _write(self, letters: Sequence[Letter], temporary: dict[str, Letter]) -> None:
         if not self._sequence:
             self.clean()
         folder = self._folder(".tmp")
         together = len(letters) >= TOGETHER
-        each = self._flush and not together
         with self._announced("publish.write"):
             for letter in letters:
-                draft = self._draft(folder, unnamed=each)
-                drafts[draft] = letter
-                draft.write(letter.data, flush=each)
+                path = self._temporary(folder)
+                temporary[path] = letter
+                files.write_new(path, letter.data, flush=self._flush and not together)
             if self._flush and together and not files.sync_everything_in(folder):
-                for draft in drafts:
-                    draft.flush()
+                for path in temporary:
+                    files.sync_file(path)
 
-    def _draft(self, folder: str, *, unnamed: bool) -> Draft:
-        """Return a new draft, one without a name where that is wanted and can be: it saves flushes, not calls."""
-        temporary = self._temporary(folder)
-        if unnamed and self._unnamed is None:
-            self._unnamed = self._hard_links and can_be_unnamed(folder, temporary)
-        if unnamed and self._unnamed:
-            return Unnamed(folder)
-        return Named(temporary, hard_links=self._hard_links, durable=self._flush)
-
-    def _deliver(self, drafts: dict[Draft, Letter]) -> None:
+    def _deliver(self, temporary: dict[str, Letter]) -> None:
         folders = set()
-        for draft, letter in drafts.items():
+        for path, letter in temporary.items():
             folder = self._folder(INBOX, letter.recipient)
-            target = f"{folder}{os.sep}{letter.name}"
             with self._announced("publish.deliver"):
-                try:
-                    draft.link(target)
-                except FileExistsError:
-                    self._same(letter, files.read_bytes(target))
+                self._link(path, f"{folder}{os.sep}{letter.name}", letter)
             folders.add(folder)
         if self._flush:
             with self._announced("publish.flush"):
                 for folder in folders:
                     files.sync_folder(folder)
 
-    def _keep(self, drafts: dict[Draft, Letter]) -> None:
-        for draft, letter in list(drafts.items()):
+    def _link(self, path: str, target: str, letter: Letter) -> None:
+        try:
+            files.link_new(path, target, hard_links=self._hard_links, flush=self._flush)
+        except FileExistsError:
+            self._same(letter, files.read_bytes(target))
+
+    def _keep(self, temporary: dict[str, Letter]) -> None:
+        for path, letter in list(temporary.items()):
             target = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
             with self._announced("publish.keep"):
                 try:
-                    draft.move(target)
-                except FileExistsError:
-                    self._same(letter, files.read_bytes(target))
+                    os.replace(path, target)  # a copy of the same bytes at most, see _is_published
+                except PermissionError:  # Windows, while a reader has the Inbox's name for the same file open
+                    self._link(path, target, letter)
                 else:
-                    del drafts[draft]
+                    del temporary[path]
 
-    def _drop(self, drafts: Iterable[Draft]) -> None:
-        for draft in drafts:
+    def _drop(self, temporary: Iterable[str]) -> None:
+        for path in temporary:
             with self._announced("publish.drop"), suppress(OSError):
-                draft.drop()
+                os.unlink(path)
 
     def _temporary(self, folder: str) -> str:
         self._sequence += 1

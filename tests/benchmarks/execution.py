@@ -36,7 +36,6 @@ from Departments.core.clock import SimulatedClock  # noqa: E402
 from Departments.core.orders import Order, OrderRequest  # noqa: E402
 from Departments.ledger.database import LOG_PAGES  # noqa: E402
 from Departments.messaging import files  # noqa: E402
-from Departments.messaging.drafts import Draft, Named, Unnamed, can_be_unnamed  # noqa: E402
 from Departments.messaging.mailbox import INBOX  # noqa: E402
 from tests.benchmarks._measuring import timed, write_section  # noqa: E402
 from tests.builders.desk import MORNING, plan, trade, workspace  # noqa: E402
@@ -220,8 +219,8 @@ def flushed(steps: Sequence[str], folder: Path) -> float:
     place = folder / "named"
     place.mkdir(parents=True)
     log, main = (os.open(folder / name, os.O_WRONLY | os.O_CREAT) for name in ("log", "main"))
-    flush, numbers, pages = getattr(os, "fdatasync", os.fsync), count(), count(step=COMMIT_PAGES)
-    unnamed, letters = can_be_unnamed(str(folder), str(folder / "trial")), deque[Draft]()
+    flush, pages = getattr(os, "fdatasync", os.fsync), count(step=COMMIT_PAGES)
+    names, letters = map(str, count()), deque[str]()
     os.write(log, bytes((LOG_PAGES + COMMIT_PAGES) * PAGE))
     os.fsync(log)
 
@@ -239,14 +238,17 @@ def flushed(steps: Sequence[str], folder: Path) -> float:
                 flush(file)
 
     def write() -> None:
-        path = str(folder / str(next(numbers)))
-        letters.append(Unnamed(str(folder)) if unnamed else Named(path, hard_links=True, durable=True))
-        letters[-1].write(bytes(LETTER), flush=True)
+        letters.append(next(names))
+        files.write_new(str(folder / letters[-1]), bytes(LETTER), flush=True)
+
+    def name() -> None:
+        letter = letters.popleft()
+        os.link(folder / letter, place / letter)
 
     kinds: dict[str, Callable[[], object]] = {
         "commit": commit,
         "file": write,
-        "name": lambda: letters.popleft().move(str(place / str(next(numbers)))),
+        "name": name,
         "folder": lambda: files.sync_folder(str(place)),
         "file system": lambda: files.sync_everything_in(str(folder)),
     }

@@ -19,13 +19,10 @@ LETTER = Letter("MSG_A_20251110T150912Z_1.md", "EXECUTIVE", "TRADING", b"one")
 Make = Callable[[], Storage]
 
 
-@pytest.fixture(params=["files", "named files", "files without links", "fast files", "memory"])
-def mailbox(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
-    if request.param == "named files":  # as on every system but Linux
-        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+@pytest.fixture(params=["files", "files without links", "fast files", "memory"])
+def mailbox(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     makes: dict[str, Make] = {
         "files": lambda: Mailbox(tmp_path, quiet=0),
-        "named files": lambda: Mailbox(tmp_path, quiet=0),
         "files without links": lambda: Mailbox(tmp_path, quiet=0, hard_links=False),
         "fast files": lambda: Mailbox(tmp_path, durability="fast", quiet=0),
         "memory": MemoryMailbox,
@@ -147,10 +144,7 @@ def test_temporary_files_that_nobody_touches_are_cleaned_away_by_the_next_publis
     assert new.exists()
 
 
-def test_what_a_killed_process_of_the_same_number_left_behind_is_in_nobodys_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+def test_what_a_killed_process_of_the_same_number_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
     left: dict[Path, bytes] = {}
 
     def look(label: str) -> None:
@@ -204,7 +198,6 @@ def test_a_reader_who_has_the_new_message_open_does_not_stop_its_publication(
     def refused(source: str, target: str) -> None:  # as Windows does while any name of the file is open
         raise PermissionError(errno.EACCES, "the file is used by another process", source)
 
-    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     monkeypatch.setattr(os, "replace", refused)
     Mailbox(tmp_path).publish([LETTER])
     for folder in (tmp_path / "Inbox" / "TRADING", tmp_path / "Outbox" / "EXECUTIVE"):
