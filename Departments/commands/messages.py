@@ -177,7 +177,7 @@ def show(
     screen = console()
     for place in places:
         screen.print(escape(place), style="dim")
-    screen.print(codec.encode(message).decode(), markup=False)
+    screen.print(found[0].text, markup=False)
     return 0
 
 

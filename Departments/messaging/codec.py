@@ -58,11 +58,12 @@ _BaseDumper: Any = yaml.CSafeDumper if FAST_YAML else yaml.SafeDumper
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A message and the form it was found in: `front matter` or `regime text`, and the encoding."""
+    """A message, the form it was found in (`front matter` or `regime text`), the encoding, and the text as it stood."""
 
     message: Message
     form: str
     encoding: str
+    text: str
 
 
 def encode(message: Message) -> bytes:
@@ -98,14 +99,19 @@ def decode(data: bytes, *, name: str) -> Message:
 def examine(data: bytes, *, name: str) -> Decoded:
     """Read a message file and tell its form as well. Raises UnreadableMessage naming file and cause."""
     text, encoding = _decoded_text(data)
+    message, form = _form_of(text, name)
+    return Decoded(message, form, encoding, text)
+
+
+def _form_of(text: str, name: str) -> tuple[Message, str]:
     if ours := message_as_we_write_it(text):
-        return Decoded(ours, "front matter", encoding)
+        return ours, "front matter"
     if not text.startswith("---"):
         text = text.lstrip("\n\t ")
     if opening := _OPENING.match(text):
-        return Decoded(_front_matter(text, opening.end(), name), "front matter", encoding)
+        return _front_matter(text, opening.end(), name), "front matter"
     if is_regime_text(text):
-        return Decoded(regime_message(text, name), "regime text", encoding)
+        return regime_message(text, name), "regime text"
     problem = "has neither front matter nor a regime title" if text.strip("\0 \n\t") else "is empty"
     raise UnreadableMessage(f"{name}: the file {problem}")
 

@@ -47,10 +47,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A readable message and where it lies."""
+    """A readable message, where it lies, and its text as it stands there."""
 
     message: Message
     place: Place
+    text: str
 
 
 def places(root: Path, boxes: Iterable[str] = BOXES) -> Iterator[Place]:
@@ -121,13 +122,13 @@ def _located(some: Iterable[Place]) -> Iterator[Located]:
     for pack, members in groupby(some, key=lambda place: place.path if place.member else None):
         with nullcontext() if pack is None else zipfile.ZipFile(pack) as opened:
             for place in members:
-                if message := _message(place, opened):
-                    yield Located(message, place)
+                if found := _read(place, opened):
+                    yield Located(found.message, place, found.text)
 
 
-def _message(place: Place, pack: zipfile.ZipFile | None) -> Message | None:
+def _read(place: Place, pack: zipfile.ZipFile | None) -> codec.Decoded | None:
     """Read the message at a place, None when it is gone or unreadable."""
     try:
-        return codec.decode(place.read(pack), name=place.name)
+        return codec.examine(place.read(pack), name=place.name)
     except (UnreadableMessage, *DAMAGED):
         return None

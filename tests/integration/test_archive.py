@@ -392,6 +392,13 @@ def test_show_prints_the_message_as_it_is_written(workspace: Path, capsys: pytes
     assert codec.encode(OLD).decode() in capsys.readouterr().out
 
 
+def test_show_prints_what_is_read_but_never_written(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = codec.encode(OLD).decode().replace("\n---\n", "\nkey: !!binary aGVsbG8=\n1: {2: 3}\n---\n", 1)
+    (root_of(workspace) / "Inbox" / "TRADING" / "MSG_ODD.md").write_text(text, encoding="cp1252", newline="\r\n")
+    assert command(workspace, "show", "MSG_ODD") == 0
+    assert text in capsys.readouterr().out
+
+
 def test_show_finds_an_id_whose_file_has_another_name(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     odd = Message("ODD", "RISK", "TRADING", OLD.timestamp, "log", "[bold]text[/bold]")
     (root_of(workspace) / "Inbox" / "TRADING" / "other.md").write_bytes(codec.encode(odd))
