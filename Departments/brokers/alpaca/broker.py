@@ -182,7 +182,7 @@ class AlpacaBroker:
         return _read(f"the asset {symbol}", answers.asset_of, self._sdk.asset(symbol))
 
     def _active_assets(self) -> Sequence[Asset]:
-        return _read("the assets", partial(_each, answers.asset_of), self._sdk.active_assets())
+        return _read("the assets", answers.assets_of, self._sdk.active_assets())
 
     def _page(self, scope: str, symbols: Sequence[str], after: datetime | None, side: Side | None) -> list[Order]:
         rows = self._sdk.orders(scope, symbols, after, side, PAGE)

@@ -213,7 +213,14 @@ def test_a_symbol_that_alpaca_cannot_parse_is_no_asset(script: Any, broker: Alpa
     assert broker.assets(["BF-B", "UPS"]).keys() == {"UPS"}
 
 
-@pytest.mark.parametrize("answer", [{}, [{"status": "active"}], "<html>nothing</html>"], ids=["map", "row", "page"])
+def test_a_row_of_the_list_that_cannot_be_read_spoils_no_other(script: Any, broker: AlpacaBroker) -> None:
+    rows = [{"status": "active"}, None, {"symbol": 5}, *(alpaca.asset(symbol=symbol) for symbol in MANY[:-1])]
+    script.on("GET /v2/assets", rows)
+    script.on(f"GET /v2/assets/{MANY[-1]}", alpaca.asset(symbol=MANY[-1]))
+    assert list(broker.assets(MANY)) == MANY
+
+
+@pytest.mark.parametrize("answer", [{}, "<html>nothing</html>"], ids=["map", "page"])
 def test_a_list_that_cannot_be_read_is_an_error(script: Any, broker: AlpacaBroker, answer: Any) -> None:
     script.on("GET /v2/assets", answer)
     with pytest.raises(BrokerUnavailable):
