@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from Departments.core.clock import Clock, stamp
@@ -102,13 +103,17 @@ class _Item(NamedTuple):
         key = self.message.message_id if isinstance(self.message, Message) else self.name
         return key.encode("utf-8", "replace").decode()  # a name need not be valid text, what the ledger stores must be
 
+    @property
+    def digest(self) -> str:
+        """Return what tells its bytes from others under the same id."""
+        return hashlib.sha256(self.found.data).hexdigest()
+
 
 class _Acted(NamedTuple):
     """A message whose handler has done its work and whose effect is to be committed."""
 
     item: _Item
     message: Message
-    digest: str
     commit: Commit | None
     outcome: str
 
@@ -131,8 +136,6 @@ class Pass:
         self.settle = settle
         self.batch = batch
         self.stop = stop
-        self.day = trading_day(parts.clock.now())
-        self.archive_day = self.day.isoformat()
         self.counts = dict.fromkeys(("handled", "skipped", "dead_lettered", "duplicates", "left"), 0)
         self.retry_at: datetime | None = None
         self.failures = parts.journal.failures(department)
@@ -140,6 +143,11 @@ class Pass:
         self.known: dict[str, tuple[str, str] | None] = {}
         self.unsettled: list[_Item] = []
         self.acted: list[_Acted] = []
+
+    @cached_property
+    def day(self) -> date:
+        """The trading day of the pass, on which its messages are archived."""
+        return trading_day(self.clock.now())
 
     def run(self) -> ConsumeReport:
         """Handle everything once, then look again at what was too young to be judged."""
@@ -207,13 +215,12 @@ class Pass:
     def _attempt(self, item: _Item, message: Message) -> None:
         if self.acted and any(each.message.message_id == message.message_id for each in self.acted):
             self._commit()  # the same id again within a batch must find itself remembered
-        digest = hashlib.sha256(item.found.data).hexdigest()
         done = self._disposition(message.message_id)
         if done is None:
-            self.acted.append(_Acted(item, message, digest, *self._act(message)))
+            self.acted.append(_Acted(item, message, *self._act(message)))
             if len(self.acted) >= self.batch:
                 self._commit()
-        elif done[1] == digest:
+        elif done[1] == item.digest:
             logger.info("%s: %s was %s before; no second effect", self.department, message.message_id, done[0])
             self._finish(item, "duplicates")
         else:
@@ -252,7 +259,7 @@ class Pass:
 
     def _remember(self, acted: _Acted) -> None:
         message_id = acted.message.message_id
-        if not self.journal.remember(self.department, message_id, acted.outcome, acted.digest, self.clock.now()):
+        if not self.journal.remember(self.department, message_id, acted.outcome, acted.item.digest, self.clock.now()):
             raise _HandledMeanwhileError
         if message_id in self.failures:
             self.journal.forget_failures(self.department, message_id)
@@ -274,7 +281,7 @@ class Pass:
         self.counts[outcome] += 1
         try:
             self.outbound.deliver_pending()
-            kept = self.mailbox.archive(self.department, item.name, self.archive_day)
+            kept = self.mailbox.archive(self.department, item.name, self.day.isoformat())
         except TRANSIENT as error:
             logger.warning("%s: %s is handled, but: %s", self.department, item.name, error)
             self._leave(self.clock.now() + pause(1))
