@@ -103,11 +103,9 @@ def asset_of(data: Data) -> Asset:
     )
 
 
-def assets_of(rows: Any) -> list[Asset]:
+def assets_of(rows: Sequence[Any]) -> list[Asset]:
     """Read `GET /v2/assets`; what cannot be read of 11,000 shares is left out, or one would spoil them all."""
-    if not isinstance(rows, list):
-        raise TypeError("not a list")
-    return [asset_of(row) for row in rows if isinstance(row, Mapping) and isinstance(row.get("symbol"), str)]
+    return [asset_of(row) for row in rows if isinstance(row, Mapping) and row.get("symbol")]
 
 
 def clock_of(data: Data) -> MarketClock:

@@ -182,7 +182,7 @@ class AlpacaBroker:
         return _read(f"the asset {symbol}", answers.asset_of, self._sdk.asset(symbol))
 
     def _active_assets(self) -> Sequence[Asset]:
-        return _read("the assets", answers.assets_of, self._sdk.active_assets())
+        return _read("the assets", lambda rows: answers.assets_of(_listed(rows)), self._sdk.active_assets())
 
     def _page(self, scope: str, symbols: Sequence[str], after: datetime | None, side: Side | None) -> list[Order]:
         rows = self._sdk.orders(scope, symbols, after, side, PAGE)
@@ -212,16 +212,18 @@ def _read(what: str, parse: Callable[[Any], Value], data: Any) -> Value:
         raise BrokerUnavailable(f"the broker's answer about {what} cannot be read ({error})") from error
 
 
-def _each(parse: Callable[[Any], Value], rows: Any) -> list[Value]:
-    if not isinstance(rows, Sequence):
+def _listed(rows: Any) -> Sequence[Any]:
+    if not isinstance(rows, list):
         raise TypeError("not a list")
-    return [parse(row) for row in rows]
+    return rows
+
+
+def _each(parse: Callable[[Any], Value], rows: Any) -> list[Value]:
+    return [parse(row) for row in _listed(rows)]
 
 
 def _fees(since: datetime, rows: Any) -> dict[str, Decimal]:
-    if not isinstance(rows, Sequence):
-        raise TypeError("not a list")
-    return answers.fees_of(rows, since)
+    return answers.fees_of(_listed(rows), since)
 
 
 def _last_moment(page: Sequence[Order]) -> datetime:

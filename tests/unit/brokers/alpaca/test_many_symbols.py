@@ -214,7 +214,13 @@ def test_a_symbol_that_alpaca_cannot_parse_is_no_asset(script: Any, broker: Alpa
 
 
 def test_a_row_of_the_list_that_cannot_be_read_spoils_no_other(script: Any, broker: AlpacaBroker) -> None:
-    rows = [{"status": "active"}, None, {"symbol": 5}, *(alpaca.asset(symbol=symbol) for symbol in MANY[:-1])]
+    rows = [
+        {"status": "active"},
+        None,
+        {"symbol": ""},
+        {"symbol": 5},
+        *(alpaca.asset(symbol=symbol) for symbol in MANY[:-1]),
+    ]
     script.on("GET /v2/assets", rows)
     script.on(f"GET /v2/assets/{MANY[-1]}", alpaca.asset(symbol=MANY[-1]))
     assert list(broker.assets(MANY)) == MANY
