@@ -132,7 +132,9 @@ class OrderRecords:
         if known is None and order.filled_qty == 0:
             self._insert(intent, order.status, at, seen=order)
             return
-        self.observe(order, at, known or self._insert(intent, OrderStatus.UNKNOWN, at))
+        if known is None:
+            self._insert(intent, OrderStatus.UNKNOWN, at)
+        self.observe(order, at, known)
 
     def deny(self, intent: OrderIntent, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
         """Record an order that our own check stopped; the broker never sees it."""
@@ -296,12 +298,12 @@ class OrderRecords:
         code: str = "",
         reason: str = "",
         seen: Order | None = None,
-    ) -> OrderRecord:
-        rows = self._db.rows(
+    ) -> None:
+        self._db.execute(
             "INSERT INTO desk_orders (client_order_id, message_id, plan_id, ticker, side, qty, order_type, "
             "limit_price, expected_price, stop_price, purpose, status, constraints_passed, violations, created_at, "
             "updated_at, code, reason, terminal_at, broker_order_id, submitted_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 intent.client_order_id,
                 intent.message_id,
@@ -326,7 +328,6 @@ class OrderRecords:
                 seen and iso(seen.submitted_at or at),
             ),
         )
-        return _record(rows[0])
 
     def _reject(
         self,

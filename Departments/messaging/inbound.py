@@ -213,7 +213,7 @@ class Pass:
             self._condemn(item, error)
 
     def _attempt(self, item: _Item, message: Message) -> None:
-        if self.acted and any(each.message.message_id == message.message_id for each in self.acted):
+        if any(each.message.message_id == message.message_id for each in self.acted):
             self._commit()  # the same id again within a batch must find itself remembered
         done = self._disposition(message.message_id)
         if done is None:
