@@ -6,8 +6,7 @@ TradingDepartment(db_path="sentinel.db").process_inbox()
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -15,14 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from Departments.brokers.patience import patiently
-from Departments.brokers.snapshot import book_of, symbol_facts
-from Departments.constraints.checks.amounts import known_sector, must_settle
-from Departments.constraints.engine import check_order
 from Departments.core.departments import TRADING
 from Departments.core.errors import BrokerUnavailable
-from Departments.core.market import MarketFacts
 from Departments.core.orders import OrderRequest, OrderStatus, Side
-from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.reasons import ReasonCode
 from Departments.ledger.orders import OrderIntent
 from Departments.ledger.releases import Release
 from Departments.messaging.bus import ConsumeReport
@@ -37,6 +32,7 @@ from Departments.Trading.exits import (
     release_of,
     resting_exits,
 )
+from Departments.Trading.judgement import Judge
 from Departments.Trading.orders import (
     Approval,
     CancelRequest,
@@ -45,7 +41,6 @@ from Departments.Trading.orders import (
     cancel_from,
     instruction_from,
     order_request,
-    proposed,
 )
 from Departments.Trading.parts import TradingParts
 from Departments.Trading.reconciliation import Row, locking, reconcile
@@ -89,6 +84,7 @@ class TradingDepartment:
         self._taken_back: frozenset[str] | None = None
         p = self._parts
         self._tracker = OrderTracker(p.broker, p.ledger, p.clock, p.bus.enqueue)
+        self._judge = Judge(p)
         self._sender = OrderSender(p, self._tracker)
 
     def _rows(self) -> dict[str, Callable[[Message], Commit | None] | Skip]:
@@ -110,6 +106,7 @@ class TradingDepartment:
         Raises WorkspaceBusy when somebody else handles the inbox for longer than `wait` seconds.
         """
         self._taken_back = None
+        self._judge.forget()
         answers = self._broker_answers()
         report = self._parts.bus.consume(TRADING, self.router, wait=wait) if answers else self._left()
         self.track()
@@ -216,13 +213,14 @@ class TradingDepartment:
         return self._taken_back
 
     def _first_attempt(self, approval: Approval) -> Commit:
-        p, (price, violations) = self._parts, self._judged(approval)
-        request = order_request(approval, price, p.settings.exits)
-        intent = _intent(approval, price, request)
-        if violations:
-            return self._sender.deny(intent, violations)
+        p, judged = self._parts, self._judge.judged(approval)
+        request = order_request(approval, judged.price, p.settings.exits)
+        intent = _intent(approval, judged.price, request)
+        if judged.violations:
+            return self._sender.deny(intent, judged.violations)
         with p.ledger.transaction():
             p.ledger.orders.intend(intent, p.clock.now())
+        self._judge.count_in(judged.order)  # before it is sent: an unclear answer counts, too
         return self._sender.send(intent, request)
 
     def _next_attempt(self, approval: Approval) -> Commit:
@@ -230,31 +228,13 @@ class TradingDepartment:
 
         What may not be sent any more is to be cancelled, should it turn up: nobody can prove that it never arrived.
         """
-        price, violations = self._judged(approval)
-        request = order_request(approval, price, self._parts.settings.exits)
-        intent = _intent(approval, price, request)
-        if violations:
-            return self._sender.find_or_give_up(intent, request, violations)
+        judged = self._judge.judged(approval)
+        self._judge.count_in(judged.order)
+        request = order_request(approval, judged.price, self._parts.settings.exits)
+        intent = _intent(approval, judged.price, request)
+        if judged.violations:
+            return self._sender.find_or_give_up(intent, request, judged.violations)
         return self._sender.find_or_send(intent, request)
-
-    def _judged(self, approval: Approval) -> tuple[Decimal | None, Sequence[Reason]]:
-        p, now = self._parts, self._parts.clock.now()
-        learnt = p.ledger.symbols.knowledge(now, p.limits.settlement.days if must_settle(p.limits) else 0)
-        known = learnt.with_sector(approval.ticker, known_sector(approval.sector))
-        facts = symbol_facts(p.broker, [approval.ticker], known)
-        price = facts[approval.ticker].price or approval.price
-        market = MarketFacts.of_day(now, facts, p.ledger.regimes.latest_assessment(now), known.told)
-        order = replace(proposed(approval, price, p.settings.exits), sector=known.sector_of(approval.ticker))
-        selling = approval.ticker if approval.side is Side.SELL else None
-        book = book_of(p.broker, known, selling=selling)
-        held = () if selling else book.positions  # no SELL is held back by stops
-        history = p.ledger.history(now, plan_generated_at=approval.approved_at, symbol=approval.ticker, held=held)
-        verdict = check_order(order, book, market, p.limits, history)
-        return price, [*self._locked(approval.ticker), *verdict.violations]
-
-    def _locked(self, ticker: str) -> list[Reason]:
-        why = self._parts.ledger.releases.locked().get(ticker)
-        return [] if why is None else [Reason.of(ReasonCode.SYMBOL_LOCKED, why)]
 
     def _on_cancel(self, message: Message) -> Commit | None:
         """Note that what an approval led to is to be cancelled; the tracker asks for it until the order has ended.
@@ -281,7 +261,7 @@ class TradingDepartment:
         """Cancel the resting exits of a symbol; it is reported when no order holds its shares any more."""
         p, now = self._parts, self._parts.clock.now()
         asked = instruction_from(message)
-        if self._locked(asked.ticker):
+        if self._judge.locked(asked.ticker):
             report = request_report(message.message_id, asked.ticker, asked.qty, "locked", now)
             return lambda: p.bus.enqueue(report)
         exits = resting_exits(p.broker, asked.ticker)

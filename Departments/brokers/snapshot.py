@@ -13,19 +13,14 @@ from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.portfolio import Book, Position
 
 
-def book_of(broker: Broker, known: Knowledge, *, selling: str | None = None) -> Book:
-    """Read account, positions and open orders; `known` completes them. Raises BrokerUnavailable, NotAuthorized.
-
-    A book that only a SELL of the symbol `selling` is judged by holds this one position, and not the cash that open
-    BUYs will take: neither other positions nor cash hold a SELL back.
-    """
+def book_of(broker: Broker, known: Knowledge) -> Book:
+    """Read account, positions and open orders; `known` completes them. Raises BrokerUnavailable, NotAuthorized."""
     account = broker.account()
-    held = broker.positions() if selling is None else filter(None, [broker.position(selling)])
     return Book(
         cash=account.cash,
         equity=account.equity,
-        positions={p.symbol: _with_sector(p, known) for p in held},
-        open_buys=_open_buys(broker) if selling is None else ZERO,
+        positions={p.symbol: _with_sector(p, known) for p in broker.positions()},
+        open_buys=_open_buys(broker),
         unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
         peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
     )

@@ -18,19 +18,14 @@ def recent_history(
     orders: OrderRecords,
     now: datetime,
     plan_generated_at: datetime | None,
-    *,
-    symbol: str | None,
     held: Collection[str] | None,
 ) -> TradingHistory:
-    """Gather the history up to `now` from the records.
-
-    Today's sides are those of `symbol` alone, the stops those of `held` alone, where they are named.
-    """
+    """Gather the history up to `now` from the records; the stops are those of `held` alone, where it is named."""
     today = trading_day(now)
     executed = plans.executions(today)
     return TradingHistory(
         executed_plan_today=executed[-1].plan_id if executed else None,
-        same_day_sides=orders.sides_on(today, symbol),
+        same_day_sides=orders.sides_on(today),
         day_trades=tuple(orders.day_trades_since(today - LOOK_BACK)),
         plan_generated_at=plan_generated_at,
         stops=orders.stops(held),

@@ -68,11 +68,7 @@ class Ledger:
         now: datetime,
         *,
         plan_generated_at: datetime | None = None,
-        symbol: str | None = None,
         held: Collection[str] | None = None,
     ) -> TradingHistory:
-        """Return what the desk has done lately, as the constraint engine wants it.
-
-        For one order it need not be read further than to its `symbol`'s fills and the stops of what is `held`.
-        """
-        return recent_history(self.plans, self.orders, now, plan_generated_at, symbol=symbol, held=held)
+        """Return what the desk has done lately, as the constraint engine wants it, with the stops of what is `held`."""
+        return recent_history(self.plans, self.orders, now, plan_generated_at, held)

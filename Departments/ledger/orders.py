@@ -237,10 +237,9 @@ class OrderRecords:
         )
         return [_fill(row) for row in rows]
 
-    def sides_on(self, day: date, ticker: str | None = None) -> dict[str, frozenset[Side]]:
-        """Return which sides filled on a trading day, by symbol; of one symbol, or of all."""
-        which, values = ("", ()) if ticker is None else (" AND ticker = ?", (ticker,))
-        rows = self._db.rows(f"SELECT ticker, sides FROM desk_traded WHERE day = ?{which}", (day.isoformat(), *values))  # noqa: S608
+    def sides_on(self, day: date) -> dict[str, frozenset[Side]]:
+        """Return which sides filled on a trading day, by symbol."""
+        rows = self._db.rows("SELECT ticker, sides FROM desk_traded WHERE day = ?", (day.isoformat(),))
         return {t: frozenset(Side) if sides == "BOTH" else frozenset({Side(sides)}) for t, sides in rows}
 
     def day_trades_since(self, day: date) -> list[date]:

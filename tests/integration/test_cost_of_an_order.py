@@ -43,17 +43,17 @@ def test_no_question_of_an_execution_reads_through_old_orders_fills_or_trades(tm
     assert {plan: sql for plan, sql in plans.items() if plan.startswith(slow) and not plan.startswith(small)} == {}
 
 
-def test_an_approval_asks_the_broker_the_same_however_many_orders_came_before(tmp_path: Path) -> None:
+def test_approvals_that_wait_together_share_one_look_at_the_account(tmp_path: Path) -> None:
     filling_at_once = {**STATE, "latency": {"fill": [0, 0]}}
     with closing(desk(workspace(tmp_path, state=filling_at_once))) as opened:
         calls = Calls(opened)
         opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
         opened.ceo.execute_plan()
-    assert [calls.of[ticker] for ticker in ("CTVA", "DVN", "ALKS", "COMM")] == [SELL, SELL, BUY, BUY]
+    assert list(calls.of.values()) == [FIRST, NEXT, FIRST, NEXT]  # two SELLs, then two BUYs
 
 
-SELL = Counter(quotes=1, assets=1, account=1, position=1, submit=1)
-BUY = Counter(quotes=1, assets=1, account=1, positions=1, orders=1, submit=1)
+NEXT = Counter(quotes=1, assets=1, submit=1)
+FIRST = NEXT + Counter(account=1, positions=1, orders=1)
 
 
 class Calls:

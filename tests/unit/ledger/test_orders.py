@@ -112,11 +112,11 @@ def filled(ledger: Ledger, number: int, ticker: str, side: Side, at: datetime = 
     ledger.orders.observe(done, at)
 
 
-def test_the_sides_of_one_symbol_can_be_asked_alone(ledger: Ledger) -> None:
+def test_the_sides_of_a_day_are_those_that_filled_on_it(ledger: Ledger) -> None:
     for number, (ticker, side) in enumerate([("UPS", Side.SELL), ("ALKS", Side.BUY), ("ALKS", Side.BUY)]):
         filled(ledger, number, ticker, side)
-    assert ledger.history(NOW, symbol="ALKS").same_day_sides == {"ALKS": frozenset({Side.BUY})}
-    assert set(ledger.history(NOW).same_day_sides) == {"ALKS", "UPS"}
+    sides = {"ALKS": frozenset({Side.BUY}), "UPS": frozenset({Side.SELL})}
+    assert ledger.history(NOW).same_day_sides == sides
     assert ledger.history(NOW + timedelta(days=1)).same_day_sides == {}
 
 

@@ -1,0 +1,122 @@
+"""Whether an approval may become an order: the constraint engine on the account as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from Departments.brokers.snapshot import book_of, symbol_facts
+from Departments.constraints.checks.amounts import known_sector, must_settle
+from Departments.constraints.engine import check_order, project
+from Departments.core.history import TradingHistory
+from Departments.core.market import Knowledge, MarketFacts
+from Departments.core.orders import Side
+from Departments.core.portfolio import Book, ProposedOrder
+from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.regimes import RegimeAssessment
+from Departments.Trading.orders import Approval, proposed
+from Departments.Trading.parts import TradingParts
+
+#: How old the account may be that orders are judged on, when nothing but our own orders has moved it.
+LASTING: Final = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was judged of an approval: the order at today's price, and what speaks against sending it."""
+
+    order: ProposedOrder
+    violations: tuple[Reason, ...]
+
+    @property
+    def price(self) -> Decimal | None:
+        """Return the price in dollars a share that the order was judged at, None where nobody knows one."""
+        return self.order.price
+
+
+@dataclass(frozen=True, slots=True)
+class _Actual:
+    """Account, past and knowledge at a moment, and what has been sent since."""
+
+    read_at: datetime
+    known: Knowledge
+    book: Book
+    history: TradingHistory
+    regime: RegimeAssessment | None
+
+
+class Judge:
+    """Judges approvals, each by its own quote and all that wait together by one look at the account.
+
+    What is sent meanwhile is counted in as if it had filled, so that no two BUYs are given the same cash while the
+    broker's own lists lag behind. Nothing is denied without a fresh look: cash may have come in since the last one.
+    """
+
+    def __init__(self, parts: TradingParts) -> None:
+        self._parts = parts
+        self._last: _Actual | None = None
+
+    def judged(self, approval: Approval) -> Judgement:
+        """Judge one approval now. Raises BrokerUnavailable."""
+        before = self._last
+        judgement = self._judged(approval)
+        if judgement.violations and self._last is before:
+            self.forget()
+            judgement = self._judged(approval)
+        return judgement
+
+    def _judged(self, approval: Approval) -> Judgement:
+        p, actual = self._parts, self._actual()
+        known = actual.known.with_sector(approval.ticker, known_sector(approval.sector))
+        facts = symbol_facts(p.broker, [approval.ticker], known)
+        price = facts[approval.ticker].price or approval.price
+        order = replace(proposed(approval, price, p.settings.exits), sector=known.sector_of(approval.ticker))
+        market = MarketFacts.of_day(p.clock.now(), facts, actual.regime, known.told)
+        history = replace(actual.history, plan_generated_at=approval.approved_at)
+        verdict = check_order(order, actual.book, market, p.limits, history)
+        return Judgement(order, (*self.locked(approval.ticker), *verdict.violations))
+
+    def locked(self, ticker: str) -> list[Reason]:
+        """Return why a symbol waits for a person, nothing where it does not."""
+        why = self._parts.ledger.releases.locked().get(ticker)
+        return [] if why is None else [Reason.of(ReasonCode.SYMBOL_LOCKED, why)]
+
+    def count_in(self, order: ProposedOrder) -> None:
+        """Judge what comes next as if this order had filled; the cash of a SELL is there when the account says so."""
+        actual = self._actual()
+        history = actual.history.after(order.symbol, order.side, order.stop_price)
+        book = project(order, actual.book, self._parts.limits) if order.side is Side.BUY else _promised(order, actual)
+        self._last = replace(actual, book=book, history=history)
+
+    def forget(self) -> None:
+        """Look at the account again before anything else is judged."""
+        self._last = None
+
+    def _actual(self) -> _Actual:
+        now = self._parts.clock.now()
+        if self._last is None or not timedelta() <= now - self._last.read_at <= LASTING:
+            self._last = self._read(now)
+        return self._last
+
+    def _read(self, now: datetime) -> _Actual:
+        p = self._parts
+        known = p.ledger.symbols.knowledge(now, p.limits.settlement.days if must_settle(p.limits) else 0)
+        book = book_of(p.broker, known)
+        return _Actual(
+            read_at=now,
+            known=known,
+            book=book,
+            history=p.ledger.history(now, held=book.positions),
+            regime=p.ledger.regimes.latest_assessment(now),
+        )
+
+
+def _promised(order: ProposedOrder, actual: _Actual) -> Book:
+    """Return the book without the shares that a SELL has been promised."""
+    held = actual.book.positions.get(order.symbol)
+    if held is None:
+        return actual.book
+    rest = replace(held, qty_available=max(Decimal(0), held.available - order.qty))
+    return replace(actual.book, positions={**actual.book.positions, order.symbol: rest})
