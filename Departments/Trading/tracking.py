@@ -60,13 +60,14 @@ class OrderTracker:
 
         Joins the caller's transaction.
         """
-        before = self._ledger.orders.find(order.client_order_id)
-        now = self._clock.now()
+        known = self._ledger.orders.known([each.client_order_id for each in (order, *order.legs)])
+        before, now = known.get(order.client_order_id), self._clock.now()
         record = self._ledger.orders.observe(order, now, before)
         if before is not None:
             self._tell(before, self._with_reason(before, record), now)
         for leg in order.legs:
-            self._ledger.orders.adopt(exit_intent(leg, record.intent.plan_id), leg, now)
+            intent = exit_intent(leg, record.intent.plan_id)
+            self._ledger.orders.adopt(intent, leg, now, known.get(leg.client_order_id))
         return record
 
     # --- what is looked at ---

@@ -267,8 +267,10 @@ class TradingDepartment:
         exits = resting_exits(p.broker, asked.ticker)
         release = release_of(message, exits)
         with p.ledger.transaction():
+            known = p.ledger.orders.known([order.client_order_id for order in exits])
             for order in exits:
-                p.ledger.orders.adopt(exit_intent(order, release.plan_id), order, now)
+                intent = exit_intent(order, release.plan_id)
+                p.ledger.orders.adopt(intent, order, now, known.get(order.client_order_id))
         for order in exits:
             ask_to_cancel(p.broker, order.id, release.ticker)
         return lambda: p.ledger.releases.request(release, now)

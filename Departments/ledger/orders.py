@@ -81,6 +81,11 @@ class OrderRecords:
         row = self._db.row("SELECT * FROM desk_orders WHERE client_order_id = ?", (client_order_id,))
         return None if row is None else _record(row)
 
+    def known(self, client_order_ids: Sequence[str]) -> dict[str, OrderRecord]:
+        """Return those of some orders that the ledger has, by their client order ids."""
+        records = self._records(f"client_order_id IN ({_marks(client_order_ids)})", *client_order_ids)
+        return {record.intent.client_order_id: record for record in records}
+
     def by_message(self, message_id: str) -> OrderRecord | None:
         """Return the order that an approval message led to, or None."""
         row = self._db.row("SELECT * FROM desk_orders WHERE message_id = ?", (message_id,))
@@ -126,9 +131,8 @@ class OrderRecords:
         """Record that an order is about to be sent; its status is `unknown` until the broker answers."""
         self._insert(intent, OrderStatus.UNKNOWN, at)
 
-    def adopt(self, intent: OrderIntent, order: Order, at: datetime) -> None:
-        """Record an order that the broker has and the ledger did not know, such as a bracket's exit."""
-        known = self.find(intent.client_order_id)
+    def adopt(self, intent: OrderIntent, order: Order, at: datetime, known: OrderRecord | None) -> None:
+        """Record an order that the broker has, such as a bracket's exit; `known` is its record, None for a new one."""
         if known is None and order.filled_qty == 0:
             self._insert(intent, order.status, at, seen=order)
             return
