@@ -40,10 +40,15 @@ def release_of(message: Message, exits: Sequence[Order]) -> Release:
     return Release(message.message_id, asked.plan_id, asked.ticker, asked.qty, tuple(order.id for order in exits))
 
 
+def known_as(order: Order) -> str:
+    """Return the id that the ledger knows an exit by: the broker's own where there is none of a client."""
+    return order.client_order_id or order.id
+
+
 def exit_intent(order: Order, plan_id: str | None) -> OrderIntent:
     """Return how the ledger knows an exit that the broker made from a bracket."""
     return OrderIntent(
-        client_order_id=order.client_order_id or order.id,
+        client_order_id=known_as(order),
         message_id=f"EXIT_{order.id}",
         ticker=order.symbol,
         side=order.side,

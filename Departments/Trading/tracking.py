@@ -18,7 +18,7 @@ from Departments.core.reasons import Reason, ReasonCode
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import OrderRecord
 from Departments.messaging.message import Message
-from Departments.Trading.exits import ask_to_cancel, exit_intent, flat
+from Departments.Trading.exits import ask_to_cancel, exit_intent, flat, known_as
 from Departments.Trading.reports import outcome_report, refusal_escalation, request_report, submission_notes
 
 log = logging.getLogger(__name__)
@@ -60,14 +60,14 @@ class OrderTracker:
 
         Joins the caller's transaction.
         """
-        known = self._ledger.orders.known([each.client_order_id for each in (order, *order.legs)])
+        known = self._ledger.orders.known([order.client_order_id, *map(known_as, order.legs)])
         before, now = known.get(order.client_order_id), self._clock.now()
         record = self._ledger.orders.observe(order, now, before)
         if before is not None:
             self._tell(before, self._with_reason(before, record), now)
         for leg in order.legs:
             intent = exit_intent(leg, record.intent.plan_id)
-            self._ledger.orders.adopt(intent, leg, now, known.get(leg.client_order_id))
+            self._ledger.orders.adopt(intent, leg, now, known.get(known_as(leg)))
         return record
 
     # --- what is looked at ---

@@ -27,6 +27,7 @@ from Departments.Trading.exits import (
     ask_to_cancel,
     exit_intent,
     is_free,
+    known_as,
     protection_intent,
     protection_request,
     release_of,
@@ -267,10 +268,10 @@ class TradingDepartment:
         exits = resting_exits(p.broker, asked.ticker)
         release = release_of(message, exits)
         with p.ledger.transaction():
-            known = p.ledger.orders.known([order.client_order_id for order in exits])
+            known = p.ledger.orders.known([known_as(order) for order in exits])
             for order in exits:
                 intent = exit_intent(order, release.plan_id)
-                p.ledger.orders.adopt(intent, order, now, known.get(order.client_order_id))
+                p.ledger.orders.adopt(intent, order, now, known.get(known_as(order)))
         for order in exits:
             ask_to_cancel(p.broker, order.id, release.ticker)
         return lambda: p.ledger.releases.request(release, now)

@@ -138,7 +138,7 @@ class OrderRecords:
             return
         if known is None:
             self._insert(intent, OrderStatus.UNKNOWN, at)
-        self.observe(order, at, known)
+        self.observe(order, at, known or self.find(intent.client_order_id))
 
     def deny(self, intent: OrderIntent, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
         """Record an order that our own check stopped; the broker never sees it."""

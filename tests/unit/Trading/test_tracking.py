@@ -130,6 +130,18 @@ def test_a_replaced_order_is_followed_to_its_successor(ledger: Ledger, told: lis
     assert sum(f.qty * f.price for f in ledger.orders.fills("P")) == 40 * 64 + 150 * 66
 
 
+@pytest.mark.parametrize("sold", [0, 190])
+def test_exits_without_a_clients_id_are_known_by_the_brokers(ledger: Ledger, told: list[Message], sold: int) -> None:
+    exit_ = Order("E1", "", "CTVA", Side.SELL, D(190), OrderStatus.NEW, D(sold), D(70), submitted_at=MORNING)
+    bracket = replace(SOLD, side=Side.BUY, legs=(exit_,))
+    following = tracker(Book(bracket), ledger, told)
+    following.observe(bracket)
+    following.observe(replace(bracket, legs=(replace(exit_, status=OrderStatus.FILLED, filled_qty=D(190)),)))
+    found = ledger.orders.find("E1")
+    assert found is not None
+    assert (found.status, found.filled_qty) == (OrderStatus.FILLED, D(190))
+
+
 def test_a_cancel_is_asked_for_again_until_the_order_shows_it(ledger: Ledger, told: list[Message]) -> None:
     ledger.orders.observe(SOLD, MORNING)
     ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
