@@ -6,7 +6,7 @@ Never by symbol: bracket legs stay open after an entry has filled, and a rejecte
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -47,13 +47,19 @@ class OrderTracker:
         A broker that does not answer leaves an order as it is known: unknown is not terminal. Exits that are being
         released, or are not live yet, are looked at every time.
         """
-        waiting = self._waiting(exits=exits or self._exits_are_due())
+        found: list[tuple[OrderRecord, Order]] = []
         try:
-            seen = self._seen(waiting)
-            for record in waiting:
-                self._look_at(record, seen.get(record.intent.client_order_id))
+            for record, order in self._found(self._waiting(exits=exits or self._exits_are_due())):
+                found.append((record, order))
+                if _is_to_be_cancelled(record, order):
+                    ask_to_cancel(self._broker, order.id, record.intent.ticker)
         except BrokerUnavailable as error:
             log.warning("The broker did not tell how the orders stand (%s)", error)
+        news = [order for record, order in found if not _says_nothing_new(record, order)]
+        if news:
+            with self._ledger.transaction():
+                for order in news:
+                    self.observe(order)
 
     def observe(self, order: Order) -> OrderRecord:
         """Record a snapshot and tell everyone what is new in it; a bracket's exits are taken into the ledger.
@@ -83,6 +89,15 @@ class OrderTracker:
         orders, releasing = self._ledger.orders, {release.ticker for release in self._ledger.releases.open()}
         return [*orders.open_trades(), *orders.open_exits(statuses=NOT_LIVE, tickers=releasing)]
 
+    def _found(self, waiting: Sequence[OrderRecord]) -> Iterator[tuple[OrderRecord, Order]]:
+        """Yield each order as the broker has it now; one that the broker does not know is decided about here."""
+        seen = self._seen(waiting)
+        for record in waiting:
+            try:
+                yield record, self._followed(seen.get(record.intent.client_order_id) or self._current(record))
+            except NotFound:
+                self._missing(record)
+
     def _seen(self, waiting: Sequence[OrderRecord]) -> dict[str, Order]:
         """Ask for all orders at once: one request a look, however many there are (the limit is 200 a minute)."""
         if not waiting:
@@ -93,18 +108,6 @@ class OrderTracker:
         return {order.client_order_id: order for order in flat(orders)}
 
     # --- one order ---
-
-    def _look_at(self, record: OrderRecord, order: Order | None) -> None:
-        try:
-            order = self._followed(order or self._current(record))
-        except NotFound:
-            self._missing(record)
-            return
-        if not _says_nothing_new(record, order):
-            with self._ledger.transaction():
-                self.observe(order)
-        if _is_to_be_cancelled(record, order):
-            ask_to_cancel(self._broker, order.id, record.intent.ticker)
 
     def _current(self, record: OrderRecord) -> Order:
         if record.broker_order_id is None:
