@@ -61,6 +61,7 @@ DEAD_LETTERED = frozenset(
 Answer = dict[str, Any]
 ANSWER_WITHIN = timedelta(seconds=60)  # how long another department may take to answer
 READY, APPROVED = "READY_FOR_USER_APPROVAL", "APPROVED_BY_USER"
+BATCH = 50  # messages whose effects share a commit: what each is to commit follows from its own text alone
 
 
 class CEO:
@@ -182,7 +183,7 @@ class CEO:
 
     def process_inbox(self) -> None:
         """Read what waits for the Executive."""
-        self._parts.bus.consume(EXECUTIVE, self.router)
+        self._parts.bus.consume(EXECUTIVE, self.router, batch=BATCH)
 
     def _separate_buys_sells(
         self, trades: Sequence[Mapping[str, Any]]

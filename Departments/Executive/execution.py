@@ -128,15 +128,18 @@ class PlanExecution:
         )
         with p.ledger.transaction():
             p.ledger.plans.set_phase(self.plan.plan_id, phase)
+            approved_at = p.ledger.plans.approved_at(self.plan.plan_id) or now
             for rank, funding in enumerate(fundings):
-                self._send_or_defer(name, rank, funding, now)
+                self._send_or_defer(name, rank, funding, now, approved_at)
         p.bus.deliver_pending()
         sent = sum(f.qty > 0 for f in fundings)
         if sent:
             log.info("%s phase: %d order%s sent to Trading", name, sent, "" if sent == 1 else "s")
         return phase
 
-    def _send_or_defer(self, name: PhaseName, rank: int, funding: Funding, now: datetime) -> None:
+    def _send_or_defer(
+        self, name: PhaseName, rank: int, funding: Funding, now: datetime, approved_at: datetime
+    ) -> None:
         trade, plan_id = funding.trade, self.plan.plan_id
         code, reason = _code_and_reason(funding.reason)
         record = TradeRecord(
@@ -158,15 +161,15 @@ class PlanExecution:
             return
         message_id = approval_id(plan_id, self.plan.generated_at, name, trade.ticker)
         self.parts.ledger.plans.add_trade(plan_id, rank, replace(record, message_id=message_id, dispatched_at=now))
-        approved_at = self.parts.ledger.plans.approved_at(plan_id) or now
         order = replace(trade, qty=funding.qty)
         self.parts.bus.enqueue(instruction(name, order, plan_id, message_id, at=now, approved_at=approved_at))
 
     def _advance(self, phase: PhaseRecord) -> PhaseRecord:
         """Look where the phase stands; make the transition that is due, or wait one poll."""
-        waiting = [t for t in self._trades(phase.name) if t.terminal_at is None]
+        trades = self.parts.ledger.plans.trades(self.plan.plan_id, phase.name)
+        waiting = [t for t in trades if t.terminal_at is None]
         if not waiting:
-            self._announce_end(phase.name)
+            _announce_end(phase.name, [t for t in trades if t.message_id])
             return self._moved(phase, PhaseEvent.ALL_TERMINAL, "all terminal")
         phase = self._not_longer_than_allowed(phase)
         if self.parts.clock.now() >= phase.deadline:
@@ -237,15 +240,6 @@ class PlanExecution:
             self.parts.ledger.plans.set_phase(self.plan.plan_id, moved)
         return moved
 
-    def _announce_end(self, name: str) -> None:
-        trades = [t for t in self._trades(name) if t.message_id]
-        filled = [t for t in trades if t.status in DONE]
-        if trades and len(filled) == len(trades):
-            log.info(ALL_DONE[PhaseName(name)])
-        elif trades:
-            rest = ", ".join(f"{t.ticker} {t.status}" for t in trades if t not in filled)
-            log.warning("All %s orders ended, %d of %d filled; %s", name, len(filled), len(trades), rest)
-
     # --- small reads ---
 
     def _waits(self, name: str) -> PhaseWaits:
@@ -257,8 +251,15 @@ class PlanExecution:
             raise LookupError(f"{self.plan.plan_id} was never begun")
         return execution
 
-    def _trades(self, phase: str) -> list[TradeRecord]:
-        return self.parts.ledger.plans.trades(self.plan.plan_id, phase)
+
+def _announce_end(name: str, sent: Sequence[TradeRecord]) -> None:
+    """Say how a phase that sent something ended."""
+    rest = ", ".join(f"{t.ticker} {t.status}" for t in sent if t.status not in DONE)
+    if rest:
+        filled = sum(t.status in DONE for t in sent)
+        log.warning("All %s orders ended, %d of %d filled; %s", name, filled, len(sent), rest)
+    elif sent:
+        log.info(ALL_DONE[PhaseName(name)])
 
 
 def _code_and_reason(reason: Reason | None) -> tuple[str, str]:
