@@ -368,7 +368,7 @@ class CEO:
         p = self._parts
         PlanExecution(plan, p, self.look, self._reporter.send).run()
         self.look()  # Regime learns what became of the day
-        document, path = self._reporter.write(plan.plan_id)
+        document, path = self._reporter.write(plan)
         trades = [t for t in p.ledger.plans.trades(plan.plan_id) if t.message_id]
         return {
             "status": "EXECUTION_INITIATED",

@@ -56,7 +56,7 @@ class PlanExecution:
     plan: TradingPlan
     parts: ExecutiveParts
     look: Callable[[], None]
-    report: Callable[[str, Decimal], None]
+    report: Callable[[TradingPlan, Decimal], None]
 
     @property
     def _agenda(self) -> Agenda:
@@ -98,7 +98,7 @@ class PlanExecution:
         status = "COMPLETED" if went_well else "COMPLETED_WITH_ISSUES"
         with p.ledger.transaction():
             p.ledger.plans.finish(plan_id, status, counted.book.cash, counted.fees, p.clock.now())
-            self.report(plan_id, counted.book.equity)
+            self.report(self.plan, counted.book.equity)
         p.bus.deliver_pending()
 
     # --- one phase ---

@@ -27,11 +27,10 @@ class Reporter:
 
     parts: ExecutiveParts
 
-    def _document_and_text(self, plan_id: str) -> tuple[dict[str, Any], str]:
-        ledger, unprotected = self.parts.ledger, self._unprotected(plan_id)
-        document, execution = final_document(ledger, plan_id, unprotected=unprotected), ledger.plans.execution(plan_id)
+    def _document_and_text(self, plan: TradingPlan) -> tuple[dict[str, Any], str]:
+        ledger, plan_id, unprotected = self.parts.ledger, plan.plan_id, self._unprotected(plan.plan_id)
+        document, execution = final_document(ledger, plan, unprotected=unprotected), ledger.plans.execution(plan_id)
         before = execution.cash_before if execution else ZERO
-        plan = saved_plan(ledger.plans.document(plan_id), plan_id)
         return document, report_text(
             document,
             lowest_with_buys_first=lowest_cash_with_buys_first(before, ledger.execution_fills(plan_id)),
@@ -41,10 +40,10 @@ class Reporter:
             notes=plan.notes,
         )
 
-    def send(self, plan_id: str, equity_after: Decimal) -> None:
+    def send(self, plan: TradingPlan, equity_after: Decimal) -> None:
         """Enqueue the report, and for Regime what became of the day, inside the transaction that ends it."""
-        p, now = self.parts, self.parts.clock.now()
-        document, text = self._document_and_text(plan_id)
+        p, plan_id, now = self.parts, plan.plan_id, self.parts.clock.now()
+        document, text = self._document_and_text(plan)
         p.bus.enqueue(report_message(plan_id, text, document, now))
         execution = p.ledger.plans.execution(plan_id)
         if execution is not None:
@@ -52,12 +51,12 @@ class Reporter:
             change = equity_after - execution.equity
             p.bus.enqueue(outcome_message(plan_id, execution.started_at, filled, change, now))
 
-    def write(self, plan_id: str) -> tuple[dict[str, Any], Path]:
+    def write(self, plan: TradingPlan) -> tuple[dict[str, Any], Path]:
         """Write the report as it is sent; return the final document and the file.
 
         Raises BadInput when the folder cannot be written, LookupError for a plan that was never executed.
         """
-        (document, text), path = self._document_and_text(plan_id), self._path(plan_id)
+        (document, text), path = self._document_and_text(plan), self._path(plan.plan_id)
         write_atomically(path, text)
         return document, path
 
@@ -65,7 +64,7 @@ class Reporter:
         """Write what a kill between the end of an execution and its report left unwritten."""
         ended = [e.plan_id for e in self.parts.ledger.plans.executions() if e.ended_at is not None]
         if ended and not self._path(ended[-1]).exists():
-            self.write(ended[-1])
+            self.write(saved_plan(self.parts.ledger.plans.document(ended[-1]), ended[-1]))
 
     def _path(self, plan_id: str) -> Path:
         return self.parts.project_root / "Reports" / f"{plan_id}.md"
