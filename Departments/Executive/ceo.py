@@ -366,9 +366,9 @@ class CEO:
 
     def _run(self, plan: TradingPlan) -> Answer:
         p = self._parts
-        PlanExecution(plan, p, self.look, self._reporter.send).run()
+        report = PlanExecution(plan, p, self.look).run()
         self.look()  # Regime learns what became of the day
-        document, path = self._reporter.write(plan)
+        path = self._reporter.write(plan.plan_id, report)
         trades = [t for t in p.ledger.plans.trades(plan.plan_id) if t.message_id]
         return {
             "status": "EXECUTION_INITIATED",
@@ -377,9 +377,9 @@ class CEO:
             "sells_submitted": sum(t.side is Side.SELL for t in trades),
             "buys_submitted": sum(t.side is Side.BUY for t in trades),
             "execution_results": [result_of(t) for t in trades],
-            "post_execution_verification": verification(document),
+            "post_execution_verification": verification(report.document),
             "report": str(path),
-            "document": document,
+            "document": report.document,
         }
 
     # --- what comes in ---
