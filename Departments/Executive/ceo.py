@@ -61,6 +61,7 @@ DEAD_LETTERED = frozenset(
 Answer = dict[str, Any]
 ANSWER_WITHIN = timedelta(seconds=60)  # how long another department may take to answer
 READY, APPROVED = "READY_FOR_USER_APPROVAL", "APPROVED_BY_USER"
+BATCH = 50  # messages whose effects share a commit: what each is to commit follows from its own text alone
 
 
 class CEO:
@@ -182,7 +183,7 @@ class CEO:
 
     def process_inbox(self) -> None:
         """Read what waits for the Executive."""
-        self._parts.bus.consume(EXECUTIVE, self.router)
+        self._parts.bus.consume(EXECUTIVE, self.router, batch=BATCH)
 
     def _separate_buys_sells(
         self, trades: Sequence[Mapping[str, Any]]
@@ -365,9 +366,9 @@ class CEO:
 
     def _run(self, plan: TradingPlan) -> Answer:
         p = self._parts
-        PlanExecution(plan, p, self.look, self._reporter.send).run()
+        report = PlanExecution(plan, p, self.look).run()
         self.look()  # Regime learns what became of the day
-        document, path = self._reporter.write(plan.plan_id)
+        path = self._reporter.write(plan.plan_id, report)
         trades = [t for t in p.ledger.plans.trades(plan.plan_id) if t.message_id]
         return {
             "status": "EXECUTION_INITIATED",
@@ -376,9 +377,9 @@ class CEO:
             "sells_submitted": sum(t.side is Side.SELL for t in trades),
             "buys_submitted": sum(t.side is Side.BUY for t in trades),
             "execution_results": [result_of(t) for t in trades],
-            "post_execution_verification": verification(document),
+            "post_execution_verification": verification(report.document),
             "report": str(path),
-            "document": document,
+            "document": report.document,
         }
 
     # --- what comes in ---

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from Departments.constraints.checks import cash_reserve
 from Departments.core.orders import OrderStatus
@@ -18,16 +17,17 @@ from Departments.core.plans import TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.agenda import ABORTED, Agenda
-from Departments.Executive.dispatches import approval_id, cancel_request, instruction
+from Departments.Executive.dispatches import approval_id, cancel_request, instruction, outcome_message, report_message
 from Departments.Executive.funding import Funding
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.phases import PhaseEvent, PhaseName, PhaseState, PhaseWaits, after, waits_of
+from Departments.Executive.reporter import Report, Reporter
 from Departments.Executive.reporting.document import adds_up, unexplained
 from Departments.ledger.plans import ExecutionRecord, PhaseRecord, TradeRecord
 
 log = logging.getLogger(__name__)
 
-DEFERRED = "deferred"
+DISPATCHED, DEFERRED = "dispatched", "deferred"
 RUNNING = "RUNNING"
 #: How a trade ends when all went well, phase by phase.
 DONE = frozenset({OrderStatus.FILLED, "released", "protected"})
@@ -47,30 +47,25 @@ ALL_DONE = {
 
 @dataclass(frozen=True, slots=True)
 class PlanExecution:
-    """Executes one plan to its end.
-
-    `look` lets everyone, the CEO included, read their inboxes once; `report` sends the final report of a plan within
-    the transaction that ends it.
-    """
+    """Executes one plan to its end. `look` lets everyone, the CEO included, read their inboxes once."""
 
     plan: TradingPlan
     parts: ExecutiveParts
     look: Callable[[], None]
-    report: Callable[[str, Decimal], None]
 
     @property
     def _agenda(self) -> Agenda:
         return Agenda(self.plan, self.parts, self.look)
 
-    def run(self) -> None:
-        """Execute every phase that has not ended, in order, and record the end.
+    def run(self) -> Report:
+        """Execute every phase that has not ended, in order, record the end and return the report that was sent of it.
 
         Raises BrokerUnavailable when the account cannot be read; calling it again goes on where it stood.
         """
         self._begin()
         for name in PhaseName:
             self._run_phase(name)
-        self._finish()
+        return self._finish()
 
     # --- begin and finish ---
 
@@ -86,20 +81,28 @@ class PlanExecution:
         with p.ledger.transaction():
             p.ledger.plans.start(record)
 
-    def _finish(self) -> None:
-        p, plan_id = self.parts, self.plan.plan_id
-        if self._execution().ended_at is not None:
-            return
+    def _finish(self) -> Report:
+        p, plan_id, execution = self.parts, self.plan.plan_id, self._execution()
+        if execution.ended_at is not None:
+            return Reporter(p).report(self.plan)
         counted = self._agenda.cash_when_it_arrived()
         accounted = adds_up(counted.difference)
         if not accounted:
             log.warning("Cash is %s", unexplained(counted.difference))
-        went_well = accounted and all(_went_well(t) for t in p.ledger.plans.trades(plan_id))
+        trades, now = p.ledger.plans.trades(plan_id), p.clock.now()
+        went_well, filled = (
+            accounted and all(map(_went_well, trades)),
+            sum(t.status == OrderStatus.FILLED for t in trades),
+        )
+        change = counted.book.equity - execution.equity
         status = "COMPLETED" if went_well else "COMPLETED_WITH_ISSUES"
         with p.ledger.transaction():
-            p.ledger.plans.finish(plan_id, status, counted.book.cash, counted.fees, p.clock.now())
-            self.report(plan_id, counted.book.equity)
+            p.ledger.plans.finish(plan_id, status, counted.book.cash, counted.fees, now)
+            report = Reporter(p).report(self.plan)
+            p.bus.enqueue(report_message(plan_id, report.text, report.document, now))
+            p.bus.enqueue(outcome_message(plan_id, execution.started_at, filled, change, now))
         p.bus.deliver_pending()
+        return report
 
     # --- one phase ---
 
@@ -128,16 +131,20 @@ class PlanExecution:
         )
         with p.ledger.transaction():
             p.ledger.plans.set_phase(self.plan.plan_id, phase)
+            approved_at = p.ledger.plans.approved_at(self.plan.plan_id) or now
             for rank, funding in enumerate(fundings):
-                self._send_or_defer(name, rank, funding, now)
+                self._send_or_defer(name, rank, funding, now, approved_at)
         p.bus.deliver_pending()
         sent = sum(f.qty > 0 for f in fundings)
         if sent:
             log.info("%s phase: %d order%s sent to Trading", name, sent, "" if sent == 1 else "s")
         return phase
 
-    def _send_or_defer(self, name: PhaseName, rank: int, funding: Funding, now: datetime) -> None:
-        trade, plan_id = funding.trade, self.plan.plan_id
+    def _send_or_defer(
+        self, name: PhaseName, rank: int, funding: Funding, now: datetime, approved_at: datetime
+    ) -> None:
+        trade, plan_id, sent = funding.trade, self.plan.plan_id, funding.qty > 0
+        message_id = approval_id(plan_id, self.plan.generated_at, name, trade.ticker)
         code, reason = _code_and_reason(funding.reason)
         record = TradeRecord(
             phase=name,
@@ -148,25 +155,26 @@ class PlanExecution:
             price=trade.price,
             score=trade.score,
             sector=trade.sector,
+            status=DISPATCHED if sent else DEFERRED,
+            message_id=message_id if sent else None,
+            dispatched_at=now if sent else None,
+            terminal_at=None if sent else now,
             code=code,
             reason=reason,
         )
-        if funding.qty <= 0:
+        self.parts.ledger.plans.add_trade(plan_id, rank, record)
+        if sent:
+            order = replace(trade, qty=funding.qty)
+            self.parts.bus.enqueue(instruction(name, order, plan_id, message_id, at=now, approved_at=approved_at))
+        else:
             log.info("Deferred %s %s - %s", trade.side, trade.ticker, reason)
-            deferred = replace(record, status=DEFERRED, terminal_at=now)
-            self.parts.ledger.plans.add_trade(plan_id, rank, deferred)
-            return
-        message_id = approval_id(plan_id, self.plan.generated_at, name, trade.ticker)
-        self.parts.ledger.plans.add_trade(plan_id, rank, replace(record, message_id=message_id, dispatched_at=now))
-        approved_at = self.parts.ledger.plans.approved_at(plan_id) or now
-        order = replace(trade, qty=funding.qty)
-        self.parts.bus.enqueue(instruction(name, order, plan_id, message_id, at=now, approved_at=approved_at))
 
     def _advance(self, phase: PhaseRecord) -> PhaseRecord:
         """Look where the phase stands; make the transition that is due, or wait one poll."""
-        waiting = [t for t in self._trades(phase.name) if t.terminal_at is None]
+        trades = self.parts.ledger.plans.trades(self.plan.plan_id, phase.name)
+        waiting = [t for t in trades if t.terminal_at is None]
         if not waiting:
-            self._announce_end(phase.name)
+            _announce_end(phase.name, [t for t in trades if t.message_id])
             return self._moved(phase, PhaseEvent.ALL_TERMINAL, "all terminal")
         phase = self._not_longer_than_allowed(phase)
         if self.parts.clock.now() >= phase.deadline:
@@ -237,15 +245,6 @@ class PlanExecution:
             self.parts.ledger.plans.set_phase(self.plan.plan_id, moved)
         return moved
 
-    def _announce_end(self, name: str) -> None:
-        trades = [t for t in self._trades(name) if t.message_id]
-        filled = [t for t in trades if t.status in DONE]
-        if trades and len(filled) == len(trades):
-            log.info(ALL_DONE[PhaseName(name)])
-        elif trades:
-            rest = ", ".join(f"{t.ticker} {t.status}" for t in trades if t not in filled)
-            log.warning("All %s orders ended, %d of %d filled; %s", name, len(filled), len(trades), rest)
-
     # --- small reads ---
 
     def _waits(self, name: str) -> PhaseWaits:
@@ -257,8 +256,15 @@ class PlanExecution:
             raise LookupError(f"{self.plan.plan_id} was never begun")
         return execution
 
-    def _trades(self, phase: str) -> list[TradeRecord]:
-        return self.parts.ledger.plans.trades(self.plan.plan_id, phase)
+
+def _announce_end(name: str, sent: Sequence[TradeRecord]) -> None:
+    """Say how a phase that sent something ended."""
+    rest = ", ".join(f"{t.ticker} {t.status}" for t in sent if t.status not in DONE)
+    if rest:
+        filled = sum(t.status in DONE for t in sent)
+        log.warning("All %s orders ended, %d of %d filled; %s", name, filled, len(sent), rest)
+    elif sent:
+        log.info(ALL_DONE[PhaseName(name)])
 
 
 def _code_and_reason(reason: Reason | None) -> tuple[str, str]:

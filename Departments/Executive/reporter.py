@@ -1,4 +1,4 @@
-"""The final report of an execution: its text, the letters that carry it, the file that keeps it.
+"""The final report of an execution: the document, its text, the file that keeps it.
 
 All of it comes from the ledger, so making it again gives the same text.
 """
@@ -6,19 +6,24 @@ All of it comes from the ledger, so making it again gives the same text.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from Departments.core.money import ZERO
-from Departments.core.orders import OrderStatus
 from Departments.core.plans import TradingPlan, plan_from
-from Departments.Executive.dispatches import outcome_message, report_message
-from Departments.Executive.exposure import Exposure, exposures_of
+from Departments.Executive.exposure import exposures_of
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
 from Departments.Executive.reporting.markdown import report_text
 from Departments.ledger.files import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The final report of an execution: for programs, and for people in Markdown."""
+
+    document: dict[str, Any]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +32,13 @@ class Reporter:
 
     parts: ExecutiveParts
 
-    def _document_and_text(self, plan_id: str) -> tuple[dict[str, Any], str]:
-        ledger, unprotected = self.parts.ledger, self._unprotected(plan_id)
-        document, execution = final_document(ledger, plan_id, unprotected=unprotected), ledger.plans.execution(plan_id)
+    def report(self, plan: TradingPlan) -> Report:
+        """Make the report of what the ledger knows. Raises LookupError for a plan that was never executed."""
+        ledger, plan_id = self.parts.ledger, plan.plan_id
+        unprotected = exposures_of(ledger, plan_id) if self.parts.settings.exits.enabled else []
+        document, execution = final_document(ledger, plan, unprotected=unprotected), ledger.plans.execution(plan_id)
         before = execution.cash_before if execution else ZERO
-        plan = saved_plan(ledger.plans.document(plan_id), plan_id)
-        return document, report_text(
+        text = report_text(
             document,
             lowest_with_buys_first=lowest_cash_with_buys_first(before, ledger.execution_fills(plan_id)),
             limits_hash=str(ledger.plans.limits_hash(plan_id) or ""),
@@ -40,38 +46,23 @@ class Reporter:
             regime=plan.regime,
             notes=plan.notes,
         )
+        return Report(document, text)
 
-    def send(self, plan_id: str, equity_after: Decimal) -> None:
-        """Enqueue the report, and for Regime what became of the day, inside the transaction that ends it."""
-        p, now = self.parts, self.parts.clock.now()
-        document, text = self._document_and_text(plan_id)
-        p.bus.enqueue(report_message(plan_id, text, document, now))
-        execution = p.ledger.plans.execution(plan_id)
-        if execution is not None:
-            filled = sum(t.status == OrderStatus.FILLED for t in p.ledger.plans.trades(plan_id))
-            change = equity_after - execution.equity
-            p.bus.enqueue(outcome_message(plan_id, execution.started_at, filled, change, now))
-
-    def write(self, plan_id: str) -> tuple[dict[str, Any], Path]:
-        """Write the report as it is sent; return the final document and the file.
-
-        Raises BadInput when the folder cannot be written, LookupError for a plan that was never executed.
-        """
-        (document, text), path = self._document_and_text(plan_id), self._path(plan_id)
-        write_atomically(path, text)
-        return document, path
+    def write(self, plan_id: str, report: Report) -> Path:
+        """Write the report as it was sent; return the file. Raises BadInput when the folder cannot be written."""
+        path = self._path(plan_id)
+        write_atomically(path, report.text)
+        return path
 
     def write_missing(self) -> None:
         """Write what a kill between the end of an execution and its report left unwritten."""
-        ended = [e.plan_id for e in self.parts.ledger.plans.executions() if e.ended_at is not None]
+        plans = self.parts.ledger.plans
+        ended = [e.plan_id for e in plans.executions() if e.ended_at is not None]
         if ended and not self._path(ended[-1]).exists():
-            self.write(ended[-1])
+            self.write(ended[-1], self.report(saved_plan(plans.document(ended[-1]), ended[-1])))
 
     def _path(self, plan_id: str) -> Path:
         return self.parts.project_root / "Reports" / f"{plan_id}.md"
-
-    def _unprotected(self, plan_id: str) -> list[Exposure]:
-        return exposures_of(self.parts.ledger, plan_id) if self.parts.settings.exits.enabled else []
 
 
 def saved_plan(document: dict[str, Any] | None, plan_id: str) -> TradingPlan:

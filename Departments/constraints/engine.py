@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from Departments.constraints.case import NOTHING_DONE, Case, Finding, NotEvaluated, Stage
+from Departments.constraints.case import NOTHING_DONE, Case, NotEvaluated, Stage
 from Departments.constraints.checks import must_settle
 from Departments.constraints.limits import Limits
 from Departments.constraints.table import CONSTRAINTS, Constraint
@@ -75,8 +75,8 @@ def check_order(
     case = Case(order, book, market, limits, history, stage)
     tally = _Tally(case)
     for constraint in CONSTRAINTS:
-        if order.side in constraint.sides:
-            tally.count(constraint, constraint.find(case))
+        if order.side in constraint.sides and (finding := constraint.find(case)) is not None:
+            tally.count(constraint, finding)
     return Verdict(tuple(tally.violations), tuple(tally.warnings), tuple(tally.not_evaluated))
 
 
@@ -87,10 +87,10 @@ class _Tally:
     warnings: list[Reason] = field(default_factory=list)
     not_evaluated: list[NotEvaluated] = field(default_factory=list)
 
-    def count(self, constraint: Constraint, finding: Finding) -> None:
+    def count(self, constraint: Constraint, finding: Reason | NotEvaluated) -> None:
         if isinstance(finding, NotEvaluated):
             self._missing(constraint, finding)
-        elif finding is not None:
+        else:
             denies = constraint.denies_at(self.case.stage)
             (self.violations if denies else self.warnings).append(finding)
 

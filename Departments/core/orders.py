@@ -77,12 +77,10 @@ class OrderStatus(StrEnum):
     @classmethod
     def parse(cls, word: str) -> OrderStatus:
         """Read a status; a word we do not know is `unknown`, which is never terminal."""
-        try:
-            return cls(word.strip().lower())
-        except ValueError:
-            return cls.UNKNOWN
+        return BY_WORD.get(word.strip().lower(), cls.UNKNOWN)
 
 
+BY_WORD = {status.value: status for status in OrderStatus}
 TERMINAL = frozenset(
     {
         OrderStatus.FILLED,

@@ -289,7 +289,7 @@ def _trade(row: Row) -> TradeRecord:
     return TradeRecord(
         phase=row["phase"],
         ticker=row["ticker"],
-        side=Side(row["side"]),
+        side=Side[row["side"]],
         planned_qty=Decimal(row["planned_qty"]),
         qty=Decimal(row["qty"]),
         price=number(row["price"]),

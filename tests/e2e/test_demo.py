@@ -114,9 +114,9 @@ def _is_utf8(data: bytes) -> bool:
 def test_the_report_is_the_ledger_s_and_can_be_written_again_from_it(demo: Demo) -> None:
     plan_id = demo.said.document["plan_id"]
     desk = open_desk(demo.folder)
-    document, fills = final_document(desk.ledger, plan_id), desk.ledger.execution_fills(plan_id)
-    before = Decimal(document["account"]["cash_before"])
     plan = plan_from(desk.ledger.plans.document(plan_id) or {}, plan_id)
+    document, fills = final_document(desk.ledger, plan), desk.ledger.execution_fills(plan_id)
+    before = Decimal(document["account"]["cash_before"])
     text = report_text(
         document,
         lowest_with_buys_first=lowest_cash_with_buys_first(before, fills),

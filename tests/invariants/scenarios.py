@@ -12,7 +12,7 @@ from typing import Any
 from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.commands.demo import seed
 from Departments.core.clock import Clock, SimulatedClock
-from Departments.core.plans import TradingPlan
+from Departments.core.plans import TradingPlan, plan_from
 from Departments.core.steps import Step, no_step
 from Departments.Executive.daily import DayOrder, run_day
 from Departments.Executive.exposure import exposures_of
@@ -119,7 +119,8 @@ def carry_out(desk: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
 
 def told(desk: Desk, plan_id: str) -> dict[str, Any]:
     """Return the final document of an executed plan."""
-    return final_document(desk.ledger, plan_id, unprotected=exposures_of(desk.ledger, plan_id))
+    plan = plan_from(desk.ledger.plans.document(plan_id) or {}, plan_id)
+    return final_document(desk.ledger, plan, unprotected=exposures_of(desk.ledger, plan_id))
 
 
 def settle(desk: Desk) -> None:

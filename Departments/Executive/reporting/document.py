@@ -13,7 +13,7 @@ from typing import Any
 from Departments.core.clock import iso
 from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cents
 from Departments.core.orders import OrderStatus, Side
-from Departments.core.plans import plan_from, skip_documents
+from Departments.core.plans import TradingPlan, skip_documents
 from Departments.Executive.exposure import Exposure
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import FillRecord, OrderRecord
@@ -88,23 +88,24 @@ EXIT_CODES = {
 }
 
 
-def final_document(ledger: Ledger, plan_id: str, *, unprotected: Iterable[Exposure] = ()) -> dict[str, Any]:
+def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[Exposure] = ()) -> dict[str, Any]:
     """Return the document of an executed plan. Raises LookupError for a plan that was never executed.
 
     `unprotected` is what `Departments.Executive.exposure` reads from the same ledger, where exits are wanted.
     """
-    execution = ledger.plans.execution(plan_id)
+    plan_id, execution = plan.plan_id, ledger.plans.execution(plan.plan_id)
     if execution is None:
         raise LookupError(f"{plan_id} was never executed")
     fills = ledger.execution_fills(plan_id)
-    orders = {o.intent.message_id: o for o in ledger.orders.of_plan(plan_id)}
-    trades = [_with_order(t, orders) for t in ledger.plans.trades(plan_id)]
-    plan = ledger.plans.document(plan_id)
+    trades = ledger.plans.trades(plan_id)
+    if any(t.terminal_at is None for t in trades):
+        orders = {o.intent.message_id: o for o in ledger.orders.of_plan(plan_id)}
+        trades = [_with_order(t, orders) for t in trades]
     return {
         "plan_id": plan_id,
         "status": execution.status,
         "account": _account(execution, fills),
-        "skipped": skip_documents(plan_from(plan, plan_id).skipped) if plan else [],
+        "skipped": skip_documents(plan.skipped),
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
         "denied": reasons(t for t in trades if t.status == OrderStatus.DENIED),
         "deferred": reasons(t for t in trades if t.status == "deferred"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from Departments.core.orders import Side
+from Departments.core.plans import TradingPlan
 from Departments.Executive.daily import not_executed
 from Departments.Executive.reporting.document import (
     EXIT_CODES,
@@ -63,7 +64,7 @@ def test_with_the_buys_first_the_lowest_cash_is_what_all_buys_leave() -> None:
 def test_a_plan_that_was_never_executed_has_no_document(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "sentinel.db")
     with pytest.raises(LookupError, match="never executed"):
-        final_document(ledger, "PLAN_X")
+        final_document(ledger, TradingPlan("PLAN_X", AT, ()))
     ledger.close()
 
 

@@ -1,16 +1,23 @@
 """One way to write JSON and one to read it, for documents and messages alike."""
 
+import json
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal as D
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from Departments.core.documents import json_text, parse_json
 from Departments.core.errors import BadInput
+from Departments.core.orders import Side
 from Departments.core.settings import read_json
 from Departments.messaging.message import body_with, payload_of
 
+NAMES = st.text(max_size=3) | st.integers() | st.floats() | st.booleans() | st.none() | st.sampled_from(Side)
+FLAT = st.dictionaries(NAMES, NAMES)
+NESTED = st.dictionaries(NAMES, NAMES | FLAT | st.lists(NAMES | FLAT) | st.tuples(NAMES))
 MOMENT = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 
 
@@ -28,6 +35,16 @@ MOMENT = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 )
 def test_a_document_is_written_with_plain_numbers_and_moments_in_utc(value: object, written: str) -> None:
     assert json_text(value) == written
+
+
+@given(NAMES | FLAT | NESTED | st.lists(FLAT), st.booleans())
+def test_a_document_is_laid_out_as_the_standard_library_does(document: object, ascii_only: bool) -> None:  # noqa: FBT001 - hypothesis draws it
+    assert json_text(document, ascii_only=ascii_only) == json.dumps(document, indent=2, ensure_ascii=ascii_only)
+
+
+def test_what_is_no_json_is_laid_out_within_others() -> None:
+    nested = {"a": {"b": [D("1.5"), MOMENT.date()]}, "c": D(2)}
+    assert json_text(nested) == json.dumps({"a": {"b": [1.5, "2025-11-10"]}, "c": 2}, indent=2)
 
 
 def test_a_message_holds_what_a_document_holds_in_ascii() -> None:
