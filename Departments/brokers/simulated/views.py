@@ -16,11 +16,19 @@ def told(records: Iterable[Record], scope: OrderScope, now: datetime, group: Gro
     """Return the orders of a scope that are visible at `now`, oldest first, legs nested in their parents.
 
     A live leg whose parent has ended is open and stands for itself; a held leg is never listed by `open`. Where a leg
-    is among the `records`, its parent is too, unless it has ended.
+    is among the `records`, its parent is too, unless it has ended; but for `open`, every leg is that its parent has.
     """
     found = list(records)
     running = {r.id for r in found if not r.status.is_terminal}
-    return [nested(r, group) for r in found if r.is_visible(now) and _in_scope(r, scope, running)]
+    legs = group if scope == "open" else _among(found)
+    return [nested(r, legs) for r in found if r.is_visible(now) and _in_scope(r, scope, running)]
+
+
+def _among(records: Iterable[Record]) -> Group:
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.group, []).append(record)
+    return groups.__getitem__
 
 
 def nested(record: Record, group: Group) -> Order:
