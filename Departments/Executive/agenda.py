@@ -105,7 +105,7 @@ class Agenda:
         """Shares that the desk bought, or failed to sell, lately, and that no exit protects."""
         p = self.parts
         debts = bare_shares(p.ledger, p.clock.now()) if p.settings.exits.enabled else {}
-        positions = self._positions() if debts else {}
+        positions = self._positions() if any(debts.values()) else {}
         owed = {s: min(qty, whole_shares(positions[s].available)) for s, qty in debts.items() if s in positions}
         entering = {o.intent.ticker for o in p.ledger.orders.open_trades() if o.intent.side is Side.BUY}
         return [
@@ -117,8 +117,7 @@ class Agenda:
     # --- facts ---
 
     def _funded(self, buys: Sequence[Trade]) -> list[Funding]:
-        p, counted = self.parts, self.cash_when_it_arrived()
-        book = counted.book
+        p, counted, book = self.parts, self.cash_when_it_arrived(), self._book()
         budget = Budget(book.cash, counted.expected_cash, book.open_buys, self._execution().reserve)
         log.info("Cash for BUYs: %s (reserve %s)", usd_cents(budget.amount), usd_cents(budget.reserve))
         floor = Floor(
@@ -132,10 +131,10 @@ class Agenda:
 
     def _cash(self) -> CashCount:
         """Read the account beside start cash + actual SELL fills − actual BUY fills − fees of this plan."""
-        execution, book = self._execution(), self._book()
+        execution, account = self._execution(), self.parts.broker.account()
         fees = self.parts.broker.fees(execution.started_at)
         fills = self.parts.ledger.execution_fills(self.plan.plan_id)
-        return CashCount(book, cash_path(execution.cash_before, fills)[-1] - fees, fees)
+        return CashCount(account, cash_path(execution.cash_before, fills)[-1] - fees, fees)
 
     def _execution(self) -> ExecutionRecord:
         execution = self.parts.ledger.plans.execution(self.plan.plan_id)

@@ -94,10 +94,10 @@ class PlanExecution:
             accounted and all(map(_went_well, trades)),
             sum(t.status == OrderStatus.FILLED for t in trades),
         )
-        change = counted.book.equity - execution.equity
+        change = counted.account.equity - execution.equity
         status = "COMPLETED" if went_well else "COMPLETED_WITH_ISSUES"
         with p.ledger.transaction():
-            p.ledger.plans.finish(plan_id, status, counted.book.cash, counted.fees, now)
+            p.ledger.plans.finish(plan_id, status, counted.account.cash, counted.fees, now)
             report = Reporter(p).report(self.plan)
             p.bus.enqueue(report_message(plan_id, report.text, report.document, now))
             p.bus.enqueue(outcome_message(plan_id, execution.started_at, filled, change, now))

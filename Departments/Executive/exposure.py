@@ -21,6 +21,7 @@ from Departments.ledger.plans import ExecutionRecord, TradeRecord
 
 Found = TypeVar("Found", FillRecord, OrderRecord)
 
+OWING = (PhaseName.RELEASE, PhaseName.BUY)
 LOOK_BACK = timedelta(days=7)  # an execution that ended with bare shares is made up for by those of the next days
 
 
@@ -53,7 +54,7 @@ def exposures_of(ledger: Ledger, plan_id: str) -> list[Exposure]:
 def bare_shares(ledger: Ledger, now: datetime) -> Mapping[str, Decimal]:
     """Return how many shares of each symbol the executions of the last days have left without exits."""
     runs = [e for e in ledger.plans.executions() if e.started_at >= now - LOOK_BACK]
-    trades = [t for run in runs for t in ledger.plans.trades(run.plan_id)]
+    trades = [t for run in runs for t in ledger.plans.trades(run.plan_id) if t.phase in OWING]
     orders = by_symbol(ledger.orders.of_symbols({t.ticker for t in trades}), lambda o: o.intent.ticker)
     fills = by_symbol(ledger.orders.fills_since(now - LOOK_BACK), lambda f: f.ticker)
     bought = {o.intent.message_id: o.filled_qty for mine in orders.values() for o in mine if o.intent.side is Side.BUY}

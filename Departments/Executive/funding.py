@@ -9,7 +9,7 @@ from typing import Literal
 
 from Departments.core.money import ONE, ZERO, cents, shares_within
 from Departments.core.plans import Trade
-from Departments.core.portfolio import Book
+from Departments.core.portfolio import Account
 from Departments.core.reasons import Reason, ReasonCode
 
 Shortfall = Literal["by_priority", "pro_rata", "strict"]
@@ -28,14 +28,14 @@ class Funding:
 class CashCount:
     """The account as it is, the cash (dollars) that it should have by fills and fees, and those fees."""
 
-    book: Book
+    account: Account
     expected_cash: Decimal
     fees: Decimal
 
     @property
     def difference(self) -> Decimal:
         """Return what nobody can explain, to the cent: negative when cash is missing."""
-        return cents(self.book.cash - self.expected_cash)
+        return cents(self.account.cash - self.expected_cash)
 
 
 @dataclass(frozen=True, slots=True)

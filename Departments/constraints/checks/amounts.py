@@ -86,7 +86,8 @@ def sector_of(limits: Limits, symbol: str, market: MarketFacts, *others: str | N
 
     An unknown one follows `unknown_sector`: all in the bucket Unknown, or each symbol in one of its own.
     """
-    for candidate in (market.of(symbol).sector, *others):
+    facts = market.symbols.get(symbol)
+    for candidate in (facts.sector if facts else None, *others):
         if known := known_sector(candidate):
             return known
     alone = limits.position_limits.unknown_sector == "each_by_itself"
@@ -98,9 +99,9 @@ def sector_cap(limits: Limits, equity: Decimal) -> Decimal:
     return limits.position_limits.max_sector_concentration_pct * equity
 
 
-def sector_value(limits: Limits, book: Book, market: MarketFacts, bucket: str) -> Decimal:
-    """Return what is held in a bucket of `sector_of`."""
-    held = (p for p in book.positions.values() if p.qty > 0)
+def sector_value(limits: Limits, book: Book, market: MarketFacts, bucket: str, *, without: str = "") -> Decimal:
+    """Return what is held in a bucket of `sector_of`, `without` one symbol."""
+    held = (p for p in book.positions.values() if p.qty > 0 and p.symbol != without)
     return sum((p.market_value for p in held if sector_of(limits, p.symbol, market, p.sector) == bucket), ZERO)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from Departments.constraints.case import Case, Finding
 from Departments.constraints.checks import amounts
 from Departments.core.money import ONE
@@ -37,8 +35,8 @@ def sector_concentration(case: Case) -> Finding:
     order, limits = case.order, case.limits
     held_sector = case.held.sector if case.held else None
     bucket = amounts.sector_of(limits, order.symbol, case.market, held_sector, order.sector)
-    others = replace(case.book, positions={s: p for s, p in case.book.positions.items() if s != order.symbol})
-    value = amounts.sector_value(limits, others, case.market, bucket) + case.value_after
+    others = amounts.sector_value(limits, case.book, case.market, bucket, without=order.symbol)
+    value = others + case.value_after
     cap = amounts.sector_cap(limits, case.book.equity)
     if value <= cap:
         return None
