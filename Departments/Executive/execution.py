@@ -90,10 +90,8 @@ class PlanExecution:
         if not accounted:
             log.warning("Cash is %s", unexplained(counted.difference))
         trades, now = p.ledger.plans.trades(plan_id), p.clock.now()
-        went_well, filled = (
-            accounted and all(map(_went_well, trades)),
-            sum(t.status == OrderStatus.FILLED for t in trades),
-        )
+        went_well = accounted and all(map(_went_well, trades))
+        filled = sum(t.status == OrderStatus.FILLED for t in trades)
         change = counted.account.equity - execution.equity
         status = "COMPLETED" if went_well else "COMPLETED_WITH_ISSUES"
         with p.ledger.transaction():
