@@ -328,7 +328,7 @@ def told(found: Overhead, grown: Mapping[tuple[int, int], float]) -> str:
             f"| {what} | {value:.2f} | ≤ {wanted} | {'reached' if value <= wanted else 'MISSED'} |"
             for what, value, wanted in rows
         ),
-        "\nEvery approval is judged on the account as it is at that moment, so a BUY reads all positions: what it",
+        "\nApprovals that wait together share one look at the account, and a BUY is judged on all positions: what it",
         "costs grows with them, and not with the orders that came before it.",
         "\nThe run's steps as it announces them: "
         + ", ".join(f"{number} × {label}" for label, number in sorted(found.counted.labels.items()))
