@@ -7,18 +7,24 @@ given: once before with `before:<label>`, once after with `after:<label>`. In pr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final
 
 Step = Callable[[str], None]
+SILENCE: Final[AbstractContextManager[None]] = nullcontext()
 
 
 def no_step(label: str) -> None:
     """Listen to nothing."""
 
 
-@contextmanager
-def announced(step: Step, label: str) -> Iterator[None]:
+def announced(step: Step, label: str) -> AbstractContextManager[None]:
     """Announce a durable step before and, when it succeeded, after it."""
+    return SILENCE if step is no_step else _announced(step, label)
+
+
+@contextmanager
+def _announced(step: Step, label: str) -> Iterator[None]:
     step(f"before:{label}")
     yield
     step(f"after:{label}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from Departments.core.steps import Step, announced, no_step
 
 Row = sqlite3.Row
 BUSY_SECONDS = 30.0
+JOINED: AbstractContextManager[None] = nullcontext()
 #: Pages of the write-ahead log before it is used from its beginning again: a commit into a log that does not grow is
 #: one flush, into one that grows two. SQLite's own choice is 1,000
 #: (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
@@ -41,7 +42,7 @@ class Database:
     ) -> None:
         self.path = path
         self._step = step
-        self._depth = 0
+        self._is_open = False
         try:
             self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
         except sqlite3.DatabaseError as error:
@@ -57,17 +58,17 @@ class Database:
         """Close the file."""
         self._connection.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """Make everything inside one commit; an inner transaction joins the outer one.
 
         Raises LedgerBusy when the file stays locked, LedgerError for anything else that SQLite reports.
         """
-        if self._depth:
-            yield
-            return
+        return JOINED if self._is_open else self._outermost()
+
+    @contextmanager
+    def _outermost(self) -> Iterator[None]:
         self.execute("BEGIN IMMEDIATE")
-        self._depth = 1
+        self._is_open = True
         try:
             yield
             with announced(self._step, "ledger.commit"):
@@ -77,7 +78,7 @@ class Database:
                 self.execute("ROLLBACK")
             raise
         finally:
-            self._depth = 0
+            self._is_open = False
 
     def execute(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Cursor:
         """Run one statement. Raises LedgerBusy or LedgerError."""

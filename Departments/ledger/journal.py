@@ -118,15 +118,13 @@ class LedgerJournal:
 
         Raises MessageConflict for the same name with other content.
         """
-        digest = hashlib.sha256(data).hexdigest()
-        known = self._database.row("SELECT sender, recipient, digest FROM bus_letters WHERE name = ?", (name,))
-        if known is None:
-            self._database.execute(
-                "INSERT INTO bus_letters (name, sender, recipient, digest, data, enqueued_at) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (name, sender, recipient, digest, data, iso(at)),
-            )
-        elif tuple(known) != (sender, recipient, digest):
+        done = self._database.execute(
+            "INSERT INTO bus_letters (name, sender, recipient, digest, data, enqueued_at) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET name = name WHERE (sender, recipient, digest) = "
+            "(excluded.sender, excluded.recipient, excluded.digest)",
+            (name, sender, recipient, hashlib.sha256(data).hexdigest(), data, iso(at)),
+        )
+        if done.rowcount == 0:
             raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
 
     def pending(self, limit: int) -> list[tuple[str, str, str, bytes]]:
@@ -139,11 +137,11 @@ class LedgerJournal:
 
     def published(self, names: list[str], at: datetime) -> None:
         """Note that letters are delivered; their text lives on in the files."""
-        for name in names:
-            self._database.execute(
-                "UPDATE bus_letters SET published_at = ?, data = NULL WHERE name = ? AND published_at IS NULL",
-                (iso(at), name),
-            )
+        which = f"published_at IS NULL AND name IN ({', '.join('?' * len(names))})"
+        self._database.execute(
+            f"UPDATE bus_letters SET published_at = ?, data = NULL WHERE {which}",  # noqa: S608 - only marks
+            (iso(at), *names),
+        )
 
     def first_today(self, cause: str, day: date) -> bool:
         """Tell whether this cause comes up for the first time on `day`, and note it."""

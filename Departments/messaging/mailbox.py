@@ -12,7 +12,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
@@ -36,7 +36,6 @@ OUTBOX: Final = "Outbox"
 ARCHIVE: Final = "Archive"
 DEAD_LETTER: Final = "Dead_Letter"
 REASON: Final = ".reason.yaml"
-SILENCE: Final[AbstractContextManager[None]] = nullcontext()  # nobody listens to the steps
 QUIET: Final = 0.25  # seconds a stranger's file must be untouched before it is condemned
 TOGETHER: Final = 32  # letters from which one flush of all that anybody wrote is cheaper than one for each
 STALE: Final = 3_600.0  # seconds after which a temporary file belongs to nobody
@@ -352,7 +351,7 @@ class Mailbox:
             return work()
 
     def _announced(self, label: str) -> AbstractContextManager[None]:
-        return SILENCE if self.step is no_step else announced(self.step, label)
+        return announced(self.step, label)
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
