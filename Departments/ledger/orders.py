@@ -108,10 +108,6 @@ class OrderRecords:
         """Return every order of a plan, oldest first."""
         return self._records("plan_id = ?", plan_id)
 
-    def all(self) -> list[OrderRecord]:
-        """Return every order, oldest first."""
-        return self._records("1")
-
     def of_symbols(self, tickers: Collection[str]) -> list[OrderRecord]:
         """Return every order of some symbols, oldest first."""
         return self._records(f"ticker IN ({_marks(tickers)})", *tickers)
@@ -211,10 +207,6 @@ class OrderRecords:
             "WHERE client_order_id = ?",
             (OrderStatus.CANCELED, code, reason, iso(at), iso(at), intent.client_order_id),
         )
-
-    def fills(self, plan_id: str | None = None) -> list[FillRecord]:
-        """Return the fills in the order in which they happened, of one plan or of all."""
-        return self._fills("1") if plan_id is None else self._fills("o.plan_id = ?", plan_id)
 
     def fills_since(self, since: datetime) -> list[FillRecord]:
         """Return the fills at or after a moment, oldest first."""

@@ -127,7 +127,7 @@ def test_a_replaced_order_is_followed_to_its_successor(ledger: Ledger, told: lis
     broker.known["B2"] = replace(second, status=OrderStatus.FILLED, filled_qty=D(150), filled_avg_price=D(66))
     following.track()
     assert status(ledger) == (OrderStatus.FILLED, D(190))
-    assert sum(f.qty * f.price for f in ledger.orders.fills("P")) == 40 * 64 + 150 * 66
+    assert sum(f.qty * f.price for f in ledger.orders.fills_since(MORNING)) == 40 * 64 + 150 * 66
 
 
 @pytest.mark.parametrize("sold", [0, 190])
@@ -279,7 +279,7 @@ def test_a_cancel_of_what_has_ended_changes_nothing(opened: Desk) -> None:
 def test_a_brackets_exits_stand_in_the_ledger_when_its_entry_has_filled(opened: Desk) -> None:
     send(opened.workspace, order("COMM", "BUY", 250, 17.02))
     trade_on(opened)
-    exits = [o for o in opened.ledger.orders.all() if o.intent.purpose == "exit"]
+    exits = [o for o in opened.ledger.orders.of_symbols(["COMM"]) if o.intent.purpose == "exit"]
     found = [(e.intent.order_type, e.intent.side, e.intent.qty, e.status) for e in exits]
     assert found == [
         ("limit", Side.SELL, D(250), OrderStatus.NEW),

@@ -51,7 +51,7 @@ def test_partial_fills_become_fills_whose_prices_add_up_to_the_average(ledger: L
     ledger.orders.intend(INTENT, NOW)
     ledger.orders.observe(seen(OrderStatus.PARTIALLY_FILLED, "90", "64"), NOW)
     ledger.orders.observe(seen(OrderStatus.FILLED, "190", "65", minutes=2), NOW)
-    fills = ledger.orders.fills("P")
+    fills = ledger.orders.fills_since(NOW)
     assert [f.qty for f in fills] == [D(90), D(100)]
     assert sum(f.qty * f.price for f in fills) == pytest.approx(D(190) * D(65))
 
@@ -60,7 +60,7 @@ def test_seeing_the_same_fill_twice_records_it_once(ledger: Ledger) -> None:
     ledger.orders.intend(INTENT, NOW)
     for _ in range(2):
         ledger.orders.observe(seen(OrderStatus.PARTIALLY_FILLED, "90", "64"), NOW)
-    assert len(ledger.orders.fills()) == 1
+    assert len(ledger.orders.fills_since(NOW)) == 1
 
 
 def test_a_terminal_order_never_moves_again(ledger: Ledger) -> None:
