@@ -140,7 +140,8 @@ def test_exits_that_rest_for_days_are_matched_and_their_fill_becomes_known(opene
     floor.set_price("COMM", D("15.00"))
     opened.clock.sleep(10)
     opened.trading.reconcile()
-    assert [(f.side, f.qty) for f in opened.ledger.orders.fills_since(MORNING)] == [(Side.BUY, D(250)), (Side.SELL, D(250))]
+    fills = [(f.side, f.qty) for f in opened.ledger.orders.fills_since(MORNING)]
+    assert fills == [(Side.BUY, D(250)), (Side.SELL, D(250))]
     assert opened.ledger.history(opened.clock.now()).day_trades == ()
 
 
