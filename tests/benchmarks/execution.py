@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,15 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from Departments.bootstrap import Choices, Desk, open_desk  # noqa: E402 - the project is found only now
+from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk  # noqa: E402 - the project is found only now
 from Departments.brokers.simulated.exchange import SimulatedExchange  # noqa: E402
 from Departments.brokers.simulated.state import load_exchange_state  # noqa: E402
+from Departments.core import departments  # noqa: E402
 from Departments.core.clock import SimulatedClock  # noqa: E402
 from Departments.core.orders import Order, OrderRequest  # noqa: E402
 from Departments.ledger.database import LOG_PAGES  # noqa: E402
 from Departments.messaging import files  # noqa: E402
-from Departments.messaging.mailbox import INBOX  # noqa: E402
+from Departments.messaging.mailbox import INBOX, OUTBOX  # noqa: E402
 from tests.benchmarks._measuring import timed, write_section  # noqa: E402
 from tests.builders.desk import MORNING, plan, trade, workspace  # noqa: E402
 from tests.invariants.scenarios import INCIDENT, INCIDENT_STATE  # noqa: E402
@@ -63,8 +64,10 @@ class Case:
         return len(self.plan["trades"])
 
     def prepared(self, folder: Path) -> Path:
-        """Make a new workspace."""
+        """Make a workspace in which the departments have their folders, as after its first day."""
         settings = {"messaging": {"durability": "full"}}
+        for box, department in product((INBOX, OUTBOX), departments.ALL):
+            (folder / MESSAGES / box / department).mkdir(parents=True)
         return workspace(folder, state={**self.state, **AT_ONCE}, limits=self.limits, settings=settings)
 
     def desk(self, folder: Path, **choices: Any) -> Desk:
