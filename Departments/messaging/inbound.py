@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ConsumeReport:
-    """What one pass over an inbox came to. `retry_at` is when the earliest of the `left` messages is due again."""
+    """What one pass over an inbox came to. `retry_at` is when something that had to wait is due again."""
 
     department: str
     handled: int = 0
@@ -157,6 +157,7 @@ class Pass:
             self._handle(item)
         self._commit()
         self._judge_unsettled()
+        self._deliver()
         if self.counts["skipped"]:
             logger.info("%s: %d messages archived as skipped", self.department, self.counts["skipped"])
         return ConsumeReport(self.department, **self.counts, retry_at=self.retry_at)
@@ -277,10 +278,11 @@ class Pass:
             self._condemn(acted[0].item, error)
 
     def _finish(self, item: _Item, outcome: str) -> None:
-        """Deliver and archive after the effect is committed; what fails here is made up for by the next pass."""
+        """Archive after the effect is committed; what fails here is made up for by the next pass."""
         self.counts[outcome] += 1
+        if self.outbound.many_wait:
+            self._deliver()
         try:
-            self.outbound.deliver_pending()
             kept = self.mailbox.archive(self.department, item.name, self.day.isoformat())
         except TRANSIENT as error:
             logger.warning("%s: %s is handled, but: %s", self.department, item.name, error)
@@ -288,6 +290,14 @@ class Pass:
             return
         if kept != item.name:
             logger.warning("%s: %s is archived as %s, the name was taken", self.department, item.name, kept)
+
+    def _deliver(self) -> None:
+        """Deliver what the effects of the pass send, together; what fails here is made up for by the next pass."""
+        try:
+            self.outbound.deliver_pending()
+        except TRANSIENT as error:
+            logger.warning("%s: what it sends waits: %s", self.department, error)
+            self._again_at(self.clock.now() + pause(1))
 
     # --- what cannot be handled now ---
 
@@ -303,6 +313,9 @@ class Pass:
 
     def _leave(self, due: datetime) -> None:
         self.counts["left"] += 1
+        self._again_at(due)
+
+    def _again_at(self, due: datetime) -> None:
         self.retry_at = due if self.retry_at is None else min(self.retry_at, due)
 
     def _retry(self, item: _Item, message: Message, error: Exception) -> None:

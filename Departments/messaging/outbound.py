@@ -29,25 +29,30 @@ class Outbound:
         self._mailbox = mailbox
         self._journal = journal
         self._clock = clock
-        self._may_be_pending = True  # letters of a run before this one
+        self._waiting = BATCH  # at most; letters of a run before this one may be among them
 
     def enqueue(self, message: Message) -> None:
         """Note a message to be delivered, inside the transaction that decides it."""
         letter = checked(letter_of(message))
         self._journal.enqueue(letter.name, letter.sender, letter.recipient, letter.data, self._clock.now())
-        self._may_be_pending = True
+        self._waiting += 1
+
+    @property
+    def many_wait(self) -> bool:
+        """Tell whether so many letters wait that they fill a flush of their own."""
+        return self._waiting >= BATCH
 
     def deliver_pending(self) -> int:
         """Publish everything enqueued and committed, and return how many letters that were. Raises PublishError."""
         delivered = 0
-        while self._may_be_pending:
+        while self._waiting:
             letters = [Letter(*row) for row in self._journal.pending(BATCH)]
             if letters:
                 self._deliver(letters)
                 with self._journal.transaction():
                     self._journal.published([letter.name for letter in letters], self._clock.now())
             delivered += len(letters)
-            self._may_be_pending = len(letters) == BATCH
+            self._waiting = BATCH if len(letters) == BATCH else 0
         return delivered
 
     def _deliver(self, letters: list[Letter]) -> None:

@@ -286,6 +286,67 @@ def test_what_a_handler_enqueues_is_delivered_after_its_commit() -> None:
     assert [m.message_id for m in desk.bus.waiting("RISK")] == [approval(7).message_id]
 
 
+class Post(MemoryMailbox):
+    """A mailbox that notes how many letters were published together, and can be full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.published: list[int] = []
+        self.full = False
+
+    def publish(self, letters: Sequence[Letter]) -> None:
+        if self.full:
+            raise PublishError("the disk is full")
+        super().publish(letters)
+        self.published.append(len(letters))
+
+
+def sending(messages: int, letters: int) -> tuple[Desk, Post]:
+    """Return a desk with so many messages waiting, for each of which its handler sends some letters."""
+
+    def handler(message: Message) -> Commit:
+        def commit() -> None:
+            for letter in range(letters):
+                desk.bus.enqueue(approval(int(message.message_id[-8:], 16) * 1_000 + letter, to="RISK"))
+
+        return commit
+
+    desk, post = Desk(handler), Post()
+    desk.mailbox = post
+    desk.bus = Bus(post, desk.journal, desk.clock, MessagingSettings())
+    for number in range(messages):
+        desk.bus.publish(approval(number + 1))
+    post.published.clear()
+    return desk, post
+
+
+@pytest.mark.parametrize(
+    ("messages", "letters", "published"), [(16, 2, [32]), (60, 1, [50, 10]), (3, 40, [50, 30, 40]), (2, 0, [])]
+)
+def test_what_a_pass_sends_is_delivered_together_but_not_held_back_when_it_is_much(
+    messages: int, letters: int, published: list[int]
+) -> None:
+    desk, post = sending(messages, letters)
+    assert desk.consume().handled == messages
+    assert post.published == published
+    assert len(desk.bus.waiting("RISK")) == messages * letters
+
+
+@pytest.mark.parametrize("letters", [1, 60])
+def test_letters_that_cannot_be_delivered_wait_for_the_next_pass(
+    letters: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk, post = sending(1, letters)
+    post.full = True
+    report = desk.consume()
+    assert (report.handled, report.left, report.retry_at) == (1, 0, NOW + pause(1))
+    assert "the disk is full" in caplog.text
+    assert len(post.archived) == 1
+    post.full = False
+    assert desk.consume().total == 0
+    assert len(desk.bus.waiting("RISK")) == letters
+
+
 def test_what_was_enqueued_and_not_delivered_is_delivered_at_the_next_start() -> None:
     desk = Desk()
     with desk.journal.transaction():
