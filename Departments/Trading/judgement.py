@@ -49,6 +49,11 @@ class _Actual:
     regime: RegimeAssessment | None
     sent: frozenset[str] = frozenset()
 
+    def tells_of(self, approval: Approval) -> bool:
+        """Tell whether it may serve again: not for a symbol sent since, nor for a BUY where an open one may fill."""
+        may_fill = approval.side is Side.BUY and self.book.open_buys > 0
+        return approval.ticker not in self.sent and not may_fill
+
 
 class Judge:
     """Judges approvals, each by its own quote and all that wait together by one look at the account.
@@ -64,7 +69,7 @@ class Judge:
 
     def judged(self, approval: Approval) -> Judgement:
         """Judge one approval now. Raises BrokerUnavailable."""
-        if self._last is not None and approval.ticker in self._last.sent:
+        if self._last is not None and not self._last.tells_of(approval):
             self.forget()
         before = self._last
         judgement = self._judged(approval)

@@ -96,6 +96,16 @@ def test_what_a_symbol_was_sent_for_is_not_judged_by_the_look_before(judge: Judg
     assert broker.asked["account"] == 3
 
 
+def test_beside_an_open_buy_every_buy_has_a_look_of_its_own(opened: Desk, judge: Judge, broker: Counting) -> None:
+    """It may fill at any moment, and is then a position that counts against the limits."""
+    opened.broker.submit(OrderRequest("by-hand", "COMM", Side.BUY, D(300)))
+    for looks, (ticker, side) in enumerate((("ALKS", "BUY"), ("AXTA", "BUY")), 1):
+        judge.judged(approval(ticker, side, 200))
+        assert broker.asked["account"] == looks
+    judge.judged(approval("DVN", "SELL", 200))
+    assert broker.asked["account"] == 2
+
+
 def test_what_was_sent_is_counted_in_the_sector_that_the_broker_tells(tmp_path: Path) -> None:
     state = SLOW | {"assets": {"ALKS": {"sector": "Technology"}}}
     with closing(desk(workspace(tmp_path, state=state))) as opened:
