@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from Departments.bootstrap import Desk
+from Departments.core.clock import SimulatedClock
 from Departments.core.orders import OrderRequest, Side
 from Departments.core.reasons import ReasonCode
 from Departments.messaging import codec
@@ -33,6 +34,15 @@ class Counting:
     def __getattr__(self, call: str) -> Any:
         self.asked[call] += 1
         return getattr(self._broker, call)
+
+
+class SetBack(SimulatedClock):
+    """A clock that somebody sets back."""
+
+    back = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() - self.back
 
 
 @pytest.fixture
@@ -155,6 +165,41 @@ def test_a_look_lasts_some_seconds(opened: Desk, judge: Judge, broker: Counting,
     opened.clock.sleep(seconds)
     judge.judged(approval("COMM", "BUY", 300))
     assert broker.asked["account"] == looks
+
+
+def test_a_look_does_not_outlast_a_clock_that_was_set_back(opened: Desk, broker: Counting) -> None:
+    clock = SetBack(MORNING)
+    judge = Judge(replace(opened.trading_parts, broker=broker, clock=clock))
+    judge.judged(approval("ALKS", "BUY", 200))
+    clock.back = timedelta(seconds=60)
+    judge.judged(approval("COMM", "BUY", 300))
+    assert broker.asked["account"] == 2
+
+
+def test_the_risk_of_what_was_sent_is_counted_in(opened: Desk, broker: Counting) -> None:
+    """Either loses some $500 at its stop."""
+    risk = opened.limits.portfolio_risk.model_copy(update={"max_portfolio_heat": D("0.008")})
+    limits = opened.limits.model_copy(update={"portfolio_risk": risk})
+    judge = Judge(replace(opened.trading_parts, broker=broker, limits=limits))
+    first = judge.judged(approval("ALKS", "BUY", 200))
+    assert judge.judged(approval("COMM", "BUY", 350)).violations == first.violations == ()
+    assert broker.asked["account"] == 1
+    judge.count_in(first.order)
+    judge.judged(approval("COMM", "BUY", 350))
+    assert broker.asked["account"] == 2
+
+
+def test_what_is_sent_at_a_second_attempt_is_counted_in_too(tmp_path: Path) -> None:
+    folder = workspace(tmp_path, state=SLOW | {"cash": 25_000})
+    silent = {"call": "submit", "do": "timeout_before", "symbol": "ALKS", "times": 2}
+    send(folder, order("ALKS", "BUY", 250), message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
+    with closing(desk(folder, faults={"faults": [silent]})) as opened:
+        opened.trading.process_inbox()
+        assert opened.broker.orders("all") == []
+        send(folder, order("SN", "BUY", 88), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
+        opened.clock.sleep(5)
+        opened.trading.process_inbox()
+        assert [o.symbol for o in opened.broker.orders("all")] == ["ALKS"]
 
 
 def test_a_refused_order_keeps_no_cash_from_the_next(tmp_path: Path) -> None:
