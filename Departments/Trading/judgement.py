@@ -21,6 +21,8 @@ from Departments.Trading.parts import TradingParts
 
 #: How old the account may be that orders are judged on, when nothing but our own orders has moved it.
 LASTING: Final = timedelta(seconds=10)
+#: A market order follows the price at most so far (https://docs.alpaca.markets/docs/orders-at-alpaca).
+COLLAR: Final = Decimal("1.05")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +40,27 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class _Actual:
-    """Account, past and knowledge at a moment, and what has been sent since."""
+    """Account, past and knowledge at a moment, and the symbols that something has been sent for since."""
 
     read_at: datetime
     known: Knowledge
     book: Book
     history: TradingHistory
     regime: RegimeAssessment | None
+    sent: frozenset[str] = frozenset()
+
+    def tells_of(self, approval: Approval) -> bool:
+        """Tell whether it may serve again: not for a symbol sent since, nor for a BUY where an open one may fill."""
+        may_fill = approval.side is Side.BUY and self.book.open_buys > 0
+        return approval.ticker not in self.sent and not may_fill
 
 
 class Judge:
     """Judges approvals, each by its own quote and all that wait together by one look at the account.
 
-    What is sent meanwhile is counted in as if it had filled, so that no two BUYs are given the same cash while the
-    broker's own lists lag behind. Nothing is denied without a fresh look: cash may have come in since the last one.
+    A BUY that is sent meanwhile is counted in as if it had filled at the worst price it takes, so that no two BUYs are
+    given the same cash while the broker's own lists lag behind. It gives nobody shares to sell: a symbol that something
+    was sent for is looked at anew. So is the account before anything is denied: cash may have come in.
     """
 
     def __init__(self, parts: TradingParts) -> None:
@@ -60,6 +69,8 @@ class Judge:
 
     def judged(self, approval: Approval) -> Judgement:
         """Judge one approval now. Raises BrokerUnavailable."""
+        if self._last is not None and not self._last.tells_of(approval):
+            self.forget()
         before = self._last
         judgement = self._judged(approval)
         if judgement.violations and self._last is before:
@@ -72,7 +83,7 @@ class Judge:
         known = actual.known.with_sector(approval.ticker, known_sector(approval.sector))
         facts = symbol_facts(p.broker, [approval.ticker], known)
         price = facts[approval.ticker].price or approval.price
-        order = replace(proposed(approval, price, p.settings.exits), sector=known.sector_of(approval.ticker))
+        order = replace(proposed(approval, price, p.settings.exits), sector=facts[approval.ticker].sector)
         market = MarketFacts.of_day(p.clock.now(), facts, actual.regime, known.told)
         history = replace(actual.history, plan_generated_at=approval.approved_at)
         verdict = check_order(order, actual.book, market, p.limits, history)
@@ -83,12 +94,16 @@ class Judge:
         why = self._parts.ledger.releases.locked().get(ticker)
         return [] if why is None else [Reason.of(ReasonCode.SYMBOL_LOCKED, why)]
 
-    def count_in(self, order: ProposedOrder) -> None:
+    def count_in(self, order: ProposedOrder, limit_price: Decimal | None = None) -> None:
         """Judge what comes next as if this order had filled; the cash of a SELL is there when the account says so."""
-        actual = self._actual()
-        history = actual.history.after(order.symbol, order.side, order.stop_price)
-        book = project(order, actual.book, self._parts.limits) if order.side is Side.BUY else _promised(order, actual)
-        self._last = replace(actual, book=book, history=history)
+        if self._last is None:
+            return
+        last = replace(self._last, sent=self._last.sent | {order.symbol})
+        if order.side is Side.BUY:
+            dear = replace(order, price=_dearest(order.price, limit_price))
+            history = last.history.after(order.symbol, order.side, order.stop_price)
+            last = replace(last, book=project(dear, last.book, self._parts.limits), history=history)
+        self._last = last
 
     def forget(self) -> None:
         """Look at the account again before anything else is judged."""
@@ -113,10 +128,8 @@ class Judge:
         )
 
 
-def _promised(order: ProposedOrder, actual: _Actual) -> Book:
-    """Return the book without the shares that a SELL has been promised."""
-    held = actual.book.positions.get(order.symbol)
-    if held is None:
-        return actual.book
-    rest = replace(held, qty_available=max(Decimal(0), held.available - order.qty))
-    return replace(actual.book, positions={**actual.book.positions, order.symbol: rest})
+def _dearest(price: Decimal | None, limit_price: Decimal | None) -> Decimal | None:
+    """Return the most dollars a share that a BUY may cost, None where nobody knows."""
+    if price is None or limit_price is None:
+        return limit_price if price is None else price * COLLAR
+    return max(price, limit_price)

@@ -66,8 +66,8 @@ class OrderTracker:
 
         Joins the caller's transaction.
         """
-        known = self._ledger.orders.known([order.client_order_id, *map(known_as, order.legs)])
-        before, now = known.get(order.client_order_id), self._clock.now()
+        known = self._ledger.orders.known([known_as(order), *map(known_as, order.legs)])
+        before, now = known.get(known_as(order)), self._clock.now()
         record = self._ledger.orders.observe(order, now, before)
         if before is not None:
             self._tell(before, self._with_reason(before, record), now)
@@ -105,7 +105,7 @@ class OrderTracker:
         since = min(record.created_at for record in waiting) - A_LITTLE_BEFORE
         symbols = sorted({record.intent.ticker for record in waiting})
         orders = self._broker.orders("all", symbols=symbols, after=since)
-        return {order.client_order_id: order for order in flat(orders)}
+        return {known_as(order): order for order in flat(orders)}
 
     # --- one order ---
 

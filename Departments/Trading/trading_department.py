@@ -106,8 +106,7 @@ class TradingDepartment:
 
         Raises WorkspaceBusy when somebody else handles the inbox for longer than `wait` seconds.
         """
-        self._taken_back = None
-        self._judge.forget()
+        self._look_anew()
         answers = self._broker_answers()
         report = self._parts.bus.consume(TRADING, self.router, wait=wait) if answers else self._left()
         self.track()
@@ -132,9 +131,15 @@ class TradingDepartment:
 
     def track(self, *, exits: bool = False) -> None:
         """Bring every open order (with `exits`, every resting exit too) up to date and report outcomes."""
+        self._look_anew()
         self._tracker.track(exits=exits)
         self._end_releases()
         self._parts.bus.deliver_pending()
+
+    def _look_anew(self) -> None:
+        """Forget what was looked up for approvals: what comes next no longer waits together with them."""
+        self._taken_back = None
+        self._judge.forget()
 
     def reconcile(self) -> list[Row]:
         """Compare ledger and broker, take over what matches, lock what does not; nothing is sent.
@@ -221,7 +226,7 @@ class TradingDepartment:
             return self._sender.deny(intent, judged.violations)
         with p.ledger.transaction():
             p.ledger.orders.intend(intent, p.clock.now())
-        self._judge.count_in(judged.order)  # before it is sent: an unclear answer counts, too
+        self._judge.count_in(judged.order, approval.limit_price)  # before it is sent: an unclear answer counts, too
         return self._sender.send(intent, request)
 
     def _next_attempt(self, approval: Approval) -> Commit:
@@ -230,7 +235,7 @@ class TradingDepartment:
         What may not be sent any more is to be cancelled, should it turn up: nobody can prove that it never arrived.
         """
         judged = self._judge.judged(approval)
-        self._judge.count_in(judged.order)
+        self._judge.count_in(judged.order, approval.limit_price)
         request = order_request(approval, judged.price, self._parts.settings.exits)
         intent = _intent(approval, judged.price, request)
         if judged.violations:
@@ -314,6 +319,7 @@ class TradingDepartment:
             return lambda: p.bus.enqueue(report)
         with p.ledger.transaction():
             p.ledger.orders.intend(intent, now)
+        self._judge.forget()  # the exits take the shares that a SELL might be judged by
         return self._sender.send(intent, protection_request(intent))
 
     def _protection(self, message: Message, asked: Instruction) -> OrderIntent | None:

@@ -167,8 +167,8 @@ class Engine:
 
     def _release_exits(self, entry: Record, at: datetime) -> None:
         for leg in self._others(entry):
-            takes_profit = leg.role is Role.TAKE_PROFIT
-            status = after(leg.status, Event.RELEASE) if takes_profit else leg.status
+            goes_live = leg.role is Role.TAKE_PROFIT and leg.status is OrderStatus.HELD  # not one being cancelled
+            status = after(leg.status, Event.RELEASE) if goes_live else leg.status
             next_at = at + self.delay(leg, "fill", _TAKEN)
             self._save(replace(leg, status=status, live=True, next_at=next_at), at)
 

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,13 @@ from typing import Any
 import pytest
 
 from Departments.bootstrap import Desk
-from Departments.core.orders import Side
+from Departments.core.clock import SimulatedClock
+from Departments.core.orders import OrderRequest, Side
 from Departments.core.reasons import ReasonCode
 from Departments.messaging import codec
 from Departments.Trading.judgement import LASTING, Judge
 from Departments.Trading.orders import Approval, approval_from
-from tests.builders.desk import STATE, desk, workspace
+from tests.builders.desk import MORNING, STATE, desk, workspace
 from tests.builders.trading import order, reports, request_text, send
 
 SLOW = {**STATE, "latency": {"fill": [60, 60]}}
@@ -31,6 +34,15 @@ class Counting:
     def __getattr__(self, call: str) -> Any:
         self.asked[call] += 1
         return getattr(self._broker, call)
+
+
+class SetBack(SimulatedClock):
+    """A clock that somebody sets back."""
+
+    back = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() - self.back
 
 
 @pytest.fixture
@@ -70,14 +82,53 @@ def test_the_cash_of_what_was_sent_is_not_given_to_the_next(judge: Judge, broker
     assert broker.asked["account"] == 2
 
 
-def test_shares_promised_to_one_sell_are_not_promised_to_the_next(judge: Judge, broker: Counting) -> None:
-    first = judge.judged(approval("DVN", "SELL", 200))
-    assert judge.judged(approval("DVN", "SELL", 225)).violations == ()
-    judge.count_in(first.order)
-    judge.judged(approval("DVN", "SELL", 25))
-    assert broker.asked["account"] == 1
-    judge.judged(approval("DVN", "SELL", 26))
+def test_a_buy_is_counted_in_at_the_worst_price_that_it_takes(judge: Judge, broker: Counting) -> None:
+    """Of $30,000 above the reserve either leaves $7,000; ALKS asks for 6,532, AXTA for 7,160."""
+    market = judge.judged(approval("COMM", "BUY", 300)).order
+    judge.count_in(replace(market, qty=D(1_287)))
+    judge.judged(approval("ALKS", "BUY", 200))
+    judge.judged(approval("AXTA", "BUY", 250))
     assert broker.asked["account"] == 2
+    judge.count_in(replace(market, qty=D(766)), D(30))
+    judge.judged(approval("ALKS", "BUY", 200))
+    judge.judged(approval("AXTA", "BUY", 250))
+    assert broker.asked["account"] == 3
+
+
+def test_what_a_symbol_was_sent_for_is_not_judged_by_the_look_before(judge: Judge, broker: Counting) -> None:
+    """A BUY that was only sent gives no shares to sell, and a SELL none twice."""
+    judge.count_in(judge.judged(approval("ALKS", "BUY", 200)).order)
+    assert [v.code for v in judge.judged(approval("ALKS", "SELL", 200)).violations] == [ReasonCode.NOT_HELD]
+    assert broker.asked["account"] == 2
+    judge.count_in(judge.judged(approval("DVN", "SELL", 200)).order)
+    assert broker.asked["account"] == 2
+    judge.judged(approval("DVN", "SELL", 25))
+    assert broker.asked["account"] == 3
+
+
+def test_beside_an_open_buy_every_buy_has_a_look_of_its_own(opened: Desk, judge: Judge, broker: Counting) -> None:
+    """It may fill at any moment, and is then a position that counts against the limits."""
+    opened.broker.submit(OrderRequest("by-hand", "COMM", Side.BUY, D(300)))
+    for looks, (ticker, side) in enumerate((("ALKS", "BUY"), ("AXTA", "BUY")), 1):
+        judge.judged(approval(ticker, side, 200))
+        assert broker.asked["account"] == looks
+    judge.judged(approval("DVN", "SELL", 200))
+    assert broker.asked["account"] == 2
+
+
+def test_what_was_sent_is_counted_in_the_sector_that_the_broker_tells(tmp_path: Path) -> None:
+    state = SLOW | {"assets": {"ALKS": {"sector": "Technology"}}}
+    with closing(desk(workspace(tmp_path, state=state))) as opened:
+        assert Judge(opened.trading_parts).judged(approval("ALKS", "BUY", 200)).order.sector == "Technology"
+
+
+def test_counting_in_asks_the_broker_nothing(opened: Desk, judge: Judge, broker: Counting) -> None:
+    """The intent is committed by then: nothing may come between it and the sending."""
+    judged = judge.judged(approval("ALKS", "BUY", 200))
+    opened.clock.sleep(LASTING.total_seconds() + 1)
+    broker.asked.clear()
+    judge.count_in(judged.order)
+    assert broker.asked == {}
 
 
 def test_a_sell_that_was_sent_gives_no_cash_before_the_account_has_it(judge: Judge, broker: Counting) -> None:
@@ -116,6 +167,41 @@ def test_a_look_lasts_some_seconds(opened: Desk, judge: Judge, broker: Counting,
     assert broker.asked["account"] == looks
 
 
+def test_a_look_does_not_outlast_a_clock_that_was_set_back(opened: Desk, broker: Counting) -> None:
+    clock = SetBack(MORNING)
+    judge = Judge(replace(opened.trading_parts, broker=broker, clock=clock))
+    judge.judged(approval("ALKS", "BUY", 200))
+    clock.back = timedelta(seconds=60)
+    judge.judged(approval("COMM", "BUY", 300))
+    assert broker.asked["account"] == 2
+
+
+def test_the_risk_of_what_was_sent_is_counted_in(opened: Desk, broker: Counting) -> None:
+    """Either loses some $500 at its stop."""
+    risk = opened.limits.portfolio_risk.model_copy(update={"max_portfolio_heat": D("0.008")})
+    limits = opened.limits.model_copy(update={"portfolio_risk": risk})
+    judge = Judge(replace(opened.trading_parts, broker=broker, limits=limits))
+    first = judge.judged(approval("ALKS", "BUY", 200))
+    assert judge.judged(approval("COMM", "BUY", 350)).violations == first.violations == ()
+    assert broker.asked["account"] == 1
+    judge.count_in(first.order)
+    judge.judged(approval("COMM", "BUY", 350))
+    assert broker.asked["account"] == 2
+
+
+def test_what_is_sent_at_a_second_attempt_is_counted_in_too(tmp_path: Path) -> None:
+    folder = workspace(tmp_path, state=SLOW | {"cash": 25_000})
+    silent = {"call": "submit", "do": "timeout_before", "symbol": "ALKS", "times": 2}
+    send(folder, order("ALKS", "BUY", 250), message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
+    with closing(desk(folder, faults={"faults": [silent]})) as opened:
+        opened.trading.process_inbox()
+        assert opened.broker.orders("all") == []
+        send(folder, order("SN", "BUY", 88), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
+        opened.clock.sleep(5)
+        opened.trading.process_inbox()
+        assert [o.symbol for o in opened.broker.orders("all")] == ["ALKS"]
+
+
 def test_a_refused_order_keeps_no_cash_from_the_next(tmp_path: Path) -> None:
     folder = workspace(tmp_path, state=SLOW | {"cash": 25_000})
     refused = {"call": "submit", "do": "refuse", "symbol": "ALKS", "times": 1}
@@ -136,3 +222,64 @@ def test_two_buys_that_fit_alone_do_not_both_get_the_cash(tmp_path: Path) -> Non
     assert [o.symbol for o in opened.broker.orders("all") if o.side is Side.BUY] == ["ALKS"]
     assert [(r["ticker"], r["status"]) for r in reports(folder)] == [("SN", "denied")]
     opened.close()
+
+
+def test_a_buy_that_was_refused_leaves_nothing_to_sell(tmp_path: Path) -> None:
+    refused = {"call": "submit", "do": "refuse", "symbol": "ALKS", "times": 1}
+    folder = workspace(tmp_path, state=SLOW)
+    send(folder, order("ALKS", "BUY", 200), message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
+    send(folder, order("ALKS", "SELL", 200), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
+    with closing(desk(folder, faults={"faults": [refused]})) as opened:
+        opened.trading.process_inbox()
+        assert opened.broker.orders("all") == []
+    told = {r["action"]: (r["status"], r["reason"].split(":")[0]) for r in reports(folder)}
+    assert told["SELL"] == ("denied", "NOT_HELD")
+
+
+def test_the_dearest_that_an_open_limit_order_takes_is_not_given_to_the_next(tmp_path: Path) -> None:
+    folder = workspace(tmp_path, state=SLOW | {"cash": 25_000})
+    limited = order("ALKS", "BUY", 200, order_type="LIMIT", limit_price=60)
+    send(folder, limited, message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
+    send(folder, order("SN", "BUY", 50), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
+    with closing(desk(folder)) as opened:
+        opened.trading.process_inbox()
+        assert [o.symbol for o in opened.broker.orders("all")] == ["ALKS"]
+
+
+def test_shares_that_were_just_protected_are_not_sold(tmp_path: Path) -> None:
+    folder = workspace(tmp_path, state=SLOW)
+    ids = [f"MSG_EXECUTIVE_20251110T150542Z_0000000{n}" for n in (1, 2, 3)]
+    send(folder, order("CTVA", "SELL", 10), message_id=ids[0])
+    send(folder, order("DVN", "SELL", 225), message_id=ids[1], message_type="ProtectRequest")
+    send(folder, order("DVN", "SELL", 225), message_id=ids[2])
+    with closing(desk(folder)) as opened:
+        opened.trading.process_inbox()
+    assert [(r["ticker"], r["status"]) for r in reports(folder) if r["status"] == "denied"] == [("DVN", "denied")]
+
+
+def test_a_look_does_not_outlast_the_tracking_between_two_looks_of_a_watcher(tmp_path: Path) -> None:
+    """Tracking may learn of an exit's fill, and a person's sale is seen: a watcher never calls process_inbox."""
+    folder = workspace(tmp_path, state=SLOW)
+    send(folder, order("CTVA", "SELL", 10), message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
+    with closing(desk(folder)) as opened:
+        opened.bus.consume("TRADING", opened.trading.router)
+        opened.broker.submit(OrderRequest("by-hand", "DVN", Side.SELL, D(200)))
+        send(folder, order("DVN", "SELL", 225), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
+        opened.trading.track()
+        opened.bus.consume("TRADING", opened.trading.router)
+    assert [(r["ticker"], r["status"]) for r in reports(folder)] == [("DVN", "denied")]
+
+
+def test_a_watcher_finds_every_cancel_that_waits_behind_a_late_approval(tmp_path: Path) -> None:
+    folder, later = workspace(tmp_path, state=SLOW), MORNING - timedelta(seconds=30)
+    first, second = (f"MSG_EXECUTIVE_20251110T150512Z_0000000{n}" for n in (1, 2))
+    send(folder, order("CTVA", "SELL", 10), message_id=first, at=later)
+    with closing(desk(folder)) as opened:
+        opened.bus.consume("TRADING", opened.trading.router)
+        opened.trading.track()
+        send(folder, order("DVN", "SELL", 225), message_id=second, at=later)
+        wish = order("DVN", "SELL", 225, approval_message_id=second)
+        cancel = {"message_id": "MSG_EXECUTIVE_20251110T150513Z_00000003", "message_type": "CancelRequest"}
+        send(folder, wish, parent=second, at=later + timedelta(seconds=1), **cancel)
+        opened.bus.consume("TRADING", opened.trading.router)
+        assert [o.symbol for o in opened.broker.orders("all")] == ["CTVA"]

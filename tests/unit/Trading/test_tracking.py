@@ -1,6 +1,7 @@
 """Each order is followed by its own id to its end, and everybody is told once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal as D
@@ -12,11 +13,12 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.brokers.base import Broker, OrderScope
 from Departments.core.clock import SimulatedClock
-from Departments.core.errors import NotFound
+from Departments.core.errors import BrokerUnavailable, NotFound
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import OrderIntent
 from Departments.messaging.message import Message
+from Departments.Trading.exits import exit_intent
 from Departments.Trading.tracking import OrderTracker
 from tests.builders.desk import MORNING, desk, workspace
 from tests.builders.trading import APPROVAL_ID, order, reports, send, sent_by_trading, trade_on
@@ -103,6 +105,34 @@ def test_all_orders_of_a_look_cost_one_request(ledger: Ledger, told: list[Messag
     assert broker.asked == 1
 
 
+def test_what_one_look_tells_is_one_commit(tmp_path: Path, told: list[Message]) -> None:
+    labels: list[str] = []
+    with closing(Ledger(tmp_path / "sentinel.db", step=labels.append)) as opened:
+        orders = [replace(SOLD, id=f"B{n}", client_order_id=f"C{n}") for n in range(1, 4)]
+        for each in orders:
+            intent = OrderIntent(each.client_order_id, f"MSG_{each.id}", "CTVA", Side.SELL, D(190), "market")
+            opened.orders.intend(intent, MORNING)
+        labels.clear()
+        following = tracker(Book(*orders), opened, told)
+        following.track()
+        following.track()
+        assert labels.count("after:ledger.commit") == 1
+        assert {record.status for record in opened.orders.all()} == {OrderStatus.NEW}
+
+
+def test_what_was_seen_before_the_broker_fell_silent_is_recorded(ledger: Ledger, told: list[Message]) -> None:
+    """Neither a cancel that nobody takes nor an order that nobody tells of holds up the news of another."""
+    ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
+    ledger.orders.intend(OrderIntent("C2", "MSG_2", "DVN", Side.SELL, D(225), "market"), MORNING)
+
+    class Silent(Book):
+        def cancel(self, order_id: str) -> None:
+            raise BrokerUnavailable(order_id)
+
+    tracker(Silent(SOLD), ledger, told).track()
+    assert status(ledger)[0] is OrderStatus.NEW
+
+
 def test_a_word_nobody_knows_is_not_an_end(ledger: Ledger, told: list[Message]) -> None:
     tracker(Book(replace(SOLD, status=OrderStatus.UNKNOWN)), ledger, told).track()
     assert status(ledger)[0] is OrderStatus.UNKNOWN
@@ -140,6 +170,20 @@ def test_exits_without_a_clients_id_are_known_by_the_brokers(ledger: Ledger, tol
     found = ledger.orders.find("E1")
     assert found is not None
     assert (found.status, found.filled_qty) == (OrderStatus.FILLED, D(190))
+
+
+def test_an_exit_without_a_clients_id_is_followed_by_itself_too(ledger: Ledger, told: list[Message]) -> None:
+    """Its entry may have ended before the days that are asked for; and what else there is to record is recorded."""
+    exit_ = Order("E1", "", "CTVA", Side.SELL, D(190), OrderStatus.NEW, limit_price=D(70), submitted_at=MORNING)
+    ledger.orders.adopt(exit_intent(exit_, "P"), exit_, MORNING, None)
+    sold = replace(exit_, status=OrderStatus.FILLED, filled_qty=D(190), filled_avg_price=D(70))
+    broker = Book(SOLD, sold)
+    tracker(broker, ledger, told).track(exits=True)
+    found = ledger.orders.find("E1")
+    assert found is not None
+    assert (found.status, found.filled_qty) == (OrderStatus.FILLED, D(190))
+    assert status(ledger)[0] is OrderStatus.NEW
+    assert broker.asked == 1
 
 
 def test_a_cancel_is_asked_for_again_until_the_order_shows_it(ledger: Ledger, told: list[Message]) -> None:

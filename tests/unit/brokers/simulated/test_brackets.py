@@ -45,6 +45,15 @@ def test_after_the_entry_has_filled_the_take_profit_is_new_and_the_stop_stays_he
     assert legs(stand, order) == {"profit": S.NEW, "stop": S.HELD}
 
 
+def test_a_held_exit_that_is_being_cancelled_when_its_entry_fills_does_not_go_live(opened: Opener) -> None:
+    stand = opened(faults=[{"call": "cancel", "do": "stuck_cancel", "seconds": 30}])
+    order = stand.buy(**BRACKET)
+    stand.exchange.cancel(order.legs[0].id)
+    stand.wait()
+    assert stand.exchange.order(order.id).status is S.FILLED
+    assert legs(stand, order) == {"profit": S.PENDING_CANCEL, "stop": S.HELD}
+
+
 def test_an_entry_that_filled_in_part_has_no_live_exits(opened: Opener) -> None:
     stand = opened(faults=[{"call": "submit", "do": "partial_then_silence", "part": 0.5}])
     order = stand.buy(**BRACKET)
