@@ -117,7 +117,7 @@ def test_what_one_look_tells_is_one_commit(tmp_path: Path, told: list[Message]) 
         following.track()
         following.track()
         assert labels.count("after:ledger.commit") == 1
-        assert {record.status for record in opened.orders.all()} == {OrderStatus.NEW}
+        assert {record.status for record in opened.orders.of_symbols(["CTVA"])} == {OrderStatus.NEW}
 
 
 def test_what_was_seen_before_the_broker_fell_silent_is_recorded(ledger: Ledger, told: list[Message]) -> None:
