@@ -164,7 +164,9 @@ class Database:
         if self.connection is None:
             if not self.path.exists():
                 return None
-            self.connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+            address = f"{self.path.absolute().as_uri()}?mode=ro"
+            # Whichever thread collects what a test left open closes it.
+            self.connection = sqlite3.connect(address, uri=True, timeout=10, check_same_thread=False)
             self.connection.row_factory = sqlite3.Row
         (version,) = self.connection.execute("PRAGMA data_version").fetchone()
         made = (
