@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 DISPATCHED, DEFERRED = "dispatched", "deferred"
 RUNNING = "RUNNING"
+ALL_TERMINAL = "all terminal"
 #: How a trade ends when all went well, phase by phase.
 DONE = frozenset({OrderStatus.FILLED, "released", "protected"})
 WAITING = {
@@ -115,7 +116,10 @@ class PlanExecution:
         return next((p for p in self.parts.ledger.plans.phases(self.plan.plan_id) if p.name == name), None)
 
     def _dispatch(self, name: PhaseName) -> PhaseRecord:
-        """Open a phase: what is sent and what is not, committed together with the approvals themselves."""
+        """Open a phase: what is sent and what is not, committed together with the approvals themselves.
+
+        A phase in which nothing is sent has ended with that.
+        """
         p = self.parts
         fundings = self._agenda.of(name)
         now = p.clock.now()
@@ -127,14 +131,16 @@ class PlanExecution:
             ended_at=None,
             outcome="",
         )
+        sent = sum(f.qty > 0 for f in fundings)
+        if not sent:
+            phase = _ended(phase, PhaseEvent.ALL_TERMINAL, now, ALL_TERMINAL)
         with p.ledger.transaction():
             p.ledger.plans.set_phase(self.plan.plan_id, phase)
             approved_at = p.ledger.plans.approved_at(self.plan.plan_id) or now
             for rank, funding in enumerate(fundings):
                 self._send_or_defer(name, rank, funding, now, approved_at)
-        p.bus.deliver_pending()
-        sent = sum(f.qty > 0 for f in fundings)
         if sent:
+            p.bus.deliver_pending()
             log.info("%s phase: %d order%s sent to Trading", name, sent, "" if sent == 1 else "s")
         return phase
 
@@ -173,7 +179,7 @@ class PlanExecution:
         waiting = [t for t in trades if t.terminal_at is None]
         if not waiting:
             _announce_end(phase.name, [t for t in trades if t.message_id])
-            return self._moved(phase, PhaseEvent.ALL_TERMINAL, "all terminal")
+            return self._moved(phase, PhaseEvent.ALL_TERMINAL, ALL_TERMINAL)
         phase = self._not_longer_than_allowed(phase)
         if self.parts.clock.now() >= phase.deadline:
             return self._at_deadline(phase, waiting)
@@ -236,9 +242,7 @@ class PlanExecution:
         settings = self._waits(phase.name)
         if phase.state == PhaseState.CANCELLING and settings.on_timeout == "abort":
             outcome = ABORTED
-        moved = replace(
-            phase, state=after(PhaseState(phase.state), event), ended_at=self.parts.clock.now(), outcome=outcome
-        )
+        moved = _ended(phase, event, self.parts.clock.now(), outcome)
         with self.parts.ledger.transaction():
             self.parts.ledger.plans.set_phase(self.plan.plan_id, moved)
         return moved
@@ -253,6 +257,10 @@ class PlanExecution:
         if execution is None:
             raise LookupError(f"{self.plan.plan_id} was never begun")
         return execution
+
+
+def _ended(phase: PhaseRecord, event: PhaseEvent, at: datetime, outcome: str) -> PhaseRecord:
+    return replace(phase, state=after(PhaseState(phase.state), event), ended_at=at, outcome=outcome)
 
 
 def _announce_end(name: str, sent: Sequence[TradeRecord]) -> None:
