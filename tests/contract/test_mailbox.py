@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import re
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 
 from Departments.core.errors import MessageConflict, PublishError, WorkspaceBusy
 from Departments.messaging.files import State
-from Departments.messaging.mailbox import Letter, Mailbox, Storage
+from Departments.messaging.mailbox import INBOX, Letter, Mailbox, Storage
 from Departments.messaging.memory import MemoryMailbox
 
 LETTER = Letter("MSG_A_20251110T150912Z_1.md", "EXECUTIVE", "TRADING", b"one")
@@ -211,3 +214,44 @@ def test_an_inbox_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
             Mailbox(tmp_path).holding("TRADING", wait=0).__enter__()
         with Mailbox(tmp_path).holding("RISK", wait=0):
             pass
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_letters_are_flushed_before_any_of_them_is_visible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    inbox, flushed, fsync = tmp_path / INBOX / "TRADING", set[int](), os.fsync
+
+    def watch(descriptor: int) -> None:
+        fsync(descriptor)
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode):
+            assert not inbox.exists() or not list(inbox.iterdir())
+            flushed.add(found.st_ino)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    Mailbox(tmp_path).publish([Letter(f"MSG_{n}.md", "EXECUTIVE", "TRADING", b"text") for n in range(count)])
+    assert {path.stat().st_ino for path in inbox.iterdir()} == flushed
+    assert len(flushed) == count
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_when_one_flush_fails_nothing_of_any_letter_is_visible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    mailbox, fsync, flushes = Mailbox(tmp_path), os.fsync, itertools.count(1)
+    mailbox.publish([Letter("MSG_A.md", "EXECUTIVE", "TRADING", b"text")])
+
+    def fail(descriptor: int) -> None:
+        if next(flushes) == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    letters = [Letter(f"MSG_{n}.md", "EXECUTIVE", "TRADING", b"text") for n in range(count)]
+    with pytest.raises(PublishError, match=re.escape(os.strerror(errno.ENOSPC))):
+        mailbox.publish(letters)
+    assert mailbox.waiting("TRADING") == ["MSG_A.md"]
+    assert list((tmp_path / ".tmp").iterdir()) == []
+    mailbox.publish(letters)
+    assert len(mailbox.waiting("TRADING")) == count + 1
