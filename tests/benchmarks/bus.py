@@ -538,10 +538,11 @@ without it (property tests hold both equal). Peers acknowledge by one rename; th
 show what these two choices are worth. A durable peer flushes its acknowledgements, because nothing else keeps a message
 from being handled twice after a power cut; our bus need not when the ledger remembers the id, and "remembered by
 nobody" leaves that commit out to show the files alone. Fifty messages share a commit where what each of them changes
-follows from its own text alone, as in the Executive's inbox; what leads to an order has a commit of its own. Only our bus keeps the sender's copy, orders by time, holds a
-lock, and sets bad messages aside. The raw file operations give each file the same names as ours (temporary, Inbox,
-Outbox, Archive), so that no bus of this layout can be faster than they are. On ext4 creating files is several times
-slower where many were removed within the last five minutes: let the disk rest before measuring.
+follows from its own text alone, as in the Executive's inbox; what leads to an order has a commit of its own. Only our
+bus keeps the sender's copy, orders by time, holds a lock, and sets bad messages aside. The raw file operations give
+each file the same names as ours (temporary, Inbox, Outbox, Archive), so that no bus of this layout can be faster than
+they are. On ext4 creating files is several times slower where many were removed within the last five minutes: let the
+disk rest before measuring.
 """
 
 
