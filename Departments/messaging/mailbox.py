@@ -11,10 +11,9 @@ import errno
 import os
 import secrets
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent import futures
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
@@ -39,7 +38,6 @@ DEAD_LETTER: Final = "Dead_Letter"
 REASON: Final = ".reason.yaml"
 QUIET: Final = 0.25  # seconds a stranger's file must be untouched before it is condemned
 TOGETHER: Final = 32  # letters from which one flush of all that anybody wrote is cheaper than one for each
-FLUSHERS: Final = 8  # flushes under way at the same time
 STALE: Final = 3_600.0  # seconds after which a temporary file belongs to nobody
 
 
@@ -131,10 +129,6 @@ class Mailbox:
         self._sequence = 0
         self._mark = secrets.token_hex(8)  # in a container every process has the same number as the one that was killed
 
-    @cached_property
-    def _flushers(self) -> futures.Executor:
-        return futures.ThreadPoolExecutor(FLUSHERS, thread_name_prefix="flush")
-
     # --- publishing ---
 
     def publish(self, letters: Sequence[Letter]) -> None:
@@ -190,16 +184,15 @@ class Mailbox:
         if not self._sequence:
             self.clean()
         folder = self._folder(".tmp")
-        alone = len(letters) == 1
+        together = len(letters) >= TOGETHER
         with self._announced("publish.write"):
             for letter in letters:
                 path = self._temporary(folder)
                 temporary[path] = letter
-                files.write_new(path, letter.data, flush=self._flush and alone)
-            if self._flush and not alone:
-                many = len(letters) >= TOGETHER
-                if not (many and files.sync_everything_in(folder)):
-                    self._side_by_side(files.sync_file, temporary)
+                files.write_new(path, letter.data, flush=self._flush and not together)
+            if self._flush and together and not files.sync_everything_in(folder):
+                for path in temporary:
+                    files.sync_file(path)
 
     def _deliver(self, temporary: dict[str, Letter]) -> None:
         folders = set()
@@ -210,17 +203,8 @@ class Mailbox:
             folders.add(folder)
         if self._flush:
             with self._announced("publish.flush"):
-                self._side_by_side(files.sync_folder, folders)
-
-    def _side_by_side(self, flush: Callable[[str], None], paths: Collection[str]) -> None:
-        """Flush several files or folders at the same time, which a disk does in far less than one after the other."""
-        if len(paths) == 1:
-            flush(*paths)
-            return
-        flushes = [self._flushers.submit(flush, path) for path in paths]
-        futures.wait(flushes)  # all of them, before one that failed is told
-        for each in flushes:
-            each.result()
+                for folder in folders:
+                    files.sync_folder(folder)
 
     def _link(self, path: str, target: str, letter: Letter) -> None:
         try:
