@@ -14,7 +14,7 @@ from Departments.core.clock import iso
 from Departments.core.money import ZERO, usd_cents, whole_shares
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
-from Departments.core.portfolio import Book, Position
+from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import is_open, next_close, next_open
 from Departments.Executive.exposure import bare_shares
@@ -117,7 +117,8 @@ class Agenda:
     # --- facts ---
 
     def _funded(self, buys: Sequence[Trade]) -> list[Funding]:
-        p, counted, book = self.parts, self.cash_when_it_arrived(), self._book()
+        p, counted = self.parts, self.cash_when_it_arrived()
+        book = book_of(p.broker, p.ledger.symbols.knowledge(), counted.account)
         budget = Budget(book.cash, counted.expected_cash, book.open_buys, self._execution().reserve)
         log.info("Cash for BUYs: %s (reserve %s)", usd_cents(budget.amount), usd_cents(budget.reserve))
         floor = Floor(
@@ -141,9 +142,6 @@ class Agenda:
         if execution is None:
             raise LookupError(f"{self.plan.plan_id} was never begun")
         return execution
-
-    def _book(self) -> Book:
-        return book_of(self.parts.broker, self.parts.ledger.symbols.knowledge())
 
     def _positions(self) -> dict[str, Position]:
         return {position.symbol: position for position in self.parts.broker.positions()}

@@ -10,12 +10,15 @@ from Departments.brokers.base import Asset, Broker, Quote
 from Departments.core.market import Knowledge, SymbolFacts
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderStatus, Side
-from Departments.core.portfolio import Book, Position
+from Departments.core.portfolio import Account, Book, Position
 
 
-def book_of(broker: Broker, known: Knowledge) -> Book:
-    """Read account, positions and open orders; `known` completes them. Raises BrokerUnavailable, NotAuthorized."""
-    account = broker.account()
+def book_of(broker: Broker, known: Knowledge, account: Account | None = None) -> Book:
+    """Read account (unless it was read just now), positions and open orders; `known` completes them.
+
+    Raises BrokerUnavailable, NotAuthorized.
+    """
+    account = account or broker.account()
     return Book(
         cash=account.cash,
         equity=account.equity,
