@@ -11,6 +11,7 @@ from typing import Final
 from Departments.core.clock import iso, parse_iso
 from Departments.core.errors import MessageConflict
 from Departments.ledger.database import Database
+from Departments.ledger.values import marks
 
 MIGRATION: Final = """
 CREATE TABLE bus_handled (
@@ -73,7 +74,7 @@ class LedgerJournal:
         found: dict[str, tuple[str, str]] = {}
         for start in range(0, len(message_ids), AT_ONCE):
             asked = message_ids[start : start + AT_ONCE]
-            which = f"department = ? AND message_id IN ({', '.join('?' * len(asked))})"
+            which = f"department = ? AND message_id IN ({marks(asked)})"
             rows = self._database.rows(
                 f"SELECT message_id, disposition, digest FROM bus_handled WHERE {which}",  # noqa: S608 - only marks
                 (department, *asked),
@@ -118,14 +119,18 @@ class LedgerJournal:
 
         Raises MessageConflict for the same name with other content.
         """
+        digest = hashlib.sha256(data).hexdigest()
         done = self._database.execute(
             "INSERT INTO bus_letters (name, sender, recipient, digest, data, enqueued_at) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET name = name WHERE (sender, recipient, digest) = "
-            "(excluded.sender, excluded.recipient, excluded.digest)",
-            (name, sender, recipient, hashlib.sha256(data).hexdigest(), data, iso(at)),
+            "ON CONFLICT (name) DO NOTHING",
+            (name, sender, recipient, digest, data, iso(at)),
         )
-        if done.rowcount == 0:
+        if done.rowcount == 0 and self._sent(name) != (sender, recipient, digest):
             raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
+
+    def _sent(self, name: str) -> tuple[str, ...]:
+        row = self._database.row("SELECT sender, recipient, digest FROM bus_letters WHERE name = ?", (name,))
+        return tuple(row or ())
 
     def pending(self, limit: int) -> list[tuple[str, str, str, bytes]]:
         """Return the (name, sender, recipient, data) of committed letters not delivered yet, oldest first."""
@@ -137,7 +142,7 @@ class LedgerJournal:
 
     def published(self, names: list[str], at: datetime) -> None:
         """Note that letters are delivered; their text lives on in the files."""
-        which = f"published_at IS NULL AND name IN ({', '.join('?' * len(names))})"
+        which = f"published_at IS NULL AND name IN ({marks(names)})"
         self._database.execute(
             f"UPDATE bus_letters SET published_at = ?, data = NULL WHERE {which}",  # noqa: S608 - only marks
             (iso(at), *names),

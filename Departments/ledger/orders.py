@@ -13,7 +13,7 @@ from Departments.core.money import ZERO, plain
 from Departments.core.orders import TERMINAL, Order, OrderStatus, Side
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database, Row
-from Departments.ledger.values import moment, number, number_text, time_text
+from Departments.ledger.values import marks, moment, number, number_text, time_text
 
 RejectionSource = Literal["HARD_CONSTRAINT", "ALPACA", "DUPLICATE"]
 _OPEN = "status NOT IN (" + ", ".join(f"'{status}'" for status in sorted(TERMINAL)) + ")"
@@ -83,7 +83,7 @@ class OrderRecords:
 
     def known(self, client_order_ids: Sequence[str]) -> dict[str, OrderRecord]:
         """Return those of some orders that the ledger has, by their client order ids."""
-        records = self._records(f"client_order_id IN ({_marks(client_order_ids)})", *client_order_ids)
+        records = self._records(f"client_order_id IN ({marks(client_order_ids)})", *client_order_ids)
         return {record.intent.client_order_id: record for record in records}
 
     def by_message(self, message_id: str) -> OrderRecord | None:
@@ -101,7 +101,7 @@ class OrderRecords:
 
     def open_exits(self, *, statuses: Collection[OrderStatus] = (), tickers: Collection[str] = ()) -> list[OrderRecord]:
         """Return every exit not known to be terminal that is in one of `statuses` or of one of `tickers`."""
-        which = f"status IN ({_marks(statuses)}) OR ticker IN ({_marks(tickers)})"
+        which = f"status IN ({marks(statuses)}) OR ticker IN ({marks(tickers)})"
         return self._records(f"{_OPEN} AND purpose = 'exit' AND ({which})", *statuses, *tickers)
 
     def of_plan(self, plan_id: str) -> list[OrderRecord]:
@@ -110,7 +110,7 @@ class OrderRecords:
 
     def of_symbols(self, tickers: Collection[str]) -> list[OrderRecord]:
         """Return every order of some symbols, oldest first."""
-        return self._records(f"ticker IN ({_marks(tickers)})", *tickers)
+        return self._records(f"ticker IN ({marks(tickers)})", *tickers)
 
     def of_symbols_moved_since(self, moment: datetime) -> list[OrderRecord]:
         """Return every order of each symbol of which some order has changed since a moment, oldest first."""
@@ -118,7 +118,7 @@ class OrderRecords:
 
     def recent(self, tickers: Sequence[str]) -> list[OrderRecord]:
         """Return the newest order of each ticker that has one, exits left out, oldest first."""
-        ours = f"purpose = 'trade' AND ticker IN ({_marks(tickers)})"
+        ours = f"purpose = 'trade' AND ticker IN ({marks(tickers)})"
         query = f"SELECT max(id) FROM desk_orders WHERE {ours} GROUP BY ticker"  # noqa: S608 - only marks
         rows = self._db.rows(f"SELECT * FROM desk_orders WHERE id IN ({query}) ORDER BY id", list(tickers))  # noqa: S608
         return [_record(row) for row in rows]
@@ -247,7 +247,7 @@ class OrderRecords:
         """Return the protective stop of each symbol, or of some: its newest filled BUY's, or its newest exit's."""
         if tickers is not None and not tickers:
             return {}
-        which = "" if tickers is None else f" AND ticker IN ({_marks(tickers)})"
+        which = "" if tickers is None else f" AND ticker IN ({marks(tickers)})"
         rows = self._db.rows(
             "SELECT ticker, stop_price, max(id) FROM desk_orders "  # noqa: S608 - only marks
             f"WHERE stop_price IS NOT NULL AND (filled_qty <> '0' OR purpose = 'exit'){which} GROUP BY ticker",
@@ -338,10 +338,6 @@ class OrderRecords:
             "SELECT id, ?, ?, ?, ?, ? FROM desk_orders WHERE client_order_id = ?",
             (code, reason, source, iso(at), escalation_id, client_order_id),
         )
-
-
-def _marks(values: Collection[str]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def _record(row: Row) -> OrderRecord:

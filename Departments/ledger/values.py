@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from datetime import datetime
 from decimal import Decimal
 
@@ -27,3 +28,8 @@ def time_text(moment: datetime | None) -> str | None:
 def moment(text: str | None) -> datetime | None:
     """Read a moment; None stays None."""
     return None if text is None else parse_iso(text)
+
+
+def marks(values: Sized) -> str:
+    """Return as many question marks as there are values, to stand for them in a list of a statement."""
+    return ", ".join("?" * len(values))
