@@ -7,7 +7,8 @@ the shares can be sold, and either may fill meanwhile (https://docs.alpaca.marke
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from Departments.brokers.base import Broker
@@ -17,7 +18,7 @@ from Departments.core.money import ZERO, whole_shares
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from Departments.core.portfolio import Position
 from Departments.core.settings import ExitSettings
-from Departments.ledger.orders import OrderIntent
+from Departments.ledger.orders import OrderIntent, OrderRecord, OrderRecords
 from Departments.ledger.releases import Release
 from Departments.messaging.message import Message
 from Departments.Trading.orders import exit_prices, instruction_from
@@ -59,6 +60,14 @@ def exit_intent(order: Order, plan_id: str | None) -> OrderIntent:
         stop_price=order.stop_price,
         purpose="exit",
     )
+
+
+def adopt_exits(
+    orders: OrderRecords, exits: Iterable[Order], plan_id: str | None, at: datetime, known: Mapping[str, OrderRecord]
+) -> None:
+    """Take exits as the broker has them into the ledger; `known` are those it has, see `known_as`."""
+    for each in exits:
+        orders.adopt(exit_intent(each, plan_id), each, at, known.get(known_as(each)))
 
 
 def ask_to_cancel(broker: Broker, order_id: str, ticker: str) -> None:

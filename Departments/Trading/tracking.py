@@ -18,7 +18,7 @@ from Departments.core.reasons import Reason, ReasonCode
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import OrderRecord
 from Departments.messaging.message import Message
-from Departments.Trading.exits import ask_to_cancel, exit_intent, flat, known_as
+from Departments.Trading.exits import adopt_exits, ask_to_cancel, flat, known_as
 from Departments.Trading.reports import outcome_report, refusal_escalation, request_report, submission_notes
 
 log = logging.getLogger(__name__)
@@ -71,9 +71,7 @@ class OrderTracker:
         record = self._ledger.orders.observe(order, now, before)
         if before is not None:
             self._tell(before, self._with_reason(before, record), now)
-        for leg in order.legs:
-            intent = exit_intent(leg, record.intent.plan_id)
-            self._ledger.orders.adopt(intent, leg, now, known.get(known_as(leg)))
+        adopt_exits(self._ledger.orders, order.legs, record.intent.plan_id, now, known)
         return record
 
     # --- what is looked at ---

@@ -24,8 +24,8 @@ from Departments.messaging.bus import ConsumeReport
 from Departments.messaging.message import Message
 from Departments.messaging.router import Commit, Router, Skip
 from Departments.Trading.exits import (
+    adopt_exits,
     ask_to_cancel,
-    exit_intent,
     is_free,
     known_as,
     protection_intent,
@@ -274,9 +274,7 @@ class TradingDepartment:
         release = release_of(message, exits)
         with p.ledger.transaction():
             known = p.ledger.orders.known([known_as(order) for order in exits])
-            for order in exits:
-                intent = exit_intent(order, release.plan_id)
-                p.ledger.orders.adopt(intent, order, now, known.get(known_as(order)))
+            adopt_exits(p.ledger.orders, exits, release.plan_id, now, known)
         for order in exits:
             ask_to_cancel(p.broker, order.id, release.ticker)
         return lambda: p.ledger.releases.request(release, now)
