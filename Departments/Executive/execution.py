@@ -23,11 +23,11 @@ from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.phases import PhaseEvent, PhaseName, PhaseState, PhaseWaits, after, waits_of
 from Departments.Executive.reporter import Report, Reporter
 from Departments.Executive.reporting.document import adds_up, unexplained
-from Departments.ledger.plans import ExecutionRecord, PhaseRecord, TradeRecord
+from Departments.ledger.plans import DISPATCHED, ExecutionRecord, PhaseRecord, TradeRecord
 
 log = logging.getLogger(__name__)
 
-DISPATCHED, DEFERRED = "dispatched", "deferred"
+DEFERRED = "deferred"
 RUNNING = "RUNNING"
 ALL_TERMINAL = "all terminal"
 #: How a trade ends when all went well, phase by phase.

@@ -68,8 +68,7 @@ class Knowledge:
 
     def sector_of(self, symbol: str) -> str | None:
         """Return the sector of a symbol, None where it is not known."""
-        facts = self.symbols.get(symbol)
-        return facts.sector if facts else None
+        return _sector_in(self.symbols, symbol)
 
     def with_sector(self, symbol: str, sector: str | None) -> Knowledge:
         """Return the knowledge with a sector for a symbol that has none yet."""
@@ -117,6 +116,15 @@ class MarketFacts:
     def of(self, symbol: str) -> SymbolFacts:
         """Return the facts of `symbol`, all unknown where there are none."""
         return self.symbols.get(symbol) or SymbolFacts(symbol)
+
+    def sector_of(self, symbol: str) -> str | None:
+        """Return the sector of `symbol`, None where it is not known."""
+        return _sector_in(self.symbols, symbol)
+
+
+def _sector_in(symbols: Mapping[str, SymbolFacts], symbol: str) -> str | None:
+    facts = symbols.get(symbol)
+    return facts.sector if facts else None
 
 
 def _first(*values: Decimal | None) -> Decimal | None:

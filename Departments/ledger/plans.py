@@ -16,6 +16,8 @@ from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database, Row
 from Departments.ledger.values import moment, number, number_text, time_text
 
+DISPATCHED = "dispatched"  # sent to Trading, which has not answered yet
+
 
 @dataclass(frozen=True, slots=True)
 class PhaseRecord:
@@ -45,7 +47,7 @@ class TradeRecord:
     price: Decimal | None = None
     score: Decimal | None = None
     sector: str | None = None
-    status: str = "dispatched"
+    status: str = DISPATCHED
     message_id: str | None = None
     client_order_id: str | None = None
     dispatched_at: datetime | None = None
@@ -289,7 +291,7 @@ def _trade(row: Row) -> TradeRecord:
     return TradeRecord(
         phase=row["phase"],
         ticker=row["ticker"],
-        side=Side[row["side"]],
+        side=Side(row["side"]),
         planned_qty=Decimal(row["planned_qty"]),
         qty=Decimal(row["qty"]),
         price=number(row["price"]),

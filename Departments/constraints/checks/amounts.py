@@ -86,8 +86,7 @@ def sector_of(limits: Limits, symbol: str, market: MarketFacts, *others: str | N
 
     An unknown one follows `unknown_sector`: all in the bucket Unknown, or each symbol in one of its own.
     """
-    facts = market.symbols.get(symbol)
-    for candidate in (facts.sector if facts else None, *others):
+    for candidate in (market.sector_of(symbol), *others):
         if known := known_sector(candidate):
             return known
     alone = limits.position_limits.unknown_sector == "each_by_itself"
