@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Final
 
 Step = Callable[[str], None]
-SILENCE: Final[AbstractContextManager[None]] = nullcontext()
 
 
 def no_step(label: str) -> None:
@@ -20,7 +18,7 @@ def no_step(label: str) -> None:
 
 def announced(step: Step, label: str) -> AbstractContextManager[None]:
     """Announce a durable step before and, when it succeeded, after it."""
-    return SILENCE if step is no_step else _announced(step, label)
+    return nullcontext() if step is no_step else _announced(step, label)
 
 
 @contextmanager

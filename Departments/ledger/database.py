@@ -16,7 +16,6 @@ from Departments.core.steps import Step, announced, no_step
 
 Row = sqlite3.Row
 BUSY_SECONDS = 30.0
-JOINED: AbstractContextManager[None] = nullcontext()
 #: Pages of the write-ahead log before it is used from its beginning again: a commit into a log that does not grow is
 #: one flush, into one that grows two. SQLite's own choice is 1,000
 #: (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
@@ -63,7 +62,7 @@ class Database:
 
         Raises LedgerBusy when the file stays locked, LedgerError for anything else that SQLite reports.
         """
-        return JOINED if self._is_open else self._outermost()
+        return nullcontext() if self._is_open else self._outermost()
 
     @contextmanager
     def _outermost(self) -> Iterator[None]:
