@@ -1,8 +1,9 @@
 """Set up and run: the same for people, for make and for the continuous integration.
 
 python scripts/dev.py run     the demo (set up first)
-python scripts/dev.py test    linters, types, import contracts, all tests, coverage
+python scripts/dev.py test    linters, types, import contracts, all tests
 python scripts/dev.py check   the quick part of it: linters, types, import contracts
+python scripts/dev.py cover   all tests again, with the lines and branches that none of them reaches
 python scripts/dev.py bench   measurements, written to benchmarks.md
 python scripts/dev.py soak    types on the other platforms, long crash tests
 """
@@ -26,12 +27,13 @@ CHECKS = (
     ("mypy",),
     ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
 )
-TESTS = ("pytest", "-n", "auto", "--dist", "worksteal", "-m", "not soak and not bench", "--cov", "--cov-report=term")
+TESTS = ("pytest", "-n", "auto", "--dist", "worksteal", "-m", "not soak and not bench")
 SOAK = (("mypy", "--platform", "win32"), ("mypy", "--platform", "darwin"), ("pytest", "-m", "soak", "-s"))
 COMMANDS = {
     "run": (("Departments", "demo"),),
     "check": CHECKS,
     "test": (*CHECKS, TESTS),
+    "cover": ((*TESTS, "--cov", "--cov-report=term-missing"),),
     "soak": SOAK,
 }
 EXTRAS = {"run": "", "bench": "[test,bench]"}
