@@ -7,7 +7,7 @@ the shares can be sold, and either may fill meanwhile (https://docs.alpaca.marke
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -63,11 +63,21 @@ def exit_intent(order: Order, plan_id: str | None) -> OrderIntent:
 
 
 def adopt_exits(
-    orders: OrderRecords, exits: Iterable[Order], plan_id: str | None, at: datetime, known: Mapping[str, OrderRecord]
-) -> None:
-    """Take exits as the broker has them into the ledger; `known` are those it has, see `known_as`."""
+    orders: OrderRecords, exits: Iterable[Order], plan_id: str | None, at: datetime, known: dict[str, OrderRecord]
+) -> list[OrderRecord]:
+    """Take exits as the broker has them into the ledger and return the records of those that have traded just now.
+
+    `known` are those it has, see `known_as`, and stays up to date.
+    """
+    traded = []
     for each in exits:
-        orders.adopt(exit_intent(each, plan_id), each, at, known.get(known_as(each)))
+        before = known.get(known_as(each))
+        record = orders.adopt(exit_intent(each, plan_id), each, at, before)
+        if record is not None and record is not before:
+            known[known_as(each)] = record
+            if record.status.is_terminal and record.filled_qty > 0:
+                traded.append(record)
+    return traded
 
 
 def ask_to_cancel(broker: Broker, order_id: str, ticker: str) -> None:

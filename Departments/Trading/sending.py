@@ -57,7 +57,7 @@ class OrderSender:
         return partial(self._accepted, order)
 
     def _accepted(self, order: Order) -> None:
-        self._tracker.observe(order)
+        self._tracker.observe([order])
 
     def deny(self, intent: OrderIntent, violations: Sequence[Reason]) -> Commit:
         """Return what is to be committed of an order that our own check stopped."""

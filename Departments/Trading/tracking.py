@@ -58,21 +58,25 @@ class OrderTracker:
         news = [order for record, order in found if not _says_nothing_new(record, order)]
         if news:
             with self._ledger.transaction():
-                for order in news:
-                    self.observe(order)
+                self.observe(news)
 
-    def observe(self, order: Order) -> OrderRecord:
-        """Record a snapshot and tell everyone what is new in it; a bracket's exits are taken into the ledger.
+    def observe(self, orders: Sequence[Order]) -> None:
+        """Record snapshots and tell everyone what is new in them; a bracket's exits are taken into the ledger.
 
         Joins the caller's transaction.
         """
-        known = self._ledger.orders.known([known_as(order), *map(known_as, order.legs)])
-        before, now = known.get(known_as(order)), self._clock.now()
-        record = self._ledger.orders.observe(order, now, before)
+        known = self._ledger.orders.known([known_as(each) for each in flat(orders)])
+        for order in orders:
+            self._observe(order, known, self._clock.now())
+
+    def _observe(self, order: Order, known: dict[str, OrderRecord], now: datetime) -> None:
+        """Record one snapshot; `known` is what the ledger has, by `known_as`, and stays up to date."""
+        before = known.get(known_as(order))
+        record = known[known_as(order)] = self._ledger.orders.observe(order, now, before)
         if before is not None:
             self._tell(before, self._with_reason(before, record), now)
-        adopt_exits(self._ledger.orders, order.legs, record.intent.plan_id, now, known)
-        return record
+        for exit_ in adopt_exits(self._ledger.orders, order.legs, record.intent.plan_id, now, known):
+            self._enqueue(outcome_report(exit_, now))
 
     # --- what is looked at ---
 

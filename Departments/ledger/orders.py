@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from Departments.core.clock import iso, parse_iso
 from Departments.core.money import ZERO, plain
@@ -17,6 +17,11 @@ from Departments.ledger.values import marks, moment, number, number_text, time_t
 
 RejectionSource = Literal["HARD_CONSTRAINT", "ALPACA", "DUPLICATE"]
 _OPEN = "status NOT IN (" + ", ".join(f"'{status}'" for status in sorted(TERMINAL)) + ")"
+_COLUMNS = (
+    "client_order_id, message_id, ticker, side, qty, order_type, plan_id, limit_price, expected_price, stop_price, "
+    "purpose, id, status, broker_order_id, filled_qty, filled_avg_price, created_at, submitted_at, terminal_at, code, "
+    "reason, cancel_requested_at"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,7 @@ class OrderRecords:
 
     def find(self, client_order_id: str) -> OrderRecord | None:
         """Return the order with this client order id, or None."""
-        row = self._db.row("SELECT * FROM desk_orders WHERE client_order_id = ?", (client_order_id,))
-        return None if row is None else _record(row)
+        return next(iter(self._records("client_order_id = ?", client_order_id)), None)
 
     def known(self, client_order_ids: Sequence[str]) -> dict[str, OrderRecord]:
         """Return those of some orders that the ledger has, by their client order ids."""
@@ -88,8 +92,7 @@ class OrderRecords:
 
     def by_message(self, message_id: str) -> OrderRecord | None:
         """Return the order that an approval message led to, or None."""
-        row = self._db.row("SELECT * FROM desk_orders WHERE message_id = ?", (message_id,))
-        return None if row is None else _record(row)
+        return next(iter(self._records("message_id = ?", message_id)), None)
 
     def open(self) -> list[OrderRecord]:
         """Return every order that is not known to be terminal, oldest first."""
@@ -120,21 +123,23 @@ class OrderRecords:
         """Return the newest order of each ticker that has one, exits left out, oldest first."""
         ours = f"purpose = 'trade' AND ticker IN ({marks(tickers)})"
         query = f"SELECT max(id) FROM desk_orders WHERE {ours} GROUP BY ticker"  # noqa: S608 - only marks
-        rows = self._db.rows(f"SELECT * FROM desk_orders WHERE id IN ({query}) ORDER BY id", list(tickers))  # noqa: S608
-        return [_record(row) for row in rows]
+        return self._records(f"id IN ({query})", *tickers)
 
     def intend(self, intent: OrderIntent, at: datetime) -> None:
         """Record that an order is about to be sent; its status is `unknown` until the broker answers."""
         self._insert(intent, OrderStatus.UNKNOWN, at)
 
-    def adopt(self, intent: OrderIntent, order: Order, at: datetime, known: OrderRecord | None) -> None:
-        """Record an order that the broker has, such as a bracket's exit; `known` is its record, None for a new one."""
+    def adopt(self, intent: OrderIntent, order: Order, at: datetime, known: OrderRecord | None) -> OrderRecord | None:
+        """Record an order that the broker has, such as a bracket's exit; `known` is its record, None for a new one.
+
+        Returns its record, None for one that is new and of which nothing has traded.
+        """
         if known is None and order.filled_qty == 0:
             self._insert(intent, order.status, at, seen=order)
-            return
+            return None
         if known is None:
             self._insert(intent, OrderStatus.UNKNOWN, at)
-        self.observe(order, at, known or self.find(intent.client_order_id))
+        return self.observe(order, at, known or self.find(intent.client_order_id))
 
     def deny(self, intent: OrderIntent, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
         """Record an order that our own check stopped; the broker never sees it."""
@@ -171,24 +176,24 @@ class OrderRecords:
         if known.status.is_terminal or order.filled_qty < known.filled_qty:
             return known
         self._record_fill(known, order, at)
-        terminal_at = iso(order.updated_at or at) if order.status.is_terminal else None
-        found = self._db.row(
+        seen = _as_seen(known, order, at)
+        self._db.execute(
             "UPDATE desk_orders SET status = ?, broker_order_id = ?, filled_qty = ?, filled_avg_price = ?, "
-            "submitted_at = coalesce(submitted_at, ?), terminal_at = ?, updated_at = ?, code = ?, reason = ? "
-            "WHERE id = ? RETURNING *",
+            "submitted_at = ?, terminal_at = ?, updated_at = ?, code = ?, reason = ? WHERE id = ?",
             (
-                order.status,
-                order.id,
-                plain(order.filled_qty),
-                number_text(order.filled_avg_price),
-                time_text(order.submitted_at or at),
-                terminal_at,
+                seen.status,
+                seen.broker_order_id,
+                plain(seen.filled_qty),
+                number_text(seen.filled_avg_price),
+                time_text(seen.submitted_at),
+                time_text(seen.terminal_at),
                 iso(at),
-                *(("", "") if order.status is OrderStatus.FILLED else (known.code, known.reason)),  # a lost cancel
-                known.id,
+                seen.code,
+                seen.reason,
+                seen.id,
             ),
         )
-        return known if found is None else _record(found)
+        return seen
 
     def cancel_requested(self, client_order_id: str, code: str, reason: str, at: datetime) -> None:
         """Record that an order is to be cancelled, and why; the outcome is what the broker says later."""
@@ -222,7 +227,7 @@ class OrderRecords:
         return self._fills(f"f.id IN ({its_own} UNION {others})", plan_id, iso(since), time_text(until))
 
     def _records(self, which: str, *values: str) -> list[OrderRecord]:
-        rows = self._db.rows(f"SELECT * FROM desk_orders WHERE {which} ORDER BY +id", values)  # noqa: S608 - no outside text
+        rows = self._db.rows(f"SELECT {_COLUMNS} FROM desk_orders WHERE {which} ORDER BY +id", values)  # noqa: S608 - no outside text
         return [_record(row) for row in rows]
 
     def _fills(self, which: str, *values: str | None) -> list[FillRecord]:
@@ -340,33 +345,51 @@ class OrderRecords:
         )
 
 
-def _record(row: Row) -> OrderRecord:
-    intent = OrderIntent(
-        client_order_id=row["client_order_id"],
-        message_id=row["message_id"],
-        ticker=row["ticker"],
-        side=Side(row["side"]),
-        qty=Decimal(row["qty"]),
-        order_type=row["order_type"],
-        plan_id=row["plan_id"],
-        limit_price=number(row["limit_price"]),
-        expected_price=number(row["expected_price"]),
-        stop_price=number(row["stop_price"]),
-        purpose=row["purpose"],
+def _as_seen(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
+    """Return the record of an order as the broker has it now; one that filled was not cancelled after all."""
+    filled = order.status is OrderStatus.FILLED
+    return replace(
+        known,
+        status=order.status,
+        broker_order_id=order.id,
+        filled_qty=order.filled_qty,
+        filled_avg_price=order.filled_avg_price,
+        submitted_at=known.submitted_at or order.submitted_at or at,
+        terminal_at=order.updated_at or at if order.status.is_terminal else None,
+        code="" if filled else known.code,
+        reason="" if filled else known.reason,
     )
+
+
+def _record(row: Sequence[Any]) -> OrderRecord:
+    """Read a row of `_COLUMNS`: by position, because looking up names is half of the work."""
+    client_order_id, message_id, ticker, side, qty, order_type, plan_id, limit, expected, stop, purpose, *rest = row
+    number_, status, broker_order_id, filled, average, created, submitted, terminal, code, reason, cancel = rest
     return OrderRecord(
-        id=row["id"],
-        intent=intent,
-        status=OrderStatus.parse(row["status"]),
-        broker_order_id=row["broker_order_id"],
-        filled_qty=Decimal(row["filled_qty"]),
-        filled_avg_price=number(row["filled_avg_price"]),
-        created_at=parse_iso(row["created_at"]),
-        submitted_at=moment(row["submitted_at"]),
-        terminal_at=moment(row["terminal_at"]),
-        code=row["code"],
-        reason=row["reason"],
-        cancel_requested_at=moment(row["cancel_requested_at"]),
+        number_,
+        OrderIntent(
+            client_order_id,
+            message_id,
+            ticker,
+            Side(side),
+            Decimal(qty),
+            order_type,
+            plan_id,
+            number(limit),
+            number(expected),
+            number(stop),
+            purpose,
+        ),
+        OrderStatus.parse(status),
+        broker_order_id,
+        Decimal(filled),
+        number(average),
+        parse_iso(created),
+        moment(submitted),
+        moment(terminal),
+        code,
+        reason,
+        moment(cancel),
     )
 
 

@@ -165,8 +165,8 @@ def test_exits_without_a_clients_id_are_known_by_the_brokers(ledger: Ledger, tol
     exit_ = Order("E1", "", "CTVA", Side.SELL, D(190), OrderStatus.NEW, D(sold), D(70), submitted_at=MORNING)
     bracket = replace(SOLD, side=Side.BUY, legs=(exit_,))
     following = tracker(Book(bracket), ledger, told)
-    following.observe(bracket)
-    following.observe(replace(bracket, legs=(replace(exit_, status=OrderStatus.FILLED, filled_qty=D(190)),)))
+    following.observe([bracket])
+    following.observe([replace(bracket, legs=(replace(exit_, status=OrderStatus.FILLED, filled_qty=D(190)),))])
     found = ledger.orders.find("E1")
     assert found is not None
     assert (found.status, found.filled_qty) == (OrderStatus.FILLED, D(190))
@@ -184,6 +184,26 @@ def test_an_exit_without_a_clients_id_is_followed_by_itself_too(ledger: Ledger, 
     assert (found.status, found.filled_qty) == (OrderStatus.FILLED, D(190))
     assert status(ledger)[0] is OrderStatus.NEW
     assert broker.asked == 1
+
+
+@pytest.mark.parametrize("exits", [True, False])
+def test_an_exit_that_trades_in_the_same_look_as_its_entry_is_told_once(
+    ledger: Ledger, told: list[Message], *, exits: bool
+) -> None:
+    exit_ = Order("E1", "", "CTVA", Side.SELL, D(190), OrderStatus.HELD, submitted_at=MORNING)
+    entry = replace(SOLD, side=Side.BUY, legs=(exit_,))
+    broker = Book(entry)
+    following = tracker(broker, ledger, told)
+    following.track(exits=True)
+    told.clear()
+    sold, bought = (
+        replace(o, status=OrderStatus.FILLED, filled_qty=D(190), filled_avg_price=D(70)) for o in (exit_, entry)
+    )
+    broker.known["B1"] = replace(bought, legs=(sold,))
+    for _ in range(2):
+        following.track(exits=exits)
+    assert [(m.payload or {})["client_order_id"] for m in told] == ["C1", "E1"]
+    assert len(ledger.orders.fills_since(MORNING)) == 2
 
 
 def test_a_cancel_is_asked_for_again_until_the_order_shows_it(ledger: Ledger, told: list[Message]) -> None:
@@ -289,7 +309,7 @@ def test_what_was_rejected_after_its_cancel_was_wished_says_that_it_was_rejected
     rejected = replace(SOLD, status=OrderStatus.REJECTED)
     following = tracker(Book(rejected), ledger, told)
     following.track()
-    following.observe(rejected)
+    following.observe([rejected])
     assert [m.message_type for m in told] == ["escalation", "ExecutionReport"]
     assert (told[1].payload or {})["code"] == "REJECTED_LATER"
 
