@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from Departments.brokers.snapshot import book_of, symbol_facts
+from Departments.brokers.snapshot import Listing, book_of
 from Departments.constraints.checks.amounts import known_sector, must_settle
 from Departments.constraints.engine import check_order, project
 from Departments.core.history import TradingHistory
@@ -19,7 +20,7 @@ from Departments.core.regimes import RegimeAssessment
 from Departments.Trading.orders import Approval, proposed
 from Departments.Trading.parts import TradingParts
 
-#: How old the account may be that orders are judged on, when nothing but our own orders has moved it.
+#: How old the account may be that orders are judged on, when nothing but our own orders has moved it, and a quote.
 LASTING: Final = timedelta(seconds=10)
 #: A market order follows the price at most so far (https://docs.alpaca.markets/docs/orders-at-alpaca).
 COLLAR: Final = Decimal("1.05")
@@ -56,35 +57,42 @@ class _Actual:
 
 
 class Judge:
-    """Judges approvals, each by its own quote and all that wait together by one look at the account.
+    """Judges approvals, all that wait together by one look at the account and one at the prices.
 
     A BUY that is sent meanwhile is counted in as if it had filled at the worst price it takes, so that no two BUYs are
     given the same cash while the broker's own lists lag behind. It gives nobody shares to sell: a symbol that something
-    was sent for is looked at anew. So is the account before anything is denied: cash may have come in.
+    was sent for is looked at anew. So is everything before anything is denied: cash may have come in.
     """
 
     def __init__(self, parts: TradingParts) -> None:
         self._parts = parts
         self._last: _Actual | None = None
+        self._listed: tuple[datetime, Listing] | None = None
+        self._expected: frozenset[str] = frozenset()
+
+    def expect(self, symbols: Iterable[str]) -> None:
+        """Note of which symbols approvals will be judged next; their prices are asked for together."""
+        self._expected = frozenset(symbols)
 
     def judged(self, approval: Approval) -> Judgement:
         """Judge one approval now. Raises BrokerUnavailable."""
         if self._last is not None and not self._last.tells_of(approval):
             self.forget()
-        before = self._last
+        before = self._last, self._listed
         judgement = self._judged(approval)
-        if judgement.violations and self._last is before:
+        if judgement.violations and (self._last is before[0] or self._listed is before[1]):
             self.forget()
             judgement = self._judged(approval)
+        self._expected -= {approval.ticker}
         return judgement
 
     def _judged(self, approval: Approval) -> Judgement:
         p, actual = self._parts, self._actual()
         known = actual.known.with_sector(approval.ticker, known_sector(approval.sector))
-        facts = symbol_facts(p.broker, [approval.ticker], known)
-        price = facts[approval.ticker].price or approval.price
-        order = replace(proposed(approval, price, p.settings.exits), sector=facts[approval.ticker].sector)
-        market = MarketFacts.of_day(p.clock.now(), facts, actual.regime, known.told)
+        facts = self._listing(approval.ticker).facts(approval.ticker, known)
+        price = facts.price or approval.price
+        order = replace(proposed(approval, price, p.settings.exits), sector=facts.sector)
+        market = MarketFacts.of_day(p.clock.now(), {approval.ticker: facts}, actual.regime, known.told)
         history = replace(actual.history, plan_generated_at=approval.approved_at)
         verdict = check_order(order, actual.book, market, p.limits, history)
         return Judgement(order, (*self.locked(approval.ticker), *verdict.violations))
@@ -106,14 +114,21 @@ class Judge:
         self._last = last
 
     def forget(self) -> None:
-        """Look at the account again before anything else is judged."""
-        self._last = None
+        """Look at account and prices again before anything else is judged."""
+        self._last = self._listed = None
 
     def _actual(self) -> _Actual:
         now = self._parts.clock.now()
-        if self._last is None or not timedelta() <= now - self._last.read_at <= LASTING:
+        if self._last is None or not _lasts(self._last.read_at, now):
             self._last = self._read(now)
         return self._last
+
+    def _listing(self, symbol: str) -> Listing:
+        """Return prices among which is the symbol's; asked for together with those of what will be judged next."""
+        now = self._parts.clock.now()
+        if self._listed is None or not _lasts(self._listed[0], now) or symbol not in self._listed[1].symbols:
+            self._listed = now, Listing.read(self._parts.broker, {symbol, *self._expected})
+        return self._listed[1]
 
     def _read(self, now: datetime) -> _Actual:
         p = self._parts
@@ -126,6 +141,11 @@ class Judge:
             history=p.ledger.history(now, held=book.positions),
             regime=p.ledger.regimes.latest_assessment(now),
         )
+
+
+def _lasts(read_at: datetime, now: datetime) -> bool:
+    """Tell whether what was read may serve still; a clock that was set back ends it, too."""
+    return timedelta() <= now - read_at <= LASTING
 
 
 def _dearest(price: Decimal | None, limit_price: Decimal | None) -> Decimal | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -10,14 +11,14 @@ from typing import Any
 
 from Departments.core.clock import parse_iso
 from Departments.core.departments import EXECUTIVE
-from Departments.core.errors import BadInput
+from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.core.identifiers import client_order_id
 from Departments.core.money import decimal_of, plain, price_of, price_tick
 from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from Departments.core.portfolio import ProposedOrder
 from Departments.core.settings import ExitSettings
 from Departments.ledger.orders import OrderIntent
-from Departments.messaging.message import Message
+from Departments.messaging.message import ALIASES, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,14 @@ def approval_from(message: Message) -> Approval:
         plan_id=read.text("plan_id"),
         limit_price=read.limit_price(),
     )
+
+
+def approved_symbols(messages: Iterable[Message]) -> Iterator[str]:
+    """Yield the symbols of those among some messages that are approvals and can be read."""
+    for message in messages:
+        if ALIASES.get(message.message_type, message.message_type) == "ExecutiveApproval":
+            with suppress(BadInput, UnreadableMessage):
+                yield _Reader(message.message_id, message.payload or {}).ticker()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ TradingDepartment(db_path="sentinel.db").process_inbox()
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -39,6 +39,7 @@ from Departments.Trading.orders import (
     CancelRequest,
     Instruction,
     approval_from,
+    approved_symbols,
     cancel_from,
     instruction_from,
     order_request,
@@ -81,7 +82,7 @@ class TradingDepartment:
 
     def __init__(self, db_path: str | Path = "sentinel.db", *, parts: TradingParts | None = None) -> None:
         self._parts = parts or _parts_for(Path(db_path))
-        self.router = Router(TRADING, self._rows(), aliases={"execution_request": "ExecutiveApproval"})
+        self.router = Router(TRADING, self._rows(), prepare=self._prepare)
         self._taken_back: frozenset[str] | None = None
         p = self._parts
         self._tracker = OrderTracker(p.broker, p.ledger, p.clock, p.bus.enqueue)
@@ -196,6 +197,9 @@ class TradingDepartment:
             if held.get(symbol, Decimal(0)) < max(Decimal(0), qty)
         ]
         return {"status": "MISMATCH" if missing else "OK", "positions": held, "discrepancies": missing}
+
+    def _prepare(self, messages: Sequence[Message]) -> None:
+        self._judge.expect(approved_symbols(messages))
 
     def _on_approval(self, message: Message) -> Commit | None:
         approval = approval_from(message)

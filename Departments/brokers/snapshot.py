@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from Departments.brokers.base import Asset, Broker, Quote
@@ -48,14 +48,33 @@ def promised(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
     return order.remaining_qty * price
 
 
-def symbol_facts(broker: Broker, symbols: Iterable[str], known: Knowledge) -> dict[str, SymbolFacts]:
-    """Read quotes and assets of `symbols`; what neither the broker nor the desk knows stays unknown.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the broker said of some symbols at one moment; one that it does not know is absent."""
 
-    The broker's word counts for prices, tradability and halts, what the desk was told for everything else.
-    """
-    wanted = sorted(set(symbols))
-    quotes, assets = broker.quotes(wanted), broker.assets(wanted)
-    return {s: _facts(known.symbols.get(s) or SymbolFacts(s), quotes.get(s), assets.get(s)) for s in wanted}
+    symbols: frozenset[str]
+    quotes: Mapping[str, Quote]
+    assets: Mapping[str, Asset]
+
+    @classmethod
+    def read(cls, broker: Broker, symbols: Iterable[str]) -> Listing:
+        """Ask for quotes and assets of all symbols at once. Raises BrokerUnavailable, NotAuthorized."""
+        wanted = sorted(set(symbols))
+        return cls(frozenset(wanted), broker.quotes(wanted), broker.assets(wanted))
+
+    def facts(self, symbol: str, known: Knowledge) -> SymbolFacts:
+        """Return what is known of a symbol; what neither the broker nor the desk knows stays unknown.
+
+        The broker's word counts for prices, tradability and halts, what the desk was told for everything else.
+        """
+        told = known.symbols.get(symbol) or SymbolFacts(symbol)
+        return _facts(told, self.quotes.get(symbol), self.assets.get(symbol))
+
+
+def symbol_facts(broker: Broker, symbols: Iterable[str], known: Knowledge) -> dict[str, SymbolFacts]:
+    """Read quotes and assets of `symbols` and return what is known of each; see `Listing`."""
+    listing = Listing.read(broker, symbols)
+    return {symbol: listing.facts(symbol, known) for symbol in sorted(listing.symbols)}
 
 
 def _facts(known: SymbolFacts, quote: Quote | None, asset: Asset | None) -> SymbolFacts:

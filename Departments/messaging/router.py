@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from Departments.core.errors import UnroutableMessage
@@ -23,15 +23,29 @@ class Skip:
     reason: str
 
 
+def _unprepared(messages: Sequence[Message]) -> None:
+    """Take messages as they come."""
+
+
 class Router:
-    """The table of one department: message type → handler, or `Skip` with a reason."""
+    """The table of one department: message type → handler, or `Skip` with a reason.
+
+    `prepare` is told of messages that lie in the inbox together before the first of them is handled, so that what they
+    need can be asked for at once; it must not fail, and some of them may never be handled.
+    """
 
     def __init__(
-        self, department: str, rows: Mapping[str, Handler | Skip], *, aliases: Mapping[str, str] = ALIASES
+        self,
+        department: str,
+        rows: Mapping[str, Handler | Skip],
+        *,
+        aliases: Mapping[str, str] = ALIASES,
+        prepare: Callable[[Sequence[Message]], None] = _unprepared,
     ) -> None:
         self.department = department
         self.rows = dict(rows)
         self.aliases = dict(aliases)
+        self.prepare = prepare
 
     def is_for_us(self, message: Message) -> bool:
         """Tell whether the message is addressed to this department."""

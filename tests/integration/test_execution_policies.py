@@ -191,7 +191,7 @@ def test_approvals_that_end_as_dead_letters_are_taken_back_and_the_day_ends(
 
 def test_a_broker_that_stays_away_stops_the_run_and_the_next_goes_on(tmp_path: Path) -> None:
     workspace(tmp_path, state=STATE)
-    away = {"call": "any", "do": "timeout_before", "occurrence": 39, "times": 0}
+    away = {"call": "any", "do": "timeout_before", "occurrence": 33, "times": 0}
     opened = desk(tmp_path, faults={"faults": [away]})
     with closing(opened), pytest.raises(BrokerUnavailable):
         executed(opened, SMALL)
@@ -307,7 +307,7 @@ def test_another_plan_of_the_day_needs_force(tmp_path: Path) -> None:
 
 def test_force_resumes_what_was_interrupted_and_does_not_set_it_aside(tmp_path: Path) -> None:
     workspace(tmp_path, state=STATE)
-    away = {"call": "any", "do": "timeout_before", "occurrence": 39, "times": 0}
+    away = {"call": "any", "do": "timeout_before", "occurrence": 33, "times": 0}
     with closing(desk(tmp_path, faults={"faults": [away]})) as opened, pytest.raises(BrokerUnavailable):
         executed(opened, two_and_two())
     second = plan(trade("AXTA", "BUY", 120, 28.64), plan_id="PLAN_20251110_150300")

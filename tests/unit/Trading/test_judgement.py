@@ -1,7 +1,7 @@
 """Approvals that wait together are judged by one look at the account, and by what was sent since."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,11 +25,17 @@ SLOW = {**STATE, "latency": {"fill": [60, 60]}}
 
 
 class Counting:
-    """A broker that counts what is asked of it."""
+    """A broker that counts what is asked of it; `quoted` are the symbols whose prices were."""
 
     def __init__(self, broker: Any) -> None:
         self._broker = broker
         self.asked: Counter[str] = Counter()
+        self.quoted: list[list[str]] = []
+
+    def quotes(self, symbols: Iterable[str]) -> Any:
+        self.asked["quotes"] += 1
+        self.quoted.append(list(symbols))
+        return self._broker.quotes(symbols)
 
     def __getattr__(self, call: str) -> Any:
         self.asked[call] += 1
@@ -70,6 +76,30 @@ def test_approvals_that_follow_each_other_are_judged_by_one_look(judge: Judge, b
     for ticker, shares in (("ALKS", 200), ("COMM", 300), ("AXTA", 200)):
         assert judge.judged(approval(ticker, "BUY", shares)).violations == ()
     assert broker.asked == {"account": 1, "positions": 1, "orders": 1, "quotes": 3, "assets": 3}
+
+
+def test_the_prices_of_approvals_that_wait_together_are_asked_for_at_once(judge: Judge, broker: Counting) -> None:
+    judge.expect(["ALKS", "COMM", "AXTA"])
+    for ticker, shares in (("ALKS", 200), ("COMM", 300), ("AXTA", 200)):
+        assert judge.judged(approval(ticker, "BUY", shares)).price is not None
+    assert (broker.asked["quotes"], broker.asked["assets"]) == (1, 1)
+
+
+def test_a_price_lasts_as_long_as_a_look_at_the_account(opened: Desk, judge: Judge, broker: Counting) -> None:
+    """What is old is asked for again, together with what is still to be judged and nothing else."""
+    judge.expect(["ALKS", "COMM", "AXTA"])
+    judge.judged(approval("COMM", "BUY", 300))
+    opened.clock.sleep(LASTING.total_seconds() + 1)
+    judge.judged(approval("ALKS", "BUY", 200))
+    assert broker.quoted == [["ALKS", "AXTA", "COMM"], ["ALKS", "AXTA"]]
+
+
+def test_what_is_denied_is_denied_at_a_price_of_its_own(opened: Desk, judge: Judge, broker: Counting) -> None:
+    """A price that was asked for with others may be some seconds old; the position may have become large enough."""
+    judge.expect(["ALKS", "COMM"])
+    assert judge.judged(approval("ALKS", "BUY", 200)).violations == ()
+    assert judge.judged(approval("COMM", "BUY", 10)).violations != ()
+    assert broker.asked["quotes"] == 2
 
 
 def test_the_cash_of_what_was_sent_is_not_given_to_the_next(judge: Judge, broker: Counting) -> None:
