@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from Departments.core.errors import BadInput, WorkspaceBusy
+from Departments.core.locks import ProcessLock
 
 LOCK_NAME = ".departments.lock"
 
@@ -36,16 +34,8 @@ def account_lock(folder: Path, broker: str, account_id: str) -> Iterator[None]:
 
 @contextmanager
 def _held(path: Path, busy: str) -> Iterator[None]:
-    lock = FileLock(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise WorkspaceBusy(busy) from error
-    except OSError as error:
-        raise BadInput(
-            path, "", f"the lock cannot be written ({error.strerror})", "correct the rights there"
-        ) from error
+    lock = ProcessLock(path, busy)
+    lock.take()
     try:
         yield
     finally:

@@ -17,11 +17,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
-from filelock import FileLock, Timeout
-
 from Departments.core.clock import Clock, SystemClock
-from Departments.core.errors import MessageConflict, PublishError, WorkspaceBusy
+from Departments.core.errors import MessageConflict, PublishError
 from Departments.core.identifiers import is_safe_name
+from Departments.core.locks import ProcessLock
 from Departments.core.steps import Step, announced, no_step
 from Departments.messaging import files, lookup
 from Departments.messaging.message import Message
@@ -124,7 +123,7 @@ class Mailbox:
         self._hard_links = hard_links
         self._clock = clock or SystemClock()
         self._looker = files.Looker(max_bytes=max_bytes, quiet=quiet, clock=self._clock)
-        self._locks: dict[str, FileLock] = {}
+        self._locks: dict[str, ProcessLock] = {}
         self._folders: dict[tuple[str, ...], str] = {}
         self._sequence = 0
         self._mark = secrets.token_hex(8)  # in a container every process has the same number as the one that was killed
@@ -300,22 +299,17 @@ class Mailbox:
     def holding(self, department: str, *, wait: float) -> Iterator[None]:
         """Hold the one lock of an inbox; the system releases it when the process ends, however it ends.
 
-        Raises WorkspaceBusy when another process holds it for longer than `wait` seconds.
+        Raises WorkspaceBusy when another process holds it for longer than `wait` seconds, BadInput.
         """
         if department not in self._locks:
-            path = os.path.join(self._folder(".locks"), f"{department}.lock")
-            self._locks[department] = FileLock(path, thread_local=False)
+            busy = f"another process handles the inbox of {department}; wait for it or stop it."
+            self._locks[department] = ProcessLock(Path(self._folder(".locks"), f"{department}.lock"), busy)
         lock = self._locks[department]
-        if lock.is_locked:  # by ourselves: one instance serves one thread
+        if lock.is_held:  # by ourselves: one instance serves one thread
             yield
             return
-        try:
-            with self._announced("lock"):
-                lock.acquire(timeout=wait)
-        except Timeout as error:
-            raise WorkspaceBusy(
-                f"another process handles the inbox of {department}; wait for it or stop it."
-            ) from error
+        with self._announced("lock"):
+            lock.take(wait=wait)
         try:
             yield
         finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from Departments.core.errors import MessageConflict, PublishError, WorkspaceBusy
+from Departments.core.errors import BadInput, MessageConflict, PublishError, WorkspaceBusy
 from Departments.messaging.files import State
 from Departments.messaging.mailbox import INBOX, Letter, Mailbox, Storage
 from Departments.messaging.memory import MemoryMailbox
@@ -214,6 +214,12 @@ def test_an_inbox_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
             Mailbox(tmp_path).holding("TRADING", wait=0).__enter__()
         with Mailbox(tmp_path).holding("RISK", wait=0):
             pass
+
+
+def test_a_lock_that_cannot_be_taken_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / ".locks" / "TRADING.lock").mkdir(parents=True)
+    with pytest.raises(BadInput, match=r"TRADING\.lock: the lock cannot be written .*use a disk with file locks"):
+        Mailbox(tmp_path).holding("TRADING", wait=0).__enter__()
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
