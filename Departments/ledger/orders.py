@@ -175,8 +175,10 @@ class OrderRecords:
             raise KeyError(order.client_order_id)
         if known.status.is_terminal or order.filled_qty < known.filled_qty:
             return known
-        self._record_fill(known, order, at)
         seen = _as_seen(known, order, at)
+        if seen == known:
+            return known
+        self._record_fill(known, order, at)
         self._db.execute(
             "UPDATE desk_orders SET status = ?, broker_order_id = ?, filled_qty = ?, filled_avg_price = ?, "
             "submitted_at = ?, terminal_at = ?, updated_at = ?, code = ?, reason = ? WHERE id = ?",
