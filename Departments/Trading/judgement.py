@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Final
 from Departments.brokers.snapshot import Listing, book_of
 from Departments.constraints.checks.amounts import known_sector, must_settle
 from Departments.constraints.engine import check_order, project
+from Departments.core.errors import BrokerUnavailable
 from Departments.core.history import TradingHistory
 from Departments.core.market import Knowledge, MarketFacts
 from Departments.core.orders import Side
@@ -19,6 +21,8 @@ from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import RegimeAssessment
 from Departments.Trading.orders import Approval, proposed
 from Departments.Trading.parts import TradingParts
+
+log = logging.getLogger(__name__)
 
 #: How old the account may be that orders are judged on, when nothing but our own orders has moved it, and a quote.
 LASTING: Final = timedelta(seconds=10)
@@ -89,7 +93,7 @@ class Judge:
     def _judged(self, approval: Approval) -> Judgement:
         p, actual = self._parts, self._actual()
         known = actual.known.with_sector(approval.ticker, known_sector(approval.sector))
-        facts = self._listing(approval.ticker).facts(approval.ticker, known)
+        facts = self._listing(approval).facts(approval.ticker, known)
         price = facts.price or approval.price
         order = replace(proposed(approval, price, p.settings.exits), sector=facts.sector)
         market = MarketFacts.of_day(p.clock.now(), {approval.ticker: facts}, actual.regime, known.told)
@@ -123,12 +127,24 @@ class Judge:
             self._last = self._read(now)
         return self._last
 
-    def _listing(self, symbol: str) -> Listing:
+    def _listing(self, approval: Approval) -> Listing:
         """Return prices among which is the symbol's; asked for together with those of what will be judged next."""
-        now = self._parts.clock.now()
+        now, symbol = self._parts.clock.now(), approval.ticker
         if self._listed is None or not _lasts(self._listed[0], now) or symbol not in self._listed[1].symbols:
-            self._listed = now, Listing.read(self._parts.broker, {symbol, *self._expected})
+            listing = self._list({symbol, *self._expected}, needs_price=approval.side is Side.BUY)
+            self._listed = self._parts.clock.now(), listing
         return self._listed[1]
+
+    def _list(self, symbols: set[str], *, needs_price: bool) -> Listing:
+        """Ask for prices; where nobody tells them, what is held can be sold all the same."""
+        broker = self._parts.broker
+        try:
+            return Listing.read(broker, symbols)
+        except BrokerUnavailable as error:
+            if needs_price:
+                raise
+            log.warning("Selling without prices (%s)", error)
+            return Listing(frozenset(symbols), {}, broker.assets(symbols))
 
     def _read(self, now: datetime) -> _Actual:
         p = self._parts

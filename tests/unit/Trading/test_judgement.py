@@ -13,6 +13,7 @@ import pytest
 
 from Departments.bootstrap import Desk
 from Departments.core.clock import SimulatedClock
+from Departments.core.errors import BrokerUnavailable
 from Departments.core.orders import OrderRequest, Side
 from Departments.core.reasons import ReasonCode
 from Departments.messaging import codec
@@ -31,9 +32,12 @@ class Counting:
         self._broker = broker
         self.asked: Counter[str] = Counter()
         self.quoted: list[list[str]] = []
+        self.silent = False
 
     def quotes(self, symbols: Iterable[str]) -> Any:
         self.asked["quotes"] += 1
+        if self.silent:
+            raise BrokerUnavailable("no prices")
         self.quoted.append(list(symbols))
         return self._broker.quotes(symbols)
 
@@ -92,6 +96,17 @@ def test_a_price_lasts_as_long_as_a_look_at_the_account(opened: Desk, judge: Jud
     opened.clock.sleep(LASTING.total_seconds() + 1)
     judge.judged(approval("ALKS", "BUY", 200))
     assert broker.quoted == [["ALKS", "AXTA", "COMM"], ["ALKS", "AXTA"]]
+
+
+def test_shares_are_sold_while_no_prices_are_told_and_none_are_bought(judge: Judge, broker: Counting) -> None:
+    """What reduces risk needs no price; Alpaca's prices come from another server than its orders."""
+    broker.silent = True
+    judge.expect(["CTVA", "ALKS"])
+    assert judge.judged(approval("CTVA", "SELL", 190)).violations == ()
+    with pytest.raises(BrokerUnavailable):
+        judge.judged(approval("ALKS", "BUY", 200))
+    broker.silent = False
+    assert judge.judged(approval("ALKS", "BUY", 200)).violations == ()
 
 
 def test_what_is_denied_is_denied_at_a_price_of_its_own(opened: Desk, judge: Judge, broker: Counting) -> None:
