@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -207,13 +207,8 @@ def order_request(approval: Approval, price: Decimal | None, exits: ExitSettings
     if approval.side is Side.SELL or not exits.enabled or price is None or not whole:
         return common
     take_profit, stop_loss = exit_prices(price, exits)
-    return OrderRequest(
-        client_order_id=common.client_order_id,
-        symbol=common.symbol,
-        side=common.side,
-        qty=common.qty,
-        type=common.type,
-        limit_price=common.limit_price,
+    return replace(
+        common,
         time_in_force=TimeInForce.GTC,
         order_class=OrderClass.BRACKET,
         take_profit=take_profit,
