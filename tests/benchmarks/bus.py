@@ -540,12 +540,12 @@ show what these two choices are worth. A durable peer flushes its acknowledgemen
 from being handled twice after a power cut; our bus need not when the ledger remembers the id, and "remembered by
 nobody" leaves that commit out to show the files alone. The library's Maildir flushes each file but not the folder that
 names it, and loses its newest message in a power cut; ours loses none, as "its folder flushed too" does, so that is the
-comparison of like with like: three flushes a message each with the ids in the ledger. Fifty messages share a commit where what each of them changes
-follows from its own text alone, as in the Executive's inbox; what leads to an order has a commit of its own. Only our
-bus keeps the sender's copy, orders by time, holds a lock, and sets bad messages aside. The raw file operations give
-each file the same names as ours (temporary, Inbox, Outbox, Archive), so that no bus of this layout can be faster than
-they are. On ext4 creating files is several times slower where many were removed within the last five minutes: let the
-disk rest before measuring.
+comparison of like with like: three flushes a message each with the ids in the ledger. Fifty messages share a commit
+where what each of them changes follows from its own text alone, as in the Executive's inbox; what leads to an order has
+a commit of its own. Only our bus keeps the sender's copy, orders by time, holds a lock, and sets bad messages aside.
+The raw file operations give each file the same names as ours (temporary, Inbox, Outbox, Archive), so that no bus of
+this layout can be faster than they are. On ext4 creating files is several times slower where many were removed within
+the last five minutes: let the disk rest before measuring.
 """
 
 
