@@ -28,6 +28,8 @@ from Departments.ledger.plans import DISPATCHED, ExecutionRecord, PhaseRecord, T
 log = logging.getLogger(__name__)
 
 DEFERRED = "deferred"
+#: Between what a phase sends together: messages are handled in the order of their times.
+IN_TURN = timedelta(microseconds=1)
 RUNNING = "RUNNING"
 ALL_TERMINAL = "all terminal"
 #: How a trade ends when all went well, phase by phase.
@@ -168,8 +170,8 @@ class PlanExecution:
         )
         self.parts.ledger.plans.add_trade(plan_id, rank, record)
         if sent:
-            order = replace(trade, qty=funding.qty)
-            self.parts.bus.enqueue(instruction(name, order, plan_id, message_id, at=now, approved_at=approved_at))
+            order, at = replace(trade, qty=funding.qty), now + rank * IN_TURN
+            self.parts.bus.enqueue(instruction(name, order, plan_id, message_id, at=at, approved_at=approved_at))
         else:
             log.info("Deferred %s %s - %s", trade.side, trade.ticker, reason)
 

@@ -295,6 +295,20 @@ def test_a_plan_is_never_executed_twice_not_even_by_force(tmp_path: Path) -> Non
         assert len(opened.broker.orders("all")) == before
 
 
+def test_orders_are_sent_in_the_order_of_the_plan_and_buys_by_their_scores(tmp_path: Path) -> None:
+    """Should the cash fall short after all, the weakest BUY goes without it."""
+    prices = {f"S{n}": 40 for n in range(6)}
+    held = {f"H{n}": {"qty": 100, "avg_entry_price": 40, "current_price": 40} for n in range(6)}
+    workspace(tmp_path, state={**STATE, "positions": held, "prices": prices, "cash": 40_000})
+    scores = {"S3": 91, "S0": 85, "S5": 80, "S1": 75, "S4": 70, "S2": 65}
+    buys = [trade(t, "BUY", 100, 40, composite_score=scores[t]) for t in sorted(scores)]
+    sells = [trade(t, "SELL", 100, 40) for t in ("H4", "H1", "H5", "H0", "H3", "H2")]
+    with closing(desk(tmp_path)) as opened:
+        executed(opened, plan(*buys, *sells))
+        sent = [o.symbol for o in opened.broker.orders("all")]
+    assert sent == [t["ticker"] for t in sells] + list(scores)
+
+
 def test_another_plan_of_the_day_needs_force(tmp_path: Path) -> None:
     workspace(tmp_path, state=STATE)
     second = plan(trade("AXTA", "BUY", 120, 28.64), plan_id="PLAN_20251110_150300")
