@@ -46,7 +46,7 @@ class Rules:
         return cls(
             older_than=age_of(settings.older_than, "config/settings.yaml", "retention.older_than"),
             types=frozenset(settings.types),
-            departments=frozenset(settings.departments),
+            departments=frozenset(name.upper() for name in settings.departments),
             boxes=settings.boxes,
         )
 
@@ -145,16 +145,17 @@ def _carried_out(mailbox: Mailbox, move: Move) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What packing a month came to: the zip file and how many files went into it now."""
+    """What packing a month comes to: the zip file and how many files go into it now."""
 
     pack: Path
     files: int
 
 
-def pack(mailbox: Mailbox, month: str, now: datetime) -> Packed:
+def pack(mailbox: Mailbox, month: str, now: datetime, *, dry_run: bool = False) -> Packed:
     """Turn the archive of a month (YYYY-MM) into `Archive/<month>.zip`, joined with one that exists.
 
-    Raises BadInput for a month that is not over, WorkspaceBusy while another process packs.
+    `dry_run` is to tell what that would come to, and change nothing. Raises BadInput for a month that is not over,
+    WorkspaceBusy while another process packs.
     """
     if not _MONTH.match(month):
         raise BadInput("--pack", "", f"{month!r} is not a month", "write for example 2025-10")
@@ -164,7 +165,7 @@ def pack(mailbox: Mailbox, month: str, now: datetime) -> Packed:
     target = folder / f"{month}.zip"
     with mailbox.holding("archive", wait=0):
         sources = sorted(filter(_can_be_packed, folder.glob(f"{month}-??/*/*")))
-        if sources:
+        if sources and not dry_run:
             _write_pack(mailbox, target, sources)
             _remove(mailbox, sources)
     return Packed(target, len(sources))

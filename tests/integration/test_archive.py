@@ -124,6 +124,7 @@ def test_a_second_run_has_nothing_left_to_do(workspace: Path, capsys: pytest.Cap
         (("--type", "RegimeUpdate"), {("Inbox", "OPERATIONS"), ("Outbox", "EXECUTIVE")}),
         (("--department", "trading"), {("Inbox", "TRADING")}),
         (("--box", "Outbox"), {("Outbox", "EXECUTIVE")}),
+        (("--box", "outbox"), {("Outbox", "EXECUTIVE")}),
         (("--older-than", "2w"), set()),
         (("--older-than", "12h"), {("Inbox", "OPERATIONS"), ("Inbox", "TRADING"), ("Outbox", "EXECUTIVE")}),
     ],
@@ -140,7 +141,8 @@ def test_filters_narrow_what_leaves(
 def test_the_settings_say_what_leaves_without_options(workspace: Path) -> None:
     (workspace / "config").mkdir()
     (workspace / "config" / "settings.yaml").write_text(
-        "retention:\n  older_than: 2d\n  types: [RegimeUpdate]\n  boxes: [Inbox]\n", encoding="utf-8"
+        "retention:\n  older_than: 2d\n  types: [RegimeUpdate]\n  departments: [operations]\n  boxes: [Inbox]\n",
+        encoding="utf-8",
     )
     command(workspace, "archive")
     assert f"Archive/2025-11-10/OPERATIONS/{REGIME.name}" in files(workspace)
@@ -250,6 +252,28 @@ def test_a_packed_month_is_one_file_and_still_readable(workspace: Path, capsys: 
     document = answer(capsys)
     assert document["body"] == OLD.body
     assert all("2025-11.zip!2025-11-10/" in place for place in document["places"])  # type: ignore[attr-defined]
+
+
+def test_a_dry_run_of_packing_tells_the_number_and_changes_nothing(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with freeze_time("2025-12-02T15:00:00Z"):
+        command(workspace, "archive", "--older-than", "7d")
+        before = files(workspace)
+        capsys.readouterr()
+        assert command(workspace, "archive", "--pack", "2025-11", "--dry-run", "--json") == 0
+        assert (answer(capsys)["files"], files(workspace)) == (6, before)
+        command(workspace, "archive", "--pack", "2025-11", "--json")
+        assert (answer(capsys)["files"], files(workspace)) == (6, set())
+
+
+@freeze_time("2025-12-02T15:00:00Z")
+@pytest.mark.parametrize("option", [("--type", "log"), ("--department", "RISK"), ("--box", "Inbox")])
+def test_packing_a_part_of_a_month_is_refused(
+    workspace: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, str]
+) -> None:
+    assert command(workspace, "archive", "--pack", "2025-11", *option) == 2
+    assert capsys.readouterr().err == "--pack: a month is packed as a whole; leave the other filters out.\n"
 
 
 def test_packing_again_adds_what_came_later_and_keeps_both_of_a_name(tmp_path: Path) -> None:
