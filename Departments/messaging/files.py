@@ -143,6 +143,18 @@ def read_bytes(path: str) -> bytes:
         return file.read()
 
 
+def holds(path: str, data: bytes) -> bool | None:
+    """Tell whether a regular file of exactly these bytes lies there, None where nothing does.
+
+    What a stranger put there may be a pipe, which would never end, or huge, and may be gone before it is read.
+    """
+    try:
+        facts = os.lstat(path)
+        return stat.S_ISREG(facts.st_mode) and facts.st_size == len(data) and read_bytes(path) == data
+    except FileNotFoundError:
+        return None
+
+
 def free_name(folder: str, name: str, *, besides: str) -> str:
     """Return `name`, or where it is taken in `folder` by another file than `besides` the first numbered form free."""
     number, free = 1, name

@@ -287,27 +287,30 @@ def test_what_a_handler_enqueues_is_delivered_after_its_commit() -> None:
 
 
 class Post(MemoryMailbox):
-    """A mailbox that notes how many letters were published together, and can be full."""
+    """A mailbox that notes how many letters were published together, can be full and can be out of some's reach."""
 
     def __init__(self) -> None:
         super().__init__()
         self.published: list[int] = []
         self.full = False
+        self.out_of_reach: set[str] = set()
 
     def publish(self, letters: Sequence[Letter]) -> None:
         if self.full:
             raise PublishError("the disk is full")
+        if lost := self.out_of_reach & {letter.recipient for letter in letters}:
+            raise PublishError(f"{min(lost)} cannot be written")
         super().publish(letters)
         self.published.append(len(letters))
 
 
-def sending(messages: int, letters: int) -> tuple[Desk, Post]:
+def sending(messages: int, letters: int, to: str = "RISK") -> tuple[Desk, Post]:
     """Return a desk with so many messages waiting, for each of which its handler sends some letters."""
 
     def handler(message: Message) -> Commit:
         def commit() -> None:
             for letter in range(letters):
-                desk.bus.enqueue(approval(int(message.message_id[-8:], 16) * 1_000 + letter, to="RISK"))
+                desk.bus.enqueue(approval(int(message.message_id[-8:], 16) * 1_000 + letter, to=to))
 
         return commit
 
@@ -336,7 +339,7 @@ def test_what_a_pass_sends_is_delivered_together_but_not_held_back_when_it_is_mu
 def test_letters_that_cannot_be_delivered_wait_for_the_next_pass(
     letters: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk, post = sending(1, letters)
+    desk, post = sending(1, letters, to="EXECUTIVE")
     post.full = True
     report = desk.consume()
     assert (report.handled, report.left, report.retry_at) == (1, 0, NOW + pause(1))
@@ -344,7 +347,41 @@ def test_letters_that_cannot_be_delivered_wait_for_the_next_pass(
     assert len(post.archived) == 1
     post.full = False
     assert desk.consume().total == 0
-    assert len(desk.bus.waiting("RISK")) == letters
+    assert len(desk.bus.waiting("EXECUTIVE")) == letters
+
+
+def written_to(desk: Desk, *recipients: str) -> None:
+    with desk.journal.transaction():
+        for number, recipient in enumerate(recipients):
+            desk.bus.enqueue(approval(number, to=recipient))
+
+
+def test_a_department_that_cannot_be_reached_holds_up_no_letters_to_others(caplog: pytest.LogCaptureFixture) -> None:
+    desk, post = sending(0, 0)
+    post.out_of_reach = {"PORTFOLIO", "RISK"}
+    written_to(desk, *["PORTFOLIO"] * 120, "EXECUTIVE", "RISK", "COMPLIANCE", "PORTFOLIO")
+    assert desk.bus.deliver_pending() == 2
+    assert [len(desk.bus.waiting(who)) for who in ("EXECUTIVE", "COMPLIANCE", "PORTFOLIO", "RISK")] == [1, 1, 0, 0]
+    assert desk.bus.deliver_pending() == 0
+    assert [record.message for record in caplog.records] == [
+        "Messages to PORTFOLIO wait until they can be delivered: PORTFOLIO cannot be written",
+        "Messages to RISK wait until they can be delivered: RISK cannot be written",
+    ]
+    post.out_of_reach = {"RISK"}
+    assert desk.bus.deliver_pending() == 121
+    post.out_of_reach = set()
+    assert desk.bus.deliver_pending() == 1
+
+
+def test_a_department_of_our_own_that_cannot_be_reached_is_an_error_after_the_others_were_served() -> None:
+    desk, post = sending(0, 0)
+    post.out_of_reach = {"TRADING"}
+    written_to(desk, "TRADING", "EXECUTIVE", "RISK")
+    with pytest.raises(PublishError, match="TRADING cannot be written"):
+        desk.bus.deliver_pending()
+    assert [len(desk.bus.waiting(who)) for who in ("EXECUTIVE", "RISK", "TRADING")] == [1, 1, 0]
+    post.out_of_reach = set()
+    assert desk.bus.deliver_pending() == 1
 
 
 def test_what_was_enqueued_and_not_delivered_is_delivered_at_the_next_start() -> None:
