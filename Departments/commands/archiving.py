@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from Departments.bootstrap import Desk
-from Departments.commands.consoles import console
+from Departments.commands.consoles import console, plain
 from Departments.commands.frame import desk_of, print_json
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.clock import iso
@@ -97,7 +96,7 @@ def _pack(desk: Desk, month: str, *, dry_run: bool, as_json: bool) -> int:
         print_json({"dry_run": dry_run, "pack": str(done.pack), "files": done.files})
     else:
         what = "would be packed" if dry_run else "packed"
-        console().print(f"{done.files} files {what} into {escape(str(done.pack))}")
+        console().print(f"{done.files} files {what} into {plain(done.pack)}")
     return 0
 
 
@@ -110,7 +109,7 @@ def _tell(moves: Sequence[Move], *, dry_run: bool, as_json: bool) -> None:
     for move in moves:
         to = f"Archive/{move.day}/{move.department}/"
         cells = (move.box, move.department, move.message_type, iso(move.moment), move.name, to, move.outcome)
-        table.add_row(*map(escape, cells))
+        table.add_row(*map(plain, cells))
     console().print(table)
 
 

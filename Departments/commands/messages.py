@@ -13,13 +13,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
 from Departments.bootstrap import MESSAGES
 from Departments.commands import archiving, dead_letters, watching
-from Departments.commands.consoles import console
+from Departments.commands.consoles import console, plain, print_text
 from Departments.commands.frame import print_json
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.clock import iso
@@ -96,10 +95,10 @@ def _show_check(screen: Console, document: dict[str, Any]) -> None:
     for title, key in (("Type", "by_type"), ("Format", "by_format")):
         table = Table(title, "Messages")
         for name, count in document[key].items():
-            table.add_row(escape(name), str(count))
+            table.add_row(plain(name), str(count))
         screen.print(table)
     for each in document["unreadable"]:
-        screen.print(f"unreadable: {escape(each['file'])}: {escape(each['reason'])}", style="red")
+        screen.print(f"unreadable: {plain(each['file'])}: {plain(each['reason'])}", style="red")
     if not codec.FAST_YAML:
         screen.print("PyYAML has no libyaml here; headers that are not flat are read several times slower.")
 
@@ -120,8 +119,9 @@ def inbox(
         return 0
     table = Table("Inbox", "Time", "Type", "From", "Priority", "Message", title=f"{len(rows)} waiting")
     for row in rows:
-        cells = (row["department"], row["timestamp"], row["message_type"], row["from"], row["priority"], row["file"])
-        table.add_row(*(escape(str(cell or "?")) for cell in cells))
+        kind = row["message_type"] or "(unreadable)"
+        cells = (row["department"], row["timestamp"], kind, row["from"], row["priority"], row["file"])
+        table.add_row(*(plain(cell or "?") for cell in cells))
     console().print(table)
     return 0
 
@@ -176,8 +176,8 @@ def show(
         return 0
     screen = console()
     for place in places:
-        screen.print(escape(place), style="dim")
-    screen.print(found[0].text, markup=False)
+        screen.print(plain(place), style="dim", soft_wrap=True)
+    print_text(screen, found[0].text)
     return 0
 
 
@@ -205,7 +205,7 @@ def trace(
     if as_json:
         print_json({"id": wanted, "trees": [_document(each) for each in branches]})
         return 0
-    tree = Tree(escape(wanted))
+    tree = Tree(plain(wanted))
     start = min(branch.message.timestamp for branch in branches)
     for branch in branches:
         _grow(tree, branch, start)
@@ -222,7 +222,7 @@ def _grow(tree: Tree, branch: tracing.Branch, start: datetime) -> None:
     after = (message.timestamp - start).total_seconds()
     title = next((line.strip("# ") for line in message.body.splitlines() if line.startswith("#")), "")
     what = f"{message.sender} → {message.recipient} {message.message_type}: {title}"
-    twig = tree.add(f"{iso(message.timestamp)} +{after:.3f} s  {escape(what)}  [dim]{escape(message.message_id)}[/dim]")
+    twig = tree.add(f"{iso(message.timestamp)} +{after:.3f} s  {plain(what)}  [dim]{plain(message.message_id)}[/dim]")
     for child in branch.children:
         _grow(twig, child, start)
 
