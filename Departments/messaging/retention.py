@@ -168,6 +168,8 @@ def pack(mailbox: Mailbox, month: str, now: datetime, *, dry_run: bool = False) 
         if sources and not dry_run:
             _write_pack(mailbox, target, sources)
             _remove(mailbox, sources)
+        if not dry_run:
+            _tidy(mailbox, [*folder.glob(f"{month}-??/*/"), *folder.glob(f"{month}-??/")])
     return Packed(target, len(sources))
 
 
@@ -232,6 +234,10 @@ def _remove(mailbox: Mailbox, sources: Sequence[Path]) -> None:
     with announced(mailbox.step, "pack.remove"):
         for path in sources:
             path.unlink()
-    for folder in sorted({p for path in sources for p in (path.parent, path.parent.parent)}, reverse=True):
+
+
+def _tidy(mailbox: Mailbox, folders: Sequence[Path]) -> None:
+    """Remove the folders that are empty now, or were left so by a kill."""
+    for folder in folders:
         with suppress(OSError), announced(mailbox.step, "pack.tidy"):
             folder.rmdir()

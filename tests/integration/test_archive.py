@@ -276,6 +276,13 @@ def test_packing_a_part_of_a_month_is_refused(
     assert capsys.readouterr().err == "--pack: a month is packed as a whole; leave the other filters out.\n"
 
 
+def test_packing_again_removes_the_empty_folders_that_a_kill_left(tmp_path: Path) -> None:
+    for folder in ("2025-11-10/TRADING", "2025-11-11", "2025-12-01/TRADING"):
+        (root_of(tmp_path) / "Archive" / folder).mkdir(parents=True)
+    assert retention.pack(Mailbox(root_of(tmp_path)), "2025-11", datetime(2025, 12, 2, tzinfo=UTC)).files == 0
+    assert [path.name for path in (root_of(tmp_path) / "Archive").iterdir()] == ["2025-12-01"]
+
+
 def test_packing_again_adds_what_came_later_and_keeps_both_of_a_name(tmp_path: Path) -> None:
     mailbox = Mailbox(root_of(tmp_path))
     later = datetime(2025, 12, 2, tzinfo=UTC)
