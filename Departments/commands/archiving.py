@@ -13,7 +13,7 @@ from rich.table import Table
 
 from Departments.bootstrap import Desk
 from Departments.commands.consoles import console, plain
-from Departments.commands.frame import desk_of, print_json
+from Departments.commands.frame import desk_of, messages_of, print_json
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.clock import iso
 from Departments.core.errors import BadInput, PublishError
@@ -49,6 +49,7 @@ def archive(  # noqa: PLR0913 - one parameter for each option
     of it. With `--json`: `{dry_run, moves: [{box, department, file, message_type, timestamp, day, outcome}]}`, or
     `{dry_run, pack, files}`.
     """
+    messages_of(workspace)
     with desk_of(workspace) as desk:
         if pack is not None:
             if older_than or message_type or department or box:

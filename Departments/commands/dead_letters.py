@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from Departments.bootstrap import MESSAGES, Desk
+from Departments.bootstrap import Desk
 from Departments.commands.consoles import console, plain, print_text
-from Departments.commands.frame import desk_of, print_json
+from Departments.commands.frame import desk_of, messages_of, print_json
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.trading_calendar import trading_day
@@ -23,7 +23,7 @@ Which = Annotated[str, typer.Argument(metavar="ID", help="The message's id or th
 
 def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """List every dead letter with its reason."""
-    letters = dead_letters.listed(workspace.resolve() / MESSAGES)
+    letters = dead_letters.listed(messages_of(workspace))
     if as_json:
         print_json({"dead_letters": [_document(letter) for letter in letters]})
         return 0
@@ -86,7 +86,7 @@ def _moved(
 
 
 def _the(workspace: Path, which: str) -> DeadLetter:
-    letters = dead_letters.listed(workspace.resolve() / MESSAGES)
+    letters = dead_letters.listed(messages_of(workspace))
     found = [each for each in letters if which in {each.name, each.name.removesuffix(".md"), each.message_id}]
     if not found:
         raise BadInput(which, "", "there is no such dead letter", "see `departments dead-letters list`")

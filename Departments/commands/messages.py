@@ -16,10 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
-from Departments.bootstrap import MESSAGES
 from Departments.commands import archiving, dead_letters, watching
 from Departments.commands.consoles import console, plain, print_text
-from Departments.commands.frame import print_json
+from Departments.commands.frame import messages_of, print_json
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.clock import iso
 from Departments.core.errors import BadInput, UnreadableMessage
@@ -41,7 +40,7 @@ def check(
     With `--json`: `{files, readable, by_type, by_format, unreadable: [{file, reason}]}`. Exit code 1 when something
     is unreadable.
     """
-    asked = [workspace / path for path in paths] if paths else [workspace / MESSAGES]
+    asked = [workspace / path for path in paths] if paths else [messages_of(workspace)]
     document = checked(_files_below(asked))
     if as_json:
         print_json(document)
@@ -113,7 +112,7 @@ def inbox(
     as_json: AsJson = False,
 ) -> int:
     """Show what waits in an inbox, in the order it will be handled."""
-    rows = waiting(workspace.resolve() / MESSAGES, department)
+    rows = waiting(messages_of(workspace), department)
     if as_json:
         print_json({"waiting": rows})
         return 0
@@ -164,7 +163,7 @@ def show(
     as_json: AsJson = False,
 ) -> int:
     """Show a message wherever it lies: inbox, outbox, archive, packed months, dead letters."""
-    root = workspace.resolve() / MESSAGES
+    root = messages_of(workspace)
     found = lookup.find_all(root, message_id.removesuffix(".md"))
     if not found:
         raise BadInput(message_id, "", f"there is no such message in {root}", "see `departments inbox`")
@@ -198,7 +197,7 @@ def trace(
     as_json: AsJson = False,
 ) -> int:
     """Show the chain of messages by parent and plan, as a tree with times."""
-    root = workspace.resolve() / MESSAGES
+    root = messages_of(workspace)
     branches = tracing.trace((found.message for found in lookup.everything(root)), wanted)
     if not branches:
         raise BadInput(wanted, "", f"no message in {root} has or names this id", "see `departments inbox`")

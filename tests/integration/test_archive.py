@@ -445,6 +445,29 @@ def test_what_does_not_exist_is_one_sentence(
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("archive",),
+        ("archive", "--pack", "2025-01"),
+        ("inbox",),
+        ("messages", "check"),
+        ("show", "x"),
+        ("trace", "x"),
+        ("dead-letters", "list"),
+        ("dead-letters", "retry", "x"),
+    ],
+)
+def test_in_a_folder_that_is_no_workspace_nothing_is_told_to_be_fine_and_nothing_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert command(tmp_path, *arguments) == 2
+    assert capsys.readouterr().err.startswith(f"{tmp_path}: this is no workspace; name the folder")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "config").mkdir()
+    assert command(tmp_path, "archive") == command(tmp_path, "inbox") == 0
+
+
 def test_trace_shows_what_came_of_what(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bus = bus_of(workspace)
     child = message(5, "2025-11-10T15:09:14+00:00", kind="execution", parent=OLD.message_id, to="PORTFOLIO")
