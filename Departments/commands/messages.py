@@ -5,8 +5,9 @@ The other commands of the bus are registered here too: `watch`, `archive` and `d
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,7 +42,7 @@ def check(
     is unreadable.
     """
     asked = [workspace / path for path in paths] if paths else [messages_of(workspace)]
-    document = checked(_files_below(asked))
+    document = checked(asked)
     if as_json:
         print_json(document)
     else:
@@ -49,30 +50,40 @@ def check(
     return 1 if document["unreadable"] else 0
 
 
-def _files_below(asked: Sequence[Path]) -> Iterator[Path]:
+def _files_below(asked: Sequence[Path], closed: Callable[[OSError], None]) -> Iterator[Path]:
+    """Yield the files; folders that cannot be looked into are handed to `closed`."""
     for path in asked:
         if path.is_dir():
-            yield from (each for each in sorted(path.rglob("*")) if is_message_name(each.name) and each.is_file())
+            for folder, folders, names in os.walk(path, onerror=closed):
+                folders.sort()
+                found = (Path(folder, name) for name in sorted(names) if is_message_name(name))
+                yield from (each for each in found if each.is_file())
         elif path.is_file():
             yield path
         else:
             raise BadInput(path, "", "there is no such file or folder", "name a message or a folder of messages")
 
 
-def checked(files: Iterator[Path]) -> dict[str, Any]:
-    """Read files, payloads included, and count what they are."""
+def _told(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def checked(asked: Sequence[Path]) -> dict[str, Any]:
+    """Read files, payloads included, and count what they are; a folder that is closed to us counts as one."""
     types: Counter[str] = Counter()
     formats: Counter[str] = Counter()
+    closed: list[OSError] = []
     unreadable: list[dict[str, str]] = []
-    for path in files:
+    for path in _files_below(asked, closed.append):
         try:
             decoded = codec.examine(_bytes_of(path), name=path.name)
             _ = decoded.message.payload
         except (UnreadableMessage, OSError) as error:
-            unreadable.append({"file": str(path), "reason": str(error)})
+            unreadable.append({"file": str(path), "reason": _told(error)})
         else:
             types[decoded.message.message_type] += 1
             formats[f"{decoded.form}, {decoded.encoding}"] += 1
+    unreadable += [{"file": str(error.filename), "reason": _told(error)} for error in closed]
     readable = types.total()
     return {
         "files": readable + len(unreadable),
@@ -138,7 +149,7 @@ def _row(place: lookup.Place) -> dict[str, Any]:
         return row | _envelope(codec.decode(place.read(), name=place.name))
     except (UnreadableMessage, OSError) as error:
         unknown = dict.fromkeys(("message_id", "message_type", "from", "to", "priority", "parent_message_id"))
-        return row | unknown | {"timestamp": "", "problem": str(error)}
+        return row | unknown | {"timestamp": "", "problem": _told(error)}
 
 
 def _envelope(message: Message) -> dict[str, Any]:

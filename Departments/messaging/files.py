@@ -219,13 +219,16 @@ class Looker:
     def look(self, path: str) -> Found:
         """Read one file: no links followed, no pipe waited for, no more than `max_bytes`.
 
-        Raises OSError when the file vanished or may not be read.
+        Raises OSError when the file vanished.
         """
         if not hasattr(os, "O_NOFOLLOW") and os.path.islink(path):
             return Found(b"", State.WHOLE, "is a symbolic link, not a file")
         elsewhere = _is_open_elsewhere(path)
         try:
             descriptor = os.open(path, _READ)
+        except PermissionError as error:
+            state = self._state(path, os.lstat(path), writing=bool(elsewhere))
+            return Found(b"", state, f"cannot be read ({error.strerror})")
         except OSError as error:
             if error.errno not in _NOT_FILES:
                 raise

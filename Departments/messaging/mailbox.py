@@ -255,7 +255,7 @@ class Mailbox:
             return []
 
     def look(self, department: str, name: str) -> files.Found | None:
-        """Read one waiting file; None when it is gone or the system does not let us have it now."""
+        """Read one waiting file; None when it is gone."""
         try:
             return self._looker.look(self._path(INBOX, department, name))
         except OSError:

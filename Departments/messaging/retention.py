@@ -75,9 +75,8 @@ def age_of(text: str, source: str, key: str = "") -> timedelta:
 def due(root: Path, rules: Rules, now: datetime) -> list[Move]:
     """Return the messages that are older than the rules allow, oldest first; nothing is changed."""
     asked = (p for p in lookup.places(root, rules.boxes) if not rules.departments or p.department in rules.departments)
-    found = map(_move, asked)
     limit = now - rules.older_than
-    chosen = [move for move in found if move and move.moment < limit and _has_type(move, rules)]
+    chosen = [move for move in map(_move, asked) if move.moment < limit and _has_type(move, rules)]
     return sorted(chosen, key=lambda move: (move.moment, move.box, move.department, move.name))
 
 
@@ -103,14 +102,12 @@ def _has_type(move: Move, rules: Rules) -> bool:
     return not rules.types or move.message_type in rules.types
 
 
-def _move(place: lookup.Place) -> Move | None:
+def _move(place: lookup.Place) -> Move:
     try:
         message = codec.decode(place.read(), name=place.name)
         kind, moment = message.message_type, message.timestamp
-    except UnreadableMessage:
+    except (UnreadableMessage, OSError):
         kind, moment = UNREADABLE, moment_in(place.name) or _file_time(place.path)
-    except OSError:
-        return None
     return Move(place.box, place.department, place.name, kind, moment, _day_of(moment).isoformat())
 
 

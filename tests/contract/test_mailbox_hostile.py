@@ -25,7 +25,7 @@ from Departments.messaging.mailbox import Letter, Mailbox
 from Departments.messaging.memory import MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Router, Skip
-from tests.fakes.posix import most_memory, no_file_beyond, pipe_at, socket_at, write_protected
+from tests.fakes.posix import closed, most_memory, no_file_beyond, pipe_at, socket_at, write_protected
 
 NOW = datetime(2025, 11, 10, 15, tzinfo=UTC)
 BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]"
@@ -156,6 +156,17 @@ def test_a_symbolic_link_is_set_aside_and_never_followed(tmp_path: Path) -> None
     assert desk.consume() == (0, 0, 2)
     assert desk.dead() == ["broken.md", "link.md"]
     assert secret.read_bytes() == whole()
+
+
+def test_a_file_that_we_may_not_read_is_set_aside_with_that_reason(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    (desk.inbox / "secret.md").write_bytes(whole())
+    with closed(desk.inbox / "secret.md"):
+        assert desk.consume() == (0, 0, 1)
+        reason = (desk.root / "Dead_Letter" / "TRADING" / "secret.md.reason.yaml").read_text(encoding="utf-8")
+        (desk.root / "Dead_Letter" / "TRADING" / "secret.md").rename(desk.inbox / "secret.md")
+    assert "cannot be read (Permission denied)" in reason
+    assert desk.consume() == (1, 0, 0)
 
 
 def test_a_folder_named_like_a_message_is_set_aside(tmp_path: Path) -> None:

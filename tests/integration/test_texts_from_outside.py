@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from Departments.cli import exit_code_of
-from tests.fakes.posix import pipe_at
+from tests.fakes.posix import closed, pipe_at
 
 HOSTILE = "# \x1b[31mred\x1b[0m\x07 :100: [bold]b[/bold] \x9b2J"
 SHOWN = "# \\x1b[31mred\\x1b[0m\\x07 :100: [bold]b[/bold] \\x9b2J"
@@ -73,3 +73,26 @@ def test_a_reason_that_is_a_pipe_or_no_text_is_an_empty_one(root: Path, capsys: 
     pipe_at(folder / "c.md.reason.yaml")
     assert command(root, "dead-letters", "list", "--json") == 0
     assert [each["code"] for each in json.loads(capsys.readouterr().out)["dead_letters"]] == [None, None, None]
+
+
+def test_a_folder_that_is_closed_to_us_hides_only_what_it_holds(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "Inbox" / "TRADING" / "MSG_A.md").write_text(HEADER, encoding="utf-8")
+    (root / "Inbox" / "RISK").mkdir()
+    (root / "Inbox" / "RISK" / "MSG_B.md").write_text(HEADER, encoding="utf-8")
+    with closed(root / "Inbox" / "RISK"):
+        assert command(root, "show", "MSG_A") == command(root, "inbox") == command(root, "archive", "--dry-run") == 0
+        capsys.readouterr()
+        assert command(root, "messages", "check", "--json") == 1
+        document = json.loads(capsys.readouterr().out)
+    assert (document["files"], document["readable"]) == (2, 1)
+    assert document["unreadable"] == [{"file": str(root / "Inbox" / "RISK"), "reason": "Permission denied"}]
+
+
+def test_a_file_that_is_closed_to_us_is_archived_by_its_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = root / "Inbox" / "TRADING" / "MSG_RISK_20251110T150000Z_0a1b2c3d.md"
+    secret.write_text(HEADER, encoding="utf-8")
+    kept = root / "Archive" / "2025-11-10" / "TRADING" / secret.name
+    with closed(secret):
+        assert command(root, "archive", "--json") == 0
+        assert json.loads(capsys.readouterr().out)["moves"][0]["message_type"] == "(unreadable)"
+        kept.rename(secret)
