@@ -13,8 +13,10 @@ from Departments.messaging import codec
 from Departments.messaging.journal import Journal
 from Departments.messaging.mailbox import Letter, Storage, checked
 from Departments.messaging.message import Message
+from Departments.messaging.names import numbered, shortened
 
 BATCH: Final = 50  # letters delivered per flush
+ROOMY: Final = 140  # characters of a name to which a number can be added
 
 logger = logging.getLogger(__name__)
 
@@ -72,21 +74,35 @@ class Outbound:
         return [letter.name for letter in letters]
 
     def _is_gone(self, letter: Letter) -> bool:
-        """Deliver one letter; one that conflicts with a file of somebody else must not hold up the rest for ever."""
+        """Deliver one letter and tell whether that was possible; after a failure the recipient is not tried again."""
         try:
             if letter.recipient not in self._held_up:
-                self._mailbox.publish([letter])
-        except MessageConflict as error:
-            logger.error("not delivered: %s", error)  # noqa: TRY400 - the traceback tells nothing more
+                self._deliver_beside(letter)
         except PublishError as error:
             self._held_up[letter.recipient] = error
         return letter.recipient not in self._held_up
+
+    def _deliver_beside(self, letter: Letter) -> None:
+        """Deliver one letter, under a numbered name where its own is taken by something else.
+
+        Its recipient then finds two messages of one id, handles one and sets the other aside: nothing is lost unseen.
+        """
+        name, number, is_delivered = letter.name, 1, False
+        while not is_delivered:
+            try:
+                self._mailbox.publish([letter._replace(name=name)])
+                is_delivered = True
+            except MessageConflict as error:
+                number += 1
+                name = numbered(shortened(letter.name, ROOMY), number)
+                logger.error("%s The new one is delivered as %s", error, name)  # noqa: TRY400 - the traceback tells no more
 
     def _tell_held_up(self, before: Container[str]) -> None:
         if self._held_up:
             self._waiting = 1
         for recipient, error in self._held_up.items():
-            if recipient in departments.OURS:
-                raise error
             if recipient not in before:
                 logger.warning("Messages to %s wait until they can be delivered: %s", recipient, error)
+        for recipient in departments.OURS:
+            if recipient in self._held_up:
+                raise self._held_up[recipient]

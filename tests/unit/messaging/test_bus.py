@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -226,6 +227,13 @@ def test_a_failure_that_may_pass_is_tried_again_after_a_pause() -> None:
     assert desk.journal.failures("TRADING") == {}
 
 
+def test_a_clock_that_was_set_back_does_not_prolong_the_pause() -> None:
+    desk = Desk()
+    desk.bus.publish(approval())
+    desk.journal.fail("TRADING", approval().message_id, NOW + timedelta(hours=3))
+    assert desk.consume().handled == 1
+
+
 def test_after_the_last_attempt_a_message_is_a_dead_letter_with_its_attempts() -> None:
     def handler(message: Message) -> None:
         raise BrokerUnavailable("no answer")
@@ -395,15 +403,35 @@ def test_what_was_enqueued_and_not_delivered_is_delivered_at_the_next_start() ->
     assert again.deliver_pending() == 0
 
 
-def test_a_letter_that_conflicts_with_a_strangers_file_does_not_hold_up_the_others() -> None:
+def test_a_letter_whose_name_a_stranger_has_taken_is_delivered_beside_it_and_holds_up_no_others() -> None:
     desk = Desk()
     desk.mailbox.put("RISK", approval(1).name, b"something else")
-    with desk.journal.transaction():
-        for number in range(3):
-            desk.bus.enqueue(approval(number, to="RISK"))
+    written_to(desk, "RISK", "RISK", "RISK")
     desk.bus.deliver_pending()
-    assert [m.message_id for m in desk.bus.waiting("RISK")] == [approval(0).message_id, approval(2).message_id]
+    assert sorted(desk.bus.waiting("RISK"), key=lambda m: m.message_id) == [approval(n, to="RISK") for n in range(3)]
+    assert f"{approval(1).message_id}.2.md" in desk.mailbox.waiting("RISK")
+    assert desk.mailbox.inbox["RISK", approval(1).name] == b"something else"
     assert desk.journal.pending(10) == []
+
+
+def test_a_letter_with_the_longest_name_is_delivered_beside_another_too() -> None:
+    desk = Desk()
+    letter = replace(approval(to="RISK"), message_id="A" * 147)
+    desk.mailbox.put("RISK", letter.name, b"something else")
+    with desk.journal.transaction():
+        desk.bus.enqueue(letter)
+    assert desk.bus.deliver_pending() == 1
+    assert desk.bus.waiting("RISK") == [letter]
+
+
+def test_two_messages_of_one_id_have_one_effect_and_a_dead_letter() -> None:
+    desk = Desk()
+    desk.mailbox.put("TRADING", approval().name, codec.encode(replace(approval(), body="# Other")))
+    with desk.journal.transaction():
+        desk.bus.enqueue(approval())
+    report = desk.consume()
+    assert (report.handled, report.dead_lettered) == (1, 1)
+    assert desk.reason()["code"] == "MESSAGE_CONFLICT"
 
 
 def test_publishing_the_same_id_with_other_content_is_an_error() -> None:
