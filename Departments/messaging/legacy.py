@@ -51,7 +51,7 @@ def regime_message(text: str, name: str) -> Message:
         recipient=_recipient(labels, name),
         timestamp=_moment(labels, name),
         message_type="RegimeUpdate",
-        body=text if payload_of(text) else body_with(text, payload),
+        body=text if _has_payload(text) else body_with(text, payload),
         extra={"author": labels["from"]} if "from" in labels else {},
     )
 
@@ -60,6 +60,13 @@ def _labels(text: str) -> dict[str, str]:
     """Return what stands behind each label; where one comes again, its first line counts."""
     found = reversed(_LABEL.findall(text.translate(_PLAIN)))
     return {key.lower(): value.strip() for key, value in found}
+
+
+def _has_payload(text: str) -> bool:
+    try:
+        return payload_of(text) is not None
+    except UnreadableMessage:  # a matter for whoever acts on it, as in every other message
+        return True
 
 
 def _payload(regime: str, labels: Mapping[str, str]) -> dict[str, Any]:

@@ -148,3 +148,12 @@ def test_the_time_may_stand_in_the_name_in_other_forms(name: str) -> None:
 def test_without_any_time_it_cannot_be_read(name: str) -> None:
     with pytest.raises(UnreadableMessage, match="tells a time"):
         read(TEXT.replace("**Date:** 2025-11-10 06:50:04\n", ""), name)
+
+
+def test_a_payload_of_its_own_counts_and_a_broken_one_spoils_the_payload_only() -> None:
+    own = read(TEXT + '\n```json\n{"regime": "PANIC"}\n```\n')
+    assert own.payload == {"regime": "PANIC"}
+    broken = read(TEXT + "\n```json\n{regime\n```\n")
+    assert (broken.message_type, broken.recipient) == ("RegimeUpdate", "TRADING")
+    with pytest.raises(UnreadableMessage, match="payload"):
+        _ = broken.payload
