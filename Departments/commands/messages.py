@@ -21,6 +21,7 @@ from Departments.commands import archiving, dead_letters, watching
 from Departments.commands.consoles import console, plain, print_text
 from Departments.commands.frame import messages_of, print_json
 from Departments.commands.options import AsJson, Workspace
+from Departments.core import departments
 from Departments.core.clock import iso
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.messaging import codec, lookup, tracing
@@ -137,8 +138,11 @@ def inbox(
 
 
 def waiting(root: Path, department: str | None) -> list[dict[str, Any]]:
-    """Return the waiting files as documents; one that is unreadable says why under `problem`."""
+    """Return the waiting files as documents; one that is unreadable says why under `problem`. Raises BadInput."""
     wanted = department.upper() if department else None
+    if wanted and wanted not in departments.ALL and not (root / "Inbox" / wanted).is_dir():
+        known = ", ".join(departments.ALL)
+        raise BadInput("inbox", wanted, "there is no such department", f"name one of {known}")
     places = [place for place in lookup.places(root, ["Inbox"]) if wanted in (None, place.department)]
     return sorted((_row(place) for place in places), key=lambda row: (row["department"], row["timestamp"], row["file"]))
 

@@ -53,6 +53,13 @@ def test_the_inbox_says_what_cannot_be_read(root: Path, capsys: pytest.CaptureFi
     assert "(unreadable)" in capsys.readouterr().out
 
 
+def test_the_inbox_of_a_department_that_nobody_knows_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "Inbox" / "NEWS").mkdir()
+    assert command(root, "inbox", "risk") == command(root, "inbox", "news") == 0
+    assert command(root, "inbox", "TRADNIG") == 2
+    assert capsys.readouterr().err.startswith("inbox: TRADNIG: there is no such department; name one of EXECUTIVE,")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="links need special rights on Windows")
 def test_a_dead_letter_that_is_a_link_is_not_followed_when_it_is_shown(
     root: Path, capsys: pytest.CaptureFixture[str]
