@@ -6,6 +6,7 @@ when it is first asked for, so that a command which only reads messages needs ne
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +22,7 @@ from Departments.brokers.base import Bar, Broker
 from Departments.brokers.patience import PatientBroker
 from Departments.constraints.limits import Limits, find_limits, load_limits
 from Departments.core.clock import Clock, SystemClock
-from Departments.core.departments import OPERATIONS, REGIME_DETECTION
+from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
 from Departments.core.errors import BadInput, WorkspaceBusy
 from Departments.core.settings import Settings, load_settings
 from Departments.core.steps import Step, no_step
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from Departments.brokers.simulated.state import ExchangeState
 
 BrokerName = Literal["simulated", "alpaca"]
+log = logging.getLogger(__name__)
+
 MESSAGES = "Messages_Between_Departments"
 LEDGER_FILE = "sentinel.db"
 EXCHANGE_FILE = "simulated_exchange.db"
@@ -79,6 +82,7 @@ class Desk:
         self.state = choices.rehearsal or workspace
         self.clock = choices.clock
         self._recovered = False
+        self._told = False
 
     @cached_property
     def settings(self) -> Settings:
@@ -263,9 +267,18 @@ class Desk:
         for name in (REGIME_DETECTION, OPERATIONS):
             with suppress(WorkspaceBusy):
                 self.bus.consume(name, self.routers[name], wait=0)
-        if not self.choices.via_watchers:
+        if self.choices.via_watchers:
+            self._tell_when_nobody_watches()
+        else:
             with suppress(WorkspaceBusy):
                 self.trading.process_inbox(wait=0)
+
+    def _tell_when_nobody_watches(self) -> None:
+        """Say once that Trading's messages wait for a watcher that is not there: its lock would be held."""
+        if not self._told and self.mailbox.waiting(TRADING):
+            with suppress(WorkspaceBusy), self.mailbox.holding(TRADING, wait=0):
+                log.warning("Nobody watches the inbox of TRADING; start `departments watch TRADING`")
+                self._told = True
 
     def recover(self) -> None:
         """Deliver what was committed and not sent, and compare the ledger with the broker; once, sending nothing else.

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from Departments.bootstrap import Desk
-from Departments.commands.consoles import console
-from Departments.commands.frame import desk_of, print_json
+from Departments.commands.consoles import console, plain
+from Departments.commands.frame import desk_of, messages_of, print_json
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.clock import iso
-from Departments.core.errors import PublishError
+from Departments.core.errors import BadInput, PublishError
 from Departments.messaging import retention
 from Departments.messaging.retention import MOVED, REFUSED, Move, Rules, age_of
 
@@ -33,7 +32,7 @@ def archive(  # noqa: PLR0913 - one parameter for each option
     older_than: Annotated[str | None, typer.Option(help="An age such as 12h, 7d or 2w.")] = None,
     message_type: Annotated[list[str] | None, typer.Option("--type", help="Only this type; may be repeated.")] = None,
     department: Annotated[list[str] | None, typer.Option(help="Only this department; may be repeated.")] = None,
-    box: Annotated[list[Box] | None, typer.Option(help="Only this box; may be repeated.")] = None,
+    box: Annotated[list[Box] | None, typer.Option(case_sensitive=False, help="Only this box; may be repeated.")] = None,
     pack: Annotated[
         str | None, typer.Option(metavar="MONTH", help="Turn an archived month (2025-10) into a zip.")
     ] = None,
@@ -46,12 +45,16 @@ def archive(  # noqa: PLR0913 - one parameter for each option
 
     A message's age is told by its own timestamp, else the stamp in its name, else the file's time. Without options the
     `retention:` section of `config/settings.yaml` holds. Nothing is overwritten; an inbox that is being worked on is
-    left alone; the exit code is 3 when the system refuses to move a file. With `--pack` only the month is packed. With
-    `--json`: `{dry_run, moves: [{box, department, file, message_type, timestamp, day, outcome}]}`, or `{pack, files}`.
+    left alone; the exit code is 3 when the system refuses to move a file. With `--pack` only the month is packed, all
+    of it. With `--json`: `{dry_run, moves: [{box, department, file, message_type, timestamp, day, outcome}]}`, or
+    `{dry_run, pack, files}`.
     """
+    messages_of(workspace)
     with desk_of(workspace) as desk:
         if pack is not None:
-            return _pack(desk, pack, as_json=as_json)
+            if older_than or message_type or department or box:
+                raise BadInput("--pack", "", "a month is packed as a whole", "leave the other filters out")
+            return _pack(desk, pack, dry_run=dry_run, as_json=as_json)
         rules = _narrowed(Rules.of(desk.settings.retention), older_than, message_type, department, box)
         moves = retention.due(desk.mailbox.root, rules, desk.clock.now())
         if dry_run:
@@ -88,12 +91,13 @@ def _narrowed(
     )
 
 
-def _pack(desk: Desk, month: str, *, as_json: bool) -> int:
-    done = retention.pack(desk.mailbox, month, desk.clock.now())
+def _pack(desk: Desk, month: str, *, dry_run: bool, as_json: bool) -> int:
+    done = retention.pack(desk.mailbox, month, desk.clock.now(), dry_run=dry_run)
     if as_json:
-        print_json({"pack": str(done.pack), "files": done.files})
+        print_json({"dry_run": dry_run, "pack": str(done.pack), "files": done.files})
     else:
-        console().print(f"{done.files} files packed into {escape(str(done.pack))}")
+        what = "would be packed" if dry_run else "packed"
+        console().print(f"{done.files} files {what} into {plain(done.pack)}")
     return 0
 
 
@@ -106,7 +110,7 @@ def _tell(moves: Sequence[Move], *, dry_run: bool, as_json: bool) -> None:
     for move in moves:
         to = f"Archive/{move.day}/{move.department}/"
         cells = (move.box, move.department, move.message_type, iso(move.moment), move.name, to, move.outcome)
-        table.add_row(*map(escape, cells))
+        table.add_row(*map(plain, cells))
     console().print(table)
 
 

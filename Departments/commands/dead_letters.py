@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from Departments.bootstrap import MESSAGES, Desk
-from Departments.commands.consoles import console
-from Departments.commands.frame import desk_of, print_json
+from Departments.bootstrap import Desk
+from Departments.commands.consoles import console, plain, print_text
+from Departments.commands.frame import desk_of, messages_of, print_json
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.trading_calendar import trading_day
@@ -24,14 +23,14 @@ Which = Annotated[str, typer.Argument(metavar="ID", help="The message's id or th
 
 def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """List every dead letter with its reason."""
-    letters = dead_letters.listed(workspace.resolve() / MESSAGES)
+    letters = dead_letters.listed(messages_of(workspace))
     if as_json:
         print_json({"dead_letters": [_document(letter) for letter in letters]})
         return 0
     table = Table("Department", "File", "Code", "Attempts", "Since", "Reason", title=f"{len(letters)} dead letters")
     for letter in letters:
-        reason = (str(letter.reason.get(key, "?")) for key in ("code", "attempts", "first_time", "sentence"))
-        table.add_row(*map(escape, (letter.department, letter.name, *reason)))
+        reason = (letter.reason.get(key, "?") for key in ("code", "attempts", "first_time", "sentence"))
+        table.add_row(*map(plain, (letter.department, letter.name, *reason)))
     console().print(table)
     return 0
 
@@ -39,16 +38,15 @@ def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
 def show(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """Show a dead letter and its whole reason."""
     letter = _the(workspace, which)
-    text = letter.path.read_bytes()[:100_000].decode("utf-8", "replace") if letter.path.is_file() else ""
     if as_json:
-        print_json(_document(letter) | {"reason": letter.reason, "text": text})
+        print_json(_document(letter) | {"reason": letter.reason, "text": letter.text})
         return 0
     screen = console()
-    screen.print(escape(str(letter.path)), style="dim")
+    screen.print(plain(letter.path), style="dim", soft_wrap=True)
     for key, value in letter.reason.items():
-        screen.print(f"[bold]{escape(str(key))}[/bold]: {escape(str(value))}")
+        screen.print(f"[bold]{plain(key)}[/bold]: {plain(value)}", soft_wrap=True)
     screen.print()
-    screen.print(text, markup=False)
+    print_text(screen, letter.text)
     return 0
 
 
@@ -83,12 +81,12 @@ def _moved(
     if as_json:
         print_json({"department": letter.department, "file": name})
     else:
-        console().print(f"{escape(name)} {words} {letter.department}.")
+        console().print(f"{plain(name)} {words} {letter.department}.")
     return 0
 
 
 def _the(workspace: Path, which: str) -> DeadLetter:
-    letters = dead_letters.listed(workspace.resolve() / MESSAGES)
+    letters = dead_letters.listed(messages_of(workspace))
     found = [each for each in letters if which in {each.name, each.name.removesuffix(".md"), each.message_id}]
     if not found:
         raise BadInput(which, "", "there is no such dead letter", "see `departments dead-letters list`")

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
 from Departments.commands.logs import show_logs
 from Departments.core.documents import json_text
-from Departments.core.errors import DepartmentsError
+from Departments.core.errors import BadInput, DepartmentsError
 from Departments.Executive.daily import not_executed
 
 
@@ -24,6 +24,17 @@ def desk_of(workspace: Path, choices: Choices | None = None) -> Iterator[Desk]:
         yield desk
     finally:
         desk.close()
+
+
+def messages_of(workspace: Path) -> Path:
+    """Return the folder of a workspace's messages. Raises BadInput in a folder that is none.
+
+    That nothing waits and nothing is old would reassure whoever started a command in the wrong place.
+    """
+    folder = workspace.resolve()
+    if not any((folder / part).is_dir() for part in (MESSAGES, "config", "Config")):
+        raise BadInput(folder, "", "this is no workspace", f"name the folder with config and {MESSAGES} by --workspace")
+    return folder / MESSAGES
 
 
 def print_json(document: Any) -> None:

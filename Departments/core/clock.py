@@ -91,8 +91,8 @@ def iso(moment: datetime) -> str:
 
 
 def parse_iso(text: str) -> datetime:
-    """Read an ISO 8601 moment; one without an offset is taken as UTC. Raises ValueError."""
-    moment = datetime.fromisoformat(text.strip())
+    """Read an ISO 8601 moment; one without an offset, or with the word UTC, is UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text.strip().removesuffix(" UTC"))
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

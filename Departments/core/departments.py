@@ -11,5 +11,7 @@ RISK = "RISK"
 PORTFOLIO = "PORTFOLIO"
 COMPLIANCE = "COMPLIANCE"
 
-#: Every department seen in real messages; the desk itself works as the first four.
-ALL = (EXECUTIVE, OPERATIONS, TRADING, REGIME_DETECTION, RESEARCH, RISK, PORTFOLIO, COMPLIANCE)
+#: What the desk itself works as.
+OURS = (EXECUTIVE, OPERATIONS, TRADING, REGIME_DETECTION)
+#: Every department seen in real messages.
+ALL = (*OURS, RESEARCH, RISK, PORTFOLIO, COMPLIANCE)

@@ -13,6 +13,9 @@ from Departments.core.clock import stamp
 
 MAX_CLIENT_ORDER_ID = 128  # Alpaca's limit
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*\Z")
+#: What Windows takes for a device, whatever follows the first dot
+#: (https://learn.microsoft.com/windows/win32/fileio/naming-a-file).
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\Z)", re.IGNORECASE)
 
 
 def short_hash(*parts: object) -> str:
@@ -43,4 +46,5 @@ def client_order_id(approval_message_id: str) -> str:
 
 def is_safe_name(text: str) -> bool:
     """Tell whether an id from outside may become a file name as it is, on every platform."""
-    return bool(_SAFE_ID.match(text)) and len(text) <= 150 and not text.endswith(".")
+    is_plain = _SAFE_ID.match(text) is not None and len(text) <= 150 and not text.endswith(".")
+    return is_plain and _DEVICE.match(text) is None

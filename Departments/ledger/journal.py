@@ -132,11 +132,15 @@ class LedgerJournal:
         row = self._database.row("SELECT sender, recipient, digest FROM bus_letters WHERE name = ?", (name,))
         return tuple(row or ())
 
-    def pending(self, limit: int) -> list[tuple[str, str, str, bytes]]:
-        """Return the (name, sender, recipient, data) of committed letters not delivered yet, oldest first."""
+    def pending(self, limit: int, *, besides: Sequence[str] = ()) -> list[tuple[str, str, str, bytes]]:
+        """Return the (name, sender, recipient, data) of committed letters not delivered yet, oldest first.
+
+        Letters to the departments `besides` are left out.
+        """
+        which = f"published_at IS NULL AND recipient NOT IN ({marks(besides)})"
         rows = self._database.rows(
-            "SELECT name, sender, recipient, data FROM bus_letters WHERE published_at IS NULL ORDER BY number LIMIT ?",
-            (limit,),
+            f"SELECT name, sender, recipient, data FROM bus_letters WHERE {which} ORDER BY number LIMIT ?",  # noqa: S608 - only marks
+            (*besides, limit),
         )
         return [(row["name"], row["sender"], row["recipient"], row["data"]) for row in rows]
 

@@ -47,8 +47,8 @@ class Bus:
     def deliver_pending(self) -> int:
         """Publish everything enqueued and committed, and return how many letters that were.
 
-        Called after each commit and at start-up, so that a kill between commit and publication loses nothing.
-        Raises PublishError; what was not delivered stays pending.
+        Called after each commit and at start-up, so that a kill between commit and publication loses nothing. What
+        cannot be delivered stays pending, which raises PublishError where it is for one of the desk's own departments.
         """
         return self._outbound.deliver_pending()
 

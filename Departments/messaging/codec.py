@@ -365,7 +365,7 @@ def _required(fields: Mapping[str, str], key: str, name: str) -> str:
 
 
 def _timestamp(text: str | None, name: str) -> datetime:
-    if text is None:
+    if not text:
         moment = moment_in(name)
         if moment is None:
             raise UnreadableMessage(f"{name}: the front matter lacks the key 'timestamp'")

@@ -31,6 +31,8 @@ from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, REASON, M
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.names import stem
 
+SHOWN: Final = 100_000  # bytes of a dead letter, or of the reason beside it
+
 #: What may pass by itself: the ledger, the broker, the disk. Everything else is the message's fault, or ours.
 TRANSIENT: Final = (LedgerError, BrokerUnavailable, NotAuthorized, PublishError, WorkspaceBusy, OSError)
 
@@ -120,6 +122,11 @@ class DeadLetter:
         """Return the id its failures are remembered under."""
         return str(self.reason.get("message_id") or stem(self.name))
 
+    @property
+    def text(self) -> str:
+        """Return what stands in it, at most `SHOWN` bytes; nothing of a folder, a link or a pipe."""
+        return _beginning(self.path)
+
 
 def listed(root: Path) -> list[DeadLetter]:
     """Return every dead letter, by department and name."""
@@ -128,10 +135,14 @@ def listed(root: Path) -> list[DeadLetter]:
 
 
 def _reason_beside(path: Path) -> dict[str, Any]:
-    try:
-        return codec.load_mapping((path.parent / f"{path.name}{REASON}").read_text(encoding="utf-8"))
-    except OSError:
-        return {}
+    return codec.load_mapping(_beginning(path.parent / f"{path.name}{REASON}"))
+
+
+def _beginning(path: Path) -> str:
+    if path.is_symlink() or not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(SHOWN).decode("utf-8", "replace")
 
 
 def revive(mailbox: Mailbox, journal: Journal, letter: DeadLetter, day: str) -> str:

@@ -143,6 +143,18 @@ def read_bytes(path: str) -> bytes:
         return file.read()
 
 
+def holds(path: str, data: bytes) -> bool | None:
+    """Tell whether a regular file of exactly these bytes lies there, None where nothing does.
+
+    What a stranger put there may be a pipe, which would never end, or huge, and may be gone before it is read.
+    """
+    try:
+        facts = os.lstat(path)
+        return stat.S_ISREG(facts.st_mode) and facts.st_size == len(data) and read_bytes(path) == data
+    except FileNotFoundError:
+        return None
+
+
 def free_name(folder: str, name: str, *, besides: str) -> str:
     """Return `name`, or where it is taken in `folder` by another file than `besides` the first numbered form free."""
     number, free = 1, name
@@ -207,13 +219,16 @@ class Looker:
     def look(self, path: str) -> Found:
         """Read one file: no links followed, no pipe waited for, no more than `max_bytes`.
 
-        Raises OSError when the file vanished or may not be read.
+        Raises OSError when the file vanished.
         """
         if not hasattr(os, "O_NOFOLLOW") and os.path.islink(path):
             return Found(b"", State.WHOLE, "is a symbolic link, not a file")
         elsewhere = _is_open_elsewhere(path)
         try:
             descriptor = os.open(path, _READ)
+        except PermissionError as error:
+            state = self._state(path, os.lstat(path), writing=bool(elsewhere))
+            return Found(b"", state, f"cannot be read ({error.strerror})")
         except OSError as error:
             if error.errno not in _NOT_FILES:
                 raise

@@ -306,8 +306,8 @@ class Pass:
         failure = self.failures.get(message.message_id)
         if failure is None:
             return True
-        due = failure[2] + pause(failure[0])
-        if due <= self.clock.now():
+        due, now = failure[2] + pause(failure[0]), self.clock.now()
+        if due <= now or now < failure[2]:  # the clock was set back, and nobody knows how long ago that was
             return True
         self._leave(due)
         return False

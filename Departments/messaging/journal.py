@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
+from itertools import islice
 from typing import Any, Protocol
 
 from Departments.core.errors import MessageConflict
@@ -51,8 +52,11 @@ class Journal(Protocol):
         """
         ...
 
-    def pending(self, limit: int) -> list[tuple[str, str, str, bytes]]:
-        """Return the (name, sender, recipient, data) of committed letters not delivered yet, oldest first."""
+    def pending(self, limit: int, *, besides: Sequence[str] = ()) -> list[tuple[str, str, str, bytes]]:
+        """Return the (name, sender, recipient, data) of committed letters not delivered yet, oldest first.
+
+        Letters to the departments `besides` are left out.
+        """
         ...
 
     def published(self, names: list[str], at: datetime) -> None:
@@ -129,9 +133,10 @@ class MemoryJournal:
         elif self._letters[name] != (sender, recipient, data):
             raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
 
-    def pending(self, limit: int) -> list[tuple[str, str, str, bytes]]:
+    def pending(self, limit: int, *, besides: Sequence[str] = ()) -> list[tuple[str, str, str, bytes]]:
         """Return committed letters not delivered yet."""
-        return [(name, *self._letters[name]) for name in list(self._pending)[:limit]]
+        found = ((name, *self._letters[name]) for name in self._pending)
+        return list(islice((row for row in found if row[2] not in besides), limit))
 
     def published(self, names: list[str], at: datetime) -> None:  # noqa: ARG002
         """Note that letters are delivered."""

@@ -1,7 +1,8 @@
 """Regime messages from before front matter: `# Market Regime Assessment`, bold labels, no payload.
 
 They are read as RegimeUpdate messages. The file name gives the id; date, recipient, regime, confidence and indicators
-come out of the text. The date carries no zone and agrees with the `Z` stamp of the name, so it is taken as UTC.
+come out of the text, however its Markdown is spaced and decorated. The date carries no zone and agrees with the `Z`
+stamp of the name, so it is taken as UTC.
 """
 
 from __future__ import annotations
@@ -12,76 +13,108 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from Departments.core import departments
 from Departments.core.clock import parse_iso
-from Departments.core.departments import REGIME_DETECTION
 from Departments.core.errors import UnreadableMessage
 from Departments.messaging.message import Message, body_with, payload_of
 from Departments.messaging.names import department_beginning, department_of, moment_in, stem
 
-TITLE: Final = "# Market Regime Assessment"
-_LABEL: Final = re.compile(r"^\*\*([A-Za-z ]{1,40}):\*\*[ \t]*(\S[^\n]*)$", re.MULTILINE)
-_REGIME: Final = re.compile(r"^## Market Regime:[ \t]*([A-Za-z]+)", re.MULTILINE)
-_INDICATOR: Final = re.compile(
-    r"^- \*\*(SPY|VIX):\*\*[ \t]*\$?(\d[\d,]{0,15}(?:\.\d{1,15})?)(?:[ \t]*\(([+-]?\d{1,15}(?:\.\d{1,15})?)%\))?",
-    re.MULTILINE,
+TITLE: Final = "market regime"
+_TITLE_LINE: Final = re.compile(r"[^A-Za-z\n]{0,20}([^\n]*)")
+#: How a line may be decorated; the minus sign and the space are those that a keyboard has not.
+_PLAIN: Final = str.maketrans({"*": "", "`": "", "\u00a0": " ", "\u2212": "-"})
+_LABEL: Final = re.compile(
+    r"^[ \t>#+•-]{0,20}([A-Za-z][A-Za-z0-9 &()]{0,39}?)[ \t]{0,20}:[ \t]*(\S[^\n]*)$", re.MULTILINE
 )
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z_]*")
+_NUMBER: Final = r"(\d[\d,]{0,15}(?:\.\d{1,15})?)"
+_LEVEL: Final = re.compile(rf"\$?[ \t]*{_NUMBER}")
+_CHANGE: Final = re.compile(rf"(?:\([ \t]*([+-]?)|[ \t]([+-]))[ \t]*{_NUMBER}[ \t]*%")
 
 
 def is_regime_text(text: str) -> bool:
     """Tell whether a text without front matter is a regime message."""
-    return text.startswith(TITLE)
+    title = _TITLE_LINE.match(text)
+    return title is not None and title.group(1).lower().startswith(TITLE)
 
 
 def regime_message(text: str, name: str) -> Message:
     """Read a regime text as a RegimeUpdate message. Raises UnreadableMessage naming what is missing."""
-    labels = {key.strip().lower(): value.strip() for key, value in _LABEL.findall(text)}
-    regime = _REGIME.search(text)
+    labels = _labels(text)
+    regime = _WORD.search(labels.get("market regime", labels.get("regime", "")))
     if regime is None:
         raise UnreadableMessage(f"{name}: the line '## Market Regime: …' is missing")
-    payload = _payload(regime.group(1).upper(), labels, text)
+    payload = _payload(regime.group().upper(), labels)
     return Message(
         message_id=stem(name),
-        sender=REGIME_DETECTION,
+        sender=departments.REGIME_DETECTION,
         recipient=_recipient(labels, name),
         timestamp=_moment(labels, name),
         message_type="RegimeUpdate",
-        body=text if payload_of(text) else body_with(text, payload),
+        body=text if _has_payload(text) else body_with(text, payload),
         extra={"author": labels["from"]} if "from" in labels else {},
     )
 
 
-def _payload(regime: str, labels: Mapping[str, str], text: str) -> dict[str, Any]:
+def _labels(text: str) -> dict[str, str]:
+    """Return what stands behind each label; where one comes again, its first line counts."""
+    found = reversed(_LABEL.findall(text.translate(_PLAIN)))
+    return {key.lower(): value.strip() for key, value in found}
+
+
+def _has_payload(text: str) -> bool:
+    try:
+        return payload_of(text) is not None
+    except UnreadableMessage:  # a matter for whoever acts on it, as in every other message
+        return True
+
+
+def _payload(regime: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    confidence = labels.get("confidence", "")
+    word = _WORD.match(confidence)
     known = {
         "regime": regime,
-        "confidence": labels.get("confidence", "").upper() or None,
+        "confidence": (word.group() if word else confidence).upper() or None,
         "recommendation": labels.get("recommendation"),
         "assessment_id": labels.get("assessment id"),
-        "indicators": _indicators(text),
+        "indicators": _indicators(labels),
     }
     return {key: value for key, value in known.items() if value is not None}
 
 
-def _indicators(text: str) -> dict[str, Decimal]:
+def _indicators(labels: Mapping[str, str]) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
-    for which, level, change in _INDICATOR.findall(text):
-        found[which.lower()] = Decimal(level.replace(",", ""))
-        if change:
-            found[f"{which.lower()}_change_pct"] = Decimal(change)
+    for which in ("spy", "vix"):
+        level = _LEVEL.match(labels.get(which, ""))
+        if level is None:
+            continue
+        found[which] = _decimal(level.group(1))
+        if change := _CHANGE.search(labels[which], level.end()):
+            inside, bare, number = change.groups()
+            found[f"{which}_change_pct"] = _decimal((inside or bare or "") + number)
     return found
 
 
+def _decimal(text: str) -> Decimal:
+    return Decimal(text.replace(",", ""))
+
+
 def _recipient(labels: Mapping[str, str], name: str) -> str:
-    recipient = department_of(labels.get("to", "")) or department_beginning(stem(name).rpartition("_")[2])
+    """Return the recipient in the text; where that is no department of ours, the end of the file name tells more."""
+    said = department_of(labels.get("to", ""))
+    recipient = said if said in departments.ALL else department_beginning(stem(name).rpartition("_")[2]) or said
     if not recipient:
         raise UnreadableMessage(f"{name}: the line '**To:** …' is missing")
     return recipient
 
 
 def _moment(labels: Mapping[str, str], name: str) -> datetime:
+    stamped, said = moment_in(name), labels.get("date", "")
     try:
-        return parse_iso(labels["date"])
-    except (KeyError, ValueError, OverflowError) as error:
-        moment = moment_in(name)
-        if moment is None:
+        moment = parse_iso(said)
+    except (ValueError, OverflowError) as error:
+        if stamped is None:
             raise UnreadableMessage(f"{name}: neither '**Date:** …' nor the file name tells a time") from error
-        return moment
+        return stamped
+    is_day_only = ":" not in said
+    return stamped if is_day_only and stamped and stamped.date() == moment.date() else moment

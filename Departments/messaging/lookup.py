@@ -93,10 +93,13 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Return what lies in a folder, in order; nothing where it is none, or was taken away meanwhile."""
+    """Return what lies in a folder, in order; nothing where it is none, is closed to us or was taken away meanwhile."""
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
+        return []
+    except PermissionError as error:
+        logger.warning("%s cannot be looked into (%s); what it holds is left out", folder, error.strerror)
         return []
 
 

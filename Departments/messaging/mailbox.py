@@ -142,7 +142,7 @@ class Mailbox:
                 self._check_before(fresh)
                 self._again_without_folder(lambda: self._publish(fresh))
         except OSError as error:
-            raise PublishError(_sentence(error, letters[0].name, self._base)) from error
+            raise PublishError(_sentence(error, letters, self._base)) from error
 
     def _publish(self, letters: Sequence[Letter]) -> None:
         temporary: dict[str, Letter] = {}
@@ -154,8 +154,7 @@ class Mailbox:
             self._drop(temporary)
 
     def _is_published(self, letter: Letter) -> bool:
-        kept = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
-        return os.path.lexists(kept) and self._same(letter, files.read_bytes(kept))
+        return self._lies_at(f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}", letter)
 
     def _check_before(self, letters: Sequence[Letter]) -> None:
         """Refuse before anything is delivered what can be known to fail after the first letter is."""
@@ -169,15 +168,17 @@ class Mailbox:
         taken: dict[str, bytes] = {}
         for letter in letters:
             waiting = self._path(INBOX, letter.recipient, letter.name)
-            if os.path.lexists(waiting):
-                self._same(letter, files.read_bytes(waiting))
+            self._lies_at(waiting, letter)
             for path in (waiting, self._path(OUTBOX, letter.sender, letter.name)):
-                self._same(letter, taken.setdefault(path, letter.data))
+                if taken.setdefault(path, letter.data) != letter.data:
+                    raise _conflict(letter)
 
-    def _same(self, letter: Letter, data: bytes) -> bool:
-        if data != letter.data:
-            raise MessageConflict(f"{letter.name} was published before with other content; it stays as it was.")
-        return True
+    def _lies_at(self, path: str, letter: Letter) -> bool:
+        """Tell whether the letter lies there already. Raises MessageConflict where something else does."""
+        found = files.holds(path, letter.data)
+        if found is False:
+            raise _conflict(letter)
+        return bool(found)
 
     def _write(self, letters: Sequence[Letter], temporary: dict[str, Letter]) -> None:
         if not self._sequence:
@@ -209,7 +210,8 @@ class Mailbox:
         try:
             files.link_new(path, target, hard_links=self._hard_links, flush=self._flush)
         except FileExistsError:
-            self._same(letter, files.read_bytes(target))
+            if not self._lies_at(target, letter):  # handled and archived in this very moment
+                self._link(path, target, letter)
 
     def _keep(self, temporary: dict[str, Letter]) -> None:
         for path, letter in list(temporary.items()):
@@ -252,7 +254,7 @@ class Mailbox:
             return []
 
     def look(self, department: str, name: str) -> files.Found | None:
-        """Read one waiting file; None when it is gone or the system does not let us have it now."""
+        """Read one waiting file; None when it is gone."""
         try:
             return self._looker.look(self._path(INBOX, department, name))
         except OSError:
@@ -356,5 +358,14 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         return []
 
 
-def _sentence(error: OSError, name: str, folder: str) -> str:
-    return f"{folder}: the message {name[:80]} cannot be written ({error.strerror or error}); nothing of it is visible."
+def _conflict(letter: Letter) -> MessageConflict:
+    return MessageConflict(f"{letter.name} was published before with other content; it stays as it was.")
+
+
+def _sentence(error: OSError, letters: Sequence[Letter], folder: str) -> str:
+    place, problem = error.filename2 or error.filename or folder, error.strerror or error
+    what = f"the message {letters[0].name[:80]}" if len(letters) == 1 else f"one of {len(letters)} messages"
+    return (
+        f"{place}: {what} cannot be written ({problem}); nothing of it is visible; "
+        "make room there or correct the rights, and run the same command again."
+    )

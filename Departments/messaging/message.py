@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +12,10 @@ from Departments.core.documents import json_text, parse_json
 from Departments.core.errors import UnreadableMessage
 
 FENCE: Final = "```json\n"
+#: The same fence as people write it: indented, in capitals, with spaces, of tildes.
+_OTHER_FENCE: Final = re.compile(
+    r"^ {0,3}(`{3,9}|~{3,9})[ \t]{0,9}json[ \t]{0,9}\n(.*?)(?:\n {0,3}\1|\Z)", re.IGNORECASE | re.MULTILINE | re.DOTALL
+)
 #: Every type seen in real messages, and the one alias.
 MESSAGE_TYPES: Final = (
     "CancelRequest",
@@ -76,12 +81,9 @@ class Message:
 
 def payload_of(body: str) -> dict[str, Any] | None:
     """Read the first JSON fence of a body; see `Message.payload`."""
-    start = 0 if body.startswith(FENCE) else body.find("\n" + FENCE) + 1
-    if start == 0 and not body.startswith(FENCE):
+    text = _fenced(body)
+    if text is None:
         return None
-    start += len(FENCE)
-    end = body.find("\n```", start)
-    text = body[start:] if end < 0 else body[start:end]
     try:
         value = parse_json(text)
     except (ValueError, RecursionError) as error:
@@ -89,6 +91,17 @@ def payload_of(body: str) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise UnreadableMessage("the JSON payload is not an object")
     return value
+
+
+def _fenced(body: str) -> str | None:
+    """Return what stands in the first JSON fence, None where there is none."""
+    start = 0 if body.startswith(FENCE) else body.find("\n" + FENCE) + 1
+    if start == 0 and not body.startswith(FENCE):
+        other = _OTHER_FENCE.search(body)
+        return other.group(2) if other else None
+    start += len(FENCE)
+    end = body.find("\n```", start)
+    return body[start:] if end < 0 else body[start:end]
 
 
 def body_with(markdown: str, payload: Mapping[str, Any] | None = None) -> str:

@@ -11,6 +11,7 @@ from Departments.core import departments
 SUFFIX: Final = ".md"
 LONGEST: Final = 255  # bytes of a file's name on the usual file systems
 _STAMP: Final = re.compile(r"_(\d{8}T\d{6}Z)(?:_|\.|\Z)")
+_OTHER_STAMP: Final = re.compile(r"(?<!\d)(\d{8})[T_-]?(\d{6})(?:\d{3}|\d{6})?Z?(?![0-9A-Za-z])")
 
 
 def is_message_name(name: str) -> bool:
@@ -35,10 +36,10 @@ def stamp_in(name: str) -> str | None:
 
 
 def moment_in(name: str) -> datetime | None:
-    """Return the moment that the stamp in a name tells (UTC), or None."""
-    text = stamp_in(name)
+    """Return the moment that a stamp in the name tells (UTC), also one of another form, or None."""
+    found = _OTHER_STAMP.search(stamp_in(name) or name)
     try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if text else None
+        return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC) if found else None
     except ValueError:
         return None
 

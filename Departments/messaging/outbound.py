@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Container
 from typing import Final
 
+from Departments.core import departments
 from Departments.core.clock import Clock
-from Departments.core.errors import MessageConflict
+from Departments.core.errors import MessageConflict, PublishError
 from Departments.messaging import codec
 from Departments.messaging.journal import Journal
 from Departments.messaging.mailbox import Letter, Storage, checked
 from Departments.messaging.message import Message
+from Departments.messaging.names import numbered, shortened
 
 BATCH: Final = 50  # letters delivered per flush
+ROOMY: Final = 140  # characters of a name to which a number can be added
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +34,7 @@ class Outbound:
         self._journal = journal
         self._clock = clock
         self._waiting = BATCH  # at most; letters of a run before this one may be among them
+        self._held_up: dict[str, PublishError] = {}  # by recipient: what keeps letters from them
 
     def enqueue(self, message: Message) -> None:
         """Note a message to be delivered, inside the transaction that decides it."""
@@ -43,28 +48,61 @@ class Outbound:
         return self._waiting >= BATCH
 
     def deliver_pending(self) -> int:
-        """Publish everything enqueued and committed, and return how many letters that were. Raises PublishError."""
-        delivered = 0
+        """Publish everything enqueued and committed, and return how many letters that were.
+
+        Letters to a department that cannot be reached wait and hold up no others. Raises PublishError, at the end, when
+        it is one that this desk works as: it could not go on.
+        """
+        delivered, before, self._held_up = 0, self._held_up, {}
         while self._waiting:
-            letters = [Letter(*row) for row in self._journal.pending(BATCH)]
-            if letters:
-                self._deliver(letters)
+            rows = self._journal.pending(BATCH, besides=list(self._held_up))
+            gone = self._deliver([Letter(*row) for row in rows]) if rows else []
+            if gone:
                 with self._journal.transaction():
-                    self._journal.published([letter.name for letter in letters], self._clock.now())
-            delivered += len(letters)
-            self._waiting = BATCH if len(letters) == BATCH else 0
+                    self._journal.published(gone, self._clock.now())
+            delivered += len(gone)
+            self._waiting = BATCH if len(rows) == BATCH else 0
+        self._tell_held_up(before)
         return delivered
 
-    def _deliver(self, letters: list[Letter]) -> None:
+    def _deliver(self, letters: list[Letter]) -> list[str]:
+        """Deliver letters together, one by one where that fails, and return the names of those that are gone."""
         try:
             self._mailbox.publish(letters)
-        except MessageConflict:
-            for letter in letters:
-                self._deliver_one(letter)
+        except (MessageConflict, PublishError):
+            return [letter.name for letter in letters if self._is_gone(letter)]
+        return [letter.name for letter in letters]
 
-    def _deliver_one(self, letter: Letter) -> None:
-        """Deliver one letter; one that conflicts with a file of somebody else must not hold up the rest for ever."""
+    def _is_gone(self, letter: Letter) -> bool:
+        """Deliver one letter and tell whether that was possible; after a failure the recipient is not tried again."""
         try:
-            self._mailbox.publish([letter])
-        except MessageConflict as error:
-            logger.error("not delivered: %s", error)  # noqa: TRY400 - the traceback tells nothing more
+            if letter.recipient not in self._held_up:
+                self._deliver_beside(letter)
+        except PublishError as error:
+            self._held_up[letter.recipient] = error
+        return letter.recipient not in self._held_up
+
+    def _deliver_beside(self, letter: Letter) -> None:
+        """Deliver one letter, under a numbered name where its own is taken by something else.
+
+        Its recipient then finds two messages of one id, handles one and sets the other aside: nothing is lost unseen.
+        """
+        name, number, is_delivered = letter.name, 1, False
+        while not is_delivered:
+            try:
+                self._mailbox.publish([letter._replace(name=name)])
+                is_delivered = True
+            except MessageConflict as error:
+                number += 1
+                name = numbered(shortened(letter.name, ROOMY), number)
+                logger.error("%s The new one is delivered as %s", error, name)  # noqa: TRY400 - the traceback tells no more
+
+    def _tell_held_up(self, before: Container[str]) -> None:
+        if self._held_up:
+            self._waiting = 1
+        for recipient, error in self._held_up.items():
+            if recipient not in before:
+                logger.warning("Messages to %s wait until they can be delivered: %s", recipient, error)
+        for recipient in departments.OURS:
+            if recipient in self._held_up:
+                raise self._held_up[recipient]

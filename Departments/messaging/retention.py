@@ -46,7 +46,7 @@ class Rules:
         return cls(
             older_than=age_of(settings.older_than, "config/settings.yaml", "retention.older_than"),
             types=frozenset(settings.types),
-            departments=frozenset(settings.departments),
+            departments=frozenset(name.upper() for name in settings.departments),
             boxes=settings.boxes,
         )
 
@@ -75,9 +75,8 @@ def age_of(text: str, source: str, key: str = "") -> timedelta:
 def due(root: Path, rules: Rules, now: datetime) -> list[Move]:
     """Return the messages that are older than the rules allow, oldest first; nothing is changed."""
     asked = (p for p in lookup.places(root, rules.boxes) if not rules.departments or p.department in rules.departments)
-    found = map(_move, asked)
     limit = now - rules.older_than
-    chosen = [move for move in found if move and move.moment < limit and _has_type(move, rules)]
+    chosen = [move for move in map(_move, asked) if move.moment < limit and _has_type(move, rules)]
     return sorted(chosen, key=lambda move: (move.moment, move.box, move.department, move.name))
 
 
@@ -103,14 +102,12 @@ def _has_type(move: Move, rules: Rules) -> bool:
     return not rules.types or move.message_type in rules.types
 
 
-def _move(place: lookup.Place) -> Move | None:
+def _move(place: lookup.Place) -> Move:
     try:
         message = codec.decode(place.read(), name=place.name)
         kind, moment = message.message_type, message.timestamp
-    except UnreadableMessage:
+    except (UnreadableMessage, OSError):
         kind, moment = UNREADABLE, moment_in(place.name) or _file_time(place.path)
-    except OSError:
-        return None
     return Move(place.box, place.department, place.name, kind, moment, _day_of(moment).isoformat())
 
 
@@ -145,16 +142,17 @@ def _carried_out(mailbox: Mailbox, move: Move) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What packing a month came to: the zip file and how many files went into it now."""
+    """What packing a month comes to: the zip file and how many files go into it now."""
 
     pack: Path
     files: int
 
 
-def pack(mailbox: Mailbox, month: str, now: datetime) -> Packed:
+def pack(mailbox: Mailbox, month: str, now: datetime, *, dry_run: bool = False) -> Packed:
     """Turn the archive of a month (YYYY-MM) into `Archive/<month>.zip`, joined with one that exists.
 
-    Raises BadInput for a month that is not over, WorkspaceBusy while another process packs.
+    `dry_run` is to tell what that would come to, and change nothing. Raises BadInput for a month that is not over,
+    WorkspaceBusy while another process packs.
     """
     if not _MONTH.match(month):
         raise BadInput("--pack", "", f"{month!r} is not a month", "write for example 2025-10")
@@ -164,9 +162,11 @@ def pack(mailbox: Mailbox, month: str, now: datetime) -> Packed:
     target = folder / f"{month}.zip"
     with mailbox.holding("archive", wait=0):
         sources = sorted(filter(_can_be_packed, folder.glob(f"{month}-??/*/*")))
-        if sources:
+        if sources and not dry_run:
             _write_pack(mailbox, target, sources)
             _remove(mailbox, sources)
+        if not dry_run:
+            _tidy(mailbox, [*folder.glob(f"{month}-??/*/"), *folder.glob(f"{month}-??/")])
     return Packed(target, len(sources))
 
 
@@ -231,6 +231,10 @@ def _remove(mailbox: Mailbox, sources: Sequence[Path]) -> None:
     with announced(mailbox.step, "pack.remove"):
         for path in sources:
             path.unlink()
-    for folder in sorted({p for path in sources for p in (path.parent, path.parent.parent)}, reverse=True):
+
+
+def _tidy(mailbox: Mailbox, folders: Sequence[Path]) -> None:
+    """Remove the folders that are empty now, or were left so by a kill."""
+    for folder in folders:
         with suppress(OSError), announced(mailbox.step, "pack.tidy"):
             folder.rmdir()

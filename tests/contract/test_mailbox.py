@@ -79,7 +79,10 @@ def test_a_file_of_a_stranger_under_the_same_name_is_not_overwritten(mailbox: St
     assert data_of(mailbox, LETTER.name) == b"one"
 
 
-@pytest.mark.parametrize("bad", ["../../x.md", "a/b.md", "a\\b.md", "a:b.md", "", ".hidden.md", "x" * 200, "a\0.md"])
+@pytest.mark.parametrize(
+    "bad",
+    ["../../x.md", "a/b.md", "a\\b.md", "a:b.md", "", ".hidden.md", "x" * 200, "a\0.md", "CON.md", "nul", "Lpt1.a.md"],
+)
 def test_a_name_that_is_not_safe_everywhere_is_refused(mailbox: Storage, bad: str) -> None:
     with pytest.raises(PublishError):
         mailbox.publish([Letter(bad, "EXECUTIVE", "TRADING", b"one")])

@@ -17,7 +17,7 @@ from Departments.core.errors import MessageConflict, PublishError
 from Departments.core.settings import MessagingSettings
 from Departments.ledger.database import Database
 from Departments.ledger.journal import MIGRATION, LedgerJournal
-from Departments.messaging import codec
+from Departments.messaging import codec, files
 from Departments.messaging.bus import Bus
 from Departments.messaging.files import State
 from Departments.messaging.journal import Journal, MemoryJournal
@@ -25,7 +25,7 @@ from Departments.messaging.mailbox import Letter, Mailbox
 from Departments.messaging.memory import MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Router, Skip
-from tests.fakes.posix import most_memory, no_file_beyond, pipe_at, socket_at, write_protected
+from tests.fakes.posix import closed, most_memory, no_file_beyond, pipe_at, socket_at, write_protected
 
 NOW = datetime(2025, 11, 10, 15, tzinfo=UTC)
 BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]"
@@ -158,6 +158,17 @@ def test_a_symbolic_link_is_set_aside_and_never_followed(tmp_path: Path) -> None
     assert secret.read_bytes() == whole()
 
 
+def test_a_file_that_we_may_not_read_is_set_aside_with_that_reason(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    (desk.inbox / "secret.md").write_bytes(whole())
+    with closed(desk.inbox / "secret.md"):
+        assert desk.consume() == (0, 0, 1)
+        reason = (desk.root / "Dead_Letter" / "TRADING" / "secret.md.reason.yaml").read_text(encoding="utf-8")
+        (desk.root / "Dead_Letter" / "TRADING" / "secret.md").rename(desk.inbox / "secret.md")
+    assert "cannot be read (Permission denied)" in reason
+    assert desk.consume() == (1, 0, 0)
+
+
 def test_a_folder_named_like_a_message_is_set_aside(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     (desk.inbox / "folder.md" / "inner").mkdir(parents=True)
@@ -258,6 +269,37 @@ def test_a_disk_that_takes_no_more_is_one_clear_sentence_and_nothing_is_visible(
         desk.bus.mailbox.publish([big])
     assert not any("BIG" in path.name for path in desk.root.rglob("*.md"))
     assert list((desk.root / ".tmp").iterdir()) == []
+
+
+def test_the_folder_that_is_in_the_way_is_named_with_the_mend(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path)
+    (tmp_path / "Inbox").mkdir()
+    (tmp_path / "Inbox" / "RISK").write_bytes(b"a file where the inbox should be")
+    letters = [Letter(f"MSG_{to}.md", "EXECUTIVE", to, b"x") for to in ("TRADING", "RISK")]
+    with pytest.raises(PublishError) as caught:
+        mailbox.publish(letters)
+    assert str(caught.value).startswith(str(tmp_path / "Inbox" / "RISK"))
+    assert "one of 2 messages cannot be written" in str(caught.value)
+    assert str(caught.value).endswith("make room there or correct the rights, and run the same command again.")
+
+
+@pytest.mark.parametrize("box", ["Inbox/TRADING", "Outbox/EXECUTIVE"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_pipe_that_has_taken_the_name_of_a_letter_is_a_conflict_and_nobody_waits_for_it(
+    tmp_path: Path, box: str, count: int
+) -> None:
+    (tmp_path / box).mkdir(parents=True)
+    pipe_at(tmp_path / box / "MSG_0.md")
+    letters = [Letter(f"MSG_{number}.md", "EXECUTIVE", "TRADING", b"x") for number in range(count)]
+    with pytest.raises(MessageConflict):
+        Mailbox(tmp_path).publish(letters)
+    assert [path.name for path in tmp_path.rglob("*.md")] == ["MSG_0.md"]
+
+
+def test_what_vanished_holds_nothing_and_a_folder_holds_something_else(tmp_path: Path) -> None:
+    (tmp_path / "letter.md").write_bytes(b"x")
+    names = ("letter.md", "gone.md", ".")
+    assert [files.holds(os.fspath(tmp_path / name), b"x") for name in names] == [True, None, False]
 
 
 def test_an_outbox_that_cannot_be_written_keeps_a_message_from_being_sent_at_all(tmp_path: Path) -> None:

@@ -85,6 +85,13 @@ def test_enqueued_letters_are_pending_in_order_until_they_are_published(journal:
     assert journal.pending(1) == [("MSG_7.md", "TRADING", "EXECUTIVE", b"text")]
 
 
+def test_pending_letters_to_some_departments_can_be_left_out(journal: Journal) -> None:
+    for number, to in enumerate(("RISK", "EXECUTIVE", "PORTFOLIO", "EXECUTIVE")):
+        journal.enqueue(f"MSG_{number}.md", "TRADING", to, b"text", NINE)
+    assert [row[0] for row in journal.pending(2, besides=["RISK", "PORTFOLIO"])] == ["MSG_1.md", "MSG_3.md"]
+    assert [row[0] for row in journal.pending(2, besides=["EXECUTIVE"])] == ["MSG_0.md", "MSG_2.md"]
+
+
 def test_the_same_letter_again_changes_nothing_even_after_it_was_published(journal: Journal) -> None:
     journal.enqueue(*LETTER, NINE)
     journal.enqueue(*LETTER, TEN)

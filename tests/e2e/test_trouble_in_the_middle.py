@@ -98,6 +98,23 @@ def test_an_exchange_that_comes_back_with_other_positions_is_taken_as_it_is(
     nothing_is_traded_twice(folder)
 
 
+# --- a mailbox that nobody can write to ---
+
+
+def test_an_inbox_of_somebody_else_that_cannot_be_written_holds_up_no_trade(folder: Path, capsys: Capture) -> None:
+    inboxes = folder / "Messages_Between_Departments" / "Inbox"
+    inbox, logs = inboxes / "PORTFOLIO", set(inboxes.glob("COMPLIANCE/MSG_TRADING_*"))
+    shutil.rmtree(inbox)
+    inbox.write_bytes(b"a file where the inbox should be")
+    said = say(capsys, *run_at(folder))
+    ends_well(said)
+    assert said.err.count("Messages to PORTFOLIO wait until they can be delivered") == 1
+    inbox.unlink()
+    assert say(capsys, *run_at(folder, LATER)).document["status"] == "ALREADY_EXECUTED"
+    told = set(inboxes.glob("COMPLIANCE/MSG_TRADING_*")) - logs  # of each order at the broker both are told
+    assert len(list(inbox.iterdir())) == len(told) > 0
+
+
 # --- the clock jumps ---
 
 

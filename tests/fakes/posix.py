@@ -80,5 +80,21 @@ def write_protected(folder: Path) -> Iterator[None]:
             folder.chmod(0o755)
 
 
+@contextmanager
+def closed(path: Path) -> Iterator[None]:
+    """Let this user read nothing of a file or folder."""
+    if sys.platform == "win32":
+        pytest.skip("Windows does not close files in this way")
+    else:
+        before = path.stat().st_mode
+        path.chmod(0)
+        try:
+            if os.access(path, os.R_OK):
+                pytest.skip("this user may read everything")
+            yield
+        finally:
+            path.chmod(before)
+
+
 def _chattr(change: str, folder: Path) -> int:
     return subprocess.run(["chattr", change, folder], check=False, capture_output=True).returncode  # noqa: S607

@@ -124,6 +124,7 @@ def test_a_second_run_has_nothing_left_to_do(workspace: Path, capsys: pytest.Cap
         (("--type", "RegimeUpdate"), {("Inbox", "OPERATIONS"), ("Outbox", "EXECUTIVE")}),
         (("--department", "trading"), {("Inbox", "TRADING")}),
         (("--box", "Outbox"), {("Outbox", "EXECUTIVE")}),
+        (("--box", "outbox"), {("Outbox", "EXECUTIVE")}),
         (("--older-than", "2w"), set()),
         (("--older-than", "12h"), {("Inbox", "OPERATIONS"), ("Inbox", "TRADING"), ("Outbox", "EXECUTIVE")}),
     ],
@@ -140,7 +141,8 @@ def test_filters_narrow_what_leaves(
 def test_the_settings_say_what_leaves_without_options(workspace: Path) -> None:
     (workspace / "config").mkdir()
     (workspace / "config" / "settings.yaml").write_text(
-        "retention:\n  older_than: 2d\n  types: [RegimeUpdate]\n  boxes: [Inbox]\n", encoding="utf-8"
+        "retention:\n  older_than: 2d\n  types: [RegimeUpdate]\n  departments: [operations]\n  boxes: [Inbox]\n",
+        encoding="utf-8",
     )
     command(workspace, "archive")
     assert f"Archive/2025-11-10/OPERATIONS/{REGIME.name}" in files(workspace)
@@ -250,6 +252,35 @@ def test_a_packed_month_is_one_file_and_still_readable(workspace: Path, capsys: 
     document = answer(capsys)
     assert document["body"] == OLD.body
     assert all("2025-11.zip!2025-11-10/" in place for place in document["places"])  # type: ignore[attr-defined]
+
+
+def test_a_dry_run_of_packing_tells_the_number_and_changes_nothing(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with freeze_time("2025-12-02T15:00:00Z"):
+        command(workspace, "archive", "--older-than", "7d")
+        before = files(workspace)
+        capsys.readouterr()
+        assert command(workspace, "archive", "--pack", "2025-11", "--dry-run", "--json") == 0
+        assert (answer(capsys)["files"], files(workspace)) == (6, before)
+        command(workspace, "archive", "--pack", "2025-11", "--json")
+        assert (answer(capsys)["files"], files(workspace)) == (6, set())
+
+
+@freeze_time("2025-12-02T15:00:00Z")
+@pytest.mark.parametrize("option", [("--type", "log"), ("--department", "RISK"), ("--box", "Inbox")])
+def test_packing_a_part_of_a_month_is_refused(
+    workspace: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, str]
+) -> None:
+    assert command(workspace, "archive", "--pack", "2025-11", *option) == 2
+    assert capsys.readouterr().err == "--pack: a month is packed as a whole; leave the other filters out.\n"
+
+
+def test_packing_again_removes_the_empty_folders_that_a_kill_left(tmp_path: Path) -> None:
+    for folder in ("2025-11-10/TRADING", "2025-11-11", "2025-12-01/TRADING"):
+        (root_of(tmp_path) / "Archive" / folder).mkdir(parents=True)
+    assert retention.pack(Mailbox(root_of(tmp_path)), "2025-11", datetime(2025, 12, 2, tzinfo=UTC)).files == 0
+    assert [path.name for path in (root_of(tmp_path) / "Archive").iterdir()] == ["2025-12-01"]
 
 
 def test_packing_again_adds_what_came_later_and_keeps_both_of_a_name(tmp_path: Path) -> None:
@@ -412,6 +443,29 @@ def test_what_does_not_exist_is_one_sentence(
 ) -> None:
     assert command(workspace, *arguments) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("archive",),
+        ("archive", "--pack", "2025-01"),
+        ("inbox",),
+        ("messages", "check"),
+        ("show", "x"),
+        ("trace", "x"),
+        ("dead-letters", "list"),
+        ("dead-letters", "retry", "x"),
+    ],
+)
+def test_in_a_folder_that_is_no_workspace_nothing_is_told_to_be_fine_and_nothing_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert command(tmp_path, *arguments) == 2
+    assert capsys.readouterr().err.startswith(f"{tmp_path}: this is no workspace; name the folder")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "config").mkdir()
+    assert command(tmp_path, "archive") == command(tmp_path, "inbox") == 0
 
 
 def test_trace_shows_what_came_of_what(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

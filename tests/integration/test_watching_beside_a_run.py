@@ -8,9 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from Departments.bootstrap import Choices, open_desk
+from Departments.messaging.mailbox import Mailbox
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "config" / "demo"
@@ -54,3 +58,16 @@ def test_a_run_dispatches_and_waits_for_the_answers_of_the_watching_trading(tmp_
     assert {order["status"] for order in orders} == {"filled"}
     assert sum(each["handled"] for each in passes) == len(orders)
     assert not (tmp_path / "Messages_Between_Departments" / "Dead_Letter").exists()
+
+
+def test_that_nobody_watches_while_messages_wait_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.copytree(DEMO / "Messages_Between_Departments", tmp_path / "Messages_Between_Departments")
+    shutil.copytree(ROOT / "config", tmp_path / "config", ignore=shutil.ignore_patterns("demo"))
+    choices = Choices(exchange_state=DEMO / "exchange_state.yaml", via_watchers=True)
+    with closing(open_desk(tmp_path, choices)) as desk:
+        with Mailbox(desk.mailbox.root).holding("TRADING", wait=0):
+            desk.work()
+        assert "Nobody watches" not in caplog.text
+        desk.work()
+        desk.work()
+    assert caplog.text.count("Nobody watches the inbox of TRADING; start `departments watch TRADING`") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -226,6 +227,13 @@ def test_a_failure_that_may_pass_is_tried_again_after_a_pause() -> None:
     assert desk.journal.failures("TRADING") == {}
 
 
+def test_a_clock_that_was_set_back_does_not_prolong_the_pause() -> None:
+    desk = Desk()
+    desk.bus.publish(approval())
+    desk.journal.fail("TRADING", approval().message_id, NOW + timedelta(hours=3))
+    assert desk.consume().handled == 1
+
+
 def test_after_the_last_attempt_a_message_is_a_dead_letter_with_its_attempts() -> None:
     def handler(message: Message) -> None:
         raise BrokerUnavailable("no answer")
@@ -287,27 +295,30 @@ def test_what_a_handler_enqueues_is_delivered_after_its_commit() -> None:
 
 
 class Post(MemoryMailbox):
-    """A mailbox that notes how many letters were published together, and can be full."""
+    """A mailbox that notes how many letters were published together, can be full and can be out of some's reach."""
 
     def __init__(self) -> None:
         super().__init__()
         self.published: list[int] = []
         self.full = False
+        self.out_of_reach: set[str] = set()
 
     def publish(self, letters: Sequence[Letter]) -> None:
         if self.full:
             raise PublishError("the disk is full")
+        if lost := self.out_of_reach & {letter.recipient for letter in letters}:
+            raise PublishError(f"{min(lost)} cannot be written")
         super().publish(letters)
         self.published.append(len(letters))
 
 
-def sending(messages: int, letters: int) -> tuple[Desk, Post]:
+def sending(messages: int, letters: int, to: str = "RISK") -> tuple[Desk, Post]:
     """Return a desk with so many messages waiting, for each of which its handler sends some letters."""
 
     def handler(message: Message) -> Commit:
         def commit() -> None:
             for letter in range(letters):
-                desk.bus.enqueue(approval(int(message.message_id[-8:], 16) * 1_000 + letter, to="RISK"))
+                desk.bus.enqueue(approval(int(message.message_id[-8:], 16) * 1_000 + letter, to=to))
 
         return commit
 
@@ -336,7 +347,7 @@ def test_what_a_pass_sends_is_delivered_together_but_not_held_back_when_it_is_mu
 def test_letters_that_cannot_be_delivered_wait_for_the_next_pass(
     letters: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk, post = sending(1, letters)
+    desk, post = sending(1, letters, to="EXECUTIVE")
     post.full = True
     report = desk.consume()
     assert (report.handled, report.left, report.retry_at) == (1, 0, NOW + pause(1))
@@ -344,7 +355,41 @@ def test_letters_that_cannot_be_delivered_wait_for_the_next_pass(
     assert len(post.archived) == 1
     post.full = False
     assert desk.consume().total == 0
-    assert len(desk.bus.waiting("RISK")) == letters
+    assert len(desk.bus.waiting("EXECUTIVE")) == letters
+
+
+def written_to(desk: Desk, *recipients: str) -> None:
+    with desk.journal.transaction():
+        for number, recipient in enumerate(recipients):
+            desk.bus.enqueue(approval(number, to=recipient))
+
+
+def test_a_department_that_cannot_be_reached_holds_up_no_letters_to_others(caplog: pytest.LogCaptureFixture) -> None:
+    desk, post = sending(0, 0)
+    post.out_of_reach = {"PORTFOLIO", "RISK"}
+    written_to(desk, *["PORTFOLIO"] * 120, "EXECUTIVE", "RISK", "COMPLIANCE", "PORTFOLIO")
+    assert desk.bus.deliver_pending() == 2
+    assert [len(desk.bus.waiting(who)) for who in ("EXECUTIVE", "COMPLIANCE", "PORTFOLIO", "RISK")] == [1, 1, 0, 0]
+    assert desk.bus.deliver_pending() == 0
+    assert [record.message for record in caplog.records] == [
+        "Messages to PORTFOLIO wait until they can be delivered: PORTFOLIO cannot be written",
+        "Messages to RISK wait until they can be delivered: RISK cannot be written",
+    ]
+    post.out_of_reach = {"RISK"}
+    assert desk.bus.deliver_pending() == 121
+    post.out_of_reach = set()
+    assert desk.bus.deliver_pending() == 1
+
+
+def test_a_department_of_our_own_that_cannot_be_reached_is_an_error_after_the_others_were_served() -> None:
+    desk, post = sending(0, 0)
+    post.out_of_reach = {"TRADING"}
+    written_to(desk, "TRADING", "EXECUTIVE", "RISK")
+    with pytest.raises(PublishError, match="TRADING cannot be written"):
+        desk.bus.deliver_pending()
+    assert [len(desk.bus.waiting(who)) for who in ("EXECUTIVE", "RISK", "TRADING")] == [1, 1, 0]
+    post.out_of_reach = set()
+    assert desk.bus.deliver_pending() == 1
 
 
 def test_what_was_enqueued_and_not_delivered_is_delivered_at_the_next_start() -> None:
@@ -358,15 +403,35 @@ def test_what_was_enqueued_and_not_delivered_is_delivered_at_the_next_start() ->
     assert again.deliver_pending() == 0
 
 
-def test_a_letter_that_conflicts_with_a_strangers_file_does_not_hold_up_the_others() -> None:
+def test_a_letter_whose_name_a_stranger_has_taken_is_delivered_beside_it_and_holds_up_no_others() -> None:
     desk = Desk()
     desk.mailbox.put("RISK", approval(1).name, b"something else")
-    with desk.journal.transaction():
-        for number in range(3):
-            desk.bus.enqueue(approval(number, to="RISK"))
+    written_to(desk, "RISK", "RISK", "RISK")
     desk.bus.deliver_pending()
-    assert [m.message_id for m in desk.bus.waiting("RISK")] == [approval(0).message_id, approval(2).message_id]
+    assert sorted(desk.bus.waiting("RISK"), key=lambda m: m.message_id) == [approval(n, to="RISK") for n in range(3)]
+    assert f"{approval(1).message_id}.2.md" in desk.mailbox.waiting("RISK")
+    assert desk.mailbox.inbox["RISK", approval(1).name] == b"something else"
     assert desk.journal.pending(10) == []
+
+
+def test_a_letter_with_the_longest_name_is_delivered_beside_another_too() -> None:
+    desk = Desk()
+    letter = replace(approval(to="RISK"), message_id="A" * 147)
+    desk.mailbox.put("RISK", letter.name, b"something else")
+    with desk.journal.transaction():
+        desk.bus.enqueue(letter)
+    assert desk.bus.deliver_pending() == 1
+    assert desk.bus.waiting("RISK") == [letter]
+
+
+def test_two_messages_of_one_id_have_one_effect_and_a_dead_letter() -> None:
+    desk = Desk()
+    desk.mailbox.put("TRADING", approval().name, codec.encode(replace(approval(), body="# Other")))
+    with desk.journal.transaction():
+        desk.bus.enqueue(approval())
+    report = desk.consume()
+    assert (report.handled, report.dead_lettered) == (1, 1)
+    assert desk.reason()["code"] == "MESSAGE_CONFLICT"
 
 
 def test_publishing_the_same_id_with_other_content_is_an_error() -> None:

@@ -190,6 +190,12 @@ def test_the_recipient_of_a_regime_text_may_stand_in_its_name_only() -> None:
     assert decode(text, "MSG_REGIME_20251110T065004Z_port.md").recipient == "PORTFOLIO"
 
 
+@pytest.mark.parametrize("timestamp", ["", "''", "null"])
+def test_an_empty_time_comes_from_the_file_name(timestamp: str) -> None:
+    message = decode(APPROVAL.replace("'2025-11-10T15:09:12.760093Z'", timestamp))
+    assert message.timestamp == datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
+
+
 def test_the_time_of_a_regime_text_may_stand_in_its_name_only() -> None:
     message = decode(REGIME.replace("**Date:** 2025-11-10 06:50:04", "**Date:** soon"), REGIME_NAME)
     assert message.timestamp == datetime(2025, 11, 10, 6, 50, 4, tzinfo=UTC)
@@ -227,6 +233,28 @@ def test_a_payload_that_is_not_one_plain_object_is_unreadable(fence: str) -> Non
     message = decode(APPROVAL[: APPROVAL.index("```json")] + f"```json\n{fence}\n```\n")
     with pytest.raises(UnreadableMessage):
         _ = message.payload
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("```json  ", "```"),
+        ("``` json", "```"),
+        ("```JSON", "```"),
+        ("  ```json", "  ```"),
+        ("````json", "````"),
+        ("~~~json", "~~~"),
+        ("``` json", ""),
+    ],
+)
+def test_a_fence_is_the_payload_however_it_is_spelt(opening: str, closing: str) -> None:
+    head, text = APPROVAL.split("```json")
+    message = decode(head + opening + text.replace("```", closing))
+    assert message.payload == decode(APPROVAL).payload
+
+
+def test_other_fences_are_not_the_payload() -> None:
+    assert decode(APPROVAL.replace("```json", "```python")).payload is None
 
 
 def test_a_message_without_a_fence_has_no_payload() -> None:
@@ -291,7 +319,12 @@ def test_a_timestamp_is_text_and_never_read_as_yaml(timestamp: str) -> None:
 
 @pytest.mark.parametrize(
     "timestamp",
-    ["2025-11-10 15:09:12.760093 +00:00", "2025-11-10T15:09:12.760093+00:00Z", "2025-11-10T10:09:12.760093 -5"],
+    [
+        "2025-11-10 15:09:12.760093 +00:00",
+        "2025-11-10T15:09:12.760093+00:00Z",
+        "2025-11-10T10:09:12.760093 -5",
+        "2025-11-10 15:09:12.760093 UTC",
+    ],
 )
 def test_other_ways_to_write_the_same_moment_are_read(timestamp: str) -> None:
     message = codec.decode(APPROVAL.replace("2025-11-10T15:09:12.760093Z", timestamp).encode(), name=NAME)
