@@ -102,9 +102,12 @@ class Agenda:
         return Reason.of(ReasonCode.LAST_MINUTES, now=iso(now), close=iso(next_close(now)), minutes=minutes)
 
     def _protections(self) -> list[Funding]:
-        """Shares that the desk bought, or failed to sell, lately, and that no exit protects."""
+        """Shares that the desk bought, or failed to sell, lately, and that no exit protects.
+
+        What lost its exits to a RELEASE gets some back even where BUYs have none.
+        """
         p = self.parts
-        debts = bare_shares(p.ledger, p.clock.now()) if p.settings.exits.enabled else {}
+        debts = bare_shares(p.ledger, p.clock.now(), bought=p.settings.exits.enabled)
         positions = self._positions() if any(debts.values()) else {}
         owed = {s: min(qty, whole_shares(positions[s].available)) for s, qty in debts.items() if s in positions}
         entering = {o.intent.ticker for o in p.ledger.orders.open_trades() if o.intent.side is Side.BUY}
