@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from Departments.brokers.snapshot import book_of
-from Departments.constraints.checks import minimum_position
+from Departments.constraints.checks import minimum_position, must_settle
 from Departments.core.clock import iso
 from Departments.core.money import ZERO, usd_cents, whole_shares
 from Departments.core.orders import Side
@@ -121,13 +121,22 @@ class Agenda:
 
     def _funded(self, buys: Sequence[Trade]) -> list[Funding]:
         p, counted = self.parts, self.cash_when_it_arrived()
-        book = book_of(p.broker, p.ledger.symbols.knowledge(), counted.account)
-        budget = Budget(book.cash, counted.expected_cash, book.open_buys, self._execution().reserve)
+        limits, settling = p.limits, must_settle(p.limits)
+        known = p.ledger.symbols.knowledge(p.clock.now(), limits.settlement.days if settling else 0)
+        book = book_of(p.broker, known, counted.account)
+        budget = Budget(
+            cash=book.cash,
+            expected_cash=counted.expected_cash,
+            open_buys=book.open_buys,
+            reserve=self._execution().reserve,
+            unsettled=book.unsettled_cash if settling else ZERO,
+            lent=counted.account.buying_power if limits.allow_margin else None,
+        )
         log.info("Cash for BUYs: %s (reserve %s)", usd_cents(budget.amount), usd_cents(budget.reserve))
         floor = Floor(
-            minimum_position(p.limits, book.equity),
+            minimum_position(limits, book.equity),
             {symbol: position.market_value for symbol, position in book.positions.items()},
-            p.limits.deployment.price_buffer_pct,
+            limits.deployment.price_buffer_pct,
         )
         quotes = p.broker.quotes([t.ticker for t in buys])
         priced = [replace(t, price=quotes[t.ticker].price) if t.ticker in quotes else t for t in buys]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from Departments.core.money import ONE, ZERO, cents, shares_within
+from Departments.core.money import ONE, ZERO, cents, shares_within, whole_shares
 from Departments.core.plans import Trade
 from Departments.core.portfolio import Account
 from Departments.core.reasons import Reason, ReasonCode
@@ -40,17 +40,28 @@ class CashCount:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The dollars that BUYs may spend, and what they were made of."""
+    """The dollars that BUYs may spend, and what they were made of.
+
+    `unsettled` is cash that must settle before it is spent; `lent` is the broker's buying power, where margin is
+    allowed.
+    """
 
     cash: Decimal
     expected_cash: Decimal
     open_buys: Decimal
     reserve: Decimal
+    unsettled: Decimal = ZERO
+    lent: Decimal | None = None
 
     @property
     def amount(self) -> Decimal:
-        """Return min(account cash, start cash + actual fills − fees) − open buys − reserve; it may be negative."""
-        return min(self.cash, self.expected_cash) - self.open_buys - self.reserve
+        """Return min(account cash, start cash + actual fills − fees) − open buys − reserve; it may be negative.
+
+        Buying power counts only where margin is allowed; the broker has taken the open buys from it.
+        """
+        if self.lent is not None:
+            return self.lent
+        return min(self.cash, self.expected_cash) - self.open_buys - max(self.reserve, self.unsettled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,11 @@ class Floor:
 
     def allows(self, trade: Trade, qty: Decimal) -> bool:
         """Tell whether the position would be large enough with `qty` more shares."""
-        return qty > 0 and self.held.get(trade.ticker, ZERO) + qty * (trade.price or ZERO) >= self.minimum
+        return qty > 0 and self.worth(trade, qty) >= self.minimum
+
+    def worth(self, trade: Trade, qty: Decimal) -> Decimal:
+        """Return the value of the position with `qty` more shares."""
+        return self.held.get(trade.ticker, ZERO) + qty * (trade.price or ZERO)
 
 
 def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortfall) -> list[Funding]:
@@ -80,7 +95,7 @@ def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortf
     ranked = sorted(buys, key=lambda t: (-(t.score or ZERO), t.ticker))
     needed = sum((floor.cost(t, t.qty) for t in ranked), ZERO)
     if needed > budget and shortfall == "strict":
-        return [_deferred(trade, budget, floor) for trade in ranked]
+        return [_none_of_all(trade, needed, budget) for trade in ranked]
     share = max(ZERO, budget) / needed if needed > max(ZERO, budget) and shortfall == "pro_rata" else ONE
     funded, left = [], budget
     for trade in ranked:
@@ -93,21 +108,37 @@ def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortf
 def _funded(trade: Trade, money: Decimal, floor: Floor) -> Funding:
     if trade.price is None:
         return Funding(trade, ZERO, Reason.of(ReasonCode.NO_PRICE))
-    qty = min(trade.qty, shares_within(money, trade.price * (ONE + floor.buffer)))
+    covered = floor.cost(trade, trade.qty) <= money
+    qty = min(whole_shares(trade.qty), shares_within(money, trade.price * (ONE + floor.buffer)))
     if not floor.allows(trade, qty):
-        return _deferred(trade, money, floor)
-    if qty < trade.qty:
-        sentence = f"{trade.ticker} was trimmed from {trade.qty} to {qty} shares"
-        reason = Reason.of(ReasonCode.TRIMMED_TO_CASH, sentence, planned=trade.qty, qty=qty, cash=cents(money))
-        return Funding(trade, qty, reason)
-    return Funding(trade, qty)
+        return Funding(trade, ZERO, _too_small(trade, qty, floor) if covered else _no_cash(trade, money, floor))
+    if qty == trade.qty:
+        return Funding(trade, qty)
+    if covered:
+        return Funding(trade, qty, Reason.of(ReasonCode.INVALID_QUANTITY, planned=trade.qty, qty=qty))
+    sentence = f"{trade.ticker} was trimmed from {trade.qty} to {qty} shares"
+    reason = Reason.of(ReasonCode.TRIMMED_TO_CASH, sentence, planned=trade.qty, qty=qty, cash=cents(money))
+    return Funding(trade, qty, reason)
 
 
-def _deferred(trade: Trade, money: Decimal, floor: Floor) -> Funding:
+def _too_small(trade: Trade, qty: Decimal, floor: Floor) -> Reason:
+    value, minimum = cents(floor.worth(trade, qty)), cents(floor.minimum)
+    return Reason.of(ReasonCode.MIN_POSITION_VALUE, value=value, minimum=minimum)
+
+
+def _no_cash(trade: Trade, money: Decimal, floor: Floor) -> Reason:
+    needed, available = cents(floor.cost(trade, trade.qty)), cents(max(ZERO, money))
+    return Reason.of(ReasonCode.INSUFFICIENT_CASH, needed=needed, available=available, minimum=cents(floor.minimum))
+
+
+def _none_of_all(trade: Trade, needed: Decimal, budget: Decimal) -> Funding:
+    """Defer a BUY because all BUYs together cost too much, and none is to be made smaller."""
     if trade.price is None:
         return Funding(trade, ZERO, Reason.of(ReasonCode.NO_PRICE))
-    needed = cents(floor.cost(trade, trade.qty))
-    reason = Reason.of(
-        ReasonCode.INSUFFICIENT_CASH, needed=needed, available=cents(max(ZERO, money)), minimum=cents(floor.minimum)
+    of_all = Reason.of(
+        ReasonCode.INSUFFICIENT_CASH,
+        all_together=cents(needed),
+        available=cents(max(ZERO, budget)),
+        shortfall="strict",
     )
-    return Funding(trade, ZERO, reason)
+    return Funding(trade, ZERO, of_all)

@@ -27,10 +27,13 @@ def lived(
     phases: Mapping[str, Any] | None = None,
     document: Mapping[str, Any] = SMALL,
     state: Mapping[str, Any] = STATE,
+    limits: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Execute a plan to its end, with every promise checked, and return the final document."""
-    workspace(folder, state=state, settings={"messaging": FAST, "phases": dict(phases or {}), **settings})
+    workspace(
+        folder, state=state, limits=limits, settings={"messaging": FAST, "phases": dict(phases or {}), **settings}
+    )
     opened = desk(folder, faults={"faults": list(faults)}, step=Promises(folder).step)
     with closing(opened):
         found = executed(opened, document)
@@ -112,6 +115,36 @@ def test_proceeds_that_stay_away_are_not_spent(tmp_path: Path) -> None:
     late = {"call": "submit", "side": "SELL", "do": "cash_lag", "seconds": 600, "times": 0}
     found = statuses(lived(tmp_path, late, state={**STATE, "cash": 9_500}))
     assert {found[t][2] for t in ("ALKS", "COMM")} == {"INSUFFICIENT_CASH"}
+
+
+def test_proceeds_that_must_settle_are_not_in_the_budget(tmp_path: Path) -> None:
+    account = {**STATE, "cash": 8_000, "account": {"type": "cash"}}
+    found = statuses(lived(tmp_path, state=account, limits={"settlement": {"account": "cash"}}))
+    assert found["ALKS"][0] == "filled"
+    assert (found["COMM"][0], found["COMM"][2]) == ("filled", "TRIMMED_TO_CASH")
+
+
+def test_what_the_broker_lends_is_spent_only_where_margin_is_allowed(tmp_path: Path) -> None:
+    refused = {"call": "submit", "side": "SELL", "do": "refuse", "times": 0}
+    poor = {**STATE, "cash": 3_000}
+    found = statuses(lived(tmp_path / "without", refused, state=poor))
+    assert {found[t][:1] for t in ("ALKS", "COMM")} == {("deferred",)}
+    allowed = {"portfolio_risk": {"allow_margin": True}}
+    workspace(tmp_path / "with", state=poor, limits=allowed)
+    with closing(desk(tmp_path / "with", faults={"faults": [refused]})) as opened:
+        found = statuses(executed(opened, SMALL))
+        assert opened.broker.account().cash < 0
+    assert {found[t][:1] for t in ("ALKS", "COMM")} == {("filled",)}
+
+
+def test_the_verification_and_the_status_agree(tmp_path: Path) -> None:
+    document = plan(trade("SN", "SELL", 10, 96.19), trade("ALKS", "BUY", 150, 32.66))
+    workspace(tmp_path, state=STATE)
+    with closing(desk(tmp_path)) as opened:
+        opened.ceo.current_plan, opened.ceo.plan_approved = document, True
+        answer = opened.ceo.execute_plan()
+    assert answer["document"]["status"] == "COMPLETED_WITH_ISSUES"
+    assert not answer["post_execution_verification"]["passed"]
 
 
 def test_shares_that_somebody_else_sold_meanwhile_are_not_sold_again(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal as D
 
 from hypothesis import given
@@ -66,6 +67,29 @@ def test_a_buy_without_a_price_is_deferred() -> None:
     (only,) = fund([buy("A", 100, None)], D(10_000), FLOOR, "by_priority")
     assert only.reason is not None
     assert (only.qty, only.reason.code) == (ZERO, ReasonCode.NO_PRICE)
+
+
+def test_a_buy_that_has_become_too_small_is_not_said_to_lack_cash() -> None:
+    (only,) = fund([buy("ALKS", 60, "30")], D(50_000), FLOOR, "by_priority")
+    assert str(only.reason) == "MIN_POSITION_VALUE: value=1800 minimum=2000"
+
+
+def test_a_part_of_a_share_is_not_bought_and_not_said_to_lack_cash() -> None:
+    (only,) = fund([replace(buy("ALKS", 100, "30"), qty=D("100.5"))], D(50_000), FLOOR, "by_priority")
+    assert (only.qty, str(only.reason)) == (D(100), "INVALID_QUANTITY: planned=100.5 qty=100")
+
+
+def test_what_strict_defers_is_said_to_cost_too_much_together() -> None:
+    first, _ = fund([buy("A", 100, "30"), buy("B", 100, "30")], D(6000), FLOOR, "strict")
+    assert str(first.reason) == "INSUFFICIENT_CASH: all_together=6060 available=6000 shortfall=strict"
+
+
+def test_cash_that_must_settle_is_not_in_the_budget() -> None:
+    assert Budget(D(1000), D(1000), D(100), D(50), unsettled=D(400)).amount == D(500)
+
+
+def test_buying_power_is_the_budget_only_where_margin_is_allowed() -> None:
+    assert Budget(D(-200), D(-200), D(100), D(50), lent=D(7000)).amount == D(7000)
 
 
 def test_the_budget_is_the_smaller_of_account_and_fills_less_open_buys_and_reserve() -> None:
