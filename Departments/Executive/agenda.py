@@ -18,7 +18,7 @@ from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import is_open, next_close, next_open
 from Departments.Executive.exposure import bare_shares
-from Departments.Executive.funding import Budget, CashCount, Floor, Funding, fund
+from Departments.Executive.funding import Budget, CashCount, Floor, Funding, capped, fund
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.phases import PhaseName
 from Departments.Executive.reporting.document import adds_up, cash_path
@@ -140,7 +140,7 @@ class Agenda:
         )
         quotes = p.broker.quotes([t.ticker for t in buys])
         priced = [replace(t, price=quotes[t.ticker].price) if t.ticker in quotes else t for t in buys]
-        return fund(priced, budget.amount, floor, p.settings.phases.buy.shortfall)
+        return capped(fund(priced, budget.amount, floor, p.settings.phases.buy.shortfall), budget.amount)
 
     def _cash(self) -> CashCount:
         """Read the account beside start cash + actual SELL fills − actual BUY fills − fees of this plan."""

@@ -166,8 +166,7 @@ class PlanExecution:
         )
         self.parts.ledger.plans.add_trade(plan_id, rank, record)
         if sent:
-            order = replace(trade, qty=funding.qty)
-            self.parts.bus.enqueue(instruction(name, order, plan_id, message_id, at=now, approved_at=approved_at))
+            self.parts.bus.enqueue(instruction(name, funding, plan_id, message_id, at=now, approved_at=approved_at))
         else:
             log.info("Deferred %s %s - %s", trade.side, trade.ticker, reason)
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Literal
+from dataclasses import dataclass, replace
+from decimal import ROUND_FLOOR, Decimal
+from typing import Final, Literal
 
-from Departments.core.money import ONE, ZERO, cents, shares_within, whole_shares
+from Departments.core.money import ONE, ZERO, cents, price_tick, shares_within, whole_shares
 from Departments.core.plans import Trade
 from Departments.core.portfolio import Account
 from Departments.core.reasons import Reason, ReasonCode
 
 Shortfall = Literal["by_priority", "pro_rata", "strict"]
+#: A market order follows the price at most so far (https://docs.alpaca.markets/docs/orders-at-alpaca).
+COLLAR: Final = Decimal("0.05")
 
 
 @dataclass(frozen=True, slots=True)
 class Funding:
-    """What one BUY gets: `qty` shares, 0 when it is deferred; `reason` says why it is less than planned."""
+    """What one BUY gets: `qty` shares, 0 when it is deferred; `reason` says why it is less than planned.
+
+    `limit_price` is the most it may cost (dollars per share), None where it may cost what the market asks.
+    """
 
     trade: Trade
     qty: Decimal
     reason: Reason | None = None
+    limit_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,21 @@ def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortf
         left -= floor.cost(trade, got.qty)
         funded.append(got)
     return funded
+
+
+def capped(funded: Sequence[Funding], budget: Decimal) -> list[Funding]:
+    """Give BUYs a limit where `budget` does not cover them all at the dearest price that a market order takes.
+
+    What there is above their prices is shared alike, so that together they stay within it whatever the market does.
+    """
+    worth = sum((f.qty * (f.trade.price or ZERO) for f in funded), ZERO)
+    if worth * (ONE + COLLAR) <= max(ZERO, budget):
+        return list(funded)
+    return [replace(f, limit_price=_at_most(f.trade.price, budget / worth)) if f.qty else f for f in funded]
+
+
+def _at_most(price: Decimal | None, factor: Decimal) -> Decimal | None:
+    return None if price is None else (price * factor).quantize(price_tick(price), rounding=ROUND_FLOOR)
 
 
 def _funded(trade: Trade, money: Decimal, floor: Floor) -> Funding:

@@ -117,6 +117,23 @@ def test_proceeds_that_stay_away_are_not_spent(tmp_path: Path) -> None:
     assert {found[t][2] for t in ("ALKS", "COMM")} == {"INSUFFICIENT_CASH"}
 
 
+#: Costs all the cash there is above the reserve.
+LARGE = plan(trade("ALKS", "BUY", 300, 32.66), trade("COMM", "BUY", 600, 17.02), trade("CTVA", "SELL", 190, 64.64))
+
+
+@pytest.mark.parametrize("slippage", ["0.02", "0.05"])
+def test_the_reserve_stands_although_every_buy_costs_more_than_its_price(tmp_path: Path, slippage: str) -> None:
+    document = lived(tmp_path, document=LARGE, state={**STATE, "slippage": slippage})
+    assert {status[0] for status in statuses(document).values()} == {"filled"}
+    assert D(document["account"]["lowest_cash"]) >= D(document["account"]["reserve"])
+
+
+def test_a_buy_that_the_market_leaves_behind_is_not_paid_from_the_reserve(tmp_path: Path) -> None:
+    document = lived(tmp_path, {"call": "submit", "symbol": "COMM", "do": "set_price", "price": 17.8}, document=LARGE)
+    assert statuses(document)["ALKS"][0] == "filled"
+    assert statuses(document)["COMM"] == ("canceled", "0", "PHASE_TIMEOUT")
+
+
 def test_proceeds_that_must_settle_are_not_in_the_budget(tmp_path: Path) -> None:
     account = {**STATE, "cash": 8_000, "account": {"type": "cash"}}
     found = statuses(lived(tmp_path, state=account, limits={"settlement": {"account": "cash"}}))

@@ -8,7 +8,7 @@ from Departments.core.money import ZERO
 from Departments.core.orders import Side
 from Departments.core.plans import Trade
 from Departments.core.reasons import ReasonCode
-from Departments.Executive.funding import Budget, Floor, fund
+from Departments.Executive.funding import COLLAR, Budget, Floor, Funding, capped, fund
 
 FLOOR = Floor(minimum=D(2000), held={}, buffer=D("0.01"))
 
@@ -97,6 +97,21 @@ def test_the_budget_is_the_smaller_of_account_and_fills_less_open_buys_and_reser
     assert Budget(D(800), D(900), D(100), D(50)).amount == D(650)
 
 
+def test_a_budget_that_covers_every_buy_at_its_dearest_sets_no_limit() -> None:
+    funded = fund([buy("A", 100, "30"), buy("B", 100, "30")], D(6300), FLOOR, "by_priority")
+    assert [f.limit_price for f in capped(funded, D(6300))] == [None, None]
+
+
+def test_what_a_tight_budget_leaves_above_the_prices_is_shared_alike() -> None:
+    funded = fund([buy("A", 100, "30"), buy("B", 100, "40")], D(7210), FLOOR, "by_priority")
+    assert [f.limit_price for f in capped(funded, D(7210))] == [D("30.90"), D("41.20")]
+
+
+def test_what_is_deferred_has_no_limit() -> None:
+    nothing = Funding(buy("A", 100, None), ZERO)
+    assert capped([nothing], D(-5)) == [nothing]
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 500), st.decimals(1, 900, places=2), st.integers(0, 100)), max_size=12),
     st.decimals(-1000, 50_000, places=2),
@@ -108,3 +123,7 @@ def test_funding_never_spends_more_than_the_budget(rows: list[tuple[int, D, int]
     assert sorted(f.trade.ticker for f in funded) == sorted(b.ticker for b in buys)
     assert sum((FLOOR.cost(f.trade, f.qty) for f in funded), ZERO) <= max(budget, ZERO)
     assert all(f.qty == 0 or FLOOR.allows(f.trade, f.qty) for f in funded)
+    sent = [f for f in capped(funded, budget) if f.qty]
+    dearest = [f.limit_price or (f.trade.price or ZERO) * (1 + COLLAR) for f in sent]
+    assert sum((f.qty * price for f, price in zip(sent, dearest, strict=True)), ZERO) <= max(budget, ZERO)
+    assert all(price >= (f.trade.price or ZERO) for f, price in zip(sent, dearest, strict=True))
