@@ -291,6 +291,7 @@ def test_a_clock_that_jumps_trades_nothing_twice_and_the_day_ends(tmp_path: Path
         opened.trading.reconcile()
         opened.ceo.look()
     assert document["exit_code"] in {0, 1}
+    assert [p["name"] for p in document["phases"]] == ["RELEASE", "SELL", "BUY", "PROTECT"]
     Promises(tmp_path, steady=False).check()
 
 
