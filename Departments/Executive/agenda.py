@@ -66,6 +66,7 @@ class Agenda:
         counted = self._cash()
         while not adds_up(counted.difference) and clock.now() < give_up:
             clock.sleep(settings.poll)
+            give_up = min(give_up, clock.now() + timedelta(seconds=settings.cash_wait))  # it may have been set back
             self.look()
             counted = self._cash()
         return counted
