@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -110,10 +110,13 @@ class Agenda:
         p = self.parts
         debts = bare_shares(p.ledger, p.clock.now(), bought=p.settings.exits.enabled)
         positions = self._positions() if any(debts.values()) else {}
-        owed = {s: min(qty, whole_shares(positions[s].available)) for s, qty in debts.items() if s in positions}
-        entering = {o.intent.ticker for o in p.ledger.orders.open_trades() if o.intent.side is Side.BUY}
+        releasing = {release.ticker: ReasonCode.RELEASE_STILL_OPEN for release in p.ledger.releases.open()}
+        entries = (o.intent for o in p.ledger.orders.open_trades() if o.intent.side is Side.BUY)
+        why_not = releasing | {entry.ticker: ReasonCode.ENTRY_STILL_OPEN for entry in entries}
+        held = {s: (p.qty if s in releasing else p.available, p.current_price) for s, p in positions.items()}
+        owed = {s: min(qty, whole_shares(held[s][0])) for s, qty in debts.items() if s in held}
         return [
-            _protection(Trade(symbol, Side.SELL, qty, positions[symbol].current_price), entering)
+            _protection(Trade(symbol, Side.SELL, qty, held[symbol][1]), why_not.get(symbol))
             for symbol, qty in owed.items()
             if qty > 0
         ]
@@ -168,11 +171,9 @@ def _held_by_orders(position: Position | None) -> Decimal:
     return ZERO if position is None else position.qty - position.available
 
 
-def _protection(trade: Trade, entering: Container[str]) -> Funding:
-    """Protect shares, unless their entry is open: it brings its exits itself, and others beside it are refused."""
-    if trade.ticker in entering:
-        return Funding(trade, ZERO, Reason.of(ReasonCode.ENTRY_STILL_OPEN, qty=trade.qty))
-    return Funding(trade, trade.qty)
+def _protection(trade: Trade, why_not: ReasonCode | None) -> Funding:
+    """Protect shares, unless other orders on them are open: an entry brings its exits itself, exits hold the shares."""
+    return Funding(trade, trade.qty) if why_not is None else Funding(trade, ZERO, Reason.of(why_not, qty=trade.qty))
 
 
 def _sellable(trade: Trade, position: Position | None) -> Funding:

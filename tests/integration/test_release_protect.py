@@ -161,6 +161,8 @@ def test_a_release_that_does_not_end_in_time_is_made_up_for_by_the_next_executio
     stuck = {"call": "cancel", "symbol": "COMM", "do": "stuck_cancel", "seconds": 4000, "times": 0}
     document = live(bought, NEXT_DAY, SELL_ALL, [stuck])
     assert statuses(document, "SELL")["COMM"] == ("deferred", "0")
+    (order,) = next(p["orders"] for p in document["phases"] if p["name"] == "PROTECT")
+    assert (order["ticker"], order["planned_qty"], order["code"]) == ("COMM", "250", "RELEASE_STILL_OPEN")
     document = live(bought, DAY_AFTER, NOTHING_NEW)
     assert statuses(document, "PROTECT") == {"COMM": ("protected", "0")}
     assert at_the_broker(bought, DAY_AFTER + timedelta(days=1))[1] == {}
