@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from Departments.core.money import ZERO, plain
-from Departments.core.orders import OrderType, Side
+from Departments.core.orders import OrderStatus, OrderType, Side
 from Departments.Executive.phases import PhaseName
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import FillRecord, OrderRecord
@@ -182,6 +182,8 @@ def _changes(orders: Sequence[OrderRecord], fills: Iterable[FillRecord]) -> Iter
 
 def _live_at(target: OrderRecord, orders: Iterable[OrderRecord]) -> datetime | None:
     """Return when an exit began to protect: a bracket's when its entry had filled, None when it never did."""
+    if target.status is OrderStatus.REJECTED:
+        return None
     if not target.intent.message_id.startswith("EXIT_"):
         return target.submitted_at
     entry = _entry_of(target, orders)
