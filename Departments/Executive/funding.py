@@ -69,6 +69,16 @@ class Budget:
             return self.lent
         return min(self.cash, self.expected_cash) - self.open_buys - max(self.reserve, self.unsettled)
 
+    def after_sells(self, proceeds: Decimal, *, settling: bool) -> Budget:
+        """Return the budget when SELLs will have brought `proceeds` (dollars), which may have to settle first."""
+        return replace(
+            self,
+            cash=self.cash + proceeds,
+            expected_cash=self.expected_cash + proceeds,
+            unsettled=self.unsettled + proceeds if settling else ZERO,
+            lent=None if self.lent is None else self.lent + proceeds,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Floor:

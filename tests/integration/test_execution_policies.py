@@ -12,6 +12,7 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable
+from Departments.core.plans import plan_from
 from Departments.core.steps import no_step
 from tests.builders.desk import MORNING, desk, plan, trade, two_and_two, workspace
 from tests.invariants.promises import Promises
@@ -152,6 +153,18 @@ def test_what_the_broker_lends_is_spent_only_where_margin_is_allowed(tmp_path: P
         found = statuses(executed(opened, SMALL))
         assert opened.broker.account().cash < 0
     assert {found[t][:1] for t in ("ALKS", "COMM")} == {("filled",)}
+
+
+@pytest.mark.parametrize("account", ["cash", "margin"])
+def test_a_dry_run_shows_what_the_budget_will_be(tmp_path: Path, account: str) -> None:
+    state = {**STATE, "cash": 8_000, "account": {"type": account}}
+    workspace(tmp_path, state=state, limits={"settlement": {"account": account}})
+    with closing(desk(tmp_path)) as opened:
+        shown = opened.ceo.preview(plan_from(SMALL, "plan"))
+        sent = executed(opened, SMALL)
+    phases = [{p["name"]: {o["ticker"]: o["qty"] for o in p["orders"]} for p in d["phases"]} for d in (shown, sent)]
+    assert phases[0]["BUY"] == phases[1]["BUY"]
+    assert (phases[0]["BUY"]["COMM"] == "250") is (account == "margin")
 
 
 def test_the_verification_and_the_status_agree(tmp_path: Path) -> None:
