@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
 from Departments.brokers.snapshot import book_of
-from Departments.constraints.checks import minimum_position
+from Departments.constraints.checks import minimum_position, must_settle
 from Departments.core.clock import iso
 from Departments.core.money import ZERO, usd_cents, whole_shares
 from Departments.core.orders import Side
@@ -18,7 +18,7 @@ from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import is_open, next_close, next_open
 from Departments.Executive.exposure import bare_shares
-from Departments.Executive.funding import Budget, CashCount, Floor, Funding, fund
+from Departments.Executive.funding import Budget, CashCount, Floor, Funding, capped, fund
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.phases import PhaseName
 from Departments.Executive.reporting.document import adds_up, cash_path
@@ -66,6 +66,7 @@ class Agenda:
         counted = self._cash()
         while not adds_up(counted.difference) and clock.now() < give_up:
             clock.sleep(settings.poll)
+            give_up = min(give_up, clock.now() + timedelta(seconds=settings.cash_wait))  # it may have been set back
             self.look()
             counted = self._cash()
         return counted
@@ -102,14 +103,20 @@ class Agenda:
         return Reason.of(ReasonCode.LAST_MINUTES, now=iso(now), close=iso(next_close(now)), minutes=minutes)
 
     def _protections(self) -> list[Funding]:
-        """Shares that the desk bought, or failed to sell, lately, and that no exit protects."""
+        """Shares that the desk bought, or failed to sell, lately, and that no exit protects.
+
+        What lost its exits to a RELEASE gets some back even where BUYs have none.
+        """
         p = self.parts
-        debts = bare_shares(p.ledger, p.clock.now()) if p.settings.exits.enabled else {}
+        debts = bare_shares(p.ledger, p.clock.now(), bought=p.settings.exits.enabled)
         positions = self._positions() if any(debts.values()) else {}
-        owed = {s: min(qty, whole_shares(positions[s].available)) for s, qty in debts.items() if s in positions}
-        entering = {o.intent.ticker for o in p.ledger.orders.open_trades() if o.intent.side is Side.BUY}
+        releasing = {release.ticker: ReasonCode.RELEASE_STILL_OPEN for release in p.ledger.releases.open()}
+        entries = (o.intent for o in p.ledger.orders.open_trades() if o.intent.side is Side.BUY)
+        why_not = releasing | {entry.ticker: ReasonCode.ENTRY_STILL_OPEN for entry in entries}
+        held = {s: (p.qty if s in releasing else p.available, p.current_price) for s, p in positions.items()}
+        owed = {s: min(qty, whole_shares(held[s][0])) for s, qty in debts.items() if s in held}
         return [
-            _protection(Trade(symbol, Side.SELL, qty, positions[symbol].current_price), entering)
+            _protection(Trade(symbol, Side.SELL, qty, held[symbol][1]), why_not.get(symbol))
             for symbol, qty in owed.items()
             if qty > 0
         ]
@@ -118,17 +125,26 @@ class Agenda:
 
     def _funded(self, buys: Sequence[Trade]) -> list[Funding]:
         p, counted = self.parts, self.cash_when_it_arrived()
-        book = book_of(p.broker, p.ledger.symbols.knowledge(), counted.account)
-        budget = Budget(book.cash, counted.expected_cash, book.open_buys, self._execution().reserve)
+        limits, settling = p.limits, must_settle(p.limits)
+        known = p.ledger.symbols.knowledge(p.clock.now(), limits.settlement.days if settling else 0)
+        book = book_of(p.broker, known, counted.account)
+        budget = Budget(
+            cash=book.cash,
+            expected_cash=counted.expected_cash,
+            open_buys=book.open_buys,
+            reserve=self._execution().reserve,
+            unsettled=book.unsettled_cash if settling else ZERO,
+            lent=counted.account.buying_power if limits.allow_margin else None,
+        )
         log.info("Cash for BUYs: %s (reserve %s)", usd_cents(budget.amount), usd_cents(budget.reserve))
         floor = Floor(
-            minimum_position(p.limits, book.equity),
+            minimum_position(limits, book.equity),
             {symbol: position.market_value for symbol, position in book.positions.items()},
-            p.limits.deployment.price_buffer_pct,
+            limits.deployment.price_buffer_pct,
         )
         quotes = p.broker.quotes([t.ticker for t in buys])
         priced = [replace(t, price=quotes[t.ticker].price) if t.ticker in quotes else t for t in buys]
-        return fund(priced, budget.amount, floor, p.settings.phases.buy.shortfall)
+        return capped(fund(priced, budget.amount, floor, p.settings.phases.buy.shortfall), budget.amount)
 
     def _cash(self) -> CashCount:
         """Read the account beside start cash + actual SELL fills − actual BUY fills − fees of this plan."""
@@ -155,11 +171,9 @@ def _held_by_orders(position: Position | None) -> Decimal:
     return ZERO if position is None else position.qty - position.available
 
 
-def _protection(trade: Trade, entering: Container[str]) -> Funding:
-    """Protect shares, unless their entry is open: it brings its exits itself, and others beside it are refused."""
-    if trade.ticker in entering:
-        return Funding(trade, ZERO, Reason.of(ReasonCode.ENTRY_STILL_OPEN, qty=trade.qty))
-    return Funding(trade, trade.qty)
+def _protection(trade: Trade, why_not: ReasonCode | None) -> Funding:
+    """Protect shares, unless other orders on them are open: an entry brings its exits itself, exits hold the shares."""
+    return Funding(trade, trade.qty) if why_not is None else Funding(trade, ZERO, Reason.of(why_not, qty=trade.qty))
 
 
 def _sellable(trade: Trade, position: Position | None) -> Funding:

@@ -8,13 +8,22 @@ from typing import Any
 from Departments.core.clock import parse_iso
 from Departments.core.errors import BadInput
 from Departments.core.money import decimal_of
-from Departments.core.orders import Side
+from Departments.core.orders import OrderStatus, Side
+from Departments.core.reasons import ReasonCode
 from Departments.ledger.plans import TradeRecord
 
 Answer = dict[str, Any]
 
-#: How a trade may end without anybody having to look at it.
-WELL = frozenset({"filled", "deferred", "released", "protected"})
+DEFERRED = "deferred"
+#: How a trade ends when all went well, phase by phase.
+DONE = frozenset({OrderStatus.FILLED, "released", "protected"})
+#: Why a trade may be deferred without anybody having to look at it.
+NOBODY_LOOKS = frozenset({ReasonCode.INSUFFICIENT_CASH, ReasonCode.MIN_POSITION_VALUE})
+
+
+def went_well(status: str, code: str) -> bool:
+    """Tell whether a trade needs nobody's look: it was done, there was no cash for it, or it had become too small."""
+    return status in DONE or (status == DEFERRED and code in NOBODY_LOOKS)
 
 
 def reported(payload: Mapping[str, Any], source: str) -> TradeRecord:
@@ -63,7 +72,7 @@ def verification(document: Mapping[str, Any]) -> Answer:
         f"{order['ticker']} {order['side']}: {order['status']} {order['reason']}".strip()
         for phase in document["phases"]
         for order in phase["orders"]
-        if order["status"] not in WELL
+        if not went_well(order["status"], order["code"])
     ]
     if not document["cash_identity"]["holds"]:
         issues.append(f"cash is off by {document['cash_identity']['difference']}")

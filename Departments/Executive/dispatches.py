@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from Departments.core.identifiers import message_id
 from Departments.core.money import plain, usd_cents
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason
+from Departments.Executive.funding import Funding
 from Departments.Executive.phases import PhaseName
 from Departments.ledger.plans import TradeRecord
 from Departments.messaging.message import Message, body_with
@@ -24,14 +26,15 @@ def approval_id(plan_id: str, generated_at: datetime, phase: str, ticker: str, a
 
 
 def instruction(
-    phase: PhaseName, trade: Trade, plan_id: str, instruction_id: str, *, at: datetime, approved_at: datetime
+    phase: PhaseName, funding: Funding, plan_id: str, instruction_id: str, *, at: datetime, approved_at: datetime
 ) -> Message:
-    """Return what tells Trading to do one trade of a phase, with the shares that the trade names."""
+    """Return what tells Trading to do one trade of a phase, with the shares and the limit that it got."""
+    trade = replace(funding.trade, qty=funding.qty)
     if phase is PhaseName.RELEASE:
         return _request("ReleaseRequest", trade, plan_id, instruction_id, at)
     if phase is PhaseName.PROTECT:
         return _request("ProtectRequest", trade, plan_id, instruction_id, at)
-    return approval(trade, plan_id, instruction_id, at=at, approved_at=approved_at)
+    return approval(trade, plan_id, instruction_id, at=at, approved_at=approved_at, limit_price=funding.limit_price)
 
 
 def _request(message_type: str, trade: Trade, plan_id: str, request_id: str, at: datetime) -> Message:
@@ -59,8 +62,16 @@ def _request(message_type: str, trade: Trade, plan_id: str, request_id: str, at:
     )
 
 
-def approval(trade: Trade, plan_id: str, approval_message_id: str, *, at: datetime, approved_at: datetime) -> Message:
-    """Return the ExecutiveApproval of one trade, in the existing form."""
+def approval(
+    trade: Trade,
+    plan_id: str,
+    approval_message_id: str,
+    *,
+    at: datetime,
+    approved_at: datetime,
+    limit_price: Decimal | None = None,
+) -> Message:
+    """Return the ExecutiveApproval of one trade, in the existing form; with a limit it may cost no more than that."""
     lines = [
         f"# Executive Approval - {trade.side} {trade.ticker}",
         "",
@@ -68,6 +79,7 @@ def approval(trade: Trade, plan_id: str, approval_message_id: str, *, at: dateti
         f"**Ticker**: {trade.ticker}",
         f"**Shares**: {plain(trade.qty)}",
         *([f"**Price**: {usd_cents(trade.price)}"] if trade.price is not None else []),
+        *([f"**Limit Price**: {usd_cents(limit_price)}"] if limit_price is not None else []),
         f"**Sector**: {trade.sector or 'Unknown'}",
     ]
     payload = {
@@ -76,7 +88,8 @@ def approval(trade: Trade, plan_id: str, approval_message_id: str, *, at: dateti
         "shares": trade.qty,
         "price": trade.price,
         "sector": trade.sector or "Unknown",
-        "order_type": "MARKET",
+        "order_type": "MARKET" if limit_price is None else "LIMIT",
+        **({} if limit_price is None else {"limit_price": limit_price}),
         "plan_id": plan_id,
         "approved_at": iso(approved_at),
     }

@@ -17,6 +17,7 @@ from Departments.core.plans import TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.agenda import ABORTED, Agenda
+from Departments.Executive.answers import DEFERRED, DONE, went_well
 from Departments.Executive.dispatches import approval_id, cancel_request, instruction, outcome_message, report_message
 from Departments.Executive.funding import Funding
 from Departments.Executive.parts import ExecutiveParts
@@ -27,13 +28,10 @@ from Departments.ledger.plans import DISPATCHED, ExecutionRecord, PhaseRecord, T
 
 log = logging.getLogger(__name__)
 
-DEFERRED = "deferred"
 #: Between what a phase sends together: messages are handled in the order of their times.
 IN_TURN = timedelta(microseconds=1)
 RUNNING = "RUNNING"
 ALL_TERMINAL = "all terminal"
-#: How a trade ends when all went well, phase by phase.
-DONE = frozenset({OrderStatus.FILLED, "released", "protected"})
 WAITING = {
     PhaseName.RELEASE: "Waiting for the exits of %d symbol%s to be cancelled: %s",
     PhaseName.SELL: "Waiting for %d order%s to fill: %s",
@@ -93,10 +91,10 @@ class PlanExecution:
         if not accounted:
             log.warning("Cash is %s", unexplained(counted.difference))
         trades, now = p.ledger.plans.trades(plan_id), p.clock.now()
-        went_well = accounted and all(map(_went_well, trades))
+        all_well = accounted and all(went_well(t.status, t.code) for t in trades)
         filled = sum(t.status == OrderStatus.FILLED for t in trades)
         change = counted.account.equity - execution.equity
-        status = "COMPLETED" if went_well else "COMPLETED_WITH_ISSUES"
+        status = "COMPLETED" if all_well else "COMPLETED_WITH_ISSUES"
         with p.ledger.transaction():
             p.ledger.plans.finish(plan_id, status, counted.account.cash, counted.fees, now)
             report = Reporter(p).report(self.plan)
@@ -170,8 +168,8 @@ class PlanExecution:
         )
         self.parts.ledger.plans.add_trade(plan_id, rank, record)
         if sent:
-            order, at = replace(trade, qty=funding.qty), now + rank * IN_TURN
-            self.parts.bus.enqueue(instruction(name, order, plan_id, message_id, at=at, approved_at=approved_at))
+            at = now + rank * IN_TURN
+            self.parts.bus.enqueue(instruction(name, funding, plan_id, message_id, at=at, approved_at=approved_at))
         else:
             log.info("Deferred %s %s - %s", trade.side, trade.ticker, reason)
 
@@ -277,9 +275,3 @@ def _announce_end(name: str, sent: Sequence[TradeRecord]) -> None:
 
 def _code_and_reason(reason: Reason | None) -> tuple[str, str]:
     return ("", "") if reason is None else (str(reason.code), str(reason))
-
-
-def _went_well(trade: TradeRecord) -> bool:
-    """Tell whether a trade needs nobody's look: it was done, or there was no cash for it."""
-    no_cash = trade.status == DEFERRED and trade.code == ReasonCode.INSUFFICIENT_CASH
-    return trade.status in DONE or no_cash

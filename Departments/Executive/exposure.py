@@ -13,15 +13,16 @@ from decimal import Decimal
 from typing import TypeVar
 
 from Departments.core.money import ZERO, plain
-from Departments.core.orders import OrderType, Side
+from Departments.core.orders import OrderStatus, OrderType, Side
 from Departments.Executive.phases import PhaseName
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.orders import FillRecord, OrderRecord
 from Departments.ledger.plans import ExecutionRecord, TradeRecord
 
-Found = TypeVar("Found", FillRecord, OrderRecord)
+Found = TypeVar("Found", FillRecord, OrderRecord, TradeRecord)
 
 OWING = (PhaseName.RELEASE, PhaseName.BUY)
+A_MOMENT = timedelta(microseconds=1)
 LOOK_BACK = timedelta(days=7)  # an execution that ended with bare shares is made up for by those of the next days
 
 
@@ -46,20 +47,30 @@ def exposures_of(ledger: Ledger, plan_id: str) -> list[Exposure]:
     run = ledger.plans.execution(plan_id)
     if run is None:
         return []
+    found = {t.ticker: t.planned_qty for t in ledger.plans.trades(plan_id, PhaseName.PROTECT)}
+    before = bare_shares(ledger, run.started_at - A_MOMENT) if found else {}
     return exposures(
-        run, ledger.orders.of_symbols_moved_since(run.started_at), ledger.orders.fills_since(run.started_at)
+        run,
+        ledger.orders.of_symbols_moved_since(run.started_at),
+        ledger.orders.fills_since(run.started_at),
+        {symbol: min(qty, before.get(symbol, ZERO)) for symbol, qty in found.items()},
     )
 
 
-def bare_shares(ledger: Ledger, now: datetime) -> Mapping[str, Decimal]:
-    """Return how many shares of each symbol the executions of the last days have left without exits."""
-    runs = [e for e in ledger.plans.executions() if e.started_at >= now - LOOK_BACK]
-    trades = [t for run in runs for t in ledger.plans.trades(run.plan_id) if t.phase in OWING]
-    orders = by_symbol(ledger.orders.of_symbols({t.ticker for t in trades}), lambda o: o.intent.ticker)
-    fills = by_symbol(ledger.orders.fills_since(now - LOOK_BACK), lambda f: f.ticker)
-    bought = {o.intent.message_id: o.filled_qty for mine in orders.values() for o in mine if o.intent.side is Side.BUY}
-    owed = {t.ticker: (t, qty) for t in trades if (qty := _owed(t, bought))}
-    return {s: _bare(trade, qty, fills.get(s, ()), orders.get(s, ())) for s, (trade, qty) in owed.items()}
+def bare_shares(ledger: Ledger, at: datetime, *, bought: bool = True) -> Mapping[str, Decimal]:
+    """Return how many shares of each symbol the executions of the last days have left without exits by a moment.
+
+    Where BUYs are to have no exits (`bought` is False) only what has lost its exits to a RELEASE counts.
+    """
+    since = at - LOOK_BACK
+    runs = [e for e in ledger.plans.executions() if since <= e.started_at <= at]
+    trades = by_symbol((t for r in runs for t in ledger.plans.trades(r.plan_id) if _may_owe(t)), lambda t: t.ticker)
+    orders = by_symbol(ledger.orders.of_symbols(trades), lambda o: o.intent.ticker)
+    fills = by_symbol((f for f in ledger.orders.fills_since(since) if f.filled_at <= at), lambda f: f.ticker)
+    return {
+        symbol: _bare(_periods(mine, since, at), orders.get(symbol, ()), fills.get(symbol, ()), bought=bought)
+        for symbol, mine in trades.items()
+    }
 
 
 def by_symbol(found: Iterable[Found], symbol_of: Callable[[Found], str]) -> dict[str, list[Found]]:
@@ -70,34 +81,82 @@ def by_symbol(found: Iterable[Found], symbol_of: Callable[[Found], str]) -> dict
     return groups
 
 
-def _owed(trade: TradeRecord, bought: Mapping[str, Decimal]) -> Decimal:
-    """Return the shares that a trade leaves without exits unless something else gives them some."""
-    if trade.phase == PhaseName.BUY:
-        return bought.get(trade.message_id or "", ZERO)
-    return trade.planned_qty if trade.phase == PhaseName.RELEASE and trade.message_id else ZERO
+@dataclass(frozen=True, slots=True)
+class _Period:
+    """The time between two RELEASEs of a symbol, and the shares that the first took the exits from."""
+
+    since: datetime
+    until: datetime
+    released: Decimal
+
+    def saw(self, moment: datetime) -> bool:
+        return self.since < moment <= self.until
 
 
-def _bare(trade: TradeRecord, owed: Decimal, fills: Iterable[FillRecord], mine: Sequence[OrderRecord]) -> Decimal:
-    """Return what is left of `owed` by the fills and orders of the trade's symbol since it was sent."""
-    since = trade.dispatched_at
-    if since is None:
-        return ZERO
-    sold = (f.qty for f in fills if f.side is Side.SELL and f.filled_at >= since)
-    open_targets = (o for o in mine if o.created_at >= since and _is_target(o) and not o.status.is_terminal)
-    covered = (o.intent.qty - o.filled_qty for o in open_targets if _live_at(o, mine) is not None)
-    return max(ZERO, owed - sum(sold, ZERO) - sum(covered, ZERO))
+def _may_owe(trade: TradeRecord) -> bool:
+    return trade.phase in OWING and trade.dispatched_at is not None
 
 
-def exposures(run: ExecutionRecord, orders: Sequence[OrderRecord], fills: Sequence[FillRecord]) -> list[Exposure]:
+def _periods(trades: Iterable[TradeRecord], since: datetime, until: datetime) -> list[_Period]:
+    releases = {t.dispatched_at: t.planned_qty for t in trades if t.phase == PhaseName.RELEASE and t.dispatched_at}
+    starts = [since, *sorted(releases)]
+    return [_Period(a, b, releases.get(a, ZERO)) for a, b in zip(starts, [*starts[1:], until], strict=True)]
+
+
+def _bare(
+    periods: Iterable[_Period], orders: Sequence[OrderRecord], fills: Sequence[FillRecord], *, bought: bool
+) -> Decimal:
+    """Return what is bare after periods: released or bought, neither sold since nor given live exits.
+
+    A sale takes bare shares first, and none that were not there yet.
+    """
+    by_id = {o.intent.client_order_id: o for o in orders}
+    bare = ZERO
+    for period in periods:
+        bare += period.released
+        for fill in fills:
+            if period.saw(fill.filled_at) and _concerns(period, by_id[fill.client_order_id]):
+                bare = max(ZERO, bare - fill.qty) if fill.side is Side.SELL else bare + fill.qty * bought
+        bare = max(ZERO, bare - _covered(period, orders))
+    return bare
+
+
+def _concerns(period: _Period, order: OrderRecord) -> bool:
+    """Tell whether what an order trades may be bare: an exit of before sells what it covered, unless released."""
+    return order.intent.purpose != "exit" or period.released > 0 or period.saw(order.created_at)
+
+
+def _covered(period: _Period, orders: Sequence[OrderRecord]) -> Decimal:
+    """Return the shares that exits made in a period protected at its end."""
+    made = (o for o in orders if _is_target(o) and period.saw(o.created_at))
+    return sum((o.intent.qty - o.filled_qty for o in made if _is_live(o, orders, period.until)), ZERO)
+
+
+def _is_live(target: OrderRecord, orders: Sequence[OrderRecord], at: datetime) -> bool:
+    ended = target.status.is_terminal and (target.terminal_at is None or target.terminal_at <= at)
+    live_at = _live_at(target, orders)
+    return not ended and live_at is not None and live_at <= at
+
+
+def exposures(
+    run: ExecutionRecord,
+    orders: Sequence[OrderRecord],
+    fills: Sequence[FillRecord],
+    before: Mapping[str, Decimal],
+) -> list[Exposure]:
     """Return every stretch of an execution in which shares stood without live exits, by symbol and time.
 
-    `orders` are all orders of the symbols that moved in its time, exits included, and `fills` all fills of its time.
+    `orders` are all orders of the symbols that moved in its time, exits included, and `fills` all fills of its time;
+    `before` is what was bare when it began.
     """
     found: list[Exposure] = []
-    filled = by_symbol(fills, lambda f: f.ticker)
-    for ticker, mine in sorted(by_symbol(orders, lambda o: o.intent.ticker).items()):
-        changes = sorted(_changes(mine, filled.get(ticker, ())), key=lambda c: c[0])
-        found += _stretches(ticker, [(at, qty) for at, qty in changes if run.saw(at)])
+    filled, moved = by_symbol(fills, lambda f: f.ticker), by_symbol(orders, lambda o: o.intent.ticker)
+    for ticker in sorted({*moved, *before}):
+        course = {run.started_at: before.get(ticker, ZERO)}
+        for at, qty in _changes(moved.get(ticker, ()), filled.get(ticker, ())):
+            if run.saw(at):
+                course[at] = course.get(at, ZERO) + qty
+        found += _stretches(ticker, sorted((at, qty) for at, qty in course.items() if qty))
     return found
 
 
@@ -113,21 +172,34 @@ def _changes(orders: Sequence[OrderRecord], fills: Iterable[FillRecord]) -> Iter
             yield fill.filled_at, fill.qty if fill.side is Side.BUY else -fill.qty
     for target in filter(_is_target, orders):
         live_at = _live_at(target, orders)
-        if live_at is not None:
+        if live_at is None:
+            continue
+        if not _is_strange(target, orders):
             yield live_at, -target.intent.qty
-            if target.terminal_at is not None:
-                yield target.terminal_at, target.intent.qty - target.filled_qty
+        if target.terminal_at is not None:
+            yield target.terminal_at, target.intent.qty - target.filled_qty
 
 
 def _live_at(target: OrderRecord, orders: Iterable[OrderRecord]) -> datetime | None:
     """Return when an exit began to protect: a bracket's when its entry had filled, None when it never did."""
+    if target.status is OrderStatus.REJECTED:
+        return None
     if not target.intent.message_id.startswith("EXIT_"):
         return target.submitted_at
-    entries = (o for o in orders if o.intent.side is Side.BUY and o.created_at <= target.created_at)
-    entry = max(entries, key=lambda o: o.created_at, default=None)
+    entry = _entry_of(target, orders)
     if entry is None:
         return target.created_at
     return entry.terminal_at if entry.filled_qty == entry.intent.qty else None
+
+
+def _entry_of(target: OrderRecord, orders: Iterable[OrderRecord]) -> OrderRecord | None:
+    entries = (o for o in orders if o.intent.side is Side.BUY and o.created_at <= target.created_at)
+    return max(entries, key=lambda o: o.created_at, default=None)
+
+
+def _is_strange(target: OrderRecord, orders: Iterable[OrderRecord]) -> bool:
+    """Tell whether an exit covered shares that the ledger never saw bought; it was live before the ledger knew it."""
+    return target.intent.message_id.startswith("EXIT_") and _entry_of(target, orders) is None
 
 
 def _stretches(ticker: str, changes: Sequence[tuple[datetime, Decimal]]) -> Iterator[Exposure]:

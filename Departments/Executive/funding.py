@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Literal
+from dataclasses import dataclass, replace
+from decimal import ROUND_FLOOR, Decimal
+from typing import Final, Literal
 
-from Departments.core.money import ONE, ZERO, cents, shares_within
+from Departments.core.money import ONE, ZERO, cents, price_tick, shares_within, whole_shares
 from Departments.core.plans import Trade
 from Departments.core.portfolio import Account
 from Departments.core.reasons import Reason, ReasonCode
 
 Shortfall = Literal["by_priority", "pro_rata", "strict"]
+#: A market order follows the price at most so far (https://docs.alpaca.markets/docs/orders-at-alpaca).
+COLLAR: Final = Decimal("0.05")
 
 
 @dataclass(frozen=True, slots=True)
 class Funding:
-    """What one BUY gets: `qty` shares, 0 when it is deferred; `reason` says why it is less than planned."""
+    """What one BUY gets: `qty` shares, 0 when it is deferred; `reason` says why it is less than planned.
+
+    `limit_price` is the most it may cost (dollars per share), None where it may cost what the market asks.
+    """
 
     trade: Trade
     qty: Decimal
     reason: Reason | None = None
+    limit_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +46,38 @@ class CashCount:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The dollars that BUYs may spend, and what they were made of."""
+    """The dollars that BUYs may spend, and what they were made of.
+
+    `unsettled` is cash that must settle before it is spent; `lent` is the broker's buying power, where margin is
+    allowed.
+    """
 
     cash: Decimal
     expected_cash: Decimal
     open_buys: Decimal
     reserve: Decimal
+    unsettled: Decimal = ZERO
+    lent: Decimal | None = None
 
     @property
     def amount(self) -> Decimal:
-        """Return min(account cash, start cash + actual fills − fees) − open buys − reserve; it may be negative."""
-        return min(self.cash, self.expected_cash) - self.open_buys - self.reserve
+        """Return min(account cash, start cash + actual fills − fees) − open buys − reserve; it may be negative.
+
+        Buying power counts only where margin is allowed; the broker has taken the open buys from it.
+        """
+        if self.lent is not None:
+            return self.lent
+        return min(self.cash, self.expected_cash) - self.open_buys - max(self.reserve, self.unsettled)
+
+    def after_sells(self, proceeds: Decimal, *, settling: bool) -> Budget:
+        """Return the budget when SELLs will have brought `proceeds` (dollars), which may have to settle first."""
+        return replace(
+            self,
+            cash=self.cash + proceeds,
+            expected_cash=self.expected_cash + proceeds,
+            unsettled=self.unsettled + proceeds if settling else ZERO,
+            lent=None if self.lent is None else self.lent + proceeds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +94,11 @@ class Floor:
 
     def allows(self, trade: Trade, qty: Decimal) -> bool:
         """Tell whether the position would be large enough with `qty` more shares."""
-        return qty > 0 and self.held.get(trade.ticker, ZERO) + qty * (trade.price or ZERO) >= self.minimum
+        return qty > 0 and self.worth(trade, qty) >= self.minimum
+
+    def worth(self, trade: Trade, qty: Decimal) -> Decimal:
+        """Return the value of the position with `qty` more shares."""
+        return self.held.get(trade.ticker, ZERO) + qty * (trade.price or ZERO)
 
 
 def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortfall) -> list[Funding]:
@@ -80,7 +111,7 @@ def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortf
     ranked = sorted(buys, key=lambda t: (-(t.score or ZERO), t.ticker))
     needed = sum((floor.cost(t, t.qty) for t in ranked), ZERO)
     if needed > budget and shortfall == "strict":
-        return [_deferred(trade, budget, floor) for trade in ranked]
+        return [_none_of_all(trade, needed, budget) for trade in ranked]
     share = max(ZERO, budget) / needed if needed > max(ZERO, budget) and shortfall == "pro_rata" else ONE
     funded, left = [], budget
     for trade in ranked:
@@ -90,24 +121,55 @@ def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortf
     return funded
 
 
+def capped(funded: Sequence[Funding], budget: Decimal) -> list[Funding]:
+    """Give BUYs a limit where `budget` does not cover them all at the dearest price that a market order takes.
+
+    What there is above their prices is shared alike, so that together they stay within it whatever the market does.
+    """
+    worth = sum((f.qty * (f.trade.price or ZERO) for f in funded), ZERO)
+    if worth * (ONE + COLLAR) <= max(ZERO, budget):
+        return list(funded)
+    return [replace(f, limit_price=_at_most(f.trade.price, budget / worth)) if f.qty else f for f in funded]
+
+
+def _at_most(price: Decimal | None, factor: Decimal) -> Decimal | None:
+    return None if price is None else (price * factor).quantize(price_tick(price), rounding=ROUND_FLOOR)
+
+
 def _funded(trade: Trade, money: Decimal, floor: Floor) -> Funding:
     if trade.price is None:
         return Funding(trade, ZERO, Reason.of(ReasonCode.NO_PRICE))
-    qty = min(trade.qty, shares_within(money, trade.price * (ONE + floor.buffer)))
+    covered = floor.cost(trade, trade.qty) <= money
+    qty = min(whole_shares(trade.qty), shares_within(money, trade.price * (ONE + floor.buffer)))
     if not floor.allows(trade, qty):
-        return _deferred(trade, money, floor)
-    if qty < trade.qty:
-        sentence = f"{trade.ticker} was trimmed from {trade.qty} to {qty} shares"
-        reason = Reason.of(ReasonCode.TRIMMED_TO_CASH, sentence, planned=trade.qty, qty=qty, cash=cents(money))
-        return Funding(trade, qty, reason)
-    return Funding(trade, qty)
+        return Funding(trade, ZERO, _too_small(trade, qty, floor) if covered else _no_cash(trade, money, floor))
+    if qty == trade.qty:
+        return Funding(trade, qty)
+    if covered:
+        return Funding(trade, qty, Reason.of(ReasonCode.INVALID_QUANTITY, planned=trade.qty, qty=qty))
+    sentence = f"{trade.ticker} was trimmed from {trade.qty} to {qty} shares"
+    reason = Reason.of(ReasonCode.TRIMMED_TO_CASH, sentence, planned=trade.qty, qty=qty, cash=cents(money))
+    return Funding(trade, qty, reason)
 
 
-def _deferred(trade: Trade, money: Decimal, floor: Floor) -> Funding:
+def _too_small(trade: Trade, qty: Decimal, floor: Floor) -> Reason:
+    value, minimum = cents(floor.worth(trade, qty)), cents(floor.minimum)
+    return Reason.of(ReasonCode.MIN_POSITION_VALUE, value=value, minimum=minimum)
+
+
+def _no_cash(trade: Trade, money: Decimal, floor: Floor) -> Reason:
+    needed, available = cents(floor.cost(trade, trade.qty)), cents(max(ZERO, money))
+    return Reason.of(ReasonCode.INSUFFICIENT_CASH, needed=needed, available=available, minimum=cents(floor.minimum))
+
+
+def _none_of_all(trade: Trade, needed: Decimal, budget: Decimal) -> Funding:
+    """Defer a BUY because all BUYs together cost too much, and none is to be made smaller."""
     if trade.price is None:
         return Funding(trade, ZERO, Reason.of(ReasonCode.NO_PRICE))
-    needed = cents(floor.cost(trade, trade.qty))
-    reason = Reason.of(
-        ReasonCode.INSUFFICIENT_CASH, needed=needed, available=cents(max(ZERO, money)), minimum=cents(floor.minimum)
+    of_all = Reason.of(
+        ReasonCode.INSUFFICIENT_CASH,
+        all_together=cents(needed),
+        available=cents(max(ZERO, budget)),
+        shortfall="strict",
     )
-    return Funding(trade, ZERO, reason)
+    return Funding(trade, ZERO, of_all)

@@ -9,13 +9,13 @@ from typing import Any
 
 from Departments.brokers.base import Broker
 from Departments.brokers.snapshot import book_of
-from Departments.constraints.checks import cash_reserve, minimum_position
+from Departments.constraints.checks import cash_reserve, minimum_position, must_settle
 from Departments.constraints.limits import Limits
 from Departments.core.money import ONE, ZERO, money_text
 from Departments.core.plans import TradingPlan, skip_documents
 from Departments.core.portfolio import Book
 from Departments.core.settings import Settings
-from Departments.Executive.funding import Floor, Funding, fund
+from Departments.Executive.funding import Budget, Floor, Funding, fund
 from Departments.Executive.phases import PhaseName
 from Departments.Executive.reporting.document import order_document, reasons
 from Departments.ledger.ledger import Ledger
@@ -24,10 +24,13 @@ from Departments.ledger.plans import TradeRecord
 
 def preview(plan: TradingPlan, broker: Broker, ledger: Ledger, limits: Limits, settings: Settings) -> dict[str, Any]:
     """Return the document of a dry run: every order `planned` or `deferred`. Raises BrokerUnavailable."""
-    book = book_of(broker, ledger.symbols.knowledge())
+    account = broker.account()
+    book = book_of(broker, ledger.symbols.knowledge(), account)
     reserve = cash_reserve(limits, book.equity)
     sells = [Funding(trade, trade.qty) for trade in plan.sells]
-    buys = _funded(plan, book, reserve, limits, settings)
+    lent = account.buying_power if limits.allow_margin else None
+    budget = Budget(book.cash, book.cash, book.open_buys, reserve, book.unsettled_cash, lent)
+    buys = _funded(plan, book, budget, limits, settings)
     phases = [(PhaseName.SELL, _records(PhaseName.SELL, sells)), (PhaseName.BUY, _records(PhaseName.BUY, buys))]
     return {
         "plan_id": plan.plan_id,
@@ -50,13 +53,12 @@ def preview(plan: TradingPlan, broker: Broker, ledger: Ledger, limits: Limits, s
     }
 
 
-def _funded(plan: TradingPlan, book: Book, reserve: Decimal, limits: Limits, settings: Settings) -> list[Funding]:
+def _funded(plan: TradingPlan, book: Book, now: Budget, limits: Limits, settings: Settings) -> list[Funding]:
     buffer = limits.deployment.price_buffer_pct
-    budget = book.cash + _proceeds(plan, buffer) - book.open_buys - reserve
     held = {symbol: position.market_value for symbol, position in book.positions.items()}
-    return fund(
-        plan.buys, budget, Floor(minimum_position(limits, book.equity), held, buffer), settings.phases.buy.shortfall
-    )
+    floor = Floor(minimum_position(limits, book.equity), held, buffer)
+    then = now.after_sells(_proceeds(plan, buffer), settling=must_settle(limits))
+    return fund(plan.buys, then.amount, floor, settings.phases.buy.shortfall)
 
 
 def _proceeds(plan: TradingPlan, buffer: Decimal) -> Decimal:

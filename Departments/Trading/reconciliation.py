@@ -129,7 +129,7 @@ def _strangers(orders: Iterable[Order], records: OrderRecords) -> Iterator[Row]:
         record = records.find(order.client_order_id)
         if record is None:
             yield _unknown(order)
-        elif record.status.is_terminal and record.filled_qty != order.filled_qty:
+        elif record.status.is_terminal and (record.filled_qty != order.filled_qty or not order.status.is_terminal):
             sentence = f"it is {record.status} in the ledger, {plain(record.filled_qty)} filled, but {_of(order)}"
             yield _row(record, Finding.AMBIGUOUS, f"{sentence} at the broker", order)
 

@@ -14,7 +14,7 @@ from Departments.ledger.orders import OrderIntent, RejectionSource
 from Departments.messaging.router import Commit
 from Departments.Trading.parts import TradingParts
 from Departments.Trading.reports import denial_escalation, outcome_report, refusal_escalation
-from Departments.Trading.submission import ConflictingOrder, look_up, submit_once
+from Departments.Trading.submission import ConflictingOrder, UnseenOrder, look_up, submit_once
 from Departments.Trading.tracking import OrderTracker
 
 log = logging.getLogger(__name__)
@@ -52,12 +52,19 @@ class OrderSender:
         """Send an order whose intent is committed, once, and return what is to be committed of the answer."""
         try:
             order = submit_once(self._parts.broker, request, self._parts.clock)
+        except UnseenOrder as unseen:
+            return self._there(intent, unseen)
         except OrderRefused as refusal:
             return self._refusal(intent, refusal)
         return partial(self._accepted, order)
 
     def _accepted(self, order: Order) -> None:
         self._tracker.observe([order])
+
+    def _there(self, intent: OrderIntent, unseen: UnseenOrder) -> Commit:
+        """Keep that the broker has the order: it is followed until it shows, and never taken for one that got lost."""
+        log.warning("%s %s: %s; it is looked for until it shows", intent.side, intent.ticker, unseen)
+        return partial(self._parts.ledger.orders.taken, intent.client_order_id, self._parts.clock.now())
 
     def deny(self, intent: OrderIntent, violations: Sequence[Reason]) -> Commit:
         """Return what is to be committed of an order that our own check stopped."""

@@ -22,11 +22,16 @@ class ConflictingOrder(OrderRefused):
     """The broker has a different order under our client order id."""
 
 
+class UnseenOrder(BrokerUnavailable):
+    """The broker says that it has an order under our client order id, and does not show it."""
+
+
 def submit_once(broker: Broker, request: OrderRequest, clock: Clock) -> Order:
     """Submit `request`, or adopt the order that an unclear answer was about.
 
-    Raises OrderRefused when the broker refused it, ConflictingOrder when its id belongs to another order, and
-    BrokerUnavailable while nobody can tell; then it is to be looked for before this is called again.
+    Raises OrderRefused when the broker refused it, ConflictingOrder when its id belongs to another order, UnseenOrder
+    when the broker has it and does not show it, and BrokerUnavailable while nobody can tell; then it is to be looked
+    for before this is called again.
     """
     try:
         return broker.submit(request)
@@ -51,7 +56,7 @@ def _adopted_if_ours(broker: Broker, request: OrderRequest, clock: Clock, refusa
         raise refusal
     found = look_up(broker, request, clock)
     if found is None:
-        raise BrokerUnavailable(f"{request.client_order_id} is taken at the broker but cannot be found") from refusal
+        raise UnseenOrder(f"{request.client_order_id} is taken at the broker but cannot be found") from refusal
     return found
 
 

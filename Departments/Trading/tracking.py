@@ -41,17 +41,17 @@ class OrderTracker:
         self._exits_looked_at: datetime | None = None
         self._missing_since: dict[str, datetime] = {}
 
-    def track(self, *, exits: bool = False) -> None:
+    def track(self, *, exits: bool = False, asking: bool = True) -> None:
         """Look at every order that is not terminal; at resting exits now and then, or now with `exits`.
 
         A broker that does not answer leaves an order as it is known: unknown is not terminal. Exits that are being
-        released, or are not live yet, are looked at every time.
+        released, or are not live yet, are looked at every time. Without `asking` no cancel is asked for, only looked.
         """
         found: list[tuple[OrderRecord, Order]] = []
         try:
             for record, order in self._found(self._waiting(exits=exits or self._exits_are_due())):
                 found.append((record, order))
-                if _is_to_be_cancelled(record, order):
+                if asking and _is_to_be_cancelled(record, order):
                     ask_to_cancel(self._broker, order.id, record.intent.ticker)
         except BrokerUnavailable as error:
             log.warning("The broker did not tell how the orders stand (%s)", error)
@@ -131,7 +131,8 @@ class OrderTracker:
         now, intent = self._clock.now(), record.intent
         missing_since = self._missing_since.setdefault(intent.client_order_id, now)
         waited = max(now - record.created_at, now - missing_since)  # the clock may have been set back
-        if record.cancel_requested_at is None or record.broker_order_id or waited < NEVER_ARRIVED_AFTER:
+        arrived = record.broker_order_id is not None or record.status is not OrderStatus.UNKNOWN
+        if record.cancel_requested_at is None or arrived or waited < NEVER_ARRIVED_AFTER:
             log.warning("%s: the broker does not know order %s", intent.ticker, intent.client_order_id)
             return
         with self._ledger.transaction():

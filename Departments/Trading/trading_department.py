@@ -130,10 +130,13 @@ class TradingDepartment:
         retry_at = p.clock.now() + timedelta(seconds=p.settings.phases.sell.poll)
         return ConsumeReport(TRADING, left=len(p.bus.mailbox.waiting(TRADING)), retry_at=retry_at)
 
-    def track(self, *, exits: bool = False) -> None:
-        """Bring every open order (with `exits`, every resting exit too) up to date and report outcomes."""
+    def track(self, *, exits: bool = False, asking: bool = True) -> None:
+        """Bring every open order (with `exits`, every resting exit too) up to date and report outcomes.
+
+        Without `asking` the broker is asked for no cancel that is due.
+        """
         self._look_anew()
-        self._tracker.track(exits=exits)
+        self._tracker.track(exits=exits, asking=asking)
         self._end_releases()
         self._parts.bus.deliver_pending()
 
@@ -157,7 +160,7 @@ class TradingDepartment:
         for row in rows:
             locks = row.locks and row.client_order_id not in accepted
             log.log(logging.WARNING if locks else logging.DEBUG, "%s: %s", row.finding, row.sentence)
-        self.track(exits=True)
+        self.track(exits=True, asking=False)
         return rows
 
     def accept(self, ticker: str) -> list[Row]:

@@ -30,6 +30,7 @@ def patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pause:
         except BrokerUnavailable as error:
             if clock.now() >= give_up:
                 raise
+            give_up = min(give_up, clock.now() + timedelta(seconds=seconds))  # the clock may have been set back
             log.warning("The broker does not answer, trying again (%s)", error)
             clock.sleep(pause)
 

@@ -77,8 +77,15 @@ def refusal_reason(error: OrderRefused) -> Reason:
     for row in MEANINGS:
         found = row.message.search(error.message)
         if row.vendor_code == error.code and (found or row.knows(error.body)):
-            return Reason.of(row.reason, error.message, **_numbers(row, found, error.body))
-    return Reason.of(ReasonCode.BROKER_REJECTED, error.message, http=error.http_status, vendor_code=error.code)
+            said = _said(error) if row.reason is ReasonCode.BROKER_INVALID_ORDER else {}
+            return Reason.of(row.reason, error.message, **_numbers(row, found, error.body), **said)
+    numbers = {"http": str(error.http_status), "vendor_code": str(error.code)}
+    return Reason.of(ReasonCode.BROKER_REJECTED, error.message, **numbers, **_said(error))
+
+
+def _said(error: OrderRefused) -> dict[str, str]:
+    """Return the broker's own words, for a reason whose code alone tells nobody what to mend."""
+    return {"said": _one_word(error.message)} if error.message else {}
 
 
 def _numbers(row: Meaning, found: re.Match[str] | None, body: Mapping[str, Any]) -> dict[str, str]:

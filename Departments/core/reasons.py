@@ -93,6 +93,10 @@ class ReasonCode(StrEnum):
     TRIMMED_TO_AVAILABLE = ("TRIMMED_TO_AVAILABLE", "the SELL was made smaller, to the shares that are there and free")
     SYMBOL_LOCKED = ("SYMBOL_LOCKED", "the ledger and the broker disagree about the symbol; a person has to look")
     ENTRY_STILL_OPEN = ("ENTRY_STILL_OPEN", "the BUY is still open; its exits go live when it has filled (deferred)")
+    RELEASE_STILL_OPEN = (
+        "RELEASE_STILL_OPEN",
+        "the old exits are still being cancelled; when that is done the shares have none (deferred)",
+    )
     PHASE_ABORTED = ("PHASE_ABORTED", "an earlier phase was aborted, so the order was not sent (deferred)")
     PHASE_TIMEOUT = ("PHASE_TIMEOUT", "the order was still open at the phase's deadline and was cancelled")
     # --- broker refusals (rejected) ---

@@ -129,6 +129,13 @@ class OrderRecords:
         """Record that an order is about to be sent; its status is `unknown` until the broker answers."""
         self._insert(intent, OrderStatus.UNKNOWN, at)
 
+    def taken(self, client_order_id: str, at: datetime) -> None:
+        """Record that the broker has an order that it does not show yet."""
+        self._db.execute(
+            "UPDATE desk_orders SET status = ?, updated_at = ? WHERE client_order_id = ? AND status = ?",
+            (OrderStatus.PENDING_NEW, iso(at), client_order_id, OrderStatus.UNKNOWN),
+        )
+
     def adopt(self, intent: OrderIntent, order: Order, at: datetime, known: OrderRecord | None) -> OrderRecord | None:
         """Record an order that the broker has, such as a bracket's exit; `known` is its record, None for a new one.
 

@@ -190,8 +190,8 @@ class PlanRecords:
         )
 
     def phases(self, plan_id: str) -> list[PhaseRecord]:
-        """Return the phases of a plan that began, in the order in which they began."""
-        rows = self._db.rows("SELECT * FROM desk_phases WHERE plan_id = ? ORDER BY started_at, rowid", (plan_id,))
+        """Return the phases of a plan that began, in their order, whatever the clock did."""
+        rows = self._db.rows("SELECT * FROM desk_phases WHERE plan_id = ? ORDER BY rowid", (plan_id,))
         return [
             PhaseRecord(
                 name=row["name"],

@@ -12,6 +12,7 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable
+from Departments.core.plans import plan_from
 from Departments.core.steps import no_step
 from tests.builders.desk import MORNING, desk, plan, trade, two_and_two, workspace
 from tests.invariants.promises import Promises
@@ -27,10 +28,13 @@ def lived(
     phases: Mapping[str, Any] | None = None,
     document: Mapping[str, Any] = SMALL,
     state: Mapping[str, Any] = STATE,
+    limits: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Execute a plan to its end, with every promise checked, and return the final document."""
-    workspace(folder, state=state, settings={"messaging": FAST, "phases": dict(phases or {}), **settings})
+    workspace(
+        folder, state=state, limits=limits, settings={"messaging": FAST, "phases": dict(phases or {}), **settings}
+    )
     opened = desk(folder, faults={"faults": list(faults)}, step=Promises(folder).step)
     with closing(opened):
         found = executed(opened, document)
@@ -114,6 +118,65 @@ def test_proceeds_that_stay_away_are_not_spent(tmp_path: Path) -> None:
     assert {found[t][2] for t in ("ALKS", "COMM")} == {"INSUFFICIENT_CASH"}
 
 
+#: Costs all the cash there is above the reserve.
+LARGE = plan(trade("ALKS", "BUY", 300, 32.66), trade("COMM", "BUY", 600, 17.02), trade("CTVA", "SELL", 190, 64.64))
+
+
+@pytest.mark.parametrize("slippage", ["0.02", "0.05"])
+def test_the_reserve_stands_although_every_buy_costs_more_than_its_price(tmp_path: Path, slippage: str) -> None:
+    document = lived(tmp_path, document=LARGE, state={**STATE, "slippage": slippage})
+    assert {status[0] for status in statuses(document).values()} == {"filled"}
+    assert D(document["account"]["lowest_cash"]) >= D(document["account"]["reserve"])
+
+
+def test_a_buy_that_the_market_leaves_behind_is_not_paid_from_the_reserve(tmp_path: Path) -> None:
+    document = lived(tmp_path, {"call": "submit", "symbol": "COMM", "do": "set_price", "price": 17.8}, document=LARGE)
+    assert statuses(document)["ALKS"][0] == "filled"
+    assert statuses(document)["COMM"] == ("canceled", "0", "PHASE_TIMEOUT")
+
+
+def test_proceeds_that_must_settle_are_not_in_the_budget(tmp_path: Path) -> None:
+    account = {**STATE, "cash": 8_000, "account": {"type": "cash"}}
+    found = statuses(lived(tmp_path, state=account, limits={"settlement": {"account": "cash"}}))
+    assert found["ALKS"][0] == "filled"
+    assert (found["COMM"][0], found["COMM"][2]) == ("filled", "TRIMMED_TO_CASH")
+
+
+def test_what_the_broker_lends_is_spent_only_where_margin_is_allowed(tmp_path: Path) -> None:
+    refused = {"call": "submit", "side": "SELL", "do": "refuse", "times": 0}
+    poor = {**STATE, "cash": 3_000}
+    found = statuses(lived(tmp_path / "without", refused, state=poor))
+    assert {found[t][:1] for t in ("ALKS", "COMM")} == {("deferred",)}
+    allowed = {"portfolio_risk": {"allow_margin": True}}
+    workspace(tmp_path / "with", state=poor, limits=allowed)
+    with closing(desk(tmp_path / "with", faults={"faults": [refused]})) as opened:
+        found = statuses(executed(opened, SMALL))
+        assert opened.broker.account().cash < 0
+    assert {found[t][:1] for t in ("ALKS", "COMM")} == {("filled",)}
+
+
+@pytest.mark.parametrize("account", ["cash", "margin"])
+def test_a_dry_run_shows_what_the_budget_will_be(tmp_path: Path, account: str) -> None:
+    state = {**STATE, "cash": 8_000, "account": {"type": account}}
+    workspace(tmp_path, state=state, limits={"settlement": {"account": account}})
+    with closing(desk(tmp_path)) as opened:
+        shown = opened.ceo.preview(plan_from(SMALL, "plan"))
+        sent = executed(opened, SMALL)
+    phases = [{p["name"]: {o["ticker"]: o["qty"] for o in p["orders"]} for p in d["phases"]} for d in (shown, sent)]
+    assert phases[0]["BUY"] == phases[1]["BUY"]
+    assert (phases[0]["BUY"]["COMM"] == "250") is (account == "margin")
+
+
+def test_the_verification_and_the_status_agree(tmp_path: Path) -> None:
+    document = plan(trade("SN", "SELL", 10, 96.19), trade("ALKS", "BUY", 150, 32.66))
+    workspace(tmp_path, state=STATE)
+    with closing(desk(tmp_path)) as opened:
+        opened.ceo.current_plan, opened.ceo.plan_approved = document, True
+        answer = opened.ceo.execute_plan()
+    assert answer["document"]["status"] == "COMPLETED_WITH_ISSUES"
+    assert not answer["post_execution_verification"]["passed"]
+
+
 def test_shares_that_somebody_else_sold_meanwhile_are_not_sold_again(tmp_path: Path) -> None:
     sold = {"call": "positions", "do": "trade_outside", "of": "CTVA", "qty": -100}
     found = statuses(lived(tmp_path, sold))
@@ -124,7 +187,7 @@ def test_money_that_somebody_else_took_out_is_not_spent(tmp_path: Path) -> None:
     bought = {"call": "positions", "do": "trade_outside", "of": "MSFT", "qty": 30}
     document = lived(tmp_path, bought)
     assert not document["cash_identity"]["holds"]
-    assert D(document["account"]["cash_after"]) >= 0
+    assert D(document["account"]["cash_after"]) >= D(document["account"]["lowest_cash"]) >= 0
 
 
 def test_money_that_nothing_accounts_for_is_an_issue_although_every_order_filled(
@@ -241,6 +304,7 @@ def test_a_clock_that_jumps_trades_nothing_twice_and_the_day_ends(tmp_path: Path
         opened.trading.reconcile()
         opened.ceo.look()
     assert document["exit_code"] in {0, 1}
+    assert [p["name"] for p in document["phases"]] == ["RELEASE", "SELL", "BUY", "PROTECT"]
     Promises(tmp_path, steady=False).check()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal as D
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from Departments.brokers.base import Broker
+from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from Departments.messaging import codec
 from tests.builders.desk import MORNING, desk, plan, trade, workspace, write_yaml
 from tests.invariants.promises import Promises
@@ -159,6 +161,8 @@ def test_a_release_that_does_not_end_in_time_is_made_up_for_by_the_next_executio
     stuck = {"call": "cancel", "symbol": "COMM", "do": "stuck_cancel", "seconds": 4000, "times": 0}
     document = live(bought, NEXT_DAY, SELL_ALL, [stuck])
     assert statuses(document, "SELL")["COMM"] == ("deferred", "0")
+    (order,) = next(p["orders"] for p in document["phases"] if p["name"] == "PROTECT")
+    assert (order["ticker"], order["planned_qty"], order["code"]) == ("COMM", "250", "RELEASE_STILL_OPEN")
     document = live(bought, DAY_AFTER, NOTHING_NEW)
     assert statuses(document, "PROTECT") == {"COMM": ("protected", "0")}
     assert at_the_broker(bought, DAY_AFTER + timedelta(days=1))[1] == {}
@@ -194,3 +198,51 @@ def test_with_exits_switched_off_nothing_is_protected(tmp_path: Path) -> None:
     assert "Unprotected" not in report(tmp_path, document)
     assert told_to_compliance(tmp_path, document)["unprotected"] == []
     assert at_the_broker(tmp_path, NEXT_DAY)[1] == {"ALKS": D(150), "COMM": D(250)}
+
+
+def test_what_an_earlier_day_left_bare_is_protected_beside_what_is_bought_of_it_today(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE, settings=SETTINGS)
+    silent = {"call": "submit", "symbol": "ALKS", "side": "BUY", "do": "partial_then_silence", "part": 0.4}
+    refused = {"call": "submit", "symbol": "ALKS", "side": "SELL", "do": "refuse"}
+    live(tmp_path, MORNING, plan(trade("ALKS", "BUY", 150, 32.66)), [silent, refused])
+    more = {**plan(trade("ALKS", "BUY", 100, 32.66), plan_id="P2"), "generated_at": "2025-11-11T15:00:00.000000Z"}
+    document = live(tmp_path, NEXT_DAY, more)
+    assert statuses(document, "BUY") == {"ALKS": ("filled", "100")}
+    assert statuses(document, "PROTECT") == {"ALKS": ("protected", "0")}
+    held, without_exits = at_the_broker(tmp_path, DAY_AFTER)
+    assert (held["ALKS"], without_exits) == (D(160), {})
+    (stretch,) = told_to_compliance(tmp_path, document)["unprotected"]
+    assert (stretch["ticker"], stretch["qty"], stretch["until"] is None) == ("ALKS", "60", False)
+
+
+def test_what_an_old_exit_sells_hides_no_share_that_a_new_entry_left_bare(bought: Path) -> None:
+    more = {**plan(trade("ALKS", "BUY", 100, 32.66), plan_id="P2"), "generated_at": "2025-11-11T15:00:00.000000Z"}
+    silent = {"call": "submit", "symbol": "ALKS", "side": "BUY", "do": "partial_then_silence", "part": 0.4}
+    risen = {"call": "orders", "occurrence": 12, "do": "set_price", "of": "ALKS", "price": 40}
+    document = live(bought, NEXT_DAY, more, [silent, risen])
+    held, without_exits = at_the_broker(bought, DAY_AFTER)
+    assert held["ALKS"] < D(100)
+    assert without_exits == {}
+    assert statuses(document, "PROTECT") == {"ALKS": ("protected", "0")}
+
+
+def test_exits_that_a_release_took_are_given_back_even_where_buys_have_none(bought: Path) -> None:
+    write_yaml(bought / "config" / "settings.yaml", {**SETTINGS, "exits": {"enabled": False}})
+    document = live(bought, NEXT_DAY, SELL_ALL, [{"call": "submit", "symbol": "COMM", "do": "refuse"}])
+    assert statuses(document, "PROTECT") == {"COMM": ("protected", "0")}
+    assert at_the_broker(bought, DAY_AFTER)[1] == {}
+
+
+def test_exits_made_by_hand_are_told_of_from_the_moment_they_are_cancelled(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE, settings=SETTINGS)
+    with closing(desk(tmp_path)) as opened:
+        exits = OrderRequest("by hand", "CTVA", Side.SELL, D(190), OrderType.LIMIT, time_in_force=TimeInForce.GTC)
+        exits = replace(exits, order_class=OrderClass.OCO, take_profit=D(80), stop_loss=D(50))
+        opened.broker.submit(exits)
+    refused = {"call": "submit", "symbol": "CTVA", "do": "refuse"}
+    opened = desk(tmp_path, at=MORNING + timedelta(minutes=1), faults={"faults": [refused]})
+    with closing(opened):
+        document = carry_out(opened, plan(trade("CTVA", "SELL", 190.0, 64.64)))
+    (stretch,) = told_to_compliance(tmp_path, document)["unprotected"]
+    assert (stretch["ticker"], stretch["qty"], stretch["until"] is None) == ("CTVA", "190", False)
+    assert statuses(document, "PROTECT") == {"CTVA": ("protected", "0")}

@@ -40,7 +40,8 @@ class Schedule:
         base = self.random.choice((HAPPY, RELEASE_DAY))
         settings = {**SETTINGS, "phases": {phase: self._phase(phase) for phase in ("sell", "buy")}}
         faults = tuple(self._fault() for _ in range(self.random.randint(0, 10)))
-        state = {**base.state, "cash": self.random.choice((16_000, 9_000, 2_000))}
+        slippage = ("0", "0", "0.02", "0.05")[self.seed % 4]
+        state = {**base.state, "cash": self.random.choice((16_000, 9_000, 2_000)), "slippage": slippage}
         return Scenario(f"seed {self.seed}", base.plan, state, settings, faults, base.before, base.at)
 
     def _phase(self, phase: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         "equity": "equity before the run",
         "cash_before": "cash before the run",
         "cash_after": "cash after the run",
-        "lowest_cash": "lowest cash of the run; its fees are in the last figure",
+        "lowest_cash": "lowest cash of the run, by its fills and at its end; its fees are in the last figure",
         "reserve": "cash that had to stay",
     },
     "skipped": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
@@ -136,11 +136,12 @@ def lowest_cash_with_buys_first(start: Decimal, fills: Iterable[FillRecord]) -> 
 
 def _account(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[str, str | None]:
     after = execution.cash_after
+    lowest = lowest_cash(execution.cash_before, fills, execution.fees)
     return {
         "equity": money_text(execution.equity),
         "cash_before": money_text(execution.cash_before),
         "cash_after": None if after is None else money_text(after),
-        "lowest_cash": money_text(lowest_cash(execution.cash_before, fills, execution.fees)),
+        "lowest_cash": money_text(lowest if after is None else min(lowest, after)),
         "reserve": money_text(execution.reserve),
     }
 

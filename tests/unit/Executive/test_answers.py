@@ -6,14 +6,24 @@ from Departments.core.errors import BadInput
 from Departments.Executive.answers import reported, verification
 
 
-def document(*statuses: str, holds: bool = True) -> dict[str, Any]:
-    orders = [{"ticker": "SN", "side": "SELL", "status": status, "reason": ""} for status in statuses]
+def document(*statuses: str, holds: bool = True, code: str = "") -> dict[str, Any]:
+    orders = [{"ticker": "SN", "side": "SELL", "status": status, "code": code, "reason": code} for status in statuses]
     return {"phases": [{"orders": orders}], "cash_identity": {"holds": holds, "difference": "-1.00"}}
 
 
-@pytest.mark.parametrize("status", ["filled", "deferred", "released", "protected"])
+@pytest.mark.parametrize("status", ["filled", "released", "protected"])
 def test_a_trade_that_ended_well_is_no_issue(status: str) -> None:
     assert verification(document(status)) == {"passed": True, "issues": []}
+
+
+@pytest.mark.parametrize("code", ["INSUFFICIENT_CASH", "MIN_POSITION_VALUE"])
+def test_a_buy_without_cash_or_too_small_today_is_no_issue(code: str) -> None:
+    assert verification(document("deferred", code=code)) == {"passed": True, "issues": []}
+
+
+@pytest.mark.parametrize("code", ["NOTHING_AVAILABLE", "SYMBOL_LOCKED", "PHASE_ABORTED", "STALE_PLAN"])
+def test_a_trade_that_was_put_off_for_another_reason_is_an_issue(code: str) -> None:
+    assert verification(document("deferred", code=code)) == {"passed": False, "issues": [f"SN SELL: deferred {code}"]}
 
 
 @pytest.mark.parametrize("status", ["denied", "rejected", "canceled", "expired", "dispatched"])

@@ -85,6 +85,15 @@ def test_released_shares_are_bare_until_they_are_sold_or_protected_again(ledger:
     ]
 
 
+def test_exits_that_the_broker_took_and_then_rejected_never_protected(ledger: Ledger) -> None:
+    trade(ledger, "BUY", 100)
+    seen(ledger, "BUY", Side.BUY, 100, 40, 5, status="canceled")
+    seen(ledger, "PROTECT", Side.SELL, 40, 0, 8, status="pending_new", purpose="exit")
+    seen(ledger, "PROTECT", Side.SELL, 40, 0, 9, status="rejected", purpose="exit")
+    assert told(ledger) == ["ALKS: 40 shares had no live exits from 15:06:05 UTC on, and have none now"]
+    assert bare_shares(ledger, after(60)) == {"ALKS": D(40)}
+
+
 def test_what_a_stop_sells_is_not_bare_afterwards(ledger: Ledger) -> None:
     trade(ledger, "BUY", 100)
     seen(ledger, "BUY", Side.BUY, 100, 100, 5, status="filled")

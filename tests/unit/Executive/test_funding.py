@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal as D
 
 from hypothesis import given
@@ -7,7 +8,7 @@ from Departments.core.money import ZERO
 from Departments.core.orders import Side
 from Departments.core.plans import Trade
 from Departments.core.reasons import ReasonCode
-from Departments.Executive.funding import Budget, Floor, fund
+from Departments.Executive.funding import COLLAR, Budget, Floor, Funding, capped, fund
 
 FLOOR = Floor(minimum=D(2000), held={}, buffer=D("0.01"))
 
@@ -68,9 +69,47 @@ def test_a_buy_without_a_price_is_deferred() -> None:
     assert (only.qty, only.reason.code) == (ZERO, ReasonCode.NO_PRICE)
 
 
+def test_a_buy_that_has_become_too_small_is_not_said_to_lack_cash() -> None:
+    (only,) = fund([buy("ALKS", 60, "30")], D(50_000), FLOOR, "by_priority")
+    assert str(only.reason) == "MIN_POSITION_VALUE: value=1800 minimum=2000"
+
+
+def test_a_part_of_a_share_is_not_bought_and_not_said_to_lack_cash() -> None:
+    (only,) = fund([replace(buy("ALKS", 100, "30"), qty=D("100.5"))], D(50_000), FLOOR, "by_priority")
+    assert (only.qty, str(only.reason)) == (D(100), "INVALID_QUANTITY: planned=100.5 qty=100")
+
+
+def test_what_strict_defers_is_said_to_cost_too_much_together() -> None:
+    first, _ = fund([buy("A", 100, "30"), buy("B", 100, "30")], D(6000), FLOOR, "strict")
+    assert str(first.reason) == "INSUFFICIENT_CASH: all_together=6060 available=6000 shortfall=strict"
+
+
+def test_cash_that_must_settle_is_not_in_the_budget() -> None:
+    assert Budget(D(1000), D(1000), D(100), D(50), unsettled=D(400)).amount == D(500)
+
+
+def test_buying_power_is_the_budget_only_where_margin_is_allowed() -> None:
+    assert Budget(D(-200), D(-200), D(100), D(50), lent=D(7000)).amount == D(7000)
+
+
 def test_the_budget_is_the_smaller_of_account_and_fills_less_open_buys_and_reserve() -> None:
     assert Budget(D(1000), D(900), D(100), D(50)).amount == D(750)
     assert Budget(D(800), D(900), D(100), D(50)).amount == D(650)
+
+
+def test_a_budget_that_covers_every_buy_at_its_dearest_sets_no_limit() -> None:
+    funded = fund([buy("A", 100, "30"), buy("B", 100, "30")], D(6300), FLOOR, "by_priority")
+    assert [f.limit_price for f in capped(funded, D(6300))] == [None, None]
+
+
+def test_what_a_tight_budget_leaves_above_the_prices_is_shared_alike() -> None:
+    funded = fund([buy("A", 100, "30"), buy("B", 100, "40")], D(7210), FLOOR, "by_priority")
+    assert [f.limit_price for f in capped(funded, D(7210))] == [D("30.90"), D("41.20")]
+
+
+def test_what_is_deferred_has_no_limit() -> None:
+    nothing = Funding(buy("A", 100, None), ZERO)
+    assert capped([nothing], D(-5)) == [nothing]
 
 
 @given(
@@ -84,3 +123,7 @@ def test_funding_never_spends_more_than_the_budget(rows: list[tuple[int, D, int]
     assert sorted(f.trade.ticker for f in funded) == sorted(b.ticker for b in buys)
     assert sum((FLOOR.cost(f.trade, f.qty) for f in funded), ZERO) <= max(budget, ZERO)
     assert all(f.qty == 0 or FLOOR.allows(f.trade, f.qty) for f in funded)
+    sent = [f for f in capped(funded, budget) if f.qty]
+    dearest = [f.limit_price or (f.trade.price or ZERO) * (1 + COLLAR) for f in sent]
+    assert sum((f.qty * price for f, price in zip(sent, dearest, strict=True)), ZERO) <= max(budget, ZERO)
+    assert all(price >= (f.trade.price or ZERO) for f, price in zip(sent, dearest, strict=True))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from Departments.bootstrap import Desk
-from Departments.core.orders import OrderRequest, Side
+from Departments.core.orders import OrderRequest, OrderType, Side
 from Departments.ledger.orders import OrderIntent
 from Departments.Trading.reconciliation import Finding
 from tests.builders.desk import MORNING, desk, plan, trade, workspace
@@ -93,11 +93,33 @@ def test_an_order_that_filled_after_the_ledger_had_given_it_up_is_ambiguous(open
     assert findings(opened) == [("CTVA", Finding.AMBIGUOUS)]
 
 
+def test_an_order_that_the_ledger_has_given_up_and_that_is_still_open_is_ambiguous(opened: Desk) -> None:
+    intend(opened)
+    sell(opened, type=OrderType.LIMIT, limit_price=D(80))
+    opened.clock.sleep(10)
+    intent = opened.ledger.orders.open()[0].intent
+    with opened.ledger.transaction():
+        opened.ledger.orders.withdraw(intent, "PHASE_TIMEOUT", "PHASE_TIMEOUT", opened.clock.now())
+    assert findings(opened) == [("CTVA", Finding.AMBIGUOUS)]
+
+
 def test_reconciling_sends_nothing(opened: Desk) -> None:
     intend(opened)
     send(opened.workspace, order("CTVA", "SELL", 100), message_id=OURS)
     opened.trading.reconcile()
     assert list(opened.broker.orders("all")) == []
+
+
+def test_reconciling_asks_for_no_cancel_either(opened: Desk) -> None:
+    intend(opened)
+    sell(opened, type=OrderType.LIMIT, limit_price=D(80))
+    opened.clock.sleep(10)
+    with opened.ledger.transaction():
+        opened.ledger.orders.cancel_requested(OURS, "PHASE_TIMEOUT", "PHASE_TIMEOUT", opened.clock.now())
+    opened.trading.reconcile()
+    assert [o.status for o in opened.broker.orders("all")] == ["new"]
+    opened.trading.track()
+    assert [o.status for o in opened.broker.orders("all")] == ["pending_cancel"]
 
 
 def test_a_symbol_is_free_again_when_the_two_agree(opened: Desk) -> None:

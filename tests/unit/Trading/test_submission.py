@@ -47,6 +47,23 @@ def test_an_accepted_order_that_look_ups_do_not_find_yet_is_not_sent_twice(tmp_p
         assert [r["status"] for r in reports(tmp_path)] == ["filled"]
 
 
+def test_an_order_that_the_broker_has_and_does_not_show_is_never_given_up(tmp_path: Path) -> None:
+    send(workspace(tmp_path), SELL)
+    faults = ({"call": "submit", "do": "timeout_after"}, {"call": "submit", "do": "invisible", "seconds": 600})
+    with desk_with(tmp_path, *faults) as opened:
+        trade_on(opened)
+        take_back = {**SELL, "approval_message_id": APPROVAL_ID, "code": "PHASE_TIMEOUT"}
+        send(tmp_path, take_back, message_id=f"{APPROVAL_ID}1", message_type="CancelRequest", parent=APPROVAL_ID)
+        trade_on(opened, 100)
+        assert reports(tmp_path) == []
+        (row,) = opened.trading.reconcile()
+        assert (row.finding, list(opened.ledger.releases.locked())) == ("ambiguous", ["CTVA"])
+        opened.clock.sleep(600)
+        opened.trading.reconcile()
+        assert opened.ledger.releases.locked() == {}
+        assert [(r["status"], r["filled_qty"]) for r in reports(tmp_path)] == [("filled", 190)]
+
+
 def test_every_accepted_order_is_told_to_portfolio_and_compliance_once(tmp_path: Path) -> None:
     send(workspace(tmp_path), SELL)
     with desk_with(tmp_path, {"call": "submit", "do": "timeout_after"}) as opened:

@@ -102,3 +102,23 @@ def test_a_clear_answer_is_not_doubted() -> None:
     with pytest.raises(NotFound):
         broker.order("id")
     assert away.asked == ["order"]
+
+
+class SetBack(SimulatedClock):
+    """A clock that is set back by three hours once, at the third sleep."""
+
+    sleeps = 0
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self.sleeps += 1
+        if self.sleeps == 3:
+            self._now -= timedelta(hours=3)
+
+
+def test_a_clock_that_is_set_back_does_not_make_the_wait_longer_than_it_was_to_be() -> None:
+    clock, away = SetBack(NOW), Away(10_000, BrokerUnavailable("no answer"))
+    broker: Any = away
+    with pytest.raises(BrokerUnavailable):
+        PatientBroker(broker, clock, seconds=5).account()
+    assert clock.sleeps <= 8
