@@ -265,7 +265,7 @@ class Desk:
                 self.bus.consume(name, self.routers[name], wait=0)
         if not self.choices.via_watchers:
             with suppress(WorkspaceBusy):
-                self.trading.process_inbox(wait=0)
+                self.trading.work(wait=0)
 
     def recover(self) -> None:
         """Deliver what was committed and not sent, and compare the ledger with the broker; once, sending nothing else.

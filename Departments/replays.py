@@ -23,13 +23,13 @@ from Departments.core.clock import SimulatedClock, parse_iso
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
 from Departments.core.money import ZERO, decimal_of, plain, price_of
-from Departments.core.plans import TradingPlan
+from Departments.core.plans import TICKER, TradingPlan
 from Departments.core.settings import read_json
 from Departments.core.trading_calendar import EASTERN, is_trading_day, session, trading_day
 from Departments.Executive.daily import DayOrder, run_day
 from Departments.messaging import codec
 from Departments.messaging.message import Message
-from Departments.Operations.briefing import TICKER, briefing_from
+from Departments.Operations.briefing import briefing_from
 
 log = logging.getLogger(__name__)
 

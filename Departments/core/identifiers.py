@@ -14,6 +14,10 @@ from Departments.core.clock import stamp
 MAX_CLIENT_ORDER_ID = 128  # Alpaca's limit
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*\Z")
 
+#: What Windows takes for a device, whatever its ending
+#: (https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file).
+_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM\d|LPT\d)(?:\.|\Z)", re.IGNORECASE)
+
 
 def short_hash(*parts: object) -> str:
     """Return eight hexadecimal digits that depend on every part."""
@@ -43,4 +47,4 @@ def client_order_id(approval_message_id: str) -> str:
 
 def is_safe_name(text: str) -> bool:
     """Tell whether an id from outside may become a file name as it is, on every platform."""
-    return bool(_SAFE_ID.match(text)) and len(text) <= 150 and not text.endswith(".")
+    return bool(_SAFE_ID.match(text)) and len(text) <= 150 and not text.endswith(".") and not _DEVICE.match(text)

@@ -17,6 +17,7 @@ from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
 from Departments.core.settings import read_json
 from Departments.Executive.ceo import CEO
+from Departments.messaging.inbound import ConsumeReport
 from Departments.Operations.operations_manager import OperationsManager
 from Departments.Trading.trading_department import TradingDepartment
 from tests.builders.desk import briefing, candidate, deliver, desk, trade, two_and_two, workspace
@@ -173,6 +174,7 @@ def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_trading_called_bare_handles_the_inbox_of_the_current_directory(cwd: Path) -> None:
     deliver(cwd, "TRADING", f"{APPROVAL_ID}.md", request_text(order("CTVA", "SELL", 190.0, 64.64)))
     report = TradingDepartment(db_path="sentinel.db").process_inbox()
+    assert isinstance(report, ConsumeReport)
     assert report.handled == 1
     assert (cwd / "sentinel.db").exists()
     with closing(open_desk(cwd, Choices())) as opened:
