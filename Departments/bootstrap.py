@@ -23,7 +23,7 @@ from Departments.constraints.limits import Limits, find_limits, load_limits
 from Departments.core.clock import Clock, SystemClock
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.errors import BadInput, WorkspaceBusy
-from Departments.core.settings import Settings, load_settings
+from Departments.core.settings import Settings, config_file, load_settings
 from Departments.core.steps import Step, no_step
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.ceo import CEO
@@ -83,7 +83,7 @@ class Desk:
     @cached_property
     def settings(self) -> Settings:
         """`config/settings.yaml`, or the defaults."""
-        return load_settings(self.workspace / "config" / "settings.yaml")
+        return load_settings(config_file(self.workspace, "settings.yaml"))
 
     @cached_property
     def limits(self) -> Limits:
