@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from Departments.core.money import ONE, ZERO, cents, shares_within
+from Departments.core.money import ONE, ZERO, cents, shares_within, usd
 from Departments.core.plans import Trade
 from Departments.core.portfolio import Account
 from Departments.core.reasons import Reason, ReasonCode
@@ -65,20 +65,34 @@ class Floor:
         """Return what `qty` shares may cost at most, buffer included."""
         return qty * (trade.price or ZERO) * (ONE + self.buffer)
 
+    def worth(self, trade: Trade, qty: Decimal) -> Decimal:
+        """Return what the position would be worth with `qty` more shares."""
+        return self.held.get(trade.ticker, ZERO) + qty * (trade.price or ZERO)
+
     def allows(self, trade: Trade, qty: Decimal) -> bool:
         """Tell whether the position would be large enough with `qty` more shares."""
-        return qty > 0 and self.held.get(trade.ticker, ZERO) + qty * (trade.price or ZERO) >= self.minimum
+        return qty > 0 and self.worth(trade, qty) >= self.minimum
+
+    def objection(self, trade: Trade) -> Reason | None:
+        """Return why a BUY is not sent however much cash there is; None for one that may be."""
+        if trade.price is None:
+            return Reason.of(ReasonCode.NO_PRICE)
+        if self.allows(trade, trade.qty):
+            return None
+        value = self.worth(trade, trade.qty)
+        sentence = f"position would be {usd(value)} (< {usd(self.minimum)} minimum)"
+        return Reason.of(ReasonCode.MIN_POSITION_VALUE, sentence, value=value, minimum=self.minimum)
 
 
 def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortfall) -> list[Funding]:
     """Share `budget` (dollars) among BUYs in score order.
 
     `by_priority` funds the best first and trims the one that does not fit; `pro_rata` makes all of them smaller
-    alike; `strict` defers all of them when not all fit. Nobody gets less than the minimum; a BUY without a price is
-    deferred.
+    alike; `strict` defers all of them when not all fit. Nobody gets less than the minimum; a BUY that is planned
+    smaller, or has no price, is deferred and takes no cash from the others.
     """
     ranked = sorted(buys, key=lambda t: (-(t.score or ZERO), t.ticker))
-    needed = sum((floor.cost(t, t.qty) for t in ranked), ZERO)
+    needed = sum((floor.cost(t, t.qty) for t in ranked if floor.objection(t) is None), ZERO)
     if needed > budget and shortfall == "strict":
         return [_deferred(trade, budget, floor) for trade in ranked]
     share = max(ZERO, budget) / needed if needed > max(ZERO, budget) and shortfall == "pro_rata" else ONE
@@ -92,7 +106,7 @@ def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortf
 
 def _funded(trade: Trade, money: Decimal, floor: Floor) -> Funding:
     if trade.price is None:
-        return Funding(trade, ZERO, Reason.of(ReasonCode.NO_PRICE))
+        return _deferred(trade, money, floor)
     qty = min(trade.qty, shares_within(money, trade.price * (ONE + floor.buffer)))
     if not floor.allows(trade, qty):
         return _deferred(trade, money, floor)
@@ -104,10 +118,6 @@ def _funded(trade: Trade, money: Decimal, floor: Floor) -> Funding:
 
 
 def _deferred(trade: Trade, money: Decimal, floor: Floor) -> Funding:
-    if trade.price is None:
-        return Funding(trade, ZERO, Reason.of(ReasonCode.NO_PRICE))
-    needed = cents(floor.cost(trade, trade.qty))
-    reason = Reason.of(
-        ReasonCode.INSUFFICIENT_CASH, needed=needed, available=cents(max(ZERO, money)), minimum=cents(floor.minimum)
-    )
-    return Funding(trade, ZERO, reason)
+    needed, available = cents(floor.cost(trade, trade.qty)), cents(max(ZERO, money))
+    short = Reason.of(ReasonCode.INSUFFICIENT_CASH, needed=needed, available=available, minimum=cents(floor.minimum))
+    return Funding(trade, ZERO, floor.objection(trade) or short)
