@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 from platformdirs import user_state_path
 
@@ -289,7 +290,7 @@ class Desk:
             closing()
 
     def _check_writable(self) -> None:
-        probe = self.state / ".departments.probe"
+        probe = self.state / f".departments.{uuid4().hex}.probe"  # its own: others look at the same time
         try:
             self.state.mkdir(parents=True, exist_ok=True)
             probe.touch()

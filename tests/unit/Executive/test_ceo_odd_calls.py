@@ -211,3 +211,17 @@ def test_a_department_may_be_made_in_one_thread_and_used_in_others(cwd: Path) ->
         thread.join()
     assert sum(a.handled for a in answers if isinstance(a, ConsumeReport)) == 1
     assert [a["status"] for a in answers if isinstance(a, dict)] == ["OK"] * 3
+
+
+def test_departments_made_at_the_same_time_do_not_take_each_other_for_a_broken_disk(cwd: Path) -> None:
+    answers: list[Any] = []
+
+    def work() -> None:
+        answers.extend(TradingDepartment(db_path="sentinel.db").reconcile_positions() for _ in range(25))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {a["status"] for a in answers} == {"OK"}
