@@ -255,21 +255,18 @@ class Desk:
         return Path(named) if named else user_state_path("departments", appauthor=False)
 
     def work(self) -> None:
-        """Let the departments of this process read their inboxes once, so that a plan counts what Trading has sent.
+        """Let the departments of this process read their inboxes once.
 
         The first time, what a crash left behind is put right: start-up is recovery. An inbox that a watcher holds is
         left to it, and Trading's is left to one where that was chosen.
         """
         self.recover()
-        self._consume(REGIME_DETECTION)
+        for name in (REGIME_DETECTION, OPERATIONS):
+            with suppress(WorkspaceBusy):
+                self.bus.consume(name, self.routers[name], wait=0)
         if not self.choices.via_watchers:
             with suppress(WorkspaceBusy):
                 self.trading.work(wait=0)
-        self._consume(OPERATIONS)
-
-    def _consume(self, department: str) -> None:
-        with suppress(WorkspaceBusy):
-            self.bus.consume(department, self.routers[department], wait=0)
 
     def recover(self) -> None:
         """Deliver what was committed and not sent, and compare the ledger with the broker; once, sending nothing else.

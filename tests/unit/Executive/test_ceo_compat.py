@@ -15,7 +15,6 @@ from Departments.brokers.simulated.exchange import SimulatedExchange
 from Departments.brokers.simulated.state import load_exchange_state
 from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
-from Departments.core.orders import Side
 from Departments.core.settings import read_json
 from Departments.Executive.ceo import CEO
 from Departments.messaging.inbound import ConsumeReport
@@ -54,14 +53,6 @@ def test_a_mandatory_sell_is_in_the_plan(opened: Desk) -> None:
     opened.ceo.set_mandatory_sells(sells)
     answer = opened.ceo.handle_user_request("generate_plan")
     assert ("DVN", "SELL") in {(t["ticker"], t["action"]) for t in answer["plan"]["trades"]}
-
-
-def test_an_approval_that_waits_is_sent_before_a_plan_is_made_and_counts_in_it(opened: Desk) -> None:
-    deliver(opened.workspace, "TRADING", f"{APPROVAL_ID}.md", request_text(order("COMM", "BUY", 1400, 17.02)))
-    answer = opened.ceo.handle_user_request("generate_plan")
-    assert [o.symbol for o in opened.broker.orders("all") if o.side is Side.BUY] == ["COMM"]
-    assert answer["ceo_review"]["recommendation"] != "REJECT"
-    assert sum(t["allocated_capital"] for t in answer["plan"]["trades"] if t["action"] == "BUY") < 7_000
 
 
 def test_approving_writes_the_days_plan_file(opened: Desk) -> None:
