@@ -33,11 +33,11 @@ from Departments.core.trading_calendar import trading_day
 from Departments.Executive.agenda import Agenda
 from Departments.Executive.answers import executed, refused, reported, summary, told
 from Departments.Executive.execution import PlanExecution
-from Departments.Executive.judgement import Judge, Judgement
+from Departments.Executive.judgement import Judge, Judgement, outdated
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.preview import preview
 from Departments.Executive.reporter import Reporter, saved_plan
-from Departments.Executive.review import review
+from Departments.Executive.review import Review, review, with_quality
 from Departments.ledger.files import write_atomically
 from Departments.ledger.lock import account_lock, execution_lock
 from Departments.messaging.message import Message, body_with
@@ -150,11 +150,12 @@ class CEO:
         payload = answer.payload or {}
         if answer.message_type != "TradingPlan":
             return {**payload, **failed(str(payload.get("message") or "Operations could not make a plan"))}
-        self.current_plan, self.plan_approved = for_scripts(payload), False
         plan_made = plan_from(payload, answer.message_id)
-        found = review(plan_made, self.judge(plan_made), self._parts.limits).document()
-        stages = self.current_plan.get("stage_results", {})
-        return {"status": READY, "plan": self.current_plan, "ceo_review": found, "stage_results": stages}
+        found = self._reviewed(plan_made)
+        made = for_scripts(with_quality(payload, found))
+        self.current_plan, self.plan_approved = made, False
+        stages = made.get("stage_results", {})
+        return {"status": READY, "plan": made, "ceo_review": found.document(), "stage_results": stages}
 
     def approve_plan(self, plan_id: str) -> Answer:
         """Approve the current plan (or a saved one): it is saved and `proposed_trades_<date>.json` written."""
@@ -254,6 +255,9 @@ class CEO:
         p = self._parts
         return Judge(p.broker, p.ledger, p.limits, p.settings.exits).judge(plan, p.clock.now())
 
+    def _reviewed(self, plan: TradingPlan) -> Review:
+        return review(plan, self.judge(plan), self._parts.limits)
+
     def take_up_approved_plan(self) -> TradingPlan | None:
         """Make the plan that was approved today, was not executed and still holds the current one; None without one."""
         document = self._parts.ledger.plans.approved_on(trading_day(self._parts.clock.now()))
@@ -275,10 +279,13 @@ class CEO:
             document = p.ledger.plans.document(str(plan_id))
         if document is None:
             return failed(f"there is no plan {plan_id}; generate one first")
-        stale = self._stale(plan_from(document, str(plan_id)))
+        plan = plan_from(document, str(plan_id))
+        stale = self._stale(plan)
         if stale:
             return failed(f"{plan_id} cannot be approved: {stale}; make a new plan")
         now = p.clock.now()
+        if "stage_quality" not in document:  # the ledger's, which was saved before it was reviewed
+            document = with_quality(document, self._reviewed(plan))
         document |= {"status": APPROVED, "approved_at": iso(now)}
         self._save(document, now)
         path = self.project_root / f"proposed_trades_{trading_day(now).isoformat()}.json"
@@ -288,14 +295,10 @@ class CEO:
 
     def _stale(self, plan: TradingPlan) -> str | None:
         """Return why a plan is of yesterday's facts: other limits, too old, or prices that have moved."""
-        p = self._parts
-        limits, age = p.limits, p.clock.now() - plan.generated_at
-        if plan.limits_hash and plan.limits_hash != limits.fingerprint:
-            return f"it was made with other limits ({plan.limits_hash}, now {limits.fingerprint})"
-        if age > timedelta(hours=float(limits.staleness.plan_max_age_hours)):
-            return (
-                f"it is {age.total_seconds() / 3600:.2f} hours old, {limits.staleness.plan_max_age_hours} are allowed"
-            )
+        limits = self._parts.limits
+        old = outdated(plan, limits, self._parts.clock.now())
+        if old is not None:
+            return old
         buffer = limits.deployment.price_buffer_pct
         moved = sorted(t for t, worse in self.judge(plan).drifted.items() if worse > buffer)
         return f"the prices of {', '.join(moved)} have moved more than {percent(buffer)} against it" if moved else None

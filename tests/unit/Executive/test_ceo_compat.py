@@ -63,6 +63,18 @@ def test_approving_writes_the_days_plan_file(opened: Desk) -> None:
     assert (saved["plan_id"], saved["status"]) == (plan_id, "APPROVED_BY_USER")
 
 
+def test_the_plan_file_tells_of_quality_under_the_keys_it_always_had(opened: Desk) -> None:
+    planned = opened.ceo.handle_user_request("generate_plan")
+    again = CEO(opened.workspace, parts=opened.executive_parts)  # another process, which knows only the ledger
+    for ceo in (opened.ceo, again):
+        ceo.approve_plan(planned["plan"]["plan_id"])
+        saved = read_json(opened.workspace / "proposed_trades_2025-11-10.json")
+        assert saved["summary"]["overall_quality_score"] == 10 * planned["ceo_review"]["quality_rating"]
+        assert saved["summary"]["total_trades"] == len(saved["trades"])
+        assert set(saved["stage_quality"]) == {stage["stage"] for stage in saved["workflow_summary"]}
+        assert saved["compliance_suggestions"] == planned["ceo_review"]["concerns"]
+
+
 def test_executing_answers_with_counts_results_and_verification(opened: Desk) -> None:
     opened.ceo.approve_plan(opened.ceo.handle_user_request("generate_plan")["plan"]["plan_id"])
     answer = opened.ceo.handle_user_request("execute_plan")
