@@ -192,12 +192,12 @@ class CEO:
         pairs = list(zip(trades, sides, strict=True))
         return [t for t, side in pairs if side is Side.SELL], [t for t, side in pairs if side is Side.BUY]
 
-    def _wait_for_orders_to_fill(self, tickers: Sequence[str], timeout: float = 60) -> bool:
+    def _wait_for_orders_to_fill(self, tickers: Sequence[str] | None, timeout: float = 60) -> bool:
         """Wait until the newest order of each ticker is terminal; tell whether all of them filled.
 
         Orders are followed by their own ids in the ledger, never by "no open order for the symbol".
         """
-        p = self._parts
+        p, tickers = self._parts, [tickers] if isinstance(tickers, str) else list(tickers or ())
         give_up = p.clock.now() + timedelta(seconds=timeout)
         while True:
             self.look()

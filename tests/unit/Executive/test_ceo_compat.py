@@ -155,7 +155,9 @@ def test_waiting_follows_the_newest_order_of_each_ticker_and_not_its_exits(opene
     opened.ceo.look()
     assert opened.ceo._wait_for_orders_to_fill(["COMM"], timeout=60) is True
     assert opened.ceo._wait_for_orders_to_fill(["COMM"], timeout=60) is True
+    assert opened.ceo._wait_for_orders_to_fill("COMM", timeout=60) is True
     assert opened.ceo._wait_for_orders_to_fill(["NEVER"], timeout=5) is False
+    assert opened.ceo._wait_for_orders_to_fill(None, timeout=5) is True
 
 
 def test_waiting_ends_at_its_timeout(tmp_path: Path) -> None:
