@@ -214,8 +214,8 @@ class Desk:
     def operations_parts(self) -> OperationsParts:
         """What Operations works with."""
         return OperationsParts(
+            limits=self.limits,  # first: without them the folder is no workspace
             broker=self.patient_broker,
-            limits=self.limits,
             clock=self.clock,
             settings=self.settings,
             bus=self.bus,
@@ -226,17 +226,18 @@ class Desk:
     @property
     def trading_parts(self) -> TradingParts:
         """What Trading works with."""
-        return TradingParts(self.broker, self.bus, self.ledger, self.limits, self.clock, self.settings)
+        limits = self.limits  # first: without them the folder is no workspace
+        return TradingParts(self.broker, self.bus, self.ledger, limits, self.clock, self.settings)
 
     @property
     def executive_parts(self) -> ExecutiveParts:
         """What the Executive works with."""
         return ExecutiveParts(
             project_root=self.state,
+            limits=self.limits,  # first: without them the folder is no workspace
             broker=self.patient_broker,
             bus=self.bus,
             ledger=self.ledger,
-            limits=self.limits,
             clock=self.clock,
             settings=self.settings,
             work=self.work,
@@ -289,9 +290,11 @@ class Desk:
     def _check_writable(self) -> None:
         probe = self.state / f".departments.{uuid4().hex}.probe"  # its own: others look at the same time
         try:
-            self.state.mkdir(parents=True, exist_ok=True)
             probe.touch()
             probe.unlink()
+        except FileNotFoundError as error:  # mistyped, more likely than not: it is not made
+            mend = "create it or name another --workspace"
+            raise BadInput(self.state, "", "there is no such folder", mend) from error
         except OSError as error:
             problem = f"the workspace cannot be written ({error.strerror})"
             raise BadInput(self.state, "", problem, "choose another folder or correct its rights") from error

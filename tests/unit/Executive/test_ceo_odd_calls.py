@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from freezegun import freeze_time
 
-from Departments.bootstrap import Desk
+from Departments.bootstrap import Desk, open_desk
 from Departments.brokers.simulated.exchange import SimulatedExchange
 from Departments.brokers.simulated.state import load_exchange_state
 from Departments.core.clock import SystemClock
+from Departments.core.errors import BadInput
 from Departments.Executive.ceo import CEO
 from Departments.messaging.inbound import ConsumeReport
 from Departments.Operations.operations_manager import OperationsManager
@@ -192,6 +193,15 @@ def test_a_folder_without_limits_is_an_answer_and_no_exception(cwd: Path) -> Non
     ]
     assert [a["status"] for a in answers if isinstance(a, dict)] == ["ERROR"] * 5
     assert OperationsManager(cwd).generate_trading_plan()["status"] == "FAILED"
+
+
+def test_a_mistyped_folder_is_told_so_and_is_not_made(tmp_path: Path) -> None:
+    typo = tmp_path / "no" / "where"
+    said = [CEO(typo).handle_user_request("view_dashboard"), OperationsManager(typo).generate_trading_plan()]
+    assert [str(typo / LIMITS) in answer["message"] for answer in said] == [True, True]
+    with pytest.raises(BadInput, match="there is no such folder"):
+        _ = open_desk(typo).mailbox
+    assert list(tmp_path.iterdir()) == []
 
 
 @freeze_time("2025-11-10T15:05:42Z")
