@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 from platformdirs import user_state_path
 
@@ -24,7 +25,7 @@ from Departments.constraints.limits import Limits, find_limits, load_limits
 from Departments.core.clock import Clock, SystemClock
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
 from Departments.core.errors import BadInput, WorkspaceBusy
-from Departments.core.settings import Settings, load_settings
+from Departments.core.settings import Settings, config_file, load_settings
 from Departments.core.steps import Step, no_step
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.ceo import CEO
@@ -87,7 +88,7 @@ class Desk:
     @cached_property
     def settings(self) -> Settings:
         """`config/settings.yaml`, or the defaults."""
-        return load_settings(self.workspace / "config" / "settings.yaml")
+        return load_settings(config_file(self.workspace, "settings.yaml"))
 
     @cached_property
     def limits(self) -> Limits:
@@ -217,8 +218,8 @@ class Desk:
     def operations_parts(self) -> OperationsParts:
         """What Operations works with."""
         return OperationsParts(
+            limits=self.limits,  # first: without them the folder is no workspace
             broker=self.patient_broker,
-            limits=self.limits,
             clock=self.clock,
             settings=self.settings,
             bus=self.bus,
@@ -229,17 +230,18 @@ class Desk:
     @property
     def trading_parts(self) -> TradingParts:
         """What Trading works with."""
-        return TradingParts(self.broker, self.bus, self.ledger, self.limits, self.clock, self.settings)
+        limits = self.limits  # first: without them the folder is no workspace
+        return TradingParts(self.broker, self.bus, self.ledger, limits, self.clock, self.settings)
 
     @property
     def executive_parts(self) -> ExecutiveParts:
         """What the Executive works with."""
         return ExecutiveParts(
             project_root=self.state,
+            limits=self.limits,  # first: without them the folder is no workspace
             broker=self.patient_broker,
             bus=self.bus,
             ledger=self.ledger,
-            limits=self.limits,
             clock=self.clock,
             settings=self.settings,
             work=self.work,
@@ -271,7 +273,7 @@ class Desk:
             self._tell_when_nobody_watches()
         else:
             with suppress(WorkspaceBusy):
-                self.trading.process_inbox(wait=0)
+                self.trading.work(wait=0)
 
     def _tell_when_nobody_watches(self) -> None:
         """Say once that Trading's messages wait for a watcher that is not there: its lock would be held."""
@@ -299,11 +301,13 @@ class Desk:
             closing()
 
     def _check_writable(self) -> None:
-        probe = self.state / ".departments.probe"
+        probe = self.state / f".departments.{uuid4().hex}.probe"  # its own: others look at the same time
         try:
-            self.state.mkdir(parents=True, exist_ok=True)
             probe.touch()
             probe.unlink()
+        except FileNotFoundError as error:  # mistyped, more likely than not: it is not made
+            mend = "create it or name another --workspace"
+            raise BadInput(self.state, "", "there is no such folder", mend) from error
         except OSError as error:
             problem = f"the workspace cannot be written ({error.strerror})"
             raise BadInput(self.state, "", problem, "choose another folder or correct its rights") from error

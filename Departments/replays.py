@@ -23,13 +23,13 @@ from Departments.core.clock import SimulatedClock, parse_iso
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
 from Departments.core.money import ZERO, decimal_of, plain, price_of
-from Departments.core.plans import TradingPlan
-from Departments.core.settings import read_json
+from Departments.core.plans import TICKER, TradingPlan
+from Departments.core.settings import config_file, read_json
 from Departments.core.trading_calendar import EASTERN, is_trading_day, session, trading_day
 from Departments.Executive.daily import DayOrder, run_day
 from Departments.messaging import codec
 from Departments.messaging.message import Message
-from Departments.Operations.briefing import TICKER, briefing_from
+from Departments.Operations.briefing import briefing_from
 
 log = logging.getLogger(__name__)
 
@@ -170,8 +170,9 @@ def _counted(reasons: Iterable[Mapping[str, str]]) -> dict[str, int]:
 def _prepare(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> None:
     (workspace / "config").mkdir(parents=True, exist_ok=True)
     shutil.copy(find_limits(config), workspace / "config" / "hard_constraints.yaml")
-    if (config / "config" / "settings.yaml").exists():
-        shutil.copy(config / "config" / "settings.yaml", workspace / "config")
+    settings = config_file(config, "settings.yaml")
+    if settings.exists():
+        shutil.copy(settings, workspace / "config" / "settings.yaml")
     state = exchange_state(past.payload, equity)
     (workspace / "exchange_state.json").write_text(json_text(state), encoding="utf-8", newline="\n")
 

@@ -2,7 +2,8 @@
 
     python scripts/archive_old_messages.py [the options of `departments archive`]
 
-It works in the folder it is started in; without options the `retention:` section of config/settings.yaml holds.
+It works in the folder it is started in (Task Scheduler: *Start in*), or in `--workspace DIR`;
+without options the `retention:` section of config/settings.yaml holds.
 """
 
 from __future__ import annotations

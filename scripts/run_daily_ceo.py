@@ -2,7 +2,8 @@
 
     python scripts/run_daily_ceo.py [the options of `departments run`]
 
-It works in the folder it is started in, approves by itself, and ends with the exit codes of `departments run`.
+It works in the folder it is started in (Task Scheduler: *Start in*), or in `--workspace DIR`,
+approves by itself, and ends with the exit codes of `departments run`.
 """
 
 from __future__ import annotations

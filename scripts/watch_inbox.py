@@ -2,7 +2,7 @@
 
     python scripts/watch_inbox.py [TRADING …] [the options of `departments watch`]
 
-It works in the folder it is started in.
+It works in the folder it is started in (Task Scheduler: *Start in*), or in `--workspace DIR`.
 """
 
 from __future__ import annotations

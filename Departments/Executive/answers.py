@@ -1,24 +1,29 @@
-"""What the CEO reads in Trading's reports and answers to existing scripts. Pure."""
+"""What the CEO reads in Trading's reports and answers to existing scripts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from Departments.core.answers import Answer
 from Departments.core.clock import parse_iso
+from Departments.core.documents import for_scripts
 from Departments.core.errors import BadInput
 from Departments.core.money import decimal_of
 from Departments.core.orders import OrderStatus, Side
+from Departments.core.portfolio import Account, Position
 from Departments.core.reasons import ReasonCode
+from Departments.Executive.phases import PhaseName
 from Departments.ledger.plans import TradeRecord
-
-Answer = dict[str, Any]
 
 DEFERRED = "deferred"
 #: How a trade ends when all went well, phase by phase.
 DONE = frozenset({OrderStatus.FILLED, "released", "protected"})
 #: Why a trade may be deferred without anybody having to look at it.
 NOBODY_LOOKS = frozenset({ReasonCode.INSUFFICIENT_CASH, ReasonCode.MIN_POSITION_VALUE})
+#: Why a plan may be in order and still not be executed.
+NOT_TODAY = frozenset({"ALREADY_EXECUTED", "MARKET_CLOSED"})
 
 
 def went_well(status: str, code: str) -> bool:
@@ -54,8 +59,36 @@ def _moment(text: Any) -> Any:
     return None if text is None else parse_iso(str(text))
 
 
-def result_of(trade: TradeRecord) -> Answer:
-    """Return one entry of `execution_results`."""
+def refused(status: str, plan_id: str | None, message: str) -> Answer:
+    """Return why nothing may be sent today: one of `NOT_TODAY`."""
+    return {"status": status, "plan_id": plan_id, "message": message}
+
+
+def told(answer: Answer) -> Answer:
+    """Return an answer as scripts know it: a plan that is not executed today is an error, and `code` says which."""
+    return answer | {"status": "ERROR", "code": answer["status"]} if answer["status"] in NOT_TODAY else answer
+
+
+def executed(plan_id: str, trades: Iterable[TradeRecord], document: Mapping[str, Any], report: Path) -> Answer:
+    """Return the answer of an execution: the SELLs and BUYs that were sent, and what became of them."""
+    sent = [t for t in trades if t.message_id and t.phase in {PhaseName.SELL, PhaseName.BUY}]
+    answer: Answer = for_scripts(
+        {
+            "status": "EXECUTION_INITIATED",
+            "plan_id": plan_id,
+            "trades_submitted": len(sent),
+            "sells_submitted": sum(t.side is Side.SELL for t in sent),
+            "buys_submitted": sum(t.side is Side.BUY for t in sent),
+            "execution_results": [_result(t) for t in sent],
+            "post_execution_verification": verification(document),
+            "report": str(report),
+            "document": document,
+        }
+    )
+    return answer
+
+
+def _result(trade: TradeRecord) -> Answer:
     return {
         "ticker": trade.ticker,
         "action": str(trade.side),
@@ -63,6 +96,30 @@ def result_of(trade: TradeRecord) -> Answer:
         "status": trade.status,
         "filled_qty": trade.filled_qty,
         "reason": trade.reason,
+    }
+
+
+def summary(account: Account, positions: Sequence[Position]) -> Answer:
+    """Return account and positions, in dollars and shares."""
+    answer: Answer = for_scripts(
+        {
+            "status": "OK",
+            "equity": account.equity,
+            "cash": account.cash,
+            "buying_power": account.buying_power,
+            "positions": [_held(p) for p in positions],
+        }
+    )
+    return answer
+
+
+def _held(position: Position) -> Answer:
+    return {
+        "ticker": position.symbol,
+        "quantity": position.qty,
+        "market_value": position.market_value,
+        "avg_entry_price": position.avg_entry_price,
+        "current_price": position.current_price,
     }
 
 

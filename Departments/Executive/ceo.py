@@ -6,21 +6,24 @@
     ceo.handle_user_request("execute_plan")
 
 The CEO talks to the other departments by messages only. A request that cannot be met is answered with
-`{"status": "ERROR", "message": …}`; it does not raise.
+`{"status": "ERROR", "message": …}`; it does not raise. Numbers in answers are int and float, as scripts expect them.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import count
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
+from Departments.core.answers import Answer, failed, met
 from Departments.core.clock import iso
 from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
-from Departments.core.documents import json_text, parse_json
+from Departments.core.documents import as_json, for_scripts, json_text
 from Departments.core.errors import DepartmentsError
 from Departments.core.identifiers import message_id
 from Departments.core.money import percent
@@ -28,13 +31,13 @@ from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, classify, plan_from
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.agenda import Agenda
-from Departments.Executive.answers import reported, result_of, verification
+from Departments.Executive.answers import executed, refused, reported, summary, told
 from Departments.Executive.execution import PlanExecution
-from Departments.Executive.judgement import Judge, Judgement
+from Departments.Executive.judgement import Judge, Judgement, outdated
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.preview import preview
 from Departments.Executive.reporter import Reporter, saved_plan
-from Departments.Executive.review import review
+from Departments.Executive.review import Review, review, with_quality
 from Departments.ledger.files import write_atomically
 from Departments.ledger.lock import account_lock, execution_lock
 from Departments.messaging.message import Message, body_with
@@ -58,24 +61,37 @@ DEAD_LETTERED = frozenset(
     }
 )
 
-Answer = dict[str, Any]
 ANSWER_WITHIN = timedelta(seconds=60)  # how long another department may take to answer
 READY, APPROVED = "READY_FOR_USER_APPROVAL", "APPROVED_BY_USER"
+CURRENT = "current_plan"  # where a plan stands that a script has set itself
 BATCH = 50  # messages whose effects share a commit: what each is to commit follows from its own text alone
 
 
 class CEO:
-    """Reviews, approves, executes in phases and reports. Called bare, it asks `bootstrap` for its parts."""
+    """Reviews, approves, executes in phases and reports. Called bare, it asks `bootstrap` for its parts.
+
+    It asks with the first request, and reads what scripts set (`current_plan`, the mandatory sells) when it needs it:
+    so that whatever is wrong with either is an answer.
+    """
 
     def __init__(self, project_root: Path | str, *, parts: ExecutiveParts | None = None) -> None:
-        self._parts = parts or _parts_for(Path(project_root))
         self.project_root = Path(project_root)
-        self.current_plan: dict[str, Any] | None = None
+        if parts is not None:
+            self._parts = parts
+        self.current_plan: Any = None
         self.plan_approved = False
-        self._mandatory_sells: list[dict[str, Any]] = []
+        self._mandatory_sells: Any = ()
         self._answers: dict[str, Message] = {}
-        self._reporter = Reporter(self._parts)
+        self._turn = RLock()  # a script with a window or a server calls from more than one thread
         self.router = Router(EXECUTIVE, self._rows())
+
+    @cached_property
+    def _parts(self) -> ExecutiveParts:
+        return _parts_for(self.project_root)
+
+    @cached_property
+    def _reporter(self) -> Reporter:
+        return Reporter(self._parts)
 
     def _rows(self) -> dict[str, Handler | Skip]:
         return {
@@ -94,23 +110,23 @@ class CEO:
 
     def set_mandatory_sells(self, sells: Sequence[Mapping[str, Any]]) -> None:
         """Name holdings that the next plan must sell: `[{ticker, action, shares, reason, source}]`."""
-        self._mandatory_sells = [dict(sell) for sell in sells]
+        self._mandatory_sells = list(sells) if isinstance(sells, Iterable) else sells
 
     def handle_user_request(self, request: str, **options: Any) -> Answer:
-        """Meet a request: generate_plan, execute_plan, view_dashboard or get_portfolio_summary."""
+        """Meet a request: generate_plan, execute_plan, view_dashboard or get_portfolio_summary.
+
+        What cannot be met, whatever the reason, is answered with an error.
+        """
         requests: dict[str, Callable[..., Answer]] = {
             "generate_plan": self.generate_plan,
             "execute_plan": self.execute_plan,
             "view_dashboard": self.portfolio_summary,
             "get_portfolio_summary": self.portfolio_summary,
         }
-        if request not in requests:
-            return _error(f"unknown request {request!r}; known are {', '.join(requests)}")
-        try:
-            return requests[request](**options)
-        except (DepartmentsError, TypeError) as error:
-            log.debug("request %s failed", request, exc_info=True)
-            return _error(error.sentence if isinstance(error, DepartmentsError) else str(error))
+        if not isinstance(request, str) or request not in requests:
+            return failed(f"unknown request {request!r}; known are {', '.join(requests)}")
+        with self._turn:
+            return told(met(requests[request], **options))
 
     def generate_plan(
         self,
@@ -127,25 +143,24 @@ class CEO:
         self._ask(REGIME_DETECTION, "RegimeRequest", {"briefing_message_id": briefing_message_id})
         request = {
             "briefing_message_id": briefing_message_id,
-            "mandatory_sells": self._mandatory_sells,
-            "plan": None if plan is None else dict(plan),
+            "mandatory_sells": as_json(self._mandatory_sells, "mandatory_sells"),
+            "plan": as_json(plan, "plan"),
         }
         answer = self._answered(self._ask(OPERATIONS, "PlanRequest", {k: v for k, v in request.items() if v}))
         payload = answer.payload or {}
         if answer.message_type != "TradingPlan":
-            return {**payload, **_error(str(payload.get("message") or "Operations could not make a plan"))}
-        self.current_plan, self.plan_approved = payload, False
+            return {**payload, **failed(str(payload.get("message") or "Operations could not make a plan"))}
         plan_made = plan_from(payload, answer.message_id)
-        found = review(plan_made, self.judge(plan_made), self._parts.limits).document()
-        stages = payload.get("stage_results", {})
-        return {"status": READY, "plan": payload, "ceo_review": found, "stage_results": stages}
+        found = self._reviewed(plan_made)
+        made = for_scripts(with_quality(payload, found))
+        self.current_plan, self.plan_approved = made, False
+        stages = made.get("stage_results", {})
+        return {"status": READY, "plan": made, "ceo_review": found.document(), "stage_results": stages}
 
     def approve_plan(self, plan_id: str) -> Answer:
         """Approve the current plan (or a saved one): it is saved and `proposed_trades_<date>.json` written."""
-        try:
-            return self._approve(plan_id)
-        except DepartmentsError as error:
-            return _error(error.sentence, exit_code=error.exit_code)
+        with self._turn:
+            return met(self._approve, plan_id)
 
     def execute_plan(self, *, force: bool = False) -> Answer:
         """Execute the approved plan in phases and report; an execution that was interrupted goes on first.
@@ -160,26 +175,10 @@ class CEO:
 
     def portfolio_summary(self) -> Answer:
         """Return account and positions as the broker tells them."""
-        account = self._parts.broker.account()
-        positions = [
-            {
-                "ticker": p.symbol,
-                "quantity": p.qty,
-                "market_value": p.market_value,
-                "avg_entry_price": p.avg_entry_price,
-                "current_price": p.current_price,
-            }
-            for p in self._parts.broker.positions()
-        ]
-        return {
-            "status": "OK",
-            "equity": account.equity,
-            "cash": account.cash,
-            "buying_power": account.buying_power,
-            "positions": positions,
-            "current_plan": (self.current_plan or {}).get("plan_id"),
-            "plan_approved": self.plan_approved,
-        }
+        broker, plan = self._parts.broker, self.current_plan
+        plan_id = plan.get("plan_id") if isinstance(plan, Mapping) else None
+        known = {"current_plan": plan_id, "plan_approved": self.plan_approved}
+        return summary(broker.account(), broker.positions()) | known
 
     def process_inbox(self) -> None:
         """Read what waits for the Executive."""
@@ -193,12 +192,12 @@ class CEO:
         pairs = list(zip(trades, sides, strict=True))
         return [t for t, side in pairs if side is Side.SELL], [t for t, side in pairs if side is Side.BUY]
 
-    def _wait_for_orders_to_fill(self, tickers: Sequence[str], timeout: float = 60) -> bool:
+    def _wait_for_orders_to_fill(self, tickers: Sequence[str] | None, timeout: float = 60) -> bool:
         """Wait until the newest order of each ticker is terminal; tell whether all of them filled.
 
         Orders are followed by their own ids in the ledger, never by "no open order for the symbol".
         """
-        p = self._parts
+        p, tickers = self._parts, [tickers] if isinstance(tickers, str) else list(tickers or ())
         give_up = p.clock.now() + timedelta(seconds=timeout)
         while True:
             self.look()
@@ -256,6 +255,9 @@ class CEO:
         p = self._parts
         return Judge(p.broker, p.ledger, p.limits, p.settings.exits).judge(plan, p.clock.now())
 
+    def _reviewed(self, plan: TradingPlan) -> Review:
+        return review(plan, self.judge(plan), self._parts.limits)
+
     def take_up_approved_plan(self) -> TradingPlan | None:
         """Make the plan that was approved today, was not executed and still holds the current one; None without one."""
         document = self._parts.ledger.plans.approved_on(trading_day(self._parts.clock.now()))
@@ -272,40 +274,40 @@ class CEO:
 
     def _approve(self, plan_id: str) -> Answer:
         p = self._parts
-        if self.current_plan is None or self.current_plan.get("plan_id") != plan_id:
-            self.current_plan = p.ledger.plans.document(plan_id)
-        if self.current_plan is None:
-            return _error(f"there is no plan {plan_id}; generate one first")
-        stale = self._stale(plan_from(self.current_plan, plan_id))
+        document = as_json(self.current_plan, CURRENT)
+        if not isinstance(document, dict) or str(document.get("plan_id")) != str(plan_id):
+            document = p.ledger.plans.document(str(plan_id))
+        if document is None:
+            return failed(f"there is no plan {plan_id}; generate one first")
+        plan = plan_from(document, str(plan_id))
+        stale = self._stale(plan)
         if stale:
-            return _error(f"{plan_id} cannot be approved: {stale}; make a new plan")
+            return failed(f"{plan_id} cannot be approved: {stale}; make a new plan")
         now = p.clock.now()
-        self.current_plan |= {"status": APPROVED, "approved_at": iso(now)}
-        self._save(now)
+        if "stage_quality" not in document:  # the ledger's, which was saved before it was reviewed
+            document = with_quality(document, self._reviewed(plan))
+        document |= {"status": APPROVED, "approved_at": iso(now)}
+        self._save(document, now)
         path = self.project_root / f"proposed_trades_{trading_day(now).isoformat()}.json"
-        write_atomically(path, json_text(self.current_plan) + "\n")
-        self.plan_approved = True
+        write_atomically(path, json_text(document) + "\n")
+        self.current_plan, self.plan_approved = for_scripts(document), True
         return {"status": "PLAN_APPROVED", "plan_id": plan_id, "file": str(path)}
 
     def _stale(self, plan: TradingPlan) -> str | None:
         """Return why a plan is of yesterday's facts: other limits, too old, or prices that have moved."""
-        p = self._parts
-        limits, age = p.limits, p.clock.now() - plan.generated_at
-        if plan.limits_hash and plan.limits_hash != limits.fingerprint:
-            return f"it was made with other limits ({plan.limits_hash}, now {limits.fingerprint})"
-        if age > timedelta(hours=float(limits.staleness.plan_max_age_hours)):
-            return (
-                f"it is {age.total_seconds() / 3600:.2f} hours old, {limits.staleness.plan_max_age_hours} are allowed"
-            )
+        limits = self._parts.limits
+        old = outdated(plan, limits, self._parts.clock.now())
+        if old is not None:
+            return old
         buffer = limits.deployment.price_buffer_pct
         moved = sorted(t for t, worse in self.judge(plan).drifted.items() if worse > buffer)
         return f"the prices of {', '.join(moved)} have moved more than {percent(buffer)} against it" if moved else None
 
-    def _save(self, now: Any) -> None:
-        p, plan = self._parts, self.current_plan or {}
+    def _save(self, document: Mapping[str, Any], now: datetime) -> None:
+        p = self._parts
         with p.ledger.transaction():
-            p.ledger.plans.save(plan, p.limits.fingerprint, now)
-            p.ledger.plans.approve(str(plan["plan_id"]), now)
+            p.ledger.plans.save(document, p.limits.fingerprint, now)
+            p.ledger.plans.approve(str(document["plan_id"]), now)
 
     # --- executing ---
 
@@ -323,19 +325,19 @@ class CEO:
         """Return why nothing may be sent now: executed already, or the market is closed. None when all is well."""
         p = self._parts
         wanted = None if plan is None else plan.get("plan_id")
-        before = [e for e in p.ledger.plans.executions() if e.plan_id == wanted]
+        before = [e for e in p.ledger.plans.executions() if e.plan_id == str(wanted)]
         today = p.ledger.plans.executions(trading_day(p.clock.now()))
         if before or (today and p.limits.timing_rules.one_execution_per_day and not force):
             done = (before or today)[0]
             message = f"{done.plan_id} was executed on {done.trading_day}; nothing is traded twice"
-            return {"status": "ALREADY_EXECUTED", "plan_id": done.plan_id, "message": message}
+            return refused("ALREADY_EXECUTED", done.plan_id, message)
         if not p.limits.timing_rules.market_hours_only:
             return None
         market = p.broker.market_clock()
         if market.is_open:
             return None
         message = f"the market is closed, it opens on {market.next_open:%Y-%m-%d at %H:%M} UTC; nothing was sent"
-        return {"status": "MARKET_CLOSED", "plan_id": wanted, "message": message}
+        return refused("MARKET_CLOSED", wanted, message)
 
     def preview(self, plan: TradingPlan) -> dict[str, Any]:
         """Return what executing `plan` now would send, funded from projected cash; nothing is sent."""
@@ -349,38 +351,27 @@ class CEO:
         if unfinished is not None:
             log.warning("%s was interrupted; going on where it stood", unfinished.plan_id)
             return self._run(saved_plan(plans.document(unfinished.plan_id), unfinished.plan_id))
-        if self.current_plan is None:
-            return _error("there is no plan; generate one first")
+        document = as_json(self.current_plan, CURRENT)
+        if document is None:
+            return failed("there is no plan; generate one first")
+        plan = plan_from(document, CURRENT)
         if not self.plan_approved:
-            return _error(f"the plan {self.current_plan.get('plan_id')} is not approved")
-        stop = self.reason_not_to_trade(self.current_plan, force=force)
+            return failed(f"the plan {plan.plan_id} is not approved")
+        stop = self.reason_not_to_trade(document, force=force)
         if stop is not None:
             return stop
-        plan = plan_from(self.current_plan, "current_plan")
         too_late = Agenda(plan, self._parts, self.look).too_late()
         if too_late is not None:
-            return _error(f"{plan.plan_id} is not executed: {too_late}")
-        if plans.document(plan.plan_id) != parse_json(json_text(self.current_plan)):
-            self._save(self._parts.clock.now())
+            return failed(f"{plan.plan_id} is not executed: {too_late}")
+        if plans.document(plan.plan_id) != document:
+            self._save(document, self._parts.clock.now())
         return self._run(plan)
 
     def _run(self, plan: TradingPlan) -> Answer:
-        p = self._parts
-        report = PlanExecution(plan, p, self.look).run()
+        report = PlanExecution(plan, self._parts, self.look).run()
         self.look()  # Regime learns what became of the day
         path = self._reporter.write(plan.plan_id, report)
-        trades = [t for t in p.ledger.plans.trades(plan.plan_id) if t.message_id]
-        return {
-            "status": "EXECUTION_INITIATED",
-            "plan_id": plan.plan_id,
-            "trades_submitted": len(trades),
-            "sells_submitted": sum(t.side is Side.SELL for t in trades),
-            "buys_submitted": sum(t.side is Side.BUY for t in trades),
-            "execution_results": [result_of(t) for t in trades],
-            "post_execution_verification": verification(report.document),
-            "report": str(path),
-            "document": report.document,
-        }
+        return executed(plan.plan_id, self._parts.ledger.plans.trades(plan.plan_id), report.document, path)
 
     # --- what comes in ---
 
@@ -405,10 +396,6 @@ class CEO:
 
     def _on_escalation(self, message: Message) -> None:
         log.warning("%s escalates: %s", message.sender, message.body.strip().partition("\n")[0].lstrip("# "))
-
-
-def _error(message: str, **more: Any) -> Answer:
-    return {**more, "status": "ERROR", "message": message}
 
 
 def _parts_for(project_root: Path) -> ExecutiveParts:

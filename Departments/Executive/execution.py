@@ -171,7 +171,8 @@ class PlanExecution:
             at = now + rank * IN_TURN
             self.parts.bus.enqueue(instruction(name, funding, plan_id, message_id, at=at, approved_at=approved_at))
         else:
-            log.info("Deferred %s %s - %s", trade.side, trade.ticker, reason)
+            says = funding.reason.sentence if funding.reason else ""
+            log.info("Deferred %s %s - %s", trade.side, trade.ticker, f"{says} ({reason})" if says else reason)
 
     def _advance(self, phase: PhaseRecord) -> PhaseRecord:
         """Look where the phase stands; make the transition that is due, or wait one poll."""

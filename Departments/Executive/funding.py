@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final, Literal
 
-from Departments.core.money import ONE, ZERO, cents, price_tick, shares_within, whole_shares
+from Departments.core.money import ONE, ZERO, cents, price_tick, shares_within, usd, whole_shares
 from Departments.core.plans import Trade
 from Departments.core.portfolio import Account
 from Departments.core.reasons import Reason, ReasonCode
@@ -92,26 +92,38 @@ class Floor:
         """Return what `qty` shares may cost at most, buffer included."""
         return qty * (trade.price or ZERO) * (ONE + self.buffer)
 
+    def worth(self, trade: Trade, qty: Decimal) -> Decimal:
+        """Return what the position would be worth with `qty` more shares."""
+        return self.held.get(trade.ticker, ZERO) + qty * (trade.price or ZERO)
+
     def allows(self, trade: Trade, qty: Decimal) -> bool:
         """Tell whether the position would be large enough with `qty` more shares."""
         return qty > 0 and self.worth(trade, qty) >= self.minimum
 
-    def worth(self, trade: Trade, qty: Decimal) -> Decimal:
-        """Return the value of the position with `qty` more shares."""
-        return self.held.get(trade.ticker, ZERO) + qty * (trade.price or ZERO)
+    def too_small(self, trade: Trade, qty: Decimal) -> Reason:
+        """Return why `qty` more shares may not be bought."""
+        value = self.worth(trade, qty)
+        sentence = f"position would be {usd(value)} (< {usd(self.minimum)} minimum)"
+        return Reason.of(ReasonCode.MIN_POSITION_VALUE, sentence, value=value, minimum=self.minimum)
+
+    def objection(self, trade: Trade) -> Reason | None:
+        """Return why a BUY is not sent however much cash there is; None for one that may be."""
+        if trade.price is None:
+            return Reason.of(ReasonCode.NO_PRICE)
+        return None if self.allows(trade, trade.qty) else self.too_small(trade, trade.qty)
 
 
 def fund(buys: Sequence[Trade], budget: Decimal, floor: Floor, shortfall: Shortfall) -> list[Funding]:
     """Share `budget` (dollars) among BUYs in score order.
 
     `by_priority` funds the best first and trims the one that does not fit; `pro_rata` makes all of them smaller
-    alike; `strict` defers all of them when not all fit. Nobody gets less than the minimum; a BUY without a price is
-    deferred.
+    alike; `strict` defers all of them when not all fit. Nobody gets less than the minimum; a BUY that is planned
+    smaller, or has no price, is deferred and takes no cash from the others.
     """
     ranked = sorted(buys, key=lambda t: (-(t.score or ZERO), t.ticker))
-    needed = sum((floor.cost(t, t.qty) for t in ranked), ZERO)
+    needed = sum((floor.cost(t, t.qty) for t in ranked if floor.objection(t) is None), ZERO)
     if needed > budget and shortfall == "strict":
-        return [_none_of_all(trade, needed, budget) for trade in ranked]
+        return [_none_of_all(trade, needed, budget, floor) for trade in ranked]
     share = max(ZERO, budget) / needed if needed > max(ZERO, budget) and shortfall == "pro_rata" else ONE
     funded, left = [], budget
     for trade in ranked:
@@ -137,12 +149,13 @@ def _at_most(price: Decimal | None, factor: Decimal) -> Decimal | None:
 
 
 def _funded(trade: Trade, money: Decimal, floor: Floor) -> Funding:
-    if trade.price is None:
-        return Funding(trade, ZERO, Reason.of(ReasonCode.NO_PRICE))
+    objection = floor.objection(trade)
+    if objection is not None or trade.price is None:
+        return Funding(trade, ZERO, objection)
     covered = floor.cost(trade, trade.qty) <= money
     qty = min(whole_shares(trade.qty), shares_within(money, trade.price * (ONE + floor.buffer)))
     if not floor.allows(trade, qty):
-        return Funding(trade, ZERO, _too_small(trade, qty, floor) if covered else _no_cash(trade, money, floor))
+        return Funding(trade, ZERO, floor.too_small(trade, qty) if covered else _no_cash(trade, money, floor))
     if qty == trade.qty:
         return Funding(trade, qty)
     if covered:
@@ -152,24 +165,17 @@ def _funded(trade: Trade, money: Decimal, floor: Floor) -> Funding:
     return Funding(trade, qty, reason)
 
 
-def _too_small(trade: Trade, qty: Decimal, floor: Floor) -> Reason:
-    value, minimum = cents(floor.worth(trade, qty)), cents(floor.minimum)
-    return Reason.of(ReasonCode.MIN_POSITION_VALUE, value=value, minimum=minimum)
-
-
 def _no_cash(trade: Trade, money: Decimal, floor: Floor) -> Reason:
     needed, available = cents(floor.cost(trade, trade.qty)), cents(max(ZERO, money))
     return Reason.of(ReasonCode.INSUFFICIENT_CASH, needed=needed, available=available, minimum=cents(floor.minimum))
 
 
-def _none_of_all(trade: Trade, needed: Decimal, budget: Decimal) -> Funding:
+def _none_of_all(trade: Trade, needed: Decimal, budget: Decimal, floor: Floor) -> Funding:
     """Defer a BUY because all BUYs together cost too much, and none is to be made smaller."""
-    if trade.price is None:
-        return Funding(trade, ZERO, Reason.of(ReasonCode.NO_PRICE))
     of_all = Reason.of(
         ReasonCode.INSUFFICIENT_CASH,
         all_together=cents(needed),
         available=cents(max(ZERO, budget)),
         shortfall="strict",
     )
-    return Funding(trade, ZERO, of_all)
+    return Funding(trade, ZERO, floor.objection(trade) or of_all)

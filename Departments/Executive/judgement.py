@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -99,6 +99,16 @@ class Judge:
             sector = sector_of(self.limits, position.symbol, market, position.sector).partition(":")[0]
             found[sector] = found.get(sector, ZERO) + position.market_value
         return {sector: _share(value, book) for sector, value in found.items()}
+
+
+def outdated(plan: TradingPlan, limits: Limits, now: datetime) -> str | None:
+    """Return why a plan is of yesterday's facts: it was made with other limits, or is too old."""
+    age, allowed = now - plan.generated_at, limits.staleness.plan_max_age_hours
+    if plan.limits_hash and plan.limits_hash != limits.fingerprint:
+        return f"it was made with other limits ({plan.limits_hash}, now {limits.fingerprint})"
+    if age > timedelta(hours=float(allowed)):
+        return f"it is {age.total_seconds() / 3600:.2f} hours old, {allowed} are allowed"
+    return None
 
 
 def _weights(book: Book) -> dict[str, Decimal]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -35,6 +35,19 @@ class Review:
             "concerns": list(self.concerns),
             "recommendation": self.recommendation,
         }
+
+
+def with_quality(document: Mapping[str, Any], found: Review) -> dict[str, Any]:
+    """Return a plan document with what plan files have always told of quality (0 to 100), said by its review.
+
+    What stands there already stays.
+    """
+    score, concerns = 10 * found.quality_rating, list(found.concerns)
+    stage = {"stage": "review", "message": found.recommendation, "quality_score": score, "issues": concerns}
+    told = {"stage_quality": {"review": score}, "compliance_suggestions": concerns, "workflow_summary": [stage]}
+    summary = document.get("summary")
+    scored = {"summary": {"overall_quality_score": score, **summary}} if isinstance(summary, Mapping) else {}
+    return {**document, **{k: v for k, v in told.items() if k not in document}, **scored}
 
 
 def review(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Review:

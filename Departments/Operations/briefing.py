@@ -7,7 +7,6 @@ says is held.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -17,13 +16,12 @@ from typing import Any, TypeVar
 from Departments.core.errors import BadInput
 from Departments.core.market import Told
 from Departments.core.money import ZERO, decimal_of, price_of
-from Departments.core.plans import Skip
+from Departments.core.plans import TICKER, Skip
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import trading_day
 from Departments.Operations.conditions import BEYOND_REASON, told_by
 
-TICKER = re.compile(r"[A-Z][A-Z0-9]{0,9}(?:[.\-][A-Z0-9]{1,4})?\Z")
 HIGHEST_SCORE = Decimal(100)
 
 

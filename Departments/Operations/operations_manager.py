@@ -12,14 +12,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, time
+from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from Departments.brokers.base import Broker
 from Departments.constraints.limits import Limits
 from Departments.core import identifiers
+from Departments.core.answers import Answer, met
 from Departments.core.clock import Clock, iso
 from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
+from Departments.core.documents import as_json, for_scripts
 from Departments.core.errors import BadInput, BrokerError, DepartmentsError
 from Departments.core.market import Told
 from Departments.core.money import plain
@@ -32,7 +36,7 @@ from Departments.ledger.ledger import Ledger
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Commit, Router, Skip
-from Departments.Operations.briefing import TICKER, Briefing, briefing_from, merged
+from Departments.Operations.briefing import Briefing, briefing_from, merged
 from Departments.Operations.observation import Known, observe
 from Departments.Operations.planning import Planned, Proposal, make_plan, refuse_other_days, validate_plan
 from Departments.Operations.proposals import proposal_from
@@ -61,6 +65,7 @@ DEAD_LETTERED = frozenset(
         "escalation",
     }
 )
+NO_PLAN: Mapping[str, Any] = {"status": "FAILED", "plan": None, "stage_results": {}}
 #: Skips too many to tell one by one.
 QUIET = frozenset({ReasonCode.SCORE_BELOW_THRESHOLD, ReasonCode.DEPLOYMENT_TARGET, ReasonCode.CASH_RESERVE})
 
@@ -93,11 +98,13 @@ class Wish:
 
 
 class OperationsManager:
-    """Plans what to sell and what to buy. Called bare, it asks `bootstrap` for its parts."""
+    """Plans what to sell and what to buy. Called bare, it asks `bootstrap` for its parts when it first needs them."""
 
     def __init__(self, project_root: Path | str, parts: OperationsParts | None = None) -> None:
-        self._parts = parts or _parts_for(Path(project_root))
-        self._shelf = Shelf(Path(project_root) / MESSAGES, self._parts.bus)
+        self._root = Path(project_root)
+        if parts is not None:
+            self._parts = parts
+        self._turn = RLock()
         self.router = Router(
             OPERATIONS,
             {
@@ -110,6 +117,14 @@ class OperationsManager:
                 "log": Skip("the account tells what was traded"),
             },
         )
+
+    @cached_property
+    def _parts(self) -> OperationsParts:
+        return _parts_for(self._root)
+
+    @cached_property
+    def _shelf(self) -> Shelf:
+        return Shelf(self._root / MESSAGES, self._parts.bus)
 
     def process_inbox(self) -> ConsumeReport:
         """Handle everything that waits for Operations."""
@@ -130,23 +145,26 @@ class OperationsManager:
         ai_model: str | None = None,
         *,
         briefing: Mapping[str, Any] | None = None,
-        mandatory_sells: Iterable[Mapping[str, Any]] = (),
-    ) -> dict[str, Any]:
+        mandatory_sells: Iterable[Mapping[str, Any]] | None = None,
+    ) -> Answer:
         """Make a plan and keep it; answer `{"status": "SUCCESS"|"ESCALATED"|"FAILED", "plan", "stage_results"}`.
 
         `briefing` is a DailyBriefing payload, else the newest one is used; ESCALATED means that a person should look,
         because nothing can be traded although capital is idle. `ai_model` is accepted for the sake of existing scripts.
         """
         log.debug("planning (model %s)", ai_model)
-        try:
-            self._have_the_market_assessed()
-            given = None if briefing is None else briefing_from(briefing, "briefing", at=self._parts.clock.now())
-            planned = self._planned(Wish(mandatory_sells=sell_wishes(mandatory_sells)), given)
-            with self._parts.ledger.transaction():
-                self._remember(planned)
-        except DepartmentsError as error:
-            return _failure(error)
-        document = plan_document(planned.plan)
+        with self._turn:
+            answer = met(self._generated, briefing, mandatory_sells or ())
+        return {**answer, **NO_PLAN} if answer["status"] == "ERROR" else answer
+
+    def _generated(self, briefing: Any, mandatory_sells: Iterable[Any]) -> Answer:
+        self._have_the_market_assessed()
+        told, sells = as_json(briefing, "briefing"), as_json(list(mandatory_sells), "mandatory_sells")
+        given = None if told is None else briefing_from(told, "briefing", at=self._parts.clock.now())
+        planned = self._planned(Wish(mandatory_sells=sell_wishes(sells)), given)
+        with self._parts.ledger.transaction():
+            self._remember(planned)
+        document = for_scripts(plan_document(planned.plan))
         return {"status": _status(planned.plan), "plan": document, "stage_results": document["stage_results"]}
 
     def _have_the_market_assessed(self) -> None:
@@ -305,17 +323,9 @@ def _wish(message: Message) -> Wish:
     return Wish(
         None if wanted is None else str(wanted),
         sell_wishes(sells, f"{source}: mandatory_sells"),
-        None if plan is None else _with_symbols(plan_from(plan, f"{source}: plan"), f"{source}: plan"),
+        None if plan is None else plan_from(plan, f"{source}: plan"),
         source,
     )
-
-
-def _with_symbols(plan: TradingPlan, source: str) -> TradingPlan:
-    """Return the plan. Raises BadInput where a ticker is no symbol: names from outside decide nothing unchecked."""
-    for trade in plan.trades:
-        if not TICKER.match(trade.ticker):
-            raise BadInput(source, "trades", f"{trade.ticker[:40]!r} is not a symbol", "name it like UPS or BRK.B")
-    return plan
 
 
 def _answer(request: Message, message_type: str, markdown: str, payload: Mapping[str, Any]) -> Message:
@@ -332,7 +342,7 @@ def _answer(request: Message, message_type: str, markdown: str, payload: Mapping
 
 
 def _failure(error: DepartmentsError) -> dict[str, Any]:
-    return {"status": "FAILED", "message": str(error), "exit_code": error.exit_code, "plan": None, "stage_results": {}}
+    return {"message": str(error), "exit_code": error.exit_code, **NO_PLAN}
 
 
 def _status(plan: TradingPlan) -> str:

@@ -6,17 +6,18 @@ disagree is locked for a person to look at, and the rest goes on.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from Departments.brokers.base import Broker
 from Departments.core.errors import NotFound
-from Departments.core.money import plain
+from Departments.core.money import ZERO, plain
 from Departments.core.orders import Order, OrderStatus, Side
-from Departments.ledger.orders import OrderRecord, OrderRecords
+from Departments.ledger.orders import FillRecord, OrderRecord, OrderRecords
 from Departments.Trading.exits import flat
 
 OURS = "MSG_"  # every client order id of the desk begins so
@@ -112,6 +113,19 @@ def _missing(record: OrderRecord, in_hand: Container[str]) -> Row:
 def _row(record: OrderRecord, finding: Finding, sentence: str, order: Order | None = None) -> Row:
     ticker = record.intent.ticker
     return Row(ticker, record.intent.client_order_id, finding, f"{ticker}: {sentence}", order)
+
+
+def missing_shares(fills: Iterable[FillRecord], held: Mapping[str, Decimal]) -> list[dict[str, Any]]:
+    """Return, symbol by symbol, what the fills say was bought and is not held: `{ticker, bought, held}`."""
+    bought: dict[str, Decimal] = {}
+    for fill in fills:
+        qty = fill.qty if fill.side is Side.BUY else -fill.qty
+        bought[fill.ticker] = bought.get(fill.ticker, ZERO) + qty
+    return [
+        {"ticker": symbol, "bought": qty, "held": held.get(symbol, ZERO)}
+        for symbol, qty in sorted(bought.items())
+        if held.get(symbol, ZERO) < max(ZERO, qty)
+    ]
 
 
 def _what(side: Side, qty: Decimal, symbol: str) -> str:

@@ -9,14 +9,16 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from threading import RLock
 
 from Departments.brokers.patience import patiently
+from Departments.core.answers import Answer, met
 from Departments.core.departments import TRADING
+from Departments.core.documents import for_scripts
 from Departments.core.errors import BrokerUnavailable
-from Departments.core.orders import OrderRequest, OrderStatus, Side
+from Departments.core.orders import OrderRequest, OrderStatus
 from Departments.core.reasons import ReasonCode
 from Departments.ledger.orders import OrderIntent
 from Departments.ledger.releases import Release
@@ -45,7 +47,7 @@ from Departments.Trading.orders import (
     order_request,
 )
 from Departments.Trading.parts import TradingParts
-from Departments.Trading.reconciliation import Row, locking, reconcile
+from Departments.Trading.reconciliation import Row, locking, missing_shares, reconcile
 from Departments.Trading.reports import (
     request_report,
 )
@@ -77,17 +79,34 @@ DEAD_LETTERED = frozenset(
 class TradingDepartment:
     """Turns approvals into orders, exactly once, and follows them to their end.
 
-    Called bare, as existing scripts do, it works in the current directory with `db_path` as its ledger.
+    Called bare, as existing scripts do, it works in the current directory with `db_path` as its ledger, and asks
+    `bootstrap` for its parts when it first needs them.
     """
 
     def __init__(self, db_path: str | Path = "sentinel.db", *, parts: TradingParts | None = None) -> None:
-        self._parts = parts or _parts_for(Path(db_path))
+        self._called_in, self._db_path = Path.cwd(), db_path
+        if parts is not None:
+            self._parts = parts
         self.router = Router(TRADING, self._rows(), prepare=self._prepare)
         self._taken_back: frozenset[str] | None = None
+        self._turn = RLock()  # a watcher's script calls from more than one thread
+
+    @cached_property
+    def _parts(self) -> TradingParts:
+        return _parts_for(self._called_in, Path(self._db_path))
+
+    @cached_property
+    def _tracker(self) -> OrderTracker:
         p = self._parts
-        self._tracker = OrderTracker(p.broker, p.ledger, p.clock, p.bus.enqueue)
-        self._judge = Judge(p)
-        self._sender = OrderSender(p, self._tracker)
+        return OrderTracker(p.broker, p.ledger, p.clock, p.bus.enqueue)
+
+    @cached_property
+    def _judge(self) -> Judge:
+        return Judge(self._parts)
+
+    @cached_property
+    def _sender(self) -> OrderSender:
+        return OrderSender(self._parts, self._tracker)
 
     def _rows(self) -> dict[str, Callable[[Message], Commit | None] | Skip]:
         not_an_order = "only an Executive approval leads to an order"
@@ -102,10 +121,21 @@ class TradingDepartment:
             "DailyBriefing": Skip(not_an_order),
         }
 
-    def process_inbox(self, *, wait: float = 10.0) -> ConsumeReport:
+    def process_inbox(self) -> ConsumeReport | Answer:
         """Handle everything that waits in Inbox/TRADING, then look after every open order.
 
-        Raises WorkspaceBusy when somebody else handles the inbox for longer than `wait` seconds.
+        An exception would end the thread of a watcher's script: what cannot be done is logged and answered.
+        """
+        with self._turn:
+            report = met(self.work)
+        if isinstance(report, dict):
+            log.error("TRADING: the inbox waits: %s", report["message"])
+        return report
+
+    def work(self, *, wait: float = 10.0) -> ConsumeReport:
+        """Do the same as `process_inbox` for the desk itself.
+
+        Raises WorkspaceBusy when somebody else handles the inbox for longer than `wait` seconds, DepartmentsError.
         """
         self._look_anew()
         answers = self._broker_answers()
@@ -183,23 +213,20 @@ class TradingDepartment:
         self.reconcile()
         return rows
 
-    def reconcile_positions(self, max_age_hours: float = 24) -> dict[str, Any]:
+    def reconcile_positions(self, max_age_hours: float = 24) -> Answer:
         """Compare what the ledger's fills say of the last hours with the broker's positions.
 
         Returns `{"status": "OK" | "MISMATCH", "positions": {TICKER: qty}, "discrepancies": [...]}`; it sends nothing.
         """
+        with self._turn:
+            return met(self._reconciled_positions, max_age_hours)
+
+    def _reconciled_positions(self, max_age_hours: float) -> Answer:
         since = self._parts.clock.now() - timedelta(hours=max_age_hours)
         held = {p.symbol: p.qty for p in self._parts.broker.positions()}
-        bought: dict[str, Decimal] = {}
-        for fill in self._parts.ledger.orders.fills_since(since):
-            qty = fill.qty if fill.side is Side.BUY else -fill.qty
-            bought[fill.ticker] = bought.get(fill.ticker, Decimal(0)) + qty
-        missing = [
-            {"ticker": symbol, "bought": qty, "held": held.get(symbol, Decimal(0))}
-            for symbol, qty in sorted(bought.items())
-            if held.get(symbol, Decimal(0)) < max(Decimal(0), qty)
-        ]
-        return {"status": "MISMATCH" if missing else "OK", "positions": held, "discrepancies": missing}
+        missing = missing_shares(self._parts.ledger.orders.fills_since(since), held)
+        answer = {"status": "MISMATCH" if missing else "OK", "positions": held, "discrepancies": missing}
+        return dict(for_scripts(answer))
 
     def _prepare(self, messages: Sequence[Message]) -> None:
         self._judge.expect(approved_symbols(messages))
@@ -347,7 +374,7 @@ def _intent(approval: Approval, price: Decimal | None, request: OrderRequest | N
     )
 
 
-def _parts_for(db_path: Path) -> TradingParts:
+def _parts_for(workspace: Path, db_path: Path) -> TradingParts:
     from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: called bare
 
-    return open_desk(Path.cwd(), ledger_path=db_path).trading_parts
+    return open_desk(workspace, ledger_path=workspace / db_path).trading_parts

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from Departments.core.errors import BadInput
 from Departments.core.money import plain
-from Departments.core.settings import Section, read_yaml, validated
+from Departments.core.settings import Section, config_file, read_yaml, validated
 
 Policy = Literal["allow", "warn", "deny"]
 Group = Literal[
@@ -298,6 +298,5 @@ def load_limits(path: Path) -> Limits:
 
 
 def find_limits(workspace: Path) -> Path:
-    """Return where the limits of a workspace stand: `config/`, else the older `Config/`."""
-    ours, theirs = (workspace / folder / "hard_constraints.yaml" for folder in ("config", "Config"))
-    return theirs if theirs.exists() and not ours.exists() else ours
+    """Return where the limits of a workspace stand."""
+    return config_file(workspace, "hard_constraints.yaml")

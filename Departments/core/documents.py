@@ -1,23 +1,27 @@
 """JSON as the desk writes and reads it, in documents and in messages.
 
-Written: two spaces, Decimals as plain numbers, moments as ISO 8601 with Z. Read: numbers with a point as Decimal; what
-JSON does not know, and a key that stands there twice, is refused.
+Written: two spaces, Decimals and numpy's numbers as plain ones, moments as ISO 8601 with Z. Read: numbers with a point
+as Decimal. What JSON does not know, and a key that stands there twice, is refused.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
 from Departments.core.clock import iso
+from Departments.core.errors import BadInput
 
 
 def json_text(document: Any, *, ascii_only: bool = False) -> str:
-    """Write a document as indented JSON text without a final newline. Raises TypeError for what JSON cannot hold."""
+    """Write a document as indented JSON text without a final newline.
+
+    Raises TypeError or ValueError for what JSON cannot hold.
+    """
     written = partial(json.dumps, document, ensure_ascii=ascii_only, default=_plain)
     if not isinstance(document, dict) or not document or any(isinstance(v, _HOLDERS) for v in document.values()):
         return written(indent=2)
@@ -30,13 +34,35 @@ def parse_json(text: str) -> Any:
     return _DECODER.decode(text)
 
 
-def _plain(value: object) -> int | float | str:
+def as_json(document: Any, source: str) -> Any:
+    """Return what a script gave, whatever classes it is made of, as JSON holds it. Raises BadInput naming `source`."""
+    try:
+        text = json_text(document)
+        text.encode()
+        return parse_json(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        mend = "make it of text, finite numbers, lists and mappings"
+        raise BadInput(source, "", f"cannot be written as JSON ({error})", mend) from error
+
+
+def for_scripts(document: Any) -> Any:
+    """Return a document with the numbers that scripts calculate with and write into files: int and float."""
+    return json.loads(json_text(document))
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
+        if value.adjusted() > LARGEST:  # written out, it would fill the memory
+            raise ValueError("a number is too large to be written")
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "tolist"):  # numbers and arrays of numpy and pandas
+        return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
@@ -52,5 +78,6 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+LARGEST: Final = 308  # the power of ten that other readers of JSON can still hold
 _DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_unique)
 _HOLDERS: Final = (dict, list, tuple)

@@ -8,13 +8,14 @@ from typing import Any
 ZERO = Decimal(0)
 ONE = Decimal(1)
 CENT = Decimal("0.01")
+LARGEST = 308  # the power of ten that a float can still hold; larger ones, written out, would fill the memory
 
 
 def decimal_of(value: Any) -> Decimal:
     """Read a number from JSON, YAML or text as a finite Decimal.
 
     A float is read through its shortest text, so 0.1 is 0.1. Raises ValueError for booleans, NaN,
-    infinities and anything that is not a number.
+    infinities, numbers beyond a float's range and anything that is not a number.
     """
     if isinstance(value, bool) or value is None:
         raise ValueError(f"{value!r} is not a number")
@@ -24,6 +25,8 @@ def decimal_of(value: Any) -> Decimal:
         raise ValueError(f"{value!r} is not a number") from error
     if not number.is_finite():
         raise ValueError(f"{value!r} is not a finite number")
+    if number.adjusted() > LARGEST:
+        raise ValueError("the number is too large to be true")
     return number
 
 
@@ -33,8 +36,11 @@ def cents(amount: Decimal) -> Decimal:
 
 
 def price_of(value: Any) -> Decimal:
-    """Read a price and drop float noise below a hundredth of a cent (30.93000030517578 is 30.93)."""
-    rounded = decimal_of(value).quantize(Decimal("0.0001"), rounding=ROUND_HALF_UP)
+    """Read a price and drop float noise below a hundredth of a cent (30.93000030517578 is 30.93). Raises ValueError."""
+    try:
+        rounded = decimal_of(value).quantize(Decimal("0.0001"), rounding=ROUND_HALF_UP)
+    except InvalidOperation as error:
+        raise ValueError(f"{value!r} is too large for a price") from error
     return rounded.quantize(CENT) if rounded == rounded.quantize(CENT) else rounded
 
 

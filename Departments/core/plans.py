@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from Departments.core.clock import iso, parse_iso
 from Departments.core.errors import BadInput
@@ -14,6 +15,10 @@ from Departments.core.identifiers import is_safe_name
 from Departments.core.money import decimal_of, plain, price_of
 from Departments.core.orders import Side
 from Departments.core.reasons import Reason
+
+#: A symbol of the exchanges this desk trades on, such as UPS, BRK.B or BF-B.
+TICKER: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}(?:[.\-][A-Z0-9]{1,4})?\Z")
+LARGEST: Final = 12  # the power of ten above which no number of a plan is: shares × price stay exact to the cent
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ def classify(trade: Mapping[str, Any], source: str, place: str) -> Side:
     `action` decides; failing it, `allocated_capital` means BUY and `position_id` means SELL. Raises BadInput for
     neither, for contradictory evidence and for an action that is neither BUY nor SELL.
     """
+    if not isinstance(trade, Mapping):
+        raise BadInput(source, place, "a trade must be a mapping", "write {ticker, action, shares, …}")
     action = str(trade.get("action") or "").strip().upper()
     if action:
         if action in Side.__members__:
@@ -99,17 +106,13 @@ def classify(trade: Mapping[str, Any], source: str, place: str) -> Side:
 
 def trade_from(document: Mapping[str, Any], source: str, place: str) -> Trade:
     """Read one trade of a plan document. Raises BadInput naming source and key."""
-    if not isinstance(document, Mapping):
-        raise BadInput(source, place, "a trade must be a mapping", "write {ticker, action, shares, …}")
     side = classify(document, source, place)
-    ticker = str(document.get("ticker") or "").strip().upper()
-    if not ticker:
-        raise BadInput(source, f"{place}.ticker", "is missing", "name the symbol")
+    ticker = _symbol(document.get("ticker"), source, f"{place}.ticker")
     price_key = next((k for k in ("entry_price", "price", "current_price") if document.get(k) is not None), None)
     qty = _number(document.get("shares"), source, f"{place}.shares")
     if qty <= 0:
         raise BadInput(source, f"{place}.shares", f"{plain(qty)} shares cannot be traded", "give a positive number")
-    price = None if price_key is None else price_of(_number(document[price_key], source, f"{place}.{price_key}"))
+    price = None if price_key is None else _number(document[price_key], source, f"{place}.{price_key}", read=price_of)
     if price is not None and price <= 0:
         raise BadInput(source, f"{place}.{price_key}", f"the price {plain(price)} is not positive", "give a price")
     return Trade(
@@ -122,6 +125,15 @@ def trade_from(document: Mapping[str, Any], source: str, place: str) -> Trade:
         reason=str(document.get("reason") or document.get("gpt5_reasoning") or ""),
         target_value=_optional(document, "allocated_capital", source, place) if side is Side.BUY else None,
     )
+
+
+def _symbol(value: Any, source: str, place: str) -> str:
+    """Read a ticker: a name from outside decides nothing unchecked."""
+    ticker = value.strip().upper() if isinstance(value, str) else ""
+    if not TICKER.match(ticker):
+        problem = "is missing" if value is None or value == "" else f"{str(value)[:40]!r} is not a symbol"
+        raise BadInput(source, place, problem, "name the symbol like UPS or BRK.B")
+    return ticker
 
 
 def trades_from(documents: Sequence[Mapping[str, Any]], source: str) -> tuple[Trade, ...]:
@@ -205,7 +217,7 @@ def plan_from(document: Mapping[str, Any], source: str) -> TradingPlan:
         raise BadInput(source, "plan_id", problem, "name the plan, for example PLAN_20251110_070542")
     try:
         generated_at = parse_iso(str(document.get("generated_at")))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise BadInput(source, "generated_at", "is not an ISO time", "write 2025-11-10T15:05:42Z") from error
     made_from = document.get("made_from") or {}
     if not isinstance(made_from, Mapping):
@@ -220,10 +232,15 @@ def plan_from(document: Mapping[str, Any], source: str) -> TradingPlan:
         deployment=_optional(made_from, "deployment", source, "made_from"),
         limits_hash=str(made_from.get("limits_hash") or ""),
         regime=str(made_from.get("regime") or ""),
-        notes=tuple(map(str, document.get("notes") or ())),
-        not_evaluated=tuple(map(str, document.get("not_evaluated") or ())),
+        notes=_sentences(document.get("notes")),
+        not_evaluated=_sentences(document.get("not_evaluated")),
         extra={key: value for key, value in document.items() if key not in WRITTEN_KEYS},
     )
+
+
+def _sentences(value: Any) -> tuple[str, ...]:
+    """Read a list of sentences; whatever else stands there is one."""
+    return tuple(map(str, value)) if isinstance(value, list) else (str(value),) if value else ()
 
 
 def _skips(documents: Any) -> tuple[Skip, ...]:
@@ -240,11 +257,14 @@ def _skip(entry: Mapping[str, Any]) -> Skip | None:
     return Skip(str(entry.get("ticker") or ""), reason, str(entry.get("line") or reason))
 
 
-def _number(value: Any, source: str, place: str) -> Decimal:
+def _number(value: Any, source: str, place: str, *, read: Callable[[Any], Decimal] = decimal_of) -> Decimal:
     try:
-        return decimal_of(value)
+        number = read(value)
     except ValueError as error:
         raise BadInput(source, place, str(error), "give a number") from error
+    if number.adjusted() > LARGEST:
+        raise BadInput(source, place, "is too large to be true", "correct the number")
+    return number
 
 
 def _optional(document: Mapping[str, Any], key: str, source: str, place: str) -> Decimal | None:

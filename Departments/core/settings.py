@@ -220,6 +220,12 @@ def _problem_and_mend(first: Any) -> tuple[str, str]:
     return problem[0].lower() + problem[1:] + found, mend or "correct the value"
 
 
+def config_file(workspace: Path, name: str) -> Path:
+    """Return where a file of a workspace's configuration stands: in `config/`, else in the older `Config/`."""
+    ours, theirs = (workspace / folder / name for folder in ("config", "Config"))
+    return theirs if theirs.exists() and not ours.exists() else ours
+
+
 def load_settings(path: Path) -> Settings:
     """Read `config/settings.yaml`; where there is no such file, every default holds. Raises BadInput."""
     return validated(Settings, read_yaml(path), path) if path.exists() else Settings()

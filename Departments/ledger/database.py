@@ -34,7 +34,7 @@ _CHECK = "check its disk and run the same command again"
 
 
 class Database:
-    """A connection with nested transactions. One instance serves one thread."""
+    """A connection with nested transactions. One instance serves one thread at a time."""
 
     def __init__(
         self, path: Path, migrations: Sequence[str], *, step: Step = no_step, busy_seconds: float = BUSY_SECONDS
@@ -43,7 +43,9 @@ class Database:
         self._step = step
         self._is_open = False
         try:
-            self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+            self._connection = sqlite3.connect(
+                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+            )
         except sqlite3.DatabaseError as error:
             raise self._told(error) from error
         self._connection.row_factory = sqlite3.Row

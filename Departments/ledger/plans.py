@@ -95,7 +95,7 @@ class PlanRecords:
                 document["plan_id"],
                 document["generated_at"],
                 iso(at),
-                document["status"],
+                str(document.get("status") or ""),
                 json_text(document),
                 limits_hash,
             ),

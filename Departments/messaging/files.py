@@ -29,8 +29,7 @@ _CREATE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 _NOT_FOLLOWING: Final = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 _NOT_FILES: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
-
-
+_RENAMES_SAFELY: Final = sys.platform == "win32"
 REMEMBERED: Final = 10_000  # young files whose looks are remembered
 
 
@@ -178,8 +177,9 @@ def move_new(source: str, target: str, *, hard_links: bool) -> bool:
     """Move a file to a name that is free or holds the same bytes; False where it holds something else.
 
     By link and unlink, so that nothing can be overwritten; folders, and everything where there are no links, by rename.
+    So does Windows, where a rename overwrites nothing, and where a file that is read-only cannot be unlinked.
     """
-    if hard_links:
+    if hard_links and not _RENAMES_SAFELY:
         try:
             os.link(source, target, **_NOT_FOLLOWING)
         except FileExistsError:
@@ -190,10 +190,13 @@ def move_new(source: str, target: str, *, hard_links: bool) -> bool:
         else:
             os.unlink(source)
             return True
-    if os.path.lexists(target):
-        return _join(source, target)
-    os.rename(source, target)
-    return True
+    try:
+        if not os.path.lexists(target):
+            os.rename(source, target)
+            return True
+    except FileExistsError:  # taken at this very moment
+        pass
+    return _join(source, target)
 
 
 def _join(source: str, target: str) -> bool:

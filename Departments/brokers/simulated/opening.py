@@ -22,7 +22,7 @@ def opened(
             path,
             "",
             "the simulated exchange has no state yet",
-            "seed it with --exchange-state FILE (cash, positions, prices)",
+            "seed it with --exchange-state FILE (cash, positions, prices), or set broker.name: alpaca in the settings",
         )
     storage = Storage(path, step=step)
     with storage.transaction():

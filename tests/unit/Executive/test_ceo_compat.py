@@ -17,6 +17,7 @@ from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
 from Departments.core.settings import read_json
 from Departments.Executive.ceo import CEO
+from Departments.messaging.inbound import ConsumeReport
 from Departments.Operations.operations_manager import OperationsManager
 from Departments.Trading.trading_department import TradingDepartment
 from tests.builders.desk import briefing, candidate, deliver, desk, trade, two_and_two, workspace
@@ -60,6 +61,18 @@ def test_approving_writes_the_days_plan_file(opened: Desk) -> None:
     assert (answer["status"], answer["plan_id"]) == ("PLAN_APPROVED", plan_id)
     saved = read_json(opened.workspace / "proposed_trades_2025-11-10.json")
     assert (saved["plan_id"], saved["status"]) == (plan_id, "APPROVED_BY_USER")
+
+
+def test_the_plan_file_tells_of_quality_under_the_keys_it_always_had(opened: Desk) -> None:
+    planned = opened.ceo.handle_user_request("generate_plan")
+    again = CEO(opened.workspace, parts=opened.executive_parts)  # another process, which knows only the ledger
+    for ceo in (opened.ceo, again):
+        ceo.approve_plan(planned["plan"]["plan_id"])
+        saved = read_json(opened.workspace / "proposed_trades_2025-11-10.json")
+        assert saved["summary"]["overall_quality_score"] == 10 * planned["ceo_review"]["quality_rating"]
+        assert saved["summary"]["total_trades"] == len(saved["trades"])
+        assert set(saved["stage_quality"]) == {stage["stage"] for stage in saved["workflow_summary"]}
+        assert saved["compliance_suggestions"] == planned["ceo_review"]["concerns"]
 
 
 def test_executing_answers_with_counts_results_and_verification(opened: Desk) -> None:
@@ -142,7 +155,9 @@ def test_waiting_follows_the_newest_order_of_each_ticker_and_not_its_exits(opene
     opened.ceo.look()
     assert opened.ceo._wait_for_orders_to_fill(["COMM"], timeout=60) is True
     assert opened.ceo._wait_for_orders_to_fill(["COMM"], timeout=60) is True
+    assert opened.ceo._wait_for_orders_to_fill("COMM", timeout=60) is True
     assert opened.ceo._wait_for_orders_to_fill(["NEVER"], timeout=5) is False
+    assert opened.ceo._wait_for_orders_to_fill(None, timeout=5) is True
 
 
 def test_waiting_ends_at_its_timeout(tmp_path: Path) -> None:
@@ -173,6 +188,7 @@ def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_trading_called_bare_handles_the_inbox_of_the_current_directory(cwd: Path) -> None:
     deliver(cwd, "TRADING", f"{APPROVAL_ID}.md", request_text(order("CTVA", "SELL", 190.0, 64.64)))
     report = TradingDepartment(db_path="sentinel.db").process_inbox()
+    assert isinstance(report, ConsumeReport)
     assert report.handled == 1
     assert (cwd / "sentinel.db").exists()
     with closing(open_desk(cwd, Choices())) as opened:

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from decimal import Decimal as D
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,7 +9,7 @@ from Departments.core.money import ZERO
 from Departments.core.orders import Side
 from Departments.core.plans import Trade
 from Departments.core.reasons import ReasonCode
-from Departments.Executive.funding import COLLAR, Budget, Floor, Funding, capped, fund
+from Departments.Executive.funding import COLLAR, Budget, Floor, Funding, Shortfall, capped, fund
 
 FLOOR = Floor(minimum=D(2000), held={}, buffer=D("0.01"))
 
@@ -34,6 +35,14 @@ def test_nothing_is_trimmed_below_the_minimum() -> None:
     assert only.qty == ZERO
     assert only.reason is not None
     assert only.reason.code is ReasonCode.INSUFFICIENT_CASH
+
+
+@pytest.mark.parametrize("shortfall", ["by_priority", "pro_rata", "strict"])
+def test_a_buy_planned_too_small_is_not_said_to_lack_cash_and_takes_none_from_others(shortfall: Shortfall) -> None:
+    funded = fund([buy("BANC", 118, "15"), buy("ALKS", 100, "30")], D(3030), FLOOR, shortfall)
+    told = {f.trade.ticker: (f.qty, str(f.reason)) for f in funded}
+    assert told == {"ALKS": (D(100), "None"), "BANC": (ZERO, "MIN_POSITION_VALUE: value=1770 minimum=2000")}
+    assert [f.reason.sentence for f in funded if f.reason] == ["position would be $1,770 (< $2,000 minimum)"]
 
 
 def test_what_is_held_already_counts_towards_the_minimum() -> None:

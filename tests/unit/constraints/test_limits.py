@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from Departments.bootstrap import open_desk
 from Departments.constraints.limits import Limits, contradictions, find_limits, load_limits
 from Departments.core.errors import BadInput
 
@@ -186,3 +187,9 @@ def test_the_limits_of_a_workspace_stand_in_config_or_in_the_older_folder(tmp_pa
     ours.mkdir(exist_ok=True)
     written(ours, "")
     assert find_limits(tmp_path / "old") == ours / "hard_constraints.yaml"
+
+
+def test_settings_are_found_in_the_older_folder_too(tmp_path: Path) -> None:
+    (tmp_path / "Config").mkdir()
+    (tmp_path / "Config" / "settings.yaml").write_text("approve: auto\n", encoding="utf-8")
+    assert open_desk(tmp_path).settings.approve == "auto"

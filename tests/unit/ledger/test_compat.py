@@ -85,6 +85,24 @@ def test_an_older_systems_rows_stay_readable_and_join_only_their_own(older: Path
     assert read(older, joined) == [("CTVA", 64.64), ("IPG", 26.5)]
 
 
+def test_an_older_systems_own_views_show_the_new_rows_too(older: Path) -> None:
+    with closing(sqlite3.connect(older)) as db:
+        db.execute("CREATE VIEW done AS SELECT ticker FROM trading_orders WHERE status = 'FILLED'")
+        db.execute("CREATE VIEW broken AS SELECT x FROM dropped_long_ago")
+        db.commit()
+    traded(older)
+    assert read(older, "SELECT ticker FROM done ORDER BY 1") == [("CTVA",), ("IPG",)]
+
+
+def test_an_older_systems_tables_are_known_however_they_write_their_names(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE Trading_Orders (ID INTEGER PRIMARY KEY, Order_ID TEXT, Ticker TEXT)")
+        db.execute("INSERT INTO Trading_Orders VALUES (41, 'OLD', 'IPG')")
+        db.commit()
+    traded(path)
+    assert read(path, "SELECT id, order_id, ticker FROM trading_orders WHERE id = 41") == [(41, "OLD", "IPG")]
+
+
 def test_opening_an_older_database_twice_changes_nothing_more(older: Path) -> None:
     traded(older)
     Ledger(older).close()
