@@ -206,7 +206,7 @@ def _request(order: Order) -> OrderRequest:
     take_profit, stop_loss = order.legs or (None, None)
     return OrderRequest(
         order.client_order_id, order.symbol, order.side, order.qty, order.type, order.time_in_force,
-        order_class=order.order_class,
+        limit_price=order.limit_price, order_class=order.order_class,
         take_profit=take_profit.limit_price if take_profit else None,
         stop_loss=stop_loss.stop_price if stop_loss else None,
     )  # fmt: skip
