@@ -13,7 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from Departments.cli import main
+try:
+    from Departments.cli import main
+except ModuleNotFoundError as error:
+    mend = "start this script with the Python in .venv, which `python scripts/dev.py run` makes"
+    raise SystemExit(f"{sys.executable}: this Python lacks {error.name}; {mend}.") from error
 
 if __name__ == "__main__":
     main("archive")

@@ -245,3 +245,12 @@ def test_the_daily_script_runs_the_day_of_the_folder_it_is_started_in(folder: Pa
     options = ["--at", AT, "--exchange-state", "state.yaml", "--json"]
     said = launched(*options, cwd=folder, program=[str(ROOT / "scripts" / "run_daily_ceo.py")])
     assert (said.code, said.document["status"]) == (0, "COMPLETED")
+
+
+@pytest.mark.parametrize("script", ["run_daily_ceo", "watch_inbox", "archive_old_messages"])
+def test_a_script_that_is_started_with_another_python_names_the_right_one(script: str, tmp_path: Path) -> None:
+    said = launched(cwd=tmp_path, program=["-S", str(ROOT / "scripts" / f"{script}.py")])
+    assert said.code == 1
+    assert said.err.count("\n") == 1
+    assert "this Python lacks" in said.err
+    assert "start this script with the Python in .venv" in said.err
