@@ -16,7 +16,7 @@ from Departments.core.money import ZERO, plain
 from Departments.core.orders import OrderStatus, OrderType, Side
 from Departments.Executive.phases import PhaseName
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.orders import FillRecord, OrderRecord
+from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plans import ExecutionRecord, TradeRecord
 
 Found = TypeVar("Found", FillRecord, OrderRecord, TradeRecord)

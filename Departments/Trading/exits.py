@@ -18,7 +18,8 @@ from Departments.core.money import ZERO, whole_shares
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from Departments.core.portfolio import Position
 from Departments.core.settings import ExitSettings
-from Departments.ledger.orders import OrderIntent, OrderRecord, OrderRecords
+from Departments.ledger.order_records import OrderIntent, OrderRecord
+from Departments.ledger.orders import OrderRecords
 from Departments.ledger.releases import Release
 from Departments.messaging.message import Message
 from Departments.Trading.orders import exit_prices, instruction_from

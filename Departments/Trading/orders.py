@@ -17,7 +17,7 @@ from Departments.core.money import decimal_of, plain, price_of, price_tick
 from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from Departments.core.portfolio import ProposedOrder
 from Departments.core.settings import ExitSettings
-from Departments.ledger.orders import OrderIntent
+from Departments.ledger.order_records import OrderIntent
 from Departments.messaging.message import ALIASES, Message
 
 

@@ -17,7 +17,8 @@ from Departments.brokers.base import Broker
 from Departments.core.errors import NotFound
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import Order, OrderStatus, Side
-from Departments.ledger.orders import FillRecord, OrderRecord, OrderRecords
+from Departments.ledger.order_records import FillRecord, OrderRecord
+from Departments.ledger.orders import OrderRecords
 from Departments.Trading.exits import flat
 
 OURS = "MSG_"  # every client order id of the desk begins so

@@ -13,7 +13,7 @@ from Departments.core.identifiers import message_id
 from Departments.core.money import plain, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.reasons import Reason
-from Departments.ledger.orders import OrderIntent, OrderRecord
+from Departments.ledger.order_records import OrderIntent, OrderRecord
 from Departments.messaging.message import Message, body_with
 
 

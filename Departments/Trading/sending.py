@@ -10,7 +10,8 @@ from Departments.brokers.refusals import refusal_reason
 from Departments.core.errors import OrderRefused
 from Departments.core.orders import Order, OrderRequest
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.ledger.orders import OrderIntent, RejectionSource
+from Departments.ledger.order_records import OrderIntent
+from Departments.ledger.orders import RejectionSource
 from Departments.messaging.router import Commit
 from Departments.Trading.parts import TradingParts
 from Departments.Trading.reports import denial_escalation, outcome_report, refusal_escalation

@@ -16,7 +16,7 @@ from Departments.core.errors import BrokerUnavailable, NotFound
 from Departments.core.orders import Order, OrderStatus
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.orders import OrderRecord
+from Departments.ledger.order_records import OrderRecord
 from Departments.messaging.message import Message
 from Departments.Trading.exits import adopt_exits, ask_to_cancel, flat, known_as
 from Departments.Trading.reports import outcome_report, refusal_escalation, request_report, submission_notes

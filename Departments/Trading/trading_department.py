@@ -20,7 +20,7 @@ from Departments.core.documents import for_scripts
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.orders import OrderRequest, OrderStatus
 from Departments.core.reasons import ReasonCode
-from Departments.ledger.orders import OrderIntent
+from Departments.ledger.order_records import OrderIntent
 from Departments.ledger.releases import Release
 from Departments.messaging.bus import ConsumeReport
 from Departments.messaging.message import Message

@@ -14,7 +14,8 @@ from Departments.ledger.compat import provide_old_tables
 from Departments.ledger.database import BUSY_SECONDS, Database
 from Departments.ledger.history import recent_history
 from Departments.ledger.journal import LedgerJournal
-from Departments.ledger.orders import FillRecord, OrderRecords
+from Departments.ledger.order_records import FillRecord
+from Departments.ledger.orders import OrderRecords
 from Departments.ledger.plans import PlanRecords
 from Departments.ledger.regimes import SqliteRegimeLedger
 from Departments.ledger.releases import ReleaseRecords

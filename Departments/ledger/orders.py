@@ -3,76 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
-from Departments.core.clock import iso, parse_iso
+from Departments.core.clock import iso
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import TERMINAL, Order, OrderStatus, Side
 from Departments.core.trading_calendar import trading_day
-from Departments.ledger.database import Database, Row
-from Departments.ledger.values import marks, moment, number, number_text, time_text
+from Departments.ledger.database import Database
+from Departments.ledger.order_records import COLUMNS, FillRecord, OrderIntent, OrderRecord, as_seen, fill_of, record_of
+from Departments.ledger.values import marks, number_text, time_text
 
 RejectionSource = Literal["HARD_CONSTRAINT", "ALPACA", "DUPLICATE"]
 _OPEN = "status NOT IN (" + ", ".join(f"'{status}'" for status in sorted(TERMINAL)) + ")"
-_COLUMNS = (
-    "client_order_id, message_id, ticker, side, qty, order_type, plan_id, limit_price, expected_price, stop_price, "
-    "purpose, id, status, broker_order_id, filled_qty, filled_avg_price, created_at, submitted_at, terminal_at, code, "
-    "reason, cancel_requested_at"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class OrderIntent:
-    """What is about to be asked of the broker, and on whose word (`message_id`).
-
-    `purpose` is `trade` for an approval and `exit` for the exits of shares that stood bare.
-    """
-
-    client_order_id: str
-    message_id: str
-    ticker: str
-    side: Side
-    qty: Decimal
-    order_type: str
-    plan_id: str | None = None
-    limit_price: Decimal | None = None
-    expected_price: Decimal | None = None
-    stop_price: Decimal | None = None
-    purpose: str = "trade"
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRecord:
-    """An order as the ledger knows it. `status` is `unknown` between intent and answer."""
-
-    id: int
-    intent: OrderIntent
-    status: OrderStatus
-    broker_order_id: str | None
-    filled_qty: Decimal
-    filled_avg_price: Decimal | None
-    created_at: datetime
-    submitted_at: datetime | None
-    terminal_at: datetime | None
-    code: str
-    reason: str
-    cancel_requested_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FillRecord:
-    """One fill: shares at a price (dollars per share)."""
-
-    ticker: str
-    side: Side
-    qty: Decimal
-    price: Decimal
-    filled_at: datetime
-    plan_id: str | None
-    client_order_id: str
 
 
 class OrderRecords:
@@ -182,7 +126,7 @@ class OrderRecords:
             raise KeyError(order.client_order_id)
         if known.status.is_terminal or order.filled_qty < known.filled_qty:
             return known
-        seen = _as_seen(known, order, at)
+        seen = as_seen(known, order, at)
         if seen == known:
             return known
         self._record_fill(known, order, at)
@@ -236,8 +180,8 @@ class OrderRecords:
         return self._fills(f"f.id IN ({its_own} UNION {others})", plan_id, iso(since), time_text(until))
 
     def _records(self, which: str, *values: str) -> list[OrderRecord]:
-        rows = self._db.rows(f"SELECT {_COLUMNS} FROM desk_orders WHERE {which} ORDER BY +id", values)  # noqa: S608 - no outside text
-        return [_record(row) for row in rows]
+        rows = self._db.rows(f"SELECT {COLUMNS} FROM desk_orders WHERE {which} ORDER BY +id", values)  # noqa: S608 - no outside text
+        return [record_of(row) for row in rows]
 
     def _fills(self, which: str, *values: str | None) -> list[FillRecord]:
         rows = self._db.rows(
@@ -245,7 +189,7 @@ class OrderRecords:
             f"FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id WHERE {which} ORDER BY f.filled_at, f.id",
             values,
         )
-        return [_fill(row) for row in rows]
+        return [fill_of(row) for row in rows]
 
     def sides_on(self, day: date) -> dict[str, frozenset[Side]]:
         """Return which sides filled on a trading day, by symbol."""
@@ -352,63 +296,3 @@ class OrderRecords:
             "SELECT id, ?, ?, ?, ?, ? FROM desk_orders WHERE client_order_id = ?",
             (code, reason, source, iso(at), escalation_id, client_order_id),
         )
-
-
-def _as_seen(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
-    """Return the record of an order as the broker has it now; one that filled was not cancelled after all."""
-    filled = order.status is OrderStatus.FILLED
-    return replace(
-        known,
-        status=order.status,
-        broker_order_id=order.id,
-        filled_qty=order.filled_qty,
-        filled_avg_price=order.filled_avg_price,
-        submitted_at=known.submitted_at or order.submitted_at or at,
-        terminal_at=order.updated_at or at if order.status.is_terminal else None,
-        code="" if filled else known.code,
-        reason="" if filled else known.reason,
-    )
-
-
-def _record(row: Sequence[Any]) -> OrderRecord:
-    """Read a row of `_COLUMNS`: by position, because looking up names is half of the work."""
-    client_order_id, message_id, ticker, side, qty, order_type, plan_id, limit, expected, stop, purpose, *rest = row
-    number_, status, broker_order_id, filled, average, created, submitted, terminal, code, reason, cancel = rest
-    return OrderRecord(
-        number_,
-        OrderIntent(
-            client_order_id,
-            message_id,
-            ticker,
-            Side(side),
-            Decimal(qty),
-            order_type,
-            plan_id,
-            number(limit),
-            number(expected),
-            number(stop),
-            purpose,
-        ),
-        OrderStatus.parse(status),
-        broker_order_id,
-        Decimal(filled),
-        number(average),
-        parse_iso(created),
-        moment(submitted),
-        moment(terminal),
-        code,
-        reason,
-        moment(cancel),
-    )
-
-
-def _fill(row: Row) -> FillRecord:
-    return FillRecord(
-        ticker=row["ticker"],
-        side=Side(row["side"]),
-        qty=Decimal(row["qty"]),
-        price=Decimal(row["price"]),
-        filled_at=parse_iso(row["filled_at"]),
-        plan_id=row["plan_id"],
-        client_order_id=row["client_order_id"],
-    )

@@ -16,7 +16,7 @@ from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, skip_documents
 from Departments.Executive.exposure import Exposure
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.orders import FillRecord, OrderRecord
+from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plans import ExecutionRecord, PhaseRecord, TradeRecord
 
 DOCUMENT_SHAPE: Mapping[str, Any] = {

@@ -18,7 +18,7 @@ from Departments.Executive.reporting.document import (
     lowest_cash_with_buys_first,
 )
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.orders import FillRecord
+from Departments.ledger.order_records import FillRecord
 
 AT = datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC)
 

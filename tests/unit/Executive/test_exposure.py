@@ -8,7 +8,7 @@ import pytest
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.Executive.exposure import bare_shares, exposures_of
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.orders import OrderIntent
+from Departments.ledger.order_records import OrderIntent
 from Departments.ledger.plans import ExecutionRecord, TradeRecord
 
 START = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)

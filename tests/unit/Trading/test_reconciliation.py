@@ -10,7 +10,7 @@ import pytest
 
 from Departments.bootstrap import Desk
 from Departments.core.orders import OrderRequest, OrderType, Side
-from Departments.ledger.orders import OrderIntent
+from Departments.ledger.order_records import OrderIntent
 from Departments.Trading.reconciliation import Finding
 from tests.builders.desk import MORNING, desk, plan, trade, workspace
 from tests.builders.trading import order, reports, send, trade_on

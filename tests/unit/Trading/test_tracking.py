@@ -16,7 +16,7 @@ from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable, NotFound
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.orders import OrderIntent
+from Departments.ledger.order_records import OrderIntent
 from Departments.messaging.message import Message
 from Departments.Trading.exits import exit_intent
 from Departments.Trading.tracking import OrderTracker

@@ -11,7 +11,7 @@ import pytest
 from Departments.core.errors import LedgerError
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.orders import OrderIntent
+from Departments.ledger.order_records import OrderIntent
 
 NOW = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)
 COLUMNS = {

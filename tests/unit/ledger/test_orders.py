@@ -10,7 +10,7 @@ import pytest
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.ledger import schema
 from Departments.ledger.ledger import MIGRATIONS, Ledger
-from Departments.ledger.orders import OrderIntent
+from Departments.ledger.order_records import OrderIntent
 
 NOW = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)
 INTENT = OrderIntent("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", plan_id="P", expected_price=D("64.64"))

@@ -9,7 +9,7 @@ import pytest
 from Departments.core.market import SymbolFacts, Told
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.orders import OrderIntent
+from Departments.ledger.order_records import OrderIntent
 
 NOW = datetime(2025, 11, 26, 15, 6, tzinfo=UTC)  # the day before Thanksgiving
 TOLD = Told(spy_drawdown_pct=D("2.5"), correlations={frozenset({"ALKS", "SN"}): D("0.81")})
