@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from Departments.bootstrap import Choices, Desk
-from Departments.commands.frame import desk_of, print_json
+from Departments.commands.frame import desk_of, messages_of, print_json
 from Departments.commands.inputs import clock_from
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.money import cents
@@ -42,13 +42,20 @@ def regime(
         now = desk.clock.now()
         if assess:
             desk.regime.assess(now)
-        history = desk.ledger.regimes.assessments(limit) if desk.ledger_path.exists() else []
+        history = _history(desk, limit)
         today = _of_today(desk, now) if history else None
     if as_json:
         print_json(document(today, history))
     else:
         show(Console(soft_wrap=False), today, history)
     return 0
+
+
+def _history(desk: Desk, limit: int) -> Sequence[RegimeRecord]:
+    if desk.ledger_path.exists():
+        return desk.ledger.regimes.assessments(limit)
+    messages_of(desk.workspace)  # a new workspace has no history yet; any other folder is a mistake, and that says so
+    return []
 
 
 def _of_today(desk: Desk, now: datetime) -> RegimeAssessment | None:

@@ -456,6 +456,7 @@ def test_what_does_not_exist_is_one_sentence(
         ("trace", "x"),
         ("dead-letters", "list"),
         ("dead-letters", "retry", "x"),
+        ("regime",),
     ],
 )
 def test_in_a_folder_that_is_no_workspace_nothing_is_told_to_be_fine_and_nothing_made(

@@ -93,12 +93,14 @@ def test_the_history_is_limited(tmp_path: Path) -> None:
     assert len(json.loads(called("--workspace", str(tmp_path), "--limit", "2", "--json"))["history"]) == 2
 
 
-def test_looking_at_an_empty_workspace_leaves_it_empty(tmp_path: Path) -> None:
+def test_looking_at_a_new_workspace_leaves_it_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
     assert "There is no assessment of today." in called("--workspace", str(tmp_path))
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.rglob("*")) == [tmp_path / "config"]
 
 
 def test_a_workspace_without_assessments_has_an_empty_document(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
     assert json.loads(called("--workspace", str(tmp_path), "--json")) == {"today": None, "history": []}
 
 
