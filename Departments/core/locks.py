@@ -26,9 +26,8 @@ class ProcessLock:
         return bool(self._lock.is_locked)
 
     def take(self, *, wait: float = 0.0) -> None:
-        """Take the lock, within `wait` seconds. Raises WorkspaceBusy when another holds it, BadInput."""
+        """Take the lock within `wait` seconds; its folder is made. Raises WorkspaceBusy, BadInput."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=wait)
         except Timeout as error:
             raise WorkspaceBusy(self._busy) from error
