@@ -98,4 +98,4 @@ def parse_iso(text: str) -> datetime:
 
 def stamp(moment: datetime) -> str:
     """Write a moment as file names do: `20251110T150912Z`."""
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return moment.astimezone(UTC).isoformat()[:19].replace("-", "").replace(":", "") + "Z"

@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any, Final
 
 from Departments.core.clock import iso
@@ -22,11 +21,10 @@ def json_text(document: Any, *, ascii_only: bool = False) -> str:
 
     Raises TypeError or ValueError for what JSON cannot hold.
     """
-    written = partial(json.dumps, document, ensure_ascii=ascii_only, default=_plain)
     if not isinstance(document, dict) or not document or any(isinstance(v, _HOLDERS) for v in document.values()):
-        return written(indent=2)
+        return json.dumps(document, ensure_ascii=ascii_only, default=_plain, indent=2)
     # Told to indent, the library writes in Python; what is flat its separators lay out, several times as fast.
-    return "{\n  " + written(separators=(",\n  ", ": "))[1:-1] + "\n}"
+    return "{\n  " + _FLAT[ascii_only].encode(document)[1:-1] + "\n}"
 
 
 def parse_json(text: str) -> Any:
@@ -37,7 +35,7 @@ def parse_json(text: str) -> Any:
 def as_json(document: Any, source: str) -> Any:
     """Return what a script gave, whatever classes it is made of, as JSON holds it. Raises BadInput naming `source`."""
     try:
-        text = json_text(document)
+        text = json.dumps(document, ensure_ascii=False, default=_plain)
         text.encode()
         return parse_json(text)
     except (TypeError, ValueError, RecursionError) as error:
@@ -47,7 +45,7 @@ def as_json(document: Any, source: str) -> Any:
 
 def for_scripts(document: Any) -> Any:
     """Return a document with the numbers that scripts calculate with and write into files: int and float."""
-    return json.loads(json_text(document))
+    return json.loads(json.dumps(document, default=_plain))
 
 
 def _plain(value: Any) -> Any:
@@ -81,3 +79,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 LARGEST: Final = 308  # the power of ten that other readers of JSON can still hold
 _DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_unique)
 _HOLDERS: Final = (dict, list, tuple)
+_FLAT: Final = {
+    ascii_only: json.JSONEncoder(ensure_ascii=ascii_only, default=_plain, separators=(",\n  ", ": "))
+    for ascii_only in (False, True)
+}
