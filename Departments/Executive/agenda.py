@@ -113,10 +113,10 @@ class Agenda:
         releasing = {release.ticker: ReasonCode.RELEASE_STILL_OPEN for release in p.ledger.releases.open()}
         entries = (o.intent for o in p.ledger.orders.open_trades() if o.intent.side is Side.BUY)
         why_not = releasing | {entry.ticker: ReasonCode.ENTRY_STILL_OPEN for entry in entries}
-        held = {s: (p.qty if s in releasing else p.available, p.current_price) for s, p in positions.items()}
-        owed = {s: min(qty, whole_shares(held[s][0])) for s, qty in debts.items() if s in held}
+        there = {s: held.qty if s in releasing else held.available for s, held in positions.items()}
+        owed = {s: min(qty, whole_shares(there[s])) for s, qty in debts.items() if s in there}
         return [
-            _protection(Trade(symbol, Side.SELL, qty, held[symbol][1]), why_not.get(symbol))
+            _protection(Trade(symbol, Side.SELL, qty, positions[symbol].current_price), why_not.get(symbol))
             for symbol, qty in owed.items()
             if qty > 0
         ]

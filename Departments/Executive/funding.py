@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
-from typing import Final, Literal
+from typing import Literal
 
 from Departments.core.money import ONE, ZERO, cents, price_tick, shares_within, usd, whole_shares
+from Departments.core.orders import MARKET_COLLAR
 from Departments.core.plans import Trade
 from Departments.core.portfolio import Account
 from Departments.core.reasons import Reason, ReasonCode
 
 Shortfall = Literal["by_priority", "pro_rata", "strict"]
-#: A market order follows the price at most so far (https://docs.alpaca.markets/docs/orders-at-alpaca).
-COLLAR: Final = Decimal("0.05")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def capped(funded: Sequence[Funding], budget: Decimal) -> list[Funding]:
     What there is above their prices is shared alike, so that together they stay within it whatever the market does.
     """
     worth = sum((f.qty * (f.trade.price or ZERO) for f in funded), ZERO)
-    if worth * (ONE + COLLAR) <= max(ZERO, budget):
+    if worth * (ONE + MARKET_COLLAR) <= max(ZERO, budget):
         return list(funded)
     return [replace(f, limit_price=_at_most(f.trade.price, budget / worth)) if f.qty else f for f in funded]
 

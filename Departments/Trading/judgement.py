@@ -15,7 +15,8 @@ from Departments.constraints.engine import check_order, project
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.history import TradingHistory
 from Departments.core.market import Knowledge, MarketFacts
-from Departments.core.orders import Side
+from Departments.core.money import ONE
+from Departments.core.orders import MARKET_COLLAR, Side
 from Departments.core.portfolio import Book, ProposedOrder
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import RegimeAssessment
@@ -26,8 +27,6 @@ log = logging.getLogger(__name__)
 
 #: How old the account may be that orders are judged on, when nothing but our own orders has moved it, and a quote.
 LASTING: Final = timedelta(seconds=10)
-#: A market order follows the price at most so far (https://docs.alpaca.markets/docs/orders-at-alpaca).
-COLLAR: Final = Decimal("1.05")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,5 +166,5 @@ def _lasts(read_at: datetime, now: datetime) -> bool:
 def _dearest(price: Decimal | None, limit_price: Decimal | None) -> Decimal | None:
     """Return the most dollars a share that a BUY may cost, None where nobody knows."""
     if price is None or limit_price is None:
-        return limit_price if price is None else price * COLLAR
+        return limit_price if price is None else price * (ONE + MARKET_COLLAR)
     return max(price, limit_price)

@@ -18,7 +18,7 @@ from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, T
 from Departments.core.portfolio import ProposedOrder
 from Departments.core.settings import ExitSettings
 from Departments.ledger.order_records import OrderIntent
-from Departments.messaging.message import ALIASES, Message
+from Departments.messaging.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,11 @@ def approval_from(message: Message) -> Approval:
     )
 
 
-def approved_symbols(messages: Iterable[Message]) -> Iterator[str]:
-    """Yield the symbols of those among some messages that are approvals and can be read."""
-    for message in messages:
-        if ALIASES.get(message.message_type, message.message_type) == "ExecutiveApproval":
-            with suppress(BadInput, UnreadableMessage):
-                yield _Reader(message.message_id, message.payload or {}).ticker()
+def approved_symbols(approvals: Iterable[Message]) -> Iterator[str]:
+    """Yield the symbols of those approvals that can be read."""
+    for message in approvals:
+        with suppress(BadInput, UnreadableMessage):
+            yield _Reader(message.message_id, message.payload or {}).ticker()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ TradingDepartment(db_path="sentinel.db").process_inbox()
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property, partial
@@ -228,8 +228,9 @@ class TradingDepartment:
         answer = {"status": "MISMATCH" if missing else "OK", "positions": held, "discrepancies": missing}
         return dict(for_scripts(answer))
 
-    def _prepare(self, messages: Sequence[Message]) -> None:
-        self._judge.expect(approved_symbols(messages))
+    def _prepare(self, messages: Iterable[Message]) -> None:
+        approvals = (m for m in messages if self.router.kind_of(m) == "ExecutiveApproval")
+        self._judge.expect(approved_symbols(approvals))
 
     def _on_approval(self, message: Message) -> Commit | None:
         approval = approval_from(message)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from Departments.core.clock import iso
 from Departments.core.errors import BadInput
+from Departments.core.money import LARGEST
 
 
 def json_text(document: Any, *, ascii_only: bool = False) -> str:
@@ -76,7 +77,6 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-LARGEST: Final = 308  # the power of ten that other readers of JSON can still hold
 _DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_unique)
 _HOLDERS: Final = (dict, list, tuple)
 _FLAT: Final = {

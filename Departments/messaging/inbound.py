@@ -187,7 +187,7 @@ class Pass:
         for start in range(0, len(names), GROUP):
             items = [item for name in names[start : start + GROUP] if (item := self._read(name))]
             self.ahead, self.known = [item.key for item in items if isinstance(item.message, Message)], {}
-            self.router.prepare([item.message for item in items if isinstance(item.message, Message)])
+            self.router.prepare(item.message for item in items if isinstance(item.message, Message))
             yield from sorted(items, key=_item_order) if len(items) > 1 else items
 
     def _read(self, name: str) -> _Item | None:

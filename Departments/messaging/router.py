@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from Departments.core.errors import UnroutableMessage
@@ -23,7 +23,7 @@ class Skip:
     reason: str
 
 
-def _unprepared(messages: Sequence[Message]) -> None:
+def _unprepared(messages: Iterable[Message]) -> None:
     """Take messages as they come."""
 
 
@@ -40,7 +40,7 @@ class Router:
         rows: Mapping[str, Handler | Skip],
         *,
         aliases: Mapping[str, str] = ALIASES,
-        prepare: Callable[[Sequence[Message]], None] = _unprepared,
+        prepare: Callable[[Iterable[Message]], None] = _unprepared,
     ) -> None:
         self.department = department
         self.rows = dict(rows)
@@ -51,15 +51,18 @@ class Router:
         """Tell whether the message is addressed to this department."""
         return message.recipient == self.department or department_of(message.recipient) == self.department
 
+    def kind_of(self, message: Message) -> str:
+        """Return the type of a message, under which it has its row."""
+        return self.aliases.get(message.message_type, message.message_type)
+
     def row_for(self, message: Message) -> Handler | Skip:
         """Return what becomes of a message. Raises UnroutableMessage when it is misaddressed or of no known type."""
         if not self.is_for_us(message):
             raise UnroutableMessage(
                 f"{message.message_id} is addressed to {message.recipient!r} and lies in the inbox of {self.department}"
             )
-        kind = self.aliases.get(message.message_type, message.message_type)
         try:
-            return self.rows[kind]
+            return self.rows[self.kind_of(message)]
         except KeyError as error:
             raise UnroutableMessage(
                 f"{message.message_id} is a {message.message_type!r}, which {self.department} has no handler for"

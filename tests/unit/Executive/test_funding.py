@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from Departments.core.money import ZERO
-from Departments.core.orders import Side
+from Departments.core.orders import MARKET_COLLAR, Side
 from Departments.core.plans import Trade
 from Departments.core.reasons import ReasonCode
-from Departments.Executive.funding import COLLAR, Budget, Floor, Funding, Shortfall, capped, fund
+from Departments.Executive.funding import Budget, Floor, Funding, Shortfall, capped, fund
 
 FLOOR = Floor(minimum=D(2000), held={}, buffer=D("0.01"))
 
@@ -133,6 +133,6 @@ def test_funding_never_spends_more_than_the_budget(rows: list[tuple[int, D, int]
     assert sum((FLOOR.cost(f.trade, f.qty) for f in funded), ZERO) <= max(budget, ZERO)
     assert all(f.qty == 0 or FLOOR.allows(f.trade, f.qty) for f in funded)
     sent = [f for f in capped(funded, budget) if f.qty]
-    dearest = [f.limit_price or (f.trade.price or ZERO) * (1 + COLLAR) for f in sent]
+    dearest = [f.limit_price or (f.trade.price or ZERO) * (1 + MARKET_COLLAR) for f in sent]
     assert sum((f.qty * price for f, price in zip(sent, dearest, strict=True)), ZERO) <= max(budget, ZERO)
     assert all(price >= (f.trade.price or ZERO) for f, price in zip(sent, dearest, strict=True))
