@@ -82,11 +82,14 @@ class Bus:
         then does not see in the ledger what those before it in its batch are going to commit.
         """
         self.deliver_pending()
-        if not self.mailbox.waiting(department):
+        names = self.mailbox.waiting(department)
+        if not names:
             return ConsumeReport(department)
         parts = Parts(self.mailbox, self.journal, self._outbound, self.clock, self.settings.max_attempts)
-        with self.mailbox.holding(department, wait=wait):
-            return Pass(parts, department, router, settle=settle, batch=batch, stop=stop).run()
+        with self.mailbox.holding(department, wait=wait) as was_ours:
+            if not was_ours:  # another consumer may have been at work
+                names = self.mailbox.waiting(department)
+            return Pass(parts, department, router, settle=settle, batch=batch, stop=stop).run(names)
 
     def waiting(self, department: str) -> list[Message]:
         """Return the readable messages waiting in an inbox, in the order they would be handled."""

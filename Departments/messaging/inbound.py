@@ -149,9 +149,9 @@ class Pass:
         """The trading day of the pass, on which its messages are archived."""
         return trading_day(self.clock.now())
 
-    def run(self) -> ConsumeReport:
-        """Handle everything once, then look again at what was too young to be judged."""
-        for item in self._items():
+    def run(self, names: list[str]) -> ConsumeReport:
+        """Handle the waiting files of these names once, then look again at what was too young to be judged."""
+        for item in self._items(names):
             if self.stop():
                 break
             self._handle(item)
@@ -164,11 +164,11 @@ class Pass:
 
     # --- order ---
 
-    def _items(self) -> Iterator[_Item]:
+    def _items(self, names: list[str]) -> Iterator[_Item]:
         """Yield the waiting files by time, then id; headers are read second by second, never all at once."""
         groups: dict[str, list[str]] = {}
         timeless = []
-        for name in self.mailbox.waiting(self.department):
+        for name in names:
             stamp = stamp_in(name)
             if stamp is None:
                 timeless.append(name)

@@ -92,8 +92,8 @@ class Storage(Protocol):
         """Return a message wherever it lies, None when there is none of this id."""
         ...
 
-    def holding(self, department: str, *, wait: float) -> AbstractContextManager[None]:
-        """Hold the one lock of an inbox. Raises WorkspaceBusy after `wait` seconds."""
+    def holding(self, department: str, *, wait: float) -> AbstractContextManager[bool]:
+        """Hold the one lock of an inbox, and tell whether it was ours already. Raises WorkspaceBusy after `wait` s."""
         ...
 
 
@@ -298,22 +298,22 @@ class Mailbox:
         self._clock.sleep(self.quiet * 1.05)
 
     @contextmanager
-    def holding(self, department: str, *, wait: float) -> Iterator[None]:
+    def holding(self, department: str, *, wait: float) -> Iterator[bool]:
         """Hold the one lock of an inbox; the system releases it when the process ends, however it ends.
 
-        Raises WorkspaceBusy when another process holds it for longer than `wait` seconds, BadInput.
+        Yields whether it was ours already: then what was seen of the inbox before still holds. Raises WorkspaceBusy when another process holds it for longer than `wait` seconds, BadInput.
         """
         if department not in self._locks:
             busy = f"another process handles the inbox of {department}; wait for it or stop it."
             self._locks[department] = ProcessLock(Path(self._folder(".locks"), f"{department}.lock"), busy)
         lock = self._locks[department]
         if lock.is_held:  # by ourselves: one instance serves one thread
-            yield
+            yield True
             return
         with self._announced("lock"):
             lock.take(wait=wait)
         try:
-            yield
+            yield False
         finally:
             lock.release()
 

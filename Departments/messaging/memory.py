@@ -79,9 +79,9 @@ class MemoryMailbox:
         """Do nothing: what lies here is never half-written."""
 
     @contextmanager
-    def holding(self, department: str, *, wait: float) -> Iterator[None]:  # noqa: ARG002
+    def holding(self, department: str, *, wait: float) -> Iterator[bool]:  # noqa: ARG002
         """Hold nothing: nobody else can reach this mailbox."""
-        yield
+        yield True
 
     def find(self, message_id: str) -> Message | None:
         """Return a message wherever it lies."""

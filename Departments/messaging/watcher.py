@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, EventDispatcher, EventQueue
 from watchdog.observers.polling import PollingObserver
 
 from Departments.core.errors import DepartmentsError, WorkspaceBusy
@@ -112,11 +113,11 @@ class Watcher:
             self._say(f"Watching {', '.join(taken)}")
 
     def _observe(self, stack: ExitStack) -> None:
-        observer = PollingObserver(timeout=self._rescan) if self._polling else Observer()
+        observer = _observer(_Arrivals(self._arrivals), timeout=self._rescan if self._polling else None)
         for department in self._watched:
             inbox = self._root / INBOX / department
             inbox.mkdir(parents=True, exist_ok=True)
-            observer.schedule(_Arrivals(self._arrivals), str(inbox), event_filter=ARRIVALS)
+            observer.schedule(FileSystemEventHandler(), str(inbox), event_filter=ARRIVALS)
         try:
             observer.start()
         except OSError as error:
@@ -170,17 +171,35 @@ class Watcher:
             logger.warning("%s; trying again at the next look", error)
 
 
-class _Arrivals(FileSystemEventHandler):
-    """Notes which department a file may have arrived for."""
+class _Arrivals(EventQueue):
+    """Takes events and notes which departments files may have arrived for, in the thread that brings the event.
+
+    A queue of events would wake the observer's own thread, only to wake the watcher from there.
+    """
 
     def __init__(self, arrivals: queue.SimpleQueue[str]) -> None:
+        super().__init__()
         self._arrivals = arrivals
 
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note the department whose inbox a message file came into."""
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002
+        """Note the department whose inbox a message file came into; the order to stop is for the observer."""
+        if item is EventDispatcher.stop_event:
+            super().put(item, block, timeout)
+        else:
+            self._note(item[0])
+
+    def _note(self, event: FileSystemEvent) -> None:
         parts = Path(os.fsdecode(event.dest_path or event.src_path)).parts
         if len(parts) > 3 and parts[-3] == INBOX and is_message_name(parts[-1]):
             self._arrivals.put(parts[-2])
+
+
+def _observer(arrivals: _Arrivals, *, timeout: float | None) -> BaseObserver:
+    """Return the system's observer whose events go to `arrivals`, or one that polls every `timeout` seconds."""
+    kind: Any = Observer if timeout is None else PollingObserver
+    listening = type(kind.__name__, (kind,), {"event_queue": arrivals})
+    observer: BaseObserver = listening() if timeout is None else listening(timeout=timeout)
+    return observer
 
 
 @contextmanager

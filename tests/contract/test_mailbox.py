@@ -135,8 +135,8 @@ def test_a_dead_letter_has_left_the_inbox_and_is_never_overwritten(mailbox: Stor
 
 def test_an_inbox_can_be_held_again_after_it_was_released(mailbox: Storage) -> None:
     for _ in range(2):
-        with mailbox.holding("TRADING", wait=0), mailbox.holding("TRADING", wait=0):
-            pass
+        with mailbox.holding("TRADING", wait=0), mailbox.holding("TRADING", wait=0) as was_ours:
+            assert was_ours
 
 
 def test_temporary_files_that_nobody_touches_are_cleaned_away_by_the_next_publisher(tmp_path: Path) -> None:
@@ -212,7 +212,8 @@ def test_a_reader_who_has_the_new_message_open_does_not_stop_its_publication(
 
 
 def test_an_inbox_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
-    with Mailbox(tmp_path).holding("TRADING", wait=0):
+    with Mailbox(tmp_path).holding("TRADING", wait=0) as was_ours:
+        assert not was_ours
         with pytest.raises(WorkspaceBusy, match="another process handles the inbox of TRADING"):
             Mailbox(tmp_path).holding("TRADING", wait=0).__enter__()
         with Mailbox(tmp_path).holding("RISK", wait=0):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,7 @@ from Departments.messaging.journal import MemoryJournal
 from Departments.messaging.mailbox import Letter, Mailbox
 from Departments.messaging.memory import MemoryMailbox
 from Departments.messaging.message import Message, body_with
+from Departments.messaging.outbound import letter_of
 from Departments.messaging.router import Commit, Handler, Router, Skip
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
@@ -448,6 +450,23 @@ def test_an_id_that_could_leave_the_folder_is_refused_before_anything_is_committ
     with pytest.raises(PublishError), desk.journal.transaction():
         desk.bus.enqueue(message)
     assert desk.journal.pending(1) == []
+
+
+class Contested(MemoryMailbox):
+    """An inbox that somebody else has until the moment it is ours, and into which a message comes meanwhile."""
+
+    @contextmanager
+    def holding(self, department: str, *, wait: float) -> Iterator[bool]:
+        """Let the message arrive, then be held."""
+        self.publish([letter_of(approval(2))])
+        yield False
+
+
+def test_what_comes_while_another_consumer_is_waited_for_is_handled_too() -> None:
+    desk = Desk()
+    bus = Bus(Contested(), desk.journal, desk.clock, MessagingSettings())
+    bus.publish(approval(1))
+    assert bus.consume("TRADING", desk.router).handled == 2
 
 
 def test_a_pass_stops_between_messages_when_asked() -> None:
