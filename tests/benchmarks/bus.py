@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any
@@ -43,7 +44,7 @@ from Departments.messaging.mailbox import Mailbox  # noqa: E402
 from Departments.messaging.message import Message, body_with  # noqa: E402
 from Departments.messaging.router import Commit, Router  # noqa: E402
 from Departments.messaging.watcher import Watched, Watcher  # noqa: E402
-from tests.benchmarks._measuring import timed, write_section  # noqa: E402
+from tests.benchmarks._measuring import flush_time, timed, write_section  # noqa: E402
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 ROUNDS = 5
@@ -470,42 +471,46 @@ def limits(entries: Sequence[Entry]) -> tuple[float, float, float]:
 
 def targets(
     entries: Sequence[Entry], grown: Sequence[tuple[int, float]], waits: tuple[float, float]
-) -> list[tuple[str, float, str, bool]]:
-    """Return (what, measured, wanted, reached)."""
+) -> list[tuple[str, float, str, str]]:
+    """Return (what, measured, wanted, whether that was reached)."""
     raw, raw_two, raw_three = limits(entries)
-    wishes: list[tuple[str, type[Contestant], type[Contestant], bool, float]] = [
-        (f"not durable / Maildir (raw file operations: {raw:.2f})", Ours, Maildir, False, 2.5),
-        (f"durable / Maildir, ids remembered by nobody (raw: {raw_two:.2f})", Ours, Maildir, True, 1.4),
-        ("… / Maildir with its folder flushed", Ours, MaildirSure, True, 1.4),
-        (
-            f"durable / Maildir, ids in the ledger, one in a commit (raw: {raw_three:.2f})",
-            OursRemembered,
-            Maildir,
-            True,
-            1.0,
-        ),
-        ("… / Maildir with its folder flushed", OursRemembered, MaildirSure, True, 1.0),
-        ("durable / Maildir, ids in the ledger, 50 in a commit", OursCommittedTogether, Maildir, True, 1.0),
-        ("durable in batches / Maildir, ids remembered by nobody", OursBatched, Maildir, True, 3.0),
-        ("durable in batches / Maildir, ids in the ledger", OursBatchedRemembered, Maildir, True, 3.0),
+    wishes: list[tuple[str, type[Contestant], type[Contestant], bool, float, float]] = [
+        ("not durable / Maildir", Ours, Maildir, False, 2.5, raw),
+        ("durable / Maildir, ids remembered by nobody", Ours, Maildir, True, 1.4, raw_two),
+        ("… / Maildir with its folder flushed", Ours, MaildirSure, True, 1.4, inf),
+        ("durable / Maildir, ids in the ledger, one in a commit", OursRemembered, Maildir, True, 1.0, raw_three),
+        ("… / Maildir with its folder flushed", OursRemembered, MaildirSure, True, 1.0, inf),
+        ("durable / Maildir, ids in the ledger, 50 in a commit", OursCommittedTogether, Maildir, True, 1.0, inf),
+        ("durable in batches / Maildir, ids remembered by nobody", OursBatched, Maildir, True, 3.0, inf),
+        ("durable in batches / Maildir, ids in the ledger", OursBatchedRemembered, Maildir, True, 3.0, inf),
     ]
     rows = []
-    for what, make, peer, durable, wanted in wishes:
+    for what, make, peer, durable, wanted, limit in wishes:
         value = by_name(entries, make, durable=durable) / by_name(entries, peer, durable=durable)
-        rows.append((what, value, f"≥ {wanted:.1f}", value >= wanted))
+        known = f" (raw file operations: {limit:.2f})" if limit < inf else ""
+        rows.append((what + known, value, f"≥ {wanted:.1f}", verdict(ok=value >= wanted, possible=limit >= wanted)))
     larger = grown[-1][1] / grown[0][1]
-    rows.append((f"cost of a message at {grown[-1][0]:,} waiting / at {grown[0][0]:,}", larger, "≤ 1.3", larger <= 1.3))
-    rows.append(("watch latency, median, ms", waits[0], "≤ 1", waits[0] <= 1))
-    rows.append(("watch latency, 99th percentile, ms", waits[1], "≤ 5", waits[1] <= 5))
+    what = f"cost of a message at {grown[-1][0]:,} waiting / at {grown[0][0]:,}"
+    rows.append((what, larger, "≤ 1.3", verdict(ok=larger <= 1.3)))
+    rows.append(("watch latency, median, ms", waits[0], "≤ 1", verdict(ok=waits[0] <= 1)))
+    rows.append(("watch latency, 99th percentile, ms", waits[1], "≤ 5", verdict(ok=waits[1] <= 5)))
     return rows
 
 
-def told(count: int, entries: Sequence[Entry], grown: Sequence[tuple[int, float]], waits: tuple[float, float]) -> str:
-    """Write everything as Markdown."""
+def verdict(*, ok: bool, possible: bool = True) -> str:
+    """Say whether a target was reached, and where it was not, whether raw file operations would have."""
+    return "reached" if ok else "MISSED" if possible else "MISSED, by raw file operations too"
+
+
+def told(
+    count: int, entries: Sequence[Entry], grown: Sequence[tuple[int, float]], waits: tuple[float, float], flush: float
+) -> str:
+    """Write everything as Markdown. `flush` is the seconds that a flush takes."""
     setting = (
         f"{count:,} messages of {len(codec.encode(message(0)))} bytes, {ROUNDS} alternating rounds, medians. "
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"libyaml {'used' if codec.FAST_YAML else 'NOT used'}. Absolute numbers drift; use the ratios.\n"
+        f"libyaml {'used' if codec.FAST_YAML else 'NOT used'}. To write and flush one small file took "
+        f"{flush * 1e3:.2f} ms. Absolute numbers drift; use the ratios.\n"
     )
     lines = [
         SECTION,
@@ -520,8 +525,8 @@ def told(count: int, entries: Sequence[Entry], grown: Sequence[tuple[int, float]
         lines.append(f"| {entry.name} | {durable} | {publish:,.0f} | {consume:,.0f} | {both:,.0f} | {ratio:.2f} |")
     lines += ["\n| Target | measured | wanted | |", "|---|--:|--:|---|"]
     lines += [
-        f"| {what} | {value:.2f} | {wanted} | {'reached' if ok else 'MISSED'} |"
-        for what, value, wanted, ok in targets(entries, grown, waits)
+        f"| {what} | {value:.2f} | {wanted} | {reached} |"
+        for what, value, wanted, reached in targets(entries, grown, waits)
     ]
     lines += ["\n| Files waiting | µs a message, whole inbox handled |", "|--:|--:|"]
     lines += [f"| {waiting:,} | {cost:.1f} |" for waiting, cost in grown]
@@ -544,7 +549,9 @@ comparison of like with like: three flushes a message each with the ids in the l
 where what each of them changes follows from its own text alone, as in the Executive's inbox; what leads to an order has
 a commit of its own. Only our bus keeps the sender's copy, orders by time, holds a lock, and sets bad messages aside.
 The raw file operations give each file the same names as ours (temporary, Inbox, Outbox, Archive), so that no bus of
-this layout can be faster than they are. On ext4 creating files is several times slower where many were removed within
+this layout can be faster than they are. What is published one by one is worth what its flushes are worth: the slower
+the disk, the nearer it comes to 2 flushes beside Maildir's 2, and 3 beside 2 where every id has a commit of its own;
+batches gain as much as they save. On ext4 creating files is several times slower where many were removed within
 the last five minutes: let the disk rest before measuring.
 """
 
@@ -554,12 +561,13 @@ def main(count: int) -> int:
     (ROOT / "build").mkdir(exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix="bench_bus_", dir=ROOT / "build"))
     try:
+        flush = flush_time(place / "flush")
         waits = latency(place, 1_000)  # first: a watcher's process has not handled half a million messages before
         entries = tournament(count, ROUNDS, place)
         grown = growth(place, ROUNDS)
     finally:
         shutil.rmtree(place)
-    text = told(count, entries, grown, waits)
+    text = told(count, entries, grown, waits, flush)
     print(text)
     write_section(text)
     return 0
