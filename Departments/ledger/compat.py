@@ -11,13 +11,18 @@ OLD_PREFIX = "before_departments_"
 def provide_old_tables(database: Database) -> None:
     """Create the views; a table of the same name is renamed once and its rows stay part of the view."""
     for name, query in OLD_TABLES.items():
-        if _kind(database, name) == "view":
-            continue
-        with database.transaction():
-            if _kind(database, name) == "table":
-                _rename(database, name)
-                _number_after_the_old_rows(database, name)
-            database.execute(f'CREATE VIEW "{name}" AS {_with_old_rows(database, name, query)}')
+        if _kind(database, name) != "view":
+            with database.transaction():
+                _provide(database, name, query)
+
+
+def _provide(database: Database, name: str, query: str) -> None:
+    kind = _kind(database, name)  # asked again: another process may have made the view meanwhile
+    if kind == "table":
+        _rename(database, name)
+        _number_after_the_old_rows(database, name)
+    if kind != "view":
+        database.execute(f'CREATE VIEW "{name}" AS {_with_old_rows(database, name, query)}')
 
 
 def _rename(database: Database, name: str) -> None:

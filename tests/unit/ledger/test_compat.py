@@ -1,7 +1,7 @@
 """The tables other tools read; the older system's own rows stay readable in them."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from decimal import Decimal as D
 from pathlib import Path
@@ -10,7 +10,9 @@ import pytest
 
 from Departments.core.errors import LedgerError
 from Departments.core.orders import Order, OrderStatus, Side
-from Departments.ledger.ledger import Ledger
+from Departments.ledger.compat import provide_old_tables
+from Departments.ledger.database import Database
+from Departments.ledger.ledger import MIGRATIONS, Ledger
 from Departments.ledger.order_records import OrderIntent
 
 NOW = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)
@@ -122,3 +124,28 @@ def test_a_file_that_is_no_database_is_refused_in_one_sentence(path: Path) -> No
     path.write_text("not a database at all, only words" * 40, encoding="utf-8")
     with pytest.raises(LedgerError, match="cannot be used"):
         Ledger(path)
+
+
+class Overtaken(Database):
+    """A ledger of the newest version that another process opens just before this one makes its views."""
+
+    is_new = True
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Let the other open it first."""
+        if not self.is_new:
+            Ledger(self.path).close()
+        return super().transaction()
+
+
+@pytest.mark.parametrize("which", ["new", "old"])
+def test_two_processes_may_open_a_ledger_for_the_first_time_at_once(
+    request: pytest.FixtureRequest, path: Path, which: str
+) -> None:
+    if which == "old":
+        request.getfixturevalue("older")
+    with closing(Overtaken(path, MIGRATIONS)) as database:
+        database.is_new = False
+        provide_old_tables(database)
+    expected = [("OLD", "FILLED")] if which == "old" else []
+    assert read(path, "SELECT order_id, status FROM trading_orders") == expected
