@@ -6,6 +6,7 @@ A newer file than this program knows is refused, never guessed at.
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -34,7 +35,10 @@ _CHECK = "check its disk and run the same command again"
 
 
 class Database:
-    """A connection with nested transactions. One instance serves one thread at a time."""
+    """A connection with nested transactions. One instance serves one thread at a time.
+
+    Closed by `close`, or when nobody has it any more: departments that scripts make have nothing to be closed by.
+    """
 
     def __init__(
         self, path: Path, migrations: Sequence[str], *, step: Step = no_step, busy_seconds: float = BUSY_SECONDS
@@ -48,7 +52,15 @@ class Database:
             )
         except sqlite3.DatabaseError as error:
             raise self._told(error) from error
+        self._close = weakref.finalize(self, self._connection.close)
         self._connection.row_factory = sqlite3.Row
+        try:
+            self._prepare(migrations)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, migrations: Sequence[str]) -> None:
         self.execute("PRAGMA journal_mode = WAL")
         self.execute("PRAGMA synchronous = FULL")
         self.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
@@ -57,7 +69,7 @@ class Database:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._close()
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make everything inside one commit; an inner transaction joins the outer one.

@@ -301,7 +301,8 @@ class Mailbox:
     def holding(self, department: str, *, wait: float) -> Iterator[bool]:
         """Hold the one lock of an inbox; the system releases it when the process ends, however it ends.
 
-        Yields whether it was ours already: then what was seen of the inbox before still holds. Raises WorkspaceBusy when another process holds it for longer than `wait` seconds, BadInput.
+        Yields whether it was ours already: then what was seen of the inbox before still holds. Raises WorkspaceBusy
+        when another process holds it for longer than `wait` seconds, BadInput.
         """
         if department not in self._locks:
             busy = f"another process handles the inbox of {department}; wait for it or stop it."

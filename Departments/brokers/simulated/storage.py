@@ -6,6 +6,7 @@ Decimals and moments are TEXT; moments have a fixed width in UTC, so that they s
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -65,7 +66,10 @@ def encoded(value: Any) -> Any:
 
 
 class Storage:
-    """A connection with nested transactions. One instance serves one thread."""
+    """A connection with nested transactions. One instance serves one thread.
+
+    Closed by `close`, or when nobody has it any more.
+    """
 
     def __init__(self, path: Path, *, step: Step = no_step) -> None:
         self.path = path
@@ -77,13 +81,21 @@ class Storage:
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._refuse_foreign()
+            self._close = weakref.finalize(self, self._connection.close)
+            self._prepare()
         except (OSError, sqlite3.Error) as error:
             problem = f"the exchange's file cannot be used ({error})"
             raise BadInput(path, "", problem, "put a copy of it in its place, or move it away") from error
+
+    def _prepare(self) -> None:
+        self._connection.row_factory = sqlite3.Row
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._refuse_foreign()
+        except BaseException:
+            self.close()
+            raise
 
     def _refuse_foreign(self) -> None:
         used = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -164,7 +176,7 @@ class Storage:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._close()
 
     def _scalar(self, sql: str, *values: Any) -> Any:
         row = self.row(sql, values)
