@@ -72,6 +72,11 @@ class FillRecord:
     client_order_id: str
 
 
+def seen_by(at: datetime, moment: datetime | None) -> datetime:
+    """Return when something happened that is known `at` a moment: never later, for the broker's clock is not ours."""
+    return at if moment is None else min(moment, at)
+
+
 def as_seen(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
     """Return the record of an order as the broker has it now; one that filled was not cancelled after all."""
     filled = order.status is OrderStatus.FILLED
@@ -81,8 +86,8 @@ def as_seen(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
         broker_order_id=order.id,
         filled_qty=order.filled_qty,
         filled_avg_price=order.filled_avg_price,
-        submitted_at=known.submitted_at or order.submitted_at or at,
-        terminal_at=order.updated_at or at if order.status.is_terminal else None,
+        submitted_at=known.submitted_at or seen_by(at, order.submitted_at),
+        terminal_at=seen_by(at, order.updated_at) if order.status.is_terminal else None,
         code="" if filled else known.code,
         reason="" if filled else known.reason,
     )

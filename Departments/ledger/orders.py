@@ -12,7 +12,16 @@ from Departments.core.money import ZERO, plain
 from Departments.core.orders import TERMINAL, Order, OrderStatus, Side
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database
-from Departments.ledger.order_records import COLUMNS, FillRecord, OrderIntent, OrderRecord, as_seen, fill_of, record_of
+from Departments.ledger.order_records import (
+    COLUMNS,
+    FillRecord,
+    OrderIntent,
+    OrderRecord,
+    as_seen,
+    fill_of,
+    record_of,
+    seen_by,
+)
 from Departments.ledger.values import marks, number_text, time_text
 
 RejectionSource = Literal["HARD_CONSTRAINT", "ALPACA", "DUPLICATE"]
@@ -219,7 +228,7 @@ class OrderRecords:
             return
         before = known.filled_qty * (known.filled_avg_price or ZERO)
         price = (order.filled_qty * order.filled_avg_price - before) / new
-        filled_at = order.filled_at or order.updated_at or at
+        filled_at = seen_by(at, order.filled_at or order.updated_at)
         self._note_side(known.intent, trading_day(filled_at))
         self._db.execute(
             "INSERT OR IGNORE INTO desk_fills (order_id, qty, price, filled_at, expected_price, cumulative_qty) "
@@ -276,9 +285,9 @@ class OrderRecords:
                 iso(at),
                 code,
                 reason,
-                iso((seen and seen.updated_at) or at) if status.is_terminal else None,
+                iso(seen_by(at, seen and seen.updated_at)) if status.is_terminal else None,
                 seen and seen.id,
-                seen and iso(seen.submitted_at or at),
+                seen and iso(seen_by(at, seen.submitted_at)),
             ),
         )
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from Departments.bootstrap import EXCHANGE_FILE
 from Departments.brokers.base import Broker
+from Departments.brokers.simulated.exchange import SimulatedExchange
+from Departments.core.clock import Clock
 from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from Departments.messaging import codec
 from tests.builders.desk import MORNING, desk, plan, trade, workspace, write_yaml
@@ -246,3 +249,34 @@ def test_exits_made_by_hand_are_told_of_from_the_moment_they_are_cancelled(tmp_p
     (stretch,) = told_to_compliance(tmp_path, document)["unprotected"]
     assert (stretch["ticker"], stretch["qty"], stretch["until"] is None) == ("CTVA", "190", False)
     assert statuses(document, "PROTECT") == {"CTVA": ("protected", "0")}
+
+
+class Ahead:
+    """The clock of a broker that is some time ahead of ours."""
+
+    def __init__(self, ours: Clock, by: timedelta) -> None:
+        self._ours, self._by = ours, by
+
+    def now(self) -> datetime:
+        return self._ours.now() + self._by
+
+    def sleep(self, seconds: float) -> None:
+        self._ours.sleep(seconds)
+
+
+@pytest.mark.parametrize("seconds", [5, 60])
+def test_shares_are_protected_and_told_of_where_the_broker_s_clock_is_ahead(tmp_path: Path, seconds: int) -> None:
+    workspace(tmp_path, state=STATE, settings=SETTINGS)
+    silent = {"call": "submit", "symbol": "ALKS", "do": "partial_then_silence", "part": 0.6}
+    more = {"call": "cancel", "symbol": "ALKS", "do": "fill_on_cancel", "part": 0.4}
+    with closing(desk(tmp_path, faults={"faults": [silent, more]})) as opened:
+        state, faults = opened.exchange_files
+        clock = Ahead(opened.clock, timedelta(seconds=seconds))
+        opened.__dict__["broker"] = SimulatedExchange(opened.state / EXCHANGE_FILE, clock, state=state, faults=faults)
+        document = carry_out(opened, SMALL)
+        assert statuses(document, "BUY")["ALKS"] == ("canceled", "114")
+        assert statuses(document, "PROTECT") == {"ALKS": ("protected", "0")}
+        assert bare(opened.broker) == {}
+    stretches = [s for s in told_to_compliance(tmp_path, document)["unprotected"] if s["ticker"] == "ALKS"]
+    assert stretches
+    assert all(s["until"] is not None for s in stretches)
