@@ -59,6 +59,13 @@ class Agenda:
             return Reason.of(ReasonCode.MARKET_CLOSED, now=iso(now), opens=iso(next_open(now)))
         return None
 
+    def blocked(self) -> str | None:
+        """Return why the broker would refuse every order; None when its gates are open. Raises BrokerUnavailable."""
+        account = self.parts.broker.account()
+        if account.may_trade:
+            return None
+        return f"the broker lets the account trade nothing ({', '.join((f'status {account.status}', *account.blocks))})"
+
     def cash_when_it_arrived(self) -> CashCount:
         """Read the account; while its cash and the fills disagree, look again and wait, but not for ever."""
         clock, settings = self.parts.clock, self.parts.settings.phases.buy
@@ -75,7 +82,7 @@ class Agenda:
 
     def _releases(self) -> list[Funding]:
         """Symbols to be sold whose shares are held by resting exits; none when nothing will be sold."""
-        if not self.plan.sells or self.too_late():
+        if not self.plan.sells or self.too_late() or self.blocked():
             return []
         positions = self._positions()
         held = [replace(t, qty=_held_by_orders(positions.get(t.ticker))) for t in self.plan.sells]

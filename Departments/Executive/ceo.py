@@ -360,9 +360,10 @@ class CEO:
         stop = self.reason_not_to_trade(document, force=force)
         if stop is not None:
             return stop
-        too_late = Agenda(plan, self._parts, self.look).too_late()
-        if too_late is not None:
-            return failed(f"{plan.plan_id} is not executed: {too_late}")
+        agenda = Agenda(plan, self._parts, self.look)
+        why_not = agenda.too_late() or agenda.blocked()
+        if why_not is not None:
+            return failed(f"{plan.plan_id} is not executed: {why_not}")
         if plans.document(plan.plan_id) != document:
             self._save(document, self._parts.clock.now())
         return self._run(plan)

@@ -37,8 +37,13 @@ class Account:
     @property
     def may_trade(self) -> bool:
         """Tell whether the broker's gates are open."""
-        blocked = self.trading_blocked or self.account_blocked or self.trade_suspended
-        return self.status == "ACTIVE" and not blocked
+        return self.status == "ACTIVE" and not self.blocks
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Return which of the broker's gates are closed, in its words."""
+        gates = ("trading_blocked", "account_blocked", "trade_suspended")
+        return tuple(gate for gate in gates if getattr(self, gate))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from Departments.bootstrap import EXCHANGE_FILE
 from Departments.brokers.base import Broker
 from Departments.brokers.simulated.exchange import SimulatedExchange
 from Departments.core.clock import Clock
-from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from Departments.core.errors import OrderRefused
+from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from Departments.core.portfolio import Account
 from Departments.messaging import codec
 from tests.builders.desk import MORNING, desk, plan, trade, workspace, write_yaml
 from tests.invariants.promises import Promises
@@ -280,3 +282,31 @@ def test_shares_are_protected_and_told_of_where_the_broker_s_clock_is_ahead(tmp_
     stretches = [s for s in told_to_compliance(tmp_path, document)["unprotected"] if s["ticker"] == "ALKS"]
     assert stretches
     assert all(s["until"] is not None for s in stretches)
+
+
+class Blocked:
+    """A broker whose account may not trade any more, from the `after`-th look at it on."""
+
+    def __init__(self, broker: Broker, after: int) -> None:
+        self._broker, self._left = broker, after
+
+    def account(self) -> Account:
+        self._left -= 1
+        return replace(self._broker.account(), trading_blocked=self._left < 0)
+
+    def submit(self, _request: OrderRequest) -> Order:
+        raise OrderRefused("account is not allowed to trade", http_status=403, code=40310000)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_an_account_that_may_not_trade_keeps_its_exits(bought: Path, after: int) -> None:
+    with closing(desk(bought, at=NEXT_DAY)) as opened:
+        opened.__dict__["broker"] = Blocked(opened.broker, after)
+        opened.ceo.current_plan, opened.ceo.plan_approved = dict(SELL_ALL), True
+        answer = opened.ceo.execute_plan()
+        assert bare(opened.broker) == {}
+    assert answer["status"] == ("ERROR" if after == 0 else "EXECUTION_INITIATED")
+    assert after or "trading_blocked" in answer["message"]
