@@ -35,7 +35,7 @@ class OrderSender:
             found = look_up(p.broker, request, p.clock)
         except ConflictingOrder as conflict:
             return self._refusal(intent, conflict)
-        return self.send(intent, request) if found is None else partial(self._accepted, found)
+        return self.send(intent, request, again=True) if found is None else partial(self._accepted, found)
 
     def find_or_give_up(self, intent: OrderIntent, request: OrderRequest, violations: Sequence[Reason]) -> Commit:
         """Look for what an earlier attempt made; what is not there is to be cancelled, should it turn up later."""
@@ -49,10 +49,10 @@ class OrderSender:
         code, reason = str(violations[0].code), "; ".join(map(str, violations))
         self._parts.ledger.orders.cancel_requested(intent.client_order_id, code, reason, self._parts.clock.now())
 
-    def send(self, intent: OrderIntent, request: OrderRequest) -> Commit:
+    def send(self, intent: OrderIntent, request: OrderRequest, *, again: bool = False) -> Commit:
         """Send an order whose intent is committed, once, and return what is to be committed of the answer."""
         try:
-            order = submit_once(self._parts.broker, request, self._parts.clock)
+            order = submit_once(self._parts.broker, request, self._parts.clock, again=again)
         except UnseenOrder as unseen:
             return self._there(intent, unseen)
         except OrderRefused as refusal:

@@ -26,8 +26,8 @@ class UnseenOrder(BrokerUnavailable):
     """The broker says that it has an order under our client order id, and does not show it."""
 
 
-def submit_once(broker: Broker, request: OrderRequest, clock: Clock) -> Order:
-    """Submit `request`, or adopt the order that an unclear answer was about.
+def submit_once(broker: Broker, request: OrderRequest, clock: Clock, *, again: bool = False) -> Order:
+    """Submit `request`, or adopt the order that an unclear answer was about; `again` tells that one came before.
 
     Raises OrderRefused when the broker refused it, ConflictingOrder when its id belongs to another order, UnseenOrder
     when the broker has it and does not show it, and BrokerUnavailable while nobody can tell; then it is to be looked
@@ -38,7 +38,7 @@ def submit_once(broker: Broker, request: OrderRequest, clock: Clock) -> Order:
     except BrokerUnavailable:
         return _after_an_unclear_answer(broker, request, clock)
     except OrderRefused as refusal:
-        return _adopted_if_ours(broker, request, clock, refusal)
+        return _adopted_if_ours(broker, request, clock, refusal, again=again)
 
 
 def _after_an_unclear_answer(broker: Broker, request: OrderRequest, clock: Clock) -> Order:
@@ -48,13 +48,17 @@ def _after_an_unclear_answer(broker: Broker, request: OrderRequest, clock: Clock
     try:
         return broker.submit(request)
     except OrderRefused as refusal:
-        return _adopted_if_ours(broker, request, clock, refusal)
+        return _adopted_if_ours(broker, request, clock, refusal, again=True)
 
 
-def _adopted_if_ours(broker: Broker, request: OrderRequest, clock: Clock, refusal: OrderRefused) -> Order:
-    if refusal_reason(refusal).code is not ReasonCode.BROKER_DUPLICATE_ID:
+def _adopted_if_ours(
+    broker: Broker, request: OrderRequest, clock: Clock, refusal: OrderRefused, *, again: bool
+) -> Order:
+    """Adopt the order that the broker refuses to take twice, be it for want of the shares or cash which that holds."""
+    is_taken = refusal_reason(refusal).code is ReasonCode.BROKER_DUPLICATE_ID
+    found = look_up(broker, request, clock) if is_taken or again else None
+    if found is None and not is_taken:
         raise refusal
-    found = look_up(broker, request, clock)
     if found is None:
         raise UnseenOrder(f"{request.client_order_id} is taken at the broker but cannot be found") from refusal
     return found

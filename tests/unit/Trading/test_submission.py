@@ -47,6 +47,33 @@ def test_an_accepted_order_that_look_ups_do_not_find_yet_is_not_sent_twice(tmp_p
         assert [r["status"] for r in reports(tmp_path)] == ["filled"]
 
 
+def test_an_order_that_holds_its_own_shares_is_not_taken_for_refused(tmp_path: Path) -> None:
+    send(workspace(tmp_path), SELL)
+    held = "insufficient qty available for order (requested: 190, available: 0)"
+    faults = (
+        {"call": "submit", "do": "timeout_after"},
+        {"call": "submit", "do": "invisible", "seconds": 5},
+        {"call": "submit", "do": "refuse", "occurrence": 2, "times": 0, "message": held},
+    )
+    with desk_with(tmp_path, *faults) as opened:
+        trade_on(opened, 20)
+        assert sells(opened) == [APPROVAL_ID]
+        assert [(r["status"], r["filled_qty"]) for r in reports(tmp_path)] == [("filled", 190)]
+
+
+def test_an_order_that_holds_its_own_cash_is_not_taken_for_refused(tmp_path: Path) -> None:
+    send(workspace(tmp_path), order("ALKS", "BUY", 150, 32.66))
+    faults = (
+        {"call": "submit", "do": "timeout_after"},
+        {"call": "submit", "do": "invisible", "seconds": 13},
+        {"call": "submit", "do": "timeout_before", "occurrence": 2},
+        {"call": "submit", "do": "refuse", "occurrence": 3, "times": 0, "message": "insufficient buying power"},
+    )
+    with desk_with(tmp_path, *faults) as opened:
+        trade_on(opened, 20)
+        assert [(r["status"], r["filled_qty"]) for r in reports(tmp_path)] == [("filled", 150)]
+
+
 def test_an_order_that_the_broker_has_and_does_not_show_is_never_given_up(tmp_path: Path) -> None:
     send(workspace(tmp_path), SELL)
     faults = ({"call": "submit", "do": "timeout_after"}, {"call": "submit", "do": "invisible", "seconds": 600})
