@@ -58,18 +58,25 @@ def exposures_of(ledger: Ledger, plan_id: str) -> list[Exposure]:
 
 
 def bare_shares(ledger: Ledger, at: datetime, *, bought: bool = True) -> Mapping[str, Decimal]:
-    """Return how many shares of each symbol the executions of the last days have left without exits by a moment.
+    """Return how many shares of each symbol have been left without exits in the last days, by a moment.
 
-    Where BUYs are to have no exits (`bought` is False) only what has lost its exits to a RELEASE counts.
+    The executions of these days left them so, or exits of before have ended: at Alpaca they live for 90 days, and a
+    person or a split may end them earlier (https://docs.alpaca.markets/docs/orders-at-alpaca). Where BUYs are to have
+    no exits (`bought` is False) only what has lost its exits to a RELEASE counts.
     """
     since = at - LOOK_BACK
     runs = [e for e in ledger.plans.executions() if since <= e.started_at <= at]
     trades = by_symbol((t for r in runs for t in ledger.plans.trades(r.plan_id) if _may_owe(t)), lambda t: t.ticker)
-    orders = by_symbol(ledger.orders.of_symbols(trades), lambda o: o.intent.ticker)
+    moved = ledger.orders.of_symbols_moved_since(since) if bought else ()
+    lost = {o.intent.ticker for o in moved if _is_lost(o, since, at)}
+    symbols = list({**trades, **dict.fromkeys(sorted(lost))})
+    orders = by_symbol(ledger.orders.of_symbols(symbols), lambda o: o.intent.ticker)
     fills = by_symbol((f for f in ledger.orders.fills_since(since) if f.filled_at <= at), lambda f: f.ticker)
     return {
-        symbol: _bare(_periods(mine, since, at), orders.get(symbol, ()), fills.get(symbol, ()), bought=bought)
-        for symbol, mine in trades.items()
+        symbol: _bare(
+            _periods(trades.get(symbol, ()), since, at), orders.get(symbol, ()), fills.get(symbol, ()), bought=bought
+        )
+        for symbol in symbols
     }
 
 
@@ -114,11 +121,29 @@ def _bare(
     bare = ZERO
     for period in periods:
         bare += period.released
+        if bought and not period.released:
+            bare += _lost(period, orders, fills)
         for fill in fills:
             if period.saw(fill.filled_at) and _concerns(period, by_id[fill.client_order_id]):
                 bare = max(ZERO, bare - fill.qty) if fill.side is Side.SELL else bare + fill.qty * bought
         bare = max(ZERO, bare - _covered(period, orders))
     return bare
+
+
+def _lost(period: _Period, orders: Sequence[OrderRecord], fills: Sequence[FillRecord]) -> Decimal:
+    """Return the shares whose exits, made before a period, have ended in it and sold nothing, their stops included."""
+    ended = [o for o in orders if _is_lost(o, period.since, period.until) and _live_at(o, orders) is not None]
+    stops = (o for o in orders if _is_exit(o) and not _is_target(o) and o.created_at <= period.since)
+    old = {o.intent.client_order_id for o in stops}
+    stopped = sum((f.qty for f in fills if f.client_order_id in old and period.saw(f.filled_at)), ZERO)
+    return max(ZERO, sum((o.intent.qty - o.filled_qty for o in ended), ZERO) - stopped)
+
+
+def _is_lost(order: OrderRecord, since: datetime, until: datetime) -> bool:
+    """Tell whether an exit of before `since` is known since then to have ended, with shares unsold."""
+    learned = order.updated_at or order.created_at
+    ended = order.status.is_terminal and since < learned <= until
+    return _is_target(order) and ended and order.created_at <= since and order.filled_qty < order.intent.qty
 
 
 def _concerns(period: _Period, order: OrderRecord) -> bool:
@@ -212,5 +237,9 @@ def _stretches(ticker: str, changes: Sequence[tuple[datetime, Decimal]]) -> Iter
         yield Exposure(ticker, bare, since, None)
 
 
+def _is_exit(order: OrderRecord) -> bool:
+    return order.intent.purpose == "exit"
+
+
 def _is_target(order: OrderRecord) -> bool:
-    return order.intent.purpose == "exit" and order.intent.order_type == OrderType.LIMIT
+    return _is_exit(order) and order.intent.order_type == OrderType.LIMIT

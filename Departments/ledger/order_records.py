@@ -17,7 +17,7 @@ from Departments.ledger.values import moment, number
 COLUMNS: Final = (
     "client_order_id, message_id, ticker, side, qty, order_type, plan_id, limit_price, expected_price, stop_price, "
     "purpose, id, status, broker_order_id, filled_qty, filled_avg_price, created_at, submitted_at, terminal_at, code, "
-    "reason, cancel_requested_at"
+    "reason, cancel_requested_at, updated_at"
 )
 
 
@@ -43,7 +43,10 @@ class OrderIntent:
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """An order as the ledger knows it. `status` is `unknown` between intent and answer."""
+    """An order as the ledger knows it. `status` is `unknown` between intent and answer.
+
+    `updated_at` is when the ledger learned of its state, `terminal_at` when the broker says that it ended.
+    """
 
     id: int
     intent: OrderIntent
@@ -57,6 +60,7 @@ class OrderRecord:
     code: str
     reason: str
     cancel_requested_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def as_seen(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
 def record_of(row: Sequence[Any]) -> OrderRecord:
     """Read a row of `COLUMNS`: by position, because looking up names is half of the work."""
     client_order_id, message_id, ticker, side, qty, order_type, plan_id, limit, expected, stop, purpose, *rest = row
-    number_, status, broker_order_id, filled, average, created, submitted, terminal, code, reason, cancel = rest
+    number_, status, broker_order_id, filled, average, created, submitted, terminal, code, reason, *more = rest
     return OrderRecord(
         number_,
         OrderIntent(
@@ -121,7 +125,7 @@ def record_of(row: Sequence[Any]) -> OrderRecord:
         moment(terminal),
         code,
         reason,
-        moment(cancel),
+        *map(moment, more),
     )
 
 

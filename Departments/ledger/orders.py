@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
@@ -155,7 +156,7 @@ class OrderRecords:
                 seen.id,
             ),
         )
-        return seen
+        return replace(seen, updated_at=at)
 
     def cancel_requested(self, client_order_id: str, code: str, reason: str, at: datetime) -> None:
         """Record that an order is to be cancelled, and why; the outcome is what the broker says later."""
@@ -285,7 +286,7 @@ class OrderRecords:
                 iso(at),
                 code,
                 reason,
-                iso(seen_by(at, seen and seen.updated_at)) if status.is_terminal else None,
+                iso(seen_by(at, seen.updated_at if seen else None)) if status.is_terminal else None,
                 seen and seen.id,
                 seen and iso(seen_by(at, seen.submitted_at)),
             ),

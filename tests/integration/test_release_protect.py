@@ -253,6 +253,18 @@ def test_exits_made_by_hand_are_told_of_from_the_moment_they_are_cancelled(tmp_p
     assert statuses(document, "PROTECT") == {"CTVA": ("protected", "0")}
 
 
+def test_exits_that_are_gone_weeks_after_the_purchase_are_made_anew(bought: Path) -> None:
+    later = NEXT_DAY + timedelta(days=21)
+    with closing(desk(bought, at=later - timedelta(hours=1))) as opened:
+        (exits,) = opened.broker.orders("open", symbols=["ALKS"])
+        opened.broker.cancel(exits.id)
+        opened.clock.sleep(60)
+        assert bare(opened.broker) == {"ALKS": D(150)}
+    document = live(bought, later, {**NOTHING_NEW, "generated_at": "2025-12-02T15:00:00.000000Z"})
+    assert statuses(document, "PROTECT") == {"ALKS": ("protected", "0")}
+    assert at_the_broker(bought, later + timedelta(days=1))[1] == {}
+
+
 class Ahead:
     """The clock of a broker that is some time ahead of ours."""
 

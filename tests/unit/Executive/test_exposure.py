@@ -110,3 +110,48 @@ def test_what_was_left_bare_more_than_a_week_ago_is_not_touched(ledger: Ledger) 
     seen(ledger, "BUY", Side.BUY, 100, 40, 5, status="canceled")
     assert bare_shares(ledger, START + timedelta(days=6)) == {"ALKS": D(40)}
     assert bare_shares(ledger, START + timedelta(days=8)) == {}
+
+
+WEEKS = 3 * 7 * 24 * 3600  # in seconds
+
+
+def bought_long_ago(ledger: Ledger, filled: int = 100) -> None:
+    trade(ledger, "BUY", 100)
+    seen(ledger, "BUY", Side.BUY, 100, filled, 5, status="filled" if filled == 100 else "canceled")
+    for name in ("TARGET", "STOP"):
+        seen(ledger, name, Side.SELL, 100, 0, 5, status="held", purpose="exit")
+
+
+@pytest.mark.parametrize("status", ["canceled", "expired"])
+def test_shares_whose_old_exits_have_ended_are_bare(ledger: Ledger, status: str) -> None:
+    bought_long_ago(ledger)
+    for name in ("TARGET", "STOP"):
+        seen(ledger, name, Side.SELL, 100, 0, WEEKS, status=status, purpose="exit")
+    assert bare_shares(ledger, after(WEEKS - 1)) == {}
+    assert bare_shares(ledger, after(WEEKS + 60)) == {"ALKS": D(100)}
+    assert bare_shares(ledger, after(WEEKS + 60), bought=False) == {}
+    seen(ledger, "PROTECT", Side.SELL, 100, 0, WEEKS + 61, status="new", purpose="exit")
+    assert bare_shares(ledger, after(WEEKS + 120)) == {"ALKS": D(0)}
+
+
+@pytest.mark.parametrize(("name", "filled", "left"), [("STOP", 100, 0), ("STOP", 30, 70), ("TARGET", 30, 70)])
+def test_what_old_exits_sold_before_they_ended_is_not_bare(ledger: Ledger, name: str, filled: int, left: int) -> None:
+    bought_long_ago(ledger)
+    for each in ("TARGET", "STOP"):
+        sold = filled if each == name else 0
+        seen(ledger, each, Side.SELL, 100, sold, WEEKS, status="filled" if sold == 100 else "canceled", purpose="exit")
+    assert bare_shares(ledger, after(WEEKS + 60)).get("ALKS", D(0)) == D(left)
+
+
+def test_exits_that_never_protected_are_not_missed_when_they_end(ledger: Ledger) -> None:
+    bought_long_ago(ledger, filled=0)
+    for name in ("TARGET", "STOP"):
+        seen(ledger, name, Side.SELL, 100, 0, WEEKS, status="canceled", purpose="exit")
+    assert bare_shares(ledger, after(WEEKS + 60)).get("ALKS", D(0)) == D(0)
+
+
+def test_old_exits_that_a_release_took_count_once(ledger: Ledger) -> None:
+    seen(ledger, "TARGET", Side.SELL, 100, 0, -WEEKS, status="new", purpose="exit")
+    trade(ledger, "RELEASE", 100)
+    seen(ledger, "TARGET", Side.SELL, 100, 0, 2, status="canceled", purpose="exit")
+    assert bare_shares(ledger, after(60)) == {"ALKS": D(100)}
