@@ -144,7 +144,8 @@ def capped(funded: Sequence[Funding], budget: Decimal) -> list[Funding]:
 
 
 def _at_most(price: Decimal | None, factor: Decimal) -> Decimal | None:
-    return None if price is None else (price * factor).quantize(price_tick(price), rounding=ROUND_FLOOR)
+    most = None if price is None else price * factor
+    return None if most is None else most.quantize(price_tick(most), rounding=ROUND_FLOOR)
 
 
 def _funded(trade: Trade, money: Decimal, floor: Floor) -> Funding:

@@ -116,6 +116,11 @@ def test_what_a_tight_budget_leaves_above_the_prices_is_shared_alike() -> None:
     assert [f.limit_price for f in capped(funded, D(7210))] == [D("30.90"), D("41.20")]
 
 
+def test_a_limit_at_or_above_a_dollar_is_in_cents_though_the_price_is_below() -> None:
+    (only,) = capped([Funding(buy("A", 1000, "0.98"), D(1000))], D(1018))
+    assert only.limit_price == D("1.01")
+
+
 def test_what_is_deferred_has_no_limit() -> None:
     nothing = Funding(buy("A", 100, None), ZERO)
     assert capped([nothing], D(-5)) == [nothing]
