@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import OrderStatus, OrderType, Side
+from Departments.core.reasons import ReasonCode
 from Departments.Executive.phases import PhaseName
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
@@ -140,9 +141,12 @@ def _lost(period: _Period, orders: Sequence[OrderRecord], fills: Sequence[FillRe
 
 
 def _is_lost(order: OrderRecord, since: datetime, until: datetime) -> bool:
-    """Tell whether an exit of before `since` is known since then to have ended, with shares unsold."""
+    """Tell whether an exit of before `since` is known since then to have ended, with shares unsold.
+
+    What a person has accepted is looked after by that person.
+    """
     learned = order.updated_at or order.created_at
-    ended = order.status.is_terminal and since < learned <= until
+    ended = order.status.is_terminal and since < learned <= until and order.code != ReasonCode.SYMBOL_LOCKED
     return _is_target(order) and ended and order.created_at <= since and order.filled_qty < order.intent.qty
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from Departments.core.orders import Order, OrderStatus, Side
+from Departments.core.reasons import ReasonCode
 from Departments.Executive.exposure import bare_shares, exposures_of
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderIntent
@@ -155,3 +156,10 @@ def test_old_exits_that_a_release_took_count_once(ledger: Ledger) -> None:
     trade(ledger, "RELEASE", 100)
     seen(ledger, "TARGET", Side.SELL, 100, 0, 2, status="canceled", purpose="exit")
     assert bare_shares(ledger, after(60)) == {"ALKS": D(100)}
+
+
+def test_exits_whose_absence_a_person_has_accepted_are_not_made_anew(ledger: Ledger) -> None:
+    bought_long_ago(ledger)
+    (target,) = [o for o in ledger.orders.open() if o.intent.client_order_id == "TARGET"]
+    ledger.orders.withdraw(target.intent, ReasonCode.SYMBOL_LOCKED, "the broker does not know it", after(WEEKS))
+    assert bare_shares(ledger, after(WEEKS + 60)) == {}
