@@ -99,7 +99,9 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.MIN_STOCK_PRICE, "price_constraints", BUY, stocks.price_floor, "min_stock_price", needs_price=True),
     _row(Code.MAX_STOCK_PRICE, "price_constraints", BUY, stocks.price_ceiling, "max_stock_price", needs_price=True),
     _row(Code.MIN_MARKET_CAP, "price_constraints", BUY, stocks.market_cap, "min_market_cap_millions"),
-    _row(Code.VIX_PANIC, "market_conditions", BUY, market.vix_panic, "vix_panic_threshold"),
+    _row(Code.VIX_PANIC, "market_conditions", BUY, market.vix_panic,
+         "vix_panic_threshold vix_caution_threshold vix_elevated_threshold regime_effects.vix_caution "
+         "regime_effects.vix_elevated"),
     _row(Code.REGIME_HALT, "market_conditions", BUY, market.regime_halt, _REGIMES),
     _row(Code.SPY_DRAWDOWN_HALT, "market_conditions", BUY, market.spy_drawdown, "max_spy_drawdown_pct"),
     _row(Code.MARKET_CLOSED, "timing_rules", BOTH, timing.market_open, "market_hours_only", denies_from="trade"),

@@ -54,7 +54,10 @@ class ReasonCode(StrEnum):
     MIN_STOCK_PRICE = ("MIN_STOCK_PRICE", "the share price is too low")
     MAX_STOCK_PRICE = ("MAX_STOCK_PRICE", "the share price is too high")
     MIN_MARKET_CAP = ("MIN_MARKET_CAP", "the company's market capitalisation is too small")
-    VIX_PANIC = ("VIX_PANIC", "the VIX is above the panic threshold: nothing is bought")
+    VIX_PANIC = (
+        "VIX_PANIC",
+        "the VIX is above the panic threshold, or another one with a size of 0: nothing is bought",
+    )
     REGIME_HALT = ("REGIME_HALT", "nothing is bought in this market regime")
     SPY_DRAWDOWN_HALT = ("SPY_DRAWDOWN_HALT", "the S&P 500 has fallen too far from its high to buy")
     SIZE_REDUCED = ("SIZE_REDUCED", "regime or VIX make every BUY smaller today (an effect, not a violation)")

@@ -156,6 +156,16 @@ def vix_of(market: MarketFacts) -> Decimal | None:
     return market.regime.vix
 
 
+def vix_halt(limits: Limits) -> Decimal:
+    """Return the VIX above which nothing is bought: the panic threshold, or a lower one whose size is 0."""
+    effects, levels = limits.regime_effects, limits.market_conditions
+    sizes = (
+        (levels.vix_elevated_threshold, effects.vix_elevated),
+        (levels.vix_caution_threshold, effects.vix_caution),
+    )
+    return min((level for level, size in sizes if size == 0), default=levels.vix_panic_threshold)
+
+
 def size_effects(limits: Limits, market: MarketFacts) -> tuple[Reason, ...]:
     """Return what the regime and the VIX do to the size of BUYs today, for plan and report; empty on a normal day."""
     return tuple(

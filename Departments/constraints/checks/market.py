@@ -8,8 +8,8 @@ from Departments.core.reasons import Reason, ReasonCode
 
 
 def vix_panic(case: Case) -> Finding:
-    """Refuse to buy while the VIX is above the panic threshold."""
-    vix, threshold = amounts.vix_of(case.market), case.limits.market_conditions.vix_panic_threshold
+    """Refuse to buy while the VIX is above the panic threshold, or above a lower one whose size is 0."""
+    vix, threshold = amounts.vix_of(case.market), amounts.vix_halt(case.limits)
     if vix is None:
         return case.lacks(ReasonCode.VIX_PANIC, "VIX")
     return Reason.of(ReasonCode.VIX_PANIC, vix=vix, threshold=threshold) if vix > threshold else None

@@ -23,7 +23,7 @@ from Departments.Operations.planning import Proposal, make_plan, validate_plan
 from Departments.Operations.selection import SellWish
 from Departments.Operations.situation import Situation
 from tests.builders.days import days
-from tests.builders.limits import NOW, regime
+from tests.builders.limits import NOW, limits, regime
 from tests.builders.operations import briefing, candidate, held, proposed, random_day, situation
 
 D = Decimal
@@ -297,6 +297,13 @@ def test_panic_halts_buys_and_sells_still_go() -> None:
     found = make_plan(briefing(*twelve()), panic).plan
     assert ([t.ticker for t in found.sells], found.buys) == (["OLD"], ())
     assert found.extra["deployment_goal"]["binding"] in {"VIX_PANIC", "REGIME_HALT"}
+
+
+def test_nothing_is_bought_where_the_size_of_a_careful_day_is_zero() -> None:
+    none_then = limits(regime_effects={"vix_caution": 0})
+    day = situation(candidates=twelve(), limits=none_then)
+    found = make_plan(briefing(*twelve()), replace(day, market=replace(day.market, vix=D(35)))).plan
+    assert (found.buys, {s.reason.code for s in found.skipped}) == ((), {Code.VIX_PANIC})
 
 
 def test_caution_halves_sizes_and_the_plan_says_so() -> None:

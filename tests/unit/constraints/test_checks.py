@@ -463,6 +463,17 @@ def test_an_unknown_regime_halts_buys_where_its_size_is_zero() -> None:
     assert found(Code.REGIME_HALT, case(market=nothing_known)) is None
 
 
+@pytest.mark.parametrize(
+    ("effects", "vix", "threshold"),
+    [({"vix_caution": 0}, "30.01", "30"), ({"vix_elevated": 0}, "20.01", "20"), ({"vix_elevated": 0}, "31", "20")],
+)
+def test_a_vix_whose_size_is_zero_halts_buys(effects: dict[str, Any], vix: str, threshold: str) -> None:
+    strict = limits(regime_effects=effects)
+    halt = found(Code.VIX_PANIC, case(market=market(vix=Decimal(vix)), limits=strict))
+    assert str(halt) == f"VIX_PANIC: vix={vix} threshold={threshold}"
+    assert found(Code.VIX_PANIC, case(market=market(vix=Decimal(threshold)), limits=strict)) is None
+
+
 def test_the_vix_of_the_regime_serves_where_no_other_is_known() -> None:
     told = market(vix=None, regime=regime(vix=Decimal(45)))
     assert isinstance(found(Code.VIX_PANIC, case(market=told)), Reason)
