@@ -88,7 +88,7 @@ def select(
     """
     own = _weak(situation) if weak else []
     wanted = {w.ticker: w for w in _one_for_each((*_netted(wishes), *_flagged(briefing), *own))}
-    outcomes = [_sell(wish, situation) for wish in wanted.values()]
+    outcomes = _unless_denied([_sell(wish, situation) for wish in wanted.values()], situation)
     sells = tuple(o for o in outcomes if isinstance(o, Trade))
     skips = [o for o in outcomes if isinstance(o, Skip)]
     untradable = {s.ticker for s in skips if s.reason.code is ReasonCode.NOT_TRADABLE}
@@ -157,9 +157,15 @@ def _sell(wish: SellWish, situation: Situation) -> Trade | Skip:
     reason = wish.reason
     if wish.qty is not None and qty < wish.qty:
         reason = f"{reason} (only {plain(qty)} of {plain(wish.qty)} shares are held)".strip()
-    trade = Trade(wish.ticker, Side.SELL, qty, situation.price(wish.ticker), held.score, held.sector, reason)
-    violations = situation.judge(trade).violations
-    return refused(wish.ticker, violations[0]) if violations else trade
+    return Trade(wish.ticker, Side.SELL, qty, situation.price(wish.ticker), held.score, held.sector, reason)
+
+
+def _unless_denied(outcomes: Sequence[Trade | Skip], situation: Situation) -> list[Trade | Skip]:
+    """Let the engine judge all SELLs, each after those before it; what it denies becomes a skip."""
+    denied: dict[str, Skip] = {}
+    for order, reason in situation.judge_plan(tuple(o for o in outcomes if isinstance(o, Trade))).violations:
+        denied.setdefault(order.symbol, refused(order.symbol, reason))
+    return [denied.get(outcome.ticker, outcome) for outcome in outcomes]
 
 
 def _unwanted(candidate: Candidate, situation: Situation, sold: Mapping[str, SellWish]) -> Skip | None:

@@ -20,6 +20,7 @@ from Departments.core.orders import MARKET_COLLAR, Side
 from Departments.core.portfolio import Book, ProposedOrder
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import RegimeAssessment
+from Departments.core.trading_calendar import trading_day
 from Departments.Trading.orders import Approval, proposed
 from Departments.Trading.parts import TradingParts
 
@@ -112,7 +113,8 @@ class Judge:
         last = replace(self._last, sent=self._last.sent | {order.symbol})
         if order.side is Side.BUY:
             dear = replace(order, price=_dearest(order.price, limit_price))
-            history = last.history.after(order.symbol, order.side, order.stop_price)
+            today = trading_day(last.read_at)
+            history = last.history.after(today, order.symbol, order.side, order.stop_price)
             last = replace(last, book=project(dear, last.book, self._parts.limits), history=history)
         self._last = last
 

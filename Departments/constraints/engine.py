@@ -15,6 +15,7 @@ from Departments.core.money import ZERO
 from Departments.core.orders import Side
 from Departments.core.portfolio import Book, ProposedOrder
 from Departments.core.reasons import Reason
+from Departments.core.trading_calendar import trading_day
 
 __all__ = ["CONSTRAINTS", "PlanVerdict", "Verdict", "check_order", "check_plan", "project"]
 
@@ -113,12 +114,14 @@ def check_plan(
     stage: Stage = "trade",
 ) -> PlanVerdict:
     """Judge a plan: SELLs first, then BUYs, each in the given order on what the passed ones before it lead to."""
+    today = trading_day(market.now)
     verdicts: list[tuple[ProposedOrder, Verdict]] = []
     for order in sorted(orders, key=lambda o: o.side is Side.BUY):
         verdict = check_order(order, book, market, limits, history, stage=stage)
         verdicts.append((order, verdict))
         if verdict.passed:
-            book, history = project(order, book, limits), history.after(order.symbol, order.side, order.stop_price)
+            book = project(order, book, limits)
+            history = history.after(today, order.symbol, order.side, order.stop_price)
     return PlanVerdict(tuple(verdicts), book, history)
 
 

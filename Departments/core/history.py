@@ -25,8 +25,13 @@ class TradingHistory:
     plan_generated_at: datetime | None = None
     stops: Mapping[str, Decimal] = field(default_factory=dict)
 
-    def after(self, symbol: str, side: Side, stop_price: Decimal | None = None) -> TradingHistory:
-        """Return the history as it will be when an order on `symbol` has filled, with its new stop where it has one."""
-        sides = self.same_day_sides.get(symbol, frozenset()) | {side}
-        stops = self.stops if stop_price is None else {**self.stops, symbol: stop_price}
-        return replace(self, same_day_sides={**self.same_day_sides, symbol: sides}, stops=stops)
+    def after(self, day: date, symbol: str, side: Side, stop_price: Decimal | None = None) -> TradingHistory:
+        """Return the history as it will be when an order of `day` has filled, with its new stop where it has one."""
+        before = self.same_day_sides.get(symbol, frozenset())
+        turned = bool(before) and side not in before
+        return replace(
+            self,
+            same_day_sides={**self.same_day_sides, symbol: before | {side}},
+            day_trades=(*self.day_trades, day) if turned else self.day_trades,
+            stops=self.stops if stop_price is None else {**self.stops, symbol: stop_price},
+        )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from Departments.core.reasons import ReasonCode
 from Departments.Operations.briefing import Holding
 from Departments.Operations.selection import SellWish, select, sell_wishes
 from tests.builders.limits import NOW
-from tests.builders.operations import briefing, candidate, held, situation
+from tests.builders.operations import TODAY, briefing, candidate, held, situation
 
 ALKS = candidate("ALKS", 30, 74)
 
@@ -46,6 +47,17 @@ def test_no_more_is_sold_than_wanted_nor_than_held(wanted: int | None, sold: int
     wish = SellWish("PLD", None if wanted is None else Decimal(wanted), "r")
     found = select(briefing(), situation(held("PLD", 40, 125)), wishes=[wish])
     assert [t.qty for t in found.sells] == [Decimal(sold)]
+
+
+def test_no_more_of_what_was_bought_today_is_sold_than_the_day_trade_limit_leaves() -> None:
+    day = situation(*(held(f"H{n}", 10, 20, score=Decimal(20 + n)) for n in range(3)), cash=5_000)
+    bought = {f"H{n}": frozenset({Side.BUY}) for n in range(3)}
+    past = TradingHistory(same_day_sides=bought, day_trades=(TODAY,))
+    found = select(briefing(), replace(day, history=past))
+    assert [t.ticker for t in found.sells] == ["H0", "H1"]
+    assert [(s.ticker, str(s.reason)) for s in found.skipped] == [
+        ("H2", "DAY_TRADE_LIMIT: made=3 limit=3 window_days=5")
+    ]
 
 
 def test_wishes_for_one_symbol_are_netted_into_one_trade() -> None:
