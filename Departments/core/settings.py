@@ -137,7 +137,14 @@ class Settings(Section):
 
 
 class _StrictLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
-    """Safe YAML that refuses a key written twice."""
+    """Safe YAML that refuses a key written twice, and a value that is not what it is written as (2025-02-30)."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - as it is there
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:  # what the library lets through
+            problem = f"{str(node.value)[:40]!r} is no valid {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
 def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:

@@ -87,6 +87,10 @@ def test_an_empty_file_and_empty_groups_have_every_default(tmp_path: Path) -> No
         ("deployment: {price_buffer_pct: 1}", "deployment.price_buffer_pct", "less than 1"),
         ("position_limits: {a: 1, a: 2}", "line 1", "twice"),
         ("- a list", "", "mapping"),
+        ("kelly_criterion: {since: 2025-02-30}", "line 1, column 26", "'2025-02-30' is no valid timestamp"),
+        ("position_limits: {min_position_value: !!int many}", "line 1, column 39", "'many' is no valid int"),
+        ("position_limits: {min_position_value: " + 5000 * "9" + "}", "line 1, column 39", "is no valid int"),
+        ("timing_rules: {market_hours_only: !!bool maybe}", "line 1, column 35", "'maybe' is no valid bool"),
         ("position_limits: [", "line 2", "mend the YAML"),
     ],
 )
