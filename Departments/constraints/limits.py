@@ -136,8 +136,8 @@ class TimingRules(Section):
 class Staleness(Section):
     """How old what we act on may be, in hours."""
 
-    plan_max_age_hours: Annotated[Amount, Field(gt=0)] = Decimal(4)
-    price_max_age_hours: Annotated[Amount, Field(gt=0)] = Decimal(4)
+    plan_max_age_hours: Annotated[Amount, Field(gt=0, le=1_000_000)] = Decimal(4)
+    price_max_age_hours: Annotated[Amount, Field(gt=0, le=1_000_000)] = Decimal(4)
 
 
 class Settlement(Section):

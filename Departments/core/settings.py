@@ -71,8 +71,8 @@ class BrokerSettings(Section):
     """Which broker, and how long to wait for its answers (seconds)."""
 
     name: Literal["simulated", "alpaca"] = "simulated"
-    connect_timeout: float = Field(5, gt=0)
-    read_timeout: float = Field(15, gt=0)
+    connect_timeout: float = Field(5, gt=0, le=3_600)
+    read_timeout: float = Field(15, gt=0, le=3_600)
     live: bool = False
 
 
@@ -87,7 +87,7 @@ class MessagingSettings(Section):
 
     durability: Literal["full", "fast"] = "full"
     max_attempts: int = Field(5, ge=1)
-    rescan_seconds: float = Field(1, gt=0)
+    rescan_seconds: float = Field(1, gt=0, le=86_400)
     polling_observer: bool = False
     max_message_bytes: int = Field(10_000_000, ge=1_000)
 
@@ -108,7 +108,7 @@ class RegimeSettings(Section):
     """
 
     recipients: tuple[str, ...] = ("EXECUTIVE", "OPERATIONS")
-    reuse_hours: float = Field(3, ge=0)
+    reuse_hours: float = Field(3, ge=0, le=1_000_000)
     spy_bars: Path | None = None
     vix_bars: Path | None = None
 

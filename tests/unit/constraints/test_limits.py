@@ -84,6 +84,7 @@ def test_an_empty_file_and_empty_groups_have_every_default(tmp_path: Path) -> No
         ("missing_data: {liquidity_requirements: maybe}", "missing_data.liquidity_requirements", "'allow'"),
         ("regime_effects: {panic: 1.5}", "regime_effects.panic", "less than or equal to 1"),
         ("staleness: {plan_max_age_hours: 0}", "staleness.plan_max_age_hours", "greater than 0"),
+        ("staleness: {plan_max_age_hours: 1000000000000}", "staleness.plan_max_age_hours", "less than or equal"),
         ("deployment: {price_buffer_pct: 1}", "deployment.price_buffer_pct", "less than 1"),
         ("position_limits: {a: 1, a: 2}", "line 1", "twice"),
         ("- a list", "", "mapping"),
