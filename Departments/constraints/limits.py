@@ -218,11 +218,13 @@ class Limits(Section):
     @model_validator(mode="after")
     def _goals_not_given_fit_the_limits(self) -> Self:
         # A file that tightens a limit and does not name a goal is not contradictory: the default goal gives way.
-        goals = self.deployment
+        goals, sizes = self.deployment, self.position_limits
+        most = 1 - self.portfolio_risk.min_cash_reserve_pct
+        places = int(most / sizes.min_position_pct) if sizes.min_position_pct else goals.min_positions
         fitting = {
-            "target_pct": min(goals.target_pct, 1 - self.portfolio_risk.min_cash_reserve_pct),
-            "min_positions": min(goals.min_positions, self.position_limits.max_positions_total),
-            "max_auto_position_pct": max(goals.max_auto_position_pct, self.position_limits.min_position_pct),
+            "target_pct": min(goals.target_pct, most),
+            "min_positions": min(goals.min_positions, sizes.max_positions_total, places),
+            "max_auto_position_pct": max(goals.max_auto_position_pct, sizes.min_position_pct),
         }
         update = {key: value for key, value in fitting.items() if key not in goals.model_fields_set}
         object.__setattr__(self, "deployment", goals.model_copy(update=update))

@@ -174,6 +174,20 @@ def test_a_goal_that_the_file_does_not_name_gives_way_to_its_limits(tmp_path: Pa
     assert (goals.target_pct, goals.min_positions, goals.max_auto_position_pct) == (Decimal("0.8"), 8, Decimal("0.1"))
 
 
+@pytest.mark.parametrize(
+    ("text", "positions"),
+    [
+        ("position_limits: {min_position_pct: 0.08}", 11),
+        ("position_limits: {min_position_pct: 0.1}", 9),
+        ("portfolio_risk: {min_cash_reserve_pct: 0.7}", 10),
+        ("portfolio_risk: {min_cash_reserve_pct: 1}", 0),
+        ("position_limits: {min_position_pct: 0}", 12),
+    ],
+)
+def test_no_more_positions_are_aimed_at_than_fit_beside_the_reserve(tmp_path: Path, text: str, positions: int) -> None:
+    assert load_limits(written(tmp_path, text)).deployment.min_positions == positions
+
+
 def test_the_fingerprint_depends_on_values_and_not_on_how_they_are_written(tmp_path: Path) -> None:
     first = load_limits(written(tmp_path, EXISTING)).fingerprint
     same = EXISTING.replace("0.40", "0.4").replace("5.00", "5").replace("min_position_pct: 0.03, ", "")
