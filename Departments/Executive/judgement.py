@@ -15,7 +15,8 @@ from Departments.constraints.engine import PlanVerdict, check_plan
 from Departments.constraints.headroom import Headroom, headroom
 from Departments.constraints.limits import Limits
 from Departments.core.market import MarketFacts
-from Departments.core.money import ZERO
+from Departments.core.money import ZERO, on_tick
+from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
 from Departments.core.portfolio import Book, ProposedOrder
 from Departments.core.settings import ExitSettings
@@ -88,7 +89,8 @@ class Judge:
         orders = []
         for t in plan.trades:
             price = market.of(t.ticker).price or t.price
-            stop_price = None if stop is None or price is None else price * stop
+            buys = t.side is Side.BUY
+            stop_price = on_tick(price * stop) if buys and price is not None and stop is not None else None
             sector = t.sector or market.of(t.ticker).sector
             orders.append(ProposedOrder(t.ticker, t.side, t.qty, price, sector, stop_price, plan.plan_id))
         return orders

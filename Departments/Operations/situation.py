@@ -9,7 +9,7 @@ from Departments.constraints import checks, engine
 from Departments.constraints.limits import Limits
 from Departments.core.history import TradingHistory
 from Departments.core.market import MarketFacts
-from Departments.core.money import ONE
+from Departments.core.money import ONE, on_tick
 from Departments.core.orders import Side
 from Departments.core.plans import Trade
 from Departments.core.portfolio import Book, ProposedOrder
@@ -58,7 +58,7 @@ class Situation:
         drift = ONE + worse if trade.side is Side.BUY else ONE - worse
         price = None if trade.price is None else trade.price * drift
         stops = trade.side is Side.BUY and price is not None and self.stop_loss_pct is not None
-        stop = price * (ONE - self.stop_loss_pct) if stops and price and self.stop_loss_pct else None
+        stop = on_tick(price * (ONE - self.stop_loss_pct)) if stops and price and self.stop_loss_pct else None
         return ProposedOrder(trade.ticker, trade.side, trade.qty, price, trade.sector, stop)
 
     def judge(self, trade: Trade, book: Book | None = None, worse: Decimal = Decimal(0)) -> engine.Verdict:

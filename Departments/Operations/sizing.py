@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from Departments.constraints import checks
-from Departments.core.money import ONE, ZERO, percent, shares_to_reach, shares_within, usd, whole_shares
+from Departments.core.money import (
+    ONE,
+    ZERO,
+    percent,
+    price_tick,
+    shares_to_reach,
+    shares_within,
+    usd,
+    whole_shares,
+)
 from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade
 from Departments.core.portfolio import Book
@@ -68,21 +77,21 @@ class Sizer:
 
     def room(self, sized: Sequence[Sized], *, aim_at_positions: bool) -> Room:
         """Return what all picks may have together."""
-        limits, book = self.situation.limits, self.book
-        held = sum(1 for p in book.positions.values() if p.qty != 0)
+        limits, book, picks = self.situation.limits, self.book, [s.pick for s in sized]
+        held, heat = sum(1 for p in book.positions.values() if p.qty != 0), self._heat_for_buys(picks)
         return Room(
-            money=min(self.cash_for_buys, self._heat_for_buys()),
+            money=min(self.cash_for_buys, heat),
             goal=max(ZERO, checks.deployment_target(limits, book.equity) - book.invested),
             places=checks.positions_room(limits, book),
-            sectors=self._sector_rooms([s.pick for s in sized]),
+            sectors=self._sector_rooms(picks),
             minimum=self.situation.minimum,
             aim=max(0, limits.deployment.min_positions - held) if aim_at_positions else 0,
-            money_bound=self._money_bound(),
+            money_bound=self._money_bound(heat),
         )
 
-    def _money_bound(self) -> ReasonCode:
+    def _money_bound(self, heat: Decimal) -> ReasonCode:
         limits, book = self.situation.limits, self.book
-        if self._heat_for_buys() < self.cash_for_buys:
+        if heat < self.cash_for_buys:
             return ReasonCode.MAX_PORTFOLIO_HEAT
         settling = checks.must_settle(limits) and book.unsettled_cash > checks.cash_reserve(limits, book.equity)
         return ReasonCode.UNSETTLED_FUNDS if settling else ReasonCode.CASH_RESERVE
@@ -135,11 +144,14 @@ class Sizer:
         value = pick.held + candidate.size.value_at(pick.price, self.book.equity)
         return under_minimum(pick.ticker, value, self.situation.minimum)
 
-    def _heat_for_buys(self) -> Decimal:
+    def _heat_for_buys(self, picks: Iterable[Pick]) -> Decimal:
+        """Return what BUYs may cost beside their stops, each of which may stand half a price step further below."""
         stop, limits = self.situation.stop_loss_pct, self.situation.limits
         if not stop:
             return Decimal("Infinity")
-        return checks.heat_room(limits, self.book, self.situation.history) / (stop * (ONE + self.situation.buffer))
+        step = max((price_tick(p.price) / p.price for p in picks), default=ZERO) / 2
+        lost = stop * (ONE + self.situation.buffer) + step
+        return checks.heat_room(limits, self.book, self.situation.history) / lost
 
     def _sector_rooms(self, picks: Iterable[Pick]) -> dict[str, Decimal]:
         """Return the room in each bucket at planning prices; what is held of a pick is valued at its worse price."""

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from Departments.core.clock import parse_iso
 from Departments.core.departments import EXECUTIVE
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.core.identifiers import client_order_id
-from Departments.core.money import decimal_of, plain, price_of, price_tick
+from Departments.core.money import decimal_of, on_tick, plain, price_of
 from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from Departments.core.portfolio import ProposedOrder
 from Departments.core.settings import ExitSettings
@@ -218,10 +218,6 @@ def order_request(approval: Approval, price: Decimal | None, exits: ExitSettings
 def exit_prices(price: Decimal, exits: ExitSettings) -> tuple[Decimal, Decimal]:
     """Return take-profit and stop-loss prices for an entry at `price`, on the exchange's price steps."""
     return (
-        _on_tick(price * (1 + exits.take_profit_pct)),
-        _on_tick(price * (1 - exits.stop_loss_pct)),
+        on_tick(price * (1 + exits.take_profit_pct)),
+        on_tick(price * (1 - exits.stop_loss_pct)),
     )
-
-
-def _on_tick(price: Decimal) -> Decimal:
-    return price.quantize(price_tick(price), rounding=ROUND_HALF_UP)

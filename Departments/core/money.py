@@ -49,6 +49,11 @@ def price_tick(price: Decimal) -> Decimal:
     return CENT if price >= ONE else Decimal("0.0001")
 
 
+def on_tick(price: Decimal) -> Decimal:
+    """Round a price to its smallest step, half up."""
+    return price.quantize(price_tick(price), rounding=ROUND_HALF_UP)
+
+
 def whole_shares(qty: Decimal) -> Decimal:
     """Return the whole shares in a quantity, rounding down."""
     return qty.quantize(ONE, rounding=ROUND_FLOOR)

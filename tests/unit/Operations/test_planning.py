@@ -18,10 +18,12 @@ from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import Regime
+from Departments.core.settings import ExitSettings
 from Departments.Operations.briefing import Candidate, Size
 from Departments.Operations.planning import Proposal, make_plan, validate_plan
 from Departments.Operations.selection import SellWish
 from Departments.Operations.situation import Situation
+from Departments.Trading.orders import exit_prices
 from tests.builders.days import days
 from tests.builders.limits import NOW, limits, regime
 from tests.builders.operations import briefing, candidate, held, proposed, random_day, situation
@@ -329,6 +331,20 @@ def test_too_many_correlated_positions_are_not_bought_together() -> None:
     assert len(found.buys) == 3
     assert code(found, "C05") is Code.MAX_CORRELATED_POSITIONS
     assert found.extra["deployment_goal"]["binding"] == "MAX_CORRELATED_POSITIONS"
+
+
+@pytest.mark.parametrize("buffer", ["0", "0.01"])
+def test_stops_are_counted_where_they_will_stand_on_the_exchanges_price_steps(buffer: str) -> None:
+    rules = limits(
+        portfolio_risk={"max_portfolio_heat": D("0.04")},
+        price_constraints={"min_stock_price": 1},
+        deployment={"price_buffer_pct": D(buffer), "max_auto_position_pct": D("0.25")},
+    )
+    picks = [candidate(ticker, price) for ticker, price in (("A", "1.36"), ("B", "1.69"), ("C", "6.19"))]
+    found = plan_of(*picks, limits=rules)
+    lost = {t.ticker: exit_prices(t.price or D(0), ExitSettings())[1] for t in found.buys}
+    assert D(3_600) < sum((t.price or D(0)) * t.qty - lost[t.ticker] * t.qty for t in found.buys) <= D(4_000)
+    assert [s.ticker for s in found.skipped] == []
 
 
 def test_heat_from_stops_bounds_what_is_bought() -> None:
