@@ -7,6 +7,7 @@ as Decimal. What JSON does not know, and a key that stands there twice, is refus
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -29,8 +30,12 @@ def json_text(document: Any, *, ascii_only: bool = False) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """Read JSON with Decimal numbers. Raises ValueError, also for NaN, infinities and a key that stands there twice."""
-    return _DECODER.decode(text)
+    """Read JSON with Decimal numbers. Raises ValueError, also for NaN, infinities and a key that stands there twice.
+
+    Half a character (an escape of one surrogate, where a text was cut off) is read as U+FFFD: nothing can write it.
+    """
+    found = _DECODER.decode(text)
+    return _whole(found) if _SURROGATE.search(text) else found
 
 
 def as_json(document: Any, source: str) -> Any:
@@ -65,6 +70,14 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    return {_whole(k): _whole(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
 def _refuse(word: str) -> None:
     raise ValueError(f"{word} is not a number JSON knows")
 
@@ -78,6 +91,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_unique)
+_SURROGATE: Final = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 _HOLDERS: Final = (dict, list, tuple)
 _FLAT: Final = {
     ascii_only: json.JSONEncoder(ensure_ascii=ascii_only, default=_plain, separators=(",\n  ", ": "))

@@ -18,6 +18,7 @@ from Departments.core.documents import parse_json
 from Departments.core.errors import BadInput
 
 Model = TypeVar("Model", bound=BaseModel)
+TOO_DEEP = "is nested too deeply"
 
 
 class Section(BaseModel):
@@ -179,6 +180,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the file"
         problem = getattr(error, "problem", None) or "is not YAML"
         raise BadInput(path, place, str(problem), "mend the YAML there") from error
+    except RecursionError as error:
+        raise BadInput(path, "", TOO_DEEP, "write it flatter") from error
     return _mapping(data, path)
 
 
@@ -188,6 +191,8 @@ def read_json(path: Path) -> dict[str, Any]:
         data = parse_json(read_text(path))
     except ValueError as error:
         raise BadInput(path, "", f"is not JSON ({error})", "mend the JSON there") from error
+    except RecursionError as error:
+        raise BadInput(path, "", TOO_DEEP, "write it flatter") from error
     return _mapping(data, path)
 
 

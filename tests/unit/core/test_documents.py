@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from Departments.core.documents import json_text, parse_json
 from Departments.core.errors import BadInput
 from Departments.core.orders import Side
-from Departments.core.settings import read_json
+from Departments.core.settings import read_document, read_json
 from Departments.messaging.message import body_with, payload_of
 
 NAMES = st.text(max_size=3) | st.integers() | st.floats() | st.booleans() | st.none() | st.sampled_from(Side)
@@ -72,6 +72,20 @@ def test_what_json_does_not_know_is_refused(words: str, tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(BadInput, match=words):
         read_json(path)
+
+
+def test_half_a_character_is_read_as_one_that_can_be_written() -> None:
+    read = parse_json('{"a\\uD800": ["\\udc00 cut off", "\\ud83d\\ude00"], "b": 1}')
+    assert read == {"a\ufffd": ["\ufffd cut off", "\U0001f600"], "b": 1}
+    json_text(read).encode()
+
+
+@pytest.mark.parametrize(("name", "deep"), [("a.json", 100_000), ("a.yaml", 300)])
+def test_a_file_that_is_nested_without_end_is_refused(tmp_path: Path, name: str, deep: int) -> None:
+    path = tmp_path / name
+    path.write_text('{"a": ' + "[" * deep + "]" * deep + "}", encoding="utf-8")
+    with pytest.raises(BadInput, match="too deep"):
+        read_document(path)
 
 
 def test_what_cannot_be_written_is_named() -> None:
