@@ -40,7 +40,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from Departments.brokers.simulated.refusals import FORBIDDEN, refused
-from Departments.brokers.simulated.state import Number, Price, Quantity, Ticker
+from Departments.brokers.simulated.state import Number, Price, Seconds, Ticker
 from Departments.brokers.simulated.storage import Storage
 from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized
 from Departments.core.orders import Side
@@ -104,8 +104,8 @@ class Fault(Section):
     client_order_id: str | None = None
     occurrence: int = Field(1, ge=1)
     times: int = Field(1, ge=0)
-    seconds: Quantity | None = None
-    takes: Quantity = Decimal(0)
+    seconds: Seconds | None = None
+    takes: Seconds = Decimal(0)
     part: Decimal = Field(Decimal("0.5"), gt=0, lt=1)
     of: Ticker | None = None
     price: Price | None = None

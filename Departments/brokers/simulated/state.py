@@ -46,6 +46,9 @@ from Departments.core.errors import BadInput
 from Departments.core.money import decimal_of
 from Departments.core.settings import Section, read_document, validated
 
+LARGEST = Decimal(10) ** 15  # far above any account, price or company
+LEAST_PRICE = Decimal("0.0001")  # the smallest price step
+LONGEST = Decimal(10) ** 9  # seconds: thirty years
 _TICKER = re.compile(r"[A-Z0-9][A-Z0-9.\-/]{0,15}\Z")
 
 
@@ -58,24 +61,41 @@ def _ticker(key: Any) -> str:
     return text
 
 
-def _positive(value: Any) -> Decimal:
+def _number(value: Any) -> Decimal:
     number = decimal_of(value)
+    if abs(number) > LARGEST:
+        raise ValueError("is too large to be true; correct the number")
+    return number
+
+
+def _positive(value: Any) -> Decimal:
+    number = _number(value)
     if number <= 0:
         raise ValueError(f"must be above zero; give a positive price instead of {value}")
+    if number < LEAST_PRICE:
+        raise ValueError(f"must be at least {LEAST_PRICE}; give more than {value}")
     return number
 
 
 def _not_negative(value: Any) -> Decimal:
-    number = decimal_of(value)
+    number = _number(value)
     if number < 0:
         raise ValueError(f"must not be negative; give zero or more instead of {value}")
     return number
 
 
+def _seconds(value: Any) -> Decimal:
+    seconds = _not_negative(value)
+    if seconds > LONGEST:
+        raise ValueError("is too long a time to wait; give fewer seconds")
+    return seconds
+
+
 Ticker = Annotated[str, BeforeValidator(_ticker)]
-Number = Annotated[Decimal, BeforeValidator(decimal_of)]
+Number = Annotated[Decimal, BeforeValidator(_number)]
 Price = Annotated[Decimal, BeforeValidator(_positive)]
 Quantity = Annotated[Decimal, BeforeValidator(_not_negative)]
+Seconds = Annotated[Decimal, BeforeValidator(_seconds)]
 
 
 class HeldShares(Section):
@@ -118,8 +138,8 @@ class AccountState(Section):
 class Latency(Section):
     """How long orders take, in seconds; the very order's delay lies between, by the seed and its id."""
 
-    fill: tuple[Quantity, Quantity] = (Decimal("0.6"), Decimal("2.2"))
-    cancel: tuple[Quantity, Quantity] = (Decimal("0.2"), Decimal("0.8"))
+    fill: tuple[Seconds, Seconds] = (Decimal("0.6"), Decimal("2.2"))
+    cancel: tuple[Seconds, Seconds] = (Decimal("0.2"), Decimal("0.8"))
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -133,7 +153,7 @@ class Partials(Section):
     """How often an order fills in two parts, and the seconds between them."""
 
     rate: Quantity = Decimal(0)
-    pause: Quantity = Decimal(2)
+    pause: Seconds = Decimal(2)
 
 
 class Fees(Section):
@@ -189,7 +209,7 @@ class ExchangeState(Section):
     fees: Fees = Fees()
     latency: Latency = Latency()
     partial_fills: Partials = Partials()
-    cash_lag: Quantity = Decimal(0)
+    cash_lag: Seconds = Decimal(0)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
