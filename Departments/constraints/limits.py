@@ -57,7 +57,7 @@ def _empty(value: Any) -> Any:
 Share = Annotated[Decimal, BeforeValidator(_share), Field(ge=0, le=1)]
 PositiveShare = Annotated[Decimal, BeforeValidator(_share), Field(gt=0, le=1)]
 Factor = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1)]
-Amount = Annotated[Decimal, BeforeValidator(_number), Field(ge=0)]
+Amount = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=10**15)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
 Flag = Annotated[bool, BeforeValidator(_truth)]
 Free = Annotated[Any, BeforeValidator(_empty)]

@@ -76,6 +76,7 @@ def test_an_empty_file_and_empty_groups_have_every_default(tmp_path: Path) -> No
         ("position_limits: {min_position_pct: null}", "position_limits.min_position_pct", "decimal"),
         ("position_limits: {min_position_value: .nan}", "position_limits.min_position_value", "finite"),
         ("position_limits: {max_position_value: .inf}", "position_limits.max_position_value", "finite"),
+        ("position_limits: {min_position_value: 1.0e+300}", "position_limits.min_position_value", "less than or equal"),
         ("position_limits: {max_positions_total: 20.5}", "position_limits.max_positions_total", "integer"),
         ("position_limits: {unknown_sector: somewhere}", "position_limits.unknown_sector", "own_bucket"),
         ("timing_rules: {market_hours_only: 1}", "timing_rules.market_hours_only", "true or false"),
