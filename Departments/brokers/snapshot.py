@@ -30,7 +30,7 @@ def book_of(broker: Broker, known: Knowledge, account: Account | None = None) ->
 
 
 def _with_sector(position: Position, known: Knowledge) -> Position:
-    sector = position.sector or known.sector_of(position.symbol)
+    sector = known.sector_of(position.symbol) or position.sector
     return position if sector == position.sector else replace(position, sector=sector)
 
 

@@ -99,6 +99,14 @@ def test_what_the_briefing_adds_to_an_earlier_assessment_is_known_to_trading_too
     assert document["denied"] == []
 
 
+def test_of_two_sectors_of_a_holding_the_briefings_counts_for_trading_too(tmp_path: Path) -> None:
+    limits = {"position_limits": {"max_sector_concentration_pct": 0.12}}
+    state = {**STATE, "assets": {"CTVA": {**ASSET, "sector": "Sector ALKS"}}}
+    plan, document = day(tmp_path, limits, state=state, holdings=({"ticker": "CTVA", "sector": "Energy"},))
+    assert "ALKS" in {t["ticker"] for t in plan["trades"]}
+    assert document["denied"] == []
+
+
 def stated(**asset: Any) -> dict[str, Any]:
     """An exchange that says this of ALKS."""
     return {"state": {**STATE, "assets": {"ALKS": {**ASSET, **asset}}}}
