@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
@@ -24,8 +25,8 @@ from Departments.core.answers import Answer, failed, met
 from Departments.core.clock import iso
 from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import as_json, for_scripts, json_text
-from Departments.core.errors import DepartmentsError
-from Departments.core.identifiers import message_id
+from Departments.core.errors import DepartmentsError, WorkspaceBusy
+from Departments.core.identifiers import answer_id, message_id
 from Departments.core.money import percent
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, classify, plan_from
@@ -62,6 +63,7 @@ DEAD_LETTERED = frozenset(
 )
 
 ANSWER_WITHIN = timedelta(seconds=60)  # how long another department may take to answer
+ANSWERS = ("TradingPlan", "PlanFailure")
 READY, APPROVED = "READY_FOR_USER_APPROVAL", "APPROVED_BY_USER"
 CURRENT = "current_plan"  # where a plan stands that a script has set itself
 BATCH = 50  # messages whose effects share a commit: what each is to commit follows from its own text alone
@@ -181,8 +183,9 @@ class CEO:
         return summary(broker.account(), broker.positions()) | known
 
     def process_inbox(self) -> None:
-        """Read what waits for the Executive."""
-        self._parts.bus.consume(EXECUTIVE, self.router, batch=BATCH)
+        """Read what waits for the Executive; an inbox that a watcher holds is left to it."""
+        with suppress(WorkspaceBusy):
+            self._parts.bus.consume(EXECUTIVE, self.router, wait=0, batch=BATCH)
 
     def _separate_buys_sells(
         self, trades: Sequence[Mapping[str, Any]]
@@ -222,13 +225,13 @@ class CEO:
         self._parts.work()
         self.process_inbox()
 
-    def _ask(self, recipient: str, message_type: str, payload: Mapping[str, Any]) -> str:
-        """Send a question and return its id; what is asked again at the same moment is a new question."""
+    def _ask(self, recipient: str, message_type: str, payload: Mapping[str, Any]) -> Message:
+        """Send a question and return it; what is asked again at the same moment is a new question."""
         now, identity = self._parts.clock.now(), (message_type, json_text(payload))
         body = body_with(f"# {message_type}\n\nThe Executive asks {recipient}.", payload)
         tries = (message_id(EXECUTIVE, now, *identity, *((n,) if n else ())) for n in count())
         letters = (Message(asked, EXECUTIVE, recipient, now, message_type, body, priority="high") for asked in tries)
-        return next(letter.message_id for letter in letters if self._was_sent(letter))
+        return next(letter for letter in letters if self._was_sent(letter))
 
     def _was_sent(self, question: Message) -> bool:
         """Send a question unless it was answered before, be it to a ledger that is lost; tell whether it was sent."""
@@ -238,17 +241,23 @@ class CEO:
         bus.publish(question)  # which does nothing where its copy lies in the Outbox
         return question.name in bus.mailbox.waiting(recipient) or bus.journal.disposition(recipient, asked) is not None
 
-    def _answered(self, asked: str) -> Message:
+    def _answered(self, asked: Message) -> Message:
         p = self._parts
         give_up = p.clock.now() + ANSWER_WITHIN
-        while asked not in self._answers:
+        while True:
             self.look()
-            if asked in self._answers:
-                break
+            answer = self._answers.pop(asked.message_id, None) or self._read_by_another(asked)
+            if answer is not None:
+                return answer
             if p.clock.now() >= give_up:
-                raise DepartmentsError(f"no department answered {asked} within {ANSWER_WITHIN.seconds} s.")
+                raise DepartmentsError(f"no department answered {asked.message_id} within {ANSWER_WITHIN.seconds} s.")
             p.clock.sleep(p.settings.phases.sell.poll)
-        return self._answers.pop(asked)
+
+    def _read_by_another(self, asked: Message) -> Message | None:
+        """Return an answer that a watcher of the Executive's inbox, or another run, has handled meanwhile."""
+        bus = self._parts.bus
+        answers = [answer_id(asked.recipient, kind, asked.message_id, asked.timestamp) for kind in ANSWERS]
+        return next(map(bus.find, bus.journal.dispositions(EXECUTIVE, answers)), None)
 
     def judge(self, plan: TradingPlan) -> Judgement:
         """Look at a plan with the account, the ledger and the limits of this moment. Raises BrokerUnavailable."""

@@ -330,7 +330,7 @@ def _wish(message: Message) -> Wish:
 
 def _answer(request: Message, message_type: str, markdown: str, payload: Mapping[str, Any]) -> Message:
     return Message(
-        identifiers.message_id(OPERATIONS, request.timestamp, message_type, request.message_id),
+        identifiers.answer_id(OPERATIONS, message_type, request.message_id, request.timestamp),
         OPERATIONS,
         EXECUTIVE,
         request.timestamp,

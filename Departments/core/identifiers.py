@@ -28,6 +28,11 @@ def message_id(sender: str, moment: datetime, *identity: object) -> str:
     return f"MSG_{sender}_{stamp(moment)}_{short_hash(sender, *identity)}"
 
 
+def answer_id(sender: str, message_type: str, question_id: str, asked_at: datetime) -> str:
+    """Return the id of the answer to a question, which whoever asked can look for."""
+    return message_id(sender, asked_at, message_type, question_id)
+
+
 def plan_id(moment: datetime) -> str:
     """Return `PLAN_<date>_<time>` in UTC."""
     return f"PLAN_{moment:%Y%m%d_%H%M%S}"
