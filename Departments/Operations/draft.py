@@ -43,8 +43,7 @@ class Draft:
     def not_needed(self) -> Reason:
         """Return why a candidate that would fit is left out."""
         if self.room.money < self.room.goal:
-            says = "better candidates use up what may be spent"
-            return Reason.of(self.room.money_bound, says, spendable=cents(self.room.money))
+            return self._money_is_used_up()
         says = "the deployment target is reached without it"
         return Reason.of(ReasonCode.DEPLOYMENT_TARGET, says, goal=cents(self.room.goal))
 
@@ -69,12 +68,18 @@ class Draft:
         left = max(ZERO, self.room.money - self.cost)
         if cost > left and self.room.money <= 0:
             return Reason.of(self.room.money_bound, "nothing may be spent", spendable=ZERO)
+        if cost > left and pick.held + left >= self.room.minimum:
+            return self._money_is_used_up()
         if cost > left:
             says = "the money left does not reach the minimum"
             return Reason.of(
                 ReasonCode.MIN_POSITION_VALUE, says, value=cents(pick.held + left), minimum=self.room.minimum
             )
         return None
+
+    def _money_is_used_up(self) -> Reason:
+        says = "better candidates use up what may be spent"
+        return Reason.of(self.room.money_bound, says, spendable=cents(self.room.money))
 
     def _sector_left(self, pick: Pick) -> Decimal:
         return self.room.sectors[pick.sector] - self.sector_cost.get(pick.sector, ZERO)

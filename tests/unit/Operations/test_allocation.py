@@ -86,6 +86,13 @@ def test_a_candidate_the_money_cannot_bring_to_the_minimum_is_left_out_with_what
     assert found.left_out["C"].values == {"value": "2000", "minimum": "3000"}
 
 
+def test_what_is_held_above_the_minimum_already_is_left_out_for_want_of_money_and_not_as_too_small() -> None:
+    picks = [pick("A", score=90, wanted=800), pick("B", price=20, least=1, held=5000, wanted=10, opens=False)]
+    found = allocate(picks, room(money=8010))
+    assert values(found, picks) == {"A": 8000}
+    assert code(found, "B") is ReasonCode.CASH_RESERVE
+
+
 def test_a_full_sector_is_named_with_its_room() -> None:
     picks = [pick("A"), pick("B"), pick("C", sector="T")]
     found = allocate(picks, room(sectors={"S": D(5000), "T": D(5000)}))
