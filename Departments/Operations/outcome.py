@@ -103,7 +103,7 @@ def _binding(room: Room, allocation: Allocation, skips: Sequence[Skip], buffer: 
         found = {reason.code for reason in allocation.left_out.values()} | (skipped & {CORRELATED})
         full = allocation.shares or ReasonCode.MAX_AUTO_POSITION in skipped
         fallback = ReasonCode.MAX_AUTO_POSITION if full else ReasonCode.NO_CANDIDATES
-        code = next((c for c in OBSTACLES if c in found), fallback)
+        code = next((c for c in (*OBSTACLES, room.money_bound) if c in found), fallback)
     return Reason.of(code, SENTENCES.get(code, ""), idle=cents(allocation.idle))
 
 
