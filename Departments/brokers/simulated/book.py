@@ -27,7 +27,8 @@ _NAMESPACE: Final = uuid.UUID("5f0b6d1e-51a0-5a8a-9d55-3c1e0d6a7c11")
 
 def derived_id(*parts: object) -> str:
     """Return a UUID that depends on the parts alone, so that a replay gives the same ids."""
-    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(map(str, parts))))
+    name = "\x1f".join(map(str, parts)).encode(errors="backslashreplace")  # the name of a folder may be no text
+    return str(uuid.uuid5(_NAMESPACE, name.decode()))
 
 
 def _moment(text: str) -> datetime:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -195,3 +196,12 @@ def _statements(ask: str, positions: int, path: Path) -> int:
     getattr(exchange, ask)()
     exchange.close()
     return len(said)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the others have no such names")
+def test_a_folder_whose_name_is_no_text_can_hold_an_exchange(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/latin-1 \xfc"))
+    folder.mkdir()
+    clock = SimulatedClock(datetime(2025, 11, 10, 17, tzinfo=UTC))
+    with closing(SimulatedExchange(folder / "x.db", clock, state=STATE)) as exchange:
+        assert exchange.account().cash == 5000
