@@ -20,6 +20,7 @@ from Departments.messaging.message import Message
 from Departments.Operations.briefing import briefing_from
 from Departments.Operations.planning import refuse_other_days
 
+A_YEAR = timedelta(days=366)
 A_BRIEFING = "name a DailyBriefing message"
 
 
@@ -31,7 +32,9 @@ def clock_from(at: str | None, *, side_by_side: bool = False) -> Clock:
     if at is None:
         return SystemClock()
     try:
-        return ShiftedClock(parse_iso(at)) if side_by_side else SimulatedClock(parse_iso(at))
+        start = parse_iso(at)
+        _ = start - A_YEAR, start + A_YEAR  # what is counted from it must have a date, too
+        return ShiftedClock(start) if side_by_side else SimulatedClock(start)
     except (ValueError, OverflowError) as error:
         raise BadInput("--at", "", f"{at!r} is not an ISO time", "write 2025-11-10T15:05:42Z") from error
 

@@ -81,6 +81,7 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
     "state missing": (given("--exchange-state", "gone.yaml"), ["gone.yaml", "no such file", "name another"]),
     "faults missing": (given("--exchange-faults", "gone.yaml"), ["gone.yaml", "no such file", "name another"]),
     "time wrong": (given("--at", "yesterday"), ["--at", "'yesterday'", "write 2025"]),
+    "time at the beginning of all": (given("--at", "0001-01-01T00:00:00Z"), ["--at", "'0001-01-01T", "write 2025"]),
     "plan missing": (given("--plan", "gone.json"), ["gone.json", "no such file"]),
     "plan not JSON": (lambda f: ["--plan", f / "state.yaml"], ["state.yaml", "not JSON", "mend"]),
     "plan is a list": (plan_of([1]), ["plan.json", "mapping", "write"]),
