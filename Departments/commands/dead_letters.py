@@ -17,6 +17,7 @@ from Departments.core.errors import BadInput
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import dead_letters
 from Departments.messaging.dead_letters import DeadLetter
+from Departments.messaging.names import stem
 
 Which = Annotated[str, typer.Argument(metavar="ID", help="The message's id or the file's name.")]
 
@@ -87,7 +88,7 @@ def _moved(
 
 def _the(workspace: Path, which: str) -> DeadLetter:
     letters = dead_letters.listed(messages_of(workspace))
-    found = [each for each in letters if which in {each.name, each.name.removesuffix(".md"), each.message_id}]
+    found = [each for each in letters if which in {each.name, stem(each.name), each.message_id}]
     if not found:
         raise BadInput(which, "", "there is no such dead letter", "see `departments dead-letters list`")
     return _only(found, which)

@@ -26,7 +26,7 @@ from Departments.core.clock import iso
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.messaging import codec, lookup, tracing
 from Departments.messaging.message import Message
-from Departments.messaging.names import is_message_name
+from Departments.messaging.names import is_message_name, stem
 
 # --- messages check ---
 
@@ -179,9 +179,9 @@ def show(
 ) -> int:
     """Show a message wherever it lies: inbox, outbox, archive, packed months, dead letters."""
     root = messages_of(workspace)
-    found = lookup.find_all(root, message_id.removesuffix(".md"))
+    found = lookup.find_all(root, stem(message_id))
     if not found:
-        raise BadInput(message_id, "", f"there is no such message in {root}", "see `departments inbox`")
+        raise _nothing_to_show(root, message_id)
     message = found[0].message
     places = [str(each.place) for each in found]
     if as_json:
@@ -193,6 +193,13 @@ def show(
         screen.print(plain(place), style="dim", soft_wrap=True)
     print_text(screen, found[0].text)
     return 0
+
+
+def _nothing_to_show(root: Path, message_id: str) -> BadInput:
+    unreadable = next(lookup.named(root, stem(message_id)), None)
+    if unreadable is None:
+        return BadInput(message_id, "", f"there is no such message in {root}", "see `departments inbox`")
+    return BadInput(str(unreadable), "", "cannot be read as a message", "see `departments messages check`")
 
 
 def _payload(message: Message) -> dict[str, Any] | None:

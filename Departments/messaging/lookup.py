@@ -15,7 +15,7 @@ from typing import Final
 from Departments.core.errors import UnreadableMessage
 from Departments.messaging import codec
 from Departments.messaging.message import Message
-from Departments.messaging.names import is_message_name
+from Departments.messaging.names import is_message_name, stem
 
 BOXES: Final = ("Inbox", "Outbox", "Archive", "Dead_Letter")
 MAX_BYTES: Final = 20_000_000
@@ -103,9 +103,14 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
+def named(root: Path, message_id: str) -> Iterator[Place]:
+    """Yield the files that are named after a message, readable or not."""
+    return (place for place in places(root) if stem(place.name) == message_id)
+
+
 def find_all(root: Path, message_id: str) -> list[Located]:
     """Return every copy of a message: by its file's name first, by its id in all files where that finds nothing."""
-    by_name = list(_located(place for place in places(root) if place.name == f"{message_id}.md"))
+    by_name = list(_located(named(root, message_id)))
     return by_name or [found for found in everything(root) if found.message.message_id == message_id]
 
 

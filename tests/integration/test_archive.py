@@ -437,6 +437,21 @@ def test_show_finds_an_id_whose_file_has_another_name(workspace: Path, capsys: p
     assert "[bold]text[/bold]" in capsys.readouterr().out
 
 
+def test_show_finds_a_file_by_its_name_however_its_ending_is_written(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = Message("ODD", "RISK", "TRADING", OLD.timestamp, "log", "text")
+    (root_of(workspace) / "Inbox" / "TRADING" / "OTHER.MD").write_bytes(codec.encode(odd))
+    assert command(workspace, "show", "OTHER.MD") == command(workspace, "show", "OTHER") == 0
+    assert "message_id: ODD" in capsys.readouterr().out
+
+
+def test_show_does_not_deny_a_file_that_cannot_be_read(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root_of(workspace) / "Inbox" / "TRADING" / "odd.md").write_bytes(b"odd")
+    assert command(workspace, "show", "odd.md") == 2
+    assert "odd.md: cannot be read as a message; see `departments messages check`." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [("show", "MSG_NOBODY"), ("trace", "PLAN_NOBODY"), ("dead-letters", "show", "x")])
 def test_what_does_not_exist_is_one_sentence(
     workspace: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
