@@ -18,6 +18,8 @@ try:
 except ModuleNotFoundError as error:
     mend = "start this script with the Python in .venv, which `python scripts/dev.py run` makes"
     raise SystemExit(f"{sys.executable}: this Python lacks {error.name}; {mend}.") from error
+except KeyboardInterrupt:  # while it was still being read
+    raise SystemExit(130) from None
 
 if __name__ == "__main__":
     main("archive")

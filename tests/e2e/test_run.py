@@ -254,3 +254,20 @@ def test_a_script_that_is_started_with_another_python_names_the_right_one(script
     assert said.err.count("\n") == 1
     assert "this Python lacks" in said.err
     assert "start this script with the Python in .venv" in said.err
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "runpy.run_module('Departments', run_name='__main__')",
+        *(
+            f"runpy.run_path(r'{ROOT / 'scripts' / name}.py', run_name='__main__')"
+            for name in ("run_daily_ceo", "watch_inbox", "archive_old_messages")
+        ),
+    ],
+)
+def test_ctrl_c_while_the_program_is_still_being_read_ends_it_without_a_traceback(start: str, tmp_path: Path) -> None:
+    finder = "class Interrupted:\n    def find_spec(name, *_):\n        if name == 'typer': raise KeyboardInterrupt\n"
+    script = f"import runpy, sys\n{finder}sys.meta_path.insert(0, Interrupted)\n{start}"
+    said = launched(cwd=tmp_path, program=("-c", script))
+    assert (said.code, said.err) == (130, "")
