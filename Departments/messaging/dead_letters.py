@@ -25,7 +25,7 @@ from Departments.core.errors import (
     WorkspaceBusy,
 )
 from Departments.core.reasons import ReasonCode
-from Departments.messaging import codec
+from Departments.messaging import codec, lookup
 from Departments.messaging.journal import Journal
 from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, REASON, Mailbox
 from Departments.messaging.message import Message, body_with
@@ -130,12 +130,16 @@ class DeadLetter:
 
 def listed(root: Path) -> list[DeadLetter]:
     """Return every dead letter, by department and name."""
-    found = (path for path in sorted((root / DEAD_LETTER).glob("*/*")) if not path.name.endswith(REASON))
+    there = (path for folder in lookup.folders(root / DEAD_LETTER) for path in lookup.entries(folder))
+    found = (path for path in there if not path.name.endswith(REASON))
     return [DeadLetter(path.parent.name, path.name, path, _reason_beside(path)) for path in found]
 
 
 def _reason_beside(path: Path) -> dict[str, Any]:
-    return codec.load_mapping(_beginning(path.parent / f"{path.name}{REASON}"))
+    try:
+        return codec.load_mapping(_beginning(path.parent / f"{path.name}{REASON}"))
+    except OSError:  # closed to us: the letter is listed all the same
+        return {}
 
 
 def _beginning(path: Path) -> str:

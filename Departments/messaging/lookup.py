@@ -61,14 +61,14 @@ def places(root: Path, boxes: Iterable[str] = BOXES) -> Iterator[Place]:
 
 
 def _box(folder: Path, box: str, day: str = "") -> Iterator[Place]:
-    for department in _folders(folder):
-        for path in _entries(department):
+    for department in folders(folder):
+        for path in entries(department):
             if is_message_name(path.name) and path.is_file() and not path.is_symlink():
                 yield Place(box, department.name, path.name, path, day)
 
 
 def _archive(folder: Path) -> Iterator[Place]:
-    for day in _folders(folder):
+    for day in folders(folder):
         yield from _box(day, "Archive", day.name)
     for pack in sorted(folder.glob("*.zip")):
         yield from _packed(pack)
@@ -88,11 +88,12 @@ def _packed(pack: Path) -> Iterator[Place]:
             yield Place("Archive", department, name, pack, day, member)
 
 
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.is_dir() and not path.is_symlink()]
+def folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, in order, links left out."""
+    return [path for path in entries(folder) if path.is_dir() and not path.is_symlink()]
 
 
-def _entries(folder: Path) -> list[Path]:
+def entries(folder: Path) -> list[Path]:
     """Return what lies in a folder, in order; nothing where it is none, is closed to us or was taken away meanwhile."""
     try:
         return sorted(folder.iterdir())

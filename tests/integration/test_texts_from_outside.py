@@ -95,6 +95,23 @@ def test_a_folder_that_is_closed_to_us_hides_only_what_it_holds(root: Path, caps
     assert document["unreadable"] == [{"file": str(root / "Inbox" / "RISK"), "reason": "Permission denied"}]
 
 
+def test_a_reason_that_is_closed_to_us_hides_no_dead_letter(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = root / "Dead_Letter" / "TRADING"
+    for name in ("a.md", "a.md.reason.yaml", "b.md"):
+        (folder / name).write_bytes(b"junk")
+    with closed(folder / "a.md.reason.yaml"):
+        assert command(root, "dead-letters", "list", "--json") == 0
+    assert [each["file"] for each in json.loads(capsys.readouterr().out)["dead_letters"]] == ["a.md", "b.md"]
+
+
+def test_dead_letters_in_a_folder_that_is_closed_to_us_are_said_to_be_left_out(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closed(root / "Dead_Letter" / "TRADING"):
+        assert command(root, "dead-letters", "list") == 0
+    assert "TRADING cannot be looked into (Permission denied); what it holds is left out" in caplog.text
+
+
 def test_a_file_that_is_closed_to_us_is_archived_by_its_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     secret = root / "Inbox" / "TRADING" / "MSG_RISK_20251110T150000Z_0a1b2c3d.md"
     secret.write_text(HEADER, encoding="utf-8")
