@@ -61,7 +61,7 @@ _CHANGES: Final = ", ".join(f'"{name}" = excluded."{name}"' for name in (*_ORDER
 _SAVE: Final = f"INSERT INTO orders ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (id) DO UPDATE SET {_CHANGES}"  # noqa: S608
 _HOLDING_SHARES: Final = (
     'SELECT symbol, "group", qty, filled_qty FROM orders '
-    "WHERE is_open = 1 AND side = ?1 AND live = 1 AND (?2 IS NULL OR symbol = ?2)"
+    "WHERE is_open = 1 AND side = ? AND live = 1 AND symbol = coalesce(?, symbol)"
 )
 
 
