@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
-import statistics
 import sys
+import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 from Departments.messaging import files
 
-FILE = Path(__file__).resolve().parents[2] / "benchmarks.md"
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "benchmarks.md"
 
 
 def write_section(text: str, path: Path = FILE) -> None:
@@ -25,14 +25,24 @@ def write_section(text: str, path: Path = FILE) -> None:
     path.write_text("\n\n".join([*kept, text.strip()]) + "\n", encoding="utf-8", newline="\n")
 
 
-def flush_time(place: Path, count: int = 50) -> float:
-    """Return the median of the seconds that it takes to write a small new file and to flush it."""
+def new_place(name: str) -> Path:
+    """Return a new folder below `build`, which `make bench` removes when all is measured.
+
+    Not before: ext4 is slow to create files where many were removed in the last minutes.
+    """
+    (ROOT / "build").mkdir(exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"bench_{name}_", dir=ROOT / "build"))
+
+
+def flush_time(place: Path, count: int = 200) -> float:
+    """Return the seconds that it takes to write a small new file and to flush it, one after the other."""
     place.mkdir(parents=True)
 
-    def write(number: int) -> None:
-        files.write_new(str(place / str(number)), bytes(900), flush=True)
+    def write() -> None:
+        for number in range(count):
+            files.write_new(str(place / str(number)), bytes(900), flush=True)
 
-    return statistics.median(timed(partial(write, number)) for number in range(count))
+    return timed(write) / count
 
 
 def timed(work: Callable[[], object]) -> float:

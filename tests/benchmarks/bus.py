@@ -13,7 +13,6 @@ import json
 import mailbox as stdlib_mailbox
 import os
 import platform
-import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -44,7 +43,7 @@ from Departments.messaging.mailbox import Mailbox  # noqa: E402
 from Departments.messaging.message import Message, body_with  # noqa: E402
 from Departments.messaging.router import Commit, Router  # noqa: E402
 from Departments.messaging.watcher import Watched, Watcher  # noqa: E402
-from tests.benchmarks._measuring import flush_time, timed, write_section  # noqa: E402
+from tests.benchmarks._measuring import flush_time, new_place, timed, write_section  # noqa: E402
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 ROUNDS = 5
@@ -362,7 +361,7 @@ def one_round(
     durations = timed(lambda: contestant.publish(messages)), timed(contestant.consume)
     if contestant.handled != len(messages):
         raise SystemExit(f"{make.__name__} handled {contestant.handled} of {len(messages)}")
-    return durations  # nothing is removed before the end: ext4 is slow to create files where many were just removed
+    return durations
 
 
 def tournament(count: int, rounds: int, place: Path) -> list[Entry]:
@@ -558,15 +557,11 @@ the last five minutes: let the disk rest before measuring.
 
 def main(count: int) -> int:
     """Measure, print and write `benchmarks.md`, which says of every target whether it was reached."""
-    (ROOT / "build").mkdir(exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix="bench_bus_", dir=ROOT / "build"))
-    try:
-        flush = flush_time(place / "flush")
-        waits = latency(place, 1_000)  # first: a watcher's process has not handled half a million messages before
-        entries = tournament(count, ROUNDS, place)
-        grown = growth(place, ROUNDS)
-    finally:
-        shutil.rmtree(place)
+    place = new_place("bus")
+    flush = flush_time(place / "flush")
+    waits = latency(place, 1_000)  # first: a watcher's process has not handled half a million messages before
+    entries = tournament(count, ROUNDS, place)
+    grown = growth(place, ROUNDS)
     text = told(count, entries, grown, waits, flush)
     print(text)
     write_section(text)

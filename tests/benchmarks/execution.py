@@ -10,11 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import shutil
 import stat
 import statistics
 import sys
-import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,7 +36,7 @@ from Departments.core.orders import Order, OrderRequest  # noqa: E402
 from Departments.ledger.database import LOG_PAGES  # noqa: E402
 from Departments.messaging import files  # noqa: E402
 from Departments.messaging.mailbox import INBOX, OUTBOX  # noqa: E402
-from tests.benchmarks._measuring import flush_time, timed, write_section  # noqa: E402
+from tests.benchmarks._measuring import flush_time, new_place, timed, write_section  # noqa: E402
 from tests.builders.desk import MORNING, plan, trade, workspace  # noqa: E402
 from tests.invariants.scenarios import INCIDENT, INCIDENT_STATE  # noqa: E402
 
@@ -344,15 +342,10 @@ def told(found: Overhead, grown: Mapping[tuple[int, int], float], flush: float) 
 def main() -> int:
     """Measure, print and write `benchmarks.md`, which says of every target whether it was reached."""
     logging.disable()
-    (ROOT / "build").mkdir(exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix="bench_execution_", dir=ROOT / "build"))
-    places = map(partial(_numbered, place), count())
-    try:  # nothing is removed before the end: ext4 is slow to create files where many were just removed
-        executed(INCIDENT_CASE, next(places))  # what is imported on first use is imported now
-        flush = flush_time(next(places))
-        found, grown = overhead(INCIDENT_CASE, places), growth(places)
-    finally:
-        shutil.rmtree(place)
+    places = map(partial(_numbered, new_place("execution")), count())
+    executed(INCIDENT_CASE, next(places))  # what is imported on first use is imported now
+    flush = flush_time(next(places))
+    found, grown = overhead(INCIDENT_CASE, places), growth(places)
     text = told(found, grown, flush)
     print(text)
     write_section(text)
