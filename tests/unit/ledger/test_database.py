@@ -1,0 +1,52 @@
+"""What becomes of the connection to a file that cannot be used, or that nobody uses any more."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Departments.brokers.simulated.storage import Storage
+from Departments.core.errors import BadInput, LedgerError
+from Departments.ledger.database import Database
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
+    """Return the connections that are made during the test."""
+    found: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def noted(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        found.append(connect(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    return found
+
+
+def is_closed(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return True
+    return False
+
+
+def test_a_file_that_is_refused_is_closed_so_that_it_can_be_replaced(
+    tmp_path: Path, opened: list[sqlite3.Connection]
+) -> None:
+    path = tmp_path / "sentinel.db"
+    path.write_bytes(b"no database, but long enough to be taken for one" * 40)
+    with pytest.raises(LedgerError) as kept:
+        Database(path, [])
+    with pytest.raises(BadInput) as kept_too:
+        Storage(path)
+    assert [is_closed(each) for each in opened] == [True, True], (kept, kept_too)
+
+
+def test_a_file_that_nobody_has_any_more_is_closed(tmp_path: Path, opened: list[sqlite3.Connection]) -> None:
+    database, storage = Database(tmp_path / "sentinel.db", []), Storage(tmp_path / "exchange.db")
+    assert [is_closed(each) for each in opened] == [False, False]
+    del database, storage
+    assert [is_closed(each) for each in opened] == [True, True]
