@@ -152,7 +152,7 @@ def _is_lost(order: OrderRecord, since: datetime, until: datetime) -> bool:
 
 def _concerns(period: _Period, order: OrderRecord) -> bool:
     """Tell whether what an order trades may be bare: an exit of before sells what it covered, unless released."""
-    return order.intent.purpose != "exit" or period.released > 0 or period.saw(order.created_at)
+    return not _is_exit(order) or period.released > 0 or period.saw(order.created_at)
 
 
 def _covered(period: _Period, orders: Sequence[OrderRecord]) -> Decimal:

@@ -144,8 +144,10 @@ def capped(funded: Sequence[Funding], budget: Decimal) -> list[Funding]:
 
 
 def _at_most(price: Decimal | None, factor: Decimal) -> Decimal | None:
-    most = None if price is None else price * factor
-    return None if most is None else most.quantize(price_tick(most), rounding=ROUND_FLOOR)
+    if price is None:
+        return None
+    most = price * factor
+    return most.quantize(price_tick(most), rounding=ROUND_FLOOR)
 
 
 def _funded(trade: Trade, money: Decimal, floor: Floor) -> Funding:

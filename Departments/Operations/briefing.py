@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 
 from Departments.core.errors import BadInput
 from Departments.core.market import Told
-from Departments.core.money import ZERO, decimal_of, price_of
+from Departments.core.money import BEYOND_REASON, ZERO, decimal_of, price_of
 from Departments.core.plans import TICKER, Skip
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import trading_day
-from Departments.Operations.conditions import BEYOND_REASON, told_by
+from Departments.Operations.conditions import told_by
 
 HIGHEST_SCORE = Decimal(100)
 

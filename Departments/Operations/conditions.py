@@ -15,9 +15,7 @@ from typing import Any
 
 from Departments.core.errors import BadInput
 from Departments.core.market import READINGS, Told
-from Departments.core.money import ONE, decimal_of
-
-BEYOND_REASON = Decimal(10) ** 15
+from Departments.core.money import BEYOND_REASON, ONE, decimal_of
 
 
 def told_by(payload: Mapping[str, Any], source: str) -> Told:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from Departments.core.errors import BadInput
-from Departments.core.money import plain
+from Departments.core.money import BEYOND_REASON, plain
 from Departments.core.settings import Section, config_file, read_yaml, validated
 
 Policy = Literal["allow", "warn", "deny"]
@@ -57,7 +57,7 @@ def _empty(value: Any) -> Any:
 Share = Annotated[Decimal, BeforeValidator(_share), Field(ge=0, le=1)]
 PositiveShare = Annotated[Decimal, BeforeValidator(_share), Field(gt=0, le=1)]
 Factor = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1)]
-Amount = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=10**15)]
+Amount = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=BEYOND_REASON)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
 Flag = Annotated[bool, BeforeValidator(_truth)]
 Free = Annotated[Any, BeforeValidator(_empty)]

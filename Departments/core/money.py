@@ -8,6 +8,7 @@ from typing import Any
 ZERO = Decimal(0)
 ONE = Decimal(1)
 CENT = Decimal("0.01")
+BEYOND_REASON = Decimal(10) ** 15  # far above any account, price, volume or company
 LARGEST = 308  # the power of ten that a float can still hold; larger ones, written out, would fill the memory
 
 

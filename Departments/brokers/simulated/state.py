@@ -43,10 +43,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from Departments.core.errors import BadInput
-from Departments.core.money import decimal_of
+from Departments.core.money import BEYOND_REASON, decimal_of
 from Departments.core.settings import Section, read_document, validated
 
-LARGEST = Decimal(10) ** 15  # far above any account, price or company
 LEAST_PRICE = Decimal("0.0001")  # the smallest price step
 LONGEST = Decimal(10) ** 9  # seconds: thirty years
 _TICKER = re.compile(r"[A-Z0-9][A-Z0-9.\-/]{0,15}\Z")
@@ -63,7 +62,7 @@ def _ticker(key: Any) -> str:
 
 def _number(value: Any) -> Decimal:
     number = decimal_of(value)
-    if abs(number) > LARGEST:
+    if abs(number) > BEYOND_REASON:
         raise ValueError("is too large to be true; correct the number")
     return number
 
