@@ -15,8 +15,8 @@ from Departments.commands.frame import desk_of, messages_of, print_json
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.trading_calendar import trading_day
-from Departments.messaging import dead_letters
-from Departments.messaging.dead_letters import DeadLetter
+from Departments.messaging import failures
+from Departments.messaging.failures import DeadLetter
 from Departments.messaging.names import stem
 
 Which = Annotated[str, typer.Argument(metavar="ID", help="The message's id or the file's name.")]
@@ -24,7 +24,7 @@ Which = Annotated[str, typer.Argument(metavar="ID", help="The message's id or th
 
 def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """List every dead letter with its reason."""
-    letters = dead_letters.listed(messages_of(workspace))
+    letters = failures.listed(messages_of(workspace))
     if as_json:
         print_json({"dead_letters": [_document(letter) for letter in letters]})
         return 0
@@ -56,7 +56,7 @@ def retry(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = Fals
     return _moved(
         workspace,
         which,
-        lambda desk, letter, day: dead_letters.revive(desk.mailbox, desk.bus.journal, letter, day),
+        lambda desk, letter, day: failures.revive(desk.mailbox, desk.bus.journal, letter, day),
         "is back in the inbox of",
         as_json=as_json,
     )
@@ -67,7 +67,7 @@ def drop(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False
     return _moved(
         workspace,
         which,
-        lambda desk, letter, day: dead_letters.drop(desk.mailbox, letter, day),
+        lambda desk, letter, day: failures.drop(desk.mailbox, letter, day),
         "is archived unhandled for",
         as_json=as_json,
     )
@@ -87,7 +87,7 @@ def _moved(
 
 
 def _the(workspace: Path, which: str) -> DeadLetter:
-    letters = dead_letters.listed(messages_of(workspace))
+    letters = failures.listed(messages_of(workspace))
     found = [each for each in letters if which in {each.name, stem(each.name), each.message_id}]
     if not found:
         raise BadInput(which, "", "there is no such dead letter", "see `departments dead-letters list`")

@@ -12,10 +12,9 @@ from datetime import datetime
 from Departments.core.clock import Clock
 from Departments.core.settings import MessagingSettings
 from Departments.messaging.inbound import ConsumeReport, Parts, Pass, decoded
-from Departments.messaging.journal import Journal
-from Departments.messaging.mailbox import Storage
 from Departments.messaging.message import Message
 from Departments.messaging.outbound import Outbound, letter_of
+from Departments.messaging.ports import Journal, Storage
 from Departments.messaging.router import Router
 
 __all__ = ["Bus", "ConsumeReport", "never"]

@@ -24,14 +24,13 @@ from Departments.core.errors import (
 )
 from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import trading_day
-from Departments.messaging import codec, dead_letters
-from Departments.messaging.dead_letters import TRANSIENT
-from Departments.messaging.files import Found, State
-from Departments.messaging.journal import Journal
-from Departments.messaging.mailbox import Storage
+from Departments.messaging import codec, failures
+from Departments.messaging.disk import Found, State
+from Departments.messaging.failures import TRANSIENT
 from Departments.messaging.message import Message
 from Departments.messaging.names import shown, stamp_in
 from Departments.messaging.outbound import Outbound
+from Departments.messaging.ports import Journal, Storage
 from Departments.messaging.router import Commit, Router, Skip
 
 HANDLED: Final = "handled"
@@ -357,7 +356,7 @@ class Pass:
     def _set_aside(self, item: _Item, error: Exception, attempts: int) -> None:
         """Escalate once per cause and day, write the reason, move the file: in this order a kill loses nothing."""
         ours = isinstance(item.message, Message) and self.router.is_for_us(item.message)
-        code = dead_letters.code_of(error, ours=ours)
+        code = failures.code_of(error, ours=ours)
         try:
             self._escalate(error, code, item.name)
             self.outbound.deliver_pending()
@@ -372,13 +371,13 @@ class Pass:
     def _reason(self, item: _Item, code: ReasonCode, error: Exception, attempts: int) -> str:
         now = self.clock.now()
         tried = self.journal.failures(self.department).get(item.key, (attempts, now, now))
-        return dead_letters.reason_text(self.department, item.name, item.key, code, error, tried=tried)
+        return failures.reason_text(self.department, item.name, item.key, code, error, tried=tried)
 
     def _escalate(self, error: Exception, code: ReasonCode, name: str) -> None:
         with self.journal.transaction():
             if self.journal.first_today(f"{self.department}:{code}", self.day):
                 self.outbound.enqueue(
-                    dead_letters.escalation(self.department, name, code, error, now=self.clock.now(), day=self.day)
+                    failures.escalation(self.department, name, code, error, now=self.clock.now(), day=self.day)
                 )
 
 

@@ -13,18 +13,17 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import Final, Literal, TypeVar
 
 from Departments.core.clock import Clock, SystemClock
 from Departments.core.errors import MessageConflict, PublishError
-from Departments.core.identifiers import is_safe_name
 from Departments.core.locks import ProcessLock
 from Departments.core.steps import Step, announced, no_step
-from Departments.messaging import files, lookup
+from Departments.messaging import disk, lookup
 from Departments.messaging.message import Message
 from Departments.messaging.names import LONGEST, is_message_name, numbered, shortened
+from Departments.messaging.ports import Letter, checked
 
 Durability = Literal["full", "fast"]
 
@@ -38,63 +37,6 @@ REASON: Final = ".reason.yaml"
 QUIET: Final = 0.25  # seconds a stranger's file must be untouched before it is condemned
 TOGETHER: Final = 32  # letters from which one flush of all that anybody wrote is cheaper than one for each
 STALE: Final = 3_600.0  # seconds after which a temporary file belongs to nobody
-
-
-class Letter(NamedTuple):
-    """A message ready to be stored: its file's name, who sends it to whom, and its bytes."""
-
-    name: str
-    sender: str
-    recipient: str
-    data: bytes
-
-
-def checked(letter: Letter) -> Letter:
-    """Return the letter. Raises PublishError when its id or a department could not be the name of a file anywhere."""
-    if is_safe_name(letter.name) and _is_safe_department(letter.sender) and _is_safe_department(letter.recipient):
-        return letter
-    words = {"id": letter.name, "sender": letter.sender, "recipient": letter.recipient}
-    word, text = next((word, text) for word, text in words.items() if not is_safe_name(text))
-    raise PublishError(f"{letter.name[:80]!r}: the {word} {text[:80]!r} cannot be the name of a file")
-
-
-_is_safe_department = lru_cache(maxsize=256)(is_safe_name)
-
-
-class Storage(Protocol):
-    """What the bus asks of a mailbox; one contract suite holds the files and the in-memory twin to it."""
-
-    def publish(self, letters: Sequence[Letter]) -> None:
-        """Deliver letters, all durable when this returns. Raises PublishError or MessageConflict."""
-        ...
-
-    def waiting(self, department: str) -> list[str]:
-        """Return the names waiting in an inbox, in no particular order."""
-        ...
-
-    def look(self, department: str, name: str) -> files.Found | None:
-        """Read one waiting file; None when it is gone."""
-        ...
-
-    def archive(self, department: str, name: str, day: str) -> str:
-        """Move a handled message to the archive of `day` (YYYY-MM-DD) and return its name there."""
-        ...
-
-    def set_aside(self, department: str, name: str, reason: str) -> str:
-        """Move a message to the dead letters, its reason beside it, and return its name there."""
-        ...
-
-    def settle(self) -> None:
-        """Wait until a file that nobody touches meanwhile counts as finished."""
-        ...
-
-    def find(self, message_id: str) -> Message | None:
-        """Return a message wherever it lies, None when there is none of this id."""
-        ...
-
-    def holding(self, department: str, *, wait: float) -> AbstractContextManager[bool]:
-        """Hold the one lock of an inbox, and tell whether it was ours already. Raises WorkspaceBusy after `wait` s."""
-        ...
 
 
 class Mailbox:
@@ -122,7 +64,7 @@ class Mailbox:
         self.step = step
         self._hard_links = hard_links
         self._clock = clock or SystemClock()
-        self._looker = files.Looker(max_bytes=max_bytes, quiet=quiet, clock=self._clock)
+        self._looker = disk.Looker(max_bytes=max_bytes, quiet=quiet, clock=self._clock)
         self._locks: dict[str, ProcessLock] = {}
         self._folders: dict[tuple[str, ...], str] = {}
         self._sequence = 0
@@ -175,7 +117,7 @@ class Mailbox:
 
     def _lies_at(self, path: str, letter: Letter) -> bool:
         """Tell whether the letter lies there already. Raises MessageConflict where something else does."""
-        found = files.holds(path, letter.data)
+        found = disk.holds(path, letter.data)
         if found is False:
             raise _conflict(letter)
         return bool(found)
@@ -189,10 +131,10 @@ class Mailbox:
             for letter in letters:
                 path = self._temporary(folder)
                 temporary[path] = letter
-                files.write_new(path, letter.data, flush=self._flush and not together)
-            if self._flush and together and not files.sync_everything_in(folder):
+                disk.write_new(path, letter.data, flush=self._flush and not together)
+            if self._flush and together and not disk.sync_everything_in(folder):
                 for path in temporary:
-                    files.sync_file(path)
+                    disk.sync_file(path)
 
     def _deliver(self, temporary: dict[str, Letter]) -> None:
         folders = set()
@@ -204,11 +146,11 @@ class Mailbox:
         if self._flush:
             with self._announced("publish.flush"):
                 for folder in folders:
-                    files.sync_folder(folder)
+                    disk.sync_folder(folder)
 
     def _link(self, path: str, target: str, letter: Letter) -> None:
         try:
-            files.link_new(path, target, hard_links=self._hard_links, flush=self._flush)
+            disk.link_new(path, target, hard_links=self._hard_links, flush=self._flush)
         except FileExistsError:
             if not self._lies_at(target, letter):  # handled and archived in this very moment
                 self._link(path, target, letter)
@@ -253,7 +195,7 @@ class Mailbox:
         except FileNotFoundError:
             return []
 
-    def look(self, department: str, name: str) -> files.Found | None:
+    def look(self, department: str, name: str) -> disk.Found | None:
         """Read one waiting file; None when it is gone."""
         try:
             return self._looker.look(self._path(INBOX, department, name))
@@ -277,7 +219,7 @@ class Mailbox:
     def _relocate(self, here: str, there: str, name: str, label: str) -> str:
         with self._announced(label):
             number, free = 1, name
-            while not files.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links):
+            while not disk.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links):
                 number += 1
                 free = numbered(name, number)
         return free
@@ -286,10 +228,10 @@ class Mailbox:
         """Move a message to `Dead_Letter/<department>/`, its reason beside it, and return its name there."""
         source, folder = (INBOX, department, name), (DEAD_LETTER, department)
         fitting = shortened(name, LONGEST - len(REASON) - len(".999999"))
-        free = files.free_name(self._folder(*folder), fitting, besides=self._path(*source))
+        free = disk.free_name(self._folder(*folder), fitting, besides=self._path(*source))
         temporary = self._temporary(self._folder(".tmp"))
         with self._announced("dead_letter.reason"):
-            files.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flush)
+            disk.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flush)
             os.replace(temporary, self._path(*folder, free + REASON))
         return self.relocate(source, folder, free, label="dead_letter.move")
 
@@ -335,7 +277,7 @@ class Mailbox:
             path = self._path(*parts)
             if not os.path.isdir(path):
                 with self._announced("folder"):
-                    files.make_folder(path, flush=self._flush)
+                    disk.make_folder(path, flush=self._flush)
             self._folders[parts] = path
         return path
 

@@ -10,10 +10,9 @@ from Departments.core import departments
 from Departments.core.clock import Clock
 from Departments.core.errors import MessageConflict, PublishError
 from Departments.messaging import codec
-from Departments.messaging.journal import Journal
-from Departments.messaging.mailbox import Letter, Storage, checked
 from Departments.messaging.message import Message
 from Departments.messaging.names import numbered, shortened
+from Departments.messaging.ports import Journal, Letter, Storage, checked
 
 BATCH: Final = 50  # letters delivered per flush
 ROOMY: Final = 140  # characters of a name to which a number can be added

@@ -20,7 +20,7 @@ from Departments.core.settings import RetentionSettings
 from Departments.core.steps import announced
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec, lookup
-from Departments.messaging.files import sync_file, sync_folder
+from Departments.messaging.disk import sync_file, sync_folder
 from Departments.messaging.mailbox import ARCHIVE, INBOX, Mailbox
 from Departments.messaging.names import moment_in, numbered
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
-from Departments.messaging import files
+from Departments.messaging import disk
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "benchmarks.md"
@@ -40,7 +40,7 @@ def flush_time(place: Path, count: int = 200) -> float:
 
     def write() -> None:
         for number in range(count):
-            files.write_new(str(place / str(number)), bytes(900), flush=True)
+            disk.write_new(str(place / str(number)), bytes(900), flush=True)
 
     return timed(write) / count
 

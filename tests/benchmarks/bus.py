@@ -36,11 +36,12 @@ from Departments.core.clock import SystemClock  # noqa: E402 - the project is fo
 from Departments.core.settings import MessagingSettings  # noqa: E402
 from Departments.ledger.database import Database  # noqa: E402
 from Departments.ledger.journal import MIGRATION, LedgerJournal  # noqa: E402
-from Departments.messaging import codec, files  # noqa: E402
+from Departments.messaging import codec, disk  # noqa: E402
 from Departments.messaging.bus import Bus  # noqa: E402
-from Departments.messaging.journal import Journal, MemoryJournal  # noqa: E402
 from Departments.messaging.mailbox import Mailbox  # noqa: E402
+from Departments.messaging.memory import MemoryJournal  # noqa: E402
 from Departments.messaging.message import Message, body_with  # noqa: E402
+from Departments.messaging.ports import Journal  # noqa: E402
 from Departments.messaging.router import Commit, Router  # noqa: E402
 from Departments.messaging.watcher import Watched, Watcher  # noqa: E402
 from tests.benchmarks._measuring import flush_time, new_place, timed, write_section  # noqa: E402
@@ -101,10 +102,10 @@ class Raw(Contestant):
             (self.folder / box).mkdir(exist_ok=True)
         for each in messages:
             data, name = codec.encode(each), each.name
-            files.write_new(f"{base}/new/{name}", data, flush=self.durable)
+            disk.write_new(f"{base}/new/{name}", data, flush=self.durable)
             os.link(f"{base}/new/{name}", f"{base}/inbox/{name}")
             if self.durable:
-                files.sync_folder(f"{base}/inbox")
+                disk.sync_folder(f"{base}/inbox")
             os.rename(f"{base}/new/{name}", f"{base}/outbox/{name}")
 
     def consume(self) -> None:
@@ -116,7 +117,7 @@ class Raw(Contestant):
             self.handled += (codec.decode(data, name=name).payload or {})["shares"] >= 0
             os.rename(f"{base}/inbox/{name}", f"{base}/archive/{name}")
             if self.durable:
-                files.sync_folder(f"{base}/inbox")
+                disk.sync_folder(f"{base}/inbox")
 
 
 class Maildir(Contestant):
@@ -135,7 +136,7 @@ class Maildir(Contestant):
             for each in messages:
                 box.add(codec.encode(each))
                 if self.flush_folder:
-                    files.sync_folder(str(self.folder / "maildir" / "new"))
+                    disk.sync_folder(str(self.folder / "maildir" / "new"))
         finally:
             stdlib_mailbox._sync_flush = sync  # type: ignore[attr-defined]
 
@@ -152,7 +153,7 @@ class Maildir(Contestant):
                 self.handle(data)
             os.rename(path / "new" / key, archive / key)
             if self.durable and self.flush_acknowledgement:
-                files.sync_folder(str(path / "new"))
+                disk.sync_folder(str(path / "new"))
 
 
 class MaildirOurParser(Maildir):

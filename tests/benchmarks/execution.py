@@ -34,7 +34,7 @@ from Departments.core import departments  # noqa: E402
 from Departments.core.clock import SimulatedClock  # noqa: E402
 from Departments.core.orders import Order, OrderRequest  # noqa: E402
 from Departments.ledger.database import LOG_PAGES  # noqa: E402
-from Departments.messaging import files  # noqa: E402
+from Departments.messaging import disk  # noqa: E402
 from Departments.messaging.mailbox import INBOX, OUTBOX  # noqa: E402
 from tests.benchmarks._measuring import flush_time, new_place, timed, write_section  # noqa: E402
 from tests.builders.desk import MORNING, plan, trade, workspace  # noqa: E402
@@ -160,7 +160,7 @@ class Flushes:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """See every flush of the message files as it is asked of the system, and each name that is to be durable."""
-        fsync, together, link = os.fsync, files.sync_everything_in, os.link
+        fsync, together, link = os.fsync, disk.sync_everything_in, os.link
 
         def see(descriptor: Any) -> None:
             self.steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
@@ -175,11 +175,11 @@ class Flushes:
                 self.steps.append("name")
             link(source, target, **more)
 
-        os.fsync, files.sync_everything_in, os.link = see, see_all, see_link  # type: ignore[assignment]
+        os.fsync, disk.sync_everything_in, os.link = see, see_all, see_link  # type: ignore[assignment]
         try:
             yield
         finally:
-            os.fsync, files.sync_everything_in, os.link = fsync, together, link
+            os.fsync, disk.sync_everything_in, os.link = fsync, together, link
 
     def told(self) -> str:
         """Name what is paid for."""
@@ -240,7 +240,7 @@ def flushed(steps: Sequence[str], folder: Path) -> float:
 
     def write() -> None:
         letters.append(next(names))
-        files.write_new(str(folder / letters[-1]), bytes(LETTER), flush=True)
+        disk.write_new(str(folder / letters[-1]), bytes(LETTER), flush=True)
 
     def name() -> None:
         letter = letters.popleft()
@@ -250,8 +250,8 @@ def flushed(steps: Sequence[str], folder: Path) -> float:
         "commit": commit,
         "file": write,
         "name": name,
-        "folder": lambda: files.sync_folder(str(place)),
-        "file system": lambda: files.sync_everything_in(str(folder)),
+        "folder": lambda: disk.sync_folder(str(place)),
+        "file system": lambda: disk.sync_everything_in(str(folder)),
     }
     seconds = timed(lambda: [kinds[step]() for step in steps])
     os.close(log)

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from Departments.core.errors import BadInput, MessageConflict, PublishError, WorkspaceBusy
-from Departments.messaging.files import State
-from Departments.messaging.mailbox import INBOX, Letter, Mailbox, Storage
+from Departments.messaging.disk import State
+from Departments.messaging.mailbox import INBOX, Mailbox
 from Departments.messaging.memory import MemoryMailbox
+from Departments.messaging.ports import Letter, Storage
 
 LETTER = Letter("MSG_A_20251110T150912Z_1.md", "EXECUTIVE", "TRADING", b"one")
 Make = Callable[[], Storage]

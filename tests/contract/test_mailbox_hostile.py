@@ -17,13 +17,13 @@ from Departments.core.errors import MessageConflict, PublishError
 from Departments.core.settings import MessagingSettings
 from Departments.ledger.database import Database
 from Departments.ledger.journal import MIGRATION, LedgerJournal
-from Departments.messaging import codec, files
+from Departments.messaging import codec, disk
 from Departments.messaging.bus import Bus
-from Departments.messaging.files import State
-from Departments.messaging.journal import Journal, MemoryJournal
-from Departments.messaging.mailbox import Letter, Mailbox
-from Departments.messaging.memory import MemoryMailbox
+from Departments.messaging.disk import State
+from Departments.messaging.mailbox import Mailbox
+from Departments.messaging.memory import MemoryJournal, MemoryMailbox
 from Departments.messaging.message import Message, body_with
+from Departments.messaging.ports import Journal, Letter
 from Departments.messaging.router import Router, Skip
 from tests.fakes.posix import closed, most_memory, no_file_beyond, pipe_at, socket_at, write_protected
 
@@ -299,7 +299,7 @@ def test_a_pipe_that_has_taken_the_name_of_a_letter_is_a_conflict_and_nobody_wai
 def test_what_vanished_holds_nothing_and_a_folder_holds_something_else(tmp_path: Path) -> None:
     (tmp_path / "letter.md").write_bytes(b"x")
     names = ("letter.md", "gone.md", ".")
-    assert [files.holds(os.fspath(tmp_path / name), b"x") for name in names] == [True, None, False]
+    assert [disk.holds(os.fspath(tmp_path / name), b"x") for name in names] == [True, None, False]
 
 
 def test_an_outbox_that_cannot_be_written_keeps_a_message_from_being_sent_at_all(tmp_path: Path) -> None:

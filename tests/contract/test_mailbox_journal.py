@@ -10,7 +10,8 @@ import pytest
 from Departments.core.errors import MessageConflict
 from Departments.ledger.database import Database
 from Departments.ledger.journal import MIGRATION, LedgerJournal
-from Departments.messaging.journal import Journal, MemoryJournal
+from Departments.messaging.memory import MemoryJournal
+from Departments.messaging.ports import Journal
 
 NINE = datetime(2025, 11, 10, 9, tzinfo=UTC)
 TEN = datetime(2025, 11, 10, 10, tzinfo=UTC)

@@ -15,7 +15,7 @@ from Departments.core.settings import MessagingSettings, RetentionSettings
 from Departments.core.steps import Step, no_step
 from Departments.ledger.database import Database
 from Departments.ledger.journal import MIGRATION, LedgerJournal
-from Departments.messaging import dead_letters, retention
+from Departments.messaging import failures, retention
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Durability, Mailbox
 from Departments.messaging.message import Message, body_with
@@ -97,9 +97,9 @@ class Day:
 
     def tidy(self) -> None:
         """Do what a person and the maintenance script do afterwards."""
-        for letter in dead_letters.listed(self.mailbox.root):
+        for letter in failures.listed(self.mailbox.root):
             if letter.name == ODD:
-                dead_letters.drop(self.mailbox, letter, "2025-11-10")
+                failures.drop(self.mailbox, letter, "2025-11-10")
         later = NOW + timedelta(days=30)
         moves = retention.due(self.mailbox.root, retention.Rules.of(RetentionSettings()), later)
         list(retention.archive(self.mailbox, moves))

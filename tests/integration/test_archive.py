@@ -19,8 +19,8 @@ from Departments.core.errors import BadInput
 from Departments.core.settings import MessagingSettings, RetentionSettings
 from Departments.messaging import codec, lookup, retention, tracing
 from Departments.messaging.bus import Bus
-from Departments.messaging.journal import MemoryJournal
 from Departments.messaging.mailbox import Mailbox
+from Departments.messaging.memory import MemoryJournal
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Router
 

@@ -21,8 +21,8 @@ from Departments.core.settings import MessagingSettings
 from Departments.messaging import codec
 from Departments.messaging.bus import Bus
 from Departments.messaging.inbound import ConsumeReport
-from Departments.messaging.journal import MemoryJournal
 from Departments.messaging.mailbox import Mailbox
+from Departments.messaging.memory import MemoryJournal
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Router, Skip
 from Departments.messaging.watcher import Watched, Watcher
@@ -298,8 +298,8 @@ from pathlib import Path
 from Departments.core.clock import SystemClock
 from Departments.core.settings import MessagingSettings
 from Departments.messaging.bus import Bus
-from Departments.messaging.journal import MemoryJournal
 from Departments.messaging.mailbox import Mailbox
+from Departments.messaging.memory import MemoryJournal
 from Departments.messaging.router import Router
 from Departments.messaging.watcher import Watched, Watcher, stopped_by_signals
 

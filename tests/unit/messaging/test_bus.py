@@ -23,14 +23,14 @@ from Departments.core.errors import (
 from Departments.core.settings import MessagingSettings
 from Departments.ledger.database import Database
 from Departments.ledger.journal import MIGRATION, LedgerJournal
-from Departments.messaging import codec, dead_letters
+from Departments.messaging import codec, failures
 from Departments.messaging.bus import Bus
 from Departments.messaging.inbound import ConsumeReport, pause
-from Departments.messaging.journal import MemoryJournal
-from Departments.messaging.mailbox import Letter, Mailbox
-from Departments.messaging.memory import MemoryMailbox
+from Departments.messaging.mailbox import Mailbox
+from Departments.messaging.memory import MemoryJournal, MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.outbound import letter_of
+from Departments.messaging.ports import Letter
 from Departments.messaging.router import Commit, Handler, Router, Skip
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
@@ -605,8 +605,8 @@ def test_a_revived_dead_letter_has_all_its_attempts_again(tmp_path: Path) -> Non
     desk.consume()
     desk.clock.sleep(60)
     assert desk.consume().dead_lettered == 1
-    (letter,) = dead_letters.listed(tmp_path)
-    dead_letters.revive(mailbox, desk.journal, letter, "2025-11-10")
+    (letter,) = failures.listed(tmp_path)
+    failures.revive(mailbox, desk.journal, letter, "2025-11-10")
     assert desk.consume().left == 1
     desk.clock.sleep(60)
     assert desk.consume().handled == 1

@@ -1,4 +1,4 @@
-"""Dead letters: which code, what stands beside the file, what the Executive is told, what a person can do."""
+"""Dead letters: which code, what is written beside the file, what the Executive hears, what a person can do."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from Departments.core.errors import (
 )
 from Departments.core.reasons import ReasonCode
 from Departments.messaging import codec, lookup
-from Departments.messaging.journal import Journal
 from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, REASON, Mailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.names import stem
+from Departments.messaging.ports import Journal
 
 SHOWN: Final = 100_000  # bytes of a dead letter, or of the reason beside it
 
