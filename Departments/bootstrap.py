@@ -1,7 +1,7 @@
 """The composition root: from a workspace folder to a desk whose parts are plugged together.
 
-This is the only place that picks concrete parts: the broker, the clock, the ledger, the mailbox. Each part is made
-when it is first asked for, so that a command which only reads messages needs neither limits nor a broker.
+This is the only place that picks concrete parts: the broker, the clock, the ledger, the mailbox. Each part is imported
+and made when it is first asked for, so a command that only reads messages needs neither limits nor a broker.
 """
 
 from __future__ import annotations
@@ -17,34 +17,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
-from platformdirs import user_state_path
-
-from Departments.brokers.base import Bar, Broker
-from Departments.brokers.patience import PatientBroker
-from Departments.constraints.limits import Limits, find_limits, load_limits
 from Departments.core.clock import Clock, SystemClock
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
 from Departments.core.errors import BadInput, WorkspaceBusy
-from Departments.core.settings import Settings, config_file, load_settings
 from Departments.core.steps import Step, no_step
-from Departments.core.trading_calendar import trading_day
-from Departments.Executive.ceo import CEO
-from Departments.Executive.parts import ExecutiveParts
-from Departments.ledger.ledger import Ledger
-from Departments.messaging.bus import Bus
-from Departments.messaging.mailbox import Mailbox
-from Departments.messaging.message import Message
-from Departments.messaging.router import Router
-from Departments.Operations.operations_manager import OperationsManager, OperationsParts
-from Departments.Operations.shelf import Shelf
-from Departments.Regime.market_data import broker_source, file_sources, year_of_spy
-from Departments.Regime.regime_department import RegimeDepartment, RegimeParts
-from Departments.Trading.parts import TradingParts
-from Departments.Trading.trading_department import TradingDepartment
 
 if TYPE_CHECKING:
+    from Departments.brokers.base import Bar, Broker
     from Departments.brokers.simulated.faults import FaultScript
     from Departments.brokers.simulated.state import ExchangeState
+    from Departments.constraints.limits import Limits
+    from Departments.core.settings import Settings
+    from Departments.Executive.ceo import CEO
+    from Departments.Executive.parts import ExecutiveParts
+    from Departments.ledger.ledger import Ledger
+    from Departments.messaging.bus import Bus
+    from Departments.messaging.mailbox import Mailbox
+    from Departments.messaging.message import Message
+    from Departments.messaging.router import Router
+    from Departments.Operations.operations_manager import OperationsManager, OperationsParts
+    from Departments.Regime.regime_department import RegimeDepartment
+    from Departments.Trading.parts import TradingParts
+    from Departments.Trading.trading_department import TradingDepartment
 
 BrokerName = Literal["simulated", "alpaca"]
 log = logging.getLogger(__name__)
@@ -88,11 +82,15 @@ class Desk:
     @cached_property
     def settings(self) -> Settings:
         """`config/settings.yaml`, or the defaults."""
+        from Departments.core.settings import config_file, load_settings
+
         return load_settings(config_file(self.workspace, "settings.yaml"))
 
     @cached_property
     def limits(self) -> Limits:
         """`config/hard_constraints.yaml`."""
+        from Departments.constraints.limits import find_limits, load_limits
+
         path = find_limits(self.workspace)
         if not path.exists():
             mend = "copy the project's config/hard_constraints.yaml there, or name another --workspace"
@@ -107,12 +105,16 @@ class Desk:
     @cached_property
     def ledger(self) -> Ledger:
         """The workspace's ledger."""
+        from Departments.ledger.ledger import Ledger
+
         self._check_writable()
         return Ledger(self.ledger_path, step=self.choices.step, patience=self.settings.ledger.patience)
 
     @cached_property
     def mailbox(self) -> Mailbox:
         """The folder of messages."""
+        from Departments.messaging.mailbox import Mailbox
+
         self._check_writable()
         messaging = self.settings.messaging
         return Mailbox(
@@ -125,6 +127,8 @@ class Desk:
     @cached_property
     def bus(self) -> Bus:
         """Publishing and consuming."""
+        from Departments.messaging.bus import Bus
+
         return Bus(self.mailbox, self.ledger.journal, self.clock, self.settings.messaging)
 
     @cached_property
@@ -132,7 +136,7 @@ class Desk:
         """The simulated exchange, or Alpaca when it is chosen. Its SDK is imported only then."""
         if (self.choices.broker or self.settings.broker.name) == "alpaca":
             return self._alpaca()
-        from Departments.brokers.simulated.exchange import SimulatedExchange  # noqa: PLC0415 - only the chosen one
+        from Departments.brokers.simulated.exchange import SimulatedExchange
 
         self._check_writable()
         state, faults = self.exchange_files
@@ -143,13 +147,15 @@ class Desk:
     @cached_property
     def patient_broker(self) -> Broker:
         """The broker for those who plan, review and decide: a short silence is waited out."""
+        from Departments.brokers.patience import PatientBroker
+
         return PatientBroker(self.broker, self.clock, seconds=self.settings.phases.patience)
 
     @cached_property
     def exchange_files(self) -> tuple[ExchangeState | None, FaultScript | None]:
         """What the files of the simulated exchange say, as far as they were chosen. Raises BadInput."""
-        from Departments.brokers.simulated.faults import load_faults  # noqa: PLC0415
-        from Departments.brokers.simulated.state import load_exchange_state  # noqa: PLC0415
+        from Departments.brokers.simulated.faults import load_faults
+        from Departments.brokers.simulated.state import load_exchange_state
 
         state, faults = self.choices.exchange_state, self.choices.exchange_faults
         return (
@@ -158,8 +164,8 @@ class Desk:
         )
 
     def _alpaca(self) -> Broker:
-        from Departments.brokers.alpaca import connect  # noqa: PLC0415 - importing the SDK takes a second
-        from Departments.brokers.credentials import load_credentials  # noqa: PLC0415
+        from Departments.brokers.alpaca import connect
+        from Departments.brokers.credentials import load_credentials
 
         if not isinstance(self.clock, SystemClock):
             raise BadInput("--at", "", "a simulated clock cannot be used with Alpaca", "leave it out")
@@ -171,6 +177,9 @@ class Desk:
     @cached_property
     def regime(self) -> RegimeDepartment:
         """The Regime department."""
+        from Departments.Regime.market_data import broker_source, file_sources
+        from Departments.Regime.regime_department import RegimeDepartment, RegimeParts
+
         return RegimeDepartment(
             RegimeParts(
                 bus=self.bus,
@@ -186,26 +195,37 @@ class Desk:
 
     def briefings(self, now: datetime) -> list[Message]:
         """Return the briefings that Operations chooses from: delivered ones, newest first, then what RESEARCH sent."""
+        from Departments.core.trading_calendar import trading_day
+        from Departments.Operations.shelf import Shelf
+
         shelf = Shelf(self.state / MESSAGES, self.bus)
         return [*shelf.delivered("DailyBriefing", trading_day(now)), *shelf.researched("DailyBriefing")]
 
     def spy_bars(self) -> Sequence[Bar]:
         """Return a year of SPY's daily bars from the broker, which is connected only now."""
+        from Departments.Regime.market_data import year_of_spy
+
         return year_of_spy(self.broker)
 
     @cached_property
     def operations(self) -> OperationsManager:
         """The Operations department."""
+        from Departments.Operations.operations_manager import OperationsManager
+
         return OperationsManager(self.state, self.operations_parts)
 
     @cached_property
     def trading(self) -> TradingDepartment:
         """The Trading department."""
+        from Departments.Trading.trading_department import TradingDepartment
+
         return TradingDepartment(parts=self.trading_parts)
 
     @cached_property
     def ceo(self) -> CEO:
         """The Executive."""
+        from Departments.Executive.ceo import CEO
+
         return CEO(self.state, parts=self.executive_parts)
 
     @cached_property
@@ -217,6 +237,8 @@ class Desk:
     @property
     def operations_parts(self) -> OperationsParts:
         """What Operations works with."""
+        from Departments.Operations.operations_manager import OperationsParts
+
         return OperationsParts(
             limits=self.limits,  # first: without them the folder is no workspace
             broker=self.patient_broker,
@@ -230,12 +252,16 @@ class Desk:
     @property
     def trading_parts(self) -> TradingParts:
         """What Trading works with."""
+        from Departments.Trading.parts import TradingParts
+
         limits = self.limits  # first: without them the folder is no workspace
         return TradingParts(self.broker, self.bus, self.ledger, limits, self.clock, self.settings)
 
     @property
     def executive_parts(self) -> ExecutiveParts:
         """What the Executive works with."""
+        from Departments.Executive.parts import ExecutiveParts
+
         return ExecutiveParts(
             project_root=self.state,
             limits=self.limits,  # first: without them the folder is no workspace
@@ -256,6 +282,8 @@ class Desk:
         """
         if self.broker.name == "simulated":
             return (self.state / EXCHANGE_FILE).resolve().parent
+        from platformdirs import user_state_path
+
         named = os.environ.get(LOCKS)
         return Path(named) if named else user_state_path("departments", appauthor=False)
 

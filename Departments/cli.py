@@ -1,17 +1,22 @@
-"""The command `departments`: every command is registered here, every error becomes one sentence and an exit code."""
+"""The command `departments`: the table of commands, and one sentence and one exit code for every error.
+
+The list of commands imports none of them: a command's module is imported when somebody gives the command.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
 import typer
-from rich.console import Console
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
-from Departments.commands import demo, messages, planning, recovery, regime, replay, run
 from Departments.core.errors import DepartmentsError
 
 UNFORESEEN = 1
@@ -20,18 +25,59 @@ INTERRUPTED = 130
 TRACEBACK = "DEPARTMENTS_TRACEBACK"  # set it to anything to see where an unforeseen error came from
 
 
-def application() -> typer.Typer:
-    """Return the application with every command."""
-    app = typer.Typer(
+class Entry(NamedTuple):
+    """One row of the list of commands: the module in `commands/` that registers it, and what the list shows."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: Final[Mapping[str, Entry]] = {
+    "run": Entry("run", "Plan, approve and execute the day: SELLs, wait, BUYs, report."),
+    "demo": Entry("demo", "Watch the day of 2025-11-10, without account or network."),
+    "plan": Entry("planning", "Make a plan and show it; send nothing."),
+    "approve": Entry("planning", "Approve a plan for today's run."),
+    "resume": Entry("recovery", "Finish an execution that was interrupted."),
+    "reconcile": Entry("recovery", "Compare the ledger with the broker."),
+    "replay": Entry("replay", "Replay a series of past days."),
+    "regime": Entry("regime", "Show today's market regime and its history."),
+    "watch": Entry("watching", "Handle messages as they arrive, until Ctrl-C."),
+    "inbox": Entry("messages", "Show what waits in an inbox."),
+    "show": Entry("messages", "Show one message, wherever it is."),
+    "trace": Entry("messages", "Show a message's chain as a tree with times."),
+    "messages": Entry("messages", "Check message files."),
+    "dead-letters": Entry("dead_letters", "List, show, retry or drop what could not be handled."),
+    "archive": Entry("archiving", "Move old messages out of Inbox and Outbox."),
+}
+
+
+class LazyCommand(TyperCommand):
+    """A command in the list. Its module is imported when the command is given, not when it is listed."""
+
+    def __init__(self, name: str, entry: Entry) -> None:
+        super().__init__(name, help=entry.summary)
+        self._real = entry.module, name
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Read the arguments as the real command does; its context then runs the real command."""
+        return load_command(*self._real).make_context(info_name, args, parent, **extra)
+
+
+def load_command(module: str, name: str) -> Any:
+    """Import a module of `commands/` and return one of the commands that it registers."""
+    app = typer.Typer(rich_markup_mode="markdown")
+    import_module(f"Departments.commands.{module}").register(app)
+    return get_group(app).commands[name]
+
+
+def application() -> TyperGroup:
+    """Return the group of all commands."""
+    return TyperGroup(
+        name="departments",
+        commands=[LazyCommand(name, entry) for name, entry in COMMANDS.items()],
         no_args_is_help=True,
-        add_completion=False,
-        rich_markup_mode="markdown",
-        pretty_exceptions_enable=False,
         help="A trading desk of departments that talk through Markdown messages.",
     )
-    for commands in (run, demo, planning, replay, recovery, messages, regime):
-        commands.register(app)
-    return app
 
 
 def main(*before: str) -> None:
@@ -60,25 +106,27 @@ def exit_code_of(arguments: list[str]) -> int:
     try:
         result = application()(arguments, standalone_mode=False)
     except DepartmentsError as error:
-        return _told(error.sentence, error.exit_code)
+        return _end(error.sentence, error.exit_code)
     except typer.TyperException as error:
         problem = error.format_message().rstrip(".")
-        return _told(f"{problem}; see --help." if problem else "", error.exit_code)
+        return _end(f"{problem}; see --help." if problem else "", error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         result = INTERRUPTED
     except OSError as error:
-        return _told(f"{error.filename or 'the system'}: {error.strerror or error}; check the path and the disk.", DISK)
+        return _end(f"{error.filename or 'the system'}: {error.strerror or error}; check the path and the disk.", DISK)
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
         sentence = f"An error nobody foresaw ({type(error).__name__}: {error}); set {TRACEBACK}=1 to see where."
-        return _told(sentence, UNFORESEEN)
+        return _end(sentence, UNFORESEEN)
     if result == INTERRUPTED:  # what the library makes of Ctrl-C, too
-        return _told("Interrupted; run the same command again to go on where it stood.", INTERRUPTED)
+        return _end("Interrupted; run the same command again to go on where it stood.", INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 
-def _told(sentence: str, code: int) -> int:
+def _end(sentence: str, code: int) -> int:
     if sentence:
+        from rich.console import Console  # noqa: PLC0415 - only a sentence needs it
+
         Console(stderr=True, soft_wrap=True, highlight=False).print(sentence, style="red", markup=False)
     return code

@@ -12,7 +12,6 @@ from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
 from Departments.commands.logs import show_logs
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError
-from Departments.Executive.daily import not_executed
 
 
 @contextmanager
@@ -49,5 +48,7 @@ def errors_as_json(*, wanted: bool) -> Iterator[None]:
         yield
     except DepartmentsError as error:
         if wanted:
+            from Departments.Executive.daily import not_executed  # noqa: PLC0415 - only a failed day needs it
+
             print_json(not_executed("FAILED", None, error.sentence) | {"exit_code": error.exit_code})
         raise

@@ -1,7 +1,4 @@
-"""`departments messages check`, `inbox`, `show`, `trace`: looking at messages; nothing is changed.
-
-The other commands of the bus are registered here too: `watch`, `archive` and `dead-letters`.
-"""
+"""`departments messages check`, `inbox`, `show`, `trace`: looking at messages; nothing is changed."""
 
 from __future__ import annotations
 
@@ -17,7 +14,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
-from Departments.commands import archiving, dead_letters, watching
 from Departments.commands.consoles import console, plain, print_text
 from Departments.commands.frame import messages_of, print_json
 from Departments.commands.options import AsJson, Workspace
@@ -249,13 +245,10 @@ def _grow(tree: Tree, branch: tracing.Branch, start: datetime) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    """Add every command of the bus."""
+    """Add `messages`, `inbox`, `show` and `trace`."""
     group = typer.Typer(no_args_is_help=True, help="Look at message files.")
     group.command("check")(check)
     app.add_typer(group, name="messages")
     app.command("inbox")(inbox)
     app.command("show")(show)
     app.command("trace")(trace)
-    watching.register(app)
-    archiving.register(app)
-    dead_letters.register(app)

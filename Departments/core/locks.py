@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from Departments.core.errors import BadInput, WorkspaceBusy
 
 
@@ -16,6 +14,8 @@ class ProcessLock:
     """A lock on a file, for one process and whoever asks within it. `busy` is the sentence for all others."""
 
     def __init__(self, path: Path, busy: str) -> None:
+        from filelock import FileLock  # noqa: PLC0415 - takes as long to import as all of typer
+
         self._path = path
         self._busy = busy
         self._lock = FileLock(path, thread_local=False, preserve_lock_file=True)  # or it would fall back to such a file
@@ -27,6 +27,8 @@ class ProcessLock:
 
     def take(self, *, wait: float = 0.0) -> None:
         """Take the lock within `wait` seconds; its folder is made. Raises WorkspaceBusy, BadInput."""
+        from filelock import Timeout  # noqa: PLC0415
+
         try:
             self._lock.acquire(timeout=wait)
         except Timeout as error:

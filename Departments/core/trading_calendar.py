@@ -10,15 +10,15 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-import holidays
-from holidays.constants import HALF_DAY, PUBLIC
-
 EASTERN = ZoneInfo("America/New_York")
+PUBLIC, HALF_DAY = "public", "half_day"  # the package's names for its two lists
 OPEN, CLOSE, EARLY_CLOSE = time(9, 30), time(16, 0), time(13, 0)
 
 
 @lru_cache(maxsize=64)
 def _days(year: int, category: str) -> frozenset[date]:
+    import holidays  # noqa: PLC0415 - most commands ask for a date, not for holidays
+
     return frozenset(holidays.financial_holidays("NYSE", years=year, categories=(category,)))
 
 

@@ -1,13 +1,19 @@
-"""The command line: exit codes, one sentence for every error, every command documented."""
+"""The command line: exit codes, one sentence for every error, the list of commands, and what each imports."""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 import typer
+from typer.main import get_group
 
 from Departments import cli
 from Departments.core.errors import BadInput, BrokerUnavailable, LedgerBusy, WorkspaceBusy
 from tests.builders.commands import say
 
-COMMANDS = {c.name: c for c in cli.application().registered_commands}
+MODULES = sorted(path.stem for path in Path(cli.__file__).parent.joinpath("commands").glob("*.py"))
 
 
 def raising(error: BaseException) -> typer.Typer:
@@ -65,8 +71,68 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     assert "Traceback" not in said.err
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_a_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+# --- the list of commands ---
+
+
+def registered_by(module: str) -> set[str]:
+    app = typer.Typer()
+    import_module(f"Departments.commands.{module}").register(app)
+    return set(get_group(app).commands)
+
+
+def test_the_list_holds_what_the_modules_of_the_commands_register() -> None:
+    listed: dict[str, set[str]] = {}
+    for name, entry in cli.COMMANDS.items():
+        listed.setdefault(entry.module, set()).add(name)
+    registering = [m for m in MODULES if hasattr(import_module(f"Departments.commands.{m}"), "register")]
+    assert listed == {module: registered_by(module) for module in registering}
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_a_help_of_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = say(capsys, name, "--help")
     assert said.code == 0
-    assert COMMANDS[name].help or (COMMANDS[name].callback and COMMANDS[name].callback.__doc__)
+    assert cli.load_command(cli.COMMANDS[name].module, name).help
+
+
+def test_every_summary_is_a_sentence_that_fits_one_line_of_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = say(capsys, "--help").out
+    assert [entry.summary for entry in cli.COMMANDS.values() if f"{entry.summary} " not in shown] == []
+    assert {entry.summary[-1] for entry in cli.COMMANDS.values()} == {"."}
+
+
+# --- what is imported ---
+
+DEPARTMENTS = {f"Departments.{name}" for name in ("Executive", "Operations", "Regime", "Trading")}
+ROOMS = {f"Departments.{name}" for name in ("brokers", "constraints", "ledger", "messaging.payloads", "core.settings")}
+LIBRARIES = {"alpaca", "filelock", "holidays", "markdown_it", "platformdirs", "watchdog"}
+PROGRAM = (
+    "import sys; from Departments.cli import exit_code_of; exit_code_of(sys.argv[1:]); print(*sys.modules, sep=chr(10))"
+)
+
+
+def imported_by(*arguments: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], check=True, capture_output=True, text=True)
+    return set(done.stdout.splitlines())
+
+
+def test_the_list_of_commands_imports_no_command() -> None:
+    imported = imported_by("--help")
+    ours = {name for name in imported if name.startswith("Departments")}
+    assert ours == {"Departments", "Departments.cli", "Departments.core", "Departments.core.errors"}
+    assert imported & {*LIBRARIES - {"markdown_it"}, "pydantic", "sqlite3", "yaml"} == set()
+
+
+@pytest.mark.parametrize("command", ["inbox", "dead-letters list"])
+def test_a_list_of_messages_imports_no_department_and_no_ledger(command: str, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    imported = imported_by(*command.split(), "--workspace", str(tmp_path))
+    assert "Departments.messaging.codec" in imported
+    assert imported & {*DEPARTMENTS, *ROOMS, *LIBRARIES, "sqlite3"} == set()
+
+
+def test_showing_a_message_imports_no_department(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    imported = imported_by("show", "MSG_NONE", "--workspace", str(tmp_path))
+    assert "Departments.messaging.codec" in imported
+    assert imported & {*DEPARTMENTS, *LIBRARIES - {"filelock"}, "Departments.brokers"} == set()
