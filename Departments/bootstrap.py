@@ -23,11 +23,12 @@ from Departments.core.errors import BadInput, WorkspaceBusy
 from Departments.core.steps import Step, no_step
 
 if TYPE_CHECKING:
-    from Departments.brokers.base import Bar, Broker
-    from Departments.brokers.simulated.faults import FaultScript
-    from Departments.brokers.simulated.state import ExchangeState
+    from Departments.brokers.base import Broker
     from Departments.constraints.limits import Limits
+    from Departments.core.quotes import Bar
     from Departments.core.settings import Settings
+    from Departments.exchange.faults import FaultScript
+    from Departments.exchange.state import ExchangeState
     from Departments.Executive.ceo import CEO
     from Departments.Executive.parts import ExecutiveParts
     from Departments.ledger.ledger import Ledger
@@ -136,13 +137,13 @@ class Desk:
         """The simulated exchange, or Alpaca when it is chosen. Its SDK is imported only then."""
         if (self.choices.broker or self.settings.broker.name) == "alpaca":
             return self._alpaca()
-        from Departments.brokers.simulated.exchange import SimulatedExchange
+        from Departments.brokers.simulated import SimulatedBroker
+        from Departments.exchange.exchange import SimulatedExchange
 
         self._check_writable()
         state, faults = self.exchange_files
-        return SimulatedExchange(
-            self.state / EXCHANGE_FILE, self.clock, state=state, faults=faults, step=self.choices.step
-        )
+        path, step = self.state / EXCHANGE_FILE, self.choices.step
+        return SimulatedBroker(SimulatedExchange(path, self.clock, state=state, faults=faults, step=step))
 
     @cached_property
     def patient_broker(self) -> Broker:
@@ -154,8 +155,8 @@ class Desk:
     @cached_property
     def exchange_files(self) -> tuple[ExchangeState | None, FaultScript | None]:
         """What the files of the simulated exchange say, as far as they were chosen. Raises BadInput."""
-        from Departments.brokers.simulated.faults import load_faults
-        from Departments.brokers.simulated.state import load_exchange_state
+        from Departments.exchange.faults import load_faults
+        from Departments.exchange.state import load_exchange_state
 
         state, faults = self.choices.exchange_state, self.choices.exchange_faults
         return (
@@ -164,8 +165,8 @@ class Desk:
         )
 
     def _alpaca(self) -> Broker:
-        from Departments.brokers.alpaca import connect
-        from Departments.brokers.credentials import load_credentials
+        from Departments.brokers.alpaca.broker import connect
+        from Departments.brokers.alpaca.credentials import load_credentials
 
         if not isinstance(self.clock, SystemClock):
             raise BadInput("--at", "", "a simulated clock cannot be used with Alpaca", "leave it out")

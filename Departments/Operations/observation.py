@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from Departments.brokers.base import Bar, Broker
+from Departments.brokers.base import Broker
 from Departments.brokers.snapshot import book_of, symbol_facts
 from Departments.core.market import Knowledge, MarketFacts, SymbolFacts
 from Departments.core.money import ZERO
 from Departments.core.portfolio import Book, Position
+from Departments.core.quotes import Bar
 from Departments.core.regimes import RegimeAssessment
 from Departments.Operations.briefing import Briefing, Candidate, Holding
 

@@ -11,9 +11,9 @@ from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 
-from Departments.brokers.base import Bar
 from Departments.core.errors import BadInput
 from Departments.core.money import ZERO, decimal_of
+from Departments.core.quotes import Bar
 from Departments.core.settings import read_text
 from Departments.core.trading_calendar import is_trading_day, previous_trading_day, session, trading_day
 

@@ -12,8 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from Departments.brokers.base import Bar, Broker
+from Departments.brokers.base import Broker
 from Departments.core.errors import BadInput, BrokerError
+from Departments.core.quotes import Bar
 from Departments.core.regimes import INDICATORS, Observation, number_or_none
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import previous_trading_day, trading_day

@@ -14,11 +14,11 @@ from decimal import Decimal
 from itertools import islice
 from typing import Protocol
 
-from Departments.brokers.base import Bar
 from Departments.core.clock import Clock, parse_iso
 from Departments.core.departments import REGIME_DETECTION
 from Departments.core.errors import BadInput, BrokerError, UnreadableMessage
 from Departments.core.money import decimal_of
+from Departments.core.quotes import Bar
 from Departments.core.regimes import Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import next_close, session, trading_day

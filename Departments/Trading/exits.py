@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from Departments.brokers.base import Broker
-from Departments.core.errors import NotFound, OrderRefused
+from Departments.core.errors import NotFound, Refused
 from Departments.core.identifiers import client_order_id
 from Departments.core.money import ZERO, whole_shares
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Side, TimeInForce
@@ -85,7 +85,7 @@ def ask_to_cancel(broker: Broker, order_id: str, ticker: str) -> None:
     """Ask for a cancel; an order that has ended meanwhile is no trouble."""
     try:
         broker.cancel(order_id)
-    except (OrderRefused, NotFound) as error:
+    except (Refused, NotFound) as error:
         log.info("%s: nothing left to cancel (%s)", ticker, error)
 
 

@@ -6,16 +6,15 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
-from Departments.brokers.refusals import refusal_reason
-from Departments.core.errors import OrderRefused
+from Departments.core.errors import Refused
 from Departments.core.orders import Order, OrderRequest
-from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.reasons import Reason
 from Departments.ledger.order_records import OrderIntent
 from Departments.ledger.orders import RejectionSource
 from Departments.messaging.router import Commit
 from Departments.Trading.parts import TradingParts
 from Departments.Trading.reports import denial_escalation, outcome_report, refusal_escalation
-from Departments.Trading.submission import ConflictingOrder, UnseenOrder, look_up, submit_once
+from Departments.Trading.submission import ConflictingOrder, UnseenOrder, look_up, refusal_reason, submit_once
 from Departments.Trading.tracking import OrderTracker
 
 log = logging.getLogger(__name__)
@@ -55,7 +54,7 @@ class OrderSender:
             order = submit_once(self._parts.broker, request, self._parts.clock, again=again)
         except UnseenOrder as unseen:
             return self._there(intent, unseen)
-        except OrderRefused as refusal:
+        except Refused as refusal:
             return self._refusal(intent, refusal)
         return partial(self._accepted, order)
 
@@ -82,9 +81,9 @@ class OrderSender:
 
         return commit
 
-    def _refusal(self, intent: OrderIntent, refusal: OrderRefused) -> Commit:
+    def _refusal(self, intent: OrderIntent, refusal: Refused) -> Commit:
         now, conflict = self._parts.clock.now(), isinstance(refusal, ConflictingOrder)
-        reason = Reason.of(ReasonCode.BROKER_DUPLICATE_ID, str(refusal)) if conflict else refusal_reason(refusal)
+        reason = refusal_reason(refusal)
         escalation = refusal_escalation(intent, reason, now)
         source: RejectionSource = "DUPLICATE" if conflict else "ALPACA"
         log.warning("Rejected %s %s: %s", intent.side, intent.ticker, reason)

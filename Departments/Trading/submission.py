@@ -8,17 +8,16 @@ different order under our id stops for a person.
 from __future__ import annotations
 
 from Departments.brokers.base import Broker
-from Departments.brokers.refusals import refusal_reason
 from Departments.core.clock import Clock
-from Departments.core.errors import BrokerUnavailable, NotFound, OrderRefused
+from Departments.core.errors import BrokerUnavailable, NotFound, Refusal, Refused
 from Departments.core.orders import Order, OrderRequest
-from Departments.core.reasons import ReasonCode
+from Departments.core.reasons import Reason, ReasonCode
 
 LOOK_UPS = 3
 LOOK_UP_PAUSE = 2.0  # seconds; a 404 right after a time-out proves nothing
 
 
-class ConflictingOrder(OrderRefused):
+class ConflictingOrder(Refused):
     """The broker has a different order under our client order id."""
 
 
@@ -29,7 +28,7 @@ class UnseenOrder(BrokerUnavailable):
 def submit_once(broker: Broker, request: OrderRequest, clock: Clock, *, again: bool = False) -> Order:
     """Submit `request`, or adopt the order that an unclear answer was about; `again` tells that one came before.
 
-    Raises OrderRefused when the broker refused it, ConflictingOrder when its id belongs to another order, UnseenOrder
+    Raises Refused when the broker refused it, ConflictingOrder when its id belongs to another order, UnseenOrder
     when the broker has it and does not show it, and BrokerUnavailable while nobody can tell; then it is to be looked
     for before this is called again.
     """
@@ -37,7 +36,7 @@ def submit_once(broker: Broker, request: OrderRequest, clock: Clock, *, again: b
         return broker.submit(request)
     except BrokerUnavailable:
         return _after_an_unclear_answer(broker, request, clock)
-    except OrderRefused as refusal:
+    except Refused as refusal:
         return _adopted_if_ours(broker, request, clock, refusal, again=again)
 
 
@@ -47,15 +46,13 @@ def _after_an_unclear_answer(broker: Broker, request: OrderRequest, clock: Clock
         return found
     try:
         return broker.submit(request)
-    except OrderRefused as refusal:
+    except Refused as refusal:
         return _adopted_if_ours(broker, request, clock, refusal, again=True)
 
 
-def _adopted_if_ours(
-    broker: Broker, request: OrderRequest, clock: Clock, refusal: OrderRefused, *, again: bool
-) -> Order:
+def _adopted_if_ours(broker: Broker, request: OrderRequest, clock: Clock, refusal: Refused, *, again: bool) -> Order:
     """Adopt the order that the broker refuses to take twice, be it for want of the shares or cash which that holds."""
-    is_taken = refusal_reason(refusal).code is ReasonCode.BROKER_DUPLICATE_ID
+    is_taken = refusal.reason is Refusal.DUPLICATE_ID
     found = look_up(broker, request, clock) if is_taken or again else None
     if found is None and not is_taken:
         raise refusal
@@ -84,7 +81,11 @@ def _matching(order: Order, request: OrderRequest) -> Order:
     if asked == found:
         return order
     raise ConflictingOrder(
+        Refusal.DUPLICATE_ID,
         f"client order id {request.client_order_id} belongs to another order: {found}, not {asked}",
-        http_status=422,
-        code=40010001,
     )
+
+
+def refusal_reason(refused: Refused) -> Reason:
+    """Return the coded reason of a refusal, with the broker's numbers and, as sentence, its own words."""
+    return Reason.of(ReasonCode[refused.reason], str(refused), **refused.numbers)

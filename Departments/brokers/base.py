@@ -1,75 +1,20 @@
 """The port to a broker, in the field's words.
 
 Every method raises `BrokerUnavailable` when there is no answer or none that tells what happened, and
-`NotAuthorized` for refused credentials. `OrderRefused` is raised only when the broker certainly refused this very
+`NotAuthorized` for refused credentials. `Refused` is raised only when the broker certainly refused this very
 request. One instance serves one thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Protocol
 
-from Departments.core.orders import Order, OrderRequest, Side
+from Departments.core.orders import Order, OrderRequest, OrderScope, Side
 from Departments.core.portfolio import Account, Position
-
-OrderScope = Literal["open", "closed", "all"]
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """What the broker says of a symbol; None where it does not tell. Volume in shares a day, market_cap in dollars."""
-
-    symbol: str
-    tradable: bool
-    active: bool
-    fractionable: bool = False
-    name: str = ""
-    halted: bool | None = None
-    sector: str | None = None
-    average_volume: Decimal | None = None
-    market_cap: Decimal | None = None
-    earnings_on: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """The latest known prices of a symbol, in dollars, and when they were made (UTC).
-
-    `price` is the last trade or, where only bid and ask are known, their middle.
-    """
-
-    symbol: str
-    price: Decimal
-    at: datetime
-    bid: Decimal | None = None
-    ask: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One day's prices (dollars) and volume (shares)."""
-
-    symbol: str
-    day: date
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class MarketClock:
-    """The broker's own clock."""
-
-    now: datetime
-    is_open: bool
-    next_open: datetime
-    next_close: datetime
+from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 
 
 class Broker(Protocol):
@@ -96,7 +41,7 @@ class Broker(Protocol):
     def submit(self, request: OrderRequest) -> Order:
         """Submit one order, once: no retry happens below this call.
 
-        Raises OrderRefused when the broker refused it; BrokerUnavailable when it is unknown whether it was
+        Raises Refused when the broker refused it; BrokerUnavailable when it is unknown whether it was
         accepted (look it up by its client order id, never send blindly again).
         """
         ...
@@ -124,7 +69,7 @@ class Broker(Protocol):
         ...
 
     def cancel(self, order_id: str) -> None:
-        """Ask for a cancel; it is a request, not a confirmation. Raises OrderRefused when it is too late, NotFound."""
+        """Ask for a cancel; it is a request, not a confirmation. Raises Refused when it is too late, NotFound."""
         ...
 
     def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:

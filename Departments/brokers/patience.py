@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from Departments.brokers.base import Asset, Bar, Broker, MarketClock, OrderScope, Quote
+from Departments.brokers.base import Broker
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable
-from Departments.core.orders import Order, OrderRequest, Side
+from Departments.core.orders import Order, OrderRequest, OrderScope, Side
 from Departments.core.portfolio import Account, Position
+from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from Departments.brokers.base import Asset, Broker, Quote
+from Departments.brokers.base import Broker
 from Departments.core.market import Knowledge, SymbolFacts
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.portfolio import Account, Book, Position
+from Departments.core.quotes import Asset, Quote
 
 
 def book_of(broker: Broker, known: Knowledge, account: Account | None = None) -> Book:

@@ -11,17 +11,19 @@ DepartmentsError                 everything we raise on purpose; `exit_code` is 
 │   └── LedgerBusy          3    locked by another process for longer than we wait (transient)
 ├── WorkspaceBusy           3    another run works in this workspace or on this account
 └── BrokerError             4
-    ├── OrderRefused             the broker refused this order, for certain
+    ├── Refused                  the broker refused this order, for certain
     ├── NotFound                 no such order, position or asset
     ├── NotAuthorized       4    the credentials are missing or refused
     └── BrokerUnavailable   4    no answer, or one that does not say what happened: *unknown*, not refused
+        └── UnreadableAnswer 4   an answer whose words make no sense to us
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 #: What every command ends with.
 EXIT_CODES: Final[Mapping[int, str]] = {
@@ -113,18 +115,29 @@ class BrokerError(DepartmentsError):
     exit_code = 4
 
 
-class OrderRefused(BrokerError):  # noqa: N818
+class Refusal(StrEnum):
+    """Why a broker refuses an order; each value is the reason code of it (`core.reasons`)."""
+
+    BUYING_POWER = "BROKER_BUYING_POWER"
+    SHARES_HELD = "BROKER_QTY_HELD"
+    WASH_TRADE = "BROKER_WASH_TRADE"
+    ASSET = "BROKER_ASSET"
+    DUPLICATE_ID = "BROKER_DUPLICATE_ID"
+    INVALID_ORDER = "BROKER_INVALID_ORDER"
+    CANCEL_TOO_LATE = "BROKER_CANCEL_TOO_LATE"
+    OTHER = "BROKER_REJECTED"
+
+
+class Refused(BrokerError):  # noqa: N818
     """The broker refused this very request; no order came of it.
 
-    `http_status`, `code` and `body` are the broker's own (Alpaca's numbers), `message` its sentence.
+    The text of the error is the broker's own sentence. `numbers` are the facts behind it, by name, without blanks.
     """
 
-    def __init__(self, message: str, *, http_status: int, code: int, body: Mapping[str, Any] | None = None) -> None:
-        self.message = message
-        self.http_status = http_status
-        self.code = code
-        self.body: Mapping[str, Any] = body or {}
-        super().__init__(message)
+    def __init__(self, reason: Refusal, sentence: str, numbers: Mapping[str, str] | None = None) -> None:
+        self.reason = reason
+        self.numbers: Mapping[str, str] = numbers or {}
+        super().__init__(sentence)
 
 
 class NotFound(BrokerError):  # noqa: N818
@@ -141,3 +154,9 @@ class BrokerUnavailable(BrokerError):  # noqa: N818
     """No answer, or an answer that does not tell what happened. What was asked may or may not be done."""
 
     advice = RUN_AGAIN
+
+
+class UnreadableAnswer(BrokerUnavailable):
+    """The broker answered, and the answer cannot be read. Asking for a long time does not help."""
+
+    advice = "look at the account at the broker, then run the same command again"

@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from Departments.core.money import ZERO
 
 #: A market order follows the price at most so far, as a share of it (https://docs.alpaca.markets/docs/orders-at-alpaca).
 MARKET_COLLAR: Final = Decimal("0.05")
+
+
+#: Which orders a list is about: those that may still trade, those that have ended, or both.
+OrderScope = Literal["open", "closed", "all"]
 
 
 class Side(StrEnum):

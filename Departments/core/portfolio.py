@@ -19,6 +19,7 @@ UNKNOWN_SECTOR = "Unknown"
 class Account:
     """The broker's account. `cash` is not reduced by open buys; `buying_power` is, and may include margin.
 
+    `may_trade` is the broker's verdict, `blocks` are its closed gates and `status` its word, both for people.
     `id` is the broker's own, empty where it tells none.
     """
 
@@ -27,23 +28,11 @@ class Account:
     buying_power: Decimal
     multiplier: Decimal = ONE
     status: str = "ACTIVE"
-    trading_blocked: bool = False
-    account_blocked: bool = False
-    trade_suspended: bool = False
+    may_trade: bool = True
+    blocks: tuple[str, ...] = ()
     last_equity: Decimal | None = None
     unsettled_cash: Decimal | None = None
     id: str = ""
-
-    @property
-    def may_trade(self) -> bool:
-        """Tell whether the broker's gates are open."""
-        return self.status == "ACTIVE" and not self.blocks
-
-    @property
-    def blocks(self) -> tuple[str, ...]:
-        """Return which of the broker's gates are closed, in its words."""
-        gates = ("trading_blocked", "account_blocked", "trade_suspended")
-        return tuple(gate for gate in gates if getattr(self, gate))
 
 
 @dataclass(frozen=True, slots=True)

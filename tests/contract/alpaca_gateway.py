@@ -14,13 +14,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from Departments.brokers.simulated.exchange import SimulatedExchange
-from Departments.brokers.simulated.faults import FaultScript, SimulatedOutage
-from Departments.brokers.simulated.state import ExchangeState
 from Departments.core.clock import Clock, parse_iso
-from Departments.core.errors import BrokerError, NotAuthorized, NotFound, OrderRefused
 from Departments.core.money import decimal_of
 from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from Departments.exchange.exchange import SimulatedExchange
+from Departments.exchange.faults import FaultScript
+from Departments.exchange.records import ExchangeError, ExchangeRefusal, Outage
+from Departments.exchange.state import ExchangeState
 from tests.contract.alpaca_json import (
     ASSET_CLASS,
     account_json,
@@ -78,7 +78,7 @@ class Gateway:
             if found := re.fullmatch(pattern, question):
                 try:
                     return answer(self._exchange, call, *found.groups())
-                except BrokerError as error:
+                except ExchangeError as error:
                     return _refusal(error)
         return Reply(404, "404 page not found")
 
@@ -88,14 +88,10 @@ def _has_keys(call: Call) -> bool:
     return (given.get("APCA-API-KEY-ID"), given.get("APCA-API-SECRET-KEY")) == KEYS
 
 
-def _refusal(error: BrokerError) -> Reply:
-    if isinstance(error, OrderRefused):
+def _refusal(error: ExchangeError) -> Reply:
+    if isinstance(error, ExchangeRefusal):
         return Reply(error.http_status, dict(error.body))
-    if isinstance(error, NotFound):
-        return Reply(404, {"code": 40410000, "message": str(error)})
-    if isinstance(error, NotAuthorized):
-        return Reply(401, {"message": "unauthorized."})
-    status = error.http_status if isinstance(error, SimulatedOutage) else 500
+    status = error.http_status if isinstance(error, Outage) else 500
     return Reply(drop=True) if status is None else Reply(status, "<html>trouble</html>")
 
 
@@ -175,7 +171,7 @@ def _about_all(answer: Answering) -> Answering:
 def _asset(exchange: SimulatedExchange, call: Call, symbol: str) -> Reply:
     known = exchange.assets([symbol])
     if symbol not in known:
-        raise NotFound(f"asset not found for {symbol}")
+        return Reply(404, {"code": 40410000, "message": f"asset not found for {symbol}"})
     return Reply(body=asset_json(known[symbol]))
 
 

@@ -10,13 +10,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from Departments.brokers.base import Asset, Bar, MarketClock, Quote
-from Departments.brokers.simulated.records import Fill
 from Departments.core.clock import iso
 from Departments.core.money import plain
 from Departments.core.orders import Order, OrderClass
 from Departments.core.portfolio import Account, Position
+from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 from Departments.core.trading_calendar import EASTERN
+from Departments.exchange.records import Fill
 
 EXCHANGE, ASSET_CLASS = "NYSE", "us_equity"
 
@@ -32,9 +32,9 @@ def account_json(account: Account) -> dict[str, Any]:
         "buying_power": plain(account.buying_power),
         "multiplier": plain(account.multiplier),
         "last_equity": _text(account.last_equity),
-        "trading_blocked": account.trading_blocked,
-        "account_blocked": account.account_blocked,
-        "trade_suspended_by_user": account.trade_suspended,
+        "trading_blocked": "trading_blocked" in account.blocks,
+        "account_blocked": "account_blocked" in account.blocks,
+        "trade_suspended_by_user": "trade_suspended" in account.blocks,
     }
 
 

@@ -15,17 +15,16 @@ from typing import Any
 
 import pytest
 
-from Departments.brokers.alpaca import AlpacaBroker
+from Departments.brokers.alpaca.broker import AlpacaBroker
+from Departments.brokers.alpaca.credentials import Credentials
 from Departments.brokers.base import Broker
-from Departments.brokers.credentials import Credentials
-from Departments.brokers.refusals import refusal_reason
-from Departments.brokers.simulated.exchange import SimulatedExchange
-from Departments.brokers.simulated.faults import FaultScript
-from Departments.brokers.simulated.state import ExchangeState, Fees
+from Departments.brokers.simulated import SimulatedBroker
 from Departments.core.clock import SimulatedClock
-from Departments.core.errors import BrokerUnavailable, NotAuthorized, NotFound, OrderRefused
+from Departments.core.errors import BrokerUnavailable, NotAuthorized, NotFound, Refusal, Refused
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
-from Departments.core.reasons import ReasonCode
+from Departments.exchange.exchange import SimulatedExchange
+from Departments.exchange.faults import FaultScript
+from Departments.exchange.state import ExchangeState, Fees
 from tests.contract.alpaca_gateway import KEYS, Gateway
 from tests.fakes.loopback import serving
 
@@ -66,7 +65,7 @@ class World:
 @contextmanager
 def _simulated(path: Path, clock: SimulatedClock, state: ExchangeState, faults: FaultScript) -> Iterator[Broker]:
     exchange = SimulatedExchange(path, clock, state=state, faults=faults)
-    yield exchange
+    yield SimulatedBroker(exchange)
     exchange.close()
 
 
@@ -130,16 +129,12 @@ def _oco(client_order_id: str = "oco") -> OrderRequest:
     return _sell("UPS", "70", client_order_id, take_profit=Decimal("108.55"), stop_loss=Decimal("86.09"), **terms)
 
 
-def _refusal(world: World, request: OrderRequest) -> OrderRefused:
+def _refusal(world: World, request: OrderRequest) -> Refused:
     before = len(world.exchange.floor.all_orders())
-    with pytest.raises(OrderRefused) as error:
+    with pytest.raises(Refused) as error:
         world.broker.submit(request)
     assert len(world.exchange.floor.all_orders()) == before
     return error.value
-
-
-def _code(error: OrderRefused) -> ReasonCode:
-    return refusal_reason(error).code
 
 
 # --- what there is ---
@@ -358,9 +353,9 @@ def test_a_cancel_may_lose_to_a_fill(opening: Opening) -> None:
 def test_a_cancel_that_comes_too_late_is_refused(world: World) -> None:
     order = world.broker.submit(_sell("UPS", "5"))
     world.wait()
-    with pytest.raises(OrderRefused) as error:
+    with pytest.raises(Refused) as error:
         world.broker.cancel(order.id)
-    assert _code(error.value) is ReasonCode.BROKER_CANCEL_TOO_LATE
+    assert error.value.reason is Refusal.CANCEL_TOO_LATE
 
 
 # --- exits ---
@@ -480,23 +475,21 @@ def test_a_client_order_id_is_used_once_for_ever(world: World, ending: str) -> N
     if ending == "canceled":
         world.broker.cancel(order.id)
     world.wait()
-    error = _refusal(world, _sell("DVN", "1"))
-    assert (_code(error), error.http_status, error.code) == (ReasonCode.BROKER_DUPLICATE_ID, 422, 40010001)
+    assert _refusal(world, _sell("DVN", "1")).reason is Refusal.DUPLICATE_ID
 
 
 def test_a_buy_beyond_the_buying_power_is_refused_with_its_numbers(world: World) -> None:
-    error = _refusal(world, _buy("CRDO", "10000"))
-    reason = refusal_reason(error)
-    assert (reason.code, error.http_status, error.code) == (ReasonCode.BROKER_BUYING_POWER, 403, 40310000)
-    assert Decimal(reason.values["cost_basis"]) == 10000 * Decimal("164.97")
-    assert Decimal(reason.values["buying_power"]) == world.broker.account().buying_power
+    refused = _refusal(world, _buy("CRDO", "10000"))
+    assert refused.reason is Refusal.BUYING_POWER
+    assert Decimal(refused.numbers["cost_basis"]) == 10000 * Decimal("164.97")
+    assert Decimal(refused.numbers["buying_power"]) == world.broker.account().buying_power
 
 
 def test_shares_that_another_order_holds_cannot_be_sold(world: World) -> None:
     resting = world.broker.submit(_sell("UPS", "60", type=OrderType.LIMIT, limit_price=Decimal(120)))
-    reason = refusal_reason(_refusal(world, _sell("UPS", "70", "c-2")))
-    assert reason.code is ReasonCode.BROKER_QTY_HELD
-    assert reason.values == {
+    refused = _refusal(world, _sell("UPS", "70", "c-2"))
+    assert refused.reason is Refusal.SHARES_HELD
+    assert refused.numbers == {
         "requested": "70",
         "symbol": "UPS",
         "available": "10",
@@ -508,8 +501,8 @@ def test_shares_that_another_order_holds_cannot_be_sold(world: World) -> None:
 
 def test_an_order_opposite_to_an_open_one_is_refused(world: World) -> None:
     resting = world.broker.submit(_sell("UPS", "5", type=OrderType.LIMIT, limit_price=Decimal(120)))
-    reason = refusal_reason(_refusal(world, _buy("UPS", "5", "c-2")))
-    assert (reason.code, reason.values) == (ReasonCode.BROKER_WASH_TRADE, {"existing_order_id": resting.id})
+    refused = _refusal(world, _buy("UPS", "5", "c-2"))
+    assert (refused.reason, refused.numbers) == (Refusal.WASH_TRADE, {"existing_order_id": resting.id})
 
 
 @pytest.mark.parametrize(
@@ -523,8 +516,8 @@ def test_an_order_opposite_to_an_open_one_is_refused(world: World) -> None:
     ids=["unknown", "inactive", "untradable", "short"],
 )
 def test_what_cannot_be_traded_is_refused_by_name(world: World, order: OrderRequest, symbol: str) -> None:
-    reason = refusal_reason(_refusal(world, order))
-    assert (reason.code, reason.values) == (ReasonCode.BROKER_ASSET, {"symbol": symbol})
+    refused = _refusal(world, order)
+    assert (refused.reason, refused.numbers) == (Refusal.ASSET, {"symbol": symbol})
 
 
 @pytest.mark.parametrize(
@@ -542,15 +535,15 @@ def test_what_cannot_be_traded_is_refused_by_name(world: World, order: OrderRequ
     ids=["sub-penny", "no limit", "stray limit", "fraction", "low target", "high stop", "no stop", "no target"],
 )
 def test_an_order_with_senseless_terms_is_refused(world: World, order: OrderRequest) -> None:
-    error = _refusal(world, order)
-    assert (_code(error), error.http_status, error.code) == (ReasonCode.BROKER_INVALID_ORDER, 422, 42210000)
+    refused = _refusal(world, order)
+    assert (refused.reason, refused.numbers) == (Refusal.INVALID_ORDER, {"said": "_".join(str(refused).split())})
 
 
 @pytest.mark.parametrize("gate", [{"status": "ACCOUNT_UPDATED"}, {"trading_blocked": True}, {"trade_suspended": True}])
 def test_a_closed_account_says_so_and_takes_no_order(opening: Opening, gate: dict[str, Any]) -> None:
     world = opening(STATE.model_copy(update={"account": STATE.account.model_copy(update=gate)}))
     assert not world.broker.account().may_trade
-    assert _code(_refusal(world, _buy("ALKS", "10"))) is ReasonCode.BROKER_REJECTED
+    assert _refusal(world, _buy("ALKS", "10")).reason is Refusal.OTHER
 
 
 # --- when the broker does not say what happened ---

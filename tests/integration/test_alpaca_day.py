@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 import pytest
 
-from Departments.brokers.simulated.exchange import SimulatedExchange
-from Departments.brokers.simulated.faults import FaultScript
-from Departments.brokers.simulated.state import ExchangeState
 from Departments.core.clock import SimulatedClock, SystemClock
 from Departments.core.orders import Order, OrderClass, OrderStatus
+from Departments.exchange.exchange import SimulatedExchange
+from Departments.exchange.faults import FaultScript
+from Departments.exchange.state import ExchangeState
 from Departments.Executive.ceo import CEO
 from tests.builders.commands import Said, deliver_briefing, plan_file, say
 from tests.builders.desk import MORNING, STATE, candidate, plan, trade, two_and_two, workspace, write_yaml

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from Departments.bootstrap import EXCHANGE_FILE, LOCKS, Choices, Desk, open_desk
-from Departments.brokers.simulated.faults import FaultScript
-from Departments.brokers.simulated.state import ExchangeState
 from Departments.core.clock import SimulatedClock, SystemClock
 from Departments.core.errors import WorkspaceBusy
+from Departments.exchange.faults import FaultScript
+from Departments.exchange.state import ExchangeState
 from Departments.Executive.ceo import CEO
 from tests.builders.desk import MORNING, STATE, desk, plan, trade, two_and_two, workspace
 from tests.contract.alpaca_gateway import KEYS, Gateway

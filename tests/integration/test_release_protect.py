@@ -12,11 +12,12 @@ import pytest
 
 from Departments.bootstrap import EXCHANGE_FILE
 from Departments.brokers.base import Broker
-from Departments.brokers.simulated.exchange import SimulatedExchange
+from Departments.brokers.simulated import SimulatedBroker
 from Departments.core.clock import Clock
-from Departments.core.errors import OrderRefused
+from Departments.core.errors import Refusal, Refused
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from Departments.core.portfolio import Account
+from Departments.exchange.exchange import SimulatedExchange
 from Departments.messaging import codec
 from tests.builders.desk import MORNING, desk, plan, trade, workspace, write_yaml
 from tests.invariants.promises import Promises
@@ -286,7 +287,8 @@ def test_shares_are_protected_and_told_of_where_the_broker_s_clock_is_ahead(tmp_
     with closing(desk(tmp_path, faults={"faults": [silent, more]})) as opened:
         state, faults = opened.exchange_files
         clock = Ahead(opened.clock, timedelta(seconds=seconds))
-        opened.__dict__["broker"] = SimulatedExchange(opened.state / EXCHANGE_FILE, clock, state=state, faults=faults)
+        exchange = SimulatedExchange(opened.state / EXCHANGE_FILE, clock, state=state, faults=faults)
+        opened.__dict__["broker"] = SimulatedBroker(exchange)
         document = carry_out(opened, SMALL)
         assert statuses(document, "BUY")["ALKS"] == ("canceled", "114")
         assert statuses(document, "PROTECT") == {"ALKS": ("protected", "0")}
@@ -304,10 +306,11 @@ class Blocked:
 
     def account(self) -> Account:
         self._left -= 1
-        return replace(self._broker.account(), trading_blocked=self._left < 0)
+        blocks = ("trading_blocked",) if self._left < 0 else ()
+        return replace(self._broker.account(), may_trade=not blocks, blocks=blocks)
 
     def submit(self, _request: OrderRequest) -> Order:
-        raise OrderRefused("account is not allowed to trade", http_status=403, code=40310000)
+        raise Refused(Refusal.OTHER, "account is not allowed to trade")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._broker, name)

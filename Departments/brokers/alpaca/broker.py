@@ -10,18 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from Departments.brokers.alpaca import answers
-from Departments.brokers.alpaca.access import check_access
-from Departments.brokers.alpaca.assets import Assets
-from Departments.brokers.alpaca.prices import believable_quote, oldest_believable
-from Departments.brokers.alpaca.symbols import answers_about
-from Departments.brokers.base import Asset, Bar, MarketClock, OrderScope, Quote
-from Departments.brokers.credentials import Credentials
+from Departments.brokers.alpaca import parsing
+from Departments.brokers.alpaca.assets import Assets, answers_about
+from Departments.brokers.alpaca.credentials import Credentials, check_access
+from Departments.brokers.alpaca.parsing import believable_quote, oldest_believable
 from Departments.core.clock import Clock
-from Departments.core.errors import BrokerUnavailable, NotFound
+from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.money import ZERO
-from Departments.core.orders import Order, OrderClass, OrderRequest, Side
+from Departments.core.orders import Order, OrderClass, OrderRequest, OrderScope, Side
 from Departments.core.portfolio import Account, Position
+from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 from Departments.core.settings import BrokerSettings
 from Departments.core.trading_calendar import is_trading_day, session, trading_day
 
@@ -80,16 +78,16 @@ class AlpacaBroker:
 
     def account(self) -> Account:
         """Return cash, equity, buying power and gates."""
-        return _read("the account", answers.account_of, self._sdk.account())
+        return _read("the account", parsing.account_of, self._sdk.account())
 
     def positions(self) -> Sequence[Position]:
         """Return every open position."""
-        return _read("the positions", partial(_each, answers.position_of), self._sdk.positions())
+        return _read("the positions", partial(_each, parsing.position_of), self._sdk.positions())
 
     def position(self, symbol: str) -> Position | None:
         """Return the open position in a symbol; Alpaca says that it finds none where there is none."""
         try:
-            return _read(f"the position in {symbol}", answers.position_of, self._sdk.position(symbol))
+            return _read(f"the position in {symbol}", parsing.position_of, self._sdk.position(symbol))
         except NotFound:
             return None
 
@@ -115,19 +113,19 @@ class AlpacaBroker:
         return _read("the fees", partial(_fees, since), rows)
 
     def submit(self, request: OrderRequest) -> Order:
-        """Submit one order, once. Raises OrderRefused, or BrokerUnavailable when its fate is unknown."""
-        order = _read("the new order", answers.order_of, self._sdk.submit(request))
+        """Submit one order, once. Raises Refused, or BrokerUnavailable when its fate is unknown."""
+        order = _read("the new order", parsing.order_of, self._sdk.submit(request))
         if order.client_order_id != request.client_order_id:
             raise BrokerUnavailable(f"the broker answered {request.client_order_id} with {order.client_order_id}")
         return order
 
     def order(self, order_id: str) -> Order:
         """Return an order with its legs by Alpaca's id. Raises NotFound."""
-        return _read("the order", answers.order_of, self._sdk.order(_uuid(order_id)))
+        return _read("the order", parsing.order_of, self._sdk.order(_uuid(order_id)))
 
     def order_by_client_id(self, client_order_id: str) -> Order:
         """Return an order with its legs by our id. Raises NotFound."""
-        found = _read("the order", answers.order_of, self._sdk.order_by_client_id(client_order_id))
+        found = _read("the order", parsing.order_of, self._sdk.order_by_client_id(client_order_id))
         return found if found.order_class is OrderClass.SIMPLE else self.order(found.id)
 
     def orders(
@@ -152,7 +150,7 @@ class AlpacaBroker:
         return [order for order in found.values() if order.id not in legs]
 
     def cancel(self, order_id: str) -> None:
-        """Ask for a cancel. Raises OrderRefused when it is too late, NotFound."""
+        """Ask for a cancel. Raises Refused when it is too late, NotFound."""
         self._sdk.cancel(_uuid(order_id))
 
     def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
@@ -176,17 +174,17 @@ class AlpacaBroker:
 
     def market_clock(self) -> MarketClock:
         """Return Alpaca's clock."""
-        return _read("the clock", answers.clock_of, self._sdk.clock())
+        return _read("the clock", parsing.clock_of, self._sdk.clock())
 
     def _asset(self, symbol: str) -> Asset:
-        return _read(f"the asset {symbol}", answers.asset_of, self._sdk.asset(symbol))
+        return _read(f"the asset {symbol}", parsing.asset_of, self._sdk.asset(symbol))
 
     def _active_assets(self) -> Sequence[Asset]:
-        return _read("the assets", lambda rows: answers.assets_of(_listed(rows)), self._sdk.active_assets())
+        return _read("the assets", lambda rows: parsing.assets_of(_listed(rows)), self._sdk.active_assets())
 
     def _page(self, scope: str, symbols: Sequence[str], after: datetime | None, side: Side | None) -> list[Order]:
         rows = self._sdk.orders(scope, symbols, after, side, PAGE)
-        return _read("the orders", partial(_each, answers.order_of), rows)
+        return _read("the orders", partial(_each, parsing.order_of), rows)
 
 
 def _sdk(credentials: Credentials, clock: Clock, timeout: tuple[float, float]) -> Sdk:
@@ -209,7 +207,7 @@ def _read(what: str, parse: Callable[[Any], Value], data: Any) -> Value:
     try:
         return parse(data)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise BrokerUnavailable(f"the broker's answer about {what} cannot be read ({error})") from error
+        raise UnreadableAnswer(f"the broker's answer about {what} cannot be read ({error})") from error
 
 
 def _listed(rows: Any) -> Sequence[Any]:
@@ -223,7 +221,7 @@ def _each(parse: Callable[[Any], Value], rows: Any) -> list[Value]:
 
 
 def _fees(since: datetime, rows: Any) -> dict[str, Decimal]:
-    return answers.fees_of(_listed(rows), since)
+    return parsing.fees_of(_listed(rows), since)
 
 
 def _last_moment(page: Sequence[Order]) -> datetime:
@@ -235,7 +233,7 @@ def _last_moment(page: Sequence[Order]) -> datetime:
 
 
 def _bars(symbol: str, rows: Any) -> list[Bar]:
-    return _read(f"the bars of {symbol}", partial(_each, partial(answers.bar_of, symbol)), rows)
+    return _read(f"the bars of {symbol}", partial(_each, partial(parsing.bar_of, symbol)), rows)
 
 
 def _is_complete(bar: Bar, until: datetime) -> bool:

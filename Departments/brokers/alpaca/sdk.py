@@ -28,14 +28,16 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import RequestException, Timeout
 
-from Departments.brokers.alpaca.access import is_loopback
-from Departments.brokers.alpaca.faults import Answer, Passing, answer_of, error_of
-from Departments.brokers.alpaca.pace import Pace
-from Departments.brokers.credentials import Credentials
+from Departments.brokers.alpaca.credentials import Credentials, is_loopback
+from Departments.brokers.alpaca.refusals import INVALID, Answer, Passing, answer_of, error_of, read_refusal
 from Departments.core.clock import Clock
-from Departments.core.errors import BrokerUnavailable, OrderRefused
+from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
 from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side
 
+#: Alpaca takes 200 requests a minute; beyond it an order is answered 429 and has to be looked for before anything else.
+#: (https://docs.alpaca.markets/docs/trading-api and /docs/about-market-data-api)
+BURST = 100
+A_SECOND = 1.5  # so no minute sees more than 100 + 90 questions
 _BACK_OFF = (1.0, 2.0)  # seconds before the second and the third time a question is asked
 _LONGEST_WAIT = 30.0  # seconds; a broker that asks for more is not waited for here
 
@@ -45,6 +47,35 @@ _KINDS: dict[OrderType, Callable[..., models.OrderRequest]] = {
     OrderType.STOP: models.StopOrderRequest,
     OrderType.STOP_LIMIT: models.StopLimitOrderRequest,
 }
+
+
+class Pace:
+    """Lets questions through as they come while they are few, and slows them down gently, never for long, beyond that.
+
+    Room for `at_once` requests fills up again by `a_second`. Orders and cancels take of it, but never wait.
+    """
+
+    def __init__(self, clock: Clock, *, at_once: int = BURST, a_second: float = A_SECOND) -> None:
+        self._clock = clock
+        self._at_once = at_once
+        self._a_second = a_second
+        self._room = float(at_once)
+        self._filled_at = clock.now()
+
+    def count(self, *, may_wait: bool) -> None:
+        """Count a request that is about to be sent; one that `may_wait` does so until there is room for it."""
+        self._fill()
+        if may_wait and self._room < 1:
+            self._clock.sleep((1 - self._room) / self._a_second)
+            self._fill()
+        self._room -= 1
+
+    def _fill(self) -> None:
+        """Make room for the time that has passed; none has where the clock was set back."""
+        now = self._clock.now()
+        passed = max(0.0, (now - self._filled_at).total_seconds())
+        self._room = min(self._at_once, self._room + passed * self._a_second)
+        self._filled_at = now
 
 
 class _PatientNoMore(HTTPAdapter):
@@ -187,14 +218,14 @@ class Sdk:
         except NoConnection as error:
             raise Passing(f"no connection to the broker for {method} {what}") from error
         except (RequestException, ValueError, AttributeError, TypeError) as error:
-            raise BrokerUnavailable(f"the broker's answer to {method} {what} cannot be read") from error
+            raise UnreadableAnswer(f"the broker's answer to {method} {what} cannot be read") from error
 
     def _answer(self, method: str, what: str, error: APIError) -> Answer:
         return answer_of(method, what, error.response, self._clock.now())
 
 
 def vendor_order(request: OrderRequest) -> models.OrderRequest:
-    """Write an order in alpaca-py's words. Raises OrderRefused for one that Alpaca's own models rule out.
+    """Write an order in alpaca-py's words. Raises Refused for one that Alpaca's own models rule out.
 
     An OCO is a limit order whose limit is its take-profit (https://docs.alpaca.markets/docs/orders-at-alpaca).
     """
@@ -216,7 +247,7 @@ def vendor_order(request: OrderRequest) -> models.OrderRequest:
             else models.StopLossRequest(stop_price=float(request.stop_loss)),
         )
     except ValueError as error:
-        raise OrderRefused(_first_line(error), http_status=422, code=42210000) from error
+        raise read_refusal(422, INVALID, _first_line(error), {}) from error
 
 
 def _float(price: Decimal | None) -> float | None:

@@ -11,11 +11,11 @@ import pytest
 from freezegun import freeze_time
 
 from Departments.bootstrap import Choices, Desk, open_desk
-from Departments.brokers.simulated.exchange import SimulatedExchange
-from Departments.brokers.simulated.state import load_exchange_state
 from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
 from Departments.core.settings import read_json
+from Departments.exchange.exchange import SimulatedExchange
+from Departments.exchange.state import load_exchange_state
 from Departments.Executive.ceo import CEO
 from Departments.messaging.inbound import ConsumeReport
 from Departments.Operations.operations_manager import OperationsManager

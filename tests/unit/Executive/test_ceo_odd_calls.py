@@ -14,10 +14,10 @@ import pytest
 from freezegun import freeze_time
 
 from Departments.bootstrap import Desk, open_desk
-from Departments.brokers.simulated.exchange import SimulatedExchange
-from Departments.brokers.simulated.state import load_exchange_state
 from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
+from Departments.exchange.exchange import SimulatedExchange
+from Departments.exchange.state import load_exchange_state
 from Departments.Executive.ceo import CEO
 from Departments.messaging.inbound import ConsumeReport
 from Departments.Operations.operations_manager import OperationsManager

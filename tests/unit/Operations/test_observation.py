@@ -6,10 +6,11 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
-from Departments.brokers.base import Asset, Bar, Broker, Quote
+from Departments.brokers.base import Broker
 from Departments.core.market import Knowledge, MarketFacts, SymbolFacts, Told
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.portfolio import Account, Book, Position
+from Departments.core.quotes import Asset, Bar, Quote
 from Departments.Operations.briefing import Holding
 from Departments.Operations.observation import Known, observe
 from tests.builders.limits import NOW, regime

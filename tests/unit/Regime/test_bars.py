@@ -5,8 +5,8 @@ from statistics import stdev
 
 import pytest
 
-from Departments.brokers.base import Bar
 from Departments.core.errors import BadInput
+from Departments.core.quotes import Bar
 from Departments.core.trading_calendar import is_trading_day
 from Departments.Regime.bars import (
     change_on,

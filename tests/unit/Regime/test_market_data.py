@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from Departments.brokers.base import Bar, Broker
+from Departments.brokers.base import Broker
 from Departments.core.errors import BadInput, BrokerUnavailable
+from Departments.core.quotes import Bar
 from Departments.core.regimes import INDICATORS, Observation
 from Departments.core.settings import RegimeSettings
 from Departments.Regime.market_data import (

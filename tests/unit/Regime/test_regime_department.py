@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from Departments.brokers.base import Bar
 from Departments.core.clock import SimulatedClock
 from Departments.core.departments import ALL
 from Departments.core.errors import BrokerUnavailable, PublishError
+from Departments.core.quotes import Bar
 from Departments.core.regimes import (
     Confidence,
     Observation,

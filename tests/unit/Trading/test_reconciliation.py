@@ -158,7 +158,8 @@ def test_exits_that_rest_for_days_are_matched_and_their_fill_becomes_known(opene
     trade_on(opened)
     opened.clock.sleep(timedelta(days=1).total_seconds())
     assert {f for _, f in findings(opened)} == {Finding.MATCHED}
-    floor: Any = getattr(opened.broker, "floor")  # noqa: B009 - only the simulated exchange has one
+    broker: Any = opened.broker
+    floor = broker.exchange.floor
     floor.set_price("COMM", D("15.00"))
     opened.clock.sleep(10)
     opened.trading.reconcile()
@@ -173,7 +174,8 @@ def test_positions_answer_as_before(opened: Desk) -> None:
     answer = opened.trading.reconcile_positions(max_age_hours=24)
     assert answer["status"] == "OK"
     assert answer["positions"]["COMM"] == D(250)
-    floor: Any = getattr(opened.broker, "floor")  # noqa: B009 - only the simulated exchange has one
+    broker: Any = opened.broker
+    floor = broker.exchange.floor
     for exit_order in opened.broker.orders("open"):
         opened.broker.cancel(exit_order.id)
     opened.clock.sleep(10)
@@ -187,7 +189,8 @@ def test_positions_answer_as_before(opened: Desk) -> None:
 def test_shares_that_were_bought_and_sold_again_are_not_missed(opened: Desk) -> None:
     send(opened.workspace, order("COMM", "BUY", 250, 17.02))
     trade_on(opened)
-    floor: Any = getattr(opened.broker, "floor")  # noqa: B009 - only the simulated exchange has one
+    broker: Any = opened.broker
+    floor = broker.exchange.floor
     floor.set_price("COMM", D("20.00"))
     opened.clock.sleep(10)
     opened.trading.track(exits=True)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from Departments.bootstrap import Desk
-from Departments.brokers.base import Broker, OrderScope
+from Departments.brokers.base import Broker
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable, NotFound
-from Departments.core.orders import Order, OrderStatus, Side
+from Departments.core.orders import Order, OrderScope, OrderStatus, Side
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderIntent
 from Departments.messaging.message import Message

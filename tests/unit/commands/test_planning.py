@@ -79,7 +79,7 @@ def test_a_plan_that_is_too_old_is_not_approved(capsys: pytest.CaptureFixture[st
 def test_a_plan_whose_prices_have_moved_is_not_approved(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     plan = plan_of(capsys, folder, "--json").document["plan"]
     desk = build.desk(folder)
-    desk.broker.floor.set_price("ALKS", Decimal("33.20"))  # type: ignore[attr-defined]
+    desk.broker.exchange.floor.set_price("ALKS", Decimal("33.20"))  # type: ignore[attr-defined]
     desk.close()
     said = approved(capsys, folder, plan)
     assert said.code == 1

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from Departments.brokers.simulated.storage import Storage
 from Departments.core.errors import BadInput, LedgerError
+from Departments.exchange.storage import ExchangeFile
 from Departments.ledger.database import Database
 
 
@@ -41,12 +41,12 @@ def test_a_file_that_is_refused_is_closed_so_that_it_can_be_replaced(
     with pytest.raises(LedgerError) as kept:
         Database(path, [])
     with pytest.raises(BadInput) as kept_too:
-        Storage(path)
+        ExchangeFile(path)
     assert [is_closed(each) for each in opened] == [True, True], (kept, kept_too)
 
 
 def test_a_file_that_nobody_has_any_more_is_closed(tmp_path: Path, opened: list[sqlite3.Connection]) -> None:
-    database, storage = Database(tmp_path / "sentinel.db", []), Storage(tmp_path / "exchange.db")
+    database, storage = Database(tmp_path / "sentinel.db", []), ExchangeFile(tmp_path / "exchange.db")
     assert [is_closed(each) for each in opened] == [False, False]
     del database, storage
     assert [is_closed(each) for each in opened] == [True, True]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from Departments.brokers.alpaca import AlpacaBroker
-from Departments.brokers.credentials import Credentials
+from Departments.brokers.alpaca.broker import AlpacaBroker
+from Departments.brokers.alpaca.credentials import Credentials
 from Departments.core.clock import SimulatedClock
 from tests.fakes.loopback import Call, Loopback, Reply, serving
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from Departments.brokers.alpaca import connect
-from Departments.brokers.alpaca.access import ALLOW_LIVE, check_access, is_loopback
-from Departments.brokers.credentials import Credentials
+from Departments.brokers.alpaca.broker import connect
+from Departments.brokers.alpaca.credentials import ALLOW_LIVE, Credentials, check_access, is_loopback
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BadInput
 from Departments.core.settings import BrokerSettings

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from Departments.brokers.alpaca import AlpacaBroker
-from Departments.brokers.alpaca.faults import TABLE, Passing, QuestionRefused, answer_of, error_of
+from Departments.brokers.alpaca.broker import AlpacaBroker
+from Departments.brokers.alpaca.refusals import TABLE, Passing, QuestionRefused, answer_of, error_of
 from Departments.core.clock import SimulatedClock
-from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, OrderRefused
+from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, Refusal, Refused
 from tests.fakes import alpaca_answers as alpaca
 from tests.fakes.loopback import Loopback, Reply
 
@@ -16,15 +16,15 @@ NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
 
 #: Every answer that Alpaca's page of errors and its recorded answers know, and what each means to us.
 CASES: list[tuple[str, str, int, Any, type[BrokerError]]] = [
-    ("not enough buying power", "POST", 403, {"code": 40310000, "buying_power": "0"}, OrderRefused),
-    ("shares held", "POST", 403, {"code": 40310000, "held_for_orders": "70"}, OrderRefused),
-    ("wash trade", "POST", 403, {"code": 40310000, "existing_order_id": "x"}, OrderRefused),
-    ("id used", "POST", 422, {"code": 40010001, "message": "client_order_id must be unique"}, OrderRefused),
-    ("inactive asset", "POST", 422, {"code": 40010001, "message": "asset IPG is not active"}, OrderRefused),
-    ("unknown symbol", "POST", 422, {"code": 42210000, "message": 'asset "COMM" not found'}, OrderRefused),
-    ("code as text", "POST", 422, {"code": "42210000", "message": "sub-penny"}, OrderRefused),
-    ("cancel too late", "DELETE", 422, {"code": 42210000, "message": "order is already in"}, OrderRefused),
-    ("a 404 to a new order", "POST", 404, {"code": 40410000, "message": "no account"}, OrderRefused),
+    ("not enough buying power", "POST", 403, {"code": 40310000, "buying_power": "0"}, Refused),
+    ("shares held", "POST", 403, {"code": 40310000, "held_for_orders": "70"}, Refused),
+    ("wash trade", "POST", 403, {"code": 40310000, "existing_order_id": "x"}, Refused),
+    ("id used", "POST", 422, {"code": 40010001, "message": "client_order_id must be unique"}, Refused),
+    ("inactive asset", "POST", 422, {"code": 40010001, "message": "asset IPG is not active"}, Refused),
+    ("unknown symbol", "POST", 422, {"code": 42210000, "message": 'asset "COMM" not found'}, Refused),
+    ("code as text", "POST", 422, {"code": "42210000", "message": "sub-penny"}, Refused),
+    ("cancel too late", "DELETE", 422, {"code": 42210000, "message": "order is already in"}, Refused),
+    ("a 404 to a new order", "POST", 404, {"code": 40410000, "message": "no account"}, Refused),
     ("no such order", "GET", 404, {"code": 40410000, "message": "order not found"}, NotFound),
     ("nothing to cancel", "DELETE", 404, {"code": 40410000, "message": "order not found"}, NotFound),
     ("a 404 of a proxy", "GET", 404, "<html>", BrokerUnavailable),
@@ -41,8 +41,12 @@ CASES: list[tuple[str, str, int, Any, type[BrokerError]]] = [
     ("a symbol beyond parsing", "GET", 400, {"message": "invalid symbol: A B"}, QuestionRefused),
     ("a senseless filter", "GET", 422, {"code": 42210000, "message": "invalid"}, QuestionRefused),
     ("recent SIP data", "GET", 403, {"message": "subscription does not permit querying"}, BrokerUnavailable),
-    ("refusal without a code", "POST", 422, {"message": "?"}, BrokerUnavailable),
-    ("code that is no number", "POST", 422, {"code": True, "message": "?"}, BrokerUnavailable),
+    ("refusal without a code", "POST", 422, {"message": "qty is odd"}, Refused),
+    ("refused cancel without a code", "DELETE", 403, {"message": "not now"}, Refused),
+    ("refusal without code and words", "POST", 422, {"message": ""}, BrokerUnavailable),
+    ("request time-out in words", "POST", 408, {"message": "too slow"}, BrokerUnavailable),
+    ("a 404 without a code", "DELETE", 404, {"message": "no route"}, BrokerUnavailable),
+    ("code that is no number", "POST", 422, {"code": True, "message": "?"}, Refused),
     ("half an answer", "POST", 422, '{"code": 4221', BrokerUnavailable),
     ("a list for an answer", "POST", 422, [1, 2], BrokerUnavailable),
     ("teapot", "DELETE", 418, "", BrokerUnavailable),
@@ -72,21 +76,21 @@ def test_every_row_of_the_table_is_reached_by_a_known_answer() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_no_status_is_without_a_meaning_and_only_coded_4xx_refuse(method: str) -> None:
+def test_no_status_is_without_a_meaning_and_only_a_4xx_with_code_or_words_refuses(method: str) -> None:
     for status in range(300, 600):
         for body in ("", "<html>", {"code": 40310000, "message": "m"}, {"message": "m"}):
             error = _error(method, Reply(status, body))
-            may_refuse = 400 <= status < 500 and isinstance(body, dict) and "code" in body and method != "GET"
+            may_refuse = 400 <= status < 500 and isinstance(body, dict) and method != "GET"
             assert isinstance(error, BrokerError)
-            assert may_refuse or not isinstance(error, OrderRefused)
+            assert may_refuse or not isinstance(error, Refused)
 
 
 def test_a_refusal_keeps_the_brokers_numbers_and_words() -> None:
     body = {"code": 40310000, "message": "insufficient buying power", "buying_power": "1.5"}
     error = _error("POST", Reply(403, body))
-    assert isinstance(error, OrderRefused)
-    assert (error.http_status, error.code, error.message) == (403, 40310000, "insufficient buying power")
-    assert error.body == body
+    assert isinstance(error, Refused)
+    assert (error.reason, str(error)) == (Refusal.BUYING_POWER, "insufficient buying power")
+    assert error.numbers == {"buying_power": "1.5"}
 
 
 def test_a_foreign_page_is_quoted_briefly() -> None:

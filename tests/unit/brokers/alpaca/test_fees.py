@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from Departments.brokers.alpaca import AlpacaBroker
-from Departments.brokers.alpaca.broker import FEES_PAGE
+from Departments.brokers.alpaca.broker import FEES_PAGE, AlpacaBroker
 from Departments.core.clock import iso
 from Departments.core.errors import BrokerUnavailable
 from tests.fakes.loopback import Loopback

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from Departments.brokers.alpaca import AlpacaBroker
+from Departments.brokers.alpaca.broker import AlpacaBroker
 from Departments.core.clock import SimulatedClock, iso
 from Departments.core.errors import BrokerUnavailable
 from tests.fakes import alpaca_answers as alpaca

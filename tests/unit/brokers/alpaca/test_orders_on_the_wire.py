@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from Departments.brokers.alpaca import AlpacaBroker
+from Departments.brokers.alpaca.broker import AlpacaBroker
 from Departments.core.clock import iso, parse_iso
-from Departments.core.errors import BrokerUnavailable, NotFound, OrderRefused
+from Departments.core.errors import BrokerUnavailable, NotFound, Refusal, Refused
 from Departments.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from tests.fakes import alpaca_answers as alpaca
 from tests.fakes.loopback import Call, Loopback, Reply
@@ -108,9 +108,9 @@ def test_priced_orders_carry_their_prices(
 
 def test_a_bracket_without_exits_is_refused_before_anything_is_sent(server: Loopback, broker: AlpacaBroker) -> None:
     naked = OrderRequest(OUR_ID, "UPS", Side.BUY, Decimal(1), order_class=OrderClass.BRACKET)
-    with pytest.raises(OrderRefused, match="take_profit") as refusal:
+    with pytest.raises(Refused, match="take_profit") as refusal:
         broker.submit(naked)
-    assert (refusal.value.code, server.calls) == (42210000, [])
+    assert (refusal.value.reason, server.calls) == (Refusal.INVALID_ORDER, [])
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,6 @@ def test_a_bracket_without_exits_is_refused_before_anything_is_sent(server: Loop
         Reply(429, {"message": "too many requests"}, {"Retry-After": "1"}),
         Reply(500, {"code": 50010000, "message": "internal server error occurred"}),
         Reply(403, "<html>blocked</html>"),
-        Reply(422, {"message": "no code"}),
         Reply(200, "<html>welcome</html>"),
         Reply(200, {}),
         Reply(200, None),
@@ -141,6 +140,16 @@ def test_an_answer_that_does_not_tell_what_happened_is_unknown_and_never_sent_ag
     assert len(server.calls) == 1
 
 
+def test_a_refusal_in_words_alone_is_a_refusal_with_those_words(
+    script: Any, server: Loopback, broker: AlpacaBroker
+) -> None:
+    script.on("POST /v2/orders", Reply(422, {"message": "qty is too odd"}))
+    with pytest.raises(Refused, match="qty is too odd") as refusal:
+        broker.submit(SELL)
+    assert (refusal.value.reason, refusal.value.numbers) == (Refusal.OTHER, {"http": "422", "said": "qty_is_too_odd"})
+    assert len(server.calls) == 1
+
+
 def test_a_cancel_is_one_request_without_content(script: Any, server: Loopback, broker: AlpacaBroker) -> None:
     script.on(f"DELETE /v2/orders/{alpaca.ORDER_ID}", Reply(204))
     broker.cancel(alpaca.ORDER_ID)
@@ -149,7 +158,7 @@ def test_a_cancel_is_one_request_without_content(script: Any, server: Loopback, 
 
 def test_a_cancel_that_comes_too_late_is_refused(script: Any, broker: AlpacaBroker) -> None:
     script.on(f"DELETE /v2/orders/{alpaca.ORDER_ID}", Reply(422, REFUSED))
-    with pytest.raises(OrderRefused, match="already"):
+    with pytest.raises(Refused, match="already"):
         broker.cancel(alpaca.ORDER_ID)
 
 

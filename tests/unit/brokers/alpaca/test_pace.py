@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from Departments.brokers.alpaca import AlpacaBroker
-from Departments.brokers.alpaca.pace import Pace
+from Departments.brokers.alpaca.broker import AlpacaBroker
+from Departments.brokers.alpaca.sdk import Pace
 from Departments.core.clock import SimulatedClock
 from tests.fakes import alpaca_answers as alpaca
 from tests.unit.brokers.alpaca.conftest import NOW

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from Departments.brokers.alpaca import AlpacaBroker
-from Departments.brokers.alpaca.prices import believable_quote, oldest_believable
+from Departments.brokers.alpaca.broker import AlpacaBroker
+from Departments.brokers.alpaca.parsing import believable_quote, oldest_believable
 from Departments.core.clock import SimulatedClock, iso
 from Departments.core.errors import BrokerUnavailable
 from tests.fakes.loopback import Loopback, Reply

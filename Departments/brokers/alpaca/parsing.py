@@ -1,0 +1,197 @@
+"""Alpaca's JSON as our values, tolerantly: an unknown word never fails a list, a missing number never becomes one.
+
+Every function raises KeyError, ValueError or TypeError for an answer that lacks what we cannot do without. Trading
+answers carry numbers as text, market data as JSON numbers; both become Decimal.
+
+The free feed (IEX) sees two or three per cent of the volume, so a price can be old: what is stale, crossed or zero
+is left out, and a symbol of which nothing is left is absent. There is no substitute for an unknown price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from Departments.core.clock import parse_iso
+from Departments.core.money import ONE, ZERO, decimal_of, price_of
+from Departments.core.orders import Order, OrderClass, OrderStatus, OrderType, Side, TimeInForce
+from Departments.core.portfolio import Account, Position
+from Departments.core.quotes import Asset, Bar, MarketClock, Quote
+from Departments.core.trading_calendar import is_open, is_trading_day, session, trading_day
+
+Data = Mapping[str, Any]
+Word = TypeVar("Word", bound=StrEnum)
+
+_GATES = {
+    "trading_blocked": "trading_blocked",
+    "account_blocked": "account_blocked",
+    "trade_suspended_by_user": "trade_suspended",
+}
+
+
+def account_of(data: Data, *, live: bool = False) -> Account:
+    """Read `GET /v2/account`. A missing status keeps the gates closed; PAPER_ONLY trades unless `live`."""
+    status = str(data.get("status") or "UNKNOWN")
+    blocks = tuple(name for gate, name in _GATES.items() if data.get(gate))
+    return Account(
+        cash=decimal_of(data["cash"]),
+        equity=decimal_of(data["equity"]),
+        buying_power=decimal_of(data["buying_power"]),
+        multiplier=_number(data, "multiplier") or ONE,
+        status=status,
+        may_trade=not blocks and (status == "ACTIVE" or (status == "PAPER_ONLY" and not live)),
+        blocks=blocks,
+        last_equity=_number(data, "last_equity"),
+        id=str(data.get("id") or data.get("account_number") or ""),
+    )
+
+
+def position_of(data: Data) -> Position:
+    """Read one position; a short one is negative however it is told."""
+    qty = decimal_of(data["qty"])
+    return Position(
+        symbol=_text(data, "symbol"),
+        qty=-qty if data.get("side") == "short" and qty > 0 else qty,
+        avg_entry_price=decimal_of(data["avg_entry_price"]),
+        current_price=_number(data, "current_price"),
+        qty_available=_number(data, "qty_available"),
+    )
+
+
+def fees_of(rows: Sequence[Data], since: datetime) -> dict[str, Decimal]:
+    """Read a page of fee activities: what each took (dollars), by its id; one booked earlier, or canceled, took none.
+
+    A fee's `net_amount` is negative (https://docs.alpaca.markets/docs/account-activities).
+    """
+    return {_text(row, "id"): _fee(row, since) for row in rows}
+
+
+def _fee(data: Data, since: datetime) -> Decimal:
+    booked_at = _moment(data, "created_at")
+    if data.get("status") == "canceled" or (booked_at is not None and booked_at < since):
+        return ZERO
+    return -decimal_of(data["net_amount"])
+
+
+def order_of(data: Data) -> Order:
+    """Read one order with its legs. An order by amount has no quantity: what it has filled stands for it."""
+    filled = _number(data, "filled_qty") or ZERO
+    asked = _number(data, "qty")
+    return Order(
+        id=_text(data, "id"),
+        client_order_id=_text(data, "client_order_id"),
+        symbol=_text(data, "symbol"),
+        side=Side(str(data["side"]).upper()),
+        qty=filled if asked is None else asked,
+        status=_status(data["status"]),
+        filled_qty=filled,
+        filled_avg_price=_number(data, "filled_avg_price"),
+        type=OrderType.STOP if data.get("type") == "trailing_stop" else _word(data, "type", OrderType.MARKET),
+        time_in_force=_word(data, "time_in_force", TimeInForce.DAY),
+        order_class=OrderClass.BRACKET if data.get("order_class") == "oto" else _class(data),
+        limit_price=_number(data, "limit_price"),
+        stop_price=_number(data, "stop_price"),
+        submitted_at=_moment(data, "submitted_at") or _moment(data, "created_at"),
+        updated_at=_moment(data, "updated_at"),
+        filled_at=_moment(data, "filled_at"),
+        replaced_by=str(data["replaced_by"]) if data.get("replaced_by") else None,
+        legs=tuple(order_of(leg) for leg in data.get("legs") or ()),
+    )
+
+
+def asset_of(data: Data) -> Asset:
+    """Read `GET /v2/assets/{symbol}`."""
+    return Asset(
+        symbol=_text(data, "symbol"),
+        tradable=bool(data.get("tradable")),
+        active=str(data.get("status", "")).lower() == "active",
+        fractionable=bool(data.get("fractionable")),
+        name=str(data.get("name") or ""),
+    )
+
+
+def assets_of(rows: Sequence[Any]) -> list[Asset]:
+    """Read `GET /v2/assets`; what cannot be read of 11,000 shares is left out, or one would spoil them all."""
+    return [asset_of(row) for row in rows if isinstance(row, Mapping) and row.get("symbol")]
+
+
+def clock_of(data: Data) -> MarketClock:
+    """Read `GET /v2/clock`."""
+    moments = (parse_iso(data[key]) for key in ("timestamp", "next_open", "next_close"))
+    now, next_open, next_close = moments
+    return MarketClock(now=now, is_open=bool(data["is_open"]), next_open=next_open, next_close=next_close)
+
+
+def bar_of(symbol: str, data: Data) -> Bar:
+    """Read one daily bar; its timestamp is midnight in New York."""
+    opened, high, low, close = (price_of(data[key]) for key in ("o", "h", "l", "c"))
+    day = trading_day(parse_iso(data["t"]))
+    return Bar(symbol, day, open=opened, high=high, low=low, close=close, volume=decimal_of(data["v"]))
+
+
+def _text(data: Data, key: str) -> str:
+    if not data[key]:
+        raise ValueError(f"{key} is empty")
+    return str(data[key])
+
+
+def _number(data: Data, key: str) -> Decimal | None:
+    return None if data.get(key) in (None, "") else decimal_of(data[key])
+
+
+def _moment(data: Data, key: str) -> datetime | None:
+    return parse_iso(data[key]) if data.get(key) else None
+
+
+def _word(data: Data, key: str, otherwise: Word) -> Word:
+    kind = type(otherwise)
+    return kind(data[key]) if data.get(key) in set(kind) else otherwise
+
+
+def _class(data: Data) -> OrderClass:
+    return _word(data, "order_class", OrderClass.SIMPLE)
+
+
+def _status(word: Any) -> OrderStatus:
+    """Read a status; `denied` is our own word, so from a broker it is one we do not know."""
+    status = OrderStatus.parse(str(word))
+    return OrderStatus.UNKNOWN if status is OrderStatus.DENIED else status
+
+
+Priced = tuple[datetime, tuple[Decimal, ...]]
+
+
+def oldest_believable(now: datetime, max_age: timedelta) -> datetime:
+    """Return the moment before which a price is stale: `max_age` ago, counted from the last close when closed."""
+    day = trading_day(now)
+    while not is_trading_day(day) or session(day)[0] > now:
+        day -= timedelta(days=1)
+    return (now if is_open(now) else session(day)[1]) - max_age
+
+
+def believable_quote(symbol: str, snapshot: Any, oldest: datetime) -> Quote | None:
+    """Make a quote of a snapshot's last trade (`p`) and bid and ask (`bp`, `ap`), None if neither may be believed."""
+    seen = snapshot if isinstance(snapshot, Mapping) else {}
+    last, sides = _fresh(seen.get("latestTrade"), ("p",), oldest), _fresh(seen.get("latestQuote"), ("bp", "ap"), oldest)
+    if sides and sides[1][0] > sides[1][1]:
+        sides = None
+    bid, ask = sides[1] if sides else (None, None)
+    if last:
+        return Quote(symbol, last[1][0], last[0], bid, ask)
+    if sides is None or bid is None or ask is None:
+        return None
+    return Quote(symbol, price_of((bid + ask) / 2), sides[0], bid, ask)
+
+
+def _fresh(data: Any, keys: tuple[str, ...], oldest: datetime) -> Priced | None:
+    """Return moment and prices if all of them are there, positive and not stale."""
+    if not isinstance(data, Mapping):
+        return None
+    try:
+        at, prices = parse_iso(str(data["t"])), tuple(price_of(data[key]) for key in keys)
+    except (KeyError, ValueError):
+        return None
+    return (at, prices) if at >= oldest and min(prices) > 0 else None

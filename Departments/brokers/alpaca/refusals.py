@@ -1,0 +1,253 @@
+"""What Alpaca's answers mean that are no success: one table of answers, one of reasons for a refusal.
+
+A 4xx with a numeric code or with words of Alpaca's own, other than 401, 408, 425 and 429, is a certain refusal.
+Everything else leaves open what happened: a 404 of some proxy is not "no such order", and a 504 is not "not accepted".
+
+One code can mean several things: 40310000 is buying power, held shares or a wash trade, 40010001 a client order id
+used before or an inactive asset. The other fields of the answer and its message tell them apart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+from Departments.brokers.alpaca.credentials import KEY_ID, SECRET_KEY
+from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, Refusal, Refused
+
+INVALID = 42210000  # an order whose own terms are wrong
+_LONGEST_QUOTE = 200  # characters of a foreign answer that a sentence for people may carry
+
+
+class Passing(BrokerUnavailable):
+    """A trouble that may pass soon; `wait` is how many seconds the broker asked us to wait, if it said so."""
+
+    def __init__(self, sentence: str, wait: float | None = None) -> None:
+        super().__init__(sentence)
+        self.wait = wait
+
+
+class QuestionRefused(BrokerUnavailable):
+    """A question that was itself refused (400, 422), such as one about a symbol the vendor cannot parse."""
+
+
+class Reply(Protocol):
+    """What is needed of the HTTP library's response."""
+
+    status_code: int
+
+    @property
+    def text(self) -> str:
+        """Return the body as text."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers, whose names ignore case."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is no success, taken apart as far as it can be. `wait` in seconds."""
+
+    method: str
+    subject: str
+    status: int
+    message: str
+    code: int | None = None
+    body: Mapping[str, Any] | None = None
+    wait: float | None = None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Return whether the request is refused for certain: a 4xx with Alpaca's code, or with its words."""
+        has_words = bool(self.body and self.message) and self.status not in _UNDECIDED
+        return 400 <= self.status < 500 and (self.code is not None or has_words)
+
+    @property
+    def is_bare_forbidden(self) -> bool:
+        """Tell Alpaca's own `{"message": "forbidden."}` from the 403 of something in between."""
+        return self.code is None and bool(self.body) and self.message.lower().startswith("forbidden")
+
+    @property
+    def sentence(self) -> str:
+        """Return the answer in words."""
+        said = f": {self.message}" if self.message else ""
+        return f"the broker answered {self.status} to {self.method} {self.subject}{said}"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAnswer:
+    """One row: the meaning, the answers that it covers, the error made of them."""
+
+    meaning: str
+    covers: Callable[[Answer], bool]
+    error: Callable[[Answer], BrokerError]
+
+
+#: Too late, too early, closed by the client, or asked for by a proxy: what became of the request is open.
+_UNDECIDED = frozenset({404, 407, 408, 425, 499})
+
+#: The first row that covers an answer holds; an answer that none covers is BrokerUnavailable.
+TABLE = (
+    KnownAnswer(
+        "bad key", lambda a: a.status == 401, lambda a: NotAuthorized(f"{a.sentence}; check {KEY_ID} and {SECRET_KEY}")
+    ),
+    KnownAnswer(
+        "key without rights", lambda a: a.status == 403 and a.is_bare_forbidden, lambda a: NotAuthorized(a.sentence)
+    ),
+    KnownAnswer("rate limit", lambda a: a.status == 429, lambda a: Passing(a.sentence, a.wait)),
+    KnownAnswer("server trouble", lambda a: a.status >= 500, lambda a: Passing(a.sentence, a.wait)),
+    KnownAnswer(
+        "no such thing",
+        lambda a: a.status == 404 and a.code is not None and a.method != "POST",
+        lambda a: NotFound(a.message or a.sentence),
+    ),
+    KnownAnswer(
+        "refused",
+        lambda a: a.is_refusal and a.method != "GET",
+        lambda a: read_refusal(a.status, a.code, a.message, a.body or {}),
+    ),
+    KnownAnswer(
+        "senseless question",
+        lambda a: a.status in {400, 422} and a.method == "GET",
+        lambda a: QuestionRefused(a.sentence),
+    ),
+)
+
+
+def error_of(answer: Answer) -> BrokerError:
+    """Return the error that an answer means."""
+    row = next((row for row in TABLE if row.covers(answer)), None)
+    return row.error(answer) if row else BrokerUnavailable(answer.sentence)
+
+
+def answer_of(method: str, subject: str, reply: Reply, now: datetime) -> Answer:
+    """Take an answer apart; its body may be Alpaca's JSON, a proxy's HTML or nothing at all."""
+    body = _object(reply.text)
+    message = str(body.get("message") or "") if body else " ".join(reply.text.split())[:_LONGEST_QUOTE]
+    wait = _wait(reply.status_code, reply.headers, now)
+    return Answer(method, subject, reply.status_code, message, _code(body.get("code")), body, wait)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _code(value: Any) -> int | None:
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _wait(status: int, headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds the broker asks us to wait: Retry-After, else for 429 the reset of its rate limit (epoch)."""
+    asked = headers.get("Retry-After", "")
+    if asked:
+        return _seconds(asked, now)
+    reset = headers.get("X-RateLimit-Reset", "")
+    return max(0.0, int(reset) - now.timestamp()) if status == 429 and reset.isascii() and reset.isdigit() else None
+
+
+def _seconds(asked: str, now: datetime) -> float | None:
+    """Read Retry-After, which is a number of seconds or a date (RFC 9110, 10.2.3)."""
+    if asked.strip().isascii() and asked.strip().isdigit():
+        return float(asked)
+    try:
+        return max(0.0, (parsedate_to_datetime(asked) - now).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One row: the vendor's code, how fields or message show this meaning, and which numbers are worth keeping.
+
+    `fields` are copied from the answer's body, the named groups of `message` from its sentence.
+    """
+
+    vendor_code: int
+    reason: Refusal
+    message: re.Pattern[str]
+    fits: Callable[[Mapping[str, Any]], bool] = lambda _: False
+    fields: tuple[str, ...] = ()
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.IGNORECASE)
+
+
+_QUANTITIES = r"insufficient qty available(?:.*requested: (?P<requested>[\d.]+))?"
+_ASSET = r"asset \"?(?P<symbol>[^\s\"]+)\"? (?:not found|is not tradable|cannot be sold short|is not active)"
+
+#: The first row that fits holds; a code or message without one is Refusal.OTHER.
+MEANINGS = (
+    Meaning(
+        40310000,
+        Refusal.SHARES_HELD,
+        _pattern(_QUANTITIES),
+        lambda body: "held_for_orders" in body,
+        ("symbol", "available", "existing_qty", "held_for_orders", "related_orders"),
+    ),
+    Meaning(
+        40310000,
+        Refusal.WASH_TRADE,
+        _pattern(r"wash trade"),
+        lambda body: "existing_order_id" in body,
+        ("existing_order_id",),
+    ),
+    Meaning(
+        40310000,
+        Refusal.BUYING_POWER,
+        _pattern(r"insufficient (?:\w+ )*buying power"),
+        lambda body: "buying_power" in body,
+        ("buying_power", "cost_basis"),
+    ),
+    Meaning(40010001, Refusal.DUPLICATE_ID, _pattern(r"client_order_id must be unique")),
+    Meaning(40010001, Refusal.ASSET, _pattern(_ASSET)),
+    Meaning(40010001, Refusal.INVALID_ORDER, _pattern("")),
+    Meaning(42210000, Refusal.ASSET, _pattern(_ASSET)),
+    Meaning(
+        42210000,
+        Refusal.CANCEL_TOO_LATE,
+        _pattern(r"order is already in \"?(?P<status>\w+)|not cancell?able"),
+    ),
+    Meaning(INVALID, Refusal.INVALID_ORDER, _pattern("")),
+)
+
+
+def read_refusal(status: int, code: int | None, message: str, body: Mapping[str, Any]) -> Refused:
+    """Return what a refusal of Alpaca's means, with its numbers and its own words."""
+    for row in MEANINGS:
+        found = row.message.search(message)
+        if row.vendor_code == code and (found or row.fits(body)):
+            words = _words(message) if row.reason is Refusal.INVALID_ORDER else {}
+            return Refused(row.reason, message, _numbers(row, found, body) | words)
+    numbers = {"http": str(status)} | ({} if code is None else {"vendor_code": str(code)})
+    return Refused(Refusal.OTHER, message, numbers | _words(message))
+
+
+def _words(message: str) -> dict[str, str]:
+    """Return the broker's own words, for a reason whose code alone tells nobody what to mend."""
+    return {"said": _one_word(message)} if message else {}
+
+
+def _numbers(row: Meaning, found: re.Match[str] | None, body: Mapping[str, Any]) -> dict[str, str]:
+    named = {k: v for k, v in found.groupdict().items() if v} if found else {}
+    return named | {name: _one_word(body[name]) for name in row.fields if body.get(name) is not None}
+
+
+def _one_word(value: Any) -> str:
+    """Write a field so that it fits into `key=value key=value`."""
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return "_".join(text.split())

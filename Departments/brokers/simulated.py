@@ -1,0 +1,124 @@
+"""The simulated exchange behind the broker port.
+
+The exchange refuses with Alpaca's statuses and codes, so Alpaca's own table says what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+
+from Departments.brokers.alpaca.refusals import read_refusal
+from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, UnreadableAnswer
+from Departments.core.orders import Order, OrderRequest, OrderScope, Side
+from Departments.core.portfolio import Account, Position
+from Departments.core.quotes import Asset, Bar, MarketClock, Quote
+from Departments.exchange.exchange import SimulatedExchange
+from Departments.exchange.records import ExchangeRefusal, Outage
+
+
+class SimulatedBroker:
+    """An account at the simulated exchange. `exchange` is the exchange itself, for its operator."""
+
+    name: str = "simulated"
+
+    def __init__(self, exchange: SimulatedExchange) -> None:
+        self.exchange = exchange
+
+    def account(self) -> Account:
+        """Return cash, equity, buying power and gates."""
+        with _port_errors():
+            return self.exchange.account()
+
+    def positions(self) -> Sequence[Position]:
+        """Return every open position."""
+        with _port_errors():
+            return self.exchange.positions()
+
+    def position(self, symbol: str) -> Position | None:
+        """Return the open position in a symbol. Returns None if nothing is held."""
+        with _port_errors():
+            return self.exchange.position(symbol)
+
+    def fees(self, since: datetime) -> Decimal:
+        """Return the dollars charged for fills since a moment. They are booked with the fill."""
+        with _port_errors():
+            return self.exchange.fees(since)
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Submit one order, once."""
+        with _port_errors():
+            return self.exchange.submit(request)
+
+    def order(self, order_id: str) -> Order:
+        """Return an order with its legs by the exchange's id. Raises NotFound."""
+        with _port_errors():
+            return self.exchange.order(order_id)
+
+    def order_by_client_id(self, client_order_id: str) -> Order:
+        """Return an order with its legs by our id. Raises NotFound."""
+        with _port_errors():
+            return self.exchange.order_by_client_id(client_order_id)
+
+    def orders(
+        self,
+        scope: OrderScope = "open",
+        *,
+        symbols: Iterable[str] = (),
+        after: datetime | None = None,
+        side: Side | None = None,
+    ) -> Sequence[Order]:
+        """Return orders, oldest first."""
+        with _port_errors():
+            return self.exchange.orders(scope, symbols=symbols, after=after, side=side)
+
+    def cancel(self, order_id: str) -> None:
+        """Ask for a cancel. Raises Refused when it is too late, NotFound."""
+        with _port_errors():
+            self.exchange.cancel(order_id)
+
+    def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
+        """Return the facts of symbols; an unknown one is absent."""
+        with _port_errors():
+            return self.exchange.assets(symbols)
+
+    def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
+        """Return the latest quotes; a symbol without a price is absent."""
+        with _port_errors():
+            return self.exchange.quotes(symbols)
+
+    def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
+        """Return up to `days` finished daily bars of each symbol, oldest first; a symbol without any is absent."""
+        with _port_errors():
+            return self.exchange.bars(symbols, days=days)
+
+    def market_clock(self) -> MarketClock:
+        """Return the exchange's clock."""
+        with _port_errors():
+            return self.exchange.market_clock()
+
+    def close(self) -> None:
+        """Close the exchange's file."""
+        self.exchange.close()
+
+
+@contextmanager
+def _port_errors() -> Iterator[None]:
+    """Raise the port's errors for the exchange's."""
+    try:
+        yield
+    except ExchangeRefusal as refusal:
+        raise _refusal_error(refusal) from refusal
+    except Outage as outage:
+        error = BrokerUnavailable if outage.http_status != 200 else UnreadableAnswer
+        raise error(str(outage)) from outage
+
+
+def _refusal_error(refusal: ExchangeRefusal) -> BrokerError:
+    if refusal.http_status == 401:
+        return NotAuthorized(refusal.message)
+    if refusal.http_status == 404:
+        return NotFound(refusal.message)
+    return read_refusal(refusal.http_status, refusal.code, refusal.message, refusal.body)

@@ -1,0 +1,327 @@
+"""What stands in the exchange's file: orders, fills, cash, positions.
+
+The questions that every call asks read open orders and recent fills only, so their cost does not grow with age.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from Departments.core.clock import iso, parse_iso
+from Departments.core.errors import BadInput
+from Departments.core.money import ZERO, plain
+from Departments.core.orders import OrderClass, OrderStatus, OrderType, Side, TimeInForce
+from Departments.core.steps import Step
+from Departments.core.trading_calendar import trading_day
+from Departments.exchange.records import Fill, Record, Role
+from Departments.exchange.state import ExchangeState
+from Departments.exchange.storage import ExchangeFile
+
+_NAMESPACE: Final = uuid.UUID("5f0b6d1e-51a0-5a8a-9d55-3c1e0d6a7c11")
+
+
+def derived_id(*parts: object) -> str:
+    """Return a UUID that depends on the parts alone, so that a replay gives the same ids."""
+    name = "\x1f".join(map(str, parts)).encode(errors="backslashreplace")  # the name of a folder may be no text
+    return str(uuid.uuid5(_NAMESPACE, name.decode()))
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+_DECODERS: Final[dict[str, Any]] = {
+    **dict.fromkeys(("qty", "filled_qty", "filled_value", "limit_price", "stop_price", "limit"), Decimal),
+    **dict.fromkeys(("reserve", "chunk", "pause", "cash_lag", "price", "fee"), Decimal),
+    **dict.fromkeys(("submitted_at", "updated_at", "visible_at", "filled_at", "expires_at"), _moment),
+    **dict.fromkeys(("next_at", "cancel_at", "at"), _moment),
+    **dict.fromkeys(("live", "triggered", "silent", "forced", "doomed"), bool),
+    "role": Role,
+    "side": Side,
+    "type": OrderType,
+    "time_in_force": TimeInForce,
+    "order_class": OrderClass,
+    "status": OrderStatus,
+}
+_MICRO: Final = Decimal("0.000001")
+_ORDER_FIELDS: Final = tuple(f.name for f in fields(Record))
+_FILL_FIELDS: Final = tuple(f.name for f in fields(Fill))
+_ORDER_COLUMNS: Final = ", ".join(f'"{name}"' for name in _ORDER_FIELDS)
+_FILL_COLUMNS: Final = ", ".join(_FILL_FIELDS)
+_ORDER_DECODERS: Final = tuple(_DECODERS.get(name, str) for name in _ORDER_FIELDS)
+_FILL_DECODERS: Final = tuple(_DECODERS.get(name, str) for name in _FILL_FIELDS)
+_COLUMNS: Final = ", ".join(f'"{name}"' for name in (*_ORDER_FIELDS, "due_at", "is_open"))
+_MARKS: Final = ", ".join("?" * (len(_ORDER_FIELDS) + 2))
+_CHANGES: Final = ", ".join(f'"{name}" = excluded."{name}"' for name in (*_ORDER_FIELDS, "due_at", "is_open"))
+_SAVE: Final = f"INSERT INTO orders ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (id) DO UPDATE SET {_CHANGES}"  # noqa: S608
+_HOLDING_SHARES: Final = (
+    'SELECT symbol, "group", qty, filled_qty FROM orders '
+    "WHERE is_open = 1 AND side = ? AND live = 1 AND symbol = coalesce(?, symbol)"
+)
+
+
+def _decode(row: sqlite3.Row, decoders: Iterable[Any]) -> list[Any]:
+    return [None if value is None else decode(value) for decode, value in zip(decoders, row, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Shares held of one symbol and what they cost on average, in dollars."""
+
+    symbol: str
+    qty: Decimal
+    avg_entry_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A trade past our orders: shares (negative when sold) and what it added to the cash."""
+
+    at: datetime
+    symbol: str
+    qty: Decimal
+    cash: Decimal
+
+
+class ExchangeBook:
+    """Reads and writes the exchange's file."""
+
+    def __init__(self, storage: ExchangeFile) -> None:
+        self._storage = storage
+
+    def transaction(self, label: str = "") -> AbstractContextManager[None]:
+        """Make everything inside one commit."""
+        return self._storage.transaction(label)
+
+    # --- orders ---
+
+    def save(self, record: Record) -> None:
+        """Store an order, new or changed."""
+        values = [getattr(record, name) for name in _ORDER_FIELDS]
+        self._storage.execute(_SAVE, (*values, record.due_at, not record.status.is_terminal))
+
+    def by_id(self, order_id: str) -> Record | None:
+        """Return an order by the exchange's id."""
+        return self._one("id = ?", order_id)
+
+    def by_client_id(self, client_order_id: str) -> Record | None:
+        """Return an order by the client's id."""
+        return self._one("client_order_id = ?", client_order_id)
+
+    def group(self, group: str) -> list[Record]:
+        """Return an order and its legs, in the order they were made."""
+        return self._many('"group" = ?', group)
+
+    def open_orders(self, symbol: str | None = None) -> list[Record]:
+        """Return every order that has not ended, oldest first."""
+        return self._many("is_open = 1") if symbol is None else self._many("is_open = 1 AND symbol = ?", symbol)
+
+    def open_buys(self) -> list[Record]:
+        """Return every BUY that has not ended, oldest first."""
+        return self._many("is_open = 1 AND side = ?", Side.BUY)
+
+    def held_shares(self, symbol: str | None = None) -> dict[str, Decimal]:
+        """Return by symbol, or of one, the shares that open SELL orders hold; the exits of one group hold the same."""
+        groups: dict[tuple[str, str], Decimal] = {}
+        for ticker, group, qty, filled in self._storage.rows(_HOLDING_SHARES, (Side.SELL, symbol)):
+            remaining = Decimal(qty) - Decimal(filled)
+            groups[ticker, group] = max(groups.get((ticker, group), ZERO), remaining)
+        held: dict[str, Decimal] = {}
+        for (ticker, _), remaining in groups.items():
+            held[ticker] = held.get(ticker, ZERO) + remaining
+        return held
+
+    def orders(self, submitted_after: datetime | None = None) -> list[Record]:
+        """Return every order accepted after a moment, or ever, oldest first."""
+        return self._many("1 = 1") if submitted_after is None else self._many("submitted_at > ?", submitted_after)
+
+    def next_due(self, now: datetime) -> Record | None:
+        """Return the order to which something happens next, by `now` at the latest."""
+        found = self._orders("due_at <= ? ORDER BY due_at, seq LIMIT 1", now)
+        return found[0] if found else None
+
+    def wake(self, symbol: str, at: datetime) -> None:
+        """Let every resting order of a symbol look at the price again at `at`."""
+        for record in self.open_orders(symbol):
+            if record.live and not record.silent and record.next_at is None:
+                self.save(replace(record, next_at=at))
+
+    def _one(self, where: str, *values: Any) -> Record | None:
+        found = self._many(where, *values)
+        return found[0] if found else None
+
+    def _many(self, where: str, *values: Any) -> list[Record]:
+        return self._orders(f"{where} ORDER BY +seq", *values)
+
+    def _orders(self, which: str, *values: Any) -> list[Record]:
+        rows = self._storage.rows(f"SELECT {_ORDER_COLUMNS} FROM orders WHERE {which}", values)  # noqa: S608 - no outside text
+        return [Record(*_decode(row, _ORDER_DECODERS)) for row in rows]
+
+    # --- fills, cash, positions ---
+
+    def add_fill(self, fill: Fill, *, cash_at: datetime | None, settles_on: date | None) -> None:
+        """Store a fill and move cash and position with it."""
+        self._keep_morning(trading_day(fill.at))
+        values = [getattr(fill, name) for name in _FILL_FIELDS]
+        self._storage.execute(
+            f"INSERT INTO fills ({_FILL_COLUMNS}, cash_at, settles_on) VALUES ({', '.join('?' * (len(values) + 2))})",  # noqa: S608
+            (*values, cash_at, settles_on.isoformat() if settles_on else None),
+        )
+        self._storage.set_meta("cash", self.cash + fill.cash)
+        self._move(fill)
+
+    def _move(self, fill: Fill) -> None:
+        held = self.holding(fill.symbol)
+        if fill.side is Side.SELL:
+            self.set_holding(Lot(fill.symbol, held.qty - fill.qty, held.avg_entry_price))
+            return
+        qty = held.qty + fill.qty
+        cost = held.qty * held.avg_entry_price + fill.qty * fill.price
+        self.set_holding(Lot(fill.symbol, qty, (cost / qty).quantize(_MICRO)))
+
+    def fills(self) -> list[Fill]:
+        """Return every fill, oldest first."""
+        return self._fills("1 = 1")
+
+    def morning(self, today: date) -> tuple[Decimal, dict[str, Decimal]]:
+        """Return the cash and the shares by symbol before the first fill of a day."""
+        if self._storage.meta("morning_day") != today.isoformat():
+            return self.cash, {h.symbol: h.qty for h in self.holdings()}
+        held = json.loads(self._storage.meta("morning_held"))
+        return Decimal(self._storage.meta("morning_cash")), {s: Decimal(q) for s, q in held.items()}
+
+    def _keep_morning(self, today: date) -> None:
+        if self._storage.meta("morning_day") == today.isoformat():
+            return
+        cash, held = self.morning(today)
+        self._storage.set_meta("morning_cash", cash)
+        self._storage.set_meta("morning_held", json.dumps({s: plain(q) for s, q in held.items()}))
+        self._storage.set_meta("morning_day", today.isoformat())
+
+    def late_proceeds(self, now: datetime) -> Decimal:
+        """Return what was sold and does not show in the cash yet."""
+        return sum((f.cash for f in self._fills("cash_at > ?", now)), ZERO)
+
+    def unsettled(self, today: date) -> Decimal:
+        """Return the proceeds of sales that settle after `today`."""
+        return sum((f.cash for f in self._fills("settles_on > ?", today.isoformat())), ZERO)
+
+    def _fills(self, where: str, *values: Any) -> list[Fill]:
+        rows = self._storage.rows(f"SELECT {_FILL_COLUMNS} FROM fills WHERE {where} ORDER BY +seq", values)  # noqa: S608
+        return [Fill(*_decode(row, _FILL_DECODERS)) for row in rows]
+
+    @property
+    def cash(self) -> Decimal:
+        """Return the cash with every fill in it, in dollars."""
+        return Decimal(self._storage.meta("cash"))
+
+    def holding(self, symbol: str) -> Lot:
+        """Return what is held of a symbol, zero shares where nothing is."""
+        row = self._storage.row("SELECT * FROM positions WHERE symbol = ?", (symbol,))
+        return Lot(symbol, ZERO, ZERO) if row is None else _holding(*row)
+
+    def holdings(self) -> Sequence[Lot]:
+        """Return every position, by symbol."""
+        return self._storage.remember("positions", self._holdings)
+
+    def _holdings(self) -> tuple[Lot, ...]:
+        return tuple(_holding(*row) for row in self._storage.rows("SELECT * FROM positions ORDER BY symbol"))
+
+    def set_holding(self, holding: Lot) -> None:
+        """Store a position; one without shares is closed."""
+        self._storage.execute("DELETE FROM positions WHERE symbol = ?", (holding.symbol,))
+        if holding.qty:
+            values = (holding.symbol, holding.qty, holding.avg_entry_price)
+            self._storage.execute("INSERT INTO positions VALUES (?, ?, ?)", values)
+
+    def adjust(self, change: Adjustment) -> None:
+        """Store a trade that was not ours, and its cash."""
+        self._keep_morning(trading_day(change.at))
+        sql = "INSERT INTO adjustments (at, symbol, qty, cash) VALUES (?, ?, ?, ?)"
+        self._storage.execute(sql, (change.at, change.symbol, change.qty, change.cash))
+        self._storage.set_meta("cash", self.cash + change.cash)
+
+    def adjustments(self) -> list[Adjustment]:
+        """Return the trades that were not ours, oldest first."""
+        rows = self._storage.rows("SELECT * FROM adjustments ORDER BY seq")
+        return [Adjustment(_moment(r["at"]), r["symbol"], Decimal(r["qty"]), Decimal(r["cash"])) for r in rows]
+
+    # --- prices set from outside, halts ---
+
+    def set_price(self, symbol: str, at: datetime, price: Decimal) -> None:
+        """Store a price that holds from `at`."""
+        self._storage.execute("INSERT OR REPLACE INTO prices VALUES (?, ?, ?)", (symbol, at, price))
+
+    def price_set(self, symbol: str, at: datetime) -> Decimal | None:
+        """Return the price that was set last by `at`, None where none was."""
+        row = self._storage.row(
+            "SELECT price FROM prices WHERE symbol = ? AND at <= ? ORDER BY at DESC LIMIT 1", (symbol, at)
+        )
+        return None if row is None else Decimal(row["price"])
+
+    def prices_set(self, at: datetime) -> dict[str, Decimal]:
+        """Return by symbol the price that was set last by `at`, where one was."""
+        rows = self._storage.rows("SELECT symbol, price FROM prices WHERE at <= ? ORDER BY at", (at,))
+        return {row["symbol"]: Decimal(row["price"]) for row in rows}
+
+    def halt(self, symbol: str, until: datetime | None) -> None:
+        """Stop trading in a symbol until a moment, or until it is resumed."""
+        self._storage.execute("INSERT OR REPLACE INTO halts VALUES (?, ?)", (symbol, until))
+
+    def resume(self, symbol: str) -> None:
+        """Let a symbol trade again."""
+        self._storage.execute("DELETE FROM halts WHERE symbol = ?", (symbol,))
+
+    def find_halt(self, symbol: str, at: datetime) -> tuple[bool, datetime | None]:
+        """Return whether a symbol is halted at a moment, and until when (None: nobody knows)."""
+        row = self._storage.row("SELECT until FROM halts WHERE symbol = ?", (symbol,))
+        until = None if row is None or row["until"] is None else _moment(row["until"])
+        return (row is not None and (until is None or at < until), until)
+
+
+@lru_cache(maxsize=4_096)  # the same text is the same position, and every call reads all of them
+def _holding(symbol: str, qty: str, avg_entry_price: str) -> Lot:
+    return Lot(symbol, Decimal(qty), Decimal(avg_entry_price))
+
+
+def open_book(
+    path: Path, now: datetime, state: ExchangeState | None, step: Step
+) -> tuple[ExchangeFile, ExchangeState, datetime]:
+    """Return the file, the state that it was seeded with and the moment of that. Raises BadInput."""
+    if state is None and not path.exists():
+        raise BadInput(
+            path,
+            "",
+            "the simulated exchange has no state yet",
+            "seed it with --exchange-state FILE (cash, positions, prices), or set broker.name: alpaca in the settings",
+        )
+    storage = ExchangeFile(path, step=step)
+    with storage.transaction():
+        if storage.is_new:
+            _seed(storage, state, now)
+    return storage, ExchangeState.model_validate_json(storage.meta("state")), parse_iso(storage.meta("started_at"))
+
+
+def _seed(storage: ExchangeFile, state: ExchangeState | None, now: datetime) -> None:
+    if state is None:
+        raise BadInput(storage.path, "", "holds no exchange", "seed it with --exchange-state FILE")
+    storage.create()
+    storage.set_meta("state", state.model_dump_json())
+    storage.set_meta("started_at", iso(now))
+    storage.set_meta("cash", state.cash)
+    book = ExchangeBook(storage)
+    for symbol, held in state.positions.items():
+        book.set_holding(Lot(symbol, held.qty, held.avg_entry_price))
+    for symbol, asset in state.assets.items():
+        if asset.halted:
+            book.halt(symbol, None)

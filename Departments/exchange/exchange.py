@@ -1,0 +1,345 @@
+"""The simulated exchange behind the broker port.
+
+Time passes when somebody asks: each call first lets everything happen that is due by the clock. Whatever was
+acknowledged is in the exchange's file before the answer leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from Departments.core import trading_calendar
+from Departments.core.clock import Clock
+from Departments.core.money import ZERO
+from Departments.core.orders import Order, OrderRequest, OrderScope, OrderStatus, Side
+from Departments.core.portfolio import Account, Position
+from Departments.core.quotes import Asset, Bar, MarketClock, Quote
+from Departments.core.steps import Step, no_step
+from Departments.exchange.accounting import Accounting
+from Departments.exchange.book import Adjustment, ExchangeBook, Lot, derived_id, open_book
+from Departments.exchange.faults import (
+    AFTER,
+    BEFORE,
+    Call,
+    CallName,
+    Fault,
+    FaultDesk,
+    FaultScript,
+    disguise,
+    first,
+    spoil_cancel,
+    spoil_order,
+)
+from Departments.exchange.matching import Engine
+from Departments.exchange.prices import Market
+from Departments.exchange.records import Fill, Record, list_orders, nest_legs
+from Departments.exchange.rules import OrderCase, check_order, make_records, order_not_found, too_late
+from Departments.exchange.state import ExchangeState
+
+
+class SimulatedExchange:
+    """An exchange in a file. `path` is that file; `state` seeds it when it is new, and is ignored otherwise.
+
+    Raises BadInput when there is neither a file nor a state, or the file cannot be used.
+    """
+
+    name = "simulated"
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        state: ExchangeState | None = None,
+        faults: FaultScript | None = None,
+        step: Step = no_step,
+    ) -> None:
+        self._clock = clock
+        self._storage, self._state, started_at = open_book(path, clock.now(), state, step)
+        self._book = ExchangeBook(self._storage)
+        self._market = Market(self._state, self._book, started_at)
+        self._engine = Engine(self._state, self._book, self._market)
+        self._accounting = Accounting(self._state, self._book, self._market)
+        self.floor = TradingFloor(self._state, self._book, self._market, self._engine, clock)
+        self._faults = FaultDesk(faults, self._storage)
+        self._account_id = derived_id("account", path.resolve())  # the account is the file, whichever way leads to it
+
+    # --- the port ---
+
+    def account(self) -> Account:
+        """Return cash, equity, buying power and gates."""
+        with self._answering(Call("account")):
+            return replace(self._accounting.account(self._clock.now()), id=self._account_id)
+
+    def positions(self) -> Sequence[Position]:
+        """Return every open position."""
+        with self._answering(Call("positions")):
+            return self._accounting.positions(self._clock.now())
+
+    def position(self, symbol: str) -> Position | None:
+        """Return the open position in a symbol, None where there is none."""
+        with self._answering(Call("positions", frozenset({symbol}))):
+            return self._accounting.position(symbol, self._clock.now())
+
+    def fees(self, since: datetime) -> Decimal:
+        """Return the dollars that fills were charged since a moment; they are booked with the fill."""
+        with self._answering(Call("fees")):
+            rows = self._storage.rows("SELECT fee FROM fills WHERE at >= ?", (since,))
+            return sum((Decimal(row["fee"]) for row in rows), ZERO)
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Take one order, once."""
+        call = Call("submit", frozenset({request.symbol}), request.side, request.client_order_id)
+        with self._answering(call) as struck:
+            now = self._clock.now()
+            with self._book.transaction("exchange.submit"):
+                reserve = self._judge_order(request, now)
+                order, *legs = make_records(request, now, reserve)
+                order = spoil_order(self._engine.schedule(order, now), struck, self._state)
+                for record in (order, *(replace(leg, visible_at=order.visible_at) for leg in legs)):
+                    self._book.save(record)
+            return disguise(nest_legs(order, self._book.group), struck)
+
+    def cancel(self, order_id: str) -> None:
+        """Take the request to cancel an order; the confirmation comes later, if at all."""
+        found = self._book.by_id(order_id)
+        with self._answering(_call_of("cancel", found)) as struck:
+            now = self._clock.now()
+            with self._book.transaction("exchange.cancel"):
+                record = self._visible(self._book.by_id(order_id), order_id, now)
+                self._cancel(record, struck, now)
+
+    def order(self, order_id: str) -> Order:
+        """Return an order with its legs by the exchange's id."""
+        with self._answering(_call_of("order", self._book.by_id(order_id))) as struck:
+            record = self._visible(self._book.by_id(order_id), order_id, self._clock.now())
+            return disguise(nest_legs(record, self._book.group), struck)
+
+    def order_by_client_id(self, client_order_id: str) -> Order:
+        """Return an order with its legs by the client's id."""
+        call = _call_of("order_by_client_id", self._book.by_client_id(client_order_id))
+        with self._answering(replace(call, client_order_id=client_order_id)) as struck:
+            record = self._visible(self._book.by_client_id(client_order_id), client_order_id, self._clock.now())
+            return disguise(nest_legs(record, self._book.group), struck)
+
+    def orders(
+        self,
+        scope: OrderScope = "open",
+        *,
+        symbols: Iterable[str] = (),
+        after: datetime | None = None,
+        side: Side | None = None,
+    ) -> Sequence[Order]:
+        """Return orders, oldest first; with `open`, held legs are left out and live ones stand for themselves."""
+        wanted = frozenset(symbols)
+        with self._answering(Call("orders", wanted)) as struck:
+            records = self._records(scope, after, side)
+            chosen = [
+                r for r in records if (not wanted or r.symbol in wanted) and (after is None or r.submitted_at > after)
+            ]
+            listed = list_orders(chosen, scope, self._clock.now(), self._book.group)
+            return [disguise(o, struck) for o in listed if side is None or o.side is side]
+
+    def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
+        """Return what the exchange says of symbols; one it does not know is absent."""
+        wanted = tuple(symbols)
+        with self._answering(Call("assets", frozenset(wanted))):
+            return {s: self._asset(s) for s in wanted if self._knows(s)}
+
+    def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
+        """Return the latest quotes; a symbol without a price is absent."""
+        wanted = tuple(symbols)
+        with self._answering(Call("quotes", frozenset(wanted))):
+            now = self._clock.now()
+            return {s: quote for s in wanted if (quote := self._market.quote(s, now)) is not None}
+
+    def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
+        """Return up to `days` finished daily bars of each symbol, oldest first; a symbol without any is absent."""
+        wanted = tuple(symbols)
+        with self._answering(Call("bars", frozenset(wanted))):
+            now = self._clock.now()
+            return {s: bars for s in wanted if (bars := self._market.bars(s, before=now, days=days))}
+
+    def market_clock(self) -> MarketClock:
+        """Return the exchange's clock."""
+        with self._answering(Call("market_clock")):
+            now = self._clock.now()
+            is_open = trading_calendar.is_open(now)
+            return MarketClock(now, is_open, trading_calendar.next_open(now), trading_calendar.next_close(now))
+
+    # --- for checkers; `floor` shows and does more ---
+
+    def all_orders(self) -> Sequence[Order]:
+        """Return every order ever accepted, legs nested in their parents, oldest first, invisible ones too."""
+        return self.floor.all_orders()
+
+    def fills(self) -> Sequence[Fill]:
+        """Return every fill, oldest first."""
+        return self.floor.fills()
+
+    def starting_state(self) -> ExchangeState:
+        """Return the state that the exchange was seeded with."""
+        return self._state
+
+    def close(self) -> None:
+        """Close the file."""
+        self._storage.close()
+
+    # --- inside ---
+
+    @contextmanager
+    def _answering(self, call: Call) -> Iterator[tuple[Fault, ...]]:
+        self._engine.advance(self._clock.now())
+        struck = self._faults.struck(call)
+        _shake_market(self.floor, struck, call)
+        self._raise(first(struck, BEFORE))
+        yield struck
+        self._raise(first(struck, AFTER))
+
+    def _raise(self, fault: Fault | None) -> None:
+        if fault is not None:
+            self._clock.sleep(float(fault.takes))
+            raise fault.error()
+
+    def _judge_order(self, request: OrderRequest, now: datetime) -> Decimal:
+        quote = self._market.quote(request.symbol, now)
+        case = OrderCase(
+            request=request,
+            id_used=self._book.by_client_id(request.client_order_id) is not None,
+            asset=self._state.asset(request.symbol) if self._knows(request.symbol) else None,
+            ask=quote.ask if quote else None,
+            held_qty=self._book.holding(request.symbol).qty,
+            held_for_orders=self._book.held_shares(request.symbol).get(request.symbol, ZERO),
+            open_orders=self._book.open_orders(request.symbol),
+            account=self._accounting.account(now),
+        )
+        check_order(case)
+        return case.reserve
+
+    def _asset(self, symbol: str) -> Asset:
+        stated = self._state.asset(symbol)
+        return Asset(
+            symbol,
+            stated.tradable,
+            stated.active,
+            stated.fractionable,
+            stated.name,
+            halted=self._book.find_halt(symbol, self._clock.now())[0],
+            sector=stated.sector,
+            average_volume=self._state.volume(symbol),
+            market_cap=stated.market_cap,
+            earnings_on=stated.earnings_on,
+        )
+
+    def _records(self, scope: OrderScope, after: datetime | None, side: Side | None) -> Sequence[Record]:
+        if scope != "open":
+            return self._book.orders(after)
+        return self._book.open_buys() if side is Side.BUY else self._book.open_orders()
+
+    def _cancel(self, record: Record, struck: Sequence[Fault], now: datetime) -> None:
+        if record.status.is_terminal:
+            raise too_late(record.status)
+        if record.status is OrderStatus.PENDING_CANCEL:
+            return
+        self._book.save(spoil_cancel(self._engine.ask_cancel(record, now), struck, now))
+
+    def _visible(self, record: Record | None, reference: str, now: datetime) -> Record:
+        if record is None or not record.is_visible(now):
+            raise order_not_found(reference)
+        return record
+
+    def _knows(self, symbol: str) -> bool:
+        return symbol in self._state.symbols or self._book.price_set(symbol, self._clock.now()) is not None
+
+
+def _call_of(name: CallName, record: Record | None) -> Call:
+    if record is None:
+        return Call(name)
+    return Call(name, frozenset({record.symbol}), record.side, record.client_order_id)
+
+
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class TradingFloor:
+    """Sees every order and fill, and moves prices, halts and shares from outside."""
+
+    state: ExchangeState
+    book: ExchangeBook
+    market: Market
+    engine: Engine
+    clock: Clock
+
+    def all_orders(self) -> Sequence[Order]:
+        """Return every order ever accepted, legs nested in their parents, oldest first, invisible ones too."""
+        self._now()
+        return list_orders(self.book.orders(), "all", _END_OF_TIME, self.book.group)
+
+    def fills(self) -> Sequence[Fill]:
+        """Return every fill, oldest first."""
+        self._now()
+        return self.book.fills()
+
+    def adjustments(self) -> Sequence[Adjustment]:
+        """Return what was traded past our orders, oldest first."""
+        return self.book.adjustments()
+
+    def set_price(self, symbol: str, price: Decimal) -> None:
+        """Let a symbol cost `price` dollars from now on; resting orders see it at once."""
+        now = self._now()
+        with self.book.transaction():
+            self.book.set_price(symbol, now, price)
+            self.book.wake(symbol, now)
+        self.engine.advance(now)
+
+    def halt(self, symbol: str, seconds: Decimal | None = None) -> None:
+        """Stop trading in a symbol for some seconds, or until it is resumed."""
+        now = self._now()
+        self.book.halt(symbol, None if seconds is None else now + timedelta(seconds=float(seconds)))
+
+    def resume(self, symbol: str) -> None:
+        """Let a symbol trade again."""
+        now = self._now()
+        with self.book.transaction():
+            self.book.resume(symbol)
+            self.book.wake(symbol, now)
+        self.engine.advance(now)
+
+    def trade_outside(self, symbol: str, qty: Decimal) -> None:
+        """Let somebody else trade on the same account at the present price: shares bought, negative when sold.
+
+        What open orders hold is not for sale; Alpaca refuses that (`insufficient qty available for order`).
+        """
+        now = self._now()
+        with self.book.transaction():
+            held = self.book.holding(symbol)
+            for_orders = self.book.held_shares(symbol).get(symbol, ZERO)
+            qty = max(qty, min(ZERO, for_orders - held.qty))
+            if not qty:
+                return
+            price = self.market.price(symbol, now) or held.avg_entry_price
+            self.book.adjust(Adjustment(now, symbol, qty, -qty * price))
+            self.book.set_holding(Lot(symbol, held.qty + qty, held.avg_entry_price or price))
+
+    def _now(self) -> datetime:
+        now = self.clock.now()
+        self.engine.advance(now)
+        return now
+
+
+def _shake_market(floor: TradingFloor, struck: Sequence[Fault], call: Call) -> None:
+    """Move the market before a call: halts, prices, shares traded by somebody else."""
+    for fault in struck:
+        for symbol in sorted({fault.of} if fault.of else call.symbols):
+            if fault.do == "halt":
+                floor.halt(symbol, fault.seconds)
+            elif fault.do == "set_price" and fault.price is not None:
+                floor.set_price(symbol, fault.price)
+            elif fault.do == "trade_outside" and fault.qty is not None:
+                floor.trade_outside(symbol, fault.qty)

@@ -1,0 +1,261 @@
+"""One order, and one fill, as the exchange keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from Departments.core.money import ZERO
+from Departments.core.orders import Order, OrderClass, OrderScope, OrderStatus, OrderType, Side, TimeInForce
+from Departments.core.orders import OrderStatus as S
+
+
+class ExchangeError(Exception):
+    """The exchange took nothing, or does not answer."""
+
+
+class ExchangeRefusal(ExchangeError):  # noqa: N818 - the field's word
+    """The exchange said no: HTTP status, code and body as Alpaca sends them, `message` its words."""
+
+    def __init__(self, message: str, *, http_status: int, code: int | None, body: Mapping[str, object]) -> None:
+        self.message = message
+        self.http_status = http_status
+        self.code = code
+        self.body = body
+        super().__init__(message)
+
+
+class Outage(ExchangeError):  # noqa: N818
+    """No answer, or one without meaning; `http_status` is Alpaca's, None for silence, 200 for an unreadable one."""
+
+    def __init__(self, message: str, http_status: int | None = None) -> None:
+        self.http_status = http_status
+        super().__init__(message)
+
+
+class Role(StrEnum):
+    """What an order is in its group: an order of its own, or one of the exits."""
+
+    ENTRY = "entry"
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An order with what the exchange alone knows of it.
+
+    `group` is the id of the order that the client sent. `live` tells that a bracket's exit waits for its price
+    (before, it waits for its entry). The next thing happens at the earliest of `next_at` (matching),
+    `cancel_at` and `expires_at`. `limit` is the worst price it takes: its own, or a market order's collar.
+    `reserve` is dollars per share of buying power set aside. `chunk` is the size of the next fill when it is not
+    everything, `pause` the seconds after it (None: silence). `forced` fills at any price; `doomed` is rejected
+    when the market takes it. `cash_lag` is seconds until proceeds show.
+    """
+
+    id: str
+    client_order_id: str
+    group: str
+    role: Role
+    symbol: str
+    side: Side
+    qty: Decimal
+    type: OrderType
+    time_in_force: TimeInForce
+    order_class: OrderClass
+    status: OrderStatus
+    submitted_at: datetime
+    updated_at: datetime
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    filled_qty: Decimal = ZERO
+    filled_value: Decimal = ZERO
+    filled_at: datetime | None = None
+    expires_at: datetime | None = None
+    next_at: datetime | None = None
+    visible_at: datetime | None = None
+    cancel_at: datetime | None = None
+    limit: Decimal | None = None
+    reserve: Decimal = ZERO
+    chunk: Decimal | None = None
+    pause: Decimal | None = None
+    cash_lag: Decimal = ZERO
+    live: bool = True
+    triggered: bool = False
+    silent: bool = False
+    forced: bool = False
+    doomed: bool = False
+
+    @property
+    def remaining(self) -> Decimal:
+        """Return the shares that have not traded."""
+        return self.qty - self.filled_qty
+
+    def is_visible(self, now: datetime) -> bool:
+        """Return whether look-ups find the order; only a fault hides it, and only for a time."""
+        return self.visible_at is None or self.visible_at <= now
+
+    @property
+    def is_arriving(self) -> bool:
+        """Return whether the market has not taken the order yet."""
+        return self.status in {OrderStatus.PENDING_NEW, OrderStatus.ACCEPTED}
+
+    @property
+    def is_exit(self) -> bool:
+        """Return whether it is a bracket's or an OCO's exit."""
+        return self.role is not Role.ENTRY
+
+    @property
+    def due_at(self) -> datetime | None:
+        """Return when the next thing happens to the order, None when only the outside can move it."""
+        if self.status.is_terminal:
+            return None
+        return min((at for at in (self.next_at, self.cancel_at, self.expires_at) if at), default=None)
+
+    def order(self, legs: tuple[Order, ...] = ()) -> Order:
+        """Return the order as the port tells it."""
+        average = self.filled_value / self.filled_qty if self.filled_qty else None
+        return Order(
+            id=self.id,
+            client_order_id=self.client_order_id,
+            symbol=self.symbol,
+            side=self.side,
+            qty=self.qty,
+            status=self.status,
+            filled_qty=self.filled_qty,
+            filled_avg_price=average,
+            type=self.type,
+            time_in_force=self.time_in_force,
+            order_class=self.order_class,
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+            submitted_at=self.submitted_at,
+            updated_at=self.updated_at,
+            filled_at=self.filled_at,
+            legs=legs,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Shares that traded: quantity, price (dollars per share), fee (dollars), moment (UTC)."""
+
+    id: str
+    order_id: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    price: Decimal
+    fee: Decimal
+    at: datetime
+
+    @property
+    def cash(self) -> Decimal:
+        """Return what the fill adds to the cash, fee included (negative for a BUY)."""
+        value = self.qty * self.price
+        return (value if self.side is Side.SELL else -value) - self.fee
+
+
+class Event(StrEnum):
+    """What happens to an order."""
+
+    ACTIVATE = "activate"  # the market takes it
+    PART = "part"  # some shares trade
+    FILL = "fill"  # the last share trades
+    RELEASE = "release"  # a held exit goes live
+    ASK_CANCEL = "ask_cancel"
+    CANCEL = "cancel"  # the cancel is confirmed, or the order's group ends
+    EXPIRE = "expire"
+    REJECT = "reject"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    END_OF_DAY = "end_of_day"
+    ASK_REPLACE = "ask_replace"
+    REPLACE = "replace"
+
+
+_ENDS: Final = {Event.ASK_CANCEL: S.PENDING_CANCEL, Event.CANCEL: S.CANCELED, Event.EXPIRE: S.EXPIRED}
+_TRADES: Final = {Event.PART: S.PARTIALLY_FILLED, Event.FILL: S.FILLED}
+_LIVE: Final = {**_ENDS, **_TRADES, Event.SUSPEND: S.SUSPENDED, Event.END_OF_DAY: S.DONE_FOR_DAY,
+                Event.ASK_REPLACE: S.PENDING_REPLACE}  # fmt: skip
+_ARRIVING: Final = {**_ENDS, Event.ACTIVATE: S.NEW, Event.REJECT: S.REJECTED, Event.SUSPEND: S.SUSPENDED}
+_PAUSED: Final = {**_ENDS, **_TRADES, Event.RESUME: S.NEW}
+
+TRANSITIONS: Final[Mapping[S, Mapping[Event, S]]] = {
+    S.PENDING_REVIEW: _ARRIVING,
+    S.PENDING_NEW: _ARRIVING,
+    S.ACCEPTED: _ARRIVING,
+    S.ACCEPTED_FOR_BIDDING: _ARRIVING,
+    S.NEW: _LIVE,
+    S.PARTIALLY_FILLED: _LIVE,
+    S.HELD: {**_ENDS, **_TRADES, Event.RELEASE: S.NEW},
+    S.PENDING_CANCEL: {
+        Event.PART: S.PENDING_CANCEL,
+        Event.FILL: S.FILLED,
+        Event.CANCEL: S.CANCELED,
+        Event.EXPIRE: S.EXPIRED,
+    },
+    S.PENDING_REPLACE: {**_ENDS, **_TRADES, Event.REPLACE: S.REPLACED, Event.RESUME: S.NEW},
+    S.SUSPENDED: _PAUSED,
+    S.STOPPED: _PAUSED,
+    S.DONE_FOR_DAY: _PAUSED,
+    S.CALCULATED: _PAUSED,
+    S.FILLED: {},
+    S.CANCELED: {},
+    S.EXPIRED: {},
+    S.REJECTED: {},
+    S.REPLACED: {},
+}
+
+
+def next_status(status: S, event: Event) -> S:
+    """Return the status that `event` leads to. Raises ValueError for a pair that cannot happen."""
+    try:
+        return TRANSITIONS[status][event]
+    except KeyError as error:
+        raise ValueError(f"an order that is {status} cannot {event}") from error
+
+
+Group = Callable[[str], list[Record]]
+
+
+def list_orders(records: Iterable[Record], scope: OrderScope, now: datetime, group: Group) -> Sequence[Order]:
+    """Return the orders of a scope that are visible at `now`, oldest first, legs nested in their parents.
+
+    A live leg whose parent has ended is open and stands for itself; a held leg is never listed by `open`. Where a leg
+    is among the `records`, its parent is too, unless it has ended; but for `open`, every leg is that its parent has.
+    """
+    found = list(records)
+    running = {r.id for r in found if not r.status.is_terminal}
+    legs = group if scope == "open" else _among(found)
+    return [nest_legs(r, legs) for r in found if r.is_visible(now) and _in_scope(r, scope, running)]
+
+
+def _among(records: Iterable[Record]) -> Group:
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.group, []).append(record)
+    return groups.__getitem__
+
+
+def nest_legs(record: Record, group: Group) -> Order:
+    """Return an order with its legs."""
+    if record.order_class is OrderClass.SIMPLE or record.id != record.group:
+        return record.order()
+    return record.order(tuple(leg.order() for leg in group(record.id) if leg.id != record.id))
+
+
+def _in_scope(record: Record, scope: OrderScope, running: Container[str]) -> bool:
+    is_parent = record.id == record.group
+    if scope == "all":
+        return is_parent
+    if scope == "closed":
+        return is_parent and record.status.is_terminal
+    if record.status.is_terminal or record.status is OrderStatus.HELD:
+        return False
+    return is_parent or record.group not in running

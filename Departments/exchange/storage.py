@@ -1,0 +1,184 @@
+"""The exchange's own SQLite file: what was acknowledged survives a kill (write-ahead log, synchronous FULL).
+
+Decimals and moments are TEXT; moments have a fixed width in UTC, so that they sort.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from Departments.core.errors import BadInput
+from Departments.core.money import plain
+from Departments.core.steps import Step, announced, no_step
+from Departments.exchange.records import Outage
+
+Value = TypeVar("Value")
+
+VERSION: Final = 1
+APPLICATION: Final = 0x45584348  # "EXCH": tells the exchange's file from any other SQLite file
+BUSY_SECONDS: Final = 30.0
+SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE positions (symbol TEXT PRIMARY KEY, qty TEXT NOT NULL, avg_entry_price TEXT NOT NULL);
+CREATE TABLE prices (symbol TEXT NOT NULL, at TEXT NOT NULL, price TEXT NOT NULL, PRIMARY KEY (symbol, at));
+CREATE TABLE halts (symbol TEXT PRIMARY KEY, until TEXT);
+CREATE TABLE fault_counts (entry INTEGER PRIMARY KEY, seen INTEGER NOT NULL);
+CREATE TABLE adjustments (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, symbol TEXT NOT NULL, qty TEXT NOT NULL,
+    cash TEXT NOT NULL);
+CREATE TABLE orders (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, client_order_id TEXT NOT NULL UNIQUE, "group" TEXT NOT NULL,
+    role TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL, qty TEXT NOT NULL, type TEXT NOT NULL,
+    time_in_force TEXT NOT NULL, order_class TEXT NOT NULL, status TEXT NOT NULL, submitted_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL, visible_at TEXT, limit_price TEXT, stop_price TEXT,
+    filled_qty TEXT NOT NULL, filled_value TEXT NOT NULL, filled_at TEXT, expires_at TEXT, next_at TEXT,
+    cancel_at TEXT, "limit" TEXT, reserve TEXT NOT NULL, chunk TEXT, pause TEXT, cash_lag TEXT NOT NULL,
+    live INTEGER NOT NULL, triggered INTEGER NOT NULL, silent INTEGER NOT NULL, forced INTEGER NOT NULL,
+    doomed INTEGER NOT NULL, due_at TEXT, is_open INTEGER NOT NULL
+);
+CREATE INDEX orders_due ON orders (due_at, seq) WHERE due_at IS NOT NULL;
+CREATE INDEX orders_open ON orders (is_open, symbol) WHERE is_open = 1;
+CREATE INDEX orders_open_sides ON orders (is_open, side) WHERE is_open = 1;
+CREATE INDEX orders_submitted ON orders (submitted_at);
+CREATE INDEX orders_group ON orders ("group");
+CREATE TABLE fills (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, order_id TEXT NOT NULL REFERENCES orders (id),
+    client_order_id TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL, qty TEXT NOT NULL,
+    price TEXT NOT NULL, fee TEXT NOT NULL, at TEXT NOT NULL, cash_at TEXT, settles_on TEXT
+);
+CREATE INDEX fills_late ON fills (cash_at) WHERE cash_at IS NOT NULL;
+CREATE INDEX fills_unsettled ON fills (settles_on) WHERE settles_on IS NOT NULL
+"""
+
+
+def encode(value: Any) -> Any:
+    """Write a value as SQLite keeps it."""
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    return int(value) if isinstance(value, bool) else value
+
+
+class ExchangeFile:
+    """A connection with nested transactions. One instance serves one thread.
+
+    Closed by `close`, or when nobody has it any more.
+    """
+
+    def __init__(self, path: Path, *, step: Step = no_step) -> None:
+        self.path = path
+        self._step = step
+        self._inside = False
+        self._read: dict[str, tuple[tuple[int, int], Any]] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._close = weakref.finalize(self, self._connection.close)
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            problem = f"the exchange's file cannot be used ({error})"
+            raise BadInput(path, "", problem, "put a copy of it in its place, or move it away") from error
+
+    def _prepare(self) -> None:
+        self._connection.row_factory = sqlite3.Row
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._refuse_foreign()
+        except BaseException:
+            self.close()
+            raise
+
+    def _refuse_foreign(self) -> None:
+        used = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        ours = self._connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION
+        if used and not ours:
+            raise BadInput(self.path, "", "is a database, but not the exchange's", "move it away")
+        if self._connection.execute("PRAGMA user_version").fetchone()[0] > VERSION:
+            raise BadInput(self.path, "", "was written by a newer version of this program", "update the program")
+
+    @property
+    def is_new(self) -> bool:
+        """Return whether nothing was ever seeded here."""
+        return bool(self._scalar("PRAGMA user_version") == 0)
+
+    def create(self) -> None:
+        """Make the tables, inside the caller's transaction."""
+        for statement in SCHEMA.split(";\n"):
+            self.execute(statement)
+        self.execute(f"PRAGMA application_id = {APPLICATION}")
+        self.execute(f"PRAGMA user_version = {VERSION}")
+
+    @contextmanager
+    def transaction(self, label: str = "") -> Iterator[None]:
+        """Make everything inside one commit, announced as `label` where there is one; an inner one joins."""
+        if self._inside:
+            yield
+            return
+        self.execute("BEGIN IMMEDIATE")
+        self._inside = True
+        try:
+            yield
+            with announced(self._step if label else no_step, label):
+                self.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._inside = False
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement. Raises Outage when the file cannot be used."""
+        try:
+            return self._connection.execute(sql, [encode(v) for v in values])
+        except sqlite3.DatabaseError as error:
+            raise Outage(f"{self.path}: the simulated exchange does not answer ({error}).") from error
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """Return every row of a query."""
+        return self.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
+        """Return the first row of a query, or None."""
+        found: sqlite3.Row | None = self.execute(sql, values).fetchone()
+        return found
+
+    def remember(self, name: str, read: Callable[[], Value]) -> Value:
+        """Return what `read` returned last under a name while nobody, here or elsewhere, has written to the file.
+
+        https://www.sqlite.org/pragma.html#pragma_data_version counts the commits of others. What a transaction has
+        written so far is not kept: it may be undone.
+        """
+        if self._inside:
+            return read()
+        version = (int(self._scalar("PRAGMA data_version")), self._connection.total_changes)
+        if name not in self._read or self._read[name][0] != version:
+            self._read[name] = version, read()
+        value: Value = self._read[name][1]
+        return value
+
+    def meta(self, key: str) -> str:
+        """Return a stored text, empty where there is none."""
+        return str(self._scalar("SELECT value FROM meta WHERE key = ?", key) or "")
+
+    def set_meta(self, key: str, value: object) -> None:
+        """Store a text under a key."""
+        self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._close()
+
+    def _scalar(self, sql: str, *values: Any) -> Any:
+        row = self.row(sql, values)
+        return None if row is None else row[0]
