@@ -16,17 +16,15 @@ from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.statuses import PhaseName, PhaseOutcome
 from Departments.core.trading_calendar import is_open, next_close, next_open
 from Departments.Executive.exposure import bare_shares
 from Departments.Executive.funding import Budget, CashCount, Floor, Funding, capped, fund
 from Departments.Executive.parts import ExecutiveParts
-from Departments.Executive.phases import PhaseName
 from Departments.Executive.reporting.document import adds_up, cash_path
-from Departments.ledger.plans import ExecutionRecord
+from Departments.ledger.plan_records import ExecutionRecord
 
 log = logging.getLogger(__name__)
-
-ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +169,7 @@ class Agenda:
 
     def _sells_were_aborted(self) -> bool:
         phases = self.parts.ledger.plans.phases(self.plan.plan_id)
-        return any(p.name == PhaseName.SELL and p.outcome == ABORTED for p in phases)
+        return any(p.name == PhaseName.SELL and p.outcome is PhaseOutcome.ABORTED for p in phases)
 
 
 def _held_by_orders(position: Position | None) -> Decimal:

@@ -14,12 +14,11 @@ from Departments.core.money import decimal_of
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.portfolio import Account, Position
 from Departments.core.reasons import ReasonCode
-from Departments.Executive.phases import PhaseName
-from Departments.ledger.plans import TradeRecord
+from Departments.core.statuses import PhaseName, RequestStatus, TradeStatus, status_of
+from Departments.ledger.plan_records import TradeRecord, TradeReport
 
-DEFERRED = "deferred"
 #: How a trade ends when all went well, phase by phase.
-DONE = frozenset({OrderStatus.FILLED, "released", "protected"})
+DONE = frozenset({OrderStatus.FILLED, RequestStatus.RELEASED, RequestStatus.PROTECTED})
 #: Why a trade may be deferred without anybody having to look at it.
 NOBODY_LOOKS = frozenset({ReasonCode.INSUFFICIENT_CASH, ReasonCode.MIN_POSITION_VALUE})
 #: Why a plan may be in order and still not be executed.
@@ -28,19 +27,17 @@ NOT_TODAY = frozenset({"ALREADY_EXECUTED", "MARKET_CLOSED"})
 
 def went_well(status: str, code: str) -> bool:
     """Tell whether a trade needs nobody's look: it was done, there was no cash for it, or it had become too small."""
-    return status in DONE or (status == DEFERRED and code in NOBODY_LOOKS)
+    return status in DONE or (status == TradeStatus.DEFERRED and code in NOBODY_LOOKS)
 
 
-def reported(payload: Mapping[str, Any], source: str) -> TradeRecord:
+def reported(payload: Mapping[str, Any], source: str) -> TradeReport:
     """Read an ExecutionReport's payload. Raises BadInput for one that is incomplete."""
+    mend = "send the report again"
+    if not {"ticker", "action", "shares"} <= payload.keys():
+        raise BadInput(source, "payload", "is incomplete (ticker, action and shares are needed)", mend)
     try:
-        return TradeRecord(
-            phase="",
-            ticker=str(payload["ticker"]),
-            side=Side[str(payload["action"])],
-            planned_qty=decimal_of(payload["shares"]),
-            qty=decimal_of(payload["shares"]),
-            status=str(payload["status"]),
+        return TradeReport(
+            status=status_of(str(payload["status"])),
             client_order_id=payload.get("client_order_id"),
             submitted_at=_moment(payload.get("submitted_at")),
             terminal_at=_moment(payload.get("terminal_at")),
@@ -52,7 +49,7 @@ def reported(payload: Mapping[str, Any], source: str) -> TradeRecord:
             reason=str(payload.get("reason") or ""),
         )
     except (KeyError, ValueError) as error:
-        raise BadInput(source, "payload", f"is incomplete ({error})", "send the report again") from error
+        raise BadInput(source, "payload", f"is incomplete ({error})", mend) from error
 
 
 def _moment(text: Any) -> Any:
@@ -93,7 +90,7 @@ def _result(trade: TradeRecord) -> Answer:
         "ticker": trade.ticker,
         "action": str(trade.side),
         "message_id": trade.message_id,
-        "status": trade.status,
+        "status": str(trade.status),
         "filled_qty": trade.filled_qty,
         "reason": trade.reason,
     }

@@ -14,9 +14,9 @@ from Departments.core.identifiers import message_id
 from Departments.core.money import plain, usd_cents
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason
+from Departments.core.statuses import PhaseName
 from Departments.Executive.funding import Funding
-from Departments.Executive.phases import PhaseName
-from Departments.ledger.plans import TradeRecord
+from Departments.ledger.plan_records import TradeRecord
 from Departments.messaging.message import Message, body_with
 
 

@@ -15,23 +15,22 @@ from Departments.constraints.checks import cash_reserve
 from Departments.core.orders import OrderStatus
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.statuses import ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
 from Departments.core.trading_calendar import trading_day
-from Departments.Executive.agenda import ABORTED, Agenda
-from Departments.Executive.answers import DEFERRED, DONE, went_well
+from Departments.Executive.agenda import Agenda
+from Departments.Executive.answers import DONE, went_well
 from Departments.Executive.dispatches import approval_id, cancel_request, instruction, outcome_message, report_message
 from Departments.Executive.funding import Funding
 from Departments.Executive.parts import ExecutiveParts
-from Departments.Executive.phases import PhaseEvent, PhaseName, PhaseState, PhaseWaits, after, waits_of
+from Departments.Executive.phases import PhaseEvent, PhaseWaits, after, waits_of
 from Departments.Executive.reporter import Report, Reporter
 from Departments.Executive.reporting.document import adds_up, unexplained
-from Departments.ledger.plans import DISPATCHED, ExecutionRecord, PhaseRecord, TradeRecord
+from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
 
 log = logging.getLogger(__name__)
 
 #: Between what a phase sends together: messages are handled in the order of their times.
 IN_TURN = timedelta(microseconds=1)
-RUNNING = "RUNNING"
-ALL_TERMINAL = "all terminal"
 WAITING = {
     PhaseName.RELEASE: "Waiting for the exits of %d symbol%s to be cancelled: %s",
     PhaseName.SELL: "Waiting for %d order%s to fill: %s",
@@ -77,7 +76,7 @@ class PlanExecution:
         account, now = p.broker.account(), p.clock.now()
         reserve = cash_reserve(p.limits, account.equity)
         record = ExecutionRecord(
-            plan_id, trading_day(now), now, None, RUNNING, account.equity, account.cash, reserve, None
+            plan_id, trading_day(now), now, None, ExecutionStatus.RUNNING, account.equity, account.cash, reserve, None
         )
         with p.ledger.transaction():
             p.ledger.plans.start(record)
@@ -94,7 +93,7 @@ class PlanExecution:
         all_well = accounted and all(went_well(t.status, t.code) for t in trades)
         filled = sum(t.status == OrderStatus.FILLED for t in trades)
         change = counted.account.equity - execution.equity
-        status = "COMPLETED" if all_well else "COMPLETED_WITH_ISSUES"
+        status = ExecutionStatus.COMPLETED if all_well else ExecutionStatus.COMPLETED_WITH_ISSUES
         with p.ledger.transaction():
             p.ledger.plans.finish(plan_id, status, counted.account.cash, counted.fees, now)
             report = Reporter(p).report(self.plan)
@@ -129,11 +128,11 @@ class PlanExecution:
             started_at=now,
             deadline=now + timedelta(seconds=self._waits(name).timeout),
             ended_at=None,
-            outcome="",
+            outcome=PhaseOutcome.NONE,
         )
         sent = sum(f.qty > 0 for f in fundings)
         if not sent:
-            phase = _ended(phase, PhaseEvent.ALL_TERMINAL, now, ALL_TERMINAL)
+            phase = _ended(phase, PhaseEvent.ALL_TERMINAL, now, PhaseOutcome.ALL_TERMINAL)
         with p.ledger.transaction():
             p.ledger.plans.set_phase(self.plan.plan_id, phase)
             approved_at = p.ledger.plans.approved_at(self.plan.plan_id) or now
@@ -159,7 +158,7 @@ class PlanExecution:
             price=trade.price,
             score=trade.score,
             sector=trade.sector,
-            status=DISPATCHED if sent else DEFERRED,
+            status=TradeStatus.DISPATCHED if sent else TradeStatus.DEFERRED,
             message_id=message_id if sent else None,
             dispatched_at=now if sent else None,
             terminal_at=None if sent else now,
@@ -180,12 +179,12 @@ class PlanExecution:
         waiting = [t for t in trades if t.terminal_at is None]
         if not waiting:
             _announce_end(phase.name, [t for t in trades if t.message_id])
-            return self._moved(phase, PhaseEvent.ALL_TERMINAL, ALL_TERMINAL)
+            return self._moved(phase, PhaseEvent.ALL_TERMINAL, PhaseOutcome.ALL_TERMINAL)
         phase = self._not_longer_than_allowed(phase)
         if self.parts.clock.now() >= phase.deadline:
             return self._at_deadline(phase, waiting)
         tickers = ", ".join(sorted(t.ticker for t in waiting))
-        log.info(WAITING[PhaseName(phase.name)], len(waiting), "" if len(waiting) == 1 else "s", tickers)
+        log.info(WAITING[phase.name], len(waiting), "" if len(waiting) == 1 else "s", tickers)
         self.parts.clock.sleep(self._waits(phase.name).poll)
         return phase
 
@@ -215,11 +214,11 @@ class PlanExecution:
         tickers = ", ".join(sorted(t.ticker for t in waiting))
         if phase.state == PhaseState.CANCELLING:
             log.warning("%s phase ends with orders whose end is unknown: %s", phase.name, tickers)
-            outcome = ABORTED if settings.on_timeout == "abort" else "left open"
+            outcome = PhaseOutcome.ABORTED if settings.on_timeout == "abort" else PhaseOutcome.LEFT_OPEN
             return self._moved(phase, PhaseEvent.FINAL_WAIT_OVER, outcome)
         log.warning("Timeout waiting for orders to fill after %gs: %s", settings.timeout, tickers)
         if settings.on_timeout == "leave":
-            return self._moved(phase, PhaseEvent.DEADLINE_LEAVE, "left open")
+            return self._moved(phase, PhaseEvent.DEADLINE_LEAVE, PhaseOutcome.LEFT_OPEN)
         return self._cancelling(phase, waiting)
 
     def _cancelling(self, phase: PhaseRecord, waiting: Sequence[TradeRecord]) -> PhaseRecord:
@@ -228,7 +227,7 @@ class PlanExecution:
         reason = Reason.of(ReasonCode.PHASE_TIMEOUT, phase=phase.name, timeout=f"{settings.timeout:g}s")
         moved = replace(
             phase,
-            state=after(PhaseState(phase.state), PhaseEvent.DEADLINE_CANCEL),
+            state=after(phase.state, PhaseEvent.DEADLINE_CANCEL),
             deadline=now + timedelta(seconds=settings.final_wait),
         )
         with p.ledger.transaction():
@@ -239,10 +238,10 @@ class PlanExecution:
         log.info("Cancelling what is still open: %s", ", ".join(sorted(t.ticker for t in waiting)))
         return moved
 
-    def _moved(self, phase: PhaseRecord, event: PhaseEvent, outcome: str) -> PhaseRecord:
+    def _moved(self, phase: PhaseRecord, event: PhaseEvent, outcome: PhaseOutcome) -> PhaseRecord:
         settings = self._waits(phase.name)
         if phase.state == PhaseState.CANCELLING and settings.on_timeout == "abort":
-            outcome = ABORTED
+            outcome = PhaseOutcome.ABORTED
         moved = _ended(phase, event, self.parts.clock.now(), outcome)
         with self.parts.ledger.transaction():
             self.parts.ledger.plans.set_phase(self.plan.plan_id, moved)
@@ -250,8 +249,8 @@ class PlanExecution:
 
     # --- small reads ---
 
-    def _waits(self, name: str) -> PhaseWaits:
-        return waits_of(PhaseName(name), self.parts.settings.phases)
+    def _waits(self, name: PhaseName) -> PhaseWaits:
+        return waits_of(name, self.parts.settings.phases)
 
     def _execution(self) -> ExecutionRecord:
         execution = self.parts.ledger.plans.execution(self.plan.plan_id)
@@ -260,18 +259,18 @@ class PlanExecution:
         return execution
 
 
-def _ended(phase: PhaseRecord, event: PhaseEvent, at: datetime, outcome: str) -> PhaseRecord:
-    return replace(phase, state=after(PhaseState(phase.state), event), ended_at=at, outcome=outcome)
+def _ended(phase: PhaseRecord, event: PhaseEvent, at: datetime, outcome: PhaseOutcome) -> PhaseRecord:
+    return replace(phase, state=after(phase.state, event), ended_at=at, outcome=outcome)
 
 
-def _announce_end(name: str, sent: Sequence[TradeRecord]) -> None:
+def _announce_end(name: PhaseName, sent: Sequence[TradeRecord]) -> None:
     """Say how a phase that sent something ended."""
     rest = ", ".join(f"{t.ticker} {t.status}" for t in sent if t.status not in DONE)
     if rest:
         filled = sum(t.status in DONE for t in sent)
         log.warning("All %s orders ended, %d of %d filled; %s", name, filled, len(sent), rest)
     elif sent:
-        log.info(ALL_DONE[PhaseName(name)])
+        log.info(ALL_DONE[name])
 
 
 def _code_and_reason(reason: Reason | None) -> tuple[str, str]:

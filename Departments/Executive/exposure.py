@@ -13,12 +13,12 @@ from decimal import Decimal
 from typing import TypeVar
 
 from Departments.core.money import ZERO, plain
-from Departments.core.orders import OrderStatus, OrderType, Side
+from Departments.core.orders import OrderStatus, OrderType, Purpose, Side
 from Departments.core.reasons import ReasonCode
-from Departments.Executive.phases import PhaseName
+from Departments.core.statuses import PhaseName
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
-from Departments.ledger.plans import ExecutionRecord, TradeRecord
+from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
 
 Found = TypeVar("Found", FillRecord, OrderRecord, TradeRecord)
 
@@ -242,7 +242,7 @@ def _stretches(ticker: str, changes: Sequence[tuple[datetime, Decimal]]) -> Iter
 
 
 def _is_exit(order: OrderRecord) -> bool:
-    return order.intent.purpose == "exit"
+    return order.intent.purpose is Purpose.EXIT
 
 
 def _is_target(order: OrderRecord) -> bool:

@@ -13,24 +13,7 @@ from enum import StrEnum
 from typing import Literal
 
 from Departments.core.settings import Phases
-
-
-class PhaseName(StrEnum):
-    """The phases in their order: free what is to be sold, sell, buy, protect what was bought."""
-
-    RELEASE = "RELEASE"
-    SELL = "SELL"
-    BUY = "BUY"
-    PROTECT = "PROTECT"
-
-
-class PhaseState(StrEnum):
-    """Where a phase stands."""
-
-    PENDING = "pending"
-    OPEN = "open"
-    CANCELLING = "cancelling"
-    ENDED = "ended"
+from Departments.core.statuses import PhaseName, PhaseState
 
 
 class PhaseEvent(StrEnum):

@@ -15,11 +15,11 @@ from Departments.core.money import ONE, ZERO, money_text
 from Departments.core.plans import TradingPlan, skip_documents
 from Departments.core.portfolio import Book
 from Departments.core.settings import Settings
+from Departments.core.statuses import PhaseName, TradeStatus
 from Departments.Executive.funding import Budget, Floor, Funding, fund
-from Departments.Executive.phases import PhaseName
 from Departments.Executive.reporting.document import order_document, reasons
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.plans import TradeRecord
+from Departments.ledger.plan_records import TradeRecord
 
 
 def preview(plan: TradingPlan, broker: Broker, ledger: Ledger, limits: Limits, settings: Settings) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def preview(plan: TradingPlan, broker: Broker, ledger: Ledger, limits: Limits, s
         "skipped": skip_documents(plan.skipped),
         "phases": [_phase(name, records) for name, records in phases],
         "denied": [],
-        "deferred": reasons(r for _, records in phases for r in records if r.status == "deferred"),
+        "deferred": reasons(r for _, records in phases for r in records if r.status == TradeStatus.DEFERRED),
         "unprotected": [],
         "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
         "exit_code": 0,
@@ -75,10 +75,10 @@ def _records(name: PhaseName, fundings: Sequence[Funding]) -> list[TradeRecord]:
 
 def _record(name: PhaseName, funding: Funding) -> TradeRecord:
     trade, reason = funding.trade, funding.reason
-    record = TradeRecord(name, trade.ticker, trade.side, trade.qty, funding.qty, status="planned")
+    record = TradeRecord(name, trade.ticker, trade.side, trade.qty, funding.qty, status=TradeStatus.PLANNED)
     if reason is not None:
         record = replace(record, code=str(reason.code), reason=str(reason))
-    return record if funding.qty > 0 else replace(record, status="deferred")
+    return record if funding.qty > 0 else replace(record, status=TradeStatus.DEFERRED)
 
 
 def _phase(name: PhaseName, records: Sequence[TradeRecord]) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from Departments.brokers.base import Broker
 from Departments.core.errors import NotFound, Refused
 from Departments.core.identifiers import client_order_id
 from Departments.core.money import ZERO, whole_shares
-from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Purpose, Side, TimeInForce
 from Departments.core.portfolio import Position
 from Departments.core.settings import ExitSettings
 from Departments.ledger.order_records import OrderIntent, OrderRecord
-from Departments.ledger.orders import OrderRecords
 from Departments.ledger.releases import Release
+from Departments.ledger.trading_records import OrderRecords
 from Departments.messaging.message import Message
 from Departments.Trading.orders import exit_prices, instruction_from
 
@@ -59,7 +59,7 @@ def exit_intent(order: Order, plan_id: str | None) -> OrderIntent:
         plan_id=plan_id,
         limit_price=order.limit_price,
         stop_price=order.stop_price,
-        purpose="exit",
+        purpose=Purpose.EXIT,
     )
 
 
@@ -111,7 +111,7 @@ def protection_intent(message: Message, position: Position, exits: ExitSettings)
         plan_id=asked.plan_id,
         limit_price=take_profit,
         stop_price=stop_loss,
-        purpose="exit",
+        purpose=Purpose.EXIT,
     )
 
 

@@ -16,9 +16,9 @@ from typing import Any
 from Departments.brokers.base import Broker
 from Departments.core.errors import NotFound
 from Departments.core.money import ZERO, plain
-from Departments.core.orders import Order, OrderStatus, Side
+from Departments.core.orders import Order, OrderStatus, Purpose, Side
 from Departments.ledger.order_records import FillRecord, OrderRecord
-from Departments.ledger.orders import OrderRecords
+from Departments.ledger.trading_records import OrderRecords
 from Departments.Trading.exits import flat
 
 OURS = "MSG_"  # every client order id of the desk begins so
@@ -86,7 +86,9 @@ def _found(broker: Broker, record: OrderRecord, order: Order | None) -> Order | 
 
 def _known(record: OrderRecord, order: Order) -> Row:
     intent = record.intent
-    same_qty = order.qty == intent.qty or intent.purpose == "exit"  # the rest of an exit shrinks as its twin trades
+    same_qty = (
+        order.qty == intent.qty or intent.purpose is Purpose.EXIT
+    )  # the rest of an exit shrinks as its twin trades
     if (order.symbol, order.side) != (intent.ticker, intent.side) or not same_qty:
         at_broker, in_ledger = _what(order.side, order.qty, order.symbol), _what(intent.side, intent.qty, intent.ticker)
         sentence = f"{intent.client_order_id} is {at_broker} at the broker, {in_ledger} in the ledger"

@@ -13,6 +13,7 @@ from Departments.core.identifiers import message_id
 from Departments.core.money import plain, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.reasons import Reason
+from Departments.core.statuses import RequestStatus
 from Departments.ledger.order_records import OrderIntent, OrderRecord
 from Departments.messaging.message import Message, body_with
 
@@ -39,14 +40,16 @@ def outcome_report(record: OrderRecord, at: datetime) -> Message:
     return _message("ExecutionReport", EXECUTIVE, intent, at, str(record.status), _outcome_text(record), payload)
 
 
-def request_report(request_id: str, ticker: str, qty: Decimal, status: str, at: datetime, reason: str = "") -> Message:
+def request_report(
+    request_id: str, ticker: str, qty: Decimal, status: RequestStatus, at: datetime, reason: str = ""
+) -> Message:
     """Tell the Executive that a request to release or protect shares is met."""
     payload = {
         "approval_message_id": request_id,
         "ticker": ticker,
         "action": str(Side.SELL),
         "shares": qty,
-        "status": status,
+        "status": str(status),
         "terminal_at": at,
         "reason": reason,
     }

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from Departments.core.errors import Refused
-from Departments.core.orders import Order, OrderRequest
+from Departments.core.orders import Order, OrderRequest, RejectionSource
 from Departments.core.reasons import Reason
 from Departments.ledger.order_records import OrderIntent
-from Departments.ledger.orders import RejectionSource
 from Departments.messaging.router import Commit
 from Departments.Trading.parts import TradingParts
 from Departments.Trading.reports import denial_escalation, outcome_report, refusal_escalation
@@ -85,7 +84,7 @@ class OrderSender:
         now, conflict = self._parts.clock.now(), isinstance(refusal, ConflictingOrder)
         reason = refusal_reason(refusal)
         escalation = refusal_escalation(intent, reason, now)
-        source: RejectionSource = "DUPLICATE" if conflict else "ALPACA"
+        source = RejectionSource.DUPLICATE if conflict else RejectionSource.BROKER
         log.warning("Rejected %s %s: %s", intent.side, intent.ticker, reason)
 
         def commit() -> None:

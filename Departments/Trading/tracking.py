@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from Departments.brokers.base import Broker
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, NotFound
-from Departments.core.orders import Order, OrderStatus
+from Departments.core.orders import Order, OrderStatus, Purpose
 from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.statuses import RequestStatus
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderRecord
 from Departments.messaging.message import Message
@@ -156,7 +157,7 @@ class OrderTracker:
         return replace(record, code=str(reason.code), reason=str(reason))
 
     def _tell(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
-        if record.intent.purpose == "exit":
+        if record.intent.purpose is Purpose.EXIT:
             self._tell_of_exit(before, record, now)
             return
         if before.broker_order_id is None and record.broker_order_id is not None:
@@ -171,7 +172,7 @@ class OrderTracker:
         intent, ended = record.intent, record.status.is_terminal and not before.status.is_terminal
         if before.status in NOT_LIVE and record.status not in NOT_LIVE and not _failed(record):
             log.info("Protected %s %s", f"{intent.qty:f}", intent.ticker)
-            self._enqueue(request_report(intent.message_id, intent.ticker, intent.qty, "protected", now))
+            self._enqueue(request_report(intent.message_id, intent.ticker, intent.qty, RequestStatus.PROTECTED, now))
         elif ended and (record.filled_qty > 0 or before.status in NOT_LIVE):
             self._enqueue(outcome_report(record, now))
 

@@ -20,6 +20,7 @@ from Departments.core.documents import for_scripts
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.orders import OrderRequest, OrderStatus
 from Departments.core.reasons import ReasonCode
+from Departments.core.statuses import RequestStatus
 from Departments.ledger.order_records import OrderIntent
 from Departments.ledger.releases import Release
 from Departments.messaging.bus import ConsumeReport
@@ -303,7 +304,7 @@ class TradingDepartment:
         p, now = self._parts, self._parts.clock.now()
         asked = instruction_from(message)
         if self._judge.locked(asked.ticker):
-            report = request_report(message.message_id, asked.ticker, asked.qty, "locked", now)
+            report = request_report(message.message_id, asked.ticker, asked.qty, RequestStatus.LOCKED, now)
             return lambda: p.bus.enqueue(report)
         exits = resting_exits(p.broker, asked.ticker)
         release = release_of(message, exits)
@@ -333,7 +334,7 @@ class TradingDepartment:
         p, now = self._parts, self._parts.clock.now()
         with p.ledger.transaction():
             p.ledger.releases.ended(release.message_id, now)
-            p.bus.enqueue(request_report(release.message_id, release.ticker, release.qty, "released", now))
+            p.bus.enqueue(request_report(release.message_id, release.ticker, release.qty, RequestStatus.RELEASED, now))
 
     def _on_protect(self, message: Message) -> Commit | None:
         """Give bare shares a stop-loss and a take-profit as one OCO, sent as exactly once as any order.
@@ -348,7 +349,7 @@ class TradingDepartment:
         asked = instruction_from(message)
         intent = self._protection(message, asked)
         if intent is None:
-            report = request_report(message.message_id, asked.ticker, asked.qty, "protected", now)
+            report = request_report(message.message_id, asked.ticker, asked.qty, RequestStatus.PROTECTED, now)
             return lambda: p.bus.enqueue(report)
         with p.ledger.transaction():
             p.ledger.orders.intend(intent, now)

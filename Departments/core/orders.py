@@ -53,8 +53,23 @@ class OrderClass(StrEnum):
     OCO = "oco"
 
 
+class Purpose(StrEnum):
+    """Why the ledger knows an order: a trade of a plan, or an exit of shares that are held."""
+
+    TRADE = "trade"
+    EXIT = "exit"
+
+
+class RejectionSource(StrEnum):
+    """Who refused an order: our own check, the broker, or the broker because the id belongs to another order."""
+
+    CONSTRAINT = "constraint"
+    BROKER = "broker"
+    DUPLICATE = "duplicate"
+
+
 class OrderStatus(StrEnum):
-    """Where an order stands."""
+    """The state of an order."""
 
     PENDING_NEW = "pending_new"
     ACCEPTED = "accepted"

@@ -1,146 +1,59 @@
-"""One SQLite file, opened safely: write-ahead log, full durability, patient with other writers, migrated forward.
+"""The port to a database engine. SQL that passes through it is the subset that SQLite and PostgreSQL share.
 
-A newer file than this program knows is refused, never guessed at.
+Values are marked by `?`. Upserts are `ON CONFLICT`, an order is always named by columns, and numbers kept as text are
+compared through `CAST … AS NUMERIC`. What an engine spells its own way is in `Words`.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
-from typing import Any
-
-from Departments.core.errors import LedgerBusy, LedgerError
-from Departments.core.steps import Step, announced, no_step
-
-Row = sqlite3.Row
-BUSY_SECONDS = 30.0
-#: Pages of the write-ahead log before it is used from its beginning again: a commit into a log that does not grow is
-#: one flush, into one that grows two. SQLite's own choice is 1,000
-#: (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
-LOG_PAGES = 100
-_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_DAMAGED = "put a copy of the ledger in its place, or move it away and see `departments reconcile`"
-#: What a person does about a file that SQLite cannot use, by SQLite's primary result code (sqlite.org/rescode.html).
-_MENDS = {
-    sqlite3.SQLITE_FULL: "make room on its disk and run the same command again",
-    sqlite3.SQLITE_READONLY: "correct the rights of file and folder and run the same command again",
-    sqlite3.SQLITE_CANTOPEN: "correct the path or its rights and run the same command again",
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-}
-_CHECK = "check its disk and run the same command again"
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 
-class Database:
-    """A connection with nested transactions. One instance serves one thread at a time.
+class Row(Protocol):
+    """One row of a query: values by position or by column name."""
 
-    Closed by `close`, or when nobody has it any more: departments that scripts make have nothing to be closed by.
+    def __getitem__(self, key: int | str, /) -> Any:
+        """Return one value."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the values in the order of the query."""
+
+    def __len__(self) -> int:
+        """Return the number of values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How an engine spells the types of columns.
+
+    `identity` is a whole number that the engine counts up. `clustered` ends a table whose rows are kept in the order
+    of their key; an engine without such tables leaves it empty.
     """
 
-    def __init__(
-        self, path: Path, migrations: Sequence[str], *, step: Step = no_step, busy_seconds: float = BUSY_SECONDS
-    ) -> None:
-        self.path = path
-        self._step = step
-        self._is_open = False
-        try:
-            self._connection = sqlite3.connect(
-                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.DatabaseError as error:
-            raise self._told(error) from error
-        self._close = weakref.finalize(self, self._connection.close)
-        self._connection.row_factory = sqlite3.Row
-        try:
-            self._prepare(migrations)
-        except BaseException:
-            self.close()
-            raise
+    text: str
+    whole: str
+    data: str
+    identity: str
+    clustered: str
 
-    def _prepare(self, migrations: Sequence[str]) -> None:
-        self.execute("PRAGMA journal_mode = WAL")
-        self.execute("PRAGMA synchronous = FULL")
-        self.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
-        self.execute("PRAGMA foreign_keys = ON")
-        self._migrate(migrations)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._close()
+class Database(Protocol):
+    """One open database with nested transactions; every method raises LedgerBusy or LedgerError."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Make everything inside one commit; an inner transaction joins the outer one.
+        """Make everything inside one commit; an inner transaction joins the outer one."""
 
-        Raises LedgerBusy when the file stays locked, LedgerError for anything else that SQLite reports.
-        """
-        return nullcontext() if self._is_open else self._outermost()
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Run one statement and return the number of rows that it changed."""
 
-    @contextmanager
-    def _outermost(self) -> Iterator[None]:
-        self.execute("BEGIN IMMEDIATE")
-        self._is_open = True
-        try:
-            yield
-            with announced(self._step, "ledger.commit"):
-                self.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self.execute("ROLLBACK")
-            raise
-        finally:
-            self._is_open = False
-
-    def execute(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Cursor:
-        """Run one statement. Raises LedgerBusy or LedgerError."""
-        try:
-            return self._connection.execute(sql, values)
-        except sqlite3.DatabaseError as error:
-            raise self._told(error) from error
-
-    def rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Row]:
         """Return every row of a query."""
-        try:
-            return self._connection.execute(sql, values).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise self._told(error) from error
 
-    def row(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Row | None:
+    def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         """Return the first row of a query, or None."""
-        found = self.rows(sql, values)
-        return found[0] if found else None
 
-    def _told(self, error: sqlite3.DatabaseError) -> LedgerError:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _BUSY:
-            mend = "close what uses it and run the same command again"
-            return LedgerBusy(f"{self.path}: the ledger is locked by another process; {mend}.")
-        return LedgerError(f"{self.path}: the ledger cannot be used ({error}); {_MENDS.get(code, _CHECK)}.")
-
-    def _migrate(self, migrations: Sequence[str]) -> None:
-        version = self._version()
-        if version > len(migrations):
-            raise LedgerError(
-                f"{self.path}: the ledger is of version {version}, newer than this program knows "
-                f"({len(migrations)}); update the program."
-            )
-        for number in range(version, len(migrations)):
-            with self.transaction():
-                if self._version() == number:  # another process may have migrated meanwhile
-                    self._run_script(migrations[number])
-                    self.execute("UPDATE ledger_version SET version = ?", (number + 1,))
-
-    def _version(self) -> int:
-        self.execute("CREATE TABLE IF NOT EXISTS ledger_version (version INTEGER NOT NULL)")
-        found = self.row("SELECT version FROM ledger_version")
-        if found is None:
-            self.execute("INSERT INTO ledger_version SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM ledger_version)")
-            return 0
-        return int(found["version"])
-
-    def _run_script(self, script: str) -> None:
-        for statement in script.split(";\n"):
-            if statement.strip():
-                self.execute(statement)
+    def close(self) -> None:
+        """Close the database."""

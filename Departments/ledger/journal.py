@@ -5,52 +5,70 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from Departments.core.clock import iso, parse_iso
+from Departments.core.clock import iso
 from Departments.core.errors import MessageConflict
 from Departments.ledger.database import Database
-from Departments.ledger.values import marks
+from Departments.ledger.tables import Table, marks
 
-MIGRATION: Final = """
-CREATE TABLE bus_handled (
-    department TEXT NOT NULL,
-    message_id TEXT NOT NULL,
-    disposition TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    handled_at TEXT NOT NULL,
-    PRIMARY KEY (department, message_id)
-) WITHOUT ROWID;
 
-CREATE TABLE bus_failures (
-    department TEXT NOT NULL,
-    message_id TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    first_at TEXT NOT NULL,
-    last_at TEXT NOT NULL,
-    PRIMARY KEY (department, message_id)
-) WITHOUT ROWID;
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """A message that was handled: what became of it, and the digest of its bytes."""
 
-CREATE TABLE bus_letters (
-    number INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    sender TEXT NOT NULL,
-    recipient TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    data BLOB,
-    enqueued_at TEXT NOT NULL,
-    published_at TEXT
-);
+    department: str
+    message_id: str
+    disposition: str
+    digest: str
+    handled_at: datetime
 
-CREATE INDEX bus_letters_pending ON bus_letters (number) WHERE published_at IS NULL;
 
-CREATE TABLE bus_causes (
-    cause TEXT NOT NULL,
-    day TEXT NOT NULL,
-    PRIMARY KEY (cause, day)
-) WITHOUT ROWID;
-"""
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """The failed attempts at a message."""
+
+    department: str
+    message_id: str
+    attempts: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message to be delivered; its `data` is kept until it has been."""
+
+    name: str
+    sender: str
+    recipient: str
+    digest: str
+    data: bytes | None
+    enqueued_at: datetime
+    published_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A cause of trouble that came up on a day."""
+
+    cause: str
+    day: date
+
+
+HANDLED: Final = Table("bus_handled", Handled, rules=("PRIMARY KEY (department, message_id)",), clustered=True)
+FAILURES: Final = Table("bus_failures", Failures, rules=("PRIMARY KEY (department, message_id)",), clustered=True)
+LETTERS: Final = Table(
+    "bus_letters",
+    Letter,
+    identity="number",
+    rules=("UNIQUE (name)",),
+    indexes=("CREATE INDEX bus_letters_pending ON bus_letters (number) WHERE published_at IS NULL",),
+)
+CAUSES: Final = Table("bus_causes", Cause, rules=("PRIMARY KEY (cause, day)",), clustered=True)
+TABLES: Final = (HANDLED, FAILURES, LETTERS, CAUSES)
 
 AT_ONCE: Final = 500  # ids in one question; older SQLite takes 999 values at most (https://www.sqlite.org/limits.html)
 
@@ -84,28 +102,20 @@ class LedgerJournal:
 
     def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> bool:
         """Note that a message has been handled; False, and nothing changed, when that was noted before."""
-        done = self._database.execute(
-            "INSERT INTO bus_handled VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (department, message_id, disposition, digest, iso(at)),
-        )
-        return done.rowcount == 1
+        handled = Handled(department, message_id, disposition, digest, at)
+        return HANDLED.insert(self._database, handled, "DO NOTHING") == 1
 
     def failures(self, department: str) -> dict[str, tuple[int, datetime, datetime]]:
         """Return (attempts, first, last) of the failed attempts at a department's messages, by their ids."""
-        rows = self._database.rows("SELECT * FROM bus_failures WHERE department = ?", (department,))
-        return {
-            str(row["message_id"]): (int(row["attempts"]), parse_iso(row["first_at"]), parse_iso(row["last_at"]))
-            for row in rows
-        }
+        found = FAILURES.find(self._database, "department = ?", department)
+        return {each.message_id: (each.attempts, each.first_at, each.last_at) for each in found}
 
     def fail(self, department: str, message_id: str, at: datetime) -> int:
         """Count a failed attempt and return how many there are now."""
+        one_more = "DO UPDATE SET attempts = bus_failures.attempts + 1, last_at = excluded.last_at"
         with self._database.transaction():
-            self._database.execute(
-                "INSERT INTO bus_failures VALUES (?, ?, 1, ?, ?) ON CONFLICT (department, message_id) "
-                "DO UPDATE SET attempts = attempts + 1, last_at = excluded.last_at",
-                (department, message_id, iso(at), iso(at)),
-            )
+            first = Failures(department, message_id, 1, at, at)
+            FAILURES.insert(self._database, first, f"(department, message_id) {one_more}")
             return self.failures(department)[message_id][0]
 
     def forget_failures(self, department: str, message_id: str) -> None:
@@ -120,12 +130,9 @@ class LedgerJournal:
         Raises MessageConflict for the same name with other content.
         """
         digest = hashlib.sha256(data).hexdigest()
-        done = self._database.execute(
-            "INSERT INTO bus_letters (name, sender, recipient, digest, data, enqueued_at) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (name) DO NOTHING",
-            (name, sender, recipient, digest, data, iso(at)),
-        )
-        if done.rowcount == 0 and self._sent(name) != (sender, recipient, digest):
+        letter = Letter(name, sender, recipient, digest, data, at)
+        is_new = LETTERS.insert(self._database, letter, "(name) DO NOTHING") == 1
+        if not is_new and self._sent(name) != (sender, recipient, digest):
             raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
 
     def _sent(self, name: str) -> tuple[str, ...]:
@@ -137,7 +144,7 @@ class LedgerJournal:
 
         Letters to the departments `besides` are left out.
         """
-        which = f"published_at IS NULL AND recipient NOT IN ({marks(besides)})"
+        which = "published_at IS NULL" + (f" AND recipient NOT IN ({marks(besides)})" if besides else "")
         rows = self._database.rows(
             f"SELECT name, sender, recipient, data FROM bus_letters WHERE {which} ORDER BY number LIMIT ?",  # noqa: S608 - only marks
             (*besides, limit),
@@ -154,5 +161,4 @@ class LedgerJournal:
 
     def first_today(self, cause: str, day: date) -> bool:
         """Tell whether this cause comes up for the first time on `day`, and note it."""
-        done = self._database.execute("INSERT OR IGNORE INTO bus_causes VALUES (?, ?)", (cause, day.isoformat()))
-        return done.rowcount == 1
+        return CAUSES.insert(self._database, Cause(cause, day), "DO NOTHING") == 1

@@ -4,34 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, Final
 
 from Departments.core.history import TradingHistory
 from Departments.core.steps import Step, no_step
-from Departments.ledger import journal, regimes, schema
-from Departments.ledger.compat import provide_old_tables
-from Departments.ledger.database import BUSY_SECONDS, Database
-from Departments.ledger.history import recent_history
+from Departments.core.trading_calendar import trading_day
+from Departments.ledger import journal
 from Departments.ledger.journal import LedgerJournal
-from Departments.ledger.order_records import FillRecord
-from Departments.ledger.orders import OrderRecords
-from Departments.ledger.plans import PlanRecords
-from Departments.ledger.regimes import SqliteRegimeLedger
-from Departments.ledger.releases import ReleaseRecords
-from Departments.ledger.symbols import SymbolRecords
+from Departments.ledger.old_tables import provide_old_tables
+from Departments.ledger.order_records import FILLS, ORDERS, REJECTIONS, TRADED, FillRecord
+from Departments.ledger.plan_records import EXECUTIONS, PHASES, PLANS, TRADES, UNTRADABLE, PlanRecords
+from Departments.ledger.regime_records import ASSESSMENTS, OBSERVATIONS, SqliteRegimeLedger
+from Departments.ledger.releases import ACCEPTED, LOCKS, RELEASES, ReleaseRecords
+from Departments.ledger.sqlite import BUSY_SECONDS, SqliteDatabase
+from Departments.ledger.symbol_records import DAYS, SYMBOLS, SymbolRecords
+from Departments.ledger.tables import Table
+from Departments.ledger.trading_records import OrderRecords
 
-#: Only ever appended to: a ledger's version is how many of these it has been through.
-MIGRATIONS = (
-    schema.PLANS,
-    schema.ORDERS,
-    journal.MIGRATION,
-    regimes.MIGRATION,
-    schema.DAYS,
-    schema.FEES,
-    schema.TRADED,
-    schema.ASKED_OTHERWISE,
+TABLES: Final[tuple[Table[Any], ...]] = (
+    PLANS,
+    EXECUTIONS,
+    PHASES,
+    TRADES,
+    UNTRADABLE,
+    SYMBOLS,
+    DAYS,
+    ORDERS,
+    FILLS,
+    REJECTIONS,
+    TRADED,
+    RELEASES,
+    LOCKS,
+    ACCEPTED,
+    OBSERVATIONS,
+    ASSESSMENTS,
+    *journal.TABLES,
 )
+LOOK_BACK: Final = timedelta(days=60)  # more than the longest day-trade window of 30 trading days
 
 
 class Ledger:
@@ -39,7 +50,7 @@ class Ledger:
 
     def __init__(self, path: Path, *, step: Step = no_step, patience: float = BUSY_SECONDS) -> None:
         self.path = path
-        self._db = Database(path, MIGRATIONS, step=step, busy_seconds=patience)
+        self._db = SqliteDatabase(path, TABLES, step=step, busy_seconds=patience)
         provide_old_tables(self._db)
         self.plans = PlanRecords(self._db)
         self.orders = OrderRecords(self._db)
@@ -72,4 +83,12 @@ class Ledger:
         held: Collection[str] | None = None,
     ) -> TradingHistory:
         """Return what the desk has done lately, as the constraint engine wants it, with the stops of what is `held`."""
-        return recent_history(self.plans, self.orders, now, plan_generated_at, held)
+        today = trading_day(now)
+        executed = self.plans.executions(today)
+        return TradingHistory(
+            executed_plan_today=executed[-1].plan_id if executed else None,
+            same_day_sides=self.orders.sides_on(today),
+            day_trades=tuple(self.orders.day_trades_since(today - LOOK_BACK)),
+            plan_generated_at=plan_generated_at,
+            stops=self.orders.stops(held),
+        )

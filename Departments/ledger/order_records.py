@@ -1,31 +1,21 @@
-"""Values of the orders in the ledger: what is intended, what is known of it, each fill; and how a row becomes one."""
+"""Orders, fills and rejections as values, and their tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
-from Departments.core.clock import parse_iso
-from Departments.core.orders import Order, OrderStatus, Side
-from Departments.ledger.database import Row
-from Departments.ledger.values import moment, number
-
-#: What an order's record is read from, in this order.
-COLUMNS: Final = (
-    "client_order_id, message_id, ticker, side, qty, order_type, plan_id, limit_price, expected_price, stop_price, "
-    "purpose, id, status, broker_order_id, filled_qty, filled_avg_price, created_at, submitted_at, terminal_at, code, "
-    "reason, cancel_requested_at, updated_at"
-)
+from Departments.core.orders import TERMINAL, Order, OrderStatus, Purpose, RejectionSource, Side
+from Departments.ledger.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
 class OrderIntent:
-    """What is about to be asked of the broker, and on whose word (`message_id`).
+    """What is about to be asked of the broker, and the message that asks for it (`message_id`).
 
-    `purpose` is `trade` for an approval and `exit` for the exits of shares that stood bare.
+    An approval asks for a trade, a request to protect shares for an exit.
     """
 
     client_order_id: str
@@ -38,7 +28,7 @@ class OrderIntent:
     limit_price: Decimal | None = None
     expected_price: Decimal | None = None
     stop_price: Decimal | None = None
-    purpose: str = "trade"
+    purpose: Purpose = Purpose.TRADE
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +66,79 @@ class FillRecord:
     client_order_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class FillRow:
+    """One fill of an order as the table holds it; `cumulative_qty` is what had filled with it."""
+
+    order_id: int
+    qty: Decimal
+    price: Decimal
+    filled_at: datetime
+    expected_price: Decimal | None
+    cumulative_qty: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Who refused an order, and why; `escalation_msg_id` is the message that told the Executive."""
+
+    order_id: int
+    code: str
+    reason: str
+    source: RejectionSource
+    at: datetime
+    escalation_msg_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TradedSides:
+    """Which sides of a symbol filled on a trading day: BUY, SELL, or BOTH, which is a day trade."""
+
+    day: date
+    ticker: str
+    sides: str
+
+
+BOTH: Final = "BOTH"
+#: A condition: the order is not known to be terminal.
+OPEN: Final = "status NOT IN (" + ", ".join(f"'{status}'" for status in sorted(TERMINAL)) + ")"
+#: A condition: the order says where the stop of its symbol is.
+WITH_STOP: Final = "stop_price IS NOT NULL AND (filled_qty <> '0' OR purpose = 'exit')"
+
+ORDERS: Final = Table(
+    "desk_orders",
+    OrderRecord,
+    identity="id",
+    rules=("UNIQUE (client_order_id)", "UNIQUE (message_id)"),
+    indexes=(
+        f"CREATE INDEX desk_orders_open ON desk_orders (purpose) WHERE {OPEN}",
+        "CREATE INDEX desk_orders_by_plan ON desk_orders (plan_id)",
+        "CREATE INDEX desk_orders_by_ticker ON desk_orders (ticker, purpose)",
+        f"CREATE INDEX desk_orders_with_stop ON desk_orders (ticker, id) WHERE {WITH_STOP}",
+    ),
+)
+FILLS: Final = Table(
+    "desk_fills",
+    FillRow,
+    identity="id",
+    rules=("UNIQUE (order_id, cumulative_qty)", "FOREIGN KEY (order_id) REFERENCES desk_orders (id)"),
+    indexes=("CREATE INDEX desk_fills_by_time ON desk_fills (filled_at)",),
+)
+REJECTIONS: Final = Table(
+    "desk_rejections",
+    Rejection,
+    identity="id",
+    rules=("UNIQUE (order_id)", "FOREIGN KEY (order_id) REFERENCES desk_orders (id)"),
+)
+TRADED: Final = Table(
+    "desk_traded",
+    TradedSides,
+    rules=("PRIMARY KEY (day, ticker)",),
+    indexes=("CREATE INDEX desk_traded_both ON desk_traded (day) WHERE sides = 'BOTH'",),
+    clustered=True,
+)
+
+
 def seen_by(at: datetime, moment: datetime | None) -> datetime:
     """Return when something happened that is known `at` a moment: never later, for the broker's clock is not ours."""
     return at if moment is None else min(moment, at)
@@ -94,49 +157,4 @@ def as_seen(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
         terminal_at=seen_by(at, order.updated_at) if order.status.is_terminal else None,
         code="" if filled else known.code,
         reason="" if filled else known.reason,
-    )
-
-
-def record_of(row: Sequence[Any]) -> OrderRecord:
-    """Read a row of `COLUMNS`: by position, because looking up names is half of the work."""
-    client_order_id, message_id, ticker, side, qty, order_type, plan_id, limit, expected, stop, purpose, *rest = row
-    number_, status, broker_order_id, filled, average, created, submitted, terminal, code, reason, *more = rest
-    return OrderRecord(
-        number_,
-        OrderIntent(
-            client_order_id,
-            message_id,
-            ticker,
-            Side(side),
-            Decimal(qty),
-            order_type,
-            plan_id,
-            number(limit),
-            number(expected),
-            number(stop),
-            purpose,
-        ),
-        OrderStatus.parse(status),
-        broker_order_id,
-        Decimal(filled),
-        number(average),
-        parse_iso(created),
-        moment(submitted),
-        moment(terminal),
-        code,
-        reason,
-        *map(moment, more),
-    )
-
-
-def fill_of(row: Row) -> FillRecord:
-    """Read a row of a fill, joined with its order."""
-    return FillRecord(
-        ticker=row["ticker"],
-        side=Side(row["side"]),
-        qty=Decimal(row["qty"]),
-        price=Decimal(row["price"]),
-        filled_at=parse_iso(row["filled_at"]),
-        plan_id=row["plan_id"],
-        client_order_id=row["client_order_id"],
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
-from Departments.core.clock import iso
-from Departments.core.money import plain
 from Departments.ledger.database import Database
+from Departments.ledger.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +23,38 @@ class Release:
     exit_order_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReleaseRow:
+    """A release, when it was requested, and when all its exits were gone."""
+
+    release: Release
+    requested_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A symbol that is not traded before a person has looked."""
+
+    symbol: str
+    reason: str
+    locked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An order about which a person has accepted that ledger and broker disagree."""
+
+    client_order_id: str
+    reason: str
+    accepted_at: datetime
+
+
+RELEASES: Final = Table("desk_releases", ReleaseRow, rules=("PRIMARY KEY (message_id)",))
+LOCKS: Final = Table("desk_locks", Lock, rules=("PRIMARY KEY (symbol)",))
+ACCEPTED: Final = Table("desk_accepted", Accepted, rules=("PRIMARY KEY (client_order_id)",))
+
+
 class ReleaseRecords:
     """Releases and locks in the ledger. Every method joins the caller's transaction."""
 
@@ -32,55 +63,35 @@ class ReleaseRecords:
 
     def request(self, release: Release, at: datetime) -> None:
         """Record that exits are to be cancelled; the same request again changes nothing."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO desk_releases (message_id, plan_id, ticker, qty, requested_at, exit_order_ids) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                release.message_id,
-                release.plan_id,
-                release.ticker,
-                plain(release.qty),
-                iso(at),
-                json.dumps(release.exit_order_ids),
-            ),
-        )
+        RELEASES.insert(self._db, ReleaseRow(release, at), "DO NOTHING")
 
     def open(self) -> list[Release]:
         """Return the releases whose exits are not known to be gone."""
-        rows = self._db.rows("SELECT * FROM desk_releases WHERE ended_at IS NULL ORDER BY requested_at, message_id")
-        return [
-            Release(
-                row["message_id"],
-                row["plan_id"],
-                row["ticker"],
-                Decimal(row["qty"]),
-                tuple(json.loads(row["exit_order_ids"])),
-            )
-            for row in rows
-        ]
+        rows = RELEASES.find(self._db, "ended_at IS NULL", order="requested_at, message_id")
+        return [row.release for row in rows]
 
     def ended(self, message_id: str, at: datetime) -> None:
         """Record that every exit of a release is gone."""
-        self._db.execute("UPDATE desk_releases SET ended_at = ? WHERE message_id = ?", (iso(at), message_id))
+        RELEASES.update(self._db, {"ended_at": at}, "message_id = ?", message_id)
 
     def lock(self, reasons: Mapping[str, str], at: datetime) -> None:
         """Lock the symbols in `reasons`, with the reason of each; all others are free again."""
         self._db.execute("DELETE FROM desk_locks")
         for symbol, reason in sorted(reasons.items()):
-            self._db.execute("INSERT INTO desk_locks VALUES (?, ?, ?)", (symbol, reason, iso(at)))
+            self.lock_also(symbol, reason, at)
 
     def lock_also(self, symbol: str, reason: str, at: datetime) -> None:
         """Lock one symbol more."""
-        self._db.execute("INSERT OR REPLACE INTO desk_locks VALUES (?, ?, ?)", (symbol, reason, iso(at)))
+        LOCKS.replace(self._db, Lock(symbol, reason, at), "symbol")
 
     def accept(self, client_order_id: str, reason: str, at: datetime) -> None:
         """Record that a person has looked at a disagreement about an order; it locks nothing any more."""
-        self._db.execute("INSERT OR IGNORE INTO desk_accepted VALUES (?, ?, ?)", (client_order_id, reason, iso(at)))
+        ACCEPTED.insert(self._db, Accepted(client_order_id, reason, at), "DO NOTHING")
 
     def accepted(self) -> set[str]:
         """Return the client order ids whose disagreements a person has accepted."""
-        return {row["client_order_id"] for row in self._db.rows("SELECT client_order_id FROM desk_accepted")}
+        return {row.client_order_id for row in ACCEPTED.find(self._db, "1 = 1")}
 
     def locked(self) -> dict[str, str]:
         """Return the locked symbols with the reason of each."""
-        return {row["symbol"]: row["reason"] for row in self._db.rows("SELECT symbol, reason FROM desk_locks")}
+        return {row.symbol: row.reason for row in LOCKS.find(self._db, "1 = 1")}

@@ -34,8 +34,8 @@ sys.path.insert(0, str(ROOT))
 
 from Departments.core.clock import SystemClock  # noqa: E402 - the project is found only now
 from Departments.core.settings import MessagingSettings  # noqa: E402
-from Departments.ledger.database import Database  # noqa: E402
-from Departments.ledger.journal import MIGRATION, LedgerJournal  # noqa: E402
+from Departments.ledger.journal import TABLES, LedgerJournal  # noqa: E402
+from Departments.ledger.sqlite import SqliteDatabase  # noqa: E402
 from Departments.messaging import codec, disk  # noqa: E402
 from Departments.messaging.bus import Bus  # noqa: E402
 from Departments.messaging.mailbox import Mailbox  # noqa: E402
@@ -274,7 +274,7 @@ class Ours(Contestant):
         journal: Journal = MemoryJournal()
         close: Callable[[], None] = lambda: None  # noqa: E731
         if self.remembered:
-            database = Database(self.folder / "sentinel.db", [MIGRATION])
+            database = SqliteDatabase(self.folder / "sentinel.db", TABLES)
             journal, close = LedgerJournal(database), database.close
         box = Mailbox(self.folder / "Messages", durability="full" if self.durable else "fast")
         return Bus(box, journal, SystemClock(), MessagingSettings()), close

@@ -33,7 +33,7 @@ from Departments.core.clock import SimulatedClock  # noqa: E402
 from Departments.core.orders import Order, OrderRequest  # noqa: E402
 from Departments.exchange.exchange import SimulatedExchange  # noqa: E402
 from Departments.exchange.state import load_exchange_state  # noqa: E402
-from Departments.ledger.database import LOG_PAGES  # noqa: E402
+from Departments.ledger.sqlite import LOG_PAGES  # noqa: E402
 from Departments.messaging import disk  # noqa: E402
 from Departments.messaging.mailbox import INBOX, OUTBOX  # noqa: E402
 from tests.benchmarks._measuring import flush_time, new_place, timed, write_section  # noqa: E402

@@ -15,8 +15,8 @@ import pytest
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import MessageConflict, PublishError
 from Departments.core.settings import MessagingSettings
-from Departments.ledger.database import Database
-from Departments.ledger.journal import MIGRATION, LedgerJournal
+from Departments.ledger.journal import TABLES, LedgerJournal
+from Departments.ledger.sqlite import SqliteDatabase
 from Departments.messaging import codec, disk
 from Departments.messaging.bus import Bus
 from Departments.messaging.disk import State
@@ -50,7 +50,7 @@ class Desk:
         self.inbox = self.root / "Inbox" / "TRADING"
         self.inbox.mkdir(parents=True)
         mailbox = Mailbox(self.root, durability="fast", quiet=0, max_bytes=100_000)
-        self.journal = journal or LedgerJournal(Database(root / "sentinel.db", [MIGRATION]))
+        self.journal = journal or LedgerJournal(SqliteDatabase(root / "sentinel.db", TABLES))
         self.bus = Bus(mailbox, self.journal, SimulatedClock(NOW), MessagingSettings())
         self.router = Router("TRADING", {"ExecutiveApproval": self.handle, "RegimeUpdate": Skip("not ours")})
         self.handled = 0

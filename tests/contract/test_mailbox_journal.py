@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from Departments.core.errors import MessageConflict
-from Departments.ledger.database import Database
-from Departments.ledger.journal import MIGRATION, LedgerJournal
+from Departments.ledger.journal import TABLES, LedgerJournal
+from Departments.ledger.sqlite import SqliteDatabase
 from Departments.messaging.memory import MemoryJournal
 from Departments.messaging.ports import Journal
 
@@ -22,7 +22,7 @@ LETTER = ("MSG_A.md", "TRADING", "EXECUTIVE", b"text")
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
     if request.param == "memory":
         return MemoryJournal()
-    return LedgerJournal(Database(tmp_path / "sentinel.db", [MIGRATION]))
+    return LedgerJournal(SqliteDatabase(tmp_path / "sentinel.db", TABLES))
 
 
 class TroubleError(Exception):

@@ -6,6 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 from Departments.core.clock import SimulatedClock
 from Departments.core.settings import MessagingSettings, RetentionSettings
 from Departments.core.steps import Step, no_step
-from Departments.ledger.database import Database
-from Departments.ledger.journal import MIGRATION, LedgerJournal
+from Departments.ledger.journal import TABLES, LedgerJournal
+from Departments.ledger.sqlite import SqliteDatabase
+from Departments.ledger.tables import Table
 from Departments.messaging import failures, retention
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Durability, Mailbox
@@ -22,7 +24,17 @@ from Departments.messaging.message import Message, body_with
 from Departments.messaging.router import Commit, Router, Skip
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
-EFFECTS = "CREATE TABLE effects (department TEXT NOT NULL, message_id TEXT NOT NULL)"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a handler did."""
+
+    department: str
+    message_id: str
+
+
+EFFECTS = Table("effects", Effect)
 ODD = "MSG_ODD_20251110T150900Z_1.md"
 
 
@@ -46,7 +58,7 @@ class Day:
     ) -> None:
         self.count = count
         self.batch = batch
-        self.database = Database(workspace / "sentinel.db", [MIGRATION, EFFECTS], step=step)
+        self.database = SqliteDatabase(workspace / "sentinel.db", [*TABLES, EFFECTS], step=step)
         self.journal = LedgerJournal(self.database)
         self.mailbox = Mailbox(workspace / "Messages", durability=durability, step=step, quiet=0)
         self.clock = SimulatedClock(NOW)
@@ -122,7 +134,7 @@ def lay_out(workspace: Path) -> None:
 
 
 def effects(workspace: Path) -> Counter[tuple[str, str]]:
-    database = Database(workspace / "sentinel.db", [MIGRATION, EFFECTS])
+    database = SqliteDatabase(workspace / "sentinel.db", [*TABLES, EFFECTS])
     found = Counter((row[0], row[1]) for row in database.rows("SELECT * FROM effects"))
     database.close()
     return found

@@ -14,9 +14,9 @@ from Departments.bootstrap import Desk
 from Departments.cli import exit_code_of
 from Departments.core.errors import LedgerBusy, LedgerError, WorkspaceBusy
 from Departments.Executive.ceo import CEO
-from Departments.ledger.database import Database
-from Departments.ledger.ledger import MIGRATIONS, Ledger
+from Departments.ledger.ledger import TABLES, Ledger
 from Departments.ledger.lock import execution_lock
+from Departments.ledger.sqlite import SqliteDatabase
 from tests.builders.desk import desk, workspace
 from tests.invariants.promises import Promises
 from tests.invariants.reading import MESSAGES
@@ -185,7 +185,7 @@ def test_a_ledger_that_stays_locked_is_busy_and_nothing_is_changed(tmp_path: Pat
     Ledger(path).close()
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with closing_database(Database(path, MIGRATIONS, busy_seconds=0.05)) as database:
+        with closing_database(SqliteDatabase(path, TABLES, busy_seconds=0.05)) as database:
             with pytest.raises(LedgerBusy, match="locked by another process"), database.transaction():
                 pass
             other.execute("ROLLBACK")
@@ -194,7 +194,7 @@ def test_a_ledger_that_stays_locked_is_busy_and_nothing_is_changed(tmp_path: Pat
             assert len(database.rows("SELECT * FROM desk_untradable")) == 1
 
 
-class closing_database(closing[Database]):  # noqa: N801 - reads as contextlib's own
+class closing_database(closing[SqliteDatabase]):  # noqa: N801 - reads as contextlib's own
     """Close a database in the end."""
 
 

@@ -11,8 +11,9 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.core.departments import EXECUTIVE, TRADING
 from Departments.core.orders import Side
+from Departments.core.statuses import ExecutionStatus, PhaseName
 from Departments.core.steps import Step, no_step
-from Departments.ledger.plans import ExecutionRecord, TradeRecord
+from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
 from Departments.messaging.message import Message, body_with
 from tests.builders.desk import MORNING, desk, plan, workspace
 from tests.invariants.reading import MESSAGES
@@ -32,12 +33,14 @@ def report(ticker: str, status: str, *, number: int = 1) -> Message:
 def waiting(folder: Path, *others: Message, step: Step = no_step) -> Desk:
     """Open a desk in the middle of an execution: each order was reported twice, and nobody has read it yet."""
     opened = desk(workspace(folder), step=step)
-    run = ExecutionRecord("PLAN", MORNING.date(), MORNING, None, "RUNNING", ONE, ONE, ONE, None)
+    run = ExecutionRecord("PLAN", MORNING.date(), MORNING, None, ExecutionStatus.RUNNING, ONE, ONE, ONE, None)
     with opened.ledger.transaction():
         opened.ledger.plans.save(plan(plan_id="PLAN"), "", MORNING)
         opened.ledger.plans.start(run)
         for rank, ticker in enumerate(TICKERS):
-            sent = TradeRecord("BUY", ticker, Side.BUY, ONE, ONE, message_id=f"MSG_{ticker}", dispatched_at=MORNING)
+            sent = TradeRecord(
+                PhaseName.BUY, ticker, Side.BUY, ONE, ONE, message_id=f"MSG_{ticker}", dispatched_at=MORNING
+            )
             opened.ledger.plans.add_trade("PLAN", rank, sent)
     told = [report(t, status, number=n) for n, status in enumerate(("accepted", "filled"), 1) for t in TICKERS]
     opened.bus.publish_all([*told, *others])

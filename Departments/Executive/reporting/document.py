@@ -14,10 +14,11 @@ from Departments.core.clock import iso
 from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, skip_documents
+from Departments.core.statuses import ExecutionStatus, TradeStatus
 from Departments.Executive.exposure import Exposure
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
-from Departments.ledger.plans import ExecutionRecord, PhaseRecord, TradeRecord
+from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
 
 DOCUMENT_SHAPE: Mapping[str, Any] = {
     "plan_id": "the plan",
@@ -78,8 +79,8 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
 
 #: What the command ends with; 2 to 4 are the errors of `Departments.core.errors`.
 EXIT_CODES = {
-    "COMPLETED": 0,
-    "COMPLETED_WITH_ISSUES": 1,
+    ExecutionStatus.COMPLETED: 0,
+    ExecutionStatus.COMPLETED_WITH_ISSUES: 1,
     "DRY_RUN": 0,
     "NOT_APPROVED": 1,
     "ALREADY_EXECUTED": 0,
@@ -103,12 +104,12 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[E
         trades = [_with_order(t, orders) for t in trades]
     return {
         "plan_id": plan_id,
-        "status": execution.status,
+        "status": str(execution.status),
         "account": _account(execution, fills),
         "skipped": skip_documents(plan.skipped),
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
         "denied": reasons(t for t in trades if t.status == OrderStatus.DENIED),
-        "deferred": reasons(t for t in trades if t.status == "deferred"),
+        "deferred": reasons(t for t in trades if t.status == TradeStatus.DEFERRED),
         "unprotected": [_unprotected(exposure) for exposure in unprotected],
         "cash_identity": _cash_identity(execution, fills),
         "exit_code": EXIT_CODES.get(execution.status, 1),
@@ -162,7 +163,7 @@ def order_document(trade: TradeRecord) -> dict[str, Any]:
         "side": str(trade.side),
         "planned_qty": plain(trade.planned_qty),
         "qty": plain(trade.qty),
-        "status": trade.status,
+        "status": str(trade.status),
         "filled_qty": plain(trade.filled_qty),
         "filled_avg_price": None if trade.filled_avg_price is None else plain(trade.filled_avg_price),
         "message_id": trade.message_id,
@@ -185,7 +186,7 @@ def _with_order(trade: TradeRecord, orders: Mapping[str, OrderRecord]) -> TradeR
         side=trade.side,
         planned_qty=trade.planned_qty,
         qty=trade.qty,
-        status=str(order.status),
+        status=order.status,
         message_id=trade.message_id,
         client_order_id=order.intent.client_order_id,
         submitted_at=order.submitted_at,

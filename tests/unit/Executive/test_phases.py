@@ -2,7 +2,8 @@ from itertools import product
 
 import pytest
 
-from Departments.Executive.phases import TRANSITIONS, PhaseEvent, PhaseState, after
+from Departments.core.statuses import PhaseState
+from Departments.Executive.phases import TRANSITIONS, PhaseEvent, after
 
 CANNOT_HAPPEN = {
     (PhaseState.PENDING, PhaseEvent.ALL_TERMINAL),

@@ -19,10 +19,10 @@ from Departments.core.regimes import (
     assessment_from,
 )
 from Departments.core.settings import MessagingSettings, RegimeSettings
-from Departments.ledger import journal, regimes
-from Departments.ledger.database import Database
+from Departments.ledger import journal
 from Departments.ledger.journal import LedgerJournal
-from Departments.ledger.regimes import SqliteRegimeLedger
+from Departments.ledger.regime_records import ASSESSMENTS, OBSERVATIONS, SqliteRegimeLedger
+from Departments.ledger.sqlite import SqliteDatabase
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.message import MESSAGE_TYPES, Message, body_with
@@ -47,7 +47,7 @@ class Desk:
     """One Regime department with its mailbox and ledger in a folder."""
 
     root: Path
-    database: Database
+    database: SqliteDatabase
     bus: Bus
     ledger: SqliteRegimeLedger
     clock: SimulatedClock
@@ -84,7 +84,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = Database(tmp_path / "desk.db", [journal.MIGRATION, regimes.MIGRATION])
+    database = SqliteDatabase(tmp_path / "desk.db", [*journal.TABLES, OBSERVATIONS, ASSESSMENTS])
     clock = SimulatedClock(NOW)
     mailbox = Mailbox(tmp_path / "mail", durability="fast", quiet=0)
     bus = Bus(mailbox, LedgerJournal(database), clock, MessagingSettings())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from Departments.core.errors import (
     UnreadableMessage,
 )
 from Departments.core.settings import MessagingSettings
-from Departments.ledger.database import Database
-from Departments.ledger.journal import MIGRATION, LedgerJournal
+from Departments.ledger.journal import TABLES, LedgerJournal
+from Departments.ledger.sqlite import SqliteDatabase
+from Departments.ledger.tables import Table
 from Departments.messaging import codec, failures
 from Departments.messaging.bus import Bus
 from Departments.messaging.inbound import ConsumeReport, pause
@@ -566,6 +567,11 @@ def test_the_journal_is_asked_once_for_all_messages_of_a_second_and_anew_for_one
     assert journal.questions == [5, 1, 1]
 
 
+@dataclass(frozen=True)
+class Effect:
+    message_id: str
+
+
 @pytest.mark.parametrize("batch", [1, 10])
 def test_a_message_that_a_pass_within_the_pass_handled_has_no_second_effect(tmp_path: Path, batch: int) -> None:
     def handler(message: Message) -> Commit:
@@ -581,7 +587,7 @@ def test_a_message_that_a_pass_within_the_pass_handled_has_no_second_effect(tmp_
     seen: list[str] = []
     inner: list[ConsumeReport] = []
     router = Router("TRADING", {"ExecutiveApproval": handler})
-    database = Database(tmp_path / "sentinel.db", [MIGRATION, "CREATE TABLE effects (message_id TEXT)"])
+    database = SqliteDatabase(tmp_path / "sentinel.db", [*TABLES, Table("effects", Effect)])
     bus = Bus(Mailbox(tmp_path), LedgerJournal(database), SimulatedClock(NOW), MessagingSettings())
     bus.publish_all([approval(number) for number in range(4)])
     bus.consume("TRADING", router, batch=batch)

@@ -8,7 +8,7 @@ import pytest
 
 from Departments.core.errors import BadInput, LedgerError
 from Departments.exchange.storage import ExchangeFile
-from Departments.ledger.database import Database
+from Departments.ledger.sqlite import SqliteDatabase
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ def test_a_file_that_is_refused_is_closed_so_that_it_can_be_replaced(
     path = tmp_path / "sentinel.db"
     path.write_bytes(b"no database, but long enough to be taken for one" * 40)
     with pytest.raises(LedgerError) as kept:
-        Database(path, [])
+        SqliteDatabase(path, [])
     with pytest.raises(BadInput) as kept_too:
         ExchangeFile(path)
     assert [is_closed(each) for each in opened] == [True, True], (kept, kept_too)
 
 
 def test_a_file_that_nobody_has_any_more_is_closed(tmp_path: Path, opened: list[sqlite3.Connection]) -> None:
-    database, storage = Database(tmp_path / "sentinel.db", []), ExchangeFile(tmp_path / "exchange.db")
+    database, storage = SqliteDatabase(tmp_path / "sentinel.db", []), ExchangeFile(tmp_path / "exchange.db")
     assert [is_closed(each) for each in opened] == [False, False]
     del database, storage
     assert [is_closed(each) for each in opened] == [True, True]

@@ -6,27 +6,46 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Final
 
 from Departments.core.clock import iso
-from Departments.core.money import ZERO, plain
-from Departments.core.orders import TERMINAL, Order, OrderStatus, Side
+from Departments.core.money import ZERO
+from Departments.core.orders import Order, OrderStatus, RejectionSource, Side
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database
 from Departments.ledger.order_records import (
-    COLUMNS,
+    BOTH,
+    FILLS,
+    OPEN,
+    ORDERS,
+    REJECTIONS,
+    TRADED,
+    WITH_STOP,
     FillRecord,
+    FillRow,
     OrderIntent,
     OrderRecord,
+    Rejection,
+    TradedSides,
     as_seen,
-    fill_of,
-    record_of,
     seen_by,
 )
-from Departments.ledger.values import marks, number_text, time_text
+from Departments.ledger.tables import Table, marks
 
-RejectionSource = Literal["HARD_CONSTRAINT", "ALPACA", "DUPLICATE"]
-_OPEN = "status NOT IN (" + ", ".join(f"'{status}'" for status in sorted(TERMINAL)) + ")"
+#: What a snapshot of the broker changes of an order.
+_SEEN: Final = (
+    "status",
+    "broker_order_id",
+    "filled_qty",
+    "filled_avg_price",
+    "submitted_at",
+    "terminal_at",
+    "updated_at",
+    "code",
+    "reason",
+)
+#: A fill joined with its order.
+_FILL: Final = Table("desk_fills", FillRecord)
 
 
 class OrderRecords:
@@ -50,16 +69,16 @@ class OrderRecords:
 
     def open(self) -> list[OrderRecord]:
         """Return every order that is not known to be terminal, oldest first."""
-        return self._records(_OPEN)
+        return self._records(OPEN)
 
     def open_trades(self) -> list[OrderRecord]:
         """Return every order of an approval that is not known to be terminal, oldest first."""
-        return self._records(f"{_OPEN} AND purpose = 'trade'")
+        return self._records(f"{OPEN} AND purpose = 'trade'")
 
     def open_exits(self, *, statuses: Collection[OrderStatus] = (), tickers: Collection[str] = ()) -> list[OrderRecord]:
         """Return every exit not known to be terminal that is in one of `statuses` or of one of `tickers`."""
         which = f"status IN ({marks(statuses)}) OR ticker IN ({marks(tickers)})"
-        return self._records(f"{_OPEN} AND purpose = 'exit' AND ({which})", *statuses, *tickers)
+        return self._records(f"{OPEN} AND purpose = 'exit' AND ({which})", *statuses, *tickers)
 
     def of_plan(self, plan_id: str) -> list[OrderRecord]:
         """Return every order of a plan, oldest first."""
@@ -85,10 +104,8 @@ class OrderRecords:
 
     def taken(self, client_order_id: str, at: datetime) -> None:
         """Record that the broker has an order that it does not show yet."""
-        self._db.execute(
-            "UPDATE desk_orders SET status = ?, updated_at = ? WHERE client_order_id = ? AND status = ?",
-            (OrderStatus.PENDING_NEW, iso(at), client_order_id, OrderStatus.UNKNOWN),
-        )
+        changes = {"status": OrderStatus.PENDING_NEW, "updated_at": at}
+        ORDERS.update(self._db, changes, "client_order_id = ? AND status = ?", client_order_id, OrderStatus.UNKNOWN)
 
     def adopt(self, intent: OrderIntent, order: Order, at: datetime, known: OrderRecord | None) -> OrderRecord | None:
         """Record an order that the broker has, such as a bracket's exit; `known` is its record, None for a new one.
@@ -104,8 +121,8 @@ class OrderRecords:
 
     def deny(self, intent: OrderIntent, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
         """Record an order that our own check stopped; the broker never sees it."""
-        self._insert(intent, OrderStatus.DENIED, at, passed=False, code=code, reason=reason)
-        self._reject(intent.client_order_id, code, reason, "HARD_CONSTRAINT", at, escalation_id)
+        self._insert(intent, OrderStatus.DENIED, at, code=code, reason=reason)
+        self._reject(intent.client_order_id, code, reason, RejectionSource.CONSTRAINT, at, escalation_id)
 
     def refuse(
         self,
@@ -114,18 +131,14 @@ class OrderRecords:
         reason: str,
         at: datetime,
         escalation_id: str | None,
-        source: RejectionSource = "ALPACA",
+        source: RejectionSource = RejectionSource.BROKER,
     ) -> None:
         """Record that the broker refused an intended order."""
-        self._db.execute(
-            "UPDATE desk_orders SET status = ?, code = ?, reason = ?, terminal_at = ?, updated_at = ? "
-            "WHERE client_order_id = ?",
-            (OrderStatus.REJECTED, code, reason, iso(at), iso(at), client_order_id),
-        )
+        self._end(client_order_id, OrderStatus.REJECTED, code, reason, at)
         self._reject(client_order_id, code, reason, source, at, escalation_id)
 
     def observe(self, order: Order, at: datetime, known: OrderRecord | None = None) -> OrderRecord:
-        """Record what the broker says of an order now, with any new fill; return the new record.
+        """Record the broker's snapshot of an order, with any new fill; return the new record.
 
         A snapshot that is older than what is known (fewer shares filled, or a terminal order that moves) changes
         nothing. `known` is the record, where the caller has read it already. Raises KeyError for an order the ledger
@@ -139,42 +152,22 @@ class OrderRecords:
         seen = as_seen(known, order, at)
         if seen == known:
             return known
+        seen = replace(seen, updated_at=at)
         self._record_fill(known, order, at)
-        self._db.execute(
-            "UPDATE desk_orders SET status = ?, broker_order_id = ?, filled_qty = ?, filled_avg_price = ?, "
-            "submitted_at = ?, terminal_at = ?, updated_at = ?, code = ?, reason = ? WHERE id = ?",
-            (
-                seen.status,
-                seen.broker_order_id,
-                plain(seen.filled_qty),
-                number_text(seen.filled_avg_price),
-                time_text(seen.submitted_at),
-                time_text(seen.terminal_at),
-                iso(at),
-                seen.code,
-                seen.reason,
-                seen.id,
-            ),
-        )
-        return replace(seen, updated_at=at)
+        ORDERS.update(self._db, {name: getattr(seen, name) for name in _SEEN}, "id = ?", seen.id)
+        return seen
 
     def cancel_requested(self, client_order_id: str, code: str, reason: str, at: datetime) -> None:
         """Record that an order is to be cancelled, and why; the outcome is what the broker says later."""
-        self._db.execute(
-            "UPDATE desk_orders SET code = ?, reason = ?, cancel_requested_at = ? WHERE client_order_id = ?",
-            (code, reason, iso(at), client_order_id),
-        )
+        changes = {"code": code, "reason": reason, "cancel_requested_at": at}
+        ORDERS.update(self._db, changes, "client_order_id = ?", client_order_id)
 
     def withdraw(self, intent: OrderIntent, code: str, reason: str, at: datetime) -> None:
         """Record an order that was cancelled before it was ever sent."""
         if self.find(intent.client_order_id) is None:
             self._insert(intent, OrderStatus.CANCELED, at, code=code, reason=reason)
-            return
-        self._db.execute(
-            "UPDATE desk_orders SET status = ?, code = ?, reason = ?, terminal_at = ?, updated_at = ? "
-            "WHERE client_order_id = ?",
-            (OrderStatus.CANCELED, code, reason, iso(at), iso(at), intent.client_order_id),
-        )
+        else:
+            self._end(intent.client_order_id, OrderStatus.CANCELED, code, reason, at)
 
     def fills_since(self, since: datetime) -> list[FillRecord]:
         """Return the fills at or after a moment, oldest first."""
@@ -186,39 +179,39 @@ class OrderRecords:
         its_own = (
             f"SELECT x.id FROM desk_fills x JOIN desk_orders y ON y.id = x.order_id WHERE y.message_id IN ({sent})"  # noqa: S608
         )
-        others = "SELECT id FROM desk_fills WHERE filled_at >= ? AND filled_at <= coalesce(?, filled_at)"
-        return self._fills(f"f.id IN ({its_own} UNION {others})", plan_id, iso(since), time_text(until))
+        ended = "" if until is None else " AND filled_at <= ?"
+        others = f"SELECT id FROM desk_fills WHERE filled_at >= ?{ended}"  # noqa: S608 - no outside text
+        times = [iso(moment) for moment in (since, until) if moment is not None]
+        return self._fills(f"f.id IN ({its_own} UNION {others})", plan_id, *times)
 
     def _records(self, which: str, *values: str) -> list[OrderRecord]:
-        rows = self._db.rows(f"SELECT {COLUMNS} FROM desk_orders WHERE {which} ORDER BY +id", values)  # noqa: S608 - no outside text
-        return [record_of(row) for row in rows]
+        return ORDERS.find(self._db, which, *values, order="+id")  # the plus keeps the planner from walking the key
 
-    def _fills(self, which: str, *values: str | None) -> list[FillRecord]:
+    def _fills(self, which: str, *values: str) -> list[FillRecord]:
         rows = self._db.rows(
-            "SELECT o.ticker, o.side, o.plan_id, o.client_order_id, f.qty, f.price, f.filled_at "  # noqa: S608 - no outside text
+            "SELECT o.ticker, o.side, f.qty, f.price, f.filled_at, o.plan_id, o.client_order_id "  # noqa: S608 - no outside text
             f"FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id WHERE {which} ORDER BY f.filled_at, f.id",
             values,
         )
-        return [fill_of(row) for row in rows]
+        return [_FILL.read(row) for row in rows]
 
     def sides_on(self, day: date) -> dict[str, frozenset[Side]]:
         """Return which sides filled on a trading day, by symbol."""
-        rows = self._db.rows("SELECT ticker, sides FROM desk_traded WHERE day = ?", (day.isoformat(),))
-        return {t: frozenset(Side) if sides == "BOTH" else frozenset({Side(sides)}) for t, sides in rows}
+        rows = TRADED.find(self._db, "day = ?", day)
+        return {row.ticker: frozenset(Side if row.sides == BOTH else {Side(row.sides)}) for row in rows}
 
     def day_trades_since(self, day: date) -> list[date]:
         """Return the day of each symbol that was bought and sold on one trading day, since a day, oldest first."""
-        query = "SELECT day FROM desk_traded WHERE sides = 'BOTH' AND day >= ? ORDER BY day"
-        return [date.fromisoformat(row["day"]) for row in self._db.rows(query, (day.isoformat(),))]
+        return [row.day for row in TRADED.find(self._db, "sides = 'BOTH' AND day >= ?", day, order="day")]
 
     def stops(self, tickers: Collection[str] | None = None) -> dict[str, Decimal]:
         """Return the protective stop of each symbol, or of some: its newest filled BUY's, or its newest exit's."""
         if tickers is not None and not tickers:
             return {}
-        which = "" if tickers is None else f" AND ticker IN ({marks(tickers)})"
+        which = WITH_STOP if tickers is None else f"{WITH_STOP} AND ticker IN ({marks(tickers)})"
+        newest = f"SELECT max(id) FROM desk_orders WHERE {which} GROUP BY ticker"  # noqa: S608 - only marks
         rows = self._db.rows(
-            "SELECT ticker, stop_price, max(id) FROM desk_orders "  # noqa: S608 - only marks
-            f"WHERE stop_price IS NOT NULL AND (filled_qty <> '0' OR purpose = 'exit'){which} GROUP BY ticker",
+            f"SELECT ticker, stop_price FROM desk_orders WHERE id IN ({newest})",  # noqa: S608 - only marks
             list(tickers or ()),
         )
         return {row["ticker"]: Decimal(row["stop_price"]) for row in rows}
@@ -231,25 +224,12 @@ class OrderRecords:
         price = (order.filled_qty * order.filled_avg_price - before) / new
         filled_at = seen_by(at, order.filled_at or order.updated_at)
         self._note_side(known.intent, trading_day(filled_at))
-        self._db.execute(
-            "INSERT OR IGNORE INTO desk_fills (order_id, qty, price, filled_at, expected_price, cumulative_qty) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                known.id,
-                plain(new),
-                plain(price),
-                iso(filled_at),
-                number_text(known.intent.expected_price),
-                plain(order.filled_qty),
-            ),
-        )
+        fill = FillRow(known.id, new, price, filled_at, known.intent.expected_price, order.filled_qty)
+        FILLS.insert(self._db, fill, "DO NOTHING")
 
     def _note_side(self, intent: OrderIntent, day: date) -> None:
-        self._db.execute(
-            "INSERT INTO desk_traded VALUES (?, ?, ?) "
-            "ON CONFLICT (day, ticker) DO UPDATE SET sides = 'BOTH' WHERE sides <> excluded.sides",
-            (day.isoformat(), intent.ticker, intent.side),
-        )
+        both = "DO UPDATE SET sides = 'BOTH' WHERE desk_traded.sides <> excluded.sides"
+        TRADED.insert(self._db, TradedSides(day, intent.ticker, intent.side), f"(day, ticker) {both}")
 
     def _insert(
         self,
@@ -257,40 +237,29 @@ class OrderRecords:
         status: OrderStatus,
         at: datetime,
         *,
-        passed: bool = True,
         code: str = "",
         reason: str = "",
         seen: Order | None = None,
     ) -> None:
-        self._db.execute(
-            "INSERT INTO desk_orders (client_order_id, message_id, plan_id, ticker, side, qty, order_type, "
-            "limit_price, expected_price, stop_price, purpose, status, constraints_passed, violations, created_at, "
-            "updated_at, code, reason, terminal_at, broker_order_id, submitted_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                intent.client_order_id,
-                intent.message_id,
-                intent.plan_id,
-                intent.ticker,
-                intent.side,
-                plain(intent.qty),
-                intent.order_type,
-                number_text(intent.limit_price),
-                number_text(intent.expected_price),
-                number_text(intent.stop_price),
-                intent.purpose,
-                status,
-                int(passed),
-                "" if passed else reason,
-                iso(at),
-                iso(at),
-                code,
-                reason,
-                iso(seen_by(at, seen.updated_at if seen else None)) if status.is_terminal else None,
-                seen and seen.id,
-                seen and iso(seen_by(at, seen.submitted_at)),
-            ),
+        record = OrderRecord(
+            id=0,
+            intent=intent,
+            status=status,
+            broker_order_id=None if seen is None else seen.id,
+            filled_qty=ZERO,
+            filled_avg_price=None,
+            created_at=at,
+            submitted_at=None if seen is None else seen_by(at, seen.submitted_at),
+            terminal_at=seen_by(at, seen.updated_at if seen else None) if status.is_terminal else None,
+            code=code,
+            reason=reason,
+            updated_at=at,
         )
+        ORDERS.insert(self._db, record)
+
+    def _end(self, client_order_id: str, status: OrderStatus, code: str, reason: str, at: datetime) -> None:
+        changes = {"status": status, "code": code, "reason": reason, "terminal_at": at, "updated_at": at}
+        ORDERS.update(self._db, changes, "client_order_id = ?", client_order_id)
 
     def _reject(
         self,
@@ -301,8 +270,6 @@ class OrderRecords:
         at: datetime,
         escalation_id: str | None,
     ) -> None:
-        self._db.execute(
-            "INSERT OR IGNORE INTO desk_rejections (order_id, code, reason, source, at, escalation_msg_id) "
-            "SELECT id, ?, ?, ?, ?, ? FROM desk_orders WHERE client_order_id = ?",
-            (code, reason, source, iso(at), escalation_id, client_order_id),
-        )
+        record = self.find(client_order_id)
+        if record is not None:
+            REJECTIONS.insert(self._db, Rejection(record.id, code, reason, source, at, escalation_id), "DO NOTHING")

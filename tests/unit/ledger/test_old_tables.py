@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from Departments.core.errors import LedgerError
-from Departments.core.orders import Order, OrderStatus, Side
-from Departments.ledger.compat import provide_old_tables
-from Departments.ledger.database import Database
-from Departments.ledger.ledger import MIGRATIONS, Ledger
+from Departments.core.orders import Order, OrderStatus, RejectionSource, Side
+from Departments.ledger.ledger import TABLES, Ledger
+from Departments.ledger.old_tables import provide_old_tables
 from Departments.ledger.order_records import OrderIntent
+from Departments.ledger.sqlite import SqliteDatabase
 
 NOW = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)
 COLUMNS = {
@@ -62,6 +62,19 @@ def traded(path: Path) -> None:
     ledger.close()
 
 
+@pytest.mark.parametrize(
+    ("source", "word"), [(RejectionSource.BROKER, "ALPACA"), (RejectionSource.DUPLICATE, "DUPLICATE")]
+)
+def test_who_refused_an_order_has_the_word_that_other_tools_expect(
+    path: Path, source: RejectionSource, word: str
+) -> None:
+    with closing(Ledger(path)) as ledger:
+        ledger.orders.intend(OrderIntent("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market"), NOW)
+        ledger.orders.refuse("C1", "BROKER_REJECTED", "no", NOW, None, source=source)
+    rejected = "SELECT rejection_source, escalated_to_executive, order_id FROM trading_rejections"
+    assert read(path, rejected) == [(word, 0, 1)]
+
+
 @pytest.mark.parametrize("table", COLUMNS)
 def test_every_documented_table_and_column_can_be_read(path: Path, table: str) -> None:
     traded(path)
@@ -85,6 +98,8 @@ def test_an_older_systems_rows_stay_readable_and_join_only_their_own(older: Path
     traded(older)
     joined = "SELECT o.ticker, f.fill_price FROM trading_fills f JOIN trading_orders o ON o.id = f.order_id ORDER BY 1"
     assert read(older, joined) == [("CTVA", 64.64), ("IPG", 26.5)]
+    ids = "SELECT id, order_id FROM trading_orders UNION SELECT order_id, rejection_code FROM trading_rejections"
+    assert read(older, ids) == [(41, "OLD"), (42, "C1"), (43, "C2"), (43, "MIN_POSITION_VALUE")]
 
 
 def test_an_older_systems_own_views_show_the_new_rows_too(older: Path) -> None:
@@ -120,13 +135,22 @@ def test_a_ledger_from_a_newer_program_is_refused_in_one_sentence(path: Path) ->
         Ledger(path)
 
 
+def test_a_ledger_of_an_older_program_is_refused_in_one_sentence(path: Path) -> None:
+    Ledger(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE ledger_version SET version = 8")
+        db.commit()
+    with pytest.raises(LedgerError, match=r"version 8, older than this program reads .*; move it away and see"):
+        Ledger(path)
+
+
 def test_a_file_that_is_no_database_is_refused_in_one_sentence(path: Path) -> None:
     path.write_text("not a database at all, only words" * 40, encoding="utf-8")
     with pytest.raises(LedgerError, match="cannot be used"):
         Ledger(path)
 
 
-class Overtaken(Database):
+class Overtaken(SqliteDatabase):
     """A ledger of the newest version that another process opens just before this one makes its views."""
 
     is_new = True
@@ -144,7 +168,7 @@ def test_two_processes_may_open_a_ledger_for_the_first_time_at_once(
 ) -> None:
     if which == "old":
         request.getfixturevalue("older")
-    with closing(Overtaken(path, MIGRATIONS)) as database:
+    with closing(Overtaken(path, TABLES)) as database:
         database.is_new = False
         provide_old_tables(database)
     expected = [("OLD", "FILLED")] if which == "old" else []

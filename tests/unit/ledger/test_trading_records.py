@@ -1,5 +1,3 @@
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from pathlib import Path
@@ -7,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from Departments.core.orders import Order, OrderStatus, Side
-from Departments.ledger import schema
-from Departments.ledger.ledger import MIGRATIONS, Ledger
+from Departments.core.orders import Order, OrderStatus, Purpose, Side
+from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderIntent
 
 NOW = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)
@@ -134,26 +131,6 @@ def test_day_trades_of_long_ago_are_forgotten(ledger: Ledger) -> None:
     assert ledger.history(NOW + timedelta(days=61)).day_trades == ()
 
 
-def test_a_ledger_from_before_the_sides_were_kept_learns_them_from_its_fills(tmp_path: Path) -> None:
-    old = Ledger(tmp_path / "sentinel.db")
-    for number, side in enumerate(Side):
-        filled(old, number, "UPS", side)
-    filled(old, 3, "DVN", Side.SELL)
-    with closing(sqlite3.connect(old.path)) as file:
-        indexes = [
-            row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE INDEX desk_%'")
-        ]
-        for name in indexes:
-            file.execute(f"DROP INDEX IF EXISTS {name}")
-        file.execute("DROP TABLE desk_traded")
-        file.execute("UPDATE ledger_version SET version = ?", (MIGRATIONS.index(schema.TRADED),))
-        file.commit()
-    old.close()
-    history = Ledger(tmp_path / "sentinel.db").history(NOW)
-    assert history.day_trades == (NOW.date(),)
-    assert history.same_day_sides == {"UPS": frozenset(Side), "DVN": frozenset({Side.SELL})}
-
-
 def test_the_stop_of_a_symbol_is_that_of_its_newest_filled_buy_or_exit(ledger: Ledger) -> None:
     filled(ledger, 1, "UPS", Side.BUY, stop_price=D(8))
     filled(ledger, 2, "UPS", Side.BUY, stop_price=D(9))
@@ -163,7 +140,7 @@ def test_the_stop_of_a_symbol_is_that_of_its_newest_filled_buy_or_exit(ledger: L
     assert ledger.history(NOW, held=["UPS", "PLD"]).stops == {"UPS": D(9)}
     assert ledger.history(NOW, held=()).stops == {}
     ledger.orders.intend(
-        OrderIntent("C4", "MSG_4", "UPS", Side.SELL, D(1), "limit", stop_price=D(6), purpose="exit"), NOW
+        OrderIntent("C4", "MSG_4", "UPS", Side.SELL, D(1), "limit", stop_price=D(6), purpose=Purpose.EXIT), NOW
     )
     assert ledger.history(NOW).stops["UPS"] == D(6)
 
@@ -176,7 +153,7 @@ def test_fills_are_told_from_a_moment_on(ledger: Ledger) -> None:
 
 def test_open_exits_are_told_by_what_they_wait_for(ledger: Ledger) -> None:
     for number, ticker in enumerate(("UPS", "DVN", "CTVA")):
-        intent = OrderIntent(f"C{number}", f"EXIT_{number}", ticker, Side.SELL, D(10), "limit", purpose="exit")
+        intent = OrderIntent(f"C{number}", f"EXIT_{number}", ticker, Side.SELL, D(10), "limit", purpose=Purpose.EXIT)
         ledger.orders.intend(intent, NOW)
         if ticker != "CTVA":
             ledger.orders.observe(Order(f"B{number}", f"C{number}", ticker, Side.SELL, D(10), OrderStatus.NEW), NOW)

@@ -3,21 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from Departments.core.clock import iso, parse_iso
-from Departments.core.documents import json_text, parse_json
 from Departments.core.market import NOTHING_TOLD, READINGS, Knowledge, SymbolFacts, Told
-from Departments.core.money import ZERO, decimal_of
+from Departments.core.money import ZERO, decimal_of, plain
 from Departments.core.orders import Side
 from Departments.core.trading_calendar import EASTERN, next_trading_day, trading_day
 from Departments.ledger.database import Database, Row
-from Departments.ledger.values import number, number_text
+from Departments.ledger.tables import Table
 
 LONGEST_SETTLEMENT = timedelta(days=14)  # more than five trading days, the most that the limits allow
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRow:
+    """What briefings said of a symbol and what stays true for longer than a day."""
+
+    symbol: str
+    sector: str | None
+    average_volume: Decimal | None
+    market_cap: Decimal | None
+    earnings_on: date | None
+    earnings_known: bool
+    learned_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DayRow:
+    """What briefings said of one trading day: prices of symbols, readings of the market, correlations."""
+
+    day: date
+    told: dict[str, Any]
+
+
+SYMBOLS: Final = Table("desk_symbols", SymbolRow, rules=("PRIMARY KEY (symbol)",))
+DAYS: Final = Table("desk_days", DayRow, rules=("PRIMARY KEY (day)",))
+#: What is unknown now does not erase what was known before.
+_LEARN: Final = """(symbol) DO UPDATE SET
+    sector = coalesce(excluded.sector, desk_symbols.sector),
+    average_volume = coalesce(excluded.average_volume, desk_symbols.average_volume),
+    market_cap = coalesce(excluded.market_cap, desk_symbols.market_cap),
+    earnings_on = coalesce(excluded.earnings_on, desk_symbols.earnings_on),
+    earnings_known = CASE WHEN excluded.earnings_known = 1 THEN 1 ELSE desk_symbols.earnings_known END,
+    learned_at = excluded.learned_at"""
 
 
 class SymbolRecords:
@@ -33,25 +65,9 @@ class SymbolRecords:
         """
         known = sorted(facts, key=lambda f: f.symbol)
         document = {"prices": _prices(known), **_told_document(told)}
-        self._db.execute("INSERT OR REPLACE INTO desk_days VALUES (?, ?)", (_day_text(at), json_text(document)))
+        DAYS.replace(self._db, DayRow(trading_day(at), document), "day")
         for fact in known:
-            self._db.execute(
-                "INSERT INTO desk_symbols VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (symbol) DO UPDATE SET "
-                "sector = coalesce(excluded.sector, sector), "
-                "average_volume = coalesce(excluded.average_volume, average_volume), "
-                "market_cap = coalesce(excluded.market_cap, market_cap), "
-                "earnings_on = coalesce(excluded.earnings_on, earnings_on), "
-                "earnings_known = max(excluded.earnings_known, earnings_known), learned_at = excluded.learned_at",
-                (
-                    fact.symbol,
-                    fact.sector,
-                    number_text(fact.average_volume),
-                    number_text(fact.market_cap),
-                    None if fact.earnings_on is None else fact.earnings_on.isoformat(),
-                    int(fact.earnings_known),
-                    iso(at),
-                ),
-            )
+            SYMBOLS.insert(self._db, _row(fact, at), _LEARN)
 
     def knowledge(self, now: datetime | None = None, settlement_days: int = 1) -> Knowledge:
         """Return everything learnt, and the highest equity an execution began with.
@@ -59,7 +75,7 @@ class SymbolRecords:
         With `now`, what was told for its trading day is part of it, and what has not settled then: the proceeds of a
         SELL settle `settlement_days` trading days after the trade (T+1, SEC rule 15c6-1); 0 is at once.
         """
-        symbols = {row["symbol"]: _facts(row) for row in self._db.rows("SELECT * FROM desk_symbols")}
+        symbols = {row.symbol: _facts(row) for row in SYMBOLS.find(self._db, "1 = 1")}
         known, peak = self._of_day(now), self._peak_equity()
         for symbol, (price, at) in (known.get("prices") or {}).items():
             facts = symbols.get(symbol) or SymbolFacts(symbol)
@@ -68,7 +84,7 @@ class SymbolRecords:
         return Knowledge(symbols, peak, _told(known), unsettled)
 
     def _peak_equity(self) -> Decimal | None:
-        row = self._db.row("SELECT equity FROM desk_executions ORDER BY CAST(equity AS REAL) DESC LIMIT 1")
+        row = self._db.row("SELECT equity FROM desk_executions ORDER BY CAST(equity AS NUMERIC) DESC LIMIT 1")
         return None if row is None else Decimal(row["equity"])
 
     def _unsettled(self, now: datetime, days: int) -> Decimal:
@@ -84,9 +100,8 @@ class SymbolRecords:
     def _of_day(self, now: datetime | None) -> Mapping[str, Any]:
         if now is None:
             return {}
-        row = self._db.row("SELECT told FROM desk_days WHERE day = ?", (_day_text(now),))
-        found: Mapping[str, Any] = {} if row is None else parse_json(row["told"])
-        return found
+        day = DAYS.first(self._db, "day = ?", trading_day(now))
+        return {} if day is None else day.told
 
 
 def _settles(row: Row, days: int) -> datetime:
@@ -95,18 +110,14 @@ def _settles(row: Row, days: int) -> datetime:
     return datetime.combine(day, time.min, EASTERN)
 
 
-def _day_text(moment: datetime) -> str:
-    return trading_day(moment).isoformat()
-
-
 def _prices(facts: Iterable[SymbolFacts]) -> dict[str, tuple[str | None, str]]:
-    return {f.symbol: (number_text(f.price), iso(f.price_at)) for f in facts if f.price is not None and f.price_at}
+    return {f.symbol: (_text(f.price), iso(f.price_at)) for f in facts if f.price is not None and f.price_at}
 
 
 def _told_document(told: Told) -> dict[str, Any]:
-    pairs = {"|".join(sorted(pair)): number_text(value) for pair, value in told.correlations.items()}
+    pairs = {"|".join(sorted(pair)): _text(value) for pair, value in told.correlations.items()}
     return {
-        **{name: number_text(getattr(told, name)) for name in READINGS},
+        **{name: _text(getattr(told, name)) for name in READINGS},
         "correlations": dict(sorted(pairs.items())),
     }
 
@@ -114,17 +125,37 @@ def _told_document(told: Told) -> dict[str, Any]:
 def _told(document: Mapping[str, Any]) -> Told:
     pairs = document.get("correlations") or {}
     return Told(
-        **{name: number(document.get(name)) for name in READINGS},
+        **{name: _number(document.get(name)) for name in READINGS},
         correlations={frozenset(pair.split("|")): decimal_of(value) for pair, value in pairs.items()},
     )
 
 
-def _facts(row: Row) -> SymbolFacts:
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else plain(number)
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _row(fact: SymbolFacts, at: datetime) -> SymbolRow:
+    return SymbolRow(
+        symbol=fact.symbol,
+        sector=fact.sector,
+        average_volume=fact.average_volume,
+        market_cap=fact.market_cap,
+        earnings_on=fact.earnings_on,
+        earnings_known=fact.earnings_known,
+        learned_at=at,
+    )
+
+
+def _facts(row: SymbolRow) -> SymbolFacts:
     return SymbolFacts(
-        row["symbol"],
-        sector=row["sector"],
-        average_volume=number(row["average_volume"]),
-        market_cap=number(row["market_cap"]),
-        earnings_on=None if row["earnings_on"] is None else date.fromisoformat(row["earnings_on"]),
-        earnings_known=bool(row["earnings_known"]),
+        row.symbol,
+        sector=row.sector,
+        average_volume=row.average_volume,
+        market_cap=row.market_cap,
+        earnings_on=row.earnings_on,
+        earnings_known=row.earnings_known,
     )

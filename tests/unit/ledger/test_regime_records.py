@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from Departments.core.regimes import Confidence, Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
-from Departments.ledger.database import Database
-from Departments.ledger.regimes import MIGRATION, SqliteRegimeLedger
+from Departments.ledger.regime_records import ASSESSMENTS, OBSERVATIONS, SqliteRegimeLedger
+from Departments.ledger.sqlite import SqliteDatabase
 
 NOW = datetime(2025, 11, 10, 15, 5, 9, tzinfo=UTC)
 MONDAY = date(2025, 11, 10)
@@ -16,7 +16,7 @@ MONDAY = date(2025, 11, 10)
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[SqliteRegimeLedger]:
-    database = Database(tmp_path / "desk.db", [MIGRATION])
+    database = SqliteDatabase(tmp_path / "desk.db", [OBSERVATIONS, ASSESSMENTS])
     yield SqliteRegimeLedger(database)
     database.close()
 

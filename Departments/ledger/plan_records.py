@@ -1,0 +1,238 @@
+"""The Executive's records: plans, their execution phase by phase, and every trade of a phase until its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from Departments.core.money import ZERO
+from Departments.core.orders import Side
+from Departments.core.statuses import AnyStatus, ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
+from Departments.core.trading_calendar import trading_day
+from Departments.ledger.database import Database
+from Departments.ledger.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRecord:
+    """One phase of an execution. `outcome` is NONE until it ended."""
+
+    name: PhaseName
+    state: PhaseState
+    started_at: datetime
+    deadline: datetime
+    ended_at: datetime | None
+    outcome: PhaseOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRecord:
+    """One trade of a phase: what was planned (`planned_qty`), what was sent (`qty`), and what became of it."""
+
+    phase: PhaseName
+    ticker: str
+    side: Side
+    planned_qty: Decimal
+    qty: Decimal
+    price: Decimal | None = None
+    score: Decimal | None = None
+    sector: str | None = None
+    status: AnyStatus = TradeStatus.DISPATCHED
+    message_id: str | None = None
+    client_order_id: str | None = None
+    dispatched_at: datetime | None = None
+    submitted_at: datetime | None = None
+    terminal_at: datetime | None = None
+    filled_qty: Decimal = ZERO
+    filled_avg_price: Decimal | None = None
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TradeReport:
+    """What Trading reports of a trade. `terminal_at` is None while its order is open."""
+
+    status: AnyStatus
+    client_order_id: str | None = None
+    submitted_at: datetime | None = None
+    terminal_at: datetime | None = None
+    filled_qty: Decimal = ZERO
+    filled_avg_price: Decimal | None = None
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRecord:
+    """One execution of a plan, with the cash (dollars) it began and ended with, and the fees between."""
+
+    plan_id: str
+    trading_day: date
+    started_at: datetime
+    ended_at: datetime | None
+    status: ExecutionStatus
+    equity: Decimal
+    cash_before: Decimal
+    reserve: Decimal
+    cash_after: Decimal | None
+    fees: Decimal = ZERO
+
+    def saw(self, moment: datetime) -> bool:
+        """Return whether a moment is within the execution."""
+        return self.started_at <= moment and (self.ended_at is None or moment <= self.ended_at)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    """A saved plan: its document, its `generated_at` as the document has it, and the fingerprint of its limits."""
+
+    plan_id: str
+    generated_at: str
+    saved_at: datetime
+    status: str
+    document: dict[str, Any]
+    limits_hash: str
+    approved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Untradable:
+    """A holding that cannot be traded, and when a person was informed."""
+
+    symbol: str
+    reported_at: datetime
+
+
+_OF_A_PLAN: Final = "FOREIGN KEY (plan_id) REFERENCES desk_plans (plan_id)"
+PLANS: Final = Table("desk_plans", PlanRecord, rules=("PRIMARY KEY (plan_id)",))
+EXECUTIONS: Final = Table("desk_executions", ExecutionRecord, rules=("PRIMARY KEY (plan_id)", _OF_A_PLAN))
+PHASES: Final = Table(
+    "desk_phases", PhaseRecord, owner={"plan_id": str}, rules=("PRIMARY KEY (plan_id, name)", _OF_A_PLAN)
+)
+TRADES: Final = Table(
+    "desk_trades",
+    TradeRecord,
+    owner={"plan_id": str, "rank": int},
+    rules=("PRIMARY KEY (plan_id, phase, ticker)", _OF_A_PLAN),
+    indexes=("CREATE UNIQUE INDEX desk_trades_by_message ON desk_trades (message_id)",),
+)
+UNTRADABLE: Final = Table("desk_untradable", Untradable, rules=("PRIMARY KEY (symbol)",))
+_IN_ORDER: Final = tuple(PhaseName)
+
+
+class PlanRecords:
+    """Plans and their executions in the ledger. Every method joins the caller's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def save(self, document: Mapping[str, Any], limits_hash: str, at: datetime) -> None:
+        """Keep a plan document under its `plan_id`; saving it again replaces the document."""
+        record = PlanRecord(
+            plan_id=document["plan_id"],
+            generated_at=document["generated_at"],
+            saved_at=at,
+            status=str(document.get("status") or ""),
+            document=dict(document),
+            limits_hash=limits_hash,
+        )
+        names = ("document", "status", "limits_hash", "saved_at")
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names)
+        PLANS.insert(self._db, record, f"(plan_id) DO UPDATE SET {changes}")
+
+    def document(self, plan_id: str) -> dict[str, Any] | None:
+        """Return a plan document with Decimal numbers, or None."""
+        plan = self._plan(plan_id)
+        return None if plan is None else plan.document
+
+    def limits_hash(self, plan_id: str) -> str | None:
+        """Return the fingerprint of the limits that a plan was saved under, or None."""
+        plan = self._plan(plan_id)
+        return None if plan is None else plan.limits_hash
+
+    def approve(self, plan_id: str, at: datetime) -> None:
+        """Record the approval of a plan."""
+        PLANS.update(self._db, {"approved_at": at}, "plan_id = ?", plan_id)
+
+    def approved_at(self, plan_id: str) -> datetime | None:
+        """Return when a plan was approved, or None."""
+        plan = self._plan(plan_id)
+        return None if plan is None else plan.approved_at
+
+    def approved_on(self, day: date) -> dict[str, Any] | None:
+        """Return the document approved last on a trading day, if it was not executed; else None."""
+        waiting = "approved_at IS NOT NULL AND plan_id NOT IN (SELECT plan_id FROM desk_executions)"
+        plan = PLANS.first(self._db, waiting, order="approved_at DESC")
+        if plan is None or plan.approved_at is None or trading_day(plan.approved_at) != day:
+            return None
+        return plan.document
+
+    def start(self, record: ExecutionRecord) -> None:
+        """Record that a plan's execution begins; a plan begins once."""
+        EXECUTIONS.insert(self._db, record)
+
+    def finish(self, plan_id: str, status: ExecutionStatus, cash_after: Decimal, fees: Decimal, at: datetime) -> None:
+        """Record that an execution ended, with how much cash and after which fees (dollars)."""
+        changes = {"status": status, "cash_after": cash_after, "fees": fees, "ended_at": at}
+        EXECUTIONS.update(self._db, changes, "plan_id = ?", plan_id)
+
+    def execution(self, plan_id: str) -> ExecutionRecord | None:
+        """Return the execution of a plan, or None when it never began."""
+        return EXECUTIONS.first(self._db, "plan_id = ?", plan_id)
+
+    def executions(self, day: date | None = None) -> list[ExecutionRecord]:
+        """Return the executions of a trading day, or all of them, oldest first."""
+        order = "started_at, plan_id"
+        if day is None:
+            return EXECUTIONS.find(self._db, "1 = 1", order=order)
+        return EXECUTIONS.find(self._db, "trading_day = ?", day, order=order)
+
+    def unfinished(self) -> ExecutionRecord | None:
+        """Return the execution that began and did not end, or None."""
+        return EXECUTIONS.first(self._db, "ended_at IS NULL", order="started_at, plan_id")
+
+    def set_phase(self, plan_id: str, phase: PhaseRecord) -> None:
+        """Record the state of a phase."""
+        names = ("state", "deadline", "ended_at", "outcome")
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names)
+        PHASES.insert(self._db, phase, f"(plan_id, name) DO UPDATE SET {changes}", plan_id=plan_id)
+
+    def phases(self, plan_id: str) -> list[PhaseRecord]:
+        """Return the phases of a plan that began, in their order."""
+        return sorted(PHASES.find(self._db, "plan_id = ?", plan_id), key=lambda phase: _IN_ORDER.index(phase.name))
+
+    def add_trade(self, plan_id: str, rank: int, trade: TradeRecord) -> None:
+        """Record a trade of a phase, dispatched or deferred; `rank` is its place in the phase."""
+        TRADES.insert(self._db, trade, plan_id=plan_id, rank=rank)
+
+    def report_trade(self, message_id: str, report: TradeReport) -> bool:
+        """Record what Trading reported of a dispatched trade; return whether such a trade was waiting.
+
+        Why a trade was made smaller before it was sent stays, unless the report gives a reason of its own.
+        """
+        found = asdict(report)
+        changes = {name: value for name, value in found.items() if value or name not in {"code", "reason"}}
+        return TRADES.update(self._db, changes, "message_id = ? AND terminal_at IS NULL", message_id) > 0
+
+    def trades(self, plan_id: str, phase: PhaseName | None = None) -> list[TradeRecord]:
+        """Return the trades of a plan, or of one phase, in their order."""
+        if phase is not None:
+            return TRADES.find(self._db, "plan_id = ? AND phase = ?", plan_id, phase, order="rank, ticker")
+        found = TRADES.find(self._db, "plan_id = ?", plan_id, order="rank, ticker")
+        return sorted(found, key=lambda trade: _IN_ORDER.index(trade.phase))
+
+    def report_untradable(self, symbol: str, at: datetime) -> None:
+        """Remember that a person was informed of an untradable holding."""
+        UNTRADABLE.insert(self._db, Untradable(symbol, at), "DO NOTHING")
+
+    def reported_untradable(self, before: datetime | None = None) -> set[str]:
+        """Return the untradable holdings that a person was informed of, ever or before a moment."""
+        found = UNTRADABLE.find(self._db, "1 = 1")
+        return {row.symbol for row in found if before is None or row.reported_at < before}
+
+    def _plan(self, plan_id: str) -> PlanRecord | None:
+        return PLANS.first(self._db, "plan_id = ?", plan_id)

@@ -1,0 +1,162 @@
+"""One SQLite file, opened safely: write-ahead log, full durability, patient with other writers.
+
+A file of another version is refused, never guessed at.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from Departments.core.errors import LedgerBusy, LedgerError
+from Departments.core.steps import Step, announced, no_step
+from Departments.ledger.database import Words
+from Departments.ledger.tables import Table
+
+#: The version of the tables; older numbers were programs in the making.
+VERSION = 9
+WORDS = Words(
+    text="TEXT", whole="INTEGER", data="BLOB", identity="INTEGER PRIMARY KEY", clustered=" WITHOUT ROWID"
+)  # https://www.sqlite.org/withoutrowid.html
+BUSY_SECONDS = 30.0
+#: Pages of the write-ahead log before it is used from its beginning again: a commit into a log that does not grow is
+#: one flush, into one that grows two. SQLite's own choice is 1,000
+#: (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
+LOG_PAGES = 100
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_DAMAGED = "put a copy of the ledger in its place, or move it away and see `departments reconcile`"
+#: What a person does about a file that SQLite cannot use, by SQLite's primary result code (sqlite.org/rescode.html).
+_MENDS = {
+    sqlite3.SQLITE_FULL: "make room on its disk and run the same command again",
+    sqlite3.SQLITE_READONLY: "correct the rights of file and folder and run the same command again",
+    sqlite3.SQLITE_CANTOPEN: "correct the path or its rights and run the same command again",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+}
+_CHECK = "check its disk and run the same command again"
+
+
+class SqliteDatabase:
+    """A connection with nested transactions. One instance serves one thread at a time.
+
+    It makes `tables` in a file that has none. Closed by `close`, or when nobody has it any more: departments that
+    scripts make have nothing to be closed by.
+    """
+
+    def __init__(
+        self, path: Path, tables: Sequence[Table[Any]], *, step: Step = no_step, busy_seconds: float = BUSY_SECONDS
+    ) -> None:
+        self.path = path
+        self._step = step
+        self._is_open = False
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.DatabaseError as error:
+            raise _ledger_error(self.path, error) from error
+        self._close = weakref.finalize(self, self._connection.close)
+        self._connection.row_factory = sqlite3.Row
+        try:
+            self._prepare(tables)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, tables: Sequence[Table[Any]]) -> None:
+        self.execute("PRAGMA journal_mode = WAL")
+        self.execute("PRAGMA synchronous = FULL")
+        self.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+        self.execute("PRAGMA foreign_keys = ON")
+        self._provide(tables)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make everything inside one commit; an inner transaction joins the outer one.
+
+        Raises LedgerBusy when the file stays locked, LedgerError for anything else that SQLite reports.
+        """
+        return nullcontext() if self._is_open else self._outermost()
+
+    @contextmanager
+    def _outermost(self) -> Iterator[None]:
+        self.execute("BEGIN IMMEDIATE")
+        self._is_open = True
+        try:
+            yield
+            with announced(self._step, "ledger.commit"):
+                self.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self.execute("ROLLBACK")
+            raise
+        finally:
+            self._is_open = False
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Run one statement and return the number of rows that it changed. Raises LedgerBusy or LedgerError."""
+        return self._run(sql, values).rowcount
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """Return every row of a query."""
+        try:
+            return self._run(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _ledger_error(self.path, error) from error
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
+        """Return the first row of a query, or None."""
+        found = self.rows(sql, values)
+        return found[0] if found else None
+
+    def columns(self, source: str) -> list[str]:
+        """Return the names of the columns of a table or a query."""
+        return [column[0] for column in self._run(f"SELECT * FROM {source} LIMIT 0", ()).description]  # noqa: S608 - our names
+
+    def _run(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(sql, values)
+        except sqlite3.DatabaseError as error:
+            raise _ledger_error(self.path, error) from error
+
+    def _provide(self, tables: Sequence[Table[Any]]) -> None:
+        """Make the tables of an empty ledger. Raises LedgerError for a ledger of another version."""
+        if self._version() == 0:
+            with self.transaction():
+                if self._version() == 0:  # another process may have made them meanwhile
+                    for statement in (each for table in tables for each in table.statements(WORDS)):
+                        self.execute(statement)
+                    self.execute("UPDATE ledger_version SET version = ?", (VERSION,))
+        version = self._version()
+        if version != VERSION:
+            raise LedgerError(f"{self.path}: the ledger is of version {version}, {_other_version(version)}")
+
+    def _version(self) -> int:
+        self.execute("CREATE TABLE IF NOT EXISTS ledger_version (version INTEGER NOT NULL)")
+        found = self.row("SELECT version FROM ledger_version")
+        if found is None:
+            self.execute("INSERT INTO ledger_version SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM ledger_version)")
+            return 0
+        return int(found["version"])
+
+
+def _other_version(version: int) -> str:
+    if version > VERSION:
+        return f"newer than this program knows ({VERSION}); update the program."
+    return f"older than this program reads ({VERSION}); move it away and see `departments reconcile`."
+
+
+def _ledger_error(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _BUSY:
+        return LedgerBusy(
+            f"{path}: the ledger is locked by another process; close what uses it and run the same command again."
+        )
+    return LedgerError(f"{path}: the ledger cannot be used ({error}); {_MENDS.get(code, _CHECK)}.")

@@ -1,0 +1,199 @@
+"""The one place that maps a dataclass to its table: a field's name is its column, its type the column's type.
+
+Times are ISO 8601 UTC text with microseconds, so that they sort; money and quantities are decimal text; statuses are
+the words of their enums; tuples and documents are JSON. A field that is a dataclass itself gives its fields.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from Departments.core.clock import iso, parse_iso
+from Departments.core.documents import json_text, parse_json
+from Departments.core.money import plain
+from Departments.core.orders import OrderStatus
+from Departments.core.statuses import AnyStatus, status_of
+from Departments.ledger.database import Database, Row, Words
+
+Record = TypeVar("Record")
+Convert = Callable[[Any], Any]
+#: How values are written; the first kind that fits counts. All others are written as they are.
+_WRITERS: tuple[tuple[type, Convert], ...] = (
+    (Enum, lambda member: member.value),
+    (str, str),
+    (bool, int),
+    (Decimal, plain),
+    (datetime, iso),
+    (date, date.isoformat),
+    (tuple, json.dumps),
+    (dict, json_text),
+)
+#: How a column's type is read; None leaves a value as it is.
+_READERS: dict[type, Convert | None] = {
+    str: None,
+    int: None,
+    bytes: None,
+    bool: bool,
+    Decimal: Decimal,
+    datetime: parse_iso,
+    date: date.fromisoformat,
+    tuple: lambda text: tuple(json.loads(text)),
+    dict: parse_json,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `read` turns what the database holds, never NULL, into the field's value; None leaves it as it is."""
+
+    name: str
+    kind: type
+    optional: bool
+    read: Convert | None
+
+    def sql(self, words: Words) -> str:
+        """Return the column's definition."""
+        held = words.whole if self.kind in {int, bool} else words.data if self.kind is bytes else words.text
+        return f"{self.name} {held}" if self.optional else f"{self.name} {held} NOT NULL"
+
+
+class Table(Generic[Record]):
+    """One table of `record`s.
+
+    `owner` names columns before the record's own: they belong to the row, not to the record. `identity` is a column
+    that the engine counts. `rules` are the table's constraints, `indexes` whole statements. Rows of a `clustered`
+    table are few words each and are looked for by their key alone.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        record: type[Record],
+        *,
+        owner: Mapping[str, type] | None = None,
+        identity: str | None = None,
+        rules: Sequence[str] = (),
+        indexes: Sequence[str] = (),
+        clustered: bool = False,
+    ) -> None:
+        self.name, self.record = name, record
+        self._identity, self._rules, self._indexes, self._clustered = identity, rules, indexes, clustered
+        self._owner = tuple(_column(column, kind) for column, kind in (owner or {}).items())
+        self._own = tuple(_columns(record))
+        self.columns = ", ".join(column.name for column in self._own)
+        self._reads = tuple((at, c.read) for at, c in enumerate(self._own) if c.read)
+        self._build = _builder(record)
+
+    # --- its definition ---
+
+    def statements(self, words: Words) -> Iterator[str]:
+        """Yield what creates the table and its indexes."""
+        columns = (*self._owner, *self._own)
+        counted = [] if self._identity in {None, *(c.name for c in columns)} else [f"{self._identity} {words.identity}"]
+        held = [f"{c.name} {words.identity}" if c.name == self._identity else c.sql(words) for c in columns]
+        ending = words.clustered if self._clustered else ""
+        yield f"CREATE TABLE {self.name} ({', '.join([*counted, *held, *self._rules])}){ending}"
+        yield from self._indexes
+
+    # --- its rows ---
+
+    def insert(self, database: Database, record: Record, conflict: str = "", **owner: Any) -> int:
+        """Add a record; `conflict` is what follows ON CONFLICT. Returns the number of rows added or changed."""
+        values = {c.name: stored(owner[c.name]) for c in self._owner} | self._values(record)
+        then = f" ON CONFLICT {conflict}" if conflict else ""
+        sql = f"INSERT INTO {self.name} ({', '.join(values)}) VALUES ({marks(values)}){then}"  # noqa: S608 - our names
+        return database.execute(sql, tuple(values.values()))
+
+    def replace(self, database: Database, record: Record, key: str, **owner: Any) -> None:
+        """Add a record, or put it in the place of the row with its `key` (columns, separated by commas)."""
+        keys = key.split(", ")
+        names = [c.name for c in (*self._owner, *self._own) if c.name not in keys]
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names)
+        self.insert(database, record, f"({key}) DO UPDATE SET {changes}", **owner)
+
+    def find(self, database: Database, which: str, *values: Any, order: str = "") -> list[Record]:
+        """Return the records of the rows `which` a condition names, in an order of columns."""
+        by = f" ORDER BY {order}" if order else ""
+        sql = f"SELECT {self.columns} FROM {self.name} WHERE {which}{by}"  # noqa: S608 - our names and marks
+        return [self.read(row) for row in database.rows(sql, [stored(value) for value in values])]
+
+    def first(self, database: Database, which: str, *values: Any, order: str = "") -> Record | None:
+        """Return the first of these records, or None."""
+        return next(iter(self.find(database, which, *values, order=f"{order} LIMIT 1" if order else "")), None)
+
+    def update(self, database: Database, changes: Mapping[str, Any], which: str, *values: Any) -> int:
+        """Set columns of the rows `which` a condition names; return how many there are."""
+        sets = ", ".join(f"{name} = ?" for name in changes)
+        sql = f"UPDATE {self.name} SET {sets} WHERE {which}"  # noqa: S608 - our names and marks
+        return database.execute(sql, [stored(value) for value in (*changes.values(), *values)])
+
+    def read(self, row: Row) -> Record:
+        """Return the record of a row that holds `columns` first, in their order."""
+        values = list(row)
+        for at, read in self._reads:
+            if values[at] is not None:
+                values[at] = read(values[at])
+        record: Record = self._build(iter(values))
+        return record
+
+    def _values(self, record: Record) -> dict[str, Any]:
+        found = dict(zip((c.name for c in self._own), _flat(record), strict=True))
+        return {name: stored(value) for name, value in found.items() if name != self._identity}
+
+
+def marks(values: Sized) -> str:
+    """Return as many question marks as there are values, for the list of an IN; without values nothing is in it."""
+    return ", ".join("?" * len(values)) or "NULL"
+
+
+def stored(value: Any) -> Any:
+    """Return a value as a column holds it."""
+    return next((write(value) for kind, write in _WRITERS if isinstance(value, kind)), value)
+
+
+def _columns(record: type) -> Iterator[Column]:
+    hints = get_type_hints(record)
+    for field in fields(record):
+        kind = hints[field.name]
+        if isinstance(kind, type) and is_dataclass(kind):
+            yield from _columns(kind)
+        else:
+            yield _column(field.name, kind)
+
+
+def _column(name: str, kind: Any) -> Column:
+    kinds = tuple(k for k in get_args(kind) if k is not NoneType) if get_origin(kind) in {Union, UnionType} else (kind,)
+    base = get_origin(kinds[0]) or kinds[0]
+    if len(kinds) > 1 and set(kinds) != set(get_args(AnyStatus)):
+        raise TypeError(f"{name}: a column has one type, not {kind}")
+    return Column(name, base, NoneType in get_args(kind), status_of if len(kinds) > 1 else _reader(base))
+
+
+def _reader(kind: type) -> Convert | None:
+    if issubclass(kind, Enum):
+        return OrderStatus.parse if kind is OrderStatus else kind
+    return _READERS[kind]
+
+
+def _builder(record: type) -> Callable[[Iterator[Any]], Any]:
+    """Return what makes a record, and the records inside it, of values in the order of its columns."""
+    hints = get_type_hints(record)
+    kinds = [hints[field.name] for field in fields(record)]
+    inner = [_builder(k) if isinstance(k, type) and is_dataclass(k) else next for k in kinds]
+    return lambda values: record(*[make(values) for make in inner])
+
+
+def _flat(record: Any) -> Iterator[Any]:
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if is_dataclass(value):
+            yield from _flat(value)
+        else:
+            yield value
