@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from Departments.brokers.registry import BROKERS, BrokerRow, Opening, find_row, list_names
 from Departments.core.clock import Clock, SystemClock
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
 from Departments.core.errors import BadInput, WorkspaceBusy
@@ -41,12 +42,10 @@ if TYPE_CHECKING:
     from Departments.Trading.parts import TradingParts
     from Departments.Trading.trading_department import TradingDepartment
 
-BrokerName = Literal["simulated", "alpaca"]
 log = logging.getLogger(__name__)
 
 MESSAGES = "Messages_Between_Departments"
 LEDGER_FILE = "sentinel.db"
-EXCHANGE_FILE = "simulated_exchange.db"
 LOCKS = "DEPARTMENTS_LOCKS"
 
 
@@ -55,11 +54,12 @@ class Choices:
     """What a command or script may choose beyond the files of the workspace; None means what the settings say.
 
     `rehearsal` is a folder to plan in instead of the workspace: messages, ledger and exchange lie there, and Trading
-    does not work.
+    does not work. `brokers` are the rows that `broker` and the settings choose from.
     """
 
     clock: Clock = field(default_factory=SystemClock)
-    broker: BrokerName | None = None
+    broker: str | None = None
+    brokers: Sequence[BrokerRow] = BROKERS
     exchange_state: Path | None = None
     exchange_faults: Path | None = None
     ledger_path: Path | None = None
@@ -85,7 +85,12 @@ class Desk:
         """`config/settings.yaml`, or the defaults."""
         from Departments.core.settings import config_file, load_settings
 
-        return load_settings(config_file(self.workspace, "settings.yaml"))
+        path = config_file(self.workspace, "settings.yaml")
+        settings = load_settings(path)
+        if find_row(settings.broker.name, self.choices.brokers) is None:
+            problem = f"input should be {list_names(self.choices.brokers)} (found {settings.broker.name!r})"
+            raise BadInput(path, "broker.name", problem, "correct the value")
+        return settings
 
     @cached_property
     def limits(self) -> Limits:
@@ -133,17 +138,34 @@ class Desk:
         return Bus(self.mailbox, self.ledger.journal, self.clock, self.settings.messaging)
 
     @cached_property
-    def broker(self) -> Broker:
-        """The simulated exchange, or Alpaca when it is chosen. Its SDK is imported only then."""
-        if (self.choices.broker or self.settings.broker.name) == "alpaca":
-            return self._alpaca()
-        from Departments.brokers.simulated import SimulatedBroker
-        from Departments.exchange.exchange import SimulatedExchange
+    def broker_row(self) -> BrokerRow:
+        """The registry's row of the chosen broker."""
+        name = self.choices.broker or self.settings.broker.name
+        row = find_row(name, self.choices.brokers)
+        if row is None:
+            raise BadInput("--broker", "", f"{name!r} is no broker", f"name {list_names(self.choices.brokers)}")
+        return row
 
-        self._check_writable()
-        state, faults = self.exchange_files
-        path, step = self.state / EXCHANGE_FILE, self.choices.step
-        return SimulatedBroker(SimulatedExchange(path, self.clock, state=state, faults=faults, step=step))
+    @cached_property
+    def broker(self) -> Broker:
+        """The chosen broker, opened now."""
+        row, choices = self.broker_row, self.choices
+        if not (row.takes_simulated_clock or isinstance(self.clock, SystemClock)):
+            raise BadInput("--at", "", f"a simulated clock cannot be used with {row.title}", "leave it out")
+        if row.file is not None:
+            self._check_writable()
+        state, faults = self.exchange_files if row.takes_exchange_files else (None, None)
+        opening = Opening(
+            workspace=self.workspace,
+            folder=self.state,
+            clock=self.clock,
+            settings=self.settings.broker,
+            live=choices.live,
+            step=choices.step,
+            exchange_state=state,
+            exchange_faults=faults,
+        )
+        return row.open(opening)
 
     @cached_property
     def patient_broker(self) -> Broker:
@@ -163,15 +185,6 @@ class Desk:
             None if state is None else load_exchange_state(state),
             None if faults is None else load_faults(faults),
         )
-
-    def _alpaca(self) -> Broker:
-        from Departments.brokers.alpaca.broker import connect
-        from Departments.brokers.alpaca.credentials import load_credentials
-
-        if not isinstance(self.clock, SystemClock):
-            raise BadInput("--at", "", "a simulated clock cannot be used with Alpaca", "leave it out")
-        credentials = load_credentials([self.workspace, self.workspace / "scripts"])
-        return connect(credentials, self.settings.broker, self.clock, live=self.choices.live)
 
     # --- departments ---
 
@@ -277,12 +290,12 @@ class Desk:
 
     @property
     def locks(self) -> Path:
-        """Where the account's lock lies: beside the simulated exchange's own file, else in a folder of the user.
+        """The folder of the account's lock: beside the file that is the account, else a folder of the user.
 
         That folder (`DEPARTMENTS_LOCKS`, or the platform's for the state of programs) is the same for every workspace.
         """
-        if self.broker.name == "simulated":
-            return (self.state / EXCHANGE_FILE).resolve().parent
+        if self.broker_row.file is not None:
+            return (self.state / self.broker_row.file).resolve().parent
         from platformdirs import user_state_path
 
         named = os.environ.get(LOCKS)

@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from Departments.bootstrap import EXCHANGE_FILE, MESSAGES, Choices
+from Departments.bootstrap import MESSAGES, Choices
+from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.commands.frame import desk_of, errors_as_json
 from Departments.commands.options import AsJson
 from Departments.commands.run import HELP, carry_out

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from Departments.brokers.registry import BROKERS
+
+
+def check_broker(name: str | None) -> str | None:
+    """Return a broker's name as it is. Raises typer.BadParameter for an unknown one."""
+    names = [row.name for row in BROKERS]
+    if name is None or name in names:
+        return name
+    raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, names))}")
+
+
 Workspace = Annotated[Path, typer.Option(help="The folder to work in.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-BrokerOption = Annotated[Literal["simulated", "alpaca"] | None, typer.Option(help="Which broker.")]
+BrokerOption = Annotated[
+    str | None,
+    typer.Option(help="Which broker.", metavar=f"<{'|'.join(row.name for row in BROKERS)}>", callback=check_broker),
+]
 At = Annotated[str | None, typer.Option(help="Start a simulated clock at this ISO time.")]
 BriefingFile = Annotated[Path | None, typer.Option(help="A DailyBriefing message to plan from.")]
 PlanFile = Annotated[

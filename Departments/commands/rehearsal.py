@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from Departments.bootstrap import EXCHANGE_FILE, LEDGER_FILE, MESSAGES
+from Departments.bootstrap import LEDGER_FILE, MESSAGES
+from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.lock import execution_lock

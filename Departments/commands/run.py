@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from Departments.bootstrap import EXCHANGE_FILE, Choices, Desk
+from Departments.bootstrap import Choices, Desk
+from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.commands.consoles import console
 from Departments.commands.frame import desk_of, errors_as_json, print_json
 from Departments.commands.inputs import clock_from, day_order
@@ -116,7 +117,7 @@ def check_exchange_files(desk: Desk) -> None:
     choices = desk.choices
     files = {"--exchange-state": choices.exchange_state, "--exchange-faults": choices.exchange_faults}
     for option, path in files.items():
-        if path is not None and (choices.broker or desk.settings.broker.name) != "simulated":
+        if path is not None and not desk.broker_row.takes_exchange_files:
             raise BadInput(option, "", "belongs to the simulated exchange", "leave it out, or use --broker simulated")
     _ = desk.exchange_files
     if choices.exchange_state is not None and (desk.state / EXCHANGE_FILE).exists():

@@ -69,9 +69,9 @@ class ExitSettings(Section):
 
 
 class BrokerSettings(Section):
-    """Which broker, and how long to wait for its answers (seconds)."""
+    """Which row of the brokers' registry, and how long to wait for its answers (seconds)."""
 
-    name: Literal["simulated", "alpaca"] = "simulated"
+    name: str = "simulated"
     connect_timeout: float = Field(5, gt=0, le=3_600)
     read_timeout: float = Field(15, gt=0, le=3_600)
     live: bool = False

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from Departments.bootstrap import EXCHANGE_FILE, LEDGER_FILE, open_desk
+from Departments.bootstrap import LEDGER_FILE, open_desk
+from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.clock import iso
 from tests.builders.commands import say
 from tests.builders.desk import write_yaml

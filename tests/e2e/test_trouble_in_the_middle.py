@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from Departments.bootstrap import EXCHANGE_FILE
+from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.clock import SimulatedClock
 from tests.builders.commands import Said, say
 from tests.builders.second_day import (

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from Departments.bootstrap import EXCHANGE_FILE, LOCKS, Choices, Desk, open_desk
+from Departments.bootstrap import LOCKS, Choices, Desk, open_desk
+from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.clock import SimulatedClock, SystemClock
 from Departments.core.errors import WorkspaceBusy
 from Departments.exchange.faults import FaultScript

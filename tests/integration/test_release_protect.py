@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from Departments.bootstrap import EXCHANGE_FILE
 from Departments.brokers.base import Broker
+from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.brokers.simulated import SimulatedBroker
 from Departments.core.clock import Clock
 from Departments.core.errors import Refusal, Refused

@@ -1,0 +1,104 @@
+"""Every broker that the desk can trade at, one row each.
+
+A broker more is one folder (or module) behind the port, one row here, and the contract suite in `tests/contract`.
+A row imports its broker only when it opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from Departments.brokers.base import Broker
+    from Departments.core.clock import Clock
+    from Departments.core.settings import BrokerSettings
+    from Departments.core.steps import Step
+    from Departments.exchange.faults import FaultScript
+    from Departments.exchange.state import ExchangeState
+
+EXCHANGE_FILE: Final = "simulated_exchange.db"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Where and how a broker is opened.
+
+    `workspace` holds configuration and keys, `folder` the desk's own files. `exchange_state` and `exchange_faults`
+    are for a row that takes them.
+    """
+
+    workspace: Path
+    folder: Path
+    clock: Clock
+    settings: BrokerSettings
+    live: bool
+    step: Step
+    exchange_state: ExchangeState | None = None
+    exchange_faults: FaultScript | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerRow:
+    """One broker: its name in settings and options, its title in sentences, and how it is opened.
+
+    `file` is the file in the desk's folder that is the account, if there is one; the account's lock is kept beside
+    it, otherwise in a folder of the user. `open` raises BadInput for missing credentials and the like.
+    """
+
+    name: str
+    title: str
+    open: Callable[[Opening], Broker]
+    file: str | None = None
+    takes_exchange_files: bool = False
+    takes_simulated_clock: bool = False
+
+
+def _open_simulated(opening: Opening) -> Broker:
+    from Departments.brokers.simulated import SimulatedBroker
+    from Departments.exchange.exchange import SimulatedExchange
+
+    return SimulatedBroker(
+        SimulatedExchange(
+            opening.folder / EXCHANGE_FILE,
+            opening.clock,
+            state=opening.exchange_state,
+            faults=opening.exchange_faults,
+            step=opening.step,
+        )
+    )
+
+
+def _open_alpaca(opening: Opening) -> Broker:
+    from Departments.brokers.alpaca.broker import connect
+    from Departments.brokers.alpaca.credentials import load_credentials
+
+    credentials = load_credentials([opening.workspace, opening.workspace / "scripts"])
+    return connect(credentials, opening.settings, opening.clock, live=opening.live)
+
+
+#: The first row is the default of the settings.
+BROKERS: Final[Sequence[BrokerRow]] = (
+    BrokerRow(
+        "simulated",
+        "the simulated exchange",
+        _open_simulated,
+        file=EXCHANGE_FILE,
+        takes_exchange_files=True,
+        takes_simulated_clock=True,
+    ),
+    BrokerRow("alpaca", "Alpaca", _open_alpaca),
+)
+
+
+def find_row(name: str, rows: Sequence[BrokerRow] = BROKERS) -> BrokerRow | None:
+    """Return the row of a broker. Returns None for an unknown name."""
+    return next((row for row in rows if row.name == name), None)
+
+
+def list_names(rows: Sequence[BrokerRow] = BROKERS) -> str:
+    """Return the names for a sentence: 'simulated' or 'alpaca'."""
+    *others, last = (repr(row.name) for row in rows)
+    return f"{', '.join(others)} or {last}" if others else last
