@@ -104,7 +104,13 @@ def test_every_summary_is_a_sentence_that_fits_one_line_of_the_list(capsys: pyte
 # --- what is imported ---
 
 DEPARTMENTS = {f"Departments.{name}" for name in ("Executive", "Operations", "Regime", "Trading")}
-ROOMS = {f"Departments.{name}" for name in ("brokers", "constraints", "ledger", "messaging.payloads", "core.settings")}
+BROKERS = {
+    "Departments.brokers.base",
+    "Departments.brokers.alpaca",
+    "Departments.brokers.simulated",
+    "Departments.exchange",
+}
+ROOMS = {f"Departments.{name}" for name in ("constraints", "ledger", "messaging.payloads", "core.settings")} | BROKERS
 LIBRARIES = {"alpaca", "filelock", "holidays", "markdown_it", "platformdirs", "watchdog"}
 PROGRAM = (
     "import sys; from Departments.cli import exit_code_of; exit_code_of(sys.argv[1:]); print(*sys.modules, sep=chr(10))"
@@ -135,4 +141,4 @@ def test_showing_a_message_imports_no_department(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     imported = imported_by("show", "MSG_NONE", "--workspace", str(tmp_path))
     assert "Departments.messaging.codec" in imported
-    assert imported & {*DEPARTMENTS, *LIBRARIES - {"filelock"}, "Departments.brokers"} == set()
+    assert imported & {*DEPARTMENTS, *LIBRARIES - {"filelock"}, *BROKERS} == set()

@@ -72,7 +72,7 @@ def test_a_row_opens_its_broker_where_the_desk_works(tmp_path: Path) -> None:
         there = opened.broker
         clock = SimulatedClock(NOON)
         mine = row(remember, takes_simulated_clock=True)
-        again = open_desk(tmp_path, Choices(clock=clock, broker="mine", brokers=[mine], live=True))
+        again = open_desk(tmp_path, Choices(clock=clock, broker="mine", brokers=[*BROKERS, mine], live=True))
         assert again.broker is there
     (opening,) = seen
     assert (opening.workspace, opening.folder, opening.clock, opening.live) == (tmp_path, tmp_path, clock, True)
