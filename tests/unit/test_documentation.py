@@ -1,19 +1,23 @@
 """What the documents say is generated or checked, so that it stays true."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from Departments import cli
 from Departments.commands.run import HELP
 from Departments.constraints.codes import codes_table
+from Departments.constraints.limits import Limits, load_limits
 from Departments.core.errors import EXIT_CODES, DepartmentsError
-from Departments.core.settings import Section, Settings
+from Departments.core.settings import Section, Settings, load_settings
 from Departments.Executive.reporting import document
 
 ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "config"
 
 
 def read(name: str) -> str:
@@ -31,20 +35,39 @@ def test_every_command_stands_in_the_readme(command: str) -> None:
     assert re.search(rf"`(departments )?{command}\b", read("README.md"))
 
 
-def keys(section: type[Section], prefix: str = "") -> list[str]:
-    found = []
+def keys(section: type[Section], prefix: str = "") -> set[str]:
+    found = set()
     for name, field in section.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, Section):
-            found += keys(inner, f"{prefix}{name}.")
+            found |= keys(inner, f"{prefix}{name}.")
         else:
-            found.append(prefix + name)
+            found.add(prefix + name)
     return found
 
 
-@pytest.mark.parametrize("key", keys(Settings))
-def test_every_setting_is_explained_in_the_shipped_file(key: str) -> None:
-    assert re.search(rf"^\s*#?\s*{key.rpartition('.')[2]}:", read("config/settings.yaml"), re.MULTILINE)
+def documented(path: Path) -> set[str]:
+    """Return the full paths of all keys in a shipped file, those that a comment only proposes included."""
+    text = re.sub(r"^( +)# (\w+: \S+ +#)", r"\1\2", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return set(paths(yaml.safe_load(text)))
+
+
+def paths(value: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, inner in value.items():
+        if isinstance(inner, dict) and inner:
+            yield from paths(inner, f"{prefix}{key}.")
+        else:
+            yield prefix + key
+
+
+@pytest.mark.parametrize(("name", "model"), [("settings.yaml", Settings), ("hard_constraints.yaml", Limits)])
+def test_the_shipped_file_documents_every_key_and_no_other(name: str, model: type[Section]) -> None:
+    assert documented(CONFIG / name) == keys(model)
+
+
+def test_the_shipped_files_show_the_defaults() -> None:
+    assert load_settings(CONFIG / "settings.yaml") == Settings()
+    assert load_limits(CONFIG / "hard_constraints.yaml") == Limits()
 
 
 def test_the_two_commands_of_the_readme_are_the_ones_make_knows() -> None:

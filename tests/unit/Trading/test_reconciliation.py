@@ -1,6 +1,7 @@
 """Ledger against broker: what each order is found to be, what it locks, and that nothing is sent."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal as D
 from pathlib import Path
@@ -196,3 +197,27 @@ def test_shares_that_were_bought_and_sold_again_are_not_missed(opened: Desk) -> 
     opened.trading.track(exits=True)
     answer = opened.trading.reconcile_positions()
     assert (answer["status"], answer["positions"].get("COMM")) == ("OK", None)
+
+
+# --- start-up reconciliation ---
+
+
+def test_start_up_reconciliation_locks_what_ledger_and_broker_disagree_about(opened: Desk) -> None:
+    sell(opened)
+    opened.work()
+    assert OURS in opened.ledger.releases.locked()["CTVA"]
+
+
+def test_start_up_reconciliation_happens_once(opened: Desk) -> None:
+    opened.work()
+    sell(opened)
+    opened.work()
+    assert opened.ledger.releases.locked() == {}
+
+
+def test_start_up_reconciliation_is_left_to_the_watcher_that_has_the_inbox_of_trading(tmp_path: Path) -> None:
+    found = desk(workspace(tmp_path), via_watchers=True)
+    with closing(found):
+        sell(found)
+        found.work()
+        assert found.ledger.releases.locked() == {}
