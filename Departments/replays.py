@@ -29,6 +29,7 @@ from Departments.core.trading_calendar import EASTERN, is_trading_day, session, 
 from Departments.Executive.daily import DayOrder, run_day
 from Departments.messaging import codec
 from Departments.messaging.message import Message
+from Departments.messaging.neighbours import DailyBriefing
 from Departments.Operations.briefing import briefing_from
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class PastDay:
 
     day: date
     briefing: Message
-    payload: Mapping[str, Any]
+    payload: DailyBriefing
     plan: Mapping[str, Any] | None
     source: str = ""
 
@@ -88,7 +89,7 @@ def past_days(folder: Path) -> tuple[list[PastDay], list[Failed]]:
     plans, days, failed = _plans(folder), {}, []
     for message, source in sorted(_briefings(folder), key=lambda found: (found[0].timestamp, found[0].message_id)):
         try:
-            payload = message.payload or {}
+            payload = DailyBriefing.of(message, source)
             day = _day_of(message, payload)
             briefing_from(payload, source, at=message.timestamp)
         except (BadInput, UnreadableMessage) as error:
@@ -177,18 +178,18 @@ def _prepare(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> N
     (workspace / "exchange_state.json").write_text(json_text(state), encoding="utf-8", newline="\n")
 
 
-def exchange_state(payload: Mapping[str, Any], equity: Decimal) -> dict[str, Any]:
+def exchange_state(payload: DailyBriefing, equity: Decimal) -> dict[str, Any]:
     """Return the account of a briefing: its long holdings, and cash = equity − their value, which may be negative."""
     positions: dict[str, dict[str, str]] = {}
     value = ZERO
-    for ticker, price, holding in _priced(payload.get("current_holdings")):
+    for ticker, price, holding in _priced(payload.current_holdings):
         qty, cost = _number(holding.get("quantity")), _number(holding.get("cost_basis"))
         if qty is None or qty <= 0 or ticker in positions:
             continue
         entry = price if cost is None or cost <= 0 else price_of(cost / qty)
         positions[ticker] = {"qty": plain(qty), "avg_entry_price": plain(entry), "current_price": plain(price)}
         value += qty * price
-    candidates = _priced(payload.get("candidates"))
+    candidates = _priced(payload.candidates)
     prices = {ticker: plain(price) for ticker, price, _ in candidates if ticker not in positions}
     return {"cash": plain(equity - value), "positions": positions, "prices": prices}
 
@@ -220,8 +221,8 @@ def _start(past: PastDay) -> datetime:
     return min(max(made, opens + AFTER_OPEN), closes - BEFORE_CLOSE)
 
 
-def _day_of(message: Message, payload: Mapping[str, Any]) -> date:
-    conditions = payload.get("market_conditions")
+def _day_of(message: Message, payload: DailyBriefing) -> date:
+    conditions = payload.market_conditions
     stated = conditions.get("date") if isinstance(conditions, Mapping) else None
     try:
         return date.fromisoformat(str(stated))

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from Departments.core.answers import Answer
-from Departments.core.clock import parse_iso
 from Departments.core.documents import for_scripts
-from Departments.core.errors import BadInput
-from Departments.core.money import decimal_of
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.portfolio import Account, Position
 from Departments.core.reasons import ReasonCode
-from Departments.core.statuses import PhaseName, RequestStatus, TradeStatus, status_of
+from Departments.core.statuses import PhaseName, RequestStatus, TradeStatus
 from Departments.ledger.plan_records import TradeRecord, TradeReport
+from Departments.messaging.payloads import ExecutionReport
 
 #: How a trade ends when all went well, phase by phase.
 DONE = frozenset({OrderStatus.FILLED, RequestStatus.RELEASED, RequestStatus.PROTECTED})
@@ -30,30 +28,18 @@ def went_well(status: str, code: str) -> bool:
     return status in DONE or (status == TradeStatus.DEFERRED and code in NOBODY_LOOKS)
 
 
-def reported(payload: Mapping[str, Any], source: str) -> TradeReport:
-    """Read an ExecutionReport's payload. Raises BadInput for one that is incomplete."""
-    mend = "send the report again"
-    if not {"ticker", "action", "shares"} <= payload.keys():
-        raise BadInput(source, "payload", "is incomplete (ticker, action and shares are needed)", mend)
-    try:
-        return TradeReport(
-            status=status_of(str(payload["status"])),
-            client_order_id=payload.get("client_order_id"),
-            submitted_at=_moment(payload.get("submitted_at")),
-            terminal_at=_moment(payload.get("terminal_at")),
-            filled_qty=decimal_of(payload.get("filled_qty") or 0),
-            filled_avg_price=None
-            if payload.get("filled_avg_price") is None
-            else decimal_of(payload["filled_avg_price"]),
-            code=str(payload.get("code") or ""),
-            reason=str(payload.get("reason") or ""),
-        )
-    except (KeyError, ValueError) as error:
-        raise BadInput(source, "payload", f"is incomplete ({error})", mend) from error
-
-
-def _moment(text: Any) -> Any:
-    return None if text is None else parse_iso(str(text))
+def reported(report: ExecutionReport) -> TradeReport:
+    """Return what a report says of a trade."""
+    return TradeReport(
+        status=report.status,
+        client_order_id=report.client_order_id,
+        submitted_at=report.submitted_at,
+        terminal_at=report.terminal_at,
+        filled_qty=report.filled_qty,
+        filled_avg_price=report.filled_avg_price,
+        code=report.code,
+        reason=report.reason,
+    )
 
 
 def refused(status: str, plan_id: str | None, message: str) -> Answer:

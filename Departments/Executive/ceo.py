@@ -41,26 +41,19 @@ from Departments.Executive.reporter import Reporter, saved_plan
 from Departments.Executive.review import Review, review, with_quality
 from Departments.ledger.files import write_atomically
 from Departments.ledger.lock import account_lock, execution_lock
-from Departments.messaging.message import Message, body_with
-from Departments.messaging.router import Commit, Handler, Router, Skip
+from Departments.messaging.message import Message
+from Departments.messaging.payloads import (
+    ExecutionReport,
+    Payload,
+    PlanDocument,
+    PlanFailure,
+    PlanRequest,
+    RegimeRequest,
+    RegimeUpdate,
+)
+from Departments.messaging.router import Commit, Handler, Router
 
 log = logging.getLogger(__name__)
-
-#: These ask for something that the Executive does not do: they become dead letters, with a reason.
-DEAD_LETTERED = frozenset(
-    {
-        "CancelRequest",
-        "CandidateRequest",
-        "ExecutiveApproval",
-        "FinalReport",
-        "PlanProposal",
-        "PlanRequest",
-        "ProtectRequest",
-        "RegimeRequest",
-        "ReleaseRequest",
-        "TradeOrder",
-    }
-)
 
 ANSWER_WITHIN = timedelta(seconds=60)  # how long another department may take to answer
 ANSWERS = ("TradingPlan", "PlanFailure")
@@ -85,7 +78,7 @@ class CEO:
         self._mandatory_sells: Any = ()
         self._answers: dict[str, Message] = {}
         self._turn = RLock()  # a script with a window or a server calls from more than one thread
-        self.router = Router(EXECUTIVE, self._rows())
+        self.router = Router(EXECUTIVE, self._handlers())
 
     @cached_property
     def _parts(self) -> ExecutiveParts:
@@ -95,17 +88,12 @@ class CEO:
     def _reporter(self) -> Reporter:
         return Reporter(self._parts)
 
-    def _rows(self) -> dict[str, Handler | Skip]:
+    def _handlers(self) -> dict[str, Handler]:
         return {
-            "ExecutionReport": self._on_execution_report,
-            "TradingPlan": self._on_answer,
-            "PlanFailure": self._on_answer,
-            "RegimeUpdate": self._on_regime_update,
-            "escalation": self._on_escalation,
-            "DailyBriefing": Skip("Operations plans from it"),
-            "RiskAssessment": Skip("the limits decide about risk"),
-            "execution": Skip("Trading reports every outcome to the Executive itself"),
-            "log": Skip("Trading reports every outcome to the Executive itself"),
+            "record_report": self.record_report,
+            "keep_answer": self.keep_answer,
+            "log_regime": self.log_regime,
+            "log_escalation": self.log_escalation,
         }
 
     # --- the interface of existing scripts ---
@@ -142,19 +130,19 @@ class CEO:
         `ai_model` is accepted for the sake of existing scripts. Raises DepartmentsError.
         """
         log.debug("planning (model %s)", ai_model)
-        self._ask(REGIME_DETECTION, "RegimeRequest", {"briefing_message_id": briefing_message_id})
-        request = {
-            "briefing_message_id": briefing_message_id,
-            "mandatory_sells": as_json(self._mandatory_sells, "mandatory_sells"),
-            "plan": as_json(plan, "plan"),
-        }
-        answer = self._answered(self._ask(OPERATIONS, "PlanRequest", {k: v for k, v in request.items() if v}))
-        payload = answer.payload or {}
+        self._ask(REGIME_DETECTION, "RegimeRequest", RegimeRequest(briefing_message_id=briefing_message_id))
+        request = PlanRequest(
+            briefing_message_id=briefing_message_id,
+            mandatory_sells=as_json(self._mandatory_sells, "mandatory_sells"),
+            plan=as_json(plan, "plan"),
+        )
+        answer = self._answered(self._ask(OPERATIONS, "PlanRequest", request))
         if answer.message_type != "TradingPlan":
-            return {**payload, **failed(str(payload.get("message") or "Operations could not make a plan"))}
-        plan_made = plan_from(payload, answer.message_id)
-        found = self._reviewed(plan_made)
-        made = for_scripts(with_quality(payload, found))
+            failure = PlanFailure.of(answer)
+            return {**failure.document(), **failed(failure.message)}
+        document = PlanDocument.of(answer)
+        found = self._reviewed(document.plan(answer.message_id))
+        made = for_scripts(with_quality(document.document(), found))
         self.current_plan, self.plan_approved = made, False
         stages = made.get("stage_results", {})
         return {"status": READY, "plan": made, "ceo_review": found.document(), "stage_results": stages}
@@ -225,10 +213,10 @@ class CEO:
         self._parts.work()
         self.process_inbox()
 
-    def _ask(self, recipient: str, message_type: str, payload: Mapping[str, Any]) -> Message:
+    def _ask(self, recipient: str, message_type: str, payload: Payload) -> Message:
         """Send a question and return it; what is asked again at the same moment is a new question."""
-        now, identity = self._parts.clock.now(), (message_type, json_text(payload))
-        body = body_with(f"# {message_type}\n\nThe Executive asks {recipient}.", payload)
+        now, identity = self._parts.clock.now(), (message_type, json_text(payload.document()))
+        body = payload.body(f"# {message_type}\n\nThe Executive asks {recipient}.")
         tries = (message_id(EXECUTIVE, now, *identity, *((n,) if n else ())) for n in count())
         letters = (Message(asked, EXECUTIVE, recipient, now, message_type, body, priority="high") for asked in tries)
         return next(letter for letter in letters if self._was_sent(letter))
@@ -385,26 +373,28 @@ class CEO:
 
     # --- what comes in ---
 
-    def _on_execution_report(self, message: Message) -> Commit:
-        payload = message.payload or {}
-        approval_message_id = str(payload.get("approval_message_id") or "")
-        facts = reported(payload, message.message_id)
+    def record_report(self, message: Message, report: ExecutionReport) -> Commit:
+        """Record how an approval or request ended."""
+        facts = reported(report)
 
         def commit() -> None:
-            if not self._parts.ledger.plans.report_trade(approval_message_id, facts):
-                log.info("%s reports an order of no running plan (%s)", message.message_id, approval_message_id)
+            if not self._parts.ledger.plans.report_trade(report.approval_message_id, facts):
+                about = report.approval_message_id
+                log.info("%s reports an order of no running plan (%s)", message.message_id, about)
 
         return commit
 
-    def _on_answer(self, message: Message) -> None:
+    def keep_answer(self, message: Message, _: Payload) -> None:
+        """Keep the answer to a question until it is asked for."""
         if message.parent_message_id:
             self._answers[message.parent_message_id] = message
 
-    def _on_regime_update(self, message: Message) -> None:
-        payload = message.payload or {}
-        log.info("Regime: %s (%s)", payload.get("regime", "UNKNOWN"), payload.get("confidence", "?"))
+    def log_regime(self, _: Message, update: RegimeUpdate) -> None:
+        """Log what kind of market it is."""
+        log.info("Regime: %s (%s)", update.regime, update.confidence)
 
-    def _on_escalation(self, message: Message) -> None:
+    def log_escalation(self, message: Message, _: Payload) -> None:
+        """Log the first line of an escalation."""
         log.warning("%s escalates: %s", message.sender, message.body.strip().partition("\n")[0].lstrip("# "))
 
 

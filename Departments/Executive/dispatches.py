@@ -8,7 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from Departments.core.clock import iso
 from Departments.core.departments import COMPLIANCE, EXECUTIVE, REGIME_DETECTION, TRADING
 from Departments.core.identifiers import message_id
 from Departments.core.money import plain, usd_cents
@@ -17,7 +16,16 @@ from Departments.core.reasons import Reason
 from Departments.core.statuses import PhaseName
 from Departments.Executive.funding import Funding
 from Departments.ledger.plan_records import TradeRecord
-from Departments.messaging.message import Message, body_with
+from Departments.messaging.message import Message
+from Departments.messaging.payloads import (
+    CancelRequest,
+    DayOutcome,
+    ExecutiveApproval,
+    FinalReport,
+    ProtectRequest,
+    ReleaseRequest,
+    SharesRequest,
+)
 
 
 def approval_id(plan_id: str, generated_at: datetime, phase: str, ticker: str, attempt: int = 1) -> str:
@@ -31,33 +39,36 @@ def instruction(
     """Return what tells Trading to do one trade of a phase, with the shares and the limit that it got."""
     trade = replace(funding.trade, qty=funding.qty)
     if phase is PhaseName.RELEASE:
-        return _request("ReleaseRequest", trade, plan_id, instruction_id, at)
+        return _request(ReleaseRequest, trade, plan_id, instruction_id, at)
     if phase is PhaseName.PROTECT:
-        return _request("ProtectRequest", trade, plan_id, instruction_id, at)
+        return _request(ProtectRequest, trade, plan_id, instruction_id, at)
     return approval(trade, plan_id, instruction_id, at=at, approved_at=approved_at, limit_price=funding.limit_price)
 
 
-def _request(message_type: str, trade: Trade, plan_id: str, request_id: str, at: datetime) -> Message:
-    purpose = {
-        "ReleaseRequest": "Cancel the resting exits: these shares are to be sold.",
-        "ProtectRequest": "These shares have no live exits: give them stop-loss and take-profit.",
-    }
+PURPOSES: Mapping[type[SharesRequest], str] = {
+    ReleaseRequest: "Cancel the resting exits: these shares are to be sold.",
+    ProtectRequest: "These shares have no live exits: give them stop-loss and take-profit.",
+}
+
+
+def _request(kind: type[SharesRequest], trade: Trade, plan_id: str, request_id: str, at: datetime) -> Message:
+    message_type = kind.__name__
     lines = [
         f"# {message_type} - {trade.ticker}",
         "",
-        purpose[message_type],
+        PURPOSES[kind],
         "",
         f"**Ticker**: {trade.ticker}",
         f"**Shares**: {plain(trade.qty)}",
     ]
-    payload = {"ticker": trade.ticker, "action": str(trade.side), "shares": trade.qty, "plan_id": plan_id}
+    payload = kind(symbol=trade.ticker, side=trade.side, qty=trade.qty, plan_id=plan_id)
     return Message(
         message_id=request_id,
         sender=EXECUTIVE,
         recipient=TRADING,
         timestamp=at,
         message_type=message_type,
-        body=body_with("\n".join(lines), payload),
+        body=payload.body("\n".join(lines)),
         priority="urgent",
     )
 
@@ -82,24 +93,24 @@ def approval(
         *([f"**Limit Price**: {usd_cents(limit_price)}"] if limit_price is not None else []),
         f"**Sector**: {trade.sector or 'Unknown'}",
     ]
-    payload = {
-        "ticker": trade.ticker,
-        "action": str(trade.side),
-        "shares": trade.qty,
-        "price": trade.price,
-        "sector": trade.sector or "Unknown",
-        "order_type": "MARKET" if limit_price is None else "LIMIT",
-        **({} if limit_price is None else {"limit_price": limit_price}),
-        "plan_id": plan_id,
-        "approved_at": iso(approved_at),
-    }
+    payload = ExecutiveApproval(
+        symbol=trade.ticker,
+        side=trade.side,
+        qty=trade.qty,
+        price=trade.price,
+        sector=trade.sector or "Unknown",
+        order_type="MARKET" if limit_price is None else "LIMIT",
+        limit_price=limit_price,
+        plan_id=plan_id,
+        approved_at=approved_at,
+    )
     return Message(
         message_id=approval_message_id,
         sender=EXECUTIVE,
         recipient=TRADING,
         timestamp=at,
         message_type="ExecutiveApproval",
-        body=body_with("\n".join(lines), payload),
+        body=payload.body("\n".join(lines)),
         priority="urgent",
     )
 
@@ -114,21 +125,21 @@ def cancel_request(trade: TradeRecord, reason: Reason, at: datetime) -> Message:
         f"**Approval**: {trade.message_id}",
         f"**Reason**: {reason}",
     ]
-    payload = {
-        "approval_message_id": trade.message_id,
-        "ticker": trade.ticker,
-        "action": str(trade.side),
-        "shares": trade.qty,
-        "code": str(reason.code),
-        "reason": str(reason),
-    }
+    payload = CancelRequest(
+        approval_message_id=trade.message_id,
+        symbol=trade.ticker,
+        side=trade.side,
+        qty=trade.qty,
+        code=str(reason.code),
+        reason=str(reason),
+    )
     return Message(
         message_id=message_id(EXECUTIVE, at, "cancel", trade.message_id),
         sender=EXECUTIVE,
         recipient=TRADING,
         timestamp=at,
         message_type="CancelRequest",
-        body=body_with("\n".join(lines), payload),
+        body=payload.body("\n".join(lines)),
         priority="urgent",
         parent_message_id=trade.message_id,
     )
@@ -142,7 +153,7 @@ def report_message(plan_id: str, text: str, document: Mapping[str, Any], at: dat
         recipient=COMPLIANCE,
         timestamp=at,
         message_type="FinalReport",
-        body=body_with(text, document),
+        body=FinalReport.read(document, plan_id).body(text),
     )
 
 
@@ -154,17 +165,12 @@ def outcome_message(plan_id: str, started_at: datetime, filled: int, change: Dec
         f"- **Orders filled:** {filled}",
         f"- **Change of equity:** {usd_cents(change)}",
     ]
-    payload = {
-        "plan_id": plan_id,
-        "started_at": started_at,
-        "trades_executed": filled,
-        "portfolio_change": change,
-    }
+    payload = DayOutcome(plan_id=plan_id, started_at=started_at, trades_executed=filled, portfolio_change=change)
     return Message(
         message_id=message_id(EXECUTIVE, at, "outcome", plan_id),
         sender=EXECUTIVE,
         recipient=REGIME_DETECTION,
         timestamp=at,
         message_type="FinalReport",
-        body=body_with("\n".join(lines), payload),
+        body=payload.body("\n".join(lines)),
     )

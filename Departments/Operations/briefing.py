@@ -20,6 +20,7 @@ from Departments.core.plans import TICKER, Skip
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import trading_day
+from Departments.messaging.neighbours import DailyBriefing
 from Departments.Operations.conditions import told_by
 
 HIGHEST_SCORE = Decimal(100)
@@ -93,17 +94,19 @@ class Nonsense(ValueError):  # noqa: N818 - it is caught right here and becomes 
 Row = TypeVar("Row", Candidate, Holding)
 
 
-def briefing_from(payload: Mapping[str, Any] | None, source: str, *, at: datetime | None = None) -> Briefing:
-    """Read a DailyBriefing payload; `at`, when it was written, dates it where it names no day. Raises BadInput."""
-    rows = _list(payload or {}, "candidates", source)
+def briefing_from(payload: DailyBriefing, source: str, *, at: datetime | None = None) -> Briefing:
+    """Read a DailyBriefing; `at`, when it was written, dates it where it names no day. Raises BadInput."""
+    rows = _list(payload.candidates, "candidates", source)
     if not rows:
         problem, mend = "is missing or empty", "list at least one {ticker, composite_score, current_price}"
         raise BadInput(source, "candidates", problem, mend)
     candidates, refused = _usable(rows, candidate_from, "candidates")
-    holdings, strange = _usable(_list(payload or {}, "current_holdings", source), holding_from, "current_holdings")
-    told = told_by(payload or {}, source)
+    holdings, strange = _usable(
+        _list(payload.current_holdings, "current_holdings", source), holding_from, "current_holdings"
+    )
+    told = told_by(payload, source)
     return Briefing(
-        _date((payload or {}).get("market_conditions") or {}, source) or (trading_day(at) if at else None),
+        _date(payload.market_conditions or {}, source) or (trading_day(at) if at else None),
         told,
         candidates,
         holdings,
@@ -201,8 +204,8 @@ def _name(row: Mapping[str, Any], place: str) -> str:
     return " ".join(str(row.get("ticker") or "").split())[:20] or place
 
 
-def _list(payload: Mapping[str, Any], key: str, source: str) -> Sequence[Any]:
-    rows = payload.get(key) or []
+def _list(given: Any, key: str, source: str) -> Sequence[Any]:
+    rows = given or []
     if not isinstance(rows, list):
         raise BadInput(source, key, "is not a list", "list the entries")
     return rows

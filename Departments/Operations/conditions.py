@@ -16,21 +16,22 @@ from typing import Any
 from Departments.core.errors import BadInput
 from Departments.core.market import READINGS, Told
 from Departments.core.money import BEYOND_REASON, ONE, decimal_of
+from Departments.messaging.neighbours import DailyBriefing
 
 
-def told_by(payload: Mapping[str, Any], source: str) -> Told:
+def told_by(briefing: DailyBriefing, source: str) -> Told:
     """Read conditions and correlations. Raises BadInput naming source, key and mend."""
-    conditions = section(payload, "market_conditions", source, "write {spy_change_pct, vix, date}")
+    conditions = section(briefing.market_conditions, "market_conditions", source, "write {spy_change_pct, vix, date}")
     readings = {name: _reading(conditions, name, source) for name in READINGS}
     if readings["vix"] is not None and readings["vix"] <= 0:
         raise BadInput(source, "market_conditions.vix", "is not positive", "give the level or leave it out")
-    pairs = section(payload, "correlations", source, 'write {"ALKS|SN": 0.81}')
+    pairs = section(briefing.correlations, "correlations", source, 'write {"ALKS|SN": 0.81}')
     return Told(**readings, correlations={_pair(name, source): _coefficient(pairs, name, source) for name in pairs})
 
 
-def section(payload: Mapping[str, Any], key: str, source: str, mend: str) -> Mapping[str, Any]:
-    """Return a mapping of a payload, empty where there is none. Raises BadInput for anything else."""
-    found = payload.get(key) or {}
+def section(given: Any, key: str, source: str, mend: str) -> Mapping[str, Any]:
+    """Return a section of a payload, empty where there is none. Raises BadInput for anything else."""
+    found = given or {}
     if not isinstance(found, Mapping):
         raise BadInput(source, key, "is not a mapping", mend)
     return found

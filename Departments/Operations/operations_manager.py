@@ -29,13 +29,14 @@ from Departments.core.market import Told
 from Departments.core.money import plain
 from Departments.core.plans import TradingPlan, plan_document, plan_from
 from Departments.core.reasons import ReasonCode
-from Departments.core.regimes import assessment_from
 from Departments.core.settings import Settings
 from Departments.core.trading_calendar import EASTERN, trading_day
 from Departments.ledger.ledger import Ledger
 from Departments.messaging.bus import Bus, ConsumeReport
-from Departments.messaging.message import Message, body_with
-from Departments.messaging.router import Commit, Router, Skip
+from Departments.messaging.message import Message
+from Departments.messaging.neighbours import DailyBriefing, PlanProposal
+from Departments.messaging.payloads import PlanDocument, PlanFailure, PlanRequest, RegimeRequest, RegimeUpdate
+from Departments.messaging.router import Commit, Router
 from Departments.Operations.briefing import Briefing, briefing_from, merged
 from Departments.Operations.observation import Known, observe
 from Departments.Operations.planning import Planned, Proposal, make_plan, refuse_other_days, validate_plan
@@ -48,23 +49,6 @@ from Departments.Operations.situation import Situation
 log = logging.getLogger(__name__)
 
 MESSAGES = "Messages_Between_Departments"
-#: These ask for something that this department does not do: they become dead letters, with a reason.
-DEAD_LETTERED = frozenset(
-    {
-        "CancelRequest",
-        "CandidateRequest",
-        "ExecutionReport",
-        "ExecutiveApproval",
-        "FinalReport",
-        "PlanFailure",
-        "ProtectRequest",
-        "RegimeRequest",
-        "ReleaseRequest",
-        "TradeOrder",
-        "TradingPlan",
-        "escalation",
-    }
-)
 NO_PLAN: Mapping[str, Any] = {"status": "FAILED", "plan": None, "stage_results": {}}
 #: Skips too many to tell one by one.
 QUIET = frozenset({ReasonCode.SCORE_BELOW_THRESHOLD, ReasonCode.DEPLOYMENT_TARGET, ReasonCode.CASH_RESERVE})
@@ -108,13 +92,10 @@ class OperationsManager:
         self.router = Router(
             OPERATIONS,
             {
-                "DailyBriefing": self._on_briefing,
-                "PlanProposal": self._on_proposal,
-                "PlanRequest": self._on_request,
-                "RegimeUpdate": self._on_regime,
-                "RiskAssessment": Skip("the limits decide about risk"),
-                "execution": Skip("the account tells what was traded"),
-                "log": Skip("the account tells what was traded"),
+                "keep_briefing": self.keep_briefing,
+                "keep_proposal": self.keep_proposal,
+                "answer_request": self.answer_request,
+                "save_regime": self.save_regime,
             },
         )
 
@@ -160,7 +141,7 @@ class OperationsManager:
     def _generated(self, briefing: Any, mandatory_sells: Iterable[Any]) -> Answer:
         self._have_the_market_assessed()
         told, sells = as_json(briefing, "briefing"), as_json(list(mandatory_sells), "mandatory_sells")
-        given = None if told is None else briefing_from(told, "briefing", at=self._parts.clock.now())
+        given = None if told is None else _given(told, self._parts.clock.now())
         planned = self._planned(Wish(mandatory_sells=sell_wishes(sells)), given)
         with self._parts.ledger.transaction():
             self._remember(planned)
@@ -171,39 +152,39 @@ class OperationsManager:
         """Ask Regime, so that Trading will judge the plan by the market it was made for."""
         now = self._parts.clock.now()
         asked = identifiers.message_id(OPERATIONS, now, "RegimeRequest", iso(now))
-        text = body_with("# RegimeRequest\n\nOperations asks REGIME_DETECTION.", {})
+        text = RegimeRequest().body("# RegimeRequest\n\nOperations asks REGIME_DETECTION.")
         self._parts.bus.publish(Message(asked, OPERATIONS, REGIME_DETECTION, now, "RegimeRequest", text))
         self._parts.ask_regime()
         self.process_inbox()
 
     # --- messages ---
 
-    def _on_briefing(self, message: Message) -> None:
-        _briefing(message)
+    def keep_briefing(self, message: Message, briefing: DailyBriefing) -> None:
+        """Keep a briefing at hand. Raises BadInput for one that nobody can plan from."""
+        briefing_from(briefing, message.message_id, at=message.timestamp)
         self._shelf.keep(message)
 
-    def _on_proposal(self, message: Message) -> None:
-        proposal_from(message.payload, message.message_id)
+    def keep_proposal(self, message: Message, proposal: PlanProposal) -> None:
+        """Keep a proposal at hand. Raises BadInput for one that proposes nothing."""
+        proposal_from(proposal, message.message_id)
         self._shelf.keep(message)
 
-    def _on_regime(self, message: Message) -> Commit:
-        try:
-            seen = assessment_from(message.payload or message.extra, message.timestamp, message.message_id)
-        except ValueError as error:
-            raise BadInput(message.message_id, "regime", str(error), "name a known regime and confidence") from error
+    def save_regime(self, message: Message, update: RegimeUpdate) -> Commit:
+        """Remember what kind of market it is."""
+        seen = update.assessment(message.timestamp, message.message_id)
         return lambda: self._parts.ledger.regimes.save_assessment(seen)
 
-    def _on_request(self, message: Message) -> Commit:
+    def answer_request(self, message: Message, request: PlanRequest) -> Commit:
+        """Answer with a plan, or with the reason why there is none."""
         try:
-            planned = self._planned(_wish(message))
+            planned = self._planned(_wish(message, request))
         except (BadInput, BrokerError) as error:
             log.warning("no plan: %s", error)
-            answer = _answer(
-                message, "PlanFailure", f"# No Trading Plan\n\n{' '.join(str(error).split())}", _failure(error)
-            )
+            body = _failure(error).body(f"# No Trading Plan\n\n{' '.join(str(error).split())}")
+            answer = _answer(message, "PlanFailure", body)
             return lambda: self._parts.bus.enqueue(answer)
-        document = plan_document(planned.plan)
-        answer = _answer(message, "TradingPlan", plan_markdown(planned.plan), document)
+        body = PlanDocument.read(plan_document(planned.plan), planned.plan.plan_id).body(plan_markdown(planned.plan))
+        answer = _answer(message, "TradingPlan", body)
 
         def commit() -> None:
             self._remember(planned)
@@ -278,7 +259,7 @@ class OperationsManager:
     def _proposal_of(self, now: datetime) -> Proposal | None:
         found = self._shelf.delivered("PlanProposal", trading_day(now))
         todays = [m for m in found if trading_day(m.timestamp) == trading_day(now) and m.timestamp <= now]
-        return proposal_from(todays[0].payload, todays[0].message_id) if todays else None
+        return proposal_from(PlanProposal.of(todays[0]), todays[0].message_id) if todays else None
 
     def _remember(self, planned: Planned) -> None:
         p, plan = self._parts, planned.plan
@@ -290,7 +271,7 @@ class OperationsManager:
 
 
 def _briefing(message: Message) -> Briefing:
-    return briefing_from(message.payload, message.message_id, at=message.timestamp)
+    return briefing_from(DailyBriefing.of(message), message.message_id, at=message.timestamp)
 
 
 def _usable(message: Message) -> Briefing | None:
@@ -313,36 +294,35 @@ def _wanted(briefing: Briefing, limits: Limits) -> list[str]:
     return sorted(c.ticker for c in briefing.candidates if c.size or c.score is None or c.score >= minimum)
 
 
-def _wish(message: Message) -> Wish:
-    payload, source = message.payload or {}, message.message_id
-    sells = payload.get("mandatory_sells") or []
+def _given(briefing: Any, now: datetime) -> Briefing:
+    if not isinstance(briefing, Mapping):
+        raise BadInput("briefing", "", "is not a mapping", "hand over the payload of a DailyBriefing")
+    return briefing_from(DailyBriefing.read(briefing, "briefing"), "briefing", at=now)
+
+
+def _wish(message: Message, request: PlanRequest) -> Wish:
+    sells, source = request.mandatory_sells or [], message.message_id
     if not isinstance(sells, list):
         raise BadInput(source, "mandatory_sells", "is not a list", "write [{ticker, shares, reason}]")
-    plan = payload.get("plan")
-    wanted = payload.get("briefing_message_id")
-    return Wish(
-        None if wanted is None else str(wanted),
-        sell_wishes(sells, f"{source}: mandatory_sells"),
-        None if plan is None else plan_from(plan, f"{source}: plan"),
-        source,
-    )
+    plan = None if request.plan is None else plan_from(request.plan, f"{source}: plan")
+    return Wish(request.briefing_message_id, sell_wishes(sells, f"{source}: mandatory_sells"), plan, source)
 
 
-def _answer(request: Message, message_type: str, markdown: str, payload: Mapping[str, Any]) -> Message:
+def _answer(request: Message, message_type: str, body: str) -> Message:
     return Message(
         identifiers.answer_id(OPERATIONS, message_type, request.message_id, request.timestamp),
         OPERATIONS,
         EXECUTIVE,
         request.timestamp,
         message_type,
-        body_with(markdown, payload),
+        body,
         priority="high",
         parent_message_id=request.message_id,
     )
 
 
-def _failure(error: DepartmentsError) -> dict[str, Any]:
-    return {"message": str(error), "exit_code": error.exit_code, **NO_PLAN}
+def _failure(error: DepartmentsError) -> PlanFailure:
+    return PlanFailure(message=str(error), exit_code=error.exit_code, status="FAILED", plan=None, stage_results={})
 
 
 def _status(plan: TradingPlan) -> str:

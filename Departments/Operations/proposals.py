@@ -13,16 +13,16 @@ from typing import Any
 from Departments.core.errors import BadInput
 from Departments.core.orders import Side
 from Departments.core.plans import classify
+from Departments.messaging.neighbours import PlanProposal
 from Departments.Operations.briefing import picks_from
 from Departments.Operations.planning import Proposal
 from Departments.Operations.selection import sell_wishes
 
 
-def proposal_from(payload: Mapping[str, Any] | None, source: str) -> Proposal:
-    """Read a PlanProposal payload. Raises BadInput when there is nothing in it or a trade is neither BUY nor SELL."""
-    document = payload or {}
-    picks, sells = _rows(document, "picks", source), _rows(document, "sells", source)
-    for index, trade in enumerate(_rows(document, "trades", source)):
+def proposal_from(proposal: PlanProposal, source: str) -> Proposal:
+    """Read a PlanProposal. Raises BadInput when there is nothing in it or a trade is neither BUY nor SELL."""
+    picks, sells = _rows(proposal.picks, "picks", source), _rows(proposal.sells, "sells", source)
+    for index, trade in enumerate(_rows(proposal.trades, "trades", source)):
         is_buy = classify(trade, source, f"trades[{index}]") is Side.BUY
         (picks if is_buy else sells).append({**trade, "action": "BUY" if is_buy else "SELL"})
     if not picks and not sells:
@@ -31,8 +31,8 @@ def proposal_from(payload: Mapping[str, Any] | None, source: str) -> Proposal:
     return Proposal(source, sell_wishes(sells, source, why="proposed"), candidates, refused)
 
 
-def _rows(document: Mapping[str, Any], key: str, source: str) -> list[Any]:
-    rows = document.get(key) or []
+def _rows(given: Any, key: str, source: str) -> list[Any]:
+    rows = given or []
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise BadInput(source, key, "is not a list of mappings", "write [{ticker, …}]")
     return list(rows)

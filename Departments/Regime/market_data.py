@@ -18,6 +18,7 @@ from Departments.core.quotes import Bar
 from Departments.core.regimes import INDICATORS, Observation, number_or_none
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import previous_trading_day, trading_day
+from Departments.messaging.neighbours import DailyBriefing
 from Departments.Regime.bars import (
     TRADING_DAYS_A_YEAR,
     change_pct,
@@ -38,12 +39,12 @@ _NEEDED = {"spy_change_pct": "SPY's change of the day", "vix": "the VIX"}
 _COMPANION = {"spy": "spy_change_pct", "vix_change_pct": "vix"}
 
 
-def from_briefing(payload: Mapping[str, Any] | None, received_at: datetime, source: str) -> Observation:
-    """Read the `market_conditions` of a DailyBriefing's payload.
+def from_briefing(briefing: DailyBriefing, received_at: datetime, source: str) -> Observation:
+    """Read the `market_conditions` of a briefing.
 
     A briefing without a date is of the day it was received; one with an unreadable date is of no day, thus unknown.
     """
-    conditions = (payload or {}).get("market_conditions")
+    conditions = briefing.market_conditions
     if not isinstance(conditions, Mapping):
         return Observation(received_at, source, notes=(f"{source} has no market_conditions",))
     readings = {name: number_or_none(conditions.get(name)) for name in BRIEFED}

@@ -14,40 +14,22 @@ from decimal import Decimal
 from itertools import islice
 from typing import Protocol
 
-from Departments.core.clock import Clock, parse_iso
+from Departments.core.clock import Clock
 from Departments.core.departments import REGIME_DETECTION
 from Departments.core.errors import BadInput, BrokerError, UnreadableMessage
-from Departments.core.money import decimal_of
 from Departments.core.quotes import Bar
 from Departments.core.regimes import Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import next_close, session, trading_day
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
-from Departments.messaging.router import Commit, Handler, Router, Skip
+from Departments.messaging.neighbours import DailyBriefing
+from Departments.messaging.payloads import DayOutcome, RegimeRequest
+from Departments.messaging.router import Commit, Handler, Router
 from Departments.Regime.bars import change_on
 from Departments.Regime.classification import MarketConditionLimits, classify
 from Departments.Regime.market_data import BarSource, ObservationSource, from_briefing, merged
 from Departments.Regime.update import regime_update
-
-#: These ask for something to be done, which this department cannot do: they become dead letters, with a reason.
-DEAD_LETTERED = frozenset(
-    {
-        "CancelRequest",
-        "CandidateRequest",
-        "ExecutionReport",
-        "ExecutiveApproval",
-        "PlanFailure",
-        "PlanProposal",
-        "PlanRequest",
-        "ProtectRequest",
-        "ReleaseRequest",
-        "TradeOrder",
-        "TradingPlan",
-        "escalation",
-    }
-)
-
 
 #: Of many old briefings only the newest are read; what is older than they are is stale anyway.
 NEWEST = 5
@@ -116,17 +98,13 @@ class RegimeDepartment:
 
     def __init__(self, parts: RegimeParts) -> None:
         self._parts = parts
-        self.router = Router(REGIME_DETECTION, self._rows())
+        self.router = Router(REGIME_DETECTION, self._handlers())
 
-    def _rows(self) -> dict[str, Handler | Skip]:
+    def _handlers(self) -> dict[str, Handler]:
         return {
-            "RegimeRequest": self._on_request,
-            "DailyBriefing": self._on_briefing,
-            "FinalReport": self._on_final_report,
-            "RegimeUpdate": Skip("the regime is told from here, not to here"),
-            "RiskAssessment": Skip("risks of single trades say nothing of the market"),
-            "execution": Skip("orders say nothing of the market"),
-            "log": Skip("orders say nothing of the market"),
+            "assess_market": self.assess_market,
+            "observe_briefing": self.observe_briefing,
+            "record_day": self.record_day,
         }
 
     def process_inbox(self) -> ConsumeReport:
@@ -180,33 +158,29 @@ class RegimeDepartment:
 
     # --- messages ---
 
-    def _on_briefing(self, message: Message) -> Commit:
-        seen = from_briefing(message.payload, message.timestamp, f"DailyBriefing {message.message_id}")
+    def observe_briefing(self, message: Message, briefing: DailyBriefing) -> Commit:
+        """Keep what a briefing says of the market."""
+        seen = from_briefing(briefing, message.timestamp, f"DailyBriefing {message.message_id}")
         return lambda: self._parts.ledger.save_observation(seen)
 
-    def _on_request(self, message: Message) -> Commit:
+    def assess_market(self, message: Message, request: RegimeRequest) -> Commit:
         """Assess the market with the briefing that the request names, if it names one."""
-        _, commit = self._assessed(self._parts.clock.now(), self._named_in(message))
+        _, commit = self._assessed(self._parts.clock.now(), self._named_in(message, request))
         return commit
 
-    def _named_in(self, request: Message) -> Observation | None:
-        wanted = (request.payload or {}).get("briefing_message_id")
+    def _named_in(self, message: Message, request: RegimeRequest) -> Observation | None:
+        wanted = request.briefing_message_id
         if wanted is None:
             return None
-        found = self._parts.bus.find(str(wanted))
-        return _observed(found) if found else _unknown(request, f"DailyBriefing {wanted}", "cannot be found")
+        found = self._parts.bus.find(wanted)
+        return _observed(found) if found else _unknown(message, f"DailyBriefing {wanted}", "cannot be found")
 
-    def _on_final_report(self, message: Message) -> Commit | None:
+    def record_day(self, _: Message, outcome: DayOutcome) -> Commit | None:
         """Note what the desk did on a day under the assessment that held when it began."""
-        payload = message.payload or {}
-        try:
-            began = parse_iso(str(payload["started_at"]))
-            trades, change = int(payload["trades_executed"]), decimal_of(payload["portfolio_change"])
-        except (KeyError, ValueError) as error:
-            raise BadInput(message.message_id, "payload", f"is incomplete ({error})", "send it again") from error
-        assessment = self._parts.ledger.latest_assessment(began)
+        assessment = self._parts.ledger.latest_assessment(outcome.started_at)
         if assessment is None:
             return None
+        trades, change = outcome.trades_executed, outcome.portfolio_change
         return lambda: self.record_outcome(assessment, trades_executed=trades, portfolio_change=change)
 
     # --- outcomes ---
@@ -246,8 +220,8 @@ class RegimeDepartment:
 def _observed(briefing: Message) -> Observation:
     source = f"DailyBriefing {briefing.message_id}"
     try:
-        return from_briefing(briefing.payload, briefing.timestamp, source)
-    except UnreadableMessage as error:
+        return from_briefing(DailyBriefing.of(briefing), briefing.timestamp, source)
+    except (BadInput, UnreadableMessage) as error:
         return _unknown(briefing, source, str(error))
 
 

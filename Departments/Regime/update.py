@@ -8,7 +8,8 @@ from decimal import Decimal
 from Departments.core.clock import stamp
 from Departments.core.departments import REGIME_DETECTION
 from Departments.core.regimes import Regime, RegimeAssessment
-from Departments.messaging.message import Message, body_with
+from Departments.messaging.message import Message
+from Departments.messaging.payloads import RegimeUpdate
 
 #: How loudly a regime is told; all others are routine.
 PRIORITY = {Regime.PANIC: "urgent", Regime.UNKNOWN: "elevated"}
@@ -27,7 +28,7 @@ def regime_update(assessment: RegimeAssessment, recipient: str, *, version: int 
         recipient=recipient,
         timestamp=assessment.assessed_at,
         message_type="RegimeUpdate",
-        body=body_with(markdown(assessment, recipient), assessment.payload()),
+        body=RegimeUpdate.from_assessment(assessment).body(markdown(assessment, recipient)),
         priority=PRIORITY.get(assessment.regime, "routine"),
     )
 

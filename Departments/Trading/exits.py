@@ -21,8 +21,8 @@ from Departments.core.settings import ExitSettings
 from Departments.ledger.order_records import OrderIntent, OrderRecord
 from Departments.ledger.releases import Release
 from Departments.ledger.trading_records import OrderRecords
-from Departments.messaging.message import Message
-from Departments.Trading.orders import exit_prices, instruction_from
+from Departments.messaging.payloads import ProtectRequest, ReleaseRequest
+from Departments.Trading.orders import exit_prices
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,9 @@ def resting_exits(broker: Broker, symbol: str) -> list[Order]:
     return list({o.id: o for o in found if o.side is Side.SELL and not o.status.is_terminal}.values())
 
 
-def release_of(message: Message, exits: Sequence[Order]) -> Release:
-    """Return what a ReleaseRequest comes to. Raises BadInput for a request that cannot be read."""
-    asked = instruction_from(message)
-    return Release(message.message_id, asked.plan_id, asked.ticker, asked.qty, tuple(order.id for order in exits))
+def release_of(request: ReleaseRequest, message_id: str, exits: Sequence[Order]) -> Release:
+    """Return what a ReleaseRequest comes to."""
+    return Release(message_id, request.plan_id, request.symbol, request.qty, tuple(order.id for order in exits))
 
 
 def known_as(order: Order) -> str:
@@ -94,21 +93,22 @@ def is_free(position: Position | None) -> bool:
     return position is None or position.available == position.qty
 
 
-def protection_intent(message: Message, position: Position, exits: ExitSettings) -> OrderIntent | None:
+def protection_intent(
+    request: ProtectRequest, message_id: str, position: Position, exits: ExitSettings
+) -> OrderIntent | None:
     """Return the exits that a ProtectRequest asks for, on no more shares than it names; None when nothing is bare."""
-    asked = instruction_from(message)
-    bare = min(asked.qty, whole_shares(max(ZERO, position.available)))
+    bare = min(request.qty, whole_shares(max(ZERO, position.available)))
     if bare == 0:
         return None
     take_profit, stop_loss = _exits_around(position, exits)
     return OrderIntent(
-        client_order_id=client_order_id(message.message_id),
-        message_id=message.message_id,
-        ticker=asked.ticker,
+        client_order_id=client_order_id(message_id),
+        message_id=message_id,
+        ticker=request.symbol,
         side=Side.SELL,
         qty=bare,
         order_type=OrderType.LIMIT,
-        plan_id=asked.plan_id,
+        plan_id=request.plan_id,
         limit_price=take_profit,
         stop_price=stop_loss,
         purpose=Purpose.EXIT,

@@ -21,7 +21,8 @@ from Departments.core.portfolio import Book, ProposedOrder
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import RegimeAssessment
 from Departments.core.trading_calendar import trading_day
-from Departments.Trading.orders import Approval, proposed
+from Departments.messaging.payloads import ExecutiveApproval
+from Departments.Trading.orders import proposed
 from Departments.Trading.parts import TradingParts
 
 log = logging.getLogger(__name__)
@@ -54,10 +55,10 @@ class _Actual:
     regime: RegimeAssessment | None
     sent: frozenset[str] = frozenset()
 
-    def tells_of(self, approval: Approval) -> bool:
+    def tells_of(self, approval: ExecutiveApproval) -> bool:
         """Tell whether it may serve again: not for a symbol sent since, nor for a BUY where an open one may fill."""
         may_fill = approval.side is Side.BUY and self.book.open_buys > 0
-        return approval.ticker not in self.sent and not may_fill
+        return approval.symbol not in self.sent and not may_fill
 
 
 class Judge:
@@ -78,7 +79,7 @@ class Judge:
         """Note of which symbols approvals will be judged next; their prices are asked for together."""
         self._expected = frozenset(symbols)
 
-    def judged(self, approval: Approval) -> Judgement:
+    def judged(self, approval: ExecutiveApproval) -> Judgement:
         """Judge one approval now. Raises BrokerUnavailable."""
         if self._last is not None and not self._last.tells_of(approval):
             self.forget()
@@ -87,19 +88,19 @@ class Judge:
         if judgement.violations and (self._last is before[0] or self._listed is before[1]):
             self.forget()
             judgement = self._judged(approval)
-        self._expected -= {approval.ticker}
+        self._expected -= {approval.symbol}
         return judgement
 
-    def _judged(self, approval: Approval) -> Judgement:
+    def _judged(self, approval: ExecutiveApproval) -> Judgement:
         p, actual = self._parts, self._actual()
-        known = actual.known.with_sector(approval.ticker, known_sector(approval.sector))
-        facts = self._listing(approval).facts(approval.ticker, known)
+        known = actual.known.with_sector(approval.symbol, known_sector(approval.sector))
+        facts = self._listing(approval).facts(approval.symbol, known)
         price = facts.price or approval.price
         order = replace(proposed(approval, price, p.settings.exits), sector=facts.sector)
-        market = MarketFacts.of_day(p.clock.now(), {approval.ticker: facts}, actual.regime, known.told)
+        market = MarketFacts.of_day(p.clock.now(), {approval.symbol: facts}, actual.regime, known.told)
         history = replace(actual.history, plan_generated_at=approval.approved_at)
         verdict = check_order(order, actual.book, market, p.limits, history)
-        return Judgement(order, (*self.locked(approval.ticker), *verdict.violations))
+        return Judgement(order, (*self.locked(approval.symbol), *verdict.violations))
 
     def locked(self, ticker: str) -> list[Reason]:
         """Return why a symbol waits for a person, nothing where it does not."""
@@ -128,9 +129,9 @@ class Judge:
             self._last = self._read(now)
         return self._last
 
-    def _listing(self, approval: Approval) -> Listing:
+    def _listing(self, approval: ExecutiveApproval) -> Listing:
         """Return prices among which is the symbol's; asked for together with those of what will be judged next."""
-        now, symbol = self._parts.clock.now(), approval.ticker
+        now, symbol = self._parts.clock.now(), approval.symbol
         if self._listed is None or not _lasts(self._listed[0], now) or symbol not in self._listed[1].symbols:
             listing = self._list({symbol, *self._expected}, needs_price=approval.side is Side.BUY)
             self._listed = self._parts.clock.now(), listing

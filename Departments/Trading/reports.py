@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from Departments.core.clock import iso
 from Departments.core.departments import COMPLIANCE, EXECUTIVE, PORTFOLIO, TRADING
@@ -16,43 +15,45 @@ from Departments.core.reasons import Reason
 from Departments.core.statuses import RequestStatus
 from Departments.ledger.order_records import OrderIntent, OrderRecord
 from Departments.messaging.message import Message, body_with
+from Departments.messaging.payloads import ExecutionReport, SubmissionNote
 
 
 def outcome_report(record: OrderRecord, at: datetime) -> Message:
     """Tell the Executive what became of an approval, once its order is terminal."""
     intent = record.intent
-    payload = {
-        "approval_message_id": intent.message_id,
-        "plan_id": intent.plan_id,
-        "client_order_id": intent.client_order_id,
-        "alpaca_order_id": record.broker_order_id,
-        "ticker": intent.ticker,
-        "action": str(intent.side),
-        "shares": intent.qty,
-        "status": str(record.status),
-        "filled_qty": record.filled_qty,
-        "filled_avg_price": record.filled_avg_price,
-        "submitted_at": record.submitted_at,
-        "terminal_at": record.terminal_at,
-        "code": record.code,
-        "reason": record.reason,
-    }
-    return _message("ExecutionReport", EXECUTIVE, intent, at, str(record.status), _outcome_text(record), payload)
+    payload = ExecutionReport(
+        approval_message_id=intent.message_id,
+        plan_id=intent.plan_id,
+        client_order_id=intent.client_order_id,
+        broker_order_id=record.broker_order_id,
+        symbol=intent.ticker,
+        side=intent.side,
+        qty=intent.qty,
+        status=record.status,
+        filled_qty=record.filled_qty,
+        filled_avg_price=record.filled_avg_price,
+        submitted_at=record.submitted_at,
+        terminal_at=record.terminal_at,
+        code=record.code,
+        reason=record.reason,
+    )
+    body = payload.body(_outcome_text(record))
+    return _message("ExecutionReport", EXECUTIVE, intent, at, str(record.status), body)
 
 
 def request_report(
     request_id: str, ticker: str, qty: Decimal, status: RequestStatus, at: datetime, reason: str = ""
 ) -> Message:
     """Tell the Executive that a request to release or protect shares is met."""
-    payload = {
-        "approval_message_id": request_id,
-        "ticker": ticker,
-        "action": str(Side.SELL),
-        "shares": qty,
-        "status": str(status),
-        "terminal_at": at,
-        "reason": reason,
-    }
+    payload = ExecutionReport(
+        approval_message_id=request_id,
+        symbol=ticker,
+        side=Side.SELL,
+        qty=qty,
+        status=status,
+        terminal_at=at,
+        reason=reason,
+    )
     lines = [f"# Execution Report: {ticker} — {status}", "", f"- **Ticker:** {ticker}", f"- **Shares:** {plain(qty)}"]
     return Message(
         message_id=message_id(TRADING, at, request_id, status),
@@ -60,30 +61,30 @@ def request_report(
         recipient=EXECUTIVE,
         timestamp=at,
         message_type="ExecutionReport",
-        body=body_with("\n".join(lines), payload),
+        body=payload.body("\n".join(lines)),
         parent_message_id=request_id,
     )
 
 
 def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Message]:
     """Tell Portfolio (`execution`) and Compliance (`log`) that an order is at the broker."""
-    payload = {
-        "order_id": record.broker_order_id,
-        "ticker": record.intent.ticker,
-        "action": str(record.intent.side),
-        "shares": record.intent.qty,
-        "order_type": record.intent.order_type.upper(),
-        "status": "SUBMITTED",
-        "submitted_at": record.submitted_at,
-        "alpaca_order_id": record.broker_order_id,
-    }
+    payload = SubmissionNote(
+        order_id=record.broker_order_id,
+        symbol=record.intent.ticker,
+        side=record.intent.side,
+        qty=record.intent.qty,
+        order_type=record.intent.order_type.upper(),
+        status="SUBMITTED",
+        submitted_at=record.submitted_at,
+        broker_order_id=record.broker_order_id,
+    )
     facts = [*_facts(record.intent), f"- **Alpaca Order ID:** {record.broker_order_id}"]
     what = f"{record.intent.ticker} {record.intent.side} {plain(record.intent.qty)}"
     order = [f"# Order Submitted: {what}", "", "## Order Confirmation", "", "The order is at the broker.", "", *facts]
     log = [f"# Trade Executed: {what}", "", "## Execution Log", "", "Order handed to the broker.", "", *facts]
     return (
-        _message("execution", PORTFOLIO, record.intent, at, "execution", "\n".join(order), payload),
-        _message("log", COMPLIANCE, record.intent, at, "log", "\n".join(log), payload),
+        _message("execution", PORTFOLIO, record.intent, at, "execution", payload.body("\n".join(order))),
+        _message("log", COMPLIANCE, record.intent, at, "log", payload.body("\n".join(log))),
     )
 
 
@@ -104,7 +105,7 @@ def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: dat
         "",
         "**Action Required:** Review the plan or the limits in hard_constraints.yaml.",
     ]
-    return _message("escalation", EXECUTIVE, intent, at, "denied", "\n".join(lines), None, priority="elevated")
+    return _message("escalation", EXECUTIVE, intent, at, "denied", body_with("\n".join(lines)), priority="elevated")
 
 
 def refusal_escalation(intent: OrderIntent, reason: Reason, at: datetime) -> Message:
@@ -121,17 +122,16 @@ def refusal_escalation(intent: OrderIntent, reason: Reason, at: datetime) -> Mes
         "",
         "**Action Required:** Check the account at the broker or approve the order again.",
     ]
-    return _message("escalation", EXECUTIVE, intent, at, "refused", "\n".join(lines), None, priority="critical")
+    return _message("escalation", EXECUTIVE, intent, at, "refused", body_with("\n".join(lines)), priority="critical")
 
 
-def _message(  # noqa: PLR0913 - one message has this many parts
+def _message(
     message_type: str,
     recipient: str,
     intent: OrderIntent,
     at: datetime,
     identity: str,
-    markdown: str,
-    payload: dict[str, Any] | None,
+    body: str,
     *,
     priority: str = "routine",
 ) -> Message:
@@ -141,7 +141,7 @@ def _message(  # noqa: PLR0913 - one message has this many parts
         recipient=recipient,
         timestamp=at,
         message_type=message_type,
-        body=body_with(markdown, payload),
+        body=body,
         priority=priority,
         parent_message_id=intent.message_id,
     )

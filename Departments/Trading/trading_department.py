@@ -6,9 +6,8 @@ TradingDepartment(db_path="sentinel.db").process_inbox()
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
-from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
 from threading import RLock
@@ -18,14 +17,16 @@ from Departments.core.answers import Answer, met
 from Departments.core.departments import TRADING
 from Departments.core.documents import for_scripts
 from Departments.core.errors import BrokerUnavailable
-from Departments.core.orders import OrderRequest, OrderStatus
+from Departments.core.identifiers import client_order_id
+from Departments.core.orders import OrderStatus
 from Departments.core.reasons import ReasonCode
 from Departments.core.statuses import RequestStatus
 from Departments.ledger.order_records import OrderIntent
 from Departments.ledger.releases import Release
 from Departments.messaging.bus import ConsumeReport
 from Departments.messaging.message import Message
-from Departments.messaging.router import Commit, Router, Skip
+from Departments.messaging.payloads import CancelRequest, ExecutiveApproval, ProtectRequest, ReleaseRequest
+from Departments.messaging.router import Commit, Handler, Router
 from Departments.Trading.exits import (
     adopt_exits,
     ask_to_cancel,
@@ -38,14 +39,12 @@ from Departments.Trading.exits import (
 )
 from Departments.Trading.judgement import Judge
 from Departments.Trading.orders import (
-    Approval,
-    CancelRequest,
-    Instruction,
-    approval_from,
     approved_symbols,
-    cancel_from,
-    instruction_from,
+    order_intent,
     order_request,
+    refuse_strangers,
+    refuse_unapproved,
+    withdrawn_intent,
 )
 from Departments.Trading.parts import TradingParts
 from Departments.Trading.reconciliation import Row, locking, missing_shares, reconcile
@@ -59,23 +58,6 @@ log = logging.getLogger(__name__)
 
 LATE = timedelta(seconds=5)  # an approval that has waited this long may have been taken back meanwhile
 
-#: These ask for something that this department does not do: they become dead letters, with a reason.
-DEAD_LETTERED = frozenset(
-    {
-        "CandidateRequest",
-        "ExecutionReport",
-        "FinalReport",
-        "PlanFailure",
-        "PlanProposal",
-        "PlanRequest",
-        "RegimeRequest",
-        "TradingPlan",
-        "escalation",
-        "execution",
-        "log",
-    }
-)
-
 
 class TradingDepartment:
     """Turns approvals into orders, exactly once, and follows them to their end.
@@ -88,7 +70,7 @@ class TradingDepartment:
         self._called_in, self._db_path = Path.cwd(), db_path
         if parts is not None:
             self._parts = parts
-        self.router = Router(TRADING, self._rows(), prepare=self._prepare)
+        self.router = Router(TRADING, self._handlers(), prepare=self._prepare)
         self._taken_back: frozenset[str] | None = None
         self._turn = RLock()  # a watcher's script calls from more than one thread
 
@@ -109,17 +91,12 @@ class TradingDepartment:
     def _sender(self) -> OrderSender:
         return OrderSender(self._parts, self._tracker)
 
-    def _rows(self) -> dict[str, Callable[[Message], Commit | None] | Skip]:
-        not_an_order = "only an Executive approval leads to an order"
+    def _handlers(self) -> dict[str, Handler]:
         return {
-            "ExecutiveApproval": self._on_approval,
-            "CancelRequest": self._on_cancel,
-            "ReleaseRequest": self._on_release,
-            "ProtectRequest": self._on_protect,
-            "RegimeUpdate": Skip("the regime concerns those who plan and approve, not Trading"),
-            "TradeOrder": Skip(not_an_order),
-            "RiskAssessment": Skip(not_an_order),
-            "DailyBriefing": Skip(not_an_order),
+            "send_order": self.send_order,
+            "cancel_order": self.cancel_order,
+            "release_exits": self.release_exits,
+            "protect_shares": self.protect_shares,
         }
 
     def process_inbox(self) -> ConsumeReport | Answer:
@@ -230,20 +207,22 @@ class TradingDepartment:
         return dict(for_scripts(answer))
 
     def _prepare(self, messages: Iterable[Message]) -> None:
-        approvals = (m for m in messages if self.router.kind_of(m) == "ExecutiveApproval")
+        approvals = (m for m in messages if self.router.type_of(m) == "ExecutiveApproval")
         self._judge.expect(approved_symbols(approvals))
 
-    def _on_approval(self, message: Message) -> Commit | None:
-        approval = approval_from(message)
-        record = self._parts.ledger.orders.find(approval.client_order_id)
+    def send_order(self, message: Message, approval: ExecutiveApproval) -> Commit | None:
+        """Judge an approval and send its order once."""
+        refuse_strangers(message)
+        refuse_unapproved(message, approval)
+        record = self._parts.ledger.orders.find(client_order_id(message.message_id))
         if record is None:
             late = self._parts.clock.now() - message.timestamp > LATE
             if late and message.message_id in self._approvals_taken_back():
                 log.info("%s waits for its cancel; it is not sent", message.message_id)
                 return None
-            return self._first_attempt(approval)
+            return self._first_attempt(message.message_id, approval)
         if record.status is OrderStatus.UNKNOWN and record.cancel_requested_at is None:
-            return self._next_attempt(approval)
+            return self._next_attempt(message.message_id, approval)
         log.info("%s was handled before; nothing is sent twice", message.message_id)
         return None
 
@@ -254,38 +233,38 @@ class TradingDepartment:
             self._taken_back = frozenset(filter(None, (m.parent_message_id for m in waiting)))
         return self._taken_back
 
-    def _first_attempt(self, approval: Approval) -> Commit:
+    def _first_attempt(self, message_id: str, approval: ExecutiveApproval) -> Commit:
         p, judged = self._parts, self._judge.judged(approval)
-        request = order_request(approval, judged.price, p.settings.exits)
-        intent = _intent(approval, judged.price, request)
+        request = order_request(approval, message_id, judged.price, p.settings.exits)
+        intent = order_intent(approval, message_id, judged.price, request)
         if judged.violations:
             return self._sender.deny(intent, judged.violations)
         with p.ledger.transaction():
             p.ledger.orders.intend(intent, p.clock.now())
-        self._judge.count_in(judged.order, approval.limit_price)  # before it is sent: an unclear answer counts, too
+        self._judge.count_in(judged.order, approval.limit)  # before it is sent: an unclear answer counts, too
         return self._sender.send(intent, request)
 
-    def _next_attempt(self, approval: Approval) -> Commit:
+    def _next_attempt(self, message_id: str, approval: ExecutiveApproval) -> Commit:
         """Look for what an earlier attempt made; send again only what is not there and may still be sent.
 
         What may not be sent any more is to be cancelled, should it turn up: nobody can prove that it never arrived.
         """
         judged = self._judge.judged(approval)
-        self._judge.count_in(judged.order, approval.limit_price)
-        request = order_request(approval, judged.price, self._parts.settings.exits)
-        intent = _intent(approval, judged.price, request)
+        self._judge.count_in(judged.order, approval.limit)
+        request = order_request(approval, message_id, judged.price, self._parts.settings.exits)
+        intent = order_intent(approval, message_id, judged.price, request)
         if judged.violations:
             return self._sender.find_or_give_up(intent, request, judged.violations)
         return self._sender.find_or_send(intent, request)
 
-    def _on_cancel(self, message: Message) -> Commit | None:
-        """Note that what an approval led to is to be cancelled; the tracker asks for it until the order has ended.
+    def cancel_order(self, message: Message, request: CancelRequest) -> Commit | None:
+        """Note that the order of an approval is to be cancelled; the tracker asks for it until the order has ended.
 
         An approval that was not sent yet is withdrawn, so that it is not sent later either.
         """
-        request, now = cancel_from(message), self._parts.clock.now()
-        orders = self._parts.ledger.orders
-        record = orders.by_message(request.intent.message_id)
+        refuse_strangers(message)
+        orders, now = self._parts.ledger.orders, self._parts.clock.now()
+        record = orders.by_message(request.approval_message_id)
         if record is None:
             return lambda: self._withdraw(request)
         if record.status.is_terminal:
@@ -293,21 +272,21 @@ class TradingDepartment:
         return lambda: orders.cancel_requested(record.intent.client_order_id, request.code, request.reason, now)
 
     def _withdraw(self, request: CancelRequest) -> None:
-        now = self._parts.clock.now()
-        self._parts.ledger.orders.withdraw(request.intent, request.code, request.reason, now)
-        self._sender.report(request.intent)
+        intent, now = withdrawn_intent(request), self._parts.clock.now()
+        self._parts.ledger.orders.withdraw(intent, request.code, request.reason, now)
+        self._sender.report(intent)
 
     # --- exits ---
 
-    def _on_release(self, message: Message) -> Commit:
+    def release_exits(self, message: Message, asked: ReleaseRequest) -> Commit:
         """Cancel the resting exits of a symbol; it is reported when no order holds its shares any more."""
+        refuse_strangers(message)
         p, now = self._parts, self._parts.clock.now()
-        asked = instruction_from(message)
-        if self._judge.locked(asked.ticker):
-            report = request_report(message.message_id, asked.ticker, asked.qty, RequestStatus.LOCKED, now)
+        if self._judge.locked(asked.symbol):
+            report = request_report(message.message_id, asked.symbol, asked.qty, RequestStatus.LOCKED, now)
             return lambda: p.bus.enqueue(report)
-        exits = resting_exits(p.broker, asked.ticker)
-        release = release_of(message, exits)
+        exits = resting_exits(p.broker, asked.symbol)
+        release = release_of(asked, message.message_id, exits)
         with p.ledger.transaction():
             known = p.ledger.orders.known([known_as(order) for order in exits])
             adopt_exits(p.ledger.orders, exits, release.plan_id, now, known)
@@ -336,7 +315,7 @@ class TradingDepartment:
             p.ledger.releases.ended(release.message_id, now)
             p.bus.enqueue(request_report(release.message_id, release.ticker, release.qty, RequestStatus.RELEASED, now))
 
-    def _on_protect(self, message: Message) -> Commit | None:
+    def protect_shares(self, message: Message, asked: ProtectRequest) -> Commit | None:
         """Give bare shares a stop-loss and a take-profit as one OCO, sent as exactly once as any order.
 
         It is reported as protected when the OCO is live, by the tracker.
@@ -346,34 +325,21 @@ class TradingDepartment:
         if record is not None:
             vague = record.status is OrderStatus.UNKNOWN
             return self._sender.find_or_send(record.intent, protection_request(record.intent)) if vague else None
-        asked = instruction_from(message)
-        intent = self._protection(message, asked)
+        refuse_strangers(message)
+        intent = self._protection(message.message_id, asked)
         if intent is None:
-            report = request_report(message.message_id, asked.ticker, asked.qty, RequestStatus.PROTECTED, now)
+            report = request_report(message.message_id, asked.symbol, asked.qty, RequestStatus.PROTECTED, now)
             return lambda: p.bus.enqueue(report)
         with p.ledger.transaction():
             p.ledger.orders.intend(intent, now)
         self._judge.forget()  # the exits take the shares that a SELL might be judged by
         return self._sender.send(intent, protection_request(intent))
 
-    def _protection(self, message: Message, asked: Instruction) -> OrderIntent | None:
-        position = self._parts.broker.position(asked.ticker)
-        return None if position is None else protection_intent(message, position, self._parts.settings.exits)
-
-
-def _intent(approval: Approval, price: Decimal | None, request: OrderRequest | None = None) -> OrderIntent:
-    return OrderIntent(
-        client_order_id=approval.client_order_id,
-        message_id=approval.message_id,
-        ticker=approval.ticker,
-        side=approval.side,
-        qty=approval.qty,
-        order_type="market" if approval.limit_price is None else "limit",
-        plan_id=approval.plan_id,
-        limit_price=approval.limit_price,
-        expected_price=price,
-        stop_price=request.stop_loss if request else None,
-    )
+    def _protection(self, message_id: str, asked: ProtectRequest) -> OrderIntent | None:
+        position = self._parts.broker.position(asked.symbol)
+        if position is None:
+            return None
+        return protection_intent(asked, message_id, position, self._parts.settings.exits)
 
 
 def _parts_for(workspace: Path, db_path: Path) -> TradingParts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from Departments.core.trading_calendar import trading_day
 from Departments.Executive.daily import DayOrder, nothing
 from Departments.messaging import codec
 from Departments.messaging.message import Message
+from Departments.messaging.neighbours import DailyBriefing
 from Departments.Operations.briefing import briefing_from
 from Departments.Operations.planning import refuse_other_days
 
@@ -122,7 +123,7 @@ def _problem(message: Message, source: str, now: datetime) -> BadInput | None:
 
 def _plannable(message: Message, source: str, now: datetime) -> None:
     try:
-        payload: Mapping[str, Any] | None = message.payload
+        payload = DailyBriefing.of(message, source)
     except UnreadableMessage as error:
         raise BadInput(source, "payload", str(error), "mend the JSON there") from error
     refuse_other_days(briefing_from(payload, source, at=message.timestamp), trading_day(now))

@@ -20,6 +20,7 @@ from Departments.commands.options import AsJson, Workspace
 from Departments.core.money import cents
 from Departments.core.regimes import Regime, RegimeAssessment, RegimeRecord
 from Departments.core.trading_calendar import EASTERN, trading_day
+from Departments.messaging.payloads import RegimeUpdate
 
 HELP = """Show today's market regime and the history with outcomes.
 
@@ -83,7 +84,8 @@ def document(today: RegimeAssessment | None, history: Sequence[RegimeRecord]) ->
 
 def _assessment_document(assessment: RegimeAssessment) -> dict[str, Any]:
     indicators = {name: _text(value) for name, value in assessment.indicators.items()}
-    return {"assessed_at": assessment.assessed_at, **assessment.payload(), "indicators": indicators}
+    update = RegimeUpdate.from_assessment(assessment).document()
+    return {"assessed_at": assessment.assessed_at, **update, "indicators": indicators}
 
 
 def _text(number: Decimal | None) -> str | None:

@@ -17,7 +17,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from Departments.core.errors import BadInput
 from Departments.core.money import BEYOND_REASON, plain
-from Departments.core.settings import Section, config_file, read_yaml, validated
+from Departments.core.settings import Section, config_file, read_yaml
+from Departments.core.validation import validated
 
 Policy = Literal["allow", "warn", "deny"]
 Group = Literal[

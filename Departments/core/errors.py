@@ -68,7 +68,7 @@ class BadInput(DepartmentsError):  # noqa: N818 - the user's word for it
         self.problem = problem
         self.mend = mend
         place = f"{self.source}: {key}" if key else self.source
-        super().__init__(f"{place}: {problem}; {mend}.")
+        super().__init__(f"{place}: {problem}; {mend}" + ("" if mend.endswith("?") else "."))
 
 
 class MessageError(DepartmentsError):

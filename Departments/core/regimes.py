@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -95,19 +94,6 @@ class RegimeAssessment:
         """Return the numbers behind the assessment by name."""
         return {name: getattr(self, name) for name in INDICATORS}
 
-    def payload(self) -> dict[str, Any]:
-        """Return the payload of a RegimeUpdate."""
-        return {
-            "assessment_id": self.assessment_id,
-            "regime": str(self.regime),
-            "confidence": str(self.confidence),
-            "recommendation": self.recommendation,
-            "score": self.score,
-            "source": self.source,
-            "indicators": self.indicators,
-            "notes": list(self.notes),
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class RegimeOutcome:
@@ -124,26 +110,6 @@ class RegimeRecord:
 
     assessment: RegimeAssessment
     outcome: RegimeOutcome = RegimeOutcome()
-
-
-def assessment_from(payload: Mapping[str, Any], assessed_at: datetime, source: str) -> RegimeAssessment:
-    """Read the payload of a RegimeUpdate, old ones too (regime, confidence, indicators).
-
-    Numbers that cannot be read are unknown. Raises ValueError for an unknown regime or confidence.
-    """
-    seen = payload.get("indicators")
-    seen = seen if isinstance(seen, Mapping) else {}
-    score, notes = payload.get("score"), payload.get("notes")
-    return RegimeAssessment(
-        regime=Regime(str(payload.get("regime")).upper()),
-        confidence=Confidence(str(payload.get("confidence") or Confidence.LOW).upper()),
-        recommendation=str(payload.get("recommendation") or ""),
-        assessed_at=assessed_at,
-        source=str(payload.get("source") or source),
-        score=score if isinstance(score, int) else None,
-        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
-        **{name: number_or_none(seen.get(name)) for name in INDICATORS},
-    )
 
 
 def number_or_none(value: Any) -> Decimal | None:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from Departments.core.departments import ALL, TRADING
 from Departments.core.documents import parse_json
 from Departments.core.errors import BadInput
+from Departments.core.validation import validated
 
-Model = TypeVar("Model", bound=BaseModel)
 TOO_DEEP = "is nested too deeply"
 
 
@@ -207,29 +207,6 @@ def _mapping(data: Any, path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise BadInput(path, "", "does not hold a mapping of keys to values", "write keys and values")
     return data
-
-
-def validated(model: type[Model], data: dict[str, Any], source: Path) -> Model:
-    """Build a typed model from parsed data. Raises BadInput naming the first wrong key."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise BadInput(source, key, *_problem_and_mend(first)) from error
-
-
-def _problem_and_mend(first: Any) -> tuple[str, str]:
-    if first["type"] == "extra_forbidden":
-        return "is not a known key", "remove it or correct its name"
-    if first["type"] == "missing":
-        return "is missing", "add it"
-    if first["type"] == "model_type":
-        return f"must hold keys and values (found {first['input']!r})", "write its keys below it"
-    message = str(first["msg"]).removeprefix("Value error, ")
-    problem, _, mend = message.partition("; ")
-    found = "" if isinstance(first["input"], dict) else f" (found {first['input']!r})"
-    return problem[0].lower() + problem[1:] + found, mend or "correct the value"
 
 
 def config_file(workspace: Path, name: str) -> Path:

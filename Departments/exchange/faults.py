@@ -42,7 +42,8 @@ from pydantic import Field, model_validator
 
 from Departments.core.money import ONE, ZERO
 from Departments.core.orders import Order, OrderStatus, Side
-from Departments.core.settings import Section, read_document, validated
+from Departments.core.settings import Section, read_document
+from Departments.core.validation import validated
 from Departments.exchange.prices import chance
 from Departments.exchange.records import ExchangeError, Outage, Record
 from Departments.exchange.rules import FORBIDDEN, refusal, unauthorized

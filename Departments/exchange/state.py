@@ -44,7 +44,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from Departments.core.errors import BadInput
 from Departments.core.money import BEYOND_REASON, decimal_of
-from Departments.core.settings import Section, read_document, validated
+from Departments.core.settings import Section, read_document
+from Departments.core.validation import validated
 
 LEAST_PRICE = Decimal("0.0001")  # the smallest price step
 LONGEST = Decimal(10) ** 9  # seconds: thirty years

@@ -25,13 +25,14 @@ from Departments.core.errors import (
 from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec, failures
+from Departments.messaging.catalogue import Skip
 from Departments.messaging.disk import Found, State
 from Departments.messaging.failures import TRANSIENT
 from Departments.messaging.message import Message
 from Departments.messaging.names import shown, stamp_in
 from Departments.messaging.outbound import Outbound
 from Departments.messaging.ports import Journal, Storage
-from Departments.messaging.router import Commit, Router, Skip
+from Departments.messaging.router import Commit, Router
 
 HANDLED: Final = "handled"
 SKIPPED: Final = "skipped"

@@ -16,30 +16,6 @@ FENCE: Final = "```json\n"
 _OTHER_FENCE: Final = re.compile(
     r"^ {0,3}(`{3,9}|~{3,9})[ \t]{0,9}json[ \t]{0,9}\n(.*?)(?:\n {0,3}\1|\Z)", re.IGNORECASE | re.MULTILINE | re.DOTALL
 )
-#: Every type seen in real messages, and the one alias.
-MESSAGE_TYPES: Final = (
-    "CancelRequest",
-    "CandidateRequest",
-    "DailyBriefing",
-    "ExecutionReport",
-    "ExecutiveApproval",
-    "FinalReport",
-    "PlanFailure",
-    "PlanProposal",
-    "PlanRequest",
-    "ProtectRequest",
-    "RegimeRequest",
-    "RegimeUpdate",
-    "ReleaseRequest",
-    "RiskAssessment",
-    "TradeOrder",
-    "TradingPlan",
-    "escalation",
-    "execution",
-    "log",
-)
-ALIASES: Final[Mapping[str, str]] = {"execution_request": "ExecutiveApproval"}
-PRIORITIES: Final = ("routine", "elevated", "high", "urgent", "critical")
 
 
 @dataclass(frozen=True, slots=True)

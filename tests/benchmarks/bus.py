@@ -42,9 +42,10 @@ from Departments.messaging.mailbox import Mailbox  # noqa: E402
 from Departments.messaging.memory import MemoryJournal  # noqa: E402
 from Departments.messaging.message import Message, body_with  # noqa: E402
 from Departments.messaging.ports import Journal  # noqa: E402
-from Departments.messaging.router import Commit, Router  # noqa: E402
+from Departments.messaging.router import Commit  # noqa: E402
 from Departments.messaging.watcher import Watched, Watcher  # noqa: E402
 from tests.benchmarks._measuring import flush_time, new_place, timed, write_section  # noqa: E402
+from tests.builders.routing import router_of  # noqa: E402
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 ROUNDS = 5
@@ -293,7 +294,7 @@ class Ours(Contestant):
         bus, close = self.bus()
         report = bus.consume(
             "TRADING",
-            Router("TRADING", {"ExecutiveApproval": self.act}),
+            router_of("TRADING", {"ExecutiveApproval": self.act}),
             batch=BATCH if self.batched or self.together else 1,
         )
         assert report.total == report.handled
@@ -442,7 +443,7 @@ def latency(place: Path, count: int) -> tuple[float, float]:
             sender.stdin.write("go\n")
             sender.stdin.flush()
 
-        watcher = Watcher(bus, root, [Watched(Router("TRADING", {"ExecutiveApproval": act}))], say=say)
+        watcher = Watcher(bus, root, [Watched(router_of("TRADING", {"ExecutiveApproval": act}))], say=say)
         watcher.run()
         out, _ = sender.communicate()
     sent = {line.split()[0]: int(line.split()[1]) for line in out.splitlines()}

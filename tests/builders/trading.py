@@ -41,6 +41,11 @@ def order(ticker: str, action: str, shares: float, price: float | None = None, *
     return {"ticker": ticker, "action": action, "shares": shares, "order_type": "MARKET", **given, **more}
 
 
+def asked(ticker: str, action: str, shares: float, **more: Any) -> dict[str, Any]:
+    """Return the payload of a request to cancel, release or protect."""
+    return {"ticker": ticker, "action": action, "shares": shares, **more}
+
+
 def send(folder: Path, payload: dict[str, Any] | None, **more: Any) -> str:
     """Put a request into Trading's inbox and return its id."""
     message_id = str(more.get("message_id", APPROVAL_ID))

@@ -19,12 +19,13 @@ from Departments.ledger.journal import TABLES, LedgerJournal
 from Departments.ledger.sqlite import SqliteDatabase
 from Departments.messaging import codec, disk
 from Departments.messaging.bus import Bus
+from Departments.messaging.catalogue import Skip
 from Departments.messaging.disk import State
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.memory import MemoryJournal, MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.ports import Journal, Letter
-from Departments.messaging.router import Router, Skip
+from tests.builders.routing import router_of
 from tests.fakes.posix import closed, most_memory, no_file_beyond, pipe_at, socket_at, write_protected
 
 NOW = datetime(2025, 11, 10, 15, tzinfo=UTC)
@@ -52,7 +53,7 @@ class Desk:
         mailbox = Mailbox(self.root, durability="fast", quiet=0, max_bytes=100_000)
         self.journal = journal or LedgerJournal(SqliteDatabase(root / "sentinel.db", TABLES))
         self.bus = Bus(mailbox, self.journal, SimulatedClock(NOW), MessagingSettings())
-        self.router = Router("TRADING", {"ExecutiveApproval": self.handle, "RegimeUpdate": Skip("not ours")})
+        self.router = router_of("TRADING", {"ExecutiveApproval": self.handle, "RegimeUpdate": Skip("not ours")})
         self.handled = 0
 
     def handle(self, message: Message) -> None:
@@ -130,7 +131,7 @@ def test_ten_thousand_mutated_messages_in_memory_are_each_handled_or_set_aside(
     rng, data = random.Random(7), whole()
     for number in range(10_000):
         mailbox.put("TRADING", f"MSG_X_20251110T{number:06d}Z_{number}.md", mutated(data, rng))
-    report = bus.consume("TRADING", Router("TRADING", {"ExecutiveApproval": lambda m: handled.append(m.payload)}))
+    report = bus.consume("TRADING", router_of("TRADING", {"ExecutiveApproval": lambda m: handled.append(m.payload)}))
     assert report.handled + report.duplicates + report.dead_lettered == 10_000
     assert len(mailbox.dead) == len(mailbox.reasons) == report.dead_lettered
     assert mailbox.waiting("TRADING") == []

@@ -19,9 +19,11 @@ from Departments.ledger.sqlite import SqliteDatabase
 from Departments.ledger.tables import Table
 from Departments.messaging import failures, retention
 from Departments.messaging.bus import Bus
+from Departments.messaging.catalogue import Skip
 from Departments.messaging.mailbox import Durability, Mailbox
 from Departments.messaging.message import Message, body_with
-from Departments.messaging.router import Commit, Router, Skip
+from Departments.messaging.router import Commit, Router
+from tests.builders.routing import router_of
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 
@@ -65,9 +67,9 @@ class Day:
         self.bus = Bus(self.mailbox, self.journal, self.clock, MessagingSettings())
         self.acknowledged: list[str] = []
         self.rows: dict[str, Router] = {
-            "TRADING": Router("TRADING", {"ExecutiveApproval": self.answer, "RegimeUpdate": Skip("not ours")}),
-            "PORTFOLIO": Router("PORTFOLIO", {"execution": self.note("PORTFOLIO")}),
-            "EXECUTIVE": Router("EXECUTIVE", {"escalation": self.note("EXECUTIVE")}),
+            "TRADING": router_of("TRADING", {"ExecutiveApproval": self.answer, "RegimeUpdate": Skip("not ours")}),
+            "PORTFOLIO": router_of("PORTFOLIO", {"execution": self.note("PORTFOLIO")}),
+            "EXECUTIVE": router_of("EXECUTIVE", {"escalation": self.note("EXECUTIVE")}),
         }
 
     def run(self) -> None:

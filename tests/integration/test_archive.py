@@ -22,7 +22,7 @@ from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.memory import MemoryJournal
 from Departments.messaging.message import Message, body_with
-from Departments.messaging.router import Router
+from tests.builders.routing import router_of
 
 pytestmark = pytest.mark.filterwarnings("error")
 TODAY = "2025-11-20T15:00:00Z"
@@ -204,7 +204,7 @@ def test_an_archived_copy_and_the_outbox_copy_of_a_message_to_oneself_are_joined
     bus = bus_of(tmp_path)
     bus.publish(own)
     with freeze_time("2025-11-10T16:00:00Z"):
-        bus.consume("EXECUTIVE", Router("EXECUTIVE", {"ExecutiveApproval": lambda _: None}))
+        bus.consume("EXECUTIVE", router_of("EXECUTIVE", {"ExecutiveApproval": lambda _: None}))
     command(tmp_path, "archive")
     assert files(tmp_path) == {f"Archive/2025-11-10/EXECUTIVE/{own.name}"}
 
@@ -502,7 +502,7 @@ def test_trace_shows_what_came_of_what(workspace: Path, capsys: pytest.CaptureFi
 
 def test_dead_letters_are_listed_shown_retried_and_dropped(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bus = bus_of(workspace)
-    router = Router("TRADING", {})
+    router = router_of("TRADING", {})
     assert bus.consume("TRADING", router).dead_lettered == 2
     command(workspace, "dead-letters", "list", "--json")
     letters = answer(capsys)["dead_letters"]
@@ -517,7 +517,7 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(workspace: Path, caps
     assert list((root_of(workspace) / "Dead_Letter" / "TRADING").iterdir()) == []
     archived = {path.name for path in (root_of(workspace) / "Archive").rglob("*") if path.is_file()}
     assert archived == {NEW.name, f"{NEW.name}.reason.yaml", f"{OLD.name}.reason.yaml"}
-    handler = Router("TRADING", {"ExecutiveApproval": lambda _: None})
+    handler = router_of("TRADING", {"ExecutiveApproval": lambda _: None})
     assert bus.consume("TRADING", handler).handled == 1
 
 

@@ -65,16 +65,16 @@ class Calls:
         self._broker = opened.broker
         opened.__dict__["broker"] = self
         trading = opened.trading
-        handle = trading._on_approval
+        handle = trading.send_order
 
-        def counted(message: Any) -> Any:
-            self._now = self.of[message.payload["ticker"]] = Counter()
+        def counted(message: Any, approval: Any) -> Any:
+            self._now = self.of[approval.symbol] = Counter()
             try:
-                return handle(message)
+                return handle(message, approval)
             finally:
                 self._now = Counter()
 
-        trading.router = Router("TRADING", trading.router.rows | {"ExecutiveApproval": counted})
+        trading.router = Router("TRADING", trading.router.handlers | {"send_order": counted})
 
     def __getattr__(self, call: str) -> Any:
         answer = getattr(self._broker, call)

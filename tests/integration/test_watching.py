@@ -20,12 +20,13 @@ from Departments.core.errors import BrokerUnavailable, LedgerBusy
 from Departments.core.settings import MessagingSettings
 from Departments.messaging import codec
 from Departments.messaging.bus import Bus
+from Departments.messaging.catalogue import Skip
 from Departments.messaging.inbound import ConsumeReport
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.memory import MemoryJournal
 from Departments.messaging.message import Message, body_with
-from Departments.messaging.router import Router, Skip
 from Departments.messaging.watcher import Watched, Watcher
+from tests.builders.routing import router_of
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 PATIENCE = 10.0
@@ -63,7 +64,7 @@ class Desk:
         self.besides = 0
         self.reports: list[ConsumeReport] = []
         self.trouble: list[Exception] = []
-        self.router = Router("TRADING", {"ExecutiveApproval": self.handle, "RegimeUpdate": Skip("not ours")})
+        self.router = router_of("TRADING", {"ExecutiveApproval": self.handle, "RegimeUpdate": Skip("not ours")})
         self.watcher = Watcher(
             self.bus,
             root,
@@ -252,7 +253,7 @@ def test_a_second_watcher_waits_its_turn_and_says_so(tmp_path: Path) -> None:
 def test_what_is_free_is_watched_while_another_inbox_is_waited_for(tmp_path: Path) -> None:
     first, second = Desk(tmp_path), Desk(tmp_path)
     seen: list[str] = []
-    risk = Router("RISK", {"log": lambda message: seen.append(message.message_id)})
+    risk = router_of("RISK", {"log": lambda message: seen.append(message.message_id)})
     second.watcher = Watcher(
         second.bus, tmp_path, [Watched(second.router), Watched(risk)], rescan=60, say=second.said.append
     )
@@ -300,8 +301,8 @@ from Departments.core.settings import MessagingSettings
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.memory import MemoryJournal
-from Departments.messaging.router import Router
 from Departments.messaging.watcher import Watched, Watcher, stopped_by_signals
+from tests.builders.routing import router_of
 
 root = Path(sys.argv[1])
 
@@ -311,7 +312,7 @@ def handle(message):
     print("done", flush=True)
 
 bus = Bus(Mailbox(root), MemoryJournal(), SystemClock(), MessagingSettings())
-watcher = Watcher(bus, root, [Watched(Router("TRADING", {"ExecutiveApproval": handle}))], say=lambda text: None)
+watcher = Watcher(bus, root, [Watched(router_of("TRADING", {"ExecutiveApproval": handle}))], say=lambda text: None)
 with stopped_by_signals(watcher):
     watcher.run()
 """

@@ -10,29 +10,34 @@ import pytest
 from Departments.core.errors import BadInput
 from Departments.core.reasons import ReasonCode
 from Departments.messaging.message import body_with, payload_of
-from Departments.Operations.briefing import Size, briefing_from, merged
+from Departments.messaging.neighbours import DailyBriefing
+from Departments.Operations.briefing import Briefing, Size, briefing_from, merged
 from tests.builders.operations import candidate, holding, payload, row
 
 
+def read(payload: Any, source: str, *, at: datetime | None = None) -> Briefing:
+    return briefing_from(DailyBriefing.read(payload, source), source, at=at)
+
+
 def test_float_noise_in_a_price_is_dropped() -> None:
-    found = briefing_from(payload(row(current_price=30.93000030517578)), "b")
+    found = read(payload(row(current_price=30.93000030517578)), "b")
     assert found.candidates[0].price == Decimal("30.93")
 
 
 def test_a_message_written_with_decimals_reads_like_one_written_with_floats() -> None:
     day = payload(row(), row("BRK.B", current_price=501.5), current_holdings=[holding()])
-    assert briefing_from(payload_of(body_with("# Briefing", day)), "b") == briefing_from(day, "b")
+    assert read(payload_of(body_with("# Briefing", day)), "b") == read(day, "b")
 
 
 @pytest.mark.parametrize("ticker", ["BRK.B", "BF-B", "A", "ALKS", " alks "])
 def test_a_symbol_with_a_class_is_a_symbol(ticker: str) -> None:
-    found = briefing_from(payload(row(ticker)), "b")
+    found = read(payload(row(ticker)), "b")
     assert [c.ticker for c in found.candidates] == [ticker.strip().upper()]
 
 
 @pytest.mark.parametrize("ticker", ["../x", "", None, "AL KS", "C:", 7, ["ALKS"], "ALKS\n", "ÅLKS", "A" * 40])
 def test_an_odd_symbol_is_refused_alone(ticker: Any) -> None:
-    found = briefing_from(payload(row(ticker) if ticker != "ALKS\n" else row("AL\nKS"), row("SN")), "b")
+    found = read(payload(row(ticker) if ticker != "ALKS\n" else row("AL\nKS"), row("SN")), "b")
     assert [c.ticker for c in found.candidates] == ["SN"]
     assert [s.reason.code for s in found.refused] == [ReasonCode.INVALID_CANDIDATE]
     assert found.refused[0].reason.values["field"] == "ticker"
@@ -40,7 +45,7 @@ def test_an_odd_symbol_is_refused_alone(ticker: Any) -> None:
 
 @pytest.mark.parametrize("price", [0, -3.5, "NaN", "Infinity", "cheap", True, [], {}, 1e300, 0.00001])
 def test_a_price_that_is_none_is_refused_with_its_reason(price: Any) -> None:
-    found = briefing_from(payload(row(current_price=price), row("SN")), "b")
+    found = read(payload(row(current_price=price), row("SN")), "b")
     assert [c.ticker for c in found.candidates] == ["SN"]
     assert found.refused[0].reason.values["field"] == "current_price"
     assert found.refused[0].line.startswith("Skipped ALKS - current_price ")
@@ -48,20 +53,20 @@ def test_a_price_that_is_none_is_refused_with_its_reason(price: Any) -> None:
 
 def test_a_missing_price_is_unknown_and_not_refused() -> None:
     without = {k: v for k, v in row().items() if k != "current_price"}
-    found = briefing_from(payload(without, row("SN", current_price=None)), "b")
+    found = read(payload(without, row("SN", current_price=None)), "b")
     assert [c.price for c in found.candidates] == [None, None]
     assert found.refused == ()
 
 
 @pytest.mark.parametrize("score", [-1, 100.1, "high", "NaN", None])
 def test_a_score_that_is_none_is_refused(score: Any) -> None:
-    found = briefing_from(payload(row(composite_score=score)), "b")
+    found = read(payload(row(composite_score=score)), "b")
     assert found.candidates == ()
     assert found.refused[0].reason.values["field"] == "composite_score"
 
 
 def test_the_same_candidate_twice_is_used_once_and_told() -> None:
-    found = briefing_from(payload(row(), row()), "b")
+    found = read(payload(row(), row()), "b")
     assert [c.ticker for c in found.candidates] == ["ALKS"]
     assert [s.reason.code for s in found.refused] == [ReasonCode.DUPLICATE_TICKER]
 
@@ -69,13 +74,13 @@ def test_the_same_candidate_twice_is_used_once_and_told() -> None:
 def test_candidates_that_contradict_each_other_are_both_refused_whatever_their_order() -> None:
     one, other = row(), row(current_price=12)
     for rows in ((one, other), (other, one)):
-        found = briefing_from(payload(*rows), "b")
+        found = read(payload(*rows), "b")
         assert found.candidates == ()
         assert [s.reason.code for s in found.refused] == [ReasonCode.DUPLICATE_TICKER]
 
 
 def test_an_entry_that_is_no_mapping_is_refused_alone() -> None:
-    found = briefing_from(payload(row()) | {"candidates": ["ALKS", row("SN")]}, "b")
+    found = read(payload(row()) | {"candidates": ["ALKS", row("SN")]}, "b")
     assert [c.ticker for c in found.candidates] == ["SN"]
     assert found.refused[0].ticker == "candidates[0]"
 
@@ -83,13 +88,13 @@ def test_an_entry_that_is_no_mapping_is_refused_alone() -> None:
 @pytest.mark.parametrize("candidates", [[], None, "ALKS", {"ticker": "ALKS"}])
 def test_a_briefing_without_candidates_is_bad_input_naming_file_key_and_mend(candidates: Any) -> None:
     with pytest.raises(BadInput, match=r"^MSG_7: candidates: .+; list .+\.$") as caught:
-        briefing_from(payload() | {"candidates": candidates}, "MSG_7")
+        read(payload() | {"candidates": candidates}, "MSG_7")
     assert caught.value.exit_code == 2
 
 
 def test_a_message_without_payload_is_bad_input() -> None:
     with pytest.raises(BadInput, match="candidates"):
-        briefing_from(None, "MSG_7")
+        read(None, "MSG_7")
 
 
 @pytest.mark.parametrize(
@@ -104,41 +109,41 @@ def test_a_message_without_payload_is_bad_input() -> None:
 )
 def test_market_conditions_nobody_can_read_are_bad_input(conditions: Any, key: str) -> None:
     with pytest.raises(BadInput) as caught:
-        briefing_from(payload(market_conditions=conditions), "b")
+        read(payload(market_conditions=conditions), "b")
     assert caught.value.key == key
 
 
 def test_unknown_market_conditions_stay_unknown() -> None:
-    found = briefing_from(payload(market_conditions=None), "b")
+    found = read(payload(market_conditions=None), "b")
     assert found.conditions.vix is None
     assert found.date is None
 
 
 def test_a_briefing_that_names_no_day_is_of_the_exchange_s_day_it_was_written_on() -> None:
     late_evening = datetime(2025, 11, 11, 2, 0, tzinfo=UTC)
-    assert briefing_from(payload(market_conditions={}), "b", at=late_evening).date == date(2025, 11, 10)
+    assert read(payload(market_conditions={}), "b", at=late_evening).date == date(2025, 11, 10)
 
 
 def test_the_sector_is_read_from_the_fundamentals_and_unknown_is_unknown() -> None:
-    found = briefing_from(payload(row(), row("SN", fundamental={"sector": "Unknown"}), row("X", fundamental=None)), "b")
+    found = read(payload(row(), row("SN", fundamental={"sector": "Unknown"}), row("X", fundamental=None)), "b")
     assert {c.ticker: c.sector for c in found.candidates} == {"ALKS": "Healthcare", "SN": None, "X": None}
 
 
 def test_a_candidate_may_bring_a_size_in_shares_dollars_or_weight() -> None:
     rows = (row("A", shares=108), row("B", allocated_capital=3583.0), row("C", weight=0.05))
-    sizes = {c.ticker: c.size for c in briefing_from(payload(*rows), "b").candidates}
+    sizes = {c.ticker: c.size for c in read(payload(*rows), "b").candidates}
     assert sizes == {"A": Size(Decimal(108)), "B": Size(value=Decimal("3583.0")), "C": Size(weight=Decimal("0.05"))}
 
 
 @pytest.mark.parametrize("size", [{"shares": -1}, {"shares": "NaN"}, {"weight": 1.5}, {"allocated_capital": 0}])
 def test_a_nonsensical_size_refuses_the_candidate(size: dict[str, Any]) -> None:
-    found = briefing_from(payload(row(**size)), "b")
+    found = read(payload(row(**size)), "b")
     assert found.refused[0].reason.values["field"] == next(iter(size))
 
 
 def test_a_holding_lends_score_sector_and_sell_flag() -> None:
     rows = [holding(), holding("PLD", mandatory_sell=True, sell_reason="too weak"), holding("UPS", action="sell")]
-    eix, pld, ups = briefing_from(payload(current_holdings=rows), "b").holdings
+    eix, pld, ups = read(payload(current_holdings=rows), "b").holdings
     assert (eix.score, eix.sector, eix.must_sell) == (Decimal("78.0"), "Utilities", False)
     assert (pld.must_sell, pld.sell_reason) == (True, "too weak")
     assert ups.must_sell
@@ -146,17 +151,17 @@ def test_a_holding_lends_score_sector_and_sell_flag() -> None:
 
 def test_fractional_and_short_holdings_are_read_because_the_broker_decides_how_many_are_held() -> None:
     rows = [holding(quantity=10.5), holding("PLD", quantity=-40)]
-    assert [h.ticker for h in briefing_from(payload(current_holdings=rows), "b").holdings] == ["EIX", "PLD"]
+    assert [h.ticker for h in read(payload(current_holdings=rows), "b").holdings] == ["EIX", "PLD"]
 
 
 def test_a_reason_never_carries_line_breaks_of_the_file_into_the_log() -> None:
-    found = briefing_from(payload(row("A\nFORGED LOG LINE"), row("SN")), "b")
+    found = read(payload(row("A\nFORGED LOG LINE"), row("SN")), "b")
     assert "\n" not in found.refused[0].line
     assert "\n" not in json.dumps(found.refused[0].ticker)
 
 
 def test_what_a_pick_leaves_unknown_is_filled_from_the_briefing() -> None:
-    day = briefing_from(payload(row()), "b")
+    day = read(payload(row()), "b")
     pick = candidate("ALKS", price=None, score=None, size=Size(weight=Decimal("0.05")))
     (known,) = merged(day, [pick]).candidates
     assert (known.price, known.score, known.sector, known.size) == (
@@ -168,7 +173,7 @@ def test_what_a_pick_leaves_unknown_is_filled_from_the_briefing() -> None:
 
 
 def test_correlations_are_read_for_pairs_in_any_order() -> None:
-    found = briefing_from(payload(correlations={"sn|ALKS": 0.81}), "b").conditions.correlations
+    found = read(payload(correlations={"sn|ALKS": 0.81}), "b").conditions.correlations
     assert found == {frozenset({"ALKS", "SN"}): Decimal("0.81")}
 
 
@@ -187,5 +192,5 @@ def test_correlations_are_read_for_pairs_in_any_order() -> None:
 )
 def test_correlations_nobody_can_use_are_refused_with_their_key(correlations: Any, key: str) -> None:
     with pytest.raises(BadInput) as refusal:
-        briefing_from(payload(correlations=correlations), "b")
+        read(payload(correlations=correlations), "b")
     assert (refusal.value.source, refusal.value.key) == ("b", key)

@@ -7,15 +7,21 @@ import pytest
 
 from Departments.core.errors import BadInput
 from Departments.core.reasons import ReasonCode
+from Departments.messaging.neighbours import PlanProposal
 from Departments.Operations.briefing import Size
+from Departments.Operations.planning import Proposal
 from Departments.Operations.proposals import proposal_from
 from Departments.Operations.selection import SellWish
 
 D = Decimal
 
 
+def read(payload: Any) -> Proposal:
+    return proposal_from(PlanProposal.read(payload, "MSG"), "MSG")
+
+
 def test_picks_need_neither_score_nor_price_nor_size() -> None:
-    found = proposal_from({"picks": [{"ticker": "ALKS"}, {"ticker": "SN", "weight": 0.05}]}, "MSG")
+    found = read({"picks": [{"ticker": "ALKS"}, {"ticker": "SN", "weight": 0.05}]})
     assert [(c.ticker, c.size) for c in found.picks] == [("ALKS", None), ("SN", Size(weight=D("0.05")))]
 
 
@@ -24,13 +30,13 @@ def test_the_trades_of_a_plan_document_are_understood() -> None:
         {"ticker": "ALKS", "shares": 108, "allocated_capital": 3583.0, "entry_price": 33.01, "composite_score": 79.6},
         {"ticker": "UPS", "action": "SELL", "shares": 70.0, "position_id": 7},
     ]
-    found = proposal_from({"trades": trades}, "MSG")
+    found = read({"trades": trades})
     assert [(c.ticker, c.size) for c in found.picks] == [("ALKS", Size(D(108), D("3583.0")))]
     assert found.sells == (SellWish("UPS", D("70.0"), "proposed"),)
 
 
 def test_a_nonsensical_pick_is_refused_alone() -> None:
-    found = proposal_from({"picks": [{"ticker": "ALKS", "weight": -1}, {"ticker": "SN"}]}, "MSG")
+    found = read({"picks": [{"ticker": "ALKS", "weight": -1}, {"ticker": "SN"}]})
     assert [c.ticker for c in found.picks] == ["SN"]
     assert [s.reason.code for s in found.refused] == [ReasonCode.INVALID_CANDIDATE]
 
@@ -46,5 +52,5 @@ def test_a_nonsensical_pick_is_refused_alone() -> None:
 )
 def test_a_proposal_nobody_can_read_is_bad_input(payload: Any, key: str) -> None:
     with pytest.raises(BadInput) as caught:
-        proposal_from(payload, "MSG")
+        read(payload)
     assert (caught.value.source, caught.value.key) == ("MSG", key)

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from Departments.core.regimes import INDICATORS, Confidence, Observation, Regime, assessment_from
+from Departments.core.errors import BadInput
+from Departments.core.regimes import INDICATORS, Confidence, Observation, Regime
+from Departments.messaging.payloads import RegimeUpdate
 from Departments.Regime.classification import classify, spy_points, total_points, vix_change_points, vix_points
 
 NOW = datetime(2025, 11, 10, 14, 35, tzinfo=UTC)
@@ -136,19 +138,20 @@ def test_an_assessment_carries_everything_that_was_seen() -> None:
 
 def test_the_payload_of_an_assessment_is_read_back_as_the_same_assessment() -> None:
     found = classify(seen("1", "18", "2"), Limits())
-    assert assessment_from(found.payload(), found.assessed_at, "elsewhere") == found
+    update = RegimeUpdate.read(RegimeUpdate.from_assessment(found).document(), "MSG")
+    assert update.assessment(found.assessed_at, "elsewhere") == found
 
 
 def test_an_old_payload_with_three_keys_is_read() -> None:
     old = {"regime": "bullish", "confidence": "HIGH", "indicators": {"spy_change_pct": 1.08, "vix": "n/a"}}
-    found = assessment_from(old, NOW, "MSG_REGIME_x_exec")
+    found = RegimeUpdate.read(old, "MSG_REGIME_x_exec").assessment(NOW, "MSG_REGIME_x_exec")
     assert (found.regime, found.spy_change_pct, found.vix) == (Regime.BULLISH, Decimal("1.08"), None)
     assert found.source == "MSG_REGIME_x_exec"
 
 
 def test_a_payload_with_a_regime_nobody_knows_is_refused() -> None:
-    with pytest.raises(ValueError, match="SIDEWAYS"):
-        assessment_from({"regime": "SIDEWAYS"}, NOW, "x")
+    with pytest.raises(BadInput, match=r"MSG: regime: .*SIDEWAYS"):
+        RegimeUpdate.read({"regime": "SIDEWAYS"}, "MSG")
 
 
 def ordered(lowest: int, highest: int) -> st.SearchStrategy[list[Decimal]]:

@@ -12,6 +12,7 @@ from Departments.core.errors import BadInput, BrokerUnavailable
 from Departments.core.quotes import Bar
 from Departments.core.regimes import INDICATORS, Observation
 from Departments.core.settings import RegimeSettings
+from Departments.messaging.neighbours import DailyBriefing
 from Departments.Regime.market_data import (
     broker_source,
     file_sources,
@@ -37,37 +38,41 @@ def briefing(**conditions: Any) -> dict[str, Any]:
     return {"market_conditions": {"spy_change_pct": 1.15, "vix": 18.04, "date": "2025-11-10", **conditions}}
 
 
+def read(payload: dict[str, Any] | None, received_at: datetime, source: str) -> Observation:
+    return from_briefing(DailyBriefing.read(payload, source), received_at, source)
+
+
 def nothing_known(observation: Observation) -> bool:
     return all(getattr(observation, name) is None for name in INDICATORS)
 
 
 def test_a_briefing_gives_the_spy_change_the_vix_and_their_day() -> None:
-    seen = from_briefing(briefing(vix_status="NORMAL"), NOW, "briefing")
+    seen = read(briefing(vix_status="NORMAL"), NOW, "briefing")
     assert (seen.spy_change_pct, seen.vix, seen.day) == (Decimal("1.15"), Decimal("18.04"), MONDAY)
     assert (seen.vix_change_pct, seen.notes) == (None, ())
 
 
 @pytest.mark.parametrize("payload", [None, {}, {"market_conditions": None}, {"market_conditions": [1]}])
 def test_a_briefing_without_market_conditions_is_unknown_and_says_so(payload: dict[str, Any] | None) -> None:
-    seen = from_briefing(payload, NOW, "briefing")
+    seen = read(payload, NOW, "briefing")
     assert nothing_known(seen)
     assert seen.notes == ("briefing has no market_conditions",)
 
 
 @pytest.mark.parametrize("value", ["n/a", float("nan"), True, [], 0, -3])
 def test_a_vix_that_is_no_reading_is_unknown_and_says_so(value: object) -> None:
-    seen = from_briefing(briefing(vix=value), NOW, "briefing")
+    seen = read(briefing(vix=value), NOW, "briefing")
     assert seen.vix is None
     assert "vix" in seen.notes[0]
 
 
 def test_a_briefing_without_a_date_is_of_the_exchanges_day_it_came_in() -> None:
     late = datetime(2025, 11, 11, 2, tzinfo=UTC)  # still the 10th in New York
-    assert from_briefing(briefing(date=None), late, "briefing").day == MONDAY
+    assert read(briefing(date=None), late, "briefing").day == MONDAY
 
 
 def test_a_briefing_with_an_unreadable_date_is_stale() -> None:
-    seen = fresh(from_briefing(briefing(date="Monday"), NOW, "briefing"), NOW)
+    seen = fresh(read(briefing(date="Monday"), NOW, "briefing"), NOW)
     assert nothing_known(seen)
     assert "no readable date" in seen.notes[0]
 
@@ -86,7 +91,7 @@ def test_a_briefing_with_an_unreadable_date_is_stale() -> None:
     ],
 )
 def test_data_is_fresh_when_of_the_current_or_previous_trading_day(day: date, now: datetime, *, known: bool) -> None:
-    seen = fresh(from_briefing(briefing(date=day.isoformat()), now, "briefing"), now)
+    seen = fresh(read(briefing(date=day.isoformat()), now, "briefing"), now)
     assert nothing_known(seen) is not known
     assert any("stale" in note for note in seen.notes) is not known
 

@@ -4,9 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from Departments.core.regimes import Confidence, Regime, RegimeAssessment, assessment_from
+from Departments.core.regimes import Confidence, Regime, RegimeAssessment
 from Departments.messaging.codec import decode, encode
 from Departments.messaging.legacy import regime_message
+from Departments.messaging.payloads import RegimeUpdate
 from Departments.Regime.update import analysis, markdown, regime_update
 
 NOW = datetime(2025, 11, 10, 6, 35, 59, 120_000, tzinfo=UTC)
@@ -74,7 +75,7 @@ def test_readers_of_the_old_form_understand_the_body_too() -> None:
     message = regime_update(ASSESSED, "EXECUTIVE")
     old = regime_message(markdown(ASSESSED, "EXECUTIVE"), "MSG_REGIME_20251110T063559Z_exec.md")
     assert old.payload is not None
-    read = assessment_from(old.payload, old.timestamp, "text")
+    read = RegimeUpdate.of(old).assessment(old.timestamp, "text")
     assert old.message_id == message.message_id
     assert (read.regime, read.confidence, read.recommendation) == (
         ASSESSED.regime,
@@ -89,7 +90,7 @@ def test_the_payload_survives_the_way_through_a_file() -> None:
     received = decode(encode(message), name="MSG_REGIME_20251110T063559Z_exec.md")
     assert received == message
     assert received.payload is not None
-    assert assessment_from(received.payload, received.timestamp, received.message_id) == ASSESSED
+    assert RegimeUpdate.of(received).assessment(received.timestamp, received.message_id) == ASSESSED
     assert received.payload["assessment_id"] == ASSESSED.assessment_id
 
 

@@ -17,10 +17,10 @@ from Departments.core.errors import BrokerUnavailable
 from Departments.core.orders import OrderRequest, Side
 from Departments.core.reasons import ReasonCode
 from Departments.messaging import codec
+from Departments.messaging.payloads import ExecutiveApproval
 from Departments.Trading.judgement import LASTING, Judge
-from Departments.Trading.orders import Approval, approval_from
 from tests.builders.desk import MORNING, STATE, desk, workspace
-from tests.builders.trading import order, reports, request_text, send
+from tests.builders.trading import asked, order, reports, request_text, send
 
 SLOW = {**STATE, "latency": {"fill": [60, 60]}}
 
@@ -72,8 +72,8 @@ def judge(opened: Desk, broker: Counting) -> Judge:
     return Judge(replace(opened.trading_parts, broker=broker))
 
 
-def approval(ticker: str, action: str, shares: float) -> Approval:
-    return approval_from(codec.decode(request_text(order(ticker, action, shares)).encode(), name="a.md"))
+def approval(ticker: str, action: str, shares: float) -> ExecutiveApproval:
+    return ExecutiveApproval.of(codec.decode(request_text(order(ticker, action, shares)).encode(), name="a.md"))
 
 
 def test_approvals_that_follow_each_other_are_judged_by_one_look(judge: Judge, broker: Counting) -> None:
@@ -295,7 +295,7 @@ def test_shares_that_were_just_protected_are_not_sold(tmp_path: Path) -> None:
     folder = workspace(tmp_path, state=SLOW)
     ids = [f"MSG_EXECUTIVE_20251110T150542Z_0000000{n}" for n in (1, 2, 3)]
     send(folder, order("CTVA", "SELL", 10), message_id=ids[0])
-    send(folder, order("DVN", "SELL", 225), message_id=ids[1], message_type="ProtectRequest")
+    send(folder, asked("DVN", "SELL", 225), message_id=ids[1], message_type="ProtectRequest")
     send(folder, order("DVN", "SELL", 225), message_id=ids[2])
     with closing(desk(folder)) as opened:
         opened.trading.process_inbox()
@@ -323,7 +323,7 @@ def test_a_watcher_finds_every_cancel_that_waits_behind_a_late_approval(tmp_path
         opened.bus.consume("TRADING", opened.trading.router)
         opened.trading.track()
         send(folder, order("DVN", "SELL", 225), message_id=second, at=later)
-        wish = order("DVN", "SELL", 225, approval_message_id=second)
+        wish = asked("DVN", "SELL", 225, approval_message_id=second)
         cancel = {"message_id": "MSG_EXECUTIVE_20251110T150513Z_00000003", "message_type": "CancelRequest"}
         send(folder, wish, parent=second, at=later + timedelta(seconds=1), **cancel)
         opened.bus.consume("TRADING", opened.trading.router)

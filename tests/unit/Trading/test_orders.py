@@ -8,14 +8,31 @@ from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.core.orders import OrderClass, OrderType, Side, TimeInForce
 from Departments.core.settings import ExitSettings
 from Departments.messaging import codec
-from Departments.Trading.orders import Approval, approval_from, cancel_from, exit_prices, order_request
-from tests.builders.trading import APPROVAL_ID, order, request_text
+from Departments.messaging.message import Message
+from Departments.messaging.payloads import CancelRequest, ExecutiveApproval
+from Departments.Trading.orders import (
+    approved_symbols,
+    exit_prices,
+    order_intent,
+    order_request,
+    refuse_strangers,
+    refuse_unapproved,
+    withdrawn_intent,
+)
+from tests.builders.trading import APPROVAL_ID, asked, order, request_text
 
 EXITS = ExitSettings()
 
 
-def approval(payload: dict[str, Any] | None, **more: Any) -> Approval:
-    return approval_from(codec.decode(request_text(payload, **more).encode(), name=f"{APPROVAL_ID}.md"))
+def received(payload: dict[str, Any] | None, **more: Any) -> Message:
+    return codec.decode(request_text(payload, **more).encode(), name=f"{APPROVAL_ID}.md")
+
+
+def approval(payload: dict[str, Any] | None) -> ExecutiveApproval:
+    message = received(payload)
+    found = ExecutiveApproval.of(message)
+    refuse_unapproved(message, found)
+    return found
 
 
 def test_a_recent_approval_is_read_with_its_float_noise_gone() -> None:
@@ -23,9 +40,12 @@ def test_a_recent_approval_is_read_with_its_float_noise_gone() -> None:
         order("DBX", "BUY", 92, 30.93000030517578, sector="Unknown", plan_id="PLAN_20251110_070542")
         | {"approved_at": "2025-11-10T15:09:12.760119Z"}
     )
-    assert (read.ticker, read.side, read.qty, read.price) == ("DBX", Side.BUY, D(92), D("30.93"))
+    assert (read.symbol, read.side, read.qty, read.price) == ("DBX", Side.BUY, D(92), D("30.93"))
     assert read.approved_at == datetime(2025, 11, 10, 15, 9, 12, 760119, tzinfo=UTC)
-    assert (read.plan_id, read.message_id, read.client_order_id) == ("PLAN_20251110_070542", APPROVAL_ID, APPROVAL_ID)
+    assert read.plan_id == "PLAN_20251110_070542"
+    request = order_request(read, APPROVAL_ID, D("30.93"), EXITS)
+    intent = order_intent(read, APPROVAL_ID, D("30.93"), request)
+    assert (request.client_order_id, intent.message_id, intent.client_order_id) == (APPROVAL_ID,) * 3
 
 
 def test_an_older_approval_without_price_and_sector_is_read() -> None:
@@ -41,7 +61,7 @@ def test_shares_of_a_sell_may_be_written_as_a_float() -> None:
 
 def test_lower_case_words_are_read_too() -> None:
     read = approval(order("ctva", "sell", 1) | {"order_type": "market"})
-    assert (read.ticker, read.side) == ("CTVA", Side.SELL)
+    assert (read.symbol, read.side) == ("CTVA", Side.SELL)
 
 
 @pytest.mark.parametrize(
@@ -80,24 +100,25 @@ def test_a_number_that_json_does_not_know_is_unreadable() -> None:
 
 def test_only_the_executive_approves() -> None:
     with pytest.raises(BadInput, match="RESEARCH cannot approve"):
-        approval(order("DBX", "BUY", 92), sender="RESEARCH")
+        refuse_strangers(received(order("DBX", "BUY", 92), sender="RESEARCH"))
+    refuse_strangers(received(order("DBX", "BUY", 92)))
 
 
 def test_a_buy_brings_its_exits_as_a_bracket_that_outlives_the_day() -> None:
-    request = order_request(approval(order("ALKS", "BUY", 108, 32.66)), D("32.66"), EXITS)
+    request = order_request(approval(order("ALKS", "BUY", 108, 32.66)), APPROVAL_ID, D("32.66"), EXITS)
     assert (request.order_class, request.time_in_force) == (OrderClass.BRACKET, TimeInForce.GTC)
     assert (request.take_profit, request.stop_loss) == (D("37.89"), D("30.05"))
 
 
 def test_a_sell_and_a_fractional_buy_are_simple_day_orders() -> None:
     for payload in (order("ALKS", "SELL", 108, 32.66), order("ALKS", "BUY", 1.5, 32.66)):
-        request = order_request(approval(payload), D("32.66"), EXITS)
+        request = order_request(approval(payload), APPROVAL_ID, D("32.66"), EXITS)
         assert (request.order_class, request.time_in_force) == (OrderClass.SIMPLE, TimeInForce.DAY)
 
 
 def test_a_limit_order_carries_its_price() -> None:
     payload = order("ALKS", "BUY", 10, 32.66) | {"order_type": "LIMIT", "limit_price": 32.5}
-    request = order_request(approval(payload), D("32.66"), EXITS)
+    request = order_request(approval(payload), APPROVAL_ID, D("32.66"), EXITS)
     assert (request.type, request.limit_price) == (OrderType.LIMIT, D("32.50"))
 
 
@@ -105,9 +126,25 @@ def test_exits_stand_on_the_exchanges_price_steps() -> None:
     assert exit_prices(D("0.5051"), EXITS) == (D("0.5859"), D("0.4647"))
 
 
+def test_an_approval_without_a_time_is_as_old_as_its_message() -> None:
+    assert approval(order("DBX", "BUY", 92)).approved_at == received(None).timestamp
+    empty = order("DBX", "BUY", 92) | {"approved_at": "", "approved_timestamp": "2025-11-10T15:02:00Z"}
+    assert approval(empty).approved_at == datetime(2025, 11, 10, 15, 2, tzinfo=UTC)
+
+
+def test_a_market_order_has_no_limit_whatever_price_stands_beside_it() -> None:
+    assert approval(order("ALKS", "BUY", 10) | {"limit_price": 32.5}).limit is None
+
+
+def test_only_approvals_that_can_be_read_name_symbols() -> None:
+    some = [received(order("ALKS", "BUY", 1)), received(order("", "BUY", 1)), received(None)]
+    assert list(approved_symbols(some)) == ["ALKS"]
+
+
 def test_a_cancel_request_names_the_approval_it_is_about() -> None:
-    payload = order("CTVA", "SELL", 190, approval_message_id=APPROVAL_ID, code="PHASE_TIMEOUT")
-    request = cancel_from(codec.decode(request_text(payload, message_id="MSG_C").encode(), name="MSG_C.md"))
-    assert (request.intent.message_id, request.code) == (APPROVAL_ID, "PHASE_TIMEOUT")
+    payload = asked("CTVA", "SELL", 190, approval_message_id=APPROVAL_ID, code="PHASE_TIMEOUT")
+    request = CancelRequest.of(received(payload, message_id="MSG_C"))
+    assert (withdrawn_intent(request).message_id, request.code) == (APPROVAL_ID, "PHASE_TIMEOUT")
+    del payload["approval_message_id"]
     with pytest.raises(BadInput, match="approval_message_id"):
-        cancel_from(codec.decode(request_text(order("CTVA", "SELL", 1)).encode(), name="x.md"))
+        CancelRequest.of(received(payload))

@@ -10,7 +10,7 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.core.orders import Side
 from tests.builders.desk import desk, workspace
-from tests.builders.trading import APPROVAL_ID, order, reports, send, sent_by_trading, trade_on
+from tests.builders.trading import APPROVAL_ID, asked, order, reports, send, sent_by_trading, trade_on
 
 SELL = order("CTVA", "SELL", 190.0, 64.64)
 
@@ -79,7 +79,7 @@ def test_an_order_that_the_broker_has_and_does_not_show_is_never_given_up(tmp_pa
     faults = ({"call": "submit", "do": "timeout_after"}, {"call": "submit", "do": "invisible", "seconds": 600})
     with desk_with(tmp_path, *faults) as opened:
         trade_on(opened)
-        take_back = {**SELL, "approval_message_id": APPROVAL_ID, "code": "PHASE_TIMEOUT"}
+        take_back = asked("CTVA", "SELL", 190, approval_message_id=APPROVAL_ID, code="PHASE_TIMEOUT")
         send(tmp_path, take_back, message_id=f"{APPROVAL_ID}1", message_type="CancelRequest", parent=APPROVAL_ID)
         trade_on(opened, 100)
         assert reports(tmp_path) == []

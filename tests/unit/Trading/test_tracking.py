@@ -21,7 +21,7 @@ from Departments.messaging.message import Message
 from Departments.Trading.exits import exit_intent
 from Departments.Trading.tracking import OrderTracker
 from tests.builders.desk import MORNING, desk, workspace
-from tests.builders.trading import APPROVAL_ID, order, reports, send, sent_by_trading, trade_on
+from tests.builders.trading import APPROVAL_ID, asked, order, reports, send, sent_by_trading, trade_on
 
 CANCEL_ID = "MSG_EXECUTIVE_20251110T150600Z_cancel00"
 SOLD = Order("B1", "C1", "CTVA", Side.SELL, D(190), OrderStatus.NEW, submitted_at=MORNING)
@@ -262,8 +262,14 @@ FAULTS: list[Mapping[str, Any]] = [
 
 
 def cancel(folder: Path, ticker: str, action: str, shares: float) -> None:
-    asked = order(ticker, action, shares, approval_message_id=APPROVAL_ID, code="PHASE_TIMEOUT", reason="too slow")
-    send(folder, asked, message_id=CANCEL_ID, message_type="CancelRequest", parent=APPROVAL_ID)
+    cause = {"approval_message_id": APPROVAL_ID, "code": "PHASE_TIMEOUT", "reason": "too slow"}
+    send(
+        folder,
+        asked(ticker, action, shares, **cause),
+        message_id=CANCEL_ID,
+        message_type="CancelRequest",
+        parent=APPROVAL_ID,
+    )
 
 
 def test_a_partial_fill_that_is_cancelled_is_reported_with_what_it_filled(opened: Desk) -> None:

@@ -26,14 +26,17 @@ from Departments.ledger.sqlite import SqliteDatabase
 from Departments.ledger.tables import Table
 from Departments.messaging import codec, failures
 from Departments.messaging.bus import Bus
+from Departments.messaging.catalogue import Skip
 from Departments.messaging.inbound import ConsumeReport, pause
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.memory import MemoryJournal, MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.outbound import letter_of
 from Departments.messaging.ports import Letter
-from Departments.messaging.router import Commit, Handler, Router, Skip
+from Departments.messaging.router import Commit
+from tests.builders.routing import router_of
 
+Handling = Callable[[Message], Commit | None]
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 
 
@@ -52,18 +55,18 @@ def approval(number: int = 1, *, at: datetime = NOW, kind: str = "ExecutiveAppro
 class Desk:
     """A bus over the in-memory twins, and what its handler saw."""
 
-    def __init__(self, handler: Handler | None = None, *, max_attempts: int = 5) -> None:
+    def __init__(self, handler: Handling | None = None, *, max_attempts: int = 5) -> None:
         self.clock = SimulatedClock(NOW)
         self.mailbox = MemoryMailbox()
         self.journal = MemoryJournal()
         self.bus = Bus(self.mailbox, self.journal, self.clock, MessagingSettings(max_attempts=max_attempts))
         self.seen: list[str] = []
         self.effects: list[str] = []
-        rows: dict[str, Handler | Skip] = {
+        rows: dict[str, Handling | Skip] = {
             "ExecutiveApproval": handler or self.handle,
             "RegimeUpdate": Skip("Trading does not act on the regime"),
         }
-        self.router = Router("TRADING", rows)
+        self.router = router_of("TRADING", rows)
 
     def handle(self, message: Message) -> Commit:
         self.seen.append(message.message_id)
@@ -586,7 +589,7 @@ def test_a_message_that_a_pass_within_the_pass_handled_has_no_second_effect(tmp_
 
     seen: list[str] = []
     inner: list[ConsumeReport] = []
-    router = Router("TRADING", {"ExecutiveApproval": handler})
+    router = router_of("TRADING", {"ExecutiveApproval": handler})
     database = SqliteDatabase(tmp_path / "sentinel.db", [*TABLES, Table("effects", Effect)])
     bus = Bus(Mailbox(tmp_path), LedgerJournal(database), SimulatedClock(NOW), MessagingSettings())
     bus.publish_all([approval(number) for number in range(4)])

@@ -1,0 +1,96 @@
+"""Typed models from parsed data: one sentence with source, key and mend for whatever is wrong.
+
+Validators say both in one text, "is not positive; give a positive number": problem and mend, split by the semicolon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from Departments.core.documents import json_text
+from Departments.core.errors import BadInput
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], data: Mapping[str, Any], source: str | Path, *, suggest: bool = False) -> Model:
+    """Build a typed model from parsed data. Raises BadInput naming the first wrong key.
+
+    Only a field's alias counts as its key where it has one. Of several faults a misspelt key comes first; `suggest`
+    names the key that was probably meant.
+    """
+    try:
+        return model.model_validate(data, by_alias=True, by_name=False)
+    except ValidationError as error:
+        faults = error.errors()
+        first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+        problem, mend = _problem_and_mend(first, model)
+        if suggest and first["type"] == "extra_forbidden":
+            problem, mend = _suggestion(first["loc"], model) or (problem, mend)
+        raise BadInput(source, ".".join(map(str, first["loc"])), problem, mend) from error
+
+
+def key_of(name: str, field: FieldInfo) -> str:
+    """Return the key that a field has in a file."""
+    return field.serialization_alias or field.alias or name
+
+
+def spellings_of(name: str, field: FieldInfo) -> tuple[str, ...]:
+    """Return every key that a field is read from, the present one first."""
+    choices = field.validation_alias
+    old = [choice for choice in choices.choices if isinstance(choice, str)] if isinstance(choices, AliasChoices) else []
+    return tuple(dict.fromkeys((key_of(name, field), *old)))
+
+
+def _problem_and_mend(fault: Any, model: type[BaseModel]) -> tuple[str, str]:
+    *above, key = fault["loc"] or ("",)
+    if fault["type"] == "extra_forbidden":
+        return "is not a known key", "remove it or correct its name"
+    if fault["type"] == "missing":
+        return "is missing", _example(str(key), _model_at(model, above))
+    if fault["type"] == "model_type":
+        return f"must hold keys and values (found {fault['input']!r})", "write its keys below it"
+    problem, _, mend = str(fault["msg"]).removeprefix("Value error, ").partition("; ")
+    if mend:
+        return problem, mend
+    found = "" if isinstance(fault["input"], dict) else f" (found {fault['input']!r})"
+    return problem[:1].lower() + problem[1:] + found, "correct the value"
+
+
+def _suggestion(place: Sequence[int | str], model: type[BaseModel]) -> tuple[str, str] | None:
+    *above, key = place
+    holder = _model_at(model, above)
+    fields = holder.model_fields if holder else {}
+    known = [spelling for name, field in fields.items() for spelling in spellings_of(name, field)]
+    similar = get_close_matches(str(key), known, n=1)
+    return (f"unknown key `{key}`", f"did you mean `{similar[0]}`?") if similar else None
+
+
+def _example(key: str, model: type[BaseModel] | None) -> str:
+    fields = model.model_fields.items() if model else ()
+    examples = next((field.examples for name, field in fields if key_of(name, field) == key), None)
+    return f'write "{key}": {json_text(examples[0])}' if examples else "add it"
+
+
+def _model_at(model: type[BaseModel], place: Sequence[int | str]) -> type[BaseModel] | None:
+    """Return the model that holds the key at a place, None where that cannot be told."""
+    found: type[BaseModel] | None = model
+    for part in place:
+        if found is not None and isinstance(part, str):
+            fields = found.model_fields.items()
+            field = next((field for name, field in fields if part in spellings_of(name, field)), None)
+            found = next(_models_in(field.annotation), None) if field else None
+    return found
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)

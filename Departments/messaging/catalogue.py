@@ -1,0 +1,195 @@
+"""Every message type, one row each: its payload, who sends it, and what each recipient does with it.
+
+Routers, `docs/messages.md`, JSON Schemas and tests are made from this table; there is no other list of types. A
+recipient without an entry sets the message aside as UNKNOWN_TYPE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from Departments.core.departments import (
+    COMPLIANCE,
+    EXECUTIVE,
+    OPERATIONS,
+    PORTFOLIO,
+    REGIME_DETECTION,
+    RESEARCH,
+    RISK,
+    TRADING,
+)
+from Departments.messaging.neighbours import CandidateRequest, DailyBriefing, PlanProposal, RiskAssessment, TradeOrder
+from Departments.messaging.payloads import (
+    CancelRequest,
+    DayOutcome,
+    Escalation,
+    ExecutionReport,
+    ExecutiveApproval,
+    FinalReport,
+    Payload,
+    PlanDocument,
+    PlanFailure,
+    PlanRequest,
+    ProtectRequest,
+    RegimeRequest,
+    RegimeUpdate,
+    ReleaseRequest,
+    SubmissionNote,
+)
+
+ANYBODY: Final = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A recipient that takes the message and does not act on it, and why."""
+
+    reason: str
+
+
+class Proof(StrEnum):
+    """What has to stand behind a message before anybody acts on it: nothing, or a committed decision."""
+
+    NONE = "none"
+    DECIDED = "decided"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageType:
+    """One row. `recipients` maps departments to the name of their handler, or to a Skip.
+
+    `senders` is empty where anybody may send it. `variants` are recipients that get a payload of their own.
+    """
+
+    name: str
+    payload: type[Payload]
+    senders: tuple[str, ...]
+    recipients: Mapping[str, str | Skip]
+    proof: Proof = Proof.NONE
+    aliases: tuple[str, ...] = ()
+    variants: Mapping[str, type[Payload]] = field(default_factory=dict)
+
+    def payload_for(self, recipient: str) -> type[Payload]:
+        """Return the model that a recipient reads the payload with."""
+        return self.variants.get(recipient, self.payload)
+
+
+class Catalogue:
+    """The table of message types."""
+
+    def __init__(self, rows: Sequence[MessageType]) -> None:
+        self._rows = {row.name: row for row in rows}
+        self._names = {alias: row.name for row in rows for alias in (row.name, *row.aliases)}
+        if len(self._rows) < len(rows):
+            raise ValueError("a message type has two rows")
+
+    def __iter__(self) -> Iterator[MessageType]:
+        return iter(self._rows.values())
+
+    def find(self, name: str) -> MessageType | None:
+        """Return the row of a type or of its alias, None where there is none."""
+        return self._rows.get(self._names.get(name, name))
+
+
+_NEIGHBOUR: Final = Skip("a department outside this desk reads it")
+_NOT_AN_ORDER: Final = Skip("only an Executive approval leads to an order")
+_ACCOUNT_KNOWS: Final = Skip("the account tells what was traded")
+_REPORTED: Final = Skip("Trading reports every outcome to the Executive itself")
+_LIMITS_DECIDE: Final = Skip("the limits decide about risk")
+_NO_MARKET_NEWS: Final = Skip("orders say nothing of the market")
+
+CATALOGUE: Final = Catalogue(
+    (
+        MessageType(
+            "DailyBriefing",
+            DailyBriefing,
+            senders=(RESEARCH,),
+            recipients={
+                OPERATIONS: "keep_briefing",
+                REGIME_DETECTION: "observe_briefing",
+                EXECUTIVE: Skip("Operations plans from it"),
+                TRADING: _NOT_AN_ORDER,
+                PORTFOLIO: _NEIGHBOUR,
+            },
+        ),
+        MessageType("RegimeRequest", RegimeRequest, (EXECUTIVE, OPERATIONS), {REGIME_DETECTION: "assess_market"}),
+        MessageType(
+            "RegimeUpdate",
+            RegimeUpdate,
+            senders=(REGIME_DETECTION,),
+            recipients={
+                EXECUTIVE: "log_regime",
+                OPERATIONS: "save_regime",
+                TRADING: Skip("the regime concerns those who plan and approve, not Trading"),
+                REGIME_DETECTION: Skip("the regime is told from here, not to here"),
+                RESEARCH: _NEIGHBOUR,
+                RISK: _NEIGHBOUR,
+                PORTFOLIO: _NEIGHBOUR,
+                COMPLIANCE: _NEIGHBOUR,
+            },
+        ),
+        MessageType("PlanRequest", PlanRequest, (EXECUTIVE,), {OPERATIONS: "answer_request"}),
+        MessageType("TradingPlan", PlanDocument, (OPERATIONS,), {EXECUTIVE: "keep_answer"}),
+        MessageType("PlanFailure", PlanFailure, (OPERATIONS,), {EXECUTIVE: "keep_answer"}),
+        MessageType("PlanProposal", PlanProposal, ANYBODY, {OPERATIONS: "keep_proposal"}),
+        MessageType(
+            "ExecutiveApproval",
+            ExecutiveApproval,
+            senders=(EXECUTIVE,),
+            recipients={TRADING: "send_order"},
+            proof=Proof.DECIDED,
+            aliases=("execution_request",),
+        ),
+        MessageType("CancelRequest", CancelRequest, (EXECUTIVE,), {TRADING: "cancel_order"}, Proof.DECIDED),
+        MessageType("ReleaseRequest", ReleaseRequest, (EXECUTIVE,), {TRADING: "release_exits"}, Proof.DECIDED),
+        MessageType("ProtectRequest", ProtectRequest, (EXECUTIVE,), {TRADING: "protect_shares"}, Proof.DECIDED),
+        MessageType("ExecutionReport", ExecutionReport, (TRADING,), {EXECUTIVE: "record_report"}),
+        MessageType(
+            "execution",
+            SubmissionNote,
+            senders=(TRADING,),
+            recipients={
+                PORTFOLIO: _NEIGHBOUR,
+                EXECUTIVE: _REPORTED,
+                OPERATIONS: _ACCOUNT_KNOWS,
+                REGIME_DETECTION: _NO_MARKET_NEWS,
+            },
+        ),
+        MessageType(
+            "log",
+            SubmissionNote,
+            senders=(TRADING,),
+            recipients={
+                COMPLIANCE: _NEIGHBOUR,
+                EXECUTIVE: _REPORTED,
+                OPERATIONS: _ACCOUNT_KNOWS,
+                REGIME_DETECTION: _NO_MARKET_NEWS,
+            },
+        ),
+        MessageType("escalation", Escalation, ANYBODY, {EXECUTIVE: "log_escalation"}),
+        MessageType(
+            "FinalReport",
+            FinalReport,
+            senders=(EXECUTIVE,),
+            recipients={COMPLIANCE: _NEIGHBOUR, REGIME_DETECTION: "record_day"},
+            variants={REGIME_DETECTION: DayOutcome},
+        ),
+        MessageType(
+            "RiskAssessment",
+            RiskAssessment,
+            senders=(RISK,),
+            recipients={
+                PORTFOLIO: _NEIGHBOUR,
+                EXECUTIVE: _LIMITS_DECIDE,
+                OPERATIONS: _LIMITS_DECIDE,
+                REGIME_DETECTION: Skip("risks of single trades say nothing of the market"),
+                TRADING: _NOT_AN_ORDER,
+            },
+        ),
+        MessageType("TradeOrder", TradeOrder, (PORTFOLIO,), {TRADING: _NOT_AN_ORDER}),
+        MessageType("CandidateRequest", CandidateRequest, (PORTFOLIO,), {RESEARCH: _NEIGHBOUR}),
+    )
+)
