@@ -1,0 +1,162 @@
+"""Names: one file, one class to a name, and functions that are verbs. The lists hold old names and only shrink."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "Departments"
+#: `reported` and `told`, but not the verbs `seed` and `feed`.
+PARTICIPLE = re.compile(
+    r"_*([a-z]*[^e]ed|told|met|seen|said|made|kept|held|left|sent|known|found|given|taken|shown|lent)"
+)
+FILES = {
+    "answers.py",
+    "judgement.py",
+    "market.py",
+    "orders.py",
+    "parts.py",
+    "planning.py",
+}
+CLASSES = {
+    "Judge",
+    "Judgement",
+    "Letter",
+    "Row",
+    "Skip",
+}
+FUNCTIONS = {
+    "_accepted",
+    "_announced",
+    "_answered",
+    "_arrived",
+    "_asked",
+    "_assessed",
+    "_briefed",
+    "_continued",
+    "_counted",
+    "_covered",
+    "_crossed",
+    "_ended",
+    "_escaped",
+    "_executed",
+    "_failed",
+    "_fenced",
+    "_filled",
+    "_flagged",
+    "_followed",
+    "_found",
+    "_funded",
+    "_generated",
+    "_guarded",
+    "_held",
+    "_invested",
+    "_judged",
+    "_known",
+    "_left",
+    "_listed",
+    "_located",
+    "_moved",
+    "_named",
+    "_narrowed",
+    "_netted",
+    "_observed",
+    "_ordered",
+    "_packed",
+    "_planned",
+    "_priced",
+    "_remembered",
+    "_replayed",
+    "_reported",
+    "_required",
+    "_reviewed",
+    "_rounded",
+    "_scored",
+    "_seen",
+    "_sent",
+    "_sorted",
+    "_styled",
+    "_told",
+    "_unprepared",
+    "_unprotected",
+    "_unsettled",
+    "_unwanted",
+    "_validated",
+    "_wanted",
+    "_watched",
+    "accepted",
+    "announced",
+    "blocked",
+    "capped",
+    "checked",
+    "completed",
+    "decoded",
+    "delivered",
+    "ended",
+    "executed",
+    "failed",
+    "halted",
+    "judged",
+    "known",
+    "listed",
+    "locked",
+    "merged",
+    "met",
+    "named",
+    "numbered",
+    "outdated",
+    "promised",
+    "proposed",
+    "published",
+    "refused",
+    "reported",
+    "researched",
+    "shortened",
+    "shown",
+    "stored",
+    "succeeded",
+    "taken",
+    "told",
+    "unauthorized",
+    "unexplained",
+    "unfinished",
+    "unsettled",
+    "validated",
+}
+
+
+def nodes() -> Iterator[ast.AST]:
+    for path in PACKAGE.rglob("*.py"):
+        yield from ast.walk(ast.parse(path.read_bytes()))
+
+
+def doubled(names: Iterator[str]) -> set[str]:
+    return {name for name, count in Counter(names).items() if count > 1}
+
+
+def files_of_one_name() -> set[str]:
+    return doubled(path.name for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+
+
+def classes_of_one_name() -> set[str]:
+    return doubled(node.name for node in nodes() if isinstance(node, ast.ClassDef))
+
+
+def participles() -> set[str]:
+    functions = (node for node in nodes() if isinstance(node, ast.FunctionDef))
+    acting = (f.name for f in functions if not any("property" in ast.dump(d) for d in f.decorator_list))
+    return {name for name in acting if PARTICIPLE.fullmatch(name)}
+
+
+@pytest.mark.parametrize(
+    ("find", "old"), [(files_of_one_name, FILES), (classes_of_one_name, CLASSES), (participles, FUNCTIONS)]
+)
+def test_no_name_is_doubled_and_no_function_is_a_participle_but_the_old_ones(
+    find: Callable[[], set[str]], old: set[str]
+) -> None:
+    found = find()
+    assert found - old == set(), "give these other names"
+    assert old - found == set(), "these are gone: take them off the list"
