@@ -227,7 +227,3 @@ def _observed(briefing: Message) -> Observation:
 
 def _unknown(message: Message, source: str, why: str) -> Observation:
     return Observation(message.timestamp, source, notes=(f"{source}: {why}",))
-
-
-def _nothing() -> None:
-    """Have nothing to commit."""

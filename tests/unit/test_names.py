@@ -3,7 +3,8 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ FUNCTIONS = {
     "_found",
     "_funded",
     "_generated",
+    "_given",
     "_guarded",
     "_held",
     "_invested",
@@ -128,12 +130,12 @@ FUNCTIONS = {
 }
 
 
-def nodes() -> Iterator[ast.AST]:
-    for path in PACKAGE.rglob("*.py"):
-        yield from ast.walk(ast.parse(path.read_bytes()))
+@cache
+def nodes() -> list[ast.AST]:
+    return [node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_bytes()))]
 
 
-def doubled(names: Iterator[str]) -> set[str]:
+def doubled(names: Iterable[str]) -> set[str]:
     return {name for name, count in Counter(names).items() if count > 1}
 
 
