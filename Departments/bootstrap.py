@@ -25,6 +25,7 @@ from Departments.core.steps import Step, no_step
 
 if TYPE_CHECKING:
     from Departments.brokers.base import Broker
+    from Departments.brokers.snapshot import ExchangeHours
     from Departments.constraints.limits import Limits
     from Departments.core.quotes import Bar
     from Departments.core.settings import Settings
@@ -175,6 +176,13 @@ class Desk:
         return PatientBroker(self.broker, self.clock, seconds=self.settings.phases.patience)
 
     @cached_property
+    def hours(self) -> ExchangeHours:
+        """The exchange's hours, one source for all departments."""
+        from Departments.brokers.snapshot import ExchangeHours
+
+        return ExchangeHours(self.broker, self.clock)
+
+    @cached_property
     def exchange_files(self) -> tuple[ExchangeState | None, FaultScript | None]:
         """What the files of the simulated exchange say, as far as they were chosen. Raises BadInput."""
         from Departments.exchange.faults import load_faults
@@ -260,6 +268,7 @@ class Desk:
             settings=self.settings,
             bus=self.bus,
             ledger=self.ledger,
+            hours=self.hours,
             ask_regime=self.regime.process_inbox,
         )
 
@@ -269,7 +278,7 @@ class Desk:
         from Departments.Trading.parts import TradingParts
 
         limits = self.limits  # first: without them the folder is no workspace
-        return TradingParts(self.broker, self.bus, self.ledger, limits, self.clock, self.settings)
+        return TradingParts(self.broker, self.bus, self.ledger, limits, self.clock, self.settings, self.hours)
 
     @property
     def executive_parts(self) -> ExecutiveParts:
@@ -282,6 +291,7 @@ class Desk:
             broker=self.patient_broker,
             bus=self.bus,
             ledger=self.ledger,
+            hours=self.hours,
             clock=self.clock,
             settings=self.settings,
             work=self.work,

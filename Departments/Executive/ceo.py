@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
@@ -21,24 +22,26 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from Departments.constraints.checks import cash_reserve
+from Departments.constraints.engine import check_desk
 from Departments.core.answers import Answer, failed, met
 from Departments.core.clock import iso
 from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import as_json, for_scripts, json_text
 from Departments.core.errors import DepartmentsError, WorkspaceBusy
+from Departments.core.facts import DeskFacts, Facts, PlanFacts
 from Departments.core.identifiers import answer_id, message_id
-from Departments.core.money import percent
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, classify, plan_from
+from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import trading_day
-from Departments.Executive.agenda import Agenda
+from Departments.Executive.agenda import rehearse
 from Departments.Executive.answers import executed, refused, reported, summary, told
 from Departments.Executive.execution import PlanExecution
-from Departments.Executive.judgement import Judge, Judgement, outdated
 from Departments.Executive.parts import ExecutiveParts
-from Departments.Executive.preview import preview
 from Departments.Executive.reporter import Reporter, saved_plan
-from Departments.Executive.review import Review, review, with_quality
+from Departments.Executive.reporting.document import dry_run_document
+from Departments.Executive.review import Outlook, Review, find_staleness, foresee, review, with_quality
 from Departments.ledger.files import write_atomically
 from Departments.ledger.lock import account_lock, execution_lock
 from Departments.messaging.message import Message
@@ -247,13 +250,21 @@ class CEO:
         answers = [answer_id(asked.recipient, kind, asked.message_id, asked.timestamp) for kind in ANSWERS]
         return next(map(bus.find, bus.journal.dispositions(EXECUTIVE, answers)), None)
 
-    def judge(self, plan: TradingPlan) -> Judgement:
-        """Look at a plan with the account, the ledger and the limits of this moment. Raises BrokerUnavailable."""
+    def foresee(self, plan: TradingPlan) -> Outlook:
+        """Judge a plan by account, ledger and limits of this moment. Raises BrokerUnavailable."""
         p = self._parts
-        return Judge(p.broker, p.ledger, p.limits, p.settings.exits).judge(plan, p.clock.now())
+        return foresee(plan, self._facts(plan), p.limits, p.settings.exits)
+
+    def _facts(self, plan: TradingPlan) -> Facts:
+        facts = self._parts.reader.read(t.ticker for t in plan.trades)
+        return replace(facts, plan=self._with_execution(PlanFacts.of(plan)))
+
+    def _with_execution(self, known: PlanFacts) -> PlanFacts:
+        executions = self._parts.ledger.plans.executions()
+        return replace(known, executed_on=next((e.trading_day for e in executions if e.plan_id == known.plan_id), None))
 
     def _reviewed(self, plan: TradingPlan) -> Review:
-        return review(plan, self.judge(plan), self._parts.limits)
+        return review(plan, self.foresee(plan), self._parts.limits)
 
     def take_up_approved_plan(self) -> TradingPlan | None:
         """Make the plan that was approved today, was not executed and still holds the current one; None without one."""
@@ -291,14 +302,7 @@ class CEO:
         return {"status": "PLAN_APPROVED", "plan_id": plan_id, "file": str(path)}
 
     def _stale(self, plan: TradingPlan) -> str | None:
-        """Return why a plan is of yesterday's facts: other limits, too old, or prices that have moved."""
-        limits = self._parts.limits
-        old = outdated(plan, limits, self._parts.clock.now())
-        if old is not None:
-            return old
-        buffer = limits.deployment.price_buffer_pct
-        moved = sorted(t for t, worse in self.judge(plan).drifted.items() if worse > buffer)
-        return f"the prices of {', '.join(moved)} have moved more than {percent(buffer)} against it" if moved else None
+        return find_staleness(plan, self._facts(plan), self._parts.limits)
 
     def _save(self, document: Mapping[str, Any], now: datetime) -> None:
         p = self._parts
@@ -320,26 +324,26 @@ class CEO:
 
     def reason_not_to_trade(self, plan: Mapping[str, Any] | None = None, *, force: bool = False) -> Answer | None:
         """Return why nothing may be sent now: executed already, or the market is closed. None when all is well."""
-        p = self._parts
         wanted = None if plan is None else plan.get("plan_id")
-        before = [e for e in p.ledger.plans.executions() if e.plan_id == str(wanted)]
-        today = p.ledger.plans.executions(trading_day(p.clock.now()))
-        if before or (today and p.limits.timing_rules.one_execution_per_day and not force):
-            done = (before or today)[0]
-            message = f"{done.plan_id} was executed on {done.trading_day}; nothing is traded twice"
-            return refused("ALREADY_EXECUTED", done.plan_id, message)
-        if not p.limits.timing_rules.market_hours_only:
-            return None
-        market = p.broker.market_clock()
-        if market.is_open:
-            return None
-        message = f"the market is closed, it opens on {market.next_open:%Y-%m-%d at %H:%M} UTC; nothing was sent"
-        return refused("MARKET_CLOSED", wanted, message)
+        # A plan that is not made yet is another one than was executed.
+        facts = self._glance(PlanFacts("" if wanted is None else str(wanted), None))
+        return _not_today(facts, self._obstacles(facts, force=force), wanted)
 
-    def preview(self, plan: TradingPlan) -> dict[str, Any]:
-        """Return what executing `plan` now would send, funded from projected cash; nothing is sent."""
-        p = self._parts
-        return preview(plan, p.broker, p.ledger, p.limits, p.settings)
+    def _glance(self, known: PlanFacts) -> DeskFacts:
+        return replace(self._parts.reader.glance(), plan=self._with_execution(known))
+
+    def _obstacles(self, facts: DeskFacts, *, force: bool = False) -> list[Reason]:
+        """Return what forbids to send anything; `force` allows a second execution on one day."""
+        found = check_desk(facts, self._parts.limits, "dispatch").violations
+        return [r for r in found if not (force and r.code is ReasonCode.ONE_EXECUTION_PER_DAY)]
+
+    def preview(self, plan: TradingPlan, *, force: bool = False) -> dict[str, Any]:
+        """Return what executing `plan` now would send, phase by phase; nothing is sent."""
+        p, facts = self._parts, self._facts(plan)
+        if force:
+            facts = replace(facts, history=replace(facts.history, executed_plan_today=plan.plan_id))
+        foreseen = rehearse(plan, facts, p.limits, p.settings.phases.buy.shortfall)
+        return dry_run_document(plan, facts, cash_reserve(p.limits, facts.equity), foreseen)
 
     def _execute(self, *, force: bool) -> Answer:
         self.look()
@@ -354,13 +358,13 @@ class CEO:
         plan = plan_from(document, CURRENT)
         if not self.plan_approved:
             return failed(f"the plan {plan.plan_id} is not approved")
-        stop = self.reason_not_to_trade(document, force=force)
+        facts = self._glance(PlanFacts.of(plan))
+        obstacles = self._obstacles(facts, force=force)
+        stop = _not_today(facts, obstacles, plan.plan_id)
         if stop is not None:
             return stop
-        agenda = Agenda(plan, self._parts, self.look)
-        why_not = agenda.too_late() or agenda.blocked()
-        if why_not is not None:
-            return failed(f"{plan.plan_id} is not executed: {why_not}")
+        if obstacles:
+            return failed(f"{plan.plan_id} is not executed: {obstacles[0].sentence or obstacles[0]}")
         if plans.document(plan.plan_id) != document:
             self._save(document, self._parts.clock.now())
         return self._run(plan)
@@ -396,6 +400,19 @@ class CEO:
     def log_escalation(self, message: Message, _: Payload) -> None:
         """Log the first line of an escalation."""
         log.warning("%s escalates: %s", message.sender, message.body.strip().partition("\n")[0].lstrip("# "))
+
+
+def _not_today(facts: DeskFacts, obstacles: Iterable[Reason], plan_id: str | None) -> Answer | None:
+    """Return the answer where a plan is in order and not executed today: one was already, or the market is closed."""
+    found = {reason.code: reason for reason in obstacles}
+    done = found.get(ReasonCode.ALREADY_EXECUTED) or found.get(ReasonCode.ONE_EXECUTION_PER_DAY)
+    if done is not None:
+        return refused("ALREADY_EXECUTED", done.values["executed"], done.sentence)
+    if ReasonCode.MARKET_CLOSED not in found:
+        return None
+    opens = facts.hours.next_open
+    message = f"the market is closed, it opens on {opens:%Y-%m-%d at %H:%M} UTC; nothing was sent"
+    return refused("MARKET_CLOSED", plan_id, message)
 
 
 def _parts_for(project_root: Path) -> ExecutiveParts:

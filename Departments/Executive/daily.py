@@ -77,7 +77,7 @@ def run_day(ceo: CEO, order: DayOrder, audience: Audience) -> Document:
     plan, review = _planned(ceo, order)
     audience.see_plan(plan, review)
     if order.dry_run:
-        return ceo.preview(plan)
+        return ceo.preview(plan, force=order.force)
     objection = audience.objection(plan)
     if objection is not None:
         return not_executed("NOT_APPROVED", plan.plan_id, objection, plan)

@@ -14,7 +14,7 @@ from Departments.core.money import plain, usd_cents
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason
 from Departments.core.statuses import PhaseName
-from Departments.Executive.funding import Funding
+from Departments.Executive.funding import Decision
 from Departments.ledger.plan_records import TradeRecord
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import (
@@ -34,15 +34,15 @@ def approval_id(plan_id: str, generated_at: datetime, phase: str, ticker: str, a
 
 
 def instruction(
-    phase: PhaseName, funding: Funding, plan_id: str, instruction_id: str, *, at: datetime, approved_at: datetime
+    phase: PhaseName, decision: Decision, plan_id: str, instruction_id: str, *, at: datetime, approved_at: datetime
 ) -> Message:
     """Return what tells Trading to do one trade of a phase, with the shares and the limit that it got."""
-    trade = replace(funding.trade, qty=funding.qty)
+    trade = replace(decision.trade, qty=decision.qty)
     if phase is PhaseName.RELEASE:
         return _request(ReleaseRequest, trade, plan_id, instruction_id, at)
     if phase is PhaseName.PROTECT:
         return _request(ProtectRequest, trade, plan_id, instruction_id, at)
-    return approval(trade, plan_id, instruction_id, at=at, approved_at=approved_at, limit_price=funding.limit_price)
+    return approval(trade, plan_id, instruction_id, at=at, approved_at=approved_at, limit_price=decision.limit_price)
 
 
 PURPOSES: Mapping[type[SharesRequest], str] = {

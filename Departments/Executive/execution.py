@@ -10,21 +10,26 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from Departments.constraints.checks import cash_reserve
-from Departments.core.orders import OrderStatus
+from Departments.core.facts import PlanFacts, RunFacts
+from Departments.core.money import cents, usd_cents
+from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan
+from Departments.core.portfolio import Account
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
 from Departments.core.trading_calendar import trading_day
-from Departments.Executive.agenda import Agenda
+from Departments.Executive.agenda import decide, objection
 from Departments.Executive.answers import DONE, went_well
 from Departments.Executive.dispatches import approval_id, cancel_request, instruction, outcome_message, report_message
-from Departments.Executive.funding import Funding
+from Departments.Executive.exposure import bare_shares
+from Departments.Executive.funding import Decision, budget_for
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.phases import PhaseEvent, PhaseWaits, after, waits_of
 from Departments.Executive.reporter import Report, Reporter
-from Departments.Executive.reporting.document import adds_up, unexplained
+from Departments.Executive.reporting.document import adds_up, cash_path, unexplained
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
 
 log = logging.getLogger(__name__)
@@ -46,16 +51,26 @@ ALL_DONE = {
 
 
 @dataclass(frozen=True, slots=True)
+class CashCount:
+    """The account as it is, the cash (dollars) that it should have by fills and fees, and those fees."""
+
+    account: Account
+    expected_cash: Decimal
+    fees: Decimal
+
+    @property
+    def difference(self) -> Decimal:
+        """Return what nobody can explain, to the cent: negative when cash is missing."""
+        return cents(self.account.cash - self.expected_cash)
+
+
+@dataclass(frozen=True, slots=True)
 class PlanExecution:
     """Executes one plan to its end. `look` lets everyone, the CEO included, read their inboxes once."""
 
     plan: TradingPlan
     parts: ExecutiveParts
     look: Callable[[], None]
-
-    @property
-    def _agenda(self) -> Agenda:
-        return Agenda(self.plan, self.parts, self.look)
 
     def run(self) -> Report:
         """Execute every phase that has not ended, in order, record the end and return the report that was sent of it.
@@ -85,7 +100,7 @@ class PlanExecution:
         p, plan_id, execution = self.parts, self.plan.plan_id, self._execution()
         if execution.ended_at is not None:
             return Reporter(p).report(self.plan)
-        counted = self._agenda.cash_when_it_arrived()
+        counted = self._cash_when_it_arrived()
         accounted = adds_up(counted.difference)
         if not accounted:
             log.warning("Cash is %s", unexplained(counted.difference))
@@ -120,7 +135,7 @@ class PlanExecution:
         A phase in which nothing is sent has ended with that.
         """
         p = self.parts
-        fundings = self._agenda.of(name)
+        decisions = self._decisions(name)
         now = p.clock.now()
         phase = PhaseRecord(
             name=name,
@@ -130,31 +145,31 @@ class PlanExecution:
             ended_at=None,
             outcome=PhaseOutcome.NONE,
         )
-        sent = sum(f.qty > 0 for f in fundings)
+        sent = sum(d.qty > 0 for d in decisions)
         if not sent:
             phase = _ended(phase, PhaseEvent.ALL_TERMINAL, now, PhaseOutcome.ALL_TERMINAL)
         with p.ledger.transaction():
             p.ledger.plans.set_phase(self.plan.plan_id, phase)
             approved_at = p.ledger.plans.approved_at(self.plan.plan_id) or now
-            for rank, funding in enumerate(fundings):
-                self._send_or_defer(name, rank, funding, now, approved_at)
+            for rank, decision in enumerate(decisions):
+                self._send_or_defer(name, rank, decision, now, approved_at)
         if sent:
             p.bus.deliver_pending()
             log.info("%s phase: %d order%s sent to Trading", name, sent, "" if sent == 1 else "s")
         return phase
 
     def _send_or_defer(
-        self, name: PhaseName, rank: int, funding: Funding, now: datetime, approved_at: datetime
+        self, name: PhaseName, rank: int, decision: Decision, now: datetime, approved_at: datetime
     ) -> None:
-        trade, plan_id, sent = funding.trade, self.plan.plan_id, funding.qty > 0
+        trade, plan_id, sent = decision.trade, self.plan.plan_id, decision.qty > 0
         message_id = approval_id(plan_id, self.plan.generated_at, name, trade.ticker)
-        code, reason = _code_and_reason(funding.reason)
+        code, reason = _code_and_reason(decision.reason)
         record = TradeRecord(
             phase=name,
             ticker=trade.ticker,
             side=trade.side,
             planned_qty=trade.qty,
-            qty=funding.qty,
+            qty=decision.qty,
             price=trade.price,
             score=trade.score,
             sector=trade.sector,
@@ -168,9 +183,9 @@ class PlanExecution:
         self.parts.ledger.plans.add_trade(plan_id, rank, record)
         if sent:
             at = now + rank * IN_TURN
-            self.parts.bus.enqueue(instruction(name, funding, plan_id, message_id, at=at, approved_at=approved_at))
+            self.parts.bus.enqueue(instruction(name, decision, plan_id, message_id, at=at, approved_at=approved_at))
         else:
-            says = funding.reason.sentence if funding.reason else ""
+            says = decision.reason.sentence if decision.reason else ""
             log.info("Deferred %s %s - %s", trade.side, trade.ticker, f"{says} ({reason})" if says else reason)
 
     def _advance(self, phase: PhaseRecord) -> PhaseRecord:
@@ -246,6 +261,64 @@ class PlanExecution:
         with self.parts.ledger.transaction():
             self.parts.ledger.plans.set_phase(self.plan.plan_id, moved)
         return moved
+
+    # --- facts ---
+
+    def _decisions(self, name: PhaseName) -> list[Decision]:
+        """Decide what a phase sends. Raises BrokerUnavailable when the broker stays away."""
+        p, run = self.parts, self._run_facts(name)
+        if not self._concerns(name, run):
+            return []
+        buying = name is PhaseName.BUY
+        counted = self._cash_when_it_arrived() if buying and not run.aborted else None
+        if counted is not None:
+            run = replace(run, expected_cash=counted.expected_cash)
+        wanted = (t.ticker for t in self.plan.buys if buying)
+        read = p.reader.read(wanted, account=counted.account if counted else None, buying=buying)
+        facts = replace(read, plan=PlanFacts.of(self.plan), run=run)
+        if buying and any(objection(t, facts, p.limits) is None for t in self.plan.buys):
+            log.info("Cash for BUYs: %s (reserve %s)", *map(usd_cents, (budget_for(facts, p.limits), run.reserve)))
+        return decide(name, self.plan, facts, p.limits, p.settings.phases.buy.shortfall)
+
+    def _concerns(self, name: PhaseName, run: RunFacts) -> bool:
+        """Tell whether a phase may have anything to decide."""
+        if name is PhaseName.PROTECT:
+            return any(run.unprotected.values())
+        return bool(self.plan.buys if name is PhaseName.BUY else self.plan.sells)
+
+    def _run_facts(self, name: PhaseName) -> RunFacts:
+        ledger, plan_id = self.parts.ledger, self.plan.plan_id
+        phases = ledger.plans.phases(plan_id)
+        aborted = any(p.name == PhaseName.SELL and p.outcome is PhaseOutcome.ABORTED for p in phases)
+        run = RunFacts(self._execution().reserve, aborted=PhaseName.SELL if aborted else "")
+        if name is not PhaseName.PROTECT:
+            return run
+        entries = (order.intent for order in ledger.orders.open_trades())
+        return replace(
+            run,
+            unprotected=bare_shares(ledger, self.parts.clock.now(), bought=self.parts.settings.exits.enabled),
+            releasing=frozenset(release.ticker for release in ledger.releases.open()),
+            entering=frozenset(entry.ticker for entry in entries if entry.side is Side.BUY),
+        )
+
+    def _cash_when_it_arrived(self) -> CashCount:
+        """Read the account; while its cash and the fills disagree, look again and wait, but not for ever."""
+        clock, settings = self.parts.clock, self.parts.settings.phases.buy
+        give_up = clock.now() + timedelta(seconds=settings.cash_wait)
+        counted = self._cash()
+        while not adds_up(counted.difference) and clock.now() < give_up:
+            clock.sleep(settings.poll)
+            give_up = min(give_up, clock.now() + timedelta(seconds=settings.cash_wait))  # it may have been set back
+            self.look()
+            counted = self._cash()
+        return counted
+
+    def _cash(self) -> CashCount:
+        """Read the account beside start cash + actual SELL fills − actual BUY fills − fees of this plan."""
+        execution, account = self._execution(), self.parts.broker.account()
+        fees = self.parts.broker.fees(execution.started_at)
+        fills = self.parts.ledger.execution_fills(self.plan.plan_id)
+        return CashCount(account, cash_path(execution.cash_before, fills)[-1] - fees, fees)
 
     # --- small reads ---
 

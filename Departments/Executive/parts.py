@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from Departments.brokers.base import Broker
+from Departments.brokers.snapshot import ExchangeHours, FactsReader
+from Departments.constraints.checks import days_to_settle
 from Departments.constraints.limits import Limits
 from Departments.core.clock import Clock
 from Departments.core.settings import Settings
@@ -26,8 +28,14 @@ class ExecutiveParts:
     broker: Broker
     bus: Bus
     ledger: Ledger
+    hours: ExchangeHours
     limits: Limits
     clock: Clock
     settings: Settings
     work: Callable[[], None]
     locks: Path
+
+    @property
+    def reader(self) -> FactsReader:
+        """What reads facts for the Executive."""
+        return FactsReader(self.broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits))

@@ -1,21 +1,83 @@
-"""The CEO's review of a plan, from facts only. Pure."""
+"""The CEO's review of a plan: the engine's verdict on today's account, what changes, and a rating. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from Departments.constraints.checks import sector_of
+from Departments.constraints.checks.timing import is_price_old
+from Departments.constraints.engine import PlanVerdict, check_desk, check_order, check_plan
+from Departments.constraints.headroom import Headroom, headroom
 from Departments.constraints.limits import Limits
-from Departments.core.money import percent, plain, usd
-from Departments.core.plans import TradingPlan
+from Departments.core.facts import Facts
+from Departments.core.money import ZERO, percent, plain, usd
+from Departments.core.plans import Trade, TradingPlan
+from Departments.core.portfolio import ProposedOrder
+from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import Regime
-from Departments.Executive.judgement import Judgement
+from Departments.core.settings import ExitSettings
 
 NEAR_TARGET = Decimal("0.02")  # of equity: whole shares and the price buffer cost about this much
 NARROW = Decimal("0.02")  # of a limit: what is left of it is called narrow
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """What a symbol or sector weighs before and after a plan, as shares of equity."""
+
+    name: str
+    before: Decimal
+    after: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A plan on today's account: what the engine says, what changes, and what is left of each limit afterwards."""
+
+    verdict: PlanVerdict
+    before: Facts
+    weights: tuple[Shift, ...]
+    sectors: tuple[Shift, ...]
+    headroom: tuple[Headroom, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return the outlook with shares of equity as strings."""
+        return {
+            "weights": [_shift(s) for s in self.weights],
+            "sectors": [_shift(s) for s in self.sectors],
+            "headroom": [
+                {"limit": h.key, "used": h.used, "bound": h.bound, "left": h.left, "unit": h.unit, "about": h.about}
+                for h in self.headroom
+            ],
+            "violations": [{"ticker": o.symbol, "reason": str(r)} for o, r in self.verdict.violations],
+        }
+
+
+def foresee(plan: TradingPlan, facts: Facts, limits: Limits, exits: ExitSettings) -> Outlook:
+    """Judge every order of a plan on projected facts, at today's prices."""
+    orders = [_order(trade, facts, exits) for trade in plan.trades]
+    verdict = check_plan(orders, facts, limits, "review")
+    return Outlook(
+        verdict=verdict,
+        before=facts,
+        weights=_shifts(_weights(facts), _weights(verdict.facts)),
+        sectors=_shifts(_sectors(facts, limits), _sectors(verdict.facts, limits)),
+        headroom=headroom(verdict.facts, limits),
+    )
+
+
+def find_staleness(plan: TradingPlan, facts: Facts, limits: Limits) -> str | None:
+    """Return why a plan may not be approved any more: other limits, its age, or prices that have moved."""
+    desk = check_desk(facts, limits, "approve").violations
+    if desk:
+        return desk[0].sentence or _age(plan, facts, limits)
+    orders = [ProposedOrder(t.ticker, t.side, t.qty, t.price) for t in plan.trades]
+    moved = sorted({o.symbol for o in orders if not check_order(o, facts, limits, "approve").passed})
+    buffer = percent(limits.deployment.price_buffer_pct)
+    return f"the prices of {', '.join(moved)} have moved more than {buffer} against it" if moved else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +112,17 @@ def with_quality(document: Mapping[str, Any], found: Review) -> dict[str, Any]:
     return {**document, **{k: v for k, v in told.items() if k not in document}, **scored}
 
 
-def review(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Review:
+def review(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Review:
     """Rate a plan: every violation weighs three, every other concern one."""
-    violations = [f"{order.symbol}: {reason}" for order, reason in judgement.verdict.violations]
-    concerns = list(_concerns(plan, judgement, limits))
+    violations = [f"{order.symbol}: {reason}" for order, reason in outlook.verdict.violations]
+    concerns = list(_concerns(plan, outlook, limits))
     rating = max(0, 10 - 3 * len(violations) - len(concerns))
     recommendation = "REJECT" if violations else "APPROVE" if rating >= 7 else "APPROVE_WITH_CARE"
-    return Review(rating, tuple(_strengths(plan, judgement, limits)), (*violations, *concerns), recommendation)
+    return Review(rating, tuple(_strengths(plan, outlook, limits)), (*violations, *concerns), recommendation)
 
 
-def _strengths(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Iterator[str]:
-    if judgement.verdict.passed:
+def _strengths(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str]:
+    if outlook.verdict.passed:
         yield "every order passes every limit that could be evaluated"
     if plan.sells and plan.buys:
         yield f"{len(plan.sells)} SELLs free cash before {len(plan.buys)} BUYs use it"
@@ -68,34 +130,34 @@ def _strengths(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Itera
         yield f"{percent(plan.deployment)} of equity is put to work"
 
 
-def _concerns(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Iterator[str]:
+def _concerns(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str]:
     yield from _deployment(plan, limits)
-    for room in judgement.headroom:
+    for room in outlook.headroom:
         if room.left < 0:
             over = usd(-room.left) if room.unit == "dollars" else plain(-room.left)
             yield f"{room.key} stays exceeded by {over}{f' ({room.about})' if room.about else ''}"
         elif room.unit == "dollars" and room.key.endswith(("single_position_pct", "sector_concentration_pct")):
             yield from _narrow(room.key, room.about, room.left, room.bound)
-    missing = sorted({str(gap.code) for gap in judgement.verdict.not_evaluated})
+    missing = sorted({str(gap.code) for gap in outlook.verdict.not_evaluated})
     if missing:
         yield f"not evaluated for want of data: {', '.join(missing)}"
-    yield from _market(judgement)
-    yield from _prices(plan, judgement, limits)
+    yield from _market(outlook)
+    yield from _prices(plan, outlook, limits)
 
 
-def _prices(plan: TradingPlan, judgement: Judgement, limits: Limits) -> Iterator[str]:
-    market, hours = judgement.market, limits.staleness.price_max_age_hours
-    times = {t.ticker: market.of(t.ticker).price_at for t in plan.trades}
-    old = [t for t, at in times.items() if at and market.now - at > timedelta(hours=float(hours))]
+def _prices(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str]:
+    facts, hours = outlook.before, limits.staleness.price_max_age_hours
+    times = {t.ticker: facts.of(t.ticker).price_at for t in plan.trades}
+    old = [t for t, at in times.items() if at and is_price_old(limits, at, facts.now)]
     if old:
         yield f"prices are more than {plain(hours)} hours old: {', '.join(sorted(old))}"
     unknown = [t for t, at in times.items() if at is None]
     if unknown:
         yield f"nobody knows how old the prices are: {', '.join(sorted(unknown))}"
-    drifted = [t for t, worse in judgement.drifted.items() if worse > limits.deployment.price_buffer_pct]
-    if drifted:
+    moved = [order.symbol for order, reason in outlook.verdict.warnings if reason.code is ReasonCode.PRICE_MOVED]
+    if moved:
         buffer = percent(limits.deployment.price_buffer_pct)
-        yield f"prices have moved more than {buffer} against the plan: {', '.join(sorted(drifted))}"
+        yield f"prices have moved more than {buffer} against the plan: {', '.join(sorted(moved))}"
 
 
 def _deployment(plan: TradingPlan, limits: Limits) -> Iterator[str]:
@@ -109,9 +171,49 @@ def _narrow(key: str, about: str, left: Decimal, bound: Decimal) -> Iterator[str
         yield f"{about} leaves hardly any of {key}"
 
 
-def _market(judgement: Judgement) -> Iterator[str]:
-    regime = judgement.market.regime
+def _market(outlook: Outlook) -> Iterator[str]:
+    regime = outlook.before.regime
     if regime is None or regime.regime is Regime.UNKNOWN:
         yield "the market regime is unknown, so the careful branch applies"
     elif regime.regime in {Regime.BEARISH, Regime.PANIC}:
         yield f"the market regime is {regime.regime}"
+
+
+# --- small sums ---
+
+
+def _age(plan: TradingPlan, facts: Facts, limits: Limits) -> str:
+    hours = (facts.now - plan.generated_at).total_seconds() / 3600
+    return f"it is {hours:.2f} hours old, {limits.staleness.plan_max_age_hours} are allowed"
+
+
+def _order(trade: Trade, facts: Facts, exits: ExitSettings) -> ProposedOrder:
+    stock = facts.of(trade.ticker)
+    price = stock.price or trade.price
+    stop = exits.stop_of(trade.side, price)
+    return ProposedOrder(trade.ticker, trade.side, trade.qty, price, trade.sector or stock.sector, stop)
+
+
+def _weights(facts: Facts) -> dict[str, Decimal]:
+    return {symbol: _share(position.market_value, facts) for symbol, position in facts.positions.items()}
+
+
+def _sectors(facts: Facts, limits: Limits) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for position in facts.positions.values():
+        sector = sector_of(limits, position.symbol, facts, position.sector).partition(":")[0]
+        found[sector] = found.get(sector, ZERO) + position.market_value
+    return {sector: _share(value, facts) for sector, value in found.items()}
+
+
+def _share(value: Decimal, facts: Facts) -> Decimal:
+    return value / facts.equity if facts.equity > 0 else ZERO
+
+
+def _shifts(before: Mapping[str, Decimal], after: Mapping[str, Decimal]) -> tuple[Shift, ...]:
+    names = sorted({*before, *after}, key=lambda n: (-after.get(n, ZERO), n))
+    return tuple(Shift(name, before.get(name, ZERO), after.get(name, ZERO)) for name in names)
+
+
+def _shift(shift: Shift) -> dict[str, str]:
+    return {"name": shift.name, "before": f"{shift.before:.4f}", "after": f"{shift.after:.4f}"}

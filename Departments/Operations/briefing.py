@@ -14,14 +14,14 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from Departments.core.errors import BadInput
-from Departments.core.market import Told
+from Departments.core.facts import Readings
 from Departments.core.money import BEYOND_REASON, ZERO, decimal_of, price_of
 from Departments.core.plans import TICKER, Skip
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging.neighbours import DailyBriefing
-from Departments.Operations.conditions import told_by
+from Departments.Operations.conditions import readings_from
 
 HIGHEST_SCORE = Decimal(100)
 
@@ -75,7 +75,7 @@ class Briefing:
     """
 
     date: date | None
-    conditions: Told
+    conditions: Readings
     candidates: tuple[Candidate, ...]
     holdings: tuple[Holding, ...]
     source: str
@@ -104,7 +104,7 @@ def briefing_from(payload: DailyBriefing, source: str, *, at: datetime | None = 
     holdings, strange = _usable(
         _list(payload.current_holdings, "current_holdings", source), holding_from, "current_holdings"
     )
-    told = told_by(payload, source)
+    told = readings_from(payload, source)
     return Briefing(
         _date(payload.market_conditions or {}, source) or (trading_day(at) if at else None),
         told,

@@ -14,19 +14,19 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.core.errors import BadInput
-from Departments.core.market import READINGS, Told
+from Departments.core.facts import READINGS, Readings
 from Departments.core.money import BEYOND_REASON, ONE, decimal_of
 from Departments.messaging.neighbours import DailyBriefing
 
 
-def told_by(briefing: DailyBriefing, source: str) -> Told:
+def readings_from(briefing: DailyBriefing, source: str) -> Readings:
     """Read conditions and correlations. Raises BadInput naming source, key and mend."""
     conditions = section(briefing.market_conditions, "market_conditions", source, "write {spy_change_pct, vix, date}")
     readings = {name: _reading(conditions, name, source) for name in READINGS}
     if readings["vix"] is not None and readings["vix"] <= 0:
         raise BadInput(source, "market_conditions.vix", "is not positive", "give the level or leave it out")
     pairs = section(briefing.correlations, "correlations", source, 'write {"ALKS|SN": 0.81}')
-    return Told(**readings, correlations={_pair(name, source): _coefficient(pairs, name, source) for name in pairs})
+    return Readings(**readings, correlations={_pair(name, source): _coefficient(pairs, name, source) for name in pairs})
 
 
 def section(given: Any, key: str, source: str, mend: str) -> Mapping[str, Any]:

@@ -18,6 +18,8 @@ from threading import RLock
 from typing import Any
 
 from Departments.brokers.base import Broker
+from Departments.brokers.snapshot import ExchangeHours, FactsReader
+from Departments.constraints.checks import days_to_settle
 from Departments.constraints.limits import Limits
 from Departments.core import identifiers
 from Departments.core.answers import Answer, met
@@ -25,7 +27,7 @@ from Departments.core.clock import Clock, iso
 from Departments.core.departments import EXECUTIVE, OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import as_json, for_scripts
 from Departments.core.errors import BadInput, BrokerError, DepartmentsError
-from Departments.core.market import Told
+from Departments.core.facts import Readings
 from Departments.core.money import plain
 from Departments.core.plans import TradingPlan, plan_document, plan_from
 from Departments.core.reasons import ReasonCode
@@ -37,14 +39,13 @@ from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing, PlanProposal
 from Departments.messaging.payloads import PlanDocument, PlanFailure, PlanRequest, RegimeRequest, RegimeUpdate
 from Departments.messaging.router import Commit, Router
+from Departments.Operations.basis import Basis, observe
 from Departments.Operations.briefing import Briefing, briefing_from, merged
-from Departments.Operations.observation import Known, observe
 from Departments.Operations.planning import Planned, Proposal, make_plan, refuse_other_days, validate_plan
 from Departments.Operations.proposals import proposal_from
 from Departments.Operations.reading import plan_markdown
 from Departments.Operations.selection import SellWish, sell_wishes
 from Departments.Operations.shelf import Shelf
-from Departments.Operations.situation import Situation
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,13 @@ class OperationsParts:
     settings: Settings
     bus: Bus
     ledger: Ledger
+    hours: ExchangeHours
     ask_regime: Callable[[], object] = nothing
+
+    @property
+    def reader(self) -> FactsReader:
+        """What reads facts for Operations."""
+        return FactsReader(self.broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +209,9 @@ class OperationsManager:
             day = briefing or self._briefing_of(now, wish.briefing_message_id)
             proposal = self._proposal_of(now)
             complete = merged(day, proposal.picks) if proposal else day
-            situation = self._situation(complete, _wanted(complete, self._parts.limits), now)
+            basis = self._basis(complete, _wanted(complete, self._parts.limits))
             planned = make_plan(
-                day, situation, mandatory_sells=wish.mandatory_sells, proposal=proposal, reported=self._reported(now)
+                day, basis, mandatory_sells=wish.mandatory_sells, proposal=proposal, reported=self._reported(now)
             )
         _tell(planned)
         return planned
@@ -212,20 +219,15 @@ class OperationsManager:
     def _validated(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
         named = wish.briefing_message_id
         briefing = self._todays(now) if named is None else self._briefing_of(now, named)
-        known = briefing or Briefing(None, Told(), (), (), wish.source)
-        situation = self._situation(known, [t.ticker for t in plan.trades], now)
+        known = briefing or Briefing(None, Readings(), (), (), wish.source)
+        basis = self._basis(known, [t.ticker for t in plan.trades])
         return validate_plan(
-            plan, situation, mandatory_sells=wish.mandatory_sells, reported=self._reported(now), source=wish.source
+            plan, basis, mandatory_sells=wish.mandatory_sells, reported=self._reported(now), source=wish.source
         )
 
-    def _situation(self, briefing: Briefing, wanted: Sequence[str], now: datetime) -> Situation:
+    def _basis(self, briefing: Briefing, wanted: Sequence[str]) -> Basis:
         p = self._parts
-        learnt = p.ledger.symbols.knowledge(now, p.limits.settlement.days)
-        known = Known(briefing, learnt, p.ledger.regimes.latest_assessment(now))
-        book, market = observe(p.broker, known, now, wanted)
-        exits = p.settings.exits
-        stop = exits.stop_loss_pct if exits.enabled else None
-        return Situation(book, market, p.limits, p.ledger.history(now), stop)
+        return Basis(observe(p.reader, briefing, wanted), p.limits, p.settings.exits)
 
     def _reported(self, now: datetime) -> set[str]:
         """Return what was told before today: every plan of the first day still tells it."""
@@ -265,7 +267,7 @@ class OperationsManager:
         p, plan = self._parts, planned.plan
         now = p.clock.now()
         p.ledger.plans.save(plan_document(plan), plan.limits_hash, now)
-        p.ledger.symbols.learn(planned.facts, now, planned.told)
+        p.ledger.symbols.learn(planned.facts, now, planned.readings)
         for symbol in planned.untradable:
             p.ledger.plans.report_untradable(symbol, now)
 

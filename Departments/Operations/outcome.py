@@ -82,14 +82,14 @@ class Outcome:
 
 def of(sizer: Sizer, room: Room, allocation: Allocation, skips: Sequence[Skip], deployed: Decimal) -> Outcome:
     """Return the outcome of a plan that leads to positions worth `deployed`."""
-    equity, limits = sizer.book.equity, sizer.situation.limits
+    equity, limits = sizer.facts.equity, sizer.basis.limits
     target = max(ZERO, checks.deployment_target(limits, equity))
     met = equity > 0 and deployed >= target
     return Outcome(
         deployed,
         target,
         (deployed / equity).quantize(FOUR_PLACES) if equity > 0 else None,
-        None if met else _binding(room, allocation, skips, sizer.situation.buffer),
+        None if met else _binding(room, allocation, skips, sizer.basis.buffer),
     )
 
 

@@ -16,18 +16,17 @@ from Departments.constraints import checks, engine
 from Departments.constraints.checks.amounts import known_sector
 from Departments.core import identifiers
 from Departments.core.errors import BadInput
-from Departments.core.market import NOTHING_TOLD, SymbolFacts, Told
+from Departments.core.facts import NO_READINGS, Facts, Readings, SymbolFacts
 from Departments.core.money import ZERO, percent, plain
 from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade, TradingPlan
-from Departments.core.portfolio import Book
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import is_trading_day, trading_day
 from Departments.Operations import outcome
 from Departments.Operations.allocation import Allocation, Room, allocate
+from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing, Candidate, Size, merged
 from Departments.Operations.selection import Selection, SellWish, refused, select
-from Departments.Operations.situation import Situation
 from Departments.Operations.sizing import Sized, Sizer, under_minimum
 
 #: Warnings that a plan does not note: the list of what was not evaluated says it, or the RELEASE phase sees to it.
@@ -48,41 +47,42 @@ class Proposal:
 class Planned:
     """A plan with what is to be remembered and told of it.
 
-    `untradable` are the holdings it reports for the first time, `facts` and `told` what it was made with. `set_aside`
-    are the proposals under the minimum, those included that came back at a larger size (the plan's skips are the rest).
+    `untradable` are the holdings it reports for the first time; `facts` and `readings` are what it was made with.
+    `set_aside` are the proposals under the minimum, those included that came back at a larger size (the plan's skips
+    are the rest).
     """
 
     plan: TradingPlan
     untradable: tuple[str, ...]
     facts: tuple[SymbolFacts, ...]
     set_aside: tuple[Skip, ...] = ()
-    told: Told = NOTHING_TOLD
+    readings: Readings = NO_READINGS
 
 
 def make_plan(
     briefing: Briefing,
-    situation: Situation,
+    basis: Basis,
     *,
     mandatory_sells: Sequence[SellWish] = (),
     proposal: Proposal | None = None,
     reported: AbstractSet[str] = frozenset(),
 ) -> Planned:
     """Plan from a briefing of the day, and from a proposal where there is one. Raises BadInput for another day's."""
-    now = situation.market.now
+    now = basis.facts.now
     refuse_other_days(briefing, trading_day(now))
     wishes = tuple(mandatory_sells)
     if proposal is not None:
         briefing = merged(briefing, proposal.picks)
         briefing = replace(briefing, refused=briefing.refused + proposal.refused)
         wishes += proposal.sells
-    selection = select(briefing, situation, wishes=wishes, reported=reported)
+    selection = select(briefing, basis, wishes=wishes, reported=reported)
     draft = TradingPlan(identifiers.plan_id(now), now, ())
-    return _planned(draft, selection, situation)
+    return _planned(draft, selection, basis)
 
 
 def validate_plan(
     plan: TradingPlan,
-    situation: Situation,
+    basis: Basis,
     *,
     mandatory_sells: Sequence[SellWish] = (),
     reported: AbstractSet[str] = frozenset(),
@@ -91,10 +91,10 @@ def validate_plan(
     """Check and resize an existing plan: its SELLs to what is held, its BUYs as proposals. It keeps id and time."""
     wishes = (*mandatory_sells, *(SellWish(t.ticker, t.qty, t.reason) for t in plan.sells))
     picks = tuple(Candidate(t.ticker, t.score, t.price, t.sector, Size(shares=t.qty)) for t in plan.buys)
-    briefing = Briefing(None, Told(), picks, (), source)
-    selection = select(briefing, situation, wishes=wishes, reported=reported, weak=False)
+    briefing = Briefing(None, Readings(), picks, (), source)
+    selection = select(briefing, basis, wishes=wishes, reported=reported, weak=False)
     draft = TradingPlan(plan.plan_id, plan.generated_at, ())
-    return _planned(draft, selection, situation)
+    return _planned(draft, selection, basis)
 
 
 def refuse_other_days(briefing: Briefing, today: date) -> None:
@@ -111,31 +111,31 @@ def _days(after: date, until: date) -> Iterable[date]:
     return (date.fromordinal(n) for n in range(after.toordinal() + 1, until.toordinal() + 1))
 
 
-def _planned(draft: TradingPlan, selection: Selection, situation: Situation) -> Planned:
-    sizer = Sizer(situation, _after_sells(selection.sells, situation))
+def _planned(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned:
+    sizer = Sizer(basis, _after_sells(selection.sells, basis))
     judged = [sizer.size(c) for c in selection.candidates]
     sized = [j for j in judged if isinstance(j, Sized)]
     unfit = tuple(j for j in judged if isinstance(j, Skip))
     bought = _bought(sized, sizer, selection.sells)
     trades = (*selection.sells, *bought.trades)
-    verdict = situation.judge_plan(trades)
-    reached = outcome.of(sizer, bought.room, bought.allocation, (*unfit, *bought.skipped), verdict.book.invested)
+    verdict = basis.judge_plan(trades)
+    reached = outcome.of(sizer, bought.room, bought.allocation, (*unfit, *bought.skipped), verdict.facts.invested)
     plan = replace(
         draft,
         trades=trades,
         skipped=(*selection.skipped, *unfit, *bought.skipped),
-        equity=situation.book.equity,
-        cash=situation.book.cash,
+        equity=basis.facts.equity,
+        cash=basis.facts.cash,
         deployment=reached.share,
-        limits_hash=situation.limits.fingerprint,
-        regime=str(situation.market.regime.regime) if situation.market.regime else "",
-        notes=(*reached.notes, *_effects(situation), *_warnings(verdict)),
+        limits_hash=basis.limits.fingerprint,
+        regime=str(basis.facts.regime.regime) if basis.facts.regime else "",
+        notes=(*reached.notes, *_effects(basis), *_warnings(verdict)),
         not_evaluated=_not_evaluated(verdict),
         extra={"deployment_goal": reached.document, "stage_results": _stages(selection, bought, verdict)},
     )
-    facts = tuple(replace(f, sector=known_sector(f.sector)) for f in situation.market.symbols.values())
+    facts = tuple(replace(f, sector=known_sector(f.sector)) for f in basis.facts.symbols.values())
     set_aside = tuple(s.set_aside for s in sized if s.set_aside)
-    return Planned(plan, selection.untradable, facts, set_aside, situation.market.told)
+    return Planned(plan, selection.untradable, facts, set_aside, basis.facts.readings)
 
 
 def _stages(selection: Selection, bought: _Bought, verdict: engine.PlanVerdict) -> dict[str, dict[str, int]]:
@@ -146,11 +146,11 @@ def _stages(selection: Selection, bought: _Bought, verdict: engine.PlanVerdict) 
     }
 
 
-def _after_sells(sells: Iterable[Trade], situation: Situation) -> Book:
-    book = situation.book
+def _after_sells(sells: Iterable[Trade], basis: Basis) -> Facts:
+    facts = basis.facts
     for trade in sells:
-        book = engine.project(situation.order(trade, situation.buffer), book, situation.limits)
-    return book
+        facts = engine.project(basis.order(trade, basis.buffer), facts, basis.limits)
+    return facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,28 +163,28 @@ class _Bought:
 
 def _bought(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> _Bought:
     """Size the BUYs; whatever the engine still finds is taken out and the rest is sized again."""
-    barred = _not_on_a_careful_day(sized, sizer.situation)
+    barred = _not_on_a_careful_day(sized, sizer.basis)
     while True:
         left = [s for s in sized if s.candidate.ticker not in barred]
         room = sizer.room(left, aim_at_positions=all(s.candidate.size is None for s in left))
         allocation = allocate((s.pick for s in left), room)
         taken = [s for s in left if s.pick.ticker in allocation.shares]
-        trades = tuple(_buy(s, allocation.shares[s.pick.ticker], sizer.situation) for s in taken)
-        offenders = _offenders((*sells, *trades), sizer.situation)
+        trades = tuple(_buy(s, allocation.shares[s.pick.ticker], sizer.basis) for s in taken)
+        offenders = _offenders((*sells, *trades), sizer.basis)
         if not offenders:
             skips = tuple(_left_out(s, allocation) for s in left if s.pick.ticker not in allocation.shares)
             return _Bought(trades, (*barred.values(), *skips), allocation, room)
         barred |= offenders
 
 
-def _not_on_a_careful_day(sized: Sequence[Sized], situation: Situation) -> dict[str, Skip]:
+def _not_on_a_careful_day(sized: Sequence[Sized], basis: Basis) -> dict[str, Skip]:
     """Return the proposals under the minimum that stay out: a day of smaller sizes is none to make them larger."""
-    if situation.factor >= 1:
+    if basis.factor >= 1:
         return {}
     return {s.candidate.ticker: s.set_aside for s in sized if s.set_aside is not None}
 
 
-def _buy(sized: Sized, shares: Decimal, situation: Situation) -> Trade:
+def _buy(sized: Sized, shares: Decimal, basis: Basis) -> Trade:
     candidate, pick = sized.candidate, sized.pick
     reason = "proposed" if pick.wanted else "added in score order"
     return Trade(
@@ -193,7 +193,7 @@ def _buy(sized: Sized, shares: Decimal, situation: Situation) -> Trade:
         shares,
         pick.price,
         candidate.score,
-        situation.market.of(pick.ticker).sector or candidate.sector,
+        basis.facts.of(pick.ticker).sector or candidate.sector,
         f"{reason}, {plain(pick.wanted)} shares wanted" if pick.wanted not in {ZERO, shares} else reason,
     )
 
@@ -207,17 +207,17 @@ def _left_out(sized: Sized, allocation: Allocation) -> Skip:
     return refused(sized.pick.ticker, reason)
 
 
-def _offenders(trades: tuple[Trade, ...], situation: Situation) -> dict[str, Skip]:
+def _offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, Skip]:
     found: dict[str, Skip] = {}
-    for worse in (ZERO, situation.buffer):
-        for order, reason in situation.judge_plan(trades, worse).violations:
+    for worse in (ZERO, basis.buffer):
+        for order, reason in basis.judge_plan(trades, worse).violations:
             if order.side is Side.BUY:
                 found.setdefault(order.symbol, refused(order.symbol, reason))
     return found
 
 
-def _effects(situation: Situation) -> tuple[str, ...]:
-    return tuple(_effect(reason) for reason in checks.size_effects(situation.limits, situation.market))
+def _effects(basis: Basis) -> tuple[str, ...]:
+    return tuple(_effect(reason) for reason in checks.size_effects(basis.limits, basis.facts))
 
 
 def _effect(reason: Reason) -> str:

@@ -18,8 +18,8 @@ from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade
 from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
+from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing, Candidate, Nonsense, ticker_of
-from Departments.Operations.situation import Situation
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _wish(row: Any, source: str, place: str, why: str) -> SellWish:
 
 def select(
     briefing: Briefing,
-    situation: Situation,
+    basis: Basis,
     *,
     wishes: Sequence[SellWish] = (),
     reported: AbstractSet[str] = frozenset(),
@@ -86,13 +86,13 @@ def select(
     `wishes` are sold whatever their score; `reported` are untradable holdings already told of on an earlier day;
     `weak` tells whether holdings scored under the threshold are sold of our own accord.
     """
-    own = _weak(situation) if weak else []
+    own = _weak(basis) if weak else []
     wanted = {w.ticker: w for w in _one_for_each((*_netted(wishes), *_flagged(briefing), *own))}
-    outcomes = _unless_denied([_sell(wish, situation) for wish in wanted.values()], situation)
+    outcomes = _unless_denied([_sell(wish, basis) for wish in wanted.values()], basis)
     sells = tuple(o for o in outcomes if isinstance(o, Trade))
     skips = [o for o in outcomes if isinstance(o, Skip)]
     untradable = {s.ticker for s in skips if s.reason.code is ReasonCode.NOT_TRADABLE}
-    judged = [(c, _unwanted(c, situation, wanted)) for c in sorted(briefing.candidates, key=best_first)]
+    judged = [(c, _unwanted(c, basis, wanted)) for c in sorted(briefing.candidates, key=best_first)]
     return Selection(
         sells,
         tuple(c for c, skip in judged if skip is None),
@@ -136,9 +136,9 @@ def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
     return None if one is None or other is None else one + other
 
 
-def _weak(situation: Situation) -> list[SellWish]:
-    threshold = situation.limits.deployment.sell_below_score
-    held = situation.book.positions.values()
+def _weak(basis: Basis) -> list[SellWish]:
+    threshold = basis.limits.deployment.sell_below_score
+    held = basis.facts.positions.values()
     scored = sorted((p.score, p.symbol) for p in held if p.score is not None and p.qty > 0)
     return [
         SellWish(symbol, None, f"score {plain(score)} is under {plain(threshold)}")
@@ -147,8 +147,8 @@ def _weak(situation: Situation) -> list[SellWish]:
     ]
 
 
-def _sell(wish: SellWish, situation: Situation) -> Trade | Skip:
-    held = situation.book.positions.get(wish.ticker)
+def _sell(wish: SellWish, basis: Basis) -> Trade | Skip:
+    held = basis.facts.positions.get(wish.ticker)
     if held is None or held.qty == 0:
         return skip(wish.ticker, ReasonCode.NOT_HELD, "the account holds none of it")
     if held.qty < 0:
@@ -157,19 +157,19 @@ def _sell(wish: SellWish, situation: Situation) -> Trade | Skip:
     reason = wish.reason
     if wish.qty is not None and qty < wish.qty:
         reason = f"{reason} (only {plain(qty)} of {plain(wish.qty)} shares are held)".strip()
-    return Trade(wish.ticker, Side.SELL, qty, situation.price(wish.ticker), held.score, held.sector, reason)
+    return Trade(wish.ticker, Side.SELL, qty, basis.price(wish.ticker), held.score, held.sector, reason)
 
 
-def _unless_denied(outcomes: Sequence[Trade | Skip], situation: Situation) -> list[Trade | Skip]:
+def _unless_denied(outcomes: Sequence[Trade | Skip], basis: Basis) -> list[Trade | Skip]:
     """Let the engine judge all SELLs, each after those before it; what it denies becomes a skip."""
     denied: dict[str, Skip] = {}
-    for order, reason in situation.judge_plan(tuple(o for o in outcomes if isinstance(o, Trade))).violations:
+    for order, reason in basis.judge_plan(tuple(o for o in outcomes if isinstance(o, Trade))).violations:
         denied.setdefault(order.symbol, refused(order.symbol, reason))
     return [denied.get(outcome.ticker, outcome) for outcome in outcomes]
 
 
-def _unwanted(candidate: Candidate, situation: Situation, sold: Mapping[str, SellWish]) -> Skip | None:
-    minimum = situation.limits.deployment.min_score
+def _unwanted(candidate: Candidate, basis: Basis, sold: Mapping[str, SellWish]) -> Skip | None:
+    minimum = basis.limits.deployment.min_score
     if candidate.ticker in sold:
         return skip(candidate.ticker, ReasonCode.SOLD_IN_THIS_PLAN, "it is to be sold, so it is not bought")
     if candidate.size is None and candidate.score is not None and candidate.score < minimum:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from Departments.constraints import checks
+from Departments.core.facts import Facts
 from Departments.core.money import (
     ONE,
     ZERO,
@@ -23,12 +24,11 @@ from Departments.core.money import (
 )
 from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade
-from Departments.core.portfolio import Book
 from Departments.core.reasons import ReasonCode
 from Departments.Operations.allocation import Pick, Room
+from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Candidate
 from Departments.Operations.selection import best_first, refused, skip
-from Departments.Operations.situation import Situation
 
 #: What allocation takes care of for all picks together; everything else is asked of the engine for each candidate.
 SHARED_OUT = frozenset(
@@ -55,19 +55,19 @@ class Sized:
 
 @dataclass(frozen=True, slots=True)
 class Sizer:
-    """Bounds candidates on `book`, the account as it will be after the plan's SELLs at worse prices."""
+    """Bounds candidates on `facts`, the account as it will be after the plan's SELLs at worse prices."""
 
-    situation: Situation
-    book: Book
+    basis: Basis
+    facts: Facts
 
     def size(self, candidate: Candidate) -> Sized | Skip:
         """Return the pick of a candidate, or why it cannot be bought in any size."""
-        price = self.situation.price(candidate.ticker) or candidate.price
+        price = self.basis.price(candidate.ticker) or candidate.price
         if price is None:
             return skip(candidate.ticker, ReasonCode.NO_PRICE, "nobody knows a price for it")
         pick = self._pick(candidate, price)
         trade = Trade(candidate.ticker, Side.BUY, pick.least, price, candidate.score, candidate.sector)
-        verdict = self.situation.judge(trade, self.book, self.situation.buffer)
+        verdict = self.basis.judge(trade, self.facts, self.basis.buffer)
         violation = next((v for v in verdict.violations if v.code not in SHARED_OUT), None)
         if violation is not None:
             return refused(candidate.ticker, violation)
@@ -77,35 +77,35 @@ class Sizer:
 
     def room(self, sized: Sequence[Sized], *, aim_at_positions: bool) -> Room:
         """Return what all picks may have together."""
-        limits, book, picks = self.situation.limits, self.book, [s.pick for s in sized]
-        held, heat = sum(1 for p in book.positions.values() if p.qty != 0), self._heat_for_buys(picks)
+        limits, facts, picks = self.basis.limits, self.facts, [s.pick for s in sized]
+        held, heat = sum(1 for p in facts.positions.values() if p.qty != 0), self._heat_for_buys(picks)
         return Room(
             money=min(self.cash_for_buys, heat),
-            goal=max(ZERO, checks.deployment_target(limits, book.equity) - book.invested),
-            places=checks.positions_room(limits, book),
+            goal=max(ZERO, checks.deployment_target(limits, facts.equity) - facts.invested),
+            places=checks.positions_room(limits, facts),
             sectors=self._sector_rooms(picks),
-            minimum=self.situation.minimum,
+            minimum=self.basis.minimum,
             aim=max(0, limits.deployment.min_positions - held) if aim_at_positions else 0,
             money_bound=self._money_bound(heat),
         )
 
     def _money_bound(self, heat: Decimal) -> ReasonCode:
-        limits, book = self.situation.limits, self.book
+        limits, facts = self.basis.limits, self.facts
         if heat < self.cash_for_buys:
             return ReasonCode.MAX_PORTFOLIO_HEAT
-        settling = checks.must_settle(limits) and book.unsettled_cash > checks.cash_reserve(limits, book.equity)
+        settling = checks.must_settle(limits) and facts.unsettled_cash > checks.cash_reserve(limits, facts.equity)
         return ReasonCode.UNSETTLED_FUNDS if settling else ReasonCode.CASH_RESERVE
 
     @property
     def cash_for_buys(self) -> Decimal:
         """Return what BUYs may cost at planning prices so that the reserve also stands at worse ones."""
-        return checks.spendable_cash(self.situation.limits, self.book) / (ONE + self.situation.buffer)
+        return checks.spendable_cash(self.basis.limits, self.facts) / (ONE + self.basis.buffer)
 
     def _pick(self, candidate: Candidate, price: Decimal) -> Pick:
-        position = self.book.positions.get(candidate.ticker)
+        position = self.facts.positions.get(candidate.ticker)
         held = position.qty if position else ZERO
-        cheap = price * (ONE - self.situation.buffer)
-        least = max(ONE, shares_to_reach(self.situation.minimum - held * cheap, cheap))
+        cheap = price * (ONE - self.basis.buffer)
+        least = max(ONE, shares_to_reach(self.basis.minimum - held * cheap, cheap))
         wanted = self._wanted(candidate, price, held, least)
         return Pick(
             candidate.ticker,
@@ -113,7 +113,7 @@ class Sizer:
             price,
             least,
             self._most(candidate.ticker, price, held, wanted),
-            self.situation.bucket(candidate.ticker, candidate.sector),
+            self.basis.bucket(candidate.ticker, candidate.sector),
             opens=held == 0,
             held=held * price,
             wanted=wanted,
@@ -123,53 +123,53 @@ class Sizer:
         """Return the proposed shares, none where the position they make would be under the minimum."""
         if candidate.size is None:
             return ZERO
-        value = candidate.size.value_at(price, self.book.equity)
-        if held * price + value < self.situation.minimum:
+        value = candidate.size.value_at(price, self.facts.equity)
+        if held * price + value < self.basis.minimum:
             return ZERO
         return max(least, shares_within(value, price))
 
     def _most(self, symbol: str, price: Decimal, held: Decimal, wanted: Decimal) -> Decimal:
         """Return the most shares: up to the automatic maximum, or what was proposed up to the maximum of a position."""
-        limits, equity, factor = self.situation.limits, self.book.equity, self.situation.factor
-        dear = price * (ONE + self.situation.buffer)
+        limits, equity, factor = self.basis.limits, self.facts.equity, self.basis.factor
+        dear = price * (ONE + self.basis.buffer)
         auto = whole_shares(checks.maximum_auto_position(limits, equity, factor) / dear - held)
         single = whole_shares(checks.maximum_position(limits, equity, factor) / dear - held)
-        volume = checks.volume_cap(limits, self.situation.market.of(symbol))
+        volume = checks.volume_cap(limits, self.facts.of(symbol))
         most = min(single, max(auto, wanted))
         return most if volume is None else min(most, volume)
 
     def _set_aside(self, candidate: Candidate, pick: Pick) -> Skip | None:
         if candidate.size is None or pick.wanted > 0:
             return None
-        value = pick.held + candidate.size.value_at(pick.price, self.book.equity)
-        return under_minimum(pick.ticker, value, self.situation.minimum)
+        value = pick.held + candidate.size.value_at(pick.price, self.facts.equity)
+        return under_minimum(pick.ticker, value, self.basis.minimum)
 
     def _heat_for_buys(self, picks: Iterable[Pick]) -> Decimal:
         """Return what BUYs may cost beside their stops, each of which may stand half a price step further below."""
-        stop, limits = self.situation.stop_loss_pct, self.situation.limits
-        if not stop:
+        exits = self.basis.exits
+        if not exits.enabled:
             return Decimal("Infinity")
         step = max((price_tick(p.price) / p.price for p in picks), default=ZERO) / 2
-        lost = stop * (ONE + self.situation.buffer) + step
-        return checks.heat_room(limits, self.book, self.situation.history) / lost
+        lost = exits.stop_loss_pct * (ONE + self.basis.buffer) + step
+        return checks.heat_room(self.basis.limits, self.facts) / lost
 
     def _sector_rooms(self, picks: Iterable[Pick]) -> dict[str, Decimal]:
         """Return the room in each bucket at planning prices; what is held of a pick is valued at its worse price."""
-        cap, worse = checks.sector_cap(self.situation.limits, self.book.equity), self.situation.buffer
+        cap, worse = checks.sector_cap(self.basis.limits, self.facts.equity), self.basis.buffer
         taken: dict[str, Decimal] = {}
-        for position in self.book.positions.values():
+        for position in self.facts.positions.values():
             if position.qty > 0:
-                bucket = self.situation.bucket(position.symbol, position.sector)
+                bucket = self.basis.bucket(position.symbol, position.sector)
                 taken[bucket] = taken.get(bucket, ZERO) + position.market_value
         for pick in picks:
-            more = pick.held * (ONE + worse) - self.book.held_value(pick.ticker)
+            more = pick.held * (ONE + worse) - self.facts.held_value(pick.ticker)
             taken[pick.sector] = taken.get(pick.sector, ZERO) + more
         return {bucket: max(ZERO, cap - value) / (ONE + worse) for bucket, value in taken.items()}
 
     def _too_large(self, pick: Pick) -> Skip:
-        maximum = checks.maximum_auto_position(self.situation.limits, self.book.equity, self.situation.factor)
-        value = (pick.held + pick.least * pick.price) * (ONE + self.situation.buffer)
-        worse = f" at prices {percent(self.situation.buffer)} worse" if self.situation.buffer else ""
+        maximum = checks.maximum_auto_position(self.basis.limits, self.facts.equity, self.basis.factor)
+        value = (pick.held + pick.least * pick.price) * (ONE + self.basis.buffer)
+        worse = f" at prices {percent(self.basis.buffer)} worse" if self.basis.buffer else ""
         what = "with one share more its position" if pick.held and pick.least == ONE else "its smallest position"
         says = f"{what} would be {usd(value)}{worse} (> {usd(maximum)} maximum)"
         return skip(pick.ticker, ReasonCode.MAX_AUTO_POSITION, says, value=value, maximum=maximum)

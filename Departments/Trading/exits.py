@@ -22,7 +22,6 @@ from Departments.ledger.order_records import OrderIntent, OrderRecord
 from Departments.ledger.releases import Release
 from Departments.ledger.trading_records import OrderRecords
 from Departments.messaging.payloads import ProtectRequest, ReleaseRequest
-from Departments.Trading.orders import exit_prices
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +132,8 @@ def protection_request(intent: OrderIntent) -> OrderRequest:
 def _exits_around(position: Position, exits: ExitSettings) -> tuple[Decimal, Decimal]:
     """Place the exits around the entry; where the market has left that range already, around the market."""
     market = position.current_price or position.avg_entry_price
-    take_profit, stop_loss = exit_prices(position.avg_entry_price, exits)
-    return (take_profit, stop_loss) if stop_loss < market < take_profit else exit_prices(market, exits)
+    take_profit, stop_loss = exits.around(position.avg_entry_price)
+    return (take_profit, stop_loss) if stop_loss < market < take_profit else exits.around(market)
 
 
 def flat(orders: Iterable[Order]) -> Iterator[Order]:

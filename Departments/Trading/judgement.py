@@ -9,20 +9,18 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from Departments.brokers.snapshot import Listing, book_of
-from Departments.constraints.checks.amounts import known_sector, must_settle
+from Departments.brokers.snapshot import Listing
+from Departments.constraints.checks.amounts import known_sector
 from Departments.constraints.engine import check_order, project
+from Departments.constraints.limits import Limits
 from Departments.core.errors import BrokerUnavailable
-from Departments.core.history import TradingHistory
-from Departments.core.market import Knowledge, MarketFacts
+from Departments.core.facts import Facts, PlanFacts, SymbolFacts
 from Departments.core.money import ONE
 from Departments.core.orders import MARKET_COLLAR, Side
-from Departments.core.portfolio import Book, ProposedOrder
-from Departments.core.reasons import Reason, ReasonCode
-from Departments.core.regimes import RegimeAssessment
-from Departments.core.trading_calendar import trading_day
+from Departments.core.portfolio import ProposedOrder
+from Departments.core.reasons import Reason
+from Departments.core.settings import ExitSettings
 from Departments.messaging.payloads import ExecutiveApproval
-from Departments.Trading.orders import proposed
 from Departments.Trading.parts import TradingParts
 
 log = logging.getLogger(__name__)
@@ -44,20 +42,25 @@ class Judgement:
         return self.order.price
 
 
-@dataclass(frozen=True, slots=True)
-class _Actual:
-    """Account, past and knowledge at a moment, and the symbols that something has been sent for since."""
+def judge(approval: ExecutiveApproval, facts: Facts, limits: Limits, exits: ExitSettings) -> Judgement:
+    """Judge an approval at today's price, at its own where nobody knows one."""
+    stock = facts.of(approval.symbol)
+    price = stock.price or approval.price
+    stop = exits.stop_of(approval.side, price)
+    order = ProposedOrder(approval.symbol, approval.side, approval.qty, price, stock.sector, stop)
+    return Judgement(order, check_order(order, facts, limits, "trade").violations)
 
-    read_at: datetime
-    known: Knowledge
-    book: Book
-    history: TradingHistory
-    regime: RegimeAssessment | None
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Facts without prices, and the symbols that something has been sent for since."""
+
+    facts: Facts
     sent: frozenset[str] = frozenset()
 
-    def tells_of(self, approval: ExecutiveApproval) -> bool:
+    def serves(self, approval: ExecutiveApproval) -> bool:
         """Tell whether it may serve again: not for a symbol sent since, nor for a BUY where an open one may fill."""
-        may_fill = approval.side is Side.BUY and self.book.open_buys > 0
+        may_fill = approval.side is Side.BUY and self.facts.open_buys != 0
         return approval.symbol not in self.sent and not may_fill
 
 
@@ -71,7 +74,7 @@ class Judge:
 
     def __init__(self, parts: TradingParts) -> None:
         self._parts = parts
-        self._last: _Actual | None = None
+        self._last: _Look | None = None
         self._listed: tuple[datetime, Listing] | None = None
         self._expected: frozenset[str] = frozenset()
 
@@ -79,54 +82,51 @@ class Judge:
         """Note of which symbols approvals will be judged next; their prices are asked for together."""
         self._expected = frozenset(symbols)
 
-    def judged(self, approval: ExecutiveApproval) -> Judgement:
+    def judge(self, approval: ExecutiveApproval) -> Judgement:
         """Judge one approval now. Raises BrokerUnavailable."""
-        if self._last is not None and not self._last.tells_of(approval):
+        if self._last is not None and not self._last.serves(approval):
             self.forget()
         before = self._last, self._listed
-        judgement = self._judged(approval)
+        judgement = self._judge(approval)
         if judgement.violations and (self._last is before[0] or self._listed is before[1]):
             self.forget()
-            judgement = self._judged(approval)
+            judgement = self._judge(approval)
         self._expected -= {approval.symbol}
         return judgement
 
-    def _judged(self, approval: ExecutiveApproval) -> Judgement:
-        p, actual = self._parts, self._actual()
-        known = actual.known.with_sector(approval.symbol, known_sector(approval.sector))
-        facts = self._listing(approval).facts(approval.symbol, known)
-        price = facts.price or approval.price
-        order = replace(proposed(approval, price, p.settings.exits), sector=facts.sector)
-        market = MarketFacts.of_day(p.clock.now(), {approval.symbol: facts}, actual.regime, known.told)
-        history = replace(actual.history, plan_generated_at=approval.approved_at)
-        verdict = check_order(order, actual.book, market, p.limits, history)
-        return Judgement(order, (*self.locked(approval.symbol), *verdict.violations))
+    def _judge(self, approval: ExecutiveApproval) -> Judgement:
+        return judge(approval, self._facts_for(approval), self._parts.limits, self._parts.settings.exits)
 
-    def locked(self, ticker: str) -> list[Reason]:
-        """Return why a symbol waits for a person, nothing where it does not."""
-        why = self._parts.ledger.releases.locked().get(ticker)
-        return [] if why is None else [Reason.of(ReasonCode.SYMBOL_LOCKED, why)]
+    def _facts_for(self, approval: ExecutiveApproval) -> Facts:
+        p, facts = self._parts, self._look().facts
+        known = facts.of(approval.symbol)
+        named = replace(known, sector=known.sector or known_sector(approval.sector))
+        stock: SymbolFacts = self._listing(approval).facts(named)
+        return replace(
+            facts,
+            now=p.clock.now(),
+            symbols={**facts.symbols, approval.symbol: stock},
+            plan=PlanFacts(approval.plan_id, approval.approved_at),
+            locks=p.ledger.releases.locked(),
+        )
 
     def count_in(self, order: ProposedOrder, limit_price: Decimal | None = None) -> None:
         """Judge what comes next as if this order had filled; the cash of a SELL is there when the account says so."""
         if self._last is None:
             return
-        last = replace(self._last, sent=self._last.sent | {order.symbol})
+        facts, sent = self._last.facts, self._last.sent | {order.symbol}
         if order.side is Side.BUY:
             dear = replace(order, price=_dearest(order.price, limit_price))
-            today = trading_day(last.read_at)
-            history = last.history.after(today, order.symbol, order.side, order.stop_price)
-            last = replace(last, book=project(dear, last.book, self._parts.limits), history=history)
-        self._last = last
+            facts = project(dear, facts, self._parts.limits)
+        self._last = _Look(facts, sent)
 
     def forget(self) -> None:
         """Look at account and prices again before anything else is judged."""
         self._last = self._listed = None
 
-    def _actual(self) -> _Actual:
-        now = self._parts.clock.now()
-        if self._last is None or not _lasts(self._last.read_at, now):
-            self._last = self._read(now)
+    def _look(self) -> _Look:
+        if self._last is None or not _lasts(self._last.facts.now, self._parts.clock.now()):
+            self._last = _Look(self._parts.reader.read())
         return self._last
 
     def _listing(self, approval: ExecutiveApproval) -> Listing:
@@ -147,18 +147,6 @@ class Judge:
                 raise
             log.warning("Selling without prices (%s)", error)
             return Listing(frozenset(symbols), {}, broker.assets(symbols))
-
-    def _read(self, now: datetime) -> _Actual:
-        p = self._parts
-        known = p.ledger.symbols.knowledge(now, p.limits.settlement.days if must_settle(p.limits) else 0)
-        book = book_of(p.broker, known)
-        return _Actual(
-            read_at=now,
-            known=known,
-            book=book,
-            history=p.ledger.history(now, held=book.positions),
-            regime=p.ledger.regimes.latest_assessment(now),
-        )
 
 
 def _lasts(read_at: datetime, now: datetime) -> bool:

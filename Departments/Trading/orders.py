@@ -10,9 +10,7 @@ from decimal import Decimal
 from Departments.core.departments import EXECUTIVE
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.core.identifiers import client_order_id
-from Departments.core.money import on_tick
 from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
-from Departments.core.portfolio import ProposedOrder
 from Departments.core.settings import ExitSettings
 from Departments.ledger.order_records import OrderIntent
 from Departments.messaging.message import Message
@@ -71,16 +69,6 @@ def withdrawn_intent(request: CancelRequest) -> OrderIntent:
     )
 
 
-def proposed(approval: ExecutiveApproval, price: Decimal | None, exits: ExitSettings) -> ProposedOrder:
-    """Return the order as the constraint engine judges it, at `price` (dollars per share)."""
-    stop = None
-    if approval.side is Side.BUY and exits.enabled and price is not None:
-        stop = exit_prices(price, exits)[1]
-    return ProposedOrder(
-        approval.symbol, approval.side, approval.qty, price, approval.sector, stop_price=stop, plan_id=approval.plan_id
-    )
-
-
 def order_request(
     approval: ExecutiveApproval, message_id: str, price: Decimal | None, exits: ExitSettings
 ) -> OrderRequest:
@@ -100,19 +88,11 @@ def order_request(
     whole = approval.qty == approval.qty.to_integral_value()
     if approval.side is Side.SELL or not exits.enabled or price is None or not whole:
         return common
-    take_profit, stop_loss = exit_prices(price, exits)
+    take_profit, stop_loss = exits.around(price)
     return replace(
         common,
         time_in_force=TimeInForce.GTC,
         order_class=OrderClass.BRACKET,
         take_profit=take_profit,
         stop_loss=stop_loss,
-    )
-
-
-def exit_prices(price: Decimal, exits: ExitSettings) -> tuple[Decimal, Decimal]:
-    """Return take-profit and stop-loss prices for an entry at `price`, on the exchange's price steps."""
-    return (
-        on_tick(price * (1 + exits.take_profit_pct)),
-        on_tick(price * (1 - exits.stop_loss_pct)),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from Departments.brokers.base import Broker
+from Departments.brokers.snapshot import ExchangeHours, FactsReader
+from Departments.constraints.checks import days_to_settle
 from Departments.constraints.limits import Limits
 from Departments.core.clock import Clock
 from Departments.core.settings import Settings
@@ -22,3 +24,9 @@ class TradingParts:
     limits: Limits
     clock: Clock
     settings: Settings
+    hours: ExchangeHours
+
+    @property
+    def reader(self) -> FactsReader:
+        """What reads facts for Trading."""
+        return FactsReader(self.broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits))

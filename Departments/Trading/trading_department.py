@@ -234,7 +234,7 @@ class TradingDepartment:
         return self._taken_back
 
     def _first_attempt(self, message_id: str, approval: ExecutiveApproval) -> Commit:
-        p, judged = self._parts, self._judge.judged(approval)
+        p, judged = self._parts, self._judge.judge(approval)
         request = order_request(approval, message_id, judged.price, p.settings.exits)
         intent = order_intent(approval, message_id, judged.price, request)
         if judged.violations:
@@ -249,7 +249,7 @@ class TradingDepartment:
 
         What may not be sent any more is to be cancelled, should it turn up: nobody can prove that it never arrived.
         """
-        judged = self._judge.judged(approval)
+        judged = self._judge.judge(approval)
         self._judge.count_in(judged.order, approval.limit)
         request = order_request(approval, message_id, judged.price, self._parts.settings.exits)
         intent = order_intent(approval, message_id, judged.price, request)
@@ -282,7 +282,7 @@ class TradingDepartment:
         """Cancel the resting exits of a symbol; it is reported when no order holds its shares any more."""
         refuse_strangers(message)
         p, now = self._parts, self._parts.clock.now()
-        if self._judge.locked(asked.symbol):
+        if asked.symbol in p.ledger.releases.locked():
             report = request_report(message.message_id, asked.symbol, asked.qty, RequestStatus.LOCKED, now)
             return lambda: p.bus.enqueue(report)
         exits = resting_exits(p.broker, asked.symbol)

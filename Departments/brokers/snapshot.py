@@ -1,52 +1,83 @@
-"""The broker's truth as the values that limits are judged on: a `Book` and `MarketFacts`."""
+"""The one place where facts are read: the broker's word and the desk's own knowledge become `Facts`.
+
+The broker's word counts for cash, shares, quotes, tradability and halts; the desk's for everything else. What neither
+knows stays unknown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final, Protocol
 
 from Departments.brokers.base import Broker
-from Departments.core.market import Knowledge, SymbolFacts
+from Departments.core.clock import Clock
+from Departments.core.errors import BrokerUnavailable
+from Departments.core.facts import DeskFacts, Facts, Knowledge, SymbolFacts, TradingHistory
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderStatus, Side
-from Departments.core.portfolio import Account, Book, Position
-from Departments.core.quotes import Asset, Quote
+from Departments.core.portfolio import Account, Position
+from Departments.core.quotes import Asset, MarketClock, Quote
+
+log = logging.getLogger(__name__)
+
+#: How long an answer of the broker's clock serves; it names its own next change, so this only bounds surprises.
+CLOCK_LASTS: Final = timedelta(minutes=1)
 
 
-def book_of(broker: Broker, known: Knowledge, account: Account | None = None) -> Book:
-    """Read account (unless it was read just now), positions and open orders; `known` completes them.
+class Memory(Protocol):
+    """Where the desk's own knowledge is read: the ledger."""
 
-    Raises BrokerUnavailable, NotAuthorized.
+    def knowledge(self, now: datetime, settlement_days: int, held: Collection[str]) -> Knowledge:
+        """Return what the desk knows without the broker."""
+        ...
+
+    def history(self, now: datetime, held: Collection[str]) -> TradingHistory:
+        """Return what the desk has done lately."""
+        ...
+
+
+class ExchangeHours:
+    """The exchange's hours by the broker's clock, by the calendar while the broker is away.
+
+    One for all departments of a desk: a difference between clock and calendar is logged once.
     """
-    account = account or broker.account()
-    return Book(
-        cash=account.cash,
-        equity=account.equity,
-        positions={p.symbol: _with_sector(p, known) for p in broker.positions()},
-        open_buys=_open_buys(broker),
-        unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
-        peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
-    )
+
+    def __init__(self, broker: Broker, clock: Clock) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._last: tuple[datetime, MarketClock] | None = None
+        self._differed = False
+
+    def read(self) -> MarketClock:
+        """Return the hours now."""
+        now = self._clock.now()
+        if self._last is None or not timedelta() <= now - self._last[0] <= CLOCK_LASTS:
+            try:
+                self._last = now, self._compared(self._broker.market_clock())
+            except BrokerUnavailable as error:
+                log.info("The calendar tells the exchange's hours: the broker's clock does not answer (%s)", error)
+                return MarketClock.by_calendar(now)
+        return self._last[1]
+
+    def _compared(self, told: MarketClock) -> MarketClock:
+        expected = MarketClock.by_calendar(told.now)
+        if told != expected and not self._differed:
+            self._differed = True
+            log.warning(
+                "The broker's clock and the calendar differ: %s by the broker, %s by the calendar; the broker's counts",
+                _hours_text(told),
+                _hours_text(expected),
+            )
+        return told
 
 
-def _with_sector(position: Position, known: Knowledge) -> Position:
-    sector = known.sector_of(position.symbol) or position.sector
-    return position if sector == position.sector else replace(position, sector=sector)
-
-
-def _open_buys(broker: Broker) -> Decimal:
-    buys = [o for o in broker.orders("open", side=Side.BUY) if o.status is not OrderStatus.HELD]
-    unpriced = {o.symbol for o in buys if _own_price(o) is None}
-    prices = broker.quotes(unpriced) if unpriced else {}
-    return sum((promised(order, prices) for order in buys), ZERO)
-
-
-def promised(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
-    """Return the dollars that the unfilled part of an open BUY will take, 0 where no price is known."""
-    quote = quotes.get(order.symbol)
-    price = _own_price(order) or (quote.price if quote else ZERO)
-    return order.remaining_qty * price
+def _hours_text(clock: MarketClock) -> str:
+    state = "open" if clock.is_open else "closed"
+    return f"{state}, opens {clock.next_open:%Y-%m-%d %H:%M} and closes {clock.next_close:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +94,82 @@ class Listing:
         wanted = sorted(set(symbols))
         return cls(frozenset(wanted), broker.quotes(wanted), broker.assets(wanted))
 
-    def facts(self, symbol: str, known: Knowledge) -> SymbolFacts:
-        """Return what is known of a symbol; what neither the broker nor the desk knows stays unknown.
+    def facts(self, known: SymbolFacts) -> SymbolFacts:
+        """Return what is known of a symbol."""
+        return _facts(known, self.quotes.get(known.symbol), self.assets.get(known.symbol))
 
-        The broker's word counts for prices, tradability and halts, what the desk was told for everything else.
+
+@dataclass(frozen=True, slots=True)
+class FactsReader:
+    """Reads facts for a department. `settlement_days` is how long the proceeds of a SELL settle, 0 for at once."""
+
+    broker: Broker
+    memory: Memory
+    hours: ExchangeHours
+    clock: Clock
+    settlement_days: int
+
+    def glance(self) -> DeskFacts:
+        """Read account, hours and history alone. Raises BrokerUnavailable, NotAuthorized."""
+        now, account = self.clock.now(), self.broker.account()
+        return DeskFacts(now, account, self.hours.read(), self.memory.history(now, held=()))
+
+    def read(
+        self,
+        symbols: Iterable[str] = (),
+        completed: Callable[[Knowledge], Knowledge] | None = None,
+        *,
+        account: Account | None = None,
+        buying: bool = True,
+    ) -> Facts:
+        """Read account, positions, hours and knowledge; with `symbols`, what is known of these and of what is held.
+
+        `completed` adds to the knowledge what has not been remembered yet; `account` was read just now. Open orders are
+        read where BUYs are to be decided (`buying`). Raises BrokerUnavailable, NotAuthorized.
         """
-        told = known.symbols.get(symbol) or SymbolFacts(symbol)
-        return _facts(told, self.quotes.get(symbol), self.assets.get(symbol))
+        wanted = set(symbols)
+        now, account = self.clock.now(), account or self.broker.account()
+        positions = {p.symbol: p for p in self.broker.positions()}
+        known = self.memory.knowledge(now, self.settlement_days, positions)
+        known = known if completed is None else completed(known)
+        listing = Listing.read(self.broker, wanted | set(positions)) if wanted else None
+        return Facts(
+            now=now,
+            account=account,
+            hours=self.hours.read(),
+            positions={symbol: _with_sector(p, known) for symbol, p in positions.items()},
+            open_buys=_open_buys(self.broker) if buying else None,
+            unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
+            peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
+            symbols=known.symbols if listing is None else _listed(listing, known),
+            readings=known.readings.seen_by(known.regime),
+            regime=known.regime,
+            history=known.history,
+            locks=known.locks,
+        )
 
 
-def symbol_facts(broker: Broker, symbols: Iterable[str], known: Knowledge) -> dict[str, SymbolFacts]:
-    """Read quotes and assets of `symbols` and return what is known of each; see `Listing`."""
-    listing = Listing.read(broker, symbols)
-    return {symbol: listing.facts(symbol, known) for symbol in sorted(listing.symbols)}
+def _listed(listing: Listing, known: Knowledge) -> dict[str, SymbolFacts]:
+    return {symbol: listing.facts(known.of(symbol)) for symbol in sorted(listing.symbols)}
+
+
+def _with_sector(position: Position, known: Knowledge) -> Position:
+    sector = known.of(position.symbol).sector or position.sector
+    return position if sector == position.sector else replace(position, sector=sector)
+
+
+def _open_buys(broker: Broker) -> Decimal:
+    buys = [o for o in broker.orders("open", side=Side.BUY) if o.status is not OrderStatus.HELD]
+    unpriced = {o.symbol for o in buys if _own_price(o) is None}
+    prices = broker.quotes(unpriced) if unpriced else {}
+    return sum((promised(order, prices) for order in buys), ZERO)
+
+
+def promised(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
+    """Return the dollars that the unfilled part of an open BUY will take, 0 where no price is known."""
+    quote = quotes.get(order.symbol)
+    price = _own_price(order) or (quote.price if quote else ZERO)
+    return order.remaining_qty * price
 
 
 def _facts(known: SymbolFacts, quote: Quote | None, asset: Asset | None) -> SymbolFacts:

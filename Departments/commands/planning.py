@@ -22,8 +22,8 @@ from Departments.constraints.headroom import Headroom
 from Departments.core.money import percent, plain, usd
 from Departments.core.plans import plan_from
 from Departments.Executive.daily import succeeded
-from Departments.Executive.judgement import Judgement, Shift
 from Departments.Executive.reporting.terminal import show_plan
+from Departments.Executive.review import Outlook, Shift
 
 BAR = 40  # characters for the whole of equity
 
@@ -68,14 +68,14 @@ def approve(
 
 def _show(desk: Desk, answer: Mapping[str, Any], *, as_json: bool) -> None:
     made = plan_from(answer["plan"], "the plan")
-    judgement = desk.ceo.judge(made)
+    outlook = desk.ceo.foresee(made)
     if as_json:
-        document = {"plan": answer["plan"], "review": answer["ceo_review"], **judgement.document()}
+        document = {"plan": answer["plan"], "review": answer["ceo_review"], **outlook.document()}
         print_json(document)
         return
     screen = Console()
     show_plan(screen, made)
-    _Outlook(screen, judgement).show()
+    _OutlookTables(screen, outlook).show()
     review = answer["ceo_review"]
     screen.print(f"Review: {review['quality_rating']}/10, {review['recommendation']}", highlight=False)
     for kind in ("strengths", "concerns"):
@@ -85,15 +85,15 @@ def _show(desk: Desk, answer: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outlook:
+class _OutlookTables:
     console: Console
-    judgement: Judgement
+    outlook: Outlook
 
     def show(self) -> None:
         """Print weights, sectors and headroom."""
-        self._shifts("Weights (share of equity)", self.judgement.weights)
-        self._shifts("Sectors (share of equity)", self.judgement.sectors)
-        self._headroom(self.judgement.headroom)
+        self._shifts("Weights (share of equity)", self.outlook.weights)
+        self._shifts("Sectors (share of equity)", self.outlook.sectors)
+        self._headroom(self.outlook.headroom)
 
     def _shifts(self, title: str, shifts: Sequence[Shift]) -> None:
         table = Table(title=title, title_justify="left", box=box.SIMPLE)

@@ -7,17 +7,15 @@ from decimal import Decimal
 from typing import Literal
 
 from Departments.constraints.limits import Limits
-from Departments.core.history import TradingHistory
-from Departments.core.market import MarketFacts, SymbolFacts
+from Departments.core.facts import DeskFacts, Facts, SymbolFacts
 from Departments.core.orders import Side
-from Departments.core.portfolio import Book, Position, ProposedOrder
+from Departments.core.portfolio import Position, ProposedOrder
 from Departments.core.reasons import Reason, ReasonCode
 
-#: `plan` while Operations plans, `review` when the Executive looks at a saved plan, `trade` right before sending.
-Stage = Literal["plan", "review", "trade"]
-STAGES: tuple[Stage, ...] = ("plan", "review", "trade")
-
-NOTHING_DONE = TradingHistory()
+#: `plan` while Operations plans, `review` when the Executive looks at a saved plan, `approve` when a person's word on
+#: it counts, `dispatch` when a phase sends its approvals, `trade` right before an order is sent.
+Stage = Literal["plan", "review", "approve", "dispatch", "trade"]
+STAGES: tuple[Stage, ...] = ("plan", "review", "approve", "dispatch", "trade")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +39,34 @@ Finding = Reason | NotEvaluated | None
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One order with everything it is judged by. `book` is the state before the order."""
+class Circumstances:
+    """What is judged without an order: may anything of a plan be sent at all."""
 
-    order: ProposedOrder
-    book: Book
-    market: MarketFacts
+    facts: DeskFacts
     limits: Limits
-    history: TradingHistory = NOTHING_DONE
-    stage: Stage = "trade"
+    stage: Stage
+
+    def lacks(self, code: ReasonCode, *missing: str) -> NotEvaluated:
+        """Return that `code` cannot be judged for want of `missing`."""
+        return NotEvaluated(code, "", missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Circumstances):
+    """One order with everything it is judged by. The facts are those before the order."""
+
+    facts: Facts
+    order: ProposedOrder
 
     @property
-    def facts(self) -> SymbolFacts:
+    def stock(self) -> SymbolFacts:
         """Return what is known of the order's symbol."""
-        return self.market.of(self.order.symbol)
+        return self.facts.of(self.order.symbol)
 
     @property
     def held(self) -> Position | None:
         """Return the position in the order's symbol, None where there is none."""
-        return self.book.positions.get(self.order.symbol)
+        return self.facts.positions.get(self.order.symbol)
 
     @property
     def opens(self) -> bool:
@@ -85,5 +92,5 @@ class Case:
         return (held + self.order.qty) * self.price
 
     def lacks(self, code: ReasonCode, *missing: str) -> NotEvaluated:
-        """Return that `code` cannot be judged for want of `missing`."""
+        """Return that `code` cannot be judged of the order for want of `missing`."""
         return NotEvaluated(code, self.order.symbol, missing)

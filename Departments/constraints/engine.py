@@ -1,23 +1,20 @@
-"""Judge orders by every constraint: the one engine that planner, reviewer and trader call."""
+"""Judge orders by every constraint: the one engine that planner, reviewer, sender and trader call."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from Departments.constraints.case import NOTHING_DONE, Case, NotEvaluated, Stage
+from Departments.constraints.case import Case, Circumstances, NotEvaluated, Stage
 from Departments.constraints.checks import must_settle
 from Departments.constraints.limits import Limits
 from Departments.constraints.table import CONSTRAINTS, Constraint
-from Departments.core.history import TradingHistory
-from Departments.core.market import MarketFacts
-from Departments.core.money import ZERO
+from Departments.core.facts import DeskFacts, Facts
 from Departments.core.orders import Side
-from Departments.core.portfolio import Book, ProposedOrder
+from Departments.core.portfolio import ProposedOrder
 from Departments.core.reasons import Reason
-from Departments.core.trading_calendar import trading_day
 
-__all__ = ["CONSTRAINTS", "PlanVerdict", "Verdict", "check_order", "check_plan", "project"]
+__all__ = ["CONSTRAINTS", "PlanVerdict", "Verdict", "check_desk", "check_order", "check_plan", "project"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +33,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class PlanVerdict:
-    """What the constraints say of a plan; `book` and `history` are as when every order that passed has filled."""
+    """What the constraints say of a plan; `facts` are as when every order that passed has filled."""
 
     verdicts: tuple[tuple[ProposedOrder, Verdict], ...]
-    book: Book
-    history: TradingHistory = NOTHING_DONE
+    facts: Facts
 
     @property
     def passed(self) -> bool:
@@ -63,78 +59,70 @@ class PlanVerdict:
         return tuple(gap for _, verdict in self.verdicts for gap in verdict.not_evaluated)
 
 
-def check_order(
-    order: ProposedOrder,
-    book: Book,
-    market: MarketFacts,
-    limits: Limits,
-    history: TradingHistory = NOTHING_DONE,
-    *,
-    stage: Stage = "trade",
-) -> Verdict:
-    """Judge one order on the book before it."""
-    case = Case(order, book, market, limits, history, stage)
-    tally = _Tally(case)
+def check_order(order: ProposedOrder, facts: Facts, limits: Limits, stage: Stage) -> Verdict:
+    """Judge one order on the facts before it."""
+    case = Case(facts, limits, stage, order)
+    tally = _Tally(stage, limits)
     for constraint in CONSTRAINTS:
-        if order.side in constraint.sides and (finding := constraint.find(case)) is not None:
-            tally.count(constraint, finding)
-    return Verdict(tuple(tally.violations), tuple(tally.warnings), tuple(tally.not_evaluated))
+        if order.side in constraint.sides and stage in constraint.judged_at:
+            tally.count(constraint, constraint.find(case))
+    return tally.verdict()
+
+
+def check_desk(facts: DeskFacts, limits: Limits, stage: Stage) -> Verdict:
+    """Judge whether anything of a plan may be sent at all, whatever the order."""
+    circumstances = Circumstances(facts, limits, stage)
+    tally = _Tally(stage, limits)
+    for constraint in CONSTRAINTS:
+        if constraint.of_desk is not None and stage in constraint.judged_at:
+            tally.count(constraint, constraint.of_desk(circumstances))
+    return tally.verdict()
 
 
 @dataclass(slots=True)
 class _Tally:
-    case: Case
+    stage: Stage
+    limits: Limits
     violations: list[Reason] = field(default_factory=list)
     warnings: list[Reason] = field(default_factory=list)
     not_evaluated: list[NotEvaluated] = field(default_factory=list)
 
-    def count(self, constraint: Constraint, finding: Reason | NotEvaluated) -> None:
+    def count(self, constraint: Constraint, finding: Reason | NotEvaluated | None) -> None:
         if isinstance(finding, NotEvaluated):
             self._missing(constraint, finding)
-        else:
-            denies = constraint.denies_at(self.case.stage)
+        elif finding is not None:
+            denies = constraint.denies_at(self.stage)
             (self.violations if denies else self.warnings).append(finding)
+
+    def verdict(self) -> Verdict:
+        return Verdict(tuple(self.violations), tuple(self.warnings), tuple(self.not_evaluated))
 
     def _missing(self, constraint: Constraint, gap: NotEvaluated) -> None:
         self.not_evaluated.append(gap)
-        policy = self.case.limits.missing_data.of(constraint.group)
+        policy = self.limits.missing_data.of(constraint.group)
         if policy == "deny":
             self.violations.append(gap.reason())
         elif policy != "allow":
             self.warnings.append(gap.reason())
 
 
-def check_plan(
-    orders: Iterable[ProposedOrder],
-    book: Book,
-    market: MarketFacts,
-    limits: Limits,
-    history: TradingHistory = NOTHING_DONE,
-    *,
-    stage: Stage = "trade",
-) -> PlanVerdict:
+def check_plan(orders: Iterable[ProposedOrder], facts: Facts, limits: Limits, stage: Stage) -> PlanVerdict:
     """Judge a plan: SELLs first, then BUYs, each in the given order on what the passed ones before it lead to."""
-    today = trading_day(market.now)
     verdicts: list[tuple[ProposedOrder, Verdict]] = []
     for order in sorted(orders, key=lambda o: o.side is Side.BUY):
-        verdict = check_order(order, book, market, limits, history, stage=stage)
+        verdict = check_order(order, facts, limits, stage)
         verdicts.append((order, verdict))
         if verdict.passed:
-            book = project(order, book, limits)
-            history = history.after(today, order.symbol, order.side, order.stop_price)
-    return PlanVerdict(tuple(verdicts), book, history)
+            facts = project(order, facts, limits)
+    return PlanVerdict(tuple(verdicts), facts)
 
 
-def project(order: ProposedOrder, book: Book, limits: Limits) -> Book:
-    """Return the book as it will be when `order` has filled at its price.
+def project(order: ProposedOrder, facts: Facts, limits: Limits) -> Facts:
+    """Return the facts after `order` has filled at its price.
 
     The proceeds of a SELL count as unsettled where they must settle first; a SELL without a price frees no cash.
     """
-    if order.price is None or order.price <= 0:
-        held = book.positions.get(order.symbol)
-        priced = replace(order, price=held.current_price or held.avg_entry_price if held else ZERO)
-        return replace(book.after(priced), cash=book.cash)
-    after = book.after(order)
+    after = facts.after(order)
     if order.side is Side.BUY or not must_settle(limits):
         return after
-    return replace(after, unsettled_cash=book.unsettled_cash + order.qty * order.price)
+    return replace(after, unsettled_cash=facts.unsettled_cash + after.cash - facts.cash)

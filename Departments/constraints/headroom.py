@@ -1,4 +1,4 @@
-"""How much of each limit a book uses, and what is left: for the plan a person reads and for the review."""
+"""How much of each limit a portfolio uses, and what is left: for the plan a person reads and for the review."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Literal
 
 from Departments.constraints.checks import amounts
 from Departments.constraints.limits import Limits
-from Departments.core.history import TradingHistory
-from Departments.core.market import MarketFacts
+from Departments.core.facts import Facts
 from Departments.core.money import ONE, ZERO
-from Departments.core.portfolio import Book
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +28,43 @@ class Headroom:
     about: str = ""
 
 
-def headroom(book: Book, market: MarketFacts, limits: Limits, history: TradingHistory) -> tuple[Headroom, ...]:
+def headroom(facts: Facts, limits: Limits) -> tuple[Headroom, ...]:
     """Return what is left of the limits that a portfolio as a whole can use up."""
     return (
-        _cash(book, limits),
-        _places(book, limits),
-        _largest_position(book, market, limits),
-        _largest_sector(book, market, limits),
-        _heat(book, limits, history),
+        _cash(facts, limits),
+        _places(facts, limits),
+        _largest_position(facts, limits),
+        _largest_sector(facts, limits),
+        _heat(facts, limits),
     )
 
 
-def _cash(book: Book, limits: Limits) -> Headroom:
-    free, reserve = book.cash - book.open_buys, amounts.cash_reserve(limits, book.equity)
+def _cash(facts: Facts, limits: Limits) -> Headroom:
+    free, reserve = facts.free_cash, amounts.cash_reserve(limits, facts.equity)
     return Headroom("portfolio_risk.min_cash_reserve_pct", free, reserve, free - reserve)
 
 
-def _places(book: Book, limits: Limits) -> Headroom:
-    held = Decimal(sum(1 for p in book.positions.values() if p.qty != 0))
+def _places(facts: Facts, limits: Limits) -> Headroom:
+    held = Decimal(sum(1 for p in facts.positions.values() if p.qty != 0))
     places = Decimal(limits.position_limits.max_positions_total)
     return Headroom("position_limits.max_positions_total", held, places, places - held, "positions")
 
 
-def _largest_position(book: Book, market: MarketFacts, limits: Limits) -> Headroom:
-    maximum = amounts.maximum_position(limits, book.equity, amounts.size_factor(limits, market) or ONE)
-    values = {p.symbol: p.market_value for p in book.positions.values()}
+def _largest_position(facts: Facts, limits: Limits) -> Headroom:
+    maximum = amounts.maximum_position(limits, facts.equity, amounts.size_factor(limits, facts) or ONE)
+    values = {p.symbol: p.market_value for p in facts.positions.values()}
     return _largest("position_limits.max_single_position_pct", values, maximum)
 
 
-def _largest_sector(book: Book, market: MarketFacts, limits: Limits) -> Headroom:
-    sectors = {amounts.sector_of(limits, p.symbol, market, p.sector) for p in book.positions.values()}
-    values = {sector: amounts.sector_value(limits, book, market, sector) for sector in sectors}
-    return _largest("position_limits.max_sector_concentration_pct", values, amounts.sector_cap(limits, book.equity))
+def _largest_sector(facts: Facts, limits: Limits) -> Headroom:
+    sectors = {amounts.sector_of(limits, p.symbol, facts, p.sector) for p in facts.positions.values()}
+    values = {sector: amounts.sector_value(limits, facts, sector) for sector in sectors}
+    return _largest("position_limits.max_sector_concentration_pct", values, amounts.sector_cap(limits, facts.equity))
 
 
-def _heat(book: Book, limits: Limits, history: TradingHistory) -> Headroom:
-    heat, unknown = amounts.portfolio_heat(book, history)
-    maximum = limits.portfolio_risk.max_portfolio_heat * book.equity
+def _heat(facts: Facts, limits: Limits) -> Headroom:
+    heat, unknown = amounts.portfolio_heat(facts)
+    maximum = limits.portfolio_risk.max_portfolio_heat * facts.equity
     about = f"{len(unknown)} stop{'s' if len(unknown) > 1 else ''} unknown" if unknown else ""
     return Headroom("portfolio_risk.max_portfolio_heat", heat, maximum, maximum - heat, about=about)
 

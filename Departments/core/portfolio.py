@@ -1,15 +1,14 @@
-"""The account and what it holds, as values; and how both change when an order fills.
+"""The account, what it holds, and an order somebody thinks of, as values.
 
 Money is in dollars, quantities in shares. None means *unknown*, never zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
-from Departments.core.money import ONE, ZERO
+from Departments.core.money import ONE
 from Departments.core.orders import Side
 
 UNKNOWN_SECTOR = "Unknown"
@@ -71,54 +70,8 @@ class ProposedOrder:
     price: Decimal | None
     sector: str | None = None
     stop_price: Decimal | None = None
-    plan_id: str | None = None
 
     @property
     def notional(self) -> Decimal | None:
         """Return shares × price, None without a price."""
         return None if self.price is None else self.qty * self.price
-
-
-@dataclass(frozen=True, slots=True)
-class Book:
-    """Cash and positions, actual or projected, on which orders are judged.
-
-    `equity` is that of the moment the book was taken and stays fixed while orders are projected onto it, so
-    that planner and trader measure shares of the same whole. `open_buys` is cash promised to open BUY orders.
-    `positions` maps symbol to position.
-    """
-
-    cash: Decimal
-    equity: Decimal
-    positions: Mapping[str, Position] = field(default_factory=dict)
-    open_buys: Decimal = ZERO
-    unsettled_cash: Decimal = ZERO
-    peak_equity: Decimal | None = None
-
-    @property
-    def invested(self) -> Decimal:
-        """Return the market value of all long positions."""
-        return sum((p.market_value for p in self.positions.values() if p.qty > 0), ZERO)
-
-    def held_value(self, symbol: str) -> Decimal:
-        """Return the market value held of `symbol`."""
-        position = self.positions.get(symbol)
-        return position.market_value if position else ZERO
-
-    def after(self, order: ProposedOrder) -> Book:
-        """Return the book as it will be when `order` has filled completely at its price.
-
-        Raises ValueError for an order without a price.
-        """
-        if order.price is None:
-            raise ValueError(f"{order.symbol} has no price to project with")
-        signed = order.qty if order.side is Side.BUY else -order.qty
-        held = self.positions.get(order.symbol) or Position(
-            order.symbol, ZERO, order.price, order.price, sector=order.sector
-        )
-        available = None if held.qty_available is None else held.qty_available + signed
-        moved = replace(held, qty=held.qty + signed, current_price=order.price, qty_available=available)
-        positions = {s: p for s, p in self.positions.items() if s != order.symbol}
-        if moved.qty != 0:
-            positions[order.symbol] = moved
-        return replace(self, cash=self.cash - signed * order.price, positions=positions)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from Departments.core.trading_calendar import is_open, next_close, next_open
+
 
 @dataclass(frozen=True, slots=True)
 class Asset:
@@ -52,9 +54,24 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class MarketClock:
-    """The broker's own clock."""
+    """The exchange's hours at `now` (UTC): is its regular session running, and when it opens and closes next."""
 
     now: datetime
     is_open: bool
     next_open: datetime
     next_close: datetime
+
+    @classmethod
+    def by_calendar(cls, moment: datetime) -> MarketClock:
+        """Return the hours at `moment` by the calendar alone."""
+        return cls(moment, is_open(moment), next_open(moment), next_close(moment))
+
+    def is_open_at(self, moment: datetime) -> bool:
+        """Tell whether the session is running at a moment after this clock's `now`."""
+        if self.is_open and moment < self.next_close:
+            return True
+        return self.next_open <= moment < self.closes_after(self.next_open)
+
+    def closes_after(self, moment: datetime) -> datetime:
+        """Return the end of the session that is running at `moment`; of a later one by the calendar."""
+        return self.next_close if moment < self.next_close else next_close(moment)

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from Departments.core.departments import ALL, TRADING
 from Departments.core.documents import parse_json
 from Departments.core.errors import BadInput
+from Departments.core.money import ONE, on_tick
+from Departments.core.orders import Side
 from Departments.core.validation import validated
 
 TOO_DEEP = "is nested too deeply"
@@ -66,6 +68,15 @@ class ExitSettings(Section):
     enabled: bool = True
     stop_loss_pct: Decimal = Field(Decimal("0.08"), gt=0, lt=1)
     take_profit_pct: Decimal = Field(Decimal("0.16"), gt=0, lt=10)
+
+    def around(self, entry: Decimal) -> tuple[Decimal, Decimal]:
+        """Return target and stop (dollars per share) of an entry, on the exchange's price steps."""
+        return on_tick(entry * (ONE + self.take_profit_pct)), on_tick(entry * (ONE - self.stop_loss_pct))
+
+    def stop_of(self, side: Side, price: Decimal | None) -> Decimal | None:
+        """Return the stop that an order at `price` brings along: only a BUY does, where exits are wanted."""
+        brings = self.enabled and side is Side.BUY and price is not None
+        return self.around(price)[1] if brings and price is not None else None
 
 
 class BrokerSettings(Section):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from Departments.core.history import TradingHistory
+from Departments.core.facts import Knowledge, TradingHistory, current
 from Departments.core.steps import Step, no_step
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger import journal
@@ -75,20 +76,25 @@ class Ledger:
         run = self.plans.execution(plan_id)
         return [] if run is None else self.orders.fills_in(plan_id, run.started_at, run.ended_at)
 
-    def history(
-        self,
-        now: datetime,
-        *,
-        plan_generated_at: datetime | None = None,
-        held: Collection[str] | None = None,
-    ) -> TradingHistory:
-        """Return what the desk has done lately, as the constraint engine wants it, with the stops of what is `held`."""
+    def knowledge(self, now: datetime, settlement_days: int, held: Collection[str]) -> Knowledge:
+        """Return what the desk knows without the broker; the stops are those of the symbols `held`.
+
+        The proceeds of a SELL settle `settlement_days` trading days after the trade.
+        """
+        return replace(
+            self.symbols.knowledge(now, settlement_days),
+            regime=current(self.regimes.latest_assessment(now), now),
+            history=self.history(now, held),
+            locks=self.releases.locked(),
+        )
+
+    def history(self, now: datetime, held: Collection[str] = ()) -> TradingHistory:
+        """Return what the desk has done lately: today's execution, today's sides, past day trades, live stops."""
         today = trading_day(now)
         executed = self.plans.executions(today)
         return TradingHistory(
             executed_plan_today=executed[-1].plan_id if executed else None,
             same_day_sides=self.orders.sides_on(today),
             day_trades=tuple(self.orders.day_trades_since(today - LOOK_BACK)),
-            plan_generated_at=plan_generated_at,
             stops=self.orders.stops(held),
         )

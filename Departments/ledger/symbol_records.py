@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from Departments.core.clock import iso, parse_iso
-from Departments.core.market import NOTHING_TOLD, READINGS, Knowledge, SymbolFacts, Told
+from Departments.core.facts import NO_READINGS, READINGS, Knowledge, Readings, SymbolFacts
 from Departments.core.money import ZERO, decimal_of, plain
 from Departments.core.orders import Side
 from Departments.core.trading_calendar import EASTERN, next_trading_day, trading_day
@@ -58,30 +58,30 @@ class SymbolRecords:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def learn(self, facts: Iterable[SymbolFacts], at: datetime, told: Told = NOTHING_TOLD) -> None:
+    def learn(self, facts: Iterable[SymbolFacts], at: datetime, readings: Readings = NO_READINGS) -> None:
         """Remember facts; what is unknown now does not erase what was known before.
 
-        Prices and what was `told` of the market are remembered for the trading day of `at`.
+        Prices and the readings of the market are remembered for the trading day of `at`.
         """
         known = sorted(facts, key=lambda f: f.symbol)
-        document = {"prices": _prices(known), **_told_document(told)}
+        document = {"prices": _prices(known), **_readings_document(readings)}
         DAYS.replace(self._db, DayRow(trading_day(at), document), "day")
         for fact in known:
             SYMBOLS.insert(self._db, _row(fact, at), _LEARN)
 
-    def knowledge(self, now: datetime | None = None, settlement_days: int = 1) -> Knowledge:
-        """Return everything learnt, and the highest equity an execution began with.
+    def knowledge(self, now: datetime, settlement_days: int) -> Knowledge:
+        """Return everything learnt, the readings of the day, and the highest equity an execution began with.
 
-        With `now`, what was told for its trading day is part of it, and what has not settled then: the proceeds of a
-        SELL settle `settlement_days` trading days after the trade (T+1, SEC rule 15c6-1); 0 is at once.
+        The proceeds of a SELL settle `settlement_days` trading days after the trade (T+1, SEC rule 15c6-1); 0 is at
+        once.
         """
         symbols = {row.symbol: _facts(row) for row in SYMBOLS.find(self._db, "1 = 1")}
         known, peak = self._of_day(now), self._peak_equity()
         for symbol, (price, at) in (known.get("prices") or {}).items():
             facts = symbols.get(symbol) or SymbolFacts(symbol)
             symbols[symbol] = replace(facts, price=decimal_of(price), price_at=parse_iso(at))
-        unsettled = ZERO if now is None else self._unsettled(now, settlement_days)
-        return Knowledge(symbols, peak, _told(known), unsettled)
+        unsettled = self._unsettled(now, settlement_days)
+        return Knowledge(symbols, _readings(known), peak_equity=peak, unsettled=unsettled)
 
     def _peak_equity(self) -> Decimal | None:
         row = self._db.row("SELECT equity FROM desk_executions ORDER BY CAST(equity AS NUMERIC) DESC LIMIT 1")
@@ -97,9 +97,7 @@ class SymbolRecords:
         )
         return sum((Decimal(row["qty"]) * Decimal(row["price"]) for row in rows if _settles(row, days) > now), ZERO)
 
-    def _of_day(self, now: datetime | None) -> Mapping[str, Any]:
-        if now is None:
-            return {}
+    def _of_day(self, now: datetime) -> Mapping[str, Any]:
         day = DAYS.first(self._db, "day = ?", trading_day(now))
         return {} if day is None else day.told
 
@@ -114,17 +112,17 @@ def _prices(facts: Iterable[SymbolFacts]) -> dict[str, tuple[str | None, str]]:
     return {f.symbol: (_text(f.price), iso(f.price_at)) for f in facts if f.price is not None and f.price_at}
 
 
-def _told_document(told: Told) -> dict[str, Any]:
-    pairs = {"|".join(sorted(pair)): _text(value) for pair, value in told.correlations.items()}
+def _readings_document(readings: Readings) -> dict[str, Any]:
+    pairs = {"|".join(sorted(pair)): _text(value) for pair, value in readings.correlations.items()}
     return {
-        **{name: _text(getattr(told, name)) for name in READINGS},
+        **{name: _text(getattr(readings, name)) for name in READINGS},
         "correlations": dict(sorted(pairs.items())),
     }
 
 
-def _told(document: Mapping[str, Any]) -> Told:
+def _readings(document: Mapping[str, Any]) -> Readings:
     pairs = document.get("correlations") or {}
-    return Told(
+    return Readings(
         **{name: _number(document.get(name)) for name in READINGS},
         correlations={frozenset(pair.split("|")): decimal_of(value) for pair, value in pairs.items()},
     )

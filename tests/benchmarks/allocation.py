@@ -24,13 +24,13 @@ from Departments.core.money import ONE, shares_to_reach
 from Departments.core.orders import Side
 from Departments.core.plans import Trade
 from Departments.Operations.allocation import Pick, Room, allocate
+from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing
 from Departments.Operations.planning import make_plan
 from Departments.Operations.selection import best_first, select
-from Departments.Operations.situation import Situation
 from Departments.Operations.sizing import Sized, Sizer
 from tests.benchmarks._measuring import write_section
-from tests.builders.operations import briefing, candidate, random_day, situation
+from tests.builders.operations import basis, briefing, candidate, random_day
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTION = "# The allocation"
@@ -68,18 +68,18 @@ class Case:
     held: float
 
 
-def case_of(day: Briefing, there: Situation) -> Case:
+def case_of(day: Briefing, there: Basis) -> Case:
     """Return a day as an allocation problem."""
     selection = select(day, there, weak=False)
-    sizer = Sizer(there, there.book)
+    sizer = Sizer(there, there.facts)
     sized = [s for s in map(sizer.size, selection.candidates) if isinstance(s, Sized)]
-    return Case([s.pick for s in sized], sizer.room(sized, aim_at_positions=True), float(there.book.invested))
+    return Case([s.pick for s in sized], sizer.room(sized, aim_at_positions=True), float(there.facts.invested))
 
 
 def briefed_case(cash: int) -> Case:
     """Return the candidates of 2025-11-10 on an account that is all cash."""
     candidates = tuple(candidate(*row) for row in BRIEFED)
-    return case_of(briefing(*candidates), situation(cash=cash, candidates=candidates))
+    return case_of(briefing(*candidates), basis(cash=cash, candidates=candidates))
 
 
 def optimum(case: Case) -> float:
@@ -121,7 +121,7 @@ def share_of_optimum(case: Case) -> tuple[float, float]:
     return whole, spent / best if best else 1.0
 
 
-def one_pass(day: Briefing, there: Situation) -> None:
+def one_pass(day: Briefing, there: Basis) -> None:
     """Sort the candidates and let the engine check each once: what planning cannot do without."""
     for found in sorted(day.candidates, key=best_first):
         there.judge(Trade(found.ticker, Side.BUY, Decimal(100), found.price, found.score, found.sector))

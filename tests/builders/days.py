@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from Departments.constraints.limits import Limits, contradictions
 from Departments.core.portfolio import Position
+from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Candidate, Size
-from Departments.Operations.situation import Situation
-from tests.builders.operations import SECTORS, candidate, held, situation
+from tests.builders.operations import SECTORS, basis, candidate, held
 
 shares_of_one = st.integers(1, 100).map(lambda n: Decimal(n) / 100)
 cheap = st.integers(500, 9_000).map(lambda n: Decimal(n) / 100)
@@ -74,11 +74,11 @@ def limits(draw: st.DrawFn) -> Limits:
 
 
 @st.composite
-def days(draw: st.DrawFn) -> tuple[tuple[Candidate, ...], Situation]:
+def days(draw: st.DrawFn) -> tuple[tuple[Candidate, ...], Basis]:
     """A list of candidates and the account, market and limits to plan on."""
     wanted = draw(candidates())
     portfolio = draw(positions())
-    day = situation(
+    day = basis(
         *portfolio,
         cash=draw(st.one_of(*[st.integers(15_000, 200_000)] * 5, st.integers(-20_000, 15_000))),
         candidates=wanted,

@@ -10,10 +10,10 @@ from typing import Any
 
 from Departments.constraints.case import Case, Stage
 from Departments.constraints.limits import Limits
-from Departments.core.history import TradingHistory
-from Departments.core.market import MarketFacts, SymbolFacts
+from Departments.core.facts import READINGS, Facts, PlanFacts, Readings, SymbolFacts, TradingHistory
 from Departments.core.orders import Side
-from Departments.core.portfolio import Book, Position, ProposedOrder
+from Departments.core.portfolio import Account, Position, ProposedOrder
+from Departments.core.quotes import MarketClock
 from Departments.core.regimes import Confidence, Regime, RegimeAssessment
 
 #: 10:09 in New York on a Monday, in the middle of the exchange's day.
@@ -49,20 +49,38 @@ def regime(kind: Regime = Regime.NEUTRAL, **changes: Any) -> RegimeAssessment:
     return replace(RegimeAssessment(kind, Confidence.MEDIUM, "NORMAL CONDITIONS", NOW, "test"), **changes)
 
 
-def market(*facts: SymbolFacts, **changes: Any) -> MarketFacts:
+#: Some changes of a day's facts by their names; `facts` takes any number of them.
+Changes = dict[str, Any]
+
+
+def facts(*parts: Changes, **changes: Any) -> Facts:
+    """That day's facts with changes; `cash`, `equity` and the names of `Readings` count as facts of their own."""
+    given: Changes = book() | market() | history()
+    for part in (*parts, changes):
+        given |= part
+    cash, equity, now = given.pop("cash"), given.pop("equity"), given.pop("now")
+    plan = PlanFacts("PLAN_1", given.pop("plan_generated_at"))
+    readings = Readings(**{name: given.pop(name) for name in (*READINGS, "correlations")})
+    past = TradingHistory(**{name: given.pop(name) for name in HISTORY})
+    account = given.pop("account", Account(cash, equity, buying_power=cash))
+    day = Facts(now, account, MarketClock.by_calendar(now), history=past, plan=plan, readings=readings)
+    return replace(day, **given)
+
+
+def market(*known_symbols: SymbolFacts, **changes: Any) -> Changes:
     """A quiet market; the symbols ALKS and HELD are known unless others are given."""
-    symbols = {f.symbol: f for f in facts or (known("ALKS"), known("HELD", sector="Energy"))}
-    day = MarketFacts(
-        NOW,
-        symbols,
-        spy_change_pct=Decimal("0.2"),
-        spy_drawdown_pct=Decimal(2),
-        vix=Decimal(18),
-        vix_change_pct=Decimal(0),
-        regime=regime(),
-        correlations={frozenset({"ALKS", "HELD"}): Decimal("0.1")},
-    )
-    return replace(day, **changes)
+    symbols = {f.symbol: f for f in known_symbols or (known("ALKS"), known("HELD", sector="Energy"))}
+    return {
+        "now": NOW,
+        "symbols": symbols,
+        "spy_change_pct": Decimal("0.2"),
+        "spy_drawdown_pct": Decimal(2),
+        "vix": Decimal(18),
+        "vix_change_pct": Decimal(0),
+        "regime": regime(),
+        "correlations": {frozenset({"ALKS", "HELD"}): Decimal("0.1")},
+        **changes,
+    }
 
 
 def position(symbol: str = "HELD", qty: Any = 100, price: Any = 50, **changes: Any) -> Position:
@@ -70,32 +88,42 @@ def position(symbol: str = "HELD", qty: Any = 100, price: Any = 50, **changes: A
     return replace(held, **changes)
 
 
-def book(*positions: Position, **changes: Any) -> Book:
+def book(*positions: Position, **changes: Any) -> Changes:
     """$100,000 of equity with plenty of cash and 100 HELD at $50, unless others are given."""
     held = {p.symbol: p for p in positions or (position(),)}
-    return replace(Book(Decimal(60_000), EQUITY, held, peak_equity=EQUITY), **changes)
+    quiet: Changes = {"cash": Decimal(60_000), "equity": EQUITY, "positions": held, "peak_equity": EQUITY}
+    return {**quiet, "open_buys": Decimal(0), "unsettled_cash": Decimal(0), **changes}
 
 
 def buy(symbol: str = "ALKS", qty: Any = 120, price: Any = 30, **changes: Any) -> ProposedOrder:
     """120 ALKS at $30: $3,600."""
     money = None if price is None else Decimal(price)
     stop = None if money is None else money * Decimal("0.92")
-    order = ProposedOrder(symbol, Side.BUY, Decimal(qty), money, "Healthcare", stop, plan_id="PLAN_1")
+    order = ProposedOrder(symbol, Side.BUY, Decimal(qty), money, "Healthcare", stop)
     return replace(order, **changes)
 
 
 def sell(symbol: str = "HELD", qty: Any = 100, price: Any = 50, **changes: Any) -> ProposedOrder:
-    order = ProposedOrder(symbol, Side.SELL, Decimal(qty), None if price is None else Decimal(price), plan_id="PLAN_1")
+    order = ProposedOrder(symbol, Side.SELL, Decimal(qty), None if price is None else Decimal(price))
     return replace(order, **changes)
 
 
-def history(**changes: Any) -> TradingHistory:
+HISTORY = ("executed_plan_today", "same_day_sides", "day_trades", "stops")
+
+
+def history(**changes: Any) -> Changes:
     """A plan made ten minutes ago, a live stop under HELD, nothing traded today."""
-    quiet = TradingHistory(plan_generated_at=NOW - timedelta(minutes=10), stops={"HELD": Decimal(46)})
-    return replace(quiet, **changes)
+    nothing: Changes = {"executed_plan_today": None, "same_day_sides": {}, "day_trades": ()}
+    quiet = {"plan_generated_at": NOW - timedelta(minutes=10), "stops": {"HELD": Decimal(46)}}
+    return {**nothing, **quiet, **changes}
+
+
+def no_history() -> Changes:
+    """A desk that has done nothing, not even made a plan."""
+    return history(plan_generated_at=None, stops={})
 
 
 def case(order: ProposedOrder | None = None, *, stage: Stage = "trade", **parts: Any) -> Case:
-    """One order of that day with everything it is judged by."""
-    given: dict[str, Any] = {"book": book(), "market": market(), "limits": Limits(), "history": history()} | parts
-    return Case(order or buy(), stage=stage, **given)
+    """One order of that day with everything it is judged by; `parts` are changes of facts, and `limits`."""
+    rules = parts.pop("limits", None) or Limits()
+    return Case(facts(*parts.values()), rules, stage, order or buy())

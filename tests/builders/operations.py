@@ -10,13 +10,13 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.constraints.limits import Limits
-from Departments.core.history import TradingHistory
-from Departments.core.market import SymbolFacts, Told
+from Departments.core.facts import READINGS, Readings, SymbolFacts
 from Departments.core.money import price_of
-from Departments.core.portfolio import Book, Position
+from Departments.core.portfolio import Position
+from Departments.core.settings import ExitSettings
+from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing, Candidate, Size
-from Departments.Operations.situation import Situation
-from tests.builders.limits import NOW, known, market
+from tests.builders.limits import NOW, facts, history, known, market
 
 TODAY = date(2025, 11, 10)
 SECTORS = ("Technology", "Healthcare", "Energy", "Financial Services", "Industrials", "Utilities", "Basic Materials")
@@ -57,7 +57,7 @@ def candidate(ticker: str, price: Any = 30, score: Any = 70, sector: str | None 
 
 def briefing(*candidates: Candidate, **changes: Any) -> Briefing:
     """A briefing of the day with these candidates."""
-    return replace(Briefing(TODAY, Told(), candidates, (), "briefing", at=NOW), **changes)
+    return replace(Briefing(TODAY, Readings(), candidates, (), "briefing", at=NOW), **changes)
 
 
 def proposed(ticker: str, shares: Any, price: Any, score: Any = 70, sector: str | None = None) -> Candidate:
@@ -70,24 +70,39 @@ def held(ticker: str, qty: Any, price: Any, **changes: Any) -> Position:
     return replace(Position(ticker, Decimal(str(qty)), Decimal(str(price)), Decimal(str(price))), **changes)
 
 
-def situation(
+def exits(stop: Decimal | None) -> ExitSettings:
+    """Exits with a stop so far below the price (a share of one); None where BUYs get none."""
+    return ExitSettings(enabled=False) if stop is None else ExitSettings(stop_loss_pct=stop)
+
+
+def basis(
     *positions: Position,
     cash: Any = 100_000,
     equity: Any = None,
     candidates: Iterable[Candidate] = (),
     limits: Limits | None = None,
     stop: Decimal | None = STOP,
-    **facts: Any,
-) -> Situation:
-    """A day in a quiet market; equity is cash and positions unless it is given. `facts` change every symbol's."""
+    **changes: Any,
+) -> Basis:
+    """A day in a quiet market; equity is cash and positions unless it is given. `changes` are every symbol's."""
     total = Decimal(str(cash)) + sum((p.market_value for p in positions), Decimal(0))
     whole = total if equity is None else Decimal(str(equity))
     symbols = [_facts(c.ticker, c.price, c.sector) for c in candidates]
     symbols += [_facts(p.symbol, p.current_price, p.sector) for p in positions]
-    book = Book(Decimal(str(cash)), whole, {p.symbol: p for p in positions}, peak_equity=whole)
+    held = {p.symbol: p for p in positions}
+    account = {"cash": Decimal(str(cash)), "equity": whole, "positions": held, "peak_equity": whole}
     stops = {p.symbol: p.avg_entry_price * (1 - STOP) for p in positions}
-    quiet = market(*(replace(f, **facts) for f in symbols or [known()]))
-    return Situation(book, quiet, limits or Limits(), TradingHistory(stops=stops), stop)
+    quiet = market(*(replace(f, **changes) for f in symbols or [known()]))
+    day = replace(facts(quiet, account, history(stops=stops)), plan=None)
+    return Basis(day, limits or Limits(), exits(stop))
+
+
+def changed(day: Basis, **changes: Any) -> Basis:
+    """The same day with other facts; the cash and the names of `Readings` count as facts of their own."""
+    facts = day.facts
+    account = replace(facts.account, cash=changes.pop("cash", facts.cash))
+    read = {name: changes.pop(name) for name in (*READINGS, "correlations") if name in changes}
+    return replace(day, facts=replace(facts, account=account, readings=replace(facts.readings, **read), **changes))
 
 
 def _facts(symbol: str, price: Decimal | None, sector: str | None) -> SymbolFacts:
@@ -95,7 +110,7 @@ def _facts(symbol: str, price: Decimal | None, sector: str | None) -> SymbolFact
     return known(symbol, price=price, sector=sector, **spread)
 
 
-def random_day(seed: int, *, count: int | None = None, proposals: bool = False) -> tuple[Briefing, Situation]:
+def random_day(seed: int, *, count: int | None = None, proposals: bool = False) -> tuple[Briefing, Basis]:
     """A random account, portfolio and list of candidates; the same seed is the same day."""
     rng = random.Random(seed)
     equity = Decimal(rng.choice((25_000, 60_000, 98_950, 100_000, 250_000, 1_000_000)))
@@ -103,7 +118,7 @@ def random_day(seed: int, *, count: int | None = None, proposals: bool = False) 
     candidates = tuple(_random_candidate(rng, f"C{n}", equity, proposals=proposals) for n in range(number))
     positions = _random_positions(rng, equity)
     invested = sum((p.market_value for p in positions), Decimal(0))
-    day = situation(*positions, cash=equity - invested, candidates=candidates, limits=_random_limits(rng))
+    day = basis(*positions, cash=equity - invested, candidates=candidates, limits=_random_limits(rng))
     return briefing(*candidates), day
 
 

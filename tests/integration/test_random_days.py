@@ -11,8 +11,8 @@ import pytest
 
 from Departments.constraints.limits import MissingData
 from Departments.core.departments import OPERATIONS
+from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing
-from Departments.Operations.situation import Situation
 from tests.builders import desk as build
 from tests.builders.operations import random_day
 
@@ -28,16 +28,16 @@ MARKETS: tuple[dict[str, Any], ...] = (
 )
 
 
-def state_of(briefing: Briefing, there: Situation, rng: random.Random) -> dict[str, Any]:
+def state_of(briefing: Briefing, there: Basis, rng: random.Random) -> dict[str, Any]:
     positions = {
         p.symbol: {"qty": float(p.qty), "avg_entry_price": float(p.avg_entry_price)}
-        for p in there.book.positions.values()
+        for p in there.facts.positions.values()
     }
     prices = {c.ticker: float(c.price or 0) for c in briefing.candidates}
-    held = {p.symbol: float(p.avg_entry_price) for p in there.book.positions.values()}
+    held = {p.symbol: float(p.avg_entry_price) for p in there.facts.positions.values()}
     kind = rng.choice(("margin", "margin", "cash"))
     return {
-        "cash": float(there.book.cash),
+        "cash": float(there.facts.cash),
         "positions": positions,
         "prices": prices | held,
         "account": {"type": kind},
@@ -59,7 +59,7 @@ def _asset(rng: random.Random) -> dict[str, Any]:
     return {name: value for name, value in told.items() if rng.random() > 0.03}
 
 
-def briefing_of(briefing: Briefing, there: Situation, rng: random.Random, **market: Any) -> str:
+def briefing_of(briefing: Briefing, there: Basis, rng: random.Random, **market: Any) -> str:
     candidates = [
         build.candidate(
             c.ticker,
@@ -72,7 +72,7 @@ def briefing_of(briefing: Briefing, there: Situation, rng: random.Random, **mark
     ]
     holdings = [
         {"ticker": p.symbol, "sector": p.sector or "Unknown", "research_composite_score": float(p.score or 0)}
-        for p in there.book.positions.values()
+        for p in there.facts.positions.values()
     ]
     symbols = [str(row["ticker"]) for row in (*candidates, *holdings)]
     pairs = {f"{a}|{b}": rng.choice((0.2, 0.2, 0.9)) for a in symbols for b in symbols if a < b}
@@ -89,15 +89,15 @@ def proposal(briefing: Briefing, rng: random.Random) -> str:
     )
 
 
-def plan_of(briefing: Briefing, there: Situation, rng: random.Random) -> dict[str, Any]:
+def plan_of(briefing: Briefing, there: Basis, rng: random.Random) -> dict[str, Any]:
     """Return a plan as the existing system made them: sizes at random, BUYs first."""
     bought = [c for c in briefing.candidates if rng.random() < 0.5]
     buys = [build.trade(c.ticker, "BUY", rng.randint(1, 300), float(c.price or 1)) for c in bought]
-    sold = [p for p in there.book.positions.values() if rng.random() < 0.3]
+    sold = [p for p in there.facts.positions.values() if rng.random() < 0.3]
     return build.plan(*buys, *(build.trade(p.symbol, "SELL", float(p.qty), float(p.avg_entry_price)) for p in sold))
 
 
-def limits_of(there: Situation, rng: random.Random) -> dict[str, Any]:
+def limits_of(there: Basis, rng: random.Random) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(there.limits.model_dump_json(include=set(GIVEN)))
     denied = rng.sample(sorted(MissingData.model_fields), rng.choice((0, 1, 3)))
     account = rng.choice(("margin", "cash"))

@@ -11,11 +11,14 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.core.clock import iso
+from Departments.core.facts import Facts
 from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, skip_documents
-from Departments.core.statuses import ExecutionStatus, TradeStatus
+from Departments.core.statuses import ExecutionStatus, PhaseName, TradeStatus
+from Departments.Executive.agenda import Rehearsal
 from Departments.Executive.exposure import Exposure
+from Departments.Executive.funding import Decision
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
@@ -114,6 +117,41 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[E
         "cash_identity": _cash_identity(execution, fills),
         "exit_code": EXIT_CODES.get(execution.status, 1),
     }
+
+
+def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: Rehearsal) -> dict[str, Any]:
+    """Return the document of a dry run: every order `planned` or `deferred`; nothing was sent."""
+    phases = {name: [_rehearsed(name, d) for d in foreseen.decisions[name]] for name in (PhaseName.SELL, PhaseName.BUY)}
+    deferred = [t for trades in phases.values() for t in trades if t.status is TradeStatus.DEFERRED]
+    return {
+        "plan_id": plan.plan_id,
+        "status": "DRY_RUN",
+        "account": {
+            "equity": money_text(now.equity),
+            "cash_before": money_text(now.cash),
+            "cash_after": money_text(foreseen.facts.cash),
+            "lowest_cash": money_text(min(now.cash, foreseen.facts.cash)),
+            "reserve": money_text(reserve),
+        },
+        "skipped": skip_documents(plan.skipped),
+        "phases": [
+            {"name": name, "started_at": None, "ended_at": None, "orders": [order_document(t) for t in trades]}
+            for name, trades in phases.items()
+        ],
+        "denied": [],
+        "deferred": reasons(deferred),
+        "unprotected": [],
+        "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
+        "exit_code": 0,
+        "message": "a dry run: nothing was sent, cash after is projected at today's prices",
+    }
+
+
+def _rehearsed(name: PhaseName, decision: Decision) -> TradeRecord:
+    trade, reason = decision.trade, decision.reason
+    code, text = ("", "") if reason is None else (str(reason.code), str(reason))
+    status = TradeStatus.PLANNED if decision.qty > 0 else TradeStatus.DEFERRED
+    return TradeRecord(name, trade.ticker, trade.side, trade.qty, decision.qty, status=status, code=code, reason=text)
 
 
 def cash_path(start: Decimal, fills: Iterable[FillRecord]) -> list[Decimal]:

@@ -1,12 +1,14 @@
 """One pure function per constraint, and the amounts that planner and trader both compute with the same code.
 
 amounts    minimum and maximum position, reserve, target, rooms: what the allocator sizes by and the checks judge by
-orders     the order itself    positions  how large, how many, how alike    risk    cash and losses
-stocks     volume, spread, price, size of the company    market  VIX, regime, drawdown    timing  when, and how fresh
+account    the order itself, how large, how many, how alike; cash and losses
+stocks     volume, spread, price, size of the company; VIX, regime, drawdown    timing  when, and how fresh
 """
 
 from Departments.constraints.checks.amounts import (
+    cash_for_buys,
     cash_reserve,
+    days_to_settle,
     deployment_target,
     heat_room,
     maximum_auto_position,
@@ -27,7 +29,9 @@ from Departments.constraints.checks.amounts import (
 )
 
 __all__ = [
+    "cash_for_buys",
     "cash_reserve",
+    "days_to_settle",
     "deployment_target",
     "heat_room",
     "maximum_auto_position",

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from Departments.constraints.limits import Limits
-from Departments.core.history import TradingHistory
-from Departments.core.market import MarketFacts, SymbolFacts
+from Departments.core.facts import Facts, SymbolFacts
 from Departments.core.money import ONE, ZERO, whole_shares
-from Departments.core.portfolio import UNKNOWN_SECTOR, Book, ProposedOrder
+from Departments.core.portfolio import UNKNOWN_SECTOR, ProposedOrder
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import Regime
 
@@ -55,13 +54,22 @@ def deployment_target(limits: Limits, equity: Decimal) -> Decimal:
     return limits.deployment.target_pct * equity
 
 
-def spendable_cash(limits: Limits, book: Book) -> Decimal:
+def cash_for_buys(limits: Limits, facts: Facts) -> Decimal:
+    """Return the cash that BUYs may cost in all; negative where the reserve is touched already.
+
+    While a plan is executed it is min(account cash, start cash + actual fills − fees) − open buys − the reserve of the
+    start; without an execution, account cash − open buys − today's reserve. Cash that must settle first stays, too.
+    """
+    run, left = facts.run, facts.free_cash
+    if run is not None and run.expected_cash is not None:
+        left -= max(ZERO, facts.cash - run.expected_cash)
+    reserve = cash_reserve(limits, facts.equity) if run is None else run.reserve
+    return left - max(reserve, facts.unsettled_cash if must_settle(limits) else ZERO)
+
+
+def spendable_cash(limits: Limits, facts: Facts) -> Decimal:
     """Return what BUYs may cost in all, never negative; Infinity where margin is allowed and the broker decides."""
-    if limits.allow_margin:
-        return Decimal("Infinity")
-    free = book.cash - book.open_buys
-    unsettled = book.unsettled_cash if must_settle(limits) else ZERO
-    return max(ZERO, free - max(unsettled, cash_reserve(limits, book.equity)))
+    return Decimal("Infinity") if limits.allow_margin else max(ZERO, cash_for_buys(limits, facts))
 
 
 def must_settle(limits: Limits) -> bool:
@@ -69,9 +77,14 @@ def must_settle(limits: Limits) -> bool:
     return limits.settlement.account == "cash" and not limits.settlement.spend_unsettled
 
 
-def positions_room(limits: Limits, book: Book) -> int:
+def days_to_settle(limits: Limits) -> int:
+    """Return after how many trading days the proceeds of a SELL may be spent, 0 for at once."""
+    return limits.settlement.days if must_settle(limits) else 0
+
+
+def positions_room(limits: Limits, facts: Facts) -> int:
     """Return how many more symbols may be held, never negative."""
-    held = sum(1 for p in book.positions.values() if p.qty != 0)
+    held = sum(1 for p in facts.positions.values() if p.qty != 0)
     return max(0, limits.position_limits.max_positions_total - held)
 
 
@@ -81,12 +94,12 @@ def known_sector(sector: str | None) -> str | None:
     return None if not name or name.casefold() == UNKNOWN_SECTOR.casefold() else name
 
 
-def sector_of(limits: Limits, symbol: str, market: MarketFacts, *others: str | None) -> str:
-    """Return the bucket a symbol counts in: the first known sector of the market's and `others`.
+def sector_of(limits: Limits, symbol: str, facts: Facts, *others: str | None) -> str:
+    """Return the bucket a symbol counts in: the first known sector of the facts' and `others`.
 
     An unknown one follows `unknown_sector`: all in the bucket Unknown, or each symbol in one of its own.
     """
-    for candidate in (market.sector_of(symbol), *others):
+    for candidate in (facts.of(symbol).sector, *others):
         if known := known_sector(candidate):
             return known
     alone = limits.position_limits.unknown_sector == "each_by_itself"
@@ -98,22 +111,22 @@ def sector_cap(limits: Limits, equity: Decimal) -> Decimal:
     return limits.position_limits.max_sector_concentration_pct * equity
 
 
-def sector_value(limits: Limits, book: Book, market: MarketFacts, bucket: str, *, without: str = "") -> Decimal:
+def sector_value(limits: Limits, facts: Facts, bucket: str, *, without: str = "") -> Decimal:
     """Return what is held in a bucket of `sector_of`, `without` one symbol."""
-    held = (p for p in book.positions.values() if p.qty > 0 and p.symbol != without)
-    return sum((p.market_value for p in held if sector_of(limits, p.symbol, market, p.sector) == bucket), ZERO)
+    held = (p for p in facts.positions.values() if p.qty > 0 and p.symbol != without)
+    return sum((p.market_value for p in held if sector_of(limits, p.symbol, facts, p.sector) == bucket), ZERO)
 
 
-def sector_room(limits: Limits, book: Book, market: MarketFacts, bucket: str) -> Decimal:
+def sector_room(limits: Limits, facts: Facts, bucket: str) -> Decimal:
     """Return what may still be bought in a bucket of `sector_of`, never negative."""
-    return max(ZERO, sector_cap(limits, book.equity) - sector_value(limits, book, market, bucket))
+    return max(ZERO, sector_cap(limits, facts.equity) - sector_value(limits, facts, bucket))
 
 
-def volume_cap(limits: Limits, facts: SymbolFacts) -> Decimal | None:
+def volume_cap(limits: Limits, stock: SymbolFacts) -> Decimal | None:
     """Return the most whole shares one order may have beside the average volume, None where that is unknown."""
-    if facts.average_volume is None:
+    if stock.average_volume is None:
         return None
-    return whole_shares(limits.liquidity_requirements.max_order_pct_of_volume * facts.average_volume)
+    return whole_shares(limits.liquidity_requirements.max_order_pct_of_volume * stock.average_volume)
 
 
 def order_heat(order: ProposedOrder) -> Decimal | None:
@@ -123,24 +136,24 @@ def order_heat(order: ProposedOrder) -> Decimal | None:
     return max(ZERO, order.price - order.stop_price) * order.qty
 
 
-def portfolio_heat(book: Book, history: TradingHistory) -> tuple[Decimal, tuple[str, ...]]:
+def portfolio_heat(facts: Facts) -> tuple[Decimal, tuple[str, ...]]:
     """Return what is lost of the money paid when every known stop is hit, and the symbols whose stop is unknown."""
-    held = [p for p in book.positions.values() if p.qty > 0]
-    known = [(p, history.stops[p.symbol]) for p in held if p.symbol in history.stops]
-    unknown = tuple(sorted(p.symbol for p in held if p.symbol not in history.stops))
+    held = [p for p in facts.positions.values() if p.qty > 0]
+    known = [(p, facts.history.stops[p.symbol]) for p in held if p.symbol in facts.history.stops]
+    unknown = tuple(sorted(p.symbol for p in held if p.symbol not in facts.history.stops))
     return sum((max(ZERO, p.avg_entry_price - stop) * p.qty for p, stop in known), ZERO), unknown
 
 
-def heat_room(limits: Limits, book: Book, history: TradingHistory) -> Decimal:
+def heat_room(limits: Limits, facts: Facts) -> Decimal:
     """Return how much more may be at risk down to the stops, as far as stops are known; never negative."""
-    return max(ZERO, limits.portfolio_risk.max_portfolio_heat * book.equity - portfolio_heat(book, history)[0])
+    return max(ZERO, limits.portfolio_risk.max_portfolio_heat * facts.equity - portfolio_heat(facts)[0])
 
 
-def regime_of(market: MarketFacts) -> Regime | None:
+def regime_of(facts: Facts) -> Regime | None:
     """Return the day's regime; UNKNOWN without any data, None when only the VIX speaks."""
-    if market.regime is not None:
-        return market.regime.regime
-    return Regime.UNKNOWN if vix_of(market) is None else None
+    if facts.regime is not None:
+        return facts.regime.regime
+    return Regime.UNKNOWN if vix_of(facts) is None else None
 
 
 def regime_factor(limits: Limits, regime: Regime) -> Decimal:
@@ -149,11 +162,11 @@ def regime_factor(limits: Limits, regime: Regime) -> Decimal:
     return factor
 
 
-def vix_of(market: MarketFacts) -> Decimal | None:
+def vix_of(facts: Facts) -> Decimal | None:
     """Return the VIX, failing that the one the regime was assessed with."""
-    if market.vix is not None or market.regime is None:
-        return market.vix
-    return market.regime.vix
+    if facts.readings.vix is not None or facts.regime is None:
+        return facts.readings.vix
+    return facts.regime.vix
 
 
 def vix_halt(limits: Limits) -> Decimal:
@@ -166,23 +179,23 @@ def vix_halt(limits: Limits) -> Decimal:
     return min((level for level, size in sizes if size == 0), default=levels.vix_panic_threshold)
 
 
-def size_effects(limits: Limits, market: MarketFacts) -> tuple[Reason, ...]:
+def size_effects(limits: Limits, facts: Facts) -> tuple[Reason, ...]:
     """Return what the regime and the VIX do to the size of BUYs today, for plan and report; empty on a normal day."""
     return tuple(
         Reason.of(ReasonCode.SIZE_REDUCED, cause=cause, factor=factor)
-        for cause, factor in _effects(limits, market)
+        for cause, factor in _effects(limits, facts)
         if factor < 1
     )
 
 
-def size_factor(limits: Limits, market: MarketFacts) -> Decimal:
+def size_factor(limits: Limits, facts: Facts) -> Decimal:
     """Return the share of its usual size a BUY may have today: 1, less on a careful day, 0 when BUYs are halted."""
-    return min((factor for _, factor in _effects(limits, market)), default=ONE)
+    return min((factor for _, factor in _effects(limits, facts)), default=ONE)
 
 
-def _effects(limits: Limits, market: MarketFacts) -> Iterator[tuple[str, Decimal]]:
+def _effects(limits: Limits, facts: Facts) -> Iterator[tuple[str, Decimal]]:
     effects, levels = limits.regime_effects, limits.market_conditions
-    regime, vix = regime_of(market), vix_of(market)
+    regime, vix = regime_of(facts), vix_of(facts)
     if regime is not None:
         yield f"regime_{regime.value.lower()}", regime_factor(limits, regime)
     if vix is None:

@@ -12,33 +12,23 @@ import pytest
 from Departments.constraints.engine import check_plan
 from Departments.constraints.headroom import headroom
 from Departments.constraints.limits import Limits
-from Departments.core.market import MarketFacts
+from Departments.core.facts import PlanFacts
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
-from Departments.core.portfolio import Book, ProposedOrder
+from Departments.core.portfolio import ProposedOrder
 from Departments.core.regimes import Regime
-from Departments.Executive.judgement import Judgement
-from Departments.Executive.review import Review, review
-from tests.builders.limits import NOW, book, buy, history, known, market, position, regime, sell
+from Departments.Executive.review import Outlook, Review, review
+from tests.builders.limits import NOW, Changes, book, buy, facts, known, market, position, regime, sell
 
 D = Decimal
 PLAN = TradingPlan("PLAN_1", NOW, (Trade("ALKS", Side.BUY, D(120), D(30)),), deployment=D("0.90"))
 
 
-def reviewed(
-    *orders: ProposedOrder,
-    plan: TradingPlan = PLAN,
-    there: Book | None = None,
-    facts: MarketFacts | None = None,
-    **drifted: Any,
-) -> Review:
+def reviewed(*orders: ProposedOrder, plan: TradingPlan = PLAN, there: Changes | None = None) -> Review:
     """Review a plan of these orders on a day on which everything is known."""
-    seen, rules = facts or market(), Limits()
-    verdict = check_plan(orders or (buy(),), there or book(), seen, rules, history(), stage="review")
-    judgement = Judgement(
-        verdict, there or book(), seen, (), (), headroom(verdict.book, seen, rules, verdict.history), drifted
-    )
-    return review(plan, judgement, rules)
+    seen = replace(facts(there or {}), plan=PlanFacts.of(plan))
+    verdict = check_plan(orders or (buy(),), seen, Limits(), "review")
+    return review(plan, Outlook(verdict, seen, (), (), headroom(verdict.facts, Limits())), Limits())
 
 
 def test_a_plan_without_a_flaw_is_a_ten_to_approve() -> None:
@@ -56,6 +46,7 @@ def test_a_violation_rejects_the_plan_and_names_order_and_numbers() -> None:
 
 
 LOW = replace(PLAN, deployment=D("0.50"))
+PLANNED_LOWER = replace(PLAN, trades=(replace(PLAN.trades[0], price=D("29.5")),))
 NEARLY_ONE_SECTOR = book(position("HELD", 395, 100))
 OVERDRAWN = book(position("HELD", 100, 50), cash=D(-2_000))
 
@@ -69,22 +60,22 @@ OVERDRAWN = book(position("HELD", 100, 50), cash=D(-2_000))
             "Energy leaves hardly any of position_limits.max_sector_concentration_pct",
         ),
         ({"there": OVERDRAWN}, "portfolio_risk.min_cash_reserve_pct stays exceeded by $11,900"),
-        ({"facts": market(known(market_cap=None))}, "not evaluated for want of data: MIN_MARKET_CAP"),
-        ({"facts": market(regime=regime(Regime.BEARISH))}, "the market regime is BEARISH"),
+        ({"there": market(known(market_cap=None))}, "not evaluated for want of data: MIN_MARKET_CAP"),
+        ({"there": market(regime=regime(Regime.BEARISH))}, "the market regime is BEARISH"),
         (
-            {"facts": market(regime=regime(Regime.UNKNOWN))},
+            {"there": market(regime=regime(Regime.UNKNOWN))},
             "the market regime is unknown, so the careful branch applies",
         ),
         (
-            {"facts": market(known(price_at=NOW - timedelta(hours=5)))},
+            {"there": market(known(price_at=NOW - timedelta(hours=5)))},
             "prices are more than 4 hours old: ALKS",
         ),
-        ({"facts": market(known(price_at=None))}, "nobody knows how old the prices are: ALKS"),
-        ({"ALKS": D("0.02")}, "prices have moved more than 1.0% against the plan: ALKS"),
+        ({"there": market(known(price_at=None))}, "nobody knows how old the prices are: ALKS"),
+        ({"plan": PLANNED_LOWER}, "prices have moved more than 1.0% against the plan: ALKS"),
     ],
 )
 def test_each_fact_that_speaks_against_a_plan_is_a_concern(given: dict[str, Any], concern: str) -> None:
-    sells_only = "there" in given
+    sells_only = given.get("there") in (NEARLY_ONE_SECTOR, OVERDRAWN)
     found = reviewed(*((sell(qty=1, price=100),) if sells_only else ()), **given)
     assert concern in found.concerns
     assert found.quality_rating == 10 - len(found.concerns)

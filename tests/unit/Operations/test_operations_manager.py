@@ -135,7 +135,7 @@ def test_a_requested_plan_is_saved_with_the_sectors_it_was_made_with(folder: Pat
     there = desk(folder)
     plan_id = (asked(there).payload or {})["plan_id"]
     assert (there.ledger.plans.document(plan_id) or {})["plan_id"] == plan_id
-    assert there.ledger.symbols.knowledge().sector_of("MSFT") == "Technology"
+    assert there.ledger.symbols.knowledge(build.MORNING, 1).of("MSFT").sector == "Technology"
 
 
 def test_an_existing_plan_is_resized_and_keeps_its_id(folder: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,20 +12,19 @@ from hypothesis import strategies as st
 from Departments.constraints import checks
 from Departments.constraints.limits import Limits
 from Departments.core.errors import BadInput
-from Departments.core.history import TradingHistory
+from Departments.core.facts import TradingHistory
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import Regime
 from Departments.core.settings import ExitSettings
+from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Candidate, Size
 from Departments.Operations.planning import Proposal, make_plan, validate_plan
 from Departments.Operations.selection import SellWish
-from Departments.Operations.situation import Situation
-from Departments.Trading.orders import exit_prices
 from tests.builders.days import days
 from tests.builders.limits import NOW, limits, regime
-from tests.builders.operations import briefing, candidate, held, proposed, random_day, situation
+from tests.builders.operations import basis, briefing, candidate, changed, held, proposed, random_day
 
 D = Decimal
 Code = ReasonCode
@@ -56,7 +54,7 @@ SOLD = (
 )
 
 
-def incident_day() -> tuple[TradingPlan, Situation]:
+def incident_day() -> tuple[TradingPlan, Basis]:
     """The plan of the incident on an account of $98,950 whose other holdings leave room for about $33,000."""
     buys = [Trade(t, Side.BUY, D(n), D(p), D(s), SECTORS[i % 5]) for i, (t, n, p, s) in enumerate(INCIDENT)]
     sells = [Trade(t, Side.SELL, D(n), D(p)) for t, n, p in SOLD]
@@ -65,11 +63,11 @@ def incident_day() -> tuple[TradingPlan, Situation]:
     holdings = [held(t, n, p, sector="Consumer Defensive") for t, n, p in SOLD]
     cash = D(98_950) - sum((p.market_value for p in (*others, *holdings)), D(0))
     candidates = [candidate(t.ticker, t.price, t.score, t.sector) for t in buys]
-    return plan, situation(*others, *holdings, cash=cash, candidates=candidates)
+    return plan, basis(*others, *holdings, cash=cash, candidates=candidates)
 
 
 def plan_of(*candidates: Candidate, proposal: Proposal | None = None, **account: Any) -> TradingPlan:
-    return make_plan(briefing(*candidates), situation(candidates=candidates, **account), proposal=proposal).plan
+    return make_plan(briefing(*candidates), basis(candidates=candidates, **account), proposal=proposal).plan
 
 
 def values(trades: Iterable[Trade]) -> dict[str, int]:
@@ -113,9 +111,9 @@ def test_the_reason_of_a_skip_for_size_carries_exact_numbers() -> None:
 
 def test_set_aside_proposals_come_back_at_the_minimum_only_when_the_target_needs_them() -> None:
     plan, day = incident_day()
-    poorer = {s: p for s, p in day.book.positions.items() if not s.startswith("KEEP") or s == "KEEP0"}
-    cash = day.book.equity - sum(p.market_value for p in poorer.values())
-    planned = validate_plan(plan, replace(day, book=replace(day.book, positions=poorer, cash=cash)))
+    poorer = {s: p for s, p in day.facts.positions.items() if not s.startswith("KEEP") or s == "KEEP0"}
+    cash = day.facts.equity - sum(p.market_value for p in poorer.values())
+    planned = validate_plan(plan, changed(day, positions=poorer, cash=cash))
     bought = [t.ticker for t in planned.plan.buys]
     assert len(bought) > 5
     assert {s.ticker for s in planned.set_aside} == {"BANC", "ESI", "CVE", "BBIO", "BKR", "DBX"}
@@ -125,7 +123,7 @@ def test_set_aside_proposals_come_back_at_the_minimum_only_when_the_target_needs
 
 def test_on_a_careful_day_no_set_aside_proposal_is_made_larger_to_reach_the_target() -> None:
     plan, day = incident_day()
-    careful = replace(day, market=replace(day.market, vix=None, regime=regime(Regime.UNKNOWN)))
+    careful = changed(day, vix=None, regime=regime(Regime.UNKNOWN))
     found = validate_plan(plan, careful).plan
     assert [t.ticker for t in found.buys] == ["ALKS", "COMM", "CRDO", "AXTA", "SN"]
     assert {s.ticker for s in found.skipped} == {"BANC", "ESI", "CVE", "BBIO", "BKR", "DBX"}
@@ -137,24 +135,24 @@ def test_on_a_careful_day_no_set_aside_proposal_is_made_larger_to_reach_the_targ
 
 def test_a_planned_sell_of_more_than_is_held_sells_what_is_held_and_says_so() -> None:
     plan = TradingPlan("P", NOW, (Trade("PLD", Side.SELL, D(40), D(125), reason="weak"),))
-    (sell,) = validate_plan(plan, situation(held("PLD", 25, 125))).plan.sells
+    (sell,) = validate_plan(plan, basis(held("PLD", 25, 125))).plan.sells
     assert (sell.qty, sell.reason) == (D(25), "weak (only 25 of 40 shares are held)")
 
 
 def test_a_planned_sell_of_what_is_not_held_is_skipped() -> None:
     plan = TradingPlan("P", NOW, (Trade("PLD", Side.SELL, D(40), D(125)),))
-    found = validate_plan(plan, situation()).plan
+    found = validate_plan(plan, basis()).plan
     assert (found.trades, code(found, "PLD")) == ((), Code.NOT_HELD)
 
 
 def test_an_existing_plan_gets_no_sells_that_it_does_not_have() -> None:
-    day = situation(held("WEAK", 10, 30, score=D(10)))
+    day = basis(held("WEAK", 10, 30, score=D(10)))
     assert validate_plan(TradingPlan("P", NOW, ()), day).plan.trades == ()
 
 
 def test_mandatory_sells_are_added_to_an_existing_plan_and_win_over_its_buys() -> None:
     plan = TradingPlan("P", NOW, (Trade("UPS", Side.BUY, D(50), D(90)),))
-    found = validate_plan(plan, situation(held("UPS", 10, 90)), mandatory_sells=[SellWish("UPS", None, "must")]).plan
+    found = validate_plan(plan, basis(held("UPS", 10, 90)), mandatory_sells=[SellWish("UPS", None, "must")]).plan
     assert [(t.side, t.qty) for t in found.trades] == [(Side.SELL, D(10))]
     assert code(found, "UPS") is Code.SOLD_IN_THIS_PLAN
 
@@ -207,7 +205,7 @@ def test_the_minimum_is_the_larger_of_dollars_and_share_of_equity() -> None:
 def test_a_held_candidate_is_topped_up_within_the_maximum_including_what_is_held() -> None:
     found = plan_of(candidate("EIX", 50), equity=100_000, cash=50_000)
     assert values(found.buys) == {"EIX": 7_900}
-    day = situation(held("EIX", 100, 50), cash=95_000, candidates=[candidate("EIX", 50)])
+    day = basis(held("EIX", 100, 50), cash=95_000, candidates=[candidate("EIX", 50)])
     assert values(make_plan(briefing(candidate("EIX", 50)), day).plan.buys) == {"EIX": 2_900}
 
 
@@ -218,7 +216,7 @@ def test_no_position_is_opened_that_would_be_too_small_when_its_price_falls_by_t
 
 
 def test_an_addition_counts_with_what_is_held_when_its_size_is_judged() -> None:
-    day = situation(held("EIX", 100, 50), cash=95_000, candidates=[candidate("EIX", 50)])
+    day = basis(held("EIX", 100, 50), cash=95_000, candidates=[candidate("EIX", 50)])
     plan = TradingPlan("P", NOW, (Trade("EIX", Side.BUY, D(20), D(50), D(70)),))
     assert validate_plan(plan, day).set_aside == ()
 
@@ -231,7 +229,7 @@ def test_no_order_is_more_than_a_tenth_of_the_daily_volume() -> None:
 def test_a_sector_is_filled_with_regard_to_held_positions_in_it_that_become_dearer() -> None:
     rich = [held("H0", 50, 79, sector="X"), *(held(f"H{n}", 100, 79, sector="X") for n in range(1, 5))]
     picks = [candidate("H0", 79, 90, "X"), candidate("NEW", 30, 80, "X")]
-    found = make_plan(briefing(*picks), situation(*rich, cash=64_450, candidates=picks)).plan
+    found = make_plan(briefing(*picks), basis(*rich, cash=64_450, candidates=picks)).plan
     assert set(values(found.buys)) == {"H0", "NEW"}
 
 
@@ -245,29 +243,29 @@ def test_a_proposal_counts_though_its_score_is_under_the_threshold() -> None:
 
 
 def test_proceeds_of_sells_are_counted_at_worse_prices() -> None:
-    day = situation(held("OLD", 1000, 50, score=D(10)), cash=10_000, equity=60_000, candidates=twelve())
+    day = basis(held("OLD", 1000, 50, score=D(10)), cash=10_000, equity=60_000, candidates=twelve())
     spent = sum(values(make_plan(briefing(*twelve()), day).plan.buys).values())
     assert 0 <= (10_000 + 50_000 * 0.99 - 6_000) / 1.01 - spent < 30
 
 
 def test_cash_promised_to_open_buys_is_not_spent_again() -> None:
-    day = situation(candidates=twelve())
-    busy = replace(day, book=replace(day.book, open_buys=D(50_000)))
+    day = basis(candidates=twelve())
+    busy = changed(day, open_buys=D(50_000))
     spent = sum(values(make_plan(briefing(*twelve()), busy).plan.buys).values())
     assert 0 <= 40_000 / 1.01 - spent < 30
 
 
 def test_a_cash_account_does_not_spend_what_it_sells_today() -> None:
     limits = Limits.model_validate({"settlement": {"account": "cash"}})
-    day = situation(held("OLD", 1000, 50, score=D(10)), cash=20_000, equity=70_000, candidates=twelve(), limits=limits)
+    day = basis(held("OLD", 1000, 50, score=D(10)), cash=20_000, equity=70_000, candidates=twelve(), limits=limits)
     spent = sum(values(make_plan(briefing(*twelve()), day).plan.buys).values())
     assert 0 <= 20_000 / 1.01 - spent < 30
 
 
 def test_prices_come_from_the_market_before_the_briefing() -> None:
-    day = situation(candidates=[candidate("A", 40)])
+    day = basis(candidates=[candidate("A", 40)])
     assert make_plan(briefing(candidate("A", 30)), day).plan.buys[0].price == D(40)
-    unknown = situation(candidates=[candidate("A", None)])
+    unknown = basis(candidates=[candidate("A", None)])
     assert make_plan(briefing(candidate("A", 30)), unknown).plan.buys[0].price == D(30)
 
 
@@ -294,8 +292,8 @@ def test_what_trading_would_deny_is_skipped_with_tradings_code(facts: dict[str, 
 
 
 def test_panic_halts_buys_and_sells_still_go() -> None:
-    day = situation(held("OLD", 100, 50, score=D(10)), candidates=twelve())
-    panic = replace(day, market=replace(day.market, vix=D(45), regime=regime(Regime.PANIC)))
+    day = basis(held("OLD", 100, 50, score=D(10)), candidates=twelve())
+    panic = changed(day, vix=D(45), regime=regime(Regime.PANIC))
     found = make_plan(briefing(*twelve()), panic).plan
     assert ([t.ticker for t in found.sells], found.buys) == (["OLD"], ())
     assert found.extra["deployment_goal"]["binding"] in {"VIX_PANIC", "REGIME_HALT"}
@@ -303,14 +301,14 @@ def test_panic_halts_buys_and_sells_still_go() -> None:
 
 def test_nothing_is_bought_where_the_size_of_a_careful_day_is_zero() -> None:
     none_then = limits(regime_effects={"vix_caution": 0})
-    day = situation(candidates=twelve(), limits=none_then)
-    found = make_plan(briefing(*twelve()), replace(day, market=replace(day.market, vix=D(35)))).plan
+    day = basis(candidates=twelve(), limits=none_then)
+    found = make_plan(briefing(*twelve()), changed(day, vix=D(35))).plan
     assert (found.buys, {s.reason.code for s in found.skipped}) == ((), {Code.VIX_PANIC})
 
 
 def test_caution_halves_sizes_and_the_plan_says_so() -> None:
-    day = situation(candidates=twelve())
-    careful = replace(day, market=replace(day.market, vix=D(35)))
+    day = basis(candidates=twelve())
+    careful = changed(day, vix=D(35))
     found = make_plan(briefing(*twelve()), careful).plan
     assert max(values(found.buys).values()) <= 4_000
     assert any("SIZE_REDUCED" in note and "vix_caution" in note for note in found.notes)
@@ -325,9 +323,9 @@ def test_an_account_without_equity_buys_nothing_and_says_why() -> None:
 
 def test_too_many_correlated_positions_are_not_bought_together() -> None:
     candidates, limits = twelve(), Limits.model_validate({"position_limits": {"max_correlated_positions": 2}})
-    day = situation(candidates=candidates, limits=limits)
+    day = basis(candidates=candidates, limits=limits)
     pairs = {frozenset({a.ticker, b.ticker}): D("0.9") for a in candidates for b in candidates if a is not b}
-    found = make_plan(briefing(*candidates), replace(day, market=replace(day.market, correlations=pairs))).plan
+    found = make_plan(briefing(*candidates), changed(day, correlations=pairs)).plan
     assert len(found.buys) == 3
     assert code(found, "C05") is Code.MAX_CORRELATED_POSITIONS
     assert found.extra["deployment_goal"]["binding"] == "MAX_CORRELATED_POSITIONS"
@@ -342,7 +340,7 @@ def test_stops_are_counted_where_they_will_stand_on_the_exchanges_price_steps(bu
     )
     picks = [candidate(ticker, price) for ticker, price in (("A", "1.36"), ("B", "1.69"), ("C", "6.19"))]
     found = plan_of(*picks, limits=rules)
-    lost = {t.ticker: exit_prices(t.price or D(0), ExitSettings())[1] for t in found.buys}
+    lost = {t.ticker: ExitSettings().around(t.price or D(0))[1] for t in found.buys}
     assert D(3_600) < sum((t.price or D(0)) * t.qty - lost[t.ticker] * t.qty for t in found.buys) <= D(4_000)
     assert [s.ticker for s in found.skipped] == []
 
@@ -379,7 +377,7 @@ def test_where_every_position_is_full_the_note_names_that_and_not_the_little_mon
 
 
 def test_a_position_that_is_full_already_is_told_as_that() -> None:
-    there = situation(held("A", 198, 40), cash=92_000, candidates=[candidate("A", 40)])
+    there = basis(held("A", 198, 40), cash=92_000, candidates=[candidate("A", 40)])
     found = make_plan(briefing(candidate("A", 40)), there).plan
     (skip,) = found.skipped
     assert skip.line == (
@@ -416,7 +414,7 @@ def test_the_constraint_that_binds_is_named_with_the_shortfall(
 
 def test_what_is_held_counts_towards_the_target() -> None:
     rich = [held(f"H{n}", 100, 90, sector=f"Sector {n}") for n in range(10)]
-    found = make_plan(briefing(*twelve()), situation(*rich, cash=10_000, candidates=twelve())).plan
+    found = make_plan(briefing(*twelve()), basis(*rich, cash=10_000, candidates=twelve())).plan
     assert found.buys == ()
     assert found.extra["deployment_goal"]["target_met"]
 
@@ -427,7 +425,7 @@ def test_what_is_held_counts_towards_the_target() -> None:
 def test_a_proposal_by_message_joins_the_briefing_and_its_sells_are_sold() -> None:
     picks = (candidate("C05", None, None, size=Size(weight=D("0.06"))),)
     wanted = Proposal("MSG", sells=(SellWish("OLD", None, "optimiser"),), picks=picks)
-    day = situation(held("OLD", 100, 50), candidates=twelve())
+    day = basis(held("OLD", 100, 50), candidates=twelve())
     found = make_plan(briefing(*twelve()), day, proposal=wanted).plan
     assert [t.ticker for t in found.sells] == ["OLD"]
     assert values(found.buys)["C05"] >= 5_970
@@ -445,15 +443,15 @@ def test_a_proposal_by_message_joins_the_briefing_and_its_sells_are_sold() -> No
     ],
 )
 def test_a_briefing_of_the_day_or_of_the_last_one_before_a_weekend_is_used(day: date | None, now: datetime) -> None:
-    quiet = situation()
-    there = replace(quiet, market=replace(quiet.market, now=now))
+    quiet = basis()
+    there = changed(quiet, now=now)
     assert make_plan(briefing(candidate("A"), date=day), there).plan.generated_at == now
 
 
 @pytest.mark.parametrize("day", [date(2025, 11, 7), date(2025, 11, 9), date(2025, 11, 11)])
 def test_a_briefing_of_yesterday_or_tomorrow_is_bad_input(day: date) -> None:
     with pytest.raises(BadInput, match="today is 2025-11-10") as caught:
-        make_plan(briefing(candidate("A"), date=day), situation())
+        make_plan(briefing(candidate("A"), date=day), basis())
     assert caught.value.exit_code == 2
 
 
@@ -467,14 +465,14 @@ def test_the_plan_says_what_it_was_made_from() -> None:
 # --- any day ---
 
 
-def violations(plan: TradingPlan, day: Situation, worse: Decimal) -> list[tuple[str, ReasonCode]]:
+def violations(plan: TradingPlan, day: Basis, worse: Decimal) -> list[tuple[str, ReasonCode]]:
     return [(order.symbol, r.code) for order, r in day.judge_plan(plan.trades, worse).violations]
 
 
 @ANY_DAY
 @given(days())
 def test_the_engine_finds_nothing_in_any_plan_at_prices_as_they_are_or_worse(
-    day: tuple[tuple[Candidate, ...], Situation],
+    day: tuple[tuple[Candidate, ...], Basis],
 ) -> None:
     candidates, there = day
     found = make_plan(briefing(*candidates), there).plan
@@ -485,7 +483,7 @@ def test_the_engine_finds_nothing_in_any_plan_at_prices_as_they_are_or_worse(
 @ANY_DAY
 @given(days())
 def test_every_candidate_is_bought_or_left_out_with_a_reason_and_never_both(
-    day: tuple[tuple[Candidate, ...], Situation],
+    day: tuple[tuple[Candidate, ...], Basis],
 ) -> None:
     candidates, there = day
     found = make_plan(briefing(*candidates), there).plan
@@ -499,24 +497,24 @@ def test_every_candidate_is_bought_or_left_out_with_a_reason_and_never_both(
 
 @ANY_DAY
 @given(days(), st.randoms(use_true_random=False))
-def test_the_order_of_the_input_never_matters(day: tuple[tuple[Candidate, ...], Situation], chance: Any) -> None:
+def test_the_order_of_the_input_never_matters(day: tuple[tuple[Candidate, ...], Basis], chance: Any) -> None:
     candidates, there = day
-    shuffled, positions = list(candidates), list(there.book.positions.items())
+    shuffled, positions = list(candidates), list(there.facts.positions.items())
     chance.shuffle(shuffled)
     chance.shuffle(positions)
-    other = replace(there, book=replace(there.book, positions=dict(positions)))
+    other = changed(there, positions=dict(positions))
     assert make_plan(briefing(*candidates), there).plan == make_plan(briefing(*shuffled), other).plan
 
 
 @ANY_DAY
 @given(days(), st.integers(1, 100_000))
 def test_more_cash_never_lowers_what_is_deployed_by_more_than_a_share(
-    day: tuple[tuple[Candidate, ...], Situation], more: int
+    day: tuple[tuple[Candidate, ...], Basis], more: int
 ) -> None:
     """At unchanged equity, so that floors and caps are the same."""
     candidates, there = day
     assume(candidates)
-    richer = replace(there, book=replace(there.book, cash=there.book.cash + more))
+    richer = changed(there, cash=there.facts.cash + more)
     before, after = (make_plan(briefing(*candidates), d).plan for d in (there, richer))
     spent, spent_then = (sum((t.notional or D(0) for t in p.buys), D(0)) for p in (before, after))
     assert spent_then >= spent - max(c.price or D(0) for c in candidates)
@@ -524,12 +522,12 @@ def test_more_cash_never_lowers_what_is_deployed_by_more_than_a_share(
 
 @ANY_DAY
 @given(days())
-def test_a_missed_target_always_names_what_binds(day: tuple[tuple[Candidate, ...], Situation]) -> None:
+def test_a_missed_target_always_names_what_binds(day: tuple[tuple[Candidate, ...], Basis]) -> None:
     candidates, there = day
     goal = make_plan(briefing(*candidates), there).plan.extra["deployment_goal"]
     assert goal["target_met"] == (goal["binding"] == "")
-    if there.book.equity > 0:
-        target = checks.deployment_target(there.limits, there.book.equity)
+    if there.facts.equity > 0:
+        target = checks.deployment_target(there.limits, there.facts.equity)
         assert goal["target_met"] == (D(goal["shortfall"]) == 0) == (D(goal["deployed"]) >= target.quantize(D("0.01")))
 
 
@@ -540,7 +538,7 @@ def test_random_days_are_the_same_plan_every_time() -> None:
 
 
 def test_a_history_without_stops_does_not_stop_planning() -> None:
-    day = replace(situation(held("OLD", 10, 50), candidates=twelve()), history=TradingHistory())
+    day = changed(basis(held("OLD", 10, 50), candidates=twelve()), history=TradingHistory())
     found = make_plan(briefing(*twelve()), day).plan
     assert found.buys
     assert any("MAX_PORTFOLIO_HEAT" in gap for gap in found.not_evaluated)

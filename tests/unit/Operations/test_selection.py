@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -8,19 +7,19 @@ import pytest
 
 from Departments.constraints.limits import Limits
 from Departments.core.errors import BadInput
-from Departments.core.history import TradingHistory
+from Departments.core.facts import TradingHistory
 from Departments.core.orders import Side
 from Departments.core.reasons import ReasonCode
 from Departments.Operations.briefing import Holding
 from Departments.Operations.selection import SellWish, select, sell_wishes
 from tests.builders.limits import NOW
-from tests.builders.operations import TODAY, briefing, candidate, held, situation
+from tests.builders.operations import TODAY, basis, briefing, candidate, changed, held
 
 ALKS = candidate("ALKS", 30, 74)
 
 
 def test_sells_are_the_callers_first_then_flagged_then_the_weakest_scores() -> None:
-    day = situation(
+    day = basis(
         held("WEAK", 10, 20, score=Decimal(54)),
         held("WORSE", 10, 20, score=Decimal(30)),
         held("FLAG", 10, 20, score=Decimal(80)),
@@ -38,22 +37,22 @@ def test_sells_are_the_callers_first_then_flagged_then_the_weakest_scores() -> N
 
 
 def test_a_holding_is_sold_as_it_is_really_held_fraction_and_all() -> None:
-    found = select(briefing(), situation(held("PLD", "40.5", 125, score=Decimal(20))))
+    found = select(briefing(), basis(held("PLD", "40.5", 125, score=Decimal(20))))
     assert [(t.side, t.qty, t.price) for t in found.sells] == [(Side.SELL, Decimal("40.5"), Decimal(125))]
 
 
 @pytest.mark.parametrize(("wanted", "sold"), [(10, 10), (40, 40), (500, 40), (None, 40)])
 def test_no_more_is_sold_than_wanted_nor_than_held(wanted: int | None, sold: int) -> None:
     wish = SellWish("PLD", None if wanted is None else Decimal(wanted), "r")
-    found = select(briefing(), situation(held("PLD", 40, 125)), wishes=[wish])
+    found = select(briefing(), basis(held("PLD", 40, 125)), wishes=[wish])
     assert [t.qty for t in found.sells] == [Decimal(sold)]
 
 
 def test_no_more_of_what_was_bought_today_is_sold_than_the_day_trade_limit_leaves() -> None:
-    day = situation(*(held(f"H{n}", 10, 20, score=Decimal(20 + n)) for n in range(3)), cash=5_000)
+    day = basis(*(held(f"H{n}", 10, 20, score=Decimal(20 + n)) for n in range(3)), cash=5_000)
     bought = {f"H{n}": frozenset({Side.BUY}) for n in range(3)}
     past = TradingHistory(same_day_sides=bought, day_trades=(TODAY,))
-    found = select(briefing(), replace(day, history=past))
+    found = select(briefing(), changed(day, history=past))
     assert [t.ticker for t in found.sells] == ["H0", "H1"]
     assert [(s.ticker, str(s.reason)) for s in found.skipped] == [
         ("H2", "DAY_TRADE_LIMIT: made=3 limit=3 window_days=5")
@@ -63,21 +62,21 @@ def test_no_more_of_what_was_bought_today_is_sold_than_the_day_trade_limit_leave
 def test_wishes_for_one_symbol_are_netted_into_one_trade() -> None:
     wishes = [SellWish("PLD", Decimal(10), "a"), SellWish("PLD", Decimal(15), "b")]
     for order in (wishes, wishes[::-1]):
-        assert [t.qty for t in select(briefing(), situation(held("PLD", 40, 125)), wishes=order).sells] == [25]
+        assert [t.qty for t in select(briefing(), basis(held("PLD", 40, 125)), wishes=order).sells] == [25]
 
 
 def test_a_wish_for_all_of_a_symbol_outweighs_one_for_some_of_it() -> None:
     wishes = [SellWish("PLD", Decimal(10), "some"), SellWish("PLD", None, "all")]
-    assert [t.qty for t in select(briefing(), situation(held("PLD", 40, 125)), wishes=wishes).sells] == [40]
+    assert [t.qty for t in select(briefing(), basis(held("PLD", 40, 125)), wishes=wishes).sells] == [40]
 
 
 def test_what_is_not_held_is_skipped_with_a_code() -> None:
-    found = select(briefing(), situation(), wishes=[SellWish("PLD", None, "r")])
+    found = select(briefing(), basis(), wishes=[SellWish("PLD", None, "r")])
     assert [(s.ticker, s.reason.code) for s in found.skipped] == [("PLD", ReasonCode.NOT_HELD)]
 
 
 def test_a_short_position_is_neither_sold_nor_bought() -> None:
-    day = situation(held("ALKS", -40, 30), candidates=[ALKS])
+    day = basis(held("ALKS", -40, 30), candidates=[ALKS])
     found = select(briefing(ALKS), day, wishes=[SellWish("ALKS", None, "r")])
     assert found.sells == ()
     assert found.candidates == ()
@@ -85,7 +84,7 @@ def test_a_short_position_is_neither_sold_nor_bought() -> None:
 
 
 def test_an_untradable_holding_is_reported_once_and_not_planned_again() -> None:
-    day = situation(held("IPG", 100, 24, score=Decimal(20)), tradable=False)
+    day = basis(held("IPG", 100, 24, score=Decimal(20)), tradable=False)
     first = select(briefing(), day)
     again = select(briefing(), day, reported=frozenset(first.untradable))
     assert (first.sells, first.untradable) == ((), ("IPG",))
@@ -94,7 +93,7 @@ def test_an_untradable_holding_is_reported_once_and_not_planned_again() -> None:
 
 
 def test_a_symbol_that_is_sold_is_never_bought_in_the_same_plan() -> None:
-    day = situation(held("ALKS", 100, 30, score=Decimal(20)), candidates=[ALKS])
+    day = basis(held("ALKS", 100, 30, score=Decimal(20)), candidates=[ALKS])
     found = select(briefing(ALKS), day)
     assert [t.ticker for t in found.sells] == ["ALKS"]
     assert found.candidates == ()
@@ -103,7 +102,7 @@ def test_a_symbol_that_is_sold_is_never_bought_in_the_same_plan() -> None:
 
 def test_candidates_come_by_score_ties_by_symbol_and_none_under_the_threshold() -> None:
     rows = [candidate("B", 30, 70), candidate("A", 30, 70), candidate("Z", 30, 90), candidate("LOW", 30, "54.9")]
-    found = select(briefing(*rows), situation())
+    found = select(briefing(*rows), basis())
     assert [c.ticker for c in found.candidates] == ["Z", "A", "B"]
     low = found.skipped[0]
     assert (low.ticker, str(low.reason)) == ("LOW", "SCORE_BELOW_THRESHOLD: score=54.9 minimum=55")
@@ -112,8 +111,8 @@ def test_candidates_come_by_score_ties_by_symbol_and_none_under_the_threshold() 
 def test_a_sell_of_a_day_trade_too_many_is_skipped_with_the_limits_code() -> None:
     history = TradingHistory(same_day_sides={"PLD": frozenset({Side.BUY})}, day_trades=(NOW.date(),) * 3)
     limits = Limits.model_validate({"day_trades": {"exempt_equity": None}})
-    day = situation(held("PLD", 40, 125, score=Decimal(10)), limits=limits)
-    found = select(briefing(), type(day)(day.book, day.market, limits, history))
+    day = basis(held("PLD", 40, 125, score=Decimal(10)), limits=limits)
+    found = select(briefing(), changed(day, history=history))
     assert found.sells == ()
     assert [s.reason.code for s in found.skipped] == [ReasonCode.DAY_TRADE_LIMIT]
 

@@ -78,23 +78,23 @@ def approval(ticker: str, action: str, shares: float) -> ExecutiveApproval:
 
 def test_approvals_that_follow_each_other_are_judged_by_one_look(judge: Judge, broker: Counting) -> None:
     for ticker, shares in (("ALKS", 200), ("COMM", 300), ("AXTA", 200)):
-        assert judge.judged(approval(ticker, "BUY", shares)).violations == ()
+        assert judge.judge(approval(ticker, "BUY", shares)).violations == ()
     assert broker.asked == {"account": 1, "positions": 1, "orders": 1, "quotes": 3, "assets": 3}
 
 
 def test_the_prices_of_approvals_that_wait_together_are_asked_for_at_once(judge: Judge, broker: Counting) -> None:
     judge.expect(["ALKS", "COMM", "AXTA"])
     for ticker, shares in (("ALKS", 200), ("COMM", 300), ("AXTA", 200)):
-        assert judge.judged(approval(ticker, "BUY", shares)).price is not None
+        assert judge.judge(approval(ticker, "BUY", shares)).price is not None
     assert (broker.asked["quotes"], broker.asked["assets"]) == (1, 1)
 
 
 def test_a_price_lasts_as_long_as_a_look_at_the_account(opened: Desk, judge: Judge, broker: Counting) -> None:
     """What is old is asked for again, together with what is still to be judged and nothing else."""
     judge.expect(["ALKS", "COMM", "AXTA"])
-    judge.judged(approval("COMM", "BUY", 300))
+    judge.judge(approval("COMM", "BUY", 300))
     opened.clock.sleep(LASTING.total_seconds() + 1)
-    judge.judged(approval("ALKS", "BUY", 200))
+    judge.judge(approval("ALKS", "BUY", 200))
     assert broker.quoted == [["ALKS", "AXTA", "COMM"], ["ALKS", "AXTA"]]
 
 
@@ -102,52 +102,52 @@ def test_shares_are_sold_while_no_prices_are_told_and_none_are_bought(judge: Jud
     """What reduces risk needs no price; Alpaca's prices come from another server than its orders."""
     broker.silent = True
     judge.expect(["CTVA", "ALKS"])
-    assert judge.judged(approval("CTVA", "SELL", 190)).violations == ()
+    assert judge.judge(approval("CTVA", "SELL", 190)).violations == ()
     with pytest.raises(BrokerUnavailable):
-        judge.judged(approval("ALKS", "BUY", 200))
+        judge.judge(approval("ALKS", "BUY", 200))
     broker.silent = False
-    assert judge.judged(approval("ALKS", "BUY", 200)).violations == ()
+    assert judge.judge(approval("ALKS", "BUY", 200)).violations == ()
 
 
 def test_what_is_denied_is_denied_at_a_price_of_its_own(opened: Desk, judge: Judge, broker: Counting) -> None:
     """A price that was asked for with others may be some seconds old; the position may have become large enough."""
     judge.expect(["ALKS", "COMM"])
-    assert judge.judged(approval("ALKS", "BUY", 200)).violations == ()
-    assert judge.judged(approval("COMM", "BUY", 10)).violations != ()
+    assert judge.judge(approval("ALKS", "BUY", 200)).violations == ()
+    assert judge.judge(approval("COMM", "BUY", 10)).violations != ()
     assert broker.asked["quotes"] == 2
 
 
 def test_the_cash_of_what_was_sent_is_not_given_to_the_next(judge: Judge, broker: Counting) -> None:
     """The broker's account does not show it yet; only a fresh look may deny."""
-    judge.count_in(replace(judge.judged(approval("COMM", "BUY", 300)).order, qty=D(1_300)))  # of $30,000, all but 7,900
-    assert judge.judged(approval("ALKS", "BUY", 200)).violations == ()
+    judge.count_in(replace(judge.judge(approval("COMM", "BUY", 300)).order, qty=D(1_300)))  # of $30,000, all but 7,900
+    assert judge.judge(approval("ALKS", "BUY", 200)).violations == ()
     assert broker.asked["account"] == 1
-    judge.count_in(judge.judged(approval("ALKS", "BUY", 200)).order)
-    assert judge.judged(approval("AXTA", "BUY", 200)).violations == ()
+    judge.count_in(judge.judge(approval("ALKS", "BUY", 200)).order)
+    assert judge.judge(approval("AXTA", "BUY", 200)).violations == ()
     assert broker.asked["account"] == 2
 
 
 def test_a_buy_is_counted_in_at_the_worst_price_that_it_takes(judge: Judge, broker: Counting) -> None:
     """Of $30,000 above the reserve either leaves $7,000; ALKS asks for 6,532, AXTA for 7,160."""
-    market = judge.judged(approval("COMM", "BUY", 300)).order
+    market = judge.judge(approval("COMM", "BUY", 300)).order
     judge.count_in(replace(market, qty=D(1_287)))
-    judge.judged(approval("ALKS", "BUY", 200))
-    judge.judged(approval("AXTA", "BUY", 250))
+    judge.judge(approval("ALKS", "BUY", 200))
+    judge.judge(approval("AXTA", "BUY", 250))
     assert broker.asked["account"] == 2
     judge.count_in(replace(market, qty=D(766)), D(30))
-    judge.judged(approval("ALKS", "BUY", 200))
-    judge.judged(approval("AXTA", "BUY", 250))
+    judge.judge(approval("ALKS", "BUY", 200))
+    judge.judge(approval("AXTA", "BUY", 250))
     assert broker.asked["account"] == 3
 
 
 def test_what_a_symbol_was_sent_for_is_not_judged_by_the_look_before(judge: Judge, broker: Counting) -> None:
     """A BUY that was only sent gives no shares to sell, and a SELL none twice."""
-    judge.count_in(judge.judged(approval("ALKS", "BUY", 200)).order)
-    assert [v.code for v in judge.judged(approval("ALKS", "SELL", 200)).violations] == [ReasonCode.NOT_HELD]
+    judge.count_in(judge.judge(approval("ALKS", "BUY", 200)).order)
+    assert [v.code for v in judge.judge(approval("ALKS", "SELL", 200)).violations] == [ReasonCode.NOT_HELD]
     assert broker.asked["account"] == 2
-    judge.count_in(judge.judged(approval("DVN", "SELL", 200)).order)
+    judge.count_in(judge.judge(approval("DVN", "SELL", 200)).order)
     assert broker.asked["account"] == 2
-    judge.judged(approval("DVN", "SELL", 25))
+    judge.judge(approval("DVN", "SELL", 25))
     assert broker.asked["account"] == 3
 
 
@@ -155,21 +155,21 @@ def test_beside_an_open_buy_every_buy_has_a_look_of_its_own(opened: Desk, judge:
     """It may fill at any moment, and is then a position that counts against the limits."""
     opened.broker.submit(OrderRequest("by-hand", "COMM", Side.BUY, D(300)))
     for looks, (ticker, side) in enumerate((("ALKS", "BUY"), ("AXTA", "BUY")), 1):
-        judge.judged(approval(ticker, side, 200))
+        judge.judge(approval(ticker, side, 200))
         assert broker.asked["account"] == looks
-    judge.judged(approval("DVN", "SELL", 200))
+    judge.judge(approval("DVN", "SELL", 200))
     assert broker.asked["account"] == 2
 
 
 def test_what_was_sent_is_counted_in_the_sector_that_the_broker_tells(tmp_path: Path) -> None:
     state = SLOW | {"assets": {"ALKS": {"sector": "Technology"}}}
     with closing(desk(workspace(tmp_path, state=state))) as opened:
-        assert Judge(opened.trading_parts).judged(approval("ALKS", "BUY", 200)).order.sector == "Technology"
+        assert Judge(opened.trading_parts).judge(approval("ALKS", "BUY", 200)).order.sector == "Technology"
 
 
 def test_counting_in_asks_the_broker_nothing(opened: Desk, judge: Judge, broker: Counting) -> None:
     """The intent is committed by then: nothing may come between it and the sending."""
-    judged = judge.judged(approval("ALKS", "BUY", 200))
+    judged = judge.judge(approval("ALKS", "BUY", 200))
     opened.clock.sleep(LASTING.total_seconds() + 1)
     broker.asked.clear()
     judge.count_in(judged.order)
@@ -177,47 +177,47 @@ def test_counting_in_asks_the_broker_nothing(opened: Desk, judge: Judge, broker:
 
 
 def test_a_sell_that_was_sent_gives_no_cash_before_the_account_has_it(judge: Judge, broker: Counting) -> None:
-    poor = replace(judge.judged(approval("ALKS", "BUY", 200)).order, qty=D(900))
+    poor = replace(judge.judge(approval("ALKS", "BUY", 200)).order, qty=D(900))
     judge.count_in(poor)
-    judge.count_in(judge.judged(approval("CTVA", "SELL", 190)).order)
-    judge.judged(approval("SN", "BUY", 60))
+    judge.count_in(judge.judge(approval("CTVA", "SELL", 190)).order)
+    judge.judge(approval("SN", "BUY", 60))
     assert broker.asked["account"] == 2
 
 
 def test_a_symbol_that_is_being_sold_is_looked_at_again_before_it_is_bought(judge: Judge, broker: Counting) -> None:
-    assert judge.judged(approval("DVN", "BUY", 60)).violations == ()
-    judge.count_in(judge.judged(approval("DVN", "SELL", 10)).order)
+    assert judge.judge(approval("DVN", "BUY", 60)).violations == ()
+    judge.count_in(judge.judge(approval("DVN", "SELL", 10)).order)
     assert broker.asked["account"] == 1
-    judge.judged(approval("DVN", "BUY", 60))
+    judge.judge(approval("DVN", "BUY", 60))
     assert broker.asked["account"] == 2
 
 
 def test_what_is_denied_is_denied_by_a_fresh_look(judge: Judge, broker: Counting) -> None:
-    assert judge.judged(approval("ALKS", "BUY", 200)).violations == ()
-    too_much = judge.judged(approval("COMM", "BUY", 1_900)).violations
+    assert judge.judge(approval("ALKS", "BUY", 200)).violations == ()
+    too_much = judge.judge(approval("COMM", "BUY", 1_900)).violations
     assert {v.code for v in too_much} >= {ReasonCode.CASH_RESERVE}
     assert broker.asked["account"] == 2
 
 
 def test_the_first_approval_is_not_looked_at_twice(judge: Judge, broker: Counting) -> None:
-    assert judge.judged(approval("COMM", "BUY", 1_900)).violations
+    assert judge.judge(approval("COMM", "BUY", 1_900)).violations
     assert broker.asked["account"] == 1
 
 
 @pytest.mark.parametrize(("seconds", "looks"), [(LASTING.total_seconds(), 1), (LASTING.total_seconds() + 1, 2)])
 def test_a_look_lasts_some_seconds(opened: Desk, judge: Judge, broker: Counting, seconds: float, looks: int) -> None:
-    judge.judged(approval("ALKS", "BUY", 200))
+    judge.judge(approval("ALKS", "BUY", 200))
     opened.clock.sleep(seconds)
-    judge.judged(approval("COMM", "BUY", 300))
+    judge.judge(approval("COMM", "BUY", 300))
     assert broker.asked["account"] == looks
 
 
 def test_a_look_does_not_outlast_a_clock_that_was_set_back(opened: Desk, broker: Counting) -> None:
     clock = SetBack(MORNING)
     judge = Judge(replace(opened.trading_parts, broker=broker, clock=clock))
-    judge.judged(approval("ALKS", "BUY", 200))
+    judge.judge(approval("ALKS", "BUY", 200))
     clock.back = timedelta(seconds=60)
-    judge.judged(approval("COMM", "BUY", 300))
+    judge.judge(approval("COMM", "BUY", 300))
     assert broker.asked["account"] == 2
 
 
@@ -226,11 +226,11 @@ def test_the_risk_of_what_was_sent_is_counted_in(opened: Desk, broker: Counting)
     risk = opened.limits.portfolio_risk.model_copy(update={"max_portfolio_heat": D("0.008")})
     limits = opened.limits.model_copy(update={"portfolio_risk": risk})
     judge = Judge(replace(opened.trading_parts, broker=broker, limits=limits))
-    first = judge.judged(approval("ALKS", "BUY", 200))
-    assert judge.judged(approval("COMM", "BUY", 350)).violations == first.violations == ()
+    first = judge.judge(approval("ALKS", "BUY", 200))
+    assert judge.judge(approval("COMM", "BUY", 350)).violations == first.violations == ()
     assert broker.asked["account"] == 1
     judge.count_in(first.order)
-    judge.judged(approval("COMM", "BUY", 350))
+    judge.judge(approval("COMM", "BUY", 350))
     assert broker.asked["account"] == 2
 
 

@@ -12,7 +12,6 @@ from Departments.messaging.message import Message
 from Departments.messaging.payloads import CancelRequest, ExecutiveApproval
 from Departments.Trading.orders import (
     approved_symbols,
-    exit_prices,
     order_intent,
     order_request,
     refuse_strangers,
@@ -123,7 +122,7 @@ def test_a_limit_order_carries_its_price() -> None:
 
 
 def test_exits_stand_on_the_exchanges_price_steps() -> None:
-    assert exit_prices(D("0.5051"), EXITS) == (D("0.5859"), D("0.4647"))
+    assert EXITS.around(D("0.5051")) == (D("0.5859"), D("0.4647"))
 
 
 def test_an_approval_without_a_time_is_as_old_as_its_message() -> None:

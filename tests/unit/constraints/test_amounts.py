@@ -5,9 +5,8 @@ from decimal import Decimal
 import pytest
 
 from Departments.constraints import checks
-from Departments.core.market import MarketFacts
 from Departments.core.regimes import Regime
-from tests.builders.limits import EQUITY, NOW, book, buy, history, known, limits, market, position, regime
+from tests.builders.limits import EQUITY, Changes, book, buy, facts, known, limits, market, position, regime
 
 
 def test_the_minimum_is_the_larger_of_dollars_and_share() -> None:
@@ -16,7 +15,7 @@ def test_the_minimum_is_the_larger_of_dollars_and_share() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "factor"),
+    ("day", "factor"),
     [
         (market(), "1"),
         (market(regime=None), "1"),  # a VIX of 18 from the briefing is a normal day
@@ -30,21 +29,21 @@ def test_the_minimum_is_the_larger_of_dollars_and_share() -> None:
         (market(regime=regime(Regime.PANIC)), "0"),
         (market(regime=regime(Regime.UNKNOWN)), "0.5"),
         (market(vix=None, regime=None), "0.5"),
-        (MarketFacts(NOW), "0.5"),
+        (market(vix=None, regime=None, symbols={}), "0.5"),
     ],
 )
-def test_the_size_factor_is_the_smallest_effect_of_regime_and_vix(facts: MarketFacts, factor: str) -> None:
+def test_the_size_factor_is_the_smallest_effect_of_regime_and_vix(day: Changes, factor: str) -> None:
     rules = limits(regime_effects={"vix_elevated": 0.8})
-    assert checks.size_factor(rules, facts) == Decimal(factor)
+    assert checks.size_factor(rules, facts(day)) == Decimal(factor)
 
 
 def test_with_the_shipped_limits_an_elevated_vix_changes_nothing() -> None:
-    assert checks.size_factor(limits(), market(vix=Decimal(25))) == 1
-    assert checks.size_effects(limits(), market(vix=Decimal(25))) == ()
+    assert checks.size_factor(limits(), facts(market(vix=Decimal(25)))) == 1
+    assert checks.size_effects(limits(), facts(market(vix=Decimal(25)))) == ()
 
 
 def test_each_effect_on_size_is_named() -> None:
-    effects = checks.size_effects(limits(), market(vix=Decimal(31), regime=regime(Regime.UNKNOWN)))
+    effects = checks.size_effects(limits(), facts(market(vix=Decimal(31), regime=regime(Regime.UNKNOWN))))
     assert [str(effect) for effect in effects] == [
         "SIZE_REDUCED: cause=regime_unknown factor=0.5",
         "SIZE_REDUCED: cause=vix_caution_threshold factor=0.5",
@@ -69,19 +68,19 @@ def test_the_auto_maximum_never_exceeds_the_maximum() -> None:
 
 
 def test_spendable_cash_leaves_the_reserve_and_what_is_promised() -> None:
-    assert checks.spendable_cash(limits(), book(cash=Decimal(15_000), open_buys=Decimal(1_000))) == 4000
-    assert checks.spendable_cash(limits(), book(cash=Decimal(5_000))) == 0
+    assert checks.spendable_cash(limits(), facts(book(cash=Decimal(15_000), open_buys=Decimal(1_000)))) == 4000
+    assert checks.spendable_cash(limits(), facts(book(cash=Decimal(5_000)))) == 0
 
 
 def test_spendable_cash_of_a_cash_account_leaves_unsettled_proceeds() -> None:
-    held = book(cash=Decimal(30_000), unsettled_cash=Decimal(25_000))
+    held = facts(book(cash=Decimal(30_000), unsettled_cash=Decimal(25_000)))
     assert checks.spendable_cash(limits(), held) == 20_000
     assert checks.spendable_cash(limits(settlement={"account": "cash"}), held) == 5_000
 
 
 def test_with_margin_allowed_the_broker_decides_what_can_be_spent() -> None:
     rules = limits(portfolio_risk={"allow_margin": True})
-    assert checks.spendable_cash(rules, book(cash=Decimal(-1))) == Decimal("Infinity")
+    assert checks.spendable_cash(rules, facts(book(cash=Decimal(-1)))) == Decimal("Infinity")
 
 
 def test_reserve_target_and_caps_are_shares_of_equity() -> None:
@@ -91,20 +90,20 @@ def test_reserve_target_and_caps_are_shares_of_equity() -> None:
 
 
 def test_room_is_what_is_left_and_never_negative() -> None:
-    held = book(*(position(f"P{i}", 100) for i in range(9)), position("S", -1), position("Z", 0))
+    held = facts(book(*(position(f"P{i}", 100) for i in range(9)), position("S", -1), position("Z", 0)))
     assert checks.positions_room(limits(), held) == 10
     assert checks.positions_room(limits(position_limits={"max_positions_total": 5}), held) == 0
-    assert checks.sector_room(limits(), held, market(), "Energy") == 0
-    assert checks.sector_room(limits(), held, market(), "Utilities") == 40_000
+    assert checks.sector_room(limits(), held, "Energy") == 0
+    assert checks.sector_room(limits(), held, "Utilities") == 40_000
 
 
 def test_the_markets_word_on_a_sector_comes_before_the_positions_and_the_orders() -> None:
-    facts = market(known("A", sector="Energy"), known("B", sector=None))
-    assert checks.sector_of(limits(), "A", facts, "Utilities") == "Energy"
-    assert checks.sector_of(limits(), "B", facts, " Unknown ", "Utilities") == "Utilities"
+    day = facts(market(known("A", sector="Energy"), known("B", sector=None)))
+    assert checks.sector_of(limits(), "A", day, "Utilities") == "Energy"
+    assert checks.sector_of(limits(), "B", day, " Unknown ", "Utilities") == "Utilities"
     together = limits(position_limits={"unknown_sector": "own_bucket"})
-    assert checks.sector_of(together, "B", facts, None) == "Unknown"
-    assert checks.sector_of(limits(), "B", facts) == "Unknown:B"
+    assert checks.sector_of(together, "B", day, None) == "Unknown"
+    assert checks.sector_of(limits(), "B", day) == "Unknown:B"
 
 
 def test_the_volume_cap_is_in_whole_shares() -> None:
@@ -113,8 +112,9 @@ def test_the_volume_cap_is_in_whole_shares() -> None:
 
 
 def test_heat_is_what_the_stops_lose_of_the_money_paid() -> None:
-    held = book(position("HELD", 100, 50), position("BARE", 10, 10), position("SHORT", -5, 10), position("GONE", 0))
-    assert checks.portfolio_heat(held, history()) == (Decimal(400), ("BARE",))
-    assert checks.heat_room(limits(), held, history()) == 7_600
+    there = (position("HELD", 100, 50), position("BARE", 10, 10), position("SHORT", -5, 10), position("GONE", 0))
+    held = facts(book(*there))
+    assert checks.portfolio_heat(held) == (Decimal(400), ("BARE",))
+    assert checks.heat_room(limits(), held) == 7_600
     assert checks.order_heat(buy(qty=100, price=30)) == 240
     assert checks.order_heat(buy(stop_price=None)) is None

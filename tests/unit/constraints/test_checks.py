@@ -10,16 +10,33 @@ from typing import Any, cast
 import pytest
 
 from Departments.constraints.case import STAGES, Case, NotEvaluated, Stage
-from Departments.constraints.engine import check_order
+from Departments.constraints.engine import check_desk, check_order
 from Departments.constraints.limits import Limits
 from Departments.constraints.table import CONSTRAINTS
-from Departments.core.history import TradingHistory
-from Departments.core.market import MarketFacts
+from Departments.core.facts import PlanFacts, RunFacts, TradingHistory
 from Departments.core.orders import Side
+from Departments.core.portfolio import Account
+from Departments.core.quotes import MarketClock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import Regime
 from Departments.core.settings import Section
-from tests.builders.limits import NOW, book, buy, case, history, known, limits, market, position, regime, sell
+from tests.builders.limits import (
+    EQUITY,
+    NOW,
+    Changes,
+    book,
+    buy,
+    case,
+    facts,
+    history,
+    known,
+    limits,
+    market,
+    no_history,
+    position,
+    regime,
+    sell,
+)
 
 Code = ReasonCode
 ROWS = {constraint.code: constraint for constraint in CONSTRAINTS}
@@ -29,16 +46,16 @@ def found(code: ReasonCode, judged: Case) -> Reason | NotEvaluated | None:
     return ROWS[code].find(judged)
 
 
-def at(moment: datetime) -> MarketFacts:
+def at(moment: datetime) -> Changes:
     return market(now=moment)
 
 
-def close_to(minutes: float) -> MarketFacts:
+def close_to(minutes: float) -> Changes:
     """A moment before the close of that day, 16:00 in New York."""
     return at(datetime(2025, 11, 10, 21, 0, tzinfo=UTC) - timedelta(minutes=minutes))
 
 
-def stock(**changes: object) -> MarketFacts:
+def stock(**changes: Any) -> Changes:
     return market(known("ALKS", **changes), known("HELD"))
 
 
@@ -56,8 +73,10 @@ def many(count: int) -> dict[str, Any]:
 TODAY = {Side.BUY: {"HELD": frozenset({Side.BUY})}, Side.SELL: {"ALKS": frozenset({Side.SELL})}}
 THREE_DAY_TRADES = (date(2025, 11, 4), date(2025, 11, 5), date(2025, 11, 5))
 SMALL = {"equity": Decimal(24_999)}
-OLD_PLAN = TradingHistory(plan_generated_at=NOW - timedelta(hours=4))
+OLD_PLAN = history(plan_generated_at=NOW - timedelta(hours=4))
 CASH_ACCOUNT = limits(settlement={"account": "cash"})
+NOTHING_KNOWN = market(vix=None, regime=None, spy_drawdown_pct=None, correlations={}) | {"symbols": {}}
+SAME_LIMITS = Limits().fingerprint
 
 
 @dataclass(frozen=True)
@@ -69,7 +88,33 @@ class Example:
     unknown: Case | None = None
 
 
+def made_with(**changes: Any) -> Changes:
+    """A plan that was made ten minutes ago, with changes."""
+    return {"plan": replace(PlanFacts("PLAN_1", NOW - timedelta(minutes=10)), **changes)}
+
+
+def account(**changes: Any) -> Changes:
+    return {"account": replace(Account(Decimal(60_000), EQUITY, Decimal(60_000)), **changes)}
+
+
 EXAMPLES: dict[ReasonCode, Example] = {
+    Code.SYMBOL_LOCKED: Example(case(locks={"locks": {"ALKS": "odd"}}), case(locks={"locks": {"HELD": "odd"}})),
+    Code.PHASE_ABORTED: Example(
+        case(run={"run": RunFacts(Decimal(0), aborted="SELL")}), case(run={"run": RunFacts(Decimal(0))})
+    ),
+    Code.LIMITS_CHANGED: Example(
+        case(plan=made_with(limits_hash="other")), case(plan=made_with(limits_hash=SAME_LIMITS))
+    ),
+    Code.ALREADY_EXECUTED: Example(
+        case(plan=made_with(executed_on=date(2025, 11, 7))),
+        case(plan=made_with(executed_on=date(2025, 11, 7)), run={"run": RunFacts(Decimal(0))}),
+    ),
+    Code.ACCOUNT_BLOCKED: Example(
+        case(account=account(may_trade=False, blocks=("trading_blocked",))), case(account=account())
+    ),
+    Code.PRICE_MOVED: Example(
+        case(plan=made_with(prices={"ALKS": Decimal("29.70")})), case(plan=made_with(prices={"ALKS": Decimal("29.71")}))
+    ),
     Code.INVALID_QUANTITY: Example(case(buy(qty="1.5")), case(sell(qty="1.5"))),
     Code.NO_PRICE: Example(case(buy(price=None)), case(buy(price="0.01"))),
     Code.SHORT_POSITION: Example(case(book=book(position("ALKS", -1))), case(book=book(position("ALKS", 1)))),
@@ -176,7 +221,7 @@ EXAMPLES: dict[ReasonCode, Example] = {
     Code.STALE_PLAN: Example(
         case(history=OLD_PLAN, market=at(NOW + timedelta(seconds=1))),
         case(history=OLD_PLAN),
-        case(history=TradingHistory()),
+        case(history=no_history()),
     ),
     Code.STALE_PRICE: Example(
         case(market=stock(price_at=NOW - timedelta(hours=4, seconds=1)), stage="plan"),
@@ -221,10 +266,10 @@ def test_a_constraint_without_its_data_says_what_is_missing(code: ReasonCode) ->
 
 
 def test_every_constraint_that_can_lack_its_data_has_an_example_without_it() -> None:
-    nothing_known = MarketFacts(NOW)
+    nothing_known = facts(book(peak_equity=None), no_history(), **NOTHING_KNOWN)
     for code, row in ROWS.items():
         order = buy(stop_price=None, price=None) if Side.BUY in row.sides else sell(price=None)
-        bare = Case(order, replace(book(), peak_equity=None), nothing_known, limits())
+        bare = Case(nothing_known, limits(), "trade", order)
         lacks = isinstance(row.find(bare), NotEvaluated) and code is not Code.REGIME_HALT
         assert not lacks or EXAMPLES[code].unknown is not None, code
 
@@ -234,34 +279,43 @@ def staged(code: ReasonCode, stage: Stage) -> Case:
     return replace(EXAMPLES[code].violating, stage=stage)
 
 
-#: What may still change until the order is sent only warns before; everything else denies from the plan on.
+#: What may still change until the order is sent only warns before; everything else denies wherever it is judged.
 LATER: dict[ReasonCode, Stage] = {
     Code.SHARES_RESERVED: "trade",
-    Code.MARKET_CLOSED: "trade",
-    Code.ONE_EXECUTION_PER_DAY: "trade",
-    Code.STALE_PLAN: "review",
+    Code.MARKET_CLOSED: "dispatch",
+    Code.ONE_EXECUTION_PER_DAY: "dispatch",
+    Code.PRICE_MOVED: "approve",
 }
-
-
-FOUND = [(code, stage) for code in ROWS for stage in STAGES if found(code, staged(code, stage)) is not None]
+JUDGED = [(row.code, stage) for row in CONSTRAINTS for stage in row.judged_at]
+FOUND = [(code, stage) for code, stage in JUDGED if found(code, staged(code, stage)) is not None]
 
 
 @pytest.mark.parametrize(("code", "stage"), FOUND)
 def test_before_the_stage_it_denies_from_a_finding_is_a_warning(code: ReasonCode, stage: Stage) -> None:
     c = staged(code, stage)
-    verdict = check_order(c.order, c.book, c.market, c.limits, c.history, stage=stage)
-    denies = STAGES.index(stage) >= STAGES.index(LATER.get(code, "plan"))
+    verdict = check_order(c.order, c.facts, c.limits, stage)
+    denies = STAGES.index(stage) >= STAGES.index(LATER.get(code, stage))
     assert (code in {r.code for r in verdict.violations}) is denies
     assert (code in {r.code for r in verdict.warnings}) is not denies
 
 
-def test_only_the_age_of_plan_and_price_depend_on_the_stage() -> None:
-    everywhere = {(code, stage) for code in ROWS for stage in STAGES}
-    assert everywhere - set(FOUND) == {
-        (Code.STALE_PLAN, "plan"),
-        (Code.STALE_PRICE, "review"),
-        (Code.STALE_PRICE, "trade"),
-    }
+def test_only_the_age_of_a_price_is_judged_more_leniently_at_a_later_stage() -> None:
+    assert set(JUDGED) - set(FOUND) == {(Code.STALE_PRICE, "review"), (Code.STALE_PRICE, "trade")}
+
+
+@pytest.mark.parametrize(("code", "stage"), [(code, stage) for code in ROWS for stage in STAGES])
+def test_a_constraint_is_judged_at_its_stages_and_at_no_other(code: ReasonCode, stage: Stage) -> None:
+    c = staged(code, stage)
+    verdict = check_order(c.order, c.facts, c.limits, stage)
+    assert (code in {r.code for r in (*verdict.violations, *verdict.warnings)}) is ((code, stage) in FOUND)
+
+
+@pytest.mark.parametrize("code", [row.code for row in CONSTRAINTS if row.of_desk])
+def test_what_needs_no_order_stops_a_plan_without_orders(code: ReasonCode) -> None:
+    c, row = EXAMPLES[code].violating, ROWS[code]
+    assert code in {r.code for r in check_desk(c.facts, c.limits, row.denies_from).violations}
+    allowed = EXAMPLES[code].allowed
+    assert code not in {r.code for r in check_desk(allowed.facts, allowed.limits, row.denies_from).violations}
 
 
 class Recorder:
@@ -274,7 +328,8 @@ class Recorder:
         value = getattr(self._of, name)
         if isinstance(value, Section):
             return Recorder(cast(Limits, value), self._seen, name)
-        self._seen.add(f"{self._group or 'portfolio_risk'}.{name}")  # allow_margin is read without its group
+        if name != "fingerprint":  # it is of every key, and of none
+            self._seen.add(f"{self._group or 'portfolio_risk'}.{name}")  # allow_margin is read without its group
         return value
 
 
@@ -447,7 +502,7 @@ def test_a_bid_of_nothing_says_nothing_and_a_locked_quote_has_no_spread() -> Non
 
 
 def test_selling_what_is_not_held_is_named_once() -> None:
-    verdict = check_order(sell("ALKS"), book(position("ALKS", 0)), market(), limits(), history())
+    verdict = check_order(sell("ALKS"), facts(book(position("ALKS", 0))), limits(), "trade")
     assert [reason.code for reason in verdict.violations] == [Code.NOT_HELD]
 
 
@@ -505,11 +560,35 @@ def test_a_price_may_age_after_planning_by_as_much_as_the_plan_may() -> None:
 
 
 def test_a_plan_being_made_cannot_be_stale() -> None:
-    assert found(Code.STALE_PLAN, case(history=TradingHistory(), stage="plan")) is None
+    assert "plan" not in ROWS[Code.STALE_PLAN].judged_at
+
+
+@pytest.mark.parametrize(("planned", "price", "moved"), [("30.31", 30, True), ("30.30", 30, False), ("30", 90, False)])
+def test_a_sell_is_moved_against_by_a_fall_of_its_price(planned: str, price: int, moved: bool) -> None:  # noqa: FBT001
+    known_price = market(known("HELD", price=Decimal(price)))
+    judged = case(sell(), market=known_price, plan=made_with(prices={"HELD": Decimal(planned)}))
+    assert (found(Code.PRICE_MOVED, judged) is not None) is moved
+
+
+def test_a_price_that_nobody_knows_has_not_moved() -> None:
+    assert found(Code.PRICE_MOVED, case(market=stock(price=None), plan=made_with(prices={"ALKS": Decimal(1)}))) is None
+
+
+def test_the_brokers_clock_counts_where_the_calendar_says_otherwise() -> None:
+    closed = MarketClock(NOW, is_open=False, next_open=NOW + timedelta(days=1), next_close=NOW + timedelta(days=2))
+    early = MarketClock(NOW, is_open=True, next_open=NOW + timedelta(days=1), next_close=NOW + timedelta(minutes=14))
+    assert str(found(Code.MARKET_CLOSED, case(hours={"hours": closed}))).endswith("opens=2025-11-11T15:09:00.000000Z")
+    assert found(Code.MARKET_CLOSED, case(hours={"hours": early})) is None
+    assert str(found(Code.LAST_MINUTES, case(hours={"hours": early}))).endswith(
+        "close=2025-11-10T15:23:00.000000Z minutes=15"
+    )
 
 
 def test_an_order_that_belongs_to_no_plan_is_no_second_execution() -> None:
-    assert found(Code.ONE_EXECUTION_PER_DAY, case(buy(plan_id=None), history=history(executed_plan_today="P"))) is None
+    assert (
+        found(Code.ONE_EXECUTION_PER_DAY, case(plan=made_with(plan_id=None), history=history(executed_plan_today="P")))
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -522,8 +601,9 @@ def test_an_order_that_belongs_to_no_plan_is_no_second_execution() -> None:
     ],
 )
 def test_day_trades_count_in_their_window_and_below_the_exempt_equity(judged: Case, denied: bool) -> None:  # noqa: FBT001
-    past = history(day_trades=THREE_DAY_TRADES, same_day_sides=TODAY[Side.BUY])
-    assert (found(Code.DAY_TRADE_LIMIT, replace(judged, history=past)) is not None) is denied
+    past = TradingHistory(day_trades=THREE_DAY_TRADES, same_day_sides=TODAY[Side.BUY])
+    held = replace(judged, facts=replace(judged.facts, history=past))
+    assert (found(Code.DAY_TRADE_LIMIT, held) is not None) is denied
 
 
 def test_selling_the_rest_of_what_was_bought_today_is_no_further_day_trade() -> None:

@@ -1,31 +1,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from Departments.constraints.case import STAGES, Stage
+from Departments.constraints.case import Stage
 from Departments.constraints.codes import codes_table
 from Departments.constraints.engine import CONSTRAINTS, PlanVerdict, Verdict, check_order, check_plan, project
 from Departments.constraints.limits import Limits, MissingData
-from Departments.constraints.table import READ_ELSEWHERE
-from Departments.core.history import TradingHistory
-from Departments.core.market import MarketFacts, SymbolFacts
+from Departments.constraints.table import EVERYWHERE, READ_ELSEWHERE
+from Departments.core.facts import SymbolFacts
 from Departments.core.orders import Side
 from Departments.core.portfolio import ProposedOrder
 from Departments.core.reasons import Reason, ReasonCode
-from tests.builders.limits import NOW, book, buy, history, known, limits, market, position, sell
+from tests.builders.limits import (
+    NOW,
+    Changes,
+    book,
+    buy,
+    case,
+    facts,
+    known,
+    limits,
+    market,
+    no_history,
+    position,
+    sell,
+)
 
 Code = ReasonCode
 
 
-def judge(order: ProposedOrder, *, stage: Stage = "trade", **parts: object) -> Verdict:
-    given: dict[str, Any] = {"book": book(), "market": market(), "limits": Limits(), "history": history()} | parts
-    return check_order(order, stage=stage, **given)
+def judge(order: ProposedOrder, *, stage: Stage = "trade", **parts: Any) -> Verdict:
+    judged = case(order, stage=stage, **parts)
+    return check_order(order, judged.facts, judged.limits, stage)
+
+
+def unknown(*symbols: SymbolFacts) -> Changes:
+    """A market of which nothing but these symbols is known."""
+    silent = dict.fromkeys(("spy_change_pct", "spy_drawdown_pct", "vix", "vix_change_pct", "regime"))
+    return market(*symbols, **silent, correlations={})
 
 
 def codes(reasons: Iterable[Reason]) -> list[ReasonCode]:
@@ -50,10 +67,8 @@ def test_every_violation_of_an_order_is_named() -> None:
 
 
 def test_with_prices_sectors_cash_and_positions_alone_an_order_passes_and_the_gaps_are_listed() -> None:
-    facts = MarketFacts(NOW, {"ALKS": SymbolFacts("ALKS", price=Decimal(30), price_at=NOW, sector="Healthcare")})
-    verdict = judge(
-        buy(stop_price=None), market=facts, book=replace(book(), peak_equity=None), history=TradingHistory()
-    )
+    priced = SymbolFacts("ALKS", price=Decimal(30), price_at=NOW, sector="Healthcare")
+    verdict = judge(buy(stop_price=None), book=book(peak_equity=None), market=unknown(priced), history=no_history())
     assert verdict.passed
     gaps = {gap.code for gap in verdict.not_evaluated}
     assert gaps == {
@@ -83,13 +98,13 @@ def test_missing_data_follows_the_policy_of_its_group(policy: str, denied: int, 
     assert set(said) <= {"NOT_EVALUATED: constraint=MIN_MARKET_CAP missing=market capitalisation"}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EVERYWHERE)
 @pytest.mark.parametrize("group", MissingData.model_fields)
 def test_what_must_not_be_missing_denies_at_every_stage(group: str, stage: Stage) -> None:
-    nothing_known = MarketFacts(NOW, {"ALKS": SymbolFacts("ALKS", price=Decimal(30))})
-    bare = replace(book(*(position(f"H{n}") for n in range(7))), peak_equity=None)
+    nothing_known = unknown(SymbolFacts("ALKS", price=Decimal(30)))
+    bare = book(*(position(f"H{n}") for n in range(7)), peak_equity=None)
     judged = {"market": nothing_known, "book": bare, "limits": limits(missing_data={group: "deny"})}
-    verdict = judge(buy(stop_price=None), stage=stage, history=TradingHistory(), **judged)
+    verdict = judge(buy(stop_price=None), stage=stage, history=no_history(), **judged)
     of_group = {c.code for c in CONSTRAINTS if c.group == group}
     wanted = {str(gap.code) for gap in verdict.not_evaluated if gap.code in of_group}
     assert {r.values["constraint"] for r in verdict.violations if r.code is Code.NOT_EVALUATED} == wanted
@@ -101,9 +116,9 @@ def test_a_missing_price_denies_a_buy_whatever_the_policies_say() -> None:
     assert codes(judge(buy(price=None), limits=lenient).violations) == [Code.NO_PRICE]
 
 
-def plan(*orders: ProposedOrder, **parts: object) -> PlanVerdict:
-    given: dict[str, Any] = {"book": book(), "market": market(), "limits": Limits(), "history": history()} | parts
-    return check_plan(orders, stage="plan", **given)
+def plan(*orders: ProposedOrder, **parts: Any) -> PlanVerdict:
+    judged = case(**parts)
+    return check_plan(orders, judged.facts, judged.limits, "plan")
 
 
 def test_a_plan_is_judged_sells_first_and_the_buys_in_their_order() -> None:
@@ -116,8 +131,8 @@ def test_buys_may_spend_what_the_sells_before_them_bring() -> None:
     assert codes(reason for _, reason in plan(buy(), book=tight).violations) == [Code.CASH_RESERVE]
     verdict = plan(buy(), sell(), book=tight)
     assert verdict.passed
-    assert verdict.book.cash == 10_000 + 5_000 - 3_600
-    assert set(verdict.book.positions) == {"ALKS"}
+    assert verdict.facts.cash == 10_000 + 5_000 - 3_600
+    assert set(verdict.facts.positions) == {"ALKS"}
 
 
 def test_the_buy_that_exhausts_the_cash_is_the_one_that_is_denied() -> None:
@@ -154,28 +169,28 @@ def test_an_order_that_is_denied_is_not_counted_for_those_after_it() -> None:
 def test_a_sell_without_a_price_frees_a_place_but_no_cash() -> None:
     verdict = plan(sell(price=None))
     assert verdict.passed
-    assert verdict.book.cash == book().cash
-    assert verdict.book.positions == {}
+    assert verdict.facts.cash == facts().cash
+    assert verdict.facts.positions == {}
 
 
 def test_what_remains_after_a_sell_without_a_usable_price_keeps_its_value() -> None:
-    assert plan(sell(qty=50, price=0)).book.held_value("HELD") == 2_500
-    assert plan(sell(qty=50, price=None)).book.held_value("HELD") == 2_500
+    assert plan(sell(qty=50, price=0)).facts.held_value("HELD") == 2_500
+    assert plan(sell(qty=50, price=None)).facts.held_value("HELD") == 2_500
 
 
 def test_a_position_without_a_price_of_its_own_is_projected_at_what_was_paid() -> None:
-    assert plan(sell(qty=50, price=None), book=book(position(current_price=None))).book.held_value("HELD") == 2_500
+    assert plan(sell(qty=50, price=None), book=book(position(current_price=None))).facts.held_value("HELD") == 2_500
 
 
 def test_only_sells_of_a_cash_account_bring_unsettled_proceeds() -> None:
-    assert project(sell(), book(), Limits()).unsettled_cash == 0
-    assert project(buy(), book(), limits(settlement={"account": "cash"})).unsettled_cash == 0
+    assert project(sell(), facts(), Limits()).unsettled_cash == 0
+    assert project(buy(), facts(), limits(settlement={"account": "cash"})).unsettled_cash == 0
 
 
 def test_in_a_cash_account_the_proceeds_of_a_plan_cannot_be_spent_the_same_day() -> None:
     rules = limits(settlement={"account": "cash"})
     poor = book(cash=Decimal(10_500), equity=Decimal(100_000))
-    assert project(sell(), poor, rules).unsettled_cash == 5_000
+    assert project(sell(), facts(poor), rules).unsettled_cash == 5_000
     strict = limits(settlement={"account": "cash"}, portfolio_risk={"min_cash_reserve_pct": 0})
     spent = plan(sell(), buy(), book=book(cash=Decimal(3_599)), limits=strict)
     assert codes(r for _, r in spent.violations) == [Code.UNSETTLED_FUNDS]

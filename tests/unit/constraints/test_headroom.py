@@ -3,12 +3,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from Departments.constraints.headroom import Headroom, headroom
-from tests.builders.limits import book, history, limits, market, position
+from Departments.core.portfolio import Position
+from tests.builders.limits import Changes, book, facts, limits, market, position
 
 
-def rows(*held: object, **changes: object) -> dict[str, Headroom]:
-    parts = {"market": market(), "history": history()} | changes
-    found = headroom(book(*held), limits=limits(), **parts)  # type: ignore[arg-type]
+def rows(*held: Position, day: Changes | None = None) -> dict[str, Headroom]:
+    found = headroom(facts(book(*held), day or {}), limits())
     return {row.key.partition(".")[2]: row for row in found}
 
 
@@ -35,7 +35,7 @@ def test_the_largest_position_and_the_largest_sector_are_named() -> None:
 
 
 def test_a_careful_day_leaves_less_for_a_position() -> None:
-    assert rows(market=market(vix=Decimal(35)))["max_single_position_pct"].bound == 12_500
+    assert rows(day=market(vix=Decimal(35)))["max_single_position_pct"].bound == 12_500
 
 
 def test_a_limit_that_is_exceeded_already_has_negative_headroom() -> None:
@@ -43,5 +43,5 @@ def test_a_limit_that_is_exceeded_already_has_negative_headroom() -> None:
 
 
 def test_nothing_held_uses_nothing() -> None:
-    empty = headroom(book(positions={}), market(), limits(), history())
+    empty = headroom(facts(book(positions={})), limits())
     assert [row.used for row in empty] == [60_000, 0, 0, 0, 0]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from Departments.core.market import SymbolFacts, Told
+from Departments.core.facts import Readings, SymbolFacts
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderIntent
 
 NOW = datetime(2025, 11, 26, 15, 6, tzinfo=UTC)  # the day before Thanksgiving
-TOLD = Told(spy_drawdown_pct=D("2.5"), correlations={frozenset({"ALKS", "SN"}): D("0.81")})
+READ = Readings(spy_drawdown_pct=D("2.5"), correlations={frozenset({"ALKS", "SN"}): D("0.81")})
 
 
 @pytest.fixture
@@ -21,18 +21,18 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def test_what_was_told_is_known_for_its_day_and_no_other(ledger: Ledger) -> None:
-    ledger.symbols.learn([SymbolFacts("ALKS", price=D("32.66"), price_at=NOW)], NOW, TOLD)
-    today, tomorrow = (ledger.symbols.knowledge(NOW + timedelta(days=days)) for days in (0, 1))
-    assert today.told == TOLD
+    ledger.symbols.learn([SymbolFacts("ALKS", price=D("32.66"), price_at=NOW)], NOW, READ)
+    today, tomorrow = (ledger.symbols.knowledge(NOW + timedelta(days=days), 1) for days in (0, 1))
+    assert today.readings == READ
     assert (today.symbols["ALKS"].price, today.symbols["ALKS"].price_at) == (D("32.66"), NOW)
-    assert tomorrow.told == Told()
+    assert tomorrow.readings == Readings()
     assert tomorrow.symbols["ALKS"].price is None
 
 
 def test_what_is_unknown_now_does_not_erase_what_was_learnt(ledger: Ledger) -> None:
     ledger.symbols.learn([SymbolFacts("ALKS", sector="Healthcare", earnings_on=date(2025, 12, 2))], NOW)
     ledger.symbols.learn([SymbolFacts("ALKS", average_volume=D(5))], NOW)
-    known = ledger.symbols.knowledge().symbols["ALKS"]
+    known = ledger.symbols.knowledge(NOW, 1).symbols["ALKS"]
     assert (known.sector, known.earnings_on, known.average_volume) == ("Healthcare", date(2025, 12, 2), D(5))
 
 
@@ -63,4 +63,4 @@ def test_proceeds_are_unsettled_until_the_trading_day_that_the_limits_name(
 
 def test_a_buy_brings_no_proceeds(ledger: Ledger) -> None:
     sold(ledger, Side.BUY)
-    assert ledger.symbols.knowledge(NOW).unsettled == 0
+    assert ledger.symbols.knowledge(NOW, 1).unsettled == 0

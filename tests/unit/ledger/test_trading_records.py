@@ -136,13 +136,13 @@ def test_the_stop_of_a_symbol_is_that_of_its_newest_filled_buy_or_exit(ledger: L
     filled(ledger, 2, "UPS", Side.BUY, stop_price=D(9))
     ledger.orders.intend(OrderIntent("C3", "MSG_3", "UPS", Side.BUY, D(1), "market", stop_price=D(7)), NOW)
     filled(ledger, 5, "DVN", Side.BUY, stop_price=D(30))
-    assert ledger.history(NOW).stops == {"UPS": D(9), "DVN": D(30)}
+    assert ledger.history(NOW, ["UPS", "DVN"]).stops == {"UPS": D(9), "DVN": D(30)}
     assert ledger.history(NOW, held=["UPS", "PLD"]).stops == {"UPS": D(9)}
     assert ledger.history(NOW, held=()).stops == {}
     ledger.orders.intend(
         OrderIntent("C4", "MSG_4", "UPS", Side.SELL, D(1), "limit", stop_price=D(6), purpose=Purpose.EXIT), NOW
     )
-    assert ledger.history(NOW).stops["UPS"] == D(6)
+    assert ledger.history(NOW, ["UPS"]).stops["UPS"] == D(6)
 
 
 def test_fills_are_told_from_a_moment_on(ledger: Ledger) -> None:

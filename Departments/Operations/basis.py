@@ -1,0 +1,120 @@
+"""What a plan is made from: facts as the briefing completes them, the limits, and where exits will be.
+
+The briefing lends sectors, scores, and prices where the broker has no quote; it counts before what was remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from Departments.brokers.base import Broker
+from Departments.brokers.snapshot import FactsReader
+from Departments.constraints import checks, engine
+from Departments.constraints.limits import Limits
+from Departments.core.facts import Facts, Knowledge, SymbolFacts
+from Departments.core.money import ONE, ZERO
+from Departments.core.orders import Side
+from Departments.core.plans import Trade
+from Departments.core.portfolio import Position, ProposedOrder
+from Departments.core.quotes import Bar
+from Departments.core.settings import ExitSettings
+from Departments.Operations.briefing import Briefing, Candidate, Holding
+
+VOLUME_DAYS = 20  # trading days over which the average volume is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The facts at one moment, the limits, and where the exits of BUYs will be."""
+
+    facts: Facts
+    limits: Limits
+    exits: ExitSettings
+
+    @property
+    def buffer(self) -> Decimal:
+        """Return how much worse prices may become while the plan still holds, as a share of one."""
+        return self.limits.deployment.price_buffer_pct
+
+    @property
+    def minimum(self) -> Decimal:
+        """Return the least a position may be worth, in dollars."""
+        return checks.minimum_position(self.limits, self.facts.equity)
+
+    @property
+    def factor(self) -> Decimal:
+        """Return the share of its usual size a BUY may have today."""
+        return checks.size_factor(self.limits, self.facts)
+
+    def price(self, symbol: str) -> Decimal | None:
+        """Return the price to plan with, in dollars a share."""
+        known, held = self.facts.of(symbol), self.facts.positions.get(symbol)
+        return known.price if known.price is not None or held is None else held.current_price
+
+    def bucket(self, symbol: str, briefed: str | None = None) -> str:
+        """Return the sector bucket of a symbol."""
+        held = self.facts.positions.get(symbol)
+        return checks.sector_of(self.limits, symbol, self.facts, held.sector if held else None, briefed)
+
+    def order(self, trade: Trade, worse: Decimal = ZERO) -> ProposedOrder:
+        """Return the order a trade will become, at a price that is worse by a share of one."""
+        drift = ONE + worse if trade.side is Side.BUY else ONE - worse
+        price = None if trade.price is None else trade.price * drift
+        stop = self.exits.stop_of(trade.side, price)
+        return ProposedOrder(trade.ticker, trade.side, trade.qty, price, trade.sector, stop)
+
+    def judge(self, trade: Trade, facts: Facts | None = None, worse: Decimal = ZERO) -> engine.Verdict:
+        """Judge one trade with the constraint engine."""
+        return engine.check_order(self.order(trade, worse), facts or self.facts, self.limits, "plan")
+
+    def judge_plan(self, trades: tuple[Trade, ...], worse: Decimal = ZERO) -> engine.PlanVerdict:
+        """Judge all trades with the constraint engine, one after the other."""
+        return engine.check_plan([self.order(t, worse) for t in trades], self.facts, self.limits, "plan")
+
+
+def observe(reader: FactsReader, briefing: Briefing, wanted: Sequence[str] = ()) -> Facts:
+    """Read facts of the account and of every held or `wanted` symbol. Raises BrokerUnavailable, NotAuthorized."""
+    facts = reader.read(wanted, lambda known: completed(known, briefing))
+    symbols = {**facts.symbols, **_with_volumes(reader.broker, facts, wanted)}
+    scores = {holding.ticker: holding.score for holding in briefing.holdings}
+    positions = {s: _scored(p, scores.get(s), facts.of(s).price) for s, p in facts.positions.items()}
+    return replace(facts, symbols=symbols, positions=positions)
+
+
+def completed(known: Knowledge, briefing: Briefing) -> Knowledge:
+    """Return what is known, with what the briefing says before all of it."""
+    symbols = dict(known.symbols)
+    rows: tuple[Candidate | Holding, ...] = (*briefing.holdings, *briefing.candidates)
+    for row in rows:
+        symbols[row.ticker] = _briefed(symbols.get(row.ticker) or SymbolFacts(row.ticker), row, briefing)
+    return replace(known, symbols=symbols, readings=briefing.conditions.completed(known.readings))
+
+
+def _briefed(facts: SymbolFacts, row: Candidate | Holding, briefing: Briefing) -> SymbolFacts:
+    if row.price is not None:
+        facts = replace(facts, price=row.price, price_at=briefing.at)
+    facts = replace(facts, sector=row.sector or facts.sector)
+    if isinstance(row, Holding):
+        return facts
+    return replace(
+        facts,
+        average_volume=row.average_volume or facts.average_volume,
+        market_cap=row.market_cap or facts.market_cap,
+        earnings_on=row.earnings_on or facts.earnings_on,
+    )
+
+
+def _scored(position: Position, score: Decimal | None, price: Decimal | None) -> Position:
+    known = price if position.current_price is None else position.current_price
+    return replace(position, score=position.score if score is None else score, current_price=known)
+
+
+def _with_volumes(broker: Broker, facts: Facts, wanted: Sequence[str]) -> dict[str, SymbolFacts]:
+    daily = broker.bars(wanted, days=VOLUME_DAYS)
+    return {symbol: replace(facts.of(symbol), average_volume=_average(bars)) for symbol, bars in daily.items()}
+
+
+def _average(bars: Sequence[Bar]) -> Decimal:
+    return sum((bar.volume for bar in bars), ZERO) / len(bars)
