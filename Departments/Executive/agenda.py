@@ -81,13 +81,12 @@ def _protections(facts: Facts, limits: Limits) -> list[Decision]:
         return []
     busy = dict.fromkeys(facts.run.releasing, ReasonCode.RELEASE_STILL_OPEN)
     busy |= dict.fromkeys(facts.run.entering, ReasonCode.ENTRY_STILL_OPEN)
-    trades = [
-        _exposed(facts.positions[s], qty, facts) for s, qty in facts.run.unprotected.items() if s in facts.positions
-    ]
+    positions = ((facts.positions.get(symbol), qty) for symbol, qty in facts.run.unprotected.items())
+    trades = [_protect_trade(position, qty, facts) for position, qty in positions if position is not None]
     return [_protection(trade, busy, facts, limits) for trade in trades if trade.qty > 0]
 
 
-def _exposed(position: Position, qty: Decimal, facts: Facts) -> Trade:
+def _protect_trade(position: Position, qty: Decimal, facts: Facts) -> Trade:
     releasing = facts.run is not None and position.symbol in facts.run.releasing
     there = whole_shares(position.qty if releasing else position.available)
     return Trade(position.symbol, Side.SELL, min(qty, there), position.current_price)
@@ -131,7 +130,7 @@ def rehearse(plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfa
 
 def _after(name: PhaseName, sent: Iterable[Decision], facts: Facts, limits: Limits) -> Facts:
     if name is PhaseName.RELEASE:
-        return facts.released(frozenset(d.trade.ticker for d in sent))
+        return facts.after_release(frozenset(d.trade.ticker for d in sent))
     for decision in sent:
         trade = decision.trade
         price = facts.of(trade.ticker).price or trade.price

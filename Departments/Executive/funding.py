@@ -49,7 +49,7 @@ def fund(buys: Sequence[Trade], facts: Facts, limits: Limits, shortfall: Shortfa
     """
     priced = [replace(t, price=facts.of(t.ticker).price or t.price) for t in buys]
     budget, sizes = budget_for(facts, limits), _Sizes(facts, limits)
-    return _capped(_shared(sorted(priced, key=in_score_order), budget, sizes, shortfall), budget)
+    return _cap(_share_out(sorted(priced, key=in_score_order), budget, sizes, shortfall), budget)
 
 
 def in_score_order(trade: Trade) -> tuple[Decimal, str]:
@@ -93,20 +93,20 @@ class _Sizes:
         return None if self.allow(trade, trade.qty) else self.too_small(trade, trade.qty)
 
 
-def _shared(ranked: Sequence[Trade], budget: Decimal, sizes: _Sizes, shortfall: Shortfall) -> list[Decision]:
+def _share_out(ranked: Sequence[Trade], budget: Decimal, sizes: _Sizes, shortfall: Shortfall) -> list[Decision]:
     needed = sum((sizes.cost(t, t.qty) for t in ranked if sizes.objection(t) is None), ZERO)
     if needed > budget and shortfall == "strict":
         return [_none_of_all(trade, needed, budget, sizes) for trade in ranked]
     share = max(ZERO, budget) / needed if needed > max(ZERO, budget) and shortfall == "pro_rata" else ONE
     funded, left = [], budget
     for trade in ranked:
-        got = _funded(trade, min(left, sizes.cost(trade, trade.qty) * share), sizes)
+        got = _fund_one(trade, min(left, sizes.cost(trade, trade.qty) * share), sizes)
         left -= sizes.cost(trade, got.qty)
         funded.append(got)
     return funded
 
 
-def _capped(funded: Sequence[Decision], budget: Decimal) -> list[Decision]:
+def _cap(funded: Sequence[Decision], budget: Decimal) -> list[Decision]:
     """Share what there is above the prices alike, so that BUYs stay within the budget whatever the market does."""
     worth = sum((f.qty * (f.trade.price or ZERO) for f in funded), ZERO)
     if worth * (ONE + MARKET_COLLAR) <= max(ZERO, budget):
@@ -121,7 +121,7 @@ def _at_most(price: Decimal | None, factor: Decimal) -> Decimal | None:
     return most.quantize(price_tick(most), rounding=ROUND_FLOOR)
 
 
-def _funded(trade: Trade, money: Decimal, sizes: _Sizes) -> Decision:
+def _fund_one(trade: Trade, money: Decimal, sizes: _Sizes) -> Decision:
     objection = sizes.objection(trade)
     if objection is not None or trade.price is None:
         return Decision(trade, ZERO, objection)

@@ -76,23 +76,23 @@ class Basis:
 
 def observe(reader: FactsReader, briefing: Briefing, wanted: Sequence[str] = ()) -> Facts:
     """Read facts of the account and of every held or `wanted` symbol. Raises BrokerUnavailable, NotAuthorized."""
-    facts = reader.read(wanted, lambda known: completed(known, briefing))
+    facts = reader.read(wanted, lambda known: complete(known, briefing))
     symbols = {**facts.symbols, **_with_volumes(reader.broker, facts, wanted)}
     scores = {holding.ticker: holding.score for holding in briefing.holdings}
-    positions = {s: _scored(p, scores.get(s), facts.of(s).price) for s, p in facts.positions.items()}
+    positions = {s: _score(p, scores.get(s), facts.of(s).price) for s, p in facts.positions.items()}
     return replace(facts, symbols=symbols, positions=positions)
 
 
-def completed(known: Knowledge, briefing: Briefing) -> Knowledge:
+def complete(known: Knowledge, briefing: Briefing) -> Knowledge:
     """Return what is known, with what the briefing says before all of it."""
     symbols = dict(known.symbols)
     rows: tuple[Candidate | Holding, ...] = (*briefing.holdings, *briefing.candidates)
     for row in rows:
-        symbols[row.ticker] = _briefed(symbols.get(row.ticker) or SymbolFacts(row.ticker), row, briefing)
-    return replace(known, symbols=symbols, readings=briefing.conditions.completed(known.readings))
+        symbols[row.ticker] = _brief(symbols.get(row.ticker) or SymbolFacts(row.ticker), row, briefing)
+    return replace(known, symbols=symbols, readings=briefing.conditions.complete(known.readings))
 
 
-def _briefed(facts: SymbolFacts, row: Candidate | Holding, briefing: Briefing) -> SymbolFacts:
+def _brief(facts: SymbolFacts, row: Candidate | Holding, briefing: Briefing) -> SymbolFacts:
     if row.price is not None:
         facts = replace(facts, price=row.price, price_at=briefing.at)
     facts = replace(facts, sector=row.sector or facts.sector)
@@ -106,7 +106,7 @@ def _briefed(facts: SymbolFacts, row: Candidate | Holding, briefing: Briefing) -
     )
 
 
-def _scored(position: Position, score: Decimal | None, price: Decimal | None) -> Position:
+def _score(position: Position, score: Decimal | None, price: Decimal | None) -> Position:
     known = price if position.current_price is None else position.current_price
     return replace(position, score=position.score if score is None else score, current_price=known)
 

@@ -57,13 +57,13 @@ class ExchangeHours:
         now = self._clock.now()
         if self._last is None or not timedelta() <= now - self._last[0] <= CLOCK_LASTS:
             try:
-                self._last = now, self._compared(self._broker.market_clock())
+                self._last = now, self._compare(self._broker.market_clock())
             except BrokerUnavailable as error:
                 log.info("The calendar tells the exchange's hours: the broker's clock does not answer (%s)", error)
                 return MarketClock.by_calendar(now)
         return self._last[1]
 
-    def _compared(self, told: MarketClock) -> MarketClock:
+    def _compare(self, told: MarketClock) -> MarketClock:
         expected = MarketClock.by_calendar(told.now)
         if told != expected and not self._differed:
             self._differed = True
@@ -117,21 +117,21 @@ class FactsReader:
     def read(
         self,
         symbols: Iterable[str] = (),
-        completed: Callable[[Knowledge], Knowledge] | None = None,
+        complete: Callable[[Knowledge], Knowledge] | None = None,
         *,
         account: Account | None = None,
         buying: bool = True,
     ) -> Facts:
         """Read account, positions, hours and knowledge; with `symbols`, what is known of these and of what is held.
 
-        `completed` adds to the knowledge what has not been remembered yet; `account` was read just now. Open orders are
+        `complete` adds to the knowledge what has not been remembered yet; `account` was read just now. Open orders are
         read where BUYs are to be decided (`buying`). Raises BrokerUnavailable, NotAuthorized.
         """
         wanted = set(symbols)
         now, account = self.clock.now(), account or self.broker.account()
         positions = {p.symbol: p for p in self.broker.positions()}
         known = self.memory.knowledge(now, self.settlement_days, positions)
-        known = known if completed is None else completed(known)
+        known = known if complete is None else complete(known)
         listing = Listing.read(self.broker, wanted | set(positions)) if wanted else None
         return Facts(
             now=now,
@@ -141,7 +141,7 @@ class FactsReader:
             open_buys=_open_buys(self.broker) if buying else None,
             unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
             peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
-            symbols=known.symbols if listing is None else _listed(listing, known),
+            symbols=known.symbols if listing is None else _list_facts(listing, known),
             readings=known.readings.seen_by(known.regime),
             regime=known.regime,
             history=known.history,
@@ -149,7 +149,7 @@ class FactsReader:
         )
 
 
-def _listed(listing: Listing, known: Knowledge) -> dict[str, SymbolFacts]:
+def _list_facts(listing: Listing, known: Knowledge) -> dict[str, SymbolFacts]:
     return {symbol: listing.facts(known.of(symbol)) for symbol in sorted(listing.symbols)}
 
 

@@ -92,7 +92,7 @@ _MAXIMUM = (
 #: `trade`; what is missing and must not be (`missing_data: deny`) denies from the plan on. The first violation in the
 #: order of this table names an order's denial.
 CONSTRAINTS: Final[tuple[Constraint, ...]] = (
-    _row(Code.SYMBOL_LOCKED, "order", BOTH, timing.unlocked, at="dispatch trade"),
+    _row(Code.SYMBOL_LOCKED, "order", BOTH, timing.symbol_lock, at="dispatch trade"),
     _row(Code.PHASE_ABORTED, "order", BUY, timing.phases_whole, at="dispatch"),
     _desk(Code.LIMITS_CHANGED, "staleness", timing.limits_same, at="approve"),
     _warns_until("dispatch", _desk(Code.MARKET_CLOSED, "timing_rules", timing.market_open, "market_hours_only",

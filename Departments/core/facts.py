@@ -50,7 +50,7 @@ class Readings:
     vix_change_pct: Decimal | None = None
     correlations: Mapping[frozenset[str], Decimal] = field(default_factory=dict)
 
-    def completed(self, earlier: Readings) -> Readings:
+    def complete(self, earlier: Readings) -> Readings:
         """Return these readings, with earlier ones where these are silent."""
         numbers = {name: _first(getattr(self, name), getattr(earlier, name)) for name in READINGS}
         return Readings(**numbers, correlations={**earlier.correlations, **self.correlations})
@@ -248,7 +248,7 @@ class Facts(DeskFacts):
         after = replace(self, positions=positions, history=history)
         return after.with_cash(-signed * order.price) if priced and order.price is not None else after
 
-    def released(self, symbols: frozenset[str]) -> Facts:
+    def after_release(self, symbols: frozenset[str]) -> Facts:
         """Return the facts after all resting exits of `symbols` have ended without a fill."""
         freed = {s: replace(p, qty_available=p.qty) if s in symbols else p for s, p in self.positions.items()}
         return replace(self, positions=freed)

@@ -121,7 +121,8 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[E
 
 def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: Rehearsal) -> dict[str, Any]:
     """Return the document of a dry run: every order `planned` or `deferred`; nothing was sent."""
-    phases = {name: [_rehearsed(name, d) for d in foreseen.decisions[name]] for name in (PhaseName.SELL, PhaseName.BUY)}
+    shown = {name: foreseen.decisions[name] for name in (PhaseName.SELL, PhaseName.BUY)}
+    phases = {name: [_planned_trade(name, d) for d in decisions] for name, decisions in shown.items()}
     deferred = [t for trades in phases.values() for t in trades if t.status is TradeStatus.DEFERRED]
     return {
         "plan_id": plan.plan_id,
@@ -147,7 +148,7 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
     }
 
 
-def _rehearsed(name: PhaseName, decision: Decision) -> TradeRecord:
+def _planned_trade(name: PhaseName, decision: Decision) -> TradeRecord:
     trade, reason = decision.trade, decision.reason
     code, text = ("", "") if reason is None else (str(reason.code), str(reason))
     status = TradeStatus.PLANNED if decision.qty > 0 else TradeStatus.DEFERRED

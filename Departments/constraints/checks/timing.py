@@ -47,7 +47,8 @@ def first_execution(desk: Circumstances) -> Finding:
     plan = desk.facts.plan
     if plan is None or plan.executed_on is None or desk.facts.run is not None:
         return None
-    return Reason.of(ReasonCode.ALREADY_EXECUTED, _executed(plan.plan_id, plan.executed_on), executed=plan.plan_id)
+    says = _execution_text(plan.plan_id, plan.executed_on)
+    return Reason.of(ReasonCode.ALREADY_EXECUTED, says, executed=plan.plan_id)
 
 
 def one_execution(desk: Circumstances) -> Finding:
@@ -56,11 +57,11 @@ def one_execution(desk: Circumstances) -> Finding:
     own = None if plan is None else plan.plan_id
     if not desk.limits.timing_rules.one_execution_per_day or None in {executed, own} or executed == own:
         return None
-    says = _executed(executed, trading_day(desk.facts.now))
+    says = _execution_text(executed, trading_day(desk.facts.now))
     return Reason.of(ReasonCode.ONE_EXECUTION_PER_DAY, says, executed=executed)
 
 
-def _executed(plan_id: str | None, day: date) -> str:
+def _execution_text(plan_id: str | None, day: date) -> str:
     return f"{plan_id} was executed on {day}; nothing is traded twice"
 
 
@@ -77,7 +78,7 @@ def account_open(desk: Circumstances) -> Finding:
 # --- the order ---
 
 
-def unlocked(case: Case) -> Finding:
+def symbol_lock(case: Case) -> Finding:
     """Refuse to trade a symbol that waits for a person's look."""
     why = case.facts.locks.get(case.order.symbol)
     return None if why is None else Reason.of(ReasonCode.SYMBOL_LOCKED, why)
