@@ -2,7 +2,10 @@
 
 Reading is tolerant of form (key order, CRLF, byte order mark, Windows-1252, unquoted timestamps, regime texts without
 front matter) and strict in substance: no duplicate keys, no anchors or aliases, a bounded header, no missing envelope.
-A flat header, which is what every writer makes, is read without the YAML parser; a test holds both ways equal.
+
+The header is the business of `FrontMatter`, a handler of python-frontmatter. It is called directly: `frontmatter.loads`
+and `dumps` strip the text, swallow a failed split and lose the final newline. Beside it there is only the exact inverse
+of our own writer; a property test holds both equal.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import yaml
+from frontmatter.default_handlers import BaseHandler
 
 from Departments.core.clock import iso, parse_iso
 from Departments.core.errors import PublishError, UnreadableMessage
@@ -26,6 +30,7 @@ from Departments.messaging.names import moment_in, stem
 MAX_HEADER: Final = 65_536  # characters
 MAX_DEPTH: Final = 20
 MAX_KEY: Final = 200
+SHORT: Final = 32  # characters of a text that probably comes again
 ENVELOPE: Final = (
     "message_id",
     "from",
@@ -41,15 +46,11 @@ FAST_YAML: Final = bool(yaml.__with_libyaml__)
 
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./\-]*\Z")
 _RESERVED: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
-_FLAT_LINE: Final = re.compile(
-    r"(" + "|".join(ENVELOPE) + r"): (?:'([ -&(-~]*)'|([A-Za-z0-9](?:[A-Za-z0-9_.:+\-]*[A-Za-z0-9_.+\-])?))\Z"
-)
 _W: Final = r"(?!(?:null|Null|NULL)\n)([A-Za-z](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_])?)\n"
 _AS_WE_WRITE: Final = re.compile(
     rf"---\nmessage_id: {_W}from: {_W}to: {_W}timestamp: '(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{6}}Z)'\n"
     rf"message_type: {_W}priority: {_W}requires_response: (true|false)\n(?:parent_message_id: {_W})?---\n"
 )
-_NULLS: Final = frozenset({"null", "Null", "NULL"})
 _CLOSING: Final = re.compile(r"\n---[ \t]*(?:\n|\Z)")
 _OPENING: Final = re.compile(r"---[ \t]*\n")
 _BaseLoader: Any = yaml.CSafeLoader if FAST_YAML else yaml.SafeLoader
@@ -72,23 +73,32 @@ def encode(message: Message) -> bytes:
     Raises PublishError for what cannot be written: lone surrogates, a header over 64 K characters, values that YAML
     has no word for.
     """
-    header = (
-        f"message_id: {_text(message.message_id)}\nfrom: {_word(message.sender)}\nto: {_word(message.recipient)}\n"
-        f"timestamp: '{_moment_text(message.timestamp)}'\nmessage_type: {_word(message.message_type)}\n"
-        f"priority: {_word(message.priority)}\nrequires_response: {'true' if message.requires_response else 'false'}"
-    )
-    if message.parent_message_id is not None:
-        header += f"\nparent_message_id: {_text(message.parent_message_id)}"
-    for key, value in message.extra.items():
-        if key in ENVELOPE:
-            raise PublishError(f"{message.message_id}: the extra key {key!r} belongs to the envelope")
-        header += f"\n{_key(key)}: {_value(value)}"
+    header = _HANDLER.export(_metadata(message))
     if len(header) > MAX_HEADER:
         raise PublishError(f"{message.message_id[:80]}: the header is longer than {MAX_HEADER} characters")
     try:
         return f"---\n{header}\n---\n{message.body}".encode()
     except UnicodeEncodeError as error:
         raise PublishError(f"{message.message_id!r}: the text cannot be written as UTF-8 ({error.reason})") from error
+
+
+def _metadata(message: Message) -> dict[str, Any]:
+    parent = message.parent_message_id
+    metadata = {
+        "message_id": message.message_id,
+        "from": message.sender,
+        "to": message.recipient,
+        "timestamp": _moment_text(message.timestamp),
+        "message_type": message.message_type,
+        "priority": message.priority,
+        "requires_response": message.requires_response,
+        **({} if parent is None else {"parent_message_id": parent}),
+    }
+    for key, value in message.extra.items():
+        if key in ENVELOPE:
+            raise PublishError(f"{message.message_id}: the extra key {key!r} belongs to the envelope")
+        metadata[key] = value
+    return metadata
 
 
 def decode(data: bytes, *, name: str) -> Message:
@@ -108,8 +118,8 @@ def _form_of(text: str, name: str) -> tuple[Message, str]:
         return ours, "front matter"
     if not text.startswith("---"):
         text = text.lstrip("\n\t ")
-    if opening := _OPENING.match(text):
-        return _front_matter(text, opening.end(), name), "front matter"
+    if _HANDLER.detect(text):
+        return _read(text, name), "front matter"
     if is_regime_text(text):
         return regime_message(text, name), "regime text"
     problem = "has neither front matter nor a regime title" if text.strip("\0 \n\t") else "is empty"
@@ -125,7 +135,7 @@ def dump_mapping(values: Mapping[str, Any]) -> str:
 def load_mapping(text: str) -> dict[str, Any]:
     """Read what `dump_mapping` wrote; anything that is not a plain mapping is an empty one."""
     try:
-        _refuse_tricks(text, "the mapping")
+        _refuse_tricks(text)
         found = yaml.load(text, Loader=_BaseLoader)  # noqa: S506 - a safe loader
     except Exception:  # noqa: BLE001 - YAML's constructors raise whatever they stumble over
         return {}
@@ -162,9 +172,6 @@ def _text(value: str) -> str:
     return '"' + "".join(map(_escaped, value)) + '"'
 
 
-_word = lru_cache(maxsize=256)(_text)  # departments, types and priorities come again and again
-
-
 def _escaped(character: str) -> str:
     code = ord(character)
     if 0xD800 <= code < 0xE000:
@@ -178,6 +185,10 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code < 65_536 else f"\\U{code:08x}"
 
 
+_word = lru_cache(maxsize=256)(_text)  # departments, types and priorities come again and again
+
+
+@lru_cache(maxsize=256)
 def _key(key: object) -> str:
     if not isinstance(key, str) or len(key) > MAX_KEY:
         raise PublishError(f"{str(key)[:80]!r} cannot be a key of the front matter")
@@ -186,7 +197,7 @@ def _key(key: object) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, str):
-        return _text(value)
+        return _word(value) if len(value) < SHORT else _text(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_key(k)}: {_value(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -235,16 +246,12 @@ def _by_encoding(data: bytes) -> tuple[str, str]:
     return (text[1:], "utf-8 with BOM") if text.startswith("\ufeff") else (text, "utf-8")
 
 
-def _front_matter(text: str, start: int, name: str) -> Message:
-    closing = _CLOSING.search(text, start - 1, start + MAX_HEADER + 2)
-    if closing is None:
-        raise UnreadableMessage(f"{name}: the front matter is not closed by a line '---'")
-    header = text[start : closing.start()]
-    fields = flat_fields(header)
-    extra: dict[str, Any] = {}
-    if fields is None:
-        fields, extra = yaml_fields(header, name)
-    return _message(fields, extra, text[closing.end() :], name)
+def _read(text: str, name: str) -> Message:
+    try:
+        header, body = _HANDLER.split(text)
+        return _message(_HANDLER.load(header), body, name)
+    except UnreadableMessage as error:
+        raise UnreadableMessage(f"{name}: {error}") from error
 
 
 def message_as_we_write_it(text: str) -> Message | None:
@@ -261,54 +268,14 @@ def message_as_we_write_it(text: str) -> Message | None:
     return Message(message_id, sender, recipient, moment, message_type, body, priority, response, parent)
 
 
-def flat_fields(header: str) -> dict[str, str] | None:
-    """Read a header whose every line is `key: word` or `key: 'text'`; None where the YAML parser is needed."""
-    fields: dict[str, str] = {}
-    for line in header.split("\n"):
-        found = _FLAT_LINE.match(line)
-        if found is None:
-            return None
-        key, quoted, word = found.groups()
-        if key in fields or word in _NULLS:
-            return None
-        fields[key] = quoted if word is None else word
-    return fields
-
-
-def yaml_fields(header: str, name: str) -> tuple[dict[str, str], dict[str, Any]]:
-    """Read any header with the YAML parser: the envelope's keys as their text, all others as YAML understands them.
-
-    Raises UnreadableMessage for what is not one flat-keyed mapping, and for anchors, aliases and duplicate keys.
-    """
-    try:
-        _refuse_tricks(header, name)
-        found = yaml.load(header, Loader=_HeaderLoader)  # noqa: S506 - a subclass of the safe loader
-    except UnreadableMessage:
-        raise
-    except Exception as error:  # YAML's constructors raise whatever they stumble over (AttributeError, KeyError, …)
-        problem = str(getattr(error, "problem", None) or error).partition("\n")[0]
-        raise UnreadableMessage(f"{name}: the front matter is not valid YAML: {problem}") from error
-    if not isinstance(found, _Header):
-        raise UnreadableMessage(f"{name}: the front matter is not a mapping of keys to values")
-    return found.fields, found.extra
-
-
-def _refuse_tricks(header: str, name: str) -> None:
+def _refuse_tricks(header: str) -> None:
     depth = 0
     for event in yaml.parse(header, Loader=_BaseLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise UnreadableMessage(f"{name}: the front matter uses YAML anchors or aliases")
+            raise UnreadableMessage("the front matter uses YAML anchors or aliases")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise UnreadableMessage(f"{name}: the front matter is nested more than {MAX_DEPTH} deep")
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    """A header as parsed: the envelope's texts and everything else."""
-
-    fields: dict[str, str]
-    extra: dict[str, Any]
+            raise UnreadableMessage(f"the front matter is nested more than {MAX_DEPTH} deep")
 
 
 class _HeaderLoader(_BaseLoader):  # type: ignore[misc]
@@ -319,20 +286,21 @@ class _HeaderLoader(_BaseLoader):  # type: ignore[misc]
         node = self.get_single_node()
         return self._header(node) if isinstance(node, yaml.MappingNode) else None
 
-    def _header(self, node: yaml.MappingNode) -> _Header:
-        fields: dict[str, str] = {}
-        extra: dict[str, Any] = {}
+    def _header(self, node: yaml.MappingNode) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        seen: set[str] = set()
         for key_node, value_node in node.value:
             key = str(self.construct_object(key_node, deep=True))
-            if key in fields or key in extra:
+            if key in seen:
                 raise ValueError(f"the key {key!r} stands there twice")
+            seen.add(key)
             if key not in ENVELOPE:
-                extra[key] = self.construct_object(value_node, deep=True)
+                found[key] = self.construct_object(value_node, deep=True)
             elif not isinstance(value_node, yaml.ScalarNode):
                 raise ValueError(f"the key {key!r} does not hold a single value")
             elif value_node.tag != "tag:yaml.org,2002:null":
-                fields[key] = value_node.value
-        return _Header(fields, extra)
+                found[key] = value_node.value
+        return found
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         """Build a mapping and refuse a key that stands there twice."""
@@ -342,25 +310,69 @@ class _HeaderLoader(_BaseLoader):  # type: ignore[misc]
         return found
 
 
-def _message(fields: Mapping[str, str], extra: Mapping[str, Any], body: str, name: str) -> Message:
+class FrontMatter(BaseHandler):
+    """How python-frontmatter reads and writes the header of a message: strictly."""
+
+    FM_BOUNDARY = re.compile(r"^---[ \t]*$", re.MULTILINE)
+    START_DELIMITER = END_DELIMITER = "---"
+
+    def detect(self, text: str) -> bool:
+        """Return True if the text begins with a header."""
+        return _OPENING.match(text) is not None
+
+    def split(self, text: str) -> tuple[str, str]:
+        """Return header and body, both as they are. Raises UnreadableMessage for a header without an end."""
+        opening = _OPENING.match(text)
+        start = opening.end() if opening else 0
+        closing = _CLOSING.search(text, max(0, start - 1), start + MAX_HEADER + 2)
+        if opening is None or closing is None:
+            raise UnreadableMessage("the front matter is not closed by a line '---'")
+        return text[start : closing.start()], text[closing.end() :]
+
+    def load(self, fm: str) -> dict[str, Any]:
+        """Read a header: the envelope's keys as their text, all others as YAML understands them.
+
+        Raises UnreadableMessage for what is not one mapping, and for anchors, aliases and duplicate keys.
+        """
+        try:
+            _refuse_tricks(fm)
+            found = yaml.load(fm, Loader=_HeaderLoader)  # noqa: S506 - a subclass of the safe loader
+        except UnreadableMessage:
+            raise
+        except Exception as error:  # YAML's constructors raise whatever they stumble over (AttributeError, KeyError, …)
+            problem = str(getattr(error, "problem", None) or error).partition("\n")[0]
+            raise UnreadableMessage(f"the front matter is not valid YAML: {problem}") from error
+        if not isinstance(found, dict):
+            raise UnreadableMessage("the front matter is not a mapping of keys to values")
+        return found
+
+    def export(self, metadata: dict[str, object], **_: object) -> str:
+        """Write a header, one key a line. Raises PublishError for what YAML has no word for."""
+        return "\n".join(f"{_key(key)}: {_value(value)}" for key, value in metadata.items())
+
+
+_HANDLER: Final = FrontMatter()
+
+
+def _message(fields: Mapping[str, Any], body: str, name: str) -> Message:
     return Message(
         message_id=fields.get("message_id") or stem(name),
-        sender=_required(fields, "from", name),
-        recipient=_required(fields, "to", name),
+        sender=_required(fields, "from"),
+        recipient=_required(fields, "to"),
         timestamp=_timestamp(fields.get("timestamp"), name),
-        message_type=_required(fields, "message_type", name),
+        message_type=_required(fields, "message_type"),
         body=body,
         priority=fields.get("priority", "routine"),
         requires_response=fields.get("requires_response", "").lower() in {"true", "yes", "on"},
         parent_message_id=fields.get("parent_message_id"),
-        extra=extra,
+        extra={key: value for key, value in fields.items() if key not in ENVELOPE},
     )
 
 
-def _required(fields: Mapping[str, str], key: str, name: str) -> str:
+def _required(fields: Mapping[str, str], key: str) -> str:
     value = fields.get(key)
     if value is None:
-        raise UnreadableMessage(f"{name}: the front matter lacks the key '{key}'")
+        raise UnreadableMessage(f"the front matter lacks the key '{key}'")
     return value
 
 
@@ -368,15 +380,15 @@ def _timestamp(text: str | None, name: str) -> datetime:
     if not text:
         moment = moment_in(name)
         if moment is None:
-            raise UnreadableMessage(f"{name}: the front matter lacks the key 'timestamp'")
+            raise UnreadableMessage("the front matter lacks the key 'timestamp'")
         return moment
     try:
         return parse_iso(text)
     except (ValueError, OverflowError):
-        return _odd_timestamp(text, name)
+        return _odd_timestamp(text)
 
 
-def _odd_timestamp(text: str, name: str) -> datetime:
+def _odd_timestamp(text: str) -> datetime:
     """Read what YAML calls a time and ISO does not, and the `+00:00Z` that some writers produce."""
     plain = text.strip().removesuffix("Z") if "+" in text else text.strip()
     node = yaml.ScalarNode("tag:yaml.org,2002:timestamp", plain)
@@ -386,4 +398,4 @@ def _odd_timestamp(text: str, name: str) -> datetime:
             return datetime.combine(found, time(), UTC)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (AttributeError, ValueError, OverflowError) as error:  # the first for what has not the form of a time
-        raise UnreadableMessage(f"{name}: the timestamp {text[:80]!r} is not a time") from error
+        raise UnreadableMessage(f"the timestamp {text[:80]!r} is not a time") from error

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import frontmatter
 import pytest
+from frontmatter.default_handlers import BaseHandler
 
 from Departments.core.errors import PublishError, UnreadableMessage
 from Departments.messaging import codec
@@ -334,3 +337,42 @@ def test_other_ways_to_write_the_same_moment_are_read(timestamp: str) -> None:
 @pytest.mark.parametrize("text", ["a: &a [x, x]\nsentence: *a\n", "sentence: " + "[" * 30_000])
 def test_a_reason_with_aliases_or_endless_nesting_is_empty(text: str) -> None:
     assert codec.load_mapping(text) == {}
+
+
+HANDLER = codec.FrontMatter()
+
+
+def test_the_header_is_read_by_a_handler_of_python_frontmatter() -> None:
+    assert isinstance(HANDLER, BaseHandler)
+    assert HANDLER.detect(APPROVAL)
+    assert not HANDLER.detect(REGIME)
+    metadata, content = frontmatter.parse(APPROVAL, handler=HANDLER)
+    assert metadata["message_type"] == "ExecutiveApproval"
+    assert content == APPROVAL.partition("\n---\n")[2].strip()
+
+
+def test_the_handler_keeps_every_byte_of_the_body() -> None:
+    for body in ("", "\n", "  text  \n\n", "---\nx\n---\n", "no final newline"):
+        assert HANDLER.split(f"---\nfrom: A\n---\n{body}") == ("from: A", body)
+
+
+@pytest.mark.parametrize("text", ["---\nfrom: A\n", "from: A\n---\n", ""])
+def test_a_header_without_its_two_lines_is_not_split(text: str) -> None:
+    with pytest.raises(UnreadableMessage, match="not closed"):
+        HANDLER.split(text)
+
+
+@pytest.mark.parametrize(
+    ("header", "cause"),
+    [("to: A\nto: B", "'to' stands there twice"), ("a: &x [1]\nb: *x", "anchors or aliases"), ("- a", "not a mapping")],
+)
+def test_the_handler_is_strict_whoever_calls_it(header: str, cause: str) -> None:
+    with pytest.raises(UnreadableMessage, match=cause):
+        HANDLER.load(header)
+    with pytest.raises(UnreadableMessage, match=cause):
+        frontmatter.parse(f"---\n{header}\n---\n", handler=HANDLER)
+
+
+def test_nobody_calls_what_strips_and_swallows() -> None:
+    for path in (Path(codec.__file__).parents[1]).rglob("*.py"):
+        assert not re.search(r"frontmatter\.(load|dump)s?\(", path.read_text(encoding="utf-8")), path
