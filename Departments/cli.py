@@ -45,7 +45,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "inbox": Entry("messages", "Show what waits in an inbox."),
     "show": Entry("messages", "Show one message, wherever it is."),
     "trace": Entry("messages", "Show a message's chain as a tree with times."),
-    "messages": Entry("messages", "Check message files."),
+    "messages": Entry("checking", "Check message files, print the schemas of their payloads."),
     "dead-letters": Entry("dead_letters", "List, show, retry or drop what could not be handled."),
     "archive": Entry("archiving", "Move old messages out of Inbox and Outbox."),
 }

@@ -41,6 +41,11 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json_text(document) + "\n")
 
 
+def reason_of(error: Exception) -> str:
+    """Return why a file cannot be read, without its path where the system says both."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
 @contextmanager
 def errors_as_json(*, wanted: bool) -> Iterator[None]:
     """Where one document of the day's job is `wanted` on standard output, say there too what went wrong."""

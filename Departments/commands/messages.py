@@ -1,114 +1,24 @@
-"""`departments messages check`, `inbox`, `show`, `trace`: looking at messages; nothing is changed."""
+"""`departments inbox`, `show`, `trace`: looking at messages; nothing is changed."""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
 from Departments.commands.consoles import console, plain, print_text
-from Departments.commands.frame import messages_of, print_json
+from Departments.commands.frame import messages_of, print_json, reason_of
 from Departments.commands.options import AsJson, Workspace
 from Departments.core import departments
 from Departments.core.clock import iso
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.messaging import codec, lookup, tracing
 from Departments.messaging.message import Message
-from Departments.messaging.names import is_message_name, stem
-
-# --- messages check ---
-
-
-def check(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files, or folders to look through.")] = None,
-    workspace: Workspace = Path(),
-    *,
-    as_json: AsJson = False,
-) -> int:
-    """Read every .md below PATH and tell what cannot be read and why; without PATH, the workspace's messages.
-
-    With `--json`: `{files, readable, by_type, by_format, unreadable: [{file, reason}]}`. Exit code 1 when something
-    is unreadable.
-    """
-    asked = [workspace / path for path in paths] if paths else [messages_of(workspace)]
-    document = checked(asked)
-    if as_json:
-        print_json(document)
-    else:
-        _show_check(console(), document)
-    return 1 if document["unreadable"] else 0
-
-
-def _files_below(asked: Sequence[Path], closed: Callable[[OSError], None]) -> Iterator[Path]:
-    """Yield the files; folders that cannot be looked into are handed to `closed`."""
-    for path in asked:
-        if path.is_dir():
-            for folder, folders, names in os.walk(path, onerror=closed):
-                folders.sort()
-                found = (Path(folder, name) for name in sorted(names) if is_message_name(name))
-                yield from (each for each in found if each.is_file())
-        elif path.is_file():
-            yield path
-        else:
-            raise BadInput(path, "", "there is no such file or folder", "name a message or a folder of messages")
-
-
-def _told(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def checked(asked: Sequence[Path]) -> dict[str, Any]:
-    """Read files, payloads included, and count what they are; a folder that is closed to us counts as one."""
-    types: Counter[str] = Counter()
-    formats: Counter[str] = Counter()
-    closed: list[OSError] = []
-    unreadable: list[dict[str, str]] = []
-    for path in _files_below(asked, closed.append):
-        try:
-            decoded = codec.examine(_bytes_of(path), name=path.name)
-            _ = decoded.message.payload
-        except (UnreadableMessage, OSError) as error:
-            unreadable.append({"file": str(path), "reason": _told(error)})
-        else:
-            types[decoded.message.message_type] += 1
-            formats[f"{decoded.form}, {decoded.encoding}"] += 1
-    unreadable += [{"file": str(error.filename), "reason": _told(error)} for error in closed]
-    readable = types.total()
-    return {
-        "files": readable + len(unreadable),
-        "readable": readable,
-        "by_type": dict(sorted(types.items())),
-        "by_format": dict(sorted(formats.items())),
-        "unreadable": unreadable,
-    }
-
-
-def _bytes_of(path: Path) -> bytes:
-    if path.stat().st_size > lookup.MAX_BYTES:
-        raise UnreadableMessage(f"{path.name}: the file is larger than {lookup.MAX_BYTES} bytes")
-    return path.read_bytes()
-
-
-def _show_check(screen: Console, document: dict[str, Any]) -> None:
-    screen.print(f"{document['readable']} of {document['files']} files are readable messages.")
-    for title, key in (("Type", "by_type"), ("Format", "by_format")):
-        table = Table(title, "Messages")
-        for name, count in document[key].items():
-            table.add_row(plain(name), str(count))
-        screen.print(table)
-    for each in document["unreadable"]:
-        screen.print(f"unreadable: {plain(each['file'])}: {plain(each['reason'])}", style="red")
-    if not codec.FAST_YAML:
-        screen.print("PyYAML has no libyaml here; headers that are not flat are read several times slower.")
-
+from Departments.messaging.names import stem
 
 # --- inbox ---
 
@@ -149,7 +59,7 @@ def _row(place: lookup.Place) -> dict[str, Any]:
         return row | _envelope(codec.decode(place.read(), name=place.name))
     except (UnreadableMessage, OSError) as error:
         unknown = dict.fromkeys(("message_id", "message_type", "from", "to", "priority", "parent_message_id"))
-        return row | unknown | {"timestamp": "", "problem": _told(error)}
+        return row | unknown | {"timestamp": "", "problem": reason_of(error)}
 
 
 def _envelope(message: Message) -> dict[str, Any]:
@@ -245,10 +155,7 @@ def _grow(tree: Tree, branch: tracing.Branch, start: datetime) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    """Add `messages`, `inbox`, `show` and `trace`."""
-    group = typer.Typer(no_args_is_help=True, help="Look at message files.")
-    group.command("check")(check)
-    app.add_typer(group, name="messages")
+    """Add `inbox`, `show` and `trace`."""
     app.command("inbox")(inbox)
     app.command("show")(show)
     app.command("trace")(trace)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from Departments.core.departments import (
     COMPLIANCE,
@@ -75,6 +75,15 @@ class MessageType:
     def payload_for(self, recipient: str) -> type[Payload]:
         """Return the model that a recipient reads the payload with."""
         return self.variants.get(recipient, self.payload)
+
+    def payloads(self) -> tuple[type[Payload], ...]:
+        """Return every model that a payload of this type may follow."""
+        return (self.payload, *self.variants.values())
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the payload."""
+        schemas = [model.model_json_schema() for model in self.payloads()]
+        return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
 class Catalogue:

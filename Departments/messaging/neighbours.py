@@ -18,17 +18,35 @@ class NeighbourPayload(Payload):
 class DailyBriefing(NeighbourPayload):
     """The day's candidates, holdings and market conditions. One bad entry of a list is set aside alone."""
 
-    market_conditions: Any = Field(None, description="{spy_change_pct, vix, vix_change_pct, spy_drawdown_pct, date}")
-    candidates: Any = Field(None, description="[{ticker, composite_score, current_price, …}]")
-    current_holdings: Any = Field(None, description="[{ticker, research_composite_score, sector, …}]")
-    correlations: Any = Field(None, description='{"ALKS|SN": 0.81}: coefficients from -1 to 1')
+    market_conditions: Any = Field(
+        None,
+        description="spy_change_pct, vix, vix_change_pct, spy_drawdown_pct (percent), date",
+        examples=[{"spy_change_pct": 1.15, "vix": 18.04, "date": "2025-11-10"}],
+    )
+    candidates: Any = Field(
+        None,
+        description="ticker, composite_score (0 to 100), current_price (dollars), …",
+        examples=[[{"ticker": "ALKS", "composite_score": 73.6, "current_price": 33.01}]],
+    )
+    current_holdings: Any = Field(
+        None,
+        description="ticker, research_composite_score (0 to 100), sector, …",
+        examples=[[{"ticker": "EIX", "research_composite_score": 78, "sector": "Utilities"}]],
+    )
+    correlations: Any = Field(
+        None, description="of pairs of symbols: coefficients from -1 to 1", examples=[{"ALKS|SN": 0.81}]
+    )
 
 
 class PlanProposal(NeighbourPayload):
     """Picks and sizes of an optimiser, and what it would sell. Operations alone decides the sizes."""
 
-    picks: Any = Field(None, description="[{ticker, shares | allocated_capital | weight}]")
-    sells: Any = Field(None, description="[{ticker, shares, reason}]")
+    picks: Any = Field(
+        None,
+        description="ticker, and shares, allocated_capital (dollars) or weight (of equity) where it has a size",
+        examples=[[{"ticker": "ALKS", "weight": 0.05}, {"ticker": "SN", "shares": 37}]],
+    )
+    sells: Any = Field(None, description="ticker, shares (all without it), reason", examples=[[{"ticker": "UPS"}]])
     trades: Any = Field(None, description="trades of a plan document")
 
 

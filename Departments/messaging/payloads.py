@@ -11,7 +11,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from Departments.core.clock import parse_iso
 from Departments.core.errors import BadInput
@@ -136,6 +144,7 @@ Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 Name = Annotated[str, BeforeValidator(_named)]
 Text = Annotated[str, BeforeValidator(lambda value: str(value or ""))]
 MaybeText = Annotated[str | None, BeforeValidator(lambda value: str(value) if value else None)]
+Documents = tuple[Mapping[str, Any], ...]
 Ignored = Annotated[Any, Field(description="of the older system; not used")]
 
 Symbol = Annotated[str, BeforeValidator(_capitals), Field(alias="ticker", description="symbol", examples=["ALKS"])]
@@ -386,7 +395,11 @@ class PlanRequest(Payload):
     LEFT_OUT = frozenset({"briefing_message_id", "mandatory_sells", "plan"})
 
     briefing_message_id: BriefingId = None
-    mandatory_sells: Any = Field(None, description="[{ticker, shares, reason, source}]: holdings that the plan sells")
+    mandatory_sells: Any = Field(
+        None,
+        description="holdings that the plan sells: ticker, shares (all without it), reason, source",
+        examples=[[{"ticker": "DVN", "shares": 225, "reason": "drift", "source": "rebalancing"}]],
+    )
     plan: Any = Field(None, description="a plan document, as in TradingPlan; its sizes are made to fit")
 
 
@@ -408,13 +421,18 @@ class FinalReport(Payload):
 
     plan_id: Name = Field(description="the plan", examples=[A_PLAN])
     status: Name = Field(description="COMPLETED or COMPLETED_WITH_ISSUES", examples=["COMPLETED"])
-    account: Mapping[str, Any] = Field(description="equity, cash and reserve, dollars")
-    skipped: tuple[Mapping[str, Any], ...] = Field(description="[{ticker, code, reason}]: not planned")
-    phases: tuple[Mapping[str, Any], ...] = Field(description="each phase with its orders")
-    denied: tuple[Mapping[str, Any], ...] = Field(description="[{ticker, code, reason}]: stopped by our own check")
-    deferred: tuple[Mapping[str, Any], ...] = Field(description="[{ticker, code, reason}]: not today")
-    unprotected: tuple[Mapping[str, Any], ...] = Field(description="[{ticker, qty, since, until}]: without live exits")
-    cash_identity: Mapping[str, Any] = Field(description="whether start + sells - buys - fees = end, dollars")
+    account: Mapping[str, Any] = Field(
+        description="equity, cash and reserve, dollars",
+        examples=[{"equity": "98950.00", "cash_before": "12000.00", "cash_after": "11200.00"}],
+    )
+    skipped: Documents = Field(description="not planned: ticker, code, reason", examples=[[]])
+    phases: Documents = Field(description="each phase with its orders", examples=[[{"name": "SELL", "orders": []}]])
+    denied: Documents = Field(description="stopped by our own check: ticker, code, reason", examples=[[]])
+    deferred: Documents = Field(description="not today: ticker, code, reason", examples=[[]])
+    unprotected: Documents = Field(description="without live exits: ticker, qty, since, until", examples=[[]])
+    cash_identity: Mapping[str, Any] = Field(
+        description="whether start + sells - buys - fees = end, dollars", examples=[{"holds": True}]
+    )
     exit_code: int = Field(description="what the command ends with", examples=[0])
 
 
@@ -439,9 +457,12 @@ class PlanDocument(Payload):
     plan_id: Name = Field(description="the plan", examples=[A_PLAN])
     generated_at: Any = Field(description="when it was made", examples=[A_MOMENT])
     status: Text = Field("", description="where it stands", examples=["READY_FOR_USER_APPROVAL"])
-    summary: dict[str, Any] = Field(default_factory=dict, description="{total_trades, sells, buys}")
-    trades: list[dict[str, Any]] = Field(description="[{ticker, action, shares, …}]: SELLs before BUYs")
-    skipped: list[Any] = Field(default_factory=list, description="[{ticker, code, reason, line}]: not planned")
+    summary: dict[str, Any] = Field(default_factory=dict, description="total_trades, sells and buys")
+    trades: list[dict[str, Any]] = Field(
+        description="SELLs before BUYs: ticker, action, shares, entry_price or current_price, …",
+        examples=[[{"ticker": "ALKS", "action": "BUY", "shares": 108, "entry_price": 33.01}]],
+    )
+    skipped: list[Any] = Field(default_factory=list, description="not planned: ticker, code, reason, line")
     made_from: dict[str, Any] = Field(default_factory=dict, description="equity, cash, limits and regime behind it")
     notes: Any = Field(default_factory=list, description="sentences for people")
     not_evaluated: Any = Field(default_factory=list, description="constraints whose data are missing")

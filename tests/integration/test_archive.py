@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ pytestmark = pytest.mark.filterwarnings("error")
 TODAY = "2025-11-20T15:00:00Z"
 
 
+ORDER = {"ticker": "ACME", "action": "BUY", "shares": 3}
+PAYLOADS: dict[str, dict[str, Any]] = {"ExecutiveApproval": ORDER, "RegimeUpdate": {"regime": "BULLISH"}}
+
+
 def message(
     number: int, at: str, *, kind: str = "ExecutiveApproval", parent: str | None = None, to: str = "TRADING"
 ) -> Message:
@@ -38,7 +43,7 @@ def message(
         recipient=to,
         timestamp=moment,
         message_type=kind,
-        body=body_with(f"# {kind} {number}", {"ticker": "ACME", "plan_id": f"PLAN_{number}"}),
+        body=body_with(f"# {kind} {number}", {**PAYLOADS.get(kind, {}), "plan_id": f"PLAN_{number}"}),
         parent_message_id=parent,
     )
 
@@ -74,7 +79,7 @@ def command(workspace: Path, *arguments: str) -> int:
     return exit_code_of([*arguments, "--workspace", str(workspace)])
 
 
-def answer(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+def answer(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     found = json.loads(capsys.readouterr().out)
     assert isinstance(found, dict)
     return found
@@ -102,7 +107,7 @@ def test_a_dry_run_prints_the_same_table_and_moves_nothing(workspace: Path, caps
     command(workspace, "archive", "--json")
     wet = answer(capsys)
     assert (dry["dry_run"], wet["dry_run"]) == (True, False)
-    moves = [{**each, "outcome": "moved"} for each in dry["moves"]]  # type: ignore[attr-defined]
+    moves = [{**each, "outcome": "moved"} for each in dry["moves"]]
     assert moves == wet["moves"]
     assert len(moves) == 4
 
@@ -134,7 +139,7 @@ def test_filters_narrow_what_leaves(
 ) -> None:
     command(workspace, "archive", "--json", *options)
     moves = answer(capsys)["moves"]
-    assert {(each["box"], each["department"]) for each in moves} == moved  # type: ignore[attr-defined]
+    assert {(each["box"], each["department"]) for each in moves} == moved
 
 
 @freeze_time(TODAY)
@@ -182,7 +187,7 @@ def test_nothing_in_the_archive_is_overwritten(workspace: Path) -> None:
 def test_an_inbox_that_is_being_worked_on_is_left_alone(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Mailbox(root_of(workspace)).holding("TRADING", wait=0):
         command(workspace, "archive", "--json")
-    outcomes = {(m["box"], m["department"]): m["outcome"] for m in answer(capsys)["moves"]}  # type: ignore[attr-defined]
+    outcomes = {(m["box"], m["department"]): m["outcome"] for m in answer(capsys)["moves"]}
     assert outcomes["Inbox", "TRADING"] == "in use"
     assert outcomes["Inbox", "OPERATIONS"] == "moved"
     assert f"Inbox/TRADING/{OLD.name}" in files(workspace)
@@ -251,7 +256,7 @@ def test_a_packed_month_is_one_file_and_still_readable(workspace: Path, capsys: 
     assert command(workspace, "show", OLD.message_id, "--json") == 0
     document = answer(capsys)
     assert document["body"] == OLD.body
-    assert all("2025-11.zip!2025-11-10/" in place for place in document["places"])  # type: ignore[attr-defined]
+    assert all("2025-11.zip!2025-11-10/" in place for place in document["places"])
 
 
 def test_a_dry_run_of_packing_tells_the_number_and_changes_nothing(
@@ -389,15 +394,49 @@ def test_check_counts_what_is_readable_and_names_what_is_not(
     assert (document["files"], document["readable"]) == (7, 6)
     assert document["by_type"] == {"ExecutiveApproval": 4, "RegimeUpdate": 2}
     assert document["by_format"] == {"front matter, utf-8": 6}
-    (only,) = document["unreadable"]  # type: ignore[misc]
-    assert only["file"].endswith("odd.md")  # type: ignore[has-type]
-    assert "neither front matter" in only["reason"]  # type: ignore[has-type]
+    (only,) = document["unreadable"]
+    assert only["file"].endswith("odd.md")
+    assert "neither front matter" in only["reason"]
 
 
 def test_check_of_one_readable_file_ends_with_zero(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = root_of(workspace) / "Inbox" / "TRADING" / OLD.name
     assert command(workspace, "messages", "check", str(path)) == 0
     assert "1 of 1 files are readable" in capsys.readouterr().out
+
+
+def test_check_names_what_is_wrong_with_a_payload(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = replace(OLD, message_id="MSG_BAD", body=body_with("# Bad", {**ORDER, "shars": 4}))
+    path = root_of(workspace) / "Inbox" / "TRADING" / bad.name
+    path.write_bytes(codec.encode(bad))
+    assert command(workspace, "messages", "check", "--json") == 1
+    document = answer(capsys)
+    assert (document["files"], document["readable"], document["unreadable"]) == (7, 7, [])
+    reason = "MSG_BAD.md: shars: unknown key `shars`; did you mean `shares`?"
+    assert document["invalid"] == [{"file": str(path), "reason": reason}]
+    assert command(workspace, "messages", "check") == 1
+    assert "did you mean `shares`?" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("kind", ["FinalReport", "ExecutiveApproval", "execution_request"])
+def test_the_schema_of_a_type_is_json(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(["messages", "schema", kind]) == 0
+    one = answer(capsys)
+    assert exit_code_of(["messages", "schema"]) == 0
+    name = "ExecutiveApproval" if kind == "execution_request" else kind
+    assert one == answer(capsys)[name]
+
+
+def test_the_schema_of_an_approval_names_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code_of(["messages", "schema", "ExecutiveApproval"])
+    found = answer(capsys)
+    assert found["required"] == ["ticker", "action", "shares"]
+    assert found["additionalProperties"] is False
+
+
+def test_the_schema_of_no_type_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(["messages", "schema", "Gossip"]) == 2
+    assert "Gossip: there is no such message type; name one of DailyBriefing" in capsys.readouterr().err
 
 
 def test_check_of_nothing_is_one_sentence(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -409,7 +448,7 @@ def test_inbox_shows_what_waits_in_the_order_of_handling(workspace: Path, capsys
     (root_of(workspace) / "Inbox" / "TRADING" / "odd.md").write_bytes(b"odd")
     command(workspace, "inbox", "trading", "--json")
     rows = answer(capsys)["waiting"]
-    assert [(row["file"], bool(row["problem"])) for row in rows] == [  # type: ignore[attr-defined]
+    assert [(row["file"], bool(row["problem"])) for row in rows] == [
         ("odd.md", True),
         (OLD.name, False),
         (NEW.name, False),
@@ -491,10 +530,10 @@ def test_trace_shows_what_came_of_what(workspace: Path, capsys: pytest.CaptureFi
     bus.publish(message(6, "2025-11-10T15:09:15+00:00", kind="log", parent=child.message_id, to="COMPLIANCE"))
     for wanted in ("PLAN_1", OLD.message_id, child.message_id):
         command(workspace, "trace", wanted, "--json")
-        (tree,) = answer(capsys)["trees"]  # type: ignore[misc]
-        assert tree["message_id"] == OLD.message_id  # type: ignore[has-type]
-        assert [t["message_type"] for t in tree["children"]] == ["execution"]  # type: ignore[has-type]
-        assert [t["message_type"] for t in tree["children"][0]["children"]] == ["log"]  # type: ignore[has-type]
+        (tree,) = answer(capsys)["trees"]
+        assert tree["message_id"] == OLD.message_id
+        assert [t["message_type"] for t in tree["children"]] == ["execution"]
+        assert [t["message_type"] for t in tree["children"][0]["children"]] == ["log"]
     command(workspace, "trace", "PLAN_1")
     out = capsys.readouterr().out
     assert "2025-11-10T15:09:15.000000Z +3.000 s" in out
@@ -506,7 +545,7 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(workspace: Path, caps
     assert bus.consume("TRADING", router).dead_lettered == 2
     command(workspace, "dead-letters", "list", "--json")
     letters = answer(capsys)["dead_letters"]
-    assert [(x["file"], x["code"]) for x in letters] == [(OLD.name, "UNKNOWN_TYPE"), (NEW.name, "UNKNOWN_TYPE")]  # type: ignore[attr-defined]
+    assert [(x["file"], x["code"]) for x in letters] == [(OLD.name, "UNKNOWN_TYPE"), (NEW.name, "UNKNOWN_TYPE")]
     command(workspace, "dead-letters", "show", OLD.message_id)
     out = capsys.readouterr().out
     assert "which TRADING has no handler for" in out

@@ -13,7 +13,9 @@ from tests.fakes.posix import closed, pipe_at
 
 HOSTILE = "# \x1b[31mred\x1b[0m\x07 :100: [bold]b[/bold] \x9b2J"
 SHOWN = "# \\x1b[31mred\\x1b[0m\\x07 :100: [bold]b[/bold] \\x9b2J"
-HEADER = "---\nmessage_id: MSG_A\nfrom: RISK\nto: TRADING\ntimestamp: 2025-11-10T15:00:00Z\nmessage_type: log\n---\n"
+HEADER = (
+    "---\nmessage_id: MSG_A\nfrom: RISK\nto: TRADING\ntimestamp: 2025-11-10T15:00:00Z\nmessage_type: escalation\n---\n"
+)
 
 
 @pytest.fixture
