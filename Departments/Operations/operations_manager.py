@@ -148,7 +148,7 @@ class OperationsManager:
     def _generated(self, briefing: Any, mandatory_sells: Iterable[Any]) -> Answer:
         self._have_the_market_assessed()
         told, sells = as_json(briefing, "briefing"), as_json(list(mandatory_sells), "mandatory_sells")
-        given = None if told is None else _given(told, self._parts.clock.now())
+        given = None if told is None else _read_briefing(told, self._parts.clock.now())
         planned = self._planned(Wish(mandatory_sells=sell_wishes(sells)), given)
         with self._parts.ledger.transaction():
             self._remember(planned)
@@ -296,7 +296,7 @@ def _wanted(briefing: Briefing, limits: Limits) -> list[str]:
     return sorted(c.ticker for c in briefing.candidates if c.size or c.score is None or c.score >= minimum)
 
 
-def _given(briefing: Any, now: datetime) -> Briefing:
+def _read_briefing(briefing: Any, now: datetime) -> Briefing:
     if not isinstance(briefing, Mapping):
         raise BadInput("briefing", "", "is not a mapping", "hand over the payload of a DailyBriefing")
     return briefing_from(DailyBriefing.read(briefing, "briefing"), "briefing", at=now)

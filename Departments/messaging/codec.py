@@ -169,10 +169,10 @@ def _text(value: str) -> str:
         return value
     if value.isprintable():
         return "'" + value.replace("'", "''") + "'"
-    return '"' + "".join(map(_escaped, value)) + '"'
+    return '"' + "".join(map(_escape, value)) + '"'
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     code = ord(character)
     if 0xD800 <= code < 0xE000:
         raise PublishError(f"half a character, {code:#x}, cannot stand in the front matter")
@@ -357,10 +357,10 @@ _HANDLER: Final = FrontMatter()
 def _message(fields: Mapping[str, Any], body: str, name: str) -> Message:
     return Message(
         message_id=fields.get("message_id") or stem(name),
-        sender=_required(fields, "from"),
-        recipient=_required(fields, "to"),
+        sender=_require(fields, "from"),
+        recipient=_require(fields, "to"),
         timestamp=_timestamp(fields.get("timestamp"), name),
-        message_type=_required(fields, "message_type"),
+        message_type=_require(fields, "message_type"),
         body=body,
         priority=fields.get("priority", "routine"),
         requires_response=fields.get("requires_response", "").lower() in {"true", "yes", "on"},
@@ -369,7 +369,7 @@ def _message(fields: Mapping[str, Any], body: str, name: str) -> Message:
     )
 
 
-def _required(fields: Mapping[str, str], key: str) -> str:
+def _require(fields: Mapping[str, str], key: str) -> str:
     value = fields.get(key)
     if value is None:
         raise UnreadableMessage(f"the front matter lacks the key '{key}'")

@@ -57,7 +57,7 @@ class Message:
 
 def payload_of(body: str) -> dict[str, Any] | None:
     """Read the first JSON fence of a body; see `Message.payload`."""
-    text = _fenced(body)
+    text = _first_fence(body)
     if text is None:
         return None
     try:
@@ -69,7 +69,7 @@ def payload_of(body: str) -> dict[str, Any] | None:
     return value
 
 
-def _fenced(body: str) -> str | None:
+def _first_fence(body: str) -> str | None:
     """Return what stands in the first JSON fence, None where there is none."""
     start = 0 if body.startswith(FENCE) else body.find("\n" + FENCE) + 1
     if start == 0 and not body.startswith(FENCE):

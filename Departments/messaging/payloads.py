@@ -79,7 +79,7 @@ class Payload(BaseModel):
 # --- how values are read ---
 
 
-def _named(value: Any) -> str:
+def _name(value: Any) -> str:
     text = str(value or "").strip()
     if not text:
         raise ValueError("is missing; name it")
@@ -141,7 +141,7 @@ Price = Annotated[Decimal | None, BeforeValidator(_price)]
 Number = Annotated[Decimal | None, BeforeValidator(_number)]
 Reading = Annotated[Decimal | None, BeforeValidator(number_or_none)]
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
-Name = Annotated[str, BeforeValidator(_named)]
+Name = Annotated[str, BeforeValidator(_name)]
 Text = Annotated[str, BeforeValidator(lambda value: str(value or ""))]
 MaybeText = Annotated[str | None, BeforeValidator(lambda value: str(value) if value else None)]
 Documents = tuple[Mapping[str, Any], ...]
@@ -259,7 +259,7 @@ class ExecutionReport(Payload):
     symbol: Symbol
     side: Action
     qty: Shares
-    status: Annotated[AnyStatus, BeforeValidator(lambda value: status_of(_named(value)))] = Field(
+    status: Annotated[AnyStatus, BeforeValidator(lambda value: status_of(_name(value)))] = Field(
         description="the order's status, or released, protected, locked", examples=["filled"]
     )
     filled_qty: Annotated[Decimal, BeforeValidator(lambda value: _number(value or 0))] = Field(

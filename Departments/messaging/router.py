@@ -34,7 +34,7 @@ class Route:
         return self.handler(message, self.payload.of(message))
 
 
-def _unprepared(messages: Iterable[Message]) -> None:
+def _prepare_nothing(messages: Iterable[Message]) -> None:
     """Take messages as they come."""
 
 
@@ -52,7 +52,7 @@ class Router:
         handlers: Mapping[str, Handler],
         *,
         catalogue: Catalogue = CATALOGUE,
-        prepare: Callable[[Iterable[Message]], None] = _unprepared,
+        prepare: Callable[[Iterable[Message]], None] = _prepare_nothing,
     ) -> None:
         self.department = department
         self.handlers = dict(handlers)
