@@ -130,9 +130,9 @@ def protection_request(intent: OrderIntent) -> OrderRequest:
 
 
 def _exits_around(position: Position, exits: ExitSettings) -> tuple[Decimal, Decimal]:
-    """Place the exits around the entry; where the market has left that range already, around the market."""
-    market = position.current_price or position.avg_entry_price
-    take_profit, stop_loss = exits.around(position.avg_entry_price)
+    """Place the exits around the entry; around the market if the entry is unknown or the market has left that range."""
+    market = position.price
+    take_profit, stop_loss = exits.around(position.avg_entry_price or market)
     return (take_profit, stop_loss) if stop_loss < market < take_profit else exits.around(market)
 
 

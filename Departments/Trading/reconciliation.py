@@ -1,4 +1,4 @@
-"""The broker's truth against the ledger's: every order is matched, an orphan, an unknown fill, or ambiguous.
+"""The broker's truth against the ledger's: each order is matched, an orphan, an unknown fill, ambiguous or unreadable.
 
 Nothing is ever sent while reconciling. Unknown is not rejected and unknown is not flat: a symbol about which the two
 disagree is locked for a person to look at, and the rest goes on.
@@ -13,8 +13,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from Departments.brokers.base import Broker
-from Departments.core.errors import NotFound
+from Departments.brokers.base import Broker, UnreadableRow
+from Departments.core.errors import NotFound, UnreadableAnswer
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import Order, OrderStatus, Purpose, Side
 from Departments.ledger.order_records import FillRecord, OrderRecord
@@ -33,6 +33,7 @@ class Finding(StrEnum):
     ORPHAN = "orphan"
     UNKNOWN_FILL = "unknown fill"
     AMBIGUOUS = "ambiguous"
+    UNREADABLE = "unreadable"  # the broker has it, and what it says of it makes no sense
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,15 @@ def reconcile(broker: Broker, records: OrderRecords, now: datetime, in_hand: Con
     at_broker = {order.client_order_id: order for order in flat(sent)}
     rows = []
     for record in waiting:
-        order = _found(broker, record, at_broker.get(record.intent.client_order_id))
+        try:
+            order = _found(broker, record, at_broker.get(record.intent.client_order_id))
+        except UnreadableAnswer as error:
+            rows.append(_row(record, Finding.UNREADABLE, f"{record.intent.client_order_id}: {error}"))
+            continue
         rows.append(_missing(record, in_hand) if order is None else _known(record, order))
-    return [*rows, *_strangers(sent, records)]
+    known = {row.client_order_id for row in rows}
+    unread = (row for row in sent.unreadable if row.client_order_id not in known)
+    return [*rows, *_strangers(sent, records), *_unreadable(unread, records)]
 
 
 def locking(rows: Sequence[Row], accepted: Container[str] = ()) -> dict[str, str]:
@@ -156,6 +163,16 @@ def _unknown(order: Order) -> Row:
     what = "the fill of " if finding is Finding.UNKNOWN_FILL else ""
     sentence = f"{order.symbol}: the ledger does not know {what}{order.client_order_id} ({_of(order)})"
     return Row(order.symbol, order.client_order_id, finding, sentence, order)
+
+
+def _unreadable(rows: Iterable[UnreadableRow], records: OrderRecords) -> Iterator[Row]:
+    """Judge unreadable orders under our ids; one that has ended in the ledger says nothing new."""
+    for row in rows:
+        record = records.find(row.client_order_id) if row.client_order_id.startswith(OURS) else None
+        symbol = record.intent.ticker if record else row.symbol
+        if row.client_order_id.startswith(OURS) and symbol and not (record and record.status.is_terminal):
+            sentence = f"{symbol}: order {row.client_order_id} at the broker cannot be read ({row.problem})"
+            yield Row(symbol, row.client_order_id, Finding.UNREADABLE, sentence)
 
 
 def _of(order: Order) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from Departments.brokers.base import Broker
+from Departments.brokers.base import Broker, BrokerList, Orders
 from Departments.core.clock import Clock
-from Departments.core.errors import BrokerUnavailable, NotFound
+from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.orders import Order, OrderStatus, Purpose
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import RequestStatus
@@ -94,21 +94,26 @@ class OrderTracker:
 
     def _found(self, waiting: Sequence[OrderRecord]) -> Iterator[tuple[OrderRecord, Order]]:
         """Yield each order as the broker has it now; one that the broker does not know is decided about here."""
-        seen = self._seen(waiting)
+        listed = self._list(waiting)
+        seen = {known_as(order): order for order in flat(listed)}
         for record in waiting:
+            client_order_id = record.intent.client_order_id
+            if any(row.is_order(client_order_id, record.broker_order_id) for row in listed.unreadable):
+                continue  # it stays as it is known, and the broker has named it
             try:
-                yield record, self._followed(seen.get(record.intent.client_order_id) or self._current(record))
+                yield record, self._followed(seen.get(client_order_id) or self._current(record))
             except NotFound:
                 self._missing(record)
+            except UnreadableAnswer as error:
+                log.warning("%s: %s", record.intent.ticker, error)
 
-    def _seen(self, waiting: Sequence[OrderRecord]) -> dict[str, Order]:
+    def _list(self, waiting: Sequence[OrderRecord]) -> Orders:
         """Ask for all orders at once: one request a look, however many there are (the limit is 200 a minute)."""
         if not waiting:
-            return {}
+            return BrokerList(())
         since = min(record.created_at for record in waiting) - A_LITTLE_BEFORE
         symbols = sorted({record.intent.ticker for record in waiting})
-        orders = self._broker.orders("all", symbols=symbols, after=since)
-        return {known_as(order): order for order in flat(orders)}
+        return self._broker.orders("all", symbols=symbols, after=since)
 
     # --- one order ---
 

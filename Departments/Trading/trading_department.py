@@ -47,7 +47,7 @@ from Departments.Trading.orders import (
     withdrawn_intent,
 )
 from Departments.Trading.parts import TradingParts
-from Departments.Trading.reconciliation import Row, locking, missing_shares, reconcile
+from Departments.Trading.reconciliation import Finding, Row, locking, missing_shares, reconcile
 from Departments.Trading.reports import (
     request_report,
 )
@@ -185,7 +185,7 @@ class TradingDepartment:
             for row in rows:
                 p.ledger.releases.accept(row.client_order_id, row.sentence, now)
                 record = p.ledger.orders.find(row.client_order_id)
-                if row.order is None and record is not None:
+                if row.order is None and row.finding is not Finding.UNREADABLE and record is not None:
                     p.ledger.orders.withdraw(record.intent, ReasonCode.SYMBOL_LOCKED, row.sentence, now)
                     self._sender.report(record.intent)
         self.reconcile()
@@ -201,8 +201,11 @@ class TradingDepartment:
 
     def _reconciled_positions(self, max_age_hours: float) -> Answer:
         since = self._parts.clock.now() - timedelta(hours=max_age_hours)
-        held = {p.symbol: p.qty for p in self._parts.broker.positions()}
-        missing = missing_shares(self._parts.ledger.orders.fills_since(since), held)
+        positions = self._parts.broker.positions()
+        held = {p.symbol: p.qty for p in positions}
+        unknown = {row.symbol for row in positions.unreadable}
+        fills = (f for f in self._parts.ledger.orders.fills_since(since) if f.ticker not in unknown)
+        missing = missing_shares(fills, held)
         answer = {"status": "MISMATCH" if missing else "OK", "positions": held, "discrepancies": missing}
         return dict(for_scripts(answer))
 

@@ -1,20 +1,93 @@
 """The port to a broker, in the field's words.
 
-Every method raises `BrokerUnavailable` when there is no answer or none that tells what happened, and
-`NotAuthorized` for refused credentials. `Refused` is raised only when the broker certainly refused this very
-request. One instance serves one thread.
+Every method raises `BrokerUnavailable` when there is no answer or none that says what happened, its kind
+`UnreadableAnswer` for an answer that makes no sense, and `NotAuthorized` for refused credentials. `Refused` is raised
+only when the broker certainly refused this very request. One instance serves one thread.
+
+A list is never all or nothing: a row that the desk cannot trade or cannot read stands beside the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar, overload
 
 from Departments.core.orders import Order, OrderRequest, OrderScope, Side
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
+
+Own = TypeVar("Own")
+Foreign = TypeVar("Foreign")
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignOrder:
+    """An order that this desk does not trade: an option, a spread, crypto. It is counted and never touched.
+
+    `kind` is the broker's word. `promised` is the dollars that its open part will take, None where no price is known.
+    """
+
+    id: str
+    kind: str
+    symbol: str
+    promised: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignPosition:
+    """A position that this desk does not trade; `market_value` in dollars, negative for a short one."""
+
+    kind: str
+    symbol: str
+    market_value: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A row of the broker's that makes no sense, as far as it can be read. `problem` says why."""
+
+    id: str
+    client_order_id: str
+    symbol: str
+    problem: str
+
+    def is_order(self, client_order_id: str, order_id: str | None) -> bool:
+        """Return whether the row is the order with these ids, ours and the broker's."""
+        return self.client_order_id == client_order_id or bool(self.id and self.id == order_id)
+
+
+class BrokerList(Sequence[Own], Generic[Own, Foreign]):
+    """A broker's list: a sequence of what the desk trades (shares), with the `foreign` and `unreadable` rows beside.
+
+    Shares are ours to read whoever ordered them: a person's own order counts, and locks what it holds.
+    """
+
+    def __init__(
+        self, ours: Iterable[Own], foreign: Iterable[Foreign] = (), unreadable: Iterable[UnreadableRow] = ()
+    ) -> None:
+        self._ours = tuple(ours)
+        self.foreign = tuple(foreign)
+        self.unreadable = tuple(unreadable)
+
+    def __iter__(self) -> Iterator[Own]:
+        return iter(self._ours)
+
+    def __len__(self) -> int:
+        return len(self._ours)
+
+    @overload
+    def __getitem__(self, index: int) -> Own: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Own]: ...
+    def __getitem__(self, index: int | slice) -> Own | Sequence[Own]:
+        return self._ours[index]
+
+
+Orders = BrokerList[Order, ForeignOrder]
+Positions = BrokerList[Position, ForeignPosition]
 
 
 class Broker(Protocol):
@@ -26,7 +99,7 @@ class Broker(Protocol):
         """Return cash, equity, buying power and gates."""
         ...
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Positions:
         """Return every open position."""
         ...
 
@@ -61,7 +134,7 @@ class Broker(Protocol):
         symbols: Iterable[str] = (),
         after: datetime | None = None,
         side: Side | None = None,
-    ) -> Sequence[Order]:
+    ) -> Orders:
         """Return orders, oldest first, legs nested in their parents; of both sides or of one.
 
         As at Alpaca, `open` does not list held legs: a missing open order is no proof of a fill.

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from Departments.brokers.base import Broker
+from Departments.brokers.base import Broker, Orders, Positions
 from Departments.core.clock import Clock
-from Departments.core.errors import BrokerUnavailable
+from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
 from Departments.core.orders import Order, OrderRequest, OrderScope, Side
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
@@ -18,22 +18,31 @@ from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
+UNREADABLE_TRIES = 3  # half an answer may have been cut on its way; one that makes no sense stays as it is
+
 
 def patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pause: float = 1.0) -> Answer:
     """Ask again and again, `pause` seconds apart, for up to `seconds`. Raises BrokerUnavailable in the end.
 
-    Only for questions: an order is never sent through here.
+    An answer that cannot be read is asked for three times in all. Only for questions: an order is never sent here.
     """
     give_up = clock.now() + timedelta(seconds=seconds)
+    unreadable = 0
     while True:
         try:
             return ask()
         except BrokerUnavailable as error:
-            if clock.now() >= give_up:
+            unreadable += isinstance(error, UnreadableAnswer)
+            if clock.now() >= give_up or unreadable >= UNREADABLE_TRIES:
                 raise
             give_up = min(give_up, clock.now() + timedelta(seconds=seconds))  # the clock may have been set back
-            log.warning("The broker does not answer, trying again (%s)", error)
+            log.warning("%s, trying again (%s)", _trouble(error), error)
             clock.sleep(pause)
+
+
+def _trouble(error: BrokerUnavailable) -> str:
+    unreadable = isinstance(error, UnreadableAnswer)
+    return "The broker's answer cannot be read" if unreadable else "The broker does not answer"
 
 
 class PatientBroker:
@@ -60,7 +69,7 @@ class PatientBroker:
         """Return cash, equity, buying power and gates."""
         return self._patiently(self._broker.account)
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Positions:
         """Return every open position."""
         return self._patiently(self._broker.positions)
 
@@ -87,7 +96,7 @@ class PatientBroker:
         symbols: Iterable[str] = (),
         after: datetime | None = None,
         side: Side | None = None,
-    ) -> Sequence[Order]:
+    ) -> Orders:
         """Return orders, oldest first."""
         wanted = tuple(symbols)
         return self._patiently(lambda: self._broker.orders(scope, symbols=wanted, after=after, side=side))

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from Departments.brokers.alpaca.refusals import read_refusal
+from Departments.brokers.base import BrokerList, Orders, Positions
 from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, UnreadableAnswer
 from Departments.core.orders import Order, OrderRequest, OrderScope, Side
 from Departments.core.portfolio import Account, Position
@@ -32,10 +33,10 @@ class SimulatedBroker:
         with _port_errors():
             return self.exchange.account()
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Positions:
         """Return every open position."""
         with _port_errors():
-            return self.exchange.positions()
+            return BrokerList(self.exchange.positions())
 
     def position(self, symbol: str) -> Position | None:
         """Return the open position in a symbol. Returns None if nothing is held."""
@@ -69,10 +70,10 @@ class SimulatedBroker:
         symbols: Iterable[str] = (),
         after: datetime | None = None,
         side: Side | None = None,
-    ) -> Sequence[Order]:
+    ) -> Orders:
         """Return orders, oldest first."""
         with _port_errors():
-            return self.exchange.orders(scope, symbols=symbols, after=after, side=side)
+            return BrokerList(self.exchange.orders(scope, symbols=symbols, after=after, side=side))
 
     def cancel(self, order_id: str) -> None:
         """Ask for a cancel. Raises Refused when it is too late, NotFound."""

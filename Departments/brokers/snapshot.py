@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
-from Departments.brokers.base import Broker
+from Departments.brokers.base import Broker, Positions
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.facts import DeskFacts, Facts, Knowledge, SymbolFacts, TradingHistory
@@ -129,7 +129,8 @@ class FactsReader:
         """
         wanted = set(symbols)
         now, account = self.clock.now(), account or self.broker.account()
-        positions = {p.symbol: p for p in self.broker.positions()}
+        held = self.broker.positions()
+        positions = {position.symbol: position for position in held}
         known = self.memory.knowledge(now, self.settlement_days, positions)
         known = known if complete is None else complete(known)
         listing = Listing.read(self.broker, wanted | set(positions)) if wanted else None
@@ -138,6 +139,7 @@ class FactsReader:
             account=account,
             hours=self.hours.read(),
             positions={symbol: _with_sector(p, known) for symbol, p in positions.items()},
+            foreign_value=sum((max(ZERO, p.market_value or ZERO) for p in held.foreign), ZERO),
             open_buys=_open_buys(self.broker) if buying else None,
             unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
             peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
@@ -145,12 +147,18 @@ class FactsReader:
             readings=known.readings.seen_by(known.regime),
             regime=known.regime,
             history=known.history,
-            locks=known.locks,
+            locks={**known.locks, **_unreadable_locks(held)},
         )
 
 
 def _list_facts(listing: Listing, known: Knowledge) -> dict[str, SymbolFacts]:
     return {symbol: listing.facts(known.of(symbol)) for symbol in sorted(listing.symbols)}
+
+
+def _unreadable_locks(held: Positions) -> dict[str, str]:
+    """Return the symbols of unreadable positions. Unknown is not flat, so nothing is decided about them."""
+    sentence = "the position of {0.symbol} at the broker cannot be read ({0.problem})"
+    return {row.symbol: sentence.format(row) for row in held.unreadable if row.symbol}
 
 
 def _with_sector(position: Position, known: Knowledge) -> Position:
@@ -159,14 +167,18 @@ def _with_sector(position: Position, known: Knowledge) -> Position:
 
 
 def _open_buys(broker: Broker) -> Decimal:
-    buys = [o for o in broker.orders("open", side=Side.BUY) if o.status is not OrderStatus.HELD]
-    unpriced = {o.symbol for o in buys if _own_price(o) is None}
+    orders = broker.orders("open", side=Side.BUY)
+    buys = [o for o in orders if o.status is not OrderStatus.HELD]
+    unpriced = {o.symbol for o in buys if _own_price(o) is None and o.notional is None}
     prices = broker.quotes(unpriced) if unpriced else {}
-    return sum((promised(order, prices) for order in buys), ZERO)
+    own = sum((promised(order, prices) for order in buys), ZERO)
+    return own + sum((order.promised or ZERO for order in orders.foreign), ZERO)
 
 
 def promised(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
     """Return the dollars that the unfilled part of an open BUY will take, 0 where no price is known."""
+    if order.notional is not None:
+        return order.notional - order.filled_qty * (order.filled_avg_price or ZERO)
     quote = quotes.get(order.symbol)
     price = _own_price(order) or (quote.price if quote else ZERO)
     return order.remaining_qty * price

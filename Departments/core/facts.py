@@ -175,10 +175,12 @@ class Facts(DeskFacts):
 
     The equity is that of the moment the account was read. It stays fixed while orders are projected, so that planner
     and trader measure shares of the same whole. `open_buys` is cash promised to open BUY orders, None where nothing is
-    to be bought and so nobody asked.
+    to be bought and so nobody asked. `foreign_value` is the market value of options, crypto and the like: it is
+    invested, and takes no place among the `positions`.
     """
 
     positions: Mapping[str, Position] = field(default_factory=dict)
+    foreign_value: Decimal = ZERO
     open_buys: Decimal | None = None
     unsettled_cash: Decimal = ZERO
     peak_equity: Decimal | None = None
@@ -206,8 +208,8 @@ class Facts(DeskFacts):
 
     @property
     def invested(self) -> Decimal:
-        """Return the market value of all long positions."""
-        return sum((p.market_value for p in self.positions.values() if p.qty > 0), ZERO)
+        """Return the market value of all long positions, foreign ones among them."""
+        return self.foreign_value + sum((p.market_value for p in self.positions.values() if p.qty > 0), ZERO)
 
     def of(self, symbol: str) -> SymbolFacts:
         """Return the facts of `symbol`, all unknown where there are none."""

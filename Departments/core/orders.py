@@ -139,7 +139,10 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as the broker tells it: a snapshot. `id` is the broker's; legs are a bracket's exits."""
+    """An order as the broker tells it: a snapshot. `id` is the broker's; legs are a bracket's exits.
+
+    `notional` is the dollars of an order by amount, whose `qty` is only what it has filled.
+    """
 
     id: str
     client_order_id: str
@@ -158,6 +161,7 @@ class Order:
     updated_at: datetime | None = None
     filled_at: datetime | None = None
     replaced_by: str | None = None
+    notional: Decimal | None = None
     legs: tuple[Order, ...] = field(default=())
 
     @property

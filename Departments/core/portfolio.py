@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from Departments.core.money import ONE
+from Departments.core.money import ONE, ZERO
 from Departments.core.orders import Side
 
 UNKNOWN_SECTOR = "Unknown"
@@ -36,11 +36,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Shares held of one symbol (negative: sold short). `qty_available` excludes shares held by open orders."""
+    """Shares held of one symbol (negative: sold short). `qty_available` excludes shares held by open orders.
+
+    At least one of the two prices is known.
+    """
 
     symbol: str
     qty: Decimal
-    avg_entry_price: Decimal
+    avg_entry_price: Decimal | None
     current_price: Decimal | None
     qty_available: Decimal | None = None
     sector: str | None = None
@@ -49,7 +52,12 @@ class Position:
     @property
     def market_value(self) -> Decimal:
         """Return the value at the current price, at the entry price where none is known."""
-        return self.qty * (self.avg_entry_price if self.current_price is None else self.current_price)
+        return self.qty * self.price
+
+    @property
+    def price(self) -> Decimal:
+        """Return the current price, failing that the entry price."""
+        return (self.avg_entry_price or ZERO) if self.current_price is None else self.current_price
 
     @property
     def available(self) -> Decimal:

@@ -91,7 +91,7 @@ def basis(
     symbols += [_facts(p.symbol, p.current_price, p.sector) for p in positions]
     held = {p.symbol: p for p in positions}
     account = {"cash": Decimal(str(cash)), "equity": whole, "positions": held, "peak_equity": whole}
-    stops = {p.symbol: p.avg_entry_price * (1 - STOP) for p in positions}
+    stops = {p.symbol: (p.avg_entry_price or p.price) * (1 - STOP) for p in positions}
     quiet = market(*(replace(f, **changes) for f in symbols or [known()]))
     day = replace(facts(quiet, account, history(stops=stops)), plan=None)
     return Basis(day, limits or Limits(), exits(stop))

@@ -39,7 +39,8 @@ def account_json(account: Account) -> dict[str, Any]:
 
 
 def position_json(position: Position) -> dict[str, Any]:
-    cost, value = position.qty * position.avg_entry_price, position.market_value
+    entry = position.avg_entry_price or Decimal(0)
+    cost, value = position.qty * entry, position.market_value
     gain, share = plain(value - cost), plain(round((value - cost) / cost, 6))
     return {
         "asset_id": _id(position.symbol),
@@ -50,7 +51,7 @@ def position_json(position: Position) -> dict[str, Any]:
         "side": "long",
         "qty": plain(position.qty),
         "qty_available": _text(position.qty_available),
-        "avg_entry_price": plain(position.avg_entry_price),
+        "avg_entry_price": plain(entry),
         "current_price": _text(position.current_price),
         "lastday_price": _text(position.current_price),
         "change_today": "0",

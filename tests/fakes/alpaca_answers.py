@@ -59,6 +59,30 @@ def bracket(**changes: Any) -> dict[str, Any]:
     return order(**(entry | changes))
 
 
+def spread(**changes: Any) -> dict[str, Any]:
+    """Return a multi-leg option order: its row names no symbol, no side and no class of asset."""
+    legs = [
+        order(
+            id=f"7e4c1a7e-0000-4000-8000-00000000000{n}",
+            client_order_id=f"leg-{n}",
+            symbol=f"SPY251121C00{strike}000",
+            asset_class="us_option",
+            side=side,
+        )
+        for n, (strike, side) in enumerate([(670, "buy"), (680, "sell")], start=2)
+    ]
+    of_none = dict.fromkeys(("asset_id", "symbol", "asset_class", "side"), "")
+    terms = {"type": "limit", "limit_price": "10", "qty": "1", "order_class": "mleg", "legs": legs}
+    ids = {"id": "7e4c1a7e-0000-4000-8000-000000000001", "client_order_id": "646b1fe6-0000-4000-8000-000000000000"}
+    return order(**(of_none | terms | ids | changes))
+
+
+def option_order(**changes: Any) -> dict[str, Any]:
+    terms = {"type": "limit", "limit_price": "2.40", "qty": "10", "side": "buy", "status": "new"}
+    ids = {"id": "8e4c1a7e-0000-4000-8000-000000000001", "client_order_id": "by-hand"}
+    return order(**({"symbol": "AAPL251219C00150000", "asset_class": "us_option"} | terms | ids | changes))
+
+
 def account(**changes: Any) -> dict[str, Any]:
     return {
         "id": "904837e3-3b76-47ec-b432-046db621571b",

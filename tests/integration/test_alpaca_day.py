@@ -27,6 +27,7 @@ from Departments.Executive.ceo import CEO
 from tests.builders.commands import Said, deliver_briefing, plan_file, say
 from tests.builders.desk import MORNING, STATE, candidate, plan, trade, two_and_two, workspace, write_yaml
 from tests.contract.alpaca_gateway import KEYS, Gateway
+from tests.fakes import alpaca_answers
 from tests.fakes.loopback import Call, Reply, serving
 
 NAMES = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "APCA_API_BASE_URL")
@@ -337,6 +338,47 @@ def test_an_outage_changes_nothing_but_the_time(
     assert (said.code, said.document["status"]) == (0, "COMPLETED")
     assert sorted(o.symbol for o in day.exchange.all_orders()) == ["ALKS", "COMM", "CTVA", "DVN"]
     assert said.document["cash_identity"]["holds"]
+
+
+ODD_ORDERS = [
+    alpaca_answers.spread(status="filled"),
+    alpaca_answers.option_order(),
+    alpaca_answers.order(id="odd", client_order_id="by-hand", qty="many"),
+    alpaca_answers.order(id="odd-2", client_order_id="by-hand-2", side=""),
+    None,
+]
+ODD_POSITIONS = [
+    alpaca_answers.position(symbol="AAPL251219C00150000", asset_class="us_option", qty="5", market_value="410"),
+    alpaca_answers.position(symbol="ZZZ", qty="many"),
+]
+
+
+def test_odd_rows_in_the_account_stop_nothing_else(opening: Opening) -> None:
+    day = opening()
+    day.line.gateway.strange |= {"/v2/orders": ODD_ORDERS, "/v2/positions": ODD_POSITIONS}
+    said = day.run(*planned(day))
+    assert (said.code, said.document["status"]) == (0, "COMPLETED")
+    assert sorted(o.symbol for o in day.exchange.all_orders()) == ["ALKS", "COMM", "CTVA", "DVN"]
+    for name in ("The order odd", "The order odd-2", "The order without a name", "The position ZZZ"):
+        assert said.err.count(f"{name} at the broker cannot be read") == 1
+
+
+def test_an_order_of_ours_that_makes_no_sense_locks_its_symbol_and_no_other(opening: Opening) -> None:
+    day = opening()
+    row = alpaca_answers.order(id="odd", client_order_id="MSG_EXECUTIVE_20251109_lost", symbol="CTVA", qty="many")
+    day.line.gateway.strange |= {"/v2/orders": [row]}
+    said = day.run(*planned(day))
+    assert said.order("CTVA")["code"] == "SYMBOL_LOCKED"
+    assert sorted(o.symbol for o in day.exchange.all_orders()) == ["ALKS", "COMM", "DVN"]
+
+
+def test_an_account_that_makes_no_sense_ends_the_day_at_once_with_its_own_sentence(opening: Opening) -> None:
+    day = opening({"call": "account", "do": "malformed", "times": 0})
+    before = day.clock.now()
+    said = day.run(*planned(day))
+    assert (said.code, len(said.sentences)) == (4, 1)
+    assert "the broker's answer to GET /account cannot be read" in said.sentences[0]
+    assert day.clock.now() - before < A_MINUTE
 
 
 def test_a_broker_that_stays_away_ends_the_day_with_4_and_the_next_run_finishes_it(opening: Opening) -> None:

@@ -30,11 +30,11 @@ MARKETS: tuple[dict[str, Any], ...] = (
 
 def state_of(briefing: Briefing, there: Basis, rng: random.Random) -> dict[str, Any]:
     positions = {
-        p.symbol: {"qty": float(p.qty), "avg_entry_price": float(p.avg_entry_price)}
+        p.symbol: {"qty": float(p.qty), "avg_entry_price": float(p.avg_entry_price or p.price)}
         for p in there.facts.positions.values()
     }
     prices = {c.ticker: float(c.price or 0) for c in briefing.candidates}
-    held = {p.symbol: float(p.avg_entry_price) for p in there.facts.positions.values()}
+    held = {p.symbol: float(p.avg_entry_price or p.price) for p in there.facts.positions.values()}
     kind = rng.choice(("margin", "margin", "cash"))
     return {
         "cash": float(there.facts.cash),
@@ -94,7 +94,9 @@ def plan_of(briefing: Briefing, there: Basis, rng: random.Random) -> dict[str, A
     bought = [c for c in briefing.candidates if rng.random() < 0.5]
     buys = [build.trade(c.ticker, "BUY", rng.randint(1, 300), float(c.price or 1)) for c in bought]
     sold = [p for p in there.facts.positions.values() if rng.random() < 0.3]
-    return build.plan(*buys, *(build.trade(p.symbol, "SELL", float(p.qty), float(p.avg_entry_price)) for p in sold))
+    return build.plan(
+        *buys, *(build.trade(p.symbol, "SELL", float(p.qty), float(p.avg_entry_price or p.price)) for p in sold)
+    )
 
 
 def limits_of(there: Basis, rng: random.Random) -> dict[str, Any]:

@@ -65,7 +65,6 @@ FUNCTIONS = {
     "_reported",
     "_reviewed",
     "_rounded",
-    "_seen",
     "_sent",
     "_sorted",
     "_styled",

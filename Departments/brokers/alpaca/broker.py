@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,8 +13,9 @@ from uuid import UUID
 
 from Departments.brokers.alpaca import parsing
 from Departments.brokers.alpaca.assets import Assets, answers_about
-from Departments.brokers.alpaca.credentials import Credentials, check_access
+from Departments.brokers.alpaca.credentials import Credentials, check_access, is_live
 from Departments.brokers.alpaca.parsing import believable_quote, oldest_believable
+from Departments.brokers.base import BrokerList, Orders, Positions
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.money import ZERO
@@ -26,7 +28,10 @@ from Departments.core.trading_calendar import is_trading_day, session, trading_d
 if TYPE_CHECKING:
     from Departments.brokers.alpaca.sdk import Sdk
 
+log = logging.getLogger(__name__)
 Value = TypeVar("Value")
+Own = TypeVar("Own")
+Foreign = TypeVar("Foreign")
 
 MAX_QUOTE_AGE = timedelta(minutes=15)
 _SIP_DELAY = timedelta(minutes=16)  # without a subscription the consolidated feed answers 403 for the last 15 minutes
@@ -69,8 +74,10 @@ class AlpacaBroker:
     ) -> None:
         self._clock = clock
         self._max_quote_age = max_quote_age
+        self._is_live = is_live(credentials)
         self._sdk = _sdk(credentials, clock, (connect_timeout, read_timeout))
         self._assets = Assets(clock, self._asset, self._active_assets)
+        self._named: set[str] = set()
 
     def close(self) -> None:
         """Close the connections; the broker is not used afterwards."""
@@ -78,11 +85,12 @@ class AlpacaBroker:
 
     def account(self) -> Account:
         """Return cash, equity, buying power and gates."""
-        return _read("the account", parsing.account_of, self._sdk.account())
+        return _read("the account", partial(parsing.account_of, live=self._is_live), self._sdk.account())
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Positions:
         """Return every open position."""
-        return _read("the positions", partial(_each, parsing.position_of), self._sdk.positions())
+        rows = _read("the positions", _listed, self._sdk.positions())
+        return self._name_unreadable("The position", parsing.read_positions(rows))
 
     def position(self, symbol: str) -> Position | None:
         """Return the open position in a symbol; Alpaca says that it finds none where there is none."""
@@ -135,19 +143,19 @@ class AlpacaBroker:
         symbols: Iterable[str] = (),
         after: datetime | None = None,
         side: Side | None = None,
-    ) -> Sequence[Order]:
+    ) -> Orders:
         """Return orders, oldest first, legs nested in their parents."""
-        wanted, found = sorted(set(symbols)), dict[str, Order]()
-        while page := self._page(scope, wanted, after, side):
+        wanted, found = sorted(set(symbols)), dict[str, Any]()
+        while page := _read("the orders", _listed, self._sdk.orders(scope, wanted, after, PAGE)):
             known = len(found)
-            found |= {order.id: order for order in page}
-            if sum(1 + len(order.legs) for order in page) < _PERHAPS_CUT:
+            found |= {_row_id(row): row for row in page}
+            if sum(map(_rows_in, page)) < _PERHAPS_CUT:
                 break
             if len(found) == known:
                 raise BrokerUnavailable("the broker's list of orders does not go on")
             after = _last_moment(page)
-        legs = {leg.id for order in found.values() for leg in order.legs}
-        return [order for order in found.values() if order.id not in legs]
+        rows = (row for row in found.values() if side is None or _side(row) in {"", side.lower()})
+        return self._name_unreadable("The order", parsing.read_orders(rows))
 
     def cancel(self, order_id: str) -> None:
         """Ask for a cancel. Raises Refused when it is too late, NotFound."""
@@ -182,9 +190,13 @@ class AlpacaBroker:
     def _active_assets(self) -> Sequence[Asset]:
         return _read("the assets", lambda rows: parsing.assets_of(_listed(rows)), self._sdk.active_assets())
 
-    def _page(self, scope: str, symbols: Sequence[str], after: datetime | None, side: Side | None) -> list[Order]:
-        rows = self._sdk.orders(scope, symbols, after, side, PAGE)
-        return _read("the orders", partial(_each, parsing.order_of), rows)
+    def _name_unreadable(self, what: str, read: BrokerList[Own, Foreign]) -> BrokerList[Own, Foreign]:
+        """Name each unreadable row once."""
+        for row in read.unreadable:
+            if (name := row.id or row.symbol or "without a name") not in self._named:
+                self._named.add(name)
+                log.warning("%s %s at the broker cannot be read (%s); it is left out", what, name, row.problem)
+        return read
 
 
 def _sdk(credentials: Credentials, clock: Clock, timeout: tuple[float, float]) -> Sdk:
@@ -224,9 +236,24 @@ def _fees(since: datetime, rows: Any) -> dict[str, Decimal]:
     return parsing.fees_of(_listed(rows), since)
 
 
-def _last_moment(page: Sequence[Order]) -> datetime:
+def _row_id(row: Any) -> str:
+    return str(row.get("id") or row) if isinstance(row, Mapping) else str(row)
+
+
+def _rows_in(row: Any) -> int:
+    """Return how many rows of a page an order takes, its legs among them."""
+    legs = row.get("legs") if isinstance(row, Mapping) else None
+    return 1 + (len(legs) if isinstance(legs, list) else 0)
+
+
+def _side(row: Any) -> str:
+    """Return the side that a row names; a spread has none, and Alpaca's own filter may hold it back."""
+    return str(row.get("side") or "") if isinstance(row, Mapping) else ""
+
+
+def _last_moment(page: Sequence[Any]) -> datetime:
     """Return where the next page begins; `after` excludes its own moment, at which a second order may stand."""
-    moments = [order.submitted_at for order in page if order.submitted_at]
+    moments = [moment for row in page if (moment := parsing.submitted_at(row))]
     if not moments:
         raise BrokerUnavailable("the broker's list of orders tells no times")
     return max(moments) - _TICK

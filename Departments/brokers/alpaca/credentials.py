@@ -111,12 +111,17 @@ def check_access(
     _check_scheme(BASE_URL, credentials.base_url)
     if credentials.data_url:
         _check_scheme(DATA_URL, credentials.data_url)
-    if is_loopback(credentials.base_url) or _host(credentials.base_url) == _host(PAPER_URL):
+    if not is_live(credentials):
         return
     missing = _missing_switches(settings, os.environ if environ is None else environ, live=live)
     if missing:
         problem = f"{_host(credentials.base_url)!r} may trade real money, and nothing trades live by default"
         raise BadInput(BASE_URL, "", problem, f"use {PAPER_URL}, or add {', '.join(missing)}")
+
+
+def is_live(credentials: Credentials) -> bool:
+    """Return whether orders at the credentials' address may move real money: it is neither paper nor local."""
+    return not (is_loopback(credentials.base_url) or _host(credentials.base_url) == _host(PAPER_URL))
 
 
 def is_loopback(url: str) -> bool:

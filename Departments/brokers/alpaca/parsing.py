@@ -1,7 +1,9 @@
 """Alpaca's JSON as our values, tolerantly: an unknown word never fails a list, a missing number never becomes one.
 
-Every function raises KeyError, ValueError or TypeError for an answer that lacks what we cannot do without. Trading
-answers carry numbers as text, market data as JSON numbers; both become Decimal.
+Each row of a list is read by itself (`read_orders`, `read_positions`): shares are ours, options, spreads and crypto
+are foreign, and a row without sense is kept with its id. Every other function raises KeyError, ValueError or TypeError
+for an answer that lacks what we cannot do without. Trading answers carry numbers as text, market data as JSON
+numbers; both become Decimal.
 
 The free feed (IEX) sees two or three per cent of the volume, so a price can be old: what is stale, crossed or zero
 is left out, and a symbol of which nothing is left is absent. There is no substitute for an unknown price.
@@ -9,12 +11,14 @@ is left out, and a symbol of which nothing is left is absent. There is no substi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from Departments.brokers.base import BrokerList, ForeignOrder, ForeignPosition, Orders, Positions, UnreadableRow
 from Departments.core.clock import parse_iso
 from Departments.core.money import ONE, ZERO, decimal_of, price_of
 from Departments.core.orders import Order, OrderClass, OrderStatus, OrderType, Side, TimeInForce
@@ -23,6 +27,12 @@ from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 from Departments.core.trading_calendar import is_open, is_trading_day, session, trading_day
 
 Data = Mapping[str, Any]
+Own = TypeVar("Own")
+Foreign = TypeVar("Foreign")
+
+SHARES = frozenset({"", "us_equity"})
+OPTION_SHARES = Decimal(100)  # one contract is of so many
+_OPTION = re.compile(r"[A-Z0-9.]{1,6}\d{6}[CP]\d{8}")  # the OCC's symbol of an option
 Word = TypeVar("Word", bound=StrEnum)
 
 _GATES = {
@@ -49,16 +59,27 @@ def account_of(data: Data, *, live: bool = False) -> Account:
     )
 
 
+def read_positions(rows: Iterable[Any]) -> Positions:
+    """Read `GET /v2/positions`."""
+    return _read_each(rows, position_of, _foreign_position)
+
+
 def position_of(data: Data) -> Position:
-    """Read one position; a short one is negative however it is told."""
-    qty = decimal_of(data["qty"])
+    """Read one position of shares; a short one is negative however it is told."""
+    qty, entry, price = decimal_of(data["qty"]), _number(data, "avg_entry_price"), _number(data, "current_price")
+    if entry is None and price is None:
+        raise ValueError("avg_entry_price and current_price are empty")
     return Position(
         symbol=_text(data, "symbol"),
         qty=-qty if data.get("side") == "short" and qty > 0 else qty,
-        avg_entry_price=decimal_of(data["avg_entry_price"]),
-        current_price=_number(data, "current_price"),
+        avg_entry_price=entry,
+        current_price=price,
         qty_available=_number(data, "qty_available"),
     )
+
+
+def _foreign_position(kind: str, data: Data) -> ForeignPosition:
+    return ForeignPosition(kind, _words(data, "symbol"), _number(data, "market_value"))
 
 
 def fees_of(rows: Sequence[Data], since: datetime) -> dict[str, Decimal]:
@@ -76,15 +97,24 @@ def _fee(data: Data, since: datetime) -> Decimal:
     return -decimal_of(data["net_amount"])
 
 
+def read_orders(rows: Iterable[Any]) -> Orders:
+    """Read `GET /v2/orders`, legs nested; a leg that stands beside its parent as well is left out."""
+    read = _read_each(rows, order_of, _foreign_order)
+    legs = {leg.id for order in read for leg in order.legs}
+    return BrokerList((order for order in read if order.id not in legs), read.foreign, read.unreadable)
+
+
 def order_of(data: Data) -> Order:
-    """Read one order with its legs. An order by amount has no quantity: what it has filled stands for it."""
+    """Read one order of shares with its legs. An order by amount has no quantity but what it has filled."""
     filled = _number(data, "filled_qty") or ZERO
-    asked = _number(data, "qty")
+    asked, notional = _number(data, "qty"), _number(data, "notional")
+    if asked is None and notional is None:
+        raise ValueError("qty and notional are empty")
     return Order(
         id=_text(data, "id"),
-        client_order_id=_text(data, "client_order_id"),
+        client_order_id=_words(data, "client_order_id"),
         symbol=_text(data, "symbol"),
-        side=Side(str(data["side"]).upper()),
+        side=Side(_text(data, "side").upper()),
         qty=filled if asked is None else asked,
         status=_status(data["status"]),
         filled_qty=filled,
@@ -94,12 +124,42 @@ def order_of(data: Data) -> Order:
         order_class=OrderClass.BRACKET if data.get("order_class") == "oto" else _class(data),
         limit_price=_number(data, "limit_price"),
         stop_price=_number(data, "stop_price"),
-        submitted_at=_moment(data, "submitted_at") or _moment(data, "created_at"),
+        submitted_at=submitted_at(data),
         updated_at=_moment(data, "updated_at"),
         filled_at=_moment(data, "filled_at"),
-        replaced_by=str(data["replaced_by"]) if data.get("replaced_by") else None,
+        replaced_by=_words(data, "replaced_by") or None,
+        notional=notional if asked is None else None,
         legs=tuple(order_of(leg) for leg in data.get("legs") or ()),
     )
+
+
+def submitted_at(row: Any) -> datetime | None:
+    """Return when an order was submitted, failing that made, None where the row does not tell."""
+    try:
+        return _moment(row, "submitted_at") or _moment(row, "created_at")
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _foreign_order(kind: str, data: Data) -> ForeignOrder:
+    return ForeignOrder(_text(data, "id"), kind, _words(data, "symbol"), _find_cost(kind, data))
+
+
+def _find_cost(kind: str, data: Data) -> Decimal | None:
+    """Return the dollars that a foreign order's open part will take; a SELL and a spread's credit take none.
+
+    An option is 100 shares. A spread has no side: its limit is what it costs, negative for a credit.
+    (https://docs.alpaca.markets/docs/options-level-3-trading)
+    """
+    if data.get("side") == "sell" or _status(data["status"]).is_terminal:
+        return ZERO
+    notional, filled = _number(data, "notional"), _number(data, "filled_qty") or ZERO
+    if notional is not None:
+        return notional - filled * (_number(data, "filled_avg_price") or ZERO)
+    price, qty = _number(data, "limit_price"), _number(data, "qty")
+    if price is None or qty is None:
+        return None
+    return max(ZERO, (qty - filled) * price * (ONE if kind == "crypto" else OPTION_SHARES))
 
 
 def asset_of(data: Data) -> Asset:
@@ -130,6 +190,41 @@ def bar_of(symbol: str, data: Data) -> Bar:
     opened, high, low, close = (price_of(data[key]) for key in ("o", "h", "l", "c"))
     day = trading_day(parse_iso(data["t"]))
     return Bar(symbol, day, open=opened, high=high, low=low, close=close, volume=decimal_of(data["v"]))
+
+
+def _read_each(
+    rows: Iterable[Any], read: Callable[[Data], Own], read_foreign: Callable[[str, Data], Foreign]
+) -> BrokerList[Own, Foreign]:
+    ours, foreign, unreadable = list[Own](), list[Foreign](), list[UnreadableRow]()
+    for row in rows:
+        try:
+            kind = _kind(row)
+            if kind in SHARES:
+                ours.append(read(row))
+            else:
+                foreign.append(read_foreign(kind, row))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            unreadable.append(_unreadable(row, error))
+    return BrokerList(ours, foreign, unreadable)
+
+
+def _kind(data: Any) -> str:
+    """Return the asset class of a row, `mleg` for a spread."""
+    if not isinstance(data, Mapping):
+        raise TypeError("it is no object")
+    if data.get("order_class") == "mleg":
+        return "mleg"
+    return _words(data, "asset_class") or ("us_option" if _OPTION.fullmatch(_words(data, "symbol")) else "")
+
+
+def _unreadable(row: Any, error: Exception) -> UnreadableRow:
+    data = row if isinstance(row, Mapping) else {}
+    problem = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+    return UnreadableRow(_words(data, "id"), _words(data, "client_order_id"), _words(data, "symbol"), problem)
+
+
+def _words(data: Data, key: str) -> str:
+    return str(data.get(key) or "")
 
 
 def _text(data: Data, key: str) -> str:

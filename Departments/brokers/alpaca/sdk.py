@@ -32,7 +32,7 @@ from Departments.brokers.alpaca.credentials import Credentials, is_loopback
 from Departments.brokers.alpaca.refusals import INVALID, Answer, Passing, answer_of, error_of, read_refusal
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
-from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side
+from Departments.core.orders import OrderClass, OrderRequest, OrderType
 
 #: Alpaca takes 200 requests a minute; beyond it an order is answered 429 and has to be looked for before anything else.
 #: (https://docs.alpaca.markets/docs/trading-api and /docs/about-market-data-api)
@@ -128,7 +128,7 @@ class Sdk:
         what = f"/orders:by_client_order_id {client_order_id}"
         return self._ask(what, partial(self._trading.get_order_by_client_id, client_order_id))
 
-    def orders(self, scope: str, symbols: Sequence[str], after: datetime | None, side: Side | None, limit: int) -> Any:
+    def orders(self, scope: str, symbols: Sequence[str], after: datetime | None, limit: int) -> Any:
         """Ask for one page of orders, oldest first, submitted later than `after`."""
         query = models.GetOrdersRequest(
             status=words.QueryOrderStatus(scope),
@@ -137,7 +137,6 @@ class Sdk:
             direction=Sort.ASC,
             nested=True,
             symbols=list(symbols) or None,
-            side=None if side is None else words.OrderSide(side.lower()),
         )
         return self._ask("/orders", partial(self._trading.get_orders, filter=query))
 

@@ -137,11 +137,15 @@ def order_heat(order: ProposedOrder) -> Decimal | None:
 
 
 def portfolio_heat(facts: Facts) -> tuple[Decimal, tuple[str, ...]]:
-    """Return what is lost of the money paid when every known stop is hit, and the symbols whose stop is unknown."""
+    """Return the dollars lost when every known stop is hit, and the symbols of unknown stop or entry price."""
+    stops = facts.history.stops
     held = [p for p in facts.positions.values() if p.qty > 0]
-    known = [(p, facts.history.stops[p.symbol]) for p in held if p.symbol in facts.history.stops]
-    unknown = tuple(sorted(p.symbol for p in held if p.symbol not in facts.history.stops))
-    return sum((max(ZERO, p.avg_entry_price - stop) * p.qty for p, stop in known), ZERO), unknown
+    losses = {
+        p.symbol: max(ZERO, p.avg_entry_price - stops[p.symbol]) * p.qty
+        for p in held
+        if p.symbol in stops and p.avg_entry_price is not None
+    }
+    return sum(losses.values(), ZERO), tuple(sorted(p.symbol for p in held if p.symbol not in losses))
 
 
 def heat_room(limits: Limits, facts: Facts) -> Decimal:

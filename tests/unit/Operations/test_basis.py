@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
-from Departments.brokers.base import Broker
+from Departments.brokers.base import Broker, BrokerList, ForeignOrder, ForeignPosition, Orders, Positions, UnreadableRow
 from Departments.brokers.snapshot import ExchangeHours, FactsReader
 from Departments.core.clock import SimulatedClock
 from Departments.core.facts import Facts, Knowledge, Readings, SymbolFacts, TradingHistory
@@ -28,6 +28,9 @@ class FakeBroker:
     held: tuple[Position, ...] = ()
     quoted: Mapping[str, str] = field(default_factory=dict)
     open_orders: tuple[Order, ...] = ()
+    foreign_orders: tuple[ForeignOrder, ...] = ()
+    foreign_held: tuple[ForeignPosition, ...] = ()
+    unreadable_held: tuple[UnreadableRow, ...] = ()
     volume: int | None = None
     unsettled: int | None = 7
     asked: list[str] = field(default_factory=list)
@@ -36,11 +39,11 @@ class FakeBroker:
         unsettled = None if self.unsettled is None else D(self.unsettled)
         return Account(D(50_000), D(100_000), D(200_000), unsettled_cash=unsettled)
 
-    def positions(self) -> Sequence[Position]:
-        return self.held
+    def positions(self) -> Positions:
+        return BrokerList(self.held, self.foreign_held, self.unreadable_held)
 
-    def orders(self, scope: str = "open", *, side: Side, **_: Any) -> Sequence[Order]:
-        return [order for order in self.open_orders if order.side is side]
+    def orders(self, scope: str = "open", *, side: Side, **_: Any) -> Orders:
+        return BrokerList((order for order in self.open_orders if order.side is side), self.foreign_orders)
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
         return {s: Quote(s, D(self.quoted[s]), NOW) for s in symbols if s in self.quoted}
@@ -134,6 +137,32 @@ def test_cash_promised_to_open_buys_is_counted() -> None:
     order = Order("1", "c", "ALKS", Side.BUY, D(100), OrderStatus.PARTIALLY_FILLED, filled_qty=D(40))
     facts = seen(FakeBroker(quoted={"ALKS": "30"}, open_orders=(order,)))
     assert (facts.cash, facts.open_buys, facts.unsettled_cash) == (D(50_000), D(1_800), D(7))
+
+
+def test_cash_promised_to_foreign_and_notional_buys_is_counted() -> None:
+    calls = ForeignOrder("2", "us_option", "AAPL251219C00150000", D(2_400))
+    unpriced = ForeignOrder("3", "us_option", "AAPL251219C00160000", None)
+    by_amount = Order("1", "c", "ALKS", Side.BUY, D(0), OrderStatus.NEW, notional=D(5_000))
+    assert seen(FakeBroker(open_orders=(by_amount,), foreign_orders=(calls, unpriced))).open_buys == D(7_400)
+
+
+def test_foreign_positions_are_invested_and_take_no_place() -> None:
+    foreign = (
+        ForeignPosition("us_option", "AAPL251219C00150000", D(41_250)),
+        ForeignPosition("us_option", "AAPL251219P00150000", D(-900)),
+        ForeignPosition("crypto", "BTCUSD", None),
+    )
+    facts = seen(FakeBroker(held=(held("OLD", 10, 5),), foreign_held=foreign))
+    assert (facts.invested, list(facts.positions)) == (D(41_300), ["OLD"])
+
+
+def test_a_position_that_cannot_be_read_locks_its_symbol() -> None:
+    odd = UnreadableRow("", "", "ALKS", "qty is empty")
+    facts = seen(FakeBroker(unreadable_held=(odd,)), Knowledge(locks={"OLD": "a person has to look"}))
+    assert facts.locks == {
+        "OLD": "a person has to look",
+        "ALKS": "the position of ALKS at the broker cannot be read (qty is empty)",
+    }
 
 
 def test_where_the_broker_does_not_tell_our_own_sales_say_what_is_unsettled() -> None:

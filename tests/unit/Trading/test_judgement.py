@@ -240,7 +240,7 @@ def test_what_is_sent_at_a_second_attempt_is_counted_in_too(tmp_path: Path) -> N
     send(folder, order("ALKS", "BUY", 250), message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
     with closing(desk(folder, faults={"faults": [silent]})) as opened:
         opened.trading.process_inbox()
-        assert opened.broker.orders("all") == []
+        assert list(opened.broker.orders("all")) == []
         send(folder, order("SN", "BUY", 88), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
         opened.clock.sleep(5)
         opened.trading.process_inbox()
@@ -276,7 +276,7 @@ def test_a_buy_that_was_refused_leaves_nothing_to_sell(tmp_path: Path) -> None:
     send(folder, order("ALKS", "SELL", 200), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
     with closing(desk(folder, faults={"faults": [refused]})) as opened:
         opened.trading.process_inbox()
-        assert opened.broker.orders("all") == []
+        assert list(opened.broker.orders("all")) == []
     told = {r["action"]: (r["status"], r["reason"].split(":")[0]) for r in reports(folder)}
     assert told["SELL"] == ("denied", "NOT_HELD")
 

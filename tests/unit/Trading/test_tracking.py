@@ -1,6 +1,6 @@
 """Each order is followed by its own id to its end, and everybody is told once."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from Departments.bootstrap import Desk
-from Departments.brokers.base import Broker
+from Departments.brokers.base import Broker, BrokerList, Orders, UnreadableRow
 from Departments.core.clock import SimulatedClock
-from Departments.core.errors import BrokerUnavailable, NotFound
+from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.orders import Order, OrderScope, OrderStatus, Side
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderIntent
@@ -33,6 +33,7 @@ class Book:
     def __init__(self, *orders: Order) -> None:
         self.known = {o.id: o for o in orders}
         self.asked = 0
+        self.unreadable: tuple[UnreadableRow, ...] = ()
         self.cancelled: list[str] = []
 
     def orders(
@@ -42,9 +43,9 @@ class Book:
         symbols: Iterable[str] = (),
         after: datetime | None = None,
         side: Side | None = None,
-    ) -> Sequence[Order]:
+    ) -> Orders:
         self.asked += 1
-        return [o for o in self.known.values() if o.symbol in set(symbols)]
+        return BrokerList((o for o in self.known.values() if o.symbol in set(symbols)), unreadable=self.unreadable)
 
     def order(self, order_id: str) -> Order:
         self.asked += 1
@@ -355,3 +356,27 @@ def test_a_brackets_exits_stand_in_the_ledger_when_its_entry_has_filled(opened: 
         ("limit", Side.SELL, D(250), OrderStatus.NEW),
         ("stop", Side.SELL, D(250), OrderStatus.HELD),
     ]
+
+
+def test_an_order_that_cannot_be_read_stays_as_it_is_and_the_others_are_followed(
+    ledger: Ledger, told: list[Message]
+) -> None:
+    ledger.orders.intend(OrderIntent("C2", "MSG_2", "DVN", Side.SELL, D(10), "market", plan_id="P"), MORNING)
+    other = Order("B2", "C2", "DVN", Side.SELL, D(10), OrderStatus.FILLED, D(10), D(33), submitted_at=MORNING)
+    book = Book(other)
+    book.unreadable = (UnreadableRow("B1", "C1", "CTVA", "qty is empty"),)
+    tracker(book, ledger, told).track()
+    assert [record.intent.ticker for record in ledger.orders.open()] == ["CTVA"]
+    assert book.asked == 1
+
+
+def test_an_order_that_is_listed_nowhere_and_cannot_be_read_stops_no_other(ledger: Ledger, told: list[Message]) -> None:
+    ledger.orders.intend(OrderIntent("C2", "MSG_2", "DVN", Side.SELL, D(10), "market", plan_id="P"), MORNING)
+    other = Order("B2", "C2", "DVN", Side.SELL, D(10), OrderStatus.FILLED, D(10), D(33), submitted_at=MORNING)
+
+    class Odd(Book):
+        def order_by_client_id(self, client_order_id: str) -> Order:
+            raise UnreadableAnswer(client_order_id)
+
+    tracker(Odd(other), ledger, told).track()
+    assert [record.intent.ticker for record in ledger.orders.open()] == ["CTVA"]

@@ -12,7 +12,7 @@ import pytest
 from Departments.brokers.base import Broker
 from Departments.brokers.patience import PatientBroker
 from Departments.core.clock import SimulatedClock
-from Departments.core.errors import BrokerUnavailable, NotFound
+from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.orders import OrderRequest, Side
 
 NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
@@ -122,3 +122,21 @@ def test_a_clock_that_is_set_back_does_not_make_the_wait_longer_than_it_was_to_b
     with pytest.raises(BrokerUnavailable):
         PatientBroker(broker, clock, seconds=5).account()
     assert clock.sleeps <= 8
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_three_times_and_not_for_a_minute() -> None:
+    broker, away, clock = patient(1_000, UnreadableAnswer("half an answer"))
+    with pytest.raises(UnreadableAnswer):
+        broker.account()
+    assert (len(away.asked), clock.now() - NOW) == (3, timedelta(seconds=2))
+
+
+def test_a_broker_that_cannot_be_read_is_told_from_one_that_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    broker, *_ = patient(1, UnreadableAnswer("half an answer"))
+    broker.account()
+    broker, *_ = patient(1)
+    broker.account()
+    assert [r.getMessage() for r in caplog.records] == [
+        "The broker's answer cannot be read, trying again (half an answer)",
+        "The broker does not answer, trying again (no answer)",
+    ]

@@ -8,7 +8,7 @@ import pytest
 
 from Departments.brokers.alpaca.broker import AlpacaBroker
 from Departments.core.clock import iso, parse_iso
-from Departments.core.errors import BrokerUnavailable, NotFound, Refusal, Refused
+from Departments.core.errors import BrokerUnavailable, NotFound, Refusal, Refused, UnreadableAnswer
 from Departments.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from tests.fakes import alpaca_answers as alpaca
 from tests.fakes.loopback import Call, Loopback, Reply
@@ -293,10 +293,38 @@ def test_a_leg_that_is_listed_beside_its_parent_is_not_counted_twice(script: Any
     assert [o.id for o in broker.orders("all")] == [alpaca.ORDER_ID]
 
 
-def test_one_unreadable_order_does_not_vanish_from_the_list(script: Any, broker: AlpacaBroker) -> None:
-    script.on("GET /v2/orders", [alpaca.order(), alpaca.order(qty="many")])
-    with pytest.raises(BrokerUnavailable, match="orders"):
-        broker.orders()
+def test_an_unreadable_order_is_named_once_and_stops_no_other(
+    script: Any, broker: AlpacaBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    script.on("GET /v2/orders", [alpaca.order(), alpaca.order(id="odd-1", qty="many")])
+    for _ in range(3):
+        orders = broker.orders()
+        assert [o.id for o in orders] == [alpaca.ORDER_ID]
+        assert [row.id for row in orders.unreadable] == ["odd-1"]
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert warning.startswith("The order odd-1 at the broker cannot be read")
+
+
+def test_one_order_that_makes_no_sense_cannot_be_read_and_is_not_unanswered(script: Any, broker: AlpacaBroker) -> None:
+    script.on(f"GET /v2/orders/{alpaca.ORDER_ID}", alpaca.order(qty="many"))
+    with pytest.raises(UnreadableAnswer, match="the order cannot be read"):
+        broker.order(alpaca.ORDER_ID)
+
+
+def test_one_side_is_listed_with_spreads_which_have_none(script: Any, server: Loopback, broker: AlpacaBroker) -> None:
+    script.on("GET /v2/orders", [alpaca.order(), alpaca.order(id="2", side="buy"), alpaca.spread()])
+    orders = broker.orders(side=Side.BUY)
+    assert ([o.id for o in orders], [o.kind for o in orders.foreign]) == (["2"], ["mleg"])
+    assert "side" not in server.calls[0].query
+
+
+def test_a_page_of_odd_rows_does_not_end_the_list(server: Loopback, broker: AlpacaBroker) -> None:
+    history = _history(700, per_moment=1)
+    for row in history[::3]:
+        row["qty"] = "many"
+    server.answering = History(history)
+    orders = broker.orders("all")
+    assert len(orders) + len(orders.unreadable) == 700
 
 
 def test_positions_and_assets_are_asked_for_by_path(script: Any, server: Loopback, broker: AlpacaBroker) -> None:

@@ -3,10 +3,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from decimal import Decimal as D
+from typing import Any
 
 import pytest
 
 from Departments.brokers.alpaca import parsing
+from Departments.brokers.base import ForeignOrder, ForeignPosition
+from Departments.brokers.snapshot import promised
 from Departments.core.orders import OrderClass, OrderStatus, OrderType, Side, TimeInForce
 from tests.fakes import alpaca_answers as alpaca
 
@@ -58,6 +62,84 @@ def test_an_order_by_amount_has_what_it_filled_as_quantity() -> None:
     assert order.qty == Decimal("5.3")
 
 
+COINS = {"symbol": "BTC/USD", "asset_class": "crypto", "side": "buy"}
+ODD: list[tuple[str, Any, str]] = [
+    ("qty is no number", alpaca.order(qty="many"), "many"),
+    ("neither qty nor notional", alpaca.order(qty=None), "qty and notional are empty"),
+    ("no symbol", alpaca.order(symbol=""), "symbol is empty"),
+    ("no side", alpaca.order(side=None), "side is empty"),
+    ("no status", {k: v for k, v in alpaca.order().items() if k != "status"}, "status is missing"),
+    ("an option without an id", alpaca.option_order(id=None), "id is empty"),
+    ("no object", 17, "it is no object"),
+    ("nothing", None, "it is no object"),
+]
+
+
+@pytest.mark.parametrize(("row", "problem"), [case[1:] for case in ODD], ids=[case[0] for case in ODD])
+def test_an_odd_row_stands_beside_the_orders_that_can_be_read(row: Any, problem: str) -> None:
+    read = parsing.read_orders([alpaca.order(id="1"), row, alpaca.order(id="2")])
+    assert [o.id for o in read] == ["1", "2"]
+    (unreadable,) = read.unreadable
+    assert problem in unreadable.problem
+    assert unreadable.id == (row["id"] or "" if isinstance(row, dict) else "")
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "promised"),
+    [
+        (alpaca.spread(), "mleg", D(1_000)),
+        (alpaca.spread(status="filled"), "mleg", D(0)),
+        (alpaca.spread(limit_price="-1.2"), "mleg", D(0)),
+        (alpaca.option_order(), "us_option", D(2_400)),
+        (alpaca.option_order(filled_qty="4"), "us_option", D(1_440)),
+        (alpaca.option_order(side="sell"), "us_option", D(0)),
+        (alpaca.option_order(asset_class=""), "us_option", D(2_400)),
+        (alpaca.option_order(type="market", limit_price=None), "us_option", None),
+        (alpaca.order(**COINS, qty="0.5", limit_price="90000"), "crypto", D(45_000)),
+        (alpaca.order(**COINS, qty=None, notional="700"), "crypto", D(700)),
+    ],
+)
+def test_what_is_no_share_is_foreign_and_promises_what_it_takes(
+    row: dict[str, Any], kind: str, promised: Decimal | None
+) -> None:
+    read = parsing.read_orders([row])
+    assert (list(read), read.unreadable) == ([], ())
+    assert read.foreign == (ForeignOrder(row["id"], kind, row["symbol"], promised),)
+
+
+def test_an_open_order_by_amount_promises_what_is_left_of_it() -> None:
+    (order,) = parsing.read_orders([alpaca.order(side="buy", qty=None, notional="5000", status="new")])
+    assert promised(order, {}) == D(5_000)
+    part = {"filled_qty": "10", "filled_avg_price": "93.5", "status": "partially_filled"}
+    (order,) = parsing.read_orders([alpaca.order(side="buy", qty=None, notional="5000", **part)])
+    assert promised(order, {}) == D(4_065)
+
+
+def test_an_order_of_a_person_is_read_without_an_id_of_ours() -> None:
+    (order,) = parsing.read_orders([alpaca.order(client_order_id=None)])
+    assert order.client_order_id == ""
+
+
+def test_positions_of_options_and_crypto_are_foreign_and_keep_their_value() -> None:
+    calls = {"symbol": "AAPL251219C00150000", "asset_class": "us_option", "market_value": "41250", "qty": "5"}
+    coins = {"symbol": "BTCUSD", "asset_class": "crypto", "market_value": None, "avg_entry_price": None}
+    read = parsing.read_positions([alpaca.position(), alpaca.position(**calls), alpaca.position(**coins)])
+    assert [p.symbol for p in read] == ["UPS"]
+    assert read.foreign == (
+        ForeignPosition("us_option", "AAPL251219C00150000", D(41_250)),
+        ForeignPosition("crypto", "BTCUSD", None),
+    )
+
+
+NO_PRICE = {"current_price": None, "avg_entry_price": None}
+
+
+@pytest.mark.parametrize("changes", [{"qty": None}, {"qty": "many"}, {"current_price": "soon"}, NO_PRICE])
+def test_an_odd_position_stands_beside_the_others_under_its_symbol(changes: dict[str, Any]) -> None:
+    read = parsing.read_positions([alpaca.position(symbol="SN", **changes), alpaca.position()])
+    assert ([p.symbol for p in read], [row.symbol for row in read.unreadable]) == (["UPS"], ["SN"])
+
+
 @pytest.mark.parametrize("changes", [{"qty": "NaN"}, {"id": ""}, {"side": None}, {"status": None, "symbol": ""}])
 def test_an_order_without_what_we_cannot_do_without_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises((KeyError, ValueError)):
@@ -107,6 +189,11 @@ def test_missing_money_is_never_zero(key: str) -> None:
 def test_a_position_tells_what_open_orders_hold() -> None:
     position = parsing.position_of(alpaca.position())
     assert (position.qty, position.available, position.current_price) == (Decimal(70), Decimal(0), Decimal("93.58"))
+
+
+def test_a_position_without_an_entry_price_leaves_it_unknown_and_has_a_value() -> None:
+    position = parsing.position_of(alpaca.position(avg_entry_price=None))
+    assert (position.avg_entry_price, position.market_value) == (None, D("6550.6"))
 
 
 def test_a_position_without_price_or_availability_leaves_them_unknown() -> None:
