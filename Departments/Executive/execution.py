@@ -24,7 +24,6 @@ from Departments.core.trading_calendar import trading_day
 from Departments.Executive.agenda import decide, objection
 from Departments.Executive.answers import DONE, went_well
 from Departments.Executive.dispatches import approval_id, cancel_request, instruction, outcome_message, report_message
-from Departments.Executive.exposure import bare_shares
 from Departments.Executive.funding import Decision, budget_for
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.phases import PhaseEvent, PhaseWaits, after, waits_of
@@ -296,7 +295,7 @@ class PlanExecution:
         entries = (order.intent for order in ledger.orders.open_trades())
         return replace(
             run,
-            unprotected=bare_shares(ledger, self.parts.clock.now(), bought=self.parts.settings.exits.enabled),
+            unprotected=ledger.shares_without_exits(exits_wanted=self.parts.settings.exits.enabled),
             releasing=frozenset(release.ticker for release in ledger.releases.open()),
             entering=frozenset(entry.ticker for entry in entries if entry.side is Side.BUY),
         )

@@ -6,16 +6,21 @@ All of it comes from the ledger, so making it again gives the same text.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from Departments.core.money import ZERO
+from Departments.core.money import ZERO, plain
 from Departments.core.plans import TradingPlan, plan_from
-from Departments.Executive.exposure import exposures_of
+from Departments.core.statuses import PhaseName
 from Departments.Executive.parts import ExecutiveParts
 from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
 from Departments.Executive.reporting.markdown import report_text
 from Departments.ledger.files import write_atomically
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.plan_records import ExecutionRecord
+from Departments.ledger.unprotected import Stretch, stretches
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +40,14 @@ class Reporter:
     def report(self, plan: TradingPlan) -> Report:
         """Make the report of what the ledger knows. Raises LookupError for a plan that was never executed."""
         ledger, plan_id = self.parts.ledger, plan.plan_id
-        unprotected = exposures_of(ledger, plan_id) if self.parts.settings.exits.enabled else []
+        unprotected = unprotected_stretches(ledger, plan_id) if self.parts.settings.exits.enabled else []
         document, execution = final_document(ledger, plan, unprotected=unprotected), ledger.plans.execution(plan_id)
         before = execution.cash_before if execution else ZERO
         text = report_text(
             document,
             lowest_with_buys_first=lowest_cash_with_buys_first(before, ledger.execution_fills(plan_id)),
             limits_hash=str(ledger.plans.limits_hash(plan_id) or ""),
-            unprotected=list(map(str, unprotected)),
+            unprotected=list(map(stretch_text, unprotected)),
             regime=plan.regime,
             notes=plan.notes,
         )
@@ -70,3 +75,40 @@ def saved_plan(document: dict[str, Any] | None, plan_id: str) -> TradingPlan:
     if document is None:
         raise LookupError(f"the ledger has no document of {plan_id}")
     return plan_from(document, plan_id)
+
+
+def unprotected_stretches(ledger: Ledger, plan_id: str) -> list[Stretch]:
+    """Return every stretch of a plan's execution in which shares had no live exits, by symbol and time.
+
+    What had none before counts from the start, as far as PROTECT found it in the account.
+    """
+    run = ledger.plans.execution(plan_id)
+    if run is None:
+        return []
+    courses = _unprotected_before(ledger, run)
+    for change in ledger.unprotected.changes_since(run.started_at):
+        if run.saw(change.at):
+            course = courses.setdefault(change.symbol, {})
+            course[change.at] = course.get(change.at, ZERO) + change.qty
+    return [
+        stretch
+        for symbol, course in sorted(courses.items())
+        for stretch in stretches(symbol, sorted((at, qty) for at, qty in course.items() if qty))
+    ]
+
+
+def _unprotected_before(ledger: Ledger, run: ExecutionRecord) -> dict[str, dict[datetime, Decimal]]:
+    """Return what was unprotected when an execution began, as the first change of each symbol's course."""
+    before = {row.symbol: row.qty for row in ledger.unprotected.find_all()}
+    for change in ledger.unprotected.changes_since(run.started_at):
+        before[change.symbol] = before.get(change.symbol, ZERO) - change.qty
+    found = {t.ticker: t.planned_qty for t in ledger.plans.trades(run.plan_id, PhaseName.PROTECT)}
+    return {symbol: {run.started_at: min(qty, before.get(symbol, ZERO))} for symbol, qty in found.items()}
+
+
+def stretch_text(stretch: Stretch) -> str:
+    """Return the sentence about a stretch without live exits."""
+    what = f"{stretch.ticker}: {plain(stretch.qty)} shares had no live exits from {stretch.since:%H:%M:%S}"
+    if stretch.until is None:
+        return f"{what} UTC on, and have none now"
+    return f"{what} to {stretch.until:%H:%M:%S} UTC ({(stretch.until - stretch.since).total_seconds():.0f} s)"

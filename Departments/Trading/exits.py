@@ -18,26 +18,29 @@ from Departments.core.money import ZERO, whole_shares
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Purpose, Side, TimeInForce
 from Departments.core.portfolio import Position
 from Departments.core.settings import ExitSettings
-from Departments.ledger.order_records import OrderIntent, OrderRecord
+from Departments.ledger.order_records import ADOPTED, OrderIntent, OrderRecord
 from Departments.ledger.releases import Release
 from Departments.ledger.trading_records import OrderRecords
 from Departments.messaging.payloads import ProtectRequest, ReleaseRequest
 
 log = logging.getLogger(__name__)
 
+#: An order with the client order id of the order that it belongs to, if any.
+Leg = tuple[Order, str | None]
 
-def resting_exits(broker: Broker, symbol: str) -> list[Order]:
+
+def resting_exits(broker: Broker, symbol: str) -> list[Leg]:
     """Return the SELL orders of a symbol that have not ended, a bracket's and an OCO's legs among them.
 
     All orders are asked for, because a list of the open ones leaves out held legs, which may still trade.
     """
-    found = flat(broker.orders("all", symbols=[symbol]))
-    return list({o.id: o for o in found if o.side is Side.SELL and not o.status.is_terminal}.values())
+    found = with_parents(broker.orders("all", symbols=[symbol]))
+    return list({o.id: (o, p) for o, p in found if o.side is Side.SELL and not o.status.is_terminal}.values())
 
 
-def release_of(request: ReleaseRequest, message_id: str, exits: Sequence[Order]) -> Release:
+def release_of(request: ReleaseRequest, message_id: str, exits: Sequence[Leg]) -> Release:
     """Return what a ReleaseRequest comes to."""
-    return Release(message_id, request.plan_id, request.symbol, request.qty, tuple(order.id for order in exits))
+    return Release(message_id, request.plan_id, request.symbol, request.qty, tuple(order.id for order, _ in exits))
 
 
 def known_as(order: Order) -> str:
@@ -45,11 +48,11 @@ def known_as(order: Order) -> str:
     return order.client_order_id or order.id
 
 
-def exit_intent(order: Order, plan_id: str | None) -> OrderIntent:
-    """Return how the ledger knows an exit that the broker made from a bracket."""
+def exit_intent(order: Order, plan_id: str | None, parent_id: str | None) -> OrderIntent:
+    """Return how the ledger knows an exit that the broker made from a bracket, or that a person placed."""
     return OrderIntent(
         client_order_id=known_as(order),
-        message_id=f"EXIT_{order.id}",
+        message_id=f"{ADOPTED}{order.id}",
         ticker=order.symbol,
         side=order.side,
         qty=order.qty,
@@ -58,20 +61,21 @@ def exit_intent(order: Order, plan_id: str | None) -> OrderIntent:
         limit_price=order.limit_price,
         stop_price=order.stop_price,
         purpose=Purpose.EXIT,
+        parent_id=parent_id,
     )
 
 
 def adopt_exits(
-    orders: OrderRecords, exits: Iterable[Order], plan_id: str | None, at: datetime, known: dict[str, OrderRecord]
+    orders: OrderRecords, exits: Iterable[Leg], plan_id: str | None, at: datetime, known: dict[str, OrderRecord]
 ) -> list[OrderRecord]:
     """Take exits as the broker has them into the ledger and return the records of those that have traded just now.
 
     `known` are those it has, see `known_as`, and stays up to date.
     """
     traded = []
-    for each in exits:
+    for each, parent_id in exits:
         before = known.get(known_as(each))
-        record = orders.adopt(exit_intent(each, plan_id), each, at, before)
+        record = orders.adopt(exit_intent(each, plan_id, parent_id), each, at, before)
         if record is not None and record is not before:
             known[known_as(each)] = record
             if record.status.is_terminal and record.filled_qty > 0:
@@ -136,8 +140,13 @@ def _exits_around(position: Position, exits: ExitSettings) -> tuple[Decimal, Dec
     return (take_profit, stop_loss) if stop_loss < market < take_profit else exits.around(market)
 
 
+def with_parents(orders: Iterable[Order], parent_id: str | None = None) -> Iterator[Leg]:
+    """Yield orders and, after each, its legs, with the id of the order that each belongs to."""
+    for order in orders:
+        yield order, parent_id
+        yield from with_parents(order.legs, known_as(order))
+
+
 def flat(orders: Iterable[Order]) -> Iterator[Order]:
     """Yield orders and, after each, its legs."""
-    for order in orders:
-        yield order
-        yield from flat(order.legs)
+    return (order for order, _ in with_parents(orders))

@@ -18,8 +18,9 @@ from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import RequestStatus
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderRecord
+from Departments.ledger.unprotected import NOT_LIVE
 from Departments.messaging.message import Message
-from Departments.Trading.exits import adopt_exits, ask_to_cancel, flat, known_as
+from Departments.Trading.exits import adopt_exits, ask_to_cancel, flat, known_as, with_parents
 from Departments.Trading.reports import outcome_report, refusal_escalation, request_report, submission_notes
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,6 @@ log = logging.getLogger(__name__)
 NEVER_ARRIVED_AFTER = timedelta(seconds=60)
 EXITS_EVERY = timedelta(seconds=10)  # resting exits live for days; this often is soon enough to learn of their fills
 A_LITTLE_BEFORE = timedelta(minutes=10)  # the broker's clock is not ours
-#: An exit in one of these does not protect yet.
-NOT_LIVE = frozenset({OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW, OrderStatus.PENDING_REVIEW})
 
 
 class OrderTracker:
@@ -76,7 +75,8 @@ class OrderTracker:
         record = known[known_as(order)] = self._ledger.orders.observe(order, now, before)
         if before is not None:
             self._tell(before, self._with_reason(before, record), now)
-        for exit_ in adopt_exits(self._ledger.orders, order.legs, record.intent.plan_id, now, known):
+        legs = with_parents(order.legs, record.intent.client_order_id)
+        for exit_ in adopt_exits(self._ledger.orders, legs, record.intent.plan_id, now, known):
             self._enqueue(outcome_report(exit_, now))
 
     # --- what is looked at ---

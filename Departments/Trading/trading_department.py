@@ -291,9 +291,10 @@ class TradingDepartment:
         exits = resting_exits(p.broker, asked.symbol)
         release = release_of(asked, message.message_id, exits)
         with p.ledger.transaction():
-            known = p.ledger.orders.known([known_as(order) for order in exits])
-            adopt_exits(p.ledger.orders, exits, release.plan_id, now, known)
-        for order in exits:
+            names = [known_as(order) for order, _ in exits]
+            adopt_exits(p.ledger.orders, exits, release.plan_id, now, p.ledger.orders.known(names))
+            p.ledger.orders.release(names, now)
+        for order, _ in exits:
             ask_to_cancel(p.broker, order.id, release.ticker)
         return lambda: p.ledger.releases.request(release, now)
 

@@ -6,10 +6,12 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from Departments.core.facts import Knowledge, TradingHistory, current
+from Departments.core.money import ZERO
 from Departments.core.steps import Step, no_step
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger import journal
@@ -23,6 +25,7 @@ from Departments.ledger.sqlite import BUSY_SECONDS, SqliteDatabase
 from Departments.ledger.symbol_records import DAYS, SYMBOLS, SymbolRecords
 from Departments.ledger.tables import Table
 from Departments.ledger.trading_records import OrderRecords
+from Departments.ledger.unprotected import CHANGES, UNPROTECTED, UnprotectedRecords
 
 TABLES: Final[tuple[Table[Any], ...]] = (
     PLANS,
@@ -36,6 +39,8 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     FILLS,
     REJECTIONS,
     TRADED,
+    UNPROTECTED,
+    CHANGES,
     RELEASES,
     LOCKS,
     ACCEPTED,
@@ -54,7 +59,8 @@ class Ledger:
         self._db = SqliteDatabase(path, TABLES, step=step, busy_seconds=patience)
         provide_old_tables(self._db)
         self.plans = PlanRecords(self._db)
-        self.orders = OrderRecords(self._db)
+        self.unprotected = UnprotectedRecords(self._db)
+        self.orders = OrderRecords(self._db, self.unprotected)
         self.symbols = SymbolRecords(self._db)
         self.releases = ReleaseRecords(self._db)
         self.journal = LedgerJournal(self._db)
@@ -75,6 +81,16 @@ class Ledger:
         """
         run = self.plans.execution(plan_id)
         return [] if run is None else self.orders.fills_in(plan_id, run.started_at, run.ended_at)
+
+    def shares_without_exits(self, *, exits_wanted: bool) -> dict[str, Decimal]:
+        """Return how many shares of each symbol need exits: those without, and those that a RELEASE still takes from.
+
+        Where BUYs are to have none (`exits_wanted` is False) only what has lost its exits to a RELEASE counts.
+        """
+        found = {row.symbol: row.qty if exits_wanted else row.released for row in self.unprotected.find_all()}
+        for symbol, qty in self.orders.being_released().items():
+            found[symbol] = found.get(symbol, ZERO) + qty
+        return found
 
     def knowledge(self, now: datetime, settlement_days: int, held: Collection[str]) -> Knowledge:
         """Return what the desk knows without the broker; the stops are those of the symbols `held`.

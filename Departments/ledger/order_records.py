@@ -15,7 +15,8 @@ from Departments.ledger.tables import Table
 class OrderIntent:
     """What is about to be asked of the broker, and the message that asks for it (`message_id`).
 
-    An approval asks for a trade, a request to protect shares for an exit.
+    An approval asks for a trade, a request to protect shares for an exit. `parent_id` is the client order id of the
+    order that an exit belongs to: its bracket's entry, or the other exit of its OCO.
     """
 
     client_order_id: str
@@ -29,13 +30,15 @@ class OrderIntent:
     expected_price: Decimal | None = None
     stop_price: Decimal | None = None
     purpose: Purpose = Purpose.TRADE
+    parent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
     """An order as the ledger knows it. `status` is `unknown` between intent and answer.
 
-    `updated_at` is when the ledger learned of its state, `terminal_at` when the broker says that it ended.
+    `updated_at` is when the ledger learned of its state, `terminal_at` when the broker says that it ended, and
+    `released_at` when a RELEASE began to cancel it.
     """
 
     id: int
@@ -51,6 +54,7 @@ class OrderRecord:
     reason: str
     cancel_requested_at: datetime | None = None
     updated_at: datetime | None = None
+    released_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ class TradedSides:
     sides: str
 
 
+#: How the message id of an order begins that nobody asked for by message: an exit that the broker or a person made.
+ADOPTED: Final = "EXIT_"
 BOTH: Final = "BOTH"
 #: A condition: the order is not known to be terminal.
 OPEN: Final = "status NOT IN (" + ", ".join(f"'{status}'" for status in sorted(TERMINAL)) + ")"
@@ -114,6 +120,7 @@ ORDERS: Final = Table(
         f"CREATE INDEX desk_orders_open ON desk_orders (purpose) WHERE {OPEN}",
         "CREATE INDEX desk_orders_by_plan ON desk_orders (plan_id)",
         "CREATE INDEX desk_orders_by_ticker ON desk_orders (ticker, purpose)",
+        "CREATE INDEX desk_orders_by_parent ON desk_orders (parent_id) WHERE parent_id IS NOT NULL",
         f"CREATE INDEX desk_orders_with_stop ON desk_orders (ticker, id) WHERE {WITH_STOP}",
     ),
 )

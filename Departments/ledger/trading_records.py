@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -31,6 +32,7 @@ from Departments.ledger.order_records import (
     seen_by,
 )
 from Departments.ledger.tables import Table, marks
+from Departments.ledger.unprotected import OrderGroup, UnprotectedRecords
 
 #: What a snapshot of the broker changes of an order.
 _SEEN: Final = (
@@ -51,8 +53,9 @@ _FILL: Final = Table("desk_fills", FillRecord)
 class OrderRecords:
     """Orders, fills and rejections in the ledger. Every method joins the caller's transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, unprotected: UnprotectedRecords) -> None:
         self._db = database
+        self._unprotected = unprotected
 
     def find(self, client_order_id: str) -> OrderRecord | None:
         """Return the order with this client order id, or None."""
@@ -79,6 +82,15 @@ class OrderRecords:
         """Return every exit not known to be terminal that is in one of `statuses` or of one of `tickers`."""
         which = f"status IN ({marks(statuses)}) OR ticker IN ({marks(tickers)})"
         return self._records(f"{OPEN} AND purpose = 'exit' AND ({which})", *statuses, *tickers)
+
+    def being_released(self) -> dict[str, Decimal]:
+        """Return how many shares of each symbol are under exits that a RELEASE is cancelling."""
+        found: dict[str, Decimal] = {}
+        exits = self._records(f"{OPEN} AND purpose = 'exit' AND released_at IS NOT NULL")
+        for group in {self._root(e.intent): self._group(e.intent) for e in exits}.values():
+            symbol = group.exits[0].intent.ticker
+            found[symbol] = found.get(symbol, ZERO) + group.unsold
+        return found
 
     def of_plan(self, plan_id: str) -> list[OrderRecord]:
         """Return every order of a plan, oldest first."""
@@ -112,11 +124,11 @@ class OrderRecords:
 
         Returns its record, None for one that is new and of which nothing has traded.
         """
-        if known is None and order.filled_qty == 0:
-            self._insert(intent, order.status, at, seen=order)
-            return None
         if known is None:
-            self._insert(intent, OrderStatus.UNKNOWN, at)
+            with self._following(intent):
+                self._insert(intent, OrderStatus.UNKNOWN if order.filled_qty else order.status, at, seen=order)
+            if order.filled_qty == 0:
+                return None
         return self.observe(order, at, known or self.find(intent.client_order_id))
 
     def deny(self, intent: OrderIntent, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
@@ -134,7 +146,10 @@ class OrderRecords:
         source: RejectionSource = RejectionSource.BROKER,
     ) -> None:
         """Record that the broker refused an intended order."""
-        self._end(client_order_id, OrderStatus.REJECTED, code, reason, at)
+        known = self.find(client_order_id)
+        if known is None:
+            return
+        self._end(known.intent, OrderStatus.REJECTED, code, reason, at)
         self._reject(client_order_id, code, reason, source, at, escalation_id)
 
     def observe(self, order: Order, at: datetime, known: OrderRecord | None = None) -> OrderRecord:
@@ -153,8 +168,9 @@ class OrderRecords:
         if seen == known:
             return known
         seen = replace(seen, updated_at=at)
-        self._record_fill(known, order, at)
-        ORDERS.update(self._db, {name: getattr(seen, name) for name in _SEEN}, "id = ?", seen.id)
+        with self._following(known.intent):
+            self._record_fill(known, order, at)
+            ORDERS.update(self._db, {name: getattr(seen, name) for name in _SEEN}, "id = ?", seen.id)
         return seen
 
     def cancel_requested(self, client_order_id: str, code: str, reason: str, at: datetime) -> None:
@@ -162,12 +178,17 @@ class OrderRecords:
         changes = {"code": code, "reason": reason, "cancel_requested_at": at}
         ORDERS.update(self._db, changes, "client_order_id = ?", client_order_id)
 
+    def release(self, client_order_ids: Sequence[str], at: datetime) -> None:
+        """Record that a RELEASE begins to cancel exits."""
+        which = f"client_order_id IN ({marks(client_order_ids)}) AND released_at IS NULL"
+        ORDERS.update(self._db, {"released_at": at}, which, *client_order_ids)
+
     def withdraw(self, intent: OrderIntent, code: str, reason: str, at: datetime) -> None:
         """Record an order that was cancelled before it was ever sent."""
         if self.find(intent.client_order_id) is None:
             self._insert(intent, OrderStatus.CANCELED, at, code=code, reason=reason)
         else:
-            self._end(intent.client_order_id, OrderStatus.CANCELED, code, reason, at)
+            self._end(intent, OrderStatus.CANCELED, code, reason, at)
 
     def fills_since(self, since: datetime) -> list[FillRecord]:
         """Return the fills at or after a moment, oldest first."""
@@ -257,9 +278,27 @@ class OrderRecords:
         )
         ORDERS.insert(self._db, record)
 
-    def _end(self, client_order_id: str, status: OrderStatus, code: str, reason: str, at: datetime) -> None:
+    def _end(self, intent: OrderIntent, status: OrderStatus, code: str, reason: str, at: datetime) -> None:
         changes = {"status": status, "code": code, "reason": reason, "terminal_at": at, "updated_at": at}
-        ORDERS.update(self._db, changes, "client_order_id = ?", client_order_id)
+        with self._following(intent):
+            ORDERS.update(self._db, changes, "client_order_id = ?", intent.client_order_id)
+
+    @contextmanager
+    def _following(self, intent: OrderIntent) -> Iterator[None]:
+        """Change the unprotected shares by what happens to an order inside."""
+        before = self._group(intent)
+        yield
+        self._unprotected.follow(intent.ticker, before, self._group(intent))
+
+    @staticmethod
+    def _root(intent: OrderIntent) -> str:
+        return intent.parent_id or intent.client_order_id
+
+    def _group(self, intent: OrderIntent) -> OrderGroup:
+        root = self._root(intent)
+        orders = self._records("client_order_id = ? OR parent_id = ?", root, root)
+        ids = [order.id for order in orders]
+        return OrderGroup.of(orders, FILLS.find(self._db, f"order_id IN ({marks(ids)})", *ids, order="id"))
 
     def _reject(
         self,

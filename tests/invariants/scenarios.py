@@ -15,8 +15,7 @@ from Departments.core.clock import Clock, SimulatedClock
 from Departments.core.plans import TradingPlan
 from Departments.core.steps import Step, no_step
 from Departments.Executive.daily import DayOrder, run_day
-from Departments.Executive.exposure import exposures_of
-from Departments.Executive.reporter import saved_plan
+from Departments.Executive.reporter import saved_plan, unprotected_stretches
 from Departments.Executive.reporting.document import final_document
 from tests.builders.desk import MORNING, plan, trade, workspace, write_yaml
 
@@ -121,7 +120,7 @@ def carry_out(desk: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
 def told(desk: Desk, plan_id: str) -> dict[str, Any]:
     """Return the final document of an executed plan."""
     plan = saved_plan(desk.ledger.plans.document(plan_id), plan_id)
-    return final_document(desk.ledger, plan, unprotected=exposures_of(desk.ledger, plan_id))
+    return final_document(desk.ledger, plan, unprotected=unprotected_stretches(desk.ledger, plan_id))
 
 
 def settle(desk: Desk) -> None:

@@ -17,11 +17,11 @@ from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, skip_documents
 from Departments.core.statuses import ExecutionStatus, PhaseName, TradeStatus
 from Departments.Executive.agenda import Rehearsal
-from Departments.Executive.exposure import Exposure
 from Departments.Executive.funding import Decision
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
+from Departments.ledger.unprotected import Stretch
 
 DOCUMENT_SHAPE: Mapping[str, Any] = {
     "plan_id": "the plan",
@@ -92,10 +92,10 @@ EXIT_CODES = {
 }
 
 
-def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[Exposure] = ()) -> dict[str, Any]:
+def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[Stretch] = ()) -> dict[str, Any]:
     """Return the document of an executed plan. Raises LookupError for a plan that was never executed.
 
-    `unprotected` is what `Departments.Executive.exposure` reads from the same ledger, where exits are wanted.
+    `unprotected` are the stretches in which shares had no live exits, where exits are wanted.
     """
     plan_id, execution = plan.plan_id, ledger.plans.execution(plan.plan_id)
     if execution is None:
@@ -113,7 +113,7 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[E
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
         "denied": reasons(t for t in trades if t.status == OrderStatus.DENIED),
         "deferred": reasons(t for t in trades if t.status == TradeStatus.DEFERRED),
-        "unprotected": [_unprotected(exposure) for exposure in unprotected],
+        "unprotected": [_unprotected(stretch) for stretch in unprotected],
         "cash_identity": _cash_identity(execution, fills),
         "exit_code": EXIT_CODES.get(execution.status, 1),
     }
@@ -265,11 +265,11 @@ def unexplained(difference: Decimal | None) -> str:
     return f"off by {amount}, which no order and no fee explains"
 
 
-def _unprotected(exposure: Exposure) -> dict[str, str | None]:
-    until = exposure.until
+def _unprotected(stretch: Stretch) -> dict[str, str | None]:
+    until = stretch.until
     return {
-        "ticker": exposure.ticker,
-        "qty": plain(exposure.qty),
-        "since": iso(exposure.since),
+        "ticker": stretch.ticker,
+        "qty": plain(stretch.qty),
+        "since": iso(stretch.since),
         "until": None if until is None else iso(until),
     }

@@ -176,7 +176,7 @@ def test_exits_without_a_clients_id_are_known_by_the_brokers(ledger: Ledger, tol
 def test_an_exit_without_a_clients_id_is_followed_by_itself_too(ledger: Ledger, told: list[Message]) -> None:
     """Its entry may have ended before the days that are asked for; and what else there is to record is recorded."""
     exit_ = Order("E1", "", "CTVA", Side.SELL, D(190), OrderStatus.NEW, limit_price=D(70), submitted_at=MORNING)
-    ledger.orders.adopt(exit_intent(exit_, "P"), exit_, MORNING, None)
+    ledger.orders.adopt(exit_intent(exit_, "P", None), exit_, MORNING, None)
     sold = replace(exit_, status=OrderStatus.FILLED, filled_qty=D(190), filled_avg_price=D(70))
     broker = Book(SOLD, sold)
     tracker(broker, ledger, told).track(exits=True)

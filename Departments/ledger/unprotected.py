@@ -1,0 +1,225 @@
+"""Unprotected shares: a row for each symbol that has some, and the history of its changes.
+
+A BUY brings its exits as a bracket, but they are live only when it has filled completely. A SELL needs the exits of its
+shares cancelled first. In between the shares are unprotected, and what stays so gets exits from PROTECT.
+
+Each transaction that changes an order changes the row too, by the difference between what the order's group amounted to
+before and after it. So a repeat changes nothing, and within a group the order of the news does not matter.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from Departments.core.money import ZERO
+from Departments.core.orders import OrderStatus, OrderType, Purpose, Side
+from Departments.core.reasons import ReasonCode
+from Departments.ledger.database import Database
+from Departments.ledger.order_records import ADOPTED, FillRow, OrderRecord
+from Departments.ledger.tables import Table
+
+#: An exit in one of these does not protect yet.
+NOT_LIVE: Final = frozenset({OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW, OrderStatus.PENDING_REVIEW})
+
+
+class Cause(StrEnum):
+    """Why the unprotected shares of a symbol changed."""
+
+    BOUGHT = "bought"  # a BUY filled, or its own exits went live
+    SOLD = "sold"
+    COVERED = "covered"  # exits went live that PROTECT asked for
+    LOST = "lost"  # exits ended with shares unsold
+    RELEASED = "released"  # exits were cancelled for a SELL
+
+
+#: What counts where BUYs are to have no exits: a SELL may still take exits away that somebody wanted.
+_OF_A_RELEASE: Final = frozenset({Cause.RELEASED, Cause.SOLD, Cause.COVERED})
+
+
+@dataclass(frozen=True, slots=True)
+class UnprotectedShares:
+    """The shares of a symbol without live exits; `released` of them lost their exits to a RELEASE."""
+
+    symbol: str
+    qty: Decimal
+    released: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """By how many shares the unprotected ones of a symbol grew (or, negative, shrank) at a moment, and why."""
+
+    symbol: str
+    at: datetime
+    qty: Decimal
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Shares of a symbol without live exits, from a moment to another (None: still)."""
+
+    ticker: str
+    qty: Decimal
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderGroup:
+    """An order and the exits that belong to it, with their fills: a bracket, an OCO, or an order alone.
+
+    `entry` is the order that was traded first; exits that somebody else placed have none.
+    """
+
+    entry: OrderRecord | None = None
+    exits: tuple[OrderRecord, ...] = ()
+    fills: tuple[FillRow, ...] = ()
+
+    @classmethod
+    def of(cls, orders: Iterable[OrderRecord], fills: Iterable[FillRow]) -> OrderGroup:
+        """Return the group of some orders, each with its fills."""
+        found = list(orders)
+        entry = next((o for o in found if o.intent.purpose is Purpose.TRADE), None)
+        return cls(entry, tuple(o for o in found if o.intent.purpose is Purpose.EXIT), tuple(fills))
+
+    @property
+    def cover(self) -> OrderRecord | None:
+        """Return the exit that speaks for all: the target, else the stop."""
+        targets = (e for e in self.exits if e.intent.order_type == OrderType.LIMIT)
+        return next(targets, self.exits[0] if self.exits else None)
+
+    @property
+    def unsold(self) -> Decimal:
+        """Return the shares under the exits that neither of them has sold."""
+        cover = self.cover
+        return ZERO if cover is None else max(ZERO, cover.intent.qty - sum((e.filled_qty for e in self.exits), ZERO))
+
+    def fills_of(self, *orders: OrderRecord) -> Iterator[FillRow]:
+        """Yield the fills of some orders of the group."""
+        ids = {order.id for order in orders}
+        return (fill for fill in self.fills if fill.order_id in ids)
+
+
+TimedChange = tuple[datetime, Cause]
+
+UNPROTECTED: Final = Table("desk_unprotected", UnprotectedShares, rules=("PRIMARY KEY (symbol)",))
+CHANGES: Final = Table(
+    "desk_unprotected_changes",
+    Change,
+    identity="id",
+    indexes=("CREATE INDEX desk_unprotected_changes_by_time ON desk_unprotected_changes (at)",),
+)
+
+
+class UnprotectedRecords:
+    """The rows and their history. Every method joins the caller's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def find_all(self) -> list[UnprotectedShares]:
+        """Return the symbols that have unprotected shares."""
+        return UNPROTECTED.find(self._db, "1 = 1", order="symbol")
+
+    def changes_since(self, moment: datetime) -> list[Change]:
+        """Return the changes at or after a moment, oldest first."""
+        return CHANGES.find(self._db, "at >= ?", moment, order="at, id")
+
+    def follow(self, symbol: str, before: OrderGroup, after: OrderGroup) -> None:
+        """Change the row of a symbol by what a group of orders has become."""
+        news = difference(before, after)
+        if not news:
+            return
+        known = UNPROTECTED.first(self._db, "symbol = ?", symbol) or UnprotectedShares(symbol, ZERO, ZERO)
+        row, changes = change(known, news)
+        if row.qty or row.released:
+            UNPROTECTED.replace(self._db, row, "symbol")
+        else:
+            self._db.execute("DELETE FROM desk_unprotected WHERE symbol = ?", (symbol,))
+        for each in changes:
+            CHANGES.insert(self._db, each)
+
+
+def change(known: UnprotectedShares, news: Mapping[TimedChange, Decimal]) -> tuple[UnprotectedShares, list[Change]]:
+    """Return a row after news of one group, and the changes to remember.
+
+    A sale takes unprotected shares first; where it sells more than there are, the rest never needed exits of ours.
+    """
+    qty = known.qty + sum(news.values(), ZERO)
+    released = known.released + sum((n for (_, cause), n in news.items() if cause in _OF_A_RELEASE), ZERO)
+    too_many, changes = max(ZERO, -qty), []
+    for (at, cause), by in sorted(news.items(), reverse=True):
+        spared = min(too_many, max(ZERO, -by))
+        too_many -= spared
+        changes.append(Change(known.symbol, at, by + spared, cause))
+    row = UnprotectedShares(known.symbol, max(ZERO, qty), max(ZERO, released))
+    return row, [each for each in reversed(changes) if each.qty]
+
+
+def difference(before: OrderGroup, after: OrderGroup) -> dict[TimedChange, Decimal]:
+    """Return what a group adds to the unprotected shares now and did not before, by moment and cause."""
+    found: defaultdict[TimedChange, Decimal] = defaultdict(Decimal)
+    for sign, group in ((-1, before), (1, after)):
+        for at, cause, qty in _history(group):
+            found[at, cause] += sign * qty
+    return {key: qty for key, qty in found.items() if qty}
+
+
+def stretches(ticker: str, course: Iterable[tuple[datetime, Decimal]]) -> Iterator[Stretch]:
+    """Yield the stretches with unprotected shares from the changes at each moment, oldest first."""
+    unprotected, since = ZERO, None
+    for at, qty in course:
+        if unprotected > 0 and since is not None and at > since:
+            yield Stretch(ticker, unprotected, since, at)
+        unprotected, since = unprotected + qty, at
+    if unprotected > 0 and since is not None:
+        yield Stretch(ticker, unprotected, since, None)
+
+
+def _history(group: OrderGroup) -> Iterator[tuple[datetime, Cause, Decimal]]:
+    """Yield what a group has added to the unprotected shares, and taken from them, since it began."""
+    entry, cover = group.entry, group.cover
+    if entry is not None:
+        bought = entry.intent.side is Side.BUY
+        for fill in group.fills_of(entry):
+            yield fill.filled_at, *((Cause.BOUGHT, fill.qty) if bought else (Cause.SOLD, -fill.qty))
+    live_at = None if cover is None else _live_since(cover, entry)
+    if cover is None or live_at is None:
+        yield from _sold_uncovered(group)
+        return
+    if not _is_strange(cover, entry):
+        yield live_at, Cause.COVERED if entry is None else Cause.BOUGHT, -cover.intent.qty
+    if cover.status.is_terminal and cover.code != ReasonCode.SYMBOL_LOCKED:  # a person looks after what was accepted
+        yield cover.terminal_at or live_at, Cause.RELEASED if cover.released_at else Cause.LOST, group.unsold
+
+
+def _live_since(cover: OrderRecord, entry: OrderRecord | None) -> datetime | None:
+    """Return when exits began to protect: a bracket's when its entry had filled. None when they never did."""
+    if cover.status is OrderStatus.REJECTED:
+        return None
+    if entry is not None:
+        return entry.terminal_at if entry.filled_qty == entry.intent.qty else None
+    if _is_strange(cover, entry):
+        return cover.created_at
+    return None if cover.status in NOT_LIVE else cover.submitted_at
+
+
+def _is_strange(cover: OrderRecord, entry: OrderRecord | None) -> bool:
+    """Return whether exits cover shares that the ledger never saw bought; they were live before it knew them."""
+    return entry is None and cover.intent.message_id.startswith(ADOPTED)
+
+
+def _sold_uncovered(group: OrderGroup) -> Iterator[tuple[datetime, Cause, Decimal]]:
+    """Yield what exits sold that never protected; a bracket's never sell more than its entry bought."""
+    left = None if group.entry is None else group.entry.filled_qty
+    for fill in group.fills_of(*group.exits):
+        qty = fill.qty if left is None else min(left, fill.qty)
+        left = None if left is None else left - qty
+        yield fill.filled_at, Cause.SOLD, -qty
