@@ -1,4 +1,4 @@
-"""Protective exits: cancelling those that hold shares to be sold, and giving some to shares that stand bare.
+"""Protective exits: cancel those that hold shares to be sold, and give some to unprotected shares.
 
 At Alpaca an exit is an order of its own: a bracket's legs hold the shares, so they must be cancelled and gone before
 the shares can be sold, and either may fill meanwhile (https://docs.alpaca.markets/docs/orders-at-alpaca).
@@ -99,9 +99,9 @@ def is_free(position: Position | None) -> bool:
 def protection_intent(
     request: ProtectRequest, message_id: str, position: Position, exits: ExitSettings
 ) -> OrderIntent | None:
-    """Return the exits that a ProtectRequest asks for, on no more shares than it names; None when nothing is bare."""
-    bare = min(request.qty, whole_shares(max(ZERO, position.available)))
-    if bare == 0:
+    """Return the exits that a ProtectRequest asks for, on no more shares than it names; None when no share is free."""
+    free = min(request.qty, whole_shares(max(ZERO, position.available)))
+    if free == 0:
         return None
     take_profit, stop_loss = _exits_around(position, exits)
     return OrderIntent(
@@ -109,7 +109,7 @@ def protection_intent(
         message_id=message_id,
         ticker=request.symbol,
         side=Side.SELL,
-        qty=bare,
+        qty=free,
         order_type=OrderType.LIMIT,
         plan_id=request.plan_id,
         limit_price=take_profit,

@@ -320,7 +320,7 @@ class TradingDepartment:
             p.bus.enqueue(request_report(release.message_id, release.ticker, release.qty, RequestStatus.RELEASED, now))
 
     def protect_shares(self, message: Message, asked: ProtectRequest) -> Commit | None:
-        """Give bare shares a stop-loss and a take-profit as one OCO, sent as exactly once as any order.
+        """Give unprotected shares a stop-loss and a take-profit as one OCO, sent as exactly once as any order.
 
         It is reported as protected when the OCO is live, by the tracker.
         """

@@ -96,14 +96,6 @@ class OrderRecords:
         """Return every order of a plan, oldest first."""
         return self._records("plan_id = ?", plan_id)
 
-    def of_symbols(self, tickers: Collection[str]) -> list[OrderRecord]:
-        """Return every order of some symbols, oldest first."""
-        return self._records(f"ticker IN ({marks(tickers)})", *tickers)
-
-    def of_symbols_moved_since(self, moment: datetime) -> list[OrderRecord]:
-        """Return every order of each symbol of which some order has changed since a moment, oldest first."""
-        return self._records("ticker IN (SELECT ticker FROM desk_orders WHERE updated_at >= ?)", iso(moment))
-
     def recent(self, tickers: Sequence[str]) -> list[OrderRecord]:
         """Return the newest order of each ticker that has one, exits left out, oldest first."""
         ours = f"purpose = 'trade' AND ticker IN ({marks(tickers)})"
