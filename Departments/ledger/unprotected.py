@@ -28,7 +28,7 @@ from Departments.ledger.tables import Table
 NOT_LIVE: Final = frozenset({OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW, OrderStatus.PENDING_REVIEW})
 
 
-class Cause(StrEnum):
+class ChangeCause(StrEnum):
     """Why the unprotected shares of a symbol changed."""
 
     BOUGHT = "bought"  # a BUY filled, or its own exits went live
@@ -39,7 +39,7 @@ class Cause(StrEnum):
 
 
 #: What counts where BUYs are to have no exits: a SELL may still take exits away that somebody wanted.
-_OF_A_RELEASE: Final = frozenset({Cause.RELEASED, Cause.SOLD, Cause.COVERED})
+_OF_A_RELEASE: Final = frozenset({ChangeCause.RELEASED, ChangeCause.SOLD, ChangeCause.COVERED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Change:
     symbol: str
     at: datetime
     qty: Decimal
-    cause: Cause
+    cause: ChangeCause
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class OrderGroup:
         return (fill for fill in self.fills if fill.order_id in ids)
 
 
-TimedChange = tuple[datetime, Cause]
+TimedChange = tuple[datetime, ChangeCause]
 
 UNPROTECTED: Final = Table("desk_unprotected", UnprotectedShares, rules=("PRIMARY KEY (symbol)",))
 CHANGES: Final = Table(
@@ -183,21 +183,25 @@ def stretches(ticker: str, course: Iterable[tuple[datetime, Decimal]]) -> Iterat
         yield Stretch(ticker, unprotected, since, None)
 
 
-def _history(group: OrderGroup) -> Iterator[tuple[datetime, Cause, Decimal]]:
+def _history(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal]]:
     """Yield what a group has added to the unprotected shares, and taken from them, since it began."""
     entry, cover = group.entry, group.cover
     if entry is not None:
         bought = entry.intent.side is Side.BUY
         for fill in group.fills_of(entry):
-            yield fill.filled_at, *((Cause.BOUGHT, fill.qty) if bought else (Cause.SOLD, -fill.qty))
+            yield fill.filled_at, *((ChangeCause.BOUGHT, fill.qty) if bought else (ChangeCause.SOLD, -fill.qty))
     live_at = None if cover is None else _live_since(cover, entry)
     if cover is None or live_at is None:
         yield from _sold_uncovered(group)
         return
     if not _is_strange(cover, entry):
-        yield live_at, Cause.COVERED if entry is None else Cause.BOUGHT, -cover.intent.qty
+        yield live_at, ChangeCause.COVERED if entry is None else ChangeCause.BOUGHT, -cover.intent.qty
     if cover.status.is_terminal and cover.code != ReasonCode.SYMBOL_LOCKED:  # a person looks after what was accepted
-        yield cover.terminal_at or live_at, Cause.RELEASED if cover.released_at else Cause.LOST, group.unsold
+        yield (
+            cover.terminal_at or live_at,
+            ChangeCause.RELEASED if cover.released_at else ChangeCause.LOST,
+            group.unsold,
+        )
 
 
 def _live_since(cover: OrderRecord, entry: OrderRecord | None) -> datetime | None:
@@ -216,10 +220,10 @@ def _is_strange(cover: OrderRecord, entry: OrderRecord | None) -> bool:
     return entry is None and cover.intent.message_id.startswith(ADOPTED)
 
 
-def _sold_uncovered(group: OrderGroup) -> Iterator[tuple[datetime, Cause, Decimal]]:
+def _sold_uncovered(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal]]:
     """Yield what exits sold that never protected; a bracket's never sell more than its entry bought."""
     left = None if group.entry is None else group.entry.filled_qty
     for fill in group.fills_of(*group.exits):
         qty = fill.qty if left is None else min(left, fill.qty)
         left = None if left is None else left - qty
-        yield fill.filled_at, Cause.SOLD, -qty
+        yield fill.filled_at, ChangeCause.SOLD, -qty
