@@ -34,7 +34,6 @@ FUNCTIONS = {
     "_assessed",
     "_continued",
     "_counted",
-    "_covered",
     "_crossed",
     "_ended",
     "_executed",
