@@ -146,11 +146,11 @@ def _concerns(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[s
 
 
 def _prices(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str]:
-    facts, hours = outlook.before, limits.staleness.price_max_age_hours
+    facts = outlook.before
     times = {t.ticker: facts.of(t.ticker).price_at for t in plan.trades}
     old = [t for t, at in times.items() if at and is_price_old(limits, at, facts.now)]
     if old:
-        yield f"prices are more than {plain(hours)} hours old: {', '.join(sorted(old))}"
+        yield f"prices are more than {plain(limits.staleness.price_max_age_hours)} hours old: {', '.join(sorted(old))}"
     unknown = [t for t, at in times.items() if at is None]
     if unknown:
         yield f"nobody knows how old the prices are: {', '.join(sorted(unknown))}"

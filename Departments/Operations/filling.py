@@ -102,7 +102,7 @@ class Filling:
         self.picks.remove(pick)
         del self.shares[pick.ticker], self.lower[pick.ticker]
 
-    def may_trade(self, giver: Pick, given: Decimal, taker: Pick, taken: Decimal) -> bool:
+    def may_swap(self, giver: Pick, given: Decimal, taker: Pick, taken: Decimal) -> bool:
         """Tell whether shares of one pick may be given up for shares of another."""
         freed = given * giver.price if giver.sector == taker.sector else ZERO
         return (

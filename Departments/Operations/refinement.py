@@ -89,5 +89,5 @@ def _exchanges(filling: Filling) -> Iterator[tuple[Decimal, Pick, Decimal, Pick,
                 taken = ONE * count
                 given = max(ONE, ((taken * taker.price - filling.idle) / giver.price).to_integral_value(ROUND_CEILING))
                 gain = taken * taker.price - given * giver.price
-                if gain > ZERO and filling.may_trade(giver, given, taker, taken):
+                if gain > ZERO and filling.may_swap(giver, given, taker, taken):
                     yield gain, giver, given, taker, taken

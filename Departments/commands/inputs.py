@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from Departments.bootstrap import MESSAGES, Desk
+from Departments.constraints.checks.timing import is_plan_old
+from Departments.constraints.limits import Limits
 from Departments.core.clock import Clock, ShiftedClock, SimulatedClock, SystemClock, iso, parse_iso
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, UnreadableMessage
@@ -88,17 +89,16 @@ def _check(desk: Desk, plan: TradingPlan | None, path: Path | None, message: Mes
     if message is not None:
         _plannable(message, str(file), now)
     if plan is not None:
-        _refuse_stale(plan, str(path), now, desk.limits.staleness.plan_max_age_hours)
+        _refuse_stale(plan, str(path), now, desk.limits)
     elif message is None:
         _check_waiting(desk, now)
 
 
-def _refuse_stale(plan: TradingPlan, source: str, now: datetime, hours: Any) -> None:
+def _refuse_stale(plan: TradingPlan, source: str, now: datetime, limits: Limits) -> None:
     made = plan.generated_at
-    if now - made <= timedelta(hours=float(hours)):
-        return
-    problem = f"the plan was made at {iso(made)}, more than {hours:g} hours ago"
-    raise BadInput(source, "generated_at", problem, f"make a new plan, or replay that day with --at {iso(made)}")
+    if is_plan_old(limits, made, now):
+        problem = f"the plan was made at {iso(made)}, more than {limits.staleness.plan_max_age_hours:g} hours ago"
+        raise BadInput(source, "generated_at", problem, f"make a new plan, or replay that day with --at {iso(made)}")
 
 
 def _check_waiting(desk: Desk, now: datetime) -> None:

@@ -30,7 +30,7 @@ def plan_fresh(desk: Circumstances) -> Finding:
     plan, hours = desk.facts.plan, desk.limits.staleness.plan_max_age_hours
     if plan is None or plan.made_at is None:
         return desk.lacks(ReasonCode.STALE_PLAN, "time of the plan")
-    too_old = _hours(desk.facts.now, plan.made_at) > hours
+    too_old = is_plan_old(desk.limits, plan.made_at, desk.facts.now)
     return Reason.of(ReasonCode.STALE_PLAN, generated_at=iso(plan.made_at), maximum_hours=hours) if too_old else None
 
 
@@ -148,6 +148,11 @@ def price_fresh(case: Case) -> Finding:
     hours = ages.price_max_age_hours + (0 if case.stage == "plan" else ages.plan_max_age_hours)
     too_old = _hours(case.facts.now, made) > hours
     return Reason.of(ReasonCode.STALE_PRICE, price_at=iso(made), maximum_hours=hours) if too_old else None
+
+
+def is_plan_old(limits: Limits, made: datetime, now: datetime) -> bool:
+    """Tell whether a plan is too old to act on."""
+    return _hours(now, made) > limits.staleness.plan_max_age_hours
 
 
 def is_price_old(limits: Limits, made: datetime, now: datetime) -> bool:
