@@ -340,8 +340,10 @@ class Desk:
         Raises BrokerUnavailable when the broker stays away.
         """
         self.bus.deliver_pending()
-        if not self._recovered and not self.choices.via_watchers:
-            self.trading.reconcile()
+        if not self._recovered:
+            self.bus.settle()
+            if not self.choices.via_watchers:
+                self.trading.reconcile()
         self._recovered = True
 
     def close(self) -> None:

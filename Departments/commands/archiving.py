@@ -68,6 +68,8 @@ def _carry_out(desk: Desk, moves: Sequence[Move], *, as_json: bool) -> int:
     done: list[Move] = []
     try:
         desk.mailbox.clean()
+        if desk.ledger_path.exists():
+            desk.bus.settle()  # before its files move
         for move in retention.archive(desk.mailbox, moves):
             done.append(move)  # noqa: PERF402 - what is done so far counts when an error ends this
     finally:

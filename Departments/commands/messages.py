@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 from rich.tree import Tree
 
+from Departments.bootstrap import LEDGER_FILE
 from Departments.commands.consoles import console, plain, print_text
 from Departments.commands.frame import messages_of, print_json, reason_of
 from Departments.commands.options import AsJson, Workspace
@@ -19,6 +20,7 @@ from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.messaging import codec, lookup, tracing
 from Departments.messaging.message import Message
 from Departments.messaging.names import stem
+from Departments.messaging.ports import IndexRow
 
 # --- inbox ---
 
@@ -85,7 +87,7 @@ def show(
 ) -> int:
     """Show a message wherever it lies: inbox, outbox, archive, packed months, dead letters."""
     root = messages_of(workspace)
-    found = lookup.find_all(root, stem(message_id))
+    found = lookup.find_all(root, stem(message_id), index_of(workspace))
     if not found:
         raise _nothing_to_show(root, message_id)
     message = found[0].message
@@ -99,6 +101,13 @@ def show(
         screen.print(plain(place), style="dim", soft_wrap=True)
     print_text(screen, found[0].text)
     return 0
+
+
+def index_of(workspace: Path) -> list[IndexRow]:
+    """Return what the workspace's ledger knows of message files; empty without a ledger."""
+    from Departments.ledger.journal import read_index  # noqa: PLC0415 - the lists of messages need no ledger
+
+    return read_index(workspace.resolve() / LEDGER_FILE)
 
 
 def _nothing_to_show(root: Path, message_id: str) -> BadInput:
@@ -126,7 +135,7 @@ def trace(
 ) -> int:
     """Show the chain of messages by parent and plan, as a tree with times."""
     root = messages_of(workspace)
-    branches = tracing.trace((found.message for found in lookup.everything(root)), wanted)
+    branches = tracing.trees(lookup.related(root, wanted, index_of(workspace)), wanted)
     if not branches:
         raise BadInput(wanted, "", f"no message in {root} has or names this id", "see `departments inbox`")
     if as_json:

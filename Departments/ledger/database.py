@@ -43,8 +43,11 @@ class Words:
 class Database(Protocol):
     """One open database with nested transactions; every method raises LedgerBusy or LedgerError."""
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make everything inside one commit; an inner transaction joins the outer one."""
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[None]:
+        """Make everything inside one commit; an inner transaction joins the outer one.
+
+        Without `durable` a power cut may take the commit; a kill does not.
+        """
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one statement and return the number of rows that it changed."""

@@ -1,17 +1,18 @@
-"""What the message bus must remember, in the ledger's file: handled ids, failed attempts, undelivered letters."""
+"""What the message bus must remember, in the ledger's file: handled ids, failed attempts, letters, an index."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Final
 
-from Departments.core.clock import iso
 from Departments.core.errors import MessageConflict
 from Departments.ledger.database import Database
+from Departments.ledger.sqlite import read_only
 from Departments.ledger.tables import Table, marks
 
 
@@ -39,7 +40,7 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message to be delivered; its `data` is kept until it has been."""
+    """A message of ours; its `data` is kept until the files hold it safely."""
 
     name: str
     sender: str
@@ -48,6 +49,16 @@ class Letter:
     data: bytes | None
     enqueued_at: datetime
     published_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A message that was sent or handled: its file, its id, and what it is tied to."""
+
+    name: str
+    message_id: str
+    parent_message_id: str | None
+    plan_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +76,18 @@ LETTERS: Final = Table(
     Letter,
     identity="number",
     rules=("UNIQUE (name)",),
-    indexes=("CREATE INDEX bus_letters_pending ON bus_letters (number) WHERE published_at IS NULL",),
+    indexes=(
+        "CREATE INDEX bus_letters_pending ON bus_letters (number) WHERE published_at IS NULL",
+        "CREATE INDEX bus_letters_unsettled ON bus_letters (number) WHERE data IS NOT NULL",
+    ),
 )
 CAUSES: Final = Table("bus_causes", Cause, rules=("PRIMARY KEY (cause, day)",), clustered=True)
-TABLES: Final = (HANDLED, FAILURES, LETTERS, CAUSES)
+INDEX: Final = Table("bus_index", Indexed, rules=("PRIMARY KEY (name, message_id)",), clustered=True)
+TABLES: Final = (HANDLED, FAILURES, LETTERS, INDEX, CAUSES)
 
+ALL_INDEXED: Final = f"SELECT {INDEX.columns} FROM {INDEX.name}"  # noqa: S608 - our names
+#: (file name, message id, id of the parent, plan id)
+IndexRow = tuple[str, str, str | None, str | None]
 AT_ONCE: Final = 500  # ids in one question; older SQLite takes 999 values at most (https://www.sqlite.org/limits.html)
 
 
@@ -97,7 +115,7 @@ class LedgerJournal:
                 f"SELECT message_id, disposition, digest FROM bus_handled WHERE {which}",  # noqa: S608 - only marks
                 (department, *asked),
             )
-            found |= {str(row[0]): (str(row[1]), str(row[2])) for row in rows}
+            found |= {row["message_id"]: (row["disposition"], row["digest"]) for row in rows}
         return found
 
     def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> bool:
@@ -139,6 +157,14 @@ class LedgerJournal:
         row = self._database.row("SELECT sender, recipient, digest FROM bus_letters WHERE name = ?", (name,))
         return tuple(row or ())
 
+    def withdraw(self, name: str) -> bool:
+        """Forget a letter that was not delivered: nothing was sent. False for one that was."""
+        which = "name = ? AND published_at IS NULL"
+        is_gone = self._database.execute(f"DELETE FROM bus_letters WHERE {which}", (name,)) == 1  # noqa: S608 - only marks
+        if is_gone:
+            self._database.execute("DELETE FROM bus_index WHERE name = ?", (name,))
+        return is_gone
+
     def pending(self, limit: int, *, besides: Sequence[str] = ()) -> list[tuple[str, str, str, bytes]]:
         """Return the (name, sender, recipient, data) of committed letters not delivered yet, oldest first.
 
@@ -152,13 +178,55 @@ class LedgerJournal:
         return [(row["name"], row["sender"], row["recipient"], row["data"]) for row in rows]
 
     def published(self, names: list[str], at: datetime) -> None:
-        """Note that letters are delivered; their text lives on in the files."""
+        """Note that letters are delivered, without a flush: what a power cut takes of it is delivered again."""
         which = f"published_at IS NULL AND name IN ({marks(names)})"
-        self._database.execute(
-            f"UPDATE bus_letters SET published_at = ?, data = NULL WHERE {which}",  # noqa: S608 - only marks
-            (iso(at), *names),
+        with self._database.transaction(durable=False):
+            LETTERS.update(self._database, {"published_at": at}, which, *names)
+
+    def unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
+        """Return committed letters that the files may not hold safely yet, oldest first.
+
+        Each is (number, name, sender, recipient, data) with a number greater than `after`.
+        """
+        rows = self._database.rows(
+            "SELECT number, name, sender, recipient, data FROM bus_letters "
+            "WHERE data IS NOT NULL AND number > ? ORDER BY number LIMIT ?",
+            (after, limit),
         )
+        return [(row["number"], row["name"], row["sender"], row["recipient"], row["data"]) for row in rows]
+
+    def settle(self, names: Sequence[str]) -> None:
+        """Note that the files hold these letters safely; their text is kept there only."""
+        LETTERS.update(self._database, {"data": None}, f"name IN ({marks(names)})", *names)
+
+    def sent(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the digests of those names that were letters of ours."""
+        found: dict[str, str] = {}
+        for start in range(0, len(names), AT_ONCE):
+            asked = names[start : start + AT_ONCE]
+            rows = self._database.rows(
+                f"SELECT name, digest FROM bus_letters WHERE name IN ({marks(asked)})",  # noqa: S608 - only marks
+                asked,
+            )
+            found |= {row["name"]: row["digest"] for row in rows}
+        return found
+
+    # --- index ---
+
+    def note(self, rows: Iterable[IndexRow]) -> None:
+        """Enter messages into the index; a message that is known stays as it was noted first."""
+        for row in rows:
+            INDEX.insert(self._database, Indexed(*row), "DO NOTHING")
+
+    def index(self) -> list[IndexRow]:
+        """Return the whole index."""
+        return [(row[0], row[1], row[2], row[3]) for row in self._database.rows(ALL_INDEXED)]
 
     def first_today(self, cause: str, day: date) -> bool:
         """Tell whether this cause comes up for the first time on `day`, and note it."""
         return CAUSES.insert(self._database, Cause(cause, day), "DO NOTHING") == 1
+
+
+def read_index(ledger: Path) -> list[IndexRow]:
+    """Return the index of a ledger's file and change nothing; empty where no such file can be read."""
+    return read_only(ledger, ALL_INDEXED)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ WORDS = Words(
     text="TEXT", whole="INTEGER", data="BLOB", identity="INTEGER PRIMARY KEY", clustered=" WITHOUT ROWID"
 )  # https://www.sqlite.org/withoutrowid.html
 BUSY_SECONDS = 30.0
+#: Every commit is flushed before it returns (https://www.sqlite.org/pragma.html#pragma_synchronous).
+DURABLE = "PRAGMA synchronous = FULL"
 #: Pages of the write-ahead log before it is used from its beginning again: a commit into a log that does not grow is
 #: one flush, into one that grows two. SQLite's own choice is 1,000
 #: (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
@@ -69,7 +71,7 @@ class SqliteDatabase:
 
     def _prepare(self, tables: Sequence[Table[Any]]) -> None:
         self.execute("PRAGMA journal_mode = WAL")
-        self.execute("PRAGMA synchronous = FULL")
+        self.execute(DURABLE)
         self.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         self.execute("PRAGMA foreign_keys = ON")
         self._provide(tables)
@@ -78,20 +80,32 @@ class SqliteDatabase:
         """Close the file."""
         self._close()
 
-    def transaction(self) -> AbstractContextManager[None]:
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[None]:
         """Make everything inside one commit; an inner transaction joins the outer one.
 
-        Raises LedgerBusy when the file stays locked, LedgerError for anything else that SQLite reports.
+        Without `durable` the commit is not flushed: a power cut may take it, a kill does not. Raises LedgerBusy when
+        the file stays locked, LedgerError for anything else that SQLite reports.
         """
-        return nullcontext() if self._is_open else self._outermost()
+        if self._is_open:
+            return nullcontext()
+        return self._outermost("ledger.commit") if durable else self._unflushed()
 
     @contextmanager
-    def _outermost(self) -> Iterator[None]:
+    def _unflushed(self) -> Iterator[None]:
+        self.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with self._outermost("ledger.note"):
+                yield
+        finally:
+            self.execute(DURABLE)
+
+    @contextmanager
+    def _outermost(self, label: str) -> Iterator[None]:
         self.execute("BEGIN IMMEDIATE")
         self._is_open = True
         try:
             yield
-            with announced(self._step, "ledger.commit"):
+            with announced(self._step, label):
                 self.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -160,3 +174,12 @@ def _ledger_error(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
             f"{path}: the ledger is locked by another process; close what uses it and run the same command again."
         )
     return LedgerError(f"{path}: the ledger cannot be used ({error}); {_MENDS.get(code, _CHECK)}.")
+
+
+def read_only(path: Path, sql: str) -> list[Any]:
+    """Return the rows of a query and change nothing; none where no file can be read that has the tables."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(sql).fetchall()
+    except sqlite3.Error:
+        return []

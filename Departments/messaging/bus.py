@@ -11,9 +11,9 @@ from datetime import datetime
 
 from Departments.core.clock import Clock
 from Departments.core.settings import MessagingSettings
-from Departments.messaging.inbound import ConsumeReport, Parts, Pass, decoded
+from Departments.messaging.inbound import ConsumeReport, Pass, decoded
 from Departments.messaging.message import Message
-from Departments.messaging.outbound import Outbound, letter_of
+from Departments.messaging.outbound import Outbound
 from Departments.messaging.ports import Journal, Storage
 from Departments.messaging.router import Router
 
@@ -44,23 +44,27 @@ class Bus:
         self._outbound.enqueue(message)
 
     def deliver_pending(self) -> int:
-        """Publish everything enqueued and committed, and return how many letters that were.
+        """Deliver everything enqueued and committed, and return how many letters that were.
 
-        Called after each commit and at start-up, so that a kill between commit and publication loses nothing. What
-        cannot be delivered stays pending, which raises PublishError where it is for one of the desk's own departments.
+        Called after each commit and at start-up, so that a kill between commit and delivery loses nothing. What cannot
+        be delivered stays in the outbox, which raises PublishError where it is for one of the desk's own departments.
         """
         return self._outbound.deliver_pending()
 
+    def settle(self) -> None:
+        """Flush the files of what was delivered; called at start-up and now and then, far from any order."""
+        self._outbound.settle()
+
     def publish(self, message: Message) -> None:
-        """Send one message now, outside any transaction; it is durable when this returns.
+        """Commit and send one message now, outside any other transaction; it is durable when this returns.
 
         The same message again changes nothing. Raises MessageConflict and PublishError; nothing was sent then.
         """
         self.publish_all([message])
 
     def publish_all(self, messages: list[Message]) -> None:
-        """Send several messages now, with as few flushes as the platform allows; raises as `publish` does."""
-        self.mailbox.publish([letter_of(message) for message in messages])
+        """Commit and send several messages together; raises as `publish` does."""
+        self._outbound.publish(messages)
 
     def consume(
         self,
@@ -68,7 +72,7 @@ class Bus:
         router: Router,
         *,
         wait: float = 10.0,
-        settle: bool = True,
+        patient: bool = True,
         batch: int = 1,
         stop: Callable[[], bool] = never,
     ) -> ConsumeReport:
@@ -76,19 +80,22 @@ class Bus:
 
         `wait` is how many seconds to wait for another consumer of the inbox before WorkspaceBusy is raised, if anything
         waits there; `stop` is asked between messages. Messages that must wait (a failure that may pass, a file still
-        being written) stay; `settle` is whether files too young to be judged are given a quarter of a second or left
-        for the next pass. `batch` is how many messages' effects share a commit: more than one is faster, and a handler
-        then does not see in the ledger what those before it in its batch are going to commit.
+        being written) stay; a `patient` pass gives files too young to be judged a quarter of a second, another leaves
+        them for the next one. `batch` messages share a commit: more than one is faster, and a handler then does not see
+        in the ledger what those before it in its batch are going to commit.
         """
         self.deliver_pending()
         names = self.mailbox.waiting(department)
         if not names:
             return ConsumeReport(department)
-        parts = Parts(self.mailbox, self.journal, self._outbound, self.clock, self.settings.max_attempts)
         with self.mailbox.holding(department, wait=wait) as was_ours:
             if not was_ours:  # another consumer may have been at work
                 names = self.mailbox.waiting(department)
-            return Pass(parts, department, router, settle=settle, batch=batch, stop=stop).run(names)
+            reading = Pass(
+                self.mailbox, self.journal, self._outbound, self.clock, self.settings.max_attempts,
+                department, router, patient, batch, stop,
+            )  # fmt: skip
+            return reading.run(names)
 
     def waiting(self, department: str) -> list[Message]:
         """Return the readable messages waiting in an inbox, in the order they would be handled."""
@@ -98,7 +105,7 @@ class Bus:
 
     def find(self, message_id: str) -> Message | None:
         """Return a message wherever it lies, None when there is none of this id."""
-        return self.mailbox.find(message_id)
+        return self.mailbox.find(message_id, self.journal.index())
 
 
 def _order(message: Message) -> tuple[datetime, str]:

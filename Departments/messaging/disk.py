@@ -1,16 +1,16 @@
-"""Single files, durably: write, flush, move without overwriting, and tell whether somebody still writes.
+"""Single files: write, flush, move without overwriting, and see whether somebody still writes.
 
-The order that survives a power cut is: temporary file, fsync, atomic rename or link, fsync of the directory.
+A power cut takes what was not flushed: names first, contents too. A torn file is empty or ends in zeros.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import signal
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from typing import Final, NamedTuple
@@ -25,6 +25,8 @@ _BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 _READ: Final[int] = (
     os.O_RDONLY | _BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 )
+#: Windows flushes only what is open for writing.
+_FLUSH: Final = (os.O_RDWR if sys.platform == "win32" else os.O_RDONLY) | _BINARY
 _CREATE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 _NOT_FOLLOWING: Final = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 _NOT_FILES: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR})
@@ -72,40 +74,18 @@ def sync_folder(path: str) -> None:
             os.close(descriptor)
 
 
-def sync_everything_in(path: str) -> bool:
-    """Flush the whole file system that `path` lies on, at once; False where the platform cannot (only Linux can)."""
-    done = False
-    if sys.platform == "linux":
-        descriptor = os.open(path, os.O_RDONLY)
-        with suppress(AttributeError, OSError):
-            done = int(ctypes.CDLL(None).syncfs(descriptor)) == 0
-        os.close(descriptor)
-    return done
-
-
 def sync_file(path: str) -> None:
-    """Flush one file's contents."""
-    descriptor = os.open(path, os.O_RDWR | _BINARY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Flush one file's contents; links, pipes and files that are closed to us have none to flush."""
+    if stat.S_ISREG(os.lstat(path).st_mode):
+        with suppress(PermissionError):
+            descriptor = os.open(path, _FLUSH)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
-def make_folder(path: str, *, flush: bool) -> None:
-    """Create a folder and its parents; each new entry is flushed when asked."""
-    if os.path.isdir(path):
-        return
-    parent = os.path.dirname(path)
-    if parent:
-        make_folder(parent, flush=flush)
-    with suppress(FileExistsError):
-        os.mkdir(path)
-    if flush and parent:
-        sync_folder(parent)
-
-
-def link_new(source: str, target: str, *, hard_links: bool, flush: bool) -> None:
+def link_new(source: str, target: str, *, hard_links: bool) -> None:
     """Give a file a second name that must not exist yet, as a hard link where possible, else as a copy.
 
     Raises FileExistsError when the name is taken; the target is never seen half-written.
@@ -118,17 +98,17 @@ def link_new(source: str, target: str, *, hard_links: bool, flush: bool) -> None
                 raise
         else:
             return
-    _copy_new(source, target, flush=flush)
+    _copy_new(source, target)
 
 
-def _copy_new(source: str, target: str, *, flush: bool) -> None:
+def _copy_new(source: str, target: str) -> None:
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
     copy = f"{source}.copy"
     with suppress(FileNotFoundError):
         os.unlink(copy)
     try:
-        write_new(copy, read_bytes(source), flush=flush)
+        write_new(copy, read_bytes(source), flush=False)
         os.rename(copy, target)
     except OSError:
         with suppress(OSError):
@@ -142,16 +122,27 @@ def read_bytes(path: str) -> bytes:
         return file.read()
 
 
-def holds(path: str, data: bytes) -> bool | None:
-    """Tell whether a regular file of exactly these bytes lies there, None where nothing does.
+class Copy(Enum):
+    """How much a path holds of given bytes."""
 
-    What a stranger put there may be a pipe, which would never end, or huge, and may be gone before it is read.
-    """
+    MISSING = "missing"
+    WHOLE = "whole"
+    TORN = "torn"  # what a power cut leaves: a beginning, the rest missing or zeros
+    OTHER = "other"
+
+
+def compare(path: str, data: bytes) -> Copy:
+    """Compare a path with bytes. A stranger's file may be a pipe without an end, huge, or vanish meanwhile."""
     try:
         facts = os.lstat(path)
-        return stat.S_ISREG(facts.st_mode) and facts.st_size == len(data) and read_bytes(path) == data
-    except FileNotFoundError:
-        return None
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > len(data):
+            return Copy.OTHER
+        found = read_bytes(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return Copy.MISSING
+    if found == data:
+        return Copy.WHOLE
+    return Copy.TORN if data.startswith(found.rstrip(b"\0")) else Copy.OTHER
 
 
 def free_name(folder: str, name: str, *, besides: str) -> str:
@@ -173,35 +164,43 @@ def same_bytes(first: str, second: str) -> bool:
         return False
 
 
-def move_new(source: str, target: str, *, hard_links: bool) -> bool:
+def leave_alone(path: str) -> None:
+    """Flush nothing."""
+
+
+def move_new(source: str, target: str, *, hard_links: bool, flush: Callable[[str], None] = leave_alone) -> bool:
     """Move a file to a name that is free or holds the same bytes; False where it holds something else.
 
-    By link and unlink, so that nothing can be overwritten; folders, and everything where there are no links, by rename.
-    So does Windows, where a rename overwrites nothing, and where a file that is read-only cannot be unlinked.
+    By link and unlink, so that nothing is overwritten; folders, and everything where there are no links, by rename.
+    So does Windows: there a rename overwrites nothing, and a read-only file cannot be unlinked. `flush` makes the
+    new name durable before the old one goes.
     """
     if hard_links and not _RENAMES_SAFELY:
         try:
             os.link(source, target, **_NOT_FOLLOWING)
         except FileExistsError:
-            return _join(source, target)
+            return _join(source, target, flush)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
         else:
+            flush(target)
             os.unlink(source)
             return True
     try:
         if not os.path.lexists(target):
             os.rename(source, target)
+            flush(target)
             return True
     except FileExistsError:  # taken at this very moment
         pass
-    return _join(source, target)
+    return _join(source, target, flush)
 
 
-def _join(source: str, target: str) -> bool:
+def _join(source: str, target: str, flush: Callable[[str], None]) -> bool:
     same = same_bytes(source, target)
     if same:
+        flush(target)
         os.unlink(source)
     return same
 

@@ -28,6 +28,7 @@ from Departments.messaging import codec, failures
 from Departments.messaging.catalogue import Skip
 from Departments.messaging.disk import Found, State
 from Departments.messaging.failures import TRANSIENT
+from Departments.messaging.lookup import index_row
 from Departments.messaging.message import Message
 from Departments.messaging.names import shown, stamp_in
 from Departments.messaging.outbound import Outbound
@@ -67,17 +68,6 @@ def pause(attempts: int) -> timedelta:
     return timedelta(seconds=min(LONGEST_PAUSE, 2.0 ** min(attempts - 1, 10)))
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a pass works with."""
-
-    mailbox: Storage
-    journal: Journal
-    outbound: Outbound
-    clock: Clock
-    max_attempts: int
-
-
 def decoded(name: str, found: Found | None) -> Message | UnreadableMessage | None:
     """Decode what was found of a file; the error is returned, because an unreadable file is a case like any other."""
     if found is None:
@@ -90,7 +80,8 @@ def decoded(name: str, found: Found | None) -> Message | UnreadableMessage | Non
         return error
 
 
-class _Item(NamedTuple):
+@dataclass(frozen=True)
+class _Item:
     """One waiting file: its name, what was read of it, and the message or why there is none."""
 
     name: str
@@ -100,12 +91,11 @@ class _Item(NamedTuple):
     @property
     def key(self) -> str:
         """Return the id that its failures and its effect are remembered under."""
-        key = self.message.message_id if isinstance(self.message, Message) else self.name
-        return key.encode("utf-8", "replace").decode()  # a name need not be valid text, what the ledger stores must be
+        return _text(self.message.message_id if isinstance(self.message, Message) else self.name)
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Return what tells its bytes from others under the same id."""
+        """The digest that tells its bytes from others under the same id."""
         return hashlib.sha256(self.found.data).hexdigest()
 
 
@@ -122,27 +112,29 @@ class _HandledMeanwhileError(Exception):
     """Somebody else handled the message since we asked: a pass within ours, or where locks do not hold."""
 
 
+@dataclass
 class Pass:
-    """One pass over one inbox, under its lock."""
+    """One pass over one inbox, under its lock: read, act, settle."""
 
-    def __init__(
-        self, parts: Parts, department: str, router: Router, *, settle: bool, batch: int, stop: Callable[[], bool]
-    ) -> None:
-        self.mailbox, self.journal, self.outbound = parts.mailbox, parts.journal, parts.outbound
-        self.clock = parts.clock
-        self.max_attempts = parts.max_attempts
-        self.department = department
-        self.router = router
-        self.settle = settle
-        self.batch = batch
-        self.stop = stop
+    mailbox: Storage
+    journal: Journal
+    outbound: Outbound
+    clock: Clock
+    max_attempts: int
+    department: str
+    router: Router
+    patient: bool
+    batch: int
+    stop: Callable[[], bool]
+
+    def __post_init__(self) -> None:
         self.counts = dict.fromkeys(("handled", "skipped", "dead_lettered", "duplicates", "left"), 0)
         self.retry_at: datetime | None = None
-        self.failures = parts.journal.failures(department)
-        self.ahead: list[str] = []
-        self.known: dict[str, tuple[str, str] | None] = {}
-        self.unsettled: list[_Item] = []
-        self.acted: list[_Acted] = []
+        self.failures = self.journal.failures(self.department)
+        self.ahead: list[_Item] = []  # read, and not asked for yet
+        self.known: dict[str, tuple[str, str] | None] = {}  # by message id: how it was handled
+        self.sent: dict[str, str] = {}  # by name: the digests of letters of ours
+        self.young: list[_Item] = []  # not finished, or too young to be condemned
 
     @cached_property
     def day(self) -> date:
@@ -151,102 +143,132 @@ class Pass:
 
     def run(self, names: list[str]) -> ConsumeReport:
         """Handle the waiting files of these names once, then look again at what was too young to be judged."""
-        for item in self._items(names):
-            if self.stop():
-                break
-            self._handle(item)
-        self._commit()
-        self._judge_unsettled()
+        for items in self._read(names):
+            self._settle([acted for item in items if not self.stop() and (acted := self._act(item))])
+        for _ in self.young:
+            self._leave(self.clock.now() + A_MOMENT)
         self._deliver()
         if self.counts["skipped"]:
             logger.info("%s: %d messages archived as skipped", self.department, self.counts["skipped"])
         return ConsumeReport(self.department, **self.counts, retry_at=self.retry_at)
 
-    # --- order ---
+    # --- read ---
 
-    def _items(self, names: list[str]) -> Iterator[_Item]:
+    def _read(self, names: list[str]) -> Iterator[list[_Item]]:
+        """Yield what shares a commit; what was too young comes once more, after one quiet period."""
+        yield from self._batches(self._in_order(names))
+        if self.patient and self.young and not self.stop():
+            young, self.young = self.young, []
+            self.mailbox.wait_until_quiet()
+            yield from self._batches(self._in_order([item.name for item in young]))
+
+    def _batches(self, items: Iterator[_Item]) -> Iterator[list[_Item]]:
+        """Yield batches in which no id comes twice: it must find itself remembered."""
+        batch: dict[str, _Item] = {}
+        for item in items:
+            if self.stop():
+                return
+            if item.key in batch:
+                yield list(batch.values())
+                batch.clear()
+            batch[item.key] = item
+            if len(batch) == self.batch:
+                yield list(batch.values())
+                batch.clear()
+        yield list(batch.values())
+
+    def _in_order(self, names: list[str]) -> Iterator[_Item]:
         """Yield the waiting files by time, then id; headers are read second by second, never all at once."""
         groups: dict[str, list[str]] = {}
-        timeless = []
         for name in names:
-            stamp = stamp_in(name)
-            if stamp is None:
-                timeless.append(name)
-            else:
-                groups.setdefault(stamp, []).append(name)
-        for name in timeless:
-            groups.setdefault(self._stamp_of(name), []).append(name)
-        for stamp in sorted(groups):
-            yield from self._sorted(sorted(groups[stamp]))
+            groups.setdefault(stamp_in(name) or self._stamp_of(name), []).append(name)
+        for second in sorted(groups):
+            group = sorted(groups[second])
+            for start in range(0, len(group), GROUP):
+                yield from self._together(group[start : start + GROUP])
 
     def _stamp_of(self, name: str) -> str:
-        item = self._read(name)
+        item = self._look(name)
         return stamp(item.message.timestamp) if item and isinstance(item.message, Message) else ""
 
-    def _sorted(self, names: list[str]) -> Iterator[_Item]:
-        for start in range(0, len(names), GROUP):
-            items = [item for name in names[start : start + GROUP] if (item := self._read(name))]
-            self.ahead, self.known = [item.key for item in items if isinstance(item.message, Message)], {}
-            self.router.prepare(item.message for item in items if isinstance(item.message, Message))
-            yield from sorted(items, key=_item_order) if len(items) > 1 else items
+    def _together(self, names: list[str]) -> list[_Item]:
+        """Read messages of one second."""
+        items = [item for name in names if (item := self._look(name))]
+        messages = [item.message for item in items if isinstance(item.message, Message)]
+        self.ahead += [item for item in items if isinstance(item.message, Message)]
+        self.router.prepare(messages)
+        return sorted(items, key=_item_order) if len(items) > 1 else items
 
-    def _read(self, name: str) -> _Item | None:
+    def _look(self, name: str) -> _Item | None:
         found = self.mailbox.look(self.department, name)
         message = decoded(name, found)
         return None if found is None or message is None else _Item(name, found, message)
 
-    # --- one message ---
+    # --- act ---
 
-    def _handle(self, item: _Item) -> None:
-        if item.found.state is State.GROWING:
-            self.unsettled.append(item)
-        elif isinstance(item.message, UnreadableMessage):
-            self._condemn(item, item.message)
-        else:
-            self._take(item, item.message)
-
-    def _take(self, item: _Item, message: Message) -> None:
+    def _act(self, item: _Item) -> _Acted | None:
+        """Have a message's handler do its work; None when nothing is to be committed."""
+        message = self._message_of(item)
+        if message is None:
+            return None
         try:
-            if self._is_due(message):
-                self._attempt(item, message)
+            if self._is_due(message) and self._is_new(item, message):
+                row = self.router.row_for(message)
+                if isinstance(row, Skip):
+                    logger.debug("%s: %s skipped: %s", self.department, message.message_id, row.reason)
+                    return _Acted(item, message, None, SKIPPED)
+                return _Acted(item, message, row.handler(message, row.payload.of(message)), HANDLED)
         except TRANSIENT as error:
             self._retry(item, message, error)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, the next message is handled
             self._condemn(item, error)
+        return None
 
-    def _attempt(self, item: _Item, message: Message) -> None:
-        if any(each.message.message_id == message.message_id for each in self.acted):
-            self._commit()  # the same id again within a batch must find itself remembered
+    def _message_of(self, item: _Item) -> Message | None:
+        """Return the message of a finished file; one that can never be a message is condemned."""
+        if item.found.state is State.GROWING:
+            self.young.append(item)
+        elif isinstance(item.message, UnreadableMessage):
+            self._condemn(item, item.message)
+        else:
+            return item.message
+        return None
+
+    def _is_new(self, item: _Item, message: Message) -> bool:
+        """Return True for an id that was not handled before; archive the same file again without an effect."""
         done = self._disposition(message.message_id)
         if done is None:
-            self.acted.append(_Acted(item, message, *self._act(message)))
-            if len(self.acted) >= self.batch:
-                self._commit()
-        elif done[1] == item.digest:
-            logger.info("%s: %s was %s before; no second effect", self.department, message.message_id, done[0])
-            self._finish(item, "duplicates")
-        else:
+            return True
+        self._check_same(item, message, done)
+        self._archive(item, "duplicates")
+        return False
+
+    def _check_same(self, item: _Item, message: Message, done: tuple[str, str]) -> None:
+        if done[1] != item.digest:
             raise MessageConflict(f"{message.message_id} was {done[0]} before with other content")
+        logger.info("%s: %s was %s before; no second effect", self.department, message.message_id, done[0])
 
     def _disposition(self, message_id: str) -> tuple[str, str] | None:
-        """Tell how an id was handled: asked once for all the messages ahead, and anew for an id that comes again."""
+        """Return how an id was handled: asked once for all the messages ahead, and anew for an id that comes again."""
         if message_id not in self.known:
-            asked, self.ahead = [message_id, *self.ahead], []
+            ahead, self.ahead = self.ahead, []
+            asked = [message_id, *(each.key for each in ahead)]
             self.known |= dict.fromkeys(asked) | self.journal.dispositions(self.department, asked)
+            self.sent |= self.journal.sent([_text(each.name) for each in ahead])
         return self.known.pop(message_id)
 
-    def _act(self, message: Message) -> tuple[Commit | None, str]:
-        row = self.router.row_for(message)
-        if isinstance(row, Skip):
-            logger.debug("%s: %s skipped: %s", self.department, message.message_id, row.reason)
-            return None, SKIPPED
-        return row(message), HANDLED
+    # --- settle ---
 
-    def _commit(self) -> None:
-        """Make the effects of a batch and "these ids are handled" one transaction, then archive; else one by one."""
-        acted, self.acted = self.acted, []
+    def _settle(self, acted: list[_Acted]) -> None:
+        """Make the effects of a batch and "these ids are handled" one commit, then archive; else one by one."""
         if not acted:
             return
+        error = self._commit(acted)
+        for each in acted:
+            self._close(each, self._commit([each]) if error and len(acted) > 1 else error)
+
+    def _commit(self, acted: list[_Acted]) -> Exception | None:
+        """Commit effects; return what kept them from it."""
         try:
             with self.journal.transaction():
                 for each in acted:
@@ -254,10 +276,8 @@ class Pass:
                         each.commit()
                     self._remember(each)
         except Exception as error:  # noqa: BLE001 - as above
-            self._not_committed(acted, error)
-        else:
-            for each in acted:
-                self._finish(each.item, each.outcome)
+            return error
+        return None
 
     def _remember(self, acted: _Acted) -> None:
         message_id = acted.message.message_id
@@ -265,26 +285,45 @@ class Pass:
             raise _HandledMeanwhileError
         if message_id in self.failures:
             self.journal.forget_failures(self.department, message_id)
+        self._index(acted.item)
 
-    def _not_committed(self, acted: list[_Acted], error: Exception) -> None:
-        if len(acted) > 1:
-            for each in acted:
-                self.acted = [each]
-                self._commit()
-        elif isinstance(error, _HandledMeanwhileError):
-            self._take(acted[0].item, acted[0].message)
+    def _index(self, item: _Item) -> None:
+        """Enter a stranger's message into the index; letters of ours entered it when they were sent."""
+        if not self._is_ours(item) and isinstance(item.message, Message):
+            self.journal.note([index_row(item.message, item.name)])
+
+    def _is_ours(self, item: _Item) -> bool:
+        return self.sent.get(item.name) == item.digest
+
+    def _close(self, acted: _Acted, error: Exception | None) -> None:
+        """Archive a message whose effect is committed; retry or condemn another."""
+        if isinstance(error, _HandledMeanwhileError):
+            error = self._compare_with_other(acted)
+            acted = acted._replace(outcome="duplicates")
+        if error is None:
+            self._archive(acted.item, acted.outcome)
         elif isinstance(error, TRANSIENT):
-            self._retry(acted[0].item, acted[0].message, error)
+            self._retry(acted.item, acted.message, error)
         else:
-            self._condemn(acted[0].item, error)
+            self._condemn(acted.item, error)
 
-    def _finish(self, item: _Item, outcome: str) -> None:
+    def _compare_with_other(self, acted: _Acted) -> Exception | None:
+        """Return what is wrong when somebody else handled the id, None for the very same message."""
+        try:
+            done = self.journal.disposition(self.department, acted.message.message_id)
+            self._check_same(acted.item, acted.message, done or ("", ""))
+        except (*TRANSIENT, MessageConflict) as error:
+            return error
+        return None
+
+    def _archive(self, item: _Item, outcome: str) -> None:
         """Archive after the effect is committed; what fails here is made up for by the next pass."""
         self.counts[outcome] += 1
         if self.outbound.many_wait:
             self._deliver()
         try:
-            kept = self.mailbox.archive(self.department, item.name, self.day.isoformat())
+            day, flush = self.day.isoformat(), not self._is_ours(item)
+            kept = self.mailbox.archive(self.department, item.name, day, flush=flush)
         except TRANSIENT as error:
             logger.warning("%s: %s is handled, but: %s", self.department, item.name, error)
             self._leave(self.clock.now() + pause(1))
@@ -334,23 +373,7 @@ class Pass:
         if item.found.state is State.WHOLE or not isinstance(error, UnreadableMessage | BadInput):
             self._set_aside(item, error, 1)
         else:
-            self.unsettled.append(item)
-
-    def _judge_unsettled(self) -> None:
-        """Give young files one quiet period; what did not change is judged, the rest waits for the next pass."""
-        if self.settle and self.unsettled and not self.stop():
-            young, self.unsettled = self.unsettled, []
-            self.mailbox.settle()
-            for before in young:
-                self._judge(before)
-            self._commit()
-        for _ in self.unsettled:
-            self._leave(self.clock.now() + A_MOMENT)
-
-    def _judge(self, before: _Item) -> None:
-        item = self._read(before.name)
-        if item is not None:
-            self._handle(item)
+            self.young.append(item)
 
     # --- dead letters ---
 
@@ -359,7 +382,7 @@ class Pass:
         ours = isinstance(item.message, Message) and self.router.is_for_us(item.message)
         code = failures.code_of(error, ours=ours)
         try:
-            self._escalate(error, code, item.name)
+            self._escalate(error, code, item)
             self.outbound.deliver_pending()
             self.mailbox.set_aside(self.department, item.name, self._reason(item, code, error, attempts))
         except TRANSIENT as trouble:
@@ -374,11 +397,12 @@ class Pass:
         tried = self.journal.failures(self.department).get(item.key, (attempts, now, now))
         return failures.reason_text(self.department, item.name, item.key, code, error, tried=tried)
 
-    def _escalate(self, error: Exception, code: ReasonCode, name: str) -> None:
+    def _escalate(self, error: Exception, code: ReasonCode, item: _Item) -> None:
         with self.journal.transaction():
+            self._index(item)
             if self.journal.first_today(f"{self.department}:{code}", self.day):
                 self.outbound.enqueue(
-                    failures.escalation(self.department, name, code, error, now=self.clock.now(), day=self.day)
+                    failures.escalation(self.department, item.name, code, error, now=self.clock.now(), day=self.day)
                 )
 
 
@@ -386,3 +410,8 @@ def _item_order(item: _Item) -> tuple[datetime, str]:
     if isinstance(item.message, Message):
         return item.message.timestamp, item.message.message_id
     return LONG_AGO, item.name
+
+
+def _text(name: str) -> str:
+    """Return a name as the ledger can store it: a file's name need not be valid text."""
+    return name.encode("utf-8", "replace").decode()

@@ -1,21 +1,28 @@
-"""Where messages lie: every box of the folder, archived months in zip files included. Reading only."""
+"""Finding messages in every box of the folder, archived months in zip files included. Reading only.
+
+File names carry ids, and an index from the ledger names the rest: of many files only those are read that are wanted,
+or that nobody has entered into the index.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from Departments.core.errors import UnreadableMessage
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.names import is_message_name, stem
+from Departments.messaging.ports import IndexRow
+from Departments.messaging.tracing import Link, family, link_of, plan_of
 
 BOXES: Final = ("Inbox", "Outbox", "Archive", "Dead_Letter")
 MAX_BYTES: Final = 20_000_000
@@ -25,19 +32,23 @@ DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeErr
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one file lies. `box` is the folder, `department` whose, `day` and `pack` only for archived ones."""
+class Place(NamedTuple):
+    """Where one file is. `box` is the folder, `department` whose, `day` and `member` only for archived ones."""
 
     box: str
     department: str
     name: str
-    path: Path
+    folder: str
     day: str = ""
     member: str = ""
 
+    @property
+    def path(self) -> Path:
+        """Return the file, or the pack that holds it."""
+        return Path(self.folder) if self.member else Path(self.folder, self.name)
+
     def read(self, pack: zipfile.ZipFile | None = None) -> bytes:
-        """Return the bytes, at most `MAX_BYTES` of them; `pack` is the opened one that the file lies in."""
+        """Return the bytes, at most `MAX_BYTES` of them; `pack` is the opened one that holds the file."""
         with self.path.open("rb") if pack is None else pack.open(self.member) as file:
             return file.read(MAX_BYTES)
 
@@ -47,11 +58,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A readable message, where it lies, and its text as it stands there."""
+    """A readable message, where it is, and its text."""
 
     message: Message
     place: Place
     text: str
+
+
+# --- places ---
 
 
 def places(root: Path, boxes: Iterable[str] = BOXES) -> Iterator[Place]:
@@ -62,9 +76,10 @@ def places(root: Path, boxes: Iterable[str] = BOXES) -> Iterator[Place]:
 
 def _box(folder: Path, box: str, day: str = "") -> Iterator[Place]:
     for department in folders(folder):
-        for path in entries(department):
-            if is_message_name(path.name) and path.is_file() and not path.is_symlink():
-                yield Place(box, department.name, path.name, path, day)
+        inside, name = str(department), department.name
+        files = (entry for entry in _scanned(department) if is_message_name(entry.name))
+        names = sorted(entry.name for entry in files if entry.is_file(follow_symlinks=False))
+        yield from (Place(box, name, each, inside, day) for each in names)
 
 
 def _archive(folder: Path) -> Iterator[Place]:
@@ -85,18 +100,23 @@ def _packed(pack: Path) -> Iterator[Place]:
         day, _, rest = member.partition("/")
         department, _, name = rest.partition("/")
         if is_message_name(name):
-            yield Place("Archive", department, name, pack, day, member)
+            yield Place("Archive", department, name, str(pack), day, member)
 
 
 def folders(folder: Path) -> list[Path]:
     """Return the folders in a folder, in order, links left out."""
-    return [path for path in entries(folder) if path.is_dir() and not path.is_symlink()]
+    return sorted(Path(entry.path) for entry in _scanned(folder) if entry.is_dir(follow_symlinks=False))
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return what lies in a folder, in order; nothing where it is none, is closed to us or was taken away meanwhile."""
+    """Return what is in a folder, in order; nothing where it is none, is closed to us or was taken away meanwhile."""
+    return sorted(Path(entry.path) for entry in _scanned(folder))
+
+
+def _scanned(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        return sorted(folder.iterdir())
+        with os.scandir(folder) as found:
+            return list(found)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except PermissionError as error:
@@ -104,31 +124,79 @@ def entries(folder: Path) -> list[Path]:
         return []
 
 
+# --- finding ---
+
+
+def index_row(message: Message, name: str) -> IndexRow:
+    """Return what the index keeps of a message in a file of this name."""
+    return tuple(  # type: ignore[return-value] # four, as listed
+        text and text.encode("utf-8", "replace").decode()
+        for text in (name, message.message_id, message.parent_message_id, plan_of(message))
+    )
+
+
 def named(root: Path, message_id: str) -> Iterator[Place]:
     """Yield the files that are named after a message, readable or not."""
     return (place for place in places(root) if stem(place.name) == message_id)
 
 
-def find_all(root: Path, message_id: str) -> list[Located]:
-    """Return every copy of a message: by its file's name first, by its id in all files where that finds nothing."""
-    by_name = list(_located(named(root, message_id)))
-    return by_name or [found for found in everything(root) if found.message.message_id == message_id]
+class Index:
+    """What the ledger knows of files by their names. One name may have been used for several messages."""
+
+    def __init__(self, rows: Iterable[IndexRow]) -> None:
+        self._by_name: dict[str, dict[str, IndexRow]] = {}
+        for row in rows:
+            self._by_name.setdefault(row[0], {})[row[1]] = row
+
+    def rows(self, place: Place) -> Mapping[str, IndexRow] | None:
+        """Return what a file may be, by message id; None when only reading it can tell.
+
+        A name that is not an id proves nothing before the file was handled: it may be in use again.
+        """
+        found = self._by_name.get(place.name)
+        is_sure = found and (place.box in {"Outbox", "Archive"} or stem(place.name) in found)
+        return found if is_sure else None
 
 
-def find(root: Path, message_id: str) -> Located | None:
-    """Return one copy of a message, None when there is none of this id."""
-    found = find_all(root, message_id)
-    return found[0] if found else None
+def find_all(root: Path, message_id: str, index: Iterable[IndexRow] = ()) -> list[Located]:
+    """Return every copy of a message: by its file's name, by the index, by its id in all files nobody knows."""
+    known = Index(index)
+    unknown, wanted = [], []
+    for place in places(root):
+        rows = known.rows(place)
+        if stem(place.name) == message_id or (rows and message_id in rows):
+            wanted.append(place)
+        elif rows is None:
+            unknown.append(place)
+    found = list(located(wanted))
+    return found or [each for each in located(unknown) if each.message.message_id == message_id]
 
 
-def everything(root: Path) -> Iterator[Located]:
-    """Yield every readable message with its place."""
-    return _located(places(root))
+def related(root: Path, wanted: str, index: Iterable[IndexRow] = ()) -> list[Message]:
+    """Return the messages that are tied to a message id or a plan id.
+
+    Only these are read, and files that the index does not know.
+    """
+    known, links = Index(index), dict[str, Link]()
+    files: dict[str, list[Place]] = {}
+    unknown = []
+    for place in places(root):
+        rows = known.rows(place)
+        if rows is None:
+            unknown.append(place)
+        for _, message_id, *link in (rows or {}).values():
+            links[message_id] = Link(*link)
+            files.setdefault(message_id, []).append(place)
+    read = {found.message.message_id: found.message for found in located(unknown)}
+    links |= {message_id: link_of(message) for message_id, message in read.items()}
+    wanted_ids = family(links, wanted)
+    copies = [found.message for key in wanted_ids - read.keys() for found in located(files[key])]
+    return [*copies, *(read[key] for key in wanted_ids & read.keys())]
 
 
-def _located(some: Iterable[Place]) -> Iterator[Located]:
-    """Read places one after the other; a pack is opened once for all of it."""
-    for pack, members in groupby(some, key=lambda place: place.path if place.member else None):
+def located(some: Iterable[Place]) -> Iterator[Located]:
+    """Yield the readable messages at some places; a pack is opened once for all of it."""
+    for pack, members in groupby(some, key=lambda place: place.folder if place.member else None):
         with nullcontext() if pack is None else zipfile.ZipFile(pack) as opened:
             for place in members:
                 if found := _read(place, opened):

@@ -1,18 +1,21 @@
 """How messages are stored: one file each, under Inbox, Outbox, Archive and Dead_Letter of one folder.
 
-A message is published by: temporary file, flush, exclusive link into the recipient's Inbox, flush of that folder,
-rename into the sender's Outbox. So the copy in the Outbox says that the delivery is durable, nothing is ever seen
-half-written, and nothing is ever overwritten.
+A letter is delivered by: temporary file, exclusive link into the recipient's Inbox, rename into the sender's Outbox.
+So a copy in the Outbox proves the delivery, nothing is ever seen half-written, and nothing is ever overwritten. Our own
+letters are durable in the ledger and need no flush here; what strangers dropped is flushed at its new place before it
+leaves the old one.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
@@ -21,9 +24,10 @@ from Departments.core.errors import MessageConflict, PublishError
 from Departments.core.locks import ProcessLock
 from Departments.core.steps import Step, announced, no_step
 from Departments.messaging import disk, lookup
+from Departments.messaging.disk import Copy
 from Departments.messaging.message import Message
-from Departments.messaging.names import LONGEST, is_message_name, numbered, shortened
-from Departments.messaging.ports import Letter, checked
+from Departments.messaging.names import LONGEST, is_message_name, moment_in, numbered, shortened
+from Departments.messaging.ports import IndexRow, Letter
 
 Durability = Literal["full", "fast"]
 
@@ -35,15 +39,17 @@ ARCHIVE: Final = "Archive"
 DEAD_LETTER: Final = "Dead_Letter"
 REASON: Final = ".reason.yaml"
 QUIET: Final = 0.25  # seconds a stranger's file must be untouched before it is condemned
-TOGETHER: Final = 32  # letters from which one flush of all that anybody wrote is cheaper than one for each
+A_DAY: Final = timedelta(days=1)
 STALE: Final = 3_600.0  # seconds after which a temporary file belongs to nobody
+
+logger = logging.getLogger(__name__)
 
 
 class Mailbox:
     """The folder `Messages_Between_Departments`.
 
-    `durability` full flushes every publication, fast leaves flushing to the system. `hard_links` is for shares that
-    cannot have them. `clock` is the one the file system uses, not a simulated one.
+    `durability` full flushes what strangers dropped when it moves, fast leaves flushing to the system. `hard_links` is
+    for shares that cannot have them. `clock` is the one the file system uses, not a simulated one.
     """
 
     def __init__(
@@ -60,7 +66,8 @@ class Mailbox:
         self.root = root
         self.quiet = quiet
         self._base = os.fspath(root)
-        self._flush = durability == "full"
+        self._flushes = durability == "full"
+        self._flushed: set[str] = set()  # folders whose own name is durable
         self.step = step
         self._hard_links = hard_links
         self._clock = clock or SystemClock()
@@ -72,31 +79,38 @@ class Mailbox:
 
     # --- publishing ---
 
-    def publish(self, letters: Sequence[Letter]) -> None:
-        """Deliver letters, all durable when this returns; a letter that lies there already is left as it is.
+    def publish(self, letters: Sequence[Letter], *, again: bool = False) -> None:
+        """Put letters into their folders, unflushed; one that was delivered before is left as it is.
 
-        Raises MessageConflict for a name that exists with other content, PublishError for everything the system
-        refuses; nothing of the refused letter is visible then.
+        A sender's copy in the Outbox proves that its letter was delivered. `again` also mends copies that a power cut
+        has torn, wherever they are. Raises MessageConflict for a name that holds something else, PublishError for
+        everything the system refuses; nothing of the refused letter is visible then.
         """
         try:
-            fresh = [letter for letter in map(checked, letters) if not self._is_published(letter)]
+            for letter in letters:
+                letter.check()
+            undelivered = self._mend if again else self._is_fresh
+            fresh = [letter for letter in letters if undelivered(letter)]
             if fresh:
                 self._check_before(fresh)
-                self._again_without_folder(lambda: self._publish(fresh))
+                self._again_without_folder(lambda: self._deliver(fresh))
         except OSError as error:
             raise PublishError(_sentence(error, letters, self._base)) from error
 
-    def _publish(self, letters: Sequence[Letter]) -> None:
+    def _deliver(self, letters: Sequence[Letter]) -> None:
         temporary: dict[str, Letter] = {}
         try:
             self._write(letters, temporary)
-            self._deliver(temporary)
+            for path, letter in temporary.items():
+                with self._announced("publish.deliver"):
+                    self._link(path, f"{self._folder(INBOX, letter.recipient)}{os.sep}{letter.name}", letter)
             self._keep(temporary)
         finally:
             self._drop(temporary)
 
-    def _is_published(self, letter: Letter) -> bool:
-        return self._lies_at(f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}", letter)
+    def _is_fresh(self, letter: Letter) -> bool:
+        """Return True if the sender has no whole copy yet. Raises MessageConflict where it has another message."""
+        return not self._has_copy(f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}", letter)
 
     def _check_before(self, letters: Sequence[Letter]) -> None:
         """Refuse before anything is delivered what can be known to fail after the first letter is."""
@@ -110,57 +124,44 @@ class Mailbox:
         taken: dict[str, bytes] = {}
         for letter in letters:
             waiting = self._path(INBOX, letter.recipient, letter.name)
-            self._lies_at(waiting, letter)
+            self._has_copy(waiting, letter)
             for path in (waiting, self._path(OUTBOX, letter.sender, letter.name)):
                 if taken.setdefault(path, letter.data) != letter.data:
                     raise _conflict(letter)
 
-    def _lies_at(self, path: str, letter: Letter) -> bool:
-        """Tell whether the letter lies there already. Raises MessageConflict where something else does."""
-        found = disk.holds(path, letter.data)
-        if found is False:
+    def _has_copy(self, path: str, letter: Letter) -> bool:
+        """Return True if a whole copy is there. Raises MessageConflict where something else is."""
+        found = disk.compare(path, letter.data)
+        if found is Copy.OTHER:
             raise _conflict(letter)
-        return bool(found)
+        return found is Copy.WHOLE
 
     def _write(self, letters: Sequence[Letter], temporary: dict[str, Letter]) -> None:
         if not self._sequence:
             self.clean()
         folder = self._folder(".tmp")
-        together = len(letters) >= TOGETHER
         with self._announced("publish.write"):
             for letter in letters:
                 path = self._temporary(folder)
                 temporary[path] = letter
-                disk.write_new(path, letter.data, flush=self._flush and not together)
-            if self._flush and together and not disk.sync_everything_in(folder):
-                for path in temporary:
-                    disk.sync_file(path)
-
-    def _deliver(self, temporary: dict[str, Letter]) -> None:
-        folders = set()
-        for path, letter in temporary.items():
-            folder = self._folder(INBOX, letter.recipient)
-            with self._announced("publish.deliver"):
-                self._link(path, f"{folder}{os.sep}{letter.name}", letter)
-            folders.add(folder)
-        if self._flush:
-            with self._announced("publish.flush"):
-                for folder in folders:
-                    disk.sync_folder(folder)
+                disk.write_new(path, letter.data, flush=False)
 
     def _link(self, path: str, target: str, letter: Letter) -> None:
+        """Give a letter its name in an inbox; a torn copy there is replaced."""
         try:
-            disk.link_new(path, target, hard_links=self._hard_links, flush=self._flush)
+            disk.link_new(path, target, hard_links=self._hard_links)
         except FileExistsError:
-            if not self._lies_at(target, letter):  # handled and archived in this very moment
-                self._link(path, target, letter)
+            if not self._has_copy(target, letter):
+                disk.link_new(path, f"{path}.again", hard_links=self._hard_links)
+                os.replace(f"{path}.again", target)
 
     def _keep(self, temporary: dict[str, Letter]) -> None:
+        """Turn the temporary files into the senders' copies."""
         for path, letter in list(temporary.items()):
             target = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
             with self._announced("publish.keep"):
                 try:
-                    os.replace(path, target)  # a copy of the same bytes at most, see _is_published
+                    os.replace(path, target)  # over a torn copy at most, see _is_fresh
                 except PermissionError:  # Windows, while a reader has the Inbox's name for the same file open
                     self._link(path, target, letter)
                 else:
@@ -170,6 +171,78 @@ class Mailbox:
         for path in temporary:
             with self._announced("publish.drop"), suppress(OSError):
                 os.unlink(path)
+
+    # --- after a power cut ---
+
+    def _mend(self, letter: Letter) -> bool:
+        """Complete what a kill or a power cut left of a letter; return True if it has to be delivered."""
+        self._is_fresh(letter)  # or a conflict
+        sent = [path for path in self._sent(letter) if disk.compare(path, letter.data) is Copy.WHOLE]
+        received = [path for path in self._received(letter) if self._is_mended(path, letter)]
+        if received and not sent:
+            self._again_without_folder(lambda: self._keep(self._written(letter)))
+        return not sent and not received
+
+    def _is_mended(self, path: str, letter: Letter) -> bool:
+        """Return True if a copy is whole now; a torn one is replaced."""
+        found = disk.compare(path, letter.data)
+        if found is Copy.TORN:
+            logger.warning("%s was torn by a power cut and is restored", path)
+            (temporary,) = self._written(letter)
+            with self._announced("publish.mend"):
+                os.replace(temporary, path)
+        return found in {Copy.WHOLE, Copy.TORN}
+
+    def _written(self, letter: Letter) -> dict[str, Letter]:
+        temporary: dict[str, Letter] = {}
+        self._write([letter], temporary)
+        return temporary
+
+    def _sent(self, letter: Letter) -> list[str]:
+        """Return the paths at which the sender may have its copy."""
+        return self._paths(letter, letter.sender, OUTBOX)
+
+    def _received(self, letter: Letter) -> list[str]:
+        """Return the paths at which the recipient may have a letter: waiting, set aside, or archived."""
+        return self._paths(letter, letter.recipient, INBOX, DEAD_LETTER)
+
+    def _paths(self, letter: Letter, department: str, *boxes: str) -> list[str]:
+        sent = moment_in(letter.name)
+        first = (sent - A_DAY).date().isoformat() if sent else ""
+        days = [(ARCHIVE, day.name) for day in _entries(self._path(ARCHIVE)) if day.name >= first and day.is_dir()]
+        return [self._path(*folder, department, letter.name) for folder in (*((box,) for box in boxes), *days)]
+
+    # --- making letters safe ---
+
+    def flush(self, letters: Sequence[Letter]) -> list[str]:
+        """Flush letters and the folders that name them; return the names whose sender's copy is whole."""
+        safe, folders = [], set[str]()
+        for letter in letters:
+            sent, received = (
+                [path for path in paths if disk.compare(path, letter.data) is Copy.WHOLE]
+                for paths in (self._sent(letter), self._received(letter))
+            )
+            if sent:
+                safe.append(letter.name)
+                folders |= {os.path.dirname(path) for path in (*sent, *received)}
+                for path in (*sent, *received) if self._flushes else ():
+                    disk.sync_file(path)
+        for folder in sorted(folders):
+            self._flush_folder(folder)
+        return safe
+
+    def _flush_folder(self, path: str) -> None:
+        """Flush a folder's entries, and once for each folder those of its parents."""
+        if self._flushes:
+            disk.sync_folder(path)
+            if path not in self._flushed and path.startswith(self._base):
+                self._flushed.add(path)
+                self._flush_folder(os.path.dirname(path))
+
+    def _flush_place(self, path: str) -> None:
+        if self._flushes:
+            disk.sync_file(path)
+            self._flush_folder(os.path.dirname(path))
 
     def _temporary(self, folder: str) -> str:
         self._sequence += 1
@@ -202,24 +275,27 @@ class Mailbox:
         except OSError:
             return None
 
-    def archive(self, department: str, name: str, day: str) -> str:
+    def archive(self, department: str, name: str, day: str, *, flush: bool = True) -> str:
         """Move a handled message to `Archive/<day>/<department>/` and return the name it has there."""
-        return self.relocate((INBOX, department, name), (ARCHIVE, day, department), name, label="archive")
+        return self.relocate((INBOX, department, name), (ARCHIVE, day, department), name, label="archive", flush=flush)
 
-    def relocate(self, source: Sequence[str], folder: Sequence[str], name: str, *, label: str) -> str:
+    def relocate(
+        self, source: Sequence[str], folder: Sequence[str], name: str, *, label: str, flush: bool = True
+    ) -> str:
         """Move a file within the mailbox, announced as `label`, and return the name it got; nothing is overwritten.
 
         A name that is taken by other content gets a number; one taken by the same bytes is joined with it.
         Files leave by link and unlink: a watcher's queue of events is held up by a move that it sees only half of.
         """
         return self._again_without_folder(
-            lambda: self._relocate(self._path(*source), self._folder(*folder), name, label)
+            lambda: self._relocate(self._path(*source), self._folder(*folder), name, label, flush=flush)
         )
 
-    def _relocate(self, here: str, there: str, name: str, label: str) -> str:
+    def _relocate(self, here: str, there: str, name: str, label: str, *, flush: bool) -> str:
+        make_durable = self._flush_place if flush else disk.leave_alone
         with self._announced(label):
             number, free = 1, name
-            while not disk.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links):
+            while not disk.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links, flush=make_durable):
                 number += 1
                 free = numbered(name, number)
         return free
@@ -231,11 +307,11 @@ class Mailbox:
         free = disk.free_name(self._folder(*folder), fitting, besides=self._path(*source))
         temporary = self._temporary(self._folder(".tmp"))
         with self._announced("dead_letter.reason"):
-            disk.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flush)
+            disk.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flushes)
             os.replace(temporary, self._path(*folder, free + REASON))
         return self.relocate(source, folder, free, label="dead_letter.move")
 
-    def settle(self) -> None:
+    def wait_until_quiet(self) -> None:
         """Wait until a file that nobody touches meanwhile counts as finished."""
         self._clock.sleep(self.quiet * 1.05)
 
@@ -260,10 +336,10 @@ class Mailbox:
         finally:
             lock.release()
 
-    def find(self, message_id: str) -> Message | None:
-        """Return a message wherever it lies, packed archives included, None when there is none of this id."""
-        found = lookup.find(self.root, message_id)
-        return found.message if found else None
+    def find(self, message_id: str, index: Sequence[IndexRow] = ()) -> Message | None:
+        """Return a message wherever it is, packed archives included, None when there is none of this id."""
+        found = lookup.find_all(self.root, message_id, index)
+        return found[0].message if found else None
 
     # --- places ---
 
@@ -277,7 +353,7 @@ class Mailbox:
             path = self._path(*parts)
             if not os.path.isdir(path):
                 with self._announced("folder"):
-                    disk.make_folder(path, flush=self._flush)
+                    os.makedirs(path, exist_ok=True)
             self._folders[parts] = path
         return path
 
@@ -287,6 +363,7 @@ class Mailbox:
             return work()
         except FileNotFoundError:
             self._folders.clear()
+            self._flushed.clear()
             return work()
 
     def _announced(self, label: str) -> AbstractContextManager[None]:

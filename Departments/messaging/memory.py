@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from itertools import islice
+from hashlib import sha256
+from itertools import count, islice
 from typing import Any
 
 from Departments.core.errors import MessageConflict, UnreadableMessage
@@ -13,8 +14,8 @@ from Departments.messaging import codec
 from Departments.messaging.disk import Found, State
 from Departments.messaging.mailbox import INBOX, OUTBOX
 from Departments.messaging.message import Message
-from Departments.messaging.names import is_message_name, numbered
-from Departments.messaging.ports import Letter, checked
+from Departments.messaging.names import is_message_name, numbered, stem
+from Departments.messaging.ports import IndexRow, Letter
 
 Box = dict[tuple[str, ...], bytes]
 
@@ -30,18 +31,23 @@ class MemoryMailbox:
         self.dead: Box = {}
         self.reasons: dict[tuple[str, str], str] = {}
 
-    def publish(self, letters: Sequence[Letter]) -> None:
+    def publish(self, letters: Sequence[Letter], *, again: bool = False) -> None:  # noqa: ARG002 - no power cut here
         """Deliver letters; all or none."""
         taken: Box = {}
-        for letter in map(checked, letters):
+        for letter in letters:
+            letter.check()
             for box, store, owner in ((OUTBOX, self.outbox, letter.sender), (INBOX, self.inbox, letter.recipient)):
                 first = taken.setdefault((box, owner, letter.name), letter.data)
                 if store.get((owner, letter.name), first) != letter.data:
                     raise MessageConflict(f"{letter.name} was published before with other content; it stays as it was.")
-        for letter in letters:
-            if (letter.sender, letter.name) not in self.outbox:
-                self.inbox[letter.recipient, letter.name] = letter.data
-                self.outbox[letter.sender, letter.name] = letter.data
+        fresh = [letter for letter in letters if (letter.sender, letter.name) not in self.outbox]
+        for letter in fresh:
+            self.inbox[letter.recipient, letter.name] = letter.data
+            self.outbox[letter.sender, letter.name] = letter.data
+
+    def flush(self, letters: Sequence[Letter]) -> list[str]:
+        """Return the names of letters that were delivered."""
+        return [letter.name for letter in letters if self.outbox.get((letter.sender, letter.name)) == letter.data]
 
     def put(self, department: str, name: str, data: bytes) -> None:
         """Lay a file into an inbox as a writer outside the project does."""
@@ -59,7 +65,7 @@ class MemoryMailbox:
         problem = f"is larger than {self.max_bytes} bytes" if len(data) > self.max_bytes else ""
         return Found(b"" if problem else data, State.WHOLE, problem)
 
-    def archive(self, department: str, name: str, day: str) -> str:
+    def archive(self, department: str, name: str, day: str, *, flush: bool = True) -> str:  # noqa: ARG002
         """Move a handled message to the archive of a day."""
         data = self.inbox.pop((department, name))
         free, number = name, 1
@@ -79,15 +85,15 @@ class MemoryMailbox:
         self.reasons[department, free] = reason
         return free
 
-    def settle(self) -> None:
-        """Do nothing: what lies here is never half-written."""
+    def wait_until_quiet(self) -> None:
+        """Do nothing: what is here is never half-written."""
 
     @contextmanager
     def holding(self, department: str, *, wait: float) -> Iterator[bool]:  # noqa: ARG002
         """Hold nothing: nobody else can reach this mailbox."""
         yield True
 
-    def find(self, message_id: str) -> Message | None:
+    def find(self, message_id: str, index: Sequence[IndexRow] = ()) -> Message | None:  # noqa: ARG002
         """Return a message wherever it lies."""
         for box in (self.inbox, self.outbox, self.archived, self.dead):
             for (*_, name), data in box.items():
@@ -108,6 +114,9 @@ class MemoryJournal:
         self._failures: dict[tuple[str, str], tuple[int, datetime, datetime]] = {}
         self._letters: dict[str, tuple[str, str, bytes]] = {}
         self._pending: dict[str, None] = {}
+        self._unsettled: dict[str, int] = {}
+        self._numbers = count(1)
+        self._index: dict[tuple[str, str], IndexRow] = {}
         self._causes: dict[tuple[str, date], None] = {}
         self._undo: list[Callable[[], object]] | None = None
 
@@ -162,8 +171,18 @@ class MemoryJournal:
         if name not in self._letters:
             self._put(self._letters, name, (sender, recipient, data))
             self._put(self._pending, name, ())
+            self._put(self._unsettled, name, next(self._numbers))
         elif self._letters[name] != (sender, recipient, data):
             raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
+
+    def withdraw(self, name: str) -> bool:
+        """Forget a letter that was not delivered."""
+        if name not in self._pending:
+            return False
+        for table in (self._pending, self._unsettled, self._letters):
+            self._put(table, name, None)
+        self._put(self._index, (name, stem(name)), None)
+        return True
 
     def pending(self, limit: int, *, besides: Sequence[str] = ()) -> list[tuple[str, str, str, bytes]]:
         """Return committed letters not delivered yet."""
@@ -174,6 +193,30 @@ class MemoryJournal:
         """Note that letters are delivered."""
         for name in names:
             self._put(self._pending, name, None)
+
+    def unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
+        """Return committed letters that are not settled."""
+        found = ((number, name, *self._letters[name]) for name, number in self._unsettled.items() if number > after)
+        return list(islice(found, limit))
+
+    def settle(self, names: Sequence[str]) -> None:
+        """Note that the files hold these letters safely."""
+        for name in names:
+            self._put(self._unsettled, name, None)
+
+    def sent(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the digests of those names that were letters of ours."""
+        return {name: sha256(self._letters[name][2]).hexdigest() for name in names if name in self._letters}
+
+    def note(self, rows: Iterable[IndexRow]) -> None:
+        """Enter messages into the index."""
+        for row in rows:
+            if row[:2] not in self._index:
+                self._put(self._index, row[:2], row)
+
+    def index(self) -> list[IndexRow]:
+        """Return the whole index."""
+        return list(self._index.values())
 
     def first_today(self, cause: str, day: date) -> bool:
         """Tell whether this cause comes up for the first time on `day`."""

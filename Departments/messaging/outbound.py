@@ -1,20 +1,26 @@
-"""Sending: letters are committed with the decision that made them, and delivered after the commit."""
+"""Sending: letters are committed with the decision that made them, and delivered after the commit.
+
+The commit makes them durable; their files are written without flushes. Until the files hold them safely the ledger
+keeps their text, and the next start delivers again what a kill or a power cut took.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Container
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from Departments.core import departments
 from Departments.core.clock import Clock
 from Departments.core.errors import MessageConflict, PublishError
 from Departments.messaging import codec
+from Departments.messaging.lookup import index_row
 from Departments.messaging.message import Message
 from Departments.messaging.names import numbered, shortened
-from Departments.messaging.ports import Journal, Letter, Storage, checked
+from Departments.messaging.ports import Journal, Letter, Storage
 
-BATCH: Final = 50  # letters delivered per flush
+BATCH: Final = 50  # letters delivered together
 ROOMY: Final = 140  # characters of a name to which a number can be added
 
 logger = logging.getLogger(__name__)
@@ -22,7 +28,9 @@ logger = logging.getLogger(__name__)
 
 def letter_of(message: Message) -> Letter:
     """Write a message as the letter a mailbox stores. Raises PublishError for what can never be written."""
-    return Letter(message.name, message.sender, message.recipient, codec.encode(message))
+    letter = Letter(message.name, message.sender, message.recipient, codec.encode(message))
+    letter.check()
+    return letter
 
 
 class Outbound:
@@ -33,70 +41,113 @@ class Outbound:
         self._journal = journal
         self._clock = clock
         self._waiting = BATCH  # at most; letters of a run before this one may be among them
+        self._is_restored = False
         self._held_up: dict[str, PublishError] = {}  # by recipient: what keeps letters from them
 
     def enqueue(self, message: Message) -> None:
         """Note a message to be delivered, inside the transaction that decides it."""
-        letter = checked(letter_of(message))
+        letter = letter_of(message)
         self._journal.enqueue(letter.name, letter.sender, letter.recipient, letter.data, self._clock.now())
+        self._journal.note([index_row(message, letter.name)])
         self._waiting += 1
 
     @property
     def many_wait(self) -> bool:
-        """Tell whether so many letters wait that they fill a flush of their own."""
+        """Return True if the letters that wait fill a batch."""
         return self._waiting >= BATCH
 
-    def deliver_pending(self) -> int:
-        """Publish everything enqueued and committed, and return how many letters that were.
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Commit messages and deliver them; one that cannot be delivered is withdrawn, as if it were never sent.
 
-        Letters to a department that cannot be reached wait and hold up no others. Raises PublishError, at the end, when
-        it is one that this desk works as: it could not go on.
+        Raises MessageConflict, PublishError.
+        """
+        with self._journal.transaction():
+            for message in messages:
+                self.enqueue(message)
+        with suppress(PublishError):  # of any letter: those that are ours are looked at next
+            self.deliver_pending()
+        for message in messages:
+            if message.recipient in self._held_up and self._withdraw(message.name):
+                raise self._held_up[message.recipient]
+
+    def _withdraw(self, name: str) -> bool:
+        with self._journal.transaction():
+            return self._journal.withdraw(name)
+
+    def deliver_pending(self) -> int:
+        """Deliver everything enqueued and committed, and return how many letters that were.
+
+        The first time, what a power cut took of earlier deliveries is restored. Letters to a department that cannot be
+        reached wait and hold up no others. Raises PublishError, at the end, when it is one that this desk works as: it
+        could not go on.
         """
         delivered, before, self._held_up = 0, self._held_up, {}
+        self._restore()
         while self._waiting:
             rows = self._journal.pending(BATCH, besides=list(self._held_up))
-            gone = self._deliver([Letter(*row) for row in rows]) if rows else []
+            gone = self._deliver([Letter(*row) for row in rows])
             if gone:
-                with self._journal.transaction():
-                    self._journal.published(gone, self._clock.now())
+                self._journal.published(gone, self._clock.now())
             delivered += len(gone)
             self._waiting = BATCH if len(rows) == BATCH else 0
-        self._tell_held_up(before)
+        self._report_held_up(before)
         return delivered
 
-    def _deliver(self, letters: list[Letter]) -> list[str]:
-        """Deliver letters together, one by one where that fails, and return the names of those that are gone."""
-        try:
-            self._mailbox.publish(letters)
-        except (MessageConflict, PublishError):
-            return [letter.name for letter in letters if self._is_gone(letter)]
-        return [letter.name for letter in letters]
+    def _restore(self) -> None:
+        """Look once at what earlier runs delivered, and deliver again what is not there or torn."""
+        if not self._is_restored:
+            for letters in self._unsettled():
+                self._deliver(letters, again=True)
+            self._is_restored = not self._held_up
 
-    def _is_gone(self, letter: Letter) -> bool:
-        """Deliver one letter and tell whether that was possible; after a failure the recipient is not tried again."""
+    def _unsettled(self) -> Iterator[list[Letter]]:
+        """Yield the letters whose files may not be safe yet, a batch at a time."""
+        after, is_last = 0, False
+        while not is_last:
+            rows = self._journal.unsettled(after, BATCH)
+            is_last = len(rows) < BATCH
+            if rows:
+                after = rows[-1][0]
+                yield [Letter(*row[1:]) for row in rows]
+
+    def _deliver(self, letters: Sequence[Letter], *, again: bool = False) -> list[str]:
+        """Deliver letters together, one by one where that fails, and return the names of those that are gone."""
+        if letters and not self._held_up:
+            with suppress(MessageConflict, PublishError):
+                self._mailbox.publish(letters, again=again)
+                return [letter.name for letter in letters]
+        return [letter.name for letter in letters if self._deliver_alone(letter, again=again)]
+
+    def _deliver_alone(self, letter: Letter, *, again: bool) -> bool:
+        """Deliver one letter; after a failure its recipient is not tried again."""
+        if letter.recipient in self._held_up:
+            return False
         try:
-            if letter.recipient not in self._held_up:
-                self._deliver_beside(letter)
+            name = self._deliver_beside(letter, again=again)
         except PublishError as error:
             self._held_up[letter.recipient] = error
-        return letter.recipient not in self._held_up
+            return False
+        if name != letter.name:
+            self._settle([letter.name] if self._mailbox.flush([letter._replace(name=name)]) else [])
+        return True
 
-    def _deliver_beside(self, letter: Letter) -> None:
-        """Deliver one letter, under a numbered name where its own is taken by something else.
+    def _deliver_beside(self, letter: Letter, *, again: bool) -> str:
+        """Deliver one letter, under a numbered name where its own is taken by something else; return the name.
 
         Its recipient then finds two messages of one id, handles one and sets the other aside: nothing is lost unseen.
         """
-        name, number, is_delivered = letter.name, 1, False
-        while not is_delivered:
+        name, number = letter.name, 1
+        while True:
             try:
-                self._mailbox.publish([letter._replace(name=name)])
-                is_delivered = True
+                self._mailbox.publish([letter._replace(name=name)], again=again)
             except MessageConflict as error:
                 number += 1
                 name = numbered(shortened(letter.name, ROOMY), number)
-                logger.error("%s The new one is delivered as %s", error, name)  # noqa: TRY400 - the traceback tells no more
+                logger.error("%s The new one is delivered as %s", error, name)  # noqa: TRY400 - no traceback needed
+            else:
+                return name
 
-    def _tell_held_up(self, before: Container[str]) -> None:
+    def _report_held_up(self, before: Container[str]) -> None:
         if self._held_up:
             self._waiting = 1
         for recipient, error in self._held_up.items():
@@ -105,3 +156,20 @@ class Outbound:
         for recipient in departments.OURS:
             if recipient in self._held_up:
                 raise self._held_up[recipient]
+
+    # --- settling ---
+
+    def settle(self) -> None:
+        """Flush the files of delivered letters, whose text the ledger then drops.
+
+        Letters in our own inboxes wait until they are handled: their files have yet to move.
+        """
+        waiting = {name for department in departments.OURS for name in self._mailbox.waiting(department)}
+        for letters in self._unsettled():
+            with suppress(OSError):  # a file or folder went away meanwhile: another time
+                self._settle(self._mailbox.flush([letter for letter in letters if letter.name not in waiting]))
+
+    def _settle(self, names: Sequence[str]) -> None:
+        if names:
+            with self._journal.transaction():
+                self._journal.settle(names)

@@ -29,10 +29,6 @@ class Route:
     handler: Handler
     payload: type[Payload]
 
-    def __call__(self, message: Message) -> Commit | None:
-        """Read the payload and handle the message. Raises BadInput for a payload that is wrong."""
-        return self.handler(message, self.payload.of(message))
-
 
 def _prepare_nothing(messages: Iterable[Message]) -> None:
     """Take messages as they come."""

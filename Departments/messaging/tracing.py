@@ -1,10 +1,10 @@
-"""The chain of messages by parent and plan: pure, over messages that were read already."""
+"""The chain of messages by parent and plan: pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from Departments.core.errors import UnreadableMessage
 from Departments.messaging.message import Message
@@ -20,6 +20,18 @@ class Branch:
     children: tuple[Branch, ...]
 
 
+class Link(NamedTuple):
+    """What a message is tied to: the message that led to it, and its plan."""
+
+    parent: str | None
+    plan: str | None
+
+
+def link_of(message: Message) -> Link:
+    """Return what a message is tied to."""
+    return Link(message.parent_message_id, plan_of(message))
+
+
 def plan_of(message: Message) -> str | None:
     """Return the plan a message belongs to by its payload or front matter, None where it names none."""
     try:
@@ -30,7 +42,22 @@ def plan_of(message: Message) -> str | None:
     return str(plan) if plan else None
 
 
-def trace(messages: Iterable[Message], wanted: str) -> tuple[Branch, ...]:
+def family(links: Mapping[str, Link], wanted: str) -> set[str]:
+    """Return all ids that are tied, through others too, to what has the id or names the plan."""
+    children: dict[str, list[str]] = {}
+    for message_id, link in links.items():
+        if link.parent:
+            children.setdefault(link.parent, []).append(message_id)
+    found, ahead = set[str](), [key for key, link in links.items() if wanted in {key, link.plan}]
+    while ahead:
+        key = ahead.pop()
+        if key in links and key not in found:
+            found.add(key)
+            ahead += [*children.get(key, ()), *filter(None, [links[key].parent])]
+    return found
+
+
+def trees(messages: Iterable[Message], wanted: str) -> tuple[Branch, ...]:
     """Return the trees that a message id or a plan id belongs to; empty when nothing has that id.
 
     A message brings its ancestors and everything that came of them; a plan brings every message that names it, with

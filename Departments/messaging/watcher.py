@@ -15,14 +15,13 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver, EventDispatcher, EventQueue
 from watchdog.observers.polling import PollingObserver
 
 from Departments.core.errors import DepartmentsError, WorkspaceBusy
@@ -31,6 +30,8 @@ from Departments.messaging.mailbox import INBOX
 from Departments.messaging.names import is_message_name
 from Departments.messaging.router import Router
 
+ZERO: Final = timedelta(0)
+SETTLING: Final = timedelta(minutes=5)  # between two flushes of what was delivered
 ARRIVALS: Final[list[type[FileSystemEvent]]] = [FileClosedEvent, FileCreatedEvent, FileMovedEvent]
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Watcher:
         self._held: list[str] = []
         self._waiting_for: set[str] = set()
         self._looked: datetime | None = None
+        self._settled: datetime | None = None
         self._due: datetime | None = None
 
     def stop(self) -> None:
@@ -113,11 +115,11 @@ class Watcher:
             self._say(f"Watching {', '.join(taken)}")
 
     def _observe(self, stack: ExitStack) -> None:
-        observer = _observer(_Arrivals(self._arrivals), timeout=self._rescan if self._polling else None)
+        observer = PollingObserver(timeout=self._rescan) if self._polling else Observer()
         for department in self._watched:
             inbox = self._root / INBOX / department
             inbox.mkdir(parents=True, exist_ok=True)
-            observer.schedule(FileSystemEventHandler(), str(inbox), event_filter=ARRIVALS)
+            observer.schedule(_Arrivals(self._arrivals), str(inbox), event_filter=ARRIVALS)
         try:
             observer.start()
         except OSError as error:
@@ -149,6 +151,9 @@ class Watcher:
             self._look(department)
             if not self._stopping:
                 self._guarded(self._watched[department].besides)
+        if self._settled is None or not ZERO <= self._looked - self._settled < SETTLING:
+            self._settled = self._looked
+            self._guarded(self._bus.settle)
 
     def _look(self, department: str) -> None:
         if self._stopping:
@@ -157,7 +162,7 @@ class Watcher:
         self._guarded(lambda: self._consume(department, watched.router))
 
     def _consume(self, department: str, router: Router) -> None:
-        report = self._bus.consume(department, router, settle=False, stop=lambda: self._stopping)
+        report = self._bus.consume(department, router, patient=False, stop=lambda: self._stopping)
         if report.retry_at is not None:
             self._due = report.retry_at if self._due is None else min(self._due, report.retry_at)
         if report.total > report.left:
@@ -171,35 +176,17 @@ class Watcher:
             logger.warning("%s; trying again at the next look", error)
 
 
-class _Arrivals(EventQueue):
-    """Takes events and notes which departments files may have arrived for, in the thread that brings the event.
-
-    A queue of events would wake the observer's own thread, only to wake the watcher from there.
-    """
+class _Arrivals(FileSystemEventHandler):
+    """Notes which departments files may have arrived for."""
 
     def __init__(self, arrivals: queue.SimpleQueue[str]) -> None:
-        super().__init__()
         self._arrivals = arrivals
 
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002
-        """Note the department whose inbox a message file came into; the order to stop is for the observer."""
-        if item is EventDispatcher.stop_event:
-            super().put(item, block, timeout)
-        else:
-            self._note(item[0])
-
-    def _note(self, event: FileSystemEvent) -> None:
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Note the department whose inbox a message file came into."""
         parts = Path(os.fsdecode(event.dest_path or event.src_path)).parts
         if len(parts) > 3 and parts[-3] == INBOX and is_message_name(parts[-1]):
             self._arrivals.put(parts[-2])
-
-
-def _observer(arrivals: _Arrivals, *, timeout: float | None) -> BaseObserver:
-    """Return the system's observer whose events go to `arrivals`, or one that polls every `timeout` seconds."""
-    kind: Any = Observer if timeout is None else PollingObserver
-    listening = type(kind.__name__, (kind,), {"event_queue": arrivals})
-    observer: BaseObserver = listening() if timeout is None else listening(timeout=timeout)
-    return observer
 
 
 @contextmanager

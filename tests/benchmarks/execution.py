@@ -1,8 +1,8 @@
 """What executing a plan costs beside the waiting: `make bench`, or `python tests/benchmarks/execution.py`.
 
 The real desk, everything flushed, an exchange that fills at once, a clock that waits in no time. Beside it, in the
-same session and alternating: the bare loop of the same orders at a fresh exchange, and the raw flushes of the run's
-durable steps, counted while it runs. Then the cost of an order in plans of 16, 160 and 1,600.
+same session and alternating: the bare loop of the same orders at a fresh exchange. The run's flushes are counted. Then
+the cost of an order in plans of 16, 160 and 1,600.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import platform
 import stat
 import statistics
 import sys
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,8 +33,6 @@ from Departments.core.clock import SimulatedClock  # noqa: E402
 from Departments.core.orders import Order, OrderRequest  # noqa: E402
 from Departments.exchange.exchange import SimulatedExchange  # noqa: E402
 from Departments.exchange.state import load_exchange_state  # noqa: E402
-from Departments.ledger.sqlite import LOG_PAGES  # noqa: E402
-from Departments.messaging import disk  # noqa: E402
 from Departments.messaging.mailbox import INBOX, OUTBOX  # noqa: E402
 from tests.benchmarks._measuring import flush_time, new_place, timed, write_section  # noqa: E402
 from tests.builders.desk import MORNING, plan, trade, workspace  # noqa: E402
@@ -43,10 +41,8 @@ from tests.invariants.scenarios import INCIDENT, INCIDENT_STATE  # noqa: E402
 ROUNDS = 9
 #: Orders of a plan, positions held before it, and how often it is executed.
 SIZES = ((16, 8, 9), (160, 80, 3), (1_600, 800, 1), (16, 800, 9))
-OVERHEAD, GROWTH = 1.5, 1.3
+FLUSHES, OVERHEAD, GROWTH = 3.5, 2.4, 1.3
 AT_ONCE = {"latency": {"fill": [0, 0], "cancel": [0, 0]}}
-LETTER = 900  # bytes of a message, about
-PAGE, COMMIT_PAGES = 4_096, 6  # bytes of a page of a log, and how many a commit writes, about
 
 
 @dataclass(frozen=True)
@@ -159,27 +155,18 @@ class Flushes:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """See every flush of the message files as it is asked of the system, and each name that is to be durable."""
-        fsync, together, link = os.fsync, disk.sync_everything_in, os.link
+        """See every flush of a file or folder as it is asked of the system."""
+        fsync = os.fsync
 
         def see(descriptor: Any) -> None:
             self.steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
             fsync(descriptor)
 
-        def see_all(path: str) -> bool:
-            self.steps.append("file system")
-            return together(path)
-
-        def see_link(source: str, target: str, **more: Any) -> None:
-            if Path(target).parent.parent.name == INBOX:
-                self.steps.append("name")
-            link(source, target, **more)
-
-        os.fsync, disk.sync_everything_in, os.link = see, see_all, see_link  # type: ignore[assignment]
+        os.fsync = see  # type: ignore[assignment]
         try:
             yield
         finally:
-            os.fsync, disk.sync_everything_in, os.link = fsync, together, link
+            os.fsync = fsync
 
     def told(self) -> str:
         """Name what is paid for."""
@@ -210,55 +197,6 @@ def _request(order: Order) -> OrderRequest:
     )  # fmt: skip
 
 
-def flushed(steps: Sequence[str], folder: Path) -> float:
-    """Return the seconds that the same flushes take alone, on files of their own.
-
-    A letter is a file that is written and flushed, then gets the name that the flush of its folder makes durable. A
-    commit is a few pages written into a log and flushed. When the log is full it is used again from its beginning, as
-    SQLite uses its own: log, main file and the log's new header are flushed then.
-    """
-    place = folder / "named"
-    place.mkdir(parents=True)
-    log, main = (os.open(folder / name, os.O_WRONLY | os.O_CREAT) for name in ("log", "main"))
-    flush, pages = getattr(os, "fdatasync", os.fsync), count(step=COMMIT_PAGES)
-    names, letters = map(str, count()), deque[str]()
-    os.write(log, bytes((LOG_PAGES + COMMIT_PAGES) * PAGE))
-    os.fsync(log)
-
-    def written(file: int, pages: int, at: int) -> None:
-        os.lseek(file, at * PAGE, os.SEEK_SET)
-        os.write(file, bytes(pages * PAGE))
-
-    def commit() -> None:
-        at = next(pages) % LOG_PAGES
-        written(log, COMMIT_PAGES, at)
-        flush(log)
-        if at + COMMIT_PAGES >= LOG_PAGES:
-            written(main, LOG_PAGES // 4, 0)  # pages that were written again meanwhile count once
-            for file in (main, log, log):
-                flush(file)
-
-    def write() -> None:
-        letters.append(next(names))
-        disk.write_new(str(folder / letters[-1]), bytes(LETTER), flush=True)
-
-    def name() -> None:
-        letter = letters.popleft()
-        os.link(folder / letter, place / letter)
-
-    kinds: dict[str, Callable[[], object]] = {
-        "commit": commit,
-        "file": write,
-        "name": name,
-        "folder": lambda: disk.sync_folder(str(place)),
-        "file system": lambda: disk.sync_everything_in(str(folder)),
-    }
-    seconds = timed(lambda: [kinds[step]() for step in steps])
-    os.close(log)
-    os.close(main)
-    return seconds
-
-
 # --- telling ---
 
 
@@ -268,23 +206,24 @@ class Overhead:
 
     own: float
     loop: float
-    flushes: float
     counted: Flushes
+    orders: int
 
     @property
     def ratio(self) -> float:
-        return self.own / (self.loop + self.flushes)
+        return self.own / self.loop
+
+    @property
+    def flushes(self) -> float:
+        return len(self.counted.steps) / self.orders
 
 
 def overhead(case: Case, places: Iterator[Path]) -> Overhead:
-    """Measure all three in every round, one after the other."""
+    """Measure both in every round, one after the other."""
     counted, requests = watched(case, next(places))
-    rounds = [
-        (executed(case, next(places)), looped(case, next(places), requests), flushed(counted.steps, next(places)))
-        for _ in range(ROUNDS)
-    ]
-    own, loop, flushes = (statistics.median(times) for times in zip(*rounds, strict=True))
-    return Overhead(own, loop, flushes, counted)
+    rounds = [(executed(case, next(places)), looped(case, next(places), requests)) for _ in range(ROUNDS)]
+    own, loop = (statistics.median(times) for times in zip(*rounds, strict=True))
+    return Overhead(own, loop, counted, case.orders)
 
 
 def growth(places: Iterator[Path]) -> dict[tuple[int, int], float]:
@@ -302,7 +241,8 @@ def told(found: Overhead, grown: Mapping[tuple[int, int], float], flush: float) 
     smallest, largest = min(grown), max(grown)
     growing, alike = grown[largest] / grown[smallest], grown[largest] / grown[smallest[0], largest[1]]
     rows = [
-        (f"own time / (loop + flushes), {INCIDENT_CASE.orders} orders", found.ratio, OVERHEAD),
+        (f"flushes an order, {INCIDENT_CASE.orders} orders", found.flushes, FLUSHES),
+        (f"own time / bare loop, {INCIDENT_CASE.orders} orders", found.ratio, OVERHEAD),
         (f"cost of an order in a plan of {largest[0]:,} / of {smallest[0]}, the same account", alike, GROWTH),
         (
             f"cost of an order in a plan of {largest[0]:,} / in one of {smallest[0]}, the account as large",
@@ -320,7 +260,7 @@ def told(found: Overhead, grown: Mapping[tuple[int, int], float], flush: float) 
         "|---|--:|",
         f"| executed by the desk | {found.own * 1e3:.1f} |",
         f"| bare loop of the same orders at a fresh exchange | {found.loop * 1e3:.1f} |",
-        f"| raw flushes of the same durable steps: {found.counted.told()} | {found.flushes * 1e3:.1f} |",
+        f"\nFlushes of the run: {found.counted.told()}; a commit is one.",
         "\n| Orders in a plan | positions held before | µs an order |",
         "|--:|--:|--:|",
         *(f"| {orders:,} | {positions} | {cost:,.0f} |" for (orders, positions), cost in grown.items()),

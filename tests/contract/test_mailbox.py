@@ -7,7 +7,6 @@ import itertools
 import os
 import re
 import shutil
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 
 from Departments.core.errors import BadInput, MessageConflict, PublishError, WorkspaceBusy
 from Departments.messaging.disk import State
-from Departments.messaging.mailbox import INBOX, Mailbox
+from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.memory import MemoryMailbox
 from Departments.messaging.ports import Letter, Storage
 
@@ -227,38 +226,155 @@ def test_a_lock_that_cannot_be_taken_is_told_in_one_sentence(tmp_path: Path) -> 
         Mailbox(tmp_path).holding("TRADING", wait=0).__enter__()
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_letters_are_flushed_before_any_of_them_is_visible(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
-) -> None:
-    inbox, flushed, fsync = tmp_path / INBOX / "TRADING", set[int](), os.fsync
+class Flushes:
+    """Notes the inode of every flush, and whether a path was there at that moment."""
 
-    def watch(descriptor: int) -> None:
-        fsync(descriptor)
-        found = os.fstat(descriptor)
-        if stat.S_ISREG(found.st_mode):
-            assert not inbox.exists() or not list(inbox.iterdir())
-            flushed.add(found.st_ino)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+        self.seen: list[tuple[int, bool]] = []
+        fsync = os.fsync
 
-    monkeypatch.setattr(os, "fsync", watch)
+        def note(descriptor: int) -> None:
+            fsync(descriptor)
+            self.seen.append((os.fstat(descriptor).st_ino, path.exists()))
+
+        monkeypatch.setattr(os, "fsync", note)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_publishing_flushes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    flushes = Flushes(monkeypatch, tmp_path)
     Mailbox(tmp_path).publish([Letter(f"MSG_{n}.md", "EXECUTIVE", "TRADING", b"text") for n in range(count)])
-    assert {path.stat().st_ino for path in inbox.iterdir()} == flushed
-    assert len(flushed) == count
+    assert flushes.seen == []
+
+
+def test_archiving_a_letter_of_ours_flushes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mailbox, flushes = Mailbox(tmp_path), Flushes(monkeypatch, tmp_path)
+    mailbox.publish([LETTER])
+    mailbox.archive("TRADING", LETTER.name, "2025-11-10", flush=False)
+    assert flushes.seen == []
+
+
+def move_of(mailbox: Mailbox, kind: str) -> Callable[[], str]:
+    here, there = ("Inbox", "TRADING", "x.md"), ("Archive", "2025-11-10", "TRADING")
+    return {
+        "archive": lambda: mailbox.archive("TRADING", "x.md", "2025-11-10"),
+        "dead letter": lambda: mailbox.set_aside("TRADING", "x.md", "code: X\n"),
+        "retire": lambda: mailbox.relocate(here, there, "x.md", label="retire"),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["archive", "dead letter", "retire"])
+def test_what_a_stranger_dropped_is_flushed_at_its_new_place_before_it_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    dropped = tmp_path / "Inbox" / "TRADING" / "x.md"
+    dropped.parent.mkdir(parents=True)
+    dropped.write_bytes(b"text")
+    file, flushes = dropped.stat().st_ino, Flushes(monkeypatch, dropped)
+    move_of(Mailbox(tmp_path), kind)()
+    (folder,) = {path.parent for path in tmp_path.rglob("x.md")}
+    new = [each.stat().st_ino for each in (folder, *folder.parents) if each.is_relative_to(tmp_path)]
+    assert not dropped.exists()
+    assert {file, *new} <= {inode for inode, was_there in flushes.seen if was_there}
+
+
+@pytest.mark.parametrize("kind", ["archive", "dead letter", "retire"])
+def test_where_nothing_is_to_be_flushed_a_stranger_file_moves_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    dropped = tmp_path / "Inbox" / "TRADING" / "x.md"
+    dropped.parent.mkdir(parents=True)
+    dropped.write_bytes(b"text")
+    flushes = Flushes(monkeypatch, dropped)
+    move_of(Mailbox(tmp_path, durability="fast"), kind)()
+    assert flushes.seen == []
+
+
+@pytest.mark.parametrize("torn", [b"", b"o", b"o\0\0", b"\0\0\0", None])
+@pytest.mark.parametrize("moved", ["Inbox", "Archive/2025-11-10", "Dead_Letter"])
+def test_what_a_power_cut_left_of_a_letter_is_restored(tmp_path: Path, torn: bytes | None, moved: str) -> None:
+    mailbox, received = Mailbox(tmp_path), tmp_path / moved / "TRADING" / LETTER.name
+    mailbox.publish([LETTER])
+    received.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "Inbox" / "TRADING" / LETTER.name).rename(received)
+    for path in (received, tmp_path / "Outbox" / "EXECUTIVE" / LETTER.name):
+        path.unlink()
+        if torn is not None:
+            path.write_bytes(torn)
+    Mailbox(tmp_path).publish([LETTER], again=True)
+    places = [received] if torn is not None else [tmp_path / "Inbox" / "TRADING" / LETTER.name]
+    assert [path.read_bytes() for path in places] == [b"one"]
+    assert (tmp_path / "Outbox" / "EXECUTIVE" / LETTER.name).read_bytes() == b"one"
+    assert len(list(tmp_path.rglob(LETTER.name))) == 2
+    assert list((tmp_path / ".tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("moved", ["Inbox", "Archive/2025-11-10", "Dead_Letter", "elsewhere"])
+def test_a_letter_that_was_delivered_is_left_where_it_is(mailbox: Storage, tmp_path: Path, moved: str) -> None:
+    mailbox.publish([LETTER])
+    if isinstance(mailbox, Mailbox):
+        (tmp_path / moved / "TRADING").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "Inbox" / "TRADING" / LETTER.name).rename(tmp_path / moved / "TRADING" / LETTER.name)
+    before = mailbox.waiting("TRADING")
+    mailbox.publish([LETTER], again=True)
+    assert mailbox.waiting("TRADING") == before
+
+
+def test_a_letter_whose_copies_are_archived_both_is_not_delivered_again(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path)
+    mailbox.publish([LETTER])
+    mailbox.archive("TRADING", LETTER.name, "2025-11-10")
+    kept, archive = ("Outbox", "EXECUTIVE", LETTER.name), ("Archive", "2025-11-10", "EXECUTIVE")
+    mailbox.relocate(kept, archive, LETTER.name, label="retire")
+    (tmp_path / "Archive" / "2025-11.zip").write_bytes(b"")
+    Mailbox(tmp_path).publish([LETTER], again=True)
+    assert mailbox.waiting("TRADING") == []
+    assert not (tmp_path / "Outbox" / "EXECUTIVE" / LETTER.name).exists()
+
+
+def test_something_else_under_the_name_of_a_letter_is_not_taken_for_a_torn_copy(tmp_path: Path) -> None:
+    waiting = tmp_path / "Inbox" / "TRADING" / LETTER.name
+    waiting.parent.mkdir(parents=True)
+    waiting.write_bytes(b"two")
+    with pytest.raises(MessageConflict):
+        Mailbox(tmp_path).publish([LETTER], again=True)
+    assert waiting.read_bytes() == b"two"
+
+
+def test_flushed_letters_are_safe_and_letters_without_a_senders_copy_are_not(mailbox: Storage) -> None:
+    mailbox.publish([LETTER])
+    assert mailbox.flush([LETTER, LETTER._replace(name="MSG_B.md")]) == [LETTER.name]
+
+
+@pytest.mark.parametrize("archived", [True, False])
+def test_a_letter_is_flushed_with_every_folder_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, archived: bool
+) -> None:
+    mailbox = Mailbox(tmp_path)
+    mailbox.publish([LETTER])
+    if archived:
+        mailbox.archive("TRADING", LETTER.name, "2025-11-10", flush=False)
+    flushes = Flushes(monkeypatch, tmp_path)
+    mailbox.flush([LETTER])
+    copies = list(tmp_path.rglob(LETTER.name))
+    wanted = {path.stat().st_ino for copy in copies for path in (copy, copy.parent, copy.parent.parent)}
+    assert len(copies) == 2
+    assert wanted <= {inode for inode, _ in flushes.seen}
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_when_one_flush_fails_nothing_of_any_letter_is_visible(
+def test_when_a_disk_takes_no_more_nothing_of_any_letter_is_visible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    mailbox, fsync, flushes = Mailbox(tmp_path), os.fsync, itertools.count(1)
+    mailbox, write, writes = Mailbox(tmp_path), os.write, itertools.count(1)
     mailbox.publish([Letter("MSG_A.md", "EXECUTIVE", "TRADING", b"text")])
 
-    def fail(descriptor: int) -> None:
-        if next(flushes) == 1:
+    def fail(descriptor: int, data: bytes) -> int:
+        if next(writes) == count:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        fsync(descriptor)
+        return write(descriptor, data)
 
-    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(os, "write", fail)
     letters = [Letter(f"MSG_{n}.md", "EXECUTIVE", "TRADING", b"text") for n in range(count)]
     with pytest.raises(PublishError, match=re.escape(os.strerror(errno.ENOSPC))):
         mailbox.publish(letters)

@@ -20,7 +20,7 @@ from Departments.ledger.sqlite import SqliteDatabase
 from Departments.messaging import codec, disk
 from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import Skip
-from Departments.messaging.disk import State
+from Departments.messaging.disk import Copy, State
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.memory import MemoryJournal, MemoryMailbox
 from Departments.messaging.message import Message, body_with
@@ -237,7 +237,7 @@ def test_a_file_of_a_server_whose_clock_is_ahead_stays_finished_once_it_is(tmp_p
         assert found is not None
         states.append(found.state)
         if len(states) == 1:
-            mailbox.settle()
+            mailbox.wait_until_quiet()
     assert states[0] is not State.WHOLE
     assert states[1:] == [State.WHOLE, State.WHOLE]
 
@@ -300,7 +300,8 @@ def test_a_pipe_that_has_taken_the_name_of_a_letter_is_a_conflict_and_nobody_wai
 def test_what_vanished_holds_nothing_and_a_folder_holds_something_else(tmp_path: Path) -> None:
     (tmp_path / "letter.md").write_bytes(b"x")
     names = ("letter.md", "gone.md", ".")
-    assert [disk.holds(os.fspath(tmp_path / name), b"x") for name in names] == [True, None, False]
+    found = [disk.compare(os.fspath(tmp_path / name), b"x") for name in names]
+    assert found == [Copy.WHOLE, Copy.MISSING, Copy.OTHER]
 
 
 def test_an_outbox_that_cannot_be_written_keeps_a_message_from_being_sent_at_all(tmp_path: Path) -> None:

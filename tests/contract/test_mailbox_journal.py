@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
     return LedgerJournal(SqliteDatabase(tmp_path / "sentinel.db", TABLES))
 
 
+ROW = ("MSG_A.md", "MSG_A", "MSG_0", "PLAN_1")
+
+
 class TroubleError(Exception):
     """Raised inside a transaction."""
 
@@ -34,6 +38,7 @@ def fail_inside_a_transaction(journal: Journal) -> None:
         journal.remember("TRADING", "MSG_A", "handled", "digest", NINE)
         journal.remember("TRADING", "MSG_B", "handled", "digest", NINE)
         journal.enqueue(*LETTER, NINE)
+        journal.note([ROW])
         journal.first_today("cause", date(2025, 11, 10))
         raise TroubleError
 
@@ -72,7 +77,7 @@ def test_a_failed_transaction_leaves_no_trace(journal: Journal) -> None:
         fail_inside_a_transaction(journal)
     assert journal.disposition("TRADING", "MSG_A") is None
     assert journal.failures("TRADING") == {"MSG_B": (1, NINE, NINE)}
-    assert journal.pending(10) == []
+    assert not [*journal.pending(10), *journal.unsettled(0, 10), *journal.index()]
     assert journal.first_today("cause", date(2025, 11, 10))
 
 
@@ -100,6 +105,54 @@ def test_the_same_letter_again_changes_nothing_even_after_it_was_published(journ
     journal.published(["MSG_A.md"], TEN)
     journal.enqueue(*LETTER, TEN)
     assert journal.pending(10) == []
+
+
+def test_a_letter_stays_unsettled_until_the_files_hold_it_safely(journal: Journal) -> None:
+    for number in range(4):
+        journal.enqueue(f"MSG_{number}.md", "TRADING", "RISK", b"text", NINE)
+    journal.published(["MSG_0.md"], TEN)
+    first, second = journal.unsettled(0, 2)
+    assert first[1:] == ("MSG_0.md", "TRADING", "RISK", b"text")
+    assert [row[1] for row in journal.unsettled(second[0], 10)] == ["MSG_2.md", "MSG_3.md"]
+    journal.settle(["MSG_0.md", "MSG_2.md"])
+    assert [row[1] for row in journal.unsettled(0, 10)] == ["MSG_1.md", "MSG_3.md"]
+
+
+def test_a_letter_that_was_withdrawn_was_never_sent(journal: Journal) -> None:
+    journal.enqueue(*LETTER, NINE)
+    journal.note([ROW])
+    journal.enqueue("MSG_B.md", "TRADING", "RISK", b"text", NINE)
+    assert journal.withdraw("MSG_A.md")
+    assert [row[0] for row in journal.pending(10)] == [row[1] for row in journal.unsettled(0, 10)] == ["MSG_B.md"]
+    assert journal.sent(["MSG_A.md"]) == {}
+    assert journal.index() == []
+    journal.enqueue("MSG_A.md", "TRADING", "EXECUTIVE", b"other", NINE)
+    assert [row[0] for row in journal.pending(10)] == ["MSG_B.md", "MSG_A.md"]
+
+
+def test_a_letter_that_was_delivered_is_not_withdrawn(journal: Journal) -> None:
+    journal.enqueue(*LETTER, NINE)
+    journal.published(["MSG_A.md"], TEN)
+    assert not journal.withdraw("MSG_A.md")
+    assert len(journal.unsettled(0, 10)) == 1
+
+
+def test_what_was_sent_is_known_by_its_digest_before_and_after_it_is_settled(journal: Journal) -> None:
+    known = {"MSG_A.md": sha256(b"text").hexdigest()}
+    journal.enqueue(*LETTER, NINE)
+    assert journal.sent([*(f"MSG_{number}.md" for number in range(1_200)), "MSG_A.md"]) == known
+    journal.settle(["MSG_A.md"])
+    assert journal.sent(["MSG_A.md"]) == known
+
+
+def test_the_index_keeps_every_message_that_a_name_was_used_for(journal: Journal) -> None:
+    journal.note([ROW, ("briefing.md", "MSG_1", None, None)])
+    journal.note([("briefing.md", "MSG_2", "MSG_1", None), ("MSG_A.md", "MSG_A", None, "PLAN_2")])
+    assert sorted(journal.index()) == [
+        ROW,
+        ("briefing.md", "MSG_1", None, None),
+        ("briefing.md", "MSG_2", "MSG_1", None),
+    ]
 
 
 def test_the_same_name_with_other_content_is_a_conflict(journal: Journal) -> None:

@@ -114,6 +114,7 @@ class Day:
         for letter in failures.listed(self.mailbox.root):
             if letter.name == ODD:
                 failures.drop(self.mailbox, letter, "2025-11-10")
+        self.bus.settle()
         later = NOW + timedelta(days=30)
         moves = retention.due(self.mailbox.root, retention.Rules.of(RetentionSettings()), later)
         list(retention.archive(self.mailbox, moves))

@@ -381,7 +381,7 @@ def test_a_pack_is_opened_once_however_many_messages_it_holds(workspace: Path, m
             super().__init__(*arguments, **options)
 
     monkeypatch.setattr(zipfile, "ZipFile", Counted)
-    assert len(list(lookup.everything(root_of(workspace)))) == 26
+    assert len(everything(workspace)) == 26
     assert len(opened) == 2  # once for the names, once for the contents
 
 
@@ -560,12 +560,16 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(workspace: Path, caps
     assert bus.consume("TRADING", handler).handled == 1
 
 
+def everything(workspace: Path) -> list[lookup.Located]:
+    return list(lookup.located(lookup.places(root_of(workspace))))
+
+
 def test_a_chain_without_end_is_cut_and_a_circle_is_walked_once() -> None:
     chain = [
         message(n, "2025-11-10T15:09:12+00:00", parent=f"MSG_EXECUTIVE_20251110T150912Z_{n - 1:08x}")
         for n in range(3_000)
     ]
-    (branch,) = tracing.trace(chain, chain[200].message_id)
+    (branch,) = tracing.trees(chain, chain[200].message_id)
     shown = [branch.message.message_id]
     while branch.children:
         (branch,) = branch.children
@@ -573,11 +577,11 @@ def test_a_chain_without_end_is_cut_and_a_circle_is_walked_once() -> None:
     assert chain[200].message_id in shown
     assert len(shown) <= 2 * tracing.GENERATIONS + 1
     circle = [message(0, "2025-11-10T15:09:12+00:00", parent=chain[1].message_id), chain[1]]
-    assert len(tracing.trace(circle, chain[1].message_id)) == 1
+    assert len(tracing.trees(circle, chain[1].message_id)) == 1
 
 
 def test_every_place_is_seen_once(workspace: Path) -> None:
-    assert len(list(lookup.everything(root_of(workspace)))) == 6
+    assert len(everything(workspace)) == 6
 
 
 def test_check_reads_no_pipe_and_no_device(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

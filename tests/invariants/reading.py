@@ -25,8 +25,8 @@ Files = Mapping[tuple[str, str], Sequence[str]]  # the folders in which (departm
 
 #: What a step moves, so that only that is read again; a step that is not named here may have moved everything.
 TOUCHED: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("ledger.commit", "exchange.submit", "exchange.cancel"), ()),
-    **dict.fromkeys(("publish.write", "publish.flush", "publish.drop", "publish.clean"), ()),
+    **dict.fromkeys(("ledger.commit", "ledger.note", "exchange.submit", "exchange.cancel"), ()),
+    **dict.fromkeys(("publish.write", "publish.drop", "publish.clean"), ()),
     "publish.deliver": ("Inbox",),
     "publish.keep": ("Outbox",),
     "archive": ("Inbox", "Archive"),

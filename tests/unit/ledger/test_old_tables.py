@@ -155,11 +155,11 @@ class Overtaken(SqliteDatabase):
 
     is_new = True
 
-    def transaction(self) -> AbstractContextManager[None]:
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[None]:
         """Let the other open it first."""
         if not self.is_new:
             Ledger(self.path).close()
-        return super().transaction()
+        return super().transaction(durable=durable)
 
 
 @pytest.mark.parametrize("which", ["new", "old"])

@@ -309,12 +309,12 @@ class Post(MemoryMailbox):
         self.full = False
         self.out_of_reach: set[str] = set()
 
-    def publish(self, letters: Sequence[Letter]) -> None:
+    def publish(self, letters: Sequence[Letter], *, again: bool = False) -> None:
         if self.full:
             raise PublishError("the disk is full")
         if lost := self.out_of_reach & {letter.recipient for letter in letters}:
             raise PublishError(f"{min(lost)} cannot be written")
-        super().publish(letters)
+        super().publish(letters, again=again)
         self.published.append(len(letters))
 
 
@@ -486,10 +486,10 @@ def test_what_fails_after_the_commit_is_made_up_for_by_the_next_pass() -> None:
     class Stubborn(MemoryMailbox):
         refuses = True
 
-        def archive(self, department: str, name: str, day: str) -> str:
+        def archive(self, department: str, name: str, day: str, *, flush: bool = True) -> str:
             if self.refuses:
                 raise PermissionError(13, "in use")
-            return super().archive(department, name, day)
+            return super().archive(department, name, day, flush=flush)
 
     desk = Desk()
     stubborn = Stubborn()

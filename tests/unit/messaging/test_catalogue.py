@@ -121,7 +121,7 @@ def test_a_new_type_is_one_row_one_model_and_one_handler() -> None:
     accountant, message = Accountant(), dividend({"ticker": "ups"})
     route = accountant.router.row_for(message)
     assert isinstance(route, Route)
-    route(message)
+    route.handler(message, route.payload.of(message))
     assert accountant.noted == ["UPS"]
 
 
@@ -130,7 +130,7 @@ def test_the_payload_of_a_new_type_is_checked_before_its_handler_is_called() -> 
     route = accountant.router.row_for(message)
     assert isinstance(route, Route)
     with pytest.raises(BadInput, match=r"MSG_D: tickr: unknown key `tickr`; did you mean `ticker`\?"):
-        route(message)
+        route.handler(message, route.payload.of(message))
     assert accountant.noted == []
 
 
