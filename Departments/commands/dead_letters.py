@@ -24,7 +24,7 @@ Which = Annotated[str, typer.Argument(metavar="ID", help="The message's id or th
 
 def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """List every dead letter with its reason."""
-    letters = failures.listed(messages_of(workspace))
+    letters = failures.list_dead_letters(messages_of(workspace))
     if as_json:
         print_json({"dead_letters": [_document(letter) for letter in letters]})
         return 0
@@ -87,7 +87,7 @@ def _moved(
 
 
 def _the(workspace: Path, which: str) -> DeadLetter:
-    letters = failures.listed(messages_of(workspace))
+    letters = failures.list_dead_letters(messages_of(workspace))
     found = [each for each in letters if which in {each.name, stem(each.name), each.message_id}]
     if not found:
         raise BadInput(which, "", "there is no such dead letter", "see `departments dead-letters list`")

@@ -111,7 +111,7 @@ def index_of(workspace: Path) -> list[IndexRow]:
 
 
 def _nothing_to_show(root: Path, message_id: str) -> BadInput:
-    unreadable = next(lookup.named(root, stem(message_id)), None)
+    unreadable = next(lookup.find_named(root, stem(message_id)), None)
     if unreadable is None:
         return BadInput(message_id, "", f"there is no such message in {root}", "see `departments inbox`")
     return BadInput(str(unreadable), "", "cannot be read as a message", "see `departments messages check`")
@@ -135,7 +135,7 @@ def trace(
 ) -> int:
     """Show the chain of messages by parent and plan, as a tree with times."""
     root = messages_of(workspace)
-    branches = tracing.trees(lookup.related(root, wanted, index_of(workspace)), wanted)
+    branches = tracing.trees(lookup.find_related(root, wanted, index_of(workspace)), wanted)
     if not branches:
         raise BadInput(wanted, "", f"no message in {root} has or names this id", "see `departments inbox`")
     if as_json:

@@ -39,7 +39,7 @@ class Failures:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class SentLetter:
     """A message of ours; its `data` is kept until the files hold it safely."""
 
     name: str
@@ -73,7 +73,7 @@ HANDLED: Final = Table("bus_handled", Handled, rules=("PRIMARY KEY (department, 
 FAILURES: Final = Table("bus_failures", Failures, rules=("PRIMARY KEY (department, message_id)",), clustered=True)
 LETTERS: Final = Table(
     "bus_letters",
-    Letter,
+    SentLetter,
     identity="number",
     rules=("UNIQUE (name)",),
     indexes=(
@@ -148,7 +148,7 @@ class LedgerJournal:
         Raises MessageConflict for the same name with other content.
         """
         digest = hashlib.sha256(data).hexdigest()
-        letter = Letter(name, sender, recipient, digest, data, at)
+        letter = SentLetter(name, sender, recipient, digest, data, at)
         is_new = LETTERS.insert(self._database, letter, "(name) DO NOTHING") == 1
         if not is_new and self._sent(name) != (sender, recipient, digest):
             raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
@@ -177,13 +177,13 @@ class LedgerJournal:
         )
         return [(row["name"], row["sender"], row["recipient"], row["data"]) for row in rows]
 
-    def published(self, names: list[str], at: datetime) -> None:
+    def mark_published(self, names: list[str], at: datetime) -> None:
         """Note that letters are delivered, without a flush: what a power cut takes of it is delivered again."""
         which = f"published_at IS NULL AND name IN ({marks(names)})"
         with self._database.transaction(durable=False):
             LETTERS.update(self._database, {"published_at": at}, which, *names)
 
-    def unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
+    def list_unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
         """Return committed letters that the files may not hold safely yet, oldest first.
 
         Each is (number, name, sender, recipient, data) with a number greater than `after`.
@@ -199,7 +199,7 @@ class LedgerJournal:
         """Note that the files hold these letters safely; their text is kept there only."""
         LETTERS.update(self._database, {"data": None}, f"name IN ({marks(names)})", *names)
 
-    def sent(self, names: Sequence[str]) -> dict[str, str]:
+    def digests_of(self, names: Sequence[str]) -> dict[str, str]:
         """Return the digests of those names that were letters of ours."""
         found: dict[str, str] = {}
         for start in range(0, len(names), AT_ONCE):

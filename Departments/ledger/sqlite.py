@@ -88,10 +88,10 @@ class SqliteDatabase:
         """
         if self._is_open:
             return nullcontext()
-        return self._outermost("ledger.commit") if durable else self._unflushed()
+        return self._outermost("ledger.commit") if durable else self._commit_relaxed()
 
     @contextmanager
-    def _unflushed(self) -> Iterator[None]:
+    def _commit_relaxed(self) -> Iterator[None]:
         self.execute("PRAGMA synchronous = NORMAL")
         try:
             with self._outermost("ledger.note"):

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from Departments.core.clock import Clock
-from Departments.messaging.names import numbered
+from Departments.messaging.names import add_number
 
 if sys.platform == "linux":
     import fcntl
@@ -150,7 +150,7 @@ def free_name(folder: str, name: str, *, besides: str) -> str:
     number, free = 1, name
     while os.path.lexists(path := os.path.join(folder, free)) and not same_bytes(path, besides):
         number += 1
-        free = numbered(name, number)
+        free = add_number(name, number)
     return free
 
 

@@ -128,7 +128,7 @@ class DeadLetter:
         return _beginning(self.path)
 
 
-def listed(root: Path) -> list[DeadLetter]:
+def list_dead_letters(root: Path) -> list[DeadLetter]:
     """Return every dead letter, by department and name."""
     there = (path for folder in lookup.folders(root / DEAD_LETTER) for path in lookup.entries(folder))
     found = (path for path in there if not path.name.endswith(REASON))

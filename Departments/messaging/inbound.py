@@ -30,7 +30,7 @@ from Departments.messaging.disk import Found, State
 from Departments.messaging.failures import TRANSIENT
 from Departments.messaging.lookup import index_row
 from Departments.messaging.message import Message
-from Departments.messaging.names import shown, stamp_in
+from Departments.messaging.names import escape, stamp_in
 from Departments.messaging.outbound import Outbound
 from Departments.messaging.ports import Journal, Storage
 from Departments.messaging.router import Commit, Router
@@ -68,7 +68,7 @@ def pause(attempts: int) -> timedelta:
     return timedelta(seconds=min(LONGEST_PAUSE, 2.0 ** min(attempts - 1, 10)))
 
 
-def decoded(name: str, found: Found | None) -> Message | UnreadableMessage | None:
+def decode_found(name: str, found: Found | None) -> Message | UnreadableMessage | None:
     """Decode what was found of a file; the error is returned, because an unreadable file is a case like any other."""
     if found is None:
         return None
@@ -201,7 +201,7 @@ class Pass:
 
     def _look(self, name: str) -> _Item | None:
         found = self.mailbox.look(self.department, name)
-        message = decoded(name, found)
+        message = decode_found(name, found)
         return None if found is None or message is None else _Item(name, found, message)
 
     # --- act ---
@@ -254,7 +254,7 @@ class Pass:
             ahead, self.ahead = self.ahead, []
             asked = [message_id, *(each.key for each in ahead)]
             self.known |= dict.fromkeys(asked) | self.journal.dispositions(self.department, asked)
-            self.sent |= self.journal.sent([_text(each.name) for each in ahead])
+            self.sent |= self.journal.digests_of([_text(each.name) for each in ahead])
         return self.known.pop(message_id)
 
     # --- settle ---
@@ -386,10 +386,10 @@ class Pass:
             self.outbound.deliver_pending()
             self.mailbox.set_aside(self.department, item.name, self._reason(item, code, error, attempts))
         except TRANSIENT as trouble:
-            logger.warning("%s: %s (%s) stays for now: %s", self.department, shown(item.name), code, trouble)
+            logger.warning("%s: %s (%s) stays for now: %s", self.department, escape(item.name), code, trouble)
             self._leave(self.clock.now() + pause(1))
             return
-        logger.error("%s: %s is set aside: %s: %s", self.department, shown(item.name), code, shown(str(error)))
+        logger.error("%s: %s is set aside: %s: %s", self.department, escape(item.name), code, escape(str(error)))
         self.counts["dead_lettered"] += 1
 
     def _reason(self, item: _Item, code: ReasonCode, error: Exception, attempts: int) -> str:

@@ -77,7 +77,7 @@ def places(root: Path, boxes: Iterable[str] = BOXES) -> Iterator[Place]:
 def _box(folder: Path, box: str, day: str = "") -> Iterator[Place]:
     for department in folders(folder):
         inside, name = str(department), department.name
-        files = (entry for entry in _scanned(department) if is_message_name(entry.name))
+        files = (entry for entry in _scan(department) if is_message_name(entry.name))
         names = sorted(entry.name for entry in files if entry.is_file(follow_symlinks=False))
         yield from (Place(box, name, each, inside, day) for each in names)
 
@@ -86,10 +86,10 @@ def _archive(folder: Path) -> Iterator[Place]:
     for day in folders(folder):
         yield from _box(day, "Archive", day.name)
     for pack in sorted(folder.glob("*.zip")):
-        yield from _packed(pack)
+        yield from _pack_places(pack)
 
 
-def _packed(pack: Path) -> Iterator[Place]:
+def _pack_places(pack: Path) -> Iterator[Place]:
     try:
         with zipfile.ZipFile(pack) as opened:
             members = sorted(opened.namelist())
@@ -105,15 +105,15 @@ def _packed(pack: Path) -> Iterator[Place]:
 
 def folders(folder: Path) -> list[Path]:
     """Return the folders in a folder, in order, links left out."""
-    return sorted(Path(entry.path) for entry in _scanned(folder) if entry.is_dir(follow_symlinks=False))
+    return sorted(Path(entry.path) for entry in _scan(folder) if entry.is_dir(follow_symlinks=False))
 
 
 def entries(folder: Path) -> list[Path]:
     """Return what is in a folder, in order; nothing where it is none, is closed to us or was taken away meanwhile."""
-    return sorted(Path(entry.path) for entry in _scanned(folder))
+    return sorted(Path(entry.path) for entry in _scan(folder))
 
 
-def _scanned(folder: Path) -> list[os.DirEntry[str]]:
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
             return list(found)
@@ -135,7 +135,7 @@ def index_row(message: Message, name: str) -> IndexRow:
     )
 
 
-def named(root: Path, message_id: str) -> Iterator[Place]:
+def find_named(root: Path, message_id: str) -> Iterator[Place]:
     """Yield the files that are named after a message, readable or not."""
     return (place for place in places(root) if stem(place.name) == message_id)
 
@@ -168,11 +168,11 @@ def find_all(root: Path, message_id: str, index: Iterable[IndexRow] = ()) -> lis
             wanted.append(place)
         elif rows is None:
             unknown.append(place)
-    found = list(located(wanted))
-    return found or [each for each in located(unknown) if each.message.message_id == message_id]
+    found = list(read_all(wanted))
+    return found or [each for each in read_all(unknown) if each.message.message_id == message_id]
 
 
-def related(root: Path, wanted: str, index: Iterable[IndexRow] = ()) -> list[Message]:
+def find_related(root: Path, wanted: str, index: Iterable[IndexRow] = ()) -> list[Message]:
     """Return the messages that are tied to a message id or a plan id.
 
     Only these are read, and files that the index does not know.
@@ -187,14 +187,14 @@ def related(root: Path, wanted: str, index: Iterable[IndexRow] = ()) -> list[Mes
         for _, message_id, *link in (rows or {}).values():
             links[message_id] = Link(*link)
             files.setdefault(message_id, []).append(place)
-    read = {found.message.message_id: found.message for found in located(unknown)}
+    read = {found.message.message_id: found.message for found in read_all(unknown)}
     links |= {message_id: link_of(message) for message_id, message in read.items()}
     wanted_ids = family(links, wanted)
-    copies = [found.message for key in wanted_ids - read.keys() for found in located(files[key])]
+    copies = [found.message for key in wanted_ids - read.keys() for found in read_all(files[key])]
     return [*copies, *(read[key] for key in wanted_ids & read.keys())]
 
 
-def located(some: Iterable[Place]) -> Iterator[Located]:
+def read_all(some: Iterable[Place]) -> Iterator[Located]:
     """Yield the readable messages at some places; a pack is opened once for all of it."""
     for pack, members in groupby(some, key=lambda place: place.folder if place.member else None):
         with nullcontext() if pack is None else zipfile.ZipFile(pack) as opened:

@@ -26,7 +26,7 @@ from Departments.core.steps import Step, announced, no_step
 from Departments.messaging import disk, lookup
 from Departments.messaging.disk import Copy
 from Departments.messaging.message import Message
-from Departments.messaging.names import LONGEST, is_message_name, moment_in, numbered, shortened
+from Departments.messaging.names import LONGEST, add_number, is_message_name, moment_in, shorten
 from Departments.messaging.ports import IndexRow, Letter
 
 Durability = Literal["full", "fast"]
@@ -177,10 +177,10 @@ class Mailbox:
     def _mend(self, letter: Letter) -> bool:
         """Complete what a kill or a power cut left of a letter; return True if it has to be delivered."""
         self._is_fresh(letter)  # or a conflict
-        sent = [path for path in self._sent(letter) if disk.compare(path, letter.data) is Copy.WHOLE]
-        received = [path for path in self._received(letter) if self._is_mended(path, letter)]
+        sent = [path for path in self._sender_paths(letter) if disk.compare(path, letter.data) is Copy.WHOLE]
+        received = [path for path in self._recipient_paths(letter) if self._is_mended(path, letter)]
         if received and not sent:
-            self._again_without_folder(lambda: self._keep(self._written(letter)))
+            self._again_without_folder(lambda: self._keep(self._write_one(letter)))
         return not sent and not received
 
     def _is_mended(self, path: str, letter: Letter) -> bool:
@@ -188,21 +188,21 @@ class Mailbox:
         found = disk.compare(path, letter.data)
         if found is Copy.TORN:
             logger.warning("%s was torn by a power cut and is restored", path)
-            (temporary,) = self._written(letter)
+            (temporary,) = self._write_one(letter)
             with self._announced("publish.mend"):
                 os.replace(temporary, path)
         return found in {Copy.WHOLE, Copy.TORN}
 
-    def _written(self, letter: Letter) -> dict[str, Letter]:
+    def _write_one(self, letter: Letter) -> dict[str, Letter]:
         temporary: dict[str, Letter] = {}
         self._write([letter], temporary)
         return temporary
 
-    def _sent(self, letter: Letter) -> list[str]:
+    def _sender_paths(self, letter: Letter) -> list[str]:
         """Return the paths at which the sender may have its copy."""
         return self._paths(letter, letter.sender, OUTBOX)
 
-    def _received(self, letter: Letter) -> list[str]:
+    def _recipient_paths(self, letter: Letter) -> list[str]:
         """Return the paths at which the recipient may have a letter: waiting, set aside, or archived."""
         return self._paths(letter, letter.recipient, INBOX, DEAD_LETTER)
 
@@ -220,7 +220,7 @@ class Mailbox:
         for letter in letters:
             sent, received = (
                 [path for path in paths if disk.compare(path, letter.data) is Copy.WHOLE]
-                for paths in (self._sent(letter), self._received(letter))
+                for paths in (self._sender_paths(letter), self._recipient_paths(letter))
             )
             if sent:
                 safe.append(letter.name)
@@ -297,13 +297,13 @@ class Mailbox:
             number, free = 1, name
             while not disk.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links, flush=make_durable):
                 number += 1
-                free = numbered(name, number)
+                free = add_number(name, number)
         return free
 
     def set_aside(self, department: str, name: str, reason: str) -> str:
         """Move a message to `Dead_Letter/<department>/`, its reason beside it, and return its name there."""
         source, folder = (INBOX, department, name), (DEAD_LETTER, department)
-        fitting = shortened(name, LONGEST - len(REASON) - len(".999999"))
+        fitting = shorten(name, LONGEST - len(REASON) - len(".999999"))
         free = disk.free_name(self._folder(*folder), fitting, besides=self._path(*source))
         temporary = self._temporary(self._folder(".tmp"))
         with self._announced("dead_letter.reason"):

@@ -14,7 +14,7 @@ from Departments.messaging import codec
 from Departments.messaging.disk import Found, State
 from Departments.messaging.mailbox import INBOX, OUTBOX
 from Departments.messaging.message import Message
-from Departments.messaging.names import is_message_name, numbered, stem
+from Departments.messaging.names import add_number, is_message_name, stem
 from Departments.messaging.ports import IndexRow, Letter
 
 Box = dict[tuple[str, ...], bytes]
@@ -71,7 +71,7 @@ class MemoryMailbox:
         free, number = name, 1
         while self.archived.get((day, department, free), data) != data:
             number += 1
-            free = numbered(name, number)
+            free = add_number(name, number)
         self.archived[day, department, free] = data
         return free
 
@@ -80,7 +80,7 @@ class MemoryMailbox:
         free, number = name, 1
         while (department, free) in self.dead:
             number += 1
-            free = numbered(name, number)
+            free = add_number(name, number)
         self.dead[department, free] = self.inbox.pop((department, name))
         self.reasons[department, free] = reason
         return free
@@ -189,12 +189,12 @@ class MemoryJournal:
         found = ((name, *self._letters[name]) for name in self._pending)
         return list(islice((row for row in found if row[2] not in besides), limit))
 
-    def published(self, names: list[str], at: datetime) -> None:  # noqa: ARG002
+    def mark_published(self, names: list[str], at: datetime) -> None:  # noqa: ARG002
         """Note that letters are delivered."""
         for name in names:
             self._put(self._pending, name, None)
 
-    def unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
+    def list_unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
         """Return committed letters that are not settled."""
         found = ((number, name, *self._letters[name]) for name, number in self._unsettled.items() if number > after)
         return list(islice(found, limit))
@@ -204,7 +204,7 @@ class MemoryJournal:
         for name in names:
             self._put(self._unsettled, name, None)
 
-    def sent(self, names: Sequence[str]) -> dict[str, str]:
+    def digests_of(self, names: Sequence[str]) -> dict[str, str]:
         """Return the digests of those names that were letters of ours."""
         return {name: sha256(self._letters[name][2]).hexdigest() for name in names if name in self._letters}
 

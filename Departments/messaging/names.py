@@ -24,7 +24,7 @@ def stem(name: str) -> str:
     return name[:-3] if is_message_name(name) else name
 
 
-def shown(text: str) -> str:
+def escape(text: str) -> str:
     """Return a name from outside as one line that any log can hold: what cannot be printed is escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
@@ -56,7 +56,7 @@ def department_beginning(letters: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def shortened(name: str, most: int) -> str:
+def shorten(name: str, most: int) -> str:
     """Return a name of at most `most` bytes of UTF-8; what is too much is taken away before the last dot."""
     head, dot, tail = name.rpartition(".")
     head, tail = (head, dot + tail) if head else (name, "")
@@ -65,8 +65,8 @@ def shortened(name: str, most: int) -> str:
     return head + tail
 
 
-def numbered(name: str, number: int) -> str:
+def add_number(name: str, number: int) -> str:
     """Return the name a file gets where its own is taken: `x.md` becomes `x.2.md`."""
-    fitting = shortened(name, LONGEST - len(f".{number}"))
+    fitting = shorten(name, LONGEST - len(f".{number}"))
     head, dot, tail = fitting.rpartition(".")
     return f"{head}.{number}{dot}{tail}" if head else f"{fitting}.{number}"

@@ -17,7 +17,7 @@ from Departments.core.errors import MessageConflict, PublishError
 from Departments.messaging import codec
 from Departments.messaging.lookup import index_row
 from Departments.messaging.message import Message
-from Departments.messaging.names import numbered, shortened
+from Departments.messaging.names import add_number, shorten
 from Departments.messaging.ports import Journal, Letter, Storage
 
 BATCH: Final = 50  # letters delivered together
@@ -87,7 +87,7 @@ class Outbound:
             rows = self._journal.pending(BATCH, besides=list(self._held_up))
             gone = self._deliver([Letter(*row) for row in rows])
             if gone:
-                self._journal.published(gone, self._clock.now())
+                self._journal.mark_published(gone, self._clock.now())
             delivered += len(gone)
             self._waiting = BATCH if len(rows) == BATCH else 0
         self._report_held_up(before)
@@ -96,15 +96,15 @@ class Outbound:
     def _restore(self) -> None:
         """Look once at what earlier runs delivered, and deliver again what is not there or torn."""
         if not self._is_restored:
-            for letters in self._unsettled():
+            for letters in self._unsettled_batches():
                 self._deliver(letters, again=True)
             self._is_restored = not self._held_up
 
-    def _unsettled(self) -> Iterator[list[Letter]]:
+    def _unsettled_batches(self) -> Iterator[list[Letter]]:
         """Yield the letters whose files may not be safe yet, a batch at a time."""
         after, is_last = 0, False
         while not is_last:
-            rows = self._journal.unsettled(after, BATCH)
+            rows = self._journal.list_unsettled(after, BATCH)
             is_last = len(rows) < BATCH
             if rows:
                 after = rows[-1][0]
@@ -142,7 +142,7 @@ class Outbound:
                 self._mailbox.publish([letter._replace(name=name)], again=again)
             except MessageConflict as error:
                 number += 1
-                name = numbered(shortened(letter.name, ROOMY), number)
+                name = add_number(shorten(letter.name, ROOMY), number)
                 logger.error("%s The new one is delivered as %s", error, name)  # noqa: TRY400 - no traceback needed
             else:
                 return name
@@ -165,7 +165,7 @@ class Outbound:
         Letters in our own inboxes wait until they are handled: their files have yet to move.
         """
         waiting = {name for department in departments.OURS for name in self._mailbox.waiting(department)}
-        for letters in self._unsettled():
+        for letters in self._unsettled_batches():
             with suppress(OSError):  # a file or folder went away meanwhile: another time
                 self._settle(self._mailbox.flush([letter for letter in letters if letter.name not in waiting]))
 

@@ -139,11 +139,11 @@ class Journal(Protocol):
         """
         ...
 
-    def published(self, names: list[str], at: datetime) -> None:
+    def mark_published(self, names: list[str], at: datetime) -> None:
         """Note that letters are delivered; a power cut may take the note, and they are delivered again."""
         ...
 
-    def unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
+    def list_unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
         """Return committed letters that the files may not hold safely yet, oldest first.
 
         Each is (number, name, sender, recipient, data) with a number greater than `after`.
@@ -154,7 +154,7 @@ class Journal(Protocol):
         """Note that the files hold these letters safely; their text is kept there only."""
         ...
 
-    def sent(self, names: Sequence[str]) -> dict[str, str]:
+    def digests_of(self, names: Sequence[str]) -> dict[str, str]:
         """Return the digests of those names that were letters of ours."""
         ...
 

@@ -22,7 +22,7 @@ from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec, lookup
 from Departments.messaging.disk import sync_file, sync_folder
 from Departments.messaging.mailbox import ARCHIVE, INBOX, Mailbox
-from Departments.messaging.names import moment_in, numbered
+from Departments.messaging.names import add_number, moment_in
 
 UNREADABLE: Final = "(unreadable)"
 MOVED, WOULD_MOVE, IN_USE, GONE, REFUSED = "moved", "would move", "in use", "gone", "refused by the system"
@@ -215,7 +215,7 @@ def _add(new: zipfile.ZipFile, name: str, path: Path, known: set[str]) -> None:
         if new.read(free) == data:
             return
         number += 1
-        free = numbered(name, number)
+        free = add_number(name, number)
     known.add(free)
     new.writestr(zipfile.ZipInfo(free, _zip_time(path)), data, zipfile.ZIP_DEFLATED)
 

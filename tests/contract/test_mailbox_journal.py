@@ -77,7 +77,7 @@ def test_a_failed_transaction_leaves_no_trace(journal: Journal) -> None:
         fail_inside_a_transaction(journal)
     assert journal.disposition("TRADING", "MSG_A") is None
     assert journal.failures("TRADING") == {"MSG_B": (1, NINE, NINE)}
-    assert not [*journal.pending(10), *journal.unsettled(0, 10), *journal.index()]
+    assert not [*journal.pending(10), *journal.list_unsettled(0, 10), *journal.index()]
     assert journal.first_today("cause", date(2025, 11, 10))
 
 
@@ -86,7 +86,7 @@ def test_enqueued_letters_are_pending_in_order_until_they_are_published(journal:
         for number in range(5):
             journal.enqueue(f"MSG_{9 - number}.md", "TRADING", "EXECUTIVE", b"text", NINE)
     assert [row[0] for row in journal.pending(3)] == ["MSG_9.md", "MSG_8.md", "MSG_7.md"]
-    journal.published(["MSG_9.md", "MSG_8.md"], TEN)
+    journal.mark_published(["MSG_9.md", "MSG_8.md"], TEN)
     assert [row[0] for row in journal.pending(10)] == ["MSG_7.md", "MSG_6.md", "MSG_5.md"]
     assert journal.pending(1) == [("MSG_7.md", "TRADING", "EXECUTIVE", b"text")]
 
@@ -102,7 +102,7 @@ def test_the_same_letter_again_changes_nothing_even_after_it_was_published(journ
     journal.enqueue(*LETTER, NINE)
     journal.enqueue(*LETTER, TEN)
     assert len(journal.pending(10)) == 1
-    journal.published(["MSG_A.md"], TEN)
+    journal.mark_published(["MSG_A.md"], TEN)
     journal.enqueue(*LETTER, TEN)
     assert journal.pending(10) == []
 
@@ -110,12 +110,12 @@ def test_the_same_letter_again_changes_nothing_even_after_it_was_published(journ
 def test_a_letter_stays_unsettled_until_the_files_hold_it_safely(journal: Journal) -> None:
     for number in range(4):
         journal.enqueue(f"MSG_{number}.md", "TRADING", "RISK", b"text", NINE)
-    journal.published(["MSG_0.md"], TEN)
-    first, second = journal.unsettled(0, 2)
+    journal.mark_published(["MSG_0.md"], TEN)
+    first, second = journal.list_unsettled(0, 2)
     assert first[1:] == ("MSG_0.md", "TRADING", "RISK", b"text")
-    assert [row[1] for row in journal.unsettled(second[0], 10)] == ["MSG_2.md", "MSG_3.md"]
+    assert [row[1] for row in journal.list_unsettled(second[0], 10)] == ["MSG_2.md", "MSG_3.md"]
     journal.settle(["MSG_0.md", "MSG_2.md"])
-    assert [row[1] for row in journal.unsettled(0, 10)] == ["MSG_1.md", "MSG_3.md"]
+    assert [row[1] for row in journal.list_unsettled(0, 10)] == ["MSG_1.md", "MSG_3.md"]
 
 
 def test_a_letter_that_was_withdrawn_was_never_sent(journal: Journal) -> None:
@@ -123,8 +123,8 @@ def test_a_letter_that_was_withdrawn_was_never_sent(journal: Journal) -> None:
     journal.note([ROW])
     journal.enqueue("MSG_B.md", "TRADING", "RISK", b"text", NINE)
     assert journal.withdraw("MSG_A.md")
-    assert [row[0] for row in journal.pending(10)] == [row[1] for row in journal.unsettled(0, 10)] == ["MSG_B.md"]
-    assert journal.sent(["MSG_A.md"]) == {}
+    assert [row[0] for row in journal.pending(10)] == [row[1] for row in journal.list_unsettled(0, 10)] == ["MSG_B.md"]
+    assert journal.digests_of(["MSG_A.md"]) == {}
     assert journal.index() == []
     journal.enqueue("MSG_A.md", "TRADING", "EXECUTIVE", b"other", NINE)
     assert [row[0] for row in journal.pending(10)] == ["MSG_B.md", "MSG_A.md"]
@@ -132,17 +132,17 @@ def test_a_letter_that_was_withdrawn_was_never_sent(journal: Journal) -> None:
 
 def test_a_letter_that_was_delivered_is_not_withdrawn(journal: Journal) -> None:
     journal.enqueue(*LETTER, NINE)
-    journal.published(["MSG_A.md"], TEN)
+    journal.mark_published(["MSG_A.md"], TEN)
     assert not journal.withdraw("MSG_A.md")
-    assert len(journal.unsettled(0, 10)) == 1
+    assert len(journal.list_unsettled(0, 10)) == 1
 
 
 def test_what_was_sent_is_known_by_its_digest_before_and_after_it_is_settled(journal: Journal) -> None:
     known = {"MSG_A.md": sha256(b"text").hexdigest()}
     journal.enqueue(*LETTER, NINE)
-    assert journal.sent([*(f"MSG_{number}.md" for number in range(1_200)), "MSG_A.md"]) == known
+    assert journal.digests_of([*(f"MSG_{number}.md" for number in range(1_200)), "MSG_A.md"]) == known
     journal.settle(["MSG_A.md"])
-    assert journal.sent(["MSG_A.md"]) == known
+    assert journal.digests_of(["MSG_A.md"]) == known
 
 
 def test_the_index_keeps_every_message_that_a_name_was_used_for(journal: Journal) -> None:

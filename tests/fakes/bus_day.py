@@ -111,7 +111,7 @@ class Day:
 
     def tidy(self) -> None:
         """Do what a person and the maintenance script do afterwards."""
-        for letter in failures.listed(self.mailbox.root):
+        for letter in failures.list_dead_letters(self.mailbox.root):
             if letter.name == ODD:
                 failures.drop(self.mailbox, letter, "2025-11-10")
         self.bus.settle()

@@ -561,7 +561,7 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(workspace: Path, caps
 
 
 def everything(workspace: Path) -> list[lookup.Located]:
-    return list(lookup.located(lookup.places(root_of(workspace))))
+    return list(lookup.read_all(lookup.places(root_of(workspace))))
 
 
 def test_a_chain_without_end_is_cut_and_a_circle_is_walked_once() -> None:

@@ -614,7 +614,7 @@ def test_a_revived_dead_letter_has_all_its_attempts_again(tmp_path: Path) -> Non
     desk.consume()
     desk.clock.sleep(60)
     assert desk.consume().dead_lettered == 1
-    (letter,) = failures.listed(tmp_path)
+    (letter,) = failures.list_dead_letters(tmp_path)
     failures.revive(mailbox, desk.journal, letter, "2025-11-10")
     assert desk.consume().left == 1
     desk.clock.sleep(60)
