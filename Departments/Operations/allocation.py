@@ -17,10 +17,8 @@ from decimal import Decimal
 
 from Departments.core.money import CENT
 from Departments.core.reasons import Reason
-from Departments.Operations.draft import Draft
-from Departments.Operations.filling import Filling
-from Departments.Operations.picks import Pick, Room
-from Departments.Operations.refinement import refine
+from Departments.Operations.draft import Draft, Pick, Room
+from Departments.Operations.filling import Filling, refine
 
 __all__ = ["Allocation", "Pick", "Room", "allocate"]
 

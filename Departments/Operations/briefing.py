@@ -275,15 +275,15 @@ def _date(row: Mapping[str, Any], source: str) -> date | None:
         raise BadInput(source, "market_conditions.date", str(error), "write it as 2025-11-10") from error
 
 
-def merged(briefing: Briefing, candidates: Iterable[Candidate]) -> Briefing:
+def merge_picks(briefing: Briefing, candidates: Iterable[Candidate]) -> Briefing:
     """Return the briefing with these candidates in place of its own; what they leave unknown stays the briefing's."""
     known = {c.ticker: c for c in briefing.candidates}
     for candidate in candidates:
-        known[candidate.ticker] = _filled(candidate, known.get(candidate.ticker))
+        known[candidate.ticker] = _fill_gaps(candidate, known.get(candidate.ticker))
     return replace(briefing, candidates=tuple(known[t] for t in sorted(known)))
 
 
-def _filled(candidate: Candidate, known: Candidate | None) -> Candidate:
+def _fill_gaps(candidate: Candidate, known: Candidate | None) -> Candidate:
     if known is None:
         return candidate
     gaps = ("score", "price", "sector", "average_volume", "market_cap", "earnings_on")

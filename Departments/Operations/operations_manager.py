@@ -40,7 +40,7 @@ from Departments.messaging.neighbours import DailyBriefing, PlanProposal
 from Departments.messaging.payloads import PlanDocument, PlanFailure, PlanRequest, RegimeRequest, RegimeUpdate
 from Departments.messaging.router import Commit, Router
 from Departments.Operations.basis import Basis, observe
-from Departments.Operations.briefing import Briefing, briefing_from, merged
+from Departments.Operations.briefing import Briefing, briefing_from, merge_picks
 from Departments.Operations.planning import Planned, Proposal, make_plan, refuse_other_days, validate_plan
 from Departments.Operations.proposals import proposal_from
 from Departments.Operations.reading import plan_markdown
@@ -142,20 +142,20 @@ class OperationsManager:
         """
         log.debug("planning (model %s)", ai_model)
         with self._turn:
-            answer = met(self._generated, briefing, mandatory_sells or ())
+            answer = met(self._generate, briefing, mandatory_sells or ())
         return {**answer, **NO_PLAN} if answer["status"] == "ERROR" else answer
 
-    def _generated(self, briefing: Any, mandatory_sells: Iterable[Any]) -> Answer:
-        self._have_the_market_assessed()
+    def _generate(self, briefing: Any, mandatory_sells: Iterable[Any]) -> Answer:
+        self._ask_for_the_regime()
         told, sells = as_json(briefing, "briefing"), as_json(list(mandatory_sells), "mandatory_sells")
         given = None if told is None else _read_briefing(told, self._parts.clock.now())
-        planned = self._planned(Wish(mandatory_sells=sell_wishes(sells)), given)
+        planned = self._plan(Wish(mandatory_sells=sell_wishes(sells)), given)
         with self._parts.ledger.transaction():
             self._remember(planned)
         document = for_scripts(plan_document(planned.plan))
         return {"status": _status(planned.plan), "plan": document, "stage_results": document["stage_results"]}
 
-    def _have_the_market_assessed(self) -> None:
+    def _ask_for_the_regime(self) -> None:
         """Ask Regime, so that Trading will judge the plan by the market it was made for."""
         now = self._parts.clock.now()
         asked = identifiers.message_id(OPERATIONS, now, "RegimeRequest", iso(now))
@@ -184,7 +184,7 @@ class OperationsManager:
     def answer_request(self, message: Message, request: PlanRequest) -> Commit:
         """Answer with a plan, or with the reason why there is none."""
         try:
-            planned = self._planned(_wish(message, request))
+            planned = self._plan(_wish(message, request))
         except (BadInput, BrokerError) as error:
             log.warning("no plan: %s", error)
             body = _failure(error).body(f"# No Trading Plan\n\n{' '.join(str(error).split())}")
@@ -201,35 +201,39 @@ class OperationsManager:
 
     # --- planning ---
 
-    def _planned(self, wish: Wish, briefing: Briefing | None = None) -> Planned:
+    def _plan(self, wish: Wish, briefing: Briefing | None = None) -> Planned:
         now = self._parts.clock.now()
         if wish.plan is not None:
-            planned = self._validated(wish, wish.plan, now)
+            planned = self._validate(wish, wish.plan, now)
         else:
             day = briefing or self._briefing_of(now, wish.briefing_message_id)
             proposal = self._proposal_of(now)
-            complete = merged(day, proposal.picks) if proposal else day
-            basis = self._basis(complete, _wanted(complete, self._parts.limits))
+            complete = merge_picks(day, proposal.picks) if proposal else day
+            basis = self._basis(complete, _buyable(complete, self._parts.limits))
             planned = make_plan(
-                day, basis, mandatory_sells=wish.mandatory_sells, proposal=proposal, reported=self._reported(now)
+                day,
+                basis,
+                mandatory_sells=wish.mandatory_sells,
+                proposal=proposal,
+                reported=self._untradable_before(now),
             )
         _tell(planned)
         return planned
 
-    def _validated(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
+    def _validate(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
         named = wish.briefing_message_id
         briefing = self._todays(now) if named is None else self._briefing_of(now, named)
         known = briefing or Briefing(None, Readings(), (), (), wish.source)
         basis = self._basis(known, [t.ticker for t in plan.trades])
         return validate_plan(
-            plan, basis, mandatory_sells=wish.mandatory_sells, reported=self._reported(now), source=wish.source
+            plan, basis, mandatory_sells=wish.mandatory_sells, reported=self._untradable_before(now), source=wish.source
         )
 
     def _basis(self, briefing: Briefing, wanted: Sequence[str]) -> Basis:
         p = self._parts
         return Basis(observe(p.reader, briefing, wanted), p.limits, p.settings.exits)
 
-    def _reported(self, now: datetime) -> set[str]:
+    def _untradable_before(self, now: datetime) -> set[str]:
         """Return what was told before today: every plan of the first day still tells it."""
         today = datetime.combine(trading_day(now), time.min, EASTERN)
         return self._parts.ledger.plans.reported_untradable(before=today)
@@ -290,7 +294,7 @@ def _is_of(briefing: Briefing, now: datetime) -> bool:
     return True
 
 
-def _wanted(briefing: Briefing, limits: Limits) -> list[str]:
+def _buyable(briefing: Briefing, limits: Limits) -> list[str]:
     """Return the symbols that may be bought, of which everything has to be known."""
     minimum = limits.deployment.min_score
     return sorted(c.ticker for c in briefing.candidates if c.size or c.score is None or c.score >= minimum)

@@ -25,8 +25,8 @@ from Departments.core.trading_calendar import is_trading_day, trading_day
 from Departments.Operations import outcome
 from Departments.Operations.allocation import Allocation, Room, allocate
 from Departments.Operations.basis import Basis
-from Departments.Operations.briefing import Briefing, Candidate, Size, merged
-from Departments.Operations.selection import Selection, SellWish, refused, select
+from Departments.Operations.briefing import Briefing, Candidate, Size, merge_picks
+from Departments.Operations.selection import Selection, SellWish, select, skip_for
 from Departments.Operations.sizing import Sized, Sizer, under_minimum
 
 #: Warnings that a plan does not note: the list of what was not evaluated says it, or the RELEASE phase sees to it.
@@ -72,12 +72,12 @@ def make_plan(
     refuse_other_days(briefing, trading_day(now))
     wishes = tuple(mandatory_sells)
     if proposal is not None:
-        briefing = merged(briefing, proposal.picks)
+        briefing = merge_picks(briefing, proposal.picks)
         briefing = replace(briefing, refused=briefing.refused + proposal.refused)
         wishes += proposal.sells
     selection = select(briefing, basis, wishes=wishes, reported=reported)
     draft = TradingPlan(identifiers.plan_id(now), now, ())
-    return _planned(draft, selection, basis)
+    return _assemble(draft, selection, basis)
 
 
 def validate_plan(
@@ -94,7 +94,7 @@ def validate_plan(
     briefing = Briefing(None, Readings(), picks, (), source)
     selection = select(briefing, basis, wishes=wishes, reported=reported, weak=False)
     draft = TradingPlan(plan.plan_id, plan.generated_at, ())
-    return _planned(draft, selection, basis)
+    return _assemble(draft, selection, basis)
 
 
 def refuse_other_days(briefing: Briefing, today: date) -> None:
@@ -111,12 +111,12 @@ def _days(after: date, until: date) -> Iterable[date]:
     return (date.fromordinal(n) for n in range(after.toordinal() + 1, until.toordinal() + 1))
 
 
-def _planned(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned:
+def _assemble(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned:
     sizer = Sizer(basis, _after_sells(selection.sells, basis))
     judged = [sizer.size(c) for c in selection.candidates]
     sized = [j for j in judged if isinstance(j, Sized)]
     unfit = tuple(j for j in judged if isinstance(j, Skip))
-    bought = _bought(sized, sizer, selection.sells)
+    bought = _size_buys(sized, sizer, selection.sells)
     trades = (*selection.sells, *bought.trades)
     verdict = basis.judge_plan(trades)
     reached = outcome.of(sizer, bought.room, bought.allocation, (*unfit, *bought.skipped), verdict.facts.invested)
@@ -161,9 +161,9 @@ class _Bought:
     room: Room
 
 
-def _bought(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> _Bought:
+def _size_buys(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> _Bought:
     """Size the BUYs; whatever the engine still finds is taken out and the rest is sized again."""
-    barred = _not_on_a_careful_day(sized, sizer.basis)
+    barred = _bar_small_proposals(sized, sizer.basis)
     while True:
         left = [s for s in sized if s.candidate.ticker not in barred]
         room = sizer.room(left, aim_at_positions=all(s.candidate.size is None for s in left))
@@ -172,12 +172,12 @@ def _bought(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> _Bo
         trades = tuple(_buy(s, allocation.shares[s.pick.ticker], sizer.basis) for s in taken)
         offenders = _offenders((*sells, *trades), sizer.basis)
         if not offenders:
-            skips = tuple(_left_out(s, allocation) for s in left if s.pick.ticker not in allocation.shares)
+            skips = tuple(_skip_of(s, allocation) for s in left if s.pick.ticker not in allocation.shares)
             return _Bought(trades, (*barred.values(), *skips), allocation, room)
         barred |= offenders
 
 
-def _not_on_a_careful_day(sized: Sequence[Sized], basis: Basis) -> dict[str, Skip]:
+def _bar_small_proposals(sized: Sequence[Sized], basis: Basis) -> dict[str, Skip]:
     """Return the proposals under the minimum that stay out: a day of smaller sizes is none to make them larger."""
     if basis.factor >= 1:
         return {}
@@ -198,13 +198,13 @@ def _buy(sized: Sized, shares: Decimal, basis: Basis) -> Trade:
     )
 
 
-def _left_out(sized: Sized, allocation: Allocation) -> Skip:
+def _skip_of(sized: Sized, allocation: Allocation) -> Skip:
     if sized.set_aside is not None:
         return sized.set_aside
     reason = allocation.left_out[sized.pick.ticker]
     if reason.code is ReasonCode.MIN_POSITION_VALUE:
         return under_minimum(sized.pick.ticker, Decimal(reason.values["value"]), Decimal(reason.values["minimum"]))
-    return refused(sized.pick.ticker, reason)
+    return skip_for(sized.pick.ticker, reason)
 
 
 def _offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, Skip]:
@@ -212,7 +212,7 @@ def _offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, Skip]:
     for worse in (ZERO, basis.buffer):
         for order, reason in basis.judge_plan(trades, worse).violations:
             if order.side is Side.BUY:
-                found.setdefault(order.symbol, refused(order.symbol, reason))
+                found.setdefault(order.symbol, skip_for(order.symbol, reason))
     return found
 
 

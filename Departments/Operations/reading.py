@@ -19,8 +19,8 @@ def plan_markdown(plan: TradingPlan) -> str:
         _trades("SELL", plan.sells),
         _trades("BUY", plan.buys),
         _skips(plan.skipped),
-        _listed("Notes", plan.notes),
-        _listed("Not evaluated", plan.not_evaluated),
+        _list("Notes", plan.notes),
+        _list("Not evaluated", plan.not_evaluated),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -66,7 +66,7 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _listed(title: str, lines: Sequence[str]) -> str:
+def _list(title: str, lines: Sequence[str]) -> str:
     return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
 
 

@@ -86,13 +86,13 @@ def select(
     `wishes` are sold whatever their score; `reported` are untradable holdings already told of on an earlier day;
     `weak` tells whether holdings scored under the threshold are sold of our own accord.
     """
-    own = _weak(basis) if weak else []
-    wanted = {w.ticker: w for w in _one_for_each((*_netted(wishes), *_flagged(briefing), *own))}
-    outcomes = _unless_denied([_sell(wish, basis) for wish in wanted.values()], basis)
+    own = _find_weak(basis) if weak else []
+    wanted = {w.ticker: w for w in _first_of_each((*_net(wishes), *_find_flagged(briefing), *own))}
+    outcomes = _deny([_sell(wish, basis) for wish in wanted.values()], basis)
     sells = tuple(o for o in outcomes if isinstance(o, Trade))
     skips = [o for o in outcomes if isinstance(o, Skip)]
     untradable = {s.ticker for s in skips if s.reason.code is ReasonCode.NOT_TRADABLE}
-    judged = [(c, _unwanted(c, basis, wanted)) for c in sorted(briefing.candidates, key=best_first)]
+    judged = [(c, _find_objection(c, basis, wanted)) for c in sorted(briefing.candidates, key=best_first)]
     return Selection(
         sells,
         tuple(c for c, skip in judged if skip is None),
@@ -110,7 +110,7 @@ def best_first(candidate: Candidate) -> tuple[Decimal, str]:
     return (Decimal(1) if candidate.score is None else -candidate.score, candidate.ticker)
 
 
-def _one_for_each(wishes: Iterable[SellWish]) -> Iterator[SellWish]:
+def _first_of_each(wishes: Iterable[SellWish]) -> Iterator[SellWish]:
     """Yield the first wish for each symbol."""
     seen: set[str] = set()
     for wish in wishes:
@@ -119,11 +119,11 @@ def _one_for_each(wishes: Iterable[SellWish]) -> Iterator[SellWish]:
             yield wish
 
 
-def _flagged(briefing: Briefing) -> list[SellWish]:
+def _find_flagged(briefing: Briefing) -> list[SellWish]:
     return [SellWish(h.ticker, None, h.sell_reason) for h in briefing.holdings if h.must_sell]
 
 
-def _netted(wishes: Sequence[SellWish]) -> list[SellWish]:
+def _net(wishes: Sequence[SellWish]) -> list[SellWish]:
     netted: dict[str, SellWish] = {}
     for wish in sorted(wishes, key=lambda w: (w.ticker, w.qty is None, w.qty or 0, w.reason)):
         first = netted.get(wish.ticker)
@@ -136,7 +136,7 @@ def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
     return None if one is None or other is None else one + other
 
 
-def _weak(basis: Basis) -> list[SellWish]:
+def _find_weak(basis: Basis) -> list[SellWish]:
     threshold = basis.limits.deployment.sell_below_score
     held = basis.facts.positions.values()
     scored = sorted((p.score, p.symbol) for p in held if p.score is not None and p.qty > 0)
@@ -160,15 +160,15 @@ def _sell(wish: SellWish, basis: Basis) -> Trade | Skip:
     return Trade(wish.ticker, Side.SELL, qty, basis.price(wish.ticker), held.score, held.sector, reason)
 
 
-def _unless_denied(outcomes: Sequence[Trade | Skip], basis: Basis) -> list[Trade | Skip]:
+def _deny(outcomes: Sequence[Trade | Skip], basis: Basis) -> list[Trade | Skip]:
     """Let the engine judge all SELLs, each after those before it; what it denies becomes a skip."""
     denied: dict[str, Skip] = {}
     for order, reason in basis.judge_plan(tuple(o for o in outcomes if isinstance(o, Trade))).violations:
-        denied.setdefault(order.symbol, refused(order.symbol, reason))
+        denied.setdefault(order.symbol, skip_for(order.symbol, reason))
     return [denied.get(outcome.ticker, outcome) for outcome in outcomes]
 
 
-def _unwanted(candidate: Candidate, basis: Basis, sold: Mapping[str, SellWish]) -> Skip | None:
+def _find_objection(candidate: Candidate, basis: Basis, sold: Mapping[str, SellWish]) -> Skip | None:
     minimum = basis.limits.deployment.min_score
     if candidate.ticker in sold:
         return skip(candidate.ticker, ReasonCode.SOLD_IN_THIS_PLAN, "it is to be sold, so it is not bought")
@@ -186,9 +186,9 @@ def _short(held: Position) -> Skip:
 
 def skip(ticker: str, code: ReasonCode, says: str, **values: object) -> Skip:
     """Return a skip with its line for the log."""
-    return refused(ticker, Reason.of(code, says, **values))
+    return skip_for(ticker, Reason.of(code, says, **values))
 
 
-def refused(ticker: str, reason: Reason) -> Skip:
+def skip_for(ticker: str, reason: Reason) -> Skip:
     """Return the skip for a reason; without a sentence of its own it is told by its code's meaning."""
     return Skip(ticker, reason, f"Skipped {ticker} - {reason.sentence or f'{reason.code.meaning} ({reason})'}")

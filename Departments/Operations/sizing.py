@@ -28,7 +28,7 @@ from Departments.core.reasons import ReasonCode
 from Departments.Operations.allocation import Pick, Room
 from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Candidate
-from Departments.Operations.selection import best_first, refused, skip
+from Departments.Operations.selection import best_first, skip, skip_for
 
 #: What allocation takes care of for all picks together; everything else is asked of the engine for each candidate.
 SHARED_OUT = frozenset(
@@ -70,7 +70,7 @@ class Sizer:
         verdict = self.basis.judge(trade, self.facts, self.basis.buffer)
         violation = next((v for v in verdict.violations if v.code not in SHARED_OUT), None)
         if violation is not None:
-            return refused(candidate.ticker, violation)
+            return skip_for(candidate.ticker, violation)
         if pick.most < pick.least:
             return self._too_large(pick)
         return Sized(candidate, pick, self._set_aside(candidate, pick))
@@ -106,7 +106,7 @@ class Sizer:
         held = position.qty if position else ZERO
         cheap = price * (ONE - self.basis.buffer)
         least = max(ONE, shares_to_reach(self.basis.minimum - held * cheap, cheap))
-        wanted = self._wanted(candidate, price, held, least)
+        wanted = self._wish(candidate, price, held, least)
         return Pick(
             candidate.ticker,
             best_first(candidate),
@@ -119,7 +119,7 @@ class Sizer:
             wanted=wanted,
         )
 
-    def _wanted(self, candidate: Candidate, price: Decimal, held: Decimal, least: Decimal) -> Decimal:
+    def _wish(self, candidate: Candidate, price: Decimal, held: Decimal, least: Decimal) -> Decimal:
         """Return the proposed shares, none where the position they make would be under the minimum."""
         if candidate.size is None:
             return ZERO

@@ -253,7 +253,7 @@ def _canonical(value: Any) -> Any:
 
 def contradictions(limits: Limits) -> Iterator[tuple[str, str, str]]:
     """Yield (key, problem, mend) for each combination of values that nothing could satisfy."""
-    yield from _crossed(limits)
+    yield from _find_crossed(limits)
     goals, reserve = limits.deployment, limits.portfolio_risk.min_cash_reserve_pct
     if goals.target_pct + reserve > 1:
         problem = f"a target of {plain(goals.target_pct)} and a cash reserve of {plain(reserve)} exceed the whole"
@@ -278,7 +278,7 @@ ORDERED_KEYS = (
 )
 
 
-def _crossed(limits: Limits) -> Iterator[tuple[str, str, str]]:
+def _find_crossed(limits: Limits) -> Iterator[tuple[str, str, str]]:
     for low, high in ORDERED_KEYS:
         least, most = value_at(limits, low), value_at(limits, high)
         if least is not None and most is not None and least > most:

@@ -134,7 +134,7 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.SPY_DRAWDOWN_HALT, "market_conditions", BUY, stocks.spy_drawdown, "max_spy_drawdown_pct"),
     _row(Code.LAST_MINUTES, "timing_rules", BUY, timing.last_minutes, "no_positions_last_minutes",
          at="plan review dispatch trade"),
-    _row(Code.TRADING_HALTED, "timing_rules", BOTH, timing.halted, "no_trading_on_halt"),
+    _row(Code.TRADING_HALTED, "timing_rules", BOTH, timing.trading_halt, "no_trading_on_halt"),
     _row(Code.NOT_TRADABLE, "timing_rules", BOTH, timing.tradable),
     _row(Code.EARNINGS_DAY, "timing_rules", BUY, timing.earnings_day, "no_earnings_day_trades"),
     _desk(Code.ALREADY_EXECUTED, "order", timing.first_execution, at="dispatch"),

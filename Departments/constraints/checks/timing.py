@@ -111,7 +111,7 @@ def last_minutes(case: Case) -> Finding:
     return Reason.of(ReasonCode.LAST_MINUTES, now=iso(now), close=iso(hours.closes_after(now)), minutes=minutes)
 
 
-def halted(case: Case) -> Finding:
+def trading_halt(case: Case) -> Finding:
     """Refuse to trade a halted symbol."""
     if not case.limits.timing_rules.no_trading_on_halt:
         return None

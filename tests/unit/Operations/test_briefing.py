@@ -11,7 +11,7 @@ from Departments.core.errors import BadInput
 from Departments.core.reasons import ReasonCode
 from Departments.messaging.message import body_with, payload_of
 from Departments.messaging.neighbours import DailyBriefing
-from Departments.Operations.briefing import Briefing, Size, briefing_from, merged
+from Departments.Operations.briefing import Briefing, Size, briefing_from, merge_picks
 from tests.builders.operations import candidate, holding, payload, row
 
 
@@ -163,7 +163,7 @@ def test_a_reason_never_carries_line_breaks_of_the_file_into_the_log() -> None:
 def test_what_a_pick_leaves_unknown_is_filled_from_the_briefing() -> None:
     day = read(payload(row()), "b")
     pick = candidate("ALKS", price=None, score=None, size=Size(weight=Decimal("0.05")))
-    (known,) = merged(day, [pick]).candidates
+    (known,) = merge_picks(day, [pick]).candidates
     assert (known.price, known.score, known.sector, known.size) == (
         Decimal("33.01"),
         Decimal("73.6"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from Departments.bootstrap import Desk
+from Departments.brokers.base import BrokerList, Positions, UnreadableRow
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.orders import OrderRequest, Side
@@ -33,6 +34,11 @@ class Counting:
         self.asked: Counter[str] = Counter()
         self.quoted: list[list[str]] = []
         self.silent = False
+        self.unreadable: tuple[UnreadableRow, ...] = ()
+
+    def positions(self) -> Positions:
+        self.asked["positions"] += 1
+        return BrokerList(self._broker.positions(), unreadable=self.unreadable)
 
     def quotes(self, symbols: Iterable[str]) -> Any:
         self.asked["quotes"] += 1
@@ -106,6 +112,13 @@ def test_shares_are_sold_while_no_prices_are_told_and_none_are_bought(judge: Jud
     with pytest.raises(BrokerUnavailable):
         judge.judge(approval("ALKS", "BUY", 200))
     broker.silent = False
+    assert judge.judge(approval("ALKS", "BUY", 200)).violations == ()
+
+
+def test_a_symbol_whose_position_cannot_be_read_is_not_traded(judge: Judge, broker: Counting) -> None:
+    broker.unreadable = (UnreadableRow("1", "", "DVN", "qty is odd"),)
+    (why,) = judge.judge(approval("DVN", "SELL", 10)).violations
+    assert why.code is ReasonCode.SYMBOL_LOCKED
     assert judge.judge(approval("ALKS", "BUY", 200)).violations == ()
 
 
