@@ -1,9 +1,11 @@
 """Set up and run: the same for people, for make and for the continuous integration.
 
 python scripts/dev.py run     the demo (set up first)
-python scripts/dev.py test    linters, types, import contracts, all tests
-python scripts/dev.py check   the quick part of it: linters, types, import contracts
+python scripts/dev.py quick   the unit tests, in under 40 seconds
+python scripts/dev.py check   linters, types, import contracts, dead code
+python scripts/dev.py test    the checks and all tests
 python scripts/dev.py cover   all tests again, with the lines and branches that none of them reaches
+python scripts/dev.py docs    the generated pages of docs/
 python scripts/dev.py bench   measurements, written to benchmarks.md
 python scripts/dev.py soak    types on the other platforms, long crash tests
 """
@@ -27,17 +29,20 @@ CHECKS = (
     ("ruff", "format", "--check", "."),
     ("mypy",),
     ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
+    ("vulture",),
 )
 TESTS = ("pytest", "-n", "auto", "--dist", "worksteal", "-m", "not soak and not bench")
 SOAK = (("mypy", "--platform", "win32"), ("mypy", "--platform", "darwin"), ("pytest", "-m", "soak", "-s"))
 COMMANDS = {
     "run": (("Departments", "demo"),),
+    "quick": ((*TESTS, "tests/unit"),),
     "check": CHECKS,
     "test": (*CHECKS, TESTS),
     "cover": ((*TESTS, "--cov", "--cov-report=term-missing"),),
+    "docs": (("scripts/write_docs.py",),),
     "soak": SOAK,
 }
-EXTRAS = {"run": "", "bench": "[test,bench]"}
+EXTRAS = {"run": "", "docs": "", "bench": "[test,bench]"}
 
 
 def main(name: str) -> int:

@@ -1,6 +1,6 @@
 """Coded reasons: why something was skipped, denied, rejected, deferred or set aside.
 
-A reason reads `CODE: key=value key=value`. The table of codes in ARCHITECTURE.md is generated from `ReasonCode`.
+A reason reads `CODE: key=value key=value`. docs/codes.md is generated from `ReasonCode`.
 """
 
 from __future__ import annotations

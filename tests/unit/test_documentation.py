@@ -10,11 +10,13 @@ import yaml
 
 from Departments import cli
 from Departments.commands.run import HELP
-from Departments.constraints.codes import codes_table
 from Departments.constraints.limits import Limits, load_limits
 from Departments.core.errors import EXIT_CODES, DepartmentsError
+from Departments.core.reasons import ReasonCode
 from Departments.core.settings import Section, Settings, load_settings
 from Departments.Executive.reporting import document
+from scripts import dev
+from scripts.write_docs import PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
@@ -24,10 +26,26 @@ def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def test_the_table_of_reason_codes_is_the_generated_one() -> None:
-    between = re.search(r"<!-- codes: .*? -->\n(.*)<!-- end of codes -->", read("ARCHITECTURE.md"), re.DOTALL)
-    assert between is not None
-    assert between.group(1).strip() == codes_table().strip()
+@pytest.mark.parametrize("name", PAGES)
+def test_a_generated_page_is_the_one_that_the_script_writes(name: str) -> None:
+    assert read(f"docs/{name}") == PAGES[name]()
+
+
+def test_the_page_of_codes_names_every_code_once_and_constraints_with_their_keys() -> None:
+    lines = [line for line in PAGES["codes.md"]().splitlines() if line.startswith("| `")]
+    assert sorted(line.split("`")[1] for line in lines) == sorted(code.value for code in ReasonCode)
+    floor = next(line for line in lines if "`MIN_POSITION_VALUE`" in line)
+    assert "| BUY | plan, review, trade | plan | position_limits |" in floor
+    assert floor.endswith("| `position_limits.min_position_value`, `position_limits.min_position_pct` |")
+
+
+WRITTEN = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+
+
+@pytest.mark.parametrize("page", sorted(path.relative_to(ROOT).as_posix() for path in WRITTEN))
+def test_every_link_of_a_page_leads_to_a_file(page: str) -> None:
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)", read(page))
+    assert [to for to in linked if not (ROOT / page).parent.joinpath(to).exists()] == []
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
@@ -70,12 +88,12 @@ def test_the_shipped_files_show_the_defaults() -> None:
     assert load_limits(CONFIG / "hard_constraints.yaml") == Limits()
 
 
-def test_the_two_commands_of_the_readme_are_the_ones_make_knows() -> None:
-    targets = read("Makefile")
-    for name in ("run", "test", "check", "bench", "soak"):
-        assert re.search(rf"^\.PHONY:.*\b{name}\b", targets, re.MULTILINE)
-    assert "`make run`" in read("README.md")
-    assert "`make test`" in read("README.md")
+def test_make_and_the_pages_know_what_the_development_script_does() -> None:
+    names = {*dev.COMMANDS, "bench"}
+    assert set(re.findall(r"\w+", read("Makefile").partition(".PHONY:")[2].partition("\n")[0])) == names
+    assert set(re.findall(r"^python scripts/dev.py (\w+) ", dev.__doc__ or "", re.MULTILINE)) == names
+    assert set(re.findall(r"^make (\w+) ", read("CONTRIBUTING.md"), re.MULTILINE)) | {"run"} == names
+    assert {"run", "test"} == set(re.findall(r"\| `make (\w+)` \|", read("README.md")))
 
 
 # --- exit codes ---

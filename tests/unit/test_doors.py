@@ -1,4 +1,4 @@
-"""The import contracts: a new module is inside all of them, and what calls itself pure is held to it."""
+"""The import contracts: a new module is inside all of them, what calls itself pure is held to it, nothing is dead."""
 
 import ast
 import re
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,9 +64,13 @@ def test_a_pure_module_cannot_open_files(copy: Path) -> None:
 # --- what calls itself pure ---
 
 
-def contract_of_pure_modules() -> list[str]:
+def tool(name: str) -> dict[str, Any]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    (contract,) = (c for c in settings["tool"]["importlinter"]["contracts"] if c["name"].startswith("Pure"))
+    return dict(settings["tool"][name])
+
+
+def contract_of_pure_modules() -> list[str]:
+    (contract,) = (c for c in tool("importlinter")["contracts"] if c["name"].startswith("Pure"))
     return list(contract["source_modules"])
 
 
@@ -86,3 +91,14 @@ def test_every_module_that_calls_itself_pure_is_held_to_it() -> None:
     claimed = [module_of(p) for p in PACKAGE.rglob("*.py") if re.search(r"\bpure\b", docstrings(p), re.IGNORECASE)]
     assert len(claimed) > 5
     assert [name for name in claimed if not any(f"{name}.".startswith(f"{each}.") for each in held)] == []
+
+
+# --- what nobody calls ---
+
+
+def test_every_name_that_dead_code_is_excused_by_is_needed() -> None:
+    settings = tool("vulture")
+    search = pytest.importorskip("vulture").Vulture(ignore_decorators=settings["ignore_decorators"])
+    search.scavenge([str(ROOT / path) for path in settings["paths"]])
+    uncalled = {item.name for item in search.get_unused_code(min_confidence=60)}
+    assert set(settings["ignore_names"]) - uncalled == set()

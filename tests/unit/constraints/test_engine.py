@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from Departments.constraints.case import Stage
-from Departments.constraints.codes import codes_table
 from Departments.constraints.engine import CONSTRAINTS, PlanVerdict, Verdict, check_order, check_plan, project
 from Departments.constraints.limits import Limits, MissingData
 from Departments.constraints.table import EVERYWHERE, READ_ELSEWHERE
@@ -220,13 +219,3 @@ def test_every_key_of_the_limits_is_read_by_a_constraint_or_said_to_be_read_else
     assert read <= keys
     assert {key for key in keys - read if not {key, key.split(".")[0]} & set(READ_ELSEWHERE)} == set()
     assert {key for key in READ_ELSEWHERE if key in read} == set()
-
-
-def test_the_table_of_codes_names_every_code_once() -> None:
-    lines = codes_table().splitlines()
-    assert [line.split("`")[1] for line in lines[2:]] == [code.value for code in ReasonCode]
-    assert len({line.count(" | ") for line in lines}) == 1
-    floor = next(line for line in lines if "`MIN_POSITION_VALUE`" in line)
-    assert floor.endswith(
-        "| BUY | plan | position_limits | `position_limits.min_position_value`, `position_limits.min_position_pct` |"
-    )
