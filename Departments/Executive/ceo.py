@@ -31,6 +31,7 @@ from Departments.core.documents import as_json, for_scripts, json_text
 from Departments.core.errors import DepartmentsError, WorkspaceBusy
 from Departments.core.facts import DeskFacts, Facts, PlanFacts
 from Departments.core.identifiers import answer_id, message_id
+from Departments.core.locks import account_lock, execution_lock
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, classify, plan_from
 from Departments.core.reasons import Reason, ReasonCode
@@ -43,7 +44,6 @@ from Departments.Executive.reporter import Reporter, saved_plan
 from Departments.Executive.reporting.document import dry_run_document
 from Departments.Executive.review import Outlook, Review, find_staleness, foresee, review, with_quality
 from Departments.ledger.files import write_atomically
-from Departments.ledger.lock import account_lock, execution_lock
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import (
     ExecutionReport,
@@ -315,7 +315,7 @@ class CEO:
     def resume(self) -> dict[str, Any] | None:
         """Finish an execution that was interrupted and return its document; None when there is none."""
         plans = self._parts.ledger.plans
-        if plans.unfinished() is None:
+        if plans.find_unfinished() is None:
             self._parts.bus.deliver_pending()
             self._reporter.write_missing()
             return None
@@ -348,7 +348,7 @@ class CEO:
     def _execute(self, *, force: bool) -> Answer:
         self.look()
         plans = self._parts.ledger.plans
-        unfinished = plans.unfinished()
+        unfinished = plans.find_unfinished()
         if unfinished is not None:
             log.warning("%s was interrupted; going on where it stood", unfinished.plan_id)
             return self._run(saved_plan(plans.document(unfinished.plan_id), unfinished.plan_id))

@@ -87,7 +87,7 @@ def unprotected_stretches(ledger: Ledger, plan_id: str) -> list[Stretch]:
         return []
     courses = _unprotected_before(ledger, run)
     for change in ledger.unprotected.changes_since(run.started_at):
-        if run.saw(change.at):
+        if run.spans(change.at):
             course = courses.setdefault(change.symbol, {})
             course[change.at] = course.get(change.at, ZERO) + change.qty
     return [

@@ -107,7 +107,7 @@ class Judge:
             now=p.clock.now(),
             symbols={**facts.symbols, approval.symbol: stock},
             plan=PlanFacts(approval.plan_id, approval.approved_at),
-            locks={**facts.locks, **p.ledger.releases.locked()},
+            locks={**facts.locks, **p.ledger.releases.find_locks()},
         )
 
     def count_in(self, order: ProposedOrder, limit_price: Decimal | None = None) -> None:

@@ -45,7 +45,7 @@ class OrderSender:
 
     def _unwanted(self, intent: OrderIntent, violations: Sequence[Reason]) -> None:
         code, reason = str(violations[0].code), "; ".join(map(str, violations))
-        self._parts.ledger.orders.cancel_requested(intent.client_order_id, code, reason, self._parts.clock.now())
+        self._parts.ledger.orders.request_cancel(intent.client_order_id, code, reason, self._parts.clock.now())
 
     def send(self, intent: OrderIntent, request: OrderRequest, *, again: bool = False) -> Commit:
         """Send an order whose intent is committed, once, and return what is to be committed of the answer."""
@@ -63,7 +63,7 @@ class OrderSender:
     def _there(self, intent: OrderIntent, unseen: UnseenOrder) -> Commit:
         """Keep that the broker has the order: it is followed until it shows, and never taken for one that got lost."""
         log.warning("%s %s: %s; it is looked for until it shows", intent.side, intent.ticker, unseen)
-        return partial(self._parts.ledger.orders.taken, intent.client_order_id, self._parts.clock.now())
+        return partial(self._parts.ledger.orders.mark_taken, intent.client_order_id, self._parts.clock.now())
 
     def deny(self, intent: OrderIntent, violations: Sequence[Reason]) -> Commit:
         """Return what is to be committed of an order that our own check stopped."""

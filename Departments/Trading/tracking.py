@@ -65,7 +65,7 @@ class OrderTracker:
 
         Joins the caller's transaction.
         """
-        known = self._ledger.orders.known([known_as(each) for each in flat(orders)])
+        known = self._ledger.orders.find_many([known_as(each) for each in flat(orders)])
         for order in orders:
             self._observe(order, known, self._clock.now())
 

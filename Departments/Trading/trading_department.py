@@ -163,7 +163,7 @@ class TradingDepartment:
         ask = partial(reconcile, p.broker, p.ledger.orders, now, in_hand)
         rows = patiently(ask, p.clock, seconds=p.settings.phases.patience)
         with p.ledger.transaction():
-            accepted = p.ledger.releases.accepted()
+            accepted = p.ledger.releases.find_accepted()
             p.ledger.releases.lock(locking(rows, accepted), now)
         for row in rows:
             locks = row.locks and row.client_order_id not in accepted
@@ -178,7 +178,7 @@ class TradingDepartment:
         BrokerUnavailable.
         """
         p, now = self._parts, self._parts.clock.now()
-        before = p.ledger.releases.accepted()
+        before = p.ledger.releases.find_accepted()
         found = self.reconcile()
         rows = [r for r in found if r.locks and r.ticker == ticker and r.client_order_id not in before]
         with p.ledger.transaction():
@@ -272,7 +272,7 @@ class TradingDepartment:
             return lambda: self._withdraw(request)
         if record.status.is_terminal:
             return None
-        return lambda: orders.cancel_requested(record.intent.client_order_id, request.code, request.reason, now)
+        return lambda: orders.request_cancel(record.intent.client_order_id, request.code, request.reason, now)
 
     def _withdraw(self, request: CancelRequest) -> None:
         intent, now = withdrawn_intent(request), self._parts.clock.now()
@@ -285,14 +285,14 @@ class TradingDepartment:
         """Cancel the resting exits of a symbol; it is reported when no order holds its shares any more."""
         refuse_strangers(message)
         p, now = self._parts, self._parts.clock.now()
-        if asked.symbol in p.ledger.releases.locked():
+        if asked.symbol in p.ledger.releases.find_locks():
             report = request_report(message.message_id, asked.symbol, asked.qty, RequestStatus.LOCKED, now)
             return lambda: p.bus.enqueue(report)
         exits = resting_exits(p.broker, asked.symbol)
         release = release_of(asked, message.message_id, exits)
         with p.ledger.transaction():
             names = [known_as(order) for order, _ in exits]
-            adopt_exits(p.ledger.orders, exits, release.plan_id, now, p.ledger.orders.known(names))
+            adopt_exits(p.ledger.orders, exits, release.plan_id, now, p.ledger.orders.find_many(names))
             p.ledger.orders.release(names, now)
         for order, _ in exits:
             ask_to_cancel(p.broker, order.id, release.ticker)
@@ -316,7 +316,7 @@ class TradingDepartment:
     def _end_release(self, release: Release) -> None:
         p, now = self._parts, self._parts.clock.now()
         with p.ledger.transaction():
-            p.ledger.releases.ended(release.message_id, now)
+            p.ledger.releases.end(release.message_id, now)
             p.bus.enqueue(request_report(release.message_id, release.ticker, release.qty, RequestStatus.RELEASED, now))
 
     def protect_shares(self, message: Message, asked: ProtectRequest) -> Commit | None:

@@ -81,7 +81,7 @@ def _was_begun(desk: Desk, plan: TradingPlan | None) -> bool:
         return False
     plans, day = desk.ledger.plans, trading_day(desk.clock.now())
     waiting = plan is None and plans.approved_on(day)
-    return bool(plans.unfinished() or plans.executions(day) or waiting or (plan and plans.execution(plan.plan_id)))
+    return bool(plans.find_unfinished() or plans.executions(day) or waiting or (plan and plans.execution(plan.plan_id)))
 
 
 def _check(desk: Desk, plan: TradingPlan | None, path: Path | None, message: Message | None, file: Path | None) -> None:

@@ -58,7 +58,7 @@ def reconcile(
                 "--accept", "", f"{accept.upper()} is not locked", "name a symbol that reconcile shows as locked"
             )
         rows = desk.trading.reconcile()
-        locked = desk.ledger.releases.locked()
+        locked = desk.ledger.releases.find_locks()
         if as_json:
             print_json({"orders": [_document(row, locked) for row in rows]})
         else:

@@ -12,8 +12,8 @@ from pathlib import Path
 from Departments.bootstrap import LEDGER_FILE, MESSAGES
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.departments import OPERATIONS, RESEARCH
+from Departments.core.locks import execution_lock
 from Departments.core.trading_calendar import trading_day
-from Departments.ledger.lock import execution_lock
 
 
 @contextmanager

@@ -1,13 +1,19 @@
-"""Locks of the operating system: whoever holds one is at work, and a crash lets go of it.
+"""Locks of the operating system: a crash releases them. One execution at a time, in a workspace and on an account.
 
-Never a file that only its owner can remove: where the system has no file locks, that is said.
+Never a file that only its owner can remove: where the system has no file locks, the error says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from Departments.core.errors import BadInput, WorkspaceBusy
+
+LOCK_NAME: Final = ".departments.lock"
 
 
 class ProcessLock:
@@ -42,3 +48,33 @@ class ProcessLock:
     def release(self) -> None:
         """Let go of the lock."""
         self._lock.release()
+
+
+@contextmanager
+def execution_lock(workspace: Path) -> Iterator[None]:
+    """Hold the workspace for one execution. Raises WorkspaceBusy when another process holds it, BadInput."""
+    with _hold(workspace / LOCK_NAME, f"{workspace}: another execution is running here; wait until it has ended."):
+        yield
+
+
+@contextmanager
+def account_lock(folder: Path, broker: str, account_id: str) -> Iterator[None]:
+    """Hold an account for one execution; `folder` is the one in which every workspace looks.
+
+    The file's name is a hash and tells nothing of the account; accounts without an id share one lock. Raises
+    WorkspaceBusy when another process holds it, BadInput where the lock cannot be written.
+    """
+    name = sha256(f"{broker} {account_id}".encode()).hexdigest()[:32]
+    busy = f"another workspace is executing on the same account ({broker}); wait until it has ended."
+    with _hold(folder / f".departments-{name}.lock", busy):
+        yield
+
+
+@contextmanager
+def _hold(path: Path, busy: str) -> Iterator[None]:
+    lock = ProcessLock(path, busy)
+    lock.take()
+    try:
+        yield
+    finally:
+        lock.release()

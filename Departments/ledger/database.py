@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
-class Row(Protocol):
+class FoundRow(Protocol):
     """One row of a query: values by position or by column name."""
 
     def __getitem__(self, key: int | str, /) -> Any:
@@ -52,10 +52,10 @@ class Database(Protocol):
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one statement and return the number of rows that it changed."""
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Row]:
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> Sequence[FoundRow]:
         """Return every row of a query."""
 
-    def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+    def row(self, sql: str, values: Sequence[Any] = ()) -> FoundRow | None:
         """Return the first row of a query, or None."""
 
     def close(self) -> None:

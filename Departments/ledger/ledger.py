@@ -101,7 +101,7 @@ class Ledger:
             self.symbols.knowledge(now, settlement_days),
             regime=current(self.regimes.latest_assessment(now), now),
             history=self.history(now, held),
-            locks=self.releases.locked(),
+            locks=self.releases.find_locks(),
         )
 
     def history(self, now: datetime, held: Collection[str] = ()) -> TradingHistory:

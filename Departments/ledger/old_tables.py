@@ -52,10 +52,11 @@ OLD_TABLES: Final = {
 
 def provide_old_tables(database: SqliteDatabase) -> None:
     """Create the views; a table of the same name is renamed once and its rows stay part of the view."""
-    for name, query in OLD_TABLES.items():
-        if _kind(database, name) != "view":
-            with database.transaction():
-                _provide(database, name, query)
+    if all(_kind(database, name) == "view" for name in OLD_TABLES):
+        return
+    with database.transaction():
+        for name, query in OLD_TABLES.items():
+            _provide(database, name, query)
 
 
 def _provide(database: SqliteDatabase, name: str, query: str) -> None:

@@ -146,13 +146,13 @@ TRADED: Final = Table(
 )
 
 
-def seen_by(at: datetime, moment: datetime | None) -> datetime:
-    """Return when something happened that is known `at` a moment: never later, for the broker's clock is not ours."""
+def not_later_than(at: datetime, moment: datetime | None) -> datetime:
+    """Return a moment of the broker's clock, which is not ours, but none after the news came `at` us."""
     return at if moment is None else min(moment, at)
 
 
-def as_seen(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
-    """Return the record of an order as the broker has it now; one that filled was not cancelled after all."""
+def with_news(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
+    """Return a record after a snapshot of the broker's. An order that filled was not cancelled after all."""
     filled = order.status is OrderStatus.FILLED
     return replace(
         known,
@@ -160,8 +160,8 @@ def as_seen(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
         broker_order_id=order.id,
         filled_qty=order.filled_qty,
         filled_avg_price=order.filled_avg_price,
-        submitted_at=known.submitted_at or seen_by(at, order.submitted_at),
-        terminal_at=seen_by(at, order.updated_at) if order.status.is_terminal else None,
+        submitted_at=known.submitted_at or not_later_than(at, order.submitted_at),
+        terminal_at=not_later_than(at, order.updated_at) if order.status.is_terminal else None,
         code="" if filled else known.code,
         reason="" if filled else known.reason,
     )

@@ -81,7 +81,7 @@ class ExecutionRecord:
     cash_after: Decimal | None
     fees: Decimal = ZERO
 
-    def saw(self, moment: datetime) -> bool:
+    def spans(self, moment: datetime) -> bool:
         """Return whether a moment is within the execution."""
         return self.started_at <= moment and (self.ended_at is None or moment <= self.ended_at)
 
@@ -191,7 +191,7 @@ class PlanRecords:
             return EXECUTIONS.find(self._db, "1 = 1", order=order)
         return EXECUTIONS.find(self._db, "trading_day = ?", day, order=order)
 
-    def unfinished(self) -> ExecutionRecord | None:
+    def find_unfinished(self) -> ExecutionRecord | None:
         """Return the execution that began and did not end, or None."""
         return EXECUTIONS.first(self._db, "ended_at IS NULL", order="started_at, plan_id")
 

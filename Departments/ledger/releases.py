@@ -70,7 +70,7 @@ class ReleaseRecords:
         rows = RELEASES.find(self._db, "ended_at IS NULL", order="requested_at, message_id")
         return [row.release for row in rows]
 
-    def ended(self, message_id: str, at: datetime) -> None:
+    def end(self, message_id: str, at: datetime) -> None:
         """Record that every exit of a release is gone."""
         RELEASES.update(self._db, {"ended_at": at}, "message_id = ?", message_id)
 
@@ -88,10 +88,10 @@ class ReleaseRecords:
         """Record that a person has looked at a disagreement about an order; it locks nothing any more."""
         ACCEPTED.insert(self._db, Accepted(client_order_id, reason, at), "DO NOTHING")
 
-    def accepted(self) -> set[str]:
+    def find_accepted(self) -> set[str]:
         """Return the client order ids whose disagreements a person has accepted."""
         return {row.client_order_id for row in ACCEPTED.find(self._db, "1 = 1")}
 
-    def locked(self) -> dict[str, str]:
+    def find_locks(self) -> dict[str, str]:
         """Return the locked symbols with the reason of each."""
         return {row.symbol: row.reason for row in LOCKS.find(self._db, "1 = 1")}

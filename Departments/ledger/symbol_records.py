@@ -13,7 +13,7 @@ from Departments.core.facts import NO_READINGS, READINGS, Knowledge, Readings, S
 from Departments.core.money import ZERO, decimal_of, plain
 from Departments.core.orders import Side
 from Departments.core.trading_calendar import EASTERN, next_trading_day, trading_day
-from Departments.ledger.database import Database, Row
+from Departments.ledger.database import Database, FoundRow
 from Departments.ledger.tables import Table
 
 LONGEST_SETTLEMENT = timedelta(days=14)  # more than five trading days, the most that the limits allow
@@ -80,14 +80,14 @@ class SymbolRecords:
         for symbol, (price, at) in (known.get("prices") or {}).items():
             facts = symbols.get(symbol) or SymbolFacts(symbol)
             symbols[symbol] = replace(facts, price=decimal_of(price), price_at=parse_iso(at))
-        unsettled = self._unsettled(now, settlement_days)
+        unsettled = self._sum_unsettled(now, settlement_days)
         return Knowledge(symbols, _readings(known), peak_equity=peak, unsettled=unsettled)
 
     def _peak_equity(self) -> Decimal | None:
         row = self._db.row("SELECT equity FROM desk_executions ORDER BY CAST(equity AS NUMERIC) DESC LIMIT 1")
         return None if row is None else Decimal(row["equity"])
 
-    def _unsettled(self, now: datetime, days: int) -> Decimal:
+    def _sum_unsettled(self, now: datetime, days: int) -> Decimal:
         if days == 0:
             return ZERO
         rows = self._db.rows(
@@ -102,7 +102,7 @@ class SymbolRecords:
         return {} if day is None else day.told
 
 
-def _settles(row: Row, days: int) -> datetime:
+def _settles(row: FoundRow, days: int) -> datetime:
     """Return the beginning of the Eastern day on which a fill settles."""
     day = next_trading_day(trading_day(parse_iso(row["filled_at"])), days)
     return datetime.combine(day, time.min, EASTERN)

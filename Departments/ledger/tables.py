@@ -20,7 +20,7 @@ from Departments.core.documents import json_text, parse_json
 from Departments.core.money import plain
 from Departments.core.orders import OrderStatus
 from Departments.core.statuses import AnyStatus, status_of
-from Departments.ledger.database import Database, Row, Words
+from Departments.ledger.database import Database, FoundRow, Words
 
 Record = TypeVar("Record")
 Convert = Callable[[Any], Any]
@@ -106,7 +106,7 @@ class Table(Generic[Record]):
 
     def insert(self, database: Database, record: Record, conflict: str = "", **owner: Any) -> int:
         """Add a record; `conflict` is what follows ON CONFLICT. Returns the number of rows added or changed."""
-        values = {c.name: stored(owner[c.name]) for c in self._owner} | self._values(record)
+        values = {c.name: to_column(owner[c.name]) for c in self._owner} | self._values(record)
         then = f" ON CONFLICT {conflict}" if conflict else ""
         sql = f"INSERT INTO {self.name} ({', '.join(values)}) VALUES ({marks(values)}){then}"  # noqa: S608 - our names
         return database.execute(sql, tuple(values.values()))
@@ -122,7 +122,7 @@ class Table(Generic[Record]):
         """Return the records of the rows `which` a condition names, in an order of columns."""
         by = f" ORDER BY {order}" if order else ""
         sql = f"SELECT {self.columns} FROM {self.name} WHERE {which}{by}"  # noqa: S608 - our names and marks
-        return [self.read(row) for row in database.rows(sql, [stored(value) for value in values])]
+        return [self.read(row) for row in database.rows(sql, [to_column(value) for value in values])]
 
     def first(self, database: Database, which: str, *values: Any, order: str = "") -> Record | None:
         """Return the first of these records, or None."""
@@ -132,9 +132,9 @@ class Table(Generic[Record]):
         """Set columns of the rows `which` a condition names; return how many there are."""
         sets = ", ".join(f"{name} = ?" for name in changes)
         sql = f"UPDATE {self.name} SET {sets} WHERE {which}"  # noqa: S608 - our names and marks
-        return database.execute(sql, [stored(value) for value in (*changes.values(), *values)])
+        return database.execute(sql, [to_column(value) for value in (*changes.values(), *values)])
 
-    def read(self, row: Row) -> Record:
+    def read(self, row: FoundRow) -> Record:
         """Return the record of a row that holds `columns` first, in their order."""
         values = list(row)
         for at, read in self._reads:
@@ -145,7 +145,7 @@ class Table(Generic[Record]):
 
     def _values(self, record: Record) -> dict[str, Any]:
         found = dict(zip((c.name for c in self._own), _flat(record), strict=True))
-        return {name: stored(value) for name, value in found.items() if name != self._identity}
+        return {name: to_column(value) for name, value in found.items() if name != self._identity}
 
 
 def marks(values: Sized) -> str:
@@ -153,7 +153,7 @@ def marks(values: Sized) -> str:
     return ", ".join("?" * len(values)) or "NULL"
 
 
-def stored(value: Any) -> Any:
+def to_column(value: Any) -> Any:
     """Return a value as a column holds it."""
     return next((write(value) for kind, write in _WRITERS if isinstance(value, kind)), value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -28,11 +28,11 @@ from Departments.ledger.order_records import (
     OrderRecord,
     Rejection,
     TradedSides,
-    as_seen,
-    seen_by,
+    not_later_than,
+    with_news,
 )
 from Departments.ledger.tables import Table, marks
-from Departments.ledger.unprotected import OrderGroup, UnprotectedRecords
+from Departments.ledger.unprotected import OrderGroup, UnprotectedRecords, may_protect
 
 #: What a snapshot of the broker changes of an order.
 _SEEN: Final = (
@@ -61,7 +61,7 @@ class OrderRecords:
         """Return the order with this client order id, or None."""
         return next(iter(self._records("client_order_id = ?", client_order_id)), None)
 
-    def known(self, client_order_ids: Sequence[str]) -> dict[str, OrderRecord]:
+    def find_many(self, client_order_ids: Sequence[str]) -> dict[str, OrderRecord]:
         """Return those of some orders that the ledger has, by their client order ids."""
         records = self._records(f"client_order_id IN ({marks(client_order_ids)})", *client_order_ids)
         return {record.intent.client_order_id: record for record in records}
@@ -106,7 +106,7 @@ class OrderRecords:
         """Record that an order is about to be sent; its status is `unknown` until the broker answers."""
         self._insert(intent, OrderStatus.UNKNOWN, at)
 
-    def taken(self, client_order_id: str, at: datetime) -> None:
+    def mark_taken(self, client_order_id: str, at: datetime) -> None:
         """Record that the broker has an order that it does not show yet."""
         changes = {"status": OrderStatus.PENDING_NEW, "updated_at": at}
         ORDERS.update(self._db, changes, "client_order_id = ? AND status = ?", client_order_id, OrderStatus.UNKNOWN)
@@ -156,16 +156,16 @@ class OrderRecords:
             raise KeyError(order.client_order_id)
         if known.status.is_terminal or order.filled_qty < known.filled_qty:
             return known
-        seen = as_seen(known, order, at)
+        seen = with_news(known, order, at)
         if seen == known:
             return known
         seen = replace(seen, updated_at=at)
-        with self._following(known.intent):
+        with self._following(known.intent) if may_protect(known, seen) else nullcontext():
             self._record_fill(known, order, at)
             ORDERS.update(self._db, {name: getattr(seen, name) for name in _SEEN}, "id = ?", seen.id)
         return seen
 
-    def cancel_requested(self, client_order_id: str, code: str, reason: str, at: datetime) -> None:
+    def request_cancel(self, client_order_id: str, code: str, reason: str, at: datetime) -> None:
         """Record that an order is to be cancelled, and why; the outcome is what the broker says later."""
         changes = {"code": code, "reason": reason, "cancel_requested_at": at}
         ORDERS.update(self._db, changes, "client_order_id = ?", client_order_id)
@@ -235,7 +235,7 @@ class OrderRecords:
             return
         before = known.filled_qty * (known.filled_avg_price or ZERO)
         price = (order.filled_qty * order.filled_avg_price - before) / new
-        filled_at = seen_by(at, order.filled_at or order.updated_at)
+        filled_at = not_later_than(at, order.filled_at or order.updated_at)
         self._note_side(known.intent, trading_day(filled_at))
         fill = FillRow(known.id, new, price, filled_at, known.intent.expected_price, order.filled_qty)
         FILLS.insert(self._db, fill, "DO NOTHING")
@@ -262,8 +262,8 @@ class OrderRecords:
             filled_qty=ZERO,
             filled_avg_price=None,
             created_at=at,
-            submitted_at=None if seen is None else seen_by(at, seen.submitted_at),
-            terminal_at=seen_by(at, seen.updated_at if seen else None) if status.is_terminal else None,
+            submitted_at=None if seen is None else not_later_than(at, seen.submitted_at),
+            terminal_at=not_later_than(at, seen.updated_at if seen else None) if status.is_terminal else None,
             code=code,
             reason=reason,
             updated_at=at,
@@ -289,8 +289,9 @@ class OrderRecords:
     def _group(self, intent: OrderIntent) -> OrderGroup:
         root = self._root(intent)
         orders = self._records("client_order_id = ? OR parent_id = ?", root, root)
-        ids = [order.id for order in orders]
-        return OrderGroup.of(orders, FILLS.find(self._db, f"order_id IN ({marks(ids)})", *ids, order="id"))
+        ids = [order.id for order in orders if order.filled_qty]
+        fills = FILLS.find(self._db, f"order_id IN ({marks(ids)})", *ids, order="id") if ids else ()
+        return OrderGroup.of(orders, fills)
 
     def _reject(
         self,

@@ -204,6 +204,11 @@ def _history(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal
         )
 
 
+def may_protect(before: OrderRecord, after: OrderRecord) -> bool:
+    """Return whether news of one order may change what is protected: fills, an end, or exits that go live."""
+    return after.filled_qty != before.filled_qty or after.status.is_terminal or before.status in NOT_LIVE
+
+
 def _live_since(cover: OrderRecord, entry: OrderRecord | None) -> datetime | None:
     """Return when exits began to protect: a bracket's when its entry had filled. None when they never did."""
     if cover.status is OrderStatus.REJECTED:

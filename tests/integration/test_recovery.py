@@ -13,9 +13,9 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.cli import exit_code_of
 from Departments.core.errors import LedgerBusy, LedgerError, WorkspaceBusy
+from Departments.core.locks import execution_lock
 from Departments.Executive.ceo import CEO
 from Departments.ledger.ledger import TABLES, Ledger
-from Departments.ledger.lock import execution_lock
 from Departments.ledger.sqlite import SqliteDatabase
 from tests.builders.desk import desk, workspace
 from tests.invariants.promises import Promises
@@ -84,7 +84,7 @@ def test_what_a_kill_kept_from_being_delivered_is_delivered_by_a_second_run_of_t
         if label != "before:publish.write":
             return
         plans = opened.ledger.plans
-        if plans.executions() and not plans.unfinished():
+        if plans.executions() and not plans.find_unfinished():
             raise KeyboardInterrupt
 
     opened = desk(tmp_path, step=step)

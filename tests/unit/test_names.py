@@ -21,7 +21,6 @@ FILES = {
     "planning.py",
 }
 CLASSES = {
-    "Row",
     "Skip",
 }
 FUNCTIONS = {
@@ -58,30 +57,22 @@ FUNCTIONS = {
     "_sent",
     "_styled",
     "_unprotected",
-    "_unsettled",
     "_unwanted",
     "_watched",
-    "accepted",
     "announced",
     "delivered",
-    "ended",
     "executed",
     "failed",
-    "known",
-    "locked",
     "merged",
     "met",
     "promised",
     "refused",
     "reported",
     "researched",
-    "stored",
     "succeeded",
-    "taken",
     "told",
     "unauthorized",
     "unexplained",
-    "unfinished",
     "unsettled",
     "validated",
 }

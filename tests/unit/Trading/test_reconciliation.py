@@ -46,13 +46,13 @@ def test_an_order_both_know_is_matched_and_its_fill_is_taken_over(opened: Desk) 
     opened.clock.sleep(10)
     assert findings(opened) == [("CTVA", Finding.MATCHED)]
     assert [f.qty for f in opened.ledger.orders.fills_since(MORNING)] == [D(100)]
-    assert opened.ledger.releases.locked() == {}
+    assert opened.ledger.releases.find_locks() == {}
 
 
 def test_an_open_order_of_ours_that_the_ledger_does_not_know_is_an_orphan(opened: Desk) -> None:
     sell(opened)
     assert findings(opened) == [("CTVA", Finding.ORPHAN)]
-    assert OURS in opened.ledger.releases.locked()["CTVA"]
+    assert OURS in opened.ledger.releases.find_locks()["CTVA"]
 
 
 def test_a_fill_of_ours_that_the_ledger_does_not_know_is_an_unknown_fill(opened: Desk) -> None:
@@ -116,7 +116,7 @@ def test_reconciling_asks_for_no_cancel_either(opened: Desk) -> None:
     sell(opened, type=OrderType.LIMIT, limit_price=D(80))
     opened.clock.sleep(10)
     with opened.ledger.transaction():
-        opened.ledger.orders.cancel_requested(OURS, "PHASE_TIMEOUT", "PHASE_TIMEOUT", opened.clock.now())
+        opened.ledger.orders.request_cancel(OURS, "PHASE_TIMEOUT", "PHASE_TIMEOUT", opened.clock.now())
     opened.trading.reconcile()
     assert [o.status for o in opened.broker.orders("all")] == ["new"]
     opened.trading.track()
@@ -129,16 +129,16 @@ def test_a_symbol_is_free_again_when_the_two_agree(opened: Desk) -> None:
     opened.broker.cancel(opened.broker.order_by_client_id(OURS).id)
     opened.clock.sleep(5)
     opened.trading.reconcile()
-    assert opened.ledger.releases.locked() == {}
+    assert opened.ledger.releases.find_locks() == {}
 
 
 def test_a_person_who_has_looked_unlocks_the_symbol_for_good(opened: Desk) -> None:
     intend(opened)
     sell(opened, "DVN", client_order_id="MSG_2")
     opened.trading.reconcile()
-    assert set(opened.ledger.releases.locked()) == {"CTVA", "DVN"}
+    assert set(opened.ledger.releases.find_locks()) == {"CTVA", "DVN"}
     assert [row.client_order_id for row in opened.trading.accept("CTVA")] == [OURS]
-    assert set(opened.ledger.releases.locked()) == {"DVN"}
+    assert set(opened.ledger.releases.find_locks()) == {"DVN"}
     assert [(r["ticker"], r["status"], r["code"]) for r in reports(opened.workspace)] == [
         ("CTVA", "canceled", "SYMBOL_LOCKED")
     ]
@@ -205,14 +205,14 @@ def test_shares_that_were_bought_and_sold_again_are_not_missed(opened: Desk) -> 
 def test_start_up_reconciliation_locks_what_ledger_and_broker_disagree_about(opened: Desk) -> None:
     sell(opened)
     opened.work()
-    assert OURS in opened.ledger.releases.locked()["CTVA"]
+    assert OURS in opened.ledger.releases.find_locks()["CTVA"]
 
 
 def test_start_up_reconciliation_happens_once(opened: Desk) -> None:
     opened.work()
     sell(opened)
     opened.work()
-    assert opened.ledger.releases.locked() == {}
+    assert opened.ledger.releases.find_locks() == {}
 
 
 def test_start_up_reconciliation_is_left_to_the_watcher_that_has_the_inbox_of_trading(tmp_path: Path) -> None:
@@ -220,4 +220,4 @@ def test_start_up_reconciliation_is_left_to_the_watcher_that_has_the_inbox_of_tr
     with closing(found):
         sell(found)
         found.work()
-        assert found.ledger.releases.locked() == {}
+        assert found.ledger.releases.find_locks() == {}

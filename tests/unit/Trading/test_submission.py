@@ -84,10 +84,10 @@ def test_an_order_that_the_broker_has_and_does_not_show_is_never_given_up(tmp_pa
         trade_on(opened, 100)
         assert reports(tmp_path) == []
         (row,) = opened.trading.reconcile()
-        assert (row.finding, list(opened.ledger.releases.locked())) == ("ambiguous", ["CTVA"])
+        assert (row.finding, list(opened.ledger.releases.find_locks())) == ("ambiguous", ["CTVA"])
         opened.clock.sleep(600)
         opened.trading.reconcile()
-        assert opened.ledger.releases.locked() == {}
+        assert opened.ledger.releases.find_locks() == {}
         assert [(r["status"], r["filled_qty"]) for r in reports(tmp_path)] == [("filled", 190)]
 
 
@@ -133,10 +133,10 @@ def test_another_order_under_our_id_stops_the_symbol_for_a_person(tmp_path: Path
         send(folder, order("DVN", "SELL", 100, 33.61))
         trade_on(opened)
         assert {r["ticker"]: r["code"] for r in reports(folder)} == {"CTVA": "", "DVN": "BROKER_DUPLICATE_ID"}
-        assert "belongs to another order" in opened.ledger.releases.locked()["DVN"]
+        assert "belongs to another order" in opened.ledger.releases.find_locks()["DVN"]
         assert len(sells(opened)) == 1
         opened.trading.reconcile()
-        assert "DVN" in opened.ledger.releases.locked()
+        assert "DVN" in opened.ledger.releases.find_locks()
 
 
 def test_a_locked_symbol_is_denied(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_what_one_look_tells_is_one_commit(tmp_path: Path, told: list[Message]) 
 
 def test_what_was_seen_before_the_broker_fell_silent_is_recorded(ledger: Ledger, told: list[Message]) -> None:
     """Neither a cancel that nobody takes nor an order that nobody tells of holds up the news of another."""
-    ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
+    ledger.orders.request_cancel("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
     ledger.orders.intend(OrderIntent("C2", "MSG_2", "DVN", Side.SELL, D(225), "market"), MORNING)
 
     class Silent(Book):
@@ -209,7 +209,7 @@ def test_an_exit_that_trades_in_the_same_look_as_its_entry_is_told_once(
 
 def test_a_cancel_is_asked_for_again_until_the_order_shows_it(ledger: Ledger, told: list[Message]) -> None:
     ledger.orders.observe(SOLD, MORNING)
-    ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
+    ledger.orders.request_cancel("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
     broker = Book(SOLD)
     following = tracker(broker, ledger, told)
     following.track()
@@ -220,7 +220,7 @@ def test_a_cancel_is_asked_for_again_until_the_order_shows_it(ledger: Ledger, to
 
 
 def test_an_order_that_shows_up_after_its_cancel_was_wished_is_cancelled(ledger: Ledger, told: list[Message]) -> None:
-    ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
+    ledger.orders.request_cancel("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
     broker = Book()
     following = tracker(broker, ledger, told)
     following.track()
@@ -233,7 +233,7 @@ def test_an_order_that_shows_up_after_its_cancel_was_wished_is_cancelled(ledger:
 def test_an_order_that_never_arrived_is_withdrawn_a_minute_after_it_was_missed(
     ledger: Ledger, told: list[Message]
 ) -> None:
-    ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
+    ledger.orders.request_cancel("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
     clock = SimulatedClock(MORNING - timedelta(days=2))  # the clock was set back meanwhile
     following = tracker(Book(), ledger, told, clock)
     following.track()
@@ -312,7 +312,7 @@ def test_what_was_rejected_after_its_cancel_was_wished_says_that_it_was_rejected
     ledger: Ledger, told: list[Message]
 ) -> None:
     ledger.orders.observe(SOLD, MORNING)
-    ledger.orders.cancel_requested("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
+    ledger.orders.request_cancel("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
     rejected = replace(SOLD, status=OrderStatus.REJECTED)
     following = tracker(Book(rejected), ledger, told)
     following.track()

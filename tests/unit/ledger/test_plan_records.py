@@ -78,9 +78,9 @@ def test_a_trade_that_was_sent_waits_as_dispatched(ledger: Ledger) -> None:
 def test_an_execution_is_unfinished_until_it_ends(ledger: Ledger) -> None:
     run = ExecutionRecord("P", NOW.date(), NOW, None, ExecutionStatus.RUNNING, D(9), D(8), D(7), None)
     ledger.plans.start(run)
-    assert ledger.plans.unfinished() == run
+    assert ledger.plans.find_unfinished() == run
     ledger.plans.finish("P", ExecutionStatus.COMPLETED, D(6), D("0.02"), NOW)
-    assert ledger.plans.unfinished() is None
+    assert ledger.plans.find_unfinished() is None
     assert ledger.plans.executions(NOW.date() - timedelta(days=1)) == []
     (ended,) = ledger.plans.executions(NOW.date())
     assert (ended.status, ended.cash_after, ended.fees) == (ExecutionStatus.COMPLETED, D(6), D("0.02"))
