@@ -326,11 +326,11 @@ class CEO:
         """Return why nothing may be sent now: executed already, or the market is closed. None when all is well."""
         wanted = None if plan is None else plan.get("plan_id")
         # A plan that is not made yet is another one than was executed.
-        facts = self._glance(PlanFacts("" if wanted is None else str(wanted), None))
+        facts = self._glance(PlanFacts("" if wanted is None else str(wanted), None), account=False)
         return _not_today(facts, self._obstacles(facts, force=force), wanted)
 
-    def _glance(self, known: PlanFacts) -> DeskFacts:
-        return replace(self._parts.reader.glance(), plan=self._with_execution(known))
+    def _glance(self, known: PlanFacts, *, account: bool = True) -> DeskFacts:
+        return replace(self._parts.reader.glance(account=account), plan=self._with_execution(known))
 
     def _obstacles(self, facts: DeskFacts, *, force: bool = False) -> list[Reason]:
         """Return what forbids to send anything; `force` allows a second execution on one day."""

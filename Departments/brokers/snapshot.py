@@ -109,10 +109,10 @@ class FactsReader:
     clock: Clock
     settlement_days: int
 
-    def glance(self) -> DeskFacts:
-        """Read account, hours and history alone. Raises BrokerUnavailable, NotAuthorized."""
-        now, account = self.clock.now(), self.broker.account()
-        return DeskFacts(now, account, self.hours.read(), self.memory.history(now, held=()))
+    def glance(self, *, account: bool = True) -> DeskFacts:
+        """Read hours, history and `account` alone. Raises BrokerUnavailable, NotAuthorized for the account."""
+        now, there = self.clock.now(), self.broker.account() if account else None
+        return DeskFacts(now, there, self.hours.read(), self.memory.history(now, held=()))
 
     def read(
         self,

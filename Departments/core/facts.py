@@ -158,11 +158,11 @@ class RunFacts:
 class DeskFacts:
     """What decides whether anything may be sent at all, at `now` (UTC).
 
-    `plan` and `run` are None where no plan is being looked at, or executed.
+    `account` is None where nobody asked; `plan` and `run` are None where no plan is being looked at, or executed.
     """
 
     now: datetime
-    account: Account
+    account: Account | None
     hours: MarketClock
     history: TradingHistory = NOTHING_DONE
     plan: PlanFacts | None = None
@@ -179,6 +179,7 @@ class Facts(DeskFacts):
     invested, and takes no place among the `positions`.
     """
 
+    account: Account
     positions: Mapping[str, Position] = field(default_factory=dict)
     foreign_value: Decimal = ZERO
     open_buys: Decimal | None = None

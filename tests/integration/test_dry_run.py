@@ -113,6 +113,16 @@ def test_after_an_execution_a_dry_run_says_that_no_second_one_follows_today(tmp_
         assert shown == sent == {"BUY ALKS": ("150", "")}
 
 
+def test_a_second_run_of_the_day_needs_no_broker_to_say_so(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE)
+    with closing(desk(tmp_path)) as opened:
+        both(opened, plan(trade("CTVA", "SELL", 190, 64.64)))
+    away = {"faults": [{"call": "any", "do": "timeout_before", "times": 0}]}
+    with closing(desk(tmp_path, faults=away)) as opened:
+        answer = opened.ceo.reason_not_to_trade() or {}
+    assert answer["status"] == "ALREADY_EXECUTED"
+
+
 PRICES = {"CTVA": 64.64, "DVN": 33.61, "ALKS": 32.66, "COMM": 17.02, "AXTA": 28.64}
 LENIENT: Mapping[str, Any] = {
     "position_limits": {

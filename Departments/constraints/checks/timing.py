@@ -68,6 +68,8 @@ def _execution_text(plan_id: str | None, day: date) -> str:
 def account_open(desk: Circumstances) -> Finding:
     """Refuse to send anything while the broker has blocked the account."""
     account = desk.facts.account
+    if account is None:
+        return desk.lacks(ReasonCode.ACCOUNT_BLOCKED, "account")
     if account.may_trade:
         return None
     gates = ", ".join((f"status {account.status}", *account.blocks))

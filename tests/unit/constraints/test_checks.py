@@ -13,7 +13,7 @@ from Departments.constraints.case import STAGES, Case, NotEvaluated, Stage
 from Departments.constraints.engine import check_desk, check_order
 from Departments.constraints.limits import Limits
 from Departments.constraints.table import CONSTRAINTS
-from Departments.core.facts import PlanFacts, RunFacts, TradingHistory
+from Departments.core.facts import DeskFacts, PlanFacts, RunFacts, TradingHistory
 from Departments.core.orders import Side
 from Departments.core.portfolio import Account
 from Departments.core.quotes import MarketClock
@@ -575,6 +575,13 @@ def test_a_sell_is_moved_against_by_a_fall_of_its_price(planned: str, price: int
     known_price = market(known("HELD", price=Decimal(price)))
     judged = case(sell(), market=known_price, plan=made_with(prices={"HELD": Decimal(planned)}))
     assert (found(Code.PRICE_MOVED, judged) is not None) is moved
+
+
+def test_the_gates_of_an_account_that_nobody_asked_for_are_not_open() -> None:
+    day = facts()
+    unasked = DeskFacts(day.now, None, day.hours)
+    (gap,) = (g for g in check_desk(unasked, Limits(), "dispatch").not_evaluated if g.code is Code.ACCOUNT_BLOCKED)
+    assert gap.missing == ("account",)
 
 
 def test_a_price_that_nobody_knows_has_not_moved() -> None:
