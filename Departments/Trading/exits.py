@@ -1,7 +1,7 @@
 """Protective exits: cancel those that hold shares to be sold, and give some to unprotected shares.
 
-At Alpaca an exit is an order of its own: a bracket's legs hold the shares, so they must be cancelled and gone before
-the shares can be sold, and either may fill meanwhile (https://docs.alpaca.markets/docs/orders-at-alpaca).
+An exit is an order of its own: a bracket's legs hold the shares, so they must be cancelled and gone before the shares
+can be sold, and either may fill meanwhile.
 """
 
 from __future__ import annotations

@@ -35,22 +35,22 @@ def submit_once(broker: Broker, request: OrderRequest, clock: Clock, *, again: b
     try:
         return broker.submit(request)
     except BrokerUnavailable:
-        return _after_an_unclear_answer(broker, request, clock)
+        return _resolve_unclear_answer(broker, request, clock)
     except Refused as refusal:
-        return _adopted_if_ours(broker, request, clock, refusal, again=again)
+        return _adopt_if_ours(broker, request, clock, refusal, again=again)
 
 
-def _after_an_unclear_answer(broker: Broker, request: OrderRequest, clock: Clock) -> Order:
+def _resolve_unclear_answer(broker: Broker, request: OrderRequest, clock: Clock) -> Order:
     found = look_up(broker, request, clock)
     if found is not None:
         return found
     try:
         return broker.submit(request)
     except Refused as refusal:
-        return _adopted_if_ours(broker, request, clock, refusal, again=True)
+        return _adopt_if_ours(broker, request, clock, refusal, again=True)
 
 
-def _adopted_if_ours(broker: Broker, request: OrderRequest, clock: Clock, refusal: Refused, *, again: bool) -> Order:
+def _adopt_if_ours(broker: Broker, request: OrderRequest, clock: Clock, refusal: Refused, *, again: bool) -> Order:
     """Adopt the order that the broker refuses to take twice, be it for want of the shares or cash which that holds."""
     is_taken = refusal.reason is Refusal.DUPLICATE_ID
     found = look_up(broker, request, clock) if is_taken or again else None
@@ -70,13 +70,13 @@ def look_up(broker: Broker, request: OrderRequest, clock: Clock) -> Order | None
         if attempt:
             clock.sleep(LOOK_UP_PAUSE)
         try:
-            return _matching(broker.order_by_client_id(request.client_order_id), request)
+            return _match(broker.order_by_client_id(request.client_order_id), request)
         except NotFound:
             continue
     return None
 
 
-def _matching(order: Order, request: OrderRequest) -> Order:
+def _match(order: Order, request: OrderRequest) -> Order:
     asked, found = (request.symbol, request.side, request.qty), (order.symbol, order.side, order.qty)
     if asked == found:
         return order

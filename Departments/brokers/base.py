@@ -1,10 +1,10 @@
 """The port to a broker, in the field's words.
 
-Every method raises `BrokerUnavailable` when there is no answer or none that says what happened, its kind
+Every method raises `BrokerUnavailable` without an answer or with one that leaves open what happened, its kind
 `UnreadableAnswer` for an answer that makes no sense, and `NotAuthorized` for refused credentials. `Refused` is raised
 only when the broker certainly refused this very request. One instance serves one thread.
 
-A list is never all or nothing: a row that the desk cannot trade or cannot read stands beside the others.
+A list is never all or nothing: a row that the desk cannot trade or cannot read is kept beside the others.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ForeignPosition:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRow:
-    """A row of the broker's that makes no sense, as far as it can be read. `problem` says why."""
+    """A row without sense, as far as it can be read. `problem` is the reason."""
 
     id: str
     client_order_id: str
@@ -146,7 +146,7 @@ class Broker(Protocol):
         ...
 
     def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
-        """Return what the broker says of symbols; one it does not know is absent."""
+        """Return the facts of symbols; an unknown one is absent."""
         ...
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:

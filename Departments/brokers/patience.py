@@ -102,7 +102,7 @@ class PatientBroker:
         return self._patiently(lambda: self._broker.orders(scope, symbols=wanted, after=after, side=side))
 
     def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
-        """Return what the broker says of symbols."""
+        """Return the facts of symbols."""
         wanted = tuple(symbols)
         return self._patiently(lambda: self._broker.assets(wanted))
 

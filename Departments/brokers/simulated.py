@@ -1,6 +1,6 @@
 """The simulated exchange behind the broker port.
 
-The exchange refuses with Alpaca's statuses and codes, so Alpaca's own table says what they mean.
+The exchange refuses with Alpaca's statuses and codes, so Alpaca's own table reads them.
 """
 
 from __future__ import annotations

@@ -171,11 +171,11 @@ def _open_buys(broker: Broker) -> Decimal:
     buys = [o for o in orders if o.status is not OrderStatus.HELD]
     unpriced = {o.symbol for o in buys if _own_price(o) is None and o.notional is None}
     prices = broker.quotes(unpriced) if unpriced else {}
-    own = sum((promised(order, prices) for order in buys), ZERO)
+    own = sum((open_cost(order, prices) for order in buys), ZERO)
     return own + sum((order.promised or ZERO for order in orders.foreign), ZERO)
 
 
-def promised(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
+def open_cost(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
     """Return the dollars that the unfilled part of an open BUY will take, 0 where no price is known."""
     if order.notional is not None:
         return order.notional - order.filled_qty * (order.filled_avg_price or ZERO)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from Departments.core.clock import stamp
 
-MAX_CLIENT_ORDER_ID = 128  # Alpaca's limit
+MAX_CLIENT_ORDER_ID = 128  # what every broker takes
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*\Z")
 #: What Windows takes for a device, whatever follows the first dot
 #: (https://learn.microsoft.com/windows/win32/fileio/naming-a-file).

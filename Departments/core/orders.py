@@ -1,7 +1,7 @@
 """Orders as values: sides, statuses and the one table of allowed transitions.
 
-Statuses are Alpaca's (https://docs.alpaca.markets/docs/orders-at-alpaca); `unknown` stands for any word we do not
-know and is never terminal. `denied` is ours: the pre-trade check said no and the broker never saw the order.
+Each adapter reads its broker's words into these statuses; `unknown` is any other word and is never terminal.
+`denied` is ours: the pre-trade check said no and the broker never saw the order.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from Departments.core.money import ZERO
 
-#: A market order follows the price at most so far, as a share of it (https://docs.alpaca.markets/docs/orders-at-alpaca).
+#: A market order follows the price at most so far, as a share of it: the collar of the brokers.
 MARKET_COLLAR: Final = Decimal("0.05")
 
 

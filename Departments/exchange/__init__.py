@@ -7,7 +7,7 @@ book        what the file holds: orders, fills, cash, positions
 accounting  the account and the positions, out of the book
 prices      static prices, a seeded random walk, or recorded bars; quotes
 rules       pure checks of a new order, in Alpaca's order and with Alpaca's codes
-matching    lets time pass: activation, fills, triggers, cancels, expiry
+matching    runs what is due: activation, fills, triggers, cancels, expiry
 faults      a script of failures
 exchange    its calls, and the floor for its operator
 """

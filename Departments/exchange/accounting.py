@@ -1,4 +1,4 @@
-"""The account and the positions as Alpaca tells them, out of the book."""
+"""The account and the positions in Alpaca's terms, computed from the book."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Accounting:
         """Return the account at a moment. Late proceeds are missing from cash and buying power, not from equity."""
         stated = self._state.account
         cash = self._book.cash
-        invested = self._invested(now)
-        unsettled = self._book.unsettled(trading_day(now))
+        invested = self._market_value(now)
+        unsettled = self._book.unsettled_cash(trading_day(now))
         late = self._book.late_proceeds(now)
         free = cash - max(late, unsettled) if stated.type == "cash" else self._margin(cash, invested) - late
         return Account(
@@ -75,7 +75,7 @@ class Accounting:
     def _margin(self, cash: Decimal, invested: Decimal) -> Decimal:
         return self._state.account.multiplier * (cash + invested) - invested
 
-    def _invested(self, at: datetime) -> Decimal:
+    def _market_value(self, at: datetime) -> Decimal:
         holdings = self._book.holdings()
         prices = self._market.prices((h.symbol for h in holdings), at)
         return sum((h.qty * (prices[h.symbol] or h.avg_entry_price) for h in holdings), ZERO)

@@ -1,4 +1,4 @@
-"""What stands in the exchange's file: orders, fills, cash, positions.
+"""The contents of the exchange's file: orders, fills, cash, positions.
 
 The questions that every call asks read open orders and recent fills only, so their cost does not grow with age.
 """
@@ -212,7 +212,7 @@ class ExchangeBook:
         """Return what was sold and does not show in the cash yet."""
         return sum((f.cash for f in self._fills("cash_at > ?", now)), ZERO)
 
-    def unsettled(self, today: date) -> Decimal:
+    def unsettled_cash(self, today: date) -> Decimal:
         """Return the proceeds of sales that settle after `today`."""
         return sum((f.cash for f in self._fills("settles_on > ?", today.isoformat())), ZERO)
 

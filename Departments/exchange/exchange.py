@@ -1,7 +1,7 @@
-"""The simulated exchange behind the broker port.
+"""The simulated exchange, and the floor for its operator.
 
-Time passes when somebody asks: each call first lets everything happen that is due by the clock. Whatever was
-acknowledged is in the exchange's file before the answer leaves.
+Time passes when somebody asks: each call first runs everything that is due by the clock. What the exchange
+acknowledges is in its file before the answer leaves.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class SimulatedExchange:
         after: datetime | None = None,
         side: Side | None = None,
     ) -> Sequence[Order]:
-        """Return orders, oldest first; with `open`, held legs are left out and live ones stand for themselves."""
+        """Return orders, oldest first; `open` leaves held legs out and lists live ones by themselves."""
         wanted = frozenset(symbols)
         with self._answering(Call("orders", wanted)) as struck:
             records = self._records(scope, after, side)
@@ -146,7 +146,7 @@ class SimulatedExchange:
             return [disguise(o, struck) for o in listed if side is None or o.side is side]
 
     def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
-        """Return what the exchange says of symbols; one it does not know is absent."""
+        """Return the facts of symbols; an unknown one is absent."""
         wanted = tuple(symbols)
         with self._answering(Call("assets", frozenset(wanted))):
             return {s: self._asset(s) for s in wanted if self._knows(s)}

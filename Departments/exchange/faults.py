@@ -25,7 +25,7 @@ that match (`occurrence`, default the first; `times` in a row, default 1, 0 for 
       - {call: orders, do: unauthorized}                             # 401
 
 Occurrences are counted in the exchange's file, so a restart does not begin the script anew. Entries that match
-the same call all apply. `takes` (seconds of the clock) may stand in every entry that gives no answer. What happens
+the same call all apply. `takes` (seconds of the clock) fits every entry that gives no answer. What happens
 in the market (`halt`, `set_price`, `trade_outside`) concerns the symbol `of`, else the symbols of the call.
 """
 
@@ -46,7 +46,7 @@ from Departments.core.settings import Section, read_document
 from Departments.core.validation import validated
 from Departments.exchange.prices import chance
 from Departments.exchange.records import ExchangeError, Outage, Record
-from Departments.exchange.rules import FORBIDDEN, refusal, unauthorized
+from Departments.exchange.rules import FORBIDDEN, refusal, wrong_keys
 from Departments.exchange.state import ExchangeState, Number, Price, Seconds, Ticker
 from Departments.exchange.storage import ExchangeFile
 
@@ -140,7 +140,7 @@ class Fault(Section):
         if self.do == "refuse":
             return refusal(self.http_status, self.code, self.message, **self.body)
         if self.do == "unauthorized":
-            return unauthorized()
+            return wrong_keys()
         status, sentence = _OUTAGES[self.do]
         return Outage(f"simulated exchange: {sentence} ({self.call})", status)
 
@@ -167,7 +167,7 @@ def load_faults(path: Path) -> FaultScript:
 
 
 class FaultDesk:
-    """Counts calls and tells which faults strike; the counts live in the exchange's file."""
+    """Counts calls and finds the faults that strike; the counts are kept in the exchange's file."""
 
     def __init__(self, script: FaultScript | None, storage: ExchangeFile) -> None:
         self._faults = script.faults if script else ()

@@ -1,6 +1,6 @@
 """Time passes at the exchange: orders are taken by the market, trade, trigger, are cancelled, expire.
 
-Everything that happens has a moment; `advance` lets it happen in that order, however long nobody asked.
+Every event has a moment; `advance` runs them in that order, however long nobody asked.
 """
 
 from __future__ import annotations

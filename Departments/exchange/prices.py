@@ -1,4 +1,4 @@
-"""Where prices come from: they stand still, walk at random, or follow recorded bars.
+"""Prices: constant, a random walk, or recorded bars; with bid and ask, halts and daily bars.
 
 Every price is a pure function of symbol and moment, so a replay, and a restart, see the same ones.
 """
@@ -34,7 +34,7 @@ class Prices(Protocol):
         ...
 
     def next_change(self, moment: datetime) -> datetime | None:
-        """Return when prices change next after a moment, None when they stand still."""
+        """Return when prices change next after a moment, None if they are constant."""
         ...
 
 
@@ -51,7 +51,7 @@ def on_tick(price: Decimal) -> Decimal:
 
 
 class StaticPrices:
-    """Prices that stand still."""
+    """Prices that never change."""
 
     def __init__(self, state: ExchangeState) -> None:
         self._stated = {symbol: state.start_price(symbol) for symbol in state.symbols}

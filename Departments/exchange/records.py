@@ -49,7 +49,7 @@ class Role(StrEnum):
 class Record:
     """An order with what the exchange alone knows of it.
 
-    `group` is the id of the order that the client sent. `live` tells that a bracket's exit waits for its price
+    `group` is the id of the order that the client sent. A `live` exit of a bracket waits for its price
     (before, it waits for its entry). The next thing happens at the earliest of `next_at` (matching),
     `cancel_at` and `expires_at`. `limit` is the worst price it takes: its own, or a market order's collar.
     `reserve` is dollars per share of buying power set aside. `chunk` is the size of the next fill when it is not
@@ -117,7 +117,7 @@ class Record:
         return min((at for at in (self.next_at, self.cancel_at, self.expires_at) if at), default=None)
 
     def order(self, legs: tuple[Order, ...] = ()) -> Order:
-        """Return the order as the port tells it."""
+        """Return the order for a client."""
         average = self.filled_value / self.filled_qty if self.filled_qty else None
         return Order(
             id=self.id,
@@ -227,7 +227,7 @@ Group = Callable[[str], list[Record]]
 def list_orders(records: Iterable[Record], scope: OrderScope, now: datetime, group: Group) -> Sequence[Order]:
     """Return the orders of a scope that are visible at `now`, oldest first, legs nested in their parents.
 
-    A live leg whose parent has ended is open and stands for itself; a held leg is never listed by `open`. Where a leg
+    A live leg whose parent has ended is open and listed by itself; a held leg is never listed by `open`. Where a leg
     is among the `records`, its parent is too, unless it has ended; but for `open`, every leg is that its parent has.
     """
     found = list(records)

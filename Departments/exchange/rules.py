@@ -255,13 +255,13 @@ def order_not_found(reference: str) -> ExchangeRefusal:
     return refusal(404, UNKNOWN, f"order not found for {reference}")
 
 
-def unauthorized() -> ExchangeRefusal:
+def wrong_keys() -> ExchangeRefusal:
     """Refuse a caller whose keys are wrong; Alpaca sends no code with it."""
     return refusal(401, None, "unauthorized.")
 
 
 def make_records(request: OrderRequest, now: datetime, reserve: Decimal) -> tuple[Record, ...]:
-    """Return the order, then its legs, as they stand right after acceptance.
+    """Return the order and its legs right after acceptance.
 
     In hours an order is `pending_new`; out of hours it is `accepted` and waits for the open. A DAY order dies
     at the close of the session it can trade in.

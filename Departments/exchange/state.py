@@ -5,9 +5,9 @@
       UPS: {qty: 70, avg_entry_price: 88.10, current_price: 93.58}
     prices: {COMM: 17.02, ALKS: 32.66}
 
-is enough: prices stand still, every order fills completely a second or two after it was sent, nothing costs a fee.
-Where a symbol stands in `prices` as well as in `positions`, `prices` wins. A symbol that stands nowhere is unknown
-to the exchange. All further keys, with their defaults unless the comment says otherwise:
+is enough: prices are constant, every order fills completely a second or two after it was sent, nothing costs a fee.
+Where a symbol is in `prices` and in `positions`, `prices` wins. A symbol that is nowhere is unknown
+to the exchange. All further keys, with their defaults unless the comment differs:
 
     account: {type: margin, multiplier: 2, settlement_days: 1, status: ACTIVE, trading_blocked: false,
               account_blocked: false, trade_suspended: false}   # type cash: buys with settled cash only (T+1)
@@ -107,7 +107,7 @@ class HeldShares(Section):
 
 
 class AssetState(Section):
-    """What the exchange says of a symbol. Volume in shares a day, market_cap in dollars."""
+    """The facts of a symbol. Volume in shares a day, market_cap in dollars."""
 
     name: str = ""
     active: bool = True
@@ -142,13 +142,13 @@ class AccountState(Section):
 
 
 class Latency(Section):
-    """How long orders take, in seconds; the very order's delay lies between, by the seed and its id."""
+    """How long orders take, in seconds; the order's own delay is between them, by seed and id."""
 
     fill: tuple[Seconds, Seconds] = (Decimal("0.6"), Decimal("2.2"))
     cancel: tuple[Seconds, Seconds] = (Decimal("0.2"), Decimal("0.8"))
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _shorter_first(self) -> Self:
         for low, high in (self.fill, self.cancel):
             if low > high:
                 raise ValueError(f"{low} is above {high}; write the shorter delay first")

@@ -22,7 +22,7 @@ from Departments.exchange.records import Outage
 Value = TypeVar("Value")
 
 VERSION: Final = 1
-APPLICATION: Final = 0x45584348  # "EXCH": tells the exchange's file from any other SQLite file
+APPLICATION: Final = 0x45584348  # "EXCH": marks the exchange's file among SQLite files
 BUSY_SECONDS: Final = 30.0
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -1,6 +1,7 @@
-"""What every broker behind the port keeps: the simulated exchange itself, and Alpaca's adapter over real HTTP.
+"""What every broker behind the port keeps: the simulated exchange, Alpaca's adapter over real HTTP, and a third one.
 
-The adapter talks to the same simulated exchange served behind Alpaca's REST paths, so a difference is the adapter's.
+Alpaca's adapter talks to the same exchange served behind Alpaca's REST paths, and the third one (`bourse`) to a vendor
+with other words and codes before it, so a difference is the adapter's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from Departments.brokers import registry
 from Departments.brokers.alpaca.broker import AlpacaBroker
 from Departments.brokers.alpaca.credentials import Credentials
 from Departments.brokers.base import Broker
@@ -22,10 +24,13 @@ from Departments.brokers.simulated import SimulatedBroker
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable, NotAuthorized, NotFound, Refusal, Refused
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from Departments.core.settings import BrokerSettings
+from Departments.core.steps import no_step
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.faults import FaultScript
 from Departments.exchange.state import ExchangeState, Fees
 from tests.contract.alpaca_gateway import KEYS, Gateway
+from tests.fakes import bourse
 from tests.fakes.loopback import serving
 
 IN_HOURS = datetime(2025, 11, 10, 15, 9, 12, 760093, tzinfo=UTC)
@@ -79,7 +84,15 @@ def _alpaca(path: Path, clock: SimulatedClock, state: ExchangeState, faults: Fau
     gateway.close()
 
 
-BROKERS = {"simulated": _simulated, "alpaca": _alpaca}
+@contextmanager
+def _bourse(path: Path, clock: SimulatedClock, state: ExchangeState, faults: FaultScript) -> Iterator[Broker]:
+    opening = registry.Opening(path.parent, path.parent, clock, BrokerSettings(), live=False, step=no_step)
+    broker: Any = bourse.ROW.open(replace(opening, exchange_state=state, exchange_faults=faults))
+    yield broker
+    broker.close()
+
+
+BROKERS = {"simulated": _simulated, "alpaca": _alpaca, "bourse": _bourse}
 Opening = Callable[..., World]
 
 
@@ -91,7 +104,7 @@ def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opening]
         def opened(
             state: ExchangeState = STATE, at: datetime = IN_HOURS, faults: list[dict[str, Any]] | None = None
         ) -> World:
-            clock, path = SimulatedClock(at), tmp_path / "exchange.db"
+            clock, path = SimulatedClock(at), tmp_path / bourse.FILE
             script = FaultScript.model_validate({"faults": faults or []})
             broker = stack.enter_context(BROKERS[request.param](path, clock, state, script))
             exchange = SimulatedExchange(path, clock)

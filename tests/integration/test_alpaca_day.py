@@ -359,6 +359,7 @@ def test_odd_rows_in_the_account_stop_nothing_else(opening: Opening) -> None:
     said = day.run(*planned(day))
     assert (said.code, said.document["status"]) == (0, "COMPLETED")
     assert sorted(o.symbol for o in day.exchange.all_orders()) == ["ALKS", "COMM", "CTVA", "DVN"]
+    assert "Cash for BUYs: $47,439.87 (reserve $10,003.99)" in said.err  # 59,843.86 less the reserve and ten contracts
     for name in ("The order odd", "The order odd-2", "The order without a name", "The position ZZZ"):
         assert said.err.count(f"{name} at the broker cannot be read") == 1
 

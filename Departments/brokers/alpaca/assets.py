@@ -1,4 +1,4 @@
-"""What Alpaca says of symbols, asked for as seldom as it may be."""
+"""The facts of symbols at Alpaca, in as few questions as possible."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Assets:
     def of(self, symbols: Iterable[str]) -> dict[str, Asset]:
         """Return what is said of symbols; one that Alpaca does not know is absent, and asked about again."""
         wanted = sorted(set(symbols))
-        known = self._remembered(wanted)
+        known = self._recall(wanted)
         if len(wanted) - len(known) > ONE_BY_ONE:
             self._list()
-            known = self._remembered(wanted)
+            known = self._recall(wanted)
         unlisted = (s for s in wanted if s not in known)  # inactive or unknown, or there were few
-        return known | {symbol: asset for symbol in unlisted if (asset := self._asked(symbol))}
+        return known | {symbol: asset for symbol in unlisted if (asset := self._ask_one(symbol))}
 
-    def _remembered(self, symbols: Iterable[str]) -> dict[str, Asset]:
+    def _recall(self, symbols: Iterable[str]) -> dict[str, Asset]:
         now, known = self._clock.now(), ((s, self._known.get(s)) for s in symbols)
         return {s: said[1] for s, said in known if said and timedelta() <= now - said[0] < MAX_AGE}
 
@@ -49,7 +49,7 @@ class Assets:
         now = self._clock.now()
         self._known |= {asset.symbol: (now, asset) for asset in self._active()}
 
-    def _asked(self, symbol: str) -> Asset | None:
+    def _ask_one(self, symbol: str) -> Asset | None:
         now = self._clock.now()
         try:
             asset = self._one(symbol)

@@ -59,7 +59,7 @@ def connect(
 
 
 class AlpacaBroker:
-    """An account at Alpaca, paper unless `connect` let a live one through. Time-outs in seconds."""
+    """An account at Alpaca, paper unless `connect` allowed a live one. Time-outs in seconds."""
 
     name: str = "alpaca"
 
@@ -89,11 +89,11 @@ class AlpacaBroker:
 
     def positions(self) -> Positions:
         """Return every open position."""
-        rows = _read("the positions", _listed, self._sdk.positions())
+        rows = _read("the positions", _check_list, self._sdk.positions())
         return self._name_unreadable("The position", parsing.read_positions(rows))
 
     def position(self, symbol: str) -> Position | None:
-        """Return the open position in a symbol; Alpaca says that it finds none where there is none."""
+        """Return the open position in a symbol. Returns None if nothing is held."""
         try:
             return _read(f"the position in {symbol}", parsing.position_of, self._sdk.position(symbol))
         except NotFound:
@@ -146,7 +146,7 @@ class AlpacaBroker:
     ) -> Orders:
         """Return orders, oldest first, legs nested in their parents."""
         wanted, found = sorted(set(symbols)), dict[str, Any]()
-        while page := _read("the orders", _listed, self._sdk.orders(scope, wanted, after, PAGE)):
+        while page := _read("the orders", _check_list, self._sdk.orders(scope, wanted, after, PAGE)):
             known = len(found)
             found |= {_row_id(row): row for row in page}
             if sum(map(_rows_in, page)) < _PERHAPS_CUT:
@@ -188,7 +188,7 @@ class AlpacaBroker:
         return _read(f"the asset {symbol}", parsing.asset_of, self._sdk.asset(symbol))
 
     def _active_assets(self) -> Sequence[Asset]:
-        return _read("the assets", lambda rows: parsing.assets_of(_listed(rows)), self._sdk.active_assets())
+        return _read("the assets", lambda rows: parsing.assets_of(_check_list(rows)), self._sdk.active_assets())
 
     def _name_unreadable(self, what: str, read: BrokerList[Own, Foreign]) -> BrokerList[Own, Foreign]:
         """Name each unreadable row once."""
@@ -222,18 +222,18 @@ def _read(what: str, parse: Callable[[Any], Value], data: Any) -> Value:
         raise UnreadableAnswer(f"the broker's answer about {what} cannot be read ({error})") from error
 
 
-def _listed(rows: Any) -> Sequence[Any]:
+def _check_list(rows: Any) -> Sequence[Any]:
     if not isinstance(rows, list):
         raise TypeError("not a list")
     return rows
 
 
 def _each(parse: Callable[[Any], Value], rows: Any) -> list[Value]:
-    return [parse(row) for row in _listed(rows)]
+    return [parse(row) for row in _check_list(rows)]
 
 
 def _fees(since: datetime, rows: Any) -> dict[str, Decimal]:
-    return parsing.fees_of(_listed(rows), since)
+    return parsing.fees_of(_check_list(rows), since)
 
 
 def _row_id(row: Any) -> str:
@@ -252,10 +252,10 @@ def _side(row: Any) -> str:
 
 
 def _last_moment(page: Sequence[Any]) -> datetime:
-    """Return where the next page begins; `after` excludes its own moment, at which a second order may stand."""
+    """Return where the next page begins; `after` excludes its own moment, and a second order may have it too."""
     moments = [moment for row in page if (moment := parsing.submitted_at(row))]
     if not moments:
-        raise BrokerUnavailable("the broker's list of orders tells no times")
+        raise BrokerUnavailable("the broker's list of orders has no times")
     return max(moments) - _TICK
 
 

@@ -65,7 +65,7 @@ def read_positions(rows: Iterable[Any]) -> Positions:
 
 
 def position_of(data: Data) -> Position:
-    """Read one position of shares; a short one is negative however it is told."""
+    """Read one position of shares; a short one is negative in either notation."""
     qty, entry, price = decimal_of(data["qty"]), _number(data, "avg_entry_price"), _number(data, "current_price")
     if entry is None and price is None:
         raise ValueError("avg_entry_price and current_price are empty")
@@ -98,7 +98,7 @@ def _fee(data: Data, since: datetime) -> Decimal:
 
 
 def read_orders(rows: Iterable[Any]) -> Orders:
-    """Read `GET /v2/orders`, legs nested; a leg that stands beside its parent as well is left out."""
+    """Read `GET /v2/orders`, legs nested; a leg listed beside its parent too is left out."""
     read = _read_each(rows, order_of, _foreign_order)
     legs = {leg.id for order in read for leg in order.legs}
     return BrokerList((order for order in read if order.id not in legs), read.foreign, read.unreadable)
@@ -134,7 +134,7 @@ def order_of(data: Data) -> Order:
 
 
 def submitted_at(row: Any) -> datetime | None:
-    """Return when an order was submitted, failing that made, None where the row does not tell."""
+    """Return the moment of submission, failing that of creation, None if the row has neither."""
     try:
         return _moment(row, "submitted_at") or _moment(row, "created_at")
     except (ValueError, TypeError, AttributeError):

@@ -4,7 +4,7 @@ A 4xx with a numeric code or with words of Alpaca's own, other than 401, 408, 42
 Everything else leaves open what happened: a 404 of some proxy is not "no such order", and a 504 is not "not accepted".
 
 One code can mean several things: 40310000 is buying power, held shares or a wash trade, 40010001 a client order id
-used before or an inactive asset. The other fields of the answer and its message tell them apart.
+used before or an inactive asset. The other fields of the answer and its message decide.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ def read_refusal(status: int, code: int | None, message: str, body: Mapping[str,
 
 
 def _words(message: str) -> dict[str, str]:
-    """Return the broker's own words, for a reason whose code alone tells nobody what to mend."""
+    """Return the broker's own words, for a reason whose code alone does not help."""
     return {"said": _one_word(message)} if message else {}
 
 

@@ -153,7 +153,7 @@ class Sdk:
         return self._ask(f"/positions/{symbol}", partial(self._trading.get_open_position, quote(symbol, safe="")))
 
     def fees(self, after: datetime, page: str | None, limit: int) -> Any:
-        """Ask for one page of the fees booked later than `after` (told to the second), oldest first.
+        """Ask for one page of the fees booked later than `after` (to the second), oldest first.
 
         `page` is the last id of the page before. alpaca-py has no words for it on a trading account.
         """

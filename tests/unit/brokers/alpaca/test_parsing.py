@@ -10,7 +10,7 @@ import pytest
 
 from Departments.brokers.alpaca import parsing
 from Departments.brokers.base import ForeignOrder, ForeignPosition
-from Departments.brokers.snapshot import promised
+from Departments.brokers.snapshot import open_cost
 from Departments.core.orders import OrderClass, OrderStatus, OrderType, Side, TimeInForce
 from tests.fakes import alpaca_answers as alpaca
 
@@ -109,10 +109,10 @@ def test_what_is_no_share_is_foreign_and_promises_what_it_takes(
 
 def test_an_open_order_by_amount_promises_what_is_left_of_it() -> None:
     (order,) = parsing.read_orders([alpaca.order(side="buy", qty=None, notional="5000", status="new")])
-    assert promised(order, {}) == D(5_000)
+    assert open_cost(order, {}) == D(5_000)
     part = {"filled_qty": "10", "filled_avg_price": "93.5", "status": "partially_filled"}
     (order,) = parsing.read_orders([alpaca.order(side="buy", qty=None, notional="5000", **part)])
-    assert promised(order, {}) == D(4_065)
+    assert open_cost(order, {}) == D(4_065)
 
 
 def test_an_order_of_a_person_is_read_without_an_id_of_ours() -> None:
