@@ -20,7 +20,7 @@ from uuid import uuid4
 from Departments.brokers.registry import BROKERS, BrokerRow, Opening, find_row, list_names
 from Departments.core.clock import Clock, SystemClock
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
-from Departments.core.errors import BadInput, WorkspaceBusy
+from Departments.core.errors import BadInput, LedgerError, WorkspaceBusy
 from Departments.core.steps import Step, no_step
 
 if TYPE_CHECKING:
@@ -348,6 +348,9 @@ class Desk:
 
     def close(self) -> None:
         """Close the files that were opened."""
+        if "bus" in self.__dict__:
+            with suppress(LedgerError):
+                self.bus.close()
         if "ledger" in self.__dict__:
             self.ledger.close()
         closing = getattr(self.__dict__.get("broker"), "close", None)

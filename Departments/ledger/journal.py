@@ -177,20 +177,20 @@ class LedgerJournal:
         )
         return [(row["name"], row["sender"], row["recipient"], row["data"]) for row in rows]
 
-    def mark_published(self, names: list[str], at: datetime) -> None:
+    def mark_published(self, names: Sequence[str], at: datetime) -> None:
         """Note that letters are delivered, without a flush: what a power cut takes of it is delivered again."""
         which = f"published_at IS NULL AND name IN ({marks(names)})"
         with self._database.transaction(durable=False):
             LETTERS.update(self._database, {"published_at": at}, which, *names)
 
     def list_unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
-        """Return committed letters that the files may not hold safely yet, oldest first.
+        """Return delivered letters that the files may not hold safely yet, oldest first.
 
         Each is (number, name, sender, recipient, data) with a number greater than `after`.
         """
         rows = self._database.rows(
             "SELECT number, name, sender, recipient, data FROM bus_letters "
-            "WHERE data IS NOT NULL AND number > ? ORDER BY number LIMIT ?",
+            "WHERE data IS NOT NULL AND published_at IS NOT NULL AND number > ? ORDER BY number LIMIT ?",
             (after, limit),
         )
         return [(row["number"], row["name"], row["sender"], row["recipient"], row["data"]) for row in rows]

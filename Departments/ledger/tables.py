@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cache
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -90,6 +92,7 @@ class Table(Generic[Record]):
         self.columns = ", ".join(column.name for column in self._own)
         self._reads = tuple((at, c.read) for at, c in enumerate(self._own) if c.read)
         self._build = _builder(record)
+        self._takes = tuple(map(attrgetter, _paths(record)))
 
     # --- its definition ---
 
@@ -144,8 +147,8 @@ class Table(Generic[Record]):
         return record
 
     def _values(self, record: Record) -> dict[str, Any]:
-        found = dict(zip((c.name for c in self._own), _flat(record), strict=True))
-        return {name: to_column(value) for name, value in found.items() if name != self._identity}
+        pairs = zip(self._own, self._takes, strict=True)
+        return {column.name: to_column(take(record)) for column, take in pairs if column.name != self._identity}
 
 
 def marks(values: Sized) -> str:
@@ -155,7 +158,13 @@ def marks(values: Sized) -> str:
 
 def to_column(value: Any) -> Any:
     """Return a value as a column holds it."""
-    return next((write(value) for kind, write in _WRITERS if isinstance(value, kind)), value)
+    write = _writer(value.__class__)
+    return value if write is None else write(value)
+
+
+@cache
+def _writer(kind: type) -> Convert | None:
+    return next((write for base, write in _WRITERS if issubclass(kind, base)), None)
 
 
 def _columns(record: type) -> Iterator[Column]:
@@ -190,10 +199,12 @@ def _builder(record: type) -> Callable[[Iterator[Any]], Any]:
     return lambda values: record(*[make(values) for make in inner])
 
 
-def _flat(record: Any) -> Iterator[Any]:
+def _paths(record: type) -> Iterator[str]:
+    """Yield where a record has the value of each column, such as `intent.qty`."""
+    hints = get_type_hints(record)
     for field in fields(record):
-        value = getattr(record, field.name)
-        if is_dataclass(value):
-            yield from _flat(value)
+        kind = hints[field.name]
+        if isinstance(kind, type) and is_dataclass(kind):
+            yield from (f"{field.name}.{path}" for path in _paths(kind))
         else:
-            yield value
+            yield field.name

@@ -55,6 +55,10 @@ class Bus:
         """Flush the files of what was delivered; called at start-up and now and then, far from any order."""
         self._outbound.settle()
 
+    def close(self) -> None:
+        """Note what was delivered last; without that it is looked at once more by the next start."""
+        self._outbound.note_delivered()
+
     def publish(self, message: Message) -> None:
         """Commit and send one message now, outside any other transaction; it is durable when this returns.
 

@@ -189,15 +189,15 @@ class MemoryJournal:
         found = ((name, *self._letters[name]) for name in self._pending)
         return list(islice((row for row in found if row[2] not in besides), limit))
 
-    def mark_published(self, names: list[str], at: datetime) -> None:  # noqa: ARG002
+    def mark_published(self, names: Sequence[str], at: datetime) -> None:  # noqa: ARG002
         """Note that letters are delivered."""
         for name in names:
             self._put(self._pending, name, None)
 
     def list_unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
-        """Return committed letters that are not settled."""
-        found = ((number, name, *self._letters[name]) for name, number in self._unsettled.items() if number > after)
-        return list(islice(found, limit))
+        """Return delivered letters that are not settled."""
+        names = (name for name in self._unsettled if self._unsettled[name] > after and name not in self._pending)
+        return [(self._unsettled[name], name, *self._letters[name]) for name in islice(names, limit)]
 
     def settle(self, names: Sequence[str]) -> None:
         """Note that the files hold these letters safely."""

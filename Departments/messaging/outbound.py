@@ -42,11 +42,13 @@ class Outbound:
         self._clock = clock
         self._waiting = BATCH  # at most; letters of a run before this one may be among them
         self._is_restored = False
+        self._gone: set[str] = set()  # delivered, and not noted as that
         self._held_up: dict[str, PublishError] = {}  # by recipient: what keeps letters from them
 
     def enqueue(self, message: Message) -> None:
         """Note a message to be delivered, inside the transaction that decides it."""
         letter = letter_of(message)
+        self.note_delivered()
         self._journal.enqueue(letter.name, letter.sender, letter.recipient, letter.data, self._clock.now())
         self._journal.note([index_row(message, letter.name)])
         self._waiting += 1
@@ -82,26 +84,40 @@ class Outbound:
         could not go on.
         """
         delivered, before, self._held_up = 0, self._held_up, {}
-        self._restore()
+        again = self._restore()
+        if not self._waiting:
+            self.note_delivered()
         while self._waiting:
             rows = self._journal.pending(BATCH, besides=list(self._held_up))
-            gone = self._deliver([Letter(*row) for row in rows])
-            if gone:
-                self._journal.mark_published(gone, self._clock.now())
+            gone = self._deliver([Letter(*row) for row in rows if row[0] not in self._gone], again=again)
+            self._gone.update(gone)
             delivered += len(gone)
             self._waiting = BATCH if len(rows) == BATCH else 0
+            if self._waiting:
+                self.note_delivered()
         self._report_held_up(before)
         return delivered
 
-    def _restore(self) -> None:
-        """Look once at what earlier runs delivered, and deliver again what is not there or torn."""
-        if not self._is_restored:
-            for letters in self._unsettled_batches():
-                self._deliver(letters, again=True)
-            self._is_restored = not self._held_up
+    def note_delivered(self) -> None:
+        """Note what is delivered: in the next transaction, or when there is nothing else to do."""
+        if self._gone:
+            self._journal.mark_published(sorted(self._gone), self._clock.now())
+            self._gone = set()
+
+    def _restore(self) -> bool:
+        """Look once at what earlier runs delivered, and deliver again what is not there or torn.
+
+        Returns True when that was done now.
+        """
+        if self._is_restored:
+            return False
+        for letters in self._unsettled_batches():
+            self._deliver(letters, again=True)
+        self._is_restored = not self._held_up
+        return True
 
     def _unsettled_batches(self) -> Iterator[list[Letter]]:
-        """Yield the letters whose files may not be safe yet, a batch at a time."""
+        """Yield the delivered letters whose files may not be safe yet, a batch at a time."""
         after, is_last = 0, False
         while not is_last:
             rows = self._journal.list_unsettled(after, BATCH)
@@ -164,6 +180,7 @@ class Outbound:
 
         Letters in our own inboxes wait until they are handled: their files have yet to move.
         """
+        self.note_delivered()
         waiting = {name for department in departments.OURS for name in self._mailbox.waiting(department)}
         for letters in self._unsettled_batches():
             with suppress(OSError):  # a file or folder went away meanwhile: another time

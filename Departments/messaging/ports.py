@@ -139,12 +139,12 @@ class Journal(Protocol):
         """
         ...
 
-    def mark_published(self, names: list[str], at: datetime) -> None:
+    def mark_published(self, names: Sequence[str], at: datetime) -> None:
         """Note that letters are delivered; a power cut may take the note, and they are delivered again."""
         ...
 
     def list_unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
-        """Return committed letters that the files may not hold safely yet, oldest first.
+        """Return delivered letters that the files may not hold safely yet, oldest first.
 
         Each is (number, name, sender, recipient, data) with a number greater than `after`.
         """

@@ -417,6 +417,7 @@ def test_a_letter_whose_name_a_stranger_has_taken_is_delivered_beside_it_and_hol
     assert sorted(desk.bus.waiting("RISK"), key=lambda m: m.message_id) == [approval(n, to="RISK") for n in range(3)]
     assert f"{approval(1).message_id}.2.md" in desk.mailbox.waiting("RISK")
     assert desk.mailbox.inbox["RISK", approval(1).name] == b"something else"
+    desk.bus.close()
     assert desk.journal.pending(10) == []
 
 
