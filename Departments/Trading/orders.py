@@ -74,8 +74,8 @@ def order_request(
 ) -> OrderRequest:
     """Return what is asked of the broker: a BUY brings its exits along as a bracket where they are possible.
 
-    A bracket takes whole shares only and lives until cancelled, so that the exits outlast the day
-    (https://docs.alpaca.markets/docs/orders-at-alpaca#bracket-orders). `price` is the market price now.
+    A bracket takes whole shares only and lives until cancelled, so the exits outlast the day. `price` is the market
+    price now.
     """
     common = OrderRequest(
         client_order_id=client_order_id(message_id),

@@ -137,7 +137,7 @@ class Broker(Protocol):
     ) -> Orders:
         """Return orders, oldest first, legs nested in their parents; of both sides or of one.
 
-        As at Alpaca, `open` does not list held legs: a missing open order is no proof of a fill.
+        `open` does not list held legs: a missing open order is no proof of a fill.
         """
         ...
 

@@ -15,7 +15,7 @@ from Departments.brokers.alpaca import parsing
 from Departments.brokers.alpaca.assets import Assets, answers_about
 from Departments.brokers.alpaca.credentials import Credentials, check_access, is_live
 from Departments.brokers.alpaca.parsing import believable_quote, oldest_believable
-from Departments.brokers.base import BrokerList, Orders, Positions
+from Departments.brokers.base import BrokerList, Orders, Positions, UnreadableRow
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.money import ZERO
@@ -106,19 +106,18 @@ class AlpacaBroker:
         itself neither they nor the cash know what its sales cost.
         (https://docs.alpaca.markets/docs/account-activities and Alpaca's OpenAPI, `/v2/account/activities`)
         """
-        fees: dict[str, Decimal] = {}
-        while page := self._fees_page(since, next(reversed(fees), None)):
+        fees, page = dict[str, Decimal](), None
+        while rows := _read("the fees", _check_list, self._sdk.fees(since - _SECOND, page, FEES_PAGE)):
             known = len(fees)
-            fees |= page
-            if len(page) < FEES_PAGE:
+            read, unreadable = parsing.read_fees(rows, since)
+            fees |= read
+            self._name_rows("The fee", unreadable)
+            if len(rows) < FEES_PAGE:
                 break
             if len(fees) == known:
                 raise BrokerUnavailable("the broker's list of fees does not go on")
+            page = _row_id(rows[-1])
         return sum(fees.values(), ZERO)
-
-    def _fees_page(self, since: datetime, page: str | None) -> dict[str, Decimal]:
-        rows = self._sdk.fees(since - _SECOND, page, FEES_PAGE)
-        return _read("the fees", partial(_fees, since), rows)
 
     def submit(self, request: OrderRequest) -> Order:
         """Submit one order, once. Raises Refused, or BrokerUnavailable when its fate is unknown."""
@@ -173,11 +172,14 @@ class AlpacaBroker:
         return {quote.symbol: quote for quote in quotes if quote}
 
     def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
-        """Return up to `days` complete daily bars of each symbol on the consolidated feed, oldest first."""
+        """Return up to `days` complete daily bars of each symbol on the consolidated feed, oldest first.
+
+        A symbol whose bars cannot be read has none.
+        """
         end = self._clock.now() - _SIP_DELAY
         start = trading_day(end) - timedelta(days=days * 7 // 5 + 14)
         seen = answers_about(symbols, lambda some: self._sdk.daily_bars(some, start, end))
-        complete = ((s, [bar for bar in _bars(s, rows) if _is_complete(bar, end)]) for s, rows in seen.items())
+        complete = ((s, [bar for bar in self._bars(s, rows) if _is_complete(bar, end)]) for s, rows in seen.items())
         return {symbol: bars[-days:] for symbol, bars in complete if bars and days > 0}
 
     def market_clock(self) -> MarketClock:
@@ -190,13 +192,23 @@ class AlpacaBroker:
     def _active_assets(self) -> Sequence[Asset]:
         return _read("the assets", lambda rows: parsing.assets_of(_check_list(rows)), self._sdk.active_assets())
 
+    def _bars(self, symbol: str, rows: Any) -> Sequence[Bar]:
+        try:
+            return _read("bars", partial(_each, partial(parsing.bar_of, symbol)), rows)
+        except UnreadableAnswer as error:
+            self._name_rows("The bars of", [UnreadableRow("", "", symbol, str(error.__cause__))])
+            return ()
+
     def _name_unreadable(self, what: str, read: BrokerList[Own, Foreign]) -> BrokerList[Own, Foreign]:
+        self._name_rows(what, read.unreadable)
+        return read
+
+    def _name_rows(self, what: str, rows: Iterable[UnreadableRow]) -> None:
         """Name each unreadable row once."""
-        for row in read.unreadable:
+        for row in rows:
             if (name := row.id or row.symbol or "without a name") not in self._named:
                 self._named.add(name)
                 log.warning("%s %s at the broker cannot be read (%s); it is left out", what, name, row.problem)
-        return read
 
 
 def _sdk(credentials: Credentials, clock: Clock, timeout: tuple[float, float]) -> Sdk:
@@ -232,10 +244,6 @@ def _each(parse: Callable[[Any], Value], rows: Any) -> list[Value]:
     return [parse(row) for row in _check_list(rows)]
 
 
-def _fees(since: datetime, rows: Any) -> dict[str, Decimal]:
-    return parsing.fees_of(_check_list(rows), since)
-
-
 def _row_id(row: Any) -> str:
     return str(row.get("id") or row) if isinstance(row, Mapping) else str(row)
 
@@ -257,10 +265,6 @@ def _last_moment(page: Sequence[Any]) -> datetime:
     if not moments:
         raise BrokerUnavailable("the broker's list of orders has no times")
     return max(moments) - _TICK
-
-
-def _bars(symbol: str, rows: Any) -> list[Bar]:
-    return _read(f"the bars of {symbol}", partial(_each, partial(parsing.bar_of, symbol)), rows)
 
 
 def _is_complete(bar: Bar, until: datetime) -> bool:

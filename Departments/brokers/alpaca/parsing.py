@@ -82,12 +82,19 @@ def _foreign_position(kind: str, data: Data) -> ForeignPosition:
     return ForeignPosition(kind, _words(data, "symbol"), _number(data, "market_value"))
 
 
-def fees_of(rows: Sequence[Data], since: datetime) -> dict[str, Decimal]:
-    """Read a page of fee activities: what each took (dollars), by its id; one booked earlier, or canceled, took none.
+def read_fees(rows: Iterable[Any], since: datetime) -> tuple[dict[str, Decimal], list[UnreadableRow]]:
+    """Read a page of fee activities: the dollars of each by its id, and the unreadable rows.
 
-    A fee's `net_amount` is negative (https://docs.alpaca.markets/docs/account-activities).
+    One booked before `since`, or canceled, took nothing. A fee's `net_amount` is negative
+    (https://docs.alpaca.markets/docs/account-activities).
     """
-    return {_text(row, "id"): _fee(row, since) for row in rows}
+    fees, unreadable = dict[str, Decimal](), list[UnreadableRow]()
+    for row in rows:
+        try:
+            fees[_words(row, "id") or str(row)] = _fee(row, since)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            unreadable.append(_unreadable(row, error))
+    return fees, unreadable
 
 
 def _fee(data: Data, since: datetime) -> Decimal:

@@ -1,4 +1,4 @@
-"""Fees are what Alpaca's account activities have booked; a list that cannot be read or does not go on is no answer."""
+"""Fees are what Alpaca's account activities have booked; a list that is none or does not go on is no answer."""
 
 from __future__ import annotations
 
@@ -75,9 +75,32 @@ def test_a_list_that_does_not_go_on_is_no_answer(script: Any, broker: AlpacaBrok
 
 @pytest.mark.parametrize(
     "answer",
-    [{}, {"activities": []}, "[]x", "", [fee(1, "a lot")], [{"id": "x"}], [{**fee(1), "id": None}], ["fee"]],
+    [{}, {"activities": []}, "[]x", ""],
 )
 def test_fees_that_cannot_be_read_are_unknown_and_not_zero(script: Any, broker: AlpacaBroker, answer: Any) -> None:
     script.on(FEES, answer)
     with pytest.raises(BrokerUnavailable):
         broker.fees(NOW)
+
+
+@pytest.mark.parametrize("odd", [fee(1, "a lot"), {"id": "x"}, "fee", None])
+def test_a_fee_that_cannot_be_read_is_named_and_the_others_count(
+    script: Any, broker: AlpacaBroker, caplog: pytest.LogCaptureFixture, odd: Any
+) -> None:
+    script.on(FEES, [fee(2), odd, fee(3)])
+    assert [broker.fees(NOW), broker.fees(NOW)] == [Decimal("0.04")] * 2
+    (warning,) = [r.getMessage() for r in caplog.records]
+    assert warning.startswith("The fee ")
+    assert "cannot be read" in warning
+
+
+def test_a_fee_without_an_id_counts(script: Any, broker: AlpacaBroker) -> None:
+    script.on(FEES, [fee(1), {**fee(2), "id": None}])
+    assert broker.fees(NOW) == Decimal("0.04")
+
+
+def test_odd_rows_do_not_end_the_list(script: Any, server: Loopback, broker: AlpacaBroker) -> None:
+    rows = [fee(n, "a lot" if n % 2 else "-0.02") for n in range(FEES_PAGE)]
+    script.on(FEES, rows, [fee(FEES_PAGE)])
+    assert broker.fees(NOW) == (FEES_PAGE // 2 + 1) * Decimal("0.02")
+    assert server.calls[1].query["page_token"] == rows[-1]["id"]

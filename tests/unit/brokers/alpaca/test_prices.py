@@ -137,10 +137,14 @@ def test_a_symbol_without_bars_has_none(script: Any, broker: AlpacaBroker, reply
     assert broker.bars(["SPY"], days=5) == {}
 
 
-def test_bars_that_cannot_be_read_are_an_error(script: Any, broker: AlpacaBroker) -> None:
-    script.on("GET /v2/stocks/bars", {"bars": {"SPY": [{"t": FRESH}]}, "next_page_token": None})
-    with pytest.raises(BrokerUnavailable):
-        broker.bars(["SPY"], days=5)
+def test_bars_that_cannot_be_read_are_absent_and_spoil_no_others(
+    script: Any, broker: AlpacaBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    day = {"t": "2025-11-07T05:00:00Z", "o": 1, "h": 2, "l": 1, "c": 2, "v": 100}
+    script.on("GET /v2/stocks/bars", {"bars": {"SPY": [day], "UPS": [{"t": FRESH}]}, "next_page_token": None})
+    assert broker.bars(["SPY", "UPS"], days=5).keys() == {"SPY"}
+    (warning,) = [r.getMessage() for r in caplog.records]
+    assert warning.startswith("The bars of UPS at the broker cannot be read")
 
 
 def test_the_market_clock_is_alpacas(script: Any, broker: AlpacaBroker) -> None:
