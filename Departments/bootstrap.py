@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -25,14 +25,17 @@ from Departments.core.steps import Step, no_step
 
 if TYPE_CHECKING:
     from Departments.brokers.base import Broker
-    from Departments.brokers.snapshot import ExchangeHours
+    from Departments.brokers.snapshot import ExchangeHours, FactsReader
     from Departments.constraints.limits import Limits
+    from Departments.core.plans import TradingPlan
     from Departments.core.quotes import Bar
     from Departments.core.settings import Settings
     from Departments.exchange.faults import FaultScript
     from Departments.exchange.state import ExchangeState
     from Departments.Executive.ceo import CEO
-    from Departments.Executive.parts import ExecutiveParts
+    from Departments.Executive.day import Day
+    from Departments.Executive.execution import PlanExecution
+    from Departments.Executive.reporting.report import Reporter
     from Departments.ledger.ledger import Ledger
     from Departments.messaging.bus import Bus
     from Departments.messaging.mailbox import Mailbox
@@ -245,15 +248,75 @@ class Desk:
 
     @cached_property
     def ceo(self) -> CEO:
-        """The Executive."""
+        """The Executive as scripts call it."""
         from Departments.Executive.ceo import CEO
 
-        return CEO(self.state, parts=self.executive_parts)
+        return CEO(self.state, desk=self)
+
+    @cached_property
+    def day(self) -> Day:
+        """The Executive's day."""
+        from Departments.Executive.approvals import Approvals
+        from Departments.Executive.day import Day
+        from Departments.Executive.inbox import ExecutiveInbox
+        from Departments.Executive.plan_judge import PlanJudge
+
+        limits, plans = self.limits, self.ledger.plans  # limits first: without them the folder is no workspace
+        poll = self.settings.phases.sell.poll
+        return Day(
+            inbox=ExecutiveInbox(self.bus, plans, self.clock, self.work, poll),
+            judge=PlanJudge(self.executive_reader, plans, limits, self.settings),
+            approvals=Approvals(self.state, self.ledger, limits.fingerprint, self.clock),
+            execution=self._make_execution,
+            reporter=self.reporter,
+            hold=self._hold_account,
+            work=self.work,
+        )
+
+    @cached_property
+    def reporter(self) -> Reporter:
+        """The writer of final reports."""
+        from Departments.Executive.reporting.report import Reporter
+
+        return Reporter(self.ledger, self.state / "Reports", self.settings.exits.enabled)
+
+    @cached_property
+    def executive_reader(self) -> FactsReader:
+        """The Executive's reader of facts."""
+        from Departments.brokers.snapshot import FactsReader
+        from Departments.constraints.checks import days_to_settle
+
+        return FactsReader(self.patient_broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits))
+
+    def _make_execution(self, plan: TradingPlan) -> PlanExecution:
+        from Departments.Executive.execution import PlanExecution
+
+        return PlanExecution(
+            plan,
+            ledger=self.ledger,
+            bus=self.bus,
+            broker=self.patient_broker,
+            reader=self.executive_reader,
+            limits=self.limits,
+            settings=self.settings,
+            clock=self.clock,
+            reporter=self.reporter,
+            work=self.work,
+        )
+
+    @contextmanager
+    def _hold_account(self) -> Iterator[None]:
+        """Hold workspace and account for one execution. Raises WorkspaceBusy."""
+        from Departments.core.locks import account_lock, execution_lock
+
+        broker = self.patient_broker
+        with execution_lock(self.state), account_lock(self.locks, broker.name, broker.account().id):
+            yield
 
     @cached_property
     def routers(self) -> dict[str, Router]:
         """The visible table of every department that this desk plays."""
-        staff = (self.ceo, self.operations, self.regime, self.trading)
+        staff = (self.day.inbox, self.operations, self.regime, self.trading)
         return {person.router.department: person.router for person in staff}
 
     @property
@@ -281,24 +344,6 @@ class Desk:
         return TradingParts(self.broker, self.bus, self.ledger, limits, self.clock, self.settings, self.hours)
 
     @property
-    def executive_parts(self) -> ExecutiveParts:
-        """What the Executive works with."""
-        from Departments.Executive.parts import ExecutiveParts
-
-        return ExecutiveParts(
-            project_root=self.state,
-            limits=self.limits,  # first: without them the folder is no workspace
-            broker=self.patient_broker,
-            bus=self.bus,
-            ledger=self.ledger,
-            hours=self.hours,
-            clock=self.clock,
-            settings=self.settings,
-            work=self.work,
-            locks=self.locks,
-        )
-
-    @property
     def locks(self) -> Path:
         """The folder of the account's lock: beside the file that is the account, else a folder of the user.
 
@@ -312,10 +357,10 @@ class Desk:
         return Path(named) if named else user_state_path("departments", appauthor=False)
 
     def work(self) -> None:
-        """Let the departments of this process read their inboxes once.
+        """Let the departments of this process read their inboxes once, the Executive last.
 
-        The first time, what a crash left behind is put right: start-up is recovery. An inbox that a watcher holds is
-        left to it, and Trading's is left to one where that was chosen.
+        The first time, the desk recovers. An inbox that a watcher holds is left to it, and Trading's is left to one
+        where that was chosen.
         """
         self.recover()
         for name in (REGIME_DETECTION, OPERATIONS):
@@ -326,6 +371,7 @@ class Desk:
         else:
             with suppress(WorkspaceBusy):
                 self.trading.work(wait=0)
+        self.day.inbox.read()
 
     def _tell_when_nobody_watches(self) -> None:
         """Say once that Trading's messages wait for a watcher that is not there: its lock would be held."""

@@ -26,7 +26,7 @@ from Departments.core.money import ZERO, decimal_of, plain, price_of
 from Departments.core.plans import TICKER, TradingPlan
 from Departments.core.settings import config_file, read_json
 from Departments.core.trading_calendar import EASTERN, is_trading_day, session, trading_day
-from Departments.Executive.daily import DayOrder, run_day
+from Departments.Executive.day import DayOrder
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing
@@ -132,7 +132,7 @@ def _replayed(past: PastDay, workspace: Path) -> dict[str, Any]:
     audience = _Silent()
     try:
         desk.operations.accept_briefing(past.briefing)
-        document = run_day(desk.ceo, DayOrder(past.briefing.message_id, past.plan), audience)
+        document = desk.day.run(DayOrder(past.briefing.message_id, past.plan), audience)
     finally:
         desk.close()
     return _row(past.day, document, audience.plan)

@@ -12,8 +12,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from Departments.core.orders import OrderStatus
+from Departments.core.reasons import ReasonCode
 from Departments.core.settings import Phases
-from Departments.core.statuses import PhaseName, PhaseState
+from Departments.core.statuses import PhaseName, PhaseState, RequestStatus, TradeStatus
+
+#: How a trade ends when all goes well, phase by phase.
+DONE = frozenset({OrderStatus.FILLED, RequestStatus.RELEASED, RequestStatus.PROTECTED})
+#: Reasons to defer a trade that need nobody's look.
+HARMLESS = frozenset({ReasonCode.INSUFFICIENT_CASH, ReasonCode.MIN_POSITION_VALUE})
 
 
 class PhaseEvent(StrEnum):
@@ -61,3 +68,8 @@ def waits_of(name: PhaseName, settings: Phases) -> PhaseWaits:
         return PhaseWaits(orders.timeout, orders.poll, orders.on_timeout, orders.final_wait)
     exits = settings.release if name is PhaseName.RELEASE else settings.protect
     return PhaseWaits(exits.timeout, exits.poll, "leave", 0.0)
+
+
+def is_in_order(status: str, code: str) -> bool:
+    """Return True if a trade needs nobody's look: it is done, or deferred for want of cash or of size."""
+    return status in DONE or (status == TradeStatus.DEFERRED and code in HARMLESS)

@@ -15,10 +15,10 @@ from Departments.bootstrap import MESSAGES, Choices
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.commands.frame import desk_of, errors_as_json
 from Departments.commands.options import AsJson
-from Departments.commands.run import HELP, carry_out
+from Departments.commands.run import HELP, audience_of, show_end
 from Departments.core.clock import Clock, PacedClock, SimulatedClock
 from Departments.core.errors import BadInput
-from Departments.Executive.daily import DayOrder
+from Departments.Executive.day import DayOrder
 
 START = datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC)
 PACE = 0.3  # real seconds for each simulated one, so that a person can watch the orders fill
@@ -47,7 +47,8 @@ def _day_in(folder: Path, *, as_json: bool) -> int:
     clock: Clock = SimulatedClock(start) if as_json else PacedClock(start, pace=PACE)
     sys.stderr.write(f"Demo workspace: {folder}\n")
     with desk_of(folder, Choices(clock=clock, exchange_state=folder / "config" / "exchange_state.yaml")) as desk:
-        return carry_out(desk, DayOrder(), "auto", as_json=as_json)
+        document = desk.day.run(DayOrder(), audience_of("auto", as_json=as_json))
+        return show_end(desk, document, as_json=as_json)
 
 
 def _start(folder: Path) -> datetime:

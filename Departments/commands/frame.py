@@ -53,7 +53,7 @@ def errors_as_json(*, wanted: bool) -> Iterator[None]:
         yield
     except DepartmentsError as error:
         if wanted:
-            from Departments.Executive.daily import not_executed  # noqa: PLC0415 - only a failed day needs it
+            from Departments.Executive.reporting.document import unexecuted_document  # noqa: PLC0415 - only for a failed day
 
-            print_json(not_executed("FAILED", None, error.sentence) | {"exit_code": error.exit_code})
+            print_json(unexecuted_document("FAILED", None, error.sentence) | {"exit_code": error.exit_code})
         raise

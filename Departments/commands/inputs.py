@@ -15,7 +15,7 @@ from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.core.plans import TradingPlan, plan_from
 from Departments.core.settings import read_json
 from Departments.core.trading_calendar import trading_day
-from Departments.Executive.daily import DayOrder, nothing
+from Departments.Executive.day import DayOrder, prepare_nothing
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing
@@ -137,4 +137,4 @@ def _path_of(desk: Desk, message: Message, now: datetime) -> str:
 
 
 def _delivery(desk: Desk, message: Message | None) -> Callable[[], None]:
-    return nothing if message is None else lambda: desk.operations.accept_briefing(message)
+    return prepare_nothing if message is None else lambda: desk.operations.accept_briefing(message)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from Departments.bootstrap import Choices, Desk
+from Departments.bootstrap import Choices
 from Departments.commands.consoles import console
 from Departments.commands.frame import desk_of, print_json
 from Departments.commands.inputs import clock_from, day_order
 from Departments.commands.options import AsJson, At, BriefingFile, BrokerOption, ExchangeState, PlanFile, Workspace
 from Departments.constraints.headroom import Headroom
 from Departments.core.money import percent, plain, usd
-from Departments.core.plans import plan_from
-from Departments.Executive.daily import succeeded
+from Departments.Executive.day import ReviewedPlan
 from Departments.Executive.reporting.terminal import show_plan
 from Departments.Executive.review import Outlook, Shift
 
@@ -41,11 +40,12 @@ def plan(
     """Make a plan and show it with weights before and after, sectors and what is left of each limit; send nothing."""
     choices = Choices(clock=clock_from(at), broker=broker, exchange_state=exchange_state)
     with desk_of(workspace, choices) as desk:
-        order = day_order(desk, briefing, plan_file, dry_run=True)
-        order.prepare()
-        answer = desk.ceo.generate_plan(briefing_message_id=order.briefing_message_id, plan=order.plan)
-        _show(desk, succeeded(answer), as_json=as_json)
-        return 0
+        made = desk.day.plan(day_order(desk, briefing, plan_file, dry_run=True))
+    if as_json:
+        print_json({"plan": made.filed.document, "review": made.review.document(), **made.outlook.document()})
+    else:
+        _show(made)
+    return 0
 
 
 def approve(
@@ -58,30 +58,23 @@ def approve(
 ) -> int:
     """Approve a plan, so that `departments run` executes it today; stale limits, age or prices are refused."""
     with desk_of(workspace, Choices(clock=clock_from(at), broker=broker)) as desk:
-        answer = succeeded(desk.ceo.approve_plan(plan_id))
+        _, path = desk.day.approve(plan_id)
     if as_json:
-        print_json(answer)
+        print_json({"status": "PLAN_APPROVED", "plan_id": plan_id, "file": str(path)})
     else:
-        console().print(f"Approved {plan_id}; written to {answer['file']}. `departments run` executes it.")
+        console().print(f"Approved {plan_id}; written to {path}. `departments run` executes it.")
     return 0
 
 
-def _show(desk: Desk, answer: Mapping[str, Any], *, as_json: bool) -> None:
-    made = plan_from(answer["plan"], "the plan")
-    outlook = desk.ceo.foresee(made)
-    if as_json:
-        document = {"plan": answer["plan"], "review": answer["ceo_review"], **outlook.document()}
-        print_json(document)
-        return
-    screen = Console()
-    show_plan(screen, made)
-    _OutlookTables(screen, outlook).show()
-    review = answer["ceo_review"]
-    screen.print(f"Review: {review['quality_rating']}/10, {review['recommendation']}", highlight=False)
-    for kind in ("strengths", "concerns"):
-        for line in review[kind]:
-            screen.print(f"  {kind[:-1]}: {line}", highlight=False)
-    screen.print(f"Approve it with: departments approve {made.plan_id}", highlight=False)
+def _show(made: ReviewedPlan) -> None:
+    screen, plan, review = Console(), made.filed.plan, made.review
+    show_plan(screen, plan)
+    _OutlookTables(screen, made.outlook).show()
+    screen.print(f"Review: {review.quality_rating}/10, {review.recommendation}", highlight=False)
+    for kind, lines in (("strength", review.strengths), ("concern", review.concerns)):
+        for line in lines:
+            screen.print(f"  {kind}: {line}", highlight=False)
+    screen.print(f"Approve it with: departments approve {plan.plan_id}", highlight=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from Departments.commands.inputs import clock_from
 from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFaults, Workspace
 from Departments.commands.run import show_document
 from Departments.core.errors import BadInput
-from Departments.Executive.daily import not_executed
+from Departments.Executive.reporting.document import unexecuted_document
 from Departments.Trading.reconciliation import Row
 
 
@@ -32,8 +32,9 @@ def resume(
     """Finish an execution that was interrupted; say so when there is none."""
     choices = Choices(clock=clock_from(at), broker=broker, exchange_faults=exchange_faults)
     with errors_as_json(wanted=as_json), desk_of(workspace, choices) as desk:
-        nothing = not_executed("NOTHING_TO_RESUME", None, "no execution was interrupted here")
-        document = desk.ceo.resume() or nothing
+        resumed = desk.day.resume()
+        nothing = unexecuted_document("NOTHING_TO_RESUME", None, "no execution was interrupted here")
+        document = nothing if resumed is None else resumed.document
         if as_json:
             print_json(document)
         else:

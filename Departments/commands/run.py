@@ -33,7 +33,6 @@ from Departments.commands.rehearsal import rehearsal
 from Departments.core.documents import json_text
 from Departments.core.errors import EXIT_CODES, BadInput
 from Departments.core.plans import TradingPlan
-from Departments.Executive.daily import DayOrder, run_day
 from Departments.Executive.reporting.document import DOCUMENT_SHAPE, lowest_cash_with_buys_first
 from Departments.Executive.reporting.terminal import show_cash, show_final, show_plan, show_review
 
@@ -109,7 +108,8 @@ def run(  # noqa: PLR0913 - one parameter for each option
         desk = stack.enter_context(desk_of(workspace, choices))
         check_exchange_files(desk)
         order = replace(day_order(desk, briefing, plan, dry_run=dry_run), force=force)
-        return carry_out(desk, order, approve or desk.settings.approve, as_json=as_json)
+        document = desk.day.run(order, audience_of(approve or desk.settings.approve, as_json=as_json))
+        return show_end(desk, document, as_json=as_json)
 
 
 def check_exchange_files(desk: Desk) -> None:
@@ -124,10 +124,13 @@ def check_exchange_files(desk: Desk) -> None:
         log.info("The exchange goes on as %s holds it; %s seeds new ones only", EXCHANGE_FILE, choices.exchange_state)
 
 
-def carry_out(desk: Desk, order: DayOrder, approve: str, *, as_json: bool) -> int:
-    """Do the day's job and show it; return the exit code."""
-    plan_console = Console(stderr=True, quiet=approve == "auto") if as_json else console()
-    document = run_day(desk.ceo, order, TerminalAudience(plan_console, approve))
+def audience_of(approve: str, *, as_json: bool) -> TerminalAudience:
+    """Return the person at the terminal; beside a document on standard output they are asked on standard error."""
+    return TerminalAudience(Console(stderr=True, quiet=approve == "auto") if as_json else console(), approve)
+
+
+def show_end(desk: Desk, document: Mapping[str, Any], *, as_json: bool) -> int:
+    """Show the final document of a day and return the exit code."""
     if as_json:
         print_json(document)
     else:

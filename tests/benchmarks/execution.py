@@ -68,7 +68,7 @@ class Case:
         """Open a new workspace's desk with the plan approved; everything that happens once has happened."""
         state = self.prepared(folder) / "state.yaml"
         desk = open_desk(folder, Choices(clock=SimulatedClock(MORNING), exchange_state=state, **choices))
-        desk.ceo.look()
+        desk.work()
         desk.ceo.current_plan, desk.ceo.plan_approved = dict(self.plan), True
         return desk
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.bootstrap import Choices, Desk
 from Departments.core.clock import SimulatedClock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,10 +50,24 @@ def write_yaml(path: Path, data: Mapping[str, Any]) -> Path:
     return path
 
 
-def desk(folder: Path, *, at: datetime = MORNING, faults: Mapping[str, Any] | None = None, **choices: Any) -> Desk:
+class SharedDesk(Desk):
+    """A desk that is not alone: whenever its departments have worked, `beside` happens."""
+
+    @staticmethod
+    def beside() -> None:
+        """Do nothing; a test sets something else."""
+
+    def work(self) -> None:
+        super().work()
+        self.beside()
+
+
+def desk(
+    folder: Path, *, at: datetime = MORNING, faults: Mapping[str, Any] | None = None, **choices: Any
+) -> SharedDesk:
     """Open the desk of a workspace at a simulated moment."""
     script = None if faults is None else write_yaml(folder / "faults.yaml", faults)
-    return open_desk(
+    return SharedDesk(
         folder,
         Choices(clock=SimulatedClock(at), exchange_state=folder / "state.yaml", exchange_faults=script, **choices),
     )

@@ -11,7 +11,7 @@ from typing import Any
 from Departments.bootstrap import Choices, open_desk
 from Departments.commands.frame import desk_of
 from Departments.commands.inputs import day_order
-from Departments.commands.run import carry_out
+from Departments.commands.run import audience_of, show_end
 from Departments.core.clock import Clock, SimulatedClock, iso
 from tests.builders.commands import Said, fault_file, plan_file
 from tests.builders.desk import workspace
@@ -59,7 +59,8 @@ def run_at(folder: Path, at: datetime = NEXT_DAY) -> list[str | Path]:
 def carried_out(folder: Path, clock: Clock) -> int:
     """Do what the command does, by a clock of one's own, and return its exit code."""
     with desk_of(folder, Choices(clock=clock, exchange_faults=folder / "faults.yaml")) as desk:
-        return carry_out(desk, day_order(desk, None, folder / "plan.json", dry_run=False), "auto", as_json=True)
+        order = day_order(desk, None, folder / "plan.json", dry_run=False)
+        return show_end(desk, desk.day.run(order, audience_of("auto", as_json=True)), as_json=True)
 
 
 def interrupt() -> None:
@@ -87,5 +88,5 @@ def nothing_is_traded_twice(folder: Path, *, steady: bool = True) -> None:
     clock = SimulatedClock(NEXT_DAY + timedelta(days=7))
     with closing(open_desk(folder, Choices(clock=clock))) as desk:
         desk.trading.reconcile()
-        desk.ceo.look()
+        desk.work()
     Promises(folder, steady).check()

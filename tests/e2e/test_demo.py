@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from Departments.bootstrap import open_desk
-from Departments.Executive.reporter import saved_plan
+from Departments.Executive.approvals import load_plan
 from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
 from Departments.Executive.reporting.markdown import report_text
 from Departments.messaging import codec
@@ -114,7 +114,7 @@ def _is_utf8(data: bytes) -> bool:
 def test_the_report_is_the_ledger_s_and_can_be_written_again_from_it(demo: Demo) -> None:
     plan_id = demo.said.document["plan_id"]
     desk = open_desk(demo.folder)
-    plan = saved_plan(desk.ledger.plans.document(plan_id), plan_id)
+    plan = load_plan(desk.ledger.plans, plan_id)
     document, fills = final_document(desk.ledger, plan), desk.ledger.execution_fills(plan_id)
     before = Decimal(document["account"]["cash_before"])
     text = report_text(

@@ -58,7 +58,7 @@ def decided(document: Mapping[str, Any]) -> Decided:
 def both(opened: Desk, document: Mapping[str, Any], *, force: bool = False) -> tuple[Decided, Decided, str]:
     """What a dry run shows, what the execution decides right after it, and the execution's answer."""
     opened.recover()
-    shown = opened.ceo.preview(plan_from(document, "plan"), force=force)
+    shown = opened.day.judge.rehearse(plan_from(document, "plan"), force=force)
     opened.ceo.current_plan, opened.ceo.plan_approved = dict(document), True
     answer = opened.ceo.execute_plan(force=force)
     return (
@@ -119,8 +119,9 @@ def test_a_second_run_of_the_day_needs_no_broker_to_say_so(tmp_path: Path) -> No
         both(opened, plan(trade("CTVA", "SELL", 190, 64.64)))
     away = {"faults": [{"call": "any", "do": "timeout_before", "times": 0}]}
     with closing(desk(tmp_path, faults=away)) as opened:
-        answer = opened.ceo.reason_not_to_trade() or {}
-    assert answer["status"] == "ALREADY_EXECUTED"
+        stop = opened.day.find_stop()
+    assert stop is not None
+    assert stop.status == "ALREADY_EXECUTED"
 
 
 PRICES = {"CTVA": 64.64, "DVN": 33.61, "ALKS": 32.66, "COMM": 17.02, "AXTA": 28.64}

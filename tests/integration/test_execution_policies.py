@@ -39,7 +39,7 @@ def lived(
     with closing(opened):
         found = executed(opened, document)
         opened.trading.reconcile()
-        opened.ceo.look()
+        opened.work()
     Promises(folder).check()
     return found
 
@@ -160,7 +160,7 @@ def test_a_dry_run_shows_what_the_budget_will_be(tmp_path: Path, account: str) -
     state = {**STATE, "cash": 8_000, "account": {"type": account}}
     workspace(tmp_path, state=state, limits={"settlement": {"account": account}})
     with closing(desk(tmp_path)) as opened:
-        shown = opened.ceo.preview(plan_from(SMALL, "plan"))
+        shown = opened.day.judge.rehearse(plan_from(SMALL, "plan"))
         sent = executed(opened, SMALL)
     phases = [{p["name"]: {o["ticker"]: o["qty"] for o in p["orders"]} for p in d["phases"]} for d in (shown, sent)]
     assert phases[0]["BUY"] == phases[1]["BUY"]
@@ -243,9 +243,9 @@ def test_approvals_that_end_as_dead_letters_are_taken_back_and_the_day_ends(
     document = lived(tmp_path, deaf, phases={"sell": dict(waits)})
     assert statuses(document)["ALKS"][0] == "filled"
     with closing(desk(tmp_path, at=MORNING + timedelta(minutes=30), faults={"faults": []})) as later:
-        later.ceo.look()
+        later.work()
         later.clock.sleep(61)
-        later.ceo.look()
+        later.work()
         (record,) = later.ledger.orders.recent(["DVN"])
         assert (record.status, record.code) == ("canceled", "PHASE_TIMEOUT")
         assert not any(o.symbol == "DVN" for o in later.broker.orders("all"))
@@ -260,11 +260,11 @@ def test_a_broker_that_stays_away_stops_the_run_and_the_next_goes_on(tmp_path: P
         executed(opened, SMALL)
     again = desk(tmp_path, at=opened.clock.now(), faults={"faults": []})
     with closing(again):
-        document = again.ceo.resume()
-        assert document is not None
-        assert document["plan_id"] == SMALL["plan_id"]
+        resumed = again.day.resume()
+        assert resumed is not None
+        assert resumed.document["plan_id"] == SMALL["plan_id"]
         again.trading.reconcile()
-        again.ceo.look()
+        again.work()
     Promises(tmp_path).check()
 
 
@@ -302,7 +302,7 @@ def test_a_clock_that_jumps_trades_nothing_twice_and_the_day_ends(tmp_path: Path
     with closing(opened):
         document = executed(opened, late)
         opened.trading.reconcile()
-        opened.ceo.look()
+        opened.work()
     assert document["exit_code"] in {0, 1}
     assert [p["name"] for p in document["phases"]] == ["RELEASE", "SELL", "BUY", "PROTECT"]
     Promises(tmp_path, steady=False).check()
@@ -328,13 +328,13 @@ def test_a_plan_that_became_stale_while_it_was_interrupted_sends_nothing_more(tm
         executed(opened, SMALL)
     next_day = desk(tmp_path, at=MORNING + timedelta(days=1), faults={"faults": []})
     with closing(next_day):
-        document = next_day.ceo.resume()
-        assert document is not None
-        assert {o["code"] for p in document["phases"] for o in p["orders"] if o["status"] == "deferred"} == {
+        resumed = next_day.day.resume()
+        assert resumed is not None
+        assert {o["code"] for p in resumed.document["phases"] for o in p["orders"] if o["status"] == "deferred"} == {
             "STALE_PLAN"
         }
         next_day.trading.reconcile()
-        next_day.ceo.look()
+        next_day.work()
     Promises(tmp_path).check()
 
 

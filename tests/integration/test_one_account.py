@@ -2,60 +2,56 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from Departments.bootstrap import LOCKS, Choices, Desk, open_desk
+from Departments.bootstrap import LOCKS, Choices, Desk
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.clock import SimulatedClock, SystemClock
 from Departments.core.errors import WorkspaceBusy
 from Departments.exchange.faults import FaultScript
 from Departments.exchange.state import ExchangeState
-from Departments.Executive.ceo import CEO
-from tests.builders.desk import MORNING, STATE, desk, plan, trade, two_and_two, workspace
+from tests.builders.desk import MORNING, STATE, SharedDesk, desk, plan, trade, two_and_two, workspace
 from tests.contract.alpaca_gateway import KEYS, Gateway
 from tests.fakes.loopback import serving
 
 OTHER = plan(trade("SN", "BUY", 40, 96.19), plan_id="PLAN_20251110_150300")
 
 
-def execute(opened: Desk, document: Mapping[str, Any], work: Callable[[], None] | None = None) -> dict[str, Any]:
-    """Execute a plan; `work` is done instead of the desk's own."""
-    parts = opened.executive_parts
-    ceo = CEO(opened.workspace, parts=parts if work is None else replace(parts, work=work))
-    ceo.current_plan, ceo.plan_approved = dict(document), True
-    return dict(ceo.execute_plan())
+def execute(opened: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Execute a plan."""
+    opened.ceo.current_plan, opened.ceo.plan_approved = dict(document), True
+    return dict(opened.ceo.execute_plan())
 
 
-def execute_beside(first: Desk, second: Desk) -> dict[str, Any]:
+def execute_beside(first: SharedDesk, second: Desk) -> dict[str, Any]:
     """Execute in one workspace, and try it in another once the first order is at the broker."""
     refused: list[WorkspaceBusy] = []
 
-    def work() -> None:
-        first.work()
+    def try_it_too() -> None:
         if not refused and first.broker.orders("all"):
             with pytest.raises(WorkspaceBusy, match="another workspace is executing on the same account") as caught:
                 execute(second, OTHER)
             refused.append(caught.value)
 
-    document = dict(execute(first, two_and_two(), work)["document"])
+    first.beside = try_it_too  # type: ignore[method-assign]
+    document = dict(execute(first, two_and_two())["document"])
     assert len(refused) == 1
     return document
 
 
-def executed_both(first: Desk, second: Desk) -> list[str]:
+def executed_both(first: SharedDesk, second: Desk) -> list[str]:
     """Execute in one workspace, and in another once the first order is at the broker; return how both ended."""
     done: list[str] = []
 
-    def work() -> None:
-        first.work()
+    def do_it_too() -> None:
         if not done and first.broker.orders("all"):
             done.append(execute(second, OTHER)["document"]["status"])
 
-    return [execute(first, two_and_two(), work)["document"]["status"], *done]
+    first.beside = do_it_too  # type: ignore[method-assign]
+    return [execute(first, two_and_two())["document"]["status"], *done]
 
 
 def test_two_workspaces_on_one_exchange_file_execute_one_after_the_other(tmp_path: Path) -> None:
@@ -79,7 +75,7 @@ def test_two_workspaces_on_exchanges_of_their_own_do_not_disturb_each_other(tmp_
         assert executed_both(first, second) == ["COMPLETED", "COMPLETED"]
 
 
-Opening = Callable[[str, str], Desk]
+Opening = Callable[[str, str], SharedDesk]
 
 
 @pytest.fixture
@@ -92,7 +88,7 @@ def at_alpaca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Openi
     with ExitStack() as stack:
         urls: dict[str, str] = {}
 
-        def opened(name: str, account: str) -> Desk:
+        def opened(name: str, account: str) -> SharedDesk:
             if account not in urls:
                 gateway = Gateway(tmp_path / account, clock, ExchangeState.model_validate(STATE), FaultScript())
                 stack.callback(gateway.close)
@@ -101,7 +97,7 @@ def at_alpaca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Openi
             names = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "APCA_API_BASE_URL")
             keys = [f"{n} = {v!r}\n" for n, v in zip(names, (*KEYS, urls[account]), strict=True)]
             (folder / "config.py").write_text("".join(keys), encoding="utf-8")
-            return stack.enter_context(closing(open_desk(folder, Choices(broker="alpaca"))))
+            return stack.enter_context(closing(SharedDesk(folder, Choices(broker="alpaca"))))
 
         yield opened
 

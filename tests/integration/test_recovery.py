@@ -5,7 +5,6 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from Departments.bootstrap import Desk
 from Departments.cli import exit_code_of
 from Departments.core.errors import LedgerBusy, LedgerError, WorkspaceBusy
 from Departments.core.locks import execution_lock
-from Departments.Executive.ceo import CEO
 from Departments.ledger.ledger import TABLES, Ledger
 from Departments.ledger.sqlite import SqliteDatabase
 from tests.builders.desk import desk, workspace
@@ -119,7 +117,7 @@ def test_reconcile_shows_and_locks_and_accept_unlocks(tmp_path: Path, capsys: py
 
 def test_a_second_execution_in_a_workspace_waits_for_nobody_and_says_so(interrupted: Path) -> None:
     with execution_lock(interrupted), closing(desk(interrupted)) as opened, pytest.raises(WorkspaceBusy):
-        opened.ceo.resume()
+        opened.day.resume()
 
 
 def test_a_second_process_ends_with_its_exit_code_and_sends_nothing(interrupted: Path) -> None:
@@ -143,18 +141,12 @@ def test_two_desks_that_read_one_inbox_send_every_order_once(tmp_path: Path) -> 
             second.trading.process_inbox()
             second.clock.sleep(1)
 
-        first_work = first.work
-
-        def both() -> None:
-            look()
-            first_work()
-            look()
-
-        ceo = CEO(first.workspace, parts=replace(first.executive_parts, work=both))
-        ceo.current_plan, ceo.plan_approved = dict(SMALL), True
-        assert ceo.execute_plan()["document"]["status"] == "COMPLETED"
+        look()
+        first.beside = look  # type: ignore[method-assign]
+        first.ceo.current_plan, first.ceo.plan_approved = dict(SMALL), True
+        assert first.ceo.execute_plan()["document"]["status"] == "COMPLETED"
         second.trading.reconcile()
-        ceo.look()
+        first.work()
     Promises(tmp_path, steady=False).check()
 
 
@@ -223,6 +215,6 @@ def test_a_ledger_that_is_full_or_read_only_stops_the_run_and_nothing_is_traded_
     with closing(desk(tmp_path, at=opened.clock.now())) as again:
         document = carry_out(again, SMALL)
         again.trading.reconcile()
-        again.ceo.look()
+        again.work()
     assert document["exit_code"] in {0, 1}
     Promises(tmp_path).check()

@@ -43,7 +43,7 @@ def live(
     with closing(opened):
         found = carry_out(opened, document)
         opened.trading.reconcile()
-        opened.ceo.look()
+        opened.work()
     Promises(folder).check()
     return found
 

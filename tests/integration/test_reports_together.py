@@ -55,7 +55,7 @@ def test_the_reports_of_one_look_share_a_commit_and_the_last_word_counts(tmp_pat
     labels: list[str] = []
     with closing(waiting(tmp_path, step=labels.append)) as opened:
         labels.clear()
-        opened.ceo.process_inbox()
+        opened.day.inbox.read()
         assert labels.count("after:ledger.commit") == 1
         assert statuses(opened) == ["filled"] * len(TICKERS)
 
@@ -63,7 +63,7 @@ def test_the_reports_of_one_look_share_a_commit_and_the_last_word_counts(tmp_pat
 def test_a_report_that_cannot_be_read_is_set_aside_and_the_others_count(tmp_path: Path) -> None:
     bad = replace(report("DVN", "accepted"), body="# Report")
     with closing(waiting(tmp_path, bad)) as opened:
-        opened.ceo.process_inbox()
+        opened.day.inbox.read()
         assert statuses(opened) == ["filled"] * len(TICKERS)
         assert [m.message_type for m in opened.bus.waiting(EXECUTIVE)] == ["escalation"]
     assert (tmp_path / MESSAGES / "Dead_Letter" / EXECUTIVE / bad.name).exists()
@@ -90,10 +90,10 @@ def test_a_kill_anywhere_in_a_batch_loses_no_report(tmp_path: Path, label: str, 
 
     waiting(tmp_path).close()
     with closing(desk(tmp_path, step=step)) as opened, pytest.raises(KeyboardInterrupt):
-        opened.ceo.process_inbox()
+        opened.day.inbox.read()
     with closing(desk(tmp_path)) as opened:
         done = statuses(opened)
         assert done == ([] if label == "before:ledger.commit" else ["filled"] * len(TICKERS))
-        opened.ceo.process_inbox()
+        opened.day.inbox.read()
         assert statuses(opened) == ["filled"] * len(TICKERS)
         assert opened.bus.waiting(EXECUTIVE) == []

@@ -9,13 +9,11 @@ import signal
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from Departments.bootstrap import Choices, open_desk
-from Departments.Executive.ceo import CEO
 from Departments.messaging.mailbox import Mailbox
 from tests.builders.commands import deliver_briefing
 from tests.builders.desk import briefing, deliver, desk, workspace
@@ -88,12 +86,9 @@ def test_an_answer_that_another_process_has_read_in_the_executives_inbox_is_an_a
     else:
         deliver(tmp_path, "OPERATIONS", "MSG_RESEARCH_OLD.md", briefing([], day="2025-11-07"))
     with closing(desk(tmp_path)) as asking, closing(desk(tmp_path)) as watching:
-
-        def work() -> None:
-            asking.work()
-            watching.ceo.process_inbox()
-
-        answer = CEO(tmp_path, parts=replace(asking.executive_parts, work=work)).handle_user_request("generate_plan")
+        asking.beside = watching.day.inbox.read  # type: ignore[method-assign]
+        with watching.mailbox.holding("EXECUTIVE", wait=0):
+            answer = asking.ceo.handle_user_request("generate_plan")
     assert answer["status"] == status
     assert "no department answered" not in answer.get("message", "")
 
@@ -101,14 +96,9 @@ def test_an_answer_that_another_process_has_read_in_the_executives_inbox_is_an_a
 def test_a_run_leaves_the_executives_inbox_to_whoever_watches_it(tmp_path: Path) -> None:
     deliver_briefing(workspace(tmp_path))
     with closing(desk(tmp_path)) as running, closing(desk(tmp_path)) as watching:
-
-        def work() -> None:
-            running.work()
-            watching.ceo.process_inbox()
-
-        day = CEO(tmp_path, parts=replace(running.executive_parts, work=work))
+        running.beside = watching.day.inbox.read  # type: ignore[method-assign]
         with watching.mailbox.holding("EXECUTIVE", wait=0):
-            made = day.handle_user_request("generate_plan")
-            day.approve_plan(made["plan"]["plan_id"])
-            done = day.handle_user_request("execute_plan")
+            made = running.ceo.handle_user_request("generate_plan")
+            running.ceo.approve_plan(made["plan"]["plan_id"])
+            done = running.ceo.handle_user_request("execute_plan")
     assert {each["status"] for each in done["execution_results"]} == {"filled"}

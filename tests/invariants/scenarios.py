@@ -14,9 +14,10 @@ from Departments.commands.demo import seed
 from Departments.core.clock import Clock, SimulatedClock
 from Departments.core.plans import TradingPlan
 from Departments.core.steps import Step, no_step
-from Departments.Executive.daily import DayOrder, run_day
-from Departments.Executive.reporter import saved_plan, unprotected_stretches
+from Departments.Executive.approvals import load_plan
+from Departments.Executive.day import DayOrder
 from Departments.Executive.reporting.document import final_document
+from Departments.Executive.reporting.report import unprotected_stretches
 from tests.builders.desk import MORNING, plan, trade, workspace, write_yaml
 
 SETTINGS: Mapping[str, Any] = {
@@ -109,24 +110,24 @@ class Scenario:
 
 def carry_out(desk: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
     """Do what `departments run` does with an approved plan: finish what was begun, else execute it, once."""
-    resumed = desk.ceo.resume()
-    if resumed is None and desk.ceo.reason_not_to_trade(document) is None:
+    resumed = desk.day.resume()
+    if resumed is None and desk.day.find_stop(str(document["plan_id"])) is None:
         desk.ceo.current_plan, desk.ceo.plan_approved = dict(document), True
         desk.ceo.execute_plan()
-    desk.ceo.look()
+    desk.work()
     return told(desk, str(document["plan_id"]))
 
 
 def told(desk: Desk, plan_id: str) -> dict[str, Any]:
     """Return the final document of an executed plan."""
-    plan = saved_plan(desk.ledger.plans.document(plan_id), plan_id)
+    plan = load_plan(desk.ledger.plans, plan_id)
     return final_document(desk.ledger, plan, unprotected=unprotected_stretches(desk.ledger, plan_id))
 
 
 def settle(desk: Desk) -> None:
     """Let everybody look at everything once more, as the next morning would."""
     desk.trading.reconcile()
-    desk.ceo.look()
+    desk.work()
 
 
 def with_desk(
@@ -225,7 +226,7 @@ class DemoDay(Scenario):
         """Do the day's job as `departments run` does."""
 
         def work(desk: Desk) -> dict[str, Any]:
-            document = run_day(desk.ceo, DayOrder(), Approving())
+            document = desk.day.run(DayOrder(), Approving())
             (done,) = desk.ledger.plans.executions()
             settle(desk)
             return told(desk, done.plan_id) if not document["phases"] else document

@@ -23,6 +23,8 @@ from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
 from Departments.ledger.unprotected import Stretch
 
+Document = dict[str, Any]
+
 DOCUMENT_SHAPE: Mapping[str, Any] = {
     "plan_id": "the plan",
     "status": (
@@ -92,7 +94,7 @@ EXIT_CODES = {
 }
 
 
-def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[Stretch] = ()) -> dict[str, Any]:
+def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[Stretch] = ()) -> Document:
     """Return the document of an executed plan. Raises LookupError for a plan that was never executed.
 
     `unprotected` are the stretches in which shares had no live exits, where exits are wanted.
@@ -113,13 +115,13 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
         "denied": reasons(t for t in trades if t.status == OrderStatus.DENIED),
         "deferred": reasons(t for t in trades if t.status == TradeStatus.DEFERRED),
-        "unprotected": [_unprotected(stretch) for stretch in unprotected],
+        "unprotected": [_stretch_document(stretch) for stretch in unprotected],
         "cash_identity": _cash_identity(execution, fills),
         "exit_code": EXIT_CODES.get(execution.status, 1),
     }
 
 
-def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: Rehearsal) -> dict[str, Any]:
+def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: Rehearsal) -> Document:
     """Return the document of a dry run: every order `planned` or `deferred`; nothing was sent."""
     shown = {name: foreseen.decisions[name] for name in (PhaseName.SELL, PhaseName.BUY)}
     phases = {name: [_planned_trade(name, d) for d in decisions] for name, decisions in shown.items()}
@@ -145,6 +147,23 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
         "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
         "exit_code": 0,
         "message": "a dry run: nothing was sent, cash after is projected at today's prices",
+    }
+
+
+def unexecuted_document(status: str, plan_id: str | None, message: str, plan: TradingPlan | None = None) -> Document:
+    """Return the document of a run that sent nothing; `message` is the sentence with the cause."""
+    return {
+        "plan_id": plan_id,
+        "status": status,
+        "account": dict.fromkeys(("equity", "cash_before", "cash_after", "lowest_cash", "reserve")),
+        "skipped": skip_documents(plan.skipped) if plan else [],
+        "phases": [],
+        "denied": [],
+        "deferred": [],
+        "unprotected": [],
+        "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
+        "exit_code": EXIT_CODES.get(status, 1),
+        "message": message,
     }
 
 
@@ -259,13 +278,13 @@ def adds_up(difference: Decimal) -> bool:
     return abs(difference) <= CENT
 
 
-def unexplained(difference: Decimal | None) -> str:
+def describe_difference(difference: Decimal | None) -> str:
     """Say that the cash identity does not hold; `difference` in dollars, None when it is unknown."""
     amount = "an unknown amount" if difference is None else usd_cents(difference)
     return f"off by {amount}, which no order and no fee explains"
 
 
-def _unprotected(stretch: Stretch) -> dict[str, str | None]:
+def _stretch_document(stretch: Stretch) -> dict[str, str | None]:
     until = stretch.until
     return {
         "ticker": stretch.ticker,

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.core.money import usd_cents
-from Departments.Executive.reporting.document import unexplained
+from Departments.Executive.reporting.document import describe_difference
 
 
 def report_text(
@@ -88,7 +88,7 @@ def _identity_sentence(identity: Mapping[str, Any]) -> str:
         return "Start + sells − buys − fees = end: holds."
     difference = identity["difference"]
     amount = None if difference is None else Decimal(difference)
-    return f"Start + sells − buys − fees = end: **does not hold**, {unexplained(amount)}."
+    return f"Start + sells − buys − fees = end: **does not hold**, {describe_difference(amount)}."
 
 
 def _money(text: str | None) -> str:

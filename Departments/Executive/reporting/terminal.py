@@ -14,7 +14,7 @@ from rich.text import Text
 from Departments.core.money import percent, plain, usd, usd_cents
 from Departments.core.plans import Skip, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
-from Departments.Executive.reporting.document import unexplained
+from Departments.Executive.reporting.document import describe_difference
 
 COLOURS = {"filled": "green", "denied": "red", "rejected": "red"}
 LONGEST_REASON = 120  # characters; plan files can hold whole essays
@@ -103,7 +103,7 @@ def show_cash(console: Console, document: Mapping[str, Any], lowest_with_buys_fi
     for line in lines:
         console.print(Text(line))
     difference = None if identity["difference"] is None else Decimal(identity["difference"])
-    said, style = ("holds", "") if identity["holds"] else (unexplained(difference), "red")
+    said, style = ("holds", "") if identity["holds"] else (describe_difference(difference), "red")
     console.print(Text.assemble("Start + sells − buys − fees = end: ", (said, style)))
 
 

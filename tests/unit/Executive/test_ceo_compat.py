@@ -65,7 +65,7 @@ def test_approving_writes_the_days_plan_file(opened: Desk) -> None:
 
 def test_the_plan_file_tells_of_quality_under_the_keys_it_always_had(opened: Desk) -> None:
     planned = opened.ceo.handle_user_request("generate_plan")
-    again = CEO(opened.workspace, parts=opened.executive_parts)  # another process, which knows only the ledger
+    again = CEO(opened.workspace, desk=opened)  # another process, which knows only the ledger
     for ceo in (opened.ceo, again):
         ceo.approve_plan(planned["plan"]["plan_id"])
         saved = read_json(opened.workspace / "proposed_trades_2025-11-10.json")
@@ -152,7 +152,7 @@ def test_buys_and_sells_are_separated_and_each_trade_is_in_one_list() -> None:
 
 def test_waiting_follows_the_newest_order_of_each_ticker_and_not_its_exits(opened: Desk) -> None:
     deliver(opened.workspace, "TRADING", f"{APPROVAL_ID}.md", request_text(order("COMM", "BUY", 250, 17.02)))
-    opened.ceo.look()
+    opened.work()
     assert opened.ceo._wait_for_orders_to_fill(["COMM"], timeout=60) is True
     assert opened.ceo._wait_for_orders_to_fill(["COMM"], timeout=60) is True
     assert opened.ceo._wait_for_orders_to_fill("COMM", timeout=60) is True
@@ -164,7 +164,7 @@ def test_waiting_ends_at_its_timeout(tmp_path: Path) -> None:
     silent = {"call": "submit", "symbol": "CTVA", "do": "partial_then_silence"}
     with closing(desk(workspace(tmp_path), faults={"faults": [silent]})) as opened:
         deliver(tmp_path, "TRADING", f"{APPROVAL_ID}.md", request_text(order("CTVA", "SELL", 190, 64.64)))
-        opened.ceo.look()
+        opened.work()
         before = opened.clock.now()
         assert opened.ceo._wait_for_orders_to_fill(["CTVA"], timeout=30) is False
         assert (opened.clock.now() - before).total_seconds() == pytest.approx(30, abs=2)

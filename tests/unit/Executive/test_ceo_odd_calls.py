@@ -153,7 +153,7 @@ def test_every_answer_can_be_written_as_json_and_calculated_with(opened: Desk) -
 def test_what_is_released_first_is_not_counted_as_sold_twice(opened: Desk) -> None:
     """CTVA's exits are resting: they are cancelled in a phase of their own, which sells nothing."""
     deliver(opened.workspace, "TRADING", f"{APPROVAL_ID}.md", request_text(order("COMM", "BUY", 250, 17.02)))
-    opened.ceo.look()
+    opened.work()
     opened.clock.sleep(10)
     plan = {**two_and_two(), "trades": [trade("COMM", "SELL", 250, 17.02), *two_and_two()["trades"][2:]]}
     opened.ceo.current_plan, opened.ceo.plan_approved = plan, True

@@ -8,7 +8,6 @@ import pytest
 
 from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
-from Departments.Executive.daily import not_executed
 from Departments.Executive.reporting.document import (
     EXIT_CODES,
     adds_up,
@@ -16,6 +15,7 @@ from Departments.Executive.reporting.document import (
     final_document,
     lowest_cash,
     lowest_cash_with_buys_first,
+    unexecuted_document,
 )
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord
@@ -69,7 +69,7 @@ def test_a_plan_that_was_never_executed_has_no_document(tmp_path: Path) -> None:
 
 
 def test_what_was_not_executed_says_why_and_ends_with_its_code() -> None:
-    document = not_executed("MARKET_CLOSED", None, "the market is closed")
+    document = unexecuted_document("MARKET_CLOSED", None, "the market is closed")
     assert (document["message"], document["exit_code"]) == ("the market is closed", EXIT_CODES["MARKET_CLOSED"])
 
 

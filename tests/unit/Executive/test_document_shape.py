@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from Departments.commands.run import HELP
-from Departments.Executive.daily import not_executed
-from Departments.Executive.reporting.document import DOCUMENT_SHAPE, EXIT_CODES
+from Departments.Executive.reporting.document import DOCUMENT_SHAPE, EXIT_CODES, unexecuted_document
 from tests.builders.commands import deliver_briefing, fault_file, plan_file, run_of, say
 from tests.builders.desk import plan, trade, two_and_two, workspace
 
@@ -62,7 +61,7 @@ def test_the_walked_documents_hold_rows_of_every_list(tmp_path: Path, capsys: py
 
 
 def test_the_shape_is_noticed_to_be_broken() -> None:
-    document = not_executed("FAILED", None, "why")
+    document = unexecuted_document("FAILED", None, "why")
     assert differences(DOCUMENT_SHAPE, document) == []
     assert differences(DOCUMENT_SHAPE, document | {"surprise": 1}) == ["('surprise',): undocumented"]
     assert differences(DOCUMENT_SHAPE, document | {"plan_id": 3}) == ["('plan_id',): 3"]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from Departments.core.orders import Order, OrderStatus, OrderType, Purpose, Side
 from Departments.core.reasons import ReasonCode
 from Departments.core.statuses import ExecutionStatus
-from Departments.Executive.reporter import stretch_text, unprotected_stretches
+from Departments.Executive.reporting.report import stretch_text, unprotected_stretches
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderIntent
 from Departments.ledger.plan_records import ExecutionRecord

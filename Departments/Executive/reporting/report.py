@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from Departments.core.money import ZERO, plain
-from Departments.core.plans import TradingPlan, plan_from
+from Departments.core.plans import TradingPlan
 from Departments.core.statuses import PhaseName
-from Departments.Executive.parts import ExecutiveParts
+from Departments.Executive.approvals import load_plan
 from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
 from Departments.Executive.reporting.markdown import report_text
 from Departments.ledger.files import write_atomically
@@ -33,14 +33,16 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Reports executions of one workspace."""
+    """Reports executions into `folder`. Where no `exits_wanted`, unprotected shares are no news."""
 
-    parts: ExecutiveParts
+    ledger: Ledger
+    folder: Path
+    exits_wanted: bool
 
     def report(self, plan: TradingPlan) -> Report:
         """Make the report of what the ledger knows. Raises LookupError for a plan that was never executed."""
-        ledger, plan_id = self.parts.ledger, plan.plan_id
-        unprotected = unprotected_stretches(ledger, plan_id) if self.parts.settings.exits.enabled else []
+        ledger, plan_id = self.ledger, plan.plan_id
+        unprotected = unprotected_stretches(ledger, plan_id) if self.exits_wanted else []
         document, execution = final_document(ledger, plan, unprotected=unprotected), ledger.plans.execution(plan_id)
         before = execution.cash_before if execution else ZERO
         text = report_text(
@@ -60,21 +62,13 @@ class Reporter:
         return path
 
     def write_missing(self) -> None:
-        """Write what a kill between the end of an execution and its report left unwritten."""
-        plans = self.parts.ledger.plans
-        ended = [e.plan_id for e in plans.executions() if e.ended_at is not None]
+        """Write the last report if a kill came between the end of its execution and its file."""
+        ended = [e.plan_id for e in self.ledger.plans.executions() if e.ended_at is not None]
         if ended and not self._path(ended[-1]).exists():
-            self.write(ended[-1], self.report(saved_plan(plans.document(ended[-1]), ended[-1])))
+            self.write(ended[-1], self.report(load_plan(self.ledger.plans, ended[-1])))
 
     def _path(self, plan_id: str) -> Path:
-        return self.parts.project_root / "Reports" / f"{plan_id}.md"
-
-
-def saved_plan(document: dict[str, Any] | None, plan_id: str) -> TradingPlan:
-    """Return the plan of a saved document. Raises LookupError where there is none."""
-    if document is None:
-        raise LookupError(f"the ledger has no document of {plan_id}")
-    return plan_from(document, plan_id)
+        return self.folder / f"{plan_id}.md"
 
 
 def unprotected_stretches(ledger: Ledger, plan_id: str) -> list[Stretch]:

@@ -1,0 +1,260 @@
+"""The day, from top to bottom: recover → plan → review → approve → phases → report.
+
+`Day.run` takes the steps in this order. Whoever needs one step alone (`departments plan`, `approve`, `resume`, an
+existing script) calls the same method.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from Departments.core.departments import OPERATIONS, REGIME_DETECTION
+from Departments.core.documents import as_json
+from Departments.core.errors import DepartmentsError
+from Departments.core.facts import PlanFacts
+from Departments.core.plans import TradingPlan
+from Departments.core.statuses import PhaseName, PhaseState
+from Departments.Executive.approvals import Approvals, FiledPlan
+from Departments.Executive.execution import PlanExecution
+from Departments.Executive.inbox import ExecutiveInbox
+from Departments.Executive.plan_judge import NotToday, PlanJudge
+from Departments.Executive.reporting.document import Document, unexecuted_document
+from Departments.Executive.reporting.report import Reporter
+from Departments.Executive.review import Outlook, Review, review, with_quality
+from Departments.messaging.payloads import PlanDocument, PlanFailure, PlanRequest, RegimeRequest
+
+log = logging.getLogger(__name__)
+
+
+def prepare_nothing() -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayOrder:
+    """Where a day starts: a briefing (its message id), a plan document, or neither; and how far it goes.
+
+    `mandatory_sells` are holdings that a new plan must sell. `prepare` runs right before planning, if there is
+    planning. `force` allows a second execution on one day, of another plan.
+    """
+
+    briefing_message_id: str | None = None
+    plan: Mapping[str, Any] | None = None
+    dry_run: bool = False
+    prepare: Callable[[], None] = prepare_nothing
+    force: bool = False
+    mandatory_sells: Any = ()
+
+    @property
+    def takes_an_approved_plan(self) -> bool:
+        """Return True if a plan approved today comes before a new one."""
+        return self.plan is None and self.briefing_message_id is None and not self.dry_run
+
+    @property
+    def plan_id(self) -> str | None:
+        """Return the id of the given plan, None without one."""
+        wanted = None if self.plan is None else self.plan.get("plan_id")
+        return None if wanted is None else str(wanted)
+
+
+class Audience(Protocol):
+    """The person (or setting) that the day is for."""
+
+    def see_plan(self, plan: TradingPlan, review: Mapping[str, Any]) -> None:
+        """Look at the plan before anything is sent."""
+        ...
+
+    def objection(self, plan: TradingPlan) -> str | None:
+        """Return why the plan may not be executed, or None."""
+        ...
+
+
+class DayFailed(DepartmentsError):  # noqa: N818 - the command's own word
+    """A step of the day failed. `document` is the answer of the department that could not do it."""
+
+    def __init__(self, message: str, exit_code: int = 1, document: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.document = document or {}
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedPlan:
+    """A new plan with its outlook and its review."""
+
+    filed: FiledPlan
+    outlook: Outlook
+    review: Review
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """An execution that has ended: its final document, and the file of its report."""
+
+    plan_id: str
+    document: Document
+    report: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The Executive's day.
+
+    `hold` keeps workspace and account for one execution; `work` lets every department of this process, the Executive
+    included, read its inbox once; `execution` makes the execution of a plan.
+    """
+
+    inbox: ExecutiveInbox
+    judge: PlanJudge
+    approvals: Approvals
+    execution: Callable[[TradingPlan], PlanExecution]
+    reporter: Reporter
+    hold: Callable[[], AbstractContextManager[None]]
+    work: Callable[[], None]
+
+    def run(self, order: DayOrder, audience: Audience) -> Document:
+        """Take all steps and return the final document.
+
+        An interrupted execution goes on first and instead. An executed day and a closed market end the run at once. A
+        plan that was approved today and is not stale is executed as it is. Raises DepartmentsError.
+        """
+        over = None if order.dry_run else self._recover(order)
+        if over is not None:
+            return over
+        filed = self._find_approved() if order.takes_an_approved_plan else None
+        if filed is None:
+            made = self.plan(order)
+            filed = made.filed
+            audience.see_plan(filed.plan, made.review.document())
+            if order.dry_run:
+                return self.judge.rehearse(filed.plan, force=order.force)
+            objection = audience.objection(filed.plan)
+            if objection is not None:
+                return unexecuted_document("NOT_APPROVED", filed.plan.plan_id, objection, filed.plan)
+            filed, _ = self.approve(filed.plan.plan_id, filed)
+        end = self.execute(filed, force=order.force)
+        if isinstance(end, NotToday):
+            return unexecuted_document(end.status, end.plan_id, end.message, filed.plan)
+        return end.document
+
+    # --- recover ---
+
+    def _recover(self, order: DayOrder) -> Document | None:
+        """Finish what was interrupted. Returns the document of a day that is over with that, else None."""
+        resumed = self.resume()
+        if resumed is not None:
+            return resumed.document
+        stop = self.find_stop(order.plan_id, force=order.force)
+        return None if stop is None else unexecuted_document(stop.status, stop.plan_id, stop.message)
+
+    def resume(self) -> Executed | None:
+        """Finish an execution that was interrupted. Returns None when there is none."""
+        if self.approvals.find_unfinished() is None:
+            self.inbox.deliver()
+            self.reporter.write_missing()
+            return None
+        end = self.execute(None)
+        return end if isinstance(end, Executed) else None
+
+    def find_stop(self, plan_id: str | None = None, *, force: bool = False) -> NotToday | None:
+        """Return why nothing may be sent now: the day was executed, or the market is closed. None when it may."""
+        # A plan that is not made yet is another one than was executed.
+        return self.judge.find_obstacles(PlanFacts(plan_id or "", None), account=False, force=force)[0]
+
+    def _find_approved(self) -> FiledPlan | None:
+        """Load today's approved, unexecuted plan. Returns None if there is none or it is stale."""
+        filed = self.approvals.find_approved_today()
+        if filed is None:
+            return None
+        stale = self.judge.find_staleness(filed.plan)
+        if stale:
+            log.warning("%s was approved and is not executed: %s", filed.plan.plan_id, stale)
+            return None
+        log.info("%s was approved; it is executed", filed.plan.plan_id)
+        return filed
+
+    # --- plan and review ---
+
+    def plan(self, order: DayOrder) -> ReviewedPlan:
+        """Have the market assessed and a plan made, then review it. Raises DayFailed where there is no plan."""
+        order.prepare()
+        briefing = order.briefing_message_id
+        request = PlanRequest(
+            briefing_message_id=briefing,
+            mandatory_sells=as_json(order.mandatory_sells, "mandatory_sells"),
+            plan=as_json(order.plan, "plan"),
+        )
+        self.inbox.ask(REGIME_DETECTION, RegimeRequest(briefing_message_id=briefing))
+        answer = self.inbox.wait_for_answer(self.inbox.ask(OPERATIONS, request))
+        if answer.message_type != "TradingPlan":
+            failure = PlanFailure.of(answer)
+            raise DayFailed(failure.message, failure.exit_code, failure.document())
+        document = PlanDocument.of(answer)
+        return self._review(FiledPlan(document.plan(answer.message_id), document.document()))
+
+    def _review(self, filed: FiledPlan) -> ReviewedPlan:
+        outlook = self.judge.foresee(filed.plan)
+        found = review(filed.plan, outlook, self.judge.limits)
+        document = as_json(with_quality(filed.document, found), filed.plan.plan_id)
+        return ReviewedPlan(FiledPlan.read(document, filed.plan.plan_id), outlook, found)
+
+    # --- approve ---
+
+    def approve(self, plan_id: str, filed: FiledPlan | None = None) -> tuple[FiledPlan, Path]:
+        """Approve a plan, the ledger's by default: it is saved, and `proposed_trades_<date>.json` written.
+
+        Returns the approved plan and that file. Raises DayFailed for an unknown or stale plan.
+        """
+        filed = filed or self.approvals.find(plan_id)
+        if filed is None:
+            raise DayFailed(f"there is no plan {plan_id}; generate one first")
+        stale = self.judge.find_staleness(filed.plan)
+        if stale:
+            raise DayFailed(f"{plan_id} cannot be approved: {stale}; make a new plan")
+        if "stage_quality" not in filed.document:  # Operations saved it before the review
+            filed = self._review(filed).filed
+        return self.approvals.approve(filed)
+
+    # --- phases and report ---
+
+    def execute(self, filed: FiledPlan | None, *, force: bool = False) -> Executed | NotToday:
+        """Execute an approved plan phase by phase and report; an interrupted execution goes on first and instead.
+
+        A plan is never executed twice. Raises WorkspaceBusy while another execution has the workspace or the account,
+        DayFailed for a plan that may not be executed, DepartmentsError.
+        """
+        with self.hold():
+            self.work()
+            plan = self.approvals.find_unfinished()
+            if plan is None:
+                cleared = self._clear(filed, force=force)
+                if isinstance(cleared, NotToday):
+                    return cleared
+                plan = cleared
+            execution = self.execution(plan)
+            execution.begin()
+            for name in PhaseName:
+                phase = execution.open_phase(name)
+                while phase.state is not PhaseState.ENDED:
+                    self.work()
+                    phase = execution.advance(phase)
+            report = execution.finish()
+            self.work()  # Regime learns what became of the day
+            return Executed(plan.plan_id, report.document, self.reporter.write(plan.plan_id, report))
+
+    def _clear(self, filed: FiledPlan | None, *, force: bool) -> TradingPlan | NotToday:
+        """Return the plan if it may be executed now. Raises DayFailed for what speaks against this very plan."""
+        if filed is None:
+            raise DayFailed("there is no plan; generate one first")
+        stop, obstacles = self.judge.find_obstacles(PlanFacts.of(filed.plan), force=force)
+        if stop is not None:
+            return stop
+        if obstacles:
+            raise DayFailed(f"{filed.plan.plan_id} is not executed: {obstacles[0].sentence or obstacles[0]}")
+        self.approvals.keep(filed)
+        return filed.plan

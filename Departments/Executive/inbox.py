@@ -1,0 +1,133 @@
+"""The Executive's correspondence: what it asks other departments, and what it does with their messages."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from itertools import count
+
+from Departments.core.clock import Clock
+from Departments.core.departments import EXECUTIVE
+from Departments.core.documents import json_text
+from Departments.core.errors import DepartmentsError, WorkspaceBusy
+from Departments.core.identifiers import answer_id, message_id
+from Departments.ledger.plan_records import PlanRecords, TradeReport
+from Departments.messaging.bus import Bus
+from Departments.messaging.message import Message
+from Departments.messaging.payloads import ExecutionReport, Payload, RegimeUpdate
+from Departments.messaging.router import Commit, Handler, Router
+
+log = logging.getLogger(__name__)
+
+ANSWER_WITHIN = timedelta(seconds=60)  # how long another department may take to answer
+ANSWERS = ("TradingPlan", "PlanFailure")
+BATCH = 50  # messages whose effects share a commit: each effect follows from its own message alone
+
+
+class ExecutiveInbox:
+    """Asks by message and reads what arrives.
+
+    `work` lets every department of this process read its inbox once; `poll` is the pause between two looks, in seconds.
+    """
+
+    def __init__(self, bus: Bus, plans: PlanRecords, clock: Clock, work: Callable[[], None], poll: float) -> None:
+        self._bus = bus
+        self._plans = plans
+        self._clock = clock
+        self._work = work
+        self._poll = poll
+        self._answers: dict[str, Message] = {}
+        handlers: dict[str, Handler] = {
+            "record_report": self.record_report,
+            "keep_answer": self.keep_answer,
+            "log_regime": self.log_regime,
+            "log_escalation": self.log_escalation,
+        }
+        self.router = Router(EXECUTIVE, handlers)
+
+    def read(self) -> None:
+        """Handle what waits for the Executive. An inbox that a watcher holds is left to it."""
+        with suppress(WorkspaceBusy):
+            self._bus.consume(EXECUTIVE, self.router, wait=0, batch=BATCH)
+
+    def deliver(self) -> None:
+        """Deliver what was committed and not sent."""
+        self._bus.deliver_pending()
+
+    # --- questions ---
+
+    def ask(self, recipient: str, payload: Payload) -> Message:
+        """Send a question and return it. The same question at the same moment is a new one."""
+        message_type, now = type(payload).__name__, self._clock.now()
+        identity = (message_type, json_text(payload.document()))
+        body = payload.body(f"# {message_type}\n\nThe Executive asks {recipient}.")
+        for attempt in count():
+            asked = message_id(EXECUTIVE, now, *identity, *((attempt,) if attempt else ()))
+            question = Message(asked, EXECUTIVE, recipient, now, message_type, body, priority="high")
+            if self._send_new(question):
+                return question
+        raise AssertionError  # a count has no end
+
+    def _send_new(self, question: Message) -> bool:
+        """Send a question unless it was handled before, perhaps under a ledger that is lost. Returns whether it did."""
+        bus, recipient, asked = self._bus, question.recipient, question.message_id
+        if bus.journal.disposition(recipient, asked) is not None:
+            return False
+        bus.publish(question)  # which does nothing where its copy is in the Outbox
+        return question.name in bus.mailbox.waiting(recipient) or bus.journal.disposition(recipient, asked) is not None
+
+    def wait_for_answer(self, question: Message) -> Message:
+        """Return the answer to a question. Raises DepartmentsError when none comes in time."""
+        give_up = self._clock.now() + ANSWER_WITHIN
+        while True:
+            self._work()
+            answer = self._answers.pop(question.message_id, None) or self._find_handled_answer(question)
+            if answer is not None:
+                return answer
+            if self._clock.now() >= give_up:
+                asked, seconds = question.message_id, ANSWER_WITHIN.seconds
+                raise DepartmentsError(f"no department answered {asked} within {seconds} s.")
+            self._clock.sleep(self._poll)
+
+    def _find_handled_answer(self, question: Message) -> Message | None:
+        """Return an answer that a watcher of this inbox, or another run, has handled meanwhile."""
+        bus, recipient = self._bus, question.recipient
+        answers = [answer_id(recipient, kind, question.message_id, question.timestamp) for kind in ANSWERS]
+        return next(map(bus.find, bus.journal.dispositions(EXECUTIVE, answers)), None)
+
+    # --- handlers ---
+
+    def record_report(self, message: Message, report: ExecutionReport) -> Commit:
+        """Record how an approval or request ended."""
+        facts = TradeReport(
+            status=report.status,
+            client_order_id=report.client_order_id,
+            submitted_at=report.submitted_at,
+            terminal_at=report.terminal_at,
+            filled_qty=report.filled_qty,
+            filled_avg_price=report.filled_avg_price,
+            code=report.code,
+            reason=report.reason,
+        )
+
+        def commit() -> None:
+            about = report.approval_message_id
+            if not self._plans.report_trade(about, facts):
+                log.info("%s reports an order of no running plan (%s)", message.message_id, about)
+
+        return commit
+
+    def keep_answer(self, message: Message, _: Payload) -> None:
+        """Keep the answer to a question for whoever waits for it."""
+        if message.parent_message_id:
+            self._answers[message.parent_message_id] = message
+
+    def log_regime(self, _: Message, update: RegimeUpdate) -> None:
+        """Log what kind of market it is."""
+        log.info("Regime: %s (%s)", update.regime, update.confidence)
+
+    def log_escalation(self, message: Message, _: Payload) -> None:
+        """Log the first line of an escalation."""
+        log.warning("%s escalates: %s", message.sender, message.body.strip().partition("\n")[0].lstrip("# "))

@@ -1,0 +1,87 @@
+"""The Executive's look at a plan: it reads the facts of this moment and asks the rules about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from Departments.brokers.snapshot import FactsReader
+from Departments.constraints.checks import cash_reserve
+from Departments.constraints.engine import check_desk
+from Departments.constraints.limits import Limits
+from Departments.core.facts import DeskFacts, Facts, PlanFacts
+from Departments.core.plans import TradingPlan
+from Departments.core.quotes import MarketClock
+from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.settings import Settings
+from Departments.Executive.agenda import rehearse
+from Departments.Executive.reporting.document import Document, dry_run_document
+from Departments.Executive.review import Outlook, find_staleness, foresee
+from Departments.ledger.plan_records import PlanRecords
+
+
+@dataclass(frozen=True, slots=True)
+class NotToday:
+    """A plan in order is not executed today: its status word, the plan meant, and a sentence for people."""
+
+    status: str
+    plan_id: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanJudge:
+    """Judges plans by account, ledger, market and limits. Every method raises BrokerUnavailable."""
+
+    reader: FactsReader
+    plans: PlanRecords
+    limits: Limits
+    settings: Settings
+
+    def foresee(self, plan: TradingPlan) -> Outlook:
+        """Judge every order of a plan on projected facts."""
+        return foresee(plan, self._read(plan), self.limits, self.settings.exits)
+
+    def find_staleness(self, plan: TradingPlan) -> str | None:
+        """Return why a plan may not be approved any more, or None."""
+        return find_staleness(plan, self._read(plan), self.limits)
+
+    def find_obstacles(
+        self, known: PlanFacts, *, account: bool = True, force: bool = False
+    ) -> tuple[NotToday | None, list[Reason]]:
+        """Return what forbids to send anything now: all reasons, and the first as an answer for the day.
+
+        The broker is asked for the `account` where its gates count, too. `force` allows a second execution on one day,
+        of another plan.
+        """
+        facts: DeskFacts = replace(self.reader.glance(account=account), plan=self._with_execution(known))
+        found = check_desk(facts, self.limits, "dispatch").violations
+        reasons = [r for r in found if not (force and r.code is ReasonCode.ONE_EXECUTION_PER_DAY)]
+        return _not_today(reasons, facts.hours, known.plan_id or None), reasons
+
+    def rehearse(self, plan: TradingPlan, *, force: bool = False) -> Document:
+        """Return what executing a plan now would send, phase by phase. Nothing is sent."""
+        facts = self._read(plan)
+        if force:
+            facts = replace(facts, history=replace(facts.history, executed_plan_today=plan.plan_id))
+        foreseen = rehearse(plan, facts, self.limits, self.settings.phases.buy.shortfall)
+        return dry_run_document(plan, facts, cash_reserve(self.limits, facts.equity), foreseen)
+
+    def _read(self, plan: TradingPlan) -> Facts:
+        facts = self.reader.read(t.ticker for t in plan.trades)
+        return replace(facts, plan=self._with_execution(PlanFacts.of(plan)))
+
+    def _with_execution(self, known: PlanFacts) -> PlanFacts:
+        days = (e.trading_day for e in self.plans.executions() if e.plan_id == known.plan_id)
+        return replace(known, executed_on=next(days, None))
+
+
+def _not_today(reasons: Iterable[Reason], hours: MarketClock, plan_id: str | None) -> NotToday | None:
+    found = {reason.code: reason for reason in reasons}
+    done = found.get(ReasonCode.ALREADY_EXECUTED) or found.get(ReasonCode.ONE_EXECUTION_PER_DAY)
+    if done is not None:
+        return NotToday("ALREADY_EXECUTED", done.values["executed"], done.sentence)
+    if ReasonCode.MARKET_CLOSED not in found:
+        return None
+    message = f"the market is closed, it opens on {hours.next_open:%Y-%m-%d at %H:%M} UTC; nothing was sent"
+    return NotToday("MARKET_CLOSED", plan_id, message)
