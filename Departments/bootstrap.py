@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cached_property
+from datetime import datetime, timedelta
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from Departments.messaging.router import Router
     from Departments.Operations.operations_manager import OperationsManager, OperationsParts
     from Departments.Regime.regime_department import RegimeDepartment
-    from Departments.Trading.parts import TradingParts
+    from Departments.Trading.trader import Trader
     from Departments.Trading.trading_department import TradingDepartment
 
 log = logging.getLogger(__name__)
@@ -240,11 +240,42 @@ class Desk:
         return OperationsManager(self.state, self.operations_parts)
 
     @cached_property
+    def trader(self) -> Trader:
+        """Trading at work."""
+        from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers
+        from Departments.Trading.judgement import Judge
+        from Departments.Trading.reconciliation import Reconciler
+        from Departments.Trading.submission import OrderSender
+        from Departments.Trading.tracking import OrderTracker
+        from Departments.Trading.trader import Trader
+
+        limits, exits, phases = self.limits, self.settings.exits, self.settings.phases  # without limits no workspace
+        broker, ledger, clock, enqueue = self.broker, self.ledger, self.clock, self.bus.enqueue
+        tracker = OrderTracker(broker, ledger, clock, enqueue)
+        sender = OrderSender(broker, ledger, clock, enqueue, tracker)
+        judge = Judge(self._reader(broker), ledger.releases.find_locks, limits, exits)
+        return Trader(
+            broker,
+            self.bus,
+            ApprovalHandlers(partial(self.bus.waiting, TRADING), ledger, clock, exits, judge, sender),
+            ExitHandlers(broker, ledger, clock, enqueue, exits, judge, sender),
+            tracker,
+            Reconciler(broker, ledger, clock, sender.report, patience=phases.patience),
+            retry_after=timedelta(seconds=phases.sell.poll),
+        )
+
+    def _reader(self, broker: Broker) -> FactsReader:
+        from Departments.brokers.snapshot import FactsReader
+        from Departments.constraints.checks import days_to_settle
+
+        return FactsReader(broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits))
+
+    @cached_property
     def trading(self) -> TradingDepartment:
-        """The Trading department."""
+        """Trading as scripts call it."""
         from Departments.Trading.trading_department import TradingDepartment
 
-        return TradingDepartment(parts=self.trading_parts)
+        return TradingDepartment(trader=self.trader)
 
     @cached_property
     def ceo(self) -> CEO:
@@ -316,7 +347,7 @@ class Desk:
     @cached_property
     def routers(self) -> dict[str, Router]:
         """The visible table of every department that this desk plays."""
-        staff = (self.day.inbox, self.operations, self.regime, self.trading)
+        staff = (self.day.inbox, self.operations, self.regime, self.trader)
         return {person.router.department: person.router for person in staff}
 
     @property
@@ -334,14 +365,6 @@ class Desk:
             hours=self.hours,
             ask_regime=self.regime.process_inbox,
         )
-
-    @property
-    def trading_parts(self) -> TradingParts:
-        """What Trading works with."""
-        from Departments.Trading.parts import TradingParts
-
-        limits = self.limits  # first: without them the folder is no workspace
-        return TradingParts(self.broker, self.bus, self.ledger, limits, self.clock, self.settings, self.hours)
 
     @property
     def locks(self) -> Path:
@@ -370,7 +393,7 @@ class Desk:
             self._tell_when_nobody_watches()
         else:
             with suppress(WorkspaceBusy):
-                self.trading.work(wait=0)
+                self.trader.work(wait=0)
         self.day.inbox.read()
 
     def _tell_when_nobody_watches(self) -> None:
@@ -389,7 +412,7 @@ class Desk:
         if not self._recovered:
             self.bus.settle()
             if not self.choices.via_watchers:
-                self.trading.reconcile()
+                self.trader.reconcile()
         self._recovered = True
 
     def close(self) -> None:

@@ -30,26 +30,26 @@ Leg = tuple[Order, str | None]
 
 
 def resting_exits(broker: Broker, symbol: str) -> list[Leg]:
-    """Return the SELL orders of a symbol that have not ended, a bracket's and an OCO's legs among them.
+    """Return the open SELL orders of a symbol, legs of brackets and OCOs included.
 
-    All orders are asked for, because a list of the open ones leaves out held legs, which may still trade.
+    All orders are listed: the broker's open ones leave out held legs, which may still trade.
     """
     found = with_parents(broker.orders("all", symbols=[symbol]))
     return list({o.id: (o, p) for o, p in found if o.side is Side.SELL and not o.status.is_terminal}.values())
 
 
 def release_of(request: ReleaseRequest, message_id: str, exits: Sequence[Leg]) -> Release:
-    """Return what a ReleaseRequest comes to."""
+    """Return the release of a symbol's exits for the ledger."""
     return Release(message_id, request.plan_id, request.symbol, request.qty, tuple(order.id for order, _ in exits))
 
 
 def known_as(order: Order) -> str:
-    """Return the id that the ledger knows an exit by: the broker's own where there is none of a client."""
+    """Return the ledger's id of an exit: the client order id, or the broker's if it has none."""
     return order.client_order_id or order.id
 
 
 def exit_intent(order: Order, plan_id: str | None, parent_id: str | None) -> OrderIntent:
-    """Return how the ledger knows an exit that the broker made from a bracket, or that a person placed."""
+    """Return the intent of an exit made by the broker from a bracket or placed by a person."""
     return OrderIntent(
         client_order_id=known_as(order),
         message_id=f"{ADOPTED}{order.id}",
@@ -68,9 +68,9 @@ def exit_intent(order: Order, plan_id: str | None, parent_id: str | None) -> Ord
 def adopt_exits(
     orders: OrderRecords, exits: Iterable[Leg], plan_id: str | None, at: datetime, known: dict[str, OrderRecord]
 ) -> list[OrderRecord]:
-    """Take exits as the broker has them into the ledger and return the records of those that have traded just now.
+    """Record the broker's exits in the ledger and return the records of those that just traded.
 
-    `known` are those it has, see `known_as`, and stays up to date.
+    `known` holds the ledger's records by `known_as` and is kept up to date.
     """
     traded = []
     for each, parent_id in exits:
@@ -84,7 +84,7 @@ def adopt_exits(
 
 
 def ask_to_cancel(broker: Broker, order_id: str, ticker: str) -> None:
-    """Ask for a cancel; an order that has ended meanwhile is no trouble."""
+    """Ask the broker to cancel an order. One that has ended meanwhile is only logged."""
     try:
         broker.cancel(order_id)
     except (Refused, NotFound) as error:
@@ -92,14 +92,14 @@ def ask_to_cancel(broker: Broker, order_id: str, ticker: str) -> None:
 
 
 def is_free(position: Position | None) -> bool:
-    """Tell whether no order holds shares of the position any more."""
+    """Return True if no order holds shares of the position."""
     return position is None or position.available == position.qty
 
 
 def protection_intent(
     request: ProtectRequest, message_id: str, position: Position, exits: ExitSettings
 ) -> OrderIntent | None:
-    """Return the exits that a ProtectRequest asks for, on no more shares than it names; None when no share is free."""
+    """Return the intent of exits for the free shares, at most those asked for; None if no share is free."""
     free = min(request.qty, whole_shares(max(ZERO, position.available)))
     if free == 0:
         return None
@@ -119,7 +119,7 @@ def protection_intent(
 
 
 def protection_request(intent: OrderIntent) -> OrderRequest:
-    """Return the OCO that an intent stands for, alive until cancelled."""
+    """Return the request for an OCO, alive until cancelled."""
     return OrderRequest(
         client_order_id=intent.client_order_id,
         symbol=intent.ticker,
@@ -134,19 +134,22 @@ def protection_request(intent: OrderIntent) -> OrderRequest:
 
 
 def _exits_around(position: Position, exits: ExitSettings) -> tuple[Decimal, Decimal]:
-    """Place the exits around the entry; around the market if the entry is unknown or the market has left that range."""
+    """Return take-profit and stop-loss around the entry price.
+
+    Around the market price if the entry is unknown or the market has left that range.
+    """
     market = position.price
     take_profit, stop_loss = exits.around(position.avg_entry_price or market)
     return (take_profit, stop_loss) if stop_loss < market < take_profit else exits.around(market)
 
 
 def with_parents(orders: Iterable[Order], parent_id: str | None = None) -> Iterator[Leg]:
-    """Yield orders and, after each, its legs, with the id of the order that each belongs to."""
+    """Yield orders, each followed by its legs, with their parent's client order id."""
     for order in orders:
         yield order, parent_id
         yield from with_parents(order.legs, known_as(order))
 
 
 def flat(orders: Iterable[Order]) -> Iterator[Order]:
-    """Yield orders and, after each, its legs."""
+    """Yield orders, each followed by its legs."""
     return (order for order, _ in with_parents(orders))

@@ -1,25 +1,32 @@
-"""The broker's truth against the ledger's: each order is matched, an orphan, an unknown fill, ambiguous or unreadable.
+"""Ledger and broker compared: each order is matched, an orphan, an unknown fill, ambiguous or unreadable.
 
-Nothing is ever sent while reconciling. Unknown is not rejected and unknown is not flat: a symbol about which the two
-disagree is locked for a person to look at, and the rest goes on.
+Reconciling sends nothing. Unknown is not rejected and unknown is not flat: a symbol on which ledger and broker disagree
+is locked until a person accepts it. The rest goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from functools import partial
 
 from Departments.brokers.base import Broker, UnreadableRow
+from Departments.brokers.patience import patiently
+from Departments.core.clock import Clock
 from Departments.core.errors import NotFound, UnreadableAnswer
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import Order, OrderStatus, Purpose, Side
-from Departments.ledger.order_records import FillRecord, OrderRecord
+from Departments.core.reasons import ReasonCode
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.order_records import FillRecord, OrderIntent, OrderRecord
 from Departments.ledger.trading_records import OrderRecords
 from Departments.Trading.exits import flat
+
+log = logging.getLogger(__name__)
 
 OURS = "MSG_"  # every client order id of the desk begins so
 LOOK_BACK = timedelta(days=7)
@@ -27,18 +34,18 @@ A_LITTLE_BEFORE = timedelta(minutes=10)  # the broker's clock is not ours
 
 
 class Finding(StrEnum):
-    """How an order of one side stands to the other side."""
+    """How ledger and broker agree on an order."""
 
     MATCHED = "matched"
     ORPHAN = "orphan"
     UNKNOWN_FILL = "unknown fill"
     AMBIGUOUS = "ambiguous"
-    UNREADABLE = "unreadable"  # the broker has it, and what it says of it makes no sense
+    UNREADABLE = "unreadable"  # the broker has the order, and its answer makes no sense
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One order, what was found of it, and a sentence for people. `order` is the broker's, where there is one."""
+class ComparedOrder:
+    """One order with its finding and a sentence for people. `order` is the broker's, if it has one."""
 
     ticker: str
     client_order_id: str
@@ -47,15 +54,95 @@ class Row:
     order: Order | None = None
 
     @property
-    def locks(self) -> bool:
-        """Tell whether the symbol must not be traded before a person has looked."""
+    def is_disputed(self) -> bool:
+        """Return True if ledger and broker disagree, so that the symbol is to be locked."""
         return self.finding is not Finding.MATCHED
 
 
-def reconcile(broker: Broker, records: OrderRecords, now: datetime, in_hand: Container[str] = ()) -> list[Row]:
-    """Compare every order that is open in the ledger, and every recent one at the broker.
+@dataclass(frozen=True, slots=True)
+class MissingShares:
+    """Shares of a symbol bought according to the ledger's fills, beside those the broker holds."""
 
-    `in_hand` are the ids of instructions that still wait in the inbox: what they began will be finished.
+    ticker: str
+    bought: Decimal
+    held: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPositions:
+    """The broker's readable positions in shares, and what is missing beside the ledger's fills."""
+
+    held: Mapping[str, Decimal]
+    missing: tuple[MissingShares, ...]
+
+
+class Reconciler:
+    """Compares the ledger with the broker, locks disputed symbols, and unlocks accepted ones.
+
+    `report` reports the outcome of an order to the Executive; `patience` is how many seconds to wait for the broker.
+    """
+
+    def __init__(
+        self, broker: Broker, ledger: Ledger, clock: Clock, report: Callable[[OrderIntent], None], *, patience: float
+    ) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._clock = clock
+        self._report = report
+        self._patience = patience
+
+    def lock_disputed(self, in_hand: Container[str]) -> list[ComparedOrder]:
+        """Compare ledger and broker, and lock disputed symbols; `in_hand` as in `compare_orders`.
+
+        Raises BrokerUnavailable.
+        """
+        now = self._clock.now()
+        compare = partial(compare_orders, self._broker, self._ledger.orders, now, in_hand)
+        rows = patiently(compare, self._clock, seconds=self._patience)
+        with self._ledger.transaction():
+            accepted = self._ledger.releases.find_accepted()
+            self._ledger.releases.lock(disputed_symbols(rows, accepted), now)
+        for row in rows:
+            is_locked = row.is_disputed and row.client_order_id not in accepted
+            log.log(logging.WARNING if is_locked else logging.DEBUG, "%s: %s", row.finding, row.sentence)
+        return rows
+
+    def accept(self, ticker: str, rows: Iterable[ComparedOrder]) -> list[ComparedOrder]:
+        """Accept what ledger and broker disagree on for a symbol, on a person's word; return what was accepted.
+
+        An order that the broker does not know is withdrawn from the ledger.
+        """
+        known = self._ledger.releases.find_accepted()
+        disputed = [r for r in rows if r.is_disputed and r.ticker == ticker and r.client_order_id not in known]
+        with self._ledger.transaction():
+            for row in disputed:
+                self._accept(row)
+        return disputed
+
+    def _accept(self, row: ComparedOrder) -> None:
+        now = self._clock.now()
+        self._ledger.releases.accept(row.client_order_id, row.sentence, now)
+        record = self._ledger.orders.find(row.client_order_id)
+        if row.order is None and row.finding is not Finding.UNREADABLE and record is not None:
+            self._ledger.orders.withdraw(record.intent, ReasonCode.SYMBOL_LOCKED, row.sentence, now)
+            self._report(record.intent)
+
+    def compare_positions(self, age: timedelta) -> ComparedPositions:
+        """Compare the ledger's fills of the last `age` with the broker's positions. Raises BrokerUnavailable."""
+        since = self._clock.now() - age
+        positions = self._broker.positions()
+        held = {position.symbol: position.qty for position in positions}
+        unknown = {row.symbol for row in positions.unreadable}
+        fills = (fill for fill in self._ledger.orders.fills_since(since) if fill.ticker not in unknown)
+        return ComparedPositions(held, tuple(find_missing(fills, held)))
+
+
+def compare_orders(
+    broker: Broker, records: OrderRecords, now: datetime, in_hand: Container[str] = ()
+) -> list[ComparedOrder]:
+    """Compare the ledger's open orders and the broker's recent ones.
+
+    `in_hand` are the ids of instructions that still wait in the inbox: their handlers finish what they began.
     Raises BrokerUnavailable.
     """
     waiting = records.open()
@@ -65,22 +152,22 @@ def reconcile(broker: Broker, records: OrderRecords, now: datetime, in_hand: Con
     rows = []
     for record in waiting:
         try:
-            order = _found(broker, record, at_broker.get(record.intent.client_order_id))
+            order = _find(broker, record, at_broker.get(record.intent.client_order_id))
         except UnreadableAnswer as error:
             rows.append(_row(record, Finding.UNREADABLE, f"{record.intent.client_order_id}: {error}"))
             continue
-        rows.append(_missing(record, in_hand) if order is None else _known(record, order))
+        rows.append(_compare_missing(record, in_hand) if order is None else _compare_known(record, order))
     known = {row.client_order_id for row in rows}
     unread = (row for row in sent.unreadable if row.client_order_id not in known)
-    return [*rows, *_strangers(sent, records), *_unreadable(unread, records)]
+    return [*rows, *_compare_ended(sent, records), *_compare_unreadable(unread, records)]
 
 
-def locking(rows: Sequence[Row], accepted: Container[str] = ()) -> dict[str, str]:
-    """Return the symbols to lock, with the sentence that says why; what a person `accepted` locks nothing."""
-    return {row.ticker: row.sentence for row in rows if row.locks and row.client_order_id not in accepted}
+def disputed_symbols(rows: Sequence[ComparedOrder], accepted: Container[str] = ()) -> dict[str, str]:
+    """Return the symbols to lock with the reason; orders a person `accepted` lock nothing."""
+    return {row.ticker: row.sentence for row in rows if row.is_disputed and row.client_order_id not in accepted}
 
 
-def _found(broker: Broker, record: OrderRecord, order: Order | None) -> Order | None:
+def _find(broker: Broker, record: OrderRecord, order: Order | None) -> Order | None:
     if order is not None:
         return order
     try:
@@ -91,12 +178,10 @@ def _found(broker: Broker, record: OrderRecord, order: Order | None) -> Order | 
         return None
 
 
-def _known(record: OrderRecord, order: Order) -> Row:
+def _compare_known(record: OrderRecord, order: Order) -> ComparedOrder:
     intent = record.intent
-    same_qty = (
-        order.qty == intent.qty or intent.purpose is Purpose.EXIT
-    )  # the rest of an exit shrinks as its twin trades
-    if (order.symbol, order.side) != (intent.ticker, intent.side) or not same_qty:
+    is_same_qty = order.qty == intent.qty or intent.purpose is Purpose.EXIT  # an exit shrinks as its twin trades
+    if (order.symbol, order.side) != (intent.ticker, intent.side) or not is_same_qty:
         at_broker, in_ledger = _what(order.side, order.qty, order.symbol), _what(intent.side, intent.qty, intent.ticker)
         sentence = f"{intent.client_order_id} is {at_broker} at the broker, {in_ledger} in the ledger"
         return _row(record, Finding.AMBIGUOUS, sentence, order)
@@ -108,71 +193,69 @@ def _known(record: OrderRecord, order: Order) -> Row:
     )
 
 
-def _missing(record: OrderRecord, in_hand: Container[str]) -> Row:
-    """Judge an order that the broker does not know.
+def _compare_missing(record: OrderRecord, in_hand: Container[str]) -> ComparedOrder:
+    """Compare an order that the broker does not know.
 
-    One whose sending was never answered is looked for again when its approval is handled, or taken back; an order
-    that was there may not vanish.
+    One whose submission got no answer is looked for again when its approval is handled or cancelled. An order the
+    broker had may not vanish.
     """
-    never_answered = record.status is OrderStatus.UNKNOWN and record.broker_order_id is None
+    is_unanswered = record.status is OrderStatus.UNKNOWN and record.broker_order_id is None
     will_be_decided = record.intent.message_id in in_hand or record.cancel_requested_at is not None
-    finding = Finding.MATCHED if never_answered and will_be_decided else Finding.AMBIGUOUS
+    finding = Finding.MATCHED if is_unanswered and will_be_decided else Finding.AMBIGUOUS
     return _row(record, finding, f"the broker does not know {record.intent.client_order_id}")
 
 
-def _row(record: OrderRecord, finding: Finding, sentence: str, order: Order | None = None) -> Row:
+def _row(record: OrderRecord, finding: Finding, sentence: str, order: Order | None = None) -> ComparedOrder:
     ticker = record.intent.ticker
-    return Row(ticker, record.intent.client_order_id, finding, f"{ticker}: {sentence}", order)
+    return ComparedOrder(ticker, record.intent.client_order_id, finding, f"{ticker}: {sentence}", order)
 
 
-def missing_shares(fills: Iterable[FillRecord], held: Mapping[str, Decimal]) -> list[dict[str, Any]]:
-    """Return, symbol by symbol, what the fills say was bought and is not held: `{ticker, bought, held}`."""
+def find_missing(fills: Iterable[FillRecord], held: Mapping[str, Decimal]) -> Iterator[MissingShares]:
+    """Yield the symbols of which less is held than the fills bought, in order."""
     bought: dict[str, Decimal] = {}
     for fill in fills:
         qty = fill.qty if fill.side is Side.BUY else -fill.qty
         bought[fill.ticker] = bought.get(fill.ticker, ZERO) + qty
-    return [
-        {"ticker": symbol, "bought": qty, "held": held.get(symbol, ZERO)}
-        for symbol, qty in sorted(bought.items())
-        if held.get(symbol, ZERO) < max(ZERO, qty)
-    ]
+    for symbol, qty in sorted(bought.items()):
+        if held.get(symbol, ZERO) < max(ZERO, qty):
+            yield MissingShares(symbol, qty, held.get(symbol, ZERO))
 
 
 def _what(side: Side, qty: Decimal, symbol: str) -> str:
     return f"{side} {plain(qty)} {symbol}"
 
 
-def _strangers(orders: Iterable[Order], records: OrderRecords) -> Iterator[Row]:
-    """Judge the broker's orders under our ids that the ledger does not know, or knows to have come to something else.
+def _compare_ended(orders: Iterable[Order], records: OrderRecords) -> Iterator[ComparedOrder]:
+    """Yield our orders at the broker that the ledger lacks or has with another end.
 
-    An order that is open in the ledger has been judged already.
+    Orders open in the ledger are compared elsewhere.
     """
     for order in orders:
         if not order.client_order_id.startswith(OURS) or (order.status.is_terminal and not order.filled_qty):
             continue
         record = records.find(order.client_order_id)
         if record is None:
-            yield _unknown(order)
+            yield _describe_unknown(order)
         elif record.status.is_terminal and (record.filled_qty != order.filled_qty or not order.status.is_terminal):
             sentence = f"it is {record.status} in the ledger, {plain(record.filled_qty)} filled, but {_of(order)}"
             yield _row(record, Finding.AMBIGUOUS, f"{sentence} at the broker", order)
 
 
-def _unknown(order: Order) -> Row:
+def _describe_unknown(order: Order) -> ComparedOrder:
     finding = Finding.UNKNOWN_FILL if order.status.is_terminal else Finding.ORPHAN
     what = "the fill of " if finding is Finding.UNKNOWN_FILL else ""
     sentence = f"{order.symbol}: the ledger does not know {what}{order.client_order_id} ({_of(order)})"
-    return Row(order.symbol, order.client_order_id, finding, sentence, order)
+    return ComparedOrder(order.symbol, order.client_order_id, finding, sentence, order)
 
 
-def _unreadable(rows: Iterable[UnreadableRow], records: OrderRecords) -> Iterator[Row]:
-    """Judge unreadable orders under our ids; one that has ended in the ledger says nothing new."""
+def _compare_unreadable(rows: Iterable[UnreadableRow], records: OrderRecords) -> Iterator[ComparedOrder]:
+    """Yield our unreadable orders, unless they have ended in the ledger."""
     for row in rows:
         record = records.find(row.client_order_id) if row.client_order_id.startswith(OURS) else None
         symbol = record.intent.ticker if record else row.symbol
         if row.client_order_id.startswith(OURS) and symbol and not (record and record.status.is_terminal):
             sentence = f"{symbol}: order {row.client_order_id} at the broker cannot be read ({row.problem})"
-            yield Row(symbol, row.client_order_id, Finding.UNREADABLE, sentence)
+            yield ComparedOrder(symbol, row.client_order_id, Finding.UNREADABLE, sentence)
 
 
 def _of(order: Order) -> str:

@@ -1,4 +1,4 @@
-"""What Trading writes to the other departments, in the existing formats, without I/O."""
+"""Trading's messages to the other departments, in the existing formats, without I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from Departments.messaging.payloads import ExecutionReport, SubmissionNote
 
 
 def outcome_report(record: OrderRecord, at: datetime) -> Message:
-    """Tell the Executive what became of an approval, once its order is terminal."""
+    """Return the report of a terminal order to the Executive."""
     intent = record.intent
     payload = ExecutionReport(
         approval_message_id=intent.message_id,
@@ -44,7 +44,7 @@ def outcome_report(record: OrderRecord, at: datetime) -> Message:
 def request_report(
     request_id: str, ticker: str, qty: Decimal, status: RequestStatus, at: datetime, reason: str = ""
 ) -> Message:
-    """Tell the Executive that a request to release or protect shares is met."""
+    """Return the report of a request to release or protect shares to the Executive."""
     payload = ExecutionReport(
         approval_message_id=request_id,
         symbol=ticker,
@@ -67,7 +67,7 @@ def request_report(
 
 
 def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Message]:
-    """Tell Portfolio (`execution`) and Compliance (`log`) that an order is at the broker."""
+    """Return the notes to Portfolio (`execution`) and Compliance (`log`) of an order at the broker."""
     payload = SubmissionNote(
         order_id=record.broker_order_id,
         symbol=record.intent.ticker,
@@ -89,7 +89,7 @@ def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Messag
 
 
 def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: datetime) -> Message:
-    """Tell the Executive that our own check stopped an order, in the existing form."""
+    """Return the escalation of a denied order to the Executive, in the existing form."""
     lines = [
         f"# ORDER REJECTED: {intent.ticker} (Hard Constraint Violations)",
         "",
@@ -109,7 +109,7 @@ def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: dat
 
 
 def refusal_escalation(intent: OrderIntent, reason: Reason, at: datetime) -> Message:
-    """Tell the Executive that the broker refused an order."""
+    """Return the escalation of an order that the broker rejected."""
     lines = [
         f"# ORDER SUBMISSION FAILED: {intent.ticker}",
         "",

@@ -1,17 +1,33 @@
-"""Sending an order exactly once, whatever the line to the broker does.
+"""From an approval to one order at the broker: intent, submission, and what to commit of the answer.
 
-The client order id is unique at the broker for ever, so sending the same request again can never make a second
-order. Still nothing is sent again before it was looked for: an unclear answer is looked up, a match is adopted, a
-different order under our id stops for a person.
+A client order id is unique at the broker for ever, so the same request can never make a second order. Still no request
+is sent again before its order was looked up: a match is adopted, a different order under our id stops for a person.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+
 from Departments.brokers.base import Broker
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, NotFound, Refusal, Refused
-from Departments.core.orders import Order, OrderRequest
+from Departments.core.identifiers import client_order_id
+from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, RejectionSource, Side, TimeInForce
 from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.settings import ExitSettings
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.order_records import OrderIntent
+from Departments.messaging.message import Message
+from Departments.messaging.payloads import CancelRequest, ExecutiveApproval
+from Departments.messaging.router import Commit
+from Departments.Trading.reports import denial_escalation, outcome_report, refusal_escalation
+from Departments.Trading.tracking import OrderTracker
+
+log = logging.getLogger(__name__)
 
 LOOK_UPS = 3
 LOOK_UP_PAUSE = 2.0  # seconds; a 404 right after a time-out proves nothing
@@ -21,59 +37,207 @@ class ConflictingOrder(Refused):
     """The broker has a different order under our client order id."""
 
 
-class UnseenOrder(BrokerUnavailable):
-    """The broker says that it has an order under our client order id, and does not show it."""
+# --- what is asked of the broker ---
 
 
-def submit_once(broker: Broker, request: OrderRequest, clock: Clock, *, again: bool = False) -> Order:
-    """Submit `request`, or adopt the order that an unclear answer was about; `again` tells that one came before.
+def order_intent(
+    approval: ExecutiveApproval, message_id: str, price: Decimal | None, request: OrderRequest
+) -> OrderIntent:
+    """Return the intent to send an approved order; `price` is the expected one in dollars a share."""
+    return OrderIntent(
+        client_order_id=client_order_id(message_id),
+        message_id=message_id,
+        ticker=approval.symbol,
+        side=approval.side,
+        qty=approval.qty,
+        order_type=str(request.type),
+        plan_id=approval.plan_id,
+        limit_price=approval.limit,
+        expected_price=price,
+        stop_price=request.stop_loss,
+    )
 
-    Raises Refused when the broker refused it, ConflictingOrder when its id belongs to another order, UnseenOrder
-    when the broker has it and does not show it, and BrokerUnavailable while nobody can tell; then it is to be looked
-    for before this is called again.
+
+def withdrawn_intent(request: CancelRequest) -> OrderIntent:
+    """Return the intent of an approval that is withdrawn before its order was sent."""
+    return OrderIntent(
+        client_order_id=client_order_id(request.approval_message_id),
+        message_id=request.approval_message_id,
+        ticker=request.symbol,
+        side=request.side,
+        qty=request.qty,
+        order_type=OrderType.MARKET,
+        plan_id=request.plan_id,
+    )
+
+
+def order_request(
+    approval: ExecutiveApproval, message_id: str, price: Decimal | None, exits: ExitSettings
+) -> OrderRequest:
+    """Return the request to the broker. A BUY carries its exits as a bracket where possible.
+
+    A bracket takes whole shares only and lives until cancelled, so the exits outlast the day. `price` is the market
+    price now.
     """
-    try:
-        return broker.submit(request)
-    except BrokerUnavailable:
-        return _resolve_unclear_answer(broker, request, clock)
-    except Refused as refusal:
-        return _adopt_if_ours(broker, request, clock, refusal, again=again)
+    common = OrderRequest(
+        client_order_id=client_order_id(message_id),
+        symbol=approval.symbol,
+        side=approval.side,
+        qty=approval.qty,
+        type=OrderType.MARKET if approval.limit is None else OrderType.LIMIT,
+        limit_price=approval.limit,
+    )
+    is_whole = approval.qty == approval.qty.to_integral_value()
+    if approval.side is Side.SELL or not exits.enabled or price is None or not is_whole:
+        return common
+    take_profit, stop_loss = exits.around(price)
+    return replace(
+        common,
+        time_in_force=TimeInForce.GTC,
+        order_class=OrderClass.BRACKET,
+        take_profit=take_profit,
+        stop_loss=stop_loss,
+    )
 
 
-def _resolve_unclear_answer(broker: Broker, request: OrderRequest, clock: Clock) -> Order:
-    found = look_up(broker, request, clock)
-    if found is not None:
-        return found
-    try:
-        return broker.submit(request)
-    except Refused as refusal:
-        return _adopt_if_ours(broker, request, clock, refusal, again=True)
+# --- sending it ---
 
 
-def _adopt_if_ours(broker: Broker, request: OrderRequest, clock: Clock, refusal: Refused, *, again: bool) -> Order:
-    """Adopt the order that the broker refuses to take twice, be it for want of the shares or cash which that holds."""
-    is_taken = refusal.reason is Refusal.DUPLICATE_ID
-    found = look_up(broker, request, clock) if is_taken or again else None
-    if found is None and not is_taken:
-        raise refusal
-    if found is None:
-        raise UnseenOrder(f"{request.client_order_id} is taken at the broker but cannot be found") from refusal
-    return found
+class OrderSender:
+    """Submits orders whose intent is committed, each once, and returns what to commit of the answers."""
 
+    def __init__(
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        clock: Clock,
+        enqueue: Callable[[Message], None],
+        tracker: OrderTracker,
+    ) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._clock = clock
+        self._enqueue = enqueue
+        self._tracker = tracker
 
-def look_up(broker: Broker, request: OrderRequest, clock: Clock) -> Order | None:
-    """Return the order that an earlier attempt made, None when the broker does not know it, asked several times.
+    def submit_once(self, intent: OrderIntent, request: OrderRequest, *, again: bool = False) -> Commit:
+        """Submit an order and return what to commit of the answer; `again` means an earlier attempt was made.
 
-    Raises ConflictingOrder and BrokerUnavailable.
-    """
-    for attempt in range(LOOK_UPS):
-        if attempt:
-            clock.sleep(LOOK_UP_PAUSE)
+        Raises BrokerUnavailable while nobody knows whether the broker has the order; `resume` looks for it later.
+        """
         try:
-            return _match(broker.order_by_client_id(request.client_order_id), request)
-        except NotFound:
-            continue
-    return None
+            return self._accept(self._broker.submit(request))
+        except BrokerUnavailable:
+            return self._resolve(intent, request)
+        except Refused as refusal:
+            return self._adopt_or_refuse(intent, request, refusal, again=again)
+
+    def resume(self, intent: OrderIntent, request: OrderRequest, violations: Sequence[Reason] = ()) -> Commit:
+        """Adopt the order of an earlier attempt, or submit it again if the broker does not have it.
+
+        With `violations` it is not submitted again, and cancelled should it turn up: nobody can prove that it never
+        arrived.
+        """
+        try:
+            found = self._look_up(request)
+        except ConflictingOrder as conflict:
+            return self._refuse(intent, conflict)
+        if found is not None:
+            return self._accept(found)
+        if violations:
+            return partial(self._cancel_when_seen, intent, violations)
+        return self.submit_once(intent, request, again=True)
+
+    def deny(self, intent: OrderIntent, violations: Sequence[Reason]) -> Commit:
+        """Return what to commit of an order that our own check stopped."""
+        now = self._clock.now()
+        escalation = denial_escalation(intent, violations, now)
+        reason = "; ".join(map(str, violations))
+        log.warning("Denied %s %s: %s", intent.side, intent.ticker, reason)
+
+        def commit() -> None:
+            self._ledger.orders.deny(intent, str(violations[0].code), reason, now, escalation.message_id)
+            self._enqueue(escalation)
+            self.report(intent)
+
+        return commit
+
+    def report(self, intent: OrderIntent) -> None:
+        """Report the outcome of an approval to the Executive. Joins the caller's transaction."""
+        record = self._ledger.orders.find(intent.client_order_id)
+        if record is not None:
+            self._enqueue(outcome_report(record, self._clock.now()))
+
+    # --- what the broker answers ---
+
+    def _accept(self, order: Order) -> Commit:
+        return partial(self._tracker.observe, [order])
+
+    def _resolve(self, intent: OrderIntent, request: OrderRequest) -> Commit:
+        """Resolve an unclear answer: adopt the order, or submit it a second time if the broker does not have it."""
+        try:
+            found = self._look_up(request)
+            return self._accept(self._broker.submit(request) if found is None else found)
+        except ConflictingOrder as conflict:
+            return self._refuse(intent, conflict)
+        except Refused as refusal:
+            return self._adopt_or_refuse(intent, request, refusal, again=True)
+
+    def _adopt_or_refuse(self, intent: OrderIntent, request: OrderRequest, refusal: Refused, *, again: bool) -> Commit:
+        """Adopt our order if the broker refused it a second time, else record the refusal.
+
+        The first order holds its shares or cash, so a second attempt may be refused for want of either.
+        """
+        is_taken = refusal.reason is Refusal.DUPLICATE_ID
+        try:
+            found = self._look_up(request) if is_taken or again else None
+        except ConflictingOrder as conflict:
+            return self._refuse(intent, conflict)
+        if found is not None:
+            return self._accept(found)
+        return self._wait_to_see(intent) if is_taken else self._refuse(intent, refusal)
+
+    def _look_up(self, request: OrderRequest) -> Order | None:
+        """Return the order of an earlier attempt. Returns None if the broker does not know it, asked several times.
+
+        Raises ConflictingOrder and BrokerUnavailable.
+        """
+        for attempt in range(LOOK_UPS):
+            if attempt:
+                self._clock.sleep(LOOK_UP_PAUSE)
+            try:
+                return _match(self._broker.order_by_client_id(request.client_order_id), request)
+            except NotFound:
+                continue
+        return None
+
+    def _wait_to_see(self, intent: OrderIntent) -> Commit:
+        """Record that the broker has the order but does not show it. It is looked for and never taken for lost."""
+        problem = f"{intent.client_order_id} is taken at the broker but cannot be found"
+        log.warning("%s %s: %s; it is looked for until it shows", intent.side, intent.ticker, problem)
+        return partial(self._ledger.orders.mark_taken, intent.client_order_id, self._clock.now())
+
+    def _cancel_when_seen(self, intent: OrderIntent, violations: Sequence[Reason]) -> None:
+        code, reason = str(violations[0].code), "; ".join(map(str, violations))
+        self._ledger.orders.request_cancel(intent.client_order_id, code, reason, self._clock.now())
+
+    def _refuse(self, intent: OrderIntent, refusal: Refused) -> Commit:
+        now, is_conflict = self._clock.now(), isinstance(refusal, ConflictingOrder)
+        reason = refusal_reason(refusal)
+        escalation = refusal_escalation(intent, reason, now)
+        source = RejectionSource.DUPLICATE if is_conflict else RejectionSource.BROKER
+        log.warning("Rejected %s %s: %s", intent.side, intent.ticker, reason)
+
+        def commit() -> None:
+            self._ledger.orders.refuse(
+                intent.client_order_id, str(reason.code), str(reason), now, escalation.message_id, source=source
+            )
+            if is_conflict:
+                self._ledger.releases.lock_also(intent.ticker, str(refusal), now)
+            self._enqueue(escalation)
+            self.report(intent)
+
+        return commit
 
 
 def _match(order: Order, request: OrderRequest) -> Order:
@@ -87,5 +251,5 @@ def _match(order: Order, request: OrderRequest) -> Order:
 
 
 def refusal_reason(refused: Refused) -> Reason:
-    """Return the coded reason of a refusal, with the broker's numbers and, as sentence, its own words."""
+    """Return the coded reason of a refusal with the broker's numbers and words."""
     return Reason.of(ReasonCode[refused.reason], str(refused), **refused.numbers)

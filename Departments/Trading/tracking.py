@@ -1,4 +1,4 @@
-"""Following each order by its own id until it is terminal.
+"""Tracking: each order is followed by its own id until it is terminal.
 
 Never by symbol: bracket legs stay open after an entry has filled, and a rejected order is not open either.
 """
@@ -38,30 +38,30 @@ class OrderTracker:
         self._ledger = ledger
         self._clock = clock
         self._enqueue = enqueue
-        self._exits_looked_at: datetime | None = None
+        self._exits_read_at: datetime | None = None
         self._missing_since: dict[str, datetime] = {}
 
     def track(self, *, exits: bool = False, asking: bool = True) -> None:
-        """Look at every order that is not terminal; at resting exits now and then, or now with `exits`.
+        """Read every open order from the broker; resting exits every ten seconds, or now with `exits`.
 
-        A broker that does not answer leaves an order as it is known: unknown is not terminal. Exits that are being
-        released, or are not live yet, are looked at every time. Without `asking` no cancel is asked for, only looked.
+        A broker that does not answer changes nothing: unknown is not terminal. Exits that are being released, or are
+        not live yet, are read every time. Without `asking` no due cancel is asked of the broker.
         """
         found: list[tuple[OrderRecord, Order]] = []
         try:
-            for record, order in self._found(self._waiting(exits=exits or self._exits_are_due())):
+            for record, order in self._read(self._open_records(exits=exits or self._are_exits_due())):
                 found.append((record, order))
                 if asking and _is_to_be_cancelled(record, order):
                     ask_to_cancel(self._broker, order.id, record.intent.ticker)
         except BrokerUnavailable as error:
-            log.warning("The broker did not tell how the orders stand (%s)", error)
-        news = [order for record, order in found if not _says_nothing_new(record, order)]
+            log.warning("The broker does not answer about open orders (%s)", error)
+        news = [order for record, order in found if not _is_unchanged(record, order)]
         if news:
             with self._ledger.transaction():
                 self.observe(news)
 
     def observe(self, orders: Sequence[Order]) -> None:
-        """Record snapshots and tell everyone what is new in them; a bracket's exits are taken into the ledger.
+        """Record orders as the broker has them, report what changed, and adopt a bracket's exits.
 
         Joins the caller's transaction.
         """
@@ -70,45 +70,45 @@ class OrderTracker:
             self._observe(order, known, self._clock.now())
 
     def _observe(self, order: Order, known: dict[str, OrderRecord], now: datetime) -> None:
-        """Record one snapshot; `known` is what the ledger has, by `known_as`, and stays up to date."""
+        """Record one order; `known` holds the ledger's records by `known_as` and is kept up to date."""
         before = known.get(known_as(order))
         record = known[known_as(order)] = self._ledger.orders.observe(order, now, before)
         if before is not None:
-            self._tell(before, self._with_reason(before, record), now)
+            self._report(before, self._escalate_late_rejection(before, record), now)
         legs = with_parents(order.legs, record.intent.client_order_id)
         for exit_ in adopt_exits(self._ledger.orders, legs, record.intent.plan_id, now, known):
             self._enqueue(outcome_report(exit_, now))
 
-    # --- what is looked at ---
+    # --- which orders are read ---
 
-    def _exits_are_due(self) -> bool:
-        last, now = self._exits_looked_at, self._clock.now()
+    def _are_exits_due(self) -> bool:
+        last, now = self._exits_read_at, self._clock.now()
         return last is None or not timedelta() <= now - last < EXITS_EVERY
 
-    def _waiting(self, *, exits: bool) -> list[OrderRecord]:
+    def _open_records(self, *, exits: bool) -> list[OrderRecord]:
         if exits:
-            self._exits_looked_at = self._clock.now()
+            self._exits_read_at = self._clock.now()
             return self._ledger.orders.open()
         orders, releasing = self._ledger.orders, {release.ticker for release in self._ledger.releases.open()}
         return [*orders.open_trades(), *orders.open_exits(statuses=NOT_LIVE, tickers=releasing)]
 
-    def _found(self, waiting: Sequence[OrderRecord]) -> Iterator[tuple[OrderRecord, Order]]:
-        """Yield each order as the broker has it now; one that the broker does not know is decided about here."""
+    def _read(self, waiting: Sequence[OrderRecord]) -> Iterator[tuple[OrderRecord, Order]]:
+        """Yield each order as the broker has it now. Decides about orders that the broker does not know."""
         listed = self._list(waiting)
         seen = {known_as(order): order for order in flat(listed)}
         for record in waiting:
             client_order_id = record.intent.client_order_id
             if any(row.is_order(client_order_id, record.broker_order_id) for row in listed.unreadable):
-                continue  # it stays as it is known, and the broker has named it
+                continue  # the record stays as it is, and the adapter has warned
             try:
-                yield record, self._followed(seen.get(client_order_id) or self._current(record))
+                yield record, self._follow(seen.get(client_order_id) or self._current(record))
             except NotFound:
-                self._missing(record)
+                self._handle_missing(record)
             except UnreadableAnswer as error:
                 log.warning("%s: %s", record.intent.ticker, error)
 
     def _list(self, waiting: Sequence[OrderRecord]) -> Orders:
-        """Ask for all orders at once: one request a look, however many there are (the limit is 200 a minute)."""
+        """List all orders in one request, however many there are (the limit is 200 a minute)."""
         if not waiting:
             return BrokerList(())
         since = min(record.created_at for record in waiting) - A_LITTLE_BEFORE
@@ -122,17 +122,16 @@ class OrderTracker:
             return self._broker.order_by_client_id(record.intent.client_order_id)
         return self._broker.order(record.broker_order_id)
 
-    def _followed(self, order: Order) -> Order:
-        """Follow an order that somebody replaced at the broker: it lives on under another id."""
+    def _follow(self, order: Order) -> Order:
+        """Follow an order that was replaced at the broker and lives on under another id."""
         while order.status is OrderStatus.REPLACED and order.replaced_by is not None:
-            order = _continued(order, self._broker.order(order.replaced_by))
+            order = _continue(order, self._broker.order(order.replaced_by))
         return order
 
-    def _missing(self, record: OrderRecord) -> None:
-        """Decide about an order that the broker does not know.
+    def _handle_missing(self, record: OrderRecord) -> None:
+        """Withdraw an order that never arrived; any other unknown order stays unknown.
 
-        Long after the attempt to send it, an order that is to be cancelled and is not there never arrived. Anything
-        else stays unknown.
+        It never arrived if a cancel is due and the broker does not know it a minute after the attempt to send it.
         """
         now, intent = self._clock.now(), record.intent
         missing_since = self._missing_since.setdefault(intent.client_order_id, now)
@@ -147,10 +146,10 @@ class OrderTracker:
             if withdrawn is not None:
                 self._enqueue(outcome_report(withdrawn, now))
 
-    # --- who is told ---
+    # --- what is reported ---
 
-    def _with_reason(self, before: OrderRecord, record: OrderRecord) -> OrderRecord:
-        """Give an order that was taken and rejected afterwards the reason and the escalation of every rejection."""
+    def _escalate_late_rejection(self, before: OrderRecord, record: OrderRecord) -> OrderRecord:
+        """Escalate an order rejected after it was accepted, and return its record with the reason."""
         intent, at = record.intent, record.terminal_at
         if record.status is not OrderStatus.REJECTED or before.status.is_terminal or at is None:
             return record
@@ -161,9 +160,9 @@ class OrderTracker:
         self._enqueue(escalation)
         return replace(record, code=str(reason.code), reason=str(reason))
 
-    def _tell(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
+    def _report(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
         if record.intent.purpose is Purpose.EXIT:
-            self._tell_of_exit(before, record, now)
+            self._report_exit(before, record, now)
             return
         if before.broker_order_id is None and record.broker_order_id is not None:
             for note in submission_notes(record, now):
@@ -172,22 +171,22 @@ class OrderTracker:
         if record.status.is_terminal and not before.status.is_terminal:
             self._enqueue(outcome_report(record, now))
 
-    def _tell_of_exit(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
-        """Tell the Executive when an exit that it asked for protects, when it failed, and when any exit traded."""
+    def _report_exit(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
+        """Report a requested exit once it is live or failed, and any exit that traded."""
         intent, ended = record.intent, record.status.is_terminal and not before.status.is_terminal
-        if before.status in NOT_LIVE and record.status not in NOT_LIVE and not _failed(record):
+        if before.status in NOT_LIVE and record.status not in NOT_LIVE and not _has_failed(record):
             log.info("Protected %s %s", f"{intent.qty:f}", intent.ticker)
             self._enqueue(request_report(intent.message_id, intent.ticker, intent.qty, RequestStatus.PROTECTED, now))
         elif ended and (record.filled_qty > 0 or before.status in NOT_LIVE):
             self._enqueue(outcome_report(record, now))
 
 
-def _failed(record: OrderRecord) -> bool:
+def _has_failed(record: OrderRecord) -> bool:
     return record.status.is_terminal and record.filled_qty == 0
 
 
-def _continued(replaced: Order, successor: Order) -> Order:
-    """Return an order as its successor continues it, under our id, with what both have filled."""
+def _continue(replaced: Order, successor: Order) -> Order:
+    """Return the successor of a replaced order under our id, with the fills of both."""
     filled = replaced.filled_qty + successor.filled_qty
     value = sum((o.filled_qty * (o.filled_avg_price or 0) for o in (replaced, successor)), start=filled * 0)
     return replace(
@@ -203,7 +202,7 @@ def _is_to_be_cancelled(record: OrderRecord, order: Order) -> bool:
     return asked and not order.status.is_terminal and order.status is not OrderStatus.PENDING_CANCEL
 
 
-def _says_nothing_new(record: OrderRecord, order: Order) -> bool:
+def _is_unchanged(record: OrderRecord, order: Order) -> bool:
     known = (record.status, record.filled_qty, record.broker_order_id)
     vague = order.status is OrderStatus.UNKNOWN and order.filled_qty == record.filled_qty
     return vague or known == (order.status, order.filled_qty, order.id)

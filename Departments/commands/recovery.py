@@ -18,7 +18,7 @@ from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFault
 from Departments.commands.run import show_document
 from Departments.core.errors import BadInput
 from Departments.Executive.reporting.document import unexecuted_document
-from Departments.Trading.reconciliation import Row
+from Departments.Trading.reconciliation import ComparedOrder
 
 
 def resume(
@@ -54,11 +54,11 @@ def reconcile(
 ) -> int:
     """Compare the ledger with the broker and lock what they disagree about; nothing is sent. Ends with 1 for a lock."""
     with desk_of(workspace, Choices(clock=clock_from(at), broker=broker)) as desk:
-        if accept is not None and not desk.trading.accept(accept.upper()):
+        if accept is not None and not desk.trader.accept(accept.upper()):
             raise BadInput(
                 "--accept", "", f"{accept.upper()} is not locked", "name a symbol that reconcile shows as locked"
             )
-        rows = desk.trading.reconcile()
+        rows = desk.trader.reconcile()
         locked = desk.ledger.releases.find_locks()
         if as_json:
             print_json({"orders": [_document(row, locked) for row in rows]})
@@ -67,23 +67,23 @@ def reconcile(
         return int(bool(locked))
 
 
-def _document(row: Row, locked: Container[str]) -> dict[str, str | bool]:
+def _document(row: ComparedOrder, locked: Container[str]) -> dict[str, str | bool]:
     return {
         "ticker": row.ticker,
         "client_order_id": row.client_order_id,
         "finding": str(row.finding),
         "reason": row.sentence,
-        "locked": row.locks and row.ticker in locked,
+        "locked": row.is_disputed and row.ticker in locked,
     }
 
 
-def _show(console: Console, rows: list[Row], locked: Container[str]) -> None:
+def _show(console: Console, rows: list[ComparedOrder], locked: Container[str]) -> None:
     if not rows:
         console.print("Ledger and broker agree; no order is open.")
         return
     table = Table("Ticker", "Finding", "What", box=box.SIMPLE)
     for row in rows:
-        colour = "red" if row.locks and row.ticker in locked else "green"
+        colour = "red" if row.is_disputed and row.ticker in locked else "green"
         table.add_row(row.ticker, f"[{colour}]{row.finding}[/{colour}]", row.sentence)
     console.print(table)
 

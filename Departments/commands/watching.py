@@ -83,7 +83,7 @@ def _named(desk: Desk, departments: Sequence[str]) -> list[str]:
 
 def _watched(desk: Desk, name: str) -> Watched:
     router = desk.routers[name]
-    return Watched(router, desk.trading.track) if name == TRADING else Watched(router)
+    return Watched(router, desk.trader.track) if name == TRADING else Watched(router)
 
 
 def _line(report: ConsumeReport) -> None:

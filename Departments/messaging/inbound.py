@@ -144,7 +144,7 @@ class Pass:
     def run(self, names: list[str]) -> ConsumeReport:
         """Handle the waiting files of these names once, then look again at what was too young to be judged."""
         for items in self._read(names):
-            self._settle([acted for item in items if not self.stop() and (acted := self._act(item))])
+            self._settle([*filter(None, map(self._act, items))])
         for _ in self.young:
             self._leave(self.clock.now() + A_MOMENT)
         self._deliver()
@@ -207,8 +207,8 @@ class Pass:
     # --- act ---
 
     def _act(self, item: _Item) -> _Acted | None:
-        """Have a message's handler do its work; None when nothing is to be committed."""
-        message = self._message_of(item)
+        """Have a message's handler do its work. Returns None when nothing is to be committed, or after a stop."""
+        message = None if self.stop() else self._message_of(item)
         if message is None:
             return None
         try:

@@ -87,6 +87,6 @@ def nothing_is_traded_twice(folder: Path, *, steady: bool = True) -> None:
     """Let everybody look once more, a week later, and check every promise."""
     clock = SimulatedClock(NEXT_DAY + timedelta(days=7))
     with closing(open_desk(folder, Choices(clock=clock))) as desk:
-        desk.trading.reconcile()
+        desk.trader.reconcile()
         desk.work()
     Promises(folder, steady).check()

@@ -63,8 +63,8 @@ class Calls:
         self._now: Counter[str] = Counter()
         self._broker = opened.broker
         opened.__dict__["broker"] = self
-        trading = opened.trading
-        handle = trading.send_order
+        trader = opened.trader
+        handle = trader.router.handlers["send_order"]
 
         def counted(message: Any, approval: Any) -> Any:
             self._now = self.of[approval.symbol] = Counter()
@@ -73,7 +73,7 @@ class Calls:
             finally:
                 self._now = Counter()
 
-        trading.router = Router("TRADING", trading.router.handlers | {"send_order": counted})
+        trader.router = Router("TRADING", trader.router.handlers | {"send_order": counted})
 
     def __getattr__(self, call: str) -> Any:
         answer = getattr(self._broker, call)

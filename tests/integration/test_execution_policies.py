@@ -38,7 +38,7 @@ def lived(
     opened = desk(folder, faults={"faults": list(faults)}, step=Promises(folder).step)
     with closing(opened):
         found = executed(opened, document)
-        opened.trading.reconcile()
+        opened.trader.reconcile()
         opened.work()
     Promises(folder).check()
     return found
@@ -263,7 +263,7 @@ def test_a_broker_that_stays_away_stops_the_run_and_the_next_goes_on(tmp_path: P
         resumed = again.day.resume()
         assert resumed is not None
         assert resumed.document["plan_id"] == SMALL["plan_id"]
-        again.trading.reconcile()
+        again.trader.reconcile()
         again.work()
     Promises(tmp_path).check()
 
@@ -301,7 +301,7 @@ def test_a_clock_that_jumps_trades_nothing_twice_and_the_day_ends(tmp_path: Path
     opened = with_clock(tmp_path, clock, {"call": "submit", "symbol": "DVN", "do": "timeout_after"})
     with closing(opened):
         document = executed(opened, late)
-        opened.trading.reconcile()
+        opened.trader.reconcile()
         opened.work()
     assert document["exit_code"] in {0, 1}
     assert [p["name"] for p in document["phases"]] == ["RELEASE", "SELL", "BUY", "PROTECT"]
@@ -333,7 +333,7 @@ def test_a_plan_that_became_stale_while_it_was_interrupted_sends_nothing_more(tm
         assert {o["code"] for p in resumed.document["phases"] for o in p["orders"] if o["status"] == "deferred"} == {
             "STALE_PLAN"
         }
-        next_day.trading.reconcile()
+        next_day.trader.reconcile()
         next_day.work()
     Promises(tmp_path).check()
 

@@ -145,7 +145,7 @@ def test_two_desks_that_read_one_inbox_send_every_order_once(tmp_path: Path) -> 
         first.beside = look  # type: ignore[method-assign]
         first.ceo.current_plan, first.ceo.plan_approved = dict(SMALL), True
         assert first.ceo.execute_plan()["document"]["status"] == "COMPLETED"
-        second.trading.reconcile()
+        second.trader.reconcile()
         first.work()
     Promises(tmp_path, steady=False).check()
 
@@ -214,7 +214,7 @@ def test_a_ledger_that_is_full_or_read_only_stops_the_run_and_nothing_is_traded_
     assert caught.value.exit_code == 3
     with closing(desk(tmp_path, at=opened.clock.now())) as again:
         document = carry_out(again, SMALL)
-        again.trading.reconcile()
+        again.trader.reconcile()
         again.work()
     assert document["exit_code"] in {0, 1}
     Promises(tmp_path).check()

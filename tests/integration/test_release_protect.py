@@ -42,7 +42,7 @@ def live(
     opened = desk(folder, at=at, faults={"faults": list(faults)}, step=Promises(folder).step, **more)
     with closing(opened):
         found = carry_out(opened, document)
-        opened.trading.reconcile()
+        opened.trader.reconcile()
         opened.work()
     Promises(folder).check()
     return found

@@ -126,7 +126,7 @@ def told(desk: Desk, plan_id: str) -> dict[str, Any]:
 
 def settle(desk: Desk) -> None:
     """Let everybody look at everything once more, as the next morning would."""
-    desk.trading.reconcile()
+    desk.trader.reconcile()
     desk.work()
 
 

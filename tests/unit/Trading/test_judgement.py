@@ -13,6 +13,9 @@ import pytest
 
 from Departments.bootstrap import Desk
 from Departments.brokers.base import BrokerList, Positions, UnreadableRow
+from Departments.brokers.snapshot import FactsReader
+from Departments.constraints.checks import days_to_settle
+from Departments.constraints.limits import Limits
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.orders import OrderRequest, Side
@@ -75,7 +78,13 @@ def broker(opened: Desk) -> Counting:
 
 @pytest.fixture
 def judge(opened: Desk, broker: Counting) -> Judge:
-    return Judge(replace(opened.trading_parts, broker=broker))
+    return judge_of(opened, broker)
+
+
+def judge_of(opened: Desk, broker: Any, *, clock: SimulatedClock | None = None, limits: Limits | None = None) -> Judge:
+    limits = limits or opened.limits
+    reader = FactsReader(broker, opened.ledger, opened.hours, clock or opened.clock, days_to_settle(limits))
+    return Judge(reader, opened.ledger.releases.find_locks, limits, opened.settings.exits)
 
 
 def approval(ticker: str, action: str, shares: float) -> ExecutiveApproval:
@@ -177,7 +186,7 @@ def test_beside_an_open_buy_every_buy_has_a_look_of_its_own(opened: Desk, judge:
 def test_what_was_sent_is_counted_in_the_sector_that_the_broker_tells(tmp_path: Path) -> None:
     state = SLOW | {"assets": {"ALKS": {"sector": "Technology"}}}
     with closing(desk(workspace(tmp_path, state=state))) as opened:
-        assert Judge(opened.trading_parts).judge(approval("ALKS", "BUY", 200)).order.sector == "Technology"
+        assert judge_of(opened, opened.broker).judge(approval("ALKS", "BUY", 200)).order.sector == "Technology"
 
 
 def test_counting_in_asks_the_broker_nothing(opened: Desk, judge: Judge, broker: Counting) -> None:
@@ -227,7 +236,7 @@ def test_a_look_lasts_some_seconds(opened: Desk, judge: Judge, broker: Counting,
 
 def test_a_look_does_not_outlast_a_clock_that_was_set_back(opened: Desk, broker: Counting) -> None:
     clock = SetBack(MORNING)
-    judge = Judge(replace(opened.trading_parts, broker=broker, clock=clock))
+    judge = judge_of(opened, broker, clock=clock)
     judge.judge(approval("ALKS", "BUY", 200))
     clock.back = timedelta(seconds=60)
     judge.judge(approval("COMM", "BUY", 300))
@@ -238,7 +247,7 @@ def test_the_risk_of_what_was_sent_is_counted_in(opened: Desk, broker: Counting)
     """Either loses some $500 at its stop."""
     risk = opened.limits.portfolio_risk.model_copy(update={"max_portfolio_heat": D("0.008")})
     limits = opened.limits.model_copy(update={"portfolio_risk": risk})
-    judge = Judge(replace(opened.trading_parts, broker=broker, limits=limits))
+    judge = judge_of(opened, broker, limits=limits)
     first = judge.judge(approval("ALKS", "BUY", 200))
     assert judge.judge(approval("COMM", "BUY", 350)).violations == first.violations == ()
     assert broker.asked["account"] == 1
@@ -320,11 +329,11 @@ def test_a_look_does_not_outlast_the_tracking_between_two_looks_of_a_watcher(tmp
     folder = workspace(tmp_path, state=SLOW)
     send(folder, order("CTVA", "SELL", 10), message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
     with closing(desk(folder)) as opened:
-        opened.bus.consume("TRADING", opened.trading.router)
+        opened.bus.consume("TRADING", opened.trader.router)
         opened.broker.submit(OrderRequest("by-hand", "DVN", Side.SELL, D(200)))
         send(folder, order("DVN", "SELL", 225), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
-        opened.trading.track()
-        opened.bus.consume("TRADING", opened.trading.router)
+        opened.trader.track()
+        opened.bus.consume("TRADING", opened.trader.router)
     assert [(r["ticker"], r["status"]) for r in reports(folder)] == [("DVN", "denied")]
 
 
@@ -333,11 +342,11 @@ def test_a_watcher_finds_every_cancel_that_waits_behind_a_late_approval(tmp_path
     first, second = (f"MSG_EXECUTIVE_20251110T150512Z_0000000{n}" for n in (1, 2))
     send(folder, order("CTVA", "SELL", 10), message_id=first, at=later)
     with closing(desk(folder)) as opened:
-        opened.bus.consume("TRADING", opened.trading.router)
-        opened.trading.track()
+        opened.bus.consume("TRADING", opened.trader.router)
+        opened.trader.track()
         send(folder, order("DVN", "SELL", 225), message_id=second, at=later)
         wish = asked("DVN", "SELL", 225, approval_message_id=second)
         cancel = {"message_id": "MSG_EXECUTIVE_20251110T150513Z_00000003", "message_type": "CancelRequest"}
         send(folder, wish, parent=second, at=later + timedelta(seconds=1), **cancel)
-        opened.bus.consume("TRADING", opened.trading.router)
+        opened.bus.consume("TRADING", opened.trader.router)
         assert [o.symbol for o in opened.broker.orders("all")] == ["CTVA"]

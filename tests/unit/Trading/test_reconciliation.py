@@ -37,7 +37,7 @@ def sell(opened: Desk, ticker: str = "CTVA", qty: int = 100, client_order_id: st
 
 
 def findings(opened: Desk) -> list[tuple[str, Finding]]:
-    return [(row.ticker, row.finding) for row in opened.trading.reconcile()]
+    return [(row.ticker, row.finding) for row in opened.trader.reconcile()]
 
 
 def test_an_order_both_know_is_matched_and_its_fill_is_taken_over(opened: Desk) -> None:
@@ -107,7 +107,7 @@ def test_an_order_that_the_ledger_has_given_up_and_that_is_still_open_is_ambiguo
 def test_reconciling_sends_nothing(opened: Desk) -> None:
     intend(opened)
     send(opened.workspace, order("CTVA", "SELL", 100), message_id=OURS)
-    opened.trading.reconcile()
+    opened.trader.reconcile()
     assert list(opened.broker.orders("all")) == []
 
 
@@ -117,27 +117,27 @@ def test_reconciling_asks_for_no_cancel_either(opened: Desk) -> None:
     opened.clock.sleep(10)
     with opened.ledger.transaction():
         opened.ledger.orders.request_cancel(OURS, "PHASE_TIMEOUT", "PHASE_TIMEOUT", opened.clock.now())
-    opened.trading.reconcile()
+    opened.trader.reconcile()
     assert [o.status for o in opened.broker.orders("all")] == ["new"]
-    opened.trading.track()
+    opened.trader.track()
     assert [o.status for o in opened.broker.orders("all")] == ["pending_cancel"]
 
 
 def test_a_symbol_is_free_again_when_the_two_agree(opened: Desk) -> None:
     sell(opened)
-    opened.trading.reconcile()
+    opened.trader.reconcile()
     opened.broker.cancel(opened.broker.order_by_client_id(OURS).id)
     opened.clock.sleep(5)
-    opened.trading.reconcile()
+    opened.trader.reconcile()
     assert opened.ledger.releases.find_locks() == {}
 
 
 def test_a_person_who_has_looked_unlocks_the_symbol_for_good(opened: Desk) -> None:
     intend(opened)
     sell(opened, "DVN", client_order_id="MSG_2")
-    opened.trading.reconcile()
+    opened.trader.reconcile()
     assert set(opened.ledger.releases.find_locks()) == {"CTVA", "DVN"}
-    assert [row.client_order_id for row in opened.trading.accept("CTVA")] == [OURS]
+    assert [row.client_order_id for row in opened.trader.accept("CTVA")] == [OURS]
     assert set(opened.ledger.releases.find_locks()) == {"DVN"}
     assert [(r["ticker"], r["status"], r["code"]) for r in reports(opened.workspace)] == [
         ("CTVA", "canceled", "SYMBOL_LOCKED")
@@ -163,7 +163,7 @@ def test_exits_that_rest_for_days_are_matched_and_their_fill_becomes_known(opene
     floor = broker.exchange.floor
     floor.set_price("COMM", D("15.00"))
     opened.clock.sleep(10)
-    opened.trading.reconcile()
+    opened.trader.reconcile()
     fills = [(f.side, f.qty) for f in opened.ledger.orders.fills_since(MORNING)]
     assert fills == [(Side.BUY, D(250)), (Side.SELL, D(250))]
     assert opened.ledger.history(opened.clock.now()).day_trades == ()
@@ -194,7 +194,7 @@ def test_shares_that_were_bought_and_sold_again_are_not_missed(opened: Desk) -> 
     floor = broker.exchange.floor
     floor.set_price("COMM", D("20.00"))
     opened.clock.sleep(10)
-    opened.trading.track(exits=True)
+    opened.trader.track(exits=True)
     answer = opened.trading.reconcile_positions()
     assert (answer["status"], answer["positions"].get("COMM")) == ("OK", None)
 

@@ -83,10 +83,10 @@ def test_an_order_that_the_broker_has_and_does_not_show_is_never_given_up(tmp_pa
         send(tmp_path, take_back, message_id=f"{APPROVAL_ID}1", message_type="CancelRequest", parent=APPROVAL_ID)
         trade_on(opened, 100)
         assert reports(tmp_path) == []
-        (row,) = opened.trading.reconcile()
+        (row,) = opened.trader.reconcile()
         assert (row.finding, list(opened.ledger.releases.find_locks())) == ("ambiguous", ["CTVA"])
         opened.clock.sleep(600)
-        opened.trading.reconcile()
+        opened.trader.reconcile()
         assert opened.ledger.releases.find_locks() == {}
         assert [(r["status"], r["filled_qty"]) for r in reports(tmp_path)] == [("filled", 190)]
 
@@ -135,7 +135,7 @@ def test_another_order_under_our_id_stops_the_symbol_for_a_person(tmp_path: Path
         assert {r["ticker"]: r["code"] for r in reports(folder)} == {"CTVA": "", "DVN": "BROKER_DUPLICATE_ID"}
         assert "belongs to another order" in opened.ledger.releases.find_locks()["DVN"]
         assert len(sells(opened)) == 1
-        opened.trading.reconcile()
+        opened.trader.reconcile()
         assert "DVN" in opened.ledger.releases.find_locks()
 
 

@@ -10,14 +10,8 @@ from Departments.core.settings import ExitSettings
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import CancelRequest, ExecutiveApproval
-from Departments.Trading.orders import (
-    approved_symbols,
-    order_intent,
-    order_request,
-    refuse_strangers,
-    refuse_unapproved,
-    withdrawn_intent,
-)
+from Departments.Trading.handlers import approved_symbols, refuse_strangers, refuse_unapproved
+from Departments.Trading.submission import order_intent, order_request, withdrawn_intent
 from tests.builders.trading import APPROVAL_ID, asked, order, request_text
 
 EXITS = ExitSettings()

@@ -1,0 +1,236 @@
+"""Trading's answers to the Executive's instructions: send an order, cancel one, release exits, protect shares.
+
+A handler acts idempotently by message id and returns what to commit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+
+from Departments.brokers.base import Broker
+from Departments.core.clock import Clock
+from Departments.core.departments import EXECUTIVE
+from Departments.core.errors import BadInput, BrokerUnavailable, UnreadableMessage
+from Departments.core.identifiers import client_order_id
+from Departments.core.orders import OrderStatus
+from Departments.core.settings import ExitSettings
+from Departments.core.statuses import RequestStatus
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.order_records import OrderIntent, OrderRecord
+from Departments.ledger.releases import Release
+from Departments.messaging.message import Message
+from Departments.messaging.payloads import CancelRequest, ExecutiveApproval, ProtectRequest, ReleaseRequest
+from Departments.messaging.router import Commit
+from Departments.Trading.exits import (
+    adopt_exits,
+    ask_to_cancel,
+    is_free,
+    known_as,
+    protection_intent,
+    protection_request,
+    release_of,
+    resting_exits,
+)
+from Departments.Trading.judgement import Judge
+from Departments.Trading.reports import request_report
+from Departments.Trading.submission import OrderSender, order_intent, order_request, withdrawn_intent
+
+log = logging.getLogger(__name__)
+
+LATE = timedelta(seconds=5)  # an older approval may have a cancel request waiting behind it
+
+
+class ApprovalHandlers:
+    """Sends approved orders once and cancels them on request. `waiting` returns the messages of Trading's inbox."""
+
+    def __init__(
+        self,
+        waiting: Callable[[], Iterable[Message]],
+        ledger: Ledger,
+        clock: Clock,
+        exits: ExitSettings,
+        judge: Judge,
+        sender: OrderSender,
+    ) -> None:
+        self._waiting = waiting
+        self._ledger = ledger
+        self._clock = clock
+        self._exits = exits
+        self._judge = judge
+        self._sender = sender
+        self._cancelled: frozenset[str] | None = None
+
+    def expect(self, symbols: Iterable[str]) -> None:
+        """Expect approvals of these symbols next."""
+        self._judge.expect(symbols)
+
+    def forget(self) -> None:
+        """Look anew for cancel requests and facts before the next approval."""
+        self._cancelled = None
+        self._judge.forget()
+
+    def send_order(self, message: Message, approval: ExecutiveApproval) -> Commit | None:
+        """Judge an approval on actual facts and submit its order once."""
+        refuse_strangers(message)
+        refuse_unapproved(message, approval)
+        record = self._ledger.orders.find(client_order_id(message.message_id))
+        if not self._may_be_sent(message, record):
+            return None
+        judged = self._judge.judge(approval)
+        request = order_request(approval, message.message_id, judged.price, self._exits)
+        intent = order_intent(approval, message.message_id, judged.price, request)
+        if record is None and judged.violations:
+            return self._sender.deny(intent, judged.violations)
+        if record is None:
+            with self._ledger.transaction():
+                self._ledger.orders.intend(intent, self._clock.now())
+        self._judge.count_in(judged.order, approval.limit)  # before it is sent: an unclear answer counts, too
+        if record is None:
+            return self._sender.submit_once(intent, request)
+        return self._sender.resume(intent, request, judged.violations)
+
+    def _may_be_sent(self, message: Message, record: OrderRecord | None) -> bool:
+        """Return True for a new approval, or one whose submission got no clear answer."""
+        if record is None:
+            is_late = self._clock.now() - message.timestamp > LATE
+            if is_late and message.message_id in self._cancelled_approvals():
+                log.info("%s waits for its cancel; it is not sent", message.message_id)
+                return False
+            return True
+        if record.status is OrderStatus.UNKNOWN and record.cancel_requested_at is None:
+            return True
+        log.info("%s was handled before; nothing is sent twice", message.message_id)
+        return False
+
+    def _cancelled_approvals(self) -> frozenset[str]:
+        """Return the approvals with a waiting cancel request. Reads the inbox once in a pass."""
+        if self._cancelled is None:
+            requests = (m for m in self._waiting() if m.message_type == "CancelRequest")
+            self._cancelled = frozenset(filter(None, (m.parent_message_id for m in requests)))
+        return self._cancelled
+
+    def cancel_order(self, message: Message, request: CancelRequest) -> Commit | None:
+        """Record a cancel request. The tracker asks the broker until the order has ended.
+
+        An approval that was not sent yet is withdrawn, so that it is not sent later either.
+        """
+        refuse_strangers(message)
+        orders, now = self._ledger.orders, self._clock.now()
+        record = orders.by_message(request.approval_message_id)
+        if record is None:
+            return lambda: self._withdraw(request)
+        if record.status.is_terminal:
+            return None
+        return lambda: orders.request_cancel(record.intent.client_order_id, request.code, request.reason, now)
+
+    def _withdraw(self, request: CancelRequest) -> None:
+        intent = withdrawn_intent(request)
+        self._ledger.orders.withdraw(intent, request.code, request.reason, self._clock.now())
+        self._sender.report(intent)
+
+
+class ExitHandlers:
+    """Releases the exits of shares to be sold and protects unprotected shares."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        clock: Clock,
+        enqueue: Callable[[Message], None],
+        exits: ExitSettings,
+        judge: Judge,
+        sender: OrderSender,
+    ) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._clock = clock
+        self._enqueue = enqueue
+        self._exits = exits
+        self._judge = judge
+        self._sender = sender
+
+    def release_exits(self, message: Message, asked: ReleaseRequest) -> Commit:
+        """Cancel the resting exits of a symbol. `end_releases` reports when its shares are free."""
+        refuse_strangers(message)
+        now = self._clock.now()
+        if asked.symbol in self._ledger.releases.find_locks():
+            report = request_report(message.message_id, asked.symbol, asked.qty, RequestStatus.LOCKED, now)
+            return lambda: self._enqueue(report)
+        exits = resting_exits(self._broker, asked.symbol)
+        release = release_of(asked, message.message_id, exits)
+        with self._ledger.transaction():
+            names = [known_as(order) for order, _ in exits]
+            adopt_exits(self._ledger.orders, exits, release.plan_id, now, self._ledger.orders.find_many(names))
+            self._ledger.orders.release(names, now)
+        for order, _ in exits:
+            ask_to_cancel(self._broker, order.id, release.ticker)
+        return lambda: self._ledger.releases.request(release, now)
+
+    def end_releases(self) -> None:
+        """Report each release whose exits have all ended and whose shares are all free."""
+        releases = self._ledger.releases.open()
+        exits = self._ledger.orders.open_exits(tickers=[release.ticker for release in releases])
+        ending = {record.intent.ticker for record in exits}
+        for release in releases:
+            try:
+                is_done = release.ticker not in ending and is_free(self._broker.position(release.ticker))
+            except BrokerUnavailable as error:
+                log.warning("%s: the broker does not answer how many shares are free (%s)", release.ticker, error)
+                return
+            if is_done:
+                self._end_release(release)
+
+    def _end_release(self, release: Release) -> None:
+        now = self._clock.now()
+        with self._ledger.transaction():
+            self._ledger.releases.end(release.message_id, now)
+            report = request_report(release.message_id, release.ticker, release.qty, RequestStatus.RELEASED, now)
+            self._enqueue(report)
+
+    def protect_shares(self, message: Message, asked: ProtectRequest) -> Commit | None:
+        """Submit a stop-loss and a take-profit for unprotected shares as one OCO, once.
+
+        The tracker reports it as protected when the OCO is live.
+        """
+        record = self._ledger.orders.by_message(message.message_id)
+        if record is not None:
+            is_unclear = record.status is OrderStatus.UNKNOWN
+            return self._sender.resume(record.intent, protection_request(record.intent)) if is_unclear else None
+        refuse_strangers(message)
+        now, intent = self._clock.now(), self._protection(message.message_id, asked)
+        if intent is None:
+            report = request_report(message.message_id, asked.symbol, asked.qty, RequestStatus.PROTECTED, now)
+            return lambda: self._enqueue(report)
+        with self._ledger.transaction():
+            self._ledger.orders.intend(intent, now)
+        self._judge.forget()  # the exits take shares that a SELL might be judged by
+        return self._sender.submit_once(intent, protection_request(intent))
+
+    def _protection(self, message_id: str, asked: ProtectRequest) -> OrderIntent | None:
+        position = self._broker.position(asked.symbol)
+        return None if position is None else protection_intent(asked, message_id, position, self._exits)
+
+
+def refuse_strangers(message: Message) -> None:
+    """Raise BadInput for an instruction from anyone but the Executive."""
+    if message.sender != EXECUTIVE:
+        raise BadInput(message.message_id, "from", f"{message.sender} cannot approve", "only EXECUTIVE approves orders")
+
+
+def refuse_unapproved(message: Message, approval: ExecutiveApproval) -> None:
+    """Raise BadInput for an older approval whose decision was not APPROVED."""
+    status = (approval.approval_status or "APPROVED").strip().upper()
+    if status != "APPROVED":
+        mend = "send an approval for what is approved"
+        raise BadInput(message.message_id, "approval_status", f"is {status}", mend)
+
+
+def approved_symbols(approvals: Iterable[Message]) -> Iterator[str]:
+    """Yield the symbols of the readable approvals."""
+    for message in approvals:
+        with suppress(BadInput, UnreadableMessage):
+            yield ExecutiveApproval.of(message).symbol

@@ -1,0 +1,113 @@
+"""Trading at work: one pass over its inbox, tracking of open orders, comparison of ledger and broker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+
+from Departments.brokers.base import Broker
+from Departments.core.departments import TRADING
+from Departments.core.errors import BrokerUnavailable
+from Departments.messaging.bus import Bus, ConsumeReport
+from Departments.messaging.message import Message
+from Departments.messaging.router import Handler, Router
+from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers, approved_symbols
+from Departments.Trading.reconciliation import ComparedOrder, ComparedPositions, Reconciler
+from Departments.Trading.tracking import OrderTracker
+
+log = logging.getLogger(__name__)
+
+
+class Trader:
+    """Turns approvals into orders, each once, and follows every order to its end.
+
+    While the broker is away the inbox waits and is due again after `retry_after`.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        bus: Bus,
+        approvals: ApprovalHandlers,
+        exits: ExitHandlers,
+        tracker: OrderTracker,
+        reconciler: Reconciler,
+        *,
+        retry_after: timedelta,
+    ) -> None:
+        self._broker = broker
+        self._bus = bus
+        self._approvals = approvals
+        self._exits = exits
+        self._tracker = tracker
+        self._reconciler = reconciler
+        self._retry_after = retry_after
+        handlers: dict[str, Handler] = {
+            "send_order": approvals.send_order,
+            "cancel_order": approvals.cancel_order,
+            "release_exits": exits.release_exits,
+            "protect_shares": exits.protect_shares,
+        }
+        self.router = Router(TRADING, handlers, prepare=self._expect_approvals)
+
+    def work(self, *, wait: float = 10.0) -> ConsumeReport:
+        """Handle everything that waits in the inbox, then track every open order.
+
+        Raises WorkspaceBusy when another consumer holds the inbox for longer than `wait` seconds, DepartmentsError.
+        """
+        self._approvals.forget()
+        report = self._bus.consume(TRADING, self.router, wait=wait) if self._may_consume() else self._postpone()
+        self.track()
+        return report
+
+    def _may_consume(self) -> bool:
+        """Return False while messages wait and the broker is away: none of them has failed."""
+        if not self._bus.mailbox.waiting(TRADING):
+            return True
+        try:
+            self._broker.account()
+        except BrokerUnavailable as error:
+            log.warning("The broker does not answer, the inbox waits (%s)", error)
+            return False
+        return True
+
+    def _postpone(self) -> ConsumeReport:
+        left = len(self._bus.mailbox.waiting(TRADING))
+        return ConsumeReport(TRADING, left=left, retry_at=self._bus.clock.now() + self._retry_after)
+
+    def track(self, *, exits: bool = False, asking: bool = True) -> None:
+        """Bring every open order up to date and report outcomes; with `exits`, every resting exit too.
+
+        Without `asking` no due cancel is asked of the broker.
+        """
+        self._approvals.forget()
+        self._tracker.track(exits=exits, asking=asking)
+        self._exits.end_releases()
+        self._bus.deliver_pending()
+
+    def reconcile(self) -> list[ComparedOrder]:
+        """Compare ledger and broker, adopt what matches, and lock what does not. Sends nothing.
+
+        Raises BrokerUnavailable.
+        """
+        rows = self._reconciler.lock_disputed({message.message_id for message in self._bus.waiting(TRADING)})
+        self.track(exits=True, asking=False)
+        return rows
+
+    def accept(self, ticker: str) -> list[ComparedOrder]:
+        """Accept a disputed symbol on a person's word and unlock it; return what was accepted.
+
+        An order that the broker does not know is withdrawn from the ledger. Raises BrokerUnavailable.
+        """
+        accepted = self._reconciler.accept(ticker, self.reconcile())
+        self.reconcile()
+        return accepted
+
+    def compare_positions(self, age: timedelta) -> ComparedPositions:
+        """Compare the ledger's fills of the last `age` with the broker's positions. Raises BrokerUnavailable."""
+        return self._reconciler.compare_positions(age)
+
+    def _expect_approvals(self, messages: Iterable[Message]) -> None:
+        approvals = (m for m in messages if self.router.type_of(m) == "ExecutiveApproval")
+        self._approvals.expect(approved_symbols(approvals))
