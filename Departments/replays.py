@@ -22,14 +22,14 @@ from Departments.constraints.limits import find_limits
 from Departments.core.clock import SimulatedClock, parse_iso
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
-from Departments.core.money import ZERO, decimal_of, plain, price_of
-from Departments.core.plans import TICKER, TradingPlan
+from Departments.core.money import ZERO, plain, price_of
+from Departments.core.plans import TradingPlan
 from Departments.core.settings import config_file, read_json
 from Departments.core.trading_calendar import EASTERN, is_trading_day, session, trading_day
 from Departments.Executive.day import DayOrder
 from Departments.messaging import codec
 from Departments.messaging.message import Message
-from Departments.messaging.neighbours import DailyBriefing
+from Departments.messaging.neighbours import DailyBriefing, PricedBriefing
 from Departments.Operations.briefing import briefing_from
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class PastDay:
 
     day: date
     briefing: Message
-    payload: DailyBriefing
+    priced: PricedBriefing
     plan: Mapping[str, Any] | None
     source: str = ""
 
@@ -89,13 +89,13 @@ def past_days(folder: Path) -> tuple[list[PastDay], list[Failed]]:
     plans, days, failed = _plans(folder), {}, []
     for message, source in sorted(_briefings(folder), key=lambda found: (found[0].timestamp, found[0].message_id)):
         try:
-            payload = DailyBriefing.of(message, source)
-            day = _day_of(message, payload)
-            briefing_from(payload, source, at=message.timestamp)
+            briefing_from(DailyBriefing.of(message, source), source, at=message.timestamp)
+            priced = PricedBriefing.of(message, source)
+            day = _day_of(message, priced)
         except (BadInput, UnreadableMessage) as error:
             failed.append(Failed(trading_day(message.timestamp), source, _named(error, source), BadInput.exit_code))
         else:
-            days[day] = PastDay(day, message, payload, plans.get(day), source)
+            days[day] = PastDay(day, message, priced, plans.get(day), source)
     if not days and not failed:
         raise BadInput(folder, "", "holds no DailyBriefing", "name a folder with DailyBriefing messages")
     return [days[day] for day in sorted(days)], failed
@@ -174,40 +174,26 @@ def _prepare(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> N
     settings = config_file(config, "settings.yaml")
     if settings.exists():
         shutil.copy(settings, workspace / "config" / "settings.yaml")
-    state = exchange_state(past.payload, equity)
+    state = exchange_state(past.priced, equity)
     (workspace / "exchange_state.json").write_text(json_text(state), encoding="utf-8", newline="\n")
 
 
-def exchange_state(payload: DailyBriefing, equity: Decimal) -> dict[str, Any]:
+def exchange_state(briefing: PricedBriefing, equity: Decimal) -> dict[str, Any]:
     """Return the account of a briefing: its long holdings, and cash = equity − their value, which may be negative."""
     positions: dict[str, dict[str, str]] = {}
     value = ZERO
-    for ticker, price, holding in _priced(payload.current_holdings):
-        qty, cost = _number(holding.get("quantity")), _number(holding.get("cost_basis"))
-        if qty is None or qty <= 0 or ticker in positions:
+    for row in briefing.current_holdings:
+        if row.quantity is None or row.quantity <= 0 or row.ticker in positions:
             continue
-        entry = price if cost is None or cost <= 0 else price_of(cost / qty)
-        positions[ticker] = {"qty": plain(qty), "avg_entry_price": plain(entry), "current_price": plain(price)}
-        value += qty * price
-    candidates = _priced(payload.candidates)
-    prices = {ticker: plain(price) for ticker, price, _ in candidates if ticker not in positions}
+        entry = row.price if row.cost_basis is None or row.cost_basis <= 0 else price_of(row.cost_basis / row.quantity)
+        positions[row.ticker] = {
+            "qty": plain(row.quantity),
+            "avg_entry_price": plain(entry),
+            "current_price": plain(row.price),
+        }
+        value += row.quantity * row.price
+    prices = {row.ticker: plain(row.price) for row in briefing.candidates if row.ticker not in positions}
     return {"cash": plain(equity - value), "positions": positions, "prices": prices}
-
-
-def _priced(rows: Any) -> Iterator[tuple[str, Decimal, Mapping[str, Any]]]:
-    """Yield the rows that name a symbol and a price; what is wrong with the others Operations says."""
-    for row in rows if isinstance(rows, list) else ():
-        price = _number(row.get("current_price")) if isinstance(row, Mapping) else None
-        ticker = str(row.get("ticker") or "").strip().upper() if price is not None else ""
-        if price is not None and price_of(price) > 0 and TICKER.match(ticker):
-            yield ticker, price_of(price), row
-
-
-def _number(value: Any) -> Decimal | None:
-    try:
-        return decimal_of(value)
-    except ValueError:
-        return None
 
 
 def _start(past: PastDay) -> datetime:
@@ -221,9 +207,9 @@ def _start(past: PastDay) -> datetime:
     return min(max(made, opens + AFTER_OPEN), closes - BEFORE_CLOSE)
 
 
-def _day_of(message: Message, payload: DailyBriefing) -> date:
-    conditions = payload.market_conditions
-    stated = conditions.get("date") if isinstance(conditions, Mapping) else None
+def _day_of(message: Message, briefing: PricedBriefing) -> date:
+    conditions = briefing.market_conditions
+    stated = None if conditions is None else conditions.day
     try:
         return date.fromisoformat(str(stated))
     except ValueError:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from Departments.core.documents import json_text
-from Departments.core.validation import key_of
+from Departments.core.validation import key_of, models_in
 from Departments.messaging.catalogue import CATALOGUE, MessageType, Skip
 from Departments.messaging.payloads import Payload
 
@@ -41,7 +44,7 @@ def _section(row: MessageType) -> Iterator[str]:
     yield f"- Unknown keys: {'kept' if row.payload.model_config['extra'] == 'allow' else 'refused'}\n"
     yield from _payload(row.payload)
     for recipient, model in row.variants.items():
-        yield f"{recipient} gets another payload: {_sentence(model)}\n"
+        yield f"{recipient} reads: {_sentence(model)}\n"
         yield from _payload(model)
 
 
@@ -58,21 +61,30 @@ def _payload(model: type[Payload]) -> Iterator[str]:
     yield f"```json\n{json_text(example_of(model))}\n```\n"
 
 
-def _rows(model: type[Payload], above: str = "") -> Iterator[str]:
+def _rows(model: type[BaseModel], above: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
-        needed = "yes" if field.is_required() else ""
+        key, inner = above + key_of(name, field), _model_of(field)
         meaning = str(field.description).replace("|", "\\|")
-        yield f"| `{above}{key_of(name, field)}` | {needed} | {meaning} |"
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Payload):
-            yield from _rows(field.annotation, f"{key_of(name, field)}.")
+        yield f"| `{key}` | {'yes' if field.is_required() else ''} | {meaning} |"
+        if inner is not None:
+            yield from _rows(inner, f"{key}[]." if _is_list(field) else f"{key}.")
 
 
-def example_of(model: type[Payload]) -> dict[str, Any]:
+def _model_of(field: FieldInfo) -> type[BaseModel] | None:
+    return next(models_in(field.annotation), None)
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is tuple
+
+
+def example_of(model: type[BaseModel]) -> dict[str, Any]:
     """Return an example of a payload, made of the examples of its fields."""
     found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Payload):
-            found[key_of(name, field)] = example_of(field.annotation)
+        inner = _model_of(field)
+        if inner is not None and not field.examples:
+            found[key_of(name, field)] = [example_of(inner)] if _is_list(field) else example_of(inner)
         elif field.examples:
             found[key_of(name, field)] = field.examples[0]
-    return found
+    return {key: value for key, value in found.items() if value not in ({}, [{}])}

@@ -20,7 +20,8 @@ from Departments.core.plans import Trade
 from Departments.core.portfolio import Position, ProposedOrder
 from Departments.core.quotes import Bar
 from Departments.core.settings import ExitSettings
-from Departments.Operations.briefing import Briefing, Candidate, Holding
+from Departments.messaging.neighbours import Candidate, Holding
+from Departments.Operations.briefing import Briefing
 
 VOLUME_DAYS = 20  # trading days over which the average volume is taken
 

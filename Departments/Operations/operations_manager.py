@@ -36,7 +36,7 @@ from Departments.core.trading_calendar import EASTERN, trading_day
 from Departments.ledger.ledger import Ledger
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
-from Departments.messaging.neighbours import DailyBriefing, PlanProposal
+from Departments.messaging.neighbours import DailyBriefing, PlanProposal, read_sells
 from Departments.messaging.payloads import PlanDocument, PlanFailure, PlanRequest, RegimeRequest, RegimeUpdate
 from Departments.messaging.router import Commit, Router
 from Departments.Operations.basis import Basis, observe
@@ -149,7 +149,7 @@ class OperationsManager:
         self._ask_for_the_regime()
         told, sells = as_json(briefing, "briefing"), as_json(list(mandatory_sells), "mandatory_sells")
         given = None if told is None else _read_briefing(told, self._parts.clock.now())
-        planned = self._plan(Wish(mandatory_sells=sell_wishes(sells)), given)
+        planned = self._plan(Wish(mandatory_sells=sell_wishes(read_sells(sells, "mandatory_sells"))), given)
         with self._parts.ledger.transaction():
             self._remember(planned)
         document = for_scripts(plan_document(planned.plan))
@@ -311,7 +311,7 @@ def _wish(message: Message, request: PlanRequest) -> Wish:
     if not isinstance(sells, list):
         raise BadInput(source, "mandatory_sells", "is not a list", "write [{ticker, shares, reason}]")
     plan = None if request.plan is None else plan_from(request.plan, f"{source}: plan")
-    return Wish(request.briefing_message_id, sell_wishes(sells, f"{source}: mandatory_sells"), plan, source)
+    return Wish(request.briefing_message_id, sell_wishes(read_sells(sells, f"{source}: mandatory_sells")), plan, source)
 
 
 def _answer(request: Message, message_type: str, body: str) -> Message:

@@ -22,10 +22,11 @@ from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade, TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import is_trading_day, trading_day
+from Departments.messaging.neighbours import Candidate
 from Departments.Operations import outcome
 from Departments.Operations.allocation import Allocation, Room, allocate
 from Departments.Operations.basis import Basis
-from Departments.Operations.briefing import Briefing, Candidate, Size, merge_picks
+from Departments.Operations.briefing import Briefing, merge_picks
 from Departments.Operations.selection import Selection, SellWish, select, skip_for
 from Departments.Operations.sizing import Sized, Sizer, under_minimum
 
@@ -90,11 +91,17 @@ def validate_plan(
 ) -> Planned:
     """Check and resize an existing plan: its SELLs to what is held, its BUYs as proposals. It keeps id and time."""
     wishes = (*mandatory_sells, *(SellWish(t.ticker, t.qty, t.reason) for t in plan.sells))
-    picks = tuple(Candidate(t.ticker, t.score, t.price, t.sector, Size(shares=t.qty)) for t in plan.buys)
+    picks = tuple(map(_pick_of, plan.buys))
     briefing = Briefing(None, Readings(), picks, (), source)
     selection = select(briefing, basis, wishes=wishes, reported=reported, weak=False)
     draft = TradingPlan(plan.plan_id, plan.generated_at, ())
     return _assemble(draft, selection, basis)
+
+
+def _pick_of(trade: Trade) -> Candidate:
+    """Return a trade as a pick; score and sector of a plan file are taken as they are."""
+    pick = Candidate(ticker=trade.ticker, price=trade.price, shares=trade.qty)
+    return pick.model_copy(update={"score": trade.score, "sector": trade.sector})
 
 
 def refuse_other_days(briefing: Briefing, today: date) -> None:

@@ -7,32 +7,25 @@ It may also send the `trades` of a plan document. However it is told, Operations
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from Departments.core.errors import BadInput
 from Departments.core.orders import Side
 from Departments.core.plans import classify
-from Departments.messaging.neighbours import PlanProposal
-from Departments.Operations.briefing import picks_from
+from Departments.messaging.neighbours import Candidate, PlanProposal, read_entry, read_sells
+from Departments.Operations.briefing import usable
 from Departments.Operations.planning import Proposal
 from Departments.Operations.selection import sell_wishes
 
 
 def proposal_from(proposal: PlanProposal, source: str) -> Proposal:
     """Read a PlanProposal. Raises BadInput when there is nothing in it or a trade is neither BUY nor SELL."""
-    picks, sells = _rows(proposal.picks, "picks", source), _rows(proposal.sells, "sells", source)
-    for index, trade in enumerate(_rows(proposal.trades, "trades", source)):
-        is_buy = classify(trade, source, f"trades[{index}]") is Side.BUY
-        (picks if is_buy else sells).append({**trade, "action": "BUY" if is_buy else "SELL"})
+    picks, sells = list(proposal.picks), list(proposal.sells)
+    for index, trade in enumerate(proposal.trades):
+        place = f"trades[{index}]"
+        if classify(trade, source, place) is Side.BUY:
+            picks.append(read_entry(Candidate, trade, place))
+        else:
+            sells.extend(read_sells([{**trade, "action": "SELL"}], f"{source}: {place}"))
     if not picks and not sells:
         raise BadInput(source, "picks", "nothing is proposed", "list picks, sells or trades")
-    candidates, refused = picks_from(picks)
-    return Proposal(source, sell_wishes(sells, source, why="proposed"), candidates, refused)
-
-
-def _rows(given: Any, key: str, source: str) -> list[Any]:
-    rows = given or []
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise BadInput(source, key, "is not a list of mappings", "write [{ticker, …}]")
-    return list(rows)
+    candidates, refused = usable(picks)
+    return Proposal(source, sell_wishes(sells, why="proposed"), candidates, refused)

@@ -10,16 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
-from Departments.core.errors import BadInput
-from Departments.core.money import decimal_of, plain
+from Departments.core.money import plain
 from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade
 from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
+from Departments.messaging.neighbours import Candidate, MandatorySell
 from Departments.Operations.basis import Basis
-from Departments.Operations.briefing import Briefing, Candidate, Nonsense, ticker_of
+from Departments.Operations.briefing import Briefing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,33 +43,14 @@ class Selection:
     untradable: tuple[str, ...] = ()
 
 
-def sell_wishes(
-    rows: Iterable[Mapping[str, Any]], source: str = "mandatory_sells", *, why: str = "mandatory sell"
-) -> tuple[SellWish, ...]:
-    """Read a caller's `[{ticker, action, shares, reason, source}]`; `why` stands where no reason is given.
-
-    Raises BadInput naming source and key.
-    """
-    return tuple(_wish(row, source, f"[{index}]", why) for index, row in enumerate(rows))
+def sell_wishes(sells: Iterable[MandatorySell], *, why: str = "mandatory sell") -> tuple[SellWish, ...]:
+    """Return what a caller wants sold; `why` stands where no reason is given."""
+    return tuple(SellWish(sell.ticker, sell.qty, _reason(sell, why)) for sell in sells)
 
 
-def _wish(row: Any, source: str, place: str, why: str) -> SellWish:
-    if not isinstance(row, Mapping):
-        raise BadInput(source, place, "is not a mapping", "write {ticker, shares, reason}")
-    action = str(row.get("action") or "SELL").strip().upper()
-    if action != "SELL":
-        raise BadInput(source, f"{place}.action", f"{action!r} cannot be a mandatory sell", "write SELL")
-    try:
-        ticker = ticker_of(row.get("ticker"))
-        qty = None if row.get("shares") is None else decimal_of(row["shares"])
-    except Nonsense as error:
-        raise BadInput(source, f"{place}.ticker", str(error), "name the symbol") from error
-    except ValueError as error:
-        raise BadInput(source, f"{place}.shares", str(error), "give a number of shares or leave it out") from error
-    if qty is not None and qty <= 0:
-        raise BadInput(source, f"{place}.shares", f"{plain(qty)} shares cannot be sold", "give a positive number")
-    told = str(row.get("reason") or why)
-    return SellWish(ticker, qty, f"{told} ({row['source']})" if row.get("source") else told)
+def _reason(sell: MandatorySell, why: str) -> str:
+    reason = sell.reason or why
+    return f"{reason} ({sell.source})" if sell.source else reason
 
 
 def select(

@@ -6,7 +6,7 @@ a briefing or from bars of the index itself: the price of a fund like VIXY or VX
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,10 +15,10 @@ from typing import Any
 from Departments.brokers.base import Broker
 from Departments.core.errors import BadInput, BrokerError
 from Departments.core.quotes import Bar
-from Departments.core.regimes import INDICATORS, Observation, number_or_none
+from Departments.core.regimes import INDICATORS, Observation
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import previous_trading_day, trading_day
-from Departments.messaging.neighbours import DailyBriefing
+from Departments.messaging.neighbours import MarketBriefing, NoReading
 from Departments.Regime.bars import (
     TRADING_DAYS_A_YEAR,
     change_pct,
@@ -39,23 +39,19 @@ _NEEDED = {"spy_change_pct": "SPY's change of the day", "vix": "the VIX"}
 _COMPANION = {"spy": "spy_change_pct", "vix_change_pct": "vix"}
 
 
-def from_briefing(briefing: DailyBriefing, received_at: datetime, source: str) -> Observation:
+def from_briefing(briefing: MarketBriefing, received_at: datetime, source: str) -> Observation:
     """Read the `market_conditions` of a briefing.
 
     A briefing without a date is of the day it was received; one with an unreadable date is of no day, thus unknown.
     """
-    conditions = briefing.market_conditions
-    if not isinstance(conditions, Mapping):
+    seen = briefing.market_conditions
+    if seen is None:
         return Observation(received_at, source, notes=(f"{source} has no market_conditions",))
-    readings = {name: number_or_none(conditions.get(name)) for name in BRIEFED}
-    if readings["vix"] is not None and readings["vix"] <= 0:
-        readings["vix"] = None
-    notes = tuple(
-        f"{source}: {name} {conditions[name]!r} is no reading"
-        for name, value in readings.items()
-        if value is None and conditions.get(name) is not None
-    )
-    return Observation(received_at, source, _day(conditions.get("date"), received_at), notes=notes, **readings)
+    found = {name: getattr(seen, name) for name in BRIEFED}
+    odd = {name: value for name, value in found.items() if isinstance(value, NoReading)}
+    notes = tuple(f"{source}: {name} {value.value!r} is no reading" for name, value in odd.items())
+    readings = {name: None if name in odd else value for name, value in found.items()}
+    return Observation(received_at, source, _day(seen.day, received_at), notes=notes, **readings)
 
 
 def _day(written: Any, received_at: datetime) -> date | None:

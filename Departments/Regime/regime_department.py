@@ -23,7 +23,7 @@ from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import next_close, session, trading_day
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
-from Departments.messaging.neighbours import DailyBriefing
+from Departments.messaging.neighbours import MarketBriefing
 from Departments.messaging.payloads import DayOutcome, RegimeRequest
 from Departments.messaging.router import Commit, Handler, Router
 from Departments.Regime.bars import change_on
@@ -158,7 +158,7 @@ class RegimeDepartment:
 
     # --- messages ---
 
-    def observe_briefing(self, message: Message, briefing: DailyBriefing) -> Commit:
+    def observe_briefing(self, message: Message, briefing: MarketBriefing) -> Commit:
         """Keep what a briefing says of the market."""
         seen = from_briefing(briefing, message.timestamp, f"DailyBriefing {message.message_id}")
         return lambda: self._parts.ledger.save_observation(seen)
@@ -220,7 +220,7 @@ class RegimeDepartment:
 def _observed(briefing: Message) -> Observation:
     source = f"DailyBriefing {briefing.message_id}"
     try:
-        return from_briefing(DailyBriefing.of(briefing), briefing.timestamp, source)
+        return from_briefing(MarketBriefing.of(briefing), briefing.timestamp, source)
     except (BadInput, UnreadableMessage) as error:
         return _unknown(briefing, source, str(error))
 

@@ -19,11 +19,13 @@ from Departments.core.errors import BadInput
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validated(model: type[Model], data: Mapping[str, Any], source: str | Path, *, suggest: bool = False) -> Model:
+def validated(
+    model: type[Model], data: Mapping[str, Any], source: str | Path, *, suggest: bool = False, place: str = ""
+) -> Model:
     """Build a typed model from parsed data. Raises BadInput naming the first wrong key.
 
     Only a field's alias counts as its key where it has one. Of several faults a misspelt key comes first; `suggest`
-    names the key that was probably meant.
+    names the key that was probably meant. `place` is where in the source the data are.
     """
     try:
         return model.model_validate(data, by_alias=True, by_name=False)
@@ -33,19 +35,23 @@ def validated(model: type[Model], data: Mapping[str, Any], source: str | Path, *
         problem, mend = _problem_and_mend(first, model)
         if suggest and first["type"] == "extra_forbidden":
             problem, mend = _suggestion(first["loc"], model) or (problem, mend)
-        raise BadInput(source, ".".join(map(str, first["loc"])), problem, mend) from error
+        key = ".".join(filter(None, (place, *(str(part) for part in first["loc"] if part != "[key]"))))
+        raise BadInput(source, key, problem, mend) from error
 
 
 def key_of(name: str, field: FieldInfo) -> str:
     """Return the key that a field has in a file."""
-    return field.serialization_alias or field.alias or name
+    return field.serialization_alias or field.alias or next(iter(_choices(field)), name)
 
 
 def spellings_of(name: str, field: FieldInfo) -> tuple[str, ...]:
     """Return every key that a field is read from, the present one first."""
-    choices = field.validation_alias
-    old = [choice for choice in choices.choices if isinstance(choice, str)] if isinstance(choices, AliasChoices) else []
-    return tuple(dict.fromkeys((key_of(name, field), *old)))
+    return tuple(dict.fromkeys((key_of(name, field), *_choices(field))))
+
+
+def _choices(field: FieldInfo) -> list[str]:
+    choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ()
+    return [choice for choice in choices if isinstance(choice, str)]
 
 
 def _problem_and_mend(fault: Any, model: type[BaseModel]) -> tuple[str, str]:
@@ -85,12 +91,13 @@ def _model_at(model: type[BaseModel], place: Sequence[int | str]) -> type[BaseMo
         if found is not None and isinstance(part, str):
             fields = found.model_fields.items()
             field = next((field for name, field in fields if part in spellings_of(name, field)), None)
-            found = next(_models_in(field.annotation), None) if field else None
+            found = next(models_in(field.annotation), None) if field else None
     return found
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models that an annotation is made of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
-        yield from _models_in(inner)
+        yield from models_in(inner)

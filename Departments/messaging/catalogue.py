@@ -21,7 +21,14 @@ from Departments.core.departments import (
     RISK,
     TRADING,
 )
-from Departments.messaging.neighbours import CandidateRequest, DailyBriefing, PlanProposal, RiskAssessment, TradeOrder
+from Departments.messaging.neighbours import (
+    CandidateRequest,
+    DailyBriefing,
+    MarketBriefing,
+    PlanProposal,
+    RiskAssessment,
+    TradeOrder,
+)
 from Departments.messaging.payloads import (
     CancelRequest,
     DayOutcome,
@@ -123,6 +130,7 @@ CATALOGUE: Final = Catalogue(
                 TRADING: _NOT_AN_ORDER,
                 PORTFOLIO: _NEIGHBOUR,
             },
+            variants={REGIME_DETECTION: MarketBriefing},
         ),
         MessageType("RegimeRequest", RegimeRequest, (EXECUTIVE, OPERATIONS), {REGIME_DETECTION: "assess_market"}),
         MessageType(

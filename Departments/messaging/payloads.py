@@ -100,7 +100,8 @@ def _side(value: Any) -> Side:
     return Side[action]
 
 
-def _positive(value: Any) -> Decimal:
+def positive(value: Any) -> Decimal:
+    """Read a number above zero. Raises ValueError with its mend."""
     try:
         number = decimal_of(value)
     except ValueError as error:
@@ -111,7 +112,7 @@ def _positive(value: Any) -> Decimal:
 
 
 def _price(value: Any) -> Decimal | None:
-    return None if value is None else price_of(_positive(value))
+    return None if value is None else price_of(positive(value))
 
 
 def _number(value: Any) -> Decimal | None:
@@ -150,7 +151,7 @@ Ignored = Annotated[Any, Field(description="of the older system; not used")]
 Symbol = Annotated[str, BeforeValidator(_capitals), Field(alias="ticker", description="symbol", examples=["ALKS"])]
 Action = Annotated[Side, BeforeValidator(_side), Field(alias="action", description="BUY or SELL", examples=["BUY"])]
 Shares = Annotated[
-    Decimal, BeforeValidator(_positive), Field(alias="shares", description="shares, more than none", examples=[108])
+    Decimal, BeforeValidator(positive), Field(alias="shares", description="shares, more than none", examples=[108])
 ]
 PlanId = Annotated[MaybeText, Field(description="the plan", examples=[A_PLAN])]
 ApprovalId = Annotated[Name, Field(description="the approval or request it is about", examples=[AN_APPROVAL])]

@@ -141,7 +141,7 @@ def speeds() -> Iterator[tuple[int, float, float]]:
     """Yield (candidates, seconds of planning, seconds of one pass), every candidate above the threshold."""
     for count in COUNTS:
         day, there = random_day(7, count=count)
-        day = replace(day, candidates=tuple(replace(c, score=Decimal(60)) for c in day.candidates))
+        day = replace(day, candidates=tuple(c.model_copy(update={"score": Decimal(60)}) for c in day.candidates))
         yield count, timed(partial(make_plan, day, there)), timed(partial(one_pass, day, there))
 
 

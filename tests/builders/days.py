@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from Departments.constraints.limits import Limits, contradictions
 from Departments.core.portfolio import Position
+from Departments.messaging.neighbours import Candidate, Size
 from Departments.Operations.basis import Basis
-from Departments.Operations.briefing import Candidate, Size
 from tests.builders.operations import SECTORS, basis, candidate, held
 
 shares_of_one = st.integers(1, 100).map(lambda n: Decimal(n) / 100)

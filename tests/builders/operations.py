@@ -14,8 +14,9 @@ from Departments.core.facts import READINGS, Readings, SymbolFacts
 from Departments.core.money import price_of
 from Departments.core.portfolio import Position
 from Departments.core.settings import ExitSettings
+from Departments.messaging.neighbours import Candidate, Size
 from Departments.Operations.basis import Basis
-from Departments.Operations.briefing import Briefing, Candidate, Size
+from Departments.Operations.briefing import Briefing
 from tests.builders.limits import NOW, facts, history, known, market
 
 TODAY = date(2025, 11, 10)
@@ -52,7 +53,10 @@ def holding(ticker: str = "EIX", **changes: Any) -> dict[str, Any]:
 def candidate(ticker: str, price: Any = 30, score: Any = 70, sector: str | None = None, **changes: Any) -> Candidate:
     """A candidate with everything known."""
     seen = None if price is None else Decimal(str(price))
-    return replace(Candidate(ticker, None if score is None else Decimal(str(score)), seen, sector), **changes)
+    rated = None if score is None else Decimal(str(score))
+    size = changes.pop("size", None) or Size()
+    sizes = {"shares": size.shares, "value": size.value, "weight": size.weight}
+    return Candidate(ticker=ticker, score=rated, price=seen, sector=sector).model_copy(update=sizes | changes)
 
 
 def briefing(*candidates: Candidate, **changes: Any) -> Briefing:
@@ -128,7 +132,7 @@ def _random_candidate(rng: random.Random, ticker: str, equity: Decimal, *, propo
     found = candidate(ticker, price, score, rng.choice((*SECTORS, None)))
     if not proposals or rng.random() < 0.5:
         return found
-    return replace(found, size=Size(weight=price_of(rng.uniform(0.01, 0.10)), value=None))
+    return found.model_copy(update={"weight": price_of(rng.uniform(0.01, 0.10))})
 
 
 def _random_positions(rng: random.Random, equity: Decimal) -> list[Position]:

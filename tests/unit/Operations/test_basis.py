@@ -13,8 +13,9 @@ from Departments.core.facts import Facts, Knowledge, Readings, SymbolFacts, Trad
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
+from Departments.messaging.neighbours import Holding
 from Departments.Operations.basis import observe
-from Departments.Operations.briefing import Briefing, Holding
+from Departments.Operations.briefing import Briefing
 from tests.builders.limits import NOW, regime
 from tests.builders.operations import briefing, candidate, held
 
@@ -78,7 +79,7 @@ ALKS = candidate("ALKS", "33.01", 74, "Healthcare", average_volume=D(5), market_
 SENT = NOW - timedelta(minutes=5)
 
 
-DAY = briefing(ALKS, holdings=(Holding("EIX", D(78), D(57), "Utilities"),), at=SENT)
+DAY = briefing(ALKS, holdings=(Holding(ticker="EIX", score=D(78), price=D(57), sector="Utilities"),), at=SENT)
 
 
 def seen(

@@ -10,8 +10,8 @@ import pytest
 from Departments.core.errors import BadInput
 from Departments.core.reasons import ReasonCode
 from Departments.messaging.message import body_with, payload_of
-from Departments.messaging.neighbours import DailyBriefing
-from Departments.Operations.briefing import Briefing, Size, briefing_from, merge_picks
+from Departments.messaging.neighbours import DailyBriefing, Size
+from Departments.Operations.briefing import Briefing, briefing_from, merge_picks
 from tests.builders.operations import candidate, holding, payload, row
 
 
@@ -132,7 +132,11 @@ def test_the_sector_is_read_from_the_fundamentals_and_unknown_is_unknown() -> No
 def test_a_candidate_may_bring_a_size_in_shares_dollars_or_weight() -> None:
     rows = (row("A", shares=108), row("B", allocated_capital=3583.0), row("C", weight=0.05))
     sizes = {c.ticker: c.size for c in read(payload(*rows), "b").candidates}
-    assert sizes == {"A": Size(Decimal(108)), "B": Size(value=Decimal("3583.0")), "C": Size(weight=Decimal("0.05"))}
+    assert sizes == {
+        "A": Size(shares=Decimal(108)),
+        "B": Size(value=Decimal("3583.0")),
+        "C": Size(weight=Decimal("0.05")),
+    }
 
 
 @pytest.mark.parametrize("size", [{"shares": -1}, {"shares": "NaN"}, {"weight": 1.5}, {"allocated_capital": 0}])

@@ -18,8 +18,8 @@ from Departments.core.plans import Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import Regime
 from Departments.core.settings import ExitSettings
+from Departments.messaging.neighbours import Candidate, Size
 from Departments.Operations.basis import Basis
-from Departments.Operations.briefing import Candidate, Size
 from Departments.Operations.planning import Proposal, make_plan, validate_plan
 from Departments.Operations.selection import SellWish
 from tests.builders.days import days

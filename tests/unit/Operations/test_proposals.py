@@ -7,8 +7,7 @@ import pytest
 
 from Departments.core.errors import BadInput
 from Departments.core.reasons import ReasonCode
-from Departments.messaging.neighbours import PlanProposal
-from Departments.Operations.briefing import Size
+from Departments.messaging.neighbours import PlanProposal, Size
 from Departments.Operations.planning import Proposal
 from Departments.Operations.proposals import proposal_from
 from Departments.Operations.selection import SellWish
@@ -31,7 +30,7 @@ def test_the_trades_of_a_plan_document_are_understood() -> None:
         {"ticker": "UPS", "action": "SELL", "shares": 70.0, "position_id": 7},
     ]
     found = read({"trades": trades})
-    assert [(c.ticker, c.size) for c in found.picks] == [("ALKS", Size(D(108), D("3583.0")))]
+    assert [(c.ticker, c.size) for c in found.picks] == [("ALKS", Size(shares=D(108), value=D("3583.0")))]
     assert found.sells == (SellWish("UPS", D("70.0"), "proposed"),)
 
 

@@ -10,7 +10,7 @@ from Departments.core.errors import BadInput
 from Departments.core.facts import TradingHistory
 from Departments.core.orders import Side
 from Departments.core.reasons import ReasonCode
-from Departments.Operations.briefing import Holding
+from Departments.messaging.neighbours import Holding, read_sells
 from Departments.Operations.selection import SellWish, select, sell_wishes
 from tests.builders.limits import NOW
 from tests.builders.operations import TODAY, basis, briefing, candidate, changed, held
@@ -28,7 +28,7 @@ def test_sells_are_the_callers_first_then_flagged_then_the_weakest_scores() -> N
         held("UNSCORED", 10, 20),
     )
     found = select(
-        briefing(holdings=(Holding("FLAG", must_sell=True, sell_reason="flagged"),)),
+        briefing(holdings=(Holding(ticker="FLAG", must_sell=True, sell_reason="flagged"),)),
         day,
         wishes=[SellWish("MUST", None, "told to")],
     )
@@ -118,7 +118,9 @@ def test_a_sell_of_a_day_trade_too_many_is_skipped_with_the_limits_code() -> Non
 
 
 def test_a_callers_list_is_read_with_its_reason_and_source() -> None:
-    wishes = sell_wishes([{"ticker": "pld", "action": "SELL", "shares": 40.0, "reason": "weak", "source": "risk"}])
+    wishes = sell_wishes(
+        read_sells([{"ticker": "pld", "action": "SELL", "shares": 40.0, "reason": "weak", "source": "risk"}], "sells")
+    )
     assert wishes == (SellWish("PLD", Decimal("40.0"), "weak (risk)"),)
 
 
@@ -134,5 +136,5 @@ def test_a_callers_list_is_read_with_its_reason_and_source() -> None:
 )
 def test_a_wish_nobody_can_meet_is_bad_input(wish: Any, key: str) -> None:
     with pytest.raises(BadInput) as caught:
-        sell_wishes([wish], "mandatory_sells")
+        read_sells([wish], "mandatory_sells")
     assert (caught.value.source, caught.value.key) == ("mandatory_sells", key)

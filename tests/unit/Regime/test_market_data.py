@@ -12,7 +12,7 @@ from Departments.core.errors import BadInput, BrokerUnavailable
 from Departments.core.quotes import Bar
 from Departments.core.regimes import INDICATORS, Observation
 from Departments.core.settings import RegimeSettings
-from Departments.messaging.neighbours import DailyBriefing
+from Departments.messaging.neighbours import MarketBriefing
 from Departments.Regime.market_data import (
     broker_source,
     file_sources,
@@ -39,7 +39,7 @@ def briefing(**conditions: Any) -> dict[str, Any]:
 
 
 def read(payload: dict[str, Any] | None, received_at: datetime, source: str) -> Observation:
-    return from_briefing(DailyBriefing.read(payload, source), received_at, source)
+    return from_briefing(MarketBriefing.read(payload, source), received_at, source)
 
 
 def nothing_known(observation: Observation) -> bool:
