@@ -75,7 +75,7 @@ def _model_of(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _is_list(field: FieldInfo) -> bool:
-    return get_origin(field.annotation) is tuple
+    return get_origin(field.annotation) in (tuple, list)
 
 
 def example_of(model: type[BaseModel]) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from typing import Any
 
 from Departments.core.clock import Clock, iso
 from Departments.core.documents import json_text
-from Departments.core.plans import TradingPlan, plan_from
+from Departments.core.plans import TradingPlan
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.files import write_atomically
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import PlanRecords
+from Departments.messaging.plan_documents import plan_from
 
 APPROVED = "APPROVED_BY_USER"
 

@@ -12,7 +12,6 @@ from Departments.core.answers import Answer, failed
 from Departments.core.clock import Clock
 from Departments.core.documents import for_scripts
 from Departments.core.orders import OrderStatus, Side
-from Departments.core.plans import classify
 from Departments.core.portfolio import Account, Position
 from Departments.core.statuses import PhaseName
 from Departments.Executive.day import DayFailed, Executed
@@ -21,6 +20,7 @@ from Departments.Executive.plan_judge import NotToday
 from Departments.Executive.review import Review
 from Departments.ledger.plan_records import PlanRecords, TradeRecord
 from Departments.ledger.trading_records import OrderRecords
+from Departments.messaging.plan_documents import classify
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,8 @@ from Departments.Executive.plan_judge import NotToday, PlanJudge
 from Departments.Executive.reporting.document import Document, unexecuted_document
 from Departments.Executive.reporting.report import Reporter
 from Departments.Executive.review import Outlook, Review, review, with_quality
-from Departments.messaging.payloads import PlanDocument, PlanFailure, PlanRequest, RegimeRequest
+from Departments.messaging.payloads import PlanFailure, PlanRequest, RegimeRequest
+from Departments.messaging.plan_documents import PlanDocument
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ class Day:
             failure = PlanFailure.of(answer)
             raise DayFailed(failure.message, failure.exit_code, failure.document())
         document = PlanDocument.of(answer)
-        return self._review(FiledPlan(document.plan(answer.message_id), document.document()))
+        return self._review(FiledPlan(document.plan(), document.document()))
 
     def _review(self, filed: FiledPlan) -> ReviewedPlan:
         outlook = self.judge.foresee(filed.plan)

@@ -29,7 +29,7 @@ from Departments.core.documents import as_json, for_scripts
 from Departments.core.errors import BadInput, BrokerError, DepartmentsError
 from Departments.core.facts import Readings
 from Departments.core.money import plain
-from Departments.core.plans import TradingPlan, plan_document, plan_from
+from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.settings import Settings
 from Departments.core.trading_calendar import EASTERN, trading_day
@@ -37,7 +37,8 @@ from Departments.ledger.ledger import Ledger
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing, PlanProposal, read_sells
-from Departments.messaging.payloads import PlanDocument, PlanFailure, PlanRequest, RegimeRequest, RegimeUpdate
+from Departments.messaging.payloads import PlanFailure, PlanRequest, RegimeRequest, RegimeUpdate
+from Departments.messaging.plan_documents import PlanDocument, plan_document, plan_from
 from Departments.messaging.router import Commit, Router
 from Departments.Operations.basis import Basis, observe
 from Departments.Operations.briefing import Briefing, briefing_from, merge_picks
@@ -190,7 +191,7 @@ class OperationsManager:
             body = _failure(error).body(f"# No Trading Plan\n\n{' '.join(str(error).split())}")
             answer = _answer(message, "PlanFailure", body)
             return lambda: self._parts.bus.enqueue(answer)
-        body = PlanDocument.read(plan_document(planned.plan), planned.plan.plan_id).body(plan_markdown(planned.plan))
+        body = PlanDocument.from_plan(planned.plan).body(plan_markdown(planned.plan))
         answer = _answer(message, "TradingPlan", body)
 
         def commit() -> None:

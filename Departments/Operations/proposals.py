@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from Departments.core.errors import BadInput
 from Departments.core.orders import Side
-from Departments.core.plans import classify
 from Departments.messaging.neighbours import Candidate, PlanProposal, read_entry, read_sells
+from Departments.messaging.plan_documents import classify
 from Departments.Operations.briefing import usable
 from Departments.Operations.planning import Proposal
 from Departments.Operations.selection import sell_wishes

@@ -12,13 +12,14 @@ from Departments.constraints.limits import Limits
 from Departments.core.clock import Clock, ShiftedClock, SimulatedClock, SystemClock, iso, parse_iso
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, UnreadableMessage
-from Departments.core.plans import TradingPlan, plan_from
+from Departments.core.plans import TradingPlan
 from Departments.core.settings import read_json
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.day import DayOrder, prepare_nothing
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing
+from Departments.messaging.plan_documents import plan_from
 from Departments.Operations.briefing import briefing_from
 from Departments.Operations.planning import refuse_other_days
 

@@ -37,7 +37,6 @@ from Departments.messaging.payloads import (
     ExecutiveApproval,
     FinalReport,
     Payload,
-    PlanDocument,
     PlanFailure,
     PlanRequest,
     ProtectRequest,
@@ -46,6 +45,7 @@ from Departments.messaging.payloads import (
     ReleaseRequest,
     SubmissionNote,
 )
+from Departments.messaging.plan_documents import PlanDocument
 
 ANYBODY: Final = ()
 

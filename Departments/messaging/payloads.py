@@ -25,7 +25,6 @@ from Departments.core.clock import parse_iso
 from Departments.core.errors import BadInput
 from Departments.core.money import ZERO, decimal_of, plain, price_of
 from Departments.core.orders import Side
-from Departments.core.plans import TradingPlan, plan_from
 from Departments.core.regimes import Confidence, Regime, RegimeAssessment, number_or_none
 from Departments.core.statuses import AnyStatus, status_of
 from Departments.core.validation import key_of, validated
@@ -448,32 +447,3 @@ class DayOutcome(Payload):
     portfolio_change: Annotated[Decimal, BeforeValidator(_number)] = Field(
         description="change of equity in between, dollars", examples=[-12.5]
     )
-
-
-class PlanDocument(Payload):
-    """A trading plan, as in its file `proposed_trades_<date>.json`. Keys of other writers are kept."""
-
-    model_config = ConfigDict(extra="allow")
-
-    plan_id: Name = Field(description="the plan", examples=[A_PLAN])
-    generated_at: Any = Field(description="when it was made", examples=[A_MOMENT])
-    status: Text = Field("", description="where it stands", examples=["READY_FOR_USER_APPROVAL"])
-    summary: dict[str, Any] = Field(default_factory=dict, description="total_trades, sells and buys")
-    trades: list[dict[str, Any]] = Field(
-        description="SELLs before BUYs: ticker, action, shares, entry_price or current_price, …",
-        examples=[[{"ticker": "ALKS", "action": "BUY", "shares": 108, "entry_price": 33.01}]],
-    )
-    skipped: list[Any] = Field(default_factory=list, description="not planned: ticker, code, reason, line")
-    made_from: dict[str, Any] = Field(default_factory=dict, description="equity, cash, limits and regime behind it")
-    notes: Any = Field(default_factory=list, description="sentences for people")
-    not_evaluated: Any = Field(default_factory=list, description="constraints whose data are missing")
-
-    @classmethod
-    def read(cls, document: Mapping[str, Any] | None, source: str) -> Self:
-        """Read a plan document. Raises BadInput naming source, key and mend."""
-        plan_from(document or {}, source)
-        return super().read(document, source)
-
-    def plan(self, source: str) -> TradingPlan:
-        """Return the plan as a value."""
-        return plan_from(self.document(), source)

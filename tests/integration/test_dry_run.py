@@ -18,8 +18,8 @@ from Departments.bootstrap import Desk
 from Departments.brokers.base import Broker
 from Departments.brokers.registry import BROKERS, Opening
 from Departments.core.clock import iso
-from Departments.core.plans import plan_from
 from Departments.core.portfolio import Account
+from Departments.messaging.plan_documents import plan_from
 from tests.builders.desk import STATE, desk, plan, trade, workspace
 
 Decided = dict[str, tuple[str, str]]

@@ -19,11 +19,11 @@ from Departments.messaging.payloads import (
     ExecutionReport,
     ExecutiveApproval,
     Payload,
-    PlanDocument,
     PlanRequest,
     RegimeRequest,
     RegimeUpdate,
 )
+from Departments.messaging.plan_documents import PlanDocument
 
 AT = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 APPROVAL: dict[str, Any] = {"ticker": "ALKS", "action": "BUY", "shares": 108}

@@ -5,7 +5,7 @@ import pytest
 
 from Departments.core.errors import BadInput
 from Departments.core.orders import Side
-from Departments.core.plans import classify, plan_document, plan_from, trades_from
+from Departments.messaging.plan_documents import classify, plan_document, plan_from
 
 
 def plan(*trades: dict[str, Any]) -> dict[str, Any]:
@@ -44,13 +44,13 @@ def test_a_trade_without_clear_evidence_is_refused(trade: dict[str, Any], words:
 def test_a_symbol_that_is_bought_and_sold_is_a_contradiction() -> None:
     trades = [{"ticker": "CVE", "action": "BUY", "shares": 10}, {"ticker": "CVE", "action": "SELL", "shares": 5}]
     with pytest.raises(BadInput, match="CVE is already a BUY"):
-        trades_from(trades, "plan.json")
+        plan_from(plan(*trades), "plan.json")
 
 
 @pytest.mark.parametrize("shares", [0, -3, "many", None, float("nan"), True])
 def test_shares_that_cannot_be_traded_are_refused(shares: object) -> None:
     with pytest.raises(BadInput, match=r"trades\[0\]\.shares"):
-        trades_from([{"ticker": "CVE", "action": "BUY", "shares": shares}], "plan.json")
+        plan_from(plan({"ticker": "CVE", "action": "BUY", "shares": shares}), "plan.json")
 
 
 def test_a_plan_document_survives_being_written_and_read() -> None:

@@ -1,0 +1,361 @@
+"""The plan document: the payload of a TradingPlan, and the file `proposed_trades_<date>.json`.
+
+Plans of other writers are read, too: `action` may be missing where `allocated_capital` or `position_id` tell it, the
+price has one of three keys, and keys that nobody here knows are carried along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from Departments.core.clock import iso, parse_iso
+from Departments.core.errors import BadInput
+from Departments.core.identifiers import is_safe_name
+from Departments.core.money import decimal_of, plain, price_of
+from Departments.core.orders import Side
+from Departments.core.plans import LARGEST, TICKER, Skip, Trade, TradingPlan
+from Departments.core.reasons import Reason
+from Departments.core.validation import validated
+from Departments.messaging.payloads import A_MOMENT, A_PLAN, MaybeText, Payload, Text
+
+READY = "READY_FOR_USER_APPROVAL"
+#: Keys of a plan document that are told anew each time; every other unknown key is carried along.
+TOLD_ANEW = frozenset({"approved_at"})
+#: Of several prices the first counts.
+PRICES = ("entry_price", "price", "current_price")
+
+
+# --- how values are read ---
+
+
+def _ticker(value: Any) -> str:
+    """Read a ticker: a name from outside decides nothing unchecked."""
+    ticker = value.strip().upper() if isinstance(value, str) else ""
+    if not TICKER.match(ticker):
+        problem = "is missing" if value is None or value == "" else f"{str(value)[:40]!r} is not a symbol"
+        raise ValueError(f"{problem}; name the symbol like UPS or BRK.B")
+    return ticker
+
+
+def _number(value: Any) -> Decimal | None:
+    return None if value is None else _bound(decimal_of, value)
+
+
+def _bound(read: Any, value: Any) -> Decimal:
+    try:
+        number: Decimal = read(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; give a number") from error
+    if number.adjusted() > LARGEST:
+        raise ValueError("is too large to be true; correct the number")
+    return number
+
+
+def _shares(value: Any) -> Decimal:
+    qty = _bound(decimal_of, value)
+    if qty <= 0:
+        raise ValueError(f"{plain(qty)} shares cannot be traded; give a positive number")
+    return qty
+
+
+def _price(value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    price = _bound(price_of, value)
+    if price <= 0:
+        raise ValueError(f"the price {plain(price)} is not positive; give a price")
+    return price
+
+
+def _action(value: Any) -> Side | None:
+    action = str(value or "").strip().upper()
+    if action and action not in Side.__members__:
+        raise ValueError(f"{action!r} is neither BUY nor SELL; write BUY or SELL")
+    return Side[action] if action else None
+
+
+def _plan_id(value: Any) -> str:
+    plan_id = str(value or "")
+    if not is_safe_name(plan_id):
+        problem = "cannot be the name of a file" if plan_id else "is missing"
+        raise ValueError(f"{problem}; name the plan, for example PLAN_20251110_070542")
+    return plan_id
+
+
+def _made_at(value: Any) -> datetime:
+    try:
+        return value if isinstance(value, datetime) else parse_iso(str(value))
+    except (ValueError, OverflowError) as error:
+        raise ValueError("is not an ISO time; write 2025-11-10T15:05:42Z") from error
+
+
+def _sentences(value: Any) -> list[str]:
+    """Read a list of sentences; whatever else stands there is one."""
+    return list(map(str, value)) if isinstance(value, list | tuple) else [str(value)] if value else []
+
+
+def _mappings(value: Any) -> list[Any]:
+    """Take the entries of a list that are mappings; what this desk did not write is passed over."""
+    return [row for row in value if isinstance(row, Mapping | BaseModel)] if isinstance(value, list) else []
+
+
+def _mapping_or_nothing(value: Any) -> Any:
+    return value if isinstance(value, Mapping | BaseModel) else None
+
+
+def _origin(value: Any) -> Any:
+    if value and not isinstance(value, Mapping | BaseModel):
+        raise ValueError("is not a mapping; remove it")
+    return value or {}
+
+
+Amount = Annotated[Decimal | None, BeforeValidator(_number)]
+Price = Annotated[Decimal | None, BeforeValidator(_price)]
+Sentences = Annotated[list[str], BeforeValidator(_sentences)]
+
+
+class DocumentPart(BaseModel):
+    """A part of a plan document. Unknown keys are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", validate_by_alias=True, validate_by_name=True)
+
+
+class Direction(DocumentPart):
+    """Which way a trade goes: `action` decides; failing it `allocated_capital` means BUY, `position_id` SELL."""
+
+    action: Annotated[Side | None, BeforeValidator(_action)] = Field(None, description="BUY or SELL")
+    allocated_capital: Any = Field(None, description="of a BUY")
+    position_id: Any = Field(None, description="of a SELL")
+
+    @model_validator(mode="after")
+    def _goes_one_way(self) -> Self:
+        buys, sells = self.allocated_capital is not None, self.position_id is not None
+        if self.action is None and buys == sells:
+            problem = "carries both allocated_capital and position_id" if buys else "says neither BUY nor SELL"
+            raise ValueError(f"the trade {problem}; add action BUY or SELL")
+        return self
+
+    @property
+    def side(self) -> Side:
+        """Return the side."""
+        return self.action or (Side.SELL if self.allocated_capital is None else Side.BUY)
+
+
+def classify(trade: Mapping[str, Any], source: str, place: str) -> Side:
+    """Return which way a trade of a plan document goes.
+
+    Raises BadInput for no evidence, for contradictory evidence and for an action that is neither BUY nor SELL.
+    """
+    if not isinstance(trade, Mapping):
+        raise BadInput(source, place, "a trade must be a mapping", "write {ticker, action, shares, …}")
+    return validated(Direction, trade, source, place=place).side
+
+
+class TradeLine(DocumentPart):
+    """One trade of a plan. A BUY has an entry price, a SELL a current one."""
+
+    ticker: Annotated[str, BeforeValidator(_ticker)] = Field(description="symbol", examples=["ALKS"])
+    side: Side = Field(alias="action", description="BUY or SELL", examples=["BUY"])
+    qty: Annotated[Decimal, BeforeValidator(_shares)] = Field(alias="shares", description="shares", examples=[108])
+    allocated_capital: Amount = Field(None, description="of a BUY: dollars", examples=[3565.08])
+    entry_price: Price = Field(None, description="of a BUY: dollars a share", examples=[33.01])
+    price: Price = Field(None, description="of other writers: dollars a share")
+    current_price: Price = Field(None, description="of a SELL: dollars a share")
+    current_value: Any = Field(None, description="of a SELL: dollars")
+    score: Amount = Field(None, alias="composite_score", description="0 to 100", examples=[73.6])
+    sector: MaybeText = Field(None, description="sector, or Unknown", examples=["Healthcare"])
+    reason: Text = Field("", description="why", examples=["score 73.6"])
+    gpt5_reasoning: MaybeText = Field(None, description="of other writers: why")
+
+    @model_serializer(mode="wrap")
+    def _leave_out_nulls(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in write(self).items() if value is not None}
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any], source: str, place: str) -> Self:
+        """Read one trade of a plan document. Raises BadInput naming source and key."""
+        side = classify(row, source, place)
+        price = next((key for key in PRICES if row.get(key) is not None), None)
+        passed_over = {*PRICES, *(() if side is Side.BUY else ("allocated_capital",))} - {price}
+        kept = {key: value for key, value in row.items() if key not in passed_over}
+        return validated(cls, kept | {"action": side}, source, place=place)
+
+    @classmethod
+    def from_trade(cls, trade: Trade) -> Self:
+        """Return a trade as it is written."""
+        is_buy = trade.side is Side.BUY
+        return cls(
+            ticker=trade.ticker,
+            side=trade.side,
+            qty=trade.qty,
+            allocated_capital=trade.notional if is_buy else None,
+            entry_price=trade.price if is_buy else None,
+            current_price=None if is_buy else trade.price,
+            current_value=None if is_buy else trade.notional,
+            score=trade.score,
+            sector=trade.sector or "Unknown",
+            reason=trade.reason,
+        )
+
+    def trade(self) -> Trade:
+        """Return the trade as a value."""
+        prices = (self.entry_price, self.price, self.current_price)
+        return Trade(
+            ticker=self.ticker,
+            side=self.side,
+            qty=self.qty,
+            price=next((price for price in prices if price is not None), None),
+            score=self.score,
+            sector=self.sector,
+            reason=self.reason or self.gpt5_reasoning or "",
+            target_value=self.allocated_capital if self.side is Side.BUY else None,
+        )
+
+
+class SkipLine(DocumentPart):
+    """Something that the plan leaves out."""
+
+    ticker: Text = Field("", description="symbol", examples=["COMM"])
+    code: Text = Field("", description="reason code", examples=["MIN_POSITION_VALUE"])
+    reason: Text = Field("", description="`CODE: key=value …`", examples=["MIN_POSITION_VALUE: value=879"])
+    line: MaybeText = Field(None, description="the sentence for people")
+
+    @classmethod
+    def from_skip(cls, skip: Skip) -> Self:
+        """Return a skip as it is written."""
+        return cls(ticker=skip.ticker, code=str(skip.reason.code), reason=str(skip.reason), line=skip.line)
+
+    def skip(self) -> Skip | None:
+        """Return the skip as a value, None for one that this desk did not write."""
+        try:
+            reason = Reason.parse(self.reason)
+        except ValueError:
+            return None
+        return Skip(self.ticker, reason, self.line or str(reason))
+
+
+class Summary(DocumentPart):
+    """How many trades a plan has."""
+
+    total_trades: Any = Field(None, description="trades", examples=[16])
+    sells: Any = Field(None, description="SELLs among them", examples=[5])
+    buys: Any = Field(None, description="BUYs among them", examples=[11])
+
+
+class Origin(DocumentPart):
+    """What a plan was made from."""
+
+    equity: Amount = Field(None, description="dollars", examples=[98950])
+    cash: Amount = Field(None, description="dollars", examples=[12000])
+    deployment: Amount = Field(None, description="share of equity put to work", examples=[0.9])
+    limits_hash: Text = Field("", description="fingerprint of the limits", examples=["0a1b2c3d"])
+    regime: Text = Field("", description="market regime", examples=["BULLISH"])
+
+
+class PlanDocument(Payload):
+    """A trading plan, as in its file. Keys of other writers are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    plan_id: Annotated[str, BeforeValidator(_plan_id)] = Field(description="the plan", examples=[A_PLAN])
+    generated_at: Annotated[datetime, BeforeValidator(_made_at), PlainSerializer(iso)] = Field(
+        description="when it was made", examples=[A_MOMENT]
+    )
+    status: MaybeText = Field(None, description="where it is on its way", examples=[READY])
+    summary: Annotated[Summary | None, BeforeValidator(_mapping_or_nothing)] = Field(
+        None, description="how many trades it has"
+    )
+    trades: list[TradeLine] = Field(description="SELLs before BUYs")
+    skipped: Annotated[list[SkipLine], BeforeValidator(_mappings)] = Field(
+        default_factory=list, description="not planned, and why"
+    )
+    made_from: Annotated[Origin, BeforeValidator(_origin)] = Field(
+        default_factory=Origin, description="what it was made from"
+    )
+    notes: Sentences = Field(default_factory=list, description="sentences for people")
+    not_evaluated: Sentences = Field(default_factory=list, description="constraints whose data are missing")
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any] | None, source: str) -> Self:
+        """Read a plan document. Raises BadInput naming source and key."""
+        if not isinstance(document, Mapping):
+            raise BadInput(source, "", "a plan must be a mapping", "write {plan_id, generated_at, trades}")
+        rows = document.get("trades")
+        if not isinstance(rows, list):
+            raise BadInput(source, "trades", "is missing or not a list", "list the trades")
+        lines = [TradeLine.read(row, source, f"trades[{index}]") for index, row in enumerate(rows)]
+        _refuse_contradictions(lines, source)
+        return super().read({**document, "trades": lines}, source)
+
+    @classmethod
+    def from_plan(cls, plan: TradingPlan, status: str = READY) -> Self:
+        """Return a plan as it is written."""
+        written = cls(
+            plan_id=plan.plan_id,
+            generated_at=plan.generated_at,
+            status=status,
+            summary=Summary(total_trades=len(plan.trades), sells=len(plan.sells), buys=len(plan.buys)),
+            trades=[TradeLine.from_trade(trade) for trade in plan.trades],
+            skipped=[SkipLine.from_skip(skip) for skip in plan.skipped],
+            made_from=Origin(
+                equity=plan.equity,
+                cash=plan.cash,
+                deployment=plan.deployment,
+                limits_hash=plan.limits_hash,
+                regime=plan.regime,
+            ),
+            notes=list(plan.notes),
+            not_evaluated=list(plan.not_evaluated),
+        )
+        return written.model_copy(update=dict(plan.extra))
+
+    def plan(self) -> TradingPlan:
+        """Return the plan as a value."""
+        skips = (line.skip() for line in self.skipped)
+        return TradingPlan(
+            plan_id=self.plan_id,
+            generated_at=self.generated_at,
+            trades=tuple(line.trade() for line in self.trades),
+            skipped=tuple(skip for skip in skips if skip is not None),
+            equity=self.made_from.equity,
+            cash=self.made_from.cash,
+            deployment=self.made_from.deployment,
+            limits_hash=self.made_from.limits_hash,
+            regime=self.made_from.regime,
+            notes=tuple(self.notes),
+            not_evaluated=tuple(self.not_evaluated),
+            extra={key: value for key, value in (self.model_extra or {}).items() if key not in TOLD_ANEW},
+        )
+
+
+def _refuse_contradictions(lines: Iterable[TradeLine], source: str) -> None:
+    seen: dict[str, Side] = {}
+    for index, line in enumerate(lines):
+        if line.ticker in seen:
+            problem = f"{line.ticker} is already a {seen[line.ticker]} in this plan"
+            raise BadInput(source, f"trades[{index}]", problem, "leave one trade for each symbol")
+        seen[line.ticker] = line.side
+
+
+def plan_from(document: Any, source: str) -> TradingPlan:
+    """Read a plan document as a value. Raises BadInput naming source and key."""
+    return PlanDocument.read(document, source).plan()
+
+
+def plan_document(plan: TradingPlan) -> dict[str, Any]:
+    """Write a plan as the existing plan document, with what it was made from under `made_from`."""
+    return PlanDocument.from_plan(plan).document()
