@@ -30,7 +30,6 @@ FUNCTIONS = {
     "_named",
     "_narrowed",
     "_observed",
-    "_priced",
     "_replayed",
     "_rounded",
     "_sent",
