@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from Departments.bootstrap import Desk
-from Departments.core.orders import OrderRequest, OrderType, Side
+from Departments.brokers.base import Broker, BrokerList, Orders, UnreadableRow
+from Departments.core.errors import UnreadableAnswer
+from Departments.core.orders import Order, OrderRequest, OrderType, Side
 from Departments.ledger.order_records import OrderIntent
 from Departments.Trading.reconciliation import Finding
 from tests.builders.desk import MORNING, desk, plan, trade, workspace
@@ -221,3 +223,58 @@ def test_start_up_reconciliation_is_left_to_the_watcher_that_has_the_inbox_of_tr
         sell(found)
         found.work()
         assert found.ledger.releases.find_locks() == {}
+
+
+class Odd:
+    """A broker whose every order of ours makes no sense."""
+
+    def __init__(self, broker: Broker, *rows: UnreadableRow) -> None:
+        self._broker, self._rows = broker, rows
+
+    def orders(self, *_: Any, **__: Any) -> Orders:
+        return BrokerList((), unreadable=self._rows)
+
+    def order(self, order_id: str) -> Order:
+        raise UnreadableAnswer(f"the answer about {order_id} cannot be read")
+
+    def order_by_client_id(self, client_order_id: str) -> Order:
+        raise UnreadableAnswer(f"the answer about {client_order_id} cannot be read")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+
+def test_an_open_order_that_cannot_be_read_locks_its_symbol_and_is_not_taken_for_missing(opened: Desk) -> None:
+    intend(opened)
+    opened.__dict__["broker"] = Odd(opened.broker, UnreadableRow("B1", OURS, "CTVA", "qty is empty"))
+    before = opened.clock.now()
+    (row,) = opened.trader.reconcile()
+    assert (row.ticker, row.finding) == ("CTVA", Finding.UNREADABLE)
+    assert "cannot be read" in opened.ledger.releases.find_locks()["CTVA"]
+    assert opened.clock.now() == before
+
+
+def test_accepting_an_order_that_cannot_be_read_unlocks_it_and_keeps_it_open(opened: Desk) -> None:
+    intend(opened)
+    opened.__dict__["broker"] = Odd(opened.broker, UnreadableRow("B1", OURS, "CTVA", "qty is empty"))
+    assert [row.finding for row in opened.trader.accept("CTVA")] == [Finding.UNREADABLE]
+    assert opened.ledger.releases.find_locks() == {}
+    assert [record.intent.client_order_id for record in opened.ledger.orders.open()] == [OURS]
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        (UnreadableRow("B9", "MSG_9", "SN", "side is empty"), [("SN", Finding.UNREADABLE)]),
+        (UnreadableRow("B9", "MSG_9", "", "side is empty"), []),
+        (UnreadableRow("B9", "by-hand", "SN", "side is empty"), []),
+        (UnreadableRow("", "", "", "it is no object"), []),
+    ],
+    ids=["ours", "ours without a symbol", "somebody else's", "nothing"],
+)
+def test_only_an_unreadable_order_of_ours_locks_its_symbol(
+    opened: Desk, row: UnreadableRow, found: list[tuple[str, Finding]]
+) -> None:
+    opened.__dict__["broker"] = Odd(opened.broker, row)
+    assert findings(opened) == found
+    assert list(opened.ledger.releases.find_locks()) == [ticker for ticker, _ in found]

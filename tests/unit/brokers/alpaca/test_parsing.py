@@ -180,6 +180,12 @@ def test_every_gate_of_the_account_stops_trading(gate: dict[str, object]) -> Non
     assert not parsing.account_of(alpaca.account(**gate)).may_trade
 
 
+def test_a_paper_only_account_trades_on_paper_and_not_live() -> None:
+    row = alpaca.account(status="PAPER_ONLY")
+    assert [parsing.account_of(row, live=live).may_trade for live in (False, True)] == [True, False]
+    assert not parsing.account_of(row | {"trading_blocked": True}).may_trade
+
+
 @pytest.mark.parametrize("key", ["cash", "equity", "buying_power"])
 def test_missing_money_is_never_zero(key: str) -> None:
     with pytest.raises((KeyError, ValueError)):
