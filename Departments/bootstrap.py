@@ -202,21 +202,13 @@ class Desk:
     @cached_property
     def regime(self) -> RegimeDepartment:
         """The Regime department."""
-        from Departments.Regime.market_data import broker_source, file_sources
-        from Departments.Regime.regime_department import RegimeDepartment, RegimeParts
+        from Departments.Regime.market_data import MarketData, broker_source, file_sources
+        from Departments.Regime.regime_department import RegimeDepartment
 
-        return RegimeDepartment(
-            RegimeParts(
-                bus=self.bus,
-                ledger=self.ledger.regimes,
-                limits=self.limits.market_conditions,
-                clock=self.clock,
-                settings=self.settings.regime,
-                briefings=self.briefings,
-                sources=(*file_sources(self.settings.regime, self.workspace), broker_source(self.spy_bars)),
-                closing_bars=self.spy_bars,
-            )
-        )
+        settings, limits = self.settings.regime, self.limits.market_conditions
+        sources = (*file_sources(settings, self.workspace), broker_source(self.spy_bars))
+        market = MarketData(self.briefings, sources, closing_bars=self.spy_bars)
+        return RegimeDepartment(self.bus, self.ledger.regimes, limits, self.clock, settings, market)
 
     def briefings(self, now: datetime) -> list[Message]:
         """Return the briefings that Operations chooses from: delivered ones, newest first, then what RESEARCH sent."""
@@ -228,9 +220,9 @@ class Desk:
 
     def spy_bars(self) -> Sequence[Bar]:
         """Return a year of SPY's daily bars from the broker, which is connected only now."""
-        from Departments.Regime.market_data import year_of_spy
+        from Departments.Regime.market_data import read_year_of_spy
 
-        return year_of_spy(self.broker)
+        return read_year_of_spy(self.broker)
 
     @cached_property
     def operations(self) -> OperationsManager:

@@ -1,1 +1,1 @@
-"""The Regime department: says what kind of market it is, to those who use it."""
+"""The Regime department: assesses what kind of market it is, for those who plan and approve."""

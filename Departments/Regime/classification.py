@@ -20,7 +20,7 @@ from Departments.core.regimes import INDICATORS, Confidence, Observation, Regime
 
 Verdict = tuple[Regime, Confidence, str]
 
-#: Lowest sum of points → verdict, best first; what is below the last is the worst.
+#: Lowest sum of points → verdict, best first; below the last is the worst.
 VERDICTS: tuple[tuple[int, Verdict], ...] = (
     (3, (Regime.BULLISH, Confidence.HIGH, "GOOD DAY TO TRADE")),
     (1, (Regime.BULLISH, Confidence.MEDIUM, "FAVORABLE CONDITIONS")),
@@ -33,16 +33,16 @@ UNKNOWN: Verdict = (Regime.UNKNOWN, Confidence.LOW, "BE CAREFUL: THE MARKET IS N
 
 
 class MarketConditionLimits(Protocol):
-    """What is needed of the limits' section `market_conditions`."""
+    """The threshold of the limits' section `market_conditions`."""
 
     @property
     def vix_panic_threshold(self) -> Decimal:
-        """Return the VIX above which it is a panic."""
+        """Return the VIX above which the regime is PANIC."""
         ...
 
 
 def classify(observation: Observation, limits: MarketConditionLimits) -> RegimeAssessment:
-    """Return the assessment of an observation; it is dated with the observation's own time."""
+    """Return the assessment of an observation, dated with the observation's time."""
     score = total_points(observation)
     regime, confidence, recommendation = _verdict(observation.vix, score, limits.vix_panic_threshold)
     return RegimeAssessment(
@@ -58,7 +58,7 @@ def classify(observation: Observation, limits: MarketConditionLimits) -> RegimeA
 
 
 def total_points(observation: Observation) -> int | None:
-    """Return the sum of points, None where the SPY change or the VIX is unknown."""
+    """Return the sum of points. Returns None if the SPY change or the VIX is unknown."""
     if observation.spy_change_pct is None or observation.vix is None:
         return None
     return (

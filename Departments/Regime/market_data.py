@@ -1,45 +1,90 @@
-"""Where the observations come from: a DailyBriefing, CSV files of daily bars, the broker's SPY bars.
+"""Observations of the market: from briefings, from CSV files of daily bars, from the broker's SPY bars.
 
-What is missing, unreadable or stale is unknown, and a note says so; nothing is ever filled in. The VIX comes only from
-a briefing or from bars of the index itself: the price of a fund like VIXY or VXX says nothing about its thresholds.
+Missing, unreadable and stale data is unknown, and a note says so; nothing is ever filled in. The VIX comes only from a
+briefing or from bars of the index itself: the price of a fund like VIXY or VXX says nothing about its thresholds.
+All changes are percent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import csv
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from io import StringIO
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 from Departments.brokers.base import Broker
-from Departments.core.errors import BadInput, BrokerError
+from Departments.core.errors import BadInput, BrokerError, UnreadableMessage
+from Departments.core.money import ZERO, decimal_of
 from Departments.core.quotes import Bar
 from Departments.core.regimes import INDICATORS, Observation
-from Departments.core.settings import RegimeSettings
-from Departments.core.trading_calendar import previous_trading_day, trading_day
+from Departments.core.settings import RegimeSettings, read_text
+from Departments.core.trading_calendar import is_trading_day, previous_trading_day, session, trading_day
+from Departments.messaging.message import Message
 from Departments.messaging.neighbours import MarketBriefing, NoReading
-from Departments.Regime.bars import (
-    TRADING_DAYS_A_YEAR,
-    change_pct,
-    drawdown_pct,
-    known_at,
-    read_bars,
-    realised_volatility_pct,
-    trend_pct,
-)
 
 BarSource = Callable[[], Sequence[Bar]]
 ObservationSource = Callable[[datetime], Observation]
 SPY, VIX = "SPY", "VIX"
-#: What a briefing may say of the market, under its own names.
+#: A briefing's readings of the market, under its own names.
 BRIEFED = ("spy_change_pct", "vix", "vix_change_pct", "spy_drawdown_pct")
 _NEEDED = {"spy_change_pct": "SPY's change of the day", "vix": "the VIX"}
-#: These belong to the reading of the other and are only taken from the same day.
+#: Each of these is only taken from the day of its companion.
 _COMPANION = {"spy": "spy_change_pct", "vix_change_pct": "vix"}
+#: Funds and notes on VIX futures. Their prices decay and split: they are not the index and no threshold fits them.
+VIX_PROXIES = frozenset({"VIXY", "VIXM", "VXX", "VXZ", "UVXY", "UVIX", "SVXY", "SVIX"})
+WINDOW = 20  # trading days, about a month
+TRADING_DAYS_A_YEAR = 252
+PRICES = ("open", "high", "low", "close")
+_TENTH_OF_A_BASIS_POINT = Decimal("0.001")
+#: Of many old briefings only the newest are read; older ones are stale anyway.
+NEWEST = 5
 
 
-def from_briefing(briefing: MarketBriefing, received_at: datetime, source: str) -> Observation:
+def _no_briefings(_now: datetime) -> Iterable[Message]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class MarketData:
+    """The department's sources: briefings (newest first), observations, and SPY's bars for closes read later."""
+
+    briefings: Callable[[datetime], Iterable[Message]] = _no_briefings
+    sources: Sequence[ObservationSource] = ()
+    closing_bars: BarSource = tuple
+
+    def observe(self, now: datetime, named: Observation | None, kept: Observation | None) -> Observation:
+        """Return what is known of the market at `now`; the `named` briefing comes first, the `kept` one last."""
+        recent = [observe_briefing(message) for message in islice(self.briefings(now), NEWEST)]
+        seen = dict.fromkeys(each for each in (named, *recent, kept) if each is not None)
+        return merge([*seen, *(source(now) for source in self.sources)], now)
+
+    def read_closes(self) -> Sequence[Bar]:
+        """Return SPY's daily bars, none if they cannot be read today."""
+        try:
+            return self.closing_bars()
+        except (BrokerError, BadInput):  # a close that cannot be read today is read another day
+            return ()
+
+
+# --- briefings ---
+
+
+def observe_briefing(message: Message) -> Observation:
+    """Read a DailyBriefing. One that cannot be read is unknown, with a note."""
+    source = f"DailyBriefing {message.message_id}"
+    try:
+        return observe_conditions(MarketBriefing.of(message), message.timestamp, source)
+    except (BadInput, UnreadableMessage) as error:
+        return Observation(message.timestamp, source, notes=(f"{source}: {error}",))
+
+
+def observe_conditions(briefing: MarketBriefing, received_at: datetime, source: str) -> Observation:
     """Read the `market_conditions` of a briefing.
 
     A briefing without a date is of the day it was received; one with an unreadable date is of no day, thus unknown.
@@ -63,7 +108,10 @@ def _day(written: Any, received_at: datetime) -> date | None:
         return None
 
 
-def from_spy_bars(bars: Sequence[Bar], now: datetime, source: str) -> Observation:
+# --- daily bars ---
+
+
+def observe_spy(bars: Sequence[Bar], now: datetime, source: str) -> Observation:
     """Read SPY's change, trend, realised volatility and drawdown from its daily bars, oldest first."""
     bars = [bar for bar in bars if bar.day <= trading_day(now)]
     if not bars:
@@ -83,8 +131,8 @@ def from_spy_bars(bars: Sequence[Bar], now: datetime, source: str) -> Observatio
     )
 
 
-def from_vix_bars(bars: Sequence[Bar], now: datetime, source: str) -> Observation:
-    """Read the VIX and its change from daily bars of the index itself; those of anything else are not looked at."""
+def observe_vix(bars: Sequence[Bar], now: datetime, source: str) -> Observation:
+    """Read the VIX and its change from daily bars of the index itself. Other bars are unknown."""
     bars = [bar for bar in bars if bar.day <= trading_day(now)]
     other = next((bar.symbol for bar in bars if bar.symbol != VIX), None)
     if other:
@@ -94,18 +142,18 @@ def from_vix_bars(bars: Sequence[Bar], now: datetime, source: str) -> Observatio
     return Observation(now, source, bars[-1].day, vix=bars[-1].close, vix_change_pct=change_pct(bars))
 
 
-def year_of_spy(broker: Broker) -> Sequence[Bar]:
-    """Return a year of SPY's daily bars from the broker, oldest first. Raises what the broker raises."""
+def read_year_of_spy(broker: Broker) -> Sequence[Bar]:
+    """Read a year of SPY's daily bars from the broker, oldest first. Raises BrokerError."""
     return broker.bars([SPY], days=TRADING_DAYS_A_YEAR).get(SPY, ())
 
 
 def broker_source(bars: BarSource) -> ObservationSource:
-    """Return the source that reads the broker's SPY bars; no answer, or no broker set up, is unknown, not an error."""
+    """Return the source of the broker's SPY bars. No answer, or no broker set up, is unknown, not an error."""
 
     def observe(now: datetime) -> Observation:
         source = "SPY bars of the broker"
         try:
-            return from_spy_bars(bars(), now, source)
+            return observe_spy(bars(), now, source)
         except (BrokerError, BadInput) as error:
             return Observation(now, source, notes=(f"{source}: no answer ({error})",))
 
@@ -113,12 +161,12 @@ def broker_source(bars: BarSource) -> ObservationSource:
 
 
 def file_sources(settings: RegimeSettings, workspace: Path) -> tuple[ObservationSource, ...]:
-    """Return the sources for the CSV files named in the settings; they raise BadInput for a file that is wrong."""
+    """Return the sources of the CSV files in the settings. They raise BadInput for a wrong file."""
     sources: list[ObservationSource] = []
     if settings.spy_bars:
-        sources.append(_file_source(workspace / settings.spy_bars, SPY, from_spy_bars))
+        sources.append(_file_source(workspace / settings.spy_bars, SPY, observe_spy))
     if settings.vix_bars:
-        sources.append(_file_source(workspace / settings.vix_bars, VIX, from_vix_bars))
+        sources.append(_file_source(workspace / settings.vix_bars, VIX, observe_vix))
     return tuple(sources)
 
 
@@ -128,8 +176,114 @@ def _file_source(
     return lambda now: reading(known_at(read_bars(path, symbol), now), now, f"{symbol} bars of {path.name}")
 
 
-def fresh(observation: Observation, now: datetime) -> Observation:
-    """Return the observation as it is when of the current or previous trading day, else with nothing known."""
+def read_bars(path: Path, symbol: str) -> tuple[Bar, ...]:
+    """Read daily bars, oldest first, from a CSV file.
+
+    The columns are date, open, high, low, close[, volume][, symbol].
+
+    Dates are ISO (2025-11-10), prices dollars or index points. Raises BadInput naming file, line and mend; also for
+    the bars of a fund where those of the VIX are meant.
+    """
+    bars = [_bar(row, symbol, path, line) for line, row in _rows(path)]
+    _refuse_others(bars, symbol, path)
+    return _in_order(bars, path)
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str | None]]]:
+    reader = csv.DictReader(StringIO(read_text(path), newline=""))
+    try:
+        names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+        rows = [(reader.line_num, {key: row[name] for key, name in names.items()}) for row in reader]
+    except csv.Error as error:
+        raise BadInput(path, f"after line {reader.line_num}", f"is not CSV ({error})", "mend what follows") from error
+    missing = next((name for name in ("date", *PRICES) if name not in names), None)
+    if missing:
+        raise BadInput(path, "line 1", f"lacks the column {missing}", "name date, open, high, low, close")
+    return rows
+
+
+def _bar(row: Mapping[str, str | None], symbol: str, path: Path, line: int) -> Bar:
+    try:
+        day = date.fromisoformat((row["date"] or "").strip()[:10])
+        opened, high, low, close = (decimal_of(row[name]) for name in PRICES)
+        volume = decimal_of(row.get("volume") or 0)
+    except ValueError as error:
+        raise BadInput(path, f"line {line}", f"cannot be read ({error})", "write an ISO date and numbers") from error
+    if not 0 < low <= min(opened, close) <= max(opened, close) <= high or volume < 0:
+        raise BadInput(path, f"line {line}", "holds prices that contradict each other", "correct the row")
+    return Bar((row.get("symbol") or symbol).strip().upper().lstrip("^$"), day, opened, high, low, close, volume)
+
+
+def _refuse_others(bars: Sequence[Bar], symbol: str, path: Path) -> None:
+    names = (*re.findall(r"[A-Z]+", path.stem.upper()), *(bar.symbol for bar in bars))
+    other = next((name for name in names if name in VIX_PROXIES), None)
+    other = other or next((bar.symbol for bar in bars if bar.symbol != symbol), None)
+    if other:
+        raise BadInput(path, "symbol", f"holds {other}, which is not {symbol}", f"give the daily bars of {symbol}")
+
+
+def _in_order(bars: Sequence[Bar], path: Path) -> tuple[Bar, ...]:
+    ordered = tuple(sorted(bars, key=lambda bar: bar.day))
+    twice = next((a.day for a, b in pairwise(ordered) if a.day == b.day), None)
+    if twice:
+        raise BadInput(path, twice.isoformat(), "is there twice", "keep one row for each day")
+    return ordered
+
+
+def known_at(bars: Sequence[Bar], now: datetime) -> tuple[Bar, ...]:
+    """Return the bars of sessions over at `now`. A day's own bar is unknown before its close."""
+    today = trading_day(now)
+    over = is_trading_day(today) and now >= session(today)[1]
+    return tuple(bar for bar in bars if bar.day < today or (over and bar.day == today))
+
+
+def change_pct(bars: Sequence[Bar]) -> Decimal | None:
+    """Return the change of the last close from the trading day before. Returns None if that day is missing."""
+    if len(bars) < 2 or bars[-2].day != previous_trading_day(bars[-1].day):
+        return None
+    return (bars[-1].close / bars[-2].close - 1) * 100
+
+
+def change_on(bars: Sequence[Bar], day: date) -> Decimal | None:
+    """Return the change at the close of `day`. Returns None if its bar or the one before is missing."""
+    until = [bar for bar in bars if bar.day <= day]
+    return change_pct(until) if until and until[-1].day == day else None
+
+
+def trend_pct(bars: Sequence[Bar]) -> Decimal | None:
+    """Return the last close against the mean of the last 20. Returns None with fewer bars."""
+    if len(bars) < WINDOW:
+        return None
+    mean = sum((bar.close for bar in bars[-WINDOW:]), ZERO) / WINDOW
+    return _round((bars[-1].close / mean - 1) * 100)
+
+
+def realised_volatility_pct(bars: Sequence[Bar]) -> Decimal | None:
+    """Return the annualised standard deviation of the last 20 daily log returns. Returns None with fewer."""
+    if len(bars) < WINDOW + 1:
+        return None
+    returns = [(after.close / before.close).ln() for before, after in pairwise(bars[-WINDOW - 1 :])]
+    mean = sum(returns, ZERO) / WINDOW
+    variance = sum(((value - mean) ** 2 for value in returns), ZERO) / (WINDOW - 1)
+    return _round((variance * TRADING_DAYS_A_YEAR).sqrt() * 100)
+
+
+def drawdown_pct(bars: Sequence[Bar]) -> Decimal | None:
+    """Return the drawdown of the last close from the highest of 252 bars (10 is 10 % below)."""
+    if not bars:
+        return None
+    return _round((1 - bars[-1].close / max(bar.close for bar in bars[-TRADING_DAYS_A_YEAR:])) * 100)
+
+
+def _round(percent: Decimal) -> Decimal:
+    return percent.quantize(_TENTH_OF_A_BASIS_POINT)
+
+
+# --- one observation of many ---
+
+
+def drop_stale(observation: Observation, now: datetime) -> Observation:
+    """Return the observation if it is of the current or previous trading day, else an unknown one."""
     if all(getattr(observation, name) is None for name in INDICATORS):
         return observation
     today = trading_day(now)
@@ -141,12 +295,12 @@ def fresh(observation: Observation, now: datetime) -> Observation:
     return Observation(observation.observed_at, observation.source, notes=(*observation.notes, note))
 
 
-def merged(observations: Iterable[Observation], now: datetime) -> Observation:
-    """Return one observation of `now`: each reading from the newest fresh day that has it, earlier sources first.
+def merge(observations: Iterable[Observation], now: datetime) -> Observation:
+    """Return one observation of `now`: each reading from its newest fresh day, earlier sources first.
 
-    While everything that is needed is known, what is wrong with the sources that were not needed is not told.
+    While all needed readings are known, notes of unused sources are left out.
     """
-    candidates = [fresh(observation, now) for observation in observations]
+    candidates = [drop_stale(observation, now) for observation in observations]
     ranked = sorted(candidates, key=lambda seen: seen.day or date.min, reverse=True)
     chosen = {name: _first(ranked, name) for name in INDICATORS}
     chosen |= {name: _same_day(ranked, name, chosen[base]) for name, base in _COMPANION.items()}

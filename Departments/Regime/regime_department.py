@@ -1,23 +1,18 @@
-"""The Regime department: assesses the market, remembers it, and tells those who use it.
+"""The Regime department: assesses the market, records the assessment, and reports it to its users.
 
-An assessment and the letters that tell of it are one commit: whoever reads the ledger and whoever reads an inbox know
-the same.
+An assessment and its letters are one commit: ledger and inboxes agree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from itertools import islice
 from typing import Protocol
 
 from Departments.core.clock import Clock
 from Departments.core.departments import REGIME_DETECTION
-from Departments.core.errors import BadInput, BrokerError, UnreadableMessage
-from Departments.core.quotes import Bar
 from Departments.core.regimes import Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import next_close, session, trading_day
@@ -26,36 +21,28 @@ from Departments.messaging.message import Message
 from Departments.messaging.neighbours import MarketBriefing
 from Departments.messaging.payloads import DayOutcome, RegimeRequest
 from Departments.messaging.router import Commit, Handler, Router
-from Departments.Regime.bars import change_on
 from Departments.Regime.classification import MarketConditionLimits, classify
-from Departments.Regime.market_data import BarSource, ObservationSource, from_briefing, merged
+from Departments.Regime.market_data import MarketData, change_on, observe_briefing, observe_conditions
 from Departments.Regime.update import regime_update
-
-#: Of many old briefings only the newest are read; what is older than they are is stale anyway.
-NEWEST = 5
-
-
-def _no_briefings(_now: datetime) -> Iterable[Message]:
-    return ()
 
 
 class RegimeLedger(Protocol):
-    """What the department asks of the ledger."""
+    """The department's part of the ledger."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Make everything inside one commit, the bus's letters too."""
+        """Make everything inside one commit, letters included."""
         ...
 
     def save_observation(self, observation: Observation) -> None:
-        """Keep an observation; a later one of the same source replaces it."""
+        """Save an observation; a later one of the same source replaces it."""
         ...
 
     def latest_observation(self, day: date) -> Observation | None:
-        """Return the newest observation that is not of a day after `day`."""
+        """Return the newest observation of `day` or before."""
         ...
 
     def save_assessment(self, assessment: RegimeAssessment) -> None:
-        """Keep an assessment; saving it again changes nothing."""
+        """Save an assessment; saving it again changes nothing."""
         ...
 
     def latest_assessment(self, now: datetime) -> RegimeAssessment | None:
@@ -63,7 +50,7 @@ class RegimeLedger(Protocol):
         ...
 
     def made_in_second(self, moment: datetime) -> int:
-        """Return how many assessments were made in the second of `moment`."""
+        """Return the number of assessments in the second of `moment`."""
         ...
 
     def assessments(self, limit: int = 100) -> Sequence[RegimeRecord]:
@@ -71,33 +58,28 @@ class RegimeLedger(Protocol):
         ...
 
     def record_outcome(self, assessment_id: str, outcome: RegimeOutcome) -> bool:
-        """Add what is known of an outcome; tell whether there is such an assessment."""
+        """Add to the outcome of an assessment. Returns False if there is no such assessment."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RegimeParts:
-    """What the department works with.
-
-    `briefings` gives the DailyBriefings there are, the newest first; `closing_bars` SPY's daily bars, from which closes
-    are read later.
-    """
-
-    bus: Bus
-    ledger: RegimeLedger
-    limits: MarketConditionLimits
-    clock: Clock
-    settings: RegimeSettings
-    briefings: Callable[[datetime], Iterable[Message]] = _no_briefings
-    sources: Sequence[ObservationSource] = ()
-    closing_bars: BarSource = tuple
-
-
 class RegimeDepartment:
-    """Says what kind of market it is."""
+    """Assesses the market; `market` holds its sources."""
 
-    def __init__(self, parts: RegimeParts) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        bus: Bus,
+        ledger: RegimeLedger,
+        limits: MarketConditionLimits,
+        clock: Clock,
+        settings: RegimeSettings,
+        market: MarketData,
+    ) -> None:
+        self._bus = bus
+        self._ledger = ledger
+        self._limits = limits
+        self._clock = clock
+        self._settings = settings
+        self._market = market
         self.router = Router(REGIME_DETECTION, self._handlers())
 
     def _handlers(self) -> dict[str, Handler]:
@@ -109,75 +91,72 @@ class RegimeDepartment:
 
     def process_inbox(self) -> ConsumeReport:
         """Handle everything that waits in the department's inbox."""
-        return self._parts.bus.consume(REGIME_DETECTION, self.router)
+        return self._bus.consume(REGIME_DETECTION, self.router)
 
     def assess(self, now: datetime) -> RegimeAssessment:
-        """Return the regime at `now`: an assessment that still holds, else a new one, which is kept and told.
+        """Return the current assessment at `now`, or make, record and publish a new one.
 
-        An UNKNOWN never holds: it is asked again whenever somebody wants to know. Raises BadInput for a wrong file
-        of bars.
+        UNKNOWN is never current: it is assessed anew every time. Raises BadInput for a wrong file of bars.
         """
-        assessment, commit = self._assessed(now)
-        with self._parts.ledger.transaction():
+        assessment, commit = self._find_or_assess(now)
+        with self._ledger.transaction():
             commit()
-        self._parts.bus.deliver_pending()
+        self._bus.deliver_pending()
         return assessment
 
-    def observation(self, now: datetime, named: Observation | None = None) -> Observation:
-        """Return what is known of the market at `now`: from briefings, `named` first, and other sources."""
-        kept = self._parts.ledger.latest_observation(trading_day(now))
-        found = [_observed(briefing) for briefing in islice(self._parts.briefings(now), NEWEST)]
-        told = dict.fromkeys(seen for seen in (named, *found, kept) if seen is not None)
-        return merged([*told, *(source(now) for source in self._parts.sources)], now)
-
-    def _assessed(self, now: datetime, named: Observation | None = None) -> tuple[RegimeAssessment, Commit]:
-        latest = self._parts.ledger.latest_assessment(now)
-        if latest is not None and self._holds(latest, now):
+    def _find_or_assess(self, now: datetime, named: Observation | None = None) -> tuple[RegimeAssessment, Commit]:
+        latest = self._ledger.latest_assessment(now)
+        if latest is not None and self._is_current(latest, now):
             return latest, lambda: self._keep(named)
-        assessment = classify(self.observation(now, named), self._parts.limits)
+        assessment = classify(self._observe(now, named), self._limits)
         if latest is not None and latest.assessment_id == assessment.assessment_id:
             return latest, lambda: self._keep(named)
         self.record_closes(now)
         return assessment, lambda: self._keep(named, assessment)
 
-    def _holds(self, assessment: RegimeAssessment, now: datetime) -> bool:
+    def _observe(self, now: datetime, named: Observation | None) -> Observation:
+        return self._market.observe(now, named, kept=self._ledger.latest_observation(trading_day(now)))
+
+    def _is_current(self, assessment: RegimeAssessment, now: datetime) -> bool:
         age = now - assessment.assessed_at
-        return assessment.regime is not Regime.UNKNOWN and age < timedelta(hours=self._parts.settings.reuse_hours)
+        return assessment.regime is not Regime.UNKNOWN and age < timedelta(hours=self._settings.reuse_hours)
 
     def _keep(self, named: Observation | None, assessment: RegimeAssessment | None = None) -> None:
         if named is not None:
-            self._parts.ledger.save_observation(named)
+            self._ledger.save_observation(named)
         if assessment is not None:
-            self._tell(assessment)
+            self._publish(assessment)
 
-    def _tell(self, assessment: RegimeAssessment) -> None:
-        version = 1 + self._parts.ledger.made_in_second(assessment.assessed_at)
-        self._parts.ledger.save_assessment(assessment)
-        for recipient in self._parts.settings.recipients:
-            self._parts.bus.enqueue(regime_update(assessment, recipient, version=version))
+    def _publish(self, assessment: RegimeAssessment) -> None:
+        version = 1 + self._ledger.made_in_second(assessment.assessed_at)
+        self._ledger.save_assessment(assessment)
+        for recipient in self._settings.recipients:
+            self._bus.enqueue(regime_update(assessment, recipient, version=version))
 
     # --- messages ---
 
     def observe_briefing(self, message: Message, briefing: MarketBriefing) -> Commit:
-        """Keep what a briefing says of the market."""
-        seen = from_briefing(briefing, message.timestamp, f"DailyBriefing {message.message_id}")
-        return lambda: self._parts.ledger.save_observation(seen)
+        """Record a briefing's readings of the market."""
+        seen = observe_conditions(briefing, message.timestamp, f"DailyBriefing {message.message_id}")
+        return lambda: self._ledger.save_observation(seen)
 
     def assess_market(self, message: Message, request: RegimeRequest) -> Commit:
-        """Assess the market with the briefing that the request names, if it names one."""
-        _, commit = self._assessed(self._parts.clock.now(), self._named_in(message, request))
+        """Assess the market, with the briefing named in the request if any."""
+        _, commit = self._find_or_assess(self._clock.now(), self._find_named(message, request))
         return commit
 
-    def _named_in(self, message: Message, request: RegimeRequest) -> Observation | None:
+    def _find_named(self, message: Message, request: RegimeRequest) -> Observation | None:
         wanted = request.briefing_message_id
         if wanted is None:
             return None
-        found = self._parts.bus.find(wanted)
-        return _observed(found) if found else _unknown(message, f"DailyBriefing {wanted}", "cannot be found")
+        found = self._bus.find(wanted)
+        source = f"DailyBriefing {wanted}"
+        unknown = Observation(message.timestamp, source, notes=(f"{source}: cannot be found",))
+        return unknown if found is None else observe_briefing(found)
 
     def record_day(self, _: Message, outcome: DayOutcome) -> Commit | None:
-        """Note what the desk did on a day under the assessment that held when it began."""
-        assessment = self._parts.ledger.latest_assessment(outcome.started_at)
+        """Record the outcome of a day under the assessment current at its start."""
+        assessment = self._ledger.latest_assessment(outcome.started_at)
         if assessment is None:
             return None
         trades, change = outcome.trades_executed, outcome.portfolio_change
@@ -192,38 +171,20 @@ class RegimeDepartment:
         trades_executed: int | None = None,
         portfolio_change: Decimal | None = None,
     ) -> None:
-        """Note what the desk did under an assessment: orders filled, and the portfolio's change in dollars."""
+        """Record the outcome of an assessment: filled orders and the portfolio's change in dollars."""
         outcome = RegimeOutcome(trades_executed=trades_executed, portfolio_change=portfolio_change)
-        self._parts.ledger.record_outcome(assessment.assessment_id, outcome)
+        self._ledger.record_outcome(assessment.assessment_id, outcome)
 
     def record_closes(self, now: datetime) -> int:
-        """Note SPY's change at the close for assessments whose session is over; return how many became known."""
+        """Record SPY's change at the close for assessments of past sessions; return how many."""
         waiting = {
             record.assessment.assessment_id: day
-            for record in self._parts.ledger.assessments()
+            for record in self._ledger.assessments()
             if record.outcome.spy_close_change_pct is None
             and session(day := trading_day(next_close(record.assessment.assessed_at)))[1] <= now
         }
-        bars = self._closing_bars() if waiting else ()
+        bars = self._market.read_closes() if waiting else ()
         known = {key: change for key, day in waiting.items() if (change := change_on(bars, day)) is not None}
         for key, change in known.items():
-            self._parts.ledger.record_outcome(key, RegimeOutcome(spy_close_change_pct=change))
+            self._ledger.record_outcome(key, RegimeOutcome(spy_close_change_pct=change))
         return len(known)
-
-    def _closing_bars(self) -> Sequence[Bar]:
-        try:
-            return self._parts.closing_bars()
-        except (BrokerError, BadInput):  # a close that cannot be read today is read another day
-            return ()
-
-
-def _observed(briefing: Message) -> Observation:
-    source = f"DailyBriefing {briefing.message_id}"
-    try:
-        return from_briefing(MarketBriefing.of(briefing), briefing.timestamp, source)
-    except (BadInput, UnreadableMessage) as error:
-        return _unknown(briefing, source, str(error))
-
-
-def _unknown(message: Message, source: str, why: str) -> Observation:
-    return Observation(message.timestamp, source, notes=(f"{source}: {why}",))

@@ -1,4 +1,4 @@
-"""An assessment as the message that tells of it: readable Markdown in the existing style, and the payload."""
+"""The RegimeUpdate message of an assessment: Markdown in the existing style, and the payload."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from Departments.core.regimes import Regime, RegimeAssessment
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import RegimeUpdate
 
-#: How loudly a regime is told; all others are routine.
+#: Priority of the message by regime; all others are routine.
 PRIORITY = {Regime.PANIC: "urgent", Regime.UNKNOWN: "elevated"}
 
 
 def regime_update(assessment: RegimeAssessment, recipient: str, *, version: int = 1) -> Message:
-    """Return the RegimeUpdate for one recipient; the same assessment always gives the same message.
+    """Return the RegimeUpdate for one recipient. The same assessment always gives the same message.
 
-    The id is that of the existing files, `MSG_REGIME_<stamp>_<first four letters of the recipient>`. Where an
-    assessment replaces another of the same second, its `version` stands before the letters, so that it sorts later.
+    The id has the form of the existing files, `MSG_REGIME_<stamp>_<first four letters of the recipient>`. If an
+    assessment replaces another of the same second, its `version` comes before the letters, so that it sorts later.
     """
     later = f"_v{version}" if version > 1 else ""
     return Message(
@@ -34,7 +34,7 @@ def regime_update(assessment: RegimeAssessment, recipient: str, *, version: int 
 
 
 def markdown(assessment: RegimeAssessment, recipient: str) -> str:
-    """Return the text that a person reads."""
+    """Return the text for people."""
     sections = [
         "# Market Regime Assessment",
         "\n".join(_addressing(assessment, recipient)),
@@ -73,7 +73,7 @@ def _reading(level: Decimal | None, change_pct: Decimal | None, unit: str) -> st
 
 
 def analysis(assessment: RegimeAssessment) -> str:
-    """Return one line that says what was read out of the indicators."""
+    """Return the reading of the indicators in one line."""
     return " • ".join(_findings(assessment)) or "Nothing is known of the market"
 
 

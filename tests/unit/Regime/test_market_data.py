@@ -15,13 +15,13 @@ from Departments.core.settings import RegimeSettings
 from Departments.messaging.neighbours import MarketBriefing
 from Departments.Regime.market_data import (
     broker_source,
+    drop_stale,
     file_sources,
-    fresh,
-    from_briefing,
-    from_spy_bars,
-    from_vix_bars,
-    merged,
-    year_of_spy,
+    merge,
+    observe_conditions,
+    observe_spy,
+    observe_vix,
+    read_year_of_spy,
 )
 
 NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
@@ -39,7 +39,7 @@ def briefing(**conditions: Any) -> dict[str, Any]:
 
 
 def read(payload: dict[str, Any] | None, received_at: datetime, source: str) -> Observation:
-    return from_briefing(MarketBriefing.read(payload, source), received_at, source)
+    return observe_conditions(MarketBriefing.read(payload, source), received_at, source)
 
 
 def nothing_known(observation: Observation) -> bool:
@@ -72,7 +72,7 @@ def test_a_briefing_without_a_date_is_of_the_exchanges_day_it_came_in() -> None:
 
 
 def test_a_briefing_with_an_unreadable_date_is_stale() -> None:
-    seen = fresh(read(briefing(date="Monday"), NOW, "briefing"), NOW)
+    seen = drop_stale(read(briefing(date="Monday"), NOW, "briefing"), NOW)
     assert nothing_known(seen)
     assert "no readable date" in seen.notes[0]
 
@@ -91,35 +91,35 @@ def test_a_briefing_with_an_unreadable_date_is_stale() -> None:
     ],
 )
 def test_data_is_fresh_when_of_the_current_or_previous_trading_day(day: date, now: datetime, *, known: bool) -> None:
-    seen = fresh(read(briefing(date=day.isoformat()), now, "briefing"), now)
+    seen = drop_stale(read(briefing(date=day.isoformat()), now, "briefing"), now)
     assert nothing_known(seen) is not known
     assert any("stale" in note for note in seen.notes) is not known
 
 
 def test_spy_bars_give_level_change_and_day() -> None:
-    seen = from_spy_bars([bar(FRIDAY, "670"), bar(MONDAY, "676.7")], NOW, "bars")
+    seen = observe_spy([bar(FRIDAY, "670"), bar(MONDAY, "676.7")], NOW, "bars")
     assert (seen.spy, seen.spy_change_pct, seen.day, seen.notes) == (Decimal("676.7"), Decimal(1), MONDAY, ())
 
 
 def test_a_gap_before_the_last_spy_bar_leaves_the_change_unknown_and_says_so() -> None:
-    seen = from_spy_bars([bar(THURSDAY, "670"), bar(MONDAY, "676.7")], NOW, "bars")
+    seen = observe_spy([bar(THURSDAY, "670"), bar(MONDAY, "676.7")], NOW, "bars")
     assert seen.spy_change_pct is None
     assert "missing" in seen.notes[0]
 
 
 def test_bars_of_later_days_are_not_looked_at() -> None:
     bars = [bar(FRIDAY, "670"), bar(MONDAY, "676.7"), bar(date(2025, 11, 11), "900")]
-    assert from_spy_bars(bars, NOW, "bars").spy == Decimal("676.7")
+    assert observe_spy(bars, NOW, "bars").spy == Decimal("676.7")
 
 
 def test_vix_bars_give_level_and_change() -> None:
-    seen = from_vix_bars([bar(FRIDAY, "20", "VIX"), bar(MONDAY, "18", "VIX")], NOW, "bars")
+    seen = observe_vix([bar(FRIDAY, "20", "VIX"), bar(MONDAY, "18", "VIX")], NOW, "bars")
     assert (seen.vix, seen.vix_change_pct) == (Decimal(18), Decimal(-10))
 
 
 @pytest.mark.parametrize("fund", ["VIXY", "VXX", "SPY"])
 def test_bars_of_a_fund_are_never_taken_for_the_vix(fund: str) -> None:
-    seen = from_vix_bars([bar(FRIDAY, "45", fund), bar(MONDAY, "45", fund)], NOW, "bars")
+    seen = observe_vix([bar(FRIDAY, "45", fund), bar(MONDAY, "45", fund)], NOW, "bars")
     assert nothing_known(seen)
     assert fund in seen.notes[0]
 
@@ -141,7 +141,7 @@ class SpyOnly:
 
 
 def asked(broker: SpyOnly) -> Observation:
-    return broker_source(lambda: year_of_spy(cast(Broker, broker)))(NOW)
+    return broker_source(lambda: read_year_of_spy(cast(Broker, broker)))(NOW)
 
 
 def test_the_broker_is_asked_for_spy_alone() -> None:
@@ -169,7 +169,7 @@ def test_the_files_named_in_the_settings_are_read_below_the_workspace(tmp_path: 
     written(tmp_path / "spy.csv", "2025-11-06 660", "2025-11-07 663.3")
     written(tmp_path / "vix.csv", "2025-11-06 20", "2025-11-07 18")
     settings = RegimeSettings(spy_bars=Path("spy.csv"), vix_bars=Path("vix.csv"))
-    seen = merged((source(NOW) for source in file_sources(settings, tmp_path)), NOW)
+    seen = merge((source(NOW) for source in file_sources(settings, tmp_path)), NOW)
     assert (seen.spy_change_pct, seen.vix, seen.vix_change_pct, seen.day) == (
         Decimal("0.5"),
         Decimal(18),
@@ -198,7 +198,7 @@ def seen(day: date, source: str, **readings: str) -> Observation:
 
 
 def test_merging_takes_each_reading_from_the_first_source_of_the_newest_day() -> None:
-    both = merged(
+    both = merge(
         [
             seen(FRIDAY, "old", spy_change_pct="-3", vix="30", spy_drawdown_pct="4"),
             seen(MONDAY, "first", vix="18"),
@@ -211,28 +211,28 @@ def test_merging_takes_each_reading_from_the_first_source_of_the_newest_day() ->
 
 
 def test_the_vix_change_is_never_of_another_day_than_the_vix() -> None:
-    both = merged([seen(MONDAY, "a", vix="18"), seen(FRIDAY, "b", vix="21", vix_change_pct="15")], NOW)
+    both = merge([seen(MONDAY, "a", vix="18"), seen(FRIDAY, "b", vix="21", vix_change_pct="15")], NOW)
     assert (both.vix, both.vix_change_pct) == (Decimal(18), None)
 
 
 def test_the_vix_change_may_come_from_another_source_of_the_same_day() -> None:
-    both = merged([seen(MONDAY, "a", vix="18"), seen(MONDAY, "b", vix="18", vix_change_pct="-6")], NOW)
+    both = merge([seen(MONDAY, "a", vix="18"), seen(MONDAY, "b", vix="18", vix_change_pct="-6")], NOW)
     assert both.vix_change_pct == -6
 
 
 def test_merging_nothing_says_what_is_not_known() -> None:
-    empty = merged([], NOW)
+    empty = merge([], NOW)
     assert nothing_known(empty)
     assert (empty.source, empty.day) == ("no data", None)
     assert empty.notes == ("SPY's change of the day is not known", "the VIX is not known")
 
 
 def test_merging_drops_stale_readings_and_keeps_the_note_about_them() -> None:
-    both = merged([seen(THURSDAY, "old", spy_change_pct="1", vix="14")], NOW)
+    both = merge([seen(THURSDAY, "old", spy_change_pct="1", vix="14")], NOW)
     assert nothing_known(both)
     assert "old is of 2025-11-06" in both.notes[0]
 
 
 def test_the_trouble_of_sources_that_were_not_needed_is_not_told() -> None:
-    both = merged([seen(MONDAY, "new", spy_change_pct="1", vix="18"), seen(THURSDAY, "old", vix="14")], NOW)
+    both = merge([seen(MONDAY, "new", spy_change_pct="1", vix="18"), seen(THURSDAY, "old", vix="14")], NOW)
     assert both.notes == ()

@@ -26,8 +26,8 @@ from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.payloads import RegimeUpdate
-from Departments.Regime.market_data import ObservationSource
-from Departments.Regime.regime_department import RegimeDepartment, RegimeParts
+from Departments.Regime.market_data import MarketData, ObservationSource
+from Departments.Regime.regime_department import RegimeDepartment
 from Departments.Regime.update import regime_update
 
 NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
@@ -57,18 +57,8 @@ class Desk:
 
     @property
     def department(self) -> RegimeDepartment:
-        return RegimeDepartment(
-            RegimeParts(
-                self.bus,
-                self.ledger,
-                Limits(),
-                self.clock,
-                self.settings,
-                lambda _: self.briefings,
-                self.sources,
-                self.closing_bars,
-            )
-        )
+        market = MarketData(lambda _: self.briefings, self.sources, self.closing_bars)
+        return RegimeDepartment(self.bus, self.ledger, Limits(), self.clock, self.settings, market)
 
     def briefed(self, **conditions: object) -> None:
         self.bus.publish(briefing(**conditions))
