@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from Departments.messaging.mailbox import Mailbox
     from Departments.messaging.message import Message
     from Departments.messaging.router import Router
-    from Departments.Operations.operations_manager import OperationsManager, OperationsParts
+    from Departments.Operations.operations_manager import OperationsManager
+    from Departments.Operations.planner import Planner
     from Departments.Regime.regime_department import RegimeDepartment
     from Departments.Trading.trader import Trader
     from Departments.Trading.trading_department import TradingDepartment
@@ -215,8 +216,7 @@ class Desk:
         from Departments.core.trading_calendar import trading_day
         from Departments.Operations.shelf import Shelf
 
-        shelf = Shelf(self.state / MESSAGES, self.bus)
-        return [*shelf.delivered("DailyBriefing", trading_day(now)), *shelf.researched("DailyBriefing")]
+        return Shelf(self.state / MESSAGES, self.bus).list_briefings(trading_day(now))
 
     def spy_bars(self) -> Sequence[Bar]:
         """Return a year of SPY's daily bars from the broker, which is connected only now."""
@@ -225,11 +225,21 @@ class Desk:
         return read_year_of_spy(self.broker)
 
     @cached_property
+    def planner(self) -> Planner:
+        """Operations at work."""
+        from Departments.Operations.planner import Planner
+        from Departments.Operations.shelf import Shelf
+
+        limits, reader = self.limits, self._reader(self.patient_broker)  # limits first: without them no workspace
+        shelf, ask_regime = Shelf(self.state / MESSAGES, self.bus), self.regime.process_inbox
+        return Planner(reader, limits, self.settings.exits, self.bus, self.ledger, shelf, ask_regime)
+
+    @cached_property
     def operations(self) -> OperationsManager:
-        """The Operations department."""
+        """Operations as scripts call it."""
         from Departments.Operations.operations_manager import OperationsManager
 
-        return OperationsManager(self.state, self.operations_parts)
+        return OperationsManager(self.state, planner=self.planner)
 
     @cached_property
     def trader(self) -> Trader:
@@ -339,24 +349,8 @@ class Desk:
     @cached_property
     def routers(self) -> dict[str, Router]:
         """The visible table of every department that this desk plays."""
-        staff = (self.day.inbox, self.operations, self.regime, self.trader)
+        staff = (self.day.inbox, self.planner, self.regime, self.trader)
         return {person.router.department: person.router for person in staff}
-
-    @property
-    def operations_parts(self) -> OperationsParts:
-        """What Operations works with."""
-        from Departments.Operations.operations_manager import OperationsParts
-
-        return OperationsParts(
-            limits=self.limits,  # first: without them the folder is no workspace
-            broker=self.patient_broker,
-            clock=self.clock,
-            settings=self.settings,
-            bus=self.bus,
-            ledger=self.ledger,
-            hours=self.hours,
-            ask_regime=self.regime.process_inbox,
-        )
 
     @property
     def locks(self) -> Path:

@@ -131,7 +131,7 @@ def _replayed(past: PastDay, workspace: Path) -> dict[str, Any]:
     desk = open_desk(workspace, Choices(clock=clock, exchange_state=workspace / "exchange_state.json"))
     audience = _Silent()
     try:
-        desk.operations.accept_briefing(past.briefing)
+        desk.planner.accept_briefing(past.briefing)
         document = desk.day.run(DayOrder(past.briefing.message_id, past.plan), audience)
     finally:
         desk.close()

@@ -9,14 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
 from typing import TypeVar
 
 from Departments.core.errors import BadInput
 from Departments.core.facts import Readings
+from Departments.core.orders import Side
 from Departments.core.plans import Skip
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.core.trading_calendar import trading_day
-from Departments.messaging.neighbours import Candidate, DailyBriefing, Holding, UnusableEntry
+from Departments.core.trading_calendar import is_trading_day, trading_day
+from Departments.messaging.neighbours import (
+    Candidate,
+    DailyBriefing,
+    Holding,
+    MandatorySell,
+    PlanProposal,
+    UnusableEntry,
+    read_entry,
+    read_sells,
+)
+from Departments.messaging.plan_documents import classify
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,25 @@ class Briefing:
     source: str
     refused: tuple[Skip, ...] = ()
     at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SellWish:
+    """Somebody wants a holding sold. `qty` in shares, None for all of it."""
+
+    ticker: str
+    qty: Decimal | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What an external optimiser would like: SELLs, and BUYs with or without a size."""
+
+    source: str
+    sells: tuple[SellWish, ...] = ()
+    picks: tuple[Candidate, ...] = ()
+    refused: tuple[Skip, ...] = ()
 
 
 Row = TypeVar("Row", Candidate, Holding)
@@ -104,3 +135,42 @@ def _fill_gaps(candidate: Candidate, known: Candidate | None) -> Candidate:
     gaps = ("score", "price", "sector", "average_volume", "market_cap", "earnings_on")
     facts = {name: getattr(known, name) for name in gaps if getattr(candidate, name) is None}
     return candidate.model_copy(update=facts)
+
+
+def refuse_other_days(briefing: Briefing, today: date) -> None:
+    """Raise BadInput for a briefing that is not of the exchange's day, nor of the last one before a closed day."""
+    day = briefing.date
+    if day is None or day == today or (day < today and not any(is_trading_day(d) for d in _days(day, today))):
+        return
+    problem = f"the briefing is of {day.isoformat()}, and today is {today.isoformat()}"
+    mend = f"give a briefing of today, or replay that day with --at {day.isoformat()}T15:00:00Z"
+    raise BadInput(briefing.source, "market_conditions.date", problem, mend)
+
+
+def _days(after: date, until: date) -> Iterable[date]:
+    return (date.fromordinal(n) for n in range(after.toordinal() + 1, until.toordinal() + 1))
+
+
+def proposal_from(proposal: PlanProposal, source: str) -> Proposal:
+    """Read a PlanProposal. Raises BadInput when there is nothing in it or a trade is neither BUY nor SELL."""
+    picks, sells = list(proposal.picks), list(proposal.sells)
+    for index, trade in enumerate(proposal.trades):
+        place = f"trades[{index}]"
+        if classify(trade, source, place) is Side.BUY:
+            picks.append(read_entry(Candidate, trade, place))
+        else:
+            sells.extend(read_sells([{**trade, "action": "SELL"}], f"{source}: {place}"))
+    if not picks and not sells:
+        raise BadInput(source, "picks", "nothing is proposed", "list picks, sells or trades")
+    candidates, refused = usable(picks)
+    return Proposal(source, sell_wishes(sells, why="proposed"), candidates, refused)
+
+
+def sell_wishes(sells: Iterable[MandatorySell], *, why: str = "mandatory sell") -> tuple[SellWish, ...]:
+    """Return what a caller wants sold; `why` stands where no reason is given."""
+    return tuple(SellWish(sell.ticker, sell.qty, _reason(sell, why)) for sell in sells)
+
+
+def _reason(sell: MandatorySell, why: str) -> str:
+    reason = sell.reason or why
+    return f"{reason} ({sell.source})" if sell.source else reason

@@ -1,7 +1,7 @@
-"""How many shares each chosen candidate gets, and the last dollars: which neighbouring choice leaves less idle.
+"""Filling: how many shares each chosen candidate gets within the room they share.
 
 Two moves refine a filling, each of which must put more to work: one chosen candidate gives way to another, or some
-shares of one are given up for some of another. Proposed sizes are not touched.
+shares of one are given up for some of another. Proposed sizes stay as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 
 from Departments.core.money import ONE, ZERO, shares_within, whole_shares
-from Departments.Operations.draft import Pick, Room
+from Departments.core.reasons import ReasonCode
 
 LEVEL_STEPS = 40  # halvings of the range in which the common level is sought: far below a cent
 TRIFLE = Decimal("0.001")  # the share of the need that may stay idle
@@ -19,6 +19,53 @@ OUTSIDERS = 200  # candidates left out that are looked at, the best first
 CHOSEN = 30  # chosen candidates that are looked at
 ROUNDS = 12
 TRADED = 8  # most shares of one pick bought for some of another in one move
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A candidate with the whole shares it may have: none, or from `least` to `most`.
+
+    `price` in dollars a share, `held` the value already held, `wanted` the shares somebody proposed (0: nobody),
+    `sector` its bucket, `opens` whether it would be a new position. `rank` orders picks, the best first.
+    """
+
+    ticker: str
+    rank: tuple[Decimal, str]
+    price: Decimal
+    least: Decimal
+    most: Decimal
+    sector: str
+    opens: bool = True
+    held: Decimal = ZERO
+    wanted: Decimal = ZERO
+
+    @property
+    def capacity(self) -> Decimal:
+        """Return the most dollars it can take."""
+        return self.most * self.price
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What all picks may have together, in dollars at planning prices.
+
+    `money` is the most they may cost, `goal` what would reach the deployment target, `places` how many new positions
+    may be opened, `aim` how many are wanted. `sectors` is the room in each bucket. For the reasons: `minimum` is the
+    least a position may be worth, `money_bound` what limits the money.
+    """
+
+    money: Decimal
+    goal: Decimal
+    places: int
+    sectors: Mapping[str, Decimal]
+    minimum: Decimal
+    aim: int = 0
+    money_bound: ReasonCode = ReasonCode.CASH_RESERVE
+
+    @property
+    def need(self) -> Decimal:
+        """Return what is to be spent: the goal, or all the money where that is less."""
+        return max(ZERO, min(self.goal, self.money))
 
 
 @dataclass(slots=True)

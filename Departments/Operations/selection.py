@@ -16,18 +16,9 @@ from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade
 from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.messaging.neighbours import Candidate, MandatorySell
+from Departments.messaging.neighbours import Candidate
 from Departments.Operations.basis import Basis
-from Departments.Operations.briefing import Briefing
-
-
-@dataclass(frozen=True, slots=True)
-class SellWish:
-    """Somebody wants a holding sold. `qty` in shares, None for all of it."""
-
-    ticker: str
-    qty: Decimal | None
-    reason: str
+from Departments.Operations.briefing import Briefing, SellWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +32,6 @@ class Selection:
     candidates: tuple[Candidate, ...]
     skipped: tuple[Skip, ...]
     untradable: tuple[str, ...] = ()
-
-
-def sell_wishes(sells: Iterable[MandatorySell], *, why: str = "mandatory sell") -> tuple[SellWish, ...]:
-    """Return what a caller wants sold; `why` stands where no reason is given."""
-    return tuple(SellWish(sell.ticker, sell.qty, _reason(sell, why)) for sell in sells)
-
-
-def _reason(sell: MandatorySell, why: str) -> str:
-    reason = sell.reason or why
-    return f"{reason} ({sell.source})" if sell.source else reason
 
 
 def select(

@@ -1,49 +1,103 @@
-"""Where the newest DailyBriefing and PlanProposal are found: in hand, waiting, archived today, or sent by RESEARCH.
+"""The shelf: briefings and proposals in hand, waiting, archived today, or sent by RESEARCH.
 
-A message that was handled before a restart lies in the archive of its day; RESEARCH addresses its briefings to
-PORTFOLIO, so its Outbox is read too, without taking anything from it.
+A message that was handled before a restart is in the archive of its day. RESEARCH addresses its briefings to PORTFOLIO,
+so its Outbox is read too; nothing is taken from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
+from typing import Final
 
 from Departments.core.departments import OPERATIONS, RESEARCH
-from Departments.core.errors import UnreadableMessage
+from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
+from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec
 from Departments.messaging.bus import Bus
 from Departments.messaging.message import Message
+from Departments.messaging.neighbours import DailyBriefing, PlanProposal
+from Departments.Operations.briefing import Briefing, Proposal, briefing_from, proposal_from, refuse_other_days
 
-LOOKED_AT = 200  # of an outbox full of old messages, only the newest are read
+READ_AT_MOST = 200  # of an outbox full of old messages, only the newest are read
+FOLDER: Final = "Messages_Between_Departments"
 
 
 @dataclass(slots=True)
 class Shelf:
-    """Finds messages for Operations. `root` is the folder `Messages_Between_Departments`."""
+    """Finds the messages to plan from. `root` is the folder `Messages_Between_Departments`."""
 
     root: Path
     bus: Bus
     in_hand: dict[str, Message] = field(default_factory=dict)
 
     def keep(self, message: Message) -> None:
-        """Keep a message at hand."""
+        """Keep a message in hand."""
         self.in_hand[message.message_id] = message
 
     def find(self, message_id: str) -> Message | None:
-        """Return a message by its id, None when there is none."""
+        """Return a message by its id. Returns None if there is none."""
         return self.in_hand.get(message_id) or self.bus.find(message_id)
 
-    def delivered(self, message_type: str, today: date) -> list[Message]:
-        """Return what was addressed to Operations and is at hand, waiting or archived today, the newest first."""
+    def list_briefings(self, today: date) -> list[Message]:
+        """Return all briefings: the newest delivered one first, then those RESEARCH sent to others."""
+        sent = _newest_first(_read(self.root / "Outbox" / RESEARCH), "DailyBriefing")
+        return [*self._list_delivered("DailyBriefing", today), *sent]
+
+    def read_briefing(self, now: datetime, message_id: str | None = None) -> Briefing:
+        """Read the named briefing, else today's newest usable one, else the newest. Raises BadInput without one."""
+        if message_id is None:
+            return self.read_todays_briefing(now) or read_briefing(self._list_some(now)[0])
+        message = self.find(message_id)
+        if message is None:
+            raise BadInput(message_id, "", "there is no such briefing", "name one that was delivered")
+        return read_briefing(message)
+
+    def read_todays_briefing(self, now: datetime) -> Briefing | None:
+        """Read today's newest usable briefing. Returns None if there is none."""
+        found = map(_read_if_usable, self.list_briefings(trading_day(now)))
+        return next((briefing for briefing in found if briefing and _is_of_today(briefing, now)), None)
+
+    def read_proposal(self, now: datetime) -> Proposal | None:
+        """Read today's newest proposal. Returns None if there is none."""
+        today = trading_day(now)
+        found = self._list_delivered("PlanProposal", today)
+        newest = next((m for m in found if trading_day(m.timestamp) == today and m.timestamp <= now), None)
+        return None if newest is None else proposal_from(PlanProposal.of(newest), newest.message_id)
+
+    def _list_delivered(self, message_type: str, today: date) -> list[Message]:
+        """Return what was delivered to Operations: in hand, waiting or archived today, the newest first."""
         archived = _read(self.root / "Archive" / today.isoformat() / OPERATIONS)
         return _newest_first((*self.in_hand.values(), *self.bus.waiting(OPERATIONS), *archived), message_type)
 
-    def researched(self, message_type: str) -> list[Message]:
-        """Return what RESEARCH has sent to anybody, the newest first."""
-        return _newest_first(_read(self.root / "Outbox" / RESEARCH), message_type)
+    def _list_some(self, now: datetime) -> list[Message]:
+        found = self.list_briefings(trading_day(now))
+        if not found:
+            where = f"{FOLDER}/Inbox/OPERATIONS and {FOLDER}/Outbox/RESEARCH"
+            raise BadInput(where, "", "no DailyBriefing is there", "deliver one or name it with --briefing FILE")
+        return found
+
+
+def read_briefing(message: Message) -> Briefing:
+    """Read a DailyBriefing message. Raises BadInput for one that nobody can plan from."""
+    return briefing_from(DailyBriefing.of(message), message.message_id, at=message.timestamp)
+
+
+def _read_if_usable(message: Message) -> Briefing | None:
+    with suppress(DepartmentsError):
+        return read_briefing(message)
+    return None
+
+
+def _is_of_today(briefing: Briefing, now: datetime) -> bool:
+    try:
+        refuse_other_days(briefing, trading_day(now))
+    except BadInput:
+        return False
+    return True
 
 
 def _newest_first(messages: Iterable[Message], message_type: str) -> list[Message]:
@@ -53,7 +107,7 @@ def _newest_first(messages: Iterable[Message], message_type: str) -> list[Messag
 
 def _read(folder: Path) -> Iterator[Message]:
     names = sorted((p.name for p in folder.glob("*.md")), reverse=True) if folder.is_dir() else []
-    for name in names[:LOOKED_AT]:
+    for name in names[:READ_AT_MOST]:
         try:
             yield codec.decode((folder / name).read_bytes(), name=name)
         except (UnreadableMessage, OSError):

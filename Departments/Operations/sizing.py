@@ -26,8 +26,8 @@ from Departments.core.orders import Side
 from Departments.core.plans import Skip, Trade
 from Departments.core.reasons import ReasonCode
 from Departments.messaging.neighbours import Candidate
-from Departments.Operations.allocation import Pick, Room
 from Departments.Operations.basis import Basis
+from Departments.Operations.filling import Pick, Room
 from Departments.Operations.selection import best_first, skip, skip_for
 
 #: What allocation takes care of for all picks together; everything else is asked of the engine for each candidate.

@@ -20,8 +20,7 @@ from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing
 from Departments.messaging.plan_documents import plan_from
-from Departments.Operations.briefing import briefing_from
-from Departments.Operations.planning import refuse_other_days
+from Departments.Operations.briefing import briefing_from, refuse_other_days
 
 A_YEAR = timedelta(days=366)
 A_BRIEFING = "name a DailyBriefing message"
@@ -138,4 +137,4 @@ def _path_of(desk: Desk, message: Message, now: datetime) -> str:
 
 
 def _delivery(desk: Desk, message: Message | None) -> Callable[[], None]:
-    return prepare_nothing if message is None else lambda: desk.operations.accept_briefing(message)
+    return prepare_nothing if message is None else lambda: desk.planner.accept_briefing(message)

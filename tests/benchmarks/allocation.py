@@ -23,9 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from Departments.core.money import ONE, shares_to_reach
 from Departments.core.orders import Side
 from Departments.core.plans import Trade
-from Departments.Operations.allocation import Pick, Room, allocate
+from Departments.Operations.allocation import allocate
 from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing
+from Departments.Operations.filling import Pick, Room
 from Departments.Operations.planning import make_plan
 from Departments.Operations.selection import best_first, select
 from Departments.Operations.sizing import Sized, Sizer

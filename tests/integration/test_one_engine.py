@@ -12,7 +12,7 @@ import pytest
 from Departments import Executive, Operations, Trading
 from Departments.constraints import checks, engine, table
 from Departments.constraints.case import STAGES, Case, Finding, Stage
-from Departments.Operations import basis, outcome, sizing
+from Departments.Operations import basis, planning, sizing
 from tests.builders import desk as build
 from tests.builders.commands import deliver_briefing
 
@@ -39,7 +39,7 @@ def test_a_plan_is_judged_order_by_order_with_the_function_that_trading_uses() -
 
 
 def test_operations_sizes_by_the_amounts_that_the_checks_compare_with() -> None:
-    assert {id(vars(module)["checks"]) for module in (sizing, outcome, basis)} == {id(checks)}
+    assert {id(vars(module)["checks"]) for module in (sizing, planning, basis)} == {id(checks)}
     assert checks.minimum_position is checks.amounts.minimum_position
     assert checks.size_factor is checks.amounts.size_factor
 

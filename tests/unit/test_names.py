@@ -33,11 +33,8 @@ FUNCTIONS = {
     "_styled",
     "_watched",
     "announced",
-    "delivered",
     "failed",
-    "merged",
     "met",
-    "researched",
     "validated",
 }
 

@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.core.reasons import ReasonCode
-from Departments.Operations import outcome
-from Departments.Operations.allocation import Allocation, Pick, Room, allocate
+from Departments.Operations.allocation import Allocation, allocate
+from Departments.Operations.filling import Pick, Room
+from Departments.Operations.planning import find_binding
 
 D = Decimal
 
@@ -97,7 +98,7 @@ def test_what_is_held_above_the_minimum_already_is_left_out_for_want_of_money_an
 def test_money_that_buys_no_share_of_what_is_not_full_is_what_keeps_the_target_from_being_reached() -> None:
     picks = [pick("A", score=90, wanted=800), pick("B", price=200, least=1, held=5000, wanted=10, opens=False)]
     limited = room(money=8110, goal=8100)
-    assert outcome._binding(limited, allocate(picks, limited), (), D(0)).code is ReasonCode.CASH_RESERVE
+    assert find_binding(limited, allocate(picks, limited), (), D(0)).code is ReasonCode.CASH_RESERVE
 
 
 def test_a_full_sector_is_named_with_its_room() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from Departments.bootstrap import Desk
-from Departments.brokers.base import Broker
 from Departments.core.departments import EXECUTIVE, OPERATIONS
 from Departments.core.errors import BadInput, BrokerUnavailable
 from Departments.core.portfolio import Account
@@ -19,7 +18,6 @@ from Departments.core.regimes import Confidence, Regime, RegimeAssessment
 from Departments.messaging import codec
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.payloads import RegimeUpdate
-from Departments.Operations.operations_manager import OperationsManager
 from tests.builders import desk as build
 from tests.builders.desk import MORNING, deliver, desk, workspace
 
@@ -184,10 +182,9 @@ class Silent:
 def test_a_broker_that_does_not_answer_is_a_plan_failure_with_its_exit_code(folder: Path) -> None:
     wait_for_briefing(folder)
     there = desk(folder)
-    silent: Broker = Silent()  # type: ignore[assignment]
-    operations = OperationsManager(folder, replace(there.operations_parts, broker=silent))
+    there.__dict__["broker"] = Silent()
     there.bus.publish(request())
-    operations.process_inbox()
+    there.operations.process_inbox()
     assert (answer(there).message_type, (answer(there).payload or {})["exit_code"]) == ("PlanFailure", 4)
 
 
@@ -265,7 +262,7 @@ def test_a_skip_for_size_stands_in_the_log_as_it_always_did(
 def test_a_briefing_from_a_file_is_delivered_to_the_inbox(folder: Path) -> None:
     there = desk(folder)
     message = codec.decode(briefing().replace("to: OPERATIONS", "to: PORTFOLIO").encode(), name="b.md")
-    there.operations.accept_briefing(message)
+    there.planner.accept_briefing(message)
     assert [m.message_id for m in there.bus.waiting(OPERATIONS)] == [message.message_id]
     assert asked(there, briefing_message_id=message.message_id).message_type == "TradingPlan"
 
@@ -274,7 +271,7 @@ def test_a_briefing_of_another_day_is_refused_before_it_is_delivered(folder: Pat
     there = desk(folder)
     message = codec.decode(briefing(day="2025-11-07").encode(), name="b.md")
     with pytest.raises(BadInput, match="2025-11-07"):
-        there.operations.accept_briefing(message)
+        there.planner.accept_briefing(message)
     assert there.bus.waiting(OPERATIONS) == []
 
 

@@ -11,7 +11,8 @@ from Departments.core.facts import TradingHistory
 from Departments.core.orders import Side
 from Departments.core.reasons import ReasonCode
 from Departments.messaging.neighbours import Holding, read_sells
-from Departments.Operations.selection import SellWish, select, sell_wishes
+from Departments.Operations.briefing import SellWish, sell_wishes
+from Departments.Operations.selection import select
 from tests.builders.limits import NOW
 from tests.builders.operations import TODAY, basis, briefing, candidate, changed, held
 

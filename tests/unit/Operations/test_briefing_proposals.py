@@ -8,9 +8,7 @@ import pytest
 from Departments.core.errors import BadInput
 from Departments.core.reasons import ReasonCode
 from Departments.messaging.neighbours import PlanProposal, Size
-from Departments.Operations.planning import Proposal
-from Departments.Operations.proposals import proposal_from
-from Departments.Operations.selection import SellWish
+from Departments.Operations.briefing import Proposal, SellWish, proposal_from
 
 D = Decimal
 

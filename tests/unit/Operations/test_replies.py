@@ -7,7 +7,7 @@ from Departments.core.plans import Skip, Trade, TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.messaging.message import body_with, payload_of
 from Departments.messaging.plan_documents import plan_document
-from Departments.Operations.reading import plan_markdown
+from Departments.Operations.replies import plan_markdown
 from tests.builders.limits import NOW
 
 D = Decimal

@@ -1,18 +1,48 @@
-"""A plan as the text that a person reads in the TradingPlan message."""
+"""Operations' replies to a PlanRequest: a TradingPlan with its text for people, or a PlanFailure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
+from Departments.core import identifiers
 from Departments.core.clock import iso
+from Departments.core.departments import EXECUTIVE, OPERATIONS
+from Departments.core.errors import DepartmentsError
 from Departments.core.money import percent, plain, usd_cents
 from Departments.core.plans import Skip, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
+from Departments.messaging.message import Message
+from Departments.messaging.payloads import PlanFailure
+from Departments.messaging.plan_documents import PlanDocument
+
+
+def reply_with_plan(request: Message, plan: TradingPlan) -> Message:
+    """Return the TradingPlan for a request."""
+    return _reply(request, "TradingPlan", PlanDocument.from_plan(plan).body(plan_markdown(plan)))
+
+
+def reply_with_failure(request: Message, error: DepartmentsError) -> Message:
+    """Return the PlanFailure for a request."""
+    failure = PlanFailure(message=str(error), exit_code=error.exit_code, status="FAILED", plan=None, stage_results={})
+    return _reply(request, "PlanFailure", failure.body(f"# No Trading Plan\n\n{' '.join(str(error).split())}"))
+
+
+def _reply(request: Message, message_type: str, body: str) -> Message:
+    return Message(
+        identifiers.answer_id(OPERATIONS, message_type, request.message_id, request.timestamp),
+        OPERATIONS,
+        EXECUTIVE,
+        request.timestamp,
+        message_type,
+        body,
+        priority="high",
+        parent_message_id=request.message_id,
+    )
 
 
 def plan_markdown(plan: TradingPlan) -> str:
-    """Return the plan as Markdown: what it starts from, SELLs, BUYs, what is left out and why, notes."""
+    """Return the plan as Markdown: account, SELLs, BUYs, skips with their reasons, notes."""
     sections = [
         f"# Trading Plan {plan.plan_id}",
         "\n".join(_facts(plan)),
@@ -48,10 +78,10 @@ def _skips(skips: Sequence[Skip]) -> str:
     if not skips:
         return ""
     low = [s.ticker for s in skips if s.reason.code is ReasonCode.SCORE_BELOW_THRESHOLD]
-    told = [s for s in skips if s.reason.code is not ReasonCode.SCORE_BELOW_THRESHOLD]
+    others = [s for s in skips if s.reason.code is not ReasonCode.SCORE_BELOW_THRESHOLD]
     parts = [f"## Skipped ({len(skips)})"]
-    if told:
-        parts.append(_table(("Ticker", "Reason", "Code"), ((s.ticker, s.line, str(s.reason)) for s in told)))
+    if others:
+        parts.append(_table(("Ticker", "Reason", "Code"), ((s.ticker, s.line, str(s.reason)) for s in others)))
     if low:
         parts.append(f"Score under the threshold: {', '.join(low)}.")
     return "\n\n".join(parts)

@@ -1,0 +1,234 @@
+"""Operations at work: it keeps briefings and proposals and answers a PlanRequest with a TradingPlan.
+
+A plan, the facts and untradable holdings learnt with it, and its message are one commit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, time
+
+from Departments.brokers.snapshot import FactsReader
+from Departments.constraints.limits import Limits
+from Departments.core import identifiers
+from Departments.core.clock import iso
+from Departments.core.departments import OPERATIONS, REGIME_DETECTION
+from Departments.core.errors import BadInput, BrokerError
+from Departments.core.facts import Readings
+from Departments.core.money import plain
+from Departments.core.plans import TradingPlan
+from Departments.core.reasons import ReasonCode
+from Departments.core.settings import ExitSettings
+from Departments.core.trading_calendar import EASTERN, trading_day
+from Departments.ledger.ledger import Ledger
+from Departments.messaging.bus import Bus, ConsumeReport
+from Departments.messaging.message import Message
+from Departments.messaging.neighbours import DailyBriefing, PlanProposal, read_sells
+from Departments.messaging.payloads import PlanRequest, RegimeRequest, RegimeUpdate
+from Departments.messaging.plan_documents import plan_document, plan_from
+from Departments.messaging.router import Commit, Handler, Router
+from Departments.Operations.basis import Basis, observe
+from Departments.Operations.briefing import (
+    Briefing,
+    SellWish,
+    briefing_from,
+    merge_picks,
+    proposal_from,
+    refuse_other_days,
+    sell_wishes,
+)
+from Departments.Operations.planning import Planned, make_plan, validate_plan
+from Departments.Operations.replies import reply_with_failure, reply_with_plan
+from Departments.Operations.shelf import Shelf, read_briefing
+
+log = logging.getLogger(__name__)
+
+#: Codes of skips that are only logged at debug level: there are too many of them.
+QUIET = frozenset({ReasonCode.SCORE_BELOW_THRESHOLD, ReasonCode.DEPLOYMENT_TARGET, ReasonCode.CASH_RESERVE})
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The inputs of a plan: a briefing's message id (else the newest one), SELLs, and a plan to validate."""
+
+    briefing_message_id: str | None = None
+    mandatory_sells: Sequence[SellWish] = ()
+    plan: TradingPlan | None = None
+    source: str = ""
+
+
+class Planner:
+    """Plans what to sell and what to buy. `ask_regime` has the Regime department handle its inbox now."""
+
+    def __init__(
+        self,
+        reader: FactsReader,
+        limits: Limits,
+        exits: ExitSettings,
+        bus: Bus,
+        ledger: Ledger,
+        shelf: Shelf,
+        ask_regime: Callable[[], object],
+    ) -> None:
+        self._reader = reader
+        self._clock = reader.clock
+        self._limits = limits
+        self._exits = exits
+        self._bus = bus
+        self._ledger = ledger
+        self._shelf = shelf
+        self._ask_regime = ask_regime
+        handlers: dict[str, Handler] = {
+            "keep_briefing": self.keep_briefing,
+            "keep_proposal": self.keep_proposal,
+            "answer_request": self.answer_request,
+            "save_regime": self.save_regime,
+        }
+        self.router = Router(OPERATIONS, handlers)
+
+    def process_inbox(self) -> ConsumeReport:
+        """Handle everything that waits for Operations."""
+        return self._bus.consume(OPERATIONS, self.router)
+
+    def accept_briefing(self, message: Message) -> None:
+        """Accept a DailyBriefing from outside the inbox and deliver it there.
+
+        Raises BadInput for one that nobody can plan from.
+        """
+        refuse_other_days(read_briefing(message), trading_day(self._clock.now()))
+        if self._shelf.find(message.message_id) is None:
+            self._bus.publish(replace(message, recipient=OPERATIONS))
+        self._shelf.keep(message)
+
+    def plan_now(self, briefing: DailyBriefing | None, mandatory_sells: Sequence[SellWish]) -> TradingPlan:
+        """Have the market assessed, then make and save a plan from a briefing, else from the newest one.
+
+        Raises BadInput, BrokerError.
+        """
+        self._have_market_assessed()
+        now = self._clock.now()
+        given = None if briefing is None else briefing_from(briefing, "briefing", at=now)
+        planned = self._plan(Wish(mandatory_sells=mandatory_sells), given)
+        with self._ledger.transaction():
+            self._save(planned)
+        return planned.plan
+
+    def _have_market_assessed(self) -> None:
+        """Ask Regime, so that Trading judges the plan by the market it was made for."""
+        now = self._clock.now()
+        message_id = identifiers.message_id(OPERATIONS, now, "RegimeRequest", iso(now))
+        text = RegimeRequest().body("# RegimeRequest\n\nOperations asks REGIME_DETECTION.")
+        self._bus.publish(Message(message_id, OPERATIONS, REGIME_DETECTION, now, "RegimeRequest", text))
+        self._ask_regime()
+        self.process_inbox()
+
+    # --- messages ---
+
+    def keep_briefing(self, message: Message, briefing: DailyBriefing) -> None:
+        """Keep a briefing in hand. Raises BadInput for one that nobody can plan from."""
+        briefing_from(briefing, message.message_id, at=message.timestamp)
+        self._shelf.keep(message)
+
+    def keep_proposal(self, message: Message, proposal: PlanProposal) -> None:
+        """Keep a proposal in hand. Raises BadInput for one that proposes nothing."""
+        proposal_from(proposal, message.message_id)
+        self._shelf.keep(message)
+
+    def save_regime(self, message: Message, update: RegimeUpdate) -> Commit:
+        """Save an assessment of the market."""
+        assessment = update.assessment(message.timestamp, message.message_id)
+        return lambda: self._ledger.regimes.save_assessment(assessment)
+
+    def answer_request(self, message: Message, request: PlanRequest) -> Commit:
+        """Answer with a plan, or with the reason for having none."""
+        try:
+            planned = self._plan(_read_wish(message, request))
+        except (BadInput, BrokerError) as error:
+            log.warning("no plan: %s", error)
+            failure = reply_with_failure(message, error)
+            return lambda: self._bus.enqueue(failure)
+        reply = reply_with_plan(message, planned.plan)
+
+        def commit() -> None:
+            self._save(planned)
+            self._bus.enqueue(reply)
+
+        return commit
+
+    # --- planning ---
+
+    def _plan(self, wish: Wish, briefing: Briefing | None = None) -> Planned:
+        now = self._clock.now()
+        if wish.plan is None:
+            planned = self._make(wish, briefing or self._shelf.read_briefing(now, wish.briefing_message_id), now)
+        else:
+            planned = self._validate(wish, wish.plan, now)
+        _log_plan(planned)
+        return planned
+
+    def _make(self, wish: Wish, briefing: Briefing, now: datetime) -> Planned:
+        proposal = self._shelf.read_proposal(now)
+        complete = merge_picks(briefing, proposal.picks) if proposal else briefing
+        return make_plan(
+            briefing,
+            self._basis(complete, _buyable(complete, self._limits)),
+            mandatory_sells=wish.mandatory_sells,
+            proposal=proposal,
+            reported=self._reported_untradable(now),
+        )
+
+    def _validate(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
+        named = wish.briefing_message_id
+        found = self._shelf.read_todays_briefing(now) if named is None else self._shelf.read_briefing(now, named)
+        known = found or Briefing(None, Readings(), (), (), wish.source)
+        return validate_plan(
+            plan,
+            self._basis(known, [trade.ticker for trade in plan.trades]),
+            mandatory_sells=wish.mandatory_sells,
+            reported=self._reported_untradable(now),
+            source=wish.source,
+        )
+
+    def _basis(self, briefing: Briefing, wanted: Sequence[str]) -> Basis:
+        return Basis(observe(self._reader, briefing, wanted), self._limits, self._exits)
+
+    def _reported_untradable(self, now: datetime) -> set[str]:
+        """Return the untradable holdings reported before today. Every plan of the first day still reports them."""
+        today = datetime.combine(trading_day(now), time.min, EASTERN)
+        return self._ledger.plans.reported_untradable(before=today)
+
+    def _save(self, planned: Planned) -> None:
+        plan, now = planned.plan, self._clock.now()
+        self._ledger.plans.save(plan_document(plan), plan.limits_hash, now)
+        self._ledger.symbols.learn(planned.facts, now, planned.readings)
+        for symbol in planned.untradable:
+            self._ledger.plans.report_untradable(symbol, now)
+
+
+def _read_wish(message: Message, request: PlanRequest) -> Wish:
+    sells, source = request.mandatory_sells or [], message.message_id
+    if not isinstance(sells, list):
+        raise BadInput(source, "mandatory_sells", "is not a list", "write [{ticker, shares, reason}]")
+    plan = None if request.plan is None else plan_from(request.plan, f"{source}: plan")
+    return Wish(request.briefing_message_id, sell_wishes(read_sells(sells, f"{source}: mandatory_sells")), plan, source)
+
+
+def _buyable(briefing: Briefing, limits: Limits) -> list[str]:
+    """Return the symbols that may be bought; everything about them has to be known."""
+    minimum = limits.deployment.min_score
+    return sorted(c.ticker for c in briefing.candidates if c.size or c.score is None or c.score >= minimum)
+
+
+def _log_plan(planned: Planned) -> None:
+    plan, bought = planned.plan, {t.ticker: t.qty for t in planned.plan.buys}
+    log.info("%s: %d SELLs, %d BUYs, %d skipped", plan.plan_id, len(plan.sells), len(plan.buys), len(plan.skipped))
+    for skip in planned.set_aside:
+        if skip.ticker in bought:
+            log.info("%s", skip.line)
+            log.info("%s comes back with %s shares: the target needs it", skip.ticker, plain(bought[skip.ticker]))
+    for skip in plan.skipped:
+        log.log(logging.DEBUG if skip.reason.code in QUIET else logging.INFO, "%s", skip.line)
+    for note in plan.notes:
+        log.info("%s", note)
