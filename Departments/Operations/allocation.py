@@ -1,4 +1,4 @@
-"""How many whole shares of what: reaching the deployment target within every limit, in score order.
+"""Allocation: whole shares of each pick, up to the deployment target, in score order.
 
 Two ways of sharing out the money. Where sizes were proposed they are respected, and what is left tops them up in score
 order; further candidates come in only if that does not reach the target. Where nothing was proposed, candidates come
@@ -24,7 +24,7 @@ Order = Callable[[Sequence[Pick], Room], Iterable[Pick]]
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """The shares of each pick taken, and for every other one the reason why not.
+    """The shares of each pick taken, and the reason for each pick left out.
 
     `spent` and `idle` (what was to be spent and is not) in dollars at planning prices; `next_share` is the price of the
     cheapest share that position and sector would still take, None where every one is full.
@@ -39,7 +39,7 @@ class Allocation:
 
 @dataclass(slots=True)
 class Draft:
-    """The candidates taken so far with the least each will get; it answers whether one more fits."""
+    """The picks taken so far, each at its least size."""
 
     room: Room
     picks: list[Pick] = field(default_factory=list)
@@ -55,27 +55,27 @@ class Draft:
         """Take a proposed size as far as money, sector and places allow."""
         free = min(self.room.need - self.cost, self._sector_left(pick))
         fits = min(pick.wanted, pick.most, shares_within(max(free, ZERO), pick.price))
-        self._take_or_leave(pick, max(fits, pick.least))
+        self._take_or_skip(pick, max(fits, pick.least))
 
     def admit(self, pick: Pick, aim: int) -> None:
-        """Take a candidate at its least size if it is needed to reach the goal or the wanted number of positions."""
+        """Take a candidate at its least size if the goal or the wanted positions need it."""
         short_of_positions = pick.opens and self.opened < aim
         if self.capacity >= self.room.need and not short_of_positions:
-            self.left_out[pick.ticker] = self.not_needed()
+            self.left_out[pick.ticker] = self.explain_unneeded()
         elif not short_of_positions and self._gain(pick) <= 0:
-            self.left_out[pick.ticker] = self._sector_is_full(pick)
+            self.left_out[pick.ticker] = self._explain_full_sector(pick)
         else:
-            self._take_or_leave(pick, pick.least)
+            self._take_or_skip(pick, pick.least)
 
-    def not_needed(self) -> Reason:
-        """Return why a candidate that would fit is left out."""
+    def explain_unneeded(self) -> Reason:
+        """Return the reason for leaving out a fitting candidate."""
         if self.room.money < self.room.goal:
-            return self._money_is_used_up()
+            return self._explain_used_up_money()
         says = "the deployment target is reached without it"
         return Reason.of(ReasonCode.DEPLOYMENT_TARGET, says, goal=cents(self.room.goal))
 
-    def _take_or_leave(self, pick: Pick, shares: Decimal) -> None:
-        reason = self._obstacle(pick, shares * pick.price)
+    def _take_or_skip(self, pick: Pick, shares: Decimal) -> None:
+        reason = self._find_obstacle(pick, shares * pick.price)
         if reason is not None:
             self.left_out[pick.ticker] = reason
             return
@@ -87,16 +87,16 @@ class Draft:
         for sums, more in ((self.sector_cost, shares * pick.price), (self.sector_capacity, pick.capacity)):
             sums[pick.sector] = sums.get(pick.sector, ZERO) + more
 
-    def _obstacle(self, pick: Pick, cost: Decimal) -> Reason | None:
+    def _find_obstacle(self, pick: Pick, cost: Decimal) -> Reason | None:
         if pick.opens and self.opened >= self.room.places:
             return Reason.of(ReasonCode.MAX_POSITIONS_TOTAL, "every place is taken", places=self.room.places)
         if cost > self._sector_left(pick):
-            return self._sector_is_full(pick)
+            return self._explain_full_sector(pick)
         left = max(ZERO, self.room.money - self.cost)
         if cost > left and self.room.money <= 0:
             return Reason.of(self.room.money_bound, "nothing may be spent", spendable=ZERO)
         if cost > left and pick.held + left >= self.room.minimum:
-            return self._money_is_used_up()
+            return self._explain_used_up_money()
         if cost > left:
             says = "the money left does not reach the minimum"
             return Reason.of(
@@ -104,14 +104,14 @@ class Draft:
             )
         return None
 
-    def _money_is_used_up(self) -> Reason:
+    def _explain_used_up_money(self) -> Reason:
         says = "better candidates use up what may be spent"
         return Reason.of(self.room.money_bound, says, spendable=cents(self.room.money))
 
     def _sector_left(self, pick: Pick) -> Decimal:
         return self.room.sectors[pick.sector] - self.sector_cost.get(pick.sector, ZERO)
 
-    def _sector_is_full(self, pick: Pick) -> Reason:
+    def _explain_full_sector(self, pick: Pick) -> Reason:
         left = max(ZERO, self._sector_left(pick))
         return Reason.of(
             ReasonCode.MAX_SECTOR_CONCENTRATION, "its sector is full", sector=pick.sector, room=cents(left)
@@ -160,7 +160,7 @@ def _attempt(ranked: Sequence[Pick], room: Room, order: Order) -> _Attempt:
     filling = Filling(room, sorted(draft.picks, key=lambda p: (p.wanted < p.least, p.rank)), dict(draft.lower))
     if not proposed:
         filling.level()
-        filling.one_more_each()
+        filling.add_one_each()
     filling.fill()
     filling.cross_the_line()
     return _Attempt(draft, filling)
@@ -168,7 +168,7 @@ def _attempt(ranked: Sequence[Pick], room: Room, order: Order) -> _Attempt:
 
 def _allocation(attempt: _Attempt, ranked: Sequence[Pick]) -> Allocation:
     draft, filling = attempt.draft, attempt.filling
-    reasons = {p.ticker: draft.left_out.get(p.ticker) or draft.not_needed() for p in ranked}
+    reasons = {p.ticker: draft.left_out.get(p.ticker) or draft.explain_unneeded() for p in ranked}
     left_out = {ticker: reason for ticker, reason in reasons.items() if ticker not in filling.shares}
     return Allocation(filling.shares, left_out, filling.spent, filling.idle, filling.next_share)
 
@@ -178,7 +178,7 @@ def _by_score(pool: Sequence[Pick], room: Room) -> Iterable[Pick]:  # noqa: ARG0
 
 
 def _by_capacity(pool: Sequence[Pick], room: Room) -> Iterator[Pick]:
-    """Yield first what needs no new place, then what adds most dollars to what its sector can still take."""
+    """Yield picks without a new place first, then those adding most dollars within their sector."""
     left = dict(room.sectors)
     heap = [(p.opens, -min(p.capacity, left[p.sector]), p.rank, p) for p in pool]
     heapq.heapify(heap)

@@ -1,4 +1,4 @@
-"""What a plan is made from: facts as the briefing completes them, the limits, and where exits will be.
+"""The basis of a plan: facts completed by the briefing, limits, exits.
 
 The briefing lends sectors, scores, and prices where the broker has no quote; it counts before what was remembered.
 """
@@ -28,7 +28,7 @@ VOLUME_DAYS = 20  # trading days over which the average volume is taken
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The facts at one moment, the limits, and where the exits of BUYs will be."""
+    """The facts at one moment, the limits, and the exits of BUYs."""
 
     facts: Facts
     limits: Limits
@@ -36,7 +36,7 @@ class Basis:
 
     @property
     def buffer(self) -> Decimal:
-        """Return how much worse prices may become while the plan still holds, as a share of one."""
+        """Return how much worse prices may become, as a share of one."""
         return self.limits.deployment.price_buffer_pct
 
     @property
@@ -60,7 +60,7 @@ class Basis:
         return checks.sector_of(self.limits, symbol, self.facts, held.sector if held else None, briefed)
 
     def order(self, trade: Trade, worse: Decimal = ZERO) -> ProposedOrder:
-        """Return the order a trade will become, at a price that is worse by a share of one."""
+        """Return the order of a trade, at a price worse by a share of one."""
         drift = ONE + worse if trade.side is Side.BUY else ONE - worse
         price = None if trade.price is None else trade.price * drift
         stop = self.exits.stop_of(trade.side, price)
@@ -85,7 +85,7 @@ def observe(reader: FactsReader, briefing: Briefing, wanted: Sequence[str] = ())
 
 
 def complete(known: Knowledge, briefing: Briefing) -> Knowledge:
-    """Return what is known, with what the briefing says before all of it."""
+    """Return the knowledge with the briefing's facts first."""
     symbols = dict(known.symbols)
     rows: tuple[Candidate | Holding, ...] = (*briefing.holdings, *briefing.candidates)
     for row in rows:

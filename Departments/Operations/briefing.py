@@ -1,4 +1,4 @@
-"""The DailyBriefing as a value: what can be planned from, and a coded skip for every entry that cannot.
+"""The inputs of a plan as values: briefing, proposal, sell wishes.
 
 A briefing without candidates is refused whole with `BadInput`. Holdings only lend their sector, score and sell flag to
 what the broker says is held.
@@ -70,12 +70,12 @@ Row = TypeVar("Row", Candidate, Holding)
 
 
 def briefing_from(payload: DailyBriefing, source: str, *, at: datetime | None = None) -> Briefing:
-    """Return what can be planned from; `at`, when it was written, dates one that names no day. Raises BadInput."""
+    """Return a briefing to plan from; `at`, its time of writing, dates one without a day. Raises BadInput."""
     if not payload.candidates:
         problem, mend = "is missing or empty", "list at least one {ticker, composite_score, current_price}"
         raise BadInput(source, "candidates", problem, mend)
-    candidates, refused = usable(payload.candidates)
-    holdings, strange = usable(payload.current_holdings)
+    candidates, refused = keep_usable(payload.candidates)
+    holdings, strange = keep_usable(payload.current_holdings)
     seen = payload.market_conditions
     conditions = Readings(
         spy_change_pct=seen.spy_change_pct,
@@ -88,41 +88,41 @@ def briefing_from(payload: DailyBriefing, source: str, *, at: datetime | None = 
     return Briefing(day, conditions, candidates, holdings, source, refused + strange, at)
 
 
-def usable(entries: Iterable[Row | UnusableEntry]) -> tuple[tuple[Row, ...], tuple[Skip, ...]]:
-    """Return the entries that can be used, each symbol once, and a skip for every other one."""
+def keep_usable(entries: Iterable[Row | UnusableEntry]) -> tuple[tuple[Row, ...], tuple[Skip, ...]]:
+    """Return the usable entries, each symbol once, and a skip for every other."""
     good: dict[str, list[Row]] = {}
     refused: list[Skip] = []
     for entry in entries:
         if isinstance(entry, UnusableEntry):
-            refused.append(_refusal(entry))
+            refused.append(_skip_unusable(entry))
         else:
             good.setdefault(entry.ticker, []).append(entry)
-    kept = tuple(rows[0] for _, rows in sorted(good.items()) if not _contradictory(rows))
-    return kept, (*refused, *_duplicates(good))
+    kept = tuple(rows[0] for _, rows in sorted(good.items()) if not _is_contradictory(rows))
+    return kept, (*refused, *_find_duplicates(good))
 
 
-def _refusal(entry: UnusableEntry) -> Skip:
+def _skip_unusable(entry: UnusableEntry) -> Skip:
     shown = " ".join(str(entry.value).split())[:40]
     problem = f"{entry.key} {entry.problem}"
     reason = Reason.of(ReasonCode.INVALID_CANDIDATE, problem, field=entry.key, value=shown)
     return Skip(entry.name, reason, f"Skipped {entry.name} - {problem} ({shown})")
 
 
-def _contradictory(rows: Sequence[Row]) -> bool:
+def _is_contradictory(rows: Sequence[Row]) -> bool:
     return any(row != rows[0] for row in rows)
 
 
-def _duplicates(good: Mapping[str, Sequence[Row]]) -> Iterator[Skip]:
+def _find_duplicates(good: Mapping[str, Sequence[Row]]) -> Iterator[Skip]:
     for ticker, rows in sorted(good.items()):
         if len(rows) == 1:
             continue
-        says = "with different facts, none is used" if _contradictory(rows) else "alike, one is used"
+        says = "with different facts, none is used" if _is_contradictory(rows) else "alike, one is used"
         reason = Reason.of(ReasonCode.DUPLICATE_TICKER, f"stands there {len(rows)} times, {says}", times=len(rows))
         yield Skip(ticker, reason, f"Skipped {ticker} - it stands there {len(rows)} times, {says}")
 
 
 def merge_picks(briefing: Briefing, candidates: Iterable[Candidate]) -> Briefing:
-    """Return the briefing with these candidates in place of its own; what they leave unknown stays the briefing's."""
+    """Return the briefing with these candidates first; the briefing fills their gaps."""
     known = {c.ticker: c for c in briefing.candidates}
     for candidate in candidates:
         known[candidate.ticker] = _fill_gaps(candidate, known.get(candidate.ticker))
@@ -138,7 +138,7 @@ def _fill_gaps(candidate: Candidate, known: Candidate | None) -> Candidate:
 
 
 def refuse_other_days(briefing: Briefing, today: date) -> None:
-    """Raise BadInput for a briefing that is not of the exchange's day, nor of the last one before a closed day."""
+    """Raise BadInput for a briefing of another day; before a closed day the last one is accepted."""
     day = briefing.date
     if day is None or day == today or (day < today and not any(is_trading_day(d) for d in _days(day, today))):
         return
@@ -162,12 +162,12 @@ def proposal_from(proposal: PlanProposal, source: str) -> Proposal:
             sells.extend(read_sells([{**trade, "action": "SELL"}], f"{source}: {place}"))
     if not picks and not sells:
         raise BadInput(source, "picks", "nothing is proposed", "list picks, sells or trades")
-    candidates, refused = usable(picks)
+    candidates, refused = keep_usable(picks)
     return Proposal(source, sell_wishes(sells, why="proposed"), candidates, refused)
 
 
 def sell_wishes(sells: Iterable[MandatorySell], *, why: str = "mandatory sell") -> tuple[SellWish, ...]:
-    """Return what a caller wants sold; `why` stands where no reason is given."""
+    """Return a caller's sell wishes; `why` replaces a missing reason."""
     return tuple(SellWish(sell.ticker, sell.qty, _reason(sell, why)) for sell in sells)
 
 

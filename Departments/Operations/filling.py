@@ -23,7 +23,7 @@ TRADED = 8  # most shares of one pick bought for some of another in one move
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A candidate with the whole shares it may have: none, or from `least` to `most`.
+    """A candidate with its bounds in whole shares: none, or `least` to `most`.
 
     `price` in dollars a share, `held` the value already held, `wanted` the shares somebody proposed (0: nobody),
     `sector` its bucket, `opens` whether it would be a new position. `rank` orders picks, the best first.
@@ -41,7 +41,7 @@ class Pick:
 
     @property
     def capacity(self) -> Decimal:
-        """Return the most dollars it can take."""
+        """Return the most dollars it may cost."""
         return self.most * self.price
 
 
@@ -64,13 +64,13 @@ class Room:
 
     @property
     def need(self) -> Decimal:
-        """Return what is to be spent: the goal, or all the money where that is less."""
+        """Return the dollars to spend: the goal, or all the money if less."""
         return max(ZERO, min(self.goal, self.money))
 
 
 @dataclass(slots=True)
 class Filling:
-    """The chosen picks and their shares: at first the least each is to have (`lower`), then more.
+    """The chosen picks and their shares, at first the least of each (`lower`).
 
     `spent` and the sums `in_sector` are in dollars at planning prices.
     """
@@ -88,11 +88,11 @@ class Filling:
 
     @property
     def idle(self) -> Decimal:
-        """Return the dollars that were to be spent and are not."""
+        """Return the dollars still to spend."""
         return max(ZERO, self.room.need - self.spent)
 
     def level(self) -> None:
-        """Raise all picks to one level of value, each within its own bounds and its sector's room."""
+        """Raise all picks to one value, within their bounds and their sector's room."""
         start = dict(self.shares)
         tops = {
             sector: _level(mine, start, min(self.room.sectors[sector], self.room.need))
@@ -103,18 +103,18 @@ class Filling:
             target = _shares_at(pick, start[pick.ticker], min(common, tops[pick.sector]))
             self.add(pick, target - start[pick.ticker])
 
-    def one_more_each(self) -> None:
-        """Give every pick, the best first, at most one share more, as far as the goal goes."""
+    def add_one_each(self) -> None:
+        """Give every pick one share more, the best first, up to the goal."""
         for pick in self.picks:
             self.add(pick, min(ONE, self._fits(pick, self.room.need)))
 
     def fill(self) -> None:
-        """Top the picks up one after the other, the best first, as far as the goal goes."""
+        """Top the picks up, the best first, up to the goal."""
         for pick in self.picks:
             self.add(pick, self._fits(pick, self.room.need))
 
     def cross_the_line(self) -> None:
-        """Buy the one share that carries the sum over the goal, where the money covers it."""
+        """Buy the one share crossing the goal, if the money covers it."""
         for pick in self.picks:
             if self.spent >= self.room.need:
                 return
@@ -122,12 +122,12 @@ class Filling:
 
     @property
     def next_share(self) -> Decimal | None:
-        """Return the price of the cheapest share that may still be bought of a chosen pick, money apart."""
+        """Return the price of the cheapest share a chosen pick may still get, money apart."""
         growing = (p for p in self.picks if self.shares[p.ticker] < p.most and p.price <= self.sector_left(p))
         return min((p.price for p in growing), default=None)
 
     def value(self, pick: Pick) -> Decimal:
-        """Return what the shares bought of a pick cost."""
+        """Return the cost of a pick's shares."""
         return self.shares[pick.ticker] * pick.price
 
     def sector_left(self, pick: Pick) -> Decimal:
@@ -140,7 +140,7 @@ class Filling:
         return self.room.places - sum(p.opens for p in self.picks)
 
     def add(self, pick: Pick, shares: Decimal) -> None:
-        """Buy more shares of a chosen pick, or fewer where `shares` is negative."""
+        """Buy more shares of a chosen pick, or fewer for negative `shares`."""
         cost = shares * pick.price
         self.shares[pick.ticker] = self.shares.get(pick.ticker, ZERO) + shares
         self.spent += cost
@@ -159,7 +159,7 @@ class Filling:
         del self.shares[pick.ticker], self.lower[pick.ticker]
 
     def may_swap(self, giver: Pick, given: Decimal, taker: Pick, taken: Decimal) -> bool:
-        """Tell whether shares of one pick may be given up for shares of another."""
+        """Return True if shares of one pick may be exchanged for shares of another."""
         freed = given * giver.price if giver.sector == taker.sector else ZERO
         return (
             self.shares[giver.ticker] - given >= self.lower[giver.ticker]
@@ -187,7 +187,7 @@ def _shares_at(pick: Pick, lower: Decimal, level: Decimal) -> Decimal:
 def _level(
     picks: Sequence[Pick], lower: Mapping[str, Decimal], money: Decimal, tops: Mapping[str, Decimal] | None = None
 ) -> Decimal:
-    """Return the highest level of value at which the picks, at least at `lower`, cost no more than `money`."""
+    """Return the highest common value at which the picks cost at most `money`."""
     low, high = ZERO, max((p.held + p.capacity for p in picks), default=ZERO)
     for _ in range(LEVEL_STEPS):
         middle = (low + high) / 2
@@ -201,7 +201,7 @@ def _level(
 
 
 def refine(filling: Filling, outsiders: Sequence[Pick]) -> None:
-    """Change a filling step by step while too much stays idle and a neighbouring one leaves less."""
+    """Improve a filling step by step while too much money stays idle."""
     for _ in range(ROUNDS):
         if not _too_much_idle(filling):
             return
@@ -215,7 +215,7 @@ def _too_much_idle(filling: Filling) -> bool:
 
 
 def _trade_places(filling: Filling, outsiders: Sequence[Pick]) -> bool:
-    """Let the outsider in that uses most of the idle money, alone or in place of a chosen pick."""
+    """Take the outsider using most idle money, alone or in place of a chosen pick."""
     best = max(_newcomers(filling, outsiders), key=lambda move: move[0], default=None)
     if best is None or best[0] <= ZERO:
         return False
@@ -250,7 +250,7 @@ def _shares_instead(filling: Filling, leaver: Pick | None, newcomer: Pick) -> De
 
 
 def _trade_shares(filling: Filling) -> bool:
-    """Give up some shares of one pick for some of another where that uses more of the idle money."""
+    """Exchange shares of one pick for another's if that uses more idle money."""
     best = max(_exchanges(filling), key=lambda move: move[0], default=None)
     if best is None or best[0] <= ZERO:
         return False

@@ -1,4 +1,4 @@
-"""What Operations answers to existing scripts: dicts with a `status`, numbers as int and float."""
+"""Operations' answers to existing scripts: dicts with a `status`, numbers as int and float."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_PLAN: Mapping[str, Any] = {"status": "FAILED", "plan": None, "stage_results":
 
 
 def answer_plan(planner: Planner, briefing: Any, mandatory_sells: Iterable[Any]) -> Answer:
-    """Make a plan from what a script handed over; return `{"status": "SUCCESS" | "ESCALATED", ...}`."""
+    """Make a plan from a script's arguments; return `{"status": "SUCCESS" | "ESCALATED", …}`."""
     given, sells = as_json(briefing, "briefing"), as_json(list(mandatory_sells), "mandatory_sells")
     wishes = sell_wishes(read_sells(sells, "mandatory_sells"))
     plan = planner.plan_now(None if given is None else _read_briefing(given), wishes)

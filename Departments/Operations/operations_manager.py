@@ -36,7 +36,7 @@ class OperationsManager:
         return open_desk(self._root).planner
 
     def process_inbox(self) -> ConsumeReport:
-        """Handle everything that waits for Operations."""
+        """Handle all messages waiting for Operations."""
         return self._planner.process_inbox()
 
     def generate_trading_plan(

@@ -1,4 +1,4 @@
-"""Operations at work: it keeps briefings and proposals and answers a PlanRequest with a TradingPlan.
+"""Operations at work: keeps briefings and proposals, answers a PlanRequest with a TradingPlan.
 
 A plan, the facts and untradable holdings learnt with it, and its message are one commit.
 """
@@ -51,7 +51,7 @@ QUIET = frozenset({ReasonCode.SCORE_BELOW_THRESHOLD, ReasonCode.DEPLOYMENT_TARGE
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The inputs of a plan: a briefing's message id (else the newest one), SELLs, and a plan to validate."""
+    """The inputs of a plan: a briefing by id (else the newest), SELLs, a plan to validate."""
 
     briefing_message_id: str | None = None
     mandatory_sells: Sequence[SellWish] = ()
@@ -60,7 +60,7 @@ class Wish:
 
 
 class Planner:
-    """Plans what to sell and what to buy. `ask_regime` has the Regime department handle its inbox now."""
+    """Makes and validates plans. `ask_regime` has the Regime department handle its inbox now."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Planner:
         self.router = Router(OPERATIONS, handlers)
 
     def process_inbox(self) -> ConsumeReport:
-        """Handle everything that waits for Operations."""
+        """Handle all messages waiting for Operations."""
         return self._bus.consume(OPERATIONS, self.router)
 
     def accept_briefing(self, message: Message) -> None:
@@ -103,7 +103,7 @@ class Planner:
         self._shelf.keep(message)
 
     def plan_now(self, briefing: DailyBriefing | None, mandatory_sells: Sequence[SellWish]) -> TradingPlan:
-        """Have the market assessed, then make and save a plan from a briefing, else from the newest one.
+        """Have the market assessed, then make and save a plan. The newest briefing is the default.
 
         Raises BadInput, BrokerError.
         """
@@ -116,7 +116,7 @@ class Planner:
         return planned.plan
 
     def _have_market_assessed(self) -> None:
-        """Ask Regime, so that Trading judges the plan by the market it was made for."""
+        """Ask Regime, so that Trading judges the plan by the same market."""
         now = self._clock.now()
         message_id = identifiers.message_id(OPERATIONS, now, "RegimeRequest", iso(now))
         text = RegimeRequest().body("# RegimeRequest\n\nOperations asks REGIME_DETECTION.")
@@ -216,7 +216,7 @@ def _read_wish(message: Message, request: PlanRequest) -> Wish:
 
 
 def _buyable(briefing: Briefing, limits: Limits) -> list[str]:
-    """Return the symbols that may be bought; everything about them has to be known."""
+    """Return the symbols of possible BUYs. All their facts are needed."""
     minimum = limits.deployment.min_score
     return sorted(c.ticker for c in briefing.candidates if c.size or c.score is None or c.score >= minimum)
 

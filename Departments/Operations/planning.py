@@ -1,4 +1,4 @@
-"""The trading plan: SELLs, then BUYs sized within every limit, with a coded reason for all that is not planned.
+"""The trading plan: SELLs, BUYs within every limit, a coded reason for every skip.
 
 What is planned here Trading never has to deny: the result is judged by the same engine, at today's prices and at
 worse ones, and whatever it finds is taken out again before anybody sees the plan.
@@ -27,7 +27,7 @@ from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing, Proposal, SellWish, merge_picks, refuse_other_days
 from Departments.Operations.filling import Room
 from Departments.Operations.selection import Selection, select, skip_for
-from Departments.Operations.sizing import Sized, Sizer, under_minimum
+from Departments.Operations.sizing import Sized, Sizer, skip_under_minimum
 
 #: Warnings that a plan does not note: the list of what was not evaluated says it, or the RELEASE phase sees to it.
 TOLD_ELSEWHERE = frozenset({ReasonCode.NOT_EVALUATED, ReasonCode.SHARES_RESERVED})
@@ -66,7 +66,7 @@ FOUR_PLACES = Decimal("0.0001")
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan with what is to be remembered and told of it.
+    """A plan with the facts to save and the skips to log.
 
     `untradable` are the holdings it reports for the first time; `facts` and `readings` are what it was made with.
     `set_aside` are the proposals under the minimum, those included that came back at a larger size (the plan's skips
@@ -88,7 +88,7 @@ def make_plan(
     proposal: Proposal | None = None,
     reported: AbstractSet[str] = frozenset(),
 ) -> Planned:
-    """Plan from a briefing of the day, and from a proposal where there is one. Raises BadInput for another day's."""
+    """Plan from a briefing of the day, and a proposal if there is one. Raises BadInput for another day's."""
     now = basis.facts.now
     refuse_other_days(briefing, trading_day(now))
     wishes = tuple(mandatory_sells)
@@ -109,7 +109,7 @@ def validate_plan(
     reported: AbstractSet[str] = frozenset(),
     source: str = "the plan",
 ) -> Planned:
-    """Check and resize an existing plan: its SELLs to what is held, its BUYs as proposals. It keeps id and time."""
+    """Check and resize an existing plan: SELLs to the holdings, BUYs as proposals. It keeps id and time."""
     wishes = (*mandatory_sells, *(SellWish(t.ticker, t.qty, t.reason) for t in plan.sells))
     picks = tuple(map(_pick_of, plan.buys))
     briefing = Briefing(None, Readings(), picks, (), source)
@@ -119,13 +119,13 @@ def validate_plan(
 
 
 def _pick_of(trade: Trade) -> Candidate:
-    """Return a trade as a pick; score and sector of a plan file are taken as they are."""
+    """Return a trade as a pick, with the plan's own score and sector."""
     pick = Candidate(ticker=trade.ticker, price=trade.price, shares=trade.qty)
     return pick.model_copy(update={"score": trade.score, "sector": trade.sector})
 
 
 def _assemble(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned:
-    sizer = Sizer(basis, _after_sells(selection.sells, basis))
+    sizer = Sizer(basis, _project_sells(selection.sells, basis))
     judged = [sizer.size(c) for c in selection.candidates]
     sized = [j for j in judged if isinstance(j, Sized)]
     unfit = tuple(j for j in judged if isinstance(j, Skip))
@@ -161,7 +161,7 @@ def _stages(selection: Selection, bought: _Bought, verdict: engine.PlanVerdict) 
     }
 
 
-def _after_sells(sells: Iterable[Trade], basis: Basis) -> Facts:
+def _project_sells(sells: Iterable[Trade], basis: Basis) -> Facts:
     facts = basis.facts
     for trade in sells:
         facts = engine.project(basis.order(trade, basis.buffer), facts, basis.limits)
@@ -177,7 +177,7 @@ class _Bought:
 
 
 def _size_buys(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> _Bought:
-    """Size the BUYs; whatever the engine still finds is taken out and the rest is sized again."""
+    """Size the BUYs, drop those the engine still denies, and size the rest again."""
     barred = _bar_small_proposals(sized, sizer.basis)
     while True:
         left = [s for s in sized if s.candidate.ticker not in barred]
@@ -185,7 +185,7 @@ def _size_buys(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> 
         allocation = allocate((s.pick for s in left), room)
         taken = [s for s in left if s.pick.ticker in allocation.shares]
         trades = tuple(_buy(s, allocation.shares[s.pick.ticker], sizer.basis) for s in taken)
-        offenders = _offenders((*sells, *trades), sizer.basis)
+        offenders = _find_offenders((*sells, *trades), sizer.basis)
         if not offenders:
             skips = tuple(_skip_of(s, allocation) for s in left if s.pick.ticker not in allocation.shares)
             return _Bought(trades, (*barred.values(), *skips), allocation, room)
@@ -193,7 +193,7 @@ def _size_buys(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> 
 
 
 def _bar_small_proposals(sized: Sequence[Sized], basis: Basis) -> dict[str, Skip]:
-    """Return the proposals under the minimum that stay out: a day of smaller sizes is none to make them larger."""
+    """Return the proposals under the minimum on a day of reduced sizes. None of them is enlarged."""
     if basis.factor >= 1:
         return {}
     return {s.candidate.ticker: s.set_aside for s in sized if s.set_aside is not None}
@@ -218,11 +218,11 @@ def _skip_of(sized: Sized, allocation: Allocation) -> Skip:
         return sized.set_aside
     reason = allocation.left_out[sized.pick.ticker]
     if reason.code is ReasonCode.MIN_POSITION_VALUE:
-        return under_minimum(sized.pick.ticker, Decimal(reason.values["value"]), Decimal(reason.values["minimum"]))
+        return skip_under_minimum(sized.pick.ticker, Decimal(reason.values["value"]), Decimal(reason.values["minimum"]))
     return skip_for(sized.pick.ticker, reason)
 
 
-def _offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, Skip]:
+def _find_offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, Skip]:
     found: dict[str, Skip] = {}
     for worse in (ZERO, basis.buffer):
         for order, reason in basis.judge_plan(trades, worse).violations:
@@ -261,7 +261,7 @@ def _not_evaluated(verdict: engine.PlanVerdict) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The value of all positions (dollars) beside the target, and the constraint that binds where it is missed."""
+    """The value of all positions beside the target (dollars), and the binding constraint if missed."""
 
     deployed: Decimal
     target: Decimal
@@ -296,7 +296,7 @@ class Outcome:
 def measure_deployment(
     sizer: Sizer, room: Room, allocation: Allocation, skips: Sequence[Skip], deployed: Decimal
 ) -> Outcome:
-    """Return the outcome of a plan that leads to positions worth `deployed`."""
+    """Return the outcome of a plan with positions worth `deployed` dollars."""
     equity, limits = sizer.facts.equity, sizer.basis.limits
     target = max(ZERO, checks.deployment_target(limits, equity))
     met = equity > 0 and deployed >= target
@@ -309,10 +309,10 @@ def measure_deployment(
 
 
 def find_binding(room: Room, allocation: Allocation, skips: Sequence[Skip], buffer: Decimal) -> Reason:
-    """Return what keeps the target out of reach: a halt, the money, or whatever keeps money from being spent."""
+    """Return the reason for missing the target: a halt, the money, or an obstacle to spending it."""
     skipped = {skip.reason.code for skip in skips}
     code = next((c for c in HALTS if c in skipped), None)
-    if code is None and _money_binds(room, allocation):
+    if code is None and _is_money_short(room, allocation):
         return _money(room, allocation, buffer)
     if code is None:
         found = {reason.code for reason in allocation.left_out.values()} | (skipped & {CORRELATED})
@@ -322,8 +322,8 @@ def find_binding(room: Room, allocation: Allocation, skips: Sequence[Skip], buff
     return Reason.of(code, SENTENCES.get(code, ""), idle=cents(allocation.idle))
 
 
-def _money_binds(room: Room, allocation: Allocation) -> bool:
-    """Tell whether money is what is short: what is left buys no share more, or more is missing than lies idle."""
+def _is_money_short(room: Room, allocation: Allocation) -> bool:
+    """Return True if the rest buys no share, or more is missing than is idle."""
     too_little = allocation.next_share is not None and room.money - allocation.spent < allocation.next_share
     return too_little or room.goal - room.money > allocation.idle
 

@@ -1,4 +1,4 @@
-"""What to sell and what to consider buying; never both of one symbol.
+"""Selection: SELLs and candidates, never both of one symbol.
 
 Sells come first: what the caller says must go, what the briefing flags, then holdings scored under the threshold. How
 many shares are sold is what the account really holds, whatever a briefing or proposal says.
@@ -23,7 +23,7 @@ from Departments.Operations.briefing import Briefing, SellWish
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was chosen: SELLs ready to send, candidates best first, and what was left out.
+    """The chosen SELLs, the candidates best first, and the skips.
 
     `untradable` are the holdings whose trouble is reported here for the first time.
     """
@@ -42,7 +42,7 @@ def select(
     reported: AbstractSet[str] = frozenset(),
     weak: bool = True,
 ) -> Selection:
-    """Choose what to sell and what may be bought.
+    """Choose SELLs and candidates.
 
     `wishes` are sold whatever their score; `reported` are untradable holdings already told of on an earlier day;
     `weak` tells whether holdings scored under the threshold are sold of our own accord.
@@ -67,7 +67,7 @@ def select(
 
 
 def best_first(candidate: Candidate) -> tuple[Decimal, str]:
-    """Return the key that sorts candidates: the highest score first, ties by symbol, unscored ones last."""
+    """Return the sort key: highest score first, ties by symbol, unscored candidates last."""
     return (Decimal(1) if candidate.score is None else -candidate.score, candidate.ticker)
 
 
@@ -113,7 +113,7 @@ def _sell(wish: SellWish, basis: Basis) -> Trade | Skip:
     if held is None or held.qty == 0:
         return skip(wish.ticker, ReasonCode.NOT_HELD, "the account holds none of it")
     if held.qty < 0:
-        return _short(held)
+        return _skip_short(held)
     qty = held.qty if wish.qty is None else min(wish.qty, held.qty)
     reason = wish.reason
     if wish.qty is not None and qty < wish.qty:
@@ -122,7 +122,7 @@ def _sell(wish: SellWish, basis: Basis) -> Trade | Skip:
 
 
 def _deny(outcomes: Sequence[Trade | Skip], basis: Basis) -> list[Trade | Skip]:
-    """Let the engine judge all SELLs, each after those before it; what it denies becomes a skip."""
+    """Judge all SELLs in order and replace denied ones by skips."""
     denied: dict[str, Skip] = {}
     for order, reason in basis.judge_plan(tuple(o for o in outcomes if isinstance(o, Trade))).violations:
         denied.setdefault(order.symbol, skip_for(order.symbol, reason))
@@ -140,7 +140,7 @@ def _find_objection(candidate: Candidate, basis: Basis, sold: Mapping[str, SellW
     return None
 
 
-def _short(held: Position) -> Skip:
+def _skip_short(held: Position) -> Skip:
     says = "it is held short, which this desk leaves alone"
     return skip(held.symbol, ReasonCode.SHORT_POSITION, says, held=held.qty)
 
@@ -151,5 +151,5 @@ def skip(ticker: str, code: ReasonCode, says: str, **values: object) -> Skip:
 
 
 def skip_for(ticker: str, reason: Reason) -> Skip:
-    """Return the skip for a reason; without a sentence of its own it is told by its code's meaning."""
+    """Return the skip for a reason, with its sentence or its code's meaning."""
     return Skip(ticker, reason, f"Skipped {ticker} - {reason.sentence or f'{reason.code.meaning} ({reason})'}")

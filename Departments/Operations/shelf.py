@@ -69,7 +69,7 @@ class Shelf:
         return None if newest is None else proposal_from(PlanProposal.of(newest), newest.message_id)
 
     def _list_delivered(self, message_type: str, today: date) -> list[Message]:
-        """Return what was delivered to Operations: in hand, waiting or archived today, the newest first."""
+        """List messages delivered to Operations: in hand, waiting or archived today, newest first."""
         archived = _read(self.root / "Archive" / today.isoformat() / OPERATIONS)
         return _newest_first((*self.in_hand.values(), *self.bus.waiting(OPERATIONS), *archived), message_type)
 

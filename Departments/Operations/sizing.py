@@ -1,4 +1,4 @@
-"""From candidates to picks: the bounds of each, and the room for all, from the same functions that judge the result.
+"""Sizing: the bounds of each pick and the room for all, by the constraints' own functions.
 
 Every bound is taken so that the plan still holds when prices become worse by the buffer: a BUY dearer (cash, maximum,
 sector, heat) or, for the minimum, cheaper.
@@ -46,7 +46,7 @@ SHARED_OUT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """A candidate as a pick; `set_aside` is its skip when its proposed size is under the minimum."""
+    """A candidate as a pick; `set_aside` is its skip for a proposed size under the minimum."""
 
     candidate: Candidate
     pick: Pick
@@ -55,13 +55,13 @@ class Sized:
 
 @dataclass(frozen=True, slots=True)
 class Sizer:
-    """Bounds candidates on `facts`, the account as it will be after the plan's SELLs at worse prices."""
+    """Bounds candidates on `facts`, the account after the plan's SELLs at worse prices."""
 
     basis: Basis
     facts: Facts
 
     def size(self, candidate: Candidate) -> Sized | Skip:
-        """Return the pick of a candidate, or why it cannot be bought in any size."""
+        """Return the pick of a candidate, or its skip."""
         price = self.basis.price(candidate.ticker) or candidate.price
         if price is None:
             return skip(candidate.ticker, ReasonCode.NO_PRICE, "nobody knows a price for it")
@@ -72,11 +72,11 @@ class Sizer:
         if violation is not None:
             return skip_for(candidate.ticker, violation)
         if pick.most < pick.least:
-            return self._too_large(pick)
-        return Sized(candidate, pick, self._set_aside(candidate, pick))
+            return self._skip_too_large(pick)
+        return Sized(candidate, pick, self._find_set_aside(candidate, pick))
 
     def room(self, sized: Sequence[Sized], *, aim_at_positions: bool) -> Room:
-        """Return what all picks may have together."""
+        """Return the common room of all picks."""
         limits, facts, picks = self.basis.limits, self.facts, [s.pick for s in sized]
         held, heat = sum(1 for p in facts.positions.values() if p.qty != 0), self._heat_for_buys(picks)
         return Room(
@@ -98,7 +98,7 @@ class Sizer:
 
     @property
     def cash_for_buys(self) -> Decimal:
-        """Return what BUYs may cost at planning prices so that the reserve also stands at worse ones."""
+        """Return the dollars for BUYs at planning prices. The reserve is kept at worse ones."""
         return checks.spendable_cash(self.basis.limits, self.facts) / (ONE + self.basis.buffer)
 
     def _pick(self, candidate: Candidate, price: Decimal) -> Pick:
@@ -106,7 +106,7 @@ class Sizer:
         held = position.qty if position else ZERO
         cheap = price * (ONE - self.basis.buffer)
         least = max(ONE, shares_to_reach(self.basis.minimum - held * cheap, cheap))
-        wanted = self._wish(candidate, price, held, least)
+        wanted = self._count_proposed(candidate, price, held, least)
         return Pick(
             candidate.ticker,
             best_first(candidate),
@@ -119,8 +119,8 @@ class Sizer:
             wanted=wanted,
         )
 
-    def _wish(self, candidate: Candidate, price: Decimal, held: Decimal, least: Decimal) -> Decimal:
-        """Return the proposed shares, none where the position they make would be under the minimum."""
+    def _count_proposed(self, candidate: Candidate, price: Decimal, held: Decimal, least: Decimal) -> Decimal:
+        """Return the proposed shares, 0 for a position under the minimum."""
         if candidate.size is None:
             return ZERO
         value = candidate.size.value_at(price, self.facts.equity)
@@ -129,7 +129,7 @@ class Sizer:
         return max(least, shares_within(value, price))
 
     def _most(self, symbol: str, price: Decimal, held: Decimal, wanted: Decimal) -> Decimal:
-        """Return the most shares: up to the automatic maximum, or what was proposed up to the maximum of a position."""
+        """Return the most shares: the automatic maximum, or a proposal up to the position maximum."""
         limits, equity, factor = self.basis.limits, self.facts.equity, self.basis.factor
         dear = price * (ONE + self.basis.buffer)
         auto = whole_shares(checks.maximum_auto_position(limits, equity, factor) / dear - held)
@@ -138,14 +138,14 @@ class Sizer:
         most = min(single, max(auto, wanted))
         return most if volume is None else min(most, volume)
 
-    def _set_aside(self, candidate: Candidate, pick: Pick) -> Skip | None:
+    def _find_set_aside(self, candidate: Candidate, pick: Pick) -> Skip | None:
         if candidate.size is None or pick.wanted > 0:
             return None
         value = pick.held + candidate.size.value_at(pick.price, self.facts.equity)
-        return under_minimum(pick.ticker, value, self.basis.minimum)
+        return skip_under_minimum(pick.ticker, value, self.basis.minimum)
 
     def _heat_for_buys(self, picks: Iterable[Pick]) -> Decimal:
-        """Return what BUYs may cost beside their stops, each of which may stand half a price step further below."""
+        """Return the dollars for BUYs within the heat. A stop may be half a price step lower."""
         exits = self.basis.exits
         if not exits.enabled:
             return Decimal("Infinity")
@@ -154,7 +154,7 @@ class Sizer:
         return checks.heat_room(self.basis.limits, self.facts) / lost
 
     def _sector_rooms(self, picks: Iterable[Pick]) -> dict[str, Decimal]:
-        """Return the room in each bucket at planning prices; what is held of a pick is valued at its worse price."""
+        """Return the room of each bucket at planning prices, with held picks at worse prices."""
         cap, worse = checks.sector_cap(self.basis.limits, self.facts.equity), self.basis.buffer
         taken: dict[str, Decimal] = {}
         for position in self.facts.positions.values():
@@ -166,7 +166,7 @@ class Sizer:
             taken[pick.sector] = taken.get(pick.sector, ZERO) + more
         return {bucket: max(ZERO, cap - value) / (ONE + worse) for bucket, value in taken.items()}
 
-    def _too_large(self, pick: Pick) -> Skip:
+    def _skip_too_large(self, pick: Pick) -> Skip:
         maximum = checks.maximum_auto_position(self.basis.limits, self.facts.equity, self.basis.factor)
         value = (pick.held + pick.least * pick.price) * (ONE + self.basis.buffer)
         worse = f" at prices {percent(self.basis.buffer)} worse" if self.basis.buffer else ""
@@ -175,7 +175,7 @@ class Sizer:
         return skip(pick.ticker, ReasonCode.MAX_AUTO_POSITION, says, value=value, maximum=maximum)
 
 
-def under_minimum(ticker: str, value: Decimal, minimum: Decimal) -> Skip:
-    """Return the skip of a position that would be too small, told as the desk has always told it."""
+def skip_under_minimum(ticker: str, value: Decimal, minimum: Decimal) -> Skip:
+    """Return the skip of a too small position, in the sentence scripts know."""
     says = f"position would be {usd(value)} (< {usd(minimum)} minimum)"
     return skip(ticker, ReasonCode.MIN_POSITION_VALUE, says, value=value, minimum=minimum)

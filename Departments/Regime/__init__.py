@@ -1,1 +1,1 @@
-"""The Regime department: assesses what kind of market it is, for those who plan and approve."""
+"""The Regime department: assesses the market for Operations and the Executive."""

@@ -37,7 +37,7 @@ class MarketConditionLimits(Protocol):
 
     @property
     def vix_panic_threshold(self) -> Decimal:
-        """Return the VIX above which the regime is PANIC."""
+        """Return the VIX threshold of PANIC."""
         ...
 
 

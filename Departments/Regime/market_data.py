@@ -1,4 +1,4 @@
-"""Observations of the market: from briefings, from CSV files of daily bars, from the broker's SPY bars.
+"""Observations of the market: briefings, CSV files of daily bars, the broker's SPY bars.
 
 Missing, unreadable and stale data is unknown, and a note says so; nothing is ever filled in. The VIX comes only from a
 briefing or from bars of the index itself: the price of a fund like VIXY or VXX says nothing about its thresholds.
@@ -59,7 +59,7 @@ class MarketData:
     closing_bars: BarSource = tuple
 
     def observe(self, now: datetime, named: Observation | None, kept: Observation | None) -> Observation:
-        """Return what is known of the market at `now`; the `named` briefing comes first, the `kept` one last."""
+        """Observe the market at `now`; the `named` briefing comes first, the `kept` observation last."""
         recent = [observe_briefing(message) for message in islice(self.briefings(now), NEWEST)]
         seen = dict.fromkeys(each for each in (named, *recent, kept) if each is not None)
         return merge([*seen, *(source(now) for source in self.sources)], now)
@@ -269,7 +269,7 @@ def realised_volatility_pct(bars: Sequence[Bar]) -> Decimal | None:
 
 
 def drawdown_pct(bars: Sequence[Bar]) -> Decimal | None:
-    """Return the drawdown of the last close from the highest of 252 bars (10 is 10 % below)."""
+    """Return the percent of the last close below the highest of 252."""
     if not bars:
         return None
     return _round((1 - bars[-1].close / max(bar.close for bar in bars[-TRADING_DAYS_A_YEAR:])) * 100)
@@ -283,7 +283,7 @@ def _round(percent: Decimal) -> Decimal:
 
 
 def drop_stale(observation: Observation, now: datetime) -> Observation:
-    """Return the observation if it is of the current or previous trading day, else an unknown one."""
+    """Return an observation of this or the previous trading day, else an unknown one."""
     if all(getattr(observation, name) is None for name in INDICATORS):
         return observation
     today = trading_day(now)
@@ -296,7 +296,7 @@ def drop_stale(observation: Observation, now: datetime) -> Observation:
 
 
 def merge(observations: Iterable[Observation], now: datetime) -> Observation:
-    """Return one observation of `now`: each reading from its newest fresh day, earlier sources first.
+    """Merge observations at `now`: each reading from its newest fresh day, earlier sources first.
 
     While all needed readings are known, notes of unused sources are left out.
     """

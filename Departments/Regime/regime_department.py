@@ -1,4 +1,4 @@
-"""The Regime department: assesses the market, records the assessment, and reports it to its users.
+"""The Regime department: assesses the market, records and publishes the assessment.
 
 An assessment and its letters are one commit: ledger and inboxes agree.
 """
@@ -90,7 +90,7 @@ class RegimeDepartment:
         }
 
     def process_inbox(self) -> ConsumeReport:
-        """Handle everything that waits in the department's inbox."""
+        """Handle all waiting messages."""
         return self._bus.consume(REGIME_DETECTION, self.router)
 
     def assess(self, now: datetime) -> RegimeAssessment:

@@ -1,1 +1,1 @@
-"""Trading: approvals become orders, exactly once; every order is tracked until it is terminal and reported."""
+"""Trading: turns approvals into orders, exactly once, and tracks and reports each to its end."""

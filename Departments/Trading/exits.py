@@ -1,4 +1,4 @@
-"""Protective exits: cancel those that hold shares to be sold, and give some to unprotected shares.
+"""Exits: cancel those holding shares to sell, and protect unprotected shares.
 
 An exit is an order of its own: a bracket's legs hold the shares, so they must be cancelled and gone before the shares
 can be sold, and either may fill meanwhile.
@@ -44,12 +44,12 @@ def release_of(request: ReleaseRequest, message_id: str, exits: Sequence[Leg]) -
 
 
 def known_as(order: Order) -> str:
-    """Return the ledger's id of an exit: the client order id, or the broker's if it has none."""
+    """Return the ledger's id of an order: the client's, else the broker's."""
     return order.client_order_id or order.id
 
 
 def exit_intent(order: Order, plan_id: str | None, parent_id: str | None) -> OrderIntent:
-    """Return the intent of an exit made by the broker from a bracket or placed by a person."""
+    """Return the intent of a bracket's exit or of a person's own."""
     return OrderIntent(
         client_order_id=known_as(order),
         message_id=f"{ADOPTED}{order.id}",
@@ -68,7 +68,7 @@ def exit_intent(order: Order, plan_id: str | None, parent_id: str | None) -> Ord
 def adopt_exits(
     orders: OrderRecords, exits: Iterable[Leg], plan_id: str | None, at: datetime, known: dict[str, OrderRecord]
 ) -> list[OrderRecord]:
-    """Record the broker's exits in the ledger and return the records of those that just traded.
+    """Record the broker's exits and return the records of those just traded.
 
     `known` holds the ledger's records by `known_as` and is kept up to date.
     """
@@ -99,7 +99,7 @@ def is_free(position: Position | None) -> bool:
 def protection_intent(
     request: ProtectRequest, message_id: str, position: Position, exits: ExitSettings
 ) -> OrderIntent | None:
-    """Return the intent of exits for the free shares, at most those asked for; None if no share is free."""
+    """Return the intent of exits for free shares, None without any."""
     free = min(request.qty, whole_shares(max(ZERO, position.available)))
     if free == 0:
         return None

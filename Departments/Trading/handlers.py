@@ -1,4 +1,4 @@
-"""Trading's answers to the Executive's instructions: send an order, cancel one, release exits, protect shares.
+"""Handlers of the Executive's instructions: send, cancel, release exits, protect shares.
 
 A handler acts idempotently by message id and returns what to commit.
 """
@@ -93,7 +93,7 @@ class ApprovalHandlers:
         return self._sender.resume(intent, request, judged.violations)
 
     def _may_be_sent(self, message: Message, record: OrderRecord | None) -> bool:
-        """Return True for a new approval, or one whose submission got no clear answer."""
+        """Return True for a new approval, or one still without a clear answer."""
         if record is None:
             is_late = self._clock.now() - message.timestamp > LATE
             if is_late and message.message_id in self._cancelled_approvals():
@@ -171,7 +171,7 @@ class ExitHandlers:
         return lambda: self._ledger.releases.request(release, now)
 
     def end_releases(self) -> None:
-        """Report each release whose exits have all ended and whose shares are all free."""
+        """Report releases with all exits ended and all shares free."""
         releases = self._ledger.releases.open()
         exits = self._ledger.orders.open_exits(tickers=[release.ticker for release in releases])
         ending = {record.intent.ticker for record in exits}
@@ -222,7 +222,7 @@ def refuse_strangers(message: Message) -> None:
 
 
 def refuse_unapproved(message: Message, approval: ExecutiveApproval) -> None:
-    """Raise BadInput for an older approval whose decision was not APPROVED."""
+    """Raise BadInput for an older approval with another decision than APPROVED."""
     status = (approval.approval_status or "APPROVED").strip().upper()
     if status != "APPROVED":
         mend = "send an approval for what is approved"

@@ -42,7 +42,7 @@ class Judgement:
 
 
 def judge(approval: ExecutiveApproval, facts: Facts, limits: Limits, exits: ExitSettings) -> Judgement:
-    """Judge an approval at today's price, or at its own price if there is none."""
+    """Judge an approval at today's price, else at its own."""
     stock = facts.of(approval.symbol)
     price = stock.price or approval.price
     stop = exits.stop_of(approval.side, price)
@@ -58,13 +58,13 @@ class _Reading:
     sent: frozenset[str] = frozenset()
 
     def is_valid_for(self, approval: ExecutiveApproval) -> bool:
-        """Return False for a symbol sent since, and for a BUY while an open BUY may fill."""
+        """Return False for a symbol sent since, and for a BUY beside an open BUY."""
         may_fill = approval.side is Side.BUY and self.facts.open_buys != 0
         return approval.symbol not in self.sent and not may_fill
 
 
 class Judge:
-    """Judges approvals; those that wait together share one reading of the account and one of the prices.
+    """Judges approvals. Those waiting together share one reading of account and prices.
 
     A BUY that was sent is counted in as if it had filled at the worst price it takes: two BUYs never get the same cash
     while the broker's lists lag behind. It gives nobody shares to sell, so a symbol of an order sent is read anew.

@@ -1,4 +1,4 @@
-"""Ledger and broker compared: each order is matched, an orphan, an unknown fill, ambiguous or unreadable.
+"""Reconciliation: an order is matched, an orphan, an unknown fill, ambiguous or unreadable.
 
 Reconciling sends nothing. Unknown is not rejected and unknown is not flat: a symbol on which ledger and broker disagree
 is locked until a person accepts it. The rest goes on.
@@ -55,13 +55,13 @@ class ComparedOrder:
 
     @property
     def is_disputed(self) -> bool:
-        """Return True if ledger and broker disagree, so that the symbol is to be locked."""
+        """Return True if ledger and broker disagree; the symbol is then locked."""
         return self.finding is not Finding.MATCHED
 
 
 @dataclass(frozen=True, slots=True)
 class MissingShares:
-    """Shares of a symbol bought according to the ledger's fills, beside those the broker holds."""
+    """Shares of a symbol bought by the ledger's fills, beside the broker's holding."""
 
     ticker: str
     bought: Decimal
@@ -108,7 +108,7 @@ class Reconciler:
         return rows
 
     def accept(self, ticker: str, rows: Iterable[ComparedOrder]) -> list[ComparedOrder]:
-        """Accept what ledger and broker disagree on for a symbol, on a person's word; return what was accepted.
+        """Accept a symbol's disputed orders on a person's word, and return them.
 
         An order that the broker does not know is withdrawn from the ledger.
         """
@@ -194,7 +194,7 @@ def _compare_known(record: OrderRecord, order: Order) -> ComparedOrder:
 
 
 def _compare_missing(record: OrderRecord, in_hand: Container[str]) -> ComparedOrder:
-    """Compare an order that the broker does not know.
+    """Compare an order unknown to the broker.
 
     One whose submission got no answer is looked for again when its approval is handled or cancelled. An order the
     broker had may not vanish.
@@ -211,7 +211,7 @@ def _row(record: OrderRecord, finding: Finding, sentence: str, order: Order | No
 
 
 def find_missing(fills: Iterable[FillRecord], held: Mapping[str, Decimal]) -> Iterator[MissingShares]:
-    """Yield the symbols of which less is held than the fills bought, in order."""
+    """Yield symbols with fewer shares held than bought, in order."""
     bought: dict[str, Decimal] = {}
     for fill in fills:
         qty = fill.qty if fill.side is Side.BUY else -fill.qty
@@ -226,7 +226,7 @@ def _what(side: Side, qty: Decimal, symbol: str) -> str:
 
 
 def _compare_ended(orders: Iterable[Order], records: OrderRecords) -> Iterator[ComparedOrder]:
-    """Yield our orders at the broker that the ledger lacks or has with another end.
+    """Yield our orders missing in the ledger or ended differently there.
 
     Orders open in the ledger are compared elsewhere.
     """

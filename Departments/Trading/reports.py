@@ -109,7 +109,7 @@ def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: dat
 
 
 def refusal_escalation(intent: OrderIntent, reason: Reason, at: datetime) -> Message:
-    """Return the escalation of an order that the broker rejected."""
+    """Return the escalation of an order rejected by the broker."""
     lines = [
         f"# ORDER SUBMISSION FAILED: {intent.ticker}",
         "",

@@ -1,4 +1,4 @@
-"""From an approval to one order at the broker: intent, submission, and what to commit of the answer.
+"""Submission: from an approval to one order at the broker, and its commit.
 
 A client order id is unique at the broker for ever, so the same request can never make a second order. Still no request
 is sent again before its order was looked up: a match is adopted, a different order under our id stops for a person.
@@ -43,7 +43,7 @@ class ConflictingOrder(Refused):
 def order_intent(
     approval: ExecutiveApproval, message_id: str, price: Decimal | None, request: OrderRequest
 ) -> OrderIntent:
-    """Return the intent to send an approved order; `price` is the expected one in dollars a share."""
+    """Return the intent of an approved order; `price` is expected, in dollars a share."""
     return OrderIntent(
         client_order_id=client_order_id(message_id),
         message_id=message_id,
@@ -59,7 +59,7 @@ def order_intent(
 
 
 def withdrawn_intent(request: CancelRequest) -> OrderIntent:
-    """Return the intent of an approval that is withdrawn before its order was sent."""
+    """Return the intent of an approval withdrawn before its order was sent."""
     return OrderIntent(
         client_order_id=client_order_id(request.approval_message_id),
         message_id=request.approval_message_id,
@@ -104,7 +104,7 @@ def order_request(
 
 
 class OrderSender:
-    """Submits orders whose intent is committed, each once, and returns what to commit of the answers."""
+    """Submits orders with a committed intent, each once."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class OrderSender:
         self._tracker = tracker
 
     def submit_once(self, intent: OrderIntent, request: OrderRequest, *, again: bool = False) -> Commit:
-        """Submit an order and return what to commit of the answer; `again` means an earlier attempt was made.
+        """Submit an order and return its commit; `again` means after an earlier attempt.
 
         Raises BrokerUnavailable while nobody knows whether the broker has the order; `resume` looks for it later.
         """
@@ -133,7 +133,7 @@ class OrderSender:
             return self._adopt_or_refuse(intent, request, refusal, again=again)
 
     def resume(self, intent: OrderIntent, request: OrderRequest, violations: Sequence[Reason] = ()) -> Commit:
-        """Adopt the order of an earlier attempt, or submit it again if the broker does not have it.
+        """Adopt the order of an earlier attempt, else submit it again.
 
         With `violations` it is not submitted again, and cancelled should it turn up: nobody can prove that it never
         arrived.
@@ -149,7 +149,7 @@ class OrderSender:
         return self.submit_once(intent, request, again=True)
 
     def deny(self, intent: OrderIntent, violations: Sequence[Reason]) -> Commit:
-        """Return what to commit of an order that our own check stopped."""
+        """Return the commit of an order denied by our own check."""
         now = self._clock.now()
         escalation = denial_escalation(intent, violations, now)
         reason = "; ".join(map(str, violations))
@@ -174,7 +174,7 @@ class OrderSender:
         return partial(self._tracker.observe, [order])
 
     def _resolve(self, intent: OrderIntent, request: OrderRequest) -> Commit:
-        """Resolve an unclear answer: adopt the order, or submit it a second time if the broker does not have it."""
+        """Resolve an unclear answer: adopt the order, else submit it a second time."""
         try:
             found = self._look_up(request)
             return self._accept(self._broker.submit(request) if found is None else found)
@@ -184,7 +184,7 @@ class OrderSender:
             return self._adopt_or_refuse(intent, request, refusal, again=True)
 
     def _adopt_or_refuse(self, intent: OrderIntent, request: OrderRequest, refusal: Refused, *, again: bool) -> Commit:
-        """Adopt our order if the broker refused it a second time, else record the refusal.
+        """Adopt our order after a refused second attempt, else record the refusal.
 
         The first order holds its shares or cash, so a second attempt may be refused for want of either.
         """
@@ -212,7 +212,7 @@ class OrderSender:
         return None
 
     def _wait_to_see(self, intent: OrderIntent) -> Commit:
-        """Record that the broker has the order but does not show it. It is looked for and never taken for lost."""
+        """Record an order at the broker but not shown. It is looked for and never taken for lost."""
         problem = f"{intent.client_order_id} is taken at the broker but cannot be found"
         log.warning("%s %s: %s; it is looked for until it shows", intent.side, intent.ticker, problem)
         return partial(self._ledger.orders.mark_taken, intent.client_order_id, self._clock.now())

@@ -42,7 +42,7 @@ class OrderTracker:
         self._missing_since: dict[str, datetime] = {}
 
     def track(self, *, exits: bool = False, asking: bool = True) -> None:
-        """Read every open order from the broker; resting exits every ten seconds, or now with `exits`.
+        """Read open orders from the broker; resting exits every ten seconds, or now with `exits`.
 
         A broker that does not answer changes nothing: unknown is not terminal. Exits that are being released, or are
         not live yet, are read every time. Without `asking` no due cancel is asked of the broker.
@@ -61,7 +61,7 @@ class OrderTracker:
                 self.observe(news)
 
     def observe(self, orders: Sequence[Order]) -> None:
-        """Record orders as the broker has them, report what changed, and adopt a bracket's exits.
+        """Record the broker's orders, report changes, and adopt the exits of brackets.
 
         Joins the caller's transaction.
         """
@@ -70,7 +70,7 @@ class OrderTracker:
             self._observe(order, known, self._clock.now())
 
     def _observe(self, order: Order, known: dict[str, OrderRecord], now: datetime) -> None:
-        """Record one order; `known` holds the ledger's records by `known_as` and is kept up to date."""
+        """Record one order; `known` (records by `known_as`) is kept up to date."""
         before = known.get(known_as(order))
         record = known[known_as(order)] = self._ledger.orders.observe(order, now, before)
         if before is not None:
@@ -108,7 +108,7 @@ class OrderTracker:
                 log.warning("%s: %s", record.intent.ticker, error)
 
     def _list(self, waiting: Sequence[OrderRecord]) -> Orders:
-        """List all orders in one request, however many there are (the limit is 200 a minute)."""
+        """List all orders in one request; the limit is 200 a minute."""
         if not waiting:
             return BrokerList(())
         since = min(record.created_at for record in waiting) - A_LITTLE_BEFORE
@@ -123,13 +123,13 @@ class OrderTracker:
         return self._broker.order(record.broker_order_id)
 
     def _follow(self, order: Order) -> Order:
-        """Follow an order that was replaced at the broker and lives on under another id."""
+        """Follow a replaced order to its successor at the broker."""
         while order.status is OrderStatus.REPLACED and order.replaced_by is not None:
             order = _continue(order, self._broker.order(order.replaced_by))
         return order
 
     def _handle_missing(self, record: OrderRecord) -> None:
-        """Withdraw an order that never arrived; any other unknown order stays unknown.
+        """Withdraw an order never arrived; any other stays unknown.
 
         It never arrived if a cancel is due and the broker does not know it a minute after the attempt to send it.
         """
@@ -149,7 +149,7 @@ class OrderTracker:
     # --- what is reported ---
 
     def _escalate_late_rejection(self, before: OrderRecord, record: OrderRecord) -> OrderRecord:
-        """Escalate an order rejected after it was accepted, and return its record with the reason."""
+        """Escalate a late rejection and return the record with its reason."""
         intent, at = record.intent, record.terminal_at
         if record.status is not OrderStatus.REJECTED or before.status.is_terminal or at is None:
             return record
@@ -172,7 +172,7 @@ class OrderTracker:
             self._enqueue(outcome_report(record, now))
 
     def _report_exit(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
-        """Report a requested exit once it is live or failed, and any exit that traded."""
+        """Report a requested exit once live or failed, and any traded exit."""
         intent, ended = record.intent, record.status.is_terminal and not before.status.is_terminal
         if before.status in NOT_LIVE and record.status not in NOT_LIVE and not _has_failed(record):
             log.info("Protected %s %s", f"{intent.qty:f}", intent.ticker)
@@ -186,7 +186,7 @@ def _has_failed(record: OrderRecord) -> bool:
 
 
 def _continue(replaced: Order, successor: Order) -> Order:
-    """Return the successor of a replaced order under our id, with the fills of both."""
+    """Return the successor under our id, with the fills of both."""
     filled = replaced.filled_qty + successor.filled_qty
     value = sum((o.filled_qty * (o.filled_avg_price or 0) for o in (replaced, successor)), start=filled * 0)
     return replace(

@@ -1,4 +1,4 @@
-"""Trading at work: one pass over its inbox, tracking of open orders, comparison of ledger and broker."""
+"""Trading at work: inbox, open orders, comparison of ledger and broker."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Trader:
         self.router = Router(TRADING, handlers, prepare=self._expect_approvals)
 
     def work(self, *, wait: float = 10.0) -> ConsumeReport:
-        """Handle everything that waits in the inbox, then track every open order.
+        """Handle all waiting messages, then track every open order.
 
         Raises WorkspaceBusy when another consumer holds the inbox for longer than `wait` seconds, DepartmentsError.
         """
@@ -62,7 +62,7 @@ class Trader:
         return report
 
     def _may_consume(self) -> bool:
-        """Return False while messages wait and the broker is away: none of them has failed."""
+        """Return False while messages wait and the broker is away. None has failed."""
         if not self._bus.mailbox.waiting(TRADING):
             return True
         try:
@@ -77,7 +77,7 @@ class Trader:
         return ConsumeReport(TRADING, left=left, retry_at=self._bus.clock.now() + self._retry_after)
 
     def track(self, *, exits: bool = False, asking: bool = True) -> None:
-        """Bring every open order up to date and report outcomes; with `exits`, every resting exit too.
+        """Bring open orders, with `exits` resting exits too, up to date and report outcomes.
 
         Without `asking` no due cancel is asked of the broker.
         """
@@ -87,7 +87,7 @@ class Trader:
         self._bus.deliver_pending()
 
     def reconcile(self) -> list[ComparedOrder]:
-        """Compare ledger and broker, adopt what matches, and lock what does not. Sends nothing.
+        """Compare ledger and broker, adopt matches, and lock disputed symbols. Sends nothing.
 
         Raises BrokerUnavailable.
         """
@@ -96,7 +96,7 @@ class Trader:
         return rows
 
     def accept(self, ticker: str) -> list[ComparedOrder]:
-        """Accept a disputed symbol on a person's word and unlock it; return what was accepted.
+        """Accept a disputed symbol on a person's word, unlock it, and return its orders.
 
         An order that the broker does not know is withdrawn from the ledger. Raises BrokerUnavailable.
         """

@@ -1,4 +1,4 @@
-"""What Trading answers to existing scripts: dicts with a `status`, numbers as int and float."""
+"""Trading's answers to existing scripts: dicts with a `status`, numbers as int and float."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class TradingDepartment:
         return open_desk(self._called_in, ledger_path=self._called_in / self._db_path).trader
 
     def process_inbox(self) -> ConsumeReport | Answer:
-        """Handle everything that waits in Inbox/TRADING, then track every open order."""
+        """Handle all messages in Inbox/TRADING, then track every open order."""
         with self._turn:
             report = met(self._work)
         if isinstance(report, dict):
