@@ -71,8 +71,8 @@ class Draft:
         """Return the reason for leaving out a fitting candidate."""
         if self.room.money < self.room.goal:
             return self._explain_used_up_money()
-        says = "the deployment target is reached without it"
-        return Reason.of(ReasonCode.DEPLOYMENT_TARGET, says, goal=cents(self.room.goal))
+        sentence = "the deployment target is reached without it"
+        return Reason.of(ReasonCode.DEPLOYMENT_TARGET, sentence, goal=cents(self.room.goal))
 
     def _take_or_skip(self, pick: Pick, shares: Decimal) -> None:
         reason = self._find_obstacle(pick, shares * pick.price)
@@ -98,15 +98,15 @@ class Draft:
         if cost > left and pick.held + left >= self.room.minimum:
             return self._explain_used_up_money()
         if cost > left:
-            says = "the money left does not reach the minimum"
+            sentence = "the money left does not reach the minimum"
             return Reason.of(
-                ReasonCode.MIN_POSITION_VALUE, says, value=cents(pick.held + left), minimum=self.room.minimum
+                ReasonCode.MIN_POSITION_VALUE, sentence, value=cents(pick.held + left), minimum=self.room.minimum
             )
         return None
 
     def _explain_used_up_money(self) -> Reason:
-        says = "better candidates use up what may be spent"
-        return Reason.of(self.room.money_bound, says, spendable=cents(self.room.money))
+        sentence = "better candidates use up what may be spent"
+        return Reason.of(self.room.money_bound, sentence, spendable=cents(self.room.money))
 
     def _sector_left(self, pick: Pick) -> Decimal:
         return self.room.sectors[pick.sector] - self.sector_cost.get(pick.sector, ZERO)

@@ -116,9 +116,9 @@ def _find_duplicates(good: Mapping[str, Sequence[Row]]) -> Iterator[Skip]:
     for ticker, rows in sorted(good.items()):
         if len(rows) == 1:
             continue
-        says = "with different facts, none is used" if _is_contradictory(rows) else "alike, one is used"
-        reason = Reason.of(ReasonCode.DUPLICATE_TICKER, f"stands there {len(rows)} times, {says}", times=len(rows))
-        yield Skip(ticker, reason, f"Skipped {ticker} - it stands there {len(rows)} times, {says}")
+        sentence = "with different facts, none is used" if _is_contradictory(rows) else "alike, one is used"
+        reason = Reason.of(ReasonCode.DUPLICATE_TICKER, f"is listed {len(rows)} times, {sentence}", times=len(rows))
+        yield Skip(ticker, reason, f"Skipped {ticker} - it is listed {len(rows)} times, {sentence}")
 
 
 def merge_picks(briefing: Briefing, candidates: Iterable[Candidate]) -> Briefing:

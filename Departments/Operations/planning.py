@@ -29,8 +29,8 @@ from Departments.Operations.filling import Room
 from Departments.Operations.selection import Selection, select, skip_for
 from Departments.Operations.sizing import Sized, Sizer, skip_under_minimum
 
-#: Warnings that a plan does not note: the list of what was not evaluated says it, or the RELEASE phase sees to it.
-TOLD_ELSEWHERE = frozenset({ReasonCode.NOT_EVALUATED, ReasonCode.SHARES_RESERVED})
+#: Warnings without a note: `not_evaluated` lists them, or the RELEASE phase resolves them.
+NOTED_ELSEWHERE = frozenset({ReasonCode.NOT_EVALUATED, ReasonCode.SHARES_RESERVED})
 
 #: What stops every BUY at once; the first found explains why nothing is bought.
 HALTS = (
@@ -51,7 +51,7 @@ OBSTACLES = (
 )
 
 SENTENCES = {
-    ReasonCode.MAX_AUTO_POSITION: "every candidate is as large as one may become that Operations adds to",
+    ReasonCode.MAX_AUTO_POSITION: "every candidate is already at its cap (max_auto_position_pct)",
     ReasonCode.MIN_POSITION_VALUE: "the money left does not bring another candidate to the minimum",
     ReasonCode.MAX_SECTOR_CONCENTRATION: "the sectors of the candidates left are full",
 }
@@ -237,14 +237,14 @@ def _effects(basis: Basis) -> tuple[str, ...]:
 
 def _effect(reason: Reason) -> str:
     factor = Decimal(reason.values["factor"])
-    says = f"BUYs have {percent(factor)} of their usual size today" if factor > 0 else "Nothing is bought today"
-    return f"{says} ({reason})."
+    sentence = f"BUYs have {percent(factor)} of their usual size today" if factor > 0 else "Nothing is bought today"
+    return f"{sentence} ({reason})."
 
 
 def _warnings(verdict: engine.PlanVerdict) -> tuple[str, ...]:
     symbols: dict[str, list[str]] = {}
     for order, reason in verdict.warnings:
-        if reason.code not in TOLD_ELSEWHERE:
+        if reason.code not in NOTED_ELSEWHERE:
             symbols.setdefault(f"{reason.code.meaning} ({reason})", []).append(order.symbol)
     return tuple(f"{', '.join(sorted(who))}: {reason}." for reason, who in symbols.items())
 
@@ -299,12 +299,12 @@ def measure_deployment(
     """Return the outcome of a plan with positions worth `deployed` dollars."""
     equity, limits = sizer.facts.equity, sizer.basis.limits
     target = max(ZERO, checks.deployment_target(limits, equity))
-    met = equity > 0 and deployed >= target
+    is_reached = equity > 0 and deployed >= target
     return Outcome(
         deployed,
         target,
         (deployed / equity).quantize(FOUR_PLACES) if equity > 0 else None,
-        None if met else find_binding(room, allocation, skips, sizer.basis.buffer),
+        None if is_reached else find_binding(room, allocation, skips, sizer.basis.buffer),
     )
 
 

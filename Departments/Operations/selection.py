@@ -1,7 +1,7 @@
 """Selection: SELLs and candidates, never both of one symbol.
 
-Sells come first: what the caller says must go, what the briefing flags, then holdings scored under the threshold. How
-many shares are sold is what the account really holds, whatever a briefing or proposal says.
+SELLs come first: those a caller demands, those the briefing flags, then holdings scored under the threshold. Their
+shares are the account's, whatever a briefing or proposal names.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def select(
 ) -> Selection:
     """Choose SELLs and candidates.
 
-    `wishes` are sold whatever their score; `reported` are untradable holdings already told of on an earlier day;
-    `weak` tells whether holdings scored under the threshold are sold of our own accord.
+    `wishes` are sold whatever their score; `reported` are untradable holdings reported on an earlier day;
+    `weak` also sells holdings scored under the threshold.
     """
     own = _find_weak(basis) if weak else []
     wanted = {w.ticker: w for w in _first_of_each((*_net(wishes), *_find_flagged(briefing), *own))}
@@ -134,20 +134,20 @@ def _find_objection(candidate: Candidate, basis: Basis, sold: Mapping[str, SellW
     if candidate.ticker in sold:
         return skip(candidate.ticker, ReasonCode.SOLD_IN_THIS_PLAN, "it is to be sold, so it is not bought")
     if candidate.size is None and candidate.score is not None and candidate.score < minimum:
-        says = f"score {plain(candidate.score)} is under {plain(minimum)}"
+        sentence = f"score {plain(candidate.score)} is under {plain(minimum)}"
         code = ReasonCode.SCORE_BELOW_THRESHOLD
-        return skip(candidate.ticker, code, says, score=candidate.score, minimum=minimum)
+        return skip(candidate.ticker, code, sentence, score=candidate.score, minimum=minimum)
     return None
 
 
 def _skip_short(held: Position) -> Skip:
-    says = "it is held short, which this desk leaves alone"
-    return skip(held.symbol, ReasonCode.SHORT_POSITION, says, held=held.qty)
+    sentence = "it is held short, which this desk leaves alone"
+    return skip(held.symbol, ReasonCode.SHORT_POSITION, sentence, held=held.qty)
 
 
-def skip(ticker: str, code: ReasonCode, says: str, **values: object) -> Skip:
+def skip(ticker: str, code: ReasonCode, sentence: str, **values: object) -> Skip:
     """Return a skip with its line for the log."""
-    return skip_for(ticker, Reason.of(code, says, **values))
+    return skip_for(ticker, Reason.of(code, sentence, **values))
 
 
 def skip_for(ticker: str, reason: Reason) -> Skip:

@@ -171,11 +171,11 @@ class Sizer:
         value = (pick.held + pick.least * pick.price) * (ONE + self.basis.buffer)
         worse = f" at prices {percent(self.basis.buffer)} worse" if self.basis.buffer else ""
         what = "with one share more its position" if pick.held and pick.least == ONE else "its smallest position"
-        says = f"{what} would be {usd(value)}{worse} (> {usd(maximum)} maximum)"
-        return skip(pick.ticker, ReasonCode.MAX_AUTO_POSITION, says, value=value, maximum=maximum)
+        sentence = f"{what} would be {usd(value)}{worse} (> {usd(maximum)} maximum)"
+        return skip(pick.ticker, ReasonCode.MAX_AUTO_POSITION, sentence, value=value, maximum=maximum)
 
 
 def skip_under_minimum(ticker: str, value: Decimal, minimum: Decimal) -> Skip:
     """Return the skip of a too small position, in the sentence scripts know."""
-    says = f"position would be {usd(value)} (< {usd(minimum)} minimum)"
-    return skip(ticker, ReasonCode.MIN_POSITION_VALUE, says, value=value, minimum=minimum)
+    sentence = f"position would be {usd(value)} (< {usd(minimum)} minimum)"
+    return skip(ticker, ReasonCode.MIN_POSITION_VALUE, sentence, value=value, minimum=minimum)

@@ -154,7 +154,7 @@ def compare_orders(
         try:
             order = _find(broker, record, at_broker.get(record.intent.client_order_id))
         except UnreadableAnswer as error:
-            rows.append(_row(record, Finding.UNREADABLE, f"{record.intent.client_order_id}: {error}"))
+            rows.append(_compare(record, Finding.UNREADABLE, f"{record.intent.client_order_id}: {error}"))
             continue
         rows.append(_compare_missing(record, in_hand) if order is None else _compare_known(record, order))
     known = {row.client_order_id for row in rows}
@@ -182,13 +182,16 @@ def _compare_known(record: OrderRecord, order: Order) -> ComparedOrder:
     intent = record.intent
     is_same_qty = order.qty == intent.qty or intent.purpose is Purpose.EXIT  # an exit shrinks as its twin trades
     if (order.symbol, order.side) != (intent.ticker, intent.side) or not is_same_qty:
-        at_broker, in_ledger = _what(order.side, order.qty, order.symbol), _what(intent.side, intent.qty, intent.ticker)
+        at_broker, in_ledger = (
+            _describe_order(order.side, order.qty, order.symbol),
+            _describe_order(intent.side, intent.qty, intent.ticker),
+        )
         sentence = f"{intent.client_order_id} is {at_broker} at the broker, {in_ledger} in the ledger"
-        return _row(record, Finding.AMBIGUOUS, sentence, order)
+        return _compare(record, Finding.AMBIGUOUS, sentence, order)
     if order.filled_qty < record.filled_qty:
         sentence = f"the ledger has {plain(record.filled_qty)} filled, the broker {plain(order.filled_qty)}"
-        return _row(record, Finding.AMBIGUOUS, sentence, order)
-    return _row(
+        return _compare(record, Finding.AMBIGUOUS, sentence, order)
+    return _compare(
         record, Finding.MATCHED, f"{order.status}, {plain(order.filled_qty)} of {plain(order.qty)} filled", order
     )
 
@@ -202,10 +205,10 @@ def _compare_missing(record: OrderRecord, in_hand: Container[str]) -> ComparedOr
     is_unanswered = record.status is OrderStatus.UNKNOWN and record.broker_order_id is None
     will_be_decided = record.intent.message_id in in_hand or record.cancel_requested_at is not None
     finding = Finding.MATCHED if is_unanswered and will_be_decided else Finding.AMBIGUOUS
-    return _row(record, finding, f"the broker does not know {record.intent.client_order_id}")
+    return _compare(record, finding, f"the broker does not know {record.intent.client_order_id}")
 
 
-def _row(record: OrderRecord, finding: Finding, sentence: str, order: Order | None = None) -> ComparedOrder:
+def _compare(record: OrderRecord, finding: Finding, sentence: str, order: Order | None = None) -> ComparedOrder:
     ticker = record.intent.ticker
     return ComparedOrder(ticker, record.intent.client_order_id, finding, f"{ticker}: {sentence}", order)
 
@@ -221,7 +224,7 @@ def find_missing(fills: Iterable[FillRecord], held: Mapping[str, Decimal]) -> It
             yield MissingShares(symbol, qty, held.get(symbol, ZERO))
 
 
-def _what(side: Side, qty: Decimal, symbol: str) -> str:
+def _describe_order(side: Side, qty: Decimal, symbol: str) -> str:
     return f"{side} {plain(qty)} {symbol}"
 
 
@@ -235,16 +238,17 @@ def _compare_ended(orders: Iterable[Order], records: OrderRecords) -> Iterator[C
             continue
         record = records.find(order.client_order_id)
         if record is None:
-            yield _describe_unknown(order)
+            yield _compare_unknown(order)
         elif record.status.is_terminal and (record.filled_qty != order.filled_qty or not order.status.is_terminal):
-            sentence = f"it is {record.status} in the ledger, {plain(record.filled_qty)} filled, but {_of(order)}"
-            yield _row(record, Finding.AMBIGUOUS, f"{sentence} at the broker", order)
+            in_ledger = f"{record.status}, {plain(record.filled_qty)} filled"
+            sentence = f"it is {in_ledger} in the ledger, but {_describe_at_broker(order)}"
+            yield _compare(record, Finding.AMBIGUOUS, f"{sentence} at the broker", order)
 
 
-def _describe_unknown(order: Order) -> ComparedOrder:
+def _compare_unknown(order: Order) -> ComparedOrder:
     finding = Finding.UNKNOWN_FILL if order.status.is_terminal else Finding.ORPHAN
     what = "the fill of " if finding is Finding.UNKNOWN_FILL else ""
-    sentence = f"{order.symbol}: the ledger does not know {what}{order.client_order_id} ({_of(order)})"
+    sentence = f"{order.symbol}: the ledger does not know {what}{order.client_order_id} ({_describe_at_broker(order)})"
     return ComparedOrder(order.symbol, order.client_order_id, finding, sentence, order)
 
 
@@ -258,6 +262,6 @@ def _compare_unreadable(rows: Iterable[UnreadableRow], records: OrderRecords) ->
             yield ComparedOrder(symbol, row.client_order_id, Finding.UNREADABLE, sentence)
 
 
-def _of(order: Order) -> str:
+def _describe_at_broker(order: Order) -> str:
     filled = f", {plain(order.filled_qty)} filled" if order.filled_qty else ""
-    return f"{_what(order.side, order.qty, order.symbol)}, {order.status}{filled}"
+    return f"{_describe_order(order.side, order.qty, order.symbol)}, {order.status}{filled}"
