@@ -225,12 +225,23 @@ class Desk:
         return read_year_of_spy(self.broker)
 
     @cached_property
+    def reader(self) -> FactsReader:
+        """The patient reader of facts for Operations and the Executive."""
+        return self._make_reader(self.patient_broker)
+
+    def _make_reader(self, broker: Broker) -> FactsReader:
+        from Departments.brokers.snapshot import FactsReader
+        from Departments.constraints.checks import days_to_settle
+
+        return FactsReader(broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits))
+
+    @cached_property
     def planner(self) -> Planner:
         """Operations at work."""
         from Departments.Operations.planner import Planner
         from Departments.Operations.shelf import Shelf
 
-        limits, reader = self.limits, self._reader(self.patient_broker)  # limits first: without them no workspace
+        limits, reader = self.limits, self.reader  # limits first: without them the folder is no workspace
         shelf, ask_regime = Shelf(self.state / MESSAGES, self.bus), self.regime.process_inbox
         return Planner(reader, limits, self.settings.exits, self.bus, self.ledger, shelf, ask_regime)
 
@@ -251,11 +262,11 @@ class Desk:
         from Departments.Trading.tracking import OrderTracker
         from Departments.Trading.trader import Trader
 
-        limits, exits, phases = self.limits, self.settings.exits, self.settings.phases  # without limits no workspace
+        limits, exits, phases = self.limits, self.settings.exits, self.settings.phases  # limits first, as above
         broker, ledger, clock, enqueue = self.broker, self.ledger, self.clock, self.bus.enqueue
         tracker = OrderTracker(broker, ledger, clock, enqueue)
         sender = OrderSender(broker, ledger, clock, enqueue, tracker)
-        judge = Judge(self._reader(broker), ledger.releases.find_locks, limits, exits)
+        judge = Judge(self._make_reader(broker), ledger.releases.find_locks, limits, exits)
         return Trader(
             broker,
             self.bus,
@@ -265,12 +276,6 @@ class Desk:
             Reconciler(broker, ledger, clock, sender.report, patience=phases.patience),
             retry_after=timedelta(seconds=phases.sell.poll),
         )
-
-    def _reader(self, broker: Broker) -> FactsReader:
-        from Departments.brokers.snapshot import FactsReader
-        from Departments.constraints.checks import days_to_settle
-
-        return FactsReader(broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits))
 
     @cached_property
     def trading(self) -> TradingDepartment:
@@ -298,7 +303,7 @@ class Desk:
         poll = self.settings.phases.sell.poll
         return Day(
             inbox=ExecutiveInbox(self.bus, plans, self.clock, self.work, poll),
-            judge=PlanJudge(self.executive_reader, plans, limits, self.settings),
+            judge=PlanJudge(self.reader, plans, limits, self.settings),
             approvals=Approvals(self.state, self.ledger, limits.fingerprint, self.clock),
             execution=self._make_execution,
             reporter=self.reporter,
@@ -313,14 +318,6 @@ class Desk:
 
         return Reporter(self.ledger, self.state / "Reports", self.settings.exits.enabled)
 
-    @cached_property
-    def executive_reader(self) -> FactsReader:
-        """The Executive's reader of facts."""
-        from Departments.brokers.snapshot import FactsReader
-        from Departments.constraints.checks import days_to_settle
-
-        return FactsReader(self.patient_broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits))
-
     def _make_execution(self, plan: TradingPlan) -> PlanExecution:
         from Departments.Executive.execution import PlanExecution
 
@@ -329,7 +326,7 @@ class Desk:
             ledger=self.ledger,
             bus=self.bus,
             broker=self.patient_broker,
-            reader=self.executive_reader,
+            reader=self.reader,
             limits=self.limits,
             settings=self.settings,
             clock=self.clock,
