@@ -13,7 +13,7 @@ from Departments.core.departments import EXECUTIVE
 from Departments.core.documents import json_text
 from Departments.core.errors import DepartmentsError, WorkspaceBusy
 from Departments.core.identifiers import answer_id, message_id
-from Departments.ledger.plan_records import PlanRecords, TradeReport
+from Departments.ledger.plan_records import PlanRecords
 from Departments.messaging.bus import Bus
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import ExecutionReport, Payload, RegimeUpdate
@@ -101,20 +101,10 @@ class ExecutiveInbox:
 
     def record_report(self, message: Message, report: ExecutionReport) -> Commit:
         """Record how an approval or request ended."""
-        facts = TradeReport(
-            status=report.status,
-            client_order_id=report.client_order_id,
-            submitted_at=report.submitted_at,
-            terminal_at=report.terminal_at,
-            filled_qty=report.filled_qty,
-            filled_avg_price=report.filled_avg_price,
-            code=report.code,
-            reason=report.reason,
-        )
 
         def commit() -> None:
             about = report.approval_message_id
-            if not self._plans.report_trade(about, facts):
+            if not self._plans.report_trade(about, report):
                 log.info("%s reports an order of no running plan (%s)", message.message_id, about)
 
         return commit

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from Departments.core.money import ZERO
 from Departments.core.orders import Side
@@ -52,18 +52,52 @@ class TradeRecord:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TradeReport:
+class TradeReport(Protocol):
     """What Trading reports of a trade. `terminal_at` is None while its order is open."""
 
-    status: AnyStatus
-    client_order_id: str | None = None
-    submitted_at: datetime | None = None
-    terminal_at: datetime | None = None
-    filled_qty: Decimal = ZERO
-    filled_avg_price: Decimal | None = None
-    code: str = ""
-    reason: str = ""
+    @property
+    def status(self) -> AnyStatus:
+        """The order's status, or that of a request."""
+
+    @property
+    def client_order_id(self) -> str | None:
+        """Our id at the broker."""
+
+    @property
+    def submitted_at(self) -> datetime | None:
+        """When the broker had it."""
+
+    @property
+    def terminal_at(self) -> datetime | None:
+        """When it ended."""
+
+    @property
+    def filled_qty(self) -> Decimal:
+        """Shares filled."""
+
+    @property
+    def filled_avg_price(self) -> Decimal | None:
+        """Average dollars a share."""
+
+    @property
+    def code(self) -> str:
+        """The reason code, or empty."""
+
+    @property
+    def reason(self) -> str:
+        """The reason, or empty."""
+
+
+_REPORTED: Final = (
+    "status",
+    "client_order_id",
+    "submitted_at",
+    "terminal_at",
+    "filled_qty",
+    "filled_avg_price",
+    "code",
+    "reason",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +248,7 @@ class PlanRecords:
 
         Why a trade was made smaller before it was sent stays, unless the report gives a reason of its own.
         """
-        found = asdict(report)
+        found = {name: getattr(report, name) for name in _REPORTED}
         changes = {name: value for name, value in found.items() if value or name not in {"code", "reason"}}
         return TRADES.update(self._db, changes, "message_id = ? AND terminal_at IS NULL", message_id) > 0
 

@@ -9,7 +9,8 @@ import pytest
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.statuses import ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord, TradeReport
+from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
+from Departments.messaging.payloads import ExecutionReport
 
 NOW = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)
 PLAN = {"plan_id": "P", "generated_at": "2025-11-10T15:00:00Z", "status": "READY", "price": D("32.66")}
@@ -62,7 +63,18 @@ def test_trades_have_the_order_of_phases_and_ranks(ledger: Ledger) -> None:
 
 def test_a_report_ends_a_trade_once_and_keeps_why_it_was_trimmed(ledger: Ledger) -> None:
     ledger.plans.add_trade("P", 0, trade(PhaseName.BUY, "UPS", "M", "TRIMMED_TO_CASH"))
-    report = TradeReport(OrderStatus.FILLED, "C", NOW, NOW, D(10), D("9.5"))
+    report = ExecutionReport(
+        approval_message_id="M",
+        symbol="UPS",
+        side=Side.BUY,
+        qty=D(10),
+        status=OrderStatus.FILLED,
+        client_order_id="C",
+        submitted_at=NOW,
+        terminal_at=NOW,
+        filled_qty=D(10),
+        filled_avg_price=D("9.5"),
+    )
     assert ledger.plans.report_trade("M", report)
     assert not ledger.plans.report_trade("M", report)
     (found,) = ledger.plans.trades("P")
