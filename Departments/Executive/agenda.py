@@ -1,6 +1,6 @@
-"""What each phase sends: which trades, how many shares, and why fewer than planned or none. Pure over facts.
+"""The decisions of each phase: trades, shares, and the reason for fewer than planned. Pure over facts.
 
-A dry run is the same decisions, phase by phase, on facts as if everything had filled at today's prices.
+A dry run makes the same decisions, phase by phase, on facts as if everything had filled at today's prices.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from Departments.Executive.funding import Decision, Shortfall, fund, in_score_or
 def decide(
     name: PhaseName, plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfall = "by_priority"
 ) -> list[Decision]:
-    """Return what phase `name` of a plan sends at this moment."""
+    """Decide what phase `name` of a plan sends."""
     if name is PhaseName.RELEASE:
         return _releases(plan, facts, limits)
     if name is PhaseName.SELL:
@@ -35,7 +35,7 @@ def decide(
 
 
 def objection(trade: Trade, facts: Facts, limits: Limits) -> Reason | None:
-    """Return why a trade may not be sent now, however many shares and whatever the cash; None when it may."""
+    """Return why a trade may not be sent now in any size, or None."""
     order = ProposedOrder(trade.ticker, trade.side, trade.qty, trade.price, trade.sector)
     return next(iter(check_order(order, facts, limits, "dispatch").violations), None)
 
@@ -44,7 +44,7 @@ def objection(trade: Trade, facts: Facts, limits: Limits) -> Reason | None:
 
 
 def _releases(plan: TradingPlan, facts: Facts, limits: Limits) -> list[Decision]:
-    """Free the shares to be sold that resting exits hold; none when nothing will be sold."""
+    """Free shares to sell from their resting exits, unless nothing will be sold."""
     if not check_desk(facts, limits, "dispatch").passed:
         return []
     held = (replace(t, qty=_held_by_orders(facts.positions.get(t.ticker))) for t in plan.sells)
@@ -65,7 +65,7 @@ def _sell(trade: Trade, facts: Facts, limits: Limits) -> Decision:
 
 
 def _buys(plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfall) -> list[Decision]:
-    """Fund the BUYs that may be sent; the others take no cash from them."""
+    """Fund the BUYs. One that may not be sent takes no cash from the others."""
     barred = {t.ticker: reason for t in plan.buys if (reason := objection(t, facts, limits)) is not None}
     funded = fund([t for t in plan.buys if t.ticker not in barred], facts, limits, shortfall)
     deferred = [Decision(t, ZERO, barred[t.ticker]) for t in plan.buys if t.ticker in barred]
@@ -73,7 +73,7 @@ def _buys(plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfall)
 
 
 def _protections(facts: Facts, limits: Limits) -> list[Decision]:
-    """Give exits to shares without any, as far as the account has them free; a lock alone forbids it.
+    """Give exits to free, unprotected shares. Only a lock forbids it.
 
     Other orders on the shares come first: an entry brings its exits itself, exits being cancelled still hold shares.
     """
@@ -113,14 +113,14 @@ def _held_by_orders(position: Position | None) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What an execution would decide in each phase, and the facts that it would lead to."""
+    """The decisions of each phase, and the facts after all of them have filled."""
 
     decisions: Mapping[PhaseName, list[Decision]]
     facts: Facts
 
 
 def rehearse(plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfall) -> Rehearsal:
-    """Decide RELEASE, SELL and BUY one after the other, each as if all before had filled at today's prices."""
+    """Decide RELEASE, SELL and BUY in turn, each on facts after the one before has filled."""
     decisions = {}
     for name in (PhaseName.RELEASE, PhaseName.SELL, PhaseName.BUY):
         decisions[name] = decide(name, plan, facts, limits, shortfall)

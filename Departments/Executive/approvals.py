@@ -21,7 +21,7 @@ APPROVED = "APPROVED_BY_USER"
 
 @dataclass(frozen=True, slots=True)
 class FiledPlan:
-    """A plan with its document, which keeps the keys of other writers."""
+    """A plan with its document. The document keeps the keys of other writers."""
 
     plan: TradingPlan
     document: Mapping[str, Any]
@@ -47,12 +47,12 @@ class Approvals:
         return None if document is None else FiledPlan.read(document, plan_id)
 
     def find_approved_today(self) -> FiledPlan | None:
-        """Return the plan that was approved last on this trading day and was not executed, or None."""
+        """Return the last plan approved on this trading day, unless it was executed."""
         document = self.ledger.plans.approved_on(trading_day(self.clock.now()))
         return None if document is None else FiledPlan.read(document, str(document["plan_id"]))
 
     def find_unfinished(self) -> TradingPlan | None:
-        """Return the plan whose execution was interrupted, or None."""
+        """Return the plan of an interrupted execution, or None."""
         unfinished = self.ledger.plans.find_unfinished()
         return None if unfinished is None else load_plan(self.ledger.plans, unfinished.plan_id)
 

@@ -61,7 +61,7 @@ class CEO:
         return _open_desk(self.project_root)
 
     def set_mandatory_sells(self, sells: Sequence[Mapping[str, Any]]) -> None:
-        """Name holdings that the next plan must sell: `[{ticker, action, shares, reason, source}]`."""
+        """Set the mandatory sells of the next plan: `[{ticker, action, shares, reason, source}]`."""
         self._mandatory_sells = list(sells) if isinstance(sells, Iterable) else sells
 
     def handle_user_request(self, request: str, **options: Any) -> Answer:

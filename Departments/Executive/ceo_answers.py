@@ -34,7 +34,7 @@ def legacy_answer(answer: Answer) -> Answer:
 
 
 def failure_answer(failure: DayFailed) -> Answer:
-    """Return the answer to a step that failed, with the keys of the department that could not do it."""
+    """Return the answer to a failed step, with the keys of the failing department's answer."""
     return {**failure.document, **failed(str(failure))}
 
 
@@ -138,7 +138,7 @@ def wait_for_orders_to_fill(
 ) -> bool:
     """Wait until the newest order of each ticker is terminal. Returns True if all of them filled.
 
-    `work` lets every department read its inbox once; `poll` is the pause between two looks, in seconds. Orders are
+    `work` has every department read its inbox once; `poll` is the pause between two looks, in seconds. Orders are
     followed by their own ids in the ledger, never by "no open order for the symbol".
     """
     give_up = clock.now() + timedelta(seconds=timeout)

@@ -38,10 +38,10 @@ def prepare_nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class DayOrder:
-    """Where a day starts: a briefing (its message id), a plan document, or neither; and how far it goes.
+    """The start of a day: a briefing (its message id), a plan document, or neither.
 
-    `mandatory_sells` are holdings that a new plan must sell. `prepare` runs right before planning, if there is
-    planning. `force` allows a second execution on one day, of another plan.
+    A dry run ends with the decisions. `mandatory_sells` are holdings that a new plan must sell. `prepare` runs right
+    before planning, if there is planning. `force` allows a second execution on one day, of another plan.
     """
 
     briefing_message_id: str | None = None
@@ -64,7 +64,7 @@ class DayOrder:
 
 
 class Audience(Protocol):
-    """The person (or setting) that the day is for."""
+    """The person, or the setting, behind a day."""
 
     def see_plan(self, plan: TradingPlan, review: Mapping[str, Any]) -> None:
         """Look at the plan before anything is sent."""
@@ -95,7 +95,7 @@ class ReviewedPlan:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """An execution that has ended: its final document, and the file of its report."""
+    """An ended execution: its final document, and the file of its report."""
 
     plan_id: str
     document: Document
@@ -106,7 +106,7 @@ class Executed:
 class Day:
     """The Executive's day.
 
-    `hold` keeps workspace and account for one execution; `work` lets every department of this process, the Executive
+    `hold` keeps workspace and account for one execution; `work` has every department of this process, the Executive
     included, read its inbox once; `execution` makes the execution of a plan.
     """
 
@@ -146,7 +146,7 @@ class Day:
     # --- recover ---
 
     def _recover(self, order: DayOrder) -> Document | None:
-        """Finish what was interrupted. Returns the document of a day that is over with that, else None."""
+        """Finish an interrupted execution. Returns the document if the day is over, else None."""
         resumed = self.resume()
         if resumed is not None:
             return resumed.document
@@ -154,7 +154,7 @@ class Day:
         return None if stop is None else unexecuted_document(stop.status, stop.plan_id, stop.message)
 
     def resume(self) -> Executed | None:
-        """Finish an execution that was interrupted. Returns None when there is none."""
+        """Finish an interrupted execution. Returns None when there is none."""
         if self.approvals.find_unfinished() is None:
             self.inbox.deliver()
             self.reporter.write_missing()
@@ -224,10 +224,11 @@ class Day:
     # --- phases and report ---
 
     def execute(self, filed: FiledPlan | None, *, force: bool = False) -> Executed | NotToday:
-        """Execute an approved plan phase by phase and report; an interrupted execution goes on first and instead.
+        """Execute an approved plan phase by phase, and report.
 
-        A plan is never executed twice. Raises WorkspaceBusy while another execution has the workspace or the account,
-        DayFailed for a plan that may not be executed, DepartmentsError.
+        An interrupted execution goes on first and instead. A plan is never executed twice. Raises WorkspaceBusy while
+        another execution has the workspace or the account, DayFailed for a plan that may not be executed, and
+        DepartmentsError.
         """
         with self.hold():
             self.work()

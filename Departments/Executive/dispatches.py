@@ -1,4 +1,4 @@
-"""What the Executive writes: approvals, requests to cancel, release or protect, and the final report. Pure."""
+"""The Executive's messages: approvals, requests to cancel, release or protect, the final report. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def approval_id(plan_id: str, generated_at: datetime, phase: str, ticker: str, a
 def instruction(
     phase: PhaseName, decision: Decision, plan_id: str, instruction_id: str, *, at: datetime, approved_at: datetime
 ) -> Message:
-    """Return what tells Trading to do one trade of a phase, with the shares and the limit that it got."""
+    """Return the instruction to Trading for one decision of a phase."""
     trade = replace(decision.trade, qty=decision.qty)
     if phase is PhaseName.RELEASE:
         return _request(ReleaseRequest, trade, plan_id, instruction_id, at)
@@ -82,7 +82,7 @@ def approval(
     approved_at: datetime,
     limit_price: Decimal | None = None,
 ) -> Message:
-    """Return the ExecutiveApproval of one trade, in the existing form; with a limit it may cost no more than that."""
+    """Return the ExecutiveApproval of one trade, in the existing form. `limit_price` is in dollars a share."""
     lines = [
         f"# Executive Approval - {trade.side} {trade.ticker}",
         "",
@@ -116,7 +116,7 @@ def approval(
 
 
 def cancel_request(trade: TradeRecord, reason: Reason, at: datetime) -> Message:
-    """Return the request to cancel what an approval led to. Raises ValueError for a trade that was never sent."""
+    """Return the request to cancel a trade's order. Raises ValueError for a trade never sent."""
     if trade.message_id is None:
         raise ValueError(f"{trade.ticker} was never dispatched")
     lines = [
@@ -158,7 +158,7 @@ def report_message(plan_id: str, text: str, document: Mapping[str, Any], at: dat
 
 
 def outcome_message(plan_id: str, started_at: datetime, filled: int, change: Decimal, at: datetime) -> Message:
-    """Return what Regime is told of a day: orders filled, and the change of equity (dollars) during the execution."""
+    """Return the outcome of a day for Regime: orders filled, and the change of equity in dollars."""
     lines = [
         f"# Final Report: {plan_id}",
         "",

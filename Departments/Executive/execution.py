@@ -56,7 +56,7 @@ ALL_DONE = {
 
 @dataclass(frozen=True, slots=True)
 class CashCount:
-    """The account as it is, the cash (dollars) that it should have by fills and fees, and those fees."""
+    """The account, its expected cash by fills and fees, and those fees, in dollars."""
 
     account: Account
     expected_cash: Decimal
@@ -64,7 +64,7 @@ class CashCount:
 
     @property
     def difference(self) -> Decimal:
-        """Return what nobody can explain, to the cent: negative when cash is missing."""
+        """Return the unexplained cash, to the cent: negative when cash is missing."""
         return cents(self.account.cash - self.expected_cash)
 
 
@@ -72,7 +72,7 @@ class CashCount:
 class PlanExecution:
     """The execution of one plan: `begin`, each phase from `open_phase` on by `advance`, `finish`.
 
-    Calling any of them again goes on where the ledger is. `work` lets every department of this process read its inbox
+    Calling any of them again goes on where the ledger is. `work` has every department of this process read its inbox
     once. All raise BrokerUnavailable when the account cannot be read.
     """
 
@@ -101,11 +101,11 @@ class PlanExecution:
             self.ledger.plans.start(record)
 
     def finish(self) -> Report:
-        """Record the end and return the report, which is sent with the same commit."""
+        """Record the end and send the report, in one commit."""
         plan_id, execution = self.plan.plan_id, self._execution()
         if execution.ended_at is not None:
             return self.reporter.report(self.plan)
-        counted = self._cash_when_it_arrived()
+        counted = self._wait_for_cash()
         accounted = adds_up(counted.difference)
         if not accounted:
             log.warning("Cash is %s", describe_difference(counted.difference))
@@ -125,7 +125,7 @@ class PlanExecution:
     # --- one phase ---
 
     def open_phase(self, name: PhaseName) -> PhaseRecord:
-        """Dispatch a phase, or take up one that was interrupted."""
+        """Dispatch a phase, or take up an interrupted one."""
         begun = self._phase(name)
         return self._dispatch(name) if begun is None else self._wait_anew(begun)
 
@@ -137,7 +137,7 @@ class PlanExecution:
 
         A phase in which nothing is sent has ended with that.
         """
-        decisions = self._decisions(name)
+        decisions = self._decide(name)
         now = self.clock.now()
         phase = PhaseRecord(
             name=name,
@@ -187,17 +187,17 @@ class PlanExecution:
             at = now + rank * IN_TURN
             self.bus.enqueue(instruction(name, decision, plan_id, message_id, at=at, approved_at=approved_at))
         else:
-            says = decision.reason.sentence if decision.reason else ""
-            log.info("Deferred %s %s - %s", trade.side, trade.ticker, f"{says} ({reason})" if says else reason)
+            sentence = decision.reason.sentence if decision.reason else ""
+            log.info("Deferred %s %s - %s", trade.side, trade.ticker, f"{sentence} ({reason})" if sentence else reason)
 
     def advance(self, phase: PhaseRecord) -> PhaseRecord:
-        """Make the transition of a phase that is due, or wait one poll."""
+        """Make the due transition of a phase, or wait one poll."""
         trades = self.ledger.plans.trades(self.plan.plan_id, phase.name)
         waiting = [t for t in trades if t.terminal_at is None]
         if not waiting:
             _announce_end(phase.name, [t for t in trades if t.message_id])
             return self._end_phase(phase, PhaseEvent.ALL_TERMINAL, PhaseOutcome.ALL_TERMINAL)
-        phase = self._not_longer_than_allowed(phase)
+        phase = self._shorten_wait(phase)
         if self.clock.now() >= phase.deadline:
             return self._at_deadline(phase, waiting)
         tickers = ", ".join(sorted(t.ticker for t in waiting))
@@ -211,8 +211,8 @@ class PlanExecution:
             return phase
         return self._with_deadline(phase, self.clock.now() + self._longest_wait(phase))
 
-    def _not_longer_than_allowed(self, phase: PhaseRecord) -> PhaseRecord:
-        """Keep a clock that was set back from making the wait longer than it was to be."""
+    def _shorten_wait(self, phase: PhaseRecord) -> PhaseRecord:
+        """Shorten the wait where a clock set back has made it longer."""
         latest = self.clock.now() + self._longest_wait(phase)
         return self._with_deadline(phase, latest) if phase.deadline > latest else phase
 
@@ -266,13 +266,13 @@ class PlanExecution:
 
     # --- facts ---
 
-    def _decisions(self, name: PhaseName) -> list[Decision]:
-        """Decide what a phase sends. Raises BrokerUnavailable when the broker stays away."""
+    def _decide(self, name: PhaseName) -> list[Decision]:
+        """Read the facts and decide a phase. Raises BrokerUnavailable when the broker stays away."""
         run = self._run_facts(name)
-        if not self._concerns(name, run):
+        if not self._may_decide(name, run):
             return []
         buying = name is PhaseName.BUY
-        counted = self._cash_when_it_arrived() if buying and not run.aborted else None
+        counted = self._wait_for_cash() if buying and not run.aborted else None
         if counted is not None:
             run = replace(run, expected_cash=counted.expected_cash)
         wanted = (t.ticker for t in self.plan.buys if buying)
@@ -282,8 +282,8 @@ class PlanExecution:
             log.info("Cash for BUYs: %s (reserve %s)", *map(usd_cents, (budget_for(facts, self.limits), run.reserve)))
         return decide(name, self.plan, facts, self.limits, self.settings.phases.buy.shortfall)
 
-    def _concerns(self, name: PhaseName, run: RunFacts) -> bool:
-        """Tell whether a phase may have anything to decide."""
+    def _may_decide(self, name: PhaseName, run: RunFacts) -> bool:
+        """Return True if a phase may have something to decide."""
         if name is PhaseName.PROTECT:
             return any(run.unprotected.values())
         return bool(self.plan.buys if name is PhaseName.BUY else self.plan.sells)
@@ -303,20 +303,20 @@ class PlanExecution:
             entering=frozenset(entry.ticker for entry in entries if entry.side is Side.BUY),
         )
 
-    def _cash_when_it_arrived(self) -> CashCount:
-        """Read the account; while its cash and the fills disagree, look again and wait, but not for ever."""
+    def _wait_for_cash(self) -> CashCount:
+        """Read the account. While its cash and the fills disagree, wait and read again, but not for ever."""
         clock, settings = self.clock, self.settings.phases.buy
         give_up = clock.now() + timedelta(seconds=settings.cash_wait)
-        counted = self._cash()
+        counted = self._count_cash()
         while not adds_up(counted.difference) and clock.now() < give_up:
             clock.sleep(settings.poll)
             give_up = min(give_up, clock.now() + timedelta(seconds=settings.cash_wait))  # it may have been set back
             self.work()
-            counted = self._cash()
+            counted = self._count_cash()
         return counted
 
-    def _cash(self) -> CashCount:
-        """Read the account beside start cash + actual SELL fills − actual BUY fills − fees of this plan."""
+    def _count_cash(self) -> CashCount:
+        """Read the account and count start cash + SELL fills − BUY fills − fees beside it."""
         execution, account = self._execution(), self.broker.account()
         fees = self.broker.fees(execution.started_at)
         fills = self.ledger.execution_fills(self.plan.plan_id)
@@ -339,7 +339,7 @@ def _with_end(phase: PhaseRecord, event: PhaseEvent, at: datetime, outcome: Phas
 
 
 def _announce_end(name: PhaseName, sent: Sequence[TradeRecord]) -> None:
-    """Say how a phase that sent something ended."""
+    """Log the end of a phase, unless it sent nothing."""
     rest = ", ".join(f"{t.ticker} {t.status}" for t in sent if t.status not in DONE)
     if rest:
         filled = sum(t.status in DONE for t in sent)

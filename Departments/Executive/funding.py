@@ -1,4 +1,4 @@
-"""Which BUYs the cash that is really there covers, and with how many shares. Pure."""
+"""The funding of BUYs: shares of each from the cash really there. Pure."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Shortfall = Literal["by_priority", "pro_rata", "strict"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a phase sends of one trade: `qty` shares, 0 for none; `reason` says why it is less than planned.
+    """A phase's decision on one trade: `qty` shares are sent, 0 for none.
 
-    `limit_price` is the most a share may cost (dollars), None where it may cost what the market asks.
+    `reason` explains fewer than planned. `limit_price` is the most a share may cost in dollars, None for any price.
     """
 
     trade: Trade
@@ -32,7 +32,7 @@ class Decision:
 
 
 def budget_for(facts: Facts, limits: Limits) -> Decimal:
-    """Return the dollars that BUYs may spend, negative where nothing may be.
+    """Return the budget of BUYs in dollars; it may be negative.
 
     The broker's buying power counts only where margin is allowed; the broker has taken the open BUYs from it.
     """
@@ -53,13 +53,13 @@ def fund(buys: Sequence[Trade], facts: Facts, limits: Limits, shortfall: Shortfa
 
 
 def in_score_order(trade: Trade) -> tuple[Decimal, str]:
-    """Return the key that sorts trades: the highest score first, ties by symbol."""
+    """Return the sort key of a trade: the highest score first, ties by symbol."""
     return -(trade.score or ZERO), trade.ticker
 
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """How large positions have to be, and what more shares cost at most: the price buffer is kept."""
+    """The least size of positions, and the highest cost of shares within the price buffer."""
 
     facts: Facts
     limits: Limits
@@ -75,7 +75,7 @@ class _Sizes:
         return qty * self.dearest(trade)
 
     def worth(self, trade: Trade, qty: Decimal) -> Decimal:
-        """Return what the position would be worth with `qty` more shares."""
+        """Return the position's value with `qty` more shares."""
         return self.facts.held_value(trade.ticker) + qty * (trade.price or ZERO)
 
     def allow(self, trade: Trade, qty: Decimal) -> bool:
@@ -87,7 +87,7 @@ class _Sizes:
         return Reason.of(ReasonCode.MIN_POSITION_VALUE, sentence, value=value, minimum=self.minimum)
 
     def objection(self, trade: Trade) -> Reason | None:
-        """Return why a BUY is not sent however much cash there is; None for one that may be."""
+        """Return why no cash is enough for a BUY, or None."""
         if trade.price is None:
             return Reason.of(ReasonCode.NO_PRICE)
         return None if self.allow(trade, trade.qty) else self.too_small(trade, trade.qty)
@@ -107,7 +107,7 @@ def _share_out(ranked: Sequence[Trade], budget: Decimal, sizes: _Sizes, shortfal
 
 
 def _cap(funded: Sequence[Decision], budget: Decimal) -> list[Decision]:
-    """Share what there is above the prices alike, so that BUYs stay within the budget whatever the market does."""
+    """Limit every BUY alike where the market could carry their sum over the budget."""
     worth = sum((f.qty * (f.trade.price or ZERO) for f in funded), ZERO)
     if worth * (ONE + MARKET_COLLAR) <= max(ZERO, budget):
         return list(funded)
@@ -144,7 +144,7 @@ def _no_cash(trade: Trade, money: Decimal, sizes: _Sizes) -> Reason:
 
 
 def _none_of_all(trade: Trade, needed: Decimal, budget: Decimal, sizes: _Sizes) -> Decision:
-    """Defer a BUY because all BUYs together cost too much, and none is to be made smaller."""
+    """Defer a BUY because all together cost too much and none may shrink."""
     of_all = Reason.of(
         ReasonCode.INSUFFICIENT_CASH,
         all_together=cents(needed),

@@ -1,4 +1,4 @@
-"""The Executive's correspondence: what it asks other departments, and what it does with their messages."""
+"""The Executive's correspondence: its questions to other departments, and its handlers."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ BATCH = 50  # messages whose effects share a commit: each effect follows from it
 
 
 class ExecutiveInbox:
-    """Asks by message and reads what arrives.
+    """Asks by message and reads the answers.
 
-    `work` lets every department of this process read its inbox once; `poll` is the pause between two looks, in seconds.
+    `work` has every department of this process read its inbox once; `poll` is the pause between two looks, in seconds.
     """
 
     def __init__(self, bus: Bus, plans: PlanRecords, clock: Clock, work: Callable[[], None], poll: float) -> None:
@@ -48,12 +48,12 @@ class ExecutiveInbox:
         self.router = Router(EXECUTIVE, handlers)
 
     def read(self) -> None:
-        """Handle what waits for the Executive. An inbox that a watcher holds is left to it."""
+        """Handle the waiting messages. A watcher's inbox is left to it."""
         with suppress(WorkspaceBusy):
             self._bus.consume(EXECUTIVE, self.router, wait=0, batch=BATCH)
 
     def deliver(self) -> None:
-        """Deliver what was committed and not sent."""
+        """Deliver messages committed and not sent."""
         self._bus.deliver_pending()
 
     # --- questions ---
@@ -71,7 +71,7 @@ class ExecutiveInbox:
         raise AssertionError  # a count has no end
 
     def _send_new(self, question: Message) -> bool:
-        """Send a question unless it was handled before, perhaps under a ledger that is lost. Returns whether it did."""
+        """Send a question unless it was handled before, perhaps under a lost ledger. Returns True if it was sent."""
         bus, recipient, asked = self._bus, question.recipient, question.message_id
         if bus.journal.disposition(recipient, asked) is not None:
             return False
@@ -92,7 +92,7 @@ class ExecutiveInbox:
             self._clock.sleep(self._poll)
 
     def _find_handled_answer(self, question: Message) -> Message | None:
-        """Return an answer that a watcher of this inbox, or another run, has handled meanwhile."""
+        """Return an answer handled meanwhile by a watcher or another run, or None."""
         bus, recipient = self._bus, question.recipient
         answers = [answer_id(recipient, kind, question.message_id, question.timestamp) for kind in ANSWERS]
         return next(map(bus.find, bus.journal.dispositions(EXECUTIVE, answers)), None)
@@ -110,12 +110,12 @@ class ExecutiveInbox:
         return commit
 
     def keep_answer(self, message: Message, _: Payload) -> None:
-        """Keep the answer to a question for whoever waits for it."""
+        """Keep the answer to a question until `wait_for_answer` takes it."""
         if message.parent_message_id:
             self._answers[message.parent_message_id] = message
 
     def log_regime(self, _: Message, update: RegimeUpdate) -> None:
-        """Log what kind of market it is."""
+        """Log the market's regime."""
         log.info("Regime: %s (%s)", update.regime, update.confidence)
 
     def log_escalation(self, message: Message, _: Payload) -> None:

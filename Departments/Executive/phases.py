@@ -24,7 +24,7 @@ HARMLESS = frozenset({ReasonCode.INSUFFICIENT_CASH, ReasonCode.MIN_POSITION_VALU
 
 
 class PhaseEvent(StrEnum):
-    """What moves a phase on."""
+    """The cause of a transition."""
 
     DISPATCHED = "dispatched"
     ALL_TERMINAL = "all terminal"
@@ -53,7 +53,7 @@ def after(state: PhaseState, event: PhaseEvent) -> PhaseState:
 
 @dataclass(frozen=True, slots=True)
 class PhaseWaits:
-    """How a phase waits (seconds), and what becomes of what is open at its deadline."""
+    """The waits of a phase in seconds, and its policy for orders open at the deadline."""
 
     timeout: float
     poll: float
@@ -62,7 +62,7 @@ class PhaseWaits:
 
 
 def waits_of(name: PhaseName, settings: Phases) -> PhaseWaits:
-    """Return how a phase waits, from the settings."""
+    """Return the waits of a phase from the settings."""
     if name in {PhaseName.SELL, PhaseName.BUY}:
         orders = settings.sell if name is PhaseName.SELL else settings.buy
         return PhaseWaits(orders.timeout, orders.poll, orders.on_timeout, orders.final_wait)

@@ -49,10 +49,10 @@ class PlanJudge:
     def find_obstacles(
         self, known: PlanFacts, *, account: bool = True, force: bool = False
     ) -> tuple[NotToday | None, list[Reason]]:
-        """Return what forbids to send anything now: all reasons, and the first as an answer for the day.
+        """Return the obstacles to sending anything now, and the day's answer if there is one.
 
-        The broker is asked for the `account` where its gates count, too. `force` allows a second execution on one day,
-        of another plan.
+        With `account` the account's gates count too, and the broker is asked for them. `force` allows a second
+        execution on one day, of another plan.
         """
         facts: DeskFacts = replace(self.reader.glance(account=account), plan=self._with_execution(known))
         found = check_desk(facts, self.limits, "dispatch").violations
@@ -60,7 +60,7 @@ class PlanJudge:
         return _not_today(reasons, facts.hours, known.plan_id or None), reasons
 
     def rehearse(self, plan: TradingPlan, *, force: bool = False) -> Document:
-        """Return what executing a plan now would send, phase by phase. Nothing is sent."""
+        """Return the decisions of an execution now, phase by phase. Nothing is sent."""
         facts = self._read(plan)
         if force:
             facts = replace(facts, history=replace(facts.history, executed_plan_today=plan.plan_id))

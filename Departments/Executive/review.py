@@ -26,7 +26,7 @@ NARROW = Decimal("0.02")  # of a limit: what is left of it is called narrow
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """What a symbol or sector weighs before and after a plan, as shares of equity."""
+    """The weight of a symbol or sector before and after a plan, as shares of equity."""
 
     name: str
     before: Decimal
@@ -35,7 +35,7 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A plan on today's account: what the engine says, what changes, and what is left of each limit afterwards."""
+    """A plan on today's account: the engine's verdict, the new weights, and the headroom afterwards."""
 
     verdict: PlanVerdict
     before: Facts
@@ -82,7 +82,7 @@ def find_staleness(plan: TradingPlan, facts: Facts, limits: Limits) -> str | Non
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A rating from 0 to 10 with what speaks for and against the plan."""
+    """A rating from 0 to 10, with the strengths and concerns of a plan."""
 
     quality_rating: int
     strengths: tuple[str, ...]
@@ -100,16 +100,16 @@ class Review:
 
 
 def with_quality(document: Mapping[str, Any], found: Review) -> dict[str, Any]:
-    """Return a plan document with what plan files have always told of quality (0 to 100), said by its review.
+    """Return a plan document with the quality keys of plan files (0 to 100), taken from its review.
 
-    What stands there already stays.
+    Keys that are there already stay.
     """
     score, concerns = 10 * found.quality_rating, list(found.concerns)
     stage = {"stage": "review", "message": found.recommendation, "quality_score": score, "issues": concerns}
-    told = {"stage_quality": {"review": score}, "compliance_suggestions": concerns, "workflow_summary": [stage]}
+    quality = {"stage_quality": {"review": score}, "compliance_suggestions": concerns, "workflow_summary": [stage]}
     summary = document.get("summary")
     scored = {"summary": {"overall_quality_score": score, **summary}} if isinstance(summary, Mapping) else {}
-    return {**document, **{k: v for k, v in told.items() if k not in document}, **scored}
+    return {**document, **{k: v for k, v in quality.items() if k not in document}, **scored}
 
 
 def review(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Review:

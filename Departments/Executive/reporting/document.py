@@ -151,7 +151,7 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
 
 
 def unexecuted_document(status: str, plan_id: str | None, message: str, plan: TradingPlan | None = None) -> Document:
-    """Return the document of a run that sent nothing; `message` is the sentence with the cause."""
+    """Return the document of a run without orders; `message` is the sentence with the cause."""
     return {
         "plan_id": plan_id,
         "status": status,
@@ -183,13 +183,13 @@ def cash_path(start: Decimal, fills: Iterable[FillRecord]) -> list[Decimal]:
 
 
 def lowest_cash(start: Decimal, fills: Iterable[FillRecord], fees: Decimal = ZERO) -> Decimal:
-    """Return the lowest cash of the run; fees (dollars) are known as one sum, so they count at its end."""
+    """Return the lowest cash of the run. Fees (dollars) are known as one sum, so they count at its end."""
     path = cash_path(start, fills)
     return min(*path, path[-1] - fees)
 
 
 def lowest_cash_with_buys_first(start: Decimal, fills: Iterable[FillRecord]) -> Decimal:
-    """Return what the lowest cash would have been, had the BUYs filled before the SELLs."""
+    """Return the lowest cash of the same fills with the BUYs first."""
     return min(cash_path(start, sorted(fills, key=lambda fill: fill.side is Side.SELL)))
 
 
@@ -234,7 +234,7 @@ def order_document(trade: TradeRecord) -> dict[str, Any]:
 
 
 def _with_order(trade: TradeRecord, orders: Mapping[str, OrderRecord]) -> TradeRecord:
-    """Take what Trading knows of an order whose end was never reported."""
+    """Complete an unreported trade from its order."""
     order = orders.get(trade.message_id or "")
     if order is None or trade.terminal_at is not None:
         return trade
@@ -274,12 +274,12 @@ def _cash_identity(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[
 
 
 def adds_up(difference: Decimal) -> bool:
-    """Tell whether the cash identity holds: prices have more decimals than cash, so one rounding may separate them."""
+    """Return True if the cash identity holds, within one cent of rounding."""
     return abs(difference) <= CENT
 
 
 def describe_difference(difference: Decimal | None) -> str:
-    """Say that the cash identity does not hold; `difference` in dollars, None when it is unknown."""
+    """Return the words for cash that does not add up; `difference` in dollars, None if unknown."""
     amount = "an unknown amount" if difference is None else usd_cents(difference)
     return f"off by {amount}, which no order and no fee explains"
 

@@ -1,4 +1,4 @@
-"""The final status as Markdown for `Reports/<plan_id>.md` and for the message that the Executive sends."""
+"""The final status as Markdown, for `Reports/<plan_id>.md` and the Executive's message."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def report_text(
     regime: str = "",
     notes: Sequence[str] = (),
 ) -> str:
-    """Return the report of a final document as Markdown; `unprotected` are lines about shares without live exits.
+    """Return the report of a final document as Markdown.
 
-    `regime` and `notes` are the plan's: what kind of day it was made for, and what that and the limits did to it.
+    `unprotected` are lines about shares without live exits; `regime` and `notes` are the plan's.
     """
     account, identity = document["account"], document["cash_identity"]
     lines = [

@@ -40,7 +40,7 @@ class Reporter:
     exits_wanted: bool
 
     def report(self, plan: TradingPlan) -> Report:
-        """Make the report of what the ledger knows. Raises LookupError for a plan that was never executed."""
+        """Make the report from the ledger. Raises LookupError for a plan never executed."""
         ledger, plan_id = self.ledger, plan.plan_id
         unprotected = unprotected_stretches(ledger, plan_id) if self.exits_wanted else []
         document, execution = final_document(ledger, plan, unprotected=unprotected), ledger.plans.execution(plan_id)
@@ -62,7 +62,7 @@ class Reporter:
         return path
 
     def write_missing(self) -> None:
-        """Write the last report if a kill came between the end of its execution and its file."""
+        """Write the last report if a kill came between the execution's end and the file."""
         ended = [e.plan_id for e in self.ledger.plans.executions() if e.ended_at is not None]
         if ended and not self._path(ended[-1]).exists():
             self.write(ended[-1], self.report(load_plan(self.ledger.plans, ended[-1])))
@@ -72,9 +72,9 @@ class Reporter:
 
 
 def unprotected_stretches(ledger: Ledger, plan_id: str) -> list[Stretch]:
-    """Return every stretch of a plan's execution in which shares had no live exits, by symbol and time.
+    """Return every stretch of an execution with shares without live exits, by symbol and time.
 
-    What had none before counts from the start, as far as PROTECT found it in the account.
+    Shares without exits before count from the start, as far as PROTECT found them in the account.
     """
     run = ledger.plans.execution(plan_id)
     if run is None:
@@ -92,7 +92,7 @@ def unprotected_stretches(ledger: Ledger, plan_id: str) -> list[Stretch]:
 
 
 def _unprotected_before(ledger: Ledger, run: ExecutionRecord) -> dict[str, dict[datetime, Decimal]]:
-    """Return what was unprotected when an execution began, as the first change of each symbol's course."""
+    """Return the unprotected shares at the start, as the first change of each symbol."""
     before = {row.symbol: row.qty for row in ledger.unprotected.find_all()}
     for change in ledger.unprotected.changes_since(run.started_at):
         before[change.symbol] = before.get(change.symbol, ZERO) - change.qty

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: the plan before, the final status after."""
+"""The terminal: the plan before, the final status after."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def show_review(console: Console, review: Mapping[str, Any]) -> None:
 
 
 def show_final(console: Console, document: Mapping[str, Any]) -> None:
-    """Print the final status table of a document, and below it the reasons, which are too long for a column."""
+    """Print the final status table of a document, and below it the reasons."""
     orders = [(phase["name"], order) for phase in document["phases"] for order in phase["orders"]]
     title = f"{document['plan_id']}: {document['status']}"
     table = _table(title, ("Phase", "Ticker"), ("Planned", "Sent", "Filled", "Price", "Value"))
@@ -92,7 +92,7 @@ def _final_row(phase: str, order: Mapping[str, Any]) -> list[str]:
 
 
 def show_cash(console: Console, document: Mapping[str, Any], lowest_with_buys_first: Decimal) -> None:
-    """Print the cash of the run beside what the other order of phases would have needed."""
+    """Print the cash of the run beside that of the BUYs first."""
     account, identity = document["account"], document["cash_identity"]
     before, after, reserve = (_money(account[key]) for key in ("cash_before", "cash_after", "reserve"))
     lines = [
@@ -117,7 +117,7 @@ def _table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
 
 
 def _texts(cells: Iterable[str]) -> list[Text]:
-    """Return cells as they are: what stands in files is no markup."""
+    """Return cells without markup: texts come from files."""
     return [Text(cell) for cell in cells]
 
 
