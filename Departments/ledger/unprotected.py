@@ -196,12 +196,10 @@ def _history(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal
         return
     if not _is_strange(cover, entry):
         yield live_at, ChangeCause.COVERED if entry is None else ChangeCause.BOUGHT, -cover.intent.qty
-    if cover.status.is_terminal and cover.code != ReasonCode.SYMBOL_LOCKED:  # a person looks after what was accepted
-        yield (
-            cover.terminal_at or live_at,
-            ChangeCause.RELEASED if cover.released_at else ChangeCause.LOST,
-            group.unsold,
-        )
+    ended_at = _find_end(group.exits)
+    if ended_at is not None and all(e.code != ReasonCode.SYMBOL_LOCKED for e in group.exits):
+        taken = any(e.released_at for e in group.exits)
+        yield ended_at, ChangeCause.RELEASED if taken else ChangeCause.LOST, group.unsold
 
 
 def may_protect(before: OrderRecord, after: OrderRecord) -> bool:
@@ -218,6 +216,13 @@ def _live_since(cover: OrderRecord, entry: OrderRecord | None) -> datetime | Non
     if _is_strange(cover, entry):
         return cover.created_at
     return None if cover.status in NOT_LIVE else cover.submitted_at
+
+
+def _find_end(exits: Iterable[OrderRecord]) -> datetime | None:
+    """Return when the last exit ended: a stop that has triggered protects although its target is gone."""
+    times = [e.terminal_at if e.status.is_terminal else None for e in exits]
+    known = [at for at in times if at is not None]
+    return max(known) if len(known) == len(times) else None
 
 
 def _is_strange(cover: OrderRecord, entry: OrderRecord | None) -> bool:

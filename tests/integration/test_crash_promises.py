@@ -82,6 +82,7 @@ def bury(folder: Path) -> None:
         (in_ledger("UPDATE desk_phases SET outcome = 'aborted' WHERE name = 'SELL'"), "was aborted"),
         (in_ledger("UPDATE desk_executions SET reserve = '99000', cash_before = '99000'"), "took the cash to"),
         (in_ledger("DELETE FROM desk_fills"), "its fills are 0"),
+        (in_ledger("INSERT INTO desk_unprotected VALUES ('ALKS', '5', '0')"), "ALKS: 0 shares have no exits, 5 in"),
         (in_ledger("UPDATE desk_orders SET status = 'canceled' WHERE ticker = 'DVN'"), "is canceled with 225 filled"),
         (in_ledger("UPDATE desk_orders SET client_order_id = 'MSG_X' WHERE ticker = 'DVN'"), "without an intent"),
         (in_ledger("UPDATE bus_letters SET published_at = NULL"), "never delivered"),

@@ -220,6 +220,23 @@ def ledger_agrees(seen: Promises) -> Iterator[str]:
             )
 
 
+def unprotected_shares_are_known(seen: Promises) -> Iterator[str]:
+    """The ledger's unprotected shares are those that no exit holds, where the desk bought all that is held."""
+    exchange, covered = seen.exchange, defaultdict[str, dict[str, D]](dict)
+    others = {*exchange.start_held, *(a["symbol"] for a in exchange.adjustments), *seen.books.locked}
+    for order in exchange.orders:
+        if order["status"] in ENDED:
+            continue
+        if order["role"] == "entry":
+            others.add(order["symbol"])  # it still trades
+        exits, left = covered[order["symbol"]], D(order["qty"]) - D(order["filled_qty"])
+        exits[order["group"]] = max(left, exits.get(order["group"], D(0)))
+    for symbol in {o["symbol"] for o in exchange.orders} - others:
+        free = exchange.held.get(symbol, D(0)) - sum(covered[symbol].values())
+        if free != seen.books.unprotected.get(symbol, D(0)):
+            yield f"{symbol}: {free} shares have no exits, {seen.books.unprotected.get(symbol, 0)} in the ledger"
+
+
 # --- messages ---
 
 
@@ -292,6 +309,7 @@ ALWAYS: Final[Mapping[Promise, frozenset[str]]] = {
 IN_THE_END: Final[Mapping[Promise, frozenset[str]]] = {
     ledger_agrees: frozenset({"exchange", "books"}),
     messages_have_outcomes: frozenset({"books", "boxes"}),
+    unprotected_shares_are_known: frozenset({"exchange", "books"}),
 }
 
 

@@ -91,6 +91,7 @@ class Books:
     locked: frozenset[str] = frozenset()
     handled: frozenset[tuple[str, str]] = frozenset()
     failures: frozenset[str] = frozenset()
+    unprotected: Mapping[str, D] = field(default_factory=dict)
 
     @classmethod
     def read(cls, db: sqlite3.Connection) -> Books:
@@ -104,6 +105,7 @@ class Books:
             frozenset(r[0] for r in db.execute("SELECT symbol FROM desk_locks")),
             frozenset((r[0], f"{r[1]}.md") for r in db.execute("SELECT department, message_id FROM bus_handled")),
             frozenset(f"{r[0]}.md" for r in db.execute("SELECT message_id FROM bus_failures")),
+            {r["symbol"]: D(r["qty"]) for r in db.execute("SELECT symbol, qty FROM desk_unprotected")},
         )
 
     @cached_property

@@ -243,6 +243,18 @@ def test_exits_whose_absence_a_person_has_accepted_are_not_made_anew(ledger: Led
     (target,) = [o for o in ledger.orders.open() if o.intent.client_order_id == "TARGET"]
     ledger.orders.withdraw(target.intent, ReasonCode.SYMBOL_LOCKED, "the broker does not know it", after(WEEKS))
     assert unprotected(ledger) == 0
+    leg(ledger, "STOP", 0, WEEKS, "canceled")
+    assert unprotected(ledger) == 0
+
+
+def test_a_stop_that_has_triggered_protects_although_its_target_is_gone(ledger: Ledger) -> None:
+    bought_with_exits(ledger)
+    leg(ledger, "TARGET", 0, 20, "canceled")
+    leg(ledger, "STOP", 0, 20, "new")
+    assert unprotected(ledger) == 0
+    leg(ledger, "STOP", 60, 24, "canceled")
+    assert unprotected(ledger) == 40
+    assert sentences(ledger) == ["ALKS: 40 shares had no live exits from 15:06:24 UTC on, and have none now"]
 
 
 def test_exits_of_shares_that_the_ledger_never_saw_bought_hide_none_that_it_did(ledger: Ledger) -> None:
