@@ -46,7 +46,9 @@ class NeighbourPayload(Payload):
 class BriefingRow(BaseModel):
     """One row of a list, or one section. Keys that this desk does not use are passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_alias=True, validate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", validate_by_alias=True, validate_by_name=True, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -40,7 +40,9 @@ AN_ORDER: Final = "41cb83da-950a-4efb-b82a-5e8c4009d308"
 class Payload(BaseModel):
     """The JSON of a message. Keys in `LEFT_OUT` are not written while they hold nothing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_alias=True, validate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_by_alias=True, validate_by_name=True, defer_build=True
+    )
     LEFT_OUT: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod

@@ -131,7 +131,9 @@ Sentences = Annotated[list[str], BeforeValidator(_sentences)]
 class DocumentPart(BaseModel):
     """A part of a plan document. Unknown keys are kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", validate_by_alias=True, validate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="allow", validate_by_alias=True, validate_by_name=True, defer_build=True
+    )
 
 
 class Direction(DocumentPart):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alpaca.common.enums import Sort
 from alpaca.data.historical.stock import StockHistoricalDataClient
 from alpaca.data.requests import StockBarsRequest, StockSnapshotRequest
 from alpaca.data.timeframe import TimeFrame
@@ -81,7 +82,7 @@ def test_a_bracket_is_read_with_its_legs_by_either_id_and_in_lists(trading: Any,
     clock.sleep(5)
     found = trading.get_order_by_client_id("c-1")
     assert (found.id, found.status, found.filled_avg_price, found.legs) == (sent.id, OrderStatus.FILLED, "32.66", None)
-    (listed,) = trading.get_orders(GetOrdersRequest(status=QueryOrderStatus.ALL, nested=True, direction="asc"))
+    (listed,) = trading.get_orders(GetOrdersRequest(status=QueryOrderStatus.ALL, nested=True, direction=Sort.ASC))
     assert [leg.status for leg in listed.legs] == [OrderStatus.NEW, OrderStatus.HELD]
 
 

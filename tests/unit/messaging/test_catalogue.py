@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import get_type_hints
 
@@ -12,13 +14,13 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.core.departments import ALL, EXECUTIVE, OPERATIONS, OURS, TRADING
 from Departments.core.errors import BadInput, UnroutableMessage
-from Departments.messaging import codec
+from Departments.messaging import catalogue, codec
 from Departments.messaging.catalogue import ANYBODY, CATALOGUE, Catalogue, MessageType, Skip
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import ExecutiveApproval, Payload, Symbol
 from Departments.messaging.router import Route, Router
 from tests.builders.desk import desk, workspace
-from tests.builders.trading import order, request_text
+from tests.builders.trading import order, request_text, send
 
 
 @pytest.fixture
@@ -86,6 +88,33 @@ def test_an_alias_is_the_type_it_stands_for(opened: Desk) -> None:
     message = codec.decode(text.encode(), name="a.md")
     assert router.type_of(message) == "ExecutiveApproval"
     assert router.row_for(message) is router.rows["ExecutiveApproval"]
+
+
+ROOMS = ("Executive", "Operations", "Regime", "Trading", "commands")
+LOOKING = {"checking.py", "messages.py"}  # they show what a file holds, whatever it is
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_nobody_builds_or_reads_a_payload_beside_its_model(room: str) -> None:
+    package = Path(catalogue.__file__).parents[1]
+    for path in sorted((package / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            reads = isinstance(node, ast.Attribute) and node.attr == "payload" and path.name not in LOOKING
+            builds = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "body_with" and len(node.args) > 1
+            by_key = ast.unparse(node) if reads or builds else None
+            assert by_key is None, f"{path} handles a payload as a dict"
+
+
+def test_a_misspelt_key_is_a_dead_letter_with_its_mend(tmp_path: Path) -> None:
+    folder = workspace(tmp_path)
+    name = send(folder, order("DVN", "SELL", 10) | {"pric": 33.61})
+    with closing(desk(folder)) as opened:
+        opened.trading.process_inbox()
+        assert len(opened.broker.orders("all")) == 0
+    aside = folder / "Messages_Between_Departments" / "Dead_Letter" / TRADING / f"{name}.md.reason.yaml"
+    reason = codec.load_mapping(aside.read_text(encoding="utf-8"))
+    assert reason["code"] == "INVALID_PAYLOAD"
+    assert reason["sentence"] == f"{name}: pric: unknown key `pric`; did you mean `price`?"
 
 
 # --- a new message type: one row, one model, one handler, one test ---
