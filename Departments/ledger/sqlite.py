@@ -28,7 +28,7 @@ DURABLE = "PRAGMA synchronous = FULL"
 #: Pages of the write-ahead log before it is used from its beginning again: a commit into a log that does not grow is
 #: one flush, into one that grows two. SQLite's own choice is 1,000
 #: (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
-LOG_PAGES = 100
+LOG_PAGES = 200
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGED = "put a copy of the ledger in its place, or move it away and see `departments reconcile`"
 #: What a person does about a file that SQLite cannot use, by SQLite's primary result code (sqlite.org/rescode.html).

@@ -18,6 +18,7 @@ from Departments.cli import exit_code_of
 from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
 from Departments.core.settings import MessagingSettings, RetentionSettings
+from Departments.ledger.ledger import Ledger
 from Departments.messaging import codec, lookup, retention, tracing
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox
@@ -582,6 +583,110 @@ def test_a_chain_without_end_is_cut_and_a_circle_is_walked_once() -> None:
 
 def test_every_place_is_seen_once(workspace: Path) -> None:
     assert len(everything(workspace)) == 6
+
+
+# --- the index ---
+
+
+@pytest.fixture
+def indexed(tmp_path: Path) -> Path:
+    """A workspace with a ledger: one letter handled, one waiting, and a stranger's message handled."""
+    ledger = Ledger(tmp_path / "sentinel.db")
+    mailbox = Mailbox(root_of(tmp_path), durability="fast", quiet=0)
+    bus = Bus(mailbox, ledger.journal, SystemClock(), MessagingSettings())
+    bus.publish(OLD)
+    (root_of(tmp_path) / "Inbox" / "TRADING" / "stranger.md").write_bytes(codec.encode(ANSWER))
+    report = bus.consume("TRADING", router_of("TRADING", {"ExecutiveApproval": lambda *_: None}))
+    assert report.handled == 2
+    bus.publish(NEW)
+    bus.close()
+    ledger.close()
+    return tmp_path
+
+
+ANSWER = message(4, "2025-11-10T15:09:13+00:00", parent=OLD.message_id)
+LATER = message(5, "2025-11-20T15:09:13+00:00", parent=ANSWER.message_id)
+
+
+def read_by(monkeypatch: pytest.MonkeyPatch, workspace: Path, *arguments: str) -> set[str]:
+    """Run a command and return the names of the files that it read."""
+    read, examine = set[str](), codec.examine
+
+    def note(data: bytes, *, name: str) -> codec.Decoded:
+        read.add(name)
+        return examine(data, name=name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(codec, "examine", note)
+        assert command(workspace, *arguments) == 0
+    return read
+
+
+@pytest.mark.parametrize(
+    ("arguments", "read"),
+    [
+        (("show", OLD.message_id), {OLD.name}),
+        (("show", ANSWER.message_id), {"stranger.md"}),
+        (("trace", OLD.message_id), {OLD.name, "stranger.md"}),
+        (("trace", "PLAN_4"), {OLD.name, "stranger.md"}),
+        (("trace", NEW.message_id), {NEW.name}),
+    ],
+)
+def test_show_and_trace_read_only_what_they_show(
+    indexed: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], read: set[str]
+) -> None:
+    assert read_by(monkeypatch, indexed, *arguments) == read
+
+
+def test_what_a_stranger_has_just_dropped_is_traced_too(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root_of(indexed) / "Inbox" / "TRADING" / "new.md").write_bytes(codec.encode(LATER))
+    (root_of(indexed) / "Inbox" / "RISK").mkdir()
+    (root_of(indexed) / "Inbox" / "RISK" / "odd.md").write_bytes(b"odd")
+    capsys.readouterr()
+    assert command(indexed, "trace", OLD.message_id, "--json") == 0
+    (tree,) = answer(capsys)["trees"]
+    (child,) = tree["children"]
+    assert [child["message_id"], child["children"][0]["message_id"]] == [ANSWER.message_id, LATER.message_id]
+
+
+def test_a_name_that_is_used_again_hides_no_message(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root_of(indexed) / "Inbox" / "TRADING" / "stranger.md").write_bytes(codec.encode(LATER))
+    assert command(indexed, "show", LATER.message_id) == 0
+    assert command(indexed, "show", ANSWER.message_id) == 0
+
+
+def test_a_message_that_was_packed_is_found_by_the_index(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with freeze_time("2026-12-20T15:00:00Z"):
+        assert command(indexed, "archive", "--older-than", "7d") == 0
+        for day in (root_of(indexed) / "Archive").iterdir():
+            assert command(indexed, "archive", "--pack", day.name[:7]) in {0, 2}
+    capsys.readouterr()
+    assert command(indexed, "trace", OLD.message_id, "--json") == 0
+    assert [tree["message_id"] for tree in answer(capsys)["trees"]] == [OLD.message_id]
+
+
+@pytest.mark.parametrize("data", [b"", b"no database at all, but some text", None])
+def test_without_a_ledger_that_can_be_read_all_files_are(
+    indexed: Path, data: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (indexed / "sentinel.db").unlink()
+    if data is not None:
+        (indexed / "sentinel.db").write_bytes(data)
+    assert command(indexed, "trace", ANSWER.message_id, "--json") == 0
+    assert [tree["message_id"] for tree in answer(capsys)["trees"]] == [OLD.message_id]
+
+
+def test_looking_at_messages_makes_no_ledger(workspace: Path) -> None:
+    assert command(workspace, "show", OLD.message_id) == command(workspace, "trace", OLD.message_id) == 0
+    assert not (workspace / "sentinel.db").exists()
+
+
+def test_what_is_archived_was_settled_before(indexed: Path) -> None:
+    with freeze_time("2026-12-20T15:00:00Z"):
+        assert command(indexed, "archive", "--older-than", "7d") == 0
+    ledger = Ledger(indexed / "sentinel.db")
+    assert [row[1] for row in ledger.journal.list_unsettled(0, 10)] == [NEW.name]  # it waited in an inbox of ours
+    ledger.close()
 
 
 def test_check_reads_no_pipe_and_no_device(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

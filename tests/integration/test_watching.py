@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -112,6 +113,13 @@ def test_the_backlog_is_handled_first(tmp_path: Path) -> None:
         until(lambda: len(desk.seen) == 3)
     assert desk.seen == [1, 2, 3]
     assert list(desk.inbox.iterdir()) == []
+
+
+def test_a_watcher_settles_what_was_delivered_before_it_came(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.bus.publish(replace(approval(1), recipient="RISK"))
+    with desk.watching():
+        until(lambda: not desk.bus.journal.pending(1) and not desk.bus.journal.list_unsettled(0, 1))
 
 
 def test_a_published_message_is_handled_by_its_event_not_by_the_clock(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,3 +54,19 @@ def test_a_folder_that_is_a_file_is_one_clear_sentence(tmp_path: Path) -> None:
     (tmp_path / "Reports").write_bytes(b"")
     with pytest.raises(BadInput, match=r"cannot be written"):
         write_atomically(tmp_path / "Reports" / "report.md", "text\n")
+
+
+def test_a_file_is_flushed_before_it_takes_the_place_of_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, fsync, flushed = tmp_path / "report.md", os.fsync, list[tuple[int, bytes]]()
+    path.write_bytes(b"old")
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        flushed.append((os.fstat(descriptor).st_ino, path.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_atomically(path, "new")
+    assert flushed == [(path.stat().st_ino, b"old")]
+    assert path.read_bytes() == b"new"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from traceback import walk_stack
 
 import pytest
 
@@ -631,3 +632,123 @@ def test_an_interrupt_is_not_taken_for_a_failure(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         desk.consume()
     assert desk.mailbox.waiting("TRADING") == [approval().name]
+
+
+# --- durability ---
+
+
+def test_a_question_that_cannot_be_delivered_was_never_sent() -> None:
+    desk, post = sending(0, 0)
+    post.out_of_reach = {"RISK"}
+    with pytest.raises(PublishError, match="RISK cannot be written"):
+        desk.bus.publish(approval(1, to="RISK"))
+    post.out_of_reach = set()
+    assert desk.bus.deliver_pending() == 0
+    desk.bus.publish(approval(1, to="RISK"))
+    assert desk.bus.waiting("RISK") == [approval(1, to="RISK")]
+
+
+def test_a_question_is_sent_although_another_department_cannot_be_reached() -> None:
+    desk, post = sending(0, 0)
+    post.out_of_reach = {"EXECUTIVE"}
+    written_to(desk, "EXECUTIVE")
+    desk.bus.publish(approval(5, to="RISK"))
+    assert desk.bus.waiting("RISK") == [approval(5, to="RISK")]
+    post.out_of_reach = set()
+    assert desk.bus.deliver_pending() == 1
+
+
+def test_what_the_files_lost_is_delivered_again_by_the_next_start_only() -> None:
+    desk = Desk()
+    desk.bus.publish(approval(1, to="RISK"))
+    desk.bus.close()
+    desk.mailbox.inbox.clear()
+    desk.mailbox.outbox.clear()
+    desk.bus.deliver_pending()
+    assert desk.bus.waiting("RISK") == []
+    again = Bus(desk.mailbox, desk.journal, desk.clock, MessagingSettings())
+    again.deliver_pending()
+    assert again.waiting("RISK") == [approval(1, to="RISK")]
+
+
+def test_a_letter_is_settled_when_it_is_delivered_to_others_or_has_left_our_inbox() -> None:
+    desk = Desk()
+    for to in ("RISK", "TRADING"):
+        desk.bus.publish(approval(len(to), to=to))
+    desk.bus.settle()
+    assert unsettled(desk) == [approval(7).name]
+    desk.consume()
+    desk.bus.settle()
+    assert unsettled(desk) == []
+
+
+def unsettled(desk: Desk) -> list[str]:
+    return [row[1] for row in desk.journal.list_unsettled(0, 10)]
+
+
+def test_a_dead_letter_of_ours_is_settled_too() -> None:
+    desk = Desk()
+    desk.bus.publish(approval(kind="Gossip"))
+    assert desk.consume().dead_lettered == 1
+    desk.bus.settle()
+    assert approval(kind="Gossip").name not in unsettled(desk)
+
+
+def test_more_letters_than_a_batch_are_settled() -> None:
+    desk = Desk()
+    desk.bus.publish_all([approval(number, to="RISK") for number in range(120)])
+    desk.bus.settle()
+    assert unsettled(desk) == []
+
+
+class Careful(MemoryMailbox):
+    """Notes which messages are flushed when they are archived."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flushed: dict[str, bool] = {}
+
+    def archive(self, department: str, name: str, day: str, *, flush: bool = True) -> str:
+        self.flushed[name] = flush
+        return super().archive(department, name, day, flush=flush)
+
+
+def test_only_what_strangers_dropped_is_flushed_when_it_is_archived() -> None:
+    desk, mailbox = Desk(), Careful()
+    bus = Bus(mailbox, desk.journal, desk.clock, desk.bus.settings)
+    bus.publish(approval(1))
+    mailbox.put("TRADING", "stranger.md", codec.encode(approval(2)))
+    bus.publish(approval(3))
+    mailbox.inbox["TRADING", approval(3).name] += b"\nsomebody has written into it\n"
+    bus.consume("TRADING", desk.router)
+    assert mailbox.flushed == {approval(1).name: False, "stranger.md": True, approval(3).name: True}
+
+
+def test_the_index_knows_what_was_sent_and_what_was_handled() -> None:
+    desk = Desk()
+    desk.bus.publish(approval(1))
+    child = replace(approval(2), parent_message_id=approval(1).message_id, extra={"plan_id": "PLAN_1"})
+    desk.mailbox.put("TRADING", "stranger.md", codec.encode(child))
+    desk.mailbox.put("TRADING", "gossip.md", codec.encode(replace(approval(3), message_type="Gossip")))
+    desk.mailbox.put("TRADING", "odd.md", b"odd")
+    desk.consume()
+    escalations = [row for row in desk.journal.index() if "_TRADING_" in row[1]]
+    assert len(escalations) == 2
+    assert sorted(set(desk.journal.index()) - set(escalations)) == [
+        (approval(1).name, approval(1).message_id, None, None),
+        ("gossip.md", approval(3).message_id, None, None),
+        ("stranger.md", approval(2).message_id, approval(1).message_id, "PLAN_1"),
+    ]
+
+
+def test_between_consume_and_the_handler_are_two_frames_of_the_project() -> None:
+    names: list[str] = []
+
+    def handler(message: Message) -> None:
+        found = (frame for frame, _ in walk_stack(None) if frame.f_globals["__name__"].startswith("Departments."))
+        names.extend(frame.f_code.co_qualname for frame in found)
+
+    desk = Desk(handler)
+    desk.bus.publish(approval())
+    desk.consume()
+    assert names == ["Pass._act", "Pass.run", "Bus.consume"]
