@@ -15,7 +15,7 @@ from Departments.core.facts import Facts
 from Departments.core.money import ZERO, whole_shares
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
-from Departments.core.portfolio import Position, ProposedOrder
+from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import PhaseName
 from Departments.Executive.funding import Decision, Shortfall, fund, in_score_order
@@ -36,8 +36,7 @@ def decide(
 
 def objection(trade: Trade, facts: Facts, limits: Limits) -> Reason | None:
     """Return why a trade may not be sent now in any size, or None."""
-    order = ProposedOrder(trade.ticker, trade.side, trade.qty, trade.price, trade.sector)
-    return next(iter(check_order(order, facts, limits, "dispatch").violations), None)
+    return next(iter(check_order(trade, facts, limits, "dispatch").violations), None)
 
 
 # --- the phases ---
@@ -134,5 +133,5 @@ def _after(name: PhaseName, sent: Iterable[Decision], facts: Facts, limits: Limi
     for decision in sent:
         trade = decision.trade
         price = facts.of(trade.ticker).price or trade.price
-        facts = project(ProposedOrder(trade.ticker, trade.side, decision.qty, price, trade.sector), facts, limits)
+        facts = project(replace(trade, qty=decision.qty, price=price), facts, limits)
     return facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,6 @@ from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts
 from Departments.core.money import ZERO, percent, plain, usd
 from Departments.core.plans import Trade, TradingPlan
-from Departments.core.portfolio import ProposedOrder
 from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import Regime
 from Departments.core.settings import ExitSettings
@@ -52,7 +51,7 @@ class Outlook:
                 {"limit": h.key, "used": h.used, "bound": h.bound, "left": h.left, "unit": h.unit, "about": h.about}
                 for h in self.headroom
             ],
-            "violations": [{"ticker": o.symbol, "reason": str(r)} for o, r in self.verdict.violations],
+            "violations": [{"ticker": o.ticker, "reason": str(r)} for o, r in self.verdict.violations],
         }
 
 
@@ -74,8 +73,7 @@ def find_staleness(plan: TradingPlan, facts: Facts, limits: Limits) -> str | Non
     desk = check_desk(facts, limits, "approve").violations
     if desk:
         return desk[0].sentence or _age(plan, facts, limits)
-    orders = [ProposedOrder(t.ticker, t.side, t.qty, t.price) for t in plan.trades]
-    moved = sorted({o.symbol for o in orders if not check_order(o, facts, limits, "approve").passed})
+    moved = sorted({t.ticker for t in plan.trades if not check_order(t, facts, limits, "approve").passed})
     buffer = percent(limits.deployment.price_buffer_pct)
     return f"the prices of {', '.join(moved)} have moved more than {buffer} against it" if moved else None
 
@@ -114,7 +112,7 @@ def with_quality(document: Mapping[str, Any], found: Review) -> dict[str, Any]:
 
 def review(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Review:
     """Rate a plan: every violation weighs three, every other concern one."""
-    violations = [f"{order.symbol}: {reason}" for order, reason in outlook.verdict.violations]
+    violations = [f"{order.ticker}: {reason}" for order, reason in outlook.verdict.violations]
     concerns = list(_concerns(plan, outlook, limits))
     rating = max(0, 10 - 3 * len(violations) - len(concerns))
     recommendation = "REJECT" if violations else "APPROVE" if rating >= 7 else "APPROVE_WITH_CARE"
@@ -154,7 +152,7 @@ def _prices(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str
     unknown = [t for t, at in times.items() if at is None]
     if unknown:
         yield f"nobody knows how old the prices are: {', '.join(sorted(unknown))}"
-    moved = [order.symbol for order, reason in outlook.verdict.warnings if reason.code is ReasonCode.PRICE_MOVED]
+    moved = [order.ticker for order, reason in outlook.verdict.warnings if reason.code is ReasonCode.PRICE_MOVED]
     if moved:
         buffer = percent(limits.deployment.price_buffer_pct)
         yield f"prices have moved more than {buffer} against the plan: {', '.join(sorted(moved))}"
@@ -187,11 +185,11 @@ def _age(plan: TradingPlan, facts: Facts, limits: Limits) -> str:
     return f"it is {hours:.2f} hours old, {limits.staleness.plan_max_age_hours} are allowed"
 
 
-def _order(trade: Trade, facts: Facts, exits: ExitSettings) -> ProposedOrder:
+def _order(trade: Trade, facts: Facts, exits: ExitSettings) -> Trade:
     stock = facts.of(trade.ticker)
     price = stock.price or trade.price
     stop = exits.stop_of(trade.side, price)
-    return ProposedOrder(trade.ticker, trade.side, trade.qty, price, trade.sector or stock.sector, stop)
+    return replace(trade, price=price, sector=trade.sector or stock.sector, stop_price=stop)
 
 
 def _weights(facts: Facts) -> dict[str, Decimal]:

@@ -17,7 +17,7 @@ from Departments.core.facts import Facts, Knowledge, SymbolFacts
 from Departments.core.money import ONE, ZERO
 from Departments.core.orders import Side
 from Departments.core.plans import Trade
-from Departments.core.portfolio import Position, ProposedOrder
+from Departments.core.portfolio import Position
 from Departments.core.quotes import Bar
 from Departments.core.settings import ExitSettings
 from Departments.messaging.neighbours import Candidate, Holding
@@ -59,12 +59,12 @@ class Basis:
         held = self.facts.positions.get(symbol)
         return checks.sector_of(self.limits, symbol, self.facts, held.sector if held else None, briefed)
 
-    def order(self, trade: Trade, worse: Decimal = ZERO) -> ProposedOrder:
-        """Return the order of a trade, at a price worse by a share of one."""
+    def order(self, trade: Trade, worse: Decimal = ZERO) -> Trade:
+        """Return a trade with its stop, at a price worse by a share of one."""
         drift = ONE + worse if trade.side is Side.BUY else ONE - worse
         price = None if trade.price is None else trade.price * drift
         stop = self.exits.stop_of(trade.side, price)
-        return ProposedOrder(trade.ticker, trade.side, trade.qty, price, trade.sector, stop)
+        return replace(trade, price=price, stop_price=stop)
 
     def judge(self, trade: Trade, facts: Facts | None = None, worse: Decimal = ZERO) -> engine.Verdict:
         """Judge one trade with the constraint engine."""

@@ -227,7 +227,7 @@ def _find_offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, Skip]:
     for worse in (ZERO, basis.buffer):
         for order, reason in basis.judge_plan(trades, worse).violations:
             if order.side is Side.BUY:
-                found.setdefault(order.symbol, skip_for(order.symbol, reason))
+                found.setdefault(order.ticker, skip_for(order.ticker, reason))
     return found
 
 
@@ -245,7 +245,7 @@ def _warnings(verdict: engine.PlanVerdict) -> tuple[str, ...]:
     symbols: dict[str, list[str]] = {}
     for order, reason in verdict.warnings:
         if reason.code not in NOTED_ELSEWHERE:
-            symbols.setdefault(f"{reason.code.meaning} ({reason})", []).append(order.symbol)
+            symbols.setdefault(f"{reason.code.meaning} ({reason})", []).append(order.ticker)
     return tuple(f"{', '.join(sorted(who))}: {reason}." for reason, who in symbols.items())
 
 

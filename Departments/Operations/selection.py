@@ -125,7 +125,7 @@ def _deny(outcomes: Sequence[Trade | Skip], basis: Basis) -> list[Trade | Skip]:
     """Judge all SELLs in order and replace denied ones by skips."""
     denied: dict[str, Skip] = {}
     for order, reason in basis.judge_plan(tuple(o for o in outcomes if isinstance(o, Trade))).violations:
-        denied.setdefault(order.symbol, skip_for(order.symbol, reason))
+        denied.setdefault(order.ticker, skip_for(order.ticker, reason))
     return [denied.get(outcome.ticker, outcome) for outcome in outcomes]
 
 

@@ -17,7 +17,7 @@ from Departments.core.errors import BrokerUnavailable
 from Departments.core.facts import Facts, PlanFacts, SymbolFacts
 from Departments.core.money import ONE
 from Departments.core.orders import MARKET_COLLAR, Side
-from Departments.core.portfolio import ProposedOrder
+from Departments.core.plans import Trade
 from Departments.core.reasons import Reason
 from Departments.core.settings import ExitSettings
 from Departments.messaging.payloads import ExecutiveApproval
@@ -32,7 +32,7 @@ LASTING: Final = timedelta(seconds=10)
 class Judgement:
     """An approval's order at today's price, and its violations."""
 
-    order: ProposedOrder
+    order: Trade
     violations: tuple[Reason, ...]
 
     @property
@@ -46,7 +46,7 @@ def judge(approval: ExecutiveApproval, facts: Facts, limits: Limits, exits: Exit
     stock = facts.of(approval.symbol)
     price = stock.price or approval.price
     stop = exits.stop_of(approval.side, price)
-    order = ProposedOrder(approval.symbol, approval.side, approval.qty, price, stock.sector, stop)
+    order = Trade(approval.symbol, approval.side, approval.qty, price, sector=stock.sector, stop_price=stop)
     return Judgement(order, check_order(order, facts, limits, "trade").violations)
 
 
@@ -115,11 +115,11 @@ class Judge:
             locks={**facts.locks, **self._locked()},
         )
 
-    def count_in(self, order: ProposedOrder, limit_price: Decimal | None = None) -> None:
+    def count_in(self, order: Trade, limit_price: Decimal | None = None) -> None:
         """Judge the next approvals as if this BUY had filled. A SELL's cash counts once the account has it."""
         if self._last is None:
             return
-        facts, sent = self._last.facts, self._last.sent | {order.symbol}
+        facts, sent = self._last.facts, self._last.sent | {order.ticker}
         if order.side is Side.BUY:
             dear = replace(order, price=_highest(order.price, limit_price))
             facts = project(dear, facts, self._limits)

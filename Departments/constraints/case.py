@@ -9,7 +9,8 @@ from typing import Literal
 from Departments.constraints.limits import Limits
 from Departments.core.facts import DeskFacts, Facts, SymbolFacts
 from Departments.core.orders import Side
-from Departments.core.portfolio import Position, ProposedOrder
+from Departments.core.plans import Trade
+from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
 
 #: `plan` while Operations plans, `review` when the Executive looks at a saved plan, `approve` when a person's word on
@@ -56,17 +57,17 @@ class Case(Circumstances):
     """One order with everything it is judged by. The facts are those before the order."""
 
     facts: Facts
-    order: ProposedOrder
+    order: Trade
 
     @property
     def stock(self) -> SymbolFacts:
         """Return what is known of the order's symbol."""
-        return self.facts.of(self.order.symbol)
+        return self.facts.of(self.order.ticker)
 
     @property
     def held(self) -> Position | None:
         """Return the position in the order's symbol, None where there is none."""
-        return self.facts.positions.get(self.order.symbol)
+        return self.facts.positions.get(self.order.ticker)
 
     @property
     def opens(self) -> bool:
@@ -77,7 +78,7 @@ class Case(Circumstances):
     def price(self) -> Decimal:
         """Return the order's price. Raises ValueError where there is none: check `needs_price` constraints first."""
         if self.order.price is None:
-            raise ValueError(f"{self.order.symbol} has no price to judge by")
+            raise ValueError(f"{self.order.ticker} has no price to judge by")
         return self.order.price
 
     @property
@@ -93,4 +94,4 @@ class Case(Circumstances):
 
     def lacks(self, code: ReasonCode, *missing: str) -> NotEvaluated:
         """Return that `code` cannot be judged of the order for want of `missing`."""
-        return NotEvaluated(code, self.order.symbol, missing)
+        return NotEvaluated(code, self.order.ticker, missing)

@@ -11,7 +11,7 @@ from Departments.constraints.limits import Limits
 from Departments.constraints.table import CONSTRAINTS, Constraint
 from Departments.core.facts import DeskFacts, Facts
 from Departments.core.orders import Side
-from Departments.core.portfolio import ProposedOrder
+from Departments.core.plans import Trade
 from Departments.core.reasons import Reason
 
 __all__ = ["CONSTRAINTS", "PlanVerdict", "Verdict", "check_desk", "check_order", "check_plan", "project"]
@@ -35,7 +35,7 @@ class Verdict:
 class PlanVerdict:
     """What the constraints say of a plan; `facts` are as when every order that passed has filled."""
 
-    verdicts: tuple[tuple[ProposedOrder, Verdict], ...]
+    verdicts: tuple[tuple[Trade, Verdict], ...]
     facts: Facts
 
     @property
@@ -44,12 +44,12 @@ class PlanVerdict:
         return not self.violations
 
     @property
-    def violations(self) -> tuple[tuple[ProposedOrder, Reason], ...]:
+    def violations(self) -> tuple[tuple[Trade, Reason], ...]:
         """Return every violation with its order."""
         return tuple((order, reason) for order, verdict in self.verdicts for reason in verdict.violations)
 
     @property
-    def warnings(self) -> tuple[tuple[ProposedOrder, Reason], ...]:
+    def warnings(self) -> tuple[tuple[Trade, Reason], ...]:
         """Return every warning with its order."""
         return tuple((order, reason) for order, verdict in self.verdicts for reason in verdict.warnings)
 
@@ -59,7 +59,7 @@ class PlanVerdict:
         return tuple(gap for _, verdict in self.verdicts for gap in verdict.not_evaluated)
 
 
-def check_order(order: ProposedOrder, facts: Facts, limits: Limits, stage: Stage) -> Verdict:
+def check_order(order: Trade, facts: Facts, limits: Limits, stage: Stage) -> Verdict:
     """Judge one order on the facts before it."""
     case = Case(facts, limits, stage, order)
     tally = _Tally(stage, limits)
@@ -106,9 +106,9 @@ class _Tally:
             self.warnings.append(gap.reason())
 
 
-def check_plan(orders: Iterable[ProposedOrder], facts: Facts, limits: Limits, stage: Stage) -> PlanVerdict:
+def check_plan(orders: Iterable[Trade], facts: Facts, limits: Limits, stage: Stage) -> PlanVerdict:
     """Judge a plan: SELLs first, then BUYs, each in the given order on what the passed ones before it lead to."""
-    verdicts: list[tuple[ProposedOrder, Verdict]] = []
+    verdicts: list[tuple[Trade, Verdict]] = []
     for order in sorted(orders, key=lambda o: o.side is Side.BUY):
         verdict = check_order(order, facts, limits, stage)
         verdicts.append((order, verdict))
@@ -117,7 +117,7 @@ def check_plan(orders: Iterable[ProposedOrder], facts: Facts, limits: Limits, st
     return PlanVerdict(tuple(verdicts), facts)
 
 
-def project(order: ProposedOrder, facts: Facts, limits: Limits) -> Facts:
+def project(order: Trade, facts: Facts, limits: Limits) -> Facts:
     """Return the facts after `order` has filled at its price.
 
     The proceeds of a SELL count as unsettled where they must settle first; a SELL without a price frees no cash.

@@ -15,8 +15,8 @@ from decimal import Decimal
 
 from Departments.core.money import ZERO
 from Departments.core.orders import Side
-from Departments.core.plans import TradingPlan
-from Departments.core.portfolio import Account, Position, ProposedOrder
+from Departments.core.plans import Trade, TradingPlan
+from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import MarketClock
 from Departments.core.regimes import RegimeAssessment
 from Departments.core.trading_calendar import previous_trading_day, trading_day
@@ -229,25 +229,25 @@ class Facts(DeskFacts):
             run = replace(run, expected_cash=run.expected_cash + change)
         return replace(self, account=richer, run=run)
 
-    def after(self, order: ProposedOrder) -> Facts:
+    def after(self, order: Trade) -> Facts:
         """Return the facts after `order` has filled completely at its price.
 
         A SELL without a usable price frees shares and no cash.
         """
         signed = order.qty if order.side is Side.BUY else -order.qty
         priced = order.price is not None and order.price > 0
-        held = self.positions.get(order.symbol) or Position(
-            order.symbol, ZERO, order.price or ZERO, order.price, sector=order.sector
+        held = self.positions.get(order.ticker) or Position(
+            order.ticker, ZERO, order.price or ZERO, order.price, sector=order.sector
         )
         available = None if held.qty_available is None else held.qty_available + signed
         moved = replace(held, qty=held.qty + signed, qty_available=available)
         if priced:
             moved = replace(moved, current_price=order.price)
-        positions = {s: p for s, p in self.positions.items() if s != order.symbol}
+        positions = {s: p for s, p in self.positions.items() if s != order.ticker}
         if moved.qty != 0:
-            positions[order.symbol] = moved
+            positions[order.ticker] = moved
         today = trading_day(self.now)
-        history = self.history.after(today, order.symbol, order.side, order.stop_price)
+        history = self.history.after(today, order.ticker, order.side, order.stop_price)
         after = replace(self, positions=positions, history=history)
         return after.with_cash(-signed * order.price) if priced and order.price is not None else after
 

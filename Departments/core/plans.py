@@ -22,6 +22,7 @@ class Trade:
     """One trade of a plan. `qty` in whole shares for a BUY, `price` in dollars per share at planning time.
 
     `score` is the composite score (0 to 100), `target_value` what a proposer wanted to allocate, in dollars.
+    `stop_price` is the stop that a BUY brings along, in dollars per share.
     """
 
     ticker: str
@@ -32,6 +33,7 @@ class Trade:
     sector: str | None = None
     reason: str = ""
     target_value: Decimal | None = None
+    stop_price: Decimal | None = None
 
     @property
     def notional(self) -> Decimal | None:

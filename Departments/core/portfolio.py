@@ -1,4 +1,4 @@
-"""The account, what it holds, and an order somebody thinks of, as values.
+"""The account and its positions, as values.
 
 Money is in dollars, quantities in shares. None means *unknown*, never zero.
 """
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from Departments.core.money import ONE, ZERO
-from Departments.core.orders import Side
 
 UNKNOWN_SECTOR = "Unknown"
 
@@ -63,23 +62,3 @@ class Position:
     def available(self) -> Decimal:
         """Return the shares that may be sold now."""
         return self.qty if self.qty_available is None else self.qty_available
-
-
-@dataclass(frozen=True, slots=True)
-class ProposedOrder:
-    """An order that somebody thinks of sending: what the constraint engine judges.
-
-    `price` is dollars per share, None when nobody knows one. `stop_price` is the planned protective stop.
-    """
-
-    symbol: str
-    side: Side
-    qty: Decimal
-    price: Decimal | None
-    sector: str | None = None
-    stop_price: Decimal | None = None
-
-    @property
-    def notional(self) -> Decimal | None:
-        """Return shares × price, None without a price."""
-        return None if self.price is None else self.qty * self.price

@@ -12,7 +12,8 @@ from Departments.constraints.case import Case, Stage
 from Departments.constraints.limits import Limits
 from Departments.core.facts import READINGS, Facts, PlanFacts, Readings, SymbolFacts, TradingHistory
 from Departments.core.orders import Side
-from Departments.core.portfolio import Account, Position, ProposedOrder
+from Departments.core.plans import Trade
+from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import MarketClock
 from Departments.core.regimes import Confidence, Regime, RegimeAssessment
 
@@ -95,16 +96,16 @@ def book(*positions: Position, **changes: Any) -> Changes:
     return {**quiet, "open_buys": Decimal(0), "unsettled_cash": Decimal(0), **changes}
 
 
-def buy(symbol: str = "ALKS", qty: Any = 120, price: Any = 30, **changes: Any) -> ProposedOrder:
+def buy(symbol: str = "ALKS", qty: Any = 120, price: Any = 30, **changes: Any) -> Trade:
     """120 ALKS at $30: $3,600."""
     money = None if price is None else Decimal(price)
     stop = None if money is None else money * Decimal("0.92")
-    order = ProposedOrder(symbol, Side.BUY, Decimal(qty), money, "Healthcare", stop)
+    order = Trade(symbol, Side.BUY, Decimal(qty), money, sector="Healthcare", stop_price=stop)
     return replace(order, **changes)
 
 
-def sell(symbol: str = "HELD", qty: Any = 100, price: Any = 50, **changes: Any) -> ProposedOrder:
-    order = ProposedOrder(symbol, Side.SELL, Decimal(qty), None if price is None else Decimal(price))
+def sell(symbol: str = "HELD", qty: Any = 100, price: Any = 50, **changes: Any) -> Trade:
+    order = Trade(symbol, Side.SELL, Decimal(qty), None if price is None else Decimal(price))
     return replace(order, **changes)
 
 
@@ -123,7 +124,7 @@ def no_history() -> Changes:
     return history(plan_generated_at=None, stops={})
 
 
-def case(order: ProposedOrder | None = None, *, stage: Stage = "trade", **parts: Any) -> Case:
+def case(order: Trade | None = None, *, stage: Stage = "trade", **parts: Any) -> Case:
     """One order of that day with everything it is judged by; `parts` are changes of facts, and `limits`."""
     rules = parts.pop("limits", None) or Limits()
     return Case(facts(*parts.values()), rules, stage, order or buy())

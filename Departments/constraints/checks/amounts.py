@@ -11,7 +11,8 @@ from decimal import Decimal
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts, SymbolFacts
 from Departments.core.money import ONE, ZERO, whole_shares
-from Departments.core.portfolio import UNKNOWN_SECTOR, ProposedOrder
+from Departments.core.plans import Trade
+from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import Regime
 
@@ -129,7 +130,7 @@ def volume_cap(limits: Limits, stock: SymbolFacts) -> Decimal | None:
     return whole_shares(limits.liquidity_requirements.max_order_pct_of_volume * stock.average_volume)
 
 
-def order_heat(order: ProposedOrder) -> Decimal | None:
+def order_heat(order: Trade) -> Decimal | None:
     """Return what a BUY loses when its stop is hit, None without price or stop."""
     if order.price is None or order.stop_price is None:
         return None

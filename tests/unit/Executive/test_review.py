@@ -15,7 +15,6 @@ from Departments.constraints.limits import Limits
 from Departments.core.facts import PlanFacts
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
-from Departments.core.portfolio import ProposedOrder
 from Departments.core.regimes import Regime
 from Departments.Executive.review import Outlook, Review, review
 from tests.builders.limits import NOW, Changes, book, buy, facts, known, market, position, regime, sell
@@ -24,7 +23,7 @@ D = Decimal
 PLAN = TradingPlan("PLAN_1", NOW, (Trade("ALKS", Side.BUY, D(120), D(30)),), deployment=D("0.90"))
 
 
-def reviewed(*orders: ProposedOrder, plan: TradingPlan = PLAN, there: Changes | None = None) -> Review:
+def reviewed(*orders: Trade, plan: TradingPlan = PLAN, there: Changes | None = None) -> Review:
     """Review a plan of these orders on a day on which everything is known."""
     seen = replace(facts(there or {}), plan=PlanFacts.of(plan))
     verdict = check_plan(orders or (buy(),), seen, Limits(), "review")

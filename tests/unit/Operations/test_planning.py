@@ -466,7 +466,7 @@ def test_the_plan_says_what_it_was_made_from() -> None:
 
 
 def violations(plan: TradingPlan, day: Basis, worse: Decimal) -> list[tuple[str, ReasonCode]]:
-    return [(order.symbol, r.code) for order, r in day.judge_plan(plan.trades, worse).violations]
+    return [(order.ticker, r.code) for order, r in day.judge_plan(plan.trades, worse).violations]
 
 
 @ANY_DAY
