@@ -1,6 +1,6 @@
 """The composition root: from a workspace folder to a desk whose parts are plugged together.
 
-This is the only place that picks concrete parts: the broker, the clock, the ledger, the mailbox. Each part is imported
+This is the only place that picks concrete parts: the clock, the ledger, the mailbox. Each part is imported
 and made when it is first asked for, so a command that only reads messages needs neither limits nor a broker.
 """
 
@@ -56,9 +56,9 @@ LOCKS = "DEPARTMENTS_LOCKS"
 
 @dataclass(frozen=True)
 class Choices:
-    """What a command or script may choose beyond the files of the workspace; None means what the settings say.
+    """What a command or script may choose beyond the files of the workspace; None means the value of the settings.
 
-    `rehearsal` is a folder to plan in instead of the workspace: messages, ledger and exchange lie there, and Trading
+    `rehearsal` is a folder to plan in instead of the workspace: messages, ledger and exchange are there, and Trading
     does not work. `brokers` are the rows that `broker` and the settings choose from.
     """
 
@@ -110,7 +110,7 @@ class Desk:
 
     @property
     def ledger_path(self) -> Path:
-        """Where the ledger lies, or will lie when it is first used: `sentinel.db` unless a script names another."""
+        """The ledger's file: `sentinel.db` unless a script names another."""
         return self.choices.ledger_path or self.state / LEDGER_FILE
 
     @cached_property
@@ -188,7 +188,7 @@ class Desk:
 
     @cached_property
     def exchange_files(self) -> tuple[ExchangeState | None, FaultScript | None]:
-        """What the files of the simulated exchange say, as far as they were chosen. Raises BadInput."""
+        """The chosen files of the simulated exchange, as values. Raises BadInput."""
         from Departments.exchange.faults import load_faults
         from Departments.exchange.state import load_exchange_state
 

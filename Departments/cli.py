@@ -35,8 +35,8 @@ class Entry(NamedTuple):
 COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("run", "Plan, approve and execute the day: SELLs, wait, BUYs, report."),
     "demo": Entry("demo", "Watch the day of 2025-11-10, without account or network."),
-    "plan": Entry("planning", "Make a plan and show it; send nothing."),
-    "approve": Entry("planning", "Approve a plan for today's run."),
+    "plan": Entry("plan", "Make a plan and show it; send nothing."),
+    "approve": Entry("plan", "Approve a plan for today's run."),
     "resume": Entry("recovery", "Finish an execution that was interrupted."),
     "reconcile": Entry("recovery", "Compare the ledger with the broker."),
     "replay": Entry("replay", "Replay a series of past days."),
@@ -85,24 +85,24 @@ def main(*before: str) -> None:
     _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         _accept_every_character(stream)
-    sys.exit(exit_code_of([*before, *sys.argv[1:]]))
+    sys.exit(run_command([*before, *sys.argv[1:]]))
 
 
 def _open_missing_streams() -> None:
-    """Read and write nothing where there is no console at all: pythonw, which Task Scheduler may start, has none."""
+    """Read and write nothing without a console: pythonw, which Task Scheduler may start, has none."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for the whole process
 
 
 def _accept_every_character(stream: TextIO) -> None:
-    """Write UTF-8 into files and pipes, also where Windows would take its old code page, which lacks a minus sign."""
+    """Write UTF-8 into files and pipes. The old code pages of Windows lack a minus sign."""
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
 
 
-def exit_code_of(arguments: list[str]) -> int:
-    """Run the command line and return its exit code; what went wrong is one sentence on standard error."""
+def run_command(arguments: list[str]) -> int:
+    """Run the command line and return its exit code. An error is one sentence on standard error."""
     try:
         result = application()(arguments, standalone_mode=False)
     except DepartmentsError as error:

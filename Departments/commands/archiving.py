@@ -12,8 +12,8 @@ import typer
 from rich.table import Table
 
 from Departments.bootstrap import Desk
-from Departments.commands.consoles import console, plain
-from Departments.commands.frame import desk_of, messages_of, print_json
+from Departments.commands.consoles import escape_text, open_console
+from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.clock import iso
 from Departments.core.errors import BadInput, PublishError
@@ -43,28 +43,28 @@ def archive(  # noqa: PLR0913 - one parameter for each option
 ) -> int:
     """Move messages older than `--older-than` from Inbox and Outbox to `Archive/<their date>/<DEPT>/`.
 
-    A message's age is told by its own timestamp, else the stamp in its name, else the file's time. Without options the
+    A message's age comes from its own timestamp, else the stamp in its name, else the file's time. Without options the
     `retention:` section of `config/settings.yaml` holds. Nothing is overwritten; an inbox that is being worked on is
     left alone; the exit code is 3 when the system refuses to move a file. With `--pack` only the month is packed, all
     of it. With `--json`: `{dry_run, moves: [{box, department, file, message_type, timestamp, day, outcome}]}`, or
     `{dry_run, pack, files}`.
     """
-    messages_of(workspace)
-    with desk_of(workspace) as desk:
+    find_messages(workspace)
+    with use_desk(workspace) as desk:
         if pack is not None:
             if older_than or message_type or department or box:
                 raise BadInput("--pack", "", "a month is packed as a whole", "leave the other filters out")
             return _pack(desk, pack, dry_run=dry_run, as_json=as_json)
-        rules = _narrowed(Rules.of(desk.settings.retention), older_than, message_type, department, box)
+        rules = _narrow(Rules.of(desk.settings.retention), older_than, message_type, department, box)
         moves = retention.due(desk.mailbox.root, rules, desk.clock.now())
         if dry_run:
-            _tell(moves, dry_run=True, as_json=as_json)
+            _show(moves, dry_run=True, as_json=as_json)
             return 0
         return _carry_out(desk, moves, as_json=as_json)
 
 
 def _carry_out(desk: Desk, moves: Sequence[Move], *, as_json: bool) -> int:
-    """Move the messages and tell which were moved, also when that is interrupted."""
+    """Move the messages and show which were moved, also after an interruption."""
     done: list[Move] = []
     try:
         desk.mailbox.clean()
@@ -73,11 +73,11 @@ def _carry_out(desk: Desk, moves: Sequence[Move], *, as_json: bool) -> int:
         for move in retention.archive(desk.mailbox, moves):
             done.append(move)  # noqa: PERF402 - what is done so far counts when an error ends this
     finally:
-        _tell(done, dry_run=False, as_json=as_json)
+        _show(done, dry_run=False, as_json=as_json)
     return PublishError.exit_code if any(move.outcome == REFUSED for move in done) else 0
 
 
-def _narrowed(
+def _narrow(
     rules: Rules,
     older_than: str | None,
     types: Sequence[str] | None,
@@ -99,11 +99,11 @@ def _pack(desk: Desk, month: str, *, dry_run: bool, as_json: bool) -> int:
         print_json({"dry_run": dry_run, "pack": str(done.pack), "files": done.files})
     else:
         what = "would be packed" if dry_run else "packed"
-        console().print(f"{done.files} files {what} into {plain(done.pack)}")
+        open_console().print(f"{done.files} files {what} into {escape_text(done.pack)}")
     return 0
 
 
-def _tell(moves: Sequence[Move], *, dry_run: bool, as_json: bool) -> None:
+def _show(moves: Sequence[Move], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json({"dry_run": dry_run, "moves": [_document(move) for move in moves]})
         return
@@ -112,8 +112,8 @@ def _tell(moves: Sequence[Move], *, dry_run: bool, as_json: bool) -> None:
     for move in moves:
         to = f"Archive/{move.day}/{move.department}/"
         cells = (move.box, move.department, move.message_type, iso(move.moment), move.name, to, move.outcome)
-        table.add_row(*map(plain, cells))
-    console().print(table)
+        table.add_row(*map(escape_text, cells))
+    open_console().print(table)
 
 
 def _document(move: Move) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from Departments.commands.consoles import console, plain
-from Departments.commands.frame import messages_of, print_json, reason_of
+from Departments.commands.consoles import escape_text, open_console
+from Departments.commands.frame import find_messages, print_json, reason_of
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.messaging import codec, lookup
@@ -35,12 +35,12 @@ def check(
     With `--json`: `{files, readable, by_type, by_format, unreadable: [{file, reason}], invalid: [{file, reason}]}`.
     Exit code 1 when something is unreadable or has an invalid payload.
     """
-    asked = [workspace / path for path in paths] if paths else [messages_of(workspace)]
+    asked = [workspace / path for path in paths] if paths else [find_messages(workspace)]
     document = check_files(asked)
     if as_json:
         print_json(document)
     else:
-        _show(console(), document)
+        _show(open_console(), document)
     return 1 if document["unreadable"] or document["invalid"] else 0
 
 
@@ -107,11 +107,11 @@ def _show(screen: Console, document: dict[str, Any]) -> None:
     for title, key in (("Type", "by_type"), ("Format", "by_format")):
         table = Table(title, "Messages")
         for name, count in document[key].items():
-            table.add_row(plain(name), str(count))
+            table.add_row(escape_text(name), str(count))
         screen.print(table)
     for key in ("unreadable", "invalid"):
         for each in document[key]:
-            screen.print(f"{key}: {plain(each['file'])}: {plain(each['reason'])}", style="red")
+            screen.print(f"{key}: {escape_text(each['file'])}: {escape_text(each['reason'])}", style="red")
     if not codec.FAST_YAML:
         screen.print("PyYAML has no libyaml here; other writers' headers are read several times slower.")
 

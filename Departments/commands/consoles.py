@@ -1,4 +1,4 @@
-"""The console that tables and trees are printed on, and how texts from outside come to it."""
+"""The console for tables and trees, and how texts from outside are printed on it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ WIDE: Final = 200  # columns, where nobody's window sets them
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def console() -> Console:
-    """Return a console as wide as the window, or wide enough for whole file names where the output is no terminal."""
+def open_console() -> Console:
+    """Return a console as wide as the window. Without a window it is wide enough for file names."""
     found = Console(highlight=False, emoji=False)
     if not found.is_terminal:
         found.width = max(found.width, WIDE)
     return found
 
 
-def plain(text: object) -> str:
-    """Return a text from outside for a table, a tree or a line: nothing in it is markup or commands the terminal."""
-    return escape(_harmless(str(text)))
+def escape_text(text: object) -> str:
+    """Escape a text from outside: neither its markup nor its control characters have an effect."""
+    return escape(_escape_controls(str(text)))
 
 
 def print_text(screen: Console, text: str) -> None:
-    """Print a text from outside as it stands, line for line; what would command the terminal is escaped."""
-    screen.file.write(_harmless(text) + ("" if text.endswith("\n") else "\n"))
+    """Print a text from outside line for line, with its control characters escaped."""
+    screen.file.write(_escape_controls(text) + ("" if text.endswith("\n") else "\n"))
 
 
-def _harmless(text: str) -> str:
+def _escape_controls(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)

@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 
 from Departments.bootstrap import Desk
-from Departments.commands.consoles import console, plain, print_text
-from Departments.commands.frame import desk_of, messages_of, print_json
+from Departments.commands.consoles import escape_text, open_console, print_text
+from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.trading_calendar import trading_day
@@ -24,28 +24,28 @@ Which = Annotated[str, typer.Argument(metavar="ID", help="The message's id or th
 
 def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """List every dead letter with its reason."""
-    letters = failures.list_dead_letters(messages_of(workspace))
+    letters = failures.list_dead_letters(find_messages(workspace))
     if as_json:
         print_json({"dead_letters": [_document(letter) for letter in letters]})
         return 0
     table = Table("Department", "File", "Code", "Attempts", "Since", "Reason", title=f"{len(letters)} dead letters")
     for letter in letters:
         reason = (letter.reason.get(key, "?") for key in ("code", "attempts", "first_time", "sentence"))
-        table.add_row(*map(plain, (letter.department, letter.name, *reason)))
-    console().print(table)
+        table.add_row(*map(escape_text, (letter.department, letter.name, *reason)))
+    open_console().print(table)
     return 0
 
 
 def show(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """Show a dead letter and its whole reason."""
-    letter = _the(workspace, which)
+    letter = _find(workspace, which)
     if as_json:
         print_json(_document(letter) | {"reason": letter.reason, "text": letter.text})
         return 0
-    screen = console()
-    screen.print(plain(letter.path), style="dim", soft_wrap=True)
+    screen = open_console()
+    screen.print(escape_text(letter.path), style="dim", soft_wrap=True)
     for key, value in letter.reason.items():
-        screen.print(f"[bold]{plain(key)}[/bold]: {plain(value)}", soft_wrap=True)
+        screen.print(f"[bold]{escape_text(key)}[/bold]: {escape_text(value)}", soft_wrap=True)
     screen.print()
     print_text(screen, letter.text)
     return 0
@@ -53,7 +53,7 @@ def show(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False
 
 def retry(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """Put a dead letter back into its inbox, its attempts forgotten; its reason goes to the archive."""
-    return _moved(
+    return _move(
         workspace,
         which,
         lambda desk, letter, day: failures.revive(desk.mailbox, desk.bus.journal, letter, day),
@@ -64,7 +64,7 @@ def retry(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = Fals
 
 def drop(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """Move a dead letter and its reason to the archive: it will not be handled."""
-    return _moved(
+    return _move(
         workspace,
         which,
         lambda desk, letter, day: failures.drop(desk.mailbox, letter, day),
@@ -73,28 +73,28 @@ def drop(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False
     )
 
 
-def _moved(
+def _move(
     workspace: Path, which: str, move: Callable[[Desk, DeadLetter, str], str], words: str, *, as_json: bool
 ) -> int:
-    letter = _the(workspace, which)
-    with desk_of(workspace) as desk:
+    letter = _find(workspace, which)
+    with use_desk(workspace) as desk:
         name = move(desk, letter, trading_day(desk.clock.now()).isoformat())
     if as_json:
         print_json({"department": letter.department, "file": name})
     else:
-        console().print(f"{plain(name)} {words} {letter.department}.")
+        open_console().print(f"{escape_text(name)} {words} {letter.department}.")
     return 0
 
 
-def _the(workspace: Path, which: str) -> DeadLetter:
-    letters = failures.list_dead_letters(messages_of(workspace))
+def _find(workspace: Path, which: str) -> DeadLetter:
+    letters = failures.list_dead_letters(find_messages(workspace))
     found = [each for each in letters if which in {each.name, stem(each.name), each.message_id}]
     if not found:
         raise BadInput(which, "", "there is no such dead letter", "see `departments dead-letters list`")
-    return _only(found, which)
+    return _refuse_several(found, which)
 
 
-def _only(found: Sequence[DeadLetter], which: str) -> DeadLetter:
+def _refuse_several(found: Sequence[DeadLetter], which: str) -> DeadLetter:
     if len(found) > 1:
         names = ", ".join(f"{each.department}/{each.name}" for each in found)
         raise BadInput(which, "", f"several dead letters have this id ({names})", "name the file")

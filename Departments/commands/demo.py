@@ -13,7 +13,7 @@ import typer
 
 from Departments.bootstrap import MESSAGES, Choices
 from Departments.brokers.registry import EXCHANGE_FILE
-from Departments.commands.frame import desk_of, errors_as_json
+from Departments.commands.frame import report_errors, use_desk
 from Departments.commands.options import AsJson
 from Departments.commands.run import HELP, audience_of, show_end
 from Departments.core.clock import Clock, PacedClock, SimulatedClock
@@ -36,7 +36,7 @@ def demo(
     as_json: AsJson = False,
 ) -> int:
     """Run the demo's day."""
-    with errors_as_json(wanted=as_json):
+    with report_errors(wanted=as_json):
         return _day_in(_workspace(workspace, keep=keep), as_json=as_json)
 
 
@@ -46,20 +46,20 @@ def _day_in(folder: Path, *, as_json: bool) -> int:
     start = _start(folder)
     clock: Clock = SimulatedClock(start) if as_json else PacedClock(start, pace=PACE)
     sys.stderr.write(f"Demo workspace: {folder}\n")
-    with desk_of(folder, Choices(clock=clock, exchange_state=folder / "config" / "exchange_state.yaml")) as desk:
+    with use_desk(folder, Choices(clock=clock, exchange_state=folder / "config" / "exchange_state.yaml")) as desk:
         document = desk.day.run(DayOrder(), audience_of("auto", as_json=as_json))
         return show_end(desk, document, as_json=as_json)
 
 
 def _start(folder: Path) -> datetime:
     """Return the demo's morning, or the end of what was executed in the folder before."""
-    with desk_of(folder) as desk:
+    with use_desk(folder) as desk:
         return max((e.ended_at for e in desk.ledger.plans.executions() if e.ended_at), default=START)
 
 
 def seed(folder: Path) -> None:
     """Copy limits, settings and the demo's day into a workspace. Raises BadInput when it cannot be written."""
-    source = config_folder()
+    source = find_config()
     try:
         (folder / "config").mkdir(parents=True, exist_ok=True)
         for name in ("hard_constraints.yaml", "settings.yaml", "demo/exchange_state.yaml"):
@@ -69,7 +69,7 @@ def seed(folder: Path) -> None:
         raise BadInput(folder, "", f"cannot be written ({error.strerror})", "name another --workspace") from error
 
 
-def config_folder() -> Path:
+def find_config() -> Path:
     """Return the shipped configuration: beside the package in a clone, inside it when installed as a wheel."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "default_config"

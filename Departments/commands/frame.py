@@ -1,7 +1,8 @@
-"""What every command stands in: a desk that is closed in the end, and one JSON document on standard output."""
+"""What commands share: the desk, its log on standard error, and one JSON document on standard output."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +10,38 @@ from pathlib import Path
 from typing import Any
 
 from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
-from Departments.commands.logs import show_logs
+from Departments.core.clock import Clock
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError
+from Departments.core.trading_calendar import EASTERN
+
+
+class DeskFormatter(logging.Formatter):
+    """Stamps each line with the desk's clock in Eastern time, so that a replayed day reads like that day."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__("%(message)s")
+        self._clock = clock
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return `10:05:42 message`, with the level where it is a warning or worse."""
+        level = "" if record.levelno < logging.WARNING else f"{record.levelname}: "
+        return f"{self._clock.now().astimezone(EASTERN):%H:%M:%S} {level}{super().format(record)}"
+
+
+def show_logs(clock: Clock, level: int = logging.INFO) -> None:
+    """Send the package's log to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(DeskFormatter(clock))
+    logger = logging.getLogger("Departments")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
 
 
 @contextmanager
-def desk_of(workspace: Path, choices: Choices | None = None) -> Iterator[Desk]:
-    """Yield the desk of a workspace, its log on standard error; what it opened is closed in the end."""
+def use_desk(workspace: Path, choices: Choices | None = None) -> Iterator[Desk]:
+    """Yield the desk of a workspace, log to standard error, and close the desk in the end."""
     desk = open_desk(workspace.resolve(), choices)
     show_logs(desk.clock)
     try:
@@ -25,10 +50,10 @@ def desk_of(workspace: Path, choices: Choices | None = None) -> Iterator[Desk]:
         desk.close()
 
 
-def messages_of(workspace: Path) -> Path:
-    """Return the folder of a workspace's messages. Raises BadInput in a folder that is none.
+def find_messages(workspace: Path) -> Path:
+    """Return the folder of a workspace's messages. Raises BadInput for a folder that is no workspace.
 
-    That nothing waits and nothing is old would reassure whoever started a command in the wrong place.
+    An empty list would reassure a person who started a command in the wrong folder.
     """
     folder = workspace.resolve()
     if not any((folder / part).is_dir() for part in (MESSAGES, "config", "Config")):
@@ -37,18 +62,18 @@ def messages_of(workspace: Path) -> Path:
 
 
 def print_json(document: Any) -> None:
-    """Print one document, and nothing else goes to standard output."""
+    """Print one document to standard output."""
     sys.stdout.write(json_text(document) + "\n")
 
 
 def reason_of(error: Exception) -> str:
-    """Return why a file cannot be read, without its path where the system says both."""
+    """Return why a file cannot be read, without its path."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 @contextmanager
-def errors_as_json(*, wanted: bool) -> Iterator[None]:
-    """Where one document of the day's job is `wanted` on standard output, say there too what went wrong."""
+def report_errors(*, wanted: bool) -> Iterator[None]:
+    """Print an error as a document too, where one is `wanted` on standard output."""
     try:
         yield
     except DepartmentsError as error:

@@ -26,7 +26,7 @@ A_YEAR = timedelta(days=366)
 A_BRIEFING = "name a DailyBriefing message"
 
 
-def clock_from(at: str | None, *, side_by_side: bool = False) -> Clock:
+def make_clock(at: str | None, *, side_by_side: bool = False) -> Clock:
     """Return the machine's clock, or a simulated one that starts at an ISO time. Raises BadInput.
 
     Processes that work `side_by_side` need time that passes by itself: theirs only starts there.
@@ -41,7 +41,7 @@ def clock_from(at: str | None, *, side_by_side: bool = False) -> Clock:
         raise BadInput("--at", "", f"{at!r} is not an ISO time", "write 2025-11-10T15:05:42Z") from error
 
 
-def day_order(desk: Desk, briefing: Path | None, plan: Path | None, *, dry_run: bool) -> DayOrder:
+def read_day_order(desk: Desk, briefing: Path | None, plan: Path | None, *, dry_run: bool) -> DayOrder:
     """Return what the day starts from. Raises BadInput.
 
     What a new plan needs is not asked for where an execution goes on, or where the day has had its own.
@@ -50,13 +50,13 @@ def day_order(desk: Desk, briefing: Path | None, plan: Path | None, *, dry_run: 
     _check_report_folder(desk.workspace / "Reports")
     document = None if plan is None else read_json(plan)
     proposed = None if document is None else plan_from(document, str(plan))
-    message = None if briefing is None else briefing_in(briefing)
+    message = None if briefing is None else read_briefing(briefing)
     if dry_run or not _was_begun(desk, proposed):
         _check(desk, proposed, plan, message, briefing)
     return DayOrder(message.message_id if message else None, document, dry_run, _delivery(desk, message))
 
 
-def briefing_in(path: Path) -> Message:
+def read_briefing(path: Path) -> Message:
     """Read a DailyBriefing from a file. Raises BadInput."""
     try:
         message = codec.decode(path.read_bytes(), name=path.name)

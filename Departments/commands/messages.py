@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.tree import Tree
 
 from Departments.bootstrap import LEDGER_FILE
-from Departments.commands.consoles import console, plain, print_text
-from Departments.commands.frame import messages_of, print_json, reason_of
+from Departments.commands.consoles import escape_text, open_console, print_text
+from Departments.commands.frame import find_messages, print_json, reason_of
 from Departments.commands.options import AsJson, Workspace
 from Departments.core import departments
 from Departments.core.clock import iso
@@ -32,7 +32,7 @@ def inbox(
     as_json: AsJson = False,
 ) -> int:
     """Show what waits in an inbox, in the order it will be handled."""
-    rows = waiting(messages_of(workspace), department)
+    rows = list_waiting(find_messages(workspace), department)
     if as_json:
         print_json({"waiting": rows})
         return 0
@@ -40,13 +40,13 @@ def inbox(
     for row in rows:
         kind = row["message_type"] or "(unreadable)"
         cells = (row["department"], row["timestamp"], kind, row["from"], row["priority"], row["file"])
-        table.add_row(*(plain(cell or "?") for cell in cells))
-    console().print(table)
+        table.add_row(*(escape_text(cell or "?") for cell in cells))
+    open_console().print(table)
     return 0
 
 
-def waiting(root: Path, department: str | None) -> list[dict[str, Any]]:
-    """Return the waiting files as documents; one that is unreadable says why under `problem`. Raises BadInput."""
+def list_waiting(root: Path, department: str | None) -> list[dict[str, Any]]:
+    """Return the waiting files as documents; one that is unreadable has its reason under `problem`. Raises BadInput."""
     wanted = department.upper() if department else None
     if wanted and wanted not in departments.ALL and not (root / "Inbox" / wanted).is_dir():
         known = ", ".join(departments.ALL)
@@ -85,8 +85,8 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> int:
-    """Show a message wherever it lies: inbox, outbox, archive, packed months, dead letters."""
-    root = messages_of(workspace)
+    """Show a message wherever it is: inbox, outbox, archive, packed months, dead letters."""
+    root = find_messages(workspace)
     found = lookup.find_all(root, stem(message_id), index_of(workspace))
     if not found:
         raise _nothing_to_show(root, message_id)
@@ -96,9 +96,9 @@ def show(
         document = _envelope(message) | {"body": message.body, "payload": _payload(message), "places": places}
         print_json(document)
         return 0
-    screen = console()
+    screen = open_console()
     for place in places:
-        screen.print(plain(place), style="dim", soft_wrap=True)
+        screen.print(escape_text(place), style="dim", soft_wrap=True)
     print_text(screen, found[0].text)
     return 0
 
@@ -134,18 +134,18 @@ def trace(
     as_json: AsJson = False,
 ) -> int:
     """Show the chain of messages by parent and plan, as a tree with times."""
-    root = messages_of(workspace)
+    root = find_messages(workspace)
     branches = tracing.trees(lookup.find_related(root, wanted, index_of(workspace)), wanted)
     if not branches:
         raise BadInput(wanted, "", f"no message in {root} has or names this id", "see `departments inbox`")
     if as_json:
         print_json({"id": wanted, "trees": [_document(each) for each in branches]})
         return 0
-    tree = Tree(plain(wanted))
+    tree = Tree(escape_text(wanted))
     start = min(branch.message.timestamp for branch in branches)
     for branch in branches:
         _grow(tree, branch, start)
-    console().print(tree)
+    open_console().print(tree)
     return 0
 
 
@@ -158,7 +158,9 @@ def _grow(tree: Tree, branch: tracing.Branch, start: datetime) -> None:
     after = (message.timestamp - start).total_seconds()
     title = next((line.strip("# ") for line in message.body.splitlines() if line.startswith("#")), "")
     what = f"{message.sender} → {message.recipient} {message.message_type}: {title}"
-    twig = tree.add(f"{iso(message.timestamp)} +{after:.3f} s  {plain(what)}  [dim]{plain(message.message_id)}[/dim]")
+    twig = tree.add(
+        f"{iso(message.timestamp)} +{after:.3f} s  {escape_text(what)}  [dim]{escape_text(message.message_id)}[/dim]"
+    )
     for child in branch.children:
         _grow(twig, child, start)
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from Departments.bootstrap import Choices
-from Departments.commands.frame import desk_of, errors_as_json, print_json
-from Departments.commands.inputs import clock_from
+from Departments.commands.frame import print_json, report_errors, use_desk
+from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFaults, Workspace
 from Departments.commands.run import show_document
 from Departments.core.errors import BadInput
@@ -29,9 +29,9 @@ def resume(
     *,
     as_json: AsJson = False,
 ) -> int:
-    """Finish an execution that was interrupted; say so when there is none."""
-    choices = Choices(clock=clock_from(at), broker=broker, exchange_faults=exchange_faults)
-    with errors_as_json(wanted=as_json), desk_of(workspace, choices) as desk:
+    """Finish an interrupted execution, if there is one."""
+    choices = Choices(clock=make_clock(at), broker=broker, exchange_faults=exchange_faults)
+    with report_errors(wanted=as_json), use_desk(workspace, choices) as desk:
         resumed = desk.day.resume()
         nothing = unexecuted_document("NOTHING_TO_RESUME", None, "no execution was interrupted here")
         document = nothing if resumed is None else resumed.document
@@ -53,7 +53,7 @@ def reconcile(
     as_json: AsJson = False,
 ) -> int:
     """Compare the ledger with the broker and lock what they disagree about; nothing is sent. Ends with 1 for a lock."""
-    with desk_of(workspace, Choices(clock=clock_from(at), broker=broker)) as desk:
+    with use_desk(workspace, Choices(clock=make_clock(at), broker=broker)) as desk:
         if accept is not None and not desk.trader.accept(accept.upper()):
             raise BadInput(
                 "--accept", "", f"{accept.upper()} is not locked", "name a symbol that reconcile shows as locked"

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from Departments.bootstrap import Choices, Desk
-from Departments.commands.frame import desk_of, messages_of, print_json
-from Departments.commands.inputs import clock_from
+from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.money import cents
 from Departments.core.regimes import Regime, RegimeAssessment, RegimeRecord
@@ -25,7 +25,7 @@ from Departments.messaging.payloads import RegimeUpdate
 HELP = """Show today's market regime and the history with outcomes.
 
 Nothing is asked of anybody and nothing is sent, unless `--assess` is given: then an assessment is made where none
-holds, from the newest briefing, the files named in the settings and the broker's SPY bars, and told.
+holds, from the newest briefing, the files named in the settings and the broker's SPY bars, and sent.
 """
 STYLES = {Regime.BULLISH: "green", Regime.BEARISH: "red", Regime.PANIC: "bold red", Regime.UNKNOWN: "yellow"}
 
@@ -35,11 +35,11 @@ def regime(
     limit: Annotated[int, typer.Option(min=1, help="How many assessments of the history to show.")] = 20,
     at: Annotated[str | None, typer.Option(help="Look from this ISO time instead of now.")] = None,
     *,
-    assess: Annotated[bool, typer.Option("--assess", help="Make and tell an assessment where none holds.")] = False,
+    assess: Annotated[bool, typer.Option("--assess", help="Make and send an assessment where none holds.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Show the regime."""
-    with desk_of(workspace, Choices(clock=clock_from(at))) as desk:
+    with use_desk(workspace, Choices(clock=make_clock(at))) as desk:
         now = desk.clock.now()
         if assess:
             desk.regime.assess(now)
@@ -55,7 +55,7 @@ def regime(
 def _history(desk: Desk, limit: int) -> Sequence[RegimeRecord]:
     if desk.ledger_path.exists():
         return desk.ledger.regimes.assessments(limit)
-    messages_of(desk.workspace)  # a new workspace has no history yet; any other folder is a mistake, and that says so
+    find_messages(desk.workspace)  # a new workspace has no history yet; any other folder is a mistake
     return []
 
 
@@ -98,7 +98,7 @@ def show(console: Console, today: RegimeAssessment | None, history: Sequence[Reg
         console.print("There is no assessment of today.", highlight=False)
     else:
         console.print(
-            f"Today: {_styled(today.regime)}, confidence {today.confidence}: {escape(today.recommendation)}",
+            f"Today: {_style(today.regime)}, confidence {today.confidence}: {escape(today.recommendation)}",
             highlight=False,
         )
         console.print(f"Source: {escape(today.source)}", highlight=False, soft_wrap=True)
@@ -124,7 +124,7 @@ def _cells(record: RegimeRecord) -> tuple[str, ...]:
     seen, became = record.assessment, record.outcome
     return (
         f"{seen.assessed_at.astimezone(EASTERN):%Y-%m-%d %H:%M}",
-        _styled(seen.regime),
+        _style(seen.regime),
         str(seen.confidence),
         "?" if seen.score is None else f"{seen.score:+d}",
         _percent(seen.spy_change_pct),
@@ -139,7 +139,7 @@ def _percent(change: Decimal | None) -> str:
     return "?" if change is None else f"{change:+.2f}%"
 
 
-def _styled(found: Regime) -> str:
+def _style(found: Regime) -> str:
     style = STYLES.get(found)
     return f"[{style}]{found}[/{style}]" if style else str(found)
 

@@ -17,7 +17,7 @@ from Departments.core.trading_calendar import trading_day
 
 
 @contextmanager
-def rehearsal(workspace: Path, now: datetime) -> Iterator[Path]:
+def rehearse(workspace: Path, now: datetime) -> Iterator[Path]:
     """Yield a folder with copies of ledger, exchange and briefings; it is removed afterwards.
 
     Raises WorkspaceBusy while an execution runs.

@@ -13,10 +13,9 @@ import typer
 from rich import box
 from rich.table import Table
 
-from Departments.commands.consoles import console
-from Departments.commands.demo import config_folder
-from Departments.commands.frame import print_json
-from Departments.commands.logs import show_logs
+from Departments.commands.consoles import open_console
+from Departments.commands.demo import find_config
+from Departments.commands.frame import print_json, show_logs
 from Departments.commands.options import AsJson
 from Departments.constraints.limits import find_limits
 from Departments.core.clock import SystemClock
@@ -45,7 +44,7 @@ def replay_days(
         show_logs(SystemClock())
     amount = _equity(equity)
     days, failed = past_days(folder)
-    here = Path.cwd() if find_limits(Path.cwd()).exists() else config_folder().parent
+    here = Path.cwd() if find_limits(Path.cwd()).exists() else find_config().parent
     with _place(workspace) as where:
         result, not_run = replay(days, where, here, amount)
     failed = sorted((*failed, *not_run), key=lambda f: (f.day, f.source))
@@ -106,7 +105,7 @@ def _show(result: Mapping[str, Any]) -> None:
         _codes(total["skipped"]),
     )
     table.add_row("Total", *map(str, cells))
-    console().print(table)
+    open_console().print(table)
 
 
 def _codes(counts: Mapping[str, int]) -> str:

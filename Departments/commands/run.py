@@ -16,9 +16,9 @@ from rich.console import Console
 
 from Departments.bootstrap import Choices, Desk
 from Departments.brokers.registry import EXCHANGE_FILE
-from Departments.commands.consoles import console
-from Departments.commands.frame import desk_of, errors_as_json, print_json
-from Departments.commands.inputs import clock_from, day_order
+from Departments.commands.consoles import open_console
+from Departments.commands.frame import print_json, report_errors, use_desk
+from Departments.commands.inputs import make_clock, read_day_order
 from Departments.commands.options import (
     AsJson,
     At,
@@ -29,7 +29,7 @@ from Departments.commands.options import (
     PlanFile,
     Workspace,
 )
-from Departments.commands.rehearsal import rehearsal
+from Departments.commands.rehearsal import rehearse
 from Departments.core.documents import json_text
 from Departments.core.errors import EXIT_CODES, BadInput
 from Departments.core.plans import TradingPlan
@@ -93,7 +93,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     as_json: AsJson = False,
 ) -> int:
     """Run the day's job."""
-    clock = clock_from(at, side_by_side=via_watchers)
+    clock = make_clock(at, side_by_side=via_watchers)
     choices = Choices(
         clock=clock,
         broker=broker,
@@ -102,18 +102,21 @@ def run(  # noqa: PLR0913 - one parameter for each option
         live=live,
         via_watchers=via_watchers,
     )
-    with errors_as_json(wanted=as_json), ExitStack() as stack:
+    with report_errors(wanted=as_json), ExitStack() as stack:
         if dry_run:
-            choices = replace(choices, rehearsal=stack.enter_context(rehearsal(workspace.resolve(), clock.now())))
-        desk = stack.enter_context(desk_of(workspace, choices))
+            choices = replace(choices, rehearsal=stack.enter_context(rehearse(workspace.resolve(), clock.now())))
+        desk = stack.enter_context(use_desk(workspace, choices))
         check_exchange_files(desk)
-        order = replace(day_order(desk, briefing, plan, dry_run=dry_run), force=force)
+        order = replace(read_day_order(desk, briefing, plan, dry_run=dry_run), force=force)
         document = desk.day.run(order, audience_of(approve or desk.settings.approve, as_json=as_json))
         return show_end(desk, document, as_json=as_json)
 
 
 def check_exchange_files(desk: Desk) -> None:
-    """Read the files of the simulated exchange, refuse them beside another broker, tell when a state comes too late."""
+    """Read the files of the simulated exchange and refuse them beside another broker.
+
+    A state for an exchange that exists already has no effect, and the log has a line about it.
+    """
     choices = desk.choices
     files = {"--exchange-state": choices.exchange_state, "--exchange-faults": choices.exchange_faults}
     for option, path in files.items():
@@ -126,7 +129,7 @@ def check_exchange_files(desk: Desk) -> None:
 
 def audience_of(approve: str, *, as_json: bool) -> TerminalAudience:
     """Return the person at the terminal; beside a document on standard output they are asked on standard error."""
-    return TerminalAudience(Console(stderr=True, quiet=approve == "auto") if as_json else console(), approve)
+    return TerminalAudience(Console(stderr=True, quiet=approve == "auto") if as_json else open_console(), approve)
 
 
 def show_end(desk: Desk, document: Mapping[str, Any], *, as_json: bool) -> int:
@@ -134,7 +137,7 @@ def show_end(desk: Desk, document: Mapping[str, Any], *, as_json: bool) -> int:
     if as_json:
         print_json(document)
     else:
-        show_document(console(), desk, document)
+        show_document(open_console(), desk, document)
     return int(document["exit_code"])
 
 

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from Departments.bootstrap import Choices, Desk
-from Departments.commands.frame import desk_of
-from Departments.commands.inputs import clock_from
+from Departments.commands.frame import use_desk
+from Departments.commands.inputs import make_clock
 from Departments.commands.options import BrokerOption, ExchangeState, Workspace
 from Departments.core.departments import EXECUTIVE, TRADING
 from Departments.core.documents import json_text
@@ -38,7 +38,7 @@ def watch(
     The Executive works in `departments run`; name it to watch its inbox too. A second watcher of an inbox waits for
     its turn. With `--json` every line is `{department, handled, skipped, dead_lettered, duplicates, left}`.
     """
-    choices = Choices(clock=clock_from(at, side_by_side=True), broker=broker, exchange_state=exchange_state)
+    choices = Choices(clock=make_clock(at, side_by_side=True), broker=broker, exchange_state=exchange_state)
     return watch_desk(workspace, departments or (), choices, as_json=as_json)
 
 
@@ -49,22 +49,22 @@ def watch_desk(
 
     Where Trading is among them, ledger and broker are compared first.
     """
-    with desk_of(workspace, choices) as desk:
-        watcher = watcher_of(desk, departments, _json_line if as_json else _line)
+    with use_desk(workspace, choices) as desk:
+        watcher = build_watcher(desk, departments, _json_line if as_json else _line)
         with stopped_by_signals(watcher):
-            if TRADING in _named(desk, departments):
+            if TRADING in _list_names(desk, departments):
                 desk.recover()
             watcher.run()
     return 0
 
 
-def watcher_of(desk: Desk, departments: Sequence[str], on_report: Callable[[ConsumeReport], None]) -> Watcher:
+def build_watcher(desk: Desk, departments: Sequence[str], on_report: Callable[[ConsumeReport], None]) -> Watcher:
     """Build the watcher of a desk. Raises BadInput for a department that this desk does not play."""
     settings = desk.settings.messaging
     return Watcher(
         desk.bus,
         desk.mailbox.root,
-        [_watched(desk, name) for name in _named(desk, departments)],
+        [_build_watched(desk, name) for name in _list_names(desk, departments)],
         rescan=settings.rescan_seconds,
         polling=settings.polling_observer,
         say=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201 - what a person at the terminal sees
@@ -72,7 +72,7 @@ def watcher_of(desk: Desk, departments: Sequence[str], on_report: Callable[[Cons
     )
 
 
-def _named(desk: Desk, departments: Sequence[str]) -> list[str]:
+def _list_names(desk: Desk, departments: Sequence[str]) -> list[str]:
     names = [name.upper() for name in departments] or [name for name in desk.routers if name != EXECUTIVE]
     for name in names:
         if name not in desk.routers:
@@ -81,7 +81,7 @@ def _named(desk: Desk, departments: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _watched(desk: Desk, name: str) -> Watched:
+def _build_watched(desk: Desk, name: str) -> Watched:
     router = desk.routers[name]
     return Watched(router, desk.trader.track) if name == TRADING else Watched(router)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from Departments.cli import exit_code_of
+from Departments.cli import run_command
 from tests.builders.desk import briefing, candidate, deliver, two_and_two, write_yaml
 
 AT = "2025-11-10T15:05:42Z"
@@ -53,7 +53,7 @@ class Said:
 def say(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Said:
     """Give one command."""
     capsys.readouterr()
-    code = exit_code_of([str(a) for a in arguments])
+    code = run_command([str(a) for a in arguments])
     captured = capsys.readouterr()
     return Said(code, captured.out, captured.err)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from Departments.bootstrap import Choices, open_desk
-from Departments.commands.frame import desk_of
-from Departments.commands.inputs import day_order
+from Departments.commands.frame import use_desk
+from Departments.commands.inputs import read_day_order
 from Departments.commands.run import audience_of, show_end
 from Departments.core.clock import Clock, SimulatedClock, iso
 from tests.builders.commands import Said, fault_file, plan_file
@@ -58,8 +58,8 @@ def run_at(folder: Path, at: datetime = NEXT_DAY) -> list[str | Path]:
 
 def carried_out(folder: Path, clock: Clock) -> int:
     """Do what the command does, by a clock of one's own, and return its exit code."""
-    with desk_of(folder, Choices(clock=clock, exchange_faults=folder / "faults.yaml")) as desk:
-        order = day_order(desk, None, folder / "plan.json", dry_run=False)
+    with use_desk(folder, Choices(clock=clock, exchange_faults=folder / "faults.yaml")) as desk:
+        order = read_day_order(desk, None, folder / "plan.json", dry_run=False)
         return show_end(desk, desk.day.run(order, audience_of("auto", as_json=True)), as_json=True)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from Departments.cli import exit_code_of
+from Departments.cli import run_command
 from tests.builders.commands import Demo, Said
 from tests.builders.second_day import live_through_the_first_day
 
@@ -20,7 +20,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     before = logger.handlers[:], logger.level, logger.propagate
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = exit_code_of(["demo", "--workspace", str(folder), "--json"])
+        code = run_command(["demo", "--workspace", str(folder), "--json"])
     logger.handlers[:], logger.level, logger.propagate = before
     return Demo(folder, Said(code, out.getvalue(), err.getvalue()))
 

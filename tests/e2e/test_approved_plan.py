@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from Departments.cli import exit_code_of
+from Departments.cli import run_command
 from tests.builders.desk import two_and_two, workspace
 
 PLAN = "PLAN_20251110_150000"
@@ -21,7 +21,7 @@ def planned(tmp_path: Path) -> Path:
 
 
 def called(command: str, folder: Path, *more: str, at: str = "2025-11-10T15:06:00Z") -> int:
-    return exit_code_of([command, *more, "--workspace", str(folder), "--at", at])
+    return run_command([command, *more, "--workspace", str(folder), "--at", at])
 
 
 def test_run_executes_the_plan_that_was_approved(planned: Path, capsys: pytest.CaptureFixture[str]) -> None:

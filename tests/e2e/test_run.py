@@ -151,8 +151,8 @@ KILL_AT_THE_FIRST_WAIT = """
 import os, sys
 from Departments.core.clock import SimulatedClock
 SimulatedClock.sleep = lambda self, seconds: os._exit(9)
-from Departments.cli import exit_code_of
-exit_code_of(sys.argv[1:])
+from Departments.cli import run_command
+run_command(sys.argv[1:])
 """
 
 

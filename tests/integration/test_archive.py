@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
-from Departments.cli import exit_code_of
+from Departments.cli import run_command
 from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
 from Departments.core.settings import MessagingSettings, RetentionSettings
@@ -77,7 +77,7 @@ def files(workspace: Path) -> set[str]:
 
 
 def command(workspace: Path, *arguments: str) -> int:
-    return exit_code_of([*arguments, "--workspace", str(workspace)])
+    return run_command([*arguments, "--workspace", str(workspace)])
 
 
 def answer(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -421,22 +421,22 @@ def test_check_names_what_is_wrong_with_a_payload(workspace: Path, capsys: pytes
 
 @pytest.mark.parametrize("kind", ["FinalReport", "ExecutiveApproval", "execution_request"])
 def test_the_schema_of_a_type_is_json(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code_of(["messages", "schema", kind]) == 0
+    assert run_command(["messages", "schema", kind]) == 0
     one = answer(capsys)
-    assert exit_code_of(["messages", "schema"]) == 0
+    assert run_command(["messages", "schema"]) == 0
     name = "ExecutiveApproval" if kind == "execution_request" else kind
     assert one == answer(capsys)[name]
 
 
 def test_the_schema_of_an_approval_names_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
-    exit_code_of(["messages", "schema", "ExecutiveApproval"])
+    run_command(["messages", "schema", "ExecutiveApproval"])
     found = answer(capsys)
     assert found["required"] == ["ticker", "action", "shares"]
     assert found["additionalProperties"] is False
 
 
 def test_the_schema_of_no_type_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code_of(["messages", "schema", "Gossip"]) == 2
+    assert run_command(["messages", "schema", "Gossip"]) == 2
     assert "Gossip: there is no such message type; name one of DailyBriefing" in capsys.readouterr().err
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from Departments.bootstrap import Desk
-from Departments.cli import exit_code_of
+from Departments.cli import run_command
 from Departments.core.errors import LedgerBusy, LedgerError, WorkspaceBusy
 from Departments.core.locks import execution_lock
 from Departments.ledger.ledger import TABLES, Ledger
@@ -42,36 +42,36 @@ def command(folder: Path, *words: str) -> list[str]:
 
 
 def test_resume_finishes_what_was_interrupted(interrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code_of(command(interrupted, "resume")) == 0
+    assert run_command(command(interrupted, "resume")) == 0
     assert f"{SMALL['plan_id']}: COMPLETED" in capsys.readouterr().out
     Promises(interrupted).check_midway()
 
 
 def test_resume_says_when_there_is_nothing_to_do(interrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    exit_code_of(command(interrupted, "resume"))
+    run_command(command(interrupted, "resume"))
     capsys.readouterr()
-    assert exit_code_of(command(interrupted, "resume")) == 0
+    assert run_command(command(interrupted, "resume")) == 0
     assert "NOTHING_TO_RESUME" in capsys.readouterr().out
 
 
 def test_run_resumes_before_it_plans(interrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code_of(command(interrupted, "run", "--approve", "auto")) == 0
+    assert run_command(command(interrupted, "run", "--approve", "auto")) == 0
     assert f"{SMALL['plan_id']}: COMPLETED" in capsys.readouterr().out
 
 
 def test_a_second_run_of_the_day_says_so_and_ends_well(interrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    exit_code_of(command(interrupted, "resume"))
+    run_command(command(interrupted, "resume"))
     capsys.readouterr()
-    assert exit_code_of(command(interrupted, "run", "--approve", "auto")) == 0
+    assert run_command(command(interrupted, "run", "--approve", "auto")) == 0
     assert "ALREADY_EXECUTED" in capsys.readouterr().out
 
 
 def test_a_report_that_a_kill_prevented_is_written_at_the_next_start(interrupted: Path) -> None:
-    exit_code_of(command(interrupted, "resume"))
+    run_command(command(interrupted, "resume"))
     report = interrupted / "Reports" / f"{SMALL['plan_id']}.md"
     text = report.read_text(encoding="utf-8")
     report.unlink()
-    exit_code_of(command(interrupted, "resume"))
+    run_command(command(interrupted, "resume"))
     assert report.read_text(encoding="utf-8") == text
 
 
@@ -90,7 +90,7 @@ def test_what_a_kill_kept_from_being_delivered_is_delivered_by_a_second_run_of_t
         carry_out(opened, SMALL)
     inbox = tmp_path / MESSAGES / "Inbox" / "COMPLIANCE"
     before = len(list(inbox.glob("*.md")))
-    assert exit_code_of(command(tmp_path, "run", "--approve", "auto")) == 0
+    assert run_command(command(tmp_path, "run", "--approve", "auto")) == 0
     assert len(list(inbox.glob("*.md"))) == before + 1
     assert (tmp_path / "Reports" / f"{SMALL['plan_id']}.md").exists()
 
@@ -100,15 +100,15 @@ def test_reconcile_shows_and_locks_and_accept_unlocks(tmp_path: Path, capsys: py
     with closing(desk(tmp_path)) as opened:
         carry_out(opened, SMALL)
     (tmp_path / "sentinel.db").unlink()
-    assert exit_code_of(command(tmp_path, "reconcile")) == 1
+    assert run_command(command(tmp_path, "reconcile")) == 1
     shown = capsys.readouterr().out
     assert all(ticker in shown for ticker in ("CTVA", "DVN", "ALKS", "COMM"))
     assert "unknown fill" in shown
     for ticker in ("CTVA", "DVN", "ALKS"):
-        assert exit_code_of([*command(tmp_path, "reconcile"), "--accept", ticker]) == 1
-    assert exit_code_of([*command(tmp_path, "reconcile"), "--accept", "comm"]) == 0
+        assert run_command([*command(tmp_path, "reconcile"), "--accept", ticker]) == 1
+    assert run_command([*command(tmp_path, "reconcile"), "--accept", "comm"]) == 0
     capsys.readouterr()
-    assert exit_code_of([*command(tmp_path, "reconcile"), "--accept", "COMM"]) == 2
+    assert run_command([*command(tmp_path, "reconcile"), "--accept", "COMM"]) == 2
     assert "COMM is not locked" in capsys.readouterr().err
 
 
@@ -126,7 +126,7 @@ def test_a_second_process_ends_with_its_exit_code_and_sends_nothing(interrupted:
         done = subprocess.run(words, cwd=ROOT, capture_output=True, encoding="utf-8", check=False, env=_environment())
     assert done.returncode == 3
     assert "another execution is running here" in done.stderr
-    assert exit_code_of(command(interrupted, "resume")) == 0
+    assert run_command(command(interrupted, "resume")) == 0
 
 
 def _environment() -> dict[str, str]:
@@ -158,7 +158,7 @@ def test_a_ledger_of_a_newer_version_is_refused_before_anything_is_sent(
 ) -> None:
     with closing(sqlite3.connect(interrupted / "sentinel.db")) as db, db:
         db.execute("UPDATE ledger_version SET version = 999")
-    assert exit_code_of(command(interrupted, "resume")) == 3
+    assert run_command(command(interrupted, "resume")) == 3
     error = capsys.readouterr().err
     assert "newer than this program knows" in error
     assert error.count("\n") == 1
@@ -168,7 +168,7 @@ def test_a_file_that_is_no_ledger_is_refused_in_one_sentence(
     interrupted: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (interrupted / "sentinel.db").write_bytes(b"this is not a database" * 100)
-    assert exit_code_of(command(interrupted, "resume")) == 3
+    assert run_command(command(interrupted, "resume")) == 3
     assert "the ledger cannot be used (file is not a database)" in capsys.readouterr().err
 
 

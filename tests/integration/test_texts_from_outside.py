@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from Departments.cli import exit_code_of
+from Departments.cli import run_command
 from tests.fakes.posix import closed, pipe_at
 
 HOSTILE = "# \x1b[31mred\x1b[0m\x07 :100: [bold]b[/bold] \x9b2J"
@@ -27,7 +27,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def command(root: Path, *arguments: str) -> int:
-    return exit_code_of([*arguments, "--workspace", str(root.parent)])
+    return run_command([*arguments, "--workspace", str(root.parent)])
 
 
 def test_a_message_is_shown_line_for_line_and_commands_no_terminal(

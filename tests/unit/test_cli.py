@@ -55,7 +55,7 @@ def test_an_unforeseen_error_shows_where_it_came_from_on_request(monkeypatch: py
     monkeypatch.setenv(cli.TRACEBACK, "1")
     monkeypatch.setattr(cli, "application", lambda: raising(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
-        cli.exit_code_of(["fail"])
+        cli.run_command(["fail"])
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["run", "--nonsense"], ["run", "--broker", "x"], ["run", "--at"]])
@@ -113,7 +113,7 @@ BROKERS = {
 ROOMS = {f"Departments.{name}" for name in ("constraints", "ledger", "messaging.payloads", "core.settings")} | BROKERS
 LIBRARIES = {"alpaca", "filelock", "holidays", "markdown_it", "platformdirs", "watchdog"}
 PROGRAM = (
-    "import sys; from Departments.cli import exit_code_of; exit_code_of(sys.argv[1:]); print(*sys.modules, sep=chr(10))"
+    "import sys; from Departments.cli import run_command; run_command(sys.argv[1:]); print(*sys.modules, sep=chr(10))"
 )
 
 

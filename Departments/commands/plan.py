@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from Departments.bootstrap import Choices
-from Departments.commands.consoles import console
-from Departments.commands.frame import desk_of, print_json
-from Departments.commands.inputs import clock_from, day_order
+from Departments.commands.consoles import open_console
+from Departments.commands.frame import print_json, use_desk
+from Departments.commands.inputs import make_clock, read_day_order
 from Departments.commands.options import AsJson, At, BriefingFile, BrokerOption, ExchangeState, PlanFile, Workspace
 from Departments.constraints.headroom import Headroom
 from Departments.core.money import percent, plain, usd
@@ -38,9 +38,9 @@ def plan(
     as_json: AsJson = False,
 ) -> int:
     """Make a plan and show it with weights before and after, sectors and what is left of each limit; send nothing."""
-    choices = Choices(clock=clock_from(at), broker=broker, exchange_state=exchange_state)
-    with desk_of(workspace, choices) as desk:
-        made = desk.day.plan(day_order(desk, briefing, plan_file, dry_run=True))
+    choices = Choices(clock=make_clock(at), broker=broker, exchange_state=exchange_state)
+    with use_desk(workspace, choices) as desk:
+        made = desk.day.plan(read_day_order(desk, briefing, plan_file, dry_run=True))
     if as_json:
         print_json({"plan": made.filed.document, "review": made.review.document(), **made.outlook.document()})
     else:
@@ -57,12 +57,12 @@ def approve(
     as_json: AsJson = False,
 ) -> int:
     """Approve a plan, so that `departments run` executes it today; stale limits, age or prices are refused."""
-    with desk_of(workspace, Choices(clock=clock_from(at), broker=broker)) as desk:
+    with use_desk(workspace, Choices(clock=make_clock(at), broker=broker)) as desk:
         _, path = desk.day.approve(plan_id)
     if as_json:
         print_json({"status": "PLAN_APPROVED", "plan_id": plan_id, "file": str(path)})
     else:
-        console().print(f"Approved {plan_id}; written to {path}. `departments run` executes it.")
+        open_console().print(f"Approved {plan_id}; written to {path}. `departments run` executes it.")
     return 0
 
 
