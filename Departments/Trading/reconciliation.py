@@ -15,7 +15,7 @@ from enum import StrEnum
 from functools import partial
 
 from Departments.brokers.base import Broker, UnreadableRow
-from Departments.brokers.patience import patiently
+from Departments.brokers.patience import ask_patiently
 from Departments.core.clock import Clock
 from Departments.core.errors import NotFound, UnreadableAnswer
 from Departments.core.money import ZERO, plain
@@ -98,7 +98,7 @@ class Reconciler:
         """
         now = self._clock.now()
         compare = partial(compare_orders, self._broker, self._ledger.orders, now, in_hand)
-        rows = patiently(compare, self._clock, seconds=self._patience)
+        rows = ask_patiently(compare, self._clock, seconds=self._patience)
         with self._ledger.transaction():
             accepted = self._ledger.releases.find_accepted()
             self._ledger.releases.lock(disputed_symbols(rows, accepted), now)

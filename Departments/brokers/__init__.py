@@ -1,1 +1,1 @@
-"""The port to a broker (`base`) and the two that plug into it: Alpaca and a simulated exchange."""
+"""The port to a broker (`base`) and its two adapters: Alpaca and the simulated exchange."""

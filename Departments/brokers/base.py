@@ -1,10 +1,10 @@
 """The port to a broker, in the field's words.
 
-Every method raises `BrokerUnavailable` without an answer or with one that leaves open what happened, its kind
-`UnreadableAnswer` for an answer that makes no sense, and `NotAuthorized` for refused credentials. `Refused` is raised
-only when the broker certainly refused this very request. One instance serves one thread.
+Every method raises `BrokerUnavailable` if the outcome is unknown, `UnreadableAnswer` (a kind of it) for a senseless
+answer, and `NotAuthorized` for refused credentials. `Refused` means that the broker certainly refused this very
+request. One instance serves one thread.
 
-A list is never all or nothing: a row that the desk cannot trade or cannot read is kept beside the others.
+A list is never all or nothing: it keeps foreign and unreadable rows beside the others.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Foreign = TypeVar("Foreign")
 
 @dataclass(frozen=True, slots=True)
 class ForeignOrder:
-    """An order that this desk does not trade: an option, a spread, crypto. It is counted and never touched.
+    """An order for an option, a spread or crypto. The desk counts it and never touches it.
 
-    `kind` is the broker's word. `promised` is the dollars that its open part will take, None where no price is known.
+    `kind` is the broker's word. `promised` is the cost of its open part in dollars, None without a price.
     """
 
     id: str
@@ -38,7 +38,7 @@ class ForeignOrder:
 
 @dataclass(frozen=True, slots=True)
 class ForeignPosition:
-    """A position that this desk does not trade; `market_value` in dollars, negative for a short one."""
+    """A position in options or crypto; `market_value` in dollars, negative for a short one."""
 
     kind: str
     symbol: str
@@ -47,7 +47,7 @@ class ForeignPosition:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRow:
-    """A row without sense, as far as it can be read. `problem` is the reason."""
+    """The readable part of a senseless row. `problem` is the reason."""
 
     id: str
     client_order_id: str
@@ -55,14 +55,14 @@ class UnreadableRow:
     problem: str
 
     def is_order(self, client_order_id: str, order_id: str | None) -> bool:
-        """Return whether the row is the order with these ids, ours and the broker's."""
+        """Return whether the row is the order with our id or the broker's."""
         return self.client_order_id == client_order_id or bool(self.id and self.id == order_id)
 
 
 class BrokerList(Sequence[Own], Generic[Own, Foreign]):
-    """A broker's list: a sequence of what the desk trades (shares), with the `foreign` and `unreadable` rows beside.
+    """A sequence of our rows (shares), with the `foreign` and `unreadable` rows beside it.
 
-    Shares are ours to read whoever ordered them: a person's own order counts, and locks what it holds.
+    Orders for shares are ours whoever placed them: a person's own order counts too, and holds its shares.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ Positions = BrokerList[Position, ForeignPosition]
 
 
 class Broker(Protocol):
-    """What the desk asks of a broker."""
+    """The questions and orders of the desk to a broker."""
 
     name: str
 
@@ -104,18 +104,18 @@ class Broker(Protocol):
         ...
 
     def position(self, symbol: str) -> Position | None:
-        """Return the open position in a symbol, None where there is none."""
+        """Return the open position in a symbol, or None."""
         ...
 
     def fees(self, since: datetime) -> Decimal:
-        """Return the dollars that the account was charged for trading since a moment, as far as they are booked."""
+        """Return the trading fees booked since a moment, in dollars."""
         ...
 
     def submit(self, request: OrderRequest) -> Order:
-        """Submit one order, once: no retry happens below this call.
+        """Submit one order, once, without any retry.
 
-        Raises Refused when the broker refused it; BrokerUnavailable when it is unknown whether it was
-        accepted (look it up by its client order id, never send blindly again).
+        Raises Refused if the broker refused it. Raises BrokerUnavailable if its fate is unknown: look it up by its
+        client order id, never send it blindly again.
         """
         ...
 
@@ -135,26 +135,26 @@ class Broker(Protocol):
         after: datetime | None = None,
         side: Side | None = None,
     ) -> Orders:
-        """Return orders, oldest first, legs nested in their parents; of both sides or of one.
+        """Return orders, oldest first, legs nested in their parents.
 
         `open` does not list held legs: a missing open order is no proof of a fill.
         """
         ...
 
     def cancel(self, order_id: str) -> None:
-        """Ask for a cancel; it is a request, not a confirmation. Raises Refused when it is too late, NotFound."""
+        """Request a cancel; the confirmation comes later. Raises NotFound, and Refused if it is too late."""
         ...
 
     def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
-        """Return the facts of symbols; an unknown one is absent."""
+        """Return the facts of symbols, without the unknown ones."""
         ...
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
-        """Return the latest quotes; a symbol without data is absent."""
+        """Return the latest quotes, by symbol; one without data is absent."""
         ...
 
     def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
-        """Return up to `days` daily bars of each symbol, oldest first; a symbol without any is absent."""
+        """Return up to `days` daily bars by symbol, oldest first; one without any is absent."""
         ...
 
     def market_clock(self) -> MarketClock:

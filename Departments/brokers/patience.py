@@ -1,4 +1,4 @@
-"""Waiting for a broker that does not answer, but not for ever."""
+"""Wait for a silent broker, but not for ever."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
-UNREADABLE_TRIES = 3  # half an answer may have been cut on its way; one that makes no sense stays as it is
+UNREADABLE_TRIES = 3  # a truncated answer may be whole the next time; a senseless one stays senseless
 
 
-def patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pause: float = 1.0) -> Answer:
-    """Ask again and again, `pause` seconds apart, for up to `seconds`. Raises BrokerUnavailable in the end.
+def ask_patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pause: float = 1.0) -> Answer:
+    """Repeat a question every `pause` seconds, for up to `seconds`. Raises BrokerUnavailable after that.
 
-    An answer that cannot be read is asked for three times in all. Only for questions: an order is never sent here.
+    It asks three times at most for an unreadable answer. Only for questions: never send an order through here.
     """
     give_up = clock.now() + timedelta(seconds=seconds)
     unreadable = 0
@@ -36,19 +36,19 @@ def patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pause:
             if clock.now() >= give_up or unreadable >= UNREADABLE_TRIES:
                 raise
             give_up = min(give_up, clock.now() + timedelta(seconds=seconds))  # the clock may have been set back
-            log.warning("%s, trying again (%s)", _trouble(error), error)
+            log.warning("%s, trying again (%s)", _name_trouble(error), error)
             clock.sleep(pause)
 
 
-def _trouble(error: BrokerUnavailable) -> str:
+def _name_trouble(error: BrokerUnavailable) -> str:
     unreadable = isinstance(error, UnreadableAnswer)
     return "The broker's answer cannot be read" if unreadable else "The broker does not answer"
 
 
 class PatientBroker:
-    """A broker whose every question is asked patiently, for those who plan and judge; orders pass through as they are.
+    """A broker for planning and judging: it repeats questions, but never an order or a cancel.
 
-    Trading does without it: between two looks at its orders it has other work to do.
+    Trading does without it: it has other work to do between two looks at its orders.
     """
 
     def __init__(self, broker: Broker, clock: Clock, *, seconds: float) -> None:
@@ -62,7 +62,7 @@ class PatientBroker:
         return self._broker.submit(request)
 
     def cancel(self, order_id: str) -> None:
-        """Ask for a cancel, once."""
+        """Request a cancel, once."""
         self._broker.cancel(order_id)
 
     def account(self) -> Account:
@@ -74,11 +74,11 @@ class PatientBroker:
         return self._patiently(self._broker.positions)
 
     def position(self, symbol: str) -> Position | None:
-        """Return the open position in a symbol, None where there is none."""
+        """Return the open position in a symbol, or None."""
         return self._patiently(lambda: self._broker.position(symbol))
 
     def fees(self, since: datetime) -> Decimal:
-        """Return what was charged for trading since a moment."""
+        """Return the trading fees booked since a moment, in dollars."""
         return self._patiently(lambda: self._broker.fees(since))
 
     def order(self, order_id: str) -> Order:
@@ -121,4 +121,4 @@ class PatientBroker:
         return self._patiently(self._broker.market_clock)
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
-        return patiently(ask, self._clock, seconds=self._seconds)
+        return ask_patiently(ask, self._clock, seconds=self._seconds)

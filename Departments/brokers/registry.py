@@ -1,7 +1,7 @@
-"""Every broker that the desk can trade at, one row each.
+"""The table of brokers, one row each.
 
-A broker more is one folder (or module) behind the port, one row here, and the contract suite in `tests/contract`.
-A row imports its broker only when it opens it.
+A new broker needs a folder behind the port, a row here, and the contract suite in `tests/contract`. A row imports
+its broker only to open it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ EXCHANGE_FILE: Final = "simulated_exchange.db"
 
 @dataclass(frozen=True)
 class Opening:
-    """Where and how a broker is opened.
+    """The arguments for opening a broker.
 
-    `workspace` holds configuration and keys, `folder` the desk's own files. `exchange_state` and `exchange_faults`
-    are for a row that takes them.
+    `workspace` holds configuration and keys, `folder` the desk's own files. Only a row with `takes_exchange_files`
+    reads `exchange_state` and `exchange_faults`.
     """
 
     workspace: Path
@@ -42,10 +42,10 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class BrokerRow:
-    """One broker: its name in settings and options, its title in sentences, and how it is opened.
+    """One broker: its name in settings and options, its title in sentences, its opener.
 
-    `file` is the file in the desk's folder that is the account, if there is one; the account's lock is kept beside
-    it, otherwise in a folder of the user. `open` raises BadInput for missing credentials and the like.
+    `file` is the account's file in the desk's folder, if it has one. The account's lock is beside that file, otherwise
+    in a folder of the user. `open` raises BadInput, for example for missing credentials.
     """
 
     name: str

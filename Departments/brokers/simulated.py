@@ -1,6 +1,6 @@
 """The simulated exchange behind the broker port.
 
-The exchange refuses with Alpaca's statuses and codes, so Alpaca's own table reads them.
+The exchange refuses with Alpaca's statuses and codes, so Alpaca's own table maps them.
 """
 
 from __future__ import annotations
@@ -30,37 +30,37 @@ class SimulatedBroker:
 
     def account(self) -> Account:
         """Return cash, equity, buying power and gates."""
-        with _port_errors():
+        with _map_errors():
             return self.exchange.account()
 
     def positions(self) -> Positions:
         """Return every open position."""
-        with _port_errors():
+        with _map_errors():
             return BrokerList(self.exchange.positions())
 
     def position(self, symbol: str) -> Position | None:
-        """Return the open position in a symbol. Returns None if nothing is held."""
-        with _port_errors():
+        """Return the open position in a symbol, or None."""
+        with _map_errors():
             return self.exchange.position(symbol)
 
     def fees(self, since: datetime) -> Decimal:
-        """Return the dollars charged for fills since a moment. They are booked with the fill."""
-        with _port_errors():
+        """Return the fees since a moment in dollars; the exchange books them with the fill."""
+        with _map_errors():
             return self.exchange.fees(since)
 
     def submit(self, request: OrderRequest) -> Order:
         """Submit one order, once."""
-        with _port_errors():
+        with _map_errors():
             return self.exchange.submit(request)
 
     def order(self, order_id: str) -> Order:
         """Return an order with its legs by the exchange's id. Raises NotFound."""
-        with _port_errors():
+        with _map_errors():
             return self.exchange.order(order_id)
 
     def order_by_client_id(self, client_order_id: str) -> Order:
         """Return an order with its legs by our id. Raises NotFound."""
-        with _port_errors():
+        with _map_errors():
             return self.exchange.order_by_client_id(client_order_id)
 
     def orders(
@@ -72,32 +72,32 @@ class SimulatedBroker:
         side: Side | None = None,
     ) -> Orders:
         """Return orders, oldest first."""
-        with _port_errors():
+        with _map_errors():
             return BrokerList(self.exchange.orders(scope, symbols=symbols, after=after, side=side))
 
     def cancel(self, order_id: str) -> None:
-        """Ask for a cancel. Raises Refused when it is too late, NotFound."""
-        with _port_errors():
+        """Request a cancel. Raises NotFound, and Refused if it is too late."""
+        with _map_errors():
             self.exchange.cancel(order_id)
 
     def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
-        """Return the facts of symbols; an unknown one is absent."""
-        with _port_errors():
+        """Return the facts of symbols, without the unknown ones."""
+        with _map_errors():
             return self.exchange.assets(symbols)
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
-        """Return the latest quotes; a symbol without a price is absent."""
-        with _port_errors():
+        """Return the latest quotes, by symbol; one without a price is absent."""
+        with _map_errors():
             return self.exchange.quotes(symbols)
 
     def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
-        """Return up to `days` finished daily bars of each symbol, oldest first; a symbol without any is absent."""
-        with _port_errors():
+        """Return up to `days` finished daily bars by symbol, oldest first."""
+        with _map_errors():
             return self.exchange.bars(symbols, days=days)
 
     def market_clock(self) -> MarketClock:
         """Return the exchange's clock."""
-        with _port_errors():
+        with _map_errors():
             return self.exchange.market_clock()
 
     def close(self) -> None:
@@ -106,18 +106,18 @@ class SimulatedBroker:
 
 
 @contextmanager
-def _port_errors() -> Iterator[None]:
-    """Raise the port's errors for the exchange's."""
+def _map_errors() -> Iterator[None]:
+    """Raise the port's errors in place of the exchange's."""
     try:
         yield
     except ExchangeRefusal as refusal:
-        raise _refusal_error(refusal) from refusal
+        raise _map_refusal(refusal) from refusal
     except Outage as outage:
         error = BrokerUnavailable if outage.http_status != 200 else UnreadableAnswer
         raise error(str(outage)) from outage
 
 
-def _refusal_error(refusal: ExchangeRefusal) -> BrokerError:
+def _map_refusal(refusal: ExchangeRefusal) -> BrokerError:
     if refusal.http_status == 401:
         return NotAuthorized(refusal.message)
     if refusal.http_status == 404:

@@ -1,4 +1,4 @@
-"""The one place where facts are read: the broker's word and the desk's own knowledge become `Facts`.
+"""Read `Facts` from the broker and from the desk's own knowledge. No other module does.
 
 The broker's word counts for cash, shares, quotes, tradability and halts; the desk's for everything else. What neither
 knows stays unknown.
@@ -24,26 +24,26 @@ from Departments.core.quotes import Asset, MarketClock, Quote
 
 log = logging.getLogger(__name__)
 
-#: How long an answer of the broker's clock serves; it names its own next change, so this only bounds surprises.
+#: How long an answer of the broker's clock counts; it names its own next change, so this only bounds surprises.
 CLOCK_LASTS: Final = timedelta(minutes=1)
 
 
 class Memory(Protocol):
-    """Where the desk's own knowledge is read: the ledger."""
+    """The desk's own knowledge: the ledger."""
 
     def knowledge(self, now: datetime, settlement_days: int, held: Collection[str]) -> Knowledge:
-        """Return what the desk knows without the broker."""
+        """Return the desk's knowledge, without the broker's."""
         ...
 
     def history(self, now: datetime, held: Collection[str]) -> TradingHistory:
-        """Return what the desk has done lately."""
+        """Return the desk's recent trading."""
         ...
 
 
 class ExchangeHours:
-    """The exchange's hours by the broker's clock, by the calendar while the broker is away.
+    """The exchange's hours: the broker's clock, or the calendar while the broker is away.
 
-    One for all departments of a desk: a difference between clock and calendar is logged once.
+    All departments of a desk share one: it logs a difference between clock and calendar once.
     """
 
     def __init__(self, broker: Broker, clock: Clock) -> None:
@@ -59,30 +59,30 @@ class ExchangeHours:
             try:
                 self._last = now, self._compare(self._broker.market_clock())
             except BrokerUnavailable as error:
-                log.info("The calendar tells the exchange's hours: the broker's clock does not answer (%s)", error)
+                log.info("The calendar gives the exchange's hours: the broker's clock does not answer (%s)", error)
                 return MarketClock.by_calendar(now)
         return self._last[1]
 
-    def _compare(self, told: MarketClock) -> MarketClock:
-        expected = MarketClock.by_calendar(told.now)
-        if told != expected and not self._differed:
+    def _compare(self, clock: MarketClock) -> MarketClock:
+        expected = MarketClock.by_calendar(clock.now)
+        if clock != expected and not self._differed:
             self._differed = True
             log.warning(
                 "The broker's clock and the calendar differ: %s by the broker, %s by the calendar; the broker's counts",
-                _hours_text(told),
-                _hours_text(expected),
+                _write_hours(clock),
+                _write_hours(expected),
             )
-        return told
+        return clock
 
 
-def _hours_text(clock: MarketClock) -> str:
+def _write_hours(clock: MarketClock) -> str:
     state = "open" if clock.is_open else "closed"
     return f"{state}, opens {clock.next_open:%Y-%m-%d %H:%M} and closes {clock.next_close:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What the broker said of some symbols at one moment; one that it does not know is absent."""
+    """The broker's quotes and assets of some symbols at one moment."""
 
     symbols: frozenset[str]
     quotes: Mapping[str, Quote]
@@ -95,13 +95,13 @@ class Listing:
         return cls(frozenset(wanted), broker.quotes(wanted), broker.assets(wanted))
 
     def facts(self, known: SymbolFacts) -> SymbolFacts:
-        """Return what is known of a symbol."""
-        return _facts(known, self.quotes.get(known.symbol), self.assets.get(known.symbol))
+        """Return the facts of a symbol, beginning with those `known` already."""
+        return _complete_facts(known, self.quotes.get(known.symbol), self.assets.get(known.symbol))
 
 
 @dataclass(frozen=True, slots=True)
 class FactsReader:
-    """Reads facts for a department. `settlement_days` is how long the proceeds of a SELL settle, 0 for at once."""
+    """Reads facts for a department. The proceeds of a SELL settle after `settlement_days`, 0 for at once."""
 
     broker: Broker
     memory: Memory
@@ -122,10 +122,10 @@ class FactsReader:
         account: Account | None = None,
         buying: bool = True,
     ) -> Facts:
-        """Read account, positions, hours and knowledge; with `symbols`, what is known of these and of what is held.
+        """Read account, positions, hours and knowledge; with `symbols`, also their facts and those of positions.
 
-        `complete` adds to the knowledge what has not been remembered yet; `account` was read just now. Open orders are
-        read where BUYs are to be decided (`buying`). Raises BrokerUnavailable, NotAuthorized.
+        `complete` adds knowledge that the ledger does not hold yet. `account` was read just now. Only decisions about
+        BUYs (`buying`) need open orders. Raises BrokerUnavailable, NotAuthorized.
         """
         wanted = set(symbols)
         now, account = self.clock.now(), account or self.broker.account()
@@ -140,7 +140,7 @@ class FactsReader:
             hours=self.hours.read(),
             positions={symbol: _with_sector(p, known) for symbol, p in positions.items()},
             foreign_value=sum((max(ZERO, p.market_value or ZERO) for p in held.foreign), ZERO),
-            open_buys=_open_buys(self.broker) if buying else None,
+            open_buys=_sum_open_buys(self.broker) if buying else None,
             unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
             peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
             symbols=known.symbols if listing is None else _list_facts(listing, known),
@@ -156,7 +156,7 @@ def _list_facts(listing: Listing, known: Knowledge) -> dict[str, SymbolFacts]:
 
 
 def _unreadable_locks(held: Positions) -> dict[str, str]:
-    """Return the symbols of unreadable positions. Unknown is not flat, so nothing is decided about them."""
+    """Lock the symbols of unreadable positions: unknown is not flat, so nothing is decided about them."""
     sentence = "the position of {0.symbol} at the broker cannot be read ({0.problem})"
     return {row.symbol: sentence.format(row) for row in held.unreadable if row.symbol}
 
@@ -166,7 +166,7 @@ def _with_sector(position: Position, known: Knowledge) -> Position:
     return position if sector == position.sector else replace(position, sector=sector)
 
 
-def _open_buys(broker: Broker) -> Decimal:
+def _sum_open_buys(broker: Broker) -> Decimal:
     orders = broker.orders("open", side=Side.BUY)
     buys = [o for o in orders if o.status is not OrderStatus.HELD]
     unpriced = {o.symbol for o in buys if _own_price(o) is None and o.notional is None}
@@ -176,7 +176,7 @@ def _open_buys(broker: Broker) -> Decimal:
 
 
 def open_cost(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
-    """Return the dollars that the unfilled part of an open BUY will take, 0 where no price is known."""
+    """Return the cost of an open BUY's unfilled part in dollars, 0 without a price."""
     if order.notional is not None:
         return order.notional - order.filled_qty * (order.filled_avg_price or ZERO)
     quote = quotes.get(order.symbol)
@@ -184,7 +184,7 @@ def open_cost(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
     return order.remaining_qty * price
 
 
-def _facts(known: SymbolFacts, quote: Quote | None, asset: Asset | None) -> SymbolFacts:
+def _complete_facts(known: SymbolFacts, quote: Quote | None, asset: Asset | None) -> SymbolFacts:
     quoted = known if quote is None else replace(known, price=quote.price, price_at=quote.at)
     facts = replace(quoted, bid=quote.bid if quote else None, ask=quote.ask if quote else None)
     if asset is None:

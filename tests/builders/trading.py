@@ -13,7 +13,7 @@ from Departments.messaging import codec
 from Departments.messaging.message import Message
 from tests.builders.desk import MORNING, deliver
 
-APPROVAL_ID = "MSG_EXECUTIVE_20251110T150542Z_08065de4"
+APPROVAL_ID = "MSG_EXECUTIVE_20251110T150542Z_5d20c9e7"
 
 
 def request_text(

@@ -13,7 +13,7 @@ MADE_AT = "2025-11-10T15:09:12.760093123Z"
 def order(**changes: Any) -> dict[str, Any]:
     return {
         "id": ORDER_ID,
-        "client_order_id": "MSG_EXECUTIVE_20251110T150912Z_08065de4",
+        "client_order_id": "MSG_EXECUTIVE_20251110T150912Z_5d20c9e7",
         "created_at": MADE_AT,
         "updated_at": MADE_AT,
         "submitted_at": MADE_AT,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from Departments.brokers.alpaca import parsing
-from Departments.brokers.alpaca.assets import Assets, answers_about
+from Departments.brokers.alpaca.assets import Assets, ask_about
 from Departments.brokers.alpaca.credentials import Credentials, check_access, is_live
-from Departments.brokers.alpaca.parsing import believable_quote, oldest_believable
+from Departments.brokers.alpaca.parsing import find_oldest_credible, read_quote
 from Departments.brokers.base import BrokerList, Orders, Positions, UnreadableRow
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
@@ -40,7 +40,7 @@ _SECOND = timedelta(seconds=1)
 
 PAGE = 500  # the most orders Alpaca puts into one answer
 FEES_PAGE = 100  # the most activities
-_PERHAPS_CUT = PAGE // 2  # legs count into the page before they are nested, so a full page can come back shorter
+_PERHAPS_CUT = PAGE // 2  # Alpaca counts legs before it nests them, so a full page can come back shorter
 
 
 def connect(
@@ -51,7 +51,7 @@ def connect(
     live: bool,
     environ: Mapping[str, str] | None = None,
 ) -> AlpacaBroker:
-    """Return a broker at the credentials' address, if trading there is allowed. Raises BadInput."""
+    """Return a broker at the credentials' address. Raises BadInput if trading there is not allowed."""
     check_access(credentials, settings, live=live, environ=environ)
     return AlpacaBroker(
         credentials, clock, connect_timeout=settings.connect_timeout, read_timeout=settings.read_timeout
@@ -75,7 +75,7 @@ class AlpacaBroker:
         self._clock = clock
         self._max_quote_age = max_quote_age
         self._is_live = is_live(credentials)
-        self._sdk = _sdk(credentials, clock, (connect_timeout, read_timeout))
+        self._sdk = _open_sdk(credentials, clock, (connect_timeout, read_timeout))
         self._assets = Assets(clock, self._asset, self._active_assets)
         self._named: set[str] = set()
 
@@ -85,7 +85,7 @@ class AlpacaBroker:
 
     def account(self) -> Account:
         """Return cash, equity, buying power and gates."""
-        return _read("the account", partial(parsing.account_of, live=self._is_live), self._sdk.account())
+        return _read("the account", partial(parsing.read_account, live=self._is_live), self._sdk.account())
 
     def positions(self) -> Positions:
         """Return every open position."""
@@ -95,12 +95,12 @@ class AlpacaBroker:
     def position(self, symbol: str) -> Position | None:
         """Return the open position in a symbol. Returns None if nothing is held."""
         try:
-            return _read(f"the position in {symbol}", parsing.position_of, self._sdk.position(symbol))
+            return _read(f"the position in {symbol}", parsing.read_position, self._sdk.position(symbol))
         except NotFound:
             return None
 
     def fees(self, since: datetime) -> Decimal:
-        """Return the fees that Alpaca has booked since a moment.
+        """Return the trading fees booked since a moment, in dollars.
 
         Those of a day (REG, TAF) are booked together, "typically the day after the trade date (in UTC)", so on the day
         itself neither they nor the cash know what its sales cost.
@@ -120,19 +120,19 @@ class AlpacaBroker:
         return sum(fees.values(), ZERO)
 
     def submit(self, request: OrderRequest) -> Order:
-        """Submit one order, once. Raises Refused, or BrokerUnavailable when its fate is unknown."""
-        order = _read("the new order", parsing.order_of, self._sdk.submit(request))
+        """Submit one order, once. Raises Refused, or BrokerUnavailable if its fate is unknown."""
+        order = _read("the new order", parsing.read_order, self._sdk.submit(request))
         if order.client_order_id != request.client_order_id:
             raise BrokerUnavailable(f"the broker answered {request.client_order_id} with {order.client_order_id}")
         return order
 
     def order(self, order_id: str) -> Order:
         """Return an order with its legs by Alpaca's id. Raises NotFound."""
-        return _read("the order", parsing.order_of, self._sdk.order(_uuid(order_id)))
+        return _read("the order", parsing.read_order, self._sdk.order(_check_id(order_id)))
 
     def order_by_client_id(self, client_order_id: str) -> Order:
         """Return an order with its legs by our id. Raises NotFound."""
-        found = _read("the order", parsing.order_of, self._sdk.order_by_client_id(client_order_id))
+        found = _read("the order", parsing.read_order, self._sdk.order_by_client_id(client_order_id))
         return found if found.order_class is OrderClass.SIMPLE else self.order(found.id)
 
     def orders(
@@ -148,53 +148,53 @@ class AlpacaBroker:
         while page := _read("the orders", _check_list, self._sdk.orders(scope, wanted, after, PAGE)):
             known = len(found)
             found |= {_row_id(row): row for row in page}
-            if sum(map(_rows_in, page)) < _PERHAPS_CUT:
+            if sum(map(_count_rows, page)) < _PERHAPS_CUT:
                 break
             if len(found) == known:
                 raise BrokerUnavailable("the broker's list of orders does not go on")
-            after = _last_moment(page)
+            after = _find_next_start(page)
         rows = (row for row in found.values() if side is None or _side(row) in {"", side.lower()})
         return self._name_unreadable("The order", parsing.read_orders(rows))
 
     def cancel(self, order_id: str) -> None:
-        """Ask for a cancel. Raises Refused when it is too late, NotFound."""
-        self._sdk.cancel(_uuid(order_id))
+        """Request a cancel. Raises NotFound, and Refused if it is too late."""
+        self._sdk.cancel(_check_id(order_id))
 
     def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
-        """Return what Alpaca said of symbols in the last quarter of an hour; one it does not know is absent."""
-        return self._assets.of(symbols)
+        """Return the facts of the known symbols, a quarter of an hour old at most."""
+        return self._assets.find(symbols)
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
-        """Return the latest prices on IEX that may be believed; a symbol without one is absent."""
-        seen = answers_about(symbols, self._sdk.snapshots)
-        oldest = oldest_believable(self._clock.now(), self._max_quote_age)
-        quotes = (believable_quote(symbol, snapshot, oldest) for symbol, snapshot in seen.items())
+        """Return the latest credible prices on IEX; a symbol without one is absent."""
+        seen = ask_about(symbols, self._sdk.snapshots)
+        oldest = find_oldest_credible(self._clock.now(), self._max_quote_age)
+        quotes = (read_quote(symbol, snapshot, oldest) for symbol, snapshot in seen.items())
         return {quote.symbol: quote for quote in quotes if quote}
 
     def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
-        """Return up to `days` complete daily bars of each symbol on the consolidated feed, oldest first.
+        """Return up to `days` complete daily bars by symbol (consolidated feed), oldest first.
 
-        A symbol whose bars cannot be read has none.
+        A symbol with an unreadable bar has none.
         """
         end = self._clock.now() - _SIP_DELAY
         start = trading_day(end) - timedelta(days=days * 7 // 5 + 14)
-        seen = answers_about(symbols, lambda some: self._sdk.daily_bars(some, start, end))
+        seen = ask_about(symbols, lambda some: self._sdk.daily_bars(some, start, end))
         complete = ((s, [bar for bar in self._bars(s, rows) if _is_complete(bar, end)]) for s, rows in seen.items())
         return {symbol: bars[-days:] for symbol, bars in complete if bars and days > 0}
 
     def market_clock(self) -> MarketClock:
         """Return Alpaca's clock."""
-        return _read("the clock", parsing.clock_of, self._sdk.clock())
+        return _read("the clock", parsing.read_clock, self._sdk.clock())
 
     def _asset(self, symbol: str) -> Asset:
-        return _read(f"the asset {symbol}", parsing.asset_of, self._sdk.asset(symbol))
+        return _read(f"the asset {symbol}", parsing.read_asset, self._sdk.asset(symbol))
 
     def _active_assets(self) -> Sequence[Asset]:
-        return _read("the assets", lambda rows: parsing.assets_of(_check_list(rows)), self._sdk.active_assets())
+        return _read("the assets", lambda rows: parsing.read_assets(_check_list(rows)), self._sdk.active_assets())
 
     def _bars(self, symbol: str, rows: Any) -> Sequence[Bar]:
         try:
-            return _read("bars", partial(_each, partial(parsing.bar_of, symbol)), rows)
+            return _read("bars", partial(_read_each, partial(parsing.read_bar, symbol)), rows)
         except UnreadableAnswer as error:
             self._name_rows("The bars of", [UnreadableRow("", "", symbol, str(error.__cause__))])
             return ()
@@ -211,16 +211,16 @@ class AlpacaBroker:
                 log.warning("%s %s at the broker cannot be read (%s); it is left out", what, name, row.problem)
 
 
-def _sdk(credentials: Credentials, clock: Clock, timeout: tuple[float, float]) -> Sdk:
-    """Open the door to alpaca-py only now: importing it takes a second and warns of websockets' old interface."""
+def _open_sdk(credentials: Credentials, clock: Clock, timeout: tuple[float, float]) -> Sdk:
+    """Import alpaca-py only now: this takes a second and warns of websockets' old interface."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         from Departments.brokers.alpaca.sdk import Sdk  # noqa: PLC0415
     return Sdk(credentials, clock, timeout)
 
 
-def _uuid(order_id: str) -> str:
-    """Return an id in Alpaca's form; one that cannot be Alpaca's is not found there."""
+def _check_id(order_id: str) -> str:
+    """Return an id in Alpaca's form. Raises NotFound for one in another form."""
     try:
         return str(UUID(order_id))
     except ValueError as error:
@@ -240,7 +240,7 @@ def _check_list(rows: Any) -> Sequence[Any]:
     return rows
 
 
-def _each(parse: Callable[[Any], Value], rows: Any) -> list[Value]:
+def _read_each(parse: Callable[[Any], Value], rows: Any) -> list[Value]:
     return [parse(row) for row in _check_list(rows)]
 
 
@@ -248,20 +248,20 @@ def _row_id(row: Any) -> str:
     return str(row.get("id") or row) if isinstance(row, Mapping) else str(row)
 
 
-def _rows_in(row: Any) -> int:
-    """Return how many rows of a page an order takes, its legs among them."""
+def _count_rows(row: Any) -> int:
+    """Count the rows of a page for an order and its legs."""
     legs = row.get("legs") if isinstance(row, Mapping) else None
     return 1 + (len(legs) if isinstance(legs, list) else 0)
 
 
 def _side(row: Any) -> str:
-    """Return the side that a row names; a spread has none, and Alpaca's own filter may hold it back."""
+    """Return the side of a row. A spread has none, and Alpaca's own filter may hold it back."""
     return str(row.get("side") or "") if isinstance(row, Mapping) else ""
 
 
-def _last_moment(page: Sequence[Any]) -> datetime:
-    """Return where the next page begins; `after` excludes its own moment, and a second order may have it too."""
-    moments = [moment for row in page if (moment := parsing.submitted_at(row))]
+def _find_next_start(page: Sequence[Any]) -> datetime:
+    """Return the start of the next page. `after` excludes its own moment, and a second order may share it."""
+    moments = [moment for row in page if (moment := parsing.read_submission(row))]
     if not moments:
         raise BrokerUnavailable("the broker's list of orders has no times")
     return max(moments) - _TICK

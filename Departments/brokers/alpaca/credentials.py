@@ -1,7 +1,7 @@
-"""Where the keys to an account come from, and which servers they may trade at.
+"""The keys to an account, and the servers for them.
 
-The environment is asked first, then a `config.py` in the workspace or beside the scripts, as the existing scripts
-have it. That file is parsed for literal assignments and never executed. Keys stay out of every log and every repr.
+The environment comes first, then a `config.py` in the workspace or beside the scripts, as the existing scripts have
+it. That file is parsed for literal assignments and never executed. Keys stay out of every log and every repr.
 
 Nothing trades live by default: an address that is neither paper nor local counts as live. Live needs all three:
 `broker.live: true` in the settings, DEPARTMENTS_ALLOW_LIVE=yes in the environment, and `--live` to the command.
@@ -29,7 +29,7 @@ _NAMES = frozenset({KEY_ID, SECRET_KEY, BASE_URL, DATA_URL})
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The keys of an account and the addresses to use them at; no address for data means the vendor's own."""
+    """The keys of an account and its addresses; no address for data means the vendor's own."""
 
     key_id: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -38,36 +38,37 @@ class Credentials:
 
 
 def load_credentials(folders: Iterable[Path] = (), environ: Mapping[str, str] | None = None) -> Credentials:
-    """Read the credentials from the environment, failing that from the first `config.py` in `folders` that has them.
+    """Read the credentials from the environment, or else from a `config.py`.
 
-    Key and secret always come from the same source. Raises BadInput naming what is missing.
+    Of `folders`, the first whose file has them counts. Key and secret always come from the same source. Raises
+    BadInput with the missing name.
     """
     environment = {n: v.strip() for n, v in (os.environ if environ is None else environ).items() if n in _NAMES}
-    sources = [("the environment", environment), *_config_files(folders)]
+    sources = [("the environment", environment), *_read_config_files(folders)]
     source, keys = next((s for s in sources if s[1].get(KEY_ID) or s[1].get(SECRET_KEY)), ("", {}))
     addresses = environment if not source else keys | {n: v for n, v in environment.items() if v}
     return Credentials(
-        key_id=_key(keys, KEY_ID, source),
-        secret_key=_key(keys, SECRET_KEY, source),
-        base_url=_address(addresses.get(BASE_URL) or PAPER_URL),
-        data_url=_address(addresses.get(DATA_URL) or "") or None,
+        key_id=_read_key(keys, KEY_ID, source),
+        secret_key=_read_key(keys, SECRET_KEY, source),
+        base_url=_trim_address(addresses.get(BASE_URL) or PAPER_URL),
+        data_url=_trim_address(addresses.get(DATA_URL) or "") or None,
     )
 
 
-def _config_files(folders: Iterable[Path]) -> Iterator[tuple[str, dict[str, str]]]:
+def _read_config_files(folders: Iterable[Path]) -> Iterator[tuple[str, dict[str, str]]]:
     for path in dict.fromkeys(folder / "config.py" for folder in folders):
         if path.is_file():
-            yield str(path), _literals(path)
+            yield str(path), _read_literals(path)
 
 
-def _literals(path: Path) -> dict[str, str]:
-    """Return the names of ours that a Python file sets to literal text. Raises BadInput."""
+def _read_literals(path: Path) -> dict[str, str]:
+    """Return our names with their literal texts in a Python file. Raises BadInput."""
     try:
         tree = ast.parse(read_text(path))
     except (SyntaxError, ValueError) as error:
         place = f"line {getattr(error, 'lineno', None) or 1}"
         raise BadInput(path, place, "is not Python", "mend the file or set the names in the environment") from error
-    return {name: _text(path, name, value) for name, value in _assignments(tree) if name in _NAMES}
+    return {name: _read_literal(path, name, value) for name, value in _assignments(tree) if name in _NAMES}
 
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
@@ -81,14 +82,14 @@ def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
         yield from ((t.id, value) for t in targets if isinstance(t, ast.Name))
 
 
-def _text(path: Path, name: str, value: ast.expr) -> str:
+def _read_literal(path: Path, name: str, value: ast.expr) -> str:
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
         return value.value.strip()
     mend = f'write {name} = "…" or set it in the environment'
     raise BadInput(path, name, "is not literal text, and the file is read without being run", mend)
 
 
-def _key(keys: Mapping[str, str], name: str, source: str) -> str:
+def _read_key(keys: Mapping[str, str], name: str, source: str) -> str:
     value = keys.get(name, "")
     mend = f"set {KEY_ID} and {SECRET_KEY} in the environment or in config.py, or use the simulated broker"
     if not value:
@@ -99,28 +100,28 @@ def _key(keys: Mapping[str, str], name: str, source: str) -> str:
     return value
 
 
-def _address(url: str) -> str:
-    """Return the address as the vendor's client wants it: without a final slash and without the version."""
+def _trim_address(url: str) -> str:
+    """Trim an address for the vendor's client: no final slash, no version."""
     return url.rstrip("/").removesuffix("/v2").rstrip("/")
 
 
 def check_access(
     credentials: Credentials, settings: BrokerSettings, *, live: bool, environ: Mapping[str, str] | None = None
 ) -> None:
-    """Let paper and local addresses pass, live ones only with all three switches. Raises BadInput."""
+    """Accept paper and local addresses, live ones only with all three switches. Raises BadInput."""
     _check_scheme(BASE_URL, credentials.base_url)
     if credentials.data_url:
         _check_scheme(DATA_URL, credentials.data_url)
     if not is_live(credentials):
         return
-    missing = _missing_switches(settings, os.environ if environ is None else environ, live=live)
+    missing = _list_missing_switches(settings, os.environ if environ is None else environ, live=live)
     if missing:
         problem = f"{_host(credentials.base_url)!r} may trade real money, and nothing trades live by default"
         raise BadInput(BASE_URL, "", problem, f"use {PAPER_URL}, or add {', '.join(missing)}")
 
 
 def is_live(credentials: Credentials) -> bool:
-    """Return whether orders at the credentials' address may move real money: it is neither paper nor local."""
+    """Return whether orders at this address may move real money: it is neither paper nor local."""
     return not (is_loopback(credentials.base_url) or _host(credentials.base_url) == _host(PAPER_URL))
 
 
@@ -133,7 +134,7 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def _missing_switches(settings: BrokerSettings, environ: Mapping[str, str], *, live: bool) -> list[str]:
+def _list_missing_switches(settings: BrokerSettings, environ: Mapping[str, str], *, live: bool) -> list[str]:
     switches = {
         "broker.live: true in the settings": settings.live,
         f"{ALLOW_LIVE}=yes in the environment": environ.get(ALLOW_LIVE) == "yes",

@@ -1,12 +1,11 @@
-"""Alpaca's JSON as our values, tolerantly: an unknown word never fails a list, a missing number never becomes one.
+"""Read Alpaca's JSON, tolerantly: an unknown word never fails a list, a missing number is never made up.
 
-Each row of a list is read by itself (`read_orders`, `read_positions`): shares are ours, options, spreads and crypto
-are foreign, and a row without sense is kept with its id. Every other function raises KeyError, ValueError or TypeError
-for an answer that lacks what we cannot do without. Trading answers carry numbers as text, market data as JSON
-numbers; both become Decimal.
+Lists are read row by row (`read_orders`, `read_positions`): shares are ours, options, spreads and crypto are foreign,
+and a senseless row is kept with its id. Every other function raises KeyError, ValueError or TypeError for an answer
+without a field that we need. Trading answers carry numbers as text, market data as JSON numbers; both become Decimal.
 
-The free feed (IEX) sees two or three per cent of the volume, so a price can be old: what is stale, crossed or zero
-is left out, and a symbol of which nothing is left is absent. There is no substitute for an unknown price.
+The free feed (IEX) sees two or three per cent of the volume, so a price can be old: stale, crossed and zero prices
+are left out. There is no substitute for an unknown price.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ Own = TypeVar("Own")
 Foreign = TypeVar("Foreign")
 
 SHARES = frozenset({"", "us_equity"})
-OPTION_SHARES = Decimal(100)  # one contract is of so many
+OPTION_SHARES = Decimal(100)  # per contract
 _OPTION = re.compile(r"[A-Z0-9.]{1,6}\d{6}[CP]\d{8}")  # the OCC's symbol of an option
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -42,7 +41,7 @@ _GATES = {
 }
 
 
-def account_of(data: Data, *, live: bool = False) -> Account:
+def read_account(data: Data, *, live: bool = False) -> Account:
     """Read `GET /v2/account`. A missing status keeps the gates closed; PAPER_ONLY trades unless `live`."""
     status = str(data.get("status") or "UNKNOWN")
     blocks = tuple(name for gate, name in _GATES.items() if data.get(gate))
@@ -61,10 +60,10 @@ def account_of(data: Data, *, live: bool = False) -> Account:
 
 def read_positions(rows: Iterable[Any]) -> Positions:
     """Read `GET /v2/positions`."""
-    return _read_each(rows, position_of, _foreign_position)
+    return _read_each(rows, read_position, _foreign_position)
 
 
-def position_of(data: Data) -> Position:
+def read_position(data: Data) -> Position:
     """Read one position of shares; a short one is negative in either notation."""
     qty, entry, price = decimal_of(data["qty"]), _number(data, "avg_entry_price"), _number(data, "current_price")
     if entry is None and price is None:
@@ -83,9 +82,9 @@ def _foreign_position(kind: str, data: Data) -> ForeignPosition:
 
 
 def read_fees(rows: Iterable[Any], since: datetime) -> tuple[dict[str, Decimal], list[UnreadableRow]]:
-    """Read a page of fee activities: the dollars of each by its id, and the unreadable rows.
+    """Read a page of fee activities: dollars by id, and the unreadable rows.
 
-    One booked before `since`, or canceled, took nothing. A fee's `net_amount` is negative
+    One booked before `since`, or canceled, counts as zero. A fee's `net_amount` is negative
     (https://docs.alpaca.markets/docs/account-activities).
     """
     fees, unreadable = dict[str, Decimal](), list[UnreadableRow]()
@@ -105,14 +104,14 @@ def _fee(data: Data, since: datetime) -> Decimal:
 
 
 def read_orders(rows: Iterable[Any]) -> Orders:
-    """Read `GET /v2/orders`, legs nested; a leg listed beside its parent too is left out."""
-    read = _read_each(rows, order_of, _foreign_order)
+    """Read `GET /v2/orders`, legs nested. A leg that is also listed beside its parent counts once."""
+    read = _read_each(rows, read_order, _foreign_order)
     legs = {leg.id for order in read for leg in order.legs}
     return BrokerList((order for order in read if order.id not in legs), read.foreign, read.unreadable)
 
 
-def order_of(data: Data) -> Order:
-    """Read one order of shares with its legs. An order by amount has no quantity but what it has filled."""
+def read_order(data: Data) -> Order:
+    """Read one order of shares with its legs. An order by amount has only its filled quantity."""
     filled = _number(data, "filled_qty") or ZERO
     asked, notional = _number(data, "qty"), _number(data, "notional")
     if asked is None and notional is None:
@@ -131,17 +130,17 @@ def order_of(data: Data) -> Order:
         order_class=OrderClass.BRACKET if data.get("order_class") == "oto" else _class(data),
         limit_price=_number(data, "limit_price"),
         stop_price=_number(data, "stop_price"),
-        submitted_at=submitted_at(data),
+        submitted_at=read_submission(data),
         updated_at=_moment(data, "updated_at"),
         filled_at=_moment(data, "filled_at"),
         replaced_by=_words(data, "replaced_by") or None,
         notional=notional if asked is None else None,
-        legs=tuple(order_of(leg) for leg in data.get("legs") or ()),
+        legs=tuple(read_order(leg) for leg in data.get("legs") or ()),
     )
 
 
-def submitted_at(row: Any) -> datetime | None:
-    """Return the moment of submission, failing that of creation, None if the row has neither."""
+def read_submission(row: Any) -> datetime | None:
+    """Return the moment of submission, or else of creation, or None."""
     try:
         return _moment(row, "submitted_at") or _moment(row, "created_at")
     except (ValueError, TypeError, AttributeError):
@@ -153,9 +152,9 @@ def _foreign_order(kind: str, data: Data) -> ForeignOrder:
 
 
 def _find_cost(kind: str, data: Data) -> Decimal | None:
-    """Return the dollars that a foreign order's open part will take; a SELL and a spread's credit take none.
+    """Return the cost of a foreign order's open part in dollars. A SELL and a credit cost 0.
 
-    An option is 100 shares. A spread has no side: its limit is what it costs, negative for a credit.
+    An option is 100 shares. A spread has no side: its limit is its cost, negative for a credit.
     (https://docs.alpaca.markets/docs/options-level-3-trading)
     """
     if data.get("side") == "sell" or _status(data["status"]).is_terminal:
@@ -169,7 +168,7 @@ def _find_cost(kind: str, data: Data) -> Decimal | None:
     return max(ZERO, (qty - filled) * price * (ONE if kind == "crypto" else OPTION_SHARES))
 
 
-def asset_of(data: Data) -> Asset:
+def read_asset(data: Data) -> Asset:
     """Read `GET /v2/assets/{symbol}`."""
     return Asset(
         symbol=_text(data, "symbol"),
@@ -180,19 +179,19 @@ def asset_of(data: Data) -> Asset:
     )
 
 
-def assets_of(rows: Sequence[Any]) -> list[Asset]:
-    """Read `GET /v2/assets`; what cannot be read of 11,000 shares is left out, or one would spoil them all."""
-    return [asset_of(row) for row in rows if isinstance(row, Mapping) and row.get("symbol")]
+def read_assets(rows: Sequence[Any]) -> list[Asset]:
+    """Read `GET /v2/assets` without its unreadable rows: one of 11,000 would spoil them all."""
+    return [read_asset(row) for row in rows if isinstance(row, Mapping) and row.get("symbol")]
 
 
-def clock_of(data: Data) -> MarketClock:
+def read_clock(data: Data) -> MarketClock:
     """Read `GET /v2/clock`."""
     moments = (parse_iso(data[key]) for key in ("timestamp", "next_open", "next_close"))
     now, next_open, next_close = moments
     return MarketClock(now=now, is_open=bool(data["is_open"]), next_open=next_open, next_close=next_close)
 
 
-def bar_of(symbol: str, data: Data) -> Bar:
+def read_bar(symbol: str, data: Data) -> Bar:
     """Read one daily bar; its timestamp is midnight in New York."""
     opened, high, low, close = (price_of(data[key]) for key in ("o", "h", "l", "c"))
     day = trading_day(parse_iso(data["t"]))
@@ -258,7 +257,7 @@ def _class(data: Data) -> OrderClass:
 
 
 def _status(word: Any) -> OrderStatus:
-    """Read a status; `denied` is our own word, so from a broker it is one we do not know."""
+    """Read a status. `denied` is our own word, so from a broker it is unknown."""
     status = OrderStatus.parse(str(word))
     return OrderStatus.UNKNOWN if status is OrderStatus.DENIED else status
 
@@ -266,16 +265,16 @@ def _status(word: Any) -> OrderStatus:
 Priced = tuple[datetime, tuple[Decimal, ...]]
 
 
-def oldest_believable(now: datetime, max_age: timedelta) -> datetime:
-    """Return the moment before which a price is stale: `max_age` ago, counted from the last close when closed."""
+def find_oldest_credible(now: datetime, max_age: timedelta) -> datetime:
+    """Return the oldest credible moment: `max_age` ago, counted from the last close out of hours."""
     day = trading_day(now)
     while not is_trading_day(day) or session(day)[0] > now:
         day -= timedelta(days=1)
     return (now if is_open(now) else session(day)[1]) - max_age
 
 
-def believable_quote(symbol: str, snapshot: Any, oldest: datetime) -> Quote | None:
-    """Make a quote of a snapshot's last trade (`p`) and bid and ask (`bp`, `ap`), None if neither may be believed."""
+def read_quote(symbol: str, snapshot: Any, oldest: datetime) -> Quote | None:
+    """Read the quote of a snapshot: last trade (`p`), bid and ask (`bp`, `ap`). None without a credible price."""
     seen = snapshot if isinstance(snapshot, Mapping) else {}
     last, sides = _fresh(seen.get("latestTrade"), ("p",), oldest), _fresh(seen.get("latestQuote"), ("bp", "ap"), oldest)
     if sides and sides[1][0] > sides[1][1]:
@@ -289,7 +288,7 @@ def believable_quote(symbol: str, snapshot: Any, oldest: datetime) -> Quote | No
 
 
 def _fresh(data: Any, keys: tuple[str, ...], oldest: datetime) -> Priced | None:
-    """Return moment and prices if all of them are there, positive and not stale."""
+    """Return moment and prices, None if one is missing, not positive or stale."""
     if not isinstance(data, Mapping):
         return None
     try:

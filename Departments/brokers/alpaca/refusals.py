@@ -1,4 +1,4 @@
-"""What Alpaca's answers mean that are no success: one table of answers, one of reasons for a refusal.
+"""Map Alpaca's failures to our errors: one table of answers, one of reasons for a refusal.
 
 A 4xx with a numeric code or with words of Alpaca's own, other than 401, 408, 425 and 429, is a certain refusal.
 Everything else leaves open what happened: a 404 of some proxy is not "no such order", and a 504 is not "not accepted".
@@ -26,7 +26,7 @@ _LONGEST_QUOTE = 200  # characters of a foreign answer that a sentence for peopl
 
 
 class Passing(BrokerUnavailable):
-    """A trouble that may pass soon; `wait` is how many seconds the broker asked us to wait, if it said so."""
+    """A passing trouble; `wait` is the seconds to wait, if the broker names them."""
 
     def __init__(self, sentence: str, wait: float | None = None) -> None:
         super().__init__(sentence)
@@ -34,11 +34,11 @@ class Passing(BrokerUnavailable):
 
 
 class QuestionRefused(BrokerUnavailable):
-    """A question that was itself refused (400, 422), such as one about a symbol the vendor cannot parse."""
+    """Alpaca refused a question (400, 422), for example about an unparsable symbol."""
 
 
 class Reply(Protocol):
-    """What is needed of the HTTP library's response."""
+    """The HTTP library's response, as far as we use it."""
 
     status_code: int
 
@@ -49,13 +49,13 @@ class Reply(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Return the headers, whose names ignore case."""
+        """Return the headers; their names ignore case."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is no success, taken apart as far as it can be. `wait` in seconds."""
+    """The readable parts of a failure. `wait` in seconds."""
 
     method: str
     subject: str
@@ -67,35 +67,35 @@ class Answer:
 
     @property
     def is_refusal(self) -> bool:
-        """Return whether the request is refused for certain: a 4xx with Alpaca's code, or with its words."""
+        """True if the request is refused for certain: a 4xx with Alpaca's code, or with its words."""
         has_words = bool(self.body and self.message) and self.status not in _UNDECIDED
         return 400 <= self.status < 500 and (self.code is not None or has_words)
 
     @property
     def is_bare_forbidden(self) -> bool:
-        """Tell Alpaca's own `{"message": "forbidden."}` from the 403 of something in between."""
+        """True for Alpaca's own `{"message": "forbidden."}`, not for a 403 of a proxy."""
         return self.code is None and bool(self.body) and self.message.lower().startswith("forbidden")
 
     @property
     def sentence(self) -> str:
         """Return the answer in words."""
-        said = f": {self.message}" if self.message else ""
-        return f"the broker answered {self.status} to {self.method} {self.subject}{said}"
+        words = f": {self.message}" if self.message else ""
+        return f"the broker answered {self.status} to {self.method} {self.subject}{words}"
 
 
 @dataclass(frozen=True, slots=True)
 class KnownAnswer:
-    """One row: the meaning, the answers that it covers, the error made of them."""
+    """One row: the meaning, the answers it covers, their error."""
 
     meaning: str
     covers: Callable[[Answer], bool]
     error: Callable[[Answer], BrokerError]
 
 
-#: Too late, too early, closed by the client, or asked for by a proxy: what became of the request is open.
+#: Not found, too late, too early, closed by the client, or asked for by a proxy: the outcome is unknown.
 _UNDECIDED = frozenset({404, 407, 408, 425, 499})
 
-#: The first row that covers an answer holds; an answer that none covers is BrokerUnavailable.
+#: The first row that covers an answer counts; without one it is BrokerUnavailable.
 TABLE = (
     KnownAnswer(
         "bad key", lambda a: a.status == 401, lambda a: NotAuthorized(f"{a.sentence}; check {KEY_ID} and {SECRET_KEY}")
@@ -123,21 +123,21 @@ TABLE = (
 )
 
 
-def error_of(answer: Answer) -> BrokerError:
-    """Return the error that an answer means."""
+def map_answer(answer: Answer) -> BrokerError:
+    """Return our error for an answer."""
     row = next((row for row in TABLE if row.covers(answer)), None)
     return row.error(answer) if row else BrokerUnavailable(answer.sentence)
 
 
-def answer_of(method: str, subject: str, reply: Reply, now: datetime) -> Answer:
-    """Take an answer apart; its body may be Alpaca's JSON, a proxy's HTML or nothing at all."""
-    body = _object(reply.text)
+def read_answer(method: str, subject: str, reply: Reply, now: datetime) -> Answer:
+    """Read a failure; its body may be Alpaca's JSON, a proxy's HTML or nothing at all."""
+    body = _read_object(reply.text)
     message = str(body.get("message") or "") if body else " ".join(reply.text.split())[:_LONGEST_QUOTE]
-    wait = _wait(reply.status_code, reply.headers, now)
-    return Answer(method, subject, reply.status_code, message, _code(body.get("code")), body, wait)
+    wait = _read_wait(reply.status_code, reply.headers, now)
+    return Answer(method, subject, reply.status_code, message, _read_code(body.get("code")), body, wait)
 
 
-def _object(text: str) -> dict[str, Any]:
+def _read_object(text: str) -> dict[str, Any]:
     try:
         data = json.loads(text, parse_float=Decimal)
     except (ValueError, RecursionError):
@@ -145,22 +145,22 @@ def _object(text: str) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _code(value: Any) -> int | None:
+def _read_code(value: Any) -> int | None:
     text = str(value)
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _wait(status: int, headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds the broker asks us to wait: Retry-After, else for 429 the reset of its rate limit (epoch)."""
+def _read_wait(status: int, headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds to wait: Retry-After, or for 429 the reset of the rate limit (epoch)."""
     asked = headers.get("Retry-After", "")
     if asked:
-        return _seconds(asked, now)
+        return _read_seconds(asked, now)
     reset = headers.get("X-RateLimit-Reset", "")
     return max(0.0, int(reset) - now.timestamp()) if status == 429 and reset.isascii() and reset.isdigit() else None
 
 
-def _seconds(asked: str, now: datetime) -> float | None:
-    """Read Retry-After, which is a number of seconds or a date (RFC 9110, 10.2.3)."""
+def _read_seconds(asked: str, now: datetime) -> float | None:
+    """Read Retry-After: a number of seconds or a date (RFC 9110, 10.2.3)."""
     if asked.strip().isascii() and asked.strip().isdigit():
         return float(asked)
     try:
@@ -171,9 +171,9 @@ def _seconds(asked: str, now: datetime) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """One row: the vendor's code, how fields or message show this meaning, and which numbers are worth keeping.
+    """One row: a vendor's code, its signs in fields or message, our reason, and the numbers to keep.
 
-    `fields` are copied from the answer's body, the named groups of `message` from its sentence.
+    The numbers are `fields` of the answer's body and the named groups of `message`.
     """
 
     vendor_code: int
@@ -190,7 +190,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 _QUANTITIES = r"insufficient qty available(?:.*requested: (?P<requested>[\d.]+))?"
 _ASSET = r"asset \"?(?P<symbol>[^\s\"]+)\"? (?:not found|is not tradable|cannot be sold short|is not active)"
 
-#: The first row that fits holds; a code or message without one is Refusal.OTHER.
+#: The first row that fits counts; without one it is Refusal.OTHER.
 MEANINGS = (
     Meaning(
         40310000,
@@ -227,7 +227,7 @@ MEANINGS = (
 
 
 def read_refusal(status: int, code: int | None, message: str, body: Mapping[str, Any]) -> Refused:
-    """Return what a refusal of Alpaca's means, with its numbers and its own words."""
+    """Map a refusal of Alpaca's to ours, with its numbers and its words."""
     for row in MEANINGS:
         found = row.message.search(message)
         if row.vendor_code == code and (found or row.fits(body)):
@@ -238,7 +238,7 @@ def read_refusal(status: int, code: int | None, message: str, body: Mapping[str,
 
 
 def _words(message: str) -> dict[str, str]:
-    """Return the broker's own words, for a reason whose code alone does not help."""
+    """Return the broker's own words, for a reason too vague without them."""
     return {"said": _one_word(message)} if message else {}
 
 
@@ -248,6 +248,6 @@ def _numbers(row: Meaning, found: re.Match[str] | None, body: Mapping[str, Any])
 
 
 def _one_word(value: Any) -> str:
-    """Write a field so that it fits into `key=value key=value`."""
+    """Write a value as one word, for `key=value key=value`."""
     text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return "_".join(text.split())

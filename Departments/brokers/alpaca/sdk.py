@@ -1,7 +1,7 @@
-"""The one door to alpaca-py: its clients with time-outs and without its own retries, its request models.
+"""The one door to alpaca-py: its request models, and its clients with time-outs and without retries.
 
-Importing this module imports alpaca-py, which takes about a second; so it is imported only where a broker is made.
-alpaca-py sets no time-out anywhere, and on 429 and 504 it sends again whatever it was sending, orders included.
+Importing this module imports alpaca-py, which takes about a second; only opening a broker imports it. alpaca-py sets
+no time-out anywhere, and on 429 and 504 it re-sends, orders included.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import RequestException, Timeout
 
 from Departments.brokers.alpaca.credentials import Credentials, is_loopback
-from Departments.brokers.alpaca.refusals import INVALID, Answer, Passing, answer_of, error_of, read_refusal
+from Departments.brokers.alpaca.refusals import INVALID, Answer, Passing, map_answer, read_answer, read_refusal
 from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
 from Departments.core.orders import OrderClass, OrderRequest, OrderType
 
-#: Alpaca takes 200 requests a minute; beyond it an order is answered 429 and has to be looked for before anything else.
+#: Alpaca takes 200 requests a minute; it answers a further order with 429, and we must look that order up first.
 #: (https://docs.alpaca.markets/docs/trading-api and /docs/about-market-data-api)
 BURST = 100
 A_SECOND = 1.5  # so no minute sees more than 100 + 90 questions
@@ -50,9 +50,9 @@ _KINDS: dict[OrderType, Callable[..., models.OrderRequest]] = {
 
 
 class Pace:
-    """Lets questions through as they come while they are few, and slows them down gently, never for long, beyond that.
+    """Slows questions down when there are many of them.
 
-    Room for `at_once` requests fills up again by `a_second`. Orders and cancels take of it, but never wait.
+    There is room for `at_once` requests, and `a_second` more each second. Orders and cancels count, but never wait.
     """
 
     def __init__(self, clock: Clock, *, at_once: int = BURST, a_second: float = A_SECOND) -> None:
@@ -63,7 +63,7 @@ class Pace:
         self._filled_at = clock.now()
 
     def count(self, *, may_wait: bool) -> None:
-        """Count a request that is about to be sent; one that `may_wait` does so until there is room for it."""
+        """Count a request before it is sent; if it `may_wait`, wait for room."""
         self._fill()
         if may_wait and self._room < 1:
             self._clock.sleep((1 - self._room) / self._a_second)
@@ -71,15 +71,15 @@ class Pace:
         self._room -= 1
 
     def _fill(self) -> None:
-        """Make room for the time that has passed; none has where the clock was set back."""
+        """Add room for the time since the last call; none if the clock was set back."""
         now = self._clock.now()
         passed = max(0.0, (now - self._filled_at).total_seconds())
         self._room = min(self._at_once, self._room + passed * self._a_second)
         self._filled_at = now
 
 
-class _PatientNoMore(HTTPAdapter):
-    """Transport that keeps the pace, always has a time-out and takes no redirection for an answer."""
+class _PacedTransport(HTTPAdapter):
+    """Keeps the pace, sets a time-out and refuses redirections."""
 
     def __init__(self, timeout: tuple[float, float], pace: Pace) -> None:
         self._timeout = timeout
@@ -89,13 +89,13 @@ class _PatientNoMore(HTTPAdapter):
     def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
         self._pace.count(may_wait=request.method == "GET")
         response = super().send(request, *args, **(options | {"timeout": self._timeout}))
-        if 300 <= response.status_code < 400:  # alpaca-py would take it for a success without content
+        if 300 <= response.status_code < 400:  # alpaca-py would treat it as a success without content
             raise RequestException(f"redirected ({response.status_code})", request=request, response=response)
         return response
 
 
 class Sdk:
-    """alpaca-py's two clients behind plain calls that answer with parsed JSON or raise our errors."""
+    """alpaca-py's two clients behind plain calls: each returns parsed JSON or raises our errors."""
 
     def __init__(self, credentials: Credentials, clock: Clock, timeout: tuple[float, float]) -> None:
         self._clock = clock
@@ -112,11 +112,11 @@ class Sdk:
 
     def submit(self, request: OrderRequest) -> Any:
         """Send one order, once."""
-        return self._once("POST", "/orders", partial(self._trading.submit_order, vendor_order(request)))
+        return self._ask_once("POST", "/orders", partial(self._trading.submit_order, write_order(request)))
 
     def cancel(self, order_id: str) -> None:
-        """Send one request to cancel, once."""
-        self._once("DELETE", f"/orders/{order_id}", partial(self._trading.cancel_order_by_id, order_id))
+        """Request a cancel, once."""
+        self._ask_once("DELETE", f"/orders/{order_id}", partial(self._trading.cancel_order_by_id, order_id))
 
     def order(self, order_id: str) -> Any:
         """Ask for an order with its legs."""
@@ -124,7 +124,7 @@ class Sdk:
         return self._ask(f"/orders/{order_id}", partial(self._trading.get_order_by_id, order_id, nested))
 
     def order_by_client_id(self, client_order_id: str) -> Any:
-        """Ask for an order by our id; Alpaca leaves the legs out here."""
+        """Ask for an order by our id. Alpaca leaves the legs out here."""
         what = f"/orders:by_client_order_id {client_order_id}"
         return self._ask(what, partial(self._trading.get_order_by_client_id, client_order_id))
 
@@ -153,20 +153,20 @@ class Sdk:
         return self._ask(f"/positions/{symbol}", partial(self._trading.get_open_position, quote(symbol, safe="")))
 
     def fees(self, after: datetime, page: str | None, limit: int) -> Any:
-        """Ask for one page of the fees booked later than `after` (to the second), oldest first.
+        """Ask for one page of the fees booked after a second, oldest first.
 
-        `page` is the last id of the page before. alpaca-py has no words for it on a trading account.
+        `page` is the last id of the page before. alpaca-py has no method for it on a trading account.
         """
         query = {"after": f"{after.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "direction": "asc", "page_size": limit}
         path = "/account/activities/FEE"
         return self._ask(path, partial(self._trading.get, path, query | ({"page_token": page} if page else {})))
 
     def asset(self, symbol: str) -> Any:
-        """Ask for what is known of a symbol."""
+        """Ask about a symbol."""
         return self._ask(f"/assets/{symbol}", partial(self._trading.get_asset, quote(symbol, safe="")))
 
     def active_assets(self) -> Any:
-        """Ask for what is known of every active share: about 11,000 rows in one answer."""
+        """Ask about every active share: about 11,000 rows in one answer."""
         query = models.GetAssetsRequest(status=words.AssetStatus.ACTIVE, asset_class=words.AssetClass.US_EQUITY)
         return self._ask("/assets", partial(self._trading.get_all_assets, query))
 
@@ -175,14 +175,14 @@ class Sdk:
         return self._ask("/clock", self._trading.get_clock)
 
     def snapshots(self, symbols: Sequence[str]) -> Any:
-        """Ask for the last trade, bid and ask of many symbols on the free live feed, in one question."""
+        """Ask the free live feed for the last trades, bids and asks of symbols."""
         query = StockSnapshotRequest(symbol_or_symbols=list(symbols), feed=DataFeed.IEX)
         return self._ask("/stocks/snapshots", partial(self._data.get_stock_snapshot, query))
 
     def daily_bars(self, symbols: Sequence[str], start: date, end: datetime) -> Any:
         """Ask for split-adjusted daily bars of many symbols on the consolidated feed, oldest first.
 
-        A limit would hold for the rows of all symbols together (https://docs.alpaca.markets/reference/stockbars), so
+        A limit would count the rows of all symbols together (https://docs.alpaca.markets/reference/stockbars), so
         there is none: alpaca-py asks for page after page of 10,000 rows, each of them a request of its own.
         """
         query = StockBarsRequest(
@@ -196,22 +196,22 @@ class Sdk:
         return self._ask("/stocks/bars", partial(self._data.get_stock_bars, query))
 
     def _ask(self, what: str, call: Callable[[], Any]) -> Any:
-        """Ask a question, again after a pause when the trouble may pass, and three times at most."""
+        """Ask a question, after passing trouble again after a pause, three times at most."""
         for pause in _BACK_OFF:
             try:
-                return self._once("GET", what, call)
+                return self._ask_once("GET", what, call)
             except Passing as trouble:
                 wait = pause if trouble.wait is None else trouble.wait
                 if wait > _LONGEST_WAIT:
                     raise
             self._clock.sleep(wait)
-        return self._once("GET", what, call)
+        return self._ask_once("GET", what, call)
 
-    def _once(self, method: str, what: str, call: Callable[[], Any]) -> Any:
+    def _ask_once(self, method: str, what: str, call: Callable[[], Any]) -> Any:
         try:
             return call()
         except APIError as error:
-            raise error_of(self._answer(method, what, error)) from error
+            raise map_answer(self._answer(method, what, error)) from error
         except Timeout as error:
             raise BrokerUnavailable(f"the broker did not answer {method} {what} in time") from error
         except NoConnection as error:
@@ -220,11 +220,11 @@ class Sdk:
             raise UnreadableAnswer(f"the broker's answer to {method} {what} cannot be read") from error
 
     def _answer(self, method: str, what: str, error: APIError) -> Answer:
-        return answer_of(method, what, error.response, self._clock.now())
+        return read_answer(method, what, error.response, self._clock.now())
 
 
-def vendor_order(request: OrderRequest) -> models.OrderRequest:
-    """Write an order in alpaca-py's words. Raises Refused for one that Alpaca's own models rule out.
+def write_order(request: OrderRequest) -> models.OrderRequest:
+    """Write an order in alpaca-py's words. Raises Refused if Alpaca's own models rule it out.
 
     An OCO is a limit order whose limit is its take-profit (https://docs.alpaca.markets/docs/orders-at-alpaca).
     """
@@ -254,21 +254,21 @@ def _float(price: Decimal | None) -> float | None:
 
 
 def _first_line(error: ValueError) -> str:
-    """Return what one of the vendor's models complains of, without pydantic's frame."""
+    """Return the complaint of one of the vendor's models, without pydantic's frame."""
     details = getattr(error, "errors", None)
     return str(details()[0]["msg"] if details else error).removeprefix("Value error, ")
 
 
 def _data_url(credentials: Credentials) -> str | None:
-    """Return where market data comes from; keys for a local server never travel to the vendor."""
+    """Return the address of market data; keys for a local server never travel to the vendor."""
     return credentials.data_url or (credentials.base_url if is_loopback(credentials.base_url) else None)
 
 
 def _prepare(client: RESTClient, timeout: tuple[float, float], pace: Pace) -> None:
-    """Give a client time-outs and a pace, and take its retries; alpaca-py has no public way to any of it."""
+    """Set a client's time-outs and pace and remove its retries; alpaca-py has no public way to do so."""
     session, base_url = client._session, str(client._base_url)  # noqa: SLF001
     client._retry = 0  # noqa: SLF001
-    transport = _PatientNoMore(timeout, pace)
+    transport = _PacedTransport(timeout, pace)
     for scheme in ("https://", "http://"):
         session.mount(scheme, transport)
     session.trust_env = not is_loopback(base_url)  # no proxy of the environment before a local server

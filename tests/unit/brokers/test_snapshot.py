@@ -87,7 +87,7 @@ def test_while_the_broker_is_away_the_calendar_counts(
     fake.away = True
     assert hours.read() == MarketClock.by_calendar(NOW)
     assert (
-        said.records[0].getMessage().startswith("The calendar tells the exchange's hours: the broker's clock does not")
+        said.records[0].getMessage().startswith("The calendar gives the exchange's hours: the broker's clock does not")
     )
     fake.away = False
     assert hours.read() == MarketClock.by_calendar(NOW)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from Departments.brokers.alpaca.broker import AlpacaBroker
-from Departments.brokers.alpaca.refusals import TABLE, Passing, QuestionRefused, answer_of, error_of
+from Departments.brokers.alpaca.refusals import TABLE, Passing, QuestionRefused, map_answer, read_answer
 from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, Refusal, Refused
 from tests.fakes import alpaca_answers as alpaca
@@ -61,7 +61,7 @@ class _Response:
 
 
 def _error(method: str, reply: Reply) -> BrokerError:
-    return error_of(answer_of(method, "/orders", _Response(reply), NOW))
+    return map_answer(read_answer(method, "/orders", _Response(reply), NOW))
 
 
 @pytest.mark.parametrize(("method", "status", "body", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
@@ -70,7 +70,7 @@ def test_each_answer_means_one_error(method: str, status: int, body: Any, expect
 
 
 def test_every_row_of_the_table_is_reached_by_a_known_answer() -> None:
-    answers = [answer_of(m, "/orders", _Response(Reply(status, body)), NOW) for _, m, status, body, _ in CASES]
+    answers = [read_answer(m, "/orders", _Response(Reply(status, body)), NOW) for _, m, status, body, _ in CASES]
     reached = {next((row.meaning for row in TABLE if row.covers(a)), None) for a in answers}
     assert reached - {None} == {row.meaning for row in TABLE}
 

@@ -13,7 +13,7 @@ from Departments.core.orders import OrderClass, OrderRequest, OrderStatus, Order
 from tests.fakes import alpaca_answers as alpaca
 from tests.fakes.loopback import Call, Loopback, Reply
 
-OUR_ID = "MSG_EXECUTIVE_20251110T150912Z_08065de4"
+OUR_ID = "MSG_EXECUTIVE_20251110T150912Z_5d20c9e7"
 SELL = OrderRequest(OUR_ID, "UPS", Side.SELL, Decimal(70))
 REFUSED = {"code": 42210000, "message": 'order is already in "filled" state'}
 

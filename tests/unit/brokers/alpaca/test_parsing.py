@@ -16,7 +16,7 @@ from tests.fakes import alpaca_answers as alpaca
 
 
 def test_an_order_is_read_with_decimals_and_aware_times() -> None:
-    order = parsing.order_of(alpaca.order(filled_qty="12.5", filled_avg_price="93.575", status="partially_filled"))
+    order = parsing.read_order(alpaca.order(filled_qty="12.5", filled_avg_price="93.575", status="partially_filled"))
     assert (order.qty, order.filled_qty, order.filled_avg_price) == (Decimal(70), Decimal("12.5"), Decimal("93.575"))
     assert (order.side, order.status, order.type) == (Side.SELL, OrderStatus.PARTIALLY_FILLED, OrderType.MARKET)
     assert order.submitted_at == datetime(2025, 11, 10, 15, 9, 12, 760093, tzinfo=UTC)
@@ -24,7 +24,7 @@ def test_an_order_is_read_with_decimals_and_aware_times() -> None:
 
 
 def test_a_bracket_is_read_with_its_held_legs() -> None:
-    order = parsing.order_of(alpaca.bracket())
+    order = parsing.read_order(alpaca.bracket())
     target, stop = order.legs
     assert order.order_class is OrderClass.BRACKET
     assert (target.limit_price, target.status, target.type) == (Decimal("108.55"), OrderStatus.HELD, OrderType.LIMIT)
@@ -33,18 +33,18 @@ def test_a_bracket_is_read_with_its_held_legs() -> None:
 
 @pytest.mark.parametrize("word", ["a_new_word", "denied", ""])
 def test_a_status_that_alpaca_never_had_is_unknown_and_not_terminal(word: str) -> None:
-    order = parsing.order_of(alpaca.order(status=word))
+    order = parsing.read_order(alpaca.order(status=word))
     assert order.status is OrderStatus.UNKNOWN
     assert not order.status.is_terminal
 
 
 @pytest.mark.parametrize("status", sorted(set(OrderStatus) - {OrderStatus.DENIED}))
 def test_every_status_of_alpaca_is_read_as_itself(status: OrderStatus) -> None:
-    assert parsing.order_of(alpaca.order(status=str(status))).status is status
+    assert parsing.read_order(alpaca.order(status=str(status))).status is status
 
 
 def test_unknown_words_of_type_class_and_duration_do_not_fail_an_order() -> None:
-    order = parsing.order_of(alpaca.order(type="iceberg", order_class="mleg", time_in_force="opg"))
+    order = parsing.read_order(alpaca.order(type="iceberg", order_class="mleg", time_in_force="opg"))
     assert (order.type, order.order_class, order.time_in_force) == (
         OrderType.MARKET,
         OrderClass.SIMPLE,
@@ -53,12 +53,12 @@ def test_unknown_words_of_type_class_and_duration_do_not_fail_an_order() -> None
 
 
 def test_a_trailing_stop_is_a_stop_and_an_entry_with_one_exit_counts_as_bracket() -> None:
-    order = parsing.order_of(alpaca.order(type="trailing_stop", stop_price="86.09", order_class="oto"))
+    order = parsing.read_order(alpaca.order(type="trailing_stop", stop_price="86.09", order_class="oto"))
     assert (order.type, order.stop_price, order.order_class) == (OrderType.STOP, Decimal("86.09"), OrderClass.BRACKET)
 
 
 def test_an_order_by_amount_has_what_it_filled_as_quantity() -> None:
-    order = parsing.order_of(alpaca.order(qty=None, notional="500", filled_qty="5.3"))
+    order = parsing.read_order(alpaca.order(qty=None, notional="500", filled_qty="5.3"))
     assert order.qty == Decimal("5.3")
 
 
@@ -143,20 +143,20 @@ def test_an_odd_position_stands_beside_the_others_under_its_symbol(changes: dict
 @pytest.mark.parametrize("changes", [{"qty": "NaN"}, {"id": ""}, {"side": None}, {"status": None, "symbol": ""}])
 def test_an_order_without_what_we_cannot_do_without_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises((KeyError, ValueError)):
-        parsing.order_of(alpaca.order(**changes))
+        parsing.read_order(alpaca.order(**changes))
 
 
 def test_fields_that_alpaca_adds_or_drops_do_not_matter() -> None:
     lean = {"id": "x", "client_order_id": "c", "symbol": "UPS", "side": "buy", "status": "new", "qty": "1", "new": {}}
-    assert parsing.order_of(lean).remaining_qty == Decimal(1)
+    assert parsing.read_order(lean).remaining_qty == Decimal(1)
 
 
 def test_an_order_not_submitted_yet_stands_where_it_was_made() -> None:
-    assert parsing.order_of(alpaca.order(submitted_at=None)).submitted_at is not None
+    assert parsing.read_order(alpaca.order(submitted_at=None)).submitted_at is not None
 
 
 def test_the_account_is_read_to_the_cent() -> None:
-    account = parsing.account_of(alpaca.account())
+    account = parsing.read_account(alpaca.account())
     assert (account.cash, account.equity, account.buying_power) == (
         Decimal("12345.67"),
         Decimal("98950.01"),
@@ -177,49 +177,49 @@ def test_the_account_is_read_to_the_cent() -> None:
     ],
 )
 def test_every_gate_of_the_account_stops_trading(gate: dict[str, object]) -> None:
-    assert not parsing.account_of(alpaca.account(**gate)).may_trade
+    assert not parsing.read_account(alpaca.account(**gate)).may_trade
 
 
 def test_a_paper_only_account_trades_on_paper_and_not_live() -> None:
     row = alpaca.account(status="PAPER_ONLY")
-    assert [parsing.account_of(row, live=live).may_trade for live in (False, True)] == [True, False]
-    assert not parsing.account_of(row | {"trading_blocked": True}).may_trade
+    assert [parsing.read_account(row, live=live).may_trade for live in (False, True)] == [True, False]
+    assert not parsing.read_account(row | {"trading_blocked": True}).may_trade
 
 
 @pytest.mark.parametrize("key", ["cash", "equity", "buying_power"])
 def test_missing_money_is_never_zero(key: str) -> None:
     with pytest.raises((KeyError, ValueError)):
-        parsing.account_of({k: v for k, v in alpaca.account().items() if k != key})
+        parsing.read_account({k: v for k, v in alpaca.account().items() if k != key})
 
 
 def test_a_position_tells_what_open_orders_hold() -> None:
-    position = parsing.position_of(alpaca.position())
+    position = parsing.read_position(alpaca.position())
     assert (position.qty, position.available, position.current_price) == (Decimal(70), Decimal(0), Decimal("93.58"))
 
 
 def test_a_position_without_an_entry_price_leaves_it_unknown_and_has_a_value() -> None:
-    position = parsing.position_of(alpaca.position(avg_entry_price=None))
+    position = parsing.read_position(alpaca.position(avg_entry_price=None))
     assert (position.avg_entry_price, position.market_value) == (None, D("6550.6"))
 
 
 def test_a_position_without_price_or_availability_leaves_them_unknown() -> None:
-    position = parsing.position_of(alpaca.position(current_price=None, qty_available=None))
+    position = parsing.read_position(alpaca.position(current_price=None, qty_available=None))
     assert (position.current_price, position.qty_available) == (None, None)
 
 
 @pytest.mark.parametrize("qty", ["5", "-5"])
 def test_a_short_position_is_negative_however_it_is_told(qty: str) -> None:
-    assert parsing.position_of(alpaca.position(side="short", qty=qty)).qty == Decimal(-5)
+    assert parsing.read_position(alpaca.position(side="short", qty=qty)).qty == Decimal(-5)
 
 
 def test_an_inactive_asset_is_told_from_an_untradable_one() -> None:
-    asset = parsing.asset_of(alpaca.asset(status="inactive"))
+    asset = parsing.read_asset(alpaca.asset(status="inactive"))
     assert (asset.active, asset.tradable) == (False, True)
-    assert not replace(parsing.asset_of(alpaca.asset(tradable=None)), active=True).tradable
+    assert not replace(parsing.read_asset(alpaca.asset(tradable=None)), active=True).tradable
 
 
 def test_the_clock_is_read_with_its_offset() -> None:
-    clock = parsing.clock_of(
+    clock = parsing.read_clock(
         {
             "timestamp": "2025-11-10T10:10:00.123456789-05:00",
             "is_open": True,
@@ -232,6 +232,6 @@ def test_the_clock_is_read_with_its_offset() -> None:
 
 @pytest.mark.parametrize("midnight", ["2025-11-07T05:00:00Z", "2025-07-07T04:00:00Z"])
 def test_a_daily_bar_belongs_to_the_day_in_new_york(midnight: str) -> None:
-    bar = parsing.bar_of("SPY", {"t": midnight, "o": 670.25, "h": 675.0, "l": 669.1, "c": 671.930001, "v": 8.1e7})
+    bar = parsing.read_bar("SPY", {"t": midnight, "o": 670.25, "h": 675.0, "l": 669.1, "c": 671.930001, "v": 8.1e7})
     assert bar.day == date.fromisoformat(midnight[:10])
     assert (bar.open, bar.close, bar.volume) == (Decimal("670.25"), Decimal("671.93"), Decimal(81_000_000))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from Departments.brokers.alpaca.broker import AlpacaBroker
-from Departments.brokers.alpaca.parsing import believable_quote, oldest_believable
+from Departments.brokers.alpaca.parsing import find_oldest_credible, read_quote
 from Departments.core.clock import SimulatedClock, iso
 from Departments.core.errors import BrokerUnavailable
 from tests.fakes.loopback import Loopback, Reply
@@ -24,14 +24,14 @@ def snapshot(trade: Any, spread: Any) -> dict[str, Any]:
 
 
 def test_the_last_trade_is_the_price_and_the_spread_stands_beside_it() -> None:
-    quote = believable_quote("UPS", snapshot(TRADE, SPREAD), OLDEST)
+    quote = read_quote("UPS", snapshot(TRADE, SPREAD), OLDEST)
     assert quote is not None
     assert (quote.price, quote.bid, quote.ask) == (Decimal("93.58"), Decimal("93.55"), Decimal("93.61"))
     assert quote.at == NOW - timedelta(seconds=5)
 
 
 def test_without_a_believable_trade_the_middle_of_the_spread_is_the_price() -> None:
-    quote = believable_quote("UPS", snapshot(TRADE | {"t": STALE}, SPREAD), OLDEST)
+    quote = read_quote("UPS", snapshot(TRADE | {"t": STALE}, SPREAD), OLDEST)
     assert quote is not None
     assert quote.price == Decimal("93.58")
 
@@ -51,15 +51,15 @@ def test_without_a_believable_trade_the_middle_of_the_spread_is_the_price() -> N
     ids=["stale", "crossed", "no bid", "no ask", "null", "empty", "absent", "list"],
 )
 def test_a_bad_spread_is_left_out_and_never_makes_a_price(spread: Any) -> None:
-    quote = believable_quote("UPS", snapshot(TRADE, spread), OLDEST)
+    quote = read_quote("UPS", snapshot(TRADE, spread), OLDEST)
     assert quote is not None
     assert (quote.bid, quote.ask) == (None, None)
-    assert believable_quote("UPS", snapshot(None, spread), OLDEST) is None
+    assert read_quote("UPS", snapshot(None, spread), OLDEST) is None
 
 
 @pytest.mark.parametrize("trade", [TRADE | {"p": 0}, TRADE | {"t": STALE}, TRADE | {"t": "noon"}, {"p": 1}, None])
 def test_a_bad_trade_never_makes_a_price(trade: Any) -> None:
-    assert believable_quote("UPS", snapshot(trade, None), OLDEST) is None
+    assert read_quote("UPS", snapshot(trade, None), OLDEST) is None
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_bad_trade_never_makes_a_price(trade: Any) -> None:
 def test_the_age_of_a_price_counts_from_the_last_close_when_the_market_is_closed(
     now: datetime, oldest: datetime
 ) -> None:
-    assert oldest_believable(now, timedelta(minutes=15)) == oldest
+    assert find_oldest_credible(now, timedelta(minutes=15)) == oldest
 
 
 def test_quotes_come_from_the_free_feed_in_one_question(script: Any, server: Loopback, broker: AlpacaBroker) -> None:
