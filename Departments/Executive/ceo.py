@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from Departments.core.answers import Answer, failed, met
+from Departments.core.answers import Answer, answer_request, failed
 from Departments.core.documents import as_json, for_scripts
 from Departments.Executive.approvals import FiledPlan
 from Departments.Executive.ceo_answers import (
@@ -75,7 +75,7 @@ class CEO:
         if not isinstance(request, str) or request not in requests:
             return failed(f"unknown request {request!r}; known are {', '.join(requests)}")
         with self._turn:
-            return legacy_answer(met(requests[request], **options))
+            return legacy_answer(answer_request(requests[request], **options))
 
     def generate_plan(
         self,
@@ -97,7 +97,7 @@ class CEO:
     def approve_plan(self, plan_id: str) -> Answer:
         """Approve the current plan, or a saved one, and write `proposed_trades_<date>.json`."""
         with self._turn:
-            return met(self._approve, plan_id)
+            return answer_request(self._approve, plan_id)
 
     def _approve(self, plan_id: str) -> Answer:
         day, document = self._desk.day, as_json(self.current_plan, CURRENT)

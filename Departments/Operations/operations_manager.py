@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from Departments.core.answers import Answer, met
+from Departments.core.answers import Answer, answer_request
 from Departments.messaging.bus import ConsumeReport
 from Departments.Operations.operations_answers import NO_PLAN, answer_plan
 from Departments.Operations.planner import Planner
@@ -53,5 +53,5 @@ class OperationsManager:
         """
         log.debug("planning (model %s)", ai_model)
         with self._turn:
-            answer = met(lambda: answer_plan(self._planner, briefing, mandatory_sells or ()))
+            answer = answer_request(lambda: answer_plan(self._planner, briefing, mandatory_sells or ()))
         return {**answer, **NO_PLAN} if answer["status"] == "ERROR" else answer

@@ -21,6 +21,7 @@ from Departments.core.errors import NotFound, UnreadableAnswer
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import Order, OrderStatus, Purpose, Side
 from Departments.core.reasons import ReasonCode
+from Departments.core.trading_calendar import trading_day
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderIntent, OrderRecord
 from Departments.ledger.trading_records import OrderRecords
@@ -247,9 +248,15 @@ def _compare_ended(orders: Iterable[Order], records: OrderRecords) -> Iterator[C
 
 def _compare_unknown(order: Order) -> ComparedOrder:
     finding = Finding.UNKNOWN_FILL if order.status.is_terminal else Finding.ORPHAN
-    what = "the fill of " if finding is Finding.UNKNOWN_FILL else ""
-    sentence = f"{order.symbol}: the ledger does not know {what}{order.client_order_id} ({_describe_at_broker(order)})"
-    return ComparedOrder(order.symbol, order.client_order_id, finding, sentence, order)
+    filled = f"filled {_describe_order(order.side, order.filled_qty, order.symbol)}{_on_day(order.filled_at)}"
+    deed = filled if finding is Finding.UNKNOWN_FILL else f"has {_describe_at_broker(order)}"
+    problem = f"{order.symbol}: the broker {deed} ({order.client_order_id}), which the ledger does not know."
+    mend = f"Check it, then: departments reconcile --accept {order.symbol}"
+    return ComparedOrder(order.symbol, order.client_order_id, finding, f"{problem} {mend}", order)
+
+
+def _on_day(at: datetime | None) -> str:
+    return "" if at is None else f" on {trading_day(at).isoformat()}"
 
 
 def _compare_unreadable(rows: Iterable[UnreadableRow], records: OrderRecords) -> Iterator[ComparedOrder]:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 
-from Departments.core.answers import Answer, met
+from Departments.core.answers import Answer, answer_request
 from Departments.messaging.bus import ConsumeReport
 from Departments.Trading.trader import Trader
 from Departments.Trading.trading_answers import answer_positions
@@ -41,7 +41,7 @@ class TradingDepartment:
     def process_inbox(self) -> ConsumeReport | Answer:
         """Handle all messages in Inbox/TRADING, then track every open order."""
         with self._turn:
-            report = met(self._work)
+            report = answer_request(self._work)
         if isinstance(report, dict):
             log.error("TRADING: the inbox waits: %s", report["message"])
         return report
@@ -55,4 +55,4 @@ class TradingDepartment:
         Answers `{"status": "OK" | "MISMATCH", "positions": {TICKER: qty}, "discrepancies": [...]}`.
         """
         with self._turn:
-            return met(lambda: answer_positions(self._trader, max_age_hours))
+            return answer_request(lambda: answer_positions(self._trader, max_age_hours))

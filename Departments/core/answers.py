@@ -1,8 +1,8 @@
-"""How existing scripts are answered: they look at the status and catch nothing.
+"""Answers to existing scripts, which look at the status and catch nothing.
 
     {"status": "ERROR", "message": "…"}
 
-is the answer to whatever cannot be done; numbers in answers are int and float (`documents.for_scripts`).
+is the answer to every error; numbers in answers are int and float (`documents.for_scripts`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Result = TypeVar("Result")
 
 
 def failed(message: str, **more: Any) -> Answer:
-    """Return the answer to a request that cannot be met."""
+    """Return the answer to a failed request."""
     return {**more, "status": "ERROR", "message": message}
 
 
-def met(request: Callable[..., Result], *arguments: Any, **options: Any) -> Result | Answer:
-    """Return what a request comes to; what keeps it from being met is an answer, too, and no exception."""
+def answer_request(request: Callable[..., Result], *arguments: Any, **options: Any) -> Result | Answer:
+    """Return the result of a request, or the answer to its error. Raises nothing."""
     try:
         return request(*arguments, **options)
     except DepartmentsError as error:

@@ -28,7 +28,6 @@ FUNCTIONS = {
     "_sent",
     "announced",
     "failed",
-    "met",
     "validated",
 }
 

@@ -63,6 +63,16 @@ def test_a_fill_of_ours_that_the_ledger_does_not_know_is_an_unknown_fill(opened:
     assert findings(opened) == [("CTVA", Finding.UNKNOWN_FILL)]
 
 
+def test_the_lock_of_an_unknown_fill_names_the_fill_its_day_and_the_mend(opened: Desk) -> None:
+    sell(opened)
+    opened.clock.sleep(10)
+    opened.trader.reconcile()
+    assert opened.ledger.releases.find_locks() == {
+        "CTVA": f"CTVA: the broker filled SELL 100 CTVA on 2025-11-10 ({OURS}), which the ledger does not know. "
+        "Check it, then: departments reconcile --accept CTVA"
+    }
+
+
 def test_an_order_of_somebody_else_is_none_of_ours(opened: Desk) -> None:
     sell(opened, client_order_id="by-hand")
     assert findings(opened) == []
