@@ -214,6 +214,14 @@ def test_a_symbol_that_is_being_sold_is_looked_at_again_before_it_is_bought(judg
     assert broker.asked["account"] == 2
 
 
+def test_a_symbol_that_was_locked_meanwhile_is_not_traded(opened: Desk, judge: Judge) -> None:
+    judge.judge(approval("ALKS", "BUY", 200))
+    with opened.ledger.transaction():
+        opened.ledger.releases.lock({"COMM": "a person has to look"}, opened.clock.now())
+    denied = judge.judge(approval("COMM", "BUY", 300)).violations
+    assert [reason.code for reason in denied] == [ReasonCode.SYMBOL_LOCKED]
+
+
 def test_what_is_denied_is_denied_by_a_fresh_look(judge: Judge, broker: Counting) -> None:
     assert judge.judge(approval("ALKS", "BUY", 200)).violations == ()
     too_much = judge.judge(approval("COMM", "BUY", 1_900)).violations

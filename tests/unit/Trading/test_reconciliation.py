@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from Departments.bootstrap import Desk
-from Departments.brokers.base import Broker, BrokerList, Orders, UnreadableRow
+from Departments.brokers.base import Broker, BrokerList, Orders, Positions, UnreadableRow
 from Departments.core.errors import UnreadableAnswer
 from Departments.core.orders import Order, OrderRequest, OrderType, Side
 from Departments.ledger.order_records import OrderIntent
-from Departments.Trading.reconciliation import Finding
+from Departments.Trading.reconciliation import Finding, Reconciler
 from tests.builders.desk import MORNING, desk, plan, trade, workspace
 from tests.builders.trading import order, reports, send, trade_on
 
@@ -197,6 +197,21 @@ def test_positions_answer_as_before(opened: Desk) -> None:
     assert answer["status"] == "MISMATCH"
     assert answer["discrepancies"] == [{"ticker": "COMM", "bought": D(250), "held": D(150)}]
     assert opened.clock.now() > MORNING
+
+
+def test_shares_of_a_position_that_cannot_be_read_are_not_missed(opened: Desk) -> None:
+    send(opened.workspace, order("COMM", "BUY", 250, 17.02))
+    trade_on(opened)
+
+    class Unreadable:
+        """A broker whose only position cannot be read."""
+
+        def positions(self) -> Positions:
+            return BrokerList((), unreadable=[UnreadableRow("", "", "COMM", "qty: many")])
+
+    broker: Any = Unreadable()
+    reconciler = Reconciler(broker, opened.ledger, opened.clock, report=lambda _: None, patience=0)
+    assert reconciler.compare_positions(timedelta(days=1)).missing == ()
 
 
 def test_shares_that_were_bought_and_sold_again_are_not_missed(opened: Desk) -> None:
