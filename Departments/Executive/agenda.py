@@ -53,22 +53,22 @@ def _releases(plan: TradingPlan, facts: Facts, limits: Limits) -> list[Decision]
 def _sell(trade: Trade, facts: Facts, limits: Limits) -> Decision:
     reason = objection(trade, facts, limits)
     if reason is not None:
-        return Decision(trade, ZERO, reason)
+        return Decision(trade, None, reason)
     position = facts.positions.get(trade.ticker)
     available = ZERO if position is None else max(ZERO, position.available)
     qty = min(trade.qty, available)
     if qty == trade.qty:
-        return Decision(trade, qty)
+        return Decision.of(trade, qty)
     code = ReasonCode.TRIMMED_TO_AVAILABLE if qty > 0 else ReasonCode.NOTHING_AVAILABLE
-    return Decision(trade, qty, Reason.of(code, planned=trade.qty, available=available))
+    return Decision.of(trade, qty, Reason.of(code, planned=trade.qty, available=available))
 
 
 def _buys(plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfall) -> list[Decision]:
     """Fund the BUYs. One that may not be sent takes no cash from the others."""
     barred = {t.ticker: reason for t in plan.buys if (reason := objection(t, facts, limits)) is not None}
     funded = fund([t for t in plan.buys if t.ticker not in barred], facts, limits, shortfall)
-    deferred = [Decision(t, ZERO, barred[t.ticker]) for t in plan.buys if t.ticker in barred]
-    return sorted([*funded, *deferred], key=lambda d: in_score_order(d.trade))
+    deferred = [Decision(t, None, barred[t.ticker]) for t in plan.buys if t.ticker in barred]
+    return sorted([*funded, *deferred], key=lambda d: in_score_order(d.planned))
 
 
 def _protections(facts: Facts, limits: Limits) -> list[Decision]:
@@ -94,13 +94,13 @@ def _protect_trade(position: Position, qty: Decimal, facts: Facts) -> Trade:
 def _protection(trade: Trade, busy: Mapping[str, ReasonCode], facts: Facts, limits: Limits) -> Decision:
     reason = objection(trade, facts, limits)
     if reason is not None and reason.code is ReasonCode.SYMBOL_LOCKED:
-        return Decision(trade, ZERO, reason)
+        return Decision(trade, None, reason)
     code = busy.get(trade.ticker)
     return _whole(trade, None if code is None else Reason.of(code, qty=trade.qty))
 
 
 def _whole(trade: Trade, reason: Reason | None) -> Decision:
-    return Decision(trade, ZERO if reason else trade.qty, reason)
+    return Decision(trade, None if reason else trade, reason)
 
 
 def _held_by_orders(position: Position | None) -> Decimal:
@@ -123,15 +123,13 @@ def rehearse(plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfa
     decisions = {}
     for name in (PhaseName.RELEASE, PhaseName.SELL, PhaseName.BUY):
         decisions[name] = decide(name, plan, facts, limits, shortfall)
-        facts = _after(name, [d for d in decisions[name] if d.qty > 0], facts, limits)
+        facts = _after(name, [d.sent for d in decisions[name] if d.sent], facts, limits)
     return Rehearsal(decisions, facts)
 
 
-def _after(name: PhaseName, sent: Iterable[Decision], facts: Facts, limits: Limits) -> Facts:
+def _after(name: PhaseName, sent: Iterable[Trade], facts: Facts, limits: Limits) -> Facts:
     if name is PhaseName.RELEASE:
-        return facts.after_release(frozenset(d.trade.ticker for d in sent))
-    for decision in sent:
-        trade = decision.trade
-        price = facts.of(trade.ticker).price or trade.price
-        facts = project(replace(trade, qty=decision.qty, price=price), facts, limits)
+        return facts.after_release(frozenset(trade.ticker for trade in sent))
+    for trade in sent:
+        facts = project(replace(trade, price=facts.of(trade.ticker).price or trade.price), facts, limits)
     return facts

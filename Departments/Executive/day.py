@@ -202,7 +202,7 @@ class Day:
         outlook = self.judge.foresee(filed.plan)
         found = review(filed.plan, outlook, self.judge.limits)
         document = as_json(with_quality(filed.document, found), filed.plan.plan_id)
-        return ReviewedPlan(FiledPlan.read(document, filed.plan.plan_id), outlook, found)
+        return ReviewedPlan(FiledPlan(filed.plan, document), outlook, found)
 
     # --- approve ---
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +13,6 @@ from Departments.core.money import plain, usd_cents
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason
 from Departments.core.statuses import PhaseName
-from Departments.Executive.funding import Decision
 from Departments.ledger.plan_records import TradeRecord
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import (
@@ -34,15 +32,21 @@ def approval_id(plan_id: str, generated_at: datetime, phase: str, ticker: str, a
 
 
 def instruction(
-    phase: PhaseName, decision: Decision, plan_id: str, instruction_id: str, *, at: datetime, approved_at: datetime
+    phase: PhaseName,
+    trade: Trade,
+    plan_id: str,
+    instruction_id: str,
+    *,
+    at: datetime,
+    approved_at: datetime,
+    limit_price: Decimal | None = None,
 ) -> Message:
-    """Return the instruction to Trading for one decision of a phase."""
-    trade = replace(decision.trade, qty=decision.qty)
+    """Return the instruction to Trading for one trade of a phase. `limit_price` is in dollars a share."""
     if phase is PhaseName.RELEASE:
         return _request(ReleaseRequest, trade, plan_id, instruction_id, at)
     if phase is PhaseName.PROTECT:
         return _request(ProtectRequest, trade, plan_id, instruction_id, at)
-    return approval(trade, plan_id, instruction_id, at=at, approved_at=approved_at, limit_price=decision.limit_price)
+    return approval(trade, plan_id, instruction_id, at=at, approved_at=approved_at, limit_price=limit_price)
 
 
 PURPOSES: Mapping[type[SharesRequest], str] = {

@@ -147,7 +147,7 @@ class PlanExecution:
             ended_at=None,
             outcome=PhaseOutcome.NONE,
         )
-        sent = sum(d.qty > 0 for d in decisions)
+        sent = sum(d.sent is not None for d in decisions)
         if not sent:
             phase = _with_end(phase, PhaseEvent.ALL_TERMINAL, now, PhaseOutcome.ALL_TERMINAL)
         with self.ledger.transaction():
@@ -163,32 +163,17 @@ class PlanExecution:
     def _send_or_defer(
         self, name: PhaseName, rank: int, decision: Decision, now: datetime, approved_at: datetime
     ) -> None:
-        trade, plan_id, sent = decision.trade, self.plan.plan_id, decision.qty > 0
+        trade, sent, plan_id = decision.planned, decision.sent, self.plan.plan_id
         message_id = approval_id(plan_id, self.plan.generated_at, name, trade.ticker)
-        code, reason = _code_and_reason(decision.reason)
-        record = TradeRecord(
-            phase=name,
-            ticker=trade.ticker,
-            side=trade.side,
-            planned_qty=trade.qty,
-            qty=decision.qty,
-            price=trade.price,
-            score=trade.score,
-            sector=trade.sector,
-            status=TradeStatus.DISPATCHED if sent else TradeStatus.DEFERRED,
-            message_id=message_id if sent else None,
-            dispatched_at=now if sent else None,
-            terminal_at=None if sent else now,
-            code=code,
-            reason=reason,
+        self.ledger.plans.add_trade(plan_id, rank, _record(name, decision, message_id if sent else None, now))
+        if sent is None:
+            _log_deferral(decision)
+            return
+        at = now + rank * IN_TURN
+        limit_price = decision.limit_price
+        self.bus.enqueue(
+            instruction(name, sent, plan_id, message_id, at=at, approved_at=approved_at, limit_price=limit_price)
         )
-        self.ledger.plans.add_trade(plan_id, rank, record)
-        if sent:
-            at = now + rank * IN_TURN
-            self.bus.enqueue(instruction(name, decision, plan_id, message_id, at=at, approved_at=approved_at))
-        else:
-            sentence = decision.reason.sentence if decision.reason else ""
-            log.info("Deferred %s %s - %s", trade.side, trade.ticker, f"{sentence} ({reason})" if sentence else reason)
 
     def advance(self, phase: PhaseRecord) -> PhaseRecord:
         """Make the due transition of a phase, or wait one poll."""
@@ -348,5 +333,29 @@ def _announce_end(name: PhaseName, sent: Sequence[TradeRecord]) -> None:
         log.info(ALL_DONE[name])
 
 
-def _code_and_reason(reason: Reason | None) -> tuple[str, str]:
-    return ("", "") if reason is None else (str(reason.code), str(reason))
+def _record(phase: PhaseName, decision: Decision, message_id: str | None, now: datetime) -> TradeRecord:
+    """Return the record of a decision: dispatched by `message_id`, deferred without one."""
+    trade, sent, reason = decision.planned, decision.sent is not None, decision.reason
+    return TradeRecord(
+        phase=phase,
+        ticker=trade.ticker,
+        side=trade.side,
+        planned_qty=trade.qty,
+        qty=decision.qty,
+        price=trade.price,
+        score=trade.score,
+        sector=trade.sector,
+        status=TradeStatus.DISPATCHED if sent else TradeStatus.DEFERRED,
+        message_id=message_id,
+        dispatched_at=now if sent else None,
+        terminal_at=None if sent else now,
+        code="" if reason is None else str(reason.code),
+        reason="" if reason is None else str(reason),
+    )
+
+
+def _log_deferral(decision: Decision) -> None:
+    trade, reason = decision.planned, decision.reason
+    sentence = reason.sentence if reason else ""
+    coded = "" if reason is None else str(reason)
+    log.info("Deferred %s %s - %s", trade.side, trade.ticker, f"{sentence} ({coded})" if sentence else coded)

@@ -20,15 +20,26 @@ Shortfall = Literal["by_priority", "pro_rata", "strict"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A phase's decision on one trade: `qty` shares are sent, 0 for none.
+    """A phase's decision on one trade: `sent` is the trade as it goes to Trading, None if it does not go.
 
-    `reason` explains fewer than planned. `limit_price` is the most a share may cost in dollars, None for any price.
+    `reason` explains fewer shares than planned. `limit_price` is the most a share may cost in dollars, None for any
+    price.
     """
 
-    trade: Trade
-    qty: Decimal
+    planned: Trade
+    sent: Trade | None
     reason: Reason | None = None
     limit_price: Decimal | None = None
+
+    @classmethod
+    def of(cls, planned: Trade, qty: Decimal, reason: Reason | None = None) -> Decision:
+        """Return the decision to send `qty` shares of a trade, 0 for none."""
+        return cls(planned, replace(planned, qty=qty) if qty > 0 else None, reason)
+
+    @property
+    def qty(self) -> Decimal:
+        """Return the shares sent, 0 for none."""
+        return ZERO if self.sent is None else self.sent.qty
 
 
 def budget_for(facts: Facts, limits: Limits) -> Decimal:
@@ -108,10 +119,10 @@ def _share_out(ranked: Sequence[Trade], budget: Decimal, sizes: _Sizes, shortfal
 
 def _cap(funded: Sequence[Decision], budget: Decimal) -> list[Decision]:
     """Limit every BUY alike where the market could carry their sum over the budget."""
-    worth = sum((f.qty * (f.trade.price or ZERO) for f in funded), ZERO)
+    worth = sum((f.qty * (f.planned.price or ZERO) for f in funded), ZERO)
     if worth * (ONE + MARKET_COLLAR) <= max(ZERO, budget):
         return list(funded)
-    return [replace(f, limit_price=_at_most(f.trade.price, budget / worth)) if f.qty else f for f in funded]
+    return [replace(f, limit_price=_at_most(f.planned.price, budget / worth)) if f.sent else f for f in funded]
 
 
 def _at_most(price: Decimal | None, factor: Decimal) -> Decimal | None:
@@ -124,18 +135,18 @@ def _at_most(price: Decimal | None, factor: Decimal) -> Decimal | None:
 def _fund_one(trade: Trade, money: Decimal, sizes: _Sizes) -> Decision:
     objection = sizes.objection(trade)
     if objection is not None or trade.price is None:
-        return Decision(trade, ZERO, objection)
+        return Decision(trade, None, objection)
     covered = sizes.cost(trade, trade.qty) <= money
     qty = min(whole_shares(trade.qty), shares_within(money, sizes.dearest(trade)))
     if not sizes.allow(trade, qty):
-        return Decision(trade, ZERO, sizes.too_small(trade, qty) if covered else _no_cash(trade, money, sizes))
+        return Decision(trade, None, sizes.too_small(trade, qty) if covered else _no_cash(trade, money, sizes))
     if qty == trade.qty:
-        return Decision(trade, qty)
+        return Decision.of(trade, qty)
     if covered:
-        return Decision(trade, qty, Reason.of(ReasonCode.INVALID_QUANTITY, planned=trade.qty, qty=qty))
+        return Decision.of(trade, qty, Reason.of(ReasonCode.INVALID_QUANTITY, planned=trade.qty, qty=qty))
     sentence = f"{trade.ticker} was trimmed from {trade.qty} to {qty} shares"
     reason = Reason.of(ReasonCode.TRIMMED_TO_CASH, sentence, planned=trade.qty, qty=qty, cash=cents(money))
-    return Decision(trade, qty, reason)
+    return Decision.of(trade, qty, reason)
 
 
 def _no_cash(trade: Trade, money: Decimal, sizes: _Sizes) -> Reason:
@@ -151,4 +162,4 @@ def _none_of_all(trade: Trade, needed: Decimal, budget: Decimal, sizes: _Sizes) 
         available=cents(max(ZERO, budget)),
         shortfall="strict",
     )
-    return Decision(trade, ZERO, sizes.objection(trade) or of_all)
+    return Decision(trade, None, sizes.objection(trade) or of_all)

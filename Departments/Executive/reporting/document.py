@@ -168,9 +168,9 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
 
 
 def _planned_trade(name: PhaseName, decision: Decision) -> TradeRecord:
-    trade, reason = decision.trade, decision.reason
+    trade, reason = decision.planned, decision.reason
     code, text = ("", "") if reason is None else (str(reason.code), str(reason))
-    status = TradeStatus.PLANNED if decision.qty > 0 else TradeStatus.DEFERRED
+    status = TradeStatus.PLANNED if decision.sent else TradeStatus.DEFERRED
     return TradeRecord(name, trade.ticker, trade.side, trade.qty, decision.qty, status=status, code=code, reason=text)
 
 

@@ -46,7 +46,7 @@ def buy(ticker: str, qty: int, price: str | None, score: int = 60) -> Trade:
 
 def test_the_best_score_is_funded_first() -> None:
     funded = shared([buy("LOW", 100, "30", 60), buy("HIGH", 100, "30", 80)], D(3100), "by_priority")
-    assert [(f.trade.ticker, f.qty) for f in funded] == [("HIGH", D(100)), ("LOW", ZERO)]
+    assert [(f.planned.ticker, f.qty) for f in funded] == [("HIGH", D(100)), ("LOW", ZERO)]
 
 
 def test_a_buy_that_does_not_fit_is_trimmed_to_what_does() -> None:
@@ -66,7 +66,7 @@ def test_nothing_is_trimmed_below_the_minimum() -> None:
 @pytest.mark.parametrize("shortfall", ["by_priority", "pro_rata", "strict"])
 def test_a_buy_planned_too_small_is_not_said_to_lack_cash_and_takes_none_from_others(shortfall: Shortfall) -> None:
     funded = shared([buy("BANC", 118, "15"), buy("ALKS", 100, "30")], D(3030), shortfall)
-    told = {f.trade.ticker: (f.qty, str(f.reason)) for f in funded}
+    told = {f.planned.ticker: (f.qty, str(f.reason)) for f in funded}
     assert told == {"ALKS": (D(100), "None"), "BANC": (ZERO, "MIN_POSITION_VALUE: value=1770 minimum=2000")}
     assert [f.reason.sentence for f in funded if f.reason] == ["position would be $1,770 (< $2,000 minimum)"]
 
@@ -80,7 +80,7 @@ def test_what_is_held_already_counts_towards_the_minimum() -> None:
 def test_a_smaller_buy_further_down_may_use_what_a_larger_one_could_not() -> None:
     given = rules(minimum=D(500), buffer=ZERO)
     funded = shared([buy("BIG", 1, "5000", 90), buy("SMALL", 10, "60", 60)], D(700), given=given)
-    assert [(f.trade.ticker, f.qty) for f in funded] == [("BIG", ZERO), ("SMALL", D(10))]
+    assert [(f.planned.ticker, f.qty) for f in funded] == [("BIG", ZERO), ("SMALL", D(10))]
 
 
 def test_strict_defers_everything_when_not_everything_fits() -> None:
@@ -122,7 +122,7 @@ def test_what_strict_defers_is_said_to_cost_too_much_together() -> None:
 def test_today_s_price_counts_before_the_plan_s() -> None:
     dearer = facts(book(NOTHING, cash=D(2525)), market(known("ALKS", price=D(40))))
     (only,) = fund([buy("ALKS", 100, "30")], dearer, rules(), "by_priority")
-    assert (only.trade.price, only.qty) == (D(40), D(62))
+    assert (only.planned.price, only.qty) == (D(40), D(62))
 
 
 def running(cash: int, expected: int | None, **changes: D) -> Facts:
@@ -187,11 +187,11 @@ def test_what_is_deferred_has_no_limit() -> None:
 def test_funding_never_spends_more_than_the_budget(rows: list[tuple[int, D, int]], budget: D, policy: str) -> None:
     buys = [buy(f"T{i}", qty, str(price), score) for i, (qty, price, score) in enumerate(rows)]
     funded = shared(buys, budget, policy)  # type: ignore[arg-type]
-    prices = {f.trade.ticker: f.trade.price or ZERO for f in funded}
-    assert sorted(f.trade.ticker for f in funded) == sorted(b.ticker for b in buys)
-    assert sum((f.qty * prices[f.trade.ticker] * (1 + BUFFER) for f in funded), ZERO) <= max(budget, ZERO)
-    assert all(f.qty == 0 or f.qty * prices[f.trade.ticker] >= MINIMUM for f in funded)
+    prices = {f.planned.ticker: f.planned.price or ZERO for f in funded}
+    assert sorted(f.planned.ticker for f in funded) == sorted(b.ticker for b in buys)
+    assert sum((f.qty * prices[f.planned.ticker] * (1 + BUFFER) for f in funded), ZERO) <= max(budget, ZERO)
+    assert all(f.qty == 0 or f.qty * prices[f.planned.ticker] >= MINIMUM for f in funded)
     sent = [f for f in funded if f.qty]
-    dearest = [f.limit_price or (f.trade.price or ZERO) * (1 + MARKET_COLLAR) for f in sent]
+    dearest = [f.limit_price or (f.planned.price or ZERO) * (1 + MARKET_COLLAR) for f in sent]
     assert sum((f.qty * price for f, price in zip(sent, dearest, strict=True)), ZERO) <= max(budget, ZERO)
-    assert all(price >= (f.trade.price or ZERO) for f, price in zip(sent, dearest, strict=True))
+    assert all(price >= (f.planned.price or ZERO) for f, price in zip(sent, dearest, strict=True))

@@ -1,0 +1,74 @@
+"""Which classes carry the shares of a BUY. ARCHITECTURE.md lists them in order, and a new one needs a place here."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+#: What a field for shares is called.
+SHARES = re.compile(r"(?:\w+_)?(?:qty|shares|quantity)")
+
+#: The shares of a BUY as they are ordered, from the plan to the report.
+CARRIERS = (
+    "Trade",
+    "TradeLine",
+    "TradeRecord",
+    "ExecutiveApproval",
+    "OrderIntent",
+    "OrderRequest",
+    "Order",
+    "ExecutionReport",
+)
+#: Where their number is found, inside Operations: a proposer's wish, and the shares being shared out.
+FOUND_IN = {"Candidate", "Size", "Filling", "Allocation"}
+#: What fills of them: another number.
+FILLED_IN = {"OrderRecord", "FillRow", "FillRecord"}
+#: Shares that are no BUY's: holdings, SELLs asked for, exits, requests, notes to neighbours, a limit.
+OTHERS = {
+    "CancelRequest",
+    "Change",
+    "LiquidityRequirements",
+    "MandatorySell",
+    "Position",
+    "PricedRow",
+    "Release",
+    "SellWish",
+    "SharesRequest",
+    "Stretch",
+    "SubmissionNote",
+    "TradeOrder",
+    "UnprotectedShares",
+}
+
+
+def classes_with_shares() -> set[str]:
+    """Return the classes with a field for shares; the exchange is a product of its own."""
+    found = set()
+    for path in (ROOT / "Departments").rglob("*.py"):
+        if "exchange" in path.relative_to(ROOT).parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and any(map(is_for_shares, node.body)):
+                found.add(node.name)
+    return found
+
+
+def is_for_shares(statement: ast.stmt) -> bool:
+    """Return True for a field such as `filled_qty: Decimal`."""
+    if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
+        return False
+    return SHARES.fullmatch(statement.target.id) is not None
+
+
+def test_every_class_with_a_field_for_shares_is_accounted_for() -> None:
+    assert classes_with_shares() == {*CARRIERS, *FOUND_IN, *FILLED_IN, *OTHERS}
+
+
+def test_at_most_eight_classes_carry_the_shares_of_a_buy() -> None:
+    assert len(CARRIERS) <= 8
+
+
+def test_the_architecture_lists_the_carriers_in_their_order() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"<!-- carriers -->\n(.*?)\n<!-- end of carriers -->", text, re.DOTALL)
+    assert tuple(re.findall(r"^\d\. `(\w+)`", table, re.MULTILINE)) == CARRIERS
