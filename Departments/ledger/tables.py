@@ -92,7 +92,11 @@ class Table(Generic[Record]):
         self.columns = ", ".join(column.name for column in self._own)
         self._reads = tuple((at, c.read) for at, c in enumerate(self._own) if c.read)
         self._build = _builder(record)
-        self._takes = tuple(map(attrgetter, _paths(record)))
+        paths = zip(self._own, _paths(record), strict=True)
+        written = {column.name: attrgetter(path) for column, path in paths if column.name != identity}
+        self._takes = tuple(written.values())
+        self._written = (*(column.name for column in self._owner), *written)
+        self._inserts: dict[str, str] = {}  # by what follows ON CONFLICT
 
     # --- its definition ---
 
@@ -109,10 +113,15 @@ class Table(Generic[Record]):
 
     def insert(self, database: Database, record: Record, conflict: str = "", **owner: Any) -> int:
         """Add a record; `conflict` is what follows ON CONFLICT. Returns the number of rows added or changed."""
-        values = {c.name: to_column(owner[c.name]) for c in self._owner} | self._values(record)
+        values = [to_column(owner[column.name]) for column in self._owner]
+        values += [to_column(take(record)) for take in self._takes]
+        return database.execute(self._inserts.get(conflict) or self._insert(conflict), values)
+
+    def _insert(self, conflict: str) -> str:
         then = f" ON CONFLICT {conflict}" if conflict else ""
-        sql = f"INSERT INTO {self.name} ({', '.join(values)}) VALUES ({marks(values)}){then}"  # noqa: S608 - our names
-        return database.execute(sql, tuple(values.values()))
+        names, values = ", ".join(self._written), marks(self._written)
+        self._inserts[conflict] = f"INSERT INTO {self.name} ({names}) VALUES ({values}){then}"  # noqa: S608 - our names
+        return self._inserts[conflict]
 
     def replace(self, database: Database, record: Record, key: str, **owner: Any) -> None:
         """Add a record, or put it in the place of the row with its `key` (columns, separated by commas)."""
@@ -145,10 +154,6 @@ class Table(Generic[Record]):
                 values[at] = read(values[at])
         record: Record = self._build(iter(values))
         return record
-
-    def _values(self, record: Record) -> dict[str, Any]:
-        pairs = zip(self._own, self._takes, strict=True)
-        return {column.name: to_column(take(record)) for column, take in pairs if column.name != self._identity}
 
 
 def marks(values: Sized) -> str:

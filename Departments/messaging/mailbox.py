@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
@@ -110,7 +111,10 @@ class Mailbox:
 
     def _is_fresh(self, letter: Letter) -> bool:
         """Return True if the sender has no whole copy yet. Raises MessageConflict where it has another message."""
-        return not self._has_copy(f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}", letter)
+        return not self._has_copy(self._outbox_path(letter), letter)
+
+    def _outbox_path(self, letter: Letter) -> str:
+        return f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
 
     def _check_before(self, letters: Sequence[Letter]) -> None:
         """Refuse before anything is delivered what can be known to fail after the first letter is."""
@@ -158,7 +162,7 @@ class Mailbox:
     def _keep(self, temporary: dict[str, Letter]) -> None:
         """Turn the temporary files into the senders' copies."""
         for path, letter in list(temporary.items()):
-            target = f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
+            target = self._outbox_path(letter)
             with self._announced("publish.keep"):
                 try:
                     os.replace(path, target)  # over a torn copy at most, see _is_fresh
@@ -176,7 +180,8 @@ class Mailbox:
 
     def _mend(self, letter: Letter) -> bool:
         """Complete what a kill or a power cut left of a letter; return True if it has to be delivered."""
-        self._is_fresh(letter)  # or a conflict
+        if not self._is_fresh(letter) and os.lstat(self._outbox_path(letter)).st_nlink > 1:
+            return False  # the recipient's copy is the same file
         sent = [path for path in self._sender_paths(letter) if disk.compare(path, letter.data) is Copy.WHOLE]
         received = [path for path in self._recipient_paths(letter) if self._is_mended(path, letter)]
         if received and not sent:
@@ -207,8 +212,7 @@ class Mailbox:
         return self._paths(letter, letter.recipient, INBOX, DEAD_LETTER)
 
     def _paths(self, letter: Letter, department: str, *boxes: str) -> list[str]:
-        sent = moment_in(letter.name)
-        first = (sent - A_DAY).date().isoformat() if sent else ""
+        first = _day_before(letter.name)
         days = [(ARCHIVE, day.name) for day in _entries(self._path(ARCHIVE)) if day.name >= first and day.is_dir()]
         return [self._path(*folder, department, letter.name) for folder in (*((box,) for box in boxes), *days)]
 
@@ -376,6 +380,13 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
             return list(found)
     except FileNotFoundError:
         return []
+
+
+@lru_cache(maxsize=256)
+def _day_before(name: str) -> str:
+    """Return the day before a message was written, on which it may have been archived; empty for a nameless day."""
+    moment = moment_in(name)
+    return (moment - A_DAY).date().isoformat() if moment else ""
 
 
 def _conflict(letter: Letter) -> MessageConflict:
