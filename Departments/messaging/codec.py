@@ -324,7 +324,7 @@ class FrontMatter(BaseHandler):
         """Return header and body, both as they are. Raises UnreadableMessage for a header without an end."""
         opening = _OPENING.match(text)
         start = opening.end() if opening else 0
-        closing = _CLOSING.search(text, max(0, start - 1), start + MAX_HEADER + 2)
+        closing = _CLOSING.search(text, max(0, start - 1), start + MAX_HEADER + 5)
         if opening is None or closing is None:
             raise UnreadableMessage("the front matter is not closed by a line '---'")
         return text[start : closing.start()], text[closing.end() :]

@@ -356,6 +356,16 @@ def test_the_handler_keeps_every_byte_of_the_body() -> None:
         assert HANDLER.split(f"---\nfrom: A\n---\n{body}") == ("from: A", body)
 
 
+@pytest.mark.parametrize(("characters", "is_read"), [(codec.MAX_HEADER, True), (codec.MAX_HEADER + 3, False)])
+def test_a_header_ends_within_its_bound(characters: int, *, is_read: bool) -> None:
+    text = f"---\na: {'x' * (characters - 3)}\n---\n"
+    if is_read:
+        assert len(HANDLER.split(text)[0]) == characters
+    else:
+        with pytest.raises(UnreadableMessage, match="not closed"):
+            HANDLER.split(text)
+
+
 @pytest.mark.parametrize("text", ["---\nfrom: A\n", "from: A\n---\n", ""])
 def test_a_header_without_its_two_lines_is_not_split(text: str) -> None:
     with pytest.raises(UnreadableMessage, match="not closed"):

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from Departments.core.errors import BadInput
 from Departments.core.orders import OrderStatus, Side
+from Departments.core.regimes import Regime
 from Departments.messaging.catalogue import CATALOGUE
-from Departments.messaging.message import payload_of
+from Departments.messaging.message import Message, payload_of
 from Departments.messaging.payloads import (
     CancelRequest,
     Escalation,
@@ -59,6 +60,7 @@ APPROVAL: dict[str, Any] = {"ticker": "ALKS", "action": "BUY", "shares": 108}
             APPROVAL | {"symbol": "A"},
             "MSG: symbol: is not a known key; remove it or correct its name.",
         ),
+        (ExecutiveApproval, {"symbol": "A", "action": "BUY", "shares": 1}, "MSG: symbol: is not a known key"),
         (CancelRequest, APPROVAL, 'MSG: approval_message_id: is missing; write "approval_message_id": "MSG_EXEC'),
         (ExecutionReport, APPROVAL | {"approval_message_id": ""}, "MSG: approval_message_id: is missing; name it."),
         (PlanDocument, {"plan_id": "P"}, "MSG: trades: is missing or not a list; list the trades."),
@@ -125,3 +127,17 @@ def test_unknown_keys_of_neighbours_are_kept_and_those_of_our_own_types_are_refu
 
 def test_an_escalation_is_read_whatever_it_carries() -> None:
     assert Escalation.read(None, "MSG") == Escalation()
+
+
+def test_a_regime_may_stand_in_the_front_matter_alone() -> None:
+    extra = {"regime": "panic", "indicators": {"vix": 44.5, "spy": "n/a"}, "author": "analyser"}
+    message = Message("MSG_R", "REGIME_DETECTION", "OPERATIONS", AT, "RegimeUpdate", "# Regime\n", extra=extra)
+    found = RegimeUpdate.of(message).assessment(message.timestamp, message.message_id)
+    assert (found.regime, found.vix, found.spy, found.source) == (Regime.PANIC, D("44.5"), None, "MSG_R")
+
+
+def test_a_field_has_one_key_in_a_message() -> None:
+    with pytest.raises(BadInput):
+        ExecutionReport.read(
+            {**APPROVAL, "approval_message_id": "M", "status": "filled", "broker_order_id": "B"}, "MSG"
+        )

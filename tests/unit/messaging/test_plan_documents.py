@@ -72,3 +72,36 @@ def test_a_plan_without_a_needed_key_is_refused_by_name(missing: str) -> None:
     document = {k: v for k, v in plan().items() if k != missing}
     with pytest.raises(BadInput, match=missing):
         plan_from(document, "plan.json")
+
+
+def test_of_several_prices_the_first_counts_and_the_others_are_not_read() -> None:
+    trade = {"ticker": "ALKS", "action": "BUY", "shares": 1, "entry_price": 33.01, "current_price": "n/a"}
+    assert plan_from(plan(trade), "plan.json").trades[0].price == D("33.01")
+
+
+def test_what_a_sell_allocates_is_not_read() -> None:
+    trade = {"ticker": "CTVA", "action": "SELL", "shares": 1, "allocated_capital": "none"}
+    assert plan_from(plan(trade), "plan.json").trades[0].target_value is None
+
+
+def test_the_reason_of_another_writer_is_the_reason() -> None:
+    trade = {"ticker": "ALKS", "action": "BUY", "shares": 1, "gpt5_reasoning": "strong"}
+    assert plan_from(plan(trade), "plan.json").trades[0].reason == "strong"
+
+
+def test_unknown_keys_are_carried_along_and_an_old_approval_is_not() -> None:
+    document = plan() | {"stage_quality": {"review": 90}, "approved_at": "2025-11-10T15:06:00Z", "status": "APPROVED"}
+    read = plan_from(document, "plan.json")
+    assert read.extra == {"stage_quality": {"review": 90}}
+    assert plan_document(read)["stage_quality"] == {"review": 90}
+    assert list(plan_document(read))[:5] == ["plan_id", "generated_at", "status", "summary", "trades"]
+
+
+def test_skips_of_other_writers_are_passed_over() -> None:
+    skips = [
+        "COMM",
+        {"ticker": "COMM", "reason": "too small"},
+        {"ticker": "CVE", "reason": "MIN_POSITION_VALUE: value=879"},
+    ]
+    read = plan_from(plan() | {"skipped": skips}, "plan.json")
+    assert [(skip.ticker, str(skip.reason)) for skip in read.skipped] == [("CVE", "MIN_POSITION_VALUE: value=879")]
