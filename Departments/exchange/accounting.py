@@ -1,4 +1,4 @@
-"""The account and the positions in Alpaca's terms, computed from the book."""
+"""Compute account and positions from the book, in Alpaca's terms."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from Departments.exchange.records import Record
 from Departments.exchange.state import ExchangeState
 
 
-def reserved_cash(orders: Iterable[Record]) -> Decimal:
-    """Return the dollars that open BUY orders have set aside."""
+def sum_reserved(orders: Iterable[Record]) -> Decimal:
+    """Return the cash reserved for open BUY orders, in dollars."""
     return sum((r.reserve * r.remaining for r in orders), ZERO)
 
 
 class Accounting:
-    """Answers what the account is worth and what may be bought with it."""
+    """Equity, buying power and positions at a moment."""
 
     def __init__(self, state: ExchangeState, book: ExchangeBook, market: Market) -> None:
         self._state = state
@@ -40,7 +40,7 @@ class Accounting:
         return Account(
             cash=cash - late,
             equity=cash + invested,
-            buying_power=max(ZERO, free - reserved_cash(self._book.open_buys())),
+            buying_power=max(ZERO, free - sum_reserved(self._book.open_buys())),
             multiplier=Decimal(1) if stated.type == "cash" else stated.multiplier,
             status=stated.status,
             may_trade=stated.status == "ACTIVE" and not stated.blocks,
@@ -50,13 +50,13 @@ class Accounting:
         )
 
     def positions(self, now: datetime) -> Sequence[Position]:
-        """Return every position with what is free of it."""
+        """Return every position with its free shares."""
         holdings, held = self._book.holdings(), self._book.held_shares()
         prices = self._market.prices((h.symbol for h in holdings), now)
         return [self._position(h, prices[h.symbol], held.get(h.symbol, ZERO)) for h in holdings]
 
     def position(self, symbol: str, now: datetime) -> Position | None:
-        """Return the position in a symbol, None where there is none."""
+        """Return the position in a symbol, or None."""
         holding, held = self._book.holding(symbol), self._book.held_shares(symbol)
         price = self._market.price(symbol, now)
         return self._position(holding, price, held.get(symbol, ZERO)) if holding.qty else None
@@ -87,7 +87,7 @@ class Accounting:
         return self._equity_at(trading_day(now), midnight)
 
     def _equity_at(self, day: date, midnight: datetime) -> Decimal:
-        """Return the equity that a day began with; nothing of the day can change it, so it is counted once."""
+        """Return the equity at the beginning of a day. The day cannot change it, so count it once."""
         if self._midnight is None or self._midnight[0] != day:
             cash, held = self._book.morning(day)
             prices = self._market.prices(held, midnight)

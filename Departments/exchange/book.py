@@ -1,6 +1,6 @@
 """The contents of the exchange's file: orders, fills, cash, positions.
 
-The questions that every call asks read open orders and recent fills only, so their cost does not grow with age.
+The queries of every call read open orders and recent fills only: their cost does not grow with the file's age.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from Departments.exchange.storage import ExchangeFile
 _NAMESPACE: Final = uuid.UUID("5f0b6d1e-51a0-5a8a-9d55-3c1e0d6a7c11")
 
 
-def derived_id(*parts: object) -> str:
-    """Return a UUID that depends on the parts alone, so that a replay gives the same ids."""
-    name = "\x1f".join(map(str, parts)).encode(errors="backslashreplace")  # the name of a folder may be no text
+def derive_id(*parts: object) -> str:
+    """Return a UUID from the parts alone: a replay gives the same ids."""
+    name = "\x1f".join(map(str, parts)).encode(errors="backslashreplace")  # a folder's name may be no valid text
     return str(uuid.uuid5(_NAMESPACE, name.decode()))
 
 
@@ -76,7 +76,7 @@ def _decode(row: sqlite3.Row, decoders: Iterable[Any]) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """Shares held of one symbol and what they cost on average, in dollars."""
+    """The shares of one symbol and their average cost in dollars per share."""
 
     symbol: str
     qty: Decimal
@@ -85,7 +85,7 @@ class Lot:
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """A trade past our orders: shares (negative when sold) and what it added to the cash."""
+    """A trade by somebody else: shares (negative for a sale) and the change of the cash."""
 
     at: datetime
     symbol: str
@@ -100,7 +100,7 @@ class ExchangeBook:
         self._storage = storage
 
     def transaction(self, label: str = "") -> AbstractContextManager[None]:
-        """Make everything inside one commit."""
+        """Commit everything inside together."""
         return self._storage.transaction(label)
 
     # --- orders ---
@@ -110,28 +110,28 @@ class ExchangeBook:
         values = [getattr(record, name) for name in _ORDER_FIELDS]
         self._storage.execute(_SAVE, (*values, record.due_at, not record.status.is_terminal))
 
-    def by_id(self, order_id: str) -> Record | None:
-        """Return an order by the exchange's id."""
+    def find_by_id(self, order_id: str) -> Record | None:
+        """Return an order by the exchange's id, or None."""
         return self._one("id = ?", order_id)
 
-    def by_client_id(self, client_order_id: str) -> Record | None:
-        """Return an order by the client's id."""
+    def find_by_client_id(self, client_order_id: str) -> Record | None:
+        """Return an order by the client's id, or None."""
         return self._one("client_order_id = ?", client_order_id)
 
     def group(self, group: str) -> list[Record]:
-        """Return an order and its legs, in the order they were made."""
+        """Return an order and its legs, oldest first."""
         return self._many('"group" = ?', group)
 
     def open_orders(self, symbol: str | None = None) -> list[Record]:
-        """Return every order that has not ended, oldest first."""
+        """Return every open order, oldest first."""
         return self._many("is_open = 1") if symbol is None else self._many("is_open = 1 AND symbol = ?", symbol)
 
     def open_buys(self) -> list[Record]:
-        """Return every BUY that has not ended, oldest first."""
+        """Return every open BUY, oldest first."""
         return self._many("is_open = 1 AND side = ?", Side.BUY)
 
     def held_shares(self, symbol: str | None = None) -> dict[str, Decimal]:
-        """Return by symbol, or of one, the shares that open SELL orders hold; the exits of one group hold the same."""
+        """Return the shares held by open SELL orders, by symbol. The exits of one group hold the same shares."""
         groups: dict[tuple[str, str], Decimal] = {}
         for ticker, group, qty, filled in self._storage.rows(_HOLDING_SHARES, (Side.SELL, symbol)):
             remaining = Decimal(qty) - Decimal(filled)
@@ -142,16 +142,16 @@ class ExchangeBook:
         return held
 
     def orders(self, submitted_after: datetime | None = None) -> list[Record]:
-        """Return every order accepted after a moment, or ever, oldest first."""
+        """Return every order accepted ever, or after a moment, oldest first."""
         return self._many("1 = 1") if submitted_after is None else self._many("submitted_at > ?", submitted_after)
 
     def next_due(self, now: datetime) -> Record | None:
-        """Return the order to which something happens next, by `now` at the latest."""
+        """Return the order with the next event by `now`, or None."""
         found = self._orders("due_at <= ? ORDER BY due_at, seq LIMIT 1", now)
         return found[0] if found else None
 
     def wake(self, symbol: str, at: datetime) -> None:
-        """Let every resting order of a symbol look at the price again at `at`."""
+        """Wake the resting orders of a symbol at a moment: they look at the price again."""
         for record in self.open_orders(symbol):
             if record.live and not record.silent and record.next_at is None:
                 self.save(replace(record, next_at=at))
@@ -163,14 +163,14 @@ class ExchangeBook:
     def _many(self, where: str, *values: Any) -> list[Record]:
         return self._orders(f"{where} ORDER BY +seq", *values)
 
-    def _orders(self, which: str, *values: Any) -> list[Record]:
-        rows = self._storage.rows(f"SELECT {_ORDER_COLUMNS} FROM orders WHERE {which}", values)  # noqa: S608 - no outside text
+    def _orders(self, condition: str, *values: Any) -> list[Record]:
+        rows = self._storage.rows(f"SELECT {_ORDER_COLUMNS} FROM orders WHERE {condition}", values)  # noqa: S608 - no outside text
         return [Record(*_decode(row, _ORDER_DECODERS)) for row in rows]
 
     # --- fills, cash, positions ---
 
     def add_fill(self, fill: Fill, *, cash_at: datetime | None, settles_on: date | None) -> None:
-        """Store a fill and move cash and position with it."""
+        """Store a fill, and its cash and position with it."""
         self._keep_morning(trading_day(fill.at))
         values = [getattr(fill, name) for name in _FILL_FIELDS]
         self._storage.execute(
@@ -194,7 +194,7 @@ class ExchangeBook:
         return self._fills("1 = 1")
 
     def morning(self, today: date) -> tuple[Decimal, dict[str, Decimal]]:
-        """Return the cash and the shares by symbol before the first fill of a day."""
+        """Return cash, and shares by symbol, before a day's first fill."""
         if self._storage.meta("morning_day") != today.isoformat():
             return self.cash, {h.symbol: h.qty for h in self.holdings()}
         held = json.loads(self._storage.meta("morning_held"))
@@ -209,11 +209,11 @@ class ExchangeBook:
         self._storage.set_meta("morning_day", today.isoformat())
 
     def late_proceeds(self, now: datetime) -> Decimal:
-        """Return what was sold and does not show in the cash yet."""
+        """Return the proceeds missing from the cash so far, in dollars."""
         return sum((f.cash for f in self._fills("cash_at > ?", now)), ZERO)
 
     def unsettled_cash(self, today: date) -> Decimal:
-        """Return the proceeds of sales that settle after `today`."""
+        """Return the proceeds of sales not settled by `today`, in dollars."""
         return sum((f.cash for f in self._fills("settles_on > ?", today.isoformat())), ZERO)
 
     def _fills(self, where: str, *values: Any) -> list[Fill]:
@@ -222,82 +222,82 @@ class ExchangeBook:
 
     @property
     def cash(self) -> Decimal:
-        """Return the cash with every fill in it, in dollars."""
+        """Return the cash after every fill, in dollars."""
         return Decimal(self._storage.meta("cash"))
 
     def holding(self, symbol: str) -> Lot:
-        """Return what is held of a symbol, zero shares where nothing is."""
+        """Return the position in a symbol, perhaps of zero shares."""
         row = self._storage.row("SELECT * FROM positions WHERE symbol = ?", (symbol,))
-        return Lot(symbol, ZERO, ZERO) if row is None else _holding(*row)
+        return Lot(symbol, ZERO, ZERO) if row is None else _read_lot(*row)
 
     def holdings(self) -> Sequence[Lot]:
         """Return every position, by symbol."""
-        return self._storage.remember("positions", self._holdings)
+        return self._storage.remember("positions", self._read_holdings)
 
-    def _holdings(self) -> tuple[Lot, ...]:
-        return tuple(_holding(*row) for row in self._storage.rows("SELECT * FROM positions ORDER BY symbol"))
+    def _read_holdings(self) -> tuple[Lot, ...]:
+        return tuple(_read_lot(*row) for row in self._storage.rows("SELECT * FROM positions ORDER BY symbol"))
 
     def set_holding(self, holding: Lot) -> None:
-        """Store a position; one without shares is closed."""
+        """Store a position; zero shares close it."""
         self._storage.execute("DELETE FROM positions WHERE symbol = ?", (holding.symbol,))
         if holding.qty:
             values = (holding.symbol, holding.qty, holding.avg_entry_price)
             self._storage.execute("INSERT INTO positions VALUES (?, ?, ?)", values)
 
     def adjust(self, change: Adjustment) -> None:
-        """Store a trade that was not ours, and its cash."""
+        """Store a trade by somebody else, and its cash."""
         self._keep_morning(trading_day(change.at))
         sql = "INSERT INTO adjustments (at, symbol, qty, cash) VALUES (?, ?, ?, ?)"
         self._storage.execute(sql, (change.at, change.symbol, change.qty, change.cash))
         self._storage.set_meta("cash", self.cash + change.cash)
 
     def adjustments(self) -> list[Adjustment]:
-        """Return the trades that were not ours, oldest first."""
+        """Return the trades by somebody else, oldest first."""
         rows = self._storage.rows("SELECT * FROM adjustments ORDER BY seq")
         return [Adjustment(_moment(r["at"]), r["symbol"], Decimal(r["qty"]), Decimal(r["cash"])) for r in rows]
 
     # --- prices set from outside, halts ---
 
     def set_price(self, symbol: str, at: datetime, price: Decimal) -> None:
-        """Store a price that holds from `at`."""
+        """Store a price from `at` on."""
         self._storage.execute("INSERT OR REPLACE INTO prices VALUES (?, ?, ?)", (symbol, at, price))
 
-    def price_set(self, symbol: str, at: datetime) -> Decimal | None:
-        """Return the price that was set last by `at`, None where none was."""
+    def find_set_price(self, symbol: str, at: datetime) -> Decimal | None:
+        """Return the last price set by `at`, or None."""
         row = self._storage.row(
             "SELECT price FROM prices WHERE symbol = ? AND at <= ? ORDER BY at DESC LIMIT 1", (symbol, at)
         )
         return None if row is None else Decimal(row["price"])
 
-    def prices_set(self, at: datetime) -> dict[str, Decimal]:
-        """Return by symbol the price that was set last by `at`, where one was."""
+    def list_set_prices(self, at: datetime) -> dict[str, Decimal]:
+        """Return the last prices set by `at`, by symbol."""
         rows = self._storage.rows("SELECT symbol, price FROM prices WHERE at <= ? ORDER BY at", (at,))
         return {row["symbol"]: Decimal(row["price"]) for row in rows}
 
     def halt(self, symbol: str, until: datetime | None) -> None:
-        """Stop trading in a symbol until a moment, or until it is resumed."""
+        """Halt a symbol until a moment, or until `resume`."""
         self._storage.execute("INSERT OR REPLACE INTO halts VALUES (?, ?)", (symbol, until))
 
     def resume(self, symbol: str) -> None:
-        """Let a symbol trade again."""
+        """Resume trading in a symbol."""
         self._storage.execute("DELETE FROM halts WHERE symbol = ?", (symbol,))
 
     def find_halt(self, symbol: str, at: datetime) -> tuple[bool, datetime | None]:
-        """Return whether a symbol is halted at a moment, and until when (None: nobody knows)."""
+        """Return whether a symbol is halted, and until when (None: unknown)."""
         row = self._storage.row("SELECT until FROM halts WHERE symbol = ?", (symbol,))
         until = None if row is None or row["until"] is None else _moment(row["until"])
         return (row is not None and (until is None or at < until), until)
 
 
-@lru_cache(maxsize=4_096)  # the same text is the same position, and every call reads all of them
-def _holding(symbol: str, qty: str, avg_entry_price: str) -> Lot:
+@lru_cache(maxsize=4_096)  # equal texts are equal positions, and every call reads all of them
+def _read_lot(symbol: str, qty: str, avg_entry_price: str) -> Lot:
     return Lot(symbol, Decimal(qty), Decimal(avg_entry_price))
 
 
 def open_book(
     path: Path, now: datetime, state: ExchangeState | None, step: Step
 ) -> tuple[ExchangeFile, ExchangeState, datetime]:
-    """Return the file, the state that it was seeded with and the moment of that. Raises BadInput."""
+    """Open or seed the file; return it, its seed and the moment of seeding. Raises BadInput."""
     if state is None and not path.exists():
         raise BadInput(
             path,

@@ -1,32 +1,32 @@
-"""A script of what goes wrong at the exchange, and when.
+"""The script of the exchange's faults.
 
-Each entry names a call (or `any`), optionally a symbol, side or client order id, the occurrence among the calls
-that match (`occurrence`, default the first; `times` in a row, default 1, 0 for ever), and what happens (`do`):
+Each entry names a call (or `any`), optionally a symbol, side or client order id, the occurrence among the matching
+calls (`occurrence`, default the first; `times` in a row, default 1, 0 for ever), and the fault (`do`):
 
     faults:
       - {call: submit, symbol: UPS, do: refuse, http_status: 403, code: 40310000, message: insufficient buying power}
-      - {call: submit, symbol: DVN, do: timeout_before, takes: 15}   # never arrived; the caller waited 15 s
-      - {call: submit, symbol: EXE, do: timeout_after}               # accepted, but no answer came
-      - {call: submit, symbol: EXE, do: invisible, seconds: 5}       # and look-ups do not find it for 5 s
+      - {call: submit, symbol: DVN, do: timeout_before, takes: 15}   # it never arrives; the caller waits 15 s
+      - {call: submit, symbol: EXE, do: timeout_after}               # accepted, but without an answer
+      - {call: submit, symbol: EXE, do: invisible, seconds: 5}       # look-ups do not find it for 5 s
       - {call: submit, symbol: PLD, do: gateway_timeout}             # 504 after acceptance
       - {call: submit, side: BUY, occurrence: 3, do: reject}         # accepted, then rejected by the market
       - {call: submit, symbol: ALKS, do: partial_then_silence, part: 0.4}           # 40 % trade, then nothing
       - {call: submit, symbol: COMM, do: partial_then_silence, part: 0.5, seconds: 20}   # the rest after 20 s
       - {call: submit, symbol: CTVA, do: cash_lag, seconds: 8}       # proceeds show in the cash 8 s late
-      - {call: submit, symbol: SN, do: halt, seconds: 30}            # trading in SN rests for 30 s (none: for good)
+      - {call: submit, symbol: SN, do: halt, seconds: 30}            # SN is halted for 30 s (none: for good)
       - {call: account, do: set_price, of: UPS, price: 80}           # UPS costs $80 from that call on
       - {call: positions, do: trade_outside, of: UPS, qty: -20}      # somebody else sells 20 UPS
-      - {call: cancel, symbol: CRDO, do: fill_on_cancel}             # it fills while the cancel is on its way
+      - {call: cancel, symbol: CRDO, do: fill_on_cancel}             # it fills before the cancel
       - {call: cancel, symbol: AXTA, do: stuck_cancel, seconds: 60}  # pending_cancel for 60 s (none: for good)
-      - {call: order, symbol: DVN, do: show_status, status: suspended, times: 3}   # three answers say so
+      - {call: order, symbol: DVN, do: show_status, status: suspended, times: 3}   # in three answers
       - {call: account, occurrence: 2, times: 3, do: rate_limit}     # 429
       - {call: any, occurrence: 40, do: server_error}                # 500
-      - {call: positions, do: malformed}                             # an answer that cannot be read
+      - {call: positions, do: malformed}                             # an unreadable answer
       - {call: orders, do: unauthorized}                             # 401
 
-Occurrences are counted in the exchange's file, so a restart does not begin the script anew. Entries that match
-the same call all apply. `takes` (seconds of the clock) fits every entry that gives no answer. What happens
-in the market (`halt`, `set_price`, `trade_outside`) concerns the symbol `of`, else the symbols of the call.
+The exchange's file counts occurrences, so a restart does not begin the script anew. All entries that match a call
+apply. `takes` (seconds of the clock) fits every entry without an answer. Events in the market (`halt`, `set_price`,
+`trade_outside`) concern the symbol `of`, else the symbols of the call.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from Departments.core.money import ONE, ZERO
+from Departments.core.money import ONE, ZERO, whole_shares
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.settings import Section, read_document
 from Departments.core.validation import validated
-from Departments.exchange.prices import chance
+from Departments.exchange.prices import draw_chance
 from Departments.exchange.records import ExchangeError, Outage, Record
-from Departments.exchange.rules import FORBIDDEN, refusal, wrong_keys
+from Departments.exchange.rules import FORBIDDEN, make_refusal, wrong_keys
 from Departments.exchange.state import ExchangeState, Number, Price, Seconds, Ticker
 from Departments.exchange.storage import ExchangeFile
 
@@ -79,7 +79,7 @@ _NEEDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that arrived at the exchange."""
+    """One call to the exchange."""
 
     name: CallName
     symbols: frozenset[str] = frozenset()
@@ -88,7 +88,7 @@ class Call:
 
 
 class Fault(Section):
-    """One entry of the script. `seconds`, `takes` in seconds; `part` a share of the order's quantity.
+    """One entry of the script. `seconds` and `takes` in seconds; `part` of the order's quantity.
 
     `price` in dollars, `qty` in shares (negative: sold).
     """
@@ -113,7 +113,7 @@ class Fault(Section):
     body: Mapping[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _sensible(self) -> Self:
+    def _check_sense(self) -> Self:
         calls = _ONLY_IN.get(self.do)
         if calls is not None and self.call not in calls:
             raise ValueError(f"{self.do} cannot happen to {self.call}; give call: {' or '.join(sorted(calls))}")
@@ -122,8 +122,8 @@ class Fault(Section):
             raise ValueError(f"{self.do} lacks its {needed}; add it")
         return self
 
-    def concerns(self, call: Call) -> bool:
-        """Return whether a call is one of those that the entry counts."""
+    def is_about(self, call: Call) -> bool:
+        """Return whether the entry counts a call."""
         return (
             self.call in {"any", call.name}
             and (self.symbol is None or self.symbol in call.symbols)
@@ -131,14 +131,14 @@ class Fault(Section):
             and (self.client_order_id is None or self.client_order_id == call.client_order_id)
         )
 
-    def strikes(self, count: int) -> bool:
-        """Return whether the `count`-th matching call is one that the entry spoils."""
+    def is_due(self, count: int) -> bool:
+        """Return whether the entry applies to its `count`-th matching call."""
         return count >= self.occurrence and (self.times == 0 or count < self.occurrence + self.times)
 
-    def error(self) -> ExchangeError:
-        """Return what the caller gets to see."""
+    def make_error(self) -> ExchangeError:
+        """Return the error for the caller."""
         if self.do == "refuse":
-            return refusal(self.http_status, self.code, self.message, **self.body)
+            return make_refusal(self.http_status, self.code, self.message, **self.body)
         if self.do == "unauthorized":
             return wrong_keys()
         status, sentence = _OUTAGES[self.do]
@@ -167,21 +167,21 @@ def load_faults(path: Path) -> FaultScript:
 
 
 class FaultDesk:
-    """Counts calls and finds the faults that strike; the counts are kept in the exchange's file."""
+    """Counts calls, in the exchange's file, and finds their faults."""
 
     def __init__(self, script: FaultScript | None, storage: ExchangeFile) -> None:
         self._faults = script.faults if script else ()
         self._storage = storage
 
-    def struck(self, call: Call) -> tuple[Fault, ...]:
-        """Count a call and return the faults that strike it."""
-        concerned = [(n, fault) for n, fault in enumerate(self._faults) if fault.concerns(call)]
-        if not concerned:
+    def count(self, call: Call) -> tuple[Fault, ...]:
+        """Count a call and return its faults."""
+        counted = [(n, fault) for n, fault in enumerate(self._faults) if fault.is_about(call)]
+        if not counted:
             return ()
         with self._storage.transaction():
-            return tuple(fault for n, fault in concerned if fault.strikes(self._count(n)))
+            return tuple(fault for n, fault in counted if fault.is_due(self._count_entry(n)))
 
-    def _count(self, entry: int) -> int:
+    def _count_entry(self, entry: int) -> int:
         self._storage.execute(
             "INSERT INTO fault_counts VALUES (?, 1) ON CONFLICT (entry) DO UPDATE SET seen = seen + 1", (entry,)
         )
@@ -189,54 +189,50 @@ class FaultDesk:
         return int(row["seen"]) if row else 0
 
 
-def first(faults: Iterable[Fault], deeds: Iterable[str]) -> Fault | None:
-    """Return the first fault that does one of `deeds`."""
+def find_fault(faults: Iterable[Fault], deeds: Iterable[str]) -> Fault | None:
+    """Return the first fault with one of `deeds`, or None."""
     return next((fault for fault in faults if fault.do in deeds), None)
 
 
 _SOON = timedelta(milliseconds=100)
 
 
-def spoil_order(order: Record, struck: Sequence[Fault], state: ExchangeState) -> Record:
-    """Return a new order as the state's partial fills and the faults want it."""
-    if chance(state.seed, order.client_order_id, "partial") < float(state.partial_fills.rate):
-        share = Decimal(str(round(chance(state.seed, order.client_order_id, "part"), 3)))
-        order = _in_two(order, share, state.partial_fills.pause)
-    if fault := first(struck, ("partial_then_silence",)):
-        order = _in_two(order, fault.part, fault.seconds)
-    if fault := first(struck, ("cash_lag",)):
+def spoil_order(order: Record, faults: Sequence[Fault], state: ExchangeState) -> Record:
+    """Apply the state's partial fills and the faults to a new order."""
+    if draw_chance(state.seed, order.client_order_id, "partial") < float(state.partial_fills.rate):
+        share = Decimal(str(round(draw_chance(state.seed, order.client_order_id, "part"), 3)))
+        order = _split(order, share, state.partial_fills.pause)
+    if fault := find_fault(faults, ("partial_then_silence",)):
+        order = _split(order, fault.part, fault.seconds)
+    if fault := find_fault(faults, ("cash_lag",)):
         order = replace(order, cash_lag=fault.seconds or ZERO)
-    if fault := first(struck, ("invisible",)):
-        order = replace(order, visible_at=_later(order.submitted_at, fault.seconds))
-    return replace(order, doomed=first(struck, ("reject",)) is not None)
+    if fault := find_fault(faults, ("invisible",)):
+        order = replace(order, visible_at=_add_seconds(order.submitted_at, fault.seconds))
+    return replace(order, doomed=find_fault(faults, ("reject",)) is not None)
 
 
-def spoil_cancel(record: Record, struck: Sequence[Fault], now: datetime) -> Record:
-    """Return an order whose cancel was asked for as the faults want it."""
-    if (fault := first(struck, ("fill_on_cancel",))) and record.live:
+def spoil_cancel(record: Record, faults: Sequence[Fault], now: datetime) -> Record:
+    """Apply the faults to an order with a requested cancel."""
+    if (fault := find_fault(faults, ("fill_on_cancel",))) and record.live:
         part = fault.part if "part" in fault.model_fields_set else ONE
         confirmed = max(record.cancel_at or now, now + 2 * _SOON)
-        record = replace(record, chunk=_whole(record.remaining * part) or None, cancel_at=confirmed)
+        record = replace(record, chunk=whole_shares(record.remaining * part) or None, cancel_at=confirmed)
         return replace(record, forced=True, next_at=now + _SOON)
-    if fault := first(struck, ("stuck_cancel",)):
-        return replace(record, silent=True, next_at=None, cancel_at=_later(now, fault.seconds))
+    if fault := find_fault(faults, ("stuck_cancel",)):
+        return replace(record, silent=True, next_at=None, cancel_at=_add_seconds(now, fault.seconds))
     return record
 
 
-def disguise(order: Order, struck: Sequence[Fault]) -> Order:
-    """Return an order under the status that a fault makes the answer carry."""
-    fault = first(struck, ("show_status",))
+def disguise(order: Order, faults: Sequence[Fault]) -> Order:
+    """Return an order with the false status of a fault, if any."""
+    fault = find_fault(faults, ("show_status",))
     return order if fault is None else replace(order, status=OrderStatus.parse(fault.status))
 
 
-def _in_two(order: Record, share: Decimal, pause: Decimal | None) -> Record:
-    chunk = _whole(order.qty * share)
+def _split(order: Record, share: Decimal, pause: Decimal | None) -> Record:
+    chunk = whole_shares(order.qty * share)
     return replace(order, chunk=chunk, pause=pause) if ZERO < chunk < order.qty else order
 
 
-def _whole(qty: Decimal) -> Decimal:
-    return qty.quantize(ONE, rounding=ROUND_FLOOR)
-
-
-def _later(moment: datetime, seconds: Decimal | None) -> datetime | None:
+def _add_seconds(moment: datetime, seconds: Decimal | None) -> datetime | None:
     return None if seconds is None else moment + timedelta(seconds=float(seconds))

@@ -1,6 +1,6 @@
-"""Time passes at the exchange: orders are taken by the market, trade, trigger, are cancelled, expire.
+"""Run due events: the market takes orders, they trade, trigger, end by a cancel, expire.
 
-Every event has a moment; `advance` runs them in that order, however long nobody asked.
+Every event has a moment; `advance` runs them in that order, however long nobody called.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from decimal import ROUND_CEILING, Decimal
 from Departments.core.money import CENT, ONE, ZERO
 from Departments.core.orders import OrderStatus, OrderType, Side
 from Departments.core.trading_calendar import is_open, next_open, next_trading_day, trading_day
-from Departments.exchange.book import ExchangeBook, derived_id
-from Departments.exchange.prices import Market, Terms, chance, collar, on_tick, sign, touch
+from Departments.exchange.book import ExchangeBook, derive_id
+from Departments.exchange.prices import Market, Terms, draw_chance, find_collar, find_touch, round_to_tick, sign
 from Departments.exchange.records import Event, Fill, Record, Role, next_status
 from Departments.exchange.state import ExchangeState
 
-#: Shares of an order's delay: until the market takes it, and from then until it trades.
+#: Parts of an order's delay: until the market takes it, and from then until it trades.
 _TAKEN, _TRADED = Decimal("0.25"), Decimal("0.75")
 
 
@@ -30,42 +30,43 @@ class Engine:
         self._market = market
 
     def advance(self, now: datetime) -> None:
-        """Let everything happen that is due by `now`; a clock that went back changes nothing."""
+        """Run every event due by `now`; a clock set back changes nothing."""
         if self._book.next_due(now) is None:
             return
         with self._book.transaction():
             while (record := self._book.next_due(now)) is not None:
-                self._happen(record, now)
+                self._run_event(record, now)
 
-    def delay(self, record: Record, what: str, share: Decimal = Decimal(1)) -> timedelta:
-        """Return how long `what` (fill or cancel) takes for this very order."""
-        low, high = self._state.latency.cancel if what == "cancel" else self._state.latency.fill
-        part = Decimal(str(round(chance(self._state.seed, record.client_order_id, what), 6)))
+    def find_delay(self, record: Record, kind: str, share: Decimal = Decimal(1)) -> timedelta:
+        """Return an order's own delay of a `kind` (fill or cancel)."""
+        low, high = self._state.latency.cancel if kind == "cancel" else self._state.latency.fill
+        part = Decimal(str(round(draw_chance(self._state.seed, record.client_order_id, kind), 6)))
         return timedelta(seconds=float((low + (high - low) * part) * share))
 
     def schedule(self, record: Record, now: datetime) -> Record:
-        """Say when the market takes a new order: soon, or at the open."""
-        return replace(record, next_at=now + self.delay(record, "fill", _TAKEN) if is_open(now) else next_open(now))
+        """Return a new order with the moment of its arrival: soon, or at the open."""
+        arrives_at = now + self.find_delay(record, "fill", _TAKEN) if is_open(now) else next_open(now)
+        return replace(record, next_at=arrives_at)
 
     def ask_cancel(self, record: Record, now: datetime) -> Record:
-        """Ask for a cancel; whatever trades before it is confirmed, trades."""
+        """Return an order with a requested cancel. It may still trade before the confirmation."""
         next_at = record.next_at
         if record.is_arriving and next_at is not None:
-            next_at = None if record.doomed else next_at + self.delay(record, "fill", _TRADED)
+            next_at = None if record.doomed else next_at + self.find_delay(record, "fill", _TRADED)
         status = next_status(record.status, Event.ASK_CANCEL)
-        cancel_at = now + self.delay(record, "cancel")
+        cancel_at = now + self.find_delay(record, "cancel")
         return replace(record, status=status, cancel_at=cancel_at, next_at=next_at, updated_at=now)
 
     def end(self, record: Record, event: Event, at: datetime) -> None:
-        """End an order (cancel, expire, reject), and with it what is left of its group."""
+        """End an order (cancel, expire, reject) and the rest of its group."""
         self._save(replace(record, status=next_status(record.status, event)), at)
         event = Event.EXPIRE if event is Event.EXPIRE else Event.CANCEL
         for other in self._others(record):
             self._save(replace(other, status=next_status(other.status, event)), at)
 
-    def _happen(self, record: Record, now: datetime) -> None:
+    def _run_event(self, record: Record, now: datetime) -> None:
         at = record.due_at
-        if at is None:  # pragma: no cover - the book returns only what is due
+        if at is None:  # pragma: no cover - the book returns only due orders
             return
         if at == record.expires_at:
             self.end(record, Event.EXPIRE, at)
@@ -83,7 +84,7 @@ class Engine:
         elif halted and not record.forced:
             self._book.save(replace(record, next_at=until))
         else:
-            self._look(record, at, now)
+            self._try_trade(record, at, now)
 
     def _arrive(self, record: Record, at: datetime) -> None:
         if record.doomed:
@@ -92,61 +93,61 @@ class Engine:
         price = self._market.price(record.symbol, at)
         limit = record.limit_price
         if record.type is OrderType.MARKET and price is not None:
-            limit = collar(price, record.side, self._market.terms)
+            limit = find_collar(price, record.side, self._market.terms)
         status = next_status(record.status, Event.ACTIVATE)
-        rest = self.delay(record, "fill", _TRADED)
+        rest = self.find_delay(record, "fill", _TRADED)
         self._save(replace(record, status=status, limit=limit, next_at=at + rest), at)
-        if record.is_exit:  # an OCO: its stop begins to watch
+        if record.is_exit:  # an OCO: its stop goes live
             for stop in self._others(record):
                 self._save(replace(stop, live=True, next_at=at + rest), at)
 
-    def _look(self, record: Record, at: datetime, now: datetime) -> None:
+    def _try_trade(self, record: Record, at: datetime, now: datetime) -> None:
         price = self._market.price(record.symbol, at)
-        if price is None or not acts(record, price, self._market.terms):
+        if price is None or not may_act(record, price, self._market.terms):
             self._rest(record, at, now)
         elif is_waiting_for_stop(record):
             self._trigger(record, at)
-        elif (trade := trade_price(record, price, self._market.terms)) is not None:
+        elif (trade := find_trade_price(record, price, self._market.terms)) is not None:
             self._trade(record, trade, at)
 
     def _rest(self, record: Record, at: datetime, now: datetime) -> None:
-        """Wait for the price; what it did up to now is looked through here, without a write for each step."""
+        """Wait for the price. Look through its past changes here, without a write for each."""
         then = self._market.next_change(at)
-        while then is not None and then <= now and not self._acts(record, then):
+        while then is not None and then <= now and not self._may_act(record, then):
             then = self._market.next_change(then)
         self._book.save(replace(record, next_at=then))
 
-    def _acts(self, record: Record, at: datetime) -> bool:
+    def _may_act(self, record: Record, at: datetime) -> bool:
         price = self._market.price(record.symbol, at)
-        return price is not None and acts(record, price, self._market.terms)
+        return price is not None and may_act(record, price, self._market.terms)
 
     def _trigger(self, record: Record, at: datetime) -> None:
         status = next_status(record.status, Event.RELEASE) if record.status is OrderStatus.HELD else record.status
-        next_at = at + self.delay(record, "fill", _TAKEN)
+        next_at = at + self.find_delay(record, "fill", _TAKEN)
         self._save(replace(record, status=status, triggered=True, next_at=next_at), at)
         self._end_others(record, at)
 
     def _trade(self, record: Record, price: Decimal, at: datetime) -> None:
         qty = min(record.remaining, record.chunk or record.remaining)
         fill = Fill(
-            id=derived_id("fill", record.id, record.filled_qty),
+            id=derive_id("fill", record.id, record.filled_qty),
             order_id=record.id,
             client_order_id=record.client_order_id,
             symbol=record.symbol,
             side=record.side,
             qty=qty,
             price=price,
-            fee=self._fee(record, qty, price),
+            fee=self._find_fee(record, qty, price),
             at=at,
         )
-        self._book.add_fill(fill, cash_at=self._cash_at(record, at), settles_on=self._settles_on(fill))
+        self._book.add_fill(fill, cash_at=self._find_cash_time(record, at), settles_on=self._find_settlement(fill))
         if qty == record.remaining:
             self._fill_whole(record, fill)
         else:
             self._fill_part(record, fill)
 
     def _fill_whole(self, record: Record, fill: Fill) -> None:
-        done = replace(_with_fill(record, fill), status=next_status(record.status, Event.FILL), filled_at=fill.at)
+        done = replace(_add_fill(record, fill), status=next_status(record.status, Event.FILL), filled_at=fill.at)
         self._save(done, fill.at)
         if record.is_exit:
             self._end_others(record, fill.at)
@@ -154,7 +155,7 @@ class Engine:
             self._release_exits(record, fill.at)
 
     def _fill_part(self, record: Record, fill: Fill) -> None:
-        part = replace(_with_fill(record, fill), status=next_status(record.status, Event.PART), chunk=None)
+        part = replace(_add_fill(record, fill), status=next_status(record.status, Event.PART), chunk=None)
         silent = record.pause is None
         next_at = None if record.pause is None else fill.at + timedelta(seconds=float(record.pause))
         self._save(replace(part, silent=silent, next_at=next_at, forced=False), fill.at)
@@ -166,7 +167,7 @@ class Engine:
         for leg in self._others(entry):
             goes_live = leg.role is Role.TAKE_PROFIT and leg.status is OrderStatus.HELD  # not one being cancelled
             status = next_status(leg.status, Event.RELEASE) if goes_live else leg.status
-            next_at = at + self.delay(leg, "fill", _TAKEN)
+            next_at = at + self.find_delay(leg, "fill", _TAKEN)
             self._save(replace(leg, status=status, live=True, next_at=next_at), at)
 
     def _end_others(self, record: Record, at: datetime) -> None:
@@ -180,26 +181,26 @@ class Engine:
     def _save(self, record: Record, at: datetime) -> None:
         self._book.save(replace(record, updated_at=at))
 
-    # --- what a fill costs, and when its cash is there ---
+    # --- fee, cash and settlement of a fill ---
 
-    def _fee(self, record: Record, qty: Decimal, price: Decimal) -> Decimal:
+    def _find_fee(self, record: Record, qty: Decimal, price: Decimal) -> Decimal:
         fees = self._state.fees
         once = fees.per_order if record.filled_qty == ZERO else ZERO
         sold = fees.sell_rate * qty * price if record.side is Side.SELL else ZERO
         return (once + fees.per_share * qty + sold).quantize(CENT, rounding=ROUND_CEILING)
 
-    def _cash_at(self, record: Record, at: datetime) -> datetime | None:
+    def _find_cash_time(self, record: Record, at: datetime) -> datetime | None:
         lag = max(record.cash_lag, self._state.cash_lag)
         return at + timedelta(seconds=float(lag)) if lag and record.side is Side.SELL else None
 
-    def _settles_on(self, fill: Fill) -> date | None:
+    def _find_settlement(self, fill: Fill) -> date | None:
         account = self._state.account
         if fill.side is Side.BUY or account.type == "margin":
             return None
         return next_trading_day(trading_day(fill.at), account.settlement_days)
 
 
-def _with_fill(record: Record, fill: Fill) -> Record:
+def _add_fill(record: Record, fill: Fill) -> Record:
     return replace(
         record,
         filled_qty=record.filled_qty + fill.qty,
@@ -208,35 +209,37 @@ def _with_fill(record: Record, fill: Fill) -> Record:
 
 
 def is_triggered(record: Record, price: Decimal) -> bool:
-    """Return whether a stop has been reached."""
+    """Return whether the price has reached a stop."""
     if record.stop_price is None:
         return False
     return price >= record.stop_price if record.side is Side.BUY else price <= record.stop_price
 
 
 def is_waiting_for_stop(record: Record) -> bool:
-    """Return whether an order must see its stop price before it may trade."""
+    """Return whether an order still waits for its stop price."""
     has_stop = record.type in {OrderType.STOP, OrderType.STOP_LIMIT} or record.role is Role.STOP_LOSS
     return has_stop and not record.triggered and not record.forced
 
 
-def acts(record: Record, price: Decimal, terms: Terms) -> bool:
-    """Return whether an order that the market has taken triggers or trades at this price."""
-    return is_triggered(record, price) if is_waiting_for_stop(record) else trade_price(record, price, terms) is not None
+def may_act(record: Record, price: Decimal, terms: Terms) -> bool:
+    """Return whether a live order triggers or trades at this price."""
+    if is_waiting_for_stop(record):
+        return is_triggered(record, price)
+    return find_trade_price(record, price, terms) is not None
 
 
-def trade_price(record: Record, price: Decimal, terms: Terms) -> Decimal | None:
-    """Return the price at which the order trades now, None when it has to wait.
+def find_trade_price(record: Record, price: Decimal, terms: Terms) -> Decimal | None:
+    """Return the order's present trade price, or None if it has to wait.
 
-    An order never trades beyond its limit (a market order's is its collar); slippage is cut off there.
+    An order never trades beyond its limit (a market order's collar), slippage included.
     """
     limit = record.limit
     if record.forced:
-        return record.limit_price or record.stop_price or on_tick(price)
-    reached = touch(price, record.side, terms)
+        return record.limit_price or record.stop_price or round_to_tick(price)
+    reached = find_touch(price, record.side, terms)
     if limit is not None and not _within(reached, limit, record.side):
         return None
-    slipped = on_tick(reached * (ONE + sign(record.side) * terms.slippage))
+    slipped = round_to_tick(reached * (ONE + sign(record.side) * terms.slippage))
     if limit is None:
         return slipped
     return slipped if _within(slipped, limit, record.side) else limit

@@ -1,6 +1,6 @@
 """Prices: constant, a random walk, or recorded bars; with bid and ask, halts and daily bars.
 
-Every price is a pure function of symbol and moment, so a replay, and a restart, see the same ones.
+Every price is a pure function of symbol and moment: replays and restarts see the same ones.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from statistics import NormalDist
 from typing import Final, Protocol
 
-from Departments.core.money import ONE, price_tick
+from Departments.core.money import ONE, on_tick, price_tick
 from Departments.core.orders import Side
 from Departments.core.quotes import Bar, Quote
 from Departments.core.trading_calendar import is_open, is_trading_day, next_open, session, trading_day
@@ -30,28 +30,27 @@ class Prices(Protocol):
     """Prices in dollars, by symbol and moment."""
 
     def at(self, symbol: str, moment: datetime) -> Decimal | None:
-        """Return the price at a moment, None where nobody knows one."""
+        """Return the price at a moment, or None."""
         ...
 
     def next_change(self, moment: datetime) -> datetime | None:
-        """Return when prices change next after a moment, None if they are constant."""
+        """Return the next change of prices after a moment, None for constant prices."""
         ...
 
 
-def chance(seed: int, *parts: object) -> float:
-    """Return a number in (0, 1) that depends on the seed and the parts alone."""
+def draw_chance(seed: int, *parts: object) -> float:
+    """Return a number in (0, 1), the same for equal seed and parts."""
     digest = hashlib.sha256("\x1f".join(map(str, (seed, *parts))).encode()).digest()
     return (int.from_bytes(digest[:6], "big") + 0.5) / 2**48
 
 
-def on_tick(price: Decimal) -> Decimal:
-    """Round a price to its smallest step."""
-    tick = price_tick(price)
-    return max(price.quantize(tick, rounding=ROUND_HALF_UP), tick)
+def round_to_tick(price: Decimal) -> Decimal:
+    """Round a price to its smallest step, and up to one step at least."""
+    return max(on_tick(price), price_tick(price))
 
 
 class StaticPrices:
-    """Prices that never change."""
+    """Constant prices."""
 
     def __init__(self, state: ExchangeState) -> None:
         self._stated = {symbol: state.start_price(symbol) for symbol in state.symbols}
@@ -61,12 +60,12 @@ class StaticPrices:
         return self._stated.get(symbol)
 
     def next_change(self, moment: datetime) -> datetime | None:  # noqa: ARG002 - the port's shape
-        """Return None: they never change by themselves."""
+        """Return None: prices never change by themselves."""
         return None
 
 
 class WalkingPrices:
-    """A geometric random walk from the stated prices, drawn by bisection so that any moment costs the same."""
+    """A geometric random walk from the stated prices. Bisection makes every moment cost the same."""
 
     def __init__(self, state: ExchangeState, started_at: datetime) -> None:
         self._state = state
@@ -82,7 +81,7 @@ class WalkingPrices:
         if start is None or tick == 0:
             return start
         path = float(self._walk.drift) * tick + float(self._walk.volatility) * self._brownian(symbol, tick)
-        return on_tick(start * Decimal(math.exp(path)))
+        return round_to_tick(start * Decimal(math.exp(path)))
 
     def next_change(self, moment: datetime) -> datetime | None:
         """Return the next tick while the exchange is open."""
@@ -102,14 +101,14 @@ class WalkingPrices:
         return left if tick == low else right
 
     def _draw(self, *parts: object) -> float:
-        return NormalDist().inv_cdf(chance(self._state.seed, "walk", *parts))
+        return NormalDist().inv_cdf(draw_chance(self._state.seed, "walk", *parts))
 
 
 class RecordedPrices:
-    """Prices that follow recorded daily bars: open, then low and high (or high and low), then close.
+    """Prices along recorded daily bars: open, then low and high (or high and low), then close.
 
-    A day that closed higher than it opened is taken to have seen its low first. Outside a session, and on days
-    without a bar, the last recorded price holds; a symbol without bars keeps its stated price.
+    A day with a close above its open has its low first. Outside a session, and on days without a bar, the last
+    recorded price counts; a symbol without bars keeps its stated price.
     """
 
     def __init__(self, state: ExchangeState) -> None:
@@ -123,7 +122,7 @@ class RecordedPrices:
         today = trading_day(moment)
         bar = self._bars.get(symbol, {}).get(today)
         if bar is not None and moment >= session(today)[0]:
-            return on_tick(_along(bar, moment))
+            return round_to_tick(_interpolate(bar, moment))
         earlier = [b for day, b in self._bars.get(symbol, {}).items() if day < today]
         return earlier[-1].close if earlier else self._state.start_price(symbol) or (bar.open if bar else None)
 
@@ -136,7 +135,7 @@ def _in_session(moment: datetime) -> datetime:
     return moment if is_open(moment) else next_open(moment)
 
 
-def _along(bar: RecordedBar, moment: datetime) -> Decimal:
+def _interpolate(bar: RecordedBar, moment: datetime) -> Decimal:
     opens, closes = session(bar.day)
     minutes = min(moment, closes).replace(second=0, microsecond=0) - opens
     way = Decimal(minutes / (closes - opens)) * 3
@@ -146,8 +145,8 @@ def _along(bar: RecordedBar, moment: datetime) -> Decimal:
     return points[leg] + (points[leg + 1] - points[leg]) * (way - leg)
 
 
-def prices_of(state: ExchangeState, started_at: datetime) -> Prices:
-    """Return the prices that the state asks for."""
+def choose_prices(state: ExchangeState, started_at: datetime) -> Prices:
+    """Return the prices of the state's price_mode."""
     if state.price_mode == "walk":
         return WalkingPrices(state, started_at)
     return RecordedPrices(state) if state.price_mode == "bars" else StaticPrices(state)
@@ -158,21 +157,21 @@ _MOMENT: Final = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How far from the last price trades happen: shares of the price."""
+    """The distances of trades from the last price, as parts of the price."""
 
     spread: Decimal
     slippage: Decimal
     collar: Decimal
 
 
-def touch(price: Decimal, side: Side, terms: Terms) -> Decimal:
+def find_touch(price: Decimal, side: Side, terms: Terms) -> Decimal:
     """Return the price on the other side: the ask for a BUY, the bid for a SELL."""
-    return on_tick(price * (ONE + sign(side) * terms.spread / 2))
+    return round_to_tick(price * (ONE + sign(side) * terms.spread / 2))
 
 
-def collar(price: Decimal, side: Side, terms: Terms) -> Decimal:
-    """Return the worst price that a market order takes."""
-    return on_tick(price * (ONE + sign(side) * terms.collar))
+def find_collar(price: Decimal, side: Side, terms: Terms) -> Decimal:
+    """Return the worst price of a market order."""
+    return round_to_tick(price * (ONE + sign(side) * terms.collar))
 
 
 def sign(side: Side) -> int:
@@ -181,54 +180,54 @@ def sign(side: Side) -> int:
 
 
 class Market:
-    """Answers what a symbol costs; a price set from outside wins over the state's own."""
+    """Prices, quotes and bars by symbol. A price set from outside wins over the state's own."""
 
     def __init__(self, state: ExchangeState, book: ExchangeBook, started_at: datetime) -> None:
         self._state = state
         self._book = book
         self.started_at = started_at
-        self._prices: Prices = prices_of(state, started_at)
+        self._prices: Prices = choose_prices(state, started_at)
         self.terms = Terms(state.spread, state.slippage, state.collar)
 
     def price(self, symbol: str, at: datetime) -> Decimal | None:
-        """Return the price at a moment, None where nobody knows one."""
-        own = self._book.price_set(symbol, at)
+        """Return the price at a moment, or None."""
+        own = self._book.find_set_price(symbol, at)
         return self._prices.at(symbol, at) if own is None else own
 
     def prices(self, symbols: Iterable[str], at: datetime) -> dict[str, Decimal | None]:
-        """Return the prices of symbols at a moment, None where nobody knows one."""
-        own = self._book.prices_set(at)
+        """Return the prices of symbols at a moment, None for unknown ones."""
+        own = self._book.list_set_prices(at)
         return {s: own[s] if s in own else self._prices.at(s, at) for s in symbols}
 
     def next_change(self, at: datetime) -> datetime | None:
-        """Return when prices may change next by themselves."""
+        """Return the next change of prices by themselves."""
         return self._prices.next_change(at)
 
     def find_halt(self, symbol: str, at: datetime) -> tuple[bool, datetime | None]:
-        """Return whether trading in a symbol rests, and until when where that is known."""
+        """Return whether a symbol is halted, and until when (None: unknown)."""
         return self._book.find_halt(symbol, at)
 
     def quote(self, symbol: str, at: datetime) -> Quote | None:
-        """Return the quote of a moment, None where there is no price."""
+        """Return the quote of a moment, None without a price."""
         price = self.price(symbol, at)
         if price is None:
             return None
-        bid, ask = touch(price, Side.SELL, self.terms), touch(price, Side.BUY, self.terms)
+        bid, ask = find_touch(price, Side.SELL, self.terms), find_touch(price, Side.BUY, self.terms)
         return Quote(symbol, price, at, bid=bid, ask=ask)
 
     def bars(self, symbol: str, *, before: datetime, days: int) -> Sequence[Bar]:
         """Return up to `days` finished daily bars, oldest first.
 
-        Recorded bars as they are; else, where the state gives a daily volume, the days as this exchange had
-        them. A symbol with neither has no bars: a volume is never made up.
+        Recorded bars come first; else the days of this exchange, with the state's daily volume. A symbol without either
+        has no bars: a volume is never made up.
         """
         if recorded := self._state.bars.get(symbol):
-            ended = [_bar(symbol, b) for b in sorted(recorded, key=lambda b: b.day) if _has_closed(b.day, before)]
-            return ended[-days:] if days > 0 else []
+            ended = sorted((bar for bar in recorded if _has_closed(bar.day, before)), key=lambda bar: bar.day)
+            return [_convert_bar(symbol, bar) for bar in ended[-days:]] if days > 0 else []
         volume = self._state.volume(symbol)
         if volume is None or self.price(symbol, before) is None:
             return []
-        ended_days = [day for day, _ in zip(_days_back(before), range(days), strict=False)]
+        ended_days = [day for day, _ in zip(_list_days_back(before), range(days), strict=False)]
         return [self._day(symbol, day, volume) for day in reversed(ended_days)]
 
     def _day(self, symbol: str, day: date, volume: Decimal) -> Bar:
@@ -238,7 +237,7 @@ class Market:
         return Bar(symbol, day, first, max(first, last), min(first, last), last, volume)
 
 
-def _days_back(moment: datetime) -> Iterator[date]:
+def _list_days_back(moment: datetime) -> Iterator[date]:
     day = trading_day(moment)
     while True:
         if is_trading_day(day) and _has_closed(day, moment):
@@ -250,5 +249,5 @@ def _has_closed(day: date, moment: datetime) -> bool:
     return day < trading_day(moment) or (is_trading_day(day) and session(day)[1] <= moment)
 
 
-def _bar(symbol: str, bar: RecordedBar) -> Bar:
+def _convert_bar(symbol: str, bar: RecordedBar) -> Bar:
     return Bar(symbol, bar.day, bar.open, bar.high, bar.low, bar.close, bar.volume)

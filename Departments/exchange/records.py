@@ -1,4 +1,4 @@
-"""One order, and one fill, as the exchange keeps them."""
+"""Orders and fills as the exchange keeps them, the table of statuses, its errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from Departments.core.orders import OrderStatus as S
 
 
 class ExchangeError(Exception):
-    """The exchange took nothing, or does not answer."""
+    """The exchange refuses, or does not answer."""
 
 
 class ExchangeRefusal(ExchangeError):  # noqa: N818 - the field's word
-    """The exchange said no: HTTP status, code and body as Alpaca sends them, `message` its words."""
+    """A refusal: HTTP status, code and body as Alpaca sends them, `message` its words."""
 
     def __init__(self, message: str, *, http_status: int, code: int | None, body: Mapping[str, object]) -> None:
         self.message = message
@@ -30,7 +30,7 @@ class ExchangeRefusal(ExchangeError):  # noqa: N818 - the field's word
 
 
 class Outage(ExchangeError):  # noqa: N818
-    """No answer, or one without meaning; `http_status` is Alpaca's, None for silence, 200 for an unreadable one."""
+    """No answer, or a senseless one. `http_status` is Alpaca's, None for silence, 200 for an unreadable answer."""
 
     def __init__(self, message: str, http_status: int | None = None) -> None:
         self.http_status = http_status
@@ -38,7 +38,7 @@ class Outage(ExchangeError):  # noqa: N818
 
 
 class Role(StrEnum):
-    """What an order is in its group: an order of its own, or one of the exits."""
+    """The role of an order in its group: the entry, or one of the exits."""
 
     ENTRY = "entry"
     TAKE_PROFIT = "take_profit"
@@ -47,14 +47,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An order with what the exchange alone knows of it.
+    """An order with the exchange's private fields.
 
-    `group` is the id of the order that the client sent. A `live` exit of a bracket waits for its price
-    (before, it waits for its entry). The next thing happens at the earliest of `next_at` (matching),
-    `cancel_at` and `expires_at`. `limit` is the worst price it takes: its own, or a market order's collar.
-    `reserve` is dollars per share of buying power set aside. `chunk` is the size of the next fill when it is not
-    everything, `pause` the seconds after it (None: silence). `forced` fills at any price; `doomed` is rejected
-    when the market takes it. `cash_lag` is seconds until proceeds show.
+    `group` is the id of the client's order. A bracket's exit waits for its entry, and once `live` for its price. The
+    next event is at the earliest of `next_at` (matching), `cancel_at` and `expires_at`. `limit` is the worst price:
+    its own, or a market order's collar. `reserve` is the reserved buying power, dollars per share. `chunk` is the size
+    of the next fill if it is a part, `pause` the seconds after it (None: silence). A `forced` order fills at any
+    price; the market rejects a `doomed` one on arrival. `cash_lag` is the seconds until its proceeds show.
     """
 
     id: str
@@ -92,16 +91,16 @@ class Record:
 
     @property
     def remaining(self) -> Decimal:
-        """Return the shares that have not traded."""
+        """Return the shares not traded yet."""
         return self.qty - self.filled_qty
 
     def is_visible(self, now: datetime) -> bool:
-        """Return whether look-ups find the order; only a fault hides it, and only for a time."""
+        """Return whether look-ups find the order. Only a fault hides it, for a time."""
         return self.visible_at is None or self.visible_at <= now
 
     @property
     def is_arriving(self) -> bool:
-        """Return whether the market has not taken the order yet."""
+        """Return whether the order is still on its way to the market."""
         return self.status in {OrderStatus.PENDING_NEW, OrderStatus.ACCEPTED}
 
     @property
@@ -111,7 +110,7 @@ class Record:
 
     @property
     def due_at(self) -> datetime | None:
-        """Return when the next thing happens to the order, None when only the outside can move it."""
+        """Return the moment of the order's next event, None if it has none."""
         if self.status.is_terminal:
             return None
         return min((at for at in (self.next_at, self.cancel_at, self.expires_at) if at), default=None)
@@ -142,7 +141,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Shares that traded: quantity, price (dollars per share), fee (dollars), moment (UTC)."""
+    """One trade of an order: shares, price (dollars per share), fee (dollars), moment (UTC)."""
 
     id: str
     order_id: str
@@ -156,13 +155,13 @@ class Fill:
 
     @property
     def cash(self) -> Decimal:
-        """Return what the fill adds to the cash, fee included (negative for a BUY)."""
+        """Return the change of the cash in dollars, fee included (negative for a BUY)."""
         value = self.qty * self.price
         return (value if self.side is Side.SELL else -value) - self.fee
 
 
 class Event(StrEnum):
-    """What happens to an order."""
+    """An event in the life of an order."""
 
     ACTIVATE = "activate"  # the market takes it
     PART = "part"  # some shares trade
@@ -214,7 +213,7 @@ TRANSITIONS: Final[Mapping[S, Mapping[Event, S]]] = {
 
 
 def next_status(status: S, event: Event) -> S:
-    """Return the status that `event` leads to. Raises ValueError for a pair that cannot happen."""
+    """Return the status after `event`. Raises ValueError for an impossible pair."""
     try:
         return TRANSITIONS[status][event]
     except KeyError as error:
@@ -225,18 +224,18 @@ Group = Callable[[str], list[Record]]
 
 
 def list_orders(records: Iterable[Record], scope: OrderScope, now: datetime, group: Group) -> Sequence[Order]:
-    """Return the orders of a scope that are visible at `now`, oldest first, legs nested in their parents.
+    """Return the visible orders of a scope, oldest first, legs nested in their parents.
 
-    A live leg whose parent has ended is open and listed by itself; a held leg is never listed by `open`. Where a leg
-    is among the `records`, its parent is too, unless it has ended; but for `open`, every leg is that its parent has.
+    `open` never lists held legs, and lists a live leg by itself once its parent has ended. `records` hold the parent of
+    each leg, unless it has ended, and, except for `open`, every leg of each parent.
     """
     found = list(records)
     running = {r.id for r in found if not r.status.is_terminal}
-    legs = group if scope == "open" else _among(found)
-    return [nest_legs(r, legs) for r in found if r.is_visible(now) and _in_scope(r, scope, running)]
+    legs = group if scope == "open" else _group_records(found)
+    return [nest_legs(r, legs) for r in found if r.is_visible(now) and _is_in_scope(r, scope, running)]
 
 
-def _among(records: Iterable[Record]) -> Group:
+def _group_records(records: Iterable[Record]) -> Group:
     groups: dict[str, list[Record]] = {}
     for record in records:
         groups.setdefault(record.group, []).append(record)
@@ -250,7 +249,7 @@ def nest_legs(record: Record, group: Group) -> Order:
     return record.order(tuple(leg.order() for leg in group(record.id) if leg.id != record.id))
 
 
-def _in_scope(record: Record, scope: OrderScope, running: Container[str]) -> bool:
+def _is_in_scope(record: Record, scope: OrderScope, running: Container[str]) -> bool:
     is_parent = record.id == record.group
     if scope == "all":
         return is_parent

@@ -1,4 +1,4 @@
-"""Whether the exchange takes a new order: one pure check per rule, in this order, each with Alpaca's answer."""
+"""Check a new order: one pure function per rule, in this order, each with Alpaca's refusal."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from Departments.core.money import CENT, ZERO, plain, price_tick
 from Departments.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from Departments.core.portfolio import Account
 from Departments.core.trading_calendar import is_open, next_close
-from Departments.exchange.book import derived_id
+from Departments.exchange.book import derive_id
 from Departments.exchange.records import ExchangeRefusal, Record, Role
 from Departments.exchange.state import AssetState
 
 
 @dataclass(frozen=True, slots=True)
 class OrderCase:
-    """All that a new order is judged by. `asset` is None for a symbol that nobody knows.
+    """A new order and its circumstances. `asset` is None for an unknown symbol.
 
-    `ask` is dollars per share, None without a price; `open_orders` are those of the same symbol, `held_for_orders`
-    the shares that they hold.
+    `ask` is dollars per share, None without a price. `open_orders` are those of the same symbol, `held_for_orders`
+    their shares.
     """
 
     request: OrderRequest
@@ -37,11 +37,11 @@ class OrderCase:
 
     @property
     def reserve(self) -> Decimal:
-        """Return the dollars per share that a BUY sets aside."""
+        """Return the dollars per share to reserve for a BUY."""
         return self.request.limit_price or self.request.stop_price or self.ask or ZERO
 
 
-def _identity(case: OrderCase) -> None:
+def _check_identity(case: OrderCase) -> None:
     if case.id_used:
         raise duplicate_id()
     if not case.request.client_order_id:
@@ -50,14 +50,14 @@ def _identity(case: OrderCase) -> None:
         raise invalid(f"client_order_id must be no longer than {MAX_CLIENT_ORDER_ID} characters")
 
 
-def _gates(case: OrderCase) -> None:
+def _check_gates(case: OrderCase) -> None:
     if "trade_suspended" in case.account.blocks:
-        raise refusal(403, FORBIDDEN, "new orders are rejected by user request")
+        raise make_refusal(403, FORBIDDEN, "new orders are rejected by user request")
     if not case.account.may_trade:
-        raise refusal(403, FORBIDDEN, "account is not allowed to trade")
+        raise make_refusal(403, FORBIDDEN, "account is not allowed to trade")
 
 
-def _asset(case: OrderCase) -> None:
+def _check_asset(case: OrderCase) -> None:
     symbol = case.request.symbol
     if case.asset is None:
         raise invalid(f'asset "{symbol}" not found')
@@ -67,7 +67,7 @@ def _asset(case: OrderCase) -> None:
         raise invalid(f'asset "{symbol}" is not tradable')
 
 
-def _quantity(case: OrderCase) -> None:
+def _check_quantity(case: OrderCase) -> None:
     request = case.request
     if request.qty <= ZERO:
         raise invalid("qty must be greater than 0")
@@ -78,10 +78,10 @@ def _quantity(case: OrderCase) -> None:
     if request.time_in_force is not TimeInForce.DAY:
         raise invalid("fractional orders must be DAY orders")
     if case.asset is not None and not case.asset.fractionable:
-        raise refusal(403, FORBIDDEN, f'asset "{request.symbol}" is not fractionable')
+        raise make_refusal(403, FORBIDDEN, f'asset "{request.symbol}" is not fractionable')
 
 
-def _prices_named(case: OrderCase) -> None:
+def _check_prices(case: OrderCase) -> None:
     request = case.request
     if request.order_class is OrderClass.OCO:
         return
@@ -95,7 +95,7 @@ def _prices_named(case: OrderCase) -> None:
             raise invalid(f"{request.type} orders must not have a {name} price")
 
 
-def _sub_penny(case: OrderCase) -> None:
+def _check_sub_penny(case: OrderCase) -> None:
     request = case.request
     named = {
         "limit_price": request.limit_price,
@@ -113,7 +113,7 @@ def _sub_penny(case: OrderCase) -> None:
             raise invalid(message)
 
 
-def _exits_named(case: OrderCase) -> None:
+def _check_exits(case: OrderCase) -> None:
     request = case.request
     named = (request.take_profit, request.stop_loss)
     if request.order_class is OrderClass.SIMPLE:
@@ -129,7 +129,7 @@ def _exits_named(case: OrderCase) -> None:
         raise invalid(f"{request.order_class} orders must be {'entry' if entry else 'exit'} orders")
 
 
-def _exits_apart(case: OrderCase) -> None:
+def _check_exit_distances(case: OrderCase) -> None:
     request = case.request
     if request.take_profit is None or request.stop_loss is None:
         return
@@ -144,7 +144,7 @@ def _exits_apart(case: OrderCase) -> None:
         raise invalid("stop_loss.stop_price must be <= base_price - 0.01", base_price=plain(base))
 
 
-def _wash_trade(case: OrderCase) -> None:
+def _check_wash_trade(case: OrderCase) -> None:
     if case.request.order_class is OrderClass.OCO:
         return
     for other in case.open_orders:
@@ -153,7 +153,7 @@ def _wash_trade(case: OrderCase) -> None:
             raise wash_trade(other.id, kind)
 
 
-def _shares(case: OrderCase) -> None:
+def _check_shares(case: OrderCase) -> None:
     request = case.request
     if request.side is Side.BUY:
         return
@@ -165,29 +165,29 @@ def _shares(case: OrderCase) -> None:
         raise held_shares(request.symbol, request.qty, case.held_qty, held, [r.id for r in holding])
 
 
-def _buying_power(case: OrderCase) -> None:
+def _check_buying_power(case: OrderCase) -> None:
     cost = case.request.qty * case.reserve
     if case.request.side is Side.BUY and cost > case.account.buying_power:
         raise buying_power(case.account.buying_power, cost)
 
 
 CHECKS: Final[tuple[Callable[[OrderCase], None], ...]] = (
-    _identity,
-    _gates,
-    _asset,
-    _quantity,
-    _prices_named,
-    _sub_penny,
-    _exits_named,
-    _exits_apart,
-    _wash_trade,
-    _shares,
-    _buying_power,
+    _check_identity,
+    _check_gates,
+    _check_asset,
+    _check_quantity,
+    _check_prices,
+    _check_sub_penny,
+    _check_exits,
+    _check_exit_distances,
+    _check_wash_trade,
+    _check_shares,
+    _check_buying_power,
 )
 
 
 def check_order(case: OrderCase) -> None:
-    """Let the order pass, or raise the ExchangeRefusal of the first rule that it breaks."""
+    """Check an order. Raises the ExchangeRefusal of the first broken rule."""
     for check in CHECKS:
         check(case)
 
@@ -198,45 +198,46 @@ INVALID = 42210000
 UNKNOWN = 40410000
 
 
-def refusal(http_status: int, code: int | None, message: str, **fields: object) -> ExchangeRefusal:
-    """Build a refusal whose body is Alpaca's: code, message and the fields of the case."""
+def make_refusal(http_status: int, code: int | None, message: str, **fields: object) -> ExchangeRefusal:
+    """Build a refusal with Alpaca's body: code, message and the fields of the case."""
     body = {"message": message, **fields} if code is None else {"code": code, "message": message, **fields}
     return ExchangeRefusal(message, http_status=http_status, code=code, body=body)
 
 
 def invalid(message: str, **fields: object) -> ExchangeRefusal:
-    """Refuse an order whose own terms are wrong (422)."""
-    return refusal(422, INVALID, message, **fields)
+    """Refuse an order with wrong terms (422)."""
+    return make_refusal(422, INVALID, message, **fields)
 
 
 def duplicate_id() -> ExchangeRefusal:
-    """Refuse a client order id that was used before, however that order ended."""
-    return refusal(422, NOT_UNIQUE, "client_order_id must be unique")
+    """Refuse a used client order id, even of an ended order."""
+    return make_refusal(422, NOT_UNIQUE, "client_order_id must be unique")
 
 
 def inactive(symbol: str) -> ExchangeRefusal:
-    """Refuse an asset that is no longer active."""
-    return refusal(422, NOT_UNIQUE, f"asset {symbol} is not active")
+    """Refuse an inactive asset."""
+    return make_refusal(422, NOT_UNIQUE, f"asset {symbol} is not active")
 
 
 def buying_power(available: Decimal, cost: Decimal) -> ExchangeRefusal:
-    """Refuse a BUY that the buying power does not cover."""
-    return refusal(403, FORBIDDEN, "insufficient buying power", buying_power=plain(available), cost_basis=plain(cost))
+    """Refuse a BUY beyond the buying power."""
+    message = "insufficient buying power"
+    return make_refusal(403, FORBIDDEN, message, buying_power=plain(available), cost_basis=plain(cost))
 
 
 def held_shares(
     symbol: str, requested: Decimal, existing: Decimal, held: Decimal, related: Sequence[str]
 ) -> ExchangeRefusal:
-    """Refuse a SELL of more shares than are free."""
+    """Refuse a SELL of more than the free shares."""
     available = plain(max(Decimal(0), existing - held))
     message = f"insufficient qty available for order (requested: {plain(requested)}, available: {available})"
-    return refusal(403, FORBIDDEN, message, available=available, existing_qty=plain(existing),
+    return make_refusal(403, FORBIDDEN, message, available=available, existing_qty=plain(existing),
                    held_for_orders=plain(held), related_orders=list(related), symbol=symbol)  # fmt: skip
 
 
 def wash_trade(existing_order_id: str, kind: str) -> ExchangeRefusal:
     """Refuse an order opposite to an open one on the same symbol."""
-    return refusal(
+    return make_refusal(
         403,
         FORBIDDEN,
         "potential wash trade detected. use complex orders",
@@ -246,27 +247,27 @@ def wash_trade(existing_order_id: str, kind: str) -> ExchangeRefusal:
 
 
 def too_late(status: str) -> ExchangeRefusal:
-    """Refuse to cancel an order that has ended."""
+    """Refuse to cancel an ended order."""
     return invalid(f'order is already in "{status}" state')
 
 
 def order_not_found(reference: str) -> ExchangeRefusal:
-    """Refuse to show or cancel an order that nobody knows."""
-    return refusal(404, UNKNOWN, f"order not found for {reference}")
+    """Refuse to show or cancel an unknown order."""
+    return make_refusal(404, UNKNOWN, f"order not found for {reference}")
 
 
 def wrong_keys() -> ExchangeRefusal:
-    """Refuse a caller whose keys are wrong; Alpaca sends no code with it."""
-    return refusal(401, None, "unauthorized.")
+    """Refuse wrong keys; Alpaca sends no code with it."""
+    return make_refusal(401, None, "unauthorized.")
 
 
 def make_records(request: OrderRequest, now: datetime, reserve: Decimal) -> tuple[Record, ...]:
     """Return the order and its legs right after acceptance.
 
-    In hours an order is `pending_new`; out of hours it is `accepted` and waits for the open. A DAY order dies
-    at the close of the session it can trade in.
+    In hours an order is `pending_new`; out of hours it is `accepted` and waits for the open. A DAY order expires at
+    the next close.
     """
-    order_id = derived_id("order", request.client_order_id)
+    order_id = derive_id("order", request.client_order_id)
     order = Record(
         id=order_id,
         client_order_id=request.client_order_id,
@@ -289,20 +290,20 @@ def make_records(request: OrderRequest, now: datetime, reserve: Decimal) -> tupl
     )
     if request.order_class is OrderClass.SIMPLE:
         return (order,)
-    stop = _leg(order, Role.STOP_LOSS, OrderType.STOP, request.stop_loss)
+    stop = _make_leg(order, Role.STOP_LOSS, OrderType.STOP, request.stop_loss)
     if request.order_class is OrderClass.OCO:
         profit = replace(order, role=Role.TAKE_PROFIT, type=OrderType.LIMIT, stop_price=None,
                          limit_price=request.take_profit, limit=request.take_profit)  # fmt: skip
         return (profit, stop)
-    return (order, _leg(order, Role.TAKE_PROFIT, OrderType.LIMIT, request.take_profit), stop)
+    return (order, _make_leg(order, Role.TAKE_PROFIT, OrderType.LIMIT, request.take_profit), stop)
 
 
-def _leg(order: Record, role: Role, kind: OrderType, price: Decimal | None) -> Record:
+def _make_leg(order: Record, role: Role, kind: OrderType, price: Decimal | None) -> Record:
     limit = price if kind is OrderType.LIMIT else None
     return replace(
         order,
-        id=derived_id(role, order.client_order_id),
-        client_order_id=derived_id(role, "client", order.client_order_id),
+        id=derive_id(role, order.client_order_id),
+        client_order_id=derive_id(role, "client", order.client_order_id),
         role=role,
         type=kind,
         side=Side.SELL,  # exits sell: the exchange refuses brackets that open a short

@@ -1,17 +1,17 @@
-"""The file that seeds the simulated exchange, as typed values.
+"""The seed file of the simulated exchange, as typed values.
 
     cash: 12500
     positions:
       UPS: {qty: 70, avg_entry_price: 88.10, current_price: 93.58}
     prices: {COMM: 17.02, ALKS: 32.66}
 
-is enough: prices are constant, every order fills completely a second or two after it was sent, nothing costs a fee.
-Where a symbol is in `prices` and in `positions`, `prices` wins. A symbol that is nowhere is unknown
-to the exchange. All further keys, with their defaults unless the comment differs:
+is enough: prices are constant, every order fills completely after a second or two, nothing costs a fee. For a symbol
+in `prices` and in `positions`, `prices` wins. The exchange knows no other symbols. All further keys, with their
+defaults unless the comment differs:
 
     account: {type: margin, multiplier: 2, settlement_days: 1, status: ACTIVE, trading_blocked: false,
               account_blocked: false, trade_suspended: false}   # type cash: buys with settled cash only (T+1)
-    assets:                                  # none; what is stated of a symbol, every key optional
+    assets:                                  # none; the facts of a symbol, every key optional
       IPG: {name: Interpublic, active: false, tradable: true, halted: false, fractionable: true,
             sector: Communication, average_volume: 5000000, market_cap: 9000000000, earnings_on: 2026-02-12}
     volumes: {COMM: 2500000}                 # none; shares a day
@@ -23,10 +23,10 @@ to the exchange. All further keys, with their defaults unless the comment differ
     seed: 0                                  # of delays, partial fills and walks
     spread: 0                                # between bid and ask, share of the price
     slippage: 0                              # share of the price
-    collar: 0.05                             # how far a market order follows the price, share of it
-    fees: {per_order: 0, per_share: 0, sell_rate: 0}     # dollars, dollars, share of what is sold
+    collar: 0.05                             # the worst price of a market order, distance as a share
+    fees: {per_order: 0, per_share: 0, sell_rate: 0}     # dollars, dollars, share of a sale
     latency: {fill: [0.6, 2.2], cancel: [0.2, 0.8]}      # seconds, from and to
-    partial_fills: {rate: 0, pause: 2}       # share of orders that fill in two parts; seconds between them
+    partial_fills: {rate: 0, pause: 2}       # share of orders with two fills; seconds between them
     cash_lag: 0                              # seconds until proceeds show in cash and buying power
 """
 
@@ -52,7 +52,7 @@ LONGEST = Decimal(10) ** 9  # seconds: thirty years
 _TICKER = re.compile(r"[A-Z0-9][A-Z0-9.\-/]{0,15}\Z")
 
 
-def _ticker(key: Any) -> str:
+def _read_ticker(key: Any) -> str:
     if isinstance(key, bool):
         raise ValueError("a ticker was read as a truth value; write it in quotes, for example 'ON'")  # noqa: TRY004 - pydantic's way
     text = str(key).strip().upper()
@@ -61,15 +61,15 @@ def _ticker(key: Any) -> str:
     return text
 
 
-def _number(value: Any) -> Decimal:
+def _read_number(value: Any) -> Decimal:
     number = decimal_of(value)
     if abs(number) > BEYOND_REASON:
         raise ValueError("is too large to be true; correct the number")
     return number
 
 
-def _positive(value: Any) -> Decimal:
-    number = _number(value)
+def _read_price(value: Any) -> Decimal:
+    number = _read_number(value)
     if number <= 0:
         raise ValueError(f"must be above zero; give a positive price instead of {value}")
     if number < LEAST_PRICE:
@@ -77,25 +77,25 @@ def _positive(value: Any) -> Decimal:
     return number
 
 
-def _not_negative(value: Any) -> Decimal:
-    number = _number(value)
+def _read_quantity(value: Any) -> Decimal:
+    number = _read_number(value)
     if number < 0:
         raise ValueError(f"must not be negative; give zero or more instead of {value}")
     return number
 
 
-def _seconds(value: Any) -> Decimal:
-    seconds = _not_negative(value)
+def _read_seconds(value: Any) -> Decimal:
+    seconds = _read_quantity(value)
     if seconds > LONGEST:
         raise ValueError("is too long a time to wait; give fewer seconds")
     return seconds
 
 
-Ticker = Annotated[str, BeforeValidator(_ticker)]
-Number = Annotated[Decimal, BeforeValidator(_number)]
-Price = Annotated[Decimal, BeforeValidator(_positive)]
-Quantity = Annotated[Decimal, BeforeValidator(_not_negative)]
-Seconds = Annotated[Decimal, BeforeValidator(_seconds)]
+Ticker = Annotated[str, BeforeValidator(_read_ticker)]
+Number = Annotated[Decimal, BeforeValidator(_read_number)]
+Price = Annotated[Decimal, BeforeValidator(_read_price)]
+Quantity = Annotated[Decimal, BeforeValidator(_read_quantity)]
+Seconds = Annotated[Decimal, BeforeValidator(_read_seconds)]
 
 
 class HeldShares(Section):
@@ -121,7 +121,7 @@ class AssetState(Section):
 
 
 class AccountState(Section):
-    """The account. A margin account's buying power is multiplier × equity less what is invested.
+    """The account. A margin account's buying power is multiplier × equity less the value of its positions.
 
     A cash account buys only with settled cash (`settlement_days` trading days after a sale).
     """
@@ -142,13 +142,13 @@ class AccountState(Section):
 
 
 class Latency(Section):
-    """How long orders take, in seconds; the order's own delay is between them, by seed and id."""
+    """The shortest and longest delays of orders, in seconds. Seed and id choose between them."""
 
     fill: tuple[Seconds, Seconds] = (Decimal("0.6"), Decimal("2.2"))
     cancel: tuple[Seconds, Seconds] = (Decimal("0.2"), Decimal("0.8"))
 
     @model_validator(mode="after")
-    def _shorter_first(self) -> Self:
+    def _check_order(self) -> Self:
         for low, high in (self.fill, self.cancel):
             if low > high:
                 raise ValueError(f"{low} is above {high}; write the shorter delay first")
@@ -156,14 +156,14 @@ class Latency(Section):
 
 
 class Partials(Section):
-    """How often an order fills in two parts, and the seconds between them."""
+    """The share of orders with two fills, and the seconds between them."""
 
     rate: Quantity = Decimal(0)
     pause: Seconds = Decimal(2)
 
 
 class Fees(Section):
-    """What trading costs: dollars per order, dollars per share, and a share of what is sold."""
+    """Fees: dollars per order, dollars per share, and a share of a sale."""
 
     per_order: Quantity = Decimal(0)
     per_share: Quantity = Decimal(0)
@@ -189,14 +189,14 @@ class RecordedBar(Section):
     volume: Quantity = Decimal(0)
 
     @model_validator(mode="after")
-    def _spans(self) -> Self:
+    def _check_range(self) -> Self:
         if not self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high:
             raise ValueError(f"the bar of {self.day} has prices outside low and high; correct it")
         return self
 
 
 class ExchangeState(Section):
-    """Everything the simulated exchange is seeded with."""
+    """The whole seed of the simulated exchange."""
 
     cash: Number
     positions: Mapping[Ticker, HeldShares] = {}
@@ -218,7 +218,7 @@ class ExchangeState(Section):
     cash_lag: Seconds = Decimal(0)
 
     @model_validator(mode="after")
-    def _coherent(self) -> Self:
+    def _check_sense(self) -> Self:
         if self.account.type == "cash" and self.cash < 0:
             raise ValueError("cash is negative in a cash account; give zero or more, or account.type margin")
         if self.price_mode == "bars" and not self.bars:
@@ -227,20 +227,20 @@ class ExchangeState(Section):
 
     @cached_property
     def symbols(self) -> frozenset[str]:
-        """Return every symbol the exchange knows."""
+        """Return every known symbol, those with a set price apart."""
         return frozenset((*self.positions, *self.prices, *self.assets, *self.bars))
 
     def asset(self, symbol: str) -> AssetState:
-        """Return what is stated of a symbol, the defaults where nothing is."""
+        """Return the facts of a symbol, or the defaults."""
         return self.assets.get(symbol) or AssetState()
 
     def start_price(self, symbol: str) -> Decimal | None:
-        """Return the price a symbol starts at, None where the file states none."""
+        """Return a symbol's first price, or None."""
         held = self.positions.get(symbol)
         return self.prices.get(symbol) or (held.current_price if held else None)
 
     def volume(self, symbol: str) -> Decimal | None:
-        """Return the stated average daily volume in shares, None where there is none."""
+        """Return the stated average daily volume in shares, or None."""
         stated = self.volumes.get(symbol)
         return self.asset(symbol).average_volume if stated is None else stated
 

@@ -1,6 +1,6 @@
-"""The exchange's own SQLite file: what was acknowledged survives a kill (write-ahead log, synchronous FULL).
+"""The exchange's own SQLite file. Acknowledgements survive a kill (write-ahead log, synchronous FULL).
 
-Decimals and moments are TEXT; moments have a fixed width in UTC, so that they sort.
+Decimals and moments are TEXT; moments are UTC of a fixed width, so they sort.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ CREATE INDEX fills_unsettled ON fills (settles_on) WHERE settles_on IS NOT NULL
 
 
 def encode(value: Any) -> Any:
-    """Write a value as SQLite keeps it."""
+    """Convert a value for SQLite."""
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, datetime):
@@ -67,10 +67,7 @@ def encode(value: Any) -> Any:
 
 
 class ExchangeFile:
-    """A connection with nested transactions. One instance serves one thread.
-
-    Closed by `close`, or when nobody has it any more.
-    """
+    """A connection with nested transactions. One instance serves one thread. Garbage collection closes it too."""
 
     def __init__(self, path: Path, *, step: Step = no_step) -> None:
         self.path = path
@@ -108,11 +105,11 @@ class ExchangeFile:
 
     @property
     def is_new(self) -> bool:
-        """Return whether nothing was ever seeded here."""
+        """Return whether the file was never seeded."""
         return bool(self._scalar("PRAGMA user_version") == 0)
 
     def create(self) -> None:
-        """Make the tables, inside the caller's transaction."""
+        """Create the tables, inside the caller's transaction."""
         for statement in SCHEMA.split(";\n"):
             self.execute(statement)
         self.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -120,7 +117,7 @@ class ExchangeFile:
 
     @contextmanager
     def transaction(self, label: str = "") -> Iterator[None]:
-        """Make everything inside one commit, announced as `label` where there is one; an inner one joins."""
+        """Commit everything inside together, announced as `label`, if given; an inner transaction joins."""
         if self._inside:
             yield
             return
@@ -138,7 +135,7 @@ class ExchangeFile:
             self._inside = False
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Run one statement. Raises Outage when the file cannot be used."""
+        """Run one statement. Raises Outage if the file cannot be used."""
         try:
             return self._connection.execute(sql, [encode(v) for v in values])
         except sqlite3.DatabaseError as error:
@@ -154,10 +151,10 @@ class ExchangeFile:
         return found
 
     def remember(self, name: str, read: Callable[[], Value]) -> Value:
-        """Return what `read` returned last under a name while nobody, here or elsewhere, has written to the file.
+        """Remember the result of `read` under a name until the file changes.
 
-        https://www.sqlite.org/pragma.html#pragma_data_version counts the commits of others. What a transaction has
-        written so far is not kept: it may be undone.
+        https://www.sqlite.org/pragma.html#pragma_data_version counts the commits of others. Nothing is remembered
+        inside a transaction: it may be undone.
         """
         if self._inside:
             return read()
@@ -168,7 +165,7 @@ class ExchangeFile:
         return value
 
     def meta(self, key: str) -> str:
-        """Return a stored text, empty where there is none."""
+        """Return the text under a key, empty without one."""
         return str(self._scalar("SELECT value FROM meta WHERE key = ?", key) or "")
 
     def set_meta(self, key: str, value: object) -> None:

@@ -27,7 +27,7 @@ def example(tmp_path: Path) -> Path:
     text = module.__doc__ or ""
     start = text.index("    faults:")
     path = tmp_path / "faults.yaml"
-    path.write_text(textwrap.dedent(text[start : text.index("Occurrences are counted")]), encoding="utf-8")
+    path.write_text(textwrap.dedent(text[start : text.index("The exchange's file counts")]), encoding="utf-8")
     return path
 
 
