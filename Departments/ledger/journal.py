@@ -223,7 +223,7 @@ class LedgerJournal:
         return [(row[0], row[1], row[2], row[3]) for row in self._database.rows(ALL_INDEXED)]
 
     def first_today(self, cause: str, day: date) -> bool:
-        """Tell whether this cause comes up for the first time on `day`, and note it."""
+        """Note a cause; return True if it is the first time on `day`."""
         return CAUSES.insert(self._database, Cause(cause, day), "DO NOTHING") == 1
 
 

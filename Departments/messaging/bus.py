@@ -36,7 +36,7 @@ class Bus:
         self._outbound = Outbound(mailbox, journal, clock)
 
     def enqueue(self, message: Message) -> None:
-        """Note a message to be delivered, inside the transaction that decides it; the committed text is what is sent.
+        """Note a message to be delivered, inside the transaction that decides it; the committed text is sent.
 
         The same message again changes nothing. Raises MessageConflict for the same id with other content and
         PublishError for what can never be written.
@@ -108,7 +108,7 @@ class Bus:
         return sorted((m for m in found if isinstance(m, Message)), key=_order)
 
     def find(self, message_id: str) -> Message | None:
-        """Return a message wherever it lies, None when there is none of this id."""
+        """Return a message from any box, None when there is none of this id."""
         return self.mailbox.find(message_id, self.journal.index())
 
 

@@ -1,4 +1,4 @@
-"""Single files: write, flush, move without overwriting, and see whether somebody still writes.
+"""Single files: write, flush, move without overwriting, and find out who still writes.
 
 A power cut takes what was not flushed: names first, contents too. A torn file is empty or ends in zeros.
 """
@@ -44,7 +44,7 @@ class State(Enum):
 
 
 class Found(NamedTuple):
-    """What was read of a file. `problem` says why it cannot be a message whatever its bytes are."""
+    """The content of a file. `problem` is why it cannot be a message whatever its bytes are."""
 
     data: bytes
     state: State
@@ -155,7 +155,7 @@ def free_name(folder: str, name: str, *, besides: str) -> str:
 
 
 def same_bytes(first: str, second: str) -> bool:
-    """Tell whether two paths hold regular files of the same bytes."""
+    """Return True if two paths hold regular files of the same bytes."""
     try:
         one, two = os.lstat(first), os.lstat(second)
         regular = stat.S_ISREG(one.st_mode) and stat.S_ISREG(two.st_mode)
@@ -206,7 +206,7 @@ def _join(source: str, target: str, flush: Callable[[str], None]) -> bool:
 
 
 class Looker:
-    """Reads files that strangers may have put there, and tells whether they are finished.
+    """Reads files of strangers, and finds out how far they are written.
 
     `quiet` is how many seconds a file must be untouched before it is taken as finished where the system cannot say
     who writes it; where the file server's clock disagrees with ours, what we saw ourselves counts.

@@ -1,4 +1,4 @@
-"""Dead letters: which code, what is written beside the file, what the Executive hears, what a person can do."""
+"""Dead letters: their codes, the reason beside each file, the escalation, and what a person can do."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _CODES: Final = (
 
 
 def code_of(error: Exception, *, ours: bool) -> ReasonCode:
-    """Return the code of a failure; `ours` tells whether the message is addressed to the department at all."""
+    """Return the code of a failure; `ours`: the message is addressed to the department."""
     if isinstance(error, UnroutableMessage):
         return ReasonCode.UNKNOWN_TYPE if ours else ReasonCode.MISADDRESSED
     return next((code for kind, code in _CODES if isinstance(error, kind)), ReasonCode.HANDLER_ERROR)
@@ -60,7 +60,7 @@ def reason_text(
     *,
     tried: tuple[int, datetime, datetime],
 ) -> str:
-    """Write the reason that lies beside a dead letter; `tried` is (attempts, first, last)."""
+    """Write the reason file of a dead letter; `tried` is (attempts, first, last)."""
     attempts, first, last = tried
     return codec.dump_mapping(
         {
@@ -124,7 +124,7 @@ class DeadLetter:
 
     @property
     def text(self) -> str:
-        """Return what stands in it, at most `SHOWN` bytes; nothing of a folder, a link or a pipe."""
+        """Return its content, at most `SHOWN` bytes; nothing of a folder, a link or a pipe."""
         return _beginning(self.path)
 
 
@@ -162,7 +162,7 @@ def drop(mailbox: Mailbox, letter: DeadLetter, day: str) -> str:
 
 
 def _take_out(mailbox: Mailbox, letter: DeadLetter, folder: Sequence[str], day: str) -> str:
-    """Archive the reason, then move the file: killed in between, the letter still lies here to be taken out again."""
+    """Archive the reason, then move the file: after a kill in between, the letter is still here."""
     box = (DEAD_LETTER, letter.department)
     reason = letter.name + REASON
     with suppress(FileNotFoundError):

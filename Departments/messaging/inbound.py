@@ -1,7 +1,7 @@
 """One pass over one inbox: in what order, who handles each message, and what becomes of its file.
 
-The life of a message: it lies in the Inbox until its effect is committed; the effect and "this id is handled" are one
-transaction; then it is archived; then nothing else can happen to it.
+The life of a message: it stays in the Inbox until its effect is committed; the effect and "this id is handled" are one
+transaction; then it is archived, and nothing else can happen to it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class _Item:
 
     @cached_property
     def digest(self) -> str:
-        """The digest that tells its bytes from others under the same id."""
+        """The digest of its bytes: another file under the same id has another."""
         return hashlib.sha256(self.found.data).hexdigest()
 
 
@@ -308,7 +308,7 @@ class Pass:
             self._condemn(acted.item, error)
 
     def _compare_with_other(self, acted: _Acted) -> Exception | None:
-        """Return what is wrong when somebody else handled the id, None for the very same message."""
+        """Return a conflict if somebody else handled the id with other content."""
         try:
             done = self.journal.disposition(self.department, acted.message.message_id)
             self._check_same(acted.item, acted.message, done or ("", ""))

@@ -109,7 +109,7 @@ def folders(folder: Path) -> list[Path]:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return what is in a folder, in order; nothing where it is none, is closed to us or was taken away meanwhile."""
+    """Return a folder's entries, in order; none where it is no folder, closed to us, or gone."""
     return sorted(Path(entry.path) for entry in _scan(folder))
 
 

@@ -103,7 +103,7 @@ class Mailbox:
         try:
             self._write(letters, temporary)
             for path, letter in temporary.items():
-                with self._announced("publish.deliver"):
+                with self._announce("publish.deliver"):
                     self._link(path, f"{self._folder(INBOX, letter.recipient)}{os.sep}{letter.name}", letter)
             self._keep(temporary)
         finally:
@@ -144,7 +144,7 @@ class Mailbox:
         if not self._sequence:
             self.clean()
         folder = self._folder(".tmp")
-        with self._announced("publish.write"):
+        with self._announce("publish.write"):
             for letter in letters:
                 path = self._temporary(folder)
                 temporary[path] = letter
@@ -163,7 +163,7 @@ class Mailbox:
         """Turn the temporary files into the senders' copies."""
         for path, letter in list(temporary.items()):
             target = self._outbox_path(letter)
-            with self._announced("publish.keep"):
+            with self._announce("publish.keep"):
                 try:
                     os.replace(path, target)  # over a torn copy at most, see _is_fresh
                 except PermissionError:  # Windows, while a reader has the Inbox's name for the same file open
@@ -173,7 +173,7 @@ class Mailbox:
 
     def _drop(self, temporary: Iterable[str]) -> None:
         for path in temporary:
-            with self._announced("publish.drop"), suppress(OSError):
+            with self._announce("publish.drop"), suppress(OSError):
                 os.unlink(path)
 
     # --- after a power cut ---
@@ -194,7 +194,7 @@ class Mailbox:
         if found is Copy.TORN:
             logger.warning("%s was torn by a power cut and is restored", path)
             (temporary,) = self._write_one(letter)
-            with self._announced("publish.mend"):
+            with self._announce("publish.mend"):
                 os.replace(temporary, path)
         return found in {Copy.WHOLE, Copy.TORN}
 
@@ -258,7 +258,7 @@ class Mailbox:
         for entry in _entries(self._path(".tmp")):
             with suppress(OSError):
                 if now - entry.stat(follow_symlinks=False).st_mtime >= stale:
-                    with self._announced("publish.clean"):
+                    with self._announce("publish.clean"):
                         os.unlink(entry.path)
                     removed += 1
         return removed
@@ -297,7 +297,7 @@ class Mailbox:
 
     def _relocate(self, here: str, there: str, name: str, label: str, *, flush: bool) -> str:
         make_durable = self._flush_place if flush else disk.leave_alone
-        with self._announced(label):
+        with self._announce(label):
             number, free = 1, name
             while not disk.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links, flush=make_durable):
                 number += 1
@@ -310,7 +310,7 @@ class Mailbox:
         fitting = shorten(name, LONGEST - len(REASON) - len(".999999"))
         free = disk.free_name(self._folder(*folder), fitting, besides=self._path(*source))
         temporary = self._temporary(self._folder(".tmp"))
-        with self._announced("dead_letter.reason"):
+        with self._announce("dead_letter.reason"):
             disk.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flushes)
             os.replace(temporary, self._path(*folder, free + REASON))
         return self.relocate(source, folder, free, label="dead_letter.move")
@@ -323,7 +323,7 @@ class Mailbox:
     def holding(self, department: str, *, wait: float) -> Iterator[bool]:
         """Hold the one lock of an inbox; the system releases it when the process ends, however it ends.
 
-        Yields whether it was ours already: then what was seen of the inbox before still holds. Raises WorkspaceBusy
+        Yields True if it was ours already: nobody else has changed the inbox meanwhile. Raises WorkspaceBusy
         when another process holds it for longer than `wait` seconds, BadInput.
         """
         if department not in self._locks:
@@ -333,7 +333,7 @@ class Mailbox:
         if lock.is_held:  # by ourselves: one instance serves one thread
             yield True
             return
-        with self._announced("lock"):
+        with self._announce("lock"):
             lock.take(wait=wait)
         try:
             yield False
@@ -356,7 +356,7 @@ class Mailbox:
         if path is None:
             path = self._path(*parts)
             if not os.path.isdir(path):
-                with self._announced("folder"):
+                with self._announce("folder"):
                     os.makedirs(path, exist_ok=True)
             self._folders[parts] = path
         return path
@@ -370,7 +370,7 @@ class Mailbox:
             self._flushed.clear()
             return work()
 
-    def _announced(self, label: str) -> AbstractContextManager[None]:
+    def _announce(self, label: str) -> AbstractContextManager[None]:
         return announced(self.step, label)
 
 

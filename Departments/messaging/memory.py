@@ -94,7 +94,7 @@ class MemoryMailbox:
         yield True
 
     def find(self, message_id: str, index: Sequence[IndexRow] = ()) -> Message | None:  # noqa: ARG002
-        """Return a message wherever it lies."""
+        """Return a message from any box."""
         for box in (self.inbox, self.outbox, self.archived, self.dead):
             for (*_, name), data in box.items():
                 try:
@@ -219,7 +219,7 @@ class MemoryJournal:
         return list(self._index.values())
 
     def first_today(self, cause: str, day: date) -> bool:
-        """Tell whether this cause comes up for the first time on `day`."""
+        """Note a cause; return True if it is the first time on `day`."""
         first = (cause, day) not in self._causes
         self._put(self._causes, (cause, day), ())
         return first

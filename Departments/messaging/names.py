@@ -1,4 +1,4 @@
-"""What a file name tells: which department, which moment, which place in the queue. Names are data, never paths."""
+"""File names: department, moment, place in the queue. Names are data, never paths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OTHER_STAMP: Final = re.compile(r"(?<!\d)(\d{8})[T_-]?(\d{6})(?:\d{3}|\d{6})?Z?
 
 
 def is_message_name(name: str) -> bool:
-    """Tell whether a file of this name is a message: ends in `.md` and is not hidden."""
+    """Return True if a file of this name is a message: it ends in `.md` and is not hidden."""
     return name.lower().endswith(SUFFIX) and not name.startswith(".")
 
 
@@ -36,7 +36,7 @@ def stamp_in(name: str) -> str | None:
 
 
 def moment_in(name: str) -> datetime | None:
-    """Return the moment that a stamp in the name tells (UTC), also one of another form, or None."""
+    """Return the moment in a name (UTC), also in another form than ours, or None."""
     found = _OTHER_STAMP.search(stamp_in(name) or name)
     try:
         return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC) if found else None
@@ -57,7 +57,7 @@ def department_beginning(letters: str) -> str | None:
 
 
 def shorten(name: str, most: int) -> str:
-    """Return a name of at most `most` bytes of UTF-8; what is too much is taken away before the last dot."""
+    """Return a name of at most `most` bytes of UTF-8; the excess is cut before the last dot."""
     head, dot, tail = name.rpartition(".")
     head, tail = (head, dot + tail) if head else (name, "")
     while len((head + tail).encode("utf-8", "surrogatepass")) > most and head:

@@ -99,15 +99,15 @@ class Outbound:
         return delivered
 
     def note_delivered(self) -> None:
-        """Note what is delivered: in the next transaction, or when there is nothing else to do."""
+        """Note deliveries in the next transaction, or when nothing else is to be done."""
         if self._gone:
             self._journal.mark_published(sorted(self._gone), self._clock.now())
             self._gone = set()
 
     def _restore(self) -> bool:
-        """Look once at what earlier runs delivered, and deliver again what is not there or torn.
+        """Deliver again, once, what earlier runs delivered and a power cut took or tore.
 
-        Returns True when that was done now.
+        Returns True if this call did it.
         """
         if self._is_restored:
             return False

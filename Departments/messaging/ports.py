@@ -167,5 +167,5 @@ class Journal(Protocol):
         ...
 
     def first_today(self, cause: str, day: date) -> bool:
-        """Note a cause; True if it comes up for the first time on `day`."""
+        """Note a cause; return True if it is the first time on `day`."""
         ...

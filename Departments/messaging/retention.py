@@ -151,7 +151,7 @@ class Packed:
 def pack(mailbox: Mailbox, month: str, now: datetime, *, dry_run: bool = False) -> Packed:
     """Turn the archive of a month (YYYY-MM) into `Archive/<month>.zip`, joined with one that exists.
 
-    `dry_run` is to tell what that would come to, and change nothing. Raises BadInput for a month that is not over,
+    `dry_run` counts the files and changes nothing. Raises BadInput for a month that is not over,
     WorkspaceBusy while another process packs.
     """
     if not _MONTH.match(month):
@@ -171,7 +171,7 @@ def pack(mailbox: Mailbox, month: str, now: datetime, *, dry_run: bool = False) 
 
 
 def _can_be_packed(path: Path) -> bool:
-    """Tell whether a zip can hold a file; a name that is not valid text stays where it is."""
+    """Return True if a zip can hold a file: its name must be valid text."""
     return path.is_file() and not path.is_symlink() and path.name == path.name.encode("utf-8", "replace").decode()
 
 

@@ -93,7 +93,7 @@ class Watcher:
                 if self._until_next_look() <= 0:
                     self._take_turns(stack)
                     self._look_everywhere()
-                for department in self._arrived():
+                for department in self._await_arrivals():
                     self._look(department)
 
     def _take_turns(self, stack: ExitStack) -> None:
@@ -136,7 +136,7 @@ class Watcher:
         rest = self._rescan - (now - self._looked).total_seconds()
         return rest if self._due is None else min(rest, (self._due - now).total_seconds())
 
-    def _arrived(self) -> set[str]:
+    def _await_arrivals(self) -> set[str]:
         """Wait for messages, at most until the next look, and return which of our departments they came for."""
         departments = set()
         with suppress(queue.Empty):
@@ -150,16 +150,16 @@ class Watcher:
         for department in self._held:
             self._look(department)
             if not self._stopping:
-                self._guarded(self._watched[department].besides)
+                self._try(self._watched[department].besides)
         if self._settled is None or not ZERO <= self._looked - self._settled < SETTLING:
             self._settled = self._looked
-            self._guarded(self._bus.settle)
+            self._try(self._bus.settle)
 
     def _look(self, department: str) -> None:
         if self._stopping:
             return
         watched = self._watched[department]
-        self._guarded(lambda: self._consume(department, watched.router))
+        self._try(lambda: self._consume(department, watched.router))
 
     def _consume(self, department: str, router: Router) -> None:
         report = self._bus.consume(department, router, patient=False, stop=lambda: self._stopping)
@@ -168,7 +168,7 @@ class Watcher:
         if report.total > report.left:
             self._on_report(report)
 
-    def _guarded(self, work: Callable[[], object]) -> None:
+    def _try(self, work: Callable[[], object]) -> None:
         """Go on watching whatever trouble the ledger or the disk has: the messages are still there."""
         try:
             work()

@@ -20,9 +20,7 @@ CLASSES = {
 }
 FUNCTIONS = {
     "_announced",
-    "_arrived",
     "_counted",
-    "_guarded",
     "_named",
     "_replayed",
     "_sent",
