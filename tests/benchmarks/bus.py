@@ -371,7 +371,7 @@ def tournament(count: int, rounds: int, place: Path) -> list[Entry]:
             print(f"round {number + 1}/{rounds}: {name}, durable {durable}".ljust(110), end="\r", file=sys.stderr)
             with suppress(ImportError):
                 times.setdefault(index, []).append(one_round(make, messages, place, durable=durable))
-    return [Entry(*FIELD[index], rates(found, count)) for index, found in times.items()]
+    return [Entry(*FIELD[index], rates(found, count)) for index, found in times.items() if found]
 
 
 def rates(times: Iterable[tuple[float, float]], count: int) -> tuple[float, float, float]:
