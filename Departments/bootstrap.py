@@ -140,7 +140,10 @@ class Desk:
         """Publishing and consuming."""
         from Departments.messaging.bus import Bus
 
-        return Bus(self.mailbox, self.ledger.journal, self.clock, self.settings.messaging)
+        bus = Bus(self.mailbox, self.ledger.journal, self.clock, self.settings.messaging)
+        if self.choices.rehearsal is not None:
+            bus.forget_letters()
+        return bus
 
     @cached_property
     def broker_row(self) -> BrokerRow:
@@ -374,7 +377,7 @@ class Desk:
                 self.bus.consume(name, self.routers[name], wait=0)
         if self.choices.via_watchers:
             self._tell_when_nobody_watches()
-        else:
+        elif self.choices.rehearsal is None:
             with suppress(WorkspaceBusy):
                 self.trader.work(wait=0)
         self.day.inbox.read()

@@ -12,6 +12,7 @@ from pathlib import Path
 from Departments.bootstrap import LEDGER_FILE, MESSAGES
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.departments import OPERATIONS, RESEARCH
+from Departments.core.errors import DepartmentsError
 from Departments.core.locks import execution_lock
 from Departments.core.trading_calendar import trading_day
 
@@ -28,7 +29,18 @@ def rehearse(workspace: Path, now: datetime) -> Iterator[Path]:
             with execution_lock(workspace):
                 _copy_files(workspace, folder)
         _copy_messages(workspace / MESSAGES, folder / MESSAGES, trading_day(now).isoformat())
-        yield folder
+        with _named_as_the_workspace(folder, workspace):
+            yield folder
+
+
+@contextmanager
+def _named_as_the_workspace(folder: Path, workspace: Path) -> Iterator[None]:
+    """Name the workspace in an error: its reader has to mend the original."""
+    try:
+        yield
+    except DepartmentsError as error:
+        error.args = tuple(str(part).replace(str(folder), str(workspace)) for part in error.args)
+        raise
 
 
 def _copy_files(workspace: Path, folder: Path) -> None:

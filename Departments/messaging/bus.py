@@ -55,6 +55,10 @@ class Bus:
         """Flush the files of what was delivered; called at start-up and now and then, far from any order."""
         self._outbound.settle()
 
+    def forget_letters(self) -> None:
+        """Deliver nothing that is committed so far: a copy of a ledger repeats no letters of the original."""
+        self._outbound.forget()
+
     def close(self) -> None:
         """Note what was delivered last; without that it is looked at once more by the next start."""
         self._outbound.note_delivered()

@@ -190,3 +190,11 @@ class Outbound:
         if names:
             with self._journal.transaction():
                 self._journal.settle(names)
+
+    def forget(self) -> None:
+        """Deliver nothing that is committed so far."""
+        with self._journal.transaction():
+            while rows := self._journal.pending(BATCH):
+                self._journal.mark_published([row[0] for row in rows], self._clock.now())
+            for letters in self._unsettled_batches():
+                self._journal.settle([letter.name for letter in letters])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from contextlib import closing
@@ -17,10 +18,14 @@ from hypothesis import strategies as st
 from Departments.bootstrap import Desk
 from Departments.brokers.base import Broker
 from Departments.brokers.registry import BROKERS, Opening
+from Departments.commands.rehearsal import rehearse
 from Departments.core.clock import iso
+from Departments.core.errors import LedgerError
 from Departments.core.portfolio import Account
+from Departments.messaging import codec
 from Departments.messaging.plan_documents import plan_from
-from tests.builders.desk import STATE, desk, plan, trade, workspace
+from tests.builders.desk import MORNING, STATE, desk, plan, trade, workspace
+from tests.builders.trading import APPROVAL_ID, order, request_text
 
 Decided = dict[str, tuple[str, str]]
 
@@ -191,3 +196,36 @@ def test_outside_trading_hours_a_dry_run_says_so(tmp_path: Path, moment: str) ->
     with closing(desk(tmp_path, at=at)) as opened:
         made = plan(trade("ALKS", "BUY", 150, 32.66), generated_at=iso(at - timedelta(minutes=5)))
         assert both(opened, made)[0] == {"BUY ALKS": ("0", "MARKET_CLOSED")}
+
+
+def test_a_rehearsal_repeats_no_letters_and_sends_no_order_of_an_approval_that_waits(tmp_path: Path) -> None:
+    """An execution was cut off between its approval and Trading: the account may be a real one."""
+    workspace(tmp_path, state=STATE)
+    approval = codec.decode(request_text(order("CTVA", "SELL", 10, 64.64)).encode(), name="approval.md")
+    late = codec.decode(request_text(order("DVN", "SELL", 10, 33.61), message_id=f"{APPROVAL_ID}2").encode(), name="l")
+    with closing(desk(tmp_path)) as opened:
+        opened.recover()
+        opened.bus.publish(approval)
+        with opened.ledger.transaction():
+            opened.bus.enqueue(late)
+    with (
+        rehearse(tmp_path, MORNING) as folder,
+        closing(desk(tmp_path, rehearsal=folder)) as rehearsed,
+    ):
+        rehearsed.work()
+        assert rehearsed.mailbox.waiting("TRADING") == []
+        assert list(rehearsed.broker.orders("all")) == []
+    with closing(desk(tmp_path)) as opened:
+        opened.work()
+        assert [o.symbol for o in opened.broker.orders("all")] == ["CTVA", "DVN"]
+
+
+def test_a_refusal_of_the_ledger_names_the_workspace_in_a_dry_run_too(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE)
+    (tmp_path / "sentinel.db").write_bytes(b"not a ledger " * 100)
+    with (
+        pytest.raises(LedgerError, match=re.escape(str(tmp_path / "sentinel.db"))),
+        rehearse(tmp_path, MORNING) as folder,
+        closing(desk(tmp_path, rehearsal=folder)) as rehearsed,
+    ):
+        rehearsed.recover()
