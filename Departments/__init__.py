@@ -7,6 +7,6 @@ Trading     turns approvals into orders, exactly once, and tracks them
 messaging   the files between them · constraints  the limits, for planner and trader alike
 ledger      what happened (SQLite) · brokers  the simulated exchange and Alpaca behind one port
 exchange    an Alpaca-like exchange in a file, a product of its own
-core        values without I/O: orders, portfolio, plans, money, clock, settings, errors
+core        values without I/O: orders, facts, plans, money, settings, errors · core/platform  clock, files, locks
 bootstrap   the only place that plugs concrete parts together; cli  the command `departments`
 """

@@ -1,4 +1,4 @@
-"""Where `departments` and `python -m Departments` begin: a Ctrl-C counts while the rest is still being read."""
+"""The entry of `departments` and `python -m Departments`. A Ctrl-C counts even during the imports."""
 
 import sys
 
@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
-        from Departments.cli import main as command_line  # noqa: PLC0415 - takes a second, in which Ctrl-C may come
+        from Departments.cli import main as command_line  # noqa: PLC0415 - a Ctrl-C may come during this second
     except KeyboardInterrupt:
         sys.exit(130)
     command_line()

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from Departments.brokers.registry import BROKERS, BrokerRow, Opening, find_row, list_names
-from Departments.core.clock import Clock, SystemClock
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
 from Departments.core.errors import BadInput, LedgerError, WorkspaceBusy
-from Departments.core.steps import Step, no_step
+from Departments.core.platform.clock import Clock, SystemClock
+from Departments.core.platform.steps import Step, no_step
 
 if TYPE_CHECKING:
     from Departments.brokers.base import Broker
@@ -88,7 +88,8 @@ class Desk:
     @cached_property
     def settings(self) -> Settings:
         """`config/settings.yaml`, or the defaults."""
-        from Departments.core.settings import config_file, load_settings
+        from Departments.core.platform.text_files import config_file
+        from Departments.core.settings import load_settings
 
         path = config_file(self.workspace, "settings.yaml")
         settings = load_settings(path)
@@ -100,9 +101,9 @@ class Desk:
     @cached_property
     def limits(self) -> Limits:
         """`config/hard_constraints.yaml`."""
-        from Departments.constraints.limits import find_limits, load_limits
+        from Departments.constraints.limits import limits_file, load_limits
 
-        path = find_limits(self.workspace)
+        path = limits_file(self.workspace)
         if not path.exists():
             mend = "copy the project's config/hard_constraints.yaml there, or name another --workspace"
             raise BadInput(path, "", "there is no such file", mend)
@@ -234,7 +235,7 @@ class Desk:
 
     def _make_reader(self, broker: Broker) -> FactsReader:
         from Departments.brokers.snapshot import FactsReader
-        from Departments.constraints.checks import days_to_settle
+        from Departments.constraints.amounts import days_to_settle
 
         return FactsReader(broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits))
 
@@ -340,7 +341,7 @@ class Desk:
     @contextmanager
     def _hold_account(self) -> Iterator[None]:
         """Hold workspace and account for one execution. Raises WorkspaceBusy."""
-        from Departments.core.locks import account_lock, execution_lock
+        from Departments.core.platform.locks import account_lock, execution_lock
 
         broker = self.patient_broker
         with execution_lock(self.state), account_lock(self.locks, broker.name, broker.account().id):

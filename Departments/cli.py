@@ -1,6 +1,6 @@
-"""The command `departments`: the table of commands, and one sentence and one exit code for every error.
+"""The command `departments`: the table of commands, and one sentence and exit code for every error.
 
-The list of commands imports none of them: a command's module is imported when somebody gives the command.
+The list of commands imports none of them. A command's module is imported with its first use.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typer.main import get_group
 
 from Departments.core.errors import DepartmentsError
 
-UNFORESEEN = 1
+UNEXPECTED = 1
 DISK = 3
 INTERRUPTED = 130
-TRACEBACK = "DEPARTMENTS_TRACEBACK"  # set it to anything to see where an unforeseen error came from
+TRACEBACK = "DEPARTMENTS_TRACEBACK"  # any value shows the traceback of an unexpected error
 
 
 class Entry(NamedTuple):
-    """One row of the list of commands: the module in `commands/` that registers it, and what the list shows."""
+    """One row of the list of commands: its module in `commands/` and its summary."""
 
     module: str
     summary: str
@@ -42,29 +42,29 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "replay": Entry("replay", "Replay a series of past days."),
     "regime": Entry("regime", "Show today's market regime and its history."),
     "watch": Entry("watching", "Handle messages as they arrive, until Ctrl-C."),
-    "inbox": Entry("messages", "Show what waits in an inbox."),
+    "inbox": Entry("messages", "Show the waiting messages of an inbox."),
     "show": Entry("messages", "Show one message, wherever it is."),
     "trace": Entry("messages", "Show a message's chain as a tree with times."),
-    "messages": Entry("checking", "Check message files, print the schemas of their payloads."),
-    "dead-letters": Entry("dead_letters", "List, show, retry or drop what could not be handled."),
+    "messages": Entry("checking", "Check message files, print the schemas of payloads."),
+    "dead-letters": Entry("dead_letters", "List, show, retry or drop unhandled messages."),
     "archive": Entry("archiving", "Move old messages out of Inbox and Outbox."),
 }
 
 
 class LazyCommand(TyperCommand):
-    """A command in the list. Its module is imported when the command is given, not when it is listed."""
+    """A command in the list. Only its use imports its module."""
 
     def __init__(self, name: str, entry: Entry) -> None:
         super().__init__(name, help=entry.summary)
         self._real = entry.module, name
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Read the arguments as the real command does; its context then runs the real command."""
+        """Parse the arguments with the real command. Its context runs it."""
         return load_command(*self._real).make_context(info_name, args, parent, **extra)
 
 
 def load_command(module: str, name: str) -> Any:
-    """Import a module of `commands/` and return one of the commands that it registers."""
+    """Import a module of `commands/` and return one of its commands."""
     app = typer.Typer(rich_markup_mode="markdown")
     import_module(f"Departments.commands.{module}").register(app)
     return get_group(app).commands[name]
@@ -81,7 +81,7 @@ def application() -> TyperGroup:
 
 
 def main(*before: str) -> None:
-    """Run the command line, `before` put in front of its arguments, and exit with its code."""
+    """Run the command line and exit with its code. `before` precedes its arguments."""
     _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         _accept_every_character(stream)
@@ -106,27 +106,27 @@ def run_command(arguments: list[str]) -> int:
     try:
         result = application()(arguments, standalone_mode=False)
     except DepartmentsError as error:
-        return _end(error.sentence, error.exit_code)
+        return _fail(error.sentence, error.exit_code)
     except typer.TyperException as error:
         problem = error.format_message().rstrip(".")
-        return _end(f"{problem}; see --help." if problem else "", error.exit_code)
+        return _fail(f"{problem}; see --help." if problem else "", error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         result = INTERRUPTED
     except OSError as error:
-        return _end(f"{error.filename or 'the system'}: {error.strerror or error}; check the path and the disk.", DISK)
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}; check the path and the disk.", DISK)
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
-        sentence = f"An error nobody foresaw ({type(error).__name__}: {error}); set {TRACEBACK}=1 to see where."
-        return _end(sentence, UNFORESEEN)
-    if result == INTERRUPTED:  # what the library makes of Ctrl-C, too
-        return _end("Interrupted; run the same command again to go on where it stood.", INTERRUPTED)
+        sentence = f"Unexpected error ({type(error).__name__}: {error}); set {TRACEBACK}=1 to see its traceback."
+        return _fail(sentence, UNEXPECTED)
+    if result == INTERRUPTED:  # the library's code for Ctrl-C, too
+        return _fail("Interrupted; run the same command again to continue.", INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 
-def _end(sentence: str, code: int) -> int:
+def _fail(sentence: str, code: int) -> int:
     if sentence:
-        from rich.console import Console  # noqa: PLC0415 - only a sentence needs it
+        from rich.console import Console  # noqa: PLC0415 - only errors need it
 
         Console(stderr=True, soft_wrap=True, highlight=False).print(sentence, style="red", markup=False)
     return code

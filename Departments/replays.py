@@ -1,8 +1,8 @@
-"""Past days, one after the other, each through the same departments on its own simulated exchange.
+"""Replays of past days: the same departments, each day on its own simulated exchange.
 
-A day is a DailyBriefing, and the plan of that day where one lies beside it. Its account is the briefing's holdings and
-cash = equity − holdings; its prices are the briefing's; its clock starts when briefing and plan were made, or in the
-session of that day when that was outside it. A day that cannot be run is told, and the others run.
+A day is a DailyBriefing, and a plan of that day beside it, if any. Its account is the briefing's holdings and
+cash = equity − holdings; its prices are the briefing's. Its clock starts at the time of briefing and plan, moved into
+the session of the day. A day that cannot run is reported, and the others run.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from Departments.bootstrap import Choices, open_desk
-from Departments.constraints.limits import find_limits
-from Departments.core.clock import SimulatedClock, parse_iso
+from Departments.constraints.limits import limits_file
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
+from Departments.core.moments import parse_iso
 from Departments.core.money import ZERO, plain, price_of
 from Departments.core.plans import TradingPlan
-from Departments.core.settings import config_file, read_json
+from Departments.core.platform.clock import SimulatedClock
+from Departments.core.platform.text_files import config_file, read_json
 from Departments.core.trading_calendar import EASTERN, is_trading_day, session, trading_day
 from Departments.Executive.day import DayOrder
 from Departments.messaging import codec
@@ -51,8 +52,8 @@ class PastDay:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """A day that cannot be run, and why."""
+class FailedDay:
+    """A failed day with its reason."""
 
     day: date
     source: str
@@ -60,13 +61,13 @@ class Failed:
     exit_code: int
 
     def document(self) -> dict[str, str]:
-        """Return the same for `--json`."""
+        """Return it for `--json`."""
         return {"date": self.day.isoformat(), "file": self.source, "message": self.message}
 
 
 @dataclass(slots=True)
 class _Silent:
-    """Approves, and keeps the plan that was made."""
+    """Approves every plan, and keeps it."""
 
     plan: TradingPlan | None = None
 
@@ -79,10 +80,10 @@ class _Silent:
         return None
 
 
-def past_days(folder: Path) -> tuple[list[PastDay], list[Failed]]:
-    """Read the days of a folder, oldest first; of two briefings of one day the newer readable one counts.
+def read_past_days(folder: Path) -> tuple[list[PastDay], list[FailedDay]]:
+    """Read the days of a folder, oldest first. Of two briefings of a day the newer readable one counts.
 
-    Raises BadInput for a folder without briefings and for a plan file that cannot be read.
+    Raises BadInput for a folder without briefings and for an unreadable plan file.
     """
     if not folder.is_dir():
         raise BadInput(folder, "", "is not a folder", "name a folder with DailyBriefing messages")
@@ -93,7 +94,8 @@ def past_days(folder: Path) -> tuple[list[PastDay], list[Failed]]:
             priced = PricedBriefing.of(message, source)
             day = _day_of(message, priced)
         except (BadInput, UnreadableMessage) as error:
-            failed.append(Failed(trading_day(message.timestamp), source, _named(error, source), BadInput.exit_code))
+            problem = _name_source(error, source)
+            failed.append(FailedDay(trading_day(message.timestamp), source, problem, BadInput.exit_code))
         else:
             days[day] = PastDay(day, message, priced, plans.get(day), source)
     if not days and not failed:
@@ -103,10 +105,10 @@ def past_days(folder: Path) -> tuple[list[PastDay], list[Failed]]:
 
 def replay(
     days: Iterable[PastDay], workspace: Path, config: Path, equity: Decimal
-) -> tuple[dict[str, Any], list[Failed]]:
-    """Run every day in a workspace of its own below `workspace`; return days and totals, and what could not be run.
+) -> tuple[dict[str, Any], list[FailedDay]]:
+    """Run every day in its own workspace below `workspace`. Return the document and the failed days.
 
-    Raises BadInput for limits, settings or workspaces that are wrong for all days.
+    Raises BadInput for faults of all days: in limits, settings or workspaces.
     """
     rows, failed = [], []
     for past in days:
@@ -114,20 +116,20 @@ def replay(
         if folder.exists() and any(folder.iterdir()):
             raise BadInput(folder, "", "is not empty", "name an empty --workspace")
         _prepare(past, folder, config, equity)
-        _ = (there := open_desk(folder)).limits, there.settings
+        _ = (desk := open_desk(folder)).limits, desk.settings
         try:
-            rows.append(_replayed(past, folder))
+            rows.append(_replay_day(past, folder))
         except DepartmentsError as error:
-            failed.append(Failed(past.day, past.source, _named(error, past.source), error.exit_code))
+            failed.append(FailedDay(past.day, past.source, _name_source(error, past.source), error.exit_code))
     return {"days": rows, "total": _total(rows)}, failed
 
 
-def _named(error: DepartmentsError, source: str) -> str:
+def _name_source(error: DepartmentsError, source: str) -> str:
     return str(error) if source in str(error) else f"{source}: {error}"
 
 
-def _replayed(past: PastDay, workspace: Path) -> dict[str, Any]:
-    clock = SimulatedClock(_start(past))
+def _replay_day(past: PastDay, workspace: Path) -> dict[str, Any]:
+    clock = SimulatedClock(_starting_time(past))
     desk = open_desk(workspace, Choices(clock=clock, exchange_state=workspace / "exchange_state.json"))
     audience = _Silent()
     try:
@@ -144,8 +146,8 @@ def _row(day: date, document: Mapping[str, Any], plan: TradingPlan | None) -> di
     return {
         "date": day.isoformat(),
         "planned": len(plan.trades) if plan else 0,
-        "skipped": _counted(document["skipped"]),
-        "denied": _counted(document["denied"]),
+        "skipped": _count_codes(document["skipped"]),
+        "denied": _count_codes(document["denied"]),
         "filled": sum(order["status"] == "filled" for order in orders),
         "deployment": None if plan is None or plan.deployment is None else f"{plan.deployment:.4f}",
         "target_met": bool(goal.get("target_met", False)),
@@ -164,13 +166,13 @@ def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _counted(reasons: Iterable[Mapping[str, str]]) -> dict[str, int]:
+def _count_codes(reasons: Iterable[Mapping[str, str]]) -> dict[str, int]:
     return dict(sorted(Counter(reason["code"] for reason in reasons).items()))
 
 
 def _prepare(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> None:
     (workspace / "config").mkdir(parents=True, exist_ok=True)
-    shutil.copy(find_limits(config), workspace / "config" / "hard_constraints.yaml")
+    shutil.copy(limits_file(config), workspace / "config" / "hard_constraints.yaml")
     settings = config_file(config, "settings.yaml")
     if settings.exists():
         shutil.copy(settings, workspace / "config" / "settings.yaml")
@@ -179,7 +181,7 @@ def _prepare(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> N
 
 
 def exchange_state(briefing: PricedBriefing, equity: Decimal) -> dict[str, Any]:
-    """Return the account of a briefing: its long holdings, and cash = equity − their value, which may be negative."""
+    """Return a briefing's account: its long holdings, and cash = equity − holdings, negative or not."""
     positions: dict[str, dict[str, str]] = {}
     value = ZERO
     for row in briefing.current_holdings:
@@ -196,8 +198,8 @@ def exchange_state(briefing: PricedBriefing, equity: Decimal) -> dict[str, Any]:
     return {"cash": plain(equity - value), "positions": positions, "prices": prices}
 
 
-def _start(past: PastDay) -> datetime:
-    """Return when briefing and plan were both there, within the session of their day where it has one."""
+def _starting_time(past: PastDay) -> datetime:
+    """Return the time of briefing and plan, moved into the day's session."""
     made = past.briefing.timestamp
     if past.plan is not None:
         made = max(made, parse_iso(str(past.plan["generated_at"])))
@@ -221,7 +223,7 @@ def _briefings(folder: Path) -> Iterator[tuple[Message, str]]:
         try:
             message = codec.decode(path.read_bytes(), name=path.name)
         except (UnreadableMessage, OSError) as error:
-            log.warning("%s is passed over: it is not a message (%s)", path, error)
+            log.warning("Skipped %s: it is not a message (%s)", path, error)
             continue
         if message.message_type == "DailyBriefing":
             yield message, str(path)

@@ -1,9 +1,9 @@
-"""The maintenance script: old messages leave Inbox and Outbox for the archive. For Task Scheduler and cron.
+"""The maintenance script: move old messages to the archive. For Task Scheduler and cron.
 
     python scripts/archive_old_messages.py [the options of `departments archive`]
 
-It works in the folder it is started in (Task Scheduler: *Start in*), or in `--workspace DIR`;
-without options the `retention:` section of config/settings.yaml holds.
+It works in the current folder (Task Scheduler: *Start in*), or in `--workspace DIR`.
+The defaults are in the `retention:` section of config/settings.yaml.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ try:
 except ModuleNotFoundError as error:
     mend = "start this script with the Python in .venv, which `python scripts/dev.py run` makes"
     raise SystemExit(f"{sys.executable}: this Python lacks {error.name}; {mend}.") from error
-except KeyboardInterrupt:  # while it was still being read
+except KeyboardInterrupt:  # during the imports
     raise SystemExit(130) from None
 
 if __name__ == "__main__":

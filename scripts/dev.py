@@ -1,10 +1,10 @@
-"""Set up and run: the same for people, for make and for the continuous integration.
+"""Set up and run the project: for people, make and continuous integration.
 
 python scripts/dev.py run     the demo (set up first)
 python scripts/dev.py quick   the unit tests, in under 40 seconds
 python scripts/dev.py check   linters, types, import contracts, dead code
 python scripts/dev.py test    the checks and all tests
-python scripts/dev.py cover   all tests again, with the lines and branches that none of them reaches
+python scripts/dev.py cover   all tests again, with the lines and branches not covered
 python scripts/dev.py docs    the generated pages of docs/
 python scripts/dev.py bench   measurements, written to benchmarks.md
 python scripts/dev.py soak    types on the other platforms, long crash tests
@@ -46,7 +46,7 @@ EXTRAS = {"run": "", "docs": "", "bench": "[test,bench]"}
 
 
 def main(name: str) -> int:
-    """Set up for a command, run its parts in order, and return the first exit code that is not 0."""
+    """Set up for a command and run its parts. Return the first nonzero exit code."""
     set_up(EXTRAS.get(name, "[test]"))
     parts = COMMANDS.get(name) or tuple((str(p),) for p in sorted((ROOT / "tests" / "benchmarks").glob("[!_]*.py")))
     for part in parts:
@@ -54,24 +54,24 @@ def main(name: str) -> int:
         if code:
             return code
     if name == "bench":
-        shutil.rmtree(ROOT / "build")  # what was measured with
+        shutil.rmtree(ROOT / "build")  # the wheel that was measured
     return 0
 
 
 def run_part(part: tuple[str, ...]) -> int:
-    """Run a tool as a module, a script by its path, or a line of Python, inside the environment."""
+    """Run a module, a script or a line of Python in the environment."""
     launch = [part[0]] if part[0].startswith("-") or part[0].endswith(".py") else ["-m", part[0]]
     print(f"$ {' '.join(part)}", file=sys.stderr, flush=True)
     return subprocess.run([str(PYTHON), *launch, *part[1:]], cwd=ROOT, check=False).returncode
 
 
 def set_up(extras: str) -> None:
-    """Make .venv and install the project into it, unless that was done for this pyproject.toml."""
+    """Make .venv and install the project, unless it is current for pyproject.toml."""
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest() + extras
     marker = VENV / f"installed{extras.replace('[', '-').replace(']', '').replace(',', '-')}"
     if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
         return
-    if sys.version_info < (3, 11):  # noqa: UP036 - this script is what tells a person so
+    if sys.version_info < (3, 11):  # noqa: UP036 - older versions get as far as this line
         raise SystemExit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
     print("Setting up .venv; this takes a minute, once …", file=sys.stderr, flush=True)
     if not PYTHON.exists():

@@ -2,8 +2,8 @@
 
     python scripts/run_daily_ceo.py [the options of `departments run`]
 
-It works in the folder it is started in (Task Scheduler: *Start in*), or in `--workspace DIR`,
-approves by itself, and ends with the exit codes of `departments run`.
+It works in the current folder (Task Scheduler: *Start in*), or in `--workspace DIR`.
+It approves by itself and has the exit codes of `departments run`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ try:
 except ModuleNotFoundError as error:
     mend = "start this script with the Python in .venv, which `python scripts/dev.py run` makes"
     raise SystemExit(f"{sys.executable}: this Python lacks {error.name}; {mend}.") from error
-except KeyboardInterrupt:  # while it was still being read
+except KeyboardInterrupt:  # during the imports
     raise SystemExit(130) from None
 
 if __name__ == "__main__":

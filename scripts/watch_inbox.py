@@ -2,7 +2,7 @@
 
     python scripts/watch_inbox.py [TRADING …] [the options of `departments watch`]
 
-It works in the folder it is started in (Task Scheduler: *Start in*), or in `--workspace DIR`.
+It works in the current folder (Task Scheduler: *Start in*), or in `--workspace DIR`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ try:
 except ModuleNotFoundError as error:
     mend = "start this script with the Python in .venv, which `python scripts/dev.py run` makes"
     raise SystemExit(f"{sys.executable}: this Python lacks {error.name}; {mend}.") from error
-except KeyboardInterrupt:  # while it was still being read
+except KeyboardInterrupt:  # during the imports
     raise SystemExit(130) from None
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Write the generated pages of `docs/`: messages, reason codes, and the picture of the ledger.
+"""Write the generated pages of `docs/`: messages, reason codes, the ledger's tables.
 
     python scripts/write_docs.py
 
-A test compares every page with the code, so run this after a change of messages, codes, constraints or tables.
+Run this after a change of messages, codes, constraints or tables: a test compares every page with the code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from Departments.constraints.table import CONSTRAINTS, Constraint  # noqa: E402 - the package lies beside the scripts
+from Departments.constraints.table import CONSTRAINTS, Constraint  # noqa: E402 - the package is beside the scripts
 from Departments.core.reasons import ReasonCode  # noqa: E402
 from Departments.ledger.ledger import TABLES, Ledger  # noqa: E402
 from Departments.ledger.tables import Table  # noqa: E402
@@ -65,7 +65,7 @@ def codes_page() -> str:
 
 
 def meaning_of(code: ReasonCode) -> str:
-    """Return what a code means, for a cell of a table."""
+    """Return a code's meaning as a table cell."""
     return code.meaning.replace("|", "\\|")
 
 
@@ -81,7 +81,7 @@ def constraint_cells(row: Constraint) -> tuple[str, ...]:
 
 
 def ledger_page() -> str:
-    """Return the page with the picture of the ledger's tables and what a row of each is."""
+    """Return the page of the ledger: a picture and one line per table."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sentinel.db"
         Ledger(path).close()
@@ -104,7 +104,7 @@ def box_of(table: Table[Any], database: sqlite3.Connection) -> Iterator[str]:
 
 
 def references(table: str, database: sqlite3.Connection) -> Iterator[str]:
-    """Yield the lines from the tables that a table refers to: by foreign key, or by a plan's id alone."""
+    """Yield a table's references: foreign keys, and a plan's id without one."""
     owners = {row[3]: row[2] for row in database.execute(f"PRAGMA foreign_key_list({table})")}
     columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
     yield from (f"{owner} ||--o{{ {table} : {column}" for column, owner in owners.items())

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from Departments.core.clock import Clock, iso
 from Departments.core.documents import json_text
+from Departments.core.moments import iso
 from Departments.core.plans import TradingPlan
+from Departments.core.platform.clock import Clock
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.files import write_atomically
 from Departments.ledger.ledger import Ledger

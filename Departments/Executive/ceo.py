@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from Departments.core.answers import Answer, answer_request, failed
+from Departments.core.answers import Answer, answer_request, error_answer
 from Departments.core.documents import as_json, for_scripts
 from Departments.Executive.approvals import FiledPlan
 from Departments.Executive.ceo_answers import (
@@ -73,7 +73,7 @@ class CEO:
             "get_portfolio_summary": self.portfolio_summary,
         }
         if not isinstance(request, str) or request not in requests:
-            return failed(f"unknown request {request!r}; known are {', '.join(requests)}")
+            return error_answer(f"unknown request {request!r}; known are {', '.join(requests)}")
         with self._turn:
             return legacy_answer(answer_request(requests[request], **options))
 

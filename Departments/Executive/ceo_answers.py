@@ -8,10 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from Departments.core.answers import Answer, failed
-from Departments.core.clock import Clock
+from Departments.core.answers import Answer, error_answer
 from Departments.core.documents import for_scripts
 from Departments.core.orders import OrderStatus, Side
+from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.statuses import PhaseName
 from Departments.Executive.day import DayFailed, Executed
@@ -35,7 +35,7 @@ def legacy_answer(answer: Answer) -> Answer:
 
 def failure_answer(failure: DayFailed) -> Answer:
     """Return the answer to a failed step, with the keys of the failing department's answer."""
-    return {**failure.document, **failed(str(failure))}
+    return {**failure.document, **error_answer(str(failure))}
 
 
 def plan_answer(plan: Mapping[str, Any], review: Review) -> Answer:

@@ -14,13 +14,13 @@ from decimal import Decimal
 
 from Departments.brokers.base import Broker
 from Departments.brokers.snapshot import FactsReader
-from Departments.constraints.checks import cash_reserve
+from Departments.constraints.amounts import cash_reserve
 from Departments.constraints.limits import Limits
-from Departments.core.clock import Clock
 from Departments.core.facts import PlanFacts, RunFacts
 from Departments.core.money import cents, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan
+from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import Settings

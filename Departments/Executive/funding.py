@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Literal
 
-from Departments.constraints.checks import cash_for_buys, minimum_position
+from Departments.constraints.amounts import cash_for_buys, minimum_position
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts
 from Departments.core.money import ONE, ZERO, cents, price_tick, shares_within, usd, whole_shares

@@ -8,11 +8,11 @@ from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 
-from Departments.core.clock import Clock
 from Departments.core.departments import EXECUTIVE
 from Departments.core.documents import json_text
 from Departments.core.errors import DepartmentsError, WorkspaceBusy
 from Departments.core.identifiers import answer_id, message_id
+from Departments.core.platform.clock import Clock
 from Departments.ledger.plan_records import PlanRecords
 from Departments.messaging.bus import Bus
 from Departments.messaging.message import Message

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from Departments.brokers.snapshot import FactsReader
-from Departments.constraints.checks import cash_reserve
+from Departments.constraints.amounts import cash_reserve
 from Departments.constraints.engine import check_desk
 from Departments.constraints.limits import Limits
 from Departments.core.facts import DeskFacts, Facts, PlanFacts

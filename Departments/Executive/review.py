@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from Departments.constraints.checks import sector_of
+from Departments.constraints.amounts import sector_of
 from Departments.constraints.checks.timing import is_price_old
 from Departments.constraints.engine import PlanVerdict, check_desk, check_order, check_plan
 from Departments.constraints.headroom import Headroom, headroom

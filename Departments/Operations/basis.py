@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from Departments.brokers.base import Broker
 from Departments.brokers.snapshot import FactsReader
-from Departments.constraints import checks, engine
+from Departments.constraints import amounts, engine
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts, Knowledge, SymbolFacts
 from Departments.core.money import ONE, ZERO
@@ -42,12 +42,12 @@ class Basis:
     @property
     def minimum(self) -> Decimal:
         """Return the least a position may be worth, in dollars."""
-        return checks.minimum_position(self.limits, self.facts.equity)
+        return amounts.minimum_position(self.limits, self.facts.equity)
 
     @property
     def factor(self) -> Decimal:
         """Return the share of its usual size a BUY may have today."""
-        return checks.size_factor(self.limits, self.facts)
+        return amounts.size_factor(self.limits, self.facts)
 
     def price(self, symbol: str) -> Decimal | None:
         """Return the price to plan with, in dollars a share."""
@@ -57,7 +57,7 @@ class Basis:
     def bucket(self, symbol: str, briefed: str | None = None) -> str:
         """Return the sector bucket of a symbol."""
         held = self.facts.positions.get(symbol)
-        return checks.sector_of(self.limits, symbol, self.facts, held.sector if held else None, briefed)
+        return amounts.sector_of(self.limits, symbol, self.facts, held.sector if held else None, briefed)
 
     def order(self, trade: Trade, worse: Decimal = ZERO) -> Trade:
         """Return a trade with its stop, at a price worse by a share of one."""

@@ -13,10 +13,10 @@ from datetime import datetime, time
 from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.limits import Limits
 from Departments.core import identifiers
-from Departments.core.clock import iso
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.errors import BadInput, BrokerError
 from Departments.core.facts import Readings
+from Departments.core.moments import iso
 from Departments.core.money import plain
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode

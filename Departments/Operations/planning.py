@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from Departments.constraints import checks, engine
-from Departments.constraints.checks.amounts import known_sector
+from Departments.constraints import amounts, engine
+from Departments.constraints.amounts import known_sector
 from Departments.core import identifiers
 from Departments.core.facts import NO_READINGS, Facts, Readings, SymbolFacts
 from Departments.core.money import CENT, ZERO, cents, money_text, percent, plain, usd, usd_cents
@@ -232,7 +232,7 @@ def _find_offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, Skip]:
 
 
 def _effects(basis: Basis) -> tuple[str, ...]:
-    return tuple(_effect(reason) for reason in checks.size_effects(basis.limits, basis.facts))
+    return tuple(_effect(reason) for reason in amounts.size_effects(basis.limits, basis.facts))
 
 
 def _effect(reason: Reason) -> str:
@@ -298,7 +298,7 @@ def measure_deployment(
 ) -> Outcome:
     """Return the outcome of a plan with positions worth `deployed` dollars."""
     equity, limits = sizer.facts.equity, sizer.basis.limits
-    target = max(ZERO, checks.deployment_target(limits, equity))
+    target = max(ZERO, amounts.deployment_target(limits, equity))
     is_reached = equity > 0 and deployed >= target
     return Outcome(
         deployed,

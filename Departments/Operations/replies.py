@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from Departments.core import identifiers
-from Departments.core.clock import iso
 from Departments.core.departments import EXECUTIVE, OPERATIONS
 from Departments.core.errors import DepartmentsError
+from Departments.core.moments import iso
 from Departments.core.money import percent, plain, usd_cents
 from Departments.core.plans import Skip, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode

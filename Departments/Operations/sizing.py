@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from Departments.constraints import checks
+from Departments.constraints import amounts
 from Departments.core.facts import Facts
 from Departments.core.money import (
     ONE,
@@ -81,8 +81,8 @@ class Sizer:
         held, heat = sum(1 for p in facts.positions.values() if p.qty != 0), self._heat_for_buys(picks)
         return Room(
             money=min(self.cash_for_buys, heat),
-            goal=max(ZERO, checks.deployment_target(limits, facts.equity) - facts.invested),
-            places=checks.positions_room(limits, facts),
+            goal=max(ZERO, amounts.deployment_target(limits, facts.equity) - facts.invested),
+            places=amounts.positions_room(limits, facts),
             sectors=self._sector_rooms(picks),
             minimum=self.basis.minimum,
             aim=max(0, limits.deployment.min_positions - held) if aim_at_positions else 0,
@@ -93,13 +93,13 @@ class Sizer:
         limits, facts = self.basis.limits, self.facts
         if heat < self.cash_for_buys:
             return ReasonCode.MAX_PORTFOLIO_HEAT
-        settling = checks.must_settle(limits) and facts.unsettled_cash > checks.cash_reserve(limits, facts.equity)
+        settling = amounts.must_settle(limits) and facts.unsettled_cash > amounts.cash_reserve(limits, facts.equity)
         return ReasonCode.UNSETTLED_FUNDS if settling else ReasonCode.CASH_RESERVE
 
     @property
     def cash_for_buys(self) -> Decimal:
         """Return the dollars for BUYs at planning prices. The reserve is kept at worse ones."""
-        return checks.spendable_cash(self.basis.limits, self.facts) / (ONE + self.basis.buffer)
+        return amounts.spendable_cash(self.basis.limits, self.facts) / (ONE + self.basis.buffer)
 
     def _pick(self, candidate: Candidate, price: Decimal) -> Pick:
         position = self.facts.positions.get(candidate.ticker)
@@ -132,9 +132,9 @@ class Sizer:
         """Return the most shares: the automatic maximum, or a proposal up to the position maximum."""
         limits, equity, factor = self.basis.limits, self.facts.equity, self.basis.factor
         dear = price * (ONE + self.basis.buffer)
-        auto = whole_shares(checks.maximum_auto_position(limits, equity, factor) / dear - held)
-        single = whole_shares(checks.maximum_position(limits, equity, factor) / dear - held)
-        volume = checks.volume_cap(limits, self.facts.of(symbol))
+        auto = whole_shares(amounts.maximum_auto_position(limits, equity, factor) / dear - held)
+        single = whole_shares(amounts.maximum_position(limits, equity, factor) / dear - held)
+        volume = amounts.volume_cap(limits, self.facts.of(symbol))
         most = min(single, max(auto, wanted))
         return most if volume is None else min(most, volume)
 
@@ -151,11 +151,11 @@ class Sizer:
             return Decimal("Infinity")
         step = max((price_tick(p.price) / p.price for p in picks), default=ZERO) / 2
         lost = exits.stop_loss_pct * (ONE + self.basis.buffer) + step
-        return checks.heat_room(self.basis.limits, self.facts) / lost
+        return amounts.heat_room(self.basis.limits, self.facts) / lost
 
     def _sector_rooms(self, picks: Iterable[Pick]) -> dict[str, Decimal]:
         """Return the room of each bucket at planning prices, with held picks at worse prices."""
-        cap, worse = checks.sector_cap(self.basis.limits, self.facts.equity), self.basis.buffer
+        cap, worse = amounts.sector_cap(self.basis.limits, self.facts.equity), self.basis.buffer
         taken: dict[str, Decimal] = {}
         for position in self.facts.positions.values():
             if position.qty > 0:
@@ -167,7 +167,7 @@ class Sizer:
         return {bucket: max(ZERO, cap - value) / (ONE + worse) for bucket, value in taken.items()}
 
     def _skip_too_large(self, pick: Pick) -> Skip:
-        maximum = checks.maximum_auto_position(self.basis.limits, self.facts.equity, self.basis.factor)
+        maximum = amounts.maximum_auto_position(self.basis.limits, self.facts.equity, self.basis.factor)
         value = (pick.held + pick.least * pick.price) * (ONE + self.basis.buffer)
         worse = f" at prices {percent(self.basis.buffer)} worse" if self.basis.buffer else ""
         what = "with one share more its position" if pick.held and pick.least == ONE else "its smallest position"

@@ -21,9 +21,10 @@ from typing import Any
 from Departments.brokers.base import Broker
 from Departments.core.errors import BadInput, BrokerError, UnreadableMessage
 from Departments.core.money import ZERO, decimal_of
+from Departments.core.platform.text_files import read_text
 from Departments.core.quotes import Bar
 from Departments.core.regimes import INDICATORS, Observation
-from Departments.core.settings import RegimeSettings, read_text
+from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import is_trading_day, previous_trading_day, session, trading_day
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import MarketBriefing, NoReading

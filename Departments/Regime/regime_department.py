@@ -11,8 +11,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from Departments.core.clock import Clock
 from Departments.core.departments import REGIME_DETECTION
+from Departments.core.platform.clock import Clock
 from Departments.core.regimes import Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import next_close, session, trading_day

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from Departments.core.clock import stamp
 from Departments.core.departments import REGIME_DETECTION
+from Departments.core.moments import stamp
 from Departments.core.regimes import Regime, RegimeAssessment
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import RegimeUpdate

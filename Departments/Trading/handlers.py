@@ -11,11 +11,11 @@ from contextlib import suppress
 from datetime import timedelta
 
 from Departments.brokers.base import Broker
-from Departments.core.clock import Clock
 from Departments.core.departments import EXECUTIVE
 from Departments.core.errors import BadInput, BrokerUnavailable, UnreadableMessage
 from Departments.core.identifiers import client_order_id
 from Departments.core.orders import OrderStatus
+from Departments.core.platform.clock import Clock
 from Departments.core.settings import ExitSettings
 from Departments.core.statuses import RequestStatus
 from Departments.ledger.ledger import Ledger

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from Departments.brokers.snapshot import FactsReader, Listing
-from Departments.constraints.checks.amounts import known_sector
+from Departments.constraints.amounts import known_sector
 from Departments.constraints.engine import check_order, project
 from Departments.constraints.limits import Limits
 from Departments.core.errors import BrokerUnavailable

@@ -16,10 +16,10 @@ from functools import partial
 
 from Departments.brokers.base import Broker, UnreadableRow
 from Departments.brokers.patience import ask_patiently
-from Departments.core.clock import Clock
 from Departments.core.errors import NotFound, UnreadableAnswer
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import Order, OrderStatus, Purpose, Side
+from Departments.core.platform.clock import Clock
 from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.ledger import Ledger

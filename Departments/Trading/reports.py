@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from Departments.core.clock import iso
 from Departments.core.departments import COMPLIANCE, EXECUTIVE, PORTFOLIO, TRADING
 from Departments.core.identifiers import message_id
+from Departments.core.moments import iso
 from Departments.core.money import plain, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.reasons import Reason

@@ -13,10 +13,10 @@ from decimal import Decimal
 from functools import partial
 
 from Departments.brokers.base import Broker
-from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, NotFound, Refusal, Refused
 from Departments.core.identifiers import client_order_id
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, RejectionSource, Side, TimeInForce
+from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import ExitSettings
 from Departments.ledger.ledger import Ledger

@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from Departments.brokers.base import Broker, BrokerList, Orders
-from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.orders import Order, OrderStatus, Purpose
+from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import RequestStatus
 from Departments.ledger.ledger import Ledger

@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import TypeVar
 
 from Departments.brokers.base import Broker, Orders, Positions
-from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
 from Departments.core.orders import Order, OrderRequest, OrderScope, Side
+from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 

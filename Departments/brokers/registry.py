@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from Departments.brokers.base import Broker
-    from Departments.core.clock import Clock
+    from Departments.core.platform.clock import Clock
+    from Departments.core.platform.steps import Step
     from Departments.core.settings import BrokerSettings
-    from Departments.core.steps import Step
     from Departments.exchange.faults import FaultScript
     from Departments.exchange.state import ExchangeState
 

@@ -14,11 +14,11 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from Departments.brokers.base import Broker, Positions
-from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.facts import DeskFacts, Facts, Knowledge, SymbolFacts, TradingHistory
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderStatus, Side
+from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, MarketClock, Quote
 
@@ -144,7 +144,7 @@ class FactsReader:
             unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
             peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
             symbols=known.symbols if listing is None else _list_facts(listing, known),
-            readings=known.readings.seen_by(known.regime),
+            readings=known.readings.with_assessment(known.regime),
             regime=known.regime,
             history=known.history,
             locks={**known.locks, **_unreadable_locks(held)},

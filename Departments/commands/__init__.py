@@ -1,1 +1,1 @@
-"""The commands of the terminal, a module each: argv → one call, and what a person sees of the answer."""
+"""The commands of the terminal, one module each: arguments → one call → output."""

@@ -1,4 +1,4 @@
-"""`departments archive`: old messages leave Inbox and Outbox; old archive months become one file each."""
+"""`departments archive`: move old messages out of Inbox and Outbox, pack old months."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from Departments.bootstrap import Desk
 from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.options import AsJson, Workspace
-from Departments.core.clock import iso
 from Departments.core.errors import BadInput, PublishError
+from Departments.core.moments import iso
 from Departments.messaging import retention
 from Departments.messaging.retention import MOVED, REFUSED, Move, Rules, age_of
 
 
 class Box(StrEnum):
-    """A box that messages leave."""
+    """The boxes to clear."""
 
     INBOX = "Inbox"
     OUTBOX = "Outbox"
@@ -43,10 +43,10 @@ def archive(  # noqa: PLR0913 - one parameter for each option
 ) -> int:
     """Move messages older than `--older-than` from Inbox and Outbox to `Archive/<their date>/<DEPT>/`.
 
-    A message's age comes from its own timestamp, else the stamp in its name, else the file's time. Without options the
-    `retention:` section of `config/settings.yaml` holds. Nothing is overwritten; an inbox that is being worked on is
-    left alone; the exit code is 3 when the system refuses to move a file. With `--pack` only the month is packed, all
-    of it. With `--json`: `{dry_run, moves: [{box, department, file, message_type, timestamp, day, outcome}]}`, or
+    A message's age follows from its own timestamp, else from the stamp in its name, else from the file's time. The
+    defaults are in the `retention:` section of `config/settings.yaml`. No file is overwritten. An inbox in use is left
+    alone. The exit code is 3 if the system refuses to move a file. `--pack` packs one whole month and moves nothing.
+    With `--json`: `{dry_run, moves: [{box, department, file, message_type, timestamp, day, outcome}]}`, or
     `{dry_run, pack, files}`.
     """
     find_messages(workspace)
@@ -64,14 +64,14 @@ def archive(  # noqa: PLR0913 - one parameter for each option
 
 
 def _carry_out(desk: Desk, moves: Sequence[Move], *, as_json: bool) -> int:
-    """Move the messages and show which were moved, also after an interruption."""
+    """Move the messages. Show the moves done, also after an interruption."""
     done: list[Move] = []
     try:
         desk.mailbox.clean()
         if desk.ledger_path.exists():
-            desk.bus.settle()  # before its files move
+            desk.bus.settle()  # first: the files move
         for move in retention.archive(desk.mailbox, moves):
-            done.append(move)  # noqa: PERF402 - what is done so far counts when an error ends this
+            done.append(move)  # noqa: PERF402 - an error must not lose the moves before it
     finally:
         _show(done, dry_run=False, as_json=as_json)
     return PublishError.exit_code if any(move.outcome == REFUSED for move in done) else 0

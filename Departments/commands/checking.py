@@ -1,4 +1,4 @@
-"""`departments messages check` and `schema`: what message files hold, and what they have to hold."""
+"""`departments messages check` and `schema`: check message files, print payload schemas."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from Departments.messaging.names import department_of, is_message_name
 
 
 def check(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files, or folders to look through.")] = None,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders.")] = None,
     workspace: Workspace = Path(),
     *,
     as_json: AsJson = False,
 ) -> int:
-    """Read every .md below PATH, payloads too, and tell what is wrong; without PATH, the workspace's messages.
+    """Check every .md below PATH, payloads included; without PATH, all messages of the workspace.
 
     With `--json`: `{files, readable, by_type, by_format, unreadable: [{file, reason}], invalid: [{file, reason}]}`.
-    Exit code 1 when something is unreadable or has an invalid payload.
+    The exit code is 1 if a file is unreadable or a payload invalid.
     """
     asked = [workspace / path for path in paths] if paths else [find_messages(workspace)]
     document = check_files(asked)
@@ -45,7 +45,7 @@ def check(
 
 
 def check_files(asked: Sequence[Path]) -> dict[str, Any]:
-    """Read files, payloads included, and count what they are; a folder that is closed to us counts as one."""
+    """Read files and their payloads, and count types, formats and faults. A closed folder is one fault."""
     types: Counter[str] = Counter()
     formats: Counter[str] = Counter()
     closed: list[OSError] = []
@@ -53,7 +53,7 @@ def check_files(asked: Sequence[Path]) -> dict[str, Any]:
     invalid: list[dict[str, str]] = []
     for path in _files_below(asked, closed.append):
         try:
-            decoded = codec.examine(_bytes_of(path), name=path.name)
+            decoded = codec.examine(_read_bytes(path), name=path.name)
             _read_payload(decoded.message, path.name)
         except (UnreadableMessage, OSError) as error:
             unreadable.append({"file": str(path), "reason": reason_of(error)})
@@ -75,7 +75,7 @@ def check_files(asked: Sequence[Path]) -> dict[str, Any]:
 
 
 def _read_payload(message: Message, source: str) -> None:
-    """Read a payload as its recipient does. Raises BadInput and UnreadableMessage; an unknown type has no model."""
+    """Read a payload with its recipient's model, if there is one. Raises BadInput, UnreadableMessage."""
     _ = message.payload
     row = CATALOGUE.find(message.message_type)
     if row is not None:
@@ -83,7 +83,7 @@ def _read_payload(message: Message, source: str) -> None:
 
 
 def _files_below(asked: Sequence[Path], closed: Callable[[OSError], None]) -> Iterator[Path]:
-    """Yield the files; folders that cannot be looked into are handed to `closed`."""
+    """Yield the files. Report unreadable folders to `closed`."""
     for path in asked:
         if path.is_dir():
             for folder, folders, names in os.walk(path, onerror=closed):
@@ -96,7 +96,7 @@ def _files_below(asked: Sequence[Path], closed: Callable[[OSError], None]) -> It
             raise BadInput(path, "", "there is no such file or folder", "name a message or a folder of messages")
 
 
-def _bytes_of(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     if path.stat().st_size > lookup.MAX_BYTES:
         raise UnreadableMessage(f"{path.name}: the file is larger than {lookup.MAX_BYTES} bytes")
     return path.read_bytes()
@@ -113,16 +113,16 @@ def _show(screen: Console, document: dict[str, Any]) -> None:
         for each in document[key]:
             screen.print(f"{key}: {escape_text(each['file'])}: {escape_text(each['reason'])}", style="red")
     if not codec.FAST_YAML:
-        screen.print("PyYAML has no libyaml here; other writers' headers are read several times slower.")
+        screen.print("PyYAML lacks libyaml here: headers of other writers take several times longer.")
 
 
 # --- messages schema ---
 
 
 def schema(
-    message_type: Annotated[str | None, typer.Argument(metavar="TYPE", help="A message type; all without it.")] = None,
+    message_type: Annotated[str | None, typer.Argument(metavar="TYPE", help="A message type; by default all.")] = None,
 ) -> int:
-    """Print the JSON Schema of a type's payload; without TYPE, of every type by name."""
+    """Print the JSON Schema of a type's payload; without TYPE, of all types by name."""
     if message_type is None:
         print_json({row.name: row.schema() for row in CATALOGUE})
         return 0

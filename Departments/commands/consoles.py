@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
-WIDE: Final = 200  # columns, where nobody's window sets them
+WIDE: Final = 200  # columns of output without a window
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 

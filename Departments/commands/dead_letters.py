@@ -1,4 +1,4 @@
-"""`departments dead-letters`: what could not be handled, why, and what to do with it."""
+"""`departments dead-letters`: list, show, retry or drop unhandled messages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
 
 
 def show(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
-    """Show a dead letter and its whole reason."""
+    """Show a dead letter and its full reason."""
     letter = _find(workspace, which)
     if as_json:
         print_json(_document(letter) | {"reason": letter.reason, "text": letter.text})
@@ -52,7 +52,7 @@ def show(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False
 
 
 def retry(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
-    """Put a dead letter back into its inbox, its attempts forgotten; its reason goes to the archive."""
+    """Put a dead letter back into its inbox and reset its attempts. Its reason goes to the archive."""
     return _move(
         workspace,
         which,
@@ -63,7 +63,7 @@ def retry(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = Fals
 
 
 def drop(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
-    """Move a dead letter and its reason to the archive: it will not be handled."""
+    """Move a dead letter and its reason to the archive, unhandled."""
     return _move(
         workspace,
         which,

@@ -1,4 +1,4 @@
-"""`departments demo`: the day of 2025-11-10 as it should have gone; it needs neither account nor network."""
+"""`departments demo`: the day of 2025-11-10 with correct sequencing, without account or network."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.commands.frame import report_errors, use_desk
 from Departments.commands.options import AsJson
 from Departments.commands.run import HELP, audience_of, show_end
-from Departments.core.clock import Clock, PacedClock, SimulatedClock
 from Departments.core.errors import BadInput
+from Departments.core.platform.clock import Clock, PacedClock, SimulatedClock
 from Departments.Executive.day import DayOrder
 
 START = datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC)
-PACE = 0.3  # real seconds for each simulated one, so that a person can watch the orders fill
+PACE = 0.3  # real seconds for each simulated one: a person can watch the orders fill
 PREFIX = "departments-demo-"
 
 
@@ -31,19 +31,19 @@ def demo(
     ] = None,
     *,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Work on in the newest demo workspace, do not begin anew.")
+        bool, typer.Option("--keep", help="Continue in the newest demo workspace instead of a new one.")
     ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Run the demo's day."""
     with report_errors(wanted=as_json):
-        return _day_in(_workspace(workspace, keep=keep), as_json=as_json)
+        return _run_day(_workspace(workspace, keep=keep), as_json=as_json)
 
 
-def _day_in(folder: Path, *, as_json: bool) -> int:
+def _run_day(folder: Path, *, as_json: bool) -> int:
     if not (folder / EXCHANGE_FILE).exists():
         seed(folder)
-    start = _start(folder)
+    start = _starting_time(folder)
     clock: Clock = SimulatedClock(start) if as_json else PacedClock(start, pace=PACE)
     sys.stderr.write(f"Demo workspace: {folder}\n")
     with use_desk(folder, Choices(clock=clock, exchange_state=folder / "config" / "exchange_state.yaml")) as desk:
@@ -51,14 +51,14 @@ def _day_in(folder: Path, *, as_json: bool) -> int:
         return show_end(desk, document, as_json=as_json)
 
 
-def _start(folder: Path) -> datetime:
-    """Return the demo's morning, or the end of what was executed in the folder before."""
+def _starting_time(folder: Path) -> datetime:
+    """Return the demo's morning, or the end of the folder's last execution."""
     with use_desk(folder) as desk:
         return max((e.ended_at for e in desk.ledger.plans.executions() if e.ended_at), default=START)
 
 
 def seed(folder: Path) -> None:
-    """Copy limits, settings and the demo's day into a workspace. Raises BadInput when it cannot be written."""
+    """Copy limits, settings and the demo's day into a workspace. Raises BadInput if it cannot be written."""
     source = find_config()
     try:
         (folder / "config").mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def seed(folder: Path) -> None:
 
 
 def find_config() -> Path:
-    """Return the shipped configuration: beside the package in a clone, inside it when installed as a wheel."""
+    """Return the shipped configuration: beside the package in a clone, inside it in a wheel."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "default_config"
     return inside if inside.is_dir() else package.parent / "config"
@@ -87,4 +87,4 @@ def _workspace(chosen: Path | None, *, keep: bool) -> Path:
 
 def register(app: typer.Typer) -> None:
     """Add `demo`."""
-    app.command("demo", help="Watch the plan of 2025-11-10 executed as it should have been.\n\n" + HELP)(demo)
+    app.command("demo", help="Watch the plan of 2025-11-10: SELLs first, then BUYs from real cash.\n\n" + HELP)(demo)

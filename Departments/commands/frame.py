@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
-from Departments.core.clock import Clock
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError
+from Departments.core.platform.clock import Clock
 from Departments.core.trading_calendar import EASTERN
 
 
 class DeskFormatter(logging.Formatter):
-    """Stamps each line with the desk's clock in Eastern time, so that a replayed day reads like that day."""
+    """Formats log lines with the desk's Eastern time: a replayed day reads like that day."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__("%(message)s")
         self._clock = clock
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return `10:05:42 message`, with the level where it is a warning or worse."""
+        """Return `10:05:42 message`, with the level from warnings on."""
         level = "" if record.levelno < logging.WARNING else f"{record.levelname}: "
         return f"{self._clock.now().astimezone(EASTERN):%H:%M:%S} {level}{super().format(record)}"
 
@@ -41,7 +41,7 @@ def show_logs(clock: Clock, level: int = logging.INFO) -> None:
 
 @contextmanager
 def use_desk(workspace: Path, choices: Choices | None = None) -> Iterator[Desk]:
-    """Yield the desk of a workspace, log to standard error, and close the desk in the end."""
+    """Yield the desk of a workspace with its log on standard error. Close it at the end."""
     desk = open_desk(workspace.resolve(), choices)
     show_logs(desk.clock)
     try:
@@ -51,7 +51,7 @@ def use_desk(workspace: Path, choices: Choices | None = None) -> Iterator[Desk]:
 
 
 def find_messages(workspace: Path) -> Path:
-    """Return the folder of a workspace's messages. Raises BadInput for a folder that is no workspace.
+    """Return the folder of a workspace's messages. Raises BadInput outside a workspace.
 
     An empty list would reassure a person who started a command in the wrong folder.
     """
@@ -67,13 +67,13 @@ def print_json(document: Any) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """Return why a file cannot be read, without its path."""
+    """Return the reason of a failed read, without the path."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 @contextmanager
 def report_errors(*, wanted: bool) -> Iterator[None]:
-    """Print an error as a document too, where one is `wanted` on standard output."""
+    """Print an error also as a JSON document, if that is `wanted`."""
     try:
         yield
     except DepartmentsError as error:

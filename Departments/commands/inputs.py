@@ -1,4 +1,4 @@
-"""What a day starts from, read and checked before anything is done: clock, plan file, briefing."""
+"""The inputs of a day, read and checked first: clock, plan file, briefing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 from Departments.bootstrap import MESSAGES, Desk
 from Departments.constraints.checks.timing import is_plan_old
 from Departments.constraints.limits import Limits
-from Departments.core.clock import Clock, ShiftedClock, SimulatedClock, SystemClock, iso, parse_iso
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, UnreadableMessage
+from Departments.core.moments import iso, parse_iso
 from Departments.core.plans import TradingPlan
-from Departments.core.settings import read_json
+from Departments.core.platform.clock import Clock, ShiftedClock, SimulatedClock, SystemClock
+from Departments.core.platform.text_files import read_json
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.day import DayOrder, prepare_nothing
 from Departments.messaging import codec
@@ -27,31 +28,31 @@ A_BRIEFING = "name a DailyBriefing message"
 
 
 def make_clock(at: str | None, *, side_by_side: bool = False) -> Clock:
-    """Return the machine's clock, or a simulated one that starts at an ISO time. Raises BadInput.
+    """Return the machine's clock, or a simulated one from an ISO time on. Raises BadInput.
 
-    Processes that work `side_by_side` need time that passes by itself: theirs only starts there.
+    Processes `side_by_side` need a time that passes by itself: theirs starts at `at` and runs at real speed.
     """
     if at is None:
         return SystemClock()
     try:
         start = parse_iso(at)
-        _ = start - A_YEAR, start + A_YEAR  # what is counted from it must have a date, too
+        _ = start - A_YEAR, start + A_YEAR  # dates counted from it must exist, too
         return ShiftedClock(start) if side_by_side else SimulatedClock(start)
     except (ValueError, OverflowError) as error:
         raise BadInput("--at", "", f"{at!r} is not an ISO time", "write 2025-11-10T15:05:42Z") from error
 
 
 def read_day_order(desk: Desk, briefing: Path | None, plan: Path | None, *, dry_run: bool) -> DayOrder:
-    """Return what the day starts from. Raises BadInput.
+    """Read the start of the day. Raises BadInput.
 
-    What a new plan needs is not asked for where an execution goes on, or where the day has had its own.
+    The inputs of a new plan are not checked if an execution continues, or if the day already has its own.
     """
     _ = desk.settings, desk.limits
     _check_report_folder(desk.workspace / "Reports")
     document = None if plan is None else read_json(plan)
     proposed = None if document is None else plan_from(document, str(plan))
     message = None if briefing is None else read_briefing(briefing)
-    if dry_run or not _was_begun(desk, proposed):
+    if dry_run or not _has_begun(desk, proposed):
         _check(desk, proposed, plan, message, briefing)
     return DayOrder(message.message_id if message else None, document, dry_run, _delivery(desk, message))
 
@@ -76,7 +77,7 @@ def _check_report_folder(folder: Path) -> None:
         raise BadInput(folder, "", "is no folder, so no report can be written", "move that file away")
 
 
-def _was_begun(desk: Desk, plan: TradingPlan | None) -> bool:
+def _has_begun(desk: Desk, plan: TradingPlan | None) -> bool:
     if not desk.ledger_path.exists():
         return False
     plans, day = desk.ledger.plans, trading_day(desk.clock.now())
@@ -87,7 +88,7 @@ def _was_begun(desk: Desk, plan: TradingPlan | None) -> bool:
 def _check(desk: Desk, plan: TradingPlan | None, path: Path | None, message: Message | None, file: Path | None) -> None:
     now = desk.clock.now()
     if message is not None:
-        _plannable(message, str(file), now)
+        _refuse_unplannable(message, str(file), now)
     if plan is not None:
         _refuse_stale(plan, str(path), now, desk.limits)
     elif message is None:
@@ -102,26 +103,26 @@ def _refuse_stale(plan: TradingPlan, source: str, now: datetime, limits: Limits)
 
 
 def _check_waiting(desk: Desk, now: datetime) -> None:
-    """Raise BadInput when Operations would find no briefing it can plan from."""
+    """Raise BadInput if Operations will find no usable briefing."""
     folder = desk.workspace / MESSAGES / "Inbox" / OPERATIONS
     found = desk.briefings(now)
     if not found:
-        problem = f"no DailyBriefing waits there, nor in Outbox/{RESEARCH}"
+        problem = f"no DailyBriefing waits here or in Outbox/{RESEARCH}"
         raise BadInput(folder, "", problem, "deliver one, or name it with --briefing FILE")
-    problems = [_problem(message, _path_of(desk, message, now), now) for message in found]
+    problems = [_find_problem(message, _path_of(desk, message, now), now) for message in found]
     if problems[0] is not None and None not in problems:
         raise problems[0]
 
 
-def _problem(message: Message, source: str, now: datetime) -> BadInput | None:
+def _find_problem(message: Message, source: str, now: datetime) -> BadInput | None:
     try:
-        _plannable(message, source, now)
+        _refuse_unplannable(message, source, now)
     except BadInput as problem:
         return problem
     return None
 
 
-def _plannable(message: Message, source: str, now: datetime) -> None:
+def _refuse_unplannable(message: Message, source: str, now: datetime) -> None:
     try:
         payload = DailyBriefing.of(message, source)
     except UnreadableMessage as error:

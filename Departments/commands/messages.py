@@ -1,4 +1,4 @@
-"""`departments inbox`, `show`, `trace`: looking at messages; nothing is changed."""
+"""`departments inbox`, `show`, `trace`: read messages, change nothing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from Departments.commands.consoles import escape_text, open_console, print_text
 from Departments.commands.frame import find_messages, print_json, reason_of
 from Departments.commands.options import AsJson, Workspace
 from Departments.core import departments
-from Departments.core.clock import iso
 from Departments.core.errors import BadInput, UnreadableMessage
+from Departments.core.moments import iso
 from Departments.messaging import codec, lookup, tracing
 from Departments.messaging.message import Message
 from Departments.messaging.names import stem
@@ -26,12 +26,12 @@ from Departments.messaging.ports import IndexRow
 
 
 def inbox(
-    department: Annotated[str | None, typer.Argument(help="Whose inbox; all of them without.")] = None,
+    department: Annotated[str | None, typer.Argument(help="The department; by default all.")] = None,
     workspace: Workspace = Path(),
     *,
     as_json: AsJson = False,
 ) -> int:
-    """Show what waits in an inbox, in the order it will be handled."""
+    """Show the waiting messages of an inbox in the order of handling."""
     rows = list_waiting(find_messages(workspace), department)
     if as_json:
         print_json({"waiting": rows})
@@ -104,8 +104,8 @@ def show(
 
 
 def index_of(workspace: Path) -> list[IndexRow]:
-    """Return what the workspace's ledger knows of message files; empty without a ledger."""
-    from Departments.ledger.journal import read_index  # noqa: PLC0415 - the lists of messages need no ledger
+    """Return the ledger's index of message files; empty without a ledger."""
+    from Departments.ledger.journal import read_index  # noqa: PLC0415 - `inbox` needs no ledger
 
     return read_index(workspace.resolve() / LEDGER_FILE)
 

@@ -1,4 +1,4 @@
-"""The options that commands share; each is explained once."""
+"""The options shared by several commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from Departments.brokers.registry import BROKERS
 
 
 def check_broker(name: str | None) -> str | None:
-    """Return a broker's name as it is. Raises typer.BadParameter for an unknown one."""
+    """Check and return a broker's name. Raises typer.BadParameter for an unknown one."""
     names = [row.name for row in BROKERS]
     if name is None or name in names:
         return name
@@ -30,6 +30,6 @@ PlanFile = Annotated[
     Path | None, typer.Option("--plan", help="An existing proposed_trades_*.json to check and resize.")
 ]
 ExchangeState = Annotated[
-    Path | None, typer.Option(help="YAML or JSON (cash, positions, prices) that seeds the simulated exchange.")
+    Path | None, typer.Option(help="YAML or JSON (cash, positions, prices) to seed the simulated exchange.")
 ]
 ExchangeFaults = Annotated[Path | None, typer.Option(help="A fault script for the simulated exchange.")]

@@ -1,4 +1,4 @@
-"""`departments plan` and `departments approve`: a plan to look at, and a person's word on it."""
+"""`departments plan` and `departments approve`: show a plan, approve a plan."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def plan(
     *,
     as_json: AsJson = False,
 ) -> int:
-    """Make a plan and show it with weights before and after, sectors and what is left of each limit; send nothing."""
+    """Make a plan and show it with weights, sectors and headroom, before and after. Send nothing."""
     choices = Choices(clock=make_clock(at), broker=broker, exchange_state=exchange_state)
     with use_desk(workspace, choices) as desk:
         made = desk.day.plan(read_day_order(desk, briefing, plan_file, dry_run=True))
@@ -56,7 +56,7 @@ def approve(
     *,
     as_json: AsJson = False,
 ) -> int:
-    """Approve a plan, so that `departments run` executes it today; stale limits, age or prices are refused."""
+    """Approve a plan for today's `departments run`. Stale plans, prices or limits are refused."""
     with use_desk(workspace, Choices(clock=make_clock(at), broker=broker)) as desk:
         _, path = desk.day.approve(plan_id)
     if as_json:
@@ -99,7 +99,7 @@ class _OutlookTables:
         self.console.print(table)
 
     def _headroom(self, rooms: Sequence[Headroom]) -> None:
-        table = Table(title="What the plan leaves of each limit", title_justify="left", box=box.SIMPLE)
+        table = Table(title="Headroom after the plan", title_justify="left", box=box.SIMPLE)
         table.add_column("Limit", no_wrap=True)
         for name in ("Used", "Bound", "Left"):
             table.add_column(name, justify="right", no_wrap=True)

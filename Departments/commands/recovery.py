@@ -1,4 +1,4 @@
-"""`departments resume` and `departments reconcile`: what `run` does at its start, on request."""
+"""`departments resume` and `departments reconcile`: the first steps of `run`, on request."""
 
 from __future__ import annotations
 
@@ -46,17 +46,15 @@ def reconcile(
     workspace: Workspace = Path(),
     broker: BrokerOption = None,
     at: At = None,
-    accept: Annotated[
-        str | None, typer.Option(help="Unlock this symbol: you have looked at what the two disagree about.")
-    ] = None,
+    accept: Annotated[str | None, typer.Option(help="Unlock this symbol after you have checked it.")] = None,
     *,
     as_json: AsJson = False,
 ) -> int:
-    """Compare the ledger with the broker and lock what they disagree about; nothing is sent. Ends with 1 for a lock."""
+    """Compare the ledger with the broker and lock disputed symbols. Send nothing. Exit code 1 with a lock."""
     with use_desk(workspace, Choices(clock=make_clock(at), broker=broker)) as desk:
         if accept is not None and not desk.trader.accept(accept.upper()):
             raise BadInput(
-                "--accept", "", f"{accept.upper()} is not locked", "name a symbol that reconcile shows as locked"
+                "--accept", "", f"{accept.upper()} is not locked", "name a locked symbol from `departments reconcile`"
             )
         rows = desk.trader.reconcile()
         locked = desk.ledger.releases.find_locks()

@@ -1,4 +1,4 @@
-"""`departments regime`: what kind of market it is today, and what became of earlier assessments."""
+"""`departments regime`: today's market regime, earlier assessments and their outcomes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from Departments.messaging.payloads import RegimeUpdate
 
 HELP = """Show today's market regime and the history with outcomes.
 
-Nothing is asked of anybody and nothing is sent, unless `--assess` is given: then an assessment is made where none
-holds, from the newest briefing, the files named in the settings and the broker's SPY bars, and sent.
+Without `--assess` this reads the ledger only. With `--assess` it makes and sends an assessment if none is current, from
+the newest briefing, the files in the settings and the broker's SPY bars.
 """
 STYLES = {Regime.BULLISH: "green", Regime.BEARISH: "red", Regime.PANIC: "bold red", Regime.UNKNOWN: "yellow"}
 
@@ -33,7 +33,7 @@ STYLES = {Regime.BULLISH: "green", Regime.BEARISH: "red", Regime.PANIC: "bold re
 def regime(
     workspace: Workspace = Path(),
     limit: Annotated[int, typer.Option(min=1, help="How many assessments of the history to show.")] = 20,
-    at: Annotated[str | None, typer.Option(help="Look from this ISO time instead of now.")] = None,
+    at: Annotated[str | None, typer.Option(help="Use this ISO time instead of now.")] = None,
     *,
     assess: Annotated[bool, typer.Option("--assess", help="Make and send an assessment where none holds.")] = False,
     as_json: AsJson = False,
@@ -44,7 +44,7 @@ def regime(
         if assess:
             desk.regime.assess(now)
         history = _history(desk, limit)
-        today = _of_today(desk, now) if history else None
+        today = _find_today(desk, now) if history else None
     if as_json:
         print_json(document(today, history))
     else:
@@ -59,13 +59,13 @@ def _history(desk: Desk, limit: int) -> Sequence[RegimeRecord]:
     return []
 
 
-def _of_today(desk: Desk, now: datetime) -> RegimeAssessment | None:
+def _find_today(desk: Desk, now: datetime) -> RegimeAssessment | None:
     latest = desk.ledger.regimes.latest_assessment(now)
     return latest if latest and trading_day(latest.assessed_at) == trading_day(now) else None
 
 
 def document(today: RegimeAssessment | None, history: Sequence[RegimeRecord]) -> dict[str, Any]:
-    """Return what `--json` prints: `{today, history: [{…, outcome}]}`; numbers as text, None is unknown."""
+    """Return the document of `--json`: `{today, history: [{…, outcome}]}`; numbers as text, None is unknown."""
     return {
         "today": None if today is None else _assessment_document(today),
         "history": [
@@ -109,7 +109,7 @@ def show(console: Console, today: RegimeAssessment | None, history: Sequence[Reg
 
 
 def _table(history: Sequence[RegimeRecord]) -> Table:
-    title = "Assessments and what became of them"
+    title = "Assessments and outcomes"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
     for name in ("Eastern time", "Regime", "Conf."):
         table.add_column(name, no_wrap=True)

@@ -1,4 +1,4 @@
-"""A dry run works on a copy of what planning reads, so that nothing in the workspace is used up, moved or sent."""
+"""Copies for a dry run: it consumes, moves and sends nothing in the workspace."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from Departments.bootstrap import LEDGER_FILE, MESSAGES
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import DepartmentsError
-from Departments.core.locks import execution_lock
+from Departments.core.platform.locks import execution_lock
 from Departments.core.trading_calendar import trading_day
 
 
 @contextmanager
 def rehearse(workspace: Path, now: datetime) -> Iterator[Path]:
-    """Yield a folder with copies of ledger, exchange and briefings; it is removed afterwards.
+    """Yield a temporary folder with copies of ledger, exchange and briefings.
 
     Raises WorkspaceBusy while an execution runs.
     """

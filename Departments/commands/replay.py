@@ -17,35 +17,35 @@ from Departments.commands.consoles import open_console
 from Departments.commands.demo import find_config
 from Departments.commands.frame import print_json, show_logs
 from Departments.commands.options import AsJson
-from Departments.constraints.limits import find_limits
-from Departments.core.clock import SystemClock
+from Departments.constraints.limits import limits_file
 from Departments.core.errors import BadInput
 from Departments.core.money import decimal_of
-from Departments.replays import past_days, replay
+from Departments.core.platform.clock import SystemClock
+from Departments.replays import read_past_days, replay
 
 
 def replay_days(
     folder: Annotated[Path, typer.Argument(help="DailyBriefing messages, and proposed_trades_*.json beside them.")],
     workspace: Annotated[
-        Path | None, typer.Option(help="An empty folder that keeps the days' workspaces; else nothing is kept.")
+        Path | None, typer.Option(help="An empty folder for the days' workspaces; by default they are removed.")
     ] = None,
     equity: Annotated[str, typer.Option(help="Equity of each morning in dollars.")] = "100000",
     *,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the log of every day.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Replay a series of past days, each with its own clock, account and prices; limits come from this folder.
+    """Replay past days, each with its own clock, account and prices. Limits come from this folder.
 
     `--json` prints `{days: [{date, planned, skipped: {CODE: n}, denied: {CODE: n}, filled, deployment, target_met,
-    binding}], total: {planned, skipped, denied, filled, deployment}}`, and `failed: [{date, file, message}]` where a
-    day could not be run. The exit code is 0 when every day was.
+    binding}], total: {planned, skipped, denied, filled, deployment}}`, and `failed: [{date, file, message}]` for days
+    that could not run. The exit code is 0 if every day ran.
     """
     if verbose:
         show_logs(SystemClock())
-    amount = _equity(equity)
-    days, failed = past_days(folder)
-    here = Path.cwd() if find_limits(Path.cwd()).exists() else find_config().parent
-    with _place(workspace) as where:
+    amount = _parse_equity(equity)
+    days, failed = read_past_days(folder)
+    here = Path.cwd() if limits_file(Path.cwd()).exists() else find_config().parent
+    with _days_folder(workspace) as where:
         result, not_run = replay(days, where, here, amount)
     failed = sorted((*failed, *not_run), key=lambda f: (f.day, f.source))
     if as_json:
@@ -59,8 +59,8 @@ def replay_days(
 
 
 @contextmanager
-def _place(workspace: Path | None) -> Iterator[Path]:
-    """Yield the folder for the days' workspaces; one that nobody named is removed afterwards."""
+def _days_folder(workspace: Path | None) -> Iterator[Path]:
+    """Yield the folder for the days' workspaces. Without a name it is temporary."""
     if workspace is not None:
         yield workspace.resolve()
         return
@@ -68,7 +68,7 @@ def _place(workspace: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
-def _equity(text: str) -> Any:
+def _parse_equity(text: str) -> Any:
     try:
         amount = decimal_of(text)
     except ValueError as error:

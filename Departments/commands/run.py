@@ -1,4 +1,4 @@
-"""`departments run`: the day's job on the user's own briefing, account and limits."""
+"""`departments run`: the day on the user's own briefing, account and limits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from Departments.Executive.reporting.terminal import show_cash, show_final, show
 
 log = logging.getLogger(__name__)
 
-HELP = f"""Plan, approve, execute in phases and report: SELLs, wait, BUYs from the cash that is there, wait.
+HELP = f"""Plan, approve, execute in phases and report: SELLs, wait, BUYs from real cash, wait.
 
 With `--json` exactly one document goes to standard output and the log to standard error. Quantities and money are
 strings:
@@ -53,7 +53,7 @@ Exit codes: {" · ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.ite
 
 @dataclass(frozen=True, slots=True)
 class TerminalAudience:
-    """Shows the plan to a person and asks, or approves by setting."""
+    """Shows the plan to a person and asks for approval, or approves by setting."""
 
     console: Console
     approve: str
@@ -64,11 +64,11 @@ class TerminalAudience:
         show_review(self.console, review)
 
     def objection(self, plan: TradingPlan) -> str | None:
-        """Ask on the terminal; without one, and without `--approve auto`, nothing is approved."""
+        """Ask on the terminal. Without a terminal only `--approve auto` approves."""
         if self.approve == "auto":
             return None
         if not sys.stdin.isatty():
-            return "nobody is there to approve the plan; answer in a terminal, or add --approve auto"
+            return "nobody can approve the plan here; use a terminal, or add --approve auto"
         return None if typer.confirm(f"Execute {plan.plan_id}?", err=True) else "the plan was not approved"
 
 
@@ -124,11 +124,11 @@ def check_exchange_files(desk: Desk) -> None:
             raise BadInput(option, "", "belongs to the simulated exchange", "leave it out, or use --broker simulated")
     _ = desk.exchange_files
     if choices.exchange_state is not None and (desk.state / EXCHANGE_FILE).exists():
-        log.info("The exchange goes on as %s holds it; %s seeds new ones only", EXCHANGE_FILE, choices.exchange_state)
+        log.info("The exchange continues from %s; %s seeds only a new one", EXCHANGE_FILE, choices.exchange_state)
 
 
 def audience_of(approve: str, *, as_json: bool) -> TerminalAudience:
-    """Return the person at the terminal; beside a document on standard output they are asked on standard error."""
+    """Return the person at the terminal, asked on standard error beside a JSON document."""
     return TerminalAudience(Console(stderr=True, quiet=approve == "auto") if as_json else open_console(), approve)
 
 

@@ -22,16 +22,14 @@ from Departments.messaging.watcher import Watched, Watcher, stopped_by_signals
 
 def watch(
     departments: Annotated[
-        list[str] | None, typer.Argument(metavar="[DEPT]...", help="Which inboxes; all but the Executive's without.")
+        list[str] | None, typer.Argument(metavar="[DEPT]...", help="The inboxes; by default all but the Executive's.")
     ] = None,
     workspace: Workspace = Path(),
     broker: BrokerOption = None,
-    at: Annotated[str | None, typer.Option(help="Let the clock start at this ISO time.")] = None,
+    at: Annotated[str | None, typer.Option(help="Start the clock at this ISO time.")] = None,
     exchange_state: ExchangeState = None,
     *,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON line for each pass that did something.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line for each pass with an effect.")] = False,
 ) -> int:
     """Handle messages as they arrive: the backlog first, then every new file, until Ctrl-C.
 
@@ -45,12 +43,12 @@ def watch(
 def watch_desk(
     workspace: Path, departments: Sequence[str], choices: Choices | None = None, *, as_json: bool = False
 ) -> int:
-    """Watch the named inboxes of a workspace (all but the Executive's for none) and return the exit code.
+    """Watch inboxes of a workspace and return the exit code.
 
-    Where Trading is among them, ledger and broker are compared first.
+    Without names it watches all but the Executive's. With Trading among them it first compares ledger and broker.
     """
     with use_desk(workspace, choices) as desk:
-        watcher = build_watcher(desk, departments, _json_line if as_json else _line)
+        watcher = build_watcher(desk, departments, _print_json_line if as_json else _print_line)
         with stopped_by_signals(watcher):
             if TRADING in _list_names(desk, departments):
                 desk.recover()
@@ -59,7 +57,7 @@ def watch_desk(
 
 
 def build_watcher(desk: Desk, departments: Sequence[str], on_report: Callable[[ConsumeReport], None]) -> Watcher:
-    """Build the watcher of a desk. Raises BadInput for a department that this desk does not play."""
+    """Build the watcher of a desk. Raises BadInput for another department."""
     settings = desk.settings.messaging
     return Watcher(
         desk.bus,
@@ -67,7 +65,7 @@ def build_watcher(desk: Desk, departments: Sequence[str], on_report: Callable[[C
         [_build_watched(desk, name) for name in _list_names(desk, departments)],
         rescan=settings.rescan_seconds,
         polling=settings.polling_observer,
-        say=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201 - what a person at the terminal sees
+        say=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201 - for the person at the terminal
         on_report=on_report,
     )
 
@@ -77,7 +75,7 @@ def _list_names(desk: Desk, departments: Sequence[str]) -> list[str]:
     for name in names:
         if name not in desk.routers:
             known = ", ".join(desk.routers)
-            raise BadInput("watch", name, "this desk does not play that department", f"name one of {known}")
+            raise BadInput("watch", name, "this desk has no such department", f"name one of {known}")
     return list(dict.fromkeys(names))
 
 
@@ -86,13 +84,13 @@ def _build_watched(desk: Desk, name: str) -> Watched:
     return Watched(router, desk.trader.track) if name == TRADING else Watched(router)
 
 
-def _line(report: ConsumeReport) -> None:
+def _print_line(report: ConsumeReport) -> None:
     counts = ((report.handled, "handled"), (report.skipped, "skipped"), (report.duplicates, "seen before"))
     words = [f"{count} {word}" for count, word in (*counts, (report.dead_lettered, "dead letters")) if count]
     print(f"{report.department}: {', '.join(words)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _json_line(report: ConsumeReport) -> None:
+def _print_json_line(report: ConsumeReport) -> None:
     document = {
         "department": report.department,
         "handled": report.handled,

@@ -1,4 +1,4 @@
-"""What a check is given, and what it may answer."""
+"""The input of a check, and its possible findings. Pure."""
 
 from __future__ import annotations
 
@@ -13,70 +13,70 @@ from Departments.core.plans import Trade
 from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
 
-#: `plan` while Operations plans, `review` when the Executive looks at a saved plan, `approve` when a person's word on
-#: it counts, `dispatch` when a phase sends its approvals, `trade` right before an order is sent.
+#: `plan`: Operations plans. `review`: the Executive reviews a saved plan. `approve`: a person approves it.
+#: `dispatch`: a phase sends its approvals. `trade`: Trading is about to send the order.
 Stage = Literal["plan", "review", "approve", "dispatch", "trade"]
 STAGES: tuple[Stage, ...] = ("plan", "review", "approve", "dispatch", "trade")
 
 
 @dataclass(frozen=True, slots=True)
 class NotEvaluated:
-    """A constraint that could not be judged for an order, and the facts that are missing for it."""
+    """A constraint without a finding, for lack of facts."""
 
     code: ReasonCode
     symbol: str
     missing: tuple[str, ...]
 
     def reason(self) -> Reason:
-        """Return the same as a coded reason."""
+        """Return it as a coded reason."""
         return Reason.of(ReasonCode.NOT_EVALUATED, constraint=self.code, missing=",".join(self.missing))
 
     def __str__(self) -> str:
         return f"{self.code} of {self.symbol}: no {', '.join(self.missing)}"
 
 
-#: A violation, an honest "cannot tell", or nothing to say.
+#: A violation, a constraint that cannot be judged, or no objection.
 Finding = Reason | NotEvaluated | None
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is judged without an order: may anything of a plan be sent at all."""
+    """The input of a check on the whole desk, without an order."""
 
     facts: DeskFacts
     limits: Limits
     stage: Stage
 
-    def lacks(self, code: ReasonCode, *missing: str) -> NotEvaluated:
-        """Return that `code` cannot be judged for want of `missing`."""
+    def leave_open(self, code: ReasonCode, *missing: str) -> NotEvaluated:
+        """Leave `code` unjudged for lack of the `missing` facts."""
         return NotEvaluated(code, "", missing)
 
 
 @dataclass(frozen=True, slots=True)
 class Case(Circumstances):
-    """One order with everything it is judged by. The facts are those before the order."""
+    """The input of a check on one order. The facts are those before the order."""
 
     facts: Facts
     order: Trade
 
     @property
     def stock(self) -> SymbolFacts:
-        """Return what is known of the order's symbol."""
+        """Return the facts of the order's symbol."""
         return self.facts.of(self.order.ticker)
 
     @property
     def held(self) -> Position | None:
-        """Return the position in the order's symbol, None where there is none."""
+        """Return the position in the order's symbol, if any."""
         return self.facts.positions.get(self.order.ticker)
 
     @property
-    def opens(self) -> bool:
-        """Tell whether the order is a BUY of something not held yet."""
+    def is_new_position(self) -> bool:
+        """Return whether the order opens a new position."""
         return self.order.side is Side.BUY and (self.held is None or self.held.qty == 0)
 
     @property
     def price(self) -> Decimal:
-        """Return the order's price. Raises ValueError where there is none: check `needs_price` constraints first."""
+        """Return the order's price. Raises ValueError without one: only `needs_price` rows may ask."""
         if self.order.price is None:
             raise ValueError(f"{self.order.ticker} has no price to judge by")
         return self.order.price
@@ -88,10 +88,10 @@ class Case(Circumstances):
 
     @property
     def value_after(self) -> Decimal:
-        """Return the value of the position after a BUY, everything at the order's price."""
+        """Return the position's value after a BUY, all shares at the order's price."""
         held = self.held.qty if self.held else Decimal(0)
         return (held + self.order.qty) * self.price
 
-    def lacks(self, code: ReasonCode, *missing: str) -> NotEvaluated:
-        """Return that `code` cannot be judged of the order for want of `missing`."""
+    def leave_open(self, code: ReasonCode, *missing: str) -> NotEvaluated:
+        """Leave `code` unjudged for this order, for lack of the `missing` facts."""
         return NotEvaluated(code, self.order.ticker, missing)

@@ -1,12 +1,12 @@
-"""Judge orders by every constraint: the one engine that planner, reviewer, sender and trader call."""
+"""The one engine of planner, reviewer, sender and trader: it judges orders by every constraint. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from Departments.constraints.amounts import must_settle
 from Departments.constraints.case import Case, Circumstances, NotEvaluated, Stage
-from Departments.constraints.checks import must_settle
 from Departments.constraints.limits import Limits
 from Departments.constraints.table import CONSTRAINTS, Constraint
 from Departments.core.facts import DeskFacts, Facts
@@ -14,12 +14,10 @@ from Departments.core.orders import Side
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason
 
-__all__ = ["CONSTRAINTS", "PlanVerdict", "Verdict", "check_desk", "check_order", "check_plan", "project"]
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the constraints say of one order: it may go when nothing is violated."""
+    """The findings on one order. Without violations the order may go."""
 
     violations: tuple[Reason, ...] = ()
     warnings: tuple[Reason, ...] = ()
@@ -27,20 +25,20 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Tell whether nothing is violated."""
+        """Return whether there is no violation."""
         return not self.violations
 
 
 @dataclass(frozen=True, slots=True)
 class PlanVerdict:
-    """What the constraints say of a plan; `facts` are as when every order that passed has filled."""
+    """The findings on a plan. `facts` are projected: every passed order has filled."""
 
     verdicts: tuple[tuple[Trade, Verdict], ...]
     facts: Facts
 
     @property
     def passed(self) -> bool:
-        """Tell whether no order violates anything."""
+        """Return whether no order has a violation."""
         return not self.violations
 
     @property
@@ -55,7 +53,7 @@ class PlanVerdict:
 
     @property
     def not_evaluated(self) -> tuple[NotEvaluated, ...]:
-        """Return every constraint that could not be judged, for each order."""
+        """Return the unjudged constraints of every order."""
         return tuple(gap for _, verdict in self.verdicts for gap in verdict.not_evaluated)
 
 
@@ -65,17 +63,17 @@ def check_order(order: Trade, facts: Facts, limits: Limits, stage: Stage) -> Ver
     tally = _Tally(stage, limits)
     for constraint in CONSTRAINTS:
         if order.side in constraint.sides and stage in constraint.judged_at:
-            tally.count(constraint, constraint.find(case))
+            tally.count(constraint, constraint.judge(case))
     return tally.verdict()
 
 
 def check_desk(facts: DeskFacts, limits: Limits, stage: Stage) -> Verdict:
-    """Judge whether anything of a plan may be sent at all, whatever the order."""
+    """Judge the whole desk, without an order."""
     circumstances = Circumstances(facts, limits, stage)
     tally = _Tally(stage, limits)
     for constraint in CONSTRAINTS:
-        if constraint.of_desk is not None and stage in constraint.judged_at:
-            tally.count(constraint, constraint.of_desk(circumstances))
+        if constraint.desk_check is not None and stage in constraint.judged_at:
+            tally.count(constraint, constraint.desk_check(circumstances))
     return tally.verdict()
 
 
@@ -107,7 +105,7 @@ class _Tally:
 
 
 def check_plan(orders: Iterable[Trade], facts: Facts, limits: Limits, stage: Stage) -> PlanVerdict:
-    """Judge a plan: SELLs first, then BUYs, each in the given order on what the passed ones before it lead to."""
+    """Judge a plan: SELLs first, then BUYs, each on the facts after the passed ones before it."""
     verdicts: list[tuple[Trade, Verdict]] = []
     for order in sorted(orders, key=lambda o: o.side is Side.BUY):
         verdict = check_order(order, facts, limits, stage)
@@ -118,9 +116,9 @@ def check_plan(orders: Iterable[Trade], facts: Facts, limits: Limits, stage: Sta
 
 
 def project(order: Trade, facts: Facts, limits: Limits) -> Facts:
-    """Return the facts after `order` has filled at its price.
+    """Project the facts: `order` fills at its price.
 
-    The proceeds of a SELL count as unsettled where they must settle first; a SELL without a price frees no cash.
+    The proceeds of a SELL count as unsettled if they must settle first. A SELL without a price frees no cash.
     """
     after = facts.after(order)
     if order.side is Side.BUY or not must_settle(limits):

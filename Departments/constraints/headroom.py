@@ -1,4 +1,4 @@
-"""How much of each limit a portfolio uses, and what is left: for the plan a person reads and for the review."""
+"""The used and the unused part of each limit, for plans on the screen and for the review."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from Departments.constraints.checks import amounts
+from Departments.constraints import amounts
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts
 from Departments.core.money import ONE, ZERO
@@ -15,9 +15,9 @@ from Departments.core.money import ONE, ZERO
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """One limit: its key, what is used of it and what it allows. `about` names the symbol or sector concerned.
+    """One limit: its key, its used part, its bound. `about` names the symbol or sector concerned.
 
-    Dollars, but for the number of positions. `left` is negative where the limit is exceeded already.
+    Dollars, except for the number of positions. `left` is negative if the limit is already exceeded.
     """
 
     key: str
@@ -29,7 +29,7 @@ class Headroom:
 
 
 def headroom(facts: Facts, limits: Limits) -> tuple[Headroom, ...]:
-    """Return what is left of the limits that a portfolio as a whole can use up."""
+    """Return the headroom of every limit on the whole portfolio."""
     return (
         _cash(facts, limits),
         _places(facts, limits),

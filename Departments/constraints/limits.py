@@ -1,7 +1,7 @@
-"""`config/hard_constraints.yaml` as typed values: what the desk may do.
+"""`config/hard_constraints.yaml` as typed values: the limits of the desk.
 
 Every key has a default, so a file with the older keys alone is complete. Shares are parts of one (0.25 is 25 %),
-money is in dollars. The shipped file explains every key to the person who edits it.
+money is in dollars. The shipped file explains every key to its reader.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from Departments.core.errors import BadInput
 from Departments.core.money import BEYOND_REASON, plain
-from Departments.core.settings import Section, config_file, read_yaml
-from Departments.core.validation import validated
+from Departments.core.platform.text_files import config_file, read_yaml
+from Departments.core.settings import Section
+from Departments.core.validation import validate
 
 Policy = Literal["allow", "warn", "deny"]
 Group = Literal[
@@ -65,7 +66,7 @@ Free = Annotated[Any, BeforeValidator(_empty)]
 
 
 class PositionLimits(Section):
-    """How large one position may be, and how many there may be."""
+    """The size of one position, and the number of positions."""
 
     min_position_value: Amount = Decimal(1000)
     min_position_pct: Share = Decimal("0.03")
@@ -79,7 +80,7 @@ class PositionLimits(Section):
 
 
 class PortfolioRisk(Section):
-    """What the portfolio as a whole may risk."""
+    """The risk of the whole portfolio."""
 
     max_portfolio_heat: Share = Decimal("0.08")
     min_cash_reserve_pct: Share = Decimal("0.10")
@@ -88,7 +89,7 @@ class PortfolioRisk(Section):
 
 
 class LiquidityRequirements(Section):
-    """How easily a stock must trade. Volumes in shares a day."""
+    """The liquidity of a stock. Volumes in shares a day."""
 
     min_daily_volume_shares: Amount = Decimal(500_000)
     max_order_pct_of_volume: Share = Decimal("0.10")
@@ -96,7 +97,7 @@ class LiquidityRequirements(Section):
 
 
 class PriceConstraints(Section):
-    """Which stocks are too cheap, too dear or too small. Prices in dollars, market capitalisation in millions."""
+    """The price and size of a stock. Prices in dollars, market capitalisation in millions."""
 
     min_stock_price: Amount = Decimal(5)
     max_stock_price: Amount | None = None
@@ -104,7 +105,7 @@ class PriceConstraints(Section):
 
 
 class MarketConditions(Section):
-    """Levels of the VIX (points) and of the S&P 500's drawdown that change what the desk does."""
+    """The thresholds of the VIX (points) and of the S&P 500's drawdown."""
 
     vix_panic_threshold: Amount = Decimal(40)
     vix_caution_threshold: Amount = Decimal(30)
@@ -113,7 +114,7 @@ class MarketConditions(Section):
 
 
 class RegimeEffects(Section):
-    """The size of BUYs in each market: 1 as usual, 0.5 half, 0 no BUYs at all. The smallest that applies counts."""
+    """The size of BUYs in each market: 1 as usual, 0.5 half, 0 no BUYs. The smallest factor counts."""
 
     bullish: Factor = Decimal(1)
     neutral: Factor = Decimal(1)
@@ -125,7 +126,7 @@ class RegimeEffects(Section):
 
 
 class TimingRules(Section):
-    """When the desk may trade. Minutes before the close of the exchange's real day."""
+    """The times of trading. Minutes before the actual close, early closes included."""
 
     market_hours_only: Flag = True
     no_positions_last_minutes: Annotated[Count, Field(le=390)] = 15
@@ -135,14 +136,14 @@ class TimingRules(Section):
 
 
 class Staleness(Section):
-    """How old what we act on may be, in hours."""
+    """The maximum ages of plans and prices, in hours."""
 
     plan_max_age_hours: Annotated[Amount, Field(gt=0, le=1_000_000)] = Decimal(4)
     price_max_age_hours: Annotated[Amount, Field(gt=0, le=1_000_000)] = Decimal(4)
 
 
 class Settlement(Section):
-    """When the proceeds of a SELL may be spent; only a cash account has to wait."""
+    """The settlement of a SELL's proceeds. Only a cash account waits for it."""
 
     account: Literal["margin", "cash"] = "margin"
     days: Annotated[Count, Field(le=5)] = 1
@@ -150,7 +151,7 @@ class Settlement(Section):
 
 
 class DayTrades(Section):
-    """How often the desk may buy and sell one symbol on one day. `window_days` are trading days."""
+    """The number of day trades. `window_days` are trading days."""
 
     limit: Count | None = 3
     window_days: Annotated[Count, Field(ge=1, le=30)] = 5
@@ -159,7 +160,7 @@ class DayTrades(Section):
 
 
 class Deployment(Section):
-    """What Operations aims at within the limits. Scores from 0 to 100."""
+    """The goals of Operations within the limits. Scores from 0 to 100."""
 
     target_pct: PositiveShare = Decimal("0.90")
     min_positions: Count = 12
@@ -170,7 +171,7 @@ class Deployment(Section):
 
 
 class MissingData(Section):
-    """What becomes of a constraint whose data is missing, for each group of constraints."""
+    """The policy for missing data, for each group of constraints."""
 
     position_limits: Policy = "allow"
     portfolio_risk: Policy = "warn"
@@ -181,16 +182,16 @@ class MissingData(Section):
     staleness: Policy = "warn"
 
     def of(self, group: Group) -> Policy:
-        """Return the policy of a group; an order without price or quantity is always denied."""
+        """Return the policy of a group. An order without price or quantity is always denied."""
         policy: Policy = getattr(self, group, "deny")
         return policy
 
 
 class Limits(Section):
-    """Everything in `config/hard_constraints.yaml`.
+    """All groups of `config/hard_constraints.yaml`.
 
-    The last five groups belong to other parts of the users' system: their content is kept, counts in the
-    fingerprint, and no constraint reads it.
+    The last five groups belong to other parts of the users' system. Their content is kept and counts in the
+    fingerprint; no constraint reads it.
     """
 
     position_limits: PositionLimits = PositionLimits()
@@ -213,12 +214,12 @@ class Limits(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _an_empty_group_has_defaults(cls, data: Any) -> Any:
+    def _fill_empty_groups(cls, data: Any) -> Any:
         return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
 
     @model_validator(mode="after")
-    def _goals_not_given_fit_the_limits(self) -> Self:
-        # A file that tightens a limit and does not name a goal is not contradictory: the default goal gives way.
+    def _fit_default_goals(self) -> Self:
+        # A file may tighten a limit and leave out a goal. Then the default goal gives way.
         goals, sizes = self.deployment, self.position_limits
         most = 1 - self.portfolio_risk.min_cash_reserve_pct
         places = int(most / sizes.min_position_pct) if sizes.min_position_pct else goals.min_positions
@@ -233,12 +234,12 @@ class Limits(Section):
 
     @property
     def allow_margin(self) -> bool:
-        """Tell whether cash may go below the reserve and below zero, as far as the broker lends."""
+        """Return whether cash may go below the reserve and below zero."""
         return self.portfolio_risk.allow_margin
 
     @property
     def fingerprint(self) -> str:
-        """Return a hash of every value; how the file writes a number or orders its keys does not matter."""
+        """Return a hash of every value. Number formats and the order of keys do not change it."""
         text = json.dumps(_canonical(self.model_dump()), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -251,12 +252,12 @@ def _canonical(value: Any) -> Any:
     return plain(value) if isinstance(value, Decimal) else str(value)
 
 
-def contradictions(limits: Limits) -> Iterator[tuple[str, str, str]]:
-    """Yield (key, problem, mend) for each combination of values that nothing could satisfy."""
+def find_contradictions(limits: Limits) -> Iterator[tuple[str, str, str]]:
+    """Yield (key, problem, mend) for each impossible combination of values."""
     yield from _find_crossed(limits)
     goals, reserve = limits.deployment, limits.portfolio_risk.min_cash_reserve_pct
     if goals.target_pct + reserve > 1:
-        problem = f"a target of {plain(goals.target_pct)} and a cash reserve of {plain(reserve)} exceed the whole"
+        problem = f"a target of {plain(goals.target_pct)} and a cash reserve of {plain(reserve)} are more than 1"
         mend = f"lower it to {plain(1 - reserve)} or lower portfolio_risk.min_cash_reserve_pct"
         yield "deployment.target_pct", problem, mend
     smallest = goals.min_positions * limits.position_limits.min_position_pct
@@ -265,7 +266,7 @@ def contradictions(limits: Limits) -> Iterator[tuple[str, str, str]]:
         yield "deployment.min_positions", problem, "lower it or lower position_limits.min_position_pct"
 
 
-#: Pairs of keys of which the first must not exceed the second.
+#: Pairs of keys: the first must not exceed the second.
 ORDERED_KEYS = (
     ("position_limits.min_position_value", "position_limits.max_position_value"),
     ("position_limits.min_position_pct", "position_limits.max_single_position_pct"),
@@ -293,13 +294,13 @@ def value_at(limits: Limits, key: str) -> Any:
 
 
 def load_limits(path: Path) -> Limits:
-    """Read a limits file. Raises BadInput for a missing file, an unknown key, a wrong value or a contradiction."""
-    limits = validated(Limits, read_yaml(path), path)
-    for key, problem, mend in contradictions(limits):
+    """Read a limits file. Raises BadInput for a missing file, wrong keys or values, or a contradiction."""
+    limits = validate(Limits, read_yaml(path), path)
+    for key, problem, mend in find_contradictions(limits):
         raise BadInput(path, key, problem, mend)
     return limits
 
 
-def find_limits(workspace: Path) -> Path:
-    """Return where the limits of a workspace stand."""
+def limits_file(workspace: Path) -> Path:
+    """Return the path of a workspace's limits."""
     return config_file(workspace, "hard_constraints.yaml")

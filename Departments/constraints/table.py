@@ -1,4 +1,4 @@
-"""The table of constraints: one row for each rule that can stop an order; nothing is judged without a row here."""
+"""The table of constraints: one row for each rule that can stop an order. There are no other rules."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ SELL: Final = frozenset({Side.SELL})
 BOTH: Final = BUY | SELL
 
 
-#: Where most constraints are judged: they need the whole picture, which only planning, review and trading have.
+#: The stages of most constraints. Only planning, review and trading have all facts.
 EVERYWHERE: Final[tuple[Stage, ...]] = ("plan", "review", "trade")
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """One row: a constraint's code and group, the sides it applies to, its check and the keys of the limits it reads.
+    """One row: a constraint's code, group, sides, check, and its keys of the limits.
 
-    `denies_from` is the first stage at which a violation denies; before it the same finding is a warning. An order
-    without price is not evaluated where `needs_price`. `of_desk` is the same check where it needs no order: it may
-    then stop a whole plan.
+    A violation denies from the stage `denies_from` on; before it the same finding is a warning. With `needs_price`, an
+    order without a price is not evaluated. `desk_check` is the check without an order: it may stop a whole plan.
     """
 
     code: Code
@@ -38,16 +37,16 @@ class Constraint:
     judged_at: tuple[Stage, ...] = EVERYWHERE
     denies_from: Stage = "plan"
     needs_price: bool = False
-    of_desk: Callable[[Circumstances], Finding] | None = None
+    desk_check: Callable[[Circumstances], Finding] | None = None
 
-    def find(self, case: Case) -> Finding:
+    def judge(self, case: Case) -> Finding:
         """Judge one order."""
         if self.needs_price and (case.order.price is None or case.order.price <= 0):
-            return case.lacks(self.code, "price")
+            return case.leave_open(self.code, "price")
         return self.check(case)
 
     def denies_at(self, stage: Stage) -> bool:
-        """Tell whether a violation denies at `stage`."""
+        """Return whether a violation denies at `stage`."""
         return STAGES.index(stage) >= STAGES.index(self.denies_from)
 
 
@@ -61,21 +60,21 @@ def _row(
     at: str = "plan review trade",
     needs_price: bool = False,
 ) -> Constraint:
-    """Return a row; `keys` and stages (`at`) are separated by spaces; a key without section is in the group's."""
+    """Build a row. Spaces separate `keys` and stages (`at`). A key without a section is in the group's."""
     names = tuple(key if "." in key else f"{group}.{key}" for key in keys.split())
     judged_at = tuple(stage for stage in STAGES if stage in at.split())
     return Constraint(code, group, sides, check, names, judged_at, judged_at[0], needs_price)
 
 
-def _desk(
+def _desk_row(
     code: Code, group: Group, check: Callable[[Circumstances], Finding], keys: str = "", *, at: str
 ) -> Constraint:
-    """Return a row that needs no order: it may stop a whole plan."""
-    return replace(_row(code, group, BOTH, check, keys, at=at), of_desk=check)
+    """Build a row without an order: it may stop a whole plan."""
+    return replace(_row(code, group, BOTH, check, keys, at=at), desk_check=check)
 
 
-def _warns_until(stage: Stage, row: Constraint) -> Constraint:
-    """Return a row whose violations are warnings before `stage`."""
+def _warn_until(stage: Stage, row: Constraint) -> Constraint:
+    """Make a row's violations warnings before `stage`."""
     return replace(row, denies_from=stage)
 
 
@@ -87,74 +86,76 @@ _MAXIMUM = (
 )
 
 # fmt: off
-#: Every constraint. SELLs are judged only by what concerns a SELL: what is held, tradability, time, day trades.
-#: What passes until the order is sent (opening hours, resting exits that RELEASE frees) denies from `dispatch` or
-#: `trade`; what is missing and must not be (`missing_data: deny`) denies from the plan on. The first violation in the
-#: order of this table names an order's denial.
+#: Every constraint. Few concern a SELL: the holding, tradability, time, day trades. Violations that may pass before
+#: the order is sent (opening hours, resting exits before RELEASE) deny from `dispatch` or `trade` on. Missing data
+#: under `missing_data: deny` denies from the plan on. The first violation in this order names an order's denial.
 CONSTRAINTS: Final[tuple[Constraint, ...]] = (
-    _row(Code.SYMBOL_LOCKED, "order", BOTH, timing.symbol_lock, at="dispatch trade"),
-    _row(Code.PHASE_ABORTED, "order", BUY, timing.phases_whole, at="dispatch"),
-    _desk(Code.LIMITS_CHANGED, "staleness", timing.limits_same, at="approve"),
-    _warns_until("dispatch", _desk(Code.MARKET_CLOSED, "timing_rules", timing.market_open, "market_hours_only",
-                                   at="plan review dispatch trade")),
-    _desk(Code.STALE_PLAN, "staleness", timing.plan_fresh, "plan_max_age_hours", at="review approve dispatch trade"),
-    _row(Code.INVALID_QUANTITY, "order", BOTH, account.quantity),
-    _row(Code.NO_PRICE, "order", BUY, account.price_known),
-    _row(Code.SHORT_POSITION, "order", BUY, account.long_only),
-    _row(Code.EQUITY_NOT_POSITIVE, "order", BUY, account.equity_positive),
-    _row(Code.NOT_HELD, "order", SELL, account.something_held),
-    _row(Code.SELL_EXCEEDS_HOLDING, "order", SELL, account.enough_held),
-    _warns_until("trade", _row(Code.SHARES_RESERVED, "order", SELL, account.enough_available)),
-    _row(Code.MIN_POSITION_VALUE, "position_limits", BUY, account.minimum_size,
+    _row(Code.SYMBOL_LOCKED, "order", BOTH, timing.check_lock, at="dispatch trade"),
+    _row(Code.PHASE_ABORTED, "order", BUY, timing.check_phases, at="dispatch"),
+    _desk_row(Code.LIMITS_CHANGED, "staleness", timing.check_limits, at="approve"),
+    _warn_until("dispatch", _desk_row(Code.MARKET_CLOSED, "timing_rules", timing.check_market_hours,
+                                      "market_hours_only", at="plan review dispatch trade")),
+    _desk_row(Code.STALE_PLAN, "staleness", timing.check_plan_age, "plan_max_age_hours",
+              at="review approve dispatch trade"),
+    _row(Code.INVALID_QUANTITY, "order", BOTH, account.check_quantity),
+    _row(Code.NO_PRICE, "order", BUY, account.check_price),
+    _row(Code.SHORT_POSITION, "order", BUY, account.check_not_short),
+    _row(Code.EQUITY_NOT_POSITIVE, "order", BUY, account.check_equity),
+    _row(Code.NOT_HELD, "order", SELL, account.check_held),
+    _row(Code.SELL_EXCEEDS_HOLDING, "order", SELL, account.check_enough_held),
+    _warn_until("trade", _row(Code.SHARES_RESERVED, "order", SELL, account.check_available)),
+    _row(Code.MIN_POSITION_VALUE, "position_limits", BUY, account.check_minimum_size,
          "min_position_value min_position_pct", needs_price=True),
-    _row(Code.MAX_POSITION_VALUE, "position_limits", BUY, account.maximum_size, _MAXIMUM, needs_price=True),
-    _row(Code.MAX_POSITIONS_TOTAL, "position_limits", BUY, account.number_of_positions, "max_positions_total"),
-    _row(Code.MAX_SECTOR_CONCENTRATION, "position_limits", BUY, account.sector_concentration,
+    _row(Code.MAX_POSITION_VALUE, "position_limits", BUY, account.check_maximum_size, _MAXIMUM, needs_price=True),
+    _row(Code.MAX_POSITIONS_TOTAL, "position_limits", BUY, account.check_number_of_positions, "max_positions_total"),
+    _row(Code.MAX_SECTOR_CONCENTRATION, "position_limits", BUY, account.check_sector,
          "max_sector_concentration_pct unknown_sector", needs_price=True),
-    _row(Code.MAX_CORRELATED_POSITIONS, "position_limits", BUY, account.correlated_positions,
+    _row(Code.MAX_CORRELATED_POSITIONS, "position_limits", BUY, account.check_correlation,
          "max_correlated_positions correlated_above"),
-    _row(Code.CASH_RESERVE, "portfolio_risk", BUY, account.reserve_kept,
+    _row(Code.CASH_RESERVE, "portfolio_risk", BUY, account.check_reserve,
          "min_cash_reserve_pct allow_margin", needs_price=True),
-    _row(Code.NO_MARGIN, "portfolio_risk", BUY, account.no_margin, "allow_margin", needs_price=True),
-    _row(Code.UNSETTLED_FUNDS, "portfolio_risk", BUY, account.settled_funds,
+    _row(Code.NO_MARGIN, "portfolio_risk", BUY, account.check_margin, "allow_margin", needs_price=True),
+    _row(Code.UNSETTLED_FUNDS, "portfolio_risk", BUY, account.check_settlement,
          "settlement.account settlement.spend_unsettled", needs_price=True),
-    _row(Code.MAX_PORTFOLIO_HEAT, "portfolio_risk", BUY, account.portfolio_heat,
+    _row(Code.MAX_PORTFOLIO_HEAT, "portfolio_risk", BUY, account.check_heat,
          "max_portfolio_heat", needs_price=True),
-    _row(Code.DRAWDOWN_HALT, "portfolio_risk", BUY, account.drawdown, "max_drawdown_halt_pct"),
-    _row(Code.MIN_DAILY_VOLUME, "liquidity_requirements", BUY, stocks.daily_volume, "min_daily_volume_shares"),
-    _row(Code.MAX_ORDER_OF_VOLUME, "liquidity_requirements", BUY, stocks.share_of_volume, "max_order_pct_of_volume"),
-    _row(Code.MAX_SPREAD, "liquidity_requirements", BUY, stocks.spread, "min_bid_ask_spread_pct"),
-    _row(Code.MIN_STOCK_PRICE, "price_constraints", BUY, stocks.price_floor, "min_stock_price", needs_price=True),
-    _row(Code.MAX_STOCK_PRICE, "price_constraints", BUY, stocks.price_ceiling, "max_stock_price", needs_price=True),
-    _row(Code.MIN_MARKET_CAP, "price_constraints", BUY, stocks.market_cap, "min_market_cap_millions"),
-    _row(Code.VIX_PANIC, "market_conditions", BUY, stocks.vix_panic,
+    _row(Code.DRAWDOWN_HALT, "portfolio_risk", BUY, account.check_drawdown, "max_drawdown_halt_pct"),
+    _row(Code.MIN_DAILY_VOLUME, "liquidity_requirements", BUY, stocks.check_volume, "min_daily_volume_shares"),
+    _row(Code.MAX_ORDER_OF_VOLUME, "liquidity_requirements", BUY, stocks.check_share_of_volume,
+         "max_order_pct_of_volume"),
+    _row(Code.MAX_SPREAD, "liquidity_requirements", BUY, stocks.check_spread, "min_bid_ask_spread_pct"),
+    _row(Code.MIN_STOCK_PRICE, "price_constraints", BUY, stocks.check_price_floor, "min_stock_price", needs_price=True),
+    _row(Code.MAX_STOCK_PRICE, "price_constraints", BUY, stocks.check_price_ceiling,
+         "max_stock_price", needs_price=True),
+    _row(Code.MIN_MARKET_CAP, "price_constraints", BUY, stocks.check_market_cap, "min_market_cap_millions"),
+    _row(Code.VIX_PANIC, "market_conditions", BUY, stocks.check_vix,
          "vix_panic_threshold vix_caution_threshold vix_elevated_threshold regime_effects.vix_caution "
          "regime_effects.vix_elevated"),
-    _row(Code.REGIME_HALT, "market_conditions", BUY, stocks.regime_halt, _REGIMES),
-    _row(Code.SPY_DRAWDOWN_HALT, "market_conditions", BUY, stocks.spy_drawdown, "max_spy_drawdown_pct"),
-    _row(Code.LAST_MINUTES, "timing_rules", BUY, timing.last_minutes, "no_positions_last_minutes",
+    _row(Code.REGIME_HALT, "market_conditions", BUY, stocks.check_regime, _REGIMES),
+    _row(Code.SPY_DRAWDOWN_HALT, "market_conditions", BUY, stocks.check_spy_drawdown, "max_spy_drawdown_pct"),
+    _row(Code.LAST_MINUTES, "timing_rules", BUY, timing.check_last_minutes, "no_positions_last_minutes",
          at="plan review dispatch trade"),
-    _row(Code.TRADING_HALTED, "timing_rules", BOTH, timing.trading_halt, "no_trading_on_halt"),
-    _row(Code.NOT_TRADABLE, "timing_rules", BOTH, timing.tradable),
-    _row(Code.EARNINGS_DAY, "timing_rules", BUY, timing.earnings_day, "no_earnings_day_trades"),
-    _desk(Code.ALREADY_EXECUTED, "order", timing.first_execution, at="dispatch"),
-    _warns_until("dispatch", _desk(Code.ONE_EXECUTION_PER_DAY, "timing_rules", timing.one_execution,
-                                   "one_execution_per_day", at="plan review dispatch trade")),
-    _desk(Code.ACCOUNT_BLOCKED, "order", timing.account_open, at="dispatch"),
-    _warns_until("approve", _row(Code.PRICE_MOVED, "staleness", BOTH, timing.price_near,
-                                 "deployment.price_buffer_pct", at="review approve")),
-    _row(Code.STALE_PRICE, "staleness", BUY, timing.price_fresh, "price_max_age_hours plan_max_age_hours"),
-    _row(Code.DAY_TRADE_LIMIT, "timing_rules", SELL, timing.day_trade_limit,
+    _row(Code.TRADING_HALTED, "timing_rules", BOTH, timing.check_halt, "no_trading_on_halt"),
+    _row(Code.NOT_TRADABLE, "timing_rules", BOTH, timing.check_tradable),
+    _row(Code.EARNINGS_DAY, "timing_rules", BUY, timing.check_earnings_day, "no_earnings_day_trades"),
+    _desk_row(Code.ALREADY_EXECUTED, "order", timing.check_first_execution, at="dispatch"),
+    _warn_until("dispatch", _desk_row(Code.ONE_EXECUTION_PER_DAY, "timing_rules", timing.check_one_execution,
+                                      "one_execution_per_day", at="plan review dispatch trade")),
+    _desk_row(Code.ACCOUNT_BLOCKED, "order", timing.check_account, at="dispatch"),
+    _warn_until("approve", _row(Code.PRICE_MOVED, "staleness", BOTH, timing.check_price_move,
+                                "deployment.price_buffer_pct", at="review approve")),
+    _row(Code.STALE_PRICE, "staleness", BUY, timing.check_price_age, "price_max_age_hours plan_max_age_hours"),
+    _row(Code.DAY_TRADE_LIMIT, "timing_rules", SELL, timing.check_day_trades,
          "day_trades.limit day_trades.window_days day_trades.exempt_equity"),
-    _row(Code.SAME_DAY_ROUND_TRIP, "timing_rules", BUY, timing.same_day_round_trip, "day_trades.allow_same_day_rebuy"),
+    _row(Code.SAME_DAY_ROUND_TRIP, "timing_rules", BUY, timing.check_round_trip, "day_trades.allow_same_day_rebuy"),
 )
 # fmt: on
 
-#: What reads the keys that no constraint reads: a section, or one key of it.
+#: The readers of the keys that no constraint reads: a section, or one key of it.
 READ_ELSEWHERE: Final[Mapping[str, str]] = {
-    "deployment": "what Operations aims at within the limits",
-    "missing_data": "what the engine does with a constraint it cannot evaluate",
-    "settlement.days": "until when the proceeds of a SELL count as unsettled, where the broker does not tell",
+    "deployment": "the goals of Operations within the limits",
+    "missing_data": "the engine's policy for a constraint without its data",
+    "settlement.days": "the days until a SELL's proceeds settle, if the broker gives no number",
     "kelly_criterion": "kept for other tools, no constraint reads it",
     "risk_score_gates": "kept for other tools, no constraint reads it",
     "correlation_limits": "kept for other tools, no constraint reads it",

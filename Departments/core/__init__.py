@@ -1,1 +1,1 @@
-"""Values and rules without I/O that every other room shares."""
+"""Shared values and rules without I/O. What touches the machine is in `platform`."""

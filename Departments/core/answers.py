@@ -1,8 +1,7 @@
-"""Answers to existing scripts, which look at the status and catch nothing.
+"""Answers for existing scripts, which look at the status and catch no exceptions.
 
-    {"status": "ERROR", "message": "…"}
-
-is the answer to every error; numbers in answers are int and float (`documents.for_scripts`).
+A failed request is answered `{"status": "ERROR", "message": "…"}`. Numbers in answers are int and float
+(`documents.for_scripts`).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ Answer = dict[str, Any]
 Result = TypeVar("Result")
 
 
-def failed(message: str, **more: Any) -> Answer:
+def error_answer(message: str, **more: Any) -> Answer:
     """Return the answer to a failed request."""
     return {**more, "status": "ERROR", "message": message}
 
@@ -30,7 +29,7 @@ def answer_request(request: Callable[..., Result], *arguments: Any, **options: A
         return request(*arguments, **options)
     except DepartmentsError as error:
         log.debug("the request failed", exc_info=True)
-        return failed(error.sentence, exit_code=error.exit_code)
+        return error_answer(error.sentence, exit_code=error.exit_code)
     except Exception as error:
         log.debug("the request failed", exc_info=True)
-        return failed(f"the request failed ({type(error).__name__}: {error})")
+        return error_answer(f"the request failed ({type(error).__name__}: {error})")

@@ -1,4 +1,4 @@
-"""The names of the departments as they stand in messages and folders."""
+"""The departments' names in messages and folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RISK = "RISK"
 PORTFOLIO = "PORTFOLIO"
 COMPLIANCE = "COMPLIANCE"
 
-#: What the desk itself works as.
+#: The departments of this desk.
 OURS = (EXECUTIVE, OPERATIONS, TRADING, REGIME_DETECTION)
-#: Every department seen in real messages.
+#: Every department of the users' system.
 ALL = (*OURS, RESEARCH, RISK, PORTFOLIO, COMPLIANCE)

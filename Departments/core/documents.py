@@ -1,7 +1,7 @@
-"""JSON as the desk writes and reads it, in documents and in messages.
+"""JSON for documents and messages.
 
-Written: two spaces, Decimals and numpy's numbers as plain ones, moments as ISO 8601 with Z. Read: numbers with a point
-as Decimal. What JSON does not know, and a key that stands there twice, is refused.
+Output: two spaces of indent, Decimals and numpy's numbers as plain numbers, moments as ISO 8601 with Z. Input: numbers
+with a point become Decimal. NaN, infinities and duplicate keys are refused.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from Departments.core.clock import iso
 from Departments.core.errors import BadInput
+from Departments.core.moments import iso
 from Departments.core.money import LARGEST
 
 
 def json_text(document: Any, *, ascii_only: bool = False) -> str:
-    """Write a document as indented JSON text without a final newline.
+    """Format a document as indented JSON, without a final newline.
 
-    Raises TypeError or ValueError for what JSON cannot hold.
+    Raises TypeError or ValueError for values outside JSON.
     """
     if not isinstance(document, dict) or not document or any(isinstance(v, _HOLDERS) for v in document.values()):
         return json.dumps(document, ensure_ascii=ascii_only, default=_plain, indent=2)
-    # Told to indent, the library writes in Python; what is flat its separators lay out, several times as fast.
+    # `indent` switches the library to its slow Python encoder. Separators lay out a flat document several times faster.
     return "{\n  " + _FLAT[ascii_only].encode(document)[1:-1] + "\n}"
 
 
 def parse_json(text: str) -> Any:
-    """Read JSON with Decimal numbers. Raises ValueError, also for NaN, infinities and a key that stands there twice.
+    """Parse JSON with Decimal numbers. Raises ValueError, also for NaN, infinities and duplicate keys.
 
-    Half a character (an escape of one surrogate, where a text was cut off) is read as U+FFFD: nothing can write it.
+    A lone surrogate (an escape in a text that was cut off) becomes U+FFFD: no encoding can write it.
     """
     found = _DECODER.decode(text)
     return _whole(found) if _SURROGATE.search(text) else found
 
 
 def as_json(document: Any, source: str) -> Any:
-    """Return what a script gave, whatever classes it is made of, as JSON holds it. Raises BadInput naming `source`."""
+    """Convert a script's argument, of any classes, to plain JSON values. Raises BadInput naming `source`."""
     try:
         text = json.dumps(document, ensure_ascii=False, default=_plain)
         text.encode()
@@ -50,13 +50,13 @@ def as_json(document: Any, source: str) -> Any:
 
 
 def for_scripts(document: Any) -> Any:
-    """Return a document with the numbers that scripts calculate with and write into files: int and float."""
+    """Convert a document's numbers to int and float: scripts calculate with them and write them into files."""
     return json.loads(json.dumps(document, default=_plain))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        if value.adjusted() > LARGEST:  # written out, it would fill the memory
+        if value.adjusted() > LARGEST:  # its digits would fill the memory
             raise ValueError("a number is too large to be written")
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, datetime):
@@ -79,14 +79,14 @@ def _whole(value: Any) -> Any:
 
 
 def _refuse(word: str) -> None:
-    raise ValueError(f"{word} is not a number JSON knows")
+    raise ValueError(f"{word} is not a JSON number")
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} stands there twice")
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} appears twice")
     return found
 
 

@@ -1,21 +1,21 @@
-"""The errors of the desk, one tree.
+"""The desk's error tree, with the exit code of each.
 
-DepartmentsError                 everything we raise on purpose; `exit_code` is what the command ends with
-├── BadInput                2    a file or option is wrong: names the file, the key and the mend
+DepartmentsError                 everything we raise on purpose
+├── BadInput                2    a wrong file or option: names the file, the key and the mend
 ├── MessageError            1
 │   ├── UnreadableMessage        the bytes are not a message
-│   ├── UnroutableMessage        unknown type, or addressed to somebody else
+│   ├── UnroutableMessage        unknown type, or another department's message
 │   └── MessageConflict          the same id exists with other content
 ├── PublishError            3    the message could not be written (disk full, read-only, name too long)
 ├── LedgerError             3    the ledger cannot be used
-│   └── LedgerBusy          3    locked by another process for longer than we wait (transient)
-├── WorkspaceBusy           3    another run works in this workspace or on this account
+│   └── LedgerBusy          3    another process locks it for too long (transient)
+├── WorkspaceBusy           3    another run uses this workspace or this account
 └── BrokerError             4
     ├── Refused                  the broker refused this order, for certain
     ├── NotFound                 no such order, position or asset
     ├── NotAuthorized       4    the credentials are missing or refused
-    └── BrokerUnavailable   4    no answer, or one that does not say what happened: *unknown*, not refused
-        └── UnreadableAnswer 4   an answer whose words make no sense to us
+    └── BrokerUnavailable   4    no answer, or an unclear one: the result is *unknown*, not refused
+        └── UnreadableAnswer 4   an answer we cannot parse
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-#: What every command ends with.
+#: The exit codes of every command.
 EXIT_CODES: Final[Mapping[int, str]] = {
     0: "done, or done before; a dry run",
     1: "something needs a person: an order denied, rejected or unfilled; not approved; market closed; a locked symbol; "
-    "money that nothing accounts for; an error nobody foresaw",
+    "an unexplained cash difference; an unexpected error",
     2: "bad input: the sentence names file, key and mend",
-    3: "ledger, lock or disk; run again when that is mended",
-    4: "the broker cannot be reached or refuses the credentials; run again to go on",
-    130: "interrupted; run again to go on",
+    3: "ledger, lock or disk; mend it and run again",
+    4: "the broker cannot be reached or refuses the credentials; run again to continue",
+    130: "interrupted; run again to continue",
 }
-RUN_AGAIN: Final = "run the same command again to go on where it stood"
+RUN_AGAIN: Final = "run the same command again to continue"
 
 
 class DepartmentsError(Exception):
-    """Everything the desk raises on purpose, told in one clear sentence.
+    """The base of all errors we raise on purpose. Its text is one clear sentence.
 
-    `advice` is what a person does about every error of a kind, where the error itself does not say it.
+    `advice` is the mend common to all errors of a class, for texts without one.
     """
 
     exit_code = 1
@@ -49,15 +49,15 @@ class DepartmentsError(Exception):
 
     @property
     def sentence(self) -> str:
-        """Return what a person is told: what happened, and what to do about it."""
+        """Return the sentence for a person: the problem and its mend."""
         return f"{str(self).rstrip('.')}; {self.advice}." if self.advice else str(self)
 
 
 class BadInput(DepartmentsError):  # noqa: N818 - the user's word for it
-    """A file or option that a person has to mend.
+    """A wrong file or option; a person has to mend it.
 
-    `source` is the file or option, `key` the place in it, `mend` what to do; the text of the error
-    is the one sentence made of them.
+    `source` is the file or option, `key` the place in it, `mend` the instruction. The error's text joins them
+    into one sentence.
     """
 
     exit_code = 2
@@ -76,19 +76,19 @@ class MessageError(DepartmentsError):
 
 
 class UnreadableMessage(MessageError):  # noqa: N818 - the field's word
-    """The bytes of a file are not a message in any known format."""
+    """The bytes of a file are not a message in a known format."""
 
 
 class UnroutableMessage(MessageError):  # noqa: N818
-    """A readable message that this department has no handler for, or that is not addressed to it."""
+    """A readable message without a handler here, or for another department."""
 
 
 class MessageConflict(MessageError):  # noqa: N818
-    """A message with this id exists already and says something else."""
+    """Another message with this id exists."""
 
 
 class PublishError(DepartmentsError):
-    """A message could not be written; nothing of it is visible."""
+    """A message could not be written. No part of it is visible."""
 
     exit_code = 3
 
@@ -100,23 +100,23 @@ class LedgerError(DepartmentsError):
 
 
 class LedgerBusy(LedgerError):  # noqa: N818
-    """The ledger stayed locked by another process; trying again later may help."""
+    """Another process keeps the ledger locked; a later attempt may succeed."""
 
 
 class WorkspaceBusy(DepartmentsError):  # noqa: N818
-    """Another process executes in this workspace or on its account, or holds this inbox."""
+    """Another process uses this workspace, its account or this inbox."""
 
     exit_code = 3
 
 
 class BrokerError(DepartmentsError):
-    """The broker said no, or said nothing."""
+    """The broker refused a request, or did not answer."""
 
     exit_code = 4
 
 
 class Refusal(StrEnum):
-    """Why a broker refuses an order; each value is the reason code of it (`core.reasons`)."""
+    """The reasons of a broker's refusal. Each value is a reason code (`core.reasons`)."""
 
     BUYING_POWER = "BROKER_BUYING_POWER"
     SHARES_HELD = "BROKER_QTY_HELD"
@@ -129,9 +129,9 @@ class Refusal(StrEnum):
 
 
 class Refused(BrokerError):  # noqa: N818
-    """The broker refused this very request; no order came of it.
+    """The broker refused this request; no order exists.
 
-    The text of the error is the broker's own sentence. `numbers` are the facts behind it, by name, without blanks.
+    The error's text is the broker's own sentence. `numbers` are the facts behind it by name, without blanks.
     """
 
     def __init__(self, reason: Refusal, sentence: str, numbers: Mapping[str, str] | None = None) -> None:
@@ -141,7 +141,7 @@ class Refused(BrokerError):  # noqa: N818
 
 
 class NotFound(BrokerError):  # noqa: N818
-    """The broker knows no such order, position or asset."""
+    """The broker has no such order, position or asset."""
 
 
 class NotAuthorized(BrokerError):  # noqa: N818
@@ -151,12 +151,12 @@ class NotAuthorized(BrokerError):  # noqa: N818
 
 
 class BrokerUnavailable(BrokerError):  # noqa: N818
-    """No answer, or an answer that does not tell what happened. What was asked may or may not be done."""
+    """No answer, or an unclear one. The request may or may not have taken effect."""
 
     advice = RUN_AGAIN
 
 
 class UnreadableAnswer(BrokerUnavailable):
-    """The broker answered, and the answer cannot be read. Asking for a long time does not help."""
+    """The broker answered, and the answer cannot be parsed. Retrying does not help."""
 
     advice = "look at the account at the broker, then run the same command again"

@@ -1,9 +1,9 @@
-"""All that is known at one moment, as one frozen value that every decision takes. None means *unknown*, never zero.
+"""The facts of one moment: the frozen input of every decision. None means *unknown*, never zero.
 
-    knowledge the desk's own: what briefings told, the regime, past fills, stops, locks (from the ledger)
-    facts     knowledge and the broker's word together, read in one place or projected (`Facts.after`)
+    Knowledge  the ledger's part: briefings' data, the regime, past fills, stops, locks
+    Facts      knowledge and the broker's data, read in one place or projected (`Facts.after`)
 
-Money is in dollars, quantities in shares, changes of the market are percentages: 1.15 is +1.15 %.
+Money is in dollars, quantities in shares, changes of the market in percent: 1.15 is +1.15 %. Pure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from Departments.core.trading_calendar import previous_trading_day, trading_day
 
 @dataclass(frozen=True, slots=True)
 class SymbolFacts:
-    """What is known of one symbol. Prices in dollars, volume in shares a day, market_cap in dollars."""
+    """The facts of one symbol. Prices in dollars, volume in shares a day, market_cap in dollars."""
 
     symbol: str
     price: Decimal | None = None
@@ -42,7 +42,7 @@ class SymbolFacts:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """The market as a whole on one day. `correlations` maps pairs of symbols to coefficients from -1 to 1."""
+    """The whole market on one day. `correlations` maps pairs of symbols to coefficients from -1 to 1."""
 
     spy_change_pct: Decimal | None = None
     spy_drawdown_pct: Decimal | None = None
@@ -51,12 +51,12 @@ class Readings:
     correlations: Mapping[frozenset[str], Decimal] = field(default_factory=dict)
 
     def complete(self, earlier: Readings) -> Readings:
-        """Return these readings, with earlier ones where these are silent."""
+        """Fill unknown readings with earlier ones."""
         numbers = {name: _first(getattr(self, name), getattr(earlier, name)) for name in READINGS}
         return Readings(**numbers, correlations={**earlier.correlations, **self.correlations})
 
-    def seen_by(self, assessment: RegimeAssessment | None) -> Readings:
-        """Return the numbers that the regime was assessed with, and these where it had none."""
+    def with_assessment(self, assessment: RegimeAssessment | None) -> Readings:
+        """Prefer the assessment's numbers to these readings."""
         numbers = {name: _first(getattr(assessment, name, None), getattr(self, name)) for name in READINGS}
         return Readings(**numbers, correlations=self.correlations)
 
@@ -68,11 +68,11 @@ NO_READINGS = Readings()
 
 @dataclass(frozen=True, slots=True)
 class TradingHistory:
-    """The desk's recent past. An empty history is a desk that has done nothing.
+    """The desk's recent trading. An empty history means that the desk has not traded.
 
-    `executed_plan_today` is the plan executed (or being executed) on the exchange's day; `same_day_sides` maps a
-    symbol to the sides filled today; `day_trades` holds the day of each past day trade, one entry per trade;
-    `stops` maps a symbol to its live protective stop price.
+    `executed_plan_today` is the plan executed (or being executed) on the exchange's day. `same_day_sides` maps a
+    symbol to the sides filled today. `day_trades` holds one day per past day trade. `stops` maps a symbol to the
+    price of its live stop.
     """
 
     executed_plan_today: str | None = None
@@ -81,7 +81,7 @@ class TradingHistory:
     stops: Mapping[str, Decimal] = field(default_factory=dict)
 
     def after(self, day: date, symbol: str, side: Side, stop_price: Decimal | None = None) -> TradingHistory:
-        """Return the history after an order of `day` has filled, with the order's stop where it has one."""
+        """Return the history after an order of `day` fills, its stop included."""
         before = self.same_day_sides.get(symbol, frozenset())
         turned = bool(before) and side not in before
         return replace(
@@ -97,11 +97,11 @@ NOTHING_DONE = TradingHistory()
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What the desk knows without the broker, shared by planner, reviewer and trader.
+    """The desk's own facts, without the broker's. Planner, reviewer and trader share them.
 
-    `symbols` holds sectors, volumes and the like from briefings, with the prices of the day; `readings` is the day's
-    word on the market, `peak_equity` the highest equity seen, `unsettled` the proceeds of our own SELLs that have not
-    settled yet (they count where the broker does not tell). `locks` maps a symbol to why it waits for a person.
+    `symbols` holds sectors, volumes and the like from briefings, with the day's prices. `readings` are the day's
+    market readings, `peak_equity` is the highest equity on record. `unsettled` is the proceeds of our SELLs before
+    settlement; it counts if the broker gives no number. `locks` maps a locked symbol to its reason.
     """
 
     symbols: Mapping[str, SymbolFacts] = field(default_factory=dict)
@@ -113,15 +113,15 @@ class Knowledge:
     locks: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, symbol: str) -> SymbolFacts:
-        """Return the facts of a symbol, all unknown where there are none."""
+        """Return a symbol's facts, by default all unknown."""
         return self.symbols.get(symbol) or SymbolFacts(symbol)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanFacts:
-    """What a plan was made with. `prices` in dollars a share; the hash is that of the limits.
+    """A plan's facts from planning time: `prices` in dollars per share, the hash of the limits.
 
-    `executed_on` is the day of an execution of this very plan that has ended or is interrupted.
+    `executed_on` is the day of this plan's execution, ended or interrupted.
     """
 
     plan_id: str | None
@@ -132,7 +132,7 @@ class PlanFacts:
 
     @classmethod
     def of(cls, plan: TradingPlan) -> PlanFacts:
-        """Return what `plan` was made with."""
+        """Take the facts from `plan`."""
         prices = {trade.ticker: trade.price for trade in plan.trades if trade.price is not None}
         return cls(plan.plan_id, plan.generated_at, plan.limits_hash, prices)
 
@@ -141,9 +141,9 @@ class PlanFacts:
 class RunFacts:
     """An execution so far, in dollars.
 
-    `reserve` was fixed at the start. `expected_cash` is start cash + actual SELL fills − actual BUY fills − fees, None
-    before it is counted; `aborted` names the phase that was aborted. Of each symbol: `unprotected` shares without a
-    live exit, `releasing` those whose exits are being cancelled, `entering` those with an open BUY.
+    `reserve` is fixed at the start. `expected_cash` is start cash + actual SELL fills − actual BUY fills − fees, None
+    before the first count. `aborted` names an aborted phase. `unprotected` maps a symbol to its shares without a live
+    exit. `releasing` are the symbols with exits being cancelled, `entering` those with an open BUY.
     """
 
     reserve: Decimal
@@ -156,9 +156,9 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class DeskFacts:
-    """What decides whether anything may be sent at all, at `now` (UTC).
+    """The facts of the whole desk at `now` (UTC), without any order.
 
-    `account` is None where nobody asked; `plan` and `run` are None where no plan is being looked at, or executed.
+    `account` is None if it was not read, `plan` without a plan, `run` outside an execution.
     """
 
     now: datetime
@@ -171,12 +171,11 @@ class DeskFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts(DeskFacts):
-    """Everything that a decision on orders may ask for.
+    """The facts for a decision on orders.
 
-    The equity is that of the moment the account was read. It stays fixed while orders are projected, so that planner
-    and trader measure shares of the same whole. `open_buys` is cash promised to open BUY orders, None where nothing is
-    to be bought and so nobody asked. `foreign_value` is the market value of options, crypto and the like: it is
-    invested, and takes no place among the `positions`.
+    The equity dates from the reading of the account. It stays fixed while orders are projected, so planner and trader
+    measure shares of the same whole. `open_buys` is the cash promised to open BUY orders, None if no BUY needs it.
+    `foreign_value` is the market value of options, crypto and the like: invested, but not among the `positions`.
     """
 
     account: Account
@@ -192,14 +191,14 @@ class Facts(DeskFacts):
 
     @property
     def cash(self) -> Decimal:
-        """Return the account's cash, which open BUYs have not reduced."""
+        """Return the account's cash, before open BUYs."""
         return self.account.cash
 
     @property
     def free_cash(self) -> Decimal:
-        """Return the cash that no open BUY will take. Raises LookupError where open orders were not read."""
+        """Return the cash left after all open BUYs. Raises LookupError if open orders were not read."""
         if self.open_buys is None:
-            raise LookupError("open orders were not read, so nobody knows what they will take")
+            raise LookupError("open orders were not read, so their cash is unknown")
         return self.cash - self.open_buys
 
     @property
@@ -209,20 +208,20 @@ class Facts(DeskFacts):
 
     @property
     def invested(self) -> Decimal:
-        """Return the market value of all long positions, foreign ones among them."""
+        """Return the market value of all long positions, foreign ones included."""
         return self.foreign_value + sum((p.market_value for p in self.positions.values() if p.qty > 0), ZERO)
 
     def of(self, symbol: str) -> SymbolFacts:
-        """Return the facts of `symbol`, all unknown where there are none."""
+        """Return a symbol's facts, by default all unknown."""
         return self.symbols.get(symbol) or SymbolFacts(symbol)
 
     def held_value(self, symbol: str) -> Decimal:
-        """Return the market value held of `symbol`."""
+        """Return the market value of the position in `symbol`."""
         position = self.positions.get(symbol)
         return position.market_value if position else ZERO
 
     def with_cash(self, change: Decimal) -> Facts:
-        """Return the facts with more cash (dollars), or less, explained by fills."""
+        """Add dollars (or subtract them) to the cash, explained by fills."""
         account, run = self.account, self.run
         richer = replace(account, cash=account.cash + change, buying_power=account.buying_power + change)
         if run is not None and run.expected_cash is not None:
@@ -230,9 +229,9 @@ class Facts(DeskFacts):
         return replace(self, account=richer, run=run)
 
     def after(self, order: Trade) -> Facts:
-        """Return the facts after `order` has filled completely at its price.
+        """Project the facts: `order` fills completely at its price.
 
-        A SELL without a usable price frees shares and no cash.
+        A SELL without a usable price frees shares but no cash.
         """
         signed = order.qty if order.side is Side.BUY else -order.qty
         priced = order.price is not None and order.price > 0
@@ -252,13 +251,13 @@ class Facts(DeskFacts):
         return after.with_cash(-signed * order.price) if priced and order.price is not None else after
 
     def after_release(self, symbols: frozenset[str]) -> Facts:
-        """Return the facts after all resting exits of `symbols` have ended without a fill."""
+        """Project the facts: all resting exits of `symbols` end without a fill."""
         freed = {s: replace(p, qty_available=p.qty) if s in symbols else p for s, p in self.positions.items()}
         return replace(self, positions=freed)
 
 
-def current(assessment: RegimeAssessment | None, now: datetime) -> RegimeAssessment | None:
-    """Return an assessment unless it is from before the previous trading day and so says nothing of today."""
+def current_assessment(assessment: RegimeAssessment | None, now: datetime) -> RegimeAssessment | None:
+    """Return an assessment if it is not older than the previous trading day."""
     if assessment is None or trading_day(assessment.assessed_at) < previous_trading_day(trading_day(now)):
         return None
     return assessment

@@ -1,6 +1,6 @@
-"""Ids that are derived, not invented, so that doing a thing twice gives the same id.
+"""Derived ids: repeating a thing gives the same id. Pure.
 
-The forms are those of the existing files: `MSG_EXECUTIVE_20251110T150912Z_08065de4`, `PLAN_20251110_070542`.
+The forms are those of the existing files: `MSG_EXECUTIVE_20251110T150912Z_1f2e3d4c`, `PLAN_20251110_070542`.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ import hashlib
 import re
 from datetime import datetime
 
-from Departments.core.clock import stamp
+from Departments.core.moments import stamp
 
 MAX_CLIENT_ORDER_ID = 128  # what every broker takes
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*\Z")
-#: What Windows takes for a device, whatever follows the first dot
+#: Names of devices on Windows, with any ending
 #: (https://learn.microsoft.com/windows/win32/fileio/naming-a-file).
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\Z)", re.IGNORECASE)
 
 
 def short_hash(*parts: object) -> str:
-    """Return eight hexadecimal digits that depend on every part."""
+    """Hash the parts to eight hexadecimal digits."""
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:8]
 
 
 def message_id(sender: str, moment: datetime, *identity: object) -> str:
-    """Return `MSG_<sender>_<stamp>_<hash>`; the same identity at the same moment gives the same id."""
+    """Return `MSG_<sender>_<stamp>_<hash>`. The same identity and moment give the same id."""
     return f"MSG_{sender}_{stamp(moment)}_{short_hash(sender, *identity)}"
 
 
 def answer_id(sender: str, message_type: str, question_id: str, asked_at: datetime) -> str:
-    """Return the id of the answer to a question, which whoever asked can look for."""
+    """Return the id of an answer. The asker derives the same id and looks for it."""
     return message_id(sender, asked_at, message_type, question_id)
 
 
@@ -39,10 +39,9 @@ def plan_id(moment: datetime) -> str:
 
 
 def client_order_id(approval_message_id: str) -> str:
-    """Return the client order id of the order that an approval message leads to.
+    """Return the client order id for an approval: the message id itself.
 
-    It is the message id itself, so that an order at the broker names its approval; an id that is too long or
-    has other characters is replaced by its hash.
+    So an order at the broker names its approval. A hash replaces ids with other characters or of more than 128.
     """
     if len(approval_message_id) <= MAX_CLIENT_ORDER_ID and _SAFE_ID.match(approval_message_id):
         return approval_message_id
@@ -50,6 +49,6 @@ def client_order_id(approval_message_id: str) -> str:
 
 
 def is_safe_name(text: str) -> bool:
-    """Tell whether an id from outside may become a file name as it is, on every platform."""
+    """Return whether an id from outside is a valid file name on every platform."""
     is_plain = _SAFE_ID.match(text) is not None and len(text) <= 150 and not text.endswith(".")
     return is_plain and _DEVICE.match(text) is None

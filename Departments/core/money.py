@@ -1,4 +1,4 @@
-"""Decimal money and quantities: reading them safely, rounding them as brokers do, writing them for people."""
+"""Decimal money and quantities: safe parsing, brokers' rounding, formatting for people. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 CENT = Decimal("0.01")
 BEYOND_REASON = Decimal(10) ** 15  # far above any account, price, volume or company
-LARGEST = 308  # the power of ten that a float can still hold; larger ones, written out, would fill the memory
+LARGEST = 308  # the largest power of ten in a float; the digits of larger ones would fill the memory
 
 
 def decimal_of(value: Any) -> Decimal:
-    """Read a number from JSON, YAML or text as a finite Decimal.
+    """Parse a number from JSON, YAML or text as a finite Decimal.
 
-    A float is read through its shortest text, so 0.1 is 0.1. Raises ValueError for booleans, NaN,
-    infinities, numbers beyond a float's range and anything that is not a number.
+    A float goes through its shortest text, so 0.1 is 0.1. Raises ValueError for booleans, NaN, infinities,
+    numbers beyond a float's range and everything else.
     """
     if isinstance(value, bool) or value is None:
         raise ValueError(f"{value!r} is not a number")
@@ -37,7 +37,7 @@ def cents(amount: Decimal) -> Decimal:
 
 
 def price_of(value: Any) -> Decimal:
-    """Read a price and drop float noise below a hundredth of a cent (30.93000030517578 is 30.93). Raises ValueError."""
+    """Parse a price without its float noise: 30.93000030517578 is 30.93. Raises ValueError."""
     try:
         rounded = decimal_of(value).quantize(Decimal("0.0001"), rounding=ROUND_HALF_UP)
     except InvalidOperation as error:
@@ -56,22 +56,22 @@ def on_tick(price: Decimal) -> Decimal:
 
 
 def whole_shares(qty: Decimal) -> Decimal:
-    """Return the whole shares in a quantity, rounding down."""
+    """Round a quantity down to whole shares."""
     return qty.quantize(ONE, rounding=ROUND_FLOOR)
 
 
 def shares_to_reach(value: Decimal, price: Decimal) -> Decimal:
-    """Return the fewest whole shares at `price` that are worth at least `value`."""
+    """Return the fewest whole shares worth at least `value` at `price`."""
     return (value / price).to_integral_value(rounding=ROUND_CEILING)
 
 
 def shares_within(value: Decimal, price: Decimal) -> Decimal:
-    """Return the most whole shares at `price` that are worth at most `value`, never negative."""
+    """Return the most whole shares worth at most `value` at `price`, never negative."""
     return max(ZERO, (value / price).to_integral_value(rounding=ROUND_FLOOR))
 
 
 def plain(number: Decimal) -> str:
-    """Write a Decimal without exponent and without trailing zeros: 190.0 is "190"."""
+    """Format a Decimal without exponent or trailing zeros: 190.0 is "190"."""
     text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -79,23 +79,23 @@ def plain(number: Decimal) -> str:
 
 
 def money_text(amount: Decimal) -> str:
-    """Write an amount in exact cents for files and JSON: "12282.00"."""
+    """Format dollars in exact cents for files and JSON: "12282.00"."""
     return format(cents(amount), "f")
 
 
 def usd(amount: Decimal) -> str:
-    """Write an amount for people in whole dollars, rounded down in size: $2,968.50 is "$2,968"."""
+    """Format whole dollars for people, rounded toward zero: $2,968.50 is "$2,968"."""
     sign = "-" if amount < 0 else ""
     return f"{sign}${int(abs(amount)):,}"
 
 
 def usd_cents(amount: Decimal) -> str:
-    """Write an amount for people in dollars and cents: "$12,282.00"."""
+    """Format dollars and cents for people: "$12,282.00"."""
     rounded = cents(amount)
     sign = "-" if rounded < 0 else ""
     return f"{sign}${abs(rounded):,.2f}"
 
 
 def percent(share: Decimal, places: int = 1) -> str:
-    """Write a share of one as a percentage: 0.0289 is "2.9%"."""
+    """Format a share of one as a percentage: 0.0289 is "2.9%"."""
     return f"{share * 100:.{places}f}%"

@@ -1,6 +1,6 @@
-"""Orders as values: sides, statuses and the one table of allowed transitions.
+"""Orders as values: requests, snapshots, sides, types and statuses. Pure.
 
-Each adapter reads its broker's words into these statuses; `unknown` is any other word and is never terminal.
+Each adapter maps its broker's words to these statuses; `unknown` is any other word and is never terminal.
 `denied` is ours: the pre-trade check said no and the broker never saw the order.
 """
 
@@ -14,23 +14,22 @@ from typing import Final, Literal
 
 from Departments.core.money import ZERO
 
-#: A market order follows the price at most so far, as a share of it: the collar of the brokers.
+#: A market order fills at most this share away from the price: the brokers' collar.
 MARKET_COLLAR: Final = Decimal("0.05")
 
-
-#: Which orders a list is about: those that may still trade, those that have ended, or both.
+#: The orders of a list: live ones, ended ones, or both.
 OrderScope = Literal["open", "closed", "all"]
 
 
 class Side(StrEnum):
-    """Which way an order goes; the words of the messages' `action`."""
+    """The side of an order; the words of the messages' `action`."""
 
     BUY = "BUY"
     SELL = "SELL"
 
 
 class OrderType(StrEnum):
-    """How the price is decided."""
+    """The pricing of an order."""
 
     MARKET = "market"
     LIMIT = "limit"
@@ -39,14 +38,14 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order lives: to the close of the day, or until cancelled."""
+    """The life of an order: until the day's close, or until cancelled."""
 
     DAY = "day"
     GTC = "gtc"
 
 
 class OrderClass(StrEnum):
-    """Whether an order stands alone or brings exits with it."""
+    """An order alone, or one with exits."""
 
     SIMPLE = "simple"
     BRACKET = "bracket"
@@ -54,14 +53,14 @@ class OrderClass(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why the ledger knows an order: a trade of a plan, or an exit of shares that are held."""
+    """The purpose of an order in the ledger: a trade of a plan, or an exit."""
 
     TRADE = "trade"
     EXIT = "exit"
 
 
 class RejectionSource(StrEnum):
-    """Who refused an order: our own check, the broker, or the broker because the id belongs to another order."""
+    """The source of a refusal: our check, the broker, or the broker over a used id."""
 
     CONSTRAINT = "constraint"
     BROKER = "broker"
@@ -94,12 +93,12 @@ class OrderStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Tell whether nothing more can happen to the order (a `replaced` one lives on under another id)."""
+        """Return whether the status is final. A `replaced` order lives on under another id."""
         return self in TERMINAL
 
     @classmethod
     def parse(cls, word: str) -> OrderStatus:
-        """Read a status; a word we do not know is `unknown`, which is never terminal."""
+        """Parse a status. An unknown word is `unknown`, never terminal."""
         return BY_WORD.get(word.strip().lower(), cls.UNKNOWN)
 
 
@@ -118,10 +117,10 @@ TERMINAL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """What is asked of the broker. `qty` in shares, prices in dollars per share.
+    """An order to submit. `qty` in shares, prices in dollars per share.
 
-    `client_order_id` is ours, unique for ever and at most 128 characters: it is what makes a submission
-    idempotent. A bracket carries both `take_profit` (limit) and `stop_loss` (stop).
+    `client_order_id` is ours, unique for ever and at most 128 characters: it makes a submission idempotent. A
+    bracket carries both `take_profit` (limit) and `stop_loss` (stop).
     """
 
     client_order_id: str
@@ -139,9 +138,9 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as the broker tells it: a snapshot. `id` is the broker's; legs are a bracket's exits.
+    """A snapshot of an order at the broker. `id` is the broker's; legs are a bracket's exits.
 
-    `notional` is the dollars of an order by amount, whose `qty` is only what it has filled.
+    `notional` is the dollars of an order by amount; its `qty` is then its filled quantity.
     """
 
     id: str
@@ -166,5 +165,5 @@ class Order:
 
     @property
     def remaining_qty(self) -> Decimal:
-        """Return the shares not filled yet."""
+        """Return the unfilled shares."""
         return self.qty - self.filled_qty

@@ -1,4 +1,4 @@
-"""The trading plan as a value."""
+"""The trading plan as a value. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any, Final
 from Departments.core.orders import Side
 from Departments.core.reasons import Reason
 
-#: A symbol of the exchanges this desk trades on, such as UPS, BRK.B or BF-B.
+#: A symbol of the US exchanges, such as UPS, BRK.B or BF-B.
 TICKER: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}(?:[.\-][A-Z0-9]{1,4})?\Z")
-LARGEST: Final = 12  # the power of ten above which no number of a plan is: shares × price stay exact to the cent
+LARGEST: Final = 12  # the largest power of ten in a plan: so shares × price stay exact to the cent
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
     """One trade of a plan. `qty` in whole shares for a BUY, `price` in dollars per share at planning time.
 
-    `score` is the composite score (0 to 100), `target_value` what a proposer wanted to allocate, in dollars.
-    `stop_price` is the stop that a BUY brings along, in dollars per share.
+    `score` is the composite score (0 to 100), `target_value` the allocation of its proposal in dollars.
+    `stop_price` is the stop of a BUY in dollars per share.
     """
 
     ticker: str
@@ -43,7 +43,7 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Something Operations did not plan, and why. `line` is the sentence for the log."""
+    """A skipped symbol and its reason. `line` is the sentence for the log."""
 
     ticker: str
     reason: Reason
@@ -52,10 +52,10 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class TradingPlan:
-    """A plan: SELLs before BUYs, each checked against projected cash when it was made.
+    """A plan: SELLs before BUYs, each checked on projected facts at planning time.
 
-    `limits_hash` and `equity`/`cash` say what it was made from; `notes` are sentences for people, such as which
-    constraint kept the deployment target out of reach.
+    `limits_hash`, `equity` and `cash` are its basis. `notes` are sentences for people, such as the constraint that
+    keeps the plan below its deployment target.
     """
 
     plan_id: str
@@ -83,5 +83,5 @@ class TradingPlan:
 
 
 def skip_documents(skips: Iterable[Skip]) -> list[dict[str, str]]:
-    """Write skips as `{ticker, code, reason}`."""
+    """Format skips as `{ticker, code, reason}`."""
     return [{"ticker": s.ticker, "code": str(s.reason.code), "reason": str(s.reason)} for s in skips]

@@ -1,4 +1,4 @@
-"""The account and its positions, as values.
+"""The account and its positions, as values. Pure.
 
 Money is in dollars, quantities in shares. None means *unknown*, never zero.
 """
@@ -17,8 +17,8 @@ UNKNOWN_SECTOR = "Unknown"
 class Account:
     """The broker's account. `cash` is not reduced by open buys; `buying_power` is, and may include margin.
 
-    `may_trade` is the broker's verdict, `blocks` are its closed gates and `status` its word, both for people.
-    `id` is the broker's own, empty where it tells none.
+    `may_trade` is the broker's verdict; `blocks` (its closed gates) and `status` (its word) are for people.
+    `id` is the broker's own, empty if it has none.
     """
 
     cash: Decimal
@@ -50,15 +50,15 @@ class Position:
 
     @property
     def market_value(self) -> Decimal:
-        """Return the value at the current price, at the entry price where none is known."""
+        """Return the value at the current price, else at the entry price."""
         return self.qty * self.price
 
     @property
     def price(self) -> Decimal:
-        """Return the current price, failing that the entry price."""
+        """Return the current price, else the entry price."""
         return (self.avg_entry_price or ZERO) if self.current_price is None else self.current_price
 
     @property
     def available(self) -> Decimal:
-        """Return the shares that may be sold now."""
+        """Return the shares free to sell now."""
         return self.qty if self.qty_available is None else self.qty_available

@@ -1,4 +1,4 @@
-"""What a broker knows of symbols and of the market, as values: assets, quotes, daily bars, the clock."""
+"""A broker's market data as values: assets, quotes, daily bars, trading hours. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from Departments.core.trading_calendar import is_open, next_close, next_open
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """What the broker says of a symbol; None where it does not tell. Volume in shares a day, market_cap in dollars."""
+    """A broker's data on a symbol, None if it has none. Volume in shares a day, market_cap in dollars."""
 
     symbol: str
     tradable: bool
@@ -27,9 +27,9 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The latest known prices of a symbol, in dollars, and when they were made (UTC).
+    """The latest known prices of a symbol in dollars, and their time (UTC).
 
-    `price` is the last trade or, where only bid and ask are known, their middle.
+    `price` is the last trade, else the middle of bid and ask.
     """
 
     symbol: str
@@ -41,7 +41,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One day's prices (dollars) and volume (shares)."""
+    """The prices (dollars) and the volume (shares) of one day."""
 
     symbol: str
     day: date
@@ -54,7 +54,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class MarketClock:
-    """The exchange's hours at `now` (UTC): is its regular session running, and when it opens and closes next."""
+    """The exchange's hours at `now` (UTC): open or not, next open, next close."""
 
     now: datetime
     is_open: bool
@@ -67,11 +67,11 @@ class MarketClock:
         return cls(moment, is_open(moment), next_open(moment), next_close(moment))
 
     def is_open_at(self, moment: datetime) -> bool:
-        """Tell whether the session is running at a moment after this clock's `now`."""
+        """Return whether the session runs at a moment after this clock's `now`."""
         if self.is_open and moment < self.next_close:
             return True
         return self.next_open <= moment < self.closes_after(self.next_open)
 
     def closes_after(self, moment: datetime) -> datetime:
-        """Return the end of the session that is running at `moment`; of a later one by the calendar."""
+        """Return the close of the session at `moment`; for later sessions, the calendar's."""
         return self.next_close if moment < self.next_close else next_close(moment)

@@ -1,4 +1,4 @@
-"""Coded reasons: why something was skipped, denied, rejected, deferred or set aside.
+"""Coded reasons for everything skipped, denied, rejected, deferred or dead-lettered. Pure.
 
 A reason reads `CODE: key=value key=value`. docs/codes.md is generated from `ReasonCode`.
 """
@@ -16,12 +16,12 @@ from Departments.core.money import plain
 
 
 class ReasonCode(StrEnum):
-    """Every code the desk uses; the text after `#:` is its line in the documentation."""
+    """Every reason code, with its meaning for people and for the documentation."""
 
     meaning: str
 
     def __new__(cls, code: str, meaning: str) -> Self:
-        """Bind a code and the sentence that explains it."""
+        """Bind a code to its meaning."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
@@ -36,13 +36,16 @@ class ReasonCode(StrEnum):
         "MAX_POSITION_VALUE",
         "the position would be larger than max_position_value or max_single_position_pct × equity allow today",
     )
-    MAX_POSITIONS_TOTAL = ("MAX_POSITIONS_TOTAL", "as many symbols are held as may be held")
+    MAX_POSITIONS_TOTAL = (
+        "MAX_POSITIONS_TOTAL",
+        "the account already holds as many symbols as max_positions_total allows",
+    )
     MAX_SECTOR_CONCENTRATION = ("MAX_SECTOR_CONCENTRATION", "the sector would be too large a share of equity")
     MAX_CORRELATED_POSITIONS = ("MAX_CORRELATED_POSITIONS", "too many held positions move together with the symbol")
-    MAX_PORTFOLIO_HEAT = ("MAX_PORTFOLIO_HEAT", "too much would be lost if every stop were hit")
+    MAX_PORTFOLIO_HEAT = ("MAX_PORTFOLIO_HEAT", "the loss at all stops together would be too large")
     CASH_RESERVE = ("CASH_RESERVE", "the cash left would be less than the reserve")
     NO_MARGIN = ("NO_MARGIN", "the order would need borrowed money")
-    UNSETTLED_FUNDS = ("UNSETTLED_FUNDS", "the order would spend proceeds that have not settled yet (cash account)")
+    UNSETTLED_FUNDS = ("UNSETTLED_FUNDS", "the order would spend unsettled proceeds (cash account)")
     DRAWDOWN_HALT = ("DRAWDOWN_HALT", "the portfolio has fallen too far from its peak to buy")
     EQUITY_NOT_POSITIVE = ("EQUITY_NOT_POSITIVE", "the account has no equity to buy with")
     INVALID_QUANTITY = ("INVALID_QUANTITY", "the quantity is not positive, or a BUY is not of whole shares")
@@ -56,9 +59,9 @@ class ReasonCode(StrEnum):
     MIN_MARKET_CAP = ("MIN_MARKET_CAP", "the company's market capitalisation is too small")
     VIX_PANIC = (
         "VIX_PANIC",
-        "the VIX is above the panic threshold, or another one with a size of 0: nothing is bought",
+        "the VIX is above the panic threshold, or above a lower one whose size is 0: no BUYs",
     )
-    REGIME_HALT = ("REGIME_HALT", "nothing is bought in this market regime")
+    REGIME_HALT = ("REGIME_HALT", "no BUYs in this market regime")
     SPY_DRAWDOWN_HALT = ("SPY_DRAWDOWN_HALT", "the S&P 500 has fallen too far from its high to buy")
     SIZE_REDUCED = ("SIZE_REDUCED", "regime or VIX make every BUY smaller today (an effect, not a violation)")
     MARKET_CLOSED = ("MARKET_CLOSED", "the exchange is closed")
@@ -67,42 +70,45 @@ class ReasonCode(StrEnum):
     NOT_TRADABLE = ("NOT_TRADABLE", "the broker does not trade the symbol")
     EARNINGS_DAY = ("EARNINGS_DAY", "the company reports earnings on this day")
     ONE_EXECUTION_PER_DAY = ("ONE_EXECUTION_PER_DAY", "another plan was executed on this trading day")
-    ALREADY_EXECUTED = ("ALREADY_EXECUTED", "this very plan was executed before")
+    ALREADY_EXECUTED = ("ALREADY_EXECUTED", "this plan was executed before")
     STALE_PLAN = ("STALE_PLAN", "the plan is too old to act on")
     STALE_PRICE = ("STALE_PRICE", "the price is too old to act on")
     LIMITS_CHANGED = ("LIMITS_CHANGED", "the plan was made with other limits")
     PRICE_MOVED = ("PRICE_MOVED", "the price has moved further against the plan than price_buffer_pct")
     ACCOUNT_BLOCKED = ("ACCOUNT_BLOCKED", "the broker has blocked the account")
-    DAY_TRADE_LIMIT = ("DAY_TRADE_LIMIT", "selling what was bought today would be one day trade too many")
-    SAME_DAY_ROUND_TRIP = ("SAME_DAY_ROUND_TRIP", "the symbol was sold today and is not bought back on the same day")
-    NOT_EVALUATED = ("NOT_EVALUATED", "a constraint lacks its data, and the limits say to deny then")
+    DAY_TRADE_LIMIT = ("DAY_TRADE_LIMIT", "the SELL would be one day trade too many")
+    SAME_DAY_ROUND_TRIP = (
+        "SAME_DAY_ROUND_TRIP",
+        "the desk sold the symbol today and does not buy it back on the same day",
+    )
+    NOT_EVALUATED = ("NOT_EVALUATED", "a constraint lacks its data, and missing_data denies the order")
     # --- planning ---
     SCORE_BELOW_THRESHOLD = ("SCORE_BELOW_THRESHOLD", "the candidate's composite score is under the threshold")
-    NO_PRICE = ("NO_PRICE", "nobody knows a price for the symbol")
-    INVALID_CANDIDATE = ("INVALID_CANDIDATE", "an entry of the briefing or proposal has a missing or nonsensical field")
-    DUPLICATE_TICKER = ("DUPLICATE_TICKER", "the symbol stands in one list more than once")
-    NOT_HELD = ("NOT_HELD", "the account does not hold the symbol that was to be sold")
+    NO_PRICE = ("NO_PRICE", "the symbol has no known price")
+    INVALID_CANDIDATE = ("INVALID_CANDIDATE", "an entry of the briefing or proposal has a missing or invalid field")
+    DUPLICATE_TICKER = ("DUPLICATE_TICKER", "one list names the symbol more than once")
+    NOT_HELD = ("NOT_HELD", "the account does not hold the symbol")
     SHORT_POSITION = (
         "SHORT_POSITION",
-        "the account is short of the symbol; this desk only buys and sells what it holds",
+        "the account is short the symbol; this desk trades long positions only",
     )
-    SOLD_IN_THIS_PLAN = ("SOLD_IN_THIS_PLAN", "the plan sells the symbol and never buys what it sells")
+    SOLD_IN_THIS_PLAN = ("SOLD_IN_THIS_PLAN", "the plan sells the symbol, so it does not buy it")
     MAX_AUTO_POSITION = (
         "MAX_AUTO_POSITION",
-        "even the smallest position allowed is above max_auto_position_pct, or every candidate taken has reached it",
+        "the smallest allowed position is above max_auto_position_pct, or every candidate is already at it",
     )
-    NO_CANDIDATES = ("NO_CANDIDATES", "no candidate is left that could be bought")
-    DEPLOYMENT_TARGET = ("DEPLOYMENT_TARGET", "the deployment target is reached without it")
+    NO_CANDIDATES = ("NO_CANDIDATES", "no candidate is left to buy")
+    DEPLOYMENT_TARGET = ("DEPLOYMENT_TARGET", "the plan reaches the deployment target without it")
     # --- execution and funding ---
-    INSUFFICIENT_CASH = ("INSUFFICIENT_CASH", "the cash that is really there does not cover the order (deferred)")
-    TRIMMED_TO_CASH = ("TRIMMED_TO_CASH", "the order was made smaller, to what the cash that is really there covers")
-    NOTHING_AVAILABLE = ("NOTHING_AVAILABLE", "none of the shares to be sold are there or free (deferred)")
-    TRIMMED_TO_AVAILABLE = ("TRIMMED_TO_AVAILABLE", "the SELL was made smaller, to the shares that are there and free")
-    SYMBOL_LOCKED = ("SYMBOL_LOCKED", "the ledger and the broker disagree about the symbol; a person has to look")
-    ENTRY_STILL_OPEN = ("ENTRY_STILL_OPEN", "the BUY is still open; its exits go live when it has filled (deferred)")
+    INSUFFICIENT_CASH = ("INSUFFICIENT_CASH", "the actual cash does not cover the order (deferred)")
+    TRIMMED_TO_CASH = ("TRIMMED_TO_CASH", "the order was trimmed to the actual cash")
+    NOTHING_AVAILABLE = ("NOTHING_AVAILABLE", "none of the shares to sell are held and free (deferred)")
+    TRIMMED_TO_AVAILABLE = ("TRIMMED_TO_AVAILABLE", "the SELL was trimmed to the shares held and free")
+    SYMBOL_LOCKED = ("SYMBOL_LOCKED", "the ledger and the broker disagree about the symbol; a person must check it")
+    ENTRY_STILL_OPEN = ("ENTRY_STILL_OPEN", "the BUY is still open; its exits go live when it fills (deferred)")
     RELEASE_STILL_OPEN = (
         "RELEASE_STILL_OPEN",
-        "the old exits are still being cancelled; when that is done the shares have none (deferred)",
+        "the old exits are still being cancelled; afterwards the shares are unprotected (deferred)",
     )
     PHASE_ABORTED = ("PHASE_ABORTED", "an earlier phase was aborted, so the order was not sent (deferred)")
     PHASE_TIMEOUT = ("PHASE_TIMEOUT", "the order was still open at the phase's deadline and was cancelled")
@@ -110,12 +116,12 @@ class ReasonCode(StrEnum):
     BROKER_REJECTED = ("BROKER_REJECTED", "the broker refused the order for a reason of its own")
     REJECTED_LATER = (
         "REJECTED_LATER",
-        "the broker took the order and rejected it afterwards, without saying why",
+        "the broker accepted the order and rejected it later, without a reason",
     )
     BROKER_BUYING_POWER = ("BROKER_BUYING_POWER", "the broker found the buying power insufficient")
     BROKER_QTY_HELD = ("BROKER_QTY_HELD", "the shares are held by other open orders at the broker")
     BROKER_WASH_TRADE = ("BROKER_WASH_TRADE", "an opposite order on the same symbol is open at the broker")
-    BROKER_ASSET = ("BROKER_ASSET", "the broker does not know the symbol, or it cannot be traded")
+    BROKER_ASSET = ("BROKER_ASSET", "the broker does not know the symbol, or does not trade it")
     BROKER_DUPLICATE_ID = ("BROKER_DUPLICATE_ID", "the client order id was used before by a different order")
     BROKER_INVALID_ORDER = ("BROKER_INVALID_ORDER", "the broker found the order's prices, quantity or class invalid")
     BROKER_CANCEL_TOO_LATE = ("BROKER_CANCEL_TOO_LATE", "the order had ended before the broker was asked to cancel it")
@@ -124,9 +130,9 @@ class ReasonCode(StrEnum):
     UNKNOWN_TYPE = ("UNKNOWN_TYPE", "the department has no handler for this message type")
     MISADDRESSED = ("MISADDRESSED", "the message is addressed to another department")
     INVALID_PAYLOAD = ("INVALID_PAYLOAD", "the message's payload lacks a field or holds a wrong value")
-    HANDLER_FAILED = ("HANDLER_FAILED", "handling failed again and again for a reason that may pass")
-    HANDLER_ERROR = ("HANDLER_ERROR", "handling failed in a way nobody foresaw; the traceback stands beside it")
-    MESSAGE_CONFLICT = ("MESSAGE_CONFLICT", "a message of this id was handled before and said something else")
+    HANDLER_FAILED = ("HANDLER_FAILED", "every attempt to handle the message failed; the cause may pass")
+    HANDLER_ERROR = ("HANDLER_ERROR", "the handler raised an unexpected error; the reason file has its traceback")
+    MESSAGE_CONFLICT = ("MESSAGE_CONFLICT", "another message with this id was handled before")
 
 
 _PAIR = re.compile(r"(\w+)=(.*?)(?= \w+=|\Z)")
@@ -134,7 +140,7 @@ _PAIR = re.compile(r"(\w+)=(.*?)(?= \w+=|\Z)")
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A code with the numbers behind it, and optionally a sentence for people."""
+    """A code with its numbers, and optionally a sentence for people."""
 
     code: ReasonCode
     values: Mapping[str, str] = field(default_factory=dict)
@@ -142,15 +148,15 @@ class Reason:
 
     @classmethod
     def of(cls, code: ReasonCode, sentence: str = "", **values: object) -> Reason:
-        """Build a reason; Decimals are written plainly, everything else as text."""
+        """Build a reason. Decimals become plain digits, other values their text."""
         return cls(code, {k: plain(v) if isinstance(v, Decimal) else str(v) for k, v in values.items()}, sentence)
 
     @classmethod
     def parse(cls, text: str) -> Reason:
-        """Read a reason as it is written. Raises ValueError for a code nobody knows."""
+        """Parse the text of a reason. Raises ValueError for an unknown code."""
         code, _, pairs = text.partition(": ")
         if code not in ReasonCode.__members__:
-            raise ValueError(f"{code!r} is no reason code")
+            raise ValueError(f"{code!r} is not a reason code")
         return cls(ReasonCode[code], dict(_PAIR.findall(pairs)))
 
     def __str__(self) -> str:

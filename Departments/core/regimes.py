@@ -1,4 +1,4 @@
-"""The market regime as values: what was seen, what it was taken for, and what became of it."""
+"""The market regime as values: observation, assessment, outcome. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from Departments.core.money import decimal_of
 
 
 class Regime(StrEnum):
-    """What kind of market it is. UNKNOWN is not normal: it follows the careful branch."""
+    """The kinds of market. UNKNOWN is not normal: it follows the careful branch."""
 
     BULLISH = "BULLISH"
     NEUTRAL = "NEUTRAL"
@@ -23,14 +23,14 @@ class Regime(StrEnum):
 
 
 class Confidence(StrEnum):
-    """How sure the assessment is."""
+    """The confidence of an assessment."""
 
     HIGH = "HIGH"
     MEDIUM = "MEDIUM"
     LOW = "LOW"
 
 
-#: The numbers an observation may hold, under the names they have in messages and tables.
+#: An observation's numbers, by their names in messages and tables.
 INDICATORS = (
     "spy",
     "spy_change_pct",
@@ -44,9 +44,9 @@ INDICATORS = (
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was seen of the market. None is *unknown*; `notes` say why, in sentences.
+    """The market at one moment. None is *unknown*; `notes` give the reasons in sentences.
 
-    Levels as quoted, changes in percent (1.15 is +1.15 %). `day` is the trading day the numbers belong to.
+    Levels as quoted, changes in percent (1.15 is +1.15 %). `day` is the numbers' trading day.
     `spy_trend_pct` is the close against its 20-day mean, `realised_volatility_pct` the annualised deviation of
     20 daily returns, `spy_drawdown_pct` the distance below the highest close seen (positive).
     """
@@ -85,7 +85,7 @@ class RegimeAssessment:
 
     @property
     def assessment_id(self) -> str:
-        """Return `REGIME_<date>_<time>_<hash>`, the form the existing messages carry."""
+        """Return `REGIME_<date>_<time>_<hash>`, the form of the existing messages."""
         identity = short_hash(self.assessed_at.isoformat(), self.regime, self.source)
         return f"REGIME_{self.assessed_at:%Y%m%d_%H%M%S}_{identity}"
 
@@ -97,7 +97,7 @@ class RegimeAssessment:
 
 @dataclass(frozen=True, slots=True)
 class RegimeOutcome:
-    """What became of the day of an assessment: dollars for the portfolio, percent for SPY at the close."""
+    """The outcome of an assessment's day: dollars for the portfolio, percent for SPY at the close."""
 
     trades_executed: int | None = None
     portfolio_change: Decimal | None = None
@@ -106,14 +106,14 @@ class RegimeOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RegimeRecord:
-    """An assessment with its outcome, as far as it is known."""
+    """An assessment with its known outcome."""
 
     assessment: RegimeAssessment
     outcome: RegimeOutcome = RegimeOutcome()
 
 
 def number_or_none(value: Any) -> Decimal | None:
-    """Read a number; whatever is not a finite number is unknown."""
+    """Parse a finite number; everything else is unknown."""
     try:
         return decimal_of(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The desk's own statuses: of executions, phases, trades and requests. An order's statuses are in `core/orders`."""
+"""The desk's own statuses: executions, phases, trades, requests. `core/orders` has those of orders. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ExecutionStatus(StrEnum):
 
 
 class PhaseName(StrEnum):
-    """The phases in their order: free what is to be sold, sell, buy, protect what was bought."""
+    """The phases in their order."""
 
     RELEASE = "RELEASE"
     SELL = "SELL"
@@ -35,7 +35,7 @@ class PhaseState(StrEnum):
 
 
 class PhaseOutcome(StrEnum):
-    """How a phase ended; NONE until it has."""
+    """The outcome of a phase; NONE before its end."""
 
     NONE = ""
     ALL_TERMINAL = "all terminal"
@@ -44,7 +44,7 @@ class PhaseOutcome(StrEnum):
 
 
 class TradeStatus(StrEnum):
-    """A trade without an order: sent to Trading and not answered, not sent today, or planned in a dry run."""
+    """The state of a trade without an order: sent but unanswered, not sent today, or only planned."""
 
     DISPATCHED = "dispatched"
     DEFERRED = "deferred"
@@ -52,19 +52,19 @@ class TradeStatus(StrEnum):
 
 
 class RequestStatus(StrEnum):
-    """How a request to release or protect shares ended; LOCKED refuses it because its symbol is locked."""
+    """The outcome of a request to release or protect shares. LOCKED: its symbol is locked."""
 
     RELEASED = "released"
     PROTECTED = "protected"
     LOCKED = "locked"
 
 
-#: What a trade of a phase shows: its order's status where there is an order, else the desk's own.
+#: The status of a trade in a phase: its order's, else the desk's own.
 AnyStatus = OrderStatus | TradeStatus | RequestStatus
 
 _BY_WORD: Final[dict[str, AnyStatus]] = {s.value: s for kind in (OrderStatus, TradeStatus, RequestStatus) for s in kind}
 
 
 def status_of(word: str) -> AnyStatus:
-    """Read the status of a trade; an unknown word is `unknown`."""
+    """Parse the status of a trade; an unknown word is `unknown`."""
     return _BY_WORD.get(word.strip().lower(), OrderStatus.UNKNOWN)

@@ -1,7 +1,7 @@
 """The exchange's calendar: trading days, half days, opening and closing moments (NYSE, Eastern time).
 
-Holidays and early closes come from the `holidays` package's NYSE calendar; hours are the exchange's published
-9:30 to 16:00, 13:00 on half days (https://www.nyse.com/markets/hours-calendars).
+Holidays and early closes come from the `holidays` package's NYSE calendar. The published hours are 9:30 to 16:00, on
+half days to 13:00 (https://www.nyse.com/markets/hours-calendars).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def _days(year: int, category: str) -> frozenset[date]:
 
 
 def is_trading_day(day: date) -> bool:
-    """Tell whether the exchange opens on `day`."""
+    """Return whether the exchange opens on `day`."""
     return day.weekday() < 5 and day not in _days(day.year, PUBLIC)
 
 
 def is_half_day(day: date) -> bool:
-    """Tell whether the exchange closes early, at 13:00 Eastern, on `day`."""
+    """Return whether the exchange closes early on `day`, at 13:00 Eastern."""
     return is_trading_day(day) and day in _days(day.year, HALF_DAY)
 
 
@@ -44,7 +44,7 @@ def session(day: date) -> tuple[datetime, datetime]:
 
 
 def trading_day(moment: datetime) -> date:
-    """Return the exchange's date at `moment`: the Eastern calendar day, whether or not it trades."""
+    """Return the exchange's date at `moment`: the Eastern calendar day, trading or not."""
     return moment.astimezone(EASTERN).date()
 
 
@@ -65,7 +65,7 @@ def previous_trading_day(day: date) -> date:
 
 
 def is_open(moment: datetime) -> bool:
-    """Tell whether the regular session is running at `moment`."""
+    """Return whether the regular session runs at `moment`."""
     day = trading_day(moment)
     if not is_trading_day(day):
         return False

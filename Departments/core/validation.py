@@ -1,6 +1,6 @@
-"""Typed models from parsed data: one sentence with source, key and mend for whatever is wrong.
+"""Typed models from parsed data. An error is one sentence with source, key and mend.
 
-Validators say both in one text, "is not positive; give a positive number": problem and mend, split by the semicolon.
+A validator's text has two parts, problem and mend: "is not positive; give a positive number".
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from Departments.core.errors import BadInput
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validated(
+def validate(
     model: type[Model], data: Mapping[str, Any], source: str | Path, *, suggest: bool = False, place: str = ""
 ) -> Model:
     """Build a typed model from parsed data. Raises BadInput naming the first wrong key.
 
-    Only a field's alias counts as its key where it has one. Of several faults a misspelt key comes first; `suggest`
-    names the key that was probably meant. `place` is where in the source the data are.
+    A field's alias, if any, is its only key. Of several faults a misspelt key comes first; `suggest` adds the
+    probable key. `place` is the data's place in the source.
     """
     try:
         return model.model_validate(data, by_alias=True, by_name=False)
@@ -40,12 +40,12 @@ def validated(
 
 
 def key_of(name: str, field: FieldInfo) -> str:
-    """Return the key that a field has in a file."""
+    """Return a field's key in files."""
     return field.serialization_alias or field.alias or next(iter(_choices(field)), name)
 
 
 def spellings_of(name: str, field: FieldInfo) -> tuple[str, ...]:
-    """Return every key that a field is read from, the present one first."""
+    """Return all accepted keys of a field, the present one first."""
     return tuple(dict.fromkeys((key_of(name, field), *_choices(field))))
 
 
@@ -85,7 +85,7 @@ def _example(key: str, model: type[BaseModel] | None) -> str:
 
 
 def _model_at(model: type[BaseModel], place: Sequence[int | str]) -> type[BaseModel] | None:
-    """Return the model that holds the key at a place, None where that cannot be told."""
+    """Return the model around a key; None if it is unclear."""
     found: type[BaseModel] | None = model
     for part in place:
         if found is not None and isinstance(part, str):
@@ -96,7 +96,7 @@ def _model_at(model: type[BaseModel], place: Sequence[int | str]) -> type[BaseMo
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the models that an annotation is made of."""
+    """Yield the models inside an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):

@@ -17,11 +17,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from Departments.core.clock import iso, parse_iso
 from Departments.core.errors import BadInput
+from Departments.core.moments import iso, parse_iso
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import OrderClass, OrderStatus, OrderType, Side, TimeInForce
-from Departments.core.steps import Step
+from Departments.core.platform.steps import Step
 from Departments.core.trading_calendar import trading_day
 from Departments.exchange.records import Fill, Record, Role
 from Departments.exchange.state import ExchangeState

@@ -14,12 +14,12 @@ from decimal import Decimal
 from pathlib import Path
 
 from Departments.core import trading_calendar
-from Departments.core.clock import Clock
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderRequest, OrderScope, OrderStatus, Side
+from Departments.core.platform.clock import Clock
+from Departments.core.platform.steps import Step, no_step
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
-from Departments.core.steps import Step, no_step
 from Departments.exchange.accounting import Accounting
 from Departments.exchange.book import Adjustment, ExchangeBook, Lot, derive_id, open_book
 from Departments.exchange.faults import (

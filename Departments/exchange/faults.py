@@ -42,8 +42,9 @@ from pydantic import Field, model_validator
 
 from Departments.core.money import ONE, ZERO, whole_shares
 from Departments.core.orders import Order, OrderStatus, Side
-from Departments.core.settings import Section, read_document
-from Departments.core.validation import validated
+from Departments.core.platform.text_files import read_document
+from Departments.core.settings import Section
+from Departments.core.validation import validate
 from Departments.exchange.prices import draw_chance
 from Departments.exchange.records import ExchangeError, Outage, Record
 from Departments.exchange.rules import FORBIDDEN, make_refusal, wrong_keys
@@ -163,7 +164,7 @@ class FaultScript(Section):
 
 def load_faults(path: Path) -> FaultScript:
     """Read a fault script (YAML, or JSON by its ending). Raises BadInput naming file, key and mend."""
-    return validated(FaultScript, read_document(path), path)
+    return validate(FaultScript, read_document(path), path)
 
 
 class FaultDesk:

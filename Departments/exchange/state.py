@@ -44,8 +44,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from Departments.core.errors import BadInput
 from Departments.core.money import BEYOND_REASON, decimal_of
-from Departments.core.settings import Section, read_document
-from Departments.core.validation import validated
+from Departments.core.platform.text_files import read_document
+from Departments.core.settings import Section
+from Departments.core.validation import validate
 
 LEAST_PRICE = Decimal("0.0001")  # the smallest price step
 LONGEST = Decimal(10) ** 9  # seconds: thirty years
@@ -250,4 +251,4 @@ def load_exchange_state(path: Path) -> ExchangeState:
     data = read_document(path)
     if "cash" not in data:
         raise BadInput(path, "cash", "is missing", "state the cash of the account in dollars")
-    return validated(ExchangeState, data, path)
+    return validate(ExchangeState, data, path)

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from Departments.core.errors import BadInput
 from Departments.core.money import plain
-from Departments.core.steps import Step, announced, no_step
+from Departments.core.platform.steps import Step, announce, no_step
 from Departments.exchange.records import Outage
 
 Value = TypeVar("Value")
@@ -125,7 +125,7 @@ class ExchangeFile:
         self._inside = True
         try:
             yield
-            with announced(self._step if label else no_step, label):
+            with announce(self._step if label else no_step, label):
                 self.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
+from Departments.core.platform.clock import SystemClock
 
 PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds
 

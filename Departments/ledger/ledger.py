@@ -10,9 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from Departments.core.facts import Knowledge, TradingHistory, current
+from Departments.core.facts import Knowledge, TradingHistory, current_assessment
 from Departments.core.money import ZERO
-from Departments.core.steps import Step, no_step
+from Departments.core.platform.steps import Step, no_step
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger import journal
 from Departments.ledger.journal import LedgerJournal
@@ -99,7 +99,7 @@ class Ledger:
         """
         return replace(
             self.symbols.knowledge(now, settlement_days),
-            regime=current(self.regimes.latest_assessment(now), now),
+            regime=current_assessment(self.regimes.latest_assessment(now), now),
             history=self.history(now, held),
             locks=self.releases.find_locks(),
         )

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Final
 
-from Departments.core.clock import iso
+from Departments.core.moments import iso
 from Departments.core.regimes import Observation, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.ledger.database import Database
 from Departments.ledger.tables import Table

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from Departments.core.errors import LedgerBusy, LedgerError
-from Departments.core.steps import Step, announced, no_step
+from Departments.core.platform.steps import Step, announce, no_step
 from Departments.ledger.database import Words
 from Departments.ledger.tables import Table
 
@@ -105,7 +105,7 @@ class SqliteDatabase:
         self._is_open = True
         try:
             yield
-            with announced(self._step, label):
+            with announce(self._step, label):
                 self.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:

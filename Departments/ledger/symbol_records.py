@@ -8,8 +8,8 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from Departments.core.clock import iso, parse_iso
 from Departments.core.facts import NO_READINGS, READINGS, Knowledge, Readings, SymbolFacts
+from Departments.core.moments import iso, parse_iso
 from Departments.core.money import ZERO, decimal_of, plain
 from Departments.core.orders import Side
 from Departments.core.trading_calendar import EASTERN, next_trading_day, trading_day

@@ -17,8 +17,8 @@ from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from Departments.core.clock import iso, parse_iso
 from Departments.core.documents import json_text, parse_json
+from Departments.core.moments import iso, parse_iso
 from Departments.core.money import plain
 from Departments.core.orders import OrderStatus
 from Departments.core.statuses import AnyStatus, status_of

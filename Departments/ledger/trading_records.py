@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-from Departments.core.clock import iso
+from Departments.core.moments import iso
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderStatus, RejectionSource, Side
 from Departments.core.trading_calendar import trading_day

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from Departments.core.clock import Clock
+from Departments.core.platform.clock import Clock
 from Departments.core.settings import MessagingSettings
 from Departments.messaging.inbound import ConsumeReport, Pass, decode_found
 from Departments.messaging.message import Message

@@ -21,8 +21,8 @@ from typing import Any, Final
 import yaml
 from frontmatter.default_handlers import BaseHandler
 
-from Departments.core.clock import iso, parse_iso
 from Departments.core.errors import PublishError, UnreadableMessage
+from Departments.core.moments import iso, parse_iso
 from Departments.messaging.legacy import is_regime_text, regime_message
 from Departments.messaging.message import Message
 from Departments.messaging.names import moment_in, stem
@@ -292,7 +292,7 @@ class _HeaderLoader(_BaseLoader):  # type: ignore[misc]
         for key_node, value_node in node.value:
             key = str(self.construct_object(key_node, deep=True))
             if key in seen:
-                raise ValueError(f"the key {key!r} stands there twice")
+                raise ValueError(f"the key {key!r} appears twice")
             seen.add(key)
             if key not in ENVELOPE:
                 found[key] = self.construct_object(value_node, deep=True)
@@ -303,10 +303,10 @@ class _HeaderLoader(_BaseLoader):  # type: ignore[misc]
         return found
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        """Build a mapping and refuse a key that stands there twice."""
+        """Build a mapping and refuse a key that appears twice."""
         found = dict(super().construct_mapping(node, deep=deep))
         if len(found) < len(node.value):
-            raise ValueError("a nested key stands there twice")
+            raise ValueError("a nested key appears twice")
         return found
 
 

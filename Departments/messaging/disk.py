@@ -15,7 +15,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Final, NamedTuple
 
-from Departments.core.clock import Clock
+from Departments.core.platform.clock import Clock
 from Departments.messaging.names import add_number
 
 if sys.platform == "linux":

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from Departments.core import identifiers
-from Departments.core.clock import iso
 from Departments.core.departments import EXECUTIVE
 from Departments.core.errors import (
     BadInput,
@@ -24,6 +23,7 @@ from Departments.core.errors import (
     UnroutableMessage,
     WorkspaceBusy,
 )
+from Departments.core.moments import iso
 from Departments.core.reasons import ReasonCode
 from Departments.messaging import codec, lookup
 from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, REASON, Mailbox

@@ -15,13 +15,14 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from Departments.core.clock import Clock, stamp
 from Departments.core.errors import (
     BadInput,
     LedgerError,
     MessageConflict,
     UnreadableMessage,
 )
+from Departments.core.moments import stamp
+from Departments.core.platform.clock import Clock
 from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec, failures

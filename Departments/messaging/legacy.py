@@ -14,8 +14,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from Departments.core import departments
-from Departments.core.clock import parse_iso
 from Departments.core.errors import UnreadableMessage
+from Departments.core.moments import parse_iso
 from Departments.messaging.message import Message, body_with, payload_of
 from Departments.messaging.names import department_beginning, department_of, moment_in, stem
 

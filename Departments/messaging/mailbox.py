@@ -20,10 +20,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from Departments.core.clock import Clock, SystemClock
 from Departments.core.errors import MessageConflict, PublishError
-from Departments.core.locks import ProcessLock
-from Departments.core.steps import Step, announced, no_step
+from Departments.core.platform.clock import Clock, SystemClock
+from Departments.core.platform.locks import ProcessLock
+from Departments.core.platform.steps import Step, announce, no_step
 from Departments.messaging import disk, lookup
 from Departments.messaging.disk import Copy
 from Departments.messaging.message import Message
@@ -371,7 +371,7 @@ class Mailbox:
             return work()
 
     def _announce(self, label: str) -> AbstractContextManager[None]:
-        return announced(self.step, label)
+        return announce(self.step, label)
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

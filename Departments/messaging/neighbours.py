@@ -30,7 +30,7 @@ from Departments.core.errors import BadInput
 from Departments.core.money import BEYOND_REASON, ONE, ZERO, decimal_of, price_of
 from Departments.core.plans import TICKER
 from Departments.core.portfolio import UNKNOWN_SECTOR
-from Departments.core.validation import validated
+from Departments.core.validation import validate
 from Departments.messaging.payloads import MaybeText, Number, Payload, Reading, positive
 
 HIGHEST_SCORE = Decimal(100)
@@ -432,7 +432,7 @@ def read_sells(rows: Any, source: str) -> tuple[MandatorySell, ...]:
 def _read_sell(row: Any, source: str, place: str) -> MandatorySell:
     if not isinstance(row, Mapping):
         raise BadInput(source, place, "is not a mapping", "write {ticker, shares, reason}")
-    return validated(MandatorySell, row, source, place=place)
+    return validate(MandatorySell, row, source, place=place)
 
 
 class PlanProposal(NeighbourPayload):

@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Final
 
 from Departments.core import departments
-from Departments.core.clock import Clock
 from Departments.core.errors import MessageConflict, PublishError
+from Departments.core.platform.clock import Clock
 from Departments.messaging import codec
 from Departments.messaging.lookup import index_row
 from Departments.messaging.message import Message

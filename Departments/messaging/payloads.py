@@ -21,13 +21,13 @@ from pydantic import (
     field_validator,
 )
 
-from Departments.core.clock import parse_iso
 from Departments.core.errors import BadInput
+from Departments.core.moments import parse_iso
 from Departments.core.money import ZERO, decimal_of, plain, price_of
 from Departments.core.orders import Side
 from Departments.core.regimes import Confidence, Regime, RegimeAssessment, number_or_none
 from Departments.core.statuses import AnyStatus, status_of
-from Departments.core.validation import key_of, validated
+from Departments.core.validation import key_of, validate
 from Departments.messaging.message import Message, body_with
 
 AN_APPROVAL: Final = "MSG_EXECUTIVE_20251110T150912Z_4bf86905"
@@ -60,7 +60,7 @@ class Payload(BaseModel):
         if document is None and needed:
             keys = " and ".join(filter(None, (", ".join(needed[:-1]), needed[-1])))
             raise BadInput(source, "payload", "is missing", f"add a json block with {keys}")
-        return validated(cls, document or {}, source, suggest=True)
+        return validate(cls, document or {}, source, suggest=True)
 
     @classmethod
     def document_in(cls, message: Message) -> Mapping[str, Any] | None:

@@ -22,14 +22,14 @@ from pydantic import (
     model_validator,
 )
 
-from Departments.core.clock import iso, parse_iso
 from Departments.core.errors import BadInput
 from Departments.core.identifiers import is_safe_name
+from Departments.core.moments import iso, parse_iso
 from Departments.core.money import decimal_of, plain, price_of
 from Departments.core.orders import Side
 from Departments.core.plans import LARGEST, TICKER, Skip, Trade, TradingPlan
 from Departments.core.reasons import Reason
-from Departments.core.validation import validated
+from Departments.core.validation import validate
 from Departments.messaging.payloads import A_MOMENT, A_PLAN, MaybeText, Payload, Text
 
 READY = "READY_FOR_USER_APPROVAL"
@@ -164,7 +164,7 @@ def classify(trade: Mapping[str, Any], source: str, place: str) -> Side:
     """
     if not isinstance(trade, Mapping):
         raise BadInput(source, place, "a trade must be a mapping", "write {ticker, action, shares, …}")
-    return validated(Direction, trade, source, place=place).side
+    return validate(Direction, trade, source, place=place).side
 
 
 class TradeLine(DocumentPart):
@@ -194,7 +194,7 @@ class TradeLine(DocumentPart):
         price = next((key for key in PRICES if row.get(key) is not None), None)
         passed_over = {*PRICES, *(() if side is Side.BUY else ("allocated_capital",))} - {price}
         kept = {key: value for key, value in row.items() if key not in passed_over}
-        return validated(cls, kept | {"action": side}, source, place=place)
+        return validate(cls, kept | {"action": side}, source, place=place)
 
     @classmethod
     def from_trade(cls, trade: Trade) -> Self:

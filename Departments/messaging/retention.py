@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from Departments.core.errors import BadInput, UnreadableMessage, WorkspaceBusy
+from Departments.core.platform.steps import announce
 from Departments.core.settings import RetentionSettings
-from Departments.core.steps import announced
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec, lookup
 from Departments.messaging.disk import sync_file, sync_folder
@@ -177,7 +177,7 @@ def _can_be_packed(path: Path) -> bool:
 
 def _write_pack(mailbox: Mailbox, target: Path, sources: Sequence[Path]) -> None:
     temporary = target.with_suffix(".zip.tmp")
-    with announced(mailbox.step, "pack"):
+    with announce(mailbox.step, "pack"):
         try:
             _fill(temporary, target, sources)
         except BaseException:
@@ -228,7 +228,7 @@ def _zip_time(path: Path) -> tuple[int, int, int, int, int, int]:
 
 
 def _remove(mailbox: Mailbox, sources: Sequence[Path]) -> None:
-    with announced(mailbox.step, "pack.remove"):
+    with announce(mailbox.step, "pack.remove"):
         for path in sources:
             path.unlink()
 
@@ -236,5 +236,5 @@ def _remove(mailbox: Mailbox, sources: Sequence[Path]) -> None:
 def _tidy(mailbox: Mailbox, folders: Sequence[Path]) -> None:
     """Remove the folders that are empty now, or were left so by a kill."""
     for folder in folders:
-        with suppress(OSError), announced(mailbox.step, "pack.tidy"):
+        with suppress(OSError), announce(mailbox.step, "pack.tidy"):
             folder.rmdir()

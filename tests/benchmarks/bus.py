@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from Departments.bootstrap import MESSAGES  # noqa: E402 - the project is found only now
-from Departments.core.clock import SystemClock  # noqa: E402
+from Departments.core.platform.clock import SystemClock  # noqa: E402
 from Departments.core.settings import MessagingSettings  # noqa: E402
 from Departments.ledger.journal import TABLES, LedgerJournal  # noqa: E402
 from Departments.ledger.ledger import Ledger  # noqa: E402

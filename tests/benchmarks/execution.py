@@ -29,8 +29,8 @@ sys.path.insert(0, str(ROOT))
 
 from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk  # noqa: E402 - the project is found only now
 from Departments.core import departments  # noqa: E402
-from Departments.core.clock import SimulatedClock  # noqa: E402
 from Departments.core.orders import Order, OrderRequest  # noqa: E402
+from Departments.core.platform.clock import SimulatedClock  # noqa: E402
 from Departments.exchange.exchange import SimulatedExchange  # noqa: E402
 from Departments.exchange.state import load_exchange_state  # noqa: E402
 from Departments.messaging.mailbox import INBOX, OUTBOX  # noqa: E402

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from Departments.constraints.limits import Limits, contradictions
+from Departments.constraints.limits import Limits, find_contradictions
 from Departments.core.portfolio import Position
 from Departments.messaging.neighbours import Candidate, Size
 from Departments.Operations.basis import Basis
@@ -70,7 +70,7 @@ def limits(draw: st.DrawFn) -> Limits:
             "deployment": {"price_buffer_pct": draw(st.sampled_from((Decimal(0), Decimal("0.01"), Decimal("0.05"))))},
         }
     )
-    return found if not list(contradictions(found)) else Limits()
+    return found if not list(find_contradictions(found)) else Limits()
 
 
 @st.composite

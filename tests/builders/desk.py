@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from Departments.bootstrap import Choices, Desk
-from Departments.core.clock import SimulatedClock
+from Departments.core.platform.clock import SimulatedClock
 
 ROOT = Path(__file__).resolve().parents[2]
 MORNING = datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC)

@@ -12,7 +12,8 @@ from Departments.bootstrap import Choices, open_desk
 from Departments.commands.frame import use_desk
 from Departments.commands.inputs import read_day_order
 from Departments.commands.run import audience_of, show_end
-from Departments.core.clock import Clock, SimulatedClock, iso
+from Departments.core.moments import iso
+from Departments.core.platform.clock import Clock, SimulatedClock
 from tests.builders.commands import Said, fault_file, plan_file
 from tests.builders.desk import workspace
 from tests.invariants.promises import Promises

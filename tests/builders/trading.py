@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from Departments.bootstrap import Desk
-from Departments.core.clock import iso
+from Departments.core.moments import iso
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from tests.builders.desk import MORNING, deliver

@@ -15,9 +15,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from Departments.core.clock import Clock, parse_iso
+from Departments.core.moments import parse_iso
 from Departments.core.money import decimal_of
 from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from Departments.core.platform.clock import Clock
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.faults import FaultScript
 from Departments.exchange.records import ExchangeError, ExchangeRefusal, Outage

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from Departments.core.clock import iso
+from Departments.core.moments import iso
 from Departments.core.money import plain
 from Departments.core.orders import Order, OrderClass
 from Departments.core.portfolio import Account, Position

@@ -16,7 +16,7 @@ from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import OrderClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
 from alpaca.trading.requests import GetOrdersRequest, MarketOrderRequest, StopLossRequest, TakeProfitRequest
 
-from Departments.core.clock import SimulatedClock
+from Departments.core.platform.clock import SimulatedClock
 from Departments.exchange.faults import FaultScript
 from Departments.exchange.state import ExchangeState
 from tests.contract.alpaca_gateway import KEYS, Gateway

@@ -21,11 +21,11 @@ from Departments.brokers.alpaca.broker import AlpacaBroker
 from Departments.brokers.alpaca.credentials import Credentials
 from Departments.brokers.base import Broker
 from Departments.brokers.simulated import SimulatedBroker
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable, NotAuthorized, NotFound, Refusal, Refused
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from Departments.core.platform.clock import SimulatedClock
+from Departments.core.platform.steps import no_step
 from Departments.core.settings import BrokerSettings
-from Departments.core.steps import no_step
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.faults import FaultScript
 from Departments.exchange.state import ExchangeState, Fees

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import MessageConflict, PublishError
+from Departments.core.platform.clock import SimulatedClock
 from Departments.core.settings import MessagingSettings
 from Departments.ledger.journal import TABLES, LedgerJournal
 from Departments.ledger.sqlite import SqliteDatabase

@@ -10,7 +10,7 @@ import pytest
 from freezegun import freeze_time
 
 from Departments.bootstrap import Desk
-from Departments.constraints.checks import minimum_position
+from Departments.constraints.amounts import minimum_position
 from tests.builders.desk import briefing, candidate, deliver, desk, two_and_two, workspace
 
 

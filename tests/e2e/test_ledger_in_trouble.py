@@ -11,7 +11,7 @@ import pytest
 
 from Departments.bootstrap import LEDGER_FILE, open_desk
 from Departments.brokers.registry import EXCHANGE_FILE
-from Departments.core.clock import iso
+from Departments.core.moments import iso
 from tests.builders.commands import say
 from tests.builders.desk import write_yaml
 from tests.builders.second_day import (

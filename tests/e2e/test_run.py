@@ -149,7 +149,7 @@ def test_an_execution_that_was_interrupted_goes_on_before_anything_is_asked_for(
 
 KILL_AT_THE_FIRST_WAIT = """
 import os, sys
-from Departments.core.clock import SimulatedClock
+from Departments.core.platform.clock import SimulatedClock
 SimulatedClock.sleep = lambda self, seconds: os._exit(9)
 from Departments.cli import run_command
 run_command(sys.argv[1:])

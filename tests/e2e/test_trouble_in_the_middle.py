@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from Departments.brokers.registry import EXCHANGE_FILE
-from Departments.core.clock import SimulatedClock
+from Departments.core.platform.clock import SimulatedClock
 from tests.builders.commands import Said, say
 from tests.builders.second_day import (
     AGAIN,
@@ -159,6 +159,6 @@ def test_a_day_that_was_interrupted_ends_whatever_the_clock_says_then(
     with when_it_says(moment, interrupt):
         said = say(capsys, *run_at(folder))
     assert said.code == 130
-    assert said.sentences == ["Interrupted; run the same command again to go on where it stood."]
+    assert said.sentences == ["Interrupted; run the same command again to continue."]
     ends_well(say(capsys, *run_at(folder, NEXT_DAY + JUMPS[jump])))
     nothing_is_traded_twice(folder, steady=False)

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from Departments.core.clock import SimulatedClock
+from Departments.core.platform.clock import SimulatedClock
+from Departments.core.platform.steps import Step, no_step
 from Departments.core.settings import MessagingSettings, RetentionSettings
-from Departments.core.steps import Step, no_step
 from Departments.ledger.journal import TABLES, LedgerJournal
 from Departments.ledger.sqlite import SqliteDatabase
 from Departments.ledger.tables import Table

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from Departments.core.clock import SystemClock
+from Departments.core.platform.clock import SystemClock
 
 KILL: int = getattr(signal, "SIGKILL", 9)  # what ends a process that cannot object
 

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 import pytest
 
-from Departments.core.clock import SimulatedClock, SystemClock
 from Departments.core.orders import Order, OrderClass, OrderStatus
+from Departments.core.platform.clock import SimulatedClock, SystemClock
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.faults import FaultScript
 from Departments.exchange.state import ExchangeState

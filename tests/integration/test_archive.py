@@ -15,8 +15,8 @@ import pytest
 from freezegun import freeze_time
 
 from Departments.cli import run_command
-from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
+from Departments.core.platform.clock import SystemClock
 from Departments.core.settings import MessagingSettings, RetentionSettings
 from Departments.ledger.ledger import Ledger
 from Departments.messaging import codec, lookup, retention, tracing

@@ -19,8 +19,8 @@ from Departments.bootstrap import Desk
 from Departments.brokers.base import Broker
 from Departments.brokers.registry import BROKERS, Opening
 from Departments.commands.rehearsal import rehearse
-from Departments.core.clock import iso
 from Departments.core.errors import LedgerError
+from Departments.core.moments import iso
 from Departments.core.portfolio import Account
 from Departments.messaging import codec
 from Departments.messaging.plan_documents import plan_from

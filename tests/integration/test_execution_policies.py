@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from Departments.bootstrap import Desk
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable
-from Departments.core.steps import no_step
+from Departments.core.platform.clock import SimulatedClock
+from Departments.core.platform.steps import no_step
 from Departments.messaging.plan_documents import plan_from
 from tests.builders.desk import MORNING, desk, plan, trade, two_and_two, workspace
 from tests.invariants.promises import Promises

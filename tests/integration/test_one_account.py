@@ -9,8 +9,8 @@ import pytest
 
 from Departments.bootstrap import LOCKS, Choices, Desk
 from Departments.brokers.registry import EXCHANGE_FILE
-from Departments.core.clock import SimulatedClock, SystemClock
 from Departments.core.errors import WorkspaceBusy
+from Departments.core.platform.clock import SimulatedClock, SystemClock
 from Departments.exchange.faults import FaultScript
 from Departments.exchange.state import ExchangeState
 from tests.builders.desk import MORNING, STATE, SharedDesk, desk, plan, trade, two_and_two, workspace

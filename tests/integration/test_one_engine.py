@@ -10,8 +10,9 @@ from types import ModuleType
 import pytest
 
 from Departments import Executive, Operations, Trading
-from Departments.constraints import checks, engine, table
+from Departments.constraints import amounts, engine, table
 from Departments.constraints.case import STAGES, Case, Finding, Stage
+from Departments.constraints.checks import account, stocks
 from Departments.Operations import basis, planning, sizing
 from tests.builders import desk as build
 from tests.builders.commands import deliver_briefing
@@ -35,13 +36,12 @@ def test_all_three_judge_by_the_same_functions(department: ModuleType) -> None:
 
 def test_a_plan_is_judged_order_by_order_with_the_function_that_trading_uses() -> None:
     assert "check_order" in engine.check_plan.__code__.co_names
-    assert engine.CONSTRAINTS is table.CONSTRAINTS
+    assert vars(engine)["CONSTRAINTS"] is table.CONSTRAINTS
 
 
 def test_operations_sizes_by_the_amounts_that_the_checks_compare_with() -> None:
-    assert {id(vars(module)["checks"]) for module in (sizing, planning, basis)} == {id(checks)}
-    assert checks.minimum_position is checks.amounts.minimum_position
-    assert checks.size_factor is checks.amounts.size_factor
+    modules = (sizing, planning, basis, account, stocks)
+    assert {id(vars(module)["amounts"]) for module in modules} == {id(amounts)}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -49,13 +49,13 @@ def test_every_department_asks_every_constraint_of_its_side_on_a_real_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: Stage
 ) -> None:
     asked: dict[str, set[str]] = {}
-    find = table.Constraint.find
+    judge = table.Constraint.judge
 
     def listening(self: table.Constraint, case: Case) -> Finding:
         asked.setdefault(case.stage, set()).add(f"{case.order.side} {self.code}")
-        return find(self, case)
+        return judge(self, case)
 
-    monkeypatch.setattr(table.Constraint, "find", listening)
+    monkeypatch.setattr(table.Constraint, "judge", listening)
     folder = build.workspace(tmp_path)
     deliver_briefing(folder)
     ceo = build.desk(folder).ceo

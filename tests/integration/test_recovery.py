@@ -12,7 +12,7 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.cli import run_command
 from Departments.core.errors import LedgerBusy, LedgerError, WorkspaceBusy
-from Departments.core.locks import execution_lock
+from Departments.core.platform.locks import execution_lock
 from Departments.ledger.ledger import TABLES, Ledger
 from Departments.ledger.sqlite import SqliteDatabase
 from tests.builders.desk import desk, workspace

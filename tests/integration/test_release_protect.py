@@ -13,9 +13,9 @@ import pytest
 from Departments.brokers.base import Broker
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.brokers.simulated import SimulatedBroker
-from Departments.core.clock import Clock
 from Departments.core.errors import Refusal, Refused
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.messaging import codec

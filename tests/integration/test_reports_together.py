@@ -11,8 +11,8 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.core.departments import EXECUTIVE, TRADING
 from Departments.core.orders import Side
+from Departments.core.platform.steps import Step, no_step
 from Departments.core.statuses import ExecutionStatus, PhaseName
-from Departments.core.steps import Step, no_step
 from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
 from Departments.messaging.message import Message, body_with
 from tests.builders.desk import MORNING, desk, plan, workspace

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from Departments.core.clock import SystemClock
 from Departments.core.errors import BrokerUnavailable, LedgerBusy
+from Departments.core.platform.clock import SystemClock
 from Departments.core.settings import MessagingSettings
 from Departments.messaging import codec
 from Departments.messaging.bus import Bus
@@ -304,7 +304,7 @@ def test_a_waiting_watcher_can_be_stopped(tmp_path: Path) -> None:
 CHILD = """
 import sys, time
 from pathlib import Path
-from Departments.core.clock import SystemClock
+from Departments.core.platform.clock import SystemClock
 from Departments.core.settings import MessagingSettings
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox

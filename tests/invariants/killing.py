@@ -15,7 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from Departments.core.clock import SimulatedClock, iso, parse_iso
+from Departments.core.moments import iso, parse_iso
+from Departments.core.platform.clock import SimulatedClock
 from Departments.messaging import codec
 from tests.invariants.kinds import Moment, Recorder, is_durable
 from tests.invariants.promises import ENDED, Promises

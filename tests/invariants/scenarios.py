@@ -11,9 +11,9 @@ from typing import Any
 
 from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.commands.demo import seed
-from Departments.core.clock import Clock, SimulatedClock
 from Departments.core.plans import TradingPlan
-from Departments.core.steps import Step, no_step
+from Departments.core.platform.clock import Clock, SimulatedClock
+from Departments.core.platform.steps import Step, no_step
 from Departments.Executive.approvals import load_plan
 from Departments.Executive.day import DayOrder
 from Departments.Executive.reporting.document import final_document

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import DepartmentsError
+from Departments.core.platform.clock import SimulatedClock
 from tests.builders.desk import write_yaml
 from tests.invariants.kinds import is_durable
 from tests.invariants.promises import Promises

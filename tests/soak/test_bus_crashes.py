@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from Departments.core.clock import SystemClock
+from Departments.core.platform.clock import SystemClock
 from Departments.messaging import codec, disk
 from Departments.messaging.mailbox import Durability, Mailbox
 from Departments.messaging.message import Message

@@ -117,7 +117,7 @@ def test_the_help_of_run_tells_every_exit_code() -> None:
 
 def test_every_exit_code_that_there_is_stands_in_the_table_and_no_other() -> None:
     of_errors = {kind.exit_code for kind in errors() if kind.__module__.startswith("Departments.")}
-    of_commands = {cli.UNFORESEEN, cli.DISK, cli.INTERRUPTED}
+    of_commands = {cli.UNEXPECTED, cli.DISK, cli.INTERRUPTED}
     assert of_errors | of_commands | set(document.EXIT_CODES.values()) == set(EXIT_CODES)
 
 

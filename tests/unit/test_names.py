@@ -19,14 +19,7 @@ CLASSES = {
     "Skip",
 }
 FUNCTIONS = {
-    "_announced",
-    "_counted",
-    "_named",
-    "_replayed",
     "_sent",
-    "announced",
-    "failed",
-    "validated",
 }
 
 

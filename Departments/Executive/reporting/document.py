@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from Departments.core.clock import iso
 from Departments.core.facts import Facts
+from Departments.core.moments import iso
 from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, skip_documents

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from Departments.brokers.alpaca.refusals import QuestionRefused
-from Departments.core.clock import Clock
 from Departments.core.errors import NotFound
+from Departments.core.platform.clock import Clock
 from Departments.core.quotes import Asset
 
 Ask = Callable[[Sequence[str]], Any]

@@ -16,10 +16,10 @@ from Departments.brokers.alpaca.assets import Assets, ask_about
 from Departments.brokers.alpaca.credentials import Credentials, check_access, is_live
 from Departments.brokers.alpaca.parsing import find_oldest_credible, read_quote
 from Departments.brokers.base import BrokerList, Orders, Positions, UnreadableRow
-from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderScope, Side
+from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 from Departments.core.settings import BrokerSettings

@@ -18,7 +18,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from Departments.core.errors import BadInput
-from Departments.core.settings import BrokerSettings, read_text
+from Departments.core.platform.text_files import read_text
+from Departments.core.settings import BrokerSettings
 
 KEY_ID, SECRET_KEY = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY"
 BASE_URL, DATA_URL = "APCA_API_BASE_URL", "APCA_API_DATA_URL"

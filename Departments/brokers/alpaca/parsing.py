@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from Departments.brokers.base import BrokerList, ForeignOrder, ForeignPosition, Orders, Positions, UnreadableRow
-from Departments.core.clock import parse_iso
+from Departments.core.moments import parse_iso
 from Departments.core.money import ONE, ZERO, decimal_of, price_of
 from Departments.core.orders import Order, OrderClass, OrderStatus, OrderType, Side, TimeInForce
 from Departments.core.portfolio import Account, Position

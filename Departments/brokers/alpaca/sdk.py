@@ -30,9 +30,9 @@ from requests.exceptions import RequestException, Timeout
 
 from Departments.brokers.alpaca.credentials import Credentials, is_loopback
 from Departments.brokers.alpaca.refusals import INVALID, Answer, Passing, map_answer, read_answer, read_refusal
-from Departments.core.clock import Clock
 from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
 from Departments.core.orders import OrderClass, OrderRequest, OrderType
+from Departments.core.platform.clock import Clock
 
 #: Alpaca takes 200 requests a minute; it answers a further order with 429, and we must look that order up first.
 #: (https://docs.alpaca.markets/docs/trading-api and /docs/about-market-data-api)

@@ -1,9 +1,9 @@
-"""The account: the order's shares, how large and how alike positions may be, cash, and what may be lost."""
+"""Checks of the account: the order's shares, sizes and correlations of positions, cash, losses."""
 
 from __future__ import annotations
 
+from Departments.constraints import amounts
 from Departments.constraints.case import Case, Finding
-from Departments.constraints.checks import amounts
 from Departments.core.money import ONE, ZERO, whole_shares
 from Departments.core.orders import Side
 from Departments.core.reasons import Reason, ReasonCode
@@ -11,40 +11,40 @@ from Departments.core.reasons import Reason, ReasonCode
 # --- the order itself: nothing here is configurable ---
 
 
-def quantity(case: Case) -> Finding:
-    """Refuse a quantity that is not positive; a BUY is of whole shares, a SELL may close a fraction."""
+def check_quantity(case: Case) -> Finding:
+    """Refuse a quantity of zero or less, and a BUY of fractions. A SELL may close a fraction."""
     qty = case.order.qty
     fractional = case.order.side is Side.BUY and qty != whole_shares(qty)
     return Reason.of(ReasonCode.INVALID_QUANTITY, qty=qty) if qty <= 0 or fractional else None
 
 
-def price_known(case: Case) -> Finding:
-    """Refuse a BUY at a price that nobody knows or that is not positive."""
+def check_price(case: Case) -> Finding:
+    """Refuse a BUY without a known, positive price."""
     price = case.order.price
     return Reason.of(ReasonCode.NO_PRICE, price=price) if price is None or price <= 0 else None
 
 
-def long_only(case: Case) -> Finding:
+def check_not_short(case: Case) -> Finding:
     """Refuse to buy into a short position."""
     held = case.held
     return Reason.of(ReasonCode.SHORT_POSITION, held=held.qty) if held is not None and held.qty < 0 else None
 
 
-def something_held(case: Case) -> Finding:
-    """Refuse to sell a symbol of which nothing is held."""
+def check_held(case: Case) -> Finding:
+    """Refuse to sell a symbol without a position."""
     held = case.held.qty if case.held else ZERO
     return Reason.of(ReasonCode.NOT_HELD, held=held) if held <= 0 else None
 
 
-def enough_held(case: Case) -> Finding:
-    """Refuse to sell more shares than are held."""
+def check_enough_held(case: Case) -> Finding:
+    """Refuse to sell more shares than the account holds."""
     held = case.held.qty if case.held else ZERO
     excess = 0 < held < case.order.qty
     return Reason.of(ReasonCode.SELL_EXCEEDS_HOLDING, qty=case.order.qty, held=held) if excess else None
 
 
-def enough_available(case: Case) -> Finding:
-    """Refuse to sell shares that resting orders hold; the RELEASE phase frees them before the SELL is sent."""
+def check_available(case: Case) -> Finding:
+    """Refuse to sell shares held by resting orders. RELEASE frees them before the SELL."""
     held = case.held
     if held is None or case.order.qty > held.qty or case.order.qty <= held.available:
         return None
@@ -54,14 +54,14 @@ def enough_available(case: Case) -> Finding:
 # --- sizes ---
 
 
-def minimum_size(case: Case) -> Finding:
-    """Refuse a BUY that leaves a position, with what is held already, under the minimum."""
+def check_minimum_size(case: Case) -> Finding:
+    """Refuse a BUY with a resulting position under the minimum."""
     value, minimum = case.value_after, amounts.minimum_position(case.limits, case.facts.equity)
     return Reason.of(ReasonCode.MIN_POSITION_VALUE, value=value, minimum=minimum) if value < minimum else None
 
 
-def maximum_size(case: Case) -> Finding:
-    """Refuse a BUY that makes a position, with what is held already, larger than today's maximum."""
+def check_maximum_size(case: Case) -> Finding:
+    """Refuse a BUY with a resulting position above today's maximum."""
     factor = amounts.size_factor(case.limits, case.facts) or ONE  # a halt has constraints of its own
     value, maximum = case.value_after, amounts.maximum_position(case.limits, case.facts.equity, factor)
     if value <= maximum:
@@ -69,15 +69,15 @@ def maximum_size(case: Case) -> Finding:
     return Reason.of(ReasonCode.MAX_POSITION_VALUE, value=value, maximum=maximum, size_factor=factor)
 
 
-def number_of_positions(case: Case) -> Finding:
-    """Refuse to open one position more than may be held."""
-    if not case.opens or amounts.positions_room(case.limits, case.facts) > 0:
+def check_number_of_positions(case: Case) -> Finding:
+    """Refuse to open a position beyond the maximum number."""
+    if not case.is_new_position or amounts.positions_room(case.limits, case.facts) > 0:
         return None
     return Reason.of(ReasonCode.MAX_POSITIONS_TOTAL, maximum=case.limits.position_limits.max_positions_total)
 
 
-def sector_concentration(case: Case) -> Finding:
-    """Refuse a BUY that makes a sector too large a share of equity."""
+def check_sector(case: Case) -> Finding:
+    """Refuse a BUY beyond the sector's share of equity."""
     order, limits = case.order, case.limits
     held_sector = case.held.sector if case.held else None
     bucket = amounts.sector_of(limits, order.ticker, case.facts, held_sector, order.sector)
@@ -89,9 +89,9 @@ def sector_concentration(case: Case) -> Finding:
     return Reason.of(ReasonCode.MAX_SECTOR_CONCENTRATION, sector=bucket, value=value, maximum=cap)
 
 
-def correlated_positions(case: Case) -> Finding:
-    """Refuse to open a position that moves together with too many held ones."""
-    if not case.opens:
+def check_correlation(case: Case) -> Finding:
+    """Refuse to open a position correlated with too many others."""
+    if not case.is_new_position:
         return None
     rules, code = case.limits.position_limits, ReasonCode.MAX_CORRELATED_POSITIONS
     others = [p.symbol for p in case.facts.positions.values() if p.qty > 0]
@@ -100,20 +100,20 @@ def correlated_positions(case: Case) -> Finding:
     if alike > rules.max_correlated_positions:
         return Reason.of(code, correlated=alike, maximum=rules.max_correlated_positions)
     could_matter = alike + known.count(None) > rules.max_correlated_positions
-    return case.lacks(code, "correlations") if could_matter else None
+    return case.leave_open(code, "correlations") if could_matter else None
 
 
-# --- cash, and what may be lost ---
+# --- cash and losses ---
 
 
-def equity_positive(case: Case) -> Finding:
-    """Refuse to buy for an account without equity, where every share of it is meaningless."""
+def check_equity(case: Case) -> Finding:
+    """Refuse to buy for an account without equity: its shares mean nothing."""
     equity = case.facts.equity
     return Reason.of(ReasonCode.EQUITY_NOT_POSITIVE, equity=equity) if equity <= 0 else None
 
 
-def reserve_kept(case: Case) -> Finding:
-    """Refuse a BUY after which, with all open BUYs paid, the cash is less than the reserve."""
+def check_reserve(case: Case) -> Finding:
+    """Refuse to touch the reserve, all open BUYs paid."""
     if case.limits.allow_margin:
         return None
     left = case.facts.free_cash - case.cost
@@ -121,27 +121,27 @@ def reserve_kept(case: Case) -> Finding:
     return Reason.of(ReasonCode.CASH_RESERVE, cash_after=left, reserve=reserve) if left < reserve else None
 
 
-def no_margin(case: Case) -> Finding:
-    """Refuse a BUY after which, with all open BUYs paid, the cash is below zero."""
+def check_margin(case: Case) -> Finding:
+    """Refuse a BUY beyond the cash, all open BUYs paid."""
     if case.limits.allow_margin:
         return None
     left = case.facts.free_cash - case.cost
     return Reason.of(ReasonCode.NO_MARGIN, cash_after=left) if left < 0 else None
 
 
-def settled_funds(case: Case) -> Finding:
-    """Refuse a BUY that a cash account would pay with proceeds that have not settled."""
+def check_settlement(case: Case) -> Finding:
+    """Refuse to spend unsettled proceeds in a cash account."""
     if not amounts.must_settle(case.limits):
         return None
     settled = case.facts.free_cash - case.facts.unsettled_cash
     return Reason.of(ReasonCode.UNSETTLED_FUNDS, cost=case.cost, settled=settled) if case.cost > settled else None
 
 
-def portfolio_heat(case: Case) -> Finding:
-    """Refuse a BUY after which all stops together would lose too large a share of equity.
+def check_heat(case: Case) -> Finding:
+    """Refuse a BUY beyond the maximum heat: the loss at all stops, as a share of equity.
 
-    Heat is counted from the price paid: a stop above it puts nothing at risk. Positions without a known stop
-    are left out of the sum, and the constraint is then only judged where the known part alone exceeds it.
+    Heat counts from the entry price; a stop above it puts nothing at risk. The sum leaves out positions without a
+    known stop. With such positions the check only judges whether the known part alone exceeds the maximum.
     """
     code, added = ReasonCode.MAX_PORTFOLIO_HEAT, amounts.order_heat(case.order)
     held, unknown = amounts.portfolio_heat(case.facts)
@@ -150,15 +150,15 @@ def portfolio_heat(case: Case) -> Finding:
     if heat > maximum:
         return Reason.of(code, heat=heat, maximum=maximum)
     missing = (*(() if added is not None else ("stop price",)), *(("stops of held positions",) if unknown else ()))
-    return case.lacks(code, *missing) if missing else None
+    return case.leave_open(code, *missing) if missing else None
 
 
-def drawdown(case: Case) -> Finding:
-    """Refuse to buy while equity is too far below its peak."""
+def check_drawdown(case: Case) -> Finding:
+    """Refuse to buy too far below the peak of equity."""
     peak, equity = case.facts.peak_equity, case.facts.equity
     share = case.limits.portfolio_risk.max_drawdown_halt_pct
     if peak is None:
-        return case.lacks(ReasonCode.DRAWDOWN_HALT, "peak equity")
+        return case.leave_open(ReasonCode.DRAWDOWN_HALT, "peak equity")
     if peak - equity <= share * peak:
         return None
     return Reason.of(ReasonCode.DRAWDOWN_HALT, equity=equity, peak=peak, maximum=share)

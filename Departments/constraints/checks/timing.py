@@ -1,4 +1,4 @@
-"""Time, and what has happened since: may anything be sent now, and is what we know still fresh."""
+"""Checks of time and state: hours, ages of plan and price, executions, locks, halts, day trades."""
 
 from __future__ import annotations
 
@@ -7,93 +7,93 @@ from decimal import Decimal
 
 from Departments.constraints.case import Case, Circumstances, Finding
 from Departments.constraints.limits import Limits
-from Departments.core.clock import iso
+from Departments.core.moments import iso
 from Departments.core.money import percent
 from Departments.core.orders import Side
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import next_trading_day, trading_day
 
-# --- the desk: may anything of a plan be sent at all ---
+# --- the desk, without an order ---
 
 
-def limits_same(desk: Circumstances) -> Finding:
-    """Refuse a plan that was made with other limits; one without their hash was made by somebody else."""
+def check_limits(desk: Circumstances) -> Finding:
+    """Refuse a plan made with other limits. A plan without a hash is another program's."""
     plan, now = desk.facts.plan, desk.limits.fingerprint
     if plan is None or not plan.limits_hash or plan.limits_hash == now:
         return None
-    says = f"it was made with other limits ({plan.limits_hash}, now {now})"
-    return Reason.of(ReasonCode.LIMITS_CHANGED, says, made_with=plan.limits_hash, now=now)
+    sentence = f"it was made with other limits ({plan.limits_hash}, now {now})"
+    return Reason.of(ReasonCode.LIMITS_CHANGED, sentence, made_with=plan.limits_hash, now=now)
 
 
-def plan_fresh(desk: Circumstances) -> Finding:
-    """Refuse to act on a plan that is too old."""
+def check_plan_age(desk: Circumstances) -> Finding:
+    """Refuse to act on an old plan."""
     plan, hours = desk.facts.plan, desk.limits.staleness.plan_max_age_hours
     if plan is None or plan.made_at is None:
-        return desk.lacks(ReasonCode.STALE_PLAN, "time of the plan")
+        return desk.leave_open(ReasonCode.STALE_PLAN, "time of the plan")
     too_old = is_plan_old(desk.limits, plan.made_at, desk.facts.now)
     return Reason.of(ReasonCode.STALE_PLAN, generated_at=iso(plan.made_at), maximum_hours=hours) if too_old else None
 
 
-def market_open(desk: Circumstances) -> Finding:
-    """Refuse to trade outside the exchange's regular session, half days included."""
+def check_market_hours(desk: Circumstances) -> Finding:
+    """Refuse to trade outside the exchange's regular session; half days close early."""
     now, hours = desk.facts.now, desk.facts.hours
     if hours.is_open_at(now) or not desk.limits.timing_rules.market_hours_only:
         return None
     return Reason.of(ReasonCode.MARKET_CLOSED, now=iso(now), opens=iso(hours.next_open))
 
 
-def first_execution(desk: Circumstances) -> Finding:
-    """Refuse to execute a plan a second time, on whatever day; an execution under way goes on."""
+def check_first_execution(desk: Circumstances) -> Finding:
+    """Refuse to execute a plan again, on any day. A running execution continues."""
     plan = desk.facts.plan
     if plan is None or plan.executed_on is None or desk.facts.run is not None:
         return None
-    says = _execution_text(plan.plan_id, plan.executed_on)
-    return Reason.of(ReasonCode.ALREADY_EXECUTED, says, executed=plan.plan_id)
+    sentence = _execution_text(plan.plan_id, plan.executed_on)
+    return Reason.of(ReasonCode.ALREADY_EXECUTED, sentence, executed=plan.plan_id)
 
 
-def one_execution(desk: Circumstances) -> Finding:
-    """Refuse to execute a second plan on one trading day; the same plan may go on, an order without plan is none."""
+def check_one_execution(desk: Circumstances) -> Finding:
+    """Refuse to execute a second plan on one trading day. The same plan may continue."""
     plan, executed = desk.facts.plan, desk.facts.history.executed_plan_today
     own = None if plan is None else plan.plan_id
     if not desk.limits.timing_rules.one_execution_per_day or None in {executed, own} or executed == own:
         return None
-    says = _execution_text(executed, trading_day(desk.facts.now))
-    return Reason.of(ReasonCode.ONE_EXECUTION_PER_DAY, says, executed=executed)
+    sentence = _execution_text(executed, trading_day(desk.facts.now))
+    return Reason.of(ReasonCode.ONE_EXECUTION_PER_DAY, sentence, executed=executed)
 
 
 def _execution_text(plan_id: str | None, day: date) -> str:
     return f"{plan_id} was executed on {day}; nothing is traded twice"
 
 
-def account_open(desk: Circumstances) -> Finding:
-    """Refuse to send anything while the broker has blocked the account."""
+def check_account(desk: Circumstances) -> Finding:
+    """Refuse to send anything while the broker blocks the account."""
     account = desk.facts.account
     if account is None:
-        return desk.lacks(ReasonCode.ACCOUNT_BLOCKED, "account")
+        return desk.leave_open(ReasonCode.ACCOUNT_BLOCKED, "account")
     if account.may_trade:
         return None
     gates = ", ".join((f"status {account.status}", *account.blocks))
-    says = f"the broker lets the account trade nothing ({gates})"
-    return Reason.of(ReasonCode.ACCOUNT_BLOCKED, says, status=account.status, blocks=",".join(account.blocks))
+    sentence = f"the broker blocks the account ({gates})"
+    return Reason.of(ReasonCode.ACCOUNT_BLOCKED, sentence, status=account.status, blocks=",".join(account.blocks))
 
 
 # --- the order ---
 
 
-def symbol_lock(case: Case) -> Finding:
-    """Refuse to trade a symbol that waits for a person's look."""
+def check_lock(case: Case) -> Finding:
+    """Refuse to trade a locked symbol."""
     why = case.facts.locks.get(case.order.ticker)
     return None if why is None else Reason.of(ReasonCode.SYMBOL_LOCKED, why)
 
 
-def phases_whole(case: Case) -> Finding:
-    """Refuse to buy after the SELLs were aborted."""
+def check_phases(case: Case) -> Finding:
+    """Refuse to buy after an aborted phase."""
     run = case.facts.run
     return Reason.of(ReasonCode.PHASE_ABORTED, phase=run.aborted) if run is not None and run.aborted else None
 
 
-def price_near(case: Case) -> Finding:
-    """Refuse a plan when a price has moved further against it than the buffer; one nobody knows has not moved."""
+def check_price_move(case: Case) -> Finding:
+    """Refuse a price moved against the plan beyond the buffer. An unknown price has not moved."""
     planned = case.facts.plan.prices.get(case.order.ticker) if case.facts.plan else None
     price, buffer = case.stock.price, case.limits.deployment.price_buffer_pct
     if price is None or not planned:
@@ -101,11 +101,11 @@ def price_near(case: Case) -> Finding:
     worse = (price - planned) / planned * (1 if case.order.side is Side.BUY else -1)
     if worse <= buffer:
         return None
-    says = f"the price has moved {percent(worse)} against the plan"
-    return Reason.of(ReasonCode.PRICE_MOVED, says, planned=planned, price=price, maximum=buffer)
+    sentence = f"the price has moved {percent(worse)} against the plan"
+    return Reason.of(ReasonCode.PRICE_MOVED, sentence, planned=planned, price=price, maximum=buffer)
 
 
-def last_minutes(case: Case) -> Finding:
+def check_last_minutes(case: Case) -> Finding:
     """Refuse to buy in the last minutes before the close."""
     now, hours, minutes = case.facts.now, case.facts.hours, case.limits.timing_rules.no_positions_last_minutes
     if not hours.is_open_at(now) or hours.closes_after(now) - now >= timedelta(minutes=minutes):
@@ -113,83 +113,83 @@ def last_minutes(case: Case) -> Finding:
     return Reason.of(ReasonCode.LAST_MINUTES, now=iso(now), close=iso(hours.closes_after(now)), minutes=minutes)
 
 
-def trading_halt(case: Case) -> Finding:
+def check_halt(case: Case) -> Finding:
     """Refuse to trade a halted symbol."""
     if not case.limits.timing_rules.no_trading_on_halt:
         return None
     if case.stock.halted is None:
-        return case.lacks(ReasonCode.TRADING_HALTED, "halt status")
+        return case.leave_open(ReasonCode.TRADING_HALTED, "halt status")
     return Reason.of(ReasonCode.TRADING_HALTED) if case.stock.halted else None
 
 
-def tradable(case: Case) -> Finding:
-    """Refuse a symbol the broker does not trade."""
+def check_tradable(case: Case) -> Finding:
+    """Refuse a symbol not tradable at the broker."""
     if case.stock.tradable is None:
-        return case.lacks(ReasonCode.NOT_TRADABLE, "tradability")
+        return case.leave_open(ReasonCode.NOT_TRADABLE, "tradability")
     return None if case.stock.tradable else Reason.of(ReasonCode.NOT_TRADABLE)
 
 
-def earnings_day(case: Case) -> Finding:
-    """Refuse to buy on the day the company reports."""
+def check_earnings_day(case: Case) -> Finding:
+    """Refuse to buy on the day of the company's earnings report."""
     if not case.limits.timing_rules.no_earnings_day_trades:
         return None
     if not case.stock.earnings_known and case.stock.earnings_on is None:
-        return case.lacks(ReasonCode.EARNINGS_DAY, "earnings date")
+        return case.leave_open(ReasonCode.EARNINGS_DAY, "earnings date")
     today = trading_day(case.facts.now)
     return Reason.of(ReasonCode.EARNINGS_DAY, day=today) if case.stock.earnings_on == today else None
 
 
-def price_fresh(case: Case) -> Finding:
-    """Refuse to buy at a price that is too old.
+def check_price_age(case: Case) -> Finding:
+    """Refuse to buy at an old price.
 
-    After planning a price may have aged by as much as its plan may, so that what was planned is not denied for it.
+    After planning, the maximum age grows by the plan's own: so an order is not denied for its plan's price.
     """
     made, ages = case.stock.price_at, case.limits.staleness
     if made is None:
-        return case.lacks(ReasonCode.STALE_PRICE, "time of the price")
+        return case.leave_open(ReasonCode.STALE_PRICE, "time of the price")
     hours = ages.price_max_age_hours + (0 if case.stage == "plan" else ages.plan_max_age_hours)
     too_old = _hours(case.facts.now, made) > hours
     return Reason.of(ReasonCode.STALE_PRICE, price_at=iso(made), maximum_hours=hours) if too_old else None
 
 
 def is_plan_old(limits: Limits, made: datetime, now: datetime) -> bool:
-    """Tell whether a plan is too old to act on."""
+    """Return whether a plan is too old to act on."""
     return _hours(now, made) > limits.staleness.plan_max_age_hours
 
 
 def is_price_old(limits: Limits, made: datetime, now: datetime) -> bool:
-    """Tell whether a price is too old to plan with."""
+    """Return whether a price is too old to plan with."""
     return _hours(now, made) > limits.staleness.price_max_age_hours
 
 
-def day_trade_limit(case: Case) -> Finding:
-    """Refuse to sell what was bought today when that would be one day trade too many.
+def check_day_trades(case: Case) -> Finding:
+    """Refuse a SELL beyond the limit of day trades.
 
     The defaults are those of the former pattern-day-trader rule (FINRA rule 4210: fewer than four in five business
     days below $25,000), replaced on 2026-06-04 with a phase-in to October 2027; see the limits file.
     """
     rules, equity = case.limits.day_trades, case.facts.equity
     exempt = rules.exempt_equity is not None and equity >= rules.exempt_equity
-    # Several SELLs of what was bought on one day make one day trade.
+    # Several SELLs of one day's BUYs are one day trade.
     new = case.facts.history.same_day_sides.get(case.order.ticker, frozenset()) == {Side.BUY}
     if rules.limit is None or exempt or not new:
         return None
-    made = recent_day_trades(case.facts.history.day_trades, trading_day(case.facts.now), rules.window_days)
+    made = count_recent_day_trades(case.facts.history.day_trades, trading_day(case.facts.now), rules.window_days)
     if made < rules.limit:
         return None
     return Reason.of(ReasonCode.DAY_TRADE_LIMIT, made=made, limit=rules.limit, window_days=rules.window_days)
 
 
-def same_day_round_trip(case: Case) -> Finding:
-    """Refuse to buy back what was sold today."""
+def check_round_trip(case: Case) -> Finding:
+    """Refuse to buy back a symbol sold today."""
     sold = Side.SELL in case.facts.history.same_day_sides.get(case.order.ticker, ())
     return (
         Reason.of(ReasonCode.SAME_DAY_ROUND_TRIP) if sold and not case.limits.day_trades.allow_same_day_rebuy else None
     )
 
 
-def recent_day_trades(days: tuple[date, ...], today: date, window: int) -> int:
-    """Return how many of `days` lie in the `window` trading days that end with `today`."""
+def count_recent_day_trades(days: tuple[date, ...], today: date, window: int) -> int:
+    """Count the `days` within the last `window` trading days, `today` included."""
     return sum(1 for day in days if day <= today < next_trading_day(day, window))
 
 

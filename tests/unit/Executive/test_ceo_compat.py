@@ -11,9 +11,9 @@ import pytest
 from freezegun import freeze_time
 
 from Departments.bootstrap import Choices, Desk, open_desk
-from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
-from Departments.core.settings import read_json
+from Departments.core.platform.clock import SystemClock
+from Departments.core.platform.text_files import read_json
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.state import load_exchange_state
 from Departments.Executive.ceo import CEO
@@ -218,4 +218,4 @@ def test_an_error_of_the_broker_is_answered_with_what_to_do_about_it(tmp_path: P
     away = {"faults": [{"call": "account", "do": "timeout_before", "times": 0}]}
     with closing(desk(workspace(tmp_path), faults=away)) as opened:
         answer = opened.ceo.handle_user_request("get_portfolio_summary")
-    assert answer["message"].endswith("; run the same command again to go on where it stood.")
+    assert answer["message"].endswith("; run the same command again to continue.")

@@ -14,8 +14,8 @@ import pytest
 from freezegun import freeze_time
 
 from Departments.bootstrap import Desk, open_desk
-from Departments.core.clock import SystemClock
 from Departments.core.errors import BadInput
+from Departments.core.platform.clock import SystemClock
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.state import load_exchange_state
 from Departments.Executive.ceo import CEO

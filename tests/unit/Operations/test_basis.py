@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from Departments.brokers.base import Broker, BrokerList, ForeignOrder, ForeignPosition, Orders, Positions, UnreadableRow
 from Departments.brokers.snapshot import ExchangeHours, FactsReader
-from Departments.core.clock import SimulatedClock
 from Departments.core.facts import Facts, Knowledge, Readings, SymbolFacts, TradingHistory
 from Departments.core.orders import Order, OrderStatus, Side
+from Departments.core.platform.clock import SimulatedClock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 from Departments.messaging.neighbours import Holding

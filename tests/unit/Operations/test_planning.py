@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from Departments.constraints import checks
+from Departments.constraints import amounts
 from Departments.constraints.limits import Limits
 from Departments.core.errors import BadInput
 from Departments.core.facts import TradingHistory
@@ -527,7 +527,7 @@ def test_a_missed_target_always_names_what_binds(day: tuple[tuple[Candidate, ...
     goal = make_plan(briefing(*candidates), there).plan.extra["deployment_goal"]
     assert goal["target_met"] == (goal["binding"] == "")
     if there.facts.equity > 0:
-        target = checks.deployment_target(there.limits, there.facts.equity)
+        target = amounts.deployment_target(there.limits, there.facts.equity)
         assert goal["target_met"] == (D(goal["shortfall"]) == 0) == (D(goal["deployed"]) >= target.quantize(D("0.01")))
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from Departments.core.clock import SimulatedClock
 from Departments.core.departments import ALL
 from Departments.core.errors import BrokerUnavailable, PublishError
+from Departments.core.platform.clock import SimulatedClock
 from Departments.core.quotes import Bar
 from Departments.core.regimes import (
     Confidence,

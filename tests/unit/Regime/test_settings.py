@@ -22,7 +22,7 @@ def test_the_executive_and_operations_are_told_where_nothing_else_is_said() -> N
 def test_trading_as_a_recipient_is_refused_in_one_sentence(tmp_path: Path) -> None:
     error = refused(tmp_path, "regime: {recipients: [EXECUTIVE, TRADING]}\n")
     assert error.key == "regime.recipients"
-    assert "names TRADING, which has no use for the regime" in error.problem
+    assert "names TRADING, which does not use the regime" in error.problem
     assert error.mend == "take TRADING out of the list"
     assert "\n" not in str(error)
 

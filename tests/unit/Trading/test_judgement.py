@@ -14,11 +14,11 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.brokers.base import BrokerList, Positions, UnreadableRow
 from Departments.brokers.snapshot import FactsReader
-from Departments.constraints.checks import days_to_settle
+from Departments.constraints.amounts import days_to_settle
 from Departments.constraints.limits import Limits
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.orders import OrderRequest, Side
+from Departments.core.platform.clock import SimulatedClock
 from Departments.core.reasons import ReasonCode
 from Departments.messaging import codec
 from Departments.messaging.payloads import ExecutiveApproval

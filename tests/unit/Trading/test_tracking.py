@@ -12,9 +12,9 @@ import pytest
 
 from Departments.bootstrap import Desk
 from Departments.brokers.base import Broker, BrokerList, Orders, UnreadableRow
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.orders import Order, OrderScope, OrderStatus, Side
+from Departments.core.platform.clock import SimulatedClock
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderIntent
 from Departments.messaging.message import Message
@@ -299,7 +299,7 @@ def test_what_the_market_rejects_after_it_was_taken_is_told_like_every_rejection
     assert (report["status"], report["code"], report["reason"]) == ("rejected", "REJECTED_LATER", told)
     (escalation,) = sent_by_trading(opened.workspace, "escalation")
     assert escalation.parent_message_id == APPROVAL_ID
-    assert "the broker took the order and rejected it afterwards" in escalation.body
+    assert "the broker accepted the order and rejected it later" in escalation.body
     row = opened.ledger._db.row("SELECT * FROM trading_rejections JOIN desk_orders o ON o.id = order_id")
     assert row is not None
     assert (row["ticker"], row["rejection_code"], row["rejection_reason"]) == ("AXTA", "REJECTED_LATER", told)

@@ -11,9 +11,9 @@ import pytest
 
 from Departments.brokers.base import Broker
 from Departments.brokers.patience import PatientBroker
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.orders import OrderRequest, Side
+from Departments.core.platform.clock import SimulatedClock
 
 NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
 SELL = OrderRequest("MSG_1", "UPS", Side.SELL, Decimal(70))

@@ -10,8 +10,9 @@ import pytest
 from Departments.bootstrap import Choices, open_desk
 from Departments.brokers.base import Broker
 from Departments.brokers.registry import BROKERS, BrokerRow, Opening, find_row, list_names
-from Departments.core.clock import SimulatedClock, parse_iso
 from Departments.core.errors import BadInput
+from Departments.core.moments import parse_iso
+from Departments.core.platform.clock import SimulatedClock
 from tests.builders.desk import desk, workspace
 
 NOON = parse_iso("2025-11-10T17:00:00Z")

@@ -12,8 +12,8 @@ import pytest
 
 from Departments.brokers.base import Broker
 from Departments.brokers.snapshot import CLOCK_LASTS, ExchangeHours
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerUnavailable
+from Departments.core.platform.clock import SimulatedClock
 from Departments.core.quotes import MarketClock
 
 NOW = datetime(2025, 11, 10, 15, 9, tzinfo=UTC)

@@ -4,14 +4,14 @@ from decimal import Decimal
 
 import pytest
 
-from Departments.constraints import checks
+from Departments.constraints import amounts
 from Departments.core.regimes import Regime
 from tests.builders.limits import EQUITY, Changes, book, buy, facts, known, limits, market, position, regime
 
 
 def test_the_minimum_is_the_larger_of_dollars_and_share() -> None:
-    assert checks.minimum_position(limits(), Decimal(98_950)) == Decimal("2968.50")
-    assert checks.minimum_position(limits(), Decimal(10_000)) == 1000
+    assert amounts.minimum_position(limits(), Decimal(98_950)) == Decimal("2968.50")
+    assert amounts.minimum_position(limits(), Decimal(10_000)) == 1000
 
 
 @pytest.mark.parametrize(
@@ -34,16 +34,16 @@ def test_the_minimum_is_the_larger_of_dollars_and_share() -> None:
 )
 def test_the_size_factor_is_the_smallest_effect_of_regime_and_vix(day: Changes, factor: str) -> None:
     rules = limits(regime_effects={"vix_elevated": 0.8})
-    assert checks.size_factor(rules, facts(day)) == Decimal(factor)
+    assert amounts.size_factor(rules, facts(day)) == Decimal(factor)
 
 
 def test_with_the_shipped_limits_an_elevated_vix_changes_nothing() -> None:
-    assert checks.size_factor(limits(), facts(market(vix=Decimal(25)))) == 1
-    assert checks.size_effects(limits(), facts(market(vix=Decimal(25)))) == ()
+    assert amounts.size_factor(limits(), facts(market(vix=Decimal(25)))) == 1
+    assert amounts.size_effects(limits(), facts(market(vix=Decimal(25)))) == ()
 
 
 def test_each_effect_on_size_is_named() -> None:
-    effects = checks.size_effects(limits(), facts(market(vix=Decimal(31), regime=regime(Regime.UNKNOWN))))
+    effects = amounts.size_effects(limits(), facts(market(vix=Decimal(31), regime=regime(Regime.UNKNOWN))))
     assert [str(effect) for effect in effects] == [
         "SIZE_REDUCED: cause=regime_unknown factor=0.5",
         "SIZE_REDUCED: cause=vix_caution_threshold factor=0.5",
@@ -52,69 +52,69 @@ def test_each_effect_on_size_is_named() -> None:
 
 def test_a_careful_day_never_makes_the_maximum_smaller_than_the_minimum() -> None:
     half = Decimal("0.5")
-    assert checks.maximum_auto_position(limits(), EQUITY, half) == 4000
+    assert amounts.maximum_auto_position(limits(), EQUITY, half) == 4000
     narrow = limits(deployment={"max_auto_position_pct": 0.05})
-    assert checks.maximum_auto_position(narrow, EQUITY, half) == 3000
-    assert checks.maximum_position(limits(), EQUITY, Decimal(0)) == 3000
+    assert amounts.maximum_auto_position(narrow, EQUITY, half) == 3000
+    assert amounts.maximum_position(limits(), EQUITY, Decimal(0)) == 3000
 
 
 def test_where_even_the_minimum_exceeds_the_maximum_the_maximum_stays() -> None:
-    assert checks.maximum_auto_position(limits(), Decimal(10_000)) == 800
-    assert checks.maximum_position(limits(), Decimal(3_000), Decimal("0.5")) == 750
+    assert amounts.maximum_auto_position(limits(), Decimal(10_000)) == 800
+    assert amounts.maximum_position(limits(), Decimal(3_000), Decimal("0.5")) == 750
 
 
 def test_the_auto_maximum_never_exceeds_the_maximum() -> None:
-    assert checks.maximum_auto_position(limits(position_limits={"max_position_value": 5000}), EQUITY) == 5000
+    assert amounts.maximum_auto_position(limits(position_limits={"max_position_value": 5000}), EQUITY) == 5000
 
 
 def test_spendable_cash_leaves_the_reserve_and_what_is_promised() -> None:
-    assert checks.spendable_cash(limits(), facts(book(cash=Decimal(15_000), open_buys=Decimal(1_000)))) == 4000
-    assert checks.spendable_cash(limits(), facts(book(cash=Decimal(5_000)))) == 0
+    assert amounts.spendable_cash(limits(), facts(book(cash=Decimal(15_000), open_buys=Decimal(1_000)))) == 4000
+    assert amounts.spendable_cash(limits(), facts(book(cash=Decimal(5_000)))) == 0
 
 
 def test_spendable_cash_of_a_cash_account_leaves_unsettled_proceeds() -> None:
     held = facts(book(cash=Decimal(30_000), unsettled_cash=Decimal(25_000)))
-    assert checks.spendable_cash(limits(), held) == 20_000
-    assert checks.spendable_cash(limits(settlement={"account": "cash"}), held) == 5_000
+    assert amounts.spendable_cash(limits(), held) == 20_000
+    assert amounts.spendable_cash(limits(settlement={"account": "cash"}), held) == 5_000
 
 
 def test_with_margin_allowed_the_broker_decides_what_can_be_spent() -> None:
     rules = limits(portfolio_risk={"allow_margin": True})
-    assert checks.spendable_cash(rules, facts(book(cash=Decimal(-1)))) == Decimal("Infinity")
+    assert amounts.spendable_cash(rules, facts(book(cash=Decimal(-1)))) == Decimal("Infinity")
 
 
 def test_reserve_target_and_caps_are_shares_of_equity() -> None:
-    assert checks.cash_reserve(limits(), EQUITY) == 10_000
-    assert checks.deployment_target(limits(), EQUITY) == 90_000
-    assert checks.sector_cap(limits(), EQUITY) == 40_000
+    assert amounts.cash_reserve(limits(), EQUITY) == 10_000
+    assert amounts.deployment_target(limits(), EQUITY) == 90_000
+    assert amounts.sector_cap(limits(), EQUITY) == 40_000
 
 
 def test_room_is_what_is_left_and_never_negative() -> None:
     held = facts(book(*(position(f"P{i}", 100) for i in range(9)), position("S", -1), position("Z", 0)))
-    assert checks.positions_room(limits(), held) == 10
-    assert checks.positions_room(limits(position_limits={"max_positions_total": 5}), held) == 0
-    assert checks.sector_room(limits(), held, "Energy") == 0
-    assert checks.sector_room(limits(), held, "Utilities") == 40_000
+    assert amounts.positions_room(limits(), held) == 10
+    assert amounts.positions_room(limits(position_limits={"max_positions_total": 5}), held) == 0
+    assert amounts.sector_room(limits(), held, "Energy") == 0
+    assert amounts.sector_room(limits(), held, "Utilities") == 40_000
 
 
 def test_the_markets_word_on_a_sector_comes_before_the_positions_and_the_orders() -> None:
     day = facts(market(known("A", sector="Energy"), known("B", sector=None)))
-    assert checks.sector_of(limits(), "A", day, "Utilities") == "Energy"
-    assert checks.sector_of(limits(), "B", day, " Unknown ", "Utilities") == "Utilities"
+    assert amounts.sector_of(limits(), "A", day, "Utilities") == "Energy"
+    assert amounts.sector_of(limits(), "B", day, " Unknown ", "Utilities") == "Utilities"
     together = limits(position_limits={"unknown_sector": "own_bucket"})
-    assert checks.sector_of(together, "B", day, None) == "Unknown"
-    assert checks.sector_of(limits(), "B", day) == "Unknown:B"
+    assert amounts.sector_of(together, "B", day, None) == "Unknown"
+    assert amounts.sector_of(limits(), "B", day) == "Unknown:B"
 
 
 def test_the_volume_cap_is_in_whole_shares() -> None:
-    assert checks.volume_cap(limits(), known(average_volume=Decimal(1_019))) == 101
-    assert checks.volume_cap(limits(), known(average_volume=None)) is None
+    assert amounts.volume_cap(limits(), known(average_volume=Decimal(1_019))) == 101
+    assert amounts.volume_cap(limits(), known(average_volume=None)) is None
 
 
 def test_heat_is_what_the_stops_lose_of_the_money_paid() -> None:
     there = (position("HELD", 100, 50), position("BARE", 10, 10), position("SHORT", -5, 10), position("GONE", 0))
     held = facts(book(*there))
-    assert checks.portfolio_heat(held) == (Decimal(400), ("BARE",))
-    assert checks.heat_room(limits(), held) == 7_600
-    assert checks.order_heat(buy(qty=100, price=30)) == 240
-    assert checks.order_heat(buy(stop_price=None)) is None
+    assert amounts.portfolio_heat(held) == (Decimal(400), ("BARE",))
+    assert amounts.heat_room(limits(), held) == 7_600
+    assert amounts.order_heat(buy(qty=100, price=30)) == 240
+    assert amounts.order_heat(buy(stop_price=None)) is None

@@ -43,7 +43,7 @@ ROWS = {constraint.code: constraint for constraint in CONSTRAINTS}
 
 
 def found(code: ReasonCode, judged: Case) -> Reason | NotEvaluated | None:
-    return ROWS[code].find(judged)
+    return ROWS[code].judge(judged)
 
 
 def at(moment: datetime) -> Changes:
@@ -277,7 +277,7 @@ def test_every_constraint_that_can_lack_its_data_has_an_example_without_it() -> 
     for code, row in ((code, ROWS[code]) for code in CODES):
         order = buy(stop_price=None, price=None) if Side.BUY in row.sides else sell(price=None)
         bare = Case(nothing_known, limits(), "trade", order)
-        lacks = isinstance(row.find(bare), NotEvaluated) and code is not Code.REGIME_HALT
+        lacks = isinstance(row.judge(bare), NotEvaluated) and code is not Code.REGIME_HALT
         assert not lacks or EXAMPLES[code].unknown is not None, code
 
 
@@ -317,7 +317,7 @@ def test_a_constraint_is_judged_at_its_stages_and_at_no_other(code: ReasonCode, 
     assert (code in {r.code for r in (*verdict.violations, *verdict.warnings)}) is ((code, stage) in FOUND)
 
 
-@pytest.mark.parametrize("code", [row.code for row in CONSTRAINTS if row.of_desk])
+@pytest.mark.parametrize("code", [row.code for row in CONSTRAINTS if row.desk_check])
 def test_what_needs_no_order_stops_a_plan_without_orders(code: ReasonCode) -> None:
     c, row = EXAMPLES[code].violating, ROWS[code]
     assert code in {r.code for r in check_desk(c.facts, c.limits, row.denies_from).violations}
@@ -352,7 +352,7 @@ def all_cases(side: Side) -> list[Case]:
 def test_a_row_names_exactly_the_keys_its_check_reads(code: ReasonCode) -> None:
     row, seen = ROWS[code], set[str]()
     for judged in (c for side in Side for c in all_cases(side) if side in row.sides):
-        row.find(replace(judged, limits=cast(Limits, Recorder(judged.limits, seen))))
+        row.judge(replace(judged, limits=cast(Limits, Recorder(judged.limits, seen))))
     assert seen == set(row.keys)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from Departments.constraints.case import Stage
-from Departments.constraints.engine import CONSTRAINTS, PlanVerdict, Verdict, check_order, check_plan, project
+from Departments.constraints.engine import PlanVerdict, Verdict, check_order, check_plan, project
 from Departments.constraints.limits import Limits, MissingData
-from Departments.constraints.table import EVERYWHERE, READ_ELSEWHERE
+from Departments.constraints.table import CONSTRAINTS, EVERYWHERE, READ_ELSEWHERE
 from Departments.core.facts import SymbolFacts
 from Departments.core.orders import Side
 from Departments.core.plans import Trade

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from Departments.bootstrap import open_desk
-from Departments.constraints.limits import Limits, contradictions, find_limits, load_limits
+from Departments.constraints.limits import Limits, find_contradictions, limits_file, load_limits
 from Departments.core.errors import BadInput
 
 SHIPPED = Path(__file__).parents[3] / "config" / "hard_constraints.yaml"
@@ -89,10 +89,10 @@ def test_an_empty_file_and_empty_groups_have_every_default(tmp_path: Path) -> No
         ("deployment: {price_buffer_pct: 1}", "deployment.price_buffer_pct", "less than 1"),
         ("position_limits: {a: 1, a: 2}", "line 1", "twice"),
         ("- a list", "", "mapping"),
-        ("kelly_criterion: {since: 2025-02-30}", "line 1, column 26", "'2025-02-30' is no valid timestamp"),
-        ("position_limits: {min_position_value: !!int many}", "line 1, column 39", "'many' is no valid int"),
-        ("position_limits: {min_position_value: " + 5000 * "9" + "}", "line 1, column 39", "is no valid int"),
-        ("timing_rules: {market_hours_only: !!bool maybe}", "line 1, column 35", "'maybe' is no valid bool"),
+        ("kelly_criterion: {since: 2025-02-30}", "line 1, column 26", "'2025-02-30' is not a valid timestamp"),
+        ("position_limits: {min_position_value: !!int many}", "line 1, column 39", "'many' is not a valid int"),
+        ("position_limits: {min_position_value: " + 5000 * "9" + "}", "line 1, column 39", "is not a valid int"),
+        ("timing_rules: {market_hours_only: !!bool maybe}", "line 1, column 35", "'maybe' is not a valid bool"),
         ("position_limits: [", "line 2", "mend the YAML"),
     ],
 )
@@ -157,15 +157,15 @@ def test_an_impossible_combination_is_refused_with_its_key(tmp_path: Path, text:
 
 def test_the_refusal_of_reserve_and_target_names_the_target_that_would_fit() -> None:
     both = {"portfolio_risk": {"min_cash_reserve_pct": 0.15}, "deployment": {"target_pct": 0.90}}
-    ((key, problem, mend),) = contradictions(Limits.model_validate(both))
+    ((key, problem, mend),) = find_contradictions(Limits.model_validate(both))
     assert key == "deployment.target_pct"
-    assert problem == "a target of 0.9 and a cash reserve of 0.15 exceed the whole"
+    assert problem == "a target of 0.9 and a cash reserve of 0.15 are more than 1"
     assert mend == "lower it to 0.85 or lower portfolio_risk.min_cash_reserve_pct"
 
 
 def test_a_reserve_and_a_target_that_make_up_the_whole_are_compatible() -> None:
     whole = {"portfolio_risk": {"min_cash_reserve_pct": 0.10}, "deployment": {"target_pct": 0.90}}
-    assert list(contradictions(Limits.model_validate(whole))) == []
+    assert list(find_contradictions(Limits.model_validate(whole))) == []
 
 
 def test_a_goal_that_the_file_does_not_name_gives_way_to_its_limits(tmp_path: Path) -> None:
@@ -198,15 +198,15 @@ def test_the_fingerprint_depends_on_values_and_not_on_how_they_are_written(tmp_p
 
 
 def test_the_limits_of_a_workspace_stand_in_config_or_in_the_older_folder(tmp_path: Path) -> None:
-    assert find_limits(tmp_path) == tmp_path / "config" / "hard_constraints.yaml"
+    assert limits_file(tmp_path) == tmp_path / "config" / "hard_constraints.yaml"
     older = tmp_path / "old" / "Config"
     older.mkdir(parents=True)
     written(older, "")
-    assert find_limits(tmp_path / "old").samefile(older / "hard_constraints.yaml")
+    assert limits_file(tmp_path / "old").samefile(older / "hard_constraints.yaml")
     ours = tmp_path / "old" / "config"
     ours.mkdir(exist_ok=True)
     written(ours, "")
-    assert find_limits(tmp_path / "old") == ours / "hard_constraints.yaml"
+    assert limits_file(tmp_path / "old") == ours / "hard_constraints.yaml"
 
 
 def test_settings_are_found_in_the_older_folder_too(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from Departments.core.documents import json_text, parse_json
 from Departments.core.errors import BadInput
 from Departments.core.orders import Side
-from Departments.core.settings import read_document, read_json
+from Departments.core.platform.text_files import read_document, read_json
 from Departments.messaging.message import body_with, payload_of
 
 NAMES = st.text(max_size=3) | st.integers() | st.floats() | st.booleans() | st.none() | st.sampled_from(Side)
@@ -62,7 +62,7 @@ def test_numbers_with_a_point_are_read_as_they_stand_there() -> None:
     }
 
 
-@pytest.mark.parametrize("words", ["NaN is not", "Infinity is not", "'cash' stands there twice"])
+@pytest.mark.parametrize("words", ["NaN is not", "Infinity is not", "'cash' appears twice"])
 def test_what_json_does_not_know_is_refused(words: str, tmp_path: Path) -> None:
     value = words.split(" ", maxsplit=1)[0]
     text = '{"cash": 1, "cash": 2}' if value == "'cash'" else f'{{"cash": {value}}}'

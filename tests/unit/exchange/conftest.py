@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from Departments.core.clock import SimulatedClock
 from Departments.core.orders import Order, OrderRequest, OrderStatus, OrderType, Side
+from Departments.core.platform.clock import SimulatedClock
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.faults import FaultScript
 from Departments.exchange.state import ExchangeState

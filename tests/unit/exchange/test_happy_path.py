@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BadInput
 from Departments.core.orders import OrderRequest, OrderStatus, Side
+from Departments.core.platform.clock import SimulatedClock
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.records import ExchangeRefusal
 from Departments.exchange.state import ExchangeState

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import pytest
 
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BadInput
 from Departments.core.orders import OrderClass, OrderRequest, OrderStatus, Side
+from Departments.core.platform.clock import SimulatedClock
 from Departments.exchange.book import Lot
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.state import ExchangeState
@@ -27,7 +27,7 @@ from decimal import Decimal
 from pathlib import Path
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.state import ExchangeState
-from Departments.core.clock import SimulatedClock
+from Departments.core.platform.clock import SimulatedClock
 from Departments.core.orders import OrderRequest, Side
 
 path, label = sys.argv[1:]

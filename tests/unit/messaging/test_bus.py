@@ -12,7 +12,6 @@ from traceback import walk_stack
 
 import pytest
 
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import (
     BadInput,
     BrokerUnavailable,
@@ -21,6 +20,7 @@ from Departments.core.errors import (
     PublishError,
     UnreadableMessage,
 )
+from Departments.core.platform.clock import SimulatedClock
 from Departments.core.settings import MessagingSettings
 from Departments.ledger.journal import TABLES, LedgerJournal
 from Departments.ledger.sqlite import SqliteDatabase

@@ -215,7 +215,7 @@ def test_the_time_of_a_regime_text_may_stand_in_its_name_only() -> None:
         ("---\n- a\n- b\n---\n", "not a mapping"),
         ("---\nfrom: [\n---\n", "not valid YAML"),
         (APPROVAL.replace("from: EXECUTIVE\n", ""), "lacks the key 'from'"),
-        (APPROVAL.replace("to: TRADING\n", "to: TRADING\nto: RISK\n"), "'to' stands there twice"),
+        (APPROVAL.replace("to: TRADING\n", "to: TRADING\nto: RISK\n"), "'to' appears twice"),
         (APPROVAL.replace("to: TRADING\n", "to: [TRADING]\n"), "'to' does not hold a single value"),
         (APPROVAL.replace("to: TRADING\n", "to: &a TRADING\n"), "anchors or aliases"),
         (APPROVAL.replace("to: TRADING\n", "to: TRADING\nx: {a: 1, a: 2}\n"), "twice"),
@@ -374,7 +374,7 @@ def test_a_header_without_its_two_lines_is_not_split(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("header", "cause"),
-    [("to: A\nto: B", "'to' stands there twice"), ("a: &x [1]\nb: *x", "anchors or aliases"), ("- a", "not a mapping")],
+    [("to: A\nto: B", "'to' appears twice"), ("a: &x [1]\nb: *x", "anchors or aliases"), ("- a", "not a mapping")],
 )
 def test_the_handler_is_strict_whoever_calls_it(header: str, cause: str) -> None:
     with pytest.raises(UnreadableMessage, match=cause):

@@ -8,7 +8,7 @@ import pytest
 
 from Departments.brokers.alpaca.broker import AlpacaBroker
 from Departments.brokers.alpaca.credentials import Credentials
-from Departments.core.clock import SimulatedClock
+from Departments.core.platform.clock import SimulatedClock
 from tests.fakes.loopback import Call, Loopback, Reply, serving
 
 NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)  # a Monday, 10:10 in New York

@@ -8,8 +8,8 @@ import pytest
 
 from Departments.brokers.alpaca.broker import connect
 from Departments.brokers.alpaca.credentials import ALLOW_LIVE, Credentials, check_access, is_loopback
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BadInput
+from Departments.core.platform.clock import SimulatedClock
 from Departments.core.settings import BrokerSettings
 
 LIVE = "https://api.alpaca.markets"

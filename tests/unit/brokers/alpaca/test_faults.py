@@ -7,8 +7,8 @@ import pytest
 
 from Departments.brokers.alpaca.broker import AlpacaBroker
 from Departments.brokers.alpaca.refusals import TABLE, Passing, QuestionRefused, map_answer, read_answer
-from Departments.core.clock import SimulatedClock
 from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, Refusal, Refused
+from Departments.core.platform.clock import SimulatedClock
 from tests.fakes import alpaca_answers as alpaca
 from tests.fakes.loopback import Loopback, Reply
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from Departments.brokers.alpaca.broker import FEES_PAGE, AlpacaBroker
-from Departments.core.clock import iso
 from Departments.core.errors import BrokerUnavailable
+from Departments.core.moments import iso
 from tests.fakes.loopback import Loopback
 from tests.unit.brokers.alpaca.conftest import NOW
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from Departments.brokers.alpaca.broker import AlpacaBroker
-from Departments.core.clock import SimulatedClock, iso
 from Departments.core.errors import BrokerUnavailable
+from Departments.core.moments import iso
+from Departments.core.platform.clock import SimulatedClock
 from tests.fakes import alpaca_answers as alpaca
 from tests.fakes.loopback import Call, Loopback, Reply
 from tests.unit.brokers.alpaca.conftest import NOW

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from Departments.brokers.alpaca.broker import AlpacaBroker
-from Departments.core.clock import iso, parse_iso
 from Departments.core.errors import BrokerUnavailable, NotFound, Refusal, Refused, UnreadableAnswer
+from Departments.core.moments import iso, parse_iso
 from Departments.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from tests.fakes import alpaca_answers as alpaca
 from tests.fakes.loopback import Call, Loopback, Reply

@@ -8,8 +8,9 @@ import pytest
 
 from Departments.brokers.alpaca.broker import AlpacaBroker
 from Departments.brokers.alpaca.parsing import find_oldest_credible, read_quote
-from Departments.core.clock import SimulatedClock, iso
 from Departments.core.errors import BrokerUnavailable
+from Departments.core.moments import iso
+from Departments.core.platform.clock import SimulatedClock
 from tests.fakes.loopback import Loopback, Reply
 
 NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)

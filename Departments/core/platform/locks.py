@@ -1,6 +1,7 @@
-"""Locks of the operating system: a crash releases them. One execution at a time, in a workspace and on an account.
+"""Mutexes between processes, as locks of the operating system: a crash releases them.
 
-Never a file that only its owner can remove: where the system has no file locks, the error says so.
+One execution at a time holds a workspace and its account. A disk without file locks is an error; there is no fallback
+to lock files, which survive a crash.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ LOCK_NAME: Final = ".departments.lock"
 
 
 class ProcessLock:
-    """A lock on a file, for one process and whoever asks within it. `busy` is the sentence for all others."""
+    """A file lock of one process, shared within it. `busy` is the error for all others."""
 
     def __init__(self, path: Path, busy: str) -> None:
         from filelock import FileLock  # noqa: PLC0415 - takes as long to import as all of typer
 
         self._path = path
         self._busy = busy
-        self._lock = FileLock(path, thread_local=False, preserve_lock_file=True)  # or it would fall back to such a file
+        self._lock = FileLock(path, thread_local=False, preserve_lock_file=True)  # forbids that fallback
 
     @property
     def is_held(self) -> bool:
-        """Tell whether this very object holds the lock."""
+        """Return whether this object holds the lock."""
         return bool(self._lock.is_locked)
 
     def take(self, *, wait: float = 0.0) -> None:
-        """Take the lock within `wait` seconds; its folder is made. Raises WorkspaceBusy, BadInput."""
+        """Take the lock within `wait` seconds; make its folder. Raises WorkspaceBusy, BadInput."""
         from filelock import Timeout  # noqa: PLC0415
 
         try:
@@ -46,26 +47,26 @@ class ProcessLock:
             ) from error
 
     def release(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         self._lock.release()
 
 
 @contextmanager
 def execution_lock(workspace: Path) -> Iterator[None]:
-    """Hold the workspace for one execution. Raises WorkspaceBusy when another process holds it, BadInput."""
-    with _hold(workspace / LOCK_NAME, f"{workspace}: another execution is running here; wait until it has ended."):
+    """Hold the workspace for one execution. Raises WorkspaceBusy if another process holds it; BadInput."""
+    with _hold(workspace / LOCK_NAME, f"{workspace}: another execution is running here; wait until it ends."):
         yield
 
 
 @contextmanager
 def account_lock(folder: Path, broker: str, account_id: str) -> Iterator[None]:
-    """Hold an account for one execution; `folder` is the one in which every workspace looks.
+    """Hold an account for one execution. All workspaces share `folder`.
 
-    The file's name is a hash and tells nothing of the account; accounts without an id share one lock. Raises
-    WorkspaceBusy when another process holds it, BadInput where the lock cannot be written.
+    The file's name is a hash, so it does not reveal the account. Accounts without an id share one lock. Raises
+    WorkspaceBusy if another process holds it, BadInput if the lock cannot be written.
     """
     name = sha256(f"{broker} {account_id}".encode()).hexdigest()[:32]
-    busy = f"another workspace is executing on the same account ({broker}); wait until it has ended."
+    busy = f"another workspace is executing on the same account ({broker}); wait until it ends."
     with _hold(folder / f".departments-{name}.lock", busy):
         yield
 

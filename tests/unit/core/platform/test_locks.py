@@ -8,12 +8,12 @@ import pytest
 from filelock import FileLock
 
 from Departments.core.errors import WorkspaceBusy
-from Departments.core.locks import ProcessLock
+from Departments.core.platform.locks import ProcessLock
 
 HELD_AND_DEAD = """
 import os, sys
 from pathlib import Path
-from Departments.core.locks import ProcessLock
+from Departments.core.platform.locks import ProcessLock
 ProcessLock(Path(sys.argv[1]), "busy").take()
 os._exit(77)
 """

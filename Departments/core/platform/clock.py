@@ -1,8 +1,9 @@
-"""The only place that asks the time or sleeps.
+"""The clocks of the desk. No other module asks the time or sleeps.
 
-Every part receives a `Clock`. `SystemClock` is the real one; `SimulatedClock` lets a past day be replayed in no
-time, because sleeping only moves its hands; `PacedClock` does the same slowly enough for a person to watch;
-`ShiftedClock` runs as fast as time itself from another moment on.
+SystemClock     the machine's time
+SimulatedClock  starts at any moment; a sleep only moves its hands, so a past day replays at once
+PacedClock      a simulated clock slow enough for a person to watch
+ShiftedClock    starts at any moment and runs at the speed of real time
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time (aware, UTC) and waits."""
+    """The port to time: the present moment (aware, UTC), and waiting."""
 
     def now(self) -> datetime:
         """Return the present moment in UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Wait for `seconds`."""
         ...
 
 
@@ -37,7 +38,7 @@ class SystemClock:
 
 
 class SimulatedClock:
-    """A clock that starts where it is told and moves only when somebody sleeps."""
+    """A clock with a given start. Only `sleep` moves it."""
 
     def __init__(self, start: datetime) -> None:
         if start.tzinfo is None:
@@ -54,7 +55,7 @@ class SimulatedClock:
 
 
 class PacedClock(SimulatedClock):
-    """A simulated clock whose every simulated second takes `pace` real seconds."""
+    """A simulated clock with `pace` real seconds to each simulated one."""
 
     def __init__(self, start: datetime, *, pace: float) -> None:
         super().__init__(start)
@@ -67,9 +68,9 @@ class PacedClock(SimulatedClock):
 
 
 class ShiftedClock:
-    """The machine's clock, set to another moment: it starts there and runs as fast as time itself.
+    """The machine's clock, set to another moment.
 
-    Two processes that work side by side on a past day need it; a simulated clock is one process's own.
+    Two processes side by side on a past day share its time; a simulated clock belongs to one process.
     """
 
     def __init__(self, start: datetime) -> None:
@@ -83,19 +84,3 @@ class ShiftedClock:
     def sleep(self, seconds: float) -> None:
         """Block for `seconds` of real time."""
         self._system.sleep(seconds)
-
-
-def iso(moment: datetime) -> str:
-    """Write a moment as the messages do, `2025-11-10T15:09:12.760093Z`: such texts sort as their moments do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def parse_iso(text: str) -> datetime:
-    """Read an ISO 8601 moment; one without an offset, or with the word UTC, is UTC. Raises ValueError."""
-    moment = datetime.fromisoformat(text.strip().removesuffix(" UTC"))
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def stamp(moment: datetime) -> str:
-    """Write a moment as file names do: `20251110T150912Z`."""
-    return moment.astimezone(UTC).isoformat()[:19].replace("-", "").replace(":", "") + "Z"

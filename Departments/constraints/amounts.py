@@ -1,6 +1,6 @@
-"""The amounts that limits come to on a given day: Operations sizes by them, the checks judge by them.
+"""The limits as amounts of one day. Operations sizes by them, the checks judge by them.
 
-Money is in dollars. Every bound is inclusive: exactly the minimum and exactly the maximum are allowed.
+Money is in dollars. Every bound is inclusive: exactly the minimum and exactly the maximum are allowed. Pure.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from Departments.core.regimes import Regime
 
 
 def minimum_position(limits: Limits, equity: Decimal) -> Decimal:
-    """Return the least a position may be worth: max(min_position_value, min_position_pct × equity)."""
+    """Return the minimum value of a position: max(min_position_value, min_position_pct × equity)."""
     rules = limits.position_limits
     return max(rules.min_position_value, rules.min_position_pct * equity)
 
 
 def maximum_position(limits: Limits, equity: Decimal, factor: Decimal = ONE) -> Decimal:
-    """Return the most a position may be worth, `factor` of it on a careful day (see `size_factor`).
+    """Return the maximum value of a position, times `factor` on a careful day.
 
-    A careful day never makes the maximum smaller than the minimum: it asks for small positions, not for none.
+    `factor` comes from `size_factor`. It never takes the maximum below the minimum: a careful day asks for small
+    positions, not for none.
     """
     rules = limits.position_limits
     cap = rules.max_single_position_pct * equity
@@ -36,7 +37,7 @@ def maximum_position(limits: Limits, equity: Decimal, factor: Decimal = ONE) -> 
 
 
 def maximum_auto_position(limits: Limits, equity: Decimal, factor: Decimal = ONE) -> Decimal:
-    """Return the most a position may be worth that Operations adds of its own accord."""
+    """Return the maximum value of a position chosen by Operations itself."""
     cap = min(limits.deployment.max_auto_position_pct * equity, maximum_position(limits, equity))
     return _careful(limits, equity, cap, factor)
 
@@ -46,20 +47,20 @@ def _careful(limits: Limits, equity: Decimal, cap: Decimal, factor: Decimal) -> 
 
 
 def cash_reserve(limits: Limits, equity: Decimal) -> Decimal:
-    """Return the cash that must stay untouched."""
+    """Return the reserve: cash never spent."""
     return limits.portfolio_risk.min_cash_reserve_pct * equity
 
 
 def deployment_target(limits: Limits, equity: Decimal) -> Decimal:
-    """Return the value of positions that Operations aims at."""
+    """Return the target value of all positions."""
     return limits.deployment.target_pct * equity
 
 
 def cash_for_buys(limits: Limits, facts: Facts) -> Decimal:
-    """Return the cash that BUYs may cost in all; negative where the reserve is touched already.
+    """Return the cash for all BUYs; negative if the reserve is already touched.
 
-    While a plan is executed it is min(account cash, start cash + actual fills − fees) − open buys − the reserve of the
-    start; without an execution, account cash − open buys − today's reserve. Cash that must settle first stays, too.
+    During an execution: min(account cash, start cash + actual fills − fees) − open buys − the reserve of the start.
+    Outside: account cash − open buys − today's reserve. Unsettled cash of a cash account also stays.
     """
     run, left = facts.run, facts.free_cash
     if run is not None and run.expected_cash is not None:
@@ -69,36 +70,36 @@ def cash_for_buys(limits: Limits, facts: Facts) -> Decimal:
 
 
 def spendable_cash(limits: Limits, facts: Facts) -> Decimal:
-    """Return what BUYs may cost in all, never negative; Infinity where margin is allowed and the broker decides."""
+    """Return the cash for all BUYs, never negative; Infinity with margin: then the broker decides."""
     return Decimal("Infinity") if limits.allow_margin else max(ZERO, cash_for_buys(limits, facts))
 
 
 def must_settle(limits: Limits) -> bool:
-    """Tell whether the proceeds of SELLs must be settled before they are spent."""
+    """Return whether the proceeds of SELLs must settle before they are spent."""
     return limits.settlement.account == "cash" and not limits.settlement.spend_unsettled
 
 
 def days_to_settle(limits: Limits) -> int:
-    """Return after how many trading days the proceeds of a SELL may be spent, 0 for at once."""
+    """Return the trading days until a SELL's proceeds may be spent."""
     return limits.settlement.days if must_settle(limits) else 0
 
 
 def positions_room(limits: Limits, facts: Facts) -> int:
-    """Return how many more symbols may be held, never negative."""
+    """Return the number of further positions allowed, never negative."""
     held = sum(1 for p in facts.positions.values() if p.qty != 0)
     return max(0, limits.position_limits.max_positions_total - held)
 
 
 def known_sector(sector: str | None) -> str | None:
-    """Return a sector's name, None for an empty one or the word Unknown."""
+    """Return a sector's name; None if it is empty or Unknown."""
     name = (sector or "").strip()
     return None if not name or name.casefold() == UNKNOWN_SECTOR.casefold() else name
 
 
 def sector_of(limits: Limits, symbol: str, facts: Facts, *others: str | None) -> str:
-    """Return the bucket a symbol counts in: the first known sector of the facts' and `others`.
+    """Return a symbol's bucket: the first known sector of the facts and `others`.
 
-    An unknown one follows `unknown_sector`: all in the bucket Unknown, or each symbol in one of its own.
+    Unknown sectors follow `unknown_sector`: one bucket Unknown for all, or one for each symbol.
     """
     for candidate in (facts.of(symbol).sector, *others):
         if known := known_sector(candidate):
@@ -108,37 +109,40 @@ def sector_of(limits: Limits, symbol: str, facts: Facts, *others: str | None) ->
 
 
 def sector_cap(limits: Limits, equity: Decimal) -> Decimal:
-    """Return the most that the positions of one sector may be worth."""
+    """Return the maximum value of one sector."""
     return limits.position_limits.max_sector_concentration_pct * equity
 
 
 def sector_value(limits: Limits, facts: Facts, bucket: str, *, without: str = "") -> Decimal:
-    """Return what is held in a bucket of `sector_of`, `without` one symbol."""
+    """Return the value held in a bucket of `sector_of`, `without` one symbol."""
     held = (p for p in facts.positions.values() if p.qty > 0 and p.symbol != without)
     return sum((p.market_value for p in held if sector_of(limits, p.symbol, facts, p.sector) == bucket), ZERO)
 
 
 def sector_room(limits: Limits, facts: Facts, bucket: str) -> Decimal:
-    """Return what may still be bought in a bucket of `sector_of`, never negative."""
+    """Return the dollars left in a bucket of `sector_of`, never negative."""
     return max(ZERO, sector_cap(limits, facts.equity) - sector_value(limits, facts, bucket))
 
 
 def volume_cap(limits: Limits, stock: SymbolFacts) -> Decimal | None:
-    """Return the most whole shares one order may have beside the average volume, None where that is unknown."""
+    """Return the maximum whole shares of an order by average volume, None if unknown."""
     if stock.average_volume is None:
         return None
     return whole_shares(limits.liquidity_requirements.max_order_pct_of_volume * stock.average_volume)
 
 
 def order_heat(order: Trade) -> Decimal | None:
-    """Return what a BUY loses when its stop is hit, None without price or stop."""
+    """Return a BUY's loss at its stop, None without price or stop."""
     if order.price is None or order.stop_price is None:
         return None
     return max(ZERO, order.price - order.stop_price) * order.qty
 
 
 def portfolio_heat(facts: Facts) -> tuple[Decimal, tuple[str, ...]]:
-    """Return the dollars lost when every known stop is hit, and the symbols of unknown stop or entry price."""
+    """Return the loss at all known stops, and the symbols without one.
+
+    A symbol without a known entry price counts as one without a stop.
+    """
     stops = facts.history.stops
     held = [p for p in facts.positions.values() if p.qty > 0]
     losses = {
@@ -150,32 +154,32 @@ def portfolio_heat(facts: Facts) -> tuple[Decimal, tuple[str, ...]]:
 
 
 def heat_room(limits: Limits, facts: Facts) -> Decimal:
-    """Return how much more may be at risk down to the stops, as far as stops are known; never negative."""
+    """Return the dollars of heat left, by the known stops; never negative."""
     return max(ZERO, limits.portfolio_risk.max_portfolio_heat * facts.equity - portfolio_heat(facts)[0])
 
 
 def regime_of(facts: Facts) -> Regime | None:
-    """Return the day's regime; UNKNOWN without any data, None when only the VIX speaks."""
+    """Return the day's regime; UNKNOWN without any data, None with only the VIX."""
     if facts.regime is not None:
         return facts.regime.regime
     return Regime.UNKNOWN if vix_of(facts) is None else None
 
 
 def regime_factor(limits: Limits, regime: Regime) -> Decimal:
-    """Return the share of its usual size a BUY has in a regime; 0 halts BUYs."""
+    """Return a regime's factor for the size of BUYs; 0 halts BUYs."""
     factor: Decimal = getattr(limits.regime_effects, regime.value.lower())
     return factor
 
 
 def vix_of(facts: Facts) -> Decimal | None:
-    """Return the VIX, failing that the one the regime was assessed with."""
+    """Return the VIX, else the assessment's VIX."""
     if facts.readings.vix is not None or facts.regime is None:
         return facts.readings.vix
     return facts.regime.vix
 
 
 def vix_halt(limits: Limits) -> Decimal:
-    """Return the VIX above which nothing is bought: the panic threshold, or a lower one whose size is 0."""
+    """Return the maximum VIX for BUYs: the panic threshold, or a lower one whose size is 0."""
     effects, levels = limits.regime_effects, limits.market_conditions
     sizes = (
         (levels.vix_elevated_threshold, effects.vix_elevated),
@@ -185,7 +189,7 @@ def vix_halt(limits: Limits) -> Decimal:
 
 
 def size_effects(limits: Limits, facts: Facts) -> tuple[Reason, ...]:
-    """Return what the regime and the VIX do to the size of BUYs today, for plan and report; empty on a normal day."""
+    """Return today's reductions of BUYs by regime and VIX."""
     return tuple(
         Reason.of(ReasonCode.SIZE_REDUCED, cause=cause, factor=factor)
         for cause, factor in _effects(limits, facts)
@@ -194,7 +198,7 @@ def size_effects(limits: Limits, facts: Facts) -> tuple[Reason, ...]:
 
 
 def size_factor(limits: Limits, facts: Facts) -> Decimal:
-    """Return the share of its usual size a BUY may have today: 1, less on a careful day, 0 when BUYs are halted."""
+    """Return today's factor for the size of BUYs: 1, less on a careful day, 0 during a halt."""
     return min((factor for _, factor in _effects(limits, facts)), default=ONE)
 
 

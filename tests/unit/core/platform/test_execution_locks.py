@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from Departments.core.errors import BadInput, WorkspaceBusy
-from Departments.core.locks import account_lock, execution_lock
+from Departments.core.platform.locks import account_lock, execution_lock
 
 ID = "904837e3-3b76-47ec-b432-046db621571b"
 HELD_AND_DEAD = """
 import os, sys
 from pathlib import Path
-from Departments.core.locks import account_lock
+from Departments.core.platform.locks import account_lock
 with account_lock(Path(sys.argv[1]), "alpaca", sys.argv[2]):
     try:
         with account_lock(Path(sys.argv[1]), "alpaca", sys.argv[2]):

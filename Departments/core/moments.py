@@ -1,0 +1,21 @@
+"""Moments as text: ISO 8601 for messages and files of people, stamps for file names. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def iso(moment: datetime) -> str:
+    """Format a moment for messages: `2025-11-10T15:09:12.760093Z`. These texts sort by time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def parse_iso(text: str) -> datetime:
+    """Parse an ISO 8601 moment. Without an offset, or with the word UTC, it is UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text.strip().removesuffix(" UTC"))
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """Format a moment for file names: `20251110T150912Z`."""
+    return moment.astimezone(UTC).isoformat()[:19].replace("-", "").replace(":", "") + "Z"

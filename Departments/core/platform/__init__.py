@@ -1,0 +1,1 @@
+"""The machine: its clock, its files, locks between processes, and the names of durable steps."""
