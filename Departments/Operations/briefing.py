@@ -15,7 +15,7 @@ from typing import TypeVar
 from Departments.core.errors import BadInput
 from Departments.core.facts import Readings
 from Departments.core.orders import Side
-from Departments.core.plans import Skip
+from Departments.core.plans import SkippedTrade
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import is_trading_day, trading_day
 from Departments.messaging.neighbours import (
@@ -43,7 +43,7 @@ class Briefing:
     candidates: tuple[Candidate, ...]
     holdings: tuple[Holding, ...]
     source: str
-    refused: tuple[Skip, ...] = ()
+    refused: tuple[SkippedTrade, ...] = ()
     at: datetime | None = None
 
 
@@ -63,7 +63,7 @@ class Proposal:
     source: str
     sells: tuple[SellWish, ...] = ()
     picks: tuple[Candidate, ...] = ()
-    refused: tuple[Skip, ...] = ()
+    refused: tuple[SkippedTrade, ...] = ()
 
 
 Row = TypeVar("Row", Candidate, Holding)
@@ -88,10 +88,10 @@ def briefing_from(payload: DailyBriefing, source: str, *, at: datetime | None = 
     return Briefing(day, conditions, candidates, holdings, source, refused + strange, at)
 
 
-def keep_usable(entries: Iterable[Row | UnusableEntry]) -> tuple[tuple[Row, ...], tuple[Skip, ...]]:
+def keep_usable(entries: Iterable[Row | UnusableEntry]) -> tuple[tuple[Row, ...], tuple[SkippedTrade, ...]]:
     """Return the usable entries, each symbol once, and a skip for every other."""
     good: dict[str, list[Row]] = {}
-    refused: list[Skip] = []
+    refused: list[SkippedTrade] = []
     for entry in entries:
         if isinstance(entry, UnusableEntry):
             refused.append(_skip_unusable(entry))
@@ -101,24 +101,24 @@ def keep_usable(entries: Iterable[Row | UnusableEntry]) -> tuple[tuple[Row, ...]
     return kept, (*refused, *_find_duplicates(good))
 
 
-def _skip_unusable(entry: UnusableEntry) -> Skip:
+def _skip_unusable(entry: UnusableEntry) -> SkippedTrade:
     shown = " ".join(str(entry.value).split())[:40]
     problem = f"{entry.key} {entry.problem}"
     reason = Reason.of(ReasonCode.INVALID_CANDIDATE, problem, field=entry.key, value=shown)
-    return Skip(entry.name, reason, f"Skipped {entry.name} - {problem} ({shown})")
+    return SkippedTrade(entry.name, reason, f"Skipped {entry.name} - {problem} ({shown})")
 
 
 def _is_contradictory(rows: Sequence[Row]) -> bool:
     return any(row != rows[0] for row in rows)
 
 
-def _find_duplicates(good: Mapping[str, Sequence[Row]]) -> Iterator[Skip]:
+def _find_duplicates(good: Mapping[str, Sequence[Row]]) -> Iterator[SkippedTrade]:
     for ticker, rows in sorted(good.items()):
         if len(rows) == 1:
             continue
         sentence = "with different facts, none is used" if _is_contradictory(rows) else "alike, one is used"
         reason = Reason.of(ReasonCode.DUPLICATE_TICKER, f"is listed {len(rows)} times, {sentence}", times=len(rows))
-        yield Skip(ticker, reason, f"Skipped {ticker} - it is listed {len(rows)} times, {sentence}")
+        yield SkippedTrade(ticker, reason, f"Skipped {ticker} - it is listed {len(rows)} times, {sentence}")
 
 
 def merge_picks(briefing: Briefing, candidates: Iterable[Candidate]) -> Briefing:

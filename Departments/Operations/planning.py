@@ -18,7 +18,7 @@ from Departments.core import identifiers
 from Departments.core.facts import NO_READINGS, Facts, Readings, SymbolFacts
 from Departments.core.money import CENT, ZERO, cents, money_text, percent, plain, usd, usd_cents
 from Departments.core.orders import Side
-from Departments.core.plans import Skip, Trade, TradingPlan
+from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging.neighbours import Candidate
@@ -76,7 +76,7 @@ class Planned:
     plan: TradingPlan
     untradable: tuple[str, ...]
     facts: tuple[SymbolFacts, ...]
-    set_aside: tuple[Skip, ...] = ()
+    set_aside: tuple[SkippedTrade, ...] = ()
     readings: Readings = NO_READINGS
 
 
@@ -128,7 +128,7 @@ def _assemble(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned
     sizer = Sizer(basis, _project_sells(selection.sells, basis))
     judged = [sizer.size(c) for c in selection.candidates]
     sized = [j for j in judged if isinstance(j, Sized)]
-    unfit = tuple(j for j in judged if isinstance(j, Skip))
+    unfit = tuple(j for j in judged if isinstance(j, SkippedTrade))
     bought = _size_buys(sized, sizer, selection.sells)
     trades = (*selection.sells, *bought.trades)
     verdict = basis.judge_plan(trades)
@@ -171,7 +171,7 @@ def _project_sells(sells: Iterable[Trade], basis: Basis) -> Facts:
 @dataclass(frozen=True, slots=True)
 class _Bought:
     trades: tuple[Trade, ...]
-    skipped: tuple[Skip, ...]
+    skipped: tuple[SkippedTrade, ...]
     allocation: Allocation
     room: Room
 
@@ -192,7 +192,7 @@ def _size_buys(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> 
         barred |= offenders
 
 
-def _bar_small_proposals(sized: Sequence[Sized], basis: Basis) -> dict[str, Skip]:
+def _bar_small_proposals(sized: Sequence[Sized], basis: Basis) -> dict[str, SkippedTrade]:
     """Return the proposals under the minimum on a day of reduced sizes. None of them is enlarged."""
     if basis.factor >= 1:
         return {}
@@ -213,7 +213,7 @@ def _buy(sized: Sized, shares: Decimal, basis: Basis) -> Trade:
     )
 
 
-def _skip_of(sized: Sized, allocation: Allocation) -> Skip:
+def _skip_of(sized: Sized, allocation: Allocation) -> SkippedTrade:
     if sized.set_aside is not None:
         return sized.set_aside
     reason = allocation.left_out[sized.pick.ticker]
@@ -222,8 +222,8 @@ def _skip_of(sized: Sized, allocation: Allocation) -> Skip:
     return skip_for(sized.pick.ticker, reason)
 
 
-def _find_offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, Skip]:
-    found: dict[str, Skip] = {}
+def _find_offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, SkippedTrade]:
+    found: dict[str, SkippedTrade] = {}
     for worse in (ZERO, basis.buffer):
         for order, reason in basis.judge_plan(trades, worse).violations:
             if order.side is Side.BUY:
@@ -294,7 +294,7 @@ class Outcome:
 
 
 def measure_deployment(
-    sizer: Sizer, room: Room, allocation: Allocation, skips: Sequence[Skip], deployed: Decimal
+    sizer: Sizer, room: Room, allocation: Allocation, skips: Sequence[SkippedTrade], deployed: Decimal
 ) -> Outcome:
     """Return the outcome of a plan with positions worth `deployed` dollars."""
     equity, limits = sizer.facts.equity, sizer.basis.limits
@@ -308,7 +308,7 @@ def measure_deployment(
     )
 
 
-def find_binding(room: Room, allocation: Allocation, skips: Sequence[Skip], buffer: Decimal) -> Reason:
+def find_binding(room: Room, allocation: Allocation, skips: Sequence[SkippedTrade], buffer: Decimal) -> Reason:
     """Return the reason for missing the target: a halt, the money, or an obstacle to spending it."""
     skipped = {skip.reason.code for skip in skips}
     code = next((c for c in HALTS if c in skipped), None)

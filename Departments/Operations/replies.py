@@ -10,7 +10,7 @@ from Departments.core.departments import EXECUTIVE, OPERATIONS
 from Departments.core.errors import DepartmentsError
 from Departments.core.moments import iso
 from Departments.core.money import percent, plain, usd_cents
-from Departments.core.plans import Skip, Trade, TradingPlan
+from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import PlanFailure
@@ -74,7 +74,7 @@ def _trades(side: str, trades: Sequence[Trade]) -> str:
     return f"{title}\n\n" + _table(("Ticker", "Shares", "Price", "Value", "Score", "Why"), rows)
 
 
-def _skips(skips: Sequence[Skip]) -> str:
+def _skips(skips: Sequence[SkippedTrade]) -> str:
     if not skips:
         return ""
     low = [s.ticker for s in skips if s.reason.code is ReasonCode.SCORE_BELOW_THRESHOLD]

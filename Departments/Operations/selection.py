@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from Departments.core.money import plain
 from Departments.core.orders import Side
-from Departments.core.plans import Skip, Trade
+from Departments.core.plans import SkippedTrade, Trade
 from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.messaging.neighbours import Candidate
@@ -30,7 +30,7 @@ class Selection:
 
     sells: tuple[Trade, ...]
     candidates: tuple[Candidate, ...]
-    skipped: tuple[Skip, ...]
+    skipped: tuple[SkippedTrade, ...]
     untradable: tuple[str, ...] = ()
 
 
@@ -51,7 +51,7 @@ def select(
     wanted = {w.ticker: w for w in _first_of_each((*_net(wishes), *_find_flagged(briefing), *own))}
     outcomes = _deny([_sell(wish, basis) for wish in wanted.values()], basis)
     sells = tuple(o for o in outcomes if isinstance(o, Trade))
-    skips = [o for o in outcomes if isinstance(o, Skip)]
+    skips = [o for o in outcomes if isinstance(o, SkippedTrade)]
     untradable = {s.ticker for s in skips if s.reason.code is ReasonCode.NOT_TRADABLE}
     judged = [(c, _find_objection(c, basis, wanted)) for c in sorted(briefing.candidates, key=best_first)]
     return Selection(
@@ -108,7 +108,7 @@ def _find_weak(basis: Basis) -> list[SellWish]:
     ]
 
 
-def _sell(wish: SellWish, basis: Basis) -> Trade | Skip:
+def _sell(wish: SellWish, basis: Basis) -> Trade | SkippedTrade:
     held = basis.facts.positions.get(wish.ticker)
     if held is None or held.qty == 0:
         return skip(wish.ticker, ReasonCode.NOT_HELD, "the account holds none of it")
@@ -121,15 +121,15 @@ def _sell(wish: SellWish, basis: Basis) -> Trade | Skip:
     return Trade(wish.ticker, Side.SELL, qty, basis.price(wish.ticker), held.score, held.sector, reason)
 
 
-def _deny(outcomes: Sequence[Trade | Skip], basis: Basis) -> list[Trade | Skip]:
+def _deny(outcomes: Sequence[Trade | SkippedTrade], basis: Basis) -> list[Trade | SkippedTrade]:
     """Judge all SELLs in order and replace denied ones by skips."""
-    denied: dict[str, Skip] = {}
+    denied: dict[str, SkippedTrade] = {}
     for order, reason in basis.judge_plan(tuple(o for o in outcomes if isinstance(o, Trade))).violations:
         denied.setdefault(order.ticker, skip_for(order.ticker, reason))
     return [denied.get(outcome.ticker, outcome) for outcome in outcomes]
 
 
-def _find_objection(candidate: Candidate, basis: Basis, sold: Mapping[str, SellWish]) -> Skip | None:
+def _find_objection(candidate: Candidate, basis: Basis, sold: Mapping[str, SellWish]) -> SkippedTrade | None:
     minimum = basis.limits.deployment.min_score
     if candidate.ticker in sold:
         return skip(candidate.ticker, ReasonCode.SOLD_IN_THIS_PLAN, "it is to be sold, so it is not bought")
@@ -140,16 +140,16 @@ def _find_objection(candidate: Candidate, basis: Basis, sold: Mapping[str, SellW
     return None
 
 
-def _skip_short(held: Position) -> Skip:
+def _skip_short(held: Position) -> SkippedTrade:
     sentence = "it is held short, which this desk leaves alone"
     return skip(held.symbol, ReasonCode.SHORT_POSITION, sentence, held=held.qty)
 
 
-def skip(ticker: str, code: ReasonCode, sentence: str, **values: object) -> Skip:
+def skip(ticker: str, code: ReasonCode, sentence: str, **values: object) -> SkippedTrade:
     """Return a skip with its line for the log."""
     return skip_for(ticker, Reason.of(code, sentence, **values))
 
 
-def skip_for(ticker: str, reason: Reason) -> Skip:
+def skip_for(ticker: str, reason: Reason) -> SkippedTrade:
     """Return the skip for a reason, with its sentence or its code's meaning."""
-    return Skip(ticker, reason, f"Skipped {ticker} - {reason.sentence or f'{reason.code.meaning} ({reason})'}")
+    return SkippedTrade(ticker, reason, f"Skipped {ticker} - {reason.sentence or f'{reason.code.meaning} ({reason})'}")

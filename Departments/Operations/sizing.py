@@ -23,7 +23,7 @@ from Departments.core.money import (
     whole_shares,
 )
 from Departments.core.orders import Side
-from Departments.core.plans import Skip, Trade
+from Departments.core.plans import SkippedTrade, Trade
 from Departments.core.reasons import ReasonCode
 from Departments.messaging.neighbours import Candidate
 from Departments.Operations.basis import Basis
@@ -50,7 +50,7 @@ class Sized:
 
     candidate: Candidate
     pick: Pick
-    set_aside: Skip | None = None
+    set_aside: SkippedTrade | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Sizer:
     basis: Basis
     facts: Facts
 
-    def size(self, candidate: Candidate) -> Sized | Skip:
+    def size(self, candidate: Candidate) -> Sized | SkippedTrade:
         """Return the pick of a candidate, or its skip."""
         price = self.basis.price(candidate.ticker) or candidate.price
         if price is None:
@@ -138,7 +138,7 @@ class Sizer:
         most = min(single, max(auto, wanted))
         return most if volume is None else min(most, volume)
 
-    def _find_set_aside(self, candidate: Candidate, pick: Pick) -> Skip | None:
+    def _find_set_aside(self, candidate: Candidate, pick: Pick) -> SkippedTrade | None:
         if candidate.size is None or pick.wanted > 0:
             return None
         value = pick.held + candidate.size.value_at(pick.price, self.facts.equity)
@@ -175,7 +175,7 @@ class Sizer:
         return skip(pick.ticker, ReasonCode.MAX_AUTO_POSITION, sentence, value=value, maximum=maximum)
 
 
-def skip_under_minimum(ticker: str, value: Decimal, minimum: Decimal) -> Skip:
+def skip_under_minimum(ticker: str, value: Decimal, minimum: Decimal) -> SkippedTrade:
     """Return the skip of a too small position, in the sentence scripts know."""
     sentence = f"position would be {usd(value)} (< {usd(minimum)} minimum)"
     return skip(ticker, ReasonCode.MIN_POSITION_VALUE, sentence, value=value, minimum=minimum)

@@ -56,7 +56,7 @@ def archive(  # noqa: PLR0913 - one parameter for each option
                 raise BadInput("--pack", "", "a month is packed as a whole", "leave the other filters out")
             return _pack(desk, pack, dry_run=dry_run, as_json=as_json)
         rules = _narrow(Rules.of(desk.settings.retention), older_than, message_type, department, box)
-        moves = retention.due(desk.mailbox.root, rules, desk.clock.now())
+        moves = retention.find_due(desk.mailbox.root, rules, desk.clock.now())
         if dry_run:
             _show(moves, dry_run=True, as_json=as_json)
             return 0

@@ -17,7 +17,7 @@ from Departments.core.departments import EXECUTIVE, TRADING
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput
 from Departments.messaging.inbound import ConsumeReport
-from Departments.messaging.watcher import Watched, Watcher, stopped_by_signals
+from Departments.messaging.watcher import Watched, Watcher, stop_on_signals
 
 
 def watch(

@@ -61,7 +61,7 @@ class TradingPlan:
     plan_id: str
     generated_at: datetime
     trades: tuple[Trade, ...]
-    skipped: tuple[Skip, ...] = ()
+    skipped: tuple[SkippedTrade, ...] = ()
     equity: Decimal | None = None
     cash: Decimal | None = None
     deployment: Decimal | None = None

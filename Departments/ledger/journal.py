@@ -128,7 +128,7 @@ class LedgerJournal:
         found = FAILURES.find(self._database, "department = ?", department)
         return {each.message_id: (each.attempts, each.first_at, each.last_at) for each in found}
 
-    def fail(self, department: str, message_id: str, at: datetime) -> int:
+    def count_failure(self, department: str, message_id: str, at: datetime) -> int:
         """Count a failed attempt and return how many there are now."""
         one_more = "DO UPDATE SET attempts = bus_failures.attempts + 1, last_at = excluded.last_at"
         with self._database.transaction():
@@ -222,8 +222,8 @@ class LedgerJournal:
         """Return the whole index."""
         return [(row[0], row[1], row[2], row[3]) for row in self._database.rows(ALL_INDEXED)]
 
-    def first_today(self, cause: str, day: date) -> bool:
-        """Note a cause; return True if it is the first time on `day`."""
+    def note_cause(self, cause: str, day: date) -> bool:
+        """Tell whether this cause comes up for the first time on `day`, and note it."""
         return CAUSES.insert(self._database, Cause(cause, day), "DO NOTHING") == 1
 
 

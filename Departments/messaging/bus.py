@@ -11,7 +11,7 @@ from datetime import datetime
 
 from Departments.core.platform.clock import Clock
 from Departments.core.settings import MessagingSettings
-from Departments.messaging.inbound import ConsumeReport, Pass, decode_found
+from Departments.messaging.inbound import ConsumeReport, Pass, decode_file
 from Departments.messaging.message import Message
 from Departments.messaging.outbound import Outbound
 from Departments.messaging.ports import Journal, Storage
@@ -108,7 +108,7 @@ class Bus:
     def waiting(self, department: str) -> list[Message]:
         """Return the readable messages waiting in an inbox, in the order they would be handled."""
         names = self.mailbox.waiting(department)
-        found = (decode_found(name, self.mailbox.look(department, name)) for name in names)
+        found = (decode_file(name, self.mailbox.look(department, name)) for name in names)
         return sorted((m for m in found if isinstance(m, Message)), key=_order)
 
     def find(self, message_id: str) -> Message | None:

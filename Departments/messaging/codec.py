@@ -114,7 +114,7 @@ def examine(data: bytes, *, name: str) -> Decoded:
 
 
 def _form_of(text: str, name: str) -> tuple[Message, str]:
-    if ours := message_as_we_write_it(text):
+    if ours := read_own_text(text):
         return ours, "front matter"
     if not text.startswith("---"):
         text = text.lstrip("\n\t ")
@@ -254,7 +254,7 @@ def _read(text: str, name: str) -> Message:
         raise UnreadableMessage(f"{name}: {error}") from error
 
 
-def message_as_we_write_it(text: str) -> Message | None:
+def read_own_text(text: str) -> Message | None:
     """Read a message whose header is, line for line, the one `encode` writes; None for every other text."""
     found = _AS_WE_WRITE.match(text)
     if found is None:

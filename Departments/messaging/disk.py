@@ -145,17 +145,17 @@ def compare(path: str, data: bytes) -> Copy:
     return Copy.TORN if data.startswith(found.rstrip(b"\0")) else Copy.OTHER
 
 
-def free_name(folder: str, name: str, *, besides: str) -> str:
+def find_free_name(folder: str, name: str, *, besides: str) -> str:
     """Return `name`, or where it is taken in `folder` by another file than `besides` the first numbered form free."""
     number, free = 1, name
-    while os.path.lexists(path := os.path.join(folder, free)) and not same_bytes(path, besides):
+    while os.path.lexists(path := os.path.join(folder, free)) and not has_same_bytes(path, besides):
         number += 1
         free = add_number(name, number)
     return free
 
 
-def same_bytes(first: str, second: str) -> bool:
-    """Return True if two paths hold regular files of the same bytes."""
+def has_same_bytes(first: str, second: str) -> bool:
+    """Tell whether two paths hold regular files of the same bytes."""
     try:
         one, two = os.lstat(first), os.lstat(second)
         regular = stat.S_ISREG(one.st_mode) and stat.S_ISREG(two.st_mode)
@@ -164,11 +164,11 @@ def same_bytes(first: str, second: str) -> bool:
         return False
 
 
-def leave_alone(path: str) -> None:
+def flush_nothing(path: str) -> None:
     """Flush nothing."""
 
 
-def move_new(source: str, target: str, *, hard_links: bool, flush: Callable[[str], None] = leave_alone) -> bool:
+def move_new(source: str, target: str, *, hard_links: bool, flush: Callable[[str], None] = flush_nothing) -> bool:
     """Move a file to a name that is free or holds the same bytes; False where it holds something else.
 
     By link and unlink, so that nothing is overwritten; folders, and everything where there are no links, by rename.
@@ -198,7 +198,7 @@ def move_new(source: str, target: str, *, hard_links: bool, flush: Callable[[str
 
 
 def _join(source: str, target: str, flush: Callable[[str], None]) -> bool:
-    same = same_bytes(source, target)
+    same = has_same_bytes(source, target)
     if same:
         flush(target)
         os.unlink(source)

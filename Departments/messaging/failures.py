@@ -124,25 +124,25 @@ class DeadLetter:
 
     @property
     def text(self) -> str:
-        """Return its content, at most `SHOWN` bytes; nothing of a folder, a link or a pipe."""
-        return _beginning(self.path)
+        """Return what stands in it, at most `SHOWN` bytes; nothing of a folder, a link or a pipe."""
+        return _read_beginning(self.path)
 
 
 def list_dead_letters(root: Path) -> list[DeadLetter]:
     """Return every dead letter, by department and name."""
     there = (path for folder in lookup.folders(root / DEAD_LETTER) for path in lookup.entries(folder))
     found = (path for path in there if not path.name.endswith(REASON))
-    return [DeadLetter(path.parent.name, path.name, path, _reason_beside(path)) for path in found]
+    return [DeadLetter(path.parent.name, path.name, path, _read_reason(path)) for path in found]
 
 
-def _reason_beside(path: Path) -> dict[str, Any]:
+def _read_reason(path: Path) -> dict[str, Any]:
     try:
-        return codec.load_mapping(_beginning(path.parent / f"{path.name}{REASON}"))
+        return codec.load_mapping(_read_beginning(path.parent / f"{path.name}{REASON}"))
     except OSError:  # closed to us: the letter is listed all the same
         return {}
 
 
-def _beginning(path: Path) -> str:
+def _read_beginning(path: Path) -> str:
     if path.is_symlink() or not path.is_file():
         return ""
     with path.open("rb") as file:

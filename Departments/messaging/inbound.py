@@ -69,7 +69,7 @@ def pause(attempts: int) -> timedelta:
     return timedelta(seconds=min(LONGEST_PAUSE, 2.0 ** min(attempts - 1, 10)))
 
 
-def decode_found(name: str, found: Found | None) -> Message | UnreadableMessage | None:
+def decode_file(name: str, found: Found | None) -> Message | UnreadableMessage | None:
     """Decode what was found of a file; the error is returned, because an unreadable file is a case like any other."""
     if found is None:
         return None
@@ -157,11 +157,11 @@ class Pass:
 
     def _read(self, names: list[str]) -> Iterator[list[_Item]]:
         """Yield what shares a commit; what was too young comes once more, after one quiet period."""
-        yield from self._batches(self._in_order(names))
+        yield from self._batches(self._read_in_order(names))
         if self.patient and self.young and not self.stop():
             young, self.young = self.young, []
             self.mailbox.wait_until_quiet()
-            yield from self._batches(self._in_order([item.name for item in young]))
+            yield from self._batches(self._read_in_order([item.name for item in young]))
 
     def _batches(self, items: Iterator[_Item]) -> Iterator[list[_Item]]:
         """Yield batches in which no id comes twice: it must find itself remembered."""
@@ -178,7 +178,7 @@ class Pass:
                 batch.clear()
         yield list(batch.values())
 
-    def _in_order(self, names: list[str]) -> Iterator[_Item]:
+    def _read_in_order(self, names: list[str]) -> Iterator[_Item]:
         """Yield the waiting files by time, then id; headers are read second by second, never all at once."""
         groups: dict[str, list[str]] = {}
         for name in names:
@@ -186,13 +186,13 @@ class Pass:
         for second in sorted(groups):
             group = sorted(groups[second])
             for start in range(0, len(group), GROUP):
-                yield from self._together(group[start : start + GROUP])
+                yield from self._read_second(group[start : start + GROUP])
 
     def _stamp_of(self, name: str) -> str:
         item = self._look(name)
         return stamp(item.message.timestamp) if item and isinstance(item.message, Message) else ""
 
-    def _together(self, names: list[str]) -> list[_Item]:
+    def _read_second(self, names: list[str]) -> list[_Item]:
         """Read messages of one second."""
         items = [item for name in names if (item := self._look(name))]
         messages = [item.message for item in items if isinstance(item.message, Message)]
@@ -202,30 +202,31 @@ class Pass:
 
     def _look(self, name: str) -> _Item | None:
         found = self.mailbox.look(self.department, name)
-        message = decode_found(name, found)
+        message = decode_file(name, found)
         return None if found is None or message is None else _Item(name, found, message)
 
     # --- act ---
 
     def _act(self, item: _Item) -> _Acted | None:
         """Have a message's handler do its work. Returns None when nothing is to be committed, or after a stop."""
-        message = None if self.stop() else self._message_of(item)
+        message = None if self.stop() else self._accept(item)
         if message is None:
             return None
         try:
-            if self._is_due(message) and self._is_new(item, message):
-                row = self.router.row_for(message)
-                if isinstance(row, Skip):
-                    logger.debug("%s: %s skipped: %s", self.department, message.message_id, row.reason)
-                    return _Acted(item, message, None, SKIPPED)
-                return _Acted(item, message, row.handler(message, row.payload.of(message)), HANDLED)
+            if self._postpone(message) or self._archive_duplicate(item, message):
+                return None
+            row = self.router.row_for(message)
+            if isinstance(row, Skip):
+                logger.debug("%s: %s skipped: %s", self.department, message.message_id, row.reason)
+                return _Acted(item, message, None, SKIPPED)
+            return _Acted(item, message, row.handler(message, row.payload.of(message)), HANDLED)
         except TRANSIENT as error:
             self._retry(item, message, error)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, the next message is handled
             self._condemn(item, error)
         return None
 
-    def _message_of(self, item: _Item) -> Message | None:
+    def _accept(self, item: _Item) -> Message | None:
         """Return the message of a finished file; one that can never be a message is condemned."""
         if item.found.state is State.GROWING:
             self.young.append(item)
@@ -235,14 +236,14 @@ class Pass:
             return item.message
         return None
 
-    def _is_new(self, item: _Item, message: Message) -> bool:
-        """Return True for an id that was not handled before; archive the same file again without an effect."""
+    def _archive_duplicate(self, item: _Item, message: Message) -> bool:
+        """Archive a message handled before, without a second effect. Returns True if it was one."""
         done = self._disposition(message.message_id)
         if done is None:
-            return True
+            return False
         self._check_same(item, message, done)
         self._archive(item, "duplicates")
-        return False
+        return True
 
     def _check_same(self, item: _Item, message: Message, done: tuple[str, str]) -> None:
         if done[1] != item.digest:
@@ -320,7 +321,7 @@ class Pass:
     def _archive(self, item: _Item, outcome: str) -> None:
         """Archive after the effect is committed; what fails here is made up for by the next pass."""
         self.counts[outcome] += 1
-        if self.outbound.many_wait:
+        if self.outbound.has_full_batch:
             self._deliver()
         try:
             day, flush = self.day.isoformat(), not self._is_ours(item)
@@ -338,32 +339,33 @@ class Pass:
             self.outbound.deliver_pending()
         except TRANSIENT as error:
             logger.warning("%s: what it sends waits: %s", self.department, error)
-            self._again_at(self.clock.now() + pause(1))
+            self._schedule(self.clock.now() + pause(1))
 
     # --- what cannot be handled now ---
 
-    def _is_due(self, message: Message) -> bool:
+    def _postpone(self, message: Message) -> bool:
+        """Leave a message whose next attempt is not due yet. Returns True if it waits."""
         failure = self.failures.get(message.message_id)
         if failure is None:
-            return True
+            return False
         due, now = failure[2] + pause(failure[0]), self.clock.now()
         if due <= now or now < failure[2]:  # the clock was set back, and nobody knows how long ago that was
-            return True
+            return False
         self._leave(due)
-        return False
+        return True
 
     def _leave(self, due: datetime) -> None:
         self.counts["left"] += 1
-        self._again_at(due)
+        self._schedule(due)
 
-    def _again_at(self, due: datetime) -> None:
+    def _schedule(self, due: datetime) -> None:
         self.retry_at = due if self.retry_at is None else min(self.retry_at, due)
 
     def _retry(self, item: _Item, message: Message, error: Exception) -> None:
         now = self.clock.now()
         attempts = 1
         with suppress(LedgerError):  # a locked ledger cannot count; then it is not the message's fault either
-            attempts = self.journal.fail(self.department, message.message_id, now)
+            attempts = self.journal.count_failure(self.department, message.message_id, now)
         logger.warning("%s: %s failed (attempt %d): %s", self.department, message.message_id, attempts, error)
         if attempts >= self.max_attempts:
             self._set_aside(item, error, attempts)
@@ -401,7 +403,7 @@ class Pass:
     def _escalate(self, error: Exception, code: ReasonCode, item: _Item) -> None:
         with self.journal.transaction():
             self._index(item)
-            if self.journal.first_today(f"{self.department}:{code}", self.day):
+            if self.journal.note_cause(f"{self.department}:{code}", self.day):
                 self.outbound.enqueue(
                     failures.escalation(self.department, item.name, code, error, now=self.clock.now(), day=self.day)
                 )

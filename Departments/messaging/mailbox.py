@@ -94,7 +94,7 @@ class Mailbox:
             fresh = [letter for letter in letters if undelivered(letter)]
             if fresh:
                 self._check_before(fresh)
-                self._again_without_folder(lambda: self._deliver(fresh))
+                self._retry_without_folder(lambda: self._deliver(fresh))
         except OSError as error:
             raise PublishError(_sentence(error, letters, self._base)) from error
 
@@ -183,12 +183,12 @@ class Mailbox:
         if not self._is_fresh(letter) and os.lstat(self._outbox_path(letter)).st_nlink > 1:
             return False  # the recipient's copy is the same file
         sent = [path for path in self._sender_paths(letter) if disk.compare(path, letter.data) is Copy.WHOLE]
-        received = [path for path in self._recipient_paths(letter) if self._is_mended(path, letter)]
+        received = [path for path in self._recipient_paths(letter) if self._mend_copy(path, letter)]
         if received and not sent:
-            self._again_without_folder(lambda: self._keep(self._write_one(letter)))
+            self._retry_without_folder(lambda: self._keep(self._write_one(letter)))
         return not sent and not received
 
-    def _is_mended(self, path: str, letter: Letter) -> bool:
+    def _mend_copy(self, path: str, letter: Letter) -> bool:
         """Return True if a copy is whole now; a torn one is replaced."""
         found = disk.compare(path, letter.data)
         if found is Copy.TORN:
@@ -291,13 +291,13 @@ class Mailbox:
         A name that is taken by other content gets a number; one taken by the same bytes is joined with it.
         Files leave by link and unlink: a watcher's queue of events is held up by a move that it sees only half of.
         """
-        return self._again_without_folder(
+        return self._retry_without_folder(
             lambda: self._relocate(self._path(*source), self._folder(*folder), name, label, flush=flush)
         )
 
     def _relocate(self, here: str, there: str, name: str, label: str, *, flush: bool) -> str:
-        make_durable = self._flush_place if flush else disk.leave_alone
-        with self._announce(label):
+        make_durable = self._flush_place if flush else disk.flush_nothing
+        with self._announced(label):
             number, free = 1, name
             while not disk.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links, flush=make_durable):
                 number += 1
@@ -308,7 +308,7 @@ class Mailbox:
         """Move a message to `Dead_Letter/<department>/`, its reason beside it, and return its name there."""
         source, folder = (INBOX, department, name), (DEAD_LETTER, department)
         fitting = shorten(name, LONGEST - len(REASON) - len(".999999"))
-        free = disk.free_name(self._folder(*folder), fitting, besides=self._path(*source))
+        free = disk.find_free_name(self._folder(*folder), fitting, besides=self._path(*source))
         temporary = self._temporary(self._folder(".tmp"))
         with self._announce("dead_letter.reason"):
             disk.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flushes)
@@ -361,7 +361,7 @@ class Mailbox:
             self._folders[parts] = path
         return path
 
-    def _again_without_folder(self, work: Callable[[], Result]) -> Result:
+    def _retry_without_folder(self, work: Callable[[], Result]) -> Result:
         """Do the work; once more when a folder that we had made was taken away meanwhile."""
         try:
             return work()

@@ -155,7 +155,7 @@ class MemoryJournal:
         """Return (attempts, first, last) by message id."""
         return {message_id: failed for (owner, message_id), failed in self._failures.items() if owner == department}
 
-    def fail(self, department: str, message_id: str, at: datetime) -> int:
+    def count_failure(self, department: str, message_id: str, at: datetime) -> int:
         """Count a failed attempt."""
         attempts, first, _ = self._failures.get((department, message_id), (0, at, at))
         self._put(self._failures, (department, message_id), (attempts + 1, first, at))
@@ -218,8 +218,8 @@ class MemoryJournal:
         """Return the whole index."""
         return list(self._index.values())
 
-    def first_today(self, cause: str, day: date) -> bool:
-        """Note a cause; return True if it is the first time on `day`."""
+    def note_cause(self, cause: str, day: date) -> bool:
+        """Tell whether this cause comes up for the first time on `day`."""
         first = (cause, day) not in self._causes
         self._put(self._causes, (cause, day), ())
         return first

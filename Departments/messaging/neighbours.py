@@ -138,7 +138,7 @@ def _sector(value: Any) -> str | None:
     return None if not sector or sector.lower() == UNKNOWN_SECTOR.lower() else sector
 
 
-def _with_sector(row: Any) -> Any:
+def _add_sector(row: Any) -> Any:
     """Take the sector out of the fundamentals where the row itself has none."""
     if not isinstance(row, Mapping) or row.get("sector"):
         return row
@@ -284,7 +284,7 @@ class Candidate(BriefingRow):
     @model_validator(mode="before")
     @classmethod
     def _find_sector(cls, row: Any) -> Any:
-        return _with_sector(row)
+        return _add_sector(row)
 
 
 class Holding(BriefingRow):
@@ -304,13 +304,13 @@ class Holding(BriefingRow):
 
     @model_validator(mode="before")
     @classmethod
-    def _gather(cls, row: Any) -> Any:
+    def _read_flags(cls, row: Any) -> Any:
         """Read the two ways to flag a holding."""
         if not isinstance(row, Mapping) or "must_sell" in row:
             return row
         is_sold = row.get("mandatory_sell") is True or str(row.get("action") or "").strip().upper() == "SELL"
         reason = str(row.get("sell_reason") or row.get("reason") or "flagged in the briefing") if is_sold else ""
-        return {**_with_sector(row), "mandatory_sell": is_sold, "sell_reason": reason}
+        return {**_add_sector(row), "mandatory_sell": is_sold, "sell_reason": reason}
 
 
 class BriefedConditions(BriefingRow):
@@ -324,7 +324,7 @@ class BriefedConditions(BriefingRow):
 
     @field_validator("vix")
     @classmethod
-    def _is_a_level(cls, vix: Decimal | None) -> Decimal | None:
+    def _check_level(cls, vix: Decimal | None) -> Decimal | None:
         if vix is not None and vix <= 0:
             raise ValueError("is not positive; give the level or leave it out")
         return vix
@@ -359,7 +359,7 @@ class SeenConditions(BriefingRow):
 
     @field_validator("vix")
     @classmethod
-    def _is_a_level(cls, vix: Decimal | NoReading | None) -> Decimal | NoReading | None:
+    def _check_level(cls, vix: Decimal | NoReading | None) -> Decimal | NoReading | None:
         return NoReading(vix) if isinstance(vix, Decimal) and vix <= 0 else vix
 
 
@@ -370,7 +370,7 @@ class MarketBriefing(NeighbourPayload):
 
     @field_validator("market_conditions", mode="before")
     @classmethod
-    def _if_there_are_any(cls, value: Any) -> Any:
+    def _keep_mapping(cls, value: Any) -> Any:
         return value if isinstance(value, Mapping | SeenConditions) else None
 
 
@@ -392,12 +392,12 @@ class PricedBriefing(NeighbourPayload):
 
     @field_validator("market_conditions", mode="before")
     @classmethod
-    def _if_there_are_any(cls, value: Any) -> Any:
+    def _keep_mapping(cls, value: Any) -> Any:
         return value if isinstance(value, Mapping) else None
 
     @field_validator("candidates", "current_holdings", mode="before")
     @classmethod
-    def _with_a_price(cls, rows: Any) -> Any:
+    def _keep_priced_rows(cls, rows: Any) -> Any:
         found = (read_entry(PricedRow, row, "") for row in (rows if isinstance(rows, list) else ()))
         return tuple(row for row in found if isinstance(row, PricedRow))
 
@@ -418,7 +418,7 @@ class MandatorySell(BriefingRow):
 
     @field_validator("action")
     @classmethod
-    def _is_a_sell(cls, action: str | None) -> str | None:
+    def _check_action(cls, action: str | None) -> str | None:
         if action is not None and action.strip().upper() != "SELL":
             raise ValueError(f"{action.strip().upper()!r} cannot be a mandatory sell; write SELL")
         return action

@@ -54,7 +54,7 @@ class Outbound:
         self._waiting += 1
 
     @property
-    def many_wait(self) -> bool:
+    def has_full_batch(self) -> bool:
         """Return True if the letters that wait fill a batch."""
         return self._waiting >= BATCH
 

@@ -30,11 +30,11 @@ from Departments.core.statuses import AnyStatus, status_of
 from Departments.core.validation import key_of, validate
 from Departments.messaging.message import Message, body_with
 
-AN_APPROVAL: Final = "MSG_EXECUTIVE_20251110T150912Z_4bf86905"
-A_BRIEFING: Final = "MSG_RESEARCH_20251110T150509Z_a86f3148"
+AN_APPROVAL: Final = "MSG_EXECUTIVE_20251110T150912Z_0f1e2d3c"
+A_BRIEFING: Final = "MSG_RESEARCH_20251110T150509Z_5b6c7d8e"
 A_MOMENT: Final = "2025-11-10T15:09:12.736810Z"
 A_PLAN: Final = "PLAN_20251110_070542"
-AN_ORDER: Final = "41cb83da-950a-4efb-b82a-5e8c4009d308"
+AN_ORDER: Final = "7e57ab1e-0123-4cde-8f01-23456789abcd"
 
 
 class Payload(BaseModel):
@@ -208,7 +208,7 @@ class ExecutiveApproval(Payload):
 
     @field_validator("limit_price")
     @classmethod
-    def _of_a_limit_order(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
+    def _require_limit_price(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
         if info.data.get("order_type") == "LIMIT" and price is None:
             raise ValueError("is missing for a LIMIT order; give the price")
         return price
@@ -340,17 +340,17 @@ class RegimeUpdate(Payload):
 
     @field_validator("regime", "confidence", mode="before")
     @classmethod
-    def _in_capitals(cls, value: Any) -> Any:
+    def _capitalise(cls, value: Any) -> Any:
         return str(value).upper() if value else value
 
     @field_validator("indicators", mode="before")
     @classmethod
-    def _as_mapping(cls, value: Any) -> Any:
+    def _keep_mapping(cls, value: Any) -> Any:
         return value if isinstance(value, Mapping | Indicators) else {}
 
     @field_validator("notes", mode="before")
     @classmethod
-    def _as_sentences(cls, value: Any) -> Any:
+    def _keep_sentences(cls, value: Any) -> Any:
         return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
 
     @classmethod

@@ -27,14 +27,14 @@ from Departments.core.identifiers import is_safe_name
 from Departments.core.moments import iso, parse_iso
 from Departments.core.money import decimal_of, plain, price_of
 from Departments.core.orders import Side
-from Departments.core.plans import LARGEST, TICKER, Skip, Trade, TradingPlan
+from Departments.core.plans import LARGEST, TICKER, SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import Reason
 from Departments.core.validation import validate
 from Departments.messaging.payloads import A_MOMENT, A_PLAN, MaybeText, Payload, Text
 
 READY = "READY_FOR_USER_APPROVAL"
 #: Keys of a plan document that are told anew each time; every other unknown key is carried along.
-TOLD_ANEW = frozenset({"approved_at"})
+WRITTEN_ANEW = frozenset({"approved_at"})
 #: Of several prices the first counts.
 PRICES = ("entry_price", "price", "current_price")
 
@@ -108,12 +108,12 @@ def _sentences(value: Any) -> list[str]:
     return list(map(str, value)) if isinstance(value, list | tuple) else [str(value)] if value else []
 
 
-def _mappings(value: Any) -> list[Any]:
+def _keep_mappings(value: Any) -> list[Any]:
     """Take the entries of a list that are mappings; what this desk did not write is passed over."""
     return [row for row in value if isinstance(row, Mapping | BaseModel)] if isinstance(value, list) else []
 
 
-def _mapping_or_nothing(value: Any) -> Any:
+def _keep_mapping(value: Any) -> Any:
     return value if isinstance(value, Mapping | BaseModel) else None
 
 
@@ -144,7 +144,7 @@ class Direction(DocumentPart):
     position_id: Any = Field(None, description="of a SELL")
 
     @model_validator(mode="after")
-    def _goes_one_way(self) -> Self:
+    def _check_direction(self) -> Self:
         buys, sells = self.allocated_capital is not None, self.position_id is not None
         if self.action is None and buys == sells:
             problem = "carries both allocated_capital and position_id" if buys else "says neither BUY nor SELL"
@@ -237,17 +237,17 @@ class SkipLine(DocumentPart):
     line: MaybeText = Field(None, description="the sentence for people")
 
     @classmethod
-    def from_skip(cls, skip: Skip) -> Self:
+    def from_skip(cls, skip: SkippedTrade) -> Self:
         """Return a skip as it is written."""
         return cls(ticker=skip.ticker, code=str(skip.reason.code), reason=str(skip.reason), line=skip.line)
 
-    def skip(self) -> Skip | None:
+    def skip(self) -> SkippedTrade | None:
         """Return the skip as a value, None for one that this desk did not write."""
         try:
             reason = Reason.parse(self.reason)
         except ValueError:
             return None
-        return Skip(self.ticker, reason, self.line or str(reason))
+        return SkippedTrade(self.ticker, reason, self.line or str(reason))
 
 
 class Summary(DocumentPart):
@@ -278,11 +278,11 @@ class PlanDocument(Payload):
         description="when it was made", examples=[A_MOMENT]
     )
     status: MaybeText = Field(None, description="where it is on its way", examples=[READY])
-    summary: Annotated[Summary | None, BeforeValidator(_mapping_or_nothing)] = Field(
+    summary: Annotated[Summary | None, BeforeValidator(_keep_mapping)] = Field(
         None, description="how many trades it has"
     )
     trades: list[TradeLine] = Field(description="SELLs before BUYs")
-    skipped: Annotated[list[SkipLine], BeforeValidator(_mappings)] = Field(
+    skipped: Annotated[list[SkipLine], BeforeValidator(_keep_mappings)] = Field(
         default_factory=list, description="not planned, and why"
     )
     made_from: Annotated[Origin, BeforeValidator(_origin)] = Field(
@@ -340,7 +340,7 @@ class PlanDocument(Payload):
             regime=self.made_from.regime,
             notes=tuple(self.notes),
             not_evaluated=tuple(self.not_evaluated),
-            extra={key: value for key, value in (self.model_extra or {}).items() if key not in TOLD_ANEW},
+            extra={key: value for key, value in (self.model_extra or {}).items() if key not in WRITTEN_ANEW},
         )
 
 

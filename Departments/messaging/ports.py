@@ -113,7 +113,7 @@ class Journal(Protocol):
         """Return (attempts, first, last) of the failed attempts at a department's messages, by their ids."""
         ...
 
-    def fail(self, department: str, message_id: str, at: datetime) -> int:
+    def count_failure(self, department: str, message_id: str, at: datetime) -> int:
         """Count a failed attempt and return how many there are now."""
         ...
 
@@ -166,6 +166,6 @@ class Journal(Protocol):
         """Return the whole index."""
         ...
 
-    def first_today(self, cause: str, day: date) -> bool:
-        """Note a cause; return True if it is the first time on `day`."""
+    def note_cause(self, cause: str, day: date) -> bool:
+        """Note a cause; True if it comes up for the first time on `day`."""
         ...

@@ -72,7 +72,7 @@ def age_of(text: str, source: str, key: str = "") -> timedelta:
     return timedelta(**{_UNITS[found.group(2)]: int(found.group(1))})
 
 
-def due(root: Path, rules: Rules, now: datetime) -> list[Move]:
+def find_due(root: Path, rules: Rules, now: datetime) -> list[Move]:
     """Return the messages that are older than the rules allow, oldest first; nothing is changed."""
     asked = (p for p in lookup.places(root, rules.boxes) if not rules.departments or p.department in rules.departments)
     limit = now - rules.older_than
@@ -85,13 +85,13 @@ def archive(mailbox: Mailbox, moves: Sequence[Move]) -> Iterator[Move]:
     busy: dict[str, bool] = {}
     for move in moves:
         if move.box != INBOX:
-            yield _carried_out(mailbox, move)
+            yield _carry_out(mailbox, move)
         elif busy.get(move.department):
             yield replace(move, outcome=IN_USE)
         else:
             try:
                 with mailbox.holding(move.department, wait=0):
-                    done = _carried_out(mailbox, move)
+                    done = _carry_out(mailbox, move)
             except WorkspaceBusy:
                 busy[move.department] = True
                 done = replace(move, outcome=IN_USE)
@@ -125,7 +125,7 @@ def _file_time(path: Path) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
-def _carried_out(mailbox: Mailbox, move: Move) -> Move:
+def _carry_out(mailbox: Mailbox, move: Move) -> Move:
     try:
         mailbox.relocate(
             (move.box, move.department, move.name), (ARCHIVE, move.day, move.department), move.name, label="retire"

@@ -69,7 +69,7 @@ def trees(messages: Iterable[Message], wanted: str) -> tuple[Branch, ...]:
     children: dict[str, list[Message]] = {}
     for message in known.values():
         children.setdefault(_parent(message, known), []).append(message)
-    return tuple(_branch(known[each], children, frozenset()) for each in sorted(roots, key=lambda i: _when(known[i])))
+    return tuple(_branch(known[each], children, frozenset()) for each in sorted(roots, key=lambda i: _order(known[i])))
 
 
 def _parent(message: Message, known: dict[str, Message]) -> str:
@@ -89,9 +89,9 @@ def _branch(message: Message, children: dict[str, list[Message]], above: frozens
     below = above | {message.message_id}
     if len(below) > 2 * GENERATIONS:
         return Branch(message, ())
-    mine = sorted((m for m in children.get(message.message_id, ()) if m.message_id not in below), key=_when)
+    mine = sorted((m for m in children.get(message.message_id, ()) if m.message_id not in below), key=_order)
     return Branch(message, tuple(_branch(child, children, below) for child in mine))
 
 
-def _when(message: Message) -> tuple[str, str]:
+def _order(message: Message) -> tuple[str, str]:
     return message.timestamp.isoformat(), message.message_id

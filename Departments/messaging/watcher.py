@@ -48,7 +48,7 @@ class Watched:
 class Watcher:
     """Consumes inboxes as messages arrive, until it is stopped. Works in the thread that calls `run`.
 
-    `rescan` in seconds. `on_report` hears what each pass came to, `say` what a person at the terminal should know.
+    `rescan` in seconds. `on_report` hears what each pass came to, `notify` what a person at the terminal should know.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Watcher:
         *,
         rescan: float = 1.0,
         polling: bool = False,
-        say: Callable[[str], None] = logger.info,
+        notify: Callable[[str], None] = logger.info,
         on_report: Callable[[ConsumeReport], None] = lambda _: None,
     ) -> None:
         self._bus = bus
@@ -67,7 +67,7 @@ class Watcher:
         self._watched: Mapping[str, Watched] = {each.router.department: each for each in departments}
         self._rescan = rescan
         self._polling = polling
-        self._say = say
+        self._notify = notify
         self._on_report = on_report
         self._arrivals: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stopping = False
@@ -90,7 +90,7 @@ class Watcher:
         with ExitStack() as stack:
             self._observe(stack)
             while not self._stopping:
-                if self._until_next_look() <= 0:
+                if self._seconds_until_look() <= 0:
                     self._take_turns(stack)
                     self._look_everywhere()
                 for department in self._await_arrivals():
@@ -109,10 +109,10 @@ class Watcher:
         self._held += taken
         for department in busy:
             if department not in self._waiting_for:
-                self._say(f"Another process handles the inbox of {department}; waiting for its turn to end")
+                self._notify(f"Another process handles the inbox of {department}; waiting for its turn to end")
         self._waiting_for = set(busy)
         if taken:
-            self._say(f"Watching {', '.join(taken)}")
+            self._notify(f"Watching {', '.join(taken)}")
 
     def _observe(self, stack: ExitStack) -> None:
         observer = PollingObserver(timeout=self._rescan) if self._polling else Observer()
@@ -128,7 +128,7 @@ class Watcher:
         stack.callback(observer.join)
         stack.callback(observer.stop)
 
-    def _until_next_look(self) -> float:
+    def _seconds_until_look(self) -> float:
         """Return the seconds until everything is looked at by the clock: the rescan, or a message that is due."""
         now = self._bus.clock.now()
         if self._looked is None or now < self._looked:  # the clock was set back
@@ -140,7 +140,7 @@ class Watcher:
         """Wait for messages, at most until the next look, and return which of our departments they came for."""
         departments = set()
         with suppress(queue.Empty):
-            departments.add(self._arrivals.get(timeout=max(0, self._until_next_look())))
+            departments.add(self._arrivals.get(timeout=max(0, self._seconds_until_look())))
             while not self._arrivals.empty():
                 departments.add(self._arrivals.get())
         return departments & set(self._held)
@@ -150,16 +150,16 @@ class Watcher:
         for department in self._held:
             self._look(department)
             if not self._stopping:
-                self._try(self._watched[department].besides)
+                self._attempt(self._watched[department].besides)
         if self._settled is None or not ZERO <= self._looked - self._settled < SETTLING:
             self._settled = self._looked
-            self._try(self._bus.settle)
+            self._attempt(self._bus.settle)
 
     def _look(self, department: str) -> None:
         if self._stopping:
             return
         watched = self._watched[department]
-        self._try(lambda: self._consume(department, watched.router))
+        self._attempt(lambda: self._consume(department, watched.router))
 
     def _consume(self, department: str, router: Router) -> None:
         report = self._bus.consume(department, router, patient=False, stop=lambda: self._stopping)
@@ -168,7 +168,7 @@ class Watcher:
         if report.total > report.left:
             self._on_report(report)
 
-    def _try(self, work: Callable[[], object]) -> None:
+    def _attempt(self, work: Callable[[], object]) -> None:
         """Go on watching whatever trouble the ledger or the disk has: the messages are still there."""
         try:
             work()
@@ -190,7 +190,7 @@ class _Arrivals(FileSystemEventHandler):
 
 
 @contextmanager
-def stopped_by_signals(watcher: Watcher) -> Iterator[None]:
+def stop_on_signals(watcher: Watcher) -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and, on Windows, Ctrl-Break stop a watcher after the message in hand."""
     names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 

@@ -439,7 +439,7 @@ def latency(place: Path, count: int) -> tuple[float, float]:
             sender.stdin.write("go\n")
             sender.stdin.flush()
 
-        watcher = Watcher(bus, root, [Watched(router_of("TRADING", {"ExecutiveApproval": act}))], say=say)
+        watcher = Watcher(bus, root, [Watched(router_of("TRADING", {"ExecutiveApproval": act}))], notify=say)
         watcher.run()
         out, _ = sender.communicate()
     sent = {line.split()[0]: int(line.split()[1]) for line in out.splitlines()}

@@ -39,7 +39,7 @@ def fail_inside_a_transaction(journal: Journal) -> None:
         journal.remember("TRADING", "MSG_B", "handled", "digest", NINE)
         journal.enqueue(*LETTER, NINE)
         journal.note([ROW])
-        journal.first_today("cause", date(2025, 11, 10))
+        journal.note_cause("cause", date(2025, 11, 10))
         raise TroubleError
 
 
@@ -65,20 +65,20 @@ def test_what_is_remembered_stays_as_it_was_noted_first(journal: Journal) -> Non
 
 def test_failures_are_counted_with_their_first_and_last_time(journal: Journal) -> None:
     assert journal.failures("TRADING") == {}
-    assert journal.fail("TRADING", "MSG_A", NINE) == 1
-    assert journal.fail("TRADING", "MSG_A", TEN) == 2
+    assert journal.count_failure("TRADING", "MSG_A", NINE) == 1
+    assert journal.count_failure("TRADING", "MSG_A", TEN) == 2
     assert journal.failures("TRADING") == {"MSG_A": (2, NINE, TEN)}
     assert journal.failures("EXECUTIVE") == {}
 
 
 def test_a_failed_transaction_leaves_no_trace(journal: Journal) -> None:
-    journal.fail("TRADING", "MSG_B", NINE)
+    journal.count_failure("TRADING", "MSG_B", NINE)
     with pytest.raises(TroubleError):
         fail_inside_a_transaction(journal)
     assert journal.disposition("TRADING", "MSG_A") is None
     assert journal.failures("TRADING") == {"MSG_B": (1, NINE, NINE)}
     assert not [*journal.pending(10), *journal.list_unsettled(0, 10), *journal.index()]
-    assert journal.first_today("cause", date(2025, 11, 10))
+    assert journal.note_cause("cause", date(2025, 11, 10))
 
 
 def test_enqueued_letters_are_pending_in_order_until_they_are_published(journal: Journal) -> None:
@@ -164,10 +164,10 @@ def test_the_same_name_with_other_content_is_a_conflict(journal: Journal) -> Non
 
 def test_a_cause_is_new_once_a_day(journal: Journal) -> None:
     monday, tuesday = date(2025, 11, 10), date(2025, 11, 11)
-    assert [journal.first_today("cause", day) for day in (monday, monday, tuesday)] == [True, False, True]
+    assert [journal.note_cause("cause", day) for day in (monday, monday, tuesday)] == [True, False, True]
 
 
 def test_failures_can_be_forgotten(journal: Journal) -> None:
-    journal.fail("TRADING", "MSG_A", NINE)
+    journal.count_failure("TRADING", "MSG_A", NINE)
     journal.forget_failures("TRADING", "MSG_A")
     assert journal.failures("TRADING") == {}

@@ -116,7 +116,7 @@ class Day:
                 failures.drop(self.mailbox, letter, "2025-11-10")
         self.bus.settle()
         later = NOW + timedelta(days=30)
-        moves = retention.due(self.mailbox.root, retention.Rules.of(RetentionSettings()), later)
+        moves = retention.find_due(self.mailbox.root, retention.Rules.of(RetentionSettings()), later)
         list(retention.archive(self.mailbox, moves))
         retention.pack(self.mailbox, "2025-11", later)
         self.mailbox.clean(stale=0)

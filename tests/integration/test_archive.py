@@ -197,7 +197,7 @@ def test_an_inbox_that_is_being_worked_on_is_left_alone(workspace: Path, capsys:
 @freeze_time(TODAY)
 def test_what_vanished_meanwhile_is_told_and_does_not_stop_the_rest(workspace: Path) -> None:
     mailbox = Mailbox(root_of(workspace))
-    moves = retention.due(mailbox.root, retention.Rules.of(RetentionSettings()), SystemClock().now())
+    moves = retention.find_due(mailbox.root, retention.Rules.of(RetentionSettings()), SystemClock().now())
     (root_of(workspace) / "Inbox" / "TRADING" / OLD.name).unlink()
     outcomes = {(m.box, m.department): m.outcome for m in retention.archive(mailbox, moves)}
     assert outcomes["Inbox", "TRADING"] == "gone"

@@ -72,7 +72,7 @@ class Desk:
             [Watched(self.router, self.look_after)],
             rescan=float(options.get("rescan", 0.2)),
             polling=bool(options.get("polling", False)),
-            say=self.said.append,
+            notify=self.said.append,
             on_report=self.reports.append,
         )
 
@@ -215,7 +215,7 @@ def test_lost_events_are_made_up_for_by_the_clock(tmp_path: Path, *, polling: bo
 
     desk = Desk(tmp_path, polling=polling)
     if not polling:
-        desk.watcher = Deaf(desk.bus, tmp_path, [Watched(desk.router)], rescan=0.05, say=desk.said.append)
+        desk.watcher = Deaf(desk.bus, tmp_path, [Watched(desk.router)], rescan=0.05, notify=desk.said.append)
     with desk.watching():
         until(desk.is_watching)
         desk.another_bus().publish(approval(1))
@@ -237,7 +237,7 @@ def test_trouble_with_the_rest_of_the_desk_does_not_end_the_watch(tmp_path: Path
         desk.besides += 1
         raise LedgerBusy("locked")
 
-    desk.watcher = Watcher(desk.bus, tmp_path, [Watched(desk.router, besides)], rescan=0.02, say=desk.said.append)
+    desk.watcher = Watcher(desk.bus, tmp_path, [Watched(desk.router, besides)], rescan=0.02, notify=desk.said.append)
     with desk.watching():
         until(lambda: desk.besides > 3)
         desk.another_bus().publish(approval(1))
@@ -263,7 +263,7 @@ def test_what_is_free_is_watched_while_another_inbox_is_waited_for(tmp_path: Pat
     seen: list[str] = []
     risk = router_of("RISK", {"log": lambda message: seen.append(message.message_id)})
     second.watcher = Watcher(
-        second.bus, tmp_path, [Watched(second.router), Watched(risk)], rescan=60, say=second.said.append
+        second.bus, tmp_path, [Watched(second.router), Watched(risk)], rescan=60, notify=second.said.append
     )
     with first.watching():
         until(first.is_watching)
@@ -309,7 +309,7 @@ from Departments.core.settings import MessagingSettings
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.memory import MemoryJournal
-from Departments.messaging.watcher import Watched, Watcher, stopped_by_signals
+from Departments.messaging.watcher import Watched, Watcher, stop_on_signals
 from tests.builders.routing import router_of
 
 root = Path(sys.argv[1])
@@ -320,8 +320,8 @@ def handle(message):
     print("done", flush=True)
 
 bus = Bus(Mailbox(root), MemoryJournal(), SystemClock(), MessagingSettings())
-watcher = Watcher(bus, root, [Watched(router_of("TRADING", {"ExecutiveApproval": handle}))], say=lambda text: None)
-with stopped_by_signals(watcher):
+watcher = Watcher(bus, root, [Watched(router_of("TRADING", {"ExecutiveApproval": handle}))], notify=lambda text: None)
+with stop_on_signals(watcher):
     watcher.run()
 """
 

@@ -15,9 +15,7 @@ PARTICIPLE = re.compile(
     r"_*([a-z]*[^e]ed|told|met|seen|said|made|kept|held|left|sent|known|found|given|taken|shown|lent)"
 )
 FILES: set[str] = set()
-CLASSES = {
-    "Skip",
-}
+CLASSES: set[str] = set()
 FUNCTIONS = {
     "_sent",
 }

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from Departments.core.money import percent, plain, usd, usd_cents
-from Departments.core.plans import Skip, Trade, TradingPlan
+from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.Executive.reporting.document import describe_difference
 
@@ -47,7 +47,7 @@ def _plan_row(trade: Trade) -> list[str]:
     return [str(trade.side), trade.ticker, plain(trade.qty), price, value, score, _short(trade.reason)]
 
 
-def _show_skips(console: Console, skips: Iterable[Skip]) -> None:
+def _show_skips(console: Console, skips: Iterable[SkippedTrade]) -> None:
     skips = sorted(skips, key=lambda s: s.reason.code is ReasonCode.SCORE_BELOW_THRESHOLD)  # the least telling last
     for skip in skips[:SKIPS_SHOWN]:
         code = "" if str(skip.reason.code) in skip.line else f"  {skip.reason.code}"

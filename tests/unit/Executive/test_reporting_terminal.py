@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from Departments.core.orders import Side
-from Departments.core.plans import Skip, Trade, TradingPlan
+from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.Executive.reporting.terminal import SKIPS_SHOWN, show_cash, show_final, show_plan, show_review
 
@@ -21,7 +21,7 @@ def screen() -> Console:
     return Console(width=80, record=True, file=io.StringIO())
 
 
-def plan(*trades: Trade, skipped: tuple[Skip, ...] = (), notes: tuple[str, ...] = ()) -> TradingPlan:
+def plan(*trades: Trade, skipped: tuple[SkippedTrade, ...] = (), notes: tuple[str, ...] = ()) -> TradingPlan:
     equity, cash = Decimal("98950.12"), Decimal("5251.65")
     return TradingPlan("PLAN_20251110_150542", AT, trades, skipped, equity, cash, Decimal("0.893"), notes=notes)
 
@@ -69,12 +69,12 @@ def test_a_plan_is_shown_with_shares_prices_values_and_scores() -> None:
 
 
 def test_what_is_skipped_is_shown_with_its_code() -> None:
-    skip = Skip("BANC", Reason.of(ReasonCode.MIN_POSITION_VALUE, value="2040.22"), LINE)
+    skip = SkippedTrade("BANC", Reason.of(ReasonCode.MIN_POSITION_VALUE, value="2040.22"), LINE)
     assert f"{LINE}  MIN_POSITION_VALUE" in shown(plan(skipped=(skip,))).replace("\n", " ").replace("  ", "  ")
 
 
 def test_many_skips_are_counted_not_listed() -> None:
-    skip = Skip("BANC", Reason.of(ReasonCode.MIN_POSITION_VALUE), LINE)
+    skip = SkippedTrade("BANC", Reason.of(ReasonCode.MIN_POSITION_VALUE), LINE)
     text = shown(plan(skipped=(skip,) * (SKIPS_SHOWN + 7)))
     assert text.count("Skipped BANC") == SKIPS_SHOWN
     assert "7 more skipped" in text

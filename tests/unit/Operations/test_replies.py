@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from Departments.core.orders import Side
-from Departments.core.plans import Skip, Trade, TradingPlan
+from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.messaging.message import body_with, payload_of
 from Departments.messaging.plan_documents import plan_document
@@ -13,11 +13,11 @@ from tests.builders.limits import NOW
 D = Decimal
 SELL = Trade("UPS", Side.SELL, D("70.0"), D("93.58"), reason="weak | very\n```json\n{}")
 BUY = Trade("ALKS", Side.BUY, D(108), D("33.01"), D("79.6"), "Healthcare", "proposed")
-SKIP = Skip("BANC", Reason.of(ReasonCode.MIN_POSITION_VALUE, value=D(2040)), "Skipped BANC - too small")
-LOW = Skip("OLD", Reason.of(ReasonCode.SCORE_BELOW_THRESHOLD), "Skipped OLD - weak")
+SKIP = SkippedTrade("BANC", Reason.of(ReasonCode.MIN_POSITION_VALUE, value=D(2040)), "Skipped BANC - too small")
+LOW = SkippedTrade("OLD", Reason.of(ReasonCode.SCORE_BELOW_THRESHOLD), "Skipped OLD - weak")
 
 
-def plan(*trades: Trade, skipped: tuple[Skip, ...] = ()) -> TradingPlan:
+def plan(*trades: Trade, skipped: tuple[SkippedTrade, ...] = ()) -> TradingPlan:
     return TradingPlan("PLAN_1", NOW, trades, skipped, D(98_950), D(5_000), D("0.8916"), notes=("A note.",))
 
 

@@ -32,7 +32,7 @@ from Departments.Regime.update import regime_update
 
 NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
 MONDAY = date(2025, 11, 10)
-SOURCE = "DailyBriefing MSG_RESEARCH_20251110T150501Z_a86f3148"
+SOURCE = "DailyBriefing MSG_RESEARCH_20251110T150501Z_5b6c7d8e"
 CALM = {"spy_change_pct": 1.15, "vix": 18.04, "date": "2025-11-10"}
 
 
@@ -83,7 +83,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def briefing(number: int = 1, /, **conditions: object) -> Message:
     return Message(
-        f"MSG_RESEARCH_20251110T15050{number}Z_a86f3148",
+        f"MSG_RESEARCH_20251110T15050{number}Z_5b6c7d8e",
         "RESEARCH",
         "REGIME_DETECTION",
         NOW - timedelta(minutes=5),

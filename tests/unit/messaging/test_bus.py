@@ -237,7 +237,7 @@ def test_a_failure_that_may_pass_is_tried_again_after_a_pause() -> None:
 def test_a_clock_that_was_set_back_does_not_prolong_the_pause() -> None:
     desk = Desk()
     desk.bus.publish(approval())
-    desk.journal.fail("TRADING", approval().message_id, NOW + timedelta(hours=3))
+    desk.journal.count_failure("TRADING", approval().message_id, NOW + timedelta(hours=3))
     assert desk.consume().handled == 1
 
 
