@@ -49,7 +49,7 @@ def plan(
 
 
 def approve(
-    plan_id: Annotated[str, typer.Argument(help="The plan, for example PLAN_20251110_070542.")],
+    plan_id: Annotated[str, typer.Argument(help="The plan, for example PLAN_20251110_071530.")],
     workspace: Workspace = Path(),
     broker: BrokerOption = None,
     at: At = None,

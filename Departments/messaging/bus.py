@@ -1,7 +1,7 @@
-"""The bus: publish, and consume with a router. Who handles a message, and what becomes of its file.
+"""The bus publishes messages, and consumes inboxes with a router.
 
-What is sent because of a message is committed in the same transaction as its effect and delivered after it (a
-transactional outbox), so a kill anywhere loses nothing and repeats nothing with effect.
+A handler's effect and its letters share one transaction; the letters are delivered after it (a transactional outbox).
+So a kill anywhere loses nothing and repeats nothing with effect.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ class Bus:
         self._outbound = Outbound(mailbox, journal, clock)
 
     def enqueue(self, message: Message) -> None:
-        """Note a message to be delivered, inside the transaction that decides it; the committed text is sent.
+        """Put a message into the outbox, inside the transaction of its decision.
 
-        The same message again changes nothing. Raises MessageConflict for the same id with other content and
-        PublishError for what can never be written.
+        The committed text is sent. The same message again changes nothing. Raises MessageConflict for the same id with
+        other content, PublishError for a message that can never be written.
         """
         self._outbound.enqueue(message)
 
     def deliver_pending(self) -> int:
-        """Deliver everything enqueued and committed, and return how many letters that were.
+        """Deliver all committed letters and return their number.
 
-        Called after each commit and at start-up, so that a kill between commit and delivery loses nothing. What cannot
-        be delivered stays in the outbox, which raises PublishError where it is for one of the desk's own departments.
+        Called after each commit and at start-up, so a kill between commit and delivery loses nothing. A letter that
+        cannot be delivered stays in the outbox; PublishError is raised if its recipient is one of our departments.
         """
         return self._outbound.deliver_pending()
 
     def settle(self) -> None:
-        """Flush the files of what was delivered; called at start-up and now and then, far from any order."""
+        """Flush the files of delivered letters. Called at start-up and every few minutes, far from any order."""
         self._outbound.settle()
 
     def forget_letters(self) -> None:
@@ -60,18 +60,18 @@ class Bus:
         self._outbound.forget()
 
     def close(self) -> None:
-        """Note what was delivered last; without that it is looked at once more by the next start."""
+        """Note the last deliveries. Without this note the next start checks them once more."""
         self._outbound.note_delivered()
 
     def publish(self, message: Message) -> None:
-        """Commit and send one message now, outside any other transaction; it is durable when this returns.
+        """Commit and send one message now, outside any other transaction. It is durable on return.
 
-        The same message again changes nothing. Raises MessageConflict and PublishError; nothing was sent then.
+        The same message again changes nothing. Raises MessageConflict and PublishError; then nothing was sent.
         """
         self.publish_all([message])
 
     def publish_all(self, messages: list[Message]) -> None:
-        """Commit and send several messages together; raises as `publish` does."""
+        """Commit and send several messages together. Raises as `publish` does."""
         self._outbound.publish(messages)
 
     def consume(
@@ -84,13 +84,12 @@ class Bus:
         batch: int = 1,
         stop: Callable[[], bool] = never,
     ) -> ConsumeReport:
-        """Handle everything that waits in an inbox, in the order of the messages' times, and return what it came to.
+        """Handle all waiting messages of an inbox in the order of their times.
 
-        `wait` is how many seconds to wait for another consumer of the inbox before WorkspaceBusy is raised, if anything
-        waits there; `stop` is asked between messages. Messages that must wait (a failure that may pass, a file still
-        being written) stay; a `patient` pass gives files too young to be judged a quarter of a second, another leaves
-        them for the next one. `batch` messages share a commit: more than one is faster, and a handler then does not see
-        in the ledger what those before it in its batch are going to commit.
+        If another consumer holds a filled inbox for `wait` seconds, WorkspaceBusy is raised. `stop` is asked between
+        messages. Messages that must wait (a passing failure, a file still being written) stay. A `patient` pass waits a
+        quarter of a second for files that are too young; any other pass leaves them for the next one. `batch` messages
+        share a commit: more than one is faster, but a handler then does not see the uncommitted effects of its batch.
         """
         self.deliver_pending()
         names = self.mailbox.waiting(department)
@@ -106,13 +105,13 @@ class Bus:
             return reading.run(names)
 
     def waiting(self, department: str) -> list[Message]:
-        """Return the readable messages waiting in an inbox, in the order they would be handled."""
+        """Return the readable messages of an inbox in the order of handling."""
         names = self.mailbox.waiting(department)
         found = (decode_file(name, self.mailbox.look(department, name)) for name in names)
         return sorted((m for m in found if isinstance(m, Message)), key=_order)
 
     def find(self, message_id: str) -> Message | None:
-        """Return a message from any box, None when there is none of this id."""
+        """Find a message in any box. Returns None without one of this id."""
         return self.mailbox.find(message_id, self.journal.index())
 
 

@@ -1,4 +1,4 @@
-"""Every message type, one row each: its payload, who sends it, and what each recipient does with it.
+"""Every message type, one row each: its payload, its senders, and each recipient's handler.
 
 Routers, `docs/messages.md`, JSON Schemas and tests are made from this table; there is no other list of types. A
 recipient without an entry sets the message aside as UNKNOWN_TYPE.
@@ -52,13 +52,13 @@ ANYBODY: Final = ()
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A recipient that takes the message and does not act on it, and why."""
+    """The recipient archives the message without acting on it, for this reason."""
 
     reason: str
 
 
 class Proof(StrEnum):
-    """What has to stand behind a message before anybody acts on it: nothing, or a committed decision."""
+    """The evidence a message needs before anybody acts on it: none, or a committed decision."""
 
     NONE = "none"
     DECIDED = "decided"
@@ -80,11 +80,11 @@ class MessageType:
     variants: Mapping[str, type[Payload]] = field(default_factory=dict)
 
     def payload_for(self, recipient: str) -> type[Payload]:
-        """Return the model that a recipient reads the payload with."""
+        """Return a recipient's model of the payload."""
         return self.variants.get(recipient, self.payload)
 
     def payloads(self) -> tuple[type[Payload], ...]:
-        """Return every model that a payload of this type may follow."""
+        """Return all models of this type's payload."""
         return (self.payload, *self.variants.values())
 
     def schema(self) -> dict[str, Any]:
@@ -106,16 +106,16 @@ class Catalogue:
         return iter(self._rows.values())
 
     def find(self, name: str) -> MessageType | None:
-        """Return the row of a type or of its alias, None where there is none."""
+        """Find the row of a type or alias. Returns None for an unknown type."""
         return self._rows.get(self._names.get(name, name))
 
 
 _NEIGHBOUR: Final = Skip("a department outside this desk reads it")
 _NOT_AN_ORDER: Final = Skip("only an Executive approval leads to an order")
-_ACCOUNT_KNOWS: Final = Skip("the account tells what was traded")
+_ACCOUNT_KNOWS: Final = Skip("the account shows all trades")
 _REPORTED: Final = Skip("Trading reports every outcome to the Executive itself")
 _LIMITS_DECIDE: Final = Skip("the limits decide about risk")
-_NO_MARKET_NEWS: Final = Skip("orders say nothing of the market")
+_NO_MARKET_NEWS: Final = Skip("orders are no news about the market")
 
 CATALOGUE: Final = Catalogue(
     (
@@ -141,7 +141,7 @@ CATALOGUE: Final = Catalogue(
                 EXECUTIVE: "log_regime",
                 OPERATIONS: "save_regime",
                 TRADING: Skip("the regime concerns those who plan and approve, not Trading"),
-                REGIME_DETECTION: Skip("the regime is told from here, not to here"),
+                REGIME_DETECTION: Skip("this department sends the regime, it does not receive it"),
                 RESEARCH: _NEIGHBOUR,
                 RISK: _NEIGHBOUR,
                 PORTFOLIO: _NEIGHBOUR,
@@ -202,7 +202,7 @@ CATALOGUE: Final = Catalogue(
                 PORTFOLIO: _NEIGHBOUR,
                 EXECUTIVE: _LIMITS_DECIDE,
                 OPERATIONS: _LIMITS_DECIDE,
-                REGIME_DETECTION: Skip("risks of single trades say nothing of the market"),
+                REGIME_DETECTION: Skip("risks of single trades are no news about the market"),
                 TRADING: _NOT_AN_ORDER,
             },
         ),

@@ -1,9 +1,9 @@
-"""Messages as bytes: writing exactly the existing format, reading everything that exists.
+"""Messages as bytes: writes exactly the existing format, reads everything that exists.
 
 Reading is tolerant of form (key order, CRLF, byte order mark, Windows-1252, unquoted timestamps, regime texts without
 front matter) and strict in substance: no duplicate keys, no anchors or aliases, a bounded header, no missing envelope.
 
-The header is the business of `FrontMatter`, a handler of python-frontmatter. It is called directly: `frontmatter.loads`
+`FrontMatter`, a handler of python-frontmatter, reads and writes the header. We call it directly: `frontmatter.loads`
 and `dumps` strip the text, swallow a failed split and lose the final newline. Beside it there is only the exact inverse
 of our own writer; a property test holds both equal.
 """
@@ -59,7 +59,7 @@ _BaseDumper: Any = yaml.CSafeDumper if FAST_YAML else yaml.SafeDumper
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A message, the form it was found in (`front matter` or `regime text`), the encoding, and the text as it stood."""
+    """A message with its form (`front matter` or `regime text`), its encoding and its original text."""
 
     message: Message
     form: str
@@ -68,10 +68,9 @@ class Decoded:
 
 
 def encode(message: Message) -> bytes:
-    """Write a message as the existing files are: stable key order, LF, UTF-8.
+    """Write a message like the existing files: stable key order, LF, UTF-8.
 
-    Raises PublishError for what cannot be written: lone surrogates, a header over 64 K characters, values that YAML
-    has no word for.
+    Raises PublishError for lone surrogates, a header over 64 K characters, and values without a YAML form.
     """
     header = _HANDLER.export(_metadata(message))
     if len(header) > MAX_HEADER:
@@ -102,12 +101,12 @@ def _metadata(message: Message) -> dict[str, Any]:
 
 
 def decode(data: bytes, *, name: str) -> Message:
-    """Read the bytes of a message file; `name` is the file's name. Raises UnreadableMessage."""
+    """Read the bytes of the message file `name`. Raises UnreadableMessage."""
     return examine(data, name=name).message
 
 
 def examine(data: bytes, *, name: str) -> Decoded:
-    """Read a message file and tell its form as well. Raises UnreadableMessage naming file and cause."""
+    """Read a message file with its form. Raises UnreadableMessage naming file and cause."""
     text, encoding = _decoded_text(data)
     message, form = _form_of(text, name)
     return Decoded(message, form, encoding, text)
@@ -133,11 +132,11 @@ def dump_mapping(values: Mapping[str, Any]) -> str:
 
 
 def load_mapping(text: str) -> dict[str, Any]:
-    """Read what `dump_mapping` wrote; anything that is not a plain mapping is an empty one."""
+    """Read the output of `dump_mapping`. Anything but a plain mapping is read as an empty one."""
     try:
         _refuse_tricks(text)
         found = yaml.load(text, Loader=_BaseLoader)  # noqa: S506 - a safe loader
-    except Exception:  # noqa: BLE001 - YAML's constructors raise whatever they stumble over
+    except Exception:  # noqa: BLE001 - YAML's constructors raise many kinds of errors
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -175,7 +174,7 @@ def _text(value: str) -> str:
 def _escape(character: str) -> str:
     code = ord(character)
     if 0xD800 <= code < 0xE000:
-        raise PublishError(f"half a character, {code:#x}, cannot stand in the front matter")
+        raise PublishError(f"half a character, {code:#x}, cannot be written in the front matter")
     if character in '"\\':
         return "\\" + character
     if 32 <= code < 127:
@@ -216,7 +215,7 @@ def _number_or_time(value: Any) -> str:
         return iso(value) if value.tzinfo else value.isoformat()
     if isinstance(value, date):
         return value.isoformat()
-    raise PublishError(f"{type(value).__name__} cannot stand in the front matter")
+    raise PublishError(f"{type(value).__name__} cannot be written in the front matter")
 
 
 def _float_text(value: float) -> str:
@@ -255,7 +254,7 @@ def _read(text: str, name: str) -> Message:
 
 
 def read_own_text(text: str) -> Message | None:
-    """Read a message whose header is, line for line, the one `encode` writes; None for every other text."""
+    """Read a text with exactly the header of `encode`. Returns None for any other text."""
     found = _AS_WE_WRITE.match(text)
     if found is None:
         return None
@@ -279,7 +278,7 @@ def _refuse_tricks(header: str) -> None:
 
 
 class _HeaderLoader(_BaseLoader):  # type: ignore[misc]
-    """Safe YAML whose top mapping keeps the envelope's scalars as text and whose mappings refuse a key twice."""
+    """Safe YAML: the envelope's scalars stay text, and no mapping may repeat a key."""
 
     def get_single_data(self) -> Any:
         """Build the one document."""
@@ -311,7 +310,7 @@ class _HeaderLoader(_BaseLoader):  # type: ignore[misc]
 
 
 class FrontMatter(BaseHandler):
-    """How python-frontmatter reads and writes the header of a message: strictly."""
+    """Reads and writes the header of a message strictly, for python-frontmatter."""
 
     FM_BOUNDARY = re.compile(r"^---[ \t]*$", re.MULTILINE)
     START_DELIMITER = END_DELIMITER = "---"
@@ -321,7 +320,7 @@ class FrontMatter(BaseHandler):
         return _OPENING.match(text) is not None
 
     def split(self, text: str) -> tuple[str, str]:
-        """Return header and body, both as they are. Raises UnreadableMessage for a header without an end."""
+        """Return header and body unchanged. Raises UnreadableMessage for a header without an end."""
         opening = _OPENING.match(text)
         start = opening.end() if opening else 0
         closing = _CLOSING.search(text, max(0, start - 1), start + MAX_HEADER + 5)
@@ -330,16 +329,16 @@ class FrontMatter(BaseHandler):
         return text[start : closing.start()], text[closing.end() :]
 
     def load(self, fm: str) -> dict[str, Any]:
-        """Read a header: the envelope's keys as their text, all others as YAML understands them.
+        """Read a header: the envelope's keys as text, all others as YAML values.
 
-        Raises UnreadableMessage for what is not one mapping, and for anchors, aliases and duplicate keys.
+        Raises UnreadableMessage for anything but one mapping, and for anchors, aliases and duplicate keys.
         """
         try:
             _refuse_tricks(fm)
             found = yaml.load(fm, Loader=_HeaderLoader)  # noqa: S506 - a subclass of the safe loader
         except UnreadableMessage:
             raise
-        except Exception as error:  # YAML's constructors raise whatever they stumble over (AttributeError, KeyError, …)
+        except Exception as error:  # YAML's constructors raise many kinds of errors (AttributeError, KeyError, …)
             problem = str(getattr(error, "problem", None) or error).partition("\n")[0]
             raise UnreadableMessage(f"the front matter is not valid YAML: {problem}") from error
         if not isinstance(found, dict):
@@ -347,7 +346,7 @@ class FrontMatter(BaseHandler):
         return found
 
     def export(self, metadata: dict[str, object], **_: object) -> str:
-        """Write a header, one key a line. Raises PublishError for what YAML has no word for."""
+        """Write a header, one key a line. Raises PublishError for values without a YAML form."""
         return "\n".join(f"{_key(key)}: {_value(value)}" for key, value in metadata.items())
 
 
@@ -389,7 +388,7 @@ def _timestamp(text: str | None, name: str) -> datetime:
 
 
 def _odd_timestamp(text: str) -> datetime:
-    """Read what YAML calls a time and ISO does not, and the `+00:00Z` that some writers produce."""
+    """Read times in YAML's own forms, and the `+00:00Z` of some writers."""
     plain = text.strip().removesuffix("Z") if "+" in text else text.strip()
     node = yaml.ScalarNode("tag:yaml.org,2002:timestamp", plain)
     try:
@@ -397,5 +396,5 @@ def _odd_timestamp(text: str) -> datetime:
         if not isinstance(found, datetime):
             return datetime.combine(found, time(), UTC)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (AttributeError, ValueError, OverflowError) as error:  # the first for what has not the form of a time
+    except (AttributeError, ValueError, OverflowError) as error:  # AttributeError: not the form of a time
         raise UnreadableMessage(f"the timestamp {text[:80]!r} is not a time") from error

@@ -1,6 +1,6 @@
-"""Single files: write, flush, move without overwriting, and find out who still writes.
+"""Single files: write, flush, move without overwriting, and detect writers.
 
-A power cut takes what was not flushed: names first, contents too. A torn file is empty or ends in zeros.
+A power cut takes unflushed names and contents. A torn file is empty or ends in zeros.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class State(Enum):
     """How far a file is written."""
 
     WHOLE = "whole"  # published by us, or untouched for the quiet period
-    CLOSED = "closed"  # nobody has it open, but it is so young that its writer may come back
-    GROWING = "growing"  # somebody has it open for writing, or nobody can tell yet
+    CLOSED = "closed"  # nobody has it open, but its writer may come back: it is young
+    GROWING = "growing"  # somebody has it open for writing, or may have
 
 
 class Found(NamedTuple):
-    """The content of a file. `problem` is why it cannot be a message whatever its bytes are."""
+    """The bytes and the state of a file. `problem` is why it cannot be a message, for any bytes."""
 
     data: bytes
     state: State
@@ -52,7 +52,7 @@ class Found(NamedTuple):
 
 
 def write_new(path: str, data: bytes, *, flush: bool) -> None:
-    """Create a file that must not exist, with all of `data`; flushed to the disk when asked."""
+    """Create a new file with `data`. Raises FileExistsError if the name is taken."""
     descriptor = os.open(path, _CREATE, 0o644)
     try:
         written = os.write(descriptor, data)
@@ -65,7 +65,7 @@ def write_new(path: str, data: bytes, *, flush: bool) -> None:
 
 
 def sync_folder(path: str) -> None:
-    """Flush a folder's entries where the platform can (Windows cannot open folders, and need not)."""
+    """Flush a folder's entries. Windows cannot open folders, and need not."""
     if sys.platform != "win32":
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -75,7 +75,7 @@ def sync_folder(path: str) -> None:
 
 
 def sync_file(path: str) -> None:
-    """Flush one file's contents; links, pipes and files that are closed to us have none to flush."""
+    """Flush one file's contents. Skips links, pipes and files closed to us."""
     if stat.S_ISREG(os.lstat(path).st_mode):
         with suppress(PermissionError):
             descriptor = os.open(path, _FLUSH)
@@ -86,9 +86,9 @@ def sync_file(path: str) -> None:
 
 
 def link_new(source: str, target: str, *, hard_links: bool) -> None:
-    """Give a file a second name that must not exist yet, as a hard link where possible, else as a copy.
+    """Give a file a second, new name: a hard link where possible, else a copy.
 
-    Raises FileExistsError when the name is taken; the target is never seen half-written.
+    Raises FileExistsError if the name is taken. The target is never visible half-written.
     """
     if hard_links:
         try:
@@ -127,7 +127,7 @@ class Copy(Enum):
 
     MISSING = "missing"
     WHOLE = "whole"
-    TORN = "torn"  # what a power cut leaves: a beginning, the rest missing or zeros
+    TORN = "torn"  # by a power cut: a beginning, the rest missing or zeros
     OTHER = "other"
 
 
@@ -146,7 +146,7 @@ def compare(path: str, data: bytes) -> Copy:
 
 
 def find_free_name(folder: str, name: str, *, besides: str) -> str:
-    """Return `name`, or where it is taken in `folder` by another file than `besides` the first numbered form free."""
+    """Return `name`, or its first free numbered form if `folder` has another file than `besides` there."""
     number, free = 1, name
     while os.path.lexists(path := os.path.join(folder, free)) and not has_same_bytes(path, besides):
         number += 1
@@ -155,7 +155,7 @@ def find_free_name(folder: str, name: str, *, besides: str) -> str:
 
 
 def has_same_bytes(first: str, second: str) -> bool:
-    """Tell whether two paths hold regular files of the same bytes."""
+    """Return True if two paths are regular files with the same bytes."""
     try:
         one, two = os.lstat(first), os.lstat(second)
         regular = stat.S_ISREG(one.st_mode) and stat.S_ISREG(two.st_mode)
@@ -169,11 +169,11 @@ def flush_nothing(path: str) -> None:
 
 
 def move_new(source: str, target: str, *, hard_links: bool, flush: Callable[[str], None] = flush_nothing) -> bool:
-    """Move a file to a name that is free or holds the same bytes; False where it holds something else.
+    """Move a file to a name that is free or has the same bytes. Returns False for any other name.
 
-    By link and unlink, so that nothing is overwritten; folders, and everything where there are no links, by rename.
-    So does Windows: there a rename overwrites nothing, and a read-only file cannot be unlinked. `flush` makes the
-    new name durable before the old one goes.
+    Link and unlink overwrite nothing. Folders, and file systems without links, need a rename. So does Windows: there
+    a rename overwrites nothing, and a read-only file cannot be unlinked. `flush` makes the new name durable before the
+    old one goes.
     """
     if hard_links and not _RENAMES_SAFELY:
         try:
@@ -206,10 +206,10 @@ def _join(source: str, target: str, flush: Callable[[str], None]) -> bool:
 
 
 class Looker:
-    """Reads files of strangers, and finds out how far they are written.
+    """Reads files of strangers, finished or not.
 
-    `quiet` is how many seconds a file must be untouched before it is taken as finished where the system cannot say
-    who writes it; where the file server's clock disagrees with ours, what we saw ourselves counts.
+    Some systems cannot name a file's writers: there a file untouched for `quiet` seconds counts as finished. If the
+    file server's clock differs from ours, the time since our own first look counts.
     """
 
     def __init__(self, *, max_bytes: int, quiet: float, clock: Clock) -> None:
@@ -219,9 +219,9 @@ class Looker:
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
 
     def look(self, path: str) -> Found:
-        """Read one file: no links followed, no pipe waited for, no more than `max_bytes`.
+        """Read one file of at most `max_bytes`. Follows no link, waits for no pipe.
 
-        Raises OSError when the file vanished.
+        Raises OSError if the file vanished.
         """
         if not hasattr(os, "O_NOFOLLOW") and os.path.islink(path):
             return Found(b"", State.WHOLE, "is a symbolic link, not a file")
@@ -266,7 +266,7 @@ class Looker:
         before, since = self._seen.get(path, (None, now))
         if before == signature:
             return now - since >= self._quiet
-        if len(self._seen) >= REMEMBERED:  # most have been handled and will never be asked about again
+        if len(self._seen) >= REMEMBERED:  # most are handled by now
             self._seen.clear()
         self._seen[path] = signature, now
         return False
@@ -286,7 +286,7 @@ def _kind(mode: int) -> str:
 
 
 def _is_open_elsewhere(path: str) -> bool | None:
-    """Ask Windows, which refuses to rename what anybody has open, even to its own name; None on other systems."""
+    """Return True if anybody has the file open: Windows refuses to rename it then. None elsewhere."""
     is_open = None
     if sys.platform == "win32":
         try:
@@ -298,10 +298,10 @@ def _is_open_elsewhere(path: str) -> bool | None:
 
 
 def _is_being_written(descriptor: int) -> bool | None:
-    """Ask Linux for a read lease, which it refuses while anybody has the file open for writing.
+    """Return True if anybody has the file open for writing: Linux refuses a read lease then.
 
-    A writer who opens the file during these microseconds waits and we get a signal; SIGURG is one that is ignored
-    unless somebody asked for it. None where the system or the file system has no leases.
+    A writer opening the file during these microseconds waits, and we get a signal; SIGURG is ignored by default.
+    None where the system or the file system has no leases.
     """
     is_written = None
     if sys.platform == "linux":

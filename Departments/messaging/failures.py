@@ -1,4 +1,4 @@
-"""Dead letters: their codes, the reason beside each file, the escalation, and what a person can do."""
+"""Dead letters: their code, the reason beside the file, the escalation, and a person's ways out."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _CODES: Final = (
 
 
 def code_of(error: Exception, *, ours: bool) -> ReasonCode:
-    """Return the code of a failure; `ours`: the message is addressed to the department."""
+    """Return the code of a failure. `ours`: the message is addressed to the department."""
     if isinstance(error, UnroutableMessage):
         return ReasonCode.UNKNOWN_TYPE if ours else ReasonCode.MISADDRESSED
     return next((code for kind, code in _CODES if isinstance(error, kind)), ReasonCode.HANDLER_ERROR)
@@ -60,7 +60,7 @@ def reason_text(
     *,
     tried: tuple[int, datetime, datetime],
 ) -> str:
-    """Write the reason file of a dead letter; `tried` is (attempts, first, last)."""
+    """Write the reason file of a dead letter. `tried` is (attempts, first, last)."""
     attempts, first, last = tried
     return codec.dump_mapping(
         {
@@ -78,12 +78,12 @@ def reason_text(
 
 
 def escalation(department: str, name: str, code: ReasonCode, error: Exception, *, now: datetime, day: date) -> Message:
-    """Tell the Executive of the first dead letter of a cause on a day."""
+    """Write the escalation for a day's first dead letter with this code."""
     lines = (
         f"# DEAD LETTER: {department} ({code})",
         f"{department} could not handle `{_printable(name)}`: {_printable(_sentence(error))}",
-        f"It lies in `Dead_Letter/{department}/`, its reason beside it.",
-        f"More of the same cause on {day.isoformat()} are set aside without another escalation.",
+        f"The file is in `Dead_Letter/{department}/`, its reason beside it.",
+        f"More dead letters with this code on {day.isoformat()} cause no further escalation.",
         f"- **{code}:** {code.meaning}",
     )
     return Message(
@@ -105,12 +105,12 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text.replace("\n", " "))[:500]
 
 
-# --- what a person does with them ---
+# --- for a person ---
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One message that was set aside, and the reason beside it (empty where that file is missing)."""
+    """One dead letter and its reason, which is empty if its file is missing."""
 
     department: str
     name: str
@@ -119,12 +119,12 @@ class DeadLetter:
 
     @property
     def message_id(self) -> str:
-        """Return the id its failures are remembered under."""
+        """Return the id under which its failures are counted."""
         return str(self.reason.get("message_id") or stem(self.name))
 
     @property
     def text(self) -> str:
-        """Return what stands in it, at most `SHOWN` bytes; nothing of a folder, a link or a pipe."""
+        """Return its text, at most `SHOWN` bytes. Folders, links and pipes have none."""
         return _read_beginning(self.path)
 
 
@@ -150,19 +150,19 @@ def _read_beginning(path: Path) -> str:
 
 
 def revive(mailbox: Mailbox, journal: Journal, letter: DeadLetter, day: str) -> str:
-    """Put a dead letter back into its inbox, its attempts forgotten, and return its name there."""
+    """Put a dead letter back into its inbox, reset its attempts, and return its new name."""
     with journal.transaction():
         journal.forget_failures(letter.department, letter.message_id)
     return _take_out(mailbox, letter, (INBOX, letter.department), day)
 
 
 def drop(mailbox: Mailbox, letter: DeadLetter, day: str) -> str:
-    """Move a dead letter and its reason to the archive: it will not be handled. Return its name there."""
+    """Archive a dead letter and its reason unhandled, and return its new name."""
     return _take_out(mailbox, letter, (ARCHIVE, day, letter.department), day)
 
 
 def _take_out(mailbox: Mailbox, letter: DeadLetter, folder: Sequence[str], day: str) -> str:
-    """Archive the reason, then move the file: after a kill in between, the letter is still here."""
+    """Archive the reason, then move the file. After a kill in between, the letter is still here."""
     box = (DEAD_LETTER, letter.department)
     reason = letter.name + REASON
     with suppress(FileNotFoundError):

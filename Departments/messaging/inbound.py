@@ -1,7 +1,7 @@
-"""One pass over one inbox: in what order, who handles each message, and what becomes of its file.
+"""One pass over one inbox: read, act, settle.
 
-The life of a message: it stays in the Inbox until its effect is committed; the effect and "this id is handled" are one
-transaction; then it is archived, and nothing else can happen to it.
+The life of a message: it waits in the Inbox until its effect is committed. The effect and "this id is handled" are one
+transaction. Then it is archived for good.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ConsumeReport:
-    """What one pass over an inbox came to. `retry_at` is when something that had to wait is due again."""
+    """The counts of one pass over an inbox. `retry_at` is the next time a waiting message is due."""
 
     department: str
     handled: int = 0
@@ -60,17 +60,17 @@ class ConsumeReport:
 
     @property
     def total(self) -> int:
-        """Return how many files the pass looked at."""
+        """Return the number of files the pass read."""
         return self.handled + self.skipped + self.dead_lettered + self.duplicates + self.left
 
 
 def pause(attempts: int) -> timedelta:
-    """Return how long to wait after the n-th failed attempt: 1, 2, 4 … seconds, at most a minute."""
+    """Return the wait after the n-th failed attempt: 1, 2, 4 … seconds, at most a minute."""
     return timedelta(seconds=min(LONGEST_PAUSE, 2.0 ** min(attempts - 1, 10)))
 
 
 def decode_file(name: str, found: Found | None) -> Message | UnreadableMessage | None:
-    """Decode what was found of a file; the error is returned, because an unreadable file is a case like any other."""
+    """Decode a file. Returns the error of an unreadable one, and None for a vanished one."""
     if found is None:
         return None
     if found.problem:
@@ -83,7 +83,7 @@ def decode_file(name: str, found: Found | None) -> Message | UnreadableMessage |
 
 @dataclass(frozen=True)
 class _Item:
-    """One waiting file: its name, what was read of it, and the message or why there is none."""
+    """One waiting file: its name, its bytes, and its message or the reason it has none."""
 
     name: str
     found: Found
@@ -91,17 +91,17 @@ class _Item:
 
     @property
     def key(self) -> str:
-        """Return the id that its failures and its effect are remembered under."""
+        """Return the id for its failures and its effect."""
         return _text(self.message.message_id if isinstance(self.message, Message) else self.name)
 
     @cached_property
     def digest(self) -> str:
-        """The digest of its bytes: another file under the same id has another."""
+        """The digest of its bytes."""
         return hashlib.sha256(self.found.data).hexdigest()
 
 
 class _Acted(NamedTuple):
-    """A message whose handler has done its work and whose effect is to be committed."""
+    """A handled message with its effect, not committed yet."""
 
     item: _Item
     message: Message
@@ -110,12 +110,12 @@ class _Acted(NamedTuple):
 
 
 class _HandledMeanwhileError(Exception):
-    """Somebody else handled the message since we asked: a pass within ours, or where locks do not hold."""
+    """Somebody else handled the message meanwhile: a pass within ours, or one past a broken lock."""
 
 
 @dataclass
 class Pass:
-    """One pass over one inbox, under its lock: read, act, settle."""
+    """One pass over one inbox, under its lock."""
 
     mailbox: Storage
     journal: Journal
@@ -132,18 +132,18 @@ class Pass:
         self.counts = dict.fromkeys(("handled", "skipped", "dead_lettered", "duplicates", "left"), 0)
         self.retry_at: datetime | None = None
         self.failures = self.journal.failures(self.department)
-        self.ahead: list[_Item] = []  # read, and not asked for yet
-        self.known: dict[str, tuple[str, str] | None] = {}  # by message id: how it was handled
-        self.sent: dict[str, str] = {}  # by name: the digests of letters of ours
-        self.young: list[_Item] = []  # not finished, or too young to be condemned
+        self.ahead: list[_Item] = []  # read, but not looked up yet
+        self.known: dict[str, tuple[str, str] | None] = {}  # by message id: (disposition, digest)
+        self.sent: dict[str, str] = {}  # by name: digests of our own letters
+        self.young: list[_Item] = []  # unfinished, or too young to be condemned
 
     @cached_property
     def day(self) -> date:
-        """The trading day of the pass, on which its messages are archived."""
+        """The trading day of the pass: its messages are archived there."""
         return trading_day(self.clock.now())
 
     def run(self, names: list[str]) -> ConsumeReport:
-        """Handle the waiting files of these names once, then look again at what was too young to be judged."""
+        """Handle the named files once, and those that were too young a second time."""
         for items in self._read(names):
             self._settle([*filter(None, map(self._act, items))])
         for _ in self.young:
@@ -156,7 +156,7 @@ class Pass:
     # --- read ---
 
     def _read(self, names: list[str]) -> Iterator[list[_Item]]:
-        """Yield what shares a commit; what was too young comes once more, after one quiet period."""
+        """Yield batches, one a commit. Files that were too young come again after one quiet period."""
         yield from self._batches(self._read_in_order(names))
         if self.patient and self.young and not self.stop():
             young, self.young = self.young, []
@@ -164,7 +164,7 @@ class Pass:
             yield from self._batches(self._read_in_order([item.name for item in young]))
 
     def _batches(self, items: Iterator[_Item]) -> Iterator[list[_Item]]:
-        """Yield batches in which no id comes twice: it must find itself remembered."""
+        """Yield batches of distinct ids: a repeated id must find its first message committed."""
         batch: dict[str, _Item] = {}
         for item in items:
             if self.stop():
@@ -179,7 +179,7 @@ class Pass:
         yield list(batch.values())
 
     def _read_in_order(self, names: list[str]) -> Iterator[_Item]:
-        """Yield the waiting files by time, then id; headers are read second by second, never all at once."""
+        """Yield the waiting files by time, then id. Reads headers second by second, never all at once."""
         groups: dict[str, list[str]] = {}
         for name in names:
             groups.setdefault(stamp_in(name) or self._stamp_of(name), []).append(name)
@@ -208,7 +208,7 @@ class Pass:
     # --- act ---
 
     def _act(self, item: _Item) -> _Acted | None:
-        """Have a message's handler do its work. Returns None when nothing is to be committed, or after a stop."""
+        """Run a message's handler. Returns None without anything to commit, and after a stop."""
         message = None if self.stop() else self._accept(item)
         if message is None:
             return None
@@ -222,12 +222,12 @@ class Pass:
             return _Acted(item, message, row.handler(message, row.payload.of(message)), HANDLED)
         except TRANSIENT as error:
             self._retry(item, message, error)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises, the next message is handled
+        except Exception as error:  # noqa: BLE001 - an error of any handler must not stop the next message
             self._condemn(item, error)
         return None
 
     def _accept(self, item: _Item) -> Message | None:
-        """Return the message of a finished file; one that can never be a message is condemned."""
+        """Return the message of a finished file. Leaves an unfinished one, condemns an unreadable one."""
         if item.found.state is State.GROWING:
             self.young.append(item)
         elif isinstance(item.message, UnreadableMessage):
@@ -251,7 +251,7 @@ class Pass:
         logger.info("%s: %s was %s before; no second effect", self.department, message.message_id, done[0])
 
     def _disposition(self, message_id: str) -> tuple[str, str] | None:
-        """Return how an id was handled: asked once for all the messages ahead, and anew for an id that comes again."""
+        """Return (disposition, digest) of an id. Asks once for all messages ahead, and anew for a repeated id."""
         if message_id not in self.known:
             ahead, self.ahead = self.ahead, []
             asked = [message_id, *(each.key for each in ahead)]
@@ -262,7 +262,7 @@ class Pass:
     # --- settle ---
 
     def _settle(self, acted: list[_Acted]) -> None:
-        """Make the effects of a batch and "these ids are handled" one commit, then archive; else one by one."""
+        """Commit the effects of a batch with its handled ids, then archive. Retries a failed batch one by one."""
         if not acted:
             return
         error = self._commit(acted)
@@ -270,7 +270,7 @@ class Pass:
             self._close(each, self._commit([each]) if error and len(acted) > 1 else error)
 
     def _commit(self, acted: list[_Acted]) -> Exception | None:
-        """Commit effects; return what kept them from it."""
+        """Commit effects. Returns the error of a failed commit."""
         try:
             with self.journal.transaction():
                 for each in acted:
@@ -290,7 +290,7 @@ class Pass:
         self._index(acted.item)
 
     def _index(self, item: _Item) -> None:
-        """Enter a stranger's message into the index; letters of ours entered it when they were sent."""
+        """Enter a stranger's message into the index. Our own letters entered it when they were sent."""
         if not self._is_ours(item) and isinstance(item.message, Message):
             self.journal.note([index_row(item.message, item.name)])
 
@@ -298,7 +298,7 @@ class Pass:
         return self.sent.get(item.name) == item.digest
 
     def _close(self, acted: _Acted, error: Exception | None) -> None:
-        """Archive a message whose effect is committed; retry or condemn another."""
+        """Archive a committed message. Retries or condemns a failed one."""
         if isinstance(error, _HandledMeanwhileError):
             error = self._compare_with_other(acted)
             acted = acted._replace(outcome="duplicates")
@@ -310,7 +310,7 @@ class Pass:
             self._condemn(acted.item, error)
 
     def _compare_with_other(self, acted: _Acted) -> Exception | None:
-        """Return a conflict if somebody else handled the id with other content."""
+        """Return the error if somebody else handled the id with other content, else None."""
         try:
             done = self.journal.disposition(self.department, acted.message.message_id)
             self._check_same(acted.item, acted.message, done or ("", ""))
@@ -319,7 +319,7 @@ class Pass:
         return None
 
     def _archive(self, item: _Item, outcome: str) -> None:
-        """Archive after the effect is committed; what fails here is made up for by the next pass."""
+        """Archive a committed message. After a failure the next pass archives it."""
         self.counts[outcome] += 1
         if self.outbound.has_full_batch:
             self._deliver()
@@ -327,18 +327,18 @@ class Pass:
             day, flush = self.day.isoformat(), not self._is_ours(item)
             kept = self.mailbox.archive(self.department, item.name, day, flush=flush)
         except TRANSIENT as error:
-            logger.warning("%s: %s is handled, but: %s", self.department, item.name, error)
+            logger.warning("%s: %s is handled, but not archived yet: %s", self.department, item.name, error)
             self._leave(self.clock.now() + pause(1))
             return
         if kept != item.name:
             logger.warning("%s: %s is archived as %s, the name was taken", self.department, item.name, kept)
 
     def _deliver(self) -> None:
-        """Deliver what the effects of the pass send, together; what fails here is made up for by the next pass."""
+        """Deliver the letters of the pass together. After a failure the next pass delivers them."""
         try:
             self.outbound.deliver_pending()
         except TRANSIENT as error:
-            logger.warning("%s: what it sends waits: %s", self.department, error)
+            logger.warning("%s: its letters wait: %s", self.department, error)
             self._schedule(self.clock.now() + pause(1))
 
     # --- what cannot be handled now ---
@@ -349,7 +349,7 @@ class Pass:
         if failure is None:
             return False
         due, now = failure[2] + pause(failure[0]), self.clock.now()
-        if due <= now or now < failure[2]:  # the clock was set back, and nobody knows how long ago that was
+        if due <= now or now < failure[2]:  # or somebody set the clock back
             return False
         self._leave(due)
         return True
@@ -364,7 +364,7 @@ class Pass:
     def _retry(self, item: _Item, message: Message, error: Exception) -> None:
         now = self.clock.now()
         attempts = 1
-        with suppress(LedgerError):  # a locked ledger cannot count; then it is not the message's fault either
+        with suppress(LedgerError):  # a locked ledger cannot count, and is not the message's fault
             attempts = self.journal.count_failure(self.department, message.message_id, now)
         logger.warning("%s: %s failed (attempt %d): %s", self.department, message.message_id, attempts, error)
         if attempts >= self.max_attempts:
@@ -381,7 +381,7 @@ class Pass:
     # --- dead letters ---
 
     def _set_aside(self, item: _Item, error: Exception, attempts: int) -> None:
-        """Escalate once per cause and day, write the reason, move the file: in this order a kill loses nothing."""
+        """Escalate once per cause and day, write the reason, move the file. In this order a kill loses nothing."""
         ours = isinstance(item.message, Message) and self.router.is_for_us(item.message)
         code = failures.code_of(error, ours=ours)
         try:
@@ -416,5 +416,5 @@ def _item_order(item: _Item) -> tuple[datetime, str]:
 
 
 def _text(name: str) -> str:
-    """Return a name as the ledger can store it: a file's name need not be valid text."""
+    """Return a name that the ledger can store. A file's name need not be valid text."""
     return name.encode("utf-8", "replace").decode()

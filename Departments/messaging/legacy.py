@@ -33,7 +33,7 @@ _CHANGE: Final = re.compile(rf"(?:\([ \t]*([+-]?)|[ \t]([+-]))[ \t]*{_NUMBER}[ \
 
 
 def is_regime_text(text: str) -> bool:
-    """Tell whether a text without front matter is a regime message."""
+    """Return True if a text without front matter is a regime message."""
     title = _TITLE_LINE.match(text)
     return title is not None and title.group(1).lower().startswith(TITLE)
 
@@ -57,7 +57,7 @@ def regime_message(text: str, name: str) -> Message:
 
 
 def _labels(text: str) -> dict[str, str]:
-    """Return what stands behind each label; where one comes again, its first line counts."""
+    """Return the text behind each label. The first line of a repeated label counts."""
     found = reversed(_LABEL.findall(text.translate(_PLAIN)))
     return {key.lower(): value.strip() for key, value in found}
 
@@ -65,7 +65,7 @@ def _labels(text: str) -> dict[str, str]:
 def _has_payload(text: str) -> bool:
     try:
         return payload_of(text) is not None
-    except UnreadableMessage:  # a matter for whoever acts on it, as in every other message
+    except UnreadableMessage:  # its reader refuses it, as in any other message
         return True
 
 
@@ -90,8 +90,8 @@ def _indicators(labels: Mapping[str, str]) -> dict[str, Decimal]:
             continue
         found[which] = _decimal(level.group(1))
         if change := _CHANGE.search(labels[which], level.end()):
-            inside, bare, number = change.groups()
-            found[f"{which}_change_pct"] = _decimal((inside or bare or "") + number)
+            in_brackets, outside, number = change.groups()
+            found[f"{which}_change_pct"] = _decimal((in_brackets or outside or "") + number)
     return found
 
 
@@ -100,21 +100,21 @@ def _decimal(text: str) -> Decimal:
 
 
 def _recipient(labels: Mapping[str, str], name: str) -> str:
-    """Return the recipient in the text; where that is no department of ours, the end of the file name tells more."""
-    said = department_of(labels.get("to", ""))
-    recipient = said if said in departments.ALL else department_beginning(stem(name).rpartition("_")[2]) or said
+    """Return the recipient in the text, or that of the file name's end if the text names no department."""
+    given = department_of(labels.get("to", ""))
+    recipient = given if given in departments.ALL else department_beginning(stem(name).rpartition("_")[2]) or given
     if not recipient:
         raise UnreadableMessage(f"{name}: the line '**To:** …' is missing")
     return recipient
 
 
 def _moment(labels: Mapping[str, str], name: str) -> datetime:
-    stamped, said = moment_in(name), labels.get("date", "")
+    stamped, given = moment_in(name), labels.get("date", "")
     try:
-        moment = parse_iso(said)
+        moment = parse_iso(given)
     except (ValueError, OverflowError) as error:
         if stamped is None:
-            raise UnreadableMessage(f"{name}: neither '**Date:** …' nor the file name tells a time") from error
+            raise UnreadableMessage(f"{name}: neither '**Date:** …' nor the file name gives a time") from error
         return stamped
-    is_day_only = ":" not in said
+    is_day_only = ":" not in given
     return stamped if is_day_only and stamped and stamped.date() == moment.date() else moment

@@ -1,7 +1,7 @@
-"""Finding messages in every box of the folder, archived months in zip files included. Reading only.
+"""Finds messages in all boxes, packed months included. Reading only.
 
-File names carry ids, and an index from the ledger names the rest: of many files only those are read that are wanted,
-or that nobody has entered into the index.
+File names carry ids, and an index from the ledger names the rest. So of many files it reads only the wanted ones, and
+those missing from the index.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from Departments.messaging.tracing import Link, family, link_of, plan_of
 
 BOXES: Final = ("Inbox", "Outbox", "Archive", "Dead_Letter")
 MAX_BYTES: Final = 20_000_000
-#: What reading a pack may raise that somebody damaged or made with other tools.
+#: Errors of packs that somebody damaged or made with other tools.
 DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, OSError)
 
 logger = logging.getLogger(__name__)
 
 
 class Place(NamedTuple):
-    """Where one file is. `box` is the folder, `department` whose, `day` and `member` only for archived ones."""
+    """The place of one file. `day` and `member` are set for archived files only."""
 
     box: str
     department: str
@@ -44,11 +44,11 @@ class Place(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """Return the file, or the pack that holds it."""
+        """Return the path of the file or of its pack."""
         return Path(self.folder) if self.member else Path(self.folder, self.name)
 
     def read(self, pack: zipfile.ZipFile | None = None) -> bytes:
-        """Return the bytes, at most `MAX_BYTES` of them; `pack` is the opened one that holds the file."""
+        """Return at most `MAX_BYTES` of the file. `pack` is its pack, opened."""
         with self.path.open("rb") if pack is None else pack.open(self.member) as file:
             return file.read(MAX_BYTES)
 
@@ -58,7 +58,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A readable message, where it is, and its text."""
+    """A readable message, its place and its text."""
 
     message: Message
     place: Place
@@ -94,7 +94,7 @@ def _pack_places(pack: Path) -> Iterator[Place]:
         with zipfile.ZipFile(pack) as opened:
             members = sorted(opened.namelist())
     except DAMAGED as error:
-        logger.warning("%s cannot be read (%s); what it holds is left out", pack, error)
+        logger.warning("%s cannot be read (%s); its files are left out", pack, error)
         return
     for member in members:
         day, _, rest = member.partition("/")
@@ -109,7 +109,7 @@ def folders(folder: Path) -> list[Path]:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return a folder's entries, in order; none where it is no folder, closed to us, or gone."""
+    """Return the entries of a folder, in order. A missing or closed folder has none."""
     return sorted(Path(entry.path) for entry in _scan(folder))
 
 
@@ -120,7 +120,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except PermissionError as error:
-        logger.warning("%s cannot be looked into (%s); what it holds is left out", folder, error.strerror)
+        logger.warning("%s cannot be read (%s); its files are left out", folder, error.strerror)
         return []
 
 
@@ -128,7 +128,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def index_row(message: Message, name: str) -> IndexRow:
-    """Return what the index keeps of a message in a file of this name."""
+    """Return the index row of a message in the file `name`."""
     return tuple(  # type: ignore[return-value] # four, as listed
         text and text.encode("utf-8", "replace").decode()
         for text in (name, message.message_id, message.parent_message_id, plan_of(message))
@@ -136,12 +136,12 @@ def index_row(message: Message, name: str) -> IndexRow:
 
 
 def find_named(root: Path, message_id: str) -> Iterator[Place]:
-    """Yield the files that are named after a message, readable or not."""
+    """Yield all files named after a message, readable or not."""
     return (place for place in places(root) if stem(place.name) == message_id)
 
 
 class Index:
-    """What the ledger knows of files by their names. One name may have been used for several messages."""
+    """The ledger's index by file name. One name may have had several messages."""
 
     def __init__(self, rows: Iterable[IndexRow]) -> None:
         self._by_name: dict[str, dict[str, IndexRow]] = {}
@@ -149,9 +149,9 @@ class Index:
             self._by_name.setdefault(row[0], {})[row[1]] = row
 
     def rows(self, place: Place) -> Mapping[str, IndexRow] | None:
-        """Return what a file may be, by message id; None when only reading it can tell.
+        """Return the possible messages of a file by id, or None if it must be read.
 
-        A name that is not an id proves nothing before the file was handled: it may be in use again.
+        A name that is not an id proves nothing before the file was handled: somebody may use it again.
         """
         found = self._by_name.get(place.name)
         is_sure = found and (place.box in {"Outbox", "Archive"} or stem(place.name) in found)
@@ -159,7 +159,7 @@ class Index:
 
 
 def find_all(root: Path, message_id: str, index: Iterable[IndexRow] = ()) -> list[Located]:
-    """Return every copy of a message: by its file's name, by the index, by its id in all files nobody knows."""
+    """Return all copies of a message: by file name, by the index, else by reading all unknown files."""
     known = Index(index)
     unknown, wanted = [], []
     for place in places(root):
@@ -173,9 +173,9 @@ def find_all(root: Path, message_id: str, index: Iterable[IndexRow] = ()) -> lis
 
 
 def find_related(root: Path, wanted: str, index: Iterable[IndexRow] = ()) -> list[Message]:
-    """Return the messages that are tied to a message id or a plan id.
+    """Return all messages linked to a message id or a plan id.
 
-    Only these are read, and files that the index does not know.
+    Reads only these, and files missing from the index.
     """
     known, links = Index(index), dict[str, Link]()
     files: dict[str, list[Place]] = {}
@@ -195,7 +195,7 @@ def find_related(root: Path, wanted: str, index: Iterable[IndexRow] = ()) -> lis
 
 
 def read_all(some: Iterable[Place]) -> Iterator[Located]:
-    """Yield the readable messages at some places; a pack is opened once for all of it."""
+    """Yield the readable messages at some places. Opens each pack once."""
     for pack, members in groupby(some, key=lambda place: place.folder if place.member else None):
         with nullcontext() if pack is None else zipfile.ZipFile(pack) as opened:
             for place in members:
@@ -204,7 +204,7 @@ def read_all(some: Iterable[Place]) -> Iterator[Located]:
 
 
 def _read(place: Place, pack: zipfile.ZipFile | None) -> codec.Decoded | None:
-    """Read the message at a place, None when it is gone or unreadable."""
+    """Read the message at a place. Returns None if it is gone or unreadable."""
     try:
         return codec.examine(place.read(pack), name=place.name)
     except (UnreadableMessage, *DAMAGED):

@@ -1,9 +1,9 @@
-"""How messages are stored: one file each, under Inbox, Outbox, Archive and Dead_Letter of one folder.
+"""Stores messages: one file each, under Inbox, Outbox, Archive and Dead_Letter of one folder.
 
 A letter is delivered by: temporary file, exclusive link into the recipient's Inbox, rename into the sender's Outbox.
-So a copy in the Outbox proves the delivery, nothing is ever seen half-written, and nothing is ever overwritten. Our own
-letters are durable in the ledger and need no flush here; what strangers dropped is flushed at its new place before it
-leaves the old one.
+So a copy in the Outbox proves the delivery, no file is ever visible half-written, and none is ever overwritten. Our own
+letters are durable in the ledger and need no flush here. Strangers' files are flushed at their new place before they
+leave the old one.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ logger = logging.getLogger(__name__)
 class Mailbox:
     """The folder `Messages_Between_Departments`.
 
-    `durability` full flushes what strangers dropped when it moves, fast leaves flushing to the system. `hard_links` is
-    for shares that cannot have them. `clock` is the one the file system uses, not a simulated one.
+    `durability` full flushes strangers' files when they move; fast leaves flushing to the system. `hard_links` is off
+    for shares without them. `clock` is the file system's clock, never a simulated one.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Mailbox:
         self.quiet = quiet
         self._base = os.fspath(root)
         self._flushes = durability == "full"
-        self._flushed: set[str] = set()  # folders whose own name is durable
+        self._flushed: set[str] = set()  # folders with a durable name
         self.step = step
         self._hard_links = hard_links
         self._clock = clock or SystemClock()
@@ -76,16 +76,16 @@ class Mailbox:
         self._locks: dict[str, ProcessLock] = {}
         self._folders: dict[tuple[str, ...], str] = {}
         self._sequence = 0
-        self._mark = secrets.token_hex(8)  # in a container every process has the same number as the one that was killed
+        self._mark = secrets.token_hex(8)  # in a container, process numbers repeat after a kill
 
     # --- publishing ---
 
     def publish(self, letters: Sequence[Letter], *, again: bool = False) -> None:
-        """Put letters into their folders, unflushed; one that was delivered before is left as it is.
+        """Put letters into their folders, unflushed. Leaves delivered letters alone.
 
-        A sender's copy in the Outbox proves that its letter was delivered. `again` also mends copies that a power cut
-        has torn, wherever they are. Raises MessageConflict for a name that holds something else, PublishError for
-        everything the system refuses; nothing of the refused letter is visible then.
+        A sender's copy in the Outbox proves the delivery. `again` also mends copies torn by a power cut, in any box.
+        Raises MessageConflict for a name with other content, PublishError if the system refuses; nothing of the
+        refused letter is visible then.
         """
         try:
             for letter in letters:
@@ -110,14 +110,14 @@ class Mailbox:
             self._drop(temporary)
 
     def _is_fresh(self, letter: Letter) -> bool:
-        """Return True if the sender has no whole copy yet. Raises MessageConflict where it has another message."""
+        """Return True if the sender has no whole copy yet. Raises MessageConflict if it has another message."""
         return not self._has_copy(self._outbox_path(letter), letter)
 
     def _outbox_path(self, letter: Letter) -> str:
         return f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
 
     def _check_before(self, letters: Sequence[Letter]) -> None:
-        """Refuse before anything is delivered what can be known to fail after the first letter is."""
+        """Raise foreseeable errors before any letter is delivered."""
         if len(letters) > 1:
             self._check_together(letters)
         for folder in {self._folder(OUTBOX, letter.sender) for letter in letters}:
@@ -134,7 +134,7 @@ class Mailbox:
                     raise _conflict(letter)
 
     def _has_copy(self, path: str, letter: Letter) -> bool:
-        """Return True if a whole copy is there. Raises MessageConflict where something else is."""
+        """Return True if a whole copy is there. Raises MessageConflict for other content."""
         found = disk.compare(path, letter.data)
         if found is Copy.OTHER:
             raise _conflict(letter)
@@ -151,7 +151,7 @@ class Mailbox:
                 disk.write_new(path, letter.data, flush=False)
 
     def _link(self, path: str, target: str, letter: Letter) -> None:
-        """Give a letter its name in an inbox; a torn copy there is replaced."""
+        """Give a letter its name in an inbox. Replaces a torn copy."""
         try:
             disk.link_new(path, target, hard_links=self._hard_links)
         except FileExistsError:
@@ -179,7 +179,7 @@ class Mailbox:
     # --- after a power cut ---
 
     def _mend(self, letter: Letter) -> bool:
-        """Complete what a kill or a power cut left of a letter; return True if it has to be delivered."""
+        """Complete a letter after a kill or a power cut. Returns True if it is not delivered."""
         if not self._is_fresh(letter) and os.lstat(self._outbox_path(letter)).st_nlink > 1:
             return False  # the recipient's copy is the same file
         sent = [path for path in self._sender_paths(letter) if disk.compare(path, letter.data) is Copy.WHOLE]
@@ -189,7 +189,7 @@ class Mailbox:
         return not sent and not received
 
     def _mend_copy(self, path: str, letter: Letter) -> bool:
-        """Return True if a copy is whole now; a torn one is replaced."""
+        """Replace a torn copy. Returns True if a whole copy is there now."""
         found = disk.compare(path, letter.data)
         if found is Copy.TORN:
             logger.warning("%s was torn by a power cut and is restored", path)
@@ -204,11 +204,11 @@ class Mailbox:
         return temporary
 
     def _sender_paths(self, letter: Letter) -> list[str]:
-        """Return the paths at which the sender may have its copy."""
+        """Return the possible paths of the sender's copy."""
         return self._paths(letter, letter.sender, OUTBOX)
 
     def _recipient_paths(self, letter: Letter) -> list[str]:
-        """Return the paths at which the recipient may have a letter: waiting, set aside, or archived."""
+        """Return the possible paths of a received letter: waiting, set aside, or archived."""
         return self._paths(letter, letter.recipient, INBOX, DEAD_LETTER)
 
     def _paths(self, letter: Letter, department: str, *boxes: str) -> list[str]:
@@ -219,7 +219,7 @@ class Mailbox:
     # --- making letters safe ---
 
     def flush(self, letters: Sequence[Letter]) -> list[str]:
-        """Flush letters and the folders that name them; return the names whose sender's copy is whole."""
+        """Flush letters and their folders. Returns the names with a whole sender's copy."""
         safe, folders = [], set[str]()
         for letter in letters:
             sent, received = (
@@ -236,7 +236,7 @@ class Mailbox:
         return safe
 
     def _flush_folder(self, path: str) -> None:
-        """Flush a folder's entries, and once for each folder those of its parents."""
+        """Flush a folder's entries, and once also those of its parents."""
         if self._flushes:
             disk.sync_folder(path)
             if path not in self._flushed and path.startswith(self._base):
@@ -253,7 +253,7 @@ class Mailbox:
         return f"{folder}{os.sep}{os.getpid()}-{threading.get_ident()}-{self._mark}-{self._sequence}"
 
     def clean(self, *, stale: float = STALE) -> int:
-        """Remove temporary files that nobody has touched for `stale` seconds and return how many they were."""
+        """Remove temporary files untouched for `stale` seconds. Returns their number."""
         now, removed = self._clock.now().timestamp(), 0
         for entry in _entries(self._path(".tmp")):
             with suppress(OSError):
@@ -273,23 +273,23 @@ class Mailbox:
             return []
 
     def look(self, department: str, name: str) -> disk.Found | None:
-        """Read one waiting file; None when it is gone."""
+        """Read one waiting file. Returns None if it is gone."""
         try:
             return self._looker.look(self._path(INBOX, department, name))
         except OSError:
             return None
 
     def archive(self, department: str, name: str, day: str, *, flush: bool = True) -> str:
-        """Move a handled message to `Archive/<day>/<department>/` and return the name it has there."""
+        """Move a handled message to `Archive/<day>/<department>/`. Returns its name there."""
         return self.relocate((INBOX, department, name), (ARCHIVE, day, department), name, label="archive", flush=flush)
 
     def relocate(
         self, source: Sequence[str], folder: Sequence[str], name: str, *, label: str, flush: bool = True
     ) -> str:
-        """Move a file within the mailbox, announced as `label`, and return the name it got; nothing is overwritten.
+        """Move a file within the mailbox as step `label`. Returns its new name.
 
-        A name that is taken by other content gets a number; one taken by the same bytes is joined with it.
-        Files leave by link and unlink: a watcher's queue of events is held up by a move that it sees only half of.
+        Nothing is overwritten: a name taken by other content gets a number, the same bytes are joined.
+        Files leave by link and unlink: half a move holds up a watcher's queue of events.
         """
         return self._retry_without_folder(
             lambda: self._relocate(self._path(*source), self._folder(*folder), name, label, flush=flush)
@@ -305,7 +305,7 @@ class Mailbox:
         return free
 
     def set_aside(self, department: str, name: str, reason: str) -> str:
-        """Move a message to `Dead_Letter/<department>/`, its reason beside it, and return its name there."""
+        """Move a message to `Dead_Letter/<department>/` beside its reason. Returns its name there."""
         source, folder = (INBOX, department, name), (DEAD_LETTER, department)
         fitting = shorten(name, LONGEST - len(REASON) - len(".999999"))
         free = disk.find_free_name(self._folder(*folder), fitting, besides=self._path(*source))
@@ -316,15 +316,15 @@ class Mailbox:
         return self.relocate(source, folder, free, label="dead_letter.move")
 
     def wait_until_quiet(self) -> None:
-        """Wait until a file that nobody touches meanwhile counts as finished."""
+        """Wait until an untouched file counts as finished."""
         self._clock.sleep(self.quiet * 1.05)
 
     @contextmanager
     def holding(self, department: str, *, wait: float) -> Iterator[bool]:
-        """Hold the one lock of an inbox; the system releases it when the process ends, however it ends.
+        """Hold the one lock of an inbox. The system releases it when the process ends.
 
-        Yields True if it was ours already: nobody else has changed the inbox meanwhile. Raises WorkspaceBusy
-        when another process holds it for longer than `wait` seconds, BadInput.
+        Yields True if it was ours already: then an earlier look at the inbox is still true. Raises WorkspaceBusy if
+        another process holds it for longer than `wait` seconds, BadInput.
         """
         if department not in self._locks:
             busy = f"another process handles the inbox of {department}; wait for it or stop it."
@@ -341,7 +341,7 @@ class Mailbox:
             lock.release()
 
     def find(self, message_id: str, index: Sequence[IndexRow] = ()) -> Message | None:
-        """Return a message wherever it is, packed archives included, None when there is none of this id."""
+        """Find a message in any box, packed archives included. Returns None without one."""
         found = lookup.find_all(self.root, message_id, index)
         return found[0].message if found else None
 
@@ -351,7 +351,7 @@ class Mailbox:
         return os.sep.join((self._base, *parts))
 
     def _folder(self, *parts: str) -> str:
-        """Return a folder of ours, made when it is first needed."""
+        """Return one of our folders, made at its first use."""
         path = self._folders.get(parts)
         if path is None:
             path = self._path(*parts)
@@ -362,7 +362,7 @@ class Mailbox:
         return path
 
     def _retry_without_folder(self, work: Callable[[], Result]) -> Result:
-        """Do the work; once more when a folder that we had made was taken away meanwhile."""
+        """Do the work, and once more if somebody removed one of our folders."""
         try:
             return work()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The in-memory twins of mailbox and journal, for tests and measurements; they pass the same contract suites."""
+"""In-memory twins of mailbox and journal, for tests and measurements. They pass the same contract suites."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Box = dict[tuple[str, ...], bytes]
 
 
 class MemoryMailbox:
-    """Keeps (department, name) → bytes for each box; forgets everything with the process."""
+    """Keeps (department, name) → bytes for each box, for the life of the process."""
 
     def __init__(self, *, max_bytes: int = 10_000_000) -> None:
         self.max_bytes = max_bytes
@@ -32,7 +32,7 @@ class MemoryMailbox:
         self.reasons: dict[tuple[str, str], str] = {}
 
     def publish(self, letters: Sequence[Letter], *, again: bool = False) -> None:  # noqa: ARG002 - no power cut here
-        """Deliver letters; all or none."""
+        """Deliver all letters or none."""
         taken: Box = {}
         for letter in letters:
             letter.check()
@@ -46,11 +46,11 @@ class MemoryMailbox:
             self.outbox[letter.sender, letter.name] = letter.data
 
     def flush(self, letters: Sequence[Letter]) -> list[str]:
-        """Return the names of letters that were delivered."""
+        """Return the names of delivered letters."""
         return [letter.name for letter in letters if self.outbox.get((letter.sender, letter.name)) == letter.data]
 
     def put(self, department: str, name: str, data: bytes) -> None:
-        """Lay a file into an inbox as a writer outside the project does."""
+        """Drop a file into an inbox, like a stranger."""
         self.inbox[department, name] = data
 
     def waiting(self, department: str) -> list[str]:
@@ -86,7 +86,7 @@ class MemoryMailbox:
         return free
 
     def wait_until_quiet(self) -> None:
-        """Do nothing: what is here is never half-written."""
+        """Do nothing: no file here is half-written."""
 
     @contextmanager
     def holding(self, department: str, *, wait: float) -> Iterator[bool]:  # noqa: ARG002
@@ -94,7 +94,7 @@ class MemoryMailbox:
         yield True
 
     def find(self, message_id: str, index: Sequence[IndexRow] = ()) -> Message | None:  # noqa: ARG002
-        """Return a message from any box."""
+        """Find a message in any box."""
         for box in (self.inbox, self.outbox, self.archived, self.dead):
             for (*_, name), data in box.items():
                 try:
@@ -107,7 +107,7 @@ class MemoryMailbox:
 
 
 class MemoryJournal:
-    """The journal for tests and measurements: forgets everything with the process."""
+    """The journal in memory, for the life of the process."""
 
     def __init__(self) -> None:
         self._handled: dict[tuple[str, str], tuple[str, str]] = {}
@@ -145,7 +145,7 @@ class MemoryJournal:
         return {each: done for each in message_ids if (done := self.disposition(department, each))}
 
     def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> bool:  # noqa: ARG002
-        """Note that a message has been handled."""
+        """Note a handled message."""
         if (department, message_id) in self._handled:
             return False
         self._put(self._handled, (department, message_id), (disposition, digest))
@@ -167,7 +167,7 @@ class MemoryJournal:
             self._put(self._failures, (department, message_id), None)
 
     def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime) -> None:  # noqa: ARG002
-        """Note a letter to be delivered."""
+        """Put a letter into the outbox."""
         if name not in self._letters:
             self._put(self._letters, name, (sender, recipient, data))
             self._put(self._pending, name, ())
@@ -176,7 +176,7 @@ class MemoryJournal:
             raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
 
     def withdraw(self, name: str) -> bool:
-        """Forget a letter that was not delivered."""
+        """Forget an undelivered letter."""
         if name not in self._pending:
             return False
         for table in (self._pending, self._unsettled, self._letters):
@@ -185,27 +185,27 @@ class MemoryJournal:
         return True
 
     def pending(self, limit: int, *, besides: Sequence[str] = ()) -> list[tuple[str, str, str, bytes]]:
-        """Return committed letters not delivered yet."""
+        """Return committed, undelivered letters."""
         found = ((name, *self._letters[name]) for name in self._pending)
         return list(islice((row for row in found if row[2] not in besides), limit))
 
     def mark_published(self, names: Sequence[str], at: datetime) -> None:  # noqa: ARG002
-        """Note that letters are delivered."""
+        """Note delivered letters."""
         for name in names:
             self._put(self._pending, name, None)
 
     def list_unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
-        """Return delivered letters that are not settled."""
+        """Return delivered, unsettled letters."""
         names = (name for name in self._unsettled if self._unsettled[name] > after and name not in self._pending)
         return [(self._unsettled[name], name, *self._letters[name]) for name in islice(names, limit)]
 
     def settle(self, names: Sequence[str]) -> None:
-        """Note that the files hold these letters safely."""
+        """Note letters with durable files."""
         for name in names:
             self._put(self._unsettled, name, None)
 
     def digests_of(self, names: Sequence[str]) -> dict[str, str]:
-        """Return the digests of those names that were letters of ours."""
+        """Return the digests of our own letters among these names."""
         return {name: sha256(self._letters[name][2]).hexdigest() for name in names if name in self._letters}
 
     def note(self, rows: Iterable[IndexRow]) -> None:
@@ -219,13 +219,13 @@ class MemoryJournal:
         return list(self._index.values())
 
     def note_cause(self, cause: str, day: date) -> bool:
-        """Tell whether this cause comes up for the first time on `day`."""
+        """Note a cause. Returns True if it is new on `day`."""
         first = (cause, day) not in self._causes
         self._put(self._causes, (cause, day), ())
         return first
 
     def _put(self, table: dict[Any, Any], key: Any, value: Any) -> None:
-        """Set a value, or remove it for None, in a way that can be undone."""
+        """Set a value, or remove it for None. A failed transaction undoes it."""
         before = table.get(key)
         if self._undo is not None:
             self._undo.append(lambda: _set(table, key, before))

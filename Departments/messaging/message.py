@@ -1,4 +1,4 @@
-"""The envelope: a frozen message. The body is the whole Markdown text; the payload is its first JSON fence."""
+"""A frozen message. The body is the whole Markdown text; the payload is its first JSON fence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OTHER_FENCE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. `timestamp` is aware UTC; `extra` holds front matter keys that are not the envelope's own."""
+    """One message. `timestamp` is aware UTC; `extra` holds the other keys of the front matter."""
 
     message_id: str
     sender: str
@@ -48,15 +48,15 @@ class Message:
 
     @property
     def payload(self) -> dict[str, Any] | None:
-        """Return the first ```json fence as a dict with Decimal numbers, None where there is no fence.
+        """Return the first ```json fence as a dict with Decimal numbers, or None.
 
-        Raises UnreadableMessage when the fence does not hold one JSON object.
+        Raises UnreadableMessage if the fence does not hold one JSON object.
         """
         return payload_of(self.body)
 
 
 def payload_of(body: str) -> dict[str, Any] | None:
-    """Read the first JSON fence of a body; see `Message.payload`."""
+    """Read the first JSON fence of a body. See `Message.payload`."""
     text = _first_fence(body)
     if text is None:
         return None
@@ -70,7 +70,7 @@ def payload_of(body: str) -> dict[str, Any] | None:
 
 
 def _first_fence(body: str) -> str | None:
-    """Return what stands in the first JSON fence, None where there is none."""
+    """Return the text of the first JSON fence, or None."""
     start = 0 if body.startswith(FENCE) else body.find("\n" + FENCE) + 1
     if start == 0 and not body.startswith(FENCE):
         other = _OTHER_FENCE.search(body)
@@ -81,7 +81,7 @@ def _first_fence(body: str) -> str | None:
 
 
 def body_with(markdown: str, payload: Mapping[str, Any] | None = None) -> str:
-    """Join Markdown text and a payload the way the existing writers do, in ASCII. Decimals become JSON numbers."""
+    """Join Markdown text and a payload like the existing writers, in ASCII. Decimals become JSON numbers."""
     text = markdown.strip("\n") + "\n"
     if payload is None:
         return text

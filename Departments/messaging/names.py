@@ -1,4 +1,4 @@
-"""File names: department, moment, place in the queue. Names are data, never paths."""
+"""The department and the moment in a file name. Names are data, never paths."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def stem(name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Return a name from outside as one line that any log can hold: what cannot be printed is escaped."""
+    """Return a name from outside as one line, with unprintable characters escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
@@ -36,7 +36,7 @@ def stamp_in(name: str) -> str | None:
 
 
 def moment_in(name: str) -> datetime | None:
-    """Return the moment in a name (UTC), also in another form than ours, or None."""
+    """Return the moment of a stamp in the name (UTC), in any known form, or None."""
     found = _OTHER_STAMP.search(stamp_in(name) or name)
     try:
         return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC) if found else None
@@ -51,13 +51,16 @@ def department_of(text: str) -> str:
 
 
 def department_beginning(letters: str) -> str | None:
-    """Return the department whose name begins with `letters` (regime files end in the recipient's first four)."""
+    """Return the only department beginning with `letters`, or None.
+
+    Names of regime files end in the first four letters of the recipient.
+    """
     found = [name for name in departments.ALL if letters and name.startswith(letters.upper())]
     return found[0] if len(found) == 1 else None
 
 
 def shorten(name: str, most: int) -> str:
-    """Return a name of at most `most` bytes of UTF-8; the excess is cut before the last dot."""
+    """Return a name of at most `most` bytes of UTF-8, cut before the last dot."""
     head, dot, tail = name.rpartition(".")
     head, tail = (head, dot + tail) if head else (name, "")
     while len((head + tail).encode("utf-8", "surrogatepass")) > most and head:
@@ -66,7 +69,7 @@ def shorten(name: str, most: int) -> str:
 
 
 def add_number(name: str, number: int) -> str:
-    """Return the name a file gets where its own is taken: `x.md` becomes `x.2.md`."""
+    """Return a numbered name for a file whose own is taken: `x.md` becomes `x.2.md`."""
     fitting = shorten(name, LONGEST - len(f".{number}"))
     head, dot, tail = fitting.rpartition(".")
     return f"{head}.{number}{dot}{tail}" if head else f"{fitting}.{number}"

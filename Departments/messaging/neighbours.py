@@ -1,7 +1,7 @@
-"""What other departments and programs write as JSON, as far as this desk reads it. Unknown keys are kept.
+"""Payloads of other departments and programs. Unknown keys are kept.
 
-Lists of candidates, holdings and picks are read entry by entry: one that cannot be used is an `UnusableEntry` among
-the others. A payload that nobody can use at all is refused whole.
+Lists of candidates, holdings and picks are read entry by entry: a bad entry becomes an `UnusableEntry` among the
+others. A payload that is wrong as a whole is refused.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ PRICES = AliasChoices("current_price", "price", "entry_price")
 
 
 class NeighbourPayload(Payload):
-    """The JSON of a message that not only our own departments write."""
+    """The JSON of a message with writers outside the desk."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class BriefingRow(BaseModel):
-    """One row of a list, or one section. Keys that this desk does not use are passed over."""
+    """One row of a list, or one section. Other keys are ignored."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", validate_by_alias=True, validate_by_name=True, defer_build=True
@@ -58,9 +58,9 @@ class BriefingRow(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class UnusableEntry:
-    """A row that cannot be used: what is wrong with which key, and the value that stands there.
+    """A row with a bad key: the key, its problem and its value.
 
-    `name` is its symbol, or its place in the list where it names none.
+    `name` is its symbol, or else its place in the list.
     """
 
     name: str
@@ -71,7 +71,7 @@ class UnusableEntry:
 
 @dataclass(frozen=True, slots=True)
 class NoReading:
-    """What stands where a number of the market belongs, and is none."""
+    """A market reading without a number, with its value as written."""
 
     value: Any
 
@@ -139,7 +139,7 @@ def _sector(value: Any) -> str | None:
 
 
 def _add_sector(row: Any) -> Any:
-    """Take the sector out of the fundamentals where the row itself has none."""
+    """Add the sector of the fundamentals to a row without its own."""
     if not isinstance(row, Mapping) or row.get("sector"):
         return row
     fundamental = row.get("fundamental")
@@ -198,7 +198,7 @@ Row = TypeVar("Row", bound=BriefingRow)
 
 
 def _entries(model: type[Row], *needed: str) -> Callable[[Any, ValidationInfo], tuple[Row | UnusableEntry, ...]]:
-    """Return what reads a list entry by entry; of the fields in `needed` an entry has one."""
+    """Make a reader of a list, entry by entry. An entry needs one of the fields in `needed`."""
 
     def read(rows: Any, info: ValidationInfo) -> tuple[Row | UnusableEntry, ...]:
         if rows and not isinstance(rows, list | tuple):
@@ -210,7 +210,7 @@ def _entries(model: type[Row], *needed: str) -> Callable[[Any, ValidationInfo], 
 
 
 def read_entry(model: type[Row], row: Any, place: str, needed: tuple[str, ...] = ()) -> Row | UnusableEntry:
-    """Read one row of a list; `place` names it where it names no symbol itself."""
+    """Read one row of a list. `place` is its name if it has no symbol."""
     if isinstance(row, model):
         return row
     if not isinstance(row, Mapping):
@@ -246,14 +246,14 @@ Coefficient = Annotated[Decimal, BeforeValidator(_coefficient)]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A proposed size, in one of three ways: shares, dollars, or a share of equity (0.05 is 5 %)."""
+    """A proposed size in shares, dollars, or a share of equity (0.05 is 5 %)."""
 
     shares: Decimal | None = None
     value: Decimal | None = None
     weight: Decimal | None = None
 
     def value_at(self, price: Decimal, equity: Decimal) -> Decimal:
-        """Return the proposed value in dollars; shares count before dollars, dollars before a weight."""
+        """Return the proposed value in dollars. Shares count before dollars, dollars before a weight."""
         if self.shares is not None:
             return self.shares * price
         return self.value if self.value is not None else (self.weight or ZERO) * equity
@@ -277,7 +277,7 @@ class Candidate(BriefingRow):
 
     @property
     def size(self) -> Size | None:
-        """Return the size that somebody proposes, None where nobody does."""
+        """Return the proposed size, or None."""
         size = Size(self.shares, self.value, self.weight)
         return None if size == Size() else size
 
@@ -288,7 +288,7 @@ class Candidate(BriefingRow):
 
 
 class Holding(BriefingRow):
-    """What the briefing says of a held symbol. How many shares are held is the broker's word."""
+    """A held symbol in the briefing. The number of shares comes from the broker."""
 
     ticker: Ticker
     score: Score = Field(
@@ -299,8 +299,8 @@ class Holding(BriefingRow):
     )
     price: Price = Field(None, validation_alias=PRICES, description="dollars a share", examples=[57.4])
     sector: Sector = Field(None, description="sector, else that of `fundamental`", examples=["Utilities"])
-    must_sell: bool = Field(default=False, alias="mandatory_sell", description="true, or action SELL: it is sold")
-    sell_reason: str = Field("", description="why it is sold")
+    must_sell: bool = Field(default=False, alias="mandatory_sell", description="true, or action SELL: sell it")
+    sell_reason: str = Field("", description="the reason to sell it")
 
     @model_validator(mode="before")
     @classmethod
@@ -339,17 +339,17 @@ class DailyBriefing(NeighbourPayload):
     candidates: Annotated[
         tuple[Candidate | SkipJsonSchema[UnusableEntry], ...],
         BeforeValidator(_entries(Candidate, "score", "size")),
-    ] = Field((), description="what may be bought; with a score or a size")
+    ] = Field((), description="symbols to buy, each with a score or a size")
     current_holdings: Annotated[
         tuple[Holding | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(_entries(Holding))
-    ] = Field((), description="what is held")
+    ] = Field((), description="held symbols")
     correlations: Annotated[dict[Pair, Coefficient], BeforeValidator(_section('{"ALKS|SN": 0.81}'))] = Field(
         default_factory=dict, description="of pairs of symbols, -1 to 1", examples=[{"ALKS|SN": 0.81}]
     )
 
 
 class SeenConditions(BriefingRow):
-    """The market conditions of a briefing, with whatever stands where a number belongs."""
+    """The market conditions of a briefing, wrong values included."""
 
     spy_change_pct: Seen = Field(None, description="SPY's change of the day, percent", examples=[1.15])
     vix: Seen = Field(None, description="VIX, as quoted", examples=[18.04])
@@ -364,7 +364,7 @@ class SeenConditions(BriefingRow):
 
 
 class MarketBriefing(NeighbourPayload):
-    """A DailyBriefing as Regime reads it: what is no number is unknown, and the rest of the briefing is not read."""
+    """A DailyBriefing as Regime reads it: only the conditions, wrong numbers as unknown."""
 
     market_conditions: SeenConditions | None = Field(None, description="the market as a whole")
 
@@ -375,7 +375,7 @@ class MarketBriefing(NeighbourPayload):
 
 
 class PricedRow(BriefingRow):
-    """A row that names a symbol and its price, as far as a past account is made of it."""
+    """A symbol and its price, for the account of a past day."""
 
     ticker: Ticker
     price: Annotated[Decimal, BeforeValidator(_price)] = Field(alias="current_price", description="dollars a share")
@@ -384,11 +384,11 @@ class PricedRow(BriefingRow):
 
 
 class PricedBriefing(NeighbourPayload):
-    """A DailyBriefing as a replay reads it: the rows with a price. Operations tells what is wrong with the others."""
+    """A DailyBriefing as a replay reads it: only rows with a price. Operations reports the others."""
 
     market_conditions: SeenConditions | None = Field(None, description="the market as a whole")
-    candidates: tuple[PricedRow, ...] = Field((), description="what may be bought")
-    current_holdings: tuple[PricedRow, ...] = Field((), description="what is held")
+    candidates: tuple[PricedRow, ...] = Field((), description="symbols to buy")
+    current_holdings: tuple[PricedRow, ...] = Field((), description="held symbols")
 
     @field_validator("market_conditions", mode="before")
     @classmethod
@@ -406,14 +406,14 @@ class PricedBriefing(NeighbourPayload):
 
 
 class MandatorySell(BriefingRow):
-    """A holding that somebody wants sold."""
+    """A holding to sell."""
 
     ticker: Ticker
     qty: Annotated[Decimal | None, BeforeValidator(positive)] = Field(
         None, alias="shares", description="shares; all of it without", examples=[70]
     )
     reason: MaybeText = Field(None, description="why", examples=["drift"])
-    source: MaybeText = Field(None, description="who says so", examples=["rebalancing"])
+    source: MaybeText = Field(None, description="who asks for it", examples=["rebalancing"])
     action: MaybeText = Field(None, description="SELL, or nothing")
 
     @field_validator("action")
@@ -436,22 +436,22 @@ def _read_sell(row: Any, source: str, place: str) -> MandatorySell:
 
 
 class PlanProposal(NeighbourPayload):
-    """Picks and sizes of an optimiser, and what it would sell. Operations alone decides the sizes."""
+    """Picks, sizes and sales of an optimiser. Operations alone decides the sizes."""
 
     picks: Annotated[tuple[Candidate | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(_entries(Candidate))] = (
-        Field((), description="what may be bought, with a size or without")
+        Field((), description="symbols to buy, with a size or without")
     )
-    sells: Annotated[tuple[MandatorySell, ...], BeforeValidator(_mappings)] = Field((), description="what is sold")
+    sells: Annotated[tuple[MandatorySell, ...], BeforeValidator(_mappings)] = Field((), description="holdings to sell")
     trades: Annotated[tuple[Mapping[str, Any], ...], BeforeValidator(_mappings)] = Field(
         (), description="trades of a plan document, in place of both"
     )
 
 
-# --- what this desk does not act upon ---
+# --- for the neighbours only ---
 
 
 class RiskAssessment(NeighbourPayload):
-    """What RISK thinks of candidates. The limits decide here."""
+    """RISK's view of candidates. The limits decide here."""
 
     assessment_date: MaybeText = Field(None, description="the day", examples=["2025-11-10"])
     approved_candidates: Any = Field(None, description="ticker, position_size_shares, stop_loss, …", examples=[[]])
@@ -459,7 +459,7 @@ class RiskAssessment(NeighbourPayload):
 
 
 class TradeOrder(NeighbourPayload):
-    """An order that PORTFOLIO wishes for. Only an ExecutiveApproval leads to an order."""
+    """An order wished by PORTFOLIO. Only an ExecutiveApproval leads to an order."""
 
     ticker: MaybeText = Field(None, description="symbol", examples=["ALKS"])
     order_type: MaybeText = Field(None, description="BUY or SELL", examples=["BUY"])
@@ -470,5 +470,5 @@ class CandidateRequest(NeighbourPayload):
     """PORTFOLIO asks RESEARCH for candidates."""
 
     request_type: MaybeText = Field(None, description="CANDIDATE_REQUEST", examples=["CANDIDATE_REQUEST"])
-    deployment_status: Any = Field(None, description="what is deployed, and what should be", examples=[{}])
-    criteria: Any = Field(None, description="what candidates have to be like", examples=[{}])
+    deployment_status: Any = Field(None, description="the deployed share of equity, and its target", examples=[{}])
+    criteria: Any = Field(None, description="criteria for candidates", examples=[{}])

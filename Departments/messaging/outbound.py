@@ -1,7 +1,7 @@
-"""Sending: letters are committed with the decision that made them, and delivered after the commit.
+"""The outbox: letters are committed with their decision, and delivered after the commit.
 
-The commit makes them durable; their files are written without flushes. Until the files hold them safely the ledger
-keeps their text, and the next start delivers again what a kill or a power cut took.
+The commit makes them durable; their files are written without flushes. The ledger keeps their text until the files are
+durable, too, and the next start delivers lost letters again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def letter_of(message: Message) -> Letter:
-    """Write a message as the letter a mailbox stores. Raises PublishError for what can never be written."""
+    """Write a message as a letter. Raises PublishError for one that can never be written."""
     letter = Letter(message.name, message.sender, message.recipient, codec.encode(message))
     letter.check()
     return letter
@@ -40,13 +40,13 @@ class Outbound:
         self._mailbox = mailbox
         self._journal = journal
         self._clock = clock
-        self._waiting = BATCH  # at most; letters of a run before this one may be among them
+        self._waiting = BATCH  # an upper bound; includes letters of earlier runs
         self._is_restored = False
-        self._gone: set[str] = set()  # delivered, and not noted as that
-        self._held_up: dict[str, PublishError] = {}  # by recipient: what keeps letters from them
+        self._gone: set[str] = set()  # delivered, but not noted yet
+        self._held_up: dict[str, PublishError] = {}  # by recipient: the error that holds up its letters
 
     def enqueue(self, message: Message) -> None:
-        """Note a message to be delivered, inside the transaction that decides it."""
+        """Put a message into the outbox, inside the transaction of its decision."""
         letter = letter_of(message)
         self.note_delivered()
         self._journal.enqueue(letter.name, letter.sender, letter.recipient, letter.data, self._clock.now())
@@ -55,18 +55,18 @@ class Outbound:
 
     @property
     def has_full_batch(self) -> bool:
-        """Return True if the letters that wait fill a batch."""
+        """Return True if the waiting letters may fill a batch."""
         return self._waiting >= BATCH
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Commit messages and deliver them; one that cannot be delivered is withdrawn, as if it were never sent.
+        """Commit messages and deliver them. An undeliverable one is withdrawn, as if never sent.
 
         Raises MessageConflict, PublishError.
         """
         with self._journal.transaction():
             for message in messages:
                 self.enqueue(message)
-        with suppress(PublishError):  # of any letter: those that are ours are looked at next
+        with suppress(PublishError):  # of any letter; ours are checked next
             self.deliver_pending()
         for message in messages:
             if message.recipient in self._held_up and self._withdraw(message.name):
@@ -77,11 +77,10 @@ class Outbound:
             return self._journal.withdraw(name)
 
     def deliver_pending(self) -> int:
-        """Deliver everything enqueued and committed, and return how many letters that were.
+        """Deliver all committed letters and return their number.
 
-        The first time, what a power cut took of earlier deliveries is restored. Letters to a department that cannot be
-        reached wait and hold up no others. Raises PublishError, at the end, when it is one that this desk works as: it
-        could not go on.
+        The first call restores letters that a power cut took. Letters to an unreachable department wait and hold up no
+        others. Raises PublishError, at the end, if it is one of our own: the desk cannot go on then.
         """
         delivered, before, self._held_up = 0, self._held_up, {}
         again = self._restore()
@@ -99,13 +98,13 @@ class Outbound:
         return delivered
 
     def note_delivered(self) -> None:
-        """Note deliveries in the next transaction, or when nothing else is to be done."""
+        """Note the deliveries. Called in the next transaction, or when nothing else waits."""
         if self._gone:
             self._journal.mark_published(sorted(self._gone), self._clock.now())
             self._gone = set()
 
     def _restore(self) -> bool:
-        """Deliver again, once, what earlier runs delivered and a power cut took or tore.
+        """Deliver the missing and torn letters of earlier runs again, once.
 
         Returns True if this call did it.
         """
@@ -117,7 +116,7 @@ class Outbound:
         return True
 
     def _unsettled_batches(self) -> Iterator[list[Letter]]:
-        """Yield the delivered letters whose files may not be safe yet, a batch at a time."""
+        """Yield delivered letters without durable files, in batches."""
         after, is_last = 0, False
         while not is_last:
             rows = self._journal.list_unsettled(after, BATCH)
@@ -127,7 +126,7 @@ class Outbound:
                 yield [Letter(*row[1:]) for row in rows]
 
     def _deliver(self, letters: Sequence[Letter], *, again: bool = False) -> list[str]:
-        """Deliver letters together, one by one where that fails, and return the names of those that are gone."""
+        """Deliver letters together, or one by one after a failure. Returns the delivered names."""
         if letters and not self._held_up:
             with suppress(MessageConflict, PublishError):
                 self._mailbox.publish(letters, again=again)
@@ -135,7 +134,7 @@ class Outbound:
         return [letter.name for letter in letters if self._deliver_alone(letter, again=again)]
 
     def _deliver_alone(self, letter: Letter, *, again: bool) -> bool:
-        """Deliver one letter; after a failure its recipient is not tried again."""
+        """Deliver one letter. A failure holds up its recipient."""
         if letter.recipient in self._held_up:
             return False
         try:
@@ -148,9 +147,9 @@ class Outbound:
         return True
 
     def _deliver_beside(self, letter: Letter, *, again: bool) -> str:
-        """Deliver one letter, under a numbered name where its own is taken by something else; return the name.
+        """Deliver one letter, under a numbered name if its own has other content. Returns the name.
 
-        Its recipient then finds two messages of one id, handles one and sets the other aside: nothing is lost unseen.
+        The recipient then finds two messages with one id, handles one and sets the other aside: nothing is lost.
         """
         name, number = letter.name, 1
         while True:
@@ -176,14 +175,14 @@ class Outbound:
     # --- settling ---
 
     def settle(self) -> None:
-        """Flush the files of delivered letters, whose text the ledger then drops.
+        """Flush the files of delivered letters. The ledger then drops their text.
 
-        Letters in our own inboxes wait until they are handled: their files have yet to move.
+        Letters in our own inboxes wait until they are handled: their files still move.
         """
         self.note_delivered()
         waiting = {name for department in departments.OURS for name in self._mailbox.waiting(department)}
         for letters in self._unsettled_batches():
-            with suppress(OSError):  # a file or folder went away meanwhile: another time
+            with suppress(OSError):  # a file or folder vanished: the next settle tries again
                 self._settle(self._mailbox.flush([letter for letter in letters if letter.name not in waiting]))
 
     def _settle(self, names: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
-"""What our own departments write as JSON: one frozen model for each message type, for its writer and its readers.
+"""Payloads of our own messages: one frozen model a type, for its writer and its readers.
 
-Fields have the desk's names, their aliases are the keys of the message. Quantities are shares, money is dollars, both
+Fields have the desk's names; their aliases are the keys of the message. Quantities are shares, money is dollars, both
 Decimal; moments are aware UTC. Keys are written in the order of the fields. Unknown keys are refused.
 """
 
@@ -33,12 +33,12 @@ from Departments.messaging.message import Message, body_with
 AN_APPROVAL: Final = "MSG_EXECUTIVE_20251110T150912Z_0f1e2d3c"
 A_BRIEFING: Final = "MSG_RESEARCH_20251110T150509Z_5b6c7d8e"
 A_MOMENT: Final = "2025-11-10T15:09:12.736810Z"
-A_PLAN: Final = "PLAN_20251110_070542"
+A_PLAN: Final = "PLAN_20251110_071530"
 AN_ORDER: Final = "7e57ab1e-0123-4cde-8f01-23456789abcd"
 
 
 class Payload(BaseModel):
-    """The JSON of a message. Keys in `LEFT_OUT` are not written while they hold nothing."""
+    """The JSON of a message. Empty keys in `LEFT_OUT` are not written."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_by_alias=True, validate_by_name=True, defer_build=True
@@ -47,15 +47,15 @@ class Payload(BaseModel):
 
     @classmethod
     def of(cls, message: Message, source: str = "") -> Self:
-        """Read the payload of a message; errors name `source`, or the message's id where it is empty.
+        """Read the payload of a message. Errors name `source`, or else the message's id.
 
-        Raises BadInput for a payload that is missing or wrong, UnreadableMessage for one that is no JSON object.
+        Raises BadInput for a missing or wrong payload, UnreadableMessage for anything but a JSON object.
         """
         return cls.read(cls.document_in(message), source or message.message_id)
 
     @classmethod
     def read(cls, document: Mapping[str, Any] | None, source: str) -> Self:
-        """Read a parsed payload, None where there is none. Raises BadInput naming source, key and mend."""
+        """Read a parsed payload; None is a missing one. Raises BadInput naming source, key and mend."""
         needed = [key_of(name, field) for name, field in cls.model_fields.items() if field.is_required()]
         if document is None and needed:
             keys = " and ".join(filter(None, (", ".join(needed[:-1]), needed[-1])))
@@ -64,16 +64,16 @@ class Payload(BaseModel):
 
     @classmethod
     def document_in(cls, message: Message) -> Mapping[str, Any] | None:
-        """Return what is read as the payload of a message."""
+        """Return the message's JSON to read as this payload."""
         return message.payload
 
     def document(self) -> dict[str, Any]:
-        """Return the payload as it is written: the keys that were given, in the order of the fields."""
+        """Return the payload as JSON: the given keys, in the order of the fields."""
         written = self.model_dump(by_alias=True, exclude_unset=True)
         return {key: value for key, value in written.items() if value or key not in self.LEFT_OUT}
 
     def body(self, markdown: str) -> str:
-        """Return the body of a message: the text for people, then this payload."""
+        """Return the body of a message: Markdown, then this payload."""
         return body_with(markdown, self.document())
 
 
@@ -197,7 +197,7 @@ class ExecutiveApproval(Payload):
 
     @classmethod
     def document_in(cls, message: Message) -> Mapping[str, Any] | None:
-        """Return the payload with one spelling of `approved_at`; the message's time stands in where it is missing."""
+        """Return the payload with one spelling of `approved_at`, by default the message's time."""
         found = message.payload
         if found is None:
             return None
@@ -215,7 +215,7 @@ class ExecutiveApproval(Payload):
 
     @property
     def limit(self) -> Decimal | None:
-        """Return the limit in dollars a share; None for a market order, whatever price stands beside it."""
+        """Return the limit in dollars a share. A market order has none, even with a `limit_price`."""
         return self.limit_price if self.order_type == "LIMIT" else None
 
 
@@ -229,7 +229,7 @@ class SharesRequest(Payload):
 
 
 class ReleaseRequest(SharesRequest):
-    """Cancel the resting exits of a symbol, so that its shares can be sold."""
+    """Cancel the resting exits of a symbol to free its shares for a sale."""
 
 
 class ProtectRequest(SharesRequest):
@@ -288,11 +288,11 @@ class SubmissionNote(Payload):
 
 
 class Escalation(Payload):
-    """Something needs a person. The text says what; there is no payload."""
+    """Something needs a person. The text explains it; there is no payload."""
 
     @classmethod
-    def document_in(cls, message: Message) -> Mapping[str, Any] | None:  # noqa: ARG003 - nothing of it is read
-        """Return nothing: of an escalation the text counts."""
+    def document_in(cls, message: Message) -> Mapping[str, Any] | None:  # noqa: ARG003 - it has no payload
+        """Return None: only an escalation's text counts."""
         return None
 
 
@@ -306,7 +306,7 @@ class RegimeRequest(Payload):
 
 
 class Indicators(Payload):
-    """What was seen of the market; null is unknown. Changes are percent: 1.15 is +1.15 %."""
+    """Readings of the market; null is unknown. Changes are percent: 1.15 is +1.15 %."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -320,7 +320,7 @@ class Indicators(Payload):
 
 
 class RegimeUpdate(Payload):
-    """What kind of market it is. The older analyser's texts are read as this, too; unknown keys are kept."""
+    """The regime of the market. The older analyser's texts are read as this, too; unknown keys are kept."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -331,11 +331,11 @@ class RegimeUpdate(Payload):
     score: Any = Field(None, description="points, null where they are unknown", examples=[4])
     source: Text = Field("", description="where the readings come from", examples=["SPY bars of the broker"])
     indicators: Indicators = Field(default_factory=Indicators, description="the readings")
-    notes: tuple[str, ...] = Field((), description="sentences: what is unknown and why")
+    notes: tuple[str, ...] = Field((), description="sentences about unknown readings")
 
     @classmethod
     def document_in(cls, message: Message) -> Mapping[str, Any] | None:
-        """Return the payload, or the front matter's own keys where there is none."""
+        """Return the payload, or else the extra keys of the front matter."""
         return message.payload or message.extra
 
     @field_validator("regime", "confidence", mode="before")
@@ -355,7 +355,7 @@ class RegimeUpdate(Payload):
 
     @classmethod
     def from_assessment(cls, assessment: RegimeAssessment) -> Self:
-        """Return what tells of an assessment."""
+        """Return an assessment as a payload."""
         return cls(
             assessment_id=assessment.assessment_id,
             regime=assessment.regime,
@@ -368,7 +368,7 @@ class RegimeUpdate(Payload):
         )
 
     def assessment(self, assessed_at: datetime, source: str) -> RegimeAssessment:
-        """Return the assessment that is told of; `source` is where it comes from if it does not say so itself."""
+        """Return the assessment as a value. `source` is the default for its own."""
         seen = self.indicators
         return RegimeAssessment(
             regime=self.regime,
@@ -392,24 +392,24 @@ class RegimeUpdate(Payload):
 
 
 class PlanRequest(Payload):
-    """Make a plan, or check one that is there. Whatever is wrong with it is answered by a PlanFailure."""
+    """Make a plan, or check a given one. Every error is answered by a PlanFailure."""
 
     LEFT_OUT = frozenset({"briefing_message_id", "mandatory_sells", "plan"})
 
     briefing_message_id: BriefingId = None
     mandatory_sells: Any = Field(
         None,
-        description="holdings that the plan sells: ticker, shares (all without it), reason, source",
+        description="holdings to sell: ticker, shares (all without it), reason, source",
         examples=[[{"ticker": "DVN", "shares": 225, "reason": "drift", "source": "rebalancing"}]],
     )
     plan: Any = Field(None, description="a plan document, as in TradingPlan; its sizes are made to fit")
 
 
 class PlanFailure(Payload):
-    """Why there is no plan."""
+    """The reason for having no plan."""
 
     message: Name = Field(description="one sentence", examples=["no DailyBriefing is there; deliver one."])
-    exit_code: int = Field(1, description="what a command ends with because of it", examples=[2])
+    exit_code: int = Field(1, description="exit code of the command", examples=[2])
     status: Text = Field("FAILED", description="FAILED", examples=["FAILED"])
     plan: None = Field(None, description="null")
     stage_results: Mapping[str, Any] = Field(default_factory=dict, description="empty")
@@ -419,7 +419,7 @@ class PlanFailure(Payload):
 
 
 class FinalReport(Payload):
-    """The report of an execution: the document of `departments run --json`."""
+    """The report of an execution, as `departments run --json` prints it."""
 
     plan_id: Name = Field(description="the plan", examples=[A_PLAN])
     status: Name = Field(description="COMPLETED or COMPLETED_WITH_ISSUES", examples=["COMPLETED"])
@@ -435,11 +435,11 @@ class FinalReport(Payload):
     cash_identity: Mapping[str, Any] = Field(
         description="whether start + sells - buys - fees = end, dollars", examples=[{"holds": True}]
     )
-    exit_code: int = Field(description="what the command ends with", examples=[0])
+    exit_code: int = Field(description="exit code of the command", examples=[0])
 
 
 class DayOutcome(Payload):
-    """What Regime learns of a day."""
+    """The outcome of a day, for Regime."""
 
     plan_id: PlanId = None
     started_at: Annotated[datetime, BeforeValidator(_moment)] = Field(

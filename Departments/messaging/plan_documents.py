@@ -1,7 +1,7 @@
 """The plan document: the payload of a TradingPlan, and the file `proposed_trades_<date>.json`.
 
-Plans of other writers are read, too: `action` may be missing where `allocated_capital` or `position_id` tell it, the
-price has one of three keys, and keys that nobody here knows are carried along.
+Plans of other writers are read, too: `allocated_capital` or `position_id` may replace `action`, the price has one of
+three keys, and unknown keys are kept.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from Departments.core.validation import validate
 from Departments.messaging.payloads import A_MOMENT, A_PLAN, MaybeText, Payload, Text
 
 READY = "READY_FOR_USER_APPROVAL"
-#: Keys of a plan document that are told anew each time; every other unknown key is carried along.
+#: Keys that every writing sets anew; all other unknown keys are kept.
 WRITTEN_ANEW = frozenset({"approved_at"})
 #: Of several prices the first counts.
 PRICES = ("entry_price", "price", "current_price")
@@ -43,7 +43,7 @@ PRICES = ("entry_price", "price", "current_price")
 
 
 def _ticker(value: Any) -> str:
-    """Read a ticker: a name from outside decides nothing unchecked."""
+    """Read a ticker. A name from outside is checked before its use."""
     ticker = value.strip().upper() if isinstance(value, str) else ""
     if not TICKER.match(ticker):
         problem = "is missing" if value is None or value == "" else f"{str(value)[:40]!r} is not a symbol"
@@ -92,7 +92,7 @@ def _plan_id(value: Any) -> str:
     plan_id = str(value or "")
     if not is_safe_name(plan_id):
         problem = "cannot be the name of a file" if plan_id else "is missing"
-        raise ValueError(f"{problem}; name the plan, for example PLAN_20251110_070542")
+        raise ValueError(f"{problem}; name the plan, for example PLAN_20251110_071530")
     return plan_id
 
 
@@ -104,12 +104,12 @@ def _made_at(value: Any) -> datetime:
 
 
 def _sentences(value: Any) -> list[str]:
-    """Read a list of sentences; whatever else stands there is one."""
+    """Read a list of sentences. Any other value is one sentence."""
     return list(map(str, value)) if isinstance(value, list | tuple) else [str(value)] if value else []
 
 
 def _keep_mappings(value: Any) -> list[Any]:
-    """Take the entries of a list that are mappings; what this desk did not write is passed over."""
+    """Keep the mappings of a list. Other entries are not ours, and ignored."""
     return [row for row in value if isinstance(row, Mapping | BaseModel)] if isinstance(value, list) else []
 
 
@@ -137,7 +137,7 @@ class DocumentPart(BaseModel):
 
 
 class Direction(DocumentPart):
-    """Which way a trade goes: `action` decides; failing it `allocated_capital` means BUY, `position_id` SELL."""
+    """The side of a trade: by `action`, else `allocated_capital` means BUY and `position_id` SELL."""
 
     action: Annotated[Side | None, BeforeValidator(_action)] = Field(None, description="BUY or SELL")
     allocated_capital: Any = Field(None, description="of a BUY")
@@ -147,7 +147,7 @@ class Direction(DocumentPart):
     def _check_direction(self) -> Self:
         buys, sells = self.allocated_capital is not None, self.position_id is not None
         if self.action is None and buys == sells:
-            problem = "carries both allocated_capital and position_id" if buys else "says neither BUY nor SELL"
+            problem = "carries both allocated_capital and position_id" if buys else "is neither BUY nor SELL"
             raise ValueError(f"the trade {problem}; add action BUY or SELL")
         return self
 
@@ -158,9 +158,9 @@ class Direction(DocumentPart):
 
 
 def classify(trade: Mapping[str, Any], source: str, place: str) -> Side:
-    """Return which way a trade of a plan document goes.
+    """Return the side of a trade in a plan document.
 
-    Raises BadInput for no evidence, for contradictory evidence and for an action that is neither BUY nor SELL.
+    Raises BadInput for missing or contradictory evidence, and for an action other than BUY and SELL.
     """
     if not isinstance(trade, Mapping):
         raise BadInput(source, place, "a trade must be a mapping", "write {ticker, action, shares, …}")
@@ -198,7 +198,7 @@ class TradeLine(DocumentPart):
 
     @classmethod
     def from_trade(cls, trade: Trade) -> Self:
-        """Return a trade as it is written."""
+        """Return a trade as a line."""
         is_buy = trade.side is Side.BUY
         return cls(
             ticker=trade.ticker,
@@ -229,7 +229,7 @@ class TradeLine(DocumentPart):
 
 
 class SkipLine(DocumentPart):
-    """Something that the plan leaves out."""
+    """A skipped trade."""
 
     ticker: Text = Field("", description="symbol", examples=["COMM"])
     code: Text = Field("", description="reason code", examples=["MIN_POSITION_VALUE"])
@@ -238,11 +238,11 @@ class SkipLine(DocumentPart):
 
     @classmethod
     def from_skip(cls, skip: SkippedTrade) -> Self:
-        """Return a skip as it is written."""
+        """Return a skipped trade as a line."""
         return cls(ticker=skip.ticker, code=str(skip.reason.code), reason=str(skip.reason), line=skip.line)
 
     def skip(self) -> SkippedTrade | None:
-        """Return the skip as a value, None for one that this desk did not write."""
+        """Return the skipped trade as a value, or None if another desk wrote it."""
         try:
             reason = Reason.parse(self.reason)
         except ValueError:
@@ -251,7 +251,7 @@ class SkipLine(DocumentPart):
 
 
 class Summary(DocumentPart):
-    """How many trades a plan has."""
+    """The number of trades in a plan."""
 
     total_trades: Any = Field(None, description="trades", examples=[16])
     sells: Any = Field(None, description="SELLs among them", examples=[5])
@@ -259,7 +259,7 @@ class Summary(DocumentPart):
 
 
 class Origin(DocumentPart):
-    """What a plan was made from."""
+    """The inputs of a plan."""
 
     equity: Amount = Field(None, description="dollars", examples=[98950])
     cash: Amount = Field(None, description="dollars", examples=[12000])
@@ -277,16 +277,14 @@ class PlanDocument(Payload):
     generated_at: Annotated[datetime, BeforeValidator(_made_at), PlainSerializer(iso)] = Field(
         description="when it was made", examples=[A_MOMENT]
     )
-    status: MaybeText = Field(None, description="where it is on its way", examples=[READY])
-    summary: Annotated[Summary | None, BeforeValidator(_keep_mapping)] = Field(
-        None, description="how many trades it has"
-    )
+    status: MaybeText = Field(None, description="stage of the plan", examples=[READY])
+    summary: Annotated[Summary | None, BeforeValidator(_keep_mapping)] = Field(None, description="number of trades")
     trades: list[TradeLine] = Field(description="SELLs before BUYs")
     skipped: Annotated[list[SkipLine], BeforeValidator(_keep_mappings)] = Field(
-        default_factory=list, description="not planned, and why"
+        default_factory=list, description="skipped trades"
     )
     made_from: Annotated[Origin, BeforeValidator(_origin)] = Field(
-        default_factory=Origin, description="what it was made from"
+        default_factory=Origin, description="inputs of the plan"
     )
     notes: Sentences = Field(default_factory=list, description="sentences for people")
     not_evaluated: Sentences = Field(default_factory=list, description="constraints whose data are missing")
@@ -305,7 +303,7 @@ class PlanDocument(Payload):
 
     @classmethod
     def from_plan(cls, plan: TradingPlan, status: str = READY) -> Self:
-        """Return a plan as it is written."""
+        """Return a plan as a document."""
         written = cls(
             plan_id=plan.plan_id,
             generated_at=plan.generated_at,
@@ -359,5 +357,5 @@ def plan_from(document: Any, source: str) -> TradingPlan:
 
 
 def plan_document(plan: TradingPlan) -> dict[str, Any]:
-    """Write a plan as the existing plan document, with what it was made from under `made_from`."""
+    """Write a plan as a plan document, with its inputs under `made_from`."""
     return PlanDocument.from_plan(plan).document()

@@ -1,7 +1,7 @@
-"""What the bus needs from outside: a place for messages, and a durable memory.
+"""The two ports of the bus: a place for messages, and a durable memory.
 
-The folder and the ledger implement them; the in-memory twins pass the same contract suites. Durability has one owner,
-the journal: a letter is durable when the transaction that enqueues it is committed.
+The folder and the ledger implement them; in-memory twins pass the same contract suites. The journal alone owns
+durability: a letter is durable once its transaction is committed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ IndexRow = tuple[str, str, str | None, str | None]
 
 
 class Letter(NamedTuple):
-    """A message ready to be stored: its file's name, who sends it to whom, and its bytes."""
+    """A written message: the name of its file, its sender and recipient, and its bytes."""
 
     name: str
     sender: str
@@ -30,7 +30,7 @@ class Letter(NamedTuple):
     data: bytes
 
     def check(self) -> None:
-        """Raise PublishError when the id or a department could not be the name of a file anywhere."""
+        """Raise PublishError unless id and departments can be file names on any system."""
         for word, text, is_safe in (
             ("id", self.name, is_safe_name),
             ("sender", self.sender, _is_safe_department),
@@ -44,18 +44,18 @@ _is_safe_department = lru_cache(maxsize=256)(is_safe_name)
 
 
 class Storage(Protocol):
-    """What the bus asks of a mailbox; one contract suite holds the folder and the in-memory twin to it."""
+    """The mailbox as the bus uses it. One contract suite tests the folder and its in-memory twin."""
 
     def publish(self, letters: Sequence[Letter], *, again: bool = False) -> None:
-        """Put letters into their folders; one that was delivered before is left as it is.
+        """Put letters into their folders. Leaves delivered letters alone.
 
-        `again` mends what a power cut left of earlier deliveries. Raises MessageConflict for a name that holds
-        something else, PublishError for what the system refuses.
+        `again` mends copies torn by a power cut. Raises MessageConflict for a name with other content, PublishError if
+        the system refuses.
         """
         ...
 
     def flush(self, letters: Sequence[Letter]) -> list[str]:
-        """Flush delivered letters at their places; return the names of those that are safe now."""
+        """Flush delivered letters. Returns the names that are durable now."""
         ...
 
     def waiting(self, department: str) -> list[str]:
@@ -63,30 +63,30 @@ class Storage(Protocol):
         ...
 
     def look(self, department: str, name: str) -> Found | None:
-        """Read one waiting file; None when it is gone."""
+        """Read one waiting file. Returns None if it is gone."""
         ...
 
     def archive(self, department: str, name: str, day: str, *, flush: bool = True) -> str:
-        """Move a handled message to the archive of `day` (YYYY-MM-DD) and return its name there.
+        """Move a handled message to the archive of `day` (YYYY-MM-DD). Returns its name there.
 
         `flush` makes the new place durable before the message leaves the old one.
         """
         ...
 
     def set_aside(self, department: str, name: str, reason: str) -> str:
-        """Move a message to the dead letters, its reason beside it, durably; return its name there."""
+        """Move a message durably to the dead letters, beside its reason. Returns its name there."""
         ...
 
     def wait_until_quiet(self) -> None:
-        """Wait until a file that nobody touches meanwhile counts as finished."""
+        """Wait until an untouched file counts as finished."""
         ...
 
     def find(self, message_id: str, index: Sequence[IndexRow] = ()) -> Message | None:
-        """Return a message wherever it is, None when there is none of this id. `index` saves reading what it names."""
+        """Find a message in any box. Returns None without one. Files in `index` need no reading."""
         ...
 
     def holding(self, department: str, *, wait: float) -> AbstractContextManager[bool]:
-        """Hold the one lock of an inbox; yields True if it was ours already. Raises WorkspaceBusy after `wait` s."""
+        """Hold the one lock of an inbox. Yields True if it was ours already. Raises WorkspaceBusy after `wait` s."""
         ...
 
 
@@ -94,72 +94,72 @@ class Journal(Protocol):
     """Handled ids, failures, letters, and an index of all messages. Only built-in types cross this port."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Make everything inside one commit; an inner transaction joins the outer one."""
+        """Commit everything inside together. An inner transaction joins the outer one."""
         ...
 
     def disposition(self, department: str, message_id: str) -> tuple[str, str] | None:
-        """Return (disposition, digest of the bytes) of a message that was handled, None for one that was not."""
+        """Return (disposition, digest of the bytes) of a handled message, None for any other."""
         ...
 
     def dispositions(self, department: str, message_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """Return (disposition, digest of the bytes) of those messages that were handled, by their ids."""
+        """Return (disposition, digest of the bytes) of the handled messages, by id."""
         ...
 
     def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> bool:
-        """Note that a message has been handled; False, and nothing changed, when that was noted before."""
+        """Note a handled message. Returns False, and changes nothing, if it was noted before."""
         ...
 
     def failures(self, department: str) -> dict[str, tuple[int, datetime, datetime]]:
-        """Return (attempts, first, last) of the failed attempts at a department's messages, by their ids."""
+        """Return (attempts, first, last) of a department's failed messages, by id."""
         ...
 
     def count_failure(self, department: str, message_id: str, at: datetime) -> int:
-        """Count a failed attempt and return how many there are now."""
+        """Count a failed attempt and return the new count."""
         ...
 
     def forget_failures(self, department: str, message_id: str) -> None:
-        """Start counting anew: the message is handled, or a person wants it tried again."""
+        """Reset the count: the message is handled, or a person tries it again."""
         ...
 
     def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime) -> None:
-        """Note a letter to be delivered once this transaction is committed; the same letter again changes nothing.
+        """Put a letter into the outbox. The same letter again changes nothing.
 
         Raises MessageConflict for the same name with other content.
         """
         ...
 
     def withdraw(self, name: str) -> bool:
-        """Forget a letter that was not delivered: nothing was sent. False for one that was."""
+        """Forget an undelivered letter. Returns False for a delivered one."""
         ...
 
     def pending(self, limit: int, *, besides: Sequence[str] = ()) -> list[tuple[str, str, str, bytes]]:
-        """Return the (name, sender, recipient, data) of committed letters not delivered yet, oldest first.
+        """Return (name, sender, recipient, data) of committed, undelivered letters, oldest first.
 
         Letters to the departments `besides` are left out.
         """
         ...
 
     def mark_published(self, names: Sequence[str], at: datetime) -> None:
-        """Note that letters are delivered; a power cut may take the note, and they are delivered again."""
+        """Note delivered letters. A power cut may take the note; then they are delivered again."""
         ...
 
     def list_unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
-        """Return delivered letters that the files may not hold safely yet, oldest first.
+        """Return delivered letters without durable files, oldest first.
 
         Each is (number, name, sender, recipient, data) with a number greater than `after`.
         """
         ...
 
     def settle(self, names: Sequence[str]) -> None:
-        """Note that the files hold these letters safely; their text is kept there only."""
+        """Note letters with durable files. The journal drops their text."""
         ...
 
     def digests_of(self, names: Sequence[str]) -> dict[str, str]:
-        """Return the digests of those names that were letters of ours."""
+        """Return the digests of our own letters among these names."""
         ...
 
     def note(self, rows: Iterable[IndexRow]) -> None:
-        """Enter messages into the index; a message that is known stays as it was noted first."""
+        """Enter messages into the index. A known message keeps its first row."""
         ...
 
     def index(self) -> list[IndexRow]:
@@ -167,5 +167,5 @@ class Journal(Protocol):
         ...
 
     def note_cause(self, cause: str, day: date) -> bool:
-        """Note a cause; True if it comes up for the first time on `day`."""
+        """Note a cause. Returns True if it is new on `day`."""
         ...

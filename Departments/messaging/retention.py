@@ -1,7 +1,7 @@
-"""Old messages leave Inbox and Outbox for the archive, and old archive months become one zip file each.
+"""Moves old messages to the archive, and packs old archive months into zip files.
 
-Safe to interrupt and to repeat: every move is one rename, a pack is complete and verified before the files it holds
-are removed. Nothing is overwritten, and an inbox that somebody works on is left alone.
+Safe to interrupt and to repeat: every move is one rename, and a pack is complete and verified before its files are
+removed. Nothing is overwritten, and a busy inbox is left alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])\Z")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Which messages are old enough to leave. Empty filters let everything through."""
+    """The choice of messages to archive. An empty filter passes everything."""
 
     older_than: timedelta
     types: frozenset[str] = frozenset()
@@ -42,7 +42,7 @@ class Rules:
 
     @classmethod
     def of(cls, settings: RetentionSettings) -> Rules:
-        """Build the rules that `retention:` in the settings describes. Raises BadInput."""
+        """Build the rules from `retention:` in the settings. Raises BadInput."""
         return cls(
             older_than=age_of(settings.older_than, "config/settings.yaml", "retention.older_than"),
             types=frozenset(settings.types),
@@ -53,7 +53,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One file that leaves its box: whose, of what type and time, to which day, and what became of it."""
+    """One file to archive under `day`, with its type, its time and its outcome."""
 
     box: str
     department: str
@@ -73,7 +73,7 @@ def age_of(text: str, source: str, key: str = "") -> timedelta:
 
 
 def find_due(root: Path, rules: Rules, now: datetime) -> list[Move]:
-    """Return the messages that are older than the rules allow, oldest first; nothing is changed."""
+    """Return the messages older than the rules allow, oldest first. Changes nothing."""
     asked = (p for p in lookup.places(root, rules.boxes) if not rules.departments or p.department in rules.departments)
     limit = now - rules.older_than
     chosen = [move for move in map(_move, asked) if move.moment < limit and _has_type(move, rules)]
@@ -81,7 +81,7 @@ def find_due(root: Path, rules: Rules, now: datetime) -> list[Move]:
 
 
 def archive(mailbox: Mailbox, moves: Sequence[Move]) -> Iterator[Move]:
-    """Carry out moves, one rename each, and yield every one with what became of it."""
+    """Carry out moves, one rename each, and yield each with its outcome."""
     busy: dict[str, bool] = {}
     for move in moves:
         if move.box != INBOX:
@@ -114,14 +114,14 @@ def _move(place: lookup.Place) -> Move:
 def _day_of(moment: datetime) -> date:
     try:
         return trading_day(moment)
-    except OverflowError:  # the first hours of the year 1 have no date in the east of America
+    except OverflowError:  # the first hours of the year 1 have no date in America
         return moment.date()
 
 
 def _file_time(path: Path) -> datetime:
     try:
         return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except (OSError, ValueError, OverflowError):  # gone, or a time that no calendar has
+    except (OSError, ValueError, OverflowError):  # gone, or a time outside the calendar
         return datetime.max.replace(tzinfo=UTC)
 
 
@@ -132,7 +132,7 @@ def _carry_out(mailbox: Mailbox, move: Move) -> Move:
         )
     except FileNotFoundError:
         return replace(move, outcome=GONE)
-    except PermissionError:  # no right to it, or on Windows somebody has it open
+    except PermissionError:  # no right to it, or somebody has it open on Windows
         return replace(move, outcome=REFUSED)
     return replace(move, outcome=MOVED)
 
@@ -142,17 +142,17 @@ def _carry_out(mailbox: Mailbox, move: Move) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What packing a month comes to: the zip file and how many files go into it now."""
+    """The zip file of a month, and the number of files added to it."""
 
     pack: Path
     files: int
 
 
 def pack(mailbox: Mailbox, month: str, now: datetime, *, dry_run: bool = False) -> Packed:
-    """Turn the archive of a month (YYYY-MM) into `Archive/<month>.zip`, joined with one that exists.
+    """Pack the archive of a month (YYYY-MM) into `Archive/<month>.zip`, new or existing.
 
-    `dry_run` counts the files and changes nothing. Raises BadInput for a month that is not over,
-    WorkspaceBusy while another process packs.
+    `dry_run` only counts, and changes nothing. Raises BadInput for a month that is not over, WorkspaceBusy while
+    another process packs.
     """
     if not _MONTH.match(month):
         raise BadInput("--pack", "", f"{month!r} is not a month", "write for example 2025-10")
@@ -171,7 +171,7 @@ def pack(mailbox: Mailbox, month: str, now: datetime, *, dry_run: bool = False) 
 
 
 def _can_be_packed(path: Path) -> bool:
-    """Return True if a zip can hold a file: its name must be valid text."""
+    """Return True if a zip can hold a file: a regular one with a valid name."""
     return path.is_file() and not path.is_symlink() and path.name == path.name.encode("utf-8", "replace").decode()
 
 
@@ -181,7 +181,7 @@ def _write_pack(mailbox: Mailbox, target: Path, sources: Sequence[Path]) -> None
         try:
             _fill(temporary, target, sources)
         except BaseException:
-            temporary.unlink(missing_ok=True)  # a full disk is not kept full
+            temporary.unlink(missing_ok=True)  # leave no half pack on a full disk
             raise
         temporary.replace(target)
         sync_folder(str(target.parent))
@@ -221,7 +221,7 @@ def _add(new: zipfile.ZipFile, name: str, path: Path, known: set[str]) -> None:
 
 
 def _zip_time(path: Path) -> tuple[int, int, int, int, int, int]:
-    """Return the file's time, or the nearest one that a zip can hold."""
+    """Return the file's time, or the nearest one in the range of zip files."""
     at = _file_time(path)
     moment = (at.year, at.month, at.day, at.hour, at.minute, at.second)
     return min(max(moment, (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 23, 59, 58))
@@ -234,7 +234,7 @@ def _remove(mailbox: Mailbox, sources: Sequence[Path]) -> None:
 
 
 def _tidy(mailbox: Mailbox, folders: Sequence[Path]) -> None:
-    """Remove the folders that are empty now, or were left so by a kill."""
+    """Remove empty folders, also those of an earlier kill."""
     for folder in folders:
         with suppress(OSError), announce(mailbox.step, "pack.tidy"):
             folder.rmdir()

@@ -1,4 +1,4 @@
-"""Which handler, or skip: the rows of one department, made from the catalogue."""
+"""The router finds the handler of a message, or its reason to skip it."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from Departments.messaging.names import department_of
 from Departments.messaging.payloads import Payload
 
 Commit = Callable[[], None]
-"""What has to become durable in the ledger, run in the one transaction that also remembers the message's id."""
+"""Writes to the ledger, in the transaction that also remembers the message's id."""
 
 Handler = Callable[[Message, Any], Commit | None]
 """Takes a message and its payload, as the catalogue's model of it.
 
-Does what must be done in the outside world, idempotently by message id, and returns what is to be committed.
+Acts on the outside world, idempotently by message id, and returns the commit of its effect.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A handler and the model that its payload is read with."""
+    """A handler and its model of the payload."""
 
     handler: Handler
     payload: type[Payload]
 
 
 def _prepare_nothing(messages: Iterable[Message]) -> None:
-    """Take messages as they come."""
+    """Do nothing."""
 
 
 class Router:
     """The rows of one department: message type → route, or `Skip` with a reason.
 
-    `handlers` are the department's own, by the names that the catalogue gives them; it must have them all and no
-    others. `prepare` is told of messages that wait together before the first of them is handled, so that what they
-    need can be asked for at once; it must not fail, and some of them may never be handled.
+    `handlers` has exactly the names that the catalogue gives this department. `prepare` takes messages that wait
+    together, before the first of them is handled, to ask for their data at once. It must not fail, and some of its
+    messages may never be handled.
     """
 
     def __init__(
@@ -70,19 +70,19 @@ class Router:
         return message.recipient == self.department or department_of(message.recipient) == self.department
 
     def type_of(self, message: Message) -> str:
-        """Return the type of a message, under which it has its row."""
+        """Return the type of a message, aliases resolved."""
         row = self._catalogue.find(message.message_type)
         return message.message_type if row is None else row.name
 
     def row_for(self, message: Message) -> Route | Skip:
-        """Return what becomes of a message. Raises UnroutableMessage when it is misaddressed or of no known type."""
+        """Return the row of a message. Raises UnroutableMessage if it is misaddressed or of unknown type."""
         if not self.is_for_us(message):
             raise UnroutableMessage(
-                f"{message.message_id} is addressed to {message.recipient!r} and lies in the inbox of {self.department}"
+                f"{message.message_id} is addressed to {message.recipient!r}, but is in the inbox of {self.department}"
             )
         try:
             return self.rows[self.type_of(message)]
         except KeyError as error:
             raise UnroutableMessage(
-                f"{message.message_id} is a {message.message_type!r}, which {self.department} has no handler for"
+                f"{message.message_id} is a {message.message_type!r}; {self.department} has no handler for it"
             ) from error

@@ -1,4 +1,4 @@
-"""The chain of messages by parent and plan: pure."""
+"""Chains of messages by parent and plan. Pure."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ GENERATIONS: Final = 50  # upwards, and twice as many downwards: real chains hav
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A message and the messages that came of it, each in the order of their times."""
+    """A message and its children, in the order of their times."""
 
     message: Message
     children: tuple[Branch, ...]
 
 
 class Link(NamedTuple):
-    """What a message is tied to: the message that led to it, and its plan."""
+    """The parent of a message, and its plan."""
 
     parent: str | None
     plan: str | None
 
 
 def link_of(message: Message) -> Link:
-    """Return what a message is tied to."""
+    """Return the parent and the plan of a message."""
     return Link(message.parent_message_id, plan_of(message))
 
 
 def plan_of(message: Message) -> str | None:
-    """Return the plan a message belongs to by its payload or front matter, None where it names none."""
+    """Return the plan in the payload or front matter of a message, or None."""
     try:
         payload = message.payload or {}
     except UnreadableMessage:
@@ -43,7 +43,7 @@ def plan_of(message: Message) -> str | None:
 
 
 def family(links: Mapping[str, Link], wanted: str) -> set[str]:
-    """Return all ids that are tied, through others too, to what has the id or names the plan."""
+    """Return all ids linked, directly or not, to a message id or a plan id."""
     children: dict[str, list[str]] = {}
     for message_id, link in links.items():
         if link.parent:
@@ -58,10 +58,10 @@ def family(links: Mapping[str, Link], wanted: str) -> set[str]:
 
 
 def trees(messages: Iterable[Message], wanted: str) -> tuple[Branch, ...]:
-    """Return the trees that a message id or a plan id belongs to; empty when nothing has that id.
+    """Return the trees of a message id or a plan id; empty for an unknown id.
 
-    A message brings its ancestors and everything that came of them; a plan brings every message that names it, with
-    theirs. Chains that go on for more than `GENERATIONS` are cut.
+    A message brings its ancestors and all their descendants; a plan brings those of every message that names it.
+    Chains longer than `GENERATIONS` are cut.
     """
     known = {message.message_id: message for message in messages}
     start = [m for m in known.values() if m.message_id == wanted or plan_of(m) == wanted]

@@ -1,9 +1,8 @@
-"""When an inbox is looked at: at once when a file arrives, by the clock in any case.
+"""Watches inboxes: reads one when a file arrives, and all of them by the clock.
 
-Events only say "look". The observer starts first and the backlog is handled next, so nothing falls between; a rescan
-every few moments covers lost events, an overflowing queue and network shares. Only the inboxes are observed; messages
-leave them by link and unlink, because a move whose other half is not observed holds up every later event by half a
-second.
+An event only causes a look. The observer starts before the backlog is handled, so no file is missed. A rescan every few
+moments covers lost events, an overflowing queue and network shares. Only inboxes are observed, and messages leave them
+by link and unlink: a move to an unobserved folder holds up every later event by half a second.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from Departments.messaging.names import is_message_name
 from Departments.messaging.router import Router
 
 ZERO: Final = timedelta(0)
-SETTLING: Final = timedelta(minutes=5)  # between two flushes of what was delivered
+SETTLING: Final = timedelta(minutes=5)  # between two flushes of delivered letters
 ARRIVALS: Final[list[type[FileSystemEvent]]] = [FileClosedEvent, FileCreatedEvent, FileMovedEvent]
 
 logger = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One department that is watched: its table, and what it does besides reading (such as tracking orders)."""
+    """One watched department: its router, and its work besides reading (such as tracking orders)."""
 
     router: Router
     besides: Callable[[], object] = field(default=lambda: None)
@@ -48,7 +47,7 @@ class Watched:
 class Watcher:
     """Consumes inboxes as messages arrive, until it is stopped. Works in the thread that calls `run`.
 
-    `rescan` in seconds. `on_report` hears what each pass came to, `notify` what a person at the terminal should know.
+    `rescan` is in seconds. `on_report` takes the report of each pass, `notify` sentences for a person at the terminal.
     """
 
     def __init__(
@@ -78,14 +77,14 @@ class Watcher:
         self._due: datetime | None = None
 
     def stop(self) -> None:
-        """Finish the message in hand, then return from `run`. May be called from a signal handler or another thread."""
+        """Finish the message in hand, then return from `run`. Safe in a signal handler and another thread."""
         self._stopping = True
         self._arrivals.put("")
 
     def run(self) -> None:
         """Watch until `stop` is called.
 
-        Each inbox is held all the while. One that is taken is waited for, and the others are watched meanwhile.
+        Each inbox is held all the while. The others are watched while one is taken by another process.
         """
         with ExitStack() as stack:
             self._observe(stack)
@@ -97,7 +96,7 @@ class Watcher:
                     self._look(department)
 
     def _take_turns(self, stack: ExitStack) -> None:
-        """Take every inbox that is free, and say once which are not."""
+        """Take every free inbox, and report each busy one once."""
         taken, busy = [], []
         for department in self._watched:
             if department not in self._held:
@@ -129,7 +128,7 @@ class Watcher:
         stack.callback(observer.stop)
 
     def _seconds_until_look(self) -> float:
-        """Return the seconds until everything is looked at by the clock: the rescan, or a message that is due."""
+        """Return the seconds until the next look at everything: the rescan, or a message that is due."""
         now = self._bus.clock.now()
         if self._looked is None or now < self._looked:  # the clock was set back
             return 0
@@ -137,7 +136,7 @@ class Watcher:
         return rest if self._due is None else min(rest, (self._due - now).total_seconds())
 
     def _await_arrivals(self) -> set[str]:
-        """Wait for messages, at most until the next look, and return which of our departments they came for."""
+        """Wait for messages, at most until the next look. Returns their departments, among ours."""
         departments = set()
         with suppress(queue.Empty):
             departments.add(self._arrivals.get(timeout=max(0, self._seconds_until_look())))
@@ -169,7 +168,7 @@ class Watcher:
             self._on_report(report)
 
     def _attempt(self, work: Callable[[], object]) -> None:
-        """Go on watching whatever trouble the ledger or the disk has: the messages are still there."""
+        """Do the work. Trouble with the ledger or the disk does not end the watch: the messages are still there."""
         try:
             work()
         except (DepartmentsError, OSError) as error:
@@ -177,13 +176,13 @@ class Watcher:
 
 
 class _Arrivals(FileSystemEventHandler):
-    """Notes which departments files may have arrived for."""
+    """Notes departments with new files."""
 
     def __init__(self, arrivals: queue.SimpleQueue[str]) -> None:
         self._arrivals = arrivals
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note the department whose inbox a message file came into."""
+        """Note the department of an inbox with a new message file."""
         parts = Path(os.fsdecode(event.dest_path or event.src_path)).parts
         if len(parts) > 3 and parts[-3] == INBOX and is_message_name(parts[-1]):
             self._arrivals.put(parts[-2])
@@ -191,7 +190,7 @@ class _Arrivals(FileSystemEventHandler):
 
 @contextmanager
 def stop_on_signals(watcher: Watcher) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and, on Windows, Ctrl-Break stop a watcher after the message in hand."""
+    """Stop a watcher on Ctrl-C, SIGTERM and Windows' Ctrl-Break, after the message in hand."""
     names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 
     def handler(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal handlers

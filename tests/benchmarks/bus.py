@@ -58,7 +58,7 @@ SECTION = "# The bus\n"
 def message(number: int) -> Message:
     moment = NOW + timedelta(milliseconds=10 * number)
     payload = {"ticker": "ACME", "action": "BUY", "shares": number, "price": 30.93, "sector": "Energy"}
-    payload |= {"order_type": "MARKET", "plan_id": "PLAN_20251110_070542", "approved_at": "2025-11-10T15:09:12Z"}
+    payload |= {"order_type": "MARKET", "plan_id": "PLAN_20251110_071530", "approved_at": "2025-11-10T15:09:12Z"}
     return Message(
         message_id=f"MSG_EXECUTIVE_{moment:%Y%m%dT%H%M%SZ}_{number:08x}",
         sender="EXECUTIVE",

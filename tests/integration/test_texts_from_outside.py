@@ -111,7 +111,7 @@ def test_dead_letters_in_a_folder_that_is_closed_to_us_are_said_to_be_left_out(
 ) -> None:
     with closed(root / "Dead_Letter" / "TRADING"):
         assert command(root, "dead-letters", "list") == 0
-    assert "TRADING cannot be looked into (Permission denied); what it holds is left out" in caplog.text
+    assert "TRADING cannot be read (Permission denied); its files are left out" in caplog.text
 
 
 def test_a_file_that_is_closed_to_us_is_archived_by_its_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ INCIDENT = plan(
             ("PLD", 40.0, 125.37), ("UPS", 70.0, 93.58),
         )
     ),
-    plan_id="PLAN_20251110_070542",
+    plan_id="PLAN_20251110_071530",
 )  # fmt: skip
 INCIDENT_STATE: Mapping[str, Any] = {
     "cash": 10_900,

@@ -58,7 +58,7 @@ def incident_day() -> tuple[TradingPlan, Basis]:
     """The plan of the incident on an account of $98,950 whose other holdings leave room for about $33,000."""
     buys = [Trade(t, Side.BUY, D(n), D(p), D(s), SECTORS[i % 5]) for i, (t, n, p, s) in enumerate(INCIDENT)]
     sells = [Trade(t, Side.SELL, D(n), D(p)) for t, n, p in SOLD]
-    plan = TradingPlan("PLAN_20251110_070542", NOW - timedelta(minutes=4), (*buys, *sells))
+    plan = TradingPlan("PLAN_20251110_071530", NOW - timedelta(minutes=4), (*buys, *sells))
     others = [held(f"KEEP{n}", 100, 70, sector="Utilities" if n < 4 else "Real Estate") for n in range(8)]
     holdings = [held(t, n, p, sector="Consumer Defensive") for t, n, p in SOLD]
     cash = D(98_950) - sum((p.market_value for p in (*others, *holdings)), D(0))

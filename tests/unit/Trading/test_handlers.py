@@ -30,12 +30,12 @@ def approval(payload: dict[str, Any] | None) -> ExecutiveApproval:
 
 def test_a_recent_approval_is_read_with_its_float_noise_gone() -> None:
     read = approval(
-        order("DBX", "BUY", 92, 30.93000030517578, sector="Unknown", plan_id="PLAN_20251110_070542")
+        order("DBX", "BUY", 92, 30.93000030517578, sector="Unknown", plan_id="PLAN_20251110_071530")
         | {"approved_at": "2025-11-10T15:09:12.760119Z"}
     )
     assert (read.symbol, read.side, read.qty, read.price) == ("DBX", Side.BUY, D(92), D("30.93"))
     assert read.approved_at == datetime(2025, 11, 10, 15, 9, 12, 760119, tzinfo=UTC)
-    assert read.plan_id == "PLAN_20251110_070542"
+    assert read.plan_id == "PLAN_20251110_071530"
     request = order_request(read, APPROVAL_ID, D("30.93"), EXITS)
     intent = order_intent(read, APPROVAL_ID, D("30.93"), request)
     assert (request.client_order_id, intent.message_id, intent.client_order_id) == (APPROVAL_ID,) * 3

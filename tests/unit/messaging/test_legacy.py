@@ -146,7 +146,7 @@ def test_the_time_may_stand_in_the_name_in_other_forms(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["regime.md", "MSG_REGIME_20259910T065004Z_trad.md", "MSG_REGIME_1234_20251110.md"])
 def test_without_any_time_it_cannot_be_read(name: str) -> None:
-    with pytest.raises(UnreadableMessage, match="tells a time"):
+    with pytest.raises(UnreadableMessage, match="gives a time"):
         read(TEXT.replace("**Date:** 2025-11-10 06:50:04\n", ""), name)
 
 

@@ -9,7 +9,7 @@ from Departments.messaging.plan_documents import classify, plan_document, plan_f
 
 
 def plan(*trades: dict[str, Any]) -> dict[str, Any]:
-    return {"plan_id": "PLAN_20251110_070542", "generated_at": "2025-11-10T15:05:42.754973Z", "trades": list(trades)}
+    return {"plan_id": "PLAN_20251110_071530", "generated_at": "2025-11-10T15:05:42.754973Z", "trades": list(trades)}
 
 
 @pytest.mark.parametrize(
