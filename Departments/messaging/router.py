@@ -84,5 +84,5 @@ class Router:
             return self.rows[self.type_of(message)]
         except KeyError as error:
             raise UnroutableMessage(
-                f"{message.message_id} is a {message.message_type!r}; {self.department} has no handler for it"
+                f"{message.message_id} is a {message.message_type!r}, which {self.department} has no handler for"
             ) from error
