@@ -297,7 +297,7 @@ class Mailbox:
 
     def _relocate(self, here: str, there: str, name: str, label: str, *, flush: bool) -> str:
         make_durable = self._flush_place if flush else disk.flush_nothing
-        with self._announced(label):
+        with self._announce(label):
             number, free = 1, name
             while not disk.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links, flush=make_durable):
                 number += 1

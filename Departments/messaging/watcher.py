@@ -149,16 +149,16 @@ class Watcher:
         for department in self._held:
             self._look(department)
             if not self._stopping:
-                self._attempt(self._watched[department].besides)
+                self._try(self._watched[department].besides)
         if self._settled is None or not ZERO <= self._looked - self._settled < SETTLING:
             self._settled = self._looked
-            self._attempt(self._bus.settle)
+            self._try(self._bus.settle)
 
     def _look(self, department: str) -> None:
         if self._stopping:
             return
         watched = self._watched[department]
-        self._attempt(lambda: self._consume(department, watched.router))
+        self._try(lambda: self._consume(department, watched.router))
 
     def _consume(self, department: str, router: Router) -> None:
         report = self._bus.consume(department, router, patient=False, stop=lambda: self._stopping)
@@ -167,7 +167,7 @@ class Watcher:
         if report.total > report.left:
             self._on_report(report)
 
-    def _attempt(self, work: Callable[[], object]) -> None:
+    def _try(self, work: Callable[[], object]) -> None:
         """Do the work. Trouble with the ledger or the disk does not end the watch: the messages are still there."""
         try:
             work()
