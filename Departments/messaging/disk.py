@@ -147,11 +147,8 @@ def compare(path: str, data: bytes) -> Copy:
 
 def find_free_name(folder: str, name: str, *, besides: str) -> str:
     """Return `name`, or its first free numbered form if `folder` has another file than `besides` there."""
-    number, free = 1, name
-    while os.path.lexists(path := os.path.join(folder, free)) and not has_same_bytes(path, besides):
-        number += 1
-        free = add_number(name, number)
-    return free
+    paths = ((free, os.path.join(folder, free)) for free in number_names(name))
+    return next(free for free, path in paths if not os.path.lexists(path) or has_same_bytes(path, besides))
 
 
 def has_same_bytes(first: str, second: str) -> bool:

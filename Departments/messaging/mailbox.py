@@ -27,7 +27,7 @@ from Departments.core.platform.steps import Step, announce, no_step
 from Departments.messaging import disk, lookup
 from Departments.messaging.disk import Copy
 from Departments.messaging.message import Message
-from Departments.messaging.names import LONGEST, add_number, is_message_name, moment_in, shorten
+from Departments.messaging.names import LONGEST, is_message_name, moment_in, number_names, shorten
 from Departments.messaging.ports import IndexRow, Letter
 
 Durability = Literal["full", "fast"]
@@ -298,11 +298,11 @@ class Mailbox:
     def _relocate(self, here: str, there: str, name: str, label: str, *, flush: bool) -> str:
         make_durable = self._flush_place if flush else disk.flush_nothing
         with self._announce(label):
-            number, free = 1, name
-            while not disk.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links, flush=make_durable):
-                number += 1
-                free = add_number(name, number)
-        return free
+            return next(
+                free
+                for free in number_names(name)
+                if disk.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links, flush=make_durable)
+            )
 
     def set_aside(self, department: str, name: str, reason: str) -> str:
         """Move a message to `Dead_Letter/<department>/` beside its reason. Returns its name there."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import count
 from typing import Final
 
 from Departments.core import departments
@@ -73,3 +75,9 @@ def add_number(name: str, number: int) -> str:
     fitting = shorten(name, LONGEST - len(f".{number}"))
     head, dot, tail = fitting.rpartition(".")
     return f"{head}.{number}{dot}{tail}" if head else f"{fitting}.{number}"
+
+
+def number_names(name: str) -> Iterator[str]:
+    """Yield the name, then its numbered forms without end."""
+    yield name
+    yield from (add_number(name, number) for number in count(2))

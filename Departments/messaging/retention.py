@@ -22,7 +22,7 @@ from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec, lookup
 from Departments.messaging.disk import sync_file, sync_folder
 from Departments.messaging.mailbox import ARCHIVE, INBOX, Mailbox
-from Departments.messaging.names import add_number, moment_in
+from Departments.messaging.names import moment_in, number_names
 
 UNREADABLE: Final = "(unreadable)"
 MOVED, WOULD_MOVE, IN_USE, GONE, REFUSED = "moved", "would move", "in use", "gone", "refused by the system"
@@ -210,12 +210,10 @@ def _copy_members(old: Path, new: zipfile.ZipFile) -> set[str]:
 
 
 def _add(new: zipfile.ZipFile, name: str, path: Path, known: set[str]) -> None:
-    data, number, free = path.read_bytes(), 1, name
-    while free in known:
-        if new.read(free) == data:
-            return
-        number += 1
-        free = add_number(name, number)
+    data = path.read_bytes()
+    free = next(each for each in number_names(name) if each not in known or new.read(each) == data)
+    if free in known:
+        return
     known.add(free)
     new.writestr(zipfile.ZipInfo(free, _zip_time(path)), data, zipfile.ZIP_DEFLATED)
 

@@ -41,13 +41,13 @@ from Departments.messaging import codec, disk  # noqa: E402
 from Departments.messaging.bus import Bus  # noqa: E402
 from Departments.messaging.lookup import index_row  # noqa: E402
 from Departments.messaging.mailbox import Mailbox  # noqa: E402
-from Departments.messaging.memory import MemoryJournal  # noqa: E402
 from Departments.messaging.message import Message, body_with  # noqa: E402
 from Departments.messaging.ports import Journal  # noqa: E402
 from Departments.messaging.router import Commit  # noqa: E402
 from Departments.messaging.watcher import Watched, Watcher  # noqa: E402
 from tests.benchmarks._measuring import flush_time, new_place, timed, write_section  # noqa: E402
 from tests.builders.routing import router_of  # noqa: E402
+from tests.fakes.memory import MemoryJournal  # noqa: E402
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 ROUNDS = 5

@@ -15,8 +15,8 @@ import pytest
 from Departments.core.errors import BadInput, MessageConflict, PublishError, WorkspaceBusy
 from Departments.messaging.disk import State
 from Departments.messaging.mailbox import Mailbox
-from Departments.messaging.memory import MemoryMailbox
 from Departments.messaging.ports import Letter, Storage
+from tests.fakes.memory import MemoryMailbox
 
 LETTER = Letter("MSG_A_20251110T150912Z_1.md", "EXECUTIVE", "TRADING", b"one")
 Make = Callable[[], Storage]

@@ -22,10 +22,10 @@ from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import Skip
 from Departments.messaging.disk import Copy, State
 from Departments.messaging.mailbox import Mailbox
-from Departments.messaging.memory import MemoryJournal, MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.ports import Journal, Letter
 from tests.builders.routing import router_of
+from tests.fakes.memory import MemoryJournal, MemoryMailbox
 from tests.fakes.posix import closed, most_memory, no_file_beyond, pipe_at, socket_at, write_protected
 
 NOW = datetime(2025, 11, 10, 15, tzinfo=UTC)

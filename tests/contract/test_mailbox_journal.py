@@ -11,8 +11,8 @@ import pytest
 from Departments.core.errors import MessageConflict
 from Departments.ledger.journal import TABLES, LedgerJournal
 from Departments.ledger.sqlite import SqliteDatabase
-from Departments.messaging.memory import MemoryJournal
 from Departments.messaging.ports import Journal
+from tests.fakes.memory import MemoryJournal
 
 NINE = datetime(2025, 11, 10, 9, tzinfo=UTC)
 TEN = datetime(2025, 11, 10, 10, tzinfo=UTC)

@@ -22,9 +22,9 @@ from Departments.ledger.ledger import Ledger
 from Departments.messaging import codec, lookup, retention, tracing
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox
-from Departments.messaging.memory import MemoryJournal
 from Departments.messaging.message import Message, body_with
 from tests.builders.routing import router_of
+from tests.fakes.memory import MemoryJournal
 
 pytestmark = pytest.mark.filterwarnings("error")
 TODAY = "2025-11-20T15:00:00Z"

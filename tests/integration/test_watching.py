@@ -24,10 +24,10 @@ from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import Skip
 from Departments.messaging.inbound import ConsumeReport
 from Departments.messaging.mailbox import Mailbox
-from Departments.messaging.memory import MemoryJournal
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.watcher import Watched, Watcher
 from tests.builders.routing import router_of
+from tests.fakes.memory import MemoryJournal
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 PATIENCE = 10.0
@@ -308,7 +308,7 @@ from Departments.core.platform.clock import SystemClock
 from Departments.core.settings import MessagingSettings
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox
-from Departments.messaging.memory import MemoryJournal
+from tests.fakes.memory import MemoryJournal
 from Departments.messaging.watcher import Watched, Watcher, stop_on_signals
 from tests.builders.routing import router_of
 

@@ -30,12 +30,12 @@ from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import Skip
 from Departments.messaging.inbound import ConsumeReport, pause
 from Departments.messaging.mailbox import Mailbox
-from Departments.messaging.memory import MemoryJournal, MemoryMailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.outbound import letter_of
 from Departments.messaging.ports import Letter
 from Departments.messaging.router import Commit
 from tests.builders.routing import router_of
+from tests.fakes.memory import MemoryJournal, MemoryMailbox
 
 Handling = Callable[[Message], Commit | None]
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)

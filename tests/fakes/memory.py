@@ -14,7 +14,7 @@ from Departments.messaging import codec
 from Departments.messaging.disk import Found, State
 from Departments.messaging.mailbox import INBOX, OUTBOX
 from Departments.messaging.message import Message
-from Departments.messaging.names import add_number, is_message_name, stem
+from Departments.messaging.names import is_message_name, number_names, stem
 from Departments.messaging.ports import IndexRow, Letter
 
 Box = dict[tuple[str, ...], bytes]
@@ -31,7 +31,7 @@ class MemoryMailbox:
         self.dead: Box = {}
         self.reasons: dict[tuple[str, str], str] = {}
 
-    def publish(self, letters: Sequence[Letter], *, again: bool = False) -> None:  # noqa: ARG002 - no power cut here
+    def publish(self, letters: Sequence[Letter], *, again: bool = False) -> None:
         """Deliver all letters or none."""
         taken: Box = {}
         for letter in letters:
@@ -65,22 +65,16 @@ class MemoryMailbox:
         problem = f"is larger than {self.max_bytes} bytes" if len(data) > self.max_bytes else ""
         return Found(b"" if problem else data, State.WHOLE, problem)
 
-    def archive(self, department: str, name: str, day: str, *, flush: bool = True) -> str:  # noqa: ARG002
+    def archive(self, department: str, name: str, day: str, *, flush: bool = True) -> str:
         """Move a handled message to the archive of a day."""
         data = self.inbox.pop((department, name))
-        free, number = name, 1
-        while self.archived.get((day, department, free), data) != data:
-            number += 1
-            free = add_number(name, number)
+        free = next(each for each in number_names(name) if self.archived.get((day, department, each), data) == data)
         self.archived[day, department, free] = data
         return free
 
     def set_aside(self, department: str, name: str, reason: str) -> str:
         """Move a message to the dead letters."""
-        free, number = name, 1
-        while (department, free) in self.dead:
-            number += 1
-            free = add_number(name, number)
+        free = next(each for each in number_names(name) if (department, each) not in self.dead)
         self.dead[department, free] = self.inbox.pop((department, name))
         self.reasons[department, free] = reason
         return free
@@ -89,11 +83,11 @@ class MemoryMailbox:
         """Do nothing: no file here is half-written."""
 
     @contextmanager
-    def holding(self, department: str, *, wait: float) -> Iterator[bool]:  # noqa: ARG002
+    def holding(self, department: str, *, wait: float) -> Iterator[bool]:
         """Hold nothing: nobody else can reach this mailbox."""
         yield True
 
-    def find(self, message_id: str, index: Sequence[IndexRow] = ()) -> Message | None:  # noqa: ARG002
+    def find(self, message_id: str, index: Sequence[IndexRow] = ()) -> Message | None:
         """Find a message in any box."""
         for box in (self.inbox, self.outbox, self.archived, self.dead):
             for (*_, name), data in box.items():
@@ -144,7 +138,7 @@ class MemoryJournal:
         """Return (disposition, digest) by the ids of handled messages."""
         return {each: done for each in message_ids if (done := self.disposition(department, each))}
 
-    def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> bool:  # noqa: ARG002
+    def remember(self, department: str, message_id: str, disposition: str, digest: str, at: datetime) -> bool:
         """Note a handled message."""
         if (department, message_id) in self._handled:
             return False
@@ -166,7 +160,7 @@ class MemoryJournal:
         if (department, message_id) in self._failures:
             self._put(self._failures, (department, message_id), None)
 
-    def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime) -> None:  # noqa: ARG002
+    def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime) -> None:
         """Put a letter into the outbox."""
         if name not in self._letters:
             self._put(self._letters, name, (sender, recipient, data))
@@ -189,7 +183,7 @@ class MemoryJournal:
         found = ((name, *self._letters[name]) for name in self._pending)
         return list(islice((row for row in found if row[2] not in besides), limit))
 
-    def mark_published(self, names: Sequence[str], at: datetime) -> None:  # noqa: ARG002
+    def mark_published(self, names: Sequence[str], at: datetime) -> None:
         """Note delivered letters."""
         for name in names:
             self._put(self._pending, name, None)
