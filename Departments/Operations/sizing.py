@@ -166,7 +166,7 @@ class Sizer:
             taken[pick.sector] = taken.get(pick.sector, ZERO) + more
         return {bucket: max(ZERO, cap - value) / (ONE + worse) for bucket, value in taken.items()}
 
-    def _skip_too_large(self, pick: Pick) -> Skip:
+    def _skip_too_large(self, pick: Pick) -> SkippedTrade:
         maximum = amounts.maximum_auto_position(self.basis.limits, self.facts.equity, self.basis.factor)
         value = (pick.held + pick.least * pick.price) * (ONE + self.basis.buffer)
         worse = f" at prices {percent(self.basis.buffer)} worse" if self.basis.buffer else ""

@@ -49,7 +49,7 @@ def watch_desk(
     """
     with use_desk(workspace, choices) as desk:
         watcher = build_watcher(desk, departments, _print_json_line if as_json else _print_line)
-        with stopped_by_signals(watcher):
+        with stop_on_signals(watcher):
             if TRADING in _list_names(desk, departments):
                 desk.recover()
             watcher.run()
@@ -65,7 +65,7 @@ def build_watcher(desk: Desk, departments: Sequence[str], on_report: Callable[[C
         [_build_watched(desk, name) for name in _list_names(desk, departments)],
         rescan=settings.rescan_seconds,
         polling=settings.polling_observer,
-        say=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201 - for the person at the terminal
+        notify=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201 - for the person at the terminal
         on_report=on_report,
     )
 

@@ -1,6 +1,6 @@
 """Derived ids: repeating a thing gives the same id. Pure.
 
-The forms are those of the existing files: `MSG_EXECUTIVE_20251110T150912Z_1f2e3d4c`, `PLAN_20251110_070542`.
+The forms are those of the existing files: `MSG_EXECUTIVE_20251110T150912Z_1f2e3d4c`, `PLAN_20251110_071530`.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
-class Skip:
+class SkippedTrade:
     """A skipped symbol and its reason. `line` is the sentence for the log."""
 
     ticker: str
@@ -82,6 +82,6 @@ class TradingPlan:
         return tuple(t for t in self.trades if t.side is Side.BUY)
 
 
-def skip_documents(skips: Iterable[Skip]) -> list[dict[str, str]]:
+def skip_documents(skips: Iterable[SkippedTrade]) -> list[dict[str, str]]:
     """Format skips as `{ticker, code, reason}`."""
     return [{"ticker": s.ticker, "code": str(s.reason.code), "reason": str(s.reason)} for s in skips]

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from Departments.core.platform.clock import Clock
-from Departments.messaging.names import add_number
+from Departments.messaging.names import number_names
 
 if sys.platform == "linux":
     import fcntl

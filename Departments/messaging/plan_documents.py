@@ -192,8 +192,8 @@ class TradeLine(DocumentPart):
         """Read one trade of a plan document. Raises BadInput naming source and key."""
         side = classify(row, source, place)
         price = next((key for key in PRICES if row.get(key) is not None), None)
-        passed_over = {*PRICES, *(() if side is Side.BUY else ("allocated_capital",))} - {price}
-        kept = {key: value for key, value in row.items() if key not in passed_over}
+        ignored = {*PRICES, *(() if side is Side.BUY else ("allocated_capital",))} - {price}
+        kept = {key: value for key, value in row.items() if key not in ignored}
         return validate(cls, kept | {"action": side}, source, place=place)
 
     @classmethod
