@@ -59,7 +59,7 @@ _BaseDumper: Any = yaml.CSafeDumper if FAST_YAML else yaml.SafeDumper
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A message with its form (`front matter` or `regime text`), its encoding and its original text."""
+    """A message with its form (`front matter` or `regime text`), encoding and original text."""
 
     message: Message
     form: str

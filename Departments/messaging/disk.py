@@ -146,7 +146,7 @@ def compare(path: str, data: bytes) -> Copy:
 
 
 def find_free_name(folder: str, name: str, *, besides: str) -> str:
-    """Return `name`, or its first free numbered form if `folder` has another file than `besides` there."""
+    """Return the first free form of `name` in `folder`. The same bytes as `besides` count as free."""
     paths = ((free, os.path.join(folder, free)) for free in number_names(name))
     return next(free for free, path in paths if not os.path.lexists(path) or has_same_bytes(path, besides))
 
@@ -166,11 +166,11 @@ def flush_nothing(path: str) -> None:
 
 
 def move_new(source: str, target: str, *, hard_links: bool, flush: Callable[[str], None] = flush_nothing) -> bool:
-    """Move a file to a name that is free or has the same bytes. Returns False for any other name.
+    """Move a file to a new name. Returns False if the name has other bytes.
 
-    Link and unlink overwrite nothing. Folders, and file systems without links, need a rename. So does Windows: there
-    a rename overwrites nothing, and a read-only file cannot be unlinked. `flush` makes the new name durable before the
-    old one goes.
+    A target with the same bytes takes the place of both. Link and unlink overwrite nothing. Folders, and file systems
+    without links, need a rename. So does Windows: there a rename overwrites nothing, and a read-only file cannot be
+    unlinked. `flush` makes the new name durable before the old one goes.
     """
     if hard_links and not _RENAMES_SAFELY:
         try:

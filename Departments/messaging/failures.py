@@ -110,7 +110,7 @@ def _printable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One dead letter and its reason, which is empty if its file is missing."""
+    """One dead letter and its reason, empty without a reason file."""
 
     department: str
     name: str
@@ -119,7 +119,7 @@ class DeadLetter:
 
     @property
     def message_id(self) -> str:
-        """Return the id under which its failures are counted."""
+        """Return its id in the counts of failures."""
         return str(self.reason.get("message_id") or stem(self.name))
 
     @property
@@ -150,7 +150,7 @@ def _read_beginning(path: Path) -> str:
 
 
 def revive(mailbox: Mailbox, journal: Journal, letter: DeadLetter, day: str) -> str:
-    """Put a dead letter back into its inbox, reset its attempts, and return its new name."""
+    """Put a dead letter back into its inbox with no attempts. Returns its new name."""
     with journal.transaction():
         journal.forget_failures(letter.department, letter.message_id)
     return _take_out(mailbox, letter, (INBOX, letter.department), day)

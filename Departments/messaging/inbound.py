@@ -143,7 +143,7 @@ class Pass:
         return trading_day(self.clock.now())
 
     def run(self, names: list[str]) -> ConsumeReport:
-        """Handle the named files once, and those that were too young a second time."""
+        """Handle the named files once, and too young ones a second time."""
         for items in self._read(names):
             self._settle([*filter(None, map(self._act, items))])
         for _ in self.young:
@@ -344,7 +344,7 @@ class Pass:
     # --- what cannot be handled now ---
 
     def _postpone(self, message: Message) -> bool:
-        """Leave a message whose next attempt is not due yet. Returns True if it waits."""
+        """Leave a failed message until its next attempt is due. Returns True if it waits."""
         failure = self.failures.get(message.message_id)
         if failure is None:
             return False
@@ -416,5 +416,5 @@ def _item_order(item: _Item) -> tuple[datetime, str]:
 
 
 def _text(name: str) -> str:
-    """Return a name that the ledger can store. A file's name need not be valid text."""
+    """Replace invalid text in a name for the ledger: a file's name may be any bytes."""
     return name.encode("utf-8", "replace").decode()

@@ -100,7 +100,7 @@ def _decimal(text: str) -> Decimal:
 
 
 def _recipient(labels: Mapping[str, str], name: str) -> str:
-    """Return the recipient in the text, or that of the file name's end if the text names no department."""
+    """Return the recipient in the text, or else the one at the end of the file name."""
     given = department_of(labels.get("to", ""))
     recipient = given if given in departments.ALL else department_beginning(stem(name).rpartition("_")[2]) or given
     if not recipient:

@@ -384,7 +384,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 @lru_cache(maxsize=256)
 def _day_before(name: str) -> str:
-    """Return the day before a message was written, on which it may have been archived; empty for a nameless day."""
+    """Return the day before a message's stamp, the first of its archive. Empty without a stamp."""
     moment = moment_in(name)
     return (moment - A_DAY).date().isoformat() if moment else ""
 

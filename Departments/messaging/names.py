@@ -38,7 +38,7 @@ def stamp_in(name: str) -> str | None:
 
 
 def moment_in(name: str) -> datetime | None:
-    """Return the moment of a stamp in the name (UTC), in any known form, or None."""
+    """Return the moment of any stamp in the name (UTC), or None."""
     found = _OTHER_STAMP.search(stamp_in(name) or name)
     try:
         return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC) if found else None
@@ -71,7 +71,7 @@ def shorten(name: str, most: int) -> str:
 
 
 def add_number(name: str, number: int) -> str:
-    """Return a numbered name for a file whose own is taken: `x.md` becomes `x.2.md`."""
+    """Return the numbered form of a name: `x.md` becomes `x.2.md`."""
     fitting = shorten(name, LONGEST - len(f".{number}"))
     head, dot, tail = fitting.rpartition(".")
     return f"{head}.{number}{dot}{tail}" if head else f"{fitting}.{number}"
