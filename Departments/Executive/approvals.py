@@ -49,7 +49,7 @@ class Approvals:
 
     def find_approved_today(self) -> FiledPlan | None:
         """Return the last plan approved on this trading day, unless it was executed."""
-        document = self.ledger.plans.approved_on(trading_day(self.clock.now()))
+        document = self.ledger.plans.find_approved(trading_day(self.clock.now()))
         return None if document is None else FiledPlan.read(document, str(document["plan_id"]))
 
     def find_unfinished(self) -> TradingPlan | None:

@@ -144,7 +144,7 @@ def wait_for_orders_to_fill(
     give_up = clock.now() + timedelta(seconds=timeout)
     while True:
         work()
-        newest = {o.intent.ticker: o for o in orders.recent(tickers)}
+        newest = {o.intent.ticker: o for o in orders.find_newest(tickers)}
         waiting = [t for t in tickers if t in newest and not newest[t].status.is_terminal]
         if not waiting:
             break

@@ -280,11 +280,11 @@ class PlanExecution:
         run = RunFacts(self._execution().reserve, aborted=PhaseName.SELL if aborted else "")
         if name is not PhaseName.PROTECT:
             return run
-        entries = (order.intent for order in ledger.orders.open_trades())
+        entries = (order.intent for order in ledger.orders.find_open_trades())
         return replace(
             run,
             unprotected=ledger.shares_without_exits(exits_wanted=self.settings.exits.enabled),
-            releasing=frozenset(release.ticker for release in ledger.releases.open()),
+            releasing=frozenset(release.ticker for release in ledger.releases.find_open()),
             entering=frozenset(entry.ticker for entry in entries if entry.side is Side.BUY),
         )
 

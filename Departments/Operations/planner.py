@@ -197,7 +197,7 @@ class Planner:
     def _reported_untradable(self, now: datetime) -> set[str]:
         """Return the untradable holdings reported before today. Every plan of the first day still reports them."""
         today = datetime.combine(trading_day(now), time.min, EASTERN)
-        return self._ledger.plans.reported_untradable(before=today)
+        return self._ledger.plans.find_untradable(before=today)
 
     def _save(self, planned: Planned) -> None:
         plan, now = planned.plan, self._clock.now()

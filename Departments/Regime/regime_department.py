@@ -49,7 +49,7 @@ class RegimeLedger(Protocol):
         """Return the newest assessment made at or before `now`."""
         ...
 
-    def made_in_second(self, moment: datetime) -> int:
+    def count_in_second(self, moment: datetime) -> int:
         """Return the number of assessments in the second of `moment`."""
         ...
 
@@ -128,7 +128,7 @@ class RegimeDepartment:
             self._publish(assessment)
 
     def _publish(self, assessment: RegimeAssessment) -> None:
-        version = 1 + self._ledger.made_in_second(assessment.assessed_at)
+        version = 1 + self._ledger.count_in_second(assessment.assessed_at)
         self._ledger.save_assessment(assessment)
         for recipient in self._settings.recipients:
             self._bus.enqueue(regime_update(assessment, recipient, version=version))

@@ -119,7 +119,7 @@ class ApprovalHandlers:
         """
         refuse_strangers(message)
         orders, now = self._ledger.orders, self._clock.now()
-        record = orders.by_message(request.approval_message_id)
+        record = orders.find_by_message(request.approval_message_id)
         if record is None:
             return lambda: self._withdraw(request)
         if record.status.is_terminal:
@@ -172,8 +172,8 @@ class ExitHandlers:
 
     def end_releases(self) -> None:
         """Report releases with all exits ended and all shares free."""
-        releases = self._ledger.releases.open()
-        exits = self._ledger.orders.open_exits(tickers=[release.ticker for release in releases])
+        releases = self._ledger.releases.find_open()
+        exits = self._ledger.orders.find_open_exits(tickers=[release.ticker for release in releases])
         ending = {record.intent.ticker for record in exits}
         for release in releases:
             try:
@@ -196,7 +196,7 @@ class ExitHandlers:
 
         The tracker reports it as protected when the OCO is live.
         """
-        record = self._ledger.orders.by_message(message.message_id)
+        record = self._ledger.orders.find_by_message(message.message_id)
         if record is not None:
             is_unclear = record.status is OrderStatus.UNKNOWN
             return self._sender.resume(record.intent, protection_request(record.intent)) if is_unclear else None

@@ -146,7 +146,7 @@ def compare_orders(
     `in_hand` are the ids of instructions that still wait in the inbox: their handlers finish what they began.
     Raises BrokerUnavailable.
     """
-    waiting = records.open()
+    waiting = records.find_open()
     since = min([now - LOOK_BACK, *(record.created_at - A_LITTLE_BEFORE for record in waiting)])
     sent = broker.orders("all", after=since)
     at_broker = {order.client_order_id: order for order in flat(sent)}

@@ -88,9 +88,9 @@ class OrderTracker:
     def _open_records(self, *, exits: bool) -> list[OrderRecord]:
         if exits:
             self._exits_read_at = self._clock.now()
-            return self._ledger.orders.open()
-        orders, releasing = self._ledger.orders, {release.ticker for release in self._ledger.releases.open()}
-        return [*orders.open_trades(), *orders.open_exits(statuses=NOT_LIVE, tickers=releasing)]
+            return self._ledger.orders.find_open()
+        orders, releasing = self._ledger.orders, {release.ticker for release in self._ledger.releases.find_open()}
+        return [*orders.find_open_trades(), *orders.find_open_exits(statuses=NOT_LIVE, tickers=releasing)]
 
     def _read(self, waiting: Sequence[OrderRecord]) -> Iterator[tuple[OrderRecord, Order]]:
         """Yield each order as the broker has it now. Decides about orders that the broker does not know."""

@@ -81,7 +81,7 @@ def _has_begun(desk: Desk, plan: TradingPlan | None) -> bool:
     if not desk.ledger_path.exists():
         return False
     plans, day = desk.ledger.plans, trading_day(desk.clock.now())
-    waiting = plan is None and plans.approved_on(day)
+    waiting = plan is None and plans.find_approved(day)
     return bool(plans.find_unfinished() or plans.executions(day) or waiting or (plan and plans.execution(plan.plan_id)))
 
 

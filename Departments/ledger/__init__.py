@@ -1,1 +1,1 @@
-"""What happened, in SQLite: plans, phases, orders, fills, rejections and the ids of handled messages."""
+"""The desk's records in SQLite: plans, phases, orders, fills, rejections and the ids of handled messages."""

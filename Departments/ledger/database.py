@@ -1,7 +1,7 @@
-"""The port to a database engine. SQL that passes through it is the subset that SQLite and PostgreSQL share.
+"""The port to a database engine. Its SQL is the common subset of SQLite and PostgreSQL.
 
-Values are marked by `?`. Upserts are `ON CONFLICT`, an order is always named by columns, and numbers kept as text are
-compared through `CAST … AS NUMERIC`. What an engine spells its own way is in `Words`.
+`?` marks a value. Upserts are `ON CONFLICT`, an order always names its columns, and comparisons of numbers kept as
+text are through `CAST … AS NUMERIC`. `Words` holds the spellings of an engine.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class FoundRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """How an engine spells the types of columns.
+    """An engine's spelling of the types of columns.
 
-    `identity` is a whole number that the engine counts up. `clustered` ends a table whose rows are kept in the order
-    of their key; an engine without such tables leaves it empty.
+    `identity` is a whole number counted by the engine. `clustered` ends a table with rows in the order of their key; it
+    is empty for an engine without such tables.
     """
 
     text: str
@@ -44,13 +44,13 @@ class Database(Protocol):
     """One open database with nested transactions; every method raises LedgerBusy or LedgerError."""
 
     def transaction(self, *, durable: bool = True) -> AbstractContextManager[None]:
-        """Make everything inside one commit; an inner transaction joins the outer one.
+        """Commit everything inside together; an inner transaction joins the outer one.
 
         Without `durable` a power cut may take the commit; a kill does not.
         """
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Run one statement and return the number of rows that it changed."""
+        """Run one statement and return the number of changed rows."""
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> Sequence[FoundRow]:
         """Return every row of a query."""

@@ -1,4 +1,4 @@
-"""Writing a file so that a reader sees all of it or none of it."""
+"""Write a file atomically: a reader sees all of it or none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` with `text` (UTF-8, LF). Raises BadInput when the folder cannot be written."""
+    """Replace `path` with `text` (UTF-8, LF). Raises BadInput if the folder cannot be written."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def _replace(temporary: Path, path: Path) -> None:
-    """Put a new file in an old one's place; Windows refuses while a virus scanner, or anybody, has either open."""
+    """Replace an old file by a new one. Windows refuses while a virus scanner, or anybody, has either open."""
     for pause in PAUSES:
         try:
             temporary.replace(path)

@@ -1,4 +1,4 @@
-"""The ledger: one SQLite file with everything that happened, opened once per process and thread."""
+"""The ledger: all records in one SQLite file, opened once per process and thread."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Ledger:
         self.regimes = SqliteRegimeLedger(self._db)
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Make everything inside one commit; an inner transaction joins the outer one."""
+        """Commit everything inside together; an inner transaction joins the outer one."""
         return self._db.transaction()
 
     def close(self) -> None:
@@ -75,25 +75,25 @@ class Ledger:
         self._db.close()
 
     def execution_fills(self, plan_id: str) -> list[FillRecord]:
-        """Return the fills that the cash of an execution knows, oldest first.
+        """Return the fills behind the cash of an execution, oldest first.
 
-        That are the fills of what it sent and all others in its time: an exit of an earlier day may fill meanwhile.
+        These are the fills of its own orders, and all others in its time: an exit of an earlier day may fill meanwhile.
         """
         run = self.plans.execution(plan_id)
         return [] if run is None else self.orders.fills_in(plan_id, run.started_at, run.ended_at)
 
     def shares_without_exits(self, *, exits_wanted: bool) -> dict[str, Decimal]:
-        """Return how many shares of each symbol need exits: those without, and those that a RELEASE still takes from.
+        """Return the shares in need of exits, by symbol: the unprotected, and those under a RELEASE.
 
-        Where BUYs are to have none (`exits_wanted` is False) only what has lost its exits to a RELEASE counts.
+        If BUYs have no exits (`exits_wanted` is False), only shares with exits lost to a RELEASE count.
         """
         found = {row.symbol: row.qty if exits_wanted else row.released for row in self.unprotected.find_all()}
-        for symbol, qty in self.orders.being_released().items():
+        for symbol, qty in self.orders.sum_releasing().items():
             found[symbol] = found.get(symbol, ZERO) + qty
         return found
 
     def knowledge(self, now: datetime, settlement_days: int, held: Collection[str]) -> Knowledge:
-        """Return what the desk knows without the broker; the stops are those of the symbols `held`.
+        """Return the desk's own knowledge, without the broker's; with the stops of the symbols `held`.
 
         The proceeds of a SELL settle `settlement_days` trading days after the trade.
         """
@@ -105,7 +105,7 @@ class Ledger:
         )
 
     def history(self, now: datetime, held: Collection[str] = ()) -> TradingHistory:
-        """Return what the desk has done lately: today's execution, today's sides, past day trades, live stops."""
+        """Return the recent trading: today's execution and sides, past day trades, live stops."""
         today = trading_day(now)
         executed = self.plans.executions(today)
         return TradingHistory(

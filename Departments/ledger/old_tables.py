@@ -1,4 +1,4 @@
-"""The tables that other tools read, kept as views; an older system's tables of those names stay readable in them."""
+"""Views for other tools. They also show the rows of an older system's tables of those names."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from Departments.ledger.sqlite import SqliteDatabase
 
 OLD_PREFIX = "before_departments_"
 
-#: The names, columns and words of the tables that other tools read, as queries over ours. `{above}` lifts our ids
-#: above those of an older system's rows.
+#: The views for other tools, in the older system's names and words. `{above}` lifts our ids above those of the older
+#: system's rows.
 OLD_TABLES: Final = {
     "trading_orders": """
         SELECT client_order_id AS order_id, broker_order_id AS alpaca_order_id, ticker, side AS action,
@@ -51,8 +51,8 @@ OLD_TABLES: Final = {
 
 
 def provide_old_tables(database: SqliteDatabase) -> None:
-    """Create the views; a table of the same name is renamed once and its rows stay part of the view."""
-    if all(_kind(database, name) == "view" for name in OLD_TABLES):
+    """Create the views. A table of the same name is renamed once; the view shows its rows too."""
+    if all(_find_kind(database, name) == "view" for name in OLD_TABLES):
         return
     with database.transaction():
         for name, query in OLD_TABLES.items():
@@ -60,16 +60,16 @@ def provide_old_tables(database: SqliteDatabase) -> None:
 
 
 def _provide(database: SqliteDatabase, name: str, query: str) -> None:
-    kind = _kind(database, name)  # asked again: another process may have made the view meanwhile
+    kind = _find_kind(database, name)  # again: another process may have created the view meanwhile
     if kind == "table":
         _rename(database, name)
     if kind != "view":
         ours = query.format(above=_above_old_rows(database))
-        database.execute(f'CREATE VIEW "{name}" AS {_with_old_rows(database, name, ours)}')
+        database.execute(f'CREATE VIEW "{name}" AS {_add_old_rows(database, name, ours)}')
 
 
 def _rename(database: SqliteDatabase, name: str) -> None:
-    """Rename an older table; the older system's own views go on reading the name, and so our view of it."""
+    """Rename an older table. The older system's own views keep the old name, so they read our view."""
     database.execute("PRAGMA legacy_alter_table = ON")
     try:
         database.execute(f'ALTER TABLE "{name}" RENAME TO "{OLD_PREFIX}{name}"')
@@ -77,8 +77,8 @@ def _rename(database: SqliteDatabase, name: str) -> None:
         database.execute("PRAGMA legacy_alter_table = OFF")
 
 
-def _with_old_rows(database: SqliteDatabase, name: str, query: str) -> str:
-    if _kind(database, OLD_PREFIX + name) is None:
+def _add_old_rows(database: SqliteDatabase, name: str, query: str) -> str:
+    if _find_kind(database, OLD_PREFIX + name) is None:
         return query
     columns = database.columns(f"({query})")
     present = {column.lower() for column in database.columns(f'"{OLD_PREFIX}{name}"')}
@@ -87,14 +87,14 @@ def _with_old_rows(database: SqliteDatabase, name: str, query: str) -> str:
 
 
 def _above_old_rows(database: SqliteDatabase) -> str:
-    """Return what is added to our ids, so that an older system's rows join only their own."""
+    """Return the addend for our ids: an older system's rows join only their own."""
     old = f"{OLD_PREFIX}trading_orders"
-    if _kind(database, old) is None or "id" not in map(str.lower, database.columns(f'"{old}"')):
+    if _find_kind(database, old) is None or "id" not in map(str.lower, database.columns(f'"{old}"')):
         return ""
     row = database.row(f'SELECT coalesce(max(id), 0) FROM "{old}"')  # noqa: S608 - names are our own constants
     return f" + {int(row[0])}" if row else ""
 
 
-def _kind(database: SqliteDatabase, name: str) -> str | None:
+def _find_kind(database: SqliteDatabase, name: str) -> str | None:
     row = database.row("SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE", (name,))
     return None if row is None else str(row["type"])

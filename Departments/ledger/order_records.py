@@ -13,10 +13,10 @@ from Departments.ledger.tables import Table
 
 @dataclass(frozen=True, slots=True)
 class OrderIntent:
-    """What is about to be asked of the broker, and the message that asks for it (`message_id`).
+    """An order about to be sent, and the message behind it (`message_id`).
 
-    An approval asks for a trade, a request to protect shares for an exit. `parent_id` is the client order id of the
-    order that an exit belongs to: its bracket's entry, or the other exit of its OCO.
+    An approval leads to a trade, a request to protect shares to an exit. `parent_id` is the client order id of an
+    exit's own order: its bracket's entry, or the other exit of its OCO.
     """
 
     client_order_id: str
@@ -37,8 +37,8 @@ class OrderIntent:
 class OrderRecord:
     """An order as the ledger knows it. `status` is `unknown` between intent and answer.
 
-    `updated_at` is when the ledger learned of its state, `terminal_at` when the broker says that it ended, and
-    `released_at` when a RELEASE began to cancel it.
+    `updated_at` is the moment of its last news, `terminal_at` the broker's moment of its end, and `released_at` the
+    moment of its RELEASE.
     """
 
     id: int
@@ -72,7 +72,7 @@ class FillRecord:
 
 @dataclass(frozen=True, slots=True)
 class FillRow:
-    """One fill of an order as the table holds it; `cumulative_qty` is what had filled with it."""
+    """One fill of an order as a row; `cumulative_qty` includes the fills before it."""
 
     order_id: int
     qty: Decimal
@@ -84,7 +84,7 @@ class FillRow:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Who refused an order, and why; `escalation_msg_id` is the message that told the Executive."""
+    """A denial or rejection of an order; `escalation_msg_id` is the message to the Executive about it."""
 
     order_id: int
     code: str
@@ -96,19 +96,19 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class TradedSides:
-    """Which sides of a symbol filled on a trading day: BUY, SELL, or BOTH, which is a day trade."""
+    """The filled sides of a symbol on a trading day: BUY, SELL, or BOTH (a day trade)."""
 
     day: date
     ticker: str
     sides: str
 
 
-#: How the message id of an order begins that nobody asked for by message: an exit that the broker or a person made.
+#: The beginning of the message id of an order without a message: an exit made by the broker or a person.
 ADOPTED: Final = "EXIT_"
 BOTH: Final = "BOTH"
 #: A condition: the order is not known to be terminal.
 OPEN: Final = "status NOT IN (" + ", ".join(f"'{status}'" for status in sorted(TERMINAL)) + ")"
-#: A condition: the order says where the stop of its symbol is.
+#: A condition: the order knows the stop of its symbol.
 WITH_STOP: Final = "stop_price IS NOT NULL AND (filled_qty <> '0' OR purpose = 'exit')"
 
 ORDERS: Final = Table(
@@ -146,13 +146,13 @@ TRADED: Final = Table(
 )
 
 
-def not_later_than(at: datetime, moment: datetime | None) -> datetime:
-    """Return a moment of the broker's clock, which is not ours, but none after the news came `at` us."""
+def limit_moment(at: datetime, moment: datetime | None) -> datetime:
+    """Return a moment of the broker's clock, but none after its news came (`at`)."""
     return at if moment is None else min(moment, at)
 
 
-def with_news(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
-    """Return a record after a snapshot of the broker's. An order that filled was not cancelled after all."""
+def apply_news(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
+    """Apply the broker's snapshot to a record. A filled order was not cancelled after all."""
     filled = order.status is OrderStatus.FILLED
     return replace(
         known,
@@ -160,8 +160,8 @@ def with_news(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
         broker_order_id=order.id,
         filled_qty=order.filled_qty,
         filled_avg_price=order.filled_avg_price,
-        submitted_at=known.submitted_at or not_later_than(at, order.submitted_at),
-        terminal_at=not_later_than(at, order.updated_at) if order.status.is_terminal else None,
+        submitted_at=known.submitted_at or limit_moment(at, order.submitted_at),
+        terminal_at=limit_moment(at, order.updated_at) if order.status.is_terminal else None,
         code="" if filled else known.code,
         reason="" if filled else known.reason,
     )

@@ -1,4 +1,4 @@
-"""The Executive's records: plans, their execution phase by phase, and every trade of a phase until its end."""
+"""The Executive's records: plans, executions, their phases, and the trades of a phase."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PhaseRecord:
 
 @dataclass(frozen=True, slots=True)
 class TradeRecord:
-    """One trade of a phase: what was planned (`planned_qty`), what was sent (`qty`), and what became of it."""
+    """One trade of a phase: planned shares (`planned_qty`), sent shares (`qty`), and the outcome."""
 
     phase: PhaseName
     ticker: str
@@ -53,7 +53,7 @@ class TradeRecord:
 
 
 class TradeReport(Protocol):
-    """What Trading reports of a trade. `terminal_at` is None while its order is open."""
+    """A trade's news from Trading. `terminal_at` is None while its order is open."""
 
     @property
     def status(self) -> AnyStatus:
@@ -65,11 +65,11 @@ class TradeReport(Protocol):
 
     @property
     def submitted_at(self) -> datetime | None:
-        """When the broker had it."""
+        """The moment of its submission."""
 
     @property
     def terminal_at(self) -> datetime | None:
-        """When it ended."""
+        """The moment of its end."""
 
     @property
     def filled_qty(self) -> Decimal:
@@ -102,7 +102,7 @@ _REPORTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRecord:
-    """One execution of a plan, with the cash (dollars) it began and ended with, and the fees between."""
+    """One execution of a plan, with its fees and the cash before and after, in dollars."""
 
     plan_id: str
     trading_day: date
@@ -115,14 +115,14 @@ class ExecutionRecord:
     cash_after: Decimal | None
     fees: Decimal = ZERO
 
-    def spans(self, moment: datetime) -> bool:
-        """Return whether a moment is within the execution."""
+    def is_running_at(self, moment: datetime) -> bool:
+        """Return whether the execution ran at a moment."""
         return self.started_at <= moment and (self.ended_at is None or moment <= self.ended_at)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRecord:
-    """A saved plan: its document, its `generated_at` as the document has it, and the fingerprint of its limits."""
+    """A saved plan: its document, the document's own `generated_at`, and the fingerprint of its limits."""
 
     plan_id: str
     generated_at: str
@@ -135,7 +135,7 @@ class PlanRecord:
 
 @dataclass(frozen=True, slots=True)
 class Untradable:
-    """A holding that cannot be traded, and when a person was informed."""
+    """An untradable holding, and the moment of the report to a person."""
 
     symbol: str
     reported_at: datetime
@@ -165,7 +165,7 @@ class PlanRecords:
         self._db = database
 
     def save(self, document: Mapping[str, Any], limits_hash: str, at: datetime) -> None:
-        """Keep a plan document under its `plan_id`; saving it again replaces the document."""
+        """Save a plan document under its `plan_id`; it replaces an older one."""
         record = PlanRecord(
             plan_id=document["plan_id"],
             generated_at=document["generated_at"],
@@ -184,7 +184,7 @@ class PlanRecords:
         return None if plan is None else plan.document
 
     def limits_hash(self, plan_id: str) -> str | None:
-        """Return the fingerprint of the limits that a plan was saved under, or None."""
+        """Return the fingerprint of a plan's limits, or None."""
         plan = self._plan(plan_id)
         return None if plan is None else plan.limits_hash
 
@@ -193,12 +193,12 @@ class PlanRecords:
         PLANS.update(self._db, {"approved_at": at}, "plan_id = ?", plan_id)
 
     def approved_at(self, plan_id: str) -> datetime | None:
-        """Return when a plan was approved, or None."""
+        """Return the moment of a plan's approval, or None."""
         plan = self._plan(plan_id)
         return None if plan is None else plan.approved_at
 
-    def approved_on(self, day: date) -> dict[str, Any] | None:
-        """Return the document approved last on a trading day, if it was not executed; else None."""
+    def find_approved(self, day: date) -> dict[str, Any] | None:
+        """Return the last document approved on a trading day and not executed, or None."""
         waiting = "approved_at IS NOT NULL AND plan_id NOT IN (SELECT plan_id FROM desk_executions)"
         plan = PLANS.first(self._db, waiting, order="approved_at DESC")
         if plan is None or plan.approved_at is None or trading_day(plan.approved_at) != day:
@@ -206,16 +206,16 @@ class PlanRecords:
         return plan.document
 
     def start(self, record: ExecutionRecord) -> None:
-        """Record that a plan's execution begins; a plan begins once."""
+        """Record the beginning of a plan's execution, once."""
         EXECUTIONS.insert(self._db, record)
 
     def finish(self, plan_id: str, status: ExecutionStatus, cash_after: Decimal, fees: Decimal, at: datetime) -> None:
-        """Record that an execution ended, with how much cash and after which fees (dollars)."""
+        """Record the end of an execution, with its cash and fees in dollars."""
         changes = {"status": status, "cash_after": cash_after, "fees": fees, "ended_at": at}
         EXECUTIONS.update(self._db, changes, "plan_id = ?", plan_id)
 
     def execution(self, plan_id: str) -> ExecutionRecord | None:
-        """Return the execution of a plan, or None when it never began."""
+        """Return the execution of a plan, or None."""
         return EXECUTIONS.first(self._db, "plan_id = ?", plan_id)
 
     def executions(self, day: date | None = None) -> list[ExecutionRecord]:
@@ -226,7 +226,7 @@ class PlanRecords:
         return EXECUTIONS.find(self._db, "trading_day = ?", day, order=order)
 
     def find_unfinished(self) -> ExecutionRecord | None:
-        """Return the execution that began and did not end, or None."""
+        """Return the unfinished execution, or None."""
         return EXECUTIONS.first(self._db, "ended_at IS NULL", order="started_at, plan_id")
 
     def set_phase(self, plan_id: str, phase: PhaseRecord) -> None:
@@ -236,7 +236,7 @@ class PlanRecords:
         PHASES.insert(self._db, phase, f"(plan_id, name) DO UPDATE SET {changes}", plan_id=plan_id)
 
     def phases(self, plan_id: str) -> list[PhaseRecord]:
-        """Return the phases of a plan that began, in their order."""
+        """Return the begun phases of a plan, in their order."""
         return sorted(PHASES.find(self._db, "plan_id = ?", plan_id), key=lambda phase: _IN_ORDER.index(phase.name))
 
     def add_trade(self, plan_id: str, rank: int, trade: TradeRecord) -> None:
@@ -244,7 +244,7 @@ class PlanRecords:
         TRADES.insert(self._db, trade, plan_id=plan_id, rank=rank)
 
     def report_trade(self, message_id: str, report: TradeReport) -> bool:
-        """Record what Trading reported of a dispatched trade; return whether such a trade was waiting.
+        """Record Trading's news of a dispatched trade. Returns whether such a trade was waiting.
 
         Why a trade was made smaller before it was sent stays, unless the report gives a reason of its own.
         """
@@ -260,11 +260,11 @@ class PlanRecords:
         return sorted(found, key=lambda trade: _IN_ORDER.index(trade.phase))
 
     def report_untradable(self, symbol: str, at: datetime) -> None:
-        """Remember that a person was informed of an untradable holding."""
+        """Record the report of an untradable holding to a person."""
         UNTRADABLE.insert(self._db, Untradable(symbol, at), "DO NOTHING")
 
-    def reported_untradable(self, before: datetime | None = None) -> set[str]:
-        """Return the untradable holdings that a person was informed of, ever or before a moment."""
+    def find_untradable(self, before: datetime | None = None) -> set[str]:
+        """Return the untradable holdings reported to a person, ever or before a moment."""
         found = UNTRADABLE.find(self._db, "1 = 1")
         return {row.symbol for row in found if before is None or row.reported_at < before}
 

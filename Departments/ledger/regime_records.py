@@ -1,4 +1,4 @@
-"""The Regime department's records: what was observed, every assessment, and what became of its day."""
+"""The Regime department's records: observations, assessments and their outcomes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SqliteRegimeLedger:
         self._database = database
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Make everything inside one commit; an inner transaction joins the outer one."""
+        """Commit everything inside together; an inner transaction joins the outer one."""
         return self._database.transaction()
 
     def save_observation(self, observation: Observation) -> None:
@@ -42,7 +42,7 @@ class SqliteRegimeLedger:
             OBSERVATIONS.replace(self._database, observation, "source")
 
     def latest_observation(self, day: date) -> Observation | None:
-        """Return the newest observation that is not of a day after `day`; one of no day counts as oldest."""
+        """Return the newest observation up to `day`, or None; one without a day counts as oldest."""
         newest_first = "day DESC NULLS LAST, observed_at DESC"
         return OBSERVATIONS.first(self._database, "day IS NULL OR day <= ?", day, order=newest_first)
 
@@ -58,8 +58,8 @@ class SqliteRegimeLedger:
         found = ASSESSMENTS.first(self._database, "assessed_at <= ?", now, order=_NEWEST_FIRST)
         return None if found is None else found.assessment
 
-    def made_in_second(self, moment: datetime) -> int:
-        """Return how many assessments were made in the second of `moment`."""
+    def count_in_second(self, moment: datetime) -> int:
+        """Count the assessments in the second of `moment`."""
         second = iso(moment)[: len("2025-11-10T15:10:00")]
         return len(ASSESSMENTS.find(self._database, "assessed_at LIKE ?", f"{second}%"))
 
@@ -68,7 +68,7 @@ class SqliteRegimeLedger:
         return ASSESSMENTS.find(self._database, "1 = 1", order=f"{_NEWEST_FIRST} LIMIT {limit:d}")
 
     def record_outcome(self, assessment_id: str, outcome: RegimeOutcome) -> bool:
-        """Add what is known of the outcome, keeping what was known before; tell whether there is such an assessment."""
+        """Add an outcome to an assessment and keep its known values. Returns False for an unknown id."""
         known = {name: value for name, value in asdict(outcome).items() if value is not None}
         with self._database.transaction():
             changes = known or {"assessment_id": assessment_id}

@@ -1,4 +1,4 @@
-"""Which resting exits Trading was asked to cancel, and whether they are gone; and which symbols are locked."""
+"""Releases of resting exits, locks of symbols, and accepted disagreements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from Departments.ledger.tables import Table
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Exits of one symbol that are being cancelled, by the broker's ids; `qty` is the shares they hold."""
+    """The exits of one symbol to cancel, by the broker's ids; `qty` is their shares."""
 
     message_id: str
     plan_id: str | None
@@ -25,7 +25,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRow:
-    """A release, when it was requested, and when all its exits were gone."""
+    """A release with the moments of its request and of its last exit's end."""
 
     release: Release
     requested_at: datetime
@@ -34,7 +34,7 @@ class ReleaseRow:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A symbol that is not traded before a person has looked."""
+    """A locked symbol: nothing trades in it before a person has looked."""
 
     symbol: str
     reason: str
@@ -43,7 +43,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An order about which a person has accepted that ledger and broker disagree."""
+    """A disagreement of ledger and broker about an order, accepted by a person."""
 
     client_order_id: str
     reason: str
@@ -62,16 +62,16 @@ class ReleaseRecords:
         self._db = database
 
     def request(self, release: Release, at: datetime) -> None:
-        """Record that exits are to be cancelled; the same request again changes nothing."""
+        """Record a request to cancel exits. The same request again changes nothing."""
         RELEASES.insert(self._db, ReleaseRow(release, at), "DO NOTHING")
 
-    def open(self) -> list[Release]:
-        """Return the releases whose exits are not known to be gone."""
+    def find_open(self) -> list[Release]:
+        """Return the releases with exits still at the broker, as far as known."""
         rows = RELEASES.find(self._db, "ended_at IS NULL", order="requested_at, message_id")
         return [row.release for row in rows]
 
     def end(self, message_id: str, at: datetime) -> None:
-        """Record that every exit of a release is gone."""
+        """Record the end of a release: every exit is gone."""
         RELEASES.update(self._db, {"ended_at": at}, "message_id = ?", message_id)
 
     def lock(self, reasons: Mapping[str, str], at: datetime) -> None:
@@ -85,11 +85,11 @@ class ReleaseRecords:
         LOCKS.replace(self._db, Lock(symbol, reason, at), "symbol")
 
     def accept(self, client_order_id: str, reason: str, at: datetime) -> None:
-        """Record that a person has looked at a disagreement about an order; it locks nothing any more."""
+        """Record a disagreement as accepted by a person. It locks nothing any more."""
         ACCEPTED.insert(self._db, Accepted(client_order_id, reason, at), "DO NOTHING")
 
     def find_accepted(self) -> set[str]:
-        """Return the client order ids whose disagreements a person has accepted."""
+        """Return the client order ids of accepted disagreements."""
         return {row.client_order_id for row in ACCEPTED.find(self._db, "1 = 1")}
 
     def find_locks(self) -> dict[str, str]:

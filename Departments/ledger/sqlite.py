@@ -17,21 +17,21 @@ from Departments.core.platform.steps import Step, announce, no_step
 from Departments.ledger.database import Words
 from Departments.ledger.tables import Table
 
-#: The version of the tables; older numbers were programs in the making.
+#: The version of the tables; no program with an older number was released.
 VERSION = 9
 WORDS = Words(
     text="TEXT", whole="INTEGER", data="BLOB", identity="INTEGER PRIMARY KEY", clustered=" WITHOUT ROWID"
 )  # https://www.sqlite.org/withoutrowid.html
 BUSY_SECONDS = 30.0
-#: Every commit is flushed before it returns (https://www.sqlite.org/pragma.html#pragma_synchronous).
+#: SQLite flushes every commit before it returns (https://www.sqlite.org/pragma.html#pragma_synchronous).
 DURABLE = "PRAGMA synchronous = FULL"
-#: Pages of the write-ahead log before it is used from its beginning again: a commit into a log that does not grow is
-#: one flush, into one that grows two. SQLite's own choice is 1,000
+#: The length of the write-ahead log in pages: a commit into a log that does not grow is one flush, into one that grows
+#: two. SQLite's own choice is 1,000
 #: (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
 LOG_PAGES = 200
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGED = "put a copy of the ledger in its place, or move it away and see `departments reconcile`"
-#: What a person does about a file that SQLite cannot use, by SQLite's primary result code (sqlite.org/rescode.html).
+#: The mend of an unusable file by SQLite's primary result code (sqlite.org/rescode.html).
 _MENDS = {
     sqlite3.SQLITE_FULL: "make room on its disk and run the same command again",
     sqlite3.SQLITE_READONLY: "correct the rights of file and folder and run the same command again",
@@ -45,8 +45,7 @@ _CHECK = "check its disk and run the same command again"
 class SqliteDatabase:
     """A connection with nested transactions. One instance serves one thread at a time.
 
-    It makes `tables` in a file that has none. Closed by `close`, or when nobody has it any more: departments that
-    scripts make have nothing to be closed by.
+    It creates `tables` in a new file. Garbage collection closes it too: nobody closes the departments of scripts.
     """
 
     def __init__(
@@ -74,17 +73,17 @@ class SqliteDatabase:
         self.execute(DURABLE)
         self.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         self.execute("PRAGMA foreign_keys = ON")
-        self._provide(tables)
+        self._create(tables)
 
     def close(self) -> None:
         """Close the file."""
         self._close()
 
     def transaction(self, *, durable: bool = True) -> AbstractContextManager[None]:
-        """Make everything inside one commit; an inner transaction joins the outer one.
+        """Commit everything inside together; an inner transaction joins the outer one.
 
-        Without `durable` the commit is not flushed: a power cut may take it, a kill does not. Raises LedgerBusy when
-        the file stays locked, LedgerError for anything else that SQLite reports.
+        Without `durable` there is no flush: a power cut may take the commit, a kill does not. Raises LedgerBusy if the
+        file stays locked, LedgerError for any other error of SQLite.
         """
         if self._is_open:
             return nullcontext()
@@ -115,7 +114,7 @@ class SqliteDatabase:
             self._is_open = False
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Run one statement and return the number of rows that it changed. Raises LedgerBusy or LedgerError."""
+        """Run one statement and return the number of changed rows. Raises LedgerBusy or LedgerError."""
         return self._run(sql, values).rowcount
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
@@ -140,19 +139,19 @@ class SqliteDatabase:
         except sqlite3.DatabaseError as error:
             raise _ledger_error(self.path, error) from error
 
-    def _provide(self, tables: Sequence[Table[Any]]) -> None:
-        """Make the tables of an empty ledger. Raises LedgerError for a ledger of another version."""
-        if self._version() == 0:
+    def _create(self, tables: Sequence[Table[Any]]) -> None:
+        """Create the tables of an empty ledger. Raises LedgerError for a ledger of another version."""
+        if self._read_version() == 0:
             with self.transaction():
-                if self._version() == 0:  # another process may have made them meanwhile
+                if self._read_version() == 0:  # another process may have created them meanwhile
                     for statement in (each for table in tables for each in table.statements(WORDS)):
                         self.execute(statement)
                     self.execute("UPDATE ledger_version SET version = ?", (VERSION,))
-        version = self._version()
+        version = self._read_version()
         if version != VERSION:
-            raise LedgerError(f"{self.path}: the ledger is of version {version}, {_other_version(version)}")
+            raise LedgerError(f"{self.path}: the ledger is of version {version}, {_write_mend(version)}")
 
-    def _version(self) -> int:
+    def _read_version(self) -> int:
         self.execute("CREATE TABLE IF NOT EXISTS ledger_version (version INTEGER NOT NULL)")
         found = self.row("SELECT version FROM ledger_version")
         if found is None:
@@ -161,7 +160,7 @@ class SqliteDatabase:
         return int(found["version"])
 
 
-def _other_version(version: int) -> str:
+def _write_mend(version: int) -> str:
     if version > VERSION:
         return f"newer than this program knows ({VERSION}); update the program."
     return f"older than this program reads ({VERSION}); move it away and see `departments reconcile`."
@@ -176,8 +175,8 @@ def _ledger_error(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
     return LedgerError(f"{path}: the ledger cannot be used ({error}); {_MENDS.get(code, _CHECK)}.")
 
 
-def read_only(path: Path, sql: str) -> list[Any]:
-    """Return the rows of a query and change nothing; none where no file can be read that has the tables."""
+def query_read_only(path: Path, sql: str) -> list[Any]:
+    """Return the rows of a query and change nothing; none without a readable file and its tables."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return connection.execute(sql).fetchall()

@@ -1,4 +1,4 @@
-"""What briefings have taught the desk about symbols, so that planner and trader judge by the same facts."""
+"""Facts about symbols from briefings: planner and trader judge by the same ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_SETTLEMENT = timedelta(days=14)  # more than five trading days, the most
 
 @dataclass(frozen=True, slots=True)
 class SymbolRow:
-    """What briefings said of a symbol and what stays true for longer than a day."""
+    """The lasting facts of a symbol, from briefings."""
 
     symbol: str
     sector: str | None
@@ -34,7 +34,7 @@ class SymbolRow:
 
 @dataclass(frozen=True, slots=True)
 class DayRow:
-    """What briefings said of one trading day: prices of symbols, readings of the market, correlations."""
+    """The facts of one trading day, from briefings: prices, readings of the market, correlations."""
 
     day: date
     told: dict[str, Any]
@@ -42,7 +42,7 @@ class DayRow:
 
 SYMBOLS: Final = Table("desk_symbols", SymbolRow, rules=("PRIMARY KEY (symbol)",))
 DAYS: Final = Table("desk_days", DayRow, rules=("PRIMARY KEY (day)",))
-#: What is unknown now does not erase what was known before.
+#: Unknown values erase no known ones.
 _LEARN: Final = """(symbol) DO UPDATE SET
     sector = coalesce(excluded.sector, desk_symbols.sector),
     average_volume = coalesce(excluded.average_volume, desk_symbols.average_volume),
@@ -59,31 +59,31 @@ class SymbolRecords:
         self._db = database
 
     def learn(self, facts: Iterable[SymbolFacts], at: datetime, readings: Readings = NO_READINGS) -> None:
-        """Remember facts; what is unknown now does not erase what was known before.
+        """Remember facts; unknown values erase no known ones.
 
-        Prices and the readings of the market are remembered for the trading day of `at`.
+        Prices and readings of the market count for the trading day of `at`.
         """
         known = sorted(facts, key=lambda f: f.symbol)
-        document = {"prices": _prices(known), **_readings_document(readings)}
+        document = {"prices": _write_prices(known), **_write_readings(readings)}
         DAYS.replace(self._db, DayRow(trading_day(at), document), "day")
         for fact in known:
-            SYMBOLS.insert(self._db, _row(fact, at), _LEARN)
+            SYMBOLS.insert(self._db, _make_row(fact, at), _LEARN)
 
     def knowledge(self, now: datetime, settlement_days: int) -> Knowledge:
-        """Return everything learnt, the readings of the day, and the highest equity an execution began with.
+        """Return all facts, the day's readings, and the highest equity before an execution.
 
         The proceeds of a SELL settle `settlement_days` trading days after the trade (T+1, SEC rule 15c6-1); 0 is at
         once.
         """
-        symbols = {row.symbol: _facts(row) for row in SYMBOLS.find(self._db, "1 = 1")}
-        known, peak = self._of_day(now), self._peak_equity()
+        symbols = {row.symbol: _read_facts(row) for row in SYMBOLS.find(self._db, "1 = 1")}
+        known, peak = self._read_day(now), self._find_peak_equity()
         for symbol, (price, at) in (known.get("prices") or {}).items():
             facts = symbols.get(symbol) or SymbolFacts(symbol)
             symbols[symbol] = replace(facts, price=decimal_of(price), price_at=parse_iso(at))
         unsettled = self._sum_unsettled(now, settlement_days)
-        return Knowledge(symbols, _readings(known), peak_equity=peak, unsettled=unsettled)
+        return Knowledge(symbols, _read_readings(known), peak_equity=peak, unsettled=unsettled)
 
-    def _peak_equity(self) -> Decimal | None:
+    def _find_peak_equity(self) -> Decimal | None:
         row = self._db.row("SELECT equity FROM desk_executions ORDER BY CAST(equity AS NUMERIC) DESC LIMIT 1")
         return None if row is None else Decimal(row["equity"])
 
@@ -97,22 +97,22 @@ class SymbolRecords:
         )
         return sum((Decimal(row["qty"]) * Decimal(row["price"]) for row in rows if _settles(row, days) > now), ZERO)
 
-    def _of_day(self, now: datetime) -> Mapping[str, Any]:
+    def _read_day(self, now: datetime) -> Mapping[str, Any]:
         day = DAYS.first(self._db, "day = ?", trading_day(now))
         return {} if day is None else day.told
 
 
 def _settles(row: FoundRow, days: int) -> datetime:
-    """Return the beginning of the Eastern day on which a fill settles."""
+    """Return the beginning of a fill's settlement day (Eastern)."""
     day = next_trading_day(trading_day(parse_iso(row["filled_at"])), days)
     return datetime.combine(day, time.min, EASTERN)
 
 
-def _prices(facts: Iterable[SymbolFacts]) -> dict[str, tuple[str | None, str]]:
+def _write_prices(facts: Iterable[SymbolFacts]) -> dict[str, tuple[str | None, str]]:
     return {f.symbol: (_text(f.price), iso(f.price_at)) for f in facts if f.price is not None and f.price_at}
 
 
-def _readings_document(readings: Readings) -> dict[str, Any]:
+def _write_readings(readings: Readings) -> dict[str, Any]:
     pairs = {"|".join(sorted(pair)): _text(value) for pair, value in readings.correlations.items()}
     return {
         **{name: _text(getattr(readings, name)) for name in READINGS},
@@ -120,7 +120,7 @@ def _readings_document(readings: Readings) -> dict[str, Any]:
     }
 
 
-def _readings(document: Mapping[str, Any]) -> Readings:
+def _read_readings(document: Mapping[str, Any]) -> Readings:
     pairs = document.get("correlations") or {}
     return Readings(
         **{name: _number(document.get(name)) for name in READINGS},
@@ -136,7 +136,7 @@ def _number(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
 
 
-def _row(fact: SymbolFacts, at: datetime) -> SymbolRow:
+def _make_row(fact: SymbolFacts, at: datetime) -> SymbolRow:
     return SymbolRow(
         symbol=fact.symbol,
         sector=fact.sector,
@@ -148,7 +148,7 @@ def _row(fact: SymbolFacts, at: datetime) -> SymbolRow:
     )
 
 
-def _facts(row: SymbolRow) -> SymbolFacts:
+def _read_facts(row: SymbolRow) -> SymbolFacts:
     return SymbolFacts(
         row.symbol,
         sector=row.sector,

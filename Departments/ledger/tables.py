@@ -1,7 +1,7 @@
-"""The one place that maps a dataclass to its table: a field's name is its column, its type the column's type.
+"""Map a dataclass to its table: a field's name is its column, its type the column's type.
 
-Times are ISO 8601 UTC text with microseconds, so that they sort; money and quantities are decimal text; statuses are
-the words of their enums; tuples and documents are JSON. A field that is a dataclass itself gives its fields.
+Times are ISO 8601 UTC text with microseconds, so they sort; money and quantities are decimal text; statuses are the
+words of their enums; tuples and documents are JSON. A nested dataclass gives its own fields.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from Departments.ledger.database import Database, FoundRow, Words
 
 Record = TypeVar("Record")
 Convert = Callable[[Any], Any]
-#: How values are written; the first kind that fits counts. All others are written as they are.
+#: The writers of values; the first kind that fits counts. All others stay as they are.
 _WRITERS: tuple[tuple[type, Convert], ...] = (
     (Enum, lambda member: member.value),
     (str, str),
@@ -37,7 +37,7 @@ _WRITERS: tuple[tuple[type, Convert], ...] = (
     (tuple, json.dumps),
     (dict, json_text),
 )
-#: How a column's type is read; None leaves a value as it is.
+#: The readers of columns; None leaves a value as it is.
 _READERS: dict[type, Convert | None] = {
     str: None,
     int: None,
@@ -53,7 +53,7 @@ _READERS: dict[type, Convert | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `read` turns what the database holds, never NULL, into the field's value; None leaves it as it is."""
+    """One column. `read` converts a value of the database, never NULL, to the field's; None leaves it as it is."""
 
     name: str
     kind: type
@@ -70,8 +70,8 @@ class Table(Generic[Record]):
     """One table of `record`s.
 
     `owner` names columns before the record's own: they belong to the row, not to the record. `identity` is a column
-    that the engine counts. `rules` are the table's constraints, `indexes` whole statements. Rows of a `clustered`
-    table are few words each and are looked for by their key alone.
+    counted by the engine. `rules` are the table's constraints, `indexes` whole statements. A `clustered` table has
+    short rows, found by their key alone.
     """
 
     def __init__(
@@ -87,21 +87,21 @@ class Table(Generic[Record]):
     ) -> None:
         self.name, self.record = name, record
         self._identity, self._rules, self._indexes, self._clustered = identity, rules, indexes, clustered
-        self._owner = tuple(_column(column, kind) for column, kind in (owner or {}).items())
-        self._own = tuple(_columns(record))
+        self._owner = tuple(_make_column(column, kind) for column, kind in (owner or {}).items())
+        self._own = tuple(_list_columns(record))
         self.columns = ", ".join(column.name for column in self._own)
         self._reads = tuple((at, c.read) for at, c in enumerate(self._own) if c.read)
-        self._build = _builder(record)
-        paths = zip(self._own, _paths(record), strict=True)
-        written = {column.name: attrgetter(path) for column, path in paths if column.name != identity}
-        self._takes = tuple(written.values())
-        self._written = (*(column.name for column in self._owner), *written)
-        self._inserts: dict[str, str] = {}  # by what follows ON CONFLICT
+        self._build = _make_builder(record)
+        paths = zip(self._own, _list_paths(record), strict=True)
+        takes = {column.name: attrgetter(path) for column, path in paths if column.name != identity}
+        self._takes = tuple(takes.values())
+        self._names = (*(column.name for column in self._owner), *takes)
+        self._inserts: dict[str, str] = {}  # by the text after ON CONFLICT
 
     # --- its definition ---
 
     def statements(self, words: Words) -> Iterator[str]:
-        """Yield what creates the table and its indexes."""
+        """Yield the statements for the table and its indexes."""
         columns = (*self._owner, *self._own)
         counted = [] if self._identity in {None, *(c.name for c in columns)} else [f"{self._identity} {words.identity}"]
         held = [f"{c.name} {words.identity}" if c.name == self._identity else c.sql(words) for c in columns]
@@ -112,42 +112,42 @@ class Table(Generic[Record]):
     # --- its rows ---
 
     def insert(self, database: Database, record: Record, conflict: str = "", **owner: Any) -> int:
-        """Add a record; `conflict` is what follows ON CONFLICT. Returns the number of rows added or changed."""
+        """Add a record; `conflict` follows ON CONFLICT. Returns the number of added or changed rows."""
         values = [to_column(owner[column.name]) for column in self._owner]
         values += [to_column(take(record)) for take in self._takes]
-        return database.execute(self._inserts.get(conflict) or self._insert(conflict), values)
+        return database.execute(self._inserts.get(conflict) or self._write_insert(conflict), values)
 
-    def _insert(self, conflict: str) -> str:
+    def _write_insert(self, conflict: str) -> str:
         then = f" ON CONFLICT {conflict}" if conflict else ""
-        names, values = ", ".join(self._written), marks(self._written)
+        names, values = ", ".join(self._names), marks(self._names)
         self._inserts[conflict] = f"INSERT INTO {self.name} ({names}) VALUES ({values}){then}"  # noqa: S608 - our names
         return self._inserts[conflict]
 
     def replace(self, database: Database, record: Record, key: str, **owner: Any) -> None:
-        """Add a record, or put it in the place of the row with its `key` (columns, separated by commas)."""
+        """Add a record, or replace the row with its `key` (columns, separated by commas)."""
         keys = key.split(", ")
         names = [c.name for c in (*self._owner, *self._own) if c.name not in keys]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
         self.insert(database, record, f"({key}) DO UPDATE SET {changes}", **owner)
 
-    def find(self, database: Database, which: str, *values: Any, order: str = "") -> list[Record]:
-        """Return the records of the rows `which` a condition names, in an order of columns."""
+    def find(self, database: Database, condition: str, *values: Any, order: str = "") -> list[Record]:
+        """Return the records under a condition, ordered by columns."""
         by = f" ORDER BY {order}" if order else ""
-        sql = f"SELECT {self.columns} FROM {self.name} WHERE {which}{by}"  # noqa: S608 - our names and marks
+        sql = f"SELECT {self.columns} FROM {self.name} WHERE {condition}{by}"  # noqa: S608 - our names and marks
         return [self.read(row) for row in database.rows(sql, [to_column(value) for value in values])]
 
-    def first(self, database: Database, which: str, *values: Any, order: str = "") -> Record | None:
+    def first(self, database: Database, condition: str, *values: Any, order: str = "") -> Record | None:
         """Return the first of these records, or None."""
-        return next(iter(self.find(database, which, *values, order=f"{order} LIMIT 1" if order else "")), None)
+        return next(iter(self.find(database, condition, *values, order=f"{order} LIMIT 1" if order else "")), None)
 
-    def update(self, database: Database, changes: Mapping[str, Any], which: str, *values: Any) -> int:
-        """Set columns of the rows `which` a condition names; return how many there are."""
+    def update(self, database: Database, changes: Mapping[str, Any], condition: str, *values: Any) -> int:
+        """Set columns of the rows under a condition and return their number."""
         sets = ", ".join(f"{name} = ?" for name in changes)
-        sql = f"UPDATE {self.name} SET {sets} WHERE {which}"  # noqa: S608 - our names and marks
+        sql = f"UPDATE {self.name} SET {sets} WHERE {condition}"  # noqa: S608 - our names and marks
         return database.execute(sql, [to_column(value) for value in (*changes.values(), *values)])
 
     def read(self, row: FoundRow) -> Record:
-        """Return the record of a row that holds `columns` first, in their order."""
+        """Return the record of a row with `columns` first, in their order."""
         values = list(row)
         for at, read in self._reads:
             if values[at] is not None:
@@ -157,59 +157,59 @@ class Table(Generic[Record]):
 
 
 def marks(values: Sized) -> str:
-    """Return as many question marks as there are values, for the list of an IN; without values nothing is in it."""
+    """Return a question mark per value, for the list of an IN; without values nothing is in it."""
     return ", ".join("?" * len(values)) or "NULL"
 
 
 def to_column(value: Any) -> Any:
-    """Return a value as a column holds it."""
-    write = _writer(value.__class__)
+    """Convert a value for its column."""
+    write = _find_writer(value.__class__)
     return value if write is None else write(value)
 
 
 @cache
-def _writer(kind: type) -> Convert | None:
+def _find_writer(kind: type) -> Convert | None:
     return next((write for base, write in _WRITERS if issubclass(kind, base)), None)
 
 
-def _columns(record: type) -> Iterator[Column]:
+def _list_columns(record: type) -> Iterator[Column]:
     hints = get_type_hints(record)
     for field in fields(record):
         kind = hints[field.name]
         if isinstance(kind, type) and is_dataclass(kind):
-            yield from _columns(kind)
+            yield from _list_columns(kind)
         else:
-            yield _column(field.name, kind)
+            yield _make_column(field.name, kind)
 
 
-def _column(name: str, kind: Any) -> Column:
+def _make_column(name: str, kind: Any) -> Column:
     kinds = tuple(k for k in get_args(kind) if k is not NoneType) if get_origin(kind) in {Union, UnionType} else (kind,)
     base = get_origin(kinds[0]) or kinds[0]
     if len(kinds) > 1 and set(kinds) != set(get_args(AnyStatus)):
         raise TypeError(f"{name}: a column has one type, not {kind}")
-    return Column(name, base, NoneType in get_args(kind), status_of if len(kinds) > 1 else _reader(base))
+    return Column(name, base, NoneType in get_args(kind), status_of if len(kinds) > 1 else _find_reader(base))
 
 
-def _reader(kind: type) -> Convert | None:
+def _find_reader(kind: type) -> Convert | None:
     if issubclass(kind, Enum):
         return OrderStatus.parse if kind is OrderStatus else kind
     return _READERS[kind]
 
 
-def _builder(record: type) -> Callable[[Iterator[Any]], Any]:
-    """Return what makes a record, and the records inside it, of values in the order of its columns."""
+def _make_builder(record: type) -> Callable[[Iterator[Any]], Any]:
+    """Return the function from values, in the order of the columns, to a record."""
     hints = get_type_hints(record)
     kinds = [hints[field.name] for field in fields(record)]
-    inner = [_builder(k) if isinstance(k, type) and is_dataclass(k) else next for k in kinds]
+    inner = [_make_builder(k) if isinstance(k, type) and is_dataclass(k) else next for k in kinds]
     return lambda values: record(*[make(values) for make in inner])
 
 
-def _paths(record: type) -> Iterator[str]:
-    """Yield where a record has the value of each column, such as `intent.qty`."""
+def _list_paths(record: type) -> Iterator[str]:
+    """Yield the path of each column in a record, such as `intent.qty`."""
     hints = get_type_hints(record)
     for field in fields(record):
         kind = hints[field.name]
         if isinstance(kind, type) and is_dataclass(kind):
-            yield from (f"{field.name}.{path}" for path in _paths(kind))
+            yield from (f"{field.name}.{path}" for path in _list_paths(kind))
         else:
             yield field.name

@@ -1,4 +1,4 @@
-"""Trading's records: the intent of every order before it is sent, what became of it, and each fill."""
+"""Trading's records: the intent of every order, its later states, and each fill."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from Departments.ledger.order_records import (
     OrderRecord,
     Rejection,
     TradedSides,
-    not_later_than,
-    with_news,
+    apply_news,
+    limit_moment,
 )
 from Departments.ledger.tables import Table, marks
 from Departments.ledger.unprotected import OrderGroup, UnprotectedRecords, may_protect
 
-#: What a snapshot of the broker changes of an order.
+#: The columns that a snapshot of the broker changes.
 _SEEN: Final = (
     "status",
     "broker_order_id",
@@ -62,29 +62,31 @@ class OrderRecords:
         return next(iter(self._records("client_order_id = ?", client_order_id)), None)
 
     def find_many(self, client_order_ids: Sequence[str]) -> dict[str, OrderRecord]:
-        """Return those of some orders that the ledger has, by their client order ids."""
+        """Return the known ones of some orders, by their client order ids."""
         records = self._records(f"client_order_id IN ({marks(client_order_ids)})", *client_order_ids)
         return {record.intent.client_order_id: record for record in records}
 
-    def by_message(self, message_id: str) -> OrderRecord | None:
-        """Return the order that an approval message led to, or None."""
+    def find_by_message(self, message_id: str) -> OrderRecord | None:
+        """Return the order of an approval message, or None."""
         return next(iter(self._records("message_id = ?", message_id)), None)
 
-    def open(self) -> list[OrderRecord]:
-        """Return every order that is not known to be terminal, oldest first."""
+    def find_open(self) -> list[OrderRecord]:
+        """Return every order not known to be terminal, oldest first."""
         return self._records(OPEN)
 
-    def open_trades(self) -> list[OrderRecord]:
-        """Return every order of an approval that is not known to be terminal, oldest first."""
+    def find_open_trades(self) -> list[OrderRecord]:
+        """Return every approved order not known to be terminal, oldest first."""
         return self._records(f"{OPEN} AND purpose = 'trade'")
 
-    def open_exits(self, *, statuses: Collection[OrderStatus] = (), tickers: Collection[str] = ()) -> list[OrderRecord]:
-        """Return every exit not known to be terminal that is in one of `statuses` or of one of `tickers`."""
-        which = f"status IN ({marks(statuses)}) OR ticker IN ({marks(tickers)})"
-        return self._records(f"{OPEN} AND purpose = 'exit' AND ({which})", *statuses, *tickers)
+    def find_open_exits(
+        self, *, statuses: Collection[OrderStatus] = (), tickers: Collection[str] = ()
+    ) -> list[OrderRecord]:
+        """Return every open exit in one of `statuses` or of one of `tickers`."""
+        condition = f"status IN ({marks(statuses)}) OR ticker IN ({marks(tickers)})"
+        return self._records(f"{OPEN} AND purpose = 'exit' AND ({condition})", *statuses, *tickers)
 
-    def being_released(self) -> dict[str, Decimal]:
-        """Return how many shares of each symbol are under exits that a RELEASE is cancelling."""
+    def sum_releasing(self) -> dict[str, Decimal]:
+        """Return the shares under exits in a RELEASE, by symbol."""
         found: dict[str, Decimal] = {}
         exits = self._records(f"{OPEN} AND purpose = 'exit' AND released_at IS NOT NULL")
         for group in {self._root(e.intent): self._group(e.intent) for e in exits}.values():
@@ -92,39 +94,39 @@ class OrderRecords:
             found[symbol] = found.get(symbol, ZERO) + group.unsold
         return found
 
-    def of_plan(self, plan_id: str) -> list[OrderRecord]:
+    def find_by_plan(self, plan_id: str) -> list[OrderRecord]:
         """Return every order of a plan, oldest first."""
         return self._records("plan_id = ?", plan_id)
 
-    def recent(self, tickers: Sequence[str]) -> list[OrderRecord]:
-        """Return the newest order of each ticker that has one, exits left out, oldest first."""
+    def find_newest(self, tickers: Sequence[str]) -> list[OrderRecord]:
+        """Return the newest trade of each ticker, oldest first, without exits."""
         ours = f"purpose = 'trade' AND ticker IN ({marks(tickers)})"
         query = f"SELECT max(id) FROM desk_orders WHERE {ours} GROUP BY ticker"  # noqa: S608 - only marks
         return self._records(f"id IN ({query})", *tickers)
 
     def intend(self, intent: OrderIntent, at: datetime) -> None:
-        """Record that an order is about to be sent; its status is `unknown` until the broker answers."""
+        """Record an order before it is sent; its status is `unknown` until the broker answers."""
         self._insert(intent, OrderStatus.UNKNOWN, at)
 
     def mark_taken(self, client_order_id: str, at: datetime) -> None:
-        """Record that the broker has an order that it does not show yet."""
+        """Record an order accepted by the broker but not shown by it yet."""
         changes = {"status": OrderStatus.PENDING_NEW, "updated_at": at}
         ORDERS.update(self._db, changes, "client_order_id = ? AND status = ?", client_order_id, OrderStatus.UNKNOWN)
 
     def adopt(self, intent: OrderIntent, order: Order, at: datetime, known: OrderRecord | None) -> OrderRecord | None:
-        """Record an order that the broker has, such as a bracket's exit; `known` is its record, None for a new one.
+        """Record an order found at the broker, such as a bracket's exit; `known` is its record, if any.
 
-        Returns its record, None for one that is new and of which nothing has traded.
+        Returns its record, None for a new order without a fill.
         """
         if known is None:
-            with self._following(intent):
+            with self._follow(intent):
                 self._insert(intent, OrderStatus.UNKNOWN if order.filled_qty else order.status, at, seen=order)
             if order.filled_qty == 0:
                 return None
         return self.observe(order, at, known or self.find(intent.client_order_id))
 
     def deny(self, intent: OrderIntent, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
-        """Record an order that our own check stopped; the broker never sees it."""
+        """Record an order denied by our own check; the broker never sees it."""
         self._insert(intent, OrderStatus.DENIED, at, code=code, reason=reason)
         self._reject(intent.client_order_id, code, reason, RejectionSource.CONSTRAINT, at, escalation_id)
 
@@ -137,7 +139,7 @@ class OrderRecords:
         escalation_id: str | None,
         source: RejectionSource = RejectionSource.BROKER,
     ) -> None:
-        """Record that the broker refused an intended order."""
+        """Record an intended order as rejected by the broker."""
         known = self.find(client_order_id)
         if known is None:
             return
@@ -147,36 +149,35 @@ class OrderRecords:
     def observe(self, order: Order, at: datetime, known: OrderRecord | None = None) -> OrderRecord:
         """Record the broker's snapshot of an order, with any new fill; return the new record.
 
-        A snapshot that is older than what is known (fewer shares filled, or a terminal order that moves) changes
-        nothing. `known` is the record, where the caller has read it already. Raises KeyError for an order the ledger
-        does not know.
+        A snapshot older than the record (fewer filled shares, or a terminal order) changes nothing. `known` is the
+        record, if the caller has read it already. Raises KeyError for an unknown order.
         """
         known = known or self.find(order.client_order_id)
         if known is None:
             raise KeyError(order.client_order_id)
         if known.status.is_terminal or order.filled_qty < known.filled_qty:
             return known
-        seen = with_news(known, order, at)
+        seen = apply_news(known, order, at)
         if seen == known:
             return known
         seen = replace(seen, updated_at=at)
-        with self._following(known.intent) if may_protect(known, seen) else nullcontext():
+        with self._follow(known.intent) if may_protect(known, seen) else nullcontext():
             self._record_fill(known, order, at)
             ORDERS.update(self._db, {name: getattr(seen, name) for name in _SEEN}, "id = ?", seen.id)
         return seen
 
     def request_cancel(self, client_order_id: str, code: str, reason: str, at: datetime) -> None:
-        """Record that an order is to be cancelled, and why; the outcome is what the broker says later."""
+        """Record a request to cancel an order, and its reason. The broker reports the outcome later."""
         changes = {"code": code, "reason": reason, "cancel_requested_at": at}
         ORDERS.update(self._db, changes, "client_order_id = ?", client_order_id)
 
     def release(self, client_order_ids: Sequence[str], at: datetime) -> None:
-        """Record that a RELEASE begins to cancel exits."""
-        which = f"client_order_id IN ({marks(client_order_ids)}) AND released_at IS NULL"
-        ORDERS.update(self._db, {"released_at": at}, which, *client_order_ids)
+        """Record the beginning of a RELEASE of exits."""
+        condition = f"client_order_id IN ({marks(client_order_ids)}) AND released_at IS NULL"
+        ORDERS.update(self._db, {"released_at": at}, condition, *client_order_ids)
 
     def withdraw(self, intent: OrderIntent, code: str, reason: str, at: datetime) -> None:
-        """Record an order that was cancelled before it was ever sent."""
+        """Record an order cancelled before it was sent."""
         if self.find(intent.client_order_id) is None:
             self._insert(intent, OrderStatus.CANCELED, at, code=code, reason=reason)
         else:
@@ -187,7 +188,7 @@ class OrderRecords:
         return self._fills("f.filled_at >= ?", iso(since))
 
     def fills_in(self, plan_id: str, since: datetime, until: datetime | None) -> list[FillRecord]:
-        """Return the fills of what an execution of a plan sent, and all others in its time, oldest first."""
+        """Return the fills of a plan's orders, and all others in its time, oldest first."""
         sent = "SELECT message_id FROM desk_trades WHERE plan_id = ? AND message_id IS NOT NULL"
         its_own = (
             f"SELECT x.id FROM desk_fills x JOIN desk_orders y ON y.id = x.order_id WHERE y.message_id IN ({sent})"  # noqa: S608
@@ -197,32 +198,32 @@ class OrderRecords:
         times = [iso(moment) for moment in (since, until) if moment is not None]
         return self._fills(f"f.id IN ({its_own} UNION {others})", plan_id, *times)
 
-    def _records(self, which: str, *values: str) -> list[OrderRecord]:
-        return ORDERS.find(self._db, which, *values, order="+id")  # the plus keeps the planner from walking the key
+    def _records(self, condition: str, *values: str) -> list[OrderRecord]:
+        return ORDERS.find(self._db, condition, *values, order="+id")  # the plus keeps the planner from walking the key
 
-    def _fills(self, which: str, *values: str) -> list[FillRecord]:
+    def _fills(self, condition: str, *values: str) -> list[FillRecord]:
         rows = self._db.rows(
             "SELECT o.ticker, o.side, f.qty, f.price, f.filled_at, o.plan_id, o.client_order_id "  # noqa: S608 - no outside text
-            f"FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id WHERE {which} ORDER BY f.filled_at, f.id",
+            f"FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id WHERE {condition} ORDER BY f.filled_at, f.id",
             values,
         )
         return [_FILL.read(row) for row in rows]
 
     def sides_on(self, day: date) -> dict[str, frozenset[Side]]:
-        """Return which sides filled on a trading day, by symbol."""
+        """Return the filled sides of a trading day, by symbol."""
         rows = TRADED.find(self._db, "day = ?", day)
         return {row.ticker: frozenset(Side if row.sides == BOTH else {Side(row.sides)}) for row in rows}
 
     def day_trades_since(self, day: date) -> list[date]:
-        """Return the day of each symbol that was bought and sold on one trading day, since a day, oldest first."""
+        """Return the day of each day trade since a day, oldest first."""
         return [row.day for row in TRADED.find(self._db, "sides = 'BOTH' AND day >= ?", day, order="day")]
 
     def stops(self, tickers: Collection[str] | None = None) -> dict[str, Decimal]:
-        """Return the protective stop of each symbol, or of some: its newest filled BUY's, or its newest exit's."""
+        """Return the stop of each symbol, or of some: its newest filled BUY's, or newest exit's."""
         if tickers is not None and not tickers:
             return {}
-        which = WITH_STOP if tickers is None else f"{WITH_STOP} AND ticker IN ({marks(tickers)})"
-        newest = f"SELECT max(id) FROM desk_orders WHERE {which} GROUP BY ticker"  # noqa: S608 - only marks
+        condition = WITH_STOP if tickers is None else f"{WITH_STOP} AND ticker IN ({marks(tickers)})"
+        newest = f"SELECT max(id) FROM desk_orders WHERE {condition} GROUP BY ticker"  # noqa: S608 - only marks
         rows = self._db.rows(
             f"SELECT ticker, stop_price FROM desk_orders WHERE id IN ({newest})",  # noqa: S608 - only marks
             list(tickers or ()),
@@ -235,7 +236,7 @@ class OrderRecords:
             return
         before = known.filled_qty * (known.filled_avg_price or ZERO)
         price = (order.filled_qty * order.filled_avg_price - before) / new
-        filled_at = not_later_than(at, order.filled_at or order.updated_at)
+        filled_at = limit_moment(at, order.filled_at or order.updated_at)
         self._note_side(known.intent, trading_day(filled_at))
         fill = FillRow(known.id, new, price, filled_at, known.intent.expected_price, order.filled_qty)
         FILLS.insert(self._db, fill, "DO NOTHING")
@@ -262,8 +263,8 @@ class OrderRecords:
             filled_qty=ZERO,
             filled_avg_price=None,
             created_at=at,
-            submitted_at=None if seen is None else not_later_than(at, seen.submitted_at),
-            terminal_at=not_later_than(at, seen.updated_at if seen else None) if status.is_terminal else None,
+            submitted_at=None if seen is None else limit_moment(at, seen.submitted_at),
+            terminal_at=limit_moment(at, seen.updated_at if seen else None) if status.is_terminal else None,
             code=code,
             reason=reason,
             updated_at=at,
@@ -272,12 +273,12 @@ class OrderRecords:
 
     def _end(self, intent: OrderIntent, status: OrderStatus, code: str, reason: str, at: datetime) -> None:
         changes = {"status": status, "code": code, "reason": reason, "terminal_at": at, "updated_at": at}
-        with self._following(intent):
+        with self._follow(intent):
             ORDERS.update(self._db, changes, "client_order_id = ?", intent.client_order_id)
 
     @contextmanager
-    def _following(self, intent: OrderIntent) -> Iterator[None]:
-        """Change the unprotected shares by what happens to an order inside."""
+    def _follow(self, intent: OrderIntent) -> Iterator[None]:
+        """Change the unprotected shares by the change of an order inside."""
         before = self._group(intent)
         yield
         self._unprotected.follow(intent.ticker, before, self._group(intent))

@@ -1,10 +1,10 @@
 """Unprotected shares: a row for each symbol that has some, and the history of its changes.
 
-A BUY brings its exits as a bracket, but they are live only when it has filled completely. A SELL needs the exits of its
-shares cancelled first. In between the shares are unprotected, and what stays so gets exits from PROTECT.
+The exits of a BUY's bracket are live only after it has filled completely. A SELL needs the exits of its shares
+cancelled first. In between the shares are unprotected; PROTECT gives exits to those that stay so.
 
-Each transaction that changes an order changes the row too, by the difference between what the order's group amounted to
-before and after it. So a repeat changes nothing, and within a group the order of the news does not matter.
+Each transaction about an order changes the row too, by the difference of its group's sum before and after. So a repeat
+changes nothing, and within a group the order of the news does not matter.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from Departments.ledger.database import Database
 from Departments.ledger.order_records import ADOPTED, FillRow, OrderRecord
 from Departments.ledger.tables import Table
 
-#: An exit in one of these does not protect yet.
+#: An exit in one of these states does not protect yet.
 NOT_LIVE: Final = frozenset({OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW, OrderStatus.PENDING_REVIEW})
 
 
 class ChangeCause(StrEnum):
-    """Why the unprotected shares of a symbol changed."""
+    """The cause of a change of unprotected shares."""
 
     BOUGHT = "bought"  # a BUY filled, or its own exits went live
     SOLD = "sold"
@@ -38,7 +38,7 @@ class ChangeCause(StrEnum):
     RELEASED = "released"  # exits were cancelled for a SELL
 
 
-#: What counts where BUYs are to have no exits: a SELL may still take exits away that somebody wanted.
+#: The causes that count if BUYs have no exits: a SELL may still take away exits that somebody wanted.
 _OF_A_RELEASE: Final = frozenset({ChangeCause.RELEASED, ChangeCause.SOLD, ChangeCause.COVERED})
 
 
@@ -53,7 +53,7 @@ class UnprotectedShares:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """By how many shares the unprotected ones of a symbol grew (or, negative, shrank) at a moment, and why."""
+    """A change of a symbol's unprotected shares (negative: fewer), its moment and cause."""
 
     symbol: str
     at: datetime
@@ -73,9 +73,9 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class OrderGroup:
-    """An order and the exits that belong to it, with their fills: a bracket, an OCO, or an order alone.
+    """An order, its exits and their fills: a bracket, an OCO, or an order alone.
 
-    `entry` is the order that was traded first; exits that somebody else placed have none.
+    `entry` is the traded order; exits placed by somebody else have none.
     """
 
     entry: OrderRecord | None = None
@@ -91,13 +91,13 @@ class OrderGroup:
 
     @property
     def cover(self) -> OrderRecord | None:
-        """Return the exit that speaks for all: the target, else the stop."""
+        """Return the exit that represents all: the target, else the stop."""
         targets = (e for e in self.exits if e.intent.order_type == OrderType.LIMIT)
         return next(targets, self.exits[0] if self.exits else None)
 
     @property
     def unsold(self) -> Decimal:
-        """Return the shares under the exits that neither of them has sold."""
+        """Return the unsold shares under the exits."""
         cover = self.cover
         return ZERO if cover is None else max(ZERO, cover.intent.qty - sum((e.filled_qty for e in self.exits), ZERO))
 
@@ -125,7 +125,7 @@ class UnprotectedRecords:
         self._db = database
 
     def find_all(self) -> list[UnprotectedShares]:
-        """Return the symbols that have unprotected shares."""
+        """Return the unprotected shares of every symbol with some."""
         return UNPROTECTED.find(self._db, "1 = 1", order="symbol")
 
     def changes_since(self, moment: datetime) -> list[Change]:
@@ -133,7 +133,7 @@ class UnprotectedRecords:
         return CHANGES.find(self._db, "at >= ?", moment, order="at, id")
 
     def follow(self, symbol: str, before: OrderGroup, after: OrderGroup) -> None:
-        """Change the row of a symbol by what a group of orders has become."""
+        """Change the row of a symbol by the change of a group."""
         news = difference(before, after)
         if not news:
             return
@@ -150,7 +150,7 @@ class UnprotectedRecords:
 def change(known: UnprotectedShares, news: Mapping[TimedChange, Decimal]) -> tuple[UnprotectedShares, list[Change]]:
     """Return a row after news of one group, and the changes to remember.
 
-    A sale takes unprotected shares first; where it sells more than there are, the rest never needed exits of ours.
+    A sale takes unprotected shares first; if it sells more of them than there are, the rest never needed our exits.
     """
     qty = known.qty + sum(news.values(), ZERO)
     released = known.released + sum((n for (_, cause), n in news.items() if cause in _OF_A_RELEASE), ZERO)
@@ -164,7 +164,7 @@ def change(known: UnprotectedShares, news: Mapping[TimedChange, Decimal]) -> tup
 
 
 def difference(before: OrderGroup, after: OrderGroup) -> dict[TimedChange, Decimal]:
-    """Return what a group adds to the unprotected shares now and did not before, by moment and cause."""
+    """Return a group's difference in unprotected shares, by moment and cause."""
     found: defaultdict[TimedChange, Decimal] = defaultdict(Decimal)
     for sign, group in ((-1, before), (1, after)):
         for at, cause, qty in _history(group):
@@ -184,15 +184,15 @@ def stretches(ticker: str, course: Iterable[tuple[datetime, Decimal]]) -> Iterat
 
 
 def _history(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal]]:
-    """Yield what a group has added to the unprotected shares, and taken from them, since it began."""
+    """Yield every change of unprotected shares by a group since its beginning."""
     entry, cover = group.entry, group.cover
     if entry is not None:
         bought = entry.intent.side is Side.BUY
         for fill in group.fills_of(entry):
             yield fill.filled_at, *((ChangeCause.BOUGHT, fill.qty) if bought else (ChangeCause.SOLD, -fill.qty))
-    live_at = None if cover is None else _live_since(cover, entry)
+    live_at = None if cover is None else _find_live_moment(cover, entry)
     if cover is None or live_at is None:
-        yield from _sold_uncovered(group)
+        yield from _list_uncovered_sales(group)
         return
     if not _is_strange(cover, entry):
         yield live_at, ChangeCause.COVERED if entry is None else ChangeCause.BOUGHT, -cover.intent.qty
@@ -203,12 +203,12 @@ def _history(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal
 
 
 def may_protect(before: OrderRecord, after: OrderRecord) -> bool:
-    """Return whether news of one order may change what is protected: fills, an end, or exits that go live."""
+    """Return whether news of an order may change protection: fills, an end, or live exits."""
     return after.filled_qty != before.filled_qty or after.status.is_terminal or before.status in NOT_LIVE
 
 
-def _live_since(cover: OrderRecord, entry: OrderRecord | None) -> datetime | None:
-    """Return when exits began to protect: a bracket's when its entry had filled. None when they never did."""
+def _find_live_moment(cover: OrderRecord, entry: OrderRecord | None) -> datetime | None:
+    """Return the first moment of protection, or None: a bracket protects after its entry has filled."""
     if cover.status is OrderStatus.REJECTED:
         return None
     if entry is not None:
@@ -226,12 +226,12 @@ def _find_end(exits: Iterable[OrderRecord]) -> datetime | None:
 
 
 def _is_strange(cover: OrderRecord, entry: OrderRecord | None) -> bool:
-    """Return whether exits cover shares that the ledger never saw bought; they were live before it knew them."""
+    """Return whether exits cover shares bought outside this ledger. They were live before it knew them."""
     return entry is None and cover.intent.message_id.startswith(ADOPTED)
 
 
-def _sold_uncovered(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal]]:
-    """Yield what exits sold that never protected; a bracket's never sell more than its entry bought."""
+def _list_uncovered_sales(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal]]:
+    """Yield the sales of exits without protection; a bracket's never exceed its entry's fills."""
     left = None if group.entry is None else group.entry.filled_qty
     for fill in group.fills_of(*group.exits):
         qty = fill.qty if left is None else min(left, fill.qty)

@@ -246,7 +246,7 @@ def test_approvals_that_end_as_dead_letters_are_taken_back_and_the_day_ends(
         later.work()
         later.clock.sleep(61)
         later.work()
-        (record,) = later.ledger.orders.recent(["DVN"])
+        (record,) = later.ledger.orders.find_newest(["DVN"])
         assert (record.status, record.code) == ("canceled", "PHASE_TIMEOUT")
         assert not any(o.symbol == "DVN" for o in later.broker.orders("all"))
     Promises(tmp_path).check()

@@ -16,9 +16,7 @@ PARTICIPLE = re.compile(
 )
 FILES: set[str] = set()
 CLASSES: set[str] = set()
-FUNCTIONS = {
-    "_sent",
-}
+FUNCTIONS: set[str] = set()
 
 
 @cache

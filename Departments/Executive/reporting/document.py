@@ -105,7 +105,7 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
     fills = ledger.execution_fills(plan_id)
     trades = ledger.plans.trades(plan_id)
     if any(t.terminal_at is None for t in trades):
-        orders = {o.intent.message_id: o for o in ledger.orders.of_plan(plan_id)}
+        orders = {o.intent.message_id: o for o in ledger.orders.find_by_plan(plan_id)}
         trades = [_with_order(t, orders) for t in trades]
     return {
         "plan_id": plan_id,

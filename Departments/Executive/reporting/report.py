@@ -81,7 +81,7 @@ def unprotected_stretches(ledger: Ledger, plan_id: str) -> list[Stretch]:
         return []
     courses = _unprotected_before(ledger, run)
     for change in ledger.unprotected.changes_since(run.started_at):
-        if run.spans(change.at):
+        if run.is_running_at(change.at):
             course = courses.setdefault(change.symbol, {})
             course[change.at] = course.get(change.at, ZERO) + change.qty
     return [

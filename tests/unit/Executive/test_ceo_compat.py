@@ -193,7 +193,7 @@ def test_trading_called_bare_handles_the_inbox_of_the_current_directory(cwd: Pat
     assert (cwd / "sentinel.db").exists()
     with closing(open_desk(cwd, Choices())) as opened:
         assert [o.symbol for o in opened.broker.orders("all")] == ["CTVA"]
-        (record,) = opened.ledger.orders.recent(["CTVA"])
+        (record,) = opened.ledger.orders.find_newest(["CTVA"])
         assert (record.intent.ticker, record.submitted_at) == ("CTVA", datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC))
 
 

@@ -99,7 +99,7 @@ def test_an_intent_whose_approval_still_waits_will_be_finished(opened: Desk) -> 
 def test_an_order_that_filled_after_the_ledger_had_given_it_up_is_ambiguous(opened: Desk) -> None:
     intend(opened)
     sell(opened)
-    intent = opened.ledger.orders.open()[0].intent
+    intent = opened.ledger.orders.find_open()[0].intent
     with opened.ledger.transaction():
         opened.ledger.orders.withdraw(intent, "PHASE_TIMEOUT", "PHASE_TIMEOUT", opened.clock.now())
     opened.clock.sleep(10)
@@ -110,7 +110,7 @@ def test_an_order_that_the_ledger_has_given_up_and_that_is_still_open_is_ambiguo
     intend(opened)
     sell(opened, type=OrderType.LIMIT, limit_price=D(80))
     opened.clock.sleep(10)
-    intent = opened.ledger.orders.open()[0].intent
+    intent = opened.ledger.orders.find_open()[0].intent
     with opened.ledger.transaction():
         opened.ledger.orders.withdraw(intent, "PHASE_TIMEOUT", "PHASE_TIMEOUT", opened.clock.now())
     assert findings(opened) == [("CTVA", Finding.AMBIGUOUS)]
@@ -284,7 +284,7 @@ def test_accepting_an_order_that_cannot_be_read_unlocks_it_and_keeps_it_open(ope
     opened.__dict__["broker"] = Odd(opened.broker, UnreadableRow("B1", OURS, "CTVA", "qty is empty"))
     assert [row.finding for row in opened.trader.accept("CTVA")] == [Finding.UNREADABLE]
     assert opened.ledger.releases.find_locks() == {}
-    assert [record.intent.client_order_id for record in opened.ledger.orders.open()] == [OURS]
+    assert [record.intent.client_order_id for record in opened.ledger.orders.find_open()] == [OURS]
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_what_one_look_tells_is_one_commit(tmp_path: Path, told: list[Message]) 
         following.track()
         following.track()
         assert labels.count("after:ledger.commit") == 1
-        assert {record.status for record in opened.orders.open()} == {OrderStatus.NEW}
+        assert {record.status for record in opened.orders.find_open()} == {OrderStatus.NEW}
 
 
 def test_what_was_seen_before_the_broker_fell_silent_is_recorded(ledger: Ledger, told: list[Message]) -> None:
@@ -350,7 +350,7 @@ def test_a_cancel_of_what_has_ended_changes_nothing(opened: Desk) -> None:
 def test_a_brackets_exits_stand_in_the_ledger_when_its_entry_has_filled(opened: Desk) -> None:
     send(opened.workspace, order("COMM", "BUY", 250, 17.02))
     trade_on(opened)
-    exits = opened.ledger.orders.open_exits(tickers=["COMM"])
+    exits = opened.ledger.orders.find_open_exits(tickers=["COMM"])
     found = [(e.intent.order_type, e.intent.side, e.intent.qty, e.status) for e in exits]
     assert found == [
         ("limit", Side.SELL, D(250), OrderStatus.NEW),
@@ -366,7 +366,7 @@ def test_an_order_that_cannot_be_read_stays_as_it_is_and_the_others_are_followed
     book = Book(other)
     book.unreadable = (UnreadableRow("B1", "C1", "CTVA", "qty is empty"),)
     tracker(book, ledger, told).track()
-    assert [record.intent.ticker for record in ledger.orders.open()] == ["CTVA"]
+    assert [record.intent.ticker for record in ledger.orders.find_open()] == ["CTVA"]
     assert book.asked == 1
 
 
@@ -379,4 +379,4 @@ def test_an_order_that_is_listed_nowhere_and_cannot_be_read_stops_no_other(ledge
             raise UnreadableAnswer(client_order_id)
 
     tracker(Odd(other), ledger, told).track()
-    assert [record.intent.ticker for record in ledger.orders.open()] == ["CTVA"]
+    assert [record.intent.ticker for record in ledger.orders.find_open()] == ["CTVA"]

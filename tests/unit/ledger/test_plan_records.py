@@ -100,7 +100,7 @@ def test_an_execution_is_unfinished_until_it_ends(ledger: Ledger) -> None:
 
 def test_a_plan_that_was_executed_is_not_approved_for_today_any_more(ledger: Ledger) -> None:
     ledger.plans.approve("P", NOW)
-    assert ledger.plans.approved_on(NOW.date()) == PLAN
-    assert ledger.plans.approved_on(NOW.date() + timedelta(days=1)) is None
+    assert ledger.plans.find_approved(NOW.date()) == PLAN
+    assert ledger.plans.find_approved(NOW.date() + timedelta(days=1)) is None
     ledger.plans.start(ExecutionRecord("P", NOW.date(), NOW, None, ExecutionStatus.RUNNING, D(9), D(8), D(7), None))
-    assert ledger.plans.approved_on(NOW.date()) is None
+    assert ledger.plans.find_approved(NOW.date()) is None

@@ -71,7 +71,7 @@ def test_of_two_assessments_of_one_moment_the_later_saved_is_the_latest(ledger: 
 def test_the_assessments_of_one_second_are_counted(ledger: SqliteRegimeLedger) -> None:
     for moment in (NOW, NOW + timedelta(microseconds=999_999), NOW + timedelta(seconds=1)):
         ledger.save_assessment(assessed(moment))
-    assert ledger.made_in_second(NOW) == 2
+    assert ledger.count_in_second(NOW) == 2
 
 
 def test_the_history_is_newest_first_and_limited(ledger: SqliteRegimeLedger) -> None:

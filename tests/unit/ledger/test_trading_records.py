@@ -34,7 +34,7 @@ def seen(status: OrderStatus, filled: str = "0", average: str | None = None, *, 
 
 def test_between_intent_and_answer_an_order_is_unknown_and_open(ledger: Ledger) -> None:
     ledger.orders.intend(INTENT, NOW)
-    (record,) = ledger.orders.open()
+    (record,) = ledger.orders.find_open()
     assert (record.status, record.broker_order_id) == (OrderStatus.UNKNOWN, None)
 
 
@@ -65,7 +65,7 @@ def test_a_terminal_order_never_moves_again(ledger: Ledger) -> None:
     ledger.orders.observe(seen(OrderStatus.CANCELED, "90", "64"), NOW)
     record = ledger.orders.observe(seen(OrderStatus.NEW), NOW)
     assert (record.status, record.filled_qty) == (OrderStatus.CANCELED, D(90))
-    assert ledger.orders.open() == []
+    assert ledger.orders.find_open() == []
 
 
 def test_an_older_snapshot_does_not_take_fills_back(ledger: Ledger) -> None:
@@ -87,7 +87,7 @@ def test_what_a_transaction_did_is_undone_when_it_fails(ledger: Ledger) -> None:
 
     with pytest.raises(RuntimeError):
         fail()
-    assert ledger.orders.open() == []
+    assert ledger.orders.find_open() == []
 
 
 def test_a_day_trade_is_a_symbol_bought_and_sold_on_one_exchange_day(ledger: Ledger) -> None:
@@ -157,7 +157,7 @@ def test_open_exits_are_told_by_what_they_wait_for(ledger: Ledger) -> None:
         ledger.orders.intend(intent, NOW)
         if ticker != "CTVA":
             ledger.orders.observe(Order(f"B{number}", f"C{number}", ticker, Side.SELL, D(10), OrderStatus.NEW), NOW)
-    told = ledger.orders.open_exits(statuses=[OrderStatus.UNKNOWN], tickers=["DVN"])
+    told = ledger.orders.find_open_exits(statuses=[OrderStatus.UNKNOWN], tickers=["DVN"])
     assert [o.intent.ticker for o in told] == ["DVN", "CTVA"]
-    assert ledger.orders.open_trades() == []
-    assert len(ledger.orders.open()) == 3
+    assert ledger.orders.find_open_trades() == []
+    assert len(ledger.orders.find_open()) == 3

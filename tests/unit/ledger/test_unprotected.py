@@ -240,7 +240,7 @@ def test_exits_that_never_protected_are_not_missed_when_they_end(ledger: Ledger)
 
 def test_exits_whose_absence_a_person_has_accepted_are_not_made_anew(ledger: Ledger) -> None:
     bought_with_exits(ledger)
-    (target,) = [o for o in ledger.orders.open() if o.intent.client_order_id == "TARGET"]
+    (target,) = [o for o in ledger.orders.find_open() if o.intent.client_order_id == "TARGET"]
     ledger.orders.withdraw(target.intent, ReasonCode.SYMBOL_LOCKED, "the broker does not know it", after(WEEKS))
     assert unprotected(ledger) == 0
     leg(ledger, "STOP", 0, WEEKS, "canceled")
