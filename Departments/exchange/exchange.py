@@ -48,8 +48,6 @@ class SimulatedExchange:
     Raises BadInput without file and state, and for an unusable file.
     """
 
-    name = "simulated"
-
     def __init__(
         self,
         path: Path,

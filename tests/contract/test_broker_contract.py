@@ -153,21 +153,21 @@ def _refusal(world: World, request: OrderRequest) -> Refused:
 # --- what there is ---
 
 
-def test_the_account_is_told_to_the_cent(world: World) -> None:
+def test_the_account_is_exact_to_the_cent(world: World) -> None:
     account = world.broker.account()
     assert (account.cash, account.multiplier, account.may_trade) == (Decimal("12500.25"), Decimal(2), True)
     assert account.equity == Decimal("12500.25") + 70 * Decimal("93.58") + Decimal("10.5") * Decimal("33.61")
     assert replace(account, unsettled_cash=None) == replace(world.exchange.account(), unsettled_cash=None)
 
 
-def test_positions_are_told_with_fractions_and_prices(world: World) -> None:
+def test_positions_have_fractions_and_prices(world: World) -> None:
     positions = {p.symbol: p for p in world.broker.positions()}
     assert sorted(positions) == ["DVN", "UPS"]
     assert (positions["DVN"].qty, positions["UPS"].available) == (Decimal("10.5"), Decimal(70))
     assert positions["UPS"].current_price == Decimal("93.58")
 
 
-def test_one_position_is_told_as_among_all_and_none_where_nothing_is_held(world: World) -> None:
+def test_one_position_equals_its_row_among_all_and_is_none_without_shares(world: World) -> None:
     assert (
         world.broker.submit(_sell("UPS", "20", type=OrderType.LIMIT, limit_price=Decimal(120))).status
         is not OrderStatus.REJECTED
@@ -235,7 +235,7 @@ def test_the_market_clock_knows_the_session(opening: Opening, at: datetime, *, i
     assert clock.next_open == datetime(2025, 11, 11, 14, 30, tzinfo=UTC)
 
 
-def test_fees_are_told_from_a_moment_on(opening: Opening) -> None:
+def test_fees_count_from_a_moment_on(opening: Opening) -> None:
     world = opening(STATE.model_copy(update={"fees": Fees(per_order=Decimal(1), sell_rate=Decimal("0.0001"))}))
     assert world.broker.fees(IN_HOURS) == 0
     before = world.broker.account().cash
@@ -249,7 +249,7 @@ def test_fees_are_told_from_a_moment_on(opening: Opening) -> None:
     assert [world.broker.fees(at) for at in (second, world.clock.now())] == [1, 0]
 
 
-def test_without_fees_none_are_told(world: World) -> None:
+def test_fees_are_zero_without_any(world: World) -> None:
     world.broker.submit(_sell("UPS", "70"))
     world.wait()
     assert world.broker.fees(IN_HOURS) == 0
@@ -553,7 +553,7 @@ def test_an_order_with_senseless_terms_is_refused(world: World, order: OrderRequ
 
 
 @pytest.mark.parametrize("gate", [{"status": "ACCOUNT_UPDATED"}, {"trading_blocked": True}, {"trade_suspended": True}])
-def test_a_closed_account_says_so_and_takes_no_order(opening: Opening, gate: dict[str, Any]) -> None:
+def test_a_closed_account_shows_its_gate_and_takes_no_order(opening: Opening, gate: dict[str, Any]) -> None:
     world = opening(STATE.model_copy(update={"account": STATE.account.model_copy(update=gate)}))
     assert not world.broker.account().may_trade
     assert _refusal(world, _buy("ALKS", "10")).reason is Refusal.OTHER
@@ -627,7 +627,7 @@ def test_an_answer_that_is_lost_or_garbled_is_no_answer(opening: Opening, deed: 
         QUESTIONS[question](world.broker)
 
 
-def test_refused_credentials_are_told_as_such(opening: Opening) -> None:
+def test_refused_credentials_raise_not_authorized(opening: Opening) -> None:
     world = opening(faults=[{"call": "any", "do": "unauthorized", "times": 0}])
     for ask in (world.broker.account, world.broker.positions, lambda: world.broker.submit(_buy("ALKS", "1"))):
         with pytest.raises(NotAuthorized):

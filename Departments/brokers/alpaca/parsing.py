@@ -127,7 +127,7 @@ def read_order(data: Data) -> Order:
         filled_avg_price=_number(data, "filled_avg_price"),
         type=OrderType.STOP if data.get("type") == "trailing_stop" else _word(data, "type", OrderType.MARKET),
         time_in_force=_word(data, "time_in_force", TimeInForce.DAY),
-        order_class=OrderClass.BRACKET if data.get("order_class") == "oto" else _class(data),
+        order_class=_read_class(data),
         limit_price=_number(data, "limit_price"),
         stop_price=_number(data, "stop_price"),
         submitted_at=read_submission(data),
@@ -217,7 +217,7 @@ def _read_each(
 def _kind(data: Any) -> str:
     """Return the asset class of a row, `mleg` for a spread."""
     if not isinstance(data, Mapping):
-        raise TypeError("it is no object")
+        raise TypeError("it is not an object")
     if data.get("order_class") == "mleg":
         return "mleg"
     return _words(data, "asset_class") or ("us_option" if _OPTION.fullmatch(_words(data, "symbol")) else "")
@@ -252,8 +252,9 @@ def _word(data: Data, key: str, otherwise: Word) -> Word:
     return kind(data[key]) if data.get(key) in set(kind) else otherwise
 
 
-def _class(data: Data) -> OrderClass:
-    return _word(data, "order_class", OrderClass.SIMPLE)
+def _read_class(data: Data) -> OrderClass:
+    is_oto = data.get("order_class") == "oto"
+    return OrderClass.BRACKET if is_oto else _word(data, "order_class", OrderClass.SIMPLE)
 
 
 def _status(word: Any) -> OrderStatus:

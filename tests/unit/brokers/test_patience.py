@@ -116,7 +116,7 @@ class SetBack(SimulatedClock):
             self._now -= timedelta(hours=3)
 
 
-def test_a_clock_that_is_set_back_does_not_make_the_wait_longer_than_it_was_to_be() -> None:
+def test_a_clock_set_back_does_not_make_the_wait_longer() -> None:
     clock, away = SetBack(NOW), Away(10_000, BrokerUnavailable("no answer"))
     broker: Any = away
     with pytest.raises(BrokerUnavailable):
@@ -131,7 +131,7 @@ def test_an_answer_that_cannot_be_read_is_asked_for_three_times_and_not_for_a_mi
     assert (len(away.asked), clock.now() - NOW) == (3, timedelta(seconds=2))
 
 
-def test_a_broker_that_cannot_be_read_is_told_from_one_that_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_answer_is_logged_differently_from_silence(caplog: pytest.LogCaptureFixture) -> None:
     broker, *_ = patient(1, UnreadableAnswer("half an answer"))
     broker.account()
     broker, *_ = patient(1)

@@ -76,7 +76,7 @@ def test_the_brokers_clock_counts_and_a_difference_is_logged_once(
     )
 
 
-def test_where_both_agree_nothing_is_said(hours: ExchangeHours, said: pytest.LogCaptureFixture) -> None:
+def test_equal_hours_are_not_logged(hours: ExchangeHours, said: pytest.LogCaptureFixture) -> None:
     assert hours.read().next_close == CLOSE
     assert said.records == []
 

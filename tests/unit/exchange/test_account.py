@@ -77,7 +77,7 @@ def test_a_sale_on_friday_settles_on_monday(opened: Opener) -> None:
     assert stand.exchange.account().unsettled_cash == 0
 
 
-def test_settlement_days_are_what_the_state_says(opened: Opener) -> None:
+def test_settlement_days_follow_the_state(opened: Opener) -> None:
     stand = opened(account={"type": "cash", "settlement_days": 0})
     stand.sell()
     stand.wait()

@@ -42,14 +42,14 @@ def test_the_same_seed_walks_the_same_way_and_another_does_not() -> None:
     assert walk().at("UPS", later) != walk().at("COMM", later)
 
 
-def test_a_walk_stands_still_between_ticks() -> None:
+def test_a_walk_rests_between_ticks() -> None:
     prices = walk()
     tick = NOON + timedelta(minutes=7)
     assert prices.at("COMM", tick) == prices.at("COMM", tick + timedelta(seconds=59))
     assert prices.next_change(tick) == tick + timedelta(minutes=1)
 
 
-def test_a_walks_steps_are_as_large_as_its_volatility_says() -> None:
+def test_a_walks_steps_are_as_large_as_its_volatility() -> None:
     prices = walk(prices={"COMM": 10_000})
     path = [float(prices.at("COMM", NOON + timedelta(minutes=n)) or 0) for n in range(600)]
     steps = [log(b / a) for a, b in pairwise(path)]

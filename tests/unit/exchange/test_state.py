@@ -59,12 +59,12 @@ def test_the_documentation_tells_the_defaults(tmp_path: Path) -> None:
     assert told.partial_fills == plain.partial_fills
 
 
-def test_a_json_file_says_the_same_without_float_noise(tmp_path: Path) -> None:
+def test_a_json_file_gives_the_same_state_without_float_noise(tmp_path: Path) -> None:
     path = written(tmp_path, '{"cash": 0.1, "prices": {"COMM": 17.02}}', "state.json")
     assert load_exchange_state(path).cash == Decimal("0.1")
 
 
-def test_a_price_stands_before_a_positions_own(tmp_path: Path) -> None:
+def test_a_price_wins_over_a_positions_own(tmp_path: Path) -> None:
     text = "cash: 1\npositions: {UPS: {qty: 1, avg_entry_price: 1, current_price: 2}}\nprices: {UPS: 3}\n"
     assert load_exchange_state(written(tmp_path, text)).start_price("UPS") == 3
 

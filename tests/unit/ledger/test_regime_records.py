@@ -89,7 +89,7 @@ def test_an_outcome_may_become_known_piece_by_piece(ledger: SqliteRegimeLedger) 
     assert ledger.assessments()[0].outcome == RegimeOutcome(0, Decimal("-12.5"), Decimal("1.54"))
 
 
-def test_an_outcome_of_an_assessment_nobody_made_is_told(ledger: SqliteRegimeLedger) -> None:
+def test_an_outcome_of_an_unknown_assessment_returns_false(ledger: SqliteRegimeLedger) -> None:
     assert not ledger.record_outcome("REGIME_none", RegimeOutcome(trades_executed=1))
 
 

@@ -20,7 +20,7 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path / "sentinel.db")
 
 
-def test_what_was_told_is_known_for_its_day_and_no_other(ledger: Ledger) -> None:
+def test_the_readings_of_a_day_count_for_no_other(ledger: Ledger) -> None:
     ledger.symbols.learn([SymbolFacts("ALKS", price=D("32.66"), price_at=NOW)], NOW, READ)
     today, tomorrow = (ledger.symbols.knowledge(NOW + timedelta(days=days), 1) for days in (0, 1))
     assert today.readings == READ

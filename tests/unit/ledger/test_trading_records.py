@@ -145,13 +145,13 @@ def test_the_stop_of_a_symbol_is_that_of_its_newest_filled_buy_or_exit(ledger: L
     assert ledger.history(NOW, ["UPS"]).stops["UPS"] == D(6)
 
 
-def test_fills_are_told_from_a_moment_on(ledger: Ledger) -> None:
+def test_fills_are_listed_from_a_moment_on(ledger: Ledger) -> None:
     for minutes in range(3):
         filled(ledger, minutes, f"T{minutes}", Side.BUY, NOW + timedelta(minutes=minutes))
     assert [f.ticker for f in ledger.orders.fills_since(NOW + timedelta(minutes=1))] == ["T1", "T2"]
 
 
-def test_open_exits_are_told_by_what_they_wait_for(ledger: Ledger) -> None:
+def test_open_exits_are_found_by_status_or_ticker(ledger: Ledger) -> None:
     for number, ticker in enumerate(("UPS", "DVN", "CTVA")):
         intent = OrderIntent(f"C{number}", f"EXIT_{number}", ticker, Side.SELL, D(10), "limit", purpose=Purpose.EXIT)
         ledger.orders.intend(intent, NOW)

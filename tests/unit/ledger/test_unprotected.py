@@ -152,7 +152,7 @@ def test_shares_whose_exits_are_still_being_released_need_new_ones(ledger: Ledge
     assert sentences(ledger) == []
 
 
-def test_what_a_release_took_is_owed_even_where_buys_have_no_exits(ledger: Ledger) -> None:
+def test_shares_of_a_release_need_exits_even_if_buys_have_none(ledger: Ledger) -> None:
     bought(ledger, 40, 1, "canceled")
     released(ledger)
     assert both(ledger) == [140, 100]

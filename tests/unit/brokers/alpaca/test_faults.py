@@ -109,7 +109,7 @@ def test_a_foreign_page_is_quoted_briefly() -> None:
         (429, {}, None),
     ],
 )
-def test_the_broker_says_how_long_to_wait(status: int, headers: dict[str, str], wait: float | None) -> None:
+def test_the_broker_names_the_seconds_to_wait(status: int, headers: dict[str, str], wait: float | None) -> None:
     error = _error("GET", Reply(status, None, headers))
     assert isinstance(error, Passing)
     assert error.wait == wait
@@ -165,7 +165,7 @@ def test_an_account_that_cannot_be_read_is_unknown(script: Any, broker: AlpacaBr
         broker.account()
 
 
-def test_refused_keys_are_told_from_an_unreachable_broker(script: Any, broker: AlpacaBroker) -> None:
+def test_refused_keys_differ_from_an_unreachable_broker(script: Any, broker: AlpacaBroker) -> None:
     script.on("GET /v2/account", Reply(401, {"message": "unauthorized."}))
     with pytest.raises(NotAuthorized):
         broker.account()

@@ -131,7 +131,7 @@ def test_a_bracket_without_exits_is_refused_before_anything_is_sent(server: Loop
     ],
     ids=lambda r: f"{r.status}-{'hang' if r.hang else 'drop' if r.drop else str(r.body)[:20]}",
 )
-def test_an_answer_that_does_not_tell_what_happened_is_unknown_and_never_sent_again(
+def test_an_order_with_an_unclear_answer_is_unknown_and_never_sent_again(
     script: Any, server: Loopback, broker: AlpacaBroker, reply: Reply
 ) -> None:
     script.on("POST /v2/orders", reply)
@@ -345,7 +345,7 @@ def test_a_symbol_cannot_reach_another_path(server: Loopback, broker: AlpacaBrok
     assert server.calls[0].path == "/v2/assets/..%2Fpositions%3Fx%3D1"
 
 
-def test_no_proxy_stands_before_a_local_server(
+def test_a_local_server_is_reached_without_a_proxy(
     script: Any, server: Loopback, broker: AlpacaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):

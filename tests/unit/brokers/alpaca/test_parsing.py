@@ -70,13 +70,13 @@ ODD: list[tuple[str, Any, str]] = [
     ("no side", alpaca.order(side=None), "side is empty"),
     ("no status", {k: v for k, v in alpaca.order().items() if k != "status"}, "status is missing"),
     ("an option without an id", alpaca.option_order(id=None), "id is empty"),
-    ("no object", 17, "it is no object"),
-    ("nothing", None, "it is no object"),
+    ("no object", 17, "it is not an object"),
+    ("nothing", None, "it is not an object"),
 ]
 
 
 @pytest.mark.parametrize(("row", "problem"), [case[1:] for case in ODD], ids=[case[0] for case in ODD])
-def test_an_odd_row_stands_beside_the_orders_that_can_be_read(row: Any, problem: str) -> None:
+def test_an_unreadable_row_is_kept_beside_the_readable_orders(row: Any, problem: str) -> None:
     read = parsing.read_orders([alpaca.order(id="1"), row, alpaca.order(id="2")])
     assert [o.id for o in read] == ["1", "2"]
     (unreadable,) = read.unreadable
@@ -99,7 +99,7 @@ def test_an_odd_row_stands_beside_the_orders_that_can_be_read(row: Any, problem:
         (alpaca.order(**COINS, qty=None, notional="700"), "crypto", D(700)),
     ],
 )
-def test_what_is_no_share_is_foreign_and_promises_what_it_takes(
+def test_an_order_for_no_shares_is_foreign_and_promises_its_cost(
     row: dict[str, Any], kind: str, promised: Decimal | None
 ) -> None:
     read = parsing.read_orders([row])
@@ -135,13 +135,13 @@ NO_PRICE = {"current_price": None, "avg_entry_price": None}
 
 
 @pytest.mark.parametrize("changes", [{"qty": None}, {"qty": "many"}, {"current_price": "soon"}, NO_PRICE])
-def test_an_odd_position_stands_beside_the_others_under_its_symbol(changes: dict[str, Any]) -> None:
+def test_an_unreadable_position_is_kept_under_its_symbol(changes: dict[str, Any]) -> None:
     read = parsing.read_positions([alpaca.position(symbol="SN", **changes), alpaca.position()])
     assert ([p.symbol for p in read], [row.symbol for row in read.unreadable]) == (["UPS"], ["SN"])
 
 
 @pytest.mark.parametrize("changes", [{"qty": "NaN"}, {"id": ""}, {"side": None}, {"status": None, "symbol": ""}])
-def test_an_order_without_what_we_cannot_do_without_is_refused(changes: dict[str, object]) -> None:
+def test_an_order_without_a_needed_field_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises((KeyError, ValueError)):
         parsing.read_order(alpaca.order(**changes))
 
@@ -151,7 +151,7 @@ def test_fields_that_alpaca_adds_or_drops_do_not_matter() -> None:
     assert parsing.read_order(lean).remaining_qty == Decimal(1)
 
 
-def test_an_order_not_submitted_yet_stands_where_it_was_made() -> None:
+def test_an_order_not_submitted_yet_counts_from_its_creation() -> None:
     assert parsing.read_order(alpaca.order(submitted_at=None)).submitted_at is not None
 
 
@@ -192,7 +192,7 @@ def test_missing_money_is_never_zero(key: str) -> None:
         parsing.read_account({k: v for k, v in alpaca.account().items() if k != key})
 
 
-def test_a_position_tells_what_open_orders_hold() -> None:
+def test_a_position_knows_the_shares_held_by_open_orders() -> None:
     position = parsing.read_position(alpaca.position())
     assert (position.qty, position.available, position.current_price) == (Decimal(70), Decimal(0), Decimal("93.58"))
 
@@ -208,11 +208,11 @@ def test_a_position_without_price_or_availability_leaves_them_unknown() -> None:
 
 
 @pytest.mark.parametrize("qty", ["5", "-5"])
-def test_a_short_position_is_negative_however_it_is_told(qty: str) -> None:
+def test_a_short_position_is_negative_in_either_notation(qty: str) -> None:
     assert parsing.read_position(alpaca.position(side="short", qty=qty)).qty == Decimal(-5)
 
 
-def test_an_inactive_asset_is_told_from_an_untradable_one() -> None:
+def test_an_inactive_asset_differs_from_an_untradable_one() -> None:
     asset = parsing.read_asset(alpaca.asset(status="inactive"))
     assert (asset.active, asset.tradable) == (False, True)
     assert not replace(parsing.read_asset(alpaca.asset(tradable=None)), active=True).tradable

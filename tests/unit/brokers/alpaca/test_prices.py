@@ -24,7 +24,7 @@ def snapshot(trade: Any, spread: Any) -> dict[str, Any]:
     return {"latestTrade": trade, "latestQuote": spread, "minuteBar": None}
 
 
-def test_the_last_trade_is_the_price_and_the_spread_stands_beside_it() -> None:
+def test_the_last_trade_is_the_price_beside_bid_and_ask() -> None:
     quote = read_quote("UPS", snapshot(TRADE, SPREAD), OLDEST)
     assert quote is not None
     assert (quote.price, quote.bid, quote.ask) == (Decimal("93.58"), Decimal("93.55"), Decimal("93.61"))
