@@ -42,13 +42,13 @@ def _share(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     if isinstance(value, str | bool):
-        raise ValueError("must be a number; write it without quotes")  # noqa: TRY004 - pydantic reports ValueErrors
+        raise ValueError(f"must be a number (found {value!r}); write it without quotes")  # noqa: TRY004 - for pydantic
     return value
 
 
 def _truth(value: Any) -> Any:
     if not isinstance(value, bool):
-        raise ValueError("must be true or false; write one of them")  # noqa: TRY004 - pydantic reports ValueErrors
+        raise ValueError(f"must be true or false (found {value!r}); write one of them")  # noqa: TRY004 - for pydantic
     return value
 
 
