@@ -195,7 +195,7 @@ def test_an_inbox_that_is_being_worked_on_is_left_alone(workspace: Path, capsys:
 
 
 @freeze_time(TODAY)
-def test_what_vanished_meanwhile_is_told_and_does_not_stop_the_rest(workspace: Path) -> None:
+def test_a_vanished_file_is_reported_and_does_not_stop_the_rest(workspace: Path) -> None:
     mailbox = Mailbox(root_of(workspace))
     moves = retention.find_due(mailbox.root, retention.Rules.of(RetentionSettings()), SystemClock().now())
     (root_of(workspace) / "Inbox" / "TRADING" / OLD.name).unlink()
@@ -230,9 +230,7 @@ def test_a_message_of_the_first_day_of_all_time_is_archived_like_any_other(works
 
 
 @freeze_time(TODAY)
-def test_what_was_moved_is_told_also_when_the_rest_cannot_be(
-    workspace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_moves_are_shown_even_if_the_rest_fails(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blocked = root_of(workspace) / "Archive" / "2025-11-10" / "TRADING"
     blocked.parent.mkdir(parents=True)
     blocked.write_bytes(b"a file where a folder should be")
@@ -514,7 +512,7 @@ def test_what_does_not_exist_is_one_sentence(
         ("regime",),
     ],
 )
-def test_in_a_folder_that_is_no_workspace_nothing_is_told_to_be_fine_and_nothing_made(
+def test_outside_a_workspace_no_command_reassures_or_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
     assert command(tmp_path, *arguments) == 2

@@ -101,16 +101,14 @@ def test_on_a_day_of_panic_only_sells_go(capsys: pytest.CaptureFixture[str], fol
     assert row["skipped"] == {"VIX_PANIC": 4}
 
 
-def test_on_a_day_the_exchange_is_closed_nothing_is_planned_and_the_row_says_so(
-    capsys: pytest.CaptureFixture[str], folder: Path
-) -> None:
+def test_the_row_of_a_closed_day_has_no_plan_and_the_reason(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     write(folder, "2025-11-27")
     row = rows(replayed(capsys, folder))["2025-11-27"]
     assert (row["planned"], row["target_met"], row["binding"]) == (0, False, "MARKET_CLOSED")
 
 
 @pytest.mark.parametrize("change", ['"vix": "high"', '"vix": {"level": 18'])
-def test_a_broken_briefing_among_good_ones_is_told_and_the_others_run(
+def test_a_broken_briefing_is_reported_and_the_others_run(
     capsys: pytest.CaptureFixture[str], folder: Path, change: str
 ) -> None:
     write(folder, "2025-11-10")

@@ -49,7 +49,7 @@ def test_every_link_of_a_page_leads_to_a_file(page: str) -> None:
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
-def test_every_command_stands_in_the_readme(command: str) -> None:
+def test_the_readme_lists_every_command(command: str) -> None:
     assert re.search(rf"`(departments )?{command}\b", read("README.md"))
 
 
@@ -115,7 +115,7 @@ def test_the_help_of_run_tells_every_exit_code() -> None:
     assert [code for code, meaning in EXIT_CODES.items() if f"{code} {meaning}" not in HELP] == []
 
 
-def test_every_exit_code_that_there_is_stands_in_the_table_and_no_other() -> None:
+def test_the_table_lists_exactly_the_exit_codes_of_the_code() -> None:
     of_errors = {kind.exit_code for kind in errors() if kind.__module__.startswith("Departments.")}
     of_commands = {cli.UNEXPECTED, cli.DISK, cli.INTERRUPTED}
     assert of_errors | of_commands | set(document.EXIT_CODES.values()) == set(EXIT_CODES)

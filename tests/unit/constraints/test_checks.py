@@ -262,7 +262,7 @@ def test_a_constraint_does_not_fire_at_its_exact_bound(code: ReasonCode) -> None
 
 
 @pytest.mark.parametrize("code", [code for code, example in EXAMPLES.items() if example.unknown])
-def test_a_constraint_without_its_data_says_what_is_missing(code: ReasonCode) -> None:
+def test_a_constraint_without_its_data_names_the_missing_facts(code: ReasonCode) -> None:
     example = EXAMPLES[code].unknown
     assert example is not None
     finding = found(code, example)
@@ -402,7 +402,7 @@ def test_a_row_names_exactly_the_keys_its_check_reads(code: ReasonCode) -> None:
         (Code.NO_MARGIN, case(book=book(cash=Decimal(0)), limits=limits(portfolio_risk={"allow_margin": True}))),
     ],
 )
-def test_a_constraint_that_the_limits_switch_off_says_nothing(code: ReasonCode, judged: Case) -> None:
+def test_a_constraint_switched_off_by_the_limits_finds_nothing(code: ReasonCode, judged: Case) -> None:
     assert found(code, judged) is None
 
 
@@ -498,12 +498,12 @@ def test_known_stops_that_alone_exceed_the_heat_deny_although_others_are_unknown
     assert cool.missing == ("stops of held positions",)
 
 
-def test_a_crossed_quote_says_nothing_about_the_spread() -> None:
+def test_a_crossed_quote_leaves_the_spread_unjudged() -> None:
     crossed = case(market=stock(bid=Decimal(31), ask=Decimal(30)))
     assert isinstance(found(Code.MAX_SPREAD, crossed), NotEvaluated)
 
 
-def test_a_bid_of_nothing_says_nothing_and_a_locked_quote_has_no_spread() -> None:
+def test_a_bid_of_zero_is_unjudged_and_a_locked_quote_has_no_spread() -> None:
     assert isinstance(found(Code.MAX_SPREAD, case(market=stock(bid=Decimal(0)))), NotEvaluated)
     assert found(Code.MAX_SPREAD, case(market=stock(bid=Decimal(30), ask=Decimal(30)))) is None
 
@@ -588,7 +588,7 @@ def test_a_price_that_nobody_knows_has_not_moved() -> None:
     assert found(Code.PRICE_MOVED, case(market=stock(price=None), plan=made_with(prices={"ALKS": Decimal(1)}))) is None
 
 
-def test_the_brokers_clock_counts_where_the_calendar_says_otherwise() -> None:
+def test_the_brokers_clock_precedes_the_calendar() -> None:
     closed = MarketClock(NOW, is_open=False, next_open=NOW + timedelta(days=1), next_close=NOW + timedelta(days=2))
     early = MarketClock(NOW, is_open=True, next_open=NOW + timedelta(days=1), next_close=NOW + timedelta(minutes=14))
     assert str(found(Code.MARKET_CLOSED, case(hours={"hours": closed}))).endswith("opens=2025-11-11T15:09:00.000000Z")

@@ -56,7 +56,7 @@ def test_the_file_of_the_lock_tells_nothing_of_the_account(tmp_path: Path) -> No
         assert ID.encode() not in file.read_bytes()
 
 
-def test_a_process_that_dies_lets_go_of_the_account(tmp_path: Path) -> None:
+def test_a_crash_releases_the_account(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HELD_AND_DEAD, str(tmp_path), ID]
     died = subprocess.run(command, check=False, capture_output=True, encoding="utf-8")
     assert (died.returncode, died.stdout.strip()) == (77, "WorkspaceBusy")
@@ -64,7 +64,7 @@ def test_a_process_that_dies_lets_go_of_the_account(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_folder_without_write_access_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "locks").write_bytes(b"")
     with pytest.raises(BadInput, match="the lock cannot be written"), account_lock(tmp_path / "locks", "alpaca", ID):
         raise AssertionError("held nothing")

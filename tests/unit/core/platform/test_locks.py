@@ -31,7 +31,7 @@ def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
     two.release()
 
 
-def test_a_process_that_dies_lets_go(tmp_path: Path) -> None:
+def test_a_crash_releases_the_lock(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HELD_AND_DEAD, str(tmp_path / "a.lock")]
     assert subprocess.run(command, check=False).returncode == 77
     lock = ProcessLock(tmp_path / "a.lock", "busy")
