@@ -35,7 +35,7 @@ def regime(
     limit: Annotated[int, typer.Option(min=1, help="How many assessments of the history to show.")] = 20,
     at: Annotated[str | None, typer.Option(help="Use this ISO time instead of now.")] = None,
     *,
-    assess: Annotated[bool, typer.Option("--assess", help="Make and send an assessment where none holds.")] = False,
+    assess: Annotated[bool, typer.Option("--assess", help="Make and send an assessment if none is current.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Show the regime."""
