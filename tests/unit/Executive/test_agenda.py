@@ -200,3 +200,10 @@ def test_a_rehearsal_decides_what_the_execution_decides(day: tuple[TradingPlan, 
         sent = decide(name, plan, now, rules, shortfall)
         assert outcome(shown[name]) == outcome(sent)
         now = filled(name, sent, now, rules)
+
+
+def test_a_dry_run_counts_the_cash_at_todays_prices_and_not_at_the_plans() -> None:
+    only = replace(PLAN, trades=PLAN.trades[:1])  # 100 HELD, planned at $50
+    now = facts(market(known("HELD", price=D(40))))
+    before = replace(now, plan=PlanFacts.of(only), run=RUN)
+    assert rehearse(only, before, Limits(), "by_priority").facts.cash == before.cash + 100 * D(40)

@@ -66,7 +66,7 @@ def test_approving_writes_the_days_plan_file(opened: Desk) -> None:
 def test_the_plan_file_tells_of_quality_under_the_keys_it_always_had(opened: Desk) -> None:
     planned = opened.ceo.handle_user_request("generate_plan")
     again = CEO(opened.workspace, desk=opened)  # another process, which knows only the ledger
-    for ceo in (opened.ceo, again):
+    for ceo in (again, opened.ceo):
         ceo.approve_plan(planned["plan"]["plan_id"])
         saved = read_json(opened.workspace / "proposed_trades_2025-11-10.json")
         assert saved["summary"]["overall_quality_score"] == 10 * planned["ceo_review"]["quality_rating"]
