@@ -40,7 +40,8 @@ def plan(
     """Make a plan and show it with weights, sectors and headroom, before and after. Send nothing."""
     choices = Choices(clock=make_clock(at), broker=broker, exchange_state=exchange_state)
     with use_desk(workspace, choices) as desk:
-        made = desk.day.plan(read_day_order(desk, briefing, plan_file, dry_run=True))
+        order = read_day_order(desk, briefing, plan_file, dry_run=True)  # before ledger and exchange are made
+        made = desk.day.plan(order)
     if as_json:
         print_json({"plan": made.filed.document, "review": made.review.document(), **made.outlook.document()})
     else:

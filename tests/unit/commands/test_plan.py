@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,15 @@ def test_the_stops_of_the_plan_count_in_the_heat_it_leaves(capsys: pytest.Captur
     (heat,) = (row for row in document["headroom"] if row["limit"].endswith("max_portfolio_heat"))
     bought = sum(t["shares"] * t["entry_price"] for t in document["plan"]["trades"] if t["action"] == "BUY")
     assert float(heat["used"]) == pytest.approx(0.08 * bought, rel=0.001)
+
+
+def test_a_plan_file_that_is_too_old_leaves_no_exchange_behind(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    old = {"plan_id": "PLAN_OLD", "generated_at": "2025-11-09T15:00:00Z", "trades": []}
+    (folder / "old.json").write_text(json.dumps(old), encoding="utf-8")
+    assert plan_of(capsys, folder, "--plan", str(folder / "old.json")).code == 2
+    assert not list(folder.glob("*.db"))
 
 
 def approved(capsys: pytest.CaptureFixture[str], folder: Path, plan: dict[str, Any], at: str = AT) -> Said:
