@@ -119,11 +119,6 @@ def sector_value(limits: Limits, facts: Facts, bucket: str, *, without: str = ""
     return sum((p.market_value for p in held if sector_of(limits, p.symbol, facts, p.sector) == bucket), ZERO)
 
 
-def sector_room(limits: Limits, facts: Facts, bucket: str) -> Decimal:
-    """Return the dollars left in a bucket of `sector_of`, never negative."""
-    return max(ZERO, sector_cap(limits, facts.equity) - sector_value(limits, facts, bucket))
-
-
 def volume_cap(limits: Limits, stock: SymbolFacts) -> Decimal | None:
     """Return the maximum whole shares of an order by average volume, None if unknown."""
     if stock.average_volume is None:
