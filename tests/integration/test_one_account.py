@@ -11,6 +11,7 @@ from Departments.bootstrap import LOCKS, Choices, Desk
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.errors import WorkspaceBusy
 from Departments.core.platform.clock import SimulatedClock, SystemClock
+from Departments.core.platform.locks import execution_lock
 from Departments.exchange.faults import FaultScript
 from Departments.exchange.state import ExchangeState
 from tests.builders.desk import MORNING, STATE, SharedDesk, desk, plan, trade, two_and_two, workspace
@@ -67,6 +68,13 @@ def test_two_workspaces_on_one_exchange_file_execute_one_after_the_other(tmp_pat
             assert "SN" not in {o.symbol for o in first.broker.orders("all")}
         with closing(desk(two, at=first.clock.now())) as second:
             assert execute(second, OTHER)["document"]["status"] == "COMPLETED"
+
+
+def test_a_workspace_that_is_being_executed_in_is_left_alone(tmp_path: Path) -> None:
+    with closing(desk(workspace(tmp_path))) as opened, execution_lock(tmp_path):
+        with pytest.raises(WorkspaceBusy, match="another execution is running here"):
+            execute(opened, two_and_two())
+        assert not opened.broker.orders("all")
 
 
 def test_two_workspaces_on_exchanges_of_their_own_do_not_disturb_each_other(tmp_path: Path) -> None:
