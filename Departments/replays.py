@@ -185,16 +185,16 @@ def exchange_state(briefing: PricedBriefing, equity: Decimal) -> dict[str, Any]:
     positions: dict[str, dict[str, str]] = {}
     value = ZERO
     for row in briefing.current_holdings:
-        if row.quantity is None or row.quantity <= 0 or row.ticker in positions:
+        if row.quantity is None or row.quantity <= 0 or row.symbol in positions:
             continue
         entry = row.price if row.cost_basis is None or row.cost_basis <= 0 else price_of(row.cost_basis / row.quantity)
-        positions[row.ticker] = {
+        positions[row.symbol] = {
             "qty": plain(row.quantity),
             "avg_entry_price": plain(entry),
             "current_price": plain(row.price),
         }
         value += row.quantity * row.price
-    prices = {row.ticker: plain(row.price) for row in briefing.candidates if row.ticker not in positions}
+    prices = {row.symbol: plain(row.price) for row in briefing.candidates if row.symbol not in positions}
     return {"cash": plain(equity - value), "positions": positions, "prices": prices}
 
 

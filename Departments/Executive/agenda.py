@@ -46,7 +46,7 @@ def _releases(plan: TradingPlan, facts: Facts, limits: Limits) -> list[Decision]
     """Free shares to sell from their resting exits, unless nothing will be sold."""
     if not check_desk(facts, limits, "dispatch").passed:
         return []
-    held = (replace(t, qty=_held_by_orders(facts.positions.get(t.ticker))) for t in plan.sells)
+    held = (replace(t, qty=_held_by_orders(facts.positions.get(t.symbol))) for t in plan.sells)
     return [_whole(trade, objection(trade, facts, limits)) for trade in held if trade.qty > 0]
 
 
@@ -54,7 +54,7 @@ def _sell(trade: Trade, facts: Facts, limits: Limits) -> Decision:
     reason = objection(trade, facts, limits)
     if reason is not None:
         return Decision(trade, None, reason)
-    position = facts.positions.get(trade.ticker)
+    position = facts.positions.get(trade.symbol)
     available = ZERO if position is None else max(ZERO, position.available)
     qty = min(trade.qty, available)
     if qty == trade.qty:
@@ -65,9 +65,9 @@ def _sell(trade: Trade, facts: Facts, limits: Limits) -> Decision:
 
 def _buys(plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfall) -> list[Decision]:
     """Fund the BUYs. One that may not be sent takes no cash from the others."""
-    barred = {t.ticker: reason for t in plan.buys if (reason := objection(t, facts, limits)) is not None}
-    funded = fund([t for t in plan.buys if t.ticker not in barred], facts, limits, shortfall)
-    deferred = [Decision(t, None, barred[t.ticker]) for t in plan.buys if t.ticker in barred]
+    barred = {t.symbol: reason for t in plan.buys if (reason := objection(t, facts, limits)) is not None}
+    funded = fund([t for t in plan.buys if t.symbol not in barred], facts, limits, shortfall)
+    deferred = [Decision(t, None, barred[t.symbol]) for t in plan.buys if t.symbol in barred]
     return sorted([*funded, *deferred], key=lambda d: in_score_order(d.planned))
 
 
@@ -95,7 +95,7 @@ def _protection(trade: Trade, busy: Mapping[str, ReasonCode], facts: Facts, limi
     reason = objection(trade, facts, limits)
     if reason is not None and reason.code is ReasonCode.SYMBOL_LOCKED:
         return Decision(trade, None, reason)
-    code = busy.get(trade.ticker)
+    code = busy.get(trade.symbol)
     return _whole(trade, None if code is None else Reason.of(code, qty=trade.qty))
 
 
@@ -129,7 +129,7 @@ def rehearse(plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfa
 
 def _after(name: PhaseName, sent: Iterable[Trade], facts: Facts, limits: Limits) -> Facts:
     if name is PhaseName.RELEASE:
-        return facts.after_release(frozenset(trade.ticker for trade in sent))
+        return facts.after_release(frozenset(trade.symbol for trade in sent))
     for trade in sent:
-        facts = project(replace(trade, price=facts.of(trade.ticker).price or trade.price), facts, limits)
+        facts = project(replace(trade, price=facts.of(trade.symbol).price or trade.price), facts, limits)
     return facts

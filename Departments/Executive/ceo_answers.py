@@ -78,7 +78,7 @@ def execution_answer(end: Executed | NotToday, plans: PlanRecords) -> Answer:
 
 def _result(trade: TradeRecord) -> Answer:
     return {
-        "ticker": trade.ticker,
+        "ticker": trade.symbol,
         "action": str(trade.side),
         "message_id": trade.message_id,
         "status": str(trade.status),
@@ -134,9 +134,9 @@ def separate_buys_sells(
 
 
 def wait_for_orders_to_fill(
-    tickers: Sequence[str], timeout: float, orders: OrderRecords, clock: Clock, work: Callable[[], None], poll: float
+    symbols: Sequence[str], timeout: float, orders: OrderRecords, clock: Clock, work: Callable[[], None], poll: float
 ) -> bool:
-    """Wait until the newest order of each ticker is terminal. Returns True if all of them filled.
+    """Wait until the newest order of each symbol is terminal. Returns True if all of them filled.
 
     `work` has every department read its inbox once; `poll` is the pause between two looks, in seconds. Orders are
     followed by their own ids in the ledger, never by "no open order for the symbol".
@@ -144,8 +144,8 @@ def wait_for_orders_to_fill(
     give_up = clock.now() + timedelta(seconds=timeout)
     while True:
         work()
-        newest = {o.intent.ticker: o for o in orders.find_newest(tickers)}
-        waiting = [t for t in tickers if t in newest and not newest[t].status.is_terminal]
+        newest = {o.intent.symbol: o for o in orders.find_newest(symbols)}
+        waiting = [t for t in symbols if t in newest and not newest[t].status.is_terminal]
         if not waiting:
             break
         if clock.now() >= give_up:
@@ -153,7 +153,7 @@ def wait_for_orders_to_fill(
             return False
         log.info("Waiting for %d orders to fill: %s", len(waiting), ", ".join(waiting))
         clock.sleep(poll)
-    unfilled = [t for t in tickers if t not in newest or newest[t].status is not OrderStatus.FILLED]
+    unfilled = [t for t in symbols if t not in newest or newest[t].status is not OrderStatus.FILLED]
     if not unfilled:
-        log.info("All orders filled: %s", ", ".join(tickers))
+        log.info("All orders filled: %s", ", ".join(symbols))
     return not unfilled

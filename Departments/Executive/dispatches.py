@@ -26,9 +26,9 @@ from Departments.messaging.payloads import (
 )
 
 
-def approval_id(plan_id: str, generated_at: datetime, phase: str, ticker: str, attempt: int = 1) -> str:
-    """Return the id of the approval: it depends on plan, phase, ticker and attempt, and on nothing else."""
-    return message_id(EXECUTIVE, generated_at, plan_id, phase, ticker, attempt)
+def approval_id(plan_id: str, generated_at: datetime, phase: str, symbol: str, attempt: int = 1) -> str:
+    """Return the id of the approval: it depends on plan, phase, symbol and attempt, and on nothing else."""
+    return message_id(EXECUTIVE, generated_at, plan_id, phase, symbol, attempt)
 
 
 def instruction(
@@ -58,14 +58,14 @@ PURPOSES: Mapping[type[SharesRequest], str] = {
 def _request(kind: type[SharesRequest], trade: Trade, plan_id: str, request_id: str, at: datetime) -> Message:
     message_type = kind.__name__
     lines = [
-        f"# {message_type} - {trade.ticker}",
+        f"# {message_type} - {trade.symbol}",
         "",
         PURPOSES[kind],
         "",
-        f"**Ticker**: {trade.ticker}",
+        f"**Ticker**: {trade.symbol}",
         f"**Shares**: {plain(trade.qty)}",
     ]
-    payload = kind(symbol=trade.ticker, side=trade.side, qty=trade.qty, plan_id=plan_id)
+    payload = kind(symbol=trade.symbol, side=trade.side, qty=trade.qty, plan_id=plan_id)
     return Message(
         message_id=request_id,
         sender=EXECUTIVE,
@@ -88,17 +88,17 @@ def approval(
 ) -> Message:
     """Return the ExecutiveApproval of one trade, in the existing form. `limit_price` is in dollars a share."""
     lines = [
-        f"# Executive Approval - {trade.side} {trade.ticker}",
+        f"# Executive Approval - {trade.side} {trade.symbol}",
         "",
         f"**Order Type**: {trade.side}",
-        f"**Ticker**: {trade.ticker}",
+        f"**Ticker**: {trade.symbol}",
         f"**Shares**: {plain(trade.qty)}",
         *([f"**Price**: {usd_cents(trade.price)}"] if trade.price is not None else []),
         *([f"**Limit Price**: {usd_cents(limit_price)}"] if limit_price is not None else []),
         f"**Sector**: {trade.sector or 'Unknown'}",
     ]
     payload = ExecutiveApproval(
-        symbol=trade.ticker,
+        symbol=trade.symbol,
         side=trade.side,
         qty=trade.qty,
         price=trade.price,
@@ -122,16 +122,16 @@ def approval(
 def cancel_request(trade: TradeRecord, reason: Reason, at: datetime) -> Message:
     """Return the request to cancel a trade's order. Raises ValueError for a trade never sent."""
     if trade.message_id is None:
-        raise ValueError(f"{trade.ticker} was never dispatched")
+        raise ValueError(f"{trade.symbol} was never dispatched")
     lines = [
-        f"# Cancel Request - {trade.side} {trade.ticker}",
+        f"# Cancel Request - {trade.side} {trade.symbol}",
         "",
         f"**Approval**: {trade.message_id}",
         f"**Reason**: {reason}",
     ]
     payload = CancelRequest(
         approval_message_id=trade.message_id,
-        symbol=trade.ticker,
+        symbol=trade.symbol,
         side=trade.side,
         qty=trade.qty,
         code=str(reason.code),

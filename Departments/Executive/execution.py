@@ -164,7 +164,7 @@ class PlanExecution:
         self, name: PhaseName, rank: int, decision: Decision, now: datetime, approved_at: datetime
     ) -> None:
         trade, sent, plan_id = decision.planned, decision.sent, self.plan.plan_id
-        message_id = approval_id(plan_id, self.plan.generated_at, name, trade.ticker)
+        message_id = approval_id(plan_id, self.plan.generated_at, name, trade.symbol)
         self.ledger.plans.add_trade(plan_id, rank, _record(name, decision, message_id if sent else None, now))
         if sent is None:
             _log_deferral(decision)
@@ -185,8 +185,8 @@ class PlanExecution:
         phase = self._shorten_wait(phase)
         if self.clock.now() >= phase.deadline:
             return self._at_deadline(phase, waiting)
-        tickers = ", ".join(sorted(t.ticker for t in waiting))
-        log.info(WAITING[phase.name], len(waiting), "" if len(waiting) == 1 else "s", tickers)
+        symbols = ", ".join(sorted(t.symbol for t in waiting))
+        log.info(WAITING[phase.name], len(waiting), "" if len(waiting) == 1 else "s", symbols)
         self.clock.sleep(self._waits(phase.name).poll)
         return phase
 
@@ -213,12 +213,12 @@ class PlanExecution:
 
     def _at_deadline(self, phase: PhaseRecord, waiting: Sequence[TradeRecord]) -> PhaseRecord:
         settings = self._waits(phase.name)
-        tickers = ", ".join(sorted(t.ticker for t in waiting))
+        symbols = ", ".join(sorted(t.symbol for t in waiting))
         if phase.state == PhaseState.CANCELLING:
-            log.warning("%s phase ends with orders whose end is unknown: %s", phase.name, tickers)
+            log.warning("%s phase ends with orders whose end is unknown: %s", phase.name, symbols)
             outcome = PhaseOutcome.ABORTED if settings.on_timeout == "abort" else PhaseOutcome.LEFT_OPEN
             return self._end_phase(phase, PhaseEvent.FINAL_WAIT_OVER, outcome)
-        log.warning("Timeout waiting for orders to fill after %gs: %s", settings.timeout, tickers)
+        log.warning("Timeout waiting for orders to fill after %gs: %s", settings.timeout, symbols)
         if settings.on_timeout == "leave":
             return self._end_phase(phase, PhaseEvent.DEADLINE_LEAVE, PhaseOutcome.LEFT_OPEN)
         return self._cancel(phase, waiting)
@@ -237,7 +237,7 @@ class PlanExecution:
             for trade in waiting:
                 self.bus.enqueue(cancel_request(trade, reason, now))
         self.bus.deliver_pending()
-        log.info("Cancelling what is still open: %s", ", ".join(sorted(t.ticker for t in waiting)))
+        log.info("Cancelling what is still open: %s", ", ".join(sorted(t.symbol for t in waiting)))
         return moved
 
     def _end_phase(self, phase: PhaseRecord, event: PhaseEvent, outcome: PhaseOutcome) -> PhaseRecord:
@@ -260,7 +260,7 @@ class PlanExecution:
         counted = self._wait_for_cash() if buying and not run.aborted else None
         if counted is not None:
             run = replace(run, expected_cash=counted.expected_cash)
-        wanted = (t.ticker for t in self.plan.buys if buying)
+        wanted = (t.symbol for t in self.plan.buys if buying)
         read = self.reader.read(wanted, account=counted.account if counted else None, buying=buying)
         facts = replace(read, plan=PlanFacts.of(self.plan), run=run)
         if buying and any(objection(t, facts, self.limits) is None for t in self.plan.buys):
@@ -284,8 +284,8 @@ class PlanExecution:
         return replace(
             run,
             unprotected=ledger.shares_without_exits(exits_wanted=self.settings.exits.enabled),
-            releasing=frozenset(release.ticker for release in ledger.releases.find_open()),
-            entering=frozenset(entry.ticker for entry in entries if entry.side is Side.BUY),
+            releasing=frozenset(release.symbol for release in ledger.releases.find_open()),
+            entering=frozenset(entry.symbol for entry in entries if entry.side is Side.BUY),
         )
 
     def _wait_for_cash(self) -> CashCount:
@@ -325,7 +325,7 @@ def _with_end(phase: PhaseRecord, event: PhaseEvent, at: datetime, outcome: Phas
 
 def _announce_end(name: PhaseName, sent: Sequence[TradeRecord]) -> None:
     """Log the end of a phase, unless it sent nothing."""
-    rest = ", ".join(f"{t.ticker} {t.status}" for t in sent if t.status not in DONE)
+    rest = ", ".join(f"{t.symbol} {t.status}" for t in sent if t.status not in DONE)
     if rest:
         filled = sum(t.status in DONE for t in sent)
         log.warning("All %s orders ended, %d of %d filled; %s", name, filled, len(sent), rest)
@@ -338,7 +338,7 @@ def _record(phase: PhaseName, decision: Decision, message_id: str | None, now: d
     trade, sent, reason = decision.planned, decision.sent is not None, decision.reason
     return TradeRecord(
         phase=phase,
-        ticker=trade.ticker,
+        symbol=trade.symbol,
         side=trade.side,
         planned_qty=trade.qty,
         qty=decision.qty,
@@ -358,4 +358,4 @@ def _log_deferral(decision: Decision) -> None:
     trade, reason = decision.planned, decision.reason
     sentence = reason.sentence if reason else ""
     coded = "" if reason is None else str(reason)
-    log.info("Deferred %s %s - %s", trade.side, trade.ticker, f"{sentence} ({coded})" if sentence else coded)
+    log.info("Deferred %s %s - %s", trade.side, trade.symbol, f"{sentence} ({coded})" if sentence else coded)

@@ -58,14 +58,14 @@ def fund(buys: Sequence[Trade], facts: Facts, limits: Limits, shortfall: Shortfa
     smaller, or has no price, is deferred and takes no cash from the others. Where the budget does not cover them all at
     the dearest price that a market order takes, they get limits.
     """
-    priced = [replace(t, price=facts.of(t.ticker).price or t.price) for t in buys]
+    priced = [replace(t, price=facts.of(t.symbol).price or t.price) for t in buys]
     budget, sizes = budget_for(facts, limits), _Sizes(facts, limits)
     return _cap(_share_out(sorted(priced, key=in_score_order), budget, sizes, shortfall), budget)
 
 
 def in_score_order(trade: Trade) -> tuple[Decimal, str]:
     """Return the sort key of a trade: the highest score first, ties by symbol."""
-    return -(trade.score or ZERO), trade.ticker
+    return -(trade.score or ZERO), trade.symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class _Sizes:
 
     def worth(self, trade: Trade, qty: Decimal) -> Decimal:
         """Return the position's value with `qty` more shares."""
-        return self.facts.held_value(trade.ticker) + qty * (trade.price or ZERO)
+        return self.facts.held_value(trade.symbol) + qty * (trade.price or ZERO)
 
     def allow(self, trade: Trade, qty: Decimal) -> bool:
         return qty > 0 and self.worth(trade, qty) >= self.minimum
@@ -144,7 +144,7 @@ def _fund_one(trade: Trade, money: Decimal, sizes: _Sizes) -> Decision:
         return Decision.of(trade, qty)
     if covered:
         return Decision.of(trade, qty, Reason.of(ReasonCode.INVALID_QUANTITY, planned=trade.qty, qty=qty))
-    sentence = f"{trade.ticker} was trimmed from {trade.qty} to {qty} shares"
+    sentence = f"{trade.symbol} was trimmed from {trade.qty} to {qty} shares"
     reason = Reason.of(ReasonCode.TRIMMED_TO_CASH, sentence, planned=trade.qty, qty=qty, cash=cents(money))
     return Decision.of(trade, qty, reason)
 

@@ -68,7 +68,7 @@ class PlanJudge:
         return dry_run_document(plan, facts, cash_reserve(self.limits, facts.equity), foreseen)
 
     def _read(self, plan: TradingPlan) -> Facts:
-        facts = self.reader.read(t.ticker for t in plan.trades)
+        facts = self.reader.read(t.symbol for t in plan.trades)
         return replace(facts, plan=self._with_execution(PlanFacts.of(plan)))
 
     def _with_execution(self, known: PlanFacts) -> PlanFacts:

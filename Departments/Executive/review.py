@@ -51,7 +51,7 @@ class Outlook:
                 {"limit": h.key, "used": h.used, "bound": h.bound, "left": h.left, "unit": h.unit, "about": h.about}
                 for h in self.headroom
             ],
-            "violations": [{"ticker": o.ticker, "reason": str(r)} for o, r in self.verdict.violations],
+            "violations": [{"ticker": o.symbol, "reason": str(r)} for o, r in self.verdict.violations],
         }
 
 
@@ -73,7 +73,7 @@ def find_staleness(plan: TradingPlan, facts: Facts, limits: Limits) -> str | Non
     desk = check_desk(facts, limits, "approve").violations
     if desk:
         return desk[0].sentence or _age(plan, facts, limits)
-    moved = sorted({t.ticker for t in plan.trades if not check_order(t, facts, limits, "approve").passed})
+    moved = sorted({t.symbol for t in plan.trades if not check_order(t, facts, limits, "approve").passed})
     buffer = percent(limits.deployment.price_buffer_pct)
     return f"the prices of {', '.join(moved)} have moved more than {buffer} against it" if moved else None
 
@@ -112,7 +112,7 @@ def with_quality(document: Mapping[str, Any], found: Review) -> dict[str, Any]:
 
 def review(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Review:
     """Rate a plan: every violation weighs three, every other concern one."""
-    violations = [f"{order.ticker}: {reason}" for order, reason in outlook.verdict.violations]
+    violations = [f"{order.symbol}: {reason}" for order, reason in outlook.verdict.violations]
     concerns = list(_concerns(plan, outlook, limits))
     rating = max(0, 10 - 3 * len(violations) - len(concerns))
     recommendation = "REJECT" if violations else "APPROVE" if rating >= 7 else "APPROVE_WITH_CARE"
@@ -145,14 +145,14 @@ def _concerns(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[s
 
 def _prices(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str]:
     facts = outlook.before
-    times = {t.ticker: facts.of(t.ticker).price_at for t in plan.trades}
+    times = {t.symbol: facts.of(t.symbol).price_at for t in plan.trades}
     old = [t for t, at in times.items() if at and is_price_old(limits, at, facts.now)]
     if old:
         yield f"prices are more than {plain(limits.staleness.price_max_age_hours)} hours old: {', '.join(sorted(old))}"
     unknown = [t for t, at in times.items() if at is None]
     if unknown:
         yield f"nobody knows how old the prices are: {', '.join(sorted(unknown))}"
-    moved = [order.ticker for order, reason in outlook.verdict.warnings if reason.code is ReasonCode.PRICE_MOVED]
+    moved = [order.symbol for order, reason in outlook.verdict.warnings if reason.code is ReasonCode.PRICE_MOVED]
     if moved:
         buffer = percent(limits.deployment.price_buffer_pct)
         yield f"prices have moved more than {buffer} against the plan: {', '.join(sorted(moved))}"
@@ -186,7 +186,7 @@ def _age(plan: TradingPlan, facts: Facts, limits: Limits) -> str:
 
 
 def _order(trade: Trade, facts: Facts, exits: ExitSettings) -> Trade:
-    stock = facts.of(trade.ticker)
+    stock = facts.of(trade.symbol)
     price = stock.price or trade.price
     stop = exits.stop_of(trade.side, price)
     return replace(trade, price=price, sector=trade.sector or stock.sector, stop_price=stop)

@@ -61,9 +61,9 @@ class Draft:
         """Take a candidate at its least size if the goal or the wanted positions need it."""
         short_of_positions = pick.opens and self.opened < aim
         if self.capacity >= self.room.need and not short_of_positions:
-            self.left_out[pick.ticker] = self.explain_unneeded()
+            self.left_out[pick.symbol] = self.explain_unneeded()
         elif not short_of_positions and self._gain(pick) <= 0:
-            self.left_out[pick.ticker] = self._explain_full_sector(pick)
+            self.left_out[pick.symbol] = self._explain_full_sector(pick)
         else:
             self._take_or_skip(pick, pick.least)
 
@@ -77,11 +77,11 @@ class Draft:
     def _take_or_skip(self, pick: Pick, shares: Decimal) -> None:
         reason = self._find_obstacle(pick, shares * pick.price)
         if reason is not None:
-            self.left_out[pick.ticker] = reason
+            self.left_out[pick.symbol] = reason
             return
         self.capacity += self._gain(pick)
         self.picks.append(pick)
-        self.lower[pick.ticker] = shares
+        self.lower[pick.symbol] = shares
         self.cost += shares * pick.price
         self.opened += pick.opens
         for sums, more in ((self.sector_cost, shares * pick.price), (self.sector_capacity, pick.capacity)):
@@ -143,7 +143,7 @@ def allocate(picks: Iterable[Pick], room: Room) -> Allocation:
     if best.filling.idle >= best.grain:
         other = _attempt(ranked, room, _by_capacity)
         best = other if other.filling.spent >= best.filling.spent + best.grain else best
-    refine(best.filling, [p for p in ranked if p.ticker not in best.filling.shares])
+    refine(best.filling, [p for p in ranked if p.symbol not in best.filling.shares])
     best.filling.cross_the_line()
     return _allocation(best, ranked)
 
@@ -168,8 +168,8 @@ def _attempt(ranked: Sequence[Pick], room: Room, order: Order) -> _Attempt:
 
 def _allocation(attempt: _Attempt, ranked: Sequence[Pick]) -> Allocation:
     draft, filling = attempt.draft, attempt.filling
-    reasons = {p.ticker: draft.left_out.get(p.ticker) or draft.explain_unneeded() for p in ranked}
-    left_out = {ticker: reason for ticker, reason in reasons.items() if ticker not in filling.shares}
+    reasons = {p.symbol: draft.left_out.get(p.symbol) or draft.explain_unneeded() for p in ranked}
+    left_out = {symbol: reason for symbol, reason in reasons.items() if symbol not in filling.shares}
     return Allocation(filling.shares, left_out, filling.spent, filling.idle, filling.next_share)
 
 

@@ -79,7 +79,7 @@ def observe(reader: FactsReader, briefing: Briefing, wanted: Sequence[str] = ())
     """Read facts of the account and of every held or `wanted` symbol. Raises BrokerUnavailable, NotAuthorized."""
     facts = reader.read(wanted, lambda known: complete(known, briefing))
     symbols = {**facts.symbols, **_with_volumes(reader.broker, facts, wanted)}
-    scores = {holding.ticker: holding.score for holding in briefing.holdings}
+    scores = {holding.symbol: holding.score for holding in briefing.holdings}
     positions = {s: _score(p, scores.get(s), facts.of(s).price) for s, p in facts.positions.items()}
     return replace(facts, symbols=symbols, positions=positions)
 
@@ -89,7 +89,7 @@ def complete(known: Knowledge, briefing: Briefing) -> Knowledge:
     symbols = dict(known.symbols)
     rows: tuple[Candidate | Holding, ...] = (*briefing.holdings, *briefing.candidates)
     for row in rows:
-        symbols[row.ticker] = _brief(symbols.get(row.ticker) or SymbolFacts(row.ticker), row, briefing)
+        symbols[row.symbol] = _brief(symbols.get(row.symbol) or SymbolFacts(row.symbol), row, briefing)
     return replace(known, symbols=symbols, readings=briefing.conditions.complete(known.readings))
 
 

@@ -51,7 +51,7 @@ class Briefing:
 class SellWish:
     """Somebody wants a holding sold. `qty` in shares, None for all of it."""
 
-    ticker: str
+    symbol: str
     qty: Decimal | None
     reason: str
 
@@ -96,7 +96,7 @@ def keep_usable(entries: Iterable[Row | UnusableEntry]) -> tuple[tuple[Row, ...]
         if isinstance(entry, UnusableEntry):
             refused.append(_skip_unusable(entry))
         else:
-            good.setdefault(entry.ticker, []).append(entry)
+            good.setdefault(entry.symbol, []).append(entry)
     kept = tuple(rows[0] for _, rows in sorted(good.items()) if not _is_contradictory(rows))
     return kept, (*refused, *_find_duplicates(good))
 
@@ -113,19 +113,19 @@ def _is_contradictory(rows: Sequence[Row]) -> bool:
 
 
 def _find_duplicates(good: Mapping[str, Sequence[Row]]) -> Iterator[SkippedTrade]:
-    for ticker, rows in sorted(good.items()):
+    for symbol, rows in sorted(good.items()):
         if len(rows) == 1:
             continue
         sentence = "with different facts, none is used" if _is_contradictory(rows) else "alike, one is used"
         reason = Reason.of(ReasonCode.DUPLICATE_TICKER, f"is listed {len(rows)} times, {sentence}", times=len(rows))
-        yield SkippedTrade(ticker, reason, f"Skipped {ticker} - it is listed {len(rows)} times, {sentence}")
+        yield SkippedTrade(symbol, reason, f"Skipped {symbol} - it is listed {len(rows)} times, {sentence}")
 
 
 def merge_picks(briefing: Briefing, candidates: Iterable[Candidate]) -> Briefing:
     """Return the briefing with these candidates first; the briefing fills their gaps."""
-    known = {c.ticker: c for c in briefing.candidates}
+    known = {c.symbol: c for c in briefing.candidates}
     for candidate in candidates:
-        known[candidate.ticker] = _fill_gaps(candidate, known.get(candidate.ticker))
+        known[candidate.symbol] = _fill_gaps(candidate, known.get(candidate.symbol))
     return replace(briefing, candidates=tuple(known[t] for t in sorted(known)))
 
 
@@ -168,7 +168,7 @@ def proposal_from(proposal: PlanProposal, source: str) -> Proposal:
 
 def sell_wishes(sells: Iterable[MandatorySell], *, why: str = "mandatory sell") -> tuple[SellWish, ...]:
     """Return a caller's sell wishes; `why` replaces a missing reason."""
-    return tuple(SellWish(sell.ticker, sell.qty, _reason(sell, why)) for sell in sells)
+    return tuple(SellWish(sell.symbol, sell.qty, _reason(sell, why)) for sell in sells)
 
 
 def _reason(sell: MandatorySell, why: str) -> str:

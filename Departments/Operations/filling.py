@@ -29,7 +29,7 @@ class Pick:
     `sector` its bucket, `opens` whether it would be a new position. `rank` orders picks, the best first.
     """
 
-    ticker: str
+    symbol: str
     rank: tuple[Decimal, str]
     price: Decimal
     least: Decimal
@@ -84,7 +84,7 @@ class Filling:
 
     def __post_init__(self) -> None:
         for pick in self.picks:
-            self.add(pick, self.lower[pick.ticker])
+            self.add(pick, self.lower[pick.symbol])
 
     @property
     def idle(self) -> Decimal:
@@ -100,8 +100,8 @@ class Filling:
         }
         common = _level(self.picks, start, self.room.need, tops)
         for pick in self.picks:
-            target = _shares_at(pick, start[pick.ticker], min(common, tops[pick.sector]))
-            self.add(pick, target - start[pick.ticker])
+            target = _shares_at(pick, start[pick.symbol], min(common, tops[pick.sector]))
+            self.add(pick, target - start[pick.symbol])
 
     def add_one_each(self) -> None:
         """Give every pick one share more, the best first, up to the goal."""
@@ -123,12 +123,12 @@ class Filling:
     @property
     def next_share(self) -> Decimal | None:
         """Return the price of the cheapest share a chosen pick may still get, money apart."""
-        growing = (p for p in self.picks if self.shares[p.ticker] < p.most and p.price <= self.sector_left(p))
+        growing = (p for p in self.picks if self.shares[p.symbol] < p.most and p.price <= self.sector_left(p))
         return min((p.price for p in growing), default=None)
 
     def value(self, pick: Pick) -> Decimal:
         """Return the cost of a pick's shares."""
-        return self.shares[pick.ticker] * pick.price
+        return self.shares[pick.symbol] * pick.price
 
     def sector_left(self, pick: Pick) -> Decimal:
         """Return the room left in a pick's sector."""
@@ -142,34 +142,34 @@ class Filling:
     def add(self, pick: Pick, shares: Decimal) -> None:
         """Buy more shares of a chosen pick, or fewer for negative `shares`."""
         cost = shares * pick.price
-        self.shares[pick.ticker] = self.shares.get(pick.ticker, ZERO) + shares
+        self.shares[pick.symbol] = self.shares.get(pick.symbol, ZERO) + shares
         self.spent += cost
         self.in_sector[pick.sector] = self.in_sector.get(pick.sector, ZERO) + cost
 
     def take(self, pick: Pick, shares: Decimal) -> None:
         """Choose one pick more."""
         self.picks.append(pick)
-        self.lower[pick.ticker] = pick.least
+        self.lower[pick.symbol] = pick.least
         self.add(pick, shares)
 
     def drop(self, pick: Pick) -> None:
         """Choose one pick less."""
-        self.add(pick, -self.shares[pick.ticker])
+        self.add(pick, -self.shares[pick.symbol])
         self.picks.remove(pick)
-        del self.shares[pick.ticker], self.lower[pick.ticker]
+        del self.shares[pick.symbol], self.lower[pick.symbol]
 
     def may_swap(self, giver: Pick, given: Decimal, taker: Pick, taken: Decimal) -> bool:
         """Return True if shares of one pick may be exchanged for shares of another."""
         freed = given * giver.price if giver.sector == taker.sector else ZERO
         return (
-            self.shares[giver.ticker] - given >= self.lower[giver.ticker]
-            and self.shares[taker.ticker] + taken <= taker.most
+            self.shares[giver.symbol] - given >= self.lower[giver.symbol]
+            and self.shares[taker.symbol] + taken <= taker.most
             and taken * taker.price <= self.sector_left(taker) + freed
         )
 
     def _fits(self, pick: Pick, total: Decimal) -> Decimal:
         free = max(ZERO, min(total - self.spent, self.sector_left(pick)))
-        return max(ZERO, min(pick.most - self.shares[pick.ticker], shares_within(free, pick.price)))
+        return max(ZERO, min(pick.most - self.shares[pick.symbol], shares_within(free, pick.price)))
 
 
 def _by_sector(picks: Iterable[Pick]) -> dict[str, list[Pick]]:
@@ -191,8 +191,8 @@ def _level(
     low, high = ZERO, max((p.held + p.capacity for p in picks), default=ZERO)
     for _ in range(LEVEL_STEPS):
         middle = (low + high) / 2
-        at = {p.ticker: min(middle, tops[p.sector]) if tops else middle for p in picks}
-        cost = sum((_shares_at(p, lower[p.ticker], at[p.ticker]) * p.price for p in picks), ZERO)
+        at = {p.symbol: min(middle, tops[p.sector]) if tops else middle for p in picks}
+        cost = sum((_shares_at(p, lower[p.symbol], at[p.symbol]) * p.price for p in picks), ZERO)
         low, high = (middle, high) if cost <= money else (low, middle)
     return low
 
@@ -228,9 +228,9 @@ def _trade_places(filling: Filling, outsiders: Sequence[Pick]) -> bool:
 
 def _newcomers(filling: Filling, outsiders: Iterable[Pick]) -> Iterator[tuple[Decimal, Pick | None, Pick, Decimal]]:
     leavers: list[Pick | None] = [None, *(p for p in filling.picks[:CHOSEN] if not p.wanted)]
-    chosen = {p.ticker for p in filling.picks}
+    chosen = {p.symbol for p in filling.picks}
     for newcomer in outsiders:
-        if newcomer.ticker in chosen:
+        if newcomer.symbol in chosen:
             continue
         for leaver in leavers:
             shares = _shares_instead(filling, leaver, newcomer)

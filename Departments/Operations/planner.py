@@ -185,7 +185,7 @@ class Planner:
         known = found or Briefing(None, Readings(), (), (), wish.source)
         return validate_plan(
             plan,
-            self._basis(known, [trade.ticker for trade in plan.trades]),
+            self._basis(known, [trade.symbol for trade in plan.trades]),
             mandatory_sells=wish.mandatory_sells,
             reported=self._reported_untradable(now),
             source=wish.source,
@@ -218,16 +218,16 @@ def _read_wish(message: Message, request: PlanRequest) -> Wish:
 def _buyable(briefing: Briefing, limits: Limits) -> list[str]:
     """Return the symbols of possible BUYs. All their facts are needed."""
     minimum = limits.deployment.min_score
-    return sorted(c.ticker for c in briefing.candidates if c.size or c.score is None or c.score >= minimum)
+    return sorted(c.symbol for c in briefing.candidates if c.size or c.score is None or c.score >= minimum)
 
 
 def _log_plan(planned: Planned) -> None:
-    plan, bought = planned.plan, {t.ticker: t.qty for t in planned.plan.buys}
+    plan, bought = planned.plan, {t.symbol: t.qty for t in planned.plan.buys}
     log.info("%s: %d SELLs, %d BUYs, %d skipped", plan.plan_id, len(plan.sells), len(plan.buys), len(plan.skipped))
     for skip in planned.set_aside:
-        if skip.ticker in bought:
+        if skip.symbol in bought:
             log.info("%s", skip.line)
-            log.info("%s comes back with %s shares: the target needs it", skip.ticker, plain(bought[skip.ticker]))
+            log.info("%s comes back with %s shares: the target needs it", skip.symbol, plain(bought[skip.symbol]))
     for skip in plan.skipped:
         log.log(logging.DEBUG if skip.reason.code in QUIET else logging.INFO, "%s", skip.line)
     for note in plan.notes:

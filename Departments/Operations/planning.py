@@ -110,7 +110,7 @@ def validate_plan(
     source: str = "the plan",
 ) -> Planned:
     """Check and resize an existing plan: SELLs to the holdings, BUYs as proposals. It keeps id and time."""
-    wishes = (*mandatory_sells, *(SellWish(t.ticker, t.qty, t.reason) for t in plan.sells))
+    wishes = (*mandatory_sells, *(SellWish(t.symbol, t.qty, t.reason) for t in plan.sells))
     picks = tuple(map(_pick_of, plan.buys))
     briefing = Briefing(None, Readings(), picks, (), source)
     selection = select(briefing, basis, wishes=wishes, reported=reported, weak=False)
@@ -120,7 +120,7 @@ def validate_plan(
 
 def _pick_of(trade: Trade) -> Candidate:
     """Return a trade as a pick, with the plan's own score and sector."""
-    pick = Candidate(ticker=trade.ticker, price=trade.price, shares=trade.qty)
+    pick = Candidate(symbol=trade.symbol, price=trade.price, shares=trade.qty)
     return pick.model_copy(update={"score": trade.score, "sector": trade.sector})
 
 
@@ -180,14 +180,14 @@ def _size_buys(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> 
     """Size the BUYs, drop those the engine still denies, and size the rest again."""
     barred = _bar_small_proposals(sized, sizer.basis)
     while True:
-        left = [s for s in sized if s.candidate.ticker not in barred]
+        left = [s for s in sized if s.candidate.symbol not in barred]
         room = sizer.room(left, aim_at_positions=all(s.candidate.size is None for s in left))
         allocation = allocate((s.pick for s in left), room)
-        taken = [s for s in left if s.pick.ticker in allocation.shares]
-        trades = tuple(_buy(s, allocation.shares[s.pick.ticker], sizer.basis) for s in taken)
+        taken = [s for s in left if s.pick.symbol in allocation.shares]
+        trades = tuple(_buy(s, allocation.shares[s.pick.symbol], sizer.basis) for s in taken)
         offenders = _find_offenders((*sells, *trades), sizer.basis)
         if not offenders:
-            skips = tuple(_skip_of(s, allocation) for s in left if s.pick.ticker not in allocation.shares)
+            skips = tuple(_skip_of(s, allocation) for s in left if s.pick.symbol not in allocation.shares)
             return _Bought(trades, (*barred.values(), *skips), allocation, room)
         barred |= offenders
 
@@ -196,19 +196,19 @@ def _bar_small_proposals(sized: Sequence[Sized], basis: Basis) -> dict[str, Skip
     """Return the proposals under the minimum on a day of reduced sizes. None of them is enlarged."""
     if basis.factor >= 1:
         return {}
-    return {s.candidate.ticker: s.set_aside for s in sized if s.set_aside is not None}
+    return {s.candidate.symbol: s.set_aside for s in sized if s.set_aside is not None}
 
 
 def _buy(sized: Sized, shares: Decimal, basis: Basis) -> Trade:
     candidate, pick = sized.candidate, sized.pick
     reason = "proposed" if pick.wanted else "added in score order"
     return Trade(
-        pick.ticker,
+        pick.symbol,
         Side.BUY,
         shares,
         pick.price,
         candidate.score,
-        basis.facts.of(pick.ticker).sector or candidate.sector,
+        basis.facts.of(pick.symbol).sector or candidate.sector,
         f"{reason}, {plain(pick.wanted)} shares wanted" if pick.wanted not in {ZERO, shares} else reason,
     )
 
@@ -216,10 +216,10 @@ def _buy(sized: Sized, shares: Decimal, basis: Basis) -> Trade:
 def _skip_of(sized: Sized, allocation: Allocation) -> SkippedTrade:
     if sized.set_aside is not None:
         return sized.set_aside
-    reason = allocation.left_out[sized.pick.ticker]
+    reason = allocation.left_out[sized.pick.symbol]
     if reason.code is ReasonCode.MIN_POSITION_VALUE:
-        return skip_under_minimum(sized.pick.ticker, Decimal(reason.values["value"]), Decimal(reason.values["minimum"]))
-    return skip_for(sized.pick.ticker, reason)
+        return skip_under_minimum(sized.pick.symbol, Decimal(reason.values["value"]), Decimal(reason.values["minimum"]))
+    return skip_for(sized.pick.symbol, reason)
 
 
 def _find_offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, SkippedTrade]:
@@ -227,7 +227,7 @@ def _find_offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, Skippe
     for worse in (ZERO, basis.buffer):
         for order, reason in basis.judge_plan(trades, worse).violations:
             if order.side is Side.BUY:
-                found.setdefault(order.ticker, skip_for(order.ticker, reason))
+                found.setdefault(order.symbol, skip_for(order.symbol, reason))
     return found
 
 
@@ -245,7 +245,7 @@ def _warnings(verdict: engine.PlanVerdict) -> tuple[str, ...]:
     symbols: dict[str, list[str]] = {}
     for order, reason in verdict.warnings:
         if reason.code not in NOTED_ELSEWHERE:
-            symbols.setdefault(f"{reason.code.meaning} ({reason})", []).append(order.ticker)
+            symbols.setdefault(f"{reason.code.meaning} ({reason})", []).append(order.symbol)
     return tuple(f"{', '.join(sorted(who))}: {reason}." for reason, who in symbols.items())
 
 

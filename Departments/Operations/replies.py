@@ -70,18 +70,18 @@ def _trades(side: str, trades: Sequence[Trade]) -> str:
     title = f"## {side} ({len(trades)})"
     if not trades:
         return f"{title}\n\nNone."
-    rows = ((t.ticker, plain(t.qty), _money(t.price), _money(t.notional), _score(t), t.reason) for t in trades)
+    rows = ((t.symbol, plain(t.qty), _money(t.price), _money(t.notional), _score(t), t.reason) for t in trades)
     return f"{title}\n\n" + _table(("Ticker", "Shares", "Price", "Value", "Score", "Why"), rows)
 
 
 def _skips(skips: Sequence[SkippedTrade]) -> str:
     if not skips:
         return ""
-    low = [s.ticker for s in skips if s.reason.code is ReasonCode.SCORE_BELOW_THRESHOLD]
+    low = [s.symbol for s in skips if s.reason.code is ReasonCode.SCORE_BELOW_THRESHOLD]
     others = [s for s in skips if s.reason.code is not ReasonCode.SCORE_BELOW_THRESHOLD]
     parts = [f"## Skipped ({len(skips)})"]
     if others:
-        parts.append(_table(("Ticker", "Reason", "Code"), ((s.ticker, s.line, str(s.reason)) for s in others)))
+        parts.append(_table(("Ticker", "Reason", "Code"), ((s.symbol, s.line, str(s.reason)) for s in others)))
     if low:
         parts.append(f"Score under the threshold: {', '.join(low)}.")
     return "\n\n".join(parts)

@@ -48,18 +48,18 @@ def select(
     `weak` also sells holdings scored under the threshold.
     """
     own = _find_weak(basis) if weak else []
-    wanted = {w.ticker: w for w in _first_of_each((*_net(wishes), *_find_flagged(briefing), *own))}
+    wanted = {w.symbol: w for w in _first_of_each((*_net(wishes), *_find_flagged(briefing), *own))}
     outcomes = _deny([_sell(wish, basis) for wish in wanted.values()], basis)
     sells = tuple(o for o in outcomes if isinstance(o, Trade))
     skips = [o for o in outcomes if isinstance(o, SkippedTrade)]
-    untradable = {s.ticker for s in skips if s.reason.code is ReasonCode.NOT_TRADABLE}
+    untradable = {s.symbol for s in skips if s.reason.code is ReasonCode.NOT_TRADABLE}
     judged = [(c, _find_objection(c, basis, wanted)) for c in sorted(briefing.candidates, key=best_first)]
     return Selection(
         sells,
         tuple(c for c, skip in judged if skip is None),
         (
             *briefing.refused,
-            *(s for s in skips if s.ticker not in untradable & reported),
+            *(s for s in skips if s.symbol not in untradable & reported),
             *(skip for _, skip in judged if skip is not None),
         ),
         tuple(sorted(untradable - reported)),
@@ -68,28 +68,28 @@ def select(
 
 def best_first(candidate: Candidate) -> tuple[Decimal, str]:
     """Return the sort key: highest score first, ties by symbol, unscored candidates last."""
-    return (Decimal(1) if candidate.score is None else -candidate.score, candidate.ticker)
+    return (Decimal(1) if candidate.score is None else -candidate.score, candidate.symbol)
 
 
 def _first_of_each(wishes: Iterable[SellWish]) -> Iterator[SellWish]:
     """Yield the first wish for each symbol."""
     seen: set[str] = set()
     for wish in wishes:
-        if wish.ticker not in seen:
-            seen.add(wish.ticker)
+        if wish.symbol not in seen:
+            seen.add(wish.symbol)
             yield wish
 
 
 def _find_flagged(briefing: Briefing) -> list[SellWish]:
-    return [SellWish(h.ticker, None, h.sell_reason) for h in briefing.holdings if h.must_sell]
+    return [SellWish(h.symbol, None, h.sell_reason) for h in briefing.holdings if h.must_sell]
 
 
 def _net(wishes: Sequence[SellWish]) -> list[SellWish]:
     netted: dict[str, SellWish] = {}
-    for wish in sorted(wishes, key=lambda w: (w.ticker, w.qty is None, w.qty or 0, w.reason)):
-        first = netted.get(wish.ticker)
+    for wish in sorted(wishes, key=lambda w: (w.symbol, w.qty is None, w.qty or 0, w.reason)):
+        first = netted.get(wish.symbol)
         qty = wish.qty if first is None else None if None in {first.qty, wish.qty} else _sum(first.qty, wish.qty)
-        netted[wish.ticker] = SellWish(wish.ticker, qty, wish.reason if first is None else first.reason)
+        netted[wish.symbol] = SellWish(wish.symbol, qty, wish.reason if first is None else first.reason)
     return list(netted.values())
 
 
@@ -109,34 +109,34 @@ def _find_weak(basis: Basis) -> list[SellWish]:
 
 
 def _sell(wish: SellWish, basis: Basis) -> Trade | SkippedTrade:
-    held = basis.facts.positions.get(wish.ticker)
+    held = basis.facts.positions.get(wish.symbol)
     if held is None or held.qty == 0:
-        return skip(wish.ticker, ReasonCode.NOT_HELD, "the account holds none of it")
+        return skip(wish.symbol, ReasonCode.NOT_HELD, "the account holds none of it")
     if held.qty < 0:
         return _skip_short(held)
     qty = held.qty if wish.qty is None else min(wish.qty, held.qty)
     reason = wish.reason
     if wish.qty is not None and qty < wish.qty:
         reason = f"{reason} (only {plain(qty)} of {plain(wish.qty)} shares are held)".strip()
-    return Trade(wish.ticker, Side.SELL, qty, basis.price(wish.ticker), held.score, held.sector, reason)
+    return Trade(wish.symbol, Side.SELL, qty, basis.price(wish.symbol), held.score, held.sector, reason)
 
 
 def _deny(outcomes: Sequence[Trade | SkippedTrade], basis: Basis) -> list[Trade | SkippedTrade]:
     """Judge all SELLs in order and replace denied ones by skips."""
     denied: dict[str, SkippedTrade] = {}
     for order, reason in basis.judge_plan(tuple(o for o in outcomes if isinstance(o, Trade))).violations:
-        denied.setdefault(order.ticker, skip_for(order.ticker, reason))
-    return [denied.get(outcome.ticker, outcome) for outcome in outcomes]
+        denied.setdefault(order.symbol, skip_for(order.symbol, reason))
+    return [denied.get(outcome.symbol, outcome) for outcome in outcomes]
 
 
 def _find_objection(candidate: Candidate, basis: Basis, sold: Mapping[str, SellWish]) -> SkippedTrade | None:
     minimum = basis.limits.deployment.min_score
-    if candidate.ticker in sold:
-        return skip(candidate.ticker, ReasonCode.SOLD_IN_THIS_PLAN, "it is to be sold, so it is not bought")
+    if candidate.symbol in sold:
+        return skip(candidate.symbol, ReasonCode.SOLD_IN_THIS_PLAN, "it is to be sold, so it is not bought")
     if candidate.size is None and candidate.score is not None and candidate.score < minimum:
         sentence = f"score {plain(candidate.score)} is under {plain(minimum)}"
         code = ReasonCode.SCORE_BELOW_THRESHOLD
-        return skip(candidate.ticker, code, sentence, score=candidate.score, minimum=minimum)
+        return skip(candidate.symbol, code, sentence, score=candidate.score, minimum=minimum)
     return None
 
 
@@ -145,11 +145,11 @@ def _skip_short(held: Position) -> SkippedTrade:
     return skip(held.symbol, ReasonCode.SHORT_POSITION, sentence, held=held.qty)
 
 
-def skip(ticker: str, code: ReasonCode, sentence: str, **values: object) -> SkippedTrade:
+def skip(symbol: str, code: ReasonCode, sentence: str, **values: object) -> SkippedTrade:
     """Return a skip with its line for the log."""
-    return skip_for(ticker, Reason.of(code, sentence, **values))
+    return skip_for(symbol, Reason.of(code, sentence, **values))
 
 
-def skip_for(ticker: str, reason: Reason) -> SkippedTrade:
+def skip_for(symbol: str, reason: Reason) -> SkippedTrade:
     """Return the skip for a reason, with its sentence or its code's meaning."""
-    return SkippedTrade(ticker, reason, f"Skipped {ticker} - {reason.sentence or f'{reason.code.meaning} ({reason})'}")
+    return SkippedTrade(symbol, reason, f"Skipped {symbol} - {reason.sentence or f'{reason.code.meaning} ({reason})'}")

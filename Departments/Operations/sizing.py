@@ -62,15 +62,15 @@ class Sizer:
 
     def size(self, candidate: Candidate) -> Sized | SkippedTrade:
         """Return the pick of a candidate, or its skip."""
-        price = self.basis.price(candidate.ticker) or candidate.price
+        price = self.basis.price(candidate.symbol) or candidate.price
         if price is None:
-            return skip(candidate.ticker, ReasonCode.NO_PRICE, "nobody knows a price for it")
+            return skip(candidate.symbol, ReasonCode.NO_PRICE, "nobody knows a price for it")
         pick = self._pick(candidate, price)
-        trade = Trade(candidate.ticker, Side.BUY, pick.least, price, candidate.score, candidate.sector)
+        trade = Trade(candidate.symbol, Side.BUY, pick.least, price, candidate.score, candidate.sector)
         verdict = self.basis.judge(trade, self.facts, self.basis.buffer)
         violation = next((v for v in verdict.violations if v.code not in SHARED_OUT), None)
         if violation is not None:
-            return skip_for(candidate.ticker, violation)
+            return skip_for(candidate.symbol, violation)
         if pick.most < pick.least:
             return self._skip_too_large(pick)
         return Sized(candidate, pick, self._find_set_aside(candidate, pick))
@@ -102,18 +102,18 @@ class Sizer:
         return amounts.spendable_cash(self.basis.limits, self.facts) / (ONE + self.basis.buffer)
 
     def _pick(self, candidate: Candidate, price: Decimal) -> Pick:
-        position = self.facts.positions.get(candidate.ticker)
+        position = self.facts.positions.get(candidate.symbol)
         held = position.qty if position else ZERO
         cheap = price * (ONE - self.basis.buffer)
         least = max(ONE, shares_to_reach(self.basis.minimum - held * cheap, cheap))
         wanted = self._count_proposed(candidate, price, held, least)
         return Pick(
-            candidate.ticker,
+            candidate.symbol,
             best_first(candidate),
             price,
             least,
-            self._most(candidate.ticker, price, held, wanted),
-            self.basis.bucket(candidate.ticker, candidate.sector),
+            self._most(candidate.symbol, price, held, wanted),
+            self.basis.bucket(candidate.symbol, candidate.sector),
             opens=held == 0,
             held=held * price,
             wanted=wanted,
@@ -142,7 +142,7 @@ class Sizer:
         if candidate.size is None or pick.wanted > 0:
             return None
         value = pick.held + candidate.size.value_at(pick.price, self.facts.equity)
-        return skip_under_minimum(pick.ticker, value, self.basis.minimum)
+        return skip_under_minimum(pick.symbol, value, self.basis.minimum)
 
     def _heat_for_buys(self, picks: Iterable[Pick]) -> Decimal:
         """Return the dollars for BUYs within the heat. A stop may be half a price step lower."""
@@ -162,7 +162,7 @@ class Sizer:
                 bucket = self.basis.bucket(position.symbol, position.sector)
                 taken[bucket] = taken.get(bucket, ZERO) + position.market_value
         for pick in picks:
-            more = pick.held * (ONE + worse) - self.facts.held_value(pick.ticker)
+            more = pick.held * (ONE + worse) - self.facts.held_value(pick.symbol)
             taken[pick.sector] = taken.get(pick.sector, ZERO) + more
         return {bucket: max(ZERO, cap - value) / (ONE + worse) for bucket, value in taken.items()}
 
@@ -172,10 +172,10 @@ class Sizer:
         worse = f" at prices {percent(self.basis.buffer)} worse" if self.basis.buffer else ""
         what = "with one share more its position" if pick.held and pick.least == ONE else "its smallest position"
         sentence = f"{what} would be {usd(value)}{worse} (> {usd(maximum)} maximum)"
-        return skip(pick.ticker, ReasonCode.MAX_AUTO_POSITION, sentence, value=value, maximum=maximum)
+        return skip(pick.symbol, ReasonCode.MAX_AUTO_POSITION, sentence, value=value, maximum=maximum)
 
 
-def skip_under_minimum(ticker: str, value: Decimal, minimum: Decimal) -> SkippedTrade:
+def skip_under_minimum(symbol: str, value: Decimal, minimum: Decimal) -> SkippedTrade:
     """Return the skip of a too small position, in the sentence scripts know."""
     sentence = f"position would be {usd(value)} (< {usd(minimum)} minimum)"
-    return skip(ticker, ReasonCode.MIN_POSITION_VALUE, sentence, value=value, minimum=minimum)
+    return skip(symbol, ReasonCode.MIN_POSITION_VALUE, sentence, value=value, minimum=minimum)

@@ -53,7 +53,7 @@ def exit_intent(order: Order, plan_id: str | None, parent_id: str | None) -> Ord
     return OrderIntent(
         client_order_id=known_as(order),
         message_id=f"{ADOPTED}{order.id}",
-        ticker=order.symbol,
+        symbol=order.symbol,
         side=order.side,
         qty=order.qty,
         order_type=str(order.type),
@@ -83,12 +83,12 @@ def adopt_exits(
     return traded
 
 
-def ask_to_cancel(broker: Broker, order_id: str, ticker: str) -> None:
+def ask_to_cancel(broker: Broker, order_id: str, symbol: str) -> None:
     """Ask the broker to cancel an order. One that has ended meanwhile is only logged."""
     try:
         broker.cancel(order_id)
     except (Refused, NotFound) as error:
-        log.info("%s: nothing left to cancel (%s)", ticker, error)
+        log.info("%s: nothing left to cancel (%s)", symbol, error)
 
 
 def is_free(position: Position | None) -> bool:
@@ -107,7 +107,7 @@ def protection_intent(
     return OrderIntent(
         client_order_id=client_order_id(message_id),
         message_id=message_id,
-        ticker=request.symbol,
+        symbol=request.symbol,
         side=Side.SELL,
         qty=free,
         order_type=OrderType.LIMIT,
@@ -122,7 +122,7 @@ def protection_request(intent: OrderIntent) -> OrderRequest:
     """Return the request for an OCO, alive until cancelled."""
     return OrderRequest(
         client_order_id=intent.client_order_id,
-        symbol=intent.ticker,
+        symbol=intent.symbol,
         side=Side.SELL,
         qty=intent.qty,
         type=OrderType.LIMIT,

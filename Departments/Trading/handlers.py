@@ -167,19 +167,19 @@ class ExitHandlers:
             adopt_exits(self._ledger.orders, exits, release.plan_id, now, self._ledger.orders.find_many(names))
             self._ledger.orders.release(names, now)
         for order, _ in exits:
-            ask_to_cancel(self._broker, order.id, release.ticker)
+            ask_to_cancel(self._broker, order.id, release.symbol)
         return lambda: self._ledger.releases.request(release, now)
 
     def end_releases(self) -> None:
         """Report releases with all exits ended and all shares free."""
         releases = self._ledger.releases.find_open()
-        exits = self._ledger.orders.find_open_exits(tickers=[release.ticker for release in releases])
-        ending = {record.intent.ticker for record in exits}
+        exits = self._ledger.orders.find_open_exits(symbols=[release.symbol for release in releases])
+        ending = {record.intent.symbol for record in exits}
         for release in releases:
             try:
-                is_done = release.ticker not in ending and is_free(self._broker.position(release.ticker))
+                is_done = release.symbol not in ending and is_free(self._broker.position(release.symbol))
             except BrokerUnavailable as error:
-                log.warning("%s: the broker does not answer how many shares are free (%s)", release.ticker, error)
+                log.warning("%s: the broker does not answer how many shares are free (%s)", release.symbol, error)
                 return
             if is_done:
                 self._end_release(release)
@@ -188,7 +188,7 @@ class ExitHandlers:
         now = self._clock.now()
         with self._ledger.transaction():
             self._ledger.releases.end(release.message_id, now)
-            report = request_report(release.message_id, release.ticker, release.qty, RequestStatus.RELEASED, now)
+            report = request_report(release.message_id, release.symbol, release.qty, RequestStatus.RELEASED, now)
             self._enqueue(report)
 
     def protect_shares(self, message: Message, asked: ProtectRequest) -> Commit | None:

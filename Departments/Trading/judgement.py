@@ -119,7 +119,7 @@ class Judge:
         """Judge the next approvals as if this BUY had filled. A SELL's cash counts once the account has it."""
         if self._last is None:
             return
-        facts, sent = self._last.facts, self._last.sent | {order.ticker}
+        facts, sent = self._last.facts, self._last.sent | {order.symbol}
         if order.side is Side.BUY:
             dear = replace(order, price=_highest(order.price, limit_price))
             facts = project(dear, facts, self._limits)

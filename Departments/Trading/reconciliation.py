@@ -48,7 +48,7 @@ class Finding(StrEnum):
 class ComparedOrder:
     """One order with its finding and a sentence for people. `order` is the broker's, if it has one."""
 
-    ticker: str
+    symbol: str
     client_order_id: str
     finding: Finding
     sentence: str
@@ -64,7 +64,7 @@ class ComparedOrder:
 class MissingShares:
     """Shares of a symbol bought by the ledger's fills, beside the broker's holding."""
 
-    ticker: str
+    symbol: str
     bought: Decimal
     held: Decimal
 
@@ -108,13 +108,13 @@ class Reconciler:
             log.log(logging.WARNING if is_locked else logging.DEBUG, "%s: %s", row.finding, row.sentence)
         return rows
 
-    def accept(self, ticker: str, rows: Iterable[ComparedOrder]) -> list[ComparedOrder]:
+    def accept(self, symbol: str, rows: Iterable[ComparedOrder]) -> list[ComparedOrder]:
         """Accept a symbol's disputed orders on a person's word, and return them.
 
         An order that the broker does not know is withdrawn from the ledger.
         """
         known = self._ledger.releases.find_accepted()
-        disputed = [r for r in rows if r.is_disputed and r.ticker == ticker and r.client_order_id not in known]
+        disputed = [r for r in rows if r.is_disputed and r.symbol == symbol and r.client_order_id not in known]
         with self._ledger.transaction():
             for row in disputed:
                 self._accept(row)
@@ -134,7 +134,7 @@ class Reconciler:
         positions = self._broker.positions()
         held = {position.symbol: position.qty for position in positions}
         unknown = {row.symbol for row in positions.unreadable}
-        fills = (fill for fill in self._ledger.orders.fills_since(since) if fill.ticker not in unknown)
+        fills = (fill for fill in self._ledger.orders.fills_since(since) if fill.symbol not in unknown)
         return ComparedPositions(held, tuple(find_missing(fills, held)))
 
 
@@ -165,7 +165,7 @@ def compare_orders(
 
 def disputed_symbols(rows: Sequence[ComparedOrder], accepted: Container[str] = ()) -> dict[str, str]:
     """Return the symbols to lock with the reason; orders a person `accepted` lock nothing."""
-    return {row.ticker: row.sentence for row in rows if row.is_disputed and row.client_order_id not in accepted}
+    return {row.symbol: row.sentence for row in rows if row.is_disputed and row.client_order_id not in accepted}
 
 
 def _find(broker: Broker, record: OrderRecord, order: Order | None) -> Order | None:
@@ -182,10 +182,10 @@ def _find(broker: Broker, record: OrderRecord, order: Order | None) -> Order | N
 def _compare_known(record: OrderRecord, order: Order) -> ComparedOrder:
     intent = record.intent
     is_same_qty = order.qty == intent.qty or intent.purpose is Purpose.EXIT  # an exit shrinks as its twin trades
-    if (order.symbol, order.side) != (intent.ticker, intent.side) or not is_same_qty:
+    if (order.symbol, order.side) != (intent.symbol, intent.side) or not is_same_qty:
         at_broker, in_ledger = (
             _describe_order(order.side, order.qty, order.symbol),
-            _describe_order(intent.side, intent.qty, intent.ticker),
+            _describe_order(intent.side, intent.qty, intent.symbol),
         )
         sentence = f"{intent.client_order_id} is {at_broker} at the broker, {in_ledger} in the ledger"
         return _compare(record, Finding.AMBIGUOUS, sentence, order)
@@ -210,8 +210,8 @@ def _compare_missing(record: OrderRecord, in_hand: Container[str]) -> ComparedOr
 
 
 def _compare(record: OrderRecord, finding: Finding, sentence: str, order: Order | None = None) -> ComparedOrder:
-    ticker = record.intent.ticker
-    return ComparedOrder(ticker, record.intent.client_order_id, finding, f"{ticker}: {sentence}", order)
+    symbol = record.intent.symbol
+    return ComparedOrder(symbol, record.intent.client_order_id, finding, f"{symbol}: {sentence}", order)
 
 
 def find_missing(fills: Iterable[FillRecord], held: Mapping[str, Decimal]) -> Iterator[MissingShares]:
@@ -219,7 +219,7 @@ def find_missing(fills: Iterable[FillRecord], held: Mapping[str, Decimal]) -> It
     bought: dict[str, Decimal] = {}
     for fill in fills:
         qty = fill.qty if fill.side is Side.BUY else -fill.qty
-        bought[fill.ticker] = bought.get(fill.ticker, ZERO) + qty
+        bought[fill.symbol] = bought.get(fill.symbol, ZERO) + qty
     for symbol, qty in sorted(bought.items()):
         if held.get(symbol, ZERO) < max(ZERO, qty):
             yield MissingShares(symbol, qty, held.get(symbol, ZERO))
@@ -263,7 +263,7 @@ def _compare_unreadable(rows: Iterable[UnreadableRow], records: OrderRecords) ->
     """Yield our unreadable orders, unless they have ended in the ledger."""
     for row in rows:
         record = records.find(row.client_order_id) if row.client_order_id.startswith(OURS) else None
-        symbol = record.intent.ticker if record else row.symbol
+        symbol = record.intent.symbol if record else row.symbol
         if row.client_order_id.startswith(OURS) and symbol and not (record and record.status.is_terminal):
             sentence = f"{symbol}: order {row.client_order_id} at the broker cannot be read ({row.problem})"
             yield ComparedOrder(symbol, row.client_order_id, Finding.UNREADABLE, sentence)

@@ -26,7 +26,7 @@ def outcome_report(record: OrderRecord, at: datetime) -> Message:
         plan_id=intent.plan_id,
         client_order_id=intent.client_order_id,
         broker_order_id=record.broker_order_id,
-        symbol=intent.ticker,
+        symbol=intent.symbol,
         side=intent.side,
         qty=intent.qty,
         status=record.status,
@@ -42,19 +42,19 @@ def outcome_report(record: OrderRecord, at: datetime) -> Message:
 
 
 def request_report(
-    request_id: str, ticker: str, qty: Decimal, status: RequestStatus, at: datetime, reason: str = ""
+    request_id: str, symbol: str, qty: Decimal, status: RequestStatus, at: datetime, reason: str = ""
 ) -> Message:
     """Return the report of a request to release or protect shares to the Executive."""
     payload = ExecutionReport(
         approval_message_id=request_id,
-        symbol=ticker,
+        symbol=symbol,
         side=Side.SELL,
         qty=qty,
         status=status,
         terminal_at=at,
         reason=reason,
     )
-    lines = [f"# Execution Report: {ticker} — {status}", "", f"- **Ticker:** {ticker}", f"- **Shares:** {plain(qty)}"]
+    lines = [f"# Execution Report: {symbol} — {status}", "", f"- **Ticker:** {symbol}", f"- **Shares:** {plain(qty)}"]
     return Message(
         message_id=message_id(TRADING, at, request_id, status),
         sender=TRADING,
@@ -70,7 +70,7 @@ def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Messag
     """Return the notes to Portfolio (`execution`) and Compliance (`log`) of an order at the broker."""
     payload = SubmissionNote(
         order_id=record.broker_order_id,
-        symbol=record.intent.ticker,
+        symbol=record.intent.symbol,
         side=record.intent.side,
         qty=record.intent.qty,
         order_type=record.intent.order_type.upper(),
@@ -79,7 +79,7 @@ def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Messag
         broker_order_id=record.broker_order_id,
     )
     facts = [*_facts(record.intent), f"- **Alpaca Order ID:** {record.broker_order_id}"]
-    what = f"{record.intent.ticker} {record.intent.side} {plain(record.intent.qty)}"
+    what = f"{record.intent.symbol} {record.intent.side} {plain(record.intent.qty)}"
     order = [f"# Order Submitted: {what}", "", "## Order Confirmation", "", "The order is at the broker.", "", *facts]
     log = [f"# Trade Executed: {what}", "", "## Execution Log", "", "Order handed to the broker.", "", *facts]
     return (
@@ -91,7 +91,7 @@ def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Messag
 def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: datetime) -> Message:
     """Return the escalation of a denied order to the Executive, in the existing form."""
     lines = [
-        f"# ORDER REJECTED: {intent.ticker} (Hard Constraint Violations)",
+        f"# ORDER REJECTED: {intent.symbol} (Hard Constraint Violations)",
         "",
         "## Hard Constraint Violations",
         "",
@@ -111,7 +111,7 @@ def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: dat
 def refusal_escalation(intent: OrderIntent, reason: Reason, at: datetime) -> Message:
     """Return the escalation of an order rejected by the broker."""
     lines = [
-        f"# ORDER SUBMISSION FAILED: {intent.ticker}",
+        f"# ORDER SUBMISSION FAILED: {intent.symbol}",
         "",
         "## Broker Refusal",
         "",
@@ -149,7 +149,7 @@ def _message(
 
 def _facts(intent: OrderIntent) -> list[str]:
     return [
-        f"- **Ticker:** {intent.ticker}",
+        f"- **Ticker:** {intent.symbol}",
         f"- **Action:** {intent.side}",
         f"- **Quantity:** {plain(intent.qty)}",
         f"- **Order Type:** {intent.order_type.upper()}",
@@ -159,7 +159,7 @@ def _facts(intent: OrderIntent) -> list[str]:
 def _outcome_text(record: OrderRecord) -> str:
     intent = record.intent
     lines = [
-        f"# Execution Report: {intent.ticker} {intent.side} {plain(intent.qty)} — {record.status}",
+        f"# Execution Report: {intent.symbol} {intent.side} {plain(intent.qty)} — {record.status}",
         "",
         *_facts(intent),
         f"- **Filled:** {plain(record.filled_qty)} of {plain(intent.qty)}",

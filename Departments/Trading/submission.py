@@ -47,7 +47,7 @@ def order_intent(
     return OrderIntent(
         client_order_id=client_order_id(message_id),
         message_id=message_id,
-        ticker=approval.symbol,
+        symbol=approval.symbol,
         side=approval.side,
         qty=approval.qty,
         order_type=str(request.type),
@@ -63,7 +63,7 @@ def withdrawn_intent(request: CancelRequest) -> OrderIntent:
     return OrderIntent(
         client_order_id=client_order_id(request.approval_message_id),
         message_id=request.approval_message_id,
-        ticker=request.symbol,
+        symbol=request.symbol,
         side=request.side,
         qty=request.qty,
         order_type=OrderType.MARKET,
@@ -153,7 +153,7 @@ class OrderSender:
         now = self._clock.now()
         escalation = denial_escalation(intent, violations, now)
         reason = "; ".join(map(str, violations))
-        log.warning("Denied %s %s: %s", intent.side, intent.ticker, reason)
+        log.warning("Denied %s %s: %s", intent.side, intent.symbol, reason)
 
         def commit() -> None:
             self._ledger.orders.deny(intent, str(violations[0].code), reason, now, escalation.message_id)
@@ -214,7 +214,7 @@ class OrderSender:
     def _wait_to_see(self, intent: OrderIntent) -> Commit:
         """Record an order at the broker but not shown. It is looked for and never taken for lost."""
         problem = f"{intent.client_order_id} is taken at the broker but cannot be found"
-        log.warning("%s %s: %s; it is looked for until it shows", intent.side, intent.ticker, problem)
+        log.warning("%s %s: %s; it is looked for until it shows", intent.side, intent.symbol, problem)
         return partial(self._ledger.orders.mark_taken, intent.client_order_id, self._clock.now())
 
     def _cancel_when_seen(self, intent: OrderIntent, violations: Sequence[Reason]) -> None:
@@ -226,14 +226,14 @@ class OrderSender:
         reason = refusal_reason(refusal)
         escalation = refusal_escalation(intent, reason, now)
         source = RejectionSource.DUPLICATE if is_conflict else RejectionSource.BROKER
-        log.warning("Rejected %s %s: %s", intent.side, intent.ticker, reason)
+        log.warning("Rejected %s %s: %s", intent.side, intent.symbol, reason)
 
         def commit() -> None:
             self._ledger.orders.refuse(
                 intent.client_order_id, str(reason.code), str(reason), now, escalation.message_id, source=source
             )
             if is_conflict:
-                self._ledger.releases.lock_also(intent.ticker, str(refusal), now)
+                self._ledger.releases.lock_also(intent.symbol, str(refusal), now)
             self._enqueue(escalation)
             self.report(intent)
 

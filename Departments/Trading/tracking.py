@@ -52,7 +52,7 @@ class OrderTracker:
             for record, order in self._read(self._open_records(exits=exits or self._are_exits_due())):
                 found.append((record, order))
                 if asking and _is_to_be_cancelled(record, order):
-                    ask_to_cancel(self._broker, order.id, record.intent.ticker)
+                    ask_to_cancel(self._broker, order.id, record.intent.symbol)
         except BrokerUnavailable as error:
             log.warning("The broker does not answer about open orders (%s)", error)
         news = [order for record, order in found if not _is_unchanged(record, order)]
@@ -89,8 +89,8 @@ class OrderTracker:
         if exits:
             self._exits_read_at = self._clock.now()
             return self._ledger.orders.find_open()
-        orders, releasing = self._ledger.orders, {release.ticker for release in self._ledger.releases.find_open()}
-        return [*orders.find_open_trades(), *orders.find_open_exits(statuses=NOT_LIVE, tickers=releasing)]
+        orders, releasing = self._ledger.orders, {release.symbol for release in self._ledger.releases.find_open()}
+        return [*orders.find_open_trades(), *orders.find_open_exits(statuses=NOT_LIVE, symbols=releasing)]
 
     def _read(self, waiting: Sequence[OrderRecord]) -> Iterator[tuple[OrderRecord, Order]]:
         """Yield each order as the broker has it now. Decides about orders that the broker does not know."""
@@ -105,14 +105,14 @@ class OrderTracker:
             except NotFound:
                 self._handle_missing(record)
             except UnreadableAnswer as error:
-                log.warning("%s: %s", record.intent.ticker, error)
+                log.warning("%s: %s", record.intent.symbol, error)
 
     def _list(self, waiting: Sequence[OrderRecord]) -> Orders:
         """List all orders in one request; the limit is 200 a minute."""
         if not waiting:
             return BrokerList(())
         since = min(record.created_at for record in waiting) - A_LITTLE_BEFORE
-        symbols = sorted({record.intent.ticker for record in waiting})
+        symbols = sorted({record.intent.symbol for record in waiting})
         return self._broker.orders("all", symbols=symbols, after=since)
 
     # --- one order ---
@@ -138,7 +138,7 @@ class OrderTracker:
         waited = max(now - record.created_at, now - missing_since)  # the clock may have been set back
         arrived = record.broker_order_id is not None or record.status is not OrderStatus.UNKNOWN
         if record.cancel_requested_at is None or arrived or waited < NEVER_ARRIVED_AFTER:
-            log.warning("%s: the broker does not know order %s", intent.ticker, intent.client_order_id)
+            log.warning("%s: the broker does not know order %s", intent.symbol, intent.client_order_id)
             return
         with self._ledger.transaction():
             self._ledger.orders.withdraw(intent, record.code, record.reason, now)
@@ -155,7 +155,7 @@ class OrderTracker:
             return record
         reason = Reason.of(ReasonCode.REJECTED_LATER, filled=record.filled_qty, qty=intent.qty)
         escalation = refusal_escalation(intent, reason, at)
-        log.warning("Rejected %s %s: %s", intent.side, intent.ticker, reason)
+        log.warning("Rejected %s %s: %s", intent.side, intent.symbol, reason)
         self._ledger.orders.refuse(intent.client_order_id, reason.code, str(reason), at, escalation.message_id)
         self._enqueue(escalation)
         return replace(record, code=str(reason.code), reason=str(reason))
@@ -167,7 +167,7 @@ class OrderTracker:
         if before.broker_order_id is None and record.broker_order_id is not None:
             for note in submission_notes(record, now):
                 self._enqueue(note)
-            log.info("Sent %s %s %s", record.intent.side, f"{record.intent.qty:f}", record.intent.ticker)
+            log.info("Sent %s %s %s", record.intent.side, f"{record.intent.qty:f}", record.intent.symbol)
         if record.status.is_terminal and not before.status.is_terminal:
             self._enqueue(outcome_report(record, now))
 
@@ -175,8 +175,8 @@ class OrderTracker:
         """Report a requested exit once live or failed, and any traded exit."""
         intent, ended = record.intent, record.status.is_terminal and not before.status.is_terminal
         if before.status in NOT_LIVE and record.status not in NOT_LIVE and not _has_failed(record):
-            log.info("Protected %s %s", f"{intent.qty:f}", intent.ticker)
-            self._enqueue(request_report(intent.message_id, intent.ticker, intent.qty, RequestStatus.PROTECTED, now))
+            log.info("Protected %s %s", f"{intent.qty:f}", intent.symbol)
+            self._enqueue(request_report(intent.message_id, intent.symbol, intent.qty, RequestStatus.PROTECTED, now))
         elif ended and (record.filled_qty > 0 or before.status in NOT_LIVE):
             self._enqueue(outcome_report(record, now))
 

@@ -95,12 +95,12 @@ class Trader:
         self.track(exits=True, asking=False)
         return rows
 
-    def accept(self, ticker: str) -> list[ComparedOrder]:
+    def accept(self, symbol: str) -> list[ComparedOrder]:
         """Accept a disputed symbol on a person's word, unlock it, and return its orders.
 
         An order that the broker does not know is withdrawn from the ledger. Raises BrokerUnavailable.
         """
-        accepted = self._reconciler.accept(ticker, self.reconcile())
+        accepted = self._reconciler.accept(symbol, self.reconcile())
         self.reconcile()
         return accepted
 

@@ -12,7 +12,7 @@ from Departments.Trading.trader import Trader
 def answer_positions(trader: Trader, max_age_hours: float) -> Answer:
     """Return `{"status": "OK" | "MISMATCH", "positions": {TICKER: qty}, "discrepancies": [{ticker, bought, held}]}`."""
     compared = trader.compare_positions(timedelta(hours=max_age_hours))
-    missing = [{"ticker": m.ticker, "bought": m.bought, "held": m.held} for m in compared.missing]
+    missing = [{"ticker": m.symbol, "bought": m.bought, "held": m.held} for m in compared.missing]
     answer = {
         "status": "MISMATCH" if missing else "OK",
         "positions": compared.held,

@@ -67,11 +67,11 @@ def reconcile(
 
 def _document(row: ComparedOrder, locked: Container[str]) -> dict[str, str | bool]:
     return {
-        "ticker": row.ticker,
+        "ticker": row.symbol,
         "client_order_id": row.client_order_id,
         "finding": str(row.finding),
         "reason": row.sentence,
-        "locked": row.is_disputed and row.ticker in locked,
+        "locked": row.is_disputed and row.symbol in locked,
     }
 
 
@@ -81,8 +81,8 @@ def _show(console: Console, rows: list[ComparedOrder], locked: Container[str]) -
         return
     table = Table("Ticker", "Finding", "What", box=box.SIMPLE)
     for row in rows:
-        colour = "red" if row.is_disputed and row.ticker in locked else "green"
-        table.add_row(row.ticker, f"[{colour}]{row.finding}[/{colour}]", row.sentence)
+        colour = "red" if row.is_disputed and row.symbol in locked else "green"
+        table.add_row(row.symbol, f"[{colour}]{row.finding}[/{colour}]", row.sentence)
     console.print(table)
 
 

@@ -62,12 +62,12 @@ class Case(Circumstances):
     @property
     def stock(self) -> SymbolFacts:
         """Return the facts of the order's symbol."""
-        return self.facts.of(self.order.ticker)
+        return self.facts.of(self.order.symbol)
 
     @property
     def held(self) -> Position | None:
         """Return the position in the order's symbol, if any."""
-        return self.facts.positions.get(self.order.ticker)
+        return self.facts.positions.get(self.order.symbol)
 
     @property
     def is_new_position(self) -> bool:
@@ -78,7 +78,7 @@ class Case(Circumstances):
     def price(self) -> Decimal:
         """Return the order's price. Raises ValueError without one: only `needs_price` rows may ask."""
         if self.order.price is None:
-            raise ValueError(f"{self.order.ticker} has no price to judge by")
+            raise ValueError(f"{self.order.symbol} has no price to judge by")
         return self.order.price
 
     @property
@@ -94,4 +94,4 @@ class Case(Circumstances):
 
     def leave_open(self, code: ReasonCode, *missing: str) -> NotEvaluated:
         """Leave `code` unjudged for this order, for lack of the `missing` facts."""
-        return NotEvaluated(code, self.order.ticker, missing)
+        return NotEvaluated(code, self.order.symbol, missing)

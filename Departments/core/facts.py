@@ -133,7 +133,7 @@ class PlanFacts:
     @classmethod
     def of(cls, plan: TradingPlan) -> PlanFacts:
         """Take the facts from `plan`."""
-        prices = {trade.ticker: trade.price for trade in plan.trades if trade.price is not None}
+        prices = {trade.symbol: trade.price for trade in plan.trades if trade.price is not None}
         return cls(plan.plan_id, plan.generated_at, plan.limits_hash, prices)
 
 
@@ -235,18 +235,18 @@ class Facts(DeskFacts):
         """
         signed = order.qty if order.side is Side.BUY else -order.qty
         priced = order.price is not None and order.price > 0
-        held = self.positions.get(order.ticker) or Position(
-            order.ticker, ZERO, order.price or ZERO, order.price, sector=order.sector
+        held = self.positions.get(order.symbol) or Position(
+            order.symbol, ZERO, order.price or ZERO, order.price, sector=order.sector
         )
         available = None if held.qty_available is None else held.qty_available + signed
         moved = replace(held, qty=held.qty + signed, qty_available=available)
         if priced:
             moved = replace(moved, current_price=order.price)
-        positions = {s: p for s, p in self.positions.items() if s != order.ticker}
+        positions = {s: p for s, p in self.positions.items() if s != order.symbol}
         if moved.qty != 0:
-            positions[order.ticker] = moved
+            positions[order.symbol] = moved
         today = trading_day(self.now)
-        history = self.history.after(today, order.ticker, order.side, order.stop_price)
+        history = self.history.after(today, order.symbol, order.side, order.stop_price)
         after = replace(self, positions=positions, history=history)
         return after.with_cash(-signed * order.price) if priced and order.price is not None else after
 

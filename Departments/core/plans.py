@@ -13,7 +13,7 @@ from Departments.core.orders import Side
 from Departments.core.reasons import Reason
 
 #: A symbol of the US exchanges, such as UPS, BRK.B or BF-B.
-TICKER: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}(?:[.\-][A-Z0-9]{1,4})?\Z")
+SYMBOL: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}(?:[.\-][A-Z0-9]{1,4})?\Z")
 LARGEST: Final = 12  # the largest power of ten in a plan: so shares × price stay exact to the cent
 
 
@@ -25,7 +25,7 @@ class Trade:
     `stop_price` is the stop of a BUY in dollars per share.
     """
 
-    ticker: str
+    symbol: str
     side: Side
     qty: Decimal
     price: Decimal | None
@@ -45,7 +45,7 @@ class Trade:
 class SkippedTrade:
     """A skipped symbol and its reason. `line` is the sentence for the log."""
 
-    ticker: str
+    symbol: str
     reason: Reason
     line: str
 
@@ -84,4 +84,4 @@ class TradingPlan:
 
 def skip_documents(skips: Iterable[SkippedTrade]) -> list[dict[str, str]]:
     """Format skips as `{ticker, code, reason}`."""
-    return [{"ticker": s.ticker, "code": str(s.reason.code), "reason": str(s.reason)} for s in skips]
+    return [{"ticker": s.symbol, "code": str(s.reason.code), "reason": str(s.reason)} for s in skips]

@@ -133,12 +133,12 @@ class ExchangeBook:
     def held_shares(self, symbol: str | None = None) -> dict[str, Decimal]:
         """Return the shares held by open SELL orders, by symbol. The exits of one group hold the same shares."""
         groups: dict[tuple[str, str], Decimal] = {}
-        for ticker, group, qty, filled in self._storage.rows(_HOLDING_SHARES, (Side.SELL, symbol)):
+        for name, group, qty, filled in self._storage.rows(_HOLDING_SHARES, (Side.SELL, symbol)):
             remaining = Decimal(qty) - Decimal(filled)
-            groups[ticker, group] = max(groups.get((ticker, group), ZERO), remaining)
+            groups[name, group] = max(groups.get((name, group), ZERO), remaining)
         held: dict[str, Decimal] = {}
-        for (ticker, _), remaining in groups.items():
-            held[ticker] = held.get(ticker, ZERO) + remaining
+        for (name, _), remaining in groups.items():
+            held[name] = held.get(name, ZERO) + remaining
         return held
 
     def orders(self, submitted_after: datetime | None = None) -> list[Record]:

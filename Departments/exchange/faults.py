@@ -48,7 +48,7 @@ from Departments.core.validation import validate
 from Departments.exchange.prices import draw_chance
 from Departments.exchange.records import ExchangeError, Outage, Record
 from Departments.exchange.rules import FORBIDDEN, make_refusal, wrong_keys
-from Departments.exchange.state import ExchangeState, Number, Price, Seconds, Ticker
+from Departments.exchange.state import ExchangeState, Number, Price, Seconds, Symbol
 from Departments.exchange.storage import ExchangeFile
 
 CallName = Literal[
@@ -96,7 +96,7 @@ class Fault(Section):
 
     call: CallName | Literal["any"]
     do: Deed
-    symbol: Ticker | None = None
+    symbol: Symbol | None = None
     side: Side | None = None
     client_order_id: str | None = None
     occurrence: int = Field(1, ge=1)
@@ -104,7 +104,7 @@ class Fault(Section):
     seconds: Seconds | None = None
     takes: Seconds = Decimal(0)
     part: Decimal = Field(Decimal("0.5"), gt=0, lt=1)
-    of: Ticker | None = None
+    of: Symbol | None = None
     price: Price | None = None
     qty: Number | None = None
     status: str = ""

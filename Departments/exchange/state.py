@@ -50,14 +50,14 @@ from Departments.core.validation import validate
 
 LEAST_PRICE = Decimal("0.0001")  # the smallest price step
 LONGEST = Decimal(10) ** 9  # seconds: thirty years
-_TICKER = re.compile(r"[A-Z0-9][A-Z0-9.\-/]{0,15}\Z")
+_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-/]{0,15}\Z")
 
 
-def _read_ticker(key: Any) -> str:
+def _read_symbol(key: Any) -> str:
     if isinstance(key, bool):
         raise ValueError("a ticker was read as a truth value; write it in quotes, for example 'ON'")  # noqa: TRY004 - pydantic's way
     text = str(key).strip().upper()
-    if not _TICKER.match(text):
+    if not _SYMBOL.match(text):
         raise ValueError(f"{key!r} is not a ticker; write it like UPS or BRK.B")
     return text
 
@@ -92,7 +92,7 @@ def _read_seconds(value: Any) -> Decimal:
     return seconds
 
 
-Ticker = Annotated[str, BeforeValidator(_read_ticker)]
+Symbol = Annotated[str, BeforeValidator(_read_symbol)]
 Number = Annotated[Decimal, BeforeValidator(_read_number)]
 Price = Annotated[Decimal, BeforeValidator(_read_price)]
 Quantity = Annotated[Decimal, BeforeValidator(_read_quantity)]
@@ -200,11 +200,11 @@ class ExchangeState(Section):
     """The whole seed of the simulated exchange."""
 
     cash: Number
-    positions: Mapping[Ticker, HeldShares] = {}
-    prices: Mapping[Ticker, Price] = {}
-    assets: Mapping[Ticker, AssetState] = {}
-    volumes: Mapping[Ticker, Quantity] = {}
-    bars: Mapping[Ticker, tuple[RecordedBar, ...]] = {}
+    positions: Mapping[Symbol, HeldShares] = {}
+    prices: Mapping[Symbol, Price] = {}
+    assets: Mapping[Symbol, AssetState] = {}
+    volumes: Mapping[Symbol, Quantity] = {}
+    bars: Mapping[Symbol, tuple[RecordedBar, ...]] = {}
     account: AccountState = AccountState()
     last_equity: Number | None = None
     price_mode: Literal["static", "walk", "bars"] = "static"

@@ -12,7 +12,7 @@ OLD_PREFIX = "before_departments_"
 #: system's rows.
 OLD_TABLES: Final = {
     "trading_orders": """
-        SELECT client_order_id AS order_id, broker_order_id AS alpaca_order_id, ticker, side AS action,
+        SELECT client_order_id AS order_id, broker_order_id AS alpaca_order_id, symbol AS ticker, side AS action,
             CAST(qty AS REAL) AS quantity, upper(order_type) AS order_type, CAST(limit_price AS REAL) AS limit_price,
             message_id AS executive_approval_msg_id, NULL AS portfolio_request_msg_id,
             CASE WHEN status = 'filled' THEN 'FILLED' WHEN status IN ('denied', 'rejected') THEN 'REJECTED'

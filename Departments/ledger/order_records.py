@@ -21,7 +21,7 @@ class OrderIntent:
 
     client_order_id: str
     message_id: str
-    ticker: str
+    symbol: str
     side: Side
     qty: Decimal
     order_type: str
@@ -61,7 +61,7 @@ class OrderRecord:
 class FillRecord:
     """One fill: shares at a price (dollars per share)."""
 
-    ticker: str
+    symbol: str
     side: Side
     qty: Decimal
     price: Decimal
@@ -99,7 +99,7 @@ class TradedSides:
     """The filled sides of a symbol on a trading day: BUY, SELL, or BOTH (a day trade)."""
 
     day: date
-    ticker: str
+    symbol: str
     sides: str
 
 
@@ -119,9 +119,9 @@ ORDERS: Final = Table(
     indexes=(
         f"CREATE INDEX desk_orders_open ON desk_orders (purpose) WHERE {OPEN}",
         "CREATE INDEX desk_orders_by_plan ON desk_orders (plan_id)",
-        "CREATE INDEX desk_orders_by_ticker ON desk_orders (ticker, purpose)",
+        "CREATE INDEX desk_orders_by_symbol ON desk_orders (symbol, purpose)",
         "CREATE INDEX desk_orders_by_parent ON desk_orders (parent_id) WHERE parent_id IS NOT NULL",
-        f"CREATE INDEX desk_orders_with_stop ON desk_orders (ticker, id) WHERE {WITH_STOP}",
+        f"CREATE INDEX desk_orders_with_stop ON desk_orders (symbol, id) WHERE {WITH_STOP}",
     ),
 )
 FILLS: Final = Table(
@@ -140,7 +140,7 @@ REJECTIONS: Final = Table(
 TRADED: Final = Table(
     "desk_traded",
     TradedSides,
-    rules=("PRIMARY KEY (day, ticker)",),
+    rules=("PRIMARY KEY (day, symbol)",),
     indexes=("CREATE INDEX desk_traded_both ON desk_traded (day) WHERE sides = 'BOTH'",),
     clustered=True,
 )

@@ -33,7 +33,7 @@ class TradeRecord:
     """One trade of a phase: planned shares (`planned_qty`), sent shares (`qty`), and the outcome."""
 
     phase: PhaseName
-    ticker: str
+    symbol: str
     side: Side
     planned_qty: Decimal
     qty: Decimal
@@ -151,7 +151,7 @@ TRADES: Final = Table(
     "desk_trades",
     TradeRecord,
     owner={"plan_id": str, "rank": int},
-    rules=("PRIMARY KEY (plan_id, phase, ticker)", _OF_A_PLAN),
+    rules=("PRIMARY KEY (plan_id, phase, symbol)", _OF_A_PLAN),
     indexes=("CREATE UNIQUE INDEX desk_trades_by_message ON desk_trades (message_id)",),
 )
 UNTRADABLE: Final = Table("desk_untradable", Untradable, rules=("PRIMARY KEY (symbol)",))
@@ -255,8 +255,8 @@ class PlanRecords:
     def trades(self, plan_id: str, phase: PhaseName | None = None) -> list[TradeRecord]:
         """Return the trades of a plan, or of one phase, in their order."""
         if phase is not None:
-            return TRADES.find(self._db, "plan_id = ? AND phase = ?", plan_id, phase, order="rank, ticker")
-        found = TRADES.find(self._db, "plan_id = ?", plan_id, order="rank, ticker")
+            return TRADES.find(self._db, "plan_id = ? AND phase = ?", plan_id, phase, order="rank, symbol")
+        found = TRADES.find(self._db, "plan_id = ?", plan_id, order="rank, symbol")
         return sorted(found, key=lambda trade: _IN_ORDER.index(trade.phase))
 
     def report_untradable(self, symbol: str, at: datetime) -> None:

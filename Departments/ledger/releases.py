@@ -18,7 +18,7 @@ class Release:
 
     message_id: str
     plan_id: str | None
-    ticker: str
+    symbol: str
     qty: Decimal
     exit_order_ids: tuple[str, ...]
 

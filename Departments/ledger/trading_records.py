@@ -79,18 +79,18 @@ class OrderRecords:
         return self._records(f"{OPEN} AND purpose = 'trade'")
 
     def find_open_exits(
-        self, *, statuses: Collection[OrderStatus] = (), tickers: Collection[str] = ()
+        self, *, statuses: Collection[OrderStatus] = (), symbols: Collection[str] = ()
     ) -> list[OrderRecord]:
-        """Return every open exit in one of `statuses` or of one of `tickers`."""
-        condition = f"status IN ({marks(statuses)}) OR ticker IN ({marks(tickers)})"
-        return self._records(f"{OPEN} AND purpose = 'exit' AND ({condition})", *statuses, *tickers)
+        """Return every open exit in one of `statuses` or of one of `symbols`."""
+        condition = f"status IN ({marks(statuses)}) OR symbol IN ({marks(symbols)})"
+        return self._records(f"{OPEN} AND purpose = 'exit' AND ({condition})", *statuses, *symbols)
 
     def sum_releasing(self) -> dict[str, Decimal]:
         """Return the shares under exits in a RELEASE, by symbol."""
         found: dict[str, Decimal] = {}
         exits = self._records(f"{OPEN} AND purpose = 'exit' AND released_at IS NOT NULL")
         for group in {self._root(e.intent): self._group(e.intent) for e in exits}.values():
-            symbol = group.exits[0].intent.ticker
+            symbol = group.exits[0].intent.symbol
             found[symbol] = found.get(symbol, ZERO) + group.unsold
         return found
 
@@ -98,11 +98,11 @@ class OrderRecords:
         """Return every order of a plan, oldest first."""
         return self._records("plan_id = ?", plan_id)
 
-    def find_newest(self, tickers: Sequence[str]) -> list[OrderRecord]:
-        """Return the newest trade of each ticker, oldest first, without exits."""
-        ours = f"purpose = 'trade' AND ticker IN ({marks(tickers)})"
-        query = f"SELECT max(id) FROM desk_orders WHERE {ours} GROUP BY ticker"  # noqa: S608 - only marks
-        return self._records(f"id IN ({query})", *tickers)
+    def find_newest(self, symbols: Sequence[str]) -> list[OrderRecord]:
+        """Return the newest trade of each symbol, oldest first, without exits."""
+        ours = f"purpose = 'trade' AND symbol IN ({marks(symbols)})"
+        query = f"SELECT max(id) FROM desk_orders WHERE {ours} GROUP BY symbol"  # noqa: S608 - only marks
+        return self._records(f"id IN ({query})", *symbols)
 
     def intend(self, intent: OrderIntent, at: datetime) -> None:
         """Record an order before it is sent; its status is `unknown` until the broker answers."""
@@ -203,7 +203,7 @@ class OrderRecords:
 
     def _fills(self, condition: str, *values: str) -> list[FillRecord]:
         rows = self._db.rows(
-            "SELECT o.ticker, o.side, f.qty, f.price, f.filled_at, o.plan_id, o.client_order_id "  # noqa: S608 - no outside text
+            "SELECT o.symbol, o.side, f.qty, f.price, f.filled_at, o.plan_id, o.client_order_id "  # noqa: S608 - no outside text
             f"FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id WHERE {condition} ORDER BY f.filled_at, f.id",
             values,
         )
@@ -212,23 +212,23 @@ class OrderRecords:
     def sides_on(self, day: date) -> dict[str, frozenset[Side]]:
         """Return the filled sides of a trading day, by symbol."""
         rows = TRADED.find(self._db, "day = ?", day)
-        return {row.ticker: frozenset(Side if row.sides == BOTH else {Side(row.sides)}) for row in rows}
+        return {row.symbol: frozenset(Side if row.sides == BOTH else {Side(row.sides)}) for row in rows}
 
     def day_trades_since(self, day: date) -> list[date]:
         """Return the day of each day trade since a day, oldest first."""
         return [row.day for row in TRADED.find(self._db, "sides = 'BOTH' AND day >= ?", day, order="day")]
 
-    def stops(self, tickers: Collection[str] | None = None) -> dict[str, Decimal]:
+    def stops(self, symbols: Collection[str] | None = None) -> dict[str, Decimal]:
         """Return the stop of each symbol, or of some: its newest filled BUY's, or newest exit's."""
-        if tickers is not None and not tickers:
+        if symbols is not None and not symbols:
             return {}
-        condition = WITH_STOP if tickers is None else f"{WITH_STOP} AND ticker IN ({marks(tickers)})"
-        newest = f"SELECT max(id) FROM desk_orders WHERE {condition} GROUP BY ticker"  # noqa: S608 - only marks
+        condition = WITH_STOP if symbols is None else f"{WITH_STOP} AND symbol IN ({marks(symbols)})"
+        newest = f"SELECT max(id) FROM desk_orders WHERE {condition} GROUP BY symbol"  # noqa: S608 - only marks
         rows = self._db.rows(
-            f"SELECT ticker, stop_price FROM desk_orders WHERE id IN ({newest})",  # noqa: S608 - only marks
-            list(tickers or ()),
+            f"SELECT symbol, stop_price FROM desk_orders WHERE id IN ({newest})",  # noqa: S608 - only marks
+            list(symbols or ()),
         )
-        return {row["ticker"]: Decimal(row["stop_price"]) for row in rows}
+        return {row["symbol"]: Decimal(row["stop_price"]) for row in rows}
 
     def _record_fill(self, known: OrderRecord, order: Order, at: datetime) -> None:
         new = order.filled_qty - known.filled_qty
@@ -243,7 +243,7 @@ class OrderRecords:
 
     def _note_side(self, intent: OrderIntent, day: date) -> None:
         both = "DO UPDATE SET sides = 'BOTH' WHERE desk_traded.sides <> excluded.sides"
-        TRADED.insert(self._db, TradedSides(day, intent.ticker, intent.side), f"(day, ticker) {both}")
+        TRADED.insert(self._db, TradedSides(day, intent.symbol, intent.side), f"(day, symbol) {both}")
 
     def _insert(
         self,
@@ -281,7 +281,7 @@ class OrderRecords:
         """Change the unprotected shares by the change of an order inside."""
         before = self._group(intent)
         yield
-        self._unprotected.follow(intent.ticker, before, self._group(intent))
+        self._unprotected.follow(intent.symbol, before, self._group(intent))
 
     @staticmethod
     def _root(intent: OrderIntent) -> str:

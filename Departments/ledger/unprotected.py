@@ -65,7 +65,7 @@ class Change:
 class Stretch:
     """Shares of a symbol without live exits, from a moment to another (None: still)."""
 
-    ticker: str
+    symbol: str
     qty: Decimal
     since: datetime
     until: datetime | None
@@ -172,15 +172,15 @@ def difference(before: OrderGroup, after: OrderGroup) -> dict[TimedChange, Decim
     return {key: qty for key, qty in found.items() if qty}
 
 
-def stretches(ticker: str, course: Iterable[tuple[datetime, Decimal]]) -> Iterator[Stretch]:
+def stretches(symbol: str, course: Iterable[tuple[datetime, Decimal]]) -> Iterator[Stretch]:
     """Yield the stretches with unprotected shares from the changes at each moment, oldest first."""
     unprotected, since = ZERO, None
     for at, qty in course:
         if unprotected > 0 and since is not None and at > since:
-            yield Stretch(ticker, unprotected, since, at)
+            yield Stretch(symbol, unprotected, since, at)
         unprotected, since = unprotected + qty, at
     if unprotected > 0 and since is not None:
-        yield Stretch(ticker, unprotected, since, None)
+        yield Stretch(symbol, unprotected, since, None)
 
 
 def _history(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal]]:

@@ -28,7 +28,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from Departments.core.errors import BadInput
 from Departments.core.money import BEYOND_REASON, ONE, ZERO, decimal_of, price_of
-from Departments.core.plans import TICKER
+from Departments.core.plans import SYMBOL
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.validation import validate
 from Departments.messaging.payloads import MaybeText, Number, Payload, Reading, positive
@@ -79,11 +79,11 @@ class NoReading:
 # --- how values are read ---
 
 
-def _ticker(value: Any) -> str:
-    ticker = value.strip().upper() if isinstance(value, str) else ""
-    if not TICKER.match(ticker):
+def _symbol(value: Any) -> str:
+    symbol = value.strip().upper() if isinstance(value, str) else ""
+    if not SYMBOL.match(symbol):
         raise ValueError(("is missing" if value == "" else "is not a symbol") + "; name the symbol")
-    return ticker
+    return symbol
 
 
 def _number(value: Any) -> Decimal:
@@ -229,7 +229,7 @@ def read_entry(model: type[Row], row: Any, place: str, needed: tuple[str, ...] =
     return found
 
 
-Ticker = Annotated[str, BeforeValidator(_ticker), Field(description="symbol", examples=["ALKS"])]
+Symbol = Annotated[str, BeforeValidator(_symbol), Field(alias="ticker", description="symbol", examples=["ALKS"])]
 Price = Annotated[Decimal | None, BeforeValidator(_price)]
 Score = Annotated[Decimal | None, BeforeValidator(_score)]
 Positive = Annotated[Decimal | None, BeforeValidator(_positive)]
@@ -262,7 +262,7 @@ class Size:
 class Candidate(BriefingRow):
     """A symbol worth considering. None is unknown."""
 
-    ticker: Ticker
+    symbol: Symbol
     score: Score = Field(
         None, validation_alias=AliasChoices("composite_score", "score"), description="0 to 100", examples=[73.6]
     )
@@ -290,7 +290,7 @@ class Candidate(BriefingRow):
 class Holding(BriefingRow):
     """A held symbol in the briefing. The number of shares comes from the broker."""
 
-    ticker: Ticker
+    symbol: Symbol
     score: Score = Field(
         None,
         validation_alias=AliasChoices("research_composite_score", "composite_score", "score"),
@@ -377,7 +377,7 @@ class MarketBriefing(NeighbourPayload):
 class PricedRow(BriefingRow):
     """A symbol and its price, for the account of a past day."""
 
-    ticker: Ticker
+    symbol: Symbol
     price: Annotated[Decimal, BeforeValidator(_price)] = Field(alias="current_price", description="dollars a share")
     quantity: Reading = Field(None, description="shares")
     cost_basis: Reading = Field(None, description="dollars paid")
@@ -408,7 +408,7 @@ class PricedBriefing(NeighbourPayload):
 class MandatorySell(BriefingRow):
     """A holding to sell."""
 
-    ticker: Ticker
+    symbol: Symbol
     qty: Annotated[Decimal | None, BeforeValidator(positive)] = Field(
         None, alias="shares", description="shares; all of it without", examples=[70]
     )
@@ -461,7 +461,7 @@ class RiskAssessment(NeighbourPayload):
 class TradeOrder(NeighbourPayload):
     """An order wished by PORTFOLIO. Only an ExecutiveApproval leads to an order."""
 
-    ticker: MaybeText = Field(None, description="symbol", examples=["ALKS"])
+    symbol: MaybeText = Field(None, alias="ticker", description="symbol", examples=["ALKS"])
     order_type: MaybeText = Field(None, description="BUY or SELL", examples=["BUY"])
     shares: Number = Field(None, description="shares", examples=[56])
 

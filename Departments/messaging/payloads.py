@@ -88,10 +88,10 @@ def _name(value: Any) -> str:
 
 
 def _capitals(value: Any) -> str:
-    ticker = str(value or "").strip().upper()
-    if not ticker:
+    symbol = str(value or "").strip().upper()
+    if not symbol:
         raise ValueError("is missing; name the symbol")
-    return ticker
+    return symbol
 
 
 def _side(value: Any) -> Side:

@@ -27,7 +27,7 @@ from Departments.core.identifiers import is_safe_name
 from Departments.core.moments import iso, parse_iso
 from Departments.core.money import decimal_of, plain, price_of
 from Departments.core.orders import Side
-from Departments.core.plans import LARGEST, TICKER, SkippedTrade, Trade, TradingPlan
+from Departments.core.plans import LARGEST, SYMBOL, SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import Reason
 from Departments.core.validation import validate
 from Departments.messaging.payloads import A_MOMENT, A_PLAN, MaybeText, Payload, Text
@@ -42,13 +42,13 @@ PRICES = ("entry_price", "price", "current_price")
 # --- how values are read ---
 
 
-def _ticker(value: Any) -> str:
-    """Read a ticker. A name from outside is checked before its use."""
-    ticker = value.strip().upper() if isinstance(value, str) else ""
-    if not TICKER.match(ticker):
+def _symbol(value: Any) -> str:
+    """Read a symbol. A name from outside is checked before its use."""
+    symbol = value.strip().upper() if isinstance(value, str) else ""
+    if not SYMBOL.match(symbol):
         problem = "is missing" if value is None or value == "" else f"{str(value)[:40]!r} is not a symbol"
         raise ValueError(f"{problem}; name the symbol like UPS or BRK.B")
-    return ticker
+    return symbol
 
 
 def _number(value: Any) -> Decimal | None:
@@ -170,7 +170,7 @@ def classify(trade: Mapping[str, Any], source: str, place: str) -> Side:
 class TradeLine(DocumentPart):
     """One trade of a plan. A BUY has an entry price, a SELL a current one."""
 
-    ticker: Annotated[str, BeforeValidator(_ticker)] = Field(description="symbol", examples=["ALKS"])
+    symbol: Annotated[str, BeforeValidator(_symbol)] = Field(alias="ticker", description="symbol", examples=["ALKS"])
     side: Side = Field(alias="action", description="BUY or SELL", examples=["BUY"])
     qty: Annotated[Decimal, BeforeValidator(_shares)] = Field(alias="shares", description="shares", examples=[108])
     allocated_capital: Amount = Field(None, description="of a BUY: dollars", examples=[3565.08])
@@ -201,7 +201,7 @@ class TradeLine(DocumentPart):
         """Return a trade as a line."""
         is_buy = trade.side is Side.BUY
         return cls(
-            ticker=trade.ticker,
+            symbol=trade.symbol,
             side=trade.side,
             qty=trade.qty,
             allocated_capital=trade.notional if is_buy else None,
@@ -217,7 +217,7 @@ class TradeLine(DocumentPart):
         """Return the trade as a value."""
         prices = (self.entry_price, self.price, self.current_price)
         return Trade(
-            ticker=self.ticker,
+            symbol=self.symbol,
             side=self.side,
             qty=self.qty,
             price=next((price for price in prices if price is not None), None),
@@ -231,7 +231,7 @@ class TradeLine(DocumentPart):
 class SkipLine(DocumentPart):
     """A skipped trade."""
 
-    ticker: Text = Field("", description="symbol", examples=["COMM"])
+    symbol: Text = Field("", alias="ticker", description="symbol", examples=["COMM"])
     code: Text = Field("", description="reason code", examples=["MIN_POSITION_VALUE"])
     reason: Text = Field("", description="`CODE: key=value …`", examples=["MIN_POSITION_VALUE: value=879"])
     line: MaybeText = Field(None, description="the sentence for people")
@@ -239,7 +239,7 @@ class SkipLine(DocumentPart):
     @classmethod
     def from_skip(cls, skip: SkippedTrade) -> Self:
         """Return a skipped trade as a line."""
-        return cls(ticker=skip.ticker, code=str(skip.reason.code), reason=str(skip.reason), line=skip.line)
+        return cls(symbol=skip.symbol, code=str(skip.reason.code), reason=str(skip.reason), line=skip.line)
 
     def skip(self) -> SkippedTrade | None:
         """Return the skipped trade as a value, or None if another desk wrote it."""
@@ -247,7 +247,7 @@ class SkipLine(DocumentPart):
             reason = Reason.parse(self.reason)
         except ValueError:
             return None
-        return SkippedTrade(self.ticker, reason, self.line or str(reason))
+        return SkippedTrade(self.symbol, reason, self.line or str(reason))
 
 
 class Summary(DocumentPart):
@@ -345,10 +345,10 @@ class PlanDocument(Payload):
 def _refuse_contradictions(lines: Iterable[TradeLine], source: str) -> None:
     seen: dict[str, Side] = {}
     for index, line in enumerate(lines):
-        if line.ticker in seen:
-            problem = f"{line.ticker} is already a {seen[line.ticker]} in this plan"
+        if line.symbol in seen:
+            problem = f"{line.symbol} is already a {seen[line.symbol]} in this plan"
             raise BadInput(source, f"trades[{index}]", problem, "leave one trade for each symbol")
-        seen[line.ticker] = line.side
+        seen[line.symbol] = line.side
 
 
 def plan_from(document: Any, source: str) -> TradingPlan:

@@ -125,7 +125,7 @@ def share_of_optimum(case: Case) -> tuple[float, float]:
 def one_pass(day: Briefing, there: Basis) -> None:
     """Sort the candidates and let the engine check each once: what planning cannot do without."""
     for found in sorted(day.candidates, key=best_first):
-        there.judge(Trade(found.ticker, Side.BUY, Decimal(100), found.price, found.score, found.sector))
+        there.judge(Trade(found.symbol, Side.BUY, Decimal(100), found.price, found.score, found.sector))
 
 
 def timed(work: Callable[[], object], times: int = 3) -> float:

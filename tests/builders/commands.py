@@ -43,9 +43,9 @@ class Said:
         """Return a phase of the document."""
         return next(p for p in self.document["phases"] if p["name"] == name)
 
-    def order(self, ticker: str) -> dict[str, Any]:
+    def order(self, symbol: str) -> dict[str, Any]:
         """Return the SELL or BUY of a symbol."""
-        found = [o for n in ("SELL", "BUY") for o in self.phase(n)["orders"] if o["ticker"] == ticker]
+        found = [o for n in ("SELL", "BUY") for o in self.phase(n)["orders"] if o["ticker"] == symbol]
         (only,) = found
         return dict(only)
 

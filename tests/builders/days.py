@@ -27,13 +27,13 @@ sizes = st.one_of(
 @st.composite
 def candidates(draw: st.DrawFn) -> tuple[Candidate, ...]:
     """One to fifteen candidates, with or without proposed sizes, some of them of held symbols."""
-    tickers = draw(
+    symbols = draw(
         st.lists(st.sampled_from([f"C{n}" for n in range(14)] + ["H0", "H1"]), unique=True, min_size=1, max_size=15)
     )
     propose = draw(st.booleans())
     return tuple(
-        candidate(ticker, draw(prices), draw(scores), draw(sectors), size=draw(st.none() | sizes) if propose else None)
-        for ticker in tickers
+        candidate(symbol, draw(prices), draw(scores), draw(sectors), size=draw(st.none() | sizes) if propose else None)
+        for symbol in symbols
     )
 
 

@@ -73,9 +73,9 @@ def desk(
     )
 
 
-def trade(ticker: str, action: str, shares: float, price: float, **more: Any) -> dict[str, Any]:
+def trade(symbol: str, action: str, shares: float, price: float, **more: Any) -> dict[str, Any]:
     key = "entry_price" if action == "BUY" else "current_price"
-    return {"ticker": ticker, "action": action, "shares": shares, key: price, "composite_score": 70.0, **more}
+    return {"ticker": symbol, "action": action, "shares": shares, key: price, "composite_score": 70.0, **more}
 
 
 def plan(
@@ -128,9 +128,9 @@ def briefing(
     )
 
 
-def candidate(ticker: str, score: float, price: float, sector: str = "Technology", **more: Any) -> dict[str, Any]:
+def candidate(symbol: str, score: float, price: float, sector: str = "Technology", **more: Any) -> dict[str, Any]:
     return {
-        "ticker": ticker,
+        "ticker": symbol,
         "composite_score": score,
         "current_price": price,
         "fundamental": {"score": score, "sector": sector},

@@ -24,10 +24,10 @@ SECTORS = ("Technology", "Healthcare", "Energy", "Financial Services", "Industri
 STOP = Decimal("0.08")
 
 
-def row(ticker: str = "ALKS", **changes: Any) -> dict[str, Any]:
+def row(symbol: str = "ALKS", **changes: Any) -> dict[str, Any]:
     """A candidate as RESEARCH writes it, float noise and all."""
     candidate = {
-        "ticker": ticker,
+        "ticker": symbol,
         "technical": {"score": 100.0},
         "fundamental": {"score": 59.0, "sector": "Healthcare"},
         "sentiment": {"score": 50.0},
@@ -44,19 +44,19 @@ def payload(*candidates: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     return {**day, "current_holdings": [], **changes}
 
 
-def holding(ticker: str = "EIX", **changes: Any) -> dict[str, Any]:
+def holding(symbol: str = "EIX", **changes: Any) -> dict[str, Any]:
     """A holding as RESEARCH writes it."""
-    held = {"ticker": ticker, "quantity": 214.0, "current_price": 57.40, "sector": "Utilities"}
+    held = {"ticker": symbol, "quantity": 214.0, "current_price": 57.40, "sector": "Utilities"}
     return {**held, "research_composite_score": 78.0, **changes}
 
 
-def candidate(ticker: str, price: Any = 30, score: Any = 70, sector: str | None = None, **changes: Any) -> Candidate:
+def candidate(symbol: str, price: Any = 30, score: Any = 70, sector: str | None = None, **changes: Any) -> Candidate:
     """A candidate with everything known."""
     seen = None if price is None else Decimal(str(price))
     rated = None if score is None else Decimal(str(score))
     size = changes.pop("size", None) or Size()
     sizes = {"shares": size.shares, "value": size.value, "weight": size.weight}
-    return Candidate(ticker=ticker, score=rated, price=seen, sector=sector).model_copy(update=sizes | changes)
+    return Candidate(symbol=symbol, score=rated, price=seen, sector=sector).model_copy(update=sizes | changes)
 
 
 def briefing(*candidates: Candidate, **changes: Any) -> Briefing:
@@ -64,14 +64,14 @@ def briefing(*candidates: Candidate, **changes: Any) -> Briefing:
     return replace(Briefing(TODAY, Readings(), candidates, (), "briefing", at=NOW), **changes)
 
 
-def proposed(ticker: str, shares: Any, price: Any, score: Any = 70, sector: str | None = None) -> Candidate:
+def proposed(symbol: str, shares: Any, price: Any, score: Any = 70, sector: str | None = None) -> Candidate:
     """A candidate that comes with a size in shares."""
-    return candidate(ticker, price, score, sector, size=Size(shares=Decimal(shares)))
+    return candidate(symbol, price, score, sector, size=Size(shares=Decimal(shares)))
 
 
-def held(ticker: str, qty: Any, price: Any, **changes: Any) -> Position:
+def held(symbol: str, qty: Any, price: Any, **changes: Any) -> Position:
     """A position with all shares free to sell."""
-    return replace(Position(ticker, Decimal(str(qty)), Decimal(str(price)), Decimal(str(price))), **changes)
+    return replace(Position(symbol, Decimal(str(qty)), Decimal(str(price)), Decimal(str(price))), **changes)
 
 
 def exits(stop: Decimal | None) -> ExitSettings:
@@ -91,7 +91,7 @@ def basis(
     """A day in a quiet market; equity is cash and positions unless it is given. `changes` are every symbol's."""
     total = Decimal(str(cash)) + sum((p.market_value for p in positions), Decimal(0))
     whole = total if equity is None else Decimal(str(equity))
-    symbols = [_facts(c.ticker, c.price, c.sector) for c in candidates]
+    symbols = [_facts(c.symbol, c.price, c.sector) for c in candidates]
     symbols += [_facts(p.symbol, p.current_price, p.sector) for p in positions]
     held = {p.symbol: p for p in positions}
     account = {"cash": Decimal(str(cash)), "equity": whole, "positions": held, "peak_equity": whole}
@@ -126,10 +126,10 @@ def random_day(seed: int, *, count: int | None = None, proposals: bool = False) 
     return briefing(*candidates), day
 
 
-def _random_candidate(rng: random.Random, ticker: str, equity: Decimal, *, proposals: bool) -> Candidate:
+def _random_candidate(rng: random.Random, symbol: str, equity: Decimal, *, proposals: bool) -> Candidate:
     price = price_of(round(5 * 60 ** rng.random(), 2))
     score = round(rng.uniform(40, 90), 1)
-    found = candidate(ticker, price, score, rng.choice((*SECTORS, None)))
+    found = candidate(symbol, price, score, rng.choice((*SECTORS, None)))
     if not proposals or rng.random() < 0.5:
         return found
     return found.model_copy(update={"weight": price_of(rng.uniform(0.01, 0.10))})

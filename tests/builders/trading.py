@@ -35,15 +35,15 @@ def request_text(
     )
 
 
-def order(ticker: str, action: str, shares: float, price: float | None = None, **more: Any) -> dict[str, Any]:
+def order(symbol: str, action: str, shares: float, price: float | None = None, **more: Any) -> dict[str, Any]:
     """Return the payload of an approval."""
     given = {} if price is None else {"price": price}
-    return {"ticker": ticker, "action": action, "shares": shares, "order_type": "MARKET", **given, **more}
+    return {"ticker": symbol, "action": action, "shares": shares, "order_type": "MARKET", **given, **more}
 
 
-def asked(ticker: str, action: str, shares: float, **more: Any) -> dict[str, Any]:
+def asked(symbol: str, action: str, shares: float, **more: Any) -> dict[str, Any]:
     """Return the payload of a request to cancel, release or protect."""
-    return {"ticker": ticker, "action": action, "shares": shares, **more}
+    return {"ticker": symbol, "action": action, "shares": shares, **more}
 
 
 def send(folder: Path, payload: dict[str, Any] | None, **more: Any) -> str:

@@ -70,8 +70,8 @@ def test_the_cash_adds_up_from_the_orders_themselves(demo: Demo) -> None:
 def test_what_is_too_small_is_skipped_and_never_sent(demo: Demo) -> None:
     skipped = {s["ticker"]: s["code"] for s in demo.said.document["skipped"]}
     assert skipped == dict.fromkeys(TOO_SMALL, "MIN_POSITION_VALUE")
-    for ticker, value in TOO_SMALL.items():
-        assert f"Skipped {ticker} - position would be {value} (< $2,968 minimum)" in demo.said.err
+    for symbol, value in TOO_SMALL.items():
+        assert f"Skipped {symbol} - position would be {value} (< $2,968 minimum)" in demo.said.err
 
 
 def test_the_log_tells_the_day_in_the_words_of_the_incident_report(demo: Demo) -> None:

@@ -115,8 +115,8 @@ def test_an_existing_plan_is_executed_under_its_own_id(folder: Path, capsys: Cap
     said = say(capsys, *run_of(folder, "--json", "--plan", plan_file(folder)))
     assert said.code == 0
     assert said.document["plan_id"] == "PLAN_20251110_150000"
-    tickers = {o["ticker"] for n in ("SELL", "BUY") for o in said.phase(n)["orders"]}
-    assert tickers == {"CTVA", "DVN", "ALKS", "COMM"}
+    symbols = {o["ticker"] for n in ("SELL", "BUY") for o in said.phase(n)["orders"]}
+    assert symbols == {"CTVA", "DVN", "ALKS", "COMM"}
 
 
 def test_what_cannot_be_handled_becomes_a_dead_letter_and_the_day_goes_on(folder: Path, capsys: Capture) -> None:

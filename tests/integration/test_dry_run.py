@@ -153,7 +153,7 @@ def random_days(draw: st.DrawFn) -> dict[str, Any]:
         trade(t, "SELL", draw(st.integers(1, 250)), PRICES[t]) for t in draw(st.sets(st.sampled_from(("CTVA", "DVN"))))
     ]
     bought = draw(st.sets(st.sampled_from(("ALKS", "COMM", "AXTA"))))
-    scores = {ticker: draw(st.sampled_from((60.0, 70.0, 80.0))) for ticker in sorted(bought)}
+    scores = {symbol: draw(st.sampled_from((60.0, 70.0, 80.0))) for symbol in sorted(bought)}
     buys = [
         trade(t, "BUY", draw(st.integers(10, 500)), PRICES[t], composite_score=score) for t, score in scores.items()
     ]

@@ -33,7 +33,7 @@ def state_of(briefing: Briefing, there: Basis, rng: random.Random) -> dict[str, 
         p.symbol: {"qty": float(p.qty), "avg_entry_price": float(p.avg_entry_price or p.price)}
         for p in there.facts.positions.values()
     }
-    prices = {c.ticker: float(c.price or 0) for c in briefing.candidates}
+    prices = {c.symbol: float(c.price or 0) for c in briefing.candidates}
     held = {p.symbol: float(p.avg_entry_price or p.price) for p in there.facts.positions.values()}
     kind = rng.choice(("margin", "margin", "cash"))
     return {
@@ -62,7 +62,7 @@ def _asset(rng: random.Random) -> dict[str, Any]:
 def briefing_of(briefing: Briefing, there: Basis, rng: random.Random, **market: Any) -> str:
     candidates = [
         build.candidate(
-            c.ticker,
+            c.symbol,
             float(c.score or 0),
             float(c.price or 0),
             c.sector or "Unknown",
@@ -81,7 +81,7 @@ def briefing_of(briefing: Briefing, there: Basis, rng: random.Random, **market: 
 
 
 def proposal(briefing: Briefing, rng: random.Random) -> str:
-    picks = [{"ticker": c.ticker, "weight": round(rng.uniform(0.01, 0.1), 3)} for c in briefing.candidates[:6]]
+    picks = [{"ticker": c.symbol, "weight": round(rng.uniform(0.01, 0.1), 3)} for c in briefing.candidates[:6]]
     name = "MSG_OPTIMISER_20251110T150520Z_0badcafe"
     return (
         f"---\nmessage_id: {name}\nfrom: PORTFOLIO\nto: OPERATIONS\ntimestamp: '2025-11-10T15:05:20Z'\n"
@@ -92,7 +92,7 @@ def proposal(briefing: Briefing, rng: random.Random) -> str:
 def plan_of(briefing: Briefing, there: Basis, rng: random.Random) -> dict[str, Any]:
     """Return a plan as the existing system made them: sizes at random, BUYs first."""
     bought = [c for c in briefing.candidates if rng.random() < 0.5]
-    buys = [build.trade(c.ticker, "BUY", rng.randint(1, 300), float(c.price or 1)) for c in bought]
+    buys = [build.trade(c.symbol, "BUY", rng.randint(1, 300), float(c.price or 1)) for c in bought]
     sold = [p for p in there.facts.positions.values() if rng.random() < 0.3]
     return build.plan(
         *buys, *(build.trade(p.symbol, "SELL", float(p.qty), float(p.avg_entry_price or p.price)) for p in sold)

@@ -102,10 +102,10 @@ def test_reconcile_shows_and_locks_and_accept_unlocks(tmp_path: Path, capsys: py
     (tmp_path / "sentinel.db").unlink()
     assert run_command(command(tmp_path, "reconcile")) == 1
     shown = capsys.readouterr().out
-    assert all(ticker in shown for ticker in ("CTVA", "DVN", "ALKS", "COMM"))
+    assert all(symbol in shown for symbol in ("CTVA", "DVN", "ALKS", "COMM"))
     assert "unknown fill" in shown
-    for ticker in ("CTVA", "DVN", "ALKS"):
-        assert run_command([*command(tmp_path, "reconcile"), "--accept", ticker]) == 1
+    for symbol in ("CTVA", "DVN", "ALKS"):
+        assert run_command([*command(tmp_path, "reconcile"), "--accept", symbol]) == 1
     assert run_command([*command(tmp_path, "reconcile"), "--accept", "comm"]) == 0
     capsys.readouterr()
     assert run_command([*command(tmp_path, "reconcile"), "--accept", "COMM"]) == 2

@@ -18,15 +18,15 @@ from Departments.messaging.message import Message, body_with
 from tests.builders.desk import MORNING, desk, plan, workspace
 from tests.invariants.reading import MESSAGES
 
-TICKERS = ("ALKS", "AXTA", "COMM", "CVE", "SN")
+SYMBOLS = ("ALKS", "AXTA", "COMM", "CVE", "SN")
 ONE = Decimal(1)
 
 
-def report(ticker: str, status: str, *, number: int = 1) -> Message:
-    """Return what Trading tells of the order of a ticker, `number` times the same minute."""
-    payload = {"approval_message_id": f"MSG_{ticker}", "ticker": ticker, "action": "BUY", "shares": 1, "status": status}
+def report(symbol: str, status: str, *, number: int = 1) -> Message:
+    """Return what Trading tells of the order of a symbol, `number` times the same minute."""
+    payload = {"approval_message_id": f"MSG_{symbol}", "ticker": symbol, "action": "BUY", "shares": 1, "status": status}
     ended = {"filled_qty": 1, "filled_avg_price": 9, "terminal_at": MORNING} if status == "filled" else {}
-    at, name = MORNING + timedelta(seconds=number), f"MSG_TRADING_20251110T1505{number + 42}Z_{ticker}"
+    at, name = MORNING + timedelta(seconds=number), f"MSG_TRADING_20251110T1505{number + 42}Z_{symbol}"
     return Message(name, TRADING, EXECUTIVE, at, "ExecutionReport", body_with("# Report", payload | ended))
 
 
@@ -37,12 +37,12 @@ def waiting(folder: Path, *others: Message, step: Step = no_step) -> Desk:
     with opened.ledger.transaction():
         opened.ledger.plans.save(plan(plan_id="PLAN"), "", MORNING)
         opened.ledger.plans.start(run)
-        for rank, ticker in enumerate(TICKERS):
+        for rank, symbol in enumerate(SYMBOLS):
             sent = TradeRecord(
-                PhaseName.BUY, ticker, Side.BUY, ONE, ONE, message_id=f"MSG_{ticker}", dispatched_at=MORNING
+                PhaseName.BUY, symbol, Side.BUY, ONE, ONE, message_id=f"MSG_{symbol}", dispatched_at=MORNING
             )
             opened.ledger.plans.add_trade("PLAN", rank, sent)
-    told = [report(t, status, number=n) for n, status in enumerate(("accepted", "filled"), 1) for t in TICKERS]
+    told = [report(t, status, number=n) for n, status in enumerate(("accepted", "filled"), 1) for t in SYMBOLS]
     opened.bus.publish_all([*told, *others])
     return opened
 
@@ -57,14 +57,14 @@ def test_the_reports_of_one_look_share_a_commit_and_the_last_word_counts(tmp_pat
         labels.clear()
         opened.day.inbox.read()
         assert labels.count("after:ledger.commit") == 1
-        assert statuses(opened) == ["filled"] * len(TICKERS)
+        assert statuses(opened) == ["filled"] * len(SYMBOLS)
 
 
 def test_a_report_that_cannot_be_read_is_set_aside_and_the_others_count(tmp_path: Path) -> None:
     bad = replace(report("DVN", "accepted"), body="# Report")
     with closing(waiting(tmp_path, bad)) as opened:
         opened.day.inbox.read()
-        assert statuses(opened) == ["filled"] * len(TICKERS)
+        assert statuses(opened) == ["filled"] * len(SYMBOLS)
         assert [m.message_type for m in opened.bus.waiting(EXECUTIVE)] == ["escalation"]
     assert (tmp_path / MESSAGES / "Dead_Letter" / EXECUTIVE / bad.name).exists()
 
@@ -77,7 +77,7 @@ def test_a_report_that_cannot_be_read_is_set_aside_and_the_others_count(tmp_path
         ("before:archive", 1),
         ("after:archive", 1),
         ("before:archive", 7),
-        ("after:archive", 2 * len(TICKERS)),
+        ("after:archive", 2 * len(SYMBOLS)),
     ],
 )
 def test_a_kill_anywhere_in_a_batch_loses_no_report(tmp_path: Path, label: str, number: int) -> None:
@@ -93,7 +93,7 @@ def test_a_kill_anywhere_in_a_batch_loses_no_report(tmp_path: Path, label: str, 
         opened.day.inbox.read()
     with closing(desk(tmp_path)) as opened:
         done = statuses(opened)
-        assert done == ([] if label == "before:ledger.commit" else ["filled"] * len(TICKERS))
+        assert done == ([] if label == "before:ledger.commit" else ["filled"] * len(SYMBOLS))
         opened.day.inbox.read()
-        assert statuses(opened) == ["filled"] * len(TICKERS)
+        assert statuses(opened) == ["filled"] * len(SYMBOLS)
         assert opened.bus.waiting(EXECUTIVE) == []

@@ -21,7 +21,7 @@ ASSET = {"average_volume": 2_000_000, "market_cap": 5_000_000_000, "earnings_on"
 STATE = {
     "cash": 90_000,
     "positions": {"CTVA": {"qty": 150, "avg_entry_price": 65, "current_price": 64.64}},
-    "prices": {ticker: price for ticker, _, price in CANDIDATES},
+    "prices": {symbol: price for symbol, _, price in CANDIDATES},
 }
 
 
@@ -36,8 +36,8 @@ def day(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Plan, approve and execute; return the plan and the final document."""
     rows = [
-        build.candidate(ticker, score, price, f"Sector {ticker}", **payload.pop(ticker, {}))
-        for ticker, score, price in CANDIDATES
+        build.candidate(symbol, score, price, f"Sector {symbol}", **payload.pop(symbol, {}))
+        for symbol, score, price in CANDIDATES
     ]
     build.workspace(folder, state=state, limits=limits)
     build.deliver(folder, OPERATIONS, BRIEFING, build.briefing(rows, holdings, **payload))
@@ -50,7 +50,7 @@ def day(
 
 def everything_told() -> dict[str, Any]:
     """What a briefing and the exchange have to say so that every constraint can be judged."""
-    assets = {ticker: ASSET for ticker, _, _ in CANDIDATES}
+    assets = {symbol: ASSET for symbol, _, _ in CANDIDATES}
     pairs = {f"{one}|{other}": 0.2 for one, _, _ in CANDIDATES for other in ("CTVA", "ALKS", "COMM", "AXTA", "SN")}
     correlations = {pair: value for pair, value in pairs.items() if len(set(pair.split("|"))) == 2}
     return {

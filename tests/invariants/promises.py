@@ -174,7 +174,7 @@ def orders_have_approvals(seen: Promises) -> Iterator[str]:
             yield f"{order['symbol']}: order {client_order_id} has no message"
         if message_id in trades:
             trade = trades[message_id]
-            key = (trade["plan_id"], trade["phase"], trade["ticker"])
+            key = (trade["plan_id"], trade["phase"], trade["symbol"])
             if key in first:
                 yield f"{key}: two orders, {first[key]} and {client_order_id}"
             first[key] = client_order_id
@@ -187,7 +187,7 @@ def ledger_knows_no_more(seen: Promises) -> Iterator[str]:
     """The ledger may be behind the exchange and never ahead of it: no fill and no end that did not happen."""
     orders = seen.exchange.by_client_id
     for record in seen.books.orders:
-        what = f"{record['ticker']} {record['client_order_id']}"
+        what = f"{record['symbol']} {record['client_order_id']}"
         order = orders.get(record["client_order_id"])
         if order is None:
             if D(record["filled_qty"]) or record["status"] not in NEVER_SENT | {"unknown"}:
@@ -206,11 +206,11 @@ def ledger_agrees(seen: Promises) -> Iterator[str]:
         filled[fill["order_id"]] += D(fill["qty"])
     for record in seen.books.orders:
         order = orders.get(record["client_order_id"])
-        what = f"{record['ticker']} {record['client_order_id']}"
+        what = f"{record['symbol']} {record['client_order_id']}"
         if filled[record["id"]] != D(record["filled_qty"]):
             yield f"{what}: its fills are {filled[record['id']]}, the ledger's order has {record['filled_qty']}"
         if order is None:
-            given_up = record["cancel_requested_at"] is not None or record["ticker"] in seen.books.locked
+            given_up = record["cancel_requested_at"] is not None or record["symbol"] in seen.books.locked
             if record["status"] not in (NEVER_SENT | {"unknown"} if given_up else NEVER_SENT):
                 yield f"{what} is {record['status']} in the ledger and unknown at the exchange"
         elif (record["status"], D(record["filled_qty"])) != (order["status"], D(order["filled_qty"])):
@@ -290,7 +290,7 @@ def messages_have_outcomes(seen: Promises) -> Iterator[str]:
         if trade["phase"] not in {"SELL", "BUY"} or order is None or order["status"] not in ENDED | {"denied"}:
             continue
         if (order["status"], D(order["filled_qty"])) != (trade["status"], D(trade["filled_qty"])):
-            what = f"{trade['phase']} {trade['ticker']} of {trade['plan_id']}"
+            what = f"{trade['phase']} {trade['symbol']} of {trade['plan_id']}"
             yield f"{what} is {trade['status']} for the Executive, {order['status']} for Trading"
 
 

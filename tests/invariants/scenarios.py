@@ -43,8 +43,8 @@ SMALL = plan(
 #: The plan of 2025-11-10: its trades in its order, BUYs first, the small ones raised to the minimum.
 INCIDENT = plan(
     *(
-        trade(ticker, "BUY", shares, price, composite_score=score)
-        for ticker, shares, price, score in (
+        trade(symbol, "BUY", shares, price, composite_score=score)
+        for symbol, shares, price, score in (
             ("COMM", 210, 17.02, 77.8), ("ALKS", 108, 32.66, 79.6), ("CRDO", 20, 164.97, 71.0),
             ("AXTA", 123, 28.64, 73.4),
             ("SN", 37, 96.19, 73.0), ("CVE", 180, 17.58, 70.9), ("BANC", 180, 17.29, 70.5), ("ESI", 110, 27.72, 70.2),
@@ -52,8 +52,8 @@ INCIDENT = plan(
         )
     ),
     *(
-        trade(ticker, "SELL", shares, price)
-        for ticker, shares, price in (
+        trade(symbol, "SELL", shares, price)
+        for symbol, shares, price in (
             ("CTVA", 190.0, 64.64), ("DVN", 225.0, 33.61), ("EXE", 45.0, 112.58),
             ("PLD", 40.0, 125.37), ("UPS", 70.0, 93.58),
         )

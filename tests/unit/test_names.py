@@ -17,6 +17,8 @@ PARTICIPLE = re.compile(
 FILES: set[str] = set()
 CLASSES: set[str] = set()
 FUNCTIONS: set[str] = set()
+#: `tickers` is a key of the call interface of scripts.
+TICKERS: set[str] = {"tickers"}
 
 
 @cache
@@ -42,12 +44,17 @@ def participles() -> set[str]:
     return {name for name in acting if PARTICIPLE.fullmatch(name)}
 
 
+def tickers() -> set[str]:
+    """Return the identifiers that call a symbol a ticker: variables, fields, parameters, arguments and functions."""
+    names = {getattr(node, key, None) for node in nodes() for key in ("id", "attr", "arg", "name")}
+    return {name for name in names if name and "ticker" in name.lower() and not name.isupper()}
+
+
 @pytest.mark.parametrize(
-    ("find", "old"), [(files_of_one_name, FILES), (classes_of_one_name, CLASSES), (participles, FUNCTIONS)]
+    ("find", "old"),
+    [(files_of_one_name, FILES), (classes_of_one_name, CLASSES), (participles, FUNCTIONS), (tickers, TICKERS)],
 )
-def test_no_name_is_doubled_and_no_function_is_a_participle_but_the_old_ones(
-    find: Callable[[], set[str]], old: set[str]
-) -> None:
+def test_names_are_single_verbs_and_words_of_the_glossary(find: Callable[[], set[str]], old: set[str]) -> None:
     found = find()
     assert found - old == set(), "give these other names"
     assert old - found == set(), "these are gone: take them off the list"

@@ -171,7 +171,7 @@ def _planned_trade(name: PhaseName, decision: Decision) -> TradeRecord:
     trade, reason = decision.planned, decision.reason
     code, text = ("", "") if reason is None else (str(reason.code), str(reason))
     status = TradeStatus.PLANNED if decision.sent else TradeStatus.DEFERRED
-    return TradeRecord(name, trade.ticker, trade.side, trade.qty, decision.qty, status=status, code=code, reason=text)
+    return TradeRecord(name, trade.symbol, trade.side, trade.qty, decision.qty, status=status, code=code, reason=text)
 
 
 def cash_path(start: Decimal, fills: Iterable[FillRecord]) -> list[Decimal]:
@@ -217,7 +217,7 @@ def _phase(phase: PhaseRecord, trades: Iterable[TradeRecord]) -> dict[str, Any]:
 def order_document(trade: TradeRecord) -> dict[str, Any]:
     """Return one order of a phase; quantities and prices are strings."""
     return {
-        "ticker": trade.ticker,
+        "ticker": trade.symbol,
         "side": str(trade.side),
         "planned_qty": plain(trade.planned_qty),
         "qty": plain(trade.qty),
@@ -240,7 +240,7 @@ def _with_order(trade: TradeRecord, orders: Mapping[str, OrderRecord]) -> TradeR
         return trade
     return TradeRecord(
         phase=trade.phase,
-        ticker=trade.ticker,
+        symbol=trade.symbol,
         side=trade.side,
         planned_qty=trade.planned_qty,
         qty=trade.qty,
@@ -258,7 +258,7 @@ def _with_order(trade: TradeRecord, orders: Mapping[str, OrderRecord]) -> TradeR
 
 def reasons(trades: Iterable[TradeRecord]) -> list[dict[str, str]]:
     """Return `{ticker, code, reason}` of trades."""
-    return [{"ticker": t.ticker, "code": t.code, "reason": t.reason} for t in trades]
+    return [{"ticker": t.symbol, "code": t.code, "reason": t.reason} for t in trades]
 
 
 def _cash_identity(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[str, Any]:
@@ -287,7 +287,7 @@ def describe_difference(difference: Decimal | None) -> str:
 def _stretch_document(stretch: Stretch) -> dict[str, str | None]:
     until = stretch.until
     return {
-        "ticker": stretch.ticker,
+        "ticker": stretch.symbol,
         "qty": plain(stretch.qty),
         "since": iso(stretch.since),
         "until": None if until is None else iso(until),

@@ -96,13 +96,13 @@ def _unprotected_before(ledger: Ledger, run: ExecutionRecord) -> dict[str, dict[
     before = {row.symbol: row.qty for row in ledger.unprotected.find_all()}
     for change in ledger.unprotected.changes_since(run.started_at):
         before[change.symbol] = before.get(change.symbol, ZERO) - change.qty
-    found = {t.ticker: t.planned_qty for t in ledger.plans.trades(run.plan_id, PhaseName.PROTECT)}
+    found = {t.symbol: t.planned_qty for t in ledger.plans.trades(run.plan_id, PhaseName.PROTECT)}
     return {symbol: {run.started_at: min(qty, before.get(symbol, ZERO))} for symbol, qty in found.items()}
 
 
 def stretch_text(stretch: Stretch) -> str:
     """Return the sentence about a stretch without live exits."""
-    what = f"{stretch.ticker}: {plain(stretch.qty)} shares had no live exits from {stretch.since:%H:%M:%S}"
+    what = f"{stretch.symbol}: {plain(stretch.qty)} shares had no live exits from {stretch.since:%H:%M:%S}"
     if stretch.until is None:
         return f"{what} UTC on, and have none now"
     return f"{what} to {stretch.until:%H:%M:%S} UTC ({(stretch.until - stretch.since).total_seconds():.0f} s)"

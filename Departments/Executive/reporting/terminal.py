@@ -44,7 +44,7 @@ def _plan_row(trade: Trade) -> list[str]:
     price = "" if trade.price is None else usd_cents(trade.price)
     value = "" if trade.notional is None else usd(trade.notional)
     score = "" if trade.score is None else plain(trade.score)
-    return [str(trade.side), trade.ticker, plain(trade.qty), price, value, score, _short(trade.reason)]
+    return [str(trade.side), trade.symbol, plain(trade.qty), price, value, score, _short(trade.reason)]
 
 
 def _show_skips(console: Console, skips: Iterable[SkippedTrade]) -> None:

@@ -80,8 +80,8 @@ def check_sector(case: Case) -> Finding:
     """Refuse a BUY beyond the sector's share of equity."""
     order, limits = case.order, case.limits
     held_sector = case.held.sector if case.held else None
-    bucket = amounts.sector_of(limits, order.ticker, case.facts, held_sector, order.sector)
-    others = amounts.sector_value(limits, case.facts, bucket, without=order.ticker)
+    bucket = amounts.sector_of(limits, order.symbol, case.facts, held_sector, order.sector)
+    others = amounts.sector_value(limits, case.facts, bucket, without=order.symbol)
     value = others + case.value_after
     cap = amounts.sector_cap(limits, case.facts.equity)
     if value <= cap:
@@ -95,7 +95,7 @@ def check_correlation(case: Case) -> Finding:
         return None
     rules, code = case.limits.position_limits, ReasonCode.MAX_CORRELATED_POSITIONS
     others = [p.symbol for p in case.facts.positions.values() if p.qty > 0]
-    known = [case.facts.readings.correlations.get(frozenset({case.order.ticker, other})) for other in others]
+    known = [case.facts.readings.correlations.get(frozenset({case.order.symbol, other})) for other in others]
     alike = sum(1 for c in known if c is not None and c > rules.correlated_above)
     if alike > rules.max_correlated_positions:
         return Reason.of(code, correlated=alike, maximum=rules.max_correlated_positions)

@@ -82,7 +82,7 @@ def check_account(desk: Circumstances) -> Finding:
 
 def check_lock(case: Case) -> Finding:
     """Refuse to trade a locked symbol."""
-    why = case.facts.locks.get(case.order.ticker)
+    why = case.facts.locks.get(case.order.symbol)
     return None if why is None else Reason.of(ReasonCode.SYMBOL_LOCKED, why)
 
 
@@ -94,7 +94,7 @@ def check_phases(case: Case) -> Finding:
 
 def check_price_move(case: Case) -> Finding:
     """Refuse a price moved against the plan beyond the buffer. An unknown price has not moved."""
-    planned = case.facts.plan.prices.get(case.order.ticker) if case.facts.plan else None
+    planned = case.facts.plan.prices.get(case.order.symbol) if case.facts.plan else None
     price, buffer = case.stock.price, case.limits.deployment.price_buffer_pct
     if price is None or not planned:
         return None
@@ -171,7 +171,7 @@ def check_day_trades(case: Case) -> Finding:
     rules, equity = case.limits.day_trades, case.facts.equity
     exempt = rules.exempt_equity is not None and equity >= rules.exempt_equity
     # Several SELLs of one day's BUYs are one day trade.
-    new = case.facts.history.same_day_sides.get(case.order.ticker, frozenset()) == {Side.BUY}
+    new = case.facts.history.same_day_sides.get(case.order.symbol, frozenset()) == {Side.BUY}
     if rules.limit is None or exempt or not new:
         return None
     made = count_recent_day_trades(case.facts.history.day_trades, trading_day(case.facts.now), rules.window_days)
@@ -182,7 +182,7 @@ def check_day_trades(case: Case) -> Finding:
 
 def check_round_trip(case: Case) -> Finding:
     """Refuse to buy back a symbol sold today."""
-    sold = Side.SELL in case.facts.history.same_day_sides.get(case.order.ticker, ())
+    sold = Side.SELL in case.facts.history.same_day_sides.get(case.order.symbol, ())
     return (
         Reason.of(ReasonCode.SAME_DAY_ROUND_TRIP) if sold and not case.limits.day_trades.allow_same_day_rebuy else None
     )

@@ -44,7 +44,7 @@ def there(*parts: Mapping[str, Any], plan: TradingPlan = PLAN, **changes: Any) -
 
 def outcome(decisions: list[Decision]) -> list[tuple[str, int, str]]:
     """Each trade's symbol, its shares and the code of its reason."""
-    return [(d.planned.ticker, int(d.qty), str(d.reason.code) if d.reason else "") for d in decisions]
+    return [(d.planned.symbol, int(d.qty), str(d.reason.code) if d.reason else "") for d in decisions]
 
 
 def decided(name: PhaseName, at: Facts, plan: TradingPlan = PLAN) -> list[tuple[str, int, str]]:
@@ -86,7 +86,7 @@ def test_whatever_forbids_an_order_defers_it_with_its_code(
 ) -> None:
     assert decided(SELL, there(day)) == [("HELD", 0 if sell else 100, sell)]
     wanted = zip(("ALKS", "COMM"), (120, 200), buys, strict=True)
-    assert decided(BUY, there(day)) == [(ticker, 0 if code else qty, code) for ticker, qty, code in wanted]
+    assert decided(BUY, there(day)) == [(symbol, 0 if code else qty, code) for symbol, qty, code in wanted]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def filled(name: PhaseName, decisions: list[Decision], before: Facts, rules: Lim
     """The account after a phase at an exchange of plain arithmetic; equity and market stay as they are."""
     account, positions, unsettled = before.account, dict(before.positions), before.unsettled_cash
     for decision in decisions:
-        symbol, qty = decision.planned.ticker, decision.qty
+        symbol, qty = decision.planned.symbol, decision.qty
         if name is RELEASE and qty:
             positions[symbol] = replace(positions[symbol], qty_available=positions[symbol].qty)
         if name is SELL and qty:

@@ -150,7 +150,7 @@ def test_buys_and_sells_are_separated_and_each_trade_is_in_one_list() -> None:
     assert ([t["ticker"] for t in sells], [t["ticker"] for t in buys]) == (["DVN"], ["ALKS", "COMM"])
 
 
-def test_waiting_follows_the_newest_order_of_each_ticker_and_not_its_exits(opened: Desk) -> None:
+def test_waiting_follows_the_newest_order_of_each_symbol_and_not_its_exits(opened: Desk) -> None:
     deliver(opened.workspace, "TRADING", f"{APPROVAL_ID}.md", request_text(order("COMM", "BUY", 250, 17.02)))
     opened.work()
     assert opened.ceo._wait_for_orders_to_fill(["COMM"], timeout=60) is True
@@ -194,7 +194,7 @@ def test_trading_called_bare_handles_the_inbox_of_the_current_directory(cwd: Pat
     with closing(open_desk(cwd, Choices())) as opened:
         assert [o.symbol for o in opened.broker.orders("all")] == ["CTVA"]
         (record,) = opened.ledger.orders.find_newest(["CTVA"])
-        assert (record.intent.ticker, record.submitted_at) == ("CTVA", datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC))
+        assert (record.intent.symbol, record.submitted_at) == ("CTVA", datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC))
 
 
 @freeze_time(NOW)

@@ -40,13 +40,13 @@ def shared(
     return fund(buys, facts(book(held, cash=budget), symbols={}), given or rules(), shortfall)
 
 
-def buy(ticker: str, qty: int, price: str | None, score: int = 60) -> Trade:
-    return Trade(ticker, Side.BUY, D(qty), None if price is None else D(price), score=D(score))
+def buy(symbol: str, qty: int, price: str | None, score: int = 60) -> Trade:
+    return Trade(symbol, Side.BUY, D(qty), None if price is None else D(price), score=D(score))
 
 
 def test_the_best_score_is_funded_first() -> None:
     funded = shared([buy("LOW", 100, "30", 60), buy("HIGH", 100, "30", 80)], D(3100), "by_priority")
-    assert [(f.planned.ticker, f.qty) for f in funded] == [("HIGH", D(100)), ("LOW", ZERO)]
+    assert [(f.planned.symbol, f.qty) for f in funded] == [("HIGH", D(100)), ("LOW", ZERO)]
 
 
 def test_a_buy_that_does_not_fit_is_trimmed_to_what_does() -> None:
@@ -66,7 +66,7 @@ def test_nothing_is_trimmed_below_the_minimum() -> None:
 @pytest.mark.parametrize("shortfall", ["by_priority", "pro_rata", "strict"])
 def test_a_buy_planned_too_small_is_not_said_to_lack_cash_and_takes_none_from_others(shortfall: Shortfall) -> None:
     funded = shared([buy("BANC", 118, "15"), buy("ALKS", 100, "30")], D(3030), shortfall)
-    told = {f.planned.ticker: (f.qty, str(f.reason)) for f in funded}
+    told = {f.planned.symbol: (f.qty, str(f.reason)) for f in funded}
     assert told == {"ALKS": (D(100), "None"), "BANC": (ZERO, "MIN_POSITION_VALUE: value=1770 minimum=2000")}
     assert [f.reason.sentence for f in funded if f.reason] == ["position would be $1,770 (< $2,000 minimum)"]
 
@@ -80,7 +80,7 @@ def test_what_is_held_already_counts_towards_the_minimum() -> None:
 def test_a_smaller_buy_further_down_may_use_what_a_larger_one_could_not() -> None:
     given = rules(minimum=D(500), buffer=ZERO)
     funded = shared([buy("BIG", 1, "5000", 90), buy("SMALL", 10, "60", 60)], D(700), given=given)
-    assert [(f.planned.ticker, f.qty) for f in funded] == [("BIG", ZERO), ("SMALL", D(10))]
+    assert [(f.planned.symbol, f.qty) for f in funded] == [("BIG", ZERO), ("SMALL", D(10))]
 
 
 def test_strict_defers_everything_when_not_everything_fits() -> None:
@@ -187,10 +187,10 @@ def test_what_is_deferred_has_no_limit() -> None:
 def test_funding_never_spends_more_than_the_budget(rows: list[tuple[int, D, int]], budget: D, policy: str) -> None:
     buys = [buy(f"T{i}", qty, str(price), score) for i, (qty, price, score) in enumerate(rows)]
     funded = shared(buys, budget, policy)  # type: ignore[arg-type]
-    prices = {f.planned.ticker: f.planned.price or ZERO for f in funded}
-    assert sorted(f.planned.ticker for f in funded) == sorted(b.ticker for b in buys)
-    assert sum((f.qty * prices[f.planned.ticker] * (1 + BUFFER) for f in funded), ZERO) <= max(budget, ZERO)
-    assert all(f.qty == 0 or f.qty * prices[f.planned.ticker] >= MINIMUM for f in funded)
+    prices = {f.planned.symbol: f.planned.price or ZERO for f in funded}
+    assert sorted(f.planned.symbol for f in funded) == sorted(b.symbol for b in buys)
+    assert sum((f.qty * prices[f.planned.symbol] * (1 + BUFFER) for f in funded), ZERO) <= max(budget, ZERO)
+    assert all(f.qty == 0 or f.qty * prices[f.planned.symbol] >= MINIMUM for f in funded)
     sent = [f for f in funded if f.qty]
     dearest = [f.limit_price or (f.planned.price or ZERO) * (1 + MARKET_COLLAR) for f in sent]
     assert sum((f.qty * price for f, price in zip(sent, dearest, strict=True)), ZERO) <= max(budget, ZERO)

@@ -27,8 +27,8 @@ def test_a_report_is_recorded_with_every_fact_of_it(tmp_path: Path) -> None:
         opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
         opened.ceo.execute_plan()
         plans, plan_id = opened.ledger.plans, two_and_two()["plan_id"]
-        (sent,) = (t for t in plans.trades(plan_id) if t.ticker == "ALKS")
-        again = replace(sent, ticker="SN", message_id="MSG_0", status=OrderStatus.ACCEPTED, terminal_at=None)
+        (sent,) = (t for t in plans.trades(plan_id) if t.symbol == "ALKS")
+        again = replace(sent, symbol="SN", message_id="MSG_0", status=OrderStatus.ACCEPTED, terminal_at=None)
         found = {"approval_message_id": "MSG_0", "ticker": "SN", "action": "BUY", "shares": 150, "status": "filled"}
         found |= {"client_order_id": "C", "submitted_at": "2025-11-10T15:09:12Z", "terminal_at": "2025-11-10T15:09:13Z"}
         found |= {"filled_qty": 12, "filled_avg_price": 96.19, "code": None, "reason": "R"}
@@ -39,7 +39,7 @@ def test_a_report_is_recorded_with_every_fact_of_it(tmp_path: Path) -> None:
         commit = opened.day.inbox.record_report(message, report)
         with opened.ledger.transaction():
             commit()
-        (kept,) = (t for t in plans.trades(plan_id) if t.ticker == "SN")
+        (kept,) = (t for t in plans.trades(plan_id) if t.symbol == "SN")
     assert kept == replace(
         again,
         status=OrderStatus.FILLED,

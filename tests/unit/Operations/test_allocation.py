@@ -12,11 +12,11 @@ from Departments.Operations.planning import find_binding
 D = Decimal
 
 
-def pick(ticker: str, price: Any = 10, score: Any = 70, sector: str = "S", **changes: Any) -> Pick:
+def pick(symbol: str, price: Any = 10, score: Any = 70, sector: str = "S", **changes: Any) -> Pick:
     """A stock that may have between $3,000 and $8,000."""
     cost = D(str(price))
     bounds = {"least": -(-3000 // cost), "most": 8000 // cost} | {k: D(v) for k, v in changes.items() if k != "opens"}
-    return Pick(ticker, (-D(str(score)), ticker), cost, sector=sector, opens=changes.get("opens", True), **bounds)
+    return Pick(symbol, (-D(str(score)), symbol), cost, sector=sector, opens=changes.get("opens", True), **bounds)
 
 
 def room(money: Any = 90_000, goal: Any = 90_000, **changes: Any) -> Room:
@@ -29,11 +29,11 @@ def room(money: Any = 90_000, goal: Any = 90_000, **changes: Any) -> Room:
 
 
 def values(found: Allocation, picks: Iterable[Pick]) -> dict[str, int]:
-    return {p.ticker: int(found.shares[p.ticker] * p.price) for p in picks if p.ticker in found.shares}
+    return {p.symbol: int(found.shares[p.symbol] * p.price) for p in picks if p.symbol in found.shares}
 
 
-def code(found: Allocation, ticker: str) -> ReasonCode:
-    return found.left_out[ticker].code
+def code(found: Allocation, symbol: str) -> ReasonCode:
+    return found.left_out[symbol].code
 
 
 def test_a_respected_proposal_is_topped_up_before_another_candidate_comes_in() -> None:

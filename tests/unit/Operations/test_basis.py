@@ -79,7 +79,7 @@ ALKS = candidate("ALKS", "33.01", 74, "Healthcare", average_volume=D(5), market_
 SENT = NOW - timedelta(minutes=5)
 
 
-DAY = briefing(ALKS, holdings=(Holding(ticker="EIX", score=D(78), price=D(57), sector="Utilities"),), at=SENT)
+DAY = briefing(ALKS, holdings=(Holding(symbol="EIX", score=D(78), price=D(57), sector="Utilities"),), at=SENT)
 
 
 def seen(

@@ -29,16 +29,16 @@ def test_a_message_written_with_decimals_reads_like_one_written_with_floats() ->
     assert read(payload_of(body_with("# Briefing", day)), "b") == read(day, "b")
 
 
-@pytest.mark.parametrize("ticker", ["BRK.B", "BF-B", "A", "ALKS", " alks "])
-def test_a_symbol_with_a_class_is_a_symbol(ticker: str) -> None:
-    found = read(payload(row(ticker)), "b")
-    assert [c.ticker for c in found.candidates] == [ticker.strip().upper()]
+@pytest.mark.parametrize("symbol", ["BRK.B", "BF-B", "A", "ALKS", " alks "])
+def test_a_symbol_with_a_class_is_a_symbol(symbol: str) -> None:
+    found = read(payload(row(symbol)), "b")
+    assert [c.symbol for c in found.candidates] == [symbol.strip().upper()]
 
 
-@pytest.mark.parametrize("ticker", ["../x", "", None, "AL KS", "C:", 7, ["ALKS"], "ALKS\n", "ÅLKS", "A" * 40])
-def test_an_odd_symbol_is_refused_alone(ticker: Any) -> None:
-    found = read(payload(row(ticker) if ticker != "ALKS\n" else row("AL\nKS"), row("SN")), "b")
-    assert [c.ticker for c in found.candidates] == ["SN"]
+@pytest.mark.parametrize("symbol", ["../x", "", None, "AL KS", "C:", 7, ["ALKS"], "ALKS\n", "ÅLKS", "A" * 40])
+def test_an_odd_symbol_is_refused_alone(symbol: Any) -> None:
+    found = read(payload(row(symbol) if symbol != "ALKS\n" else row("AL\nKS"), row("SN")), "b")
+    assert [c.symbol for c in found.candidates] == ["SN"]
     assert [s.reason.code for s in found.refused] == [ReasonCode.INVALID_CANDIDATE]
     assert found.refused[0].reason.values["field"] == "ticker"
 
@@ -46,7 +46,7 @@ def test_an_odd_symbol_is_refused_alone(ticker: Any) -> None:
 @pytest.mark.parametrize("price", [0, -3.5, "NaN", "Infinity", "cheap", True, [], {}, 1e300, 0.00001])
 def test_a_price_that_is_none_is_refused_with_its_reason(price: Any) -> None:
     found = read(payload(row(current_price=price), row("SN")), "b")
-    assert [c.ticker for c in found.candidates] == ["SN"]
+    assert [c.symbol for c in found.candidates] == ["SN"]
     assert found.refused[0].reason.values["field"] == "current_price"
     assert found.refused[0].line.startswith("Skipped ALKS - current_price ")
 
@@ -67,7 +67,7 @@ def test_a_score_that_is_none_is_refused(score: Any) -> None:
 
 def test_the_same_candidate_twice_is_used_once_and_told() -> None:
     found = read(payload(row(), row()), "b")
-    assert [c.ticker for c in found.candidates] == ["ALKS"]
+    assert [c.symbol for c in found.candidates] == ["ALKS"]
     assert [s.reason.code for s in found.refused] == [ReasonCode.DUPLICATE_TICKER]
 
 
@@ -81,8 +81,8 @@ def test_candidates_that_contradict_each_other_are_both_refused_whatever_their_o
 
 def test_an_entry_that_is_no_mapping_is_refused_alone() -> None:
     found = read(payload(row()) | {"candidates": ["ALKS", row("SN")]}, "b")
-    assert [c.ticker for c in found.candidates] == ["SN"]
-    assert found.refused[0].ticker == "candidates[0]"
+    assert [c.symbol for c in found.candidates] == ["SN"]
+    assert found.refused[0].symbol == "candidates[0]"
 
 
 @pytest.mark.parametrize("candidates", [[], None, "ALKS", {"ticker": "ALKS"}])
@@ -126,12 +126,12 @@ def test_a_briefing_that_names_no_day_is_of_the_exchange_s_day_it_was_written_on
 
 def test_the_sector_is_read_from_the_fundamentals_and_unknown_is_unknown() -> None:
     found = read(payload(row(), row("SN", fundamental={"sector": "Unknown"}), row("X", fundamental=None)), "b")
-    assert {c.ticker: c.sector for c in found.candidates} == {"ALKS": "Healthcare", "SN": None, "X": None}
+    assert {c.symbol: c.sector for c in found.candidates} == {"ALKS": "Healthcare", "SN": None, "X": None}
 
 
 def test_a_candidate_may_bring_a_size_in_shares_dollars_or_weight() -> None:
     rows = (row("A", shares=108), row("B", allocated_capital=3583.0), row("C", weight=0.05))
-    sizes = {c.ticker: c.size for c in read(payload(*rows), "b").candidates}
+    sizes = {c.symbol: c.size for c in read(payload(*rows), "b").candidates}
     assert sizes == {
         "A": Size(shares=Decimal(108)),
         "B": Size(value=Decimal("3583.0")),
@@ -155,13 +155,13 @@ def test_a_holding_lends_score_sector_and_sell_flag() -> None:
 
 def test_fractional_and_short_holdings_are_read_because_the_broker_decides_how_many_are_held() -> None:
     rows = [holding(quantity=10.5), holding("PLD", quantity=-40)]
-    assert [h.ticker for h in read(payload(current_holdings=rows), "b").holdings] == ["EIX", "PLD"]
+    assert [h.symbol for h in read(payload(current_holdings=rows), "b").holdings] == ["EIX", "PLD"]
 
 
 def test_a_reason_never_carries_line_breaks_of_the_file_into_the_log() -> None:
     found = read(payload(row("A\nFORGED LOG LINE"), row("SN")), "b")
     assert "\n" not in found.refused[0].line
-    assert "\n" not in json.dumps(found.refused[0].ticker)
+    assert "\n" not in json.dumps(found.refused[0].symbol)
 
 
 def test_what_a_pick_leaves_unknown_is_filled_from_the_briefing() -> None:

@@ -19,7 +19,7 @@ def read(payload: Any) -> Proposal:
 
 def test_picks_need_neither_score_nor_price_nor_size() -> None:
     found = read({"picks": [{"ticker": "ALKS"}, {"ticker": "SN", "weight": 0.05}]})
-    assert [(c.ticker, c.size) for c in found.picks] == [("ALKS", None), ("SN", Size(weight=D("0.05")))]
+    assert [(c.symbol, c.size) for c in found.picks] == [("ALKS", None), ("SN", Size(weight=D("0.05")))]
 
 
 def test_the_trades_of_a_plan_document_are_understood() -> None:
@@ -28,13 +28,13 @@ def test_the_trades_of_a_plan_document_are_understood() -> None:
         {"ticker": "UPS", "action": "SELL", "shares": 70.0, "position_id": 7},
     ]
     found = read({"trades": trades})
-    assert [(c.ticker, c.size) for c in found.picks] == [("ALKS", Size(shares=D(108), value=D("3583.0")))]
+    assert [(c.symbol, c.size) for c in found.picks] == [("ALKS", Size(shares=D(108), value=D("3583.0")))]
     assert found.sells == (SellWish("UPS", D("70.0"), "proposed"),)
 
 
 def test_a_nonsensical_pick_is_refused_alone() -> None:
     found = read({"picks": [{"ticker": "ALKS", "weight": -1}, {"ticker": "SN"}]})
-    assert [c.ticker for c in found.picks] == ["SN"]
+    assert [c.symbol for c in found.picks] == ["SN"]
     assert [s.reason.code for s in found.refused] == [ReasonCode.INVALID_CANDIDATE]
 
 

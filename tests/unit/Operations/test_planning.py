@@ -62,7 +62,7 @@ def incident_day() -> tuple[TradingPlan, Basis]:
     others = [held(f"KEEP{n}", 100, 70, sector="Utilities" if n < 4 else "Real Estate") for n in range(8)]
     holdings = [held(t, n, p, sector="Consumer Defensive") for t, n, p in SOLD]
     cash = D(98_950) - sum((p.market_value for p in (*others, *holdings)), D(0))
-    candidates = [candidate(t.ticker, t.price, t.score, t.sector) for t in buys]
+    candidates = [candidate(t.symbol, t.price, t.score, t.sector) for t in buys]
     return plan, basis(*others, *holdings, cash=cash, candidates=candidates)
 
 
@@ -71,11 +71,11 @@ def plan_of(*candidates: Candidate, proposal: Proposal | None = None, **account:
 
 
 def values(trades: Iterable[Trade]) -> dict[str, int]:
-    return {t.ticker: int(t.notional or 0) for t in trades}
+    return {t.symbol: int(t.notional or 0) for t in trades}
 
 
-def code(plan: TradingPlan, ticker: str) -> ReasonCode:
-    return next(s.reason.code for s in plan.skipped if s.ticker == ticker)
+def code(plan: TradingPlan, symbol: str) -> ReasonCode:
+    return next(s.reason.code for s in plan.skipped if s.symbol == symbol)
 
 
 def twelve(price: Any = 30) -> list[Candidate]:
@@ -89,23 +89,23 @@ def test_the_plan_of_the_incident_is_reproduced_and_corrected() -> None:
     plan, day = incident_day()
     found = validate_plan(plan, day).plan
     assert (found.plan_id, found.generated_at) == (plan.plan_id, plan.generated_at)
-    assert [(t.ticker, t.qty) for t in found.sells] == [(t, D(n)) for t, n, _ in SOLD]
+    assert [(t.symbol, t.qty) for t in found.sells] == [(t, D(n)) for t, n, _ in SOLD]
     assert [t.side for t in found.trades] == [Side.SELL] * 5 + [Side.BUY] * 5
-    assert [t.ticker for t in found.buys] == ["ALKS", "COMM", "CRDO", "AXTA", "SN"]
+    assert [t.symbol for t in found.buys] == ["ALKS", "COMM", "CRDO", "AXTA", "SN"]
     wanted = {t: D(n) for t, n, _, _ in INCIDENT}
-    assert all(t.qty >= wanted[t.ticker] for t in found.buys)
+    assert all(t.qty >= wanted[t.symbol] for t in found.buys)
 
 
 def test_a_skip_for_size_is_logged_as_it_always_was() -> None:
     plan, day = incident_day()
-    lines = {s.ticker: s.line for s in validate_plan(plan, day).plan.skipped}
+    lines = {s.symbol: s.line for s in validate_plan(plan, day).plan.skipped}
     assert lines["BANC"] == "Skipped BANC - position would be $2,040 (< $2,968 minimum)"
     assert set(lines) == {"BANC", "ESI", "CVE", "BBIO", "BKR", "DBX"}
 
 
 def test_the_reason_of_a_skip_for_size_carries_exact_numbers() -> None:
     plan, day = incident_day()
-    reasons = {s.ticker: str(s.reason) for s in validate_plan(plan, day).plan.skipped}
+    reasons = {s.symbol: str(s.reason) for s in validate_plan(plan, day).plan.skipped}
     assert reasons["BANC"] == "MIN_POSITION_VALUE: value=2040.22 minimum=2968.5"
 
 
@@ -114,10 +114,10 @@ def test_set_aside_proposals_come_back_at_the_minimum_only_when_the_target_needs
     poorer = {s: p for s, p in day.facts.positions.items() if not s.startswith("KEEP") or s == "KEEP0"}
     cash = day.facts.equity - sum(p.market_value for p in poorer.values())
     planned = validate_plan(plan, changed(day, positions=poorer, cash=cash))
-    bought = [t.ticker for t in planned.plan.buys]
+    bought = [t.symbol for t in planned.plan.buys]
     assert len(bought) > 5
-    assert {s.ticker for s in planned.set_aside} == {"BANC", "ESI", "CVE", "BBIO", "BKR", "DBX"}
-    assert not {s.ticker for s in planned.plan.skipped} & set(bought)
+    assert {s.symbol for s in planned.set_aside} == {"BANC", "ESI", "CVE", "BBIO", "BKR", "DBX"}
+    assert not {s.symbol for s in planned.plan.skipped} & set(bought)
     assert all((t.notional or 0) >= day.minimum for t in planned.plan.buys)
 
 
@@ -125,8 +125,8 @@ def test_on_a_careful_day_no_set_aside_proposal_is_made_larger_to_reach_the_targ
     plan, day = incident_day()
     careful = changed(day, vix=None, regime=regime(Regime.UNKNOWN))
     found = validate_plan(plan, careful).plan
-    assert [t.ticker for t in found.buys] == ["ALKS", "COMM", "CRDO", "AXTA", "SN"]
-    assert {s.ticker for s in found.skipped} == {"BANC", "ESI", "CVE", "BBIO", "BKR", "DBX"}
+    assert [t.symbol for t in found.buys] == ["ALKS", "COMM", "CRDO", "AXTA", "SN"]
+    assert {s.symbol for s in found.skipped} == {"BANC", "ESI", "CVE", "BBIO", "BKR", "DBX"}
     assert not found.extra["deployment_goal"]["target_met"]
 
 
@@ -295,7 +295,7 @@ def test_panic_halts_buys_and_sells_still_go() -> None:
     day = basis(held("OLD", 100, 50, score=D(10)), candidates=twelve())
     panic = changed(day, vix=D(45), regime=regime(Regime.PANIC))
     found = make_plan(briefing(*twelve()), panic).plan
-    assert ([t.ticker for t in found.sells], found.buys) == (["OLD"], ())
+    assert ([t.symbol for t in found.sells], found.buys) == (["OLD"], ())
     assert found.extra["deployment_goal"]["binding"] in {"VIX_PANIC", "REGIME_HALT"}
 
 
@@ -324,7 +324,7 @@ def test_an_account_without_equity_buys_nothing_and_says_why() -> None:
 def test_too_many_correlated_positions_are_not_bought_together() -> None:
     candidates, limits = twelve(), Limits.model_validate({"position_limits": {"max_correlated_positions": 2}})
     day = basis(candidates=candidates, limits=limits)
-    pairs = {frozenset({a.ticker, b.ticker}): D("0.9") for a in candidates for b in candidates if a is not b}
+    pairs = {frozenset({a.symbol, b.symbol}): D("0.9") for a in candidates for b in candidates if a is not b}
     found = make_plan(briefing(*candidates), changed(day, correlations=pairs)).plan
     assert len(found.buys) == 3
     assert code(found, "C05") is Code.MAX_CORRELATED_POSITIONS
@@ -338,11 +338,11 @@ def test_stops_are_counted_where_they_will_stand_on_the_exchanges_price_steps(bu
         price_constraints={"min_stock_price": 1},
         deployment={"price_buffer_pct": D(buffer), "max_auto_position_pct": D("0.25")},
     )
-    picks = [candidate(ticker, price) for ticker, price in (("A", "1.36"), ("B", "1.69"), ("C", "6.19"))]
+    picks = [candidate(symbol, price) for symbol, price in (("A", "1.36"), ("B", "1.69"), ("C", "6.19"))]
     found = plan_of(*picks, limits=rules)
-    lost = {t.ticker: ExitSettings().around(t.price or D(0))[1] for t in found.buys}
-    assert D(3_600) < sum((t.price or D(0)) * t.qty - lost[t.ticker] * t.qty for t in found.buys) <= D(4_000)
-    assert [s.ticker for s in found.skipped] == []
+    lost = {t.symbol: ExitSettings().around(t.price or D(0))[1] for t in found.buys}
+    assert D(3_600) < sum((t.price or D(0)) * t.qty - lost[t.symbol] * t.qty for t in found.buys) <= D(4_000)
+    assert [s.symbol for s in found.skipped] == []
 
 
 def test_heat_from_stops_bounds_what_is_bought() -> None:
@@ -427,7 +427,7 @@ def test_a_proposal_by_message_joins_the_briefing_and_its_sells_are_sold() -> No
     wanted = Proposal("MSG", sells=(SellWish("OLD", None, "optimiser"),), picks=picks)
     day = basis(held("OLD", 100, 50), candidates=twelve())
     found = make_plan(briefing(*twelve()), day, proposal=wanted).plan
-    assert [t.ticker for t in found.sells] == ["OLD"]
+    assert [t.symbol for t in found.sells] == ["OLD"]
     assert values(found.buys)["C05"] >= 5_970
 
 
@@ -466,7 +466,7 @@ def test_the_plan_says_what_it_was_made_from() -> None:
 
 
 def violations(plan: TradingPlan, day: Basis, worse: Decimal) -> list[tuple[str, ReasonCode]]:
-    return [(order.ticker, r.code) for order, r in day.judge_plan(plan.trades, worse).violations]
+    return [(order.symbol, r.code) for order, r in day.judge_plan(plan.trades, worse).violations]
 
 
 @ANY_DAY
@@ -487,11 +487,11 @@ def test_every_candidate_is_bought_or_left_out_with_a_reason_and_never_both(
 ) -> None:
     candidates, there = day
     found = make_plan(briefing(*candidates), there).plan
-    bought, skipped = [t.ticker for t in found.buys], [s.ticker for s in found.skipped]
-    assert {c.ticker for c in candidates} <= set(bought) | set(skipped)
+    bought, skipped = [t.symbol for t in found.buys], [s.symbol for s in found.skipped]
+    assert {c.symbol for c in candidates} <= set(bought) | set(skipped)
     assert not set(bought) & set(skipped)
-    assert not set(bought) & {t.ticker for t in found.sells}
-    assert len(found.trades) == len({t.ticker for t in found.trades})
+    assert not set(bought) & {t.symbol for t in found.sells}
+    assert len(found.trades) == len({t.symbol for t in found.trades})
     assert all(t.qty == int(t.qty) and t.qty > 0 for t in found.buys)
 
 

@@ -29,11 +29,11 @@ def test_sells_are_the_callers_first_then_flagged_then_the_weakest_scores() -> N
         held("UNSCORED", 10, 20),
     )
     found = select(
-        briefing(holdings=(Holding(ticker="FLAG", must_sell=True, sell_reason="flagged"),)),
+        briefing(holdings=(Holding(symbol="FLAG", must_sell=True, sell_reason="flagged"),)),
         day,
         wishes=[SellWish("MUST", None, "told to")],
     )
-    assert [t.ticker for t in found.sells] == ["MUST", "FLAG", "WORSE", "WEAK"]
+    assert [t.symbol for t in found.sells] == ["MUST", "FLAG", "WORSE", "WEAK"]
     assert [t.reason for t in found.sells] == ["told to", "flagged", "score 30 is under 55", "score 54 is under 55"]
 
 
@@ -54,8 +54,8 @@ def test_no_more_of_what_was_bought_today_is_sold_than_the_day_trade_limit_leave
     bought = {f"H{n}": frozenset({Side.BUY}) for n in range(3)}
     past = TradingHistory(same_day_sides=bought, day_trades=(TODAY,))
     found = select(briefing(), changed(day, history=past))
-    assert [t.ticker for t in found.sells] == ["H0", "H1"]
-    assert [(s.ticker, str(s.reason)) for s in found.skipped] == [
+    assert [t.symbol for t in found.sells] == ["H0", "H1"]
+    assert [(s.symbol, str(s.reason)) for s in found.skipped] == [
         ("H2", "DAY_TRADE_LIMIT: made=3 limit=3 window_days=5")
     ]
 
@@ -73,7 +73,7 @@ def test_a_wish_for_all_of_a_symbol_outweighs_one_for_some_of_it() -> None:
 
 def test_what_is_not_held_is_skipped_with_a_code() -> None:
     found = select(briefing(), basis(), wishes=[SellWish("PLD", None, "r")])
-    assert [(s.ticker, s.reason.code) for s in found.skipped] == [("PLD", ReasonCode.NOT_HELD)]
+    assert [(s.symbol, s.reason.code) for s in found.skipped] == [("PLD", ReasonCode.NOT_HELD)]
 
 
 def test_a_short_position_is_neither_sold_nor_bought() -> None:
@@ -96,7 +96,7 @@ def test_an_untradable_holding_is_reported_once_and_not_planned_again() -> None:
 def test_a_symbol_that_is_sold_is_never_bought_in_the_same_plan() -> None:
     day = basis(held("ALKS", 100, 30, score=Decimal(20)), candidates=[ALKS])
     found = select(briefing(ALKS), day)
-    assert [t.ticker for t in found.sells] == ["ALKS"]
+    assert [t.symbol for t in found.sells] == ["ALKS"]
     assert found.candidates == ()
     assert [s.reason.code for s in found.skipped] == [ReasonCode.SOLD_IN_THIS_PLAN]
 
@@ -104,9 +104,9 @@ def test_a_symbol_that_is_sold_is_never_bought_in_the_same_plan() -> None:
 def test_candidates_come_by_score_ties_by_symbol_and_none_under_the_threshold() -> None:
     rows = [candidate("B", 30, 70), candidate("A", 30, 70), candidate("Z", 30, 90), candidate("LOW", 30, "54.9")]
     found = select(briefing(*rows), basis())
-    assert [c.ticker for c in found.candidates] == ["Z", "A", "B"]
+    assert [c.symbol for c in found.candidates] == ["Z", "A", "B"]
     low = found.skipped[0]
-    assert (low.ticker, str(low.reason)) == ("LOW", "SCORE_BELOW_THRESHOLD: score=54.9 minimum=55")
+    assert (low.symbol, str(low.reason)) == ("LOW", "SCORE_BELOW_THRESHOLD: score=54.9 minimum=55")
 
 
 def test_a_sell_of_a_day_trade_too_many_is_skipped_with_the_limits_code() -> None:

@@ -87,20 +87,20 @@ def judge_of(opened: Desk, broker: Any, *, clock: SimulatedClock | None = None, 
     return Judge(reader, opened.ledger.releases.find_locks, limits, opened.settings.exits)
 
 
-def approval(ticker: str, action: str, shares: float) -> ExecutiveApproval:
-    return ExecutiveApproval.of(codec.decode(request_text(order(ticker, action, shares)).encode(), name="a.md"))
+def approval(symbol: str, action: str, shares: float) -> ExecutiveApproval:
+    return ExecutiveApproval.of(codec.decode(request_text(order(symbol, action, shares)).encode(), name="a.md"))
 
 
 def test_approvals_that_follow_each_other_are_judged_by_one_look(judge: Judge, broker: Counting) -> None:
-    for ticker, shares in (("ALKS", 200), ("COMM", 300), ("AXTA", 200)):
-        assert judge.judge(approval(ticker, "BUY", shares)).violations == ()
+    for symbol, shares in (("ALKS", 200), ("COMM", 300), ("AXTA", 200)):
+        assert judge.judge(approval(symbol, "BUY", shares)).violations == ()
     assert broker.asked == {"account": 1, "positions": 1, "orders": 1, "quotes": 3, "assets": 3}
 
 
 def test_the_prices_of_approvals_that_wait_together_are_asked_for_at_once(judge: Judge, broker: Counting) -> None:
     judge.expect(["ALKS", "COMM", "AXTA"])
-    for ticker, shares in (("ALKS", 200), ("COMM", 300), ("AXTA", 200)):
-        assert judge.judge(approval(ticker, "BUY", shares)).price is not None
+    for symbol, shares in (("ALKS", 200), ("COMM", 300), ("AXTA", 200)):
+        assert judge.judge(approval(symbol, "BUY", shares)).price is not None
     assert (broker.asked["quotes"], broker.asked["assets"]) == (1, 1)
 
 
@@ -176,8 +176,8 @@ def test_what_a_symbol_was_sent_for_is_not_judged_by_the_look_before(judge: Judg
 def test_beside_an_open_buy_every_buy_has_a_look_of_its_own(opened: Desk, judge: Judge, broker: Counting) -> None:
     """It may fill at any moment, and is then a position that counts against the limits."""
     opened.broker.submit(OrderRequest("by-hand", "COMM", Side.BUY, D(300)))
-    for looks, (ticker, side) in enumerate((("ALKS", "BUY"), ("AXTA", "BUY")), 1):
-        judge.judge(approval(ticker, side, 200))
+    for looks, (symbol, side) in enumerate((("ALKS", "BUY"), ("AXTA", "BUY")), 1):
+        judge.judge(approval(symbol, side, 200))
         assert broker.asked["account"] == looks
     judge.judge(approval("DVN", "SELL", 200))
     assert broker.asked["account"] == 2

@@ -28,18 +28,18 @@ def opened(tmp_path: Path) -> Iterator[Desk]:
     found.close()
 
 
-def intend(opened: Desk, ticker: str = "CTVA", qty: int = 100, client_order_id: str = OURS) -> None:
-    intent = OrderIntent(client_order_id, client_order_id, ticker, Side.SELL, D(qty), "market")
+def intend(opened: Desk, symbol: str = "CTVA", qty: int = 100, client_order_id: str = OURS) -> None:
+    intent = OrderIntent(client_order_id, client_order_id, symbol, Side.SELL, D(qty), "market")
     with opened.ledger.transaction():
         opened.ledger.orders.intend(intent, opened.clock.now())
 
 
-def sell(opened: Desk, ticker: str = "CTVA", qty: int = 100, client_order_id: str = OURS, **more: Any) -> None:
-    opened.broker.submit(OrderRequest(client_order_id, ticker, Side.SELL, D(qty), **more))
+def sell(opened: Desk, symbol: str = "CTVA", qty: int = 100, client_order_id: str = OURS, **more: Any) -> None:
+    opened.broker.submit(OrderRequest(client_order_id, symbol, Side.SELL, D(qty), **more))
 
 
 def findings(opened: Desk) -> list[tuple[str, Finding]]:
-    return [(row.ticker, row.finding) for row in opened.trader.reconcile()]
+    return [(row.symbol, row.finding) for row in opened.trader.reconcile()]
 
 
 def test_an_order_both_know_is_matched_and_its_fill_is_taken_over(opened: Desk) -> None:
@@ -274,7 +274,7 @@ def test_an_open_order_that_cannot_be_read_locks_its_symbol_and_is_not_taken_for
     opened.__dict__["broker"] = Odd(opened.broker, UnreadableRow("B1", OURS, "CTVA", "qty is empty"))
     before = opened.clock.now()
     (row,) = opened.trader.reconcile()
-    assert (row.ticker, row.finding) == ("CTVA", Finding.UNREADABLE)
+    assert (row.symbol, row.finding) == ("CTVA", Finding.UNREADABLE)
     assert "cannot be read" in opened.ledger.releases.find_locks()["CTVA"]
     assert opened.clock.now() == before
 
@@ -302,4 +302,4 @@ def test_only_an_unreadable_order_of_ours_locks_its_symbol(
 ) -> None:
     opened.__dict__["broker"] = Odd(opened.broker, row)
     assert findings(opened) == found
-    assert list(opened.ledger.releases.find_locks()) == [ticker for ticker, _ in found]
+    assert list(opened.ledger.releases.find_locks()) == [symbol for symbol, _ in found]

@@ -262,11 +262,11 @@ FAULTS: list[Mapping[str, Any]] = [
 ]
 
 
-def cancel(folder: Path, ticker: str, action: str, shares: float) -> None:
+def cancel(folder: Path, symbol: str, action: str, shares: float) -> None:
     cause = {"approval_message_id": APPROVAL_ID, "code": "PHASE_TIMEOUT", "reason": "too slow"}
     send(
         folder,
-        asked(ticker, action, shares, **cause),
+        asked(symbol, action, shares, **cause),
         message_id=CANCEL_ID,
         message_type="CancelRequest",
         parent=APPROVAL_ID,
@@ -302,7 +302,7 @@ def test_what_the_market_rejects_after_it_was_taken_is_told_like_every_rejection
     assert "the broker accepted the order and rejected it later" in escalation.body
     row = opened.ledger._db.row("SELECT * FROM trading_rejections JOIN desk_orders o ON o.id = order_id")
     assert row is not None
-    assert (row["ticker"], row["rejection_code"], row["rejection_reason"]) == ("AXTA", "REJECTED_LATER", told)
+    assert (row["symbol"], row["rejection_code"], row["rejection_reason"]) == ("AXTA", "REJECTED_LATER", told)
     assert (row["rejection_source"], row["escalated_to_executive"]) == ("ALPACA", 1)
     assert (row["escalation_msg_id"], row["status"]) == (escalation.message_id, "rejected")
     assert row["rejection_timestamp"] == row["terminal_at"] == report["terminal_at"]
@@ -350,7 +350,7 @@ def test_a_cancel_of_what_has_ended_changes_nothing(opened: Desk) -> None:
 def test_a_brackets_exits_stand_in_the_ledger_when_its_entry_has_filled(opened: Desk) -> None:
     send(opened.workspace, order("COMM", "BUY", 250, 17.02))
     trade_on(opened)
-    exits = opened.ledger.orders.find_open_exits(tickers=["COMM"])
+    exits = opened.ledger.orders.find_open_exits(symbols=["COMM"])
     found = [(e.intent.order_type, e.intent.side, e.intent.qty, e.status) for e in exits]
     assert found == [
         ("limit", Side.SELL, D(250), OrderStatus.NEW),
@@ -366,7 +366,7 @@ def test_an_order_that_cannot_be_read_stays_as_it_is_and_the_others_are_followed
     book = Book(other)
     book.unreadable = (UnreadableRow("B1", "C1", "CTVA", "qty is empty"),)
     tracker(book, ledger, told).track()
-    assert [record.intent.ticker for record in ledger.orders.find_open()] == ["CTVA"]
+    assert [record.intent.symbol for record in ledger.orders.find_open()] == ["CTVA"]
     assert book.asked == 1
 
 
@@ -379,4 +379,4 @@ def test_an_order_that_is_listed_nowhere_and_cannot_be_read_stops_no_other(ledge
             raise UnreadableAnswer(client_order_id)
 
     tracker(Odd(other), ledger, told).track()
-    assert [record.intent.ticker for record in ledger.orders.find_open()] == ["CTVA"]
+    assert [record.intent.symbol for record in ledger.orders.find_open()] == ["CTVA"]

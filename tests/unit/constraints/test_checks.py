@@ -267,7 +267,7 @@ def test_a_constraint_without_its_data_names_the_missing_facts(code: ReasonCode)
     assert example is not None
     finding = found(code, example)
     assert isinstance(finding, NotEvaluated)
-    assert (finding.code, finding.symbol) == (code, example.order.ticker)
+    assert (finding.code, finding.symbol) == (code, example.order.symbol)
     assert all(finding.missing)
     assert finding.missing
 

@@ -122,7 +122,7 @@ def plan(*orders: Trade, **parts: Any) -> PlanVerdict:
 
 def test_a_plan_is_judged_sells_first_and_the_buys_in_their_order() -> None:
     verdict = plan(buy("B"), sell(), buy("A"))
-    assert [order.ticker for order, _ in verdict.verdicts] == ["HELD", "B", "A"]
+    assert [order.symbol for order, _ in verdict.verdicts] == ["HELD", "B", "A"]
 
 
 def test_buys_may_spend_what_the_sells_before_them_bring() -> None:
@@ -136,7 +136,7 @@ def test_buys_may_spend_what_the_sells_before_them_bring() -> None:
 
 def test_the_buy_that_exhausts_the_cash_is_the_one_that_is_denied() -> None:
     verdict = plan(buy("A"), buy("B"), buy("C", 101), book=book(cash=Decimal(10_000 + 3_600 + 3_030)))
-    assert [(order.ticker, reason.code) for order, reason in verdict.violations] == [("B", Code.CASH_RESERVE)]
+    assert [(order.symbol, reason.code) for order, reason in verdict.violations] == [("B", Code.CASH_RESERVE)]
 
 
 def test_two_buys_of_one_symbol_add_up() -> None:
@@ -159,7 +159,7 @@ def test_each_planned_stop_adds_to_the_heat_of_the_next_buy() -> None:
 def test_an_order_that_is_denied_is_not_counted_for_those_after_it() -> None:
     halted = market(known("HELD", tradable=False), known("ALKS"))
     verdict = plan(sell(), buy(), book=book(cash=Decimal(10_000)), market=halted)
-    assert [(o.ticker, r.code) for o, r in verdict.violations] == [
+    assert [(o.symbol, r.code) for o, r in verdict.violations] == [
         ("HELD", Code.NOT_TRADABLE),
         ("ALKS", Code.CASH_RESERVE),
     ]

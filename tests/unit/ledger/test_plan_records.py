@@ -27,8 +27,8 @@ def phase(name: PhaseName, at: datetime) -> PhaseRecord:
     return PhaseRecord(name, PhaseState.OPEN, at, at + timedelta(minutes=1), None, PhaseOutcome.NONE)
 
 
-def trade(name: PhaseName, ticker: str, message_id: str | None = None, code: str = "") -> TradeRecord:
-    return TradeRecord(name, ticker, Side.BUY, D(10), D(10), message_id=message_id, code=code, reason=code)
+def trade(name: PhaseName, symbol: str, message_id: str | None = None, code: str = "") -> TradeRecord:
+    return TradeRecord(name, symbol, Side.BUY, D(10), D(10), message_id=message_id, code=code, reason=code)
 
 
 def test_saving_a_plan_again_replaces_the_document_and_keeps_the_approval(ledger: Ledger) -> None:
@@ -53,12 +53,12 @@ def test_setting_a_phase_again_keeps_its_start(ledger: Ledger) -> None:
 
 def test_trades_have_the_order_of_phases_and_ranks(ledger: Ledger) -> None:
     for name in (PhaseName.BUY, PhaseName.SELL):
-        for rank, ticker in enumerate(("UPS", "DVN", "ALKS")):
-            ledger.plans.add_trade("P", rank, trade(name, ticker))
-    tickers = ["UPS", "DVN", "ALKS"]
-    assert [t.ticker for t in ledger.plans.trades("P")] == tickers * 2
+        for rank, symbol in enumerate(("UPS", "DVN", "ALKS")):
+            ledger.plans.add_trade("P", rank, trade(name, symbol))
+    symbols = ["UPS", "DVN", "ALKS"]
+    assert [t.symbol for t in ledger.plans.trades("P")] == symbols * 2
     assert [t.phase for t in ledger.plans.trades("P")][:3] == [PhaseName.SELL] * 3
-    assert [t.ticker for t in ledger.plans.trades("P", PhaseName.BUY)] == tickers
+    assert [t.symbol for t in ledger.plans.trades("P", PhaseName.BUY)] == symbols
 
 
 def test_a_report_ends_a_trade_once_and_keeps_why_it_was_trimmed(ledger: Ledger) -> None:

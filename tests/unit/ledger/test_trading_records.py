@@ -101,17 +101,17 @@ def test_a_day_trade_is_a_symbol_bought_and_sold_on_one_exchange_day(ledger: Led
     assert history.same_day_sides == {"CTVA": frozenset(Side)}
 
 
-def filled(ledger: Ledger, number: int, ticker: str, side: Side, at: datetime = NOW, **more: Any) -> None:
+def filled(ledger: Ledger, number: int, symbol: str, side: Side, at: datetime = NOW, **more: Any) -> None:
     """Record an order of ten shares at ten dollars that filled at a moment."""
     ids = f"C{number}", f"MSG_{number}"
-    ledger.orders.intend(OrderIntent(*ids, ticker, side, D(10), "market", **more), at)
-    done = Order(f"B{number}", ids[0], ticker, side, D(10), OrderStatus.FILLED, D(10), D(10), filled_at=at)
+    ledger.orders.intend(OrderIntent(*ids, symbol, side, D(10), "market", **more), at)
+    done = Order(f"B{number}", ids[0], symbol, side, D(10), OrderStatus.FILLED, D(10), D(10), filled_at=at)
     ledger.orders.observe(done, at)
 
 
 def test_the_sides_of_a_day_are_those_that_filled_on_it(ledger: Ledger) -> None:
-    for number, (ticker, side) in enumerate([("UPS", Side.SELL), ("ALKS", Side.BUY), ("ALKS", Side.BUY)]):
-        filled(ledger, number, ticker, side)
+    for number, (symbol, side) in enumerate([("UPS", Side.SELL), ("ALKS", Side.BUY), ("ALKS", Side.BUY)]):
+        filled(ledger, number, symbol, side)
     sides = {"ALKS": frozenset({Side.BUY}), "UPS": frozenset({Side.SELL})}
     assert ledger.history(NOW).same_day_sides == sides
     assert ledger.history(NOW + timedelta(days=1)).same_day_sides == {}
@@ -148,16 +148,16 @@ def test_the_stop_of_a_symbol_is_that_of_its_newest_filled_buy_or_exit(ledger: L
 def test_fills_are_listed_from_a_moment_on(ledger: Ledger) -> None:
     for minutes in range(3):
         filled(ledger, minutes, f"T{minutes}", Side.BUY, NOW + timedelta(minutes=minutes))
-    assert [f.ticker for f in ledger.orders.fills_since(NOW + timedelta(minutes=1))] == ["T1", "T2"]
+    assert [f.symbol for f in ledger.orders.fills_since(NOW + timedelta(minutes=1))] == ["T1", "T2"]
 
 
-def test_open_exits_are_found_by_status_or_ticker(ledger: Ledger) -> None:
-    for number, ticker in enumerate(("UPS", "DVN", "CTVA")):
-        intent = OrderIntent(f"C{number}", f"EXIT_{number}", ticker, Side.SELL, D(10), "limit", purpose=Purpose.EXIT)
+def test_open_exits_are_found_by_status_or_symbol(ledger: Ledger) -> None:
+    for number, symbol in enumerate(("UPS", "DVN", "CTVA")):
+        intent = OrderIntent(f"C{number}", f"EXIT_{number}", symbol, Side.SELL, D(10), "limit", purpose=Purpose.EXIT)
         ledger.orders.intend(intent, NOW)
-        if ticker != "CTVA":
-            ledger.orders.observe(Order(f"B{number}", f"C{number}", ticker, Side.SELL, D(10), OrderStatus.NEW), NOW)
-    told = ledger.orders.find_open_exits(statuses=[OrderStatus.UNKNOWN], tickers=["DVN"])
-    assert [o.intent.ticker for o in told] == ["DVN", "CTVA"]
+        if symbol != "CTVA":
+            ledger.orders.observe(Order(f"B{number}", f"C{number}", symbol, Side.SELL, D(10), OrderStatus.NEW), NOW)
+    told = ledger.orders.find_open_exits(statuses=[OrderStatus.UNKNOWN], symbols=["DVN"])
+    assert [o.intent.symbol for o in told] == ["DVN", "CTVA"]
     assert ledger.orders.find_open_trades() == []
     assert len(ledger.orders.find_open()) == 3

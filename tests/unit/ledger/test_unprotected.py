@@ -80,7 +80,7 @@ def observed(ledger: Ledger, intent: OrderIntent, filled: int, at: float, status
 
 def snapshot(intent: OrderIntent, filled: int, at: float, status: str) -> Order:
     name, price = intent.client_order_id, D(30) if filled else None
-    given = (intent.ticker, intent.side, intent.qty, OrderStatus(status), D(filled), price)
+    given = (intent.symbol, intent.side, intent.qty, OrderStatus(status), D(filled), price)
     return Order(f"B_{name}", name, *given, type=OrderType(intent.order_type), updated_at=after(at))
 
 

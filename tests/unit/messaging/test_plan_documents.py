@@ -60,11 +60,11 @@ def test_a_plan_document_survives_being_written_and_read() -> None:
     )
     read = plan_from(document, "plan.json")
     again = plan_from(plan_document(read), "again")
-    assert [(t.ticker, t.side, t.qty, t.price, t.score) for t in again.trades] == [
-        (t.ticker, t.side, t.qty, t.price, t.score) for t in read.trades
+    assert [(t.symbol, t.side, t.qty, t.price, t.score) for t in again.trades] == [
+        (t.symbol, t.side, t.qty, t.price, t.score) for t in read.trades
     ]
     assert read.trades[0].price == D("64.64")
-    assert (read.sells[0].ticker, read.buys[0].ticker) == ("CTVA", "ALKS")
+    assert (read.sells[0].symbol, read.buys[0].symbol) == ("CTVA", "ALKS")
 
 
 @pytest.mark.parametrize("missing", ["plan_id", "generated_at", "trades"])
@@ -104,4 +104,4 @@ def test_skips_of_other_writers_are_passed_over() -> None:
         {"ticker": "CVE", "reason": "MIN_POSITION_VALUE: value=879"},
     ]
     read = plan_from(plan() | {"skipped": skips}, "plan.json")
-    assert [(skip.ticker, str(skip.reason)) for skip in read.skipped] == [("CVE", "MIN_POSITION_VALUE: value=879")]
+    assert [(skip.symbol, str(skip.reason)) for skip in read.skipped] == [("CVE", "MIN_POSITION_VALUE: value=879")]
