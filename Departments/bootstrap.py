@@ -207,12 +207,13 @@ class Desk:
     @cached_property
     def regime(self) -> RegimeDepartment:
         """The Regime department."""
+        from Departments.Operations.shelf import is_usable
         from Departments.Regime.market_data import MarketData, broker_source, file_sources
         from Departments.Regime.regime_department import RegimeDepartment
 
         settings, limits = self.settings.regime, self.limits.market_conditions
         sources = (*file_sources(settings, self.workspace), broker_source(self.spy_bars))
-        market = MarketData(self.briefings, sources, closing_bars=self.spy_bars)
+        market = MarketData(self.briefings, sources, closing_bars=self.spy_bars, is_usable=is_usable)
         return RegimeDepartment(self.bus, self.ledger.regimes, limits, self.clock, settings, market)
 
     def briefings(self, now: datetime) -> list[Message]:
@@ -237,7 +238,8 @@ class Desk:
         from Departments.brokers.snapshot import FactsReader
         from Departments.constraints.amounts import days_to_settle
 
-        return FactsReader(broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits))
+        young = timedelta(hours=self.settings.regime.reuse_hours)
+        return FactsReader(broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits), young)
 
     @cached_property
     def planner(self) -> Planner:
@@ -306,7 +308,7 @@ class Desk:
         limits, plans = self.limits, self.ledger.plans  # limits first: without them the folder is no workspace
         poll = self.settings.phases.sell.poll
         return Day(
-            inbox=ExecutiveInbox(self.bus, plans, self.clock, self.work, poll),
+            inbox=ExecutiveInbox(self.bus, plans, self.ledger.regimes, self.clock, self.work, poll),
             judge=PlanJudge(self.reader, plans, limits, self.settings),
             approvals=Approvals(self.state, self.ledger, limits.fingerprint, self.clock),
             execution=self._make_execution,

@@ -184,6 +184,7 @@ class Day:
     def plan(self, order: DayOrder) -> ReviewedPlan:
         """Have the market assessed and a plan made, then review it. Raises DayFailed where there is no plan."""
         order.prepare()
+        self.inbox.read()  # a regime that waits there counts for the plan
         briefing = order.briefing_message_id
         request = PlanRequest(
             briefing_message_id=briefing,

@@ -14,6 +14,7 @@ from Departments.core.errors import DepartmentsError, WorkspaceBusy
 from Departments.core.identifiers import answer_id, message_id
 from Departments.core.platform.clock import Clock
 from Departments.ledger.plan_records import PlanRecords
+from Departments.ledger.regime_records import SqliteRegimeLedger
 from Departments.messaging.bus import Bus
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import ExecutionReport, Payload, RegimeUpdate
@@ -32,9 +33,18 @@ class ExecutiveInbox:
     `work` has every department of this process read its inbox once; `poll` is the pause between two looks, in seconds.
     """
 
-    def __init__(self, bus: Bus, plans: PlanRecords, clock: Clock, work: Callable[[], None], poll: float) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        plans: PlanRecords,
+        regimes: SqliteRegimeLedger,
+        clock: Clock,
+        work: Callable[[], None],
+        poll: float,
+    ) -> None:
         self._bus = bus
         self._plans = plans
+        self._regimes = regimes
         self._clock = clock
         self._work = work
         self._poll = poll
@@ -114,9 +124,11 @@ class ExecutiveInbox:
         if message.parent_message_id:
             self._answers[message.parent_message_id] = message
 
-    def log_regime(self, _: Message, update: RegimeUpdate) -> None:
-        """Log the market's regime."""
+    def log_regime(self, message: Message, update: RegimeUpdate) -> Commit:
+        """Log the market's regime, and save it: a limit may depend on it."""
         log.info("Regime: %s (%s)", update.regime, update.confidence)
+        assessment = update.assessment(message.timestamp, f"RegimeUpdate {message.message_id}")
+        return lambda: self._regimes.save_assessment(assessment)
 
     def log_escalation(self, message: Message, _: Payload) -> None:
         """Log the first line of an escalation."""

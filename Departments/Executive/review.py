@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from Departments.constraints.amounts import sector_of
+from Departments.constraints.amounts import find_contradiction, regime_of, sector_of
 from Departments.constraints.checks.timing import is_price_old
 from Departments.constraints.engine import PlanVerdict, check_desk, check_order, check_plan
 from Departments.constraints.headroom import Headroom, headroom
@@ -139,7 +139,7 @@ def _concerns(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[s
     missing = sorted({str(gap.code) for gap in outlook.verdict.not_evaluated})
     if missing:
         yield f"not evaluated for want of data: {', '.join(missing)}"
-    yield from _market(outlook)
+    yield from _market(outlook, limits)
     yield from _prices(plan, outlook, limits)
 
 
@@ -169,12 +169,16 @@ def _narrow(key: str, about: str, left: Decimal, bound: Decimal) -> Iterator[str
         yield f"{about} leaves hardly any of {key}"
 
 
-def _market(outlook: Outlook) -> Iterator[str]:
-    regime = outlook.before.regime
-    if regime is None or regime.regime is Regime.UNKNOWN:
+def _market(outlook: Outlook, limits: Limits) -> Iterator[str]:
+    facts = outlook.before
+    regime = regime_of(limits, facts) if any(view.regime for view in facts.views) else None
+    if regime is None or regime is Regime.UNKNOWN:
         yield "the market regime is unknown, so the careful branch applies"
-    elif regime.regime in {Regime.BEARISH, Regime.PANIC}:
-        yield f"the market regime is {regime.regime}"
+    elif regime in {Regime.BEARISH, Regime.PANIC}:
+        yield f"the market regime is {regime}"
+    sentence = find_contradiction(limits, facts)
+    if sentence is not None:
+        yield sentence
 
 
 # --- small sums ---

@@ -5,7 +5,7 @@ The briefing lends sectors, scores, and prices where the broker has no quote; it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -75,22 +75,28 @@ class Basis:
         return engine.check_plan([self.order(t, worse) for t in trades], self.facts, self.limits, "plan")
 
 
-def observe(reader: FactsReader, briefing: Briefing, wanted: Sequence[str] = ()) -> Facts:
-    """Read facts of the account and of every held or `wanted` symbol. Raises BrokerUnavailable, NotAuthorized."""
-    facts = reader.read(wanted, lambda known: complete(known, briefing))
+def observe(
+    reader: FactsReader, briefing: Briefing, wanted: Sequence[str] = (), others: Iterable[Briefing] = ()
+) -> Facts:
+    """Read facts of the account and of every held or `wanted` symbol. Raises BrokerUnavailable, NotAuthorized.
+
+    `others` are further briefings of the day: their views of the market count, too.
+    """
+    facts = reader.read(wanted, lambda known: complete(known, briefing, others))
     symbols = {**facts.symbols, **_with_volumes(reader.broker, facts, wanted)}
     scores = {holding.symbol: holding.score for holding in briefing.holdings}
     positions = {s: _score(p, scores.get(s), facts.of(s).price) for s, p in facts.positions.items()}
     return replace(facts, symbols=symbols, positions=positions)
 
 
-def complete(known: Knowledge, briefing: Briefing) -> Knowledge:
-    """Return the knowledge with the briefing's facts first."""
+def complete(known: Knowledge, briefing: Briefing, others: Iterable[Briefing] = ()) -> Knowledge:
+    """Return the knowledge with the briefing's facts first. The views of an earlier plan give way."""
     symbols = dict(known.symbols)
     rows: tuple[Candidate | Holding, ...] = (*briefing.holdings, *briefing.candidates)
     for row in rows:
         symbols[row.symbol] = _brief(symbols.get(row.symbol) or SymbolFacts(row.symbol), row, briefing)
-    return replace(known, symbols=symbols, readings=briefing.conditions.complete(known.readings))
+    views = tuple(view for seen in (briefing, *others) if (view := seen.view) is not None)
+    return replace(known, symbols=symbols, readings=briefing.conditions.complete(known.readings), plan_views=views)
 
 
 def _brief(facts: SymbolFacts, row: Candidate | Holding, briefing: Briefing) -> SymbolFacts:

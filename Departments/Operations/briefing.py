@@ -13,11 +13,12 @@ from decimal import Decimal
 from typing import TypeVar
 
 from Departments.core.errors import BadInput
-from Departments.core.facts import Readings
+from Departments.core.facts import READINGS, Readings
 from Departments.core.orders import Side
 from Departments.core.plans import SkippedTrade
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.core.trading_calendar import is_trading_day, trading_day
+from Departments.core.regimes import MarketView
+from Departments.core.trading_calendar import is_same_session, trading_day
 from Departments.messaging.neighbours import (
     Candidate,
     DailyBriefing,
@@ -45,6 +46,14 @@ class Briefing:
     source: str
     refused: tuple[SkippedTrade, ...] = ()
     at: datetime | None = None
+
+    @property
+    def view(self) -> MarketView | None:
+        """Return the view of the market, or None without any reading or time."""
+        seen = {name: getattr(self.conditions, name) for name in READINGS}
+        if self.at is None or all(value is None for value in seen.values()):
+            return None
+        return MarketView(f"DailyBriefing {self.source}", self.at, **seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +149,11 @@ def _fill_gaps(candidate: Candidate, known: Candidate | None) -> Candidate:
 def refuse_other_days(briefing: Briefing, today: date) -> None:
     """Raise BadInput for a briefing of another day; before a closed day the last one is accepted."""
     day = briefing.date
-    if day is None or day == today or (day < today and not any(is_trading_day(d) for d in _days(day, today))):
+    if day is None or is_same_session(day, today):
         return
     problem = f"the briefing is of {day.isoformat()}, and today is {today.isoformat()}"
     mend = f"give a briefing of today, or replay that day with --at {day.isoformat()}T15:00:00Z"
     raise BadInput(briefing.source, "market_conditions.date", problem, mend)
-
-
-def _days(after: date, until: date) -> Iterable[date]:
-    return (date.fromordinal(n) for n in range(after.toordinal() + 1, until.toordinal() + 1))
 
 
 def proposal_from(proposal: PlanProposal, source: str) -> Proposal:

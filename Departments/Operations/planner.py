@@ -138,7 +138,7 @@ class Planner:
 
     def save_regime(self, message: Message, update: RegimeUpdate) -> Commit:
         """Save an assessment of the market."""
-        assessment = update.assessment(message.timestamp, message.message_id)
+        assessment = update.assessment(message.timestamp, f"RegimeUpdate {message.message_id}")
         return lambda: self._ledger.regimes.save_assessment(assessment)
 
     def answer_request(self, message: Message, request: PlanRequest) -> Commit:
@@ -173,7 +173,7 @@ class Planner:
         complete = merge_picks(briefing, proposal.picks) if proposal else briefing
         return make_plan(
             briefing,
-            self._basis(complete, _buyable(complete, self._limits)),
+            self._basis(complete, _buyable(complete, self._limits), now),
             mandatory_sells=wish.mandatory_sells,
             proposal=proposal,
             reported=self._reported_untradable(now),
@@ -185,14 +185,15 @@ class Planner:
         known = found or Briefing(None, Readings(), (), (), wish.source)
         return validate_plan(
             plan,
-            self._basis(known, [trade.symbol for trade in plan.trades]),
+            self._basis(known, [trade.symbol for trade in plan.trades], now),
             mandatory_sells=wish.mandatory_sells,
             reported=self._reported_untradable(now),
             source=wish.source,
         )
 
-    def _basis(self, briefing: Briefing, wanted: Sequence[str]) -> Basis:
-        return Basis(observe(self._reader, briefing, wanted), self._limits, self._exits)
+    def _basis(self, briefing: Briefing, wanted: Sequence[str], now: datetime) -> Basis:
+        others = self._shelf.read_others(briefing, now, self._reader.young)
+        return Basis(observe(self._reader, briefing, wanted, others), self._limits, self._exits)
 
     def _reported_untradable(self, now: datetime) -> set[str]:
         """Return the untradable holdings reported before today. Every plan of the first day still reports them."""
@@ -202,7 +203,7 @@ class Planner:
     def _save(self, planned: Planned) -> None:
         plan, now = planned.plan, self._clock.now()
         self._ledger.plans.save(plan_document(plan), plan.limits_hash, now)
-        self._ledger.symbols.learn(planned.facts, now, planned.readings)
+        self._ledger.symbols.learn(planned.facts, now, planned.readings, planned.views)
         for symbol in planned.untradable:
             self._ledger.plans.report_untradable(symbol, now)
 

@@ -20,6 +20,7 @@ from Departments.core.money import CENT, ZERO, cents, money_text, percent, plain
 from Departments.core.orders import Side
 from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging.neighbours import Candidate
 from Departments.Operations.allocation import Allocation, allocate
@@ -70,7 +71,7 @@ class Planned:
 
     `untradable` are the holdings it reports for the first time; `facts` and `readings` are what it was made with.
     `set_aside` are the proposals under the minimum, those included that came back at a larger size (the plan's skips
-    are the rest).
+    are the rest). `views` are the views of the market that counted.
     """
 
     plan: TradingPlan
@@ -78,6 +79,7 @@ class Planned:
     facts: tuple[SymbolFacts, ...]
     set_aside: tuple[SkippedTrade, ...] = ()
     readings: Readings = NO_READINGS
+    views: tuple[MarketView, ...] = ()
 
 
 def make_plan(
@@ -143,14 +145,14 @@ def _assemble(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned
         cash=basis.facts.cash,
         deployment=reached.share,
         limits_hash=basis.limits.fingerprint,
-        regime=str(basis.facts.regime.regime) if basis.facts.regime else "",
-        notes=(*reached.notes, *_effects(basis), *_warnings(verdict)),
+        regime=_regime(basis),
+        notes=(*reached.notes, *_contradictions(basis), *_effects(basis), *_warnings(verdict)),
         not_evaluated=_not_evaluated(verdict),
         extra={"deployment_goal": reached.document, "stage_results": _stages(selection, bought, verdict)},
     )
     facts = tuple(replace(f, sector=known_sector(f.sector)) for f in basis.facts.symbols.values())
     set_aside = tuple(s.set_aside for s in sized if s.set_aside)
-    return Planned(plan, selection.untradable, facts, set_aside, basis.facts.readings)
+    return Planned(plan, selection.untradable, facts, set_aside, basis.facts.readings, basis.facts.views)
 
 
 def _stages(selection: Selection, bought: _Bought, verdict: engine.PlanVerdict) -> dict[str, dict[str, int]]:
@@ -229,6 +231,16 @@ def _find_offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, Skippe
             if order.side is Side.BUY:
                 found.setdefault(order.symbol, skip_for(order.symbol, reason))
     return found
+
+
+def _regime(basis: Basis) -> str:
+    seen = [view for view in basis.facts.views if view.regime is not None]
+    return str(amounts.regime_of(basis.limits, basis.facts)) if seen else ""
+
+
+def _contradictions(basis: Basis) -> tuple[str, ...]:
+    sentence = amounts.find_contradiction(basis.limits, basis.facts)
+    return () if sentence is None else (sentence,)
 
 
 def _effects(basis: Basis) -> tuple[str, ...]:

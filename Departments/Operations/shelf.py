@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -61,6 +61,12 @@ class Shelf:
         found = map(_read_if_usable, self.list_briefings(trading_day(now)))
         return next((briefing for briefing in found if briefing and _is_of_today(briefing, now)), None)
 
+    def read_others(self, briefing: Briefing, now: datetime, young: timedelta) -> list[Briefing]:
+        """Read today's other usable briefings that are at most as `young`: their views of the market count, too."""
+        near = [m for m in self.list_briefings(trading_day(now)) if abs(now - m.timestamp) <= young]
+        found = (_read_if_usable(m) for m in near if m.message_id != briefing.source)
+        return [other for other in found if other and _is_of_today(other, now)]
+
     def read_proposal(self, now: datetime) -> Proposal | None:
         """Read today's newest proposal. Returns None if there is none."""
         today = trading_day(now)
@@ -84,6 +90,11 @@ class Shelf:
 def read_briefing(message: Message) -> Briefing:
     """Read a DailyBriefing message. Raises BadInput for one that nobody can plan from."""
     return briefing_from(DailyBriefing.of(message), message.message_id, at=message.timestamp)
+
+
+def is_usable(message: Message) -> bool:
+    """Return whether somebody can plan from a briefing."""
+    return _read_if_usable(message) is not None
 
 
 def _read_if_usable(message: Message) -> Briefing | None:

@@ -25,7 +25,13 @@ from Departments.core.platform.text_files import read_text
 from Departments.core.quotes import Bar
 from Departments.core.regimes import INDICATORS, Observation
 from Departments.core.settings import RegimeSettings
-from Departments.core.trading_calendar import is_trading_day, previous_trading_day, session, trading_day
+from Departments.core.trading_calendar import (
+    is_same_session,
+    is_trading_day,
+    previous_trading_day,
+    session,
+    trading_day,
+)
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import MarketBriefing, NoReading
 
@@ -51,19 +57,39 @@ def _no_briefings(_now: datetime) -> Iterable[Message]:
     return ()
 
 
+def _accept(_: Message) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class MarketData:
-    """The department's sources: briefings (newest first), observations, and SPY's bars for closes read later."""
+    """The department's sources: briefings (newest first), observations, and SPY's bars for closes read later.
+
+    `is_usable` says whether anybody can plan from a briefing. One that is refused says nothing of the market, either.
+    """
 
     briefings: Callable[[datetime], Iterable[Message]] = _no_briefings
     sources: Sequence[ObservationSource] = ()
     closing_bars: BarSource = tuple
+    is_usable: Callable[[Message], bool] = _accept
 
     def observe(self, now: datetime, named: Observation | None, kept: Observation | None) -> Observation:
-        """Observe the market at `now`; the `named` briefing comes first, the `kept` observation last."""
-        recent = [observe_briefing(message) for message in islice(self.briefings(now), NEWEST)]
-        seen = dict.fromkeys(each for each in (named, *recent, kept) if each is not None)
+        """Observe the market at `now`; the `named` briefing comes first, the `kept` observation last.
+
+        A briefing counts on its own day. Daily bars count until the next close: there are no newer ones.
+        """
+        recent = map(observe_briefing, self.recent_briefings(now))
+        seen = dict.fromkeys(drop_other_days(each, now) for each in (named, *recent, kept) if each is not None)
         return merge([*seen, *(source(now) for source in self.sources)], now)
+
+    def recent_briefings(self, now: datetime) -> list[Message]:
+        """Return the newest usable briefings, those of other days included."""
+        return list(islice(filter(self.is_usable, self.briefings(now)), NEWEST))
+
+    def has_only_refused(self, now: datetime) -> bool:
+        """Return whether there are briefings, and nobody can plan from any of them at `now`."""
+        usable = map(observe_briefing, self.recent_briefings(now))
+        return any(True for _ in self.briefings(now)) and not any(is_of_today(seen, now) for seen in usable)
 
     def read_closes(self) -> Sequence[Bar]:
         """Return SPY's daily bars, none if they cannot be read today."""
@@ -283,16 +309,30 @@ def _round(percent: Decimal) -> Decimal:
 # --- one observation of many ---
 
 
+def is_of_today(observation: Observation, now: datetime) -> bool:
+    """Return whether an observation is of the trading day of `now`."""
+    return observation.day is not None and is_same_session(observation.day, trading_day(now))
+
+
+def drop_other_days(observation: Observation, now: datetime) -> Observation:
+    """Return an observation of this trading day, else an unknown one."""
+    return observation if is_of_today(observation, now) else _forget(observation, f"{trading_day(now)}")
+
+
 def drop_stale(observation: Observation, now: datetime) -> Observation:
     """Return an observation of this or the previous trading day, else an unknown one."""
-    if all(getattr(observation, name) is None for name in INDICATORS):
-        return observation
     today = trading_day(now)
     earliest = previous_trading_day(today)
     if observation.day is not None and earliest <= observation.day <= today:
         return observation
+    return _forget(observation, f"{earliest} to {today}")
+
+
+def _forget(observation: Observation, wanted: str) -> Observation:
+    if all(getattr(observation, name) is None for name in INDICATORS):
+        return observation
     of = "of no readable date" if observation.day is None else f"of {observation.day}"
-    note = f"{observation.source} is {of}, not of {earliest} to {today}: stale, taken as unknown"
+    note = f"{observation.source} is {of}, not of {wanted}: stale, taken as unknown"
     return Observation(observation.observed_at, observation.source, notes=(*observation.notes, note))
 
 

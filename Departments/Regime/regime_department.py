@@ -5,6 +5,7 @@ An assessment and its letters are one commit: ledger and inboxes agree.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
@@ -15,15 +16,23 @@ from Departments.core.departments import REGIME_DETECTION
 from Departments.core.platform.clock import Clock
 from Departments.core.regimes import Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.core.settings import RegimeSettings
-from Departments.core.trading_calendar import next_close, session, trading_day
+from Departments.core.trading_calendar import is_same_session, next_close, session, trading_day
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import MarketBriefing
 from Departments.messaging.payloads import DayOutcome, RegimeRequest
 from Departments.messaging.router import Commit, Handler, Router
 from Departments.Regime.classification import MarketConditionLimits, classify
-from Departments.Regime.market_data import MarketData, change_on, observe_briefing, observe_conditions
+from Departments.Regime.market_data import (
+    MarketData,
+    change_on,
+    is_of_today,
+    observe_briefing,
+    observe_conditions,
+)
 from Departments.Regime.update import regime_update
+
+log = logging.getLogger(__name__)
 
 
 class RegimeLedger(Protocol):
@@ -106,7 +115,7 @@ class RegimeDepartment:
 
     def _find_or_assess(self, now: datetime, named: Observation | None = None) -> tuple[RegimeAssessment, Commit]:
         latest = self._ledger.latest_assessment(now)
-        if latest is not None and self._is_current(latest, now):
+        if latest is not None and self._is_current(latest, now) and not self._is_briefed_since(latest, now):
             return latest, lambda: self._keep(named)
         assessment = classify(self._observe(now, named), self._limits)
         if latest is not None and latest.assessment_id == assessment.assessment_id:
@@ -118,8 +127,13 @@ class RegimeDepartment:
         return self._market.observe(now, named, kept=self._ledger.latest_observation(trading_day(now)))
 
     def _is_current(self, assessment: RegimeAssessment, now: datetime) -> bool:
-        age = now - assessment.assessed_at
-        return assessment.regime is not Regime.UNKNOWN and age < timedelta(hours=self._settings.reuse_hours)
+        age, day = now - assessment.assessed_at, trading_day(assessment.assessed_at)
+        is_young = age < timedelta(hours=self._settings.reuse_hours) and is_same_session(day, trading_day(now))
+        return assessment.regime is not Regime.UNKNOWN and is_young
+
+    def _is_briefed_since(self, assessment: RegimeAssessment, now: datetime) -> bool:
+        """Return whether a briefing is newer than the assessment."""
+        return any(assessment.assessed_at < m.timestamp <= now for m in self._market.recent_briefings(now))
 
     def _keep(self, named: Observation | None, assessment: RegimeAssessment | None = None) -> None:
         if named is not None:
@@ -140,19 +154,34 @@ class RegimeDepartment:
         seen = observe_conditions(briefing, message.timestamp, f"DailyBriefing {message.message_id}")
         return lambda: self._ledger.save_observation(seen)
 
-    def assess_market(self, message: Message, request: RegimeRequest) -> Commit:
-        """Assess the market, with the briefing named in the request if any."""
-        _, commit = self._find_or_assess(self._clock.now(), self._find_named(message, request))
-        return commit
+    def assess_market(self, message: Message, request: RegimeRequest) -> Commit | None:
+        """Assess the market, with the briefing named in the request if any.
 
-    def _find_named(self, message: Message, request: RegimeRequest) -> Observation | None:
-        wanted = request.briefing_message_id
+        If nobody can plan from the briefing, the request is refused: no assessment is left behind.
+        """
+        now, wanted = self._clock.now(), request.briefing_message_id
+        found = None if wanted is None else self._bus.find(wanted)
+        named = None if found is None else observe_briefing(found)
+        refusal = self._find_refusal(wanted, found, named, now)
+        if refusal is None:
+            assessment, commit = self._find_or_assess(now, named)
+            if wanted is not None or assessment.regime is not Regime.UNKNOWN or not self._market.has_only_refused(now):
+                return commit
+            refusal = "no briefing of today can be planned from"
+        log.warning("%s: no assessment is made: %s", message.message_id, refusal)
+        return None
+
+    def _find_refusal(
+        self, wanted: str | None, found: Message | None, named: Observation | None, now: datetime
+    ) -> str | None:
+        """Return why nobody can plan from the named briefing, or None."""
         if wanted is None:
             return None
-        found = self._bus.find(wanted)
-        source = f"DailyBriefing {wanted}"
-        unknown = Observation(message.timestamp, source, notes=(f"{source}: cannot be found",))
-        return unknown if found is None else observe_briefing(found)
+        if found is None or named is None:
+            return f"DailyBriefing {wanted} cannot be found"
+        if named.day is not None and not is_of_today(named, now):
+            return f"DailyBriefing {wanted} is of {named.day}"
+        return None if self._market.is_usable(found) else f"DailyBriefing {wanted} cannot be planned from"
 
     def record_day(self, _: Message, outcome: DayOutcome) -> Commit | None:
         """Record the outcome of a day under the assessment current at its start."""

@@ -31,8 +31,8 @@ CLOCK_LASTS: Final = timedelta(minutes=1)
 class Memory(Protocol):
     """The desk's own knowledge: the ledger."""
 
-    def knowledge(self, now: datetime, settlement_days: int, held: Collection[str]) -> Knowledge:
-        """Return the desk's knowledge, without the broker's."""
+    def knowledge(self, now: datetime, settlement_days: int, held: Collection[str], young: timedelta) -> Knowledge:
+        """Return the desk's knowledge, without the broker's; a `young` view of the market counts."""
         ...
 
     def history(self, now: datetime, held: Collection[str]) -> TradingHistory:
@@ -101,13 +101,18 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class FactsReader:
-    """Reads facts for a department. The proceeds of a SELL settle after `settlement_days`, 0 for at once."""
+    """Reads facts for a department.
+
+    The proceeds of a SELL settle after `settlement_days`, 0 for at once. Assessments of the market that are as `young`
+    count.
+    """
 
     broker: Broker
     memory: Memory
     hours: ExchangeHours
     clock: Clock
     settlement_days: int
+    young: timedelta
 
     def glance(self, *, account: bool = True) -> DeskFacts:
         """Read hours, history and `account` alone. Raises BrokerUnavailable, NotAuthorized for the account."""
@@ -131,7 +136,7 @@ class FactsReader:
         now, account = self.clock.now(), account or self.broker.account()
         held = self.broker.positions()
         positions = {position.symbol: position for position in held}
-        known = self.memory.knowledge(now, self.settlement_days, positions)
+        known = self.memory.knowledge(now, self.settlement_days, positions, self.young)
         known = known if complete is None else complete(known)
         listing = Listing.read(self.broker, wanted | set(positions)) if wanted else None
         return Facts(
@@ -144,8 +149,8 @@ class FactsReader:
             unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
             peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
             symbols=known.symbols if listing is None else _list_facts(listing, known),
-            readings=known.readings.with_assessment(known.regime),
-            regime=known.regime,
+            readings=known.readings,
+            views=tuple(dict.fromkeys((*known.plan_views, *known.views))),
             history=known.history,
             locks={**known.locks, **_unreadable_locks(held)},
         )

@@ -6,15 +6,16 @@ Money is in dollars. Every bound is inclusive: exactly the minimum and exactly t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 from Departments.constraints.limits import Limits
-from Departments.core.facts import Facts, SymbolFacts
+from Departments.core.facts import NO_READINGS, Facts, SymbolFacts
 from Departments.core.money import ONE, ZERO, whole_shares
 from Departments.core.plans import Trade
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.core.regimes import Regime
+from Departments.core.regimes import MarketView, Regime
 
 
 def minimum_position(limits: Limits, equity: Decimal) -> Decimal:
@@ -153,11 +154,24 @@ def heat_room(limits: Limits, facts: Facts) -> Decimal:
     return max(ZERO, limits.portfolio_risk.max_portfolio_heat * facts.equity - portfolio_heat(facts)[0])
 
 
-def regime_of(facts: Facts) -> Regime | None:
-    """Return the day's regime; UNKNOWN without any data, None with only the VIX."""
-    if facts.regime is not None:
-        return facts.regime.regime
-    return Regime.UNKNOWN if vix_of(facts) is None else None
+def regimes_of(facts: Facts) -> tuple[Regime, ...]:
+    """Return the regimes of all views; UNKNOWN without any data, none with only the VIX.
+
+    A view of UNKNOWN counts until a later view knows the regime.
+    """
+    known = max((view.at for view in facts.views if _knows_regime(view)), default=None)
+    views = (view for view in facts.views if _knows_regime(view) or known is None or view.at > known)
+    seen = tuple(dict.fromkeys(view.regime for view in views if view.regime is not None))
+    return seen or ((Regime.UNKNOWN,) if vix_of(facts) is None else ())
+
+
+def _knows_regime(view: MarketView) -> bool:
+    return view.regime not in {None, Regime.UNKNOWN}
+
+
+def regime_of(limits: Limits, facts: Facts) -> Regime | None:
+    """Return the day's regime: of contradicting views the one with the smallest factor. None with only the VIX."""
+    return min(regimes_of(facts), key=lambda regime: regime_factor(limits, regime), default=None)
 
 
 def regime_factor(limits: Limits, regime: Regime) -> Decimal:
@@ -167,10 +181,40 @@ def regime_factor(limits: Limits, regime: Regime) -> Decimal:
 
 
 def vix_of(facts: Facts) -> Decimal | None:
-    """Return the VIX, else the assessment's VIX."""
-    if facts.readings.vix is not None or facts.regime is None:
-        return facts.readings.vix
-    return facts.regime.vix
+    """Return the VIX: the highest of all views."""
+    known = (facts.readings.vix, *(view.vix for view in facts.views))
+    return max((vix for vix in known if vix is not None), default=None)
+
+
+def spy_drawdown_of(facts: Facts) -> Decimal | None:
+    """Return the drawdown of the S&P 500 (percent, positive): the largest of all views."""
+    known = (facts.readings.spy_drawdown_pct, *(view.spy_drawdown_pct for view in facts.views))
+    return max((abs(drawdown) for drawdown in known if drawdown is not None), default=None)
+
+
+def find_source(facts: Facts, **reading: object) -> dict[str, str]:
+    """Return the source of the view with this reading, as values of a reason; nothing if no view has it."""
+    ((name, value),) = reading.items()
+    found = next((view.source for view in facts.views if getattr(view, name) == value), None)
+    return {} if found is None else {"source": found}
+
+
+def find_contradiction(limits: Limits, facts: Facts) -> str | None:
+    """Return the sentence about views that would size BUYs differently, or None. It names both."""
+    telling = [view for view in facts.views if _knows_regime(view) or view.vix is not None]
+    weighed = [(_weigh(limits, facts, view), view) for view in telling]
+    if len({weight for weight, _ in weighed}) < 2:
+        return None
+    careful, calm = min(weighed, key=lambda each: each[0])[1], max(weighed, key=lambda each: each[0])[1]
+    return f"Two views of the market contradict each other, and the careful one decides: {careful}; {calm}."
+
+
+def _weigh(limits: Limits, facts: Facts, view: MarketView) -> Decimal:
+    """Return the factor of BUYs if this were the only view."""
+    alone = replace(facts, readings=NO_READINGS, views=(view,))
+    drawdown = spy_drawdown_of(alone)
+    is_deep = drawdown is not None and drawdown > 100 * limits.market_conditions.max_spy_drawdown_pct
+    return ZERO if is_deep else size_factor(limits, alone)
 
 
 def vix_halt(limits: Limits) -> Decimal:
@@ -199,8 +243,8 @@ def size_factor(limits: Limits, facts: Facts) -> Decimal:
 
 def _effects(limits: Limits, facts: Facts) -> Iterator[tuple[str, Decimal]]:
     effects, levels = limits.regime_effects, limits.market_conditions
-    regime, vix = regime_of(facts), vix_of(facts)
-    if regime is not None:
+    vix = vix_of(facts)
+    for regime in regimes_of(facts):
         yield f"regime_{regime.value.lower()}", regime_factor(limits, regime)
     if vix is None:
         return

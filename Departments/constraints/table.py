@@ -130,9 +130,10 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.MIN_MARKET_CAP, "price_constraints", BUY, stocks.check_market_cap, "min_market_cap_millions"),
     _row(Code.VIX_PANIC, "market_conditions", BUY, stocks.check_vix,
          "vix_panic_threshold vix_caution_threshold vix_elevated_threshold regime_effects.vix_caution "
-         "regime_effects.vix_elevated"),
-    _row(Code.REGIME_HALT, "market_conditions", BUY, stocks.check_regime, _REGIMES),
-    _row(Code.SPY_DRAWDOWN_HALT, "market_conditions", BUY, stocks.check_spy_drawdown, "max_spy_drawdown_pct"),
+         "regime_effects.vix_elevated", at="plan review dispatch trade"),
+    _row(Code.REGIME_HALT, "market_conditions", BUY, stocks.check_regime, _REGIMES, at="plan review dispatch trade"),
+    _row(Code.SPY_DRAWDOWN_HALT, "market_conditions", BUY, stocks.check_spy_drawdown, "max_spy_drawdown_pct",
+         at="plan review dispatch trade"),
     _row(Code.LAST_MINUTES, "timing_rules", BUY, timing.check_last_minutes, "no_positions_last_minutes",
          at="plan review dispatch trade"),
     _row(Code.TRADING_HALTED, "timing_rules", BOTH, timing.check_halt, "no_trading_on_halt"),

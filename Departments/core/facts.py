@@ -18,8 +18,8 @@ from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import MarketClock
-from Departments.core.regimes import RegimeAssessment
-from Departments.core.trading_calendar import previous_trading_day, trading_day
+from Departments.core.regimes import MarketView
+from Departments.core.trading_calendar import trading_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,6 @@ class Readings:
         """Fill unknown readings with earlier ones."""
         numbers = {name: _first(getattr(self, name), getattr(earlier, name)) for name in READINGS}
         return Readings(**numbers, correlations={**earlier.correlations, **self.correlations})
-
-    def with_assessment(self, assessment: RegimeAssessment | None) -> Readings:
-        """Prefer the assessment's numbers to these readings."""
-        numbers = {name: _first(getattr(assessment, name, None), getattr(self, name)) for name in READINGS}
-        return Readings(**numbers, correlations=self.correlations)
 
 
 #: The names of the numbers in `Readings`.
@@ -100,13 +95,15 @@ class Knowledge:
     """The desk's own facts, without the broker's. Planner, reviewer and trader share them.
 
     `symbols` holds sectors, volumes and the like from briefings, with the day's prices. `readings` are the day's
-    market readings, `peak_equity` is the highest equity on record. `unsettled` is the proceeds of our SELLs before
+    market readings. `views` are the day's young assessments of the market, `plan_views` those of the day's plan, its
+    briefing included. `peak_equity` is the highest equity on record. `unsettled` is the proceeds of our SELLs before
     settlement; it counts if the broker gives no number. `locks` maps a locked symbol to its reason.
     """
 
     symbols: Mapping[str, SymbolFacts] = field(default_factory=dict)
     readings: Readings = NO_READINGS
-    regime: RegimeAssessment | None = None
+    views: tuple[MarketView, ...] = ()
+    plan_views: tuple[MarketView, ...] = ()
     peak_equity: Decimal | None = None
     unsettled: Decimal = ZERO
     history: TradingHistory = NOTHING_DONE
@@ -176,6 +173,7 @@ class Facts(DeskFacts):
     The equity dates from the reading of the account. It stays fixed while orders are projected, so planner and trader
     measure shares of the same whole. `open_buys` is the cash promised to open BUY orders, None if no BUY needs it.
     `foreign_value` is the market value of options, crypto and the like: invested, but not among the `positions`.
+    `views` are all views of the market that count now; they may contradict each other.
     """
 
     account: Account
@@ -186,7 +184,7 @@ class Facts(DeskFacts):
     peak_equity: Decimal | None = None
     symbols: Mapping[str, SymbolFacts] = field(default_factory=dict)
     readings: Readings = NO_READINGS
-    regime: RegimeAssessment | None = None
+    views: tuple[MarketView, ...] = ()
     locks: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -254,13 +252,6 @@ class Facts(DeskFacts):
         """Project the facts: all resting exits of `symbols` end without a fill."""
         freed = {s: replace(p, qty_available=p.qty) if s in symbols else p for s, p in self.positions.items()}
         return replace(self, positions=freed)
-
-
-def current_assessment(assessment: RegimeAssessment | None, now: datetime) -> RegimeAssessment | None:
-    """Return an assessment if it is not older than the previous trading day."""
-    if assessment is None or trading_day(assessment.assessed_at) < previous_trading_day(trading_day(now)):
-        return None
-    return assessment
 
 
 def _first(*values: Decimal | None) -> Decimal | None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from Departments.core.identifiers import short_hash
-from Departments.core.money import decimal_of
+from Departments.core.money import decimal_of, plain
 
 
 class Regime(StrEnum):
@@ -93,6 +93,42 @@ class RegimeAssessment:
     def indicators(self) -> dict[str, Decimal | None]:
         """Return the numbers behind the assessment by name."""
         return {name: getattr(self, name) for name in INDICATORS}
+
+
+@dataclass(frozen=True, slots=True)
+class MarketView:
+    """One look at the market, by an assessment or a briefing. `regime` is None if only readings are known.
+
+    Changes and the drawdown are percent.
+    """
+
+    source: str
+    at: datetime
+    regime: Regime | None = None
+    vix: Decimal | None = None
+    vix_change_pct: Decimal | None = None
+    spy_change_pct: Decimal | None = None
+    spy_drawdown_pct: Decimal | None = None
+
+    @classmethod
+    def of(cls, assessment: RegimeAssessment) -> MarketView:
+        """Return the view of an assessment."""
+        return cls(
+            assessment.source or assessment.assessment_id,
+            assessment.assessed_at,
+            assessment.regime,
+            assessment.vix,
+            assessment.vix_change_pct,
+            assessment.spy_change_pct,
+            assessment.spy_drawdown_pct,
+        )
+
+    def __str__(self) -> str:
+        vix = None if self.vix is None else f"VIX {plain(self.vix)}"
+        down = self.spy_drawdown_pct
+        drawdown = None if down is None else f"SPY {plain(abs(down))} % below its high"
+        said = ", ".join(filter(None, (self.regime, vix, drawdown))) or "nothing"
+        return f"{self.source} ({self.at:%H:%M} UTC): {said}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,11 @@ def trading_day(moment: datetime) -> date:
     return moment.astimezone(EASTERN).date()
 
 
+def is_same_session(day: date, today: date) -> bool:
+    """Return whether data of `day` are of `today`: the same day, or no trading day has begun since."""
+    return day == today or (day < today and next_trading_day(day) > today)
+
+
 def next_trading_day(day: date, count: int = 1) -> date:
     """Return the `count`-th trading day after `day`."""
     while count > 0:

@@ -10,9 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from Departments.core.facts import Knowledge, TradingHistory, current_assessment
+from Departments.core.facts import Knowledge, TradingHistory
 from Departments.core.money import ZERO
 from Departments.core.platform.steps import Step, no_step
+from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger import journal
 from Departments.ledger.journal import LedgerJournal
@@ -92,14 +93,17 @@ class Ledger:
             found[symbol] = found.get(symbol, ZERO) + qty
         return found
 
-    def knowledge(self, now: datetime, settlement_days: int, held: Collection[str]) -> Knowledge:
+    def knowledge(
+        self, now: datetime, settlement_days: int, held: Collection[str], young: timedelta = timedelta()
+    ) -> Knowledge:
         """Return the desk's own knowledge, without the broker's; with the stops of the symbols `held`.
 
-        The proceeds of a SELL settle `settlement_days` trading days after the trade.
+        The proceeds of a SELL settle `settlement_days` trading days after the trade. Assessments of this trading day
+        that are at most as `young` count.
         """
         return replace(
             self.symbols.knowledge(now, settlement_days),
-            regime=current_assessment(self.regimes.latest_assessment(now), now),
+            views=tuple(map(MarketView.of, self.regimes.young_assessments(now, young))),
             history=self.history(now, held),
             locks=self.releases.find_locks(),
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from Departments.core.moments import iso
 from Departments.core.regimes import Observation, RegimeAssessment, RegimeOutcome, RegimeRecord
+from Departments.core.trading_calendar import is_same_session, trading_day
 from Departments.ledger.database import Database
 from Departments.ledger.tables import Table
 
@@ -23,6 +24,8 @@ ASSESSMENTS: Final = Table(
     rules=("UNIQUE (assessment_id)",),
     indexes=("CREATE INDEX regime_assessments_by_time ON regime_assessments (assessed_at)",),
 )
+#: An assessment is asked for right before the plan that needs it.
+JUST_MADE: Final = timedelta(minutes=5)
 _NEWEST_FIRST: Final = "assessed_at DESC, number DESC"
 
 
@@ -57,6 +60,22 @@ class SqliteRegimeLedger:
         """Return the newest assessment made at or before `now`."""
         found = ASSESSMENTS.first(self._database, "assessed_at <= ?", now, order=_NEWEST_FIRST)
         return None if found is None else found.assessment
+
+    def young_assessments(self, now: datetime, young: timedelta) -> list[RegimeAssessment]:
+        """Return the assessments of this trading day that are at most as `young`, oldest first.
+
+        One from a clock that is ahead counts, too; one of the last few minutes counts whatever `young` is.
+        """
+        young = max(young, JUST_MADE)
+        found = ASSESSMENTS.find(
+            self._database,
+            "assessed_at BETWEEN ? AND ?",
+            now - young,
+            now + young,
+            order="assessed_at, number",
+        )
+        today = trading_day(now)
+        return [r.assessment for r in found if is_same_session(trading_day(r.assessment.assessed_at), today)]
 
     def count_in_second(self, moment: datetime) -> int:
         """Count the assessments in the second of `moment`."""

@@ -12,6 +12,7 @@ from Departments.core.facts import NO_READINGS, READINGS, Knowledge, Readings, S
 from Departments.core.moments import iso, parse_iso
 from Departments.core.money import ZERO, decimal_of, plain
 from Departments.core.orders import Side
+from Departments.core.regimes import MarketView, Regime
 from Departments.core.trading_calendar import EASTERN, next_trading_day, trading_day
 from Departments.ledger.database import Database, FoundRow
 from Departments.ledger.tables import Table
@@ -58,13 +59,19 @@ class SymbolRecords:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def learn(self, facts: Iterable[SymbolFacts], at: datetime, readings: Readings = NO_READINGS) -> None:
+    def learn(
+        self,
+        facts: Iterable[SymbolFacts],
+        at: datetime,
+        readings: Readings = NO_READINGS,
+        views: Iterable[MarketView] = (),
+    ) -> None:
         """Remember facts; unknown values erase no known ones.
 
-        Prices and readings of the market count for the trading day of `at`.
+        Prices, readings and views of the market count for the trading day of `at`.
         """
         known = sorted(facts, key=lambda f: f.symbol)
-        document = {"prices": _write_prices(known), **_write_readings(readings)}
+        document = {"prices": _write_prices(known), **_write_readings(readings), "views": list(map(_write_view, views))}
         DAYS.replace(self._db, DayRow(trading_day(at), document), "day")
         for fact in known:
             SYMBOLS.insert(self._db, _make_row(fact, at), _LEARN)
@@ -81,7 +88,8 @@ class SymbolRecords:
             facts = symbols.get(symbol) or SymbolFacts(symbol)
             symbols[symbol] = replace(facts, price=decimal_of(price), price_at=parse_iso(at))
         unsettled = self._sum_unsettled(now, settlement_days)
-        return Knowledge(symbols, _read_readings(known), peak_equity=peak, unsettled=unsettled)
+        views = tuple(map(_read_view, known.get("views") or ()))
+        return Knowledge(symbols, _read_readings(known), plan_views=views, peak_equity=peak, unsettled=unsettled)
 
     def _find_peak_equity(self) -> Decimal | None:
         row = self._db.row("SELECT equity FROM desk_executions ORDER BY CAST(equity AS NUMERIC) DESC LIMIT 1")
@@ -126,6 +134,16 @@ def _read_readings(document: Mapping[str, Any]) -> Readings:
         **{name: _number(document.get(name)) for name in READINGS},
         correlations={frozenset(pair.split("|")): decimal_of(value) for pair, value in pairs.items()},
     )
+
+
+def _write_view(view: MarketView) -> dict[str, str | None]:
+    numbers = {name: _text(getattr(view, name)) for name in READINGS}
+    return {"source": view.source, "at": iso(view.at), "regime": view.regime, **numbers}
+
+
+def _read_view(document: Mapping[str, Any]) -> MarketView:
+    regime, numbers = document["regime"], {name: _number(document[name]) for name in READINGS}
+    return MarketView(document["source"], parse_iso(document["at"]), Regime(regime) if regime else None, **numbers)
 
 
 def _text(number: Decimal | None) -> str | None:

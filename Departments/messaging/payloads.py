@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from Departments.core.errors import BadInput
@@ -319,6 +320,10 @@ class Indicators(Payload):
     spy_drawdown_pct: Reading = Field(None, description="SPY below its highest close, percent", examples=[0.4])
 
 
+def _sentences(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
+
+
 class RegimeUpdate(Payload):
     """The regime of the market. The older analyser's texts are read as this, too; unknown keys are kept."""
 
@@ -338,10 +343,23 @@ class RegimeUpdate(Payload):
         """Return the payload, or else the extra keys of the front matter."""
         return message.payload or message.extra
 
-    @field_validator("regime", "confidence", mode="before")
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_regime(cls, document: Any) -> Any:
+        """Take an odd confidence as LOW, with a note: the regime counts all the same."""
+        if not isinstance(document, Mapping) or "confidence" not in document:
+            return document
+        given = document["confidence"]
+        word = str(given).strip().upper()
+        if word in Confidence.__members__:
+            return {**document, "confidence": word}
+        note = f"the confidence {str(given)[:40]!r} is not HIGH, MEDIUM or LOW; it is taken as LOW"
+        return {**document, "confidence": Confidence.LOW, "notes": (*_sentences(document.get("notes")), note)}
+
+    @field_validator("regime", mode="before")
     @classmethod
     def _capitalise(cls, value: Any) -> Any:
-        return str(value).upper() if value else value
+        return str(value).strip().upper() if value else value
 
     @field_validator("indicators", mode="before")
     @classmethod
@@ -351,7 +369,7 @@ class RegimeUpdate(Payload):
     @field_validator("notes", mode="before")
     @classmethod
     def _keep_sentences(cls, value: Any) -> Any:
-        return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
+        return _sentences(value)
 
     @classmethod
     def from_assessment(cls, assessment: RegimeAssessment) -> Self:

@@ -15,7 +15,7 @@ from Departments.core.orders import Side
 from Departments.core.plans import Trade
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import MarketClock
-from Departments.core.regimes import Confidence, Regime, RegimeAssessment
+from Departments.core.regimes import Confidence, MarketView, Regime, RegimeAssessment
 
 #: 10:09 in New York on a Monday, in the middle of the exchange's day.
 NOW = datetime(2025, 11, 10, 15, 9, tzinfo=UTC)
@@ -62,6 +62,8 @@ def facts(*parts: Changes, **changes: Any) -> Facts:
     cash, equity, now = given.pop("cash"), given.pop("equity"), given.pop("now")
     plan = PlanFacts("PLAN_1", given.pop("plan_generated_at"))
     readings = Readings(**{name: given.pop(name) for name in (*READINGS, "correlations")})
+    assessed = given.pop("regime")
+    given["views"] = given.get("views", ()) + (() if assessed is None else (MarketView.of(assessed),))
     past = TradingHistory(**{name: given.pop(name) for name in HISTORY})
     account = given.pop("account", Account(cash, equity, buying_power=cash))
     day = Facts(now, account, MarketClock.by_calendar(now), history=past, plan=plan, readings=readings)

@@ -13,6 +13,7 @@ from Departments.constraints.limits import Limits
 from Departments.core.facts import READINGS, Readings, SymbolFacts
 from Departments.core.money import price_of
 from Departments.core.portfolio import Position
+from Departments.core.regimes import MarketView
 from Departments.core.settings import ExitSettings
 from Departments.messaging.neighbours import Candidate, Size
 from Departments.Operations.basis import Basis
@@ -105,6 +106,8 @@ def changed(day: Basis, **changes: Any) -> Basis:
     """The same day with other facts; the cash and the names of `Readings` count as facts of their own."""
     facts = day.facts
     account = replace(facts.account, cash=changes.pop("cash", facts.cash))
+    if "regime" in changes:
+        changes["views"] = (MarketView.of(changes.pop("regime")),)
     read = {name: changes.pop(name) for name in (*READINGS, "correlations") if name in changes}
     return replace(day, facts=replace(facts, account=account, readings=replace(facts.readings, **read), **changes))
 

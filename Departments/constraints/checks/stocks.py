@@ -69,23 +69,26 @@ def check_vix(case: Case) -> Finding:
     vix, threshold = amounts.vix_of(case.facts), amounts.vix_halt(case.limits)
     if vix is None:
         return case.leave_open(ReasonCode.VIX_PANIC, "VIX")
-    return Reason.of(ReasonCode.VIX_PANIC, vix=vix, threshold=threshold) if vix > threshold else None
+    if vix <= threshold:
+        return None
+    return Reason.of(ReasonCode.VIX_PANIC, vix=vix, threshold=threshold, **amounts.find_source(case.facts, vix=vix))
 
 
 def check_regime(case: Case) -> Finding:
     """Refuse to buy in a regime with the factor 0."""
-    regime = amounts.regime_of(case.facts)
+    regime = amounts.regime_of(case.limits, case.facts)
     if regime is None:
         return case.leave_open(ReasonCode.REGIME_HALT, "regime")
-    halted = amounts.regime_factor(case.limits, regime) == 0
-    return Reason.of(ReasonCode.REGIME_HALT, regime=regime) if halted else None
+    if amounts.regime_factor(case.limits, regime) > 0:
+        return None
+    return Reason.of(ReasonCode.REGIME_HALT, regime=regime, **amounts.find_source(case.facts, regime=regime))
 
 
 def check_spy_drawdown(case: Case) -> Finding:
     """Refuse to buy during a large drawdown of the S&P 500 (percent, either sign)."""
-    drawdown, share = case.facts.readings.spy_drawdown_pct, case.limits.market_conditions.max_spy_drawdown_pct
+    drawdown, share = amounts.spy_drawdown_of(case.facts), case.limits.market_conditions.max_spy_drawdown_pct
     if drawdown is None:
         return case.leave_open(ReasonCode.SPY_DRAWDOWN_HALT, "SPY drawdown")
-    if abs(drawdown) <= share * 100:
+    if drawdown <= share * 100:
         return None
-    return Reason.of(ReasonCode.SPY_DRAWDOWN_HALT, drawdown_pct=abs(drawdown), maximum_pct=share * 100)
+    return Reason.of(ReasonCode.SPY_DRAWDOWN_HALT, drawdown_pct=drawdown, maximum_pct=share * 100)

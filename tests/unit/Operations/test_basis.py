@@ -8,18 +8,21 @@ from typing import Any, cast
 
 from Departments.brokers.base import Broker, BrokerList, ForeignOrder, ForeignPosition, Orders, Positions, UnreadableRow
 from Departments.brokers.snapshot import ExchangeHours, FactsReader
+from Departments.constraints.amounts import vix_of
 from Departments.core.facts import Facts, Knowledge, Readings, SymbolFacts, TradingHistory
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.platform.clock import SimulatedClock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
+from Departments.core.regimes import MarketView, Regime
 from Departments.messaging.neighbours import Holding
 from Departments.Operations.basis import observe
 from Departments.Operations.briefing import Briefing
-from tests.builders.limits import NOW, regime
+from tests.builders.limits import NOW
 from tests.builders.operations import briefing, candidate, held
 
 D = Decimal
+YOUNG = timedelta(hours=3)
 
 
 @dataclass
@@ -68,7 +71,7 @@ class FakeMemory:
 
     learnt: Knowledge
 
-    def knowledge(self, now: datetime, settlement_days: int, held: Collection[str]) -> Knowledge:
+    def knowledge(self, now: datetime, settlement_days: int, held: Collection[str], young: timedelta) -> Knowledge:
         return self.learnt
 
     def history(self, now: datetime, held: Collection[str]) -> TradingHistory:
@@ -86,7 +89,7 @@ def seen(
     fake: FakeBroker, learnt: Knowledge | None = None, day: Briefing = DAY, wanted: Sequence[str] = ("ALKS",)
 ) -> Facts:
     broker, clock = cast(Broker, fake), SimulatedClock(NOW)
-    reader = FactsReader(broker, FakeMemory(learnt or Knowledge()), ExchangeHours(broker, clock), clock, 1)
+    reader = FactsReader(broker, FakeMemory(learnt or Knowledge()), ExchangeHours(broker, clock), clock, 1, YOUNG)
     return observe(reader, day, wanted)
 
 
@@ -180,7 +183,9 @@ def test_what_the_briefing_leaves_open_was_told_earlier_on_the_day() -> None:
     assert readings.correlations == earlier.correlations
 
 
-def test_the_regimes_readings_count_before_the_briefings() -> None:
+def test_the_briefings_view_stands_beside_the_days_assessments() -> None:
     day = briefing(ALKS, conditions=Readings(spy_change_pct=D(1), vix=D(18)))
-    readings = seen(FakeBroker(), Knowledge(regime=regime(vix=D(35))), day).readings
-    assert (readings.vix, readings.spy_change_pct) == (D(35), D(1))
+    panic = MarketView("REGIME", NOW, Regime.PANIC, vix=D(45))
+    found = seen(FakeBroker(), Knowledge(views=(panic,)), day)
+    assert found.views == (MarketView("DailyBriefing briefing", NOW, vix=D(18), spy_change_pct=D(1)), panic)
+    assert vix_of(found) == 45

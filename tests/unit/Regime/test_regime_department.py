@@ -54,10 +54,11 @@ class Desk:
     briefings: tuple[Message, ...] = ()
     sources: tuple[ObservationSource, ...] = ()
     closing_bars: Callable[[], Sequence[Bar]] = tuple
+    is_usable: Callable[[Message], bool] = lambda _: True
 
     @property
     def department(self) -> RegimeDepartment:
-        market = MarketData(lambda _: self.briefings, self.sources, self.closing_bars)
+        market = MarketData(lambda _: self.briefings, self.sources, self.closing_bars, self.is_usable)
         return RegimeDepartment(self.bus, self.ledger, Limits(), self.clock, self.settings, market)
 
     def briefed(self, **conditions: object) -> None:
@@ -147,17 +148,42 @@ def test_a_request_without_any_briefing_is_answered_with_unknown(desk: Desk) -> 
     assert [m.payload["regime"] for m in desk.told("EXECUTIVE") if m.payload] == ["UNKNOWN"]
 
 
-def test_a_request_for_a_briefing_that_is_not_there_says_so(desk: Desk) -> None:
+def test_a_request_for_a_briefing_that_is_not_there_leaves_no_assessment(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     desk.bus.publish(request(briefing_message_id="MSG_GONE"))
-    desk.department.process_inbox()
-    assert "DailyBriefing MSG_GONE: cannot be found" in desk.ledger.assessments()[0].assessment.notes
+    assert desk.department.process_inbox().handled == 1
+    assert (desk.ledger.assessments(), desk.told("EXECUTIVE")) == ([], [])
+    assert "no assessment is made: DailyBriefing MSG_GONE cannot be found" in caplog.text
 
 
-def test_a_request_for_a_briefing_that_cannot_be_read_says_so(desk: Desk) -> None:
-    desk.bus.publish(replace(briefing(), recipient="PORTFOLIO", body="```json\n{broken\n```\n"))
+@pytest.mark.parametrize("day", ["2025-11-07", "2025-11-09", "2025-11-11"])
+def test_a_request_for_a_briefing_of_another_day_leaves_no_assessment(desk: Desk, day: str) -> None:
+    desk.bus.publish(replace(briefing(vix=45, date=day), recipient="PORTFOLIO"))
     desk.bus.publish(request(briefing_message_id=briefing().message_id))
     assert desk.department.process_inbox().handled == 1
-    assert "cannot be read" in desk.ledger.assessments()[0].assessment.notes[0]
+    assert (desk.ledger.assessments(), desk.told("EXECUTIVE")) == ([], [])
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_request_for_a_briefing_nobody_can_plan_from_leaves_no_assessment(desk: Desk, *, named: bool) -> None:
+    desk.bus.publish(replace(briefing(vix=45), recipient="PORTFOLIO"))
+    desk.bus.publish(request(briefing_message_id=briefing().message_id if named else None))
+    refusing = replace(desk, briefings=(briefing(vix=45),), is_usable=lambda _: False)
+    assert refusing.department.process_inbox().handled == 1
+    assert (desk.ledger.assessments(), desk.told("EXECUTIVE")) == ([], [])
+
+
+def test_a_refused_briefing_gives_way_to_a_usable_one(desk: Desk) -> None:
+    both = replace(desk, briefings=(briefing(2, vix=45), briefing(1)), is_usable=lambda m: m == briefing(1))
+    assert both.department.assess(NOW).regime is Regime.BULLISH
+
+
+def test_a_newer_briefing_ends_an_assessment(desk: Desk) -> None:
+    morning = replace(desk, briefings=(briefing(1),))
+    assert morning.department.assess(NOW).regime is Regime.BULLISH
+    later = replace(briefing(2, vix=45), timestamp=NOW + timedelta(minutes=1))
+    assert replace(desk, briefings=(later, briefing(1))).department.assess(NOW + timedelta(minutes=2)).vix == 45
 
 
 def test_a_briefing_whose_payload_cannot_be_read_is_a_dead_letter(desk: Desk) -> None:
@@ -260,12 +286,17 @@ def test_asking_twice_in_one_moment_without_data_tells_once(desk: Desk) -> None:
     assert len(desk.told("EXECUTIVE")) == len(desk.ledger.assessments()) == 1
 
 
-def test_yesterdays_briefing_counts_and_an_older_one_does_not(desk: Desk) -> None:
-    desk.briefed(date="2025-11-07")
-    assert desk.department.assess(NOW).regime is Regime.BULLISH
-    tuesday = desk.department.assess(NOW + timedelta(days=1))
-    assert tuesday.regime is Regime.UNKNOWN
-    assert any("is of 2025-11-07" in note for note in tuesday.notes)
+@pytest.mark.parametrize("day", ["2025-11-06", "2025-11-07"])
+def test_a_briefing_of_another_day_counts_for_nothing(desk: Desk, day: str) -> None:
+    desk.briefed(date=day)
+    monday = desk.department.assess(NOW)
+    assert monday.regime is Regime.UNKNOWN
+    assert any(f"is of {day}" in note for note in monday.notes)
+
+
+def test_bars_count_until_the_next_close(desk: Desk) -> None:
+    friday = Observation(NOW, "bars", date(2025, 11, 7), vix=Decimal(45))
+    assert replace(desk, sources=(lambda _: friday,)).department.assess(NOW).regime is Regime.PANIC
 
 
 def test_the_brokers_bars_complete_a_briefing(desk: Desk) -> None:
