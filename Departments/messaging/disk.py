@@ -38,7 +38,7 @@ REMEMBERED: Final = 10_000  # young files whose looks are remembered
 class State(Enum):
     """How far a file is written."""
 
-    WHOLE = "whole"  # published by us, or untouched for the quiet period
+    WHOLE = "whole"  # untouched for the quiet period
     CLOSED = "closed"  # nobody has it open, but its writer may come back: it is young
     GROWING = "growing"  # somebody has it open for writing, or may have
 
@@ -241,10 +241,7 @@ class Looker:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             return Found(b"", State.WHOLE, f"is {_kind(facts.st_mode)}, not a file")
-        if facts.st_nlink > 1:  # published by us: complete before it got its second name
-            state = State.WHOLE
-        else:
-            state = self._state(path, facts, writing=_is_being_written(descriptor) if elsewhere is None else elsewhere)
+        state = self._state(path, facts, writing=_is_being_written(descriptor) if elsewhere is None else elsewhere)
         if facts.st_size > self._max_bytes:
             return Found(b"", state, f"is larger than {self._max_bytes} bytes")
         return Found(_read_up_to(descriptor, facts.st_size), state)

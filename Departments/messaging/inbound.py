@@ -228,13 +228,18 @@ class Pass:
 
     def _accept(self, item: _Item) -> Message | None:
         """Return the message of a finished file. Leaves an unfinished one, condemns an unreadable one."""
-        if item.found.state is State.GROWING:
+        if item.found.state is State.GROWING and not self._is_committed(item):
             self.young.append(item)
         elif isinstance(item.message, UnreadableMessage):
             self._condemn(item, item.message)
         else:
             return item.message
         return None
+
+    def _is_committed(self, item: _Item) -> bool:
+        """Return True if the file holds a letter of ours: it is finished then, however young."""
+        self._look_up()
+        return self._is_ours(item)
 
     def _archive_duplicate(self, item: _Item, message: Message) -> bool:
         """Archive a message handled before, without a second effect. Returns True if it was one."""
@@ -253,11 +258,16 @@ class Pass:
     def _disposition(self, message_id: str) -> tuple[str, str] | None:
         """Return (disposition, digest) of an id. Asks once for all messages ahead, and anew for a repeated id."""
         if message_id not in self.known:
-            ahead, self.ahead = self.ahead, []
-            asked = [message_id, *(each.key for each in ahead)]
+            self._look_up(message_id)
+        return self.known.pop(message_id)
+
+    def _look_up(self, *message_ids: str) -> None:
+        """Ask the journal about ids, and about all messages ahead."""
+        ahead, self.ahead = self.ahead, []
+        asked = [*message_ids, *(each.key for each in ahead)]
+        if asked:
             self.known |= dict.fromkeys(asked) | self.journal.dispositions(self.department, asked)
             self.sent |= self.journal.digests_of([_text(each.name) for each in ahead])
-        return self.known.pop(message_id)
 
     # --- settle ---
 

@@ -1,9 +1,9 @@
 """Stores messages: one file each, under Inbox, Outbox, Archive and Dead_Letter of one folder.
 
-A letter is delivered by: temporary file, exclusive link into the recipient's Inbox, rename into the sender's Outbox.
-So a copy in the Outbox proves the delivery, no file is ever visible half-written, and none is ever overwritten. Our own
-letters are durable in the ledger and need no flush here. Strangers' files are flushed at their new place before they
-leave the old one.
+A letter is delivered by: two temporary files, exclusive link of the first into the recipient's Inbox, rename of the
+second into the sender's Outbox. So a copy in the Outbox proves the delivery and keeps its text whatever becomes of the
+other, no file is ever visible half-written, and none is ever overwritten. Our own letters are durable in the ledger and
+need no flush here. Strangers' files are flushed at their new place before they leave the old one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache
@@ -99,15 +99,17 @@ class Mailbox:
             raise PublishError(_sentence(error, letters, self._base)) from error
 
     def _deliver(self, letters: Sequence[Letter]) -> None:
-        temporary: dict[str, Letter] = {}
+        received: dict[str, Letter] = {}
+        sent: dict[str, Letter] = {}
         try:
-            self._write(letters, temporary)
-            for path, letter in temporary.items():
+            self._write(letters, received)
+            self._write(letters, sent)
+            for path, letter in received.items():
                 with self._announce("publish.deliver"):
                     self._link(path, f"{self._folder(INBOX, letter.recipient)}{os.sep}{letter.name}", letter)
-            self._keep(temporary)
+            self._keep(sent)
         finally:
-            self._drop(temporary)
+            self._drop([*received, *sent])
 
     def _is_fresh(self, letter: Letter) -> bool:
         """Return True if the sender has no whole copy yet. Raises MessageConflict if it has another message."""
@@ -160,28 +162,28 @@ class Mailbox:
                 os.replace(f"{path}.again", target)
 
     def _keep(self, temporary: dict[str, Letter]) -> None:
-        """Turn the temporary files into the senders' copies."""
+        """Turn temporary files into the senders' copies."""
         for path, letter in list(temporary.items()):
             target = self._outbox_path(letter)
             with self._announce("publish.keep"):
                 try:
                     os.replace(path, target)  # over a torn copy at most, see _is_fresh
-                except PermissionError:  # Windows, while a reader has the Inbox's name for the same file open
+                except PermissionError:  # Windows, while a virus scanner has the file open
                     self._link(path, target, letter)
                 else:
                     del temporary[path]
 
-    def _drop(self, temporary: Iterable[str]) -> None:
-        for path in temporary:
-            with self._announce("publish.drop"), suppress(OSError):
-                os.unlink(path)
+    def _drop(self, temporary: Sequence[str]) -> None:
+        with self._announce("publish.drop"):
+            for path in temporary:
+                with suppress(OSError):
+                    os.unlink(path)
 
     # --- after a power cut ---
 
     def _mend(self, letter: Letter) -> bool:
         """Complete a letter after a kill or a power cut. Returns True if it is not delivered."""
-        if not self._is_fresh(letter) and os.lstat(self._outbox_path(letter)).st_nlink > 1:
-            return False  # the recipient's copy is the same file
+        self._has_copy(self._outbox_path(letter), letter)  # raises if it has another message
         sent = [path for path in self._sender_paths(letter) if disk.compare(path, letter.data) is Copy.WHOLE]
         received = [path for path in self._recipient_paths(letter) if self._mend_copy(path, letter)]
         if received and not sent:

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from Departments.core.errors import BadInput, MessageConflict, PublishError, WorkspaceBusy
-from Departments.messaging.disk import State
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.ports import Letter, Storage
 from tests.fakes.memory import MemoryMailbox
@@ -44,7 +43,7 @@ def test_a_published_letter_waits_whole_in_the_inbox(mailbox: Storage) -> None:
     found = mailbox.look("TRADING", LETTER.name)
     assert mailbox.waiting("TRADING") == [LETTER.name]
     assert found is not None
-    assert (found.data, found.state, found.problem) == (b"one", State.WHOLE, "")
+    assert (found.data, found.problem) == (b"one", "")
 
 
 def test_an_inbox_that_nobody_wrote_to_is_empty(mailbox: Storage) -> None:
@@ -198,7 +197,15 @@ def test_a_dead_letter_that_lies_in_both_places_after_a_kill_is_one_again(tmp_pa
     assert sorted(path.name for path in dead.parent.iterdir()) == [LETTER.name, f"{LETTER.name}.reason.yaml"]
 
 
-def test_a_reader_who_has_the_new_message_open_does_not_stop_its_publication(
+def test_whoever_edits_a_waiting_letter_does_not_change_the_senders_copy(tmp_path: Path) -> None:
+    Mailbox(tmp_path).publish([LETTER])
+    with (tmp_path / "Inbox" / "TRADING" / LETTER.name).open("r+b") as file:
+        file.write(b"two")
+    assert (tmp_path / "Outbox" / "EXECUTIVE" / LETTER.name).read_bytes() == LETTER.data
+    assert list((tmp_path / ".tmp").iterdir()) == []
+
+
+def test_a_scanner_that_has_the_new_file_open_does_not_stop_its_publication(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(source: str, target: str) -> None:  # as Windows does while any name of the file is open

@@ -28,6 +28,7 @@ from Departments.ledger.tables import Table
 from Departments.messaging import codec, failures
 from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import Skip
+from Departments.messaging.disk import Found, State
 from Departments.messaging.inbound import ConsumeReport, pause
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.message import Message, body_with
@@ -722,6 +723,24 @@ def test_only_what_strangers_dropped_is_flushed_when_it_is_archived() -> None:
     mailbox.inbox["TRADING", approval(3).name] += b"\nsomebody has written into it\n"
     bus.consume("TRADING", desk.router)
     assert mailbox.flushed == {approval(1).name: False, "stranger.md": True, approval(3).name: True}
+
+
+class Growing(MemoryMailbox):
+    """An inbox on a file system that cannot say who writes: every young file may be unfinished."""
+
+    def look(self, department: str, name: str) -> Found | None:
+        found = super().look(department, name)
+        return found and found._replace(state=State.GROWING)
+
+
+def test_a_letter_of_ours_is_finished_however_young_its_file_is() -> None:
+    desk, mailbox = Desk(), Growing()
+    bus = Bus(mailbox, desk.journal, desk.clock, desk.bus.settings)
+    bus.publish(approval(1))
+    mailbox.put("TRADING", "stranger.md", codec.encode(approval(2)))
+    report = bus.consume("TRADING", desk.router)
+    assert (report.handled, report.left) == (1, 1)
+    assert desk.effects == [approval(1).message_id]
 
 
 def test_the_index_knows_what_was_sent_and_what_was_handled() -> None:
