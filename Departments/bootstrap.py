@@ -310,7 +310,9 @@ class Desk:
         return Day(
             inbox=ExecutiveInbox(self.bus, plans, self.ledger.regimes, self.clock, self.work, poll),
             judge=PlanJudge(self.reader, plans, limits, self.settings),
-            approvals=Approvals(self.state, self.ledger, limits.fingerprint, self.clock),
+            approvals=Approvals(
+                self.state, self.ledger, limits.fingerprint, self.clock, self.settings.approval.four_eyes_above
+            ),
             execution=self._make_execution,
             reporter=self.reporter,
             hold=self._hold_account,

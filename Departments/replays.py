@@ -19,6 +19,7 @@ from typing import Any
 
 from Departments.bootstrap import Choices, open_desk
 from Departments.constraints.limits import limits_file
+from Departments.core.approvers import AUTOMATIC, Approver
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
 from Departments.core.moments import parse_iso
@@ -70,6 +71,11 @@ class _Silent:
     """Approves every plan, and keeps it."""
 
     plan: TradingPlan | None = None
+
+    @property
+    def approver(self) -> Approver:
+        """Return the setting: nobody looks at a past day."""
+        return AUTOMATIC
 
     def see_plan(self, plan: TradingPlan, review: Mapping[str, Any]) -> None:  # noqa: ARG002 - the port's names
         """Keep the plan."""

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from Departments.constraints.checks.timing import describe_need
+from Departments.core.approvers import Approver, Consent, user_of
 from Departments.core.documents import json_text
+from Departments.core.errors import DepartmentsError
 from Departments.core.moments import iso
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.clock import Clock
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.files import write_atomically
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.plan_records import PlanRecords
-from Departments.messaging.plan_documents import plan_from
+from Departments.ledger.plan_records import ApprovalRecord, PlanRecords
+from Departments.messaging.plan_documents import READY, plan_from
+
+log = logging.getLogger(__name__)
 
 APPROVED = "APPROVED_BY_USER"
+
+
+class ApprovalRefused(DepartmentsError):  # noqa: N818 - the user's word
+    """This approver may not approve this plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +45,29 @@ class FiledPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Approved:
+    """A plan with a new approval, and the file of the day.
+
+    While a second person must approve there is no file, and `waits` is the sentence about it.
+    """
+
+    filed: FiledPlan
+    path: Path | None
+    waits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Approvals:
-    """Keeps plans and their approvals. `limits_hash` is the fingerprint of the limits in force."""
+    """Keeps plans and their approvals. `limits_hash` is the fingerprint of the limits in force.
+
+    Above `four_eyes_above` dollars two persons must approve; None asks for no second one.
+    """
 
     folder: Path
     ledger: Ledger
     limits_hash: str
     clock: Clock
+    four_eyes_above: Decimal | None = None
 
     def find(self, plan_id: str) -> FiledPlan | None:
         """Return a plan of the ledger, or None."""
@@ -48,34 +75,102 @@ class Approvals:
         return None if document is None else FiledPlan.read(document, plan_id)
 
     def find_approved_today(self) -> FiledPlan | None:
-        """Return the last plan approved on this trading day, unless it was executed."""
+        """Return the last plan approved on this trading day, unless it was executed or changed since."""
         document = self.ledger.plans.find_approved(trading_day(self.clock.now()))
-        return None if document is None else FiledPlan.read(document, str(document["plan_id"]))
+        if document is None:
+            return None
+        filed = FiledPlan.read(document, str(document["plan_id"]))
+        if self._list(filed.plan):
+            return filed
+        log.warning("%s was approved and has changed since; that approval does not count", filed.plan.plan_id)
+        return None
 
     def find_unfinished(self) -> TradingPlan | None:
         """Return the plan of an interrupted execution, or None."""
         unfinished = self.ledger.plans.find_unfinished()
         return None if unfinished is None else load_plan(self.ledger.plans, unfinished.plan_id)
 
-    def approve(self, filed: FiledPlan) -> tuple[FiledPlan, Path]:
-        """Save a plan as approved now; return it and the file of the day."""
-        now = self.clock.now()
-        approved = FiledPlan(filed.plan, {**filed.document, "status": APPROVED, "approved_at": iso(now)})
-        self._save(approved)
-        path = self.folder / f"proposed_trades_{trading_day(now).isoformat()}.json"
-        write_atomically(path, json_text(approved.document) + "\n")
-        return approved, path
+    def count(self, plan: TradingPlan, amount: Decimal | None) -> Consent:
+        """Return the approvals of this very plan, which trades `amount` dollars."""
+        return Consent.of((a.approved_by for a in self._list(plan)), amount, self.four_eyes_above)
 
-    def keep(self, filed: FiledPlan) -> None:
-        """Save an approved plan unless the ledger has this very document: a script may have changed it since."""
-        if self.ledger.plans.document(filed.plan.plan_id) != filed.document:
-            self._save(filed)
+    def documents(self, plan: TradingPlan) -> list[dict[str, str]]:
+        """Return the approvals of this very plan, as they are in documents."""
+        return approval_documents(self._list(plan))
 
-    def _save(self, filed: FiledPlan) -> None:
-        plans, now = self.ledger.plans, self.clock.now()
+    def approve(self, filed: FiledPlan, approver: Approver, amount: Decimal | None = None) -> Approved:
+        """Record an approval of a plan that trades `amount` dollars. The last one needed writes the file of the day.
+
+        Raises ApprovalRefused.
+        """
         with self.ledger.transaction():
-            plans.save(filed.document, self.limits_hash, now)
-            plans.approve(filed.plan.plan_id, now)
+            consent = _add_person(filed.plan.plan_id, approver, self.count(filed.plan, amount))
+            approved = self._record(filed, approver, is_enough=not consent.is_lacking)
+        if consent.is_lacking:
+            return Approved(approved, None, _describe_wait(filed.plan.plan_id, approver, consent))
+        path = self.folder / f"proposed_trades_{trading_day(self.clock.now()).isoformat()}.json"
+        write_atomically(path, json_text(approved.document) + "\n")
+        return Approved(approved, path)
+
+    def keep(self, filed: FiledPlan, approver: Approver) -> None:
+        """Save an approved plan unless the ledger has this very document: a script may have changed it since.
+
+        A plan without an approval is the decision of `approver`.
+        """
+        plans = self.ledger.plans
+        if not self._list(filed.plan):
+            with self.ledger.transaction():
+                self._record(filed, approver, is_enough=True)
+        elif plans.document(filed.plan.plan_id) != filed.document:
+            with self.ledger.transaction():
+                plans.save(filed.document, self.limits_hash, self.clock.now())
+
+    def _record(self, filed: FiledPlan, approver: Approver, *, is_enough: bool) -> FiledPlan:
+        """Save plan and approval, the last one if it `is_enough`. Returns the plan as it is saved."""
+        plans, plan, now = self.ledger.plans, filed.plan, self.clock.now()
+        plans.save(filed.document, self.limits_hash, now)
+        record = ApprovalRecord(approver.name, now, approver.place, self.limits_hash, plan.digest)
+        plans.add_approval(plan.plan_id, record)
+        approvals = self._list(plan)
+        names = ", ".join(a.approved_by for a in approvals)
+        stage = {"status": APPROVED, "approved_at": iso(now)} if is_enough else {"status": READY}
+        kept = {key: value for key, value in filed.document.items() if key != "approved_at"}
+        document = {**kept, **stage, "approved_by": names, "approvals": approval_documents(approvals)}
+        plans.save(document, self.limits_hash, now)
+        if is_enough:
+            plans.approve(plan.plan_id, now)
+        return FiledPlan(plan, document)
+
+    def _list(self, plan: TradingPlan) -> list[ApprovalRecord]:
+        return self.ledger.plans.approvals(plan.plan_id, plan.digest)
+
+
+def _add_person(plan_id: str, approver: Approver, before: Consent) -> Consent:
+    """Count an approver in. Raises ApprovalRefused for one who is no person, or counts already, where two must."""
+    user = user_of(approver.name)
+    if before.needs_two and user is None:
+        raise ApprovalRefused(f"{plan_id} is not approved: {describe_need(before)}; {approver.name} is no person")
+    if before.needs_two and user in before.users:
+        raise ApprovalRefused(f"{approver.name} has approved {plan_id} already; another user must approve it")
+    return replace(before, users=before.users | ({user} if user else set()))
+
+
+def _describe_wait(plan_id: str, approver: Approver, consent: Consent) -> str:
+    what = f"departments approve {plan_id} ({describe_need(consent)})"
+    return f"{plan_id} is approved by {approver.name}; a second person must approve: {what}"
+
+
+def approval_documents(approvals: Iterable[ApprovalRecord]) -> list[dict[str, str]]:
+    """Return approvals as they are in documents: who, when, from where, under which limits."""
+    return [
+        {
+            "approved_by": approval.approved_by,
+            "approved_at": iso(approval.approved_at),
+            "approved_from": str(approval.place),
+            "limits_hash": approval.limits_hash,
+        }
+        for approval in approvals
+    ]
 
 
 def load_plan(plans: PlanRecords, plan_id: str) -> TradingPlan:

@@ -19,6 +19,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from Departments.core.answers import Answer, answer_request, error_answer
+from Departments.core.approvers import SCRIPT
 from Departments.core.documents import as_json, for_scripts
 from Departments.Executive.approvals import FiledPlan
 from Departments.Executive.ceo_answers import (
@@ -103,11 +104,12 @@ class CEO:
         day, document = self._desk.day, as_json(self.current_plan, CURRENT)
         is_current = isinstance(document, dict) and str(document.get("plan_id")) == str(plan_id)
         try:
-            approved, path = day.approve(str(plan_id), FiledPlan.read(document, str(plan_id)) if is_current else None)
+            current = FiledPlan.read(document, str(plan_id)) if is_current else None
+            approved = day.approve(str(plan_id), SCRIPT, current)
         except DayFailed as failure:
             return failure_answer(failure)
-        self.current_plan, self.plan_approved = for_scripts(approved.document), True
-        return approval_answer(plan_id, path)
+        self.current_plan, self.plan_approved = for_scripts(approved.filed.document), True
+        return approval_answer(plan_id, approved)
 
     def execute_plan(self, *, force: bool = False) -> Answer:
         """Execute the approved plan; an interrupted execution goes on first and instead.

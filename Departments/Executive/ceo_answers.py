@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from Departments.core.answers import Answer, error_answer
@@ -14,6 +13,7 @@ from Departments.core.orders import OrderStatus, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.statuses import PhaseName
+from Departments.Executive.approvals import Approved
 from Departments.Executive.day import DayFailed, Executed
 from Departments.Executive.phases import is_in_order
 from Departments.Executive.plan_judge import NotToday
@@ -49,9 +49,10 @@ def plan_answer(plan: Mapping[str, Any], review: Review) -> Answer:
     }
 
 
-def approval_answer(plan_id: str, path: Path) -> Answer:
-    """Return the answer to an approval; `path` is the file of the approved plan."""
-    return {"status": "PLAN_APPROVED", "plan_id": plan_id, "file": str(path)}
+def approval_answer(plan_id: str, approved: Approved) -> Answer:
+    """Return the answer to an approval: the file of the approved plan, and who approved it."""
+    names = str(approved.filed.document["approved_by"])
+    return {"status": "PLAN_APPROVED", "plan_id": plan_id, "file": str(approved.path), "approved_by": names}
 
 
 def execution_answer(end: Executed | NotToday, plans: PlanRecords) -> Answer:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+from Departments.core.approvers import SCRIPT, Approver
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import as_json
 from Departments.core.errors import DepartmentsError
 from Departments.core.facts import PlanFacts
 from Departments.core.plans import TradingPlan
 from Departments.core.statuses import PhaseName, PhaseState
-from Departments.Executive.approvals import Approvals, FiledPlan
+from Departments.Executive.approvals import ApprovalRefused, Approvals, Approved, FiledPlan
 from Departments.Executive.execution import PlanExecution
 from Departments.Executive.inbox import ExecutiveInbox
 from Departments.Executive.plan_judge import NotToday, PlanJudge
@@ -65,6 +67,11 @@ class DayOrder:
 
 class Audience(Protocol):
     """The person, or the setting, behind a day."""
+
+    @property
+    def approver(self) -> Approver:
+        """Return who approves."""
+        ...
 
     def see_plan(self, plan: TradingPlan, review: Mapping[str, Any]) -> None:
         """Look at the plan before anything is sent."""
@@ -134,10 +141,10 @@ class Day:
             audience.see_plan(filed.plan, made.review.document())
             if order.dry_run:
                 return self.judge.rehearse(filed.plan, force=order.force)
-            objection = audience.objection(filed.plan)
-            if objection is not None:
-                return unexecuted_document("NOT_APPROVED", filed.plan.plan_id, objection, filed.plan)
-            filed, _ = self.approve(filed.plan.plan_id, filed)
+            objection = audience.objection(filed.plan) or self._approve_for(audience.approver, filed)
+            if objection:
+                given = {"approvals": self.approvals.documents(filed.plan)}
+                return unexecuted_document("NOT_APPROVED", filed.plan.plan_id, objection, filed.plan) | given
         end = self.execute(filed, force=order.force)
         if isinstance(end, NotToday):
             return unexecuted_document(end.status, end.plan_id, end.message, filed.plan)
@@ -207,10 +214,11 @@ class Day:
 
     # --- approve ---
 
-    def approve(self, plan_id: str, filed: FiledPlan | None = None) -> tuple[FiledPlan, Path]:
+    def approve(self, plan_id: str, approver: Approver, filed: FiledPlan | None = None) -> Approved:
         """Approve a plan, the ledger's by default: it is saved, and `proposed_trades_<date>.json` written.
 
-        Returns the approved plan and that file. Raises DayFailed for an unknown or stale plan.
+        Above `approval.four_eyes_above` only the second person's approval does so. Raises DayFailed for an unknown or
+        stale plan, ApprovalRefused for an approver who does not count.
         """
         filed = filed or self.approvals.find(plan_id)
         if filed is None:
@@ -220,7 +228,18 @@ class Day:
             raise DayFailed(f"{plan_id} cannot be approved: {stale}; make a new plan")
         if "stage_quality" not in filed.document:  # Operations saved it before the review
             filed = self._review(filed).filed
-        return self.approvals.approve(filed)
+        return self.approvals.approve(filed, approver, self._measure(filed.plan))
+
+    def _approve_for(self, approver: Approver, filed: FiledPlan) -> str:
+        """Approve a plan. Returns the sentence about what is missing, empty if nothing is."""
+        try:
+            return self.approve(filed.plan.plan_id, approver, filed).waits
+        except ApprovalRefused as refusal:
+            return refusal.sentence
+
+    def _measure(self, plan: TradingPlan) -> Decimal | None:
+        """Return the dollars a plan trades, where anybody wants to know."""
+        return None if self.approvals.four_eyes_above is None else self.judge.measure(plan)
 
     # --- phases and report ---
 
@@ -254,10 +273,12 @@ class Day:
         """Return the plan if it may be executed now. Raises DayFailed for what speaks against this very plan."""
         if filed is None:
             raise DayFailed("there is no plan; generate one first")
-        stop, obstacles = self.judge.find_obstacles(PlanFacts.of(filed.plan), force=force)
+        consent = self.approvals.count(filed.plan, self._measure(filed.plan))
+        known = replace(PlanFacts.of(filed.plan), consent=consent)
+        stop, obstacles = self.judge.find_obstacles(known, force=force)
         if stop is not None:
             return stop
         if obstacles:
             raise DayFailed(f"{filed.plan.plan_id} is not executed: {obstacles[0].sentence or obstacles[0]}")
-        self.approvals.keep(filed)
+        self.approvals.keep(filed, SCRIPT)  # a script has approved what nobody else has
         return filed.plan

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.amounts import cash_reserve
 from Departments.constraints.engine import check_desk
 from Departments.constraints.limits import Limits
 from Departments.core.facts import DeskFacts, Facts, PlanFacts
+from Departments.core.money import ZERO
 from Departments.core.plans import TradingPlan
 from Departments.core.quotes import MarketClock
 from Departments.core.reasons import Reason, ReasonCode
@@ -58,6 +60,19 @@ class PlanJudge:
         found = check_desk(facts, self.limits, "dispatch").violations
         reasons = [r for r in found if not (force and r.code is ReasonCode.ONE_EXECUTION_PER_DAY)]
         return _not_today(reasons, facts.hours, known.plan_id or None), reasons
+
+    def measure(self, plan: TradingPlan) -> Decimal | None:
+        """Return the dollars a plan trades, SELLs and BUYs together. Returns None if a price is unknown.
+
+        Of the plan's price and today's the higher counts.
+        """
+        facts, amount = self._read(plan), ZERO
+        for trade in plan.trades:
+            prices = [price for price in (trade.price, facts.of(trade.symbol).price) if price is not None]
+            if not prices:
+                return None
+            amount += trade.qty * max(prices)
+        return amount
 
     def rehearse(self, plan: TradingPlan, *, force: bool = False) -> Document:
         """Return the decisions of an execution now, phase by phase. Nothing is sent."""

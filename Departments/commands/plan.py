@@ -19,7 +19,10 @@ from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock, read_day_order
 from Departments.commands.options import AsJson, At, BriefingFile, BrokerOption, ExchangeState, PlanFile, Workspace
 from Departments.constraints.headroom import Headroom
+from Departments.core.approvers import ApprovalPlace, Approver
 from Departments.core.money import percent, plain, usd
+from Departments.core.platform.users import name_user
+from Departments.Executive.approvals import Approved
 from Departments.Executive.day import ReviewedPlan
 from Departments.Executive.reporting.terminal import show_plan
 from Departments.Executive.review import Outlook, Shift
@@ -57,14 +60,30 @@ def approve(
     *,
     as_json: AsJson = False,
 ) -> int:
-    """Approve a plan for today's `departments run`. Stale plans, prices or limits are refused."""
+    """Approve a plan for today's `departments run`. Stale plans, prices or limits are refused.
+
+    Above `approval.four_eyes_above` two different users must; after the first the exit code is 1.
+    """
     with use_desk(workspace, Choices(clock=make_clock(at), broker=broker)) as desk:
-        _, path = desk.day.approve(plan_id)
+        approved = desk.day.approve(plan_id, Approver(name_user(), ApprovalPlace.COMMAND))
     if as_json:
-        print_json({"status": "PLAN_APPROVED", "plan_id": plan_id, "file": str(path)})
+        print_json(_approval_document(approved))
     else:
-        open_console().print(f"Approved {plan_id}; written to {path}. `departments run` executes it.")
-    return 0
+        text = approved.waits or f"Approved {plan_id}; written to {approved.path}. `departments run` executes it."
+        open_console().print(text, markup=False, soft_wrap=True)
+    return int(bool(approved.waits))
+
+
+def _approval_document(approved: Approved) -> dict[str, object]:
+    document, waits, path = approved.filed.document, approved.waits, approved.path
+    return {
+        "status": "SECOND_PERSON_NEEDED" if waits else "PLAN_APPROVED",
+        "plan_id": approved.filed.plan.plan_id,
+        "file": None if path is None else str(path),
+        "approved_by": document["approved_by"],
+        "approvals": document["approvals"],
+        **({"message": waits} if waits else {}),
+    }
 
 
 def _show(made: ReviewedPlan) -> None:

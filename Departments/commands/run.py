@@ -30,9 +30,11 @@ from Departments.commands.options import (
     Workspace,
 )
 from Departments.commands.rehearsal import rehearse
+from Departments.core.approvers import AUTOMATIC, ApprovalPlace, Approver
 from Departments.core.documents import json_text
 from Departments.core.errors import EXIT_CODES, BadInput
 from Departments.core.plans import TradingPlan
+from Departments.core.platform.users import name_user
 from Departments.Executive.reporting.document import DOCUMENT_SHAPE, lowest_cash_with_buys_first
 from Departments.Executive.reporting.terminal import show_cash, show_final, show_plan, show_review
 
@@ -57,6 +59,11 @@ class TerminalAudience:
 
     console: Console
     approve: str
+
+    @property
+    def approver(self) -> Approver:
+        """Return the setting, or the user at the terminal."""
+        return AUTOMATIC if self.approve == "auto" else Approver(name_user(), ApprovalPlace.TERMINAL)
 
     def see_plan(self, plan: TradingPlan, review: Mapping[str, Any]) -> None:
         """Print plan and review."""

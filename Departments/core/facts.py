@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 
+from Departments.core.approvers import Consent
 from Departments.core.money import ZERO
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
@@ -118,7 +119,8 @@ class Knowledge:
 class PlanFacts:
     """A plan's facts from planning time: `prices` in dollars per share, the hash of the limits.
 
-    `executed_on` is the day of this plan's execution, ended or interrupted.
+    `executed_on` is the day of this plan's execution, ended or interrupted. `consent` are its approvals, None where
+    they were looked at before.
     """
 
     plan_id: str | None
@@ -126,6 +128,7 @@ class PlanFacts:
     limits_hash: str = ""
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     executed_on: date | None = None
+    consent: Consent | None = None
 
     @classmethod
     def of(cls, plan: TradingPlan) -> PlanFacts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from Departments.core.moments import iso
+from Departments.core.money import plain
 from Departments.core.orders import Side
 from Departments.core.reasons import Reason
 
@@ -80,6 +83,15 @@ class TradingPlan:
     def buys(self) -> tuple[Trade, ...]:
         """Return the BUY trades in plan order."""
         return tuple(t for t in self.trades if t.side is Side.BUY)
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of what would be traded, and under which limits: an approval holds for nothing else."""
+        parts = [self.plan_id, iso(self.generated_at), self.limits_hash]
+        for t in self.trades:
+            numbers = ("" if number is None else plain(number) for number in (t.qty, t.price, t.score))
+            parts += (t.symbol, str(t.side), *numbers, t.sector or "")
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
 def skip_documents(skips: Iterable[SkippedTrade]) -> list[dict[str, str]]:

@@ -75,6 +75,19 @@ class ExitSettings(Section):
         return self.around(price)[1] if brings and price is not None else None
 
 
+class ApprovalSettings(Section):
+    """Who must approve. Above `four_eyes_above` dollars of SELLs and BUYs together two persons must."""
+
+    four_eyes_above: Decimal | None = Field(None, ge=0)
+
+    @field_validator("four_eyes_above", mode="before")
+    @classmethod
+    def _check_number(cls, value: object) -> object:
+        if isinstance(value, str | bool):
+            raise ValueError(f"must be a number of dollars (found {value!r}); write it without quotes")  # noqa: TRY004
+        return value
+
+
 class BrokerSettings(Section):
     """The row in the brokers' registry, and the timeouts of its answers (seconds)."""
 
@@ -135,6 +148,7 @@ class Settings(Section):
     """All sections of `config/settings.yaml`."""
 
     approve: Literal["ask", "auto"] = "ask"
+    approval: ApprovalSettings = ApprovalSettings()
     broker: BrokerSettings = BrokerSettings()
     phases: Phases = Phases()
     exits: ExitSettings = ExitSettings()

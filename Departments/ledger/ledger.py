@@ -19,7 +19,7 @@ from Departments.ledger import journal
 from Departments.ledger.journal import LedgerJournal
 from Departments.ledger.old_tables import provide_old_tables
 from Departments.ledger.order_records import FILLS, ORDERS, REJECTIONS, TRADED, FillRecord
-from Departments.ledger.plan_records import EXECUTIONS, PHASES, PLANS, TRADES, UNTRADABLE, PlanRecords
+from Departments.ledger.plan_records import APPROVALS, EXECUTIONS, PHASES, PLANS, TRADES, UNTRADABLE, PlanRecords
 from Departments.ledger.regime_records import ASSESSMENTS, OBSERVATIONS, SqliteRegimeLedger
 from Departments.ledger.releases import ACCEPTED, LOCKS, RELEASES, ReleaseRecords
 from Departments.ledger.sqlite import BUSY_SECONDS, SqliteDatabase
@@ -30,6 +30,7 @@ from Departments.ledger.unprotected import CHANGES, UNPROTECTED, UnprotectedReco
 
 TABLES: Final[tuple[Table[Any], ...]] = (
     PLANS,
+    APPROVALS,
     EXECUTIONS,
     PHASES,
     TRADES,

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
+from Departments.core.approvers import ApprovalPlace
 from Departments.core.money import ZERO
 from Departments.core.orders import Side
 from Departments.core.statuses import AnyStatus, ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
@@ -134,6 +135,20 @@ class PlanRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRecord:
+    """One approval of a plan: by whom, when, from where (`place`), under which limits.
+
+    It holds for the plan of this digest and for no other.
+    """
+
+    approved_by: str
+    approved_at: datetime
+    place: ApprovalPlace
+    limits_hash: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Untradable:
     """An untradable holding, and the moment of the report to a person."""
 
@@ -143,6 +158,12 @@ class Untradable:
 
 _OF_A_PLAN: Final = "FOREIGN KEY (plan_id) REFERENCES desk_plans (plan_id)"
 PLANS: Final = Table("desk_plans", PlanRecord, rules=("PRIMARY KEY (plan_id)",))
+APPROVALS: Final = Table(
+    "desk_approvals",
+    ApprovalRecord,
+    owner={"plan_id": str},
+    rules=("PRIMARY KEY (plan_id, digest, approved_by)", _OF_A_PLAN),
+)
 EXECUTIONS: Final = Table("desk_executions", ExecutionRecord, rules=("PRIMARY KEY (plan_id)", _OF_A_PLAN))
 PHASES: Final = Table(
     "desk_phases", PhaseRecord, owner={"plan_id": str}, rules=("PRIMARY KEY (plan_id, name)", _OF_A_PLAN)
@@ -188,8 +209,16 @@ class PlanRecords:
         plan = self._plan(plan_id)
         return None if plan is None else plan.limits_hash
 
+    def add_approval(self, plan_id: str, approval: ApprovalRecord) -> None:
+        """Record one approval; it replaces an earlier one of the same plan by the same name."""
+        APPROVALS.replace(self._db, approval, "plan_id, digest, approved_by", plan_id=plan_id)
+
+    def approvals(self, plan_id: str, digest: str) -> list[ApprovalRecord]:
+        """Return the approvals of a plan as it is, oldest first."""
+        return APPROVALS.find(self._db, "plan_id = ? AND digest = ?", plan_id, digest, order="approved_at, approved_by")
+
     def approve(self, plan_id: str, at: datetime) -> None:
-        """Record the approval of a plan."""
+        """Record that a plan has all the approvals it needs."""
         PLANS.update(self._db, {"approved_at": at}, "plan_id = ?", plan_id)
 
     def approved_at(self, plan_id: str) -> datetime | None:

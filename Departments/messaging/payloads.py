@@ -441,6 +441,9 @@ class FinalReport(Payload):
 
     plan_id: Name = Field(description="the plan", examples=[A_PLAN])
     status: Name = Field(description="COMPLETED or COMPLETED_WITH_ISSUES", examples=["COMPLETED"])
+    approvals: Documents = Field(
+        (), description="who approved: approved_by, approved_at, approved_from, limits_hash", examples=[[]]
+    )
     account: Mapping[str, Any] = Field(
         description="equity, cash and reserve, dollars",
         examples=[{"equity": "98950.00", "cash_before": "12000.00", "cash_after": "11200.00"}],

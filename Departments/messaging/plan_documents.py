@@ -34,7 +34,7 @@ from Departments.messaging.payloads import A_MOMENT, A_PLAN, MaybeText, Payload,
 
 READY = "READY_FOR_USER_APPROVAL"
 #: Keys that every writing sets anew; all other unknown keys are kept.
-WRITTEN_ANEW = frozenset({"approved_at"})
+WRITTEN_ANEW = frozenset({"approved_at", "approved_by", "approvals"})
 #: Of several prices the first counts.
 PRICES = ("entry_price", "price", "current_price")
 

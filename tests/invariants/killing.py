@@ -24,7 +24,7 @@ from tests.invariants.reading import MESSAGES, Exchange, Row
 from tests.invariants.scenarios import ALL, DEMO, Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMES = frozenset({"started_at", "ended_at", "submitted_at", "terminal_at"})
+TIMES = frozenset({"started_at", "ended_at", "submitted_at", "terminal_at", "approved_at"})
 IDS = frozenset({"plan_id", "message_id", "client_order_id"})
 KILLED = 77
 
@@ -42,7 +42,8 @@ class Outcome:
     def of(cls, scenario: Scenario, folder: Path, document: Mapping[str, Any], exchange: Exchange) -> Outcome:
         plan_id = str(document["plan_id"])
         lines = (folder / "Reports" / f"{plan_id}.md").read_text(encoding="utf-8").splitlines()
-        told = [line for line in lines if " to 20" not in line and "no live exits" not in line]
+        with_times = (" to 20", "**Approved**", "no live exits")
+        told = [line for line in lines if not any(words in line for words in with_times)]
         sent = frozenset(map(_of_order, exchange.sent))
         document = {**document, "unprotected": _stretches(document["unprotected"])}
         if scenario is not DEMO:

@@ -11,6 +11,7 @@ from typing import Any
 
 from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.commands.demo import seed
+from Departments.core.approvers import AUTOMATIC
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.clock import Clock, SimulatedClock
 from Departments.core.platform.steps import Step, no_step
@@ -236,6 +237,8 @@ class DemoDay(Scenario):
 
 class Approving:
     """Approves every plan."""
+
+    approver = AUTOMATIC
 
     def see_plan(self, plan: TradingPlan, review: Mapping[str, Any]) -> None:
         """Look away."""

@@ -17,6 +17,7 @@ from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, skip_documents
 from Departments.core.statuses import ExecutionStatus, PhaseName, TradeStatus
 from Departments.Executive.agenda import Rehearsal
+from Departments.Executive.approvals import approval_documents
 from Departments.Executive.funding import Decision
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
@@ -31,6 +32,14 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         "COMPLETED, COMPLETED_WITH_ISSUES, DRY_RUN, NOT_APPROVED, ALREADY_EXECUTED, MARKET_CLOSED, "
         "NOTHING_TO_RESUME or FAILED"
     ),
+    "approvals": [
+        {
+            "approved_by": "user@host, automatic or script",
+            "approved_at": "when",
+            "approved_from": "terminal, command or script",
+            "limits_hash": "fingerprint of the limits in force",
+        }
+    ],
     "account": {
         "equity": "equity before the run",
         "cash_before": "cash before the run",
@@ -110,6 +119,7 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
     return {
         "plan_id": plan_id,
         "status": str(execution.status),
+        "approvals": approval_documents(ledger.plans.approvals(plan_id, plan.digest)),
         "account": _account(execution, fills),
         "skipped": skip_documents(plan.skipped),
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
@@ -129,6 +139,7 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
     return {
         "plan_id": plan.plan_id,
         "status": "DRY_RUN",
+        "approvals": [],
         "account": {
             "equity": money_text(now.equity),
             "cash_before": money_text(now.cash),
@@ -155,6 +166,7 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
     return {
         "plan_id": plan_id,
         "status": status,
+        "approvals": [],
         "account": dict.fromkeys(("equity", "cash_before", "cash_after", "lowest_cash", "reserve")),
         "skipped": skip_documents(plan.skipped) if plan else [],
         "phases": [],

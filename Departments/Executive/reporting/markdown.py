@@ -28,6 +28,7 @@ def report_text(
         f"# Execution Report: {document['plan_id']}",
         "",
         f"**Status**: {document['status']}",
+        *(f"**Approved**: {line}" for line in approval_lines(document)),
         "",
         "## Cash",
         "",
@@ -57,6 +58,14 @@ def report_text(
         lines += ["", "## Unprotected", "", "Shares without live exits, and for how long:", ""]
         lines += [f"- {line}" for line in unprotected]
     return "\n".join([*lines, "", f"Limits: {limits_hash or 'unknown'}", ""])
+
+
+def approval_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return a sentence about each approval: who, when, from where, under which limits."""
+    return [
+        f"by {a['approved_by']} ({a['approved_from']}) at {a['approved_at']} under limits {a['limits_hash']}"
+        for a in document.get("approvals", ())
+    ]
 
 
 def _phase_lines(phase: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from Departments.core.money import percent, plain, usd, usd_cents
 from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.Executive.reporting.document import describe_difference
+from Departments.Executive.reporting.markdown import approval_lines
 
 COLOURS = {"filled": "green", "denied": "red", "rejected": "red"}
 LONGEST_REASON = 120  # characters; plan files can hold whole essays
@@ -73,6 +74,8 @@ def show_final(console: Console, document: Mapping[str, Any]) -> None:
         status = Text(order["status"], COLOURS.get(order["status"], "yellow"))
         table.add_row(*_texts(_final_row(phase, order)), status)
     console.print(table)
+    for line in approval_lines(document):
+        console.print(Text(f"Approved {line}"))
     for _, order in orders:
         if order["reason"]:
             console.print(Text.assemble((f"{order['ticker']} {order['status']}: ", "yellow"), order["reason"]))

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from Departments.constraints.case import Case, Circumstances, Finding
 from Departments.constraints.limits import Limits
+from Departments.core.approvers import Consent
 from Departments.core.moments import iso
-from Departments.core.money import percent
+from Departments.core.money import ZERO, percent, usd
 from Departments.core.orders import Side
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.trading_calendar import next_trading_day, trading_day
@@ -63,6 +64,22 @@ def check_one_execution(desk: Circumstances) -> Finding:
 
 def _execution_text(plan_id: str | None, day: date) -> str:
     return f"{plan_id} was executed on {day}; nothing is traded twice"
+
+
+def check_persons(desk: Circumstances) -> Finding:
+    """Refuse to execute a large plan that fewer than two persons have approved."""
+    consent = desk.facts.plan.consent if desk.facts.plan is not None else None
+    if consent is None or not consent.is_lacking:
+        return None
+    amount, most = consent.amount, consent.four_eyes_above
+    return Reason.of(ReasonCode.SECOND_PERSON, describe_need(consent), amount=amount, four_eyes_above=most)
+
+
+def describe_need(consent: Consent) -> str:
+    """Return the sentence about a plan that needs two persons."""
+    size = "a trade has no known price" if consent.amount is None else f"it trades {usd(consent.amount)}"
+    most = usd(consent.four_eyes_above or ZERO)
+    return f"{size}; above {most} two different users must approve (approval.four_eyes_above)"
 
 
 def check_account(desk: Circumstances) -> Finding:

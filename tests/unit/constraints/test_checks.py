@@ -13,6 +13,7 @@ from Departments.constraints.case import STAGES, Case, NotEvaluated, Stage
 from Departments.constraints.engine import check_desk, check_order
 from Departments.constraints.limits import Limits
 from Departments.constraints.table import CONSTRAINTS
+from Departments.core.approvers import Consent
 from Departments.core.facts import DeskFacts, PlanFacts, RunFacts, TradingHistory
 from Departments.core.orders import Side
 from Departments.core.portfolio import Account
@@ -108,6 +109,10 @@ EXAMPLES: dict[ReasonCode, Example] = {
     Code.ALREADY_EXECUTED: Example(
         case(plan=made_with(executed_on=date(2025, 11, 7))),
         case(plan=made_with(executed_on=date(2025, 11, 7)), run={"run": RunFacts(Decimal(0))}),
+    ),
+    Code.SECOND_PERSON: Example(
+        case(plan=made_with(consent=Consent(frozenset({"anna"}), Decimal("50000.01"), Decimal(50_000)))),
+        case(plan=made_with(consent=Consent(frozenset({"anna"}), Decimal(50_000), Decimal(50_000)))),
     ),
     Code.ACCOUNT_BLOCKED: Example(
         case(account=account(may_trade=False, blocks=("trading_blocked",))), case(account=account())
