@@ -11,7 +11,7 @@ never matters.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -20,21 +20,6 @@ from Departments.core.reasons import Reason, ReasonCode
 from Departments.Operations.filling import Filling, Pick, Room, refine
 
 Order = Callable[[Sequence[Pick], Room], Iterable[Pick]]
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """The shares of each pick taken, and the reason for each pick left out.
-
-    `spent` and `idle` (what was to be spent and is not) in dollars at planning prices; `next_share` is the price of the
-    cheapest share that position and sector would still take, None where every one is full.
-    """
-
-    shares: Mapping[str, Decimal]
-    left_out: Mapping[str, Reason]
-    spent: Decimal
-    idle: Decimal
-    next_share: Decimal | None
 
 
 @dataclass(slots=True)
@@ -132,8 +117,8 @@ class _Attempt:
         return min((p.price for p in self.filling.picks), default=CENT)
 
 
-def allocate(picks: Iterable[Pick], room: Room) -> Allocation:
-    """Share out the room among the picks.
+def allocate(picks: Iterable[Pick], room: Room) -> Filling:
+    """Share out the room among the picks. The filling names the reason for each pick left out.
 
     Score order first; only where that leaves money idle are those tried first that can take most of it, and the
     choice that deploys more is taken. The last dollars are then looked for nearby.
@@ -145,7 +130,8 @@ def allocate(picks: Iterable[Pick], room: Room) -> Allocation:
         best = other if other.filling.spent >= best.filling.spent + best.grain else best
     refine(best.filling, [p for p in ranked if p.symbol not in best.filling.shares])
     best.filling.cross_the_line()
-    return _allocation(best, ranked)
+    best.filling.left_out = _explain(best, ranked)
+    return best.filling
 
 
 def _attempt(ranked: Sequence[Pick], room: Room, order: Order) -> _Attempt:
@@ -166,11 +152,10 @@ def _attempt(ranked: Sequence[Pick], room: Room, order: Order) -> _Attempt:
     return _Attempt(draft, filling)
 
 
-def _allocation(attempt: _Attempt, ranked: Sequence[Pick]) -> Allocation:
-    draft, filling = attempt.draft, attempt.filling
-    reasons = {p.symbol: draft.left_out.get(p.symbol) or draft.explain_unneeded() for p in ranked}
-    left_out = {symbol: reason for symbol, reason in reasons.items() if symbol not in filling.shares}
-    return Allocation(filling.shares, left_out, filling.spent, filling.idle, filling.next_share)
+def _explain(attempt: _Attempt, ranked: Sequence[Pick]) -> dict[str, Reason]:
+    draft, taken = attempt.draft, attempt.filling.shares
+    left = [p.symbol for p in ranked if p.symbol not in taken]
+    return {symbol: draft.left_out.get(symbol) or draft.explain_unneeded() for symbol in left}
 
 
 def _by_score(pool: Sequence[Pick], room: Room) -> Iterable[Pick]:  # noqa: ARG001 - one of two orders

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 
 from Departments.core.money import ONE, ZERO, shares_within, whole_shares
-from Departments.core.reasons import ReasonCode
+from Departments.core.reasons import Reason, ReasonCode
 
 LEVEL_STEPS = 40  # halvings of the range in which the common level is sought: far below a cent
 TRIFLE = Decimal("0.001")  # the share of the need that may stay idle
@@ -72,7 +72,7 @@ class Room:
 class Filling:
     """The chosen picks and their shares, at first the least of each (`lower`).
 
-    `spent` and the sums `in_sector` are in dollars at planning prices.
+    `spent` and the sums `in_sector` are in dollars at planning prices. `left_out` are the reasons of the other picks.
     """
 
     room: Room
@@ -81,6 +81,7 @@ class Filling:
     shares: dict[str, Decimal] = field(default_factory=dict)
     spent: Decimal = ZERO
     in_sector: dict[str, Decimal] = field(default_factory=dict)
+    left_out: Mapping[str, Reason] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for pick in self.picks:
@@ -88,7 +89,7 @@ class Filling:
 
     @property
     def idle(self) -> Decimal:
-        """Return the dollars still to spend."""
+        """Return the dollars to spend that are not spent."""
         return max(ZERO, self.room.need - self.spent)
 
     def level(self) -> None:
@@ -122,7 +123,7 @@ class Filling:
 
     @property
     def next_share(self) -> Decimal | None:
-        """Return the price of the cheapest share a chosen pick may still get, money apart."""
+        """Return the price of the cheapest share within position and sector; None if every pick is full."""
         growing = (p for p in self.picks if self.shares[p.symbol] < p.most and p.price <= self.sector_left(p))
         return min((p.price for p in growing), default=None)
 

@@ -219,7 +219,7 @@ def _read_wish(message: Message, request: PlanRequest) -> Wish:
 def _buyable(briefing: Briefing, limits: Limits) -> list[str]:
     """Return the symbols of possible BUYs. All their facts are needed."""
     minimum = limits.deployment.min_score
-    return sorted(c.symbol for c in briefing.candidates if c.size or c.score is None or c.score >= minimum)
+    return sorted(c.symbol for c in briefing.candidates if c.has_size or c.score is None or c.score >= minimum)
 
 
 def _log_plan(planned: Planned) -> None:

@@ -23,10 +23,10 @@ from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging.neighbours import Candidate
-from Departments.Operations.allocation import Allocation, allocate
+from Departments.Operations.allocation import allocate
 from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing, Proposal, SellWish, merge_picks, refuse_other_days
-from Departments.Operations.filling import Room
+from Departments.Operations.filling import Filling, Room
 from Departments.Operations.selection import Selection, select, skip_for
 from Departments.Operations.sizing import Sized, Sizer, skip_under_minimum
 
@@ -134,9 +134,7 @@ def _assemble(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned
     bought = _size_buys(sized, sizer, selection.sells)
     trades = (*selection.sells, *bought.trades)
     verdict = basis.judge_plan(trades)
-    reached = measure_deployment(
-        sizer, bought.room, bought.allocation, (*unfit, *bought.skipped), verdict.facts.invested
-    )
+    reached = measure_deployment(sizer, bought.room, bought.filling, (*unfit, *bought.skipped), verdict.facts.invested)
     plan = replace(
         draft,
         trades=trades,
@@ -174,7 +172,7 @@ def _project_sells(sells: Iterable[Trade], basis: Basis) -> Facts:
 class _Bought:
     trades: tuple[Trade, ...]
     skipped: tuple[SkippedTrade, ...]
-    allocation: Allocation
+    filling: Filling
     room: Room
 
 
@@ -183,14 +181,14 @@ def _size_buys(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> 
     barred = _bar_small_proposals(sized, sizer.basis)
     while True:
         left = [s for s in sized if s.candidate.symbol not in barred]
-        room = sizer.room(left, aim_at_positions=all(s.candidate.size is None for s in left))
-        allocation = allocate((s.pick for s in left), room)
-        taken = [s for s in left if s.pick.symbol in allocation.shares]
-        trades = tuple(_buy(s, allocation.shares[s.pick.symbol], sizer.basis) for s in taken)
+        room = sizer.room(left, aim_at_positions=not any(s.candidate.has_size for s in left))
+        filling = allocate((s.pick for s in left), room)
+        taken = [s for s in left if s.pick.symbol in filling.shares]
+        trades = tuple(_buy(s, filling.shares[s.pick.symbol], sizer.basis) for s in taken)
         offenders = _find_offenders((*sells, *trades), sizer.basis)
         if not offenders:
-            skips = tuple(_skip_of(s, allocation) for s in left if s.pick.symbol not in allocation.shares)
-            return _Bought(trades, (*barred.values(), *skips), allocation, room)
+            skips = tuple(_skip_of(s, filling) for s in left if s.pick.symbol not in filling.shares)
+            return _Bought(trades, (*barred.values(), *skips), filling, room)
         barred |= offenders
 
 
@@ -215,10 +213,10 @@ def _buy(sized: Sized, shares: Decimal, basis: Basis) -> Trade:
     )
 
 
-def _skip_of(sized: Sized, allocation: Allocation) -> SkippedTrade:
+def _skip_of(sized: Sized, filling: Filling) -> SkippedTrade:
     if sized.set_aside is not None:
         return sized.set_aside
-    reason = allocation.left_out[sized.pick.symbol]
+    reason = filling.left_out[sized.pick.symbol]
     if reason.code is ReasonCode.MIN_POSITION_VALUE:
         return skip_under_minimum(sized.pick.symbol, Decimal(reason.values["value"]), Decimal(reason.values["minimum"]))
     return skip_for(sized.pick.symbol, reason)
@@ -306,7 +304,7 @@ class Outcome:
 
 
 def measure_deployment(
-    sizer: Sizer, room: Room, allocation: Allocation, skips: Sequence[SkippedTrade], deployed: Decimal
+    sizer: Sizer, room: Room, filling: Filling, skips: Sequence[SkippedTrade], deployed: Decimal
 ) -> Outcome:
     """Return the outcome of a plan with positions worth `deployed` dollars."""
     equity, limits = sizer.facts.equity, sizer.basis.limits
@@ -316,33 +314,33 @@ def measure_deployment(
         deployed,
         target,
         (deployed / equity).quantize(FOUR_PLACES) if equity > 0 else None,
-        None if is_reached else find_binding(room, allocation, skips, sizer.basis.buffer),
+        None if is_reached else find_binding(room, filling, skips, sizer.basis.buffer),
     )
 
 
-def find_binding(room: Room, allocation: Allocation, skips: Sequence[SkippedTrade], buffer: Decimal) -> Reason:
+def find_binding(room: Room, filling: Filling, skips: Sequence[SkippedTrade], buffer: Decimal) -> Reason:
     """Return the reason for missing the target: a halt, the money, or an obstacle to spending it."""
     skipped = {skip.reason.code for skip in skips}
     code = next((c for c in HALTS if c in skipped), None)
-    if code is None and _is_money_short(room, allocation):
-        return _money(room, allocation, buffer)
+    if code is None and _is_money_short(room, filling):
+        return _money(room, filling, buffer)
     if code is None:
-        found = {reason.code for reason in allocation.left_out.values()} | (skipped & {CORRELATED})
-        full = allocation.shares or ReasonCode.MAX_AUTO_POSITION in skipped
+        found = {reason.code for reason in filling.left_out.values()} | (skipped & {CORRELATED})
+        full = filling.shares or ReasonCode.MAX_AUTO_POSITION in skipped
         fallback = ReasonCode.MAX_AUTO_POSITION if full else ReasonCode.NO_CANDIDATES
         code = next((c for c in (*OBSTACLES, room.money_bound) if c in found), fallback)
-    return Reason.of(code, SENTENCES.get(code, ""), idle=cents(allocation.idle))
+    return Reason.of(code, SENTENCES.get(code, ""), idle=cents(filling.idle))
 
 
-def _is_money_short(room: Room, allocation: Allocation) -> bool:
+def _is_money_short(room: Room, filling: Filling) -> bool:
     """Return True if the rest buys no share, or more is missing than is idle."""
-    too_little = allocation.next_share is not None and room.money - allocation.spent < allocation.next_share
-    return too_little or room.goal - room.money > allocation.idle
+    too_little = filling.next_share is not None and room.money - filling.spent < filling.next_share
+    return too_little or room.goal - room.money > filling.idle
 
 
-def _money(room: Room, allocation: Allocation, buffer: Decimal) -> Reason:
-    left = max(ZERO, room.money - allocation.spent)
-    what = "buy one share more" if allocation.next_share else "bring a candidate to the minimum"
+def _money(room: Room, filling: Filling, buffer: Decimal) -> Reason:
+    left = max(ZERO, room.money - filling.spent)
+    what = "buy one share more" if filling.next_share else "bring a candidate to the minimum"
     kept = f" ({percent(buffer)} is kept for worse prices)" if buffer else ""
     rest = f", and the {usd_cents(left)} left of it do not {what}" if left >= CENT else ""
     sentence = MONEY[room.money_bound].format(usd(room.money)) + kept + rest

@@ -133,7 +133,7 @@ def _find_objection(candidate: Candidate, basis: Basis, sold: Mapping[str, SellW
     minimum = basis.limits.deployment.min_score
     if candidate.symbol in sold:
         return skip(candidate.symbol, ReasonCode.SOLD_IN_THIS_PLAN, "it is to be sold, so it is not bought")
-    if candidate.size is None and candidate.score is not None and candidate.score < minimum:
+    if not candidate.has_size and candidate.score is not None and candidate.score < minimum:
         sentence = f"score {plain(candidate.score)} is under {plain(minimum)}"
         code = ReasonCode.SCORE_BELOW_THRESHOLD
         return skip(candidate.symbol, code, sentence, score=candidate.score, minimum=minimum)

@@ -121,9 +121,9 @@ class Sizer:
 
     def _count_proposed(self, candidate: Candidate, price: Decimal, held: Decimal, least: Decimal) -> Decimal:
         """Return the proposed shares, 0 for a position under the minimum."""
-        if candidate.size is None:
+        if not candidate.has_size:
             return ZERO
-        value = candidate.size.value_at(price, self.facts.equity)
+        value = candidate.value_at(price, self.facts.equity)
         if held * price + value < self.basis.minimum:
             return ZERO
         return max(least, shares_within(value, price))
@@ -139,9 +139,9 @@ class Sizer:
         return most if volume is None else min(most, volume)
 
     def _find_set_aside(self, candidate: Candidate, pick: Pick) -> SkippedTrade | None:
-        if candidate.size is None or pick.wanted > 0:
+        if not candidate.has_size or pick.wanted > 0:
             return None
-        value = pick.held + candidate.size.value_at(pick.price, self.facts.equity)
+        value = pick.held + candidate.value_at(pick.price, self.facts.equity)
         return skip_under_minimum(pick.symbol, value, self.basis.minimum)
 
     def _heat_for_buys(self, picks: Iterable[Pick]) -> Decimal:

@@ -244,21 +244,6 @@ Coefficient = Annotated[Decimal, BeforeValidator(_coefficient)]
 # --- the briefing ---
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """A proposed size in shares, dollars, or a share of equity (0.05 is 5 %)."""
-
-    shares: Decimal | None = None
-    value: Decimal | None = None
-    weight: Decimal | None = None
-
-    def value_at(self, price: Decimal, equity: Decimal) -> Decimal:
-        """Return the proposed value in dollars. Shares count before dollars, dollars before a weight."""
-        if self.shares is not None:
-            return self.shares * price
-        return self.value if self.value is not None else (self.weight or ZERO) * equity
-
-
 class Candidate(BriefingRow):
     """A symbol worth considering. None is unknown."""
 
@@ -276,10 +261,15 @@ class Candidate(BriefingRow):
     earnings_on: Day = Field(None, alias="earnings_date", description="the day of the earnings report")
 
     @property
-    def size(self) -> Size | None:
-        """Return the proposed size, or None."""
-        size = Size(self.shares, self.value, self.weight)
-        return None if size == Size() else size
+    def has_size(self) -> bool:
+        """Return True if a size is proposed."""
+        return not (self.shares is None and self.value is None and self.weight is None)
+
+    def value_at(self, price: Decimal, equity: Decimal) -> Decimal:
+        """Return the proposed dollars, 0 for none. Shares count before dollars, dollars before a weight."""
+        if self.shares is not None:
+            return self.shares * price
+        return self.value if self.value is not None else (self.weight or ZERO) * equity
 
     @model_validator(mode="before")
     @classmethod
@@ -338,7 +328,7 @@ class DailyBriefing(NeighbourPayload):
     )
     candidates: Annotated[
         tuple[Candidate | SkipJsonSchema[UnusableEntry], ...],
-        BeforeValidator(_entries(Candidate, "score", "size")),
+        BeforeValidator(_entries(Candidate, "score", "shares", "value", "weight")),
     ] = Field((), description="symbols to buy, each with a score or a size")
     current_holdings: Annotated[
         tuple[Holding | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(_entries(Holding))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from Departments.constraints.limits import Limits, find_contradictions
 from Departments.core.portfolio import Position
-from Departments.messaging.neighbours import Candidate, Size
+from Departments.messaging.neighbours import Candidate
 from Departments.Operations.basis import Basis
 from tests.builders.operations import SECTORS, basis, candidate, held
 
@@ -18,9 +18,9 @@ prices = st.one_of(cheap, cheap, st.integers(100, 90_000).map(lambda n: Decimal(
 sectors = st.sampled_from((*SECTORS[:4], None))
 scores = st.one_of(st.integers(55, 100), st.integers(55, 100), st.integers(0, 100)).map(Decimal)
 sizes = st.one_of(
-    st.builds(Size, shares=st.integers(1, 400).map(Decimal)),
-    st.builds(Size, value=st.integers(100, 30_000).map(Decimal)),
-    st.builds(Size, weight=st.integers(1, 30).map(lambda n: Decimal(n) / 100)),
+    st.fixed_dictionaries({"shares": st.integers(1, 400).map(Decimal)}),
+    st.fixed_dictionaries({"value": st.integers(100, 30_000).map(Decimal)}),
+    st.fixed_dictionaries({"weight": st.integers(1, 30).map(lambda n: Decimal(n) / 100)}),
 )
 
 
@@ -32,7 +32,7 @@ def candidates(draw: st.DrawFn) -> tuple[Candidate, ...]:
     )
     propose = draw(st.booleans())
     return tuple(
-        candidate(symbol, draw(prices), draw(scores), draw(sectors), size=draw(st.none() | sizes) if propose else None)
+        candidate(symbol, draw(prices), draw(scores), draw(sectors), **(draw(st.just({}) | sizes) if propose else {}))
         for symbol in symbols
     )
 

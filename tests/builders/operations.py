@@ -15,7 +15,7 @@ from Departments.core.money import price_of
 from Departments.core.portfolio import Position
 from Departments.core.regimes import MarketView
 from Departments.core.settings import ExitSettings
-from Departments.messaging.neighbours import Candidate, Size
+from Departments.messaging.neighbours import Candidate
 from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing
 from tests.builders.limits import NOW, facts, history, known, market
@@ -55,9 +55,7 @@ def candidate(symbol: str, price: Any = 30, score: Any = 70, sector: str | None 
     """A candidate with everything known."""
     seen = None if price is None else Decimal(str(price))
     rated = None if score is None else Decimal(str(score))
-    size = changes.pop("size", None) or Size()
-    sizes = {"shares": size.shares, "value": size.value, "weight": size.weight}
-    return Candidate(symbol=symbol, score=rated, price=seen, sector=sector).model_copy(update=sizes | changes)
+    return Candidate(symbol=symbol, score=rated, price=seen, sector=sector).model_copy(update=changes)
 
 
 def briefing(*candidates: Candidate, **changes: Any) -> Briefing:
@@ -67,7 +65,7 @@ def briefing(*candidates: Candidate, **changes: Any) -> Briefing:
 
 def proposed(symbol: str, shares: Any, price: Any, score: Any = 70, sector: str | None = None) -> Candidate:
     """A candidate that comes with a size in shares."""
-    return candidate(symbol, price, score, sector, size=Size(shares=Decimal(shares)))
+    return candidate(symbol, price, score, sector, shares=Decimal(shares))
 
 
 def held(symbol: str, qty: Any, price: Any, **changes: Any) -> Position:

@@ -66,7 +66,7 @@ def briefing_of(briefing: Briefing, there: Basis, rng: random.Random, **market: 
             float(c.score or 0),
             float(c.price or 0),
             c.sector or "Unknown",
-            **({"weight": float(c.size.weight)} if c.size and c.size.weight else {}),
+            **({"weight": float(c.weight)} if c.weight else {}),
         )
         for c in briefing.candidates
     ]

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.core.reasons import ReasonCode
-from Departments.Operations.allocation import Allocation, allocate
-from Departments.Operations.filling import Pick, Room
+from Departments.Operations.allocation import allocate
+from Departments.Operations.filling import Filling, Pick, Room
 from Departments.Operations.planning import find_binding
 
 D = Decimal
@@ -28,11 +28,11 @@ def room(money: Any = 90_000, goal: Any = 90_000, **changes: Any) -> Room:
     return Room(D(str(money)), D(str(goal)), **wide)
 
 
-def values(found: Allocation, picks: Iterable[Pick]) -> dict[str, int]:
+def values(found: Filling, picks: Iterable[Pick]) -> dict[str, int]:
     return {p.symbol: int(found.shares[p.symbol] * p.price) for p in picks if p.symbol in found.shares}
 
 
-def code(found: Allocation, symbol: str) -> ReasonCode:
+def code(found: Filling, symbol: str) -> ReasonCode:
     return found.left_out[symbol].code
 
 

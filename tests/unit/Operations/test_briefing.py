@@ -10,7 +10,7 @@ import pytest
 from Departments.core.errors import BadInput
 from Departments.core.reasons import ReasonCode
 from Departments.messaging.message import body_with, payload_of
-from Departments.messaging.neighbours import DailyBriefing, Size
+from Departments.messaging.neighbours import DailyBriefing
 from Departments.Operations.briefing import Briefing, briefing_from, merge_picks
 from tests.builders.operations import candidate, holding, payload, row
 
@@ -131,12 +131,13 @@ def test_the_sector_is_read_from_the_fundamentals_and_unknown_is_unknown() -> No
 
 def test_a_candidate_may_bring_a_size_in_shares_dollars_or_weight() -> None:
     rows = (row("A", shares=108), row("B", allocated_capital=3583.0), row("C", weight=0.05))
-    sizes = {c.symbol: c.size for c in read(payload(*rows), "b").candidates}
-    assert sizes == {
-        "A": Size(shares=Decimal(108)),
-        "B": Size(value=Decimal("3583.0")),
-        "C": Size(weight=Decimal("0.05")),
-    }
+    found = read(payload(*rows), "b").candidates
+    assert all(c.has_size for c in found)
+    assert [(c.shares, c.value, c.weight) for c in found] == [
+        (Decimal(108), None, None),
+        (None, Decimal("3583.0"), None),
+        (None, None, Decimal("0.05")),
+    ]
 
 
 @pytest.mark.parametrize("size", [{"shares": -1}, {"shares": "NaN"}, {"weight": 1.5}, {"allocated_capital": 0}])
@@ -166,13 +167,13 @@ def test_a_reason_never_carries_line_breaks_of_the_file_into_the_log() -> None:
 
 def test_what_a_pick_leaves_unknown_is_filled_from_the_briefing() -> None:
     day = read(payload(row()), "b")
-    pick = candidate("ALKS", price=None, score=None, size=Size(weight=Decimal("0.05")))
+    pick = candidate("ALKS", price=None, score=None, weight=Decimal("0.05"))
     (known,) = merge_picks(day, [pick]).candidates
-    assert (known.price, known.score, known.sector, known.size) == (
+    assert (known.price, known.score, known.sector, known.weight) == (
         Decimal("33.01"),
         Decimal("73.6"),
         "Healthcare",
-        Size(weight=Decimal("0.05")),
+        Decimal("0.05"),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from Departments.core.errors import BadInput
 from Departments.core.reasons import ReasonCode
-from Departments.messaging.neighbours import PlanProposal, Size
+from Departments.messaging.neighbours import PlanProposal
 from Departments.Operations.briefing import Proposal, SellWish, proposal_from
 
 D = Decimal
@@ -19,7 +19,7 @@ def read(payload: Any) -> Proposal:
 
 def test_picks_need_neither_score_nor_price_nor_size() -> None:
     found = read({"picks": [{"ticker": "ALKS"}, {"ticker": "SN", "weight": 0.05}]})
-    assert [(c.symbol, c.size) for c in found.picks] == [("ALKS", None), ("SN", Size(weight=D("0.05")))]
+    assert [(c.symbol, c.has_size, c.weight) for c in found.picks] == [("ALKS", False, None), ("SN", True, D("0.05"))]
 
 
 def test_the_trades_of_a_plan_document_are_understood() -> None:
@@ -28,7 +28,7 @@ def test_the_trades_of_a_plan_document_are_understood() -> None:
         {"ticker": "UPS", "action": "SELL", "shares": 70.0, "position_id": 7},
     ]
     found = read({"trades": trades})
-    assert [(c.symbol, c.size) for c in found.picks] == [("ALKS", Size(shares=D(108), value=D("3583.0")))]
+    assert [(c.symbol, c.shares, c.value) for c in found.picks] == [("ALKS", D(108), D("3583.0"))]
     assert found.sells == (SellWish("UPS", D("70.0"), "proposed"),)
 
 

@@ -18,7 +18,7 @@ from Departments.core.plans import Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import Regime
 from Departments.core.settings import ExitSettings
-from Departments.messaging.neighbours import Candidate, Size
+from Departments.messaging.neighbours import Candidate
 from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Proposal, SellWish
 from Departments.Operations.planning import make_plan, validate_plan
@@ -189,12 +189,12 @@ def test_a_proposal_over_the_automatic_maximum_may_stay_up_to_the_maximum_of_a_p
 
 
 def test_a_weight_is_a_share_of_equity() -> None:
-    found = plan_of(candidate("A", 30, size=Size(weight=D("0.05"))), *twelve()[:11])
+    found = plan_of(candidate("A", 30, weight=D("0.05")), *twelve()[:11])
     assert values(found.buys)["A"] >= 4_980
 
 
 def test_a_proposal_needs_no_score() -> None:
-    assert "A" in values(plan_of(candidate("A", 30, score=None, size=Size(shares=D(200)))).buys)
+    assert "A" in values(plan_of(candidate("A", 30, score=None, shares=D(200))).buys)
 
 
 def test_the_minimum_is_the_larger_of_dollars_and_share_of_equity() -> None:
@@ -423,7 +423,7 @@ def test_what_is_held_counts_towards_the_target() -> None:
 
 
 def test_a_proposal_by_message_joins_the_briefing_and_its_sells_are_sold() -> None:
-    picks = (candidate("C05", None, None, size=Size(weight=D("0.06"))),)
+    picks = (candidate("C05", None, None, weight=D("0.06")),)
     wanted = Proposal("MSG", sells=(SellWish("OLD", None, "optimiser"),), picks=picks)
     day = basis(held("OLD", 100, 50), candidates=twelve())
     found = make_plan(briefing(*twelve()), day, proposal=wanted).plan
