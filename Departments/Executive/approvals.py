@@ -15,9 +15,9 @@ from Departments.core.documents import json_text
 from Departments.core.errors import DepartmentsError
 from Departments.core.moments import iso
 from Departments.core.plans import TradingPlan
+from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.clock import Clock
 from Departments.core.trading_calendar import trading_day
-from Departments.ledger.files import write_atomically
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ApprovalRecord, PlanRecords
 from Departments.messaging.plan_documents import READY, plan_from

@@ -217,9 +217,9 @@ def _compare(record: OrderRecord, finding: Finding, sentence: str, order: Order 
 def find_missing(fills: Iterable[FillRecord], held: Mapping[str, Decimal]) -> Iterator[MissingShares]:
     """Yield symbols with fewer shares held than bought, in order."""
     bought: dict[str, Decimal] = {}
-    for fill in fills:
-        qty = fill.qty if fill.side is Side.BUY else -fill.qty
-        bought[fill.symbol] = bought.get(fill.symbol, ZERO) + qty
+    for record in fills:
+        qty = record.fill.qty if record.side is Side.BUY else -record.fill.qty
+        bought[record.symbol] = bought.get(record.symbol, ZERO) + qty
     for symbol, qty in sorted(bought.items()):
         if held.get(symbol, ZERO) < max(ZERO, qty):
             yield MissingShares(symbol, qty, held.get(symbol, ZERO))

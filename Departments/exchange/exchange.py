@@ -173,14 +173,6 @@ class SimulatedExchange:
 
     # --- for checkers; `floor` offers more ---
 
-    def all_orders(self) -> Sequence[Order]:
-        """Return every order ever accepted, oldest first, legs nested, invisible ones too."""
-        return self.floor.all_orders()
-
-    def fills(self) -> Sequence[Fill]:
-        """Return every fill, oldest first."""
-        return self.floor.fills()
-
     def starting_state(self) -> ExchangeState:
         """Return the seed of the exchange."""
         return self._state

@@ -58,21 +58,8 @@ class OrderRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class FillRecord:
-    """One fill: shares at a price (dollars per share)."""
-
-    symbol: str
-    side: Side
-    qty: Decimal
-    price: Decimal
-    filled_at: datetime
-    plan_id: str | None
-    client_order_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class FillRow:
-    """One fill of an order as a row; `cumulative_qty` includes the fills before it."""
+    """One fill of an order: shares at a price (dollars per share). `cumulative_qty` includes the fills before it."""
 
     order_id: int
     qty: Decimal
@@ -80,6 +67,15 @@ class FillRow:
     filled_at: datetime
     expected_price: Decimal | None
     cumulative_qty: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class FillRecord:
+    """One fill with the symbol and side of its order."""
+
+    symbol: str
+    side: Side
+    fill: FillRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
@@ -48,6 +48,7 @@ _SEEN: Final = (
 )
 #: A fill joined with its order.
 _FILL: Final = Table("desk_fills", FillRecord)
+_FILL_COLUMNS: Final = ", ".join(f"f.{field.name}" for field in fields(FillRow))
 
 
 class OrderRecords:
@@ -203,7 +204,7 @@ class OrderRecords:
 
     def _fills(self, condition: str, *values: str) -> list[FillRecord]:
         rows = self._db.rows(
-            "SELECT o.symbol, o.side, f.qty, f.price, f.filled_at, o.plan_id, o.client_order_id "  # noqa: S608 - no outside text
+            f"SELECT o.symbol, o.side, {_FILL_COLUMNS} "  # noqa: S608 - no outside text
             f"FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id WHERE {condition} ORDER BY f.filled_at, f.id",
             values,
         )

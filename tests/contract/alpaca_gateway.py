@@ -195,7 +195,7 @@ def _fees(exchange: SimulatedExchange, call: Call) -> Reply:
     """Answer one page of fees, one for each fill that cost some; Alpaca's comes a day later and is one for all."""
     after = parse_iso(call.query["after"])
     exchange.fees(after)
-    rows = [fee_json(fill) for fill in exchange.fills() if fill.fee and fill.at > after]
+    rows = [fee_json(fill) for fill in exchange.floor.fills() if fill.fee and fill.at > after]
     known = [row["id"] for row in rows]
     begin = known.index(call.query["page_token"]) + 1 if "page_token" in call.query else 0
     assert call.query["direction"] == "asc"

@@ -107,7 +107,7 @@ class Day:
         return say(self.capsys, "run", *options, "--json", *more)
 
     def orders(self, symbol: str) -> list[Order]:
-        return [o for o in self.exchange.all_orders() if o.symbol == symbol]
+        return [o for o in self.exchange.floor.all_orders() if o.symbol == symbol]
 
     def held(self) -> dict[str, Decimal]:
         return {p.symbol: p.qty for p in self.exchange.positions()}
@@ -188,7 +188,7 @@ def test_a_bare_script_with_a_config_py_does_the_same(opening: Opening, monkeypa
         {"passed": True, "issues": []},
     )
     assert answer["buys_submitted"] > 0
-    assert {o.status for o in day.exchange.all_orders()} == {OrderStatus.FILLED}
+    assert {o.status for o in day.exchange.floor.all_orders()} == {OrderStatus.FILLED}
 
 
 def test_sixteen_orders_stay_well_under_the_limit_of_requests(opening: Opening) -> None:
@@ -336,7 +336,7 @@ def test_an_outage_changes_nothing_but_the_time(
     said = day.run(*planned(day))
     assert day.line.statuses[0] > 0
     assert (said.code, said.document["status"]) == (0, "COMPLETED")
-    assert sorted(o.symbol for o in day.exchange.all_orders()) == ["ALKS", "COMM", "CTVA", "DVN"]
+    assert sorted(o.symbol for o in day.exchange.floor.all_orders()) == ["ALKS", "COMM", "CTVA", "DVN"]
     assert said.document["cash_identity"]["holds"]
 
 
@@ -358,7 +358,7 @@ def test_odd_rows_in_the_account_stop_nothing_else(opening: Opening) -> None:
     day.line.gateway.strange |= {"/v2/orders": ODD_ORDERS, "/v2/positions": ODD_POSITIONS}
     said = day.run(*planned(day))
     assert (said.code, said.document["status"]) == (0, "COMPLETED")
-    assert sorted(o.symbol for o in day.exchange.all_orders()) == ["ALKS", "COMM", "CTVA", "DVN"]
+    assert sorted(o.symbol for o in day.exchange.floor.all_orders()) == ["ALKS", "COMM", "CTVA", "DVN"]
     assert "Cash for BUYs: $47,439.87 (reserve $10,003.99)" in said.err  # 59,843.86 less the reserve and ten contracts
     for name in ("The order odd", "The order odd-2", "The order without a name", "The position ZZZ"):
         assert said.err.count(f"{name} at the broker cannot be read") == 1
@@ -370,7 +370,7 @@ def test_an_order_of_ours_that_makes_no_sense_locks_its_symbol_and_no_other(open
     day.line.gateway.strange |= {"/v2/orders": [row]}
     said = day.run(*planned(day))
     assert said.order("CTVA")["code"] == "SYMBOL_LOCKED"
-    assert sorted(o.symbol for o in day.exchange.all_orders()) == ["ALKS", "COMM", "DVN"]
+    assert sorted(o.symbol for o in day.exchange.floor.all_orders()) == ["ALKS", "COMM", "DVN"]
 
 
 def test_an_account_that_makes_no_sense_ends_the_day_at_once_with_its_own_sentence(opening: Opening) -> None:
@@ -390,7 +390,7 @@ def test_a_broker_that_stays_away_ends_the_day_with_4_and_the_next_run_finishes_
     day.clock.sleep(600)
     again = day.run(*planned(day))
     assert again.document["plan_id"] == "PLAN_20251110_150000"
-    assert Counter(o.symbol for o in day.exchange.all_orders()).most_common(1)[0][1] == 1
+    assert Counter(o.symbol for o in day.exchange.floor.all_orders()).most_common(1)[0][1] == 1
     assert again.document["cash_identity"]["holds"]
 
 
@@ -402,7 +402,7 @@ def test_refused_keys_end_with_4_and_one_sentence(opening: Opening, monkeypatch:
     assert len(said.sentences) == 1
     assert "answered 401" in said.sentences[0]
     assert "check APCA_API_KEY_ID and APCA_API_SECRET_KEY; run the same command again" in said.sentences[0]
-    assert not day.exchange.all_orders()
+    assert not day.exchange.floor.all_orders()
     assert {status for *_, status in day.line.calls} == {401}
 
 
@@ -411,9 +411,9 @@ def test_keys_refused_in_the_middle_of_a_day_stop_it_and_the_next_run_finishes_i
 ) -> None:
     day = opening({"call": "orders", "occurrence": 6, "do": "unauthorized"})
     assert day.run(*planned(day)).code == 4
-    assert day.exchange.all_orders()
+    assert day.exchange.floor.all_orders()
     assert day.run(*planned(day)).document["status"] == "COMPLETED"
-    assert sorted(o.symbol for o in day.exchange.all_orders()) == ["ALKS", "COMM", "CTVA", "DVN"]
+    assert sorted(o.symbol for o in day.exchange.floor.all_orders()) == ["ALKS", "COMM", "CTVA", "DVN"]
 
 
 def test_a_simulated_time_is_refused_beside_a_real_broker(opening: Opening) -> None:

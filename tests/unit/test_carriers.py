@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-#: What a field for shares is called.
-SHARES = re.compile(r"(?:\w+_)?(?:qty|shares|quantity)")
+#: What a field for shares is called; `least`, `most`, `wanted` and `lower` are bounds in shares.
+SHARES = re.compile(r"(?:\w+_)?(?:qty|shares|quantity)|least|most|wanted|lower")
 
-#: The shares of a BUY as they are ordered, from the plan to the report.
+#: The shares of a BUY from the number that Operations finds to the fill in the ledger and the report.
 CARRIERS = (
+    "Filling",
     "Trade",
     "TradeLine",
     "TradeRecord",
@@ -17,12 +18,12 @@ CARRIERS = (
     "OrderIntent",
     "OrderRequest",
     "Order",
+    "OrderRecord",
+    "FillRow",
     "ExecutionReport",
 )
-#: Where their number is found, inside Operations: a proposer's wish, and the shares being shared out.
-FOUND_IN = {"Candidate", "Size", "Filling", "Allocation"}
-#: What fills of them: another number.
-FILLED_IN = {"OrderRecord", "FillRow", "FillRecord"}
+#: Before the number is found: a proposed size, and the bounds of a pick.
+BEFORE = {"Candidate", "Draft", "Pick"}
 #: Shares that are no BUY's: holdings, SELLs asked for, exits, requests, notes to neighbours, a limit.
 OTHERS = {
     "CancelRequest",
@@ -61,14 +62,14 @@ def is_for_shares(statement: ast.stmt) -> bool:
 
 
 def test_every_class_with_a_field_for_shares_is_accounted_for() -> None:
-    assert classes_with_shares() == {*CARRIERS, *FOUND_IN, *FILLED_IN, *OTHERS}
+    assert classes_with_shares() == {*CARRIERS, *BEFORE, *OTHERS}
 
 
-def test_at_most_eight_classes_carry_the_shares_of_a_buy() -> None:
-    assert len(CARRIERS) <= 8
+def test_at_most_eleven_classes_carry_the_shares_of_a_buy() -> None:
+    assert len(CARRIERS) <= 11
 
 
 def test_the_architecture_lists_the_carriers_in_their_order() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     (table,) = re.findall(r"<!-- carriers -->\n(.*?)\n<!-- end of carriers -->", text, re.DOTALL)
-    assert tuple(re.findall(r"^\d\. `(\w+)`", table, re.MULTILINE)) == CARRIERS
+    assert tuple(re.findall(r"^\d+\. `(\w+)`", table, re.MULTILINE)) == CARRIERS

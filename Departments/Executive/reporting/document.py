@@ -189,8 +189,9 @@ def _planned_trade(name: PhaseName, decision: Decision) -> TradeRecord:
 def cash_path(start: Decimal, fills: Iterable[FillRecord]) -> list[Decimal]:
     """Return the cash (dollars) at the start and after each fill, in the order given."""
     path = [start]
-    for fill in fills:
-        path.append(path[-1] + fill.qty * fill.price * (1 if fill.side is Side.SELL else -1))
+    for record in fills:
+        value = record.fill.qty * record.fill.price
+        path.append(path[-1] + (value if record.side is Side.SELL else -value))
     return path
 
 

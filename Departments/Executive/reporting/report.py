@@ -13,11 +13,11 @@ from typing import Any
 
 from Departments.core.money import ZERO, plain
 from Departments.core.plans import TradingPlan
+from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.statuses import PhaseName
 from Departments.Executive.approvals import load_plan
 from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
 from Departments.Executive.reporting.markdown import report_text
-from Departments.ledger.files import write_atomically
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord
 from Departments.ledger.unprotected import Stretch, stretches

@@ -18,13 +18,13 @@ from Departments.Executive.reporting.document import (
     unexecuted_document,
 )
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import FillRecord
+from Departments.ledger.order_records import FillRecord, FillRow
 
 AT = datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC)
 
 
 def fill(side: Side, qty: int, price: str) -> FillRecord:
-    return FillRecord("X", side, Decimal(qty), Decimal(price), AT, "P", "C")
+    return FillRecord("X", side, FillRow(1, Decimal(qty), Decimal(price), AT, None, Decimal(qty)))
 
 
 FILLS = [fill(Side.SELL, 10, "50"), fill(Side.BUY, 20, "40"), fill(Side.SELL, 1, "100")]

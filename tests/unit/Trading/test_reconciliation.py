@@ -47,7 +47,7 @@ def test_an_order_both_know_is_matched_and_its_fill_is_taken_over(opened: Desk) 
     sell(opened)
     opened.clock.sleep(10)
     assert findings(opened) == [("CTVA", Finding.MATCHED)]
-    assert [f.qty for f in opened.ledger.orders.fills_since(MORNING)] == [D(100)]
+    assert [f.fill.qty for f in opened.ledger.orders.fills_since(MORNING)] == [D(100)]
     assert opened.ledger.releases.find_locks() == {}
 
 
@@ -176,7 +176,7 @@ def test_exits_that_rest_for_days_are_matched_and_their_fill_becomes_known(opene
     floor.set_price("COMM", D("15.00"))
     opened.clock.sleep(10)
     opened.trader.reconcile()
-    fills = [(f.side, f.qty) for f in opened.ledger.orders.fills_since(MORNING)]
+    fills = [(f.side, f.fill.qty) for f in opened.ledger.orders.fills_since(MORNING)]
     assert fills == [(Side.BUY, D(250)), (Side.SELL, D(250))]
     assert opened.ledger.history(opened.clock.now()).day_trades == ()
 

@@ -158,7 +158,7 @@ def test_a_replaced_order_is_followed_to_its_successor(ledger: Ledger, told: lis
     broker.known["B2"] = replace(second, status=OrderStatus.FILLED, filled_qty=D(150), filled_avg_price=D(66))
     following.track()
     assert status(ledger) == (OrderStatus.FILLED, D(190))
-    assert sum(f.qty * f.price for f in ledger.orders.fills_since(MORNING)) == 40 * 64 + 150 * 66
+    assert sum(f.fill.qty * f.fill.price for f in ledger.orders.fills_since(MORNING)) == 40 * 64 + 150 * 66
 
 
 @pytest.mark.parametrize("sold", [0, 190])

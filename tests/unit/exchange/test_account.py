@@ -98,7 +98,7 @@ def test_fees_are_paid_out_of_the_cash_and_named_in_the_fill(opened: Opener) -> 
     stand = opened(fees={"per_order": 1, "per_share": "0.01", "sell_rate": "0.0001"})
     stand.sell()
     stand.wait()
-    assert stand.exchange.fills()[0].fee == Decimal("2.36")
+    assert stand.exchange.floor.fills()[0].fee == Decimal("2.36")
     assert stand.cash == 5000 + SALE - Decimal("2.36")
 
 
@@ -106,7 +106,7 @@ def test_the_fee_per_order_is_paid_once_when_it_fills_in_parts(opened: Opener) -
     stand = opened(fees={"per_order": 1}, partial_fills={"rate": 1})
     stand.sell()
     stand.wait(10)
-    assert [fill.fee for fill in stand.exchange.fills()] == [1, 0]
+    assert [fill.fee for fill in stand.exchange.floor.fills()] == [1, 0]
 
 
 def test_slippage_and_spread_make_a_buy_dearer_and_a_sell_cheaper(opened: Opener) -> None:
@@ -114,7 +114,7 @@ def test_slippage_and_spread_make_a_buy_dearer_and_a_sell_cheaper(opened: Opener
     stand.buy(qty=1)
     stand.sell(qty=1)
     stand.wait()
-    prices = {fill.side: fill.price for fill in stand.exchange.fills()}
+    prices = {fill.side: fill.price for fill in stand.exchange.floor.fills()}
     assert prices == {Side.BUY: Decimal("17.36"), Side.SELL: Decimal("91.71")}
     quote = stand.exchange.quotes(["COMM"])["COMM"]
     assert (quote.bid, quote.price, quote.ask) == (Decimal("16.85"), Decimal("17.02"), Decimal("17.19"))
@@ -164,16 +164,18 @@ def test_cash_and_shares_add_up_whatever_is_traded(opened: Opener, seed: int) ->
     for number in range(40):
         _trade_at_random(stand, dice, dice.choice(symbols), str(number))
         stand.wait(dice.uniform(0, 90))
-    fills, state = stand.exchange.fills(), stand.exchange.starting_state()
+    fills, state = stand.exchange.floor.fills(), stand.exchange.starting_state()
     stand.wait(10)
     assert len(fills) > 15
-    assert stand.cash == state.cash + sum((fill.cash for fill in stand.exchange.fills()), Decimal(0))
+    assert stand.cash == state.cash + sum((fill.cash for fill in stand.exchange.floor.fills()), Decimal(0))
     for symbol in symbols:
-        bought = sum(f.qty if f.side is Side.BUY else -f.qty for f in stand.exchange.fills() if f.symbol == symbol)
+        bought = sum(
+            f.qty if f.side is Side.BUY else -f.qty for f in stand.exchange.floor.fills() if f.symbol == symbol
+        )
         start = state.positions[symbol].qty if symbol in state.positions else 0
         assert stand.held(symbol) == start + bought >= 0
-    for order in stand.exchange.all_orders():
-        parts = [f for f in stand.exchange.fills() if f.order_id == order.id]
+    for order in stand.exchange.floor.all_orders():
+        parts = [f for f in stand.exchange.floor.fills() if f.order_id == order.id]
         assert order.filled_qty == sum(f.qty for f in parts) <= order.qty
 
 

@@ -115,7 +115,7 @@ def test_the_stop_cancels_the_take_profit(opened: Opener) -> None:
     stand.exchange.floor.set_price("COMM", Decimal("15.00"))
     stand.wait()
     assert legs(stand, order) == {"profit": S.CANCELED, "stop": S.FILLED}
-    assert stand.exchange.fills()[-1].price == Decimal("15.00")
+    assert stand.exchange.floor.fills()[-1].price == Decimal("15.00")
 
 
 def test_from_its_trigger_on_the_stop_alone_is_live(opened: Opener) -> None:

@@ -67,7 +67,7 @@ def test_a_call_that_fails_before_acceptance_leaves_no_order(opened: Opener, dee
     with pytest.raises(Outage) as error:
         stand.sell()
     assert error.value.http_status == status
-    assert stand.exchange.all_orders() == []
+    assert stand.exchange.floor.all_orders() == []
     stand.sell()
 
 
@@ -107,7 +107,7 @@ def test_a_refusal_carries_the_scripted_body(opened: Opener) -> None:
         stand.sell()
     assert (refusal.value.http_status, refusal.value.code) == (422, 42210000)
     assert refusal.value.body == {"code": 42210000, "message": "no", "a": "1"}
-    assert stand.exchange.all_orders() == []
+    assert stand.exchange.floor.all_orders() == []
 
 
 def test_refused_credentials_are_not_an_outage(opened: Opener) -> None:
@@ -255,7 +255,7 @@ def test_an_exit_whose_entry_is_open_does_not_fill_on_its_cancel(opened: Opener)
     order = stand.buy(order_class=OrderClass.BRACKET, limit="16", **exits)
     stand.exchange.cancel(order.legs[0].id)
     stand.wait()
-    assert stand.exchange.fills() == []
+    assert stand.exchange.floor.fills() == []
 
 
 def test_silence_may_end(opened: Opener) -> None:
@@ -273,7 +273,7 @@ def test_a_fill_may_win_against_any_cancel(opened: Opener) -> None:
     stand.wait()
     stand.exchange.cancel(order.id)
     assert stand.seen(order) == [S.PENDING_CANCEL, S.FILLED]
-    assert stand.exchange.fills()[0].price == 10
+    assert stand.exchange.floor.fills()[0].price == 10
 
 
 def test_a_fill_wins_where_cancels_are_confirmed_at_once(opened: Opener) -> None:

@@ -39,14 +39,14 @@ def test_a_replay_gives_the_same_ids_and_moments(opened: Opener, tmp_path: Path)
     stand = opened()
     stand.sell()
     stand.wait()
-    first = (stand.exchange.all_orders(), stand.exchange.fills())
+    first = (stand.exchange.floor.all_orders(), stand.exchange.floor.fills())
     stand.exchange.close()
     for leftover in tmp_path.iterdir():
         leftover.unlink()
     again = opened()
     again.sell()
     again.wait()
-    assert (again.exchange.all_orders(), again.exchange.fills()) == first
+    assert (again.exchange.floor.all_orders(), again.exchange.floor.fills()) == first
 
 
 def test_how_often_anybody_asks_changes_nothing(opened: Opener) -> None:
@@ -54,7 +54,7 @@ def test_how_often_anybody_asks_changes_nothing(opened: Opener) -> None:
     rested = stand.sell(limit="93.90", time_in_force=TimeInForce.GTC)
     stand.wait(3600 * 30)
     status = stand.status(rested)
-    moments = [fill.at for fill in stand.exchange.fills()]
+    moments = [fill.at for fill in stand.exchange.floor.fills()]
     assert status in {S.FILLED, S.NEW}
     assert moments == sorted(moments)
     assert all(at < stand.clock.now() for at in moments)
@@ -68,7 +68,7 @@ def test_out_of_hours_an_order_is_accepted_and_fills_after_the_open(opened: Open
     assert stand.status(order) is S.ACCEPTED
     stand.wait(5)
     assert stand.status(order) is S.FILLED
-    assert stand.exchange.fills()[0].at > TUESDAY_OPEN
+    assert stand.exchange.floor.fills()[0].at > TUESDAY_OPEN
 
 
 def test_a_day_order_expires_at_the_close(opened: Opener) -> None:
@@ -110,7 +110,7 @@ def test_a_limit_order_waits_for_its_price_and_trades_no_worse(opened: Opener) -
     assert stand.status(order) is S.NEW
     stand.exchange.floor.set_price("COMM", Decimal("16.40"))
     assert stand.status(order) is S.FILLED
-    assert stand.exchange.fills()[0].price == Decimal("16.40")
+    assert stand.exchange.floor.fills()[0].price == Decimal("16.40")
 
 
 def test_slippage_never_takes_a_limit_order_beyond_its_limit(opened: Opener) -> None:
@@ -129,7 +129,7 @@ def test_a_stop_sells_only_once_its_price_is_reached(opened: Opener) -> None:
     stand.exchange.floor.set_price("UPS", Decimal("89.50"))
     stand.wait()
     assert stand.status(order) is S.FILLED
-    assert stand.exchange.fills()[0].price == Decimal("89.50")
+    assert stand.exchange.floor.fills()[0].price == Decimal("89.50")
 
 
 def test_a_stop_that_was_reached_sells_even_when_the_price_comes_back(opened: Opener) -> None:
@@ -247,8 +247,8 @@ def test_partial_fills_come_in_two_parts_that_add_up(opened: Opener) -> None:
     stand = opened(partial_fills={"rate": 1, "pause": 2})
     order = stand.sell()
     assert stand.seen(order, 8) == [S.PENDING_NEW, S.NEW, S.PARTIALLY_FILLED, S.FILLED]
-    assert len(stand.exchange.fills()) == 2
-    assert sum(fill.qty for fill in stand.exchange.fills()) == 70
+    assert len(stand.exchange.floor.fills()) == 2
+    assert sum(fill.qty for fill in stand.exchange.floor.fills()) == 70
 
 
 def test_an_expired_order_may_have_filled_in_part(opened: Opener) -> None:

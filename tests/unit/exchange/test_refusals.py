@@ -17,10 +17,10 @@ class Opener(Protocol):
 
 def refusal_of(stand: Any, side: str, **terms: Any) -> ExchangeRefusal:
     """Return the refusal of an order, and see that no order came of it."""
-    before = stand.exchange.all_orders()
+    before = stand.exchange.floor.all_orders()
     with pytest.raises(ExchangeRefusal) as refusal:
         getattr(stand, side)(**terms)
-    assert stand.exchange.all_orders() == before
+    assert stand.exchange.floor.all_orders() == before
     assert refusal.value.body["code"] == refusal.value.code
     assert refusal.value.body["message"] == refusal.value.message
     return refusal.value

@@ -64,7 +64,7 @@ def test_a_kill_keeps_what_was_acknowledged_and_nothing_else(
 ) -> None:
     stand = opened()
     exchange = killed_at(tmp_path, label, stand.clock)
-    assert [order.status for order in exchange.all_orders()] == statuses
+    assert [order.status for order in exchange.floor.all_orders()] == statuses
     exchange.close()
 
 
@@ -100,7 +100,7 @@ def test_two_connections_see_the_same_orders(opened: Opener, tmp_path: Path) -> 
     stand.wait()
     assert other.order(order.id).status is OrderStatus.FILLED
     assert stand.exchange.order(order.id) == other.order(order.id)
-    assert len(stand.exchange.fills()) == 1
+    assert len(stand.exchange.floor.fills()) == 1
     other.close()
 
 

@@ -49,8 +49,8 @@ def test_partial_fills_become_fills_whose_prices_add_up_to_the_average(ledger: L
     ledger.orders.observe(seen(OrderStatus.PARTIALLY_FILLED, "90", "64"), NOW)
     ledger.orders.observe(seen(OrderStatus.FILLED, "190", "65", minutes=2), NOW)
     fills = ledger.orders.fills_since(NOW)
-    assert [f.qty for f in fills] == [D(90), D(100)]
-    assert sum(f.qty * f.price for f in fills) == pytest.approx(D(190) * D(65))
+    assert [f.fill.qty for f in fills] == [D(90), D(100)]
+    assert sum(f.fill.qty * f.fill.price for f in fills) == pytest.approx(D(190) * D(65))
 
 
 def test_seeing_the_same_fill_twice_records_it_once(ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from Departments.core.errors import BadInput
-from Departments.ledger.files import write_atomically
+from Departments.core.platform.atomic_files import write_atomically
 
 
 def refusing(times: int, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
