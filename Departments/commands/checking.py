@@ -16,7 +16,7 @@ from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import find_messages, print_json, reason_of
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput, UnreadableMessage
-from Departments.messaging import codec, lookup
+from Departments.messaging import codec, front_matter, lookup
 from Departments.messaging.catalogue import CATALOGUE
 from Departments.messaging.message import Message
 from Departments.messaging.names import department_of, is_message_name
@@ -112,7 +112,7 @@ def _show(screen: Console, document: dict[str, Any]) -> None:
     for key in ("unreadable", "invalid"):
         for each in document[key]:
             screen.print(f"{key}: {escape_text(each['file'])}: {escape_text(each['reason'])}", style="red")
-    if not codec.FAST_YAML:
+    if not front_matter.FAST_YAML:
         screen.print("PyYAML lacks libyaml here: headers of other writers take several times longer.")
 
 

@@ -37,7 +37,7 @@ from Departments.core.settings import MessagingSettings  # noqa: E402
 from Departments.ledger.journal import TABLES, LedgerJournal  # noqa: E402
 from Departments.ledger.ledger import Ledger  # noqa: E402
 from Departments.ledger.sqlite import SqliteDatabase  # noqa: E402
-from Departments.messaging import codec, disk  # noqa: E402
+from Departments.messaging import codec, disk, front_matter  # noqa: E402
 from Departments.messaging.bus import Bus  # noqa: E402
 from Departments.messaging.lookup import index_row  # noqa: E402
 from Departments.messaging.mailbox import Mailbox  # noqa: E402
@@ -522,7 +522,7 @@ def report(
     setting = (
         f"{count:,} messages of {len(codec.encode(message(0)))} bytes, {ROUNDS} alternating rounds, medians. "
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"libyaml {'used' if codec.FAST_YAML else 'NOT used'}. To write and flush one small file took "
+        f"libyaml {'used' if front_matter.FAST_YAML else 'NOT used'}. To write and flush one small file took "
         f"{measured.flush * 1e3:.2f} ms. Absolute numbers drift; use the ratios.\n"
     )
     lines = [

@@ -14,7 +14,7 @@ import pytest
 from frontmatter.default_handlers import BaseHandler
 
 from Departments.core.errors import PublishError, UnreadableMessage
-from Departments.messaging import codec
+from Departments.messaging import codec, front_matter
 from Departments.messaging.message import Message, body_with
 
 APPROVAL = """---
@@ -339,7 +339,7 @@ def test_a_reason_with_aliases_or_endless_nesting_is_empty(text: str) -> None:
     assert codec.load_mapping(text) == {}
 
 
-HANDLER = codec.FrontMatter()
+HANDLER = front_matter.FrontMatter()
 
 
 def test_the_header_is_read_by_a_handler_of_python_frontmatter() -> None:
@@ -356,7 +356,9 @@ def test_the_handler_keeps_every_byte_of_the_body() -> None:
         assert HANDLER.split(f"---\nfrom: A\n---\n{body}") == ("from: A", body)
 
 
-@pytest.mark.parametrize(("characters", "is_read"), [(codec.MAX_HEADER, True), (codec.MAX_HEADER + 3, False)])
+@pytest.mark.parametrize(
+    ("characters", "is_read"), [(front_matter.MAX_HEADER, True), (front_matter.MAX_HEADER + 3, False)]
+)
 def test_a_header_ends_within_its_bound(characters: int, *, is_read: bool) -> None:
     text = f"---\na: {'x' * (characters - 3)}\n---\n"
     if is_read:

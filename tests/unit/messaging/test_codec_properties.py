@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from Departments.core.errors import UnreadableMessage
-from Departments.messaging import codec
+from Departments.messaging import codec, front_matter
 from Departments.messaging.message import Message
 
-HANDLER = codec.FrontMatter()
+HANDLER = front_matter.FrontMatter()
 HOSTILE = (
     "---",
     "\n---\n",
@@ -53,7 +53,7 @@ words = texts.filter(lambda text: len(text) < 6_000)
 moments = st.datetimes(timezones=st.just(UTC))
 naive_or_aware = st.datetimes() | moments
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words | naive_or_aware | st.dates()
-keys = st.text(min_size=1, max_size=30).filter(lambda key: key not in codec.ENVELOPE)
+keys = st.text(min_size=1, max_size=30).filter(lambda key: key not in front_matter.ENVELOPE)
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=6
 )
@@ -74,7 +74,7 @@ messages = st.builds(
 
 @given(messages)
 def test_what_was_written_is_read_back_equal(message: Message) -> None:
-    if len(codec.encode(message).split(b"\n---\n")[0]) < codec.MAX_HEADER:
+    if len(codec.encode(message).split(b"\n---\n")[0]) < front_matter.MAX_HEADER:
         assert codec.decode(codec.encode(message), name="x.md") == message
 
 
@@ -140,7 +140,7 @@ plain_messages = st.builds(
 @given(plain_messages)
 def test_the_fast_path_is_the_inverse_of_the_writer(message: Message) -> None:
     text = codec.encode(message).decode()
-    if not any(word.lower() in codec._RESERVED for word in text.partition("\n---\n")[0].split()):
+    if not any(word.lower() in front_matter._RESERVED for word in text.partition("\n---\n")[0].split()):
         assert codec.read_own_text(text) == message
 
 
