@@ -2,7 +2,7 @@
 
 Executive   reviews, approves and executes the plan in phases; reports
 Operations  plans: what to sell, what to buy, how many shares
-Regime      classifies the market and tells those who use it
+Regime      classifies the market and reports it
 Trading     turns approvals into orders, exactly once, and tracks them
 messaging   the files between them · constraints  the limits, for planner and trader alike
 ledger      what happened (SQLite) · brokers  the simulated exchange and Alpaca behind one port

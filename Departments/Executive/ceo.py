@@ -43,7 +43,7 @@ CURRENT = "current_plan"  # the attribute in which a script sets a plan of its o
 
 
 class CEO:
-    """Plans, approves and executes on request. Called bare, it opens the desk of its folder with the first request.
+    """Plans, approves and executes on request. Made alone, it opens the desk of its folder with the first request.
 
     Scripts may set `current_plan` and `plan_approved`; both are read when a request needs them.
     """
@@ -159,7 +159,7 @@ class CEO:
 
 
 def _open_desk(project_root: Path) -> Desk:
-    from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: called bare
+    from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: made alone
 
     desk = open_desk(project_root)
     _ = desk.limits  # without them the folder is no workspace

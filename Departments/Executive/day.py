@@ -28,8 +28,9 @@ from Departments.Executive.plan_judge import NotToday, PlanJudge
 from Departments.Executive.reporting.document import Document, unexecuted_document
 from Departments.Executive.reporting.report import Reporter
 from Departments.Executive.review import Outlook, Review, review, with_quality
-from Departments.messaging.payloads import PlanFailure, PlanRequest, RegimeRequest
+from Departments.messaging.payloads import PlanFailure, PlanRequest
 from Departments.messaging.plan_documents import PlanDocument
+from Departments.messaging.regime_payloads import RegimeRequest
 
 log = logging.getLogger(__name__)
 

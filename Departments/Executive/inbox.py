@@ -17,7 +17,8 @@ from Departments.ledger.plan_records import PlanRecords
 from Departments.ledger.regime_records import SqliteRegimeLedger
 from Departments.messaging.bus import Bus
 from Departments.messaging.message import Message
-from Departments.messaging.payloads import ExecutionReport, Payload, RegimeUpdate
+from Departments.messaging.payloads import ExecutionReport, Payload
+from Departments.messaging.regime_payloads import RegimeUpdate
 from Departments.messaging.router import Commit, Handler, Router
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """The inputs of a plan as values: briefing, proposal, sell wishes.
 
-A briefing without candidates is refused whole with `BadInput`. Holdings only lend their sector, score and sell flag to
-what the broker says is held.
+A briefing without candidates is refused whole with `BadInput`. Holdings only give sector, score and sell flag to the
+positions at the broker.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from Departments.core.plans import SkippedTrade
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import is_same_session, trading_day
+from Departments.messaging.entries import UnusableEntry, read_entry
 from Departments.messaging.neighbours import (
     Candidate,
     DailyBriefing,
     Holding,
     MandatorySell,
     PlanProposal,
-    UnusableEntry,
-    read_entry,
     read_sells,
 )
 from Departments.messaging.plan_documents import classify
@@ -112,9 +111,9 @@ def keep_usable(entries: Iterable[Row | UnusableEntry]) -> tuple[tuple[Row, ...]
 
 def _skip_unusable(entry: UnusableEntry) -> SkippedTrade:
     shown = " ".join(str(entry.value).split())[:40]
-    problem = f"{entry.key} {entry.problem}"
+    problem = f"{entry.key}: {entry.problem}"
     reason = Reason.of(ReasonCode.INVALID_CANDIDATE, problem, field=entry.key, value=shown)
-    return SkippedTrade(entry.name, reason, f"Skipped {entry.name} - {problem} ({shown})")
+    return SkippedTrade(entry.name, reason, f"Skipped {entry.name} - {problem}")
 
 
 def _is_contradictory(rows: Sequence[Row]) -> bool:

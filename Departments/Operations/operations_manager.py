@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class OperationsManager:
-    """The face of the `Planner` for scripts. Called bare it opens a desk with the first request."""
+    """The face of the `Planner` for scripts. Made alone it opens a desk with the first request."""
 
     def __init__(self, project_root: Path | str, *, planner: Planner | None = None) -> None:
         self._root = Path(project_root)
@@ -31,7 +31,7 @@ class OperationsManager:
 
     @cached_property
     def _planner(self) -> Planner:
-        from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: called bare
+        from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: made alone
 
         return open_desk(self._root).planner
 

@@ -26,8 +26,9 @@ from Departments.ledger.ledger import Ledger
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing, PlanProposal, read_sells
-from Departments.messaging.payloads import PlanRequest, RegimeRequest, RegimeUpdate
+from Departments.messaging.payloads import PlanRequest
 from Departments.messaging.plan_documents import plan_document, plan_from
+from Departments.messaging.regime_payloads import RegimeRequest, RegimeUpdate
 from Departments.messaging.router import Commit, Handler, Router
 from Departments.Operations.basis import Basis, observe
 from Departments.Operations.briefing import (

@@ -1,7 +1,7 @@
 """Observations of the market: briefings, CSV files of daily bars, the broker's SPY bars.
 
-Missing, unreadable and stale data is unknown, and a note says so; nothing is ever filled in. The VIX comes only from a
-briefing or from bars of the index itself: the price of a fund like VIXY or VXX says nothing about its thresholds.
+Missing, unreadable and stale data is unknown, with a note; nothing is ever filled in. The VIX comes only from a
+briefing or from bars of the index itself: the price of a fund like VIXY or VXX has no meaning for its thresholds.
 All changes are percent.
 """
 

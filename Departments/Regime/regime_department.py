@@ -20,7 +20,8 @@ from Departments.core.trading_calendar import is_same_session, next_close, sessi
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import MarketBriefing
-from Departments.messaging.payloads import DayOutcome, RegimeRequest
+from Departments.messaging.payloads import DayOutcome
+from Departments.messaging.regime_payloads import RegimeRequest
 from Departments.messaging.router import Commit, Handler, Router
 from Departments.Regime.classification import MarketConditionLimits, classify
 from Departments.Regime.market_data import (

@@ -9,7 +9,7 @@ from Departments.core.departments import REGIME_DETECTION
 from Departments.core.moments import stamp
 from Departments.core.regimes import Regime, RegimeAssessment
 from Departments.messaging.message import Message
-from Departments.messaging.payloads import RegimeUpdate
+from Departments.messaging.regime_payloads import RegimeUpdate
 
 #: Priority of the message by regime; all others are routine.
 PRIORITY = {Regime.PANIC: "urgent", Regime.UNKNOWN: "elevated"}

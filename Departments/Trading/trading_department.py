@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class TradingDepartment:
     """The face of the `Trader` for scripts.
 
-    Called bare it works in the current directory with `db_path` as its ledger, and opens a desk with the first request.
+    Made alone it works in the current directory with `db_path` as its ledger, and opens a desk with the first request.
     """
 
     def __init__(self, db_path: str | Path = "sentinel.db", *, trader: Trader | None = None) -> None:
@@ -34,7 +34,7 @@ class TradingDepartment:
 
     @cached_property
     def _trader(self) -> Trader:
-        from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: called bare
+        from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: made alone
 
         return open_desk(self._called_in, ledger_path=self._called_in / self._db_path).trader
 

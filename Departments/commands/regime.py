@@ -20,7 +20,7 @@ from Departments.commands.options import AsJson, Workspace
 from Departments.core.money import cents
 from Departments.core.regimes import Regime, RegimeAssessment, RegimeRecord
 from Departments.core.trading_calendar import EASTERN, trading_day
-from Departments.messaging.payloads import RegimeUpdate
+from Departments.messaging.regime_payloads import RegimeUpdate
 
 HELP = """Show today's market regime and the history with outcomes.
 

@@ -38,7 +38,7 @@ class DayRow:
     """The facts of one trading day, from briefings: prices, readings of the market, correlations."""
 
     day: date
-    told: dict[str, Any]
+    known: dict[str, Any]
 
 
 SYMBOLS: Final = Table("desk_symbols", SymbolRow, rules=("PRIMARY KEY (symbol)",))
@@ -107,7 +107,7 @@ class SymbolRecords:
 
     def _read_day(self, now: datetime) -> Mapping[str, Any]:
         day = DAYS.first(self._db, "day = ?", trading_day(now))
-        return {} if day is None else day.told
+        return {} if day is None else day.known
 
 
 def _settles(row: FoundRow, days: int) -> datetime:

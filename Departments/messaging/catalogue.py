@@ -40,12 +40,11 @@ from Departments.messaging.payloads import (
     PlanFailure,
     PlanRequest,
     ProtectRequest,
-    RegimeRequest,
-    RegimeUpdate,
     ReleaseRequest,
     SubmissionNote,
 )
 from Departments.messaging.plan_documents import PlanDocument
+from Departments.messaging.regime_payloads import RegimeRequest, RegimeUpdate
 
 ANYBODY: Final = ()
 

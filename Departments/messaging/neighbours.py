@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import (
     AliasChoices,
@@ -18,8 +17,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
-    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -27,11 +24,23 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from Departments.core.errors import BadInput
-from Departments.core.money import BEYOND_REASON, ONE, ZERO, decimal_of, price_of
-from Departments.core.plans import SYMBOL
+from Departments.core.money import ONE, ZERO, decimal_of
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.validation import validate
-from Departments.messaging.payloads import MaybeText, Number, Payload, Reading, positive
+from Departments.messaging.entries import BriefingRow, UnusableEntry, entries_of, read_entry
+from Departments.messaging.payloads import Payload
+from Departments.messaging.values import (
+    Day,
+    MaybeText,
+    Number,
+    Positive,
+    Price,
+    Reading,
+    Symbol,
+    read_number,
+    read_positive,
+    read_price,
+)
 
 HIGHEST_SCORE = Decimal(100)
 PRICES = AliasChoices("current_price", "price", "entry_price")
@@ -41,32 +50,6 @@ class NeighbourPayload(Payload):
     """The JSON of a message with writers outside the desk."""
 
     model_config = ConfigDict(extra="allow")
-
-
-class BriefingRow(BaseModel):
-    """One row of a list, or one section. Other keys are ignored."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", validate_by_alias=True, validate_by_name=True, defer_build=True
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_nulls(cls, row: Any) -> Any:
-        return {key: value for key, value in row.items() if value is not None} if isinstance(row, Mapping) else row
-
-
-@dataclass(frozen=True, slots=True)
-class UnusableEntry:
-    """A row with a bad key: the key, its problem and its value.
-
-    `name` is its symbol, or else its place in the list.
-    """
-
-    name: str
-    key: str
-    problem: str
-    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,58 +62,18 @@ class NoReading:
 # --- how values are read ---
 
 
-def _symbol(value: Any) -> str:
-    symbol = value.strip().upper() if isinstance(value, str) else ""
-    if not SYMBOL.match(symbol):
-        raise ValueError(("is missing" if value == "" else "is not a symbol") + "; name the symbol")
-    return symbol
-
-
-def _number(value: Any) -> Decimal:
-    try:
-        number = decimal_of(value)
-    except ValueError as error:
-        raise ValueError("is not a number") from error
-    if abs(number) > BEYOND_REASON:
-        raise ValueError("is beyond reason")
-    return number
-
-
-def _positive(value: Any) -> Decimal:
-    number = _number(value)
-    if number <= 0:
-        raise ValueError("is not positive")
-    return number
-
-
-def _price(value: Any) -> Decimal:
-    price = price_of(_positive(value))
-    if price <= 0:
-        raise ValueError("is not positive")
-    return price
-
-
 def _score(value: Any) -> Decimal:
-    score = _number(value)
+    score = read_number(value)
     if not ZERO <= score <= HIGHEST_SCORE:
-        raise ValueError("is not between 0 and 100")
+        raise ValueError(f"{score} is not between 0 and 100; give a score")
     return score
 
 
 def _weight(value: Any) -> Decimal:
-    weight = _positive(value)
+    weight = read_positive(value)
     if weight > ONE:
-        raise ValueError("is more than 1, the whole of equity")
+        raise ValueError(f"{weight} is more than 1, the whole of equity; give a share of it")
     return weight
-
-
-def _day(value: Any) -> date | None:
-    if isinstance(value, date) or not value:
-        return value or None
-    try:
-        return date.fromisoformat(str(value))
-    except ValueError as error:
-        raise ValueError("is not a date; write it as 2025-11-10") from error
 
 
 def _sector(value: Any) -> str | None:
@@ -144,13 +87,6 @@ def _add_sector(row: Any) -> Any:
         return row
     fundamental = row.get("fundamental")
     return {**row, "sector": fundamental.get("sector") if isinstance(fundamental, Mapping) else None}
-
-
-def _condition(value: Any) -> Decimal:
-    try:
-        return _number(value)
-    except ValueError as error:
-        raise ValueError(f"{error}; give a number or leave it out") from error
 
 
 def _reading(value: Any) -> Decimal | NoReading:
@@ -168,13 +104,9 @@ def _pair(value: Any) -> frozenset[str]:
 
 
 def _coefficient(value: Any) -> Decimal:
-    mend = "give a coefficient from -1 to 1"
-    try:
-        number = decimal_of(value)
-    except ValueError as error:
-        raise ValueError(f"is not a number; {mend}") from error
+    number = read_number(value)
     if abs(number) > ONE:
-        raise ValueError(f"{number} is not between -1 and 1; {mend}")
+        raise ValueError(f"{number} is not between -1 and 1; give a coefficient")
     return number
 
 
@@ -194,48 +126,8 @@ def _mappings(value: Any) -> Any:
     return rows
 
 
-Row = TypeVar("Row", bound=BriefingRow)
-
-
-def _entries(model: type[Row], *needed: str) -> Callable[[Any, ValidationInfo], tuple[Row | UnusableEntry, ...]]:
-    """Make a reader of a list, entry by entry. An entry needs one of the fields in `needed`."""
-
-    def read(rows: Any, info: ValidationInfo) -> tuple[Row | UnusableEntry, ...]:
-        if rows and not isinstance(rows, list | tuple):
-            raise ValueError("is not a list; list the entries")
-        places = (f"{info.field_name}[{index}]" for index in range(len(rows or ())))
-        return tuple(read_entry(model, row, place, needed) for row, place in zip(rows or (), places, strict=True))
-
-    return read
-
-
-def read_entry(model: type[Row], row: Any, place: str, needed: tuple[str, ...] = ()) -> Row | UnusableEntry:
-    """Read one row of a list. `place` is its name if it has no symbol."""
-    if isinstance(row, model):
-        return row
-    if not isinstance(row, Mapping):
-        return UnusableEntry(place, "entry", "is not a mapping", row)
-    name = " ".join(str(row.get("ticker") or "").split())[:20] or place
-    try:
-        found = model.model_validate(row, by_alias=True, by_name=False)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        key = str(fault["loc"][-1])
-        is_missing = fault["type"] == "missing"
-        problem = "is missing" if is_missing else str(fault["msg"]).removeprefix("Value error, ").partition("; ")[0]
-        return UnusableEntry(name, key, problem, row.get(key))
-    if needed and all(getattr(found, field) is None for field in needed):
-        return UnusableEntry(name, "composite_score", "is missing", None)
-    return found
-
-
-Symbol = Annotated[str, BeforeValidator(_symbol), Field(alias="ticker", description="symbol", examples=["ALKS"])]
-Price = Annotated[Decimal | None, BeforeValidator(_price)]
 Score = Annotated[Decimal | None, BeforeValidator(_score)]
-Positive = Annotated[Decimal | None, BeforeValidator(_positive)]
 Sector = Annotated[MaybeText, BeforeValidator(_sector)]
-Day = Annotated[date | None, BeforeValidator(_day)]
-Condition = Annotated[Decimal | None, BeforeValidator(_condition)]
 Seen = Annotated[Decimal | SkipJsonSchema[NoReading] | None, BeforeValidator(_reading)]
 Pair = Annotated[frozenset[str], BeforeValidator(_pair), WithJsonSchema({"type": "string"})]
 Coefficient = Annotated[Decimal, BeforeValidator(_coefficient)]
@@ -306,17 +198,17 @@ class Holding(BriefingRow):
 class BriefedConditions(BriefingRow):
     """The market as a whole. Changes are percent: 1.15 is +1.15 %."""
 
-    spy_change_pct: Condition = Field(None, description="SPY's change of the day, percent", examples=[1.15])
-    spy_drawdown_pct: Condition = Field(None, description="S&P 500 below its high, percent", examples=[0.4])
-    vix: Condition = Field(None, description="VIX, as quoted", examples=[18.04])
-    vix_change_pct: Condition = Field(None, description="the VIX's change of the day, percent", examples=[-3.9])
+    spy_change_pct: Number = Field(None, description="SPY's change of the day, percent", examples=[1.15])
+    spy_drawdown_pct: Number = Field(None, description="S&P 500 below its high, percent", examples=[0.4])
+    vix: Number = Field(None, description="VIX, as quoted", examples=[18.04])
+    vix_change_pct: Number = Field(None, description="the VIX's change of the day, percent", examples=[-3.9])
     day: Day = Field(None, alias="date", description="the trading day", examples=["2025-11-10"])
 
     @field_validator("vix")
     @classmethod
     def _check_level(cls, vix: Decimal | None) -> Decimal | None:
         if vix is not None and vix <= 0:
-            raise ValueError("is not positive; give the level or leave it out")
+            raise ValueError(f"{vix} is not positive; give a positive number")
         return vix
 
 
@@ -328,10 +220,10 @@ class DailyBriefing(NeighbourPayload):
     )
     candidates: Annotated[
         tuple[Candidate | SkipJsonSchema[UnusableEntry], ...],
-        BeforeValidator(_entries(Candidate, "score", "shares", "value", "weight")),
+        BeforeValidator(entries_of(Candidate, "score", "shares", "value", "weight")),
     ] = Field((), description="symbols to buy, each with a score or a size")
     current_holdings: Annotated[
-        tuple[Holding | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(_entries(Holding))
+        tuple[Holding | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(entries_of(Holding))
     ] = Field((), description="held symbols")
     correlations: Annotated[dict[Pair, Coefficient], BeforeValidator(_section('{"ALKS|SN": 0.81}'))] = Field(
         default_factory=dict, description="of pairs of symbols, -1 to 1", examples=[{"ALKS|SN": 0.81}]
@@ -368,7 +260,7 @@ class PricedRow(BriefingRow):
     """A symbol and its price, for the account of a past day."""
 
     symbol: Symbol
-    price: Annotated[Decimal, BeforeValidator(_price)] = Field(alias="current_price", description="dollars a share")
+    price: Annotated[Decimal, BeforeValidator(read_price)] = Field(alias="current_price", description="dollars a share")
     quantity: Reading = Field(None, description="shares")
     cost_basis: Reading = Field(None, description="dollars paid")
 
@@ -399,7 +291,7 @@ class MandatorySell(BriefingRow):
     """A holding to sell."""
 
     symbol: Symbol
-    qty: Annotated[Decimal | None, BeforeValidator(positive)] = Field(
+    qty: Annotated[Decimal | None, BeforeValidator(read_positive)] = Field(
         None, alias="shares", description="shares; all of it without", examples=[70]
     )
     reason: MaybeText = Field(None, description="why", examples=["drift"])
@@ -428,7 +320,7 @@ def _read_sell(row: Any, source: str, place: str) -> MandatorySell:
 class PlanProposal(NeighbourPayload):
     """Picks, sizes and sales of an optimiser. Operations alone decides the sizes."""
 
-    picks: Annotated[tuple[Candidate | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(_entries(Candidate))] = (
+    picks: Annotated[tuple[Candidate | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(entries_of(Candidate))] = (
         Field((), description="symbols to buy, with a size or without")
     )
     sells: Annotated[tuple[MandatorySell, ...], BeforeValidator(_mappings)] = Field((), description="holdings to sell")

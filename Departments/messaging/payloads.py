@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -19,23 +19,39 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from Departments.core.errors import BadInput
-from Departments.core.moments import parse_iso
-from Departments.core.money import ZERO, decimal_of, plain, price_of
-from Departments.core.orders import Side
-from Departments.core.regimes import Confidence, Regime, RegimeAssessment, number_or_none
+from Departments.core.money import ZERO
 from Departments.core.statuses import AnyStatus, status_of
 from Departments.core.validation import key_of, validate
 from Departments.messaging.message import Message, body_with
-
-AN_APPROVAL: Final = "MSG_EXECUTIVE_20251110T150912Z_0f1e2d3c"
-A_BRIEFING: Final = "MSG_RESEARCH_20251110T150509Z_5b6c7d8e"
-A_MOMENT: Final = "2025-11-10T15:09:12.736810Z"
-A_PLAN: Final = "PLAN_20251110_071530"
-AN_ORDER: Final = "7e57ab1e-0123-4cde-8f01-23456789abcd"
+from Departments.messaging.values import (
+    A_MOMENT,
+    A_PLAN,
+    AN_APPROVAL,
+    AN_ORDER,
+    Action,
+    AnySymbol,
+    ApprovalId,
+    BriefingId,
+    BrokerId,
+    Code,
+    Documents,
+    Ignored,
+    MaybeText,
+    Moment,
+    Name,
+    Number,
+    PlanId,
+    Price,
+    Shares,
+    Text,
+    Why,
+    read_moment,
+    read_name,
+    read_number,
+)
 
 
 class Payload(BaseModel):
@@ -78,59 +94,7 @@ class Payload(BaseModel):
         return body_with(markdown, self.document())
 
 
-# --- how values are read ---
-
-
-def _name(value: Any) -> str:
-    text = str(value or "").strip()
-    if not text:
-        raise ValueError("is missing; name it")
-    return text
-
-
-def _capitals(value: Any) -> str:
-    symbol = str(value or "").strip().upper()
-    if not symbol:
-        raise ValueError("is missing; name the symbol")
-    return symbol
-
-
-def _side(value: Any) -> Side:
-    action = str(value or "").strip().upper()
-    if action not in Side.__members__:
-        raise ValueError(f"{action!r} is neither BUY nor SELL; write BUY or SELL")
-    return Side[action]
-
-
-def positive(value: Any) -> Decimal:
-    """Read a number above zero. Raises ValueError with its mend."""
-    try:
-        number = decimal_of(value)
-    except ValueError as error:
-        raise ValueError(f"{error}; give a positive number") from error
-    if number <= 0:
-        raise ValueError(f"{plain(number)} is not positive; give a positive number")
-    return number
-
-
-def _price(value: Any) -> Decimal | None:
-    return None if value is None else price_of(positive(value))
-
-
-def _number(value: Any) -> Decimal | None:
-    try:
-        return None if value is None else decimal_of(value)
-    except ValueError as error:
-        raise ValueError(f"{error}; give a number") from error
-
-
-def _moment(value: Any) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
-    try:
-        return parse_iso(str(value))
-    except ValueError as error:
-        raise ValueError(f"{value!r} is not an ISO time; write {A_MOMENT}") from error
+# --- EXECUTIVE → TRADING ---
 
 
 def _order_type(value: Any) -> str:
@@ -140,38 +104,12 @@ def _order_type(value: Any) -> str:
     return kind
 
 
-Price = Annotated[Decimal | None, BeforeValidator(_price)]
-Number = Annotated[Decimal | None, BeforeValidator(_number)]
-Reading = Annotated[Decimal | None, BeforeValidator(number_or_none)]
-Moment = Annotated[datetime | None, BeforeValidator(_moment)]
-Name = Annotated[str, BeforeValidator(_name)]
-Text = Annotated[str, BeforeValidator(lambda value: str(value or ""))]
-MaybeText = Annotated[str | None, BeforeValidator(lambda value: str(value) if value else None)]
-Documents = tuple[Mapping[str, Any], ...]
-Ignored = Annotated[Any, Field(description="of the older system; not used")]
-
-Symbol = Annotated[str, BeforeValidator(_capitals), Field(alias="ticker", description="symbol", examples=["ALKS"])]
-Action = Annotated[Side, BeforeValidator(_side), Field(alias="action", description="BUY or SELL", examples=["BUY"])]
-Shares = Annotated[
-    Decimal, BeforeValidator(positive), Field(alias="shares", description="shares, more than none", examples=[108])
-]
-PlanId = Annotated[MaybeText, Field(description="the plan", examples=[A_PLAN])]
-ApprovalId = Annotated[Name, Field(description="the approval or request it is about", examples=[AN_APPROVAL])]
-BrokerId = Annotated[str | None, Field(alias="alpaca_order_id", description="the broker's id", examples=[AN_ORDER])]
-BriefingId = Annotated[MaybeText, Field(description="the DailyBriefing; the newest where empty", examples=[A_BRIEFING])]
-Code = Annotated[Text, Field(description="reason code, or empty", examples=["PHASE_TIMEOUT"])]
-Why = Annotated[Text, Field(description="`CODE: key=value …`, or empty", examples=["PHASE_TIMEOUT: phase=SELL"])]
-
-
-# --- EXECUTIVE → TRADING ---
-
-
 class ExecutiveApproval(Payload):
     """One order to send."""
 
     LEFT_OUT = frozenset({"limit_price"})
 
-    symbol: Symbol
+    symbol: AnySymbol
     side: Action
     qty: Shares
     price: Price = Field(None, description="dollars a share when it was planned", examples=[33.01])
@@ -223,7 +161,7 @@ class ExecutiveApproval(Payload):
 class SharesRequest(Payload):
     """Change the exits of a symbol."""
 
-    symbol: Symbol
+    symbol: AnySymbol
     side: Action
     qty: Shares
     plan_id: PlanId = None
@@ -241,7 +179,7 @@ class CancelRequest(Payload):
     """Cancel the order of an approval, or withdraw the approval while nothing was sent."""
 
     approval_message_id: ApprovalId
-    symbol: Symbol
+    symbol: AnySymbol
     side: Action
     qty: Shares
     code: Code = ""
@@ -259,13 +197,13 @@ class ExecutionReport(Payload):
     plan_id: PlanId = None
     client_order_id: MaybeText = Field(None, description="our id at the broker", examples=[AN_APPROVAL])
     broker_order_id: BrokerId = None
-    symbol: Symbol
+    symbol: AnySymbol
     side: Action
     qty: Shares
-    status: Annotated[AnyStatus, BeforeValidator(lambda value: status_of(_name(value)))] = Field(
+    status: Annotated[AnyStatus, BeforeValidator(lambda value: status_of(read_name(value)))] = Field(
         description="the order's status, or released, protected, locked", examples=["filled"]
     )
-    filled_qty: Annotated[Decimal, BeforeValidator(lambda value: _number(value or 0))] = Field(
+    filled_qty: Annotated[Decimal, BeforeValidator(lambda value: read_number(value or 0))] = Field(
         ZERO, description="shares filled", examples=[108]
     )
     filled_avg_price: Number = Field(None, description="average dollars a share", examples=[33.02])
@@ -279,7 +217,7 @@ class SubmissionNote(Payload):
     """An order is at the broker."""
 
     order_id: MaybeText = Field(description="the broker's id", examples=[AN_ORDER])
-    symbol: Symbol
+    symbol: AnySymbol
     side: Action
     qty: Shares
     order_type: Name = Field(description="MARKET, LIMIT, STOP or STOP_LIMIT", examples=["MARKET"])
@@ -295,115 +233,6 @@ class Escalation(Payload):
     def document_in(cls, message: Message) -> Mapping[str, Any] | None:  # noqa: ARG003 - it has no payload
         """Return None: only an escalation's text counts."""
         return None
-
-
-# --- the regime ---
-
-
-class RegimeRequest(Payload):
-    """Assess the market."""
-
-    briefing_message_id: BriefingId = None
-
-
-class Indicators(Payload):
-    """Readings of the market; null is unknown. Changes are percent: 1.15 is +1.15 %."""
-
-    model_config = ConfigDict(extra="allow")
-
-    spy: Reading = Field(None, description="SPY, dollars", examples=[678.22])
-    spy_change_pct: Reading = Field(None, description="SPY's change of the day, percent", examples=[1.08])
-    vix: Reading = Field(None, description="VIX, as quoted", examples=[18.34])
-    vix_change_pct: Reading = Field(None, description="the VIX's change of the day, percent", examples=[-3.88])
-    spy_trend_pct: Reading = Field(None, description="SPY against its 20-day mean, percent", examples=[2.1])
-    realised_volatility_pct: Reading = Field(None, description="percent a year over 20 days", examples=[12.5])
-    spy_drawdown_pct: Reading = Field(None, description="SPY below its highest close, percent", examples=[0.4])
-
-
-def _sentences(value: Any) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
-
-
-class RegimeUpdate(Payload):
-    """The regime of the market. The older analyser's texts are read as this, too; unknown keys are kept."""
-
-    model_config = ConfigDict(extra="allow")
-
-    assessment_id: MaybeText = Field(None, description="the assessment", examples=["REGIME_20251110_063559_0a1b2c3d"])
-    regime: Regime = Field(description="BULLISH, NEUTRAL, BEARISH, PANIC or UNKNOWN", examples=["BULLISH"])
-    confidence: Confidence = Field(Confidence.LOW, description="HIGH, MEDIUM or LOW", examples=["HIGH"])
-    recommendation: Text = Field("", description="for people", examples=["GOOD DAY TO TRADE"])
-    score: Any = Field(None, description="points, null where they are unknown", examples=[4])
-    source: Text = Field("", description="where the readings come from", examples=["SPY bars of the broker"])
-    indicators: Indicators = Field(default_factory=Indicators, description="the readings")
-    notes: tuple[str, ...] = Field((), description="sentences about unknown readings")
-
-    @classmethod
-    def document_in(cls, message: Message) -> Mapping[str, Any] | None:
-        """Return the payload, or else the extra keys of the front matter."""
-        return message.payload or message.extra
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keep_regime(cls, document: Any) -> Any:
-        """Take an odd confidence as LOW, with a note: the regime counts all the same."""
-        if not isinstance(document, Mapping) or "confidence" not in document:
-            return document
-        given = document["confidence"]
-        word = str(given).strip().upper()
-        if word in Confidence.__members__:
-            return {**document, "confidence": word}
-        note = f"the confidence {str(given)[:40]!r} is not HIGH, MEDIUM or LOW; it is taken as LOW"
-        return {**document, "confidence": Confidence.LOW, "notes": (*_sentences(document.get("notes")), note)}
-
-    @field_validator("regime", mode="before")
-    @classmethod
-    def _capitalise(cls, value: Any) -> Any:
-        return str(value).strip().upper() if value else value
-
-    @field_validator("indicators", mode="before")
-    @classmethod
-    def _keep_mapping(cls, value: Any) -> Any:
-        return value if isinstance(value, Mapping | Indicators) else {}
-
-    @field_validator("notes", mode="before")
-    @classmethod
-    def _keep_sentences(cls, value: Any) -> Any:
-        return _sentences(value)
-
-    @classmethod
-    def from_assessment(cls, assessment: RegimeAssessment) -> Self:
-        """Return an assessment as a payload."""
-        return cls(
-            assessment_id=assessment.assessment_id,
-            regime=assessment.regime,
-            confidence=assessment.confidence,
-            recommendation=assessment.recommendation,
-            score=assessment.score,
-            source=assessment.source,
-            indicators=Indicators(**assessment.indicators),
-            notes=assessment.notes,
-        )
-
-    def assessment(self, assessed_at: datetime, source: str) -> RegimeAssessment:
-        """Return the assessment as a value. `source` is the default for its own."""
-        seen = self.indicators
-        return RegimeAssessment(
-            regime=self.regime,
-            confidence=self.confidence,
-            recommendation=self.recommendation,
-            assessed_at=assessed_at,
-            source=self.source or source,
-            spy=seen.spy,
-            spy_change_pct=seen.spy_change_pct,
-            vix=seen.vix,
-            vix_change_pct=seen.vix_change_pct,
-            score=self.score if isinstance(self.score, int) else None,
-            spy_trend_pct=seen.spy_trend_pct,
-            realised_volatility_pct=seen.realised_volatility_pct,
-            spy_drawdown_pct=seen.spy_drawdown_pct,
-            notes=self.notes,
-        )
 
 
 # --- the plan ---
@@ -463,10 +292,10 @@ class DayOutcome(Payload):
     """The outcome of a day, for Regime."""
 
     plan_id: PlanId = None
-    started_at: Annotated[datetime, BeforeValidator(_moment)] = Field(
+    started_at: Annotated[datetime, BeforeValidator(read_moment)] = Field(
         description="when the execution began", examples=[A_MOMENT]
     )
     trades_executed: int = Field(description="orders filled", examples=[16])
-    portfolio_change: Annotated[Decimal, BeforeValidator(_number)] = Field(
+    portfolio_change: Annotated[Decimal, BeforeValidator(read_number)] = Field(
         description="change of equity in between, dollars", examples=[-12.5]
     )

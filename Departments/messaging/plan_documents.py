@@ -24,13 +24,26 @@ from pydantic import (
 
 from Departments.core.errors import BadInput
 from Departments.core.identifiers import is_safe_name
-from Departments.core.moments import iso, parse_iso
-from Departments.core.money import decimal_of, plain, price_of
+from Departments.core.moments import iso
 from Departments.core.orders import Side
-from Departments.core.plans import LARGEST, SYMBOL, SkippedTrade, Trade, TradingPlan
+from Departments.core.plans import LARGEST, SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import Reason
 from Departments.core.validation import validate
-from Departments.messaging.payloads import A_MOMENT, A_PLAN, MaybeText, Payload, Text
+from Departments.messaging.payloads import Payload
+from Departments.messaging.values import (
+    A_MOMENT,
+    A_PLAN,
+    MaybeText,
+    Read,
+    Symbol,
+    Text,
+    or_none,
+    read_moment,
+    read_number,
+    read_positive,
+    read_price,
+    read_side,
+)
 
 READY = "READY_FOR_USER_APPROVAL"
 #: Keys that every writing sets anew; all other unknown keys are kept.
@@ -42,50 +55,20 @@ PRICES = ("entry_price", "price", "current_price")
 # --- how values are read ---
 
 
-def _symbol(value: Any) -> str:
-    """Read a symbol. A name from outside is checked before its use."""
-    symbol = value.strip().upper() if isinstance(value, str) else ""
-    if not SYMBOL.match(symbol):
-        problem = "is missing" if value is None or value == "" else f"{str(value)[:40]!r} is not a symbol"
-        raise ValueError(f"{problem}; name the symbol like UPS or BRK.B")
-    return symbol
+def _in_plan(read: Read[Decimal]) -> Read[Decimal]:
+    """Make a reader of numbers that a plan may hold."""
 
+    def read_bounded(value: Any) -> Decimal:
+        number = read(value)
+        if number.adjusted() > LARGEST:
+            raise ValueError("the number is too large to be true; give a number")
+        return number
 
-def _number(value: Any) -> Decimal | None:
-    return None if value is None else _bound(decimal_of, value)
-
-
-def _bound(read: Any, value: Any) -> Decimal:
-    try:
-        number: Decimal = read(value)
-    except ValueError as error:
-        raise ValueError(f"{error}; give a number") from error
-    if number.adjusted() > LARGEST:
-        raise ValueError("is too large to be true; correct the number")
-    return number
-
-
-def _shares(value: Any) -> Decimal:
-    qty = _bound(decimal_of, value)
-    if qty <= 0:
-        raise ValueError(f"{plain(qty)} shares cannot be traded; give a positive number")
-    return qty
-
-
-def _price(value: Any) -> Decimal | None:
-    if value is None:
-        return None
-    price = _bound(price_of, value)
-    if price <= 0:
-        raise ValueError(f"the price {plain(price)} is not positive; give a price")
-    return price
+    return read_bounded
 
 
 def _action(value: Any) -> Side | None:
-    action = str(value or "").strip().upper()
-    if action and action not in Side.__members__:
-        raise ValueError(f"{action!r} is neither BUY nor SELL; write BUY or SELL")
-    return Side[action] if action else None
+    return read_side(value) if str(value or "").strip() else None
 
 
 def _plan_id(value: Any) -> str:
@@ -94,13 +77,6 @@ def _plan_id(value: Any) -> str:
         problem = "cannot be the name of a file" if plan_id else "is missing"
         raise ValueError(f"{problem}; name the plan, for example PLAN_20251110_071530")
     return plan_id
-
-
-def _made_at(value: Any) -> datetime:
-    try:
-        return value if isinstance(value, datetime) else parse_iso(str(value))
-    except (ValueError, OverflowError) as error:
-        raise ValueError("is not an ISO time; write 2025-11-10T15:05:42Z") from error
 
 
 def _sentences(value: Any) -> list[str]:
@@ -123,8 +99,9 @@ def _origin(value: Any) -> Any:
     return value or {}
 
 
-Amount = Annotated[Decimal | None, BeforeValidator(_number)]
-Price = Annotated[Decimal | None, BeforeValidator(_price)]
+Amount = Annotated[Decimal | None, BeforeValidator(or_none(_in_plan(read_number)))]
+PlannedPrice = Annotated[Decimal | None, BeforeValidator(or_none(_in_plan(read_price)))]
+PlannedQty = Annotated[Decimal, BeforeValidator(_in_plan(read_positive))]
 Sentences = Annotated[list[str], BeforeValidator(_sentences)]
 
 
@@ -170,13 +147,13 @@ def classify(trade: Mapping[str, Any], source: str, place: str) -> Side:
 class TradeLine(DocumentPart):
     """One trade of a plan. A BUY has an entry price, a SELL a current one."""
 
-    symbol: Annotated[str, BeforeValidator(_symbol)] = Field(alias="ticker", description="symbol", examples=["ALKS"])
+    symbol: Symbol
     side: Side = Field(alias="action", description="BUY or SELL", examples=["BUY"])
-    qty: Annotated[Decimal, BeforeValidator(_shares)] = Field(alias="shares", description="shares", examples=[108])
+    qty: PlannedQty = Field(alias="shares", description="shares", examples=[108])
     allocated_capital: Amount = Field(None, description="of a BUY: dollars", examples=[3565.08])
-    entry_price: Price = Field(None, description="of a BUY: dollars a share", examples=[33.01])
-    price: Price = Field(None, description="of other writers: dollars a share")
-    current_price: Price = Field(None, description="of a SELL: dollars a share")
+    entry_price: PlannedPrice = Field(None, description="of a BUY: dollars a share", examples=[33.01])
+    price: PlannedPrice = Field(None, description="of other writers: dollars a share")
+    current_price: PlannedPrice = Field(None, description="of a SELL: dollars a share")
     current_value: Any = Field(None, description="of a SELL: dollars")
     score: Amount = Field(None, alias="composite_score", description="0 to 100", examples=[73.6])
     sector: MaybeText = Field(None, description="sector, or Unknown", examples=["Healthcare"])
@@ -274,7 +251,7 @@ class PlanDocument(Payload):
     model_config = ConfigDict(extra="allow")
 
     plan_id: Annotated[str, BeforeValidator(_plan_id)] = Field(description="the plan", examples=[A_PLAN])
-    generated_at: Annotated[datetime, BeforeValidator(_made_at), PlainSerializer(iso)] = Field(
+    generated_at: Annotated[datetime, BeforeValidator(read_moment), PlainSerializer(iso)] = Field(
         description="when it was made", examples=[A_MOMENT]
     )
     status: MaybeText = Field(None, description="stage of the plan", examples=[READY])

@@ -176,7 +176,7 @@ def test_a_folder_that_was_taken_away_is_made_again(tmp_path: Path) -> None:
     assert (tmp_path / "Archive" / "2025-11-10" / "TRADING" / LETTER.name).exists()
 
 
-def test_a_message_that_lies_in_inbox_and_archive_after_a_kill_is_one_again(tmp_path: Path) -> None:
+def test_a_message_in_inbox_and_archive_after_a_kill_is_one_again(tmp_path: Path) -> None:
     mailbox = Mailbox(tmp_path)
     mailbox.publish([LETTER])
     archived = tmp_path / "Archive" / "2025-11-10" / "TRADING" / LETTER.name
@@ -187,7 +187,7 @@ def test_a_message_that_lies_in_inbox_and_archive_after_a_kill_is_one_again(tmp_
     assert [path.name for path in archived.parent.iterdir()] == [LETTER.name]
 
 
-def test_a_dead_letter_that_lies_in_both_places_after_a_kill_is_one_again(tmp_path: Path) -> None:
+def test_a_dead_letter_in_both_places_after_a_kill_is_one_again(tmp_path: Path) -> None:
     mailbox = Mailbox(tmp_path)
     mailbox.publish([LETTER])
     dead = tmp_path / "Dead_Letter" / "TRADING" / LETTER.name
@@ -227,7 +227,7 @@ def test_an_inbox_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
             pass
 
 
-def test_a_lock_that_cannot_be_taken_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_taken_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / ".locks" / "TRADING.lock").mkdir(parents=True)
     with pytest.raises(BadInput, match=r"TRADING\.lock: the lock cannot be written .*use a disk with file locks"):
         Mailbox(tmp_path).holding("TRADING", wait=0).__enter__()

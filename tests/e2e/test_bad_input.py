@@ -140,9 +140,7 @@ def test_a_workspace_that_cannot_be_written_is_named(tmp_path: Path, capsys: pyt
     assert len(said.sentences) == 1
 
 
-def test_a_workspace_without_any_briefing_says_where_one_belongs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_workspace_without_any_briefing_names_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = workspace(tmp_path)
     said = say(capsys, *run_of(folder))
     assert said.code == 2

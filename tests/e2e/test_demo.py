@@ -25,7 +25,7 @@ def test_the_demo_ends_well(demo: Demo) -> None:
     assert [s for s in demo.said.sentences if not s.startswith("Demo workspace: ")] == []
 
 
-def test_the_demo_says_where_its_workspace_is(demo: Demo) -> None:
+def test_the_demo_names_its_workspace(demo: Demo) -> None:
     assert f"Demo workspace: {demo.folder}" in demo.said.err
 
 
@@ -129,7 +129,7 @@ def test_the_report_is_the_ledger_s_and_can_be_written_again_from_it(demo: Demo)
     assert document == demo.said.document
 
 
-def test_the_report_lies_in_the_executive_s_outbox(demo: Demo) -> None:
+def test_the_report_is_in_the_outbox_of_the_executive(demo: Demo) -> None:
     outbox = demo.folder / MESSAGES / "Outbox" / "EXECUTIVE"
     sent = [codec.decode(p.read_bytes(), name=p.name) for p in outbox.glob("*.md")]
     (report,) = [m for m in sent if m.message_type == "FinalReport" and m.recipient == "COMPLIANCE"]

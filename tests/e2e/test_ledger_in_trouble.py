@@ -100,7 +100,7 @@ def test_a_ledger_that_is_locked_for_a_moment_is_waited_for(folder: Path, capsys
     release.join()
 
 
-def test_how_long_a_locked_ledger_is_waited_for_stands_in_the_settings(folder: Path) -> None:
+def test_the_settings_bound_the_wait_for_a_locked_ledger(folder: Path) -> None:
     with closing(open_desk(folder)) as desk:
         (milliseconds,) = desk.ledger._db.rows("PRAGMA busy_timeout")[0]
     assert milliseconds == 1_000 * SETTINGS["ledger"]["patience"]

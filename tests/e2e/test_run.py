@@ -163,7 +163,7 @@ def test_nothing_but_the_document_is_written_to_standard_output(folder: Path) ->
     assert "All BUY orders filled" in said.err
 
 
-def test_files_are_named_from_where_one_stands_and_the_workspace_is_the_current_folder(tmp_path: Path) -> None:
+def test_files_are_relative_to_the_current_folder_and_the_workspace_is_it(tmp_path: Path) -> None:
     folder = workspace(tmp_path / "päth with spaces")
     plan_file(folder)
     options = ["--plan", "plan.json", "--exchange-state", "state.yaml", "--at", AT, "--approve", "auto", "--json"]
@@ -205,7 +205,7 @@ def test_the_screen_shows_plan_progress_final_table_cash_and_report(folder: Path
     assert report.is_file()
 
 
-def test_cash_after_is_what_the_exchange_says(folder: Path, capsys: Capture) -> None:
+def test_cash_after_is_the_exchange_s_cash(folder: Path, capsys: Capture) -> None:
     said = say(capsys, *run_of(folder, "--json", "--plan", plan_file(folder)))
     desk = open_desk(folder)
     cash = desk.broker.account().cash

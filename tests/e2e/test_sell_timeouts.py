@@ -77,7 +77,7 @@ def test_the_wait_lasts_as_long_as_the_settings_say(tmp_path: Path, capsys: pyte
     assert waits[0] < waits[-1]
 
 
-def test_leave_lets_the_rest_live_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_leave_keeps_the_rest_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = run(tmp_path, capsys, SILENT, on_timeout="leave")
     assert said.order("CTVA")["status"] == "partially_filled"
     assert "Cancelling" not in said.err

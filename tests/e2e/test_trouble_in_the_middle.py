@@ -153,9 +153,7 @@ def test_a_clock_that_jumps_in_the_middle_may_cost_orders_but_no_promise(
 
 @pytest.mark.parametrize("jump", JUMPS)
 @pytest.mark.parametrize("moment", [RELEASING, SOLD])
-def test_a_day_that_was_interrupted_ends_whatever_the_clock_says_then(
-    folder: Path, capsys: Capture, moment: str, jump: str
-) -> None:
+def test_an_interrupted_day_ends_at_any_later_time(folder: Path, capsys: Capture, moment: str, jump: str) -> None:
     with when_it_says(moment, interrupt):
         said = say(capsys, *run_at(folder))
     assert said.code == 130

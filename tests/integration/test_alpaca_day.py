@@ -274,7 +274,7 @@ def test_what_a_buy_filled_in_part_is_protected_by_an_oco(opening: Opening) -> N
         ({"do": "reject"}, "rejected", "REJECTED_LATER"),
     ],
 )  # fmt: skip
-def test_a_rejection_is_told_with_its_reason_and_the_rest_goes_on(
+def test_a_rejection_is_reported_with_its_reason_and_the_rest_goes_on(
     opening: Opening, fault: Mapping[str, Any], status: str, code: str
 ) -> None:
     day = opening({"call": "submit", "symbol": "ALKS", **fault})

@@ -190,7 +190,7 @@ def test_on_any_day_dry_run_and_execution_decide_the_same(day: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("moment", ["2025-11-10T12:00:00", "2025-11-10T21:30:00"])
-def test_outside_trading_hours_a_dry_run_says_so(tmp_path: Path, moment: str) -> None:
+def test_outside_trading_hours_a_dry_run_reports_it(tmp_path: Path, moment: str) -> None:
     at = datetime.fromisoformat(moment).replace(tzinfo=UTC)
     workspace(tmp_path, state=STATE)
     with closing(desk(tmp_path, at=at)) as opened:

@@ -26,7 +26,7 @@ def day(capsys: pytest.CaptureFixture[str], folder: Path, *more: str, **market: 
     return said, next((folder / "Reports").glob("*.md")).read_text(encoding="utf-8")
 
 
-def test_on_a_day_of_panic_nothing_is_bought_sells_go_and_everybody_is_told(
+def test_on_a_day_of_panic_nothing_is_bought_sells_go_and_everybody_is_informed(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     said, report = day(capsys, tmp_path, vix=45)
@@ -50,7 +50,7 @@ def buys(said: Said) -> dict[str, float]:
         ({"vix": None, "spy_change_pct": None}, "cause=regime_unknown factor=0.5"),
     ],
 )
-def test_on_a_careful_day_positions_are_half_as_large_and_the_report_says_why(
+def test_on_a_careful_day_positions_are_half_as_large_and_the_report_gives_the_reason(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, market: dict[str, Any], effect: str
 ) -> None:
     usual = buys(day(capsys, tmp_path / "usual", "--json")[0])

@@ -125,7 +125,7 @@ def test_two_accounts_at_alpaca_do_not_disturb_each_other(at_alpaca: Opening) ->
     assert executed_both(first, second) == ["COMPLETED", "COMPLETED"]
 
 
-def test_the_lock_of_a_simulated_account_lies_beside_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lock_of_a_simulated_account_is_beside_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LOCKS, str(tmp_path / "locks"))
     folder = workspace(tmp_path / "one")
     with closing(desk(folder)) as opened:

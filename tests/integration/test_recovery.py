@@ -59,7 +59,7 @@ def test_run_resumes_before_it_plans(interrupted: Path, capsys: pytest.CaptureFi
     assert f"{SMALL['plan_id']}: COMPLETED" in capsys.readouterr().out
 
 
-def test_a_second_run_of_the_day_says_so_and_ends_well(interrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_of_the_day_is_named_and_ends_well(interrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_command(command(interrupted, "resume"))
     capsys.readouterr()
     assert run_command(command(interrupted, "run", "--approve", "auto")) == 0
@@ -115,7 +115,7 @@ def test_reconcile_shows_and_locks_and_accept_unlocks(tmp_path: Path, capsys: py
 # --- two at once ---
 
 
-def test_a_second_execution_in_a_workspace_waits_for_nobody_and_says_so(interrupted: Path) -> None:
+def test_a_second_execution_in_a_workspace_waits_for_nobody_and_reports_it(interrupted: Path) -> None:
     with execution_lock(interrupted), closing(desk(interrupted)) as opened, pytest.raises(WorkspaceBusy):
         opened.day.resume()
 

@@ -206,7 +206,7 @@ def test_with_exits_switched_off_nothing_is_protected(tmp_path: Path) -> None:
     assert at_the_broker(tmp_path, NEXT_DAY)[1] == {"ALKS": D(150), "COMM": D(250)}
 
 
-def test_what_an_earlier_day_left_bare_is_protected_beside_what_is_bought_of_it_today(tmp_path: Path) -> None:
+def test_what_an_earlier_day_left_unprotected_is_protected_beside_what_is_bought_of_it_today(tmp_path: Path) -> None:
     workspace(tmp_path, state=STATE, settings=SETTINGS)
     silent = {"call": "submit", "symbol": "ALKS", "side": "BUY", "do": "partial_then_silence", "part": 0.4}
     refused = {"call": "submit", "symbol": "ALKS", "side": "SELL", "do": "refuse"}
@@ -221,7 +221,7 @@ def test_what_an_earlier_day_left_bare_is_protected_beside_what_is_bought_of_it_
     assert (stretch["ticker"], stretch["qty"], stretch["until"] is None) == ("ALKS", "60", False)
 
 
-def test_what_an_old_exit_sells_hides_no_share_that_a_new_entry_left_bare(bought: Path) -> None:
+def test_what_an_old_exit_sells_hides_no_share_that_a_new_entry_left_unprotected(bought: Path) -> None:
     more = {**plan(trade("ALKS", "BUY", 100, 32.66), plan_id="P2"), "generated_at": "2025-11-11T15:00:00.000000Z"}
     silent = {"call": "submit", "symbol": "ALKS", "side": "BUY", "do": "partial_then_silence", "part": 0.4}
     risen = {"call": "orders", "occurrence": 12, "do": "set_price", "of": "ALKS", "price": 40}
@@ -239,7 +239,7 @@ def test_exits_that_a_release_took_are_given_back_even_where_buys_have_none(boug
     assert at_the_broker(bought, DAY_AFTER)[1] == {}
 
 
-def test_exits_made_by_hand_are_told_of_from_the_moment_they_are_cancelled(tmp_path: Path) -> None:
+def test_exits_made_by_hand_are_reported_from_the_moment_they_are_cancelled(tmp_path: Path) -> None:
     workspace(tmp_path, state=STATE, settings=SETTINGS)
     with closing(desk(tmp_path)) as opened:
         exits = OrderRequest("by hand", "CTVA", Side.SELL, D(190), OrderType.LIMIT, time_in_force=TimeInForce.GTC)
@@ -280,7 +280,7 @@ class Ahead:
 
 
 @pytest.mark.parametrize("seconds", [5, 60])
-def test_shares_are_protected_and_told_of_where_the_broker_s_clock_is_ahead(tmp_path: Path, seconds: int) -> None:
+def test_shares_are_protected_and_reported_where_the_broker_s_clock_is_ahead(tmp_path: Path, seconds: int) -> None:
     workspace(tmp_path, state=STATE, settings=SETTINGS)
     silent = {"call": "submit", "symbol": "ALKS", "do": "partial_then_silence", "part": 0.6}
     more = {"call": "cancel", "symbol": "ALKS", "do": "fill_on_cancel", "part": 0.4}

@@ -244,7 +244,7 @@ def test_trouble_with_the_rest_of_the_desk_does_not_end_the_watch(tmp_path: Path
         until(lambda: desk.seen == [1])
 
 
-def test_a_second_watcher_waits_its_turn_and_says_so(tmp_path: Path) -> None:
+def test_a_second_watcher_waits_its_turn_and_reports_it(tmp_path: Path) -> None:
     first, second = Desk(tmp_path), Desk(tmp_path)
     with ExitStack() as stack:
         with first.watching():

@@ -62,7 +62,7 @@ def test_a_run_dispatches_and_waits_for_the_answers_of_the_watching_trading(tmp_
     assert not (tmp_path / "Messages_Between_Departments" / "Dead_Letter").exists()
 
 
-def test_that_nobody_watches_while_messages_wait_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_waiting_messages_without_a_watcher_are_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.copytree(DEMO / "Messages_Between_Departments", tmp_path / "Messages_Between_Departments")
     shutil.copytree(ROOT / "config", tmp_path / "config", ignore=shutil.ignore_patterns("demo"))
     choices = Choices(exchange_state=DEMO / "exchange_state.yaml", via_watchers=True)

@@ -20,7 +20,7 @@ NOT_DURABLE = frozenset({"lock"})
 
 
 def is_durable(label: str) -> bool:
-    """Tell whether a label announces something that a kill can separate."""
+    """Return True if a kill can separate what a label announces."""
     return label.partition(":")[2] not in NOT_DURABLE
 
 

@@ -121,7 +121,7 @@ def test_the_portfolio_can_be_seen(opened: Desk, request_name: str) -> None:
         ),
     ],
 )
-def test_a_request_that_cannot_be_met_answers_error_and_does_not_raise(
+def test_a_request_that_cannot_be_done_answers_error_and_does_not_raise(
     opened: Desk, prepare: dict[str, Any], words: str
 ) -> None:
     for name, value in prepare.items():
@@ -185,7 +185,7 @@ def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @freeze_time(NOW)
-def test_trading_called_bare_handles_the_inbox_of_the_current_directory(cwd: Path) -> None:
+def test_trading_made_alone_handles_the_inbox_of_the_current_directory(cwd: Path) -> None:
     deliver(cwd, "TRADING", f"{APPROVAL_ID}.md", request_text(order("CTVA", "SELL", 190.0, 64.64)))
     report = TradingDepartment(db_path="sentinel.db").process_inbox()
     assert isinstance(report, ConsumeReport)
@@ -198,7 +198,7 @@ def test_trading_called_bare_handles_the_inbox_of_the_current_directory(cwd: Pat
 
 
 @freeze_time(NOW)
-def test_trading_called_bare_uses_the_ledger_it_is_given(cwd: Path) -> None:
+def test_trading_made_alone_uses_the_ledger_it_is_given(cwd: Path) -> None:
     answer = TradingDepartment(db_path=cwd / "other.db").reconcile_positions(max_age_hours=24)
     assert answer["status"] == "OK"
     assert (cwd / "other.db").exists()
@@ -206,7 +206,7 @@ def test_trading_called_bare_uses_the_ledger_it_is_given(cwd: Path) -> None:
 
 
 @freeze_time(NOW)
-def test_ceo_and_operations_called_bare_plan_in_the_project_root(cwd: Path) -> None:
+def test_ceo_and_operations_made_alone_plan_in_the_project_root(cwd: Path) -> None:
     deliver(cwd, "OPERATIONS", "MSG_RESEARCH_20251110T150509Z_0badcafe.md", briefing(CANDIDATES))
     assert CEO(cwd).handle_user_request("get_portfolio_summary")["status"] == "OK"
     answer = OperationsManager(cwd).generate_trading_plan(ai_model="gpt-4o")

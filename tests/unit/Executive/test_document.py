@@ -68,7 +68,7 @@ def test_a_plan_that_was_never_executed_has_no_document(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_what_was_not_executed_says_why_and_ends_with_its_code() -> None:
+def test_what_was_not_executed_gives_the_reason_and_ends_with_its_code() -> None:
     document = unexecuted_document("MARKET_CLOSED", None, "the market is closed")
     assert (document["message"], document["exit_code"]) == ("the market is closed", EXIT_CODES["MARKET_CLOSED"])
 

@@ -11,7 +11,8 @@ import pytest
 from Departments.core.errors import BadInput
 from Departments.core.orders import OrderStatus
 from Departments.messaging.message import Message
-from Departments.messaging.payloads import ExecutionReport, RegimeRequest
+from Departments.messaging.payloads import ExecutionReport
+from Departments.messaging.regime_payloads import RegimeRequest
 from tests.builders.desk import desk, two_and_two, workspace
 
 AT = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)

@@ -129,7 +129,7 @@ def test_cash_is_shown_beside_what_the_buys_first_would_have_needed() -> None:
         (None, "off by an unknown amount, which no order and no fee explains"),
     ],
 )
-def test_money_that_nothing_accounts_for_is_told(difference: str | None, told: str) -> None:
+def test_money_that_nothing_accounts_for_is_reported(difference: str | None, told: str) -> None:
     console = screen()
     identity = {"holds": False, "difference": difference, "fees": None}
     show_cash(console, document(cash_identity=identity), Decimal(0))

@@ -162,7 +162,7 @@ def test_unlimited_money_still_stops_at_the_target() -> None:
     assert sum(values(allocate(picks, room(money="Infinity", goal=10_000)), picks).values()) == 10_000
 
 
-def test_equal_scores_are_told_apart_by_symbol_whatever_the_order_of_the_input() -> None:
+def test_equal_scores_are_ordered_by_symbol_whatever_the_order_of_the_input() -> None:
     picks = [pick(t) for t in "ABCDEFG"]
     found = allocate(picks, room(goal=12_000))
     assert allocate(picks[::-1], room(goal=12_000)) == found

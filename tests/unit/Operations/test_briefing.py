@@ -48,7 +48,7 @@ def test_a_price_that_is_none_is_refused_with_its_reason(price: Any) -> None:
     found = read(payload(row(current_price=price), row("SN")), "b")
     assert [c.symbol for c in found.candidates] == ["SN"]
     assert found.refused[0].reason.values["field"] == "current_price"
-    assert found.refused[0].line.startswith("Skipped ALKS - current_price ")
+    assert found.refused[0].line.startswith("Skipped ALKS - current_price: ")
 
 
 def test_a_missing_price_is_unknown_and_not_refused() -> None:

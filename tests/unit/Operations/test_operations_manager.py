@@ -17,7 +17,7 @@ from Departments.core.portfolio import Account
 from Departments.core.regimes import Confidence, Regime, RegimeAssessment
 from Departments.messaging import codec
 from Departments.messaging.message import Message, body_with
-from Departments.messaging.payloads import RegimeUpdate
+from Departments.messaging.regime_payloads import RegimeUpdate
 from tests.builders import desk as build
 from tests.builders.desk import MORNING, deliver, desk, workspace
 

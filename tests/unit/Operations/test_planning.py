@@ -133,7 +133,7 @@ def test_on_a_careful_day_no_set_aside_proposal_is_made_larger_to_reach_the_targ
 # --- an existing plan ---
 
 
-def test_a_planned_sell_of_more_than_is_held_sells_what_is_held_and_says_so() -> None:
+def test_a_planned_sell_of_more_than_is_held_sells_what_is_held_and_reports_it() -> None:
     plan = TradingPlan("P", NOW, (Trade("PLD", Side.SELL, D(40), D(125), reason="weak"),))
     (sell,) = validate_plan(plan, basis(held("PLD", 25, 125))).plan.sells
     assert (sell.qty, sell.reason) == (D(25), "weak (only 25 of 40 shares are held)")
@@ -306,7 +306,7 @@ def test_nothing_is_bought_where_the_size_of_a_careful_day_is_zero() -> None:
     assert (found.buys, {s.reason.code for s in found.skipped}) == ((), {Code.VIX_PANIC})
 
 
-def test_caution_halves_sizes_and_the_plan_says_so() -> None:
+def test_caution_halves_sizes_and_the_plan_reports_it() -> None:
     day = basis(candidates=twelve())
     careful = changed(day, vix=D(35))
     found = make_plan(briefing(*twelve()), careful).plan
@@ -314,7 +314,7 @@ def test_caution_halves_sizes_and_the_plan_says_so() -> None:
     assert any("SIZE_REDUCED" in note and "vix_caution" in note for note in found.notes)
 
 
-def test_an_account_without_equity_buys_nothing_and_says_why() -> None:
+def test_an_account_without_equity_buys_nothing_and_gives_the_reason() -> None:
     for equity in (0, -500):
         found = plan_of(*twelve(), cash=0, equity=equity)
         assert (found.trades, code(found, "C00")) == ((), Code.EQUITY_NOT_POSITIVE)
@@ -376,7 +376,7 @@ def test_where_every_position_is_full_the_note_names_that_and_not_the_little_mon
     assert found.extra["deployment_goal"]["binding"] == "MAX_AUTO_POSITION"
 
 
-def test_a_position_that_is_full_already_is_told_as_that() -> None:
+def test_a_position_that_is_full_already_is_reported_as_that() -> None:
     there = basis(held("A", 198, 40), cash=92_000, candidates=[candidate("A", 40)])
     found = make_plan(briefing(candidate("A", 40)), there).plan
     (skip,) = found.skipped

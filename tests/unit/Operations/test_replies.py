@@ -31,7 +31,7 @@ def test_a_trade_without_price_says_that_it_is_unknown() -> None:
     assert "| X | 5 | unknown | unknown |  |  |" in plan_markdown(plan(Trade("X", Side.SELL, D(5), None)))
 
 
-def test_what_is_skipped_is_told_and_low_scores_are_told_in_one_line() -> None:
+def test_what_is_skipped_is_reported_and_low_scores_are_reported_in_one_line() -> None:
     text = plan_markdown(plan(skipped=(SKIP, LOW)))
     assert "| BANC | Skipped BANC - too small | MIN_POSITION_VALUE: value=2040 |" in text.splitlines()
     assert "Score under the threshold: OLD." in text

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from Departments.core.errors import BadInput
 from Departments.core.regimes import INDICATORS, Confidence, Observation, Regime
-from Departments.messaging.payloads import RegimeUpdate
+from Departments.messaging.regime_payloads import RegimeUpdate
 from Departments.Regime.classification import classify, spy_points, total_points, vix_change_points, vix_points
 
 NOW = datetime(2025, 11, 10, 14, 35, tzinfo=UTC)

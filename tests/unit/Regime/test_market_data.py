@@ -53,14 +53,14 @@ def test_a_briefing_gives_the_spy_change_the_vix_and_their_day() -> None:
 
 
 @pytest.mark.parametrize("payload", [None, {}, {"market_conditions": None}, {"market_conditions": [1]}])
-def test_a_briefing_without_market_conditions_is_unknown_and_says_so(payload: dict[str, Any] | None) -> None:
+def test_a_briefing_without_market_conditions_is_unknown_with_a_note(payload: dict[str, Any] | None) -> None:
     seen = read(payload, NOW, "briefing")
     assert nothing_known(seen)
     assert seen.notes == ("briefing has no market_conditions",)
 
 
 @pytest.mark.parametrize("value", ["n/a", float("nan"), True, [], 0, -3])
-def test_a_vix_that_is_no_reading_is_unknown_and_says_so(value: object) -> None:
+def test_a_vix_that_is_no_reading_is_unknown_with_a_note(value: object) -> None:
     seen = read(briefing(vix=value), NOW, "briefing")
     assert seen.vix is None
     assert "vix" in seen.notes[0]
@@ -101,7 +101,7 @@ def test_spy_bars_give_level_change_and_day() -> None:
     assert (seen.spy, seen.spy_change_pct, seen.day, seen.notes) == (Decimal("676.7"), Decimal(1), MONDAY, ())
 
 
-def test_a_gap_before_the_last_spy_bar_leaves_the_change_unknown_and_says_so() -> None:
+def test_a_gap_before_the_last_spy_bar_leaves_the_change_unknown_with_a_note() -> None:
     seen = observe_spy([bar(THURSDAY, "670"), bar(MONDAY, "676.7")], NOW, "bars")
     assert seen.spy_change_pct is None
     assert "missing" in seen.notes[0]
@@ -150,13 +150,13 @@ def test_the_broker_is_asked_for_spy_alone() -> None:
     assert broker.asked == "SPY"
 
 
-def test_a_broker_that_does_not_answer_leaves_the_market_unknown_and_says_so() -> None:
+def test_a_broker_that_does_not_answer_leaves_the_market_unknown_with_a_note() -> None:
     seen = asked(SpyOnly([], away=True))
     assert nothing_known(seen)
     assert "no answer in 15 s" in seen.notes[0]
 
 
-def test_a_broker_without_spy_bars_leaves_the_market_unknown_and_says_so() -> None:
+def test_a_broker_without_spy_bars_leaves_the_market_unknown_with_a_note() -> None:
     assert "there are no bars" in asked(SpyOnly([])).notes[0]
 
 

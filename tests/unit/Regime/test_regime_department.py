@@ -25,7 +25,7 @@ from Departments.ledger.sqlite import SqliteDatabase
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.message import Message, body_with
-from Departments.messaging.payloads import RegimeUpdate
+from Departments.messaging.regime_payloads import RegimeUpdate
 from Departments.Regime.market_data import MarketData, ObservationSource
 from Departments.Regime.regime_department import RegimeDepartment
 from Departments.Regime.update import regime_update
@@ -206,7 +206,7 @@ def test_the_briefing_of_a_request_is_kept_for_the_assessments_after_it(desk: De
     assert desk.department.assess(NOW + timedelta(hours=4)).source == SOURCE
 
 
-def test_the_executive_and_operations_are_told_and_trading_is_not(desk: Desk) -> None:
+def test_the_executive_and_operations_are_informed_and_trading_is_not(desk: Desk) -> None:
     desk.briefed()
     desk.department.assess(NOW)
     assert desk.names() == [
@@ -220,7 +220,7 @@ def test_the_recipients_are_those_of_the_settings(desk: Desk) -> None:
     assert desk.names() == ["Inbox/RISK/MSG_REGIME_20251110T151000Z_risk.md"]
 
 
-def test_what_is_told_is_what_is_kept(desk: Desk) -> None:
+def test_what_is_reported_is_what_is_kept(desk: Desk) -> None:
     desk.briefed()
     desk.department.assess(NOW)
     (message,) = desk.told("OPERATIONS")

@@ -15,7 +15,7 @@ def refused(folder: Path, text: str) -> BadInput:
     return caught.value
 
 
-def test_the_executive_and_operations_are_told_where_nothing_else_is_said() -> None:
+def test_the_executive_and_operations_are_informed_where_nothing_else_is_said() -> None:
     assert RegimeSettings().recipients == (EXECUTIVE, OPERATIONS)
 
 

@@ -7,7 +7,7 @@ import pytest
 from Departments.core.regimes import Confidence, Regime, RegimeAssessment
 from Departments.messaging.codec import decode, encode
 from Departments.messaging.legacy import regime_message
-from Departments.messaging.payloads import RegimeUpdate
+from Departments.messaging.regime_payloads import RegimeUpdate
 from Departments.Regime.update import analysis, markdown, regime_update
 
 NOW = datetime(2025, 11, 10, 6, 35, 59, 120_000, tzinfo=UTC)
@@ -51,7 +51,7 @@ def test_the_envelope_says_who_tells_whom_what() -> None:
 
 
 @pytest.mark.parametrize(("regime", "priority"), [(Regime.PANIC, "urgent"), (Regime.UNKNOWN, "elevated")])
-def test_panic_and_unknown_are_told_more_loudly(regime: Regime, priority: str) -> None:
+def test_panic_and_unknown_are_reported_with_priority(regime: Regime, priority: str) -> None:
     assert regime_update(replace(ASSESSED, regime=regime), "EXECUTIVE").priority == priority
 
 

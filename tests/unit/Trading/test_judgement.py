@@ -114,7 +114,7 @@ def test_a_price_lasts_as_long_as_a_look_at_the_account(opened: Desk, judge: Jud
     assert broker.quoted == [["ALKS", "AXTA", "COMM"], ["ALKS", "AXTA"]]
 
 
-def test_shares_are_sold_while_no_prices_are_told_and_none_are_bought(judge: Judge, broker: Counting) -> None:
+def test_shares_are_sold_while_no_prices_are_reported_and_none_are_bought(judge: Judge, broker: Counting) -> None:
     """What reduces risk needs no price; Alpaca's prices come from another server than its orders."""
     broker.silent = True
     judge.expect(["CTVA", "ALKS"])

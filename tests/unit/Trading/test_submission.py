@@ -91,7 +91,7 @@ def test_an_order_that_the_broker_has_and_does_not_show_is_never_given_up(tmp_pa
         assert [(r["status"], r["filled_qty"]) for r in reports(tmp_path)] == [("filled", 190)]
 
 
-def test_every_accepted_order_is_told_to_portfolio_and_compliance_once(tmp_path: Path) -> None:
+def test_every_accepted_order_is_reported_to_portfolio_and_compliance_once(tmp_path: Path) -> None:
     send(workspace(tmp_path), SELL)
     with desk_with(tmp_path, {"call": "submit", "do": "timeout_after"}) as opened:
         trade_on(opened)

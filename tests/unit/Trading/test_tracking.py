@@ -188,7 +188,7 @@ def test_an_exit_without_a_clients_id_is_followed_by_itself_too(ledger: Ledger, 
 
 
 @pytest.mark.parametrize("exits", [True, False])
-def test_an_exit_that_trades_in_the_same_look_as_its_entry_is_told_once(
+def test_an_exit_that_trades_in_the_same_look_as_its_entry_is_reported_once(
     ledger: Ledger, told: list[Message], *, exits: bool
 ) -> None:
     exit_ = Order("E1", "", "CTVA", Side.SELL, D(190), OrderStatus.HELD, submitted_at=MORNING)
@@ -291,7 +291,7 @@ def test_an_order_that_fills_while_it_is_cancelled_is_filled_and_no_reason_is_le
     assert found == [("filled", 150, "")]
 
 
-def test_what_the_market_rejects_after_it_was_taken_is_told_like_every_rejection(opened: Desk) -> None:
+def test_what_the_market_rejects_after_it_was_taken_is_reported_like_every_rejection(opened: Desk) -> None:
     send(opened.workspace, order("AXTA", "BUY", 120, 28.64))
     trade_on(opened)
     (report,) = reports(opened.workspace)

@@ -17,8 +17,9 @@ from Departments.core.errors import BadInput, UnroutableMessage
 from Departments.messaging import catalogue, codec
 from Departments.messaging.catalogue import ANYBODY, CATALOGUE, Catalogue, MessageType, Skip
 from Departments.messaging.message import Message
-from Departments.messaging.payloads import ExecutiveApproval, Payload, Symbol
+from Departments.messaging.payloads import ExecutiveApproval, Payload
 from Departments.messaging.router import Route, Router
+from Departments.messaging.values import Symbol
 from tests.builders.desk import desk, workspace
 from tests.builders.trading import order, request_text, send
 
@@ -37,7 +38,7 @@ def test_every_type_has_a_sender_and_a_recipient_that_there_is() -> None:
         assert {*row.recipients, *row.variants} <= set(ALL), row.name
 
 
-def test_every_skip_says_why() -> None:
+def test_every_skip_gives_the_reason() -> None:
     skips = [entry for row in CATALOGUE for entry in row.recipients.values() if isinstance(entry, Skip)]
     assert skips
     assert all(skip.reason for skip in skips)

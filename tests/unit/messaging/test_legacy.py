@@ -124,7 +124,7 @@ def test_what_is_no_number_is_not_known(spy: str, expected: dict[str, Decimal]) 
         ("RISK", "trad", "RISK"),
     ],
 )
-def test_the_text_says_who_is_told(said: str, end: str, recipient: str) -> None:
+def test_the_text_names_the_recipient(said: str, end: str, recipient: str) -> None:
     assert read(TEXT.replace("TRADING Department", said), NAME.replace("trad", end)).recipient == recipient
 
 

@@ -21,10 +21,9 @@ from Departments.messaging.payloads import (
     ExecutiveApproval,
     Payload,
     PlanRequest,
-    RegimeRequest,
-    RegimeUpdate,
 )
 from Departments.messaging.plan_documents import PlanDocument
+from Departments.messaging.regime_payloads import RegimeRequest, RegimeUpdate
 
 AT = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
 APPROVAL: dict[str, Any] = {"ticker": "ALKS", "action": "BUY", "shares": 108}
