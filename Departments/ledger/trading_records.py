@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -46,6 +45,8 @@ _SEEN: Final = (
     "code",
     "reason",
 )
+#: The columns that the end of an order changes.
+_ENDED: Final = ("status", "code", "reason", "terminal_at", "updated_at")
 #: A fill joined with its order.
 _FILL: Final = Table("desk_fills", FillRecord)
 _FILL_COLUMNS: Final = ", ".join(f"f.{field.name}" for field in fields(FillRow))
@@ -120,8 +121,8 @@ class OrderRecords:
         Returns its record, None for a new order without a fill.
         """
         if known is None:
-            with self._follow(intent):
-                self._insert(intent, OrderStatus.UNKNOWN if order.filled_qty else order.status, at, seen=order)
+            before, status = self._group(intent), OrderStatus.UNKNOWN if order.filled_qty else order.status
+            self._follow(before, self._insert(intent, status, at, seen=order))
             if order.filled_qty == 0:
                 return None
         return self.observe(order, at, known or self.find(intent.client_order_id))
@@ -144,7 +145,7 @@ class OrderRecords:
         known = self.find(client_order_id)
         if known is None:
             return
-        self._end(known.intent, OrderStatus.REJECTED, code, reason, at)
+        self._end(known, OrderStatus.REJECTED, code, reason, at)
         self._reject(client_order_id, code, reason, source, at, escalation_id)
 
     def observe(self, order: Order, at: datetime, known: OrderRecord | None = None) -> OrderRecord:
@@ -162,9 +163,11 @@ class OrderRecords:
         if seen == known:
             return known
         seen = replace(seen, updated_at=at)
-        with self._follow(known.intent) if may_protect(known, seen) else nullcontext():
-            self._record_fill(known, order, at)
-            ORDERS.update(self._db, {name: getattr(seen, name) for name in _SEEN}, "id = ?", seen.id)
+        before = self._group(known.intent) if may_protect(known, seen) else None
+        fill = self._record_fill(known, order, at)
+        ORDERS.update(self._db, {name: getattr(seen, name) for name in _SEEN}, "id = ?", seen.id)
+        if before is not None:
+            self._follow(before, seen, fill)
         return seen
 
     def request_cancel(self, client_order_id: str, code: str, reason: str, at: datetime) -> None:
@@ -179,10 +182,11 @@ class OrderRecords:
 
     def withdraw(self, intent: OrderIntent, code: str, reason: str, at: datetime) -> None:
         """Record an order cancelled before it was sent."""
-        if self.find(intent.client_order_id) is None:
+        known = self.find(intent.client_order_id)
+        if known is None:
             self._insert(intent, OrderStatus.CANCELED, at, code=code, reason=reason)
         else:
-            self._end(intent, OrderStatus.CANCELED, code, reason, at)
+            self._end(known, OrderStatus.CANCELED, code, reason, at)
 
     def fills_since(self, since: datetime) -> list[FillRecord]:
         """Return the fills at or after a moment, oldest first."""
@@ -231,16 +235,17 @@ class OrderRecords:
         )
         return {row["symbol"]: Decimal(row["stop_price"]) for row in rows}
 
-    def _record_fill(self, known: OrderRecord, order: Order, at: datetime) -> None:
+    def _record_fill(self, known: OrderRecord, order: Order, at: datetime) -> FillRow | None:
+        """Record the new part of a fill. Returns None if there is none."""
         new = order.filled_qty - known.filled_qty
         if new <= 0 or order.filled_avg_price is None:
-            return
+            return None
         before = known.filled_qty * (known.filled_avg_price or ZERO)
         price = (order.filled_qty * order.filled_avg_price - before) / new
         filled_at = limit_moment(at, order.filled_at or order.updated_at)
         self._note_side(known.intent, trading_day(filled_at))
         fill = FillRow(known.id, new, price, filled_at, known.intent.expected_price, order.filled_qty)
-        FILLS.insert(self._db, fill, "DO NOTHING")
+        return fill if FILLS.insert(self._db, fill, "DO NOTHING") else None
 
     def _note_side(self, intent: OrderIntent, day: date) -> None:
         both = "DO UPDATE SET sides = 'BOTH' WHERE desk_traded.sides <> excluded.sides"
@@ -255,7 +260,7 @@ class OrderRecords:
         code: str = "",
         reason: str = "",
         seen: Order | None = None,
-    ) -> None:
+    ) -> OrderRecord:
         record = OrderRecord(
             id=0,
             intent=intent,
@@ -271,24 +276,24 @@ class OrderRecords:
             updated_at=at,
         )
         ORDERS.insert(self._db, record)
+        return record
 
-    def _end(self, intent: OrderIntent, status: OrderStatus, code: str, reason: str, at: datetime) -> None:
-        changes = {"status": status, "code": code, "reason": reason, "terminal_at": at, "updated_at": at}
-        with self._follow(intent):
-            ORDERS.update(self._db, changes, "client_order_id = ?", intent.client_order_id)
+    def _end(self, known: OrderRecord, status: OrderStatus, code: str, reason: str, at: datetime) -> None:
+        ended = replace(known, status=status, code=code, reason=reason, terminal_at=at, updated_at=at)
+        before = self._group(known.intent)
+        ORDERS.update(self._db, {name: getattr(ended, name) for name in _ENDED}, "id = ?", known.id)
+        self._follow(before, ended)
 
-    @contextmanager
-    def _follow(self, intent: OrderIntent) -> Iterator[None]:
-        """Change the unprotected shares by the change of an order inside."""
-        before = self._group(intent)
-        yield
-        self._unprotected.follow(intent.symbol, before, self._group(intent))
+    def _follow(self, before: OrderGroup, changed: OrderRecord, fill: FillRow | None = None) -> None:
+        """Change the unprotected shares by the change of one order of a group."""
+        self._unprotected.follow(changed.intent.symbol, before, before.after(changed, fill))
 
     @staticmethod
     def _root(intent: OrderIntent) -> str:
         return intent.parent_id or intent.client_order_id
 
     def _group(self, intent: OrderIntent) -> OrderGroup:
+        """Read an order's group as it is now."""
         root = self._root(intent)
         orders = self._records("client_order_id = ? OR parent_id = ?", root, root)
         ids = [order.id for order in orders if order.filled_qty]

@@ -89,6 +89,12 @@ class OrderGroup:
         entry = next((o for o in found if o.intent.purpose is Purpose.TRADE), None)
         return cls(entry, tuple(o for o in found if o.intent.purpose is Purpose.EXIT), tuple(fills))
 
+    def after(self, changed: OrderRecord, fill: FillRow | None = None) -> OrderGroup:
+        """Return the group after news of one of its orders, known or new, and its new fill."""
+        orders = {order.intent.client_order_id: order for order in (self.entry, *self.exits) if order is not None}
+        fills = self.fills if fill is None else (*self.fills, fill)
+        return OrderGroup.of((orders | {changed.intent.client_order_id: changed}).values(), fills)
+
     @property
     def cover(self) -> OrderRecord | None:
         """Return the exit that represents all: the target, else the stop."""
@@ -203,8 +209,9 @@ def _history(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal
 
 
 def may_protect(before: OrderRecord, after: OrderRecord) -> bool:
-    """Return whether news of an order may change protection: fills, an end, or live exits."""
-    return after.filled_qty != before.filled_qty or after.status.is_terminal or before.status in NOT_LIVE
+    """Return whether news of an order may change protection: fills, an end, or an exit that goes live."""
+    goes_live = before.intent.purpose is Purpose.EXIT and before.status in NOT_LIVE
+    return goes_live or after.filled_qty != before.filled_qty or after.status.is_terminal
 
 
 def _find_live_moment(cover: OrderRecord, entry: OrderRecord | None) -> datetime | None:
