@@ -327,20 +327,14 @@ class Desk:
         return Reporter(self.ledger, self.state / "Reports", self.settings.exits.enabled)
 
     def _make_execution(self, plan: TradingPlan) -> PlanExecution:
+        from Departments.Executive.cash_count import CashCounter
         from Departments.Executive.execution import PlanExecution
+        from Departments.Executive.phase_decisions import PhaseDecisions
 
-        return PlanExecution(
-            plan,
-            ledger=self.ledger,
-            bus=self.bus,
-            broker=self.patient_broker,
-            reader=self.reader,
-            limits=self.limits,
-            settings=self.settings,
-            clock=self.clock,
-            reporter=self.reporter,
-            work=self.work,
-        )
+        ledger, clock, limits, settings = self.ledger, self.clock, self.limits, self.settings
+        cash = CashCounter(ledger, self.patient_broker, limits, clock, settings.phases.buy, self.work)
+        decisions = PhaseDecisions(plan, ledger, self.reader, cash, limits, settings)
+        return PlanExecution(plan, ledger, self.bus, clock, settings.phases, decisions, cash, self.reporter)
 
     @contextmanager
     def _hold_account(self) -> Iterator[None]:

@@ -20,7 +20,6 @@ from Departments.core.documents import as_json
 from Departments.core.errors import DepartmentsError
 from Departments.core.facts import PlanFacts
 from Departments.core.plans import TradingPlan
-from Departments.core.statuses import PhaseName, PhaseState
 from Departments.Executive.approvals import ApprovalRefused, Approvals, Approved, FiledPlan
 from Departments.Executive.execution import PlanExecution
 from Departments.Executive.inbox import ExecutiveInbox
@@ -261,11 +260,10 @@ class Day:
                 plan = cleared
             execution = self.execution(plan)
             execution.begin()
-            for name in PhaseName:
-                phase = execution.open_phase(name)
-                while phase.state is not PhaseState.ENDED:
-                    self.work()
-                    phase = execution.advance(phase)
+            phase = execution.open()
+            while phase is not None:
+                self.work()
+                phase = execution.advance(phase)
             report = execution.finish()
             self.work()  # Regime learns what became of the day
             return Executed(plan.plan_id, report.document, self.reporter.write(plan.plan_id, report))

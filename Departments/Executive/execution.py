@@ -7,30 +7,22 @@ dispatched once, and waited for until it ends.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-from Departments.brokers.base import Broker
-from Departments.brokers.snapshot import FactsReader
-from Departments.constraints.amounts import cash_reserve
-from Departments.constraints.limits import Limits
-from Departments.core.facts import PlanFacts, RunFacts
-from Departments.core.money import cents, usd_cents
-from Departments.core.orders import OrderStatus, Side
+from Departments.core.orders import OrderStatus
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.clock import Clock
-from Departments.core.portfolio import Account
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.core.settings import Settings
+from Departments.core.settings import Phases
 from Departments.core.statuses import ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
-from Departments.core.trading_calendar import trading_day
-from Departments.Executive.agenda import decide, objection
+from Departments.Executive.cash_count import CashCounter
 from Departments.Executive.dispatches import approval_id, cancel_request, instruction, outcome_message, report_message
-from Departments.Executive.funding import Decision, budget_for
+from Departments.Executive.funding import Decision
+from Departments.Executive.phase_decisions import PhaseDecisions
 from Departments.Executive.phases import DONE, PhaseEvent, PhaseWaits, after, is_in_order, waits_of
-from Departments.Executive.reporting.document import adds_up, cash_path, describe_difference
+from Departments.Executive.reporting.document import adds_up, describe_difference
 from Departments.Executive.reporting.report import Report, Reporter
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
@@ -55,57 +47,34 @@ ALL_DONE = {
 
 
 @dataclass(frozen=True, slots=True)
-class CashCount:
-    """The account, its expected cash by fills and fees, and those fees, in dollars."""
-
-    account: Account
-    expected_cash: Decimal
-    fees: Decimal
-
-    @property
-    def difference(self) -> Decimal:
-        """Return the unexplained cash, to the cent: negative when cash is missing."""
-        return cents(self.account.cash - self.expected_cash)
-
-
-@dataclass(frozen=True, slots=True)
 class PlanExecution:
-    """The execution of one plan: `begin`, each phase from `open_phase` on by `advance`, `finish`.
+    """The execution of one plan: `begin`, `open`, then `advance` until no phase is left, `finish`.
 
-    Calling any of them again goes on where the ledger is. `work` has every department of this process read its inbox
-    once. All raise BrokerUnavailable when the account cannot be read.
+    Calling any of them again goes on where the ledger is. All raise BrokerUnavailable when the account cannot be read.
     """
 
     plan: TradingPlan
     ledger: Ledger
     bus: Bus
-    broker: Broker
-    reader: FactsReader
-    limits: Limits
-    settings: Settings
     clock: Clock
+    settings: Phases
+    decisions: PhaseDecisions
+    cash: CashCounter
     reporter: Reporter
-    work: Callable[[], None]
 
     def begin(self) -> None:
         """Record the beginning with the account's cash, equity and reserve."""
-        plan_id = self.plan.plan_id
-        if self.ledger.plans.execution(plan_id) is not None:
-            return
-        account, now = self.broker.account(), self.clock.now()
-        reserve = cash_reserve(self.limits, account.equity)
-        record = ExecutionRecord(
-            plan_id, trading_day(now), now, None, ExecutionStatus.RUNNING, account.equity, account.cash, reserve, None
-        )
-        with self.ledger.transaction():
-            self.ledger.plans.start(record)
+        if self.ledger.plans.execution(self.plan.plan_id) is None:
+            record = self.cash.record_start(self.plan.plan_id)
+            with self.ledger.transaction():
+                self.ledger.plans.start(record)
 
     def finish(self) -> Report:
         """Record the end and send the report, in one commit."""
         plan_id, execution = self.plan.plan_id, self._execution()
         if execution.ended_at is not None:
             return self.reporter.report(self.plan)
-        counted = self._wait_for_cash()
+        counted = self.cash.wait(execution)
         accounted = adds_up(counted.difference)
         if not accounted:
             log.warning("Cash is %s", describe_difference(counted.difference))
@@ -122,50 +91,61 @@ class PlanExecution:
         self.bus.deliver_pending()
         return report
 
-    # --- one phase ---
+    # --- opening phases ---
 
-    def open_phase(self, name: PhaseName) -> PhaseRecord:
-        """Dispatch a phase, or take up an interrupted one."""
-        begun = self._phase(name)
-        return self._dispatch(name) if begun is None else self._wait_anew(begun)
+    def open(self) -> PhaseRecord | None:
+        """Take up an interrupted phase, or open the next one. Returns None when all have ended."""
+        begun = self.ledger.plans.phases(self.plan.plan_id)
+        if begun and begun[-1].state is not PhaseState.ENDED:
+            return self._wait_anew(begun[-1])
+        return self._open_next(begun)
 
-    def _phase(self, name: PhaseName) -> PhaseRecord | None:
-        return next((p for p in self.ledger.plans.phases(self.plan.plan_id) if p.name == name), None)
+    def _open_next(self, begun: Sequence[PhaseRecord], ended: PhaseRecord | None = None) -> PhaseRecord | None:
+        """Open the next phase that sends something, in one commit with the end of the phase before.
 
-    def _dispatch(self, name: PhaseName) -> PhaseRecord:
-        """Open a phase: what is sent and what is not, committed together with the approvals themselves.
-
-        A phase in which nothing is sent has ended with that.
+        Phases in between that send nothing have ended with this commit. Returns None when all have ended.
         """
-        decisions = self._decide(name)
-        now = self.clock.now()
-        phase = PhaseRecord(
-            name=name,
-            state=after(PhaseState.PENDING, PhaseEvent.DISPATCHED),
-            started_at=now,
-            deadline=now + timedelta(seconds=self._waits(name).timeout),
-            ended_at=None,
-            outcome=PhaseOutcome.NONE,
-        )
-        sent = sum(d.sent is not None for d in decisions)
-        if not sent:
-            phase = _with_end(phase, PhaseEvent.ALL_TERMINAL, now, PhaseOutcome.ALL_TERMINAL)
+        opened = list(self._decide_next(begun))
         with self.ledger.transaction():
-            self.ledger.plans.set_phase(self.plan.plan_id, phase)
-            approved_at = self.ledger.plans.approved_at(self.plan.plan_id) or now
-            for rank, decision in enumerate(decisions):
-                self._send_or_defer(name, rank, decision, now, approved_at)
-        if sent:
-            self.bus.deliver_pending()
-            log.info("%s phase: %d order%s sent to Trading", name, sent, "" if sent == 1 else "s")
-        return phase
+            if ended is not None:
+                self.ledger.plans.set_phase(self.plan.plan_id, ended)
+            for phase, decisions in opened:
+                self._record(phase, decisions)
+        last, decisions = opened[-1] if opened else (None, [])
+        if last is None or last.state is PhaseState.ENDED:
+            return None
+        self.bus.deliver_pending()
+        sent = _count_sent(decisions)
+        log.info("%s phase: %d order%s sent to Trading", last.name, sent, "" if sent == 1 else "s")
+        return last
+
+    def _decide_next(self, begun: Sequence[PhaseRecord]) -> Iterator[tuple[PhaseRecord, list[Decision]]]:
+        """Yield the phases after those begun, up to the first that sends something."""
+        names = list(PhaseName)[len(begun) :]
+        aborted = any(p.name == PhaseName.SELL and p.outcome is PhaseOutcome.ABORTED for p in begun)
+        for name, decisions in self.decisions.list_next(names, self._execution(), aborted=aborted):
+            now = self.clock.now()
+            deadline = now + timedelta(seconds=self._waits(name).timeout)
+            state = after(PhaseState.PENDING, PhaseEvent.DISPATCHED)
+            phase = PhaseRecord(name, state, now, deadline, None, PhaseOutcome.NONE)
+            if _count_sent(decisions):
+                yield phase, decisions
+                return
+            yield _with_end(phase, PhaseEvent.ALL_TERMINAL, now, PhaseOutcome.ALL_TERMINAL), decisions
+
+    def _record(self, phase: PhaseRecord, decisions: Sequence[Decision]) -> None:
+        """Record a phase, what is sent and what is not, together with the approvals themselves."""
+        self.ledger.plans.set_phase(self.plan.plan_id, phase)
+        approved_at = self.ledger.plans.approved_at(self.plan.plan_id) or phase.started_at
+        for rank, decision in enumerate(decisions):
+            self._send_or_defer(phase.name, rank, decision, phase.started_at, approved_at)
 
     def _send_or_defer(
         self, name: PhaseName, rank: int, decision: Decision, now: datetime, approved_at: datetime
     ) -> None:
         trade, sent, plan_id = decision.planned, decision.sent, self.plan.plan_id
         message_id = approval_id(plan_id, self.plan.generated_at, name, trade.symbol)
-        self.ledger.plans.add_trade(plan_id, rank, _record(name, decision, message_id if sent else None, now))
+        self.ledger.plans.add_trade(plan_id, rank, _record_of(name, decision, message_id if sent else None, now))
         if sent is None:
             _log_deferral(decision)
             return
@@ -175,8 +155,10 @@ class PlanExecution:
             instruction(name, sent, plan_id, message_id, at=at, approved_at=approved_at, limit_price=limit_price)
         )
 
-    def advance(self, phase: PhaseRecord) -> PhaseRecord:
-        """Make the due transition of a phase, or wait one poll."""
+    # --- one phase ---
+
+    def advance(self, phase: PhaseRecord) -> PhaseRecord | None:
+        """Make the due transition of a phase, or wait one poll. Returns the open phase, None when all have ended."""
         trades = self.ledger.plans.trades(self.plan.plan_id, phase.name)
         waiting = [t for t in trades if t.terminal_at is None]
         if not waiting:
@@ -192,8 +174,6 @@ class PlanExecution:
 
     def _wait_anew(self, phase: PhaseRecord) -> PhaseRecord:
         """Let the wait of an interrupted phase begin again: while nobody ran, nobody could send, fill or cancel."""
-        if phase.state == PhaseState.ENDED:
-            return phase
         return self._with_deadline(phase, self.clock.now() + self._longest_wait(phase))
 
     def _shorten_wait(self, phase: PhaseRecord) -> PhaseRecord:
@@ -211,7 +191,7 @@ class PlanExecution:
             self.ledger.plans.set_phase(self.plan.plan_id, moved)
         return moved
 
-    def _at_deadline(self, phase: PhaseRecord, waiting: Sequence[TradeRecord]) -> PhaseRecord:
+    def _at_deadline(self, phase: PhaseRecord, waiting: Sequence[TradeRecord]) -> PhaseRecord | None:
         settings = self._waits(phase.name)
         symbols = ", ".join(sorted(t.symbol for t in waiting))
         if phase.state == PhaseState.CANCELLING:
@@ -240,83 +220,29 @@ class PlanExecution:
         log.info("Cancelling what is still open: %s", ", ".join(sorted(t.symbol for t in waiting)))
         return moved
 
-    def _end_phase(self, phase: PhaseRecord, event: PhaseEvent, outcome: PhaseOutcome) -> PhaseRecord:
+    def _end_phase(self, phase: PhaseRecord, event: PhaseEvent, outcome: PhaseOutcome) -> PhaseRecord | None:
+        """End a phase and open the next one."""
         settings = self._waits(phase.name)
         if phase.state == PhaseState.CANCELLING and settings.on_timeout == "abort":
             outcome = PhaseOutcome.ABORTED
-        moved = _with_end(phase, event, self.clock.now(), outcome)
-        with self.ledger.transaction():
-            self.ledger.plans.set_phase(self.plan.plan_id, moved)
-        return moved
-
-    # --- facts ---
-
-    def _decide(self, name: PhaseName) -> list[Decision]:
-        """Read the facts and decide a phase. Raises BrokerUnavailable when the broker stays away."""
-        run = self._run_facts(name)
-        if not self._may_decide(name, run):
-            return []
-        buying = name is PhaseName.BUY
-        counted = self._wait_for_cash() if buying and not run.aborted else None
-        if counted is not None:
-            run = replace(run, expected_cash=counted.expected_cash)
-        wanted = (t.symbol for t in self.plan.buys if buying)
-        read = self.reader.read(wanted, account=counted.account if counted else None, buying=buying)
-        facts = replace(read, plan=PlanFacts.of(self.plan), run=run)
-        if buying and any(objection(t, facts, self.limits) is None for t in self.plan.buys):
-            log.info("Cash for BUYs: %s (reserve %s)", *map(usd_cents, (budget_for(facts, self.limits), run.reserve)))
-        return decide(name, self.plan, facts, self.limits, self.settings.phases.buy.shortfall)
-
-    def _may_decide(self, name: PhaseName, run: RunFacts) -> bool:
-        """Return True if a phase may have something to decide."""
-        if name is PhaseName.PROTECT:
-            return any(run.unprotected.values())
-        return bool(self.plan.buys if name is PhaseName.BUY else self.plan.sells)
-
-    def _run_facts(self, name: PhaseName) -> RunFacts:
-        ledger, plan_id = self.ledger, self.plan.plan_id
-        phases = ledger.plans.phases(plan_id)
-        aborted = any(p.name == PhaseName.SELL and p.outcome is PhaseOutcome.ABORTED for p in phases)
-        run = RunFacts(self._execution().reserve, aborted=PhaseName.SELL if aborted else "")
-        if name is not PhaseName.PROTECT:
-            return run
-        entries = (order.intent for order in ledger.orders.find_open_trades())
-        return replace(
-            run,
-            unprotected=ledger.shares_without_exits(exits_wanted=self.settings.exits.enabled),
-            releasing=frozenset(release.symbol for release in ledger.releases.find_open()),
-            entering=frozenset(entry.symbol for entry in entries if entry.side is Side.BUY),
-        )
-
-    def _wait_for_cash(self) -> CashCount:
-        """Read the account. While its cash and the fills disagree, wait and read again, but not for ever."""
-        clock, settings = self.clock, self.settings.phases.buy
-        give_up = clock.now() + timedelta(seconds=settings.cash_wait)
-        counted = self._count_cash()
-        while not adds_up(counted.difference) and clock.now() < give_up:
-            clock.sleep(settings.poll)
-            give_up = min(give_up, clock.now() + timedelta(seconds=settings.cash_wait))  # it may have been set back
-            self.work()
-            counted = self._count_cash()
-        return counted
-
-    def _count_cash(self) -> CashCount:
-        """Read the account and count start cash + SELL fills − BUY fills − fees beside it."""
-        execution, account = self._execution(), self.broker.account()
-        fees = self.broker.fees(execution.started_at)
-        fills = self.ledger.execution_fills(self.plan.plan_id)
-        return CashCount(account, cash_path(execution.cash_before, fills)[-1] - fees, fees)
+        ended = _with_end(phase, event, self.clock.now(), outcome)
+        before = [p for p in self.ledger.plans.phases(self.plan.plan_id) if p.name != phase.name]
+        return self._open_next([*before, ended], ended)
 
     # --- small reads ---
 
     def _waits(self, name: PhaseName) -> PhaseWaits:
-        return waits_of(name, self.settings.phases)
+        return waits_of(name, self.settings)
 
     def _execution(self) -> ExecutionRecord:
         execution = self.ledger.plans.execution(self.plan.plan_id)
         if execution is None:
             raise LookupError(f"{self.plan.plan_id} was never begun")
         return execution
+
+
+def _count_sent(decisions: Iterable[Decision]) -> int:
+    return sum(decision.sent is not None for decision in decisions)
 
 
 def _with_end(phase: PhaseRecord, event: PhaseEvent, at: datetime, outcome: PhaseOutcome) -> PhaseRecord:
@@ -333,7 +259,7 @@ def _announce_end(name: PhaseName, sent: Sequence[TradeRecord]) -> None:
         log.info(ALL_DONE[name])
 
 
-def _record(phase: PhaseName, decision: Decision, message_id: str | None, now: datetime) -> TradeRecord:
+def _record_of(phase: PhaseName, decision: Decision, message_id: str | None, now: datetime) -> TradeRecord:
     """Return the record of a decision: dispatched by `message_id`, deferred without one."""
     trade, sent, reason = decision.planned, decision.sent is not None, decision.reason
     return TradeRecord(
