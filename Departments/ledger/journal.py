@@ -40,11 +40,13 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class SentLetter:
-    """A message of ours. Its `data` is kept until its file is safe."""
+    """A message of ours with its parent and plan. Its `data` is kept until its file is safe."""
 
     name: str
     sender: str
     recipient: str
+    parent_message_id: str | None
+    plan_id: str | None
     digest: str
     data: bytes | None
     enqueued_at: datetime
@@ -53,7 +55,7 @@ class SentLetter:
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """A sent or handled message: its file, its id, its parent and plan."""
+    """A handled message of somebody else: its file, its id, its parent and plan."""
 
     name: str
     message_id: str
@@ -76,16 +78,17 @@ LETTERS: Final = Table(
     SentLetter,
     identity="number",
     rules=("UNIQUE (name)",),
-    indexes=(
-        "CREATE INDEX bus_letters_pending ON bus_letters (number) WHERE published_at IS NULL",
-        "CREATE INDEX bus_letters_unsettled ON bus_letters (number) WHERE data IS NOT NULL",
-    ),
+    indexes=("CREATE INDEX bus_letters_unsettled ON bus_letters (published_at, number) WHERE data IS NOT NULL",),
 )
 CAUSES: Final = Table("bus_causes", Cause, rules=("PRIMARY KEY (cause, day)",), clustered=True)
 INDEX: Final = Table("bus_index", Indexed, rules=("PRIMARY KEY (name, message_id)",), clustered=True)
 TABLES: Final = (HANDLED, FAILURES, LETTERS, INDEX, CAUSES)
 
-ALL_INDEXED: Final = f"SELECT {INDEX.columns} FROM {INDEX.name}"  # noqa: S608 - our names
+#: Every message that the ledger knows: strangers' and ours. The name of one of ours is its id and `.md`.
+ALL_INDEXED: Final = (
+    f"SELECT {INDEX.columns} FROM {INDEX.name} UNION ALL "  # noqa: S608 - our names
+    "SELECT name, substr(name, 1, length(name) - 3), parent_message_id, plan_id FROM bus_letters"
+)
 #: (file name, message id, parent's id, plan id)
 IndexRow = tuple[str, str, str | None, str | None]
 AT_ONCE: Final = 500  # ids in one question; older SQLite takes 999 values at most (https://www.sqlite.org/limits.html)
@@ -142,13 +145,23 @@ class LedgerJournal:
             "DELETE FROM bus_failures WHERE department = ? AND message_id = ?", (department, message_id)
         )
 
-    def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime) -> None:
-        """Note a letter for delivery after the commit. The same letter again changes nothing.
+    def enqueue(
+        self,
+        name: str,
+        sender: str,
+        recipient: str,
+        data: bytes,
+        at: datetime,
+        *,
+        parent: str | None = None,
+        plan: str | None = None,
+    ) -> None:
+        """Note a letter, with its parent and plan for the index, for delivery after the commit.
 
-        Raises MessageConflict for the same name with other content.
+        The same letter again changes nothing. Raises MessageConflict for the same name with other content.
         """
         digest = hashlib.sha256(data).hexdigest()
-        letter = SentLetter(name, sender, recipient, digest, data, at)
+        letter = SentLetter(name, sender, recipient, parent, plan, digest, data, at)
         is_new = LETTERS.insert(self._database, letter, "(name) DO NOTHING") == 1
         if not is_new and self._find_sent(name) != (sender, recipient, digest):
             raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
@@ -160,17 +173,16 @@ class LedgerJournal:
     def withdraw(self, name: str) -> bool:
         """Forget an undelivered letter. Returns False for a delivered one."""
         which = "name = ? AND published_at IS NULL"
-        is_gone = self._database.execute(f"DELETE FROM bus_letters WHERE {which}", (name,)) == 1  # noqa: S608 - only marks
-        if is_gone:
-            self._database.execute("DELETE FROM bus_index WHERE name = ?", (name,))
-        return is_gone
+        return self._database.execute(f"DELETE FROM bus_letters WHERE {which}", (name,)) == 1  # noqa: S608 - only marks
 
     def pending(self, limit: int, *, besides: Sequence[str] = ()) -> list[tuple[str, str, str, bytes]]:
         """Return the (name, sender, recipient, data) of undelivered letters, oldest first.
 
         It leaves out letters to the departments `besides`.
         """
-        which = "published_at IS NULL" + (f" AND recipient NOT IN ({marks(besides)})" if besides else "")
+        which = "data IS NOT NULL AND published_at IS NULL" + (
+            f" AND recipient NOT IN ({marks(besides)})" if besides else ""
+        )
         rows = self._database.rows(
             f"SELECT name, sender, recipient, data FROM bus_letters WHERE {which} ORDER BY number LIMIT ?",  # noqa: S608 - only marks
             (*besides, limit),
@@ -188,16 +200,22 @@ class LedgerJournal:
 
         Each is (number, name, sender, recipient, data) with a number greater than `after`.
         """
+        next_ones = (
+            "SELECT number FROM bus_letters WHERE data IS NOT NULL AND published_at IS NOT NULL AND +number > ? "
+            "ORDER BY +number LIMIT ?"  # the plus keeps the planner from walking through all letters ever sent
+        )
         rows = self._database.rows(
-            "SELECT number, name, sender, recipient, data FROM bus_letters "
-            "WHERE data IS NOT NULL AND published_at IS NOT NULL AND number > ? ORDER BY number LIMIT ?",
+            f"SELECT number, name, sender, recipient, data FROM bus_letters WHERE number IN ({next_ones}) "  # noqa: S608 - our words
+            "ORDER BY number",
             (after, limit),
         )
         return [(row["number"], row["name"], row["sender"], row["recipient"], row["data"]) for row in rows]
 
     def settle(self, names: Sequence[str]) -> None:
         """Note letters with safe files, and drop their text here."""
-        LETTERS.update(self._database, {"data": None}, f"name IN ({marks(names)})", *names)
+        for start in range(0, len(names), AT_ONCE):
+            asked = names[start : start + AT_ONCE]
+            LETTERS.update(self._database, {"data": None}, f"name IN ({marks(asked)})", *asked)
 
     def digests_of(self, names: Sequence[str]) -> dict[str, str]:
         """Return the digests of our letters among some file names."""
@@ -214,7 +232,7 @@ class LedgerJournal:
     # --- index ---
 
     def note(self, rows: Iterable[IndexRow]) -> None:
-        """Enter messages into the index. A known message keeps its first entry."""
+        """Enter strangers' messages into the index. A known message keeps its first entry."""
         for row in rows:
             INDEX.insert(self._database, Indexed(*row), "DO NOTHING")
 

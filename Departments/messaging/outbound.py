@@ -49,8 +49,9 @@ class Outbound:
         """Put a message into the outbox, inside the transaction of its decision."""
         letter = letter_of(message)
         self.note_delivered()
-        self._journal.enqueue(letter.name, letter.sender, letter.recipient, letter.data, self._clock.now())
-        self._journal.note([index_row(message, letter.name)])
+        name, _, parent, plan = index_row(message, letter.name)
+        now = self._clock.now()
+        self._journal.enqueue(name, letter.sender, letter.recipient, letter.data, now, parent=parent, plan=plan)
         self._waiting += 1
 
     @property
@@ -181,9 +182,11 @@ class Outbound:
         """
         self.note_delivered()
         waiting = {name for department in departments.OURS for name in self._mailbox.waiting(department)}
+        safe: list[str] = []
         for letters in self._unsettled_batches():
             with suppress(OSError):  # a file or folder vanished: the next settle tries again
-                self._settle(self._mailbox.flush([letter for letter in letters if letter.name not in waiting]))
+                safe += self._mailbox.flush([letter for letter in letters if letter.name not in waiting])
+        self._settle(safe)
 
     def _settle(self, names: Sequence[str]) -> None:
         if names:

@@ -121,10 +121,20 @@ class Journal(Protocol):
         """Reset the count: the message is handled, or a person tries it again."""
         ...
 
-    def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime) -> None:
-        """Put a letter into the outbox. The same letter again changes nothing.
+    def enqueue(
+        self,
+        name: str,
+        sender: str,
+        recipient: str,
+        data: bytes,
+        at: datetime,
+        *,
+        parent: str | None = None,
+        plan: str | None = None,
+    ) -> None:
+        """Put a letter into the outbox, and with its parent and plan into the index.
 
-        Raises MessageConflict for the same name with other content.
+        The same letter again changes nothing. Raises MessageConflict for the same name with other content.
         """
         ...
 
@@ -159,7 +169,7 @@ class Journal(Protocol):
         ...
 
     def note(self, rows: Iterable[IndexRow]) -> None:
-        """Enter messages into the index. A known message keeps its first row."""
+        """Enter strangers' messages into the index. A known message keeps its first row."""
         ...
 
     def index(self) -> list[IndexRow]:

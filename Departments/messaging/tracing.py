@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -9,6 +10,8 @@ from typing import Final, NamedTuple
 from Departments.core.errors import UnreadableMessage
 from Departments.messaging.message import Message
 
+#: JSON that may have this key, perhaps written with escapes.
+_MAY_NAME_A_PLAN: Final = re.compile(r"plan_id|\\u")
 GENERATIONS: Final = 50  # upwards, and twice as many downwards: real chains have six
 
 
@@ -35,7 +38,7 @@ def link_of(message: Message) -> Link:
 def plan_of(message: Message) -> str | None:
     """Return the plan in the payload or front matter of a message, or None."""
     try:
-        payload = message.payload or {}
+        payload = (message.payload if _MAY_NAME_A_PLAN.search(message.body) else None) or {}
     except UnreadableMessage:
         payload = {}
     plan = payload.get("plan_id") or message.extra.get("plan_id")

@@ -121,12 +121,11 @@ def test_a_delivered_letter_is_unsettled_until_the_files_hold_it_safely(journal:
 
 def test_a_letter_that_was_withdrawn_was_never_sent(journal: Journal) -> None:
     journal.enqueue(*LETTER, NINE)
-    journal.note([ROW])
     journal.enqueue("MSG_B.md", "TRADING", "RISK", b"text", NINE)
     assert journal.withdraw("MSG_A.md")
     assert [row[0] for row in journal.pending(10)] == ["MSG_B.md"]
     assert journal.digests_of(["MSG_A.md"]) == {}
-    assert journal.index() == []
+    assert journal.index() == [("MSG_B.md", "MSG_B", None, None)]
     journal.enqueue("MSG_A.md", "TRADING", "EXECUTIVE", b"other", NINE)
     assert [row[0] for row in journal.pending(10)] == ["MSG_B.md", "MSG_A.md"]
 
@@ -144,6 +143,27 @@ def test_what_was_sent_is_known_by_its_digest_before_and_after_it_is_settled(jou
     assert journal.digests_of([*(f"MSG_{number}.md" for number in range(1_200)), "MSG_A.md"]) == known
     journal.settle(["MSG_A.md"])
     assert journal.digests_of(["MSG_A.md"]) == known
+
+
+def test_the_index_holds_what_was_sent_with_its_parent_and_plan(journal: Journal) -> None:
+    journal.enqueue(*LETTER, NINE, parent="MSG_0", plan="PLAN_1")
+    journal.enqueue(*LETTER, TEN)
+    journal.note([("briefing.md", "MSG_1", None, None)])
+    journal.settle(["MSG_A.md"])
+    assert sorted(journal.index()) == [
+        ("MSG_A.md", "MSG_A", "MSG_0", "PLAN_1"),
+        ("briefing.md", "MSG_1", None, None),
+    ]
+
+
+def test_a_letter_is_settled_however_many_there_are(journal: Journal) -> None:
+    names = [f"MSG_{number}.md" for number in range(1_200)]
+    for name in names:
+        journal.enqueue(name, "TRADING", "RISK", b"text", NINE)
+    journal.mark_published(names[:900], TEN)
+    journal.mark_published(names[900:], TEN)
+    journal.settle(names)
+    assert [*journal.list_unsettled(0, 10), *journal.pending(10)] == []
 
 
 def test_the_index_keeps_every_message_that_a_name_was_used_for(journal: Journal) -> None:

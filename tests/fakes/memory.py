@@ -160,12 +160,23 @@ class MemoryJournal:
         if (department, message_id) in self._failures:
             self._put(self._failures, (department, message_id), None)
 
-    def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime) -> None:
-        """Put a letter into the outbox."""
+    def enqueue(
+        self,
+        name: str,
+        sender: str,
+        recipient: str,
+        data: bytes,
+        at: datetime,
+        *,
+        parent: str | None = None,
+        plan: str | None = None,
+    ) -> None:
+        """Put a letter into the outbox and the index."""
         if name not in self._letters:
             self._put(self._letters, name, (sender, recipient, data))
             self._put(self._pending, name, ())
             self._put(self._unsettled, name, next(self._numbers))
+            self._put(self._index, (name, stem(name)), (name, stem(name), parent, plan))
         elif self._letters[name] != (sender, recipient, data):
             raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
 
