@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "demo": Entry("demo", "Watch the day of 2025-11-10, without account or network."),
     "plan": Entry("plan", "Make a plan and show it; send nothing."),
     "approve": Entry("plan", "Approve a plan for today's run."),
+    "order": Entry("order", "Trade one symbol by hand, beside the day's plan."),
     "resume": Entry("recovery", "Finish an execution that was interrupted."),
     "reconcile": Entry("recovery", "Compare the ledger with the broker."),
     "replay": Entry("replay", "Replay a series of past days."),

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from Departments.constraints.checks.timing import describe_need
 from Departments.core.approvers import Approver, Consent, user_of
 from Departments.core.documents import json_text
 from Departments.core.errors import DepartmentsError
+from Departments.core.identifiers import manual_plan_id
 from Departments.core.moments import iso
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.clock import Clock
 from Departments.core.trading_calendar import trading_day
+from Departments.Executive.manual_orders import ManualOrder
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ApprovalRecord, PlanRecords
 from Departments.messaging.plan_documents import READY, plan_from
@@ -48,7 +51,8 @@ class FiledPlan:
 class Approved:
     """A plan with a new approval, and the file of the day.
 
-    While a second person must approve there is no file, and `waits` is the sentence about it.
+    While a second person must approve there is no file, and `waits` is the sentence about it. An order by hand has
+    none.
     """
 
     filed: FiledPlan
@@ -72,18 +76,26 @@ class Approvals:
     def find(self, plan_id: str) -> FiledPlan | None:
         """Return a plan of the ledger, or None."""
         document = self.ledger.plans.document(plan_id)
-        return None if document is None else FiledPlan.read(document, plan_id)
+        return None if document is None else FiledPlan(load_plan(self.ledger.plans, plan_id), document)
 
-    def find_approved_today(self) -> FiledPlan | None:
-        """Return the last plan approved on this trading day, unless it was executed or changed since."""
-        document = self.ledger.plans.find_approved(trading_day(self.clock.now()))
-        if document is None:
-            return None
-        filed = FiledPlan.read(document, str(document["plan_id"]))
-        if self._list(filed.plan):
+    def find_approved_today(self, by_hand: ManualOrder | None = None) -> FiledPlan | None:
+        """Return the last plan, or this order `by_hand`, approved on this trading day.
+
+        Returns None if there is none, or it was executed, or changed since.
+        """
+        day = trading_day(self.clock.now())
+        documents = self.ledger.plans.list_approved(day, by_hand=by_hand is not None)
+        found = (FiledPlan(load_plan(self.ledger.plans, str(d["plan_id"])), d) for d in documents)
+        filed = next((f for f in found if by_hand is None or by_hand.is_in(f.plan)), None)
+        if filed is None or self._list(filed.plan):
             return filed
         log.warning("%s was approved and has changed since; that approval does not count", filed.plan.plan_id)
         return None
+
+    def name_order(self) -> str:
+        """Return a new plan id for an order by hand."""
+        now, plans = self.clock.now(), self.ledger.plans
+        return next(name for n in count(1) if plans.document(name := manual_plan_id(now, n)) is None)
 
     def find_unfinished(self) -> TradingPlan | None:
         """Return the plan of an interrupted execution, or None."""
@@ -108,6 +120,8 @@ class Approvals:
             approved = self._record(filed, approver, is_enough=not consent.is_lacking)
         if consent.is_lacking:
             return Approved(approved, None, _describe_wait(filed.plan.plan_id, approver, consent))
+        if approved.plan.by_hand:
+            return Approved(approved, None)  # the file is the day's plan
         path = self.folder / f"proposed_trades_{trading_day(self.clock.now()).isoformat()}.json"
         write_atomically(path, json_text(approved.document) + "\n")
         return Approved(approved, path)
@@ -123,12 +137,12 @@ class Approvals:
                 self._record(filed, approver, is_enough=True)
         elif plans.document(filed.plan.plan_id) != filed.document:
             with self.ledger.transaction():
-                plans.save(filed.document, self.limits_hash, self.clock.now())
+                plans.save(filed.document, self.limits_hash, self.clock.now(), by_hand=filed.plan.by_hand)
 
     def _record(self, filed: FiledPlan, approver: Approver, *, is_enough: bool) -> FiledPlan:
         """Save plan and approval, the last one if it `is_enough`. Returns the plan as it is saved."""
         plans, plan, now = self.ledger.plans, filed.plan, self.clock.now()
-        plans.save(filed.document, self.limits_hash, now)
+        plans.save(filed.document, self.limits_hash, now, by_hand=plan.by_hand)
         record = ApprovalRecord(approver.name, now, approver.place, self.limits_hash, plan.digest)
         plans.add_approval(plan.plan_id, record)
         approvals = self._list(plan)
@@ -136,7 +150,7 @@ class Approvals:
         stage = {"status": APPROVED, "approved_at": iso(now)} if is_enough else {"status": READY}
         kept = {key: value for key, value in filed.document.items() if key != "approved_at"}
         document = {**kept, **stage, "approved_by": names, "approvals": approval_documents(approvals)}
-        plans.save(document, self.limits_hash, now)
+        plans.save(document, self.limits_hash, now, by_hand=plan.by_hand)
         if is_enough:
             plans.approve(plan.plan_id, now)
         return FiledPlan(plan, document)
@@ -178,4 +192,4 @@ def load_plan(plans: PlanRecords, plan_id: str) -> TradingPlan:
     document = plans.document(plan_id)
     if document is None:
         raise LookupError(f"the ledger has no document of {plan_id}")
-    return plan_from(document, plan_id)
+    return replace(plan_from(document, plan_id), by_hand=plans.is_by_hand(plan_id))

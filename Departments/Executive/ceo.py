@@ -118,7 +118,11 @@ class CEO:
         """
         day = self._desk.day
         try:
-            plan = self._read_approved_plan() if day.approvals.find_unfinished() is None else None
+            unfinished = day.approvals.find_unfinished()
+            if unfinished is not None and unfinished.by_hand:
+                day.resume()
+                unfinished = None
+            plan = self._read_approved_plan() if unfinished is None else None
             end = day.execute(plan, force=force)
         except DayFailed as failure:
             return failure_answer(failure)

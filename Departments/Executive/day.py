@@ -20,9 +20,11 @@ from Departments.core.documents import as_json
 from Departments.core.errors import DepartmentsError
 from Departments.core.facts import PlanFacts
 from Departments.core.plans import TradingPlan
+from Departments.core.reasons import ReasonCode
 from Departments.Executive.approvals import ApprovalRefused, Approvals, Approved, FiledPlan
 from Departments.Executive.execution import PlanExecution
 from Departments.Executive.inbox import ExecutiveInbox
+from Departments.Executive.manual_orders import ManualOrder
 from Departments.Executive.plan_judge import NotToday, PlanJudge
 from Departments.Executive.reporting.document import Document, unexecuted_document
 from Departments.Executive.reporting.report import Reporter
@@ -43,7 +45,8 @@ class DayOrder:
     """The start of a day: a briefing (its message id), a plan document, or neither.
 
     A dry run ends with the decisions. `mandatory_sells` are holdings that a new plan must sell. `prepare` runs right
-    before planning, if there is planning. `force` allows a second execution on one day, of another plan.
+    before planning, if there is planning. `force` allows a second execution on one day, of another plan. An order
+    `by_hand` is planned alone, and goes beside the day's plan.
     """
 
     briefing_message_id: str | None = None
@@ -52,10 +55,11 @@ class DayOrder:
     prepare: Callable[[], None] = prepare_nothing
     force: bool = False
     mandatory_sells: Any = ()
+    by_hand: ManualOrder | None = None
 
     @property
     def takes_an_approved_plan(self) -> bool:
-        """Return True if a plan approved today comes before a new one."""
+        """Return True if a plan, or this order by hand, approved today comes before a new one."""
         return self.plan is None and self.briefing_message_id is None and not self.dry_run
 
     @property
@@ -107,6 +111,7 @@ class Executed:
     plan_id: str
     document: Document
     report: Path
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +139,15 @@ class Day:
         over = None if order.dry_run else self._recover(order)
         if over is not None:
             return over
-        filed = self._find_approved() if order.takes_an_approved_plan else None
+        filed = self._find_approved(order.by_hand) if order.takes_an_approved_plan else None
         if filed is None:
             made = self.plan(order)
             filed = made.filed
             audience.see_plan(filed.plan, made.review.document())
             if order.dry_run:
                 return self.judge.rehearse(filed.plan, force=order.force)
-            objection = audience.objection(filed.plan) or self._approve_for(audience.approver, filed)
+            approved = self._approve_for(audience, filed)
+            filed, objection = approved.filed, approved.waits
             if objection:
                 given = {"approvals": self.approvals.documents(filed.plan)}
                 return unexecuted_document("NOT_APPROVED", filed.plan.plan_id, objection, filed.plan) | given
@@ -153,11 +159,16 @@ class Day:
     # --- recover ---
 
     def _recover(self, order: DayOrder) -> Document | None:
-        """Finish an interrupted execution. Returns the document if the day is over, else None."""
+        """Finish an interrupted execution. Returns the document if the day is over, else None.
+
+        An order by hand that was interrupted does not take the place of the day's plan.
+        """
+        if order.by_hand is not None:
+            self._refuse_interruption(order.by_hand)
         resumed = self.resume()
-        if resumed is not None:
+        if resumed is not None and (order.by_hand is not None or not resumed.by_hand):
             return resumed.document
-        stop = self.find_stop(order.plan_id, force=order.force)
+        stop = self.find_stop(order.plan_id, force=order.force, by_hand=order.by_hand is not None)
         return None if stop is None else unexecuted_document(stop.status, stop.plan_id, stop.message)
 
     def resume(self) -> Executed | None:
@@ -169,14 +180,32 @@ class Day:
         end = self.execute(None)
         return end if isinstance(end, Executed) else None
 
-    def find_stop(self, plan_id: str | None = None, *, force: bool = False) -> NotToday | None:
-        """Return why nothing may be sent now: the day was executed, or the market is closed. None when it may."""
-        # A plan that is not made yet is another one than was executed.
-        return self.judge.find_obstacles(PlanFacts(plan_id or "", None), account=False, force=force)[0]
+    def _refuse_interruption(self, order: ManualOrder) -> None:
+        """Raise DayFailed if another execution was interrupted, or this one after its end: nothing is traded twice."""
+        unfinished = self.approvals.find_unfinished()
+        if unfinished is not None and not (unfinished.by_hand and order.is_in(unfinished)):
+            raise DayFailed(f"{unfinished.plan_id} was interrupted; finish it first: departments resume")
+        missing = None if unfinished is not None else self.reporter.write_missing()
+        if missing is not None and missing.by_hand and order.is_in(missing):
+            found = f"{missing.plan_id} was this order and ended; only its report was missing and is written now"
+            raise DayFailed(f"{found}: look at it, then order again what is still wanted")
 
-    def _find_approved(self) -> FiledPlan | None:
-        """Load today's approved, unexecuted plan. Returns None if there is none or it is stale."""
-        filed = self.approvals.find_approved_today()
+    def find_stop(self, plan_id: str | None = None, *, force: bool = False, by_hand: bool = False) -> NotToday | None:
+        """Return why nothing may be sent now: the day was executed, or the market is closed. None when it may.
+
+        Raises DayFailed when no more orders by hand may be.
+        """
+        # A plan that is not made yet is another one than was executed.
+        known = PlanFacts(plan_id or "", None, by_hand=by_hand)
+        stop, reasons = self.judge.find_obstacles(known, account=False, force=force)
+        full = next((r for r in reasons if r.code is ReasonCode.MANUAL_ORDER_LIMIT), None)
+        if full is not None:
+            raise DayFailed(f"nothing was sent: {full.sentence}")
+        return stop
+
+    def _find_approved(self, by_hand: ManualOrder | None) -> FiledPlan | None:
+        """Load today's approved, unexecuted plan, or order `by_hand`. Returns None if there is none or it is stale."""
+        filed = self.approvals.find_approved_today(by_hand)
         if filed is None:
             return None
         stale = self.judge.find_staleness(filed.plan)
@@ -192,11 +221,15 @@ class Day:
         """Have the market assessed and a plan made, then review it. Raises DayFailed where there is no plan."""
         order.prepare()
         self.inbox.read()  # a regime that waits there counts for the plan
-        briefing = order.briefing_message_id
+        briefing, plan = order.briefing_message_id, order.plan
+        if order.by_hand is not None:
+            self.judge.refuse_order(order.by_hand)
+            plan = order.by_hand.document(self.approvals.name_order(), self.approvals.clock.now())
         request = PlanRequest(
             briefing_message_id=briefing,
             mandatory_sells=as_json(order.mandatory_sells, "mandatory_sells"),
-            plan=as_json(order.plan, "plan"),
+            plan=as_json(plan, "plan"),
+            by_hand=order.by_hand is not None,
         )
         self.inbox.ask(REGIME_DETECTION, RegimeRequest(briefing_message_id=briefing))
         answer = self.inbox.wait_for_answer(self.inbox.ask(OPERATIONS, request))
@@ -204,7 +237,10 @@ class Day:
             failure = PlanFailure.of(answer)
             raise DayFailed(failure.message, failure.exit_code, failure.document())
         document = PlanDocument.of(answer)
-        return self._review(FiledPlan(document.plan(), document.document()))
+        filed = FiledPlan(replace(document.plan(), by_hand=request.by_hand), document.document())
+        if order.by_hand is not None and not filed.plan.trades:
+            raise DayFailed(f"{order.by_hand} may not be ordered: {_describe_skip(filed.plan)}")
+        return self._review(filed)
 
     def _review(self, filed: FiledPlan) -> ReviewedPlan:
         outlook = self.judge.foresee(filed.plan)
@@ -230,12 +266,15 @@ class Day:
             filed = self._review(filed).filed
         return self.approvals.approve(filed, approver, self._measure(filed.plan))
 
-    def _approve_for(self, approver: Approver, filed: FiledPlan) -> str:
-        """Approve a plan. Returns the sentence about what is missing, empty if nothing is."""
+    def _approve_for(self, audience: Audience, filed: FiledPlan) -> Approved:
+        """Approve a plan if the audience has no objection. Returns it with the sentence about what is missing."""
+        objection = audience.objection(filed.plan)
+        if objection is not None:
+            return Approved(filed, None, objection)
         try:
-            return self.approve(filed.plan.plan_id, approver, filed).waits
+            return self.approve(filed.plan.plan_id, audience.approver, filed)
         except ApprovalRefused as refusal:
-            return refusal.sentence
+            return Approved(filed, None, refusal.sentence)
 
     def _measure(self, plan: TradingPlan) -> Decimal | None:
         """Return the dollars a plan trades, where anybody wants to know."""
@@ -266,7 +305,7 @@ class Day:
                 phase = execution.advance(phase)
             report = execution.finish()
             self.work()  # Regime learns what became of the day
-            return Executed(plan.plan_id, report.document, self.reporter.write(plan.plan_id, report))
+            return Executed(plan.plan_id, report.document, self.reporter.write(plan.plan_id, report), plan.by_hand)
 
     def _clear(self, filed: FiledPlan | None, *, force: bool) -> TradingPlan | NotToday:
         """Return the plan if it may be executed now. Raises DayFailed for what speaks against this very plan."""
@@ -281,3 +320,9 @@ class Day:
             raise DayFailed(f"{filed.plan.plan_id} is not executed: {obstacles[0].sentence or obstacles[0]}")
         self.approvals.keep(filed, SCRIPT)  # a script has approved what nobody else has
         return filed.plan
+
+
+def _describe_skip(plan: TradingPlan) -> str:
+    """Return why an order by hand was not planned."""
+    reason = plan.skipped[0].reason
+    return f"{reason.sentence or reason.code.meaning} ({reason})"

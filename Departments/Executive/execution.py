@@ -65,7 +65,7 @@ class PlanExecution:
     def begin(self) -> None:
         """Record the beginning with the account's cash, equity and reserve."""
         if self.ledger.plans.execution(self.plan.plan_id) is None:
-            record = self.cash.record_start(self.plan.plan_id)
+            record = replace(self.cash.record_start(self.plan.plan_id), by_hand=self.plan.by_hand)
             with self.ledger.transaction():
                 self.ledger.plans.start(record)
 
@@ -87,7 +87,8 @@ class PlanExecution:
             self.ledger.plans.finish(plan_id, status, counted.account.cash, counted.fees, now)
             report = self.reporter.report(self.plan)
             self.bus.enqueue(report_message(plan_id, report.text, report.document, now))
-            self.bus.enqueue(outcome_message(plan_id, execution.started_at, filled, change, now))
+            if not self.plan.by_hand:  # the outcome of a day is its plan's
+                self.bus.enqueue(outcome_message(plan_id, execution.started_at, filled, change, now))
         self.bus.deliver_pending()
         return report
 

@@ -10,13 +10,16 @@ from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.amounts import cash_reserve
 from Departments.constraints.engine import check_desk
 from Departments.constraints.limits import Limits
+from Departments.core.errors import BadInput
 from Departments.core.facts import DeskFacts, Facts, PlanFacts
-from Departments.core.money import ZERO
+from Departments.core.money import ZERO, plain, whole_shares
+from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
 from Departments.core.quotes import MarketClock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import Settings
 from Departments.Executive.agenda import rehearse
+from Departments.Executive.manual_orders import ManualOrder
 from Departments.Executive.reporting.document import Document, dry_run_document
 from Departments.Executive.review import Outlook, find_staleness, foresee
 from Departments.ledger.plan_records import PlanRecords
@@ -73,6 +76,18 @@ class PlanJudge:
                 return None
             amount += trade.qty * max(prices)
         return amount
+
+    def refuse_order(self, order: ManualOrder) -> None:
+        """Raise BadInput for a symbol that nobody knows, and for a SELL of more than is held."""
+        trade = order.trade
+        facts = self.reader.read([trade.symbol])
+        held, stock = facts.positions.get(trade.symbol), facts.of(trade.symbol)
+        if held is None and stock.price is None and not stock.tradable:
+            raise BadInput(f"order {order}", "", f"the broker knows no {trade.symbol}", "check the symbol")
+        qty = ZERO if held is None else max(ZERO, held.qty)
+        if trade.side is Side.SELL and trade.qty > qty:
+            mend = f"order at most {whole_shares(qty)}" if qty >= 1 else "name a symbol of the account"
+            raise BadInput(f"order {order}", "", f"{plain(qty)} shares are held", mend)
 
     def rehearse(self, plan: TradingPlan, *, force: bool = False) -> Document:
         """Return the decisions of an execution now, phase by phase. Nothing is sent."""

@@ -40,7 +40,7 @@ from Departments.Operations.briefing import (
     refuse_other_days,
     sell_wishes,
 )
-from Departments.Operations.planning import Planned, make_plan, validate_plan
+from Departments.Operations.planning import Planned, judge_order, make_plan, validate_plan
 from Departments.Operations.replies import reply_with_failure, reply_with_plan
 from Departments.Operations.shelf import Shelf, read_briefing
 
@@ -58,6 +58,7 @@ class Wish:
     mandatory_sells: Sequence[SellWish] = ()
     plan: TradingPlan | None = None
     source: str = ""
+    by_hand: bool = False
 
 
 class Planner:
@@ -184,9 +185,12 @@ class Planner:
         named = wish.briefing_message_id
         found = self._shelf.read_todays_briefing(now) if named is None else self._shelf.read_briefing(now, named)
         known = found or Briefing(None, Readings(), (), (), wish.source)
+        basis = self._basis(known, [trade.symbol for trade in plan.trades], now)
+        if wish.by_hand:
+            return judge_order(plan, basis)
         return validate_plan(
             plan,
-            self._basis(known, [trade.symbol for trade in plan.trades], now),
+            basis,
             mandatory_sells=wish.mandatory_sells,
             reported=self._reported_untradable(now),
             source=wish.source,
@@ -203,7 +207,7 @@ class Planner:
 
     def _save(self, planned: Planned) -> None:
         plan, now = planned.plan, self._clock.now()
-        self._ledger.plans.save(plan_document(plan), plan.limits_hash, now)
+        self._ledger.plans.save(plan_document(plan), plan.limits_hash, now, by_hand=plan.by_hand)
         self._ledger.symbols.learn(planned.facts, now, planned.readings, planned.views)
         for symbol in planned.untradable:
             self._ledger.plans.report_untradable(symbol, now)
@@ -214,7 +218,8 @@ def _read_wish(message: Message, request: PlanRequest) -> Wish:
     if not isinstance(sells, list):
         raise BadInput(source, "mandatory_sells", "is not a list", "write [{ticker, shares, reason}]")
     plan = None if request.plan is None else plan_from(request.plan, f"{source}: plan")
-    return Wish(request.briefing_message_id, sell_wishes(read_sells(sells, f"{source}: mandatory_sells")), plan, source)
+    wishes = sell_wishes(read_sells(sells, f"{source}: mandatory_sells"))
+    return Wish(request.briefing_message_id, wishes, plan, source, request.by_hand)
 
 
 def _buyable(briefing: Briefing, limits: Limits) -> list[str]:

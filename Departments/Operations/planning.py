@@ -120,6 +120,39 @@ def validate_plan(
     return _assemble(draft, selection, basis)
 
 
+def judge_order(plan: TradingPlan, basis: Basis) -> Planned:
+    """Judge an order by hand at today's price and at a worse one: it is planned as it is, or skipped."""
+    priced = tuple(replace(t, price=basis.price(t.symbol), sector=_sector(t.symbol, basis)) for t in plan.trades)
+    denied: dict[str, Reason] = {}
+    for worse in (ZERO, basis.buffer):
+        for order, reason in basis.judge_plan(priced, worse).violations:
+            denied.setdefault(order.symbol, reason)
+    trades = tuple(t for t in priced if t.symbol not in denied)
+    verdict = basis.judge_plan(trades)
+    judged = replace(
+        plan,
+        trades=trades,
+        skipped=tuple(skip_for(symbol, reason) for symbol, reason in denied.items()),
+        equity=basis.facts.equity,
+        cash=basis.facts.cash,
+        limits_hash=basis.limits.fingerprint,
+        regime=_regime(basis),
+        notes=(*plan.notes, *_contradictions(basis), *_warnings(verdict)),
+        not_evaluated=_not_evaluated(verdict),
+        by_hand=True,
+    )
+    return Planned(judged, (), _learnt(basis), readings=basis.facts.readings, views=basis.facts.views)
+
+
+def _sector(symbol: str, basis: Basis) -> str | None:
+    held = basis.facts.positions.get(symbol)
+    return known_sector(basis.facts.of(symbol).sector) or (known_sector(held.sector) if held else None)
+
+
+def _learnt(basis: Basis) -> tuple[SymbolFacts, ...]:
+    return tuple(replace(f, sector=known_sector(f.sector)) for f in basis.facts.symbols.values())
+
+
 def _pick_of(trade: Trade) -> Candidate:
     """Return a trade as a pick, with the plan's own score and sector."""
     pick = Candidate(symbol=trade.symbol, price=trade.price, shares=trade.qty)
@@ -148,9 +181,8 @@ def _assemble(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned
         not_evaluated=_not_evaluated(verdict),
         extra={"deployment_goal": reached.document, "stage_results": _stages(selection, bought, verdict)},
     )
-    facts = tuple(replace(f, sector=known_sector(f.sector)) for f in basis.facts.symbols.values())
     set_aside = tuple(s.set_aside for s in sized if s.set_aside)
-    return Planned(plan, selection.untradable, facts, set_aside, basis.facts.readings, basis.facts.views)
+    return Planned(plan, selection.untradable, _learnt(basis), set_aside, basis.facts.readings, basis.facts.views)
 
 
 def _stages(selection: Selection, bought: _Bought, verdict: engine.PlanVerdict) -> dict[str, dict[str, int]]:

@@ -111,7 +111,9 @@ class Judge:
             facts,
             now=self._clock.now(),
             symbols={**facts.symbols, approval.symbol: stock},
-            plan=PlanFacts(approval.plan_id, approval.approved_at),
+            plan=PlanFacts(
+                approval.plan_id, approval.approved_at, by_hand=approval.plan_id in facts.history.manual_orders_today
+            ),
             locks={**facts.locks, **self._locked()},
         )
 

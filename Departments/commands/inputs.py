@@ -48,7 +48,7 @@ def read_day_order(desk: Desk, briefing: Path | None, plan: Path | None, *, dry_
     The inputs of a new plan are not checked if an execution continues, or if the day already has its own.
     """
     _ = desk.settings, desk.limits
-    _check_report_folder(desk.workspace / "Reports")
+    check_report_folder(desk.workspace / "Reports")
     document = None if plan is None else read_json(plan)
     proposed = None if document is None else plan_from(document, str(plan))
     message = None if briefing is None else read_briefing(briefing)
@@ -72,7 +72,8 @@ def read_briefing(path: Path) -> Message:
     return message
 
 
-def _check_report_folder(folder: Path) -> None:
+def check_report_folder(folder: Path) -> None:
+    """Raise BadInput if no report can be written there."""
     if folder.exists() and not folder.is_dir():
         raise BadInput(folder, "", "is no folder, so no report can be written", "move that file away")
 

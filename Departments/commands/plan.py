@@ -69,9 +69,18 @@ def approve(
     if as_json:
         print_json(_approval_document(approved))
     else:
-        text = approved.waits or f"Approved {plan_id}; written to {approved.path}. `departments run` executes it."
+        text = approved.waits or _describe_approved(approved)
         open_console().print(text, markup=False, soft_wrap=True)
     return int(bool(approved.waits))
+
+
+def _describe_approved(approved: Approved) -> str:
+    plan = approved.filed.plan
+    if plan.by_hand:
+        (trade,) = plan.trades
+        command = f"departments order {trade.side} {trade.symbol} {plain(trade.qty)}"
+        return f"Approved {plan.plan_id}; `{command}` executes it."
+    return f"Approved {plan.plan_id}; written to {approved.path}. `departments run` executes it."
 
 
 def _approval_document(approved: Approved) -> dict[str, object]:

@@ -133,6 +133,7 @@ class TimingRules(Section):
     no_trading_on_halt: Flag = True
     no_earnings_day_trades: Flag = True
     one_execution_per_day: Flag = True
+    max_manual_orders_per_day: Count = 10
 
 
 class Staleness(Section):

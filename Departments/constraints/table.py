@@ -142,6 +142,8 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _desk_row(Code.ALREADY_EXECUTED, "order", timing.check_first_execution, at="dispatch"),
     _warn_until("dispatch", _desk_row(Code.ONE_EXECUTION_PER_DAY, "timing_rules", timing.check_one_execution,
                                       "one_execution_per_day", at="plan review dispatch trade")),
+    _desk_row(Code.MANUAL_ORDER_LIMIT, "timing_rules", timing.check_manual_orders, "max_manual_orders_per_day",
+              at="dispatch"),
     _desk_row(Code.SECOND_PERSON, "order", timing.check_persons, at="dispatch"),
     _desk_row(Code.ACCOUNT_BLOCKED, "order", timing.check_account, at="dispatch"),
     _warn_until("approve", _row(Code.PRICE_MOVED, "staleness", BOTH, timing.check_price_move,

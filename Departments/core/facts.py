@@ -66,12 +66,14 @@ NO_READINGS = Readings()
 class TradingHistory:
     """The desk's recent trading. An empty history means that the desk has not traded.
 
-    `executed_plan_today` is the plan executed (or being executed) on the exchange's day. `same_day_sides` maps a
+    `executed_plan_today` is the plan executed (or being executed) on the exchange's day, `manual_orders_today` are the
+    orders by hand beside it. `same_day_sides` maps a
     symbol to the sides filled today. `day_trades` holds one day per past day trade. `stops` maps a symbol to the
     price of its live stop.
     """
 
     executed_plan_today: str | None = None
+    manual_orders_today: tuple[str, ...] = ()
     same_day_sides: Mapping[str, frozenset[Side]] = field(default_factory=dict)
     day_trades: tuple[date, ...] = ()
     stops: Mapping[str, Decimal] = field(default_factory=dict)
@@ -120,7 +122,7 @@ class PlanFacts:
     """A plan's facts from planning time: `prices` in dollars per share, the hash of the limits.
 
     `executed_on` is the day of this plan's execution, ended or interrupted. `consent` are its approvals, None where
-    they were looked at before.
+    they were looked at before. An order `by_hand` is not the day's plan.
     """
 
     plan_id: str | None
@@ -129,12 +131,13 @@ class PlanFacts:
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     executed_on: date | None = None
     consent: Consent | None = None
+    by_hand: bool = False
 
     @classmethod
     def of(cls, plan: TradingPlan) -> PlanFacts:
         """Take the facts from `plan`."""
         prices = {trade.symbol: trade.price for trade in plan.trades if trade.price is not None}
-        return cls(plan.plan_id, plan.generated_at, plan.limits_hash, prices)
+        return cls(plan.plan_id, plan.generated_at, plan.limits_hash, prices, by_hand=plan.by_hand)
 
 
 @dataclass(frozen=True, slots=True)

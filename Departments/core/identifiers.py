@@ -38,6 +38,11 @@ def plan_id(moment: datetime) -> str:
     return f"PLAN_{moment:%Y%m%d_%H%M%S}"
 
 
+def manual_plan_id(moment: datetime, attempt: int = 1) -> str:
+    """Return `ORDER_<date>_<time>` in UTC for an order by hand; the second of one moment ends with `_2`."""
+    return f"ORDER_{moment:%Y%m%d_%H%M%S}" + (f"_{attempt}" if attempt > 1 else "")
+
+
 def client_order_id(approval_message_id: str) -> str:
     """Return the client order id for an approval: the message id itself.
 

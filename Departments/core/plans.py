@@ -58,7 +58,8 @@ class TradingPlan:
     """A plan: SELLs before BUYs, each checked on projected facts at planning time.
 
     `limits_hash`, `equity` and `cash` are its basis. `notes` are sentences for people, such as the constraint that
-    keeps the plan below its deployment target.
+    keeps the plan below its deployment target. An order `by_hand` is a plan of one trade beside the day's; the ledger
+    alone says that of a plan, no document does.
     """
 
     plan_id: str
@@ -73,6 +74,7 @@ class TradingPlan:
     notes: tuple[str, ...] = ()
     not_evaluated: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    by_hand: bool = False
 
     @property
     def sells(self) -> tuple[Trade, ...]:

@@ -51,6 +51,10 @@ class ReasonCode(StrEnum):
     INVALID_QUANTITY = ("INVALID_QUANTITY", "the quantity is not positive, or a BUY is not of whole shares")
     SELL_EXCEEDS_HOLDING = ("SELL_EXCEEDS_HOLDING", "more shares would be sold than are held")
     SHARES_RESERVED = ("SHARES_RESERVED", "shares to be sold are still held by resting orders")
+    MANUAL_ORDER_LIMIT = (
+        "MANUAL_ORDER_LIMIT",
+        "as many orders by hand were executed today as max_manual_orders_per_day allows",
+    )
     SECOND_PERSON = ("SECOND_PERSON", "two different users must approve a plan of this size (approval.four_eyes_above)")
     MIN_DAILY_VOLUME = ("MIN_DAILY_VOLUME", "the stock trades too few shares a day")
     MAX_ORDER_OF_VOLUME = ("MAX_ORDER_OF_VOLUME", "the order is too large a share of the stock's daily volume")

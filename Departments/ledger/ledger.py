@@ -112,9 +112,11 @@ class Ledger:
     def history(self, now: datetime, held: Collection[str] = ()) -> TradingHistory:
         """Return the recent trading: today's execution and sides, past day trades, live stops."""
         today = trading_day(now)
-        executed = self.plans.executions(today)
+        begun = self.plans.executions(today)
+        executed = [e for e in begun if not e.by_hand]
         return TradingHistory(
             executed_plan_today=executed[-1].plan_id if executed else None,
+            manual_orders_today=tuple(e.plan_id for e in begun if e.by_hand),
             same_day_sides=self.orders.sides_on(today),
             day_trades=tuple(self.orders.day_trades_since(today - LOOK_BACK)),
             stops=self.orders.stops(held),

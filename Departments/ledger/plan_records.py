@@ -115,6 +115,7 @@ class ExecutionRecord:
     reserve: Decimal
     cash_after: Decimal | None
     fees: Decimal = ZERO
+    by_hand: bool = False
 
     def is_running_at(self, moment: datetime) -> bool:
         """Return whether the execution ran at a moment."""
@@ -123,7 +124,10 @@ class ExecutionRecord:
 
 @dataclass(frozen=True, slots=True)
 class PlanRecord:
-    """A saved plan: its document, the document's own `generated_at`, and the fingerprint of its limits."""
+    """A saved plan: its document, the document's own `generated_at`, and the fingerprint of its limits.
+
+    An order `by_hand` is not the day's plan.
+    """
 
     plan_id: str
     generated_at: str
@@ -132,6 +136,7 @@ class PlanRecord:
     document: dict[str, Any]
     limits_hash: str
     approved_at: datetime | None = None
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +190,7 @@ class PlanRecords:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def save(self, document: Mapping[str, Any], limits_hash: str, at: datetime) -> None:
+    def save(self, document: Mapping[str, Any], limits_hash: str, at: datetime, *, by_hand: bool = False) -> None:
         """Save a plan document under its `plan_id`; it replaces an older one."""
         record = PlanRecord(
             plan_id=document["plan_id"],
@@ -194,8 +199,9 @@ class PlanRecords:
             status=str(document.get("status") or ""),
             document=dict(document),
             limits_hash=limits_hash,
+            by_hand=by_hand,
         )
-        names = ("document", "status", "limits_hash", "saved_at")
+        names = ("document", "status", "limits_hash", "saved_at", "by_hand")
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
         PLANS.insert(self._db, record, f"(plan_id) DO UPDATE SET {changes}")
 
@@ -203,6 +209,11 @@ class PlanRecords:
         """Return a plan document with Decimal numbers, or None."""
         plan = self._plan(plan_id)
         return None if plan is None else plan.document
+
+    def is_by_hand(self, plan_id: str) -> bool:
+        """Return whether a plan is an order by hand."""
+        plan = self._plan(plan_id)
+        return plan is not None and plan.by_hand
 
     def limits_hash(self, plan_id: str) -> str | None:
         """Return the fingerprint of a plan's limits, or None."""
@@ -227,12 +238,14 @@ class PlanRecords:
         return None if plan is None else plan.approved_at
 
     def find_approved(self, day: date) -> dict[str, Any] | None:
-        """Return the last document approved on a trading day and not executed, or None."""
-        waiting = "approved_at IS NOT NULL AND plan_id NOT IN (SELECT plan_id FROM desk_executions)"
-        plan = PLANS.first(self._db, waiting, order="approved_at DESC")
-        if plan is None or plan.approved_at is None or trading_day(plan.approved_at) != day:
-            return None
-        return plan.document
+        """Return the last document of a plan approved on a trading day and not executed, or None."""
+        return next(iter(self.list_approved(day)), None)
+
+    def list_approved(self, day: date, *, by_hand: bool = False) -> list[dict[str, Any]]:
+        """Return the documents approved on a trading day and not executed, newest first: plans, or orders by hand."""
+        waiting = "approved_at IS NOT NULL AND by_hand = ? AND plan_id NOT IN (SELECT plan_id FROM desk_executions)"
+        plans = PLANS.find(self._db, waiting, by_hand, order="approved_at DESC")
+        return [p.document for p in plans if p.approved_at is not None and trading_day(p.approved_at) == day]
 
     def start(self, record: ExecutionRecord) -> None:
         """Record the beginning of a plan's execution, once."""

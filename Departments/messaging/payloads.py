@@ -241,7 +241,7 @@ class Escalation(Payload):
 class PlanRequest(Payload):
     """Make a plan, or check a given one. Every error is answered by a PlanFailure."""
 
-    LEFT_OUT = frozenset({"briefing_message_id", "mandatory_sells", "plan"})
+    LEFT_OUT = frozenset({"briefing_message_id", "mandatory_sells", "plan", "by_hand"})
 
     briefing_message_id: BriefingId = None
     mandatory_sells: Any = Field(
@@ -250,6 +250,7 @@ class PlanRequest(Payload):
         examples=[[{"ticker": "DVN", "shares": 225, "reason": "drift", "source": "rebalancing"}]],
     )
     plan: Any = Field(None, description="a plan document, as in TradingPlan; its sizes are made to fit")
+    by_hand: bool = Field(False, description="the plan is an order by hand: its size is judged and not changed")
 
 
 class PlanFailure(Payload):
@@ -272,6 +273,9 @@ class FinalReport(Payload):
     status: Name = Field(description="COMPLETED or COMPLETED_WITH_ISSUES", examples=["COMPLETED"])
     approvals: Documents = Field(
         (), description="who approved: approved_by, approved_at, approved_from, limits_hash", examples=[[]]
+    )
+    orders_by_hand: Documents = Field(
+        (), description="orders by hand of the same day before its end: plan_id, status, trades", examples=[[]]
     )
     account: Mapping[str, Any] = Field(
         description="equity, cash and reserve, dollars",

@@ -92,6 +92,9 @@ def test_the_final_table_and_the_message_to_compliance_name_the_approver(
     workspace(tmp_path)
     shown = say(capsys, *run_of(tmp_path, "--plan", plan_file(tmp_path)))
     assert "Approved by automatic (command) at 2025-11-10T15:05:" in shown.out
+    with closing(sqlite3.connect(tmp_path / "sentinel.db")) as ledger:
+        ((text, status),) = ledger.execute("SELECT document, status FROM desk_plans").fetchall()
+    assert (json.loads(text)["approved_by"], status) == ("automatic", "APPROVED_BY_USER")
     (message,) = (tmp_path / "Messages_Between_Departments" / "Inbox" / "COMPLIANCE").glob("MSG_EXECUTIVE_*.md")
     assert '"approved_by": "automatic"' in message.read_text(encoding="utf-8")
 

@@ -7,6 +7,7 @@ command's help shows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -38,6 +39,17 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
             "approved_at": "when",
             "approved_from": "terminal, command or script",
             "limits_hash": "fingerprint of the limits in force",
+        }
+    ],
+    "orders_by_hand": [
+        {
+            "plan_id": "an order by hand of the same day, begun before this report",
+            "status": "COMPLETED or COMPLETED_WITH_ISSUES",
+            "ticker": "symbol",
+            "side": "SELL or BUY",
+            "qty": "shares ordered",
+            "filled_qty": "shares filled",
+            "approved_by": "who approved it",
         }
     ],
     "account": {
@@ -120,6 +132,9 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
         "plan_id": plan_id,
         "status": str(execution.status),
         "approvals": approval_documents(ledger.plans.approvals(plan_id, plan.digest)),
+        "orders_by_hand": []
+        if execution.by_hand
+        else orders_by_hand(ledger, execution.trading_day, until=execution.ended_at),
         "account": _account(execution, fills),
         "skipped": skip_documents(plan.skipped),
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
@@ -139,6 +154,7 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
     return {
         "plan_id": plan.plan_id,
         "status": "DRY_RUN",
+        "orders_by_hand": [],
         "approvals": [],
         "account": {
             "equity": money_text(now.equity),
@@ -166,6 +182,7 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
     return {
         "plan_id": plan_id,
         "status": status,
+        "orders_by_hand": [],
         "approvals": [],
         "account": dict.fromkeys(("equity", "cash_before", "cash_after", "lowest_cash", "reserve")),
         "skipped": skip_documents(plan.skipped) if plan else [],
@@ -177,6 +194,28 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
         "exit_code": EXIT_CODES.get(status, 1),
         "message": message,
     }
+
+
+def orders_by_hand(
+    ledger: Ledger, day: date, *, since: datetime | None = None, until: datetime | None = None
+) -> list[dict[str, str]]:
+    """Return the orders by hand of a trading day that began within these bounds, oldest first."""
+    found = [e for e in ledger.plans.executions(day) if e.by_hand]
+    begun = [e for e in found if (since is None or e.started_at >= since) and (until is None or e.started_at < until)]
+    return [
+        {
+            "plan_id": execution.plan_id,
+            "status": str(execution.status),
+            "ticker": trade.symbol,
+            "side": str(trade.side),
+            "qty": plain(trade.planned_qty),
+            "filled_qty": plain(trade.filled_qty),
+            "approved_by": str((ledger.plans.document(execution.plan_id) or {}).get("approved_by") or "unknown"),
+        }
+        for execution in begun
+        for trade in ledger.plans.trades(execution.plan_id)
+        if trade.phase in {PhaseName.SELL, PhaseName.BUY}
+    ]
 
 
 def _planned_trade(name: PhaseName, decision: Decision) -> TradeRecord:

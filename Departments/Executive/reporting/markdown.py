@@ -50,6 +50,8 @@ def report_text(
     lines += ["", "## Plan", "", *(f"- {line}" for line in (f"Market regime: {regime or 'unknown'}", *notes))]
     for phase in document["phases"]:
         lines += ["", f"## {phase['name']}", "", *_phase_lines(phase)]
+    if document.get("orders_by_hand"):
+        lines += ["", "## Orders by hand", "", *manual_lines(document["orders_by_hand"])]
     for title, key in (("Denied", "denied"), ("Deferred", "deferred"), ("Skipped", "skipped")):
         if document[key]:
             rows = [(r["ticker"], r["reason"]) for r in document[key]]
@@ -58,6 +60,18 @@ def report_text(
         lines += ["", "## Unprotected", "", "Shares without live exits, and for how long:", ""]
         lines += [f"- {line}" for line in unprotected]
     return "\n".join([*lines, "", f"Limits: {limits_hash or 'unknown'}", ""])
+
+
+LATER_ORDERS = "## Orders by hand after this report"
+
+
+def manual_lines(orders: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a line about each order by hand."""
+    return [
+        f"- {order['plan_id']}: {order['side']} {order['qty']} {order['ticker']}, {order['filled_qty']} filled, "
+        f"{order['status']}, approved by {order['approved_by']}"
+        for order in orders
+    ]
 
 
 def approval_lines(document: Mapping[str, Any]) -> list[str]:

@@ -16,8 +16,8 @@ from Departments.core.plans import TradingPlan
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.statuses import PhaseName
 from Departments.Executive.approvals import load_plan
-from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
-from Departments.Executive.reporting.markdown import report_text
+from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first, orders_by_hand
+from Departments.Executive.reporting.markdown import LATER_ORDERS, manual_lines, report_text
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord
 from Departments.ledger.unprotected import Stretch, stretches
@@ -56,16 +56,35 @@ class Reporter:
         return Report(document, text)
 
     def write(self, plan_id: str, report: Report) -> Path:
-        """Write the report as it was sent; return the file. Raises BadInput when the folder cannot be written."""
+        """Write the report as it was sent; return the file. Raises BadInput when the folder cannot be written.
+
+        The report of an order by hand is added to that of the day's plan, which may have been written before.
+        """
         path = self._path(plan_id)
+        self._amend_days_report(plan_id)
         write_atomically(path, report.text)
         return path
 
-    def write_missing(self) -> None:
-        """Write the last report if a kill came between the execution's end and the file."""
+    def write_missing(self) -> TradingPlan | None:
+        """Write the last report if a kill came between the execution's end and the file; return its plan."""
         ended = [e.plan_id for e in self.ledger.plans.executions() if e.ended_at is not None]
-        if ended and not self._path(ended[-1]).exists():
-            self.write(ended[-1], self.report(load_plan(self.ledger.plans, ended[-1])))
+        if not ended or self._path(ended[-1]).exists():
+            return None
+        plan = load_plan(self.ledger.plans, ended[-1])
+        self.write(plan.plan_id, self.report(plan))
+        return plan
+
+    def _amend_days_report(self, plan_id: str) -> None:
+        """Name the orders by hand that came after the day's plan at the end of its report."""
+        plans, order = self.ledger.plans, self.ledger.plans.execution(plan_id)
+        if order is None or not order.by_hand:
+            return
+        for day in (e for e in plans.executions(order.trading_day) if not e.by_hand and e.ended_at is not None):
+            path = self._path(day.plan_id)
+            later = orders_by_hand(self.ledger, day.trading_day, since=day.ended_at)
+            if later and path.exists():
+                before = path.read_text(encoding="utf-8").partition(f"\n{LATER_ORDERS}\n")[0]
+                write_atomically(path, "\n".join([before, LATER_ORDERS, "", *manual_lines(later), ""]))
 
     def _path(self, plan_id: str) -> Path:
         return self.folder / f"{plan_id}.md"

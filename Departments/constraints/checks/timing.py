@@ -53,13 +53,25 @@ def check_first_execution(desk: Circumstances) -> Finding:
 
 
 def check_one_execution(desk: Circumstances) -> Finding:
-    """Refuse to execute a second plan on one trading day. The same plan may continue."""
+    """Refuse to execute a second plan on one trading day. The same plan may continue; orders by hand do not count."""
     plan, executed = desk.facts.plan, desk.facts.history.executed_plan_today
-    own = None if plan is None else plan.plan_id
+    own = None if plan is None or plan.by_hand else plan.plan_id
     if not desk.limits.timing_rules.one_execution_per_day or None in {executed, own} or executed == own:
         return None
     sentence = _execution_text(executed, trading_day(desk.facts.now))
     return Reason.of(ReasonCode.ONE_EXECUTION_PER_DAY, sentence, executed=executed)
+
+
+def check_manual_orders(desk: Circumstances) -> Finding:
+    """Refuse more orders by hand than a trading day may have. One that has begun may continue."""
+    plan, most = desk.facts.plan, desk.limits.timing_rules.max_manual_orders_per_day
+    if plan is None or not plan.by_hand or desk.facts.run is not None:
+        return None
+    made = len([order for order in desk.facts.history.manual_orders_today if order != plan.plan_id])
+    if made < most:
+        return None
+    sentence = f"{made} orders by hand were executed today, timing_rules.max_manual_orders_per_day allows {most}"
+    return Reason.of(ReasonCode.MANUAL_ORDER_LIMIT, sentence, made=made, maximum=most)
 
 
 def _execution_text(plan_id: str | None, day: date) -> str:

@@ -74,6 +74,7 @@ def many(count: int) -> dict[str, Any]:
 TODAY = {Side.BUY: {"HELD": frozenset({Side.BUY})}, Side.SELL: {"ALKS": frozenset({Side.SELL})}}
 THREE_DAY_TRADES = (date(2025, 11, 4), date(2025, 11, 5), date(2025, 11, 5))
 SMALL = {"equity": Decimal(24_999)}
+TEN_ORDERS = tuple(f"ORDER_{number}" for number in range(10))
 OLD_PLAN = history(plan_generated_at=NOW - timedelta(hours=4))
 CASH_ACCOUNT = limits(settlement={"account": "cash"})
 NOTHING_KNOWN = market(vix=None, regime=None, spy_drawdown_pct=None, correlations={}) | {"symbols": {}}
@@ -109,6 +110,10 @@ EXAMPLES: dict[ReasonCode, Example] = {
     Code.ALREADY_EXECUTED: Example(
         case(plan=made_with(executed_on=date(2025, 11, 7))),
         case(plan=made_with(executed_on=date(2025, 11, 7)), run={"run": RunFacts(Decimal(0))}),
+    ),
+    Code.MANUAL_ORDER_LIMIT: Example(
+        case(plan=made_with(by_hand=True), history=history(manual_orders_today=TEN_ORDERS)),
+        case(plan=made_with(by_hand=True), history=history(manual_orders_today=TEN_ORDERS[1:])),
     ),
     Code.SECOND_PERSON: Example(
         case(plan=made_with(consent=Consent(frozenset({"anna"}), Decimal("50000.01"), Decimal(50_000)))),
