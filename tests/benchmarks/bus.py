@@ -97,7 +97,7 @@ class Contestant:
 
 
 class Raw(Contestant):
-    """The system calls alone, with the same parser as ours and the same three names for each file: the limit."""
+    """The system calls alone, with the same parser as ours and one file of three names a message."""
 
     def publish(self, messages: Sequence[Message]) -> None:
         base = str(self.folder)
@@ -210,6 +210,41 @@ class Table(Contestant):
         for name, data in connection.execute("SELECT name, data FROM queue WHERE NOT done ORDER BY name").fetchall():
             self.handle(data)
             connection.execute("UPDATE queue SET done = 1 WHERE name = ?", (name,))
+        connection.close()
+
+
+def deliver_bare(base: str, name: str, data: bytes) -> None:
+    """Make the two files of a message, unflushed: linked into the inbox, renamed into the outbox."""
+    for copy in ("received", "sent"):
+        disk.write_new(f"{base}/new/{name}.{copy}", data, flush=False)
+    os.link(f"{base}/new/{name}.received", f"{base}/inbox/{name}")
+    os.rename(f"{base}/new/{name}.sent", f"{base}/outbox/{name}")
+    os.unlink(f"{base}/new/{name}.received")
+
+
+class TableAndFiles(Table):
+    """What our bus does, by bare code: a commit to publish, one to handle, and the same two files for each message.
+
+    It flushes no file either. No bus of this layout that commits each message by itself can be faster.
+    """
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        base, connection = str(self.folder), self.connection()
+        for box in ("new", "inbox", "outbox", "archive"):
+            (self.folder / box).mkdir()
+        for each in messages:
+            data, name = codec.encode(each), each.name
+            connection.execute("INSERT INTO queue (name, data) VALUES (?, ?)", (name, data))
+            deliver_bare(base, name, data)
+        connection.close()
+
+    def consume(self) -> None:
+        base, connection = str(self.folder), self.connection()
+        for name in sorted(os.listdir(f"{base}/inbox")):
+            data = disk.read_bytes(f"{base}/inbox/{name}")
+            self.handled += (codec.decode(data, name=name).payload or {})["shares"] >= 0
+            connection.execute("UPDATE queue SET done = 1 WHERE name = ?", (name,))
+            os.rename(f"{base}/inbox/{name}", f"{base}/archive/{name}")
         connection.close()
 
 
@@ -345,6 +380,7 @@ FIELD: tuple[tuple[str, type[Contestant], bool], ...] = (
     ("stdlib mailbox.Maildir, acknowledgement not flushed", MaildirForgetful, True),
     ("stdlib mailbox.Maildir, its folder flushed too", MaildirSure, True),
     ("SQLite table", Table, True),
+    ("SQLite table and raw files (the limit of the layout)", TableAndFiles, True),
     ("**our bus**, one message a commit", OursRemembered, True),
     ("**our bus**, published one by one, 50 handled in a commit", OursCommittedTogether, True),
     ("**our bus**, 50 messages a commit", OursBatchedRemembered, True),
@@ -503,12 +539,22 @@ def targets(
     entries: Sequence[Entry], grown: Sequence[tuple[int, float]], found: Mapping[str, float]
 ) -> list[tuple[str, float, str, bool]]:
     """Return (what, measured, wanted, whether that was reached)."""
-    ours = by_name(entries, OursRemembered, durable=True)
-    table, sure = (ours / by_name(entries, peer, durable=True) for peer in (Table, MaildirSure))
+    ours, limit = (by_name(entries, each, durable=True) for each in (OursRemembered, TableAndFiles))
+    table, sure = (by_name(entries, peer, durable=True) for peer in (Table, MaildirSure))
     larger = grown[-1][1] / grown[0][1]
     return [
-        ("durable, one message a commit / SQLite table", table, "≥ 0.7", table >= 0.7),
-        ("durable, one message a commit / Maildir with its folder flushed", sure, "≥ 1.3", sure >= 1.3),
+        (
+            f"durable, one message a commit / SQLite table (limit {limit / table:.2f})",
+            ours / table,
+            "≥ 0.7",
+            ours / table >= 0.7,
+        ),
+        (
+            f"durable, one message a commit / Maildir with its folder flushed (limit {limit / sure:.2f})",
+            ours / sure,
+            "≥ 1.3",
+            ours / sure >= 1.3,
+        ),
         (f"cost of a message at {grown[-1][0]:,} waiting / at {grown[0][0]:,}", larger, "≤ 1.3", larger <= 1.3),
         *((f"`{command}` among {MANY:,} messages, s of CPU", cpu, "≤ 1", cpu <= 1) for command, cpu in found.items()),
     ]
@@ -558,6 +604,8 @@ show what these two choices are worth. A durable peer flushes each file and each
 flushes no folder and loses its newest message in a power cut; "its folder flushed too" promises as much as ours.
 Our bus flushes the ledger's commit, once to publish and once to handle, and no file: the ledger keeps a letter's text
 until its files are flushed later, in one go. The SQLite table flushes as often and keeps nothing a person can read.
+"The limit of the layout" is that table with the same files beside it, by code that can do nothing else: what each
+target can be at most while every message has a commit of its own and files that a person can read.
 Fifty messages share a commit where what each of them changes follows from its own text alone, as in the Executive's
 inbox; what leads to an order has a commit of its own. Only our bus keeps the sender's copy, orders by time, holds a
 lock, and sets bad messages aside. Batches and the latency of watching have no target. On ext4 creating files is several

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import sqlite3
 import stat
 import statistics
 import sys
@@ -35,6 +36,7 @@ from Departments.exchange.exchange import SimulatedExchange  # noqa: E402
 from Departments.exchange.state import load_exchange_state  # noqa: E402
 from Departments.messaging.mailbox import INBOX, OUTBOX  # noqa: E402
 from tests.benchmarks._measuring import flush_time, new_place, timed, write_section  # noqa: E402
+from tests.benchmarks.bus import deliver_bare  # noqa: E402
 from tests.builders.desk import MORNING, plan, trade, workspace  # noqa: E402
 from tests.invariants.scenarios import INCIDENT, INCIDENT_STATE  # noqa: E402
 
@@ -42,6 +44,7 @@ ROUNDS = 9
 #: Orders of a plan, positions held before it, and how often it is executed.
 SIZES = ((16, 8, 9), (160, 80, 3), (1_600, 800, 1), (16, 800, 9))
 FLUSHES, OVERHEAD, GROWTH = 3.5, 2.4, 1.3
+LETTER = bytes(700)  # about the size of a message
 AT_ONCE = {"latency": {"fill": [0, 0], "cancel": [0, 0]}}
 
 
@@ -116,6 +119,14 @@ def check(case: Case, desk: Desk) -> None:
 
 def looped(case: Case, folder: Path, requests: Sequence[OrderRequest]) -> float:
     """Return the seconds of sending the same orders to a fresh exchange, one after the other, until all have filled."""
+    exchange, loop = opened(case, folder, requests)
+    seconds = timed(loop)
+    exchange.close()
+    return seconds
+
+
+def opened(case: Case, folder: Path, requests: Sequence[OrderRequest]) -> tuple[SimulatedExchange, Callable[[], None]]:
+    """Return a fresh exchange, and what sends all requests there."""
     state = load_exchange_state(case.prepared(folder) / "state.yaml")
     exchange = SimulatedExchange(folder / "exchange.db", SimulatedClock(MORNING), state=state)
 
@@ -124,7 +135,36 @@ def looped(case: Case, folder: Path, requests: Sequence[OrderRequest]) -> float:
             exchange.submit(request)
         exchange.orders()  # the last one fills, too
 
-    seconds = timed(loop)
+    return exchange, loop
+
+
+def bared(case: Case, folder: Path, requests: Sequence[OrderRequest], counted: Flushes) -> float:
+    """Return the seconds of the loop with the run's commits and message files, made by bare code: the layout's limit.
+
+    As many commits, each flushed, of as many letters; as many files, as many of them archived.
+    """
+    exchange, loop = opened(case, folder, requests)
+    letters, archived = counted.labels["publish.deliver"], counted.labels["archive"]
+    connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
+    for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "CREATE TABLE letters (data BLOB)"):
+        connection.execute(statement)
+    for box in ("new", "inbox", "outbox", "archive"):
+        (folder / box).mkdir()
+    waiting = [str(number) for number in range(letters)]
+
+    def work() -> None:
+        loop()
+        for number in range(commits := counted.steps.count("commit")):
+            connection.execute("BEGIN")
+            connection.executemany("INSERT INTO letters VALUES (?)", [(LETTER,)] * len(waiting[number::commits]))
+            connection.execute("COMMIT")
+            for name in waiting[number::commits]:
+                deliver_bare(str(folder), name, LETTER)
+        for name in waiting[:archived]:
+            os.rename(f"{folder}/inbox/{name}", f"{folder}/archive/{name}")
+
+    seconds = timed(work)
+    connection.close()
     exchange.close()
     return seconds
 
@@ -206,6 +246,7 @@ class Overhead:
 
     own: float
     loop: float
+    bare: float
     counted: Flushes
     orders: int
 
@@ -221,9 +262,16 @@ class Overhead:
 def overhead(case: Case, places: Iterator[Path]) -> Overhead:
     """Measure both in every round, one after the other."""
     counted, requests = watched(case, next(places))
-    rounds = [(executed(case, next(places)), looped(case, next(places), requests)) for _ in range(ROUNDS)]
-    own, loop = (statistics.median(times) for times in zip(*rounds, strict=True))
-    return Overhead(own, loop, counted, case.orders)
+    rounds = [
+        (
+            executed(case, next(places)),
+            looped(case, next(places), requests),
+            bared(case, next(places), requests, counted),
+        )
+        for _ in range(ROUNDS)
+    ]
+    own, loop, bare = (statistics.median(times) for times in zip(*rounds, strict=True))
+    return Overhead(own, loop, bare, counted, case.orders)
 
 
 def growth(places: Iterator[Path]) -> dict[tuple[int, int], float]:
@@ -242,7 +290,11 @@ def told(found: Overhead, grown: Mapping[tuple[int, int], float], flush: float) 
     growing, alike = grown[largest] / grown[smallest], grown[largest] / grown[smallest[0], largest[1]]
     rows = [
         (f"flushes an order, {INCIDENT_CASE.orders} orders", found.flushes, FLUSHES),
-        (f"own time / bare loop, {INCIDENT_CASE.orders} orders", found.ratio, OVERHEAD),
+        (
+            f"own time / bare loop, {INCIDENT_CASE.orders} orders (limit {found.bare / found.loop:.2f})",
+            found.ratio,
+            OVERHEAD,
+        ),
         (f"cost of an order in a plan of {largest[0]:,} / of {smallest[0]}, the same account", alike, GROWTH),
         (
             f"cost of an order in a plan of {largest[0]:,} / in one of {smallest[0]}, the account as large",
@@ -260,6 +312,7 @@ def told(found: Overhead, grown: Mapping[tuple[int, int], float], flush: float) 
         "|---|--:|",
         f"| executed by the desk | {found.own * 1e3:.1f} |",
         f"| bare loop of the same orders at a fresh exchange | {found.loop * 1e3:.1f} |",
+        f"| that loop with the same commits and files by bare code (the limit) | {found.bare * 1e3:.1f} |",
         f"\nFlushes of the run: {found.counted.told()}; a commit is one.",
         "\n| Orders in a plan | positions held before | µs an order |",
         "|--:|--:|--:|",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -85,3 +86,28 @@ class Calls:
             return answer(*arguments, **options)
 
         return count
+
+
+def test_a_phase_ends_and_the_next_one_begins_with_one_commit(tmp_path: Path) -> None:
+    with closing(desk(workspace(tmp_path))) as opened:
+        opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
+        with asked(opened) as said:
+            opened.ceo.execute_plan()
+    phases = re.compile(r"INSERT INTO desk_phases .*?VALUES \('[^']*', '(\w+)', '(\w+)'", re.DOTALL)
+    commits = [found for sql in "\n".join(said).split("COMMIT") if (found := phases.findall(sql))]
+    assert commits == [
+        [("RELEASE", "ended"), ("SELL", "open")],
+        [("SELL", "ended"), ("BUY", "open")],
+        [("BUY", "ended"), ("PROTECT", "ended")],
+    ]
+
+
+def test_an_order_that_fills_at_once_is_read_from_the_ledger_a_few_times(tmp_path: Path) -> None:
+    filling_at_once = {**STATE, "latency": {"fill": [0, 0]}}
+    with closing(desk(workspace(tmp_path, state=filling_at_once))) as opened:
+        opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
+        opened.work()
+        with asked(opened) as said:
+            opened.ceo.execute_plan()
+    reads = [sql for sql in said if sql.startswith("SELECT") and " FROM desk_orders WHERE " in sql]
+    assert len(reads) <= 4 * 9
