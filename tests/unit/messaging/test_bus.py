@@ -683,6 +683,23 @@ def test_a_letter_is_settled_when_it_is_delivered_to_others_or_has_left_our_inbo
     assert unsettled(desk) == []
 
 
+def test_the_letters_of_a_long_run_are_settled_with_one_commit() -> None:
+    desk = Desk()
+    for number in range(120):
+        desk.bus.publish(approval(number, to="RISK"))
+    settled: list[int] = []
+    settle = desk.journal.settle
+
+    def count(names: Sequence[str]) -> None:
+        settled.append(len(names))
+        settle(names)
+
+    desk.journal.settle = count  # type: ignore[method-assign]
+    desk.bus.settle()
+    assert settled == [120]
+    assert unsettled(desk) == []
+
+
 def unsettled(desk: Desk) -> list[str]:
     return [row[1] for row in desk.journal.list_unsettled(0, 10)]
 
