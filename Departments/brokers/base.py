@@ -15,7 +15,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Generic, Protocol, TypeVar, overload
 
-from Departments.core.orders import Order, OrderRequest, OrderScope, Side
+from Departments.core.activities import Activity
+from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, Side
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 
@@ -86,6 +87,7 @@ class BrokerList(Sequence[Own], Generic[Own, Foreign]):
         return self._ours[index]
 
 
+Activities = BrokerList[Activity, Activity]
 Orders = BrokerList[Order, ForeignOrder]
 Positions = BrokerList[Position, ForeignPosition]
 
@@ -111,11 +113,27 @@ class Broker(Protocol):
         """Return the trading fees booked since a moment, in dollars."""
         ...
 
+    def activities(self, since: datetime) -> Activities:
+        """Return what was booked on the account since a moment, oldest first.
+
+        Those of options and crypto are `foreign`. A broker may book a fee or a dividend a day late.
+        """
+        ...
+
     def submit(self, request: OrderRequest) -> Order:
         """Submit one order, once, without any retry.
 
         Raises Refused if the broker refused it. Raises BrokerUnavailable if its fate is unknown: look it up by its
         client order id, never send it blindly again.
+        """
+        ...
+
+    def replace(self, order_id: str, change: OrderChange) -> Order:
+        """Give a live order new terms, once, without any retry. Return the order that takes its place.
+
+        The old order stays live until it is `replaced`; if it fills first, the new one is rejected. Raises NotFound,
+        Refused if the broker refused it, and BrokerUnavailable if its fate is unknown: look up the new client order
+        id, or the old order's `replaced_by`.
         """
         ...
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from Departments.brokers.base import Broker, Orders, Positions
+from Departments.brokers.base import Activities, Broker, Orders, Positions
 from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
-from Departments.core.orders import Order, OrderRequest, OrderScope, Side
+from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
@@ -65,6 +65,10 @@ class PatientBroker:
         """Request a cancel, once."""
         self._broker.cancel(order_id)
 
+    def replace(self, order_id: str, change: OrderChange) -> Order:
+        """Give a live order new terms, once."""
+        return self._broker.replace(order_id, change)
+
     def account(self) -> Account:
         """Return cash, equity, buying power and gates."""
         return self._patiently(self._broker.account)
@@ -80,6 +84,10 @@ class PatientBroker:
     def fees(self, since: datetime) -> Decimal:
         """Return the trading fees booked since a moment, in dollars."""
         return self._patiently(lambda: self._broker.fees(since))
+
+    def activities(self, since: datetime) -> Activities:
+        """Return what was booked on the account since a moment."""
+        return self._patiently(lambda: self._broker.activities(since))
 
     def order(self, order_id: str) -> Order:
         """Return an order by the broker's id. Raises NotFound."""

@@ -9,14 +9,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 from Departments.brokers.alpaca.refusals import read_refusal
-from Departments.brokers.base import BrokerList, Orders, Positions
+from Departments.brokers.base import (
+    Activities,
+    BrokerList,
+    ForeignOrder,
+    ForeignPosition,
+    Orders,
+    Positions,
+    UnreadableRow,
+)
 from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, UnreadableAnswer
-from Departments.core.orders import Order, OrderRequest, OrderScope, Side
+from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, Side
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 from Departments.exchange.exchange import SimulatedExchange
+from Departments.exchange.market_events import ForeignOrderState, ForeignPositionState
 from Departments.exchange.records import ExchangeRefusal, Outage
 
 
@@ -36,7 +46,11 @@ class SimulatedBroker:
     def positions(self) -> Positions:
         """Return every open position."""
         with _map_errors():
-            return BrokerList(self.exchange.positions())
+            read, unreadable = _sort(self.exchange.foreign_positions())
+            foreign = (ForeignPosition(row.kind, row.symbol, row.market_value) for row in read)
+            return BrokerList(
+                self.exchange.positions(), foreign, (UnreadableRow("", "", r.symbol, r.problem) for r in unreadable)
+            )
 
     def position(self, symbol: str) -> Position | None:
         """Return the open position in a symbol, or None."""
@@ -47,6 +61,11 @@ class SimulatedBroker:
         """Return the fees since a moment in dollars; the exchange books them with the fill."""
         with _map_errors():
             return self.exchange.fees(since)
+
+    def activities(self, since: datetime) -> Activities:
+        """Return what was booked on the account since a moment, oldest first."""
+        with _map_errors():
+            return BrokerList(self.exchange.activities(since))
 
     def submit(self, request: OrderRequest) -> Order:
         """Submit one order, once."""
@@ -73,12 +92,22 @@ class SimulatedBroker:
     ) -> Orders:
         """Return orders, oldest first."""
         with _map_errors():
-            return BrokerList(self.exchange.orders(scope, symbols=symbols, after=after, side=side))
+            orders = self.exchange.orders(scope, symbols=symbols, after=after, side=side)
+            read, unreadable = _sort(self.exchange.foreign_orders())
+            foreign = (ForeignOrder(row.id, row.kind, row.symbol, row.promised) for row in read)
+            return BrokerList(
+                orders, foreign, (UnreadableRow(r.id, r.client_order_id, r.symbol, r.problem) for r in unreadable)
+            )
 
     def cancel(self, order_id: str) -> None:
         """Request a cancel. Raises NotFound, and Refused if it is too late."""
         with _map_errors():
             self.exchange.cancel(order_id)
+
+    def replace(self, order_id: str, change: OrderChange) -> Order:
+        """Give a live order new terms. Raises NotFound, and Refused if it is too late or the terms are wrong."""
+        with _map_errors():
+            return self.exchange.replace(order_id, change)
 
     def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
         """Return the facts of symbols, without the unknown ones."""
@@ -103,6 +132,14 @@ class SimulatedBroker:
     def close(self) -> None:
         """Close the exchange's file."""
         self.exchange.close()
+
+
+Row = TypeVar("Row", ForeignOrderState, ForeignPositionState)
+
+
+def _sort(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Return the readable and the unreadable rows."""
+    return [row for row in rows if not row.problem], [row for row in rows if row.problem]
 
 
 @contextmanager

@@ -35,6 +35,7 @@ class OrderType(StrEnum):
     LIMIT = "limit"
     STOP = "stop"
     STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
 
 
 class TimeInForce(StrEnum):
@@ -120,7 +121,8 @@ class OrderRequest:
     """An order to submit. `qty` in shares, prices in dollars per share.
 
     `client_order_id` is ours, unique for ever and at most 128 characters: it makes a submission idempotent. A
-    bracket carries both `take_profit` (limit) and `stop_loss` (stop).
+    bracket carries both `take_profit` (limit) and `stop_loss` (stop). A trailing stop follows the best price at
+    `trail_price` dollars or at `trail_percent` percent.
     """
 
     client_order_id: str
@@ -134,13 +136,31 @@ class OrderRequest:
     order_class: OrderClass = OrderClass.SIMPLE
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChange:
+    """New terms for a live order; None keeps a term. `client_order_id` is ours and new, and makes it idempotent.
+
+    `trail` is in the unit of the order: dollars or percent. A leg of a bracket or an OCO takes new prices, but no
+    new quantity.
+    """
+
+    client_order_id: str
+    qty: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """A snapshot of an order at the broker. `id` is the broker's; legs are a bracket's exits.
 
-    `notional` is the dollars of an order by amount; its `qty` is then its filled quantity.
+    `notional` is the dollars of an order by amount; its `qty` is then its filled quantity. A `replaced` order goes
+    on as `replaced_by`, and that one names it in `replaces`; each keeps its own fills.
     """
 
     id: str
@@ -161,6 +181,10 @@ class Order:
     filled_at: datetime | None = None
     replaced_by: str | None = None
     notional: Decimal | None = None
+    replaces: str | None = None
+    expires_at: datetime | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
     legs: tuple[Order, ...] = field(default=())
 
     @property

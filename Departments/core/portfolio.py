@@ -37,7 +37,8 @@ class Account:
 class Position:
     """Shares held of one symbol (negative: sold short). `qty_available` excludes shares held by open orders.
 
-    At least one of the two prices is known.
+    At least one of the two prices is known. `asset_id` is the broker's name of the asset; it stays when the symbol
+    changes.
     """
 
     symbol: str
@@ -47,6 +48,7 @@ class Position:
     qty_available: Decimal | None = None
     sector: str | None = None
     score: Decimal | None = None
+    asset_id: str = ""
 
     @property
     def market_value(self) -> Decimal:

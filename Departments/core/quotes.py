@@ -11,7 +11,10 @@ from Departments.core.trading_calendar import is_open, next_close, next_open
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A broker's data on a symbol, None if it has none. Volume in shares a day, market_cap in dollars."""
+    """A broker's data on a symbol, None if it has none. Volume in shares a day, market_cap in dollars.
+
+    `id` is the broker's own; it stays when the symbol changes.
+    """
 
     symbol: str
     tradable: bool
@@ -23,6 +26,7 @@ class Asset:
     average_volume: Decimal | None = None
     market_cap: Decimal | None = None
     earnings_on: date | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from Departments.core.money import ZERO
 from Departments.core.portfolio import Account, Position
 from Departments.core.trading_calendar import EASTERN, trading_day
 from Departments.exchange.book import ExchangeBook, Lot
+from Departments.exchange.foreign import ForeignRows
 from Departments.exchange.prices import Market
 from Departments.exchange.records import Record
 from Departments.exchange.state import ExchangeState
@@ -23,24 +24,25 @@ def sum_reserved(orders: Iterable[Record]) -> Decimal:
 class Accounting:
     """Equity, buying power and positions at a moment."""
 
-    def __init__(self, state: ExchangeState, book: ExchangeBook, market: Market) -> None:
+    def __init__(self, state: ExchangeState, book: ExchangeBook, market: Market, foreign: ForeignRows) -> None:
         self._state = state
         self._book = book
         self._market = market
+        self._foreign = foreign
         self._midnight: tuple[date, Decimal] | None = None
 
     def account(self, now: datetime) -> Account:
         """Return the account at a moment. Late proceeds are missing from cash and buying power, not from equity."""
         stated = self._state.account
         cash = self._book.cash
-        invested = self._market_value(now)
+        invested = self._market_value(now) + self._foreign.market_value
         unsettled = self._book.unsettled_cash(trading_day(now))
         late = self._book.late_proceeds(now)
         free = cash - max(late, unsettled) if stated.type == "cash" else self._margin(cash, invested) - late
         return Account(
             cash=cash - late,
             equity=cash + invested,
-            buying_power=max(ZERO, free - sum_reserved(self._book.open_buys())),
+            buying_power=max(ZERO, free - sum_reserved(self._book.open_buys()) - self._foreign.promised),
             multiplier=Decimal(1) if stated.type == "cash" else stated.multiplier,
             status=stated.status,
             may_trade=stated.status == "ACTIVE" and not stated.blocks,
@@ -62,7 +64,8 @@ class Accounting:
         return self._position(holding, price, held.get(symbol, ZERO)) if holding.qty else None
 
     def _position(self, holding: Lot, price: Decimal | None, held: Decimal) -> Position:
-        stated = self._state.assets.get(holding.symbol)
+        listings = self._market.listings
+        stated = self._state.assets.get(listings.origin(holding.symbol))
         return Position(
             symbol=holding.symbol,
             qty=holding.qty,
@@ -70,6 +73,7 @@ class Accounting:
             current_price=price,
             qty_available=max(ZERO, holding.qty - held),
             sector=stated.sector if stated else None,
+            asset_id=listings.asset_id(holding.symbol),
         )
 
     def _margin(self, cash: Decimal, invested: Decimal) -> Decimal:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
@@ -23,17 +22,11 @@ from Departments.core.money import ZERO, plain
 from Departments.core.orders import OrderClass, OrderStatus, OrderType, Side, TimeInForce
 from Departments.core.platform.steps import Step
 from Departments.core.trading_calendar import trading_day
-from Departments.exchange.records import Fill, Record, Role
+from Departments.exchange.foreign import ForeignRows
+from Departments.exchange.records import Anchor, Fill, Record, Role, find_expiry
+from Departments.exchange.schedule import plan_events
 from Departments.exchange.state import ExchangeState
 from Departments.exchange.storage import ExchangeFile
-
-_NAMESPACE: Final = uuid.UUID("5f0b6d1e-51a0-5a8a-9d55-3c1e0d6a7c11")
-
-
-def derive_id(*parts: object) -> str:
-    """Return a UUID from the parts alone: a replay gives the same ids."""
-    name = "\x1f".join(map(str, parts)).encode(errors="backslashreplace")  # a folder's name may be no valid text
-    return str(uuid.uuid5(_NAMESPACE, name.decode()))
 
 
 def _moment(text: str) -> datetime:
@@ -43,6 +36,7 @@ def _moment(text: str) -> datetime:
 _DECODERS: Final[dict[str, Any]] = {
     **dict.fromkeys(("qty", "filled_qty", "filled_value", "limit_price", "stop_price", "limit"), Decimal),
     **dict.fromkeys(("reserve", "chunk", "pause", "cash_lag", "price", "fee"), Decimal),
+    **dict.fromkeys(("trail_price", "trail_percent", "best_price", "notional"), Decimal),
     **dict.fromkeys(("submitted_at", "updated_at", "visible_at", "filled_at", "expires_at"), _moment),
     **dict.fromkeys(("next_at", "cancel_at", "at"), _moment),
     **dict.fromkeys(("live", "triggered", "silent", "forced", "doomed"), bool),
@@ -171,7 +165,7 @@ class ExchangeBook:
 
     def add_fill(self, fill: Fill, *, cash_at: datetime | None, settles_on: date | None) -> None:
         """Store a fill, and its cash and position with it."""
-        self._keep_morning(trading_day(fill.at))
+        self.keep_morning(trading_day(fill.at))
         values = [getattr(fill, name) for name in _FILL_FIELDS]
         self._storage.execute(
             f"INSERT INTO fills ({_FILL_COLUMNS}, cash_at, settles_on) VALUES ({', '.join('?' * (len(values) + 2))})",  # noqa: S608
@@ -189,9 +183,9 @@ class ExchangeBook:
         cost = held.qty * held.avg_entry_price + fill.qty * fill.price
         self.set_holding(Lot(fill.symbol, qty, (cost / qty).quantize(_MICRO)))
 
-    def fills(self) -> list[Fill]:
-        """Return every fill, oldest first."""
-        return self._fills("1 = 1")
+    def fills(self, since: datetime | None = None) -> list[Fill]:
+        """Return every fill, or those from a moment on, oldest first."""
+        return self._fills("1 = 1") if since is None else self._fills("at >= ?", since)
 
     def morning(self, today: date) -> tuple[Decimal, dict[str, Decimal]]:
         """Return cash, and shares by symbol, before a day's first fill."""
@@ -200,7 +194,8 @@ class ExchangeBook:
         held = json.loads(self._storage.meta("morning_held"))
         return Decimal(self._storage.meta("morning_cash")), {s: Decimal(q) for s, q in held.items()}
 
-    def _keep_morning(self, today: date) -> None:
+    def keep_morning(self, today: date) -> None:
+        """Store cash and shares before a day's first change of them."""
         if self._storage.meta("morning_day") == today.isoformat():
             return
         cash, held = self.morning(today)
@@ -222,8 +217,12 @@ class ExchangeBook:
 
     @property
     def cash(self) -> Decimal:
-        """Return the cash after every fill, in dollars."""
+        """Return the cash after every fill and booking, in dollars."""
         return Decimal(self._storage.meta("cash"))
+
+    def add_cash(self, amount: Decimal) -> None:
+        """Change the cash by an amount of dollars."""
+        self._storage.set_meta("cash", self.cash + amount)
 
     def holding(self, symbol: str) -> Lot:
         """Return the position in a symbol, perhaps of zero shares."""
@@ -246,7 +245,7 @@ class ExchangeBook:
 
     def adjust(self, change: Adjustment) -> None:
         """Store a trade by somebody else, and its cash."""
-        self._keep_morning(trading_day(change.at))
+        self.keep_morning(trading_day(change.at))
         sql = "INSERT INTO adjustments (at, symbol, qty, cash) VALUES (?, ?, ?, ?)"
         self._storage.execute(sql, (change.at, change.symbol, change.qty, change.cash))
         self._storage.set_meta("cash", self.cash + change.cash)
@@ -262,17 +261,22 @@ class ExchangeBook:
         """Store a price from `at` on."""
         self._storage.execute("INSERT OR REPLACE INTO prices VALUES (?, ?, ?)", (symbol, at, price))
 
-    def find_set_price(self, symbol: str, at: datetime) -> Decimal | None:
+    def find_set_price(self, symbol: str, at: datetime) -> Anchor | None:
         """Return the last price set by `at`, or None."""
         row = self._storage.row(
-            "SELECT price FROM prices WHERE symbol = ? AND at <= ? ORDER BY at DESC LIMIT 1", (symbol, at)
+            "SELECT price, at FROM prices WHERE symbol = ? AND at <= ? ORDER BY at DESC LIMIT 1", (symbol, at)
         )
-        return None if row is None else Decimal(row["price"])
+        return None if row is None else Anchor(Decimal(row["price"]), _moment(row["at"]))
 
-    def list_set_prices(self, at: datetime) -> dict[str, Decimal]:
+    def history_of_prices(self, symbol: str) -> list[Anchor]:
+        """Return every price set for a symbol, oldest first."""
+        rows = self._storage.rows("SELECT price, at FROM prices WHERE symbol = ? ORDER BY at", (symbol,))
+        return [Anchor(Decimal(row["price"]), _moment(row["at"])) for row in rows]
+
+    def list_set_prices(self, at: datetime) -> dict[str, Anchor]:
         """Return the last prices set by `at`, by symbol."""
-        rows = self._storage.rows("SELECT symbol, price FROM prices WHERE at <= ? ORDER BY at", (at,))
-        return {row["symbol"]: Decimal(row["price"]) for row in rows}
+        rows = self._storage.rows("SELECT symbol, price, at FROM prices WHERE at <= ? ORDER BY at", (at,))
+        return {row["symbol"]: Anchor(Decimal(row["price"]), _moment(row["at"])) for row in rows}
 
     def halt(self, symbol: str, until: datetime | None) -> None:
         """Halt a symbol until a moment, or until `resume`."""
@@ -309,7 +313,17 @@ def open_book(
     with storage.transaction():
         if storage.is_new:
             _seed(storage, state, now)
+        elif storage.is_old:
+            storage.upgrade()
+            _expire_old_orders(ExchangeBook(storage))
     return storage, ExchangeState.model_validate_json(storage.meta("state")), parse_iso(storage.meta("started_at"))
+
+
+def _expire_old_orders(book: ExchangeBook) -> None:
+    """Give open GTC orders of an older file their expiry."""
+    for record in book.open_orders():
+        if record.expires_at is None:
+            book.save(replace(record, expires_at=find_expiry(record.time_in_force, record.submitted_at)))
 
 
 def _seed(storage: ExchangeFile, state: ExchangeState | None, now: datetime) -> None:
@@ -325,3 +339,9 @@ def _seed(storage: ExchangeFile, state: ExchangeState | None, now: datetime) -> 
     for symbol, asset in state.assets.items():
         if asset.halted:
             book.halt(symbol, None)
+    foreign = ForeignRows(storage)
+    for order in state.foreign_orders:
+        foreign.add(order)
+    for position in state.foreign_positions:
+        foreign.add(position)
+    plan_events(storage, state, now)

@@ -6,45 +6,63 @@ before it leaves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from Departments.core import trading_calendar
+from Departments.core.activities import Activity
 from Departments.core.money import ZERO
-from Departments.core.orders import Order, OrderRequest, OrderScope, OrderStatus, Side
+from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, OrderStatus, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.steps import Step, no_step
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
+from Departments.exchange.account_log import AccountLog
 from Departments.exchange.accounting import Accounting
-from Departments.exchange.book import Adjustment, ExchangeBook, Lot, derive_id, open_book
-from Departments.exchange.faults import (
-    AFTER,
-    BEFORE,
-    Call,
-    CallName,
-    Fault,
+from Departments.exchange.actions import MarketActions
+from Departments.exchange.book import ExchangeBook, open_book
+from Departments.exchange.derivation import derive_id
+from Departments.exchange.entry import OrderEntry
+from Departments.exchange.faults import AFTER, BEFORE, Call, CallName, Fault, FaultScript
+from Departments.exchange.floor import TradingFloor
+from Departments.exchange.foreign import ForeignRows
+from Departments.exchange.listings import Listings
+from Departments.exchange.market_events import ForeignOrderState, ForeignPositionState
+from Departments.exchange.matching import Engine
+from Departments.exchange.prices import Market
+from Departments.exchange.records import ExchangeRefusal, Record, list_orders, nest_legs
+from Departments.exchange.replacing import check_change, make_successor
+from Departments.exchange.rules import order_not_found, too_late
+from Departments.exchange.schedule import Schedule, plan_event
+from Departments.exchange.state import ExchangeState
+from Departments.exchange.striking import (
     FaultDesk,
-    FaultScript,
     disguise,
     find_fault,
     spoil_cancel,
     spoil_order,
+    spoil_successor,
 )
-from Departments.exchange.matching import Engine
-from Departments.exchange.prices import Market
-from Departments.exchange.records import Fill, Record, list_orders, nest_legs
-from Departments.exchange.rules import OrderCase, check_order, make_records, order_not_found, too_late
-from Departments.exchange.state import ExchangeState
+
+log = logging.getLogger(__name__)
+
+NO_PRICE = (
+    "The simulated exchange knows no price of {0}; add it to the briefing or to --prices FILE, "
+    "or set it: departments exchange price {0} DOLLARS"
+)
+FindPrices = Callable[[Collection[str]], Mapping[str, Decimal]]
 
 
 class SimulatedExchange:
     """An exchange in the file `path`. `state` seeds a new file, and is ignored otherwise.
 
+    `find_prices` is asked for the prices (dollars) of symbols that the exchange does not know yet.
     Raises BadInput without file and state, and for an unusable file.
     """
 
@@ -56,15 +74,25 @@ class SimulatedExchange:
         state: ExchangeState | None = None,
         faults: FaultScript | None = None,
         step: Step = no_step,
+        find_prices: FindPrices | None = None,
     ) -> None:
         self._clock = clock
         self._storage, self._state, started_at = open_book(path, clock.now(), state, step)
         self._book = ExchangeBook(self._storage)
-        self._market = Market(self._state, self._book, started_at)
+        self._listings = Listings(self._state, self._storage, started_at)
+        self._market = Market(self._state, self._book, self._listings, started_at)
         self._engine = Engine(self._state, self._book, self._market)
-        self._accounting = Accounting(self._state, self._book, self._market)
-        self.floor = TradingFloor(self._state, self._book, self._market, self._engine, clock)
+        self._foreign = ForeignRows(self._storage)
+        self._accounting = Accounting(self._state, self._book, self._market, self._foreign)
+        self._entry = OrderEntry(self._book, self._market, self._engine, self._accounting)
+        self._log = AccountLog(self._storage, self._book)
+        plan = partial(plan_event, self._storage)
+        self._actions = MarketActions(self._state, self._book, self._log, self._market, self._engine, self._entry, plan)
+        self._schedule = Schedule(self._storage, self._engine.advance, self._actions.occur)
+        self.floor = TradingFloor(self._book, self._actions, self._foreign, clock, self._schedule.advance)
         self._faults = FaultDesk(faults, self._storage)
+        self._find_prices = find_prices
+        self._named: set[str] = set()
         self._account_id = derive_id("account", path.resolve())  # the account is the file, by whatever path
 
     # --- the port ---
@@ -95,12 +123,9 @@ class SimulatedExchange:
         call = Call("submit", frozenset({request.symbol}), request.side, request.client_order_id)
         with self._answer(call) as faults:
             now = self._clock.now()
+            self._learn([request.symbol])
             with self._book.transaction("exchange.submit"):
-                reserve = self._judge_order(request, now)
-                order, *legs = make_records(request, now, reserve)
-                order = spoil_order(self._engine.schedule(order, now), faults, self._state)
-                for record in (order, *(replace(leg, visible_at=order.visible_at) for leg in legs)):
-                    self._book.save(record)
+                order = self._entry.accept(request, now, spoil=lambda each: spoil_order(each, faults, self._state))
             return disguise(nest_legs(order, self._book.group), faults)
 
     def cancel(self, order_id: str) -> None:
@@ -111,6 +136,18 @@ class SimulatedExchange:
             with self._book.transaction("exchange.cancel"):
                 record = self._check_visible(self._book.find_by_id(order_id), order_id, now)
                 self._cancel(record, faults, now)
+
+    def replace(self, order_id: str, change: OrderChange) -> Order:
+        """Accept new terms for a live order, and return the order that takes its place."""
+        with self._answer(_make_call("replace", self._book.find_by_id(order_id))) as faults:
+            now = self._clock.now()
+            with self._book.transaction("exchange.replace"):
+                record = self._check_visible(self._book.find_by_id(order_id), order_id, now)
+                used = self._book.find_by_client_id(change.client_order_id) is not None
+                check_change(record, change, self._accounting.account(now).buying_power, id_used=used)
+                successor = spoil_successor(make_successor(record, change, now), faults)
+                successor = self._engine.replace_order(record, successor, now)
+            return disguise(nest_legs(successor, self._book.group), faults)
 
     def order(self, order_id: str) -> Order:
         """Return an order with its legs by the exchange's id."""
@@ -144,16 +181,32 @@ class SimulatedExchange:
             listed = list_orders(chosen, scope, self._clock.now(), self._book.group)
             return [disguise(o, faults) for o in listed if side is None or o.side is side]
 
+    def foreign_orders(self) -> Sequence[ForeignOrderState]:
+        """Return open orders for options, spreads and crypto, and rows that cannot be read."""
+        return self._foreign.orders()
+
+    def foreign_positions(self) -> Sequence[ForeignPositionState]:
+        """Return positions in options and crypto, and rows that cannot be read."""
+        return self._foreign.positions()
+
+    def activities(self, since: datetime) -> Sequence[Activity]:
+        """Return what was booked on the account since a moment, oldest first."""
+        with self._answer(Call("activities")):
+            return self._log.list(since)
+
     def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
         """Return the facts of symbols, without the unknown ones."""
         wanted = tuple(symbols)
         with self._answer(Call("assets", frozenset(wanted))):
-            return {s: self._asset(s) for s in wanted if self._is_known(s)}
+            self._learn(wanted)
+            now = self._clock.now()
+            return {s: self._asset(s) for s in wanted if self._market.is_listed(s, now)}
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
         """Return the latest quotes; one without a price is absent."""
         wanted = tuple(symbols)
         with self._answer(Call("quotes", frozenset(wanted))):
+            self._learn(wanted)
             now = self._clock.now()
             return {s: quote for s in wanted if (quote := self._market.quote(s, now)) is not None}
 
@@ -185,7 +238,8 @@ class SimulatedExchange:
 
     @contextmanager
     def _answer(self, call: Call) -> Iterator[tuple[Fault, ...]]:
-        self._engine.advance(self._clock.now())
+        self._listings.refresh()
+        self._schedule.advance(self._clock.now())
         faults = self._faults.count(call)
         _shake_market(self.floor, faults, call)
         self._raise(find_fault(faults, BEFORE))
@@ -197,23 +251,8 @@ class SimulatedExchange:
             self._clock.sleep(float(fault.takes))
             raise fault.make_error()
 
-    def _judge_order(self, request: OrderRequest, now: datetime) -> Decimal:
-        quote = self._market.quote(request.symbol, now)
-        case = OrderCase(
-            request=request,
-            id_used=self._book.find_by_client_id(request.client_order_id) is not None,
-            asset=self._state.asset(request.symbol) if self._is_known(request.symbol) else None,
-            ask=quote.ask if quote else None,
-            held_qty=self._book.holding(request.symbol).qty,
-            held_for_orders=self._book.held_shares(request.symbol).get(request.symbol, ZERO),
-            open_orders=self._book.open_orders(request.symbol),
-            account=self._accounting.account(now),
-        )
-        check_order(case)
-        return case.reserve
-
     def _asset(self, symbol: str) -> Asset:
-        stated = self._state.asset(symbol)
+        stated = self._listings.asset(symbol)
         return Asset(
             symbol,
             stated.tradable,
@@ -222,9 +261,10 @@ class SimulatedExchange:
             stated.name,
             halted=self._book.find_halt(symbol, self._clock.now())[0],
             sector=stated.sector,
-            average_volume=self._state.volume(symbol),
+            average_volume=self._state.volume(self._listings.origin(symbol)),
             market_cap=stated.market_cap,
             earnings_on=stated.earnings_on,
+            id=self._listings.asset_id(symbol),
         )
 
     def _records(self, scope: OrderScope, after: datetime | None, side: Side | None) -> Sequence[Record]:
@@ -244,8 +284,17 @@ class SimulatedExchange:
             raise order_not_found(reference)
         return record
 
-    def _is_known(self, symbol: str) -> bool:
-        return symbol in self._state.symbols or self._book.find_set_price(symbol, self._clock.now()) is not None
+    def _learn(self, symbols: Iterable[str]) -> None:
+        """List unknown symbols that have a price somewhere; name the others once."""
+        now = self._clock.now()
+        unknown = {s for s in symbols if not self._market.is_listed(s, now)} - self._named
+        if not unknown:
+            return
+        found = self._find_prices(unknown) if self._find_prices else {}
+        self.floor.list_symbols({s: price for s, price in found.items() if s in unknown})
+        for symbol in sorted(unknown - found.keys()):
+            log.warning(NO_PRICE.format(symbol))
+        self._named |= unknown - found.keys()
 
 
 def _make_call(name: CallName, record: Record | None) -> Call:
@@ -254,83 +303,11 @@ def _make_call(name: CallName, record: Record | None) -> Call:
     return Call(name, frozenset({record.symbol}), record.side, record.client_order_id)
 
 
-_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class TradingFloor:
-    """The operator's view: every order and fill; prices, halts and outside trades."""
-
-    state: ExchangeState
-    book: ExchangeBook
-    market: Market
-    engine: Engine
-    clock: Clock
-
-    def all_orders(self) -> Sequence[Order]:
-        """Return every order ever accepted, oldest first, legs nested, invisible ones too."""
-        self._advance()
-        return list_orders(self.book.orders(), "all", _END_OF_TIME, self.book.group)
-
-    def fills(self) -> Sequence[Fill]:
-        """Return every fill, oldest first."""
-        self._advance()
-        return self.book.fills()
-
-    def adjustments(self) -> Sequence[Adjustment]:
-        """Return the trades by somebody else, oldest first."""
-        return self.book.adjustments()
-
-    def set_price(self, symbol: str, price: Decimal) -> None:
-        """Set a symbol's price in dollars; resting orders see it at once."""
-        now = self._advance()
-        with self.book.transaction():
-            self.book.set_price(symbol, now, price)
-            self.book.wake(symbol, now)
-        self.engine.advance(now)
-
-    def halt(self, symbol: str, seconds: Decimal | None = None) -> None:
-        """Halt a symbol for some seconds, or until `resume`."""
-        now = self._advance()
-        self.book.halt(symbol, None if seconds is None else now + timedelta(seconds=float(seconds)))
-
-    def resume(self, symbol: str) -> None:
-        """Resume trading in a symbol."""
-        now = self._advance()
-        with self.book.transaction():
-            self.book.resume(symbol)
-            self.book.wake(symbol, now)
-        self.engine.advance(now)
-
-    def trade_outside(self, symbol: str, qty: Decimal) -> None:
-        """Trade `qty` shares past the client at the present price; negative sells.
-
-        It sells no shares held by open orders: Alpaca refuses that (`insufficient qty available for order`).
-        """
-        now = self._advance()
-        with self.book.transaction():
-            held = self.book.holding(symbol)
-            for_orders = self.book.held_shares(symbol).get(symbol, ZERO)
-            qty = max(qty, min(ZERO, for_orders - held.qty))
-            if not qty:
-                return
-            price = self.market.price(symbol, now) or held.avg_entry_price
-            self.book.adjust(Adjustment(now, symbol, qty, -qty * price))
-            self.book.set_holding(Lot(symbol, held.qty + qty, held.avg_entry_price or price))
-
-    def _advance(self) -> datetime:
-        now = self.clock.now()
-        self.engine.advance(now)
-        return now
-
-
 def _shake_market(floor: TradingFloor, faults: Sequence[Fault], call: Call) -> None:
-    """Apply faults to the market before a call: halts, prices, outside trades."""
+    """Apply faults to account and market before a call."""
     for fault in faults:
-        for symbol in sorted({fault.of} if fault.of else call.symbols):
-            if fault.do == "halt":
-                floor.halt(symbol, fault.seconds)
-            elif fault.do == "set_price" and fault.price is not None:
-                floor.set_price(symbol, fault.price)
-            elif fault.do == "trade_outside" and fault.qty is not None:
-                floor.trade_outside(symbol, fault.qty)
+        for event in fault.events(sorted(call.symbols)):
+            try:
+                floor.occur(event)
+            except ExchangeRefusal as refusal:
+                log.warning("The simulated exchange refuses what the fault script asks for: %s", refusal)

@@ -12,9 +12,11 @@ from decimal import ROUND_CEILING, Decimal
 from Departments.core.money import CENT, ONE, ZERO
 from Departments.core.orders import OrderStatus, OrderType, Side
 from Departments.core.trading_calendar import is_open, next_open, next_trading_day, trading_day
-from Departments.exchange.book import ExchangeBook, derive_id
-from Departments.exchange.prices import Market, Terms, draw_chance, find_collar, find_touch, round_to_tick, sign
+from Departments.exchange.book import ExchangeBook
+from Departments.exchange.derivation import derive_id, draw_chance
+from Departments.exchange.prices import Market, Terms, find_collar, find_touch, round_to_tick, sign
 from Departments.exchange.records import Event, Fill, Record, Role, next_status
+from Departments.exchange.replacing import full_reserve, is_held_exit
 from Departments.exchange.state import ExchangeState
 
 #: Parts of an order's delay: until the market takes it, and from then until it trades.
@@ -58,7 +60,8 @@ class Engine:
         return replace(record, status=status, cancel_at=cancel_at, next_at=next_at, updated_at=now)
 
     def end(self, record: Record, event: Event, at: datetime) -> None:
-        """End an order (cancel, expire, reject) and the rest of its group."""
+        """End an order (cancel, expire, reject), the rest of its group, and what was to replace it."""
+        self._end_successor(record, Event.CANCEL, at)
         self._save(replace(record, status=next_status(record.status, event)), at)
         event = Event.EXPIRE if event is Event.EXPIRE else Event.CANCEL
         for other in self._others(record):
@@ -70,6 +73,8 @@ class Engine:
             return
         if at == record.expires_at:
             self.end(record, Event.EXPIRE, at)
+        elif at == record.cancel_at and record.status is OrderStatus.PENDING_REPLACE:
+            self._switch(record, at)
         elif at == record.cancel_at:
             self.end(record, Event.CANCEL, at)
         else:
@@ -102,6 +107,7 @@ class Engine:
                 self._save(replace(stop, live=True, next_at=at + rest), at)
 
     def _try_trade(self, record: Record, at: datetime, now: datetime) -> None:
+        record = self._follow(record, at)
         price = self._market.price(record.symbol, at)
         if price is None or not may_act(record, price, self._market.terms):
             self._rest(record, at, now)
@@ -113,9 +119,19 @@ class Engine:
     def _rest(self, record: Record, at: datetime, now: datetime) -> None:
         """Wait for the price. Look through its past changes here, without a write for each."""
         then = self._market.next_change(at)
-        while then is not None and then <= now and not self._may_act(record, then):
+        while then is not None and then <= now:
+            record = self._follow(record, then)
+            if self._may_act(record, then):
+                break
             then = self._market.next_change(then)
         self._book.save(replace(record, next_at=then))
+
+    def _follow(self, record: Record, at: datetime) -> Record:
+        """Return a trailing stop with the best price so far and its stop behind it; any other order as it is."""
+        if record.type is not OrderType.TRAILING_STOP or record.triggered:
+            return record
+        price = self._market.price(record.symbol, at)
+        return record if price is None else follow_price(record, price)
 
     def _may_act(self, record: Record, at: datetime) -> bool:
         price = self._market.price(record.symbol, at)
@@ -147,7 +163,9 @@ class Engine:
             self._fill_part(record, fill)
 
     def _fill_whole(self, record: Record, fill: Fill) -> None:
-        done = replace(_add_fill(record, fill), status=next_status(record.status, Event.FILL), filled_at=fill.at)
+        done = replace(_add_fill(record, fill), status=next_status(record.status, Event.FILL), filled_at=fill.at,
+                       replaced_by=None)  # fmt: skip
+        self._end_successor(record, Event.REJECT, fill.at)
         self._save(done, fill.at)
         if record.is_exit:
             self._end_others(record, fill.at)
@@ -159,6 +177,8 @@ class Engine:
         silent = record.pause is None
         next_at = None if record.pause is None else fill.at + timedelta(seconds=float(record.pause))
         self._save(replace(part, silent=silent, next_at=next_at, forced=False), fill.at)
+        if (successor := self._successor(record)) is not None:
+            self._save(replace(successor, qty=max(successor.qty - fill.qty, ONE)), fill.at)
         if record.role is Role.TAKE_PROFIT:
             for stop in self._others(record):
                 self._save(replace(stop, qty=part.remaining), fill.at)
@@ -180,6 +200,53 @@ class Engine:
 
     def _save(self, record: Record, at: datetime) -> None:
         self._book.save(replace(record, updated_at=at))
+
+    # --- replacement ---
+
+    def replace_order(self, record: Record, successor: Record, now: datetime) -> Record:
+        """Let a successor take an order's place: at once for a held exit, else when the market confirms."""
+        if is_held_exit(record):
+            ended = replace(record, status=next_status(record.status, Event.REPLACE), replaced_by=successor.id)
+            self._save(replace(ended, next_at=None, live=False), now)
+            held = replace(successor, status=OrderStatus.HELD, live=record.live, next_at=now if record.live else None)
+            self._book.save(held)
+            return held
+        status = next_status(record.status, Event.ASK_REPLACE)
+        switch_at = now + self.find_delay(successor, "cancel")
+        self._save(replace(record, status=status, replaced_by=successor.id, cancel_at=switch_at), now)
+        self._book.save(successor)
+        return successor
+
+    def _switch(self, record: Record, at: datetime) -> None:
+        """Confirm a replacement, or go on with the old order where its successor has ended."""
+        successor = self._successor(record)
+        if successor is not None and successor.doomed:
+            self._save(replace(successor, status=next_status(successor.status, Event.REJECT)), at)
+        if successor is None or successor.doomed:
+            status = next_status(record.status, Event.RESUME)
+            self._save(
+                replace(record, status=status, cancel_at=None, replaced_by=None, next_at=record.next_at or at), at
+            )
+            return
+        if record.id == record.group:
+            for leg in self._others(record):
+                self._book.save(replace(leg, group=successor.group))
+        ended = replace(
+            record, status=next_status(record.status, Event.REPLACE), cancel_at=None, next_at=None, live=False
+        )
+        self._save(ended, at)
+        status = next_status(successor.status, Event.ACTIVATE)
+        next_at = at + self.find_delay(successor, "fill", _TAKEN)
+        self._save(replace(successor, status=status, live=record.live, triggered=record.triggered, next_at=next_at,
+                           best_price=record.best_price, reserve=full_reserve(record, successor)), at)  # fmt: skip
+
+    def _successor(self, record: Record) -> Record | None:
+        found = self._book.find_by_id(record.replaced_by) if record.replaced_by else None
+        return None if found is None or found.status.is_terminal else found
+
+    def _end_successor(self, record: Record, event: Event, at: datetime) -> None:
+        if (successor := self._successor(record)) is not None:
+            self._save(replace(successor, status=next_status(successor.status, event)), at)
 
     # --- fee, cash and settlement of a fill ---
 
@@ -215,9 +282,19 @@ def is_triggered(record: Record, price: Decimal) -> bool:
     return price >= record.stop_price if record.side is Side.BUY else price <= record.stop_price
 
 
+def follow_price(record: Record, price: Decimal) -> Record:
+    """Return a trailing stop after a price: the best price so far, and the stop behind it."""
+    best = record.best_price or price
+    best = max(best, price) if record.side is Side.SELL else min(best, price)
+    distance = record.trail_price or best * (record.trail_percent or ZERO) / 100
+    return replace(record, best_price=best, stop_price=round_to_tick(best + sign(record.side) * distance))
+
+
 def is_waiting_for_stop(record: Record) -> bool:
     """Return whether an order still waits for its stop price."""
-    has_stop = record.type in {OrderType.STOP, OrderType.STOP_LIMIT} or record.role is Role.STOP_LOSS
+    has_stop = (
+        record.type in {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP} or record.role is Role.STOP_LOSS
+    )
     return has_stop and not record.triggered and not record.forced
 
 

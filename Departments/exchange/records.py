@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderClass, OrderScope, OrderStatus, OrderType, Side, TimeInForce
 from Departments.core.orders import OrderStatus as S
+from Departments.core.trading_calendar import EASTERN, next_close, trading_day
 
 
 class ExchangeError(Exception):
@@ -37,6 +38,14 @@ class Outage(ExchangeError):  # noqa: N818
         super().__init__(message)
 
 
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A price in dollars and its moment: where the price of a symbol starts, or starts again."""
+
+    price: Decimal
+    at: datetime
+
+
 class Role(StrEnum):
     """The role of an order in its group: the entry, or one of the exits."""
 
@@ -54,6 +63,8 @@ class Record:
     its own, or a market order's collar. `reserve` is the reserved buying power, dollars per share. `chunk` is the size
     of the next fill if it is a part, `pause` the seconds after it (None: silence). A `forced` order fills at any
     price; the market rejects a `doomed` one on arrival. `cash_lag` is the seconds until its proceeds show.
+    A trailing stop follows the `best_price` since its arrival. While it is `pending_replace`, `cancel_at` is the
+    moment at which `replaced_by` takes its place. `notional` is the dollars of an order by amount.
     """
 
     id: str
@@ -88,6 +99,12 @@ class Record:
     silent: bool = False
     forced: bool = False
     doomed: bool = False
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    best_price: Decimal | None = None
+    replaces: str | None = None
+    replaced_by: str | None = None
+    notional: Decimal | None = None
 
     @property
     def remaining(self) -> Decimal:
@@ -123,7 +140,7 @@ class Record:
             client_order_id=self.client_order_id,
             symbol=self.symbol,
             side=self.side,
-            qty=self.qty,
+            qty=self.qty if self.notional is None else self.filled_qty,
             status=self.status,
             filled_qty=self.filled_qty,
             filled_avg_price=average,
@@ -135,6 +152,12 @@ class Record:
             submitted_at=self.submitted_at,
             updated_at=self.updated_at,
             filled_at=self.filled_at,
+            replaces=self.replaces,
+            replaced_by=self.replaced_by,
+            expires_at=self.expires_at,
+            trail_price=self.trail_price,
+            trail_percent=self.trail_percent,
+            notional=self.notional,
             legs=legs,
         )
 
@@ -192,14 +215,20 @@ TRANSITIONS: Final[Mapping[S, Mapping[Event, S]]] = {
     S.ACCEPTED_FOR_BIDDING: _ARRIVING,
     S.NEW: _LIVE,
     S.PARTIALLY_FILLED: _LIVE,
-    S.HELD: {**_ENDS, **_TRADES, Event.RELEASE: S.NEW},
+    S.HELD: {**_ENDS, **_TRADES, Event.RELEASE: S.NEW, Event.REPLACE: S.REPLACED},
     S.PENDING_CANCEL: {
         Event.PART: S.PENDING_CANCEL,
         Event.FILL: S.FILLED,
         Event.CANCEL: S.CANCELED,
         Event.EXPIRE: S.EXPIRED,
     },
-    S.PENDING_REPLACE: {**_ENDS, **_TRADES, Event.REPLACE: S.REPLACED, Event.RESUME: S.NEW},
+    S.PENDING_REPLACE: {
+        **_ENDS,
+        Event.PART: S.PENDING_REPLACE,
+        Event.FILL: S.FILLED,
+        Event.REPLACE: S.REPLACED,
+        Event.RESUME: S.NEW,
+    },
     S.SUSPENDED: _PAUSED,
     S.STOPPED: _PAUSED,
     S.DONE_FOR_DAY: _PAUSED,
@@ -218,6 +247,20 @@ def next_status(status: S, event: Event) -> S:
         return TRANSITIONS[status][event]
     except KeyError as error:
         raise ValueError(f"an order that is {status} cannot {event}") from error
+
+
+LIFE_OF_GTC: Final = timedelta(days=90)
+_AGED_AT: Final = time(16, 15)  # Eastern
+
+
+def find_expiry(time_in_force: TimeInForce, now: datetime) -> datetime:
+    """Return the moment at which an order expires: the next close, or for GTC 90 days later at 4:15 p.m. Eastern.
+
+    (https://docs.alpaca.markets/docs/orders-at-alpaca, "Aged order policy")
+    """
+    if time_in_force is TimeInForce.DAY:
+        return next_close(now)
+    return datetime.combine(trading_day(now) + LIFE_OF_GTC, _AGED_AT, EASTERN).astimezone(UTC)
 
 
 Group = Callable[[str], list[Record]]

@@ -12,9 +12,9 @@ from Departments.core.identifiers import MAX_CLIENT_ORDER_ID
 from Departments.core.money import CENT, ZERO, plain, price_tick
 from Departments.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from Departments.core.portfolio import Account
-from Departments.core.trading_calendar import is_open, next_close
-from Departments.exchange.book import derive_id
-from Departments.exchange.records import ExchangeRefusal, Record, Role
+from Departments.core.trading_calendar import is_open
+from Departments.exchange.derivation import derive_id
+from Departments.exchange.records import ExchangeRefusal, Record, Role, find_expiry
 from Departments.exchange.state import AssetState
 
 
@@ -88,11 +88,16 @@ def _check_prices(case: OrderCase) -> None:
     for kinds, name, price in (
         ({OrderType.LIMIT, OrderType.STOP_LIMIT}, "limit", request.limit_price),
         ({OrderType.STOP, OrderType.STOP_LIMIT}, "stop", request.stop_price),
+        ({OrderType.TRAILING_STOP}, "trail", request.trail_price or request.trail_percent),
     ):
         if request.type in kinds and price is None:
             raise invalid(f"{request.type} orders require a {name} price")
         if request.type not in kinds and price is not None:
             raise invalid(f"{request.type} orders must not have a {name} price")
+    if request.trail_price and request.trail_percent:
+        raise invalid("only one of trail_price and trail_percent is allowed")
+    if request.type is OrderType.TRAILING_STOP and request.order_class is not OrderClass.SIMPLE:
+        raise invalid("trailing_stop orders must be simple orders")
 
 
 def _check_sub_penny(case: OrderCase) -> None:
@@ -109,8 +114,7 @@ def _check_sub_penny(case: OrderCase) -> None:
         if price <= ZERO:
             raise invalid(f"{name} must be greater than 0")
         if price % price_tick(price):
-            message = f"invalid {name} {plain(price)}. sub-penny increment does not fulfill minimum pricing criteria"
-            raise invalid(message)
+            raise sub_penny(name, plain(price))
 
 
 def _check_exits(case: OrderCase) -> None:
@@ -209,6 +213,11 @@ def invalid(message: str, **fields: object) -> ExchangeRefusal:
     return make_refusal(422, INVALID, message, **fields)
 
 
+def sub_penny(name: str, price: str) -> ExchangeRefusal:
+    """Refuse a price between two price steps."""
+    return invalid(f"invalid {name} {price}. sub-penny increment does not fulfill minimum pricing criteria")
+
+
 def duplicate_id() -> ExchangeRefusal:
     """Refuse a used client order id, even of an ended order."""
     return make_refusal(422, NOT_UNIQUE, "client_order_id must be unique")
@@ -264,8 +273,7 @@ def wrong_keys() -> ExchangeRefusal:
 def make_records(request: OrderRequest, now: datetime, reserve: Decimal) -> tuple[Record, ...]:
     """Return the order and its legs right after acceptance.
 
-    In hours an order is `pending_new`; out of hours it is `accepted` and waits for the open. A DAY order expires at
-    the next close.
+    In hours an order is `pending_new`; out of hours it is `accepted` and waits for the open.
     """
     order_id = derive_id("order", request.client_order_id)
     order = Record(
@@ -285,8 +293,10 @@ def make_records(request: OrderRequest, now: datetime, reserve: Decimal) -> tupl
         limit_price=request.limit_price,
         stop_price=request.stop_price,
         limit=request.limit_price,
-        expires_at=next_close(now) if request.time_in_force is TimeInForce.DAY else None,
+        expires_at=find_expiry(request.time_in_force, now),
         reserve=reserve,
+        trail_price=request.trail_price,
+        trail_percent=request.trail_percent,
     )
     if request.order_class is OrderClass.SIMPLE:
         return (order,)

@@ -21,7 +21,7 @@ from Departments.exchange.records import Outage
 
 Value = TypeVar("Value")
 
-VERSION: Final = 1
+VERSION: Final = 2
 APPLICATION: Final = 0x45584348  # "EXCH": marks the exchange's file among SQLite files
 BUSY_SECONDS: Final = 30.0
 SCHEMA: Final = """
@@ -55,6 +55,39 @@ CREATE TABLE fills (
 CREATE INDEX fills_late ON fills (cash_at) WHERE cash_at IS NOT NULL;
 CREATE INDEX fills_unsettled ON fills (settles_on) WHERE settles_on IS NOT NULL
 """
+#: What version 2 added. Columns and tables are only added, never renamed, so an older file opens.
+SINCE_2: Final = """
+ALTER TABLE orders ADD COLUMN trail_price TEXT;
+ALTER TABLE orders ADD COLUMN trail_percent TEXT;
+ALTER TABLE orders ADD COLUMN best_price TEXT;
+ALTER TABLE orders ADD COLUMN replaces TEXT;
+ALTER TABLE orders ADD COLUMN replaced_by TEXT;
+ALTER TABLE orders ADD COLUMN notional TEXT;
+CREATE TABLE activities (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, word TEXT NOT NULL, at TEXT NOT NULL,
+    day TEXT NOT NULL, cash TEXT NOT NULL, symbol TEXT NOT NULL, qty TEXT, price TEXT, ratio TEXT,
+    new_symbol TEXT NOT NULL, description TEXT NOT NULL
+);
+CREATE INDEX activities_at ON activities (at);
+CREATE INDEX fills_at ON fills (at);
+CREATE TABLE events (seq INTEGER PRIMARY KEY, due_at TEXT NOT NULL, event TEXT NOT NULL);
+CREATE INDEX events_due ON events (due_at, seq);
+CREATE TABLE listings (symbol TEXT PRIMARY KEY, at TEXT NOT NULL, price TEXT NOT NULL);
+CREATE TABLE renames (symbol TEXT PRIMARY KEY, at TEXT NOT NULL, new_symbol TEXT NOT NULL, origin TEXT NOT NULL);
+CREATE TABLE splits (symbol TEXT NOT NULL, at TEXT NOT NULL, ratio TEXT NOT NULL);
+CREATE TABLE recorded_bars (
+    symbol TEXT NOT NULL, day TEXT NOT NULL, open TEXT NOT NULL, high TEXT NOT NULL, low TEXT NOT NULL,
+    close TEXT NOT NULL, volume TEXT NOT NULL, PRIMARY KEY (symbol, day)
+);
+CREATE TABLE foreign_orders (
+    id TEXT PRIMARY KEY, client_order_id TEXT NOT NULL, kind TEXT NOT NULL, symbol TEXT NOT NULL, promised TEXT,
+    problem TEXT NOT NULL
+);
+CREATE TABLE foreign_positions (
+    symbol TEXT PRIMARY KEY, kind TEXT NOT NULL, market_value TEXT, problem TEXT NOT NULL
+);
+CREATE TABLE fault_scripts (script TEXT PRIMARY KEY, first_entry INTEGER NOT NULL, entries INTEGER NOT NULL)
+"""
 
 
 def encode(value: Any) -> Any:
@@ -73,6 +106,7 @@ class ExchangeFile:
         self.path = path
         self._step = step
         self._inside = False
+        self.edits = 0
         self._read: dict[str, tuple[tuple[int, int], Any]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,10 +144,26 @@ class ExchangeFile:
 
     def create(self) -> None:
         """Create the tables, inside the caller's transaction."""
-        for statement in SCHEMA.split(";\n"):
-            self.execute(statement)
+        self._run(SCHEMA)
         self.execute(f"PRAGMA application_id = {APPLICATION}")
+        self._extend()
+
+    @property
+    def is_old(self) -> bool:
+        """Return whether an older version of this program wrote the file."""
+        return 0 < int(self._scalar("PRAGMA user_version")) < VERSION
+
+    def upgrade(self) -> None:
+        """Add what this version adds, inside the caller's transaction."""
+        self._extend()
+
+    def _extend(self) -> None:
+        self._run(SINCE_2)
         self.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _run(self, statements: str) -> None:
+        for statement in statements.split(";\n"):
+            self.execute(statement)
 
     @contextmanager
     def transaction(self, label: str = "") -> Iterator[None]:
@@ -128,6 +178,7 @@ class ExchangeFile:
             with announce(self._step if label else no_step, label):
                 self.execute("COMMIT")
         except BaseException:
+            self.edits += 1
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
@@ -163,6 +214,19 @@ class ExchangeFile:
             self._read[name] = version, read()
         value: Value = self._read[name][1]
         return value
+
+    def remember_rare(self, name: str, read: Callable[[], Value]) -> Value:
+        """Remember the result of `read` until a rare table changes (`edit_rare`), also inside a transaction."""
+        version = (int(self._scalar("PRAGMA data_version")), self.edits)
+        if name not in self._read or self._read[name][0] != version:
+            self._read[name] = version, read()
+        value: Value = self._read[name][1]
+        return value
+
+    def edit_rare(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Change a table that hardly ever changes."""
+        self.edits += 1
+        self.execute(sql, values)
 
     def meta(self, key: str) -> str:
         """Return the text under a key, empty without one."""

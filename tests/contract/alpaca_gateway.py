@@ -17,7 +17,7 @@ from typing import Any
 
 from Departments.core.moments import parse_iso
 from Departments.core.money import decimal_of
-from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from Departments.core.orders import OrderChange, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from Departments.core.platform.clock import Clock
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.faults import FaultScript
@@ -26,6 +26,7 @@ from Departments.exchange.state import ExchangeState
 from tests.contract.alpaca_json import (
     ASSET_CLASS,
     account_json,
+    activity_json,
     asset_json,
     bar_json,
     clock_json,
@@ -121,8 +122,22 @@ def _submit(exchange: SimulatedExchange, call: Call) -> Reply:
         order_class=OrderClass(body.get("order_class", "simple")),
         take_profit=_decimal(exits[0]),
         stop_loss=_decimal(exits[1]),
+        trail_price=_decimal(body.get("trail_price")),
+        trail_percent=_decimal(body.get("trail_percent")),
     )
     return Reply(body=order_json(exchange.submit(request)))
+
+
+def _replace(exchange: SimulatedExchange, call: Call, order_id: str) -> Reply:
+    body = call.body
+    change = OrderChange(
+        client_order_id=body["client_order_id"],
+        qty=_decimal(body.get("qty")),
+        limit_price=_decimal(body.get("limit_price")),
+        stop_price=_decimal(body.get("stop_price")),
+        trail=_decimal(body.get("trail")),
+    )
+    return Reply(body=order_json(exchange.replace(order_id, change)))
 
 
 def _cancel(exchange: SimulatedExchange, call: Call, order_id: str) -> Reply:
@@ -202,6 +217,15 @@ def _fees(exchange: SimulatedExchange, call: Call) -> Reply:
     return Reply(body=rows[begin : begin + int(call.query.get("page_size", "100"))])
 
 
+def _activities(exchange: SimulatedExchange, call: Call) -> Reply:
+    """Answer one page of activities, oldest first."""
+    rows = [activity_json(each) for each in exchange.activities(parse_iso(call.query["after"]))]
+    known = [row["id"] for row in rows]
+    begin = known.index(call.query["page_token"]) + 1 if "page_token" in call.query else 0
+    assert call.query["direction"] == "asc"
+    return Reply(body=rows[begin : begin + int(call.query.get("page_size", "100"))])
+
+
 def _decimal(value: Any) -> Decimal | None:
     return None if value is None else decimal_of(value)
 
@@ -212,6 +236,8 @@ ROUTES: dict[str, Callable[..., Reply]] = {
     "GET /v2/orders:by_client_order_id": _by_client_id,
     "GET /v2/orders/([^/]+)": lambda exchange, _, order_id: Reply(body=order_json(exchange.order(order_id))),
     "DELETE /v2/orders/([^/]+)": _cancel,
+    "PATCH /v2/orders/([^/]+)": _replace,
+    "GET /v2/account/activities": _activities,
     "GET /v2/account": lambda exchange, _: Reply(body=account_json(exchange.account())),
     "GET /v2/account/activities/FEE": _fees,
     "GET /v2/positions": lambda exchange, _: Reply(body=[position_json(p) for p in exchange.positions()]),

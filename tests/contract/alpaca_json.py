@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from Departments.core.activities import Activity, ActivityKind
 from Departments.core.moments import iso
 from Departments.core.money import plain
 from Departments.core.orders import Order, OrderClass
@@ -43,7 +44,7 @@ def position_json(position: Position) -> dict[str, Any]:
     cost, value = position.qty * entry, position.market_value
     gain, share = plain(value - cost), plain(round((value - cost) / cost, 6))
     return {
-        "asset_id": _id(position.symbol),
+        "asset_id": position.asset_id,
         "symbol": position.symbol,
         "exchange": EXCHANGE,
         "asset_class": ASSET_CLASS,
@@ -79,12 +80,49 @@ def fee_json(fill: Fill) -> dict[str, Any]:
     }
 
 
+def activity_json(activity: Activity) -> dict[str, Any]:
+    """Write a booking in Alpaca's shape: trades have other keys than the rest."""
+    if activity.kind is ActivityKind.FILL:
+        return {
+            "id": activity.id,
+            "activity_type": "FILL",
+            "type": "fill",
+            "transaction_time": iso(activity.at) if activity.at else None,
+            "symbol": activity.symbol,
+            "side": str(activity.side).lower(),
+            "qty": _text(activity.qty),
+            "price": _text(activity.price),
+            "order_id": activity.order_id,
+            "leaves_qty": "0",
+            "cum_qty": _text(activity.qty),
+            "order_status": "filled",
+        }
+    ratio = {} if activity.ratio is None else {"new_rate": str(activity.ratio), "old_rate": "1"}
+    renamed = {"old_symbol": activity.symbol, "new_symbol": activity.new_symbol} if activity.new_symbol else {}
+    return {
+        "id": activity.id,
+        "activity_type": activity.word,
+        "date": activity.day.isoformat(),
+        "created_at": iso(activity.at) if activity.at else None,
+        "net_amount": _text(activity.cash),
+        "symbol": activity.symbol or None,
+        "qty": _text(activity.qty),
+        "per_share_amount": _text(activity.price),
+        "description": activity.description,
+        "status": "executed",
+        "currency": "USD",
+        **ratio,
+        **renamed,
+    }
+
+
 def order_json(order: Order) -> dict[str, Any]:
     moments = {
         "created_at": order.submitted_at,
         "submitted_at": order.submitted_at,
         "updated_at": order.updated_at,
         "filled_at": order.filled_at,
+        "expires_at": order.expires_at,
     }
     return {
         "id": order.id,
@@ -93,8 +131,8 @@ def order_json(order: Order) -> dict[str, Any]:
         "asset_class": ASSET_CLASS,
         "symbol": order.symbol,
         "side": order.side.lower(),
-        "qty": plain(order.qty),
-        "notional": None,
+        "qty": plain(order.qty) if order.notional is None else None,
+        "notional": _text(order.notional),
         "filled_qty": plain(order.filled_qty),
         "filled_avg_price": _text(order.filled_avg_price),
         "status": str(order.status),
@@ -106,6 +144,9 @@ def order_json(order: Order) -> dict[str, Any]:
         "stop_price": _text(order.stop_price),
         "extended_hours": False,
         "replaced_by": order.replaced_by,
+        "replaces": order.replaces,
+        "trail_price": _text(order.trail_price),
+        "trail_percent": _text(order.trail_percent),
         "legs": [order_json(leg) for leg in order.legs] or None,
         **{name: iso(at) if at else None for name, at in moments.items()},
     }
@@ -113,7 +154,7 @@ def order_json(order: Order) -> dict[str, Any]:
 
 def asset_json(asset: Asset) -> dict[str, Any]:
     return {
-        "id": _id(asset.symbol),
+        "id": asset.id,
         "class": ASSET_CLASS,
         "exchange": EXCHANGE,
         "symbol": asset.symbol,

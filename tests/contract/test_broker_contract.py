@@ -21,13 +21,24 @@ from Departments.brokers.alpaca.broker import AlpacaBroker
 from Departments.brokers.alpaca.credentials import Credentials
 from Departments.brokers.base import Broker
 from Departments.brokers.simulated import SimulatedBroker
+from Departments.core.activities import ActivityKind
 from Departments.core.errors import BrokerUnavailable, NotAuthorized, NotFound, Refusal, Refused
-from Departments.core.orders import Order, OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from Departments.core.orders import (
+    Order,
+    OrderChange,
+    OrderClass,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from Departments.core.platform.clock import SimulatedClock
 from Departments.core.platform.steps import no_step
 from Departments.core.settings import BrokerSettings
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.faults import FaultScript
+from Departments.exchange.market_events import MarketEvent
 from Departments.exchange.state import ExchangeState, Fees
 from tests.contract.alpaca_gateway import KEYS, Gateway
 from tests.fakes import bourse
@@ -601,6 +612,7 @@ QUESTIONS: dict[str, Callable[[Broker], object]] = {
     "position": lambda broker: broker.position("UPS"),
     "orders": lambda broker: broker.orders(),
     "fees": lambda broker: broker.fees(IN_HOURS),
+    "activities": lambda broker: broker.activities(IN_HOURS),
     "clock": lambda broker: broker.market_clock(),
     "assets": lambda broker: broker.assets(["UPS"]),
     "many assets": lambda broker: broker.assets(f"S{n}" for n in range(50)),
@@ -632,3 +644,263 @@ def test_refused_credentials_raise_not_authorized(opening: Opening) -> None:
     for ask in (world.broker.account, world.broker.positions, lambda: world.broker.submit(_buy("ALKS", "1"))):
         with pytest.raises(NotAuthorized):
             ask()
+
+
+# --- new terms for a live order ---
+
+
+def _change(client_order_id: str = "c-2", **terms: Any) -> OrderChange:
+    return OrderChange(client_order_id, **{name: Decimal(str(value)) for name, value in terms.items()})
+
+
+def _resting(world: World, qty: str = "20", **changes: Any) -> Order:
+    terms: dict[str, Any] = {"type": OrderType.LIMIT, "limit_price": Decimal(120), "time_in_force": TimeInForce.GTC}
+    order = world.broker.submit(_sell("UPS", qty, **(terms | changes)))
+    world.wait()
+    return order
+
+
+def test_a_replaced_order_goes_on_under_a_new_id_at_a_new_price(world: World) -> None:
+    old = _resting(world)
+    new = world.broker.replace(old.id, _change(limit_price="118.50"))
+    assert (new.client_order_id, new.replaces, new.limit_price) == ("c-2", old.id, Decimal("118.5"))
+    assert world.broker.order(old.id).status is OrderStatus.PENDING_REPLACE
+    world.wait()
+    ended, live = world.broker.order(old.id), world.broker.order_by_client_id("c-2")
+    assert (ended.status, ended.replaced_by) == (OrderStatus.REPLACED, new.id)
+    assert (live.status, live.qty, live.replaces) == (OrderStatus.NEW, Decimal(20), old.id)
+    assert _ids(world.broker.orders()) == ["c-2"]
+
+
+def test_a_replacement_takes_a_new_quantity_and_holds_its_shares_once(world: World) -> None:
+    old = _resting(world)
+    world.broker.replace(old.id, _change(qty=30))
+    world.wait()
+    held = world.broker.position("UPS")
+    assert held is not None
+    assert (world.broker.order_by_client_id("c-2").qty, held.available) == (Decimal(30), Decimal(40))
+
+
+@pytest.mark.parametrize("leg", [0, 1], ids=["target", "stop"])
+def test_a_live_leg_takes_a_new_price_without_an_unprotected_moment(world: World, leg: int) -> None:
+    entry = world.broker.submit(_bracket())
+    world.wait()
+    name, price = (("limit_price", "39.01"), ("stop_price", "31.02"))[leg]
+    old = world.broker.order(entry.id).legs[leg]
+    new = world.broker.replace(old.id, _change(**{name: price}))
+    for _ in range(20):
+        legs = world.broker.order(entry.id).legs
+        live = [o for o in legs if o.type is old.type and not o.status.is_terminal]
+        assert live
+        world.wait(0.1)
+    (left,) = (o for o in world.broker.order(entry.id).legs if o.type is old.type and not o.status.is_terminal)
+    assert (left.id, getattr(left, name), left.qty) == (new.id, Decimal(price), Decimal(100))
+    assert left.status is (OrderStatus.NEW, OrderStatus.HELD)[leg]
+
+
+def test_a_replaced_stop_sells_at_its_new_price_and_ends_its_target(world: World) -> None:
+    target, stop = world.broker.submit(_bracket()).legs
+    world.wait()
+    new = world.broker.replace(stop.id, _change(stop_price="31.02"))
+    world.exchange.floor.set_price("ALKS", Decimal(31))
+    world.wait()
+    assert world.broker.order(new.id).status is OrderStatus.FILLED
+    assert world.broker.order(target.id).status is OrderStatus.CANCELED
+    assert world.broker.position("ALKS") is None
+
+
+def test_a_leg_takes_no_new_quantity(world: World) -> None:
+    entry = world.broker.submit(_bracket())
+    world.wait()
+    with pytest.raises(Refused) as refused:
+        world.broker.replace(entry.legs[1].id, _change(qty=50))
+    assert refused.value.reason is Refusal.INVALID_ORDER
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_change(limit_price="118.503"), Refusal.INVALID_ORDER),
+        (_change(stop_price="80"), Refusal.INVALID_ORDER),
+        (_change(), Refusal.INVALID_ORDER),
+        (_change(qty="1.5"), Refusal.INVALID_ORDER),
+        (_change("c-1", limit_price=118), Refusal.DUPLICATE_ID),
+    ],
+    ids=["sub-penny", "stray stop", "nothing new", "part of a share", "used id"],
+)
+def test_senseless_new_terms_are_refused_and_the_order_stays(
+    world: World, change: OrderChange, reason: Refusal
+) -> None:
+    old = _resting(world)
+    with pytest.raises(Refused) as refused:
+        world.broker.replace(old.id, change)
+    assert refused.value.reason is reason
+    assert world.broker.order(old.id).status is OrderStatus.NEW
+    assert len(world.exchange.floor.all_orders()) == 1
+
+
+def test_an_order_that_has_ended_takes_no_new_terms_and_an_unknown_one_is_not_found(world: World) -> None:
+    order = world.broker.submit(_sell("UPS", "5"))
+    world.wait()
+    with pytest.raises(Refused):
+        world.broker.replace(order.id, _change(limit_price=100))
+    with pytest.raises(NotFound):
+        world.broker.replace("00000000-0000-4000-8000-000000000000", _change(limit_price=100))
+
+
+def test_an_order_that_fills_first_rejects_its_replacement(world: World) -> None:
+    old = _resting(world)
+    new = world.broker.replace(old.id, _change(limit_price=125))
+    world.exchange.floor.set_price("UPS", Decimal(121))
+    filled, rejected = world.broker.order(old.id), world.broker.order(new.id)
+    assert (filled.status, filled.filled_qty, filled.replaced_by) == (OrderStatus.FILLED, Decimal(20), None)
+    assert (rejected.status, rejected.filled_qty) == (OrderStatus.REJECTED, Decimal(0))
+
+
+def test_what_filled_before_a_replacement_stays_on_the_old_row(opening: Opening) -> None:
+    world = opening(faults=[{"call": "submit", "do": "partial_then_silence", "part": "0.4"}])
+    old = world.broker.submit(_buy("ALKS", "100", type=OrderType.LIMIT, limit_price=Decimal(33)))
+    world.wait()
+    new = world.broker.replace(old.id, _change(limit_price="33.50"))
+    world.wait()
+    ended, live = world.broker.order(old.id), world.broker.order(new.id)
+    assert (ended.status, ended.filled_qty) == (OrderStatus.REPLACED, Decimal(40))
+    assert (live.status, live.filled_qty) == (OrderStatus.FILLED, Decimal(60))
+    held = world.broker.position("ALKS")
+    assert held is not None
+    assert held.qty == 100
+
+
+def test_a_replacement_that_the_market_rejects_leaves_the_old_order_live(opening: Opening) -> None:
+    world = opening(faults=[{"call": "replace", "do": "reject"}])
+    old = _resting(world)
+    new = world.broker.replace(old.id, _change(limit_price=118))
+    world.wait()
+    assert world.broker.order(new.id).status is OrderStatus.REJECTED
+    assert (world.broker.order(old.id).status, world.broker.order(old.id).replaced_by) == (OrderStatus.NEW, None)
+
+
+@pytest.mark.parametrize("deed", ["timeout_after", "gateway_timeout", "rate_limit", "malformed"])
+def test_a_replacement_without_an_answer_is_sent_once_and_settled_by_its_ids(opening: Opening, deed: str) -> None:
+    world = opening(faults=[{"call": "replace", "do": deed}])
+    old = _resting(world)
+    with pytest.raises(BrokerUnavailable):
+        world.broker.replace(old.id, _change(limit_price=118))
+    world.wait()
+    if deed == "rate_limit":
+        assert world.broker.order(old.id).replaced_by is None
+        with pytest.raises(NotFound):
+            world.broker.order_by_client_id("c-2")
+        return
+    new = world.broker.order_by_client_id("c-2")
+    assert (new.replaces, world.broker.order(old.id).replaced_by) == (old.id, new.id)
+    assert len(world.exchange.floor.all_orders()) == 2
+
+
+def test_a_trailing_stop_follows_the_price_up_and_never_down(world: World) -> None:
+    terms: dict[str, Any] = {"type": OrderType.TRAILING_STOP, "time_in_force": TimeInForce.GTC}
+    order = world.broker.submit(_sell("UPS", "70", trail_percent=Decimal(5), **terms))
+    stops = []
+    for price in ("100", "99", "110", "106"):
+        world.exchange.floor.set_price("UPS", Decimal(price))
+        world.wait()
+        stops.append(world.broker.order(order.id).stop_price)
+    assert stops == [Decimal(95), Decimal(95), Decimal("104.5"), Decimal("104.5")]
+    assert world.broker.order(order.id).trail_percent == 5
+    world.exchange.floor.set_price("UPS", Decimal(104))
+    world.wait()
+    sold = world.broker.order(order.id)
+    assert (sold.status, sold.type, sold.filled_avg_price) == (
+        OrderStatus.FILLED,
+        OrderType.TRAILING_STOP,
+        Decimal(104),
+    )
+
+
+def test_an_open_order_says_when_it_expires(world: World) -> None:
+    order = _resting(world)
+    assert order.expires_at == datetime(2026, 2, 8, 21, 15, tzinfo=UTC)
+    world.clock.sleep((order.expires_at - world.clock.now()).total_seconds() - 1)
+    assert world.broker.order(order.id).status is OrderStatus.NEW
+    world.wait(2)
+    assert world.broker.order(order.id).status is OrderStatus.EXPIRED
+
+
+# --- what was booked on the account ---
+
+
+def _occur(world: World, do: str, **terms: Any) -> str:
+    return world.exchange.floor.occur(MarketEvent.model_validate({"do": do, **terms}))
+
+
+def test_activities_add_up_to_the_cash_and_name_each_change(opening: Opening) -> None:
+    world = opening(STATE.model_copy(update={"fees": Fees(per_order=Decimal(1))}))
+    start = world.broker.account().cash
+    world.broker.submit(_sell("UPS", "20"))
+    world.wait()
+    _occur(world, "deposit", amount=20_000)
+    _occur(world, "withdraw", amount="500.25")
+    _occur(world, "dividend", of="UPS", amount="1.64")
+    _occur(world, "interest", amount="-3.20")
+    _occur(world, "fee", amount="0.46")
+    world.exchange.floor.trade_outside("UPS", Decimal(-10))
+    found = world.broker.activities(IN_HOURS)
+    assert sorted((str(a.kind), a.cash) for a in found) == sorted(
+        [
+            ("fill", Decimal("1871.6")),
+            ("fee", Decimal(-1)),
+            ("deposit", Decimal(20_000)),
+            ("withdrawal", Decimal("-500.25")),
+            ("dividend", Decimal(82)),
+            ("interest", Decimal("-3.2")),
+            ("fee", Decimal("-0.46")),
+            ("fill", Decimal("935.8")),
+        ]
+    )
+    assert world.broker.account().cash == start + sum((a.cash or Decimal(0) for a in found), Decimal(0))
+    (dividend,) = (a for a in found if a.kind is ActivityKind.DIVIDEND)
+    assert (dividend.symbol, dividend.qty, dividend.price) == ("UPS", Decimal(50), Decimal("1.64"))
+    assert list(found) == list(world.exchange.activities(IN_HOURS))
+
+
+def test_activities_are_those_since_a_moment_oldest_first(world: World) -> None:
+    moments = []
+    for amount in (1, 2, 3):
+        _occur(world, "deposit", amount=amount)
+        moments.append(world.clock.now())
+        world.wait()
+    assert [a.cash for a in world.broker.activities(moments[1])] == [2, 3]
+    assert [a.at for a in world.broker.activities(moments[0])] == moments
+    assert list(world.broker.activities(world.clock.now())) == []
+
+
+def test_activities_are_read_page_by_page(world: World) -> None:
+    for _ in range(205):
+        _occur(world, "deposit", amount=1)
+        world.wait(1)
+    assert [a.cash for a in world.broker.activities(IN_HOURS)] == [1] * 205
+
+
+def test_a_split_multiplies_shares_and_says_its_ratio(world: World) -> None:
+    _occur(world, "split", of="UPS", ratio=10)
+    (split,) = world.broker.activities(IN_HOURS)
+    assert (split.kind, split.symbol, split.qty, split.ratio) == (ActivityKind.SPLIT, "UPS", Decimal(630), Decimal(10))
+    held = world.broker.position("UPS")
+    assert held is not None
+    assert (held.qty, held.avg_entry_price, held.current_price) == (Decimal(700), Decimal("8.81"), Decimal("9.36"))
+
+
+def test_a_renamed_symbol_keeps_its_asset_and_its_shares(world: World) -> None:
+    before = world.broker.position("UPS")
+    _occur(world, "rename", of="UPS", to="XYZ")
+    (renamed,) = world.broker.activities(IN_HOURS)
+    assert (renamed.kind, renamed.symbol, renamed.new_symbol) == (ActivityKind.RENAME, "UPS", "XYZ")
+    assert world.broker.position("UPS") is None
+    after = world.broker.position("XYZ")
+    assert before is not None
+    assert after == replace(before, symbol="XYZ")
+    assets = world.broker.assets(["UPS", "XYZ"])
+    assert (assets["XYZ"].id, assets["XYZ"].tradable) == (before.asset_id, True)
+    assert not assets["UPS"].active
+    assert assets["UPS"].id != before.asset_id
+    assert _refusal(world, _buy("UPS", "1")).reason is Refusal.ASSET

@@ -11,8 +11,9 @@ from enum import Enum
 from typing import Any
 
 from Departments.brokers.alpaca.refusals import read_refusal
-from Departments.brokers.base import Broker, BrokerList, Orders, Positions
+from Departments.brokers.base import Activities, Broker, BrokerList, Orders, Positions
 from Departments.brokers.registry import BrokerRow, Opening
+from Departments.core.activities import Activity, ActivityKind
 from Departments.core.errors import (
     BrokerError,
     BrokerUnavailable,
@@ -25,6 +26,7 @@ from Departments.core.errors import (
 from Departments.core.money import plain
 from Departments.core.orders import (
     Order,
+    OrderChange,
     OrderClass,
     OrderRequest,
     OrderScope,
@@ -51,11 +53,13 @@ WORDS: dict[Any, str] = {
     OrderType.LIMIT: "L",
     OrderType.STOP: "T",
     OrderType.STOP_LIMIT: "TL",
+    OrderType.TRAILING_STOP: "TS",
     TimeInForce.DAY: "jour",
     TimeInForce.GTC: "revocation",
     OrderClass.SIMPLE: "seul",
     OrderClass.BRACKET: "encadre",
     OrderClass.OCO: "alternative",
+    **{kind: f"operation {number}" for number, kind in enumerate(ActivityKind)},
 }
 MEANINGS: dict[str, Any] = {word: value for value, word in WORDS.items()}
 CODES = {
@@ -188,6 +192,12 @@ class BourseBroker:
 
     def fees(self, since: datetime) -> Decimal:
         return Decimal(self._ask("fees", since))
+
+    def activities(self, since: datetime) -> Activities:
+        return BrokerList(_read(Activity, ticket) for ticket in self._ask("activities", since))
+
+    def replace(self, order_id: str, change: OrderChange) -> Order:
+        return _read(Order, self._ask("replace", order_id, change))  # type: ignore[no-any-return]
 
     def submit(self, request: OrderRequest) -> Order:
         with _errors():

@@ -24,12 +24,14 @@ CARRIERS = (
 )
 #: Before the number is found: a proposed size, and the bounds of a pick.
 BEFORE = {"Candidate", "Draft", "Pick"}
-#: Shares that are no BUY's: holdings, SELLs asked for, exits, requests, notes to neighbours, a limit.
+#: Shares that are no BUY's: holdings, SELLs asked for, exits, requests, notes, a limit, bookings, new terms.
 OTHERS = {
+    "Activity",
     "CancelRequest",
     "Change",
     "LiquidityRequirements",
     "MandatorySell",
+    "OrderChange",
     "Position",
     "PricedRow",
     "Release",

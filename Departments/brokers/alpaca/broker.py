@@ -13,12 +13,13 @@ from uuid import UUID
 
 from Departments.brokers.alpaca import parsing
 from Departments.brokers.alpaca.assets import Assets, ask_about
+from Departments.brokers.alpaca.bookings import read_activities
 from Departments.brokers.alpaca.credentials import Credentials, check_access, is_live
 from Departments.brokers.alpaca.parsing import find_oldest_credible, read_quote
-from Departments.brokers.base import BrokerList, Orders, Positions, UnreadableRow
+from Departments.brokers.base import Activities, BrokerList, Orders, Positions, UnreadableRow
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.money import ZERO
-from Departments.core.orders import Order, OrderClass, OrderRequest, OrderScope, Side
+from Departments.core.orders import Order, OrderChange, OrderClass, OrderRequest, OrderScope, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
@@ -106,24 +107,43 @@ class AlpacaBroker:
         itself neither they nor the cash know what its sales cost.
         (https://docs.alpaca.markets/docs/account-activities and Alpaca's OpenAPI, `/v2/account/activities`)
         """
-        fees, page = dict[str, Decimal](), None
-        while rows := _read("the fees", _check_list, self._sdk.fees(since - _SECOND, page, FEES_PAGE)):
-            known = len(fees)
-            read, unreadable = parsing.read_fees(rows, since)
-            fees |= read
-            self._name_rows("The fee", unreadable)
-            if len(rows) < FEES_PAGE:
-                break
-            if len(fees) == known:
-                raise BrokerUnavailable("the broker's list of fees does not go on")
-            page = _row_id(rows[-1])
+        fees, unreadable = parsing.read_fees(self._pages("the fees", partial(self._sdk.fees, since - _SECOND)), since)
+        self._name_rows("The fee", unreadable)
         return sum(fees.values(), ZERO)
+
+    def activities(self, since: datetime) -> Activities:
+        """Return what Alpaca booked on the account since a moment, oldest first.
+
+        Alpaca books the fees of a day on the next one, and a dividend may come a day late.
+        """
+        rows = self._pages("the activities", partial(self._sdk.activities, since - _SECOND))
+        return self._name_unreadable("The activity", read_activities(rows, since))
+
+    def _pages(self, what: str, ask: Callable[[str | None, int], Any]) -> list[Any]:
+        """Return the rows of all pages, each once."""
+        rows, page = dict[str, Any](), None
+        while found := _read(what, _check_list, ask(page, FEES_PAGE)):
+            known = len(rows)
+            rows |= {_row_id(row): row for row in found}
+            if len(found) < FEES_PAGE:
+                break
+            if len(rows) == known:
+                raise BrokerUnavailable(f"the broker's list of {what.removeprefix('the ')} does not go on")
+            page = _row_id(found[-1])
+        return list(rows.values())
 
     def submit(self, request: OrderRequest) -> Order:
         """Submit one order, once. Raises Refused, or BrokerUnavailable if its fate is unknown."""
         order = _read("the new order", parsing.read_order, self._sdk.submit(request))
         if order.client_order_id != request.client_order_id:
             raise BrokerUnavailable(f"the broker answered {request.client_order_id} with {order.client_order_id}")
+        return order
+
+    def replace(self, order_id: str, change: OrderChange) -> Order:
+        """Give a live order new terms, once. Raises NotFound, Refused, or BrokerUnavailable if its fate is unknown."""
+        order = _read("the new order", parsing.read_order, self._sdk.replace(_check_id(order_id), change))
+        if order.client_order_id != change.client_order_id:
+            raise BrokerUnavailable(f"the broker answered {change.client_order_id} with {order.client_order_id}")
         return order
 
     def order(self, order_id: str) -> Order:

@@ -49,11 +49,11 @@ def read_account(data: Data, *, live: bool = False) -> Account:
         cash=decimal_of(data["cash"]),
         equity=decimal_of(data["equity"]),
         buying_power=decimal_of(data["buying_power"]),
-        multiplier=_number(data, "multiplier") or ONE,
+        multiplier=read_number(data, "multiplier") or ONE,
         status=status,
         may_trade=not blocks and (status == "ACTIVE" or (status == "PAPER_ONLY" and not live)),
         blocks=blocks,
-        last_equity=_number(data, "last_equity"),
+        last_equity=read_number(data, "last_equity"),
         id=str(data.get("id") or data.get("account_number") or ""),
     )
 
@@ -65,7 +65,11 @@ def read_positions(rows: Iterable[Any]) -> Positions:
 
 def read_position(data: Data) -> Position:
     """Read one position of shares; a short one is negative in either notation."""
-    qty, entry, price = decimal_of(data["qty"]), _number(data, "avg_entry_price"), _number(data, "current_price")
+    qty, entry, price = (
+        decimal_of(data["qty"]),
+        read_number(data, "avg_entry_price"),
+        read_number(data, "current_price"),
+    )
     if entry is None and price is None:
         raise ValueError("avg_entry_price and current_price are empty")
     return Position(
@@ -73,12 +77,13 @@ def read_position(data: Data) -> Position:
         qty=-qty if data.get("side") == "short" and qty > 0 else qty,
         avg_entry_price=entry,
         current_price=price,
-        qty_available=_number(data, "qty_available"),
+        qty_available=read_number(data, "qty_available"),
+        asset_id=read_words(data, "asset_id"),
     )
 
 
 def _foreign_position(kind: str, data: Data) -> ForeignPosition:
-    return ForeignPosition(kind, _words(data, "symbol"), _number(data, "market_value"))
+    return ForeignPosition(kind, read_words(data, "symbol"), read_number(data, "market_value"))
 
 
 def read_fees(rows: Iterable[Any], since: datetime) -> tuple[dict[str, Decimal], list[UnreadableRow]]:
@@ -90,14 +95,14 @@ def read_fees(rows: Iterable[Any], since: datetime) -> tuple[dict[str, Decimal],
     fees, unreadable = dict[str, Decimal](), list[UnreadableRow]()
     for row in rows:
         try:
-            fees[_words(row, "id") or str(row)] = _fee(row, since)
+            fees[read_words(row, "id") or str(row)] = _fee(row, since)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            unreadable.append(_unreadable(row, error))
+            unreadable.append(read_unreadable(row, error))
     return fees, unreadable
 
 
 def _fee(data: Data, since: datetime) -> Decimal:
-    booked_at = _moment(data, "created_at")
+    booked_at = read_moment(data, "created_at")
     if data.get("status") == "canceled" or (booked_at is not None and booked_at < since):
         return ZERO
     return -decimal_of(data["net_amount"])
@@ -112,29 +117,33 @@ def read_orders(rows: Iterable[Any]) -> Orders:
 
 def read_order(data: Data) -> Order:
     """Read one order of shares with its legs. An order by amount has only its filled quantity."""
-    filled = _number(data, "filled_qty") or ZERO
-    asked, notional = _number(data, "qty"), _number(data, "notional")
+    filled = read_number(data, "filled_qty") or ZERO
+    asked, notional = read_number(data, "qty"), read_number(data, "notional")
     if asked is None and notional is None:
         raise ValueError("qty and notional are empty")
     return Order(
         id=_text(data, "id"),
-        client_order_id=_words(data, "client_order_id"),
+        client_order_id=read_words(data, "client_order_id"),
         symbol=_text(data, "symbol"),
         side=Side(_text(data, "side").upper()),
         qty=filled if asked is None else asked,
         status=_status(data["status"]),
         filled_qty=filled,
-        filled_avg_price=_number(data, "filled_avg_price"),
-        type=OrderType.STOP if data.get("type") == "trailing_stop" else _word(data, "type", OrderType.MARKET),
+        filled_avg_price=read_number(data, "filled_avg_price"),
+        type=_word(data, "type", OrderType.MARKET),
         time_in_force=_word(data, "time_in_force", TimeInForce.DAY),
         order_class=_read_class(data),
-        limit_price=_number(data, "limit_price"),
-        stop_price=_number(data, "stop_price"),
+        limit_price=read_number(data, "limit_price"),
+        stop_price=read_number(data, "stop_price"),
         submitted_at=read_submission(data),
-        updated_at=_moment(data, "updated_at"),
-        filled_at=_moment(data, "filled_at"),
-        replaced_by=_words(data, "replaced_by") or None,
+        updated_at=read_moment(data, "updated_at"),
+        filled_at=read_moment(data, "filled_at"),
+        replaced_by=read_words(data, "replaced_by") or None,
         notional=notional if asked is None else None,
+        replaces=read_words(data, "replaces") or None,
+        expires_at=read_moment(data, "expires_at"),
+        trail_price=read_number(data, "trail_price"),
+        trail_percent=read_number(data, "trail_percent"),
         legs=tuple(read_order(leg) for leg in data.get("legs") or ()),
     )
 
@@ -142,13 +151,13 @@ def read_order(data: Data) -> Order:
 def read_submission(row: Any) -> datetime | None:
     """Return the moment of submission, or else of creation, or None."""
     try:
-        return _moment(row, "submitted_at") or _moment(row, "created_at")
+        return read_moment(row, "submitted_at") or read_moment(row, "created_at")
     except (ValueError, TypeError, AttributeError):
         return None
 
 
 def _foreign_order(kind: str, data: Data) -> ForeignOrder:
-    return ForeignOrder(_text(data, "id"), kind, _words(data, "symbol"), _find_cost(kind, data))
+    return ForeignOrder(_text(data, "id"), kind, read_words(data, "symbol"), _find_cost(kind, data))
 
 
 def _find_cost(kind: str, data: Data) -> Decimal | None:
@@ -159,10 +168,10 @@ def _find_cost(kind: str, data: Data) -> Decimal | None:
     """
     if data.get("side") == "sell" or _status(data["status"]).is_terminal:
         return ZERO
-    notional, filled = _number(data, "notional"), _number(data, "filled_qty") or ZERO
+    notional, filled = read_number(data, "notional"), read_number(data, "filled_qty") or ZERO
     if notional is not None:
-        return notional - filled * (_number(data, "filled_avg_price") or ZERO)
-    price, qty = _number(data, "limit_price"), _number(data, "qty")
+        return notional - filled * (read_number(data, "filled_avg_price") or ZERO)
+    price, qty = read_number(data, "limit_price"), read_number(data, "qty")
     if price is None or qty is None:
         return None
     return max(ZERO, (qty - filled) * price * (ONE if kind == "crypto" else OPTION_SHARES))
@@ -176,6 +185,7 @@ def read_asset(data: Data) -> Asset:
         active=str(data.get("status", "")).lower() == "active",
         fractionable=bool(data.get("fractionable")),
         name=str(data.get("name") or ""),
+        id=read_words(data, "id"),
     )
 
 
@@ -210,8 +220,13 @@ def _read_each(
             else:
                 foreign.append(read_foreign(kind, row))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            unreadable.append(_unreadable(row, error))
+            unreadable.append(read_unreadable(row, error))
     return BrokerList(ours, foreign, unreadable)
+
+
+def is_option(symbol: str) -> bool:
+    """Return whether a symbol is an option's."""
+    return _OPTION.fullmatch(symbol) is not None
 
 
 def _kind(data: Any) -> str:
@@ -220,16 +235,20 @@ def _kind(data: Any) -> str:
         raise TypeError("it is not an object")
     if data.get("order_class") == "mleg":
         return "mleg"
-    return _words(data, "asset_class") or ("us_option" if _OPTION.fullmatch(_words(data, "symbol")) else "")
+    return read_words(data, "asset_class") or ("us_option" if is_option(read_words(data, "symbol")) else "")
 
 
-def _unreadable(row: Any, error: Exception) -> UnreadableRow:
+def read_unreadable(row: Any, error: Exception) -> UnreadableRow:
+    """Keep the readable parts of a senseless row, and the reason."""
     data = row if isinstance(row, Mapping) else {}
     problem = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-    return UnreadableRow(_words(data, "id"), _words(data, "client_order_id"), _words(data, "symbol"), problem)
+    return UnreadableRow(
+        read_words(data, "id"), read_words(data, "client_order_id"), read_words(data, "symbol"), problem
+    )
 
 
-def _words(data: Data, key: str) -> str:
+def read_words(data: Data, key: str) -> str:
+    """Return a text, empty if it is missing."""
     return str(data.get(key) or "")
 
 
@@ -239,11 +258,13 @@ def _text(data: Data, key: str) -> str:
     return str(data[key])
 
 
-def _number(data: Data, key: str) -> Decimal | None:
-    return None if data.get(key) in (None, "") else decimal_of(data[key])
+def read_number(data: Data, *keys: str) -> Decimal | None:
+    """Return the first number among keys, or None."""
+    return next((decimal_of(data[key]) for key in keys if data.get(key) not in (None, "")), None)
 
 
-def _moment(data: Data, key: str) -> datetime | None:
+def read_moment(data: Data, key: str) -> datetime | None:
+    """Return a moment, or None if it is missing."""
     return parse_iso(data[key]) if data.get(key) else None
 
 

@@ -31,7 +31,7 @@ from requests.exceptions import RequestException, Timeout
 from Departments.brokers.alpaca.credentials import Credentials, is_loopback
 from Departments.brokers.alpaca.refusals import INVALID, Answer, Passing, map_answer, read_answer, read_refusal
 from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
-from Departments.core.orders import OrderClass, OrderRequest, OrderType
+from Departments.core.orders import OrderChange, OrderClass, OrderRequest, OrderType
 from Departments.core.platform.clock import Clock
 
 #: Alpaca takes 200 requests a minute; it answers a further order with 429, and we must look that order up first.
@@ -46,6 +46,7 @@ _KINDS: dict[OrderType, Callable[..., models.OrderRequest]] = {
     OrderType.LIMIT: models.LimitOrderRequest,
     OrderType.STOP: models.StopOrderRequest,
     OrderType.STOP_LIMIT: models.StopLimitOrderRequest,
+    OrderType.TRAILING_STOP: models.TrailingStopOrderRequest,
 }
 
 
@@ -114,6 +115,11 @@ class Sdk:
         """Send one order, once."""
         return self._ask_once("POST", "/orders", partial(self._trading.submit_order, write_order(request)))
 
+    def replace(self, order_id: str, change: OrderChange) -> Any:
+        """Send new terms for an order, once: alpaca-py would send a PATCH again on 429 and 504, too."""
+        call = partial(self._trading.replace_order_by_id, order_id, write_change(change))
+        return self._ask_once("PATCH", f"/orders/{order_id}", call)
+
     def cancel(self, order_id: str) -> None:
         """Request a cancel, once."""
         self._ask_once("DELETE", f"/orders/{order_id}", partial(self._trading.cancel_order_by_id, order_id))
@@ -159,6 +165,12 @@ class Sdk:
         """
         query = {"after": f"{after.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "direction": "asc", "page_size": limit}
         path = "/account/activities/FEE"
+        return self._ask(path, partial(self._trading.get, path, query | ({"page_token": page} if page else {})))
+
+    def activities(self, after: datetime, page: str | None, limit: int) -> Any:
+        """Ask for one page of all activities booked after a second, oldest first; `page` as for fees."""
+        query = {"after": f"{after.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "direction": "asc", "page_size": limit}
+        path = "/account/activities"
         return self._ask(path, partial(self._trading.get, path, query | ({"page_token": page} if page else {})))
 
     def asset(self, symbol: str) -> Any:
@@ -240,10 +252,28 @@ def write_order(request: OrderRequest) -> models.OrderRequest:
             client_order_id=request.client_order_id,
             limit_price=None if is_oco else _float(request.limit_price),
             stop_price=_float(request.stop_price),
+            trail_price=_float(request.trail_price),
+            trail_percent=_float(request.trail_percent),
             take_profit=None if target is None else models.TakeProfitRequest(limit_price=float(target)),
             stop_loss=None
             if request.stop_loss is None
             else models.StopLossRequest(stop_price=float(request.stop_loss)),
+        )
+    except ValueError as error:
+        raise read_refusal(422, INVALID, _first_line(error), {}) from error
+
+
+def write_change(change: OrderChange) -> models.ReplaceOrderRequest:
+    """Write new terms in alpaca-py's words: prices as floats, whole shares. Raises Refused for a part of a share."""
+    if change.qty is not None and change.qty != change.qty.to_integral_value():
+        raise read_refusal(422, INVALID, "qty of a replacement must be a whole number", {})
+    try:
+        return models.ReplaceOrderRequest(
+            client_order_id=change.client_order_id,
+            qty=None if change.qty is None else int(change.qty),
+            limit_price=_float(change.limit_price),
+            stop_price=_float(change.stop_price),
+            trail=_float(change.trail),
         )
     except ValueError as error:
         raise read_refusal(422, INVALID, _first_line(error), {}) from error

@@ -12,7 +12,7 @@ import pytest
 from Departments.brokers.base import Broker
 from Departments.brokers.patience import PatientBroker
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
-from Departments.core.orders import OrderRequest, Side
+from Departments.core.orders import OrderChange, OrderRequest, Side
 from Departments.core.platform.clock import SimulatedClock
 
 NOW = datetime(2025, 11, 10, 15, 10, tzinfo=UTC)
@@ -29,8 +29,9 @@ QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "quotes": ((("UPS",),), {}),
     "bars": ((("SPY",),), {"days": 5}),
     "market_clock": ((), {}),
+    "activities": ((NOW,), {}),
 }
-ORDERS: dict[str, tuple[Any, ...]] = {"submit": (SELL,), "cancel": ("id",)}
+ORDERS: dict[str, tuple[Any, ...]] = {"submit": (SELL,), "cancel": ("id",), "replace": ("id", OrderChange("c-2"))}
 
 
 class Away:

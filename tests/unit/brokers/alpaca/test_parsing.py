@@ -52,9 +52,12 @@ def test_unknown_words_of_type_class_and_duration_do_not_fail_an_order() -> None
     )
 
 
-def test_a_trailing_stop_is_a_stop_and_an_entry_with_one_exit_counts_as_bracket() -> None:
-    order = parsing.read_order(alpaca.order(type="trailing_stop", stop_price="86.09", order_class="oto"))
-    assert (order.type, order.stop_price, order.order_class) == (OrderType.STOP, Decimal("86.09"), OrderClass.BRACKET)
+def test_a_trailing_stop_keeps_its_trail_and_an_entry_with_one_exit_counts_as_bracket() -> None:
+    order = parsing.read_order(
+        alpaca.order(type="trailing_stop", stop_price="86.09", trail_percent="5", order_class="oto")
+    )
+    assert (order.type, order.trail_percent) == (OrderType.TRAILING_STOP, Decimal(5))
+    assert (order.stop_price, order.order_class) == (Decimal("86.09"), OrderClass.BRACKET)
 
 
 def test_an_order_by_amount_has_what_it_filled_as_quantity() -> None:
