@@ -6,12 +6,13 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from Departments.core.approvers import AUTOMATIC, SCRIPT, ApprovalPlace, Approver
+from Departments.core.approvers import AUTOMATIC, SCRIPT, ApprovalPlace, Approver, Consent
 from Departments.core.errors import BadInput, DepartmentsError
 from Departments.core.platform.users import name_user
 from Departments.core.settings import load_settings
@@ -212,6 +213,11 @@ def test_a_price_that_is_too_low_or_left_out_makes_no_plan_small(tmp_path: Path,
         opened.ceo.current_plan, opened.ceo.plan_approved = plan(small), True
         answer = opened.ceo.handle_user_request("execute_plan")
     assert (answer["status"], sent(tmp_path)) == ("ERROR", 0)
+
+
+def test_an_unknown_amount_counts_as_a_large_one() -> None:
+    assert Consent.of(["anna@desk1"], None, Decimal(50_000)).is_lacking
+    assert not Consent.of(["anna@desk1", "ben@desk1"], None, Decimal(50_000)).is_lacking
 
 
 @pytest.mark.parametrize(("above", "waits"), [(AMOUNT, True), (AMOUNT + 1, False), (0, True), (None, False)])
