@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from Departments.Executive.execution import PlanExecution
     from Departments.Executive.reporting.report import Reporter
     from Departments.ledger.ledger import Ledger
+    from Departments.messaging.admission import Admission
     from Departments.messaging.bus import Bus
     from Departments.messaging.mailbox import Mailbox
     from Departments.messaging.message import Message
@@ -96,7 +97,22 @@ class Desk:
         if find_row(settings.broker.name, self.choices.brokers) is None:
             problem = f"input should be {list_names(self.choices.brokers)} (found {settings.broker.name!r})"
             raise BadInput(path, "broker.name", problem, "correct the value")
+        if settings.messages.senders:
+            self._check_senders(path, settings)
         return settings
+
+    @staticmethod
+    def _check_senders(path: Path, settings: Settings) -> None:
+        """Raise BadInput for senders of an unknown type, or of one that only our departments write."""
+        from Departments.messaging.catalogue import CATALOGUE
+
+        open_types = sorted(row.name for row in CATALOGUE if not row.is_ours)
+        for name in settings.messages.senders:
+            row = CATALOGUE.find(name)
+            if row is not None and row.name == name and not row.is_ours:
+                continue
+            problem = "only our own departments write this type" if row and row.is_ours else "there is no such type"
+            raise BadInput(path, f"messages.senders.{name}", problem, f"name one of {', '.join(open_types)}")
 
     @cached_property
     def limits(self) -> Limits:
@@ -141,10 +157,20 @@ class Desk:
         """Publishing and consuming."""
         from Departments.messaging.bus import Bus
 
-        bus = Bus(self.mailbox, self.ledger.journal, self.clock, self.settings.messaging)
+        bus = Bus(self.mailbox, self.ledger.journal, self.clock, self.settings.messaging, self.admission)
         if self.choices.rehearsal is not None:
             bus.forget_letters()
         return bus
+
+    @cached_property
+    def admission(self) -> Admission:
+        """Who may send what, and what proves it. Says at every start that nothing does, if that is chosen."""
+        from Departments.messaging.admission import UNPROVEN_WARNING, Admission
+
+        instructions = self.settings.trading.instructions
+        if instructions == "unproven":
+            log.warning(UNPROVEN_WARNING)
+        return Admission(self.settings.messages.senders, instructions)
 
     @cached_property
     def broker_row(self) -> BrokerRow:
@@ -261,6 +287,7 @@ class Desk:
     @cached_property
     def trader(self) -> Trader:
         """Trading at work."""
+        from Departments.Trading.decisions import Decisions
         from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers
         from Departments.Trading.judgement import Judge
         from Departments.Trading.reconciliation import Reconciler
@@ -272,12 +299,13 @@ class Desk:
         broker, ledger, clock, enqueue = self.broker, self.ledger, self.clock, self.bus.enqueue
         tracker = OrderTracker(broker, ledger, clock, enqueue)
         sender = OrderSender(broker, ledger, clock, enqueue, tracker)
+        decisions = Decisions(ledger.plans, self.admission.is_trusted, self.bus.is_proven)
         judge = Judge(self._make_reader(broker), ledger.releases.find_locks, limits, exits)
         return Trader(
             broker,
             self.bus,
-            ApprovalHandlers(partial(self.bus.waiting, TRADING), ledger, clock, exits, judge, sender),
-            ExitHandlers(broker, ledger, clock, enqueue, exits, judge, sender),
+            ApprovalHandlers(partial(self.bus.waiting, TRADING), decisions, ledger, clock, exits, judge, sender),
+            ExitHandlers(broker, ledger, clock, decisions, exits, judge, sender),
             tracker,
             Reconciler(broker, ledger, clock, sender.report, patience=phases.patience),
             retry_after=timedelta(seconds=phases.sell.poll),
@@ -308,7 +336,7 @@ class Desk:
         limits, plans = self.limits, self.ledger.plans  # limits first: without them the folder is no workspace
         poll = self.settings.phases.sell.poll
         return Day(
-            inbox=ExecutiveInbox(self.bus, plans, self.ledger.regimes, self.clock, self.work, poll),
+            inbox=ExecutiveInbox(self.bus, self.ledger, limits, self.clock, self.consult, poll),
             judge=PlanJudge(self.reader, plans, limits, self.settings),
             approvals=Approvals(
                 self.state, self.ledger, limits.fingerprint, self.clock, self.settings.approval.four_eyes_above
@@ -316,6 +344,7 @@ class Desk:
             execution=self._make_execution,
             reporter=self.reporter,
             hold=self._hold_account,
+            consult=self.consult,
             work=self.work,
         )
 
@@ -324,7 +353,9 @@ class Desk:
         """The writer of final reports."""
         from Departments.Executive.reporting.report import Reporter
 
-        return Reporter(self.ledger, self.state / "Reports", self.settings.exits.enabled)
+        return Reporter(
+            self.ledger, self.state / "Reports", self.settings.exits.enabled, self.settings.trading.instructions
+        )
 
     def _make_execution(self, plan: TradingPlan) -> PlanExecution:
         from Departments.Executive.cash_count import CashCounter
@@ -364,16 +395,27 @@ class Desk:
         named = os.environ.get(LOCKS)
         return Path(named) if named else user_state_path("departments", appauthor=False)
 
-    def work(self) -> None:
-        """Let the departments of this process read their inboxes once, the Executive last.
+    def consult(self) -> None:
+        """Let the departments but Trading read their inboxes once, the Executive last. Nothing is ordered.
 
-        The first time, the desk recovers. An inbox that a watcher holds is left to it, and Trading's is left to one
-        where that was chosen.
+        The first time, the desk recovers. An inbox that a watcher holds is left to it.
         """
+        self._ask_advisers()
+        self.day.inbox.read()
+
+    def _ask_advisers(self) -> None:
         self.recover()
         for name in (REGIME_DETECTION, OPERATIONS):
             with suppress(WorkspaceBusy):
                 self.bus.consume(name, self.routers[name], wait=0)
+
+    def work(self) -> None:
+        """Let all departments of this process read their inboxes once, the Executive last: Trading sends orders.
+
+        The first time, the desk recovers. An inbox that a watcher holds is left to it, and Trading's is left to one
+        where that was chosen.
+        """
+        self._ask_advisers()
         if self.choices.via_watchers:
             self._tell_when_nobody_watches()
         elif self.choices.rehearsal is None:

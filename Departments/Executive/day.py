@@ -19,6 +19,7 @@ from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import as_json
 from Departments.core.errors import DepartmentsError
 from Departments.core.facts import PlanFacts
+from Departments.core.money import plain
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.Executive.approvals import ApprovalRefused, Approvals, Approved, FiledPlan
@@ -118,8 +119,8 @@ class Executed:
 class Day:
     """The Executive's day.
 
-    `hold` keeps workspace and account for one execution; `work` has every department of this process, the Executive
-    included, read its inbox once; `execution` makes the execution of a plan.
+    `hold` keeps workspace and account for one execution. `consult` has every department of this process but Trading
+    read its inbox once, so nothing is ordered; `work` has Trading work, too. `execution` makes the execution of a plan.
     """
 
     inbox: ExecutiveInbox
@@ -128,6 +129,7 @@ class Day:
     execution: Callable[[TradingPlan], PlanExecution]
     reporter: Reporter
     hold: Callable[[], AbstractContextManager[None]]
+    consult: Callable[[], None]
     work: Callable[[], None]
 
     def run(self, order: DayOrder, audience: Audience) -> Document:
@@ -172,9 +174,10 @@ class Day:
         return None if stop is None else unexecuted_document(stop.status, stop.plan_id, stop.message)
 
     def resume(self) -> Executed | None:
-        """Finish an interrupted execution. Returns None when there is none."""
+        """Finish an interrupted execution. Returns None when there is none: waiting reports are read then."""
         if self.approvals.find_unfinished() is None:
             self.inbox.deliver()
+            self.inbox.read()
             self.reporter.write_missing()
             return None
         end = self.execute(None)
@@ -189,6 +192,15 @@ class Day:
         if missing is not None and missing.by_hand and order.is_in(missing):
             found = f"{missing.plan_id} was this order and ended; only its report was missing and is written now"
             raise DayFailed(f"{found}: look at it, then order again what is still wanted")
+
+    def chase(self) -> list[str]:
+        """Follow the open orders of ended executions once more. Returns a sentence about each that is still open."""
+        plans = self.approvals.ledger.plans
+        if plans.find_loose_ends():
+            with self.hold():
+                self.work()
+        loose = plans.find_loose_ends()
+        return [f"{t.side} {plain(t.qty)} {t.symbol} of {plan_id} is still open" for plan_id, t in loose]
 
     def find_stop(self, plan_id: str | None = None, *, force: bool = False, by_hand: bool = False) -> NotToday | None:
         """Return why nothing may be sent now: the day was executed, or the market is closed. None when it may.
@@ -236,8 +248,11 @@ class Day:
         if answer.message_type != "TradingPlan":
             failure = PlanFailure.of(answer)
             raise DayFailed(failure.message, failure.exit_code, failure.document())
-        document = PlanDocument.of(answer)
-        filed = FiledPlan(replace(document.plan(), by_hand=request.by_hand), document.document())
+        plan_id = PlanDocument.of(answer).plan_id
+        known = self.approvals.find(plan_id)  # the answer says which plan, the ledger what is in it
+        if known is None:
+            raise DayFailed(f"Operations answers with {plan_id}, which the ledger does not know; make a new plan")
+        filed = FiledPlan(replace(known.plan, by_hand=request.by_hand), known.document)
         if order.by_hand is not None and not filed.plan.trades:
             raise DayFailed(f"{order.by_hand} may not be ordered: {_describe_skip(filed.plan)}")
         return self._review(filed)
@@ -290,7 +305,7 @@ class Day:
         DepartmentsError.
         """
         with self.hold():
-            self.work()
+            self.consult()  # reports that wait decide what is unfinished or executed
             plan = self.approvals.find_unfinished()
             if plan is None:
                 cleared = self._clear(filed, force=force)
@@ -304,7 +319,7 @@ class Day:
                 self.work()
                 phase = execution.advance(phase)
             report = execution.finish()
-            self.work()  # Regime learns what became of the day
+            self.consult()  # Regime learns what became of the day
             return Executed(plan.plan_id, report.document, self.reporter.write(plan.plan_id, report), plan.by_hand)
 
     def _clear(self, filed: FiledPlan | None, *, force: bool) -> TradingPlan | NotToday:

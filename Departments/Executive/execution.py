@@ -20,6 +20,7 @@ from Departments.core.statuses import ExecutionStatus, PhaseName, PhaseOutcome, 
 from Departments.Executive.cash_count import CashCounter
 from Departments.Executive.dispatches import approval_id, cancel_request, instruction, outcome_message, report_message
 from Departments.Executive.funding import Decision
+from Departments.Executive.outcomes import is_order_of, with_order
 from Departments.Executive.phase_decisions import PhaseDecisions
 from Departments.Executive.phases import DONE, PhaseEvent, PhaseWaits, after, is_in_order, waits_of
 from Departments.Executive.reporting.document import adds_up, describe_difference
@@ -167,7 +168,7 @@ class PlanExecution:
             return self._end_phase(phase, PhaseEvent.ALL_TERMINAL, PhaseOutcome.ALL_TERMINAL)
         phase = self._shorten_wait(phase)
         if self.clock.now() >= phase.deadline:
-            return self._at_deadline(phase, waiting)
+            return phase if self._take_outcomes(waiting) else self._at_deadline(phase, waiting)
         symbols = ", ".join(sorted(t.symbol for t in waiting))
         log.info(WAITING[phase.name], len(waiting), "" if len(waiting) == 1 else "s", symbols)
         self.clock.sleep(self._waits(phase.name).poll)
@@ -203,6 +204,13 @@ class PlanExecution:
         if settings.on_timeout == "leave":
             return self._end_phase(phase, PhaseEvent.DEADLINE_LEAVE, PhaseOutcome.LEFT_OPEN)
         return self._cancel(phase, waiting)
+
+    def _take_outcomes(self, waiting: Sequence[TradeRecord]) -> bool:
+        """Record ends that the ledger knows and no report told of. Returns True if there were any."""
+        found = [(t, self.ledger.orders.find_by_message(t.message_id)) for t in waiting if t.message_id]
+        ended = [with_order(t, o) for t, o in found if o is not None and o.status.is_terminal and is_order_of(t, o)]
+        with self.ledger.transaction():
+            return sum(self.ledger.plans.report_trade(t.message_id or "", t) for t in ended) > 0
 
     def _cancel(self, phase: PhaseRecord, waiting: Sequence[TradeRecord]) -> PhaseRecord:
         settings = self._waits(phase.name)

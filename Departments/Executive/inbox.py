@@ -8,15 +8,21 @@ from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 
+from Departments.constraints.amounts import is_careful
+from Departments.constraints.limits import Limits
 from Departments.core.departments import EXECUTIVE
 from Departments.core.documents import json_text
-from Departments.core.errors import DepartmentsError, WorkspaceBusy
+from Departments.core.errors import ContradictedReport, DepartmentsError, WorkspaceBusy
 from Departments.core.identifiers import answer_id, message_id
+from Departments.core.money import plain
 from Departments.core.platform.clock import Clock
-from Departments.ledger.plan_records import PlanRecords
-from Departments.ledger.regime_records import SqliteRegimeLedger
+from Departments.core.statuses import RequestStatus
+from Departments.Executive.outcomes import find_contradiction, with_order
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.plan_records import TradeReport
 from Departments.messaging.bus import Bus
 from Departments.messaging.message import Message
+from Departments.messaging.names import escape
 from Departments.messaging.payloads import ExecutionReport, Payload
 from Departments.messaging.regime_payloads import RegimeUpdate
 from Departments.messaging.router import Commit, Handler, Router
@@ -31,21 +37,16 @@ BATCH = 50  # messages whose effects share a commit: each effect follows from it
 class ExecutiveInbox:
     """Asks by message and reads the answers.
 
-    `work` has every department of this process read its inbox once; `poll` is the pause between two looks, in seconds.
+    `work` has the other departments of this process read their inboxes once; `poll` is the pause between two looks, in
+    seconds.
     """
 
     def __init__(
-        self,
-        bus: Bus,
-        plans: PlanRecords,
-        regimes: SqliteRegimeLedger,
-        clock: Clock,
-        work: Callable[[], None],
-        poll: float,
+        self, bus: Bus, ledger: Ledger, limits: Limits, clock: Clock, work: Callable[[], None], poll: float
     ) -> None:
         self._bus = bus
-        self._plans = plans
-        self._regimes = regimes
+        self._ledger = ledger
+        self._limits = limits
         self._clock = clock
         self._work = work
         self._poll = poll
@@ -111,26 +112,47 @@ class ExecutiveInbox:
     # --- handlers ---
 
     def record_report(self, message: Message, report: ExecutionReport) -> Commit:
-        """Record how an approval or request ended."""
+        """Record how an approval or request ended, as the ledger has it: a report only says where to look.
+
+        Raises ContradictedReport for one of nothing that was sent, or that says what the ledger does not.
+        """
+        about, outcome = report.approval_message_id, self._read_outcome(message, report)
 
         def commit() -> None:
-            about = report.approval_message_id
-            if not self._plans.report_trade(about, report):
+            if not self._ledger.plans.report_trade(about, outcome):
                 log.info("%s reports an order of no running plan (%s)", message.message_id, about)
 
         return commit
+
+    def _read_outcome(self, message: Message, report: ExecutionReport) -> TradeReport:
+        about = report.approval_message_id
+        if isinstance(report.status, RequestStatus):  # of which the ledger keeps nothing but Trading's own letter
+            _refuse(message, report, None if self._bus.is_proven(message) else "the ledger does not hold this report")
+            return report
+        decision, order = self._ledger.plans.find_decision(about), self._ledger.orders.find_by_message(about)
+        trade = None if decision is None else decision.trade
+        _refuse(message, report, find_contradiction(report, trade, order))
+        return report if trade is None or order is None else with_order(trade, order)
 
     def keep_answer(self, message: Message, _: Payload) -> None:
         """Keep the answer to a question until `wait_for_answer` takes it."""
         if message.parent_message_id:
             self._answers[message.parent_message_id] = message
 
-    def log_regime(self, message: Message, update: RegimeUpdate) -> Commit:
-        """Log the market's regime, and save it: a limit may depend on it."""
+    def log_regime(self, message: Message, update: RegimeUpdate) -> Commit | None:
+        """Log the market's regime, and save it unless nothing proves it and it could loosen a limit."""
         log.info("Regime: %s (%s)", update.regime, update.confidence)
         assessment = update.assessment(message.timestamp, f"RegimeUpdate {message.message_id}")
-        return lambda: self._regimes.save_assessment(assessment)
+        is_saved = self._bus.is_proven(message) or is_careful(assessment, self._limits)
+        return (lambda: self._ledger.regimes.save_assessment(assessment)) if is_saved else None
 
     def log_escalation(self, message: Message, _: Payload) -> None:
         """Log the first line of an escalation."""
         log.warning("%s escalates: %s", message.sender, message.body.strip().partition("\n")[0].lstrip("# "))
+
+
+def _refuse(message: Message, report: ExecutionReport, problem: str | None) -> None:
+    if problem is not None:
+        claim = f"{report.symbol} {report.status}, {plain(report.filled_qty)} filled"
+        about = escape(report.approval_message_id)
+        raise ContradictedReport(f"{message.message_id} claims {claim} ({about}), but {problem}; it is not believed")

@@ -72,4 +72,4 @@ def waits_of(name: PhaseName, settings: Phases) -> PhaseWaits:
 
 def is_in_order(status: str, code: str) -> bool:
     """Return True if a trade needs nobody's look: it is done, or deferred for want of cash or of size."""
-    return status in DONE or (status == TradeStatus.DEFERRED and code in HARMLESS)
+    return (status in DONE and code != ReasonCode.FILLED_SHORT) or (status == TradeStatus.DEFERRED and code in HARMLESS)

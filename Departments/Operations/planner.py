@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time
 
 from Departments.brokers.snapshot import FactsReader
+from Departments.constraints.amounts import is_careful
 from Departments.constraints.limits import Limits
 from Departments.core import identifiers
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION
@@ -97,8 +98,9 @@ class Planner:
     def accept_briefing(self, message: Message) -> None:
         """Accept a DailyBriefing from outside the inbox and deliver it there.
 
-        Raises BadInput for one that nobody can plan from.
+        Raises BadInput for one that nobody can plan from, or whose sender may not send it.
         """
+        self._bus.admission.check_file(message, message.message_id)
         refuse_other_days(read_briefing(message), trading_day(self._clock.now()))
         if self._shelf.find(message.message_id) is None:
             self._bus.publish(replace(message, recipient=OPERATIONS))
@@ -138,9 +140,12 @@ class Planner:
         proposal_from(proposal, message.message_id)
         self._shelf.keep(message)
 
-    def save_regime(self, message: Message, update: RegimeUpdate) -> Commit:
-        """Save an assessment of the market."""
+    def save_regime(self, message: Message, update: RegimeUpdate) -> Commit | None:
+        """Save an assessment of the market. One that nothing proves counts only where it can loosen no limit."""
         assessment = update.assessment(message.timestamp, f"RegimeUpdate {message.message_id}")
+        if not (self._bus.is_proven(message) or is_careful(assessment, self._limits)):
+            log.info("%s is not proven, so its %s counts for nothing", message.message_id, assessment.regime)
+            return None
         return lambda: self._ledger.regimes.save_assessment(assessment)
 
     def answer_request(self, message: Message, request: PlanRequest) -> Commit:
@@ -207,7 +212,7 @@ class Planner:
 
     def _save(self, planned: Planned) -> None:
         plan, now = planned.plan, self._clock.now()
-        self._ledger.plans.save(plan_document(plan), plan.limits_hash, now, by_hand=plan.by_hand)
+        self._ledger.plans.propose(plan_document(plan), plan.limits_hash, now, by_hand=plan.by_hand)
         self._ledger.symbols.learn(planned.facts, now, planned.readings, planned.views)
         for symbol in planned.untradable:
             self._ledger.plans.report_untradable(symbol, now)

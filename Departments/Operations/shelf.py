@@ -18,6 +18,7 @@ from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessag
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec
 from Departments.messaging.bus import Bus
+from Departments.messaging.catalogue import CATALOGUE
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing, PlanProposal
 from Departments.Operations.briefing import Briefing, Proposal, briefing_from, proposal_from, refuse_other_days
@@ -44,7 +45,7 @@ class Shelf:
 
     def list_briefings(self, today: date) -> list[Message]:
         """Return all briefings: the newest delivered one first, then those RESEARCH sent to others."""
-        sent = _newest_first(_read(self.root / "Outbox" / RESEARCH), "DailyBriefing")
+        sent = self._newest_first(_read(self.root / "Outbox" / RESEARCH), "DailyBriefing")
         return [*self._list_delivered("DailyBriefing", today), *sent]
 
     def read_briefing(self, now: datetime, message_id: str | None = None) -> Briefing:
@@ -77,7 +78,14 @@ class Shelf:
     def _list_delivered(self, message_type: str, today: date) -> list[Message]:
         """List messages delivered to Operations: in hand, waiting or archived today, newest first."""
         archived = _read(self.root / "Archive" / today.isoformat() / OPERATIONS)
-        return _newest_first((*self.in_hand.values(), *self.bus.waiting(OPERATIONS), *archived), message_type)
+        return self._newest_first((*self.in_hand.values(), *self.bus.waiting(OPERATIONS), *archived), message_type)
+
+    def _newest_first(self, messages: Iterable[Message], message_type: str) -> list[Message]:
+        """List messages of a type from its senders. Those of anybody else become dead letters when they are handled."""
+        row, admission = CATALOGUE.find(message_type), self.bus.admission
+        of_type = (m for m in messages if m.message_type == message_type)
+        found = {m.message_id: m for m in of_type if row is None or admission.may_send(row, m.sender)}
+        return sorted(found.values(), key=lambda m: (m.timestamp, m.message_id), reverse=True)
 
     def _list_some(self, now: datetime) -> list[Message]:
         found = self.list_briefings(trading_day(now))
@@ -109,11 +117,6 @@ def _is_of_today(briefing: Briefing, now: datetime) -> bool:
     except BadInput:
         return False
     return True
-
-
-def _newest_first(messages: Iterable[Message], message_type: str) -> list[Message]:
-    found = {m.message_id: m for m in messages if m.message_type == message_type}
-    return sorted(found.values(), key=lambda m: (m.timestamp, m.message_id), reverse=True)
 
 
 def _read(folder: Path) -> Iterator[Message]:

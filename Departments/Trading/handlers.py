@@ -11,19 +11,19 @@ from contextlib import suppress
 from datetime import timedelta
 
 from Departments.brokers.base import Broker
-from Departments.core.departments import EXECUTIVE
 from Departments.core.errors import BadInput, BrokerUnavailable, UnreadableMessage
 from Departments.core.identifiers import client_order_id
 from Departments.core.orders import OrderStatus
 from Departments.core.platform.clock import Clock
 from Departments.core.settings import ExitSettings
-from Departments.core.statuses import RequestStatus
+from Departments.core.statuses import PhaseName, RequestStatus
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderIntent, OrderRecord
 from Departments.ledger.releases import Release
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import CancelRequest, ExecutiveApproval, ProtectRequest, ReleaseRequest
 from Departments.messaging.router import Commit
+from Departments.Trading.decisions import Decisions
 from Departments.Trading.exits import (
     adopt_exits,
     ask_to_cancel,
@@ -49,6 +49,7 @@ class ApprovalHandlers:
     def __init__(
         self,
         waiting: Callable[[], Iterable[Message]],
+        decisions: Decisions,
         ledger: Ledger,
         clock: Clock,
         exits: ExitSettings,
@@ -56,6 +57,7 @@ class ApprovalHandlers:
         sender: OrderSender,
     ) -> None:
         self._waiting = waiting
+        self._decisions = decisions
         self._ledger = ledger
         self._clock = clock
         self._exits = exits
@@ -74,8 +76,8 @@ class ApprovalHandlers:
 
     def send_order(self, message: Message, approval: ExecutiveApproval) -> Commit | None:
         """Judge an approval on actual facts and submit its order once."""
-        refuse_strangers(message)
         refuse_unapproved(message, approval)
+        self._decisions.check_approval(message, approval)
         record = self._ledger.orders.find(client_order_id(message.message_id))
         if not self._may_be_sent(message, record):
             return None
@@ -95,8 +97,8 @@ class ApprovalHandlers:
     def _may_be_sent(self, message: Message, record: OrderRecord | None) -> bool:
         """Return True for a new approval, or one still without a clear answer."""
         if record is None:
-            is_late = self._clock.now() - message.timestamp > LATE
-            if is_late and message.message_id in self._cancelled_approvals():
+            is_fresh = timedelta() <= self._clock.now() - message.timestamp <= LATE  # or the clock was set back
+            if not is_fresh and message.message_id in self._cancelled_approvals():
                 log.info("%s waits for its cancel; it is not sent", message.message_id)
                 return False
             return True
@@ -108,8 +110,7 @@ class ApprovalHandlers:
     def _cancelled_approvals(self) -> frozenset[str]:
         """Return the approvals with a waiting cancel request. Reads the inbox once in a pass."""
         if self._cancelled is None:
-            requests = (m for m in self._waiting() if m.message_type == "CancelRequest")
-            self._cancelled = frozenset(filter(None, (m.parent_message_id for m in requests)))
+            self._cancelled = self._decisions.find_cancelled(self._waiting())
         return self._cancelled
 
     def cancel_order(self, message: Message, request: CancelRequest) -> Commit | None:
@@ -117,8 +118,8 @@ class ApprovalHandlers:
 
         An approval that was not sent yet is withdrawn, so that it is not sent later either.
         """
-        refuse_strangers(message)
         orders, now = self._ledger.orders, self._clock.now()
+        self._decisions.check_cancel(message, request)
         record = orders.find_by_message(request.approval_message_id)
         if record is None:
             return lambda: self._withdraw(request)
@@ -140,26 +141,26 @@ class ExitHandlers:
         broker: Broker,
         ledger: Ledger,
         clock: Clock,
-        enqueue: Callable[[Message], None],
+        decisions: Decisions,
         exits: ExitSettings,
         judge: Judge,
         sender: OrderSender,
     ) -> None:
         self._broker = broker
+        self._decisions = decisions
         self._ledger = ledger
         self._clock = clock
-        self._enqueue = enqueue
         self._exits = exits
         self._judge = judge
         self._sender = sender
 
     def release_exits(self, message: Message, asked: ReleaseRequest) -> Commit:
         """Cancel the resting exits of a symbol. `end_releases` reports when its shares are free."""
-        refuse_strangers(message)
+        self._decisions.check_request(message, asked, PhaseName.RELEASE)
         now = self._clock.now()
         if asked.symbol in self._ledger.releases.find_locks():
             report = request_report(message.message_id, asked.symbol, asked.qty, RequestStatus.LOCKED, now)
-            return lambda: self._enqueue(report)
+            return lambda: self._sender.enqueue(report)
         exits = resting_exits(self._broker, asked.symbol)
         release = release_of(asked, message.message_id, exits)
         with self._ledger.transaction():
@@ -189,22 +190,22 @@ class ExitHandlers:
         with self._ledger.transaction():
             self._ledger.releases.end(release.message_id, now)
             report = request_report(release.message_id, release.symbol, release.qty, RequestStatus.RELEASED, now)
-            self._enqueue(report)
+            self._sender.enqueue(report)
 
     def protect_shares(self, message: Message, asked: ProtectRequest) -> Commit | None:
         """Submit a stop-loss and a take-profit for unprotected shares as one OCO, once.
 
         The tracker reports it as protected when the OCO is live.
         """
+        self._decisions.check_request(message, asked, PhaseName.PROTECT)
         record = self._ledger.orders.find_by_message(message.message_id)
         if record is not None:
             is_unclear = record.status is OrderStatus.UNKNOWN
             return self._sender.resume(record.intent, protection_request(record.intent)) if is_unclear else None
-        refuse_strangers(message)
         now, intent = self._clock.now(), self._protection(message.message_id, asked)
         if intent is None:
             report = request_report(message.message_id, asked.symbol, asked.qty, RequestStatus.PROTECTED, now)
-            return lambda: self._enqueue(report)
+            return lambda: self._sender.enqueue(report)
         with self._ledger.transaction():
             self._ledger.orders.intend(intent, now)
         self._judge.forget()  # the exits take shares that a SELL might be judged by
@@ -213,12 +214,6 @@ class ExitHandlers:
     def _protection(self, message_id: str, asked: ProtectRequest) -> OrderIntent | None:
         position = self._broker.position(asked.symbol)
         return None if position is None else protection_intent(asked, message_id, position, self._exits)
-
-
-def refuse_strangers(message: Message) -> None:
-    """Raise BadInput for an instruction from anyone but the Executive."""
-    if message.sender != EXECUTIVE:
-        raise BadInput(message.message_id, "from", f"{message.sender} cannot approve", "only EXECUTIVE approves orders")
 
 
 def refuse_unapproved(message: Message, approval: ExecutiveApproval) -> None:

@@ -117,7 +117,7 @@ class OrderSender:
         self._broker = broker
         self._ledger = ledger
         self._clock = clock
-        self._enqueue = enqueue
+        self.enqueue = enqueue
         self._tracker = tracker
 
     def submit_once(self, intent: OrderIntent, request: OrderRequest, *, again: bool = False) -> Commit:
@@ -157,7 +157,7 @@ class OrderSender:
 
         def commit() -> None:
             self._ledger.orders.deny(intent, str(violations[0].code), reason, now, escalation.message_id)
-            self._enqueue(escalation)
+            self.enqueue(escalation)
             self.report(intent)
 
         return commit
@@ -166,7 +166,7 @@ class OrderSender:
         """Report the outcome of an approval to the Executive. Joins the caller's transaction."""
         record = self._ledger.orders.find(intent.client_order_id)
         if record is not None:
-            self._enqueue(outcome_report(record, self._clock.now()))
+            self.enqueue(outcome_report(record, self._clock.now()))
 
     # --- what the broker answers ---
 
@@ -234,7 +234,7 @@ class OrderSender:
             )
             if is_conflict:
                 self._ledger.releases.lock_also(intent.symbol, str(refusal), now)
-            self._enqueue(escalation)
+            self.enqueue(escalation)
             self.report(intent)
 
         return commit

@@ -89,6 +89,7 @@ def _has_begun(desk: Desk, plan: TradingPlan | None) -> bool:
 def _check(desk: Desk, plan: TradingPlan | None, path: Path | None, message: Message | None, file: Path | None) -> None:
     now = desk.clock.now()
     if message is not None:
+        desk.admission.check_file(message, str(file))
         _refuse_unplannable(message, str(file), now)
     if plan is not None:
         _refuse_stale(plan, str(path), now, desk.limits)

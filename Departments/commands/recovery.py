@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -33,13 +33,23 @@ def resume(
     choices = Choices(clock=make_clock(at), broker=broker, exchange_faults=exchange_faults)
     with report_errors(wanted=as_json), use_desk(workspace, choices) as desk:
         resumed = desk.day.resume()
-        nothing = unexecuted_document("NOTHING_TO_RESUME", None, "no execution was interrupted here")
-        document = nothing if resumed is None else resumed.document
+        document = _describe_loose_ends(desk.day.chase()) if resumed is None else resumed.document
         if as_json:
             print_json(document)
         else:
             show_document(Console(), desk, document)
         return int(document["exit_code"])
+
+
+def _describe_loose_ends(still_open: list[str]) -> dict[str, Any]:
+    """Return the document of a resume without an interrupted execution. Open orders need a person."""
+    nothing = "no execution was interrupted here"
+    if not still_open:
+        return unexecuted_document("NOTHING_TO_RESUME", None, nothing)
+    mend = "wait and run `departments resume` again, or cancel it at the broker; `departments reconcile` compares both"
+    return unexecuted_document("NOTHING_TO_RESUME", None, f"{nothing}, but {'; '.join(still_open)}: {mend}") | {
+        "exit_code": 1
+    }
 
 
 def reconcile(

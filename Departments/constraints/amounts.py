@@ -15,7 +15,7 @@ from Departments.core.money import ONE, ZERO, whole_shares
 from Departments.core.plans import Trade
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.core.regimes import MarketView, Regime
+from Departments.core.regimes import MarketView, Regime, RegimeAssessment
 
 
 def minimum_position(limits: Limits, equity: Decimal) -> Decimal:
@@ -172,6 +172,11 @@ def _knows_regime(view: MarketView) -> bool:
 def regime_of(limits: Limits, facts: Facts) -> Regime | None:
     """Return the day's regime: of contradicting views the one with the smallest factor. None with only the VIX."""
     return min(regimes_of(facts), key=lambda regime: regime_factor(limits, regime), default=None)
+
+
+def is_careful(assessment: RegimeAssessment, limits: Limits) -> bool:
+    """Return whether an assessment makes BUYs at least as small as an unknown regime does."""
+    return regime_factor(limits, assessment.regime) <= regime_factor(limits, Regime.UNKNOWN)
 
 
 def regime_factor(limits: Limits, regime: Regime) -> Decimal:

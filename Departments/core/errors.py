@@ -5,7 +5,10 @@ DepartmentsError                 everything we raise on purpose
 ├── MessageError            1
 │   ├── UnreadableMessage        the bytes are not a message
 │   ├── UnroutableMessage        unknown type, or another department's message
-│   └── MessageConflict          the same id exists with other content
+│   ├── MessageConflict          the same id exists with other content
+│   ├── SenderNotAllowed         its sender may not send this type
+│   ├── NotDecidedHere           an instruction that the ledger does not hold as decided
+│   └── ContradictedReport       it says what the ledger does not
 ├── PublishError            3    the message could not be written (disk full, read-only, name too long)
 ├── LedgerError             3    the ledger cannot be used
 │   └── LedgerBusy          3    another process locks it for too long (transient)
@@ -85,6 +88,18 @@ class UnroutableMessage(MessageError):  # noqa: N818
 
 class MessageConflict(MessageError):  # noqa: N818
     """Another message with this id exists."""
+
+
+class SenderNotAllowed(MessageError):  # noqa: N818
+    """The sender of this message may not send its type."""
+
+
+class NotDecidedHere(MessageError):  # noqa: N818
+    """The ledger does not hold this message as a decision of ours. It is not acted on."""
+
+
+class ContradictedReport(MessageError):  # noqa: N818
+    """A report names an instruction that was not sent, or says what the ledger does not."""
 
 
 class PublishError(DepartmentsError):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+#: How far clocks may differ. A later time than that proves nothing about the age of anything.
+CLOCKS_DIFFER: Final = timedelta(minutes=2)
 
 
 def iso(moment: datetime) -> str:
@@ -19,3 +23,8 @@ def parse_iso(text: str) -> datetime:
 def stamp(moment: datetime) -> str:
     """Format a moment for file names: `20251110T150912Z`."""
     return moment.astimezone(UTC).isoformat()[:19].replace("-", "").replace(":", "") + "Z"
+
+
+def is_in_future(moment: datetime, *clocks: datetime) -> bool:
+    """Return whether a moment is more than two minutes after every one of these clocks."""
+    return moment > max(clocks) + CLOCKS_DIFFER

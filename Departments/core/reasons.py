@@ -116,6 +116,10 @@ class ReasonCode(StrEnum):
         "the old exits are still being cancelled; afterwards the shares are unprotected (deferred)",
     )
     PHASE_ABORTED = ("PHASE_ABORTED", "an earlier phase was aborted, so the order was not sent (deferred)")
+    FILLED_SHORT = (
+        "FILLED_SHORT",
+        "the order is called filled with fewer shares than were sent; look at it at the broker",
+    )
     PHASE_TIMEOUT = ("PHASE_TIMEOUT", "the order was still open at the phase's deadline and was cancelled")
     # --- broker refusals (rejected) ---
     BROKER_REJECTED = ("BROKER_REJECTED", "the broker refused the order for a reason of its own")
@@ -138,6 +142,15 @@ class ReasonCode(StrEnum):
     HANDLER_FAILED = ("HANDLER_FAILED", "every attempt to handle the message failed; the cause may pass")
     HANDLER_ERROR = ("HANDLER_ERROR", "the handler raised an unexpected error; the reason file has its traceback")
     MESSAGE_CONFLICT = ("MESSAGE_CONFLICT", "another message with this id was handled before")
+    SENDER_NOT_ALLOWED = ("SENDER_NOT_ALLOWED", "this sender may not send this message type (`messages.senders`)")
+    NOT_DECIDED_HERE = (
+        "NOT_DECIDED_HERE",
+        "the ledger does not hold this very message as decided and sent by our department; nothing was done",
+    )
+    REPORT_CONTRADICTED = (
+        "REPORT_CONTRADICTED",
+        "the report names an instruction that was not sent, or says what the ledger does not; it is not believed",
+    )
 
 
 _PAIR = re.compile(r"(\w+)=(.*?)(?= \w+=|\Z)")

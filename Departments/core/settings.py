@@ -6,6 +6,7 @@ Every key has a default. Unknown keys and wrong values are refused with file, ke
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -113,6 +114,30 @@ class MessagingSettings(Section):
     max_message_bytes: int = Field(10_000_000, ge=1_000)
 
 
+class TradingSettings(Section):
+    """The evidence that Trading asks of an instruction.
+
+    `decided`: the ledger holds it as a decision of our Executive. `signed`: that, or a valid signature as EXECUTIVE.
+    `unproven`: the word after `from:`, for a desk whose Executive is another program.
+    """
+
+    instructions: Literal["decided", "signed", "unproven"] = "decided"
+
+
+class MessagesSettings(Section):
+    """Who may send what. `senders` maps a type of the neighbours to its senders, in place of the catalogue's."""
+
+    senders: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @field_validator("senders")
+    @classmethod
+    def _check_senders(cls, senders: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        for name in (name for names in senders.values() for name in names):
+            if not name.replace("_", "").isalnum() or name != name.upper():
+                raise ValueError(f"{name!r} is no department's name; write it in capitals, as after `from:`")
+        return senders
+
+
 class RetentionSettings(Section):
     """The defaults of `departments archive`."""
 
@@ -154,6 +179,8 @@ class Settings(Section):
     exits: ExitSettings = ExitSettings()
     ledger: LedgerSettings = LedgerSettings()
     messaging: MessagingSettings = MessagingSettings()
+    messages: MessagesSettings = MessagesSettings()
+    trading: TradingSettings = TradingSettings()
     retention: RetentionSettings = RetentionSettings()
     regime: RegimeSettings = RegimeSettings()
 

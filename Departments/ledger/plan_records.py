@@ -53,6 +53,16 @@ class TradeRecord:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DecidedTrade:
+    """What the Executive decided with one message: the trade, its plan's approval, whether its phase was dispatched."""
+
+    plan_id: str
+    approved_at: datetime | None
+    trade: TradeRecord
+    is_dispatched: bool
+
+
 class TradeReport(Protocol):
     """A trade's news from Trading. `terminal_at` is None while its order is open."""
 
@@ -181,6 +191,7 @@ TRADES: Final = Table(
     indexes=("CREATE UNIQUE INDEX desk_trades_by_message ON desk_trades (message_id)",),
 )
 UNTRADABLE: Final = Table("desk_untradable", Untradable, rules=("PRIMARY KEY (symbol)",))
+_LOOSE: Final = "terminal_at IS NULL AND message_id IS NOT NULL"
 _IN_ORDER: Final = tuple(PhaseName)
 
 
@@ -204,6 +215,11 @@ class PlanRecords:
         names = ("document", "status", "limits_hash", "saved_at", "by_hand")
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
         PLANS.insert(self._db, record, f"(plan_id) DO UPDATE SET {changes}")
+
+    def propose(self, document: Mapping[str, Any], limits_hash: str, at: datetime, *, by_hand: bool = False) -> None:
+        """Save a plan that waits for its approval. The document of an executed plan stays as it is."""
+        if self.execution(document["plan_id"]) is None:
+            self.save(document, limits_hash, at, by_hand=by_hand)
 
     def document(self, plan_id: str) -> dict[str, Any] | None:
         """Return a plan document with Decimal numbers, or None."""
@@ -285,6 +301,17 @@ class PlanRecords:
         """Record a trade of a phase, dispatched or deferred; `rank` is its place in the phase."""
         TRADES.insert(self._db, trade, plan_id=plan_id, rank=rank)
 
+    def find_decision(self, message_id: str) -> DecidedTrade | None:
+        """Return the trade that was decided with a message, or None."""
+        row = self._db.row("SELECT plan_id FROM desk_trades WHERE message_id = ?", (message_id,))
+        trade = TRADES.first(self._db, "message_id = ?", message_id)
+        if row is None or trade is None:
+            return None
+        plan_id = row["plan_id"]
+        begun = PHASES.first(self._db, "plan_id = ? AND name = ?", plan_id, trade.phase)
+        is_dispatched = begun is not None and begun.state is not PhaseState.PENDING
+        return DecidedTrade(plan_id, self.approved_at(plan_id), trade, is_dispatched)
+
     def report_trade(self, message_id: str, report: TradeReport) -> bool:
         """Record Trading's news of a dispatched trade. Returns whether such a trade was waiting.
 
@@ -300,6 +327,15 @@ class PlanRecords:
             return TRADES.find(self._db, "plan_id = ? AND phase = ?", plan_id, phase, order="rank, symbol")
         found = TRADES.find(self._db, "plan_id = ?", plan_id, order="rank, symbol")
         return sorted(found, key=lambda trade: _IN_ORDER.index(trade.phase))
+
+    def find_loose_ends(self) -> list[tuple[str, TradeRecord]]:
+        """Return (plan, trade) of the dispatched trades of ended executions whose end nobody knows, oldest first."""
+        ended = [execution.plan_id for execution in self.executions() if execution.ended_at is not None]
+        return [
+            (plan_id, trade)
+            for plan_id in ended
+            for trade in TRADES.find(self._db, f"plan_id = ? AND {_LOOSE}", plan_id, order="rank, symbol")
+        ]
 
     def report_untradable(self, symbol: str, at: datetime) -> None:
         """Record the report of an untradable holding to a person."""

@@ -6,11 +6,16 @@ So a kill anywhere loses nothing and repeats nothing with effect.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
+from Departments.core.errors import PublishError
 from Departments.core.platform.clock import Clock
 from Departments.core.settings import MessagingSettings
+from Departments.messaging.admission import Admission
+from Departments.messaging.codec import encode
 from Departments.messaging.inbound import ConsumeReport, Pass, decode_file
 from Departments.messaging.message import Message
 from Departments.messaging.outbound import Outbound
@@ -28,11 +33,19 @@ def never() -> bool:
 class Bus:
     """Publishes and consumes messages. One instance serves one thread."""
 
-    def __init__(self, mailbox: Storage, journal: Journal, clock: Clock, settings: MessagingSettings) -> None:
+    def __init__(
+        self,
+        mailbox: Storage,
+        journal: Journal,
+        clock: Clock,
+        settings: MessagingSettings,
+        admission: Admission | None = None,
+    ) -> None:
         self.mailbox = mailbox
         self.journal = journal
         self.clock = clock
         self.settings = settings
+        self.admission = admission or Admission()
         self._outbound = Outbound(mailbox, journal, clock)
 
     def enqueue(self, message: Message) -> None:
@@ -100,7 +113,7 @@ class Bus:
                 names = self.mailbox.waiting(department)
             reading = Pass(
                 self.mailbox, self.journal, self._outbound, self.clock, self.settings.max_attempts,
-                department, router, patient, batch, stop,
+                department, router, self.admission, patient, batch, stop,
             )  # fmt: skip
             return reading.run(names)
 
@@ -109,6 +122,14 @@ class Bus:
         names = self.mailbox.waiting(department)
         found = (decode_file(name, self.mailbox.look(department, name)) for name in names)
         return sorted((m for m in found if isinstance(m, Message)), key=_order)
+
+    def is_proven(self, message: Message) -> bool:
+        """Return True if the ledger holds a message as our letter, or its sender has signed it."""
+        with suppress(PublishError):
+            data = encode(message)
+            if self.journal.digests_of([message.name]).get(message.name) == hashlib.sha256(data).hexdigest():
+                return True
+        return self.admission.is_signed(message)
 
     def find(self, message_id: str) -> Message | None:
         """Find a message in any box. Returns None without one of this id."""

@@ -12,9 +12,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from Departments.core.departments import (
+    ALL,
     COMPLIANCE,
     EXECUTIVE,
     OPERATIONS,
+    OURS,
     PORTFOLIO,
     REGIME_DETECTION,
     RESEARCH,
@@ -57,7 +59,7 @@ class Skip:
 
 
 class Proof(StrEnum):
-    """The evidence a message needs before anybody acts on it: none, or a committed decision."""
+    """The evidence a message needs before anybody acts on it: none, or that the ledger holds it as our letter."""
 
     NONE = "none"
     DECIDED = "decided"
@@ -67,7 +69,8 @@ class Proof(StrEnum):
 class MessageType:
     """One row. `recipients` maps departments to the name of their handler, or to a Skip.
 
-    `senders` is empty where anybody may send it. `variants` are recipients that get a payload of their own.
+    `senders` is empty where anybody may send it; settings may name others for what is not ours alone. `variants` are
+    recipients that get a payload of their own.
     """
 
     name: str
@@ -77,6 +80,17 @@ class MessageType:
     proof: Proof = Proof.NONE
     aliases: tuple[str, ...] = ()
     variants: Mapping[str, type[Payload]] = field(default_factory=dict)
+
+    @property
+    def is_ours(self) -> bool:
+        """Return True if only our departments write it: then no setting adds a sender."""
+        is_closed = self.proof is Proof.DECIDED or not self.keeps_unknown_keys
+        return bool(self.senders) and set(self.senders) <= set(OURS) and is_closed
+
+    @property
+    def keeps_unknown_keys(self) -> bool:
+        """Return True if other programs write it too, so that its unknown keys are kept."""
+        return self.payload.model_config.get("extra") == "allow"
 
     def payload_for(self, recipient: str) -> type[Payload]:
         """Return a recipient's model of the payload."""
@@ -131,7 +145,13 @@ CATALOGUE: Final = Catalogue(
             },
             variants={REGIME_DETECTION: MarketBriefing},
         ),
-        MessageType("RegimeRequest", RegimeRequest, (EXECUTIVE, OPERATIONS), {REGIME_DETECTION: "assess_market"}),
+        MessageType(
+            "RegimeRequest",
+            RegimeRequest,
+            (EXECUTIVE, OPERATIONS),
+            {REGIME_DETECTION: "assess_market"},
+            Proof.DECIDED,
+        ),
         MessageType(
             "RegimeUpdate",
             RegimeUpdate,
@@ -147,10 +167,10 @@ CATALOGUE: Final = Catalogue(
                 COMPLIANCE: _NEIGHBOUR,
             },
         ),
-        MessageType("PlanRequest", PlanRequest, (EXECUTIVE,), {OPERATIONS: "answer_request"}),
-        MessageType("TradingPlan", PlanDocument, (OPERATIONS,), {EXECUTIVE: "keep_answer"}),
-        MessageType("PlanFailure", PlanFailure, (OPERATIONS,), {EXECUTIVE: "keep_answer"}),
-        MessageType("PlanProposal", PlanProposal, ANYBODY, {OPERATIONS: "keep_proposal"}),
+        MessageType("PlanRequest", PlanRequest, (EXECUTIVE,), {OPERATIONS: "answer_request"}, Proof.DECIDED),
+        MessageType("TradingPlan", PlanDocument, (OPERATIONS,), {EXECUTIVE: "keep_answer"}, Proof.DECIDED),
+        MessageType("PlanFailure", PlanFailure, (OPERATIONS,), {EXECUTIVE: "keep_answer"}, Proof.DECIDED),
+        MessageType("PlanProposal", PlanProposal, (RESEARCH, PORTFOLIO), {OPERATIONS: "keep_proposal"}),
         MessageType(
             "ExecutiveApproval",
             ExecutiveApproval,
@@ -185,12 +205,13 @@ CATALOGUE: Final = Catalogue(
                 REGIME_DETECTION: _NO_MARKET_NEWS,
             },
         ),
-        MessageType("escalation", Escalation, ANYBODY, {EXECUTIVE: "log_escalation"}),
+        MessageType("escalation", Escalation, ALL, {EXECUTIVE: "log_escalation"}),
         MessageType(
             "FinalReport",
             FinalReport,
             senders=(EXECUTIVE,),
             recipients={COMPLIANCE: _NEIGHBOUR, REGIME_DETECTION: "record_day"},
+            proof=Proof.DECIDED,
             variants={REGIME_DETECTION: DayOutcome},
         ),
         MessageType(

@@ -15,10 +15,13 @@ from Departments.core.departments import EXECUTIVE
 from Departments.core.errors import (
     BadInput,
     BrokerUnavailable,
+    ContradictedReport,
     LedgerError,
     MessageConflict,
     NotAuthorized,
+    NotDecidedHere,
     PublishError,
+    SenderNotAllowed,
     UnreadableMessage,
     UnroutableMessage,
     WorkspaceBusy,
@@ -40,6 +43,9 @@ _CODES: Final = (
     (UnreadableMessage, ReasonCode.UNREADABLE),
     (BadInput, ReasonCode.INVALID_PAYLOAD),
     (MessageConflict, ReasonCode.MESSAGE_CONFLICT),
+    (SenderNotAllowed, ReasonCode.SENDER_NOT_ALLOWED),
+    (NotDecidedHere, ReasonCode.NOT_DECIDED_HERE),
+    (ContradictedReport, ReasonCode.REPORT_CONTRADICTED),
     (TRANSIENT, ReasonCode.HANDLER_FAILED),
 )
 

@@ -26,6 +26,7 @@ from Departments.core.platform.clock import Clock
 from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec, failures
+from Departments.messaging.admission import Admission
 from Departments.messaging.catalogue import Skip
 from Departments.messaging.disk import Found, State
 from Departments.messaging.failures import TRANSIENT
@@ -34,7 +35,7 @@ from Departments.messaging.message import Message
 from Departments.messaging.names import escape, stamp_in
 from Departments.messaging.outbound import Outbound
 from Departments.messaging.ports import Journal, Storage
-from Departments.messaging.router import Commit, Router
+from Departments.messaging.router import Commit, Route, Router
 
 HANDLED: Final = "handled"
 SKIPPED: Final = "skipped"
@@ -124,6 +125,7 @@ class Pass:
     max_attempts: int
     department: str
     router: Router
+    admission: Admission
     patient: bool
     batch: int
     stop: Callable[[], bool]
@@ -215,7 +217,7 @@ class Pass:
         try:
             if self._postpone(message) or self._archive_duplicate(item, message):
                 return None
-            row = self.router.row_for(message)
+            row = self._admit(item, message)
             if isinstance(row, Skip):
                 logger.debug("%s: %s skipped: %s", self.department, message.message_id, row.reason)
                 return _Acted(item, message, None, SKIPPED)
@@ -225,6 +227,14 @@ class Pass:
         except Exception as error:  # noqa: BLE001 - an error of any handler must not stop the next message
             self._condemn(item, error)
         return None
+
+    def _admit(self, item: _Item, message: Message) -> Route | Skip:
+        """Return the row of a message. Raises MessageError for one that this inbox does not admit."""
+        row, kind = self.router.row_for(message), self.router.find_type(message)
+        if kind is not None:
+            is_letter = self.sent.get(_text(message.name)) == item.digest
+            self.admission.check(kind, message, is_letter=is_letter)
+        return row
 
     def _accept(self, item: _Item) -> Message | None:
         """Return the message of a finished file. Leaves an unfinished one, condemns an unreadable one."""
@@ -267,7 +277,7 @@ class Pass:
         asked = [*message_ids, *(each.key for each in ahead)]
         if asked:
             self.known |= dict.fromkeys(asked) | self.journal.dispositions(self.department, asked)
-            self.sent |= self.journal.digests_of([_text(each.name) for each in ahead])
+            self.sent |= self.journal.digests_of(list({name for each in ahead for name in _names(each)}))
 
     # --- settle ---
 
@@ -423,6 +433,11 @@ def _item_order(item: _Item) -> tuple[datetime, str]:
     if isinstance(item.message, Message):
         return item.message.timestamp, item.message.message_id
     return LONG_AGO, item.name
+
+
+def _names(item: _Item) -> tuple[str, ...]:
+    """Return the names under which the ledger may hold a message: its file's, and that of its id."""
+    return _text(item.name), _text(f"{item.key}.md")
 
 
 def _text(name: str) -> str:

@@ -289,6 +289,7 @@ class FinalReport(Payload):
     cash_identity: Mapping[str, Any] = Field(
         description="whether start + sells - buys - fees = end, dollars", examples=[{"holds": True}]
     )
+    instructions: Text = Field("", description="what Trading acted on", examples=["decided"])
     exit_code: int = Field(description="exit code of the command", examples=[0])
 
 

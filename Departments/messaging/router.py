@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from Departments.core.errors import UnroutableMessage
-from Departments.messaging.catalogue import CATALOGUE, Catalogue, Skip
+from Departments.messaging.catalogue import CATALOGUE, Catalogue, MessageType, Skip
 from Departments.messaging.message import Message
 from Departments.messaging.names import department_of
 from Departments.messaging.payloads import Payload
@@ -71,8 +71,12 @@ class Router:
 
     def type_of(self, message: Message) -> str:
         """Return the type of a message, aliases resolved."""
-        row = self._catalogue.find(message.message_type)
+        row = self.find_type(message)
         return message.message_type if row is None else row.name
+
+    def find_type(self, message: Message) -> MessageType | None:
+        """Find the catalogue's row of a message's type. Returns None for an unknown type."""
+        return self._catalogue.find(message.message_type)
 
     def row_for(self, message: Message) -> Route | Skip:
         """Return the row of a message. Raises UnroutableMessage if it is misaddressed or of unknown type."""

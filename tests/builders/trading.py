@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,18 @@ from Departments.bootstrap import Desk
 from Departments.core.moments import iso
 from Departments.messaging import codec
 from Departments.messaging.message import Message
-from tests.builders.desk import MORNING, deliver
+from tests.builders.desk import MORNING, deliver, workspace
 
 APPROVAL_ID = "MSG_EXECUTIVE_20251110T150542Z_5d20c9e7"
+
+
+#: Trading acts on whatever comes from the EXECUTIVE: these tests write its approvals by hand.
+UNPROVEN: Mapping[str, Any] = {"messaging": {"durability": "fast"}, "trading": {"instructions": "unproven"}}
+
+
+def unproven_workspace(folder: Path, **options: Any) -> Path:
+    """Make the workspace of a desk whose Executive is another program."""
+    return workspace(folder, settings=UNPROVEN, **options)
 
 
 def request_text(

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from Departments.brokers.registry import BROKERS
-from tests.builders.desk import desk, workspace
-from tests.builders.trading import order, reports, send, sent_by_trading, trade_on
+from tests.builders.desk import desk
+from tests.builders.trading import order, reports, send, sent_by_trading, trade_on, unproven_workspace
 from tests.fakes import bourse
 
 AT_BOURSE: dict[str, Any] = {"broker": "bourse", "brokers": [*BROKERS, bourse.ROW]}
 
 
 def test_an_order_fills_at_a_broker_of_other_words(tmp_path: Path) -> None:
-    send(workspace(tmp_path), order("CTVA", "SELL", 190.0, 64.64))
+    send(unproven_workspace(tmp_path), order("CTVA", "SELL", 190.0, 64.64))
     with closing(desk(tmp_path, **AT_BOURSE)) as opened:
         trade_on(opened)
         assert opened.broker.name == "bourse"
@@ -34,7 +34,7 @@ def test_an_order_fills_at_a_broker_of_other_words(tmp_path: Path) -> None:
     ],
 )
 def test_its_refusals_read_as_everybody_elses(tmp_path: Path, message: str, code: str) -> None:
-    send(workspace(tmp_path), order("CTVA", "SELL", 190.0, 64.64))
+    send(unproven_workspace(tmp_path), order("CTVA", "SELL", 190.0, 64.64))
     faults = {"faults": [{"call": "submit", "do": "refuse", "message": message}]}
     with closing(desk(tmp_path, faults=faults, **AT_BOURSE)) as opened:
         trade_on(opened)
@@ -45,7 +45,7 @@ def test_its_refusals_read_as_everybody_elses(tmp_path: Path, message: str, code
 
 @pytest.mark.parametrize("deed", ["timeout_after", "malformed"])
 def test_its_unclear_answers_lead_to_one_order(tmp_path: Path, deed: str) -> None:
-    send(workspace(tmp_path), order("CTVA", "SELL", 190.0, 64.64))
+    send(unproven_workspace(tmp_path), order("CTVA", "SELL", 190.0, 64.64))
     faults = {"faults": [{"call": "submit", "do": deed}]}
     with closing(desk(tmp_path, faults=faults, **AT_BOURSE)) as opened:
         trade_on(opened, 8)
@@ -54,5 +54,5 @@ def test_its_unclear_answers_lead_to_one_order(tmp_path: Path, deed: str) -> Non
 
 
 def test_its_account_is_locked_beside_its_file(tmp_path: Path) -> None:
-    with closing(desk(workspace(tmp_path), **AT_BOURSE)) as opened:
+    with closing(desk(unproven_workspace(tmp_path), **AT_BOURSE)) as opened:
         assert opened.locks == tmp_path.resolve()

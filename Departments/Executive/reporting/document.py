@@ -20,6 +20,7 @@ from Departments.core.statuses import ExecutionStatus, PhaseName, TradeStatus
 from Departments.Executive.agenda import Rehearsal
 from Departments.Executive.approvals import approval_documents
 from Departments.Executive.funding import Decision
+from Departments.Executive.outcomes import is_order_of, with_order
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
@@ -99,6 +100,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         "difference": "end − (start + sells − buys − fees)",
         "fees": "what the broker has booked for trading since the start",
     },
+    "instructions": "what Trading acted on: decided, signed or unproven (`trading.instructions`); null otherwise",
     "exit_code": "what the command ends with (a number)",
     "message": "only where nothing was executed: why",
 }
@@ -127,7 +129,7 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
     trades = ledger.plans.trades(plan_id)
     if any(t.terminal_at is None for t in trades):
         orders = {o.intent.message_id: o for o in ledger.orders.find_by_plan(plan_id)}
-        trades = [_with_order(t, orders) for t in trades]
+        trades = [_complete(t, orders) for t in trades]
     return {
         "plan_id": plan_id,
         "status": str(execution.status),
@@ -142,6 +144,7 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
         "deferred": reasons(t for t in trades if t.status == TradeStatus.DEFERRED),
         "unprotected": [_stretch_document(stretch) for stretch in unprotected],
         "cash_identity": _cash_identity(execution, fills),
+        "instructions": None,
         "exit_code": EXIT_CODES.get(execution.status, 1),
     }
 
@@ -172,6 +175,7 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
         "deferred": reasons(deferred),
         "unprotected": [],
         "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
+        "instructions": None,
         "exit_code": 0,
         "message": "a dry run: nothing was sent, cash after is projected at today's prices",
     }
@@ -191,6 +195,7 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
         "deferred": [],
         "unprotected": [],
         "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
+        "instructions": None,
         "exit_code": EXIT_CODES.get(status, 1),
         "message": message,
     }
@@ -285,27 +290,12 @@ def order_document(trade: TradeRecord) -> dict[str, Any]:
     }
 
 
-def _with_order(trade: TradeRecord, orders: Mapping[str, OrderRecord]) -> TradeRecord:
+def _complete(trade: TradeRecord, orders: Mapping[str, OrderRecord]) -> TradeRecord:
     """Complete an unreported trade from its order."""
     order = orders.get(trade.message_id or "")
-    if order is None or trade.terminal_at is not None:
+    if order is None or trade.terminal_at is not None or not is_order_of(trade, order):
         return trade
-    return TradeRecord(
-        phase=trade.phase,
-        symbol=trade.symbol,
-        side=trade.side,
-        planned_qty=trade.planned_qty,
-        qty=trade.qty,
-        status=order.status,
-        message_id=trade.message_id,
-        client_order_id=order.intent.client_order_id,
-        submitted_at=order.submitted_at,
-        terminal_at=order.terminal_at,
-        filled_qty=order.filled_qty,
-        filled_avg_price=order.filled_avg_price,
-        code=order.code or trade.code,
-        reason=order.reason or trade.reason,
-    )
+    return with_order(trade, order)
 
 
 def reasons(trades: Iterable[TradeRecord]) -> list[dict[str, str]]:

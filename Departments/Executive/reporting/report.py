@@ -21,6 +21,7 @@ from Departments.Executive.reporting.markdown import LATER_ORDERS, manual_lines,
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord
 from Departments.ledger.unprotected import Stretch, stretches
+from Departments.messaging.admission import UNPROVEN_WARNING, Instructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +34,22 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Reports executions into `folder`. Where no `exits_wanted`, unprotected shares are no news."""
+    """Reports executions into `folder`. Where no `exits_wanted`, unprotected shares are no news.
+
+    `instructions` is the evidence that Trading asks of an instruction.
+    """
 
     ledger: Ledger
     folder: Path
     exits_wanted: bool
+    instructions: Instructions = "decided"
 
     def report(self, plan: TradingPlan) -> Report:
         """Make the report from the ledger. Raises LookupError for a plan never executed."""
         ledger, plan_id = self.ledger, plan.plan_id
         unprotected = unprotected_stretches(ledger, plan_id) if self.exits_wanted else []
         document, execution = final_document(ledger, plan, unprotected=unprotected), ledger.plans.execution(plan_id)
+        document["instructions"] = self.instructions
         before = execution.cash_before if execution else ZERO
         text = report_text(
             document,
@@ -51,7 +57,7 @@ class Reporter:
             limits_hash=str(ledger.plans.limits_hash(plan_id) or ""),
             unprotected=list(map(stretch_text, unprotected)),
             regime=plan.regime,
-            notes=plan.notes,
+            notes=[*([f"{UNPROVEN_WARNING}."] if self.instructions == "unproven" else []), *plan.notes],
         )
         return Report(document, text)
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from Departments.constraints.case import Case, Circumstances, Finding
 from Departments.constraints.limits import Limits
 from Departments.core.approvers import Consent
-from Departments.core.moments import iso
+from Departments.core.moments import is_in_future, iso
 from Departments.core.money import ZERO, percent, usd
 from Departments.core.orders import Side
 from Departments.core.reasons import Reason, ReasonCode
@@ -27,11 +27,15 @@ def check_limits(desk: Circumstances) -> Finding:
 
 
 def check_plan_age(desk: Circumstances) -> Finding:
-    """Refuse to act on an old plan."""
-    plan, hours = desk.facts.plan, desk.limits.staleness.plan_max_age_hours
+    """Refuse to act on an old plan, on one from the future, and to trade on another day's approval."""
+    plan, hours, now = desk.facts.plan, desk.limits.staleness.plan_max_age_hours, desk.facts.now
     if plan is None or plan.made_at is None:
         return desk.leave_open(ReasonCode.STALE_PLAN, "time of the plan")
-    too_old = is_plan_old(desk.limits, plan.made_at, desk.facts.now)
+    if is_in_future(plan.made_at, now, desk.facts.hours.now):
+        sentence = f"its time, {iso(plan.made_at)}, is after now, so its age is unknown"
+        return Reason.of(ReasonCode.STALE_PLAN, sentence, generated_at=iso(plan.made_at), now=iso(now))
+    is_of_another_day = desk.stage == "trade" and trading_day(plan.made_at) != trading_day(now)
+    too_old = is_of_another_day or _is_older(plan.made_at, now, hours)
     return Reason.of(ReasonCode.STALE_PLAN, generated_at=iso(plan.made_at), maximum_hours=hours) if too_old else None
 
 
@@ -53,10 +57,14 @@ def check_first_execution(desk: Circumstances) -> Finding:
 
 
 def check_one_execution(desk: Circumstances) -> Finding:
-    """Refuse to execute a second plan on one trading day. The same plan may continue; orders by hand do not count."""
+    """Refuse to execute a second plan on one trading day. The same plan may continue; no plan is another one.
+
+    Orders by hand do not count.
+    """
     plan, executed = desk.facts.plan, desk.facts.history.executed_plan_today
-    own = None if plan is None or plan.by_hand else plan.plan_id
-    if not desk.limits.timing_rules.one_execution_per_day or None in {executed, own} or executed == own:
+    own = None if plan is None else plan.plan_id
+    is_exempt = plan.by_hand if plan is not None else desk.stage in {"plan", "review"}
+    if not desk.limits.timing_rules.one_execution_per_day or is_exempt or executed in {None, own}:
         return None
     sentence = _execution_text(executed, trading_day(desk.facts.now))
     return Reason.of(ReasonCode.ONE_EXECUTION_PER_DAY, sentence, executed=executed)
@@ -177,18 +185,22 @@ def check_price_age(case: Case) -> Finding:
     if made is None:
         return case.leave_open(ReasonCode.STALE_PRICE, "time of the price")
     hours = ages.price_max_age_hours + (0 if case.stage == "plan" else ages.plan_max_age_hours)
-    too_old = _hours(case.facts.now, made) > hours
+    too_old = _is_older(made, case.facts.now, hours) or is_in_future(made, case.facts.now, case.facts.hours.now)
     return Reason.of(ReasonCode.STALE_PRICE, price_at=iso(made), maximum_hours=hours) if too_old else None
 
 
 def is_plan_old(limits: Limits, made: datetime, now: datetime) -> bool:
     """Return whether a plan is too old to act on."""
-    return _hours(now, made) > limits.staleness.plan_max_age_hours
+    return _is_older(made, now, limits.staleness.plan_max_age_hours)
 
 
 def is_price_old(limits: Limits, made: datetime, now: datetime) -> bool:
-    """Return whether a price is too old to plan with."""
-    return _hours(now, made) > limits.staleness.price_max_age_hours
+    """Return whether a price is too old to plan with. One from the future has no age either."""
+    return is_in_future(made, now) or _is_older(made, now, limits.staleness.price_max_age_hours)
+
+
+def _is_older(made: datetime, now: datetime, hours: Decimal) -> bool:
+    return _hours(now, made) > hours
 
 
 def check_day_trades(case: Case) -> Finding:

@@ -20,8 +20,8 @@ from Departments.Executive.ceo import CEO
 from Departments.messaging.inbound import ConsumeReport
 from Departments.Operations.operations_manager import OperationsManager
 from Departments.Trading.trading_department import TradingDepartment
-from tests.builders.desk import briefing, candidate, deliver, desk, trade, two_and_two, workspace
-from tests.builders.trading import APPROVAL_ID, order, request_text
+from tests.builders.desk import briefing, candidate, deliver, desk, trade, two_and_two
+from tests.builders.trading import APPROVAL_ID, order, request_text, unproven_workspace
 
 NOW = "2025-11-10T15:05:42Z"
 CANDIDATES = [
@@ -33,7 +33,7 @@ CANDIDATES = [
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Desk]:
-    folder = workspace(tmp_path)
+    folder = unproven_workspace(tmp_path)
     deliver(folder, "OPERATIONS", "MSG_RESEARCH_20251110T150509Z_0badcafe.md", briefing(CANDIDATES))
     found = desk(folder)
     yield found
@@ -162,7 +162,7 @@ def test_waiting_follows_the_newest_order_of_each_symbol_and_not_its_exits(opene
 
 def test_waiting_ends_at_its_timeout(tmp_path: Path) -> None:
     silent = {"call": "submit", "symbol": "CTVA", "do": "partial_then_silence"}
-    with closing(desk(workspace(tmp_path), faults={"faults": [silent]})) as opened:
+    with closing(desk(unproven_workspace(tmp_path), faults={"faults": [silent]})) as opened:
         deliver(tmp_path, "TRADING", f"{APPROVAL_ID}.md", request_text(order("CTVA", "SELL", 190, 64.64)))
         opened.work()
         before = opened.clock.now()
@@ -175,7 +175,7 @@ def test_waiting_ends_at_its_timeout(tmp_path: Path) -> None:
 
 @pytest.fixture
 def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = workspace(tmp_path)
+    folder = unproven_workspace(tmp_path)
     monkeypatch.chdir(folder)
     exchange = SimulatedExchange(
         folder / "simulated_exchange.db", SystemClock(), state=load_exchange_state(folder / "state.yaml")
@@ -216,6 +216,6 @@ def test_ceo_and_operations_made_alone_plan_in_the_project_root(cwd: Path) -> No
 
 def test_an_error_of_the_broker_is_answered_with_what_to_do_about_it(tmp_path: Path) -> None:
     away = {"faults": [{"call": "account", "do": "timeout_before", "times": 0}]}
-    with closing(desk(workspace(tmp_path), faults=away)) as opened:
+    with closing(desk(unproven_workspace(tmp_path), faults=away)) as opened:
         answer = opened.ceo.handle_user_request("get_portfolio_summary")
     assert answer["message"].endswith("; run the same command again to continue.")

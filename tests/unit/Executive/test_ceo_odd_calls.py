@@ -22,8 +22,8 @@ from Departments.Executive.ceo import CEO
 from Departments.messaging.inbound import ConsumeReport
 from Departments.Operations.operations_manager import OperationsManager
 from Departments.Trading.trading_department import TradingDepartment
-from tests.builders.desk import briefing, candidate, deliver, desk, trade, two_and_two, workspace
-from tests.builders.trading import APPROVAL_ID, order, request_text
+from tests.builders.desk import briefing, candidate, deliver, desk, trade, two_and_two
+from tests.builders.trading import APPROVAL_ID, order, request_text, unproven_workspace
 
 LIMITS = Path("config") / "hard_constraints.yaml"
 CYCLE: dict[str, Any] = {**two_and_two()}
@@ -32,7 +32,7 @@ CYCLE["itself"] = CYCLE
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Desk]:
-    folder = workspace(tmp_path)
+    folder = unproven_workspace(tmp_path)
     candidates = [candidate("ALKS", 79.6, 32.66, "Healthcare"), candidate("COMM", 77.8, 17.02)]
     deliver(folder, "OPERATIONS", "MSG_RESEARCH_20251110T150509Z_0badcafe.md", briefing(candidates))
     found = desk(folder)
@@ -177,7 +177,7 @@ def test_a_second_execution_on_one_day_is_an_error_with_its_code(opened: Desk) -
 
 @pytest.fixture
 def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = workspace(tmp_path)
+    folder = unproven_workspace(tmp_path)
     monkeypatch.chdir(folder)
     state = load_exchange_state(folder / "state.yaml")
     with closing(SimulatedExchange(folder / "simulated_exchange.db", SystemClock(), state=state)):

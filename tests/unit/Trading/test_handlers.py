@@ -10,7 +10,7 @@ from Departments.core.settings import ExitSettings
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import CancelRequest, ExecutiveApproval
-from Departments.Trading.handlers import approved_symbols, refuse_strangers, refuse_unapproved
+from Departments.Trading.handlers import approved_symbols, refuse_unapproved
 from Departments.Trading.submission import order_intent, order_request, withdrawn_intent
 from tests.builders.trading import APPROVAL_ID, asked, order, request_text
 
@@ -89,12 +89,6 @@ def test_an_approval_without_a_payload_is_refused() -> None:
 def test_a_number_that_json_does_not_know_is_unreadable() -> None:
     with pytest.raises(UnreadableMessage):
         approval(order("DBX", "BUY", float("nan")))
-
-
-def test_only_the_executive_approves() -> None:
-    with pytest.raises(BadInput, match="RESEARCH cannot approve"):
-        refuse_strangers(received(order("DBX", "BUY", 92), sender="RESEARCH"))
-    refuse_strangers(received(order("DBX", "BUY", 92)))
 
 
 def test_a_buy_brings_its_exits_as_a_bracket_that_outlives_the_day() -> None:

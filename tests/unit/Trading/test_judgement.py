@@ -23,8 +23,8 @@ from Departments.core.reasons import ReasonCode
 from Departments.messaging import codec
 from Departments.messaging.payloads import ExecutiveApproval
 from Departments.Trading.judgement import LASTING, Judge
-from tests.builders.desk import MORNING, STATE, desk, workspace
-from tests.builders.trading import asked, order, reports, request_text, send
+from tests.builders.desk import MORNING, STATE, desk
+from tests.builders.trading import asked, order, reports, request_text, send, unproven_workspace
 
 SLOW = {**STATE, "latency": {"fill": [60, 60]}}
 
@@ -66,7 +66,7 @@ class SetBack(SimulatedClock):
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Desk]:
-    found = desk(workspace(tmp_path, state=SLOW))
+    found = desk(unproven_workspace(tmp_path, state=SLOW))
     yield found
     found.close()
 
@@ -186,7 +186,7 @@ def test_beside_an_open_buy_every_buy_has_a_look_of_its_own(opened: Desk, judge:
 
 def test_what_was_sent_is_counted_in_the_sector_that_the_broker_tells(tmp_path: Path) -> None:
     state = SLOW | {"assets": {"ALKS": {"sector": "Technology"}}}
-    with closing(desk(workspace(tmp_path, state=state))) as opened:
+    with closing(desk(unproven_workspace(tmp_path, state=state))) as opened:
         assert judge_of(opened, opened.broker).judge(approval("ALKS", "BUY", 200)).order.sector == "Technology"
 
 
@@ -266,7 +266,7 @@ def test_the_risk_of_what_was_sent_is_counted_in(opened: Desk, broker: Counting)
 
 
 def test_what_is_sent_at_a_second_attempt_is_counted_in_too(tmp_path: Path) -> None:
-    folder = workspace(tmp_path, state=SLOW | {"cash": 25_000})
+    folder = unproven_workspace(tmp_path, state=SLOW | {"cash": 25_000})
     silent = {"call": "submit", "do": "timeout_before", "symbol": "ALKS", "times": 2}
     send(folder, order("ALKS", "BUY", 250), message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
     with closing(desk(folder, faults={"faults": [silent]})) as opened:
@@ -279,7 +279,7 @@ def test_what_is_sent_at_a_second_attempt_is_counted_in_too(tmp_path: Path) -> N
 
 
 def test_a_refused_order_keeps_no_cash_from_the_next(tmp_path: Path) -> None:
-    folder = workspace(tmp_path, state=SLOW | {"cash": 25_000})
+    folder = unproven_workspace(tmp_path, state=SLOW | {"cash": 25_000})
     refused = {"call": "submit", "do": "refuse", "symbol": "ALKS", "times": 1}
     send(folder, order("ALKS", "BUY", 250), message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
     send(folder, order("SN", "BUY", 88), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
@@ -290,7 +290,7 @@ def test_a_refused_order_keeps_no_cash_from_the_next(tmp_path: Path) -> None:
 
 
 def test_two_buys_that_fit_alone_do_not_both_get_the_cash(tmp_path: Path) -> None:
-    folder = workspace(tmp_path, state=SLOW | {"cash": 25_000})
+    folder = unproven_workspace(tmp_path, state=SLOW | {"cash": 25_000})
     send(folder, order("ALKS", "BUY", 250), message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
     send(folder, order("SN", "BUY", 88), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
     opened = desk(folder)
@@ -302,7 +302,7 @@ def test_two_buys_that_fit_alone_do_not_both_get_the_cash(tmp_path: Path) -> Non
 
 def test_a_buy_that_was_refused_leaves_nothing_to_sell(tmp_path: Path) -> None:
     refused = {"call": "submit", "do": "refuse", "symbol": "ALKS", "times": 1}
-    folder = workspace(tmp_path, state=SLOW)
+    folder = unproven_workspace(tmp_path, state=SLOW)
     send(folder, order("ALKS", "BUY", 200), message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
     send(folder, order("ALKS", "SELL", 200), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
     with closing(desk(folder, faults={"faults": [refused]})) as opened:
@@ -313,7 +313,7 @@ def test_a_buy_that_was_refused_leaves_nothing_to_sell(tmp_path: Path) -> None:
 
 
 def test_the_dearest_that_an_open_limit_order_takes_is_not_given_to_the_next(tmp_path: Path) -> None:
-    folder = workspace(tmp_path, state=SLOW | {"cash": 25_000})
+    folder = unproven_workspace(tmp_path, state=SLOW | {"cash": 25_000})
     limited = order("ALKS", "BUY", 200, order_type="LIMIT", limit_price=60)
     send(folder, limited, message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
     send(folder, order("SN", "BUY", 50), message_id="MSG_EXECUTIVE_20251110T150542Z_00000002")
@@ -323,7 +323,7 @@ def test_the_dearest_that_an_open_limit_order_takes_is_not_given_to_the_next(tmp
 
 
 def test_shares_that_were_just_protected_are_not_sold(tmp_path: Path) -> None:
-    folder = workspace(tmp_path, state=SLOW)
+    folder = unproven_workspace(tmp_path, state=SLOW)
     ids = [f"MSG_EXECUTIVE_20251110T150542Z_0000000{n}" for n in (1, 2, 3)]
     send(folder, order("CTVA", "SELL", 10), message_id=ids[0])
     send(folder, asked("DVN", "SELL", 225), message_id=ids[1], message_type="ProtectRequest")
@@ -335,7 +335,7 @@ def test_shares_that_were_just_protected_are_not_sold(tmp_path: Path) -> None:
 
 def test_a_look_does_not_outlast_the_tracking_between_two_looks_of_a_watcher(tmp_path: Path) -> None:
     """Tracking may learn of an exit's fill, and a person's sale is seen: a watcher never calls process_inbox."""
-    folder = workspace(tmp_path, state=SLOW)
+    folder = unproven_workspace(tmp_path, state=SLOW)
     send(folder, order("CTVA", "SELL", 10), message_id="MSG_EXECUTIVE_20251110T150542Z_00000001")
     with closing(desk(folder)) as opened:
         opened.bus.consume("TRADING", opened.trader.router)
@@ -347,7 +347,7 @@ def test_a_look_does_not_outlast_the_tracking_between_two_looks_of_a_watcher(tmp
 
 
 def test_a_watcher_finds_every_cancel_that_waits_behind_a_late_approval(tmp_path: Path) -> None:
-    folder, later = workspace(tmp_path, state=SLOW), MORNING - timedelta(seconds=30)
+    folder, later = unproven_workspace(tmp_path, state=SLOW), MORNING - timedelta(seconds=30)
     first, second = (f"MSG_EXECUTIVE_20251110T150512Z_0000000{n}" for n in (1, 2))
     send(folder, order("CTVA", "SELL", 10), message_id=first, at=later)
     with closing(desk(folder)) as opened:

@@ -15,15 +15,15 @@ from Departments.core.errors import UnreadableAnswer
 from Departments.core.orders import Order, OrderRequest, OrderType, Side
 from Departments.ledger.order_records import OrderIntent
 from Departments.Trading.reconciliation import Finding, Reconciler
-from tests.builders.desk import MORNING, desk, plan, trade, workspace
-from tests.builders.trading import order, reports, send, trade_on
+from tests.builders.desk import MORNING, desk, plan, trade
+from tests.builders.trading import order, reports, send, trade_on, unproven_workspace
 
 OURS = "MSG_EXECUTIVE_20251110T150000Z_1"
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Desk]:
-    found = desk(workspace(tmp_path))
+    found = desk(unproven_workspace(tmp_path))
     yield found
     found.close()
 
@@ -243,7 +243,7 @@ def test_start_up_reconciliation_happens_once(opened: Desk) -> None:
 
 
 def test_start_up_reconciliation_is_left_to_the_watcher_that_has_the_inbox_of_trading(tmp_path: Path) -> None:
-    found = desk(workspace(tmp_path), via_watchers=True)
+    found = desk(unproven_workspace(tmp_path), via_watchers=True)
     with closing(found):
         sell(found)
         found.work()

@@ -9,8 +9,17 @@ import pytest
 
 from Departments.bootstrap import Desk
 from Departments.core.orders import Side
-from tests.builders.desk import desk, workspace
-from tests.builders.trading import APPROVAL_ID, asked, order, reports, send, sent_by_trading, trade_on
+from tests.builders.desk import desk
+from tests.builders.trading import (
+    APPROVAL_ID,
+    asked,
+    order,
+    reports,
+    send,
+    sent_by_trading,
+    trade_on,
+    unproven_workspace,
+)
 
 SELL = order("CTVA", "SELL", 190.0, 64.64)
 
@@ -31,7 +40,7 @@ def sells(opened: Desk) -> list[str]:
 @pytest.mark.parametrize("deed", ["timeout_before", "timeout_after", "gateway_timeout", "malformed", "server_error"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_unclear_answer_leads_to_one_order(tmp_path: Path, deed: str, times: int) -> None:
-    send(workspace(tmp_path), SELL)
+    send(unproven_workspace(tmp_path), SELL)
     with desk_with(tmp_path, {"call": "submit", "do": deed, "times": times}) as opened:
         trade_on(opened, 8)
         assert sells(opened) == [APPROVAL_ID]
@@ -39,7 +48,7 @@ def test_an_unclear_answer_leads_to_one_order(tmp_path: Path, deed: str, times: 
 
 
 def test_an_accepted_order_that_look_ups_do_not_find_yet_is_not_sent_twice(tmp_path: Path) -> None:
-    send(workspace(tmp_path), SELL)
+    send(unproven_workspace(tmp_path), SELL)
     faults = ({"call": "submit", "do": "timeout_after"}, {"call": "submit", "do": "invisible", "seconds": 25})
     with desk_with(tmp_path, *faults) as opened:
         trade_on(opened, 20)
@@ -48,7 +57,7 @@ def test_an_accepted_order_that_look_ups_do_not_find_yet_is_not_sent_twice(tmp_p
 
 
 def test_an_order_that_holds_its_own_shares_is_not_taken_for_refused(tmp_path: Path) -> None:
-    send(workspace(tmp_path), SELL)
+    send(unproven_workspace(tmp_path), SELL)
     held = "insufficient qty available for order (requested: 190, available: 0)"
     faults = (
         {"call": "submit", "do": "timeout_after"},
@@ -62,7 +71,7 @@ def test_an_order_that_holds_its_own_shares_is_not_taken_for_refused(tmp_path: P
 
 
 def test_an_order_that_holds_its_own_cash_is_not_taken_for_refused(tmp_path: Path) -> None:
-    send(workspace(tmp_path), order("ALKS", "BUY", 150, 32.66))
+    send(unproven_workspace(tmp_path), order("ALKS", "BUY", 150, 32.66))
     faults = (
         {"call": "submit", "do": "timeout_after"},
         {"call": "submit", "do": "invisible", "seconds": 13},
@@ -75,7 +84,7 @@ def test_an_order_that_holds_its_own_cash_is_not_taken_for_refused(tmp_path: Pat
 
 
 def test_an_order_that_the_broker_has_and_does_not_show_is_never_given_up(tmp_path: Path) -> None:
-    send(workspace(tmp_path), SELL)
+    send(unproven_workspace(tmp_path), SELL)
     faults = ({"call": "submit", "do": "timeout_after"}, {"call": "submit", "do": "invisible", "seconds": 600})
     with desk_with(tmp_path, *faults) as opened:
         trade_on(opened)
@@ -92,7 +101,7 @@ def test_an_order_that_the_broker_has_and_does_not_show_is_never_given_up(tmp_pa
 
 
 def test_every_accepted_order_is_reported_to_portfolio_and_compliance_once(tmp_path: Path) -> None:
-    send(workspace(tmp_path), SELL)
+    send(unproven_workspace(tmp_path), SELL)
     with desk_with(tmp_path, {"call": "submit", "do": "timeout_after"}) as opened:
         trade_on(opened)
     (execution,) = sent_by_trading(tmp_path, "execution", "PORTFOLIO")
@@ -103,7 +112,7 @@ def test_every_accepted_order_is_reported_to_portfolio_and_compliance_once(tmp_p
 
 
 def test_a_redelivered_approval_has_no_second_effect(tmp_path: Path) -> None:
-    send(workspace(tmp_path), SELL)
+    send(unproven_workspace(tmp_path), SELL)
     with desk_with(tmp_path) as opened:
         trade_on(opened)
         send(tmp_path, SELL)
@@ -113,7 +122,7 @@ def test_a_redelivered_approval_has_no_second_effect(tmp_path: Path) -> None:
 
 
 def test_a_broker_that_is_away_leaves_the_inbox_as_it_is(tmp_path: Path) -> None:
-    send(workspace(tmp_path), SELL)
+    send(unproven_workspace(tmp_path), SELL)
     with desk_with(tmp_path, {"call": "account", "do": "timeout_before", "times": 30}) as opened:
         opened.trading.process_inbox()
         trade_on(opened, 40)
@@ -122,7 +131,7 @@ def test_a_broker_that_is_away_leaves_the_inbox_as_it_is(tmp_path: Path) -> None
 
 
 def test_another_order_under_our_id_stops_the_symbol_for_a_person(tmp_path: Path) -> None:
-    folder = workspace(tmp_path)
+    folder = unproven_workspace(tmp_path)
     send(folder, SELL)
     with desk_with(tmp_path) as opened:
         trade_on(opened)
@@ -140,7 +149,7 @@ def test_another_order_under_our_id_stops_the_symbol_for_a_person(tmp_path: Path
 
 
 def test_a_locked_symbol_is_denied(tmp_path: Path) -> None:
-    send(workspace(tmp_path), SELL)
+    send(unproven_workspace(tmp_path), SELL)
     with desk_with(tmp_path) as opened:
         with opened.ledger.transaction():
             opened.ledger.releases.lock({"CTVA": "a person has to look"}, opened.clock.now())
@@ -151,7 +160,7 @@ def test_a_locked_symbol_is_denied(tmp_path: Path) -> None:
 
 def test_what_became_forbidden_after_its_intent_is_not_sent_but_withdrawn(tmp_path: Path) -> None:
     """Killed between intent and POST, started again when the exchange is closed."""
-    send(workspace(tmp_path), SELL)
+    send(unproven_workspace(tmp_path), SELL)
     with desk_with(tmp_path, {"call": "submit", "do": "timeout_before", "times": 0}) as opened:
         opened.trading.process_inbox()
         opened.clock.sleep(8 * 3_600)
@@ -172,7 +181,7 @@ def test_what_became_forbidden_after_its_intent_is_not_sent_but_withdrawn(tmp_pa
     ],
 )
 def test_a_refusal_is_reported_and_escalated_with_its_code(tmp_path: Path, fault: dict[str, Any], code: str) -> None:
-    send(workspace(tmp_path), SELL)
+    send(unproven_workspace(tmp_path), SELL)
     with desk_with(tmp_path, {"call": "submit", "do": "refuse", **fault}) as opened:
         trade_on(opened)
     assert [(r["status"], r["code"]) for r in reports(tmp_path)] == [("rejected", code)]
@@ -181,7 +190,7 @@ def test_a_refusal_is_reported_and_escalated_with_its_code(tmp_path: Path, fault
 
 
 def test_a_denial_is_reported_and_escalated_in_the_existing_form(tmp_path: Path) -> None:
-    send(workspace(tmp_path), order("CVE", "BUY", 100, 17.58))
+    send(unproven_workspace(tmp_path), order("CVE", "BUY", 100, 17.58))
     with desk_with(tmp_path) as opened:
         trade_on(opened)
         assert list(opened.broker.orders("all")) == []
@@ -193,21 +202,21 @@ def test_a_denial_is_reported_and_escalated_in_the_existing_form(tmp_path: Path)
 
 def test_a_sell_is_exempt_from_size_and_cash(tmp_path: Path) -> None:
     state = {"cash": -500, "positions": {"CVE": {"qty": 3, "avg_entry_price": 17, "current_price": 17.58}}}
-    send(workspace(tmp_path, state=state), order("CVE", "SELL", 3, 17.58))
+    send(unproven_workspace(tmp_path, state=state), order("CVE", "SELL", 3, 17.58))
     with desk_with(tmp_path) as opened:
         trade_on(opened)
     assert [r["status"] for r in reports(tmp_path)] == ["filled"]
 
 
 def test_the_alias_of_an_approval_leads_to_an_order(tmp_path: Path) -> None:
-    send(workspace(tmp_path), SELL, message_type="execution_request")
+    send(unproven_workspace(tmp_path), SELL, message_type="execution_request")
     with desk_with(tmp_path) as opened:
         trade_on(opened)
     assert [r["status"] for r in reports(tmp_path)] == ["filled"]
 
 
 def test_an_approval_that_cannot_be_read_is_a_dead_letter_and_the_next_is_handled(tmp_path: Path) -> None:
-    folder = workspace(tmp_path)
+    folder = unproven_workspace(tmp_path)
     send(folder, order("CTVA", "HOLD", 1), message_id="MSG_EXECUTIVE_20251110T150500Z_bad")
     send(folder, SELL)
     with desk_with(tmp_path) as opened:

@@ -20,8 +20,17 @@ from Departments.ledger.order_records import OrderIntent
 from Departments.messaging.message import Message
 from Departments.Trading.exits import exit_intent
 from Departments.Trading.tracking import OrderTracker
-from tests.builders.desk import MORNING, desk, workspace
-from tests.builders.trading import APPROVAL_ID, asked, order, reports, send, sent_by_trading, trade_on
+from tests.builders.desk import MORNING, desk
+from tests.builders.trading import (
+    APPROVAL_ID,
+    asked,
+    order,
+    reports,
+    send,
+    sent_by_trading,
+    trade_on,
+    unproven_workspace,
+)
 
 CANCEL_ID = "MSG_EXECUTIVE_20251110T150600Z_cancel00"
 SOLD = Order("B1", "C1", "CTVA", Side.SELL, D(190), OrderStatus.NEW, submitted_at=MORNING)
@@ -249,7 +258,7 @@ def test_an_order_that_never_arrived_is_withdrawn_a_minute_after_it_was_missed(
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Desk]:
-    found = desk(workspace(tmp_path), faults={"faults": FAULTS})
+    found = desk(unproven_workspace(tmp_path), faults={"faults": FAULTS})
     yield found
     found.close()
 

@@ -576,6 +576,28 @@ def test_a_price_may_age_after_planning_by_as_much_as_the_plan_may() -> None:
     assert found(Code.STALE_PRICE, case(market=stock(price_at=NOW - timedelta(hours=8, seconds=1)))) is not None
 
 
+def test_a_price_from_the_future_has_no_age() -> None:
+    assert found(Code.STALE_PRICE, case(market=stock(price_at=NOW + timedelta(minutes=2)))) is None
+    for stage in ("plan", "trade"):
+        late = case(market=stock(price_at=NOW + timedelta(minutes=2, seconds=1)), stage=stage)
+        assert found(Code.STALE_PRICE, late) is not None
+
+
+def test_a_plan_from_the_future_has_no_age_unless_the_brokers_clock_has_come_so_far() -> None:
+    ahead = made_with(made_at=NOW + timedelta(minutes=3))
+    assert found(Code.STALE_PLAN, case(plan=made_with(made_at=NOW + timedelta(minutes=2)))) is None
+    assert str(found(Code.STALE_PLAN, case(plan=ahead))).startswith("STALE_PLAN: generated_at=2025-11-10T15:12:00")
+    broker = MarketClock.by_calendar(NOW + timedelta(minutes=1))
+    assert found(Code.STALE_PLAN, case(plan=ahead, hours={"hours": broker})) is None
+
+
+def test_an_approval_counts_on_its_own_day_only_however_old_a_plan_may_be() -> None:
+    patient = limits(staleness={"plan_max_age_hours": 100})
+    yesterday = made_with(made_at=NOW - timedelta(days=1))
+    assert found(Code.STALE_PLAN, case(plan=yesterday, limits=patient, stage="trade")) is not None
+    assert found(Code.STALE_PLAN, case(plan=yesterday, limits=patient, stage="dispatch")) is None
+
+
 def test_a_plan_being_made_cannot_be_stale() -> None:
     assert "plan" not in ROWS[Code.STALE_PLAN].judged_at
 
@@ -608,11 +630,10 @@ def test_the_brokers_clock_precedes_the_calendar() -> None:
     )
 
 
-def test_an_order_that_belongs_to_no_plan_is_no_second_execution() -> None:
-    assert (
-        found(Code.ONE_EXECUTION_PER_DAY, case(plan=made_with(plan_id=None), history=history(executed_plan_today="P")))
-        is None
-    )
+def test_an_order_that_names_no_plan_is_a_second_execution() -> None:
+    nameless = case(plan=made_with(plan_id=None), history=history(executed_plan_today="P"))
+    assert str(found(Code.ONE_EXECUTION_PER_DAY, nameless)) == "ONE_EXECUTION_PER_DAY: executed=P"
+    assert found(Code.ONE_EXECUTION_PER_DAY, case(plan=made_with(plan_id=None))) is None
 
 
 @pytest.mark.parametrize(

@@ -197,10 +197,13 @@ def test_in_a_cash_account_the_proceeds_of_a_plan_cannot_be_spent_the_same_day()
 
 
 def test_a_plan_before_the_open_is_legitimate_and_warns() -> None:
-    early = market(now=NOW - timedelta(hours=2))
+    at = NOW - timedelta(hours=2)
+    early = market(known("ALKS", price_at=at), now=at)
     assert plan(buy(), market=early).passed
     assert codes(r for _, r in plan(buy(), market=early).warnings) == [Code.MARKET_CLOSED]
-    assert codes(judge(buy(), market=early).violations) == [Code.MARKET_CLOSED]
+    assert codes(judge(buy(), market=early, history=no_history() | {"plan_generated_at": at}).violations) == [
+        Code.MARKET_CLOSED
+    ]
 
 
 def test_every_constraint_has_its_own_code_a_meaning_and_a_documented_check() -> None:

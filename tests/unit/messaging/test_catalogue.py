@@ -21,7 +21,7 @@ from Departments.messaging.payloads import ExecutiveApproval, Payload
 from Departments.messaging.router import Route, Router
 from Departments.messaging.values import Symbol
 from tests.builders.desk import desk, workspace
-from tests.builders.trading import order, request_text, send
+from tests.builders.trading import order, request_text, send, unproven_workspace
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_nobody_builds_or_reads_a_payload_beside_its_model(room: str) -> None:
 
 
 def test_a_misspelt_key_is_a_dead_letter_with_its_mend(tmp_path: Path) -> None:
-    folder = workspace(tmp_path)
+    folder = unproven_workspace(tmp_path)
     name = send(folder, order("DVN", "SELL", 10) | {"pric": 33.61})
     with closing(desk(folder)) as opened:
         opened.trading.process_inbox()

@@ -1,0 +1,58 @@
+"""What became of a trade, read from the ledger. A report only says that there is something to read. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from Departments.core.money import plain
+from Departments.core.orders import OrderStatus
+from Departments.core.reasons import Reason, ReasonCode
+from Departments.core.statuses import PhaseName
+from Departments.ledger.order_records import OrderRecord
+from Departments.ledger.plan_records import TradeRecord
+from Departments.messaging.payloads import ExecutionReport
+
+
+def with_order(trade: TradeRecord, order: OrderRecord) -> TradeRecord:
+    """Return a trade with what the ledger knows of its order.
+
+    The reason of the order precedes that of a trim. A filled order with fewer shares than were sent contradicts itself:
+    FILLED_SHORT.
+    """
+    code, reason = order.code or trade.code, order.reason or trade.reason
+    if order.status is OrderStatus.FILLED and order.filled_qty < trade.qty:
+        short = Reason.of(ReasonCode.FILLED_SHORT, sent=trade.qty, filled=order.filled_qty)
+        code, reason = str(short.code), str(short)
+    return replace(
+        trade,
+        status=order.status,
+        client_order_id=order.intent.client_order_id,
+        submitted_at=order.submitted_at,
+        terminal_at=order.terminal_at,
+        filled_qty=order.filled_qty,
+        filled_avg_price=order.filled_avg_price,
+        code=code,
+        reason=reason,
+    )
+
+
+def is_order_of(trade: TradeRecord, order: OrderRecord) -> bool:
+    """Return True if an order trades what was decided. Exits may be for fewer shares: for what is held."""
+    intent = order.intent
+    is_same_qty = intent.qty == trade.qty or trade.phase is PhaseName.PROTECT
+    return is_same_qty and (intent.symbol, intent.side) == (trade.symbol, trade.side)
+
+
+def find_contradiction(report: ExecutionReport, trade: TradeRecord | None, order: OrderRecord | None) -> str | None:
+    """Return how a report of an order differs from the ledger, None if it does not."""
+    if order is None:
+        return "the ledger has no such order"
+    intent = order.intent
+    if (report.symbol, report.side, report.qty) != (intent.symbol, intent.side, intent.qty):
+        return f"the ledger has {intent.side} {plain(intent.qty)} {intent.symbol}"
+    if trade is not None and not is_order_of(trade, order):
+        return f"the plan has {trade.side} {plain(trade.qty)} {trade.symbol}"
+    known = (order.status, order.filled_qty, order.filled_avg_price)
+    if known != (report.status, report.filled_qty, report.filled_avg_price):
+        return f"the ledger has it as {order.status}, {plain(order.filled_qty)} of {plain(intent.qty)} filled"
+    return None
