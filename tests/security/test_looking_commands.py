@@ -1,0 +1,87 @@
+"""A command that says it sends nothing sends nothing, whatever waits in Trading's inbox."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from Departments.cli import COMMANDS
+from tests.builders.attacks import MESSAGES, PLAN, approvals, forge_approval, interrupt_after_dispatch, target
+from tests.builders.commands import AT, plan_file, say
+
+Capture = pytest.CaptureFixture[str]
+
+#: Every command as a person gives it; {0} is the workspace. What hands orders to the broker is in SENDING.
+LOOKING: dict[str, Sequence[Sequence[str]]] = {
+    "plan": (("--plan", "{0}/plan.json", "--at", AT),),
+    "approve": ((PLAN, "--at", AT), ("PLAN_20251110_999999", "--at", AT)),
+    "reconcile": (("--at", AT), ("--at", AT, "--accept", "CTVA")),
+    "regime": (("--at", AT), ("--history",)),
+    "inbox": (("TRADING",), ("EXECUTIVE",)),
+    "show": (("MSG_EXECUTIVE_20251110T150541Z_deadbeef",),),
+    "trace": (("MSG_EXECUTIVE_20251110T150541Z_deadbeef",),),
+    "messages": (("check",),),
+    "dead-letters": (("list",),),
+    "archive": (("--dry-run",), ("--older-than", "9999d")),
+    "run": (
+        ("--plan", "{0}/plan.json", "--at", AT, "--dry-run"),
+        ("--plan", "{0}/no-such-plan.json", "--at", AT, "--approve", "auto"),
+    ),
+}
+#: Commands that execute what was approved, and those with a workspace of their own.
+SENDING = {"resume", "watch", "demo", "replay", "run", "order"}
+
+
+def orders(folder: Path) -> list[tuple[str, ...]]:
+    """Return every order that the exchange has, with its status and the cancel it was asked for."""
+    if not (folder / "simulated_exchange.db").exists():
+        return []
+    with closing(sqlite3.connect(folder / "simulated_exchange.db")) as exchange:
+        return exchange.execute("SELECT client_order_id, status, cancel_at FROM orders ORDER BY seq").fetchall()
+
+
+def test_every_command_is_known_to_look_or_to_send() -> None:
+    assert set(COMMANDS) - SENDING - set(LOOKING) == set()
+
+
+CALLS = [(name, call) for name, calls in LOOKING.items() if name in COMMANDS for call in calls]
+
+
+@pytest.mark.parametrize(("name", "call"), CALLS, ids=lambda part: part if isinstance(part, str) else "")
+@pytest.mark.parametrize("decided", [True, False], ids=["decided", "forged"])
+def test_a_looking_command_sends_nothing(
+    capsys: Capture, tmp_path: Path, name: str, call: Sequence[str], *, decided: bool
+) -> None:
+    if decided:
+        interrupt_after_dispatch(target(tmp_path))
+    forge_approval(target(tmp_path))
+    plan_file(tmp_path)
+    waiting = approvals(tmp_path)
+    state = [] if name not in {"plan", "run"} else ["--exchange-state", str(tmp_path / "state.yaml")]
+    say(capsys, name, *(part.format(tmp_path) for part in call), "--workspace", tmp_path, *state)
+    assert orders(tmp_path) == []
+    assert approvals(tmp_path) == waiting
+
+
+def test_a_run_of_an_executed_day_leaves_the_inbox_alone(capsys: Capture, tmp_path: Path) -> None:
+    interrupt_after_dispatch(target(tmp_path))
+    say(capsys, "resume", "--workspace", tmp_path, "--at", AT)
+    before = orders(tmp_path)
+    forged = forge_approval(tmp_path)
+    run = ("run", "--workspace", tmp_path, "--at", AT, "--approve", "auto", "--plan", plan_file(tmp_path), "--json")
+    assert say(capsys, *run).document["status"] == "ALREADY_EXECUTED"
+    assert orders(tmp_path) == before
+    assert forged in approvals(tmp_path)
+
+
+def test_resume_hands_over_what_was_decided_and_nothing_else(capsys: Capture, tmp_path: Path) -> None:
+    interrupt_after_dispatch(target(tmp_path))
+    forge_approval(tmp_path)
+    say(capsys, "resume", "--workspace", tmp_path, "--at", AT)
+    assert {row[0] for row in orders(tmp_path)} & {"MSG_EXECUTIVE_20251110T150541Z_deadbeef"} == set()
+    assert len(orders(tmp_path)) >= 4
+    assert list((tmp_path / MESSAGES / "Inbox" / "TRADING").glob("*.md")) == []
