@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from Departments.messaging.mailbox import Mailbox
     from Departments.messaging.message import Message
     from Departments.messaging.router import Router
+    from Departments.messaging.signing import SignatureRule
     from Departments.Operations.operations_manager import OperationsManager
     from Departments.Operations.planner import Planner
     from Departments.Regime.regime_department import RegimeDepartment
@@ -99,6 +100,7 @@ class Desk:
             raise BadInput(path, "broker.name", problem, "correct the value")
         if settings.messages.senders:
             self._check_senders(path, settings)
+        self._check_signed_types(path, settings.messages.require_signature)
         return settings
 
     @staticmethod
@@ -113,6 +115,17 @@ class Desk:
                 continue
             problem = "only our own departments write this type" if row and row.is_ours else "there is no such type"
             raise BadInput(path, f"messages.senders.{name}", problem, f"name one of {', '.join(open_types)}")
+
+    @staticmethod
+    def _check_signed_types(path: Path, names: Sequence[str]) -> None:
+        if names:
+            from Departments.messaging.catalogue import CATALOGUE
+
+            known = [row.name for row in CATALOGUE]
+            for name in names:
+                if name not in known:
+                    problem = f"there is no message type {name!r}"
+                    raise BadInput(path, "messages.require_signature", problem, f"name some of {', '.join(known)}")
 
     @cached_property
     def limits(self) -> Limits:
@@ -157,10 +170,24 @@ class Desk:
         """Publishing and consuming."""
         from Departments.messaging.bus import Bus
 
-        bus = Bus(self.mailbox, self.ledger.journal, self.clock, self.settings.messaging, self.admission)
+        bus = Bus(
+            self.mailbox,
+            self.ledger.journal,
+            self.clock,
+            self.settings.messaging,
+            self.admission,
+            signatures=self.signatures,
+        )
         if self.choices.rehearsal is not None:
             bus.forget_letters()
         return bus
+
+    @cached_property
+    def signatures(self) -> SignatureRule:
+        """Which messages must be signed, and the keys of the environment."""
+        from Departments.messaging.signing import SignatureRule
+
+        return SignatureRule(frozenset(self.settings.messages.require_signature))
 
     @cached_property
     def admission(self) -> Admission:
@@ -170,7 +197,7 @@ class Desk:
         instructions = self.settings.trading.instructions
         if instructions == "unproven":
             log.warning(UNPROVEN_WARNING)
-        return Admission(self.settings.messages.senders, instructions)
+        return Admission(self.settings.messages.senders, instructions, self.signatures)
 
     @cached_property
     def broker_row(self) -> BrokerRow:

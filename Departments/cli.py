@@ -47,7 +47,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "show": Entry("messages", "Show one message, wherever it is."),
     "trace": Entry("messages", "Show a message's chain as a tree with times."),
     "messages": Entry("checking", "Check message files, print the schemas of payloads."),
-    "dead-letters": Entry("dead_letters", "List, show, retry or drop unhandled messages."),
+    "dead-letters": Entry("dead_letters", "List, show, accept, retry or drop unhandled messages."),
     "archive": Entry("archiving", "Move old messages out of Inbox and Outbox."),
 }
 

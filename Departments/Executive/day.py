@@ -147,15 +147,16 @@ class Day:
             filed = made.filed
             audience.see_plan(filed.plan, made.review.document())
             if order.dry_run:
-                return self.judge.rehearse(filed.plan, force=order.force)
+                return self.reporter.add_issues(self.judge.rehearse(filed.plan, force=order.force))
             approved = self._approve_for(audience, filed)
             filed, objection = approved.filed, approved.waits
             if objection:
                 given = {"approvals": self.approvals.documents(filed.plan)}
-                return unexecuted_document("NOT_APPROVED", filed.plan.plan_id, objection, filed.plan) | given
+                declined = unexecuted_document("NOT_APPROVED", filed.plan.plan_id, objection, filed.plan) | given
+                return self.reporter.add_issues(declined)
         end = self.execute(filed, force=order.force)
         if isinstance(end, NotToday):
-            return unexecuted_document(end.status, end.plan_id, end.message, filed.plan)
+            return self.reporter.add_issues(unexecuted_document(end.status, end.plan_id, end.message, filed.plan))
         return end.document
 
     # --- recover ---
@@ -171,7 +172,9 @@ class Day:
         if resumed is not None and (order.by_hand is not None or not resumed.by_hand):
             return resumed.document
         stop = self.find_stop(order.plan_id, force=order.force, by_hand=order.by_hand is not None)
-        return None if stop is None else unexecuted_document(stop.status, stop.plan_id, stop.message)
+        if stop is None:
+            return None
+        return self.reporter.add_issues(unexecuted_document(stop.status, stop.plan_id, stop.message))
 
     def resume(self) -> Executed | None:
         """Finish an interrupted execution. Returns None when there is none: waiting reports are read then."""

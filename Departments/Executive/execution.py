@@ -24,6 +24,7 @@ from Departments.Executive.outcomes import is_order_of, with_order
 from Departments.Executive.phase_decisions import PhaseDecisions
 from Departments.Executive.phases import DONE, PhaseEvent, PhaseWaits, after, is_in_order, waits_of
 from Departments.Executive.reporting.document import adds_up, describe_difference
+from Departments.Executive.reporting.issues import find_issues
 from Departments.Executive.reporting.report import Report, Reporter
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
@@ -83,8 +84,10 @@ class PlanExecution:
         all_well = accounted and all(is_in_order(t.status, t.code) for t in trades)
         filled = sum(t.status == OrderStatus.FILLED for t in trades)
         change = counted.account.equity - execution.equity
-        status = ExecutionStatus.COMPLETED if all_well else ExecutionStatus.COMPLETED_WITH_ISSUES
+        is_clean = all_well and not find_issues(self.ledger)
+        status = ExecutionStatus.COMPLETED if is_clean else ExecutionStatus.COMPLETED_WITH_ISSUES
         with self.ledger.transaction():
+            self.ledger.journal.report_dead_letters(plan_id)
             self.ledger.plans.finish(plan_id, status, counted.account.cash, counted.fees, now)
             report = self.reporter.report(self.plan)
             self.bus.enqueue(report_message(plan_id, report.text, report.document, now))

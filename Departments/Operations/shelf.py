@@ -6,10 +6,12 @@ so its Outbox is read too; nothing is taken from it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +23,19 @@ from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import CATALOGUE
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing, PlanProposal
+from Departments.messaging.waiting import describe
 from Departments.Operations.briefing import Briefing, Proposal, briefing_from, proposal_from, refuse_other_days
+
+log = logging.getLogger(__name__)
 
 READ_AT_MOST = 200  # of an outbox full of old messages, only the newest are read
 FOLDER: Final = "Messages_Between_Departments"
+
+
+class ContradictoryBriefing(BadInput):
+    """Nothing can be planned from before a person has chosen between contradictory files."""
+
+    exit_code = 1
 
 
 @dataclass(slots=True)
@@ -45,8 +56,9 @@ class Shelf:
 
     def list_briefings(self, today: date) -> list[Message]:
         """Return all briefings: the newest delivered one first, then those RESEARCH sent to others."""
-        sent = self._newest_first(_read(self.root / "Outbox" / RESEARCH), "DailyBriefing")
-        return [*self._list_delivered("DailyBriefing", today), *sent]
+        found = _read(self.root / "Outbox" / RESEARCH)
+        sent = _leave_out_contradictions((m, data) for m, data in found if self.bus.is_signed(m))
+        return [*self._list_delivered("DailyBriefing", today), *self._newest_first(sent, "DailyBriefing")]
 
     def read_briefing(self, now: datetime, message_id: str | None = None) -> Briefing:
         """Read the named briefing, else today's newest usable one, else the newest. Raises BadInput without one."""
@@ -77,7 +89,7 @@ class Shelf:
 
     def _list_delivered(self, message_type: str, today: date) -> list[Message]:
         """List messages delivered to Operations: in hand, waiting or archived today, newest first."""
-        archived = _read(self.root / "Archive" / today.isoformat() / OPERATIONS)
+        archived = self._list_handled(today)
         return self._newest_first((*self.in_hand.values(), *self.bus.waiting(OPERATIONS), *archived), message_type)
 
     def _newest_first(self, messages: Iterable[Message], message_type: str) -> list[Message]:
@@ -87,9 +99,19 @@ class Shelf:
         found = {m.message_id: m for m in of_type if row is None or admission.may_send(row, m.sender)}
         return sorted(found.values(), key=lambda m: (m.timestamp, m.message_id), reverse=True)
 
+    def _list_handled(self, today: date) -> list[Message]:
+        """List what Operations handled today. Other files in its archive were dropped, or put there by strangers."""
+        found = list(_read(self.root / "Archive" / today.isoformat() / OPERATIONS))
+        done = self.bus.journal.dispositions(OPERATIONS, [message.message_id for message, _ in found])
+        digests = {message_id: digest for message_id, (_, digest) in done.items()}
+        return [m for m, data in found if digests.get(m.message_id) == sha256(data).hexdigest()]
+
     def _list_some(self, now: datetime) -> list[Message]:
         found = self.list_briefings(trading_day(now))
         if not found:
+            for message_id, names in self.bus.list_contradictions(OPERATIONS).items():
+                problem = "no DailyBriefing is there to plan from"
+                raise ContradictoryBriefing("Inbox/OPERATIONS", "", problem, describe(message_id, names))
             where = f"{FOLDER}/Inbox/OPERATIONS and {FOLDER}/Outbox/RESEARCH"
             raise BadInput(where, "", "no DailyBriefing is there", "deliver one or name it with --briefing FILE")
         return found
@@ -119,10 +141,26 @@ def _is_of_today(briefing: Briefing, now: datetime) -> bool:
     return True
 
 
-def _read(folder: Path) -> Iterator[Message]:
+def _leave_out_contradictions(found: Iterable[tuple[Message, bytes]]) -> Iterator[Message]:
+    """Yield the messages whose id has one content, whatever the names of its files."""
+    contents: dict[str, dict[bytes, Message]] = {}
+    for message, data in found:
+        contents.setdefault(message.message_id, {})[data] = message
+    for message_id, copies in contents.items():
+        if len(copies) > 1:
+            log.warning(
+                "Outbox/%s has %d files of different contents for %s; none is read", RESEARCH, len(copies), message_id
+            )
+        else:
+            yield from copies.values()
+
+
+def _read(folder: Path) -> Iterator[tuple[Message, bytes]]:
+    """Yield the readable messages of a folder with their bytes, newest name first."""
     names = sorted((p.name for p in folder.glob("*.md")), reverse=True) if folder.is_dir() else []
     for name in names[:READ_AT_MOST]:
         try:
-            yield codec.decode((folder / name).read_bytes(), name=name)
+            data = (folder / name).read_bytes()
+            yield codec.decode(data, name=name), data
         except (UnreadableMessage, OSError):
             continue

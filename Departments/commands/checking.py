@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from Departments.commands.consoles import escape_text, open_console
+from Departments.commands.evidence import audit
 from Departments.commands.frame import find_messages, print_json, reason_of
 from Departments.commands.options import AsJson, Workspace
+from Departments.commands.signed_files import sign, verify
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.messaging import codec, front_matter, lookup
 from Departments.messaging.catalogue import CATALOGUE
@@ -135,8 +137,11 @@ def schema(
 
 
 def register(app: typer.Typer) -> None:
-    """Add `messages check` and `messages schema`."""
+    """Add the group `messages`."""
     group = typer.Typer(no_args_is_help=True, help="Look at message files.")
     group.command("check")(check)
     group.command("schema")(schema)
+    group.command("audit")(audit)
+    group.command("sign")(sign)
+    group.command("verify")(verify)
     app.add_typer(group, name="messages")

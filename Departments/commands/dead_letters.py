@@ -1,4 +1,4 @@
-"""`departments dead-letters`: list, show, retry or drop unhandled messages."""
+"""`departments dead-letters`: list, show, accept, retry or drop unhandled messages."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def retry(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = Fals
     return _move(
         workspace,
         which,
-        lambda desk, letter, day: failures.revive(desk.mailbox, desk.bus.journal, letter, day),
+        lambda desk, letter, day: failures.revive(desk.mailbox, desk.bus.journal, letter, day, desk.clock.now()),
         "is back in the inbox of",
         as_json=as_json,
     )
@@ -67,10 +67,31 @@ def drop(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False
     return _move(
         workspace,
         which,
-        lambda desk, letter, day: failures.drop(desk.mailbox, letter, day),
+        lambda desk, letter, day: failures.drop(desk.mailbox, desk.bus.journal, letter, day, desk.clock.now()),
         "is archived unhandled for",
         as_json=as_json,
     )
+
+
+def accept(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
+    """Leave a dead letter where it is; the next report does not count it."""
+    find_messages(workspace)
+    with use_desk(workspace) as desk:
+        journal = desk.ledger.journal
+        found = [row for row in journal.dead_letters() if which in {row[1], stem(row[1]), row[3]}]
+        if not found:
+            raise BadInput(which, "", "there is no such dead letter", "see `departments dead-letters list`")
+        if len({row[:2] for row in found}) > 1:
+            names = ", ".join(f"{row[0]}/{row[1]}" for row in found)
+            raise BadInput(which, "", f"several dead letters have this id ({names})", "name the file")
+        for row in found:
+            journal.accept_dead_letter(*row[:3], desk.clock.now())
+    department, name = found[0][:2]
+    if as_json:
+        print_json({"department": department, "file": name, "accepted": True})
+    else:
+        open_console().print(f"{escape_text(name)} is accepted; no report counts it any more.", soft_wrap=True)
+    return 0
 
 
 def _move(
@@ -113,6 +134,6 @@ def _document(letter: DeadLetter) -> dict[str, Any]:
 def register(app: typer.Typer) -> None:
     """Add the group `dead-letters`."""
     group = typer.Typer(no_args_is_help=True, help="Messages that could not be handled.")
-    for name, command in (("list", list_), ("show", show), ("retry", retry), ("drop", drop)):
+    for name, command in (("list", list_), ("show", show), ("accept", accept), ("retry", retry), ("drop", drop)):
         group.command(name)(command)
     app.add_typer(group, name="dead-letters")

@@ -108,6 +108,8 @@ def _check_waiting(desk: Desk, now: datetime) -> None:
     """Raise BadInput if Operations will find no usable briefing."""
     folder = desk.workspace / MESSAGES / "Inbox" / OPERATIONS
     found = desk.briefings(now)
+    if not found and desk.bus.list_contradictions(OPERATIONS):
+        return  # Operations sets them aside and names them
     if not found:
         problem = f"no DailyBriefing waits here or in Outbox/{RESEARCH}"
         raise BadInput(folder, "", problem, "deliver one, or name it with --briefing FILE")

@@ -34,6 +34,8 @@ def resume(
     with report_errors(wanted=as_json), use_desk(workspace, choices) as desk:
         resumed = desk.day.resume()
         document = _describe_loose_ends(desk.day.chase()) if resumed is None else resumed.document
+        if resumed is None:
+            document = desk.reporter.add_issues(document)
         if as_json:
             print_json(document)
         else:

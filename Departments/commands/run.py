@@ -36,7 +36,7 @@ from Departments.core.errors import EXIT_CODES, BadInput
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.users import name_user
 from Departments.Executive.reporting.document import DOCUMENT_SHAPE, lowest_cash_with_buys_first
-from Departments.Executive.reporting.terminal import show_cash, show_final, show_plan, show_review
+from Departments.Executive.reporting.terminal import show_cash, show_final, show_issues, show_plan, show_review
 
 log = logging.getLogger(__name__)
 
@@ -153,8 +153,10 @@ def show_document(screen: Console, desk: Desk, document: Mapping[str, Any]) -> N
     if "message" in document:
         screen.print(f"{document['status']}: {document['message']}", highlight=False, markup=False, soft_wrap=True)
     if not document["phases"]:
+        show_issues(screen, document)
         return
     show_final(screen, document)
+    show_issues(screen, document)
     if document["status"] == "DRY_RUN":
         return
     fills = desk.ledger.execution_fills(document["plan_id"])

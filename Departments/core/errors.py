@@ -8,6 +8,8 @@ DepartmentsError                 everything we raise on purpose
 │   ├── MessageConflict          the same id exists with other content
 │   ├── SenderNotAllowed         its sender may not send this type
 │   ├── NotDecidedHere           an instruction that the ledger does not hold as decided
+│   ├── NotSigned                it lacks the signature that it needs
+│   ├── Contradiction            files of one id say different things, and nothing proves one
 │   └── ContradictedReport       it says what the ledger does not
 ├── PublishError            3    the message could not be written (disk full, read-only, name too long)
 ├── LedgerError             3    the ledger cannot be used
@@ -100,6 +102,14 @@ class NotDecidedHere(MessageError):  # noqa: N818
 
 class ContradictedReport(MessageError):  # noqa: N818
     """A report names an instruction that was not sent, or says what the ledger does not."""
+
+
+class NotSigned(MessageError):  # noqa: N818
+    """A message lacks the signature that it needs, or has a wrong one."""
+
+
+class Contradiction(MessageError):  # noqa: N818
+    """Several files have one message id and different contents, and nothing proves which is right."""
 
 
 class PublishError(DepartmentsError):

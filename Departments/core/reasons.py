@@ -151,6 +151,14 @@ class ReasonCode(StrEnum):
         "REPORT_CONTRADICTED",
         "the report names an instruction that was not sent, or says what the ledger does not; it is not believed",
     )
+    NOT_SIGNED = (
+        "NOT_SIGNED",
+        "the message lacks its sender's signature (`messages.require_signature`), or has a wrong one; nothing was done",
+    )
+    CONTRADICTION = (
+        "CONTRADICTION",
+        "files of this message id have different contents, and nothing proves one; drop the wrong one, retry the other",
+    )
 
 
 _PAIR = re.compile(r"(\w+)=(.*?)(?= \w+=|\Z)")

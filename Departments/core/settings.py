@@ -125,8 +125,12 @@ class TradingSettings(Section):
 
 
 class MessagesSettings(Section):
-    """Who may send what. `senders` maps a type of the neighbours to its senders, in place of the catalogue's."""
+    """Who may send what. `senders` maps a type of the neighbours to its senders, in place of the catalogue's.
 
+    Types in `require_signature` are acted on only if their sender has signed them.
+    """
+
+    require_signature: tuple[str, ...] = ()
     senders: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @field_validator("senders")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +65,25 @@ class Indexed:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """A message that was not handled, under its name in the inbox, and when a person accepted or removed it.
+
+    `reported_in` is the plan whose report names it.
+    """
+
+    department: str
+    name: str
+    digest: str
+    message_id: str
+    code: str
+    sentence: str
+    set_aside_at: datetime
+    accepted_at: datetime | None = None
+    removed_at: datetime | None = None
+    reported_in: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """A cause of trouble on a day."""
 
@@ -81,14 +101,22 @@ LETTERS: Final = Table(
     indexes=("CREATE INDEX bus_letters_unsettled ON bus_letters (published_at, number) WHERE data IS NOT NULL",),
 )
 CAUSES: Final = Table("bus_causes", Cause, rules=("PRIMARY KEY (cause, day)",), clustered=True)
+SET_ASIDE: Final = Table(
+    "bus_dead_letters",
+    SetAside,
+    rules=("PRIMARY KEY (department, name, digest)",),
+    indexes=("CREATE INDEX bus_dead_letters_open ON bus_dead_letters (set_aside_at) WHERE removed_at IS NULL",),
+)
 INDEX: Final = Table("bus_index", Indexed, rules=("PRIMARY KEY (name, message_id)",), clustered=True)
-TABLES: Final = (HANDLED, FAILURES, LETTERS, INDEX, CAUSES)
+TABLES: Final = (HANDLED, FAILURES, LETTERS, INDEX, CAUSES, SET_ASIDE)
 
 #: Every message that the ledger knows: strangers' and ours. The name of one of ours is its id and `.md`.
 ALL_INDEXED: Final = (
     f"SELECT {INDEX.columns} FROM {INDEX.name} UNION ALL "  # noqa: S608 - our names
     "SELECT name, substr(name, 1, length(name) - 3), parent_message_id, plan_id FROM bus_letters"
 )
+#: (department, name in the inbox, digest, message id, code, sentence, moment, moment of its acceptance)
+DeadLetterRow = tuple[str, str, str, str, str, str, datetime, datetime | None]
 #: (file name, message id, parent's id, plan id)
 IndexRow = tuple[str, str, str | None, str | None]
 AT_ONCE: Final = 500  # ids in one question; older SQLite takes 999 values at most (https://www.sqlite.org/limits.html)
@@ -229,6 +257,42 @@ class LedgerJournal:
             found |= {row["name"]: row["digest"] for row in rows}
         return found
 
+    # --- dead letters ---
+
+    def note_dead_letter(self, row: DeadLetterRow) -> None:
+        """Note a dead letter. The same file again replaces the row."""
+        SET_ASIDE.replace(self._database, SetAside(*row), "department, name, digest")
+
+    def dead_letters(self) -> list[DeadLetterRow]:
+        """Return the dead letters that nobody has retried or dropped, oldest first."""
+        columns = "department, name, digest, message_id, code, sentence, set_aside_at, accepted_at"
+        rows = SET_ASIDE.find(self._database, "removed_at IS NULL", order="set_aside_at, department, name")
+        take = attrgetter(*columns.split(", "))
+        return [take(row) for row in rows]
+
+    def dead_letters_in(self, plan_id: str | None) -> list[SetAside]:
+        """Return the dead letters in the report of a plan; for None those that nobody looked at and no report names."""
+        unseen = "reported_in IS NULL AND accepted_at IS NULL AND removed_at IS NULL"
+        which, values = (unseen, []) if plan_id is None else ("reported_in = ?", [plan_id])
+        return SET_ASIDE.find(self._database, which, *values, order="set_aside_at, department, name")
+
+    def report_dead_letters(self, plan_id: str) -> None:
+        """Note that the report of a plan names the dead letters that nobody has looked at."""
+        which = "reported_in IS NULL AND accepted_at IS NULL AND removed_at IS NULL"
+        SET_ASIDE.update(self._database, {"reported_in": plan_id}, which)
+
+    def accept_dead_letter(self, department: str, name: str, digest: str, at: datetime) -> bool:
+        """Note that a person has looked at a dead letter. Returns False for an unknown or removed one."""
+        return self._settle_dead_letter({"accepted_at": at}, department, name, digest)
+
+    def remove_dead_letter(self, department: str, name: str, digest: str, at: datetime) -> bool:
+        """Note that a person has retried or dropped a dead letter. Returns False for an unknown or removed one."""
+        return self._settle_dead_letter({"removed_at": at}, department, name, digest)
+
+    def _settle_dead_letter(self, change: dict[str, datetime], *key: str) -> bool:
+        which = "department = ? AND name = ? AND digest = ? AND removed_at IS NULL"
+        return SET_ASIDE.update(self._database, change, which, *key) == 1
+
     # --- index ---
 
     def note(self, rows: Iterable[IndexRow]) -> None:
@@ -248,3 +312,24 @@ class LedgerJournal:
 def read_index(ledger: Path) -> list[IndexRow]:
     """Return the index of a ledger's file and change nothing; empty without a readable file."""
     return query_read_only(ledger, ALL_INDEXED)
+
+
+#: (what, department, name or message id, digest, moment) of everything committed about files.
+CommittedRow = tuple[str, str, str, str, str]
+
+
+def read_committed(ledger: Path) -> list[CommittedRow]:
+    """Return all letters (`sent`, `received`), handled messages and dead letters of a ledger's file; changes nothing.
+
+    The departments of a letter are its sender and its recipient. `removed` is a dead letter that a person took away.
+    """
+    rows = query_read_only(
+        ledger,
+        "SELECT 'sent', sender, name, digest, enqueued_at FROM bus_letters WHERE published_at IS NOT NULL "
+        "UNION ALL SELECT 'received', recipient, name, digest, enqueued_at FROM bus_letters "
+        "WHERE published_at IS NOT NULL "
+        "UNION ALL SELECT 'handled', department, message_id, digest, handled_at FROM bus_handled "
+        "UNION ALL SELECT CASE WHEN removed_at IS NULL THEN 'dead' ELSE 'removed' END, department, name, digest, "
+        "set_aside_at FROM bus_dead_letters",
+    )
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]

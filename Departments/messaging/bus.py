@@ -11,16 +11,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
-from Departments.core.errors import PublishError
+from Departments.core.errors import NotSigned, PublishError
 from Departments.core.platform.clock import Clock
 from Departments.core.settings import MessagingSettings
 from Departments.messaging.admission import Admission
+from Departments.messaging.catalogue import CATALOGUE
 from Departments.messaging.codec import encode
-from Departments.messaging.inbound import ConsumeReport, Pass, decode_file
+from Departments.messaging.inbound import ConsumeReport, Pass
 from Departments.messaging.message import Message
 from Departments.messaging.outbound import Outbound
 from Departments.messaging.ports import Journal, Storage
 from Departments.messaging.router import Router
+from Departments.messaging.signing import SignatureRule
+from Departments.messaging.waiting import Contradictions, read_waiting
 
 __all__ = ["Bus", "ConsumeReport", "never"]
 
@@ -40,12 +43,15 @@ class Bus:
         clock: Clock,
         settings: MessagingSettings,
         admission: Admission | None = None,
+        *,
+        signatures: SignatureRule | None = None,
     ) -> None:
         self.mailbox = mailbox
         self.journal = journal
         self.clock = clock
         self.settings = settings
         self.admission = admission or Admission()
+        self.signatures = signatures or SignatureRule()
         self._outbound = Outbound(mailbox, journal, clock)
 
     def enqueue(self, message: Message) -> None:
@@ -113,15 +119,40 @@ class Bus:
                 names = self.mailbox.waiting(department)
             reading = Pass(
                 self.mailbox, self.journal, self._outbound, self.clock, self.settings.max_attempts,
-                department, router, self.admission, patient, batch, stop,
+                department, router, self.admission, patient, batch, stop, self.signatures,
             )  # fmt: skip
             return reading.run(names)
 
     def waiting(self, department: str) -> list[Message]:
-        """Return the readable messages of an inbox in the order of handling."""
+        """Return the readable messages of an inbox in the order of handling.
+
+        Leaves out what a pass would not act on: a letter of ours that was altered, contradictions, and what lacks its
+        signature.
+        """
         names = self.mailbox.waiting(department)
-        found = (decode_file(name, self.mailbox.look(department, name)) for name in names)
-        return sorted((m for m in found if isinstance(m, Message)), key=_order)
+        files = [file for name in names if (file := read_waiting(self.mailbox, department, name))]
+        readable = [(file, file.message) for file in files if isinstance(file.message, Message)]
+        sent = self.journal.digests_of([file.letter_name for file, _ in readable])
+        contradictions = Contradictions(self.mailbox, self.journal, department)
+        messages = []
+        for file, message in readable:
+            is_fit = self.is_signed(message) and not contradictions.find(file)
+            if sent[file.letter_name] == file.digest if file.letter_name in sent else is_fit:
+                messages.append(message)
+        return sorted(messages, key=_order)
+
+    def is_signed(self, message: Message) -> bool:
+        """Return True if a message has the signature it needs."""
+        row = CATALOGUE.find(message.message_type)
+        try:
+            self.signatures.check(message, message.message_type if row is None else row.name)
+        except NotSigned:
+            return False
+        return True
+
+    def list_contradictions(self, department: str) -> dict[str, list[str]]:
+        """Return the contradictory ids of an inbox, waiting or set aside, each with the names of its files."""
+        return Contradictions(self.mailbox, self.journal, department).list_all()
 
     def is_proven(self, message: Message) -> bool:
         """Return True if the ledger holds a message as our letter, or its sender has signed it."""

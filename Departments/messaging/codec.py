@@ -86,6 +86,7 @@ def examine(data: bytes, *, name: str) -> Decoded:
     """Read a message file with its form. Raises UnreadableMessage naming file and cause."""
     text, encoding = _decoded_text(data)
     message, form = _form_of(text, name)
+    object.__setattr__(message, "source", data)  # before anybody else has it
     return Decoded(message, form, encoding, text)
 
 

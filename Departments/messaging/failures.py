@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +17,12 @@ from Departments.core.errors import (
     BadInput,
     BrokerUnavailable,
     ContradictedReport,
+    Contradiction,
     LedgerError,
     MessageConflict,
     NotAuthorized,
     NotDecidedHere,
+    NotSigned,
     PublishError,
     SenderNotAllowed,
     UnreadableMessage,
@@ -46,6 +49,8 @@ _CODES: Final = (
     (SenderNotAllowed, ReasonCode.SENDER_NOT_ALLOWED),
     (NotDecidedHere, ReasonCode.NOT_DECIDED_HERE),
     (ContradictedReport, ReasonCode.REPORT_CONTRADICTED),
+    (NotSigned, ReasonCode.NOT_SIGNED),
+    (Contradiction, ReasonCode.CONTRADICTION),
     (TRANSIENT, ReasonCode.HANDLER_FAILED),
 )
 
@@ -65,6 +70,7 @@ def reason_text(
     error: Exception,
     *,
     tried: tuple[int, datetime, datetime],
+    digest: str = "",
 ) -> str:
     """Write the reason file of a dead letter. `tried` is (attempts, first, last)."""
     attempts, first, last = tried
@@ -75,6 +81,7 @@ def reason_text(
             "department": department,
             "message_id": message_id,
             "file": name,
+            "digest": digest,
             "attempts": attempts,
             "first_time": iso(first),
             "last_time": iso(last),
@@ -155,16 +162,49 @@ def _read_beginning(path: Path) -> str:
         return file.read(SHOWN).decode("utf-8", "replace")
 
 
-def revive(mailbox: Mailbox, journal: Journal, letter: DeadLetter, day: str) -> str:
-    """Put a dead letter back into its inbox with no attempts. Returns its new name."""
+def revive(mailbox: Mailbox, journal: Journal, letter: DeadLetter, day: str, at: datetime) -> str:
+    """Put a dead letter back into its inbox with no attempts. Returns its new name.
+
+    Raises BadInput for one that contradicts another: a person drops one of them first.
+    """
+    others = [
+        row[1]
+        for row in journal.dead_letters()
+        if letter.reason.get("code") == row[4] == ReasonCode.CONTRADICTION
+        and (row[0], row[3]) == (letter.department, letter.message_id)
+        and row[2] != _digest_of(letter)
+        and any(name.startswith(stem(row[1])) for name in mailbox.dead_names(letter.department))
+    ]
+    if others:
+        names = " and ".join(f'"{name}"' for name in others)
+        raise BadInput(letter.name, "", f"{names} has the same id and other contents", "drop the wrong one first")
     with journal.transaction():
         journal.forget_failures(letter.department, letter.message_id)
+        _note_removal(journal, letter, at)
     return _take_out(mailbox, letter, (INBOX, letter.department), day)
 
 
-def drop(mailbox: Mailbox, letter: DeadLetter, day: str) -> str:
+def drop(mailbox: Mailbox, journal: Journal, letter: DeadLetter, day: str, at: datetime) -> str:
     """Archive a dead letter and its reason unhandled, and return its new name."""
-    return _take_out(mailbox, letter, (ARCHIVE, day, letter.department), day)
+    name = _take_out(mailbox, letter, (ARCHIVE, day, letter.department), day)
+    with journal.transaction():
+        _note_removal(journal, letter, at)
+    return name
+
+
+def _note_removal(journal: Journal, letter: DeadLetter, at: datetime) -> None:
+    name = str(letter.reason.get("file") or letter.name)
+    rows = [row for row in journal.dead_letters() if row[0] == letter.department and row[1] in {name, letter.name}]
+    same = [row for row in rows if row[2] == _digest_of(letter)]
+    for row in same or rows:
+        journal.remove_dead_letter(*row[:3], at)
+
+
+def _digest_of(letter: DeadLetter) -> str:
+    """Return the digest of a dead letter as it was set aside, else as it is now."""
+    noted = letter.reason.get("digest")
+    is_file = letter.path.is_file() and not letter.path.is_symlink()
+    return str(noted) if noted else sha256(letter.path.read_bytes() if is_file else b"").hexdigest()
 
 
 def _take_out(mailbox: Mailbox, letter: DeadLetter, folder: Sequence[str], day: str) -> str:

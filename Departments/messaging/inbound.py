@@ -6,7 +6,6 @@ transaction. Then it is archived for good.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,16 +18,17 @@ from Departments.core.errors import (
     BadInput,
     LedgerError,
     MessageConflict,
+    NotDecidedHere,
     UnreadableMessage,
 )
 from Departments.core.moments import stamp
 from Departments.core.platform.clock import Clock
 from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import trading_day
-from Departments.messaging import codec, failures
+from Departments.messaging import failures
 from Departments.messaging.admission import Admission
 from Departments.messaging.catalogue import Skip
-from Departments.messaging.disk import Found, State
+from Departments.messaging.disk import State
 from Departments.messaging.failures import TRANSIENT
 from Departments.messaging.lookup import index_row
 from Departments.messaging.message import Message
@@ -36,6 +36,8 @@ from Departments.messaging.names import escape, stamp_in
 from Departments.messaging.outbound import Outbound
 from Departments.messaging.ports import Journal, Storage
 from Departments.messaging.router import Commit, Route, Router
+from Departments.messaging.signing import SignatureRule
+from Departments.messaging.waiting import Contradictions, WaitingFile, encodable, read_waiting, refuse
 
 HANDLED: Final = "handled"
 SKIPPED: Final = "skipped"
@@ -70,41 +72,10 @@ def pause(attempts: int) -> timedelta:
     return timedelta(seconds=min(LONGEST_PAUSE, 2.0 ** min(attempts - 1, 10)))
 
 
-def decode_file(name: str, found: Found | None) -> Message | UnreadableMessage | None:
-    """Decode a file. Returns the error of an unreadable one, and None for a vanished one."""
-    if found is None:
-        return None
-    if found.problem:
-        return UnreadableMessage(f"{name} {found.problem}")
-    try:
-        return codec.decode(found.data, name=name)
-    except UnreadableMessage as error:
-        return error
-
-
-@dataclass(frozen=True)
-class _Item:
-    """One waiting file: its name, its bytes, and its message or the reason it has none."""
-
-    name: str
-    found: Found
-    message: Message | UnreadableMessage
-
-    @property
-    def key(self) -> str:
-        """Return the id for its failures and its effect."""
-        return _text(self.message.message_id if isinstance(self.message, Message) else self.name)
-
-    @cached_property
-    def digest(self) -> str:
-        """The digest of its bytes."""
-        return hashlib.sha256(self.found.data).hexdigest()
-
-
 class _Acted(NamedTuple):
     """A handled message with its effect, not committed yet."""
 
-    item: _Item
+    item: WaitingFile
     message: Message
     commit: Commit | None
     outcome: str
@@ -129,15 +100,18 @@ class Pass:
     patient: bool
     batch: int
     stop: Callable[[], bool]
+    signatures: SignatureRule
 
     def __post_init__(self) -> None:
         self.counts = dict.fromkeys(("handled", "skipped", "dead_lettered", "duplicates", "left"), 0)
         self.retry_at: datetime | None = None
         self.failures = self.journal.failures(self.department)
-        self.ahead: list[_Item] = []  # read, but not looked up yet
+        self.ahead: list[WaitingFile] = []  # read, but not looked up yet
         self.known: dict[str, tuple[str, str] | None] = {}  # by message id: (disposition, digest)
         self.sent: dict[str, str] = {}  # by name: digests of our own letters
-        self.young: list[_Item] = []  # unfinished, or too young to be condemned
+        self.young: list[WaitingFile] = []  # unfinished, or too young to be condemned
+        self.copies: list[WaitingFile] = []  # under other names than their ids, which wait, too
+        self.contradictions = Contradictions(self.mailbox, self.journal, self.department)
 
     @cached_property
     def day(self) -> date:
@@ -145,7 +119,8 @@ class Pass:
         return trading_day(self.clock.now())
 
     def run(self, names: list[str]) -> ConsumeReport:
-        """Handle the named files once, and too young ones a second time."""
+        """Handle the named files once, and too young ones a second time. Copies under other names come last."""
+        self.names = frozenset(names)
         for items in self._read(names):
             self._settle([*filter(None, map(self._act, items))])
         for _ in self.young:
@@ -157,17 +132,23 @@ class Pass:
 
     # --- read ---
 
-    def _read(self, names: list[str]) -> Iterator[list[_Item]]:
+    def _read(self, names: list[str]) -> Iterator[list[WaitingFile]]:
         """Yield batches, one a commit. Files that were too young come again after one quiet period."""
         yield from self._batches(self._read_in_order(names))
         if self.patient and self.young and not self.stop():
             young, self.young = self.young, []
             self.mailbox.wait_until_quiet()
             yield from self._batches(self._read_in_order([item.name for item in young]))
+        copies, self.copies = self.copies, []
+        if copies:
+            self.names = frozenset(self.mailbox.waiting(self.department)) - {item.name for item in copies}
+            yield from self._batches(self._read_in_order([item.name for item in copies]))
+            for _ in self.copies:  # their originals still wait
+                self._leave(self.clock.now() + pause(1))
 
-    def _batches(self, items: Iterator[_Item]) -> Iterator[list[_Item]]:
+    def _batches(self, items: Iterator[WaitingFile]) -> Iterator[list[WaitingFile]]:
         """Yield batches of distinct ids: a repeated id must find its first message committed."""
-        batch: dict[str, _Item] = {}
+        batch: dict[str, WaitingFile] = {}
         for item in items:
             if self.stop():
                 return
@@ -180,7 +161,7 @@ class Pass:
                 batch.clear()
         yield list(batch.values())
 
-    def _read_in_order(self, names: list[str]) -> Iterator[_Item]:
+    def _read_in_order(self, names: list[str]) -> Iterator[WaitingFile]:
         """Yield the waiting files by time, then id. Reads headers second by second, never all at once."""
         groups: dict[str, list[str]] = {}
         for name in names:
@@ -194,28 +175,26 @@ class Pass:
         item = self._look(name)
         return stamp(item.message.timestamp) if item and isinstance(item.message, Message) else ""
 
-    def _read_second(self, names: list[str]) -> list[_Item]:
+    def _read_second(self, names: list[str]) -> list[WaitingFile]:
         """Read messages of one second."""
         items = [item for name in names if (item := self._look(name))]
         messages = [item.message for item in items if isinstance(item.message, Message)]
         self.ahead += [item for item in items if isinstance(item.message, Message)]
         self.router.prepare(messages)
-        return sorted(items, key=_item_order) if len(items) > 1 else items
+        return sorted(items, key=_order_of) if len(items) > 1 else items
 
-    def _look(self, name: str) -> _Item | None:
-        found = self.mailbox.look(self.department, name)
-        message = decode_file(name, found)
-        return None if found is None or message is None else _Item(name, found, message)
+    def _look(self, name: str) -> WaitingFile | None:
+        return read_waiting(self.mailbox, self.department, name)
 
     # --- act ---
 
-    def _act(self, item: _Item) -> _Acted | None:
+    def _act(self, item: WaitingFile) -> _Acted | None:
         """Run a message's handler. Returns None without anything to commit, and after a stop."""
         message = None if self.stop() else self._accept(item)
         if message is None:
             return None
         try:
-            if self._postpone(message) or self._archive_duplicate(item, message):
+            if self._is_settled(item, message):
                 return None
             row = self._admit(item, message)
             if isinstance(row, Skip):
@@ -228,15 +207,15 @@ class Pass:
             self._condemn(item, error)
         return None
 
-    def _admit(self, item: _Item, message: Message) -> Route | Skip:
+    def _admit(self, item: WaitingFile, message: Message) -> Route | Skip:
         """Return the row of a message. Raises MessageError for one that this inbox does not admit."""
         row, kind = self.router.row_for(message), self.router.find_type(message)
         if kind is not None:
-            is_letter = self.sent.get(_text(message.name)) == item.digest
+            is_letter = self._is_ours(item)
             self.admission.check(kind, message, is_letter=is_letter)
         return row
 
-    def _accept(self, item: _Item) -> Message | None:
+    def _accept(self, item: WaitingFile) -> Message | None:
         """Return the message of a finished file. Leaves an unfinished one, condemns an unreadable one."""
         if item.found.state is State.GROWING and not self._is_committed(item):
             self.young.append(item)
@@ -246,12 +225,53 @@ class Pass:
             return item.message
         return None
 
-    def _is_committed(self, item: _Item) -> bool:
+    def _is_committed(self, item: WaitingFile) -> bool:
         """Return True if the file holds a letter of ours: it is finished then, however young."""
         self._look_up()
         return self._is_ours(item)
 
-    def _archive_duplicate(self, item: _Item, message: Message) -> bool:
+    def _is_settled(self, item: WaitingFile, message: Message) -> bool:
+        """Return True if there is nothing to do now: the file waits, or its message was handled before.
+
+        Raises MessageError for a file that is not the message it claims to be.
+        """
+        if self._postpone(message) or self._wait_for_original(item, message):
+            return True
+        self._check_letter(item)
+        if self._archive_duplicate(item, message):
+            return True
+        if not self._is_ours(item):
+            self.signatures.check(message, self.router.type_of(message))
+        return self._check_rivals(item)
+
+    def _wait_for_original(self, item: WaitingFile, message: Message) -> bool:
+        """Put a file behind the one that is named by its id. Returns True if that one waits."""
+        if item.name == message.name or message.name not in self.names:
+            return False
+        self.copies.append(item)
+        return True
+
+    def _check_letter(self, item: WaitingFile) -> None:
+        """Raise NotDecidedHere if the ledger holds other bytes under the id: the file was altered, or forged."""
+        self._look_up()
+        if self.sent.get(item.letter_name, item.digest) != item.digest:
+            raise NotDecidedHere(
+                f"{escape(item.name)} has the id {escape(item.key)} and other contents than the desk sent under it; "
+                "nothing of it was acted on, so look who wrote it, then drop it"
+            )
+
+    def _check_rivals(self, item: WaitingFile) -> bool:
+        """Return True if a file must wait for another one that is being written. Raises Contradiction."""
+        rivals = [] if self._is_ours(item) else self.contradictions.find(item)
+        if any(rival.is_growing for rival in rivals):
+            self.young.append(item)
+            return True
+        if rivals:
+            self.contradictions.note(item)
+        refuse(item, rivals)
+        return False
+
+    def _archive_duplicate(self, item: WaitingFile, message: Message) -> bool:
         """Archive a message handled before, without a second effect. Returns True if it was one."""
         done = self._disposition(message.message_id)
         if done is None:
@@ -260,7 +280,7 @@ class Pass:
         self._archive(item, "duplicates")
         return True
 
-    def _check_same(self, item: _Item, message: Message, done: tuple[str, str]) -> None:
+    def _check_same(self, item: WaitingFile, message: Message, done: tuple[str, str]) -> None:
         if done[1] != item.digest:
             raise MessageConflict(f"{message.message_id} was {done[0]} before with other content")
         logger.info("%s: %s was %s before; no second effect", self.department, message.message_id, done[0])
@@ -277,7 +297,7 @@ class Pass:
         asked = [*message_ids, *(each.key for each in ahead)]
         if asked:
             self.known |= dict.fromkeys(asked) | self.journal.dispositions(self.department, asked)
-            self.sent |= self.journal.digests_of(list({name for each in ahead for name in _names(each)}))
+            self.sent |= self.journal.digests_of([each.letter_name for each in ahead])
 
     # --- settle ---
 
@@ -309,13 +329,13 @@ class Pass:
             self.journal.forget_failures(self.department, message_id)
         self._index(acted.item)
 
-    def _index(self, item: _Item) -> None:
+    def _index(self, item: WaitingFile) -> None:
         """Enter a stranger's message into the index. Our own letters entered it when they were sent."""
         if not self._is_ours(item) and isinstance(item.message, Message):
             self.journal.note([index_row(item.message, item.name)])
 
-    def _is_ours(self, item: _Item) -> bool:
-        return self.sent.get(item.name) == item.digest
+    def _is_ours(self, item: WaitingFile) -> bool:
+        return self.sent.get(item.letter_name) == item.digest
 
     def _close(self, acted: _Acted, error: Exception | None) -> None:
         """Archive a committed message. Retries or condemns a failed one."""
@@ -338,7 +358,7 @@ class Pass:
             return error
         return None
 
-    def _archive(self, item: _Item, outcome: str) -> None:
+    def _archive(self, item: WaitingFile, outcome: str) -> None:
         """Archive a committed message. After a failure the next pass archives it."""
         self.counts[outcome] += 1
         if self.outbound.has_full_batch:
@@ -381,7 +401,7 @@ class Pass:
     def _schedule(self, due: datetime) -> None:
         self.retry_at = due if self.retry_at is None else min(self.retry_at, due)
 
-    def _retry(self, item: _Item, message: Message, error: Exception) -> None:
+    def _retry(self, item: WaitingFile, message: Message, error: Exception) -> None:
         now = self.clock.now()
         attempts = 1
         with suppress(LedgerError):  # a locked ledger cannot count, and is not the message's fault
@@ -392,7 +412,7 @@ class Pass:
         else:
             self._leave(now + pause(attempts))
 
-    def _condemn(self, item: _Item, error: Exception) -> None:
+    def _condemn(self, item: WaitingFile, error: Exception) -> None:
         if item.found.state is State.WHOLE or not isinstance(error, UnreadableMessage | BadInput):
             self._set_aside(item, error, 1)
         else:
@@ -400,7 +420,7 @@ class Pass:
 
     # --- dead letters ---
 
-    def _set_aside(self, item: _Item, error: Exception, attempts: int) -> None:
+    def _set_aside(self, item: WaitingFile, error: Exception, attempts: int) -> None:
         """Escalate once per cause and day, write the reason, move the file. In this order a kill loses nothing."""
         ours = isinstance(item.message, Message) and self.router.is_for_us(item.message)
         code = failures.code_of(error, ours=ours)
@@ -415,31 +435,34 @@ class Pass:
         logger.error("%s: %s is set aside: %s: %s", self.department, escape(item.name), code, escape(str(error)))
         self.counts["dead_lettered"] += 1
 
-    def _reason(self, item: _Item, code: ReasonCode, error: Exception, attempts: int) -> str:
+    def _reason(self, item: WaitingFile, code: ReasonCode, error: Exception, attempts: int) -> str:
         now = self.clock.now()
         tried = self.journal.failures(self.department).get(item.key, (attempts, now, now))
-        return failures.reason_text(self.department, item.name, item.key, code, error, tried=tried)
+        return failures.reason_text(self.department, item.name, item.key, code, error, tried=tried, digest=item.digest)
 
-    def _escalate(self, error: Exception, code: ReasonCode, item: _Item) -> None:
+    def _escalate(self, error: Exception, code: ReasonCode, item: WaitingFile) -> None:
         with self.journal.transaction():
             self._index(item)
+            self.journal.note_dead_letter(
+                (
+                    self.department,
+                    encodable(item.name),
+                    item.digest,
+                    item.key,
+                    str(code),
+                    encodable(str(error) or type(error).__name__),
+                    self.clock.now(),
+                    None,
+                )
+            )
             if self.journal.note_cause(f"{self.department}:{code}", self.day):
                 self.outbound.enqueue(
                     failures.escalation(self.department, item.name, code, error, now=self.clock.now(), day=self.day)
                 )
 
 
-def _item_order(item: _Item) -> tuple[datetime, str]:
+def _order_of(item: WaitingFile) -> tuple[datetime, str, bool, str]:
+    """Order by time, then id; the file that is named by its id comes first."""
     if isinstance(item.message, Message):
-        return item.message.timestamp, item.message.message_id
-    return LONG_AGO, item.name
-
-
-def _names(item: _Item) -> tuple[str, ...]:
-    """Return the names under which the ledger may hold a message: its file's, and that of its id."""
-    return _text(item.name), _text(f"{item.key}.md")
-
-
-def _text(name: str) -> str:
-    """Replace invalid text in a name for the ledger: a file's name may be any bytes."""
-    return name.encode("utf-8", "replace").decode()
+        return item.message.timestamp, item.message.message_id, item.name != item.message.name, item.name
+    return LONG_AGO, item.name, False, item.name

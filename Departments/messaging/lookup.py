@@ -11,7 +11,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -201,6 +201,15 @@ def read_all(some: Iterable[Place]) -> Iterator[Located]:
             for place in members:
                 if found := _read(place, opened):
                     yield Located(found.message, place, found.text)
+
+
+def read_bytes(some: Iterable[Place]) -> Iterator[tuple[Place, bytes]]:
+    """Yield the bytes at some places, readable as messages or not. Opens each pack once."""
+    for pack, members in groupby(some, key=lambda place: place.folder if place.member else None):
+        with nullcontext() if pack is None else zipfile.ZipFile(pack) as opened:
+            for place in members:
+                with suppress(*DAMAGED):  # it is gone
+                    yield place, place.read(opened)
 
 
 def _read(place: Place, pack: zipfile.ZipFile | None) -> codec.Decoded | None:

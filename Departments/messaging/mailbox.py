@@ -317,6 +317,10 @@ class Mailbox:
             os.replace(temporary, self._path(*folder, free + REASON))
         return self.relocate(source, folder, free, label="dead_letter.move")
 
+    def dead_names(self, department: str) -> list[str]:
+        """Return the names among the dead letters of a department, in no particular order."""
+        return [entry.name for entry in _entries(self._path(DEAD_LETTER, department)) if is_message_name(entry.name)]
+
     def wait_until_quiet(self) -> None:
         """Wait until an untouched file counts as finished."""
         self._clock.sleep(self.quiet * 1.05)

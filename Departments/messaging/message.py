@@ -16,11 +16,19 @@ FENCE: Final = "```json\n"
 _OTHER_FENCE: Final = re.compile(
     r"^ {0,3}(`{3,9}|~{3,9})[ \t]{0,9}json[ \t]{0,9}\n(.*?)(?:\n {0,3}\1|\Z)", re.IGNORECASE | re.MULTILINE | re.DOTALL
 )
+#: Whatever a reader takes for a block of JSON: the word, perhaps with more behind it.
+_ANY_FENCE: Final = re.compile(
+    r"^ {0,3}(`{3,99}|~{3,99})[ \t]*json[^\n]*\n(.*?)(?:^ {0,3}\1|\Z)",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. `timestamp` is aware UTC; `extra` holds the other keys of the front matter."""
+    """One message. `timestamp` is aware UTC; `extra` holds the other keys of the front matter.
+
+    `source` are the bytes of the file it was read from, empty for one that was made here.
+    """
 
     message_id: str
     sender: str
@@ -32,6 +40,7 @@ class Message:
     requires_response: bool = False
     parent_message_id: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    source: bytes = field(default=b"", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.timestamp.tzinfo is None:
@@ -56,10 +65,22 @@ class Message:
 
 
 def payload_of(body: str) -> dict[str, Any] | None:
-    """Read the first JSON fence of a body. See `Message.payload`."""
+    """Read the JSON fence of a body. See `Message.payload`.
+
+    More than one is refused, unless they are equal: people and programs might read different ones.
+    """
     text = _first_fence(body)
     if text is None:
         return None
+    payload = _read_fence(text)
+    if _may_have_more(body):
+        others = (found.group(2) for found in _ANY_FENCE.finditer(body))
+        if any(_read_fence(other) != payload for other in others):
+            raise UnreadableMessage("it holds two different JSON payloads; leave one")
+    return payload
+
+
+def _read_fence(text: str) -> dict[str, Any]:
     try:
         value = parse_json(text)
     except (ValueError, RecursionError) as error:
@@ -67,6 +88,11 @@ def payload_of(body: str) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise UnreadableMessage("the JSON payload is not an object")
     return value
+
+
+def _may_have_more(body: str) -> bool:
+    """Return True if more than two lines look like fences. Quick: nearly every message has one block."""
+    return body.count("```") + body.count("~~~") > 2
 
 
 def _first_fence(body: str) -> str | None:

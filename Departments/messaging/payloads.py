@@ -290,6 +290,8 @@ class FinalReport(Payload):
         description="whether start + sells - buys - fees = end, dollars", examples=[{"holds": True}]
     )
     instructions: Text = Field("", description="what Trading acted on", examples=["decided"])
+    dead_letters: Documents = Field((), description="set aside: department, file, code, reason, mend", examples=[[]])
+    locks: Documents = Field((), description="locked symbols: ticker, reason, mend", examples=[[]])
     exit_code: int = Field(description="exit code of the command", examples=[0])
 
 

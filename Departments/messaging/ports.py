@@ -19,6 +19,8 @@ from Departments.messaging.message import Message
 
 #: (file name, message id, id of the parent, plan id) of a message that the journal knows.
 IndexRow = tuple[str, str, str | None, str | None]
+#: (department, name in the inbox, digest, message id, code, sentence, moment, moment of its acceptance).
+DeadLetterRow = tuple[str, str, str, str, str, str, datetime, datetime | None]
 
 
 class Letter(NamedTuple):
@@ -75,6 +77,10 @@ class Storage(Protocol):
 
     def set_aside(self, department: str, name: str, reason: str) -> str:
         """Move a message durably to the dead letters, beside its reason. Returns its name there."""
+        ...
+
+    def dead_names(self, department: str) -> list[str]:
+        """Return the names among the dead letters of a department, in no particular order."""
         ...
 
     def wait_until_quiet(self) -> None:
@@ -174,6 +180,22 @@ class Journal(Protocol):
 
     def index(self) -> list[IndexRow]:
         """Return the whole index."""
+        ...
+
+    def note_dead_letter(self, row: DeadLetterRow) -> None:
+        """Note a dead letter. The same file again replaces the row."""
+        ...
+
+    def dead_letters(self) -> list[DeadLetterRow]:
+        """Return the dead letters that nobody has retried or dropped, oldest first."""
+        ...
+
+    def accept_dead_letter(self, department: str, name: str, digest: str, at: datetime) -> bool:
+        """Note that a person has looked at a dead letter. Returns False for an unknown or removed one."""
+        ...
+
+    def remove_dead_letter(self, department: str, name: str, digest: str, at: datetime) -> bool:
+        """Note that a person has retried or dropped a dead letter. Returns False for an unknown or removed one."""
         ...
 
     def note_cause(self, cause: str, day: date) -> bool:

@@ -40,6 +40,7 @@ def fail_inside_a_transaction(journal: Journal) -> None:
         journal.enqueue(*LETTER, NINE)
         journal.note([ROW])
         journal.note_cause("cause", date(2025, 11, 10))
+        journal.note_dead_letter(DEAD)
         raise TroubleError
 
 
@@ -77,7 +78,7 @@ def test_a_failed_transaction_leaves_no_trace(journal: Journal) -> None:
         fail_inside_a_transaction(journal)
     assert journal.disposition("TRADING", "MSG_A") is None
     assert journal.failures("TRADING") == {"MSG_B": (1, NINE, NINE)}
-    assert not [*journal.pending(10), *journal.list_unsettled(0, 10), *journal.index()]
+    assert not [*journal.pending(10), *journal.list_unsettled(0, 10), *journal.index(), *journal.dead_letters()]
     assert journal.note_cause("cause", date(2025, 11, 10))
 
 
@@ -191,3 +192,26 @@ def test_failures_can_be_forgotten(journal: Journal) -> None:
     journal.count_failure("TRADING", "MSG_A", NINE)
     journal.forget_failures("TRADING", "MSG_A")
     assert journal.failures("TRADING") == {}
+
+
+DEAD = ("TRADING", "x.md", "digest", "MSG_A", "UNREADABLE", "x.md is empty", NINE, None)
+
+
+def test_a_dead_letter_is_listed_until_it_is_removed(journal: Journal) -> None:
+    later = ("OPERATIONS", *DEAD[1:6], TEN, None)
+    journal.note_dead_letter(later)
+    journal.note_dead_letter(DEAD)
+    assert journal.dead_letters() == [DEAD, later]
+    assert journal.remove_dead_letter("TRADING", "x.md", "digest", TEN)
+    assert not journal.remove_dead_letter("TRADING", "x.md", "digest", TEN)
+    assert not journal.remove_dead_letter("OPERATIONS", "x.md", "other", TEN)
+    assert journal.dead_letters() == [later]
+
+
+def test_a_dead_letter_is_accepted_and_unseen_again_when_it_comes_again(journal: Journal) -> None:
+    journal.note_dead_letter(DEAD)
+    assert journal.accept_dead_letter("TRADING", "x.md", "digest", TEN)
+    assert journal.dead_letters() == [(*DEAD[:7], TEN)]
+    assert not journal.accept_dead_letter("TRADING", "x.md", "other", TEN)
+    journal.note_dead_letter(DEAD)
+    assert journal.dead_letters() == [DEAD]

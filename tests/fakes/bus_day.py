@@ -113,7 +113,7 @@ class Day:
         """Do what a person and the maintenance script do afterwards."""
         for letter in failures.list_dead_letters(self.mailbox.root):
             if letter.name == ODD:
-                failures.drop(self.mailbox, letter, "2025-11-10")
+                failures.drop(self.mailbox, self.bus.journal, letter, "2025-11-10", self.clock.now())
         self.bus.settle()
         later = NOW + timedelta(days=30)
         moves = retention.find_due(self.mailbox.root, retention.Rules.of(RetentionSettings()), later)

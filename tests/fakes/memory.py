@@ -15,7 +15,7 @@ from Departments.messaging.disk import Found, State
 from Departments.messaging.mailbox import INBOX, OUTBOX
 from Departments.messaging.message import Message
 from Departments.messaging.names import is_message_name, number_names, stem
-from Departments.messaging.ports import IndexRow, Letter
+from Departments.messaging.ports import DeadLetterRow, IndexRow, Letter
 
 Box = dict[tuple[str, ...], bytes]
 
@@ -79,6 +79,10 @@ class MemoryMailbox:
         self.reasons[department, free] = reason
         return free
 
+    def dead_names(self, department: str) -> list[str]:
+        """Return the names among the dead letters."""
+        return [name for owner, name in self.dead if owner == department]
+
     def wait_until_quiet(self) -> None:
         """Do nothing: no file here is half-written."""
 
@@ -112,6 +116,7 @@ class MemoryJournal:
         self._numbers = count(1)
         self._index: dict[tuple[str, str], IndexRow] = {}
         self._causes: dict[tuple[str, date], None] = {}
+        self._dead: dict[tuple[str, str, str], DeadLetterRow] = {}
         self._undo: list[Callable[[], object]] | None = None
 
     @contextmanager
@@ -222,6 +227,27 @@ class MemoryJournal:
     def index(self) -> list[IndexRow]:
         """Return the whole index."""
         return list(self._index.values())
+
+    def note_dead_letter(self, row: DeadLetterRow) -> None:
+        """Note a dead letter."""
+        self._put(self._dead, row[:3], row)
+
+    def dead_letters(self) -> list[DeadLetterRow]:
+        """Return the remaining dead letters."""
+        return sorted(self._dead.values(), key=lambda row: (row[6], *row[:2]))
+
+    def accept_dead_letter(self, department: str, name: str, digest: str, at: datetime) -> bool:
+        """Accept a dead letter."""
+        row = self._dead.get((department, name, digest))
+        if row:
+            self._put(self._dead, row[:3], (*row[:7], at))
+        return row is not None
+
+    def remove_dead_letter(self, department: str, name: str, digest: str, at: datetime) -> bool:
+        """Remove a dead letter."""
+        known = (department, name, digest) in self._dead
+        self._put(self._dead, (department, name, digest), None)
+        return known
 
     def note_cause(self, cause: str, day: date) -> bool:
         """Note a cause. Returns True if it is new on `day`."""

@@ -101,6 +101,18 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         "fees": "what the broker has booked for trading since the start",
     },
     "instructions": "what Trading acted on: decided, signed or unproven (`trading.instructions`); null otherwise",
+    "dead_letters": [
+        {
+            "department": "whose inbox",
+            "file": "its name there",
+            "message_id": "the id it claims",
+            "code": "reason code",
+            "reason": "a sentence",
+            "since": "when it was set aside",
+            "mend": "what a person does about it",
+        }
+    ],
+    "locks": [{"ticker": "symbol", "reason": "a sentence", "mend": "what a person does about it"}],
     "exit_code": "what the command ends with (a number)",
     "message": "only where nothing was executed: why",
 }
@@ -145,6 +157,8 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
         "unprotected": [_stretch_document(stretch) for stretch in unprotected],
         "cash_identity": _cash_identity(execution, fills),
         "instructions": None,
+        "dead_letters": [],
+        "locks": [],
         "exit_code": EXIT_CODES.get(execution.status, 1),
     }
 
@@ -176,6 +190,8 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
         "unprotected": [],
         "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
         "instructions": None,
+        "dead_letters": [],
+        "locks": [],
         "exit_code": 0,
         "message": "a dry run: nothing was sent, cash after is projected at today's prices",
     }
@@ -196,6 +212,8 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
         "unprotected": [],
         "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
         "instructions": None,
+        "dead_letters": [],
+        "locks": [],
         "exit_code": EXIT_CODES.get(status, 1),
         "message": message,
     }

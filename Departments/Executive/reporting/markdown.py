@@ -59,6 +59,7 @@ def report_text(
     if unprotected:
         lines += ["", "## Unprotected", "", "Shares without live exits, and for how long:", ""]
         lines += [f"- {line}" for line in unprotected]
+    lines += _issue_lines(document)
     return "\n".join([*lines, "", f"Limits: {limits_hash or 'unknown'}", ""])
 
 
@@ -99,6 +100,17 @@ def _phase_lines(phase: Mapping[str, Any]) -> list[str]:
     ]
     head = ("Ticker", "Planned", "Sent", "Filled", "Average price", "Status", "Reason")
     return [f"{phase['started_at']} to {phase['ended_at']}", "", *_table(head, rows)]
+
+
+def _issue_lines(document: Mapping[str, Any]) -> list[str]:
+    lines = []
+    letters = [(d["department"], d["file"], f"{d['code']}: {d['reason']}", d["mend"]) for d in document["dead_letters"]]
+    if letters:
+        lines += ["", "## Dead Letters", "", *_table(("Department", "File", "Reason", "Mend"), letters)]
+    locks = [(lock["ticker"], lock["reason"], lock["mend"]) for lock in document["locks"]]
+    if locks:
+        lines += ["", "## Locks", "", *_table(("Ticker", "Reason", "Mend"), locks)]
+    return lines
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

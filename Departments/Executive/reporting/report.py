@@ -5,6 +5,7 @@ All of it comes from the ledger, so making it again gives the same text.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,9 +15,10 @@ from typing import Any
 from Departments.core.money import ZERO, plain
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.atomic_files import write_atomically
-from Departments.core.statuses import PhaseName
+from Departments.core.statuses import ExecutionStatus, PhaseName
 from Departments.Executive.approvals import load_plan
 from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first, orders_by_hand
+from Departments.Executive.reporting.issues import find_issues
 from Departments.Executive.reporting.markdown import LATER_ORDERS, manual_lines, report_text
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord
@@ -50,6 +52,8 @@ class Reporter:
         unprotected = unprotected_stretches(ledger, plan_id) if self.exits_wanted else []
         document, execution = final_document(ledger, plan, unprotected=unprotected), ledger.plans.execution(plan_id)
         document["instructions"] = self.instructions
+        if execution is not None and execution.status is not ExecutionStatus.COMPLETED:  # else it ended without any
+            document = find_issues(ledger, plan_id).add_to(document)
         before = execution.cash_before if execution else ZERO
         text = report_text(
             document,
@@ -60,6 +64,10 @@ class Reporter:
             notes=[*([f"{UNPROVEN_WARNING}."] if self.instructions == "unproven" else []), *plan.notes],
         )
         return Report(document, text)
+
+    def add_issues(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the document of a run without an execution, with the issues that no report has named."""
+        return find_issues(self.ledger).add_to(document)
 
     def write(self, plan_id: str, report: Report) -> Path:
         """Write the report as it was sent; return the file. Raises BadInput when the folder cannot be written.

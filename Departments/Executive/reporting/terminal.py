@@ -81,6 +81,17 @@ def show_final(console: Console, document: Mapping[str, Any]) -> None:
             console.print(Text.assemble((f"{order['ticker']} {order['status']}: ", "yellow"), order["reason"]))
 
 
+def show_issues(console: Console, document: Mapping[str, Any]) -> None:
+    """Print dead letters and locks, each with its mend."""
+    for each in document["dead_letters"]:
+        what = f"{each['department']}/{each['file']}: {each['code']}: {each['reason']}; {each['mend']}."
+        console.print(Text.assemble(("Dead letter ", "red"), what), soft_wrap=True)
+    for each in document["locks"]:
+        console.print(
+            Text.assemble(("Locked ", "red"), f"{each['ticker']}: {each['reason']}; {each['mend']}."), soft_wrap=True
+        )
+
+
 def _final_row(phase: str, order: Mapping[str, Any]) -> list[str]:
     price, filled = order["filled_avg_price"], Decimal(order["filled_qty"])
     return [

@@ -264,10 +264,11 @@ def test_a_message_without_a_fence_has_no_payload() -> None:
     assert decode(APPROVAL[: APPROVAL.index("```json")]).payload is None
 
 
-def test_only_the_first_fence_is_the_payload() -> None:
-    message = decode(APPROVAL + '\n```json\n{"ticker": "EVIL"}\n```\n')
-    assert message.payload is not None
-    assert message.payload["ticker"] == "ACME"
+def test_two_fences_are_refused_unless_they_are_equal() -> None:
+    fence = APPROVAL[APPROVAL.index("```json") :]
+    assert decode(f"{APPROVAL}\n{fence}").payload == decode(APPROVAL).payload
+    with pytest.raises(UnreadableMessage, match="two different JSON payloads"):
+        _ = decode(APPROVAL + '\n```json\n{"ticker": "EVIL"}\n```\n').payload
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""What a person has to look at beside the orders: dead letters since the last report, and locked symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from Departments.core.moments import iso
+from Departments.core.reasons import ReasonCode
+from Departments.ledger.journal import SetAside
+from Departments.ledger.ledger import Ledger
+
+MENDS: Final = {
+    ReasonCode.CONTRADICTION: "departments dead-letters drop the wrong file, then retry the right one",
+    ReasonCode.NOT_DECIDED_HERE: "look who wrote it, then departments dead-letters drop {file}",
+    ReasonCode.HANDLER_FAILED: "departments dead-letters retry {file}",
+}
+MEND: Final = "departments dead-letters show {file}, then retry, drop or accept it"
+UNLOCK: Final = "check the symbol at the broker, then departments reconcile --accept {symbol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Issues:
+    """Dead letters and locks, as documents."""
+
+    dead_letters: tuple[Mapping[str, str], ...] = ()
+    locks: tuple[Mapping[str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.dead_letters or self.locks)
+
+    def add_to(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a document with these issues. One that has any ends with 1 at least."""
+        code = max(int(document["exit_code"]), int(bool(self)))
+        lists = {"dead_letters": list(self.dead_letters), "locks": list(self.locks)}
+        return {**document, **lists, "exit_code": code}
+
+
+def find_issues(ledger: Ledger, plan_id: str | None = None) -> Issues:
+    """Read the issues of an execution's report; without a plan, those that no report has named yet.
+
+    Locks are named in every report until a person accepts them, dead letters in one.
+    """
+    found = ledger.journal.dead_letters_in(plan_id)
+    locks = ledger.releases.find_locks()
+    return Issues(tuple(map(_dead_letter, found)), tuple(_lock(*each) for each in sorted(locks.items())))
+
+
+def _dead_letter(letter: SetAside) -> dict[str, str]:
+    mend = next((text for code, text in MENDS.items() if code == letter.code), MEND)
+    return {
+        "department": letter.department,
+        "file": letter.name,
+        "message_id": letter.message_id,
+        "code": letter.code,
+        "reason": letter.sentence,
+        "since": iso(letter.set_aside_at),
+        "mend": mend.format(file=f'"{letter.name}"'),
+    }
+
+
+def _lock(symbol: str, reason: str) -> dict[str, str]:
+    return {"ticker": symbol, "reason": reason, "mend": UNLOCK.format(symbol=symbol)}

@@ -1,0 +1,50 @@
+"""Which messages must be signed, and by whom: the desk's side of `signatures`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from Departments.core.errors import NotSigned
+from Departments.messaging.message import Message
+from Departments.messaging.names import department_of, escape
+from Departments.messaging.signatures import SHORTEST, is_signed_with, key_variable, keys_of
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureRule:
+    """The types that must be signed, and the keys.
+
+    A signature counts for the department after `from:`. A wrong one is refused for every type, if its sender has a key
+    here. The desk's own letters need none: the ledger holds them.
+    """
+
+    types: frozenset[str] = frozenset()
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def is_signed_by(self, message: Message, department: str) -> bool:
+        """Return True if a message carries a valid signature of this department."""
+        return is_signed_with(message.source, keys_of(department, self.environment))
+
+    def check(self, message: Message, message_type: str) -> None:
+        """Raise NotSigned unless a message has the signature it needs."""
+        problem = self.find_problem(message)
+        if problem and (message_type in self.types or (self._has_key(message) and "signature" in message.extra)):
+            raise NotSigned(f"{escape(message.message_id)} {problem}; nothing of it was acted on")
+
+    def find_problem(self, message: Message) -> str:
+        """Return what is wrong with the signature of a message, empty for a valid one."""
+        sender = department_of(message.sender)
+        keys = keys_of(sender, self.environment)
+        if not keys:
+            mend = f"set {escape(key_variable(sender))} to {SHORTEST} characters or more"
+            return f"cannot be verified: there is no key of {escape(sender)} here; {mend}"
+        if "signature" not in message.extra:
+            return f"is not signed; its sender signs it with departments messages sign FILE --as {escape(sender)}"
+        if is_signed_with(message.source, keys):
+            return ""
+        return f"has a signature that is not {escape(sender)}'s for this text; ask {escape(sender)} for the original"
+
+    def _has_key(self, message: Message) -> bool:
+        return bool(keys_of(department_of(message.sender), self.environment))
