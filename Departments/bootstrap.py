@@ -292,7 +292,8 @@ class Desk:
         from Departments.constraints.amounts import days_to_settle
 
         young = timedelta(hours=self.settings.regime.reuse_hours)
-        return FactsReader(broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits), young)
+        fresh = timedelta(seconds=self.settings.prices.fresh_seconds)
+        return FactsReader(broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits), young, fresh)
 
     @cached_property
     def planner(self) -> Planner:

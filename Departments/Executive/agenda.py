@@ -13,7 +13,7 @@ from Departments.constraints.engine import check_desk, check_order, project
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts
 from Departments.core.money import ZERO, whole_shares
-from Departments.core.orders import Side
+from Departments.core.orders import BUY_COLLAR, Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
@@ -22,21 +22,32 @@ from Departments.Executive.funding import Decision, Shortfall, fund, in_score_or
 
 
 def decide(
-    name: PhaseName, plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfall = "by_priority"
+    name: PhaseName,
+    plan: TradingPlan,
+    facts: Facts,
+    limits: Limits,
+    shortfall: Shortfall = "by_priority",
+    collar: Decimal = BUY_COLLAR,
 ) -> list[Decision]:
-    """Decide what phase `name` of a plan sends."""
+    """Decide what phase `name` of a plan sends. `collar` is how far above the ask a BUY may fill, as a share of one."""
     if name is PhaseName.RELEASE:
         return _releases(plan, facts, limits)
     if name is PhaseName.SELL:
         return [_sell(trade, facts, limits) for trade in plan.sells]
     if name is PhaseName.BUY:
-        return _buys(plan, facts, limits, shortfall)
+        return _buys(plan, facts, limits, shortfall, collar)
     return _protections(facts, limits)
 
 
 def objection(trade: Trade, facts: Facts, limits: Limits) -> Reason | None:
     """Return why a trade may not be sent now in any size, or None."""
     return next(iter(check_order(trade, facts, limits, "dispatch").violations), None)
+
+
+def find_unquoted(plan: TradingPlan, facts: Facts, limits: Limits) -> list[str]:
+    """Return the symbols of BUYs that only lack a fresh ask."""
+    reasons = {t.symbol: objection(t, facts, limits) for t in plan.buys}
+    return sorted(symbol for symbol, reason in reasons.items() if reason and reason.code is ReasonCode.NO_FRESH_QUOTE)
 
 
 # --- the phases ---
@@ -63,10 +74,10 @@ def _sell(trade: Trade, facts: Facts, limits: Limits) -> Decision:
     return Decision.of(trade, qty, Reason.of(code, planned=trade.qty, available=available))
 
 
-def _buys(plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfall) -> list[Decision]:
+def _buys(plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfall, collar: Decimal) -> list[Decision]:
     """Fund the BUYs. One that may not be sent takes no cash from the others."""
     barred = {t.symbol: reason for t in plan.buys if (reason := objection(t, facts, limits)) is not None}
-    funded = fund([t for t in plan.buys if t.symbol not in barred], facts, limits, shortfall)
+    funded = fund([t for t in plan.buys if t.symbol not in barred], facts, limits, shortfall, collar)
     deferred = [Decision(t, None, barred[t.symbol]) for t in plan.buys if t.symbol in barred]
     return sorted([*funded, *deferred], key=lambda d: in_score_order(d.planned))
 
@@ -118,11 +129,13 @@ class Rehearsal:
     facts: Facts
 
 
-def rehearse(plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfall) -> Rehearsal:
+def rehearse(
+    plan: TradingPlan, facts: Facts, limits: Limits, shortfall: Shortfall, collar: Decimal = BUY_COLLAR
+) -> Rehearsal:
     """Decide RELEASE, SELL and BUY in turn, each on facts after the one before has filled."""
     decisions = {}
     for name in (PhaseName.RELEASE, PhaseName.SELL, PhaseName.BUY):
-        decisions[name] = decide(name, plan, facts, limits, shortfall)
+        decisions[name] = decide(name, plan, facts, limits, shortfall, collar)
         facts = _after(name, [d.sent for d in decisions[name] if d.sent], facts, limits)
     return Rehearsal(decisions, facts)
 
@@ -131,5 +144,7 @@ def _after(name: PhaseName, sent: Iterable[Trade], facts: Facts, limits: Limits)
     if name is PhaseName.RELEASE:
         return facts.after_release(frozenset(trade.symbol for trade in sent))
     for trade in sent:
-        facts = project(replace(trade, price=facts.of(trade.symbol).price or trade.price), facts, limits)
+        facts = project(
+            replace(trade, price=facts.of(trade.symbol).price_for(trade.side) or trade.price), facts, limits
+        )
     return facts

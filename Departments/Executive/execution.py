@@ -81,7 +81,8 @@ class PlanExecution:
         if not accounted:
             log.warning("Cash is %s", describe_difference(counted.difference))
         trades, now = self.ledger.plans.trades(plan_id), self.clock.now()
-        all_well = accounted and all(is_in_order(t.status, t.code) for t in trades)
+        broken = self.decisions.find_broken_limits(trades, execution, counted.account)
+        all_well = accounted and not broken and all(is_in_order(t.status, t.code) for t in trades)
         filled = sum(t.status == OrderStatus.FILLED for t in trades)
         change = counted.account.equity - execution.equity
         is_clean = all_well and not find_issues(self.ledger)
@@ -89,6 +90,8 @@ class PlanExecution:
         with self.ledger.transaction():
             self.ledger.journal.report_dead_letters(plan_id)
             self.ledger.plans.finish(plan_id, status, counted.account.cash, counted.fees, now)
+            for symbol, reason in broken.items():
+                self.ledger.plans.note_fill(plan_id, symbol, reason)
             report = self.reporter.report(self.plan)
             self.bus.enqueue(report_message(plan_id, report.text, report.document, now))
             if not self.plan.by_hand:  # the outcome of a day is its plan's

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Literal
@@ -11,7 +11,7 @@ from Departments.constraints.amounts import cash_for_buys, minimum_position
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts
 from Departments.core.money import ONE, ZERO, cents, price_tick, shares_within, usd, whole_shares
-from Departments.core.orders import MARKET_COLLAR
+from Departments.core.orders import BUY_COLLAR, Side
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason, ReasonCode
 
@@ -50,17 +50,23 @@ def budget_for(facts: Facts, limits: Limits) -> Decimal:
     return facts.account.buying_power if limits.allow_margin else cash_for_buys(limits, facts)
 
 
-def fund(buys: Sequence[Trade], facts: Facts, limits: Limits, shortfall: Shortfall) -> list[Decision]:
-    """Share the budget of this moment among BUYs in score order, at today's prices.
+def fund(
+    buys: Sequence[Trade], facts: Facts, limits: Limits, shortfall: Shortfall, collar: Decimal = BUY_COLLAR
+) -> list[Decision]:
+    """Share the budget of this moment among BUYs in score order, at the price that each pays now.
 
     `by_priority` funds the best first and trims the one that does not fit; `pro_rata` makes all of them smaller
     alike; `strict` defers all of them when not all fit. Nobody gets less than the minimum; a BUY that is planned
-    smaller, or has no price, is deferred and takes no cash from the others. Where the budget does not cover them all at
-    the dearest price that a market order takes, they get limits.
+    smaller, or has no price, is deferred and takes no cash from the others. A BUY that has become dearer gets no more
+    than the money planned for it. Every BUY gets a limit: `collar` above its price (a share of one), or less where
+    the budget does not cover all of them there.
     """
-    priced = [replace(t, price=facts.of(t.symbol).price or t.price) for t in buys]
-    budget, sizes = budget_for(facts, limits), _Sizes(facts, limits)
-    return _cap(_share_out(sorted(priced, key=in_score_order), budget, sizes, shortfall), budget)
+    priced = [replace(t, price=facts.of(t.symbol).price_for(Side.BUY) or t.price) for t in buys]
+    planned = {
+        t.symbol: t.notional * (ONE + limits.deployment.price_buffer_pct) for t in buys if t.notional is not None
+    }
+    budget, sizes = budget_for(facts, limits), _Sizes(facts, limits, planned)
+    return _cap(_share_out(sorted(priced, key=in_score_order), budget, sizes, shortfall), budget, collar)
 
 
 def in_score_order(trade: Trade) -> tuple[Decimal, str]:
@@ -70,10 +76,11 @@ def in_score_order(trade: Trade) -> tuple[Decimal, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """The least size of positions, and the highest cost of shares within the price buffer."""
+    """The least size of positions, the highest cost of shares within the price buffer, the money `planned` for each."""
 
     facts: Facts
     limits: Limits
+    planned: Mapping[str, Decimal]
 
     @property
     def minimum(self) -> Decimal:
@@ -84,6 +91,16 @@ class _Sizes:
 
     def cost(self, trade: Trade, qty: Decimal) -> Decimal:
         return qty * self.dearest(trade)
+
+    def most(self, trade: Trade) -> Decimal:
+        """Return the most shares: those planned, or what the money planned for them buys."""
+        planned = self.planned.get(trade.symbol)
+        whole = whole_shares(trade.qty)
+        return whole if planned is None or not trade.price else min(whole, shares_within(planned, trade.price))
+
+    def need(self, trade: Trade) -> Decimal:
+        """Return the cost of the most shares."""
+        return self.cost(trade, self.most(trade))
 
     def worth(self, trade: Trade, qty: Decimal) -> Decimal:
         """Return the position's value with `qty` more shares."""
@@ -105,24 +122,25 @@ class _Sizes:
 
 
 def _share_out(ranked: Sequence[Trade], budget: Decimal, sizes: _Sizes, shortfall: Shortfall) -> list[Decision]:
-    needed = sum((sizes.cost(t, t.qty) for t in ranked if sizes.objection(t) is None), ZERO)
+    needed = sum((sizes.need(t) for t in ranked if sizes.objection(t) is None), ZERO)
     if needed > budget and shortfall == "strict":
         return [_none_of_all(trade, needed, budget, sizes) for trade in ranked]
     share = max(ZERO, budget) / needed if needed > max(ZERO, budget) and shortfall == "pro_rata" else ONE
     funded, left = [], budget
     for trade in ranked:
-        got = _fund_one(trade, min(left, sizes.cost(trade, trade.qty) * share), sizes)
+        got = _fund_one(trade, min(left, sizes.need(trade) * share), sizes)
         left -= sizes.cost(trade, got.qty)
         funded.append(got)
     return funded
 
 
-def _cap(funded: Sequence[Decision], budget: Decimal) -> list[Decision]:
-    """Limit every BUY alike where the market could carry their sum over the budget."""
+def _cap(funded: Sequence[Decision], budget: Decimal, collar: Decimal) -> list[Decision]:
+    """Limit every BUY: all alike, so that their sum at the limits stays within the budget."""
     worth = sum((f.qty * (f.planned.price or ZERO) for f in funded), ZERO)
-    if worth * (ONE + MARKET_COLLAR) <= max(ZERO, budget):
-        return list(funded)
-    return [replace(f, limit_price=_at_most(f.planned.price, budget / worth)) if f.sent else f for f in funded]
+    most = ONE + collar
+    if worth > 0 and worth * most > budget:
+        most = budget / worth
+    return [replace(f, limit_price=_at_most(f.planned.price, most)) if f.sent else f for f in funded]
 
 
 def _at_most(price: Decimal | None, factor: Decimal) -> Decimal | None:
@@ -136,17 +154,26 @@ def _fund_one(trade: Trade, money: Decimal, sizes: _Sizes) -> Decision:
     objection = sizes.objection(trade)
     if objection is not None or trade.price is None:
         return Decision(trade, None, objection)
-    covered = sizes.cost(trade, trade.qty) <= money
-    qty = min(whole_shares(trade.qty), shares_within(money, sizes.dearest(trade)))
+    most, covered = sizes.most(trade), sizes.need(trade) <= money
+    qty = min(most, shares_within(money, sizes.dearest(trade)))
     if not sizes.allow(trade, qty):
         return Decision(trade, None, sizes.too_small(trade, qty) if covered else _no_cash(trade, money, sizes))
     if qty == trade.qty:
         return Decision.of(trade, qty)
-    if covered:
-        return Decision.of(trade, qty, Reason.of(ReasonCode.INVALID_QUANTITY, planned=trade.qty, qty=qty))
+    return Decision.of(trade, qty, _explain_trim(trade, qty, money, sizes, covered=covered))
+
+
+def _explain_trim(trade: Trade, qty: Decimal, money: Decimal, sizes: _Sizes, *, covered: bool) -> Reason:
+    """Return why a BUY has fewer shares than planned: a fraction, its price, or the cash."""
+    if covered and qty == whole_shares(trade.qty):
+        return Reason.of(ReasonCode.INVALID_QUANTITY, planned=trade.qty, qty=qty)
     sentence = f"{trade.symbol} was trimmed from {trade.qty} to {qty} shares"
-    reason = Reason.of(ReasonCode.TRIMMED_TO_CASH, sentence, planned=trade.qty, qty=qty, cash=cents(money))
-    return Decision.of(trade, qty, reason)
+    if covered:
+        planned = cents(sizes.planned[trade.symbol])
+        return Reason.of(
+            ReasonCode.TRIMMED_TO_BUDGET, sentence, planned=trade.qty, qty=qty, price=trade.price, money=planned
+        )
+    return Reason.of(ReasonCode.TRIMMED_TO_CASH, sentence, planned=trade.qty, qty=qty, cash=cents(money))
 
 
 def _no_cash(trade: Trade, money: Decimal, sizes: _Sizes) -> Reason:

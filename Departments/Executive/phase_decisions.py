@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.limits import Limits
@@ -12,13 +13,16 @@ from Departments.core.facts import Facts, PlanFacts, RunFacts
 from Departments.core.money import usd_cents
 from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
+from Departments.core.portfolio import Account
+from Departments.core.reasons import Reason
 from Departments.core.settings import Settings
 from Departments.core.statuses import PhaseName
-from Departments.Executive.agenda import decide, objection
+from Departments.Executive.aftermath import find_broken_limits, list_bought
+from Departments.Executive.agenda import decide, find_unquoted, objection
 from Departments.Executive.cash_count import CashCounter
 from Departments.Executive.funding import Decision, budget_for
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.plan_records import ExecutionRecord
+from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +58,8 @@ class PhaseDecisions:
                 yield name, self._decide(name, replace(read, plan=PlanFacts.of(self.plan), run=run))
 
     def _decide(self, name: PhaseName, facts: Facts) -> list[Decision]:
-        return decide(name, self.plan, facts, self.limits, self.settings.phases.buy.shortfall)
+        shortfall, collar = self.settings.phases.buy.shortfall, self.settings.prices.collar_pct
+        return decide(name, self.plan, facts, self.limits, shortfall, collar)
 
     def _may_decide(self, name: PhaseName, run: RunFacts) -> bool:
         """Return True if a phase may have something to decide."""
@@ -80,7 +85,33 @@ class PhaseDecisions:
         if counted is not None:
             run = replace(run, expected_cash=counted.expected_cash)
         read = self.reader.read((t.symbol for t in self.plan.buys), account=counted.account if counted else None)
-        facts = replace(read, plan=PlanFacts.of(self.plan), run=run)
+        facts = self._wait_for_quotes(replace(read, plan=PlanFacts.of(self.plan), run=run))
         if any(objection(t, facts, self.limits) is None for t in self.plan.buys):
             log.info("Cash for BUYs: %s (reserve %s)", *map(usd_cents, (budget_for(facts, self.limits), run.reserve)))
         return facts
+
+    def _wait_for_quotes(self, facts: Facts) -> Facts:
+        """Read the facts again until every BUY has a fresh ask, but no longer than the phase may take."""
+        clock, settings = self.reader.clock, self.settings.phases.buy
+        give_up = clock.now() + timedelta(seconds=settings.timeout)
+        while (waiting := find_unquoted(self.plan, facts, self.limits)) and clock.now() < give_up:
+            log.info("Waiting for a fresh ask of %s", ", ".join(waiting))
+            clock.sleep(settings.poll)
+            give_up = min(give_up, clock.now() + timedelta(seconds=settings.timeout))  # it may have been set back
+            self.cash.work()
+            read = self.reader.read(t.symbol for t in self.plan.buys)
+            facts = replace(read, plan=facts.plan, run=facts.run)
+        return facts
+
+    def find_broken_limits(
+        self, trades: Iterable[TradeRecord], execution: ExecutionRecord, account: Account
+    ) -> Mapping[str, Reason]:
+        """Judge the limits again at the prices that the BUYs paid; return what they broke, by symbol."""
+        bought = list_bought(trades)
+        if not bought:
+            return {}
+        facts = replace(self.reader.read(account=account), run=RunFacts(execution.reserve))
+        broken = find_broken_limits(bought, facts, self.limits, self.settings.exits)
+        for symbol, reason in broken.items():
+            log.warning("%s: %s (%s)", symbol, reason.code.meaning, reason)
+        return broken

@@ -94,7 +94,8 @@ class PlanJudge:
         facts = self._read(plan)
         if force:
             facts = replace(facts, history=replace(facts.history, executed_plan_today=plan.plan_id))
-        foreseen = rehearse(plan, facts, self.limits, self.settings.phases.buy.shortfall)
+        shortfall, collar = self.settings.phases.buy.shortfall, self.settings.prices.collar_pct
+        foreseen = rehearse(plan, facts, self.limits, shortfall, collar)
         return dry_run_document(plan, facts, cash_reserve(self.limits, facts.equity), foreseen)
 
     def _read(self, plan: TradingPlan) -> Facts:

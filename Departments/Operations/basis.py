@@ -13,7 +13,7 @@ from Departments.brokers.base import Broker
 from Departments.brokers.snapshot import FactsReader
 from Departments.constraints import amounts, engine
 from Departments.constraints.limits import Limits
-from Departments.core.facts import Facts, Knowledge, SymbolFacts
+from Departments.core.facts import Facts, Knowledge, PlanFacts, SymbolFacts
 from Departments.core.money import ONE, ZERO
 from Departments.core.orders import Side
 from Departments.core.plans import Trade
@@ -49,10 +49,10 @@ class Basis:
         """Return the share of its usual size a BUY may have today."""
         return amounts.size_factor(self.limits, self.facts)
 
-    def price(self, symbol: str) -> Decimal | None:
-        """Return the price to plan with, in dollars a share."""
-        known, held = self.facts.of(symbol), self.facts.positions.get(symbol)
-        return known.price if known.price is not None or held is None else held.current_price
+    def price(self, symbol: str, side: Side) -> Decimal | None:
+        """Return the price to plan a side with, in dollars a share."""
+        known, held = self.facts.of(symbol).price_for(side), self.facts.positions.get(symbol)
+        return known if known is not None or held is None else held.current_price
 
     def bucket(self, symbol: str, briefed: str | None = None) -> str:
         """Return the sector bucket of a symbol."""
@@ -86,7 +86,8 @@ def observe(
     symbols = {**facts.symbols, **_with_volumes(reader.broker, facts, wanted)}
     scores = {holding.symbol: holding.score for holding in briefing.holdings}
     positions = {s: _score(p, scores.get(s), facts.of(s).price) for s, p in facts.positions.items()}
-    return replace(facts, symbols=symbols, positions=positions)
+    prices = {c.symbol: c.price for c in briefing.candidates if c.price is not None}
+    return replace(facts, symbols=symbols, positions=positions, plan=PlanFacts(None, None, prices=prices))
 
 
 def complete(known: Knowledge, briefing: Briefing, others: Iterable[Briefing] = ()) -> Knowledge:

@@ -16,7 +16,7 @@ from Departments.constraints.limits import Limits
 from Departments.core import identifiers
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.errors import BadInput, BrokerError
-from Departments.core.facts import Readings
+from Departments.core.facts import PlanFacts, Readings
 from Departments.core.moments import iso
 from Departments.core.money import plain
 from Departments.core.plans import TradingPlan
@@ -191,11 +191,14 @@ class Planner:
         found = self._shelf.read_todays_briefing(now) if named is None else self._shelf.read_briefing(now, named)
         known = found or Briefing(None, Readings(), (), (), wish.source)
         basis = self._basis(known, [trade.symbol for trade in plan.trades], now)
+        stated = replace(
+            basis, facts=replace(basis.facts, plan=PlanFacts(None, None, prices=PlanFacts.of(plan).prices))
+        )
         if wish.by_hand:
-            return judge_order(plan, basis)
+            return judge_order(plan, stated)
         return validate_plan(
             plan,
-            basis,
+            stated,
             mandatory_sells=wish.mandatory_sells,
             reported=self._reported_untradable(now),
             source=wish.source,

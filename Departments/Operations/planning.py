@@ -122,7 +122,9 @@ def validate_plan(
 
 def judge_order(plan: TradingPlan, basis: Basis) -> Planned:
     """Judge an order by hand at today's price and at a worse one: it is planned as it is, or skipped."""
-    priced = tuple(replace(t, price=basis.price(t.symbol), sector=_sector(t.symbol, basis)) for t in plan.trades)
+    priced = tuple(
+        replace(t, price=basis.price(t.symbol, t.side), sector=_sector(t.symbol, basis)) for t in plan.trades
+    )
     denied: dict[str, Reason] = {}
     for worse in (ZERO, basis.buffer):
         for order, reason in basis.judge_plan(priced, worse).violations:

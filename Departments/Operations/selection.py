@@ -118,7 +118,7 @@ def _sell(wish: SellWish, basis: Basis) -> Trade | SkippedTrade:
     reason = wish.reason
     if wish.qty is not None and qty < wish.qty:
         reason = f"{reason} (only {plain(qty)} of {plain(wish.qty)} shares are held)".strip()
-    return Trade(wish.symbol, Side.SELL, qty, basis.price(wish.symbol), held.score, held.sector, reason)
+    return Trade(wish.symbol, Side.SELL, qty, basis.price(wish.symbol, Side.SELL), held.score, held.sector, reason)
 
 
 def _deny(outcomes: Sequence[Trade | SkippedTrade], basis: Basis) -> list[Trade | SkippedTrade]:

@@ -62,7 +62,7 @@ class Sizer:
 
     def size(self, candidate: Candidate) -> Sized | SkippedTrade:
         """Return the pick of a candidate, or its skip."""
-        price = self.basis.price(candidate.symbol) or candidate.price
+        price = self.basis.price(candidate.symbol, Side.BUY) or candidate.price
         if price is None:
             return skip(candidate.symbol, ReasonCode.NO_PRICE, "nobody knows a price for it")
         pick = self._pick(candidate, price)

@@ -44,7 +44,7 @@ class Judgement:
 def judge(approval: ExecutiveApproval, facts: Facts, limits: Limits, exits: ExitSettings) -> Judgement:
     """Judge an approval at today's price, else at its own."""
     stock = facts.of(approval.symbol)
-    price = stock.price or approval.price
+    price = stock.price_for(approval.side) or approval.price
     stop = exits.stop_of(approval.side, price)
     order = Trade(approval.symbol, approval.side, approval.qty, price, sector=stock.sector, stop_price=stop)
     return Judgement(order, check_order(order, facts, limits, "trade").violations)
@@ -112,7 +112,10 @@ class Judge:
             now=self._clock.now(),
             symbols={**facts.symbols, approval.symbol: stock},
             plan=PlanFacts(
-                approval.plan_id, approval.approved_at, by_hand=approval.plan_id in facts.history.manual_orders_today
+                approval.plan_id,
+                approval.approved_at,
+                prices=_list_planned_prices(approval),
+                by_hand=approval.plan_id in facts.history.manual_orders_today,
             ),
             locks={**facts.locks, **self._locked()},
         )
@@ -147,12 +150,16 @@ class Judge:
     def _list(self, symbols: set[str], *, needs_price: bool) -> Listing:
         """Read prices. Without them held shares can still be sold."""
         try:
-            return Listing.read(self._broker, symbols)
+            return self._reader.list_symbols(symbols)
         except BrokerUnavailable as error:
             if needs_price:
                 raise
             log.warning("Selling without prices (%s)", error)
-            return Listing(frozenset(symbols), {}, self._broker.assets(symbols))
+            return Listing(frozenset(symbols), {}, self._broker.assets(symbols), self._clock.now())
+
+
+def _list_planned_prices(approval: ExecutiveApproval) -> dict[str, Decimal]:
+    return {} if approval.price is None else {approval.symbol: approval.price}
 
 
 def _is_fresh(read_at: datetime, now: datetime) -> bool:

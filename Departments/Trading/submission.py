@@ -15,7 +15,17 @@ from functools import partial
 from Departments.brokers.base import Broker
 from Departments.core.errors import BrokerUnavailable, NotFound, Refusal, Refused
 from Departments.core.identifiers import client_order_id
-from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, RejectionSource, Side, TimeInForce
+from Departments.core.money import ONE, on_tick
+from Departments.core.orders import (
+    BUY_COLLAR,
+    Order,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    RejectionSource,
+    Side,
+    TimeInForce,
+)
 from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import ExitSettings
@@ -52,7 +62,7 @@ def order_intent(
         qty=approval.qty,
         order_type=str(request.type),
         plan_id=approval.plan_id,
-        limit_price=approval.limit,
+        limit_price=request.limit_price,
         expected_price=price,
         stop_price=request.stop_loss,
     )
@@ -79,13 +89,14 @@ def order_request(
     A bracket takes whole shares only and lives until cancelled, so the exits outlast the day. `price` is the market
     price now.
     """
+    limit = _find_limit(approval, price)
     common = OrderRequest(
         client_order_id=client_order_id(message_id),
         symbol=approval.symbol,
         side=approval.side,
         qty=approval.qty,
-        type=OrderType.MARKET if approval.limit is None else OrderType.LIMIT,
-        limit_price=approval.limit,
+        type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+        limit_price=limit,
     )
     is_whole = approval.qty == approval.qty.to_integral_value()
     if approval.side is Side.SELL or not exits.enabled or price is None or not is_whole:
@@ -98,6 +109,13 @@ def order_request(
         take_profit=take_profit,
         stop_loss=stop_loss,
     )
+
+
+def _find_limit(approval: ExecutiveApproval, price: Decimal | None) -> Decimal | None:
+    """Return the limit of the approval. A BUY without one gets one: no BUY pays any price."""
+    if approval.limit is not None or approval.side is Side.SELL or price is None:
+        return approval.limit
+    return on_tick(price * (ONE + BUY_COLLAR))
 
 
 # --- sending it ---

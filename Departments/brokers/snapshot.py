@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 CLOCK_LASTS: Final = timedelta(minutes=1)
 
 
+#: Up to here two clocks are the same: an answer takes its time.
+CLOCKS_AGREE: Final = timedelta(seconds=5)
+
+
 class Memory(Protocol):
     """The desk's own knowledge: the ledger."""
 
@@ -63,6 +67,13 @@ class ExchangeHours:
                 return MarketClock.by_calendar(now)
         return self._last[1]
 
+    def offset(self) -> timedelta:
+        """Return how far the broker's clock is ahead of ours, as last read; nothing for a few seconds."""
+        if self._last is None:
+            return timedelta()
+        ahead = self._last[1].now - self._last[0]
+        return ahead if abs(ahead) > CLOCKS_AGREE else timedelta()
+
     def _compare(self, clock: MarketClock) -> MarketClock:
         expected = MarketClock.by_calendar(clock.now)
         if clock != expected and not self._differed:
@@ -82,21 +93,24 @@ def _write_hours(clock: MarketClock) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The broker's quotes and assets of some symbols at one moment."""
+    """The broker's quotes and assets of some symbols at one moment. Quotes are fresh `since` a moment."""
 
     symbols: frozenset[str]
     quotes: Mapping[str, Quote]
     assets: Mapping[str, Asset]
+    since: datetime
 
     @classmethod
-    def read(cls, broker: Broker, symbols: Iterable[str]) -> Listing:
+    def read(cls, broker: Broker, symbols: Iterable[str], since: datetime) -> Listing:
         """Ask for quotes and assets of all symbols at once. Raises BrokerUnavailable, NotAuthorized."""
         wanted = sorted(set(symbols))
-        return cls(frozenset(wanted), broker.quotes(wanted), broker.assets(wanted))
+        return cls(frozenset(wanted), broker.quotes(wanted), broker.assets(wanted), since)
 
     def facts(self, known: SymbolFacts) -> SymbolFacts:
         """Return the facts of a symbol, beginning with those `known` already."""
-        return _complete_facts(known, self.quotes.get(known.symbol), self.assets.get(known.symbol))
+        quote = self.quotes.get(known.symbol)
+        is_fresh = quote is not None and quote.is_fresh(self.since)
+        return replace(_complete_facts(known, quote, self.assets.get(known.symbol)), is_fresh=is_fresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +118,7 @@ class FactsReader:
     """Reads facts for a department.
 
     The proceeds of a SELL settle after `settlement_days`, 0 for at once. Assessments of the market that are as `young`
-    count.
+    count. Quotes are `fresh` up to an age.
     """
 
     broker: Broker
@@ -113,6 +127,15 @@ class FactsReader:
     clock: Clock
     settlement_days: int
     young: timedelta
+    fresh: timedelta
+
+    def list_symbols(self, symbols: Iterable[str]) -> Listing:
+        """Read prices and assets of symbols. Raises BrokerUnavailable, NotAuthorized."""
+        return Listing.read(self.broker, symbols, self.fresh_since())
+
+    def fresh_since(self) -> datetime:
+        """Return the moment since which a quote is fresh, by the broker's clock."""
+        return self.clock.now() + self.hours.offset() - self.fresh
 
     def glance(self, *, account: bool = True) -> DeskFacts:
         """Read hours, history and `account` alone. Raises BrokerUnavailable, NotAuthorized for the account."""
@@ -138,11 +161,12 @@ class FactsReader:
         positions = {position.symbol: position for position in held}
         known = self.memory.knowledge(now, self.settlement_days, positions, self.young)
         known = known if complete is None else complete(known)
-        listing = Listing.read(self.broker, wanted | set(positions)) if wanted else None
+        hours = self.hours.read()
+        listing = self.list_symbols(wanted | set(positions)) if wanted else None
         return Facts(
             now=now,
             account=account,
-            hours=self.hours.read(),
+            hours=hours,
             positions={symbol: _with_sector(p, known) for symbol, p in positions.items()},
             foreign_value=sum((max(ZERO, p.market_value or ZERO) for p in held.foreign), ZERO),
             open_buys=_sum_open_buys(self.broker) if buying else None,
@@ -190,7 +214,7 @@ def open_cost(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
 
 
 def _complete_facts(known: SymbolFacts, quote: Quote | None, asset: Asset | None) -> SymbolFacts:
-    quoted = known if quote is None else replace(known, price=quote.price, price_at=quote.at)
+    quoted = known if quote is None else replace(known, price=quote.value, price_at=quote.known_at)
     facts = replace(quoted, bid=quote.bid if quote else None, ask=quote.ask if quote else None)
     if asset is None:
         return replace(facts, tradable=False)

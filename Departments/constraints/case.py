@@ -14,9 +14,9 @@ from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
 
 #: `plan`: Operations plans. `review`: the Executive reviews a saved plan. `approve`: a person approves it.
-#: `dispatch`: a phase sends its approvals. `trade`: Trading is about to send the order.
-Stage = Literal["plan", "review", "approve", "dispatch", "trade"]
-STAGES: tuple[Stage, ...] = ("plan", "review", "approve", "dispatch", "trade")
+#: `dispatch`: a phase sends its approvals. `trade`: Trading is about to send the order. `fill`: a BUY has filled.
+Stage = Literal["plan", "review", "approve", "dispatch", "trade", "fill"]
+STAGES: tuple[Stage, ...] = ("plan", "review", "approve", "dispatch", "trade", "fill")
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,10 +97,14 @@ class LiquidityRequirements(Section):
 
 
 class PriceConstraints(Section):
-    """The price and size of a stock. Prices in dollars, market capitalisation in millions."""
+    """The price and size of a stock. Prices in dollars, market capitalisation in millions.
+
+    The mismatch is a share of the plan's price.
+    """
 
     min_stock_price: Amount = Decimal(5)
     max_stock_price: Amount | None = None
+    max_price_mismatch_pct: Share = Decimal("0.20")
     min_market_cap_millions: Amount = Decimal(1000)
 
 

@@ -78,6 +78,8 @@ def _warn_until(stage: Stage, row: Constraint) -> Constraint:
     return replace(row, denies_from=stage)
 
 
+#: The stages of what the prices of fills may break.
+AND_FILLED: Final = "plan review trade fill"
 _REGIMES = " ".join(f"regime_effects.{name}" for name in ("bullish", "neutral", "bearish", "panic", "unknown"))
 _MAXIMUM = (
     "max_position_value max_single_position_pct min_position_value min_position_pct "
@@ -106,19 +108,21 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _warn_until("trade", _row(Code.SHARES_RESERVED, "order", SELL, account.check_available)),
     _row(Code.MIN_POSITION_VALUE, "position_limits", BUY, account.check_minimum_size,
          "min_position_value min_position_pct", needs_price=True),
-    _row(Code.MAX_POSITION_VALUE, "position_limits", BUY, account.check_maximum_size, _MAXIMUM, needs_price=True),
-    _row(Code.MAX_POSITIONS_TOTAL, "position_limits", BUY, account.check_number_of_positions, "max_positions_total"),
+    _row(Code.MAX_POSITION_VALUE, "position_limits", BUY, account.check_maximum_size, _MAXIMUM,
+         at=AND_FILLED, needs_price=True),
+    _row(Code.MAX_POSITIONS_TOTAL, "position_limits", BUY, account.check_number_of_positions, "max_positions_total",
+         at=AND_FILLED),
     _row(Code.MAX_SECTOR_CONCENTRATION, "position_limits", BUY, account.check_sector,
-         "max_sector_concentration_pct unknown_sector", needs_price=True),
+         "max_sector_concentration_pct unknown_sector", at=AND_FILLED, needs_price=True),
     _row(Code.MAX_CORRELATED_POSITIONS, "position_limits", BUY, account.check_correlation,
          "max_correlated_positions correlated_above"),
     _row(Code.CASH_RESERVE, "portfolio_risk", BUY, account.check_reserve,
-         "min_cash_reserve_pct allow_margin", needs_price=True),
+         "min_cash_reserve_pct allow_margin", at=AND_FILLED, needs_price=True),
     _row(Code.NO_MARGIN, "portfolio_risk", BUY, account.check_margin, "allow_margin", needs_price=True),
     _row(Code.UNSETTLED_FUNDS, "portfolio_risk", BUY, account.check_settlement,
          "settlement.account settlement.spend_unsettled", needs_price=True),
     _row(Code.MAX_PORTFOLIO_HEAT, "portfolio_risk", BUY, account.check_heat,
-         "max_portfolio_heat", needs_price=True),
+         "max_portfolio_heat", at=AND_FILLED, needs_price=True),
     _row(Code.DRAWDOWN_HALT, "portfolio_risk", BUY, account.check_drawdown, "max_drawdown_halt_pct"),
     _row(Code.MIN_DAILY_VOLUME, "liquidity_requirements", BUY, stocks.check_volume, "min_daily_volume_shares"),
     _row(Code.MAX_ORDER_OF_VOLUME, "liquidity_requirements", BUY, stocks.check_share_of_volume,
@@ -127,6 +131,8 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.MIN_STOCK_PRICE, "price_constraints", BUY, stocks.check_price_floor, "min_stock_price", needs_price=True),
     _row(Code.MAX_STOCK_PRICE, "price_constraints", BUY, stocks.check_price_ceiling,
          "max_stock_price", needs_price=True),
+    _row(Code.PRICE_MISMATCH, "price_constraints", BOTH, stocks.check_price_mismatch, "max_price_mismatch_pct",
+         at="plan review dispatch trade"),
     _row(Code.MIN_MARKET_CAP, "price_constraints", BUY, stocks.check_market_cap, "min_market_cap_millions"),
     _row(Code.VIX_PANIC, "market_conditions", BUY, stocks.check_vix,
          "vix_panic_threshold vix_caution_threshold vix_elevated_threshold regime_effects.vix_caution "
@@ -152,6 +158,8 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.DAY_TRADE_LIMIT, "timing_rules", SELL, timing.check_day_trades,
          "day_trades.limit day_trades.window_days day_trades.exempt_equity"),
     _row(Code.SAME_DAY_ROUND_TRIP, "timing_rules", BUY, timing.check_round_trip, "day_trades.allow_same_day_rebuy"),
+    # the last row: only a BUY that lacks nothing else waits for a quote
+    _row(Code.NO_FRESH_QUOTE, "order", BUY, stocks.check_fresh_quote, at="dispatch"),
 )
 # fmt: on
 

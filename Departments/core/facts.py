@@ -18,14 +18,17 @@ from Departments.core.money import ZERO
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.portfolio import Account, Position
-from Departments.core.quotes import MarketClock
+from Departments.core.quotes import MarketClock, find_side_price
 from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolFacts:
-    """The facts of one symbol. Prices in dollars, volume in shares a day, market_cap in dollars."""
+    """The facts of one symbol. Prices in dollars, volume in shares a day, market_cap in dollars.
+
+    `price` is its value; `is_fresh` says whether bid and ask are of this minute.
+    """
 
     symbol: str
     price: Decimal | None = None
@@ -33,12 +36,17 @@ class SymbolFacts:
     sector: str | None = None
     bid: Decimal | None = None
     ask: Decimal | None = None
+    is_fresh: bool = False
     average_volume: Decimal | None = None
     market_cap: Decimal | None = None
     tradable: bool | None = None
     halted: bool | None = None
     earnings_on: date | None = None
     earnings_known: bool = False
+
+    def price_for(self, side: Side) -> Decimal | None:
+        """Return the price of a side: the fresh ask for a BUY, the fresh bid for a SELL, else the value."""
+        return find_side_price(side, self.price, self.bid, self.ask, fresh=self.is_fresh)
 
 
 @dataclass(frozen=True, slots=True)

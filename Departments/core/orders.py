@@ -17,6 +17,9 @@ from Departments.core.money import ZERO
 #: A market order fills at most this share away from the price: the brokers' collar.
 MARKET_COLLAR: Final = Decimal("0.05")
 
+#: Above the ask a BUY pays at most this share of the price, where the settings say nothing else.
+BUY_COLLAR: Final = Decimal("0.01")
+
 #: The orders of a list: live ones, ended ones, or both.
 OrderScope = Literal["open", "closed", "all"]
 

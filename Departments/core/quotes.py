@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from Departments.core.orders import Side
 from Departments.core.trading_calendar import is_open, next_close, next_open
 
 
@@ -31,9 +32,10 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The latest known prices of a symbol in dollars, and their time (UTC).
+    """The latest known prices of a symbol in dollars, and their times (UTC).
 
-    `price` is the last trade, else the middle of bid and ask.
+    `price` is the last trade, `at` its time; else the middle of bid and ask. `quoted_at` is the time of bid and ask,
+    None for the same as `at`.
     """
 
     symbol: str
@@ -41,6 +43,36 @@ class Quote:
     at: datetime
     bid: Decimal | None = None
     ask: Decimal | None = None
+    quoted_at: datetime | None = None
+
+    @property
+    def is_two_sided(self) -> bool:
+        """Return whether there are a bid and an ask that make sense together."""
+        return self.bid is not None and self.ask is not None and 0 < self.bid <= self.ask
+
+    @property
+    def known_at(self) -> datetime:
+        """Return the time of the newest price."""
+        return max(self.at, self.quoted_at) if self.quoted_at and self.is_two_sided else self.at
+
+    @property
+    def value(self) -> Decimal:
+        """Return the last trade, moved between bid and ask if these are newer."""
+        if self.bid is None or self.ask is None or not self.is_two_sided or (self.quoted_at or self.at) < self.at:
+            return self.price
+        return min(max(self.price, self.bid), self.ask)
+
+    def is_fresh(self, since: datetime) -> bool:
+        """Return whether bid and ask were quoted `since` a moment."""
+        return self.is_two_sided and (self.quoted_at or self.at) >= since
+
+
+def find_side_price(
+    side: Side, value: Decimal | None, bid: Decimal | None, ask: Decimal | None, *, fresh: bool
+) -> Decimal | None:
+    """Return the price of a side: a BUY pays the fresh ask, a SELL gets the fresh bid; else the `value`."""
+    quoted = ask if side is Side.BUY else bid
+    return quoted if fresh and quoted is not None else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,11 @@ class ReasonCode(StrEnum):
     NOT_EVALUATED = ("NOT_EVALUATED", "a constraint lacks its data, and missing_data denies the order")
     # --- planning ---
     SCORE_BELOW_THRESHOLD = ("SCORE_BELOW_THRESHOLD", "the candidate's composite score is under the threshold")
+    PRICE_MISMATCH = (
+        "PRICE_MISMATCH",
+        "the broker's price is further from the plan's than max_price_mismatch_pct allows",
+    )
+    NO_FRESH_QUOTE = ("NO_FRESH_QUOTE", "no fresh bid and ask were known while the BUYs waited (deferred)")
     NO_PRICE = ("NO_PRICE", "the symbol has no known price")
     INVALID_CANDIDATE = ("INVALID_CANDIDATE", "an entry of the briefing or proposal has a missing or invalid field")
     DUPLICATE_TICKER = ("DUPLICATE_TICKER", "one list names the symbol more than once")
@@ -107,6 +112,10 @@ class ReasonCode(StrEnum):
     # --- execution and funding ---
     INSUFFICIENT_CASH = ("INSUFFICIENT_CASH", "the actual cash does not cover the order (deferred)")
     TRIMMED_TO_CASH = ("TRIMMED_TO_CASH", "the order was trimmed to the actual cash")
+    TRIMMED_TO_BUDGET = (
+        "TRIMMED_TO_BUDGET",
+        "the price is above the plan's, so the order was trimmed to the money planned for it",
+    )
     NOTHING_AVAILABLE = ("NOTHING_AVAILABLE", "none of the shares to sell are held and free (deferred)")
     TRIMMED_TO_AVAILABLE = ("TRIMMED_TO_AVAILABLE", "the SELL was trimmed to the shares held and free")
     SYMBOL_LOCKED = ("SYMBOL_LOCKED", "the ledger and the broker disagree about the symbol; a person must check it")

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from Departments.core.departments import ALL, TRADING
 from Departments.core.money import ONE, on_tick
-from Departments.core.orders import Side
+from Departments.core.orders import BUY_COLLAR, Side
 from Departments.core.platform.text_files import read_yaml
 from Departments.core.validation import validate
 
@@ -89,10 +89,21 @@ class ApprovalSettings(Section):
         return value
 
 
+class PriceSettings(Section):
+    """The age (seconds) up to which bid and ask are fresh, and how far above the ask a BUY may fill (share of one)."""
+
+    fresh_seconds: float = Field(60, gt=0, le=86_400)
+    collar_pct: Decimal = Field(BUY_COLLAR, ge=0, lt=1)
+
+
 class BrokerSettings(Section):
-    """The row in the brokers' registry, and the timeouts of its answers (seconds)."""
+    """The row in the brokers' registry, its feed of live prices, and the timeouts of its answers (seconds).
+
+    The feed is one exchange (`iex`, free of charge) or all of them (`sip`, by subscription).
+    """
 
     name: str = "simulated"
+    feed: Literal["iex", "sip"] = "iex"
     connect_timeout: float = Field(5, gt=0, le=3_600)
     read_timeout: float = Field(15, gt=0, le=3_600)
     live: bool = False
@@ -181,6 +192,7 @@ class Settings(Section):
     broker: BrokerSettings = BrokerSettings()
     phases: Phases = Phases()
     exits: ExitSettings = ExitSettings()
+    prices: PriceSettings = PriceSettings()
     ledger: LedgerSettings = LedgerSettings()
     messaging: MessagingSettings = MessagingSettings()
     messages: MessagesSettings = MessagesSettings()

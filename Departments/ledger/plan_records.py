@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from Departments.core.approvers import ApprovalPlace
 from Departments.core.money import ZERO
 from Departments.core.orders import Side
+from Departments.core.reasons import Reason
 from Departments.core.statuses import AnyStatus, ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database
@@ -320,6 +321,11 @@ class PlanRecords:
         found = {name: getattr(report, name) for name in _REPORTED}
         changes = {name: value for name, value in found.items() if value or name not in {"code", "reason"}}
         return TRADES.update(self._db, changes, "message_id = ? AND terminal_at IS NULL", message_id) > 0
+
+    def note_fill(self, plan_id: str, symbol: str, reason: Reason) -> None:
+        """Record the limit that the fill of a BUY broke."""
+        changes = {"code": str(reason.code), "reason": str(reason)}
+        TRADES.update(self._db, changes, "plan_id = ? AND phase = ? AND symbol = ?", plan_id, PhaseName.BUY, symbol)
 
     def trades(self, plan_id: str, phase: PhaseName | None = None) -> list[TradeRecord]:
         """Return the trades of a plan, or of one phase, in their order."""

@@ -285,6 +285,7 @@ class FinalReport(Payload):
     phases: Documents = Field(description="each phase with its orders", examples=[[{"name": "SELL", "orders": []}]])
     denied: Documents = Field(description="stopped by our own check: ticker, code, reason", examples=[[]])
     deferred: Documents = Field(description="not today: ticker, code, reason", examples=[[]])
+    broken_limits: tuple[str, ...] = Field((), description="a sentence for each limit that a fill broke", examples=[[]])
     unprotected: Documents = Field(description="without live exits: ticker, qty, since, until", examples=[[]])
     cash_identity: Mapping[str, Any] = Field(
         description="whether start + sells - buys - fees = end, dollars", examples=[{"holds": True}]

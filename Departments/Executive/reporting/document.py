@@ -17,6 +17,7 @@ from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cen
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan, skip_documents
 from Departments.core.statuses import ExecutionStatus, PhaseName, TradeStatus
+from Departments.Executive.aftermath import describe_issues
 from Departments.Executive.agenda import Rehearsal
 from Departments.Executive.approvals import approval_documents
 from Departments.Executive.funding import Decision
@@ -87,6 +88,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
     ],
     "denied": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
     "deferred": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
+    "broken_limits": ["a sentence for each limit that a fill broke"],
     "unprotected": [
         {
             "ticker": "symbol",
@@ -154,6 +156,7 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
         "denied": reasons(t for t in trades if t.status == OrderStatus.DENIED),
         "deferred": reasons(t for t in trades if t.status == TradeStatus.DEFERRED),
+        "broken_limits": list(describe_issues(trades)),
         "unprotected": [_stretch_document(stretch) for stretch in unprotected],
         "cash_identity": _cash_identity(execution, fills),
         "instructions": None,
@@ -187,6 +190,7 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
         ],
         "denied": [],
         "deferred": reasons(deferred),
+        "broken_limits": [],
         "unprotected": [],
         "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
         "instructions": None,
@@ -209,6 +213,7 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
         "phases": [],
         "denied": [],
         "deferred": [],
+        "broken_limits": [],
         "unprotected": [],
         "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
         "instructions": None,

@@ -46,6 +46,7 @@ def report_text(
         ),
         "",
         _identity_sentence(identity),
+        *(f"\n**A fill broke a limit**: {sentence}." for sentence in document.get("broken_limits", ())),
     ]
     lines += ["", "## Plan", "", *(f"- {line}" for line in (f"Market regime: {regime or 'unknown'}", *notes))]
     for phase in document["phases"]:

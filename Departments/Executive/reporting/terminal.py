@@ -119,6 +119,8 @@ def show_cash(console: Console, document: Mapping[str, Any], lowest_with_buys_fi
     difference = None if identity["difference"] is None else Decimal(identity["difference"])
     said, style = ("holds", "") if identity["holds"] else (describe_difference(difference), "red")
     console.print(Text.assemble("Start + sells − buys − fees = end: ", (said, style)))
+    for sentence in document.get("broken_limits", ()):
+        console.print(Text(f"A fill broke a limit: {sentence}", style="red"))
 
 
 def _table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:

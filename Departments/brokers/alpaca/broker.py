@@ -55,7 +55,11 @@ def connect(
     """Return a broker at the credentials' address. Raises BadInput if trading there is not allowed."""
     check_access(credentials, settings, live=live, environ=environ)
     return AlpacaBroker(
-        credentials, clock, connect_timeout=settings.connect_timeout, read_timeout=settings.read_timeout
+        credentials,
+        clock,
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.read_timeout,
+        feed=settings.feed,
     )
 
 
@@ -72,11 +76,12 @@ class AlpacaBroker:
         connect_timeout: float = 5,
         read_timeout: float = 15,
         max_quote_age: timedelta = MAX_QUOTE_AGE,
+        feed: str = "iex",
     ) -> None:
         self._clock = clock
         self._max_quote_age = max_quote_age
         self._is_live = is_live(credentials)
-        self._sdk = _open_sdk(credentials, clock, (connect_timeout, read_timeout))
+        self._sdk = _open_sdk(credentials, clock, (connect_timeout, read_timeout), feed)
         self._assets = Assets(clock, self._asset, self._active_assets)
         self._named: set[str] = set()
 
@@ -185,7 +190,7 @@ class AlpacaBroker:
         return self._assets.find(symbols)
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
-        """Return the latest credible prices on IEX; a symbol without one is absent."""
+        """Return the latest credible prices of the feed; a symbol without one is absent."""
         seen = ask_about(symbols, self._sdk.snapshots)
         oldest = find_oldest_credible(self._clock.now(), self._max_quote_age)
         quotes = (read_quote(symbol, snapshot, oldest) for symbol, snapshot in seen.items())
@@ -231,12 +236,12 @@ class AlpacaBroker:
                 log.warning("%s %s at the broker cannot be read (%s); it is left out", what, name, row.problem)
 
 
-def _open_sdk(credentials: Credentials, clock: Clock, timeout: tuple[float, float]) -> Sdk:
+def _open_sdk(credentials: Credentials, clock: Clock, timeout: tuple[float, float], feed: str) -> Sdk:
     """Import alpaca-py only now: this takes a second and warns of websockets' old interface."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         from Departments.brokers.alpaca.sdk import Sdk  # noqa: PLC0415
-    return Sdk(credentials, clock, timeout)
+    return Sdk(credentials, clock, timeout, feed)
 
 
 def _check_id(order_id: str) -> str:

@@ -303,7 +303,7 @@ def read_quote(symbol: str, snapshot: Any, oldest: datetime) -> Quote | None:
         sides = None
     bid, ask = sides[1] if sides else (None, None)
     if last:
-        return Quote(symbol, last[1][0], last[0], bid, ask)
+        return Quote(symbol, last[1][0], last[0], bid, ask, sides[0] if sides else None)
     if sides is None or bid is None or ask is None:
         return None
     return Quote(symbol, price_of((bid + ask) / 2), sides[0], bid, ask)

@@ -98,8 +98,9 @@ class _PacedTransport(HTTPAdapter):
 class Sdk:
     """alpaca-py's two clients behind plain calls: each returns parsed JSON or raises our errors."""
 
-    def __init__(self, credentials: Credentials, clock: Clock, timeout: tuple[float, float]) -> None:
+    def __init__(self, credentials: Credentials, clock: Clock, timeout: tuple[float, float], feed: str = "iex") -> None:
         self._clock = clock
+        self._feed = DataFeed(feed)
         key, secret = credentials.key_id, credentials.secret_key
         self._trading = TradingClient(key, secret, raw_data=True, url_override=credentials.base_url)
         self._data = StockHistoricalDataClient(key, secret, raw_data=True, url_override=_data_url(credentials))
@@ -187,8 +188,8 @@ class Sdk:
         return self._ask("/clock", self._trading.get_clock)
 
     def snapshots(self, symbols: Sequence[str]) -> Any:
-        """Ask the free live feed for the last trades, bids and asks of symbols."""
-        query = StockSnapshotRequest(symbol_or_symbols=list(symbols), feed=DataFeed.IEX)
+        """Ask the live feed of the settings for the last trades, bids and asks of symbols."""
+        query = StockSnapshotRequest(symbol_or_symbols=list(symbols), feed=self._feed)
         return self._ask("/stocks/snapshots", partial(self._data.get_stock_snapshot, query))
 
     def daily_bars(self, symbols: Sequence[str], start: date, end: datetime) -> Any:

@@ -116,8 +116,8 @@ def check_reserve(case: Case) -> Finding:
     """Refuse to touch the reserve, all open BUYs paid."""
     if case.limits.allow_margin:
         return None
-    left = case.facts.free_cash - case.cost
-    reserve = amounts.cash_reserve(case.limits, case.facts.equity)
+    left, run = case.facts.free_cash - case.cost, case.facts.run
+    reserve = amounts.cash_reserve(case.limits, case.facts.equity) if run is None else run.reserve
     return Reason.of(ReasonCode.CASH_RESERVE, cash_after=left, reserve=reserve) if left < reserve else None
 
 

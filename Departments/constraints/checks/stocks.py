@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from Departments.constraints import amounts
 from Departments.constraints.case import Case, Finding
+from Departments.core.money import usd_cents
 from Departments.core.reasons import Reason, ReasonCode
 
 MILLION = Decimal(1_000_000)
@@ -51,6 +52,22 @@ def check_price_ceiling(case: Case) -> Finding:
     if maximum is None or case.price <= maximum:
         return None
     return Reason.of(ReasonCode.MAX_STOCK_PRICE, price=case.price, maximum=maximum)
+
+
+def check_price_mismatch(case: Case) -> Finding:
+    """Refuse a price far from the plan's, to either side. An unknown price does not differ."""
+    plan, price = case.facts.plan, case.stock.price_for(case.order.side)
+    planned = plan.prices.get(case.order.symbol) if plan is not None else None
+    share = case.limits.price_constraints.max_price_mismatch_pct
+    if price is None or not planned or abs(price - planned) <= share * planned:
+        return None
+    sentence = f"the plan's price is {usd_cents(planned)}, the broker's {usd_cents(price)}"
+    return Reason.of(ReasonCode.PRICE_MISMATCH, sentence, planned=planned, price=price, maximum=share)
+
+
+def check_fresh_quote(case: Case) -> Finding:
+    """Refuse to buy without a fresh ask: the limit of a BUY stands above it."""
+    return None if case.stock.is_fresh else Reason.of(ReasonCode.NO_FRESH_QUOTE)
 
 
 def check_market_cap(case: Case) -> Finding:

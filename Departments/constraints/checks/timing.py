@@ -132,7 +132,7 @@ def check_phases(case: Case) -> Finding:
 def check_price_move(case: Case) -> Finding:
     """Refuse a price moved against the plan beyond the buffer. An unknown price has not moved."""
     planned = case.facts.plan.prices.get(case.order.symbol) if case.facts.plan else None
-    price, buffer = case.stock.price, case.limits.deployment.price_buffer_pct
+    price, buffer = case.stock.price_for(case.order.side), case.limits.deployment.price_buffer_pct
     if price is None or not planned:
         return None
     worse = (price - planned) / planned * (1 if case.order.side is Side.BUY else -1)

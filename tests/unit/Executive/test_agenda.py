@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from Departments.constraints.limits import Limits
-from Departments.core.facts import Facts, PlanFacts, RunFacts
+from Departments.core.facts import Facts, PlanFacts, RunFacts, SymbolFacts
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.quotes import MarketClock
@@ -35,9 +35,14 @@ PLAN = TradingPlan(
 RUN = RunFacts(D(10_000))
 
 
+def quoted(symbol: str, price: int, **changes: Any) -> SymbolFacts:
+    """A symbol whose bid and ask are its price, and fresh."""
+    return known(symbol, price=D(price), bid=D(price), ask=D(price), is_fresh=True, **changes)
+
+
 def there(*parts: Mapping[str, Any], plan: TradingPlan = PLAN, **changes: Any) -> Facts:
     """A moment of the plan's execution, with changes."""
-    prices = market(known("HELD", price=D(50)), known("ALKS", price=D(30)), known("COMM", price=D(20)))
+    prices = market(quoted("HELD", 50), quoted("ALKS", 30), quoted("COMM", 20))
     given_facts = facts(prices, *map(dict, parts), **changes)
     return replace(given_facts, plan=PlanFacts.of(plan), run=given_facts.run or RUN)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts, RunFacts
 from Departments.core.money import ZERO
-from Departments.core.orders import MARKET_COLLAR, Side
+from Departments.core.orders import Side
 from Departments.core.plans import Trade
 from Departments.core.portfolio import Position
 from Departments.core.reasons import ReasonCode
@@ -159,19 +159,41 @@ def test_what_open_orders_take_must_be_known_before_buys_are_funded() -> None:
         budget_for(facts(open_buys=None), limits())
 
 
-def test_a_budget_that_covers_every_buy_at_its_dearest_sets_no_limit() -> None:
+def test_every_buy_has_a_limit_a_collar_above_its_price() -> None:
     funded = shared([buy("A", 100, "30"), buy("B", 100, "30")], D(6300))
-    assert [f.limit_price for f in funded] == [None, None]
+    assert [f.limit_price for f in funded] == [D("30.30"), D("30.30")]
+
+
+def test_a_buy_is_priced_at_the_fresh_ask() -> None:
+    there = facts(book(NOTHING, cash=D(6000)), market(known("A", bid=D(29), ask=D("30.60"), is_fresh=True)))
+    (only,) = fund([buy("A", 100, "30")], there, rules(), "by_priority", D("0.02"))
+    assert (only.planned.price, only.qty, only.limit_price) == (D("30.60"), D(99), D("31.21"))
+    assert str(only.reason) == "TRIMMED_TO_BUDGET: planned=100 qty=99 price=30.6 money=3030"
+
+
+@pytest.mark.parametrize(("price", "qty"), [("30", 100), ("30.30", 100), ("33", 91), ("36", 84)])
+def test_a_dearer_buy_gets_the_money_planned_for_it(price: str, qty: int) -> None:
+    there = facts(book(NOTHING, cash=D(50_000)), market(known("A", price=D(price))))
+    (only,) = fund([buy("A", 100, "30")], there, rules(), "by_priority")
+    assert only.qty == qty
+    assert only.qty * D(price) <= 3030
+
+
+def test_what_the_money_planned_does_not_bring_to_the_minimum_is_deferred() -> None:
+    there = facts(book(NOTHING, cash=D(50_000)), market(known("A", price=D(35))))
+    (only,) = fund([buy("A", 66, "30")], there, rules(), "by_priority")
+    assert str(only.reason) == "MIN_POSITION_VALUE: value=1995 minimum=2000"
 
 
 def test_what_a_tight_budget_leaves_above_the_prices_is_shared_alike() -> None:
-    funded = shared([buy("A", 100, "30"), buy("B", 100, "40")], D(7210), "by_priority")
-    assert [f.limit_price for f in funded] == [D("30.90"), D("41.20")]
+    there = facts(book(NOTHING, cash=D(7070)), symbols={})
+    funded = fund([buy("A", 100, "30"), buy("B", 100, "40")], there, rules(), "by_priority", D("0.05"))
+    assert [f.limit_price for f in funded] == [D("30.30"), D("40.40")]
 
 
 def test_a_limit_at_or_above_a_dollar_is_in_cents_though_the_price_is_below() -> None:
-    (only,) = shared([buy("A", 1000, "0.98")], D(1018), given=rules(minimum=D(500)))
-    assert (only.qty, only.limit_price) == (D(1000), D("1.01"))
+    (only,) = shared([buy("A", 1000, "0.998")], D(1018), given=rules(minimum=D(500)))
+    assert (only.qty, only.limit_price) == (D(1000), D("1.00"))
 
 
 def test_what_is_deferred_has_no_limit() -> None:
@@ -192,6 +214,6 @@ def test_funding_never_spends_more_than_the_budget(rows: list[tuple[int, D, int]
     assert sum((f.qty * prices[f.planned.symbol] * (1 + BUFFER) for f in funded), ZERO) <= max(budget, ZERO)
     assert all(f.qty == 0 or f.qty * prices[f.planned.symbol] >= MINIMUM for f in funded)
     sent = [f for f in funded if f.qty]
-    dearest = [f.limit_price or (f.planned.price or ZERO) * (1 + MARKET_COLLAR) for f in sent]
+    dearest = [f.limit_price or ZERO for f in sent]
     assert sum((f.qty * price for f, price in zip(sent, dearest, strict=True)), ZERO) <= max(budget, ZERO)
     assert all(price >= (f.planned.price or ZERO) for f, price in zip(sent, dearest, strict=True))

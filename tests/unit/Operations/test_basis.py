@@ -22,7 +22,7 @@ from tests.builders.limits import NOW
 from tests.builders.operations import briefing, candidate, held
 
 D = Decimal
-YOUNG = timedelta(hours=3)
+YOUNG, FRESH = timedelta(hours=3), timedelta(seconds=60)
 
 
 @dataclass
@@ -89,7 +89,9 @@ def seen(
     fake: FakeBroker, learnt: Knowledge | None = None, day: Briefing = DAY, wanted: Sequence[str] = ("ALKS",)
 ) -> Facts:
     broker, clock = cast(Broker, fake), SimulatedClock(NOW)
-    reader = FactsReader(broker, FakeMemory(learnt or Knowledge()), ExchangeHours(broker, clock), clock, 1, YOUNG)
+    reader = FactsReader(
+        broker, FakeMemory(learnt or Knowledge()), ExchangeHours(broker, clock), clock, 1, YOUNG, FRESH
+    )
     return observe(reader, day, wanted)
 
 

@@ -84,7 +84,7 @@ def judge(opened: Desk, broker: Counting) -> Judge:
 def judge_of(opened: Desk, broker: Any, *, clock: SimulatedClock | None = None, limits: Limits | None = None) -> Judge:
     limits = limits or opened.limits
     days, young = days_to_settle(limits), timedelta(hours=3)
-    reader = FactsReader(broker, opened.ledger, opened.hours, clock or opened.clock, days, young)
+    reader = FactsReader(broker, opened.ledger, opened.hours, clock or opened.clock, days, young, timedelta(seconds=60))
     return Judge(reader, opened.ledger.releases.find_locks, limits, opened.settings.exits)
 
 

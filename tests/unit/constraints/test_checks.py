@@ -125,6 +125,12 @@ EXAMPLES: dict[ReasonCode, Example] = {
     Code.PRICE_MOVED: Example(
         case(plan=made_with(prices={"ALKS": Decimal("29.70")})), case(plan=made_with(prices={"ALKS": Decimal("29.71")}))
     ),
+    Code.PRICE_MISMATCH: Example(
+        case(plan=made_with(prices={"ALKS": Decimal("24.99")})), case(plan=made_with(prices={"ALKS": Decimal(25)}))
+    ),
+    Code.NO_FRESH_QUOTE: Example(
+        case(market=stock(is_fresh=False), stage="dispatch"), case(market=stock(is_fresh=True), stage="dispatch")
+    ),
     Code.INVALID_QUANTITY: Example(case(buy(qty="1.5")), case(sell(qty="1.5"))),
     Code.NO_PRICE: Example(case(buy(price=None)), case(buy(price="0.01"))),
     Code.SHORT_POSITION: Example(case(book=book(position("ALKS", -1))), case(book=book(position("ALKS", 1)))),
