@@ -1,4 +1,4 @@
-"""The limits once more, at the prices that BUYs really paid. Pure."""
+"""The limits once more, at the prices that BUYs really paid."""
 
 from __future__ import annotations
 
