@@ -319,6 +319,7 @@ class Desk:
         from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers
         from Departments.Trading.judgement import Judge
         from Departments.Trading.reconciliation import Reconciler
+        from Departments.Trading.repricing import ExitRepricer
         from Departments.Trading.submission import OrderSender
         from Departments.Trading.tracking import OrderTracker
         from Departments.Trading.trader import Trader
@@ -334,7 +335,7 @@ class Desk:
             self.bus,
             ApprovalHandlers(partial(self.bus.waiting, TRADING), decisions, ledger, clock, exits, judge, sender),
             ExitHandlers(broker, ledger, clock, decisions, exits, judge, sender),
-            tracker,
+            ExitRepricer(broker, ledger, clock, exits, tracker, sender),
             Reconciler(broker, ledger, clock, sender.report, patience=phases.patience),
             retry_after=timedelta(seconds=phases.sell.poll),
         )

@@ -17,7 +17,7 @@ from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import RequestStatus
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import OrderRecord
+from Departments.ledger.order_records import ADOPTED, OrderRecord
 from Departments.ledger.unprotected import NOT_LIVE
 from Departments.messaging.message import Message
 from Departments.Trading.exits import adopt_exits, ask_to_cancel, flat, known_as, with_parents
@@ -40,6 +40,8 @@ class OrderTracker:
         self._enqueue = enqueue
         self._exits_read_at: datetime | None = None
         self._missing_since: dict[str, datetime] = {}
+        self._filled: dict[str, OrderRecord] = {}
+        self.has_exits = False  # whether the last look was at the exits of a BUY
 
     def track(self, *, exits: bool = False, asking: bool = True) -> None:
         """Read open orders from the broker; resting exits every ten seconds, or now with `exits`.
@@ -49,7 +51,9 @@ class OrderTracker:
         """
         found: list[tuple[OrderRecord, Order]] = []
         try:
-            for record, order in self._read(self._open_records(exits=exits or self._are_exits_due())):
+            waiting = self._open_records(exits=exits or self._are_exits_due())
+            self.has_exits = any(record.intent.parent_id for record in waiting)
+            for record, order in self._read(waiting):
                 found.append((record, order))
                 if asking and _is_to_be_cancelled(record, order):
                     ask_to_cancel(self._broker, order.id, record.intent.symbol)
@@ -69,10 +73,17 @@ class OrderTracker:
         for order in orders:
             self._observe(order, known, self._clock.now())
 
+    def take_filled(self) -> dict[str, OrderRecord]:
+        """Return the trades that have filled since the last call, by their client order ids."""
+        filled, self._filled = self._filled, {}
+        return filled
+
     def _observe(self, order: Order, known: dict[str, OrderRecord], now: datetime) -> None:
         """Record one order; `known` (records by `known_as`) is kept up to date."""
         before = known.get(known_as(order))
         record = known[known_as(order)] = self._ledger.orders.observe(order, now, before)
+        if record.status is OrderStatus.FILLED and record.intent.purpose is Purpose.TRADE:
+            self._filled[record.intent.client_order_id] = record
         if before is not None:
             self._report(before, self._escalate_late_rejection(before, record), now)
         legs = with_parents(order.legs, record.intent.client_order_id)
@@ -123,9 +134,12 @@ class OrderTracker:
         return self._broker.order(record.broker_order_id)
 
     def _follow(self, order: Order) -> Order:
-        """Follow a replaced order to its successor at the broker."""
+        """Follow a replaced order to its successor at the broker, unless the ledger has the successor itself."""
         while order.status is OrderStatus.REPLACED and order.replaced_by is not None:
-            order = _continue(order, self._broker.order(order.replaced_by))
+            successor = self._broker.order(order.replaced_by)
+            if self._ledger.orders.find(known_as(successor)) is not None:
+                break
+            order = _continue(order, successor)
         return order
 
     def _handle_missing(self, record: OrderRecord) -> None:
@@ -174,7 +188,8 @@ class OrderTracker:
     def _report_exit(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
         """Report a requested exit once live or failed, and any traded exit."""
         intent, ended = record.intent, record.status.is_terminal and not before.status.is_terminal
-        if before.status in NOT_LIVE and record.status not in NOT_LIVE and not _has_failed(record):
+        goes_live = before.status in NOT_LIVE and record.status not in NOT_LIVE and not _has_failed(record)
+        if goes_live and not intent.message_id.startswith(ADOPTED):
             log.info("Protected %s %s", f"{intent.qty:f}", intent.symbol)
             self._enqueue(request_report(intent.message_id, intent.symbol, intent.qty, RequestStatus.PROTECTED, now))
         elif ended and (record.filled_qty > 0 or before.status in NOT_LIVE):

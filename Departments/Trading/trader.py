@@ -14,7 +14,7 @@ from Departments.messaging.message import Message
 from Departments.messaging.router import Handler, Router
 from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers, approved_symbols
 from Departments.Trading.reconciliation import ComparedOrder, ComparedPositions, Reconciler
-from Departments.Trading.tracking import OrderTracker
+from Departments.Trading.repricing import ExitRepricer
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Trader:
         bus: Bus,
         approvals: ApprovalHandlers,
         exits: ExitHandlers,
-        tracker: OrderTracker,
+        tracker: ExitRepricer,
         reconciler: Reconciler,
         *,
         retry_after: timedelta,

@@ -60,11 +60,15 @@ class Phases(Section):
 
 
 class ExitSettings(Section):
-    """The prices of a BUY's exits, as shares of the entry price."""
+    """The prices of a BUY's exits, as shares of the entry price.
+
+    Exits are priced again where a fill is further than `reprice_above_pct` from the price they were made for.
+    """
 
     enabled: bool = True
     stop_loss_pct: Decimal = Field(Decimal("0.08"), gt=0, lt=1)
     take_profit_pct: Decimal = Field(Decimal("0.16"), gt=0, lt=10)
+    reprice_above_pct: Decimal = Field(Decimal("0.0025"), ge=0, lt=1)
 
     def around(self, entry: Decimal) -> tuple[Decimal, Decimal]:
         """Return target and stop (dollars per share), on the exchange's price steps."""

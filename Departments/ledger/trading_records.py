@@ -87,6 +87,15 @@ class OrderRecords:
         condition = f"status IN ({marks(statuses)}) OR symbol IN ({marks(symbols)})"
         return self._records(f"{OPEN} AND purpose = 'exit' AND ({condition})", *statuses, *symbols)
 
+    def find_filled_brackets(self) -> list[OrderRecord]:
+        """Return every filled entry with an open exit, oldest first."""
+        parents = f"SELECT parent_id FROM desk_orders WHERE {OPEN} AND purpose = 'exit'"  # noqa: S608 - no outside text
+        return self._records(f"status = ? AND purpose = 'trade' AND client_order_id IN ({parents})", OrderStatus.FILLED)
+
+    def find_exits_of(self, client_order_id: str) -> list[OrderRecord]:
+        """Return the exits of an entry, those that have ended included."""
+        return self._records("parent_id = ? AND purpose = 'exit'", client_order_id)
+
     def sum_releasing(self) -> dict[str, Decimal]:
         """Return the shares under exits in a RELEASE, by symbol."""
         found: dict[str, Decimal] = {}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from Departments.core.moments import iso
-from Departments.core.orders import OrderType
+from Departments.core.orders import OrderClass, OrderType
 from Departments.core.platform.clock import SystemClock
 from tests.builders.commands import Said
 from tests.builders.desk import STATE, plan, trade, two_and_two, write_yaml
@@ -188,3 +188,92 @@ def test_the_feed_of_live_prices_is_a_setting(opening: Opening) -> None:
     write_yaml(day.folder / "config" / "settings.yaml", {"broker": {"feed": "sip"}})
     day.run(*planned(day, BUYS), "--dry-run")
     assert {c.query["feed"] for c in day.line.asked("GET", "/v2/stocks/snapshots")} == {"sip"}
+
+
+def legs_of(day: Day, symbol: str) -> list[tuple[str, str]]:
+    """The live exits of a symbol a few seconds later: price and status."""
+    day.clock.sleep(5)
+    exits = [leg for order in day.orders(symbol) for leg in order.legs if not leg.status.is_terminal]
+    return sorted((str(leg.limit_price or leg.stop_price), str(leg.status)) for leg in exits)
+
+
+MOVED = [("30.19", "held"), ("38.07", "new")]
+
+
+def moves_with_the_buy(day: Day) -> Tape:
+    """Let the price of ALKS rise by half a percent between the limit and the fill."""
+    tape = taped(day)
+    gateway = tape.gateway
+
+    def move(call: Call) -> Reply:
+        if call.method == "POST" and call.body["symbol"] == "ALKS":
+            day.exchange.floor.set_price("ALKS", D("32.82"))
+        return gateway(call)
+
+    tape.gateway = move  # type: ignore[assignment]
+    return tape
+
+
+def test_exits_move_to_the_price_paid_without_an_unprotected_moment(opening: Opening) -> None:
+    day = opening()
+    moves_with_the_buy(day)
+    said = day.run(*planned(day, BUYS))
+    assert (said.code, buys(said)["ALKS"]["filled_avg_price"]) == (0, "32.82")
+    assert legs_of(day, "ALKS") == MOVED
+    assert said.document["unprotected"] == []
+    patched = [c.body for _, c, _ in day.line.calls if c.method == "PATCH"]
+    entry = buys(said)["ALKS"]["client_order_id"]
+    assert sorted(b["client_order_id"] for b in patched) == [f"{entry}_stop", f"{entry}_target"]
+    assert all("qty" not in body for body in patched)
+
+
+@pytest.mark.parametrize("share", [0.006, 0.0049])
+def test_how_far_a_fill_may_be_is_a_setting(opening: Opening, share: float) -> None:
+    day = opening()
+    write_yaml(day.folder / "config" / "settings.yaml", {"exits": {"reprice_above_pct": share}})
+    moves_with_the_buy(day)
+    day.run(*planned(day, BUYS))
+    assert (legs_of(day, "ALKS") == MOVED) is (share < 0.0049)
+
+
+@pytest.mark.parametrize("acted_on", [True, False])
+def test_a_lost_answer_to_a_replacement_is_settled_without_a_second_one(opening: Opening, *, acted_on: bool) -> None:
+    day = opening()
+    tape = moves_with_the_buy(day)
+    gateway, lost = tape.gateway, list[Call]()
+
+    def lose(call: Call) -> Reply:
+        if call.method == "PATCH" and len(lost) < 2:
+            lost.append(call)
+            if acted_on:
+                gateway(call)
+            return Reply(status=0, drop=True)
+        return gateway(call)
+
+    tape.gateway = lose  # type: ignore[assignment]
+    said = day.run(*planned(day, BUYS))
+    assert legs_of(day, "ALKS") == MOVED
+    assert said.code == 0
+    sent = [leg.client_order_id for order in day.orders("ALKS") for leg in order.legs]
+    assert len(sent) == len(set(sent)) == 4
+
+
+def test_exits_that_the_broker_does_not_replace_are_cancelled_and_made_anew(opening: Opening) -> None:
+    day = opening()
+    tape = moves_with_the_buy(day)
+    gateway = tape.gateway
+
+    def refuse(call: Call) -> Reply:
+        if call.method == "PATCH":
+            return Reply(status=422, body={"code": 42210000, "message": "cannot replace order"})
+        return gateway(call)
+
+    tape.gateway = refuse  # type: ignore[assignment]
+    said = day.run(*planned(day, BUYS))
+    day.clock.sleep(5)
+    live = [o for o in day.orders("ALKS") if o.order_class is OrderClass.OCO]
+    assert [(o.limit_price, o.legs[0].stop_price, o.qty) for o in live] == [(D("38.07"), D("30.19"), D(150))]
+    (stretch,) = said.document["unprotected"]
+    assert (stretch["ticker"], stretch["qty"]) == ("ALKS", "150")
+    assert stretch["until"] is not None
+    assert "the broker does not replace an exit" in said.err
