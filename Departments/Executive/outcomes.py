@@ -12,6 +12,8 @@ from Departments.ledger.order_records import OrderRecord
 from Departments.ledger.plan_records import TradeRecord
 from Departments.messaging.payloads import ExecutionReport
 
+OPEN_STATUSES = frozenset(status for status in OrderStatus if not status.is_terminal) - {OrderStatus.UNKNOWN}
+
 
 def with_order(trade: TradeRecord, order: OrderRecord) -> TradeRecord:
     """Return a trade with what the ledger knows of its order.
@@ -44,7 +46,10 @@ def is_order_of(trade: TradeRecord, order: OrderRecord) -> bool:
 
 
 def find_contradiction(report: ExecutionReport, trade: TradeRecord | None, order: OrderRecord | None) -> str | None:
-    """Return how a report of an order differs from the ledger, None if it does not."""
+    """Return how a report of an order differs from the ledger, None if it does not.
+
+    An order that was open when it was reported may have moved on since: old news is no contradiction.
+    """
     if order is None:
         return "the ledger has no such order"
     intent = order.intent
@@ -53,6 +58,7 @@ def find_contradiction(report: ExecutionReport, trade: TradeRecord | None, order
     if trade is not None and not is_order_of(trade, order):
         return f"the plan has {trade.side} {plain(trade.qty)} {trade.symbol}"
     known = (order.status, order.filled_qty, order.filled_avg_price)
-    if known != (report.status, report.filled_qty, report.filled_avg_price):
+    was_open = report.status in OPEN_STATUSES and report.filled_qty <= order.filled_qty
+    if not was_open and known != (report.status, report.filled_qty, report.filled_avg_price):
         return f"the ledger has it as {order.status}, {plain(order.filled_qty)} of {plain(intent.qty)} filled"
     return None

@@ -61,6 +61,10 @@ class SharedDesk(Desk):
         super().work()
         self.beside()
 
+    def consult(self) -> None:
+        super().consult()
+        self.beside()
+
 
 def desk(
     folder: Path, *, at: datetime = MORNING, faults: Mapping[str, Any] | None = None, **choices: Any

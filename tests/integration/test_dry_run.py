@@ -25,7 +25,7 @@ from Departments.core.portfolio import Account
 from Departments.messaging import codec
 from Departments.messaging.plan_documents import plan_from
 from tests.builders.desk import MORNING, STATE, desk, plan, trade, workspace
-from tests.builders.trading import APPROVAL_ID, order, request_text
+from tests.builders.trading import APPROVAL_ID, order, request_text, unproven_workspace
 
 Decided = dict[str, tuple[str, str]]
 
@@ -200,7 +200,7 @@ def test_outside_trading_hours_a_dry_run_reports_it(tmp_path: Path, moment: str)
 
 def test_a_rehearsal_repeats_no_letters_and_sends_no_order_of_an_approval_that_waits(tmp_path: Path) -> None:
     """An execution was cut off between its approval and Trading: the account may be a real one."""
-    workspace(tmp_path, state=STATE)
+    unproven_workspace(tmp_path, state=STATE)
     approval = codec.decode(request_text(order("CTVA", "SELL", 10, 64.64)).encode(), name="approval.md")
     late = codec.decode(request_text(order("DVN", "SELL", 10, 33.61), message_id=f"{APPROVAL_ID}2").encode(), name="l")
     with closing(desk(tmp_path)) as opened:

@@ -10,9 +10,10 @@ import pytest
 
 from Departments.bootstrap import Desk
 from Departments.core.departments import EXECUTIVE, TRADING
-from Departments.core.orders import Side
+from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.platform.steps import Step, no_step
 from Departments.core.statuses import ExecutionStatus, PhaseName
+from Departments.ledger.order_records import OrderIntent
 from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
 from Departments.messaging.message import Message, body_with
 from tests.builders.desk import MORNING, desk, plan, workspace
@@ -42,6 +43,10 @@ def waiting(folder: Path, *others: Message, step: Step = no_step) -> Desk:
                 PhaseName.BUY, symbol, Side.BUY, ONE, ONE, message_id=f"MSG_{symbol}", dispatched_at=MORNING
             )
             opened.ledger.plans.add_trade("PLAN", rank, sent)
+            name = f"MSG_{symbol}"
+            opened.ledger.orders.intend(OrderIntent(name, name, symbol, Side.BUY, ONE, "market", "PLAN"), MORNING)
+            filled = Order(name, name, symbol, Side.BUY, ONE, OrderStatus.FILLED, ONE, Decimal(9), updated_at=MORNING)
+            opened.ledger.orders.observe(filled, MORNING)
     told = [report(t, status, number=n) for n, status in enumerate(("accepted", "filled"), 1) for t in SYMBOLS]
     opened.bus.publish_all([*told, *others])
     return opened

@@ -83,7 +83,7 @@ def test_a_report_is_recorded_with_every_fact_that_the_ledger_has_of_it(opened: 
         ({"action": "SELL"}, "the ledger has BUY 150 ALKS"),
         ({"shares": 151}, "the ledger has BUY 150 ALKS"),
         ({"status": "canceled"}, "filled, 150 of 150 filled"),
-        ({"status": "accepted"}, "filled, 150 of 150 filled"),
+        ({"status": "accepted", "filled_qty": 151}, "filled, 150 of 150 filled"),
         ({"status": "nonsense"}, "filled, 150 of 150 filled"),
         ({"filled_qty": 6}, "filled, 150 of 150 filled"),
         ({"filled_avg_price": 0.01}, "filled, 150 of 150 filled"),
@@ -99,6 +99,10 @@ def test_a_report_that_says_what_the_ledger_does_not_is_refused(
     with pytest.raises(ContradictedReport, match=problem):
         reported(opened, **changes)
     assert alks(opened).terminal_at is None
+
+
+def test_old_news_of_an_order_that_has_moved_on_makes_the_executive_look(opened: Desk) -> None:
+    assert reported(opened, status="accepted", filled_qty=0).status is OrderStatus.FILLED
 
 
 def test_an_order_of_something_else_than_was_decided_is_not_the_end_of_the_trade(opened: Desk) -> None:
