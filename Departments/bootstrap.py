@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from uuid import uuid4
 
 from Departments.brokers.registry import BROKERS, BrokerRow, Opening, find_row, list_names
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
-from Departments.core.errors import BadInput, LedgerError, WorkspaceBusy
+from Departments.core.errors import BadInput, DepartmentsError, LedgerError, WorkspaceBusy
 from Departments.core.platform.clock import Clock, SystemClock
 from Departments.core.platform.steps import Step, no_step
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from Departments.core.quotes import Bar
     from Departments.core.settings import Settings
     from Departments.exchange.faults import FaultScript
+    from Departments.exchange.price_files import PriceFile
     from Departments.exchange.state import ExchangeState
     from Departments.Executive.ceo import CEO
     from Departments.Executive.day import Day
@@ -54,6 +56,7 @@ log = logging.getLogger(__name__)
 MESSAGES = "Messages_Between_Departments"
 LEDGER_FILE = "sentinel.db"
 LOCKS = "DEPARTMENTS_LOCKS"
+PRICES_LAST = timedelta(days=4)  # a briefing's prices stand in for a symbol that the exchange does not list
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Choices:
     brokers: Sequence[BrokerRow] = BROKERS
     exchange_state: Path | None = None
     exchange_faults: Path | None = None
+    exchange_prices: Path | None = None
     ledger_path: Path | None = None
     live: bool = False
     via_watchers: bool = False
@@ -226,8 +230,23 @@ class Desk:
             step=choices.step,
             exchange_state=state,
             exchange_faults=faults,
+            exchange_prices=self.exchange_prices if row.takes_exchange_files else None,
+            find_prices=self._find_prices,
         )
         return row.open(opening)
+
+    def _find_prices(self, symbols: Collection[str]) -> dict[str, Decimal]:
+        """Find prices of symbols in the newest briefings of the last days, for an exchange that does not list them."""
+        from Departments.messaging.neighbours import PricedBriefing
+
+        now, found = self.clock.now(), dict[str, Decimal]()
+        for message in self.briefings(now):
+            if now - message.timestamp <= PRICES_LAST:
+                with suppress(DepartmentsError):
+                    briefing = PricedBriefing.of(message, message.message_id)
+                    for row in (*briefing.candidates, *briefing.current_holdings):
+                        found.setdefault(row.symbol, row.price)
+        return {symbol: found[symbol] for symbol in symbols if symbol in found}
 
     @cached_property
     def patient_broker(self) -> Broker:
@@ -245,7 +264,7 @@ class Desk:
 
     @cached_property
     def exchange_files(self) -> tuple[ExchangeState | None, FaultScript | None]:
-        """The chosen files of the simulated exchange, as values. Raises BadInput."""
+        """The chosen state and faults of the simulated exchange, as values. Raises BadInput."""
         from Departments.exchange.faults import load_faults
         from Departments.exchange.state import load_exchange_state
 
@@ -254,6 +273,14 @@ class Desk:
             None if state is None else load_exchange_state(state),
             None if faults is None else load_faults(faults),
         )
+
+    @cached_property
+    def exchange_prices(self) -> PriceFile | None:
+        """The chosen prices for the simulated exchange, as values. Raises BadInput."""
+        from Departments.exchange.price_files import read_prices
+
+        prices = self.choices.exchange_prices
+        return None if prices is None else read_prices(prices)
 
     # --- departments ---
 

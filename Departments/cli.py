@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "resume": Entry("recovery", "Finish an execution that was interrupted."),
     "reconcile": Entry("recovery", "Compare the ledger with the broker."),
     "replay": Entry("replay", "Replay a series of past days."),
+    "exchange": Entry("operating", "Operate the simulated exchange: prices, money, splits, halts."),
     "regime": Entry("regime", "Show today's market regime and its history."),
     "watch": Entry("watching", "Handle messages as they arrive, until Ctrl-C."),
     "inbox": Entry("messages", "Show the waiting messages of an inbox."),

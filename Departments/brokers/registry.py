@@ -6,8 +6,9 @@ its broker only to open it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from Departments.core.platform.steps import Step
     from Departments.core.settings import BrokerSettings
     from Departments.exchange.faults import FaultScript
+    from Departments.exchange.price_files import PriceFile
     from Departments.exchange.state import ExchangeState
 
 EXCHANGE_FILE: Final = "simulated_exchange.db"
@@ -27,7 +29,7 @@ class Opening:
     """The arguments for opening a broker.
 
     `workspace` holds configuration and keys, `folder` the desk's own files. Only a row with `takes_exchange_files`
-    reads `exchange_state` and `exchange_faults`.
+    reads the exchange's files; `find_prices` knows prices (dollars) of symbols that it does not list yet.
     """
 
     workspace: Path
@@ -38,6 +40,8 @@ class Opening:
     step: Step
     exchange_state: ExchangeState | None = None
     exchange_faults: FaultScript | None = None
+    exchange_prices: PriceFile | None = None
+    find_prices: Callable[[Collection[str]], Mapping[str, Decimal]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +64,18 @@ def _open_simulated(opening: Opening) -> Broker:
     from Departments.brokers.simulated import SimulatedBroker
     from Departments.exchange.exchange import SimulatedExchange
 
-    return SimulatedBroker(
-        SimulatedExchange(
-            opening.folder / EXCHANGE_FILE,
-            opening.clock,
-            state=opening.exchange_state,
-            faults=opening.exchange_faults,
-            step=opening.step,
-        )
+    exchange = SimulatedExchange(
+        opening.folder / EXCHANGE_FILE,
+        opening.clock,
+        state=opening.exchange_state,
+        faults=opening.exchange_faults,
+        step=opening.step,
+        find_prices=opening.find_prices,
     )
+    if opening.exchange_prices is not None:
+        exchange.floor.set_prices(opening.exchange_prices.prices)
+        exchange.floor.record_bars(opening.exchange_prices.bars)
+    return SimulatedBroker(exchange)
 
 
 def _open_alpaca(opening: Opening) -> Broker:

@@ -32,4 +32,9 @@ PlanFile = Annotated[
 ExchangeState = Annotated[
     Path | None, typer.Option(help="YAML or JSON (cash, positions, prices) to seed the simulated exchange.")
 ]
+ExchangePrices = Annotated[
+    Path | None,
+    typer.Option("--prices", help="Prices or daily bars (YAML, JSON, CSV) for the simulated exchange."),
+]
+Reseed = Annotated[bool, typer.Option("--reseed", help="Replace the simulated exchange; its old file is kept.")]
 ExchangeFaults = Annotated[Path | None, typer.Option(help="A fault script for the simulated exchange.")]

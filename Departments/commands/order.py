@@ -12,9 +12,18 @@ import typer
 from Departments.bootstrap import Choices
 from Departments.commands.frame import report_errors, use_desk
 from Departments.commands.inputs import check_report_folder, make_clock
-from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFaults, ExchangeState, Workspace
+from Departments.commands.options import (
+    AsJson,
+    At,
+    BrokerOption,
+    ExchangeFaults,
+    ExchangePrices,
+    ExchangeState,
+    Workspace,
+)
 from Departments.commands.rehearsal import rehearse
-from Departments.commands.run import audience_of, check_exchange_files, show_end
+from Departments.commands.run import audience_of, show_end
+from Departments.commands.seeding import check_exchange_files
 from Departments.Executive.day import DayOrder
 from Departments.Executive.manual_orders import ManualOrder
 
@@ -36,6 +45,7 @@ def order(  # noqa: PLR0913 - one parameter for each option
     broker: BrokerOption = None,
     *,
     reason: Annotated[str, typer.Option(help="Why, in one line; it stands in plan and report.")] = "",
+    prices: ExchangePrices = None,
     approve: Annotated[Literal["ask", "auto"] | None, typer.Option(help="Ask a person, or approve at once.")] = None,
     at: At = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show plan, checks and funding; send nothing.")] = False,
@@ -53,6 +63,7 @@ def order(  # noqa: PLR0913 - one parameter for each option
             broker=broker,
             exchange_state=exchange_state,
             exchange_faults=exchange_faults,
+            exchange_prices=prices,
             live=live,
             via_watchers=via_watchers,
         )

@@ -17,7 +17,18 @@ from Departments.bootstrap import Choices
 from Departments.commands.consoles import open_console
 from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock, read_day_order
-from Departments.commands.options import AsJson, At, BriefingFile, BrokerOption, ExchangeState, PlanFile, Workspace
+from Departments.commands.options import (
+    AsJson,
+    At,
+    BriefingFile,
+    BrokerOption,
+    ExchangePrices,
+    ExchangeState,
+    PlanFile,
+    Reseed,
+    Workspace,
+)
+from Departments.commands.seeding import check_exchange_files
 from Departments.constraints.headroom import Headroom
 from Departments.core.approvers import ApprovalPlace, Approver
 from Departments.core.money import percent, plain, usd
@@ -30,19 +41,22 @@ from Departments.Executive.review import Outlook, Shift
 BAR = 40  # characters for the whole of equity
 
 
-def plan(
+def plan(  # noqa: PLR0913 - one parameter for each option
     workspace: Workspace = Path(),
     briefing: BriefingFile = None,
     plan_file: PlanFile = None,
     exchange_state: ExchangeState = None,
+    prices: ExchangePrices = None,
     broker: BrokerOption = None,
     at: At = None,
     *,
+    reseed: Reseed = False,
     as_json: AsJson = False,
 ) -> int:
     """Make a plan and show it with weights, sectors and headroom, before and after. Send nothing."""
-    choices = Choices(clock=make_clock(at), broker=broker, exchange_state=exchange_state)
+    choices = Choices(clock=make_clock(at), broker=broker, exchange_state=exchange_state, exchange_prices=prices)
     with use_desk(workspace, choices) as desk:
+        check_exchange_files(desk, reseed=reseed)
         order = read_day_order(desk, briefing, plan_file, dry_run=True)  # before ledger and exchange are made
         made = desk.day.plan(order)
     if as_json:

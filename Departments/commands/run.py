@@ -15,7 +15,6 @@ import typer
 from rich.console import Console
 
 from Departments.bootstrap import Choices, Desk
-from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.commands.consoles import open_console
 from Departments.commands.frame import print_json, report_errors, use_desk
 from Departments.commands.inputs import make_clock, read_day_order
@@ -25,14 +24,17 @@ from Departments.commands.options import (
     BriefingFile,
     BrokerOption,
     ExchangeFaults,
+    ExchangePrices,
     ExchangeState,
     PlanFile,
+    Reseed,
     Workspace,
 )
 from Departments.commands.rehearsal import rehearse
+from Departments.commands.seeding import check_exchange_files
 from Departments.core.approvers import AUTOMATIC, ApprovalPlace, Approver
 from Departments.core.documents import json_text
-from Departments.core.errors import EXIT_CODES, BadInput
+from Departments.core.errors import EXIT_CODES
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.users import name_user
 from Departments.Executive.reporting.document import DOCUMENT_SHAPE, lowest_cash_with_buys_first
@@ -79,12 +81,13 @@ class TerminalAudience:
         return None if typer.confirm(f"Execute {plan.plan_id}?", err=True) else "the plan was not approved"
 
 
-def run(  # noqa: PLR0913 - one parameter for each option
+def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     workspace: Workspace = Path(),
     briefing: BriefingFile = None,
     plan: PlanFile = None,
     exchange_state: ExchangeState = None,
     exchange_faults: ExchangeFaults = None,
+    prices: ExchangePrices = None,
     broker: BrokerOption = None,
     approve: Annotated[Literal["ask", "auto"] | None, typer.Option(help="Ask a person, or approve at once.")] = None,
     *,
@@ -97,6 +100,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     via_watchers: Annotated[
         bool, typer.Option("--via-watchers", help="Leave Trading's inbox to a running watcher.")
     ] = False,
+    reseed: Reseed = False,
     as_json: AsJson = False,
 ) -> int:
     """Run the day's job."""
@@ -106,6 +110,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         broker=broker,
         exchange_state=exchange_state,
         exchange_faults=exchange_faults,
+        exchange_prices=prices,
         live=live,
         via_watchers=via_watchers,
     )
@@ -113,25 +118,10 @@ def run(  # noqa: PLR0913 - one parameter for each option
         if dry_run:
             choices = replace(choices, rehearsal=stack.enter_context(rehearse(workspace.resolve(), clock.now())))
         desk = stack.enter_context(use_desk(workspace, choices))
-        check_exchange_files(desk)
+        check_exchange_files(desk, reseed=reseed)
         order = replace(read_day_order(desk, briefing, plan, dry_run=dry_run), force=force)
         document = desk.day.run(order, audience_of(approve or desk.settings.approve, as_json=as_json))
         return show_end(desk, document, as_json=as_json)
-
-
-def check_exchange_files(desk: Desk) -> None:
-    """Read the files of the simulated exchange and refuse them beside another broker.
-
-    A state for an exchange that exists already has no effect, and the log has a line about it.
-    """
-    choices = desk.choices
-    files = {"--exchange-state": choices.exchange_state, "--exchange-faults": choices.exchange_faults}
-    for option, path in files.items():
-        if path is not None and not desk.broker_row.takes_exchange_files:
-            raise BadInput(option, "", "belongs to the simulated exchange", "leave it out, or use --broker simulated")
-    _ = desk.exchange_files
-    if choices.exchange_state is not None and (desk.state / EXCHANGE_FILE).exists():
-        log.info("The exchange continues from %s; %s seeds only a new one", EXCHANGE_FILE, choices.exchange_state)
 
 
 def audience_of(approve: str, *, as_json: bool) -> TerminalAudience:

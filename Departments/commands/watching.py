@@ -12,7 +12,7 @@ import typer
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.frame import use_desk
 from Departments.commands.inputs import make_clock
-from Departments.commands.options import BrokerOption, ExchangeState, Workspace
+from Departments.commands.options import BrokerOption, ExchangePrices, ExchangeState, Workspace
 from Departments.core.departments import EXECUTIVE, TRADING
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput
@@ -28,6 +28,7 @@ def watch(
     broker: BrokerOption = None,
     at: Annotated[str | None, typer.Option(help="Start the clock at this ISO time.")] = None,
     exchange_state: ExchangeState = None,
+    prices: ExchangePrices = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line for each pass with an effect.")] = False,
 ) -> int:
@@ -36,7 +37,9 @@ def watch(
     The Executive works in `departments run`; name it to watch its inbox too. A second watcher of an inbox waits for
     its turn. With `--json` every line is `{department, handled, skipped, dead_lettered, duplicates, left}`.
     """
-    choices = Choices(clock=make_clock(at, side_by_side=True), broker=broker, exchange_state=exchange_state)
+    choices = Choices(
+        clock=make_clock(at, side_by_side=True), broker=broker, exchange_state=exchange_state, exchange_prices=prices
+    )
     return watch_desk(workspace, departments or (), choices, as_json=as_json)
 
 

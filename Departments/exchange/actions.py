@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Final
 
 from Departments.core.activities import ActivityKind
+from Departments.core.errors import BadInput
 from Departments.core.money import ONE, ZERO, cents, plain, usd_cents, whole_shares
 from Departments.core.orders import OrderStatus
 from Departments.exchange.account_log import AccountLog, Booking
@@ -43,7 +44,12 @@ class MarketActions:
     plan: Callable[[MarketEvent, datetime], None]
 
     def occur(self, event: MarketEvent, at: datetime) -> str:
-        """Let an event happen, and return what happened. Raises ExchangeRefusal for an order that is refused."""
+        """Let an event happen, and return what happened.
+
+        Raises ExchangeRefusal for an order that is refused, and BadInput for a symbol that is called otherwise now.
+        """
+        if event.of is not None and (new := self.market.listings.new_name(event.of)) is not None:
+            raise BadInput(event.of, "", f"is called {new} now", f"name {new}")
         deeds: dict[EventName, Callable[[MarketEvent, datetime], str]] = {
             "deposit": self._deposit,
             "withdraw": self._withdraw,
@@ -87,7 +93,7 @@ class MarketActions:
         if event.pay_on is not None:
             due = MarketEvent(do="dividend", of=symbol, amount=each, qty=qty, at=event.pay_on)  # type: ignore[arg-type]
             self.plan(due, due.at or at)
-            return f"{symbol} will pay ${plain(each)} on each of {plain(qty)} shares on {event.pay_on}"
+            return f"{symbol} will pay {_dollars(each)} on each of {plain(qty)} shares on {event.pay_on}"
         cash = cents(qty * each)
         if qty:
             self.log.book(Booking(ActivityKind.DIVIDEND, at, cash, symbol, qty, each, description="cash dividend"))
@@ -107,7 +113,7 @@ class MarketActions:
         symbol, price = event.of or "", event.price or ZERO
         self.book.set_price(symbol, at, price)
         self.book.wake(symbol, at)
-        return f"{symbol} costs ${plain(price)}"
+        return f"{symbol} costs {_dollars(price)}"
 
     def _trade_outside(self, event: MarketEvent, at: datetime) -> str:
         """Trade past the client. Shares held by open orders cannot be sold: Alpaca refuses that."""
@@ -148,7 +154,7 @@ class MarketActions:
             self.book.set_holding(Lot(symbol, whole, average))
             self._pay_fraction(symbol, qty - whole, (price or held.avg_entry_price) / ratio, at)
         self.book.wake(symbol, at)
-        now_at = f" at ${plain(round_to_tick(price / ratio))}" if price else ""
+        now_at = f" at {_dollars(round_to_tick(price / ratio))}" if price else ""
         return f"{symbol} split {plain(ratio)} for 1: {plain(held.qty)} → {plain(whole)} shares{now_at}{changed}"
 
     def _pay_fraction(self, symbol: str, fraction: Decimal, price: Decimal, at: datetime) -> None:
@@ -166,7 +172,7 @@ class MarketActions:
                 self._cancel(record.id, at)
             else:
                 self.book.save(changed if policy == "multiply" else _adjust(changed, ratio))
-        return f"; {len(orders)} open orders: {_POLICIES[policy]}" if orders else ""
+        return f"; {count(len(orders), 'open order')}: {_POLICIES[policy]}" if orders else ""
 
     def _rename(self, event: MarketEvent, at: datetime) -> str:
         symbol, new = event.of or "", event.to or ""
@@ -189,7 +195,7 @@ class MarketActions:
             self.book.set_holding(replace(held, qty=ZERO))
             self.book.set_holding(Lot(new, qty, (cost / qty).quantize(_MICRO)))
         done = "cancelled" if self.state.orders_at_rename == "cancel" else "kept"
-        kept = f"; {len(orders)} open orders: {done}" if orders else ""
+        kept = f"; {count(len(orders), 'open order')}: {done}" if orders else ""
         return f"{symbol} is called {new} now: {plain(held.qty)} shares{kept}"
 
     def _cancel(self, order_id: str, at: datetime) -> None:
@@ -204,6 +210,16 @@ _POLICIES: Final = {
     "adjust": "their quantities and prices follow",
     "cancel": "cancelled",
 }
+
+
+def count(number: int, what: str) -> str:
+    """Return a number with its noun: 1 position, 2 positions."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _dollars(price: Decimal) -> str:
+    """Return a price with cents, and with hundredths of a cent where it has some: $187.20, $0.5125."""
+    return usd_cents(price) if price == cents(price) else f"${plain(price)}"
 
 
 def _adjust(record: Record, ratio: Decimal) -> Record:

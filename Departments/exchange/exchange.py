@@ -77,10 +77,10 @@ class SimulatedExchange:
         find_prices: FindPrices | None = None,
     ) -> None:
         self._clock = clock
-        self._storage, self._state, started_at = open_book(path, clock.now(), state, step)
+        self._storage, self._state, self.started_at = open_book(path, clock.now(), state, step)
         self._book = ExchangeBook(self._storage)
-        self._listings = Listings(self._state, self._storage, started_at)
-        self._market = Market(self._state, self._book, self._listings, started_at)
+        self._listings = Listings(self._state, self._storage, self.started_at)
+        self._market = Market(self._state, self._book, self._listings, self.started_at)
         self._engine = Engine(self._state, self._book, self._market)
         self._foreign = ForeignRows(self._storage)
         self._accounting = Accounting(self._state, self._book, self._market, self._foreign)
@@ -225,6 +225,12 @@ class SimulatedExchange:
             return MarketClock(now, is_open, trading_calendar.next_open(now), trading_calendar.next_close(now))
 
     # --- for checkers; `floor` offers more ---
+
+    @property
+    def is_used(self) -> bool:
+        """Return whether anything was ordered or booked here."""
+        tables = ("orders", "adjustments", "activities")
+        return any(self._storage.row(f"SELECT 1 FROM {table} LIMIT 1") for table in tables)  # noqa: S608
 
     def starting_state(self) -> ExchangeState:
         """Return the seed of the exchange."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, model_validator
 
 from Departments.core.moments import parse_iso
 from Departments.core.money import BEYOND_REASON, decimal_of
+from Departments.core.settings import Section
 from Departments.core.trading_calendar import EASTERN
 
 LEAST_PRICE = Decimal("0.0001")  # the smallest price step
@@ -96,3 +97,20 @@ Amount = Annotated[Decimal, BeforeValidator(_read_amount)]
 Seconds = Annotated[Decimal, BeforeValidator(_read_seconds)]
 Ratio = Annotated[Decimal, BeforeValidator(_read_ratio)]
 Moment = Annotated[datetime, BeforeValidator(_read_moment)]
+
+
+class RecordedBar(Section):
+    """One recorded day: dollars and shares."""
+
+    day: date = Field(description="the trading day")
+    open: Price = Field(description="dollars")
+    high: Price = Field(description="dollars")
+    low: Price = Field(description="dollars")
+    close: Price = Field(description="dollars")
+    volume: Quantity = Field(Decimal(0), description="shares")
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if not self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high:
+            raise ValueError(f"the bar of {self.day} has prices outside low and high; correct it")
+        return self

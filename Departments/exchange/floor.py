@@ -11,10 +11,10 @@ from Departments.core.orders import Order
 from Departments.core.platform.clock import Clock
 from Departments.exchange.actions import MarketActions
 from Departments.exchange.book import Adjustment, ExchangeBook
+from Departments.exchange.field_types import RecordedBar
 from Departments.exchange.foreign import ForeignRows
 from Departments.exchange.market_events import ForeignOrderState, ForeignPositionState, MarketEvent
 from Departments.exchange.records import Fill, list_orders
-from Departments.exchange.state import RecordedBar
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -74,6 +74,16 @@ class TradingFloor:
         It sells no shares held by open orders: Alpaca refuses that (`insufficient qty available for order`).
         """
         self.occur(MarketEvent(do="trade_outside", of=symbol, qty=qty))
+
+    def set_prices(self, prices: Mapping[str, Decimal]) -> None:
+        """Set the prices of symbols in dollars where they differ from the present ones."""
+        now = self._advance()
+        present = self.actions.market.prices(prices, now)
+        with self.book.transaction():
+            for symbol, price in prices.items():
+                if present[symbol] != price:
+                    self.actions.occur(MarketEvent(do="set_price", of=symbol, price=price), now)
+        self.advance(now)
 
     def list_symbols(self, prices: Mapping[str, Decimal]) -> None:
         """List symbols at prices in dollars. Those that are known already keep theirs."""

@@ -13,8 +13,9 @@ from typing import Final
 
 from Departments.core.money import CENT, ONE
 from Departments.exchange.derivation import derive_id, draw_chance
+from Departments.exchange.field_types import RecordedBar
 from Departments.exchange.records import Anchor
-from Departments.exchange.state import AssetState, ExchangeState, RecordedBar
+from Departments.exchange.state import AssetState, ExchangeState
 from Departments.exchange.storage import ExchangeFile
 
 LOWEST, HIGHEST = Decimal(10), Decimal(300)  # dollars; the bounds of a drawn price
@@ -70,6 +71,10 @@ class Listings:
     def is_retired(self, symbol: str) -> bool:
         """Return whether a symbol is called otherwise now."""
         return symbol in self._rows.retired
+
+    def new_name(self, symbol: str) -> str | None:
+        """Return what a retired symbol is called now, None for one in use."""
+        return self._rows.retired.get(symbol)
 
     def origin(self, symbol: str) -> str:
         """Return the name under which the seed knows a symbol."""

@@ -20,9 +20,10 @@ from Departments.core.quotes import Bar, Quote
 from Departments.core.trading_calendar import is_open, is_trading_day, next_open, session, trading_day
 from Departments.exchange.book import ExchangeBook
 from Departments.exchange.derivation import draw_chance
+from Departments.exchange.field_types import RecordedBar
 from Departments.exchange.listings import Listings, find_start, read_bars
 from Departments.exchange.records import Anchor
-from Departments.exchange.state import ExchangeState, RecordedBar, Walk
+from Departments.exchange.state import ExchangeState, Walk
 
 _DEPTH: Final = 24  # 2^24 ticks: 31 years of minutes
 _MINUTE: Final = timedelta(minutes=1)

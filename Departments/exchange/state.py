@@ -20,6 +20,7 @@ each key by itself in docs/exchange.md):
     walk: {volatility: 0.0005, drift: 0, interval: 60}   # per tick, shares of the price; seconds per tick
     bars:                                    # none; recorded days, dollars and shares
       SPY: [{day: 2025-11-07, open: 668.3, high: 671.1, low: 661.2, close: 670.97, volume: 99000000}]
+    bars_files: []                           # CSV of symbol,date,open,high,low,close,volume, beside the state file
     unknown_prices: refuse                   # or draw: every symbol is listed, at a price between $10 and $300
     seed: 0                                  # of delays, partial fills, walks and drawn prices
     spread: 0                                # between bid and ask, share of the price
@@ -57,7 +58,8 @@ from Departments.core.platform.text_files import read_document
 from Departments.core.settings import Section
 from Departments.core.validation import validate
 from Departments.exchange import market_events
-from Departments.exchange.field_types import Number, Price, Quantity, Seconds, Symbol
+from Departments.exchange.field_types import Number, Price, Quantity, RecordedBar, Seconds, Symbol
+from Departments.exchange.price_files import read_bars
 
 
 class HeldShares(Section):
@@ -142,23 +144,6 @@ class Walk(Section):
     interval: int = Field(60, ge=1, le=86_400, description="seconds between two ticks, day and night")
 
 
-class RecordedBar(Section):
-    """One recorded day: dollars and shares."""
-
-    day: date = Field(description="the trading day")
-    open: Price = Field(description="dollars")
-    high: Price = Field(description="dollars")
-    low: Price = Field(description="dollars")
-    close: Price = Field(description="dollars")
-    volume: Quantity = Field(Decimal(0), description="shares")
-
-    @model_validator(mode="after")
-    def _check_range(self) -> Self:
-        if not self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high:
-            raise ValueError(f"the bar of {self.day} has prices outside low and high; correct it")
-        return self
-
-
 class ExchangeState(Section):
     """The whole seed of the simulated exchange."""
 
@@ -168,6 +153,7 @@ class ExchangeState(Section):
     assets: Mapping[Symbol, AssetState] = Field({}, description="the facts of symbols")
     volumes: Mapping[Symbol, Quantity] = Field({}, description="shares a day, by symbol")
     bars: Mapping[Symbol, tuple[RecordedBar, ...]] = Field({}, description="recorded days, by symbol")
+    bars_files: tuple[str, ...] = Field((), description="CSV files of recorded days, beside this file")
     orders: tuple[market_events.PlacedOrder, ...] = Field(
         (), description="open orders of somebody else, placed at the start"
     )
@@ -235,4 +221,6 @@ def load_exchange_state(path: Path) -> ExchangeState:
     data = read_document(path)
     if "cash" not in data:
         raise BadInput(path, "cash", "is missing", "state the cash of the account in dollars")
-    return validate(ExchangeState, data, path)
+    seed = validate(ExchangeState, data | {"price_mode": "static"} if data.get("bars_files") else data, path)
+    bars = {symbol: days for name in seed.bars_files for symbol, days in read_bars(path.parent / name).items()}
+    return validate(ExchangeState, data | {"bars": {**bars, **seed.bars}}, path) if bars else seed

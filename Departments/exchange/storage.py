@@ -8,13 +8,14 @@ from __future__ import annotations
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from Departments.core.errors import BadInput
+from Departments.core.moments import parse_iso, stamp
 from Departments.core.money import plain
 from Departments.core.platform.steps import Step, announce, no_step
 from Departments.exchange.records import Outage
@@ -88,6 +89,36 @@ CREATE TABLE foreign_positions (
 );
 CREATE TABLE fault_scripts (script TEXT PRIMARY KEY, first_entry INTEGER NOT NULL, entries INTEGER NOT NULL)
 """
+
+
+def retire_file(path: Path, now: datetime) -> Path:
+    """Put an exchange's file away under a dated name, and return its new path. Raises BadInput if it is in use."""
+    kept = path.with_name(f"{path.stem}.{stamp(now)}{path.suffix}")
+    number = 2
+    while kept.exists():
+        kept, number = path.with_name(f"{path.stem}.{stamp(now)}-{number}{path.suffix}"), number + 1
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("PRAGMA journal_mode = DELETE")  # fails while another program has the file open
+        path.rename(kept)
+    except (OSError, sqlite3.Error) as error:
+        raise BadInput(path, "", f"cannot be put away ({error})", "end the program that uses it") from error
+    return kept
+
+
+def find_last_moment(path: Path) -> datetime | None:
+    """Return the moment of the last order, fill or booking in a file, or of its seed. None for an unreadable file."""
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+            columns = (("orders", "updated_at"), ("fills", "at"), ("adjustments", "at"), ("activities", "at"))
+            known = [f"SELECT max({column}) FROM {table}" for table, column in columns if table in tables]  # noqa: S608
+            sql = " UNION ALL ".join([*known, "SELECT value FROM meta WHERE key = 'started_at'"])
+            found = [parse_iso(row[0]) for row in connection.execute(sql) if row[0]]
+    except sqlite3.Error:
+        return None
+    return max(found, default=None)
 
 
 def encode(value: Any) -> Any:

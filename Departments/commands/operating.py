@@ -1,0 +1,322 @@
+"""`departments exchange …`: operate the simulated exchange of a workspace. Each command says one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from Departments.brokers.registry import EXCHANGE_FILE
+from Departments.commands.consoles import print_text
+from Departments.commands.frame import print_json, show_logs
+from Departments.commands.inputs import make_clock
+from Departments.commands.options import AsJson, At, ExchangePrices, Reseed, Workspace
+from Departments.core.errors import BadInput
+from Departments.core.moments import iso
+from Departments.core.money import plain, usd_cents
+from Departments.core.platform.clock import Clock, SimulatedClock
+from Departments.core.trading_calendar import EASTERN
+from Departments.core.validation import validate
+from Departments.exchange.actions import count
+from Departments.exchange.exchange import SimulatedExchange
+from Departments.exchange.faults import load_faults
+from Departments.exchange.market_events import MarketEvent
+from Departments.exchange.price_files import read_prices
+from Departments.exchange.records import ExchangeRefusal
+from Departments.exchange.state import load_exchange_state
+from Departments.exchange.storage import find_last_moment, retire_file
+
+#: An exchange that nobody has used for so long lives in a replayed past: its own last moment counts.
+IN_USE: Final = timedelta(days=7)
+SYMBOL = Annotated[str, typer.Argument(help="The symbol.", metavar="SYMBOL")]
+AMOUNT = Annotated[str, typer.Argument(help="Dollars.", metavar="DOLLARS")]
+
+
+def init(
+    state: Annotated[Path, typer.Argument(help="The seed: cash, positions, prices; see docs/exchange.md.")],
+    workspace: Workspace = Path(),
+    prices: ExchangePrices = None,
+    at: At = None,
+    *,
+    reseed: Reseed = False,
+) -> int:
+    """Seed the exchange from a file. With --reseed a new one replaces it; the old file is kept."""
+    path, clock, seed = _find_file(workspace), make_clock(at), load_exchange_state(state)
+    if path.exists() and not reseed:
+        raise BadInput(path, "", "the exchange exists already", "add --reseed to replace it; the old file is kept")
+    given = None if prices is None else read_prices(prices)
+    kept = f"; the old one is kept as {retire_file(path, clock.now()).name}" if path.exists() else ""
+    exchange = SimulatedExchange(path, clock, state=seed)
+    try:
+        if given is not None:
+            exchange.floor.set_prices(given.prices)
+            exchange.floor.record_bars(given.bars)
+        _say(f"Seeded {path.name} from {state.name}: {_describe(exchange)}{kept}")
+    finally:
+        exchange.close()
+    return 0
+
+
+def show(workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = False) -> int:
+    """Show the exchange in one line. With --json also positions, orders and bookings."""
+    with _open(workspace, at) as (exchange, clock):
+        if as_json:
+            print_json(_document(exchange, clock))
+        else:
+            _say(f"{clock.now().astimezone(EASTERN):%Y-%m-%d %H:%M} Eastern: {_describe(exchange)}")
+    return 0
+
+
+def price(
+    symbol: Annotated[str | None, typer.Argument(help="The symbol.")] = None,
+    dollars: Annotated[str | None, typer.Argument(help="Dollars per share.")] = None,
+    workspace: Workspace = Path(),
+    prices: ExchangePrices = None,
+    at: At = None,
+) -> int:
+    """Set the price of a symbol, or of all symbols in a file. Resting orders see it at once."""
+    if prices is None:
+        if symbol is None or dollars is None:
+            raise BadInput("SYMBOL DOLLARS", "", "is missing", "write: departments exchange price NVDA 187.20")
+        return _occur(workspace, at, do="set_price", of=symbol, price=dollars)
+    given = read_prices(prices)
+    with _open(workspace, at) as (exchange, _):
+        exchange.floor.set_prices(given.prices)
+        exchange.floor.record_bars(given.bars)
+        bars = f", recorded days of {count(len(given.bars), 'symbol')}" if given.bars else ""
+        _say(f"Took the prices of {count(len(given.prices), 'symbol')}{bars} from {prices.name}")
+    return 0
+
+
+def deposit(amount: AMOUNT, workspace: Workspace = Path(), at: At = None) -> int:
+    """Pay money in (activity CSD)."""
+    return _occur(workspace, at, do="deposit", amount=amount)
+
+
+def withdraw(amount: AMOUNT, workspace: Workspace = Path(), at: At = None) -> int:
+    """Pay money out (activity CSW); no more than the cash."""
+    return _occur(workspace, at, _check_cash, do="withdraw", amount=amount)
+
+
+def dividend(
+    symbol: SYMBOL,
+    amount: Annotated[str, typer.Argument(help="Dollars per share.", metavar="DOLLARS")],
+    workspace: Workspace = Path(),
+    pay_on: Annotated[str | None, typer.Option(help="The day it is paid, like 2025-12-04; at once without.")] = None,
+    at: At = None,
+) -> int:
+    """Pay a dividend on the shares held now (activity DIV)."""
+    return _occur(workspace, at, do="dividend", of=symbol, amount=amount, pay_on=pay_on)
+
+
+def interest(amount: AMOUNT, workspace: Workspace = Path(), at: At = None) -> int:
+    """Book interest (activity INT); a negative amount is paid."""
+    return _occur(workspace, at, do="interest", amount=amount)
+
+
+def fee(amount: AMOUNT, workspace: Workspace = Path(), at: At = None) -> int:
+    """Charge a fee (activity FEE)."""
+    return _occur(workspace, at, do="fee", amount=amount)
+
+
+def split(
+    symbol: SYMBOL,
+    ratio: Annotated[str, typer.Argument(help="New shares for each old one: 10 or 10:1; 1:10 is a reverse split.")],
+    workspace: Workspace = Path(),
+    at: At = None,
+) -> int:
+    """Split a symbol (activity SPLIT). `orders_at_split` of the seed says what becomes of its open orders."""
+    return _occur(workspace, at, do="split", of=symbol, ratio=ratio)
+
+
+def rename(
+    symbol: SYMBOL,
+    new: Annotated[str, typer.Argument(help="The new symbol.", metavar="NEW")],
+    workspace: Workspace = Path(),
+    at: At = None,
+) -> int:
+    """Give a symbol a new name (activity NC). Shares and asset id stay; its open orders are cancelled."""
+    return _occur(workspace, at, do="rename", of=symbol, to=new)
+
+
+def halt(
+    symbol: SYMBOL,
+    workspace: Workspace = Path(),
+    seconds: Annotated[str | None, typer.Option(help="How long; without it until --end.")] = None,
+    at: At = None,
+    *,
+    end: Annotated[bool, typer.Option("--end", help="Let it trade again.")] = False,
+) -> int:
+    """Halt a symbol, or end its halt."""
+    return _occur(workspace, at, do="resume" if end else "halt", of=symbol, seconds=None if end else seconds)
+
+
+def reset(workspace: Workspace = Path(), at: At = None) -> int:
+    """Put the exchange away under a dated name; the next seed makes a new one."""
+    path = _find_file(workspace)
+    _check_exists(path)
+    kept = retire_file(path, make_clock(at).now())
+    _say(f"{path.name} is kept as {kept.name}; seed a new one: departments exchange init FILE")
+    return 0
+
+
+def check_faults(file: Annotated[Path, typer.Argument(help="The fault script.", metavar="FILE")]) -> int:
+    """Check a fault script: every entry is read, nothing strikes."""
+    script = load_faults(file)
+    deeds = ", ".join(sorted({fault.do for fault in script.faults})) or "none"
+    _say(f"{file.name}: {count(len(script.faults), 'fault')} can be read ({deeds})")
+    return 0
+
+
+# --- inside ---
+
+
+def _occur(
+    workspace: Path,
+    at: str | None,
+    check: Callable[[SimulatedExchange, MarketEvent], None] | None = None,
+    **terms: Any,
+) -> int:
+    """Let one event happen, and say what happened. Raises BadInput."""
+    event = validate(
+        MarketEvent, {name: value for name, value in terms.items() if value is not None}, f"exchange {terms['do']}"
+    )
+    with _open(workspace, at) as (exchange, _):
+        if event.of is not None and event.do != "set_price" and not exchange.assets([event.of]):
+            mend = "name one from `departments exchange show --json`"
+            raise BadInput(event.of, "", "is not listed at the exchange", mend)
+        if check is not None:
+            check(exchange, event)
+        try:
+            _say(exchange.floor.occur(event))
+        except ExchangeRefusal as refusal:
+            raise BadInput(event.do, "", str(refusal), "correct it") from refusal
+    return 0
+
+
+def _check_cash(exchange: SimulatedExchange, event: MarketEvent) -> None:
+    cash, amount = exchange.account().cash, event.amount
+    if amount is not None and amount > cash:
+        raise BadInput("DOLLARS", "", f"{usd_cents(amount)} is more than the cash", f"withdraw {plain(cash)} at most")
+
+
+@contextmanager
+def _open(workspace: Path, at: str | None) -> Iterator[tuple[SimulatedExchange, Clock]]:
+    path = _find_file(workspace)
+    _check_exists(path)
+    clock = _choose_clock(path, at)
+    show_logs(clock)
+    exchange = SimulatedExchange(path, clock)
+    try:
+        yield exchange, clock
+    finally:
+        exchange.close()
+
+
+def _choose_clock(path: Path, at: str | None) -> Clock:
+    """Return the clock of `--at`, the machine's, or for a replayed exchange one at its own last moment."""
+    clock, last = make_clock(at), find_last_moment(path)
+    is_replayed = at is None and last is not None and clock.now() - last > IN_USE
+    return SimulatedClock(last) if is_replayed and last is not None else clock
+
+
+def _find_file(workspace: Path) -> Path:
+    folder = workspace.resolve()
+    if not folder.is_dir():
+        raise BadInput(folder, "", "there is no such folder", "create it or name another --workspace")
+    return folder / EXCHANGE_FILE
+
+
+def _check_exists(path: Path) -> None:
+    if not path.exists():
+        raise BadInput(path, "", "there is no exchange yet", "seed it: departments exchange init FILE")
+
+
+def _describe(exchange: SimulatedExchange) -> str:
+    account, state = exchange.account(), exchange.starting_state()
+    foreign = len(exchange.foreign_orders()) + len(exchange.foreign_positions())
+    parts = [
+        f"cash {usd_cents(account.cash)}",
+        f"equity {usd_cents(account.equity)}",
+        count(len(exchange.positions()), "position"),
+        count(len(exchange.orders()), "open order"),
+        *([count(foreign, "foreign row")] if foreign else []),
+        f"prices {state.price_mode}",
+    ]
+    return ", ".join(parts)
+
+
+def _document(exchange: SimulatedExchange, clock: Clock) -> dict[str, Any]:
+    account, now = exchange.account(), clock.now()
+    positions = exchange.positions()
+    return {
+        "at": iso(now),
+        "cash": plain(account.cash),
+        "equity": plain(account.equity),
+        "buying_power": plain(account.buying_power),
+        "price_mode": exchange.starting_state().price_mode,
+        "positions": [
+            {
+                "ticker": p.symbol,
+                "qty": plain(p.qty),
+                "qty_available": plain(p.available),
+                "avg_entry_price": None if p.avg_entry_price is None else plain(p.avg_entry_price),
+                "current_price": None if p.current_price is None else plain(p.current_price),
+            }
+            for p in positions
+        ],
+        "orders": [
+            {
+                "id": o.id,
+                "client_order_id": o.client_order_id,
+                "ticker": o.symbol,
+                "side": str(o.side),
+                "qty": plain(o.qty),
+                "filled_qty": plain(o.filled_qty),
+                "type": str(o.type),
+                "status": str(o.status),
+                "limit_price": None if o.limit_price is None else plain(o.limit_price),
+                "stop_price": None if o.stop_price is None else plain(o.stop_price),
+                "expires_at": None if o.expires_at is None else iso(o.expires_at),
+            }
+            for o in exchange.orders()
+        ],
+        "activities": [
+            {
+                "id": a.id,
+                "at": None if a.at is None else iso(a.at),
+                "kind": str(a.kind),
+                "word": a.word,
+                "ticker": a.symbol,
+                "new_ticker": a.new_symbol,
+                "qty": None if a.qty is None else plain(a.qty),
+                "price": None if a.price is None else plain(a.price),
+                "ratio": None if a.ratio is None else plain(a.ratio),
+                "cash": None if a.cash is None else plain(a.cash),
+                "description": a.description,
+            }
+            for a in exchange.activities(exchange.started_at)
+        ],
+    }
+
+
+def _say(sentence: str) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only to write one line
+
+    print_text(Console(highlight=False, markup=False), sentence)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `exchange`."""
+    group = typer.Typer(no_args_is_help=True, help="Operate the simulated exchange of a workspace.")
+    commands = (init, show, price, deposit, withdraw, dividend, interest, fee, split, rename, halt, reset)
+    for command in commands:
+        group.command(command.__name__, context_settings={"ignore_unknown_options": True})(command)  # -3.20 is a number
+    faults = typer.Typer(no_args_is_help=True, help="Fault scripts of the simulated exchange.")
+    faults.command("check")(check_faults)
+    group.add_typer(faults, name="faults")
+    app.add_typer(group, name="exchange")
