@@ -131,6 +131,6 @@ def _is_foreign(symbol: str) -> bool:
     return is_option(symbol) or "/" in symbol
 
 
-def _moment_of(activity: Activity) -> tuple[date, float, str]:
+def _moment_of(activity: Activity) -> tuple[date, float]:
     at = activity.at
-    return (activity.day, 0.0, activity.id) if at is None else (trading_day(at), at.timestamp(), activity.id)
+    return (activity.day, 0.0) if at is None else (trading_day(at), at.timestamp())

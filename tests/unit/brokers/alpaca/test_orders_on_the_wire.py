@@ -9,7 +9,7 @@ import pytest
 from Departments.brokers.alpaca.broker import AlpacaBroker
 from Departments.core.errors import BrokerUnavailable, NotFound, Refusal, Refused, UnreadableAnswer
 from Departments.core.moments import iso, parse_iso
-from Departments.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from Departments.core.orders import OrderChange, OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from tests.fakes import alpaca_answers as alpaca
 from tests.fakes.loopback import Call, Loopback, Reply
 
@@ -366,3 +366,36 @@ def test_a_long_list_without_times_cannot_be_followed(server: Loopback, broker: 
     server.answering = lambda _: Reply(body=page)
     with pytest.raises(BrokerUnavailable):
         broker.orders("all")
+
+
+@pytest.mark.parametrize(
+    ("change", "body"),
+    [
+        (OrderChange("c-2", stop_price=Decimal("87.01")), {"stop_price": 87.01}),
+        (OrderChange("c-2", limit_price=Decimal(110), qty=Decimal(30)), {"limit_price": 110.0, "qty": 30}),
+        (OrderChange("c-2", trail=Decimal("2.5")), {"trail": 2.5}),
+    ],
+)
+def test_new_terms_go_out_once_with_an_id_of_their_own(
+    script: Any, server: Loopback, broker: AlpacaBroker, change: OrderChange, body: dict[str, Any]
+) -> None:
+    script.on(f"PATCH /v2/orders/{alpaca.ORDER_ID}", alpaca.order(client_order_id="c-2", replaces=alpaca.ORDER_ID))
+    assert broker.replace(alpaca.ORDER_ID, change).replaces == alpaca.ORDER_ID
+    (sent,) = server.calls
+    assert (sent.method, sent.body) == ("PATCH", {"client_order_id": "c-2", **body})
+
+
+@pytest.mark.parametrize("status", [429, 500, 504])
+def test_new_terms_are_never_sent_again_by_the_library(
+    script: Any, server: Loopback, broker: AlpacaBroker, status: int
+) -> None:
+    script.on(f"PATCH /v2/orders/{alpaca.ORDER_ID}", Reply(status, "<html>later</html>"))
+    with pytest.raises(BrokerUnavailable):
+        broker.replace(alpaca.ORDER_ID, OrderChange("c-2", stop_price=Decimal("87.01")))
+    assert len(server.calls) == 1
+
+
+def test_an_answer_about_another_order_is_no_answer_to_new_terms(script: Any, broker: AlpacaBroker) -> None:
+    script.on(f"PATCH /v2/orders/{alpaca.ORDER_ID}", alpaca.order(client_order_id="other"))
+    with pytest.raises(BrokerUnavailable, match="answered c-2 with other"):
+        broker.replace(alpaca.ORDER_ID, OrderChange("c-2", stop_price=Decimal("87.01")))
