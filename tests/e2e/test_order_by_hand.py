@@ -29,7 +29,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def order(capsys: pytest.CaptureFixture[str], folder: Path, words: str, *more: str | Path, at: str = AT) -> Said:
-    seeded: list[str | Path] = ["--exchange-state", folder / "state.yaml", "--workspace", folder, "--at", at]
+    is_new = not (folder / "simulated_exchange.db").exists()
+    state: list[str | Path] = ["--exchange-state", folder / "state.yaml"] if is_new else []
+    seeded: list[str | Path] = [*state, "--workspace", folder, "--at", at]
     approve = [] if "--approve" in more else ["--approve", "auto"]
     return say(capsys, "order", *words.split(), "--json", *seeded, *approve, *more)
 
