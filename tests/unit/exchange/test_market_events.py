@@ -385,3 +385,13 @@ def _make_old(path: Path) -> None:
     for leftover in path.parent.glob(f"{path.name}*"):
         leftover.unlink()
     path.with_suffix(".old").rename(path)
+
+
+def test_a_deposit_and_a_split_are_no_gain_of_a_later_day_either(opened: Opener) -> None:
+    stand = opened()
+    stand.clock.sleep(timedelta(days=1).total_seconds())
+    worth = 5000 + 70 * Decimal("93.58")
+    occur(stand, "deposit", amount=20_000)
+    occur(stand, "split", of="UPS", ratio=2)
+    account = stand.exchange.account()
+    assert (account.equity, account.last_equity) == (worth + 20_000, worth)
