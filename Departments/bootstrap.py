@@ -6,7 +6,6 @@ and made when it is first asked for, so a command that only reads messages needs
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,9 +18,12 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from Departments.brokers.registry import BROKERS, BrokerRow, Opening, find_row, list_names
-from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
-from Departments.core.errors import BadInput, DepartmentsError, LedgerError, WorkspaceBusy
+from Departments.core.departments import OPERATIONS, OURS, REGIME_DETECTION, TRADING
+from Departments.core.errors import BadInput, DepartmentsError, DiskError, LedgerError, WorkspaceBusy
+from Departments.core.logs import make_logger
 from Departments.core.platform.clock import Clock, SystemClock
+from Departments.core.platform.disk_trouble import raise_for_disk
+from Departments.core.platform.rights import PRIVATE, SHARED, Rights, list_open_folders
 from Departments.core.platform.steps import Step, no_step
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from Departments.Trading.trader import Trader
     from Departments.Trading.trading_department import TradingDepartment
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 MESSAGES = "Messages_Between_Departments"
 LEDGER_FILE = "sentinel.db"
@@ -143,6 +145,11 @@ class Desk:
         return load_limits(path)
 
     @property
+    def rights(self) -> Rights:
+        """The rights of new files and folders, by `files` in the settings."""
+        return SHARED if self.settings.files == "shared" else PRIVATE
+
+    @property
     def ledger_path(self) -> Path:
         """The ledger's file: `sentinel.db` unless a script names another."""
         return self.choices.ledger_path or self.state / LEDGER_FILE
@@ -153,7 +160,9 @@ class Desk:
         from Departments.ledger.ledger import Ledger
 
         self._check_writable()
-        return Ledger(self.ledger_path, step=self.choices.step, patience=self.settings.ledger.patience)
+        return Ledger(
+            self.ledger_path, step=self.choices.step, patience=self.settings.ledger.patience, rights=self.rights
+        )
 
     @cached_property
     def mailbox(self) -> Mailbox:
@@ -167,6 +176,7 @@ class Desk:
             durability=messaging.durability,
             step=self.choices.step,
             max_bytes=messaging.max_message_bytes,
+            rights=self.rights,
         )
 
     @cached_property
@@ -174,6 +184,7 @@ class Desk:
         """Publishing and consuming."""
         from Departments.messaging.bus import Bus
 
+        self._warn_of_open_inboxes()
         bus = Bus(
             self.mailbox,
             self.ledger.journal,
@@ -228,6 +239,7 @@ class Desk:
             settings=self.settings.broker,
             live=choices.live,
             step=choices.step,
+            rights=self.rights,
             exchange_state=state,
             exchange_faults=faults,
             exchange_prices=self.exchange_prices if row.takes_exchange_files else None,
@@ -395,7 +407,12 @@ class Desk:
             inbox=ExecutiveInbox(self.bus, self.ledger, limits, self.clock, self.consult, poll),
             judge=PlanJudge(self.reader, plans, limits, self.settings),
             approvals=Approvals(
-                self.state, self.ledger, limits.fingerprint, self.clock, self.settings.approval.four_eyes_above
+                self.state,
+                self.ledger,
+                limits.fingerprint,
+                self.clock,
+                self.rights,
+                self.settings.approval.four_eyes_above,
             ),
             execution=self._make_execution,
             reporter=self.reporter,
@@ -410,7 +427,11 @@ class Desk:
         from Departments.Executive.reporting.report import Reporter
 
         return Reporter(
-            self.ledger, self.state / "Reports", self.settings.exits.enabled, self.settings.trading.instructions
+            self.ledger,
+            self.state / "Reports",
+            self.settings.exits.enabled,
+            self.rights,
+            self.settings.trading.instructions,
         )
 
     def _make_execution(self, plan: TradingPlan) -> PlanExecution:
@@ -428,8 +449,8 @@ class Desk:
         """Hold workspace and account for one execution. Raises WorkspaceBusy."""
         from Departments.core.platform.locks import account_lock, execution_lock
 
-        broker = self.patient_broker
-        with execution_lock(self.state), account_lock(self.locks, broker.name, broker.account().id):
+        broker, rights = self.patient_broker, self.rights
+        with execution_lock(self.state, rights), account_lock(self.locks, broker.name, broker.account().id, rights):
             yield
 
     @cached_property
@@ -498,10 +519,18 @@ class Desk:
                 self.trader.reconcile()
         self._recovered = True
 
+    def _warn_of_open_inboxes(self) -> None:
+        """Say which of our inboxes others may write into: whoever writes there sends us messages."""
+        inboxes = [self.state / MESSAGES / "Inbox" / name for name in OURS]
+        found = list_open_folders([self.state / MESSAGES, self.state / MESSAGES / "Inbox", *inboxes], self.rights)
+        if found:
+            places = ", ".join(map(str, found))
+            log.warning("Others may write into %s, and so send us messages; take their right to write away", places)
+
     def close(self) -> None:
         """Close the files that were opened."""
         if "bus" in self.__dict__:
-            with suppress(LedgerError):
+            with suppress(LedgerError, DiskError):
                 self.bus.close()
         if "ledger" in self.__dict__:
             self.ledger.close()
@@ -512,12 +541,13 @@ class Desk:
     def _check_writable(self) -> None:
         probe = self.state / f".departments.{uuid4().hex}.probe"  # its own: others look at the same time
         try:
-            probe.touch()
+            probe.touch(0o600)
             probe.unlink()
         except FileNotFoundError as error:  # mistyped, more likely than not: it is not made
             mend = "create it or name another --workspace"
             raise BadInput(self.state, "", "there is no such folder", mend) from error
         except OSError as error:
+            raise_for_disk(error, self.state)
             problem = f"the workspace cannot be written ({error.strerror})"
             raise BadInput(self.state, "", problem, "choose another folder or correct its rights") from error
 

@@ -50,6 +50,8 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "messages": Entry("checking", "Check message files, print the schemas of payloads."),
     "dead-letters": Entry("dead_letters", "List, show, accept, retry or drop unhandled messages."),
     "archive": Entry("archiving", "Move old messages out of Inbox and Outbox."),
+    "backup": Entry("safekeeping", "Copy a workspace into a zip, at any moment."),
+    "restore": Entry("safekeeping", "Put a backup back and compare it with the broker."),
 }
 
 
@@ -115,7 +117,10 @@ def run_command(arguments: list[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         result = INTERRUPTED
     except OSError as error:
-        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}; check the path and the disk.", DISK)
+        from Departments.core.platform.disk_trouble import AGAIN, find_mend  # noqa: PLC0415 - only errors need it
+
+        mend = find_mend(error, Path()) or "check the path and the disk"
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}; {mend} and {AGAIN}.", DISK)
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
@@ -130,5 +135,8 @@ def _fail(sentence: str, code: int) -> int:
     if sentence:
         from rich.console import Console  # noqa: PLC0415 - only errors need it
 
-        Console(stderr=True, soft_wrap=True, highlight=False).print(sentence, style="red", markup=False)
+        from Departments.core.safe_text import make_safe  # noqa: PLC0415
+
+        screen = Console(stderr=True, soft_wrap=True, highlight=False)
+        screen.print(make_safe(sentence), style="red", markup=False, emoji=False)
     return code

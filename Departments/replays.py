@@ -7,7 +7,6 @@ the session of the day. A day that cannot run is reported, and the others run.
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,10 +21,13 @@ from Departments.constraints.limits import limits_file
 from Departments.core.approvers import AUTOMATIC, Approver
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
+from Departments.core.logs import make_logger
 from Departments.core.moments import parse_iso
 from Departments.core.money import ZERO, plain, price_of
 from Departments.core.plans import TradingPlan
+from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.clock import SimulatedClock
+from Departments.core.platform.rights import PRIVATE, make_folder
 from Departments.core.platform.text_files import config_file, read_json
 from Departments.core.trading_calendar import EASTERN, is_trading_day, session, trading_day
 from Departments.Executive.day import DayOrder
@@ -34,7 +36,7 @@ from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing, PricedBriefing
 from Departments.Operations.briefing import briefing_from
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 NOON = time(12)
 AFTER_OPEN = timedelta(minutes=5)
@@ -177,13 +179,13 @@ def _count_codes(reasons: Iterable[Mapping[str, str]]) -> dict[str, int]:
 
 
 def _prepare(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> None:
-    (workspace / "config").mkdir(parents=True, exist_ok=True)
+    make_folder(workspace / "config", PRIVATE)
     shutil.copy(limits_file(config), workspace / "config" / "hard_constraints.yaml")
     settings = config_file(config, "settings.yaml")
     if settings.exists():
         shutil.copy(settings, workspace / "config" / "settings.yaml")
     state = exchange_state(past.priced, equity)
-    (workspace / "exchange_state.json").write_text(json_text(state), encoding="utf-8", newline="\n")
+    write_atomically(workspace / "exchange_state.json", json_text(state))
 
 
 def exchange_state(briefing: PricedBriefing, equity: Decimal) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -15,17 +14,19 @@ from Departments.core.approvers import Approver, Consent, user_of
 from Departments.core.documents import json_text
 from Departments.core.errors import DepartmentsError
 from Departments.core.identifiers import manual_plan_id
+from Departments.core.logs import make_logger
 from Departments.core.moments import iso
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.clock import Clock
+from Departments.core.platform.rights import Rights
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.manual_orders import ManualOrder
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ApprovalRecord, PlanRecords
 from Departments.messaging.plan_documents import READY, plan_from
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 APPROVED = "APPROVED_BY_USER"
 
@@ -71,6 +72,7 @@ class Approvals:
     ledger: Ledger
     limits_hash: str
     clock: Clock
+    rights: Rights
     four_eyes_above: Decimal | None = None
 
     def find(self, plan_id: str) -> FiledPlan | None:
@@ -123,7 +125,7 @@ class Approvals:
         if approved.plan.by_hand:
             return Approved(approved, None)  # the file is the day's plan
         path = self.folder / f"proposed_trades_{trading_day(self.clock.now()).isoformat()}.json"
-        write_atomically(path, json_text(approved.document) + "\n")
+        write_atomically(path, json_text(approved.document) + "\n", self.rights)
         return Approved(approved, path)
 
     def keep(self, filed: FiledPlan, approver: Approver) -> None:

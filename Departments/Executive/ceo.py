@@ -11,7 +11,6 @@ and float.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from Departments.core.answers import Answer, answer_request, error_answer
 from Departments.core.approvers import SCRIPT
 from Departments.core.documents import as_json, for_scripts
+from Departments.core.logs import make_logger
 from Departments.Executive.approvals import FiledPlan
 from Departments.Executive.ceo_answers import (
     approval_answer,
@@ -37,7 +37,7 @@ from Departments.Executive.day import DayFailed, DayOrder
 if TYPE_CHECKING:
     from Departments.bootstrap import Desk
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 CURRENT = "current_plan"  # the attribute in which a script sets a plan of its own
 

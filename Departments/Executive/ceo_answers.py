@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from Departments.core.answers import Answer, error_answer
 from Departments.core.documents import for_scripts
+from Departments.core.logs import make_logger
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
@@ -22,7 +22,7 @@ from Departments.ledger.plan_records import PlanRecords, TradeRecord
 from Departments.ledger.trading_records import OrderRecords
 from Departments.messaging.plan_documents import classify
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 #: Statuses of a plan that is in order and not executed today.
 NOT_TODAY = frozenset({"ALREADY_EXECUTED", "MARKET_CLOSED"})

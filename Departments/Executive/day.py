@@ -6,7 +6,6 @@ existing script) calls the same method.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import as_json
 from Departments.core.errors import DepartmentsError
 from Departments.core.facts import PlanFacts
+from Departments.core.logs import make_logger
 from Departments.core.money import plain
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode
@@ -34,7 +34,7 @@ from Departments.messaging.payloads import PlanFailure, PlanRequest
 from Departments.messaging.plan_documents import PlanDocument
 from Departments.messaging.regime_payloads import RegimeRequest
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 
 def prepare_nothing() -> None:

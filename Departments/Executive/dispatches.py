@@ -12,6 +12,7 @@ from Departments.core.identifiers import message_id
 from Departments.core.money import plain, usd_cents
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason
+from Departments.core.safe_text import Form, make_safe
 from Departments.core.statuses import PhaseName
 from Departments.ledger.plan_records import TradeRecord
 from Departments.messaging.message import Message
@@ -58,11 +59,11 @@ PURPOSES: Mapping[type[SharesRequest], str] = {
 def _request(kind: type[SharesRequest], trade: Trade, plan_id: str, request_id: str, at: datetime) -> Message:
     message_type = kind.__name__
     lines = [
-        f"# {message_type} - {trade.symbol}",
+        f"# {message_type} - {_safe(trade.symbol)}",
         "",
         PURPOSES[kind],
         "",
-        f"**Ticker**: {trade.symbol}",
+        f"**Ticker**: {_safe(trade.symbol)}",
         f"**Shares**: {plain(trade.qty)}",
     ]
     payload = kind(symbol=trade.symbol, side=trade.side, qty=trade.qty, plan_id=plan_id)
@@ -88,14 +89,14 @@ def approval(
 ) -> Message:
     """Return the ExecutiveApproval of one trade, in the existing form. `limit_price` is in dollars a share."""
     lines = [
-        f"# Executive Approval - {trade.side} {trade.symbol}",
+        f"# Executive Approval - {trade.side} {_safe(trade.symbol)}",
         "",
         f"**Order Type**: {trade.side}",
-        f"**Ticker**: {trade.symbol}",
+        f"**Ticker**: {_safe(trade.symbol)}",
         f"**Shares**: {plain(trade.qty)}",
         *([f"**Price**: {usd_cents(trade.price)}"] if trade.price is not None else []),
         *([f"**Limit Price**: {usd_cents(limit_price)}"] if limit_price is not None else []),
-        f"**Sector**: {trade.sector or 'Unknown'}",
+        f"**Sector**: {_safe(trade.sector or 'Unknown')}",
     ]
     payload = ExecutiveApproval(
         symbol=trade.symbol,
@@ -124,10 +125,10 @@ def cancel_request(trade: TradeRecord, reason: Reason, at: datetime) -> Message:
     if trade.message_id is None:
         raise ValueError(f"{trade.symbol} was never dispatched")
     lines = [
-        f"# Cancel Request - {trade.side} {trade.symbol}",
+        f"# Cancel Request - {trade.side} {_safe(trade.symbol)}",
         "",
         f"**Approval**: {trade.message_id}",
-        f"**Reason**: {reason}",
+        f"**Reason**: {_safe(reason)}",
     ]
     payload = CancelRequest(
         approval_message_id=trade.message_id,
@@ -164,7 +165,7 @@ def report_message(plan_id: str, text: str, document: Mapping[str, Any], at: dat
 def outcome_message(plan_id: str, started_at: datetime, filled: int, change: Decimal, at: datetime) -> Message:
     """Return the outcome of a day for Regime: orders filled, and the change of equity in dollars."""
     lines = [
-        f"# Final Report: {plan_id}",
+        f"# Final Report: {_safe(plan_id)}",
         "",
         f"- **Orders filled:** {filled}",
         f"- **Change of equity:** {usd_cents(change)}",
@@ -178,3 +179,7 @@ def outcome_message(plan_id: str, started_at: datetime, filled: int, change: Dec
         message_type="FinalReport",
         body=payload.body("\n".join(lines)),
     )
+
+
+def _safe(text: object) -> str:
+    return make_safe(text, Form.MARKDOWN)

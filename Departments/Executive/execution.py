@@ -6,11 +6,11 @@ dispatched once, and waited for until it ends.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from Departments.core.logs import make_logger
 from Departments.core.orders import OrderStatus
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.clock import Clock
@@ -30,7 +30,7 @@ from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
 from Departments.messaging.bus import Bus
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 #: Between what a phase sends together: messages are handled in the order of their times.
 IN_TURN = timedelta(microseconds=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -14,20 +13,21 @@ from Departments.core.departments import EXECUTIVE
 from Departments.core.documents import json_text
 from Departments.core.errors import ContradictedReport, DepartmentsError, WorkspaceBusy
 from Departments.core.identifiers import answer_id, message_id
+from Departments.core.logs import make_logger
 from Departments.core.money import plain
 from Departments.core.platform.clock import Clock
+from Departments.core.safe_text import make_safe
 from Departments.core.statuses import RequestStatus
 from Departments.Executive.outcomes import find_contradiction, with_order
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import TradeReport
 from Departments.messaging.bus import Bus
 from Departments.messaging.message import Message
-from Departments.messaging.names import escape
 from Departments.messaging.payloads import ExecutionReport, Payload
 from Departments.messaging.regime_payloads import RegimeUpdate
 from Departments.messaging.router import Commit, Handler, Router
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 ANSWER_WITHIN = timedelta(seconds=60)  # how long another department may take to answer
 ANSWERS = ("TradingPlan", "PlanFailure")
@@ -154,5 +154,5 @@ class ExecutiveInbox:
 def _refuse(message: Message, report: ExecutionReport, problem: str | None) -> None:
     if problem is not None:
         claim = f"{report.symbol} {report.status}, {plain(report.filled_qty)} filled"
-        about = escape(report.approval_message_id)
+        about = make_safe(report.approval_message_id)
         raise ContradictedReport(f"{message.message_id} claims {claim} ({about}), but {problem}; it is not believed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -10,6 +9,7 @@ from datetime import timedelta
 from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts, PlanFacts, RunFacts
+from Departments.core.logs import make_logger
 from Departments.core.money import usd_cents
 from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
@@ -24,7 +24,7 @@ from Departments.Executive.funding import Decision, budget_for
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ OperationsManager(project_root).generate_trading_plan()
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +12,12 @@ from threading import RLock
 from typing import Any
 
 from Departments.core.answers import Answer, answer_request
+from Departments.core.logs import make_logger
 from Departments.messaging.bus import ConsumeReport
 from Departments.Operations.operations_answers import NO_PLAN, answer_plan
 from Departments.Operations.planner import Planner
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 
 class OperationsManager:

@@ -17,6 +17,7 @@ from Departments.core import identifiers
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.errors import BadInput, BrokerError
 from Departments.core.facts import PlanFacts, Readings
+from Departments.core.logs import make_logger
 from Departments.core.moments import iso
 from Departments.core.money import plain
 from Departments.core.plans import TradingPlan
@@ -45,7 +46,7 @@ from Departments.Operations.planning import Planned, judge_order, make_plan, val
 from Departments.Operations.replies import reply_with_failure, reply_with_plan
 from Departments.Operations.shelf import Shelf, read_briefing
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 #: Codes of skips that are only logged at debug level: there are too many of them.
 QUIET = frozenset({ReasonCode.SCORE_BELOW_THRESHOLD, ReasonCode.DEPLOYMENT_TARGET, ReasonCode.CASH_RESERVE})

@@ -12,6 +12,7 @@ from Departments.core.moments import iso
 from Departments.core.money import percent, plain, usd_cents
 from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
+from Departments.core.safe_text import Form, make_safe
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import PlanFailure
 from Departments.messaging.plan_documents import PlanDocument
@@ -25,7 +26,7 @@ def reply_with_plan(request: Message, plan: TradingPlan) -> Message:
 def reply_with_failure(request: Message, error: DepartmentsError) -> Message:
     """Return the PlanFailure for a request."""
     failure = PlanFailure(message=str(error), exit_code=error.exit_code, status="FAILED", plan=None, stage_results={})
-    return _reply(request, "PlanFailure", failure.body(f"# No Trading Plan\n\n{' '.join(str(error).split())}"))
+    return _reply(request, "PlanFailure", failure.body(f"# No Trading Plan\n\n{_safe(error)}"))
 
 
 def _reply(request: Message, message_type: str, body: str) -> Message:
@@ -44,7 +45,7 @@ def _reply(request: Message, message_type: str, body: str) -> Message:
 def plan_markdown(plan: TradingPlan) -> str:
     """Return the plan as Markdown: account, SELLs, BUYs, skips with their reasons, notes."""
     sections = [
-        f"# Trading Plan {plan.plan_id}",
+        f"# Trading Plan {_safe(plan.plan_id)}",
         "\n".join(_facts(plan)),
         _trades("SELL", plan.sells),
         _trades("BUY", plan.buys),
@@ -63,7 +64,7 @@ def _facts(plan: TradingPlan) -> Iterator[str]:
     if plan.deployment is not None:
         yield f"- **Deployed afterwards:** {percent(plan.deployment)} of equity"
     if plan.regime:
-        yield f"- **Market regime:** {plan.regime}"
+        yield f"- **Market regime:** {_safe(plan.regime)}"
 
 
 def _trades(side: str, trades: Sequence[Trade]) -> str:
@@ -83,21 +84,21 @@ def _skips(skips: Sequence[SkippedTrade]) -> str:
     if others:
         parts.append(_table(("Ticker", "Reason", "Code"), ((s.symbol, s.line, str(s.reason)) for s in others)))
     if low:
-        parts.append(f"Score under the threshold: {', '.join(low)}.")
+        parts.append(f"Score under the threshold: {_safe(', '.join(low))}.")
     return "\n\n".join(parts)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_safe, line)) + " |" for line in lines)
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+def _safe(text: object) -> str:
+    return make_safe(text, Form.MARKDOWN)
 
 
 def _list(title: str, lines: Sequence[str]) -> str:
-    return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+    return f"## {title}\n\n" + "\n".join(f"- {_safe(line)}" for line in lines) if lines else ""
 
 
 def _money(amount: Decimal | None) -> str:

@@ -6,7 +6,6 @@ so its Outbox is read too; nothing is taken from it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Final
 
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
+from Departments.core.logs import make_logger
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec
 from Departments.messaging.bus import Bus
@@ -26,7 +26,7 @@ from Departments.messaging.neighbours import DailyBriefing, PlanProposal
 from Departments.messaging.waiting import describe
 from Departments.Operations.briefing import Briefing, Proposal, briefing_from, proposal_from, refuse_other_days
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 READ_AT_MOST = 200  # of an outbox full of old messages, only the newest are read
 FOLDER: Final = "Messages_Between_Departments"

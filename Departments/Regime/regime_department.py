@@ -5,7 +5,6 @@ An assessment and its letters are one commit: ledger and inboxes agree.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
@@ -13,6 +12,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from Departments.core.departments import REGIME_DETECTION
+from Departments.core.logs import make_logger
 from Departments.core.platform.clock import Clock
 from Departments.core.regimes import Observation, Regime, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.core.settings import RegimeSettings
@@ -33,7 +33,7 @@ from Departments.Regime.market_data import (
 )
 from Departments.Regime.update import regime_update
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 
 class RegimeLedger(Protocol):

@@ -8,6 +8,7 @@ from decimal import Decimal
 from Departments.core.departments import REGIME_DETECTION
 from Departments.core.moments import stamp
 from Departments.core.regimes import Regime, RegimeAssessment
+from Departments.core.safe_text import Form, make_safe
 from Departments.messaging.message import Message
 from Departments.messaging.regime_payloads import RegimeUpdate
 
@@ -39,13 +40,17 @@ def markdown(assessment: RegimeAssessment, recipient: str) -> str:
         "# Market Regime Assessment",
         "\n".join(_addressing(assessment, recipient)),
         f"## Market Regime: {assessment.regime}",
-        f"**Confidence:** {assessment.confidence}\n**Recommendation:** {assessment.recommendation}",
+        f"**Confidence:** {assessment.confidence}\n**Recommendation:** {_safe(assessment.recommendation)}",
         "## Current Indicators:\n" + "\n".join(_indicator_lines(assessment)),
-        f"## Analysis:\n{analysis(assessment)}\n\nSource: {assessment.source}",
+        f"## Analysis:\n{analysis(assessment)}\n\nSource: {_safe(assessment.source)}",
     ]
     if assessment.notes:
-        sections.append("## Not Known:\n" + "\n".join(f"- {note}" for note in assessment.notes))
+        sections.append("## Not Known:\n" + "\n".join(f"- {_safe(note)}" for note in assessment.notes))
     return "\n\n".join(sections)
+
+
+def _safe(text: str) -> str:
+    return make_safe(text, Form.MARKDOWN)
 
 
 def _addressing(assessment: RegimeAssessment, recipient: str) -> Iterator[str]:

@@ -6,7 +6,6 @@ can be sold, and either may fill meanwhile.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +13,7 @@ from decimal import Decimal
 from Departments.brokers.base import Broker
 from Departments.core.errors import NotFound, Refused
 from Departments.core.identifiers import client_order_id
+from Departments.core.logs import make_logger
 from Departments.core.money import ZERO, whole_shares
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Purpose, Side, TimeInForce
 from Departments.core.portfolio import Position
@@ -23,7 +23,7 @@ from Departments.ledger.releases import Release
 from Departments.ledger.trading_records import OrderRecords
 from Departments.messaging.payloads import ProtectRequest, ReleaseRequest
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 #: An order with the client order id of the order that it belongs to, if any.
 Leg = tuple[Order, str | None]

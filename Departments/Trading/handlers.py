@@ -5,7 +5,6 @@ A handler acts idempotently by message id and returns what to commit.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -13,6 +12,7 @@ from datetime import timedelta
 from Departments.brokers.base import Broker
 from Departments.core.errors import BadInput, BrokerUnavailable, UnreadableMessage
 from Departments.core.identifiers import client_order_id
+from Departments.core.logs import make_logger
 from Departments.core.orders import OrderStatus
 from Departments.core.platform.clock import Clock
 from Departments.core.settings import ExitSettings
@@ -38,7 +38,7 @@ from Departments.Trading.judgement import Judge
 from Departments.Trading.reports import request_report
 from Departments.Trading.submission import OrderSender, order_intent, order_request, withdrawn_intent
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 LATE = timedelta(seconds=5)  # an older approval may have a cancel request waiting behind it
 

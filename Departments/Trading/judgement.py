@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from Departments.constraints.engine import check_order, project
 from Departments.constraints.limits import Limits
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.facts import Facts, PlanFacts, SymbolFacts
+from Departments.core.logs import make_logger
 from Departments.core.money import ONE
 from Departments.core.orders import MARKET_COLLAR, Side
 from Departments.core.plans import Trade
@@ -22,7 +22,7 @@ from Departments.core.reasons import Reason
 from Departments.core.settings import ExitSettings
 from Departments.messaging.payloads import ExecutiveApproval
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 #: How old account and quotes may be while only our own orders have moved the account.
 LASTING: Final = timedelta(seconds=10)

@@ -17,6 +17,7 @@ from functools import partial
 from Departments.brokers.base import Broker, UnreadableRow
 from Departments.brokers.patience import ask_patiently
 from Departments.core.errors import NotFound, UnreadableAnswer
+from Departments.core.logs import make_logger
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import Order, OrderStatus, Purpose, Side
 from Departments.core.platform.clock import Clock
@@ -27,7 +28,7 @@ from Departments.ledger.order_records import FillRecord, OrderIntent, OrderRecor
 from Departments.ledger.trading_records import OrderRecords
 from Departments.Trading.exits import flat
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 OURS = "MSG_"  # every client order id of the desk begins so
 LOOK_BACK = timedelta(days=7)

@@ -12,6 +12,7 @@ from Departments.core.moments import iso
 from Departments.core.money import plain, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.reasons import Reason
+from Departments.core.safe_text import Form, make_safe
 from Departments.core.statuses import RequestStatus
 from Departments.ledger.order_records import OrderIntent, OrderRecord
 from Departments.messaging.message import Message, body_with
@@ -54,7 +55,12 @@ def request_report(
         terminal_at=at,
         reason=reason,
     )
-    lines = [f"# Execution Report: {symbol} — {status}", "", f"- **Ticker:** {symbol}", f"- **Shares:** {plain(qty)}"]
+    lines = [
+        f"# Execution Report: {_safe(symbol)} — {status}",
+        "",
+        f"- **Ticker:** {_safe(symbol)}",
+        f"- **Shares:** {plain(qty)}",
+    ]
     return Message(
         message_id=message_id(TRADING, at, request_id, status),
         sender=TRADING,
@@ -78,8 +84,8 @@ def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Messag
         submitted_at=record.submitted_at,
         broker_order_id=record.broker_order_id,
     )
-    facts = [*_facts(record.intent), f"- **Alpaca Order ID:** {record.broker_order_id}"]
-    what = f"{record.intent.symbol} {record.intent.side} {plain(record.intent.qty)}"
+    facts = [*_facts(record.intent), f"- **Alpaca Order ID:** {_safe(record.broker_order_id)}"]
+    what = f"{_safe(record.intent.symbol)} {record.intent.side} {plain(record.intent.qty)}"
     order = [f"# Order Submitted: {what}", "", "## Order Confirmation", "", "The order is at the broker.", "", *facts]
     log = [f"# Trade Executed: {what}", "", "## Execution Log", "", "Order handed to the broker.", "", *facts]
     return (
@@ -91,7 +97,7 @@ def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Messag
 def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: datetime) -> Message:
     """Return the escalation of a denied order to the Executive, in the existing form."""
     lines = [
-        f"# ORDER REJECTED: {intent.symbol} (Hard Constraint Violations)",
+        f"# ORDER REJECTED: {_safe(intent.symbol)} (Hard Constraint Violations)",
         "",
         "## Hard Constraint Violations",
         "",
@@ -101,7 +107,7 @@ def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: dat
         *_facts(intent),
         "",
         "**Violations:**",
-        *(f"- **{v.code}:** {v.sentence or v.code.meaning} ({_numbers(v)})" for v in violations),
+        *(f"- **{v.code}:** {_safe(v.sentence or v.code.meaning)} ({_safe(_numbers(v))})" for v in violations),
         "",
         "**Action Required:** Review the plan or the limits in hard_constraints.yaml.",
     ]
@@ -111,14 +117,14 @@ def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: dat
 def refusal_escalation(intent: OrderIntent, reason: Reason, at: datetime) -> Message:
     """Return the escalation of an order rejected by the broker."""
     lines = [
-        f"# ORDER SUBMISSION FAILED: {intent.symbol}",
+        f"# ORDER SUBMISSION FAILED: {_safe(intent.symbol)}",
         "",
         "## Broker Refusal",
         "",
         "**Order Details:**",
         *_facts(intent),
         "",
-        f"**Error:** {reason.sentence or reason.code.meaning} ({reason})",
+        f"**Error:** {_safe(reason.sentence or reason.code.meaning)} ({_safe(reason)})",
         "",
         "**Action Required:** Check the account at the broker or approve the order again.",
     ]
@@ -149,17 +155,17 @@ def _message(
 
 def _facts(intent: OrderIntent) -> list[str]:
     return [
-        f"- **Ticker:** {intent.symbol}",
+        f"- **Ticker:** {_safe(intent.symbol)}",
         f"- **Action:** {intent.side}",
         f"- **Quantity:** {plain(intent.qty)}",
-        f"- **Order Type:** {intent.order_type.upper()}",
+        f"- **Order Type:** {_safe(intent.order_type.upper())}",
     ]
 
 
 def _outcome_text(record: OrderRecord) -> str:
     intent = record.intent
     lines = [
-        f"# Execution Report: {intent.symbol} {intent.side} {plain(intent.qty)} — {record.status}",
+        f"# Execution Report: {_safe(intent.symbol)} {intent.side} {plain(intent.qty)} — {record.status}",
         "",
         *_facts(intent),
         f"- **Filled:** {plain(record.filled_qty)} of {plain(intent.qty)}",
@@ -169,9 +175,13 @@ def _outcome_text(record: OrderRecord) -> str:
     if record.terminal_at is not None:
         lines.append(f"- **At:** {iso(record.terminal_at)}")
     if record.status is not OrderStatus.FILLED and record.reason:
-        lines.append(f"- **Reason:** {record.reason}")
+        lines.append(f"- **Reason:** {_safe(record.reason)}")
     return "\n".join(lines)
 
 
 def _numbers(reason: Reason) -> str:
     return ", ".join(f"{key}: {value}" for key, value in reason.values.items())
+
+
+def _safe(text: object) -> str:
+    return make_safe(text, Form.MARKDOWN)

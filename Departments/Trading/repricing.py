@@ -7,7 +7,6 @@ sent again only while the old exit has not been replaced.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -16,6 +15,7 @@ from functools import partial
 from Departments.brokers.base import Broker
 from Departments.core.errors import BrokerUnavailable, NotFound, Refused
 from Departments.core.identifiers import client_order_id
+from Departments.core.logs import make_logger
 from Departments.core.money import ZERO, usd_cents, whole_shares
 from Departments.core.orders import Order, OrderChange, OrderStatus, OrderType, Purpose, Side
 from Departments.core.platform.clock import Clock
@@ -29,7 +29,7 @@ from Departments.Trading.exits import ask_to_cancel, protection_request
 from Departments.Trading.submission import LOOK_UP_PAUSE, LOOK_UPS, OrderSender
 from Departments.Trading.tracking import OrderTracker
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 AWAITED = 10  # seconds for the cancels of exits that the broker does not replace
 #: An exit in one of these states takes a new price.

@@ -6,7 +6,6 @@ is sent again before its order was looked up: a match is adopted, a different or
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -15,6 +14,7 @@ from functools import partial
 from Departments.brokers.base import Broker
 from Departments.core.errors import BrokerUnavailable, NotFound, Refusal, Refused
 from Departments.core.identifiers import client_order_id
+from Departments.core.logs import make_logger
 from Departments.core.money import ONE, on_tick
 from Departments.core.orders import (
     BUY_COLLAR,
@@ -37,7 +37,7 @@ from Departments.messaging.router import Commit
 from Departments.Trading.reports import denial_escalation, outcome_report, refusal_escalation
 from Departments.Trading.tracking import OrderTracker
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 LOOK_UPS = 3
 LOOK_UP_PAUSE = 2.0  # seconds; a 404 right after a time-out proves nothing

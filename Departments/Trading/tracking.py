@@ -5,13 +5,13 @@ Never by symbol: bracket legs stay open after an entry has filled, and a rejecte
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from Departments.brokers.base import Broker, BrokerList, Orders
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
+from Departments.core.logs import make_logger
 from Departments.core.orders import Order, OrderStatus, Purpose
 from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
@@ -23,7 +23,7 @@ from Departments.messaging.message import Message
 from Departments.Trading.exits import adopt_exits, ask_to_cancel, flat, known_as, with_parents
 from Departments.Trading.reports import outcome_report, refusal_escalation, request_report, submission_notes
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 NEVER_ARRIVED_AFTER = timedelta(seconds=60)
 EXITS_EVERY = timedelta(seconds=10)  # resting exits live for days; this often is soon enough to learn of their fills

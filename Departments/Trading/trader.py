@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
 from Departments.brokers.base import Broker
 from Departments.core.departments import TRADING
 from Departments.core.errors import BrokerUnavailable
+from Departments.core.logs import make_logger
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
 from Departments.messaging.router import Handler, Router
@@ -16,7 +16,7 @@ from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers, approve
 from Departments.Trading.reconciliation import ComparedOrder, ComparedPositions, Reconciler
 from Departments.Trading.repricing import ExitRepricer
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 
 class Trader:

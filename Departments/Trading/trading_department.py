@@ -7,17 +7,17 @@ An exception would end the thread of a watcher's script, so every failure is log
 
 from __future__ import annotations
 
-import logging
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
 
 from Departments.core.answers import Answer, answer_request
+from Departments.core.logs import make_logger
 from Departments.messaging.bus import ConsumeReport
 from Departments.Trading.trader import Trader
 from Departments.Trading.trading_answers import answer_positions
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 
 class TradingDepartment:

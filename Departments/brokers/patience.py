@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,12 +9,13 @@ from typing import TypeVar
 
 from Departments.brokers.base import Activities, Broker, Orders, Positions
 from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
+from Departments.core.logs import make_logger
 from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 Answer = TypeVar("Answer")
 
 UNREADABLE_TRIES = 3  # a truncated answer may be whole the next time; a senseless one stays senseless

@@ -12,6 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from Departments.core.platform.rights import PRIVATE, Rights
+
 if TYPE_CHECKING:
     from Departments.brokers.base import Broker
     from Departments.core.platform.clock import Clock
@@ -38,6 +40,7 @@ class Opening:
     settings: BrokerSettings
     live: bool
     step: Step
+    rights: Rights = PRIVATE
     exchange_state: ExchangeState | None = None
     exchange_faults: FaultScript | None = None
     exchange_prices: PriceFile | None = None
@@ -70,6 +73,7 @@ def _open_simulated(opening: Opening) -> Broker:
         state=opening.exchange_state,
         faults=opening.exchange_faults,
         step=opening.step,
+        rights=opening.rights,
         find_prices=opening.find_prices,
     )
     if opening.exchange_prices is not None:

@@ -6,7 +6,6 @@ knows stays unknown.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,13 +15,14 @@ from typing import Final, Protocol
 from Departments.brokers.base import Broker, Positions
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.facts import DeskFacts, Facts, Knowledge, SymbolFacts, TradingHistory
+from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, MarketClock, Quote
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 #: How long an answer of the broker's clock counts; it names its own next change, so this only bounds surprises.
 CLOCK_LASTS: Final = timedelta(minutes=1)

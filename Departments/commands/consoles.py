@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 
+from Departments.core.safe_text import Form, make_safe
+
 WIDE: Final = 200  # columns of output without a window
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def open_console() -> Console:
@@ -21,14 +21,10 @@ def open_console() -> Console:
 
 
 def escape_text(text: object) -> str:
-    """Escape a text from outside: neither its markup nor its control characters have an effect."""
-    return escape(_escape_controls(str(text)))
+    """Make a text from outside safe for one line, without effect of its markup."""
+    return escape(make_safe(text))
 
 
 def print_text(screen: Console, text: str) -> None:
-    """Print a text from outside line for line, with its control characters escaped."""
-    screen.file.write(_escape_controls(text) + ("" if text.endswith("\n") else "\n"))
-
-
-def _escape_controls(text: str) -> str:
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+    """Print a text from outside line for line."""
+    screen.file.write(make_safe(text, Form.LINES) + ("" if text.endswith("\n") else "\n"))

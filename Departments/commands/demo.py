@@ -18,7 +18,10 @@ from Departments.commands.options import AsJson
 from Departments.commands.run import HELP, audience_of, show_end
 from Departments.core.errors import BadInput
 from Departments.core.platform.clock import Clock, PacedClock, SimulatedClock
+from Departments.core.platform.disk_trouble import raise_for_disk
+from Departments.core.platform.rights import PRIVATE, make_folder
 from Departments.Executive.day import DayOrder
+from Departments.messaging.disk import write_new
 
 START = datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC)
 PACE = 0.3  # real seconds for each simulated one: a person can watch the orders fill
@@ -61,12 +64,22 @@ def seed(folder: Path) -> None:
     """Copy limits, settings and the demo's day into a workspace. Raises BadInput if it cannot be written."""
     source = find_config()
     try:
-        (folder / "config").mkdir(parents=True, exist_ok=True)
+        make_folder(folder / "config", PRIVATE)
         for name in ("hard_constraints.yaml", "settings.yaml", "demo/exchange_state.yaml"):
             shutil.copy(source / name, folder / "config")
-        shutil.copytree(source / "demo" / MESSAGES, folder / MESSAGES, dirs_exist_ok=True)
+        _copy_messages(source / "demo" / MESSAGES, folder / MESSAGES)
     except OSError as error:
+        raise_for_disk(error, folder)
         raise BadInput(folder, "", f"cannot be written ({error.strerror})", "name another --workspace") from error
+
+
+def _copy_messages(source: Path, target: Path) -> None:
+    """Copy message files, for this user alone."""
+    for path in sorted(source.rglob("*.md")):
+        copy = target / path.relative_to(source)
+        make_folder(copy.parent, PRIVATE)
+        if not copy.exists():
+            write_new(str(copy), path.read_bytes(), flush=False)
 
 
 def find_config() -> Path:

@@ -13,6 +13,7 @@ from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError
 from Departments.core.platform.clock import Clock
+from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.trading_calendar import EASTERN
 
 
@@ -33,7 +34,7 @@ def show_logs(clock: Clock, level: int = logging.INFO) -> None:
     """Send the package's log to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(DeskFormatter(clock))
-    logger = logging.getLogger("Departments")
+    logger = logging.getLogger("Departments")  # noqa: TID251 - the parent of all, which has only handlers
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
@@ -75,10 +76,21 @@ def reason_of(error: Exception) -> str:
 def report_errors(*, wanted: bool) -> Iterator[None]:
     """Print an error also as a JSON document, if that is `wanted`."""
     try:
-        yield
+        with _name_disk_trouble():
+            yield
     except DepartmentsError as error:
         if wanted:
             from Departments.Executive.reporting.document import unexecuted_document  # noqa: PLC0415 - only for a failed day
 
             print_json(unexecuted_document("FAILED", None, error.sentence) | {"exit_code": error.exit_code})
+        raise
+
+
+@contextmanager
+def _name_disk_trouble() -> Iterator[None]:
+    """Raise DiskError for an error of the system with the disk behind it."""
+    try:
+        yield
+    except OSError as error:
+        raise_for_disk(error)
         raise

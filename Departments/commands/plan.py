@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from Departments.bootstrap import Choices
-from Departments.commands.consoles import open_console
+from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock, read_day_order
 from Departments.commands.options import (
@@ -33,6 +33,7 @@ from Departments.constraints.headroom import Headroom
 from Departments.core.approvers import ApprovalPlace, Approver
 from Departments.core.money import percent, plain, usd
 from Departments.core.platform.users import name_user
+from Departments.core.safe_text import make_safe
 from Departments.Executive.approvals import Approved
 from Departments.Executive.day import ReviewedPlan
 from Departments.Executive.reporting.terminal import show_plan
@@ -84,7 +85,7 @@ def approve(
         print_json(_approval_document(approved))
     else:
         text = approved.waits or _describe_approved(approved)
-        open_console().print(text, markup=False, soft_wrap=True)
+        open_console().print(make_safe(text), markup=False, soft_wrap=True)
     return int(bool(approved.waits))
 
 
@@ -116,8 +117,8 @@ def _show(made: ReviewedPlan) -> None:
     screen.print(f"Review: {review.quality_rating}/10, {review.recommendation}", highlight=False)
     for kind, lines in (("strength", review.strengths), ("concern", review.concerns)):
         for line in lines:
-            screen.print(f"  {kind}: {line}", highlight=False)
-    screen.print(f"Approve it with: departments approve {plan.plan_id}", highlight=False)
+            screen.print(f"  {kind}: {escape_text(line)}", highlight=False)
+    screen.print(f"Approve it with: departments approve {escape_text(plan.plan_id)}", highlight=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class _OutlookTables:
         table.add_column("After", justify="right")
         table.add_column("")
         for shift in shifts:
-            table.add_row(shift.name, percent(shift.before), percent(shift.after), _bar(shift.after))
+            table.add_row(escape_text(shift.name), percent(shift.before), percent(shift.after), _bar(shift.after))
         self.console.print(table)
 
     def _headroom(self, rooms: Sequence[Headroom]) -> None:
@@ -149,7 +150,7 @@ class _OutlookTables:
         table.add_column("Where")
         for room in rooms:
             amounts = [usd(n) if room.unit == "dollars" else plain(n) for n in (room.used, room.bound, room.left)]
-            table.add_row(room.key.partition(".")[2], *amounts, room.about)
+            table.add_row(room.key.partition(".")[2], *amounts, escape_text(room.about))
         self.console.print(table)
 
 

@@ -11,7 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from Departments.bootstrap import Choices
+from Departments.bootstrap import Choices, Desk
+from Departments.commands.consoles import escape_text
 from Departments.commands.frame import print_json, report_errors, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFaults, Workspace
@@ -68,13 +69,18 @@ def reconcile(
             raise BadInput(
                 "--accept", "", f"{accept.upper()} is not locked", "name a locked symbol from `departments reconcile`"
             )
-        rows = desk.trader.reconcile()
-        locked = desk.ledger.releases.find_locks()
-        if as_json:
-            print_json({"orders": [_document(row, locked) for row in rows]})
-        else:
-            _show(Console(), rows, locked)
-        return int(bool(locked))
+        return show_comparison(desk, as_json=as_json)
+
+
+def show_comparison(desk: Desk, *, as_json: bool, **more: str | None) -> int:
+    """Compare ledger and broker, show the orders and return the exit code. `more` keys go into the JSON document."""
+    rows = desk.trader.reconcile()
+    locked = desk.ledger.releases.find_locks()
+    if as_json:
+        print_json({**more, "orders": [_document(row, locked) for row in rows]})
+    else:
+        _show(Console(), rows, locked)
+    return int(bool(locked))
 
 
 def _document(row: ComparedOrder, locked: Container[str]) -> dict[str, str | bool]:
@@ -94,7 +100,7 @@ def _show(console: Console, rows: list[ComparedOrder], locked: Container[str]) -
     table = Table("Ticker", "Finding", "What", box=box.SIMPLE)
     for row in rows:
         colour = "red" if row.is_disputed and row.symbol in locked else "green"
-        table.add_row(row.symbol, f"[{colour}]{row.finding}[/{colour}]", row.sentence)
+        table.add_row(escape_text(row.symbol), f"[{colour}]{row.finding}[/{colour}]", escape_text(row.sentence))
     console.print(table)
 
 

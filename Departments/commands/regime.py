@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from Departments.bootstrap import Choices, Desk
+from Departments.commands.consoles import escape_text
 from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, Workspace
@@ -98,12 +98,12 @@ def show(console: Console, today: RegimeAssessment | None, history: Sequence[Reg
         console.print("There is no assessment of today.", highlight=False)
     else:
         console.print(
-            f"Today: {_style(today.regime)}, confidence {today.confidence}: {escape(today.recommendation)}",
+            f"Today: {_style(today.regime)}, confidence {today.confidence}: {escape_text(today.recommendation)}",
             highlight=False,
         )
-        console.print(f"Source: {escape(today.source)}", highlight=False, soft_wrap=True)
+        console.print(f"Source: {escape_text(today.source)}", highlight=False, soft_wrap=True)
         for note in today.notes:
-            console.print(f"  not known: {escape(note)}", highlight=False, style="yellow", soft_wrap=True)
+            console.print(f"  not known: {escape_text(note)}", highlight=False, style="yellow", soft_wrap=True)
     if history:
         console.print(_table(history))
 

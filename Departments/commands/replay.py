@@ -13,7 +13,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from Departments.commands.consoles import open_console
+from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.demo import find_config
 from Departments.commands.frame import print_json, show_logs
 from Departments.commands.options import AsJson
@@ -21,6 +21,7 @@ from Departments.constraints.limits import limits_file
 from Departments.core.errors import BadInput
 from Departments.core.money import decimal_of
 from Departments.core.platform.clock import SystemClock
+from Departments.core.safe_text import make_safe
 from Departments.replays import read_past_days, replay
 
 
@@ -54,7 +55,7 @@ def replay_days(
     else:
         _show(result)
     for trouble in failed:
-        sys.stderr.write(f"Not run {trouble.day}: {trouble.message}\n")
+        sys.stderr.write(f"Not run {trouble.day}: {make_safe(trouble.message)}\n")
     return max((f.exit_code for f in failed), default=0)
 
 
@@ -90,7 +91,7 @@ def _show(result: Mapping[str, Any]) -> None:
             _codes(row["denied"]) or "0",
             row["deployment"] or "",
             "yes" if row["target_met"] else "no",
-            row["binding"],
+            escape_text(row["binding"]),
             _codes(row["skipped"]),
         )
     total = result["total"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -35,12 +34,14 @@ from Departments.commands.seeding import check_exchange_files
 from Departments.core.approvers import AUTOMATIC, ApprovalPlace, Approver
 from Departments.core.documents import json_text
 from Departments.core.errors import EXIT_CODES
+from Departments.core.logs import make_logger
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.users import name_user
+from Departments.core.safe_text import make_safe
 from Departments.Executive.reporting.document import DOCUMENT_SHAPE, lowest_cash_with_buys_first
 from Departments.Executive.reporting.terminal import show_cash, show_final, show_issues, show_plan, show_review
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 HELP = f"""Plan, approve, execute in phases and report: SELLs, wait, BUYs from real cash, wait.
 
@@ -78,7 +79,7 @@ class TerminalAudience:
             return None
         if not sys.stdin.isatty():
             return "nobody can approve the plan here; use a terminal, or add --approve auto"
-        return None if typer.confirm(f"Execute {plan.plan_id}?", err=True) else "the plan was not approved"
+        return None if typer.confirm(f"Execute {make_safe(plan.plan_id)}?", err=True) else "the plan was not approved"
 
 
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -141,7 +142,8 @@ def show_end(desk: Desk, document: Mapping[str, Any], *, as_json: bool) -> int:
 def show_document(screen: Console, desk: Desk, document: Mapping[str, Any]) -> None:
     """Show a final document to a person."""
     if "message" in document:
-        screen.print(f"{document['status']}: {document['message']}", highlight=False, markup=False, soft_wrap=True)
+        message = make_safe(document["message"])
+        screen.print(f"{document['status']}: {message}", highlight=False, markup=False, soft_wrap=True)
     if not document["phases"]:
         show_issues(screen, document)
         return
@@ -152,7 +154,7 @@ def show_document(screen: Console, desk: Desk, document: Mapping[str, Any]) -> N
     fills = desk.ledger.execution_fills(document["plan_id"])
     show_cash(screen, document, lowest_cash_with_buys_first(Decimal(document["account"]["cash_before"]), fills))
     report = desk.workspace / "Reports" / f"{document['plan_id']}.md"
-    screen.print(f"Report: {report}", highlight=False, markup=False, soft_wrap=True)
+    screen.print(f"Report: {make_safe(report)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import closing
 
 from Departments.bootstrap import Desk
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.errors import BadInput
+from Departments.core.logs import make_logger
 from Departments.core.trading_calendar import trading_day
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 
 def check_exchange_files(desk: Desk, *, reseed: bool = False) -> None:

@@ -68,6 +68,7 @@ def build_watcher(desk: Desk, departments: Sequence[str], on_report: Callable[[C
         [_build_watched(desk, name) for name in _list_names(desk, departments)],
         rescan=settings.rescan_seconds,
         polling=settings.polling_observer,
+        rights=desk.rights,
         notify=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201 - for the person at the terminal
         on_report=on_report,
     )

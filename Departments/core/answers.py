@@ -6,13 +6,13 @@ A failed request is answered `{"status": "ERROR", "message": "…"}`. Numbers in
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from Departments.core.errors import DepartmentsError
+from Departments.core.logs import make_logger
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 Answer = dict[str, Any]
 Result = TypeVar("Result")

@@ -16,6 +16,7 @@ from typing import Any, Final
 from Departments.core.errors import BadInput
 from Departments.core.moments import iso
 from Departments.core.money import LARGEST
+from Departments.core.safe_text import escape_in_json
 
 
 def json_text(document: Any, *, ascii_only: bool = False) -> str:
@@ -24,9 +25,9 @@ def json_text(document: Any, *, ascii_only: bool = False) -> str:
     Raises TypeError or ValueError for values outside JSON.
     """
     if not isinstance(document, dict) or not document or any(isinstance(v, _HOLDERS) for v in document.values()):
-        return json.dumps(document, ensure_ascii=ascii_only, default=_plain, indent=2)
+        return escape_in_json(json.dumps(document, ensure_ascii=ascii_only, default=_plain, indent=2))
     # `indent` switches the library to its slow Python encoder. Separators lay out a flat document several times faster.
-    return "{\n  " + _FLAT[ascii_only].encode(document)[1:-1] + "\n}"
+    return escape_in_json("{\n  " + _FLAT[ascii_only].encode(document)[1:-1] + "\n}")
 
 
 def parse_json(text: str) -> Any:

@@ -11,6 +11,7 @@ DepartmentsError                 everything we raise on purpose
 │   ├── NotSigned                it lacks the signature that it needs
 │   ├── Contradiction            files of one id say different things, and nothing proves one
 │   └── ContradictedReport       it says what the ledger does not
+├── DiskError               3    a disk is full, out of inodes, over its quota or read-only
 ├── PublishError            3    the message could not be written (disk full, read-only, name too long)
 ├── LedgerError             3    the ledger cannot be used
 │   └── LedgerBusy          3    another process locks it for too long (transient)
@@ -114,6 +115,12 @@ class Contradiction(MessageError):  # noqa: N818
 
 class PublishError(DepartmentsError):
     """A message could not be written. No part of it is visible."""
+
+    exit_code = 3
+
+
+class DiskError(DepartmentsError):
+    """A disk is full, out of inodes, over its quota or read-only. The same command goes on once that is mended."""
 
     exit_code = 3
 

@@ -193,6 +193,7 @@ class Settings(Section):
 
     approve: Literal["ask", "auto"] = "ask"
     approval: ApprovalSettings = ApprovalSettings()
+    files: Literal["private", "shared"] = "private"
     broker: BrokerSettings = BrokerSettings()
     phases: Phases = Phases()
     exits: ExitSettings = ExitSettings()

@@ -20,6 +20,7 @@ from Departments.core.errors import BadInput
 from Departments.core.moments import iso, parse_iso
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import OrderClass, OrderStatus, OrderType, Side, TimeInForce
+from Departments.core.platform.rights import PRIVATE, Rights
 from Departments.core.platform.steps import Step
 from Departments.core.trading_calendar import trading_day
 from Departments.exchange.foreign import ForeignRows
@@ -299,7 +300,7 @@ def _read_lot(symbol: str, qty: str, avg_entry_price: str) -> Lot:
 
 
 def open_book(
-    path: Path, now: datetime, state: ExchangeState | None, step: Step
+    path: Path, now: datetime, state: ExchangeState | None, step: Step, rights: Rights = PRIVATE
 ) -> tuple[ExchangeFile, ExchangeState, datetime]:
     """Open or seed the file; return it, its seed and the moment of seeding. Raises BadInput."""
     if state is None and not path.exists():
@@ -309,7 +310,7 @@ def open_book(
             "the simulated exchange has no state yet",
             "seed it with --exchange-state FILE (cash, positions, prices), or set broker.name: alpaca in the settings",
         )
-    storage = ExchangeFile(path, step=step)
+    storage = ExchangeFile(path, step=step, rights=rights)
     with storage.transaction():
         if storage.is_new:
             _seed(storage, state, now)

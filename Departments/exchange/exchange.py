@@ -6,7 +6,6 @@ before it leaves.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,9 +16,11 @@ from pathlib import Path
 
 from Departments.core import trading_calendar
 from Departments.core.activities import Activity
+from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, OrderStatus, Side
 from Departments.core.platform.clock import Clock
+from Departments.core.platform.rights import PRIVATE, Rights
 from Departments.core.platform.steps import Step, no_step
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
@@ -50,7 +51,7 @@ from Departments.exchange.striking import (
     spoil_successor,
 )
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 NO_PRICE = (
     "The simulated exchange knows no price of {0}; add it to the briefing or to --prices FILE, "
@@ -75,9 +76,10 @@ class SimulatedExchange:
         faults: FaultScript | None = None,
         step: Step = no_step,
         find_prices: FindPrices | None = None,
+        rights: Rights = PRIVATE,
     ) -> None:
         self._clock = clock
-        self._storage, self._state, self.started_at = open_book(path, clock.now(), state, step)
+        self._storage, self._state, self.started_at = open_book(path, clock.now(), state, step, rights)
         self._book = ExchangeBook(self._storage)
         self._listings = Listings(self._state, self._storage, self.started_at)
         self._market = Market(self._state, self._book, self._listings, self.started_at)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
 
 from Departments.core.errors import BadInput
+from Departments.core.logs import make_logger
 from Departments.exchange.market_events import MarketEvent
 from Departments.exchange.records import ExchangeRefusal
 from Departments.exchange.state import ExchangeState
 from Departments.exchange.storage import ExchangeFile
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 
 
 def plan_events(storage: ExchangeFile, state: ExchangeState, now: datetime) -> None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from Departments.core.errors import BadInput
+from Departments.core.errors import BadInput, DepartmentsError
 from Departments.core.moments import parse_iso, stamp
 from Departments.core.money import plain
+from Departments.core.platform.disk_trouble import disk_error, find_mend, raise_for_disk
+from Departments.core.platform.rights import PRIVATE, Rights, make_folder, provide_file
 from Departments.core.platform.steps import Step, announce, no_step
 from Departments.exchange.records import Outage
 
@@ -103,6 +105,7 @@ def retire_file(path: Path, now: datetime) -> Path:
             connection.execute("PRAGMA journal_mode = DELETE")  # fails while another program has the file open
         path.rename(kept)
     except (OSError, sqlite3.Error) as error:
+        raise_for_disk(error, path)
         raise BadInput(path, "", f"cannot be put away ({error})", "end the program that uses it") from error
     return kept
 
@@ -133,22 +136,29 @@ def encode(value: Any) -> Any:
 class ExchangeFile:
     """A connection with nested transactions. One instance serves one thread. Garbage collection closes it too."""
 
-    def __init__(self, path: Path, *, step: Step = no_step) -> None:
+    def __init__(self, path: Path, *, step: Step = no_step, rights: Rights = PRIVATE) -> None:
         self.path = path
         self._step = step
         self._inside = False
         self.edits = 0
         self._read: dict[str, tuple[tuple[int, int], Any]] = {}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent, rights)
+            provide_file(path, rights)
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._close = weakref.finalize(self, self._connection.close)
             self._prepare()
         except (OSError, sqlite3.Error) as error:
-            problem = f"the exchange's file cannot be used ({error})"
-            raise BadInput(path, "", problem, "put a copy of it in its place, or move it away") from error
+            raise self._opening_error(error) from error
+
+    def _opening_error(self, error: Exception) -> DepartmentsError:
+        problem = f"the exchange's file cannot be used ({error})"
+        mend = find_mend(error, self.path)
+        if mend is not None:
+            return disk_error(self.path, problem, mend)
+        return BadInput(self.path, "", problem, "put a copy of it in its place, or move it away")
 
     def _prepare(self) -> None:
         self._connection.row_factory = sqlite3.Row
@@ -211,26 +221,38 @@ class ExchangeFile:
         except BaseException:
             self.edits += 1
             if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # of a disk in trouble: the journal undoes it at the next opening
+                    self._connection.execute("ROLLBACK")
             raise
         finally:
             self._inside = False
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Run one statement. Raises Outage if the file cannot be used."""
-        try:
+        """Run one statement. Raises DiskError for trouble with the disk, Outage for any other."""
+        with self._answering():
             return self._connection.execute(sql, [encode(v) for v in values])
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.DatabaseError as error:
-            raise Outage(f"{self.path}: the simulated exchange does not answer ({error}).") from error
+            problem = f"the simulated exchange does not answer ({error})"
+            mend = find_mend(error, self.path)
+            if mend is not None:
+                raise disk_error(self.path, problem, mend) from error
+            raise Outage(f"{self.path}: {problem}.") from error
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return every row of a query."""
-        return self.execute(sql, values).fetchall()
+        with self._answering():
+            return self.execute(sql, values).fetchall()
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
-        found: sqlite3.Row | None = self.execute(sql, values).fetchone()
-        return found
+        with self._answering():
+            found: sqlite3.Row | None = self.execute(sql, values).fetchone()
+            return found
 
     def remember(self, name: str, read: Callable[[], Value]) -> Value:
         """Remember the result of `read` under a name until the file changes.

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from Departments.core.facts import Knowledge, TradingHistory
 from Departments.core.money import ZERO
+from Departments.core.platform.rights import PRIVATE, Rights
 from Departments.core.platform.steps import Step, no_step
 from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
@@ -56,9 +57,11 @@ LOOK_BACK: Final = timedelta(days=60)  # more than the longest day-trade window 
 class Ledger:
     """Plans, orders, regimes and the message journal in one file, under one transaction."""
 
-    def __init__(self, path: Path, *, step: Step = no_step, patience: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self, path: Path, *, step: Step = no_step, patience: float = BUSY_SECONDS, rights: Rights = PRIVATE
+    ) -> None:
         self.path = path
-        self._db = SqliteDatabase(path, TABLES, step=step, busy_seconds=patience)
+        self._db = SqliteDatabase(path, TABLES, step=step, busy_seconds=patience, rights=rights)
         provide_old_tables(self._db)
         self.plans = PlanRecords(self._db)
         self.unprotected = UnprotectedRecords(self._db)

@@ -12,7 +12,9 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 from typing import Any
 
-from Departments.core.errors import LedgerBusy, LedgerError
+from Departments.core.errors import DepartmentsError, LedgerBusy, LedgerError
+from Departments.core.platform.disk_trouble import disk_error, find_mend
+from Departments.core.platform.rights import PRIVATE, Rights, provide_file
 from Departments.core.platform.steps import Step, announce, no_step
 from Departments.ledger.database import Words
 from Departments.ledger.tables import Table
@@ -33,8 +35,6 @@ _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGED = "put a copy of the ledger in its place, or move it away and see `departments reconcile`"
 #: The mend of an unusable file by SQLite's primary result code (sqlite.org/rescode.html).
 _MENDS = {
-    sqlite3.SQLITE_FULL: "make room on its disk and run the same command again",
-    sqlite3.SQLITE_READONLY: "correct the rights of file and folder and run the same command again",
     sqlite3.SQLITE_CANTOPEN: "correct the path or its rights and run the same command again",
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: _DAMAGED,
@@ -49,11 +49,18 @@ class SqliteDatabase:
     """
 
     def __init__(
-        self, path: Path, tables: Sequence[Table[Any]], *, step: Step = no_step, busy_seconds: float = BUSY_SECONDS
+        self,
+        path: Path,
+        tables: Sequence[Table[Any]],
+        *,
+        step: Step = no_step,
+        busy_seconds: float = BUSY_SECONDS,
+        rights: Rights = PRIVATE,
     ) -> None:
         self.path = path
         self._step = step
         self._is_open = False
+        provide_file(path, rights)  # its log and its index get the rights of the file from SQLite
         try:
             self._connection = sqlite3.connect(
                 path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
@@ -166,13 +173,17 @@ def _write_mend(version: int) -> str:
     return f"older than this program reads ({VERSION}); move it away and see `departments reconcile`."
 
 
-def _ledger_error(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
+def _ledger_error(path: Path, error: sqlite3.DatabaseError) -> DepartmentsError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _BUSY:
         return LedgerBusy(
             f"{path}: the ledger is locked by another process; close what uses it and run the same command again."
         )
-    return LedgerError(f"{path}: the ledger cannot be used ({error}); {_MENDS.get(code, _CHECK)}.")
+    problem = f"the ledger cannot be used ({error})"
+    mend = find_mend(error, path)
+    if mend is not None:
+        return disk_error(path, problem, mend)
+    return LedgerError(f"{path}: {problem}; {_MENDS.get(code, _CHECK)}.")
 
 
 def query_read_only(path: Path, sql: str) -> list[Any]:
@@ -182,3 +193,19 @@ def query_read_only(path: Path, sql: str) -> list[Any]:
             return connection.execute(sql).fetchall()
     except sqlite3.Error:
         return []
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database as of one moment into a new file, also beside writers. Raises LedgerError, DiskError.
+
+    https://www.sqlite.org/backup.html
+    """
+    try:
+        with (
+            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as old,
+            closing(sqlite3.connect(target)) as new,
+        ):
+            old.backup(new)
+            new.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.DatabaseError as error:
+        raise _ledger_error(source, error) from error

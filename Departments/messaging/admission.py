@@ -12,9 +12,10 @@ from typing import Literal, Protocol
 
 from Departments.core.departments import EXECUTIVE, OURS
 from Departments.core.errors import BadInput, NotDecidedHere, SenderNotAllowed
+from Departments.core.safe_text import make_safe
 from Departments.messaging.catalogue import ANYBODY, CATALOGUE, MessageType, Proof
 from Departments.messaging.message import Message
-from Departments.messaging.names import department_of, escape
+from Departments.messaging.names import department_of
 
 Instructions = Literal["decided", "signed", "unproven"]
 UNPROVEN_WARNING = (
@@ -55,15 +56,15 @@ class Admission:
         self.check_sender(row, message)
         if row.proof is Proof.DECIDED and not is_letter and not self.is_trusted(message):
             raise NotDecidedHere(
-                f"{message.message_id} calls itself a {row.name} of {escape(message.sender)}, but the ledger does not "
-                "hold it as sent; nothing was done, so look who wrote it, then drop it"
+                f"{message.message_id} calls itself a {row.name} of {make_safe(message.sender)}, but the ledger does "
+                "not hold it as sent; nothing was done, so look who wrote it, then drop it"
             )
 
     def check_sender(self, row: MessageType, message: Message) -> None:
         """Raise SenderNotAllowed for a type from anybody but its senders."""
         if not self.may_send(row, message.sender):
             raise SenderNotAllowed(
-                f"{message.message_id} is a {row.name} from {escape(message.sender)[:80]!r}, "
+                f"{message.message_id} is a {row.name} from {make_safe(message.sender)[:80]!r}, "
                 f"which only {', '.join(self.senders_of(row)) or 'nobody'} may send; {_mend(row)}"
             )
 
@@ -71,7 +72,7 @@ class Admission:
         """Raise BadInput naming `source` for a file whose sender may not send its type."""
         row = CATALOGUE.find(message.message_type)
         if row is not None and not self.may_send(row, message.sender):
-            problem = f"{escape(message.sender)[:80]!r} may not send a {row.name}"
+            problem = f"{make_safe(message.sender)[:80]!r} may not send a {row.name}"
             raise BadInput(source, "from", problem, _mend(row))
 
     def may_send(self, row: MessageType, sender: str) -> bool:

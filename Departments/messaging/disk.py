@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from Departments.core.platform.clock import Clock
+from Departments.core.platform.rights import PRIVATE, Rights, open_new
 from Departments.messaging.names import number_names
 
 if sys.platform == "linux":
@@ -27,7 +28,6 @@ _READ: Final[int] = (
 )
 #: Windows flushes only what is open for writing.
 _FLUSH: Final = (os.O_RDWR if sys.platform == "win32" else os.O_RDONLY) | _BINARY
-_CREATE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 _NOT_FOLLOWING: Final = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 _NOT_FILES: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
@@ -51,9 +51,9 @@ class Found(NamedTuple):
     problem: str = ""
 
 
-def write_new(path: str, data: bytes, *, flush: bool) -> None:
+def write_new(path: str, data: bytes, *, flush: bool, rights: Rights = PRIVATE) -> None:
     """Create a new file with `data`. Raises FileExistsError if the name is taken."""
-    descriptor = os.open(path, _CREATE, 0o644)
+    descriptor = open_new(path, rights)
     try:
         written = os.write(descriptor, data)
         while written < len(data):
@@ -85,7 +85,7 @@ def sync_file(path: str) -> None:
                 os.close(descriptor)
 
 
-def link_new(source: str, target: str, *, hard_links: bool) -> None:
+def link_new(source: str, target: str, *, hard_links: bool, rights: Rights = PRIVATE) -> None:
     """Give a file a second, new name: a hard link where possible, else a copy.
 
     Raises FileExistsError if the name is taken. The target is never visible half-written.
@@ -98,17 +98,17 @@ def link_new(source: str, target: str, *, hard_links: bool) -> None:
                 raise
         else:
             return
-    _copy_new(source, target)
+    _copy_new(source, target, rights)
 
 
-def _copy_new(source: str, target: str) -> None:
+def _copy_new(source: str, target: str, rights: Rights) -> None:
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
     copy = f"{source}.copy"
     with suppress(FileNotFoundError):
         os.unlink(copy)
     try:
-        write_new(copy, read_bytes(source), flush=False)
+        write_new(copy, read_bytes(source), flush=False, rights=rights)
         os.rename(copy, target)
     except OSError:
         with suppress(OSError):

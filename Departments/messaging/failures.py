@@ -31,12 +31,14 @@ from Departments.core.errors import (
 )
 from Departments.core.moments import iso
 from Departments.core.reasons import ReasonCode
+from Departments.core.safe_text import Form, make_safe
 from Departments.messaging import codec, lookup
 from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, REASON, Mailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.names import stem
 from Departments.messaging.ports import Journal
 
+LONGEST_SHOWN: Final = 500  # characters of a text from outside in an escalation
 SHOWN: Final = 100_000  # bytes of a dead letter, or of the reason beside it
 
 #: What may pass by itself: the ledger, the broker, the disk. Everything else is the message's fault, or ours.
@@ -77,15 +79,15 @@ def reason_text(
     return codec.dump_mapping(
         {
             "code": str(code),
-            "sentence": _sentence(error),
+            "sentence": make_safe(_sentence(error)),
             "department": department,
-            "message_id": message_id,
-            "file": name,
+            "message_id": make_safe(message_id),
+            "file": make_safe(name),
             "digest": digest,
             "attempts": attempts,
             "first_time": iso(first),
             "last_time": iso(last),
-            "traceback": "".join(traceback.format_exception(error)),
+            "traceback": make_safe("".join(traceback.format_exception(error)), Form.LINES),
         }
     )
 
@@ -94,7 +96,7 @@ def escalation(department: str, name: str, code: ReasonCode, error: Exception, *
     """Write the escalation for a day's first dead letter with this code."""
     lines = (
         f"# DEAD LETTER: {department} ({code})",
-        f"{department} could not handle `{_printable(name)}`: {_printable(_sentence(error))}",
+        f"{department} could not handle {_in_markdown(name)}: {_in_markdown(_sentence(error))}",
         f"The file is in `Dead_Letter/{department}/`, its reason beside it.",
         f"More dead letters with this code on {day.isoformat()} cause no further escalation.",
         f"- **{code}:** {code.meaning}",
@@ -114,8 +116,8 @@ def _sentence(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "\ufffd" for c in text.replace("\n", " "))[:500]
+def _in_markdown(text: str) -> str:
+    return make_safe(text[:LONGEST_SHOWN], Form.MARKDOWN)
 
 
 # --- for a person ---

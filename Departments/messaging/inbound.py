@@ -6,7 +6,6 @@ transaction. Then it is archived for good.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,9 +20,12 @@ from Departments.core.errors import (
     NotDecidedHere,
     UnreadableMessage,
 )
+from Departments.core.logs import make_logger
 from Departments.core.moments import stamp
 from Departments.core.platform.clock import Clock
+from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.reasons import ReasonCode
+from Departments.core.safe_text import make_safe
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import failures
 from Departments.messaging.admission import Admission
@@ -32,7 +34,7 @@ from Departments.messaging.disk import State
 from Departments.messaging.failures import TRANSIENT
 from Departments.messaging.lookup import index_row
 from Departments.messaging.message import Message
-from Departments.messaging.names import escape, stamp_in
+from Departments.messaging.names import stamp_in
 from Departments.messaging.outbound import Outbound
 from Departments.messaging.ports import Journal, Storage
 from Departments.messaging.router import Commit, Route, Router
@@ -46,7 +48,7 @@ LONGEST_PAUSE: Final = 60.0
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 A_MOMENT: Final = timedelta(seconds=0.1)  # until a file that is being written is looked at again
 
-logger = logging.getLogger(__name__)
+logger = make_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +258,8 @@ class Pass:
         self._look_up()
         if self.sent.get(item.letter_name, item.digest) != item.digest:
             raise NotDecidedHere(
-                f"{escape(item.name)} has the id {escape(item.key)} and other contents than the desk sent under it; "
-                "nothing of it was acted on, so look who wrote it, then drop it"
+                f"{make_safe(item.name)} has the id {make_safe(item.key)} and other contents than the desk sent under "
+                "it; nothing of it was acted on, so look who wrote it, then drop it"
             )
 
     def _check_rivals(self, item: WaitingFile) -> bool:
@@ -367,6 +369,7 @@ class Pass:
             day, flush = self.day.isoformat(), not self._is_ours(item)
             kept = self.mailbox.archive(self.department, item.name, day, flush=flush)
         except TRANSIENT as error:
+            raise_for_disk(error)
             logger.warning("%s: %s is handled, but not archived yet: %s", self.department, item.name, error)
             self._leave(self.clock.now() + pause(1))
             return
@@ -378,6 +381,7 @@ class Pass:
         try:
             self.outbound.deliver_pending()
         except TRANSIENT as error:
+            raise_for_disk(error)
             logger.warning("%s: its letters wait: %s", self.department, error)
             self._schedule(self.clock.now() + pause(1))
 
@@ -402,6 +406,7 @@ class Pass:
         self.retry_at = due if self.retry_at is None else min(self.retry_at, due)
 
     def _retry(self, item: WaitingFile, message: Message, error: Exception) -> None:
+        raise_for_disk(error)
         now = self.clock.now()
         attempts = 1
         with suppress(LedgerError):  # a locked ledger cannot count, and is not the message's fault
@@ -413,6 +418,7 @@ class Pass:
             self._leave(now + pause(attempts))
 
     def _condemn(self, item: WaitingFile, error: Exception) -> None:
+        raise_for_disk(error)
         if item.found.state is State.WHOLE or not isinstance(error, UnreadableMessage | BadInput):
             self._set_aside(item, error, 1)
         else:
@@ -429,10 +435,11 @@ class Pass:
             self.outbound.deliver_pending()
             self.mailbox.set_aside(self.department, item.name, self._reason(item, code, error, attempts))
         except TRANSIENT as trouble:
-            logger.warning("%s: %s (%s) stays for now: %s", self.department, escape(item.name), code, trouble)
+            raise_for_disk(trouble)
+            logger.warning("%s: %s (%s) stays for now: %s", self.department, item.name, code, trouble)
             self._leave(self.clock.now() + pause(1))
             return
-        logger.error("%s: %s is set aside: %s: %s", self.department, escape(item.name), code, escape(str(error)))
+        logger.error("%s: %s is set aside: %s: %s", self.department, item.name, code, error)
         self.counts["dead_lettered"] += 1
 
     def _reason(self, item: WaitingFile, code: ReasonCode, error: Exception, attempts: int) -> str:

@@ -6,7 +6,6 @@ those missing from the index.
 
 from __future__ import annotations
 
-import logging
 import os
 import zipfile
 import zlib
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from Departments.core.errors import UnreadableMessage
+from Departments.core.logs import make_logger
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.names import is_message_name, stem
@@ -29,7 +29,7 @@ MAX_BYTES: Final = 20_000_000
 #: Errors of packs that somebody damaged or made with other tools.
 DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, OSError)
 
-logger = logging.getLogger(__name__)
+logger = make_logger(__name__)
 
 
 class Place(NamedTuple):

@@ -9,7 +9,6 @@ need no flush here. Strangers' files are flushed at their new place before they 
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import secrets
 import threading
@@ -21,8 +20,10 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from Departments.core.errors import MessageConflict, PublishError
+from Departments.core.logs import make_logger
 from Departments.core.platform.clock import Clock, SystemClock
 from Departments.core.platform.locks import ProcessLock
+from Departments.core.platform.rights import PRIVATE, Rights, make_folder
 from Departments.core.platform.steps import Step, announce, no_step
 from Departments.messaging import disk, lookup
 from Departments.messaging.disk import Copy
@@ -43,7 +44,7 @@ QUIET: Final = 0.25  # seconds a stranger's file must be untouched before it is 
 A_DAY: Final = timedelta(days=1)
 STALE: Final = 3_600.0  # seconds after which a temporary file belongs to nobody
 
-logger = logging.getLogger(__name__)
+logger = make_logger(__name__)
 
 
 class Mailbox:
@@ -53,7 +54,7 @@ class Mailbox:
     for shares without them. `clock` is the file system's clock, never a simulated one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one parameter for each property of the file system
         self,
         root: Path,
         *,
@@ -63,6 +64,7 @@ class Mailbox:
         quiet: float = QUIET,
         hard_links: bool = True,
         clock: Clock | None = None,
+        rights: Rights = PRIVATE,
     ) -> None:
         self.root = root
         self.quiet = quiet
@@ -71,6 +73,7 @@ class Mailbox:
         self._flushed: set[str] = set()  # folders with a durable name
         self.step = step
         self._hard_links = hard_links
+        self.rights = rights
         self._clock = clock or SystemClock()
         self._looker = disk.Looker(max_bytes=max_bytes, quiet=quiet, clock=self._clock)
         self._locks: dict[str, ProcessLock] = {}
@@ -150,15 +153,15 @@ class Mailbox:
             for letter in letters:
                 path = self._temporary(folder)
                 temporary[path] = letter
-                disk.write_new(path, letter.data, flush=False)
+                disk.write_new(path, letter.data, flush=False, rights=self.rights)
 
     def _link(self, path: str, target: str, letter: Letter) -> None:
         """Give a letter its name in an inbox. Replaces a torn copy."""
         try:
-            disk.link_new(path, target, hard_links=self._hard_links)
+            disk.link_new(path, target, hard_links=self._hard_links, rights=self.rights)
         except FileExistsError:
             if not self._has_copy(target, letter):
-                disk.link_new(path, f"{path}.again", hard_links=self._hard_links)
+                disk.link_new(path, f"{path}.again", hard_links=self._hard_links, rights=self.rights)
                 os.replace(f"{path}.again", target)
 
     def _keep(self, temporary: dict[str, Letter]) -> None:
@@ -313,7 +316,7 @@ class Mailbox:
         free = disk.find_free_name(self._folder(*folder), fitting, besides=self._path(*source))
         temporary = self._temporary(self._folder(".tmp"))
         with self._announce("dead_letter.reason"):
-            disk.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flushes)
+            disk.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flushes, rights=self.rights)
             os.replace(temporary, self._path(*folder, free + REASON))
         return self.relocate(source, folder, free, label="dead_letter.move")
 
@@ -334,7 +337,8 @@ class Mailbox:
         """
         if department not in self._locks:
             busy = f"another process handles the inbox of {department}; wait for it or stop it."
-            self._locks[department] = ProcessLock(Path(self._folder(".locks"), f"{department}.lock"), busy)
+            path = Path(self._folder(".locks"), f"{department}.lock")
+            self._locks[department] = ProcessLock(path, busy, self.rights)
         lock = self._locks[department]
         if lock.is_held:  # by ourselves: one instance serves one thread
             yield True
@@ -363,7 +367,7 @@ class Mailbox:
             path = self._path(*parts)
             if not os.path.isdir(path):
                 with self._announce("folder"):
-                    os.makedirs(path, exist_ok=True)
+                    make_folder(Path(path), self.rights)
             self._folders[parts] = path
         return path
 

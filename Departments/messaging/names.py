@@ -26,11 +26,6 @@ def stem(name: str) -> str:
     return name[:-3] if is_message_name(name) else name
 
 
-def escape(text: str) -> str:
-    """Return a name from outside as one line, with unprintable characters escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-
-
 def stamp_in(name: str) -> str | None:
     """Return the stamp in a name, `20251110T150912Z`, or None."""
     found = _STAMP.search(name)

@@ -6,14 +6,16 @@ durable, too, and the next start delivers lost letters again.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from Departments.core import departments
 from Departments.core.errors import MessageConflict, PublishError
+from Departments.core.logs import make_logger
 from Departments.core.platform.clock import Clock
+from Departments.core.platform.disk_trouble import find_mend
 from Departments.messaging import codec
 from Departments.messaging.lookup import index_row
 from Departments.messaging.message import Message
@@ -23,7 +25,7 @@ from Departments.messaging.ports import Journal, Letter, Storage
 BATCH: Final = 50  # letters delivered together
 ROOMY: Final = 140  # characters of a name to which a number can be added
 
-logger = logging.getLogger(__name__)
+logger = make_logger(__name__)
 
 
 def letter_of(message: Message) -> Letter:
@@ -169,9 +171,9 @@ class Outbound:
         for recipient, error in self._held_up.items():
             if recipient not in before:
                 logger.warning("Messages to %s wait until they can be delivered: %s", recipient, error)
-        for recipient in departments.OURS:
-            if recipient in self._held_up:
-                raise self._held_up[recipient]
+        for recipient, error in self._held_up.items():
+            if recipient in departments.OURS or _is_of_our_disk(error):
+                raise error
 
     # --- settling ---
 
@@ -200,3 +202,10 @@ class Outbound:
                 self._journal.mark_published([row[0] for row in rows], self._clock.now())
             for letters in self._unsettled_batches():
                 self._journal.settle([letter.name for letter in letters])
+
+
+def _is_of_our_disk(error: PublishError) -> bool:
+    """Return True if our own disk, not the recipient's folder, refused a letter: it is written in our folder first."""
+    cause = error.__cause__
+    place = (cause.filename2 or cause.filename or "") if isinstance(cause, OSError) else ""
+    return find_mend(error, Path()) is not None and (not place or Path(place).parent.name == ".tmp")

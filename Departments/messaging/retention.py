@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from Departments.core.errors import BadInput, UnreadableMessage, WorkspaceBusy
+from Departments.core.platform.rights import Rights, open_successor
 from Departments.core.platform.steps import announce
 from Departments.core.settings import RetentionSettings
 from Departments.core.trading_calendar import trading_day
@@ -179,7 +180,7 @@ def _write_pack(mailbox: Mailbox, target: Path, sources: Sequence[Path]) -> None
     temporary = target.with_suffix(".zip.tmp")
     with announce(mailbox.step, "pack"):
         try:
-            _fill(temporary, target, sources)
+            _fill(temporary, target, sources, mailbox.rights)
         except BaseException:
             temporary.unlink(missing_ok=True)  # leave no half pack on a full disk
             raise
@@ -187,8 +188,8 @@ def _write_pack(mailbox: Mailbox, target: Path, sources: Sequence[Path]) -> None
         sync_folder(str(target.parent))
 
 
-def _fill(temporary: Path, target: Path, sources: Sequence[Path]) -> None:
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as new:
+def _fill(temporary: Path, target: Path, sources: Sequence[Path], rights: Rights) -> None:
+    with open_successor(target, temporary, rights) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
         known = _copy_members(target, new) if target.exists() else set()
         for path in sources:
             _add(new, path.relative_to(target.parent).as_posix(), path, known)

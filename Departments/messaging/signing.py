@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from Departments.core.errors import NotSigned
+from Departments.core.safe_text import make_safe
 from Departments.messaging.message import Message
-from Departments.messaging.names import department_of, escape
+from Departments.messaging.names import department_of
 from Departments.messaging.signatures import SHORTEST, is_signed_with, key_variable, keys_of
 
 
@@ -31,20 +32,22 @@ class SignatureRule:
         """Raise NotSigned unless a message has the signature it needs."""
         problem = self.find_problem(message)
         if problem and (message_type in self.types or (self._has_key(message) and "signature" in message.extra)):
-            raise NotSigned(f"{escape(message.message_id)} {problem}; nothing of it was acted on")
+            raise NotSigned(f"{make_safe(message.message_id)} {problem}; nothing of it was acted on")
 
     def find_problem(self, message: Message) -> str:
         """Return what is wrong with the signature of a message, empty for a valid one."""
         sender = department_of(message.sender)
         keys = keys_of(sender, self.environment)
         if not keys:
-            mend = f"set {escape(key_variable(sender))} to {SHORTEST} characters or more"
-            return f"cannot be verified: there is no key of {escape(sender)} here; {mend}"
+            mend = f"set {make_safe(key_variable(sender))} to {SHORTEST} characters or more"
+            return f"cannot be verified: there is no key of {make_safe(sender)} here; {mend}"
         if "signature" not in message.extra:
-            return f"is not signed; its sender signs it with departments messages sign FILE --as {escape(sender)}"
+            return f"is not signed; its sender signs it with departments messages sign FILE --as {make_safe(sender)}"
         if is_signed_with(message.source, keys):
             return ""
-        return f"has a signature that is not {escape(sender)}'s for this text; ask {escape(sender)} for the original"
+        return (
+            f"has a signature that is not {make_safe(sender)}'s for this text; ask {make_safe(sender)} for the original"
+        )
 
     def _has_key(self, message: Message) -> bool:
         return bool(keys_of(department_of(message.sender), self.environment))

@@ -11,10 +11,11 @@ from typing import Final, NamedTuple
 
 from Departments.core.errors import Contradiction, UnreadableMessage
 from Departments.core.reasons import ReasonCode
+from Departments.core.safe_text import make_safe
 from Departments.messaging import codec
 from Departments.messaging.disk import Found, State
 from Departments.messaging.message import Message
-from Departments.messaging.names import escape, stem
+from Departments.messaging.names import stem
 from Departments.messaging.ports import Journal, Storage
 
 NAMED: Final = 5  # files named in one sentence
@@ -136,9 +137,9 @@ def refuse(file: WaitingFile, rivals: Sequence[Rival]) -> None:
 
 def describe(message_id: str, names: Sequence[str]) -> str:
     """Return the sentence about files of one id, with the mend."""
-    files = " and ".join(f'"{escape(name)}"' for name in sorted(dict.fromkeys(names))[:NAMED])
+    files = " and ".join(f'"{make_safe(name)}"' for name in sorted(dict.fromkeys(names))[:NAMED])
     return (
-        f"{files} have the id {escape(message_id)} and different contents, and nothing proves which is right; none was "
-        "acted on. Drop the wrong one (departments dead-letters drop NAME), "
+        f"{files} have the id {make_safe(message_id)} and different contents, and nothing proves which is right; none "
+        "was acted on. Drop the wrong one (departments dead-letters drop NAME), "
         "then retry the right one (departments dead-letters retry NAME)"
     )

@@ -7,7 +7,6 @@ by link and unlink: a move to an unobserved folder holds up every later event by
 
 from __future__ import annotations
 
-import logging
 import os
 import queue
 import signal
@@ -24,6 +23,8 @@ from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
 from Departments.core.errors import DepartmentsError, WorkspaceBusy
+from Departments.core.logs import make_logger
+from Departments.core.platform.rights import PRIVATE, Rights, make_folder
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.mailbox import INBOX
 from Departments.messaging.names import is_message_name
@@ -33,7 +34,7 @@ ZERO: Final = timedelta(0)
 SETTLING: Final = timedelta(minutes=5)  # between two flushes of delivered letters
 ARRIVALS: Final[list[type[FileSystemEvent]]] = [FileClosedEvent, FileCreatedEvent, FileMovedEvent]
 
-logger = logging.getLogger(__name__)
+logger = make_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Watcher:
     `rescan` is in seconds. `on_report` takes the report of each pass, `notify` sentences for a person at the terminal.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one parameter for each setting
         self,
         bus: Bus,
         root: Path,
@@ -58,6 +59,7 @@ class Watcher:
         *,
         rescan: float = 1.0,
         polling: bool = False,
+        rights: Rights = PRIVATE,
         notify: Callable[[str], None] = logger.info,
         on_report: Callable[[ConsumeReport], None] = lambda _: None,
     ) -> None:
@@ -66,6 +68,7 @@ class Watcher:
         self._watched: Mapping[str, Watched] = {each.router.department: each for each in departments}
         self._rescan = rescan
         self._polling = polling
+        self._rights = rights
         self._notify = notify
         self._on_report = on_report
         self._arrivals: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -117,7 +120,7 @@ class Watcher:
         observer = PollingObserver(timeout=self._rescan) if self._polling else Observer()
         for department in self._watched:
             inbox = self._root / INBOX / department
-            inbox.mkdir(parents=True, exist_ok=True)
+            make_folder(inbox, self._rights)
             observer.schedule(_Arrivals(self._arrivals), str(inbox), event_filter=ARRIVALS)
         try:
             observer.start()

@@ -27,6 +27,8 @@ LOOKING: dict[str, Sequence[Sequence[str]]] = {
     "messages": (("check",),),
     "dead-letters": (("list",),),
     "archive": (("--dry-run",), ("--older-than", "9999d")),
+    "backup": (("{0}/copy.zip",),),
+    "restore": (("{0}/copy.zip", "--at", AT),),
     "run": (
         ("--plan", "{0}/plan.json", "--at", AT, "--dry-run"),
         ("--plan", "{0}/no-such-plan.json", "--at", AT, "--approve", "auto"),

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.core.money import usd_cents
+from Departments.core.safe_text import Form, make_safe
 from Departments.Executive.reporting.document import describe_difference
 
 
@@ -25,10 +26,10 @@ def report_text(
     """
     account, identity = document["account"], document["cash_identity"]
     lines = [
-        f"# Execution Report: {document['plan_id']}",
+        f"# Execution Report: {_safe(document['plan_id'])}",
         "",
         f"**Status**: {document['status']}",
-        *(f"**Approved**: {line}" for line in approval_lines(document)),
+        *(f"**Approved**: {_safe(line)}" for line in approval_lines(document)),
         "",
         "## Cash",
         "",
@@ -48,7 +49,7 @@ def report_text(
         _identity_sentence(identity),
         *(f"\n**A fill broke a limit**: {sentence}." for sentence in document.get("broken_limits", ())),
     ]
-    lines += ["", "## Plan", "", *(f"- {line}" for line in (f"Market regime: {regime or 'unknown'}", *notes))]
+    lines += ["", "## Plan", "", *(f"- {_safe(line)}" for line in (f"Market regime: {regime or 'unknown'}", *notes))]
     for phase in document["phases"]:
         lines += ["", f"## {phase['name']}", "", *_phase_lines(phase)]
     if document.get("orders_by_hand"):
@@ -59,7 +60,7 @@ def report_text(
             lines += ["", f"## {title}", "", *_table(("Ticker", "Reason"), rows)]
     if unprotected:
         lines += ["", "## Unprotected", "", "Shares without live exits, and for how long:", ""]
-        lines += [f"- {line}" for line in unprotected]
+        lines += [f"- {_safe(line)}" for line in unprotected]
     lines += _issue_lines(document)
     return "\n".join([*lines, "", f"Limits: {limits_hash or 'unknown'}", ""])
 
@@ -69,11 +70,14 @@ LATER_ORDERS = "## Orders by hand after this report"
 
 def manual_lines(orders: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return a line about each order by hand."""
-    return [
-        f"- {order['plan_id']}: {order['side']} {order['qty']} {order['ticker']}, {order['filled_qty']} filled, "
+    return [f"- {_safe(_manual_line(order))}" for order in orders]
+
+
+def _manual_line(order: Mapping[str, Any]) -> str:
+    return (
+        f"{order['plan_id']}: {order['side']} {order['qty']} {order['ticker']}, {order['filled_qty']} filled, "
         f"{order['status']}, approved by {order['approved_by']}"
-        for order in orders
-    ]
+    )
 
 
 def approval_lines(document: Mapping[str, Any]) -> list[str]:
@@ -116,7 +120,11 @@ def _issue_lines(document: Mapping[str, Any]) -> list[str]:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     cells = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |" for row in cells]
+    return ["| " + " | ".join(map(_safe, row)) + " |" for row in cells]
+
+
+def _safe(text: object) -> str:
+    return make_safe(text, Form.MARKDOWN)
 
 
 def _identity_sentence(identity: Mapping[str, Any]) -> str:

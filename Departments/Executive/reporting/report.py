@@ -15,6 +15,7 @@ from typing import Any
 from Departments.core.money import ZERO, plain
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.atomic_files import write_atomically
+from Departments.core.platform.rights import Rights
 from Departments.core.statuses import ExecutionStatus, PhaseName
 from Departments.Executive.approvals import load_plan
 from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first, orders_by_hand
@@ -44,6 +45,7 @@ class Reporter:
     ledger: Ledger
     folder: Path
     exits_wanted: bool
+    rights: Rights
     instructions: Instructions = "decided"
 
     def report(self, plan: TradingPlan) -> Report:
@@ -76,7 +78,7 @@ class Reporter:
         """
         path = self._path(plan_id)
         self._amend_days_report(plan_id)
-        write_atomically(path, report.text)
+        write_atomically(path, report.text, self.rights)
         return path
 
     def write_missing(self) -> TradingPlan | None:
@@ -98,7 +100,7 @@ class Reporter:
             later = orders_by_hand(self.ledger, day.trading_day, since=day.ended_at)
             if later and path.exists():
                 before = path.read_text(encoding="utf-8").partition(f"\n{LATER_ORDERS}\n")[0]
-                write_atomically(path, "\n".join([before, LATER_ORDERS, "", *manual_lines(later), ""]))
+                write_atomically(path, "\n".join([before, LATER_ORDERS, "", *manual_lines(later), ""]), self.rights)
 
     def _path(self, plan_id: str) -> Path:
         return self.folder / f"{plan_id}.md"

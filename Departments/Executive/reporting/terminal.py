@@ -14,6 +14,7 @@ from rich.text import Text
 from Departments.core.money import percent, plain, usd, usd_cents
 from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
+from Departments.core.safe_text import make_safe
 from Departments.Executive.reporting.document import describe_difference
 from Departments.Executive.reporting.markdown import approval_lines
 
@@ -36,7 +37,7 @@ def show_plan(console: Console, plan: TradingPlan) -> None:
     console.print(table)
     _show_skips(console, plan.skipped)
     for note in plan.notes:
-        console.print(Text(note, style="dim"))
+        console.print(Text(make_safe(note), style="dim"))
     if plan.deployment is not None:
         console.print(Text(f"Deployment after the plan: {percent(plan.deployment)} of equity"))
 
@@ -52,7 +53,7 @@ def _show_skips(console: Console, skips: Iterable[SkippedTrade]) -> None:
     skips = sorted(skips, key=lambda s: s.reason.code is ReasonCode.SCORE_BELOW_THRESHOLD)  # the least telling last
     for skip in skips[:SKIPS_SHOWN]:
         code = "" if str(skip.reason.code) in skip.line else f"  {skip.reason.code}"
-        console.print(Text.assemble((skip.line, "yellow"), (code, "dim")))
+        console.print(Text.assemble((make_safe(skip.line), "yellow"), (code, "dim")))
     if len(skips) > SKIPS_SHOWN:
         console.print(Text(f"… and {len(skips) - SKIPS_SHOWN} more skipped (--json and the plan file name all)", "dim"))
 
@@ -61,7 +62,7 @@ def show_review(console: Console, review: Mapping[str, Any]) -> None:
     """Print the review of a plan."""
     console.print(Text(f"Review: {review['quality_rating']}/10, {review['recommendation']}"))
     for concern in review["concerns"]:
-        console.print(Text(f"  concern: {concern}", style="yellow"))
+        console.print(Text(f"  concern: {make_safe(concern)}", style="yellow"))
 
 
 def show_final(console: Console, document: Mapping[str, Any]) -> None:
@@ -71,25 +72,25 @@ def show_final(console: Console, document: Mapping[str, Any]) -> None:
     table = _table(title, ("Phase", "Ticker"), ("Planned", "Sent", "Filled", "Price", "Value"))
     table.add_column("Status", no_wrap=True)
     for phase, order in orders:
-        status = Text(order["status"], COLOURS.get(order["status"], "yellow"))
+        status = Text(make_safe(order["status"]), COLOURS.get(order["status"], "yellow"))
         table.add_row(*_texts(_final_row(phase, order)), status)
     console.print(table)
     for line in approval_lines(document):
-        console.print(Text(f"Approved {line}"))
+        console.print(Text(f"Approved {make_safe(line)}"))
     for _, order in orders:
         if order["reason"]:
-            console.print(Text.assemble((f"{order['ticker']} {order['status']}: ", "yellow"), order["reason"]))
+            what = make_safe(f"{order['ticker']} {order['status']}: ")
+            console.print(Text.assemble((what, "yellow"), make_safe(order["reason"])))
 
 
 def show_issues(console: Console, document: Mapping[str, Any]) -> None:
     """Print dead letters and locks, each with its mend."""
     for each in document["dead_letters"]:
         what = f"{each['department']}/{each['file']}: {each['code']}: {each['reason']}; {each['mend']}."
-        console.print(Text.assemble(("Dead letter ", "red"), what), soft_wrap=True)
+        console.print(Text.assemble(("Dead letter ", "red"), make_safe(what)), soft_wrap=True)
     for each in document["locks"]:
-        console.print(
-            Text.assemble(("Locked ", "red"), f"{each['ticker']}: {each['reason']}; {each['mend']}."), soft_wrap=True
-        )
+        what = f"{each['ticker']}: {each['reason']}; {each['mend']}."
+        console.print(Text.assemble(("Locked ", "red"), make_safe(what)), soft_wrap=True)
 
 
 def _final_row(phase: str, order: Mapping[str, Any]) -> list[str]:
@@ -124,7 +125,7 @@ def show_cash(console: Console, document: Mapping[str, Any], lowest_with_buys_fi
 
 
 def _table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
-    table = Table(title=Text(title, "italic"), title_justify="left", box=box.SIMPLE)
+    table = Table(title=Text(make_safe(title), "italic"), title_justify="left", box=box.SIMPLE)
     for name in left:
         table.add_column(name, no_wrap=True)
     for name in right:
@@ -134,7 +135,7 @@ def _table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
 
 def _texts(cells: Iterable[str]) -> list[Text]:
     """Return cells without markup: texts come from files."""
-    return [Text(cell) for cell in cells]
+    return [Text(make_safe(cell)) for cell in cells]
 
 
 def _short(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from Departments.brokers.alpaca.credentials import Credentials, check_access, is
 from Departments.brokers.alpaca.parsing import find_oldest_credible, read_quote
 from Departments.brokers.base import Activities, BrokerList, Orders, Positions, UnreadableRow
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
+from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderChange, OrderClass, OrderRequest, OrderScope, Side
 from Departments.core.platform.clock import Clock
@@ -29,7 +29,7 @@ from Departments.core.trading_calendar import is_trading_day, session, trading_d
 if TYPE_CHECKING:
     from Departments.brokers.alpaca.sdk import Sdk
 
-log = logging.getLogger(__name__)
+log = make_logger(__name__)
 Value = TypeVar("Value")
 Own = TypeVar("Own")
 Foreign = TypeVar("Foreign")

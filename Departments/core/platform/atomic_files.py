@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from Departments.core.errors import BadInput
 from Departments.core.platform.clock import SystemClock
+from Departments.core.platform.disk_trouble import raise_for_disk
+from Departments.core.platform.rights import PRIVATE, Rights, make_folder, open_successor
 
 PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` with `text` (UTF-8, LF). Raises BadInput if the folder cannot be written."""
+def write_atomically(path: Path, text: str, rights: Rights = PRIVATE) -> None:
+    """Replace `path` with `text` (UTF-8, LF); a file that is there keeps its rights.
+
+    Raises BadInput for an unwritable folder, DiskError for trouble with its disk.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        make_folder(path.parent, rights)
+        with open_successor(path, temporary, rights) as file:
+            file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
         _replace(temporary, path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise_for_disk(error, path)
         raise BadInput(path, "", f"cannot be written ({error.strerror})", "check the folder and its rights") from error
 
 

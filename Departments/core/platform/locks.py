@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from Departments.core.errors import BadInput, WorkspaceBusy
+from Departments.core.platform.disk_trouble import raise_for_disk
+from Departments.core.platform.rights import PRIVATE, Rights, make_folder, provide_file
 
 LOCK_NAME: Final = ".departments.lock"
 
@@ -20,11 +22,12 @@ LOCK_NAME: Final = ".departments.lock"
 class ProcessLock:
     """A file lock of one process, shared within it. `busy` is the error for all others."""
 
-    def __init__(self, path: Path, busy: str) -> None:
+    def __init__(self, path: Path, busy: str, rights: Rights = PRIVATE) -> None:
         from filelock import FileLock  # noqa: PLC0415 - takes as long to import as all of typer
 
         self._path = path
         self._busy = busy
+        self._rights = rights
         self._lock = FileLock(path, thread_local=False, preserve_lock_file=True)  # forbids that fallback
 
     @property
@@ -33,14 +36,17 @@ class ProcessLock:
         return bool(self._lock.is_locked)
 
     def take(self, *, wait: float = 0.0) -> None:
-        """Take the lock within `wait` seconds; make its folder. Raises WorkspaceBusy, BadInput."""
+        """Take the lock within `wait` seconds; make its folder. Raises WorkspaceBusy, BadInput, DiskError."""
         from filelock import Timeout  # noqa: PLC0415
 
         try:
+            make_folder(self._path.parent, self._rights)
+            provide_file(self._path, self._rights)
             self._lock.acquire(timeout=wait)
         except Timeout as error:
             raise WorkspaceBusy(self._busy) from error
         except OSError as error:
+            raise_for_disk(error, self._path)
             problem = f"the lock cannot be written ({error.strerror})"
             raise BadInput(
                 self._path, "", problem, "correct the rights there, or use a disk with file locks"
@@ -52,14 +58,14 @@ class ProcessLock:
 
 
 @contextmanager
-def execution_lock(workspace: Path) -> Iterator[None]:
+def execution_lock(workspace: Path, rights: Rights = PRIVATE) -> Iterator[None]:
     """Hold the workspace for one execution. Raises WorkspaceBusy if another process holds it; BadInput."""
-    with _hold(workspace / LOCK_NAME, f"{workspace}: another execution is running here; wait until it ends."):
+    with _hold(workspace / LOCK_NAME, f"{workspace}: another execution is running here; wait until it ends.", rights):
         yield
 
 
 @contextmanager
-def account_lock(folder: Path, broker: str, account_id: str) -> Iterator[None]:
+def account_lock(folder: Path, broker: str, account_id: str, rights: Rights = PRIVATE) -> Iterator[None]:
     """Hold an account for one execution. All workspaces share `folder`.
 
     The file's name is a hash, so it does not reveal the account. Accounts without an id share one lock. Raises
@@ -67,13 +73,13 @@ def account_lock(folder: Path, broker: str, account_id: str) -> Iterator[None]:
     """
     name = sha256(f"{broker} {account_id}".encode()).hexdigest()[:32]
     busy = f"another workspace is executing on the same account ({broker}); wait until it ends."
-    with _hold(folder / f".departments-{name}.lock", busy):
+    with _hold(folder / f".departments-{name}.lock", busy, rights):
         yield
 
 
 @contextmanager
-def _hold(path: Path, busy: str) -> Iterator[None]:
-    lock = ProcessLock(path, busy)
+def _hold(path: Path, busy: str, rights: Rights) -> Iterator[None]:
+    lock = ProcessLock(path, busy, rights)
     lock.take()
     try:
         yield

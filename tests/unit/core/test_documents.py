@@ -13,6 +13,7 @@ from Departments.core.documents import json_text, parse_json
 from Departments.core.errors import BadInput
 from Departments.core.orders import Side
 from Departments.core.platform.text_files import read_document, read_json
+from Departments.core.safe_text import escape_in_json
 from Departments.messaging.message import body_with, payload_of
 
 NAMES = st.text(max_size=3) | st.integers() | st.floats() | st.booleans() | st.none() | st.sampled_from(Side)
@@ -39,7 +40,9 @@ def test_a_document_is_written_with_plain_numbers_and_moments_in_utc(value: obje
 
 @given(NAMES | FLAT | NESTED | st.lists(FLAT), st.booleans())
 def test_a_document_is_laid_out_as_the_standard_library_does(document: object, ascii_only: bool) -> None:  # noqa: FBT001 - hypothesis draws it
-    assert json_text(document, ascii_only=ascii_only) == json.dumps(document, indent=2, ensure_ascii=ascii_only)
+    laid_out = json.dumps(document, indent=2, ensure_ascii=ascii_only)
+    assert json_text(document, ascii_only=ascii_only) == escape_in_json(laid_out)
+    assert json.loads(json_text(document, ascii_only=ascii_only)) == json.loads(laid_out)
 
 
 def test_what_is_no_json_is_laid_out_within_others() -> None:

@@ -1,0 +1,40 @@
+"""Loggers whose lines cannot be forged: the arguments of a record may be texts of strangers.
+
+The record itself is made safe, so it is safe in every handler, those of scripts included.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from Departments.core.safe_text import Form, make_safe
+
+
+class _SafeRecords(logging.Filter):
+    """Makes the arguments of each record safe, or its text without arguments, and its traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, Mapping):
+            record.args = {name: _safe(value) for name, value in record.args.items()}
+        elif record.args:
+            record.args = tuple(map(_safe, record.args))
+        else:
+            record.msg = make_safe(record.msg)
+        if record.exc_info:
+            trace = logging.Formatter().formatException(record.exc_info)
+            record.exc_text = make_safe(trace, Form.LINES).replace("\n", "\n    ")  # no line of it begins like a record
+        return True
+
+
+def make_logger(name: str) -> logging.Logger:
+    """Return the logger of a module. Nothing else makes one."""
+    logger = logging.getLogger(name)
+    if not logger.filters:
+        logger.addFilter(_SafeRecords())
+    return logger
+
+
+def _safe(value: Any) -> Any:
+    return value if isinstance(value, int | float) else make_safe(value)

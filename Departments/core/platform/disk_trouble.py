@@ -1,0 +1,93 @@
+"""Trouble with a disk: full, out of inodes, over a quota, read-only. It has one error and one exit code.
+
+An error of the system says so by its number, an error of SQLite by its code. Where SQLite's code leaves it open
+(it cannot open a file, an input or output failed), the folder is asked by writing a small file there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from Departments.core.errors import DepartmentsError, DiskError
+
+ROOM: Final = "make room on its disk"
+WRITABLE: Final = "make its disk writable"
+CHECK: Final = "check its disk"
+RIGHTS: Final = "correct the rights of file and folder"
+AGAIN: Final = "run the same command again"
+#: POSIX: out of space or inodes, over the quota, a read-only file system.
+_NUMBERS: Final = {errno.ENOSPC: ROOM, getattr(errno, "EDQUOT", errno.ENOSPC): ROOM, errno.EROFS: WRITABLE}
+#: Windows: ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED, ERROR_WRITE_PROTECT
+#: (https://learn.microsoft.com/windows/win32/debug/system-error-codes).
+_WINDOWS: Final = {39: ROOM, 112: ROOM, 1295: ROOM, 19: WRITABLE}
+#: SQLite's primary result codes (https://www.sqlite.org/rescode.html).
+_READONLY, _IOERR, _FULL, _CANTOPEN = 8, 10, 13, 14
+PROBE: Final = b"\0" * 65_536  # a little more than the steps in which SQLite's files grow
+
+
+def find_mend(error: BaseException, place: Path) -> str | None:
+    """Return what a person has to do about the disk of `place`, or None if the error has another cause."""
+    return next((mend for each in _chain(error) if (mend := _mend_of(each, place)) is not None), None)
+
+
+def disk_error(place: Path, problem: str, mend: str) -> DiskError:
+    """Return the error of a disk in one sentence."""
+    return DiskError(f"{place}: {problem}; {mend} and {AGAIN}.")
+
+
+def raise_for_disk(error: BaseException, place: Path | None = None) -> None:
+    """Raise DiskError if the disk of `place`, by default of the file that the error names, is behind an error."""
+    if isinstance(error, DiskError):
+        raise error
+    mend = find_mend(error, place or Path())
+    if mend is None:
+        return
+    if isinstance(error, DepartmentsError):  # a sentence with file and mend already
+        raise DiskError(str(error)) from error
+    problem = f"cannot be written ({getattr(error, 'strerror', None) or error})"
+    raise disk_error(place or Path(getattr(error, "filename", None) or "the disk"), problem, mend) from error
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and its causes."""
+    following: BaseException | None = error
+    while following is not None:
+        yield following
+        following = following.__cause__
+
+
+def _mend_of(error: BaseException, place: Path) -> str | None:
+    if isinstance(error, DiskError):
+        return CHECK
+    if isinstance(error, OSError):
+        return _WINDOWS.get(getattr(error, "winerror", None) or 0) or _NUMBERS.get(error.errno or 0)
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return None
+    known = {_FULL: ROOM, _READONLY: RIGHTS, _IOERR: CHECK}.get(code & 0xFF)
+    if code & 0xFF in (_READONLY, _IOERR, _CANTOPEN):
+        return _ask(place.parent) or known
+    return known
+
+
+def _ask(folder: Path) -> str | None:
+    """Return the mend of a folder that takes no small file, or None."""
+    probe = folder / f".departments.{uuid4().hex}.probe"
+    try:
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, PROBE)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        return _mend_of(error, folder)
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+    return None

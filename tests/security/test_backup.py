@@ -1,0 +1,223 @@
+"""A backup of a workspace at any moment is whole, holds no key, and goes back without a loss."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from Departments.bootstrap import LEDGER_FILE, MESSAGES
+from Departments.brokers.registry import EXCHANGE_FILE
+from Departments.cli import run_command
+from Departments.core.moments import iso
+from Departments.core.platform.locks import execution_lock
+from tests.builders.commands import Said, say
+from tests.builders.second_day import (
+    BUYING,
+    LATER,
+    PROTECTED,
+    RELEASING,
+    SELLING,
+    SOLD,
+    ends_well,
+    nothing_is_traded_twice,
+    run_at,
+)
+from tests.fakes.moments import when_it_says
+from tests.invariants.scenarios import NEXT_DAY
+
+Capture = pytest.CaptureFixture[str]
+MANIFEST = "departments-backup.json"
+
+
+def orders_at(folder: Path) -> list[str]:
+    with closing(sqlite3.connect(folder / EXCHANGE_FILE)) as db:
+        return [row[0] for row in db.execute("SELECT client_order_id FROM orders WHERE role = 'entry' ORDER BY 1")]
+
+
+def back_up(folder: Path, capsys: Capture, to: Path) -> Path:
+    assert say(capsys, "backup", to, "--workspace", folder).code == 0
+    return to
+
+
+def back_up_at(moment: str, folder: Path, capsys: Capture, to: Path) -> Said:
+    """Live through the day and copy the workspace in its middle."""
+
+    def copy() -> None:
+        assert run_command(["backup", str(to), "--workspace", str(folder)]) == 0
+
+    with when_it_says(moment, copy):
+        return say(capsys, *[word for word in run_at(folder) if word != "--json"])
+
+
+def give_configuration(source: Path, target: Path) -> Path:
+    """Put the files beside a workspace that belong to the command, not to the desk."""
+    target.mkdir(exist_ok=True)
+    for name in ("plan.json", "faults.yaml"):
+        shutil.copy(source / name, target)
+    return target
+
+
+@pytest.mark.parametrize("moment", [RELEASING, SELLING, SOLD, BUYING, PROTECTED])
+def test_a_backup_in_the_middle_of_a_day_is_of_one_moment_and_its_day_ends_well(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture, moment: str
+) -> None:
+    pack = tmp_path / "copy.zip"
+    back_up_at(moment, folder_of_the_second_day, capsys, pack)
+    before = orders_at(folder_of_the_second_day)
+    other = give_configuration(folder_of_the_second_day, tmp_path / "other")
+    said = say(capsys, "restore", pack, "--workspace", other, "--at", iso(NEXT_DAY), "--json")
+    assert said.code == 0, said.err
+    assert said.document["replaced"] is None
+    ends_well(say(capsys, *run_at(other, LATER)))
+    nothing_is_traded_twice(other)
+    assert orders_at(other) == before
+
+
+def test_what_the_broker_knows_more_than_the_backup_is_named_and_not_traded_again(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = folder_of_the_second_day
+    pack = back_up(folder, capsys, tmp_path / "morning.zip")
+    ends_well(say(capsys, *run_at(folder)))
+    sent = orders_at(folder)
+    at = iso(LATER + timedelta(minutes=5))
+    restored: list[str | Path] = ["restore", pack, "--workspace", folder, "--at", at, "--replace", "--keep-exchange"]
+    said = say(capsys, *restored)
+    assert said.code == 1
+    assert "which the ledger does not know" in " ".join(said.err.split())
+    assert [path.name for path in folder.glob("Replaced_*/*") if path.name == LEDGER_FILE] == [LEDGER_FILE]
+    again = say(capsys, *run_at(folder, LATER + timedelta(minutes=10)))
+    assert (again.code, again.document["status"]) == (1, "COMPLETED_WITH_ISSUES")
+    assert orders_at(folder) == sent
+
+
+def test_a_restore_that_replaces_loses_nothing(folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture) -> None:
+    folder = folder_of_the_second_day
+    pack = back_up(folder, capsys, tmp_path / "morning.zip")
+    ends_well(say(capsys, *run_at(folder)))
+    ledger = {path.name: path.read_bytes() for path in folder.iterdir() if path.name.startswith(LEDGER_FILE)}
+    messages = sorted(path.name for path in (folder / MESSAGES).rglob("*.md"))
+    said = say(capsys, "restore", pack, "--workspace", folder, "--at", iso(LATER), "--replace", "--json")
+    kept = Path(said.document["replaced"])
+    assert kept.parent == folder
+    assert {name: (kept / name).read_bytes() for name in ledger} == ledger
+    assert sorted(path.name for path in (kept / MESSAGES).rglob("*.md")) == messages
+
+
+def test_a_workspace_that_is_not_empty_or_in_use_is_left_alone(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = folder_of_the_second_day
+    pack = back_up(folder, capsys, tmp_path / "morning.zip")
+    said = say(capsys, "restore", pack, "--workspace", folder)
+    assert (said.code, "is not empty" in said.err, "--replace" in said.err) == (2, True, True)
+    with execution_lock(folder):
+        said = say(capsys, "restore", pack, "--workspace", folder, "--replace")
+    assert (said.code, "another execution is running" in said.err) == (3, True)
+    assert not list(folder.glob("Replaced_*"))
+
+
+def test_no_key_gets_into_a_backup(folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture) -> None:
+    folder = folder_of_the_second_day
+    for name in (".env", "alpaca.env", "config/keys.yaml", "scripts/.env", f"{MESSAGES}/.env", "Reports/.env"):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("APCA_API_SECRET_KEY=squeamish-ossifrage", encoding="utf-8")
+    pack = back_up(folder, capsys, tmp_path / "morning.zip")
+    with zipfile.ZipFile(pack) as opened:
+        assert LEDGER_FILE in opened.namelist()
+        assert [name for name in opened.namelist() if b"squeamish" in opened.read(name)] == []
+    assert pack.stat().st_mode & 0o077 == 0
+
+
+def cut(pack: Path) -> None:
+    pack.write_bytes(pack.read_bytes()[: pack.stat().st_size // 2])
+
+
+def no_zip(pack: Path) -> None:
+    pack.write_text("Dear diary", encoding="utf-8")
+
+
+def rewritten(change: Callable[[dict[str, bytes]], None]) -> Callable[[Path], None]:
+    def ruin(pack: Path) -> None:
+        with zipfile.ZipFile(pack) as old:
+            files = {name: old.read(name) for name in old.namelist()}
+        change(files)
+        with zipfile.ZipFile(pack, "w") as new:
+            for name, data in files.items():
+                new.writestr(name, data)
+
+    return ruin
+
+
+def of_format(files: dict[str, bytes]) -> None:
+    files[MANIFEST] = json.dumps({**json.loads(files[MANIFEST]), "format": 99}).encode()
+
+
+def with_path(name: str) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        files[name] = b"x"
+
+    return change
+
+
+def altered(files: dict[str, bytes]) -> None:
+    files[LEDGER_FILE] += b"x"
+
+
+def without_list(files: dict[str, bytes]) -> None:
+    del files[MANIFEST]
+
+
+def incomplete(files: dict[str, bytes]) -> None:
+    del files[LEDGER_FILE]
+
+
+@pytest.mark.parametrize(
+    ("ruin", "words"),
+    [
+        (cut, "is damaged"),
+        (no_zip, "is damaged"),
+        (Path.unlink, "there is no such file"),
+        (rewritten(of_format), "has format 99"),
+        (rewritten(without_list), "is no backup"),
+        (rewritten(altered), "is damaged"),
+        (rewritten(incomplete), "is damaged"),
+        (rewritten(with_path("../evil.md")), "is no path of a workspace"),
+        (rewritten(with_path(f"{MESSAGES}/../../evil.md")), "is no path of a workspace"),
+        (rewritten(with_path("/etc/evil.md")), "is no path of a workspace"),
+        (rewritten(with_path(".env")), "is no path of a workspace"),
+    ],
+)
+def test_a_damaged_or_foreign_zip_is_refused_in_one_sentence_and_nothing_is_written(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture, ruin: Callable[[Path], None], words: str
+) -> None:
+    pack = back_up(folder_of_the_second_day, capsys, tmp_path / "morning.zip")
+    ruin(pack)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    said = say(capsys, "restore", pack, "--workspace", empty)
+    (sentence,) = said.sentences
+    assert (said.code, words in sentence, str(pack) in sentence) == (2, True, True)
+    assert list(empty.iterdir()) == []
+    assert not (tmp_path / "evil.md").exists()
+
+
+def test_a_backup_overwrites_nothing_and_needs_a_desk(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    there = tmp_path / "there.zip"
+    there.write_bytes(b"mine")
+    said = say(capsys, "backup", there, "--workspace", folder_of_the_second_day)
+    assert (said.code, there.read_bytes()) == (2, b"mine")
+    said = say(capsys, "backup", tmp_path / "new.zip", "--workspace", tmp_path)
+    assert (said.code, "to copy" in said.err) == (2, True)
+    assert not (tmp_path / "new.zip").exists()
