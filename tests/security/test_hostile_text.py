@@ -17,7 +17,7 @@ from Departments.bootstrap import MESSAGES
 from Departments.core.departments import OURS
 from Departments.messaging.catalogue import CATALOGUE
 from Departments.messaging.payloads import Payload
-from tests.builders.commands import AT, Said, deliver_briefing, say
+from tests.builders.commands import AT, Said, deliver_briefing, run_of, say
 from tests.builders.desk import deliver, desk, plan, trade, workspace
 
 Capture = pytest.CaptureFixture[str]
@@ -168,6 +168,8 @@ def test_a_day_among_hostile_messages_writes_nothing_that_commands(full: Path, c
 
 def test_looking_at_hostile_messages_shows_them_and_is_commanded_by_nothing(full: Path, capsys: Capture) -> None:
     folder = full / MESSAGES
+    if not (folder / "Dead_Letter").exists():
+        say(capsys, *run_of(full))
     names = [path.name for path in sorted((folder / "Dead_Letter").rglob("*.md"))][::40]
     assert names
     commands: list[list[str | Path]] = [

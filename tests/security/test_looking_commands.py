@@ -34,8 +34,8 @@ LOOKING: dict[str, Sequence[Sequence[str]]] = {
         ("--plan", "{0}/no-such-plan.json", "--at", AT, "--approve", "auto"),
     ),
 }
-#: Commands that execute what was approved, and those with a workspace of their own.
-SENDING = {"resume", "watch", "demo", "replay", "run", "order"}
+#: Commands that execute what was approved, those with a workspace of their own, and the exchange's operator.
+SENDING = {"resume", "watch", "demo", "replay", "run", "order", "exchange"}
 
 
 def orders(folder: Path) -> list[tuple[str, ...]]:
