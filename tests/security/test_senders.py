@@ -14,7 +14,7 @@ from Departments.bootstrap import Desk
 from Departments.core.departments import OURS
 from Departments.core.moments import iso
 from Departments.messaging.catalogue import CATALOGUE
-from tests.builders.attacks import dead_letters, target, traded
+from tests.builders.attacks import MESSAGES, dead_letters, target, traded
 from tests.builders.commands import BRIEFING, candidates, deliver_briefing, plan_file, run_of, say
 from tests.builders.desk import MORNING, briefing, deliver, desk, two_and_two, write_yaml
 
@@ -79,6 +79,26 @@ def test_a_proposal_of_nobody_shapes_no_plan(capsys: Capture, tmp_path: Path, la
     assert "MSFT" not in traded(tmp_path)
 
 
+@pytest.mark.parametrize(("sender", "counts"), [("RESEARCH", True), ("NOBODY", False)])
+def test_a_proposal_counts_by_its_sender(capsys: Capture, tmp_path: Path, sender: str, *, counts: bool) -> None:
+    deliver_briefing(target(tmp_path))
+    usual = say(capsys, *run_of(tmp_path, "--dry-run", "--json")).document["phases"]
+    deliver(tmp_path, "OPERATIONS", NAME, text_of("PlanProposal", sender, "OPERATIONS", SELL_ALL))
+    shaped = say(capsys, *run_of(tmp_path, "--dry-run", "--json")).document["phases"]
+    assert (shaped != usual) is counts
+
+
+@pytest.mark.parametrize(("sender", "code"), [("RESEARCH", 0), ("NOBODY", 2)])
+def test_a_briefing_in_the_outbox_of_research_counts_by_its_sender(
+    capsys: Capture, tmp_path: Path, sender: str, code: int
+) -> None:
+    path = target(tmp_path) / MESSAGES / "Outbox" / "RESEARCH" / BRIEFING
+    path.parent.mkdir(parents=True)
+    text = briefing(candidates()).replace("from: RESEARCH", f"from: {sender}").replace("to: OPER", "to: PORT")
+    path.write_text(text.replace("PORTATIONS", "PORTFOLIO"), encoding="utf-8")
+    assert say(capsys, *run_of(tmp_path, "--dry-run", "--json")).code == code
+
+
 def test_a_neighbour_is_named_in_settings(capsys: Capture, tmp_path: Path) -> None:
     settings = {"messaging": {"durability": "fast"}, "messages": {"senders": {"PlanProposal": ["OPTIMIZER"]}}}
     write_yaml(target(tmp_path) / "config" / "settings.yaml", settings)
@@ -130,7 +150,7 @@ REGIME_TEXT = """# Market Regime Assessment
 
 **From:** CEO / Market Regime Analyzer
 **To:** OPERATIONS Department
-**Date:** 2025-11-10 15:05:00
+**Date:** 2025-11-10 15:06:30
 
 ## Market Regime: {regime}
 
