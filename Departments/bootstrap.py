@@ -419,6 +419,7 @@ class Desk:
             hold=self._hold_account,
             consult=self.consult,
             work=self.work,
+            briefings=lambda: self.briefings(self.clock.now()),
         )
 
     @cached_property

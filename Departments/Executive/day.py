@@ -6,14 +6,15 @@ existing script) calls the same method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-from Departments.core.approvers import SCRIPT, Approver
+from Departments.core.approvers import AUTOMATIC, SCRIPT, Approver
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import as_json
 from Departments.core.errors import DepartmentsError
@@ -22,14 +23,16 @@ from Departments.core.logs import make_logger
 from Departments.core.money import plain
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode
+from Departments.core.statuses import ExecutionStatus
 from Departments.Executive.approvals import ApprovalRefused, Approvals, Approved, FiledPlan
 from Departments.Executive.execution import PlanExecution
 from Departments.Executive.inbox import ExecutiveInbox
 from Departments.Executive.manual_orders import ManualOrder
 from Departments.Executive.plan_judge import NotToday, PlanJudge
-from Departments.Executive.reporting.document import Document, unexecuted_document
+from Departments.Executive.reporting.document import EXIT_CODES, Document, list_attempts, unexecuted_document
 from Departments.Executive.reporting.report import Reporter
 from Departments.Executive.review import Outlook, Review, review, with_quality
+from Departments.messaging.message import Message
 from Departments.messaging.payloads import PlanFailure, PlanRequest
 from Departments.messaging.plan_documents import PlanDocument
 from Departments.messaging.regime_payloads import RegimeRequest
@@ -47,7 +50,7 @@ class DayOrder:
 
     A dry run ends with the decisions. `mandatory_sells` are holdings that a new plan must sell. `prepare` runs right
     before planning, if there is planning. `force` allows a second execution on one day, of another plan. An order
-    `by_hand` is planned alone, and goes beside the day's plan.
+    `by_hand` is planned alone, and goes beside the day's plan. `briefing_at` is the briefing's own time.
     """
 
     briefing_message_id: str | None = None
@@ -57,6 +60,7 @@ class DayOrder:
     force: bool = False
     mandatory_sells: Any = ()
     by_hand: ManualOrder | None = None
+    briefing_at: datetime | None = None
 
     @property
     def takes_an_approved_plan(self) -> bool:
@@ -121,6 +125,7 @@ class Day:
 
     `hold` keeps workspace and account for one execution. `consult` has every department of this process but Trading
     read its inbox once, so nothing is ordered; `work` has Trading work, too. `execution` makes the execution of a plan.
+    `briefings` lists the day's, newest first.
     """
 
     inbox: ExecutiveInbox
@@ -131,12 +136,14 @@ class Day:
     hold: Callable[[], AbstractContextManager[None]]
     consult: Callable[[], None]
     work: Callable[[], None]
+    briefings: Callable[[], Sequence[Message]]
 
     def run(self, order: DayOrder, audience: Audience) -> Document:
         """Take all steps and return the final document.
 
-        An interrupted execution goes on first and instead. An executed day and a closed market end the run at once. A
-        plan that was approved today and is not stale is executed as it is. Raises DepartmentsError.
+        An interrupted execution goes on first and instead. On an executed day a further attempt finishes what may be
+        finished. A closed market ends the run at once. A plan that was approved today and is not stale is executed as
+        it is. A plan without trades needs no approval, and leaves the day free for another. Raises DepartmentsError.
         """
         over = None if order.dry_run else self._recover(order)
         if over is not None:
@@ -157,7 +164,9 @@ class Day:
         end = self.execute(filed, force=order.force)
         if isinstance(end, NotToday):
             return self.reporter.add_issues(unexecuted_document(end.status, end.plan_id, end.message, filed.plan))
-        return end.document
+        if end.document["status"] != ExecutionStatus.NOTHING_TO_DO:
+            return end.document
+        return end.document | {"message": f"{end.plan_id} has no trades; nothing was sent, and the day stays free"}
 
     # --- recover ---
 
@@ -174,7 +183,40 @@ class Day:
         stop = self.find_stop(order.plan_id, force=order.force, by_hand=order.by_hand is not None)
         if stop is None:
             return None
-        return self.reporter.add_issues(unexecuted_document(stop.status, stop.plan_id, stop.message))
+        filed = self.approvals.find(stop.plan_id or "") if stop.is_done and order.by_hand is None else None
+        if filed is None:
+            return self.reporter.add_issues(unexecuted_document(stop.status, stop.plan_id, stop.message))
+        return self._finish(filed, stop, order)
+
+    def _finish(self, filed: FiledPlan, stop: NotToday, order: DayOrder) -> Document:
+        """Finish an executed plan by a further attempt, or tell what it left, why, and what was not used."""
+        plan = filed.plan
+        rest = self.judge.find_rest(plan)
+        if order.plan_id in {None, plan.plan_id} and rest.may_go_on:
+            log.info("%s is finished: %s", plan.plan_id, rest.sentence)
+            end = self.execute(filed, further=True)
+            if isinstance(end, Executed):
+                return end.document
+            rest = self.judge.find_rest(plan)
+        ended = self.approvals.ledger.plans.execution(plan.plan_id)
+        status = "RUNNING" if ended is None else str(ended.status)
+        message = f"{stop.message}. It ended as {status}, {rest.sentence}. {self._name_unused(plan, order)}"
+        left = {
+            "attempts": list_attempts(self.approvals.ledger, plan.plan_id),
+            "left": [each.document() for each in rest.left],
+            "exit_code": EXIT_CODES.get(status, 1),
+        }
+        return self.reporter.add_issues(unexecuted_document(stop.status, stop.plan_id, message) | left)
+
+    def _name_unused(self, plan: TradingPlan, order: DayOrder) -> str:
+        """Return the sentence about a briefing newer than the plan, and about `--force`."""
+        found = [(message.timestamp, message.message_id) for message in self.briefings()]
+        if order.briefing_at is not None:
+            found.append((order.briefing_at, str(order.briefing_message_id)))
+        at, newest = max(found, default=(plan.generated_at, ""))
+        if at <= plan.generated_at:
+            return "With --force another plan is made and executed today"
+        return f"The newer briefing {newest} ({at:%Y-%m-%d %H:%M} UTC) was not used; --force plans from it"
 
     def resume(self) -> Executed | None:
         """Finish an interrupted execution. Returns None when there is none: waiting reports are read then."""
@@ -221,7 +263,7 @@ class Day:
     def _find_approved(self, by_hand: ManualOrder | None) -> FiledPlan | None:
         """Load today's approved, unexecuted plan, or order `by_hand`. Returns None if there is none or it is stale."""
         filed = self.approvals.find_approved_today(by_hand)
-        if filed is None:
+        if filed is None or not filed.plan.trades:
             return None
         stale = self.judge.find_staleness(filed.plan)
         if stale:
@@ -285,12 +327,16 @@ class Day:
         return self.approvals.approve(filed, approver, self._measure(filed.plan))
 
     def _approve_for(self, audience: Audience, filed: FiledPlan) -> Approved:
-        """Approve a plan if the audience has no objection. Returns it with the sentence about what is missing."""
-        objection = audience.objection(filed.plan)
+        """Approve a plan if the audience has no objection. Returns it with the sentence about what is missing.
+
+        A plan without trades needs nobody.
+        """
+        is_empty = not filed.plan.trades
+        objection = None if is_empty else audience.objection(filed.plan)
         if objection is not None:
             return Approved(filed, None, objection)
         try:
-            return self.approve(filed.plan.plan_id, audience.approver, filed)
+            return self.approve(filed.plan.plan_id, AUTOMATIC if is_empty else audience.approver, filed)
         except ApprovalRefused as refusal:
             return Approved(filed, None, refusal.sentence)
 
@@ -300,10 +346,11 @@ class Day:
 
     # --- phases and report ---
 
-    def execute(self, filed: FiledPlan | None, *, force: bool = False) -> Executed | NotToday:
+    def execute(self, filed: FiledPlan | None, *, force: bool = False, further: bool = False) -> Executed | NotToday:
         """Execute an approved plan phase by phase, and report.
 
-        An interrupted execution goes on first and instead. A plan is never executed twice. Raises WorkspaceBusy while
+        An interrupted execution goes on first and instead. A plan is never executed twice; a `further` attempt
+        executes what those before left. Raises WorkspaceBusy while
         another execution has the workspace or the account, DayFailed for a plan that may not be executed, and
         DepartmentsError.
         """
@@ -311,7 +358,7 @@ class Day:
             self.consult()  # reports that wait decide what is unfinished or executed
             plan = self.approvals.find_unfinished()
             if plan is None:
-                cleared = self._clear(filed, force=force)
+                cleared = self._clear(filed, force=force, further=further)
                 if isinstance(cleared, NotToday):
                     return cleared
                 plan = cleared
@@ -325,10 +372,13 @@ class Day:
             self.consult()  # Regime learns what became of the day
             return Executed(plan.plan_id, report.document, self.reporter.write(plan.plan_id, report), plan.by_hand)
 
-    def _clear(self, filed: FiledPlan | None, *, force: bool) -> TradingPlan | NotToday:
+    def _clear(self, filed: FiledPlan | None, *, force: bool, further: bool) -> TradingPlan | NotToday:
         """Return the plan if it may be executed now. Raises DayFailed for what speaks against this very plan."""
         if filed is None:
             raise DayFailed("there is no plan; generate one first")
+        if further:
+            rest = self.judge.find_rest(filed.plan)
+            return filed.plan if rest.may_go_on else NotToday("ALREADY_EXECUTED", filed.plan.plan_id, rest.sentence)
         consent = self.approvals.count(filed.plan, self._measure(filed.plan))
         known = replace(PlanFacts.of(filed.plan), consent=consent)
         stop, obstacles = self.judge.find_obstacles(known, force=force)

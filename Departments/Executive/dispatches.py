@@ -150,10 +150,10 @@ def cancel_request(trade: TradeRecord, reason: Reason, at: datetime) -> Message:
     )
 
 
-def report_message(plan_id: str, text: str, document: Mapping[str, Any], at: datetime) -> Message:
-    """Return the final report as a message; the same report gives the same message."""
+def report_message(plan_id: str, text: str, document: Mapping[str, Any], at: datetime, attempt: int = 1) -> Message:
+    """Return the final report of an attempt as a message; the same report gives the same message."""
     return Message(
-        message_id=message_id(EXECUTIVE, at, "final report", plan_id),
+        message_id=message_id(EXECUTIVE, at, "final report", plan_id, *_further(attempt)),
         sender=EXECUTIVE,
         recipient=COMPLIANCE,
         timestamp=at,
@@ -162,7 +162,13 @@ def report_message(plan_id: str, text: str, document: Mapping[str, Any], at: dat
     )
 
 
-def outcome_message(plan_id: str, started_at: datetime, filled: int, change: Decimal, at: datetime) -> Message:
+def _further(attempt: int) -> tuple[int, ...]:
+    return (attempt,) if attempt > 1 else ()
+
+
+def outcome_message(
+    plan_id: str, started_at: datetime, filled: int, change: Decimal, at: datetime, attempt: int = 1
+) -> Message:
     """Return the outcome of a day for Regime: orders filled, and the change of equity in dollars."""
     lines = [
         f"# Final Report: {_safe(plan_id)}",
@@ -172,7 +178,7 @@ def outcome_message(plan_id: str, started_at: datetime, filled: int, change: Dec
     ]
     payload = DayOutcome(plan_id=plan_id, started_at=started_at, trades_executed=filled, portfolio_change=change)
     return Message(
-        message_id=message_id(EXECUTIVE, at, "outcome", plan_id),
+        message_id=message_id(EXECUTIVE, at, "outcome", plan_id, *_further(attempt)),
         sender=EXECUTIVE,
         recipient=REGIME_DETECTION,
         timestamp=at,

@@ -23,6 +23,7 @@ from Departments.Executive.funding import Decision
 from Departments.Executive.outcomes import is_order_of, with_order
 from Departments.Executive.phase_decisions import PhaseDecisions
 from Departments.Executive.phases import DONE, PhaseEvent, PhaseWaits, after, is_in_order, waits_of
+from Departments.Executive.remainder import keep_last
 from Departments.Executive.reporting.document import adds_up, describe_difference
 from Departments.Executive.reporting.issues import find_issues
 from Departments.Executive.reporting.report import Report, Reporter
@@ -52,6 +53,8 @@ ALL_DONE = {
 class PlanExecution:
     """The execution of one plan: `begin`, `open`, then `advance` until no phase is left, `finish`.
 
+    After its end `begin` starts a further attempt: it executes what the attempts before left for passing reasons.
+
     Calling any of them again goes on where the ledger is. All raise BrokerUnavailable when the account cannot be read.
     """
 
@@ -65,11 +68,16 @@ class PlanExecution:
     reporter: Reporter
 
     def begin(self) -> None:
-        """Record the beginning with the account's cash, equity and reserve."""
-        if self.ledger.plans.execution(self.plan.plan_id) is None:
-            record = replace(self.cash.record_start(self.plan.plan_id), by_hand=self.plan.by_hand)
-            with self.ledger.transaction():
-                self.ledger.plans.start(record)
+        """Record the beginning of an attempt with the account's cash, equity and reserve, unless one is running."""
+        last = self.ledger.plans.execution(self.plan.plan_id)
+        if last is not None and last.ended_at is None:
+            return
+        record = replace(self.cash.record_start(self.plan.plan_id), by_hand=self.plan.by_hand)
+        if last is not None:
+            record = replace(record, attempt=last.attempt + 1)
+            log.info("%s: attempt %d", self.plan.plan_id, record.attempt)
+        with self.ledger.transaction():
+            self.ledger.plans.start(record)
 
     def finish(self) -> Report:
         """Record the end and send the report, in one commit."""
@@ -80,22 +88,25 @@ class PlanExecution:
         accounted = adds_up(counted.difference)
         if not accounted:
             log.warning("Cash is %s", describe_difference(counted.difference))
-        trades, now = self.ledger.plans.trades(plan_id), self.clock.now()
-        broken = self.decisions.find_broken_limits(trades, execution, counted.account)
+        first = self.ledger.plans.attempts(plan_id)[0]
+        trades, now = keep_last(self.ledger.plans.trades(plan_id), execution.attempt), self.clock.now()
+        sent = [t for t in trades if t.attempt == execution.attempt]
+        broken = self.decisions.find_broken_limits(sent, execution, counted.account)
         all_well = accounted and not broken and all(is_in_order(t.status, t.code) for t in trades)
         filled = sum(t.status == OrderStatus.FILLED for t in trades)
-        change = counted.account.equity - execution.equity
+        change = counted.account.equity - first.equity
         is_clean = all_well and not find_issues(self.ledger)
-        status = ExecutionStatus.COMPLETED if is_clean else ExecutionStatus.COMPLETED_WITH_ISSUES
+        well = ExecutionStatus.COMPLETED if trades or self.plan.trades else ExecutionStatus.NOTHING_TO_DO
+        status = well if is_clean else ExecutionStatus.COMPLETED_WITH_ISSUES
         with self.ledger.transaction():
             self.ledger.journal.report_dead_letters(plan_id)
             self.ledger.plans.finish(plan_id, status, counted.account.cash, counted.fees, now)
             for symbol, reason in broken.items():
-                self.ledger.plans.note_fill(plan_id, symbol, reason)
+                self.ledger.plans.note_fill(plan_id, execution.attempt, symbol, reason)
             report = self.reporter.report(self.plan)
-            self.bus.enqueue(report_message(plan_id, report.text, report.document, now))
+            self.bus.enqueue(report_message(plan_id, report.text, report.document, now, execution.attempt))
             if not self.plan.by_hand:  # the outcome of a day is its plan's
-                self.bus.enqueue(outcome_message(plan_id, execution.started_at, filled, change, now))
+                self.bus.enqueue(outcome_message(plan_id, first.started_at, filled, change, now, execution.attempt))
         self.bus.deliver_pending()
         return report
 
@@ -103,7 +114,7 @@ class PlanExecution:
 
     def open(self) -> PhaseRecord | None:
         """Take up an interrupted phase, or open the next one. Returns None when all have ended."""
-        begun = self.ledger.plans.phases(self.plan.plan_id)
+        begun = self._list_phases(self._execution().attempt)
         if begun and begun[-1].state is not PhaseState.ENDED:
             return self._wait_anew(begun[-1])
         return self._open_next(begun)
@@ -129,13 +140,13 @@ class PlanExecution:
 
     def _decide_next(self, begun: Sequence[PhaseRecord]) -> Iterator[tuple[PhaseRecord, list[Decision]]]:
         """Yield the phases after those begun, up to the first that sends something."""
-        names = list(PhaseName)[len(begun) :]
+        execution, names = self._execution(), list(PhaseName)[len(begun) :]
         aborted = any(p.name == PhaseName.SELL and p.outcome is PhaseOutcome.ABORTED for p in begun)
-        for name, decisions in self.decisions.list_next(names, self._execution(), aborted=aborted):
+        for name, decisions in self.decisions.list_next(names, execution, aborted=aborted):
             now = self.clock.now()
             deadline = now + timedelta(seconds=self._waits(name).timeout)
             state = after(PhaseState.PENDING, PhaseEvent.DISPATCHED)
-            phase = PhaseRecord(name, state, now, deadline, None, PhaseOutcome.NONE)
+            phase = PhaseRecord(name, state, now, deadline, None, PhaseOutcome.NONE, execution.attempt)
             if _count_sent(decisions):
                 yield phase, decisions
                 return
@@ -146,28 +157,27 @@ class PlanExecution:
         self.ledger.plans.set_phase(self.plan.plan_id, phase)
         approved_at = self.ledger.plans.approved_at(self.plan.plan_id) or phase.started_at
         for rank, decision in enumerate(decisions):
-            self._send_or_defer(phase.name, rank, decision, phase.started_at, approved_at)
+            self._send_or_defer(phase, rank, decision, approved_at)
 
-    def _send_or_defer(
-        self, name: PhaseName, rank: int, decision: Decision, now: datetime, approved_at: datetime
-    ) -> None:
+    def _send_or_defer(self, phase: PhaseRecord, rank: int, decision: Decision, approved_at: datetime) -> None:
         trade, sent, plan_id = decision.planned, decision.sent, self.plan.plan_id
-        message_id = approval_id(plan_id, self.plan.generated_at, name, trade.symbol)
-        self.ledger.plans.add_trade(plan_id, rank, _record_of(name, decision, message_id if sent else None, now))
+        message_id = approval_id(plan_id, self.plan.generated_at, phase.name, trade.symbol, phase.attempt)
+        self.ledger.plans.add_trade(plan_id, rank, _record_of(phase, decision, message_id if sent else None))
         if sent is None:
             _log_deferral(decision)
             return
-        at = now + rank * IN_TURN
+        at = phase.started_at + rank * IN_TURN
         limit_price = decision.limit_price
         self.bus.enqueue(
-            instruction(name, sent, plan_id, message_id, at=at, approved_at=approved_at, limit_price=limit_price)
+            instruction(phase.name, sent, plan_id, message_id, at=at, approved_at=approved_at, limit_price=limit_price)
         )
 
     # --- one phase ---
 
     def advance(self, phase: PhaseRecord) -> PhaseRecord | None:
         """Make the due transition of a phase, or wait one poll. Returns the open phase, None when all have ended."""
-        trades = self.ledger.plans.trades(self.plan.plan_id, phase.name)
+        found = self.ledger.plans.trades(self.plan.plan_id, phase.name)
+        trades = [t for t in found if t.attempt == phase.attempt]
         waiting = [t for t in trades if t.terminal_at is None]
         if not waiting:
             _announce_end(phase.name, [t for t in trades if t.message_id])
@@ -241,13 +251,16 @@ class PlanExecution:
         if phase.state == PhaseState.CANCELLING and settings.on_timeout == "abort":
             outcome = PhaseOutcome.ABORTED
         ended = _with_end(phase, event, self.clock.now(), outcome)
-        before = [p for p in self.ledger.plans.phases(self.plan.plan_id) if p.name != phase.name]
+        before = [p for p in self._list_phases(phase.attempt) if p.name != phase.name]
         return self._open_next([*before, ended], ended)
 
     # --- small reads ---
 
     def _waits(self, name: PhaseName) -> PhaseWaits:
         return waits_of(name, self.settings)
+
+    def _list_phases(self, attempt: int) -> list[PhaseRecord]:
+        return [p for p in self.ledger.plans.phases(self.plan.plan_id) if p.attempt == attempt]
 
     def _execution(self) -> ExecutionRecord:
         execution = self.ledger.plans.execution(self.plan.plan_id)
@@ -274,11 +287,12 @@ def _announce_end(name: PhaseName, sent: Sequence[TradeRecord]) -> None:
         log.info(ALL_DONE[name])
 
 
-def _record_of(phase: PhaseName, decision: Decision, message_id: str | None, now: datetime) -> TradeRecord:
+def _record_of(phase: PhaseRecord, decision: Decision, message_id: str | None) -> TradeRecord:
     """Return the record of a decision: dispatched by `message_id`, deferred without one."""
+    now = phase.started_at
     trade, sent, reason = decision.planned, decision.sent is not None, decision.reason
     return TradeRecord(
-        phase=phase,
+        phase=phase.name,
         symbol=trade.symbol,
         side=trade.side,
         planned_qty=trade.qty,
@@ -292,6 +306,7 @@ def _record_of(phase: PhaseName, decision: Decision, message_id: str | None, now
         terminal_at=None if sent else now,
         code="" if reason is None else str(reason.code),
         reason="" if reason is None else str(reason),
+        attempt=phase.attempt,
     )
 
 

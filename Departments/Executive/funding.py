@@ -10,7 +10,7 @@ from typing import Literal
 from Departments.constraints.amounts import cash_for_buys, minimum_position
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts
-from Departments.core.money import ONE, ZERO, cents, price_tick, shares_within, usd, whole_shares
+from Departments.core.money import CENT, ONE, ZERO, cents, price_tick, shares_within, usd, whole_shares
 from Departments.core.orders import BUY_COLLAR, Side
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason, ReasonCode
@@ -114,6 +114,14 @@ class _Sizes:
         sentence = f"position would be {usd(value)} (< {usd(self.minimum)} minimum)"
         return Reason.of(ReasonCode.MIN_POSITION_VALUE, sentence, value=value, minimum=self.minimum)
 
+    def lack(self, code: ReasonCode, sentence: str = "", **values: object) -> Reason:
+        """Return why cash is short: by `code`, or because the account is still behind the fills."""
+        expected = self.facts.run.expected_cash if self.facts.run is not None else None
+        awaited = ZERO if expected is None else cents(expected - self.facts.cash)
+        if awaited <= CENT:
+            return Reason.of(code, sentence, **values)
+        return Reason.of(ReasonCode.CASH_LAG, sentence, **values, awaited=awaited)
+
     def objection(self, trade: Trade) -> Reason | None:
         """Return why no cash is enough for a BUY, or None."""
         if trade.price is None:
@@ -173,17 +181,17 @@ def _explain_trim(trade: Trade, qty: Decimal, money: Decimal, sizes: _Sizes, *, 
         return Reason.of(
             ReasonCode.TRIMMED_TO_BUDGET, sentence, planned=trade.qty, qty=qty, price=trade.price, money=planned
         )
-    return Reason.of(ReasonCode.TRIMMED_TO_CASH, sentence, planned=trade.qty, qty=qty, cash=cents(money))
+    return sizes.lack(ReasonCode.TRIMMED_TO_CASH, sentence, planned=trade.qty, qty=qty, cash=cents(money))
 
 
 def _no_cash(trade: Trade, money: Decimal, sizes: _Sizes) -> Reason:
     needed, available = cents(sizes.cost(trade, trade.qty)), cents(max(ZERO, money))
-    return Reason.of(ReasonCode.INSUFFICIENT_CASH, needed=needed, available=available, minimum=cents(sizes.minimum))
+    return sizes.lack(ReasonCode.INSUFFICIENT_CASH, needed=needed, available=available, minimum=cents(sizes.minimum))
 
 
 def _none_of_all(trade: Trade, needed: Decimal, budget: Decimal, sizes: _Sizes) -> Decision:
     """Defer a BUY because all together cost too much and none may shrink."""
-    of_all = Reason.of(
+    of_all = sizes.lack(
         ReasonCode.INSUFFICIENT_CASH,
         all_together=cents(needed),
         available=cents(max(ZERO, budget)),

@@ -21,6 +21,7 @@ from Departments.Executive.aftermath import find_broken_limits, list_bought
 from Departments.Executive.agenda import decide, find_unquoted, objection
 from Departments.Executive.cash_count import CashCounter
 from Departments.Executive.funding import Decision, budget_for
+from Departments.Executive.remainder import plan_for
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
 
@@ -46,26 +47,21 @@ class PhaseDecisions:
         So SELL is decided on the facts of RELEASE. `aborted` means that SELL was aborted.
         """
         released: Facts | None = None
+        plan = plan_for(self.plan, self.ledger.plans.trades(self.plan.plan_id), execution.attempt)
         for name in names:
             run = self._run_facts(name, execution, aborted=aborted)
-            if not self._may_decide(name, run):
+            if not _may_decide(name, plan, run):
                 yield name, []
             elif name is PhaseName.BUY:
-                yield name, self._decide(name, self._read_for_buys(execution, run))
+                yield name, self._decide(name, plan, self._read_for_buys(plan, execution, run))
             else:
                 read = (released if name is PhaseName.SELL else None) or self.reader.read(buying=False)
                 released = read if name is PhaseName.RELEASE else None
-                yield name, self._decide(name, replace(read, plan=PlanFacts.of(self.plan), run=run))
+                yield name, self._decide(name, plan, replace(read, plan=PlanFacts.of(self.plan), run=run))
 
-    def _decide(self, name: PhaseName, facts: Facts) -> list[Decision]:
+    def _decide(self, name: PhaseName, plan: TradingPlan, facts: Facts) -> list[Decision]:
         shortfall, collar = self.settings.phases.buy.shortfall, self.settings.prices.collar_pct
-        return decide(name, self.plan, facts, self.limits, shortfall, collar)
-
-    def _may_decide(self, name: PhaseName, run: RunFacts) -> bool:
-        """Return True if a phase may have something to decide."""
-        if name is PhaseName.PROTECT:
-            return any(run.unprotected.values())
-        return bool(self.plan.buys if name is PhaseName.BUY else self.plan.sells)
+        return decide(name, plan, facts, self.limits, shortfall, collar)
 
     def _run_facts(self, name: PhaseName, execution: ExecutionRecord, *, aborted: bool) -> RunFacts:
         run = RunFacts(execution.reserve, aborted=PhaseName.SELL if aborted else "")
@@ -79,27 +75,27 @@ class PhaseDecisions:
             entering=frozenset(entry.symbol for entry in entries if entry.side is Side.BUY),
         )
 
-    def _read_for_buys(self, execution: ExecutionRecord, run: RunFacts) -> Facts:
+    def _read_for_buys(self, plan: TradingPlan, execution: ExecutionRecord, run: RunFacts) -> Facts:
         """Count the cash, unless SELL was aborted, and read the facts for BUYs."""
         counted = None if run.aborted else self.cash.wait(execution)
         if counted is not None:
             run = replace(run, expected_cash=counted.expected_cash)
-        read = self.reader.read((t.symbol for t in self.plan.buys), account=counted.account if counted else None)
-        facts = self._wait_for_quotes(replace(read, plan=PlanFacts.of(self.plan), run=run))
-        if any(objection(t, facts, self.limits) is None for t in self.plan.buys):
+        read = self.reader.read((t.symbol for t in plan.buys), account=counted.account if counted else None)
+        facts = self._wait_for_quotes(plan, replace(read, plan=PlanFacts.of(self.plan), run=run))
+        if any(objection(t, facts, self.limits) is None for t in plan.buys):
             log.info("Cash for BUYs: %s (reserve %s)", *map(usd_cents, (budget_for(facts, self.limits), run.reserve)))
         return facts
 
-    def _wait_for_quotes(self, facts: Facts) -> Facts:
+    def _wait_for_quotes(self, plan: TradingPlan, facts: Facts) -> Facts:
         """Read the facts again until every BUY has a fresh ask, but no longer than the phase may take."""
         clock, settings = self.reader.clock, self.settings.phases.buy
         give_up = clock.now() + timedelta(seconds=settings.timeout)
-        while (waiting := find_unquoted(self.plan, facts, self.limits)) and clock.now() < give_up:
+        while (waiting := find_unquoted(plan, facts, self.limits)) and clock.now() < give_up:
             log.info("Waiting for a fresh ask of %s", ", ".join(waiting))
             clock.sleep(settings.poll)
             give_up = min(give_up, clock.now() + timedelta(seconds=settings.timeout))  # it may have been set back
             self.cash.work()
-            read = self.reader.read(t.symbol for t in self.plan.buys)
+            read = self.reader.read(t.symbol for t in plan.buys)
             facts = replace(read, plan=facts.plan, run=facts.run)
         return facts
 
@@ -115,3 +111,10 @@ class PhaseDecisions:
         for symbol, reason in broken.items():
             log.warning("%s: %s (%s)", symbol, reason.code.meaning, reason)
         return broken
+
+
+def _may_decide(name: PhaseName, plan: TradingPlan, run: RunFacts) -> bool:
+    """Return True if a phase may have something to decide."""
+    if name is PhaseName.PROTECT:
+        return any(run.unprotected.values())
+    return bool(plan.buys if name is PhaseName.BUY else plan.sells)

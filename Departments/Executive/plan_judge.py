@@ -18,8 +18,10 @@ from Departments.core.plans import TradingPlan
 from Departments.core.quotes import MarketClock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import Settings
+from Departments.core.statuses import PhaseName
 from Departments.Executive.agenda import rehearse
 from Departments.Executive.manual_orders import ManualOrder
+from Departments.Executive.remainder import Leftover, list_left, plan_for
 from Departments.Executive.reporting.document import Document, dry_run_document
 from Departments.Executive.review import Outlook, find_staleness, foresee
 from Departments.ledger.plan_records import PlanRecords
@@ -32,6 +34,32 @@ class NotToday:
     status: str
     plan_id: str | None
     message: str
+
+    @property
+    def is_done(self) -> bool:
+        """Return True if the day has its execution."""
+        return self.status == "ALREADY_EXECUTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What an execution left. `obstacle` is why no further attempt sends it now, empty if one does."""
+
+    left: tuple[Leftover, ...]
+    obstacle: str
+
+    @property
+    def may_go_on(self) -> bool:
+        """Return True if a further attempt may send something now."""
+        return bool(self.left) and not self.obstacle
+
+    @property
+    def sentence(self) -> str:
+        """Return the words for people: what is left, and why."""
+        if not self.left:
+            return "nothing is left of it"
+        why = f"; {self.obstacle}" if self.obstacle else ""
+        return f"left: {', '.join(each.sentence for each in self.left)}{why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +91,25 @@ class PlanJudge:
         found = check_desk(facts, self.limits, "dispatch").violations
         reasons = [r for r in found if not (force and r.code is ReasonCode.ONE_EXECUTION_PER_DAY)]
         return _not_today(reasons, facts.hours, known.plan_id or None), reasons
+
+    def find_rest(self, plan: TradingPlan) -> Rest:
+        """Return what the execution of a plan left, and whether a further attempt may send some of it now."""
+        execution, records = self.plans.execution(plan.plan_id), self.plans.trades(plan.plan_id)
+        left = tuple(list_left(plan, records))
+        passing = [each for each in left if each.is_passing]
+        if execution is None or not passing:
+            return Rest(left, "none of these reasons passes by itself today" if left else "")
+        rest = plan_for(plan, records, execution.attempt + 1)
+        facts = replace(self.reader.read(t.symbol for t in rest.trades), plan=PlanFacts.of(plan))
+        stops = check_desk(facts, self.limits, "dispatch").violations
+        if stops:
+            return Rest(left, f"no further attempt now: {stops[0].sentence or stops[0]}")
+        shortfall, collar = self.settings.phases.buy.shortfall, self.settings.prices.collar_pct
+        decisions = rehearse(rest, facts, self.limits, shortfall, collar).decisions
+        trades = [d for name in (PhaseName.SELL, PhaseName.BUY) for d in decisions[name]]
+        if any(d.sent for d in trades):
+            return Rest(left, "")
+        return Rest(left, f"no further attempt now: {'; '.join(f'{d.planned.symbol} {d.reason}' for d in trades)}")
 
     def measure(self, plan: TradingPlan) -> Decimal | None:
         """Return the dollars a plan trades, SELLs and BUYs together. Returns None if a price is unknown.
@@ -103,8 +150,10 @@ class PlanJudge:
         return replace(facts, plan=self._with_execution(PlanFacts.of(plan)))
 
     def _with_execution(self, known: PlanFacts) -> PlanFacts:
-        days = (e.trading_day for e in self.plans.executions() if e.plan_id == known.plan_id)
-        return replace(known, executed_on=next(days, None))
+        """Add the day of the plan's execution. One without trades is no execution: the day stays free."""
+        execution = self.plans.execution(known.plan_id or "")
+        traded = execution is not None and (execution.ended_at is None or self.plans.has_trades(execution.plan_id))
+        return replace(known, executed_on=execution.trading_day if execution is not None and traded else None)
 
 
 def _not_today(reasons: Iterable[Reason], hours: MarketClock, plan_id: str | None) -> NotToday | None:

@@ -54,7 +54,8 @@ def read_day_order(desk: Desk, briefing: Path | None, plan: Path | None, *, dry_
     message = None if briefing is None else read_briefing(briefing)
     if dry_run or not _has_begun(desk, proposed):
         _check(desk, proposed, plan, message, briefing)
-    return DayOrder(message.message_id if message else None, document, dry_run, _delivery(desk, message))
+    given = (None, None) if message is None else (message.message_id, message.timestamp)
+    return DayOrder(given[0], document, dry_run, _delivery(desk, message), briefing_at=given[1])
 
 
 def read_briefing(path: Path) -> Message:
@@ -83,7 +84,8 @@ def _has_begun(desk: Desk, plan: TradingPlan | None) -> bool:
         return False
     plans, day = desk.ledger.plans, trading_day(desk.clock.now())
     waiting = plan is None and plans.find_approved(day)
-    return bool(plans.find_unfinished() or plans.executions(day) or waiting or (plan and plans.execution(plan.plan_id)))
+    begun = plans.find_unfinished() or plans.find_executed(day) or waiting
+    return bool(begun or (plan and plans.execution(plan.plan_id)))
 
 
 def _check(desk: Desk, plan: TradingPlan | None, path: Path | None, message: Message | None, file: Path | None) -> None:

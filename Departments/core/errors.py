@@ -33,12 +33,13 @@ from typing import Final
 
 #: The exit codes of every command.
 EXIT_CODES: Final[Mapping[int, str]] = {
-    0: "done, or done before; a dry run",
-    1: "something needs a person: an order denied, rejected or unfilled; not approved; market closed; a locked symbol; "
+    0: "done, or done before; nothing to do; a dry run",
+    1: "something needs a person: an order denied, rejected or unfilled; not approved; a locked symbol; "
     "an unexplained cash difference; an unexpected error",
     2: "bad input: the sentence names file, key and mend",
     3: "ledger, lock or disk; mend it and run again",
     4: "the broker cannot be reached or refuses the credentials; run again to continue",
+    5: "the market is closed; nothing was sent, and nobody needs to look",
     130: "interrupted; run again to continue",
 }
 RUN_AGAIN: Final = "run the same command again to continue"

@@ -116,6 +116,7 @@ class ReasonCode(StrEnum):
         "TRIMMED_TO_BUDGET",
         "the price is above the plan's, so the order was trimmed to the money planned for it",
     )
+    CASH_LAG = ("CASH_LAG", "the account's cash is still behind the fills; run again to finish (deferred or trimmed)")
     NOTHING_AVAILABLE = ("NOTHING_AVAILABLE", "none of the shares to sell are held and free (deferred)")
     TRIMMED_TO_AVAILABLE = ("TRIMMED_TO_AVAILABLE", "the SELL was trimmed to the shares held and free")
     SYMBOL_LOCKED = ("SYMBOL_LOCKED", "the ledger and the broker disagree about the symbol; a person must check it")

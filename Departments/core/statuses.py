@@ -14,6 +14,7 @@ class ExecutionStatus(StrEnum):
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"
     COMPLETED_WITH_ISSUES = "COMPLETED_WITH_ISSUES"
+    NOTHING_TO_DO = "NOTHING_TO_DO"
 
 
 class PhaseName(StrEnum):

@@ -80,12 +80,12 @@ class Ledger:
         self._db.close()
 
     def execution_fills(self, plan_id: str) -> list[FillRecord]:
-        """Return the fills behind the cash of an execution, oldest first.
+        """Return the fills behind the cash of an execution's last attempt, oldest first.
 
         These are the fills of its own orders, and all others in its time: an exit of an earlier day may fill meanwhile.
         """
         run = self.plans.execution(plan_id)
-        return [] if run is None else self.orders.fills_in(plan_id, run.started_at, run.ended_at)
+        return [] if run is None else self.orders.fills_in(plan_id, run.attempt, run.started_at, run.ended_at)
 
     def shares_without_exits(self, *, exits_wanted: bool) -> dict[str, Decimal]:
         """Return the shares in need of exits, by symbol: the unprotected, and those under a RELEASE.
@@ -116,9 +116,9 @@ class Ledger:
         """Return the recent trading: today's execution and sides, past day trades, live stops."""
         today = trading_day(now)
         begun = self.plans.executions(today)
-        executed = [e for e in begun if not e.by_hand]
+        executed = self.plans.find_executed(today)
         return TradingHistory(
-            executed_plan_today=executed[-1].plan_id if executed else None,
+            executed_plan_today=None if executed is None else executed.plan_id,
             manual_orders_today=tuple(e.plan_id for e in begun if e.by_hand),
             same_day_sides=self.orders.sides_on(today),
             day_trades=tuple(self.orders.day_trades_since(today - LOOK_BACK)),

@@ -20,7 +20,7 @@ from Departments.ledger.tables import Table
 
 @dataclass(frozen=True, slots=True)
 class PhaseRecord:
-    """One phase of an execution. `outcome` is NONE until it ended."""
+    """One phase of an attempt to execute a plan. `outcome` is NONE until it ended."""
 
     name: PhaseName
     state: PhaseState
@@ -28,6 +28,7 @@ class PhaseRecord:
     deadline: datetime
     ended_at: datetime | None
     outcome: PhaseOutcome
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class TradeRecord:
     filled_avg_price: Decimal | None = None
     code: str = ""
     reason: str = ""
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ _REPORTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRecord:
-    """One execution of a plan, with its fees and the cash before and after, in dollars."""
+    """One attempt to execute a plan, with its fees and the cash before and after, in dollars."""
 
     plan_id: str
     trading_day: date
@@ -127,6 +129,7 @@ class ExecutionRecord:
     cash_after: Decimal | None
     fees: Decimal = ZERO
     by_hand: bool = False
+    attempt: int = 1
 
     def is_running_at(self, moment: datetime) -> bool:
         """Return whether the execution ran at a moment."""
@@ -180,19 +183,20 @@ APPROVALS: Final = Table(
     owner={"plan_id": str},
     rules=("PRIMARY KEY (plan_id, digest, approved_by)", _OF_A_PLAN),
 )
-EXECUTIONS: Final = Table("desk_executions", ExecutionRecord, rules=("PRIMARY KEY (plan_id)", _OF_A_PLAN))
+EXECUTIONS: Final = Table("desk_executions", ExecutionRecord, rules=("PRIMARY KEY (plan_id, attempt)", _OF_A_PLAN))
 PHASES: Final = Table(
-    "desk_phases", PhaseRecord, owner={"plan_id": str}, rules=("PRIMARY KEY (plan_id, name)", _OF_A_PLAN)
+    "desk_phases", PhaseRecord, owner={"plan_id": str}, rules=("PRIMARY KEY (plan_id, attempt, name)", _OF_A_PLAN)
 )
 TRADES: Final = Table(
     "desk_trades",
     TradeRecord,
     owner={"plan_id": str, "rank": int},
-    rules=("PRIMARY KEY (plan_id, phase, symbol)", _OF_A_PLAN),
+    rules=("PRIMARY KEY (plan_id, attempt, phase, symbol)", _OF_A_PLAN),
     indexes=("CREATE UNIQUE INDEX desk_trades_by_message ON desk_trades (message_id)",),
 )
 UNTRADABLE: Final = Table("desk_untradable", Untradable, rules=("PRIMARY KEY (symbol)",))
 _LOOSE: Final = "terminal_at IS NULL AND message_id IS NOT NULL"
+_TRADING: Final = (PhaseName.SELL, PhaseName.BUY)
 _IN_ORDER: Final = tuple(PhaseName)
 
 
@@ -265,17 +269,21 @@ class PlanRecords:
         return [p.document for p in plans if p.approved_at is not None and trading_day(p.approved_at) == day]
 
     def start(self, record: ExecutionRecord) -> None:
-        """Record the beginning of a plan's execution, once."""
+        """Record the beginning of an attempt to execute a plan, once."""
         EXECUTIONS.insert(self._db, record)
 
     def finish(self, plan_id: str, status: ExecutionStatus, cash_after: Decimal, fees: Decimal, at: datetime) -> None:
-        """Record the end of an execution, with its cash and fees in dollars."""
+        """Record the end of the running attempt, with its cash and fees in dollars."""
         changes = {"status": status, "cash_after": cash_after, "fees": fees, "ended_at": at}
-        EXECUTIONS.update(self._db, changes, "plan_id = ?", plan_id)
+        EXECUTIONS.update(self._db, changes, "plan_id = ? AND ended_at IS NULL", plan_id)
 
     def execution(self, plan_id: str) -> ExecutionRecord | None:
-        """Return the execution of a plan, or None."""
-        return EXECUTIONS.first(self._db, "plan_id = ?", plan_id)
+        """Return the last attempt to execute a plan, or None."""
+        return EXECUTIONS.first(self._db, "plan_id = ?", plan_id, order="attempt DESC")
+
+    def attempts(self, plan_id: str) -> list[ExecutionRecord]:
+        """Return every attempt to execute a plan, oldest first."""
+        return EXECUTIONS.find(self._db, "plan_id = ?", plan_id, order="attempt")
 
     def executions(self, day: date | None = None) -> list[ExecutionRecord]:
         """Return the executions of a trading day, or all of them, oldest first."""
@@ -283,6 +291,15 @@ class PlanRecords:
         if day is None:
             return EXECUTIONS.find(self._db, "1 = 1", order=order)
         return EXECUTIONS.find(self._db, "trading_day = ?", day, order=order)
+
+    def find_executed(self, day: date) -> ExecutionRecord | None:
+        """Return the last execution of a trading day, or None. Orders by hand and plans without trades do not count."""
+        found = (e for e in reversed(self.executions(day)) if not e.by_hand)
+        return next((e for e in found if e.ended_at is None or self.has_trades(e.plan_id)), None)
+
+    def has_trades(self, plan_id: str) -> bool:
+        """Return whether an execution of a plan had a SELL or a BUY, sent or deferred."""
+        return TRADES.first(self._db, "plan_id = ? AND phase IN (?, ?)", plan_id, *_TRADING, order="rank") is not None
 
     def find_unfinished(self) -> ExecutionRecord | None:
         """Return the unfinished execution, or None."""
@@ -292,11 +309,12 @@ class PlanRecords:
         """Record the state of a phase."""
         names = ("state", "deadline", "ended_at", "outcome")
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
-        PHASES.insert(self._db, phase, f"(plan_id, name) DO UPDATE SET {changes}", plan_id=plan_id)
+        PHASES.insert(self._db, phase, f"(plan_id, attempt, name) DO UPDATE SET {changes}", plan_id=plan_id)
 
     def phases(self, plan_id: str) -> list[PhaseRecord]:
-        """Return the begun phases of a plan, in their order."""
-        return sorted(PHASES.find(self._db, "plan_id = ?", plan_id), key=lambda phase: _IN_ORDER.index(phase.name))
+        """Return the begun phases of a plan, attempt by attempt in their order."""
+        found = PHASES.find(self._db, "plan_id = ?", plan_id)
+        return sorted(found, key=lambda phase: (phase.attempt, _IN_ORDER.index(phase.name)))
 
     def add_trade(self, plan_id: str, rank: int, trade: TradeRecord) -> None:
         """Record a trade of a phase, dispatched or deferred; `rank` is its place in the phase."""
@@ -309,7 +327,7 @@ class PlanRecords:
         if row is None or trade is None:
             return None
         plan_id = row["plan_id"]
-        begun = PHASES.first(self._db, "plan_id = ? AND name = ?", plan_id, trade.phase)
+        begun = PHASES.first(self._db, "plan_id = ? AND name = ? AND attempt = ?", plan_id, trade.phase, trade.attempt)
         is_dispatched = begun is not None and begun.state is not PhaseState.PENDING
         return DecidedTrade(plan_id, self.approved_at(plan_id), trade, is_dispatched)
 
@@ -322,21 +340,23 @@ class PlanRecords:
         changes = {name: value for name, value in found.items() if value or name not in {"code", "reason"}}
         return TRADES.update(self._db, changes, "message_id = ? AND terminal_at IS NULL", message_id) > 0
 
-    def note_fill(self, plan_id: str, symbol: str, reason: Reason) -> None:
+    def note_fill(self, plan_id: str, attempt: int, symbol: str, reason: Reason) -> None:
         """Record the limit that the fill of a BUY broke."""
         changes = {"code": str(reason.code), "reason": str(reason)}
-        TRADES.update(self._db, changes, "plan_id = ? AND phase = ? AND symbol = ?", plan_id, PhaseName.BUY, symbol)
+        bought = "plan_id = ? AND attempt = ? AND phase = ? AND symbol = ?"
+        TRADES.update(self._db, changes, bought, plan_id, attempt, PhaseName.BUY, symbol)
 
     def trades(self, plan_id: str, phase: PhaseName | None = None) -> list[TradeRecord]:
-        """Return the trades of a plan, or of one phase, in their order."""
+        """Return the trades of a plan, or of one phase of all attempts, in their order."""
+        order = "attempt, rank, symbol"
         if phase is not None:
-            return TRADES.find(self._db, "plan_id = ? AND phase = ?", plan_id, phase, order="rank, symbol")
-        found = TRADES.find(self._db, "plan_id = ?", plan_id, order="rank, symbol")
-        return sorted(found, key=lambda trade: _IN_ORDER.index(trade.phase))
+            return TRADES.find(self._db, "plan_id = ? AND phase = ?", plan_id, phase, order=order)
+        found = TRADES.find(self._db, "plan_id = ?", plan_id, order=order)
+        return sorted(found, key=lambda trade: (trade.attempt, _IN_ORDER.index(trade.phase)))
 
     def find_loose_ends(self) -> list[tuple[str, TradeRecord]]:
         """Return (plan, trade) of the dispatched trades of ended executions whose end nobody knows, oldest first."""
-        ended = [execution.plan_id for execution in self.executions() if execution.ended_at is not None]
+        ended = dict.fromkeys(execution.plan_id for execution in self.executions() if execution.ended_at is not None)
         return [
             (plan_id, trade)
             for plan_id in ended

@@ -201,29 +201,30 @@ class OrderRecords:
         """Return the fills at or after a moment, oldest first."""
         return self._fills("f.filled_at >= ?", iso(since))
 
-    def fills_in(self, plan_id: str, since: datetime, until: datetime | None) -> list[FillRecord]:
-        """Return the fills of a plan's orders, and all others in its time, oldest first.
+    def fills_in(self, plan_id: str, attempt: int, since: datetime, until: datetime | None) -> list[FillRecord]:
+        """Return the fills of an attempt's orders, and all others in its time, oldest first.
 
-        Executions follow one another, so what filled while another one ran is not in this one's time, whatever the
+        Attempts follow one another, so what filled while another one ran is not in this one's time, whatever the
         clock says: a day that is replayed with `--at` begins at the same moment again.
         """
-        sent = "SELECT message_id FROM desk_trades WHERE plan_id = ? AND message_id IS NOT NULL"
+        sent = "SELECT message_id FROM desk_trades WHERE plan_id = ? AND attempt = ? AND message_id IS NOT NULL"
         its_own = (
             f"SELECT x.id FROM desk_fills x JOIN desk_orders y ON y.id = x.order_id WHERE y.message_id IN ({sent})"  # noqa: S608
         )
         ended = "" if until is None else " AND filled_at <= ?"
         elsewhere = (
             "SELECT z.id FROM desk_fills z JOIN desk_orders w ON w.id = z.order_id JOIN desk_executions e "
-            "ON e.plan_id = w.plan_id WHERE e.plan_id <> ? AND z.filled_at BETWEEN e.started_at AND e.ended_at"
+            "ON e.plan_id = w.plan_id WHERE NOT (e.plan_id = ? AND e.attempt = ?) "
+            "AND z.filled_at BETWEEN e.started_at AND e.ended_at"
         )
         others = f"SELECT id FROM desk_fills WHERE filled_at >= ?{ended} AND id NOT IN ({elsewhere})"  # noqa: S608
         times = [iso(moment) for moment in (since, until) if moment is not None]
-        return self._fills(f"f.id IN ({its_own} UNION {others})", plan_id, *times, plan_id)
+        return self._fills(f"f.id IN ({its_own} UNION {others})", plan_id, attempt, *times, plan_id, attempt)
 
     def _records(self, condition: str, *values: str) -> list[OrderRecord]:
         return ORDERS.find(self._db, condition, *values, order="+id")  # the plus keeps the planner from walking the key
 
-    def _fills(self, condition: str, *values: str) -> list[FillRecord]:
+    def _fills(self, condition: str, *values: str | int) -> list[FillRecord]:
         rows = self._db.rows(
             f"SELECT o.symbol, o.side, {_FILL_COLUMNS} "  # noqa: S608 - no outside text
             f"FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id WHERE {condition} ORDER BY f.filled_at, f.id",

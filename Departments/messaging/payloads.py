@@ -281,6 +281,8 @@ class FinalReport(Payload):
         description="equity, cash and reserve, dollars",
         examples=[{"equity": "98950.00", "cash_before": "12000.00", "cash_after": "11200.00"}],
     )
+    attempts: Documents = Field((), description="each attempt: attempt, status, times, cash", examples=[[]])
+    left: Documents = Field((), description="what did not fill: ticker, side, qty, code, reason", examples=[[]])
     skipped: Documents = Field(description="not planned: ticker, code, reason", examples=[[]])
     phases: Documents = Field(description="each phase with its orders", examples=[[{"name": "SELL", "orders": []}]])
     denied: Documents = Field(description="stopped by our own check: ticker, code, reason", examples=[[]])

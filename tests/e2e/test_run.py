@@ -74,7 +74,7 @@ def test_a_second_run_of_the_day_trades_nothing(folder: Path, capsys: Capture) -
 def test_outside_trading_hours_nothing_is_sent(folder: Path, capsys: Capture) -> None:
     deliver_briefing(folder)
     said = say(capsys, *run_of(folder, "--json", "--at", "2025-11-10T12:00:00Z"))
-    assert said.code == 1
+    assert said.code == said.document["exit_code"] == 5
     assert said.document["status"] == "MARKET_CLOSED"
     assert (folder / MESSAGES / "Inbox" / "OPERATIONS" / BRIEFING).exists()
 

@@ -19,13 +19,14 @@ from tests.invariants.scenarios import (
     PARTIAL_FILLS,
     REFUSALS,
     RELEASE_DAY,
+    SECOND_ATTEMPT,
     TIMEOUTS,
     Scenario,
 )
 from tests.invariants.schedules import Schedule
 
 WHOLLY = (INCIDENT_DAY, PARTIAL_FILLS, REFUSALS, TIMEOUTS)  # every step in every phase
-BESIDES = (RELEASE_DAY, DEMO)  # and what these days do that the others do not
+BESIDES = (RELEASE_DAY, SECOND_ATTEMPT, DEMO)  # and what these days do that the others do not
 STEPS = ("ledger.commit", "publish.write", "publish.deliver", "publish.keep", "archive")
 PHASES = {
     "RELEASE open": (*STEPS, "exchange.cancel"),

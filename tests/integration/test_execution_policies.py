@@ -115,7 +115,7 @@ def test_proceeds_that_show_late_in_the_cash_are_waited_for(tmp_path: Path) -> N
 def test_proceeds_that_stay_away_are_not_spent(tmp_path: Path) -> None:
     late = {"call": "submit", "side": "SELL", "do": "cash_lag", "seconds": 600, "times": 0}
     found = statuses(lived(tmp_path, late, state={**STATE, "cash": 9_500}))
-    assert {found[t][2] for t in ("ALKS", "COMM")} == {"INSUFFICIENT_CASH"}
+    assert {found[t][2] for t in ("ALKS", "COMM")} == {"CASH_LAG"}
 
 
 #: Costs all the cash there is above the reserve.

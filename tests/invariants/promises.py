@@ -143,9 +143,9 @@ def buys_wait_for_sells(seen: Promises) -> Iterator[str]:
     orders = seen.exchange.by_client_id
     for execution in seen.books.executions:
         plan_id = execution["plan_id"]
-        sells = [orders[m] for m in seen.books.messages(plan_id, "SELL") if m in orders]
-        buys = [orders[m] for m in seen.books.messages(plan_id, "BUY") if m in orders]
-        phase = seen.books.phase(plan_id, "SELL")
+        sells = [orders[m] for m in seen.books.messages(execution, "SELL") if m in orders]
+        buys = [orders[m] for m in seen.books.messages(execution, "BUY") if m in orders]
+        phase = seen.books.phase(execution, "SELL")
         if not buys:
             continue
         if phase is None or phase["state"] != "ended":
@@ -162,7 +162,7 @@ def buys_wait_for_sells(seen: Promises) -> Iterator[str]:
 def orders_have_approvals(seen: Promises) -> Iterator[str]:
     """Every order has a message and an intent, and no approval leads to two orders."""
     known = {o["client_order_id"]: o for o in seen.books.orders}
-    first: dict[tuple[str, str, str], str] = {}
+    first: dict[tuple[str, str, str, int], str] = {}
     trades = {t["message_id"]: t for t in seen.books.trades if t["message_id"]}
     for order in seen.exchange.sent:
         client_order_id = order["client_order_id"]
@@ -174,10 +174,24 @@ def orders_have_approvals(seen: Promises) -> Iterator[str]:
             yield f"{order['symbol']}: order {client_order_id} has no message"
         if message_id in trades:
             trade = trades[message_id]
-            key = (trade["plan_id"], trade["phase"], trade["symbol"])
+            key = (trade["plan_id"], trade["phase"], trade["symbol"], trade["attempt"])
             if key in first:
                 yield f"{key}: two orders, {first[key]} and {client_order_id}"
             first[key] = client_order_id
+
+
+def attempts_repeat_nothing(seen: Promises) -> Iterator[str]:
+    """All attempts together never trade more of a symbol than the first planned."""
+    orders = seen.exchange.by_client_id
+    filled, planned = defaultdict[tuple[str, ...], D](D), defaultdict[tuple[str, ...], D](D)
+    for trade in seen.books.trades:
+        what = trade["plan_id"], trade["phase"], trade["symbol"]
+        planned[what] = max(planned[what], D(trade["planned_qty"]))
+        if trade["phase"] in {"SELL", "BUY"} and trade["message_id"] in orders:
+            filled[what] += D(orders[trade["message_id"]]["filled_qty"])
+    for which, qty in filled.items():
+        if qty > planned[which]:
+            yield f"{which}: {qty} filled of {planned[which]} planned"
 
 
 # --- what the ledger says ---
@@ -300,6 +314,7 @@ ALWAYS: Final[Mapping[Promise, frozenset[str]]] = {
     cash_keeps_its_floor: frozenset({"exchange"}),
     buys_wait_for_sells: frozenset({"exchange", "books"}),
     orders_have_approvals: frozenset({"exchange"}),
+    attempts_repeat_nothing: frozenset({"exchange", "books"}),
     ledger_knows_no_more: frozenset({"books"}),
     messages_follow_their_commits: frozenset({"books", "boxes"}),
     delivered_letters_lie_somewhere: frozenset({"books", "boxes"}),

@@ -78,6 +78,10 @@ def seeded(state: str) -> tuple[D, Mapping[str, D]]:
     return D(str(found["cash"])), {symbol: D(str(p["qty"])) for symbol, p in found["positions"].items()}
 
 
+def _attempt_of(row: Row) -> tuple[str, int]:
+    return row["plan_id"], row["attempt"]
+
+
 @dataclass(frozen=True)
 class Books:
     """What the ledger's file says, read at one moment; nothing before it is opened."""
@@ -123,11 +127,13 @@ class Books:
         """(sender, name) of the letters that the ledger calls delivered."""
         return frozenset((letter["sender"], letter["name"]) for letter in self.letters if letter["published_at"])
 
-    def phase(self, plan_id: str, name: str) -> Row | None:
-        return next((p for p in self.phases if (p["plan_id"], p["name"]) == (plan_id, name)), None)
+    def phase(self, run: Row, name: str) -> Row | None:
+        """Return a phase of an attempt."""
+        return next((p for p in self.phases if _attempt_of(p) == _attempt_of(run) and p["name"] == name), None)
 
-    def messages(self, plan_id: str, phase: str) -> set[str]:
-        return {t["message_id"] for t in self.trades if (t["plan_id"], t["phase"]) == (plan_id, phase)}
+    def messages(self, run: Row, phase: str) -> set[str]:
+        """Return the message ids of a phase of an attempt."""
+        return {t["message_id"] for t in self.trades if _attempt_of(t) == _attempt_of(run) and t["phase"] == phase}
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,34 @@ RELEASE_DAY = Scenario(
     before=((MORNING, SMALL),),
     at=NEXT_DAY,
 )
+
+
+@dataclass(frozen=True)
+class SecondAttempt(Scenario):
+    """The same day a few minutes later: a further attempt trades what the first left, and no more."""
+
+    def prepare(self, folder: Path) -> Path:
+        """Live through the days before and the first attempt."""
+        RELEASE_DAY.prepare(folder)
+        RELEASE_DAY.play(folder)
+        return folder
+
+    def play(self, folder: Path, clock: Clock | None = None, step: Step = no_step) -> dict[str, Any]:
+        """Run again, or go on with what a kill interrupted."""
+        plan_id = str(self.plan["plan_id"])
+
+        def work(desk: Desk) -> dict[str, Any]:
+            if desk.day.resume() is None and len(desk.ledger.plans.attempts(plan_id)) == 1:
+                desk.day.run(DayOrder(), Approving())
+            desk.work()
+            document = told(desk, plan_id)
+            settle(desk)
+            return document
+
+        return with_desk(folder, self.at, step, work, clock)
+
+
+SECOND_ATTEMPT = SecondAttempt("second attempt", RELEASE_DAY.plan, at=NEXT_DAY + timedelta(minutes=10))
 HAPPY = Scenario("two and two", SMALL)
 INCIDENT_DAY = Scenario("the incident's plan", INCIDENT, state=INCIDENT_STATE)
 PARTIAL_FILLS = Scenario(
@@ -249,4 +277,4 @@ class Approving:
 
 
 DEMO = DemoDay("the demo", {})
-ALL = (DEMO, HAPPY, INCIDENT_DAY, PARTIAL_FILLS, REFUSALS, TIMEOUTS, RELEASE_DAY)
+ALL = (DEMO, HAPPY, INCIDENT_DAY, PARTIAL_FILLS, REFUSALS, TIMEOUTS, RELEASE_DAY, SECOND_ATTEMPT)

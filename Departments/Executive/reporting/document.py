@@ -22,6 +22,7 @@ from Departments.Executive.agenda import Rehearsal
 from Departments.Executive.approvals import approval_documents
 from Departments.Executive.funding import Decision
 from Departments.Executive.outcomes import is_order_of, with_order
+from Departments.Executive.remainder import keep_last, list_left
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
@@ -33,7 +34,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
     "plan_id": "the plan",
     "status": (
         "COMPLETED, COMPLETED_WITH_ISSUES, DRY_RUN, NOT_APPROVED, ALREADY_EXECUTED, MARKET_CLOSED, "
-        "NOTHING_TO_RESUME or FAILED"
+        "NOTHING_TO_DO, NOTHING_TO_RESUME or FAILED"
     ),
     "approvals": [
         {
@@ -61,10 +62,30 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         "lowest_cash": "lowest cash of the run, by its fills and at its end; its fees are in the last figure",
         "reserve": "cash that had to stay",
     },
+    "attempts": [
+        {
+            "attempt": "1, 2 … (a number)",
+            "status": "COMPLETED, COMPLETED_WITH_ISSUES or NOTHING_TO_DO",
+            "started_at": "when it began",
+            "ended_at": "when it ended",
+            "cash_before": "cash before it",
+            "cash_after": "cash after it",
+        }
+    ],
+    "left": [
+        {
+            "ticker": "symbol",
+            "side": "SELL or BUY",
+            "qty": "shares of the plan that did not fill",
+            "code": "the last reason code, or empty",
+            "reason": "CODE: key=value …, or empty",
+        }
+    ],
     "skipped": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
     "phases": [
         {
             "name": "RELEASE, SELL, BUY or PROTECT",
+            "attempt": "1, or more where an attempt finishes what the ones before left (a number)",
             "started_at": "when its orders were dispatched",
             "ended_at": "when the last was terminal, or the deadline had run",
             "orders": [
@@ -119,14 +140,15 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
     "message": "only where nothing was executed: why",
 }
 
-#: What the command ends with; 2 to 4 are the errors of `Departments.core.errors`.
+#: What the command ends with; ALREADY_EXECUTED has the code of that execution. 2 to 4 are those of `core.errors`.
 EXIT_CODES = {
     ExecutionStatus.COMPLETED: 0,
     ExecutionStatus.COMPLETED_WITH_ISSUES: 1,
+    ExecutionStatus.NOTHING_TO_DO: 0,
     "DRY_RUN": 0,
     "NOT_APPROVED": 1,
     "ALREADY_EXECUTED": 0,
-    "MARKET_CLOSED": 1,
+    "MARKET_CLOSED": 5,
     "NOTHING_TO_RESUME": 0,
 }
 
@@ -144,6 +166,7 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
     if any(t.terminal_at is None for t in trades):
         orders = {o.intent.message_id: o for o in ledger.orders.find_by_plan(plan_id)}
         trades = [_complete(t, orders) for t in trades]
+    last = keep_last(trades, execution.attempt)
     return {
         "plan_id": plan_id,
         "status": str(execution.status),
@@ -152,10 +175,12 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
         if execution.by_hand
         else orders_by_hand(ledger, execution.trading_day, until=execution.ended_at),
         "account": _account(execution, fills),
+        "attempts": list_attempts(ledger, plan_id),
+        "left": [left.document() for left in list_left(plan, trades)],
         "skipped": skip_documents(plan.skipped),
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
-        "denied": reasons(t for t in trades if t.status == OrderStatus.DENIED),
-        "deferred": reasons(t for t in trades if t.status == TradeStatus.DEFERRED),
+        "denied": reasons(t for t in last if t.status == OrderStatus.DENIED),
+        "deferred": reasons(t for t in last if t.status == TradeStatus.DEFERRED),
         "broken_limits": list(describe_issues(trades)),
         "unprotected": [_stretch_document(stretch) for stretch in unprotected],
         "cash_identity": _cash_identity(execution, fills),
@@ -183,9 +208,17 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
             "lowest_cash": money_text(min(now.cash, foreseen.facts.cash)),
             "reserve": money_text(reserve),
         },
+        "attempts": [],
+        "left": [],
         "skipped": skip_documents(plan.skipped),
         "phases": [
-            {"name": name, "started_at": None, "ended_at": None, "orders": [order_document(t) for t in trades]}
+            {
+                "name": name,
+                "attempt": 1,
+                "started_at": None,
+                "ended_at": None,
+                "orders": [order_document(t) for t in trades],
+            }
             for name, trades in phases.items()
         ],
         "denied": [],
@@ -209,6 +242,8 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
         "orders_by_hand": [],
         "approvals": [],
         "account": dict.fromkeys(("equity", "cash_before", "cash_after", "lowest_cash", "reserve")),
+        "attempts": [],
+        "left": [],
         "skipped": skip_documents(plan.skipped) if plan else [],
         "phases": [],
         "denied": [],
@@ -288,10 +323,26 @@ def _account(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[str, s
 def _phase(phase: PhaseRecord, trades: Iterable[TradeRecord]) -> dict[str, Any]:
     return {
         "name": phase.name,
+        "attempt": phase.attempt,
         "started_at": iso(phase.started_at),
         "ended_at": None if phase.ended_at is None else iso(phase.ended_at),
-        "orders": [order_document(trade) for trade in trades if trade.phase == phase.name],
+        "orders": [order_document(t) for t in trades if (t.phase, t.attempt) == (phase.name, phase.attempt)],
     }
+
+
+def list_attempts(ledger: Ledger, plan_id: str) -> list[dict[str, Any]]:
+    """List the attempts to execute a plan, oldest first."""
+    return [
+        {
+            "attempt": run.attempt,
+            "status": str(run.status),
+            "started_at": iso(run.started_at),
+            "ended_at": None if run.ended_at is None else iso(run.ended_at),
+            "cash_before": money_text(run.cash_before),
+            "cash_after": None if run.cash_after is None else money_text(run.cash_after),
+        }
+        for run in ledger.plans.attempts(plan_id)
+    ]
 
 
 def order_document(trade: TradeRecord) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def report_text(
         "",
         f"**Status**: {document['status']}",
         *(f"**Approved**: {_safe(line)}" for line in approval_lines(document)),
+        *(f"**Attempt {a['attempt']}**: {line}" for a, line in attempt_lines(document)),
         "",
         "## Cash",
         "",
@@ -51,7 +52,8 @@ def report_text(
     ]
     lines += ["", "## Plan", "", *(f"- {_safe(line)}" for line in (f"Market regime: {regime or 'unknown'}", *notes))]
     for phase in document["phases"]:
-        lines += ["", f"## {phase['name']}", "", *_phase_lines(phase)]
+        again = f" (attempt {phase['attempt']})" if phase["attempt"] > 1 else ""
+        lines += ["", f"## {phase['name']}{again}", "", *_phase_lines(phase)]
     if document.get("orders_by_hand"):
         lines += ["", "## Orders by hand", "", *manual_lines(document["orders_by_hand"])]
     for title, key in (("Denied", "denied"), ("Deferred", "deferred"), ("Skipped", "skipped")):
@@ -86,6 +88,14 @@ def approval_lines(document: Mapping[str, Any]) -> list[str]:
         f"by {a['approved_by']} ({a['approved_from']}) at {a['approved_at']} under limits {a['limits_hash']}"
         for a in document.get("approvals", ())
     ]
+
+
+def attempt_lines(document: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+    """Return each attempt with its sentence, where there is more than one."""
+    attempts = document.get("attempts", ())
+    if len(attempts) < 2:
+        return []
+    return [(a, f"{a['started_at']} to {a['ended_at']}, {a['status']}") for a in attempts]
 
 
 def _phase_lines(phase: Mapping[str, Any]) -> list[str]:

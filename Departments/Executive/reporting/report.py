@@ -83,10 +83,10 @@ class Reporter:
 
     def write_missing(self) -> TradingPlan | None:
         """Write the last report if a kill came between the execution's end and the file; return its plan."""
-        ended = [e.plan_id for e in self.ledger.plans.executions() if e.ended_at is not None]
-        if not ended or self._path(ended[-1]).exists():
+        ended = [e for e in self.ledger.plans.executions() if e.ended_at is not None]
+        if not ended or self._is_written(ended[-1]):
             return None
-        plan = load_plan(self.ledger.plans, ended[-1])
+        plan = load_plan(self.ledger.plans, ended[-1].plan_id)
         self.write(plan.plan_id, self.report(plan))
         return plan
 
@@ -101,6 +101,13 @@ class Reporter:
             if later and path.exists():
                 before = path.read_text(encoding="utf-8").partition(f"\n{LATER_ORDERS}\n")[0]
                 write_atomically(path, "\n".join([before, LATER_ORDERS, "", *manual_lines(later), ""]), self.rights)
+
+    def _is_written(self, run: ExecutionRecord) -> bool:
+        """Return whether the file of a plan tells of an attempt."""
+        path = self._path(run.plan_id)
+        if run.attempt == 1 or not path.exists():
+            return path.exists()
+        return f"**Attempt {run.attempt}**: " in path.read_text(encoding="utf-8", errors="replace")
 
     def _path(self, plan_id: str) -> Path:
         return self.folder / f"{plan_id}.md"
@@ -131,7 +138,8 @@ def _unprotected_before(ledger: Ledger, run: ExecutionRecord) -> dict[str, dict[
     before = {row.symbol: row.qty for row in ledger.unprotected.find_all()}
     for change in ledger.unprotected.changes_since(run.started_at):
         before[change.symbol] = before.get(change.symbol, ZERO) - change.qty
-    found = {t.symbol: t.planned_qty for t in ledger.plans.trades(run.plan_id, PhaseName.PROTECT)}
+    trades = ledger.plans.trades(run.plan_id, PhaseName.PROTECT)
+    found = {t.symbol: t.planned_qty for t in trades if t.attempt == run.attempt}
     return {symbol: {run.started_at: min(qty, before.get(symbol, ZERO))} for symbol, qty in found.items()}
 
 

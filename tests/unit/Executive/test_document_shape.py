@@ -12,7 +12,7 @@ from Departments.Executive.reporting.document import DOCUMENT_SHAPE, EXIT_CODES,
 from tests.builders.commands import deliver_briefing, fault_file, plan_file, run_of, say
 from tests.builders.desk import plan, trade, two_and_two, workspace
 
-NOT_STRINGS = {("exit_code",), ("cash_identity", "holds")}
+NOT_STRINGS = {("exit_code",), ("cash_identity", "holds"), ("phases", "attempt"), ("attempts", "attempt")}
 
 
 def differences(shape: Any, found: Any, path: tuple[str, ...] = ()) -> list[str]:
@@ -21,7 +21,8 @@ def differences(shape: Any, found: Any, path: tuple[str, ...] = ()) -> list[str]
         return _different_keys(shape, found, path)
     if isinstance(shape, list):
         return [d for n, row in enumerate(found) for d in differences(shape[0], row, (*path, f"[{n}]"))]
-    right = (bool, int) if path in NOT_STRINGS else (str, type(None))
+    keys = tuple(key for key in path if not key.startswith("["))
+    right = (bool, int) if keys in NOT_STRINGS else (str, type(None))
     return [] if isinstance(found, right) else [f"{path}: {found!r}"]
 
 
