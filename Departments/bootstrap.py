@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from Departments.brokers.registry import BROKERS, BrokerRow, Opening, find_row, list_names
 from Departments.core.departments import OPERATIONS, OURS, REGIME_DETECTION, TRADING
-from Departments.core.errors import BadInput, DepartmentsError, DiskError, LedgerError, WorkspaceBusy
+from Departments.core.errors import BadInput, BrokerUnavailable, DepartmentsError, DiskError, LedgerError, WorkspaceBusy
 from Departments.core.logs import make_logger
 from Departments.core.platform.clock import Clock, SystemClock
 from Departments.core.platform.disk_trouble import raise_for_disk
@@ -354,6 +354,7 @@ class Desk:
     @cached_property
     def trader(self) -> Trader:
         """Trading at work."""
+        from Departments.Trading.bookkeeping import Bookkeeper
         from Departments.Trading.decisions import Decisions
         from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers
         from Departments.Trading.judgement import Judge
@@ -369,13 +370,15 @@ class Desk:
         sender = OrderSender(broker, ledger, clock, enqueue, tracker)
         decisions = Decisions(ledger.plans, self.admission.is_trusted, self.bus.is_proven)
         judge = Judge(self._make_reader(broker), ledger.releases.find_locks, limits, exits)
+        accounts = self.settings.accounts
+        books = Bookkeeper(broker, ledger, clock, patience=phases.patience, foreign=accounts.policy_for)
         return Trader(
             broker,
             self.bus,
             ApprovalHandlers(partial(self.bus.waiting, TRADING), decisions, ledger, clock, exits, judge, sender),
             ExitHandlers(broker, ledger, clock, decisions, exits, judge, sender),
             ExitRepricer(broker, ledger, clock, exits, tracker, sender),
-            Reconciler(broker, ledger, clock, sender.report, patience=phases.patience),
+            Reconciler(broker, ledger, clock, sender.report, books),
             retry_after=timedelta(seconds=phases.sell.poll),
         )
 
@@ -420,6 +423,7 @@ class Desk:
             consult=self.consult,
             work=self.work,
             briefings=lambda: self.briefings(self.clock.now()),
+            compare=self.compare_account,
         )
 
     @cached_property
@@ -519,6 +523,13 @@ class Desk:
             if not self.choices.via_watchers:
                 self.trader.reconcile()
         self._recovered = True
+
+    def compare_account(self) -> None:
+        """Compare the account with its book, unless Trading watches elsewhere or the broker is away."""
+        if self.choices.via_watchers:
+            return
+        with suppress(BrokerUnavailable):
+            self.trader.reconcile()
 
     def _warn_of_open_inboxes(self) -> None:
         """Say which of our inboxes others may write into: whoever writes there sends us messages."""

@@ -80,4 +80,5 @@ class CashCounter:
         """Read the account and count start cash + SELL fills − BUY fills − fees beside it."""
         account, fees = self.broker.account(), self.broker.fees(execution.started_at)
         fills = self.ledger.execution_fills(execution.plan_id)
-        return CashCount(account, cash_path(execution.cash_before, fills)[-1] - fees, fees)
+        other = self.ledger.book.sum_in_run(execution)
+        return CashCount(account, cash_path(execution.cash_before, fills)[-1] - fees + other, fees)

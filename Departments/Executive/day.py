@@ -124,8 +124,8 @@ class Day:
     """The Executive's day.
 
     `hold` keeps workspace and account for one execution. `consult` has every department of this process but Trading
-    read its inbox once, so nothing is ordered; `work` has Trading work, too. `execution` makes the execution of a plan.
-    `briefings` lists the day's, newest first.
+    read its inbox once, so nothing is ordered; `work` has Trading work, too. `compare` has Trading compare the account
+    with its book. `execution` makes the execution of a plan. `briefings` lists the day's, newest first.
     """
 
     inbox: ExecutiveInbox
@@ -137,6 +137,7 @@ class Day:
     consult: Callable[[], None]
     work: Callable[[], None]
     briefings: Callable[[], Sequence[Message]]
+    compare: Callable[[], None]
 
     def run(self, order: DayOrder, audience: Audience) -> Document:
         """Take all steps and return the final document.
@@ -368,6 +369,7 @@ class Day:
             while phase is not None:
                 self.work()
                 phase = execution.advance(phase)
+            self.compare()
             report = execution.finish()
             self.consult()  # Regime learns what became of the day
             return Executed(plan.plan_id, report.document, self.reporter.write(plan.plan_id, report), plan.by_hand)

@@ -92,7 +92,8 @@ class PlanExecution:
         trades, now = keep_last(self.ledger.plans.trades(plan_id), execution.attempt), self.clock.now()
         sent = [t for t in trades if t.attempt == execution.attempt]
         broken = self.decisions.find_broken_limits(sent, execution, counted.account)
-        all_well = accounted and not broken and all(is_in_order(t.status, t.code) for t in trades)
+        explained = accounted and not broken and not self.ledger.book.differences()
+        all_well = explained and all(is_in_order(t.status, t.code) for t in trades)
         filled = sum(t.status == OrderStatus.FILLED for t in trades)
         change = counted.account.equity - first.equity
         is_clean = all_well and not find_issues(self.ledger)
@@ -103,6 +104,7 @@ class PlanExecution:
             self.ledger.plans.finish(plan_id, status, counted.account.cash, counted.fees, now)
             for symbol, reason in broken.items():
                 self.ledger.plans.note_fill(plan_id, execution.attempt, symbol, reason)
+            self.ledger.book.close(plan_id, now, counted.account.cash)
             report = self.reporter.report(self.plan)
             self.bus.enqueue(report_message(plan_id, report.text, report.document, now, execution.attempt))
             if not self.plan.by_hand:  # the outcome of a day is its plan's

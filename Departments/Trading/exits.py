@@ -7,6 +7,7 @@ can be sold, and either may fill meanwhile.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -63,6 +64,11 @@ def exit_intent(order: Order, plan_id: str | None, parent_id: str | None) -> Ord
         purpose=Purpose.EXIT,
         parent_id=parent_id,
     )
+
+
+def entry_intent(order: Order) -> OrderIntent:
+    """Return the intent of an order of ours that a person takes into the ledger."""
+    return replace(exit_intent(order, None, None), purpose=Purpose.TRADE)
 
 
 def adopt_exits(

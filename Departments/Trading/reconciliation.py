@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 
-from Departments.brokers.base import Broker, UnreadableRow
+from Departments.brokers.base import Broker, BrokerList, Orders, UnreadableRow
 from Departments.brokers.patience import ask_patiently
 from Departments.core.errors import NotFound, UnreadableAnswer
 from Departments.core.logs import make_logger
@@ -25,13 +25,16 @@ from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderIntent, OrderRecord
+from Departments.ledger.releases import WHOLE_DESK
 from Departments.ledger.trading_records import OrderRecords
-from Departments.Trading.exits import flat
+from Departments.Trading.bookkeeping import CASH_NAME, Bookkeeper
+from Departments.Trading.exits import adopt_exits, entry_intent, flat, known_as, with_parents
 
 log = make_logger(__name__)
 
 OURS = "MSG_"  # every client order id of the desk begins so
 LOOK_BACK = timedelta(days=7)
+EXITS_LIVE = timedelta(days=91)  # orders good till cancelled end after 90 days
 A_LITTLE_BEFORE = timedelta(minutes=10)  # the broker's clock is not ours
 
 
@@ -54,6 +57,12 @@ class ComparedOrder:
     finding: Finding
     sentence: str
     order: Order | None = None
+
+    def is_unknown_since(self, day: date) -> bool:
+        """Return whether the ledger lacks the order and the broker took it on `day` or later."""
+        taken = None if self.order is None else self.order.submitted_at
+        is_unknown = self.finding in {Finding.ORPHAN, Finding.UNKNOWN_FILL}
+        return is_unknown and taken is not None and trading_day(taken) >= day
 
     @property
     def is_disputed(self) -> bool:
@@ -79,55 +88,117 @@ class ComparedPositions:
 
 
 class Reconciler:
-    """Compares the ledger with the broker, locks disputed symbols, and unlocks accepted ones.
+    """Compares the ledger with the account: orders, then shares and cash. Locks the disputed, frees the accepted.
 
-    `report` reports the outcome of an order to the Executive; `patience` is how many seconds to wait for the broker.
+    `report` reports the outcome of an order to the Executive.
     """
 
     def __init__(
-        self, broker: Broker, ledger: Ledger, clock: Clock, report: Callable[[OrderIntent], None], *, patience: float
+        self, broker: Broker, ledger: Ledger, clock: Clock, report: Callable[[OrderIntent], None], books: Bookkeeper
     ) -> None:
         self._broker = broker
         self._ledger = ledger
         self._clock = clock
         self._report = report
-        self._patience = patience
+        self._books = books
+
+    def reconcile(self, in_hand: Container[str], follow: Callable[[], None]) -> list[ComparedOrder]:
+        """Compare orders, shares and cash. `in_hand` as in `compare_orders`, `follow` as in `Bookkeeper.compare`.
+
+        Raises BrokerUnavailable.
+        """
+        rows = self.lock_disputed(in_hand)
+        follow()
+        self._books.compare(follow, {row.order.id for row in rows if row.order is not None})
+        return rows
+
+    def accept(self, symbol: str | None, in_hand: Container[str], follow: Callable[[], None]) -> list[str]:
+        """Accept the disputes of a symbol on a person's word, of cash (`CASH`), or all (None), and free it.
+
+        Returns a sentence about each change. Raises BrokerUnavailable.
+        """
+        rows, releases, done = self.reconcile(in_hand, follow), self._ledger.releases, list[str]()
+        locked = {lock.symbol for lock in releases.locks()}
+        known = locked | {difference.symbol or CASH_NAME for difference in self._ledger.book.differences()}
+        for each in sorted(known if symbol is None else known & {symbol}):
+            done += self._accept_orders(each, rows)
+            self._books.compare(follow)
+            done += self._books.accept("" if each == CASH_NAME else each)
+            if each in locked and each != WHOLE_DESK:
+                with self._ledger.transaction():
+                    releases.unlock(each)
+                done.append(f"{each} is free")
+        if WHOLE_DESK in locked and not self._find_strange(rows):  # each order was accepted with its symbol
+            with self._ledger.transaction():
+                releases.unlock(WHOLE_DESK)
+            done.append("the desk may trade again")
+        follow()  # what became of the accepted is reported
+        return done
+
+    def _find_strange(self, rows: Iterable[ComparedOrder]) -> list[ComparedOrder]:
+        """Return the orders of today under our ids that neither the ledger nor a person knows."""
+        accepted, today = self._ledger.releases.find_accepted(), trading_day(self._clock.now())
+        return [r for r in rows if r.is_unknown_since(today) and r.client_order_id not in accepted]
 
     def lock_disputed(self, in_hand: Container[str]) -> list[ComparedOrder]:
         """Compare ledger and broker, and lock disputed symbols; `in_hand` as in `compare_orders`.
 
-        Raises BrokerUnavailable.
+        Orders of today that the ledger does not know lock the whole desk. Raises BrokerUnavailable.
         """
         now = self._clock.now()
-        compare = partial(compare_orders, self._broker, self._ledger.orders, now, in_hand)
-        rows = ask_patiently(compare, self._clock, seconds=self._patience)
+        compare = partial(compare_orders, self._broker, self._ledger.orders, self._find_start(now), in_hand)
+        rows = ask_patiently(compare, self._clock, seconds=self._books.patience)
         with self._ledger.transaction():
             accepted = self._ledger.releases.find_accepted()
-            self._ledger.releases.lock(disputed_symbols(rows, accepted), now)
+            for symbol, reason in disputed_symbols(rows, accepted).items():
+                self._ledger.releases.lock(symbol, reason, now)
+            strange = self._find_strange(rows)
+            if strange:
+                self._ledger.releases.lock(WHOLE_DESK, describe_strangers(strange), now)
         for row in rows:
             is_locked = row.is_disputed and row.client_order_id not in accepted
             log.log(logging.WARNING if is_locked else logging.DEBUG, "%s: %s", row.finding, row.sentence)
         return rows
 
-    def accept(self, symbol: str, rows: Iterable[ComparedOrder]) -> list[ComparedOrder]:
-        """Accept a symbol's disputed orders on a person's word, and return them.
+    def _find_start(self, now: datetime) -> datetime:
+        """Return the moment from which ended orders are compared; a new ledger looks as far back as exits live."""
+        if not self._ledger.book.has_opening():
+            return now - EXITS_LIVE
+        last = self._ledger.book.last_statement()
+        return now - LOOK_BACK if last is None else min(now - LOOK_BACK, last.at - A_LITTLE_BEFORE)
 
-        An order that the broker does not know is withdrawn from the ledger.
+    def _accept_orders(self, symbol: str, rows: Iterable[ComparedOrder]) -> list[str]:
+        """Accept a symbol's disputed orders on a person's word; return a sentence about each.
+
+        The ledger takes over what the broker has; an order that the broker does not know is withdrawn.
         """
         known = self._ledger.releases.find_accepted()
         disputed = [r for r in rows if r.is_disputed and r.symbol == symbol and r.client_order_id not in known]
         with self._ledger.transaction():
-            for row in disputed:
-                self._accept(row)
-        return disputed
+            return [self._accept(row) for row in disputed]
 
-    def _accept(self, row: ComparedOrder) -> None:
-        now = self._clock.now()
+    def _accept(self, row: ComparedOrder) -> str:
+        """Accept one order and return the sentence about it."""
+        now, orders = self._clock.now(), self._ledger.orders
         self._ledger.releases.accept(row.client_order_id, row.sentence, now)
-        record = self._ledger.orders.find(row.client_order_id)
-        if row.order is None and row.finding is not Finding.UNREADABLE and record is not None:
-            self._ledger.orders.withdraw(record.intent, ReasonCode.SYMBOL_LOCKED, row.sentence, now)
-            self._report(record.intent)
+        record = orders.find(row.client_order_id)
+        if row.order is not None:
+            self._take_over(row.order, record, now)
+            return f"{_describe_order(row.order.side, row.order.qty, row.symbol)} taken into the ledger"
+        if row.finding is Finding.UNREADABLE or record is None:
+            return f"order {row.client_order_id} of {row.symbol} is left to the broker"
+        orders.withdraw(record.intent, ReasonCode.SYMBOL_LOCKED, row.sentence, now)
+        self._report(record.intent)
+        return f"{_describe_order(record.intent.side, record.intent.qty, row.symbol)} is withdrawn: it never arrived"
+
+    def _take_over(self, order: Order, record: OrderRecord | None, now: datetime) -> None:
+        """Take the broker's order, its fills and its exits into the ledger."""
+        orders = self._ledger.orders
+        if record is not None:
+            orders.observe(order, now, record, corrected=True)
+            return
+        orders.adopt(entry_intent(order), order, now, None)
+        adopt_exits(orders, with_parents(order.legs, known_as(order)), None, now, {})
 
     def compare_positions(self, age: timedelta) -> ComparedPositions:
         """Compare the ledger's fills of the last `age` with the broker's positions. Raises BrokerUnavailable."""
@@ -140,16 +211,16 @@ class Reconciler:
 
 
 def compare_orders(
-    broker: Broker, records: OrderRecords, now: datetime, in_hand: Container[str] = ()
+    broker: Broker, records: OrderRecords, since: datetime, in_hand: Container[str] = ()
 ) -> list[ComparedOrder]:
-    """Compare the ledger's open orders and the broker's recent ones.
+    """Compare the ledger's open orders with the broker's: every open one, and the others since a moment.
 
     `in_hand` are the ids of instructions that still wait in the inbox: their handlers finish what they began.
     Raises BrokerUnavailable.
     """
     waiting = records.find_open()
-    since = min([now - LOOK_BACK, *(record.created_at - A_LITTLE_BEFORE for record in waiting)])
-    sent = broker.orders("all", after=since)
+    since = min([since, *(record.created_at - A_LITTLE_BEFORE for record in waiting)])
+    sent = _join(broker.orders("all", after=since), broker.orders("open"))
     at_broker = {order.client_order_id: order for order in flat(sent)}
     rows = []
     for record in waiting:
@@ -161,12 +232,35 @@ def compare_orders(
         rows.append(_compare_missing(record, in_hand) if order is None else _compare_known(record, order))
     known = {row.client_order_id for row in rows}
     unread = (row for row in sent.unreadable if row.client_order_id not in known)
-    return [*rows, *_compare_ended(sent, records), *_compare_unreadable(unread, records)]
+    ended = _compare_ended(sent, records, broker.market_clock().now - LOOK_BACK)
+    return [*rows, *ended, *_compare_unreadable(unread, records)]
 
 
 def disputed_symbols(rows: Sequence[ComparedOrder], accepted: Container[str] = ()) -> dict[str, str]:
     """Return the symbols to lock with the reason; orders a person `accepted` lock nothing."""
     return {row.symbol: row.sentence for row in rows if row.is_disputed and row.client_order_id not in accepted}
+
+
+def _join(recent: Orders, still_open: Orders) -> Orders:
+    """Return two lists as one, without what stands in both."""
+    listed = {order.id for order in flat(recent)}
+    read = {(row.id, row.client_order_id) for row in recent.unreadable}
+    return BrokerList(
+        (*(order for order in still_open if order.id not in listed), *recent),
+        recent.foreign,
+        (*recent.unreadable, *(r for r in still_open.unreadable if (r.id, r.client_order_id) not in read)),
+    )
+
+
+def describe_strangers(rows: Sequence[ComparedOrder]) -> str:
+    """Return the sentence about orders of today under our ids that the ledger does not know."""
+    ids = ", ".join(row.client_order_id for row in rows[:3]) + (", …" if len(rows) > 3 else "")
+    many = "an order" if len(rows) == 1 else f"{len(rows)} orders"
+    return (
+        f"the broker has {many} of today under this desk's ids that the ledger does not know ({ids}): another desk "
+        "trades this account, or this ledger was restored from a backup. Nothing is sent. Stop the other desk, look "
+        "at the orders, then: departments reconcile --accept-all"
+    )
 
 
 def _find(broker: Broker, record: OrderRecord, order: Order | None) -> Order | None:
@@ -230,21 +324,28 @@ def _describe_order(side: Side, qty: Decimal, symbol: str) -> str:
     return f"{side} {plain(qty)} {symbol}"
 
 
-def _compare_ended(orders: Iterable[Order], records: OrderRecords) -> Iterator[ComparedOrder]:
+def _compare_ended(orders: Iterable[Order], records: OrderRecords, recent: datetime) -> Iterator[ComparedOrder]:
     """Yield our orders missing in the ledger or ended differently there.
 
-    Orders open in the ledger are compared elsewhere.
+    Orders open in the ledger are compared elsewhere. An unknown order that ended before `recent` counts while an exit
+    of it is live.
     """
-    for order in orders:
-        if not order.client_order_id.startswith(OURS) or (order.status.is_terminal and not order.filled_qty):
-            continue
-        record = records.find(order.client_order_id)
+    ours = [o for o in orders if o.client_order_id.startswith(OURS) and (o.filled_qty or not o.status.is_terminal)]
+    known = records.find_many([order.client_order_id for order in ours]) if ours else {}
+    for order in ours:
+        record = known.get(order.client_order_id)
         if record is None:
-            yield _compare_unknown(order)
+            if _is_alive(order) or (order.updated_at or order.submitted_at or recent) >= recent:
+                yield _compare_unknown(order)
         elif record.status.is_terminal and (record.filled_qty != order.filled_qty or not order.status.is_terminal):
             in_ledger = f"{record.status}, {plain(record.filled_qty)} filled"
             sentence = f"it is {in_ledger} in the ledger, but {_describe_at_broker(order)}"
             yield _compare(record, Finding.AMBIGUOUS, f"{sentence} at the broker", order)
+
+
+def _is_alive(order: Order) -> bool:
+    """Return whether an order or an exit of it is live."""
+    return any(not each.status.is_terminal for each in flat([order]))
 
 
 def _compare_unknown(order: Order) -> ComparedOrder:

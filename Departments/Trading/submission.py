@@ -251,7 +251,7 @@ class OrderSender:
                 intent.client_order_id, str(reason.code), str(reason), now, escalation.message_id, source=source
             )
             if is_conflict:
-                self._ledger.releases.lock_also(intent.symbol, str(refusal), now)
+                self._ledger.releases.lock(intent.symbol, str(refusal), now)
             self.enqueue(escalation)
             self.report(intent)
 

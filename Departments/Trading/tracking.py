@@ -17,7 +17,7 @@ from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import RequestStatus
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import ADOPTED, OrderRecord
+from Departments.ledger.order_records import OrderRecord, is_adopted
 from Departments.ledger.unprotected import NOT_LIVE
 from Departments.messaging.message import Message
 from Departments.Trading.exits import adopt_exits, ask_to_cancel, flat, known_as, with_parents
@@ -189,7 +189,7 @@ class OrderTracker:
         """Report a requested exit once live or failed, and any traded exit."""
         intent, ended = record.intent, record.status.is_terminal and not before.status.is_terminal
         goes_live = before.status in NOT_LIVE and record.status not in NOT_LIVE and not _has_failed(record)
-        if goes_live and not intent.message_id.startswith(ADOPTED):
+        if goes_live and not is_adopted(record):
             log.info("Protected %s %s", f"{intent.qty:f}", intent.symbol)
             self._enqueue(request_report(intent.message_id, intent.symbol, intent.qty, RequestStatus.PROTECTED, now))
         elif ended and (record.filled_qty > 0 or before.status in NOT_LIVE):

@@ -87,22 +87,25 @@ class Trader:
         self._bus.deliver_pending()
 
     def reconcile(self) -> list[ComparedOrder]:
-        """Compare ledger and broker, adopt matches, and lock disputed symbols. Sends nothing.
+        """Compare ledger and account: orders, shares and cash. Adopt matches, book named changes, lock the disputed.
 
+        Sends nothing. Raises BrokerUnavailable.
+        """
+        return self._reconciler.reconcile(self._find_in_hand(), self._follow)
+
+    def accept(self, symbol: str | None) -> list[str]:
+        """Accept a symbol's disputes on a person's word and free it; `CASH` is unexplained cash, None everything.
+
+        The ledger takes over what the account has. Returns a sentence about each change, none without a dispute.
         Raises BrokerUnavailable.
         """
-        rows = self._reconciler.lock_disputed({message.message_id for message in self._bus.waiting(TRADING)})
+        return self._reconciler.accept(symbol, self._find_in_hand(), self._follow)
+
+    def _find_in_hand(self) -> set[str]:
+        return {message.message_id for message in self._bus.waiting(TRADING)}
+
+    def _follow(self) -> None:
         self.track(exits=True, asking=False)
-        return rows
-
-    def accept(self, symbol: str) -> list[ComparedOrder]:
-        """Accept a disputed symbol on a person's word, unlock it, and return its orders.
-
-        An order that the broker does not know is withdrawn from the ledger. Raises BrokerUnavailable.
-        """
-        accepted = self._reconciler.accept(symbol, self.reconcile())
-        self.reconcile()
-        return accepted
 
     def compare_positions(self, age: timedelta) -> ComparedPositions:
         """Compare the ledger's fills of the last `age` with the broker's positions. Raises BrokerUnavailable."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +20,12 @@ from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFaults, Workspace
 from Departments.commands.run import show_document
 from Departments.core.errors import BadInput
+from Departments.core.moments import iso
+from Departments.core.money import plain
+from Departments.core.trading_calendar import EASTERN
 from Departments.Executive.reporting.document import unexecuted_document
+from Departments.Executive.reporting.since_last import SinceLast, since_last_report
+from Departments.ledger.releases import Lock
 from Departments.Trading.reconciliation import ComparedOrder
 
 
@@ -59,49 +66,122 @@ def reconcile(
     workspace: Workspace = Path(),
     broker: BrokerOption = None,
     at: At = None,
-    accept: Annotated[str | None, typer.Option(help="Unlock this symbol after you have checked it.")] = None,
+    accept: Annotated[
+        str | None, typer.Option(help="Take over what the account has of this symbol (or CASH), and unlock it.")
+    ] = None,
     *,
+    accept_all: Annotated[
+        bool, typer.Option("--accept-all", help="Take over every difference and free every lock.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show every compared order too.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Compare the ledger with the broker and lock disputed symbols. Send nothing. Exit code 1 with a lock."""
-    with use_desk(workspace, Choices(clock=make_clock(at), broker=broker)) as desk:
-        if accept is not None and not desk.trader.accept(accept.upper()):
-            raise BadInput(
-                "--accept", "", f"{accept.upper()} is not locked", "name a locked symbol from `departments reconcile`"
-            )
-        return show_comparison(desk, as_json=as_json)
+    """Compare the ledger with the account: orders, shares and cash. Send nothing. Exit code 1 if something differs."""
+    with report_errors(wanted=as_json), use_desk(workspace, Choices(clock=make_clock(at), broker=broker)) as desk:
+        done = _accept(desk, None if accept_all else accept) if accept_all or accept is not None else []
+        return show_comparison(desk, as_json=as_json, everything=everything, accepted=done)
 
 
-def show_comparison(desk: Desk, *, as_json: bool, **more: str | None) -> int:
-    """Compare ledger and broker, show the orders and return the exit code. `more` keys go into the JSON document."""
-    rows = desk.trader.reconcile()
-    locked = desk.ledger.releases.find_locks()
+def show_comparison(
+    desk: Desk, *, as_json: bool, everything: bool = False, accepted: Sequence[str] = (), **more: str | None
+) -> int:
+    """Compare ledger and account, show the findings and return the exit code. `more` keys go into the document."""
+    found = Findings.read(desk, desk.trader.reconcile(), accepted)
     if as_json:
-        print_json({**more, "orders": [_document(row, locked) for row in rows]})
+        print_json({**more, **found.document()})
     else:
-        _show(Console(), rows, locked)
-    return int(bool(locked))
+        _show(Console(), found, everything=everything)
+    return int(bool(found.locks or found.changes.differences))
 
 
-def _document(row: ComparedOrder, locked: Container[str]) -> dict[str, str | bool]:
-    return {
-        "ticker": row.symbol,
-        "client_order_id": row.client_order_id,
-        "finding": str(row.finding),
-        "reason": row.sentence,
-        "locked": row.is_disputed and row.symbol in locked,
-    }
+def _accept(desk: Desk, symbol: str | None) -> list[str]:
+    """Accept a symbol, or everything. Raises BadInput if there is nothing to accept."""
+    wanted = None if symbol is None else symbol.upper()
+    done = desk.trader.accept(wanted)
+    if done or wanted is None:
+        return done
+    mend = "name a locked symbol from `departments reconcile`"
+    raise BadInput("--accept", "", f"{wanted} is not locked and does not differ", mend)
 
 
-def _show(console: Console, rows: list[ComparedOrder], locked: Container[str]) -> None:
-    if not rows:
-        console.print("Ledger and broker agree; no order is open.")
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """A reconciliation for people: what was accepted, every compared order, changes, locks, unprotected shares."""
+
+    accepted: Sequence[str]
+    rows: Sequence[ComparedOrder]
+    changes: SinceLast
+    locks: Sequence[Lock]
+    held: int
+    unprotected: Mapping[str, Decimal]
+
+    @classmethod
+    def read(cls, desk: Desk, rows: Sequence[ComparedOrder], accepted: Sequence[str]) -> Findings:
+        """Read the rest beside the compared orders."""
+        broker, ledger = desk.patient_broker, desk.ledger
+        bare = ledger.shares_without_exits(exits_wanted=desk.settings.exits.enabled)
+        return cls(
+            accepted,
+            rows,
+            since_last_report(ledger, None, broker.account().cash),
+            ledger.releases.locks(),
+            len(broker.positions()),
+            {symbol: qty for symbol, qty in bare.items() if qty > 0},
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return them for programs."""
+        return {
+            "orders": [self._describe(row) for row in self.rows],
+            "accepted": list(self.accepted),
+            "locks": [{"ticker": k.symbol, "since": iso(k.locked_at), "reason": k.reason} for k in self.locks],
+            "unprotected": [{"ticker": symbol, "qty": plain(qty)} for symbol, qty in sorted(self.unprotected.items())],
+            "since_last": self.changes.document(),
+        }
+
+    def _describe(self, row: ComparedOrder) -> dict[str, str | bool]:
+        return {
+            "ticker": row.symbol,
+            "client_order_id": row.client_order_id,
+            "finding": str(row.finding),
+            "reason": row.sentence,
+            "locked": self.is_locked(row),
+        }
+
+    def is_locked(self, row: ComparedOrder) -> bool:
+        """Return whether a disputed order locks its symbol."""
+        return row.is_disputed and row.symbol in {lock.symbol for lock in self.locks}
+
+    def summary(self) -> str:
+        """Return the one sentence about the account."""
+        protected = "all protected" if not self.unprotected else f"{len(self.unprotected)} not fully protected"
+        changes, start = len(self.changes.sentences()), self.changes.start
+        since = "the ledger took them as its opening balance"
+        if start is not None:
+            since = f"{_count(changes, 'thing')} changed since {start.at.astimezone(EASTERN):%d %b}"
+        locked = f"; {_count(len(self.locks), 'lock')}" if self.locks else ""
+        return f"{_count(self.held, 'position')}, {protected}; {since}{locked}."
+
+    def sentences(self) -> list[str]:
+        """Return a sentence for every change, difference, lock and unprotected symbol."""
+        bare = (f"{symbol}: {plain(qty)} shares have no live exits" for symbol, qty in sorted(self.unprotected.items()))
+        return list(dict.fromkeys((*self.changes.sentences(), *(lock.reason for lock in self.locks), *bare)))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _show(console: Console, found: Findings, *, everything: bool) -> None:
+    for line in (*found.accepted, found.summary(), *(f"- {sentence}" for sentence in found.sentences())):
+        console.print(escape_text(line), highlight=False, soft_wrap=True)
+    if not everything:
         return
-    table = Table("Ticker", "Finding", "What", box=box.SIMPLE)
-    for row in rows:
-        colour = "red" if row.is_disputed and row.symbol in locked else "green"
+    table = Table("Ticker", "Finding", "Comparison", box=box.SIMPLE)
+    for row in found.rows:
+        colour = "red" if found.is_locked(row) else "green"
         table.add_row(escape_text(row.symbol), f"[{colour}]{row.finding}[/{colour}]", escape_text(row.sentence))
-    console.print(table)
+    console.print(table if found.rows else "No order is open.")
 
 
 def register(app: typer.Typer) -> None:

@@ -125,6 +125,10 @@ class ReasonCode(StrEnum):
         "RELEASE_STILL_OPEN",
         "the old exits are still being cancelled; afterwards the shares are unprotected (deferred)",
     )
+    ACCOUNT_SHARED = (
+        "ACCOUNT_SHARED",
+        "the broker has orders of today under this desk's ids that the ledger does not know; a person must check them",
+    )
     PHASE_ABORTED = ("PHASE_ABORTED", "an earlier phase was aborted, so the order was not sent (deferred)")
     FILLED_SHORT = (
         "FILLED_SHORT",

@@ -100,6 +100,23 @@ class PriceSettings(Section):
     collar_pct: Decimal = Field(BUY_COLLAR, ge=0, lt=1)
 
 
+ForeignPolicy = Literal["tell", "lock", "adopt"]
+
+
+class AccountSettings(Section):
+    """What trades of somebody else do to a symbol, for all symbols or by symbol.
+
+    `tell` reports them, `lock` also stops the symbol until a person accepts it, `adopt` takes the shares over. By
+    default the desk's own symbols lock and others tell.
+    """
+
+    foreign: ForeignPolicy | dict[str, ForeignPolicy] | None = None
+
+    def policy_for(self, symbol: str) -> ForeignPolicy | None:
+        """Return the policy of a symbol, None for the default."""
+        return self.foreign.get(symbol) if isinstance(self.foreign, dict) else self.foreign
+
+
 class BrokerSettings(Section):
     """The row in the brokers' registry, its feed of live prices, and the timeouts of its answers (seconds).
 
@@ -194,6 +211,7 @@ class Settings(Section):
     approve: Literal["ask", "auto"] = "ask"
     approval: ApprovalSettings = ApprovalSettings()
     files: Literal["private", "shared"] = "private"
+    accounts: AccountSettings = AccountSettings()
     broker: BrokerSettings = BrokerSettings()
     phases: Phases = Phases()
     exits: ExitSettings = ExitSettings()

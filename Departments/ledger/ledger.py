@@ -17,6 +17,7 @@ from Departments.core.platform.steps import Step, no_step
 from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger import journal
+from Departments.ledger.account_book import BOOKINGS, DIFFERENCES, STATEMENTS, BookRecords
 from Departments.ledger.journal import LedgerJournal
 from Departments.ledger.old_tables import provide_old_tables
 from Departments.ledger.order_records import FILLS, ORDERS, REJECTIONS, TRADED, FillRecord
@@ -47,6 +48,9 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     RELEASES,
     LOCKS,
     ACCEPTED,
+    BOOKINGS,
+    DIFFERENCES,
+    STATEMENTS,
     OBSERVATIONS,
     ASSESSMENTS,
     *journal.TABLES,
@@ -68,6 +72,7 @@ class Ledger:
         self.orders = OrderRecords(self._db, self.unprotected)
         self.symbols = SymbolRecords(self._db)
         self.releases = ReleaseRecords(self._db)
+        self.book = BookRecords(self._db, self.orders)
         self.journal = LedgerJournal(self._db)
         self.regimes = SqliteRegimeLedger(self._db)
 
@@ -123,4 +128,5 @@ class Ledger:
             same_day_sides=self.orders.sides_on(today),
             day_trades=tuple(self.orders.day_trades_since(today - LOOK_BACK)),
             stops=self.orders.stops(held),
+            desk_lock=self.releases.find_desk_lock(),
         )

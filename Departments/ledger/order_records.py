@@ -114,6 +114,7 @@ ORDERS: Final = Table(
     rules=("UNIQUE (client_order_id)", "UNIQUE (message_id)"),
     indexes=(
         f"CREATE INDEX desk_orders_open ON desk_orders (purpose) WHERE {OPEN}",
+        "CREATE INDEX desk_orders_at_broker ON desk_orders (broker_order_id) WHERE broker_order_id IS NOT NULL",
         "CREATE INDEX desk_orders_by_plan ON desk_orders (plan_id)",
         "CREATE INDEX desk_orders_by_symbol ON desk_orders (symbol, purpose)",
         "CREATE INDEX desk_orders_by_parent ON desk_orders (parent_id) WHERE parent_id IS NOT NULL",
@@ -140,6 +141,11 @@ TRADED: Final = Table(
     indexes=("CREATE INDEX desk_traded_both ON desk_traded (day) WHERE sides = 'BOTH'",),
     clustered=True,
 )
+
+
+def is_adopted(record: OrderRecord) -> bool:
+    """Return whether the ledger found the order at the broker instead of sending it for a message."""
+    return record.intent.message_id.startswith(ADOPTED)
 
 
 def limit_moment(at: datetime, moment: datetime | None) -> datetime:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -50,6 +49,9 @@ class Accepted:
     accepted_at: datetime
 
 
+#: The symbol of a lock of the whole desk.
+WHOLE_DESK: Final = "*"
+
 RELEASES: Final = Table("desk_releases", ReleaseRow, rules=("PRIMARY KEY (message_id)",))
 LOCKS: Final = Table("desk_locks", Lock, rules=("PRIMARY KEY (symbol)",))
 ACCEPTED: Final = Table("desk_accepted", Accepted, rules=("PRIMARY KEY (client_order_id)",))
@@ -74,15 +76,13 @@ class ReleaseRecords:
         """Record the end of a release: every exit is gone."""
         RELEASES.update(self._db, {"ended_at": at}, "message_id = ?", message_id)
 
-    def lock(self, reasons: Mapping[str, str], at: datetime) -> None:
-        """Lock the symbols in `reasons`, with the reason of each; all others are free again."""
-        self._db.execute("DELETE FROM desk_locks")
-        for symbol, reason in sorted(reasons.items()):
-            self.lock_also(symbol, reason, at)
+    def lock(self, symbol: str, reason: str, at: datetime) -> None:
+        """Lock a symbol until a person frees it. A lock keeps its first reason."""
+        LOCKS.insert(self._db, Lock(symbol, reason, at), "(symbol) DO NOTHING")
 
-    def lock_also(self, symbol: str, reason: str, at: datetime) -> None:
-        """Lock one symbol more."""
-        LOCKS.replace(self._db, Lock(symbol, reason, at), "symbol")
+    def unlock(self, symbol: str) -> None:
+        """Free a symbol on a person's word."""
+        self._db.execute("DELETE FROM desk_locks WHERE symbol = ?", (symbol,))
 
     def accept(self, client_order_id: str, reason: str, at: datetime) -> None:
         """Record a disagreement as accepted by a person. It locks nothing any more."""
@@ -94,4 +94,12 @@ class ReleaseRecords:
 
     def find_locks(self) -> dict[str, str]:
         """Return the locked symbols with the reason of each."""
-        return {row.symbol: row.reason for row in LOCKS.find(self._db, "1 = 1")}
+        return {row.symbol: row.reason for row in self.locks() if row.symbol != WHOLE_DESK}
+
+    def find_desk_lock(self) -> str:
+        """Return why nothing at all may be traded, or an empty text."""
+        return next((row.reason for row in self.locks() if row.symbol == WHOLE_DESK), "")
+
+    def locks(self) -> list[Lock]:
+        """Return every lock, by symbol; that of the whole desk comes first."""
+        return LOCKS.find(self._db, "1 = 1", order="symbol")

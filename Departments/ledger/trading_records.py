@@ -76,6 +76,10 @@ class OrderRecords:
         """Return every order not known to be terminal, oldest first."""
         return self._records(OPEN)
 
+    def is_known_at_broker(self, order_id: str) -> bool:
+        """Return whether the broker's id is that of an order in the ledger."""
+        return self._db.row("SELECT id FROM desk_orders WHERE broker_order_id = ? LIMIT 1", (order_id,)) is not None
+
     def find_open_trades(self) -> list[OrderRecord]:
         """Return every approved order not known to be terminal, oldest first."""
         return self._records(f"{OPEN} AND purpose = 'trade'")
@@ -157,16 +161,19 @@ class OrderRecords:
         self._end(known, OrderStatus.REJECTED, code, reason, at)
         self._reject(client_order_id, code, reason, source, at, escalation_id)
 
-    def observe(self, order: Order, at: datetime, known: OrderRecord | None = None) -> OrderRecord:
+    def observe(
+        self, order: Order, at: datetime, known: OrderRecord | None = None, *, corrected: bool = False
+    ) -> OrderRecord:
         """Record the broker's snapshot of an order, with any new fill; return the new record.
 
         A snapshot older than the record (fewer filled shares, or a terminal order) changes nothing. `known` is the
-        record, if the caller has read it already. Raises KeyError for an unknown order.
+        record, if the caller has read it already. With `corrected`, a person has accepted that a terminal record was
+        wrong. Raises KeyError for an unknown order.
         """
         known = known or self.find(order.client_order_id)
         if known is None:
             raise KeyError(order.client_order_id)
-        if known.status.is_terminal or order.filled_qty < known.filled_qty:
+        if (known.status.is_terminal and not corrected) or order.filled_qty < known.filled_qty:
             return known
         seen = apply_news(known, order, at)
         if seen == known:
@@ -221,13 +228,26 @@ class OrderRecords:
         times = [iso(moment) for moment in (since, until) if moment is not None]
         return self._fills(f"f.id IN ({its_own} UNION {others})", plan_id, attempt, *times, plan_id, attempt)
 
+    def fills_after(self, first: int, last: int | None = None) -> list[FillRecord]:
+        """Return the fills recorded after the row `first`, up to the row `last`."""
+        end = "" if last is None else " AND f.id <= ?"
+        return self._fills(f"f.id > ?{end}", *[str(row) for row in (first, last) if row is not None])
+
+    def fills_of(self, symbol: str, before: datetime) -> list[FillRecord]:
+        """Return the fills of a symbol before a moment, oldest first."""
+        return self._fills("o.symbol = ? AND +f.filled_at < ?", symbol, iso(before))
+
+    def find_by_ids(self, ids: Collection[int]) -> dict[int, OrderRecord]:
+        """Return the orders of some rows, by the row."""
+        return {record.id: record for record in self._records(f"id IN ({marks(ids)})", *map(str, ids))}
+
     def _records(self, condition: str, *values: str) -> list[OrderRecord]:
         return ORDERS.find(self._db, condition, *values, order="+id")  # the plus keeps the planner from walking the key
 
     def _fills(self, condition: str, *values: str | int) -> list[FillRecord]:
         rows = self._db.rows(
             f"SELECT o.symbol, o.side, {_FILL_COLUMNS} "  # noqa: S608 - no outside text
-            f"FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id WHERE {condition} ORDER BY f.filled_at, f.id",
+            f"FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id WHERE {condition} ORDER BY +f.filled_at, f.id",
             values,
         )
         return [_FILL.read(row) for row in rows]

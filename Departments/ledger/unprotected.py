@@ -21,7 +21,7 @@ from Departments.core.money import ZERO
 from Departments.core.orders import OrderStatus, OrderType, Purpose, Side
 from Departments.core.reasons import ReasonCode
 from Departments.ledger.database import Database
-from Departments.ledger.order_records import ADOPTED, FillRow, OrderRecord
+from Departments.ledger.order_records import FillRow, OrderRecord, is_adopted
 from Departments.ledger.tables import Table
 
 #: An exit in one of these states does not protect yet.
@@ -234,7 +234,7 @@ def _find_end(exits: Iterable[OrderRecord]) -> datetime | None:
 
 def _is_strange(cover: OrderRecord, entry: OrderRecord | None) -> bool:
     """Return whether exits cover shares bought outside this ledger. They were live before it knew them."""
-    return entry is None and cover.intent.message_id.startswith(ADOPTED)
+    return entry is None and is_adopted(cover)
 
 
 def _list_uncovered_sales(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal]]:

@@ -283,6 +283,12 @@ class FinalReport(Payload):
     )
     attempts: Documents = Field((), description="each attempt: attempt, status, times, cash", examples=[[]])
     left: Documents = Field((), description="what did not fill: ticker, side, qty, code, reason", examples=[[]])
+    since_last: Mapping[str, Any] = Field(
+        default_factory=dict,
+        description="since the last report: exits, changes, differences, and the bridge of the cash",
+        examples=[{"since": None, "exits": [], "changes": [], "differences": [], "bridge": []}],
+    )
+    earlier_orders: Documents = Field((), description="fills in the run of orders of an earlier day", examples=[[]])
     skipped: Documents = Field(description="not planned: ticker, code, reason", examples=[[]])
     phases: Documents = Field(description="each phase with its orders", examples=[[{"name": "SELL", "orders": []}]])
     denied: Documents = Field(description="stopped by our own check: ticker, code, reason", examples=[[]])

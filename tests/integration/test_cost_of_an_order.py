@@ -36,7 +36,9 @@ def test_no_question_of_an_execution_reads_through_old_orders_fills_or_trades(tm
             for row in opened.ledger._db.rows(f"EXPLAIN QUERY PLAN {sql}")
         }
     slow = ("SCAN desk_", "SCAN o", "SCAN f", "SCAN x", "SCAN y")
-    small = tuple(f"SCAN desk_{name}" for name in ("accepted", "executions", "locks", "releases", "symbols"))
+    small = tuple(
+        f"SCAN desk_{name}" for name in ("accepted", "differences", "executions", "locks", "releases", "symbols")
+    )
     small += ("SCAN desk_orders USING INDEX desk_orders_open",)  # which holds no others
     small += ("SCAN desk_unprotected USING INDEX sqlite_autoindex_desk_unprotected_1",)  # symbols that have some
     assert any("desk_orders_open" in plan for plan in plans)
@@ -110,4 +112,4 @@ def test_an_order_that_fills_at_once_is_read_from_the_ledger_a_few_times(tmp_pat
         with asked(opened) as said:
             opened.ceo.execute_plan()
     reads = [sql for sql in said if sql.startswith("SELECT") and " FROM desk_orders WHERE " in sql]
-    assert len(reads) <= 4 * 9 + 1  # at the end the limits are judged once more, at the prices paid
+    assert len(reads) <= 4 * 12 + 1  # the comparison of the account and of the limits after the day included

@@ -89,7 +89,7 @@ def test_a_locked_symbol_is_shown_as_locked(tmp_path: Path) -> None:
     with closing(desk(tmp_path)) as opened:
         opened.recover()
         with opened.ledger.transaction():
-            opened.ledger.releases.lock_also("ALKS", "T is odd", opened.clock.now())
+            opened.ledger.releases.lock("ALKS", "T is odd", opened.clock.now())
         shown, sent, _ = both(opened, plan(trade("ALKS", "BUY", 239, 32.66)))
     assert shown == sent == {"BUY ALKS": ("0", "SYMBOL_LOCKED")}
 
@@ -100,7 +100,7 @@ def test_a_locked_buy_takes_no_cash_from_the_others(tmp_path: Path) -> None:
     with closing(desk(tmp_path)) as opened:
         opened.recover()
         with opened.ledger.transaction():
-            opened.ledger.releases.lock_also("ALKS", "T is odd", opened.clock.now())
+            opened.ledger.releases.lock("ALKS", "T is odd", opened.clock.now())
         shown, sent, _ = both(opened, plan(best, other))
     assert shown == sent
     assert (shown["BUY ALKS"], shown["BUY COMM"]) == (("0", "SYMBOL_LOCKED"), ("250", ""))
@@ -180,7 +180,7 @@ def test_on_any_day_dry_run_and_execution_decide_the_same(day: dict[str, Any]) -
             opened.recover()
             with opened.ledger.transaction():
                 for symbol in day["locks"]:
-                    opened.ledger.releases.lock_also(symbol, "odd", opened.clock.now())
+                    opened.ledger.releases.lock(symbol, "odd", opened.clock.now())
             shown, sent, answer = both(opened, day["plan"])
     if answer.startswith("EXECUTION_INITIATED"):
         assert shown == sent

@@ -178,28 +178,26 @@ def test_the_verification_and_the_status_agree(tmp_path: Path) -> None:
 
 
 def test_shares_that_somebody_else_sold_meanwhile_are_not_sold_again(tmp_path: Path) -> None:
-    sold = {"call": "positions", "do": "trade_outside", "of": "CTVA", "qty": -100}
+    sold = {"call": "positions", "do": "trade_outside", "of": "CTVA", "qty": -100, "occurrence": 2}
     found = statuses(lived(tmp_path, sold))
     assert found["CTVA"] == ("filled", "90", "TRIMMED_TO_AVAILABLE")
 
 
 def test_money_that_somebody_else_took_out_is_not_spent(tmp_path: Path) -> None:
-    bought = {"call": "positions", "do": "trade_outside", "of": "MSFT", "qty": 30}
+    bought = {"call": "positions", "do": "trade_outside", "of": "MSFT", "qty": 30, "occurrence": 2}
     document = lived(tmp_path, bought)
-    assert not document["cash_identity"]["holds"]
+    assert (document["cash_identity"]["holds"], document["cash_identity"]["other"]) == (True, "-15073.50")
     assert D(document["account"]["cash_after"]) >= D(document["account"]["lowest_cash"]) >= 0
 
 
-def test_money_that_nothing_accounts_for_is_an_issue_although_every_order_filled(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    document = lived(tmp_path, {"call": "positions", "do": "trade_outside", "of": "MSFT", "qty": -1})
+def test_shares_that_somebody_else_sells_meanwhile_are_named_and_an_issue(tmp_path: Path) -> None:
+    document = lived(tmp_path, {"call": "positions", "do": "trade_outside", "of": "MSFT", "qty": -1, "occurrence": 2})
     assert {status[0] for status in statuses(document).values()} == {"filled"}
     assert (document["status"], document["exit_code"]) == ("COMPLETED_WITH_ISSUES", 1)
-    assert document["cash_identity"] == {"holds": False, "difference": "502.45", "fees": "0.00"}
-    assert "Cash is off by $502.45, which no order and no fee explains" in caplog.messages
+    assert document["cash_identity"] == {"holds": True, "difference": "0.00", "fees": "0.00", "other": "502.45"}
     report = (tmp_path / "Reports" / f"{SMALL['plan_id']}.md").read_text(encoding="utf-8")
-    assert "**does not hold**, off by $502.45, which no order and no fee explains" in report
+    assert "Start + sells − buys − fees + other bookings ($502.45) = end: holds." in report
+    assert "Somebody else sold 1 MSFT at $502.45" in report
 
 
 def test_fees_are_part_of_the_cash_identity_and_nobody_waits_for_what_they_took(tmp_path: Path) -> None:
@@ -218,7 +216,7 @@ def test_fees_are_part_of_the_cash_identity_and_nobody_waits_for_what_they_took(
 
 
 def test_what_fees_took_is_not_made_up_for_by_money_of_somebody_else(tmp_path: Path) -> None:
-    sold = {"call": "positions", "do": "trade_outside", "of": "MSFT", "qty": -20}
+    sold = {"call": "positions", "do": "trade_outside", "of": "MSFT", "qty": -20, "occurrence": 2}
     document = lived(tmp_path, sold, state={**STATE, "cash": 9_500, "fees": {"sell_rate": "0.6"}})
     assert [statuses(document)[t][0] for t in ("ALKS", "COMM")] == ["filled", "filled"]
     assert statuses(document)["COMM"][2] == "TRIMMED_TO_CASH"

@@ -68,7 +68,7 @@ def test_whom_nobody_knows_cannot_be_accepted(folder: Path, capsys: Capture) -> 
 def test_a_lock_is_an_issue_of_every_run_with_its_mend(folder: Path, capsys: Capture) -> None:
     assert say(capsys, *run_of(folder)).code == 0
     with closing(open_desk(folder)) as desk:
-        desk.ledger.releases.lock_also("MSFT", "a fill that the ledger does not know", desk.clock.now())
+        desk.ledger.releases.lock("MSFT", "a fill that the ledger does not know", desk.clock.now())
     for _ in range(2):
         said = say(capsys, *run_of(folder, "--json"))
         assert said.code == 1

@@ -27,8 +27,10 @@ BEFORE = {"Candidate", "Draft", "Pick"}
 #: Shares that are no BUY's: holdings, SELLs asked for, exits, requests, notes, a limit, bookings, new terms.
 OTHERS = {
     "Activity",
+    "AccountEntry",
     "CancelRequest",
     "Change",
+    "AccountDifference",
     "LiquidityRequirements",
     "MandatorySell",
     "OrderChange",

@@ -23,6 +23,7 @@ from Departments.Executive.approvals import approval_documents
 from Departments.Executive.funding import Decision
 from Departments.Executive.outcomes import is_order_of, with_order
 from Departments.Executive.remainder import keep_last, list_left
+from Departments.Executive.reporting.since_last import SinceLast, earlier_fills_in, since_last_report
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
@@ -30,6 +31,18 @@ from Departments.ledger.unprotected import Stretch
 
 Document = dict[str, Any]
 
+EARLIER_FILL_SHAPE: Mapping[str, Any] = {
+    "ticker": "symbol",
+    "side": "SELL or BUY",
+    "kind": "Stop-loss, Take-profit, Exit or An earlier order",
+    "qty": "shares filled",
+    "price": "dollars per share",
+    "at": "when it filled",
+    "bought_at": "the average price paid, or null",
+    "profit": "realised profit in dollars, or null",
+    "client_order_id": "our id at the broker",
+    "sentence": "all of it for people",
+}
 DOCUMENT_SHAPE: Mapping[str, Any] = {
     "plan_id": "the plan",
     "status": (
@@ -81,6 +94,34 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
             "reason": "CODE: key=value …, or empty",
         }
     ],
+    "since_last": {
+        "since": "the end of the last run, or null for a new ledger",
+        "plan_id": "the plan of the last run, or null",
+        "exits": [EARLIER_FILL_SHAPE],
+        "changes": [
+            {
+                "kind": "deposit, withdrawal, dividend, interest, fee, trade by somebody else, split, symbol change …",
+                "ticker": "symbol, or null",
+                "qty": "change of the shares held",
+                "price": "dollars per share, or null",
+                "cash": "change of the cash",
+                "day": "the broker's day",
+                "sentence": "all of it for people",
+            }
+        ],
+        "differences": [
+            {
+                "kind": "missing shares, unknown shares or unexplained cash",
+                "ticker": "symbol, or null for cash",
+                "qty": "shares the account has more",
+                "cash": "dollars the account has more",
+                "since": "first seen",
+                "sentence": "all of it for people, with the mend",
+            }
+        ],
+        "bridge": [{"label": "Cash then, Exits, Deposits, … Cash now", "amount": "dollars; they add up"}],
+    },
+    "earlier_orders": [EARLIER_FILL_SHAPE],
     "skipped": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
     "phases": [
         {
@@ -119,8 +160,9 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         }
     ],
     "cash_identity": {
-        "holds": "start + sells − buys − fees = end, to the cent; where it does not hold, somebody has to look",
-        "difference": "end − (start + sells − buys − fees)",
+        "holds": "start + sells − buys − fees + other = end, to the cent; where it does not, somebody has to look",
+        "difference": "end − (start + sells − buys − fees + other)",
+        "other": "what the broker booked during the run besides trades and fees",
         "fees": "what the broker has booked for trading since the start",
     },
     "instructions": "what Trading acted on: decided, signed or unproven (`trading.instructions`); null otherwise",
@@ -140,6 +182,8 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
     "message": "only where nothing was executed: why",
 }
 
+#: The account of a run that reads none of its changes.
+NOTHING_CHANGED: Mapping[str, Any] = {"since_last": SinceLast(None, None).document(), "earlier_orders": []}
 #: What the command ends with; ALREADY_EXECUTED has the code of that execution. 2 to 4 are those of `core.errors`.
 EXIT_CODES = {
     ExecutionStatus.COMPLETED: 0,
@@ -177,13 +221,15 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
         "account": _account(execution, fills),
         "attempts": list_attempts(ledger, plan_id),
         "left": [left.document() for left in list_left(plan, trades)],
+        "since_last": since_last_report(ledger, execution).document(),
+        "earlier_orders": [each.document() for each in earlier_fills_in(ledger, trades, fills)],
         "skipped": skip_documents(plan.skipped),
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
         "denied": reasons(t for t in last if t.status == OrderStatus.DENIED),
         "deferred": reasons(t for t in last if t.status == TradeStatus.DEFERRED),
         "broken_limits": list(describe_issues(trades)),
         "unprotected": [_stretch_document(stretch) for stretch in unprotected],
-        "cash_identity": _cash_identity(execution, fills),
+        "cash_identity": _cash_identity(execution, fills, ledger.book.sum_in_run(execution)),
         "instructions": None,
         "dead_letters": [],
         "locks": [],
@@ -210,6 +256,7 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
         },
         "attempts": [],
         "left": [],
+        **NOTHING_CHANGED,
         "skipped": skip_documents(plan.skipped),
         "phases": [
             {
@@ -225,7 +272,7 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
         "deferred": reasons(deferred),
         "broken_limits": [],
         "unprotected": [],
-        "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
+        "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00", "other": "0.00"},
         "instructions": None,
         "dead_letters": [],
         "locks": [],
@@ -244,13 +291,14 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
         "account": dict.fromkeys(("equity", "cash_before", "cash_after", "lowest_cash", "reserve")),
         "attempts": [],
         "left": [],
+        **NOTHING_CHANGED,
         "skipped": skip_documents(plan.skipped) if plan else [],
         "phases": [],
         "denied": [],
         "deferred": [],
         "broken_limits": [],
         "unprotected": [],
-        "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00"},
+        "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00", "other": "0.00"},
         "instructions": None,
         "dead_letters": [],
         "locks": [],
@@ -377,15 +425,16 @@ def reasons(trades: Iterable[TradeRecord]) -> list[dict[str, str]]:
     return [{"ticker": t.symbol, "code": t.code, "reason": t.reason} for t in trades]
 
 
-def _cash_identity(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[str, Any]:
+def _cash_identity(execution: ExecutionRecord, fills: list[FillRecord], other: Decimal) -> dict[str, Any]:
     if execution.cash_after is None:
-        return {"holds": False, "difference": None, "fees": None}
-    expected = cash_path(execution.cash_before, fills)[-1] - execution.fees
+        return {"holds": False, "difference": None, "fees": None, "other": money_text(other)}
+    expected = cash_path(execution.cash_before, fills)[-1] - execution.fees + other
     difference = cents(execution.cash_after - expected)
     return {
         "holds": adds_up(difference),
         "difference": money_text(difference + ZERO),
         "fees": money_text(execution.fees),
+        "other": money_text(other),
     }
 
 

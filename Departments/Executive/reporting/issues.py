@@ -10,6 +10,7 @@ from Departments.core.moments import iso
 from Departments.core.reasons import ReasonCode
 from Departments.ledger.journal import SetAside
 from Departments.ledger.ledger import Ledger
+from Departments.ledger.releases import WHOLE_DESK
 
 MENDS: Final = {
     ReasonCode.CONTRADICTION: "departments dead-letters drop the wrong file, then retry the right one",
@@ -18,6 +19,8 @@ MENDS: Final = {
 }
 MEND: Final = "departments dead-letters show {file}, then retry, drop or accept it"
 UNLOCK: Final = "check the symbol at the broker, then departments reconcile --accept {symbol}"
+
+UNLOCK_ALL: Final = "stop the other desk, check the orders, then departments reconcile --accept-all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,8 @@ def find_issues(ledger: Ledger, plan_id: str | None = None) -> Issues:
     Locks are named in every report until a person accepts them, dead letters in one.
     """
     found = ledger.journal.dead_letters_in(plan_id)
-    locks = ledger.releases.find_locks()
-    return Issues(tuple(map(_dead_letter, found)), tuple(_lock(*each) for each in sorted(locks.items())))
+    locks = (_lock(lock.symbol, lock.reason) for lock in ledger.releases.locks())
+    return Issues(tuple(map(_dead_letter, found)), tuple(locks))
 
 
 def _dead_letter(letter: SetAside) -> dict[str, str]:
@@ -61,4 +64,5 @@ def _dead_letter(letter: SetAside) -> dict[str, str]:
 
 
 def _lock(symbol: str, reason: str) -> dict[str, str]:
-    return {"ticker": symbol, "reason": reason, "mend": UNLOCK.format(symbol=symbol)}
+    mend = UNLOCK_ALL if symbol == WHOLE_DESK else UNLOCK.format(symbol=symbol)
+    return {"ticker": symbol, "reason": reason, "mend": mend}

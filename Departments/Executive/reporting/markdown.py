@@ -9,6 +9,7 @@ from typing import Any
 from Departments.core.money import usd_cents
 from Departments.core.safe_text import Form, make_safe
 from Departments.Executive.reporting.document import describe_difference
+from Departments.Executive.reporting.since_last import since_last_lines
 
 
 def report_text(
@@ -31,6 +32,10 @@ def report_text(
         f"**Status**: {document['status']}",
         *(f"**Approved**: {_safe(line)}" for line in approval_lines(document)),
         *(f"**Attempt {a['attempt']}**: {line}" for a, line in attempt_lines(document)),
+        "",
+        "## Since the last report",
+        "",
+        *since_last_lines(document["since_last"]),
         "",
         "## Cash",
         "",
@@ -56,6 +61,9 @@ def report_text(
         lines += ["", f"## {phase['name']}{again}", "", *_phase_lines(phase)]
     if document.get("orders_by_hand"):
         lines += ["", "## Orders by hand", "", *manual_lines(document["orders_by_hand"])]
+    if document["earlier_orders"]:
+        lines += ["", "## Fills of earlier orders", ""]
+        lines += [f"- {each['sentence']}" for each in document["earlier_orders"]]
     for title, key in (("Denied", "denied"), ("Deferred", "deferred"), ("Skipped", "skipped")):
         if document[key]:
             rows = [(r["ticker"], r["reason"]) for r in document[key]]
@@ -139,10 +147,15 @@ def _safe(text: object) -> str:
 
 def _identity_sentence(identity: Mapping[str, Any]) -> str:
     if identity["holds"]:
-        return "Start + sells − buys − fees = end: holds."
+        return f"{_identity_formula(identity)}: holds."
     difference = identity["difference"]
     amount = None if difference is None else Decimal(difference)
-    return f"Start + sells − buys − fees = end: **does not hold**, {describe_difference(amount)}."
+    return f"{_identity_formula(identity)}: **does not hold**, {describe_difference(amount)}."
+
+
+def _identity_formula(identity: Mapping[str, Any]) -> str:
+    other = "" if Decimal(identity["other"]) == 0 else f" + other bookings ({_money(identity['other'])})"
+    return f"Start + sells − buys − fees{other} = end"
 
 
 def _money(text: str | None) -> str:

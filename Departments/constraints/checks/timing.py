@@ -114,6 +114,12 @@ def check_account(desk: Circumstances) -> Finding:
     return Reason.of(ReasonCode.ACCOUNT_BLOCKED, sentence, status=account.status, blocks=",".join(account.blocks))
 
 
+def check_desk_lock(desk: Circumstances) -> Finding:
+    """Refuse to trade at all while somebody else seems to trade with this desk's ids."""
+    why = desk.facts.history.desk_lock
+    return Reason.of(ReasonCode.ACCOUNT_SHARED, why) if why else None
+
+
 # --- the order ---
 
 

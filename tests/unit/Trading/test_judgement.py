@@ -218,7 +218,7 @@ def test_a_symbol_that_is_being_sold_is_looked_at_again_before_it_is_bought(judg
 def test_a_symbol_that_was_locked_meanwhile_is_not_traded(opened: Desk, judge: Judge) -> None:
     judge.judge(approval("ALKS", "BUY", 200))
     with opened.ledger.transaction():
-        opened.ledger.releases.lock({"COMM": "a person has to look"}, opened.clock.now())
+        opened.ledger.releases.lock("COMM", "a person has to look", opened.clock.now())
     denied = judge.judge(approval("COMM", "BUY", 300)).violations
     assert [reason.code for reason in denied] == [ReasonCode.SYMBOL_LOCKED]
 

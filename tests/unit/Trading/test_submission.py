@@ -96,7 +96,7 @@ def test_an_order_that_the_broker_has_and_does_not_show_is_never_given_up(tmp_pa
         assert (row.finding, list(opened.ledger.releases.find_locks())) == ("ambiguous", ["CTVA"])
         opened.clock.sleep(600)
         opened.trader.reconcile()
-        assert opened.ledger.releases.find_locks() == {}
+        assert opened.trader.accept("CTVA") == ["CTVA is free"]
         assert [(r["status"], r["filled_qty"]) for r in reports(tmp_path)] == [("filled", 190)]
 
 
@@ -152,7 +152,7 @@ def test_a_locked_symbol_is_denied(tmp_path: Path) -> None:
     send(unproven_workspace(tmp_path), SELL)
     with desk_with(tmp_path) as opened:
         with opened.ledger.transaction():
-            opened.ledger.releases.lock({"CTVA": "a person has to look"}, opened.clock.now())
+            opened.ledger.releases.lock("CTVA", "a person has to look", opened.clock.now())
         trade_on(opened)
         assert sells(opened) == []
         assert [(r["status"], r["code"]) for r in reports(tmp_path)] == [("denied", "SYMBOL_LOCKED")]

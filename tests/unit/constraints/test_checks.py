@@ -250,6 +250,7 @@ EXAMPLES: dict[ReasonCode, Example] = {
             sell(), book=book(**SMALL), history=history(day_trades=THREE_DAY_TRADES[1:], same_day_sides=TODAY[Side.BUY])
         ),
     ),
+    Code.ACCOUNT_SHARED: Example(case(history=history(desk_lock="another desk trades the account")), case()),
     Code.SAME_DAY_ROUND_TRIP: Example(
         case(history=history(same_day_sides=TODAY[Side.SELL])),
         case(history=history(same_day_sides={"ALKS": frozenset({Side.BUY})})),

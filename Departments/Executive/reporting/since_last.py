@@ -1,0 +1,213 @@
+"""What changed in the account since the last report, and the bridge from its cash then to its cash now.
+
+Everything comes from the ledger: exits that filled between two runs, bookings of the broker or a person, and
+differences that nothing explains.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from Departments.core.account_entries import AccountDifference, AccountEntry, EntryKind, Statement
+from Departments.core.moments import iso, parse_iso
+from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cents
+from Departments.core.orders import OrderType, Purpose, Side
+from Departments.core.trading_calendar import EASTERN
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.order_records import FillRecord, FillRow, OrderRecord
+from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
+
+#: The labels of the bridge, in its order.
+_LABELS: Final[Mapping[EntryKind, str]] = {
+    EntryKind.DEPOSIT: "Deposits",
+    EntryKind.WITHDRAWAL: "Withdrawals",
+    EntryKind.DIVIDEND: "Dividends",
+    EntryKind.INTEREST: "Interest",
+    EntryKind.FEE: "Fees",
+    EntryKind.FOREIGN_TRADE: "Trades by somebody else",
+}
+OTHER: Final = "Other"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierFill:
+    """A fill of an order that no phase of the run sent, with its order.
+
+    `entry` is the average price paid for the shares of a SELL, None if unknown.
+    """
+
+    order: OrderRecord
+    fill: FillRow
+    entry: Decimal | None
+
+    @property
+    def cash(self) -> Decimal:
+        """Return the signed change of the cash in dollars."""
+        value = self.fill.qty * self.fill.price
+        return value if self.order.intent.side is Side.SELL else -value
+
+    @property
+    def kind(self) -> str:
+        """Return the name of the order for people."""
+        intent = self.order.intent
+        if intent.purpose is not Purpose.EXIT:
+            return "An earlier order"
+        if intent.order_type == OrderType.LIMIT:
+            return "Take-profit"
+        return "Stop-loss" if intent.order_type in {OrderType.STOP, OrderType.STOP_LIMIT} else "Exit"
+
+    @property
+    def profit(self) -> Decimal | None:
+        """Return the realised profit of a SELL in dollars, None if unknown."""
+        return None if self.entry is None else cents((self.fill.price - self.entry) * self.fill.qty)
+
+    @property
+    def sentence(self) -> str:
+        """Return the sentence about it, in New York time."""
+        fill, at = self.fill, self.fill.filled_at.astimezone(EASTERN)
+        deed = "sold" if self.cash > 0 else "bought"
+        symbol, price = self.order.intent.symbol, usd_cents(fill.price)
+        start = f"{self.kind} {deed} {plain(fill.qty)} {symbol} at {price} on {at:%d %b %H:%M}"
+        if self.entry is None or self.profit is None:
+            return start
+        return f"{start} (bought at {usd_cents(self.entry)}, {_with_sign(self.profit)})"
+
+    def document(self) -> dict[str, str | None]:
+        """Return it for programs; numbers are strings."""
+        intent, fill = self.order.intent, self.fill
+        return {
+            "ticker": intent.symbol,
+            "side": str(intent.side),
+            "kind": self.kind,
+            "qty": plain(fill.qty),
+            "price": plain(fill.price),
+            "at": iso(fill.filled_at),
+            "bought_at": None if self.entry is None else plain(self.entry),
+            "profit": None if self.profit is None else money_text(self.profit),
+            "client_order_id": intent.client_order_id,
+            "sentence": self.sentence,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SinceLast:
+    """The changes since a statement. `cash` is the account's at the end; `start` is None for a new ledger."""
+
+    start: Statement | None
+    cash: Decimal | None
+    exits: tuple[EarlierFill, ...] = ()
+    bookings: tuple[AccountEntry, ...] = ()
+    differences: tuple[AccountDifference, ...] = ()
+
+    def sentences(self) -> list[str]:
+        """Return a sentence for every change."""
+        changes = [each.sentence for each in self.exits] + [b.sentence for b in self.bookings if b.sentence]
+        return [*dict.fromkeys(changes), *(d.sentence for d in self.differences)]
+
+    def bridge(self) -> list[tuple[str, Decimal]]:
+        """Return the amounts from the cash then to the cash now; they add up to the cent."""
+        if self.start is None or self.cash is None:
+            return []
+        sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for each in self.exits:
+            sums["Exits" if each.cash > 0 else "Earlier BUYs"] += each.cash
+        for booking in self.bookings:
+            sums[_LABELS.get(booking.kind, OTHER)] += booking.cash
+        labels = ("Exits", "Earlier BUYs", *_LABELS.values(), OTHER)
+        rows = [
+            ("Cash then", cents(self.start.cash)),
+            *((label, cents(sums[label])) for label in labels if sums[label]),
+        ]
+        rest = cents(self.cash) - sum((amount for _, amount in rows), ZERO)
+        name = "Rounding" if abs(rest) <= CENT * (1 + len(self.exits)) else "Unexplained"
+        return [*rows, *([(name, rest)] if rest else []), ("Cash now", cents(self.cash))]
+
+    def document(self) -> dict[str, Any]:
+        """Return it for programs; numbers are strings."""
+        return {
+            "since": None if self.start is None else iso(self.start.at),
+            "plan_id": None if self.start is None else self.start.plan_id,
+            "exits": [each.document() for each in self.exits],
+            "changes": [_booking_document(b) for b in self.bookings if b.sentence],
+            "differences": [_difference_document(d) for d in self.differences],
+            "bridge": [{"label": label, "amount": money_text(amount)} for label, amount in self.bridge()],
+        }
+
+
+def since_last_report(ledger: Ledger, run: ExecutionRecord | None, cash: Decimal | None = None) -> SinceLast:
+    """Return the changes from the last report to the beginning of a run, or until now (`cash` is the account's)."""
+    begun = None if run is None else run.started_at
+    start = ledger.book.last_statement(begun)
+    differences = tuple(ledger.book.differences())
+    if start is None:
+        return SinceLast(None, cash if run is None else run.cash_before, differences=differences)
+    fills = (f for f in ledger.book.fills_between(start) if begun is None or f.fill.filled_at < begun)
+    bookings = (b for b in ledger.book.bookings_between(start) if begun is None or b.noted_at <= begun)
+    return SinceLast(
+        start=start,
+        cash=cash if run is None else run.cash_before,
+        exits=tuple(describe_fills(ledger, fills)),
+        bookings=tuple(bookings),
+        differences=differences,
+    )
+
+
+def earlier_fills_in(ledger: Ledger, trades: Iterable[TradeRecord], fills: Iterable[FillRecord]) -> list[EarlierFill]:
+    """Return the fills in a run's time that are not of its own `trades`."""
+    found = list(fills)
+    orders = ledger.orders.find_by_ids({record.fill.order_id for record in found})
+    own = {trade.client_order_id for trade in trades}
+    others = [r for r in found if orders[r.fill.order_id].intent.client_order_id not in own]
+    return list(describe_fills(ledger, others)) if others else []
+
+
+def describe_fills(ledger: Ledger, fills: Iterable[FillRecord]) -> Iterator[EarlierFill]:
+    """Yield fills with their order and the price paid for their shares."""
+    found = list(fills)
+    orders = ledger.orders.find_by_ids({record.fill.order_id for record in found})
+    for record in found:
+        fill, is_sale = record.fill, record.side is Side.SELL
+        entry = ledger.book.find_entry_price(record.symbol, fill.filled_at) if is_sale else None
+        yield EarlierFill(orders[fill.order_id], fill, entry)
+
+
+def since_last_lines(changes: Mapping[str, Any]) -> list[str]:
+    """Return the section of the report as Markdown lines, without its title, from a document's `since_last`."""
+    if changes["since"] is None:
+        return ["This is the first report of this ledger: it took the account as it was."]
+    told = [row["sentence"] for key in ("exits", "changes", "differences") for row in changes[key]]
+    lines = [f"- {sentence}" for sentence in dict.fromkeys(told)]
+    rows = (f"| {row['label']} | {usd_cents(Decimal(row['amount']))} |" for row in changes["bridge"])
+    since = parse_iso(changes["since"]).astimezone(EASTERN)
+    return [*(lines or [f"Nothing changed since {since:%d %b %Y}."]), "", "| | Amount |", "| --- | --- |", *rows]
+
+
+def _with_sign(amount: Decimal) -> str:
+    return f"{'+' if amount >= 0 else '−'}{usd_cents(abs(amount))}"
+
+
+def _booking_document(booking: AccountEntry) -> dict[str, str | None]:
+    return {
+        "kind": str(booking.kind),
+        "ticker": booking.symbol or None,
+        "qty": plain(booking.qty),
+        "price": None if booking.price is None else plain(booking.price),
+        "cash": money_text(booking.cash),
+        "day": booking.day.isoformat(),
+        "sentence": booking.sentence,
+    }
+
+
+def _difference_document(difference: AccountDifference) -> dict[str, str | None]:
+    return {
+        "kind": str(difference.kind),
+        "ticker": difference.symbol or None,
+        "qty": plain(difference.qty),
+        "cash": money_text(difference.cash),
+        "since": iso(difference.since),
+        "sentence": difference.sentence,
+    }

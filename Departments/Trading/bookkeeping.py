@@ -1,0 +1,320 @@
+"""Bookkeeping: the account beside its book, named changes booked, the rest a difference that a person accepts.
+
+The broker's activities name the changes: deposits, dividends, fees, trades by somebody else, splits, new symbols. An
+activity may come a day late; until then its amount is a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from Departments.brokers.base import Activities, Broker, BrokerList
+from Departments.brokers.patience import ask_patiently
+from Departments.core.account_entries import AccountDifference, AccountEntry, DifferenceKind, EntryKind
+from Departments.core.activities import Activity, ActivityKind
+from Departments.core.errors import BrokerUnavailable, Refused, UnreadableAnswer
+from Departments.core.logs import make_logger
+from Departments.core.money import CENT, ZERO, cents, plain, usd_cents
+from Departments.core.orders import Side
+from Departments.core.platform.clock import Clock
+from Departments.core.trading_calendar import trading_day
+from Departments.ledger.account_book import Balance
+from Departments.ledger.ledger import Ledger
+
+log = make_logger(__name__)
+
+LATE_ACTIVITIES: Final = timedelta(days=5)  # a broker books some activities days late, and some with a day only
+HALF_CENT: Final = CENT / 2  # brokers round each fill's amount
+CASH: Final = ""  # the symbol of cash in the book
+CASH_NAME: Final = "CASH"  # its name for people
+
+_KINDS: Final = {
+    ActivityKind.DEPOSIT: EntryKind.DEPOSIT,
+    ActivityKind.WITHDRAWAL: EntryKind.WITHDRAWAL,
+    ActivityKind.DIVIDEND: EntryKind.DIVIDEND,
+    ActivityKind.INTEREST: EntryKind.INTEREST,
+    ActivityKind.FEE: EntryKind.FEE,
+    ActivityKind.FILL: EntryKind.FOREIGN_TRADE,
+    ActivityKind.SPLIT: EntryKind.SPLIT,
+    ActivityKind.RENAME: EntryKind.RENAME,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReading:
+    """The account as the broker shows it; `unreadable` are symbols with an unreadable position."""
+
+    balance: Balance
+    prices: Mapping[str, Decimal]
+    unreadable: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BookComparison:
+    """Unexplained differences, the symbols to lock with the reason, and those locked for somebody else's trade."""
+
+    differences: tuple[AccountDifference, ...]
+    locks: Mapping[str, str]
+    foreign_locks: Mapping[str, str]
+
+
+class Bookkeeper:
+    """Keeps the book of the account. `patience` is how many seconds to wait for the broker.
+
+    `foreign` returns the policy for somebody else's trades in a symbol: `tell`, `lock` or `adopt`, None by default.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        patience: float,
+        foreign: Callable[[str], str | None],
+    ) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._clock = clock
+        self.patience = patience
+        self._foreign = foreign
+
+    def compare(self, follow: Callable[[], None], ours: Collection[str] = ()) -> tuple[AccountDifference, ...]:
+        """Compare the account with its book, book what the activities name, and lock what nothing explains.
+
+        `follow` brings the ledger's orders up to date: a fill between two readings is no difference. `ours` are the
+        broker's ids of orders under our ids, known to the ledger or not. The first comparison takes the account as
+        the opening balance. Raises BrokerUnavailable.
+        """
+        if not self._ledger.book.has_opening():
+            self._open()
+            return ()
+        found = self._compare_once(ours)
+        if found.differences:
+            follow()
+            again = self._compare_once(ours)
+            found = replace(again, locks={**found.foreign_locks, **again.locks})
+        now = self._clock.now()
+        with self._ledger.transaction():
+            self._ledger.book.set_differences(found.differences)
+            for symbol, reason in found.locks.items():
+                self._ledger.releases.lock(symbol, reason, now)
+        for difference in found.differences:
+            log.warning("%s", difference.sentence)
+        return found.differences
+
+    def _open(self) -> None:
+        """Take the account as the opening balance: its cash, its shares, and the activities until now."""
+        now = self._clock.now()
+        reading, activities = self._read_account(), self._read_activities(now - LATE_ACTIVITIES)
+        day = trading_day(now)
+        cash = AccountEntry(EntryKind.OPENING, day, now, cash=reading.balance.cash, sentence="opening balance")
+        shares = [
+            replace(cash, symbol=symbol, qty=qty, price=reading.prices.get(symbol), cash=ZERO)
+            for symbol, qty in sorted(reading.balance.holdings.items())
+        ]
+        seen = [
+            replace(cash, day=a.day, cash=ZERO, activity_id=a.id, sentence=f"{a.word} before the opening")
+            for a in (*activities, *activities.foreign)
+        ]
+        with self._ledger.transaction():
+            self._ledger.book.add((cash, *shares, *seen))
+        count = len(shares)
+        log.info(
+            "The ledger is new: it takes the account as it is, %s in cash and %d position%s",
+            usd_cents(reading.balance.cash),
+            count,
+            "" if count == 1 else "s",
+        )
+
+    def _compare_once(self, ours: Collection[str]) -> BookComparison:
+        """Read the account, book its new activities, and compare it with its book."""
+        reading, now = self._read_account(), self._clock.now()
+        since = min(now, self._ledger.book.last_noted() or now) - LATE_ACTIVITIES
+        activities = self._read_activities(since)
+        book = self._ledger.book
+        listed = (*activities, *activities.foreign)
+        bookings, locks = list[AccountEntry](), dict[str, str]()
+
+        def is_ours(order_id: str) -> bool:
+            return order_id in ours or self._ledger.orders.is_known_at_broker(order_id)
+
+        with self._ledger.transaction():
+            known, balance = book.find_known([a.id for a in listed]), book.balance()
+            for booking in list_bookings(listed, known, is_ours, now):
+                bookings.append(booking)
+                locks |= self._lock_foreign(booking, balance.holdings)
+                log.info("%s", booking.sentence)
+                earlier = book.find_accepted(booking.cash) if booking.cash else None
+                if earlier is not None:
+                    bookings.append(take_back(earlier, booking, now))
+            if bookings:
+                book.add(bookings)
+                balance = book.balance()
+            before = {d.symbol: d.since for d in book.differences()}
+            differences = find_differences(balance, reading, now, before, self._tolerance())
+        shares = {d.symbol: d.sentence for d in differences if d.symbol}
+        return BookComparison(tuple(differences), {**shares, **locks}, locks)
+
+    def _lock_foreign(self, booking: AccountEntry, held: Mapping[str, Decimal]) -> dict[str, str]:
+        """Return the lock for somebody else's trade, by the policy of its symbol."""
+        if booking.kind is not EntryKind.FOREIGN_TRADE or not booking.qty:
+            return {}
+        policy = self._foreign(booking.symbol) or ("lock" if booking.symbol in held else "tell")
+        if policy != "lock":
+            return {}
+        return {booking.symbol: f"{booking.sentence}. {mend_of(booking.symbol)}"}
+
+    def _tolerance(self) -> Decimal:
+        """Return the dollars that rounding explains: a cent, and half a cent for each fill."""
+        return CENT + HALF_CENT * self._ledger.book.count_fills()
+
+    def _read_account(self) -> AccountReading:
+        account, positions = ask_patiently(
+            lambda: (self._broker.account(), self._broker.positions()), self._clock, seconds=self.patience
+        )
+        holdings = {p.symbol: p.qty for p in positions}
+        prices = {p.symbol: p.avg_entry_price or p.price for p in positions}
+        unreadable = frozenset(row.symbol for row in positions.unreadable)
+        return AccountReading(Balance(account.cash, holdings), prices, unreadable)
+
+    def _read_activities(self, since: datetime) -> Activities:
+        """Read the activities. Without them nothing is named, and the differences stay."""
+        try:
+            found = ask_patiently(lambda: self._broker.activities(since), self._clock, seconds=self.patience)
+        except (BrokerUnavailable, UnreadableAnswer, Refused) as error:
+            log.warning("The account's activities cannot be read, so its changes have no names (%s)", error)
+            return BrokerList(())
+        for row in found.unreadable:
+            log.warning("Activity %s cannot be read: %s", row.id or "without an id", row.problem)
+        return found
+
+    # --- on a person's word ---
+
+    def accept(self, symbol: str) -> list[str]:
+        """Accept the difference of a symbol (empty: of cash) into the book; return the sentence about it."""
+        now, day = self._clock.now(), trading_day(self._clock.now())
+        found = [d for d in self._ledger.book.differences() if d.symbol == symbol]
+        bookings = [
+            AccountEntry(EntryKind.ACCEPTED, day, now, d.symbol, d.qty, cash=d.cash, sentence=describe_acceptance(d))
+            for d in found
+        ]
+        with self._ledger.transaction():
+            self._ledger.book.add(bookings)
+            left = [d for d in self._ledger.book.differences() if d not in found]
+            self._ledger.book.set_differences(left)
+        return [booking.sentence for booking in bookings]
+
+
+def list_bookings(
+    activities: Iterable[Activity], known: Collection[str], is_ours: Callable[[str], bool], now: datetime
+) -> Iterator[AccountEntry]:
+    """Yield the bookings of new activities. Fills of our own orders are in the ledger already.
+
+    A rename moves its shares from the old symbol to the new one.
+    """
+    for activity in activities:
+        if activity.id in known or activity.canceled:
+            continue
+        if activity.kind is ActivityKind.FILL and is_ours(activity.order_id):
+            continue
+        yield from _book(activity, now)
+
+
+def _book(activity: Activity, now: datetime) -> Iterator[AccountEntry]:
+    kind = _KINDS.get(activity.kind, EntryKind.OTHER)
+    qty, cash = ZERO, activity.cash or ZERO
+    if activity.kind is ActivityKind.FILL and activity.side is not None and activity.qty is not None:
+        qty = activity.qty if activity.side is Side.BUY else -activity.qty
+        if activity.cash is None:
+            cash = -qty * (activity.price or ZERO)
+    elif activity.kind in {ActivityKind.SPLIT, ActivityKind.OTHER}:
+        qty = activity.qty or ZERO
+    booking = AccountEntry(kind, activity.day, now, activity.symbol, qty, activity.price, cash, activity.id)
+    if activity.kind is ActivityKind.RENAME and activity.new_symbol and activity.qty:
+        sentence = f"{activity.symbol} is {activity.new_symbol} since {activity.day.isoformat()}"
+        yield replace(booking, qty=-activity.qty, sentence=sentence)
+        yield replace(booking, symbol=activity.new_symbol, qty=activity.qty, cash=ZERO, sentence=sentence)
+        return
+    yield replace(booking, sentence=describe_booking(booking, activity))
+
+
+def describe_booking(booking: AccountEntry, activity: Activity) -> str:
+    """Return the sentence about a booking."""
+    day, amount = booking.day.isoformat(), usd_cents(abs(booking.cash))
+    of_symbol = f" of {booking.symbol}" if booking.symbol else ""
+    if booking.kind is EntryKind.FOREIGN_TRADE:
+        deed = "bought" if booking.cash < 0 or booking.qty > 0 else "sold"
+        at = "" if booking.price is None else f" at {usd_cents(booking.price)}"
+        return f"Somebody else {deed} {plain(abs(activity.qty or ZERO))} {booking.symbol}{at} on {day}"
+    if booking.kind is EntryKind.SPLIT:
+        ratio = "" if activity.ratio is None else f" {plain(activity.ratio)} for 1"
+        return f"{booking.symbol} was split{ratio} on {day}: {plain(booking.qty)} shares more"
+    if booking.kind is EntryKind.OTHER:
+        shares = f", {plain(booking.qty)} shares" if booking.qty else ""
+        return f"{activity.word}{of_symbol} on {day}: {_with_sign(booking.cash)}{shares}"
+    return f"{booking.kind.capitalize()}{of_symbol} of {amount} on {day}"
+
+
+def _with_sign(cash: Decimal) -> str:
+    return f"{'+' if cash > 0 else '−' if cash < 0 else ''}{usd_cents(abs(cash))}"
+
+
+def take_back(earlier: AccountEntry, booking: AccountEntry, now: datetime) -> AccountEntry:
+    """Return the booking that takes back an accepted amount which an activity explains."""
+    sentence = f"The {usd_cents(abs(earlier.cash))} accepted on {earlier.day.isoformat()} was this {booking.kind}"
+    return AccountEntry(EntryKind.EXPLAINED, booking.day, now, cash=-earlier.cash, sentence=sentence)
+
+
+def find_differences(
+    book: Balance, reading: AccountReading, now: datetime, before: Mapping[str, datetime], tolerance: Decimal
+) -> list[AccountDifference]:
+    """Return what the account has more or less than its book, cash first. Unreadable positions are left out."""
+    found = []
+    cash = cents(reading.balance.cash - book.cash)
+    if abs(cash) > tolerance:
+        kind, since = DifferenceKind.UNEXPLAINED_CASH, before.get(CASH, now)
+        found.append(AccountDifference(kind, CASH, ZERO, cash, since, describe_cash(cash)))
+    for symbol in sorted({*book.holdings, *reading.balance.holdings} - reading.unreadable):
+        has, should = reading.balance.holdings.get(symbol, ZERO), book.holdings.get(symbol, ZERO)
+        if has != should:
+            kind = DifferenceKind.MISSING_SHARES if has < should else DifferenceKind.UNKNOWN_SHARES
+            since = before.get(symbol, now)
+            found.append(
+                AccountDifference(kind, symbol, has - should, ZERO, since, describe_shares(symbol, has, should))
+            )
+    return found
+
+
+def describe_cash(cash: Decimal) -> str:
+    """Return the sentence about unexplained cash."""
+    where = "more" if cash > 0 else "less"
+    return (
+        f"The account has {usd_cents(abs(cash))} {where} than orders and bookings explain. "
+        "Look at its activities, then: departments reconcile --accept CASH"
+    )
+
+
+def describe_shares(symbol: str, has: Decimal, should: Decimal) -> str:
+    """Return the sentence about a holding that differs from the book."""
+    return f"{symbol}: the account holds {plain(has)} shares, orders and bookings explain {plain(should)}. " + mend_of(
+        symbol
+    )
+
+
+def mend_of(symbol: str) -> str:
+    """Return the mend of a locked symbol."""
+    return f"Check it, then: departments reconcile --accept {symbol}"
+
+
+def describe_acceptance(difference: AccountDifference) -> str:
+    """Return the sentence about a difference that a person accepts."""
+    if not difference.symbol:
+        return f"{_with_sign(difference.cash)} of cash taken into the ledger"
+    verb = "more" if difference.qty > 0 else "fewer"
+    shares = plain(abs(difference.qty))
+    return f"{shares} {difference.symbol} {verb} taken into the ledger"
