@@ -28,6 +28,7 @@ from Departments.core.platform.steps import Step, no_step
 
 if TYPE_CHECKING:
     from Departments.brokers.base import Broker
+    from Departments.brokers.patience import Silence
     from Departments.brokers.snapshot import ExchangeHours, FactsReader
     from Departments.constraints.limits import Limits
     from Departments.core.plans import TradingPlan
@@ -265,7 +266,21 @@ class Desk:
         """The broker for those who plan, review and decide: a short silence is waited out."""
         from Departments.brokers.patience import PatientBroker
 
-        return PatientBroker(self.broker, self.clock, seconds=self.settings.phases.patience)
+        return PatientBroker(self.timed_broker, self.clock, seconds=self.settings.phases.patience)
+
+    @cached_property
+    def silence(self) -> Silence:
+        """The broker's silence, which no deadline counts."""
+        from Departments.brokers.patience import Silence
+
+        return Silence(self.clock)
+
+    @cached_property
+    def timed_broker(self) -> Broker:
+        """The broker for Trading: its silence is measured."""
+        from Departments.brokers.patience import TimedBroker
+
+        return TimedBroker(self.broker, self.clock, self.silence)
 
     @cached_property
     def hours(self) -> ExchangeHours:
@@ -365,9 +380,9 @@ class Desk:
         from Departments.Trading.trader import Trader
 
         limits, exits, phases = self.limits, self.settings.exits, self.settings.phases  # limits first, as above
-        broker, ledger, clock, enqueue = self.broker, self.ledger, self.clock, self.bus.enqueue
+        broker, ledger, clock, enqueue = self.timed_broker, self.ledger, self.clock, self.bus.enqueue
         tracker = OrderTracker(broker, ledger, clock, enqueue)
-        sender = OrderSender(broker, ledger, clock, enqueue, tracker)
+        sender = OrderSender(self.broker, ledger, clock, enqueue, tracker)
         decisions = Decisions(ledger.plans, self.admission.is_trusted, self.bus.is_proven)
         judge = Judge(self._make_reader(broker), ledger.releases.find_locks, limits, exits)
         accounts = self.settings.accounts
@@ -447,7 +462,8 @@ class Desk:
         ledger, clock, limits, settings = self.ledger, self.clock, self.limits, self.settings
         cash = CashCounter(ledger, self.patient_broker, limits, clock, settings.phases.buy, self.work)
         decisions = PhaseDecisions(plan, ledger, self.reader, cash, limits, settings)
-        return PlanExecution(plan, ledger, self.bus, clock, settings.phases, decisions, cash, self.reporter)
+        phases, silence = settings.phases, self.silence
+        return PlanExecution(plan, ledger, self.bus, clock, phases, decisions, cash, self.reporter, silence)
 
     @contextmanager
     def _hold_account(self) -> Iterator[None]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from Departments.brokers.patience import Silence
+from Departments.core.errors import BrokerUnavailable
 from Departments.core.logs import make_logger
 from Departments.core.orders import OrderStatus
 from Departments.core.plans import TradingPlan
@@ -33,6 +35,8 @@ from Departments.messaging.bus import Bus
 
 log = make_logger(__name__)
 
+#: A broker that is silent for longer ends the run; the next one goes on.
+LONGEST_SILENCE = timedelta(minutes=10)
 #: Between what a phase sends together: messages are handled in the order of their times.
 IN_TURN = timedelta(microseconds=1)
 WAITING = {
@@ -66,6 +70,7 @@ class PlanExecution:
     decisions: PhaseDecisions
     cash: CashCounter
     reporter: Reporter
+    silence: Silence
 
     def begin(self) -> None:
         """Record the beginning of an attempt with the account's cash, equity and reserve, unless one is running."""
@@ -136,6 +141,7 @@ class PlanExecution:
         if last is None or last.state is PhaseState.ENDED:
             return None
         self.bus.deliver_pending()
+        self.silence.take()  # the clock of this phase begins now
         sent = _count_sent(decisions)
         log.info("%s phase: %d order%s sent to Trading", last.name, sent, "" if sent == 1 else "s")
         return last
@@ -184,13 +190,21 @@ class PlanExecution:
         if not waiting:
             _announce_end(phase.name, [t for t in trades if t.message_id])
             return self._end_phase(phase, PhaseEvent.ALL_TERMINAL, PhaseOutcome.ALL_TERMINAL)
-        phase = self._shorten_wait(phase)
+        phase = self._stop_clock(self._shorten_wait(phase))
         if self.clock.now() >= phase.deadline:
             return phase if self._take_outcomes(waiting) else self._at_deadline(phase, waiting)
         symbols = ", ".join(sorted(t.symbol for t in waiting))
         log.info(WAITING[phase.name], len(waiting), "" if len(waiting) == 1 else "s", symbols)
         self.clock.sleep(self._waits(phase.name).poll)
         return phase
+
+    def _stop_clock(self, phase: PhaseRecord) -> PhaseRecord:
+        """Move the deadline by the broker's silence. Raises BrokerUnavailable when the silence does not end."""
+        lost = self.silence.take()
+        if self.silence.length() > LONGEST_SILENCE:
+            minutes = LONGEST_SILENCE.seconds // 60
+            raise BrokerUnavailable(f"the broker has answered nothing for {minutes} minutes in the {phase.name} phase")
+        return self._with_deadline(phase, phase.deadline + lost) if lost else phase
 
     def _wait_anew(self, phase: PhaseRecord) -> PhaseRecord:
         """Let the wait of an interrupted phase begin again: while nobody ran, nobody could send, fill or cancel."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from Departments.brokers.base import Activities, Broker, Orders, Positions
-from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
+from Departments.core.errors import BrokerError, BrokerUnavailable, UnreadableAnswer
 from Departments.core.logs import make_logger
 from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, Side
 from Departments.core.platform.clock import Clock
@@ -18,13 +18,15 @@ from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 log = make_logger(__name__)
 Answer = TypeVar("Answer")
 
+LONGEST_WAIT: Final = 60.0  # seconds; a broker that asks for more is asked again then
 UNREADABLE_TRIES = 3  # a truncated answer may be whole the next time; a senseless one stays senseless
 
 
 def ask_patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pause: float = 1.0) -> Answer:
     """Repeat a question every `pause` seconds, for up to `seconds`. Raises BrokerUnavailable after that.
 
-    It asks three times at most for an unreadable answer. Only for questions: never send an order through here.
+    A broker that names a wait gets it, up to LONGEST_WAIT. It asks three times at most for an unreadable answer. Only
+    for questions: never send an order through here.
     """
     give_up = clock.now() + timedelta(seconds=seconds)
     unreadable = 0
@@ -37,7 +39,7 @@ def ask_patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pa
                 raise
             give_up = min(give_up, clock.now() + timedelta(seconds=seconds))  # the clock may have been set back
             log.warning("%s, trying again (%s)", _name_trouble(error), error)
-            clock.sleep(pause)
+            clock.sleep(max(pause, min(error.wait or 0, LONGEST_WAIT)))
 
 
 def _name_trouble(error: BrokerUnavailable) -> str:
@@ -45,29 +47,63 @@ def _name_trouble(error: BrokerUnavailable) -> str:
     return "The broker's answer cannot be read" if unreadable else "The broker does not answer"
 
 
-class PatientBroker:
-    """A broker for planning and judging: it repeats questions, but never an order or a cancel.
+class Silence:
+    """The time in which the broker answered nothing: from the first request that failed to the next that did not.
 
-    Trading does without it: it has other work to do between two looks at its orders.
+    Deadlines of phases do not run down meanwhile: nobody could send, fill or cancel.
     """
 
-    def __init__(self, broker: Broker, clock: Clock, *, seconds: float) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: datetime | None = None
+        self._began: datetime | None = None
+        self._untaken = timedelta()
+
+    def note(self, asked_at: datetime, *, failed: bool) -> None:
+        """Note that a request sent at a moment was answered, or failed."""
+        if failed and self._since is None:
+            self._since = self._began = asked_at
+        elif not failed and self._since is not None:
+            self._untaken += max(timedelta(), self._clock.now() - self._since)
+            self._since = self._began = None
+
+    def take(self) -> timedelta:
+        """Return the silence since the last call."""
+        now, taken = self._clock.now(), self._untaken
+        if self._since is not None:
+            taken, self._since = taken + max(timedelta(), now - self._since), now
+        self._untaken = timedelta()
+        return taken
+
+    def length(self) -> timedelta:
+        """Return how long the broker has been silent by now, nothing if its last answer came."""
+        return timedelta() if self._began is None else self._clock.now() - self._began
+
+
+class _Relay:
+    """A broker behind a broker. Subclasses say how a question is asked and how something is done."""
+
+    def __init__(self, broker: Broker) -> None:
         self.name = broker.name
         self._broker = broker
-        self._clock = clock
-        self._seconds = seconds
+
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        return ask()
+
+    def _once(self, do: Callable[[], Answer]) -> Answer:
+        return do()
 
     def submit(self, request: OrderRequest) -> Order:
         """Submit one order, once."""
-        return self._broker.submit(request)
+        return self._once(lambda: self._broker.submit(request))
 
     def cancel(self, order_id: str) -> None:
         """Request a cancel, once."""
-        self._broker.cancel(order_id)
+        self._once(lambda: self._broker.cancel(order_id))
 
     def replace(self, order_id: str, change: OrderChange) -> Order:
         """Give a live order new terms, once."""
-        return self._broker.replace(order_id, change)
+        return self._once(lambda: self._broker.replace(order_id, change))
 
     def account(self) -> Account:
         """Return cash, equity, buying power and gates."""
@@ -128,5 +164,43 @@ class PatientBroker:
         """Return the broker's clock."""
         return self._patiently(self._broker.market_clock)
 
+
+class PatientBroker(_Relay):
+    """A broker for planning and judging: it repeats questions, but never an order or a cancel.
+
+    Trading does without it: it has other work to do between two looks at its orders.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, *, seconds: float) -> None:
+        super().__init__(broker)
+        self._clock = clock
+        self._seconds = seconds
+
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         return ask_patiently(ask, self._clock, seconds=self._seconds)
+
+
+class TimedBroker(_Relay):
+    """A broker whose silence is measured."""
+
+    def __init__(self, broker: Broker, clock: Clock, silence: Silence) -> None:
+        super().__init__(broker)
+        self._clock = clock
+        self._silence = silence
+
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        return self._once(ask)
+
+    def _once(self, do: Callable[[], Answer]) -> Answer:
+        """Do it and note whether the broker answered. A refusal is an answer, an unreadable row too."""
+        asked_at = self._clock.now()
+        try:
+            answer = do()
+        except BrokerUnavailable as error:
+            self._silence.note(asked_at, failed=not isinstance(error, UnreadableAnswer))
+            raise
+        except BrokerError:
+            self._silence.note(asked_at, failed=False)
+            raise
+        self._silence.note(asked_at, failed=False)
+        return answer

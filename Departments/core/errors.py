@@ -184,9 +184,16 @@ class NotAuthorized(BrokerError):  # noqa: N818
 
 
 class BrokerUnavailable(BrokerError):  # noqa: N818
-    """No answer, or an unclear one. The request may or may not have taken effect."""
+    """No answer, or an unclear one. The request may or may not have taken effect.
+
+    `wait` is the seconds to wait before the next request, where the broker names them.
+    """
 
     advice = RUN_AGAIN
+
+    def __init__(self, sentence: str = "", wait: float | None = None) -> None:
+        super().__init__(sentence)
+        self.wait = wait
 
 
 class UnreadableAnswer(BrokerUnavailable):

@@ -127,6 +127,7 @@ class BrokerSettings(Section):
     feed: Literal["iex", "sip"] = "iex"
     connect_timeout: float = Field(5, gt=0, le=3_600)
     read_timeout: float = Field(15, gt=0, le=3_600)
+    total_timeout: float = Field(60, gt=0, le=3_600)
     live: bool = False
 
 

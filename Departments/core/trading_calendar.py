@@ -78,6 +78,13 @@ def is_open(moment: datetime) -> bool:
     return opens <= moment < closes
 
 
+def last_close(moment: datetime) -> datetime:
+    """Return the last close at or before a moment."""
+    day = trading_day(moment)
+    is_over = is_trading_day(day) and session(day)[1] <= moment
+    return session(day if is_over else previous_trading_day(day))[1]
+
+
 def next_open(moment: datetime) -> datetime:
     """Return the next opening moment (UTC) strictly after `moment`."""
     day = trading_day(moment)

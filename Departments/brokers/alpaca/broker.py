@@ -15,6 +15,7 @@ from Departments.brokers.alpaca.assets import Assets, ask_about
 from Departments.brokers.alpaca.bookings import read_activities
 from Departments.brokers.alpaca.credentials import Credentials, check_access, is_live
 from Departments.brokers.alpaca.parsing import find_oldest_credible, read_quote
+from Departments.brokers.alpaca.transport import Timeouts
 from Departments.brokers.base import Activities, BrokerList, Orders, Positions, UnreadableRow
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.logs import make_logger
@@ -24,7 +25,7 @@ from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 from Departments.core.settings import BrokerSettings
-from Departments.core.trading_calendar import is_trading_day, session, trading_day
+from Departments.core.trading_calendar import is_trading_day, last_close, session, trading_day
 
 if TYPE_CHECKING:
     from Departments.brokers.alpaca.sdk import Sdk
@@ -59,6 +60,7 @@ def connect(
         clock,
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.read_timeout,
+        total_timeout=settings.total_timeout,
         feed=settings.feed,
     )
 
@@ -75,13 +77,14 @@ class AlpacaBroker:
         *,
         connect_timeout: float = 5,
         read_timeout: float = 15,
+        total_timeout: float = 60,
         max_quote_age: timedelta = MAX_QUOTE_AGE,
         feed: str = "iex",
     ) -> None:
         self._clock = clock
         self._max_quote_age = max_quote_age
         self._is_live = is_live(credentials)
-        self._sdk = _open_sdk(credentials, clock, (connect_timeout, read_timeout), feed)
+        self._sdk = _open_sdk(credentials, clock, Timeouts(connect_timeout, read_timeout, total_timeout), feed)
         self._assets = Assets(clock, self._asset, self._active_assets)
         self._named: set[str] = set()
 
@@ -199,9 +202,10 @@ class AlpacaBroker:
     def bars(self, symbols: Iterable[str], *, days: int) -> Mapping[str, Sequence[Bar]]:
         """Return up to `days` complete daily bars by symbol (consolidated feed), oldest first.
 
-        A symbol with an unreadable bar has none.
+        They end with the last close, so a fast clock of ours asks for nothing that Alpaca refuses. A symbol with an
+        unreadable bar has none.
         """
-        end = self._clock.now() - _SIP_DELAY
+        end = last_close(self._clock.now() - _SIP_DELAY)
         start = trading_day(end) - timedelta(days=days * 7 // 5 + 14)
         seen = ask_about(symbols, lambda some: self._sdk.daily_bars(some, start, end))
         complete = ((s, [bar for bar in self._bars(s, rows) if _is_complete(bar, end)]) for s, rows in seen.items())
@@ -236,12 +240,12 @@ class AlpacaBroker:
                 log.warning("%s %s at the broker cannot be read (%s); it is left out", what, name, row.problem)
 
 
-def _open_sdk(credentials: Credentials, clock: Clock, timeout: tuple[float, float], feed: str) -> Sdk:
+def _open_sdk(credentials: Credentials, clock: Clock, timeouts: Timeouts, feed: str) -> Sdk:
     """Import alpaca-py only now: this takes a second and warns of websockets' old interface."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         from Departments.brokers.alpaca.sdk import Sdk  # noqa: PLC0415
-    return Sdk(credentials, clock, timeout, feed)
+    return Sdk(credentials, clock, timeouts, feed)
 
 
 def _check_id(order_id: str) -> str:

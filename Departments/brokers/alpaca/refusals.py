@@ -26,11 +26,7 @@ _LONGEST_QUOTE = 200  # characters of a foreign answer that a sentence for peopl
 
 
 class Passing(BrokerUnavailable):
-    """A passing trouble; `wait` is the seconds to wait, if the broker names them."""
-
-    def __init__(self, sentence: str, wait: float | None = None) -> None:
-        super().__init__(sentence)
-        self.wait = wait
+    """A passing trouble: the same question may be answered a little later."""
 
 
 class QuestionRefused(BrokerUnavailable):

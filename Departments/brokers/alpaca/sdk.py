@@ -23,21 +23,16 @@ from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 from alpaca.trading import enums as words
 from alpaca.trading import requests as models
 from alpaca.trading.client import TradingClient
-from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import RequestException, Timeout
 
 from Departments.brokers.alpaca.credentials import Credentials, is_loopback
 from Departments.brokers.alpaca.refusals import INVALID, Answer, Passing, map_answer, read_answer, read_refusal
+from Departments.brokers.alpaca.transport import Pace, PacedTransport, Timeouts
 from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
 from Departments.core.orders import OrderChange, OrderClass, OrderRequest, OrderType
 from Departments.core.platform.clock import Clock
 
-#: Alpaca takes 200 requests a minute; it answers a further order with 429, and we must look that order up first.
-#: (https://docs.alpaca.markets/docs/trading-api and /docs/about-market-data-api)
-BURST = 100
-A_SECOND = 1.5  # so no minute sees more than 100 + 90 questions
 _BACK_OFF = (1.0, 2.0)  # seconds before the second and the third time a question is asked
 _LONGEST_WAIT = 30.0  # seconds; a broker that asks for more is not waited for here
 
@@ -50,62 +45,17 @@ _KINDS: dict[OrderType, Callable[..., models.OrderRequest]] = {
 }
 
 
-class Pace:
-    """Slows questions down when there are many of them.
-
-    There is room for `at_once` requests, and `a_second` more each second. Orders and cancels count, but never wait.
-    """
-
-    def __init__(self, clock: Clock, *, at_once: int = BURST, a_second: float = A_SECOND) -> None:
-        self._clock = clock
-        self._at_once = at_once
-        self._a_second = a_second
-        self._room = float(at_once)
-        self._filled_at = clock.now()
-
-    def count(self, *, may_wait: bool) -> None:
-        """Count a request before it is sent; if it `may_wait`, wait for room."""
-        self._fill()
-        if may_wait and self._room < 1:
-            self._clock.sleep((1 - self._room) / self._a_second)
-            self._fill()
-        self._room -= 1
-
-    def _fill(self) -> None:
-        """Add room for the time since the last call; none if the clock was set back."""
-        now = self._clock.now()
-        passed = max(0.0, (now - self._filled_at).total_seconds())
-        self._room = min(self._at_once, self._room + passed * self._a_second)
-        self._filled_at = now
-
-
-class _PacedTransport(HTTPAdapter):
-    """Keeps the pace, sets a time-out and refuses redirections."""
-
-    def __init__(self, timeout: tuple[float, float], pace: Pace) -> None:
-        self._timeout = timeout
-        self._pace = pace
-        super().__init__()
-
-    def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
-        self._pace.count(may_wait=request.method == "GET")
-        response = super().send(request, *args, **(options | {"timeout": self._timeout}))
-        if 300 <= response.status_code < 400:  # alpaca-py would treat it as a success without content
-            raise RequestException(f"redirected ({response.status_code})", request=request, response=response)
-        return response
-
-
 class Sdk:
     """alpaca-py's two clients behind plain calls: each returns parsed JSON or raises our errors."""
 
-    def __init__(self, credentials: Credentials, clock: Clock, timeout: tuple[float, float], feed: str = "iex") -> None:
+    def __init__(self, credentials: Credentials, clock: Clock, timeouts: Timeouts, feed: str = "iex") -> None:
         self._clock = clock
         self._feed = DataFeed(feed)
         key, secret = credentials.key_id, credentials.secret_key
         self._trading = TradingClient(key, secret, raw_data=True, url_override=credentials.base_url)
         self._data = StockHistoricalDataClient(key, secret, raw_data=True, url_override=_data_url(credentials))
         for client in (self._trading, self._data):
-            _prepare(client, timeout, Pace(clock))
+            _prepare(client, timeouts, Pace(clock))
 
     def close(self) -> None:
         """Close the connections."""
@@ -295,11 +245,11 @@ def _data_url(credentials: Credentials) -> str | None:
     return credentials.data_url or (credentials.base_url if is_loopback(credentials.base_url) else None)
 
 
-def _prepare(client: RESTClient, timeout: tuple[float, float], pace: Pace) -> None:
+def _prepare(client: RESTClient, timeouts: Timeouts, pace: Pace) -> None:
     """Set a client's time-outs and pace and remove its retries; alpaca-py has no public way to do so."""
     session, base_url = client._session, str(client._base_url)  # noqa: SLF001
     client._retry = 0  # noqa: SLF001
-    transport = _PacedTransport(timeout, pace)
+    transport = PacedTransport(timeouts, pace)
     for scheme in ("https://", "http://"):
         session.mount(scheme, transport)
     session.trust_env = not is_loopback(base_url)  # no proxy of the environment before a local server

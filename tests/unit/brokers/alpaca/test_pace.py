@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from Departments.brokers.alpaca.broker import AlpacaBroker
-from Departments.brokers.alpaca.sdk import Pace
+from Departments.brokers.alpaca.transport import Pace
 from Departments.core.platform.clock import SimulatedClock
 from tests.fakes import alpaca_answers as alpaca
 from tests.unit.brokers.alpaca.conftest import NOW

@@ -109,7 +109,7 @@ def test_bars_are_complete_days_of_the_consolidated_feed_older_than_16_minutes(
     script.on("GET /v2/stocks/bars", {"bars": {"SPY": [_bar(d) for d in DAYS]}, "next_page_token": None})
     assert [bar.day for bar in broker.bars(["SPY"], days=3)["SPY"]] == DAYS[2:5]
     query = dict(server.calls[0].query)
-    assert datetime.fromisoformat(query.pop("end")) == NOW - timedelta(minutes=16)
+    assert datetime.fromisoformat(query.pop("end")) == datetime(2025, 11, 7, 21, tzinfo=UTC)  # the last close
     assert datetime.fromisoformat(query.pop("start")) < datetime(2025, 11, 1, tzinfo=UTC)
     assert query == {"symbols": "SPY", "timeframe": "1Day", "feed": "sip", "adjustment": "split", "limit": "10000"}
 
