@@ -363,6 +363,8 @@ class Day:
                 if isinstance(cleared, NotToday):
                     return cleared
                 plan = cleared
+            else:
+                self.work()  # what its phases sent may still wait, though the last has ended
             execution = self.execution(plan)
             execution.begin()
             phase = execution.open()

@@ -125,7 +125,12 @@ def test_what_cannot_be_handled_becomes_a_dead_letter_and_the_day_goes_on(folder
     deliver(folder, "TRADING", "MSG_RISK_1.md", unknown + "message_type: Horoscope\n---\n# Stars\n")
     deliver(folder, "TRADING", "MSG_RUBBISH.md", "no message at all")
     said = say(capsys, *run_of(folder, "--json"))
-    assert said.document["status"] == "COMPLETED"
+    assert (said.code, said.document["status"]) == (1, "COMPLETED_WITH_ISSUES")
+    assert {o["status"] for n in ("SELL", "BUY") for o in said.phase(n)["orders"]} == {"filled"}
+    assert {d["file"]: d["code"] for d in said.document["dead_letters"]} == {
+        "MSG_RISK_1.md": "UNKNOWN_TYPE",
+        "MSG_RUBBISH.md": "UNREADABLE",
+    }
     dead = folder / MESSAGES / "Dead_Letter" / "TRADING"
     assert "UNKNOWN_TYPE" in (dead / "MSG_RISK_1.md.reason.yaml").read_text(encoding="utf-8")
     assert "UNREADABLE" in (dead / "MSG_RUBBISH.md.reason.yaml").read_text(encoding="utf-8")

@@ -122,7 +122,8 @@ def carry_out(desk: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
 def told(desk: Desk, plan_id: str) -> dict[str, Any]:
     """Return the final document of an executed plan."""
     plan = load_plan(desk.ledger.plans, plan_id)
-    return final_document(desk.ledger, plan, unprotected=unprotected_stretches(desk.ledger, plan_id))
+    unprotected = unprotected_stretches(desk.ledger, plan_id)
+    return final_document(desk.ledger, plan, instructions=desk.settings.trading.instructions, unprotected=unprotected)
 
 
 def settle(desk: Desk) -> None:

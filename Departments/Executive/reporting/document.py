@@ -197,10 +197,13 @@ EXIT_CODES = {
 }
 
 
-def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[Stretch] = ()) -> Document:
+def final_document(
+    ledger: Ledger, plan: TradingPlan, *, instructions: str, unprotected: Iterable[Stretch] = ()
+) -> Document:
     """Return the document of an executed plan. Raises LookupError for a plan that was never executed.
 
-    `unprotected` are the stretches in which shares had no live exits, where exits are wanted.
+    `instructions` is what Trading acts on; `unprotected` are the stretches in which shares had no live exits, where
+    exits are wanted.
     """
     plan_id, execution = plan.plan_id, ledger.plans.execution(plan.plan_id)
     if execution is None:
@@ -230,7 +233,7 @@ def final_document(ledger: Ledger, plan: TradingPlan, *, unprotected: Iterable[S
         "broken_limits": list(describe_issues(trades)),
         "unprotected": [_stretch_document(stretch) for stretch in unprotected],
         "cash_identity": _cash_identity(execution, fills, ledger.book.sum_in_run(execution)),
-        "instructions": None,
+        "instructions": instructions,
         "dead_letters": [],
         "locks": [],
         "exit_code": EXIT_CODES.get(execution.status, 1),

@@ -52,8 +52,8 @@ class Reporter:
         """Make the report from the ledger. Raises LookupError for a plan never executed."""
         ledger, plan_id = self.ledger, plan.plan_id
         unprotected = unprotected_stretches(ledger, plan_id) if self.exits_wanted else []
-        document, execution = final_document(ledger, plan, unprotected=unprotected), ledger.plans.execution(plan_id)
-        document["instructions"] = self.instructions
+        document = final_document(ledger, plan, instructions=self.instructions, unprotected=unprotected)
+        execution = ledger.plans.execution(plan_id)
         if execution is not None and execution.status is not ExecutionStatus.COMPLETED:  # else it ended without any
             document = find_issues(ledger, plan_id).add_to(document)
         before = execution.cash_before if execution else ZERO

@@ -64,7 +64,7 @@ def test_with_the_buys_first_the_lowest_cash_is_what_all_buys_leave() -> None:
 def test_a_plan_that_was_never_executed_has_no_document(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "sentinel.db")
     with pytest.raises(LookupError, match="never executed"):
-        final_document(ledger, TradingPlan("PLAN_X", AT, ()))
+        final_document(ledger, TradingPlan("PLAN_X", AT, ()), instructions="decided")
     ledger.close()
 
 
