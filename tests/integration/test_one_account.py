@@ -43,6 +43,18 @@ def execute_beside(first: SharedDesk, second: Desk) -> dict[str, Any]:
     return document
 
 
+def execute_after(second: Desk) -> dict[str, Any]:
+    """Execute where another workspace has traded today: nothing is sent until a person has accepted its orders."""
+    before = {order.client_order_id for order in second.broker.orders("all")}
+    refused = execute(second, OTHER)
+    assert refused["status"] == "ERROR"
+    assert "another desk trades this account" in refused["message"]
+    assert refused["message"].endswith("departments reconcile --accept-all")
+    assert {order.client_order_id for order in second.broker.orders("all")} == before
+    second.trader.accept(None)
+    return dict(execute(second, OTHER)["document"])
+
+
 def executed_both(first: SharedDesk, second: Desk) -> list[str]:
     """Execute in one workspace, and in another once the first order is at the broker; return how both ended."""
     done: list[str] = []
@@ -67,7 +79,7 @@ def test_two_workspaces_on_one_exchange_file_execute_one_after_the_other(tmp_pat
             assert execute_beside(first, second)["status"] == "COMPLETED"
             assert "SN" not in {o.symbol for o in first.broker.orders("all")}
         with closing(desk(two, at=first.clock.now())) as second:
-            assert execute(second, OTHER)["document"]["status"] == "COMPLETED"
+            assert execute_after(second)["status"] == "COMPLETED"
 
 
 def test_a_workspace_that_is_being_executed_in_is_left_alone(tmp_path: Path) -> None:
@@ -116,7 +128,7 @@ def test_two_workspaces_on_one_account_at_alpaca_execute_one_after_the_other(
     first, second = at_alpaca("one", "account"), at_alpaca("two", "account")
     assert execute_beside(first, second)["status"] == "COMPLETED"
     assert "SN" not in {o.symbol for o in first.broker.orders("all")}
-    assert execute(second, OTHER)["document"]["status"] == "COMPLETED"
+    assert execute_after(second)["status"] == "COMPLETED"
     assert len(list((tmp_path / "locks").iterdir())) == 1
 
 
