@@ -6,14 +6,14 @@ knows stays unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
 from Departments.brokers.base import Broker, Positions
-from Departments.core.errors import BrokerUnavailable
+from Departments.core.errors import BrokerError, BrokerUnavailable
 from Departments.core.facts import DeskFacts, Facts, Knowledge, SymbolFacts, TradingHistory
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
@@ -55,6 +55,7 @@ class ExchangeHours:
         self._clock = clock
         self._last: tuple[datetime, MarketClock] | None = None
         self._differed = False
+        self._told = False
 
     def read(self) -> MarketClock:
         """Return the hours now."""
@@ -62,6 +63,7 @@ class ExchangeHours:
         if self._last is None or not timedelta() <= now - self._last[0] <= CLOCK_LASTS:
             try:
                 self._last = now, self._compare(self._broker.market_clock())
+                self._name_offset()
             except BrokerUnavailable as error:
                 log.info("The calendar gives the exchange's hours: the broker's clock does not answer (%s)", error)
                 return MarketClock.by_calendar(now)
@@ -73,6 +75,14 @@ class ExchangeHours:
             return timedelta()
         ahead = self._last[1].now - self._last[0]
         return ahead if abs(ahead) > CLOCKS_AGREE else timedelta()
+
+    def _name_offset(self) -> None:
+        """Log once that the machine's clock is wrong."""
+        ahead = self.offset().total_seconds()
+        if ahead and not self._told:
+            self._told = True
+            state = "slow" if ahead > 0 else "fast"
+            log.warning("The machine's clock is %.0f s %s by the broker's; set it right", abs(ahead), state)
 
     def _compare(self, clock: MarketClock) -> MarketClock:
         expected = MarketClock.by_calendar(clock.now)
@@ -93,24 +103,37 @@ def _write_hours(clock: MarketClock) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The broker's quotes and assets of some symbols at one moment. Quotes are fresh `since` a moment."""
+    """The broker's quotes and assets of some symbols at one moment. Quotes are fresh `since` a moment.
+
+    `assets` is None if the broker does not answer about them: what they tell is unknown then.
+    """
 
     symbols: frozenset[str]
     quotes: Mapping[str, Quote]
-    assets: Mapping[str, Asset]
+    assets: Mapping[str, Asset] | None
     since: datetime
 
     @classmethod
     def read(cls, broker: Broker, symbols: Iterable[str], since: datetime) -> Listing:
         """Ask for quotes and assets of all symbols at once. Raises BrokerUnavailable, NotAuthorized."""
         wanted = sorted(set(symbols))
-        return cls(frozenset(wanted), broker.quotes(wanted), broker.assets(wanted), since)
+        return cls(frozenset(wanted), broker.quotes(wanted), _read_assets(broker, wanted), since)
 
     def facts(self, known: SymbolFacts) -> SymbolFacts:
         """Return the facts of a symbol, beginning with those `known` already."""
         quote = self.quotes.get(known.symbol)
         is_fresh = quote is not None and quote.is_fresh(self.since)
-        return replace(_complete_facts(known, quote, self.assets.get(known.symbol)), is_fresh=is_fresh)
+        quoted = replace(_add_quote(known, quote), is_fresh=is_fresh)
+        return quoted if self.assets is None else _add_asset(quoted, self.assets.get(known.symbol))
+
+
+def _read_assets(broker: Broker, symbols: Sequence[str]) -> Mapping[str, Asset] | None:
+    """Read the facts of symbols. They are optional: without an answer the limits' `missing_data` decides."""
+    try:
+        return broker.assets(symbols)
+    except BrokerError as error:
+        log.warning("The broker does not answer about %d symbols; their facts are unknown (%s)", len(symbols), error)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,19 +236,22 @@ def open_cost(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
     return order.remaining_qty * price
 
 
-def _complete_facts(known: SymbolFacts, quote: Quote | None, asset: Asset | None) -> SymbolFacts:
+def _add_quote(known: SymbolFacts, quote: Quote | None) -> SymbolFacts:
     quoted = known if quote is None else replace(known, price=quote.value, price_at=quote.known_at)
-    facts = replace(quoted, bid=quote.bid if quote else None, ask=quote.ask if quote else None)
+    return replace(quoted, bid=quote.bid if quote else None, ask=quote.ask if quote else None)
+
+
+def _add_asset(facts: SymbolFacts, asset: Asset | None) -> SymbolFacts:
     if asset is None:
         return replace(facts, tradable=False)
     return replace(
         facts,
         tradable=asset.tradable and asset.active,
         halted=asset.halted,
-        sector=known.sector or asset.sector,
-        average_volume=known.average_volume or asset.average_volume,
-        market_cap=known.market_cap or asset.market_cap,
-        earnings_on=known.earnings_on or asset.earnings_on,
+        sector=facts.sector or asset.sector,
+        average_volume=facts.average_volume or asset.average_volume,
+        market_cap=facts.market_cap or asset.market_cap,
+        earnings_on=facts.earnings_on or asset.earnings_on,
     )
 
 

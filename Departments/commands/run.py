@@ -17,6 +17,7 @@ from Departments.bootstrap import Choices, Desk
 from Departments.commands.consoles import open_console
 from Departments.commands.frame import print_json, report_errors, use_desk
 from Departments.commands.inputs import make_clock, read_day_order
+from Departments.commands.opening import await_opening
 from Departments.commands.options import (
     AsJson,
     At,
@@ -101,6 +102,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     via_watchers: Annotated[
         bool, typer.Option("--via-watchers", help="Leave Trading's inbox to a running watcher.")
     ] = False,
+    wait_for_open: Annotated[
+        bool, typer.Option("--wait-for-open", help="Wait for the opening, if the market opens within 18 hours.")
+    ] = False,
     reseed: Reseed = False,
     as_json: AsJson = False,
 ) -> int:
@@ -120,6 +124,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
             choices = replace(choices, rehearsal=stack.enter_context(rehearse(workspace.resolve(), clock.now())))
         desk = stack.enter_context(use_desk(workspace, choices))
         check_exchange_files(desk, reseed=reseed)
+        if (wait_for_open or desk.settings.wait_for_open) and not dry_run:
+            await_opening(desk)
         order = replace(read_day_order(desk, briefing, plan, dry_run=dry_run), force=force)
         document = desk.day.run(order, audience_of(approve or desk.settings.approve, as_json=as_json))
         return show_end(desk, document, as_json=as_json)

@@ -210,6 +210,7 @@ class Settings(Section):
     """All sections of `config/settings.yaml`."""
 
     approve: Literal["ask", "auto"] = "ask"
+    wait_for_open: bool = False
     approval: ApprovalSettings = ApprovalSettings()
     files: Literal["private", "shared"] = "private"
     accounts: AccountSettings = AccountSettings()

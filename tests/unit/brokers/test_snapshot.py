@@ -11,8 +11,9 @@ from typing import Any, cast
 import pytest
 
 from Departments.brokers.base import Broker
-from Departments.brokers.snapshot import CLOCK_LASTS, ExchangeHours
+from Departments.brokers.snapshot import CLOCK_LASTS, ExchangeHours, Listing
 from Departments.core.errors import BrokerUnavailable
+from Departments.core.facts import SymbolFacts
 from Departments.core.platform.clock import SimulatedClock
 from Departments.core.quotes import MarketClock
 
@@ -114,3 +115,29 @@ def test_the_broker_is_asked_once_a_minute(hours: ExchangeHours, fake: FakeBroke
 )
 def test_an_answer_knows_its_own_next_changes(moment: datetime, is_open: bool) -> None:  # noqa: FBT001
     assert MarketClock.by_calendar(NOW).is_open_at(moment) is is_open
+
+
+def test_a_wrong_clock_of_the_machine_is_named_once(
+    fake: FakeBroker, clock: SimulatedClock, said: pytest.LogCaptureFixture
+) -> None:
+    ahead = SimulatedClock(NOW + timedelta(seconds=70))
+    hours = ExchangeHours(cast(Broker, cast(Any, fake)), ahead)
+    hours.read()
+    ahead.sleep(CLOCK_LASTS.total_seconds() + 1)
+    clock.sleep(CLOCK_LASTS.total_seconds() + 1)
+    hours.read()
+    assert [line for line in said.messages if "clock is" in line] == [
+        "The machine's clock is 70 s fast by the broker's; set it right"
+    ]
+
+
+def test_assets_that_nobody_tells_leave_their_facts_unknown() -> None:
+    class Silent:
+        def quotes(self, _: Any) -> dict[str, Any]:
+            return {}
+
+        def assets(self, _: Any) -> dict[str, Any]:
+            raise BrokerUnavailable("no assets")
+
+    found = Listing.read(cast(Broker, cast(Any, Silent())), ["ALKS"], NOW).facts(SymbolFacts("ALKS"))
+    assert (found.tradable, found.halted) == (None, None)
