@@ -12,6 +12,7 @@ from Departments.constraints.checks.timing import is_price_old
 from Departments.constraints.engine import PlanVerdict, check_desk, check_order, check_plan
 from Departments.constraints.headroom import Headroom, headroom
 from Departments.constraints.limits import Limits
+from Departments.constraints.outside_orders import describe_outside_orders
 from Departments.core.facts import Facts
 from Departments.core.money import ZERO, percent, plain, usd
 from Departments.core.plans import Trade, TradingPlan
@@ -139,6 +140,7 @@ def _concerns(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[s
     missing = sorted({str(gap.code) for gap in outlook.verdict.not_evaluated})
     if missing:
         yield f"not evaluated for want of data: {', '.join(missing)}"
+    yield from describe_outside_orders(plan.trades, outlook.before)
     yield from _market(outlook, limits)
     yield from _prices(plan, outlook, limits)
 

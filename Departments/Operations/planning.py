@@ -14,6 +14,7 @@ from typing import Any
 
 from Departments.constraints import amounts, engine
 from Departments.constraints.amounts import known_sector
+from Departments.constraints.outside_orders import describe_outside_orders
 from Departments.core import identifiers
 from Departments.core.facts import NO_READINGS, Facts, Readings, SymbolFacts
 from Departments.core.money import CENT, ZERO, cents, money_text, percent, plain, usd, usd_cents
@@ -130,7 +131,7 @@ def judge_order(plan: TradingPlan, basis: Basis) -> Planned:
         for order, reason in basis.judge_plan(priced, worse).violations:
             denied.setdefault(order.symbol, reason)
     trades = tuple(t for t in priced if t.symbol not in denied)
-    verdict = basis.judge_plan(trades)
+    verdict, outside = basis.judge_plan(trades), describe_outside_orders(trades, basis.facts)
     judged = replace(
         plan,
         trades=trades,
@@ -139,7 +140,12 @@ def judge_order(plan: TradingPlan, basis: Basis) -> Planned:
         cash=basis.facts.cash,
         limits_hash=basis.limits.fingerprint,
         regime=_regime(basis),
-        notes=(*plan.notes, *_contradictions(basis), *_warnings(verdict)),
+        notes=(
+            *plan.notes,
+            *_contradictions(basis),
+            *outside,
+            *_warnings(verdict),
+        ),
         not_evaluated=_not_evaluated(verdict),
         by_hand=True,
     )
@@ -179,7 +185,13 @@ def _assemble(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned
         deployment=reached.share,
         limits_hash=basis.limits.fingerprint,
         regime=_regime(basis),
-        notes=(*reached.notes, *_contradictions(basis), *_effects(basis), *_warnings(verdict)),
+        notes=(
+            *reached.notes,
+            *_contradictions(basis),
+            *describe_outside_orders(trades, basis.facts),
+            *_effects(basis),
+            *_warnings(verdict),
+        ),
         not_evaluated=_not_evaluated(verdict),
         extra={"deployment_goal": reached.document, "stage_results": _stages(selection, bought, verdict)},
     )

@@ -19,7 +19,7 @@ from Departments.brokers.patience import ask_patiently
 from Departments.core.errors import NotFound, UnreadableAnswer
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO, plain
-from Departments.core.orders import Order, OrderStatus, Purpose, Side
+from Departments.core.orders import OURS, Order, OrderStatus, Purpose, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import trading_day
@@ -32,7 +32,6 @@ from Departments.Trading.exits import adopt_exits, entry_intent, flat, known_as,
 
 log = make_logger(__name__)
 
-OURS = "MSG_"  # every client order id of the desk begins so
 LOOK_BACK = timedelta(days=7)
 EXITS_LIVE = timedelta(days=91)  # orders good till cancelled end after 90 days
 A_LITTLE_BEFORE = timedelta(minutes=10)  # the broker's clock is not ours

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
-from Departments.brokers.base import Broker, Positions
+from Departments.brokers.base import Broker, Orders, Positions
 from Departments.core.errors import BrokerError, BrokerUnavailable
 from Departments.core.facts import DeskFacts, Facts, Knowledge, SymbolFacts, TradingHistory
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
-from Departments.core.orders import Order, OrderStatus, Side
+from Departments.core.orders import Order, OrderStatus, Side, is_of_somebody_else
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, MarketClock, Quote
@@ -185,6 +185,7 @@ class FactsReader:
         known = self.memory.knowledge(now, self.settlement_days, positions, self.young)
         known = known if complete is None else complete(known)
         hours = self.hours.read()
+        opened = self.broker.orders("open") if buying else None
         listing = self.list_symbols(wanted | set(positions)) if wanted else None
         return Facts(
             now=now,
@@ -192,7 +193,8 @@ class FactsReader:
             hours=hours,
             positions={symbol: _with_sector(p, known) for symbol, p in positions.items()},
             foreign_value=sum((max(ZERO, p.market_value or ZERO) for p in held.foreign), ZERO),
-            open_buys=_sum_open_buys(self.broker) if buying else None,
+            open_buys=None if opened is None else _sum_open_buys(self.broker, opened),
+            outside_orders=() if opened is None else tuple(filter(is_of_somebody_else, opened)),
             unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
             peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
             symbols=known.symbols if listing is None else _list_facts(listing, known),
@@ -218,9 +220,8 @@ def _with_sector(position: Position, known: Knowledge) -> Position:
     return position if sector == position.sector else replace(position, sector=sector)
 
 
-def _sum_open_buys(broker: Broker) -> Decimal:
-    orders = broker.orders("open", side=Side.BUY)
-    buys = [o for o in orders if o.status is not OrderStatus.HELD]
+def _sum_open_buys(broker: Broker, orders: Orders) -> Decimal:
+    buys = [o for o in orders if o.side is Side.BUY and o.status is not OrderStatus.HELD]
     unpriced = {o.symbol for o in buys if _own_price(o) is None and o.notional is None}
     prices = broker.quotes(unpriced) if unpriced else {}
     own = sum((open_cost(order, prices) for order in buys), ZERO)

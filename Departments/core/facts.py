@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from Departments.core.approvers import Consent
 from Departments.core.money import ZERO
-from Departments.core.orders import Side
+from Departments.core.orders import Order, Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import MarketClock, find_side_price
@@ -187,6 +187,7 @@ class Facts(DeskFacts):
 
     The equity dates from the reading of the account. It stays fixed while orders are projected, so planner and trader
     measure shares of the same whole. `open_buys` is the cash promised to open BUY orders, None if no BUY needs it.
+    `outside_orders` are the open orders for shares that somebody else placed, read together with `open_buys`.
     `foreign_value` is the market value of options, crypto and the like: invested, but not among the `positions`.
     `views` are all views of the market that count now; they may contradict each other.
     """
@@ -195,6 +196,7 @@ class Facts(DeskFacts):
     positions: Mapping[str, Position] = field(default_factory=dict)
     foreign_value: Decimal = ZERO
     open_buys: Decimal | None = None
+    outside_orders: tuple[Order, ...] = ()
     unsettled_cash: Decimal = ZERO
     peak_equity: Decimal | None = None
     symbols: Mapping[str, SymbolFacts] = field(default_factory=dict)

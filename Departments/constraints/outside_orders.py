@@ -1,0 +1,42 @@
+"""Open orders of somebody else on symbols of a plan, and what they will cause. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from Departments.core.facts import Facts
+from Departments.core.money import plain, usd_cents
+from Departments.core.orders import Order, Side
+from Departments.core.plans import Trade
+
+
+def describe_outside_orders(trades: Iterable[Trade], facts: Facts) -> Iterator[str]:
+    """Yield a sentence for each open order of somebody else on a symbol of a plan.
+
+    Alpaca refuses an order opposite to an open one on the same symbol as a wash trade
+    (https://docs.alpaca.markets/docs/orders-at-alpaca).
+    """
+    for trade in trades:
+        for order in facts.outside_orders:
+            if order.symbol == trade.symbol:
+                yield f"{_name(order)} is open: {_name_effect(trade, order)}"
+
+
+def _name(order: Order) -> str:
+    price = order.limit_price or order.stop_price
+    shares = "" if order.notional is not None else f" {plain(order.remaining_qty)}"
+    at = "" if price is None else f" at {usd_cents(price)}"
+    return f"somebody else's {order.side}{shares} {order.symbol}{at}"
+
+
+def _name_effect(trade: Trade, order: Order) -> str:
+    if order.side is not trade.side:
+        return (
+            f"the broker refuses the {trade.side} of {trade.symbol} as a wash trade while it is open; "
+            f"cancel it before the plan is executed, or leave {trade.symbol} out"
+        )
+    if trade.side is Side.SELL:
+        return (
+            f"it holds {plain(order.remaining_qty)} shares; the RELEASE phase cancels it before {trade.symbol} is sold"
+        )
+    return f"both BUYs of {trade.symbol} may fill; its cash is set aside"
