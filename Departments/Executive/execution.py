@@ -29,6 +29,7 @@ from Departments.Executive.remainder import keep_last
 from Departments.Executive.reporting.document import adds_up, describe_difference
 from Departments.Executive.reporting.issues import find_issues
 from Departments.Executive.reporting.report import Report, Reporter
+from Departments.Executive.reporting.since_last import since_last_report
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
 from Departments.messaging.bus import Bus
@@ -83,6 +84,8 @@ class PlanExecution:
             log.info("%s: attempt %d", self.plan.plan_id, record.attempt)
         with self.ledger.transaction():
             self.ledger.plans.start(record)
+        for sentence in since_last_report(self.ledger, record).sentences():
+            log.info("Since the last report: %s", sentence)
 
     def finish(self) -> Report:
         """Record the end and send the report, in one commit."""

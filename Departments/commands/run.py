@@ -40,7 +40,14 @@ from Departments.core.plans import TradingPlan
 from Departments.core.platform.users import name_user
 from Departments.core.safe_text import make_safe
 from Departments.Executive.reporting.document import DOCUMENT_SHAPE, lowest_cash_with_buys_first
-from Departments.Executive.reporting.terminal import show_cash, show_final, show_issues, show_plan, show_review
+from Departments.Executive.reporting.terminal import (
+    show_cash,
+    show_changes,
+    show_final,
+    show_issues,
+    show_plan,
+    show_review,
+)
 
 log = make_logger(__name__)
 
@@ -153,6 +160,7 @@ def show_document(screen: Console, desk: Desk, document: Mapping[str, Any]) -> N
     if not document["phases"]:
         show_issues(screen, document)
         return
+    show_changes(screen, document)
     show_final(screen, document)
     show_issues(screen, document)
     if document["status"] == "DRY_RUN":

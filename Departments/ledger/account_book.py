@@ -180,8 +180,13 @@ class BookRecords:
 
     def sum_in_run(self, run: ExecutionRecord) -> Decimal:
         """Return the dollars booked in a run's time, without trading fees: the run counts those itself."""
-        found = BOOKINGS.find(self._db, "noted_at > ? AND kind NOT IN (?, ?)", run.started_at, *_NOT_OF_A_RUN)
-        return sum((b.cash for b in found if run.is_running_at(b.noted_at)), ZERO)
+        return sum((entry.cash for entry in self.find_in_run(run)), ZERO)
+
+    def find_in_run(self, run: ExecutionRecord) -> list[AccountEntry]:
+        """Return the entries of a run's time without trading fees, oldest first."""
+        condition = "noted_at > ? AND kind NOT IN (?, ?)"
+        found = BOOKINGS.find(self._db, condition, run.started_at, *_NOT_OF_A_RUN, order="id")
+        return [entry for entry in found if run.is_running_at(entry.noted_at)]
 
     def bookings_between(self, start: Statement, end: int | None = None) -> list[AccountEntry]:
         """Return the bookings after a statement, up to the row `end`, oldest first."""

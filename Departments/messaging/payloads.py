@@ -289,6 +289,7 @@ class FinalReport(Payload):
         examples=[{"since": None, "exits": [], "changes": [], "differences": [], "bridge": []}],
     )
     earlier_orders: Documents = Field((), description="fills in the run of orders of an earlier day", examples=[[]])
+    bookings: Documents = Field((), description="what the broker booked during the run", examples=[[]])
     skipped: Documents = Field(description="not planned: ticker, code, reason", examples=[[]])
     phases: Documents = Field(description="each phase with its orders", examples=[[{"name": "SELL", "orders": []}]])
     denied: Documents = Field(description="stopped by our own check: ticker, code, reason", examples=[[]])

@@ -23,7 +23,7 @@ from Departments.Executive.approvals import approval_documents
 from Departments.Executive.funding import Decision
 from Departments.Executive.outcomes import is_order_of, with_order
 from Departments.Executive.remainder import keep_last, list_left
-from Departments.Executive.reporting.since_last import SinceLast, earlier_fills_in, since_last_report
+from Departments.Executive.reporting.since_last import SinceLast, earlier_fills_in, entry_document, since_last_report
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
@@ -41,6 +41,15 @@ EARLIER_FILL_SHAPE: Mapping[str, Any] = {
     "bought_at": "the average price paid, or null",
     "profit": "realised profit in dollars, or null",
     "client_order_id": "our id at the broker",
+    "sentence": "all of it for people",
+}
+ENTRY_SHAPE: Mapping[str, Any] = {
+    "kind": "deposit, withdrawal, dividend, interest, fee, trade by somebody else, split, symbol change …",
+    "ticker": "symbol, or null",
+    "qty": "change of the shares held",
+    "price": "dollars per share, or null",
+    "cash": "change of the cash",
+    "day": "the broker's day",
     "sentence": "all of it for people",
 }
 DOCUMENT_SHAPE: Mapping[str, Any] = {
@@ -98,17 +107,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         "since": "the end of the last run, or null for a new ledger",
         "plan_id": "the plan of the last run, or null",
         "exits": [EARLIER_FILL_SHAPE],
-        "changes": [
-            {
-                "kind": "deposit, withdrawal, dividend, interest, fee, trade by somebody else, split, symbol change …",
-                "ticker": "symbol, or null",
-                "qty": "change of the shares held",
-                "price": "dollars per share, or null",
-                "cash": "change of the cash",
-                "day": "the broker's day",
-                "sentence": "all of it for people",
-            }
-        ],
+        "changes": [ENTRY_SHAPE],
         "differences": [
             {
                 "kind": "missing shares, unknown shares or unexplained cash",
@@ -122,6 +121,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         "bridge": [{"label": "Cash then, Exits, Deposits, … Cash now", "amount": "dollars; they add up"}],
     },
     "earlier_orders": [EARLIER_FILL_SHAPE],
+    "bookings": [ENTRY_SHAPE],
     "skipped": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
     "phases": [
         {
@@ -183,7 +183,11 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
 }
 
 #: The account of a run that reads none of its changes.
-NOTHING_CHANGED: Mapping[str, Any] = {"since_last": SinceLast(None, None).document(), "earlier_orders": []}
+NOTHING_CHANGED: Mapping[str, Any] = {
+    "since_last": SinceLast(None, None).document(),
+    "earlier_orders": [],
+    "bookings": [],
+}
 #: What the command ends with; ALREADY_EXECUTED has the code of that execution. 2 to 4 are those of `core.errors`.
 EXIT_CODES = {
     ExecutionStatus.COMPLETED: 0,
@@ -226,6 +230,7 @@ def final_document(
         "left": [left.document() for left in list_left(plan, trades)],
         "since_last": since_last_report(ledger, execution).document(),
         "earlier_orders": [each.document() for each in earlier_fills_in(ledger, trades, fills)],
+        "bookings": [entry_document(entry) for entry in ledger.book.find_in_run(execution)],
         "skipped": skip_documents(plan.skipped),
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
         "denied": reasons(t for t in last if t.status == OrderStatus.DENIED),

@@ -63,7 +63,10 @@ def report_text(
         lines += ["", "## Orders by hand", "", *manual_lines(document["orders_by_hand"])]
     if document["earlier_orders"]:
         lines += ["", "## Fills of earlier orders", ""]
-        lines += [f"- {each['sentence']}" for each in document["earlier_orders"]]
+        lines += [f"- {make_safe(each['sentence'], Form.MARKDOWN)}" for each in document["earlier_orders"]]
+    if document["bookings"]:
+        lines += ["", "## Booked during the run", ""]
+        lines += [f"- {make_safe(each['sentence'], Form.MARKDOWN)}" for each in document["bookings"]]
     for title, key in (("Denied", "denied"), ("Deferred", "deferred"), ("Skipped", "skipped")):
         if document[key]:
             rows = [(r["ticker"], r["reason"]) for r in document[key]]

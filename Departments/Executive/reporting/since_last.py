@@ -16,6 +16,7 @@ from Departments.core.account_entries import AccountDifference, AccountEntry, En
 from Departments.core.moments import iso, parse_iso
 from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cents
 from Departments.core.orders import OrderType, Purpose, Side
+from Departments.core.safe_text import Form, make_safe
 from Departments.core.trading_calendar import EASTERN
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, FillRow, OrderRecord
@@ -132,7 +133,7 @@ class SinceLast:
             "since": None if self.start is None else iso(self.start.at),
             "plan_id": None if self.start is None else self.start.plan_id,
             "exits": [each.document() for each in self.exits],
-            "changes": [_booking_document(b) for b in self.bookings if b.sentence],
+            "changes": [entry_document(b) for b in self.bookings if b.sentence],
             "differences": [_difference_document(d) for d in self.differences],
             "bridge": [{"label": label, "amount": money_text(amount)} for label, amount in self.bridge()],
         }
@@ -179,18 +180,25 @@ def since_last_lines(changes: Mapping[str, Any]) -> list[str]:
     """Return the section of the report as Markdown lines, without its title, from a document's `since_last`."""
     if changes["since"] is None:
         return ["This is the first report of this ledger: it took the account as it was."]
-    told = [row["sentence"] for key in ("exits", "changes", "differences") for row in changes[key]]
-    lines = [f"- {sentence}" for sentence in dict.fromkeys(told)]
+    told = changed_sentences(changes)
+    lines = [f"- {make_safe(sentence, Form.MARKDOWN)}" for sentence in told]
     rows = (f"| {row['label']} | {usd_cents(Decimal(row['amount']))} |" for row in changes["bridge"])
     since = parse_iso(changes["since"]).astimezone(EASTERN)
     return [*(lines or [f"Nothing changed since {since:%d %b %Y}."]), "", "| | Amount |", "| --- | --- |", *rows]
+
+
+def changed_sentences(changes: Mapping[str, Any]) -> list[str]:
+    """Return the sentences of a document's `since_last`, each once."""
+    told = (row["sentence"] for key in ("exits", "changes", "differences") for row in changes[key])
+    return list(dict.fromkeys(told))
 
 
 def _with_sign(amount: Decimal) -> str:
     return f"{'+' if amount >= 0 else '−'}{usd_cents(abs(amount))}"
 
 
-def _booking_document(booking: AccountEntry) -> dict[str, str | None]:
+def entry_document(booking: AccountEntry) -> dict[str, str | None]:
+    """Return an entry of the book for programs; numbers are strings."""
     return {
         "kind": str(booking.kind),
         "ticker": booking.symbol or None,

@@ -17,6 +17,7 @@ from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import make_safe
 from Departments.Executive.reporting.document import describe_difference
 from Departments.Executive.reporting.markdown import approval_lines
+from Departments.Executive.reporting.since_last import changed_sentences
 
 COLOURS = {"filled": "green", "denied": "red", "rejected": "red"}
 LONGEST_REASON = 120  # characters; plan files can hold whole essays
@@ -81,6 +82,14 @@ def show_final(console: Console, document: Mapping[str, Any]) -> None:
         if order["reason"]:
             what = make_safe(f"{order['ticker']} {order['status']}: ")
             console.print(Text.assemble((what, "yellow"), make_safe(order["reason"])))
+
+
+def show_changes(console: Console, document: Mapping[str, Any]) -> None:
+    """Print what changed in the account since the last report."""
+    for sentence in changed_sentences(document["since_last"]):
+        console.print(Text.assemble(("Since the last report: ", "yellow"), make_safe(sentence)), soft_wrap=True)
+    for each in (*document["earlier_orders"], *document["bookings"]):
+        console.print(Text.assemble(("During the run: ", "yellow"), make_safe(each["sentence"])), soft_wrap=True)
 
 
 def show_issues(console: Console, document: Mapping[str, Any]) -> None:
