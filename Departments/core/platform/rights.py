@@ -48,15 +48,18 @@ def make_folder(path: Path, rights: Rights) -> None:
 
 
 def open_new(path: str | Path, rights: Rights) -> int:
-    """Create a file and return its descriptor, open for writing. Raises FileExistsError if the name is taken."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, rights.file)
+    """Create a file and return its descriptor, to write and read. Raises FileExistsError if the name is taken."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, rights.file)
     if sys.platform != "win32" and rights.file & 0o077:
         os.fchmod(descriptor, rights.file)
     return descriptor
 
 
 def open_successor(path: Path, temporary: Path, rights: Rights) -> IO[bytes]:
-    """Create the file that will replace `path`, with the rights of the file that is there. Raises OSError."""
+    """Create the file that will replace `path`, with the rights of the file that is there.
+
+    It can be read, too. Raises OSError.
+    """
     temporary.unlink(missing_ok=True)  # of an earlier kill
     descriptor = open_new(temporary, rights)
     if sys.platform != "win32":
@@ -65,7 +68,7 @@ def open_successor(path: Path, temporary: Path, rights: Rights) -> IO[bytes]:
             with suppress(PermissionError):
                 os.fchown(descriptor, old.st_uid, old.st_gid)
             os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
-    return os.fdopen(descriptor, "wb")
+    return os.fdopen(descriptor, "w+b")
 
 
 def provide_file(path: Path, rights: Rights) -> None:
