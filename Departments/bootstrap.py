@@ -374,6 +374,7 @@ class Desk:
         from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers
         from Departments.Trading.judgement import Judge
         from Departments.Trading.reconciliation import Reconciler
+        from Departments.Trading.renewal import ExitRenewer
         from Departments.Trading.repricing import ExitRepricer
         from Departments.Trading.submission import OrderSender
         from Departments.Trading.tracking import OrderTracker
@@ -394,6 +395,7 @@ class Desk:
             ExitHandlers(broker, ledger, clock, decisions, exits, judge, sender),
             ExitRepricer(broker, ledger, clock, exits, tracker, sender),
             Reconciler(broker, ledger, clock, sender.report, books),
+            ExitRenewer(broker, ledger, clock, exits, sender, partial(tracker.track, exits=True)),
             retry_after=timedelta(seconds=phases.sell.poll),
         )
 
@@ -439,6 +441,7 @@ class Desk:
             work=self.work,
             briefings=lambda: self.briefings(self.clock.now()),
             compare=self.compare_account,
+            renew=self.renew_exits,
         )
 
     @cached_property
@@ -546,6 +549,11 @@ class Desk:
             return
         with suppress(BrokerUnavailable):
             self.trader.reconcile()
+
+    def renew_exits(self) -> None:
+        """Make the exits of split and renamed symbols anew, unless Trading watches elsewhere."""
+        if not self.choices.via_watchers and self.choices.rehearsal is None:
+            self.trader.renew_exits()
 
     def _warn_of_open_inboxes(self) -> None:
         """Say which of our inboxes others may write into: whoever writes there sends us messages."""

@@ -125,7 +125,8 @@ class Day:
 
     `hold` keeps workspace and account for one execution. `consult` has every department of this process but Trading
     read its inbox once, so nothing is ordered; `work` has Trading work, too. `compare` has Trading compare the account
-    with its book. `execution` makes the execution of a plan. `briefings` lists the day's, newest first.
+    with its book; `renew` has it give exits to split and renamed shares. `execution` makes the execution of a plan.
+    `briefings` lists the day's, newest first.
     """
 
     inbox: ExecutiveInbox
@@ -138,6 +139,7 @@ class Day:
     work: Callable[[], None]
     briefings: Callable[[], Sequence[Message]]
     compare: Callable[[], None]
+    renew: Callable[[], None]
 
     def run(self, order: DayOrder, audience: Audience) -> Document:
         """Take all steps and return the final document.
@@ -367,6 +369,7 @@ class Day:
                 self.work()  # what its phases sent may still wait, though the last has ended
             execution = self.execution(plan)
             execution.begin()
+            self.renew()
             phase = execution.open()
             while phase is not None:
                 self.work()

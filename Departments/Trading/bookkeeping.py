@@ -21,9 +21,11 @@ from Departments.core.logs import make_logger
 from Departments.core.money import CENT, ZERO, cents, plain, usd_cents
 from Departments.core.orders import Side
 from Departments.core.platform.clock import Clock
+from Departments.core.portfolio import Position
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.account_book import Balance
 from Departments.ledger.ledger import Ledger
+from Departments.Trading.splits import Holding, find_split
 
 log = make_logger(__name__)
 
@@ -39,7 +41,6 @@ _KINDS: Final = {
     ActivityKind.INTEREST: EntryKind.INTEREST,
     ActivityKind.FEE: EntryKind.FEE,
     ActivityKind.FILL: EntryKind.FOREIGN_TRADE,
-    ActivityKind.SPLIT: EntryKind.SPLIT,
     ActivityKind.RENAME: EntryKind.RENAME,
 }
 
@@ -51,6 +52,7 @@ class AccountReading:
     balance: Balance
     prices: Mapping[str, Decimal]
     unreadable: frozenset[str]
+    positions: Mapping[str, Position]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Bookkeeper:
         found = self._compare_once(ours)
         if found.differences:
             follow()
-            again = self._compare_once(ours)
+            again = self._compare_once(ours, unannounced=True)
             found = replace(again, locks={**found.foreign_locks, **again.locks})
         now = self._clock.now()
         with self._ledger.transaction():
@@ -131,8 +133,11 @@ class Bookkeeper:
             "" if count == 1 else "s",
         )
 
-    def _compare_once(self, ours: Collection[str]) -> BookComparison:
-        """Read the account, book its new activities, and compare it with its book."""
+    def _compare_once(self, ours: Collection[str], *, unannounced: bool = False) -> BookComparison:
+        """Read the account, book its new activities and splits, and compare it with its book.
+
+        Splits that nobody has announced count if `unannounced`.
+        """
         reading, now = self._read_account(), self._clock.now()
         since = min(now, self._ledger.book.last_noted() or now) - LATE_ACTIVITIES
         activities = self._read_activities(since)
@@ -155,10 +160,53 @@ class Bookkeeper:
             if bookings:
                 book.add(bookings)
                 balance = book.balance()
+            new = [a for a in activities if a.kind is ActivityKind.SPLIT and a.id not in known]
+            if self._book_splits(new, balance, reading, now, unannounced=unannounced):
+                balance = book.balance()
             before = {d.symbol: d.since for d in book.differences()}
             differences = find_differences(balance, reading, now, before, self._tolerance())
         shares = {d.symbol: d.sentence for d in differences if d.symbol}
         return BookComparison(tuple(differences), {**shares, **locks}, locks)
+
+    def _book_splits(
+        self, announced: list[Activity], balance: Balance, reading: AccountReading, now: datetime, *, unannounced: bool
+    ) -> bool:
+        """Book the splits that explain a holding; its exits and its price follow. Returns whether there were any.
+
+        An announcement waits until the account shows the split, and a later one of a booked split changes nothing.
+        """
+        book, entries, day = self._ledger.book, list[AccountEntry](), trading_day(now)
+        for symbol in sorted({*reading.positions, *(a.symbol for a in announced)} - reading.unreadable):
+            before, after = balance.holdings.get(symbol, ZERO), reading.balance.holdings.get(symbol, ZERO)
+            if before == after:
+                continue
+            position, paid = reading.positions.get(symbol), book.find_entry_price(symbol, now)
+            entry, market = (position.avg_entry_price, position.current_price) if position else (None, None)
+            holding = Holding(symbol, before, after, paid, entry, market)
+            found = find_split(holding, announced, unannounced=unannounced)
+            if found is None:
+                continue
+            price, change = entry if paid is None else paid / found.ratio, after - before
+            entries.append(
+                AccountEntry(
+                    EntryKind.SPLIT, day, now, symbol, change, price, ZERO, found.activity_id, sentence=found.sentence
+                )
+            )
+            self._ledger.actions.split(symbol, found.ratio, now)
+            log.warning("%s", found.sentence)
+        book.add(entries)
+        booked = {entry.symbol for entry in entries}
+        done = [a for a in announced if a.symbol in booked or self._is_settled(a, balance, reading, now)]
+        book.add(AccountEntry(EntryKind.SPLIT, a.day, now, a.symbol, activity_id=a.id) for a in done)
+        return bool(entries)
+
+    def _is_settled(self, announced: Activity, balance: Balance, reading: AccountReading, now: datetime) -> bool:
+        """Return whether an announcement of a split has nothing to change any more."""
+        symbol = announced.symbol
+        is_held = bool(balance.holdings.get(symbol) or reading.balance.holdings.get(symbol))
+        return (
+            announced.canceled or not is_held or self._ledger.book.find_split(symbol, now - LATE_ACTIVITIES) is not None
+        )
 
     def _lock_foreign(self, booking: AccountEntry, held: Mapping[str, Decimal]) -> dict[str, str]:
         """Return the lock for somebody else's trade, by the policy of its symbol."""
@@ -180,7 +228,7 @@ class Bookkeeper:
         holdings = {p.symbol: p.qty for p in positions}
         prices = {p.symbol: p.avg_entry_price or p.price for p in positions}
         unreadable = frozenset(row.symbol for row in positions.unreadable)
-        return AccountReading(Balance(account.cash, holdings), prices, unreadable)
+        return AccountReading(Balance(account.cash, holdings), prices, unreadable, {p.symbol: p for p in positions})
 
     def _read_activities(self, since: datetime) -> Activities:
         """Read the activities. Without them nothing is named, and the differences stay."""
@@ -213,12 +261,12 @@ class Bookkeeper:
 def list_bookings(
     activities: Iterable[Activity], known: Collection[str], is_ours: Callable[[str], bool], now: datetime
 ) -> Iterator[AccountEntry]:
-    """Yield the bookings of new activities. Fills of our own orders are in the ledger already.
+    """Yield the bookings of new activities, without splits. Fills of our own orders are in the ledger already.
 
     A rename moves its shares from the old symbol to the new one.
     """
     for activity in activities:
-        if activity.id in known or activity.canceled:
+        if activity.id in known or activity.canceled or activity.kind is ActivityKind.SPLIT:
             continue
         if activity.kind is ActivityKind.FILL and is_ours(activity.order_id):
             continue
@@ -232,7 +280,7 @@ def _book(activity: Activity, now: datetime) -> Iterator[AccountEntry]:
         qty = activity.qty if activity.side is Side.BUY else -activity.qty
         if activity.cash is None:
             cash = -qty * (activity.price or ZERO)
-    elif activity.kind in {ActivityKind.SPLIT, ActivityKind.OTHER}:
+    elif activity.kind is ActivityKind.OTHER:
         qty = activity.qty or ZERO
     booking = AccountEntry(kind, activity.day, now, activity.symbol, qty, activity.price, cash, activity.id)
     if activity.kind is ActivityKind.RENAME and activity.new_symbol and activity.qty:
@@ -251,9 +299,6 @@ def describe_booking(booking: AccountEntry, activity: Activity) -> str:
         deed = "bought" if booking.cash < 0 or booking.qty > 0 else "sold"
         at = "" if booking.price is None else f" at {usd_cents(booking.price)}"
         return f"Somebody else {deed} {plain(abs(activity.qty or ZERO))} {booking.symbol}{at} on {day}"
-    if booking.kind is EntryKind.SPLIT:
-        ratio = "" if activity.ratio is None else f" {plain(activity.ratio)} for 1"
-        return f"{booking.symbol} was split{ratio} on {day}: {plain(booking.qty)} shares more"
     if booking.kind is EntryKind.OTHER:
         shares = f", {plain(booking.qty)} shares" if booking.qty else ""
         return f"{activity.word}{of_symbol} on {day}: {_with_sign(booking.cash)}{shares}"

@@ -14,6 +14,7 @@ from Departments.messaging.message import Message
 from Departments.messaging.router import Handler, Router
 from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers, approved_symbols
 from Departments.Trading.reconciliation import ComparedOrder, ComparedPositions, Reconciler
+from Departments.Trading.renewal import ExitRenewer
 from Departments.Trading.repricing import ExitRepricer
 
 log = make_logger(__name__)
@@ -25,7 +26,7 @@ class Trader:
     While the broker is away the inbox waits and is due again after `retry_after`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one parameter for each part
         self,
         broker: Broker,
         bus: Bus,
@@ -33,6 +34,7 @@ class Trader:
         exits: ExitHandlers,
         tracker: ExitRepricer,
         reconciler: Reconciler,
+        renewer: ExitRenewer,
         *,
         retry_after: timedelta,
     ) -> None:
@@ -42,6 +44,7 @@ class Trader:
         self._exits = exits
         self._tracker = tracker
         self._reconciler = reconciler
+        self._renewer = renewer
         self._retry_after = retry_after
         handlers: dict[str, Handler] = {
             "send_order": approvals.send_order,
@@ -92,6 +95,11 @@ class Trader:
         Sends nothing. Raises BrokerUnavailable.
         """
         return self._reconciler.reconcile(self._find_in_hand(), self._follow)
+
+    def renew_exits(self) -> None:
+        """Make the exits of split and renamed symbols anew, before anything else is sent."""
+        self._renewer.renew()
+        self._bus.deliver_pending()
 
     def accept(self, symbol: str | None) -> list[str]:
         """Accept a symbol's disputes on a person's word and free it; `CASH` is unexplained cash, None everything.

@@ -23,6 +23,7 @@ from Departments.ledger.trading_records import OrderRecords
 
 _NOT_OF_A_RUN: Final = (EntryKind.FEE, EntryKind.OPENING)
 _BY_PERSONS: Final = f"('{EntryKind.ACCEPTED}', '{EntryKind.EXPLAINED}')"
+_MOVED: Final = f"('{EntryKind.SPLIT}', '{EntryKind.RENAME}')"
 _FIRST: Final = "SELECT min(id) FROM desk_bookings"
 _OPENING: Final = f"SELECT after_fill, after_order, noted_at FROM desk_bookings WHERE id = ({_FIRST})"  # noqa: S608 - our own names
 _OF_OPENING: Final = f"kind = '{EntryKind.OPENING}'"
@@ -146,7 +147,21 @@ class BookRecords:
         """Return the average dollars a share that the shares held before a moment cost, None if unknown."""
         opening = BOOKINGS.first(self._db, f"{_OF_OPENING} AND symbol = ?", symbol)
         start = (ZERO, None) if opening is None else (opening.qty, opening.price)
-        return average_cost(start, self._orders.fills_of(symbol, before))
+        moved = BOOKINGS.find(self._db, f"symbol = ? AND kind IN {_MOVED} AND noted_at < ?", symbol, before, order="id")
+        return average_cost(start, self._orders.fills_of(symbol, before), moved)
+
+    def find_split(self, symbol: str, since: datetime) -> AccountEntry | None:
+        """Return the newest split of a symbol booked since a moment, or None."""
+        condition = f"symbol = ? AND kind = '{EntryKind.SPLIT}' AND qty <> '0' AND noted_at >= ?"
+        return BOOKINGS.first(self._db, condition, symbol, since, order="id DESC")
+
+    def find_moved(self) -> list[AccountEntry]:
+        """Return the splits and renames since the last statement that gave shares to a symbol, oldest first."""
+        last = self.last_statement()
+        found = BOOKINGS.find(
+            self._db, f"kind IN {_MOVED} AND id > ?", 0 if last is None else last.last_entry, order="id"
+        )
+        return [entry for entry in found if entry.qty]
 
     # --- differences ---
 
@@ -213,17 +228,24 @@ def measure_effect(record: FillRecord) -> Decimal:
     return record.fill.qty if record.side is Side.BUY else -record.fill.qty
 
 
-def average_cost(start: tuple[Decimal, Decimal | None], fills: Iterable[FillRecord]) -> Decimal | None:
+def average_cost(
+    start: tuple[Decimal, Decimal | None], fills: Iterable[FillRecord], moved: Iterable[AccountEntry] = ()
+) -> Decimal | None:
     """Return the average dollars a share that a holding cost, None if unknown.
 
     `start` is its opening, shares and price; a SELL takes shares at the average, as the broker's entry price does.
+    `moved` are splits, with the average after them, and renames.
     """
     held, price = start
-    for record in fills:
-        shares = measure_effect(record)
-        if shares > 0 and held >= 0:
-            cost = None if price is None and held else (price or ZERO) * held + shares * record.fill.price
-            price = None if cost is None else cost / (held + shares)
+    events: list[tuple[datetime, Decimal, Decimal | None, bool]]
+    events = [(r.fill.filled_at, measure_effect(r), r.fill.price, False) for r in fills]
+    events += [(e.noted_at, e.qty, e.price, e.kind is EntryKind.SPLIT) for e in moved]
+    for _, shares, each, is_split in sorted(events, key=lambda event: event[0]):
+        if is_split:
+            price = each
+        elif shares > 0 and held >= 0:
+            is_known = each is not None and (price is not None or not held)
+            price = ((price or ZERO) * held + shares * (each or ZERO)) / (held + shares) if is_known else None
         held += shares
         if held <= 0:
             held, price = ZERO, None

@@ -18,6 +18,7 @@ from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger import journal
 from Departments.ledger.account_book import BOOKINGS, DIFFERENCES, STATEMENTS, BookRecords
+from Departments.ledger.corporate_actions import CorporateActions
 from Departments.ledger.journal import LedgerJournal
 from Departments.ledger.old_tables import provide_old_tables
 from Departments.ledger.order_records import FILLS, ORDERS, REJECTIONS, TRADED, FillRecord
@@ -70,6 +71,7 @@ class Ledger:
         self.plans = PlanRecords(self._db)
         self.unprotected = UnprotectedRecords(self._db)
         self.orders = OrderRecords(self._db, self.unprotected)
+        self.actions = CorporateActions(self._db, self.unprotected)
         self.symbols = SymbolRecords(self._db)
         self.releases = ReleaseRecords(self._db)
         self.book = BookRecords(self._db, self.orders)

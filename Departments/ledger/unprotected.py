@@ -17,7 +17,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from Departments.core.money import ZERO
+from Departments.core.money import ZERO, whole_shares
 from Departments.core.orders import OrderStatus, OrderType, Purpose, Side
 from Departments.core.reasons import ReasonCode
 from Departments.ledger.database import Database
@@ -36,6 +36,7 @@ class ChangeCause(StrEnum):
     COVERED = "covered"  # exits went live that PROTECT asked for
     LOST = "lost"  # exits ended with shares unsold
     RELEASED = "released"  # exits were cancelled for a SELL
+    SPLIT = "split"  # each share became more shares, or fewer
 
 
 #: The causes that count if BUYs have no exits: a SELL may still take away exits that somebody wanted.
@@ -138,6 +139,14 @@ class UnprotectedRecords:
         """Return the changes at or after a moment, oldest first."""
         return CHANGES.find(self._db, "at >= ?", moment, order="at, id")
 
+    def split(self, symbol: str, ratio: Decimal, at: datetime) -> None:
+        """Multiply the row of a symbol by the ratio of a split; fractions of a share are dropped."""
+        known = UNPROTECTED.first(self._db, "symbol = ?", symbol)
+        if known is not None:
+            qty, released = whole_shares(known.qty * ratio), whole_shares(known.released * ratio)
+            self._set(UnprotectedShares(symbol, qty, released))
+            CHANGES.insert(self._db, Change(symbol, at, qty - known.qty, ChangeCause.SPLIT))
+
     def follow(self, symbol: str, before: OrderGroup, after: OrderGroup) -> None:
         """Change the row of a symbol by the change of a group."""
         news = difference(before, after)
@@ -145,12 +154,15 @@ class UnprotectedRecords:
             return
         known = UNPROTECTED.first(self._db, "symbol = ?", symbol) or UnprotectedShares(symbol, ZERO, ZERO)
         row, changes = change(known, news)
+        self._set(row)
+        for each in changes:
+            CHANGES.insert(self._db, each)
+
+    def _set(self, row: UnprotectedShares) -> None:
         if row.qty or row.released:
             UNPROTECTED.replace(self._db, row, "symbol")
         else:
-            self._db.execute("DELETE FROM desk_unprotected WHERE symbol = ?", (symbol,))
-        for each in changes:
-            CHANGES.insert(self._db, each)
+            self._db.execute("DELETE FROM desk_unprotected WHERE symbol = ?", (row.symbol,))
 
 
 def change(known: UnprotectedShares, news: Mapping[TimedChange, Decimal]) -> tuple[UnprotectedShares, list[Change]]:

@@ -1,0 +1,119 @@
+"""Exits after a split or a rename: made anew for all shares held, before anything else is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from Departments.brokers.base import Broker
+from Departments.core.account_entries import AccountEntry, EntryKind
+from Departments.core.departments import TRADING
+from Departments.core.errors import BrokerUnavailable
+from Departments.core.identifiers import message_id
+from Departments.core.logs import make_logger
+from Departments.core.money import CENT, plain, usd_cents
+from Departments.core.orders import Order, OrderStatus, Side
+from Departments.core.platform.clock import Clock
+from Departments.core.settings import ExitSettings
+from Departments.ledger.ledger import Ledger
+from Departments.ledger.order_records import OrderRecord
+from Departments.messaging.payloads import ProtectRequest
+from Departments.Trading.exits import ask_to_cancel, known_as, protection_intent, protection_request, resting_exits
+from Departments.Trading.submission import OrderSender
+
+log = make_logger(__name__)
+
+AWAITED = 10  # seconds for the old exits to end
+
+
+class ExitRenewer:
+    """Makes the exits of split and renamed symbols anew. `track` brings the ledger's exits up to date."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        clock: Clock,
+        exits: ExitSettings,
+        sender: OrderSender,
+        track: Callable[[], None],
+    ) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._clock = clock
+        self._exits = exits
+        self._sender = sender
+        self._track = track
+
+    def renew(self) -> None:
+        """Renew the exits of every symbol that was split or renamed since the last report, unless it is locked.
+
+        Exits that the broker has adjusted itself stay. What is left unprotected stays in the ledger for PROTECT.
+        """
+        locked = self._ledger.releases.find_locks()
+        newest = {
+            entry.symbol: entry
+            for entry in self._ledger.book.find_moved()
+            if entry.kind is EntryKind.SPLIT or entry.qty > 0
+        }
+        for symbol, entry in sorted(newest.items()):
+            if symbol in locked:
+                continue
+            try:
+                self._renew(symbol, entry)
+            except BrokerUnavailable as error:
+                log.warning("%s: the exits wait for PROTECT (%s)", symbol, error)
+
+    def _renew(self, symbol: str, entry: AccountEntry) -> None:
+        if not self._end_wrong_exits(symbol):
+            log.warning("%s: the old exits have not ended; they stay", symbol)
+            return
+        bare = self._ledger.shares_without_exits(exits_wanted=self._exits.enabled).get(symbol)
+        position = self._broker.position(symbol)
+        if not bare or position is None:
+            return
+        name = message_id(TRADING, entry.noted_at, symbol, entry.kind)
+        asked = ProtectRequest(symbol=symbol, side=Side.SELL, qty=bare)
+        intent = protection_intent(asked, name, position, self._exits)
+        if intent is None or self._ledger.orders.find(name) is not None:
+            return
+        with self._ledger.transaction():
+            self._ledger.orders.intend(intent, self._clock.now())
+        commit = self._sender.submit_once(intent, protection_request(intent))
+        with self._ledger.transaction():
+            commit()
+        self._await(lambda: self._is_known(name))
+        prices = tuple(map(usd_cents, (intent.stop_price or Decimal(0), intent.limit_price or Decimal(0))))
+        log.info("%s: exits for %s shares were made anew, %s and %s", symbol, plain(intent.qty), *prices)
+
+    def _end_wrong_exits(self, symbol: str) -> bool:
+        """Cancel the ledger's exits of a symbol if one differs at the broker; return True once none is wrong."""
+        records = self._ledger.orders.find_open_exits(symbols=[symbol])
+        at_broker = {known_as(order): order for order, _ in resting_exits(self._broker, symbol)}
+        found = [(r, at_broker.get(r.intent.client_order_id)) for r in records]
+        if all(order is not None and _is_right(record, order) for record, order in found):
+            return True
+        for record, order in found:
+            if order is not None:
+                ask_to_cancel(self._broker, order.id, record.intent.symbol)
+        return self._await(lambda: not self._ledger.orders.find_open_exits(symbols=[symbol]))
+
+    def _is_known(self, name: str) -> bool:
+        record = self._ledger.orders.find(name)
+        return record is not None and record.status not in {OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW}
+
+    def _await(self, is_done: Callable[[], bool]) -> bool:
+        """Track for a few seconds; return True once it is done."""
+        for _ in range(AWAITED):
+            self._track()
+            if is_done():
+                return True
+            self._clock.sleep(1)
+        return False
+
+
+def _is_right(record: OrderRecord, order: Order) -> bool:
+    """Return whether an exit at the broker has the prices and the shares that it should have."""
+    pairs = ((record.intent.limit_price, order.limit_price), (record.intent.stop_price, order.stop_price))
+    is_priced = all(ours is None or theirs is None or abs(ours - theirs) <= CENT for ours, theirs in pairs)
+    return is_priced and order.qty >= record.intent.qty - record.filled_qty

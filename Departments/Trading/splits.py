@@ -1,0 +1,107 @@
+"""Splits: recognised by the broker's announcement, or by a whole ratio between book and account. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from Departments.core.activities import Activity, ActivityKind
+from Departments.core.money import ONE, ZERO, plain, whole_shares
+
+LARGEST_RATIO: Final = 100  # a larger ratio that nobody announces needs a person
+PRICE_TOLERANCE: Final = Decimal("0.20")  # how far the price may be from the old one divided by the ratio
+DUST: Final = Decimal("0.000001")  # shares; brokers round to nine places
+UNCHANGED: Final = Decimal("0.01")  # a price this near to the old one is the old one
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A holding beside its book: shares then and now, and dollars a share.
+
+    `paid` is the book's price, `entry` the account's, `market` today's; None is unknown.
+    """
+
+    symbol: str
+    before: Decimal
+    after: Decimal
+    paid: Decimal | None
+    entry: Decimal | None
+    market: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A split of a holding: `ratio` new shares for each old one."""
+
+    holding: Holding
+    ratio: Decimal
+    activity_id: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Return the sentence about it."""
+        before, after = self.holding.before, self.holding.after
+        if before <= 0 or after <= 0:  # shares were sold since
+            return f"{self.holding.symbol} was split {describe_ratio(self.ratio)}: {plain(after - before)} shares more"
+        shares = f"{plain(before)} → {plain(after)} shares"
+        return f"{self.holding.symbol} was split {describe_ratio(self.ratio)}: {shares}"
+
+
+def describe_ratio(ratio: Decimal) -> str:
+    """Return a ratio in words: `10 for 1`, `1 for 10`, `3 for 2`."""
+    near = Fraction(ratio).limit_denominator(LARGEST_RATIO)
+    return f"{near.numerator} for {near.denominator}"
+
+
+def find_split(holding: Holding, announced: Iterable[Activity], *, unannounced: bool) -> Split | None:
+    """Return the split that explains a holding, or None. Without an announcement the prices must agree."""
+    found = [a for a in announced if a.kind is ActivityKind.SPLIT and a.symbol == holding.symbol and not a.canceled]
+    change = holding.after - holding.before
+    if not change:
+        return None
+    for activity in found:
+        if activity.ratio is not None and (activity.qty == change or _explains(activity.ratio, holding)):
+            return Split(holding, activity.ratio, activity.id)
+    is_held = holding.before > 0 and holding.after > 0
+    if is_held and found and sum((a.qty or ZERO for a in found), ZERO) == change:
+        return Split(holding, holding.after / holding.before, found[0].id)
+    if not (unannounced and is_held):
+        return None
+    ratio = _find_whole_ratio(holding)
+    return None if ratio is None else Split(holding, ratio, found[0].id if found else "")
+
+
+def _find_whole_ratio(holding: Holding) -> Decimal | None:
+    """Return the whole ratio, or its inverse, that shares and prices agree on best."""
+    found = list[tuple[Decimal, Decimal]]()
+    for number in range(2, LARGEST_RATIO + 1):
+        for ratio in (Decimal(number), ONE / number):
+            deviation = _measure_deviation(ratio, holding) if _explains(ratio, holding) else None
+            if deviation is not None and deviation <= PRICE_TOLERANCE:
+                found.append((deviation, ratio))
+    return min(found)[1] if found else None
+
+
+def _explains(ratio: Decimal, holding: Holding) -> bool:
+    """Return whether a ratio explains the shares; a fraction of a share may be left, or paid in cash."""
+    expected = holding.before * ratio
+    if holding.before <= 0 or holding.after <= 0:
+        return False
+    return abs(holding.after - expected) < DUST or holding.after == whole_shares(expected)
+
+
+def _measure_deviation(ratio: Decimal, holding: Holding) -> Decimal | None:
+    """Return how far the price is from the old one divided by the ratio, as a share of it; None if nobody knows.
+
+    Where the book knows no price, shares that follow the ratio exactly are enough.
+    """
+    if holding.paid is None:
+        return ZERO if abs(holding.after - holding.before * ratio) < DUST else None
+    expected, entry = holding.paid / ratio, holding.entry
+    if entry is not None and abs(entry - holding.paid) <= UNCHANGED * holding.paid:
+        entry = None  # the broker has not adjusted it
+    price = holding.market if entry is None else entry
+    return None if price is None else abs(price - expected) / expected

@@ -1,0 +1,59 @@
+"""Splits in the ledger: open exits, the newest stop and the unprotected shares follow the shares held."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from Departments.core.money import ZERO, on_tick, whole_shares
+from Departments.core.orders import Purpose
+from Departments.ledger.database import Database
+from Departments.ledger.order_records import OPEN, ORDERS, WITH_STOP, OrderRecord
+from Departments.ledger.unprotected import UnprotectedRecords
+
+_OPEN_EXITS: Final = f"symbol = ? AND purpose = '{Purpose.EXIT}' AND {OPEN}"
+_NEWEST_STOP: Final = f"id = (SELECT max(id) FROM desk_orders WHERE symbol = ? AND {WITH_STOP})"  # noqa: S608 - our own names
+
+
+class CorporateActions:
+    """Brings the orders in the ledger up to a split. Every method joins the caller's transaction."""
+
+    def __init__(self, database: Database, unprotected: UnprotectedRecords) -> None:
+        self._db = database
+        self._unprotected = unprotected
+
+    def split(self, symbol: str, ratio: Decimal, at: datetime) -> None:
+        """Multiply what is unsold of a symbol by `ratio` (new shares for each old one), and divide its exits' prices.
+
+        Fractions of a share are dropped: exits are for whole shares.
+        """
+        groups: defaultdict[str, list[OrderRecord]] = defaultdict(list)
+        for record in ORDERS.find(self._db, _OPEN_EXITS, symbol):
+            groups[record.intent.parent_id or record.intent.client_order_id].append(record)
+        for root, exits in groups.items():
+            twins = ORDERS.find(self._db, "(client_order_id = ? OR parent_id = ?) AND purpose = 'exit'", root, root)
+            sold = sum((twin.filled_qty for twin in twins), ZERO)
+            for record in exits:
+                left = whole_shares(max(ZERO, record.intent.qty - sold) * ratio)
+                self._rewrite(record, sold + left, ratio)
+        ended = ORDERS.first(self._db, _NEWEST_STOP, symbol)
+        if ended is not None and not any(ended.id == record.id for exits in groups.values() for record in exits):
+            self._rewrite(ended, ended.intent.qty, ratio)
+        self._unprotected.split(symbol, ratio, at)
+
+    def _rewrite(self, record: OrderRecord, qty: Decimal, ratio: Decimal) -> None:
+        intent = replace(
+            record.intent,
+            qty=qty,
+            limit_price=_divide(record.intent.limit_price, ratio),
+            stop_price=_divide(record.intent.stop_price, ratio),
+        )
+        changes = {"qty": intent.qty, "limit_price": intent.limit_price, "stop_price": intent.stop_price}
+        ORDERS.update(self._db, changes, "id = ?", record.id)
+
+
+def _divide(price: Decimal | None, ratio: Decimal) -> Decimal | None:
+    return None if price is None else on_tick(price / ratio)

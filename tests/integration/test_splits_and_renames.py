@@ -1,0 +1,152 @@
+"""Splits and renames between two runs: the book follows, and all shares held get exits before anything else is sent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Departments.core.activities import Activity, ActivityKind
+from Departments.exchange.account_log import AccountLog
+from Departments.Trading.exits import resting_exits
+from tests.builders.desk import MORNING, STATE, trade, workspace
+from tests.integration.test_account_truth import DAY, SETTINGS, execute, happen, outside
+
+LATEST = MORNING + 9 * DAY
+BETWEEN = MORNING + DAY - timedelta(hours=2)  # before the next session
+
+
+def make(folder: Path, **state: Any) -> Path:
+    return workspace(folder, settings=SETTINGS, state={**STATE, **state})
+
+
+def hide(patch: pytest.MonkeyPatch, *kinds: ActivityKind) -> None:
+    """Let the broker announce nothing of some kinds."""
+    found = AccountLog.list
+    patch.setattr(AccountLog, "list", lambda self, since: [a for a in found(self, since) if a.kind not in kinds])
+
+
+def read_exits(opened: Any, symbol: str) -> list[tuple[D, D | None]]:
+    """Return shares and stop of the live stops of a symbol."""
+    legs = [order for order, _ in resting_exits(opened.broker, symbol)]
+    return [(o.qty, o.stop_price) for o in legs if o.stop_price is not None]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("policy", ["cancel", "adjust"])
+def test_after_a_split_all_shares_have_exits_at_the_divided_prices(
+    tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch, *, announced: bool
+) -> None:
+    folder = make(tmp_path, orders_at_split=policy)
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        ((_, stop),) = read_exits(opened, "ALKS")
+        assert stop is not None
+        happen(opened, do="split", of="ALKS", ratio=D(2))
+    if not announced:
+        hide(monkeypatch, ActivityKind.SPLIT)
+    document = execute(folder, 1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
+    with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
+        ((qty, now),) = read_exits(opened, "ALKS")
+        assert qty == 308
+        assert now is not None
+        assert abs(now - stop / 2) <= D("0.02")
+        assert opened.ledger.shares_without_exits(exits_wanted=True) == {}
+        assert opened.ledger.releases.locks() == []
+        assert opened.ledger.book.balance().holdings["ALKS"] == 308
+    told = [row["sentence"] for row in document["since_last"]["changes"]]
+    assert any("ALKS was split 2 for 1" in sentence and "154 → 308" in sentence for sentence in told)
+    assert document["status"] == "COMPLETED"
+
+
+def test_the_exits_of_a_split_are_live_before_anything_else_is_sent(tmp_path: Path) -> None:
+    folder = make(tmp_path, orders_at_split="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D(10))
+    execute(folder, 1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
+    with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
+        orders = [o for o in opened.broker.orders("all") if o.submitted_at and o.submitted_at > BETWEEN]
+        (first, *_) = sorted(orders, key=lambda o: o.submitted_at or MORNING)
+        assert (first.symbol, first.qty) == ("ALKS", D(1540))
+
+
+def test_reconciling_says_the_split_and_sends_nothing(tmp_path: Path) -> None:
+    folder = make(tmp_path, orders_at_split="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D(10))
+        before = len(opened.broker.orders("all"))
+        opened.trader.reconcile()
+        assert len(opened.broker.orders("all")) == before
+        assert opened.ledger.shares_without_exits(exits_wanted=True) == {"ALKS": 1540}
+        assert opened.ledger.book.find_entry_price("ALKS", LATEST) == pytest.approx(D("3.266"), rel=D("0.01"))
+        opened.trader.reconcile()
+        assert opened.ledger.shares_without_exits(exits_wanted=True) == {"ALKS": 1540}
+
+
+def test_a_reverse_split_leaves_a_fraction_and_two_splits_come_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(tmp_path, orders_at_split="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), trade("COMM", "BUY", 250, 17.02), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D("0.1"))
+        happen(opened, do="split", of="COMM", ratio=D(2))
+        held = {p.symbol: p.qty for p in opened.broker.positions()}
+    hide(monkeypatch, ActivityKind.SPLIT)
+    execute(folder, 1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
+    with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
+        assert opened.ledger.releases.locks() == []
+        assert [qty for qty, _ in read_exits(opened, "ALKS")] == [15]
+        assert [qty for qty, _ in read_exits(opened, "COMM")] == [500]
+        assert opened.ledger.book.balance().holdings["ALKS"] == held["ALKS"]
+
+
+@pytest.mark.parametrize(("symbol", "shares"), [("ALKS", 154), ("ALKS", 308), ("MSFT", -40)])
+def test_shares_bought_or_sold_by_hand_are_no_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, symbol: str, shares: int
+) -> None:
+    folder = make(tmp_path)
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    hide(monkeypatch, ActivityKind.FILL)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="trade_outside", of=symbol, qty=D(shares))
+        opened.trader.reconcile()
+        assert symbol in opened.ledger.releases.find_locks()
+        assert [d.qty for d in opened.ledger.book.differences() if d.symbol] == [D(shares)]
+
+
+def test_an_announcement_waits_for_its_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make(tmp_path, orders_at_split="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    announced = Activity(
+        "20251111::split", ActivityKind.SPLIT, "SPLIT", BETWEEN, BETWEEN.date(), D(0), "ALKS", ratio=D(10), qty=D(1386)
+    )
+    found = AccountLog.list
+    with monkeypatch.context() as patch, outside(folder, BETWEEN) as opened:
+        patch.setattr(AccountLog, "list", lambda self, since: [*found(self, since), announced])
+        opened.trader.reconcile()
+        assert opened.ledger.releases.locks() == []
+        assert opened.ledger.book.balance().holdings["ALKS"] == 154
+        happen(opened, do="split", of="ALKS", ratio=D(10))
+        opened.trader.reconcile()
+        opened.trader.reconcile()
+        assert opened.ledger.book.balance().holdings["ALKS"] == 1540
+        assert opened.ledger.shares_without_exits(exits_wanted=True) == {"ALKS": 1540}
+
+
+def test_old_stops_that_sell_the_split_shares_are_no_dispute(tmp_path: Path) -> None:
+    folder = make(tmp_path, orders_at_split="multiply")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D(10))
+    document = execute(folder, 1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
+    assert [row["qty"] for row in document["since_last"]["exits"]] == ["1540"]
+    with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
+        assert opened.ledger.releases.locks() == []
+        assert "ALKS" not in opened.ledger.book.balance().holdings
+        assert opened.ledger.shares_without_exits(exits_wanted=True) == {}
