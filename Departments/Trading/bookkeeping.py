@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -21,15 +21,13 @@ from Departments.core.logs import make_logger
 from Departments.core.money import CENT, ZERO, cents, plain, usd_cents
 from Departments.core.orders import Side
 from Departments.core.platform.clock import Clock
-from Departments.core.portfolio import Position
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.account_book import Balance
 from Departments.ledger.ledger import Ledger
-from Departments.Trading.splits import Holding, find_split
+from Departments.Trading.corporate_booking import CORPORATE, LATE_ACTIVITIES, AccountReading, CorporateBooking
 
 log = make_logger(__name__)
 
-LATE_ACTIVITIES: Final = timedelta(days=5)  # a broker books some activities days late, and some with a day only
 HALF_CENT: Final = CENT / 2  # brokers round each fill's amount
 CASH: Final = ""  # the symbol of cash in the book
 CASH_NAME: Final = "CASH"  # its name for people
@@ -41,18 +39,7 @@ _KINDS: Final = {
     ActivityKind.INTEREST: EntryKind.INTEREST,
     ActivityKind.FEE: EntryKind.FEE,
     ActivityKind.FILL: EntryKind.FOREIGN_TRADE,
-    ActivityKind.RENAME: EntryKind.RENAME,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AccountReading:
-    """The account as the broker shows it; `unreadable` are symbols with an unreadable position."""
-
-    balance: Balance
-    prices: Mapping[str, Decimal]
-    unreadable: frozenset[str]
-    positions: Mapping[str, Position]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +71,7 @@ class Bookkeeper:
         self._clock = clock
         self.patience = patience
         self._foreign = foreign
+        self._actions = CorporateBooking(ledger, clock)
 
     def compare(self, follow: Callable[[], None], ours: Collection[str] = ()) -> tuple[AccountDifference, ...]:
         """Compare the account with its book, book what the activities name, and lock what nothing explains.
@@ -134,7 +122,7 @@ class Bookkeeper:
         )
 
     def _compare_once(self, ours: Collection[str], *, unannounced: bool = False) -> BookComparison:
-        """Read the account, book its new activities and splits, and compare it with its book.
+        """Read the account, book its new activities, and compare it with its book.
 
         Splits that nobody has announced count if `unannounced`.
         """
@@ -160,53 +148,12 @@ class Bookkeeper:
             if bookings:
                 book.add(bookings)
                 balance = book.balance()
-            new = [a for a in activities if a.kind is ActivityKind.SPLIT and a.id not in known]
-            if self._book_splits(new, balance, reading, now, unannounced=unannounced):
-                balance = book.balance()
+            new = [activity for activity in activities if activity.id not in known]
+            balance = self._actions.book(new, balance, reading, unannounced=unannounced)
             before = {d.symbol: d.since for d in book.differences()}
             differences = find_differences(balance, reading, now, before, self._tolerance())
         shares = {d.symbol: d.sentence for d in differences if d.symbol}
         return BookComparison(tuple(differences), {**shares, **locks}, locks)
-
-    def _book_splits(
-        self, announced: list[Activity], balance: Balance, reading: AccountReading, now: datetime, *, unannounced: bool
-    ) -> bool:
-        """Book the splits that explain a holding; its exits and its price follow. Returns whether there were any.
-
-        An announcement waits until the account shows the split, and a later one of a booked split changes nothing.
-        """
-        book, entries, day = self._ledger.book, list[AccountEntry](), trading_day(now)
-        for symbol in sorted({*reading.positions, *(a.symbol for a in announced)} - reading.unreadable):
-            before, after = balance.holdings.get(symbol, ZERO), reading.balance.holdings.get(symbol, ZERO)
-            if before == after:
-                continue
-            position, paid = reading.positions.get(symbol), book.find_entry_price(symbol, now)
-            entry, market = (position.avg_entry_price, position.current_price) if position else (None, None)
-            holding = Holding(symbol, before, after, paid, entry, market)
-            found = find_split(holding, announced, unannounced=unannounced)
-            if found is None:
-                continue
-            price, change = entry if paid is None else paid / found.ratio, after - before
-            entries.append(
-                AccountEntry(
-                    EntryKind.SPLIT, day, now, symbol, change, price, ZERO, found.activity_id, sentence=found.sentence
-                )
-            )
-            self._ledger.actions.split(symbol, found.ratio, now)
-            log.warning("%s", found.sentence)
-        book.add(entries)
-        booked = {entry.symbol for entry in entries}
-        done = [a for a in announced if a.symbol in booked or self._is_settled(a, balance, reading, now)]
-        book.add(AccountEntry(EntryKind.SPLIT, a.day, now, a.symbol, activity_id=a.id) for a in done)
-        return bool(entries)
-
-    def _is_settled(self, announced: Activity, balance: Balance, reading: AccountReading, now: datetime) -> bool:
-        """Return whether an announcement of a split has nothing to change any more."""
-        symbol = announced.symbol
-        is_held = bool(balance.holdings.get(symbol) or reading.balance.holdings.get(symbol))
-        return (
-            announced.canceled or not is_held or self._ledger.book.find_split(symbol, now - LATE_ACTIVITIES) is not None
-        )
 
     def _lock_foreign(self, booking: AccountEntry, held: Mapping[str, Decimal]) -> dict[str, str]:
         """Return the lock for somebody else's trade, by the policy of its symbol."""
@@ -261,12 +208,12 @@ class Bookkeeper:
 def list_bookings(
     activities: Iterable[Activity], known: Collection[str], is_ours: Callable[[str], bool], now: datetime
 ) -> Iterator[AccountEntry]:
-    """Yield the bookings of new activities, without splits. Fills of our own orders are in the ledger already.
+    """Yield the bookings of new activities, without splits and renames.
 
-    A rename moves its shares from the old symbol to the new one.
+    Fills of our own orders are in the ledger already.
     """
     for activity in activities:
-        if activity.id in known or activity.canceled or activity.kind is ActivityKind.SPLIT:
+        if activity.id in known or activity.canceled or activity.kind in CORPORATE:
             continue
         if activity.kind is ActivityKind.FILL and is_ours(activity.order_id):
             continue
@@ -283,11 +230,6 @@ def _book(activity: Activity, now: datetime) -> Iterator[AccountEntry]:
     elif activity.kind is ActivityKind.OTHER:
         qty = activity.qty or ZERO
     booking = AccountEntry(kind, activity.day, now, activity.symbol, qty, activity.price, cash, activity.id)
-    if activity.kind is ActivityKind.RENAME and activity.new_symbol and activity.qty:
-        sentence = f"{activity.symbol} is {activity.new_symbol} since {activity.day.isoformat()}"
-        yield replace(booking, qty=-activity.qty, sentence=sentence)
-        yield replace(booking, symbol=activity.new_symbol, qty=activity.qty, cash=ZERO, sentence=sentence)
-        return
     yield replace(booking, sentence=describe_booking(booking, activity))
 
 

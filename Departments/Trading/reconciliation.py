@@ -276,7 +276,9 @@ def _find(broker: Broker, record: OrderRecord, order: Order | None) -> Order | N
 def _compare_known(record: OrderRecord, order: Order) -> ComparedOrder:
     intent = record.intent
     is_same_qty = order.qty == intent.qty or intent.purpose is Purpose.EXIT  # an exit shrinks as its twin trades
-    if (order.symbol, order.side) != (intent.symbol, intent.side) or not is_same_qty:
+    is_renamed = order.symbol != intent.symbol and order.id == record.broker_order_id  # the book says what became of it
+    is_same_symbol = order.symbol == intent.symbol or is_renamed
+    if order.side != intent.side or not (is_same_symbol and is_same_qty):
         at_broker, in_ledger = (
             _describe_order(order.side, order.qty, order.symbol),
             _describe_order(intent.side, intent.qty, intent.symbol),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from Departments.brokers.base import Broker
 from Departments.core.account_entries import AccountEntry, EntryKind
 from Departments.core.departments import TRADING
-from Departments.core.errors import BrokerUnavailable
+from Departments.core.errors import BrokerUnavailable, NotFound
 from Departments.core.identifiers import message_id
 from Departments.core.logs import make_logger
 from Departments.core.money import CENT, plain, usd_cents
@@ -18,7 +18,7 @@ from Departments.core.settings import ExitSettings
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderRecord
 from Departments.messaging.payloads import ProtectRequest
-from Departments.Trading.exits import ask_to_cancel, known_as, protection_intent, protection_request, resting_exits
+from Departments.Trading.exits import ask_to_cancel, protection_intent, protection_request
 from Departments.Trading.submission import OrderSender
 
 log = make_logger(__name__)
@@ -89,14 +89,20 @@ class ExitRenewer:
     def _end_wrong_exits(self, symbol: str) -> bool:
         """Cancel the ledger's exits of a symbol if one differs at the broker; return True once none is wrong."""
         records = self._ledger.orders.find_open_exits(symbols=[symbol])
-        at_broker = {known_as(order): order for order, _ in resting_exits(self._broker, symbol)}
-        found = [(r, at_broker.get(r.intent.client_order_id)) for r in records]
+        found = [(record, self._find(record)) for record in records]
         if all(order is not None and _is_right(record, order) for record, order in found):
             return True
         for record, order in found:
             if order is not None:
                 ask_to_cancel(self._broker, order.id, record.intent.symbol)
         return self._await(lambda: not self._ledger.orders.find_open_exits(symbols=[symbol]))
+
+    def _find(self, record: OrderRecord) -> Order | None:
+        """Return an exit as the broker has it: by its id, which a rename does not change."""
+        try:
+            return self._broker.order(record.broker_order_id) if record.broker_order_id else None
+        except NotFound:
+            return None
 
     def _is_known(self, name: str) -> bool:
         record = self._ledger.orders.find(name)

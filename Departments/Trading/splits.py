@@ -18,7 +18,7 @@ UNCHANGED: Final = Decimal("0.01")  # a price this near to the old one is the ol
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class ChangedHolding:
     """A holding beside its book: shares then and now, and dollars a share.
 
     `paid` is the book's price, `entry` the account's, `market` today's; None is unknown.
@@ -36,7 +36,7 @@ class Holding:
 class Split:
     """A split of a holding: `ratio` new shares for each old one."""
 
-    holding: Holding
+    holding: ChangedHolding
     ratio: Decimal
     activity_id: str = ""
 
@@ -56,7 +56,7 @@ def describe_ratio(ratio: Decimal) -> str:
     return f"{near.numerator} for {near.denominator}"
 
 
-def find_split(holding: Holding, announced: Iterable[Activity], *, unannounced: bool) -> Split | None:
+def find_split(holding: ChangedHolding, announced: Iterable[Activity], *, unannounced: bool) -> Split | None:
     """Return the split that explains a holding, or None. Without an announcement the prices must agree."""
     found = [a for a in announced if a.kind is ActivityKind.SPLIT and a.symbol == holding.symbol and not a.canceled]
     change = holding.after - holding.before
@@ -74,7 +74,7 @@ def find_split(holding: Holding, announced: Iterable[Activity], *, unannounced: 
     return None if ratio is None else Split(holding, ratio, found[0].id if found else "")
 
 
-def _find_whole_ratio(holding: Holding) -> Decimal | None:
+def _find_whole_ratio(holding: ChangedHolding) -> Decimal | None:
     """Return the whole ratio, or its inverse, that shares and prices agree on best."""
     found = list[tuple[Decimal, Decimal]]()
     for number in range(2, LARGEST_RATIO + 1):
@@ -85,7 +85,7 @@ def _find_whole_ratio(holding: Holding) -> Decimal | None:
     return min(found)[1] if found else None
 
 
-def _explains(ratio: Decimal, holding: Holding) -> bool:
+def _explains(ratio: Decimal, holding: ChangedHolding) -> bool:
     """Return whether a ratio explains the shares; a fraction of a share may be left, or paid in cash."""
     expected = holding.before * ratio
     if holding.before <= 0 or holding.after <= 0:
@@ -93,7 +93,7 @@ def _explains(ratio: Decimal, holding: Holding) -> bool:
     return abs(holding.after - expected) < DUST or holding.after == whole_shares(expected)
 
 
-def _measure_deviation(ratio: Decimal, holding: Holding) -> Decimal | None:
+def _measure_deviation(ratio: Decimal, holding: ChangedHolding) -> Decimal | None:
     """Return how far the price is from the old one divided by the ratio, as a share of it; None if nobody knows.
 
     Where the book knows no price, shares that follow the ratio exactly are enough.

@@ -1,9 +1,10 @@
-"""Splits in the ledger: open exits, the newest stop and the unprotected shares follow the shares held."""
+"""Splits and renames in the ledger: open exits, the newest stop and the unprotected shares follow the shares held."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -12,18 +13,45 @@ from Departments.core.money import ZERO, on_tick, whole_shares
 from Departments.core.orders import Purpose
 from Departments.ledger.database import Database
 from Departments.ledger.order_records import OPEN, ORDERS, WITH_STOP, OrderRecord
+from Departments.ledger.tables import Table
 from Departments.ledger.unprotected import UnprotectedRecords
 
+
+@dataclass(frozen=True, slots=True)
+class AssetRow:
+    """The broker's id of the asset that a symbol was last seen for. It stays when the symbol changes."""
+
+    symbol: str
+    asset_id: str
+
+
+ASSETS: Final = Table("desk_assets", AssetRow, rules=("PRIMARY KEY (symbol)",))
 _OPEN_EXITS: Final = f"symbol = ? AND purpose = '{Purpose.EXIT}' AND {OPEN}"
 _NEWEST_STOP: Final = f"id = (SELECT max(id) FROM desk_orders WHERE symbol = ? AND {WITH_STOP})"  # noqa: S608 - our own names
 
 
 class CorporateActions:
-    """Brings the orders in the ledger up to a split. Every method joins the caller's transaction."""
+    """Brings the orders in the ledger up to splits and renames. Every method joins the caller's transaction."""
 
     def __init__(self, database: Database, unprotected: UnprotectedRecords) -> None:
         self._db = database
         self._unprotected = unprotected
+
+    def learn_assets(self, ids: Mapping[str, str]) -> None:
+        """Remember the asset of each symbol; an empty id says nothing."""
+        known = self.find_assets()
+        for symbol, asset_id in sorted(ids.items()):
+            if asset_id and known.get(symbol) != asset_id:
+                ASSETS.replace(self._db, AssetRow(symbol, asset_id), "symbol")
+
+    def find_assets(self) -> dict[str, str]:
+        """Return the known asset ids by symbol."""
+        return {row.symbol: row.asset_id for row in ASSETS.find(self._db, "1 = 1")}
+
+    def rename(self, symbol: str, new: str, at: datetime) -> None:
+        """Move the open exits and the unprotected shares of a symbol to its new one; the past keeps the old one."""
+        ORDERS.update(self._db, {"symbol": new}, _OPEN_EXITS, symbol)
+        self._unprotected.rename(symbol, new, at)
 
     def split(self, symbol: str, ratio: Decimal, at: datetime) -> None:
         """Multiply what is unsold of a symbol by `ratio` (new shares for each old one), and divide its exits' prices.

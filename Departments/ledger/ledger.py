@@ -18,7 +18,7 @@ from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger import journal
 from Departments.ledger.account_book import BOOKINGS, DIFFERENCES, STATEMENTS, BookRecords
-from Departments.ledger.corporate_actions import CorporateActions
+from Departments.ledger.corporate_actions import ASSETS, CorporateActions
 from Departments.ledger.journal import LedgerJournal
 from Departments.ledger.old_tables import provide_old_tables
 from Departments.ledger.order_records import FILLS, ORDERS, REJECTIONS, TRADED, FillRecord
@@ -52,6 +52,7 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     BOOKINGS,
     DIFFERENCES,
     STATEMENTS,
+    ASSETS,
     OBSERVATIONS,
     ASSESSMENTS,
     *journal.TABLES,

@@ -20,7 +20,7 @@ from Departments.ledger.database import Words
 from Departments.ledger.tables import Table
 
 #: The version of the tables; no program with an older number was released.
-VERSION = 13
+VERSION = 14
 WORDS = Words(
     text="TEXT", whole="INTEGER", data="BLOB", identity="INTEGER PRIMARY KEY", clustered=" WITHOUT ROWID"
 )  # https://www.sqlite.org/withoutrowid.html

@@ -37,6 +37,7 @@ class ChangeCause(StrEnum):
     LOST = "lost"  # exits ended with shares unsold
     RELEASED = "released"  # exits were cancelled for a SELL
     SPLIT = "split"  # each share became more shares, or fewer
+    RENAMED = "renamed"  # the shares have another symbol
 
 
 #: The causes that count if BUYs have no exits: a SELL may still take away exits that somebody wanted.
@@ -146,6 +147,16 @@ class UnprotectedRecords:
             qty, released = whole_shares(known.qty * ratio), whole_shares(known.released * ratio)
             self._set(UnprotectedShares(symbol, qty, released))
             CHANGES.insert(self._db, Change(symbol, at, qty - known.qty, ChangeCause.SPLIT))
+
+    def rename(self, symbol: str, new: str, at: datetime) -> None:
+        """Move the row of a symbol to another, and join it with that one's."""
+        old = UNPROTECTED.first(self._db, "symbol = ?", symbol)
+        if old is not None:
+            known = UNPROTECTED.first(self._db, "symbol = ?", new) or UnprotectedShares(new, ZERO, ZERO)
+            self._set(UnprotectedShares(symbol, ZERO, ZERO))
+            self._set(UnprotectedShares(new, known.qty + old.qty, known.released + old.released))
+            CHANGES.insert(self._db, Change(symbol, at, -old.qty, ChangeCause.RENAMED))
+            CHANGES.insert(self._db, Change(new, at, old.qty, ChangeCause.RENAMED))
 
     def follow(self, symbol: str, before: OrderGroup, after: OrderGroup) -> None:
         """Change the row of a symbol by the change of a group."""

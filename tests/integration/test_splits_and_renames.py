@@ -11,7 +11,7 @@ import pytest
 
 from Departments.core.activities import Activity, ActivityKind
 from Departments.exchange.account_log import AccountLog
-from Departments.Trading.exits import resting_exits
+from Departments.Trading.exits import flat
 from tests.builders.desk import MORNING, STATE, trade, workspace
 from tests.integration.test_account_truth import DAY, SETTINGS, execute, happen, outside
 
@@ -31,8 +31,8 @@ def hide(patch: pytest.MonkeyPatch, *kinds: ActivityKind) -> None:
 
 def read_exits(opened: Any, symbol: str) -> list[tuple[D, D | None]]:
     """Return shares and stop of the live stops of a symbol."""
-    legs = [order for order, _ in resting_exits(opened.broker, symbol)]
-    return [(o.qty, o.stop_price) for o in legs if o.stop_price is not None]
+    orders = [o for o in flat(opened.broker.orders("all")) if o.symbol == symbol and not o.status.is_terminal]
+    return list({o.id: (o.qty, o.stop_price) for o in orders if o.stop_price is not None}.values())
 
 
 @pytest.mark.parametrize("announced", [True, False])
@@ -150,3 +150,48 @@ def test_old_stops_that_sell_the_split_shares_are_no_dispute(tmp_path: Path) -> 
         assert opened.ledger.releases.locks() == []
         assert "ALKS" not in opened.ledger.book.balance().holdings
         assert opened.ledger.shares_without_exits(exits_wanted=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("policy", "other", "announced"),
+    [
+        ("cancel", "META", True),
+        ("cancel", "META", False),
+        ("keep", "META", True),
+        ("keep", "META", False),
+        ("cancel", "COMM", True),  # it is held already
+    ],
+)
+def test_a_renamed_symbol_keeps_its_book_its_price_and_its_exits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, other: str, *, announced: bool
+) -> None:
+    folder = make(tmp_path, orders_at_rename=policy)
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), trade("COMM", "BUY", 250, 17.02), at=MORNING)
+    held = 154 + (250 if other == "COMM" else 0)
+    with outside(folder, BETWEEN) as opened:
+        paid = opened.ledger.book.find_entry_price("ALKS", LATEST)
+        happen(opened, do="rename", of="ALKS", to=other)
+    if not announced:
+        hide(monkeypatch, ActivityKind.RENAME)
+    document = execute(folder, 1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
+    assert f"ALKS is called {other} now: 154 shares" in [row["sentence"] for row in document["since_last"]["changes"]]
+    assert document["status"] == "COMPLETED"
+    with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
+        assert sum(qty for qty, _ in read_exits(opened, other)) == held
+        assert opened.ledger.shares_without_exits(exits_wanted=True) == {}
+        assert opened.ledger.releases.locks() == []
+        assert opened.ledger.book.balance().holdings[other] == held
+        if other == "META":
+            assert opened.ledger.book.find_entry_price("META", LATEST) == paid
+
+
+def test_a_symbol_that_becomes_another_asset_is_no_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make(tmp_path)
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    hide(monkeypatch, ActivityKind.RENAME)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="rename", of="ALKS", to="META")
+        with opened.ledger.transaction():
+            opened.ledger.actions.learn_assets({"ALKS": "another asset"})
+        opened.trader.reconcile()
+        assert set(opened.ledger.releases.find_locks()) == {"ALKS", "META"}

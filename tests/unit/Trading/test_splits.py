@@ -8,12 +8,12 @@ from decimal import Decimal as D
 import pytest
 
 from Departments.core.activities import Activity, ActivityKind
-from Departments.Trading.splits import Holding, describe_ratio, find_split
+from Departments.Trading.splits import ChangedHolding, describe_ratio, find_split
 
 
-def holding(before: str, after: str, paid: str | None, entry: str | None, market: str | None = None) -> Holding:
+def holding(before: str, after: str, paid: str | None, entry: str | None, market: str | None = None) -> ChangedHolding:
     numbers = (None if text is None else D(text) for text in (paid, entry, market))
-    return Holding("XSP", D(before), D(after), *numbers)
+    return ChangedHolding("XSP", D(before), D(after), *numbers)
 
 
 def announce(ratio: str | None, qty: str | None) -> Activity:
@@ -32,7 +32,7 @@ def announce(ratio: str | None, qty: str | None) -> Activity:
         (holding("44", "88", None, None, "60"), "2 for 1"),  # no price is known
     ],
 )
-def test_a_whole_ratio_with_an_agreeing_price_is_a_split(found: Holding, words: str) -> None:
+def test_a_whole_ratio_with_an_agreeing_price_is_a_split(found: ChangedHolding, words: str) -> None:
     split = find_split(found, [], unannounced=True)
     assert split is not None
     assert describe_ratio(split.ratio) == words
@@ -53,7 +53,7 @@ def test_a_whole_ratio_with_an_agreeing_price_is_a_split(found: Holding, words: 
         holding("44", "440", "120", None, None),
     ],
 )
-def test_anything_else_is_no_split(found: Holding) -> None:
+def test_anything_else_is_no_split(found: ChangedHolding) -> None:
     assert find_split(found, [], unannounced=True) is None
 
 
@@ -65,7 +65,7 @@ def test_anything_else_is_no_split(found: Holding) -> None:
         (announce("0.1", None), holding("44", "4", None, None)),
     ],
 )
-def test_an_announcement_explains_what_it_says(activity: Activity, found: Holding) -> None:
+def test_an_announcement_explains_what_it_says(activity: Activity, found: ChangedHolding) -> None:
     split = find_split(found, [activity], unannounced=False)
     assert split is not None
     assert split.activity_id == "1"

@@ -1,0 +1,138 @@
+"""Splits and renames, booked when the account shows them: the ledger's exits and entry prices follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from Departments.core.account_entries import AccountEntry, EntryKind
+from Departments.core.activities import Activity, ActivityKind
+from Departments.core.logs import make_logger
+from Departments.core.money import ZERO, plain
+from Departments.core.platform.clock import Clock
+from Departments.core.portfolio import Position
+from Departments.core.trading_calendar import trading_day
+from Departments.ledger.account_book import Balance
+from Departments.ledger.ledger import Ledger
+from Departments.Trading.splits import ChangedHolding, Split, find_split
+
+log = make_logger(__name__)
+
+LATE_ACTIVITIES: Final = timedelta(days=5)  # a broker books some activities days late, and some with a day only
+CORPORATE: Final = frozenset({ActivityKind.SPLIT, ActivityKind.RENAME})
+_KINDS: Final = {ActivityKind.SPLIT: EntryKind.SPLIT, ActivityKind.RENAME: EntryKind.RENAME}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReading:
+    """The account as the broker shows it; `unreadable` are symbols with an unreadable position."""
+
+    balance: Balance
+    prices: Mapping[str, Decimal]
+    unreadable: frozenset[str]
+    positions: Mapping[str, Position]
+
+
+class CorporateBooking:
+    """Books splits and renames. An announcement waits until the account shows it. Joins the caller's transaction."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    def book(self, new: Iterable[Activity], balance: Balance, reading: AccountReading, *, unannounced: bool) -> Balance:
+        """Book the renames and splits that explain a holding, and return the book's balance after them.
+
+        `new` are activities that the book lacks. Splits that nobody has announced count if `unannounced`.
+        """
+        announced, now = [a for a in new if a.kind in CORPORATE], self._clock.now()
+        moved = self._book_renames(announced, balance, reading, now)
+        balance = self._ledger.book.balance() if moved else balance
+        split = self._book_splits(announced, balance, reading, now, unannounced=unannounced)
+        done = [a for a in announced if a.symbol in moved | split or self._is_settled(a, balance, reading, now)]
+        self._ledger.book.add(AccountEntry(_KINDS[a.kind], a.day, now, a.symbol, activity_id=a.id) for a in done)
+        self._ledger.actions.learn_assets({p.symbol: p.asset_id for p in reading.positions.values()})
+        return self._ledger.book.balance() if split else balance
+
+    def _is_settled(self, announced: Activity, balance: Balance, reading: AccountReading, now: datetime) -> bool:
+        """Return whether an announcement has nothing to change any more."""
+        symbol, book = announced.symbol, self._ledger.book
+        is_held = bool(balance.holdings.get(symbol) or reading.balance.holdings.get(symbol))
+        return announced.canceled or not is_held or book.find_split(symbol, now - LATE_ACTIVITIES) is not None
+
+    # --- renames ---
+
+    def _book_renames(
+        self, announced: Sequence[Activity], balance: Balance, reading: AccountReading, now: datetime
+    ) -> set[str]:
+        """Book the renames of symbols that the account has no more. Returns the old symbols."""
+        held, found = reading.balance.holdings, set[str]()
+        gone = {symbol for symbol, qty in balance.holdings.items() if qty > 0 and symbol not in held}
+        for old in sorted(gone - reading.unreadable):
+            new, activity_id = self._find_successor(old, announced, reading)
+            if held.get(new, ZERO) - balance.holdings.get(new, ZERO) == balance.holdings[old]:
+                self._book_rename(old, new, held[new], activity_id, now)
+                found.add(old)
+        return found
+
+    def _find_successor(self, old: str, announced: Sequence[Activity], reading: AccountReading) -> tuple[str, str]:
+        """Return the new symbol of an old one, empty if unknown, and the announcement's id, if any."""
+        told = next((a for a in announced if a.kind is ActivityKind.RENAME and a.symbol == old and a.new_symbol), None)
+        if told is not None:
+            return told.new_symbol, told.id
+        asset_id = self._ledger.actions.find_assets().get(old)
+        same = (p.symbol for p in reading.positions.values() if asset_id and p.asset_id == asset_id)
+        return next(same, ""), ""
+
+    def _book_rename(self, old: str, new: str, held: Decimal, activity_id: str, now: datetime) -> None:
+        book, day = self._ledger.book, trading_day(now)
+        price = book.find_entry_price(old, now)
+        self._ledger.actions.rename(old, new, now)
+        holdings = book.balance().holdings  # the fills of moved exits have moved, too
+        leaves, joins = holdings.get(old, ZERO), held - holdings.get(new, ZERO)
+        sentence = f"{old} is called {new} now: {plain(leaves)} shares"
+        book.add(
+            [
+                AccountEntry(EntryKind.RENAME, day, now, old, -leaves, price, ZERO, activity_id, sentence),
+                AccountEntry(EntryKind.RENAME, day, now, new, joins, price, ZERO, activity_id, sentence),
+            ]
+        )
+        log.warning("%s", sentence)
+
+    # --- splits ---
+
+    def _book_splits(
+        self,
+        announced: Sequence[Activity],
+        balance: Balance,
+        reading: AccountReading,
+        now: datetime,
+        *,
+        unannounced: bool,
+    ) -> set[str]:
+        """Book the splits that explain a holding. Returns their symbols."""
+        told, found = {a.symbol for a in announced if a.kind is ActivityKind.SPLIT}, set[str]()
+        for symbol in sorted({*reading.positions, *told} - reading.unreadable):
+            before, after = balance.holdings.get(symbol, ZERO), reading.balance.holdings.get(symbol, ZERO)
+            if before == after:
+                continue
+            position, paid = reading.positions.get(symbol), self._ledger.book.find_entry_price(symbol, now)
+            entry, market = (position.avg_entry_price, position.current_price) if position else (None, None)
+            split = find_split(
+                ChangedHolding(symbol, before, after, paid, entry, market), announced, unannounced=unannounced
+            )
+            if split is not None:
+                self._book_split(split, now)
+                found.add(symbol)
+        return found
+
+    def _book_split(self, split: Split, now: datetime) -> None:
+        held, day = split.holding, trading_day(now)
+        price, change = held.entry if held.paid is None else held.paid / split.ratio, held.after - held.before
+        booking = AccountEntry(EntryKind.SPLIT, day, now, held.symbol, change, price, ZERO, split.activity_id)
+        self._ledger.book.add([replace(booking, sentence=split.sentence)])
+        self._ledger.actions.split(held.symbol, split.ratio, now)
+        log.warning("%s", split.sentence)
