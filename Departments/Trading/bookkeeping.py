@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -29,6 +29,7 @@ from Departments.Trading.corporate_booking import CORPORATE, LATE_ACTIVITIES, Ac
 log = make_logger(__name__)
 
 HALF_CENT: Final = CENT / 2  # brokers round each fill's amount
+MOMENT: Final = timedelta(minutes=1)  # a lock comes a moment after its booking
 CASH: Final = ""  # the symbol of cash in the book
 CASH_NAME: Final = "CASH"  # its name for people
 
@@ -141,6 +142,7 @@ class Bookkeeper:
             for booking in list_bookings(listed, known, is_ours, now):
                 bookings.append(booking)
                 locks |= self._lock_foreign(booking, balance.holdings)
+                self._answer_for(booking, now)
                 log.info("%s", booking.sentence)
                 earlier = book.find_accepted(booking.cash) if booking.cash else None
                 if earlier is not None:
@@ -163,6 +165,18 @@ class Bookkeeper:
         if policy != "lock":
             return {}
         return {booking.symbol: f"{booking.sentence}. {mend_of(booking.symbol)}"}
+
+    def _answer_for(self, booking: AccountEntry, now: datetime) -> None:
+        """Let shares that somebody else bought get exits where the policy adopts them; what was sold needs none."""
+        is_adopted = self._foreign(booking.symbol) == "adopt"
+        if booking.kind is EntryKind.FOREIGN_TRADE and booking.symbol and (booking.qty < 0 or is_adopted):
+            self._ledger.unprotected.adopt(booking.symbol, booking.qty, now)
+
+    def adopt_foreign(self, symbol: str, since: datetime) -> None:
+        """Answer for the shares that somebody else bought since a lock, on a person's word."""
+        bought = self._ledger.book.sum_foreign(symbol, since - MOMENT)
+        if bought > 0 and self._foreign(symbol) != "adopt":
+            self._ledger.unprotected.adopt(symbol, bought, self._clock.now())
 
     def _tolerance(self) -> Decimal:
         """Return the dollars that rounding explains: a cent, and half a cent for each fill."""
@@ -200,6 +214,9 @@ class Bookkeeper:
         ]
         with self._ledger.transaction():
             self._ledger.book.add(bookings)
+            for each in found:
+                if each.symbol:
+                    self._ledger.unprotected.adopt(each.symbol, each.qty, now)
             left = [d for d in self._ledger.book.differences() if d not in found]
             self._ledger.book.set_differences(left)
         return [booking.sentence for booking in bookings]

@@ -117,14 +117,15 @@ class Reconciler:
         Returns a sentence about each change. Raises BrokerUnavailable.
         """
         rows, releases, done = self.reconcile(in_hand, follow), self._ledger.releases, list[str]()
-        locked = {lock.symbol for lock in releases.locks()}
-        known = locked | {difference.symbol or CASH_NAME for difference in self._ledger.book.differences()}
+        locked = {lock.symbol: lock.locked_at for lock in releases.locks()}
+        known = {*locked} | {difference.symbol or CASH_NAME for difference in self._ledger.book.differences()}
         for each in sorted(known if symbol is None else known & {symbol}):
             done += self._accept_orders(each, rows)
             self._books.compare(follow)
             done += self._books.accept("" if each == CASH_NAME else each)
             if each in locked and each != WHOLE_DESK:
                 with self._ledger.transaction():
+                    self._books.adopt_foreign(each, locked[each])
                     releases.unlock(each)
                 done.append(f"{each} is free")
         if WHOLE_DESK in locked and not self._find_strange(rows):  # each order was accepted with its symbol

@@ -21,7 +21,7 @@ from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFault
 from Departments.commands.run import show_document
 from Departments.core.errors import BadInput
 from Departments.core.moments import iso
-from Departments.core.money import plain
+from Departments.core.money import ZERO, plain
 from Departments.core.trading_calendar import EASTERN
 from Departments.Executive.reporting.document import unexecuted_document
 from Departments.Executive.reporting.since_last import SinceLast, since_last_report
@@ -119,14 +119,18 @@ class Findings:
     def read(cls, desk: Desk, rows: Sequence[ComparedOrder], accepted: Sequence[str]) -> Findings:
         """Read the rest beside the compared orders."""
         broker, ledger = desk.patient_broker, desk.ledger
-        bare = ledger.shares_without_exits(exits_wanted=desk.settings.exits.enabled)
+        bare, positions = ledger.shares_without_exits(exits_wanted=desk.settings.exits.enabled), broker.positions()
+        free = {p.symbol: p.available for p in positions} | {
+            row.symbol: bare.get(row.symbol, ZERO) for row in positions.unreadable
+        }
+        there = {symbol: min(qty, free.get(symbol, ZERO)) for symbol, qty in bare.items()}
         return cls(
             accepted,
             rows,
             since_last_report(ledger, None, broker.account().cash),
             ledger.releases.locks(),
-            len(broker.positions()),
-            {symbol: qty for symbol, qty in bare.items() if qty > 0},
+            len(positions),
+            {symbol: qty for symbol, qty in there.items() if qty > 0},
         )
 
     def document(self) -> dict[str, Any]:

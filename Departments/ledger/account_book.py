@@ -155,6 +155,11 @@ class BookRecords:
         condition = f"symbol = ? AND kind = '{EntryKind.SPLIT}' AND qty <> '0' AND noted_at >= ?"
         return BOOKINGS.first(self._db, condition, symbol, since, order="id DESC")
 
+    def sum_foreign(self, symbol: str, since: datetime) -> Decimal:
+        """Return the shares of a symbol that somebody else bought less those sold, as booked since a moment."""
+        condition = f"symbol = ? AND kind = '{EntryKind.FOREIGN_TRADE}' AND noted_at >= ?"
+        return sum((entry.qty for entry in BOOKINGS.find(self._db, condition, symbol, since)), ZERO)
+
     def find_moved(self) -> list[AccountEntry]:
         """Return the splits and renames since the last statement that gave shares to a symbol, oldest first."""
         last = self.last_statement()

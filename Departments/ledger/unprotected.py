@@ -37,6 +37,7 @@ class ChangeCause(StrEnum):
     LOST = "lost"  # exits ended with shares unsold
     RELEASED = "released"  # exits were cancelled for a SELL
     SPLIT = "split"  # each share became more shares, or fewer
+    ADOPTED = "adopted"  # somebody else bought or sold them, and the desk answers for what is held
     RENAMED = "renamed"  # the shares have another symbol
 
 
@@ -147,6 +148,14 @@ class UnprotectedRecords:
             qty, released = whole_shares(known.qty * ratio), whole_shares(known.released * ratio)
             self._set(UnprotectedShares(symbol, qty, released))
             CHANGES.insert(self._db, Change(symbol, at, qty - known.qty, ChangeCause.SPLIT))
+
+    def adopt(self, symbol: str, qty: Decimal, at: datetime) -> None:
+        """Answer for whole shares that somebody else bought (negative: sold, as far as they were unprotected)."""
+        known = UNPROTECTED.first(self._db, "symbol = ?", symbol) or UnprotectedShares(symbol, ZERO, ZERO)
+        now = max(ZERO, known.qty + whole_shares(qty))
+        if now != known.qty:
+            self._set(UnprotectedShares(symbol, now, min(known.released, now)))
+            CHANGES.insert(self._db, Change(symbol, at, now - known.qty, ChangeCause.ADOPTED))
 
     def rename(self, symbol: str, new: str, at: datetime) -> None:
         """Move the row of a symbol to another, and join it with that one's."""

@@ -37,7 +37,8 @@ def test_no_question_of_an_execution_reads_through_old_orders_fills_or_trades(tm
         }
     slow = ("SCAN desk_", "SCAN o", "SCAN f", "SCAN x", "SCAN y")
     small = tuple(
-        f"SCAN desk_{name}" for name in ("accepted", "differences", "executions", "locks", "releases", "symbols")
+        f"SCAN desk_{name}"
+        for name in ("accepted", "assets", "differences", "executions", "locks", "releases", "symbols")
     )
     small += ("SCAN desk_orders USING INDEX desk_orders_open",)  # which holds no others
     small += ("SCAN desk_unprotected USING INDEX sqlite_autoindex_desk_unprotected_1",)  # symbols that have some
