@@ -17,6 +17,7 @@ from Departments.core.platform.disk_trouble import disk_error, find_mend
 from Departments.core.platform.rights import PRIVATE, Rights, provide_file
 from Departments.core.platform.steps import Step, announce, no_step
 from Departments.ledger.database import Words
+from Departments.ledger.generations import NUMBER, GenerationMark
 from Departments.ledger.tables import Table
 
 #: The version of the tables; no program with an older number was released.
@@ -60,6 +61,8 @@ class SqliteDatabase:
         self.path = path
         self._step = step
         self._is_open = False
+        self._mark = GenerationMark(path, rights)
+        self._mark.check(query_read_only)  # before a connection of ours writes the log into its file
         provide_file(path, rights)  # its log and its index get the rights of the file from SQLite
         try:
             self._connection = sqlite3.connect(
@@ -94,7 +97,17 @@ class SqliteDatabase:
         """
         if self._is_open:
             return nullcontext()
-        return self._outermost("ledger.commit") if durable else self._commit_relaxed()
+        return self._commit_durable() if durable else self._commit_relaxed()
+
+    @contextmanager
+    def _commit_durable(self) -> Iterator[None]:
+        """Commit with a flush, as a generation of its own."""
+        with self._outermost("ledger.commit"):
+            yield
+            found = self.row(NUMBER)
+            generation = 1 if found is None else int(found[0]) + 1
+            self.execute(f"{NUMBER} = {generation}")
+            self._mark.write(generation)
 
     @contextmanager
     def _commit_relaxed(self) -> Iterator[None]:
@@ -186,10 +199,14 @@ def _ledger_error(path: Path, error: sqlite3.DatabaseError) -> DepartmentsError:
     return LedgerError(f"{path}: {problem}; {_MENDS.get(code, _CHECK)}.")
 
 
-def query_read_only(path: Path, sql: str) -> list[Any]:
-    """Return the rows of a query and change nothing; none without a readable file and its tables."""
+def query_read_only(path: Path, sql: str, *, immutable: bool = False) -> list[Any]:
+    """Return the rows of a query and change nothing; none without a readable file and its tables.
+
+    An `immutable` file is read without its write-ahead log (https://www.sqlite.org/uri.html#uriimmutable).
+    """
+    mode = "?mode=ro&immutable=1" if immutable else "?mode=ro"
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}{mode}", uri=True)) as connection:
             return connection.execute(sql).fetchall()
     except sqlite3.Error:
         return []

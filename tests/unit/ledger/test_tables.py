@@ -29,7 +29,7 @@ FOREIGN = re.compile(
     re.IGNORECASE,
 )
 #: The engine itself, and the views over an older system's SQLite file.
-OF_SQLITE = {"sqlite.py", "old_tables.py"}
+OF_SQLITE = {"sqlite.py", "generations.py", "old_tables.py"}
 
 
 @dataclass(frozen=True)
