@@ -524,6 +524,29 @@ class Desk:
                 self.trader.work(wait=0)
         self.day.inbox.read()
 
+    def follow(self) -> None:
+        """Let the departments but Trading read their inboxes once, and follow open orders. Nothing is ordered.
+
+        While an execution runs here, Trading works as it does there.
+        """
+        if self._is_executing():
+            self.work()
+            return
+        self._ask_advisers()
+        if not self.choices.via_watchers and self.choices.rehearsal is None:
+            self.trader.track()
+        self.day.inbox.read()
+
+    def _is_executing(self) -> bool:
+        """Return True while an execution holds this workspace."""
+        from Departments.core.platform.locks import execution_lock
+
+        try:
+            with execution_lock(self.state, self.rights):
+                return False
+        except WorkspaceBusy:
+            return True
+
     def _tell_when_nobody_watches(self) -> None:
         """Say once that Trading's messages wait for a watcher that is not there: its lock would be held."""
         if not self._told and self.mailbox.waiting(TRADING):

@@ -159,7 +159,7 @@ class CEO:
         wanted = [tickers] if isinstance(tickers, str) else list(tickers or ())
         desk = self._desk
         poll = desk.settings.phases.sell.poll
-        return wait_for_orders_to_fill(wanted, timeout, desk.ledger.orders, desk.clock, desk.work, poll)
+        return wait_for_orders_to_fill(wanted, timeout, desk.ledger.orders, desk.clock, desk.follow, poll)
 
 
 def _open_desk(project_root: Path) -> Desk:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from Departments.cli import COMMANDS
-from tests.builders.attacks import MESSAGES, PLAN, approvals, forge_approval, interrupt_after_dispatch, target
+from Departments.core.platform.clock import SimulatedClock, SystemClock
+from Departments.exchange.faults import FaultScript
+from Departments.exchange.state import ExchangeState
+from tests.builders.attacks import (
+    MESSAGES,
+    PLAN,
+    SHORT_WAITS,
+    approvals,
+    forge_approval,
+    interrupt_after_dispatch,
+    target,
+)
 from tests.builders.commands import AT, plan_file, say
+from tests.builders.desk import MORNING, STATE, write_yaml
+from tests.contract.alpaca_gateway import KEYS, Gateway
+from tests.fakes.loopback import Call, serving
 
 Capture = pytest.CaptureFixture[str]
 
@@ -67,6 +81,61 @@ def test_a_looking_command_sends_nothing(
     say(capsys, name, *(part.format(tmp_path) for part in call), "--workspace", tmp_path, *state)
     assert orders(tmp_path) == []
     assert approvals(tmp_path) == waiting
+
+
+#: The looking commands that can ask a broker over the wire; Alpaca has no simulated clock.
+OVER_THE_WIRE: Sequence[Sequence[str]] = (
+    ("plan", "--plan", "{0}/plan.json"),
+    ("approve", PLAN),
+    ("reconcile",),
+    ("reconcile", "--accept", "CTVA"),
+    ("reconcile", "--accept-all"),
+    ("regime",),
+    ("run", "--plan", "{0}/plan.json", "--dry-run"),
+    ("run", "--plan", "{0}/no-such-plan.json", "--approve", "auto"),
+)
+
+
+@pytest.fixture
+def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Call]]:
+    """Serve an account over HTTP as Alpaca does, and return the calls."""
+    clock = SimulatedClock(MORNING)
+    monkeypatch.setattr(SystemClock, "now", lambda _: clock.now())
+    monkeypatch.setattr(SystemClock, "sleep", lambda _, seconds: clock.sleep(seconds))
+    gateway = Gateway(tmp_path / "alpaca.db", clock, ExchangeState.model_validate(STATE), FaultScript())
+    with closing(gateway), serving(gateway) as server:
+        for name, value in zip(("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"), KEYS, strict=True):
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("APCA_API_BASE_URL", server.url)
+        yield server.calls
+
+
+def list_changes(wire: Sequence[Call]) -> list[tuple[str, str]]:
+    """Return every call that may change something at the broker."""
+    return [(call.method, call.path) for call in wire if call.method != "GET"]
+
+
+@pytest.mark.parametrize("call", OVER_THE_WIRE, ids=" ".join)
+def test_a_looking_command_posts_patches_and_deletes_nothing(
+    capsys: Capture, tmp_path: Path, wire: list[Call], call: Sequence[str]
+) -> None:
+    folder = target(tmp_path / "ws")
+    (folder / "state.yaml").unlink()
+    write_yaml(folder / "config" / "settings.yaml", {**SHORT_WAITS, "broker": {"name": "alpaca"}})
+    plan_file(folder)
+    forged = forge_approval(folder)
+    say(capsys, *(part.format(folder) for part in call), "--workspace", folder)
+    assert list_changes(wire) == []
+    assert forged in approvals(folder)
+    assert wire or "no-such-plan" in " ".join(call) or call[0] in {"approve", "regime"}
+
+
+def test_a_run_over_the_wire_posts_what_it_decided(capsys: Capture, tmp_path: Path, wire: list[Call]) -> None:
+    folder = target(tmp_path / "ws")
+    forge_approval(folder)
+    say(capsys, "run", "--broker", "alpaca", "--approve", "auto", "--plan", plan_file(folder), "--workspace", folder)
+    posted = [call.body["symbol"] for call in wire if call.method == "POST"]
+    assert set(posted) == {"CTVA", "DVN", "ALKS", "COMM"}
 
 
 def test_a_run_of_an_executed_day_leaves_the_inbox_alone(capsys: Capture, tmp_path: Path) -> None:

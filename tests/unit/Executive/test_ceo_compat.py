@@ -13,6 +13,7 @@ from freezegun import freeze_time
 from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.core.errors import BadInput
 from Departments.core.platform.clock import SystemClock
+from Departments.core.platform.locks import execution_lock
 from Departments.core.platform.text_files import read_json
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.state import load_exchange_state
@@ -158,6 +159,14 @@ def test_waiting_follows_the_newest_order_of_each_symbol_and_not_its_exits(opene
     assert opened.ceo._wait_for_orders_to_fill("COMM", timeout=60) is True
     assert opened.ceo._wait_for_orders_to_fill(["NEVER"], timeout=5) is False
     assert opened.ceo._wait_for_orders_to_fill(None, timeout=5) is True
+
+
+def test_waiting_hands_no_order_to_the_broker_unless_an_execution_runs(opened: Desk) -> None:
+    deliver(opened.workspace, "TRADING", f"{APPROVAL_ID}.md", request_text(order("COMM", "BUY", 250, 17.02)))
+    assert opened.ceo._wait_for_orders_to_fill(["COMM"], timeout=5) is False
+    assert list(opened.broker.orders("all")) == []
+    with execution_lock(opened.workspace):
+        assert opened.ceo._wait_for_orders_to_fill(["COMM"], timeout=60) is True
 
 
 def test_waiting_ends_at_its_timeout(tmp_path: Path) -> None:
