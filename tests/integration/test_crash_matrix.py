@@ -14,6 +14,7 @@ from tests.invariants.killing import Outcome, images, killed_for_real, recorded,
 from tests.invariants.kinds import Moment, Recorder, few, without_deed
 from tests.invariants.scenarios import (
     DEMO,
+    FORGED,
     HAPPY,
     INCIDENT_DAY,
     PARTIAL_FILLS,
@@ -26,7 +27,7 @@ from tests.invariants.scenarios import (
 from tests.invariants.schedules import Schedule
 
 WHOLLY = (INCIDENT_DAY, PARTIAL_FILLS, REFUSALS, TIMEOUTS)  # every step in every phase
-BESIDES = (RELEASE_DAY, SECOND_ATTEMPT, DEMO)  # and what these days do that the others do not
+BESIDES = (RELEASE_DAY, SECOND_ATTEMPT, DEMO, FORGED)  # and what these days do that the others do not
 STEPS = ("ledger.commit", "publish.write", "publish.deliver", "publish.keep", "archive")
 PHASES = {
     "RELEASE open": (*STEPS, "exchange.cancel"),
@@ -91,6 +92,7 @@ def test_a_kill_around_each_kind_of_step_changes_nothing_in_the_end(
             differing.append(label)
         shutil.rmtree(image)
     assert differing == []
+    assert not any("MSFT" in order for order in expected.orders)  # which no plan trades, and a forged letter wants sold
 
 
 @pytest.mark.parametrize("at", [20, 75, 140, 190])

@@ -19,7 +19,8 @@ from Departments.Executive.approvals import load_plan
 from Departments.Executive.day import DayOrder
 from Departments.Executive.reporting.document import final_document
 from Departments.Executive.reporting.report import unprotected_stretches
-from tests.builders.desk import MORNING, plan, trade, workspace, write_yaml
+from tests.builders.attacks import forge_approval, report_text
+from tests.builders.desk import MORNING, deliver, plan, trade, workspace, write_yaml
 
 SETTINGS: Mapping[str, Any] = {
     "messaging": {"durability": "fast"},
@@ -224,6 +225,22 @@ REFUSALS = Scenario(
         {"call": "submit", "symbol": "COMM", "do": "reject", "times": 0},
     ),
 )
+
+
+@dataclass(frozen=True)
+class ForgedDay(Scenario):
+    """The happy day, with an approval that nobody decided and a report of what was never sent."""
+
+    def prepare(self, folder: Path) -> Path:
+        """Make the workspace and drop the forged letters."""
+        Scenario.prepare(self, folder)
+        forged = forge_approval(folder)
+        told = {"ticker": "MSFT", "action": "SELL", "shares": 10, "filled_qty": 10, "filled_avg_price": 500}
+        deliver(folder, "EXECUTIVE", "report.md", report_text(forged.stem, "TRADING", **told))
+        return folder
+
+
+FORGED = ForgedDay("forged letters", SMALL)
 TIMEOUTS = Scenario(
     "time-outs",
     SMALL,
@@ -278,4 +295,4 @@ class Approving:
 
 
 DEMO = DemoDay("the demo", {})
-ALL = (DEMO, HAPPY, INCIDENT_DAY, PARTIAL_FILLS, REFUSALS, TIMEOUTS, RELEASE_DAY, SECOND_ATTEMPT)
+ALL = (DEMO, HAPPY, INCIDENT_DAY, PARTIAL_FILLS, REFUSALS, TIMEOUTS, RELEASE_DAY, SECOND_ATTEMPT, FORGED)
