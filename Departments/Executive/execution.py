@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from Departments.brokers.patience import Silence
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.logs import make_logger
+from Departments.core.money import plain
 from Departments.core.orders import OrderStatus
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.clock import Clock
@@ -191,7 +192,7 @@ class PlanExecution:
         trades = [t for t in found if t.attempt == phase.attempt]
         waiting = [t for t in trades if t.terminal_at is None]
         if not waiting:
-            _announce_end(phase.name, [t for t in trades if t.message_id])
+            self._announce_end(phase.name, [t for t in trades if t.message_id])
             return self._end_phase(phase, PhaseEvent.ALL_TERMINAL, PhaseOutcome.ALL_TERMINAL)
         phase = self._stop_clock(self._shorten_wait(phase))
         if self.clock.now() >= phase.deadline:
@@ -208,6 +209,18 @@ class PlanExecution:
             minutes = LONGEST_SILENCE.seconds // 60
             raise BrokerUnavailable(f"the broker has answered nothing for {minutes} minutes in the {phase.name} phase")
         return self._with_deadline(phase, phase.deadline + lost) if lost else phase
+
+    def _announce_end(self, name: PhaseName, sent: Sequence[TradeRecord]) -> None:
+        """Log the end of a phase, unless it sent nothing; of PROTECT what the account itself shows."""
+        rest = ", ".join(f"{t.symbol} {t.status}" for t in sent if t.status not in DONE)
+        bare = self.decisions.find_bare() if name is PhaseName.PROTECT else {}
+        for symbol, qty in bare.items():
+            log.warning("%s: %s shares have no live exits", symbol, plain(qty))
+        if rest:
+            filled = sum(t.status in DONE for t in sent)
+            log.warning("All %s orders ended, %d of %d filled; %s", name, filled, len(sent), rest)
+        elif sent and not bare:
+            log.info(ALL_DONE[name])
 
     def _wait_anew(self, phase: PhaseRecord) -> PhaseRecord:
         """Let the wait of an interrupted phase begin again: while nobody ran, nobody could send, fill or cancel."""
@@ -294,16 +307,6 @@ def _count_sent(decisions: Iterable[Decision]) -> int:
 
 def _with_end(phase: PhaseRecord, event: PhaseEvent, at: datetime, outcome: PhaseOutcome) -> PhaseRecord:
     return replace(phase, state=after(phase.state, event), ended_at=at, outcome=outcome)
-
-
-def _announce_end(name: PhaseName, sent: Sequence[TradeRecord]) -> None:
-    """Log the end of a phase, unless it sent nothing."""
-    rest = ", ".join(f"{t.symbol} {t.status}" for t in sent if t.status not in DONE)
-    if rest:
-        filled = sum(t.status in DONE for t in sent)
-        log.warning("All %s orders ended, %d of %d filled; %s", name, filled, len(sent), rest)
-    elif sent:
-        log.info(ALL_DONE[name])
 
 
 def _record_of(phase: PhaseRecord, decision: Decision, message_id: str | None) -> TradeRecord:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 
 from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts, PlanFacts, RunFacts
 from Departments.core.logs import make_logger
-from Departments.core.money import usd_cents
+from Departments.core.money import ZERO, usd_cents, whole_shares
 from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
 from Departments.core.portfolio import Account
@@ -98,6 +99,21 @@ class PhaseDecisions:
             read = self.reader.read(t.symbol for t in plan.buys)
             facts = replace(read, plan=facts.plan, run=facts.run)
         return facts
+
+    def find_bare(self) -> dict[str, Decimal]:
+        """Return the shares without live exits, by symbol, as the account shows them: what no order holds.
+
+        The desk answers for the ledger's unprotected shares and for those under its exits; only what is held counts.
+        """
+        bare = self.ledger.shares_without_exits(exits_wanted=self.settings.exits.enabled)
+        covered, positions = self.ledger.orders.sum_under_exits(), self.reader.read(buying=False).positions
+        found = {}
+        for symbol in sorted({*bare, *covered} & {*positions}):
+            position = positions[symbol]
+            held = position.qty - position.available
+            lacking = bare.get(symbol, ZERO) + covered.get(symbol, ZERO) - held
+            found[symbol] = whole_shares(min(position.available, lacking))
+        return {symbol: qty for symbol, qty in found.items() if qty > 0}
 
     def find_broken_limits(
         self, trades: Iterable[TradeRecord], execution: ExecutionRecord, account: Account

@@ -101,7 +101,7 @@ class Ledger:
         If BUYs have no exits (`exits_wanted` is False), only shares with exits lost to a RELEASE count.
         """
         found = {row.symbol: row.qty if exits_wanted else row.released for row in self.unprotected.find_all()}
-        for symbol, qty in self.orders.sum_releasing().items():
+        for symbol, qty in self.orders.sum_under_exits(releasing=True).items():
             found[symbol] = found.get(symbol, ZERO) + qty
         return found
 

@@ -100,10 +100,11 @@ class OrderRecords:
         """Return the exits of an entry, those that have ended included."""
         return self._records("parent_id = ? AND purpose = 'exit'", client_order_id)
 
-    def sum_releasing(self) -> dict[str, Decimal]:
-        """Return the shares under exits in a RELEASE, by symbol."""
+    def sum_under_exits(self, *, releasing: bool = False) -> dict[str, Decimal]:
+        """Return the shares under open exits, or only under those in a RELEASE, by symbol."""
         found: dict[str, Decimal] = {}
-        exits = self._records(f"{OPEN} AND purpose = 'exit' AND released_at IS NOT NULL")
+        condition = " AND released_at IS NOT NULL" if releasing else ""
+        exits = self._records(f"{OPEN} AND purpose = 'exit'{condition}")
         for group in {self._root(e.intent): self._group(e.intent) for e in exits}.values():
             symbol = group.exits[0].intent.symbol
             found[symbol] = found.get(symbol, ZERO) + group.unsold

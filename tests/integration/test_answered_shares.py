@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal as D
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from Departments.brokers.snapshot import FactsReader
 from Departments.commands.recovery import Findings
 from Departments.core.activities import ActivityKind
+from Departments.core.facts import Facts
 from Departments.core.orders import OrderRequest, OrderType, Side, TimeInForce
+from Departments.ledger.trading_records import OrderRecords
 from Departments.Trading.exits import resting_exits
 from tests.builders.desk import MORNING, trade, workspace
 from tests.integration.test_account_truth import DAY, SETTINGS, execute, happen, outside
@@ -84,3 +88,34 @@ def test_adopted_shares_get_exits(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     execute(folder, 1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
     with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
         assert [qty for qty, _ in read_exits(opened, "MSFT")] == [7]
+
+
+@pytest.mark.parametrize("lacking", [0, 20])
+def test_every_share_has_exits_is_said_only_after_a_look_at_the_account(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, lacking: int
+) -> None:
+    folder = workspace(tmp_path, settings=SETTINGS)
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        cancel_exits(opened, "ALKS")
+        opened.trader.reconcile()
+    caplog.clear()
+    caplog.set_level("INFO")
+    read, under = FactsReader.read, OrderRecords.sum_under_exits
+
+    def read_more(reader: FactsReader, *symbols: Any, **options: Any) -> Facts:
+        facts = read(reader, *symbols, **options)
+        position = facts.positions["ALKS"]
+        more = replace(position, qty=position.qty + lacking, qty_available=position.available + lacking)
+        return replace(facts, positions={**facts.positions, "ALKS": more})
+
+    def sum_more(orders: OrderRecords, *, releasing: bool = False) -> dict[str, D]:
+        """Sum as if the broker had taken twenty shares out of an exit."""
+        found = under(orders, releasing=releasing)
+        return {symbol: qty + (0 if releasing or symbol != "ALKS" else lacking) for symbol, qty in found.items()}
+
+    monkeypatch.setattr(FactsReader, "read", read_more)
+    monkeypatch.setattr(OrderRecords, "sum_under_exits", sum_more)
+    execute(folder, 1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
+    assert ("ALKS: 20 shares have no live exits" in caplog.text) is bool(lacking)
+    assert ("Every share bought has live exits" in caplog.text) is not bool(lacking)
