@@ -6,10 +6,11 @@ activity may come a day late; until then its amount is a difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from Departments.brokers.base import Activities, Broker, BrokerList
@@ -25,6 +26,8 @@ from Departments.core.trading_calendar import trading_day
 from Departments.ledger.account_book import Balance
 from Departments.ledger.ledger import Ledger
 from Departments.Trading.corporate_booking import CORPORATE, LATE_ACTIVITIES, AccountReading, CorporateBooking
+from Departments.Trading.edits import LifeReader
+from Departments.Trading.exits import known_as
 
 log = make_logger(__name__)
 
@@ -134,12 +137,11 @@ class Bookkeeper:
         listed = (*activities, *activities.foreign)
         bookings, locks = list[AccountEntry](), dict[str, str]()
 
-        def is_ours(order_id: str) -> bool:
-            return order_id in ours or self._ledger.orders.is_known_at_broker(order_id)
+        ours = self._find_ours(listed, ours)
 
         with self._ledger.transaction():
             known, balance = book.find_known([a.id for a in listed]), book.balance()
-            for booking in list_bookings(listed, known, is_ours, now):
+            for booking in list_bookings(listed, known, ours.__contains__, now):
                 bookings.append(booking)
                 locks |= self._lock_foreign(booking, balance.holdings)
                 self._answer_for(booking, now)
@@ -156,6 +158,20 @@ class Bookkeeper:
             differences = find_differences(balance, reading, now, before, self._tolerance())
         shares = {d.symbol: d.sentence for d in differences if d.symbol}
         return BookComparison(tuple(differences), {**shares, **locks}, locks)
+
+    def _find_ours(self, activities: Sequence[Activity], ours: Collection[str]) -> set[str]:
+        """Return `ours` and the broker's ids of further orders of ours that filled, every row of edited ones."""
+        orders, found = self._ledger.orders, set(ours)
+        known = self._ledger.book.find_known([activity.id for activity in activities])
+        filled = {a.order_id for a in activities if a.kind is ActivityKind.FILL and a.order_id and a.id not in known}
+        lives = LifeReader(self._broker, lambda _: False)
+        for order_id in sorted(filled - found):
+            if not orders.is_known_at_broker(order_id):
+                first = ask_patiently(partial(lives.find_first, order_id), self._clock, seconds=self.patience)
+                if first is None or (first.id not in ours and orders.find(known_as(first)) is None):
+                    continue
+            found.add(order_id)
+        return found
 
     def _lock_foreign(self, booking: AccountEntry, held: Mapping[str, Decimal]) -> dict[str, str]:
         """Return the lock for somebody else's trade, by the policy of its symbol."""

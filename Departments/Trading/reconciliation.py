@@ -28,6 +28,7 @@ from Departments.ledger.order_records import FillRecord, OrderIntent, OrderRecor
 from Departments.ledger.releases import WHOLE_DESK
 from Departments.ledger.trading_records import OrderRecords
 from Departments.Trading.bookkeeping import CASH_NAME, Bookkeeper
+from Departments.Trading.edits import Life, LifeReader
 from Departments.Trading.exits import adopt_exits, entry_intent, flat, known_as, with_parents
 
 log = make_logger(__name__)
@@ -221,18 +222,20 @@ def compare_orders(
     waiting = records.find_open()
     since = min([since, *(record.created_at - A_LITTLE_BEFORE for record in waiting)])
     sent = _join(broker.orders("all", after=since), broker.orders("open"))
-    at_broker = {order.client_order_id: order for order in flat(sent)}
+    listed = list(flat(sent))
+    lives = LifeReader(broker, lambda name: records.find(name) is not None, listed)
+    at_broker = {known_as(order): order for order in listed}
     rows = []
     for record in waiting:
         try:
-            order = _find(broker, record, at_broker.get(record.intent.client_order_id))
+            order = _find(broker, record, at_broker.get(record.intent.client_order_id), lives)
         except UnreadableAnswer as error:
             rows.append(_compare(record, Finding.UNREADABLE, f"{record.intent.client_order_id}: {error}"))
             continue
-        rows.append(_compare_missing(record, in_hand) if order is None else _compare_known(record, order))
+        rows.append(_compare_missing(record, in_hand) if order is None else _compare_known(record, lives.read(order)))
     known = {row.client_order_id for row in rows}
     unread = (row for row in sent.unreadable if row.client_order_id not in known)
-    ended = _compare_ended(sent, records, broker.market_clock().now - LOOK_BACK)
+    ended = _compare_ended(sent, records, broker.market_clock().now - LOOK_BACK, lives)
     return [*rows, *ended, *_compare_unreadable(unread, records)]
 
 
@@ -263,21 +266,26 @@ def describe_strangers(rows: Sequence[ComparedOrder]) -> str:
     )
 
 
-def _find(broker: Broker, record: OrderRecord, order: Order | None) -> Order | None:
+def _find(broker: Broker, record: OrderRecord, order: Order | None, lives: LifeReader) -> Order | None:
+    """Return the first row of an order, None if the broker does not know it."""
     if order is not None:
         return order
     try:
         if record.broker_order_id is not None:
-            return broker.order(record.broker_order_id)
+            return lives.find_first(record.broker_order_id)
         return broker.order_by_client_id(record.intent.client_order_id)
     except NotFound:
         return None
 
 
-def _compare_known(record: OrderRecord, order: Order) -> ComparedOrder:
-    intent = record.intent
-    is_same_qty = order.qty == intent.qty or intent.purpose is Purpose.EXIT  # an exit shrinks as its twin trades
-    is_renamed = order.symbol != intent.symbol and order.id == record.broker_order_id  # the book says what became of it
+def _compare_known(record: OrderRecord, life: Life) -> ComparedOrder:
+    intent, order = record.intent, life.order
+    if life.gap:
+        sentence = f"the end of {intent.client_order_id} is unknown: {life.gap}"
+        return _compare(record, Finding.AMBIGUOUS, sentence, order)
+    # an exit shrinks as its twin trades, and a person may edit an order's shares
+    is_same_qty = order.qty == intent.qty or intent.purpose is Purpose.EXIT or life.is_edited
+    is_renamed = order.symbol != intent.symbol and record.broker_order_id in life.ids  # the book says what became of it
     is_same_symbol = order.symbol == intent.symbol or is_renamed
     if order.side != intent.side or not (is_same_symbol and is_same_qty):
         at_broker, in_ledger = (
@@ -289,9 +297,9 @@ def _compare_known(record: OrderRecord, order: Order) -> ComparedOrder:
     if order.filled_qty < record.filled_qty:
         sentence = f"the ledger has {plain(record.filled_qty)} filled, the broker {plain(order.filled_qty)}"
         return _compare(record, Finding.AMBIGUOUS, sentence, order)
-    return _compare(
-        record, Finding.MATCHED, f"{order.status}, {plain(order.filled_qty)} of {plain(order.qty)} filled", order
-    )
+    edited = f", edited at the broker ({plain(intent.qty)} were sent)" if life.is_edited else ""
+    sentence = f"{order.status}, {plain(order.filled_qty)} of {plain(order.qty)} filled{edited}"
+    return _compare(record, Finding.MATCHED, sentence, order)
 
 
 def _compare_missing(record: OrderRecord, in_hand: Container[str]) -> ComparedOrder:
@@ -326,13 +334,21 @@ def _describe_order(side: Side, qty: Decimal, symbol: str) -> str:
     return f"{side} {plain(qty)} {symbol}"
 
 
-def _compare_ended(orders: Iterable[Order], records: OrderRecords, recent: datetime) -> Iterator[ComparedOrder]:
+def _compare_ended(
+    orders: Iterable[Order], records: OrderRecords, recent: datetime, lives: LifeReader
+) -> Iterator[ComparedOrder]:
     """Yield our orders missing in the ledger or ended differently there.
 
     Orders open in the ledger are compared elsewhere. An unknown order that ended before `recent` counts while an exit
     of it is live.
     """
-    ours = [o for o in orders if o.client_order_id.startswith(OURS) and (o.filled_qty or not o.status.is_terminal)]
+    begun = [lives.read(order) for order in orders if order.client_order_id.startswith(OURS)]
+    later = {order_id for life in begun for order_id in life.ids[1:]}
+    ours = [
+        life.order
+        for life in begun
+        if life.ids[0] not in later and (life.order.filled_qty or not life.order.status.is_terminal)
+    ]
     known = records.find_many([order.client_order_id for order in ours]) if ours else {}
     for order in ours:
         record = known.get(order.client_order_id)

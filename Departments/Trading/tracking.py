@@ -20,6 +20,7 @@ from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderRecord, is_adopted
 from Departments.ledger.unprotected import NOT_LIVE
 from Departments.messaging.message import Message
+from Departments.Trading.edits import LifeReader
 from Departments.Trading.exits import adopt_exits, ask_to_cancel, flat, known_as, with_parents
 from Departments.Trading.reports import outcome_report, refusal_escalation, request_report, submission_notes
 
@@ -40,6 +41,7 @@ class OrderTracker:
         self._enqueue = enqueue
         self._exits_read_at: datetime | None = None
         self._missing_since: dict[str, datetime] = {}
+        self._gaps: set[str] = set()
         self._filled: dict[str, OrderRecord] = {}
         self.has_exits = False  # whether the last look was at the exits of a BUY
 
@@ -106,13 +108,14 @@ class OrderTracker:
     def _read(self, waiting: Sequence[OrderRecord]) -> Iterator[tuple[OrderRecord, Order]]:
         """Yield each order as the broker has it now. Decides about orders that the broker does not know."""
         listed = self._list(waiting)
-        seen = {known_as(order): order for order in flat(listed)}
+        rows = list(flat(listed))
+        seen, lives = {known_as(order): order for order in rows}, LifeReader(self._broker, self._is_recorded, rows)
         for record in waiting:
             client_order_id = record.intent.client_order_id
             if any(row.is_order(client_order_id, record.broker_order_id) for row in listed.unreadable):
                 continue  # the record stays as it is, and the adapter has warned
             try:
-                yield record, self._follow(seen.get(client_order_id) or self._current(record))
+                yield record, self._read_life(record, seen.get(client_order_id) or self._ask(record, lives), lives)
             except NotFound:
                 self._handle_missing(record)
             except UnreadableAnswer as error:
@@ -128,19 +131,27 @@ class OrderTracker:
 
     # --- one order ---
 
-    def _current(self, record: OrderRecord) -> Order:
+    def _ask(self, record: OrderRecord, lives: LifeReader) -> Order:
+        """Return the first row of an order that was not listed. Raises NotFound."""
         if record.broker_order_id is None:
             return self._broker.order_by_client_id(record.intent.client_order_id)
-        return self._broker.order(record.broker_order_id)
+        first = lives.find_first(record.broker_order_id)
+        if first is None:
+            raise NotFound(record.broker_order_id)
+        return first
 
-    def _follow(self, order: Order) -> Order:
-        """Follow a replaced order to its successor at the broker, unless the ledger has the successor itself."""
-        while order.status is OrderStatus.REPLACED and order.replaced_by is not None:
-            successor = self._broker.order(order.replaced_by)
-            if self._ledger.orders.find(known_as(successor)) is not None:
-                break
-            order = _continue(order, successor)
-        return order
+    def _read_life(self, record: OrderRecord, order: Order, lives: LifeReader) -> Order:
+        """Return an order with all its edits. One whose edits cannot be read to their end is not terminal."""
+        life, name = lives.read(order), record.intent.client_order_id
+        if known_as(life.order) != name:
+            raise UnreadableAnswer(f"the broker's rows of {name} do not begin with it")
+        if life.gap and name not in self._gaps:
+            self._gaps.add(name)
+            log.warning("%s: the end of order %s is unknown: %s", record.intent.symbol, name, life.gap)
+        return life.news
+
+    def _is_recorded(self, client_order_id: str) -> bool:
+        return self._ledger.orders.find(client_order_id) is not None
 
     def _handle_missing(self, record: OrderRecord) -> None:
         """Withdraw an order never arrived; any other stays unknown.
@@ -198,18 +209,6 @@ class OrderTracker:
 
 def _has_failed(record: OrderRecord) -> bool:
     return record.status.is_terminal and record.filled_qty == 0
-
-
-def _continue(replaced: Order, successor: Order) -> Order:
-    """Return the successor under our id, with the fills of both."""
-    filled = replaced.filled_qty + successor.filled_qty
-    value = sum((o.filled_qty * (o.filled_avg_price or 0) for o in (replaced, successor)), start=filled * 0)
-    return replace(
-        successor,
-        client_order_id=replaced.client_order_id,
-        filled_qty=filled,
-        filled_avg_price=value / filled if filled else None,
-    )
 
 
 def _is_to_be_cancelled(record: OrderRecord, order: Order) -> bool:
