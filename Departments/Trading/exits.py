@@ -15,7 +15,7 @@ from Departments.brokers.base import Broker
 from Departments.core.errors import NotFound, Refused
 from Departments.core.identifiers import client_order_id
 from Departments.core.logs import make_logger
-from Departments.core.money import ZERO, whole_shares
+from Departments.core.money import ZERO, on_tick, plain, whole_shares
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Purpose, Side, TimeInForce
 from Departments.core.portfolio import Position
 from Departments.core.settings import ExitSettings
@@ -25,6 +25,9 @@ from Departments.ledger.trading_records import OrderRecords
 from Departments.messaging.payloads import ProtectRequest, ReleaseRequest
 
 log = make_logger(__name__)
+
+#: The types of a resting order that sells once the price has fallen.
+STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 
 #: An order with the client order id of the order that it belongs to, if any.
 Leg = tuple[Order, str | None]
@@ -36,7 +39,30 @@ def resting_exits(broker: Broker, symbol: str) -> list[Leg]:
     All orders are listed: the broker's open ones leave out held legs, which may still trade.
     """
     found = with_parents(broker.orders("all", symbols=[symbol]))
-    return list({o.id: (o, p) for o, p in found if o.side is Side.SELL and not o.status.is_terminal}.values())
+    return list({o.id: (o, parent) for o, parent in found if is_resting_exit(o, parent)}.values())
+
+
+def is_resting_exit(order: Order, parent_id: str | None) -> bool:
+    """Return whether an order is a resting exit: a stop of any kind, or a leg or parent of a bracket or an OCO.
+
+    A SELL at a limit, alone, is somebody's sale and no exit.
+    """
+    is_pair = parent_id is not None or order.order_class is not OrderClass.SIMPLE
+    is_exit = order.type in STOPS or is_pair
+    return order.side is Side.SELL and not order.status.is_terminal and is_exit
+
+
+def describe_exit(order: Order) -> str:
+    """Return an exit in words: what it sells and at which terms."""
+    kind = str(order.type).replace("_", " ")
+    if order.trail_percent is not None:
+        terms = f"with a trail of {plain(order.trail_percent)} %"
+    elif order.trail_price is not None:
+        terms = f"with a trail of ${plain(order.trail_price)}"
+    else:
+        price = order.stop_price or order.limit_price
+        terms = "" if price is None else f"at ${plain(price)}"
+    return f"{kind} of {plain(order.remaining_qty)} {order.symbol} {terms}".rstrip() + f" ({order.id})"
 
 
 def release_of(request: ReleaseRequest, message_id: str, exits: Sequence[Leg]) -> Release:
@@ -97,9 +123,18 @@ def ask_to_cancel(broker: Broker, order_id: str, symbol: str) -> None:
         log.info("%s: nothing left to cancel (%s)", symbol, error)
 
 
-def is_free(position: Position | None) -> bool:
-    """Return True if no order holds shares of the position."""
-    return position is None or position.available == position.qty
+def is_free(position: Position | None, qty: Decimal) -> bool:
+    """Return True if no order holds shares of the position, or `qty` shares are free beside those that one holds."""
+    return position is None or position.available == position.qty or position.available >= qty > 0
+
+
+def name_strangers(exits: Iterable[OrderRecord]) -> str:
+    """Return a sentence that names somebody else's exits among released ones, empty without any."""
+    strange = (e.intent for e in exits if not (e.intent.parent_id or e.intent.client_order_id).startswith("MSG_"))
+    named = [
+        f"{i.order_type.replace('_', ' ')} of {plain(i.qty)} ({i.message_id.removeprefix(ADOPTED)})" for i in strange
+    ]
+    return f"cancelled to sell the shares, placed by somebody else: {'; '.join(named)}" if named else ""
 
 
 def protection_intent(
@@ -121,6 +156,28 @@ def protection_intent(
         limit_price=take_profit,
         stop_price=stop_loss,
         purpose=Purpose.EXIT,
+    )
+
+
+def trailing_intent(intent: OrderIntent, trailing: Order, market: Decimal) -> OrderIntent:
+    """Return the intent of a trailing stop in place of one that a RELEASE cancelled, for the same shares at most."""
+    percent = (trailing.trail_percent or ZERO) / 100
+    stop = market - (trailing.trail_price or market * percent)
+    qty = min(intent.qty, trailing.remaining_qty)
+    return replace(intent, qty=qty, order_type=OrderType.TRAILING_STOP, limit_price=None, stop_price=on_tick(stop))
+
+
+def trailing_request(intent: OrderIntent, trailing: Order) -> OrderRequest:
+    """Return the request for a trailing stop with the trail of another one, alive until cancelled."""
+    return OrderRequest(
+        client_order_id=intent.client_order_id,
+        symbol=intent.symbol,
+        side=Side.SELL,
+        qty=intent.qty,
+        type=OrderType.TRAILING_STOP,
+        time_in_force=TimeInForce.GTC,
+        trail_price=trailing.trail_price,
+        trail_percent=None if trailing.trail_price is not None else trailing.trail_percent,
     )
 
 

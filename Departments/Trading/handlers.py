@@ -10,10 +10,10 @@ from contextlib import suppress
 from datetime import timedelta
 
 from Departments.brokers.base import Broker
-from Departments.core.errors import BadInput, BrokerUnavailable, UnreadableMessage
+from Departments.core.errors import BadInput, BrokerUnavailable, NotFound, UnreadableAnswer, UnreadableMessage
 from Departments.core.identifiers import client_order_id
 from Departments.core.logs import make_logger
-from Departments.core.orders import OrderStatus
+from Departments.core.orders import Order, OrderRequest, OrderStatus, OrderType
 from Departments.core.platform.clock import Clock
 from Departments.core.settings import ExitSettings
 from Departments.core.statuses import PhaseName, RequestStatus
@@ -27,12 +27,16 @@ from Departments.Trading.decisions import Decisions
 from Departments.Trading.exits import (
     adopt_exits,
     ask_to_cancel,
+    describe_exit,
     is_free,
     known_as,
+    name_strangers,
     protection_intent,
     protection_request,
     release_of,
     resting_exits,
+    trailing_intent,
+    trailing_request,
 )
 from Departments.Trading.judgement import Judge
 from Departments.Trading.reports import request_report
@@ -168,6 +172,7 @@ class ExitHandlers:
             adopt_exits(self._ledger.orders, exits, release.plan_id, now, self._ledger.orders.find_many(names))
             self._ledger.orders.release(names, now)
         for order, _ in exits:
+            log.info("%s: cancelling the %s, to sell its shares", release.symbol, describe_exit(order))
             ask_to_cancel(self._broker, order.id, release.symbol)
         return lambda: self._ledger.releases.request(release, now)
 
@@ -178,7 +183,7 @@ class ExitHandlers:
         ending = {record.intent.symbol for record in exits}
         for release in releases:
             try:
-                is_done = release.symbol not in ending and is_free(self._broker.position(release.symbol))
+                is_done = release.symbol not in ending and is_free(self._broker.position(release.symbol), release.qty)
             except BrokerUnavailable as error:
                 log.warning("%s: the broker does not answer how many shares are free (%s)", release.symbol, error)
                 return
@@ -189,31 +194,58 @@ class ExitHandlers:
         now = self._clock.now()
         with self._ledger.transaction():
             self._ledger.releases.end(release.message_id, now)
-            report = request_report(release.message_id, release.symbol, release.qty, RequestStatus.RELEASED, now)
+            exits = self._ledger.orders.find_at_broker(release.exit_order_ids)
+            report = request_report(
+                release.message_id, release.symbol, release.qty, RequestStatus.RELEASED, now, name_strangers(exits)
+            )
             self._sender.enqueue(report)
 
     def protect_shares(self, message: Message, asked: ProtectRequest) -> Commit | None:
         """Submit a stop-loss and a take-profit for unprotected shares as one OCO, once.
 
-        The tracker reports it as protected when the OCO is live.
+        A trailing stop that the plan's RELEASE cancelled comes back with its trail instead. The tracker reports the
+        shares as protected when the exit is live.
         """
         self._decisions.check_request(message, asked, PhaseName.PROTECT)
         record = self._ledger.orders.find_by_message(message.message_id)
         if record is not None:
             is_unclear = record.status is OrderStatus.UNKNOWN
-            return self._sender.resume(record.intent, protection_request(record.intent)) if is_unclear else None
+            return self._sender.resume(record.intent, self._request(record.intent)) if is_unclear else None
         now, intent = self._clock.now(), self._protection(message.message_id, asked)
         if intent is None:
             report = request_report(message.message_id, asked.symbol, asked.qty, RequestStatus.PROTECTED, now)
             return lambda: self._sender.enqueue(report)
+        request = self._request(intent)
         with self._ledger.transaction():
             self._ledger.orders.intend(intent, now)
         self._judge.forget()  # the exits take shares that a SELL might be judged by
-        return self._sender.submit_once(intent, protection_request(intent))
+        return self._sender.submit_once(intent, request)
 
     def _protection(self, message_id: str, asked: ProtectRequest) -> OrderIntent | None:
         position = self._broker.position(asked.symbol)
-        return None if position is None else protection_intent(asked, message_id, position, self._exits)
+        intent = None if position is None else protection_intent(asked, message_id, position, self._exits)
+        if intent is None or position is None:
+            return None
+        trailing = self._find_trailing(asked.symbol, asked.plan_id)
+        return intent if trailing is None else trailing_intent(intent, trailing, position.price)
+
+    def _request(self, intent: OrderIntent) -> OrderRequest:
+        """Return the request for an intent of PROTECT. The trail of a trailing stop is that of the released one."""
+        if intent.order_type != OrderType.TRAILING_STOP:
+            return protection_request(intent)
+        trailing = self._find_trailing(intent.symbol, intent.plan_id)
+        if trailing is None:
+            raise BrokerUnavailable(f"the trailing stop of {intent.symbol} that was released is not to be found")
+        return trailing_request(intent, trailing)
+
+    def _find_trailing(self, symbol: str, plan_id: str | None) -> Order | None:
+        """Return the trailing stop with the most unsold shares among the exits that this plan's RELEASE cancelled."""
+        found = []
+        for order_id in self._ledger.releases.find_released(symbol, plan_id):
+            with suppress(NotFound, UnreadableAnswer):
+                found.append(self._broker.order(order_id))
+        trailing = [o for o in found if o.type is OrderType.TRAILING_STOP and o.remaining_qty > 0]
+        return max(trailing, key=lambda order: order.remaining_qty, default=None)
 
 
 def refuse_unapproved(message: Message, approval: ExecutiveApproval) -> None:

@@ -72,6 +72,11 @@ class ReleaseRecords:
         rows = RELEASES.find(self._db, "ended_at IS NULL", order="requested_at, message_id")
         return [row.release for row in rows]
 
+    def find_released(self, symbol: str, plan_id: str | None) -> list[str]:
+        """Return the broker's ids of the exits of a symbol that a plan's releases cancelled, oldest first."""
+        rows = RELEASES.find(self._db, "symbol = ? AND plan_id = ?", symbol, plan_id or "", order="requested_at")
+        return list(dict.fromkeys(order_id for row in rows for order_id in row.release.exit_order_ids))
+
     def end(self, message_id: str, at: datetime) -> None:
         """Record the end of a release: every exit is gone."""
         RELEASES.update(self._db, {"ended_at": at}, "message_id = ?", message_id)

@@ -80,6 +80,10 @@ class OrderRecords:
         """Return whether the broker's id is that of an order in the ledger."""
         return self._db.row("SELECT id FROM desk_orders WHERE broker_order_id = ? LIMIT 1", (order_id,)) is not None
 
+    def find_at_broker(self, order_ids: Sequence[str]) -> list[OrderRecord]:
+        """Return the orders with some of the broker's ids, oldest first."""
+        return self._records(f"broker_order_id IN ({marks(order_ids)})", *order_ids) if order_ids else []
+
     def find_open_trades(self) -> list[OrderRecord]:
         """Return every approved order not known to be terminal, oldest first."""
         return self._records(f"{OPEN} AND purpose = 'trade'")

@@ -325,3 +325,50 @@ def test_an_account_that_may_not_trade_keeps_its_exits(bought: Path, after: int)
         assert bare(opened.broker) == {}
     assert answer["status"] == ("ERROR" if after == 0 else "EXECUTION_INITIATED")
     assert after or "trading_blocked" in answer["message"]
+
+
+# --- exits of somebody else ---
+
+
+def place_stop(folder: Path, kind: OrderType, **terms: Any) -> str:
+    """Place an exit of 190 CTVA by hand, and return the broker's id."""
+    workspace(folder, state=STATE, settings=SETTINGS)
+    with closing(desk(folder)) as opened:
+        request = OrderRequest("by hand", "CTVA", Side.SELL, D(190), kind, TimeInForce.GTC, **terms)
+        return opened.broker.submit(request).id
+
+
+@pytest.mark.parametrize("trail", [{"trail_percent": D(5)}, {"trail_percent": D("2.5")}, {"trail_price": D("3.10")}])
+@pytest.mark.parametrize("sold", [0, 60])
+def test_a_trailing_stop_comes_back_with_its_trail_for_what_stays_unsold(
+    tmp_path: Path, trail: dict[str, D], sold: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    placed = place_stop(tmp_path, OrderType.TRAILING_STOP, **trail)
+    refuse = {"call": "submit", "symbol": "CTVA", "side": "SELL", "occurrence": 1, "do": "refuse"}
+    faults = [] if sold else [refuse]
+    opened = desk(tmp_path, at=MORNING + timedelta(minutes=1), faults={"faults": faults})
+    with closing(opened):
+        document = carry_out(opened, plan(trade("CTVA", "SELL", float(sold or 190), 64.64)))
+        (back,) = [o for o in opened.broker.orders("open", symbols=["CTVA"]) if o.side is Side.SELL]
+    assert statuses(document, "PROTECT") == {"CTVA": ("protected", "0")}
+    assert (back.type, back.qty, back.time_in_force) == (OrderType.TRAILING_STOP, D(190 - sold), TimeInForce.GTC)
+    assert (back.trail_percent, back.trail_price) == (trail.get("trail_percent"), trail.get("trail_price"))
+    assert "cancelling the trailing stop of 190 CTVA with a trail of" in caplog.text
+    assert placed in caplog.text
+    (released,) = (row for phase in document["phases"] if phase["name"] == "RELEASE" for row in phase["orders"])
+    assert f"trailing stop of 190 ({placed})" in released["reason"]
+    assert placed in report(tmp_path, document)
+    assert document["status"] == ("COMPLETED" if sold else "COMPLETED_WITH_ISSUES")
+
+
+def test_a_sale_at_a_limit_by_somebody_else_is_no_exit_and_stays(tmp_path: Path) -> None:
+    workspace(tmp_path, state=STATE, settings=SETTINGS)
+    with closing(desk(tmp_path)) as opened:
+        request = OrderRequest("by hand", "CTVA", Side.SELL, D(50), OrderType.LIMIT, TimeInForce.GTC, D(80))
+        placed = opened.broker.submit(request).id
+    with closing(desk(tmp_path, at=MORNING + timedelta(minutes=1))) as opened:
+        document = carry_out(opened, plan(trade("CTVA", "SELL", 140.0, 64.64)))
+        assert not opened.broker.order(placed).status.is_terminal
+    assert statuses(document, "RELEASE") == {"CTVA": ("released", "0")}
+    assert statuses(document, "SELL") == {"CTVA": ("filled", "140")}
