@@ -205,7 +205,7 @@ class BookRecords:
     def find_in_run(self, run: ExecutionRecord) -> list[AccountEntry]:
         """Return the entries of a run's time without trading fees, oldest first."""
         condition = "noted_at > ? AND kind NOT IN (?, ?)"
-        found = BOOKINGS.find(self._db, condition, run.started_at, *_NOT_OF_A_RUN, order="id")
+        found = BOOKINGS.find(self._db, condition, run.started_at, *_NOT_OF_A_RUN, order="noted_at, id")
         return [entry for entry in found if run.is_running_at(entry.noted_at)]
 
     def bookings_between(self, start: Statement, end: int | None = None) -> list[AccountEntry]:

@@ -384,10 +384,10 @@ def test_an_account_that_makes_no_sense_ends_the_day_at_once_with_its_own_senten
 
 def test_a_broker_that_stays_away_ends_the_day_with_4_and_the_next_run_finishes_it(opening: Opening) -> None:
     day = opening()
-    day.line.outage = Outage(33, 600, "answers")
+    day.line.outage = Outage(33, 900, "answers")  # a phase waits ten minutes
     said = day.run(*planned(day))
     assert (said.code, said.document["status"], len(said.sentences)) == (4, "FAILED", 1)
-    day.clock.sleep(600)
+    day.clock.sleep(900)
     again = day.run(*planned(day))
     assert again.document["plan_id"] == "PLAN_20251110_150000"
     assert Counter(o.symbol for o in day.exchange.floor.all_orders()).most_common(1)[0][1] == 1
@@ -409,7 +409,7 @@ def test_refused_keys_end_with_4_and_one_sentence(opening: Opening, monkeypatch:
 def test_keys_refused_in_the_middle_of_a_day_stop_it_and_the_next_run_finishes_it(
     opening: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    day = opening({"call": "orders", "occurrence": 6, "do": "unauthorized"})
+    day = opening({"call": "orders", "occurrence": 8, "do": "unauthorized"})  # while the SELLs are followed
     assert day.run(*planned(day)).code == 4
     assert day.exchange.floor.all_orders()
     assert day.run(*planned(day)).document["status"] == "COMPLETED"

@@ -11,7 +11,7 @@ import pytest
 
 from Departments.bootstrap import Desk
 from Departments.cli import run_command
-from Departments.core.errors import LedgerBusy, LedgerError, WorkspaceBusy
+from Departments.core.errors import DiskError, LedgerBusy, WorkspaceBusy
 from Departments.core.platform.locks import execution_lock
 from Departments.ledger.ledger import TABLES, Ledger
 from Departments.ledger.sqlite import SqliteDatabase
@@ -209,7 +209,7 @@ def test_a_ledger_that_is_full_or_read_only_stops_the_run_and_nothing_is_traded_
             opened.ledger._db.execute(pragma)
 
     opened = desk(tmp_path, step=step)
-    with closing(opened), pytest.raises(LedgerError) as caught:
+    with closing(opened), pytest.raises(DiskError) as caught:
         carry_out(opened, SMALL)
     assert words in str(caught.value)
     assert caught.value.exit_code == 3
