@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from Departments.brokers.registry import EXCHANGE_FILE
+from Departments.commands.clocks import choose_clock
 from Departments.commands.consoles import print_text
 from Departments.commands.frame import print_json, show_logs
 from Departments.commands.inputs import make_clock
@@ -18,7 +18,7 @@ from Departments.commands.options import AsJson, At, ExchangePrices, Reseed, Wor
 from Departments.core.errors import BadInput
 from Departments.core.moments import iso
 from Departments.core.money import plain, usd_cents
-from Departments.core.platform.clock import Clock, SimulatedClock
+from Departments.core.platform.clock import Clock
 from Departments.core.trading_calendar import EASTERN
 from Departments.core.validation import validate
 from Departments.exchange.actions import count
@@ -28,10 +28,8 @@ from Departments.exchange.market_events import MarketEvent
 from Departments.exchange.price_files import read_prices
 from Departments.exchange.records import ExchangeRefusal
 from Departments.exchange.state import load_exchange_state
-from Departments.exchange.storage import find_last_moment, retire_file
+from Departments.exchange.storage import retire_file
 
-#: An exchange that nobody has used for so long lives in a replayed past: its own last moment counts.
-IN_USE: Final = timedelta(days=7)
 SYMBOL = Annotated[str, typer.Argument(help="The symbol.", metavar="SYMBOL")]
 AMOUNT = Annotated[str, typer.Argument(help="Dollars.", metavar="DOLLARS")]
 
@@ -208,20 +206,13 @@ def _check_cash(exchange: SimulatedExchange, event: MarketEvent) -> None:
 def _open(workspace: Path, at: str | None) -> Iterator[tuple[SimulatedExchange, Clock]]:
     path = _find_file(workspace)
     _check_exists(path)
-    clock = _choose_clock(path, at)
+    clock = choose_clock(path, at)
     show_logs(clock)
     exchange = SimulatedExchange(path, clock)
     try:
         yield exchange, clock
     finally:
         exchange.close()
-
-
-def _choose_clock(path: Path, at: str | None) -> Clock:
-    """Return the clock of `--at`, the machine's, or for a replayed exchange one at its own last moment."""
-    clock, last = make_clock(at), find_last_moment(path)
-    is_replayed = at is None and last is not None and clock.now() - last > IN_USE
-    return SimulatedClock(last) if is_replayed and last is not None else clock
 
 
 def _find_file(workspace: Path) -> Path:

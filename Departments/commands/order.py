@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from Departments.bootstrap import Choices
+from Departments.commands.clocks import check_moving_on
 from Departments.commands.frame import report_errors, use_desk
 from Departments.commands.inputs import check_report_folder, make_clock
 from Departments.commands.options import (
@@ -72,6 +73,7 @@ def order(  # noqa: PLR0913 - one parameter for each option
             choices = replace(choices, rehearsal=copied)
         desk = stack.enter_context(use_desk(workspace, choices))
         check_exchange_files(desk)
+        check_moving_on(desk)
         _ = desk.settings, desk.limits
         check_report_folder(desk.workspace / "Reports")
         audience = audience_of(approve or desk.settings.approve, as_json=as_json)

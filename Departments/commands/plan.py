@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from Departments.bootstrap import Choices
+from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock, read_day_order
@@ -56,7 +57,7 @@ def plan(  # noqa: PLR0913 - one parameter for each option
 ) -> int:
     """Make a plan and show it with weights, sectors and headroom, before and after. Send nothing."""
     choices = Choices(clock=make_clock(at), broker=broker, exchange_state=exchange_state, exchange_prices=prices)
-    with use_desk(workspace, choices) as desk:
+    with use_desk(workspace, look_at_own_time(workspace, choices)) as desk:
         check_exchange_files(desk, reseed=reseed)
         order = read_day_order(desk, briefing, plan_file, dry_run=True)  # before ledger and exchange are made
         made = desk.day.plan(order)
@@ -79,7 +80,8 @@ def approve(
 
     Above `approval.four_eyes_above` two different users must; after the first the exit code is 1.
     """
-    with use_desk(workspace, Choices(clock=make_clock(at), broker=broker)) as desk:
+    choices = look_at_own_time(workspace, Choices(clock=make_clock(at), broker=broker))
+    with use_desk(workspace, choices) as desk:
         approved = desk.day.approve(plan_id, Approver(name_user(), ApprovalPlace.COMMAND))
     if as_json:
         print_json(_approval_document(approved))

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from Departments.bootstrap import Choices, Desk
+from Departments.commands.clocks import check_moving_on, look_at_own_time
 from Departments.commands.consoles import escape_text
 from Departments.commands.frame import print_json, report_errors, use_desk
 from Departments.commands.inputs import make_clock
@@ -40,6 +41,7 @@ def resume(
     """Finish an interrupted execution, if there is one."""
     choices = Choices(clock=make_clock(at), broker=broker, exchange_faults=exchange_faults)
     with report_errors(wanted=as_json), use_desk(workspace, choices) as desk:
+        check_moving_on(desk)
         resumed = desk.day.resume()
         document = _describe_loose_ends(desk.day.chase()) if resumed is None else resumed.document
         if resumed is None:
@@ -76,8 +78,13 @@ def reconcile(
     everything: Annotated[bool, typer.Option("--all", help="Show every compared order too.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Compare the ledger with the account: orders, shares and cash. Send nothing. Exit code 1 if something differs."""
-    with report_errors(wanted=as_json), use_desk(workspace, Choices(clock=make_clock(at), broker=broker)) as desk:
+    """Compare the ledger with the account: orders, shares and cash. Send nothing.
+
+    Exit code 1 if something differs, is locked, or has no live exits. A simulated exchange that nobody has used for
+    more than 7 days is looked at as of its own last moment, unless --at names another.
+    """
+    choices = Choices(clock=make_clock(at), broker=broker)
+    with report_errors(wanted=as_json), use_desk(workspace, look_at_own_time(workspace, choices)) as desk:
         done = _accept(desk, None if accept_all else accept) if accept_all or accept is not None else []
         return show_comparison(desk, as_json=as_json, everything=everything, accepted=done)
 
@@ -91,7 +98,7 @@ def show_comparison(
         print_json({**more, **found.document()})
     else:
         _show(Console(), found, everything=everything)
-    return int(bool(found.locks or found.changes.differences))
+    return int(found.needs_a_person)
 
 
 def _accept(desk: Desk, symbol: str | None) -> list[str]:
@@ -139,9 +146,12 @@ class Findings:
             "orders": [self._describe(row) for row in self.rows],
             "accepted": list(self.accepted),
             "locks": [{"ticker": k.symbol, "since": iso(k.locked_at), "reason": k.reason} for k in self.locks],
-            "unprotected": [{"ticker": symbol, "qty": plain(qty)} for symbol, qty in sorted(self.unprotected.items())],
+            "unprotected": [{"ticker": symbol, "qty": plain(qty)} for symbol, qty in self._bare()],
             "since_last": self.changes.document(),
         }
+
+    def _bare(self) -> list[tuple[str, Decimal]]:
+        return sorted(self.unprotected.items())
 
     def _describe(self, row: ComparedOrder) -> dict[str, str | bool]:
         return {
@@ -156,6 +166,11 @@ class Findings:
         """Return whether a disputed order locks its symbol."""
         return row.is_disputed and row.symbol in {lock.symbol for lock in self.locks}
 
+    @property
+    def needs_a_person(self) -> bool:
+        """Return whether something is locked, unexplained or unprotected."""
+        return bool(self.locks or self.changes.differences or self.unprotected)
+
     def summary(self) -> str:
         """Return the one sentence about the account."""
         protected = "all protected" if not self.unprotected else f"{len(self.unprotected)} not fully protected"
@@ -168,7 +183,8 @@ class Findings:
 
     def sentences(self) -> list[str]:
         """Return a sentence for every change, difference, lock and unprotected symbol."""
-        bare = (f"{symbol}: {plain(qty)} shares have no live exits" for symbol, qty in sorted(self.unprotected.items()))
+        mend = "the next `departments run` protects them"
+        bare = (f"{name}: {plain(qty)} shares have no live exits; {mend}" for name, qty in self._bare())
         return list(dict.fromkeys((*self.changes.sentences(), *(lock.reason for lock in self.locks), *bare)))
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from Departments.bootstrap import Choices, Desk
+from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import escape_text
 from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.inputs import make_clock
@@ -39,7 +40,7 @@ def regime(
     as_json: AsJson = False,
 ) -> int:
     """Show the regime."""
-    with use_desk(workspace, Choices(clock=make_clock(at))) as desk:
+    with use_desk(workspace, look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
         now = desk.clock.now()
         if assess:
             desk.regime.assess(now)

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from Departments.bootstrap import Choices, Desk
+from Departments.commands.clocks import check_moving_on
 from Departments.commands.consoles import open_console
 from Departments.commands.frame import print_json, report_errors, use_desk
 from Departments.commands.inputs import make_clock, read_day_order
@@ -131,6 +132,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
             choices = replace(choices, rehearsal=stack.enter_context(rehearse(workspace.resolve(), clock.now())))
         desk = stack.enter_context(use_desk(workspace, choices))
         check_exchange_files(desk, reseed=reseed)
+        check_moving_on(desk)
         if (wait_for_open or desk.settings.wait_for_open) and not dry_run:
             await_opening(desk)
         order = replace(read_day_order(desk, briefing, plan, dry_run=dry_run), force=force)

@@ -9,6 +9,7 @@ import typer
 
 from Departments.backups import make_backup, restore_backup
 from Departments.bootstrap import Choices
+from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock
@@ -44,10 +45,10 @@ def restore(
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Put a backup into an empty workspace and compare it with the broker. Send nothing. Exit code 1 with a lock.
+    """Put a backup into an empty workspace and compare it with the broker. Send nothing.
 
-    Orders and fills that the broker knows and the backup does not lock their symbols until you accept them. With
-    `--json`: `{replaced, orders}`, the orders as `departments reconcile` has them.
+    Orders and fills that the broker knows and the backup does not lock their symbols until you accept them. The
+    exit code is that of `departments reconcile`. With `--json`: `{replaced, orders}`, the orders as it has them.
     """
     clock = make_clock(at)
     place, now = workspace.resolve(), clock.now()
@@ -56,7 +57,7 @@ def restore(
         open_console().print(f"Restored {escape_text(file)}.")
         if kept is not None:
             open_console().print(f"What was there is in {escape_text(kept)}.", soft_wrap=True)
-    with use_desk(workspace, Choices(clock=clock, broker=broker)) as desk:
+    with use_desk(workspace, look_at_own_time(workspace, Choices(clock=clock, broker=broker))) as desk:
         return show_comparison(desk, as_json=as_json, replaced=None if kept is None else str(kept))
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from Departments.bootstrap import Choices, Desk
+from Departments.commands.clocks import check_moving_on
 from Departments.commands.frame import use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import BrokerOption, ExchangePrices, ExchangeState, Workspace
@@ -51,6 +52,7 @@ def watch_desk(
     Without names it watches all but the Executive's. With Trading among them it first compares ledger and broker.
     """
     with use_desk(workspace, choices) as desk:
+        check_moving_on(desk)
         watcher = build_watcher(desk, departments, _print_json_line if as_json else _print_line)
         with stop_on_signals(watcher):
             if TRADING in _list_names(desk, departments):

@@ -124,6 +124,16 @@ def find_last_moment(path: Path) -> datetime | None:
     return max(found, default=None)
 
 
+def count_ending(path: Path, now: datetime) -> int:
+    """Return how many open orders of a file expire until `now`. 0 for an unreadable file."""
+    sql = "SELECT count(*) FROM orders WHERE is_open = 1 AND expires_at <= ?"
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            return int(connection.execute(sql, (encode(now),)).fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
 def encode(value: Any) -> Any:
     """Convert a value for SQLite."""
     if isinstance(value, Decimal):

@@ -104,6 +104,11 @@ class OrderRecords:
         """Return the exits of an entry, those that have ended included."""
         return self._records("parent_id = ? AND purpose = 'exit'", client_order_id)
 
+    def find_expired_exits(self, symbols: Collection[str], since: datetime) -> list[OrderRecord]:
+        """Return the exits of some symbols that the broker let expire since a moment, oldest first."""
+        ended = f"symbol IN ({marks(symbols)}) AND purpose = 'exit' AND status = ? AND terminal_at >= ?"
+        return self._records(ended, *symbols, OrderStatus.EXPIRED, iso(since))
+
     def sum_under_exits(self, *, releasing: bool = False) -> dict[str, Decimal]:
         """Return the shares under open exits, or only under those in a RELEASE, by symbol."""
         found: dict[str, Decimal] = {}

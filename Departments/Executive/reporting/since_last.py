@@ -103,10 +103,12 @@ class SinceLast:
     exits: tuple[EarlierFill, ...] = ()
     bookings: tuple[AccountEntry, ...] = ()
     differences: tuple[AccountDifference, ...] = ()
+    expired: tuple[OrderRecord, ...] = ()
 
     def sentences(self) -> list[str]:
         """Return a sentence for every change."""
         changes = [each.sentence for each in self.exits] + [b.sentence for b in self.bookings if b.sentence]
+        changes += map(describe_expired, self.expired)
         return [*dict.fromkeys(changes), *(d.sentence for d in self.differences)]
 
     def bridge(self) -> list[tuple[str, Decimal]]:
@@ -133,6 +135,7 @@ class SinceLast:
             "since": None if self.start is None else iso(self.start.at),
             "plan_id": None if self.start is None else self.start.plan_id,
             "exits": [each.document() for each in self.exits],
+            "expired": [_expired_document(order) for order in self.expired],
             "changes": [entry_document(b) for b in self.bookings if b.sentence],
             "differences": [_difference_document(d) for d in self.differences],
             "bridge": [{"label": label, "amount": money_text(amount)} for label, amount in self.bridge()],
@@ -146,6 +149,7 @@ def since_last_report(ledger: Ledger, run: ExecutionRecord | None, cash: Decimal
     differences = tuple(ledger.book.differences())
     if start is None:
         return SinceLast(None, cash if run is None else run.cash_before, differences=differences)
+    expired = ledger.orders.find_expired_exits(start.holdings, start.at)
     fills = (f for f in ledger.book.fills_between(start) if begun is None or f.fill.filled_at < begun)
     bookings = (b for b in ledger.book.bookings_between(start) if begun is None or b.noted_at <= begun)
     return SinceLast(
@@ -154,6 +158,7 @@ def since_last_report(ledger: Ledger, run: ExecutionRecord | None, cash: Decimal
         exits=tuple(describe_fills(ledger, fills)),
         bookings=tuple(bookings),
         differences=differences,
+        expired=tuple(o for o in expired if begun is None or (o.terminal_at or begun) < begun),
     )
 
 
@@ -176,6 +181,23 @@ def describe_fills(ledger: Ledger, fills: Iterable[FillRecord]) -> Iterator[Earl
         yield EarlierFill(orders[fill.order_id], fill, entry)
 
 
+def describe_expired(order: OrderRecord) -> str:
+    """Return the sentence about an exit that expired, in New York time."""
+    intent, at = order.intent, order.terminal_at
+    day = "" if at is None else f" on {at.astimezone(EASTERN):%d %b %Y}"
+    kind = "Take-profit" if intent.order_type == OrderType.LIMIT else "Stop-loss"
+    return f"{kind} of {plain(intent.qty - order.filled_qty)} {intent.symbol} expired{day}"
+
+
+def _expired_document(order: OrderRecord) -> dict[str, str | None]:
+    return {
+        "ticker": order.intent.symbol,
+        "client_order_id": order.intent.client_order_id,
+        "at": None if order.terminal_at is None else iso(order.terminal_at),
+        "sentence": describe_expired(order),
+    }
+
+
 def since_last_lines(changes: Mapping[str, Any]) -> list[str]:
     """Return the section of the report as Markdown lines, without its title, from a document's `since_last`."""
     if changes["since"] is None:
@@ -189,7 +211,7 @@ def since_last_lines(changes: Mapping[str, Any]) -> list[str]:
 
 def changed_sentences(changes: Mapping[str, Any]) -> list[str]:
     """Return the sentences of a document's `since_last`, each once."""
-    told = (row["sentence"] for key in ("exits", "changes", "differences") for row in changes[key])
+    told = (row["sentence"] for key in ("exits", "changes", "expired", "differences") for row in changes[key])
     return list(dict.fromkeys(told))
 
 
