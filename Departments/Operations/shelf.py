@@ -23,6 +23,7 @@ from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import CATALOGUE
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing, PlanProposal
+from Departments.messaging.signatures import digest_of_content
 from Departments.messaging.waiting import describe
 from Departments.Operations.briefing import Briefing, Proposal, briefing_from, proposal_from, refuse_other_days
 
@@ -57,7 +58,7 @@ class Shelf:
     def list_briefings(self, today: date) -> list[Message]:
         """Return all briefings: the newest delivered one first, then those RESEARCH sent to others."""
         found = _read(self.root / "Outbox" / RESEARCH)
-        sent = _leave_out_contradictions((m, data) for m, data in found if self.bus.is_signed(m))
+        sent = self._leave_out_contradictions((m, data) for m, data in found if self.bus.is_signed(m))
         return [*self._list_delivered("DailyBriefing", today), *self._newest_first(sent, "DailyBriefing")]
 
     def read_briefing(self, now: datetime, message_id: str | None = None) -> Briefing:
@@ -86,6 +87,20 @@ class Shelf:
         found = self._list_delivered("PlanProposal", today)
         newest = next((m for m in found if trading_day(m.timestamp) == today and m.timestamp <= now), None)
         return None if newest is None else proposal_from(PlanProposal.of(newest), newest.message_id)
+
+    def _leave_out_contradictions(self, found: Iterable[tuple[Message, bytes]]) -> Iterator[Message]:
+        """Yield the messages whose id has one content, whatever the names of its files; a signed one beats others."""
+        contents: dict[str, dict[str, Message]] = {}
+        for message, data in found:
+            contents.setdefault(message.message_id, {})[digest_of_content(data)] = message
+        for message_id, copies in contents.items():
+            signed = [copy for copy in copies.values() if self.bus.signatures.is_signed(copy)]
+            fit = signed or list(copies.values())
+            if len(fit) == 1:
+                yield fit[0]
+            else:
+                where = f"Outbox/{RESEARCH}"
+                log.warning("%s has %d files of different contents for %s; none is read", where, len(fit), message_id)
 
     def _list_delivered(self, message_type: str, today: date) -> list[Message]:
         """List messages delivered to Operations: in hand, waiting or archived today, newest first."""
@@ -139,20 +154,6 @@ def _is_of_today(briefing: Briefing, now: datetime) -> bool:
     except BadInput:
         return False
     return True
-
-
-def _leave_out_contradictions(found: Iterable[tuple[Message, bytes]]) -> Iterator[Message]:
-    """Yield the messages whose id has one content, whatever the names of its files."""
-    contents: dict[str, dict[bytes, Message]] = {}
-    for message, data in found:
-        contents.setdefault(message.message_id, {})[data] = message
-    for message_id, copies in contents.items():
-        if len(copies) > 1:
-            log.warning(
-                "Outbox/%s has %d files of different contents for %s; none is read", RESEARCH, len(copies), message_id
-            )
-        else:
-            yield from copies.values()
 
 
 def _read(folder: Path) -> Iterator[tuple[Message, bytes]]:

@@ -133,7 +133,7 @@ class Bus:
         files = [file for name in names if (file := read_waiting(self.mailbox, department, name))]
         readable = [(file, file.message) for file in files if isinstance(file.message, Message)]
         sent = self.journal.digests_of([file.letter_name for file, _ in readable])
-        contradictions = Contradictions(self.mailbox, self.journal, department)
+        contradictions = Contradictions(self.mailbox, self.journal, department, self.signatures)
         messages = []
         for file, message in readable:
             is_fit = self.is_signed(message) and not contradictions.find(file)
@@ -152,7 +152,7 @@ class Bus:
 
     def list_contradictions(self, department: str) -> dict[str, list[str]]:
         """Return the contradictory ids of an inbox, waiting or set aside, each with the names of its files."""
-        return Contradictions(self.mailbox, self.journal, department).list_all()
+        return Contradictions(self.mailbox, self.journal, department, self.signatures).list_all()
 
     def is_proven(self, message: Message) -> bool:
         """Return True if the ledger holds a message as our letter, or its sender has signed it."""

@@ -6,6 +6,7 @@ transaction. Then it is archived for good.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Final, NamedTuple
 
 from Departments.core.errors import (
     BadInput,
+    Contradiction,
     LedgerError,
     MessageConflict,
     NotDecidedHere,
@@ -38,6 +40,7 @@ from Departments.messaging.names import stamp_in
 from Departments.messaging.outbound import Outbound
 from Departments.messaging.ports import Journal, Storage
 from Departments.messaging.router import Commit, Route, Router
+from Departments.messaging.signatures import digest_of_content
 from Departments.messaging.signing import SignatureRule
 from Departments.messaging.waiting import Contradictions, WaitingFile, encodable, read_waiting, refuse
 
@@ -113,7 +116,7 @@ class Pass:
         self.sent: dict[str, str] = {}  # by name: digests of our own letters
         self.young: list[WaitingFile] = []  # unfinished, or too young to be condemned
         self.copies: list[WaitingFile] = []  # under other names than their ids, which wait, too
-        self.contradictions = Contradictions(self.mailbox, self.journal, self.department)
+        self.contradictions = Contradictions(self.mailbox, self.journal, self.department, self.signatures)
 
     @cached_property
     def day(self) -> date:
@@ -268,9 +271,11 @@ class Pass:
         if any(rival.is_growing for rival in rivals):
             self.young.append(item)
             return True
-        if rivals:
+        try:
+            refuse(item, rivals, is_signed=self.contradictions.is_signed(item))
+        except Contradiction:
             self.contradictions.note(item)
-        refuse(item, rivals)
+            raise
         return False
 
     def _archive_duplicate(self, item: WaitingFile, message: Message) -> bool:
@@ -278,14 +283,24 @@ class Pass:
         done = self._disposition(message.message_id)
         if done is None:
             return False
+        if done[1] != item.digest:
+            self.signatures.check(message, self.router.type_of(message))
         self._check_same(item, message, done)
         self._archive(item, "duplicates")
         return True
 
     def _check_same(self, item: WaitingFile, message: Message, done: tuple[str, str]) -> None:
-        if done[1] != item.digest:
+        if done[1] != item.digest and not self._says_same(item, message, done[1]):
             raise MessageConflict(f"{message.message_id} was {done[0]} before with other content")
         logger.info("%s: %s was %s before; no second effect", self.department, message.message_id, done[0])
+
+    def _says_same(self, item: WaitingFile, message: Message, digest: str) -> bool:
+        """Return True if a file is a copy of the handled message, saved with other bytes."""
+        copies = self.mailbox.find_copies(message.message_id, self.journal.index())
+        return any(
+            hashlib.sha256(copy.source).hexdigest() == digest and digest_of_content(copy.source) == item.content
+            for copy in copies
+        )
 
     def _disposition(self, message_id: str) -> tuple[str, str] | None:
         """Return (disposition, digest) of an id. Asks once for all messages ahead, and anew for a repeated id."""

@@ -352,8 +352,12 @@ class Mailbox:
 
     def find(self, message_id: str, index: Sequence[IndexRow] = ()) -> Message | None:
         """Find a message in any box, packed archives included. Returns None without one."""
-        found = lookup.find_all(self.root, message_id, index)
-        return found[0].message if found else None
+        found = self.find_copies(message_id, index)
+        return found[0] if found else None
+
+    def find_copies(self, message_id: str, index: Sequence[IndexRow] = ()) -> list[Message]:
+        """Return all readable copies of a message, packed archives included."""
+        return [found.message for found in lookup.find_all(self.root, message_id, index)]
 
     # --- places ---
 

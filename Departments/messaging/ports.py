@@ -91,6 +91,10 @@ class Storage(Protocol):
         """Find a message in any box. Returns None without one. Files in `index` need no reading."""
         ...
 
+    def find_copies(self, message_id: str, index: Sequence[IndexRow] = ()) -> list[Message]:
+        """Return all readable copies of a message, in any box. Files in `index` need no reading."""
+        ...
+
     def holding(self, department: str, *, wait: float) -> AbstractContextManager[bool]:
         """Hold the one lock of an inbox. Yields True if it was ours already. Raises WorkspaceBusy after `wait` s."""
         ...

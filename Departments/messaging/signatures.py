@@ -70,6 +70,14 @@ def canonical(text: str) -> bytes:
     return PURPOSE + json.dumps([entries, body.rstrip("\n")]).encode()
 
 
+def digest_of_content(data: bytes) -> str:
+    """Return the digest of what is signed, or of the bytes where a message cannot be signed. One for one content."""
+    try:
+        return hashlib.sha256(canonical(data.decode("utf-8-sig"))).hexdigest()
+    except ValueError:
+        return hashlib.sha256(data).hexdigest()
+
+
 def keys_of(department: str, environment: Mapping[str, str] = os.environ) -> list[str]:
     """Return the valid keys of a sender: `DEPARTMENTS_KEY_RESEARCH`, and while it changes `…_RESEARCH_OLD`, too."""
     name = key_variable(department)

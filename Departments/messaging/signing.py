@@ -28,6 +28,10 @@ class SignatureRule:
         """Return True if a message carries a valid signature of this department."""
         return is_signed_with(message.source, keys_of(department, self.environment))
 
+    def is_signed(self, message: Message) -> bool:
+        """Return True if a message carries a valid signature of its sender."""
+        return self.is_signed_by(message, department_of(message.sender))
+
     def check(self, message: Message, message_type: str) -> None:
         """Raise NotSigned unless a message has the signature it needs."""
         problem = self.find_problem(message)

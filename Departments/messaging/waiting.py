@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from Departments.core.errors import Contradiction, UnreadableMessage
+from Departments.core.errors import Contradiction, NotSigned, UnreadableMessage
 from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import make_safe
 from Departments.messaging import codec
@@ -17,6 +17,8 @@ from Departments.messaging.disk import Found, State
 from Departments.messaging.message import Message
 from Departments.messaging.names import stem
 from Departments.messaging.ports import Journal, Storage
+from Departments.messaging.signatures import digest_of_content
+from Departments.messaging.signing import SignatureRule
 
 NAMED: Final = 5  # files named in one sentence
 
@@ -44,6 +46,11 @@ class WaitingFile:
         """The digest of its bytes."""
         return hashlib.sha256(self.found.data).hexdigest()
 
+    @cached_property
+    def content(self) -> str:
+        """The digest of what its sender says: a copy with other line ends, or without a signature, says the same."""
+        return digest_of_content(self.found.data)
+
 
 def read_waiting(mailbox: Storage, department: str, name: str) -> WaitingFile | None:
     """Read a waiting file. Returns None for a vanished one."""
@@ -66,25 +73,31 @@ def encodable(name: str) -> str:
 
 
 class Rival(NamedTuple):
-    """A file with the same message id and other bytes. `is_growing`: somebody may still write it."""
+    """A file with the same message id and other content.
+
+    `is_growing`: somebody may still write it. `is_signed`: its sender's signature proves it.
+    """
 
     name: str
-    digest: str
+    content: str
     is_growing: bool = False
+    is_signed: bool = False
 
 
 class Contradictions:
-    """Finds the rivals of messages that nothing proves.
+    """Finds the rivals of messages: for a signed one only other signed ones, as its signature proves it.
 
     Sync clients leave "conflict copies" of many names, so the ids in the files count, not the names. The inbox is read
     for them once in a pass, and only if there is such a message. What was set aside as a contradiction counts until a
     person removes it.
     """
 
-    def __init__(self, mailbox: Storage, journal: Journal, department: str) -> None:
+    def __init__(self, mailbox: Storage, journal: Journal, department: str, signatures: SignatureRule) -> None:
         self._mailbox = mailbox
         self._journal = journal
         self._department = department
+        self._signatures = signatures
+        self._noted: dict[str, list[Rival]] = {}
 
     @cached_property
     def _waiting(self) -> dict[str, list[Rival]]:
@@ -92,29 +105,50 @@ class Contradictions:
         for name in sorted(self._mailbox.waiting(self._department)):
             file = read_waiting(self._mailbox, self._department, name)
             if file is not None and isinstance(file.message, Message):
-                rival = Rival(name, file.digest, file.found.state is State.GROWING)
-                found.setdefault(file.key, []).append(rival)
+                found.setdefault(file.key, []).append(self._rival_of(file))
         return found
 
     @cached_property
-    def _set_aside(self) -> dict[str, list[Rival]]:
-        found = list_contradictions(self._mailbox, self._journal, self._department)
-        return {message_id: [Rival(*each) for each in files] for message_id, files in found.items()}
+    def _set_aside(self) -> dict[str, list[tuple[str, str]]]:
+        return list_contradictions(self._mailbox, self._journal, self._department)
+
+    def _list_set_aside(self, message_id: str) -> list[Rival]:
+        files = self._set_aside.get(message_id, [])
+        copies = self._mailbox.find_copies(message_id, self._journal.index()) if files else []
+        read = {hashlib.sha256(copy.source).hexdigest(): copy for copy in copies}
+        found = [
+            Rival(name, digest_of_content(read[digest].source), is_signed=self._signatures.is_signed(read[digest]))
+            if digest in read
+            else Rival(name, digest)
+            for name, digest in files
+        ]
+        return [*found, *self._noted.get(message_id, ())]
+
+    def _rival_of(self, file: WaitingFile) -> Rival:
+        is_growing = file.found.state is State.GROWING
+        return Rival(encodable(file.name), file.content, is_growing, self.is_signed(file))
+
+    def is_signed(self, file: WaitingFile) -> bool:
+        """Return True if the sender's signature proves a file."""
+        return isinstance(file.message, Message) and self._signatures.is_signed(file.message)
 
     def find(self, file: WaitingFile) -> list[Rival]:
         """Return the rivals of a file, waiting or set aside."""
-        others = (*self._set_aside.get(file.key, ()), *self._waiting.get(file.key, ()))
-        return [rival for rival in dict.fromkeys(others) if rival.digest != file.digest]
+        others = (*self._list_set_aside(file.key), *self._waiting.get(file.key, ()))
+        found = [rival for rival in dict.fromkeys(others) if rival.content != file.content]
+        return [rival for rival in found if rival.is_signed] if found and self.is_signed(file) else found
 
     def list_all(self) -> dict[str, list[str]]:
         """Return the contradictory ids, each with the names of its files, waiting or set aside."""
-        ids = {*self._set_aside, *(each for each, files in self._waiting.items() if len({f.digest for f in files}) > 1)}
-        both = (self._set_aside, self._waiting)
-        return {each: [rival.name for some in both for rival in some.get(each, ())] for each in sorted(ids)}
+        waiting = {each for each, files in self._waiting.items() if len({f.content for f in files}) > 1}
+        ids = sorted({*self._set_aside, *self._noted, *waiting})
+        return {
+            each: [rival.name for rival in (*self._list_set_aside(each), *self._waiting.get(each, ()))] for each in ids
+        }
 
     def note(self, file: WaitingFile) -> None:
         """Note a file that is set aside as a contradiction: it is no longer waiting, and counts all the same."""
-        self._set_aside.setdefault(file.key, []).append(Rival(encodable(file.name), file.digest))
+        self._noted.setdefault(file.key, []).append(self._rival_of(file))
 
 
 def list_contradictions(mailbox: Storage, journal: Journal, department: str) -> dict[str, list[tuple[str, str]]]:
@@ -129,8 +163,14 @@ def list_contradictions(mailbox: Storage, journal: Journal, department: str) -> 
     return found
 
 
-def refuse(file: WaitingFile, rivals: Sequence[Rival]) -> None:
-    """Raise Contradiction if a file has rivals."""
+def refuse(file: WaitingFile, rivals: Sequence[Rival], *, is_signed: bool) -> None:
+    """Raise Contradiction if a file has rivals, NotSigned if it is not signed and a rival is (see `find`)."""
+    signed = next((rival.name for rival in rivals if rival.is_signed), None)
+    if signed is not None and not is_signed:
+        raise NotSigned(
+            f"{make_safe(file.name)} is not signed, and {make_safe(signed)} of the same id and other content is; "
+            "nothing of the former was acted on"
+        )
     if rivals:
         raise Contradiction(describe(file.key, [file.name, *(rival.name for rival in rivals)]))
 

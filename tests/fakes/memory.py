@@ -93,6 +93,11 @@ class MemoryMailbox:
 
     def find(self, message_id: str, index: Sequence[IndexRow] = ()) -> Message | None:
         """Find a message in any box."""
+        return next(iter(self.find_copies(message_id, index)), None)
+
+    def find_copies(self, message_id: str, index: Sequence[IndexRow] = ()) -> list[Message]:
+        """Return all readable copies of a message."""
+        found = []
         for box in (self.inbox, self.outbox, self.archived, self.dead):
             for (*_, name), data in box.items():
                 try:
@@ -100,8 +105,8 @@ class MemoryMailbox:
                 except UnreadableMessage:
                     continue
                 if message.message_id == message_id:
-                    return message
-        return None
+                    found.append(message)
+        return found
 
 
 class MemoryJournal:

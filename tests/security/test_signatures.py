@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,118 @@ def test_a_replayed_message_is_one_message(folder: Path, capsys: Capture) -> Non
     said = say(capsys, *run_of(folder, "--json"))
     assert (said.code, said.document["dead_letters"]) == (0, [])
     deliver(folder, "OPERATIONS", BRIEFING, path.read_bytes() if path.exists() else b"")
+
+
+def unsign(data: bytes) -> bytes:
+    return b"".join(line for line in data.splitlines(keepends=True) if not line.startswith(b"signature:"))
+
+
+def dead(said: Said) -> dict[str, str]:
+    return {each["file"]: each["code"] for each in said.document["dead_letters"]}
+
+
+FORGERIES: dict[str, Callable[[bytes], bytes]] = {
+    "without its signature": unsign,
+    "with another price": lambda data: unsign(data).replace(b"32.66", b"32.60"),
+    "with the signature of the original": lambda data: data.replace(b"32.66", b"32.60"),
+}
+
+
+@pytest.mark.parametrize("name", ["AAA copy.md", f"{BRIEFING.removesuffix('.md')} (1).md", "zzz.md"])
+@pytest.mark.parametrize("change", FORGERIES)
+def test_nobody_without_a_key_silences_a_signed_message(folder: Path, capsys: Capture, change: str, name: str) -> None:
+    data = signed(folder, capsys).read_bytes()
+    deliver(folder, "OPERATIONS", name, FORGERIES[change](data))
+    said = say(capsys, *run_of(folder, "--json"))
+    assert bought(said)
+    assert (said.code, dead(said)) == (1, {name: "NOT_SIGNED"})
+
+
+def test_a_forgery_under_the_name_of_the_message_does_not_silence_it_either(folder: Path, capsys: Capture) -> None:
+    path = signed(folder, capsys)
+    data = path.read_bytes()
+    deliver(folder, "OPERATIONS", "zzz.md", data)
+    path.write_bytes(unsign(data))
+    said = say(capsys, *run_of(folder, "--json"))
+    assert bought(said)
+    assert (said.code, dead(said)) == (1, {BRIEFING: "NOT_SIGNED"})
+
+
+def test_a_signed_message_is_acted_on_beside_an_unsigned_one_where_none_must_be_signed(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, KEY)
+    folder = workspace(tmp_path / "ws")
+    data = signed(folder, capsys).read_bytes()
+    deliver(folder, "OPERATIONS", "AAA copy.md", unsign(data).replace(b"32.66", b"32.60"))
+    said = say(capsys, *run_of(folder, "--json"))
+    assert bought(said)
+    assert (said.code, dead(said)) == (1, {"AAA copy.md": "MESSAGE_CONFLICT"})
+
+
+def test_what_was_set_aside_before_does_not_silence_a_signed_message(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, KEY)
+    folder = workspace(tmp_path / "ws")
+    path = signed(folder, capsys)
+    data = path.read_bytes()
+    path.unlink()
+    for price in (b"32.60", b"32.61"):
+        deliver(folder, "OPERATIONS", f"{price.decode()}.md", unsign(data).replace(b"32.66", price))
+    assert not bought(say(capsys, *run_of(folder, "--json")))
+    path.write_bytes(data)
+    assert bought(say(capsys, *run_of(folder, "--json")))
+
+
+RESAVES: dict[str, Callable[[bytes], bytes]] = {
+    "line ends of Windows": lambda data: data.replace(b"\n", b"\r\n"),
+    "a byte order mark": lambda data: b"\xef\xbb\xbf" + data,
+    "lines at its end": lambda data: data + b"\n\n",
+}
+
+
+@pytest.mark.parametrize("name", ["AAA copy.md", f"{BRIEFING.removesuffix('.md')} (1).md"])
+@pytest.mark.parametrize("change", RESAVES)
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_a_copy_that_an_editor_saved_again_is_the_same_message(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, *, change: str, name: str, is_signed: bool
+) -> None:
+    monkeypatch.setenv(VARIABLE, KEY)
+    folder = workspace(tmp_path / "ws", settings=SETTINGS if is_signed else {"messaging": {"durability": "fast"}})
+    data = (signed(folder, capsys) if is_signed else deliver_briefing(folder)).read_bytes()
+    deliver(folder, "OPERATIONS", name, RESAVES[change](data))
+    said = say(capsys, *run_of(folder, "--json"))
+    assert bought(said)
+    assert (said.code, dead(said)) == (0, {})
+    deliver(folder, "OPERATIONS", "later.md", RESAVES[change](data))
+    assert dead(say(capsys, *run_of(folder, "--json"))) == {}
+
+
+def test_two_messages_of_one_id_that_the_sender_signed_contradict_each_other(folder: Path, capsys: Capture) -> None:
+    path = signed(folder, capsys)
+    other = sign(path.read_text(encoding="utf-8").replace("32.66", "32.60"), KEY)
+    deliver(folder, "OPERATIONS", "AAA copy.md", other)
+    said = say(capsys, *run_of(folder, "--json"))
+    assert not bought(said)
+    assert codes(folder, capsys) == {"CONTRADICTION"}
+    deliver(folder, "OPERATIONS", "zzz.md", other)
+    assert not bought(say(capsys, *run_of(folder, "--json")))
+
+
+def test_a_forgery_in_the_outbox_of_research_does_not_silence_a_signed_briefing(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, KEY)
+    folder = workspace(tmp_path / "ws")
+    path = signed(folder, capsys)
+    outbox = folder / "Messages_Between_Departments" / "Outbox" / "RESEARCH"
+    outbox.mkdir(parents=True)
+    data = path.read_bytes()
+    path.unlink()
+    (outbox / BRIEFING).write_bytes(data)
+    (outbox / "AAA copy.md").write_bytes(unsign(data).replace(b"32.66", b"32.60"))
+    assert bought(say(capsys, *run_of(folder, "--json")))
 
 
 def test_the_old_key_is_valid_while_the_key_changes(
