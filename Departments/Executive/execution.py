@@ -21,6 +21,7 @@ from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import Phases
 from Departments.core.statuses import ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
 from Departments.Executive.cash_count import CashCounter
+from Departments.Executive.dead_instructions import end_refused
 from Departments.Executive.dispatches import approval_id, cancel_request, instruction, outcome_message, report_message
 from Departments.Executive.funding import Decision
 from Departments.Executive.outcomes import is_order_of, with_order
@@ -194,6 +195,8 @@ class PlanExecution:
         if not waiting:
             self._announce_end(phase.name, [t for t in trades if t.message_id])
             return self._end_phase(phase, PhaseEvent.ALL_TERMINAL, PhaseOutcome.ALL_TERMINAL)
+        if end_refused(self.ledger, self.bus, waiting, self.clock.now()):
+            return phase
         phase = self._stop_clock(self._shorten_wait(phase))
         if self.clock.now() >= phase.deadline:
             return phase if self._take_outcomes(waiting) else self._at_deadline(phase, waiting)

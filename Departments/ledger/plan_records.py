@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from Departments.core.approvers import ApprovalPlace
 from Departments.core.money import ZERO
-from Departments.core.orders import Side
+from Departments.core.orders import OrderStatus, Side
 from Departments.core.reasons import Reason
 from Departments.core.statuses import AnyStatus, ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
 from Departments.core.trading_calendar import trading_day
@@ -338,6 +338,11 @@ class PlanRecords:
         """
         found = {name: getattr(report, name) for name in _REPORTED}
         changes = {name: value for name, value in found.items() if value or name not in {"code", "reason"}}
+        return TRADES.update(self._db, changes, "message_id = ? AND terminal_at IS NULL", message_id) > 0
+
+    def refuse_trade(self, message_id: str, code: str, reason: str, at: datetime) -> bool:
+        """End a dispatched trade of which nothing was sent. Returns whether such a trade was waiting."""
+        changes = {"status": OrderStatus.DENIED, "qty": ZERO, "terminal_at": at, "code": code, "reason": reason}
         return TRADES.update(self._db, changes, "message_id = ? AND terminal_at IS NULL", message_id) > 0
 
     def note_fill(self, plan_id: str, attempt: int, symbol: str, reason: Reason) -> None:

@@ -121,6 +121,54 @@ def test_an_approval_edited_in_the_inbox_trades_nothing_and_the_day_says_so(
     assert (said.code, said.document["status"]) == (1, "COMPLETED_WITH_ISSUES")
 
 
+SPOILS: dict[str, Callable[[str], str]] = {
+    **EDITS,
+    "its front matter": lambda text: text.replace("---\n", "-\n", 1),
+    "a second block": lambda text: text + '\n```json\n{"symbol": "MSFT"}\n```\n',
+    "no text at all": lambda _: "gone\n",
+}
+
+
+@pytest.mark.parametrize("change", SPOILS.values(), ids=SPOILS)
+def test_a_trade_whose_approval_never_reached_trading_ends_at_once_and_nothing_of_it_is_called_sent(
+    capsys: Capture, tmp_path: Path, change: Callable[[str], str]
+) -> None:
+    ctva, _ = interrupt_after_dispatch(target(tmp_path))
+    genuine = ctva.read_bytes()
+    edit(ctva, change)
+    said = say(capsys, "resume", "--workspace", tmp_path, "--at", AT, "--json")
+    code = dead_letters(tmp_path, "TRADING")[ctva.name]
+    order = said.order("CTVA")
+    assert (order["status"], order["code"], order["qty"], order["filled_qty"]) == ("denied", code, "0", "0")
+    assert "Timeout" not in said.err
+    assert "never reached TRADING" in said.err
+    assert (said.code, said.document["status"]) == (1, "COMPLETED_WITH_ISSUES")
+    deliver(tmp_path, "TRADING", "late copy.md", genuine)
+    with closing(desk(tmp_path, at=MORNING + timedelta(minutes=5))) as opened:
+        opened.trading.process_inbox()
+    assert "CTVA" not in traded(tmp_path)
+
+
+def test_a_forged_copy_beside_the_approval_does_not_end_its_trade(capsys: Capture, tmp_path: Path) -> None:
+    ctva, _ = interrupt_after_dispatch(target(tmp_path))
+    deliver(tmp_path, "TRADING", "AAA copy.md", to_another_symbol(ctva.read_text("utf-8")))
+    said = say(capsys, "resume", "--workspace", tmp_path, "--at", AT, "--json")
+    assert said.order("CTVA")["status"] == "filled"
+    assert dead_letters(tmp_path, "TRADING") == {"AAA copy.md": "NOT_DECIDED_HERE"}
+
+
+def test_the_approval_under_another_name_beside_a_forged_one_trades_once_or_not_at_all(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    ctva, _ = interrupt_after_dispatch(target(tmp_path))
+    shutil.copy(ctva, ctva.parent / "zzz.md")
+    edit(ctva, to_another_symbol)
+    said = say(capsys, "resume", "--workspace", tmp_path, "--at", AT, "--json")
+    is_traded = "CTVA" in traded(tmp_path)
+    assert said.order("CTVA")["status"] == ("filled" if is_traded else "denied")
+    assert "MSFT" not in traded(tmp_path)
+
+
 def test_a_copy_of_a_handled_approval_has_no_second_effect(capsys: Capture, tmp_path: Path) -> None:
     say(capsys, *run_of(target(tmp_path), "--plan", plan_file(tmp_path)))
     (sold,) = (p for p in (tmp_path / MESSAGES).glob("Archive/*/TRADING/*.md") if '"CTVA"' in p.read_text("utf-8"))
