@@ -214,8 +214,6 @@ class Bookkeeper:
         except (BrokerUnavailable, UnreadableAnswer, Refused) as error:
             log.warning("The account's activities cannot be read, so its changes have no names (%s)", error)
             return BrokerList(())
-        for row in found.unreadable:
-            log.warning("Activity %s cannot be read: %s", row.id or "without an id", row.problem)
         return found
 
     # --- on a person's word ---

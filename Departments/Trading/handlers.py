@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from Departments.brokers.base import Broker
+from Departments.brokers.patience import name_trouble
 from Departments.core.errors import BadInput, BrokerUnavailable, NotFound, UnreadableAnswer, UnreadableMessage
 from Departments.core.identifiers import client_order_id
 from Departments.core.logs import make_logger
@@ -185,7 +186,7 @@ class ExitHandlers:
             try:
                 is_done = release.symbol not in ending and is_free(self._broker.position(release.symbol), release.qty)
             except BrokerUnavailable as error:
-                log.warning("%s: the broker does not answer how many shares are free (%s)", release.symbol, error)
+                log.warning("%s: the free shares are unknown. %s (%s)", release.symbol, name_trouble(error), error)
                 return
             if is_done:
                 self._end_release(release)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from Departments.brokers.base import Broker, BrokerList, Orders
+from Departments.brokers.patience import name_trouble
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.logs import make_logger
 from Departments.core.orders import Order, OrderStatus, Purpose
@@ -60,7 +61,7 @@ class OrderTracker:
                 if asking and _is_to_be_cancelled(record, order):
                     ask_to_cancel(self._broker, order.id, record.intent.symbol)
         except BrokerUnavailable as error:
-            log.warning("The broker does not answer about open orders (%s)", error)
+            log.warning("The open orders are unknown. %s (%s)", name_trouble(error), error)
         news = [order for record, order in found if not _is_unchanged(record, order)]
         if news:
             with self._ledger.transaction():

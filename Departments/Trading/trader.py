@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from Departments.brokers.base import Broker
+from Departments.brokers.patience import name_trouble
 from Departments.core.departments import TRADING
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.logs import make_logger
@@ -71,7 +72,7 @@ class Trader:
         try:
             self._broker.account()
         except BrokerUnavailable as error:
-            log.warning("The broker does not answer, the inbox waits (%s)", error)
+            log.warning("%s, the inbox waits (%s)", name_trouble(error), error)
             return False
         return True
 

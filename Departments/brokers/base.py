@@ -11,15 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Generic, Protocol, TypeVar, overload
 
 from Departments.core.activities import Activity
+from Departments.core.logs import make_logger
 from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, Side
+from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
+from Departments.core.trading_calendar import trading_day
 
+log = make_logger(__name__)
 Own = TypeVar("Own")
 Foreign = TypeVar("Foreign")
 
@@ -85,6 +89,40 @@ class BrokerList(Sequence[Own], Generic[Own, Foreign]):
     def __getitem__(self, index: slice) -> Sequence[Own]: ...
     def __getitem__(self, index: int | slice) -> Own | Sequence[Own]:
         return self._ours[index]
+
+
+class RowNames:
+    """Names foreign and unreadable rows in the log, each once a day."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._named: set[tuple[date, str, str]] = set()
+
+    def name(self, what: str, read: BrokerList[Own, Foreign]) -> BrokerList[Own, Foreign]:
+        """Name the rows of a list and return it; `what` is one row, as "The order"."""
+        for row in read.foreign:
+            if self._is_new(what, name := _name_foreign(row)):
+                log.info("%s %s at the broker is not the desk's; it is counted and never touched", what, name)
+        self.name_unreadable(what, read.unreadable)
+        return read
+
+    def name_unreadable(self, what: str, rows: Iterable[UnreadableRow]) -> None:
+        """Name unreadable rows by their id or symbol."""
+        for row in rows:
+            if self._is_new(what, name := row.id or row.symbol or "without a name"):
+                log.warning("%s %s at the broker cannot be read (%s); it is left out", what, name, row.problem)
+
+    def _is_new(self, what: str, name: str) -> bool:
+        key = (trading_day(self._clock.now()), what, name)
+        is_new = key not in self._named
+        self._named.add(key)
+        return is_new
+
+
+def _name_foreign(row: object) -> str:
+    """Return the kind of a foreign row with its id, or its symbol without one."""
+    name = getattr(row, "id", "") or getattr(row, "symbol", "")
+    return f"{name} ({kind})" if (kind := getattr(row, "kind", "")) else str(name)
 
 
 Activities = BrokerList[Activity, Activity]

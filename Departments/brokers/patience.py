@@ -38,11 +38,12 @@ def ask_patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pa
             if clock.now() >= give_up or unreadable >= UNREADABLE_TRIES:
                 raise
             give_up = min(give_up, clock.now() + timedelta(seconds=seconds))  # the clock may have been set back
-            log.warning("%s, trying again (%s)", _name_trouble(error), error)
+            log.warning("%s, trying again (%s)", name_trouble(error), error)
             clock.sleep(max(pause, min(error.wait or 0, LONGEST_WAIT)))
 
 
-def _name_trouble(error: BrokerUnavailable) -> str:
+def name_trouble(error: BrokerUnavailable) -> str:
+    """Return whether the broker is silent or its answer makes no sense, in words."""
     unreadable = isinstance(error, UnreadableAnswer)
     return "The broker's answer cannot be read" if unreadable else "The broker does not answer"
 

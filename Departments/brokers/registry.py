@@ -79,7 +79,7 @@ def _open_simulated(opening: Opening) -> Broker:
     if opening.exchange_prices is not None:
         exchange.floor.set_prices(opening.exchange_prices.prices)
         exchange.floor.record_bars(opening.exchange_prices.bars)
-    return SimulatedBroker(exchange)
+    return SimulatedBroker(exchange, opening.clock)
 
 
 def _open_alpaca(opening: Opening) -> Broker:

@@ -19,10 +19,12 @@ from Departments.brokers.base import (
     ForeignPosition,
     Orders,
     Positions,
+    RowNames,
     UnreadableRow,
 )
 from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, UnreadableAnswer
 from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, Side
+from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
 from Departments.exchange.exchange import SimulatedExchange
@@ -35,8 +37,9 @@ class SimulatedBroker:
 
     name: str = "simulated"
 
-    def __init__(self, exchange: SimulatedExchange) -> None:
+    def __init__(self, exchange: SimulatedExchange, clock: Clock) -> None:
         self.exchange = exchange
+        self._names = RowNames(clock)
 
     def account(self) -> Account:
         """Return cash, equity, buying power and gates."""
@@ -48,9 +51,8 @@ class SimulatedBroker:
         with _map_errors():
             read, unreadable = _sort(self.exchange.foreign_positions())
             foreign = (ForeignPosition(row.kind, row.symbol, row.market_value) for row in read)
-            return BrokerList(
-                self.exchange.positions(), foreign, (UnreadableRow("", "", r.symbol, r.problem) for r in unreadable)
-            )
+            odd = (UnreadableRow("", "", row.symbol, row.problem) for row in unreadable)
+            return self._names.name("The position", BrokerList(self.exchange.positions(), foreign, odd))
 
     def position(self, symbol: str) -> Position | None:
         """Return the open position in a symbol, or None."""
@@ -95,9 +97,8 @@ class SimulatedBroker:
             orders = self.exchange.orders(scope, symbols=symbols, after=after, side=side)
             read, unreadable = _sort(self.exchange.foreign_orders())
             foreign = (ForeignOrder(row.id, row.kind, row.symbol, row.promised) for row in read)
-            return BrokerList(
-                orders, foreign, (UnreadableRow(r.id, r.client_order_id, r.symbol, r.problem) for r in unreadable)
-            )
+            odd = (UnreadableRow(r.id, r.client_order_id, r.symbol, r.problem) for r in unreadable)
+            return self._names.name("The order", BrokerList(orders, foreign, odd))
 
     def cancel(self, order_id: str) -> None:
         """Request a cancel. Raises NotFound, and Refused if it is too late."""

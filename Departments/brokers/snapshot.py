@@ -233,7 +233,7 @@ def open_cost(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
     if order.notional is not None:
         return order.notional - order.filled_qty * (order.filled_avg_price or ZERO)
     quote = quotes.get(order.symbol)
-    price = _own_price(order) or (quote.price if quote else ZERO)
+    price = _own_price(order) or max(quote.price if quote else ZERO, order.stop_price or ZERO)  # a stop buys above
     return order.remaining_qty * price
 
 

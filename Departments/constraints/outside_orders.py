@@ -13,8 +13,8 @@ from Departments.core.plans import Trade
 def describe_outside_orders(trades: Iterable[Trade], facts: Facts) -> Iterator[str]:
     """Yield a sentence for each open order of somebody else on a symbol of a plan.
 
-    Alpaca refuses an order opposite to an open one on the same symbol as a wash trade
-    (https://docs.alpaca.markets/docs/orders-at-alpaca).
+    A broker refuses an order opposite to an open one on the same symbol as a wash trade
+    (FINRA rule 5210, wash sales; brokers reject such orders on arrival).
     """
     for trade in trades:
         for order in facts.outside_orders:

@@ -81,7 +81,7 @@ class World:
 @contextmanager
 def _simulated(path: Path, clock: SimulatedClock, state: ExchangeState, faults: FaultScript) -> Iterator[Broker]:
     exchange = SimulatedExchange(path, clock, state=state, faults=faults)
-    yield SimulatedBroker(exchange)
+    yield SimulatedBroker(exchange, clock)
     exchange.close()
 
 

@@ -288,7 +288,7 @@ def test_shares_are_protected_and_reported_where_the_broker_s_clock_is_ahead(tmp
         state, faults = opened.exchange_files
         clock = Ahead(opened.clock, timedelta(seconds=seconds))
         exchange = SimulatedExchange(opened.state / EXCHANGE_FILE, clock, state=state, faults=faults)
-        opened.__dict__["broker"] = SimulatedBroker(exchange)
+        opened.__dict__["broker"] = SimulatedBroker(exchange, opened.clock)
         document = carry_out(opened, SMALL)
         assert statuses(document, "BUY")["ALKS"] == ("canceled", "114")
         assert statuses(document, "PROTECT") == {"ALKS": ("protected", "0")}

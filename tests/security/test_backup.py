@@ -95,7 +95,8 @@ def test_what_the_broker_knows_more_than_the_backup_is_named_and_not_traded_agai
     assert "which the ledger does not know" in " ".join(said.err.split())
     assert [path.name for path in folder.glob("Replaced_*/*") if path.name == LEDGER_FILE] == [LEDGER_FILE]
     again = say(capsys, *run_at(folder, LATER + timedelta(minutes=10)))
-    assert (again.code, again.document["status"]) == (1, "COMPLETED_WITH_ISSUES")
+    assert (again.code, again.document["status"]) == (1, "FAILED")
+    assert "this ledger was restored" in again.document["message"]
     assert orders_at(folder) == sent
 
 

@@ -16,7 +16,7 @@ from Departments.brokers.alpaca.bookings import read_activities
 from Departments.brokers.alpaca.credentials import Credentials, check_access, is_live
 from Departments.brokers.alpaca.parsing import find_oldest_credible, read_quote
 from Departments.brokers.alpaca.transport import Timeouts
-from Departments.brokers.base import Activities, BrokerList, Orders, Positions, UnreadableRow
+from Departments.brokers.base import Activities, Orders, Positions, RowNames, UnreadableRow
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 log = make_logger(__name__)
 Value = TypeVar("Value")
-Own = TypeVar("Own")
-Foreign = TypeVar("Foreign")
 
 MAX_QUOTE_AGE = timedelta(minutes=15)
 _SIP_DELAY = timedelta(minutes=16)  # without a subscription the consolidated feed answers 403 for the last 15 minutes
@@ -86,7 +84,7 @@ class AlpacaBroker:
         self._is_live = is_live(credentials)
         self._sdk = _open_sdk(credentials, clock, Timeouts(connect_timeout, read_timeout, total_timeout), feed)
         self._assets = Assets(clock, self._asset, self._active_assets)
-        self._named: set[str] = set()
+        self._names = RowNames(clock)
 
     def close(self) -> None:
         """Close the connections; the broker is not used afterwards."""
@@ -99,7 +97,7 @@ class AlpacaBroker:
     def positions(self) -> Positions:
         """Return every open position."""
         rows = _read("the positions", _check_list, self._sdk.positions())
-        return self._name_unreadable("The position", parsing.read_positions(rows))
+        return self._names.name("The position", parsing.read_positions(rows))
 
     def position(self, symbol: str) -> Position | None:
         """Return the open position in a symbol. Returns None if nothing is held."""
@@ -116,7 +114,7 @@ class AlpacaBroker:
         (https://docs.alpaca.markets/docs/account-activities and Alpaca's OpenAPI, `/v2/account/activities`)
         """
         fees, unreadable = parsing.read_fees(self._pages("the fees", partial(self._sdk.fees, since - _SECOND)), since)
-        self._name_rows("The fee", unreadable)
+        self._names.name_unreadable("The fee", unreadable)
         return sum(fees.values(), ZERO)
 
     def activities(self, since: datetime) -> Activities:
@@ -125,7 +123,7 @@ class AlpacaBroker:
         Alpaca books the fees of a day on the next one, and a dividend may come a day late.
         """
         rows = self._pages("the activities", partial(self._sdk.activities, since - _SECOND))
-        return self._name_unreadable("The activity", read_activities(rows, since))
+        return self._names.name("The activity", read_activities(rows, since))
 
     def _pages(self, what: str, ask: Callable[[str | None, int], Any]) -> list[Any]:
         """Return the rows of all pages, each once."""
@@ -182,7 +180,7 @@ class AlpacaBroker:
                 raise BrokerUnavailable("the broker's list of orders does not go on")
             after = _find_next_start(page)
         rows = (row for row in found.values() if side is None or _side(row) in {"", side.lower()})
-        return self._name_unreadable("The order", parsing.read_orders(rows))
+        return self._names.name("The order", parsing.read_orders(rows))
 
     def cancel(self, order_id: str) -> None:
         """Request a cancel. Raises NotFound, and Refused if it is too late."""
@@ -225,19 +223,8 @@ class AlpacaBroker:
         try:
             return _read("bars", partial(_read_each, partial(parsing.read_bar, symbol)), rows)
         except UnreadableAnswer as error:
-            self._name_rows("The bars of", [UnreadableRow("", "", symbol, str(error.__cause__))])
+            self._names.name_unreadable("The bars of", [UnreadableRow("", "", symbol, str(error.__cause__))])
             return ()
-
-    def _name_unreadable(self, what: str, read: BrokerList[Own, Foreign]) -> BrokerList[Own, Foreign]:
-        self._name_rows(what, read.unreadable)
-        return read
-
-    def _name_rows(self, what: str, rows: Iterable[UnreadableRow]) -> None:
-        """Name each unreadable row once."""
-        for row in rows:
-            if (name := row.id or row.symbol or "without a name") not in self._named:
-                self._named.add(name)
-                log.warning("%s %s at the broker cannot be read (%s); it is left out", what, name, row.problem)
 
 
 def _open_sdk(credentials: Credentials, clock: Clock, timeouts: Timeouts, feed: str) -> Sdk:

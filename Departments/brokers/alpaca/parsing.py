@@ -171,7 +171,7 @@ def _find_cost(kind: str, data: Data) -> Decimal | None:
     notional, filled = read_number(data, "notional"), read_number(data, "filled_qty") or ZERO
     if notional is not None:
         return notional - filled * (read_number(data, "filled_avg_price") or ZERO)
-    price, qty = read_number(data, "limit_price"), read_number(data, "qty")
+    price, qty = read_number(data, "limit_price", "stop_price"), read_number(data, "qty")
     if price is None or qty is None:
         return None
     return max(ZERO, (qty - filled) * price * (ONE if kind == "crypto" else OPTION_SHARES))

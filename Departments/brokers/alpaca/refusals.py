@@ -60,11 +60,16 @@ class Answer:
     code: int | None = None
     body: Mapping[str, Any] | None = None
     wait: float | None = None
+    is_plain: bool = False
 
     @property
     def is_refusal(self) -> bool:
-        """True if the request is refused for certain: a 4xx with Alpaca's code, or with its words."""
-        has_words = bool(self.body and self.message) and self.status not in _UNDECIDED
+        """True if the request is refused for certain: a 4xx with a code, or with words that are no page.
+
+        A 404 with words refuses a new order: the broker knows no such symbol or account.
+        """
+        is_undecided = self.status in _UNDECIDED and not (self.status == 404 and self.method == "POST")
+        has_words = bool(self.message) and (bool(self.body) or self.is_plain) and not is_undecided
         return 400 <= self.status < 500 and (self.code is not None or has_words)
 
     @property
@@ -90,6 +95,12 @@ class KnownAnswer:
 
 #: Not found, too late, too early, closed by the client, or asked for by a proxy: the outcome is unknown.
 _UNDECIDED = frozenset({404, 407, 408, 425, 499})
+
+#: Where a refusal keeps its words.
+_WORDS = ("message", "error", "errors", "detail", "reason")
+
+#: Statuses that only a program that has read the request gives: bad request and unprocessable content.
+_READ_IN_FULL = frozenset({400, 422})
 
 #: The first row that covers an answer counts; without one it is BrokerUnavailable.
 TABLE = (
@@ -128,9 +139,17 @@ def map_answer(answer: Answer) -> BrokerError:
 def read_answer(method: str, subject: str, reply: Reply, now: datetime) -> Answer:
     """Read a failure; its body may be Alpaca's JSON, a proxy's HTML or nothing at all."""
     body = _read_object(reply.text)
-    message = str(body.get("message") or "") if body else " ".join(reply.text.split())[:_LONGEST_QUOTE]
+    words = " ".join(reply.text.split())[:_LONGEST_QUOTE]
+    message = _read_message(body) if body else words
+    is_plain = reply.status_code in _READ_IN_FULL and bool(words) and not words.startswith(("<", "{", "["))
     wait = _read_wait(reply.status_code, reply.headers, now)
-    return Answer(method, subject, reply.status_code, message, _read_code(body.get("code")), body, wait)
+    return Answer(method, subject, reply.status_code, message, _read_code(body.get("code")), body, wait, is_plain)
+
+
+def _read_message(body: Mapping[str, Any]) -> str:
+    """Return the words of a refusal, whichever of the usual keys they stand under."""
+    found = next((body[key] for key in _WORDS if body.get(key)), "")
+    return found if isinstance(found, str) else json.dumps(found, default=str)
 
 
 def _read_object(text: str) -> dict[str, Any]:

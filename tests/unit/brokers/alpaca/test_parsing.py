@@ -98,6 +98,8 @@ def test_an_unreadable_row_is_kept_beside_the_readable_orders(row: Any, problem:
         (alpaca.option_order(side="sell"), "us_option", D(0)),
         (alpaca.option_order(asset_class=""), "us_option", D(2_400)),
         (alpaca.option_order(type="market", limit_price=None), "us_option", None),
+        (alpaca.option_order(type="stop", limit_price=None, stop_price="2.5"), "us_option", D(2_500)),
+        (alpaca.order(**COINS, qty="0.5", limit_price=None, stop_price="95000"), "crypto", D(47_500)),
         (alpaca.order(**COINS, qty="0.5", limit_price="90000"), "crypto", D(45_000)),
         (alpaca.order(**COINS, qty=None, notional="700"), "crypto", D(700)),
     ],
@@ -116,6 +118,12 @@ def test_an_open_order_by_amount_promises_what_is_left_of_it() -> None:
     part = {"filled_qty": "10", "filled_avg_price": "93.5", "status": "partially_filled"}
     (order,) = parsing.read_orders([alpaca.order(side="buy", qty=None, notional="5000", **part)])
     assert open_cost(order, {}) == D(4_065)
+
+
+def test_a_stop_that_buys_promises_the_price_it_waits_for() -> None:
+    row = alpaca.order(side="buy", type="stop", stop_price="120", limit_price=None, qty="10", status="new")
+    (order,) = parsing.read_orders([row])
+    assert open_cost(order, {}) == D(1_200)
 
 
 def test_an_order_of_a_person_is_read_without_an_id_of_ours() -> None:
