@@ -118,8 +118,10 @@ class Bookkeeper:
         with self._ledger.transaction():
             self._ledger.book.add((cash, *shares, *seen))
         count = len(shares)
+        is_new = not self._ledger.plans.executions()
         log.info(
-            "The ledger is new: it takes the account as it is, %s in cash and %d position%s",
+            "%s %s in cash and %d position%s",
+            "The ledger is new: it takes the account as it is," if is_new else "The book of the account begins now:",
             usd_cents(reading.balance.cash),
             count,
             "" if count == 1 else "s",
@@ -275,7 +277,9 @@ def describe_booking(booking: AccountEntry, activity: Activity) -> str:
     if booking.kind is EntryKind.OTHER:
         shares = f", {plain(booking.qty)} shares" if booking.qty else ""
         return f"{activity.word}{of_symbol} on {day}: {_with_sign(booking.cash)}{shares}"
-    return f"{booking.kind.capitalize()}{of_symbol} of {amount} on {day}"
+    if booking.is_against_its_kind:
+        return f"{booking.title}{of_symbol}: {amount} on {day}"
+    return f"{booking.title}{of_symbol} of {amount} on {day}"
 
 
 def _with_sign(cash: Decimal) -> str:

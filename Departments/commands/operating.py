@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import ROUND_FLOOR
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, ExchangePrices, Reseed, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.moments import iso
-from Departments.core.money import plain, usd_cents
+from Departments.core.money import CENT, ZERO, plain, usd_cents
 from Departments.core.platform.clock import Clock
 from Departments.core.trading_calendar import EASTERN
 from Departments.core.validation import validate
@@ -113,12 +114,12 @@ def dividend(
 
 def interest(amount: AMOUNT, workspace: Workspace = Path(), at: At = None) -> int:
     """Book interest (activity INT); a negative amount is paid."""
-    return _occur(workspace, at, do="interest", amount=amount)
+    return _occur(workspace, at, _check_cash, do="interest", amount=amount)
 
 
 def fee(amount: AMOUNT, workspace: Workspace = Path(), at: At = None) -> int:
-    """Charge a fee (activity FEE)."""
-    return _occur(workspace, at, do="fee", amount=amount)
+    """Charge a fee (activity FEE); no more than the cash."""
+    return _occur(workspace, at, _check_cash, do="fee", amount=amount)
 
 
 def split(
@@ -197,9 +198,14 @@ def _occur(
 
 
 def _check_cash(exchange: SimulatedExchange, event: MarketEvent) -> None:
-    cash, amount = exchange.account().cash, event.amount
-    if amount is not None and amount > cash:
-        raise BadInput("DOLLARS", "", f"{usd_cents(amount)} is more than the cash", f"withdraw {plain(cash)} at most")
+    """Check that money that goes out is there. Raises BadInput."""
+    cash, amount = exchange.account().cash, event.amount or ZERO
+    outgoing = -amount if event.do == "interest" else amount
+    if outgoing > max(cash, ZERO):
+        verb = {"withdraw": "withdraw", "fee": "charge"}.get(event.do, "pay")
+        most = plain(cash.quantize(CENT, ROUND_FLOOR))
+        mend = f"{verb} {most} at most" if cash >= CENT else "deposit money first"
+        raise BadInput("DOLLARS", "", f"{usd_cents(outgoing)} is more than the cash", mend)
 
 
 @contextmanager

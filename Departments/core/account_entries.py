@@ -6,11 +6,12 @@ its book, a person has to look.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from Departments.core.money import ZERO
 
@@ -57,6 +58,26 @@ class AccountEntry:
     cash: Decimal = ZERO
     activity_id: str = ""
     sentence: str = ""
+
+    @property
+    def is_against_its_kind(self) -> bool:
+        """Return whether the cash goes the other way than its kind says, like interest that is paid."""
+        return self.cash * _AGAINST.get(self.kind, (0, ""))[0] > 0
+
+    @property
+    def title(self) -> str:
+        """Return the words for its kind, or for the opposite if its cash is against it."""
+        return _AGAINST[self.kind][1] if self.is_against_its_kind else self.kind.capitalize()
+
+
+#: The sign of cash that is against a kind, and the words for it.
+_AGAINST: Final[Mapping[EntryKind, tuple[int, str]]] = {
+    EntryKind.DEPOSIT: (-1, "Deposit taken back"),
+    EntryKind.WITHDRAWAL: (1, "Withdrawal returned"),
+    EntryKind.DIVIDEND: (-1, "Dividend paid"),
+    EntryKind.INTEREST: (-1, "Interest paid"),
+    EntryKind.FEE: (1, "Fee refunded"),
+}
 
 
 @dataclass(frozen=True, slots=True)

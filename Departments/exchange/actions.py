@@ -79,7 +79,8 @@ class MarketActions:
     def _book_interest(self, event: MarketEvent, at: datetime) -> str:
         amount = event.amount or ZERO
         self.log.book(Booking(ActivityKind.INTEREST, at, amount, description="interest"))
-        return f"Booked interest of {usd_cents(amount)}; cash is {usd_cents(self.book.cash)}"
+        deed = "Booked" if amount > 0 else "Paid"
+        return f"{deed} interest of {usd_cents(abs(amount))}; cash is {usd_cents(self.book.cash)}"
 
     def _charge(self, event: MarketEvent, at: datetime) -> str:
         amount = event.amount or ZERO
@@ -196,7 +197,8 @@ class MarketActions:
             self.book.set_holding(Lot(new, qty, (cost / qty).quantize(_MICRO)))
         done = "cancelled" if self.state.orders_at_rename == "cancel" else "kept"
         kept = f"; {count(len(orders), 'open order')}: {done}" if orders else ""
-        return f"{symbol} is called {new} now: {plain(held.qty)} shares{kept}"
+        joined = f", joined with {plain(other.qty)} {new} held" if held.qty and other.qty else ""
+        return f"{symbol} is called {new} now: {plain(held.qty)} shares{joined}{kept}"
 
     def _cancel(self, order_id: str, at: datetime) -> None:
         record = self.book.find_by_id(order_id)

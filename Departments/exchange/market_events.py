@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from Departments.core.money import cents, plain
 from Departments.core.orders import OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from Departments.core.settings import Section
 from Departments.exchange.field_types import Amount, Moment, Number, Price, Quantity, Ratio, Seconds, Symbol
@@ -19,6 +20,8 @@ EventName = Literal[
     "deposit", "withdraw", "dividend", "interest", "fee", "split", "rename",
     "halt", "resume", "set_price", "trade_outside", "place_order",
 ]  # fmt: skip
+
+LARGEST_BOOKING: Final = Decimal(10) ** 10  # dollars
 
 #: The keys that an event needs, by its name.
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
@@ -121,9 +124,21 @@ class MarketEvent(Section):
     @model_validator(mode="after")
     def _check_sense(self) -> Self:
         check_needs(self, NEEDS[self.do])
+        if NEEDS[self.do] == ("amount",) and self.amount is not None:
+            check_dollars(self.amount)
         if self.do != "interest" and self.amount is not None and self.amount <= 0:
             raise ValueError("amount must be above zero; give a positive number")
         return self
+
+
+def check_dollars(amount: Decimal) -> None:
+    """Check the dollars of a booking: whole cents, not zero, believable. Raises ValueError."""
+    if not amount:
+        raise ValueError("amount must be above zero; of interest it may be below zero, too")
+    if abs(amount) > LARGEST_BOOKING:
+        raise ValueError(f"amount is too large to be true; give {plain(LARGEST_BOOKING)} dollars at most")
+    if amount != cents(amount):
+        raise ValueError(f"amount {plain(amount)} has a fraction of a cent; give dollars and cents, like 1234.57")
 
 
 def check_needs(entry: Section, needed: tuple[str, ...]) -> None:

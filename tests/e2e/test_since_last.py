@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
@@ -67,3 +68,16 @@ def test_reconcile_begins_with_one_sentence_and_names_the_differences_only(
     ]
     wrong = say(capsys, "reconcile", "--workspace", folder, "--at", "2025-11-10T20:00:00Z", "--accept", "ALKS")
     assert (wrong.code, "ALKS is not locked and does not differ" in wrong.err) == (2, True)
+
+
+def test_a_ledger_with_an_execution_is_not_called_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = workspace(tmp_path, settings=SETTINGS)
+    first = run_plan(folder, capsys, "2025-11-10", "ALKS", 32.66)
+    assert "The ledger is new: it takes the account as it is, $" in first.err
+    with sqlite3.connect(folder / "sentinel.db") as connection:
+        connection.execute("DELETE FROM desk_bookings")
+        connection.execute("DELETE FROM desk_statements")
+    connection.close()
+    later = say(capsys, "reconcile", "--workspace", folder, "--at", "2025-11-10T18:00:00Z")
+    assert "The book of the account begins now: $" in later.err
+    assert "is new" not in later.err

@@ -34,7 +34,7 @@ def give(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Give:
         (("withdraw", "500.25"), "Withdrew $500.25; cash is $39,499.75", ("CSW", "-500.25")),
         (("dividend", "DVN", "0.24"), "DVN paid $54.00 on 225 shares; cash is $40,054.00", ("DIV", "54")),
         (("fee", "0.46"), "Charged a fee of $0.46; cash is $39,999.54", ("FEE", "-0.46")),
-        (("interest", "-3.20"), "Booked interest of -$3.20; cash is $39,996.80", ("INT", "-3.2")),
+        (("interest", "-3.20"), "Paid interest of $3.20; cash is $39,996.80", ("INT", "-3.2")),
         (("split", "MSFT", "10:1"), "MSFT split 10 for 1: 80 → 800 shares at $50.25", ("SPLIT", "0")),
         (("rename", "dvn", "XYZ"), "DVN is called XYZ now: 225 shares", ("NC", "0")),
     ],
@@ -76,6 +76,14 @@ def test_what_is_no_booking_is_said_in_one_line_too(give: Give, words: tuple[str
     [
         (("withdraw", "99999"), "DOLLARS: $99,999.00 is more than the cash; withdraw 40000 at most."),
         (("deposit", "-5"), "amount must be above zero; give a positive number."),
+        (("deposit", "0.001"), "amount 0.001 has a fraction of a cent; give dollars and cents, like 1234.57."),
+        (("withdraw", "1234.567"), "amount 1234.567 has a fraction of a cent"),
+        (("interest", "-3.333"), "amount -3.333 has a fraction of a cent"),
+        (("interest", "0"), "amount must be above zero"),
+        (("deposit", "1e12"), "amount is too large to be true; give 10000000000 dollars at most."),
+        (("fee", "1e12"), "amount is too large to be true"),
+        (("fee", "40000.01"), "DOLLARS: $40,000.01 is more than the cash; charge 40000 at most."),
+        (("interest", "-40000.01"), "DOLLARS: $40,000.01 is more than the cash; pay 40000 at most."),
         (("deposit", "much"), "exchange deposit: amount: 'much' is not a number"),
         (
             ("split", "MSFT", "1"),
@@ -96,6 +104,15 @@ def test_bad_input_is_one_sentence_and_changes_nothing(give: Give, words: tuple[
     assert sentence in line
     document = give("show", "--json").document
     assert (document["cash"], document["activities"]) == ("40000", [])
+
+
+def test_a_rename_onto_a_held_symbol_says_what_it_joins(give: Give) -> None:
+    held = {row["ticker"]: row["qty"] for row in give("show", "--json").document["positions"]}
+    said = give("rename", "MSFT", "DVN")
+    assert said.out.startswith(f"MSFT is called DVN now: {held['MSFT']} shares, joined with {held['DVN']} DVN held"), (
+        said.out
+    )
+    assert "joined" not in give("rename", "DVN", "DVX").out
 
 
 def test_a_symbol_of_before_is_named_by_its_new_name(give: Give) -> None:
