@@ -185,7 +185,8 @@ class Findings:
         """Return a sentence for every change, difference, lock and unprotected symbol."""
         mend = "the next `departments run` protects them"
         bare = (f"{name}: {plain(qty)} shares have no live exits; {mend}" for name, qty in self._bare())
-        return list(dict.fromkeys((*self.changes.sentences(), *(lock.reason for lock in self.locks), *bare)))
+        changes, more = self.changes.sentences(), dict.fromkeys((*(lock.reason for lock in self.locks), *bare))
+        return [*changes, *(sentence for sentence in more if sentence not in changes)]
 
 
 def _count(number: int, noun: str) -> str:

@@ -108,6 +108,9 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         "plan_id": "the plan of the last run, or null",
         "exits": [EARLIER_FILL_SHAPE],
         "changes": [ENTRY_SHAPE],
+        "expired": [
+            {"ticker": "symbol", "client_order_id": "of the exit", "at": "when it expired", "sentence": "all of it"}
+        ],
         "differences": [
             {
                 "kind": "missing shares, unknown shares or unexplained cash",

@@ -107,9 +107,10 @@ class SinceLast:
 
     def sentences(self) -> list[str]:
         """Return a sentence for every change."""
-        changes = [each.sentence for each in self.exits] + [b.sentence for b in self.bookings if b.sentence]
+        changes = [each.sentence for each in self.exits]
+        changes += _tell_once((b.kind, b.sentence) for b in self.bookings if b.sentence)
         changes += map(describe_expired, self.expired)
-        return [*dict.fromkeys(changes), *(d.sentence for d in self.differences)]
+        return [*changes, *(d.sentence for d in self.differences)]
 
     def bridge(self) -> list[tuple[str, Decimal]]:
         """Return the amounts from the cash then to the cash now; they add up to the cent."""
@@ -210,9 +211,22 @@ def since_last_lines(changes: Mapping[str, Any]) -> list[str]:
 
 
 def changed_sentences(changes: Mapping[str, Any]) -> list[str]:
-    """Return the sentences of a document's `since_last`, each once."""
-    told = (row["sentence"] for key in ("exits", "changes", "expired", "differences") for row in changes[key])
-    return list(dict.fromkeys(told))
+    """Return the sentences of a document's `since_last`."""
+    told = (
+        (row.get("kind", ""), row["sentence"])
+        for key in ("exits", "changes", "expired", "differences")
+        for row in changes[key]
+    )
+    return _tell_once(told)
+
+
+def _tell_once(told: Iterable[tuple[str, str]]) -> list[str]:
+    """Return sentences from pairs with their kind. A symbol change is two entries of the book and one sentence."""
+    found: list[str] = []
+    for kind, sentence in told:
+        if kind != EntryKind.RENAME or sentence not in found:
+            found.append(sentence)
+    return found
 
 
 def _with_sign(amount: Decimal) -> str:
