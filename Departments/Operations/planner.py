@@ -179,13 +179,16 @@ class Planner:
     def _make(self, wish: Wish, briefing: Briefing, now: datetime) -> Planned:
         proposal = self._shelf.read_proposal(now)
         complete = merge_picks(briefing, proposal.picks) if proposal else briefing
-        return make_plan(
+        planned = make_plan(
             briefing,
             self._basis(complete, _buyable(complete, self._limits), now),
             mandatory_sells=wish.mandatory_sells,
             proposal=proposal,
             reported=self._reported_untradable(now),
         )
+        sources = [each.source for each in (briefing, proposal) if each is not None]
+        notes = [line for source in sources if (line := self._shelf.describe_source(source))]
+        return replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *notes)))
 
     def _validate(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
         named = wish.briefing_message_id

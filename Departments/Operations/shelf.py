@@ -17,6 +17,7 @@ from typing import Final
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
 from Departments.core.logs import make_logger
+from Departments.core.safe_text import make_safe
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec
 from Departments.messaging.bus import Bus
@@ -74,6 +75,15 @@ class Shelf:
         """Read today's newest usable briefing. Returns None if there is none."""
         found = map(_read_if_usable, self.list_briefings(trading_day(now)))
         return next((briefing for briefing in found if briefing and _is_of_today(briefing, now)), None)
+
+    def describe_source(self, message_id: str) -> str:
+        """Return the sentence that names what a plan is made from, and what proves it; empty for no message."""
+        message = self.find(message_id)
+        if message is None:
+            return ""
+        is_signed = self.bus.signatures.is_signed(message)
+        proof = "signed" if is_signed else "handed over by hand" if self.bus.is_proven(message) else "unsigned"
+        return f"Made from {message.message_type} {message_id} of {make_safe(message.sender)}, {proof}"
 
     def read_others(self, briefing: Briefing, now: datetime, young: timedelta) -> list[Briefing]:
         """Read today's other usable briefings that are at most as `young`: their views of the market count, too."""

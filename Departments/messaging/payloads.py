@@ -291,6 +291,9 @@ class FinalReport(Payload):
     earlier_orders: Documents = Field((), description="fills in the run of orders of an earlier day", examples=[[]])
     bookings: Documents = Field((), description="what the broker booked during the run", examples=[[]])
     skipped: Documents = Field(description="not planned: ticker, code, reason", examples=[[]])
+    plan_notes: tuple[str, ...] = Field(
+        (), description="the plan's sentences for people, its sources among them", examples=[[]]
+    )
     phases: Documents = Field(description="each phase with its orders", examples=[[{"name": "SELL", "orders": []}]])
     denied: Documents = Field(description="stopped by our own check: ticker, code, reason", examples=[[]])
     deferred: Documents = Field(description="not today: ticker, code, reason", examples=[[]])

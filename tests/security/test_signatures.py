@@ -222,6 +222,40 @@ def test_a_forgery_in_the_outbox_of_research_does_not_silence_a_signed_briefing(
     assert bought(say(capsys, *run_of(folder, "--json")))
 
 
+PROPOSAL = """---
+message_id: MSG_RESEARCH_20251110T150510Z_0badcab1
+from: RESEARCH
+to: OPERATIONS
+timestamp: '2025-11-10T15:05:10.000000Z'
+message_type: PlanProposal
+---
+# Proposal
+
+```json
+{"sells": [{"ticker": "MSFT", "shares": 6, "reason": "sell it"}], "buys": []}
+```
+"""
+
+
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_plan_and_report_name_the_messages_a_plan_is_made_from_and_whether_they_are_signed(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, *, is_signed: bool
+) -> None:
+    monkeypatch.setenv(VARIABLE, KEY)
+    folder = workspace(tmp_path / "ws")
+    (signed(folder, capsys) if is_signed else deliver_briefing(folder))
+    deliver(folder, "OPERATIONS", "MSG_RESEARCH_20251110T150510Z_0badcab1.md", PROPOSAL)
+    said = say(capsys, *run_of(folder, "--json"))
+    first = (
+        f"Made from DailyBriefing {BRIEFING.removesuffix('.md')} of RESEARCH, {'signed' if is_signed else 'unsigned'}"
+    )
+    second = "Made from PlanProposal MSG_RESEARCH_20251110T150510Z_0badcab1 of RESEARCH, unsigned"
+    assert {first, second} <= set(said.document["plan_notes"])
+    (report,) = (folder / "Reports").glob("*.md")
+    text = report.read_text(encoding="utf-8").replace("\\", "")
+    assert (first in text, second in text) == (True, True)
+
+
 def test_the_old_key_is_valid_while_the_key_changes(
     folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
     "earlier_orders": [EARLIER_FILL_SHAPE],
     "bookings": [ENTRY_SHAPE],
     "skipped": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
+    "plan_notes": ["a sentence of the plan for people, such as the message it was made from and whether it is signed"],
     "phases": [
         {
             "name": "RELEASE, SELL, BUY or PROTECT",
@@ -235,6 +236,7 @@ def final_document(
         "earlier_orders": [each.document() for each in earlier_fills_in(ledger, trades, fills)],
         "bookings": [entry_document(entry) for entry in ledger.book.find_in_run(execution)],
         "skipped": skip_documents(plan.skipped),
+        "plan_notes": list(plan.notes),
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
         "denied": reasons(t for t in last if t.status == OrderStatus.DENIED),
         "deferred": reasons(t for t in last if t.status == TradeStatus.DEFERRED),
@@ -269,6 +271,7 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
         "left": [],
         **NOTHING_CHANGED,
         "skipped": skip_documents(plan.skipped),
+        "plan_notes": list(plan.notes),
         "phases": [
             {
                 "name": name,
@@ -304,6 +307,7 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
         "left": [],
         **NOTHING_CHANGED,
         "skipped": skip_documents(plan.skipped) if plan else [],
+        "plan_notes": list(plan.notes) if plan else [],
         "phases": [],
         "denied": [],
         "deferred": [],
