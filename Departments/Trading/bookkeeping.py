@@ -133,6 +133,8 @@ class Bookkeeper:
         Splits that nobody has announced count if `unannounced`.
         """
         reading, now = self._read_account(), self._clock.now()
+        unseen = self._find_unseen()
+        reading = replace(reading, unreadable=reading.unreadable | {symbol for symbol, _ in unseen})
         since = min(now, self._ledger.book.last_noted() or now) - LATE_ACTIVITIES
         activities = self._read_activities(since)
         book = self._ledger.book
@@ -140,6 +142,7 @@ class Bookkeeper:
         bookings, locks = list[AccountEntry](), dict[str, str]()
 
         ours = self._find_ours(listed, ours)
+        listed = tuple(a for a in listed if a.order_id in ours or (a.symbol, a.side) not in unseen)
 
         with self._ledger.transaction():
             known, balance = book.find_known([a.id for a in listed]), book.balance()
@@ -158,8 +161,15 @@ class Bookkeeper:
             balance = self._actions.book(new, balance, reading, unannounced=unannounced)
             before = {d.symbol: d.since for d in book.differences()}
             differences = find_differences(balance, reading, now, before, self._tolerance())
+            if unseen:  # what an order may have filled changes cash as well
+                differences = [*(d for d in book.differences() if not d.symbol), *(d for d in differences if d.symbol)]
         shares = {d.symbol: d.sentence for d in differences if d.symbol}
         return BookComparison(tuple(differences), {**shares, **locks}, locks)
+
+    def _find_unseen(self) -> set[tuple[str, Side | None]]:
+        """Return symbol and side of our orders not seen at the broker yet: they may fill before they are."""
+        found = (order for order in self._ledger.orders.find_open() if order.broker_order_id is None)
+        return {(order.intent.symbol, order.intent.side) for order in found}
 
     def _find_ours(self, activities: Sequence[Activity], ours: Collection[str]) -> set[str]:
         """Return `ours` and the broker's ids of further orders of ours that filled, every row of edited ones."""

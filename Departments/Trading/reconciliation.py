@@ -30,6 +30,7 @@ from Departments.ledger.trading_records import OrderRecords
 from Departments.Trading.bookkeeping import CASH_NAME, Bookkeeper
 from Departments.Trading.edits import Life, LifeReader
 from Departments.Trading.exits import adopt_exits, entry_intent, flat, known_as, with_parents
+from Departments.Trading.tracking import NEVER_ARRIVED_AFTER
 
 log = make_logger(__name__)
 
@@ -225,17 +226,19 @@ def compare_orders(
     listed = list(flat(sent))
     lives = LifeReader(broker, lambda name: records.find(name) is not None, listed)
     at_broker = {known_as(order): order for order in listed}
-    rows = []
+    rows, now = [], broker.market_clock().now
     for record in waiting:
         try:
             order = _find(broker, record, at_broker.get(record.intent.client_order_id), lives)
         except UnreadableAnswer as error:
             rows.append(_compare(record, Finding.UNREADABLE, f"{record.intent.client_order_id}: {error}"))
             continue
-        rows.append(_compare_missing(record, in_hand) if order is None else _compare_known(record, lives.read(order)))
+        rows.append(
+            _compare_missing(record, in_hand, now) if order is None else _compare_known(record, lives.read(order))
+        )
     known = {row.client_order_id for row in rows}
     unread = (row for row in sent.unreadable if row.client_order_id not in known)
-    ended = _compare_ended(sent, records, broker.market_clock().now - LOOK_BACK, lives)
+    ended = _compare_ended(sent, records, now - LOOK_BACK, lives)
     return [*rows, *ended, *_compare_unreadable(unread, records)]
 
 
@@ -302,15 +305,18 @@ def _compare_known(record: OrderRecord, life: Life) -> ComparedOrder:
     return _compare(record, Finding.MATCHED, sentence, order)
 
 
-def _compare_missing(record: OrderRecord, in_hand: Container[str]) -> ComparedOrder:
+def _compare_missing(record: OrderRecord, in_hand: Container[str], now: datetime) -> ComparedOrder:
     """Compare an order unknown to the broker.
 
-    One whose submission got no answer is looked for again when its approval is handled or cancelled. An order the
-    broker had may not vanish.
+    One whose submission got no answer is looked for again when its approval is handled or cancelled; one whose id is
+    taken may show a moment later. An order the broker had may not vanish.
     """
     is_unanswered = record.status is OrderStatus.UNKNOWN and record.broker_order_id is None
     will_be_decided = record.intent.message_id in in_hand or record.cancel_requested_at is not None
-    finding = Finding.MATCHED if is_unanswered and will_be_decided else Finding.AMBIGUOUS
+    is_taken = record.status is OrderStatus.PENDING_NEW and record.broker_order_id is None
+    may_show = is_taken and now - record.created_at < NEVER_ARRIVED_AFTER
+    is_expected = may_show or (is_unanswered and will_be_decided)
+    finding = Finding.MATCHED if is_expected else Finding.AMBIGUOUS
     return _compare(record, finding, f"the broker does not know {record.intent.client_order_id}")
 
 

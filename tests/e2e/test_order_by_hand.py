@@ -117,7 +117,7 @@ def test_the_person_is_shown_plan_and_review_before_being_asked(
 
 def test_a_closed_market_ends_it_as_it_ends_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     closed = order(capsys, folder, "SELL MSFT 10", at="2025-11-09T15:05:42Z")
-    assert (closed.code, closed.document["status"], sent(folder)) == (1, "MARKET_CLOSED", [])
+    assert (closed.code, closed.document["status"], sent(folder)) == (5, "MARKET_CLOSED", [])
 
 
 # --- beside the day's plan ---

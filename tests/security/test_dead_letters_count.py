@@ -32,8 +32,8 @@ def test_a_dead_letter_is_an_issue_of_the_day_and_of_one_report(folder: Path, ca
     report = (folder / "Reports" / f"{said.document['plan_id']}.md").read_text(encoding="utf-8")
     assert "## Dead Letters" in report
     assert JUNK in report
-    again = say(capsys, *run_of(folder, "--json"))
-    assert (again.code, again.document["status"], again.document["dead_letters"]) == (0, "ALREADY_EXECUTED", [])
+    again = say(capsys, *run_of(folder, "--json"))  # with the code of the day it speaks of
+    assert (again.code, again.document["status"], again.document["dead_letters"]) == (1, "ALREADY_EXECUTED", [])
 
 
 def test_a_dead_letter_that_comes_after_the_report_is_an_issue_of_the_next_run(folder: Path, capsys: Capture) -> None:

@@ -145,7 +145,7 @@ def test_a_lock_stays_until_a_person_frees_it(opened: Desk) -> None:
     opened.clock.sleep(30 * 86_400)
     opened.trader.reconcile()
     assert OURS in opened.ledger.releases.find_locks()["CTVA"]
-    assert opened.trader.accept("CTVA") == ["CTVA is free"]
+    assert opened.trader.accept("CTVA") == ["CTVA is free", "the desk may trade again"]
     assert opened.ledger.releases.find_locks() == {}
 
 
