@@ -44,7 +44,7 @@ def test_a_dead_letter_that_comes_after_the_report_is_an_issue_of_the_next_run(f
     said = say(capsys, *run_of(folder))
     assert said.code == 1
     assert f"EXECUTIVE/{JUNK}: UNREADABLE" in said.out
-    assert say(capsys, "resume", "--workspace", folder).code == 1
+    assert say(capsys, "resume", "--workspace", folder, "--at", AT).code == 1
     assert say(capsys, "dead-letters", "accept", "MSG_X", "--workspace", folder).code == 0
     assert say(capsys, *run_of(folder)).code == 0
     assert (folder / "Messages_Between_Departments" / "Dead_Letter" / "EXECUTIVE" / JUNK).exists()
