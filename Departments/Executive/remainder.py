@@ -38,22 +38,22 @@ _PHASES: Final = {Side.SELL: PhaseName.SELL, Side.BUY: PhaseName.BUY}
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Shares of a planned trade that did not fill, with the last reason. `is_open` means that they still may."""
+    """Shares of a planned trade that did not fill, with the last reason. `may_fill` means that they still may."""
 
     trade: Trade
     code: str
     reason: str
-    is_open: bool = False
+    may_fill: bool = False
 
     @property
     def is_passing(self) -> bool:
         """Return True if a further attempt may trade these shares."""
-        return not self.is_open and self.code in PASSING
+        return not self.may_fill and self.code in PASSING
 
     @property
     def sentence(self) -> str:
         """Return the words for people: side, shares, symbol, reason."""
-        why = "its order is still open" if self.is_open else self.reason or "it did not fill"
+        why = "its order is still open" if self.may_fill else self.reason or "it did not fill"
         return f"{self.trade.side} {plain(self.trade.qty)} {self.trade.symbol} ({why})"
 
     def document(self) -> Mapping[str, str]:
@@ -64,7 +64,7 @@ class Leftover:
             "side": str(trade.side),
             "qty": plain(trade.qty),
             "code": self.code,
-            "reason": "the order is still open" if self.is_open else self.reason,
+            "reason": "the order is still open" if self.may_fill else self.reason,
         }
 
 
@@ -83,8 +83,8 @@ def _find_left(trade: Trade, records: Sequence[TradeRecord]) -> Leftover | None:
     if qty <= 0 or not records:
         return None if qty <= 0 else Leftover(trade, "", "")
     last = records[-1]
-    is_open = any(record.terminal_at is None for record in records)
-    return Leftover(replace(trade, qty=qty), last.code, last.reason, is_open)
+    may_fill = any(record.terminal_at is None for record in records)
+    return Leftover(replace(trade, qty=qty), last.code, last.reason, may_fill)
 
 
 def plan_for(plan: TradingPlan, records: Iterable[TradeRecord], attempt: int) -> TradingPlan:

@@ -46,8 +46,8 @@ class FakeBroker:
     def positions(self) -> Positions:
         return BrokerList(self.held, self.foreign_held, self.unreadable_held)
 
-    def orders(self, scope: str = "open", *, side: Side, **_: Any) -> Orders:
-        return BrokerList((order for order in self.open_orders if order.side is side), self.foreign_orders)
+    def orders(self, scope: str = "open", *, side: Side | None = None, **_: Any) -> Orders:
+        return BrokerList((o for o in self.open_orders if side is None or o.side is side), self.foreign_orders)
 
     def quotes(self, symbols: Iterable[str]) -> Mapping[str, Quote]:
         return {s: Quote(s, D(self.quoted[s]), NOW) for s in symbols if s in self.quoted}

@@ -23,6 +23,7 @@ ALLOWED = {
     ("Executive/funding.py", "allow_margin"): "funds from the broker's buying power then",
     ("Regime/classification.py", "vix_panic_threshold"): "names the regime of the panic, which a row then judges",
     ("Regime/regime_department.py", "next_close"): "tells when the day of an assessment has ended",
+    ("commands/opening.py", "is_open_at"): "waits for the opening; a row judges whether it has come",
     ("brokers/snapshot.py", "is_open"): "says how clock and calendar differ",
     ("core/settings.py", "stop_loss_pct"): "the one function of a BUY's exits",
     ("core/settings.py", "take_profit_pct"): "the one function of a BUY's exits",

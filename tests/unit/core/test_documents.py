@@ -42,7 +42,8 @@ def test_a_document_is_written_with_plain_numbers_and_moments_in_utc(value: obje
 def test_a_document_is_laid_out_as_the_standard_library_does(document: object, ascii_only: bool) -> None:  # noqa: FBT001 - hypothesis draws it
     laid_out = json.dumps(document, indent=2, ensure_ascii=ascii_only)
     assert json_text(document, ascii_only=ascii_only) == escape_in_json(laid_out)
-    assert json.loads(json_text(document, ascii_only=ascii_only)) == json.loads(laid_out)
+    read = json.loads(json_text(document, ascii_only=ascii_only))
+    assert repr(read) == repr(json.loads(laid_out))  # NaN is not equal to itself
 
 
 def test_what_is_no_json_is_laid_out_within_others() -> None:
