@@ -353,9 +353,8 @@ class Day:
         """Execute an approved plan phase by phase, and report.
 
         An interrupted execution goes on first and instead. A plan is never executed twice; a `further` attempt
-        executes what those before left. Raises WorkspaceBusy while
-        another execution has the workspace or the account, DayFailed for a plan that may not be executed, and
-        DepartmentsError.
+        executes what those before left. Raises WorkspaceBusy while another execution has the workspace or the account,
+        DayFailed for a plan that may not be executed, and DepartmentsError.
         """
         with self.hold():
             self.consult()  # reports that wait decide what is unfinished or executed

@@ -23,6 +23,7 @@ from Departments.core.orders import OURS, Order, OrderStatus, Purpose, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import trading_day
+from Departments.ledger.account_book import measure_effect
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderIntent, OrderRecord
 from Departments.ledger.releases import WHOLE_DESK
@@ -329,8 +330,7 @@ def find_missing(fills: Iterable[FillRecord], held: Mapping[str, Decimal]) -> It
     """Yield symbols with fewer shares held than bought, in order."""
     bought: dict[str, Decimal] = {}
     for record in fills:
-        qty = record.fill.qty if record.side is Side.BUY else -record.fill.qty
-        bought[record.symbol] = bought.get(record.symbol, ZERO) + qty
+        bought[record.symbol] = bought.get(record.symbol, ZERO) + measure_effect(record)
     for symbol, qty in sorted(bought.items()):
         if held.get(symbol, ZERO) < max(ZERO, qty):
             yield MissingShares(symbol, qty, held.get(symbol, ZERO))

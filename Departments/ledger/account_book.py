@@ -208,15 +208,13 @@ class BookRecords:
         found = BOOKINGS.find(self._db, condition, run.started_at, *_NOT_OF_A_RUN, order="noted_at, id")
         return [entry for entry in found if run.is_running_at(entry.noted_at)]
 
-    def bookings_between(self, start: Statement, end: int | None = None) -> list[AccountEntry]:
-        """Return the bookings after a statement, up to the row `end`, oldest first."""
-        if end is None:
-            return BOOKINGS.find(self._db, "id > ?", start.last_entry, order="id")
-        return BOOKINGS.find(self._db, "id > ? AND id <= ?", start.last_entry, end, order="id")
+    def bookings_after(self, start: Statement) -> list[AccountEntry]:
+        """Return the bookings after a statement, oldest first."""
+        return BOOKINGS.find(self._db, "id > ?", start.last_entry, order="id")
 
-    def fills_between(self, start: Statement, end: int | None = None) -> list[FillRecord]:
-        """Return the fills after a statement, up to the row `end`, oldest first."""
-        return self._orders.fills_after(start.last_fill, end)
+    def fills_after(self, start: Statement) -> list[FillRecord]:
+        """Return the fills after a statement, oldest first."""
+        return self._orders.fills_after(start.last_fill)
 
     def _last(self, table: str) -> int:
         row = self._db.row(f"SELECT coalesce(max(id), 0) AS last FROM {table}")  # noqa: S608 - our own names

@@ -238,10 +238,9 @@ class OrderRecords:
         times = [iso(moment) for moment in (since, until) if moment is not None]
         return self._fills(f"f.id IN ({its_own} UNION {others})", plan_id, attempt, *times, plan_id, attempt)
 
-    def fills_after(self, first: int, last: int | None = None) -> list[FillRecord]:
-        """Return the fills recorded after the row `first`, up to the row `last`."""
-        end = "" if last is None else " AND f.id <= ?"
-        return self._fills(f"f.id > ?{end}", *[str(row) for row in (first, last) if row is not None])
+    def fills_after(self, row: int) -> list[FillRecord]:
+        """Return the fills recorded after a row."""
+        return self._fills("f.id > ?", str(row))
 
     def fills_of(self, symbol: str, before: datetime) -> list[FillRecord]:
         """Return the fills of a symbol before a moment, oldest first."""

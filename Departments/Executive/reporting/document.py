@@ -24,6 +24,7 @@ from Departments.Executive.funding import Decision
 from Departments.Executive.outcomes import is_order_of, with_order
 from Departments.Executive.remainder import keep_last, list_left
 from Departments.Executive.reporting.since_last import SinceLast, earlier_fills_in, entry_document, since_last_report
+from Departments.ledger.account_book import measure_effect
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
@@ -355,8 +356,7 @@ def cash_path(start: Decimal, fills: Iterable[FillRecord]) -> list[Decimal]:
     """Return the cash (dollars) at the start and after each fill, in the order given."""
     path = [start]
     for record in fills:
-        value = record.fill.qty * record.fill.price
-        path.append(path[-1] + (value if record.side is Side.SELL else -value))
+        path.append(path[-1] - measure_effect(record) * record.fill.price)
     return path
 
 

@@ -7,7 +7,7 @@ differences that nothing explains.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -107,10 +107,7 @@ class SinceLast:
 
     def sentences(self) -> list[str]:
         """Return a sentence for every change."""
-        changes = [each.sentence for each in self.exits]
-        changes += _tell_once((b.kind, b.sentence) for b in self.bookings if b.sentence)
-        changes += map(describe_expired, self.expired)
-        return [*changes, *(d.sentence for d in self.differences)]
+        return changed_sentences(self.document())
 
     def bridge(self) -> list[tuple[str, Decimal]]:
         """Return the amounts from the cash then to the cash now; they add up to the cent."""
@@ -151,8 +148,8 @@ def since_last_report(ledger: Ledger, run: ExecutionRecord | None, cash: Decimal
     if start is None:
         return SinceLast(None, cash if run is None else run.cash_before, differences=differences)
     expired = ledger.orders.find_expired_exits(start.holdings, start.at)
-    fills = (f for f in ledger.book.fills_between(start) if begun is None or f.fill.filled_at < begun)
-    bookings = (b for b in ledger.book.bookings_between(start) if begun is None or b.noted_at <= begun)
+    fills = (f for f in ledger.book.fills_after(start) if begun is None or f.fill.filled_at < begun)
+    bookings = (b for b in ledger.book.bookings_after(start) if begun is None or b.noted_at <= begun)
     return SinceLast(
         start=start,
         cash=cash if run is None else run.cash_before,
@@ -165,18 +162,16 @@ def since_last_report(ledger: Ledger, run: ExecutionRecord | None, cash: Decimal
 
 def earlier_fills_in(ledger: Ledger, trades: Iterable[TradeRecord], fills: Iterable[FillRecord]) -> list[EarlierFill]:
     """Return the fills in a run's time that are not of its own `trades`."""
-    found = list(fills)
-    orders = ledger.orders.find_by_ids({record.fill.order_id for record in found})
-    own = {trade.client_order_id for trade in trades}
-    others = [r for r in found if orders[r.fill.order_id].intent.client_order_id not in own]
-    return list(describe_fills(ledger, others)) if others else []
+    return list(describe_fills(ledger, fills, {trade.client_order_id for trade in trades}))
 
 
-def describe_fills(ledger: Ledger, fills: Iterable[FillRecord]) -> Iterator[EarlierFill]:
-    """Yield fills with their order and the price paid for their shares."""
+def describe_fills(
+    ledger: Ledger, fills: Iterable[FillRecord], own: Container[str | None] = ()
+) -> Iterator[EarlierFill]:
+    """Yield fills with their order and the price paid for their shares, without those of a run's `own` orders."""
     found = list(fills)
     orders = ledger.orders.find_by_ids({record.fill.order_id for record in found})
-    for record in found:
+    for record in (r for r in found if orders[r.fill.order_id].intent.client_order_id not in own):
         fill, is_sale = record.fill, record.side is Side.SELL
         entry = ledger.book.find_entry_price(record.symbol, fill.filled_at) if is_sale else None
         yield EarlierFill(orders[fill.order_id], fill, entry)
@@ -211,21 +206,11 @@ def since_last_lines(changes: Mapping[str, Any]) -> list[str]:
 
 
 def changed_sentences(changes: Mapping[str, Any]) -> list[str]:
-    """Return the sentences of a document's `since_last`."""
-    told = (
-        (row.get("kind", ""), row["sentence"])
-        for key in ("exits", "changes", "expired", "differences")
-        for row in changes[key]
-    )
-    return _tell_once(told)
-
-
-def _tell_once(told: Iterable[tuple[str, str]]) -> list[str]:
-    """Return sentences from pairs with their kind. A symbol change is two entries of the book and one sentence."""
+    """Return the sentences of a document's `since_last`. A symbol change is two entries and one sentence."""
     found: list[str] = []
-    for kind, sentence in told:
-        if kind != EntryKind.RENAME or sentence not in found:
-            found.append(sentence)
+    for row in (row for key in ("exits", "changes", "expired", "differences") for row in changes[key]):
+        if row.get("kind") != EntryKind.RENAME or row["sentence"] not in found:
+            found.append(row["sentence"])
     return found
 
 
