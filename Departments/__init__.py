@@ -8,5 +8,5 @@ messaging   the files between them · constraints  the limits, for planner and t
 ledger      what happened (SQLite) · brokers  the simulated exchange and Alpaca behind one port
 exchange    an Alpaca-like exchange in a file, a product of its own
 core        values without I/O: orders, facts, plans, money, settings, errors · core/platform  clock, files, locks
-bootstrap   the only place that plugs concrete parts together; cli  the command `departments`
+bootstrap   plugs the departments of a desk together, on their plumbing; cli  the command `departments`
 """

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 from Departments.core.departments import EXECUTIVE, OURS
 from Departments.core.errors import BadInput, NotDecidedHere, SenderNotAllowed
 from Departments.core.safe_text import make_safe
+from Departments.core.settings import MessagesSettings
 from Departments.messaging.catalogue import ANYBODY, CATALOGUE, MessageType, Proof
 from Departments.messaging.message import Message
 from Departments.messaging.names import department_of
@@ -94,6 +96,24 @@ class Admission:
         if department_of(message.sender) != EXECUTIVE or self.instructions == "decided":
             return False
         return self.instructions == "unproven" or self.is_signed(message)
+
+
+def check_types(settings: MessagesSettings, path: Path) -> None:
+    """Raise BadInput, naming the file of the settings, for a type that the catalogue does not have.
+
+    Senders can be chosen only for types that others write, too.
+    """
+    for name in settings.senders:
+        row = CATALOGUE.find(name)
+        if row is None or row.name != name or row.is_ours:
+            problem = "only our own departments write this type" if row and row.is_ours else "there is no such type"
+            chosen = ", ".join(sorted(row.name for row in CATALOGUE if not row.is_ours))
+            raise BadInput(path, f"messages.senders.{name}", problem, f"name one of {chosen}")
+    known = [row.name for row in CATALOGUE]
+    for name in settings.require_signature:
+        if name not in known:
+            problem = f"there is no message type {name!r}"
+            raise BadInput(path, "messages.require_signature", problem, f"name some of {', '.join(known)}")
 
 
 def _mend(row: MessageType) -> str:

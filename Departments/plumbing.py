@@ -1,0 +1,340 @@
+"""The plumbing of a workspace, without its departments: settings, limits, ledger, messages and the broker.
+
+Each part is imported and made when it is first asked for, so a command that only reads messages needs neither limits
+nor a broker.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from Departments.brokers.registry import BROKERS, BrokerRow, Opening, find_row, list_names
+from Departments.core.departments import OURS
+from Departments.core.errors import BadInput, DepartmentsError, DiskError, LedgerError
+from Departments.core.logs import make_logger
+from Departments.core.platform.clock import Clock, SystemClock
+from Departments.core.platform.disk_trouble import raise_for_disk
+from Departments.core.platform.rights import PRIVATE, SHARED, Rights, list_open_folders
+from Departments.core.platform.steps import Step, no_step
+
+if TYPE_CHECKING:
+    from Departments.brokers.base import Broker
+    from Departments.brokers.patience import Silence
+    from Departments.brokers.snapshot import ExchangeHours
+    from Departments.constraints.limits import Limits
+    from Departments.core.settings import Settings
+    from Departments.exchange.faults import FaultScript
+    from Departments.exchange.price_files import PriceFile
+    from Departments.exchange.state import ExchangeState
+    from Departments.ledger.ledger import Ledger
+    from Departments.messaging.admission import Admission
+    from Departments.messaging.bus import Bus
+    from Departments.messaging.mailbox import Mailbox
+    from Departments.messaging.message import Message
+    from Departments.messaging.signing import SignatureRule
+
+log = make_logger(__name__)
+
+MESSAGES = "Messages_Between_Departments"
+LEDGER_FILE = "sentinel.db"
+LOCKS = "DEPARTMENTS_LOCKS"
+PRICES_LAST = timedelta(days=4)  # a briefing's prices stand in for a symbol that the exchange does not list
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a command or script may choose beyond the files of the workspace; None means the value of the settings.
+
+    `rehearsal` is a folder to plan in instead of the workspace: messages, ledger and exchange are there, and Trading
+    does not work. `brokers` are the rows that `broker` and the settings choose from.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    broker: str | None = None
+    brokers: Sequence[BrokerRow] = BROKERS
+    exchange_state: Path | None = None
+    exchange_faults: Path | None = None
+    exchange_prices: Path | None = None
+    ledger_path: Path | None = None
+    live: bool = False
+    via_watchers: bool = False
+    rehearsal: Path | None = None
+    step: Step = no_step
+
+
+class Plumbing:
+    """What the departments of one workspace share. Raises BadInput, on first use of a part, for a wrong file."""
+
+    def __init__(self, workspace: Path, choices: Choices) -> None:
+        self.workspace = workspace
+        self.choices = choices
+        self.state = choices.rehearsal or workspace
+        self.clock = choices.clock
+
+    @cached_property
+    def settings(self) -> Settings:
+        """`config/settings.yaml`, or the defaults."""
+        from Departments.core.platform.text_files import config_file
+        from Departments.core.settings import load_settings
+
+        path = config_file(self.workspace, "settings.yaml")
+        settings = load_settings(path)
+        if find_row(settings.broker.name, self.choices.brokers) is None:
+            problem = f"input should be {list_names(self.choices.brokers)} (found {settings.broker.name!r})"
+            raise BadInput(path, "broker.name", problem, "correct the value")
+        if settings.messages.senders or settings.messages.require_signature:
+            from Departments.messaging.admission import check_types
+
+            check_types(settings.messages, path)
+        return settings
+
+    @cached_property
+    def limits(self) -> Limits:
+        """`config/hard_constraints.yaml`."""
+        from Departments.constraints.limits import limits_file, load_limits
+
+        path = limits_file(self.workspace)
+        if not path.exists():
+            mend = "copy the project's config/hard_constraints.yaml there, or name another --workspace"
+            raise BadInput(path, "", "there is no such file", mend)
+        return load_limits(path)
+
+    @property
+    def rights(self) -> Rights:
+        """The rights of new files and folders, by `files` in the settings."""
+        return SHARED if self.settings.files == "shared" else PRIVATE
+
+    @property
+    def ledger_path(self) -> Path:
+        """The ledger's file: `sentinel.db` unless a script names another."""
+        return self.choices.ledger_path or self.state / LEDGER_FILE
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The workspace's ledger."""
+        from Departments.ledger.ledger import Ledger
+
+        self._check_writable()
+        return Ledger(
+            self.ledger_path, step=self.choices.step, patience=self.settings.ledger.patience, rights=self.rights
+        )
+
+    @cached_property
+    def mailbox(self) -> Mailbox:
+        """The folder of messages."""
+        from Departments.messaging.mailbox import Mailbox
+
+        self._check_writable()
+        messaging = self.settings.messaging
+        return Mailbox(
+            self.state / MESSAGES,
+            durability=messaging.durability,
+            step=self.choices.step,
+            max_bytes=messaging.max_message_bytes,
+            rights=self.rights,
+        )
+
+    # --- messages ---
+
+    @cached_property
+    def bus(self) -> Bus:
+        """Publishing and consuming."""
+        from Departments.messaging.bus import Bus
+
+        self._warn_of_open_inboxes()
+        bus = Bus(
+            self.mailbox,
+            self.ledger.journal,
+            self.clock,
+            self.settings.messaging,
+            self.admission,
+            signatures=self.signatures,
+        )
+        if self.choices.rehearsal is not None:
+            bus.forget_letters()
+        return bus
+
+    @cached_property
+    def signatures(self) -> SignatureRule:
+        """Which messages must be signed, and the keys of the environment."""
+        from Departments.messaging.signing import SignatureRule
+
+        return SignatureRule(frozenset(self.settings.messages.require_signature))
+
+    @cached_property
+    def admission(self) -> Admission:
+        """Who may send what, and what proves it. Says at every start that nothing does, if that is chosen."""
+        from Departments.messaging.admission import UNPROVEN_WARNING, Admission
+
+        instructions = self.settings.trading.instructions
+        if instructions == "unproven":
+            log.warning(UNPROVEN_WARNING)
+        return Admission(self.settings.messages.senders, instructions, self.signatures)
+
+    def _warn_of_open_inboxes(self) -> None:
+        """Say which of our inboxes others may write into: whoever writes there sends us messages."""
+        inboxes = [self.state / MESSAGES / "Inbox" / name for name in OURS]
+        found = list_open_folders([self.state / MESSAGES, self.state / MESSAGES / "Inbox", *inboxes], self.rights)
+        if found:
+            places = ", ".join(map(str, found))
+            log.warning("Others may write into %s, and so send us messages; take their right to write away", places)
+
+    def briefings(self, now: datetime) -> list[Message]:
+        """Return the briefings that Operations chooses from: delivered ones, newest first, then what RESEARCH sent."""
+        from Departments.core.trading_calendar import trading_day
+        from Departments.Operations.shelf import Shelf
+
+        return Shelf(self.state / MESSAGES, self.bus).list_briefings(trading_day(now))
+
+    # --- the broker ---
+
+    @cached_property
+    def broker_row(self) -> BrokerRow:
+        """The registry's row of the chosen broker."""
+        name = self.choices.broker or self.settings.broker.name
+        row = find_row(name, self.choices.brokers)
+        if row is None:
+            raise BadInput("--broker", "", f"{name!r} is no broker", f"name {list_names(self.choices.brokers)}")
+        return row
+
+    @cached_property
+    def broker(self) -> Broker:
+        """The chosen broker, opened now."""
+        row, choices = self.broker_row, self.choices
+        if not (row.takes_simulated_clock or isinstance(self.clock, SystemClock)):
+            raise BadInput("--at", "", f"a simulated clock cannot be used with {row.title}", "leave it out")
+        if row.file is not None:
+            self._check_writable()
+        state, faults = self.exchange_files if row.takes_exchange_files else (None, None)
+        opening = Opening(
+            workspace=self.workspace,
+            folder=self.state,
+            clock=self.clock,
+            settings=self.settings.broker,
+            live=choices.live,
+            step=choices.step,
+            rights=self.rights,
+            exchange_state=state,
+            exchange_faults=faults,
+            exchange_prices=self.exchange_prices if row.takes_exchange_files else None,
+            find_prices=self._find_prices,
+        )
+        return row.open(opening)
+
+    def _find_prices(self, symbols: Collection[str]) -> dict[str, Decimal]:
+        """Find prices of symbols in the newest briefings of the last days, for an exchange that does not list them."""
+        from Departments.messaging.neighbours import PricedBriefing
+
+        now, found = self.clock.now(), dict[str, Decimal]()
+        for message in self.briefings(now):
+            if now - message.timestamp <= PRICES_LAST:
+                with suppress(DepartmentsError):
+                    briefing = PricedBriefing.of(message, message.message_id)
+                    for row in (*briefing.candidates, *briefing.current_holdings):
+                        found.setdefault(row.symbol, row.price)
+        return {symbol: found[symbol] for symbol in symbols if symbol in found}
+
+    @cached_property
+    def patient_broker(self) -> Broker:
+        """The broker for those who plan, review and decide: a short silence is waited out."""
+        from Departments.brokers.patience import PatientBroker
+
+        return PatientBroker(self.timed_broker, self.clock, seconds=self.settings.phases.patience)
+
+    @cached_property
+    def silence(self) -> Silence:
+        """The broker's silence, which no deadline counts."""
+        from Departments.brokers.patience import Silence
+
+        return Silence(self.clock)
+
+    @cached_property
+    def timed_broker(self) -> Broker:
+        """The broker for Trading: its silence is measured."""
+        from Departments.brokers.patience import TimedBroker
+
+        return TimedBroker(self.broker, self.clock, self.silence)
+
+    @cached_property
+    def hours(self) -> ExchangeHours:
+        """The exchange's hours, one source for all departments."""
+        from Departments.brokers.snapshot import ExchangeHours
+
+        return ExchangeHours(self.broker, self.clock)
+
+    @cached_property
+    def exchange_files(self) -> tuple[ExchangeState | None, FaultScript | None]:
+        """The chosen state and faults of the simulated exchange, as values. Raises BadInput."""
+        from Departments.exchange.faults import load_faults
+        from Departments.exchange.state import load_exchange_state
+
+        state, faults = self.choices.exchange_state, self.choices.exchange_faults
+        return (
+            None if state is None else load_exchange_state(state),
+            None if faults is None else load_faults(faults),
+        )
+
+    @cached_property
+    def exchange_prices(self) -> PriceFile | None:
+        """The chosen prices for the simulated exchange, as values. Raises BadInput."""
+        from Departments.exchange.price_files import read_prices
+
+        prices = self.choices.exchange_prices
+        return None if prices is None else read_prices(prices)
+
+    @contextmanager
+    def hold_account(self) -> Iterator[None]:
+        """Hold workspace and account for one execution. Raises WorkspaceBusy."""
+        from Departments.core.platform.locks import account_lock, execution_lock
+
+        broker, rights = self.patient_broker, self.rights
+        with execution_lock(self.state, rights), account_lock(self.locks, broker.name, broker.account().id, rights):
+            yield
+
+    @property
+    def locks(self) -> Path:
+        """The folder of the account's lock: beside the file that is the account, else a folder of the user.
+
+        That folder (`DEPARTMENTS_LOCKS`, or the platform's for the state of programs) is the same for every workspace.
+        """
+        if self.broker_row.file is not None:
+            return (self.state / self.broker_row.file).resolve().parent
+        from platformdirs import user_state_path
+
+        named = os.environ.get(LOCKS)
+        return Path(named) if named else user_state_path("departments", appauthor=False)
+
+    # --- the files ---
+
+    def close(self) -> None:
+        """Close the files that were opened."""
+        if "bus" in self.__dict__:
+            with suppress(LedgerError, DiskError):
+                self.bus.close()
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+        closing = getattr(self.__dict__.get("broker"), "close", None)
+        if closing is not None:
+            closing()
+
+    def _check_writable(self) -> None:
+        probe = self.state / f".departments.{uuid4().hex}.probe"  # its own: others look at the same time
+        try:
+            probe.touch(0o600)
+            probe.unlink()
+        except FileNotFoundError as error:  # mistyped, more likely than not: it is not made
+            mend = "create it or name another --workspace"
+            raise BadInput(self.state, "", "there is no such folder", mend) from error
+        except OSError as error:
+            raise_for_disk(error, self.state)
+            problem = f"the workspace cannot be written ({error.strerror})"
+            raise BadInput(self.state, "", problem, "choose another folder or correct its rights") from error
