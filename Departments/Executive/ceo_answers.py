@@ -145,7 +145,7 @@ def wait_for_orders_to_fill(
     give_up = clock.now() + timedelta(seconds=timeout)
     while True:
         work()
-        newest = {o.intent.symbol: o for o in orders.find_newest(symbols)}
+        newest = {o.symbol: o for o in orders.find_newest(symbols)}
         waiting = [t for t in symbols if t in newest and not newest[t].status.is_terminal]
         if not waiting:
             break

@@ -28,7 +28,7 @@ def with_order(trade: TradeRecord, order: OrderRecord) -> TradeRecord:
     return replace(
         trade,
         status=order.status,
-        client_order_id=order.intent.client_order_id,
+        client_order_id=order.client_order_id,
         submitted_at=order.submitted_at,
         terminal_at=order.terminal_at,
         filled_qty=order.filled_qty,
@@ -40,9 +40,8 @@ def with_order(trade: TradeRecord, order: OrderRecord) -> TradeRecord:
 
 def is_order_of(trade: TradeRecord, order: OrderRecord) -> bool:
     """Return True if an order trades what was decided. Exits may be for fewer shares: for what is held."""
-    intent = order.intent
-    is_same_qty = intent.qty == trade.qty or trade.phase is PhaseName.PROTECT
-    return is_same_qty and (intent.symbol, intent.side) == (trade.symbol, trade.side)
+    is_same_qty = order.qty == trade.qty or trade.phase is PhaseName.PROTECT
+    return is_same_qty and (order.symbol, order.side) == (trade.symbol, trade.side)
 
 
 def find_contradiction(report: ExecutionReport, trade: TradeRecord | None, order: OrderRecord | None) -> str | None:
@@ -52,13 +51,12 @@ def find_contradiction(report: ExecutionReport, trade: TradeRecord | None, order
     """
     if order is None:
         return "the ledger has no such order"
-    intent = order.intent
-    if (report.symbol, report.side, report.qty) != (intent.symbol, intent.side, intent.qty):
-        return f"the ledger has {intent.side} {plain(intent.qty)} {intent.symbol}"
+    if (report.symbol, report.side, report.qty) != (order.symbol, order.side, order.qty):
+        return f"the ledger has {order.side} {plain(order.qty)} {order.symbol}"
     if trade is not None and not is_order_of(trade, order):
         return f"the plan has {trade.side} {plain(trade.qty)} {trade.symbol}"
     known = (order.status, order.filled_qty, order.filled_avg_price)
     was_open = report.status in OPEN_STATUSES and report.filled_qty <= order.filled_qty
     if not was_open and known != (report.status, report.filled_qty, report.filled_avg_price):
-        return f"the ledger has it as {order.status}, {plain(order.filled_qty)} of {plain(intent.qty)} filled"
+        return f"the ledger has it as {order.status}, {plain(order.filled_qty)} of {plain(order.qty)} filled"
     return None

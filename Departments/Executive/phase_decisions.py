@@ -68,7 +68,7 @@ class PhaseDecisions:
         run = RunFacts(execution.reserve, aborted=PhaseName.SELL if aborted else "")
         if name is not PhaseName.PROTECT:
             return run
-        entries = (order.intent for order in self.ledger.orders.find_open_trades())
+        entries = self.ledger.orders.find_open_trades()
         return replace(
             run,
             unprotected=self.ledger.shares_without_exits(exits_wanted=self.settings.exits.enabled),

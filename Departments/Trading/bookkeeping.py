@@ -169,7 +169,7 @@ class Bookkeeper:
     def _find_unseen(self) -> set[tuple[str, Side | None]]:
         """Return symbol and side of our orders not seen at the broker yet: they may fill before they are."""
         found = (order for order in self._ledger.orders.find_open() if order.broker_order_id is None)
-        return {(order.intent.symbol, order.intent.side) for order in found}
+        return {(order.symbol, order.side) for order in found}
 
     def _find_ours(self, activities: Sequence[Activity], ours: Collection[str]) -> set[str]:
         """Return `ours` and the broker's ids of further orders of ours that filled, every row of edited ones."""

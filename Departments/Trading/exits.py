@@ -19,7 +19,7 @@ from Departments.core.money import ZERO, on_tick, plain, whole_shares
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Purpose, Side, TimeInForce
 from Departments.core.portfolio import Position
 from Departments.core.settings import ExitSettings
-from Departments.ledger.order_records import ADOPTED, OrderIntent, OrderRecord
+from Departments.ledger.order_records import ADOPTED, OrderRecord
 from Departments.ledger.releases import Release
 from Departments.ledger.trading_records import OrderRecords
 from Departments.messaging.payloads import ProtectRequest, ReleaseRequest
@@ -75,9 +75,9 @@ def known_as(order: Order) -> str:
     return order.client_order_id or order.id
 
 
-def exit_intent(order: Order, plan_id: str | None, parent_id: str | None) -> OrderIntent:
+def exit_intent(order: Order, plan_id: str | None, parent_id: str | None, at: datetime) -> OrderRecord:
     """Return the intent of a bracket's exit or of a person's own."""
-    return OrderIntent(
+    return OrderRecord(
         client_order_id=known_as(order),
         message_id=f"{ADOPTED}{order.id}",
         symbol=order.symbol,
@@ -89,12 +89,13 @@ def exit_intent(order: Order, plan_id: str | None, parent_id: str | None) -> Ord
         stop_price=order.stop_price,
         purpose=Purpose.EXIT,
         parent_id=parent_id,
+        created_at=at,
     )
 
 
-def entry_intent(order: Order) -> OrderIntent:
+def entry_intent(order: Order, at: datetime) -> OrderRecord:
     """Return the intent of an order of ours that a person takes into the ledger."""
-    return replace(exit_intent(order, None, None), purpose=Purpose.TRADE)
+    return replace(exit_intent(order, None, None, at), purpose=Purpose.TRADE)
 
 
 def adopt_exits(
@@ -107,7 +108,7 @@ def adopt_exits(
     traded = []
     for each, parent_id in exits:
         before = known.get(known_as(each))
-        record = orders.adopt(exit_intent(each, plan_id, parent_id), each, at, before)
+        record = orders.adopt(exit_intent(each, plan_id, parent_id, at), each, at, before)
         if record is not None and record is not before:
             known[known_as(each)] = record
             if record.status.is_terminal and record.filled_qty > 0:
@@ -130,22 +131,22 @@ def is_free(position: Position | None, qty: Decimal) -> bool:
 
 def name_strangers(exits: Iterable[OrderRecord]) -> str:
     """Return a sentence that names somebody else's exits among released ones, empty without any."""
-    strange = (e.intent for e in exits if not (e.intent.parent_id or e.intent.client_order_id).startswith("MSG_"))
+    strange = [e for e in exits if not (e.parent_id or e.client_order_id).startswith("MSG_")]
     named = [
-        f"{i.order_type.replace('_', ' ')} of {plain(i.qty)} ({i.message_id.removeprefix(ADOPTED)})" for i in strange
+        f"{e.order_type.replace('_', ' ')} of {plain(e.qty)} ({e.message_id.removeprefix(ADOPTED)})" for e in strange
     ]
     return f"cancelled to sell the shares, placed by somebody else: {'; '.join(named)}" if named else ""
 
 
 def protection_intent(
-    request: ProtectRequest, message_id: str, position: Position, exits: ExitSettings
-) -> OrderIntent | None:
+    request: ProtectRequest, message_id: str, position: Position, exits: ExitSettings, at: datetime
+) -> OrderRecord | None:
     """Return the intent of exits for free shares, None without any."""
     free = min(request.qty, whole_shares(max(ZERO, position.available)))
     if free == 0:
         return None
     take_profit, stop_loss = _exits_around(position, exits)
-    return OrderIntent(
+    return OrderRecord(
         client_order_id=client_order_id(message_id),
         message_id=message_id,
         symbol=request.symbol,
@@ -156,10 +157,11 @@ def protection_intent(
         limit_price=take_profit,
         stop_price=stop_loss,
         purpose=Purpose.EXIT,
+        created_at=at,
     )
 
 
-def trailing_intent(intent: OrderIntent, trailing: Order, market: Decimal) -> OrderIntent:
+def trailing_intent(intent: OrderRecord, trailing: Order, market: Decimal) -> OrderRecord:
     """Return the intent of a trailing stop in place of one that a RELEASE cancelled, for the same shares at most."""
     percent = (trailing.trail_percent or ZERO) / 100
     stop = market - (trailing.trail_price or market * percent)
@@ -167,7 +169,7 @@ def trailing_intent(intent: OrderIntent, trailing: Order, market: Decimal) -> Or
     return replace(intent, qty=qty, order_type=OrderType.TRAILING_STOP, limit_price=None, stop_price=on_tick(stop))
 
 
-def trailing_request(intent: OrderIntent, trailing: Order) -> OrderRequest:
+def trailing_request(intent: OrderRecord, trailing: Order) -> OrderRequest:
     """Return the request for a trailing stop with the trail of another one, alive until cancelled."""
     return OrderRequest(
         client_order_id=intent.client_order_id,
@@ -181,7 +183,7 @@ def trailing_request(intent: OrderIntent, trailing: Order) -> OrderRequest:
     )
 
 
-def protection_request(intent: OrderIntent) -> OrderRequest:
+def protection_request(intent: OrderRecord) -> OrderRequest:
     """Return the request for an OCO, alive until cancelled."""
     return OrderRequest(
         client_order_id=intent.client_order_id,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from Departments.brokers.base import Broker
 from Departments.brokers.patience import name_trouble
@@ -19,7 +19,7 @@ from Departments.core.platform.clock import Clock
 from Departments.core.settings import ExitSettings
 from Departments.core.statuses import PhaseName, RequestStatus
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import OrderIntent, OrderRecord
+from Departments.ledger.order_records import OrderRecord
 from Departments.ledger.releases import Release
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import CancelRequest, ExecutiveApproval, ProtectRequest, ReleaseRequest
@@ -88,12 +88,12 @@ class ApprovalHandlers:
             return None
         judged = self._judge.judge(approval)
         request = order_request(approval, message.message_id, judged.price, self._exits)
-        intent = order_intent(approval, message.message_id, judged.price, request)
+        intent = order_intent(approval, message.message_id, judged.price, request, self._clock.now())
         if record is None and judged.violations:
             return self._sender.deny(intent, judged.violations)
         if record is None:
             with self._ledger.transaction():
-                self._ledger.orders.intend(intent, self._clock.now())
+                self._ledger.orders.intend(intent)
         self._judge.count_in(judged.order, approval.limit)  # before it is sent: an unclear answer counts, too
         if record is None:
             return self._sender.submit_once(intent, request)
@@ -130,11 +130,12 @@ class ApprovalHandlers:
             return lambda: self._withdraw(request)
         if record.status.is_terminal:
             return None
-        return lambda: orders.request_cancel(record.intent.client_order_id, request.code, request.reason, now)
+        return lambda: orders.request_cancel(record.client_order_id, request.code, request.reason, now)
 
     def _withdraw(self, request: CancelRequest) -> None:
-        intent = withdrawn_intent(request)
-        self._ledger.orders.withdraw(intent, request.code, request.reason, self._clock.now())
+        now = self._clock.now()
+        intent = withdrawn_intent(request, now)
+        self._ledger.orders.withdraw(intent, request.code, request.reason, now)
         self._sender.report(intent)
 
 
@@ -181,7 +182,7 @@ class ExitHandlers:
         """Report releases with all exits ended and all shares free."""
         releases = self._ledger.releases.find_open()
         exits = self._ledger.orders.find_open_exits(symbols=[release.symbol for release in releases])
-        ending = {record.intent.symbol for record in exits}
+        ending = {record.symbol for record in exits}
         for release in releases:
             try:
                 is_done = release.symbol not in ending and is_free(self._broker.position(release.symbol), release.qty)
@@ -211,26 +212,29 @@ class ExitHandlers:
         record = self._ledger.orders.find_by_message(message.message_id)
         if record is not None:
             is_unclear = record.status is OrderStatus.UNKNOWN
-            return self._sender.resume(record.intent, self._request(record.intent)) if is_unclear else None
-        now, intent = self._clock.now(), self._protection(message.message_id, asked)
+            return self._sender.resume(record, self._request(record)) if is_unclear else None
+        now = self._clock.now()
+        intent = self._protection(message.message_id, asked, now)
         if intent is None:
             report = request_report(message.message_id, asked.symbol, asked.qty, RequestStatus.PROTECTED, now)
             return lambda: self._sender.enqueue(report)
         request = self._request(intent)
         with self._ledger.transaction():
-            self._ledger.orders.intend(intent, now)
+            self._ledger.orders.intend(intent)
         self._judge.forget()  # the exits take shares that a SELL might be judged by
         return self._sender.submit_once(intent, request)
 
-    def _protection(self, message_id: str, asked: ProtectRequest) -> OrderIntent | None:
+    def _protection(self, message_id: str, asked: ProtectRequest, at: datetime) -> OrderRecord | None:
         position = self._broker.position(asked.symbol)
-        intent = None if position is None else protection_intent(asked, message_id, position, self._exits)
-        if intent is None or position is None:
+        if position is None:
+            return None
+        intent = protection_intent(asked, message_id, position, self._exits, at)
+        if intent is None:
             return None
         trailing = self._find_trailing(asked.symbol, asked.plan_id)
         return intent if trailing is None else trailing_intent(intent, trailing, position.price)
 
-    def _request(self, intent: OrderIntent) -> OrderRequest:
+    def _request(self, intent: OrderRecord) -> OrderRequest:
         """Return the request for an intent of PROTECT. The trail of a trailing stop is that of the released one."""
         if intent.order_type != OrderType.TRAILING_STOP:
             return protection_request(intent)

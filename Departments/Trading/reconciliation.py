@@ -25,7 +25,7 @@ from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.account_book import measure_effect
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import FillRecord, OrderIntent, OrderRecord
+from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.releases import WHOLE_DESK
 from Departments.ledger.trading_records import OrderRecords
 from Departments.Trading.bookkeeping import CASH_NAME, Bookkeeper
@@ -96,7 +96,7 @@ class Reconciler:
     """
 
     def __init__(
-        self, broker: Broker, ledger: Ledger, clock: Clock, report: Callable[[OrderIntent], None], books: Bookkeeper
+        self, broker: Broker, ledger: Ledger, clock: Clock, report: Callable[[OrderRecord], None], books: Bookkeeper
     ) -> None:
         self._broker = broker
         self._ledger = ledger
@@ -190,9 +190,9 @@ class Reconciler:
             return f"{_describe_order(row.order.side, row.order.qty, row.symbol)} taken into the ledger"
         if row.finding is Finding.UNREADABLE or record is None:
             return f"order {row.client_order_id} of {row.symbol} is left to the broker"
-        orders.withdraw(record.intent, ReasonCode.SYMBOL_LOCKED, row.sentence, now)
-        self._report(record.intent)
-        return f"{_describe_order(record.intent.side, record.intent.qty, row.symbol)} is withdrawn: it never arrived"
+        orders.withdraw(record, ReasonCode.SYMBOL_LOCKED, row.sentence, now)
+        self._report(record)
+        return f"{_describe_order(record.side, record.qty, row.symbol)} is withdrawn: it never arrived"
 
     def _take_over(self, order: Order, record: OrderRecord | None, now: datetime) -> None:
         """Take the broker's order, its fills and its exits into the ledger."""
@@ -200,7 +200,7 @@ class Reconciler:
         if record is not None:
             orders.observe(order, now, record, corrected=True)
             return
-        orders.adopt(entry_intent(order), order, now, None)
+        orders.adopt(entry_intent(order, now), order, now, None)
         adopt_exits(orders, with_parents(order.legs, known_as(order)), None, now, {})
 
     def compare_positions(self, age: timedelta) -> ComparedPositions:
@@ -230,9 +230,9 @@ def compare_orders(
     rows, now = [], broker.market_clock().now
     for record in waiting:
         try:
-            order = _find(broker, record, at_broker.get(record.intent.client_order_id), lives)
+            order = _find(broker, record, at_broker.get(record.client_order_id), lives)
         except UnreadableAnswer as error:
-            rows.append(_compare(record, Finding.UNREADABLE, f"{record.intent.client_order_id}: {error}"))
+            rows.append(_compare(record, Finding.UNREADABLE, f"{record.client_order_id}: {error}"))
             continue
         rows.append(
             _compare_missing(record, in_hand, now) if order is None else _compare_known(record, lives.read(order))
@@ -277,31 +277,31 @@ def _find(broker: Broker, record: OrderRecord, order: Order | None, lives: LifeR
     try:
         if record.broker_order_id is not None:
             return lives.find_first(record.broker_order_id)
-        return broker.order_by_client_id(record.intent.client_order_id)
+        return broker.order_by_client_id(record.client_order_id)
     except NotFound:
         return None
 
 
 def _compare_known(record: OrderRecord, life: Life) -> ComparedOrder:
-    intent, order = record.intent, life.order
+    order = life.order
     if life.gap:
-        sentence = f"the end of {intent.client_order_id} is unknown: {life.gap}"
+        sentence = f"the end of {record.client_order_id} is unknown: {life.gap}"
         return _compare(record, Finding.AMBIGUOUS, sentence, order)
     # an exit shrinks as its twin trades, and a person may edit an order's shares
-    is_same_qty = order.qty == intent.qty or intent.purpose is Purpose.EXIT or life.is_edited
-    is_renamed = order.symbol != intent.symbol and record.broker_order_id in life.ids  # the book says what became of it
-    is_same_symbol = order.symbol == intent.symbol or is_renamed
-    if order.side != intent.side or not (is_same_symbol and is_same_qty):
+    is_same_qty = order.qty == record.qty or record.purpose is Purpose.EXIT or life.is_edited
+    is_renamed = order.symbol != record.symbol and record.broker_order_id in life.ids  # the book says what became of it
+    is_same_symbol = order.symbol == record.symbol or is_renamed
+    if order.side != record.side or not (is_same_symbol and is_same_qty):
         at_broker, in_ledger = (
             _describe_order(order.side, order.qty, order.symbol),
-            _describe_order(intent.side, intent.qty, intent.symbol),
+            _describe_order(record.side, record.qty, record.symbol),
         )
-        sentence = f"{intent.client_order_id} is {at_broker} at the broker, {in_ledger} in the ledger"
+        sentence = f"{record.client_order_id} is {at_broker} at the broker, {in_ledger} in the ledger"
         return _compare(record, Finding.AMBIGUOUS, sentence, order)
     if order.filled_qty < record.filled_qty:
         sentence = f"the ledger has {plain(record.filled_qty)} filled, the broker {plain(order.filled_qty)}"
         return _compare(record, Finding.AMBIGUOUS, sentence, order)
-    edited = f", edited at the broker ({plain(intent.qty)} were sent)" if life.is_edited else ""
+    edited = f", edited at the broker ({plain(record.qty)} were sent)" if life.is_edited else ""
     sentence = f"{order.status}, {plain(order.filled_qty)} of {plain(order.qty)} filled{edited}"
     return _compare(record, Finding.MATCHED, sentence, order)
 
@@ -313,17 +313,17 @@ def _compare_missing(record: OrderRecord, in_hand: Container[str], now: datetime
     taken may show a moment later. An order the broker had may not vanish.
     """
     is_unanswered = record.status is OrderStatus.UNKNOWN and record.broker_order_id is None
-    will_be_decided = record.intent.message_id in in_hand or record.cancel_requested_at is not None
+    will_be_decided = record.message_id in in_hand or record.cancel_requested_at is not None
     is_taken = record.status is OrderStatus.PENDING_NEW and record.broker_order_id is None
     may_show = is_taken and now - record.created_at < NEVER_ARRIVED_AFTER
     is_expected = may_show or (is_unanswered and will_be_decided)
     finding = Finding.MATCHED if is_expected else Finding.AMBIGUOUS
-    return _compare(record, finding, f"the broker does not know {record.intent.client_order_id}")
+    return _compare(record, finding, f"the broker does not know {record.client_order_id}")
 
 
 def _compare(record: OrderRecord, finding: Finding, sentence: str, order: Order | None = None) -> ComparedOrder:
-    symbol = record.intent.symbol
-    return ComparedOrder(symbol, record.intent.client_order_id, finding, f"{symbol}: {sentence}", order)
+    symbol = record.symbol
+    return ComparedOrder(symbol, record.client_order_id, finding, f"{symbol}: {sentence}", order)
 
 
 def find_missing(fills: Iterable[FillRecord], held: Mapping[str, Decimal]) -> Iterator[MissingShares]:
@@ -389,7 +389,7 @@ def _compare_unreadable(rows: Iterable[UnreadableRow], records: OrderRecords) ->
     """Yield our unreadable orders, unless they have ended in the ledger."""
     for row in rows:
         record = records.find(row.client_order_id) if row.client_order_id.startswith(OURS) else None
-        symbol = record.intent.symbol if record else row.symbol
+        symbol = record.symbol if record else row.symbol
         if row.client_order_id.startswith(OURS) and symbol and not (record and record.status.is_terminal):
             sentence = f"{symbol}: order {row.client_order_id} at the broker cannot be read ({row.problem})"
             yield ComparedOrder(symbol, row.client_order_id, Finding.UNREADABLE, sentence)

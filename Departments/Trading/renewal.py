@@ -74,11 +74,11 @@ class ExitRenewer:
             return
         name = message_id(TRADING, entry.noted_at, symbol, entry.kind)
         asked = ProtectRequest(symbol=symbol, side=Side.SELL, qty=bare)
-        intent = protection_intent(asked, name, position, self._exits)
+        intent = protection_intent(asked, name, position, self._exits, self._clock.now())
         if intent is None or self._ledger.orders.find(name) is not None:
             return
         with self._ledger.transaction():
-            self._ledger.orders.intend(intent, self._clock.now())
+            self._ledger.orders.intend(intent)
         commit = self._sender.submit_once(intent, protection_request(intent))
         with self._ledger.transaction():
             commit()
@@ -94,7 +94,7 @@ class ExitRenewer:
             return True
         for record, order in found:
             if order is not None:
-                ask_to_cancel(self._broker, order.id, record.intent.symbol)
+                ask_to_cancel(self._broker, order.id, record.symbol)
         return self._await(lambda: not self._ledger.orders.find_open_exits(symbols=[symbol]))
 
     def _find(self, record: OrderRecord) -> Order | None:
@@ -120,6 +120,6 @@ class ExitRenewer:
 
 def _is_right(record: OrderRecord, order: Order) -> bool:
     """Return whether an exit at the broker has the prices and the shares that it should have."""
-    pairs = ((record.intent.limit_price, order.limit_price), (record.intent.stop_price, order.stop_price))
+    pairs = ((record.limit_price, order.limit_price), (record.stop_price, order.stop_price))
     is_priced = all(ours is None or theirs is None or abs(ours - theirs) <= CENT for ours, theirs in pairs)
-    return is_priced and order.qty >= record.intent.qty - record.filled_qty
+    return is_priced and order.qty >= record.qty - record.filled_qty

@@ -14,22 +14,21 @@ from Departments.core.orders import OrderStatus, Side
 from Departments.core.reasons import Reason
 from Departments.core.safe_text import Form, make_safe
 from Departments.core.statuses import RequestStatus
-from Departments.ledger.order_records import OrderIntent, OrderRecord
+from Departments.ledger.order_records import OrderRecord
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.payloads import ExecutionReport, SubmissionNote
 
 
 def outcome_report(record: OrderRecord, at: datetime) -> Message:
     """Return the report of a terminal order to the Executive."""
-    intent = record.intent
     payload = ExecutionReport(
-        approval_message_id=intent.message_id,
-        plan_id=intent.plan_id,
-        client_order_id=intent.client_order_id,
+        approval_message_id=record.message_id,
+        plan_id=record.plan_id,
+        client_order_id=record.client_order_id,
         broker_order_id=record.broker_order_id,
-        symbol=intent.symbol,
-        side=intent.side,
-        qty=intent.qty,
+        symbol=record.symbol,
+        side=record.side,
+        qty=record.qty,
         status=record.status,
         filled_qty=record.filled_qty,
         filled_avg_price=record.filled_avg_price,
@@ -39,7 +38,7 @@ def outcome_report(record: OrderRecord, at: datetime) -> Message:
         reason=record.reason,
     )
     body = payload.body(_outcome_text(record))
-    return _message("ExecutionReport", EXECUTIVE, intent, at, str(record.status), body)
+    return _message("ExecutionReport", EXECUTIVE, record, at, str(record.status), body)
 
 
 def request_report(
@@ -76,25 +75,25 @@ def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Messag
     """Return the notes to Portfolio (`execution`) and Compliance (`log`) of an order at the broker."""
     payload = SubmissionNote(
         order_id=record.broker_order_id,
-        symbol=record.intent.symbol,
-        side=record.intent.side,
-        qty=record.intent.qty,
-        order_type=record.intent.order_type.upper(),
+        symbol=record.symbol,
+        side=record.side,
+        qty=record.qty,
+        order_type=record.order_type.upper(),
         status="SUBMITTED",
         submitted_at=record.submitted_at,
         broker_order_id=record.broker_order_id,
     )
-    facts = [*_facts(record.intent), f"- **Alpaca Order ID:** {_safe(record.broker_order_id)}"]
-    what = f"{_safe(record.intent.symbol)} {record.intent.side} {plain(record.intent.qty)}"
+    facts = [*_facts(record), f"- **Alpaca Order ID:** {_safe(record.broker_order_id)}"]
+    what = f"{_safe(record.symbol)} {record.side} {plain(record.qty)}"
     order = [f"# Order Submitted: {what}", "", "## Order Confirmation", "", "The order is at the broker.", "", *facts]
     log = [f"# Trade Executed: {what}", "", "## Execution Log", "", "Order handed to the broker.", "", *facts]
     return (
-        _message("execution", PORTFOLIO, record.intent, at, "execution", payload.body("\n".join(order))),
-        _message("log", COMPLIANCE, record.intent, at, "log", payload.body("\n".join(log))),
+        _message("execution", PORTFOLIO, record, at, "execution", payload.body("\n".join(order))),
+        _message("log", COMPLIANCE, record, at, "log", payload.body("\n".join(log))),
     )
 
 
-def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: datetime) -> Message:
+def denial_escalation(intent: OrderRecord, violations: Sequence[Reason], at: datetime) -> Message:
     """Return the escalation of a denied order to the Executive, in the existing form."""
     lines = [
         f"# ORDER REJECTED: {_safe(intent.symbol)} (Hard Constraint Violations)",
@@ -114,7 +113,7 @@ def denial_escalation(intent: OrderIntent, violations: Sequence[Reason], at: dat
     return _message("escalation", EXECUTIVE, intent, at, "denied", body_with("\n".join(lines)), priority="elevated")
 
 
-def refusal_escalation(intent: OrderIntent, reason: Reason, at: datetime) -> Message:
+def refusal_escalation(intent: OrderRecord, reason: Reason, at: datetime) -> Message:
     """Return the escalation of an order rejected by the broker."""
     lines = [
         f"# ORDER SUBMISSION FAILED: {_safe(intent.symbol)}",
@@ -134,7 +133,7 @@ def refusal_escalation(intent: OrderIntent, reason: Reason, at: datetime) -> Mes
 def _message(
     message_type: str,
     recipient: str,
-    intent: OrderIntent,
+    intent: OrderRecord,
     at: datetime,
     identity: str,
     body: str,
@@ -153,7 +152,7 @@ def _message(
     )
 
 
-def _facts(intent: OrderIntent) -> list[str]:
+def _facts(intent: OrderRecord) -> list[str]:
     return [
         f"- **Ticker:** {_safe(intent.symbol)}",
         f"- **Action:** {intent.side}",
@@ -163,12 +162,11 @@ def _facts(intent: OrderIntent) -> list[str]:
 
 
 def _outcome_text(record: OrderRecord) -> str:
-    intent = record.intent
     lines = [
-        f"# Execution Report: {_safe(intent.symbol)} {intent.side} {plain(intent.qty)} — {record.status}",
+        f"# Execution Report: {_safe(record.symbol)} {record.side} {plain(record.qty)} — {record.status}",
         "",
-        *_facts(intent),
-        f"- **Filled:** {plain(record.filled_qty)} of {plain(intent.qty)}",
+        *_facts(record),
+        f"- **Filled:** {plain(record.filled_qty)} of {plain(record.qty)}",
     ]
     if record.filled_avg_price is not None:
         lines.append(f"- **Average Price:** {usd_cents(record.filled_avg_price)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
@@ -30,7 +31,7 @@ from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import ExitSettings
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import OrderIntent
+from Departments.ledger.order_records import OrderRecord
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import CancelRequest, ExecutiveApproval
 from Departments.messaging.router import Commit
@@ -51,10 +52,10 @@ class ConflictingOrder(Refused):
 
 
 def order_intent(
-    approval: ExecutiveApproval, message_id: str, price: Decimal | None, request: OrderRequest
-) -> OrderIntent:
+    approval: ExecutiveApproval, message_id: str, price: Decimal | None, request: OrderRequest, at: datetime
+) -> OrderRecord:
     """Return the intent of an approved order; `price` is expected, in dollars a share."""
-    return OrderIntent(
+    return OrderRecord(
         client_order_id=client_order_id(message_id),
         message_id=message_id,
         symbol=approval.symbol,
@@ -65,12 +66,13 @@ def order_intent(
         limit_price=request.limit_price,
         expected_price=price,
         stop_price=request.stop_loss,
+        created_at=at,
     )
 
 
-def withdrawn_intent(request: CancelRequest) -> OrderIntent:
+def withdrawn_intent(request: CancelRequest, at: datetime) -> OrderRecord:
     """Return the intent of an approval withdrawn before its order was sent."""
-    return OrderIntent(
+    return OrderRecord(
         client_order_id=client_order_id(request.approval_message_id),
         message_id=request.approval_message_id,
         symbol=request.symbol,
@@ -78,6 +80,7 @@ def withdrawn_intent(request: CancelRequest) -> OrderIntent:
         qty=request.qty,
         order_type=OrderType.MARKET,
         plan_id=request.plan_id,
+        created_at=at,
     )
 
 
@@ -138,7 +141,7 @@ class OrderSender:
         self.enqueue = enqueue
         self._tracker = tracker
 
-    def submit_once(self, intent: OrderIntent, request: OrderRequest, *, again: bool = False) -> Commit:
+    def submit_once(self, intent: OrderRecord, request: OrderRequest, *, again: bool = False) -> Commit:
         """Submit an order and return its commit; `again` means after an earlier attempt.
 
         Raises BrokerUnavailable while nobody knows whether the broker has the order; `resume` looks for it later.
@@ -150,7 +153,7 @@ class OrderSender:
         except Refused as refusal:
             return self._adopt_or_refuse(intent, request, refusal, again=again)
 
-    def resume(self, intent: OrderIntent, request: OrderRequest, violations: Sequence[Reason] = ()) -> Commit:
+    def resume(self, intent: OrderRecord, request: OrderRequest, violations: Sequence[Reason] = ()) -> Commit:
         """Adopt the order of an earlier attempt, else submit it again.
 
         With `violations` it is not submitted again, and cancelled should it turn up: nobody can prove that it never
@@ -166,7 +169,7 @@ class OrderSender:
             return partial(self._cancel_when_seen, intent, violations)
         return self.submit_once(intent, request, again=True)
 
-    def deny(self, intent: OrderIntent, violations: Sequence[Reason]) -> Commit:
+    def deny(self, intent: OrderRecord, violations: Sequence[Reason]) -> Commit:
         """Return the commit of an order denied by our own check."""
         now = self._clock.now()
         escalation = denial_escalation(intent, violations, now)
@@ -180,7 +183,7 @@ class OrderSender:
 
         return commit
 
-    def report(self, intent: OrderIntent) -> None:
+    def report(self, intent: OrderRecord) -> None:
         """Report the outcome of an approval to the Executive. Joins the caller's transaction."""
         record = self._ledger.orders.find(intent.client_order_id)
         if record is not None:
@@ -191,7 +194,7 @@ class OrderSender:
     def _accept(self, order: Order) -> Commit:
         return partial(self._tracker.observe, [order])
 
-    def _resolve(self, intent: OrderIntent, request: OrderRequest) -> Commit:
+    def _resolve(self, intent: OrderRecord, request: OrderRequest) -> Commit:
         """Resolve an unclear answer: adopt the order, else submit it a second time."""
         try:
             found = self._look_up(request)
@@ -201,7 +204,7 @@ class OrderSender:
         except Refused as refusal:
             return self._adopt_or_refuse(intent, request, refusal, again=True)
 
-    def _adopt_or_refuse(self, intent: OrderIntent, request: OrderRequest, refusal: Refused, *, again: bool) -> Commit:
+    def _adopt_or_refuse(self, intent: OrderRecord, request: OrderRequest, refusal: Refused, *, again: bool) -> Commit:
         """Adopt our order after a refused second attempt, else record the refusal.
 
         The first order holds its shares or cash, so a second attempt may be refused for want of either.
@@ -229,17 +232,17 @@ class OrderSender:
                 continue
         return None
 
-    def _wait_to_see(self, intent: OrderIntent) -> Commit:
+    def _wait_to_see(self, intent: OrderRecord) -> Commit:
         """Record an order at the broker but not shown. It is looked for and never taken for lost."""
         problem = f"{intent.client_order_id} is taken at the broker but cannot be found"
         log.warning("%s %s: %s; it is looked for until it shows", intent.side, intent.symbol, problem)
         return partial(self._ledger.orders.mark_taken, intent.client_order_id, self._clock.now())
 
-    def _cancel_when_seen(self, intent: OrderIntent, violations: Sequence[Reason]) -> None:
+    def _cancel_when_seen(self, intent: OrderRecord, violations: Sequence[Reason]) -> None:
         code, reason = str(violations[0].code), "; ".join(map(str, violations))
         self._ledger.orders.request_cancel(intent.client_order_id, code, reason, self._clock.now())
 
-    def _refuse(self, intent: OrderIntent, refusal: Refused) -> Commit:
+    def _refuse(self, intent: OrderRecord, refusal: Refused) -> Commit:
         now, is_conflict = self._clock.now(), isinstance(refusal, ConflictingOrder)
         reason = refusal_reason(refusal)
         escalation = refusal_escalation(intent, reason, now)

@@ -55,11 +55,11 @@ class OrderTracker:
         found: list[tuple[OrderRecord, Order]] = []
         try:
             waiting = self._open_records(exits=exits or self._are_exits_due())
-            self.has_exits = any(record.intent.parent_id for record in waiting)
+            self.has_exits = any(record.parent_id for record in waiting)
             for record, order in self._read(waiting):
                 found.append((record, order))
                 if asking and _is_to_be_cancelled(record, order):
-                    ask_to_cancel(self._broker, order.id, record.intent.symbol)
+                    ask_to_cancel(self._broker, order.id, record.symbol)
         except BrokerUnavailable as error:
             log.warning("The open orders are unknown. %s (%s)", name_trouble(error), error)
         news = [order for record, order in found if not _is_unchanged(record, order)]
@@ -85,12 +85,12 @@ class OrderTracker:
         """Record one order; `known` (records by `known_as`) is kept up to date."""
         before = known.get(known_as(order))
         record = known[known_as(order)] = self._ledger.orders.observe(order, now, before)
-        if record.status is OrderStatus.FILLED and record.intent.purpose is Purpose.TRADE:
-            self._filled[record.intent.client_order_id] = record
+        if record.status is OrderStatus.FILLED and record.purpose is Purpose.TRADE:
+            self._filled[record.client_order_id] = record
         if before is not None:
             self._report(before, self._escalate_late_rejection(before, record), now)
-        legs = with_parents(order.legs, record.intent.client_order_id)
-        for exit_ in adopt_exits(self._ledger.orders, legs, record.intent.plan_id, now, known):
+        legs = with_parents(order.legs, record.client_order_id)
+        for exit_ in adopt_exits(self._ledger.orders, legs, record.plan_id, now, known):
             self._enqueue(outcome_report(exit_, now))
 
     # --- which orders are read ---
@@ -112,7 +112,7 @@ class OrderTracker:
         rows = list(flat(listed))
         seen, lives = {known_as(order): order for order in rows}, LifeReader(self._broker, self._is_recorded, rows)
         for record in waiting:
-            client_order_id = record.intent.client_order_id
+            client_order_id = record.client_order_id
             if any(row.is_order(client_order_id, record.broker_order_id) for row in listed.unreadable):
                 continue  # the record stays as it is, and the adapter has warned
             try:
@@ -120,14 +120,14 @@ class OrderTracker:
             except NotFound:
                 self._handle_missing(record)
             except UnreadableAnswer as error:
-                log.warning("%s: %s", record.intent.symbol, error)
+                log.warning("%s: %s", record.symbol, error)
 
     def _list(self, waiting: Sequence[OrderRecord]) -> Orders:
         """List all orders in one request; the limit is 200 a minute."""
         if not waiting:
             return BrokerList(())
         since = min(record.created_at for record in waiting) - A_LITTLE_BEFORE
-        symbols = sorted({record.intent.symbol for record in waiting})
+        symbols = sorted({record.symbol for record in waiting})
         return self._broker.orders("all", symbols=symbols, after=since)
 
     # --- one order ---
@@ -135,7 +135,7 @@ class OrderTracker:
     def _ask(self, record: OrderRecord, lives: LifeReader) -> Order:
         """Return the first row of an order that was not listed. Raises NotFound."""
         if record.broker_order_id is None:
-            return self._broker.order_by_client_id(record.intent.client_order_id)
+            return self._broker.order_by_client_id(record.client_order_id)
         first = lives.find_first(record.broker_order_id)
         if first is None:
             raise NotFound(record.broker_order_id)
@@ -143,12 +143,12 @@ class OrderTracker:
 
     def _read_life(self, record: OrderRecord, order: Order, lives: LifeReader) -> Order:
         """Return an order with all its edits. One whose edits cannot be read to their end is not terminal."""
-        life, name = lives.read(order), record.intent.client_order_id
+        life, name = lives.read(order), record.client_order_id
         if known_as(life.order) != name:
             raise UnreadableAnswer(f"the broker's rows of {name} do not begin with it")
         if life.gap and name not in self._gaps:
             self._gaps.add(name)
-            log.warning("%s: the end of order %s is unknown: %s", record.intent.symbol, name, life.gap)
+            log.warning("%s: the end of order %s is unknown: %s", record.symbol, name, life.gap)
         return life.news
 
     def _is_recorded(self, client_order_id: str) -> bool:
@@ -159,16 +159,16 @@ class OrderTracker:
 
         It never arrived if a cancel is due and the broker does not know it a minute after the attempt to send it.
         """
-        now, intent = self._clock.now(), record.intent
-        missing_since = self._missing_since.setdefault(intent.client_order_id, now)
+        now = self._clock.now()
+        missing_since = self._missing_since.setdefault(record.client_order_id, now)
         waited = max(now - record.created_at, now - missing_since)  # the clock may have been set back
         arrived = record.broker_order_id is not None or record.status is not OrderStatus.UNKNOWN
         if record.cancel_requested_at is None or arrived or waited < NEVER_ARRIVED_AFTER:
-            log.warning("%s: the broker does not know order %s", intent.symbol, intent.client_order_id)
+            log.warning("%s: the broker does not know order %s", record.symbol, record.client_order_id)
             return
         with self._ledger.transaction():
-            self._ledger.orders.withdraw(intent, record.code, record.reason, now)
-            withdrawn = self._ledger.orders.find(intent.client_order_id)
+            self._ledger.orders.withdraw(record, record.code, record.reason, now)
+            withdrawn = self._ledger.orders.find(record.client_order_id)
             if withdrawn is not None:
                 self._enqueue(outcome_report(withdrawn, now))
 
@@ -176,34 +176,34 @@ class OrderTracker:
 
     def _escalate_late_rejection(self, before: OrderRecord, record: OrderRecord) -> OrderRecord:
         """Escalate a late rejection and return the record with its reason."""
-        intent, at = record.intent, record.terminal_at
+        at = record.terminal_at
         if record.status is not OrderStatus.REJECTED or before.status.is_terminal or at is None:
             return record
-        reason = Reason.of(ReasonCode.REJECTED_LATER, filled=record.filled_qty, qty=intent.qty)
-        escalation = refusal_escalation(intent, reason, at)
-        log.warning("Rejected %s %s: %s", intent.side, intent.symbol, reason)
-        self._ledger.orders.refuse(intent.client_order_id, reason.code, str(reason), at, escalation.message_id)
+        reason = Reason.of(ReasonCode.REJECTED_LATER, filled=record.filled_qty, qty=record.qty)
+        escalation = refusal_escalation(record, reason, at)
+        log.warning("Rejected %s %s: %s", record.side, record.symbol, reason)
+        self._ledger.orders.refuse(record.client_order_id, reason.code, str(reason), at, escalation.message_id)
         self._enqueue(escalation)
         return replace(record, code=str(reason.code), reason=str(reason))
 
     def _report(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
-        if record.intent.purpose is Purpose.EXIT:
+        if record.purpose is Purpose.EXIT:
             self._report_exit(before, record, now)
             return
         if before.broker_order_id is None and record.broker_order_id is not None:
             for note in submission_notes(record, now):
                 self._enqueue(note)
-            log.info("Sent %s %s %s", record.intent.side, f"{record.intent.qty:f}", record.intent.symbol)
+            log.info("Sent %s %s %s", record.side, f"{record.qty:f}", record.symbol)
         if record.status.is_terminal and not before.status.is_terminal:
             self._enqueue(outcome_report(record, now))
 
     def _report_exit(self, before: OrderRecord, record: OrderRecord, now: datetime) -> None:
         """Report a requested exit once live or failed, and any traded exit."""
-        intent, ended = record.intent, record.status.is_terminal and not before.status.is_terminal
+        ended = record.status.is_terminal and not before.status.is_terminal
         goes_live = before.status in NOT_LIVE and record.status not in NOT_LIVE and not _has_failed(record)
         if goes_live and not is_adopted(record):
-            log.info("Protected %s %s", f"{intent.qty:f}", intent.symbol)
-            self._enqueue(request_report(intent.message_id, intent.symbol, intent.qty, RequestStatus.PROTECTED, now))
+            log.info("Protected %s %s", f"{record.qty:f}", record.symbol)
+            self._enqueue(request_report(record.message_id, record.symbol, record.qty, RequestStatus.PROTECTED, now))
         elif ended and (record.filled_qty > 0 or before.status in NOT_LIVE):
             self._enqueue(outcome_report(record, now))
 

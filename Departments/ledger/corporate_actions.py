@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -60,26 +60,21 @@ class CorporateActions:
         """
         groups: defaultdict[str, list[OrderRecord]] = defaultdict(list)
         for record in ORDERS.find(self._db, _OPEN_EXITS, symbol):
-            groups[record.intent.parent_id or record.intent.client_order_id].append(record)
+            groups[record.parent_id or record.client_order_id].append(record)
         for root, exits in groups.items():
             twins = ORDERS.find(self._db, "(client_order_id = ? OR parent_id = ?) AND purpose = 'exit'", root, root)
             sold = sum((twin.filled_qty for twin in twins), ZERO)
             for record in exits:
-                left = whole_shares(max(ZERO, record.intent.qty - sold) * ratio)
+                left = whole_shares(max(ZERO, record.qty - sold) * ratio)
                 self._rewrite(record, sold + left, ratio)
         ended = ORDERS.first(self._db, _NEWEST_STOP, symbol)
         if ended is not None and not any(ended.id == record.id for exits in groups.values() for record in exits):
-            self._rewrite(ended, ended.intent.qty, ratio)
+            self._rewrite(ended, ended.qty, ratio)
         self._unprotected.split(symbol, ratio, at)
 
     def _rewrite(self, record: OrderRecord, qty: Decimal, ratio: Decimal) -> None:
-        intent = replace(
-            record.intent,
-            qty=qty,
-            limit_price=_divide(record.intent.limit_price, ratio),
-            stop_price=_divide(record.intent.stop_price, ratio),
-        )
-        changes = {"qty": intent.qty, "limit_price": intent.limit_price, "stop_price": intent.stop_price}
+        prices = {"limit_price": _divide(record.limit_price, ratio), "stop_price": _divide(record.stop_price, ratio)}
+        changes = {"qty": qty, **prices}
         ORDERS.update(self._db, changes, "id = ?", record.id)
 
 

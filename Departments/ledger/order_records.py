@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
+from Departments.core.money import ZERO
 from Departments.core.orders import TERMINAL, Order, OrderStatus, Purpose, RejectionSource, Side
 from Departments.ledger.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
-class OrderIntent:
-    """An order about to be sent, and the message behind it (`message_id`).
+class OrderRecord:
+    """An order as the ledger knows it: what is asked of the broker, and what the broker made of it.
 
-    An approval leads to a trade, a request to protect shares to an exit. `parent_id` is the client order id of an
-    exit's own order: its bracket's entry, or the other exit of its OCO.
+    An *intent* is the record of an order about to be sent, for the message `message_id`: the broker's part is empty,
+    `status` is `unknown`. An approval leads to a trade, a request to protect shares to an exit. `parent_id` is the
+    client order id of an exit's own order: its bracket's entry, or the other exit of its OCO.
+
+    `updated_at` is the moment of its last news, `terminal_at` the broker's moment of its end, and `released_at` the
+    moment of its RELEASE.
     """
 
+    id: int = field(default=0, kw_only=True)
     client_order_id: str
     message_id: str
     symbol: str
@@ -31,27 +37,15 @@ class OrderIntent:
     stop_price: Decimal | None = None
     purpose: Purpose = Purpose.TRADE
     parent_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRecord:
-    """An order as the ledger knows it. `status` is `unknown` between intent and answer.
-
-    `updated_at` is the moment of its last news, `terminal_at` the broker's moment of its end, and `released_at` the
-    moment of its RELEASE.
-    """
-
-    id: int
-    intent: OrderIntent
-    status: OrderStatus
-    broker_order_id: str | None
-    filled_qty: Decimal
-    filled_avg_price: Decimal | None
-    created_at: datetime
-    submitted_at: datetime | None
-    terminal_at: datetime | None
-    code: str
-    reason: str
+    status: OrderStatus = OrderStatus.UNKNOWN
+    broker_order_id: str | None = None
+    filled_qty: Decimal = ZERO
+    filled_avg_price: Decimal | None = None
+    created_at: datetime = field(kw_only=True)
+    submitted_at: datetime | None = None
+    terminal_at: datetime | None = None
+    code: str = ""
+    reason: str = ""
     cancel_requested_at: datetime | None = None
     updated_at: datetime | None = None
     released_at: datetime | None = None
@@ -145,7 +139,7 @@ TRADED: Final = Table(
 
 def is_adopted(record: OrderRecord) -> bool:
     """Return whether the ledger found the order at the broker instead of sending it for a message."""
-    return record.intent.message_id.startswith(ADOPTED)
+    return record.message_id.startswith(ADOPTED)
 
 
 def limit_moment(at: datetime, moment: datetime | None) -> datetime:
@@ -167,3 +161,8 @@ def apply_news(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
         code="" if filled else known.code,
         reason="" if filled else known.reason,
     )
+
+
+def end_order(known: OrderRecord, status: OrderStatus, code: str, reason: str, at: datetime) -> OrderRecord:
+    """Return the record of an order that ended without news from the broker."""
+    return replace(known, status=status, code=code, reason=reason, terminal_at=at, updated_at=at)

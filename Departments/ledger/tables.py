@@ -199,9 +199,11 @@ def _find_reader(kind: type) -> Convert | None:
 def _make_builder(record: type) -> Callable[[Iterator[Any]], Any]:
     """Return the function from values, in the order of the columns, to a record."""
     hints = get_type_hints(record)
-    kinds = [hints[field.name] for field in fields(record)]
-    inner = [_make_builder(k) if isinstance(k, type) and is_dataclass(k) else next for k in kinds]
-    return lambda values: record(*[make(values) for make in inner])
+    makers = {
+        field.name: _make_builder(kind) if isinstance(kind, type) and is_dataclass(kind) else next
+        for field, kind in ((field, hints[field.name]) for field in fields(record))
+    }
+    return lambda values: record(**{name: make(values) for name, make in makers.items()})
 
 
 def _list_paths(record: type) -> Iterator[str]:

@@ -23,11 +23,11 @@ from Departments.ledger.order_records import (
     WITH_STOP,
     FillRecord,
     FillRow,
-    OrderIntent,
     OrderRecord,
     Rejection,
     TradedSides,
     apply_news,
+    end_order,
     limit_moment,
 )
 from Departments.ledger.tables import Table, marks
@@ -66,7 +66,7 @@ class OrderRecords:
     def find_many(self, client_order_ids: Sequence[str]) -> dict[str, OrderRecord]:
         """Return the known ones of some orders, by their client order ids."""
         records = self._records(f"client_order_id IN ({marks(client_order_ids)})", *client_order_ids)
-        return {record.intent.client_order_id: record for record in records}
+        return {record.client_order_id: record for record in records}
 
     def find_by_message(self, message_id: str) -> OrderRecord | None:
         """Return the order of an approval message, or None."""
@@ -114,8 +114,8 @@ class OrderRecords:
         found: dict[str, Decimal] = {}
         condition = " AND released_at IS NOT NULL" if releasing else ""
         exits = self._records(f"{OPEN} AND purpose = 'exit'{condition}")
-        for group in {self._root(e.intent): self._group(e.intent) for e in exits}.values():
-            symbol = group.exits[0].intent.symbol
+        for group in {self._root(e): self._group(e) for e in exits}.values():
+            symbol = group.exits[0].symbol
             found[symbol] = found.get(symbol, ZERO) + group.unsold
         return found
 
@@ -129,30 +129,39 @@ class OrderRecords:
         query = f"SELECT max(id) FROM desk_orders WHERE {ours} GROUP BY symbol"  # noqa: S608 - only marks
         return self._records(f"id IN ({query})", *symbols)
 
-    def intend(self, intent: OrderIntent, at: datetime) -> None:
+    def intend(self, intent: OrderRecord) -> None:
         """Record an order before it is sent; its status is `unknown` until the broker answers."""
-        self._insert(intent, OrderStatus.UNKNOWN, at)
+        ORDERS.insert(self._db, replace(intent, updated_at=intent.created_at))
 
     def mark_taken(self, client_order_id: str, at: datetime) -> None:
         """Record an order accepted by the broker but not shown by it yet."""
         changes = {"status": OrderStatus.PENDING_NEW, "updated_at": at}
         ORDERS.update(self._db, changes, "client_order_id = ? AND status = ?", client_order_id, OrderStatus.UNKNOWN)
 
-    def adopt(self, intent: OrderIntent, order: Order, at: datetime, known: OrderRecord | None) -> OrderRecord | None:
+    def adopt(self, intent: OrderRecord, order: Order, at: datetime, known: OrderRecord | None) -> OrderRecord | None:
         """Record an order found at the broker, such as a bracket's exit; `known` is its record, if any.
 
         Returns its record, None for a new order without a fill.
         """
         if known is None:
             before, status = self._group(intent), OrderStatus.UNKNOWN if order.filled_qty else order.status
-            self._follow(before, self._insert(intent, status, at, seen=order))
+            seen = replace(
+                intent,
+                status=status,
+                broker_order_id=order.id,
+                submitted_at=limit_moment(at, order.submitted_at),
+                terminal_at=limit_moment(at, order.updated_at) if status.is_terminal else None,
+                updated_at=at,
+            )
+            ORDERS.insert(self._db, seen)
+            self._follow(before, seen)
             if order.filled_qty == 0:
                 return None
         return self.observe(order, at, known or self.find(intent.client_order_id))
 
-    def deny(self, intent: OrderIntent, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
+    def deny(self, intent: OrderRecord, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
         """Record an order denied by our own check; the broker never sees it."""
-        self._insert(intent, OrderStatus.DENIED, at, code=code, reason=reason)
+        ORDERS.insert(self._db, end_order(intent, OrderStatus.DENIED, code, reason, at))
         self._reject(intent.client_order_id, code, reason, RejectionSource.CONSTRAINT, at, escalation_id)
 
     def refuse(
@@ -189,7 +198,7 @@ class OrderRecords:
         if seen == known:
             return known
         seen = replace(seen, updated_at=at)
-        before = self._group(known.intent) if may_protect(known, seen) else None
+        before = self._group(known) if may_protect(known, seen) else None
         fill = self._record_fill(known, order, at)
         ORDERS.update(self._db, {name: getattr(seen, name) for name in _SEEN}, "id = ?", seen.id)
         if before is not None:
@@ -206,11 +215,11 @@ class OrderRecords:
         condition = f"client_order_id IN ({marks(client_order_ids)}) AND released_at IS NULL"
         ORDERS.update(self._db, {"released_at": at}, condition, *client_order_ids)
 
-    def withdraw(self, intent: OrderIntent, code: str, reason: str, at: datetime) -> None:
+    def withdraw(self, intent: OrderRecord, code: str, reason: str, at: datetime) -> None:
         """Record an order cancelled before it was sent."""
         known = self.find(intent.client_order_id)
         if known is None:
-            self._insert(intent, OrderStatus.CANCELED, at, code=code, reason=reason)
+            ORDERS.insert(self._db, end_order(intent, OrderStatus.CANCELED, code, reason, at))
         else:
             self._end(known, OrderStatus.CANCELED, code, reason, at)
 
@@ -290,56 +299,29 @@ class OrderRecords:
         before = known.filled_qty * (known.filled_avg_price or ZERO)
         price = (order.filled_qty * order.filled_avg_price - before) / new
         filled_at = limit_moment(at, order.filled_at or order.updated_at)
-        self._note_side(known.intent, trading_day(filled_at))
-        fill = FillRow(known.id, new, price, filled_at, known.intent.expected_price, order.filled_qty)
+        self._note_side(known, trading_day(filled_at))
+        fill = FillRow(known.id, new, price, filled_at, known.expected_price, order.filled_qty)
         return fill if FILLS.insert(self._db, fill, "DO NOTHING") else None
 
-    def _note_side(self, intent: OrderIntent, day: date) -> None:
+    def _note_side(self, intent: OrderRecord, day: date) -> None:
         both = "DO UPDATE SET sides = 'BOTH' WHERE desk_traded.sides <> excluded.sides"
         TRADED.insert(self._db, TradedSides(day, intent.symbol, intent.side), f"(day, symbol) {both}")
 
-    def _insert(
-        self,
-        intent: OrderIntent,
-        status: OrderStatus,
-        at: datetime,
-        *,
-        code: str = "",
-        reason: str = "",
-        seen: Order | None = None,
-    ) -> OrderRecord:
-        record = OrderRecord(
-            id=0,
-            intent=intent,
-            status=status,
-            broker_order_id=None if seen is None else seen.id,
-            filled_qty=ZERO,
-            filled_avg_price=None,
-            created_at=at,
-            submitted_at=None if seen is None else limit_moment(at, seen.submitted_at),
-            terminal_at=limit_moment(at, seen.updated_at if seen else None) if status.is_terminal else None,
-            code=code,
-            reason=reason,
-            updated_at=at,
-        )
-        ORDERS.insert(self._db, record)
-        return record
-
     def _end(self, known: OrderRecord, status: OrderStatus, code: str, reason: str, at: datetime) -> None:
-        ended = replace(known, status=status, code=code, reason=reason, terminal_at=at, updated_at=at)
-        before = self._group(known.intent)
+        ended = end_order(known, status, code, reason, at)
+        before = self._group(known)
         ORDERS.update(self._db, {name: getattr(ended, name) for name in _ENDED}, "id = ?", known.id)
         self._follow(before, ended)
 
     def _follow(self, before: OrderGroup, changed: OrderRecord, fill: FillRow | None = None) -> None:
         """Change the unprotected shares by the change of one order of a group."""
-        self._unprotected.follow(changed.intent.symbol, before, before.after(changed, fill))
+        self._unprotected.follow(changed.symbol, before, before.after(changed, fill))
 
     @staticmethod
-    def _root(intent: OrderIntent) -> str:
+    def _root(intent: OrderRecord) -> str:
         return intent.parent_id or intent.client_order_id
 
-    def _group(self, intent: OrderIntent) -> OrderGroup:
+    def _group(self, intent: OrderRecord) -> OrderGroup:
         """Read an order's group as it is now."""
         root = self._root(intent)
         orders = self._records("client_order_id = ? OR parent_id = ?", root, root)

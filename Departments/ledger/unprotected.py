@@ -89,26 +89,26 @@ class OrderGroup:
     def of(cls, orders: Iterable[OrderRecord], fills: Iterable[FillRow]) -> OrderGroup:
         """Return the group of some orders, each with its fills."""
         found = list(orders)
-        entry = next((o for o in found if o.intent.purpose is Purpose.TRADE), None)
-        return cls(entry, tuple(o for o in found if o.intent.purpose is Purpose.EXIT), tuple(fills))
+        entry = next((o for o in found if o.purpose is Purpose.TRADE), None)
+        return cls(entry, tuple(o for o in found if o.purpose is Purpose.EXIT), tuple(fills))
 
     def after(self, changed: OrderRecord, fill: FillRow | None = None) -> OrderGroup:
         """Return the group after news of one of its orders, known or new, and its new fill."""
-        orders = {order.intent.client_order_id: order for order in (self.entry, *self.exits) if order is not None}
+        orders = {order.client_order_id: order for order in (self.entry, *self.exits) if order is not None}
         fills = self.fills if fill is None else (*self.fills, fill)
-        return OrderGroup.of((orders | {changed.intent.client_order_id: changed}).values(), fills)
+        return OrderGroup.of((orders | {changed.client_order_id: changed}).values(), fills)
 
     @property
     def cover(self) -> OrderRecord | None:
         """Return the exit that represents all: the target, else the stop."""
-        targets = (e for e in self.exits if e.intent.order_type == OrderType.LIMIT)
+        targets = (e for e in self.exits if e.order_type == OrderType.LIMIT)
         return next(targets, self.exits[0] if self.exits else None)
 
     @property
     def unsold(self) -> Decimal:
         """Return the unsold shares under the exits."""
         cover = self.cover
-        return ZERO if cover is None else max(ZERO, cover.intent.qty - sum((e.filled_qty for e in self.exits), ZERO))
+        return ZERO if cover is None else max(ZERO, cover.qty - sum((e.filled_qty for e in self.exits), ZERO))
 
     def fills_of(self, *orders: OrderRecord) -> Iterator[FillRow]:
         """Yield the fills of some orders of the group."""
@@ -225,7 +225,7 @@ def _history(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal
     """Yield every change of unprotected shares by a group since its beginning."""
     entry, cover = group.entry, group.cover
     if entry is not None:
-        bought = entry.intent.side is Side.BUY
+        bought = entry.side is Side.BUY
         for fill in group.fills_of(entry):
             yield fill.filled_at, *((ChangeCause.BOUGHT, fill.qty) if bought else (ChangeCause.SOLD, -fill.qty))
     live_at = None if cover is None else _find_live_moment(cover, entry)
@@ -233,7 +233,7 @@ def _history(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal
         yield from _list_uncovered_sales(group)
         return
     if not _is_strange(cover, entry):
-        yield live_at, ChangeCause.COVERED if entry is None else ChangeCause.BOUGHT, -cover.intent.qty
+        yield live_at, ChangeCause.COVERED if entry is None else ChangeCause.BOUGHT, -cover.qty
     ended_at = _find_end(group.exits)
     if ended_at is not None and all(e.code != ReasonCode.SYMBOL_LOCKED for e in group.exits):
         taken = any(e.released_at for e in group.exits)
@@ -242,7 +242,7 @@ def _history(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal
 
 def may_protect(before: OrderRecord, after: OrderRecord) -> bool:
     """Return whether news of an order may change protection: fills, an end, or an exit that goes live."""
-    goes_live = before.intent.purpose is Purpose.EXIT and before.status in NOT_LIVE
+    goes_live = before.purpose is Purpose.EXIT and before.status in NOT_LIVE
     return goes_live or after.filled_qty != before.filled_qty or after.status.is_terminal
 
 
@@ -251,7 +251,7 @@ def _find_live_moment(cover: OrderRecord, entry: OrderRecord | None) -> datetime
     if cover.status is OrderStatus.REJECTED:
         return None
     if entry is not None:
-        return entry.terminal_at if entry.filled_qty == entry.intent.qty else None
+        return entry.terminal_at if entry.filled_qty == entry.qty else None
     if _is_strange(cover, entry):
         return cover.created_at
     return None if cover.status in NOT_LIVE else cover.submitted_at

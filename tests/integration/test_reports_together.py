@@ -13,7 +13,7 @@ from Departments.core.departments import EXECUTIVE, TRADING
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.core.platform.steps import Step, no_step
 from Departments.core.statuses import ExecutionStatus, PhaseName
-from Departments.ledger.order_records import OrderIntent
+from Departments.ledger.order_records import OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
 from Departments.messaging.message import Message, body_with
 from tests.builders.desk import MORNING, desk, plan, workspace
@@ -44,7 +44,9 @@ def waiting(folder: Path, *others: Message, step: Step = no_step) -> Desk:
             )
             opened.ledger.plans.add_trade("PLAN", rank, sent)
             name = f"MSG_{symbol}"
-            opened.ledger.orders.intend(OrderIntent(name, name, symbol, Side.BUY, ONE, "market", "PLAN"), MORNING)
+            opened.ledger.orders.intend(
+                OrderRecord(name, name, symbol, Side.BUY, ONE, "market", "PLAN", created_at=MORNING)
+            )
             filled = Order(name, name, symbol, Side.BUY, ONE, OrderStatus.FILLED, ONE, Decimal(9), updated_at=MORNING)
             opened.ledger.orders.observe(filled, MORNING)
     told = [report(t, status, number=n) for n, status in enumerate(("accepted", "filled"), 1) for t in SYMBOLS]

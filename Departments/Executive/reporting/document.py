@@ -220,7 +220,7 @@ def final_document(
     fills = ledger.execution_fills(plan_id)
     trades = ledger.plans.trades(plan_id)
     if any(t.terminal_at is None for t in trades):
-        orders = {o.intent.message_id: o for o in ledger.orders.find_by_plan(plan_id)}
+        orders = {o.message_id: o for o in ledger.orders.find_by_plan(plan_id)}
         trades = [_complete(t, orders) for t in trades]
     last = keep_last(trades, execution.attempt)
     return {

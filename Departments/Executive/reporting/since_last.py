@@ -49,17 +49,17 @@ class EarlierFill:
     def cash(self) -> Decimal:
         """Return the signed change of the cash in dollars."""
         value = self.fill.qty * self.fill.price
-        return value if self.order.intent.side is Side.SELL else -value
+        return value if self.order.side is Side.SELL else -value
 
     @property
     def kind(self) -> str:
         """Return the name of the order for people."""
-        intent = self.order.intent
-        if intent.purpose is not Purpose.EXIT:
+        order = self.order
+        if order.purpose is not Purpose.EXIT:
             return "An earlier order"
-        if intent.order_type == OrderType.LIMIT:
+        if order.order_type == OrderType.LIMIT:
             return "Take-profit"
-        return "Stop-loss" if intent.order_type in {OrderType.STOP, OrderType.STOP_LIMIT} else "Exit"
+        return "Stop-loss" if order.order_type in {OrderType.STOP, OrderType.STOP_LIMIT} else "Exit"
 
     @property
     def profit(self) -> Decimal | None:
@@ -71,7 +71,7 @@ class EarlierFill:
         """Return the sentence about it, in New York time."""
         fill, at = self.fill, self.fill.filled_at.astimezone(EASTERN)
         deed = "sold" if self.cash > 0 else "bought"
-        symbol, price = self.order.intent.symbol, usd_cents(fill.price)
+        symbol, price = self.order.symbol, usd_cents(fill.price)
         start = f"{self.kind} {deed} {plain(fill.qty)} {symbol} at {price} on {at:%d %b %H:%M}"
         if self.entry is None or self.profit is None:
             return start
@@ -79,17 +79,17 @@ class EarlierFill:
 
     def document(self) -> dict[str, str | None]:
         """Return it for programs; numbers are strings."""
-        intent, fill = self.order.intent, self.fill
+        order, fill = self.order, self.fill
         return {
-            "ticker": intent.symbol,
-            "side": str(intent.side),
+            "ticker": order.symbol,
+            "side": str(order.side),
             "kind": self.kind,
             "qty": plain(fill.qty),
             "price": plain(fill.price),
             "at": iso(fill.filled_at),
             "bought_at": None if self.entry is None else plain(self.entry),
             "profit": None if self.profit is None else money_text(self.profit),
-            "client_order_id": intent.client_order_id,
+            "client_order_id": order.client_order_id,
             "sentence": self.sentence,
         }
 
@@ -171,7 +171,7 @@ def describe_fills(
     """Yield fills with their order and the price paid for their shares, without those of a run's `own` orders."""
     found = list(fills)
     orders = ledger.orders.find_by_ids({record.fill.order_id for record in found})
-    for record in (r for r in found if orders[r.fill.order_id].intent.client_order_id not in own):
+    for record in (r for r in found if orders[r.fill.order_id].client_order_id not in own):
         fill, is_sale = record.fill, record.side is Side.SELL
         entry = ledger.book.find_entry_price(record.symbol, fill.filled_at) if is_sale else None
         yield EarlierFill(orders[fill.order_id], fill, entry)
@@ -179,16 +179,16 @@ def describe_fills(
 
 def describe_expired(order: OrderRecord) -> str:
     """Return the sentence about an exit that expired, in New York time."""
-    intent, at = order.intent, order.terminal_at
+    at = order.terminal_at
     day = "" if at is None else f" on {at.astimezone(EASTERN):%d %b %Y}"
-    kind = "Take-profit" if intent.order_type == OrderType.LIMIT else "Stop-loss"
-    return f"{kind} of {plain(intent.qty - order.filled_qty)} {intent.symbol} expired{day}"
+    kind = "Take-profit" if order.order_type == OrderType.LIMIT else "Stop-loss"
+    return f"{kind} of {plain(order.qty - order.filled_qty)} {order.symbol} expired{day}"
 
 
 def _expired_document(order: OrderRecord) -> dict[str, str | None]:
     return {
-        "ticker": order.intent.symbol,
-        "client_order_id": order.intent.client_order_id,
+        "ticker": order.symbol,
+        "client_order_id": order.client_order_id,
         "at": None if order.terminal_at is None else iso(order.terminal_at),
         "sentence": describe_expired(order),
     }

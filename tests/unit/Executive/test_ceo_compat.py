@@ -203,7 +203,7 @@ def test_trading_made_alone_handles_the_inbox_of_the_current_directory(cwd: Path
     with closing(open_desk(cwd, Choices())) as opened:
         assert [o.symbol for o in opened.broker.orders("all")] == ["CTVA"]
         (record,) = opened.ledger.orders.find_newest(["CTVA"])
-        assert (record.intent.symbol, record.submitted_at) == ("CTVA", datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC))
+        assert (record.symbol, record.submitted_at) == ("CTVA", datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC))
 
 
 @freeze_time(NOW)

@@ -67,7 +67,7 @@ def test_a_report_is_recorded_with_every_fact_that_the_ledger_has_of_it(opened: 
     assert kept == replace(
         before,
         status=OrderStatus.FILLED,
-        client_order_id=order.intent.client_order_id,
+        client_order_id=order.client_order_id,
         submitted_at=order.submitted_at,
         terminal_at=order.terminal_at,
         filled_qty=D(150),

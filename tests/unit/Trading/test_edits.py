@@ -18,7 +18,7 @@ from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope
 from Departments.core.platform.clock import SimulatedClock
 from Departments.core.quotes import MarketClock
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import OrderIntent
+from Departments.ledger.order_records import OrderRecord
 from Departments.messaging.message import Message
 from Departments.Trading.reconciliation import ComparedOrder, Finding, compare_orders
 from Departments.Trading.tracking import OrderTracker
@@ -82,7 +82,7 @@ def chain(*steps: tuple[int, int], last: OrderStatus = OrderStatus.FILLED, price
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened = Ledger(tmp_path / "sentinel.db")
-    opened.orders.intend(OrderIntent(OURS, OURS, "CTVA", Side.BUY, D(300), "limit", plan_id="P"), MORNING)
+    opened.orders.intend(OrderRecord(OURS, OURS, "CTVA", Side.BUY, D(300), "limit", plan_id="P", created_at=MORNING))
     yield opened
     opened.close()
 
@@ -206,7 +206,9 @@ def test_an_edited_order_that_the_ledger_lacks_is_one_dispute(tmp_path: Path, la
 
 
 def test_an_edited_exit_without_a_clients_id_is_followed_under_its_first_id(ledger: Ledger) -> None:
-    exit_ = OrderIntent("E1", "EXIT_E1", "DVN", Side.SELL, D(50), "stop", stop_price=D(30), purpose=Purpose.EXIT)
+    exit_ = OrderRecord(
+        "E1", "EXIT_E1", "DVN", Side.SELL, D(50), "stop", stop_price=D(30), purpose=Purpose.EXIT, created_at=MORNING
+    )
     first = Order("E1", "", "DVN", Side.SELL, D(50), OrderStatus.REPLACED, submitted_at=MORNING, replaced_by="E2")
     ledger.orders.adopt(exit_, replace(first, status=OrderStatus.NEW), MORNING, None)
     second = Order("E2", "", "DVN", Side.SELL, D(50), OrderStatus.FILLED, D(50), D(31), replaces="E1")
@@ -228,8 +230,8 @@ def submit(opened: Desk) -> Order:
     opened.recover()  # the account as it is becomes the opening balance
     request = OrderRequest(OURS, "CTVA", Side.SELL, D(100), OrderType.LIMIT, limit_price=D("64.00"))
     with opened.ledger.transaction():
-        intent = OrderIntent(OURS, OURS, "CTVA", Side.SELL, D(100), "limit", limit_price=D(64))
-        opened.ledger.orders.intend(intent, opened.clock.now())
+        intent = OrderRecord(OURS, OURS, "CTVA", Side.SELL, D(100), "limit", limit_price=D(64), created_at=MORNING)
+        opened.ledger.orders.intend(intent)
     return opened.broker.submit(request)
 
 

@@ -15,6 +15,7 @@ from Departments.Trading.submission import order_intent, order_request, withdraw
 from tests.builders.trading import APPROVAL_ID, asked, order, request_text
 
 EXITS = ExitSettings()
+NOW = datetime(2025, 11, 10, 15, 9, 13, tzinfo=UTC)
 
 
 def received(payload: dict[str, Any] | None, **more: Any) -> Message:
@@ -37,7 +38,7 @@ def test_a_recent_approval_is_read_with_its_float_noise_gone() -> None:
     assert read.approved_at == datetime(2025, 11, 10, 15, 9, 12, 760119, tzinfo=UTC)
     assert read.plan_id == "PLAN_20251110_071530"
     request = order_request(read, APPROVAL_ID, D("30.93"), EXITS)
-    intent = order_intent(read, APPROVAL_ID, D("30.93"), request)
+    intent = order_intent(read, APPROVAL_ID, D("30.93"), request, NOW)
     assert (request.client_order_id, intent.message_id, intent.client_order_id) == (APPROVAL_ID,) * 3
 
 
@@ -131,7 +132,7 @@ def test_only_approvals_that_can_be_read_name_symbols() -> None:
 def test_a_cancel_request_names_the_approval_it_is_about() -> None:
     payload = asked("CTVA", "SELL", 190, approval_message_id=APPROVAL_ID, code="PHASE_TIMEOUT")
     request = CancelRequest.of(received(payload, message_id="MSG_C"))
-    assert (withdrawn_intent(request).message_id, request.code) == (APPROVAL_ID, "PHASE_TIMEOUT")
+    assert (withdrawn_intent(request, NOW).message_id, request.code) == (APPROVAL_ID, "PHASE_TIMEOUT")
     del payload["approval_message_id"]
     with pytest.raises(BadInput, match="approval_message_id"):
         CancelRequest.of(received(payload))

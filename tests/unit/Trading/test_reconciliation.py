@@ -13,7 +13,7 @@ from Departments.bootstrap import Desk
 from Departments.brokers.base import Broker, BrokerList, Orders, Positions, UnreadableRow
 from Departments.core.errors import UnreadableAnswer
 from Departments.core.orders import Order, OrderRequest, OrderType, Side, TimeInForce
-from Departments.ledger.order_records import OrderIntent
+from Departments.ledger.order_records import OrderRecord
 from Departments.Trading.reconciliation import Finding, Reconciler
 from tests.builders.desk import MORNING, desk, plan, trade
 from tests.builders.trading import order, reports, send, trade_on, unproven_workspace
@@ -29,9 +29,11 @@ def opened(tmp_path: Path) -> Iterator[Desk]:
 
 
 def intend(opened: Desk, symbol: str = "CTVA", qty: int = 100, client_order_id: str = OURS) -> None:
-    intent = OrderIntent(client_order_id, client_order_id, symbol, Side.SELL, D(qty), "market")
+    intent = OrderRecord(
+        client_order_id, client_order_id, symbol, Side.SELL, D(qty), "market", created_at=opened.clock.now()
+    )
     with opened.ledger.transaction():
-        opened.ledger.orders.intend(intent, opened.clock.now())
+        opened.ledger.orders.intend(intent)
 
 
 def sell(opened: Desk, symbol: str = "CTVA", qty: int = 100, client_order_id: str = OURS, **more: Any) -> None:
@@ -99,7 +101,7 @@ def test_an_intent_whose_approval_still_waits_will_be_finished(opened: Desk) -> 
 def test_an_order_that_filled_after_the_ledger_had_given_it_up_is_ambiguous(opened: Desk) -> None:
     intend(opened)
     sell(opened)
-    intent = opened.ledger.orders.find_open()[0].intent
+    intent = opened.ledger.orders.find_open()[0]
     with opened.ledger.transaction():
         opened.ledger.orders.withdraw(intent, "PHASE_TIMEOUT", "PHASE_TIMEOUT", opened.clock.now())
     opened.clock.sleep(10)
@@ -110,7 +112,7 @@ def test_an_order_that_the_ledger_has_given_up_and_that_is_still_open_is_ambiguo
     intend(opened)
     sell(opened, type=OrderType.LIMIT, limit_price=D(80))
     opened.clock.sleep(10)
-    intent = opened.ledger.orders.find_open()[0].intent
+    intent = opened.ledger.orders.find_open()[0]
     with opened.ledger.transaction():
         opened.ledger.orders.withdraw(intent, "PHASE_TIMEOUT", "PHASE_TIMEOUT", opened.clock.now())
     assert findings(opened) == [("CTVA", Finding.AMBIGUOUS)]
@@ -292,7 +294,7 @@ def test_accepting_an_order_that_cannot_be_read_unlocks_it_and_keeps_it_open(ope
     opened.__dict__["broker"] = Odd(opened.broker, UnreadableRow("B1", OURS, "CTVA", "qty is empty"))
     assert opened.trader.accept("CTVA") == [f"order {OURS} of CTVA is left to the broker", "CTVA is free"]
     assert opened.ledger.releases.find_locks() == {}
-    assert [record.intent.client_order_id for record in opened.ledger.orders.find_open()] == [OURS]
+    assert [record.client_order_id for record in opened.ledger.orders.find_open()] == [OURS]
 
 
 @pytest.mark.parametrize(

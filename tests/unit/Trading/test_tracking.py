@@ -16,7 +16,7 @@ from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswe
 from Departments.core.orders import Order, OrderScope, OrderStatus, Side
 from Departments.core.platform.clock import SimulatedClock
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import OrderIntent
+from Departments.ledger.order_records import OrderRecord
 from Departments.messaging.message import Message
 from Departments.Trading.exits import exit_intent
 from Departments.Trading.tracking import OrderTracker
@@ -76,7 +76,9 @@ class Book:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened = Ledger(tmp_path / "sentinel.db")
-    opened.orders.intend(OrderIntent("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", plan_id="P"), MORNING)
+    opened.orders.intend(
+        OrderRecord("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", plan_id="P", created_at=MORNING)
+    )
     yield opened
     opened.close()
 
@@ -108,8 +110,10 @@ def test_an_order_is_reported_once_when_it_has_ended(ledger: Ledger, told: list[
 def test_all_orders_of_a_look_cost_one_request(ledger: Ledger, told: list[Message]) -> None:
     others = [replace(SOLD, id=f"B{n}", client_order_id=f"C{n}") for n in range(2, 30)]
     for other in others:
-        intent = OrderIntent(other.client_order_id, f"MSG_{other.id}", "CTVA", Side.SELL, D(190), "market")
-        ledger.orders.intend(intent, MORNING)
+        intent = OrderRecord(
+            other.client_order_id, f"MSG_{other.id}", "CTVA", Side.SELL, D(190), "market", created_at=MORNING
+        )
+        ledger.orders.intend(intent)
     broker = Book(SOLD, *others)
     tracker(broker, ledger, told).track()
     assert broker.asked == 1
@@ -120,8 +124,10 @@ def test_what_one_look_tells_is_one_commit(tmp_path: Path, told: list[Message]) 
     with closing(Ledger(tmp_path / "sentinel.db", step=labels.append)) as opened:
         orders = [replace(SOLD, id=f"B{n}", client_order_id=f"C{n}") for n in range(1, 4)]
         for each in orders:
-            intent = OrderIntent(each.client_order_id, f"MSG_{each.id}", "CTVA", Side.SELL, D(190), "market")
-            opened.orders.intend(intent, MORNING)
+            intent = OrderRecord(
+                each.client_order_id, f"MSG_{each.id}", "CTVA", Side.SELL, D(190), "market", created_at=MORNING
+            )
+            opened.orders.intend(intent)
         labels.clear()
         following = tracker(Book(*orders), opened, told)
         following.track()
@@ -133,7 +139,7 @@ def test_what_one_look_tells_is_one_commit(tmp_path: Path, told: list[Message]) 
 def test_what_was_seen_before_the_broker_fell_silent_is_recorded(ledger: Ledger, told: list[Message]) -> None:
     """Neither a cancel that nobody takes nor an order that nobody tells of holds up the news of another."""
     ledger.orders.request_cancel("C1", "PHASE_TIMEOUT", "PHASE_TIMEOUT: phase=SELL", MORNING)
-    ledger.orders.intend(OrderIntent("C2", "MSG_2", "DVN", Side.SELL, D(225), "market"), MORNING)
+    ledger.orders.intend(OrderRecord("C2", "MSG_2", "DVN", Side.SELL, D(225), "market", created_at=MORNING))
 
     class Silent(Book):
         def cancel(self, order_id: str) -> None:
@@ -185,7 +191,7 @@ def test_exits_without_a_clients_id_are_known_by_the_brokers(ledger: Ledger, tol
 def test_an_exit_without_a_clients_id_is_followed_by_itself_too(ledger: Ledger, told: list[Message]) -> None:
     """Its entry may have ended before the days that are asked for; and what else there is to record is recorded."""
     exit_ = Order("E1", "", "CTVA", Side.SELL, D(190), OrderStatus.NEW, limit_price=D(70), submitted_at=MORNING)
-    ledger.orders.adopt(exit_intent(exit_, "P", None), exit_, MORNING, None)
+    ledger.orders.adopt(exit_intent(exit_, "P", None, MORNING), exit_, MORNING, None)
     sold = replace(exit_, status=OrderStatus.FILLED, filled_qty=D(190), filled_avg_price=D(70))
     broker = Book(SOLD, sold)
     tracker(broker, ledger, told).track(exits=True)
@@ -360,7 +366,7 @@ def test_a_brackets_exits_stand_in_the_ledger_when_its_entry_has_filled(opened: 
     send(opened.workspace, order("COMM", "BUY", 250, 17.02))
     trade_on(opened)
     exits = opened.ledger.orders.find_open_exits(symbols=["COMM"])
-    found = [(e.intent.order_type, e.intent.side, e.intent.qty, e.status) for e in exits]
+    found = [(e.order_type, e.side, e.qty, e.status) for e in exits]
     assert found == [
         ("limit", Side.SELL, D(250), OrderStatus.NEW),
         ("stop", Side.SELL, D(250), OrderStatus.HELD),
@@ -370,17 +376,17 @@ def test_a_brackets_exits_stand_in_the_ledger_when_its_entry_has_filled(opened: 
 def test_an_order_that_cannot_be_read_stays_as_it_is_and_the_others_are_followed(
     ledger: Ledger, told: list[Message]
 ) -> None:
-    ledger.orders.intend(OrderIntent("C2", "MSG_2", "DVN", Side.SELL, D(10), "market", plan_id="P"), MORNING)
+    ledger.orders.intend(OrderRecord("C2", "MSG_2", "DVN", Side.SELL, D(10), "market", plan_id="P", created_at=MORNING))
     other = Order("B2", "C2", "DVN", Side.SELL, D(10), OrderStatus.FILLED, D(10), D(33), submitted_at=MORNING)
     book = Book(other)
     book.unreadable = (UnreadableRow("B1", "C1", "CTVA", "qty is empty"),)
     tracker(book, ledger, told).track()
-    assert [record.intent.symbol for record in ledger.orders.find_open()] == ["CTVA"]
+    assert [record.symbol for record in ledger.orders.find_open()] == ["CTVA"]
     assert book.asked == 1
 
 
 def test_an_order_that_is_listed_nowhere_and_cannot_be_read_stops_no_other(ledger: Ledger, told: list[Message]) -> None:
-    ledger.orders.intend(OrderIntent("C2", "MSG_2", "DVN", Side.SELL, D(10), "market", plan_id="P"), MORNING)
+    ledger.orders.intend(OrderRecord("C2", "MSG_2", "DVN", Side.SELL, D(10), "market", plan_id="P", created_at=MORNING))
     other = Order("B2", "C2", "DVN", Side.SELL, D(10), OrderStatus.FILLED, D(10), D(33), submitted_at=MORNING)
 
     class Odd(Book):
@@ -388,4 +394,4 @@ def test_an_order_that_is_listed_nowhere_and_cannot_be_read_stops_no_other(ledge
             raise UnreadableAnswer(client_order_id)
 
     tracker(Odd(other), ledger, told).track()
-    assert [record.intent.symbol for record in ledger.orders.find_open()] == ["CTVA"]
+    assert [record.symbol for record in ledger.orders.find_open()] == ["CTVA"]

@@ -12,7 +12,7 @@ from Departments.core.errors import LedgerError
 from Departments.core.orders import Order, OrderStatus, RejectionSource, Side
 from Departments.ledger.ledger import TABLES, Ledger
 from Departments.ledger.old_tables import provide_old_tables
-from Departments.ledger.order_records import OrderIntent
+from Departments.ledger.order_records import OrderRecord
 from Departments.ledger.sqlite import SqliteDatabase
 
 NOW = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)
@@ -53,11 +53,11 @@ def read(path: Path, sql: str) -> list[tuple[object, ...]]:
 def traded(path: Path) -> None:
     ledger = Ledger(path)
     ledger.orders.intend(
-        OrderIntent("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", expected_price=D("64.00")), NOW
+        OrderRecord("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", expected_price=D("64.00"), created_at=NOW)
     )
     filled = Order("B1", "C1", "CTVA", Side.SELL, D(190), OrderStatus.FILLED, D(190), D("64.64"), submitted_at=NOW)
     ledger.orders.observe(filled, NOW)
-    denied = OrderIntent("C2", "MSG_2", "CVE", Side.BUY, D(163), "market")
+    denied = OrderRecord("C2", "MSG_2", "CVE", Side.BUY, D(163), "market", created_at=NOW)
     ledger.orders.deny(denied, "MIN_POSITION_VALUE", "MIN_POSITION_VALUE: value=2865", NOW, "MSG_ESC")
     ledger.close()
 
@@ -69,7 +69,7 @@ def test_who_refused_an_order_has_the_word_that_other_tools_expect(
     path: Path, source: RejectionSource, word: str
 ) -> None:
     with closing(Ledger(path)) as ledger:
-        ledger.orders.intend(OrderIntent("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market"), NOW)
+        ledger.orders.intend(OrderRecord("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", created_at=NOW))
         ledger.orders.refuse("C1", "BROKER_REJECTED", "no", NOW, None, source=source)
     rejected = "SELECT rejection_source, escalated_to_executive, order_id FROM trading_rejections"
     assert read(path, rejected) == [(word, 0, 1)]

@@ -9,7 +9,7 @@ import pytest
 from Departments.core.facts import Readings, SymbolFacts
 from Departments.core.orders import Order, OrderStatus, Side
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import OrderIntent
+from Departments.ledger.order_records import OrderRecord
 
 NOW = datetime(2025, 11, 26, 15, 6, tzinfo=UTC)  # the day before Thanksgiving
 READ = Readings(spy_drawdown_pct=D("2.5"), correlations={frozenset({"ALKS", "SN"}): D("0.81")})
@@ -38,7 +38,7 @@ def test_what_is_unknown_now_does_not_erase_what_was_learnt(ledger: Ledger) -> N
 
 def sold(ledger: Ledger, side: Side = Side.SELL) -> None:
     """Fill 100 shares at $50."""
-    ledger.orders.intend(OrderIntent("C1", "MSG_1", "CTVA", side, D(100), "market"), NOW)
+    ledger.orders.intend(OrderRecord("C1", "MSG_1", "CTVA", side, D(100), "market", created_at=NOW))
     filled = Order("B1", "C1", "CTVA", side, D(100), OrderStatus.FILLED, D(100), D(50), updated_at=NOW, filled_at=NOW)
     ledger.orders.observe(filled, NOW)
 

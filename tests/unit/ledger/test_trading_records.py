@@ -7,10 +7,12 @@ import pytest
 
 from Departments.core.orders import Order, OrderStatus, Purpose, Side
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import OrderIntent
+from Departments.ledger.order_records import OrderRecord
 
 NOW = datetime(2025, 11, 10, 15, 6, tzinfo=UTC)
-INTENT = OrderIntent("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", plan_id="P", expected_price=D("64.64"))
+INTENT = OrderRecord(
+    "C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", plan_id="P", expected_price=D("64.64"), created_at=NOW
+)
 
 
 @pytest.fixture
@@ -33,19 +35,19 @@ def seen(status: OrderStatus, filled: str = "0", average: str | None = None, *, 
 
 
 def test_between_intent_and_answer_an_order_is_unknown_and_open(ledger: Ledger) -> None:
-    ledger.orders.intend(INTENT, NOW)
+    ledger.orders.intend(INTENT)
     (record,) = ledger.orders.find_open()
     assert (record.status, record.broker_order_id) == (OrderStatus.UNKNOWN, None)
 
 
 def test_an_id_can_be_intended_only_once(ledger: Ledger) -> None:
-    ledger.orders.intend(INTENT, NOW)
+    ledger.orders.intend(INTENT)
     with pytest.raises(Exception, match="UNIQUE"):
-        ledger.orders.intend(INTENT, NOW)
+        ledger.orders.intend(INTENT)
 
 
 def test_partial_fills_become_fills_whose_prices_add_up_to_the_average(ledger: Ledger) -> None:
-    ledger.orders.intend(INTENT, NOW)
+    ledger.orders.intend(INTENT)
     ledger.orders.observe(seen(OrderStatus.PARTIALLY_FILLED, "90", "64"), NOW)
     ledger.orders.observe(seen(OrderStatus.FILLED, "190", "65", minutes=2), NOW)
     fills = ledger.orders.fills_since(NOW)
@@ -54,14 +56,14 @@ def test_partial_fills_become_fills_whose_prices_add_up_to_the_average(ledger: L
 
 
 def test_seeing_the_same_fill_twice_records_it_once(ledger: Ledger) -> None:
-    ledger.orders.intend(INTENT, NOW)
+    ledger.orders.intend(INTENT)
     for _ in range(2):
         ledger.orders.observe(seen(OrderStatus.PARTIALLY_FILLED, "90", "64"), NOW)
     assert len(ledger.orders.fills_since(NOW)) == 1
 
 
 def test_a_terminal_order_never_moves_again(ledger: Ledger) -> None:
-    ledger.orders.intend(INTENT, NOW)
+    ledger.orders.intend(INTENT)
     ledger.orders.observe(seen(OrderStatus.CANCELED, "90", "64"), NOW)
     record = ledger.orders.observe(seen(OrderStatus.NEW), NOW)
     assert (record.status, record.filled_qty) == (OrderStatus.CANCELED, D(90))
@@ -69,7 +71,7 @@ def test_a_terminal_order_never_moves_again(ledger: Ledger) -> None:
 
 
 def test_an_older_snapshot_does_not_take_fills_back(ledger: Ledger) -> None:
-    ledger.orders.intend(INTENT, NOW)
+    ledger.orders.intend(INTENT)
     ledger.orders.observe(seen(OrderStatus.PARTIALLY_FILLED, "90", "64"), NOW)
     assert ledger.orders.observe(seen(OrderStatus.NEW), NOW).filled_qty == D(90)
 
@@ -82,7 +84,7 @@ def test_an_order_the_ledger_does_not_know_is_an_error(ledger: Ledger) -> None:
 def test_what_a_transaction_did_is_undone_when_it_fails(ledger: Ledger) -> None:
     def fail() -> None:
         with ledger.transaction():
-            ledger.orders.intend(INTENT, NOW)
+            ledger.orders.intend(INTENT)
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError):
@@ -91,9 +93,9 @@ def test_what_a_transaction_did_is_undone_when_it_fails(ledger: Ledger) -> None:
 
 
 def test_a_day_trade_is_a_symbol_bought_and_sold_on_one_exchange_day(ledger: Ledger) -> None:
-    buy = OrderIntent("C2", "MSG_2", "CTVA", Side.BUY, D(10), "market")
-    ledger.orders.intend(INTENT, NOW)
-    ledger.orders.intend(buy, NOW)
+    buy = OrderRecord("C2", "MSG_2", "CTVA", Side.BUY, D(10), "market", created_at=NOW)
+    ledger.orders.intend(INTENT)
+    ledger.orders.intend(buy)
     ledger.orders.observe(seen(OrderStatus.FILLED, "190", "65"), NOW)
     ledger.orders.observe(Order("B2", "C2", "CTVA", Side.BUY, D(10), OrderStatus.FILLED, D(10), D(65)), NOW)
     history = ledger.history(NOW)
@@ -104,7 +106,7 @@ def test_a_day_trade_is_a_symbol_bought_and_sold_on_one_exchange_day(ledger: Led
 def filled(ledger: Ledger, number: int, symbol: str, side: Side, at: datetime = NOW, **more: Any) -> None:
     """Record an order of ten shares at ten dollars that filled at a moment."""
     ids = f"C{number}", f"MSG_{number}"
-    ledger.orders.intend(OrderIntent(*ids, symbol, side, D(10), "market", **more), at)
+    ledger.orders.intend(OrderRecord(*ids, symbol, side, D(10), "market", **more, created_at=at))
     done = Order(f"B{number}", ids[0], symbol, side, D(10), OrderStatus.FILLED, D(10), D(10), filled_at=at)
     ledger.orders.observe(done, at)
 
@@ -134,13 +136,15 @@ def test_day_trades_of_long_ago_are_forgotten(ledger: Ledger) -> None:
 def test_the_stop_of_a_symbol_is_that_of_its_newest_filled_buy_or_exit(ledger: Ledger) -> None:
     filled(ledger, 1, "UPS", Side.BUY, stop_price=D(8))
     filled(ledger, 2, "UPS", Side.BUY, stop_price=D(9))
-    ledger.orders.intend(OrderIntent("C3", "MSG_3", "UPS", Side.BUY, D(1), "market", stop_price=D(7)), NOW)
+    ledger.orders.intend(OrderRecord("C3", "MSG_3", "UPS", Side.BUY, D(1), "market", stop_price=D(7), created_at=NOW))
     filled(ledger, 5, "DVN", Side.BUY, stop_price=D(30))
     assert ledger.history(NOW, ["UPS", "DVN"]).stops == {"UPS": D(9), "DVN": D(30)}
     assert ledger.history(NOW, held=["UPS", "PLD"]).stops == {"UPS": D(9)}
     assert ledger.history(NOW, held=()).stops == {}
     ledger.orders.intend(
-        OrderIntent("C4", "MSG_4", "UPS", Side.SELL, D(1), "limit", stop_price=D(6), purpose=Purpose.EXIT), NOW
+        OrderRecord(
+            "C4", "MSG_4", "UPS", Side.SELL, D(1), "limit", stop_price=D(6), purpose=Purpose.EXIT, created_at=NOW
+        )
     )
     assert ledger.history(NOW, ["UPS"]).stops["UPS"] == D(6)
 
@@ -153,11 +157,13 @@ def test_fills_are_listed_from_a_moment_on(ledger: Ledger) -> None:
 
 def test_open_exits_are_found_by_status_or_symbol(ledger: Ledger) -> None:
     for number, symbol in enumerate(("UPS", "DVN", "CTVA")):
-        intent = OrderIntent(f"C{number}", f"EXIT_{number}", symbol, Side.SELL, D(10), "limit", purpose=Purpose.EXIT)
-        ledger.orders.intend(intent, NOW)
+        intent = OrderRecord(
+            f"C{number}", f"EXIT_{number}", symbol, Side.SELL, D(10), "limit", purpose=Purpose.EXIT, created_at=NOW
+        )
+        ledger.orders.intend(intent)
         if symbol != "CTVA":
             ledger.orders.observe(Order(f"B{number}", f"C{number}", symbol, Side.SELL, D(10), OrderStatus.NEW), NOW)
     told = ledger.orders.find_open_exits(statuses=[OrderStatus.UNKNOWN], symbols=["DVN"])
-    assert [o.intent.symbol for o in told] == ["DVN", "CTVA"]
+    assert [o.symbol for o in told] == ["DVN", "CTVA"]
     assert ledger.orders.find_open_trades() == []
     assert len(ledger.orders.find_open()) == 3

@@ -18,7 +18,7 @@ from Departments.core.reasons import ReasonCode
 from Departments.core.statuses import ExecutionStatus
 from Departments.Executive.reporting.report import stretch_text, unprotected_stretches
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import OrderIntent
+from Departments.ledger.order_records import OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord
 from Departments.ledger.unprotected import ChangeCause, UnprotectedShares, change
 
@@ -43,7 +43,13 @@ def after(seconds: float) -> datetime:
 
 def traded(ledger: Ledger, name: str, side: Side, qty: int, filled: int, at: float, status: str) -> None:
     """Record a trade's order, if need be, and what the broker said of it `at` seconds after the start."""
-    observed(ledger, OrderIntent(name, f"M_{name}", "ALKS", side, D(qty), "market", "P"), filled, at, status)
+    observed(
+        ledger,
+        OrderRecord(name, f"M_{name}", "ALKS", side, D(qty), "market", "P", created_at=after(at)),
+        filled,
+        at,
+        status,
+    )
 
 
 def bought(ledger: Ledger, filled: int, at: float, status: str, *, qty: int = 100, name: str = "BUY") -> None:
@@ -58,7 +64,9 @@ def leg(ledger: Ledger, name: str, filled: int, at: float, status: str, **more: 
     """Record an exit that the broker made of a bracket, or that somebody placed."""
     qty, parent = D(more.get("qty", 100)), more.get("parent", "BUY")
     kind = OrderType.STOP if name == "STOP" else OrderType.LIMIT
-    intent = OrderIntent(name, f"EXIT_{name}", "ALKS", Side.SELL, qty, kind, "P", purpose=Purpose.EXIT)
+    intent = OrderRecord(
+        name, f"EXIT_{name}", "ALKS", Side.SELL, qty, kind, "P", purpose=Purpose.EXIT, created_at=after(at)
+    )
     intent = replace(intent, parent_id=parent)
     order = snapshot(intent, filled, at, status)
     with ledger.transaction():
@@ -67,18 +75,20 @@ def leg(ledger: Ledger, name: str, filled: int, at: float, status: str, **more: 
 
 def protected(ledger: Ledger, qty: int, at: float, status: str, filled: int = 0, name: str = "PROTECT") -> None:
     """Record the exits that PROTECT asked for."""
-    intent = OrderIntent(name, f"M_{name}", "ALKS", Side.SELL, D(qty), "limit", "P", purpose=Purpose.EXIT)
+    intent = OrderRecord(
+        name, f"M_{name}", "ALKS", Side.SELL, D(qty), "limit", "P", purpose=Purpose.EXIT, created_at=after(at)
+    )
     observed(ledger, intent, filled, at, status)
 
 
-def observed(ledger: Ledger, intent: OrderIntent, filled: int, at: float, status: str) -> None:
+def observed(ledger: Ledger, intent: OrderRecord, filled: int, at: float, status: str) -> None:
     with ledger.transaction():
         if ledger.orders.find(intent.client_order_id) is None:
-            ledger.orders.intend(intent, after(at))
+            ledger.orders.intend(intent)
         ledger.orders.observe(snapshot(intent, filled, at, status), after(at))
 
 
-def snapshot(intent: OrderIntent, filled: int, at: float, status: str) -> Order:
+def snapshot(intent: OrderRecord, filled: int, at: float, status: str) -> Order:
     name, price = intent.client_order_id, D(30) if filled else None
     given = (intent.symbol, intent.side, intent.qty, OrderStatus(status), D(filled), price)
     return Order(f"B_{name}", name, *given, type=OrderType(intent.order_type), updated_at=after(at))
@@ -240,8 +250,8 @@ def test_exits_that_never_protected_are_not_missed_when_they_end(ledger: Ledger)
 
 def test_exits_whose_absence_a_person_has_accepted_are_not_made_anew(ledger: Ledger) -> None:
     bought_with_exits(ledger)
-    (target,) = [o for o in ledger.orders.find_open() if o.intent.client_order_id == "TARGET"]
-    ledger.orders.withdraw(target.intent, ReasonCode.SYMBOL_LOCKED, "the broker does not know it", after(WEEKS))
+    (target,) = [o for o in ledger.orders.find_open() if o.client_order_id == "TARGET"]
+    ledger.orders.withdraw(target, ReasonCode.SYMBOL_LOCKED, "the broker does not know it", after(WEEKS))
     assert unprotected(ledger) == 0
     leg(ledger, "STOP", 0, WEEKS, "canceled")
     assert unprotected(ledger) == 0
