@@ -1,0 +1,1 @@
+"""A script of an older program. It touches nothing here."""
