@@ -29,7 +29,7 @@ from Departments.core.errors import BadInput
 from Departments.core.moments import iso, stamp
 from Departments.core.platform.locks import execution_lock
 from Departments.core.platform.rights import Rights, make_folder, open_successor
-from Departments.ledger.sqlite import copy_database, query_read_only
+from Departments.ledger.sqlite import copy_database, query_existing
 from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, OUTBOX, Mailbox
 from Departments.messaging.names import stem
 
@@ -104,9 +104,9 @@ class _Known:
 
     @classmethod
     def of(cls, ledger: Path) -> _Known:
-        letters = query_read_only(ledger, "SELECT name FROM bus_letters")
-        handled = query_read_only(ledger, "SELECT department, message_id FROM bus_handled")
-        ids = query_read_only(ledger, "SELECT name, message_id FROM bus_index")
+        letters = query_existing(ledger, "SELECT name FROM bus_letters")
+        handled = query_existing(ledger, "SELECT department, message_id FROM bus_handled")
+        ids = query_existing(ledger, "SELECT name, message_id FROM bus_index")
         return cls(frozenset(n for (n,) in letters), frozenset((d, i) for d, i in handled), dict(ids))
 
     def is_handled(self, department: str, name: str) -> bool:

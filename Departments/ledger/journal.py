@@ -13,7 +13,7 @@ from typing import Final
 
 from Departments.core.errors import MessageConflict
 from Departments.ledger.database import Database
-from Departments.ledger.sqlite import query_read_only
+from Departments.ledger.sqlite import query_existing
 from Departments.ledger.tables import Table, marks
 
 
@@ -310,8 +310,11 @@ class LedgerJournal:
 
 
 def read_index(ledger: Path) -> list[IndexRow]:
-    """Return the index of a ledger's file and change nothing; empty without a readable file."""
-    return query_read_only(ledger, ALL_INDEXED)
+    """Return the index of a ledger's file and change nothing; empty without a file.
+
+    Raises LedgerError, DiskError for one that cannot be read.
+    """
+    return query_existing(ledger, ALL_INDEXED) if ledger.exists() else []
 
 
 #: (what, department, name or message id, digest, moment) of everything committed about files.
@@ -322,8 +325,9 @@ def read_committed(ledger: Path) -> list[CommittedRow]:
     """Return all letters (`sent`, `received`), handled messages and dead letters of a ledger's file; changes nothing.
 
     The departments of a letter are its sender and its recipient. `removed` is a dead letter that a person took away.
+    Raises LedgerError, DiskError for a ledger that cannot be read.
     """
-    rows = query_read_only(
+    rows = query_existing(
         ledger,
         "SELECT 'sent', sender, name, digest, enqueued_at FROM bus_letters WHERE published_at IS NOT NULL "
         "UNION ALL SELECT 'received', recipient, name, digest, enqueued_at FROM bus_letters "

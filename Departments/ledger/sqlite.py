@@ -204,12 +204,34 @@ def query_read_only(path: Path, sql: str, *, immutable: bool = False) -> list[An
 
     An `immutable` file is read without its write-ahead log (https://www.sqlite.org/uri.html#uriimmutable).
     """
-    mode = "?mode=ro&immutable=1" if immutable else "?mode=ro"
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}{mode}", uri=True)) as connection:
-            return connection.execute(sql).fetchall()
+        return _query(path, sql, immutable=immutable)
     except sqlite3.Error:
         return []
+
+
+def query_existing(path: Path, sql: str) -> list[Any]:
+    """Return the rows of a query and change nothing. Raises LedgerError, DiskError for a file that cannot be read.
+
+    A reader of a file in WAL mode makes files beside it. Where none can be made and none is there, nobody writes:
+    the file is read as it is. https://www.sqlite.org/wal.html#read_only_databases
+    """
+    try:
+        return _query(path, sql)
+    except sqlite3.DatabaseError as error:
+        if path.with_name(f"{path.name}-wal").exists() or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
+            raise _ledger_error(path, error) from error
+    try:
+        return _query(path, sql, immutable=True)
+    except sqlite3.DatabaseError as error:
+        raise _ledger_error(path, error) from error
+
+
+def _query(path: Path, sql: str, *, immutable: bool = False) -> list[Any]:
+    mode = "?mode=ro&immutable=1" if immutable else "?mode=ro"
+    uri = f"{path.absolute().as_uri()}{mode}"
+    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
+        return connection.execute(sql).fetchall()
 
 
 def copy_database(source: Path, target: Path) -> None:

@@ -1,46 +1,51 @@
-"""The audit: every message file compared with what the ledger committed. Reads, changes nothing.
+"""The audit: every file in the boxes compared with what the ledger committed. Reads, changes nothing.
 
 The ledger holds the digest of each letter that our departments sent, of each message they handled and of each dead
 letter. A file is *altered* (its place and name are known, its bytes are not), *lost* (it should be there) or *added*
-(the ledger knows nothing of it). What neighbours keep in their own folders, and what waits from them, is not ours to
-prove and only counted.
+(the ledger knows nothing of it, or it is one more copy). What neighbours keep in their own folders, and what waits
+from them, is not ours to prove and only counted.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import date
+from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from Departments.core.departments import OURS
-from Departments.core.errors import UnreadableMessage
-from Departments.core.trading_calendar import trading_day
-from Departments.messaging import codec, lookup
-from Departments.messaging.lookup import Place
-from Departments.messaging.message import Message
-from Departments.messaging.names import department_of
-from Departments.messaging.tracing import plan_of
+from Departments.messaging.evidence_files import NOTHING, EvidenceFile, read_evidence
+from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, OUTBOX, REASON
+from Departments.messaging.names import LONGEST, department_of, is_form_of, shorten
 
 ALTERED, LOST, ADDED = "altered", "lost", "added"
-SENT: Final = ("Outbox", "Archive")
-RECEIVED: Final = ("Inbox", "Archive", "Dead_Letter")
+#: What file managers leave in a folder that a person opened.
+OF_THE_SYSTEM: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+
+
+class Slot(Enum):
+    """Who has a file: each letter has one at its sender and one at its recipient."""
+
+    SENT = (OUTBOX, ARCHIVE)
+    RECEIVED = (INBOX, DEAD_LETTER, ARCHIVE)
 
 
 class Expected(NamedTuple):
-    """One file that the ledger committed: where it may be, and its bytes' digest.
+    """One file that the ledger committed: whose it is, its name, and its bytes' digest.
 
-    A neighbour may have taken the file (`may_be_gone`).
+    A neighbour may have taken the file, or a person (`may_be_gone`). What was no file when it was set aside
+    (`is_dead`) has the digest NOTHING.
     """
 
-    boxes: tuple[str, ...]
+    slot: Slot
     department: str
     name: str
     digest: str
     day: date
     may_be_gone: bool = False
+    is_dead: bool = False
 
 
 class Difference(NamedTuple):
@@ -54,107 +59,197 @@ class Difference(NamedTuple):
     sentence: str
 
 
-class _File(NamedTuple):
-    place: Place
-    digest: str
-    message: Message | None
+class Compared(NamedTuple):
+    """One compared file. `is_outside`: it is not ours to prove."""
+
+    name: str
+    day: date | None
+    plan_id: str | None
+    is_outside: bool
 
 
 @dataclass
 class Audit:
-    """The result: the number of files, of those from outside, and the differences."""
+    """The result: the compared files and the differences."""
 
-    files: int = 0
-    outside: int = 0
+    compared: list[Compared] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
 
+    @property
+    def files(self) -> int:
+        """Return the number of compared files, those from outside included."""
+        return len(self.compared)
+
+    @property
+    def outside(self) -> int:
+        """Return the number of files that are not ours to prove."""
+        return sum(each.is_outside for each in self.compared)
+
     def limit(self, day: date | None, plan_id: str | None, names: frozenset[str]) -> Audit:
-        """Return the differences of a day, or of a plan: those whose files have `names` or tell the plan."""
-        found = [
-            each
-            for each in self.differences
-            if (day is None or each.day == day) and (plan_id is None or each.name in names or each.plan_id == plan_id)
-        ]
-        return Audit(self.files, self.outside, found)
+        """Return the part of a day, or of a plan: the files that have `names` or name the plan."""
+
+        def is_wanted(each: Compared | Difference) -> bool:
+            is_of_plan = plan_id is None or each.name in names or each.plan_id == plan_id
+            return is_of_plan and (day is None or each.day == day)
+
+        return Audit(list(filter(is_wanted, self.compared)), list(filter(is_wanted, self.differences)))
+
+
+@dataclass
+class _Wanted:
+    """One file that must be there, once in its slot and under one of its names."""
+
+    slot: Slot
+    department: str
+    digest: str
+    names: set[str]
+    day: date
+    may_be_gone: bool
+    is_there: bool = False
+
+    def fits(self, file: EvidenceFile) -> bool:
+        return file.box in self.slot.value and any(is_form_of(file.name, name) for name in self.names)
+
+    @property
+    def name(self) -> str:
+        return min(self.names)
 
 
 def audit(root: Path, expected: Iterable[Expected]) -> Audit:
-    """Compare every message file below `root` with what is expected."""
-    found = Audit()
-    files: dict[str, list[_File]] = {}
-    for each in _read(root):
-        files.setdefault(each.place.department, []).append(each)
-        found.files += 1
-    once: dict[object, Expected] = {}  # a letter that was received and handled is one file
-    for one in expected:
-        once.setdefault((one.boxes, one.department, one.digest), one)
-    wanted = list(once.values())
-    altered = set(_find_missing(wanted, files, found))
-    explained = {(each.department, each.digest) for each in wanted}
-    for file in (file for some in files.values() for file in some):
-        if (file.place.department, file.digest) in explained or file.place in altered:
-            continue
-        if _is_from_outside(file):
-            found.outside += 1
-        else:
-            found.differences.append(_describe_added(file))
+    """Compare every file below `root` with what is expected."""
+    expected = list(expected)
+    comparison = _Comparison(expected)
+    files = list(read_evidence(root))
+    rest = [file for file in files if not comparison.take(file)]
+    for file in rest:
+        comparison.judge(file)
+    comparison.find_lost()
+    found = comparison.found
     found.differences.sort(key=lambda each: (each.kind, each.place))
     return found
 
 
-def _find_missing(wanted: Iterable[Expected], files: Mapping[str, list[_File]], found: Audit) -> Iterator[Place]:
-    """Note what is altered or lost. Yields the places of altered files."""
-    there = {(file.place.box, file.place.department, file.digest) for some in files.values() for file in some}
-    named: dict[tuple[str, str], list[_File]] = {}
-    for file in (file for some in files.values() for file in some):
-        named.setdefault((file.place.department, file.place.name), []).append(file)
-    for each in wanted:
-        if any((box, each.department, each.digest) in there for box in each.boxes):
-            continue
-        others = [file for file in named.get((each.department, each.name), ()) if file.place.box in each.boxes]
-        for file in others:
-            found.differences.append(_difference(ALTERED, str(file.place), each, "is not as the ledger has it", file))
-            yield file.place
-        if not others and not each.may_be_gone:
-            where = f"{each.department}/{each.name}"
-            found.differences.append(_difference(LOST, where, each, f"is in none of {', '.join(each.boxes)}"))
+class _Comparison:
+    """Files beside expectations. First all files that fit are taken; then the rest is judged."""
+
+    def __init__(self, expected: Iterable[Expected]) -> None:
+        self.found = Audit()
+        self._wanted: dict[tuple[str, str], list[_Wanted]] = {}
+        self._dead: dict[str, set[str]] = {}
+        for each in expected:
+            if each.is_dead:
+                self._dead.setdefault(each.department, set()).update(_names_of(each))
+            if each.digest != NOTHING:
+                self._add(each)
+        everything = [one for some in self._wanted.values() for one in some]
+        self._named: dict[tuple[str, str], list[_Wanted]] = {}
+        self._ours = {one.digest for one in everything if one.slot is Slot.SENT}
+        self._of_digest: dict[str, _Wanted] = {one.digest: one for one in everything}
+        for one in everything:
+            for name in one.names:
+                self._named.setdefault((one.department, name), []).append(one)
+        self._altered: set[int] = set()
+
+    def _add(self, each: Expected) -> None:
+        """Join the expectations of one file: a letter that was received, handled or set aside is one file."""
+        group = self._wanted.setdefault((each.department, each.digest), [])
+        for one in group:
+            if one.slot is each.slot:
+                one.names |= _names_of(each)
+                one.may_be_gone = one.may_be_gone and each.may_be_gone
+                return
+        group.append(
+            _Wanted(each.slot, each.department, each.digest, _names_of(each), each.day, may_be_gone=each.may_be_gone)
+        )
+
+    def take(self, file: EvidenceFile) -> bool:
+        """Let a file that is as the ledger has it fill its slot. Returns False for any other."""
+        group = self._wanted.get((file.department, file.digest), ())
+        one = next((each for each in group if not each.is_there and each.fits(file)), None)
+        if one is not None:
+            one.is_there = True
+            self._count(replace(file, day=one.day))
+        return one is not None
+
+    def judge(self, file: EvidenceFile) -> None:
+        """Note what a file is that fills no slot: altered, added, or none of our business."""
+        namesakes = [one for one in self._named.get((file.department, file.name), ()) if file.box in one.slot.value]
+        missing = next((one for one in namesakes if not one.is_there and one.digest != file.digest), None)
+        is_outside = missing is None and self._is_outside(file)
+        self._count(file, is_outside=is_outside)
+        if missing is not None:
+            self._altered.add(id(missing))
+            self._note(ALTERED, file, f"is not as the ledger has it{self._describe_bytes(file)}", missing.day)
+        elif not is_outside:
+            self._note(ADDED, file, self._describe_added(file), file.day)
+
+    def _is_outside(self, file: EvidenceFile) -> bool:
+        """Return True for what the desk itself explains by name alone, and for what is a neighbour's."""
+        return (
+            file.name.lower() in OF_THE_SYSTEM
+            or self._is_dead_letter(file)
+            or (file.digest not in self._of_digest and _is_a_neighbours(file))
+            or self._is_a_copy_of_a_neighbours(file)
+        )
+
+    def _is_a_copy_of_a_neighbours(self, file: EvidenceFile) -> bool:
+        """Return True for the bytes of a handled message of a neighbour: its copies are one message."""
+        group = self._wanted.get((file.department, file.digest), ())
+        return file.digest not in self._ours and any(file.box in one.slot.value for one in group)
+
+    def _is_dead_letter(self, file: EvidenceFile) -> bool:
+        """Return True for the reason beside a dead letter, and for a dead letter whose bytes nobody could read."""
+        names = self._dead.get(file.department, ())
+        if file.box not in {DEAD_LETTER, ARCHIVE} or file.is_stray:
+            return False
+        head, ending, _ = file.name.partition(REASON.rpartition(".")[0])
+        if ending:
+            return any(is_form_of(head, name) for name in names)
+        is_known = (file.department, file.name) in self._named
+        return not is_known and any(is_form_of(file.name, name) for name in names)
+
+    def _describe_bytes(self, file: EvidenceFile) -> str:
+        other = self._of_digest.get(file.digest)
+        return f": it has the bytes of {other.name}" if other else f": it {file.problem}" if file.problem else ""
+
+    def _describe_added(self, file: EvidenceFile) -> str:
+        known = self._of_digest.get(file.digest)
+        if known is not None:
+            return f"is one more copy of {known.name} of {known.department}"
+        if file.problem:
+            return f"{file.problem}; the ledger does not know it"
+        return f"claims to be from {file.sender or 'nobody'}; the ledger does not know it"
+
+    def find_lost(self) -> None:
+        """Note what is in none of its boxes."""
+        for one in (one for some in self._wanted.values() for one in some):
+            if not (one.is_there or one.may_be_gone or id(one) in self._altered):
+                where, boxes = f"{one.department}/{one.name}", ", ".join(one.slot.value)
+                self.found.differences.append(
+                    Difference(LOST, where, one.name, one.day, None, f"is in none of {boxes}")
+                )
+
+    def _count(self, file: EvidenceFile, *, is_outside: bool = False) -> None:
+        self.found.compared.append(Compared(file.name, file.day, file.plan_id, is_outside))
+
+    def _note(self, kind: str, file: EvidenceFile, sentence: str, day: date | None) -> None:
+        self.found.differences.append(Difference(kind, file.place, file.name, day, file.plan_id, sentence))
 
 
-def _difference(kind: str, place: str, each: Expected, sentence: str, file: _File | None = None) -> Difference:
-    plan_id = plan_of(file.message) if file and file.message else None
-    return Difference(kind, place, each.name, each.day, plan_id, sentence)
+def _names_of(each: Expected) -> set[str]:
+    """Return the names that a file may have before a number is added; a dead letter's leaves room for its reason's."""
+    return {each.name, shorten(each.name, LONGEST - len(REASON) - len(".999999"))} if each.is_dead else {each.name}
 
 
-def _describe_added(file: _File) -> Difference:
-    message, day = file.message, date.fromisoformat(file.place.day) if _is_day(file.place.day) else None
-    if message is not None:
-        day = day or trading_day(message.timestamp)
-    plan_id, sender = (plan_of(message), message.sender) if message else (None, "nobody")
-    sentence = f"claims to be from {sender}; the ledger does not know it"
-    return Difference(ADDED, str(file.place), file.place.name, day, plan_id, sentence)
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return bool(date.fromisoformat(text))
-    except ValueError:
+def _is_a_neighbours(file: EvidenceFile) -> bool:
+    """Return True for a neighbour's file where neighbours put theirs: in their own folders, messages in any inbox."""
+    sender = department_of(file.sender)
+    if not file.department or sender in OURS:
         return False
+    return file.department not in OURS or (file.box == INBOX and bool(sender) and not file.is_stray)
 
 
-def _is_from_outside(file: _File) -> bool:
-    """Return True for a neighbour's message where neighbours put theirs: their own folders, and any inbox."""
-    sender = department_of(file.message.sender) if file.message else ""
-    is_theirs = file.place.department not in OURS
-    return sender not in OURS and (is_theirs or (file.place.box == "Inbox" and bool(sender)))
-
-
-def _read(root: Path) -> Iterator[_File]:
-    for place, data in lookup.read_bytes(lookup.places(root)):
-        yield _File(place, hashlib.sha256(data).hexdigest(), _decode(data, place.name))
-
-
-def _decode(data: bytes, name: str) -> Message | None:
-    try:
-        return codec.decode(data, name=name)
-    except UnreadableMessage:
-        return None
+def count_kinds(differences: Iterable[Difference]) -> Iterator[tuple[str, int]]:
+    """Yield (kind, number) of the differences, each kind once."""
+    found = list(differences)
+    yield from ((kind, sum(each.kind == kind for each in found)) for kind in (ALTERED, LOST, ADDED))

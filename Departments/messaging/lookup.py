@@ -103,6 +103,18 @@ def _pack_places(pack: Path) -> Iterator[Place]:
             yield Place("Archive", department, name, str(pack), day, member)
 
 
+def read_members(pack: Path) -> Iterator[tuple[str, bytes | None]]:
+    """Yield (path, bytes) of everything in a pack, None for what is damaged. Raises DAMAGED for a pack that is."""
+    with zipfile.ZipFile(pack) as opened:
+        for member in sorted(each.filename for each in opened.infolist() if not each.is_dir()):
+            try:
+                with opened.open(member) as file:
+                    data: bytes | None = file.read(MAX_BYTES)
+            except DAMAGED:
+                data = None
+            yield member, data
+
+
 def folders(folder: Path) -> list[Path]:
     """Return the folders in a folder, in order, links left out."""
     return sorted(Path(entry.path) for entry in _scan(folder) if entry.is_dir(follow_symlinks=False))

@@ -12,6 +12,7 @@ from Departments.core import departments
 
 SUFFIX: Final = ".md"
 LONGEST: Final = 255  # bytes of a file's name on the usual file systems
+_NUMBER: Final = re.compile(r"\.([1-9]\d{0,5})(?:\.[^.]*)?\Z")
 _STAMP: Final = re.compile(r"_(\d{8}T\d{6}Z)(?:_|\.|\Z)")
 _OTHER_STAMP: Final = re.compile(r"(?<!\d)(\d{8})[T_-]?(\d{6})(?:\d{3}|\d{6})?Z?(?![0-9A-Za-z])")
 
@@ -70,6 +71,12 @@ def add_number(name: str, number: int) -> str:
     fitting = shorten(name, LONGEST - len(f".{number}"))
     head, dot, tail = fitting.rpartition(".")
     return f"{head}.{number}{dot}{tail}" if head else f"{fitting}.{number}"
+
+
+def is_form_of(name: str, base: str) -> bool:
+    """Return True for a name, and for a numbered form of it."""
+    found = _NUMBER.search(name)
+    return name == base or (found is not None and add_number(base, int(found.group(1))) == name)
 
 
 def number_names(name: str) -> Iterator[str]:
