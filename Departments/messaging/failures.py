@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -32,11 +32,14 @@ from Departments.core.errors import (
 from Departments.core.moments import iso
 from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import Form, make_safe
+from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec, lookup
 from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, REASON, Mailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.names import stem
-from Departments.messaging.ports import Journal
+from Departments.messaging.outbound import Outbound
+from Departments.messaging.ports import Journal, Storage
+from Departments.messaging.waiting import WaitingFile, encodable
 
 LONGEST_SHOWN: Final = 500  # characters of a text from outside in an escalation
 SHOWN: Final = 100_000  # bytes of a dead letter, or of the reason beside it
@@ -118,6 +121,40 @@ def _sentence(error: Exception) -> str:
 
 def _in_markdown(text: str) -> str:
     return make_safe(text[:LONGEST_SHOWN], Form.MARKDOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterBox:
+    """The dead letters of one department. `index` enters a file's message into the index of all messages."""
+
+    mailbox: Storage
+    journal: Journal
+    outbound: Outbound
+    department: str
+    index: Callable[[WaitingFile], None]
+
+    def add(self, item: WaitingFile, error: Exception, attempts: int, *, ours: bool, now: datetime) -> ReasonCode:
+        """Escalate once per cause and day, write the reason, move the file. In this order a kill loses nothing.
+
+        `ours` as in `code_of`, whose code is returned. Raises what is `TRANSIENT`; the file stays then.
+        """
+        code = code_of(error, ours=ours)
+        self._escalate(error, code, item, now)
+        self.outbound.deliver_pending()
+        tried = self.journal.failures(self.department).get(item.key, (attempts, now, now))
+        reason = reason_text(self.department, item.name, item.key, code, error, tried=tried, digest=item.digest)
+        self.mailbox.bury(self.department, item.name, reason)
+        return code
+
+    def _escalate(self, error: Exception, code: ReasonCode, item: WaitingFile, now: datetime) -> None:
+        name, sentence, day = encodable(item.name), encodable(_sentence(error)), trading_day(now)
+        with self.journal.transaction():
+            self.index(item)
+            self.journal.note_dead_letter(
+                (self.department, name, item.digest, item.key, str(code), sentence, now, None)
+            )
+            if self.journal.note_cause(f"{self.department}:{code}", day):
+                self.outbound.enqueue(escalation(self.department, item.name, code, error, now=now, day=day))
 
 
 # --- for a person ---

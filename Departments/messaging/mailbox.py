@@ -309,7 +309,7 @@ class Mailbox:
                 if disk.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links, flush=make_durable)
             )
 
-    def set_aside(self, department: str, name: str, reason: str) -> str:
+    def bury(self, department: str, name: str, reason: str) -> str:
         """Move a message to `Dead_Letter/<department>/` beside its reason. Returns its name there."""
         source, folder = (INBOX, department, name), (DEAD_LETTER, department)
         fitting = shorten(name, LONGEST - len(REASON) - len(".999999"))

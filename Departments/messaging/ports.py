@@ -75,7 +75,7 @@ class Storage(Protocol):
         """
         ...
 
-    def set_aside(self, department: str, name: str, reason: str) -> str:
+    def bury(self, department: str, name: str, reason: str) -> str:
         """Move a message durably to the dead letters, beside its reason. Returns its name there."""
         ...
 

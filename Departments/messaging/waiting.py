@@ -1,25 +1,29 @@
-"""Waiting files: one file of an inbox as read, and other files that claim the same message id."""
+"""Waiting files: the files of an inbox as read, in their order, and other files that claim the same message id."""
 
 from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from Departments.core.errors import Contradiction, NotSigned, UnreadableMessage
+from Departments.core.moments import stamp
 from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import make_safe
 from Departments.messaging import codec
 from Departments.messaging.disk import Found, State
 from Departments.messaging.message import Message
-from Departments.messaging.names import stem
+from Departments.messaging.names import stamp_in, stem
 from Departments.messaging.ports import Journal, Storage
 from Departments.messaging.signatures import digest_of_content
 from Departments.messaging.signing import SignatureRule
 
+GROUP: Final = 1_000  # messages of one second that are sorted by their exact time
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 NAMED: Final = 5  # files named in one sentence
 
 
@@ -56,6 +60,36 @@ def read_waiting(mailbox: Storage, department: str, name: str) -> WaitingFile | 
     """Read a waiting file. Returns None for a vanished one."""
     found = mailbox.look(department, name)
     return None if found is None else WaitingFile(name, found, _decode(name, found))
+
+
+def read_in_order(
+    mailbox: Storage, department: str, names: Iterable[str], prepare: Callable[[list[WaitingFile]], None]
+) -> Iterator[WaitingFile]:
+    """Yield waiting files by time, then id. Reads second by second, never all at once.
+
+    `prepare` gets the messages that come next, before the first of them is yielded.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(stamp_in(name) or _stamp_of(read_waiting(mailbox, department, name)), []).append(name)
+    for second in sorted(groups):
+        group = sorted(groups[second])
+        for start in range(0, len(group), GROUP):
+            found = (read_waiting(mailbox, department, name) for name in group[start : start + GROUP])
+            items = [item for item in found if item is not None]
+            prepare([item for item in items if isinstance(item.message, Message)])
+            yield from sorted(items, key=_order_of) if len(items) > 1 else items
+
+
+def _stamp_of(item: WaitingFile | None) -> str:
+    return stamp(item.message.timestamp) if item and isinstance(item.message, Message) else ""
+
+
+def _order_of(item: WaitingFile) -> tuple[datetime, str, bool, str]:
+    """Order by time, then id; the file that is named by its id comes first."""
+    if isinstance(item.message, Message):
+        return item.message.timestamp, item.message.message_id, item.name != item.message.name, item.name
+    return LONG_AGO, item.name, False, item.name
 
 
 def _decode(name: str, found: Found) -> Message | UnreadableMessage:
@@ -109,11 +143,11 @@ class Contradictions:
         return found
 
     @cached_property
-    def _set_aside(self) -> dict[str, list[tuple[str, str]]]:
+    def _buried(self) -> dict[str, list[tuple[str, str]]]:
         return list_contradictions(self._mailbox, self._journal, self._department)
 
-    def _list_set_aside(self, message_id: str) -> list[Rival]:
-        files = self._set_aside.get(message_id, [])
+    def _list_buried(self, message_id: str) -> list[Rival]:
+        files = self._buried.get(message_id, [])
         copies = self._mailbox.find_copies(message_id, self._journal.index()) if files else []
         read = {hashlib.sha256(copy.source).hexdigest(): copy for copy in copies}
         found = [
@@ -134,16 +168,16 @@ class Contradictions:
 
     def find(self, file: WaitingFile) -> list[Rival]:
         """Return the rivals of a file, waiting or set aside."""
-        others = (*self._list_set_aside(file.key), *self._waiting.get(file.key, ()))
+        others = (*self._list_buried(file.key), *self._waiting.get(file.key, ()))
         found = [rival for rival in dict.fromkeys(others) if rival.content != file.content]
         return [rival for rival in found if rival.is_signed] if found and self.is_signed(file) else found
 
     def list_all(self) -> dict[str, list[str]]:
         """Return the contradictory ids, each with the names of its files, waiting or set aside."""
         waiting = {each for each, files in self._waiting.items() if len({f.content for f in files}) > 1}
-        ids = sorted({*self._set_aside, *self._noted, *waiting})
+        ids = sorted({*self._buried, *self._noted, *waiting})
         return {
-            each: [rival.name for rival in (*self._list_set_aside(each), *self._waiting.get(each, ()))] for each in ids
+            each: [rival.name for rival in (*self._list_buried(each), *self._waiting.get(each, ()))] for each in ids
         }
 
     def note(self, file: WaitingFile) -> None:

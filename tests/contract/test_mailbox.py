@@ -126,9 +126,9 @@ def test_an_archived_name_is_never_overwritten(mailbox: Storage) -> None:
 
 def test_a_dead_letter_has_left_the_inbox_and_is_never_overwritten(mailbox: Storage) -> None:
     mailbox.publish([Letter("MSG_A.md", "EXECUTIVE", "TRADING", b"one")])
-    assert mailbox.set_aside("TRADING", "MSG_A.md", "code: X\n") == "MSG_A.md"
+    assert mailbox.bury("TRADING", "MSG_A.md", "code: X\n") == "MSG_A.md"
     mailbox.publish([Letter("MSG_A.md", "RISK", "TRADING", b"two")])
-    assert mailbox.set_aside("TRADING", "MSG_A.md", "code: X\n") == "MSG_A.2.md"
+    assert mailbox.bury("TRADING", "MSG_A.md", "code: X\n") == "MSG_A.2.md"
     assert mailbox.waiting("TRADING") == []
 
 
@@ -193,7 +193,7 @@ def test_a_dead_letter_in_both_places_after_a_kill_is_one_again(tmp_path: Path) 
     dead = tmp_path / "Dead_Letter" / "TRADING" / LETTER.name
     dead.parent.mkdir(parents=True)
     dead.hardlink_to(tmp_path / "Inbox" / "TRADING" / LETTER.name)
-    assert mailbox.set_aside("TRADING", LETTER.name, "code: X\n") == LETTER.name
+    assert mailbox.bury("TRADING", LETTER.name, "code: X\n") == LETTER.name
     assert sorted(path.name for path in dead.parent.iterdir()) == [LETTER.name, f"{LETTER.name}.reason.yaml"]
 
 
@@ -265,7 +265,7 @@ def move_of(mailbox: Mailbox, kind: str) -> Callable[[], str]:
     here, there = ("Inbox", "TRADING", "x.md"), ("Archive", "2025-11-10", "TRADING")
     return {
         "archive": lambda: mailbox.archive("TRADING", "x.md", "2025-11-10"),
-        "dead letter": lambda: mailbox.set_aside("TRADING", "x.md", "code: X\n"),
+        "dead letter": lambda: mailbox.bury("TRADING", "x.md", "code: X\n"),
         "retire": lambda: mailbox.relocate(here, there, "x.md", label="retire"),
     }[kind]
 

@@ -72,7 +72,7 @@ class MemoryMailbox:
         self.archived[day, department, free] = data
         return free
 
-    def set_aside(self, department: str, name: str, reason: str) -> str:
+    def bury(self, department: str, name: str, reason: str) -> str:
         """Move a message to the dead letters."""
         free = next(each for each in number_names(name) if (department, each) not in self.dead)
         self.dead[department, free] = self.inbox.pop((department, name))

@@ -282,7 +282,7 @@ def whole(box: Path, each: Message, department: str) -> bool:
 
 MOVES: dict[str, Callable[[Mailbox], str]] = {
     "archive": lambda mailbox: mailbox.archive("TRADING", "x.md", "2025-11-10"),
-    "dead letter": lambda mailbox: mailbox.set_aside("TRADING", "x.md", "code: X\n"),
+    "dead letter": lambda mailbox: mailbox.bury("TRADING", "x.md", "code: X\n"),
     "retire": lambda mailbox: mailbox.relocate(
         ("Inbox", "TRADING", "x.md"), ("Archive", "2025-11-10", "TRADING"), "x.md", label="retire"
     ),

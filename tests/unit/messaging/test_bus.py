@@ -29,11 +29,12 @@ from Departments.messaging import codec, failures
 from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import Skip
 from Departments.messaging.disk import Found, State
-from Departments.messaging.inbound import ConsumeReport, pause
+from Departments.messaging.inbound import ConsumeReport
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.outbound import letter_of
 from Departments.messaging.ports import Letter
+from Departments.messaging.retries import pause
 from Departments.messaging.router import Commit
 from tests.builders.routing import router_of
 from tests.fakes.memory import MemoryJournal, MemoryMailbox
