@@ -84,11 +84,10 @@ class Desk(Plumbing):
     def planner(self) -> Planner:
         """Operations at work."""
         from Departments.Operations.planner import Planner
-        from Departments.Operations.shelf import Shelf
 
         limits, reader = self.limits, self.reader  # limits first: without them the folder is no workspace
-        shelf, ask_regime = Shelf(self.state / MESSAGES, self.bus), self.regime.process_inbox
-        return Planner(reader, limits, self.settings.exits, self.bus, self.ledger, shelf, ask_regime)
+        ask_regime = self.regime.process_inbox
+        return Planner(reader, limits, self.settings.exits, self.bus, self.ledger, self.shelf, ask_regime)
 
     @cached_property
     def operations(self) -> OperationsManager:

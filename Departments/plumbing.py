@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from Departments.messaging.mailbox import Mailbox
     from Departments.messaging.message import Message
     from Departments.messaging.signing import SignatureRule
+    from Departments.Operations.shelf import Shelf
 
 log = make_logger(__name__)
 
@@ -191,9 +192,15 @@ class Plumbing:
     def briefings(self, now: datetime) -> list[Message]:
         """Return the briefings that Operations chooses from: delivered ones, newest first, then what RESEARCH sent."""
         from Departments.core.trading_calendar import trading_day
+
+        return self.shelf.list_briefings(trading_day(now))
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """The messages that Operations plans from."""
         from Departments.Operations.shelf import Shelf
 
-        return Shelf(self.state / MESSAGES, self.bus).list_briefings(trading_day(now))
+        return Shelf(self.state / MESSAGES, self.bus)
 
     # --- the broker ---
 

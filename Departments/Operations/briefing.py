@@ -1,7 +1,7 @@
 """The inputs of a plan as values: briefing, proposal, sell wishes.
 
-A briefing without candidates is refused whole with `BadInput`. Holdings only give sector, score and sell flag to the
-positions at the broker.
+A briefing without a list of candidates is refused whole with `BadInput`; an empty list is a day with nothing to buy.
+Holdings only give sector, score and sell flag to the positions at the broker.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
+from Departments.constraints.limits import Limits
 from Departments.core.errors import BadInput
 from Departments.core.facts import READINGS, Readings
+from Departments.core.money import plain
 from Departments.core.orders import Side
 from Departments.core.plans import SkippedTrade
 from Departments.core.reasons import Reason, ReasonCode
@@ -79,9 +81,9 @@ Row = TypeVar("Row", Candidate, Holding)
 
 def briefing_from(payload: DailyBriefing, source: str, *, at: datetime | None = None) -> Briefing:
     """Return a briefing to plan from; `at`, its time of writing, dates one without a day. Raises BadInput."""
-    if not payload.candidates:
-        problem, mend = "is missing or empty", "list at least one {ticker, composite_score, current_price}"
-        raise BadInput(source, "candidates", problem, mend)
+    if "candidates" not in payload.model_fields_set:
+        mend = "list {ticker, composite_score, current_price}, or write [] for nothing to buy"
+        raise BadInput(source, "candidates", "is missing", mend)
     candidates, refused = keep_usable(payload.candidates)
     holdings, strange = keep_usable(payload.current_holdings)
     seen = payload.market_conditions
@@ -153,6 +155,14 @@ def refuse_other_days(briefing: Briefing, today: date) -> None:
     problem = f"the briefing is of {day.isoformat()}, and today is {today.isoformat()}"
     mend = f"give a briefing of today, or replay that day with --at {day.isoformat()}T15:00:00Z"
     raise BadInput(briefing.source, "market_conditions.date", problem, mend)
+
+
+def describe_doubts(briefing: Briefing, limits: Limits) -> Iterator[str]:
+    """Yield a sentence about a drawdown that would stop all BUYs if it were a share of one: it counts as percent."""
+    drawdown = briefing.conditions.spy_drawdown_pct
+    if drawdown is not None and limits.market_conditions.max_spy_drawdown_pct < abs(drawdown) < 1:
+        shown, meant = plain(drawdown), plain(100 * drawdown)
+        yield f"{briefing.source}: spy_drawdown_pct {shown} counts as {shown} %; if {meant} % is meant, write {meant}"
 
 
 def proposal_from(proposal: PlanProposal, source: str) -> Proposal:

@@ -19,7 +19,7 @@ NO_PLAN: Mapping[str, Any] = {"status": "FAILED", "plan": None, "stage_results":
 
 def answer_plan(planner: Planner, briefing: Any, mandatory_sells: Iterable[Any]) -> Answer:
     """Make a plan from a script's arguments; return `{"status": "SUCCESS" | "ESCALATED", …}`."""
-    given, sells = as_json(briefing, "briefing"), as_json(list(mandatory_sells), "mandatory_sells")
+    given, sells = as_json(briefing, "briefing", keep_nan=True), as_json(list(mandatory_sells), "mandatory_sells")
     wishes = sell_wishes(read_sells(sells, "mandatory_sells"))
     plan = planner.plan_now(None if given is None else _read_briefing(given), wishes)
     document = for_scripts(plan_document(plan))

@@ -37,6 +37,7 @@ from Departments.Operations.briefing import (
     Briefing,
     SellWish,
     briefing_from,
+    describe_doubts,
     merge_picks,
     proposal_from,
     refuse_other_days,
@@ -44,7 +45,7 @@ from Departments.Operations.briefing import (
 )
 from Departments.Operations.planning import Planned, judge_order, make_plan, validate_plan
 from Departments.Operations.replies import reply_with_failure, reply_with_plan
-from Departments.Operations.shelf import Shelf, read_briefing
+from Departments.Operations.shelf import Shelf, UnusableBriefing, read_briefing
 
 log = make_logger(__name__)
 
@@ -188,25 +189,34 @@ class Planner:
         )
         sources = [each.source for each in (briefing, proposal) if each is not None]
         notes = [line for source in sources if (line := self._shelf.describe_source(source))]
-        return replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *notes)))
+        return _note(planned, [*describe_doubts(briefing, self._limits), *notes])
 
     def _validate(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
-        named = wish.briefing_message_id
-        found = self._shelf.read_todays_briefing(now) if named is None else self._shelf.read_briefing(now, named)
-        known = found or Briefing(None, Readings(), (), (), wish.source)
+        known, doubts = self._find_known(wish, now)
         basis = self._basis(known, [trade.symbol for trade in plan.trades], now)
         stated = replace(
             basis, facts=replace(basis.facts, plan=PlanFacts(None, None, prices=PlanFacts.of(plan).prices))
         )
         if wish.by_hand:
-            return judge_order(plan, stated)
-        return validate_plan(
+            return _note(judge_order(plan, stated), doubts)
+        validated = validate_plan(
             plan,
             stated,
             mandatory_sells=wish.mandatory_sells,
             reported=self._reported_untradable(now),
             source=wish.source,
         )
+        return _note(validated, doubts)
+
+    def _find_known(self, wish: Wish, now: datetime) -> tuple[Briefing, list[str]]:
+        """Return the briefing beside a given plan, and the sentence about one that cannot be used."""
+        if wish.briefing_message_id is not None:
+            return self._shelf.read_briefing(now, wish.briefing_message_id), []
+        nothing = Briefing(None, Readings(), (), (), wish.source)
+        try:
+            return self._shelf.read_todays_briefing(now) or nothing, []
+        except UnusableBriefing as error:
+            return nothing, [f"The plan is judged without the day's briefing: {error}"]
 
     def _basis(self, briefing: Briefing, wanted: Sequence[str], now: datetime) -> Basis:
         others = self._shelf.read_others(briefing, now, self._reader.young)
@@ -223,6 +233,11 @@ class Planner:
         self._ledger.symbols.learn(planned.facts, now, planned.readings, planned.views)
         for symbol in planned.untradable:
             self._ledger.plans.report_untradable(symbol, now)
+
+
+def _note(planned: Planned, sentences: Sequence[str]) -> Planned:
+    """Add sentences to the plan's notes."""
+    return replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *sentences)))
 
 
 def _read_wish(message: Message, request: PlanRequest) -> Wish:

@@ -17,27 +17,43 @@ from typing import Final
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
 from Departments.core.logs import make_logger
+from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import make_safe
-from Departments.core.trading_calendar import trading_day
+from Departments.core.trading_calendar import is_same_session, trading_day
 from Departments.messaging import codec
 from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import CATALOGUE
 from Departments.messaging.message import Message
-from Departments.messaging.neighbours import DailyBriefing, PlanProposal
+from Departments.messaging.names import stem
+from Departments.messaging.neighbours import DailyBriefing, MarketBriefing, PlanProposal
 from Departments.messaging.signatures import digest_of_content
+from Departments.messaging.values import read_day
 from Departments.messaging.waiting import describe
 from Departments.Operations.briefing import Briefing, Proposal, briefing_from, proposal_from, refuse_other_days
 
 log = make_logger(__name__)
 
+NO_OTHER = "No older briefing takes its place"
 READ_AT_MOST = 200  # of an outbox full of old messages, only the newest are read
 FOLDER: Final = "Messages_Between_Departments"
 
 
-class ContradictoryBriefing(BadInput):
-    """Nothing can be planned from before a person has chosen between contradictory files."""
+class UnusableBriefing(BadInput):
+    """The day's newest briefing cannot be planned from. Nothing is bought, and no older one takes its place."""
 
     exit_code = 1
+
+
+#: Dead letters that decide as briefings all the same, until a person has looked at them.
+REFUSED: Final = frozenset({ReasonCode.INVALID_PAYLOAD, ReasonCode.UNREADABLE, ReasonCode.CONTRADICTION})
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBriefing:
+    """A briefing as it was found; `trouble` is why nobody may read it, empty for none."""
+
+    message: Message
+    trouble: str = ""
 
 
 @dataclass(slots=True)
@@ -57,13 +73,14 @@ class Shelf:
         return self.in_hand.get(message_id) or self.bus.find(message_id)
 
     def list_briefings(self, today: date) -> list[Message]:
-        """Return all briefings: the newest delivered one first, then those RESEARCH sent to others."""
-        found = _read(self.root / "Outbox" / RESEARCH)
-        sent = self._leave_out_contradictions((m, data) for m, data in found if self.bus.is_signed(m))
-        return [*self._list_delivered("DailyBriefing", today), *self._newest_first(sent, "DailyBriefing")]
+        """Return all readable briefings, delivered or sent by RESEARCH, the newest first."""
+        return [found.message for found in self._list_found(today) if not found.trouble]
 
     def read_briefing(self, now: datetime, message_id: str | None = None) -> Briefing:
-        """Read the named briefing, else today's newest usable one, else the newest. Raises BadInput without one."""
+        """Read the named briefing, else the newest of today, else the newest.
+
+        Raises UnusableBriefing if the newest of today cannot be used, BadInput without any.
+        """
         if message_id is None:
             return self.read_todays_briefing(now) or read_briefing(self._list_some(now)[0])
         message = self.find(message_id)
@@ -72,9 +89,22 @@ class Shelf:
         return read_briefing(message)
 
     def read_todays_briefing(self, now: datetime) -> Briefing | None:
-        """Read today's newest usable briefing. Returns None if there is none."""
-        found = map(_read_if_usable, self.list_briefings(trading_day(now)))
-        return next((briefing for briefing in found if briefing and _is_of_today(briefing, now)), None)
+        """Read today's newest briefing: it decides. Returns None if there is none. Raises UnusableBriefing."""
+        today = trading_day(now)
+        found = next((each for each in self._list_found(today) if _is_of_day(each.message, today)), None)
+        if found is None:
+            return None
+        try:
+            briefing = read_briefing(found.message)
+            refuse_other_days(briefing, today)
+        except BadInput as error:
+            raise UnusableBriefing(error.source, error.key, error.problem, f"{error.mend}. {NO_OTHER}") from error
+        except UnreadableMessage as error:
+            mend = f"mend the JSON there. {NO_OTHER}"
+            raise UnusableBriefing(found.message.message_id, "payload", str(error), mend) from error
+        if found.trouble:
+            raise UnusableBriefing(found.message.message_id, "", found.trouble, f"deliver a newer one. {NO_OTHER}")
+        return briefing
 
     def describe_source(self, message_id: str) -> str:
         """Return the sentence that names what a plan is made from, and what proves it; empty for no message."""
@@ -98,24 +128,52 @@ class Shelf:
         newest = next((m for m in found if trading_day(m.timestamp) == today and m.timestamp <= now), None)
         return None if newest is None else proposal_from(PlanProposal.of(newest), newest.message_id)
 
-    def _leave_out_contradictions(self, found: Iterable[tuple[Message, bytes]]) -> Iterator[Message]:
-        """Yield the messages whose id has one content, whatever the names of its files; a signed one beats others."""
+    def _list_found(self, today: date) -> list[FoundBriefing]:
+        """List the briefings of allowed senders, the newest first, with what is wrong with their files."""
+        sent = [(m, data) for m, data in _read(self.root / "Outbox" / RESEARCH) if self.bus.is_signed(m)]
+        found = [*self._list_refused(today), *self._mark_contradictions(sent)]
+        troubles = {each.message.message_id: each.trouble for each in found}
+        listed = (*self._list_waiting(today), *(each.message for each in found))
+        return [FoundBriefing(m, troubles.get(m.message_id, "")) for m in self._newest_first(listed, "DailyBriefing")]
+
+    def _list_refused(self, today: date) -> Iterator[FoundBriefing]:
+        """Yield what was refused today and no person has looked at, and what contradicts itself in the inbox."""
+        for row in self.bus.journal.dead_letters():
+            department, name, digest, _, code, sentence, set_aside_at, accepted_at = row
+            is_open = department == OPERATIONS and code in REFUSED and accepted_at is None
+            is_todays = is_open and trading_day(set_aside_at) == today
+            if is_todays and (message := self._read_dead_letter(name, digest)):
+                yield FoundBriefing(message, sentence)
+        for message_id, names in self.bus.list_contradictions(OPERATIONS).items():
+            if (message := self.bus.find(message_id)) is not None:
+                yield FoundBriefing(message, describe(message_id, names))
+
+    def _read_dead_letter(self, name: str, digest: str) -> Message | None:
+        names = (n for n in self.bus.mailbox.dead_names(OPERATIONS) if n.startswith(stem(name)))
+        found = _read_files(self.root / "Dead_Letter" / OPERATIONS, names)
+        return next((message for message, data in found if sha256(data).hexdigest() == digest), None)
+
+    def _mark_contradictions(self, found: Iterable[tuple[Message, bytes]]) -> Iterator[FoundBriefing]:
+        """Yield a message for each id, with trouble if its files have several contents; a signed one beats others."""
         contents: dict[str, dict[str, Message]] = {}
         for message, data in found:
             contents.setdefault(message.message_id, {})[digest_of_content(data)] = message
         for message_id, copies in contents.items():
             signed = [copy for copy in copies.values() if self.bus.signatures.is_signed(copy)]
             fit = signed or list(copies.values())
-            if len(fit) == 1:
-                yield fit[0]
-            else:
-                where = f"Outbox/{RESEARCH}"
-                log.warning("%s has %d files of different contents for %s; none is read", where, len(fit), message_id)
+            where, trouble = f"Outbox/{RESEARCH}", ""
+            if len(fit) > 1:
+                trouble = f"{where} has {len(fit)} files of different contents for {message_id}; none is read"
+                log.warning("%s", trouble)
+            yield FoundBriefing(fit[0], trouble)
 
     def _list_delivered(self, message_type: str, today: date) -> list[Message]:
-        """List messages delivered to Operations: in hand, waiting or archived today, newest first."""
-        archived = self._list_handled(today)
-        return self._newest_first((*self.in_hand.values(), *self.bus.waiting(OPERATIONS), *archived), message_type)
+        """List messages delivered to Operations, newest first."""
+        return self._newest_first(self._list_waiting(today), message_type)
+
+    def _list_waiting(self, today: date) -> list[Message]:
+        """List what is in hand, waiting or archived today."""
+        return [*self.in_hand.values(), *self.bus.waiting(OPERATIONS), *self._list_handled(today)]
 
     def _newest_first(self, messages: Iterable[Message], message_type: str) -> list[Message]:
         """List messages of a type from its senders. Those of anybody else become dead letters when they are handled."""
@@ -134,9 +192,6 @@ class Shelf:
     def _list_some(self, now: datetime) -> list[Message]:
         found = self.list_briefings(trading_day(now))
         if not found:
-            for message_id, names in self.bus.list_contradictions(OPERATIONS).items():
-                problem = "no DailyBriefing is there to plan from"
-                raise ContradictoryBriefing("Inbox/OPERATIONS", "", problem, describe(message_id, names))
             where = f"{FOLDER}/Inbox/OPERATIONS and {FOLDER}/Outbox/RESEARCH"
             raise BadInput(where, "", "no DailyBriefing is there", "deliver one or name it with --briefing FILE")
         return found
@@ -166,10 +221,25 @@ def _is_of_today(briefing: Briefing, now: datetime) -> bool:
     return True
 
 
+def _is_of_day(message: Message, today: date) -> bool:
+    """Return whether a briefing is for today, or was written today and not for a later day. Any text is read."""
+    written = trading_day(message.timestamp)
+    try:
+        seen = MarketBriefing.of(message).market_conditions
+        day = read_day(seen.day if seen else None) or written
+    except (DepartmentsError, ValueError):
+        day = written
+    return is_same_session(day, today) or (written == today and day < today)
+
+
 def _read(folder: Path) -> Iterator[tuple[Message, bytes]]:
     """Yield the readable messages of a folder with their bytes, newest name first."""
     names = sorted((p.name for p in folder.glob("*.md")), reverse=True) if folder.is_dir() else []
-    for name in names[:READ_AT_MOST]:
+    yield from _read_files(folder, names[:READ_AT_MOST])
+
+
+def _read_files(folder: Path, names: Iterable[str]) -> Iterator[tuple[Message, bytes]]:
+    for name in names:
         try:
             data = (folder / name).read_bytes()
             yield codec.decode(data, name=name), data

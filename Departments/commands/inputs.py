@@ -107,25 +107,15 @@ def _refuse_stale(plan: TradingPlan, source: str, now: datetime, limits: Limits)
 
 
 def _check_waiting(desk: Desk, now: datetime) -> None:
-    """Raise BadInput if Operations will find no usable briefing."""
-    folder = desk.workspace / MESSAGES / "Inbox" / OPERATIONS
-    found = desk.briefings(now)
-    if not found and desk.bus.list_contradictions(OPERATIONS):
+    """Raise BadInput if Operations will not find what it plans from."""
+    if desk.bus.list_contradictions(OPERATIONS):
         return  # Operations sets them aside and names them
-    if not found:
-        problem = f"no DailyBriefing waits here or in Outbox/{RESEARCH}"
-        raise BadInput(folder, "", problem, "deliver one, or name it with --briefing FILE")
-    problems = [_find_problem(message, _path_of(desk, message, now), now) for message in found]
-    if problems[0] is not None and None not in problems:
-        raise problems[0]
-
-
-def _find_problem(message: Message, source: str, now: datetime) -> BadInput | None:
     try:
-        _refuse_unplannable(message, source, now)
-    except BadInput as problem:
-        return problem
-    return None
+        briefing = desk.shelf.read_briefing(now)
+        refuse_other_days(briefing, trading_day(now))
+    except BadInput as error:
+        path = _path_of(desk, error.source, now)
+        raise type(error)(path, error.key, error.problem, error.mend) from error
 
 
 def _refuse_unplannable(message: Message, source: str, now: datetime) -> None:
@@ -136,11 +126,12 @@ def _refuse_unplannable(message: Message, source: str, now: datetime) -> None:
     refuse_other_days(briefing_from(payload, source, at=message.timestamp), trading_day(now))
 
 
-def _path_of(desk: Desk, message: Message, now: datetime) -> str:
-    root = desk.workspace / MESSAGES
+def _path_of(desk: Desk, source: str, now: datetime) -> str:
+    """Return the path of a briefing named by its id, else the source as it is."""
+    name, root = f"{source}.md", desk.workspace / MESSAGES
     archive = root / "Archive" / trading_day(now).isoformat() / OPERATIONS
-    folders = (root / "Inbox" / OPERATIONS, archive, root / "Outbox" / RESEARCH)
-    return str(next((f / message.name for f in folders if (f / message.name).exists()), message.message_id))
+    folders = (root / "Inbox" / OPERATIONS, archive, root / "Dead_Letter" / OPERATIONS, root / "Outbox" / RESEARCH)
+    return str(next((f / name for f in folders if (f / name).exists()), source))
 
 
 def _delivery(desk: Desk, message: Message | None) -> Callable[[], None]:

@@ -1,7 +1,7 @@
 """JSON for documents and messages.
 
 Output: two spaces of indent, Decimals and numpy's numbers as plain numbers, moments as ISO 8601 with Z. Input: numbers
-with a point become Decimal. NaN, infinities and duplicate keys are refused.
+with a point become Decimal. Duplicate keys are refused, and so are NaN and infinities unless a reader judges them.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ def json_text(document: Any, *, ascii_only: bool = False) -> str:
     return escape_in_json("{\n  " + _FLAT[ascii_only].encode(document)[1:-1] + "\n}")
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, *, keep_nan: bool = False) -> Any:
     """Parse JSON with Decimal numbers. Raises ValueError, also for NaN, infinities and duplicate keys.
 
+    With `keep_nan` NaN and infinities become Decimals that are not finite: whoever reads them refuses them by key.
     A lone surrogate (an escape in a text that was cut off) becomes U+FFFD: no encoding can write it.
     """
-    found = _DECODER.decode(text)
+    found = (_LENIENT if keep_nan else _DECODER).decode(text)
     return _whole(found) if _SURROGATE.search(text) else found
 
 
-def as_json(document: Any, source: str) -> Any:
+def as_json(document: Any, source: str, *, keep_nan: bool = False) -> Any:
     """Convert a script's argument, of any classes, to plain JSON values. Raises BadInput naming `source`."""
     try:
         text = json.dumps(document, ensure_ascii=False, default=_plain)
         text.encode()
-        return parse_json(text)
+        return parse_json(text, keep_nan=keep_nan)
     except (TypeError, ValueError, RecursionError) as error:
         mend = "make it of text, finite numbers, lists and mappings"
         raise BadInput(source, "", f"cannot be written as JSON ({error})", mend) from error
@@ -92,6 +93,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_unique)
+_LENIENT: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=Decimal, object_pairs_hook=_unique)
 _SURROGATE: Final = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 _HOLDERS: Final = (dict, list, tuple)
 _FLAT: Final = {

@@ -42,7 +42,7 @@ def entries_of(model: type[Row], *needed: str) -> Callable[[Any, ValidationInfo]
     """Make a reader of a list, entry by entry. An entry needs one of the fields in `needed`."""
 
     def read(rows: Any, info: ValidationInfo) -> tuple[Row | UnusableEntry, ...]:
-        if rows and not isinstance(rows, list | tuple):
+        if rows is not None and not isinstance(rows, list | tuple):
             raise ValueError("is not a list; list the entries")
         places = (f"{info.field_name}[{index}]" for index in range(len(rows or ())))
         return tuple(read_entry(model, row, place, needed) for row, place in zip(rows or (), places, strict=True))

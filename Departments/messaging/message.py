@@ -63,8 +63,13 @@ class Message:
         """
         return payload_of(self.body)
 
+    @property
+    def foreign_payload(self) -> dict[str, Any] | None:
+        """Return the payload of a writer outside the desk: NaN and infinities are left to the reader of their key."""
+        return payload_of(self.body, keep_nan=True)
 
-def payload_of(body: str) -> dict[str, Any] | None:
+
+def payload_of(body: str, *, keep_nan: bool = False) -> dict[str, Any] | None:
     """Read the JSON fence of a body. See `Message.payload`.
 
     More than one is refused, unless they are equal: people and programs might read different ones.
@@ -72,17 +77,17 @@ def payload_of(body: str) -> dict[str, Any] | None:
     text = _first_fence(body)
     if text is None:
         return None
-    payload = _read_fence(text)
+    payload = _read_fence(text, keep_nan=keep_nan)
     if _may_have_more(body):
         others = (found.group(2) for found in _ANY_FENCE.finditer(body))
-        if any(_read_fence(other) != payload for other in others):
+        if any(_read_fence(other, keep_nan=keep_nan) != payload for other in others):
             raise UnreadableMessage("it holds two different JSON payloads; leave one")
     return payload
 
 
-def _read_fence(text: str) -> dict[str, Any]:
+def _read_fence(text: str, *, keep_nan: bool) -> dict[str, Any]:
     try:
-        value = parse_json(text)
+        value = parse_json(text, keep_nan=keep_nan)
     except (ValueError, RecursionError) as error:
         raise UnreadableMessage(f"the JSON payload cannot be read: {error}") from error
     if not isinstance(value, dict):

@@ -28,6 +28,7 @@ from Departments.core.money import ONE, ZERO, decimal_of
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.validation import validate
 from Departments.messaging.entries import BriefingRow, UnusableEntry, entries_of, read_entry
+from Departments.messaging.message import Message
 from Departments.messaging.payloads import Payload
 from Departments.messaging.values import (
     Day,
@@ -50,6 +51,11 @@ class NeighbourPayload(Payload):
     """The JSON of a message with writers outside the desk."""
 
     model_config = ConfigDict(extra="allow")
+
+    @classmethod
+    def document_in(cls, message: Message) -> Mapping[str, Any] | None:
+        """Return the message's JSON. One NaN among many numbers is the fault of its entry alone."""
+        return message.foreign_payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,9 @@ def _weight(value: Any) -> Decimal:
 
 
 def _sector(value: Any) -> str | None:
-    sector = str(value or "").strip()
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{value} is not the name of a sector; write a text such as Healthcare")
+    sector = (value or "").strip()
     return None if not sector or sector.lower() == UNKNOWN_SECTOR.lower() else sector
 
 
@@ -87,6 +95,12 @@ def _add_sector(row: Any) -> Any:
         return row
     fundamental = row.get("fundamental")
     return {**row, "sector": fundamental.get("sector") if isinstance(fundamental, Mapping) else None}
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{str(value)[:40]!r} is neither true nor false; write true or false")  # noqa: TRY004
+    return value
 
 
 def _reading(value: Any) -> Decimal | NoReading:
@@ -181,7 +195,9 @@ class Holding(BriefingRow):
     )
     price: Price = Field(None, validation_alias=PRICES, description="dollars a share", examples=[57.4])
     sector: Sector = Field(None, description="sector, else that of `fundamental`", examples=["Utilities"])
-    must_sell: bool = Field(default=False, alias="mandatory_sell", description="true, or action SELL: sell it")
+    must_sell: Annotated[bool, BeforeValidator(_truth)] = Field(
+        default=False, alias="mandatory_sell", description="true, or action SELL: sell it"
+    )
     sell_reason: str = Field("", description="the reason to sell it")
 
     @model_validator(mode="before")
@@ -190,7 +206,10 @@ class Holding(BriefingRow):
         """Read the two ways to flag a holding."""
         if not isinstance(row, Mapping) or "must_sell" in row:
             return row
-        is_sold = row.get("mandatory_sell") is True or str(row.get("action") or "").strip().upper() == "SELL"
+        flag = row.get("mandatory_sell", False)
+        if not isinstance(flag, bool):
+            return _add_sector(row)  # refused by its own key
+        is_sold = flag or str(row.get("action") or "").strip().upper() == "SELL"
         reason = str(row.get("sell_reason") or row.get("reason") or "flagged in the briefing") if is_sold else ""
         return {**_add_sector(row), "mandatory_sell": is_sold, "sell_reason": reason}
 
@@ -228,6 +247,14 @@ class DailyBriefing(NeighbourPayload):
     correlations: Annotated[dict[Pair, Coefficient], BeforeValidator(_section('{"ALKS|SN": 0.81}'))] = Field(
         default_factory=dict, description="of pairs of symbols, -1 to 1", examples=[{"ALKS|SN": 0.81}]
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_null(cls, row: Any) -> Any:
+        """Read `candidates: null` as no list: only an empty list says that there is nothing to buy."""
+        if isinstance(row, Mapping) and row.get("candidates", ()) is None:
+            return {key: value for key, value in row.items() if key != "candidates"}
+        return row
 
 
 class SeenConditions(BriefingRow):

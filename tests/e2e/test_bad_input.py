@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.builders.commands import BRIEFING, contents, deliver_briefing, plan_file, run_of, say
-from tests.builders.desk import briefing, plan, trade, workspace, write_yaml
+from tests.builders.commands import BRIEFING, candidates, contents, deliver_briefing, plan_file, run_of, say
+from tests.builders.desk import briefing, deliver, plan, trade, workspace, write_yaml
 
 Spoil = Callable[[Path], Sequence[str | Path]]
 
@@ -105,7 +105,10 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
         briefing_file(briefing([]).replace("DailyBriefing", "TradeOrder")),
         [f"{BRIEFING}: message_type", "TradeOrder", "name a DailyBriefing"],
     ),
-    "briefing without candidates": (briefing_file(briefing([])), [f"{BRIEFING}: candidates", "empty", "list at least"]),
+    "briefing without candidates": (
+        briefing_file(briefing([]).replace("candidates", "canditates")),
+        [f"{BRIEFING}: candidates", "missing", "[] for nothing to buy"],
+    ),
     "briefing of another day": (
         briefing_file(briefing([{"ticker": "ALKS", "composite_score": 70}], day="2025-11-07")),
         [f"{BRIEFING}: market_conditions.date", "2025-11-07", "give a briefing of today"],
@@ -153,9 +156,9 @@ def test_a_waiting_briefing_without_candidates_stays_where_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = workspace(tmp_path)
-    waiting = deliver_briefing(folder, [])
+    waiting = deliver(folder, "OPERATIONS", BRIEFING, briefing(candidates()).replace("candidates", "canditates"))
     said = say(capsys, *run_of(folder))
-    assert said.code == 2
+    assert said.code == 1
     assert f"{waiting}: candidates" in said.err
     assert waiting.exists()
     assert not (folder / "simulated_exchange.db").exists()

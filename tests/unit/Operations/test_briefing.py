@@ -85,8 +85,8 @@ def test_an_entry_that_is_no_mapping_is_refused_alone() -> None:
     assert found.refused[0].symbol == "candidates[0]"
 
 
-@pytest.mark.parametrize("candidates", [[], None, "ALKS", {"ticker": "ALKS"}])
-def test_a_briefing_without_candidates_is_bad_input_naming_file_key_and_mend(candidates: Any) -> None:
+@pytest.mark.parametrize("candidates", [None, "", "ALKS", {}, {"ticker": "ALKS"}])
+def test_a_briefing_without_a_list_of_candidates_is_bad_input_naming_file_key_and_mend(candidates: Any) -> None:
     with pytest.raises(BadInput, match=r"^MSG_7: candidates: .+; list .+\.$") as caught:
         read(payload() | {"candidates": candidates}, "MSG_7")
     assert caught.value.exit_code == 2

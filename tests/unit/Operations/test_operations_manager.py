@@ -200,7 +200,7 @@ def test_a_regime_update_decides_the_size_of_the_next_plan(folder: Path) -> None
 
 
 def test_a_briefing_nobody_can_plan_from_is_set_aside_with_its_reason(folder: Path) -> None:
-    wait_for_briefing(folder, build.briefing([]))
+    wait_for_briefing(folder, build.briefing([], vix=0))
     there = desk(folder)
     assert there.operations.process_inbox().dead_lettered == 1
     (reason,) = (folder / "Messages_Between_Departments" / "Dead_Letter" / OPERATIONS).glob("*.reason.yaml")
