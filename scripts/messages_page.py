@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, get_origin
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from Departments.core.documents import json_text
-from Departments.core.validation import key_of, models_in
+from Departments.core.validation import fields_of, key_of, models_in, spellings_of
 from Departments.messaging.catalogue import CATALOGUE, MessageType, Skip
 from Departments.messaging.payloads import Payload
 
@@ -61,16 +60,17 @@ def _payload(model: type[Payload]) -> Iterator[str]:
     yield f"```json\n{json_text(example_of(model))}\n```\n"
 
 
-def _rows(model: type[BaseModel], above: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
+def _rows(model: type, above: str = "") -> Iterator[str]:
+    for name, field in fields_of(model).items():
         key, inner = above + key_of(name, field), _model_of(field)
+        others = "".join(f", `{spelling}`" for spelling in spellings_of(name, field)[1:])
         meaning = str(field.description).replace("|", "\\|")
-        yield f"| `{key}` | {'yes' if field.is_required() else ''} | {meaning} |"
+        yield f"| `{key}`{others} | {'yes' if field.is_required() else ''} | {meaning} |"
         if inner is not None:
             yield from _rows(inner, f"{key}[]." if _is_list(field) else f"{key}.")
 
 
-def _model_of(field: FieldInfo) -> type[BaseModel] | None:
+def _model_of(field: FieldInfo) -> type | None:
     return next(models_in(field.annotation), None)
 
 
@@ -78,10 +78,10 @@ def _is_list(field: FieldInfo) -> bool:
     return get_origin(field.annotation) in (tuple, list)
 
 
-def example_of(model: type[BaseModel]) -> dict[str, Any]:
+def example_of(model: type) -> dict[str, Any]:
     """Return an example of a payload, made of the examples of its fields."""
     found: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
+    for name, field in fields_of(model).items():
         inner = _model_of(field)
         if inner is not None and not field.examples:
             found[key_of(name, field)] = [example_of(inner)] if _is_list(field) else example_of(inner)

@@ -12,7 +12,8 @@ from Departments.core.errors import BadInput
 from Departments.core.moments import iso
 from Departments.core.money import plain
 from Departments.core.orders import Side
-from Departments.core.plans import SYMBOL, Trade, TradingPlan
+from Departments.core.plans import Trade, TradingPlan
+from Departments.core.readers import SYMBOL
 
 _SHARES: Final = re.compile(r"[0-9]{1,12}\Z")
 _FORM: Final = "write departments order SELL MSFT 10"

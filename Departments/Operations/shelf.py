@@ -17,6 +17,7 @@ from typing import Final
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
 from Departments.core.logs import make_logger
+from Departments.core.readers import read_day
 from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import make_safe
 from Departments.core.trading_calendar import is_same_session, trading_day
@@ -27,7 +28,6 @@ from Departments.messaging.message import Message
 from Departments.messaging.names import stem
 from Departments.messaging.neighbours import DailyBriefing, MarketBriefing, PlanProposal
 from Departments.messaging.signatures import digest_of_content
-from Departments.messaging.values import read_day
 from Departments.messaging.waiting import describe
 from Departments.Operations.briefing import Briefing, Proposal, briefing_from, proposal_from, refuse_other_days
 

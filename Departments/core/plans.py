@@ -3,21 +3,50 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from Departments.core.moments import iso
 from Departments.core.money import plain
 from Departments.core.orders import Side
+from Departments.core.readers import (
+    Action,
+    MaybeText,
+    Read,
+    Symbol,
+    Text,
+    or_none,
+    read_number,
+    read_positive,
+    read_price,
+)
 from Departments.core.reasons import Reason
 
-#: A symbol of the US exchanges, such as UPS, BRK.B or BF-B.
-SYMBOL: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}(?:[.\-][A-Z0-9]{1,4})?\Z")
 LARGEST: Final = 12  # the largest power of ten in a plan: so shares × price stay exact to the cent
+#: The spellings of keys: the first with a value counts.
+PRICES: Final = ("entry_price", "price", "current_price")
+REASONS: Final = ("reason", "gpt5_reasoning")
+
+
+def read_in_plan(read: Read[Decimal]) -> Read[Decimal]:
+    """Make a reader of numbers that a plan may hold."""
+
+    def read_bounded(value: Any) -> Decimal:
+        number = read(value)
+        if number.adjusted() > LARGEST:
+            raise ValueError("the number is too large to be true; give a number")
+        return number
+
+    return read_bounded
+
+
+Amount = Annotated[Decimal | None, BeforeValidator(or_none(read_in_plan(read_number)))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +54,39 @@ class Trade:
     """One trade of a plan. `qty` in whole shares for a BUY, `price` in dollars per share at planning time.
 
     `score` is the composite score (0 to 100), `target_value` the allocation of its proposal in dollars.
-    `stop_price` is the stop of a BUY in dollars per share.
+    `stop_price` is the stop of a BUY in dollars per share. The fields' aliases are the keys of a plan document.
     """
 
-    symbol: str
-    side: Side
-    qty: Decimal
-    price: Decimal | None
-    score: Decimal | None = None
-    sector: str | None = None
-    reason: str = ""
-    target_value: Decimal | None = None
-    stop_price: Decimal | None = None
+    symbol: Symbol
+    side: Action
+    qty: Annotated[
+        Decimal,
+        BeforeValidator(read_in_plan(read_positive)),
+        Field(alias="shares", description="shares", examples=[108]),
+    ]
+    price: Annotated[
+        Decimal | None,
+        BeforeValidator(or_none(read_in_plan(read_price))),
+        Field(
+            validation_alias=AliasChoices(*PRICES),
+            description="dollars a share; written as `entry_price` of a BUY, as `current_price` of a SELL",
+            examples=[33.01],
+        ),
+    ] = None
+    score: Annotated[Amount, Field(alias="composite_score", description="0 to 100", examples=[73.6])] = None
+    sector: Annotated[MaybeText, Field(description="sector, or Unknown", examples=["Healthcare"])] = None
+    reason: Annotated[
+        Text, Field(validation_alias=AliasChoices(*REASONS), description="why", examples=["score 73.6"])
+    ] = ""
+    target_value: Annotated[
+        Amount,
+        Field(
+            alias="allocated_capital",
+            description="of a BUY: dollars; of a SELL they are written as `current_value`",
+            examples=[3565.08],
+        ),
+    ] = None
+    stop_price: SkipJsonSchema[Decimal | None] = None
 
     @property
     def notional(self) -> Decimal | None:

@@ -26,11 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 from Departments.core.errors import BadInput
 from Departments.core.money import ONE, ZERO, decimal_of
 from Departments.core.portfolio import UNKNOWN_SECTOR
-from Departments.core.validation import validate
-from Departments.messaging.entries import BriefingRow, UnusableEntry, entries_of, read_entry
-from Departments.messaging.message import Message
-from Departments.messaging.payloads import Payload
-from Departments.messaging.values import (
+from Departments.core.readers import (
     Day,
     MaybeText,
     Number,
@@ -42,6 +38,10 @@ from Departments.messaging.values import (
     read_positive,
     read_price,
 )
+from Departments.core.validation import validate
+from Departments.messaging.entries import BriefingRow, UnusableEntry, entries_of, read_entry
+from Departments.messaging.message import Message
+from Departments.messaging.payloads import Payload
 
 HIGHEST_SCORE = Decimal(100)
 PRICES = AliasChoices("current_price", "price", "entry_price")

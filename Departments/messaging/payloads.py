@@ -23,6 +23,20 @@ from pydantic import (
 
 from Departments.core.errors import BadInput
 from Departments.core.money import ZERO
+from Departments.core.readers import (
+    Action,
+    AnySymbol,
+    MaybeText,
+    Moment,
+    Name,
+    Number,
+    Price,
+    Shares,
+    Text,
+    read_moment,
+    read_name,
+    read_number,
+)
 from Departments.core.statuses import AnyStatus, status_of
 from Departments.core.validation import key_of, validate
 from Departments.messaging.message import Message, body_with
@@ -31,26 +45,14 @@ from Departments.messaging.values import (
     A_PLAN,
     AN_APPROVAL,
     AN_ORDER,
-    Action,
-    AnySymbol,
     ApprovalId,
     BriefingId,
     BrokerId,
     Code,
     Documents,
     Ignored,
-    MaybeText,
-    Moment,
-    Name,
-    Number,
     PlanId,
-    Price,
-    Shares,
-    Text,
     Why,
-    read_moment,
-    read_name,
-    read_number,
 )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -17,8 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
-    SerializerFunctionWrapHandler,
-    model_serializer,
+    field_serializer,
     model_validator,
 )
 
@@ -26,45 +24,24 @@ from Departments.core.errors import BadInput
 from Departments.core.identifiers import is_safe_name
 from Departments.core.moments import iso
 from Departments.core.orders import Side
-from Departments.core.plans import LARGEST, SkippedTrade, Trade, TradingPlan
+from Departments.core.plans import PRICES, REASONS, Amount, SkippedTrade, Trade, TradingPlan
+from Departments.core.readers import (
+    MaybeText,
+    Text,
+    read_moment,
+    read_side,
+)
 from Departments.core.reasons import Reason
 from Departments.core.validation import validate
 from Departments.messaging.payloads import Payload
-from Departments.messaging.values import (
-    A_MOMENT,
-    A_PLAN,
-    MaybeText,
-    Read,
-    Symbol,
-    Text,
-    or_none,
-    read_moment,
-    read_number,
-    read_positive,
-    read_price,
-    read_side,
-)
+from Departments.messaging.values import A_MOMENT, A_PLAN
 
 READY = "READY_FOR_USER_APPROVAL"
 #: Keys that every writing sets anew; all other unknown keys are kept.
 WRITTEN_ANEW = frozenset({"approved_at", "approved_by", "approvals"})
-#: Of several prices the first counts.
-PRICES = ("entry_price", "price", "current_price")
 
 
 # --- how values are read ---
-
-
-def _in_plan(read: Read[Decimal]) -> Read[Decimal]:
-    """Make a reader of numbers that a plan may hold."""
-
-    def read_bounded(value: Any) -> Decimal:
-        number = read(value)
-        if number.adjusted() > LARGEST:
-            raise ValueError("the number is too large to be true; give a number")
-        return number
-
-    return read_bounded
 
 
 def _action(value: Any) -> Side | None:
@@ -99,9 +76,6 @@ def _origin(value: Any) -> Any:
     return value or {}
 
 
-Amount = Annotated[Decimal | None, BeforeValidator(or_none(_in_plan(read_number)))]
-PlannedPrice = Annotated[Decimal | None, BeforeValidator(or_none(_in_plan(read_price)))]
-PlannedQty = Annotated[Decimal, BeforeValidator(_in_plan(read_positive))]
 Sentences = Annotated[list[str], BeforeValidator(_sentences)]
 
 
@@ -144,65 +118,30 @@ def classify(trade: Mapping[str, Any], source: str, place: str) -> Side:
     return validate(Direction, trade, source, place=place).side
 
 
-class TradeLine(DocumentPart):
-    """One trade of a plan. A BUY has an entry price, a SELL a current one."""
+def read_trade(row: Mapping[str, Any], source: str, place: str) -> Trade:
+    """Read one trade of a plan document. Raises BadInput naming source and key."""
+    side = classify(row, source, place)
+    price = next((key for key in PRICES if row.get(key) is not None), None)
+    reason = next((key for key in REASONS if row.get(key)), None)
+    ignored = {*PRICES, *REASONS, "stop_price", *(() if side is Side.BUY else ("allocated_capital",))}
+    kept = {key: value for key, value in row.items() if key not in ignored - {price, reason}}
+    return validate(Trade, kept | {"action": side}, source, place=place)
 
-    symbol: Symbol
-    side: Side = Field(alias="action", description="BUY or SELL", examples=["BUY"])
-    qty: PlannedQty = Field(alias="shares", description="shares", examples=[108])
-    allocated_capital: Amount = Field(None, description="of a BUY: dollars", examples=[3565.08])
-    entry_price: PlannedPrice = Field(None, description="of a BUY: dollars a share", examples=[33.01])
-    price: PlannedPrice = Field(None, description="of other writers: dollars a share")
-    current_price: PlannedPrice = Field(None, description="of a SELL: dollars a share")
-    current_value: Any = Field(None, description="of a SELL: dollars")
-    score: Amount = Field(None, alias="composite_score", description="0 to 100", examples=[73.6])
-    sector: MaybeText = Field(None, description="sector, or Unknown", examples=["Healthcare"])
-    reason: Text = Field("", description="why", examples=["score 73.6"])
-    gpt5_reasoning: MaybeText = Field(None, description="of other writers: why")
 
-    @model_serializer(mode="wrap")
-    def _leave_out_nulls(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in write(self).items() if value is not None}
-
-    @classmethod
-    def read(cls, row: Mapping[str, Any], source: str, place: str) -> Self:
-        """Read one trade of a plan document. Raises BadInput naming source and key."""
-        side = classify(row, source, place)
-        price = next((key for key in PRICES if row.get(key) is not None), None)
-        ignored = {*PRICES, *(() if side is Side.BUY else ("allocated_capital",))} - {price}
-        kept = {key: value for key, value in row.items() if key not in ignored}
-        return validate(cls, kept | {"action": side}, source, place=place)
-
-    @classmethod
-    def from_trade(cls, trade: Trade) -> Self:
-        """Return a trade as a line."""
-        is_buy = trade.side is Side.BUY
-        return cls(
-            symbol=trade.symbol,
-            side=trade.side,
-            qty=trade.qty,
-            allocated_capital=trade.notional if is_buy else None,
-            entry_price=trade.price if is_buy else None,
-            current_price=None if is_buy else trade.price,
-            current_value=None if is_buy else trade.notional,
-            score=trade.score,
-            sector=trade.sector or "Unknown",
-            reason=trade.reason,
-        )
-
-    def trade(self) -> Trade:
-        """Return the trade as a value."""
-        prices = (self.entry_price, self.price, self.current_price)
-        return Trade(
-            symbol=self.symbol,
-            side=self.side,
-            qty=self.qty,
-            price=next((price for price in prices if price is not None), None),
-            score=self.score,
-            sector=self.sector,
-            reason=self.reason or self.gpt5_reasoning or "",
-            target_value=self.allocated_capital if self.side is Side.BUY else None,
-        )
+def write_trade(trade: Trade) -> dict[str, Any]:
+    """Write one trade of a plan document: a BUY with its entry price, a SELL with the current one."""
+    bought = {"allocated_capital": trade.notional, "entry_price": trade.price}
+    sold = {"current_price": trade.price, "current_value": trade.notional}
+    line = {
+        "ticker": trade.symbol,
+        "action": trade.side,
+        "shares": trade.qty,
+        **(bought if trade.side is Side.BUY else sold),
+        "composite_score": trade.score,
+        "sector": trade.sector or "Unknown",
+        "reason": trade.reason,
+    }
+    return {key: value for key, value in line.items() if value is not None}
 
 
 class SkipLine(DocumentPart):
@@ -256,7 +195,7 @@ class PlanDocument(Payload):
     )
     status: MaybeText = Field(None, description="stage of the plan", examples=[READY])
     summary: Annotated[Summary | None, BeforeValidator(_keep_mapping)] = Field(None, description="number of trades")
-    trades: list[TradeLine] = Field(description="SELLs before BUYs")
+    trades: list[Trade] = Field(description="SELLs before BUYs")
     skipped: Annotated[list[SkipLine], BeforeValidator(_keep_mappings)] = Field(
         default_factory=list, description="skipped trades"
     )
@@ -266,6 +205,10 @@ class PlanDocument(Payload):
     notes: Sentences = Field(default_factory=list, description="sentences for people")
     not_evaluated: Sentences = Field(default_factory=list, description="constraints whose data are missing")
 
+    @field_serializer("trades")
+    def _write_trades(self, trades: list[Trade]) -> list[dict[str, Any]]:
+        return list(map(write_trade, trades))
+
     @classmethod
     def read(cls, document: Mapping[str, Any] | None, source: str) -> Self:
         """Read a plan document. Raises BadInput naming source and key."""
@@ -274,9 +217,9 @@ class PlanDocument(Payload):
         rows = document.get("trades")
         if not isinstance(rows, list):
             raise BadInput(source, "trades", "is missing or not a list", "list the trades")
-        lines = [TradeLine.read(row, source, f"trades[{index}]") for index, row in enumerate(rows)]
-        _refuse_contradictions(lines, source)
-        return super().read({**document, "trades": lines}, source)
+        trades = [read_trade(row, source, f"trades[{index}]") for index, row in enumerate(rows)]
+        _refuse_contradictions(trades, source)
+        return super().read({**document, "trades": trades}, source)
 
     @classmethod
     def from_plan(cls, plan: TradingPlan, status: str = READY) -> Self:
@@ -286,7 +229,7 @@ class PlanDocument(Payload):
             generated_at=plan.generated_at,
             status=status,
             summary=Summary(total_trades=len(plan.trades), sells=len(plan.sells), buys=len(plan.buys)),
-            trades=[TradeLine.from_trade(trade) for trade in plan.trades],
+            trades=list(plan.trades),
             skipped=[SkipLine.from_skip(skip) for skip in plan.skipped],
             made_from=Origin(
                 equity=plan.equity,
@@ -306,7 +249,7 @@ class PlanDocument(Payload):
         return TradingPlan(
             plan_id=self.plan_id,
             generated_at=self.generated_at,
-            trades=tuple(line.trade() for line in self.trades),
+            trades=tuple(self.trades),
             skipped=tuple(skip for skip in skips if skip is not None),
             equity=self.made_from.equity,
             cash=self.made_from.cash,
@@ -319,13 +262,13 @@ class PlanDocument(Payload):
         )
 
 
-def _refuse_contradictions(lines: Iterable[TradeLine], source: str) -> None:
+def _refuse_contradictions(trades: Iterable[Trade], source: str) -> None:
     seen: dict[str, Side] = {}
-    for index, line in enumerate(lines):
-        if line.symbol in seen:
-            problem = f"{line.symbol} is already a {seen[line.symbol]} in this plan"
+    for index, trade in enumerate(trades):
+        if trade.symbol in seen:
+            problem = f"{trade.symbol} is already a {seen[trade.symbol]} in this plan"
             raise BadInput(source, f"trades[{index}]", problem, "leave one trade for each symbol")
-        seen[line.symbol] = line.side
+        seen[trade.symbol] = trade.side
 
 
 def plan_from(document: Any, source: str) -> TradingPlan:

@@ -8,10 +8,11 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from Departments.core.readers import MaybeText, Reading, Text
 from Departments.core.regimes import Confidence, Regime, RegimeAssessment
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import Payload
-from Departments.messaging.values import BriefingId, MaybeText, Reading, Text
+from Departments.messaging.values import BriefingId
 
 
 class RegimeRequest(Payload):

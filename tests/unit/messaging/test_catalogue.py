@@ -14,12 +14,12 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.core.departments import ALL, EXECUTIVE, OPERATIONS, OURS, TRADING
 from Departments.core.errors import BadInput, UnroutableMessage
+from Departments.core.readers import Symbol
 from Departments.messaging import catalogue, codec
 from Departments.messaging.catalogue import ANYBODY, CATALOGUE, Catalogue, MessageType, Skip
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import ExecutiveApproval, Payload
 from Departments.messaging.router import Route, Router
-from Departments.messaging.values import Symbol
 from tests.builders.desk import desk, workspace
 from tests.builders.trading import order, request_text, send, unproven_workspace
 

@@ -9,7 +9,7 @@ from Departments.core.errors import BadInput
 from Departments.messaging.entries import UnusableEntry
 from Departments.messaging.neighbours import DailyBriefing, read_sells
 from Departments.messaging.payloads import ExecutiveApproval
-from Departments.messaging.plan_documents import TradeLine
+from Departments.messaging.plan_documents import read_trade
 
 OWN: Mapping[str, Any] = {"ticker": "ALKS", "action": "BUY", "shares": 108, "price": 33.01}
 NUMBERS = {
@@ -37,7 +37,7 @@ def of_an_approval(**changes: Any) -> str:
 
 def of_a_plan(**changes: Any) -> str:
     with pytest.raises(BadInput) as caught:
-        TradeLine.read({**OWN, **changes}, "MSG", "trades[0]")
+        read_trade({**OWN, **changes}, "MSG", "trades[0]")
     return str(caught.value).removesuffix(".")
 
 
