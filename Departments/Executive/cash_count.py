@@ -16,7 +16,7 @@ from Departments.core.portfolio import Account
 from Departments.core.settings import BuyPhaseSettings
 from Departments.core.statuses import ExecutionStatus
 from Departments.core.trading_calendar import trading_day
-from Departments.Executive.reporting.document import adds_up, cash_path
+from Departments.Executive.reporting.run_cash import adds_up, cash_path
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord
 

@@ -28,9 +28,9 @@ from Departments.Executive.outcomes import is_order_of, with_order
 from Departments.Executive.phase_decisions import PhaseDecisions
 from Departments.Executive.phases import DONE, PhaseEvent, PhaseWaits, after, is_in_order, waits_of
 from Departments.Executive.remainder import keep_last
-from Departments.Executive.reporting.document import adds_up, describe_difference
 from Departments.Executive.reporting.issues import find_issues
 from Departments.Executive.reporting.report import Report, Reporter
+from Departments.Executive.reporting.run_cash import adds_up, describe_difference
 from Departments.Executive.reporting.since_last import since_last_report
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord

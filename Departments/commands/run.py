@@ -40,7 +40,8 @@ from Departments.core.logs import make_logger
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.users import name_user
 from Departments.core.safe_text import make_safe
-from Departments.Executive.reporting.document import DOCUMENT_SHAPE, lowest_cash_with_buys_first
+from Departments.Executive.reporting.document_shape import DOCUMENT_SHAPE
+from Departments.Executive.reporting.run_cash import lowest_cash_with_buys_first
 from Departments.Executive.reporting.terminal import (
     show_cash,
     show_changes,

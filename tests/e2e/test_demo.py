@@ -8,8 +8,9 @@ import pytest
 
 from Departments.bootstrap import open_desk
 from Departments.Executive.approvals import load_plan
-from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first
+from Departments.Executive.reporting.document import final_document
 from Departments.Executive.reporting.markdown import report_text
+from Departments.Executive.reporting.run_cash import lowest_cash_with_buys_first
 from Departments.messaging import codec
 from tests.builders.commands import Demo, say
 

@@ -1,7 +1,6 @@
 """The final status as one document, read from the ledger and from nothing else.
 
-Quantities and money are strings; times are ISO 8601 UTC. Its shape is written down in `DOCUMENT_SHAPE`, which the
-command's help shows.
+Quantities and money are strings; times are ISO 8601 UTC. `document_shape.py` names every key.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from typing import Any
 
 from Departments.core.facts import Facts
 from Departments.core.moments import iso
-from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cents
-from Departments.core.orders import OrderStatus, Side
+from Departments.core.money import money_text, plain
+from Departments.core.orders import OrderStatus
 from Departments.core.plans import TradingPlan, skip_documents
 from Departments.core.statuses import ExecutionStatus, PhaseName, TradeStatus
 from Departments.Executive.aftermath import describe_issues
@@ -23,8 +22,11 @@ from Departments.Executive.approvals import approval_documents
 from Departments.Executive.funding import Decision
 from Departments.Executive.outcomes import is_order_of, with_order
 from Departments.Executive.remainder import keep_last, list_left
+from Departments.Executive.reporting.run_cash import (
+    cash_identity,
+    lowest_cash,
+)
 from Departments.Executive.reporting.since_last import SinceLast, earlier_fills_in, entry_document, since_last_report
-from Departments.ledger.account_book import measure_effect
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
@@ -32,167 +34,7 @@ from Departments.ledger.unprotected import Stretch
 
 Document = dict[str, Any]
 
-EARLIER_FILL_SHAPE: Mapping[str, Any] = {
-    "ticker": "symbol",
-    "side": "SELL or BUY",
-    "kind": "Stop-loss, Take-profit, Exit or An earlier order",
-    "qty": "shares filled",
-    "price": "dollars per share",
-    "at": "when it filled",
-    "bought_at": "the average price paid, or null",
-    "profit": "realised profit in dollars, or null",
-    "client_order_id": "our id at the broker",
-    "sentence": "all of it for people",
-}
-ENTRY_SHAPE: Mapping[str, Any] = {
-    "kind": "deposit, withdrawal, dividend, interest, fee, trade by somebody else, split, symbol change …",
-    "ticker": "symbol, or null",
-    "qty": "change of the shares held",
-    "price": "dollars per share, or null",
-    "cash": "change of the cash",
-    "day": "the broker's day",
-    "sentence": "all of it for people",
-}
-DOCUMENT_SHAPE: Mapping[str, Any] = {
-    "plan_id": "the plan",
-    "status": (
-        "COMPLETED, COMPLETED_WITH_ISSUES, DRY_RUN, NOT_APPROVED, ALREADY_EXECUTED, MARKET_CLOSED, "
-        "NOTHING_TO_DO, NOTHING_TO_RESUME or FAILED"
-    ),
-    "approvals": [
-        {
-            "approved_by": "user@host, automatic or script",
-            "approved_at": "when",
-            "approved_from": "terminal, command or script",
-            "limits_hash": "fingerprint of the limits in force",
-        }
-    ],
-    "orders_by_hand": [
-        {
-            "plan_id": "an order by hand of the same day, begun before this report",
-            "status": "COMPLETED or COMPLETED_WITH_ISSUES",
-            "ticker": "symbol",
-            "side": "SELL or BUY",
-            "qty": "shares ordered",
-            "filled_qty": "shares filled",
-            "approved_by": "who approved it",
-        }
-    ],
-    "account": {
-        "equity": "equity before the run",
-        "cash_before": "cash before the run",
-        "cash_after": "cash after the run",
-        "lowest_cash": "lowest cash of the run, by its fills and at its end; its fees are in the last figure",
-        "reserve": "cash that had to stay",
-    },
-    "attempts": [
-        {
-            "attempt": "1, 2 … (a number)",
-            "status": "COMPLETED, COMPLETED_WITH_ISSUES or NOTHING_TO_DO",
-            "started_at": "when it began",
-            "ended_at": "when it ended",
-            "cash_before": "cash before it",
-            "cash_after": "cash after it",
-        }
-    ],
-    "left": [
-        {
-            "ticker": "symbol",
-            "side": "SELL or BUY",
-            "qty": "shares of the plan that did not fill",
-            "code": "the last reason code, or empty",
-            "reason": "CODE: key=value …, or empty",
-        }
-    ],
-    "since_last": {
-        "since": "the end of the last run, or null for a new ledger",
-        "plan_id": "the plan of the last run, or null",
-        "exits": [EARLIER_FILL_SHAPE],
-        "changes": [ENTRY_SHAPE],
-        "expired": [
-            {"ticker": "symbol", "client_order_id": "of the exit", "at": "when it expired", "sentence": "all of it"}
-        ],
-        "differences": [
-            {
-                "kind": "missing shares, unknown shares or unexplained cash",
-                "ticker": "symbol, or null for cash",
-                "qty": "shares the account has more",
-                "cash": "dollars the account has more",
-                "since": "first seen",
-                "sentence": "all of it for people, with the mend",
-            }
-        ],
-        "bridge": [{"label": "Cash then, Exits, Deposits, … Cash now", "amount": "dollars; they add up"}],
-    },
-    "earlier_orders": [EARLIER_FILL_SHAPE],
-    "bookings": [ENTRY_SHAPE],
-    "skipped": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
-    "plan_notes": ["a sentence of the plan for people, such as the message it was made from and whether it is signed"],
-    "phases": [
-        {
-            "name": "RELEASE, SELL, BUY or PROTECT",
-            "attempt": "1, or more where an attempt finishes what the ones before left (a number)",
-            "started_at": "when its orders were dispatched",
-            "ended_at": "when the last was terminal, or the deadline had run",
-            "orders": [
-                {
-                    "ticker": "symbol",
-                    "side": "SELL or BUY",
-                    "planned_qty": "shares planned",
-                    "qty": "shares sent",
-                    "status": "the order's status, denied or deferred; planned in a dry run",
-                    "filled_qty": "shares filled",
-                    "filled_avg_price": "average price, or null",
-                    "message_id": "the approval, or null",
-                    "client_order_id": "our id at the broker, or null",
-                    "submitted_at": "when the broker had it, or null",
-                    "terminal_at": "when it ended, or null",
-                    "code": "reason code, or empty",
-                    "reason": "CODE: key=value …, or empty",
-                }
-            ],
-        }
-    ],
-    "denied": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
-    "deferred": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
-    "broken_limits": ["a sentence for each limit that a fill broke"],
-    "unprotected": [
-        {
-            "ticker": "symbol",
-            "qty": "shares that had no live exits",
-            "since": "from when",
-            "until": "to when, or null while they still have none",
-        }
-    ],
-    "cash_identity": {
-        "holds": "start + sells − buys − fees + other = end, to the cent; where it does not, somebody has to look",
-        "difference": "end − (start + sells − buys − fees + other)",
-        "other": "what the broker booked during the run besides trades and fees",
-        "fees": "what the broker has booked for trading since the start",
-    },
-    "instructions": "what Trading acted on: decided, signed or unproven (`trading.instructions`); null otherwise",
-    "dead_letters": [
-        {
-            "department": "whose inbox",
-            "file": "its name there",
-            "message_id": "the id it claims",
-            "code": "reason code",
-            "reason": "a sentence",
-            "since": "when it was set aside",
-            "mend": "what a person does about it",
-        }
-    ],
-    "locks": [{"ticker": "symbol", "reason": "a sentence", "mend": "what a person does about it"}],
-    "exit_code": "what the command ends with (a number)",
-    "message": "only where nothing was executed: why",
-}
 
-#: The account of a run that reads none of its changes.
-NOTHING_CHANGED: Mapping[str, Any] = {
-    "since_last": SinceLast(None, None).document(),
-    "earlier_orders": [],
-    "bookings": [],
-}
 #: What the command ends with; ALREADY_EXECUTED has the code of that execution. 2 to 4 are those of `core.errors`.
 EXIT_CODES = {
     ExecutionStatus.COMPLETED: 0,
@@ -243,7 +85,7 @@ def final_document(
         "deferred": reasons(t for t in last if t.status == TradeStatus.DEFERRED),
         "broken_limits": list(describe_issues(trades)),
         "unprotected": [_stretch_document(stretch) for stretch in unprotected],
-        "cash_identity": _cash_identity(execution, fills, ledger.book.sum_in_run(execution)),
+        "cash_identity": cash_identity(execution, fills, ledger.book.sum_in_run(execution)),
         "instructions": instructions,
         "dead_letters": [],
         "locks": [],
@@ -256,11 +98,8 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
     shown = {name: foreseen.decisions[name] for name in (PhaseName.SELL, PhaseName.BUY)}
     phases = {name: [_planned_trade(name, d) for d in decisions] for name, decisions in shown.items()}
     deferred = [t for trades in phases.values() for t in trades if t.status is TradeStatus.DEFERRED]
-    return {
-        "plan_id": plan.plan_id,
-        "status": "DRY_RUN",
-        "orders_by_hand": [],
-        "approvals": [],
+    message = "a dry run: nothing was sent, cash after is projected at today's prices"
+    return unexecuted_document("DRY_RUN", plan.plan_id, message, plan) | {
         "account": {
             "equity": money_text(now.equity),
             "cash_before": money_text(now.cash),
@@ -268,11 +107,6 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
             "lowest_cash": money_text(min(now.cash, foreseen.facts.cash)),
             "reserve": money_text(reserve),
         },
-        "attempts": [],
-        "left": [],
-        **NOTHING_CHANGED,
-        "skipped": skip_documents(plan.skipped),
-        "plan_notes": list(plan.notes),
         "phases": [
             {
                 "name": name,
@@ -283,16 +117,7 @@ def dry_run_document(plan: TradingPlan, now: Facts, reserve: Decimal, foreseen: 
             }
             for name, trades in phases.items()
         ],
-        "denied": [],
         "deferred": reasons(deferred),
-        "broken_limits": [],
-        "unprotected": [],
-        "cash_identity": {"holds": True, "difference": "0.00", "fees": "0.00", "other": "0.00"},
-        "instructions": None,
-        "dead_letters": [],
-        "locks": [],
-        "exit_code": 0,
-        "message": "a dry run: nothing was sent, cash after is projected at today's prices",
     }
 
 
@@ -306,7 +131,9 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
         "account": dict.fromkeys(("equity", "cash_before", "cash_after", "lowest_cash", "reserve")),
         "attempts": [],
         "left": [],
-        **NOTHING_CHANGED,
+        "since_last": SinceLast(None, None).document(),
+        "earlier_orders": [],
+        "bookings": [],
         "skipped": skip_documents(plan.skipped) if plan else [],
         "plan_notes": list(plan.notes) if plan else [],
         "phases": [],
@@ -350,25 +177,6 @@ def _planned_trade(name: PhaseName, decision: Decision) -> TradeRecord:
     code, text = ("", "") if reason is None else (str(reason.code), str(reason))
     status = TradeStatus.PLANNED if decision.sent else TradeStatus.DEFERRED
     return TradeRecord(name, trade.symbol, trade.side, trade.qty, decision.qty, status=status, code=code, reason=text)
-
-
-def cash_path(start: Decimal, fills: Iterable[FillRecord]) -> list[Decimal]:
-    """Return the cash (dollars) at the start and after each fill, in the order given."""
-    path = [start]
-    for record in fills:
-        path.append(path[-1] - measure_effect(record) * record.fill.price)
-    return path
-
-
-def lowest_cash(start: Decimal, fills: Iterable[FillRecord], fees: Decimal = ZERO) -> Decimal:
-    """Return the lowest cash of the run. Fees (dollars) are known as one sum, so they count at its end."""
-    path = cash_path(start, fills)
-    return min(*path, path[-1] - fees)
-
-
-def lowest_cash_with_buys_first(start: Decimal, fills: Iterable[FillRecord]) -> Decimal:
-    """Return the lowest cash of the same fills with the BUYs first."""
-    return min(cash_path(start, sorted(fills, key=lambda fill: fill.side is Side.SELL)))
 
 
 def _account(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[str, str | None]:
@@ -438,30 +246,6 @@ def _complete(trade: TradeRecord, orders: Mapping[str, OrderRecord]) -> TradeRec
 def reasons(trades: Iterable[TradeRecord]) -> list[dict[str, str]]:
     """Return `{ticker, code, reason}` of trades."""
     return [{"ticker": t.symbol, "code": t.code, "reason": t.reason} for t in trades]
-
-
-def _cash_identity(execution: ExecutionRecord, fills: list[FillRecord], other: Decimal) -> dict[str, Any]:
-    if execution.cash_after is None:
-        return {"holds": False, "difference": None, "fees": None, "other": money_text(other)}
-    expected = cash_path(execution.cash_before, fills)[-1] - execution.fees + other
-    difference = cents(execution.cash_after - expected)
-    return {
-        "holds": adds_up(difference),
-        "difference": money_text(difference + ZERO),
-        "fees": money_text(execution.fees),
-        "other": money_text(other),
-    }
-
-
-def adds_up(difference: Decimal) -> bool:
-    """Return True if the cash identity holds, within one cent of rounding."""
-    return abs(difference) <= CENT
-
-
-def describe_difference(difference: Decimal | None) -> str:
-    """Return the words for cash that does not add up; `difference` in dollars, None if unknown."""
-    amount = "an unknown amount" if difference is None else usd_cents(difference)
-    return f"off by {amount}, which no order and no fee explains"
 
 
 def _stretch_document(stretch: Stretch) -> dict[str, str | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from Departments.core.money import usd_cents
 from Departments.core.safe_text import Form, make_safe
-from Departments.Executive.reporting.document import describe_difference
+from Departments.Executive.reporting.run_cash import describe_difference
 from Departments.Executive.reporting.since_last import since_last_lines
 
 

@@ -18,9 +18,10 @@ from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.rights import Rights
 from Departments.core.statuses import ExecutionStatus, PhaseName
 from Departments.Executive.approvals import load_plan
-from Departments.Executive.reporting.document import final_document, lowest_cash_with_buys_first, orders_by_hand
+from Departments.Executive.reporting.document import final_document, orders_by_hand
 from Departments.Executive.reporting.issues import find_issues
 from Departments.Executive.reporting.markdown import LATER_ORDERS, manual_lines, report_text
+from Departments.Executive.reporting.run_cash import lowest_cash_with_buys_first
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord
 from Departments.ledger.unprotected import Stretch, stretches

@@ -15,8 +15,8 @@ from Departments.core.money import percent, plain, usd, usd_cents
 from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import make_safe
-from Departments.Executive.reporting.document import describe_difference
 from Departments.Executive.reporting.markdown import approval_lines
+from Departments.Executive.reporting.run_cash import describe_difference
 from Departments.Executive.reporting.since_last import changed_sentences
 
 COLOURS = {"filled": "green", "denied": "red", "rejected": "red"}

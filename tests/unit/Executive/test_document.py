@@ -8,15 +8,8 @@ import pytest
 
 from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
-from Departments.Executive.reporting.document import (
-    EXIT_CODES,
-    adds_up,
-    cash_path,
-    final_document,
-    lowest_cash,
-    lowest_cash_with_buys_first,
-    unexecuted_document,
-)
+from Departments.Executive.reporting.document import EXIT_CODES, final_document, unexecuted_document
+from Departments.Executive.reporting.run_cash import adds_up, cash_path, lowest_cash, lowest_cash_with_buys_first
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, FillRow
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from Departments.commands.run import HELP
-from Departments.Executive.reporting.document import DOCUMENT_SHAPE, EXIT_CODES, unexecuted_document
+from Departments.Executive.reporting.document import EXIT_CODES, unexecuted_document
+from Departments.Executive.reporting.document_shape import DOCUMENT_SHAPE
 from tests.builders.commands import deliver_briefing, fault_file, plan_file, run_of, say
 from tests.builders.desk import plan, trade, two_and_two, workspace
 
