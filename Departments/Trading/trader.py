@@ -13,8 +13,9 @@ from Departments.core.logs import make_logger
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
 from Departments.messaging.router import Handler, Router
+from Departments.Trading.comparison import ComparedOrder
 from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers, approved_symbols
-from Departments.Trading.reconciliation import ComparedOrder, ComparedPositions, Reconciler
+from Departments.Trading.reconciliation import ComparedPositions, Reconciler
 from Departments.Trading.renewal import ExitRenewer
 from Departments.Trading.repricing import ExitRepricer
 

@@ -27,7 +27,7 @@ from Departments.core.trading_calendar import EASTERN
 from Departments.Executive.reporting.document import unexecuted_document
 from Departments.Executive.reporting.since_last import SinceLast, since_last_report
 from Departments.ledger.releases import Lock
-from Departments.Trading.reconciliation import ComparedOrder
+from Departments.Trading.comparison import ComparedOrder
 
 
 def resume(

@@ -20,7 +20,7 @@ from Departments.core.quotes import MarketClock
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderRecord
 from Departments.messaging.message import Message
-from Departments.Trading.reconciliation import ComparedOrder, Finding, compare_orders
+from Departments.Trading.comparison import ComparedOrder, Finding, compare_orders
 from Departments.Trading.tracking import OrderTracker
 from tests.builders.desk import MORNING, STATE, desk
 from tests.builders.trading import unproven_workspace

@@ -14,7 +14,8 @@ from Departments.brokers.base import Broker, BrokerList, Orders, Positions, Unre
 from Departments.core.errors import UnreadableAnswer
 from Departments.core.orders import Order, OrderRequest, OrderType, Side, TimeInForce
 from Departments.ledger.order_records import OrderRecord
-from Departments.Trading.reconciliation import Finding, Reconciler
+from Departments.Trading.comparison import Finding
+from Departments.Trading.reconciliation import Reconciler
 from tests.builders.desk import MORNING, desk, plan, trade
 from tests.builders.trading import order, reports, send, trade_on, unproven_workspace
 
