@@ -30,7 +30,7 @@ from Departments.core.platform.clock import SimulatedClock
 from Departments.core.platform.rights import PRIVATE, make_folder
 from Departments.core.platform.text_files import config_file, read_json
 from Departments.core.trading_calendar import EASTERN, is_trading_day, session, trading_day
-from Departments.Executive.day import DayOrder
+from Departments.Executive.day_order import DayOrder
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing, PricedBriefing

@@ -32,7 +32,7 @@ from Departments.Executive.ceo_answers import (
     separate_buys_sells,
     wait_for_orders_to_fill,
 )
-from Departments.Executive.day import DayFailed, DayOrder
+from Departments.Executive.day_order import DayFailed, DayOrder
 
 if TYPE_CHECKING:
     from Departments.bootstrap import Desk

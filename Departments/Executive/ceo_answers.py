@@ -14,7 +14,7 @@ from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.statuses import PhaseName
 from Departments.Executive.approvals import Approved
-from Departments.Executive.day import DayFailed, Executed
+from Departments.Executive.day_order import DayFailed, Executed
 from Departments.Executive.phases import is_in_order
 from Departments.Executive.plan_judge import NotToday
 from Departments.Executive.review import Review

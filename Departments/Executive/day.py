@@ -6,18 +6,14 @@ existing script) calls the same method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, Protocol
 
 from Departments.core.approvers import AUTOMATIC, SCRIPT, Approver
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import as_json
-from Departments.core.errors import DepartmentsError
 from Departments.core.facts import PlanFacts
 from Departments.core.logs import make_logger
 from Departments.core.money import plain
@@ -25,98 +21,20 @@ from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.statuses import ExecutionStatus
 from Departments.Executive.approvals import ApprovalRefused, Approvals, Approved, FiledPlan
+from Departments.Executive.day_order import Audience, DayFailed, DayOrder, Executed, ReviewedPlan
 from Departments.Executive.execution import PlanExecution
 from Departments.Executive.inbox import ExecutiveInbox
 from Departments.Executive.manual_orders import ManualOrder
 from Departments.Executive.plan_judge import NotToday, PlanJudge
 from Departments.Executive.reporting.document import EXIT_CODES, Document, list_attempts, unexecuted_document
 from Departments.Executive.reporting.report import Reporter
-from Departments.Executive.review import Outlook, Review, review, with_quality
+from Departments.Executive.review import review, with_quality
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import PlanFailure, PlanRequest
 from Departments.messaging.plan_documents import PlanDocument
 from Departments.messaging.regime_payloads import RegimeRequest
 
 log = make_logger(__name__)
-
-
-def prepare_nothing() -> None:
-    """Do nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class DayOrder:
-    """The start of a day: a briefing (its message id), a plan document, or neither.
-
-    A dry run ends with the decisions. `mandatory_sells` are holdings that a new plan must sell. `prepare` runs right
-    before planning, if there is planning. `force` allows a second execution on one day, of another plan. An order
-    `by_hand` is planned alone, and goes beside the day's plan. `briefing_at` is the briefing's own time.
-    """
-
-    briefing_message_id: str | None = None
-    plan: Mapping[str, Any] | None = None
-    dry_run: bool = False
-    prepare: Callable[[], None] = prepare_nothing
-    force: bool = False
-    mandatory_sells: Any = ()
-    by_hand: ManualOrder | None = None
-    briefing_at: datetime | None = None
-
-    @property
-    def takes_an_approved_plan(self) -> bool:
-        """Return True if a plan, or this order by hand, approved today comes before a new one."""
-        return self.plan is None and self.briefing_message_id is None and not self.dry_run
-
-    @property
-    def plan_id(self) -> str | None:
-        """Return the id of the given plan, None without one."""
-        wanted = None if self.plan is None else self.plan.get("plan_id")
-        return None if wanted is None else str(wanted)
-
-
-class Audience(Protocol):
-    """The person, or the setting, behind a day."""
-
-    @property
-    def approver(self) -> Approver:
-        """Return who approves."""
-        ...
-
-    def see_plan(self, plan: TradingPlan, review: Mapping[str, Any]) -> None:
-        """Look at the plan before anything is sent."""
-        ...
-
-    def objection(self, plan: TradingPlan) -> str | None:
-        """Return why the plan may not be executed, or None."""
-        ...
-
-
-class DayFailed(DepartmentsError):  # noqa: N818 - the command's own word
-    """A step of the day failed. `document` is the answer of the department that could not do it."""
-
-    def __init__(self, message: str, exit_code: int = 1, document: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-        self.document = document or {}
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewedPlan:
-    """A new plan with its outlook and its review."""
-
-    filed: FiledPlan
-    outlook: Outlook
-    review: Review
-
-
-@dataclass(frozen=True, slots=True)
-class Executed:
-    """An ended execution: its final document, and the file of its report."""
-
-    plan_id: str
-    document: Document
-    report: Path
-    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from Departments.core.errors import BadInput
 from Departments.core.platform.clock import Clock, PacedClock, SimulatedClock
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.platform.rights import PRIVATE, make_folder
-from Departments.Executive.day import DayOrder
+from Departments.Executive.day_order import DayOrder
 from Departments.messaging.disk import write_new
 
 START = datetime(2025, 11, 10, 15, 5, 42, tzinfo=UTC)

@@ -16,7 +16,7 @@ from Departments.core.plans import TradingPlan
 from Departments.core.platform.clock import Clock, ShiftedClock, SimulatedClock, SystemClock
 from Departments.core.platform.text_files import read_json
 from Departments.core.trading_calendar import trading_day
-from Departments.Executive.day import DayOrder, prepare_nothing
+from Departments.Executive.day_order import DayOrder, prepare_nothing
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing

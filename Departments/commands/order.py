@@ -25,7 +25,7 @@ from Departments.commands.options import (
 from Departments.commands.rehearsal import rehearse
 from Departments.commands.run import audience_of, show_end
 from Departments.commands.seeding import check_exchange_files
-from Departments.Executive.day import DayOrder
+from Departments.Executive.day_order import DayOrder
 from Departments.Executive.manual_orders import ManualOrder
 
 HELP = """Trade one symbol by hand: `departments order SELL MSFT 10`.

@@ -36,7 +36,7 @@ from Departments.core.money import percent, plain, usd
 from Departments.core.platform.users import name_user
 from Departments.core.safe_text import make_safe
 from Departments.Executive.approvals import Approved
-from Departments.Executive.day import ReviewedPlan
+from Departments.Executive.day_order import ReviewedPlan
 from Departments.Executive.reporting.terminal import show_plan
 from Departments.Executive.review import Outlook, Shift
 

@@ -14,7 +14,7 @@ import pytest
 from Departments.core.approvers import ApprovalPlace, Approver
 from Departments.core.errors import WorkspaceBusy
 from Departments.core.platform.locks import execution_lock
-from Departments.Executive.day import DayOrder
+from Departments.Executive.day_order import DayOrder
 from Departments.Executive.manual_orders import ManualOrder
 from tests.builders.commands import Said, fault_file, plan_file, run_of, say
 from tests.builders.desk import MORNING, STATE, desk, two_and_two, workspace, write_yaml

@@ -15,7 +15,7 @@ import pytest
 from Departments.bootstrap import Choices, open_desk
 from Departments.core.platform.clock import SimulatedClock
 from Departments.core.platform.steps import Step
-from Departments.Executive.day import DayFailed, DayOrder
+from Departments.Executive.day_order import DayFailed, DayOrder
 from Departments.Executive.manual_orders import ManualOrder
 from tests.builders.desk import MORNING, workspace
 from tests.fakes.killing import KILL, in_a_child, killed_at

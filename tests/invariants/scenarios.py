@@ -16,7 +16,7 @@ from Departments.core.plans import TradingPlan
 from Departments.core.platform.clock import Clock, SimulatedClock
 from Departments.core.platform.steps import Step, no_step
 from Departments.Executive.approvals import load_plan
-from Departments.Executive.day import DayOrder
+from Departments.Executive.day_order import DayOrder
 from Departments.Executive.reporting.document import final_document
 from Departments.Executive.reporting.report import unprotected_stretches
 from tests.builders.attacks import forge_approval, report_text

@@ -16,7 +16,7 @@ from Departments.core.approvers import AUTOMATIC, SCRIPT, ApprovalPlace, Approve
 from Departments.core.errors import BadInput, DepartmentsError
 from Departments.core.platform.users import name_user
 from Departments.core.settings import load_settings
-from Departments.Executive.day import DayOrder
+from Departments.Executive.day_order import DayOrder
 from Departments.Executive.execution import PlanExecution
 from tests.builders.commands import Said, plan_file, run_of, say
 from tests.builders.desk import MORNING, desk, plan, trade, two_and_two, workspace, write_yaml

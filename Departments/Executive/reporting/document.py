@@ -22,10 +22,7 @@ from Departments.Executive.approvals import approval_documents
 from Departments.Executive.funding import Decision
 from Departments.Executive.outcomes import is_order_of, with_order
 from Departments.Executive.remainder import keep_last, list_left
-from Departments.Executive.reporting.run_cash import (
-    cash_identity,
-    lowest_cash,
-)
+from Departments.Executive.reporting.run_cash import judge_cash, lowest_cash
 from Departments.Executive.reporting.since_last import SinceLast, earlier_fills_in, entry_document, since_last_report
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
@@ -85,7 +82,7 @@ def final_document(
         "deferred": reasons(t for t in last if t.status == TradeStatus.DEFERRED),
         "broken_limits": list(describe_issues(trades)),
         "unprotected": [_stretch_document(stretch) for stretch in unprotected],
-        "cash_identity": cash_identity(execution, fills, ledger.book.sum_in_run(execution)),
+        "cash_identity": judge_cash(execution, fills, ledger.book.sum_in_run(execution)),
         "instructions": instructions,
         "dead_letters": [],
         "locks": [],

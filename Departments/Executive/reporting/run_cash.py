@@ -32,8 +32,8 @@ def lowest_cash_with_buys_first(start: Decimal, fills: Iterable[FillRecord]) -> 
     return min(cash_path(start, sorted(fills, key=lambda fill: fill.side is Side.SELL)))
 
 
-def cash_identity(execution: ExecutionRecord, fills: list[FillRecord], other: Decimal) -> dict[str, Any]:
-    """Return whether start + sells − buys − fees + other = end. `other` is cash booked besides, in dollars."""
+def judge_cash(execution: ExecutionRecord, fills: list[FillRecord], other: Decimal) -> dict[str, Any]:
+    """Judge start + sells − buys − fees + other = end. `other` is cash booked besides, in dollars."""
     if execution.cash_after is None:
         return {"holds": False, "difference": None, "fees": None, "other": money_text(other)}
     expected = cash_path(execution.cash_before, fills)[-1] - execution.fees + other
