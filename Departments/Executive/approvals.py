@@ -22,8 +22,9 @@ from Departments.core.platform.clock import Clock
 from Departments.core.platform.rights import Rights
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.manual_orders import ManualOrder
+from Departments.ledger.executive_records import PlanRecords
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.plan_records import ApprovalRecord, PlanRecords
+from Departments.ledger.plan_records import ApprovalRecord
 from Departments.messaging.plan_documents import READY, plan_from
 
 log = make_logger(__name__)

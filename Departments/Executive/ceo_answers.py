@@ -18,7 +18,8 @@ from Departments.Executive.day_order import DayFailed, Executed
 from Departments.Executive.phases import is_in_order
 from Departments.Executive.plan_judge import NotToday
 from Departments.Executive.review import Review
-from Departments.ledger.plan_records import PlanRecords, TradeRecord
+from Departments.ledger.executive_records import PlanRecords
+from Departments.ledger.plan_records import TradeRecord
 from Departments.ledger.trading_records import OrderRecords
 from Departments.messaging.plan_documents import classify
 

@@ -24,7 +24,7 @@ from Departments.Executive.manual_orders import ManualOrder
 from Departments.Executive.remainder import Leftover, list_left, plan_for
 from Departments.Executive.reporting.document import Document, dry_run_document
 from Departments.Executive.review import Outlook, find_staleness, foresee
-from Departments.ledger.plan_records import PlanRecords
+from Departments.ledger.executive_records import PlanRecords
 
 
 @dataclass(frozen=True, slots=True)

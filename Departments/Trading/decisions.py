@@ -14,7 +14,8 @@ from Departments.core.errors import NotDecidedHere
 from Departments.core.money import plain
 from Departments.core.orders import Side
 from Departments.core.statuses import PhaseName
-from Departments.ledger.plan_records import DecidedTrade, PlanRecords
+from Departments.ledger.executive_records import PlanRecords
+from Departments.ledger.plan_records import DecidedTrade
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import CancelRequest, ExecutiveApproval, SharesRequest
 

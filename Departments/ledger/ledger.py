@@ -19,10 +19,11 @@ from Departments.core.trading_calendar import trading_day
 from Departments.ledger import journal
 from Departments.ledger.account_book import BOOKINGS, DIFFERENCES, STATEMENTS, BookRecords
 from Departments.ledger.corporate_actions import ASSETS, CorporateActions
+from Departments.ledger.executive_records import PlanRecords
 from Departments.ledger.journal import LedgerJournal
 from Departments.ledger.old_tables import provide_old_tables
 from Departments.ledger.order_records import FILLS, ORDERS, REJECTIONS, TRADED, FillRecord
-from Departments.ledger.plan_records import APPROVALS, EXECUTIONS, PHASES, PLANS, TRADES, UNTRADABLE, PlanRecords
+from Departments.ledger.plan_records import APPROVALS, EXECUTIONS, PHASES, PLANS, TRADES, UNTRADABLE
 from Departments.ledger.regime_records import ASSESSMENTS, OBSERVATIONS, SqliteRegimeLedger
 from Departments.ledger.releases import ACCEPTED, LOCKS, RELEASES, ReleaseRecords
 from Departments.ledger.sqlite import BUSY_SECONDS, SqliteDatabase

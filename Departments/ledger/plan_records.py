@@ -1,8 +1,7 @@
-"""The Executive's records: plans, executions, their phases, and the trades of a phase."""
+"""The rows of the Executive's records: a plan, an approval, an execution, its phases, and the trades of a phase."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,11 +9,8 @@ from typing import Any, Final, Protocol
 
 from Departments.core.approvers import ApprovalPlace
 from Departments.core.money import ZERO
-from Departments.core.orders import OrderStatus, Side
-from Departments.core.reasons import Reason
+from Departments.core.orders import Side
 from Departments.core.statuses import AnyStatus, ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
-from Departments.core.trading_calendar import trading_day
-from Departments.ledger.database import Database
 from Departments.ledger.tables import Table
 
 
@@ -102,18 +98,6 @@ class TradeReport(Protocol):
         """The reason, or empty."""
 
 
-_REPORTED: Final = (
-    "status",
-    "client_order_id",
-    "submitted_at",
-    "terminal_at",
-    "filled_qty",
-    "filled_avg_price",
-    "code",
-    "reason",
-)
-
-
 @dataclass(frozen=True, slots=True)
 class ExecutionRecord:
     """One attempt to execute a plan, with its fees and the cash before and after, in dollars."""
@@ -195,187 +179,3 @@ TRADES: Final = Table(
     indexes=("CREATE UNIQUE INDEX desk_trades_by_message ON desk_trades (message_id)",),
 )
 UNTRADABLE: Final = Table("desk_untradable", Untradable, rules=("PRIMARY KEY (symbol)",))
-_LOOSE: Final = "terminal_at IS NULL AND message_id IS NOT NULL"
-_TRADING: Final = (PhaseName.SELL, PhaseName.BUY)
-_IN_ORDER: Final = tuple(PhaseName)
-
-
-class PlanRecords:
-    """Plans and their executions in the ledger. Every method joins the caller's transaction."""
-
-    def __init__(self, database: Database) -> None:
-        self._db = database
-
-    def save(self, document: Mapping[str, Any], limits_hash: str, at: datetime, *, by_hand: bool = False) -> None:
-        """Save a plan document under its `plan_id`; it replaces an older one."""
-        record = PlanRecord(
-            plan_id=document["plan_id"],
-            generated_at=document["generated_at"],
-            saved_at=at,
-            status=str(document.get("status") or ""),
-            document=dict(document),
-            limits_hash=limits_hash,
-            by_hand=by_hand,
-        )
-        names = ("document", "status", "limits_hash", "saved_at", "by_hand")
-        changes = ", ".join(f"{name} = excluded.{name}" for name in names)
-        PLANS.insert(self._db, record, f"(plan_id) DO UPDATE SET {changes}")
-
-    def propose(self, document: Mapping[str, Any], limits_hash: str, at: datetime, *, by_hand: bool = False) -> None:
-        """Save a plan that waits for its approval. The document of an executed plan stays as it is."""
-        if self.execution(document["plan_id"]) is None:
-            self.save(document, limits_hash, at, by_hand=by_hand)
-
-    def document(self, plan_id: str) -> dict[str, Any] | None:
-        """Return a plan document with Decimal numbers, or None."""
-        plan = self._plan(plan_id)
-        return None if plan is None else plan.document
-
-    def is_by_hand(self, plan_id: str) -> bool:
-        """Return whether a plan is an order by hand."""
-        plan = self._plan(plan_id)
-        return plan is not None and plan.by_hand
-
-    def limits_hash(self, plan_id: str) -> str | None:
-        """Return the fingerprint of a plan's limits, or None."""
-        plan = self._plan(plan_id)
-        return None if plan is None else plan.limits_hash
-
-    def add_approval(self, plan_id: str, approval: ApprovalRecord) -> None:
-        """Record one approval; it replaces an earlier one of the same plan by the same name."""
-        APPROVALS.replace(self._db, approval, "plan_id, digest, approved_by", plan_id=plan_id)
-
-    def approvals(self, plan_id: str, digest: str) -> list[ApprovalRecord]:
-        """Return the approvals of a plan as it is, oldest first."""
-        return APPROVALS.find(self._db, "plan_id = ? AND digest = ?", plan_id, digest, order="approved_at, approved_by")
-
-    def approve(self, plan_id: str, at: datetime) -> None:
-        """Record that a plan has all the approvals it needs."""
-        PLANS.update(self._db, {"approved_at": at}, "plan_id = ?", plan_id)
-
-    def approved_at(self, plan_id: str) -> datetime | None:
-        """Return the moment of a plan's approval, or None."""
-        plan = self._plan(plan_id)
-        return None if plan is None else plan.approved_at
-
-    def find_approved(self, day: date) -> dict[str, Any] | None:
-        """Return the last document of a plan approved on a trading day and not executed, or None."""
-        return next(iter(self.list_approved(day)), None)
-
-    def list_approved(self, day: date, *, by_hand: bool = False) -> list[dict[str, Any]]:
-        """Return the documents approved on a trading day and not executed, newest first: plans, or orders by hand."""
-        waiting = "approved_at IS NOT NULL AND by_hand = ? AND plan_id NOT IN (SELECT plan_id FROM desk_executions)"
-        plans = PLANS.find(self._db, waiting, by_hand, order="approved_at DESC")
-        return [p.document for p in plans if p.approved_at is not None and trading_day(p.approved_at) == day]
-
-    def start(self, record: ExecutionRecord) -> None:
-        """Record the beginning of an attempt to execute a plan, once."""
-        EXECUTIONS.insert(self._db, record)
-
-    def finish(self, plan_id: str, status: ExecutionStatus, cash_after: Decimal, fees: Decimal, at: datetime) -> None:
-        """Record the end of the running attempt, with its cash and fees in dollars."""
-        changes = {"status": status, "cash_after": cash_after, "fees": fees, "ended_at": at}
-        EXECUTIONS.update(self._db, changes, "plan_id = ? AND ended_at IS NULL", plan_id)
-
-    def execution(self, plan_id: str) -> ExecutionRecord | None:
-        """Return the last attempt to execute a plan, or None."""
-        return EXECUTIONS.first(self._db, "plan_id = ?", plan_id, order="attempt DESC")
-
-    def attempts(self, plan_id: str) -> list[ExecutionRecord]:
-        """Return every attempt to execute a plan, oldest first."""
-        return EXECUTIONS.find(self._db, "plan_id = ?", plan_id, order="attempt")
-
-    def executions(self, day: date | None = None) -> list[ExecutionRecord]:
-        """Return the executions of a trading day, or all of them, oldest first."""
-        order = "started_at, plan_id"
-        if day is None:
-            return EXECUTIONS.find(self._db, "1 = 1", order=order)
-        return EXECUTIONS.find(self._db, "trading_day = ?", day, order=order)
-
-    def find_executed(self, day: date) -> ExecutionRecord | None:
-        """Return the last execution of a trading day, or None. Orders by hand and plans without trades do not count."""
-        found = (e for e in reversed(self.executions(day)) if not e.by_hand)
-        return next((e for e in found if e.ended_at is None or self.has_trades(e.plan_id)), None)
-
-    def has_trades(self, plan_id: str) -> bool:
-        """Return whether an execution of a plan had a SELL or a BUY, sent or deferred."""
-        return TRADES.first(self._db, "plan_id = ? AND phase IN (?, ?)", plan_id, *_TRADING, order="rank") is not None
-
-    def find_unfinished(self) -> ExecutionRecord | None:
-        """Return the unfinished execution, or None."""
-        return EXECUTIONS.first(self._db, "ended_at IS NULL", order="started_at, plan_id")
-
-    def set_phase(self, plan_id: str, phase: PhaseRecord) -> None:
-        """Record the state of a phase."""
-        names = ("state", "deadline", "ended_at", "outcome")
-        changes = ", ".join(f"{name} = excluded.{name}" for name in names)
-        PHASES.insert(self._db, phase, f"(plan_id, attempt, name) DO UPDATE SET {changes}", plan_id=plan_id)
-
-    def phases(self, plan_id: str) -> list[PhaseRecord]:
-        """Return the begun phases of a plan, attempt by attempt in their order."""
-        found = PHASES.find(self._db, "plan_id = ?", plan_id)
-        return sorted(found, key=lambda phase: (phase.attempt, _IN_ORDER.index(phase.name)))
-
-    def add_trade(self, plan_id: str, rank: int, trade: TradeRecord) -> None:
-        """Record a trade of a phase, dispatched or deferred; `rank` is its place in the phase."""
-        TRADES.insert(self._db, trade, plan_id=plan_id, rank=rank)
-
-    def find_decision(self, message_id: str) -> DecidedTrade | None:
-        """Return the trade that was decided with a message, or None."""
-        row = self._db.row("SELECT plan_id FROM desk_trades WHERE message_id = ?", (message_id,))
-        trade = TRADES.first(self._db, "message_id = ?", message_id)
-        if row is None or trade is None:
-            return None
-        plan_id = row["plan_id"]
-        begun = PHASES.first(self._db, "plan_id = ? AND name = ? AND attempt = ?", plan_id, trade.phase, trade.attempt)
-        is_dispatched = begun is not None and begun.state is not PhaseState.PENDING
-        return DecidedTrade(plan_id, self.approved_at(plan_id), trade, is_dispatched)
-
-    def report_trade(self, message_id: str, report: TradeReport) -> bool:
-        """Record Trading's news of a dispatched trade. Returns whether such a trade was waiting.
-
-        Why a trade was made smaller before it was sent stays, unless the report gives a reason of its own.
-        """
-        found = {name: getattr(report, name) for name in _REPORTED}
-        changes = {name: value for name, value in found.items() if value or name not in {"code", "reason"}}
-        return TRADES.update(self._db, changes, "message_id = ? AND terminal_at IS NULL", message_id) > 0
-
-    def refuse_trade(self, message_id: str, code: str, reason: str, at: datetime) -> bool:
-        """End a dispatched trade of which nothing was sent. Returns whether such a trade was waiting."""
-        changes = {"status": OrderStatus.DENIED, "qty": ZERO, "terminal_at": at, "code": code, "reason": reason}
-        return TRADES.update(self._db, changes, "message_id = ? AND terminal_at IS NULL", message_id) > 0
-
-    def note_fill(self, plan_id: str, attempt: int, symbol: str, reason: Reason) -> None:
-        """Record the limit that the fill of a BUY broke."""
-        changes = {"code": str(reason.code), "reason": str(reason)}
-        bought = "plan_id = ? AND attempt = ? AND phase = ? AND symbol = ?"
-        TRADES.update(self._db, changes, bought, plan_id, attempt, PhaseName.BUY, symbol)
-
-    def trades(self, plan_id: str, phase: PhaseName | None = None) -> list[TradeRecord]:
-        """Return the trades of a plan, or of one phase of all attempts, in their order."""
-        order = "attempt, rank, symbol"
-        if phase is not None:
-            return TRADES.find(self._db, "plan_id = ? AND phase = ?", plan_id, phase, order=order)
-        found = TRADES.find(self._db, "plan_id = ?", plan_id, order=order)
-        return sorted(found, key=lambda trade: (trade.attempt, _IN_ORDER.index(trade.phase)))
-
-    def find_loose_ends(self) -> list[tuple[str, TradeRecord]]:
-        """Return (plan, trade) of the dispatched trades of ended executions whose end nobody knows, oldest first."""
-        ended = dict.fromkeys(execution.plan_id for execution in self.executions() if execution.ended_at is not None)
-        return [
-            (plan_id, trade)
-            for plan_id in ended
-            for trade in TRADES.find(self._db, f"plan_id = ? AND {_LOOSE}", plan_id, order="rank, symbol")
-        ]
-
-    def report_untradable(self, symbol: str, at: datetime) -> None:
-        """Record the report of an untradable holding to a person."""
-        UNTRADABLE.insert(self._db, Untradable(symbol, at), "DO NOTHING")
-
-    def find_untradable(self, before: datetime | None = None) -> set[str]:
-        """Return the untradable holdings reported to a person, ever or before a moment."""
-        found = UNTRADABLE.find(self._db, "1 = 1")
-        return {row.symbol for row in found if before is None or row.reported_at < before}
-
-    def _plan(self, plan_id: str) -> PlanRecord | None:
-        return PLANS.first(self._db, "plan_id = ?", plan_id)

@@ -6,8 +6,8 @@ from typing import Any
 
 from Departments.core.reasons import ReasonCode
 from Departments.Operations.allocation import allocate
+from Departments.Operations.deployment import find_binding
 from Departments.Operations.filling import Filling, Pick, Room
-from Departments.Operations.planning import find_binding
 
 D = Decimal
 
