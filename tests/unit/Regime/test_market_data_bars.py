@@ -8,12 +8,12 @@ import pytest
 from Departments.core.errors import BadInput
 from Departments.core.quotes import Bar
 from Departments.core.trading_calendar import is_trading_day
+from Departments.Regime.bar_files import read_bars
 from Departments.Regime.market_data import (
     change_on,
     change_pct,
     drawdown_pct,
     known_at,
-    read_bars,
     realised_volatility_pct,
     trend_pct,
 )
