@@ -23,8 +23,9 @@ PRICES = ("open", "high", "low", "close")
 def read_bars(path: Path, symbol: str) -> tuple[Bar, ...]:
     """Read daily bars, oldest first, from a CSV file.
 
-    The columns are date, open, high, low, close[, volume][, symbol]. Dates are ISO (2025-11-10), prices dollars or index points. Raises BadInput naming file, line and mend; also for
-    the bars of a fund where those of the VIX are meant.
+    The columns are date, open, high, low, close[, volume][, symbol]. Dates are ISO (2025-11-10), prices dollars or
+    index points. Raises BadInput naming file, line and mend; also for the bars of a fund where those of the VIX are
+    meant.
     """
     bars = [_bar(row, symbol, path, line) for line, row in _rows(path)]
     _refuse_others(bars, symbol, path)

@@ -10,30 +10,27 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 from Departments.core.errors import MessageConflict, PublishError
 from Departments.core.logs import make_logger
 from Departments.core.platform.clock import Clock, SystemClock
 from Departments.core.platform.locks import ProcessLock
-from Departments.core.platform.rights import PRIVATE, Rights, make_folder
-from Departments.core.platform.steps import Step, announce, no_step
+from Departments.core.platform.rights import PRIVATE, Rights
+from Departments.core.platform.steps import Step, no_step
 from Departments.messaging import disk, lookup
 from Departments.messaging.disk import Copy
+from Departments.messaging.folders import STALE, TEMPORARY, Folders, list_entries
 from Departments.messaging.message import Message
 from Departments.messaging.names import LONGEST, is_message_name, moment_in, number_names, shorten
 from Departments.messaging.ports import IndexRow, Letter
 
 Durability = Literal["full", "fast"]
-
-Result = TypeVar("Result")
 
 INBOX: Final = "Inbox"
 OUTBOX: Final = "Outbox"
@@ -42,7 +39,6 @@ DEAD_LETTER: Final = "Dead_Letter"
 REASON: Final = ".reason.yaml"
 QUIET: Final = 0.25  # seconds a stranger's file must be untouched before it is condemned
 A_DAY: Final = timedelta(days=1)
-STALE: Final = 3_600.0  # seconds after which a temporary file belongs to nobody
 
 logger = make_logger(__name__)
 
@@ -68,18 +64,14 @@ class Mailbox:
     ) -> None:
         self.root = root
         self.quiet = quiet
-        self._base = os.fspath(root)
-        self._flushes = durability == "full"
-        self._flushed: set[str] = set()  # folders with a durable name
         self.step = step
         self._hard_links = hard_links
         self.rights = rights
         self._clock = clock or SystemClock()
         self._looker = disk.Looker(max_bytes=max_bytes, quiet=quiet, clock=self._clock)
         self._locks: dict[str, ProcessLock] = {}
-        self._folders: dict[tuple[str, ...], str] = {}
-        self._sequence = 0
-        self._mark = secrets.token_hex(8)  # in a container, process numbers repeat after a kill
+        self._folders = Folders(root, flushes=durability == "full", step=step, rights=rights)
+        self._is_clean = False
 
     # --- publishing ---
 
@@ -97,9 +89,9 @@ class Mailbox:
             fresh = [letter for letter in letters if undelivered(letter)]
             if fresh:
                 self._check_before(fresh)
-                self._retry_without_folder(lambda: self._deliver(fresh))
+                self._folders.retry_without_folder(lambda: self._deliver(fresh))
         except OSError as error:
-            raise PublishError(_sentence(error, letters, self._base)) from error
+            raise PublishError(_sentence(error, letters, self._folders.base)) from error
 
     def _deliver(self, letters: Sequence[Letter]) -> None:
         received: dict[str, Letter] = {}
@@ -108,8 +100,8 @@ class Mailbox:
             self._write(letters, received)
             self._write(letters, sent)
             for path, letter in received.items():
-                with self._announce("publish.deliver"):
-                    self._link(path, f"{self._folder(INBOX, letter.recipient)}{os.sep}{letter.name}", letter)
+                with self._folders.announce("publish.deliver"):
+                    self._link(path, f"{self._folders.make(INBOX, letter.recipient)}{os.sep}{letter.name}", letter)
             self._keep(sent)
         finally:
             self._drop([*received, *sent])
@@ -119,22 +111,22 @@ class Mailbox:
         return not self._has_copy(self._outbox_path(letter), letter)
 
     def _outbox_path(self, letter: Letter) -> str:
-        return f"{self._folder(OUTBOX, letter.sender)}{os.sep}{letter.name}"
+        return f"{self._folders.make(OUTBOX, letter.sender)}{os.sep}{letter.name}"
 
     def _check_before(self, letters: Sequence[Letter]) -> None:
         """Raise foreseeable errors before any letter is delivered."""
         if len(letters) > 1:
             self._check_together(letters)
-        for folder in {self._folder(OUTBOX, letter.sender) for letter in letters}:
+        for folder in {self._folders.make(OUTBOX, letter.sender) for letter in letters}:
             if not os.access(folder, os.W_OK) and os.path.isdir(folder):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
 
     def _check_together(self, letters: Sequence[Letter]) -> None:
         taken: dict[str, bytes] = {}
         for letter in letters:
-            waiting = self._path(INBOX, letter.recipient, letter.name)
+            waiting = self._folders.path(INBOX, letter.recipient, letter.name)
             self._has_copy(waiting, letter)
-            for path in (waiting, self._path(OUTBOX, letter.sender, letter.name)):
+            for path in (waiting, self._folders.path(OUTBOX, letter.sender, letter.name)):
                 if taken.setdefault(path, letter.data) != letter.data:
                     raise _conflict(letter)
 
@@ -146,12 +138,12 @@ class Mailbox:
         return found is Copy.WHOLE
 
     def _write(self, letters: Sequence[Letter], temporary: dict[str, Letter]) -> None:
-        if not self._sequence:
+        if not self._is_clean:
             self.clean()
-        folder = self._folder(".tmp")
-        with self._announce("publish.write"):
+        self._folders.make(TEMPORARY)
+        with self._folders.announce("publish.write"):
             for letter in letters:
-                path = self._temporary(folder)
+                path = self._folders.name_temporary()
                 temporary[path] = letter
                 disk.write_new(path, letter.data, flush=False, rights=self.rights)
 
@@ -168,7 +160,7 @@ class Mailbox:
         """Turn temporary files into the senders' copies."""
         for path, letter in list(temporary.items()):
             target = self._outbox_path(letter)
-            with self._announce("publish.keep"):
+            with self._folders.announce("publish.keep"):
                 try:
                     os.replace(path, target)  # over a torn copy at most, see _is_fresh
                 except PermissionError:  # Windows, while a virus scanner has the file open
@@ -177,7 +169,7 @@ class Mailbox:
                     del temporary[path]
 
     def _drop(self, temporary: Sequence[str]) -> None:
-        with self._announce("publish.drop"):
+        with self._folders.announce("publish.drop"):
             for path in temporary:
                 with suppress(OSError):
                     os.unlink(path)
@@ -190,7 +182,7 @@ class Mailbox:
         sent = [path for path in self._sender_paths(letter) if disk.compare(path, letter.data) is Copy.WHOLE]
         received = [path for path in self._recipient_paths(letter) if self._mend_copy(path, letter)]
         if received and not sent:
-            self._retry_without_folder(lambda: self._keep(self._write_one(letter)))
+            self._folders.retry_without_folder(lambda: self._keep(self._write_one(letter)))
         return not sent and not received
 
     def _mend_copy(self, path: str, letter: Letter) -> bool:
@@ -199,7 +191,7 @@ class Mailbox:
         if found is Copy.TORN:
             logger.warning("%s was torn by a power cut and is restored", path)
             (temporary,) = self._write_one(letter)
-            with self._announce("publish.mend"):
+            with self._folders.announce("publish.mend"):
                 os.replace(temporary, path)
         return found in {Copy.WHOLE, Copy.TORN}
 
@@ -218,8 +210,12 @@ class Mailbox:
 
     def _paths(self, letter: Letter, department: str, *boxes: str) -> list[str]:
         first = _day_before(letter.name)
-        days = [(ARCHIVE, day.name) for day in _entries(self._path(ARCHIVE)) if day.name >= first and day.is_dir()]
-        return [self._path(*folder, department, letter.name) for folder in (*((box,) for box in boxes), *days)]
+        days = [
+            (ARCHIVE, day.name)
+            for day in list_entries(self._folders.path(ARCHIVE))
+            if day.name >= first and day.is_dir()
+        ]
+        return [self._folders.path(*folder, department, letter.name) for folder in (*((box,) for box in boxes), *days)]
 
     # --- making letters safe ---
 
@@ -234,53 +230,30 @@ class Mailbox:
             if sent:
                 safe.append(letter.name)
                 folders |= {os.path.dirname(path) for path in (*sent, *received)}
-                for path in (*sent, *received) if self._flushes else ():
+                for path in (*sent, *received) if self._folders.flushes else ():
                     disk.sync_file(path)
         for folder in sorted(folders):
-            self._flush_folder(folder)
+            self._folders.flush_folder(folder)
         return safe
-
-    def _flush_folder(self, path: str) -> None:
-        """Flush a folder's entries, and once also those of its parents."""
-        if self._flushes:
-            disk.sync_folder(path)
-            if path not in self._flushed and path.startswith(self._base):
-                self._flushed.add(path)
-                self._flush_folder(os.path.dirname(path))
-
-    def _flush_place(self, path: str) -> None:
-        if self._flushes:
-            disk.sync_file(path)
-            self._flush_folder(os.path.dirname(path))
-
-    def _temporary(self, folder: str) -> str:
-        self._sequence += 1
-        return f"{folder}{os.sep}{os.getpid()}-{threading.get_ident()}-{self._mark}-{self._sequence}"
 
     def clean(self, *, stale: float = STALE) -> int:
         """Remove temporary files untouched for `stale` seconds. Returns their number."""
-        now, removed = self._clock.now().timestamp(), 0
-        for entry in _entries(self._path(".tmp")):
-            with suppress(OSError):
-                if now - entry.stat(follow_symlinks=False).st_mtime >= stale:
-                    with self._announce("publish.clean"):
-                        os.unlink(entry.path)
-                    removed += 1
-        return removed
+        self._is_clean = True
+        return self._folders.clean(self._clock, stale=stale)
 
     # --- consuming ---
 
     def waiting(self, department: str) -> list[str]:
         """Return the names waiting in an inbox, in no particular order."""
         try:
-            return list(filter(is_message_name, os.listdir(self._path(INBOX, department))))
+            return list(filter(is_message_name, os.listdir(self._folders.path(INBOX, department))))
         except FileNotFoundError:
             return []
 
     def look(self, department: str, name: str) -> disk.Found | None:
         """Read one waiting file. Returns None if it is gone."""
         try:
-            return self._looker.look(self._path(INBOX, department, name))
+            return self._looker.look(self._folders.path(INBOX, department, name))
         except OSError:
             return None
 
@@ -296,13 +269,13 @@ class Mailbox:
         Nothing is overwritten: a name taken by other content gets a number, the same bytes are joined.
         Files leave by link and unlink: half a move holds up a watcher's queue of events.
         """
-        return self._retry_without_folder(
-            lambda: self._relocate(self._path(*source), self._folder(*folder), name, label, flush=flush)
+        return self._folders.retry_without_folder(
+            lambda: self._relocate(self._folders.path(*source), self._folders.make(*folder), name, label, flush=flush)
         )
 
     def _relocate(self, here: str, there: str, name: str, label: str, *, flush: bool) -> str:
-        make_durable = self._flush_place if flush else disk.flush_nothing
-        with self._announce(label):
+        make_durable = self._folders.flush_place if flush else disk.flush_nothing
+        with self._folders.announce(label):
             return next(
                 free
                 for free in number_names(name)
@@ -313,16 +286,22 @@ class Mailbox:
         """Move a message to `Dead_Letter/<department>/` beside its reason. Returns its name there."""
         source, folder = (INBOX, department, name), (DEAD_LETTER, department)
         fitting = shorten(name, LONGEST - len(REASON) - len(".999999"))
-        free = disk.find_free_name(self._folder(*folder), fitting, besides=self._path(*source))
-        temporary = self._temporary(self._folder(".tmp"))
-        with self._announce("dead_letter.reason"):
-            disk.write_new(temporary, reason.encode("utf-8", "replace"), flush=self._flushes, rights=self.rights)
-            os.replace(temporary, self._path(*folder, free + REASON))
+        free = disk.find_free_name(self._folders.make(*folder), fitting, besides=self._folders.path(*source))
+        temporary = self._folders.name_temporary()
+        with self._folders.announce("dead_letter.reason"):
+            disk.write_new(
+                temporary, reason.encode("utf-8", "replace"), flush=self._folders.flushes, rights=self.rights
+            )
+            os.replace(temporary, self._folders.path(*folder, free + REASON))
         return self.relocate(source, folder, free, label="dead_letter.move")
 
     def dead_names(self, department: str) -> list[str]:
         """Return the names among the dead letters of a department, in no particular order."""
-        return [entry.name for entry in _entries(self._path(DEAD_LETTER, department)) if is_message_name(entry.name)]
+        return [
+            entry.name
+            for entry in list_entries(self._folders.path(DEAD_LETTER, department))
+            if is_message_name(entry.name)
+        ]
 
     def wait_until_quiet(self) -> None:
         """Wait until an untouched file counts as finished."""
@@ -337,13 +316,13 @@ class Mailbox:
         """
         if department not in self._locks:
             busy = f"another process handles the inbox of {department}; wait for it or stop it."
-            path = Path(self._folder(".locks"), f"{department}.lock")
+            path = Path(self._folders.make(".locks"), f"{department}.lock")
             self._locks[department] = ProcessLock(path, busy, self.rights)
         lock = self._locks[department]
         if lock.is_held:  # by ourselves: one instance serves one thread
             yield True
             return
-        with self._announce("lock"):
+        with self._folders.announce("lock"):
             lock.take(wait=wait)
         try:
             yield False
@@ -358,42 +337,6 @@ class Mailbox:
     def find_copies(self, message_id: str, index: Sequence[IndexRow] = ()) -> list[Message]:
         """Return all readable copies of a message, packed archives included."""
         return [found.message for found in lookup.find_all(self.root, message_id, index)]
-
-    # --- places ---
-
-    def _path(self, *parts: str) -> str:
-        return os.sep.join((self._base, *parts))
-
-    def _folder(self, *parts: str) -> str:
-        """Return one of our folders, made at its first use."""
-        path = self._folders.get(parts)
-        if path is None:
-            path = self._path(*parts)
-            if not os.path.isdir(path):
-                with self._announce("folder"):
-                    make_folder(Path(path), self.rights)
-            self._folders[parts] = path
-        return path
-
-    def _retry_without_folder(self, work: Callable[[], Result]) -> Result:
-        """Do the work, and once more if somebody removed one of our folders."""
-        try:
-            return work()
-        except FileNotFoundError:
-            self._folders.clear()
-            self._flushed.clear()
-            return work()
-
-    def _announce(self, label: str) -> AbstractContextManager[None]:
-        return announce(self.step, label)
-
-
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as found:
-            return list(found)
-    except FileNotFoundError:
-        return []
 
 
 @lru_cache(maxsize=256)
