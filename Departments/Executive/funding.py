@@ -98,7 +98,7 @@ class _Sizes:
         whole = whole_shares(trade.qty)
         return whole if planned is None or not trade.price else min(whole, shares_within(planned, trade.price))
 
-    def need(self, trade: Trade) -> Decimal:
+    def full_cost(self, trade: Trade) -> Decimal:
         """Return the cost of the most shares."""
         return self.cost(trade, self.most(trade))
 
@@ -130,13 +130,13 @@ class _Sizes:
 
 
 def _share_out(ranked: Sequence[Trade], budget: Decimal, sizes: _Sizes, shortfall: Shortfall) -> list[Decision]:
-    needed = sum((sizes.need(t) for t in ranked if sizes.objection(t) is None), ZERO)
+    needed = sum((sizes.full_cost(t) for t in ranked if sizes.objection(t) is None), ZERO)
     if needed > budget and shortfall == "strict":
         return [_none_of_all(trade, needed, budget, sizes) for trade in ranked]
     share = max(ZERO, budget) / needed if needed > max(ZERO, budget) and shortfall == "pro_rata" else ONE
     funded, left = [], budget
     for trade in ranked:
-        got = _fund_one(trade, min(left, sizes.need(trade) * share), sizes)
+        got = _fund_one(trade, min(left, sizes.full_cost(trade) * share), sizes)
         left -= sizes.cost(trade, got.qty)
         funded.append(got)
     return funded
@@ -162,7 +162,7 @@ def _fund_one(trade: Trade, money: Decimal, sizes: _Sizes) -> Decision:
     objection = sizes.objection(trade)
     if objection is not None or trade.price is None:
         return Decision(trade, None, objection)
-    most, covered = sizes.most(trade), sizes.need(trade) <= money
+    most, covered = sizes.most(trade), sizes.full_cost(trade) <= money
     qty = min(most, shares_within(money, sizes.dearest(trade)))
     if not sizes.allow(trade, qty):
         return Decision(trade, None, sizes.too_small(trade, qty) if covered else _no_cash(trade, money, sizes))

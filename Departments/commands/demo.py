@@ -45,7 +45,7 @@ def demo(
 
 def _run_day(folder: Path, *, as_json: bool) -> int:
     if not (folder / EXCHANGE_FILE).exists():
-        seed(folder)
+        fill_workspace(folder)
     start = _starting_time(folder)
     clock: Clock = SimulatedClock(start) if as_json else PacedClock(start, pace=PACE)
     sys.stderr.write(f"Demo workspace: {folder}\n")
@@ -60,7 +60,7 @@ def _starting_time(folder: Path) -> datetime:
         return max((e.ended_at for e in desk.ledger.plans.executions() if e.ended_at), default=START)
 
 
-def seed(folder: Path) -> None:
+def fill_workspace(folder: Path) -> None:
     """Copy limits, settings and the demo's day into a workspace. Raises BadInput if it cannot be written."""
     source = find_config()
     try:

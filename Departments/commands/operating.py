@@ -13,11 +13,13 @@ import typer
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.commands.clocks import choose_clock
 from Departments.commands.consoles import print_text
+from Departments.commands.exchange_document import (
+    exchange_document,
+)
 from Departments.commands.frame import print_json, show_logs
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, ExchangePrices, Reseed, Workspace
 from Departments.core.errors import BadInput
-from Departments.core.moments import iso
 from Departments.core.money import CENT, ZERO, plain, usd_cents
 from Departments.core.platform.clock import Clock
 from Departments.core.trading_calendar import EASTERN
@@ -64,7 +66,7 @@ def show(workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = Fals
     """Show the exchange in one line. With --json also positions, orders and bookings."""
     with _open(workspace, at) as (exchange, clock):
         if as_json:
-            print_json(_document(exchange, clock))
+            print_json(exchange_document(exchange, clock))
         else:
             _say(f"{clock.now().astimezone(EASTERN):%Y-%m-%d %H:%M} Eastern: {_describe(exchange)}")
     return 0
@@ -245,60 +247,6 @@ def _describe(exchange: SimulatedExchange) -> str:
         f"prices {state.price_mode}",
     ]
     return ", ".join(parts)
-
-
-def _document(exchange: SimulatedExchange, clock: Clock) -> dict[str, Any]:
-    account, now = exchange.account(), clock.now()
-    positions = exchange.positions()
-    return {
-        "at": iso(now),
-        "cash": plain(account.cash),
-        "equity": plain(account.equity),
-        "buying_power": plain(account.buying_power),
-        "price_mode": exchange.starting_state().price_mode,
-        "positions": [
-            {
-                "ticker": p.symbol,
-                "qty": plain(p.qty),
-                "qty_available": plain(p.available),
-                "avg_entry_price": None if p.avg_entry_price is None else plain(p.avg_entry_price),
-                "current_price": None if p.current_price is None else plain(p.current_price),
-            }
-            for p in positions
-        ],
-        "orders": [
-            {
-                "id": o.id,
-                "client_order_id": o.client_order_id,
-                "ticker": o.symbol,
-                "side": str(o.side),
-                "qty": plain(o.qty),
-                "filled_qty": plain(o.filled_qty),
-                "type": str(o.type),
-                "status": str(o.status),
-                "limit_price": None if o.limit_price is None else plain(o.limit_price),
-                "stop_price": None if o.stop_price is None else plain(o.stop_price),
-                "expires_at": None if o.expires_at is None else iso(o.expires_at),
-            }
-            for o in exchange.orders()
-        ],
-        "activities": [
-            {
-                "id": a.id,
-                "at": None if a.at is None else iso(a.at),
-                "kind": str(a.kind),
-                "word": a.word,
-                "ticker": a.symbol,
-                "new_ticker": a.new_symbol,
-                "qty": None if a.qty is None else plain(a.qty),
-                "price": None if a.price is None else plain(a.price),
-                "ratio": None if a.ratio is None else plain(a.ratio),
-                "cash": None if a.cash is None else plain(a.cash),
-                "description": a.description,
-            }
-            for a in exchange.activities(exchange.started_at)
-        ],
-    }
 
 
 def _say(sentence: str) -> None:

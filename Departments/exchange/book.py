@@ -313,7 +313,7 @@ def open_book(
     storage = ExchangeFile(path, step=step, rights=rights)
     with storage.transaction():
         if storage.is_new:
-            _seed(storage, state, now)
+            _fill(storage, state, now)
         elif storage.is_old:
             storage.upgrade()
             _expire_old_orders(ExchangeBook(storage))
@@ -327,7 +327,7 @@ def _expire_old_orders(book: ExchangeBook) -> None:
             book.save(replace(record, expires_at=find_expiry(record.time_in_force, record.submitted_at)))
 
 
-def _seed(storage: ExchangeFile, state: ExchangeState | None, now: datetime) -> None:
+def _fill(storage: ExchangeFile, state: ExchangeState | None, now: datetime) -> None:
     if state is None:
         raise BadInput(storage.path, "", "holds no exchange", "seed it with --exchange-state FILE")
     storage.create()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from Departments.bootstrap import Choices, Desk, open_desk
-from Departments.commands.demo import seed
+from Departments.commands.demo import fill_workspace
 from Departments.core.approvers import AUTOMATIC
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.clock import Clock, SimulatedClock
@@ -262,7 +262,7 @@ class DemoDay(Scenario):
 
     def prepare(self, folder: Path) -> Path:
         """Seed the demo's workspace, written without flushing."""
-        seed(folder)
+        fill_workspace(folder)
         settings = folder / "config" / "settings.yaml"
         text = settings.read_text(encoding="utf-8")
         settings.write_text(text.replace("durability: full", "durability: fast"), encoding="utf-8")

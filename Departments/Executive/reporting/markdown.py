@@ -25,57 +25,61 @@ def report_text(
 
     `unprotected` are lines about shares without live exits; `regime` and `notes` are the plan's.
     """
-    account, identity = document["account"], document["cash_identity"]
+    plan = [f"Market regime: {regime or 'unknown'}", *notes]
     lines = [
         f"# Execution Report: {_safe(document['plan_id'])}",
         "",
         f"**Status**: {document['status']}",
         *(f"**Approved**: {_safe(line)}" for line in approval_lines(document)),
         *(f"**Attempt {a['attempt']}**: {line}" for a, line in attempt_lines(document)),
-        "",
-        "## Since the last report",
-        "",
-        *since_last_lines(document["since_last"]),
-        "",
-        "## Cash",
-        "",
-        *_table(
-            ("", "Amount"),
-            [
-                ("Equity before", _money(account["equity"])),
-                ("Cash before", _money(account["cash_before"])),
-                ("Cash after", _money(account["cash_after"])),
-                ("Fees", _money(identity["fees"])),
-                ("Lowest cash of the run", _money(account["lowest_cash"])),
-                ("Lowest cash with the BUYs first", usd_cents(lowest_with_buys_first)),
-                ("Reserve", _money(account["reserve"])),
-            ],
-        ),
-        "",
-        _identity_sentence(identity),
-        *(f"\n**A fill broke a limit**: {sentence}." for sentence in document.get("broken_limits", ())),
+        *_section("Since the last report", since_last_lines(document["since_last"])),
+        *_section("Cash", _cash_lines(document, lowest_with_buys_first)),
+        *_section("Plan", _items(plan)),
+        *(line for phase in document["phases"] for line in _phase_section(phase)),
+        *_section("Orders by hand", manual_lines(document.get("orders_by_hand", ()))),
+        *_section("Fills of earlier orders", _items(each["sentence"] for each in document["earlier_orders"])),
+        *_section("Booked during the run", _items(each["sentence"] for each in document["bookings"])),
+        *_reason_sections(document),
     ]
-    lines += ["", "## Plan", "", *(f"- {_safe(line)}" for line in (f"Market regime: {regime or 'unknown'}", *notes))]
-    for phase in document["phases"]:
-        again = f" (attempt {phase['attempt']})" if phase["attempt"] > 1 else ""
-        lines += ["", f"## {phase['name']}{again}", "", *_phase_lines(phase)]
-    if document.get("orders_by_hand"):
-        lines += ["", "## Orders by hand", "", *manual_lines(document["orders_by_hand"])]
-    if document["earlier_orders"]:
-        lines += ["", "## Fills of earlier orders", ""]
-        lines += [f"- {make_safe(each['sentence'], Form.MARKDOWN)}" for each in document["earlier_orders"]]
-    if document["bookings"]:
-        lines += ["", "## Booked during the run", ""]
-        lines += [f"- {make_safe(each['sentence'], Form.MARKDOWN)}" for each in document["bookings"]]
-    for title, key in (("Denied", "denied"), ("Deferred", "deferred"), ("Skipped", "skipped")):
-        if document[key]:
-            rows = [(r["ticker"], r["reason"]) for r in document[key]]
-            lines += ["", f"## {title}", "", *_table(("Ticker", "Reason"), rows)]
     if unprotected:
-        lines += ["", "## Unprotected", "", "Shares without live exits, and for how long:", ""]
-        lines += [f"- {_safe(line)}" for line in unprotected]
+        lines += _section("Unprotected", ["Shares without live exits, and for how long:", "", *_items(unprotected)])
     lines += _issue_lines(document)
     return "\n".join([*lines, "", f"Limits: {limits_hash or 'unknown'}", ""])
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    """Return a section of the report, nothing without lines."""
+    return ["", f"## {title}", "", *lines] if lines else []
+
+
+def _items(sentences: Iterable[str]) -> list[str]:
+    return [f"- {_safe(sentence)}" for sentence in sentences]
+
+
+def _cash_lines(document: Mapping[str, Any], lowest_with_buys_first: Decimal) -> list[str]:
+    account, identity = document["account"], document["cash_identity"]
+    amounts = [
+        ("Equity before", _money(account["equity"])),
+        ("Cash before", _money(account["cash_before"])),
+        ("Cash after", _money(account["cash_after"])),
+        ("Fees", _money(identity["fees"])),
+        ("Lowest cash of the run", _money(account["lowest_cash"])),
+        ("Lowest cash with the BUYs first", usd_cents(lowest_with_buys_first)),
+        ("Reserve", _money(account["reserve"])),
+    ]
+    broken = (f"\n**A fill broke a limit**: {sentence}." for sentence in document.get("broken_limits", ()))
+    return [*_table(("", "Amount"), amounts), "", _identity_sentence(identity), *broken]
+
+
+def _phase_section(phase: Mapping[str, Any]) -> list[str]:
+    again = f" (attempt {phase['attempt']})" if phase["attempt"] > 1 else ""
+    return _section(f"{phase['name']}{again}", _phase_lines(phase))
+
+
+def _reason_sections(document: Mapping[str, Any]) -> list[str]:
+    rows = {key: [(r["ticker"], r["reason"]) for r in document[key]] for key in ("denied", "deferred", "skipped")}
+    tables = ((key.capitalize(), _table(("Ticker", "Reason"), found)) for key, found in rows.items() if found)
+    return [line for title, table in tables for line in _section(title, table)]
 
 
 LATER_ORDERS = "## Orders by hand after this report"
@@ -83,7 +87,7 @@ LATER_ORDERS = "## Orders by hand after this report"
 
 def manual_lines(orders: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return a line about each order by hand."""
-    return [f"- {_safe(_manual_line(order))}" for order in orders]
+    return _items(map(_manual_line, orders))
 
 
 def _manual_line(order: Mapping[str, Any]) -> str:
@@ -129,14 +133,12 @@ def _phase_lines(phase: Mapping[str, Any]) -> list[str]:
 
 
 def _issue_lines(document: Mapping[str, Any]) -> list[str]:
-    lines = []
     letters = [(d["department"], d["file"], f"{d['code']}: {d['reason']}", d["mend"]) for d in document["dead_letters"]]
-    if letters:
-        lines += ["", "## Dead Letters", "", *_table(("Department", "File", "Reason", "Mend"), letters)]
     locks = [(lock["ticker"], lock["reason"], lock["mend"]) for lock in document["locks"]]
-    if locks:
-        lines += ["", "## Locks", "", *_table(("Ticker", "Reason", "Mend"), locks)]
-    return lines
+    return [
+        *_section("Dead Letters", _table(("Department", "File", "Reason", "Mend"), letters) if letters else ()),
+        *_section("Locks", _table(("Ticker", "Reason", "Mend"), locks) if locks else ()),
+    ]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
