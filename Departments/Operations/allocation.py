@@ -1,30 +1,32 @@
 """Allocation: whole shares of each pick, up to the deployment target, in score order.
 
-Two ways of sharing out the money. Where sizes were proposed they are respected, and what is left tops them up in score
-order; further candidates come in only if that does not reach the target. Where nothing was proposed, candidates come
-in by score until the target can be reached with at least `aim` new positions, and all are filled to one level.
+Score decides who comes in: picks are taken in score order as far as money, places and sectors allow each of them its
+minimum. The money ends with the first pick it does not reach, so more money never costs a pick its place. Then all
+taken come to one level; only the last dollars of whole shares are looked for among them. Held positions need no
+place and no minimum: they take part in the levelling alone.
 
-Candidates are sorted and summed up once for each order tried, so the work grows as n log n; the order of the input
-never matters.
+Proposed sizes are respected first. Further candidates come in only where those cannot reach the target.
+
+Picks are sorted once, so the work grows as n log n; the order of the input never matters.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from Departments.core.money import CENT, ZERO, cents, shares_within
+from Departments.core.money import ZERO, cents, shares_within
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.Operations.filling import Filling, Pick, Room, refine
-
-Order = Callable[[Sequence[Pick], Room], Iterable[Pick]]
+from Departments.Operations.filling import Filling, Pick, Room
 
 
 @dataclass(slots=True)
 class Draft:
-    """The picks taken so far, each at its least size."""
+    """The picks taken so far and the shares each begins with: its least, its proposed size, none of a held one.
+
+    `ended_with` is the first pick that the money did not reach.
+    """
 
     room: Room
     picks: list[Pick] = field(default_factory=list)
@@ -35,22 +37,26 @@ class Draft:
     capacity: Decimal = ZERO
     sector_cost: dict[str, Decimal] = field(default_factory=dict)
     sector_capacity: dict[str, Decimal] = field(default_factory=dict)
+    ended_with: str = ""
 
     def respect(self, pick: Pick) -> None:
         """Take a proposed size as far as money, sector and places allow."""
         free = min(self.room.need - self.cost, self._sector_left(pick))
         fits = min(pick.wanted, pick.most, shares_within(max(free, ZERO), pick.price))
-        self._take_or_skip(pick, max(fits, pick.least))
+        self._take_or_skip(pick, max(fits, pick.least), self.room.money)
 
-    def admit(self, pick: Pick, aim: int) -> None:
-        """Take a candidate at its least size if the goal or the wanted positions need it."""
-        short_of_positions = pick.opens and self.opened < aim
-        if self.capacity >= self.room.need and not short_of_positions:
-            self.left_out[pick.symbol] = self.explain_unneeded()
-        elif not short_of_positions and self._gain(pick) <= 0:
-            self.left_out[pick.symbol] = self._explain_full_sector(pick)
+    def include(self, pick: Pick) -> None:
+        """Take a held position without a share yet: the level decides whether it gets any."""
+        self._take(pick, ZERO)
+
+    def admit(self, pick: Pick, *, is_wide: bool) -> None:
+        """Take a candidate at its least size. If not `is_wide`, only where those taken cannot reach the goal."""
+        need = self.room.need
+        is_needed = self.cost < need and self.capacity < need
+        if is_needed or is_wide:
+            self._take_or_skip(pick, pick.least, self.room.money if is_needed else need)
         else:
-            self._take_or_skip(pick, pick.least)
+            self.left_out[pick.symbol] = self.explain_unneeded()
 
     def explain_unneeded(self) -> Reason:
         """Return the reason for leaving out a fitting candidate."""
@@ -59,11 +65,14 @@ class Draft:
         sentence = "the deployment target is reached without it"
         return Reason.of(ReasonCode.DEPLOYMENT_TARGET, sentence, goal=cents(self.room.goal))
 
-    def _take_or_skip(self, pick: Pick, shares: Decimal) -> None:
-        reason = self._find_obstacle(pick, shares * pick.price)
-        if reason is not None:
+    def _take_or_skip(self, pick: Pick, shares: Decimal, most: Decimal) -> None:
+        reason = self._find_obstacle(pick, shares * pick.price, most)
+        if reason is None:
+            self._take(pick, shares)
+        else:
             self.left_out[pick.symbol] = reason
-            return
+
+    def _take(self, pick: Pick, shares: Decimal) -> None:
         self.capacity += self._gain(pick)
         self.picks.append(pick)
         self.lower[pick.symbol] = shares
@@ -72,22 +81,30 @@ class Draft:
         for sums, more in ((self.sector_cost, shares * pick.price), (self.sector_capacity, pick.capacity)):
             sums[pick.sector] = sums.get(pick.sector, ZERO) + more
 
-    def _find_obstacle(self, pick: Pick, cost: Decimal) -> Reason | None:
+    def _find_obstacle(self, pick: Pick, cost: Decimal, most: Decimal) -> Reason | None:
+        """Return why a pick is left out, or None. `most` is what all together may cost with it, in dollars."""
         if pick.opens and self.opened >= self.room.places:
             return Reason.of(ReasonCode.MAX_POSITIONS_TOTAL, "every place is taken", places=self.room.places)
         if cost > self._sector_left(pick):
             return self._explain_full_sector(pick)
+        if self.cost + cost <= most and not self.ended_with:
+            return None
+        self.ended_with = self.ended_with or pick.symbol
+        return self._explain_money(pick, cost)
+
+    def _explain_money(self, pick: Pick, cost: Decimal) -> Reason:
         left = max(ZERO, self.room.money - self.cost)
-        if cost > left and self.room.money <= 0:
+        if self.room.money <= 0:
             return Reason.of(self.room.money_bound, "nothing may be spent", spendable=ZERO)
-        if cost > left and pick.held + left >= self.room.minimum:
-            return self._explain_used_up_money()
-        if cost > left:
+        if cost > left and pick.held + left < self.room.minimum:
             sentence = "the money left does not reach the minimum"
             return Reason.of(
                 ReasonCode.MIN_POSITION_VALUE, sentence, value=cents(pick.held + left), minimum=self.room.minimum
             )
-        return None
+        if cost <= left and self.room.money < self.room.goal and self.ended_with != pick.symbol:
+            sentence = f"{self.ended_with} comes first, and what is left does not reach its minimum"
+            return Reason.of(self.room.money_bound, sentence, spendable=cents(self.room.money))
+        return self._explain_used_up_money() if cost > left else self.explain_unneeded()
 
     def _explain_used_up_money(self) -> Reason:
         sentence = "better candidates use up what may be spent"
@@ -107,71 +124,45 @@ class Draft:
         return min(room, used + pick.capacity) - min(room, used)
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    draft: Draft
-    filling: Filling
-
-    @property
-    def grain(self) -> Decimal:
-        return min((p.price for p in self.filling.picks), default=CENT)
-
-
 def allocate(picks: Iterable[Pick], room: Room) -> Filling:
-    """Share out the room among the picks. The filling names the reason for each pick left out.
-
-    Score order first; only where that leaves money idle are those tried first that can take most of it, and the
-    choice that deploys more is taken. The last dollars are then looked for nearby.
-    """
+    """Share out the room among the picks. The filling names the reason for each pick left out."""
     ranked = sorted(picks, key=lambda p: p.rank)
-    best = _attempt(ranked, room, _by_score)
-    if best.filling.idle >= best.grain:
-        other = _attempt(ranked, room, _by_capacity)
-        best = other if other.filling.spent >= best.filling.spent + best.grain else best
-    refine(best.filling, [p for p in ranked if p.symbol not in best.filling.shares])
-    best.filling.cross_the_line()
-    best.filling.left_out = _explain(best, ranked)
-    return best.filling
+    draft = _draft(ranked, room)
+    chosen = sorted(draft.picks, key=lambda p: (p.wanted < p.least, p.rank))
+    filling = Filling(room, chosen, dict(draft.lower))
+    filling.level()
+    filling.fill()
+    filling.refine()
+    filling.cross_the_line()
+    filling.drop_empty()
+    filling.left_out = _explain(draft, filling, ranked)
+    return filling
 
 
-def _attempt(ranked: Sequence[Pick], room: Room, order: Order) -> _Attempt:
+def _draft(ranked: Sequence[Pick], room: Room) -> Draft:
     draft = Draft(room)
     for pick in ranked:
         if pick.wanted >= pick.least:
             draft.respect(pick)
-    proposed = bool(draft.lower)
+    is_wide = not draft.lower
     pool = [p for p in ranked if p.wanted < p.least]
-    for pick in order(pool, room):
-        draft.admit(pick, aim=0 if proposed else room.aim)
-    filling = Filling(room, sorted(draft.picks, key=lambda p: (p.wanted < p.least, p.rank)), dict(draft.lower))
-    if not proposed:
-        filling.level()
-        filling.add_one_each()
-    filling.fill()
-    filling.cross_the_line()
-    return _Attempt(draft, filling)
+    for pick in pool:
+        if not pick.opens:
+            draft.include(pick)
+    for pick in pool:
+        if pick.opens:
+            draft.admit(pick, is_wide=is_wide)
+    return draft
 
 
-def _explain(attempt: _Attempt, ranked: Sequence[Pick]) -> dict[str, Reason]:
-    draft, taken = attempt.draft, attempt.filling.shares
-    left = [p.symbol for p in ranked if p.symbol not in taken]
-    return {symbol: draft.left_out.get(symbol) or draft.explain_unneeded() for symbol in left}
+def _explain(draft: Draft, filling: Filling, ranked: Sequence[Pick]) -> dict[str, Reason]:
+    left = [p for p in ranked if p.symbol not in filling.shares]
+    return {p.symbol: draft.left_out.get(p.symbol) or _explain_empty(draft, filling, p) for p in left}
 
 
-def _by_score(pool: Sequence[Pick], room: Room) -> Iterable[Pick]:  # noqa: ARG001 - one of two orders
-    return pool
-
-
-def _by_capacity(pool: Sequence[Pick], room: Room) -> Iterator[Pick]:
-    """Yield picks without a new place first, then those adding most dollars within their sector."""
-    left = dict(room.sectors)
-    heap = [(p.opens, -min(p.capacity, left[p.sector]), p.rank, p) for p in pool]
-    heapq.heapify(heap)
-    while heap:
-        opens, gain, rank, pick = heapq.heappop(heap)
-        now = -min(pick.capacity, left[pick.sector])
-        if now > gain:
-            heapq.heappush(heap, (opens, now, rank, pick))
-            continue
-        left[pick.sector] += now
-        yield pick
+def _explain_empty(draft: Draft, filling: Filling, pick: Pick) -> Reason:
+    """Return why a held position gets no share more."""
+    if pick.least * pick.price > filling.sector_left(pick):
+        left = cents(max(ZERO, filling.sector_left(pick)))
+        return Reason.of(ReasonCode.MAX_SECTOR_CONCENTRATION, "its sector is full", sector=pick.sector, room=left)
+    return draft.explain_unneeded()

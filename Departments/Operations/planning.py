@@ -198,7 +198,7 @@ def _size_buys(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> 
     barred = _bar_small_proposals(sized, sizer.basis)
     while True:
         left = [s for s in sized if s.candidate.symbol not in barred]
-        room = sizer.room(left, aim_at_positions=not any(s.candidate.has_size for s in left))
+        room = sizer.room(left)
         filling = allocate((s.pick for s in left), room)
         taken = [s for s in left if s.pick.symbol in filling.shares]
         trades = tuple(_buy(s, filling.shares[s.pick.symbol], sizer.basis) for s in taken)

@@ -75,17 +75,16 @@ class Sizer:
             return self._skip_too_large(pick)
         return Sized(candidate, pick, self._find_set_aside(candidate, pick))
 
-    def room(self, sized: Sequence[Sized], *, aim_at_positions: bool) -> Room:
+    def room(self, sized: Sequence[Sized]) -> Room:
         """Return the common room of all picks."""
         limits, facts, picks = self.basis.limits, self.facts, [s.pick for s in sized]
-        held, heat = sum(1 for p in facts.positions.values() if p.qty != 0), self._heat_for_buys(picks)
+        heat = self._heat_for_buys(picks)
         return Room(
             money=min(self.cash_for_buys, heat),
             goal=max(ZERO, amounts.deployment_target(limits, facts.equity) - facts.invested),
             places=amounts.positions_room(limits, facts),
             sectors=self._sector_rooms(picks),
             minimum=self.basis.minimum,
-            aim=max(0, limits.deployment.min_positions - held) if aim_at_positions else 0,
             money_bound=self._money_bound(heat),
         )
 

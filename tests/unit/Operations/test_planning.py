@@ -167,8 +167,10 @@ def test_capital_is_put_to_work_up_to_the_reserve_with_a_buffer_for_worse_prices
     assert found.deployment == pytest.approx(D("0.891"), abs=D("0.001"))
 
 
-def test_at_least_twelve_positions_are_held_in_the_end() -> None:
-    assert len(plan_of(*twelve()).buys) == 12
+def test_as_many_positions_are_opened_as_places_and_money_allow_at_one_level() -> None:
+    bought = values(plan_of(*twelve()).buys)
+    assert len(bought) == 20
+    assert max(bought.values()) - min(bought.values()) <= 30
 
 
 def test_no_position_that_is_added_is_over_eight_percent_even_at_worse_prices() -> None:
@@ -271,6 +273,18 @@ def test_prices_come_from_the_market_before_the_briefing() -> None:
 
 def test_a_candidate_without_any_price_is_skipped() -> None:
     assert code(plan_of(candidate("A", None)), "A") is Code.NO_PRICE
+
+
+# --- score decides who comes in ---
+
+
+def test_the_best_candidate_gets_the_last_place() -> None:
+    """19 holdings and one place: a cheap share would place $69 more than the best candidate's does."""
+    holdings = [held(f"H{n:02}", 100, 44, sector=f"Sector {n % 6}") for n in range(19)]
+    picks = [candidate("BEST", 100, 95, "Energy"), candidate("WORST", "6.43", 56, "Energy")]
+    found = make_plan(briefing(*picks), basis(*holdings, cash=16_400, candidates=picks)).plan
+    assert [t.symbol for t in found.buys] == ["BEST"]
+    assert [str(s.reason) for s in found.skipped] == ["MAX_POSITIONS_TOTAL: places=1"]
 
 
 # --- why not ---
@@ -518,6 +532,35 @@ def test_more_cash_never_lowers_what_is_deployed_by_more_than_a_share(
     before, after = (make_plan(briefing(*candidates), d).plan for d in (there, richer))
     spent, spent_then = (sum((t.notional or D(0) for t in p.buys), D(0)) for p in (before, after))
     assert spent_then >= spent - max(c.price or D(0) for c in candidates)
+
+
+@ANY_DAY
+@given(days(), st.integers(1, 100_000))
+def test_more_cash_never_costs_a_candidate_its_place(day: tuple[tuple[Candidate, ...], Basis], more: int) -> None:
+    """At unchanged equity, so that the minimum is the same."""
+    candidates, there = day
+    before, after = (
+        make_plan(briefing(*candidates), d).plan for d in (there, changed(there, cash=there.facts.cash + more))
+    )
+    assert opened(before, there) <= opened(after, there)
+
+
+@ANY_DAY
+@given(days(), st.integers(1, 40), st.integers(0, 14))
+def test_a_better_score_never_costs_a_candidate_its_place(
+    day: tuple[tuple[Candidate, ...], Basis], better: int, which: int
+) -> None:
+    candidates, there = day
+    mine = candidates[which % len(candidates)]
+    assume(mine.score is not None)
+    risen = mine.model_copy(update={"score": (mine.score or D(0)) + better})
+    others = tuple(risen if c is mine else c for c in candidates)
+    if mine.symbol in opened(make_plan(briefing(*candidates), there).plan, there):
+        assert mine.symbol in opened(make_plan(briefing(*others), there).plan, there)
+
+
+def opened(plan: TradingPlan, day: Basis) -> set[str]:
+    return {t.symbol for t in plan.buys if t.symbol not in day.facts.positions}
 
 
 @ANY_DAY
