@@ -96,7 +96,7 @@ def _members(workspace: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a ledger's copy knows: our letters by name, handled (department, id), the ids of strangers' files."""
+    """The knowledge of a ledger's copy: our letters by name, handled (department, id), the ids of strangers' files."""
 
     letters: frozenset[str]
     handled: frozenset[tuple[str, str]]
@@ -115,7 +115,7 @@ class _Known:
 
 
 def _messages(root: Path, before: set[str], known: _Known) -> Iterator[tuple[str, bytes]]:
-    """Yield the messages where they were at the moment of the ledger's copy. A file only moves out of an Inbox."""
+    """Yield the messages at their places of the moment of the ledger's copy. A file only moves out of an Inbox."""
     taken: set[str] = set()
     for box in (INBOX, DEAD_LETTER, ARCHIVE, OUTBOX):
         for path in sorted(filter(_has_plain_name, (root / box).rglob("*"))):
@@ -212,7 +212,7 @@ def read_backup(source: Path) -> dict[str, bytes]:
 
 
 def _is_allowed(name: str) -> bool:
-    """Return True for a relative path to a place that a backup holds, plain on every system."""
+    """Return True for a relative path to a place of a backup, plain on every system."""
     path = PurePosixPath(name)
     if (
         (sys.platform == "win32" and ("\\" in name or ":" in name))

@@ -62,7 +62,7 @@ class Desk(Plumbing):
         return RegimeDepartment(self.bus, self.ledger.regimes, limits, self.clock, settings, market)
 
     def spy_bars(self) -> Sequence[Bar]:
-        """Return a year of SPY's daily bars from the broker, which is connected only now."""
+        """Connect the broker, and return a year of SPY's daily bars from it."""
         from Departments.Regime.market_data import read_year_of_spy
 
         return read_year_of_spy(self.broker)
@@ -256,14 +256,14 @@ class Desk(Plumbing):
             return True
 
     def _tell_when_nobody_watches(self) -> None:
-        """Say once that Trading's messages wait for a watcher that is not there: its lock would be held."""
+        """Warn once if nobody watches Trading's inbox: its lock would be held."""
         if not self._has_warned and self.mailbox.waiting(TRADING):
             with suppress(WorkspaceBusy), self.mailbox.holding(TRADING, wait=0):
                 log.warning("Nobody watches the inbox of TRADING; start `departments watch TRADING`")
                 self._has_warned = True
 
     def recover(self) -> None:
-        """Deliver what was committed and not sent, and compare the ledger with the broker; once, sending nothing else.
+        """Deliver committed messages, and compare the ledger with the broker; once, sending nothing else.
 
         Raises BrokerUnavailable when the broker stays away.
         """

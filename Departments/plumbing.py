@@ -53,7 +53,7 @@ PRICES_LAST = timedelta(days=4)  # a briefing's prices stand in for a symbol tha
 
 @dataclass(frozen=True)
 class Choices:
-    """What a command or script may choose beyond the files of the workspace; None means the value of the settings.
+    """The choices of a command or script beyond the files of the workspace; None means the value of the settings.
 
     `rehearsal` is a folder to plan in instead of the workspace: messages, ledger and exchange are there, and Trading
     does not work. `brokers` are the rows that `broker` and the settings choose from.
@@ -73,7 +73,7 @@ class Choices:
 
 
 class Plumbing:
-    """What the departments of one workspace share. Raises BadInput, on first use of a part, for a wrong file."""
+    """The shared parts of one workspace's departments. Raises BadInput, on first use of a part, for a wrong file."""
 
     def __init__(self, workspace: Path, choices: Choices) -> None:
         self.workspace = workspace
@@ -166,14 +166,14 @@ class Plumbing:
 
     @cached_property
     def signatures(self) -> SignatureRule:
-        """Which messages must be signed, and the keys of the environment."""
+        """The types with a required signature, and the keys of the environment."""
         from Departments.messaging.signing import SignatureRule
 
         return SignatureRule(frozenset(self.settings.messages.require_signature))
 
     @cached_property
     def admission(self) -> Admission:
-        """Who may send what, and what proves it. Says at every start that nothing does, if that is chosen."""
+        """The rule for senders and proofs of messages. Says at every start that nothing does, if that is chosen."""
         from Departments.messaging.admission import UNPROVEN_WARNING, Admission
 
         instructions = self.settings.trading.instructions
@@ -182,7 +182,7 @@ class Plumbing:
         return Admission(self.settings.messages.senders, instructions, self.signatures)
 
     def _warn_of_open_inboxes(self) -> None:
-        """Say which of our inboxes others may write into: whoever writes there sends us messages."""
+        """Warn of inboxes open to the writing of others: whoever writes there sends us messages."""
         inboxes = [self.state / MESSAGES / "Inbox" / name for name in OURS]
         found = list_open_folders([self.state / MESSAGES, self.state / MESSAGES / "Inbox", *inboxes], self.rights)
         if found:
@@ -190,14 +190,14 @@ class Plumbing:
             log.warning("Others may write into %s, and so send us messages; take their right to write away", places)
 
     def briefings(self, now: datetime) -> list[Message]:
-        """Return the briefings that Operations chooses from: delivered ones, newest first, then what RESEARCH sent."""
+        """Return the briefings for a plan: delivered ones, newest first, then what RESEARCH sent."""
         from Departments.core.trading_calendar import trading_day
 
         return self.shelf.list_briefings(trading_day(now))
 
     @cached_property
     def shelf(self) -> Shelf:
-        """The messages that Operations plans from."""
+        """The sources of plans in the folder of messages."""
         from Departments.Operations.shelf import Shelf
 
         return Shelf(self.state / MESSAGES, self.bus)
@@ -252,7 +252,7 @@ class Plumbing:
 
     @cached_property
     def patient_broker(self) -> Broker:
-        """The broker for those who plan, review and decide: a short silence is waited out."""
+        """The broker for planning, review and decisions: a short silence is waited out."""
         from Departments.brokers.patience import PatientBroker
 
         return PatientBroker(self.timed_broker, self.clock, seconds=self.settings.phases.patience)

@@ -29,7 +29,7 @@ def decide(
     shortfall: Shortfall = "by_priority",
     collar: Decimal = BUY_COLLAR,
 ) -> list[Decision]:
-    """Decide what phase `name` of a plan sends. `collar` is how far above the ask a BUY may fill, as a share of one."""
+    """Decide the trades of phase `name` of a plan. A BUY may fill `collar` (a share of one) above the ask."""
     if name is PhaseName.RELEASE:
         return _releases(plan, facts, limits)
     if name is PhaseName.SELL:

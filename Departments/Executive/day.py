@@ -110,7 +110,7 @@ class Day:
         return self._finish(filed, stop, order)
 
     def _finish(self, filed: FiledPlan, stop: NotToday, order: DayOrder) -> Document:
-        """Finish an executed plan by a further attempt, or tell what it left, why, and what was not used."""
+        """Finish an executed plan by a further attempt, or name its rest, the reasons and the unused input."""
         plan = filed.plan
         rest = self.judge.find_rest(plan)
         if order.plan_id in {None, plan.plan_id} and rest.may_go_on:
@@ -262,7 +262,7 @@ class Day:
             return Approved(filed, None, refusal.sentence)
 
     def _measure(self, plan: TradingPlan) -> Decimal | None:
-        """Return the dollars a plan trades, where anybody wants to know."""
+        """Return the dollars of a plan's trades, None without a limit for four eyes."""
         return None if self.approvals.four_eyes_above is None else self.judge.measure(plan)
 
     # --- phases and report ---

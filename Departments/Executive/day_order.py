@@ -56,7 +56,7 @@ class Audience(Protocol):
 
     @property
     def approver(self) -> Approver:
-        """Return who approves."""
+        """Return the approver."""
         ...
 
     def see_plan(self, plan: TradingPlan, review: Mapping[str, Any]) -> None:

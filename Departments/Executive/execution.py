@@ -166,7 +166,7 @@ class PlanExecution:
             yield _with_end(phase, PhaseEvent.ALL_TERMINAL, now, PhaseOutcome.ALL_TERMINAL), decisions
 
     def _record(self, phase: PhaseRecord, decisions: Sequence[Decision]) -> None:
-        """Record a phase, what is sent and what is not, together with the approvals themselves."""
+        """Record a phase with its trades, sent or not, and the approvals themselves."""
         self.ledger.plans.set_phase(self.plan.plan_id, phase)
         approved_at = self.ledger.plans.approved_at(self.plan.plan_id) or phase.started_at
         for rank, decision in enumerate(decisions):
@@ -257,7 +257,7 @@ class PlanExecution:
         return self._cancel(phase, waiting)
 
     def _take_outcomes(self, waiting: Sequence[TradeRecord]) -> bool:
-        """Record ends that the ledger knows and no report told of. Returns True if there were any."""
+        """Record ends known to the ledger and not reported. Returns True if there were any."""
         found = [(t, self.ledger.orders.find_by_message(t.message_id)) for t in waiting if t.message_id]
         ended = [with_order(t, o) for t, o in found if o is not None and o.status.is_terminal and is_order_of(t, o)]
         with self.ledger.transaction():

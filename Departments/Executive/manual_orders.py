@@ -22,7 +22,7 @@ LONGEST_REASON: Final = 200  # characters; it stands in tables
 
 @dataclass(frozen=True, slots=True)
 class ManualOrder:
-    """One trade that a person asks for: whole shares, more than none. Its price is the market's."""
+    """One trade on a person's request: whole shares, more than none. Its price is the market's."""
 
     trade: Trade
 

@@ -16,7 +16,7 @@ OPEN_STATUSES = frozenset(status for status in OrderStatus if not status.is_term
 
 
 def with_order(trade: TradeRecord, order: OrderRecord) -> TradeRecord:
-    """Return a trade with what the ledger knows of its order.
+    """Return a trade with the ledger's record of its order.
 
     The reason of the order precedes that of a trim. A filled order with fewer shares than were sent contradicts itself:
     FILLED_SHORT.
@@ -39,7 +39,7 @@ def with_order(trade: TradeRecord, order: OrderRecord) -> TradeRecord:
 
 
 def is_order_of(trade: TradeRecord, order: OrderRecord) -> bool:
-    """Return True if an order trades what was decided. Exits may be for fewer shares: for what is held."""
+    """Return True if an order trades as decided. Exits may be for fewer shares: for what is held."""
     is_same_qty = order.qty == trade.qty or trade.phase is PhaseName.PROTECT
     return is_same_qty and (order.symbol, order.side) == (trade.symbol, trade.side)
 

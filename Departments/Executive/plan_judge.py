@@ -43,7 +43,7 @@ class NotToday:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What an execution left. `obstacle` is why no further attempt sends it now, empty if one does."""
+    """The rest of an execution. `obstacle` is why no further attempt sends it now, empty if one does."""
 
     left: tuple[Leftover, ...]
     obstacle: str
@@ -93,7 +93,7 @@ class PlanJudge:
         return _not_today(reasons, facts.hours, known.plan_id or None), reasons
 
     def find_rest(self, plan: TradingPlan) -> Rest:
-        """Return what the execution of a plan left, and whether a further attempt may send some of it now."""
+        """Return the rest of a plan's execution, and whether a further attempt may send some of it now."""
         execution, records = self.plans.execution(plan.plan_id), self.plans.trades(plan.plan_id)
         left = tuple(list_left(plan, records))
         passing = [each for each in left if each.is_passing]
@@ -125,7 +125,7 @@ class PlanJudge:
         return amount
 
     def refuse_order(self, order: ManualOrder) -> None:
-        """Raise BadInput for a symbol that nobody knows, and for a SELL of more than is held."""
+        """Raise BadInput for an unknown symbol, and for a SELL of more than is held."""
         trade = order.trade
         facts = self.reader.read([trade.symbol])
         held, stock = facts.positions.get(trade.symbol), facts.of(trade.symbol)

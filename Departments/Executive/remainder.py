@@ -69,7 +69,7 @@ class Leftover:
 
 
 def list_left(plan: TradingPlan, records: Iterable[TradeRecord]) -> list[Leftover]:
-    """List what the attempts behind `records`, oldest first, left of a plan's trades."""
+    """List the unfilled shares of a plan's trades after the attempts behind `records`, oldest first."""
     sent: dict[tuple[PhaseName, str], list[TradeRecord]] = {}
     for record in records:
         sent.setdefault((record.phase, record.symbol), []).append(record)
@@ -88,7 +88,7 @@ def _find_left(trade: Trade, records: Sequence[TradeRecord]) -> Leftover | None:
 
 
 def plan_for(plan: TradingPlan, records: Iterable[TradeRecord], attempt: int) -> TradingPlan:
-    """Return what an attempt executes: the whole plan at first, then what earlier attempts left for passing reasons."""
+    """Return the plan of an attempt: the whole plan at first, then what earlier attempts left for passing reasons."""
     if attempt == 1:
         return plan
     left = list_left(plan, (record for record in records if record.attempt < attempt))

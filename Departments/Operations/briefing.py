@@ -68,7 +68,7 @@ class SellWish:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What an external optimiser would like: SELLs, and BUYs with or without a size."""
+    """The wishes of an external optimiser: SELLs, and BUYs with or without a size."""
 
     source: str
     sells: tuple[SellWish, ...] = ()

@@ -47,7 +47,7 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What all picks may have together, in dollars at planning prices.
+    """The money of all picks together, in dollars at planning prices.
 
     `money` is the most they may cost, `goal` what would reach the deployment target, `places` how many new positions
     may be opened. `sectors` is the room in each bucket. For the reasons: `minimum` is the least a position may be
@@ -88,7 +88,7 @@ class Filling:
 
     @property
     def idle(self) -> Decimal:
-        """Return the dollars to spend that are not spent."""
+        """Return the dollars to spend that are left."""
         return max(ZERO, self.room.need - self.spent)
 
     def level(self) -> None:

@@ -107,7 +107,7 @@ class Shelf:
         return briefing
 
     def describe_source(self, message_id: str) -> str:
-        """Return the sentence that names what a plan is made from, and what proves it; empty for no message."""
+        """Return the sentence about a plan's source and its proof; empty for no message."""
         message = self.find(message_id)
         if message is None:
             return ""
@@ -129,7 +129,7 @@ class Shelf:
         return None if newest is None else proposal_from(PlanProposal.of(newest), newest.message_id)
 
     def _list_found(self, today: date) -> list[FoundBriefing]:
-        """List the briefings of allowed senders, the newest first, with what is wrong with their files."""
+        """List the briefings of allowed senders with the faults of their files, newest first."""
         sent = [(m, data) for m, data in _read(self.root / "Outbox" / RESEARCH) if self.bus.is_signed(m)]
         found = [*self._list_refused(today), *self._mark_contradictions(sent)]
         troubles = {each.message.message_id: each.trouble for each in found}
@@ -137,7 +137,7 @@ class Shelf:
         return [FoundBriefing(m, troubles.get(m.message_id, "")) for m in self._newest_first(listed, "DailyBriefing")]
 
     def _list_refused(self, today: date) -> Iterator[FoundBriefing]:
-        """Yield what was refused today and no person has looked at, and what contradicts itself in the inbox."""
+        """Yield today's refused messages that no person has seen, and the contradictions in the inbox."""
         for row in self.bus.journal.dead_letters():
             department, name, digest, _, code, sentence, set_aside_at, accepted_at = row
             is_open = department == OPERATIONS and code in REFUSED and accepted_at is None
@@ -172,7 +172,7 @@ class Shelf:
         return self._newest_first(self._list_waiting(today), message_type)
 
     def _list_waiting(self, today: date) -> list[Message]:
-        """List what is in hand, waiting or archived today."""
+        """List the messages in hand, waiting or archived today."""
         return [*self.in_hand.values(), *self.bus.waiting(OPERATIONS), *self._list_handled(today)]
 
     def _newest_first(self, messages: Iterable[Message], message_type: str) -> list[Message]:
@@ -183,7 +183,7 @@ class Shelf:
         return sorted(found.values(), key=lambda m: (m.timestamp, m.message_id), reverse=True)
 
     def _list_handled(self, today: date) -> list[Message]:
-        """List what Operations handled today. Other files in its archive were dropped, or put there by strangers."""
+        """List the messages that Operations handled today. Its archive has others: dropped ones, and strangers'."""
         found = list(_read(self.root / "Archive" / today.isoformat() / OPERATIONS))
         done = self.bus.journal.dispositions(OPERATIONS, [message.message_id for message, _ in found])
         digests = {message_id: digest for message_id, (_, digest) in done.items()}

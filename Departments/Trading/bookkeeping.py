@@ -78,7 +78,7 @@ class Bookkeeper:
         self._actions = CorporateBooking(ledger, clock)
 
     def compare(self, follow: Callable[[], None], ours: Collection[str] = ()) -> tuple[AccountDifference, ...]:
-        """Compare the account with its book, book what the activities name, and lock what nothing explains.
+        """Compare the account with its book, book named changes, and lock unexplained ones.
 
         `follow` brings the ledger's orders up to date: a fill between two readings is no difference. `ours` are the
         broker's ids of orders under our ids, known to the ledger or not. The first comparison takes the account as
@@ -207,7 +207,7 @@ class Bookkeeper:
             self._ledger.unprotected.adopt(symbol, bought, self._clock.now())
 
     def _tolerance(self) -> Decimal:
-        """Return the dollars that rounding explains: a cent, and half a cent for each fill."""
+        """Return the tolerance for rounding, in dollars: a cent, and half a cent for each fill."""
         return CENT + HALF_CENT * self._ledger.book.count_fills()
 
     def _read_account(self) -> AccountReading:
@@ -305,7 +305,7 @@ def take_back(earlier: AccountEntry, booking: AccountEntry, now: datetime) -> Ac
 def find_differences(
     book: Balance, reading: AccountReading, now: datetime, before: Mapping[str, datetime], tolerance: Decimal
 ) -> list[AccountDifference]:
-    """Return what the account has more or less than its book, cash first. Unreadable positions are left out."""
+    """Return the differences between the account and its book, cash first. Unreadable positions are left out."""
     found = []
     cash = cents(reading.balance.cash - book.cash)
     if abs(cash) > tolerance:

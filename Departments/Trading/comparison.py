@@ -91,7 +91,7 @@ def compare_orders(
 
 
 def _join(recent: Orders, still_open: Orders) -> Orders:
-    """Return two lists as one, without what stands in both."""
+    """Return two lists as one, each row once."""
     listed = {order.id for order in flat(recent)}
     read = {(row.id, row.client_order_id) for row in recent.unreadable}
     return BrokerList(

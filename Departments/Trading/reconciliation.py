@@ -52,7 +52,7 @@ class MissingShares:
 
 @dataclass(frozen=True, slots=True)
 class ComparedPositions:
-    """The broker's readable positions in shares, and what is missing beside the ledger's fills."""
+    """The broker's readable positions in shares, and shares missing beside the ledger's fills."""
 
     held: Mapping[str, Decimal]
     missing: tuple[MissingShares, ...]
@@ -108,7 +108,7 @@ class Reconciler:
         return done
 
     def _find_strange(self, rows: Iterable[ComparedOrder]) -> list[ComparedOrder]:
-        """Return the orders of today under our ids that neither the ledger nor a person knows."""
+        """Return today's orders under our ids, unknown to ledger and person."""
         accepted, today = self._ledger.releases.find_accepted(), trading_day(self._clock.now())
         return [r for r in rows if r.is_unknown_since(today) and r.client_order_id not in accepted]
 

@@ -119,7 +119,7 @@ class ExitRenewer:
 
 
 def _is_right(record: OrderRecord, order: Order) -> bool:
-    """Return whether an exit at the broker has the prices and the shares that it should have."""
+    """Return whether an exit at the broker has the right prices and shares."""
     pairs = ((record.limit_price, order.limit_price), (record.stop_price, order.stop_price))
     is_priced = all(ours is None or theirs is None or abs(ours - theirs) <= CENT for ours, theirs in pairs)
     return is_priced and order.qty >= record.qty - record.filled_qty

@@ -133,7 +133,7 @@ class OrderTracker:
     # --- one order ---
 
     def _ask(self, record: OrderRecord, lives: LifeReader) -> Order:
-        """Return the first row of an order that was not listed. Raises NotFound."""
+        """Return the first row of an unlisted order. Raises NotFound."""
         if record.broker_order_id is None:
             return self._broker.order_by_client_id(record.client_order_id)
         first = lives.find_first(record.broker_order_id)

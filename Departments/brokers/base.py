@@ -152,7 +152,7 @@ class Broker(Protocol):
         ...
 
     def activities(self, since: datetime) -> Activities:
-        """Return what was booked on the account since a moment, oldest first.
+        """Return the bookings on the account since a moment, oldest first.
 
         Those of options and crypto are `foreign`. A broker may book a fee or a dividend a day late.
         """

@@ -49,7 +49,7 @@ def name_trouble(error: BrokerUnavailable) -> str:
 
 
 class Silence:
-    """The time in which the broker answered nothing: from the first request that failed to the next that did not.
+    """The broker's time without an answer: from the first request that failed to the next that did not.
 
     Deadlines of phases do not run down meanwhile: nobody could send, fill or cancel.
     """
@@ -123,7 +123,7 @@ class _Relay:
         return self._patiently(lambda: self._broker.fees(since))
 
     def activities(self, since: datetime) -> Activities:
-        """Return what was booked on the account since a moment."""
+        """Return the bookings on the account since a moment."""
         return self._patiently(lambda: self._broker.activities(since))
 
     def order(self, order_id: str) -> Order:

@@ -65,7 +65,7 @@ class SimulatedBroker:
             return self.exchange.fees(since)
 
     def activities(self, since: datetime) -> Activities:
-        """Return what was booked on the account since a moment, oldest first."""
+        """Return the bookings on the account since a moment, oldest first."""
         with _map_errors():
             return BrokerList(self.exchange.activities(since))
 

@@ -30,7 +30,7 @@ def choose_clock(path: Path, at: str | None) -> Clock:
 
 
 def look_at_own_time(workspace: Path, choices: Choices) -> Choices:
-    """Return the choices of a command that only looks: a replayed exchange is not moved on. Raises BadInput."""
+    """Return the choices of a command without effects: a replayed exchange is not moved on. Raises BadInput."""
     desk = open_desk(workspace.resolve(), choices)
     path = _find_exchange(desk)
     last = None if path is None else _find_replayed(path, choices.clock)
@@ -38,7 +38,7 @@ def look_at_own_time(workspace: Path, choices: Choices) -> Choices:
 
 
 def check_moving_on(desk: Desk) -> None:
-    """Say by how many days a command that acts now would move a replayed exchange on.
+    """Warn of the days by which a command would move a replayed exchange on.
 
     Raises BadInput if open orders would end by that: nothing brings them back.
     """
@@ -60,12 +60,12 @@ def check_moving_on(desk: Desk) -> None:
 
 
 def _find_exchange(desk: Desk) -> Path | None:
-    """Return the file of the desk's exchange, None with a broker that has none."""
+    """Return the file of the desk's exchange, None with another broker."""
     row = desk.broker_row
     return None if row.file is None or not row.takes_simulated_clock else desk.state / row.file
 
 
 def _find_replayed(path: Path, clock: Clock) -> datetime | None:
-    """Return the last moment of an exchange that nobody has used for long, None for one in use or with `--at`."""
+    """Return the last moment of an exchange long unused, None for one in use or with `--at`."""
     last = find_last_moment(path) if isinstance(clock, SystemClock) and path.exists() else None
     return last if last is not None and clock.now() - last > IN_USE else None

@@ -74,7 +74,7 @@ def drop(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False
 
 
 def accept(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
-    """Leave a dead letter where it is; the next report does not count it."""
+    """Leave a dead letter in its folder; the next report does not count it."""
     find_messages(workspace)
     with use_desk(workspace) as desk:
         journal = desk.ledger.journal

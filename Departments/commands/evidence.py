@@ -30,7 +30,7 @@ def audit(
     *,
     as_json: AsJson = False,
 ) -> int:
-    """Compare every message file with what the ledger committed; list what was altered, lost or added.
+    """Compare every message file with the ledger; list what was altered, lost or added.
 
     With `--json`: `{files, outside, altered, lost, added}`, each a list of `{file, name, day, plan_id, reason}`. The
     exit code is 1 if there is any.

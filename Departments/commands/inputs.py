@@ -107,7 +107,7 @@ def _refuse_stale(plan: TradingPlan, source: str, now: datetime, limits: Limits)
 
 
 def _check_waiting(desk: Desk, now: datetime) -> None:
-    """Raise BadInput if Operations will not find what it plans from."""
+    """Raise BadInput if Operations will find nothing to plan from."""
     if desk.bus.list_contradictions(OPERATIONS):
         return  # Operations sets them aside and names them
     try:

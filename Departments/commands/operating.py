@@ -182,7 +182,7 @@ def _occur(
     check: Callable[[SimulatedExchange, MarketEvent], None] | None = None,
     **terms: Any,
 ) -> int:
-    """Let one event happen, and say what happened. Raises BadInput."""
+    """Let one event happen, and print its effect. Raises BadInput."""
     event = validate(
         MarketEvent, {name: value for name, value in terms.items() if value is not None}, f"exchange {terms['do']}"
     )
@@ -200,7 +200,7 @@ def _occur(
 
 
 def _check_cash(exchange: SimulatedExchange, event: MarketEvent) -> None:
-    """Check that money that goes out is there. Raises BadInput."""
+    """Check that the account can pay. Raises BadInput."""
     cash, amount = exchange.account().cash, event.amount or ZERO
     outgoing = -amount if event.do == "interest" else amount
     if outgoing > max(cash, ZERO):

@@ -205,7 +205,7 @@ def find_source(facts: Facts, **reading: object) -> dict[str, str]:
 
 
 def find_contradiction(limits: Limits, facts: Facts) -> str | None:
-    """Return the sentence about views that would size BUYs differently, or None. It names both."""
+    """Return the sentence about contradicting views of the market, or None. It names both."""
     telling = [view for view in facts.views if _knows_regime(view) or view.vix is not None]
     weighed = [(_weigh(limits, facts, view), view) for view in telling]
     if len({weight for weight, _ in weighed}) < 2:

@@ -43,7 +43,7 @@ class DifferenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountEntry:
-    """One change of the account that no order of ours made.
+    """One change of the account by something else than our orders.
 
     `qty` (shares, signed) changes the holding of `symbol`, `cash` (dollars, signed) the cash; `price` is dollars per
     share. `activity_id` is the broker's, empty without one. `noted_at` is the moment of the booking here.
@@ -61,7 +61,7 @@ class AccountEntry:
 
     @property
     def is_against_its_kind(self) -> bool:
-        """Return whether the cash goes the other way than its kind says, like interest that is paid."""
+        """Return whether the cash has the wrong sign for its kind, like interest that is paid."""
         return self.cash * _AGAINST.get(self.kind, (0, ""))[0] > 0
 
     @property

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 
 class ApprovalPlace(StrEnum):
-    """Where an approval comes from."""
+    """The origin of an approval."""
 
     TERMINAL = "terminal"  # a person answered the question of `departments run`
     COMMAND = "command"

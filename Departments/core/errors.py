@@ -103,15 +103,15 @@ class NotDecidedHere(MessageError):  # noqa: N818
 
 
 class ContradictedReport(MessageError):  # noqa: N818
-    """A report names an instruction that was not sent, or says what the ledger does not."""
+    """A report names an unsent instruction, or contradicts the ledger."""
 
 
 class NotSigned(MessageError):  # noqa: N818
-    """A message lacks the signature that it needs, or has a wrong one."""
+    """A message lacks its required signature, or has a wrong one."""
 
 
 class Contradiction(MessageError):  # noqa: N818
-    """Several files have one message id and different contents, and nothing proves which is right."""
+    """Several files have one message id and different contents, and nothing proves one of them."""
 
 
 class PublishError(DepartmentsError):

@@ -201,6 +201,6 @@ OURS: Final = "MSG_"
 
 
 def is_of_somebody_else(order: Order) -> bool:
-    """Return True for an open order that the desk did not send. Legs belong to their entry, whoever sent it."""
+    """Return True for an open order of somebody else. Legs belong to their entry, whoever sent it."""
     is_leg = order.side is Side.SELL and order.order_class is not OrderClass.SIMPLE
     return not order.status.is_terminal and not is_leg and not order.client_order_id.startswith(OURS)

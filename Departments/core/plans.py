@@ -138,7 +138,7 @@ class TradingPlan:
 
     @property
     def digest(self) -> str:
-        """Return a hash of what would be traded, and under which limits: an approval holds for nothing else."""
+        """Return a hash of the trades and their limits: an approval holds for nothing else."""
         parts = [self.plan_id, iso(self.generated_at), self.limits_hash]
         for t in self.trades:
             numbers = ("" if number is None else plain(number) for number in (t.qty, t.price, t.score))

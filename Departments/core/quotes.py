@@ -47,7 +47,7 @@ class Quote:
 
     @property
     def is_two_sided(self) -> bool:
-        """Return whether there are a bid and an ask that make sense together."""
+        """Return whether there are a bid and an ask in the right order."""
         return self.bid is not None and self.ask is not None and 0 < self.bid <= self.ask
 
     @property

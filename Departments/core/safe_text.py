@@ -24,7 +24,7 @@ _LINK: Final = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
 class Form(StrEnum):
-    """Where a text goes: one line, lines of a terminal, a place in a line of Markdown, HTML."""
+    """The destination of a text: one line, lines of a terminal, a place in a line of Markdown, HTML."""
 
     LINE = "line"
     LINES = "lines"
@@ -33,7 +33,7 @@ class Form(StrEnum):
 
 
 def make_safe(text: object, form: Form = Form.LINE) -> str:
-    """Return a text in which escapes, bidirectional controls and the like are visible, and have no effect.
+    """Return a text with escapes, bidirectional controls and the like visible and without effect.
 
     LINES and HTML keep line breaks and tabs, the others are one line. Markdown and HTML have no tags, links or code
     from the text; a place in a Markdown table stays one cell.

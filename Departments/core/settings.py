@@ -81,7 +81,7 @@ class ExitSettings(Section):
 
 
 class ApprovalSettings(Section):
-    """Who must approve. Above `four_eyes_above` dollars of SELLs and BUYs together two persons must."""
+    """The rule for approvers. Above `four_eyes_above` dollars of SELLs and BUYs together two persons must."""
 
     four_eyes_above: Decimal | None = Field(None, ge=0)
 
@@ -94,7 +94,7 @@ class ApprovalSettings(Section):
 
 
 class PriceSettings(Section):
-    """The age (seconds) up to which bid and ask are fresh, and how far above the ask a BUY may fill (share of one)."""
+    """The greatest age of a fresh quote (seconds), and the most a BUY may fill above the ask (share of one)."""
 
     fresh_seconds: float = Field(60, gt=0, le=86_400)
     collar_pct: Decimal = Field(BUY_COLLAR, ge=0, lt=1)
@@ -104,7 +104,7 @@ ForeignPolicy = Literal["tell", "lock", "adopt"]
 
 
 class AccountSettings(Section):
-    """What trades of somebody else do to a symbol, for all symbols or by symbol.
+    """The effect of somebody else's trades on a symbol, for all symbols or by symbol.
 
     `tell` reports them, `lock` also stops the symbol until a person accepts it, `adopt` takes the shares over. By
     default the desk's own symbols lock and others tell.
@@ -158,9 +158,10 @@ class TradingSettings(Section):
 
 
 class MessagesSettings(Section):
-    """Who may send what. `senders` maps a type of the neighbours to its senders, in place of the catalogue's.
+    """The allowed senders of messages, and the types with a required signature.
 
-    Types in `require_signature` are acted on only if their sender has signed them.
+    `senders` maps a type of the neighbours to its senders, in place of the catalogue's. Types in
+    `require_signature` are acted on only if their sender has signed them.
     """
 
     require_signature: tuple[str, ...] = ()

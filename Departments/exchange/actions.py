@@ -44,7 +44,7 @@ class MarketActions:
     plan: Callable[[MarketEvent, datetime], None]
 
     def occur(self, event: MarketEvent, at: datetime) -> str:
-        """Let an event happen, and return what happened.
+        """Let an event happen, and return its effect.
 
         Raises ExchangeRefusal for an order that is refused, and BadInput for a symbol that is called otherwise now.
         """
@@ -220,7 +220,7 @@ def count(number: int, what: str) -> str:
 
 
 def _dollars(price: Decimal) -> str:
-    """Return a price with cents, and with hundredths of a cent where it has some: $187.20, $0.5125."""
+    """Return a price with cents, and with its hundredths of a cent: $187.20, $0.5125."""
     return usd_cents(price) if price == cents(price) else f"${plain(price)}"
 
 

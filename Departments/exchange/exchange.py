@@ -140,7 +140,7 @@ class SimulatedExchange:
                 self._cancel(record, faults, now)
 
     def replace(self, order_id: str, change: OrderChange) -> Order:
-        """Accept new terms for a live order, and return the order that takes its place."""
+        """Accept new terms for a live order, and return its successor."""
         with self._answer(_make_call("replace", self._book.find_by_id(order_id))) as faults:
             now = self._clock.now()
             with self._book.transaction("exchange.replace"):
@@ -192,7 +192,7 @@ class SimulatedExchange:
         return self._foreign.positions()
 
     def activities(self, since: datetime) -> Sequence[Activity]:
-        """Return what was booked on the account since a moment, oldest first."""
+        """Return the bookings on the account since a moment, oldest first."""
         with self._answer(Call("activities")):
             return self._log.list(since)
 

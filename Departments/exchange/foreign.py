@@ -40,7 +40,7 @@ class ForeignRows:
 
     @property
     def promised(self) -> Decimal:
-        """Return the dollars that open foreign orders may cost."""
+        """Return the highest cost of open foreign orders, in dollars."""
         return sum((row.promised or ZERO for row in self.orders()), ZERO)
 
     def _read_orders(self) -> tuple[ForeignOrderState, ...]:

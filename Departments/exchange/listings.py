@@ -32,7 +32,7 @@ class _Rows:
 
 
 def find_start(state: ExchangeState, symbol: str, started_at: datetime) -> Anchor | None:
-    """Return where the seed's price of a symbol starts, or None without one."""
+    """Return the start of the seed's price of a symbol, or None without one."""
     price = state.start_price(symbol)
     return None if price is None else Anchor(price, started_at)
 
@@ -43,7 +43,7 @@ def read_bars(state: ExchangeState) -> dict[str, dict[date, RecordedBar]]:
 
 
 class Listings:
-    """Knows which symbols there are, and what they were called and divided by before.
+    """Knows the symbols, their earlier names and their splits.
 
     What another process changes is seen at the next `refresh`.
     """
@@ -73,11 +73,11 @@ class Listings:
         return symbol in self._rows.retired
 
     def new_name(self, symbol: str) -> str | None:
-        """Return what a retired symbol is called now, None for one in use."""
+        """Return the new name of a retired symbol, None for one in use."""
         return self._rows.retired.get(symbol)
 
     def origin(self, symbol: str) -> str:
-        """Return the name under which the seed knows a symbol."""
+        """Return the seed's name of a symbol."""
         return self._rows.origins.get(symbol, symbol)
 
     def asset(self, symbol: str) -> AssetState:
@@ -90,7 +90,7 @@ class Listings:
         return derive_id("former asset", symbol) if self.is_retired(symbol) else derive_id("asset", self.origin(symbol))
 
     def start(self, symbol: str) -> Anchor | None:
-        """Return where a symbol's price starts, or None without any price."""
+        """Return the start of a symbol's price, or None without any price."""
         name = self.origin(symbol)
         added = self._rows.added.get(name)
         stated = find_start(self._state, name, self._started_at)
@@ -106,7 +106,7 @@ class Listings:
         return seeded if not later else dict(sorted((seeded | later).items()))
 
     def ratio(self, symbol: str, after: datetime, until: datetime) -> Decimal:
-        """Return the shares that one share became by the splits after a moment, until another."""
+        """Return the product of the splits after a moment, until another: new shares for each old one."""
         ratio, splits = ONE, self._rows.splits
         for at, each in splits.get(self.origin(symbol), ()) if splits else ():
             ratio *= each if after < at <= until else ONE
@@ -146,7 +146,7 @@ class Listings:
         self._storage.edit_rare(sql, (symbol, at, new, origin))
 
     def refresh(self) -> None:
-        """Read again what another process has changed."""
+        """Read the changes of other processes."""
         self._known = self._storage.edits, self._storage.remember_rare("listings", self._read)
 
     @property

@@ -60,7 +60,7 @@ class Engine:
         return replace(record, status=status, cancel_at=cancel_at, next_at=next_at, updated_at=now)
 
     def end(self, record: Record, event: Event, at: datetime) -> None:
-        """End an order (cancel, expire, reject), the rest of its group, and what was to replace it."""
+        """End an order (cancel, expire, reject), the rest of its group, and its awaited successor."""
         self._end_successor(record, Event.CANCEL, at)
         self._save(replace(record, status=next_status(record.status, event)), at)
         event = Event.EXPIRE if event is Event.EXPIRE else Event.CANCEL

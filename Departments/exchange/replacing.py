@@ -85,7 +85,7 @@ def _reserve(record: Record, change: OrderChange) -> Decimal:
 
 
 def make_successor(record: Record, change: OrderChange, now: datetime) -> Record:
-    """Return the order that takes an order's place. It is not live yet, and holds no shares."""
+    """Return the successor of an order. It is not live yet, and holds no shares."""
     successor_id = derive_id("order", change.client_order_id)
     qty = change.qty or record.remaining
     limit = change.limit_price or record.limit_price
@@ -119,10 +119,10 @@ def make_successor(record: Record, change: OrderChange, now: datetime) -> Record
 
 
 def full_reserve(old: Record, successor: Record) -> Decimal:
-    """Return the dollars per share that a successor reserves once it has taken the place of the old order."""
+    """Return the dollars per share reserved by a successor after the old order has ended."""
     return ZERO if old.reserve == ZERO else successor.limit_price or successor.stop_price or old.reserve
 
 
 def is_held_exit(record: Record) -> bool:
-    """Return whether an order waits at the broker, so that nothing at the market has to be replaced."""
+    """Return whether an order waits at the broker, with nothing at the market to replace."""
     return record.status is OrderStatus.HELD and record.role is not Role.ENTRY

@@ -205,7 +205,7 @@ class ExchangeFile:
         return 0 < int(self._scalar("PRAGMA user_version")) < VERSION
 
     def upgrade(self) -> None:
-        """Add what this version adds, inside the caller's transaction."""
+        """Add the columns and tables of this version, inside the caller's transaction."""
         self._extend()
 
     def _extend(self) -> None:

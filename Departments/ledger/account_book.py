@@ -89,7 +89,7 @@ class BookRecords:
             BOOKINGS.insert(self._db, entry, conflict, **after)
 
     def balance(self) -> Balance:
-        """Return the cash and the shares that the account should have. Raises LookupError before the opening.
+        """Return the account's cash and shares by the book. Raises LookupError before the opening.
 
         A fill from before the opening is in its balance, even if the ledger learns of it later.
         """
@@ -144,7 +144,7 @@ class BookRecords:
         return 0 if row is None else int(row["fills"])
 
     def find_entry_price(self, symbol: str, before: datetime) -> Decimal | None:
-        """Return the average dollars a share that the shares held before a moment cost, None if unknown."""
+        """Return the average cost of the shares held before a moment, in dollars a share, None if unknown."""
         opening = BOOKINGS.first(self._db, f"{_OF_OPENING} AND symbol = ?", symbol)
         start = (ZERO, None) if opening is None else (opening.qty, opening.price)
         moved = BOOKINGS.find(self._db, f"symbol = ? AND kind IN {_MOVED} AND noted_at < ?", symbol, before, order="id")
@@ -234,7 +234,7 @@ def measure_effect(record: FillRecord) -> Decimal:
 def average_cost(
     start: tuple[Decimal, Decimal | None], fills: Iterable[FillRecord], moved: Iterable[AccountEntry] = ()
 ) -> Decimal | None:
-    """Return the average dollars a share that a holding cost, None if unknown.
+    """Return the average cost of a holding in dollars a share, None if unknown.
 
     `start` is its opening, shares and price; a SELL takes shares at the average, as the broker's entry price does.
     `moved` are splits, with the average after them, and renames.

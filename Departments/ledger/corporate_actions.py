@@ -19,7 +19,7 @@ from Departments.ledger.unprotected import UnprotectedRecords
 
 @dataclass(frozen=True, slots=True)
 class AssetRow:
-    """The broker's id of the asset that a symbol was last seen for. It stays when the symbol changes."""
+    """The broker's id of a symbol's last asset. It stays when the symbol changes."""
 
     symbol: str
     asset_id: str
@@ -54,7 +54,7 @@ class CorporateActions:
         self._unprotected.rename(symbol, new, at)
 
     def split(self, symbol: str, ratio: Decimal, at: datetime) -> None:
-        """Multiply what is unsold of a symbol by `ratio` (new shares for each old one), and divide its exits' prices.
+        """Multiply the unsold shares of a symbol by `ratio` (new ones for each old one), and divide its exits' prices.
 
         Fractions of a share are dropped: exits are for whole shares.
         """

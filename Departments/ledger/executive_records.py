@@ -67,7 +67,7 @@ class PlanRecords:
         PLANS.insert(self._db, record, f"(plan_id) DO UPDATE SET {changes}")
 
     def propose(self, document: Mapping[str, Any], limits_hash: str, at: datetime, *, by_hand: bool = False) -> None:
-        """Save a plan that waits for its approval. The document of an executed plan stays as it is."""
+        """Save a plan before its approval. The document of an executed plan stays as it is."""
         if self.execution(document["plan_id"]) is None:
             self.save(document, limits_hash, at, by_hand=by_hand)
 
@@ -95,7 +95,7 @@ class PlanRecords:
         return APPROVALS.find(self._db, "plan_id = ? AND digest = ?", plan_id, digest, order="approved_at, approved_by")
 
     def approve(self, plan_id: str, at: datetime) -> None:
-        """Record that a plan has all the approvals it needs."""
+        """Record the moment of a plan's last needed approval."""
         PLANS.update(self._db, {"approved_at": at}, "plan_id = ?", plan_id)
 
     def approved_at(self, plan_id: str) -> datetime | None:

@@ -32,7 +32,7 @@ NUMBER: Final = "PRAGMA user_version"
 
 
 class GenerationMark:
-    """The file beside a ledger that holds the number of its last commit."""
+    """The file beside a ledger with the number of its last commit."""
 
     def __init__(self, ledger: Path, rights: Rights) -> None:
         self._ledger = ledger
@@ -40,7 +40,7 @@ class GenerationMark:
         self.path = ledger.with_name(ledger.name + ENDING)
 
     def write(self, generation: int) -> None:
-        """Write the number of the commit that comes next. Raises LedgerError, DiskError."""
+        """Write the number of the next commit. Raises LedgerError, DiskError."""
         try:
             provide_file(self.path, self._rights)
             with self.path.open("r+b", buffering=0) as file:

@@ -54,7 +54,7 @@ class TradeRecord:
 
 @dataclass(frozen=True, slots=True)
 class DecidedTrade:
-    """What the Executive decided with one message: the trade, its plan's approval, whether its phase was dispatched."""
+    """The Executive's decision of one message: the trade, its plan's approval, whether its phase was dispatched."""
 
     plan_id: str
     approved_at: datetime | None

@@ -73,7 +73,7 @@ class ReleaseRecords:
         return [row.release for row in rows]
 
     def find_released(self, symbol: str, plan_id: str | None) -> list[str]:
-        """Return the broker's ids of the exits of a symbol that a plan's releases cancelled, oldest first."""
+        """Return the broker's ids of a symbol's exits cancelled by a plan's releases, oldest first."""
         rows = RELEASES.find(self._db, "symbol = ? AND plan_id = ?", symbol, plan_id or "", order="requested_at")
         return list(dict.fromkeys(order_id for row in rows for order_id in row.release.exit_order_ids))
 

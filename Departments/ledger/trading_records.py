@@ -77,7 +77,7 @@ class OrderRecords:
         return self._records(OPEN)
 
     def is_known_at_broker(self, order_id: str) -> bool:
-        """Return whether the broker's id is that of an order in the ledger."""
+        """Return whether an order with the broker's id is in the ledger."""
         return self._db.row("SELECT id FROM desk_orders WHERE broker_order_id = ? LIMIT 1", (order_id,)) is not None
 
     def find_at_broker(self, order_ids: Sequence[str]) -> list[OrderRecord]:
@@ -101,7 +101,7 @@ class OrderRecords:
         return self._records(f"status = ? AND purpose = 'trade' AND client_order_id IN ({parents})", OrderStatus.FILLED)
 
     def find_exits_of(self, client_order_id: str) -> list[OrderRecord]:
-        """Return the exits of an entry, those that have ended included."""
+        """Return the exits of an entry, ended ones included."""
         return self._records("parent_id = ? AND purpose = 'exit'", client_order_id)
 
     def find_expired_exits(self, symbols: Collection[str], since: datetime) -> list[OrderRecord]:

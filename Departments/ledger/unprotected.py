@@ -100,7 +100,7 @@ class OrderGroup:
 
     @property
     def cover(self) -> OrderRecord | None:
-        """Return the exit that represents all: the target, else the stop."""
+        """Return the exit to represent all: the target, else the stop."""
         targets = (e for e in self.exits if e.order_type == OrderType.LIMIT)
         return next(targets, self.exits[0] if self.exits else None)
 

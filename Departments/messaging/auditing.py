@@ -26,7 +26,7 @@ OF_THE_SYSTEM: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
 
 class Slot(Enum):
-    """Who has a file: each letter has one at its sender and one at its recipient."""
+    """The owner of a file: each letter has one at its sender and one at its recipient."""
 
     SENT = (OUTBOX, ARCHIVE)
     RECEIVED = (INBOX, DEAD_LETTER, ARCHIVE)
@@ -49,7 +49,7 @@ class Expected(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One file that is not as the ledger has it."""
+    """One file that differs from the ledger."""
 
     kind: str
     place: str
@@ -172,7 +172,7 @@ class _Comparison:
         return one is not None
 
     def judge(self, file: EvidenceFile) -> None:
-        """Note what a file is that fills no slot: altered, added, or none of our business."""
+        """Note the kind of a file without a slot: altered, added, or none of our business."""
         namesakes = [one for one in self._named.get((file.department, file.name), ()) if file.box in one.slot.value]
         missing = next((one for one in namesakes if not one.is_there and one.digest != file.digest), None)
         is_outside = missing is None and self._is_outside(file)
@@ -184,7 +184,7 @@ class _Comparison:
             self._note(ADDED, file, self._describe_added(file), file.day)
 
     def _is_outside(self, file: EvidenceFile) -> bool:
-        """Return True for what the desk itself explains by name alone, and for what is a neighbour's."""
+        """Return True for a file of the desk known by its name alone, and for a neighbour's."""
         return (
             file.name.lower() in OF_THE_SYSTEM
             or self._is_dead_letter(file)
@@ -221,7 +221,7 @@ class _Comparison:
         return f"claims to be from {file.sender or 'nobody'}; the ledger does not know it"
 
     def find_lost(self) -> None:
-        """Note what is in none of its boxes."""
+        """Note the files missing in all their boxes."""
         for one in (one for some in self._wanted.values() for one in some):
             if not (one.is_there or one.may_be_gone or id(one) in self._altered):
                 where, boxes = f"{one.department}/{one.name}", ", ".join(one.slot.value)
@@ -237,12 +237,12 @@ class _Comparison:
 
 
 def _names_of(each: Expected) -> set[str]:
-    """Return the names that a file may have before a number is added; a dead letter's leaves room for its reason's."""
+    """Return the possible names of a file without a number; a dead letter's leaves room for its reason's."""
     return {each.name, shorten(each.name, LONGEST - len(REASON) - len(".999999"))} if each.is_dead else {each.name}
 
 
 def _is_a_neighbours(file: EvidenceFile) -> bool:
-    """Return True for a neighbour's file where neighbours put theirs: in their own folders, messages in any inbox."""
+    """Return True for a neighbour's file in a neighbour's place: in their own folders, messages in any inbox."""
     sender = department_of(file.sender)
     if not file.department or sender in OURS:
         return False

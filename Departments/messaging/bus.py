@@ -75,7 +75,7 @@ class Bus:
         self._outbound.settle()
 
     def forget_letters(self) -> None:
-        """Deliver nothing that is committed so far: a copy of a ledger repeats no letters of the original."""
+        """Drop the letters committed so far: a copy of a ledger repeats no letters of the original."""
         self._outbound.forget()
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ class EvidenceFile:
 
 
 def read_evidence(root: Path) -> Iterator[EvidenceFile]:
-    """Yield all that is in the folder of messages, packed members included."""
+    """Yield every file in the folder of messages, packed members included."""
     for entry in _scan(root):
         if entry.name in BOXES and entry.is_dir(follow_symlinks=False):
             yield from _read_box(root, entry.name)
@@ -129,7 +129,7 @@ def _read_pack(path: Path, within: str, depth: int) -> Iterator[EvidenceFile]:
 
 
 def _describe(file: EvidenceFile, data: bytes) -> EvidenceFile:
-    """Add what the bytes say. Only a message name makes a message, and only in its place."""
+    """Add the facts in the bytes. Only a message name makes a message, and only in its place."""
     file = replace(file, digest=hashlib.sha256(data).hexdigest())
     if file.is_stray:
         return replace(file, problem="is where no message belongs")

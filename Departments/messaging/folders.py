@@ -65,7 +65,7 @@ class Folders:
     # --- temporary files ---
 
     def name_temporary(self) -> str:
-        """Return the path of a new temporary file, which no other thread or process has."""
+        """Return the path of a new temporary file, unique among threads and processes."""
         self._sequence += 1
         return f"{self.make(TEMPORARY)}{os.sep}{os.getpid()}-{threading.get_ident()}-{self._mark}-{self._sequence}"
 
@@ -98,7 +98,7 @@ class Folders:
 
 
 def list_entries(folder: str) -> list[os.DirEntry[str]]:
-    """List what is in a folder, nothing if it is not there."""
+    """List the entries of a folder, none of a missing one."""
     try:
         with os.scandir(folder) as found:
             return list(found)

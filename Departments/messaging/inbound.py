@@ -152,7 +152,7 @@ class Pass:
         return read_in_order(self.mailbox, self.department, names, self._prepare)
 
     def _prepare(self, items: list[WaitingFile]) -> None:
-        """Tell memory and router of the messages that come next."""
+        """Name the next messages to memory and router."""
         self.memory.expect(items)
         self.router.prepare([item.message for item in items if isinstance(item.message, Message)])
 

@@ -104,7 +104,7 @@ def _pack_places(pack: Path) -> Iterator[Place]:
 
 
 def read_members(pack: Path) -> Iterator[tuple[str, bytes | None]]:
-    """Yield (path, bytes) of everything in a pack, None for what is damaged. Raises DAMAGED for a pack that is."""
+    """Yield (path, bytes) of every member of a pack, None for a damaged one. Raises DAMAGED for a pack that is."""
     with zipfile.ZipFile(pack) as opened:
         for member in sorted(each.filename for each in opened.infolist() if not each.is_dir()):
             try:

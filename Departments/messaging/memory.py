@@ -36,11 +36,11 @@ class MessageMemory:
         self._sent: dict[str, str] = {}  # by name: digests of our own letters
 
     def expect(self, items: list[WaitingFile]) -> None:
-        """Name messages that come next: one question will be about all of them."""
+        """Name the next messages: one question will be about all of them."""
         self._ahead += items
 
     def find_handled(self, message_id: str) -> EarlierOutcome | None:
-        """Return what became of an id, None for a new one. A repeated id is asked about anew."""
+        """Return the outcome of an id, None for a new one. A repeated id is asked about anew."""
         if message_id not in self._known:
             self._look_up(message_id)
         done = self._known.pop(message_id)

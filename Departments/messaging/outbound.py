@@ -196,7 +196,7 @@ class Outbound:
                 self._journal.settle(names)
 
     def forget(self) -> None:
-        """Deliver nothing that is committed so far."""
+        """Drop the letters committed so far."""
         with self._journal.transaction():
             while rows := self._journal.pending(BATCH):
                 self._journal.mark_published([row[0] for row in rows], self._clock.now())

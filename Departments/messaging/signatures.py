@@ -35,7 +35,7 @@ _ODD: Final = re.compile(r"[^\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uf
 
 
 class SignatureError(ValueError):
-    """A message that cannot be signed. The text says why; it never holds a key."""
+    """A message without a signable form. The text says why; it never holds a key."""
 
 
 def sign(text: str, key: str) -> str:
@@ -60,7 +60,7 @@ def is_signed_with(data: bytes, keys: Iterable[str]) -> bool:
 
 
 def canonical(text: str) -> bytes:
-    """Return the bytes that are signed. Raises SignatureError."""
+    """Return the bytes to sign. Raises SignatureError."""
     header, body = _split(text)
     entries = sorted(entry for entry in _entries(header) if entry[0] != "signature")
     names = [name for name, _ in entries]
@@ -71,7 +71,7 @@ def canonical(text: str) -> bytes:
 
 
 def digest_of_content(data: bytes) -> str:
-    """Return the digest of what is signed, or of the bytes where a message cannot be signed. One for one content."""
+    """Return the digest of the signed bytes, or of all bytes of an unsignable message. One for one content."""
     try:
         return hashlib.sha256(canonical(data.decode("utf-8-sig"))).hexdigest()
     except ValueError:
@@ -86,7 +86,7 @@ def keys_of(department: str, environment: Mapping[str, str] = os.environ) -> lis
 
 
 def key_variable(department: str) -> str:
-    """Return the name of the environment variable that holds a sender's key."""
+    """Return the name of the environment variable with a sender's key."""
     return VARIABLE + re.sub(r"[^A-Z0-9]", "_", department.upper())
 
 

@@ -15,7 +15,7 @@ from Departments.messaging.signatures import SHORTEST, is_signed_with, key_varia
 
 @dataclass(frozen=True, slots=True)
 class SignatureRule:
-    """The types that must be signed, and the keys.
+    """The types with a required signature, and the keys.
 
     A signature counts for the department after `from:`. A wrong one is refused for every type, if its sender has a key
     here. The desk's own letters need none: the ledger holds them.
@@ -39,7 +39,7 @@ class SignatureRule:
             raise NotSigned(f"{make_safe(message.message_id)} {problem}; nothing of it was acted on")
 
     def find_problem(self, message: Message) -> str:
-        """Return what is wrong with the signature of a message, empty for a valid one."""
+        """Return the fault of a message's signature, empty for a valid one."""
         sender = department_of(message.sender)
         keys = keys_of(sender, self.environment)
         if not keys:

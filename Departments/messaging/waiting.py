@@ -52,7 +52,7 @@ class WaitingFile:
 
     @cached_property
     def content(self) -> str:
-        """The digest of what its sender says: a copy with other line ends, or without a signature, says the same."""
+        """The digest of its content: a copy with other line ends, or without a signature, says the same."""
         return digest_of_content(self.found.data)
 
 
@@ -186,7 +186,7 @@ class Contradictions:
 
 
 def list_contradictions(mailbox: Storage, journal: Journal, department: str) -> dict[str, list[tuple[str, str]]]:
-    """Return (name, digest) of what was set aside as a contradiction and is still there, by message id."""
+    """Return (name, digest) of the contradictions among the dead letters, by message id."""
     rows = [row for row in journal.dead_letters() if (row[0], row[4]) == (department, ReasonCode.CONTRADICTION)]
     there = sorted(mailbox.dead_names(department)) if rows else []
     found: dict[str, list[tuple[str, str]]] = {}

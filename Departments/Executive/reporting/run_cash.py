@@ -52,6 +52,6 @@ def adds_up(difference: Decimal) -> bool:
 
 
 def describe_difference(difference: Decimal | None) -> str:
-    """Return the words for cash that does not add up; `difference` in dollars, None if unknown."""
+    """Return the words for unexplained cash; `difference` in dollars, None if unknown."""
     amount = "an unknown amount" if difference is None else usd_cents(difference)
     return f"off by {amount}, which no order and no fee explains"

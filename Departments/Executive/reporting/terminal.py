@@ -85,7 +85,7 @@ def show_final(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def show_changes(console: Console, document: Mapping[str, Any]) -> None:
-    """Print what changed in the account since the last report."""
+    """Print the changes of the account since the last report."""
     for sentence in changed_sentences(document["since_last"]):
         console.print(Text.assemble(("Since the last report: ", "yellow"), make_safe(sentence)), soft_wrap=True)
     for each in (*document["earlier_orders"], *document["bookings"]):
@@ -116,7 +116,7 @@ def _final_row(phase: str, order: Mapping[str, Any]) -> list[str]:
 
 
 def show_cash(console: Console, document: Mapping[str, Any], lowest_with_buys_first: Decimal) -> None:
-    """Print the cash of the run beside that of the BUYs first."""
+    """Print the cash of the run, and of the same run with the BUYs first."""
     account, identity = document["account"], document["cash_identity"]
     before, after, reserve = (_money(account[key]) for key in ("cash_before", "cash_after", "reserve"))
     lines = [

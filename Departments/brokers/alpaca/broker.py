@@ -118,7 +118,7 @@ class AlpacaBroker:
         return sum(fees.values(), ZERO)
 
     def activities(self, since: datetime) -> Activities:
-        """Return what Alpaca booked on the account since a moment, oldest first.
+        """Return Alpaca's bookings on the account since a moment, oldest first.
 
         Alpaca books the fees of a day on the next one, and a dividend may come a day late.
         """

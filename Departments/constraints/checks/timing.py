@@ -87,7 +87,7 @@ def _execution_text(plan_id: str | None, day: date) -> str:
 
 
 def check_persons(desk: Circumstances) -> Finding:
-    """Refuse to execute a large plan that fewer than two persons have approved."""
+    """Refuse to execute a large plan approved by fewer than two persons."""
     consent = desk.facts.plan.consent if desk.facts.plan is not None else None
     if consent is None or not consent.is_lacking:
         return None

@@ -32,7 +32,7 @@ PROBE: Final = b"\0" * 65_536  # a little more than the steps in which SQLite's 
 
 
 def find_mend(error: BaseException, place: Path) -> str | None:
-    """Return what a person has to do about the disk of `place`, or None if the error has another cause."""
+    """Return the mend for the disk of `place`, or None if the error has another cause."""
     return next((mend for each in _chain(error) if (mend := _mend_of(each, place)) is not None), None)
 
 

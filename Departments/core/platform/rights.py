@@ -21,7 +21,7 @@ _HAS_BITS: Final = sys.platform != "win32"
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """The permission bits of new files and folders, and those by which others could write into a folder."""
+    """The permission bits of new files and folders, and those for others to write into a folder."""
 
     file: int
     folder: int
@@ -56,7 +56,7 @@ def open_new(path: str | Path, rights: Rights) -> int:
 
 
 def open_successor(path: Path, temporary: Path, rights: Rights) -> IO[bytes]:
-    """Create the file that will replace `path`, with the rights of the file that is there.
+    """Create the successor of the file `path`, with the same rights.
 
     It can be read, too. Raises OSError.
     """
@@ -81,5 +81,5 @@ def provide_file(path: Path, rights: Rights) -> None:
 
 
 def list_open_folders(folders: Iterable[Path], rights: Rights) -> list[Path]:
-    """Return the folders into which others than the desk's users may write."""
+    """Return the folders open to the writing of others than the desk's users."""
     return [folder for folder in folders if _HAS_BITS and folder.is_dir() and folder.stat().st_mode & rights.foreign]
