@@ -9,7 +9,7 @@ from Departments.constraints.engine import check_plan
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts
 from Departments.core.money import usd_cents
-from Departments.core.orders import OrderStatus, Side
+from Departments.core.orders import Side
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import ExitSettings
@@ -41,7 +41,7 @@ def describe_issues(trades: Iterable[TradeRecord]) -> Iterator[str]:
     """Yield a sentence for each limit that a fill broke."""
     for trade in list_bought(trades):
         code = next((c for c in ReasonCode if c == trade.code), None)
-        if trade.status == OrderStatus.FILLED and code is not None and code in BROKEN_BY_FILLS:
+        if code is not None and code in BROKEN_BY_FILLS:
             price = usd_cents(trade.filled_avg_price) if trade.filled_avg_price is not None else "its price"
             yield f"{trade.symbol} filled at {price}, and {code.meaning} ({trade.reason})"
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from Departments.brokers.patience import Silence
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.logs import make_logger
-from Departments.core.money import plain
-from Departments.core.orders import OrderStatus
+from Departments.core.money import ZERO
+from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
@@ -99,10 +100,11 @@ class PlanExecution:
         if not accounted:
             log.warning("Cash is %s", describe_difference(counted.difference))
         first = self.ledger.plans.attempts(plan_id)[0]
+        unprotected = self.decisions.await_protection()
         trades, now = keep_last(self.ledger.plans.trades(plan_id), execution.attempt), self.clock.now()
         sent = [t for t in trades if t.attempt == execution.attempt]
         broken = self.decisions.find_broken_limits(sent, execution, counted.account)
-        explained = accounted and not broken and not self.ledger.book.differences()
+        explained = accounted and not (broken or unprotected or self.ledger.book.differences())
         all_well = explained and all(is_in_order(t.status, t.code) for t in trades)
         filled = sum(t.status == OrderStatus.FILLED for t in trades)
         change = counted.account.equity - first.equity
@@ -114,6 +116,8 @@ class PlanExecution:
             self.ledger.plans.finish(plan_id, status, counted.account.cash, counted.fees, now)
             for symbol, reason in broken.items():
                 self.ledger.plans.note_fill(plan_id, execution.attempt, symbol, reason)
+            for symbol, qty in unprotected.items():
+                self.ledger.plans.note_unprotected(plan_id, _describe_unprotected(symbol, qty, execution.attempt, now))
             self.ledger.book.close(plan_id, now, counted.account.cash)
             report = self.reporter.report(self.plan)
             self.bus.enqueue(report_message(plan_id, report.text, report.document, now, execution.attempt))
@@ -214,15 +218,12 @@ class PlanExecution:
         return self._with_deadline(phase, phase.deadline + lost) if lost else phase
 
     def _announce_end(self, name: PhaseName, sent: Sequence[TradeRecord]) -> None:
-        """Log the end of a phase, unless it sent nothing; of PROTECT what the account itself shows."""
+        """Log the end of a phase, unless it sent nothing; that of PROTECT only if the account shows the same."""
         rest = ", ".join(f"{t.symbol} {t.status}" for t in sent if t.status not in DONE)
-        bare = self.decisions.find_bare() if name is PhaseName.PROTECT else {}
-        for symbol, qty in bare.items():
-            log.warning("%s: %s shares have no live exits", symbol, plain(qty))
         if rest:
             filled = sum(t.status in DONE for t in sent)
             log.warning("All %s orders ended, %d of %d filled; %s", name, filled, len(sent), rest)
-        elif sent and not bare:
+        elif sent and not (name is PhaseName.PROTECT and self.decisions.find_unprotected()):
             log.info(ALL_DONE[name])
 
     def _wait_anew(self, phase: PhaseRecord) -> PhaseRecord:
@@ -332,6 +333,23 @@ def _record_of(phase: PhaseRecord, decision: Decision, message_id: str | None) -
         code="" if reason is None else str(reason.code),
         reason="" if reason is None else str(reason),
         attempt=phase.attempt,
+    )
+
+
+def _describe_unprotected(symbol: str, qty: Decimal, attempt: int, now: datetime) -> TradeRecord:
+    """Return the record of shares that the account shows without live exits after the day."""
+    reason = Reason.of(ReasonCode.NO_LIVE_EXITS, qty=qty)
+    return TradeRecord(
+        phase=PhaseName.PROTECT,
+        symbol=symbol,
+        side=Side.SELL,
+        planned_qty=qty,
+        qty=ZERO,
+        status=TradeStatus.DEFERRED,
+        terminal_at=now,
+        code=str(reason.code),
+        reason=str(reason),
+        attempt=attempt,
     )
 
 

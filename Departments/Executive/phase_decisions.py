@@ -11,7 +11,7 @@ from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts, PlanFacts, RunFacts
 from Departments.core.logs import make_logger
-from Departments.core.money import ZERO, usd_cents, whole_shares
+from Departments.core.money import ZERO, plain, usd_cents, whole_shares
 from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
 from Departments.core.portfolio import Account
@@ -100,20 +100,38 @@ class PhaseDecisions:
             facts = replace(read, plan=facts.plan, run=facts.run)
         return facts
 
-    def find_bare(self) -> dict[str, Decimal]:
+    def find_unprotected(self) -> dict[str, Decimal]:
         """Return the shares without live exits, by symbol, as the account shows them: what no order holds.
 
         The desk answers for the ledger's unprotected shares and for those under its exits; only what is held counts.
         """
-        bare = self.ledger.shares_without_exits(exits_wanted=self.settings.exits.enabled)
+        known = self.ledger.shares_without_exits(exits_wanted=self.settings.exits.enabled)
         covered, positions = self.ledger.orders.sum_under_exits(), self.reader.read(buying=False).positions
         found = {}
-        for symbol in sorted({*bare, *covered} & {*positions}):
+        for symbol in sorted({*known, *covered} & {*positions}):
             position = positions[symbol]
             held = position.qty - position.available
-            lacking = bare.get(symbol, ZERO) + covered.get(symbol, ZERO) - held
+            lacking = known.get(symbol, ZERO) + covered.get(symbol, ZERO) - held
             found[symbol] = whole_shares(min(position.available, lacking))
         return {symbol: qty for symbol, qty in found.items() if qty > 0}
+
+    def await_protection(self) -> dict[str, Decimal]:
+        """Return the shares without live exits by symbol, after a wait for what the ledger takes for protected."""
+        clock, wait, poll = self.reader.clock, self.settings.phases.buy.cash_wait, self.settings.phases.protect.poll
+        give_up, found = clock.now() + timedelta(seconds=wait), self.find_unprotected()
+        while self._is_news(found) and clock.now() < give_up:
+            clock.sleep(poll)
+            give_up = min(give_up, clock.now() + timedelta(seconds=wait))  # it may have been set back
+            self.cash.work()
+            found = self.find_unprotected()
+        for symbol, qty in found.items():
+            log.warning("%s: %s shares have no live exits", symbol, plain(qty))
+        return found
+
+    def _is_news(self, found: Mapping[str, Decimal]) -> bool:
+        """Return whether the account shows more unprotected shares than the ledger."""
+        known = self.ledger.shares_without_exits(exits_wanted=self.settings.exits.enabled)
+        return any(qty > known.get(symbol, ZERO) for symbol, qty in found.items())
 
     def find_broken_limits(
         self, trades: Iterable[TradeRecord], execution: ExecutionRecord, account: Account

@@ -21,6 +21,8 @@ from Departments.core.statuses import PhaseName, PhaseState, RequestStatus, Trad
 DONE = frozenset({OrderStatus.FILLED, RequestStatus.RELEASED, RequestStatus.PROTECTED})
 #: Reasons to defer a trade that need nobody's look.
 HARMLESS = frozenset({ReasonCode.INSUFFICIENT_CASH, ReasonCode.MIN_POSITION_VALUE})
+#: Reasons for a look although the status says that it is done.
+NOT_DONE = frozenset({ReasonCode.FILLED_SHORT, ReasonCode.NO_LIVE_EXITS})
 
 
 class PhaseEvent(StrEnum):
@@ -72,4 +74,4 @@ def waits_of(name: PhaseName, settings: Phases) -> PhaseWaits:
 
 def is_in_order(status: str, code: str) -> bool:
     """Return True if a trade needs nobody's look: it is done, or deferred for want of cash or of size."""
-    return (status in DONE and code != ReasonCode.FILLED_SHORT) or (status == TradeStatus.DEFERRED and code in HARMLESS)
+    return (status in DONE and code not in NOT_DONE) or (status == TradeStatus.DEFERRED and code in HARMLESS)

@@ -125,6 +125,10 @@ class ReasonCode(StrEnum):
         "RELEASE_STILL_OPEN",
         "the old exits are still being cancelled; afterwards the shares are unprotected (deferred)",
     )
+    NO_LIVE_EXITS = (
+        "NO_LIVE_EXITS",
+        "after the day the account shows shares that no live exit covers; the next run gives them exits",
+    )
     ACCOUNT_SHARED = (
         "ACCOUNT_SHARED",
         "the broker has orders of today under this desk's ids that the ledger does not know; a person must check them",
@@ -202,3 +206,8 @@ class Reason:
     def __str__(self) -> str:
         pairs = " ".join(f"{key}={value}" for key, value in self.values.items())
         return f"{self.code}: {pairs}" if pairs else str(self.code)
+
+
+def join_reasons(*texts: str) -> str:
+    """Return the texts of several reasons as one, the most telling first; empty ones are left out."""
+    return "; ".join(filter(None, texts))

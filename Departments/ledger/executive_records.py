@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from Departments.core.money import ZERO
 from Departments.core.orders import OrderStatus
-from Departments.core.reasons import Reason
+from Departments.core.reasons import Reason, join_reasons
 from Departments.core.statuses import ExecutionStatus, PhaseName, PhaseState
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database
@@ -40,6 +40,7 @@ _REPORTED: Final = (
     "code",
     "reason",
 )
+_ONE_TRADE: Final = "plan_id = ? AND attempt = ? AND phase = ? AND symbol = ?"
 _LOOSE: Final = "terminal_at IS NULL AND message_id IS NOT NULL"
 _TRADING: Final = (PhaseName.SELL, PhaseName.BUY)
 _IN_ORDER: Final = tuple(PhaseName)
@@ -191,10 +192,25 @@ class PlanRecords:
         return TRADES.update(self._db, changes, "message_id = ? AND terminal_at IS NULL", message_id) > 0
 
     def note_fill(self, plan_id: str, attempt: int, symbol: str, reason: Reason) -> None:
-        """Record the limit that the fill of a BUY broke."""
-        changes = {"code": str(reason.code), "reason": str(reason)}
-        bought = "plan_id = ? AND attempt = ? AND phase = ? AND symbol = ?"
-        TRADES.update(self._db, changes, bought, plan_id, attempt, PhaseName.BUY, symbol)
+        """Record the limit that the fill of a BUY broke, beside what the BUY was trimmed for."""
+        known = self._find_trade(plan_id, attempt, PhaseName.BUY, symbol)
+        if known is not None:
+            self._set_reason(plan_id, known, str(reason.code), join_reasons(str(reason), known.reason))
+
+    def note_unprotected(self, plan_id: str, found: TradeRecord) -> None:
+        """Record shares that have no live exits after the day, beside why PROTECT could not give them any."""
+        known = self._find_trade(plan_id, found.attempt, found.phase, found.symbol)
+        if known is None:
+            self.add_trade(plan_id, len(self.trades(plan_id, found.phase)), found)
+        else:
+            self._set_reason(plan_id, known, known.code or found.code, join_reasons(known.reason, found.reason))
+
+    def _find_trade(self, plan_id: str, attempt: int, phase: PhaseName, symbol: str) -> TradeRecord | None:
+        return TRADES.first(self._db, _ONE_TRADE, plan_id, attempt, phase, symbol)
+
+    def _set_reason(self, plan_id: str, of: TradeRecord, code: str, reason: str) -> None:
+        changes = {"code": code, "reason": reason}
+        TRADES.update(self._db, changes, _ONE_TRADE, plan_id, of.attempt, of.phase, of.symbol)
 
     def trades(self, plan_id: str, phase: PhaseName | None = None) -> list[TradeRecord]:
         """Return the trades of a plan, or of one phase of all attempts, in their order."""

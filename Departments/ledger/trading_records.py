@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from datetime import date, datetime
@@ -112,9 +113,12 @@ class OrderRecords:
     def sum_under_exits(self, *, releasing: bool = False) -> dict[str, Decimal]:
         """Return the shares under open exits, or only under those in a RELEASE, by symbol."""
         found: dict[str, Decimal] = {}
-        condition = " AND released_at IS NOT NULL" if releasing else ""
-        exits = self._records(f"{OPEN} AND purpose = 'exit'{condition}")
-        for group in {self._root(e): self._group(e) for e in exits}.values():
+        condition = f"{OPEN} AND purpose = 'exit'{' AND released_at IS NOT NULL' if releasing else ''}"
+        roots = f"SELECT coalesce(parent_id, client_order_id) FROM desk_orders WHERE {condition}"  # noqa: S608 - our own
+        groups: defaultdict[str, list[OrderRecord]] = defaultdict(list)
+        for record in self._records(f"client_order_id IN ({roots}) OR parent_id IN ({roots})"):
+            groups[self._root(record)].append(record)
+        for group in (OrderGroup.of(orders, ()) for orders in groups.values()):
             symbol = group.exits[0].symbol
             found[symbol] = found.get(symbol, ZERO) + group.unsold
         return found

@@ -137,6 +137,14 @@ class UnprotectedRecords:
         """Return the unprotected shares of every symbol with some."""
         return UNPROTECTED.find(self._db, "1 = 1", order="symbol")
 
+    def find(self, symbol: str) -> UnprotectedShares:
+        """Return the unprotected shares of a symbol."""
+        return UNPROTECTED.first(self._db, "symbol = ?", symbol) or UnprotectedShares(symbol, ZERO, ZERO)
+
+    def changes_of(self, symbol: str, until: datetime) -> list[Change]:
+        """Return the changes of a symbol before a moment, oldest first."""
+        return CHANGES.find(self._db, "symbol = ? AND at < ?", symbol, until, order="at, id")
+
     def changes_since(self, moment: datetime) -> list[Change]:
         """Return the changes at or after a moment, oldest first."""
         return CHANGES.find(self._db, "at >= ?", moment, order="at, id")
@@ -151,7 +159,7 @@ class UnprotectedRecords:
 
     def adopt(self, symbol: str, qty: Decimal, at: datetime) -> None:
         """Answer for whole shares that somebody else bought (negative: sold, as far as they were unprotected)."""
-        known = UNPROTECTED.first(self._db, "symbol = ?", symbol) or UnprotectedShares(symbol, ZERO, ZERO)
+        known = self.find(symbol)
         now = max(ZERO, known.qty + whole_shares(qty))
         if now != known.qty:
             self._set(UnprotectedShares(symbol, now, min(known.released, now)))
@@ -161,7 +169,7 @@ class UnprotectedRecords:
         """Move the row of a symbol to another, and join it with that one's."""
         old = UNPROTECTED.first(self._db, "symbol = ?", symbol)
         if old is not None:
-            known = UNPROTECTED.first(self._db, "symbol = ?", new) or UnprotectedShares(new, ZERO, ZERO)
+            known = self.find(new)
             self._set(UnprotectedShares(symbol, ZERO, ZERO))
             self._set(UnprotectedShares(new, known.qty + old.qty, known.released + old.released))
             CHANGES.insert(self._db, Change(symbol, at, -old.qty, ChangeCause.RENAMED))
@@ -172,7 +180,7 @@ class UnprotectedRecords:
         news = difference(before, after)
         if not news:
             return
-        known = UNPROTECTED.first(self._db, "symbol = ?", symbol) or UnprotectedShares(symbol, ZERO, ZERO)
+        known = self.find(symbol)
         row, changes = change(known, news)
         self._set(row)
         for each in changes:
@@ -208,6 +216,14 @@ def difference(before: OrderGroup, after: OrderGroup) -> dict[TimedChange, Decim
         for at, cause, qty in _history(group):
             found[at, cause] += sign * qty
     return {key: qty for key, qty in found.items() if qty}
+
+
+def sum_by_moment(course: Iterable[tuple[datetime, Decimal]]) -> list[tuple[datetime, Decimal]]:
+    """Return the changes of each moment as one, oldest first, without empty ones."""
+    sums: defaultdict[datetime, Decimal] = defaultdict(Decimal)
+    for at, qty in course:
+        sums[at] += qty
+    return sorted((at, qty) for at, qty in sums.items() if qty)
 
 
 def stretches(symbol: str, course: Iterable[tuple[datetime, Decimal]]) -> Iterator[Stretch]:

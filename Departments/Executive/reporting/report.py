@@ -5,9 +5,10 @@ All of it comes from the ledger, so making it again gives the same text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from Departments.core.money import ZERO, plain
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.rights import Rights
+from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import ExecutionStatus, PhaseName
 from Departments.Executive.approvals import load_plan
 from Departments.Executive.reporting.document import final_document, orders_by_hand
@@ -23,8 +25,8 @@ from Departments.Executive.reporting.issues import find_issues
 from Departments.Executive.reporting.markdown import LATER_ORDERS, manual_lines, report_text
 from Departments.Executive.reporting.run_cash import lowest_cash_with_buys_first
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.plan_records import ExecutionRecord
-from Departments.ledger.unprotected import Stretch, stretches
+from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
+from Departments.ledger.unprotected import Change, ChangeCause, Stretch, stretches, sum_by_moment
 from Departments.messaging.admission import UNPROVEN_WARNING, Instructions
 
 
@@ -62,7 +64,7 @@ class Reporter:
             document,
             lowest_with_buys_first=lowest_cash_with_buys_first(before, ledger.execution_fills(plan_id)),
             limits_hash=str(ledger.plans.limits_hash(plan_id) or ""),
-            unprotected=list(map(stretch_text, unprotected)),
+            unprotected=[stretch_text(each, execution.trading_day if execution else None) for each in unprotected],
             regime=plan.regime,
             notes=[*([f"{UNPROVEN_WARNING}."] if self.instructions == "unproven" else []), *plan.notes],
         )
@@ -117,36 +119,76 @@ class Reporter:
 def unprotected_stretches(ledger: Ledger, plan_id: str) -> list[Stretch]:
     """Return every stretch of an execution with shares without live exits, by symbol and time.
 
-    Shares without exits before count from the start, as far as PROTECT found them in the account.
+    One that was there at the start is told from its beginning, as far as the shares exist: PROTECT found them in the
+    account, or exits for them went live. What only the account shows counts from the look at it.
     """
     run = ledger.plans.execution(plan_id)
     if run is None:
         return []
-    courses = _unprotected_before(ledger, run)
+    trades = [t for t in ledger.plans.trades(plan_id, PhaseName.PROTECT) if t.attempt == run.attempt]
+    found = {t.symbol: max(t.planned_qty, _read_lacking(t)) for t in trades}
+    news, later = defaultdict[str, list[Change]](list), defaultdict[str, Decimal](Decimal)
     for change in ledger.unprotected.changes_since(run.started_at):
+        later[change.symbol] += change.qty
         if run.is_running_at(change.at):
-            course = courses.setdefault(change.symbol, {})
-            course[change.at] = course.get(change.at, ZERO) + change.qty
-    return [
-        stretch
-        for symbol, course in sorted(courses.items())
-        for stretch in stretches(symbol, sorted((at, qty) for at, qty in course.items() if qty))
-    ]
+            news[change.symbol].append(change)
+    stretched = list[Stretch]()
+    for symbol in sorted({*news, *found}):
+        covered = -sum((c.qty for c in news[symbol] if c.cause is ChangeCause.COVERED), ZERO)
+        before = ledger.unprotected.find(symbol).qty - later[symbol]
+        most = min(before, max(found.get(symbol, ZERO), covered))
+        course = [*_trace_course(ledger, symbol, run.started_at, most), *((c.at, c.qty) for c in news[symbol])]
+        stretched += stretches(symbol, sum_by_moment(course))
+    return [*stretched, *_list_unseen(trades, stretched)]
 
 
-def _unprotected_before(ledger: Ledger, run: ExecutionRecord) -> dict[str, dict[datetime, Decimal]]:
-    """Return the unprotected shares at the start, as the first change of each symbol."""
-    before = {row.symbol: row.qty for row in ledger.unprotected.find_all()}
-    for change in ledger.unprotected.changes_since(run.started_at):
-        before[change.symbol] = before.get(change.symbol, ZERO) - change.qty
-    trades = ledger.plans.trades(run.plan_id, PhaseName.PROTECT)
-    found = {t.symbol: t.planned_qty for t in trades if t.attempt == run.attempt}
-    return {symbol: {run.started_at: min(qty, before.get(symbol, ZERO))} for symbol, qty in found.items()}
+def _trace_course(ledger: Ledger, symbol: str, until: datetime, most: Decimal) -> Iterator[tuple[datetime, Decimal]]:
+    """Yield the changes, up to `most` shares, of the last stretch that began before a moment and went on then."""
+    if most <= 0:
+        return
+    level, told = ZERO, ZERO
+    course = list[tuple[datetime, Decimal]]()
+    for change in ledger.unprotected.changes_of(symbol, until):
+        level += change.qty
+        now = max(ZERO, min(level, most))
+        if not now:
+            course.clear()
+        else:
+            course.append((change.at, now - told))
+        told = now
+    yield from course
+    if told < most:  # its beginning is older than its history
+        yield until, most - told
 
 
-def stretch_text(stretch: Stretch) -> str:
-    """Return the sentence about a stretch without live exits."""
-    what = f"{stretch.symbol}: {plain(stretch.qty)} shares had no live exits from {stretch.since:%H:%M:%S}"
-    if stretch.until is None:
+def _list_unseen(trades: Iterable[TradeRecord], known: Sequence[Stretch]) -> Iterator[Stretch]:
+    """Yield the shares that only the account shows without live exits, from the moment of the look."""
+    still = {stretch.symbol: stretch.qty for stretch in known if stretch.until is None}
+    for trade in trades:
+        qty = _read_lacking(trade) - still.get(trade.symbol, ZERO)
+        if qty > 0 and trade.terminal_at is not None:
+            yield Stretch(trade.symbol, qty, trade.terminal_at, None)
+
+
+def _read_lacking(trade: TradeRecord) -> Decimal:
+    """Return the shares of a symbol that the account shows without live exits after the day."""
+    code = str(ReasonCode.NO_LIVE_EXITS)
+    found = (Reason.parse(text) for text in trade.reason.split("; ") if text.startswith(code))
+    return next((Decimal(reason.values["qty"]) for reason in found), ZERO)
+
+
+def stretch_text(stretch: Stretch, today: date | None = None) -> str:
+    """Return the sentence about a stretch without live exits, with days if it did not begin and end on one day."""
+    end = stretch.until
+    last = today or stretch.since.date() if end is None else end.date()
+    clock = "%H:%M:%S" if stretch.since.date() == last else "%d %b %H:%M:%S"
+    what = f"{stretch.symbol}: {plain(stretch.qty)} shares had no live exits from {stretch.since:{clock}}"
+    if end is None:
         return f"{what} UTC on, and have none now"
-    return f"{what} to {stretch.until:%H:%M:%S} UTC ({(stretch.until - stretch.since).total_seconds():.0f} s)"
+    return f"{what} to {end:{clock}} UTC ({_measure(end - stretch.since)})"
+
+
+def _measure(length: timedelta) -> str:
+    """Return a length in seconds, or in hours and minutes if it is an hour or more."""
+    minutes = int(length.total_seconds()) // 60
+    return f"{length.total_seconds():.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

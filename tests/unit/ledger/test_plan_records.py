@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from Departments.core.orders import OrderStatus, Side
+from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
@@ -104,3 +106,11 @@ def test_a_plan_that_was_executed_is_not_approved_for_today_any_more(ledger: Led
     assert ledger.plans.find_approved(NOW.date() + timedelta(days=1)) is None
     ledger.plans.start(ExecutionRecord("P", NOW.date(), NOW, None, ExecutionStatus.RUNNING, D(9), D(8), D(7), None))
     assert ledger.plans.find_approved(NOW.date()) is None
+
+
+def test_a_limit_that_a_fill_broke_stands_beside_what_the_buy_was_trimmed_for(ledger: Ledger) -> None:
+    trimmed = replace(trade(PhaseName.BUY, "UPS", "M", "TRIMMED_TO_CASH"), reason="TRIMMED_TO_CASH: qty=9")
+    ledger.plans.add_trade("P", 0, trimmed)
+    ledger.plans.note_fill("P", 1, "UPS", Reason.of(ReasonCode.CASH_RESERVE, cash=D(5)))
+    (found,) = ledger.plans.trades("P")
+    assert (found.code, found.reason) == ("CASH_RESERVE", "CASH_RESERVE: cash=5; TRIMMED_TO_CASH: qty=9")

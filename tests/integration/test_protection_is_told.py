@@ -1,0 +1,87 @@
+"""Shares without live exits: a line of the report and of the status, from the beginning of the stretch."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import datetime, timedelta
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Departments.bootstrap import Desk
+from Departments.core.moments import iso
+from Departments.Trading.exits import resting_exits
+from tests.builders.desk import MORNING, STATE, desk, trade, workspace
+from tests.integration.test_account_truth import DAY, SETTINGS, execute, final, happen, outside, plan_of
+
+BETWEEN = MORNING + DAY - timedelta(hours=2)
+
+
+def make(folder: Path, **state: Any) -> Path:
+    return workspace(folder, settings=SETTINGS, state={**STATE, **state})
+
+
+def cancel_exits(opened: Desk, symbol: str) -> datetime:
+    """Cancel the exits of a symbol as a person does at the broker's; return the moment."""
+    for order, _ in resting_exits(opened.broker, symbol):
+        opened.broker.cancel(order.id)
+        break
+    opened.clock.sleep(5)
+    return opened.clock.now()
+
+
+def test_exits_cancelled_behind_the_back_of_protect_are_an_issue_of_the_run(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    execute(folder, 0, trade("ALKS", "BUY", 150, 32.66), at=MORNING)
+    with closing(desk(folder, at=MORNING + DAY)) as opened:
+        compare, done = opened.compare_account, list[datetime]()
+
+        def cancel_first() -> None:
+            done.append(cancel_exits(opened, "ALKS"))
+            compare()
+
+        opened.__dict__["compare_account"] = cancel_first
+        opened.ceo.current_plan = plan_of(1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
+        opened.ceo.plan_approved = True
+        opened.ceo.execute_plan()
+        document = final(opened, "PLAN_20251111_150000")
+        text = (folder / "Reports" / "PLAN_20251111_150000.md").read_text(encoding="utf-8")
+    assert done
+    assert (document["status"], document["exit_code"]) == ("COMPLETED_WITH_ISSUES", 1)
+    (row,) = [r for r in document["deferred"] if r["ticker"] == "ALKS"]
+    assert (row["code"], row["reason"]) == ("NO_LIVE_EXITS", "NO_LIVE_EXITS: qty=150")
+    (stretch,) = document["unprotected"]
+    assert (stretch["ticker"], stretch["qty"], stretch["until"]) == ("ALKS", "150", None)
+    assert "ALKS: 150 shares had no live exits from" in text
+    after = execute(folder, 2, trade("SN", "BUY", 40, 96.19), at=MORNING + 2 * DAY)
+    assert after["status"] == "COMPLETED"
+
+
+def test_a_stretch_that_began_before_the_run_is_told_from_its_beginning(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    execute(folder, 0, trade("ALKS", "BUY", 150, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        since = cancel_exits(opened, "ALKS")
+    document = execute(folder, 1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
+    (stretch,) = document["unprotected"]
+    assert (stretch["ticker"], stretch["qty"]) == ("ALKS", "150")
+    assert iso(BETWEEN) <= stretch["since"] <= iso(since)
+    assert stretch["until"] is not None
+    assert stretch["until"] > iso(MORNING + DAY)
+
+
+@pytest.mark.parametrize("policy", ["cancel", "multiply"])
+def test_a_stretch_that_a_split_opened_and_the_renewal_closed_is_told(tmp_path: Path, policy: str) -> None:
+    folder = make(tmp_path, orders_at_split=policy)
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D("0.5"))
+    document = execute(folder, 1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
+    (stretch,) = [s for s in document["unprotected"] if s["ticker"] == "ALKS"]
+    assert D(stretch["qty"]) == 77
+    assert stretch["until"] is not None
+    if policy == "cancel":
+        assert stretch["since"] <= iso(BETWEEN + timedelta(minutes=1))
+    assert document["status"] == "COMPLETED"
