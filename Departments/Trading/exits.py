@@ -19,6 +19,7 @@ from Departments.core.money import ZERO, on_tick, plain, whole_shares
 from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Purpose, Side, TimeInForce
 from Departments.core.portfolio import Position
 from Departments.core.settings import ExitSettings
+from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import ADOPTED, OrderRecord
 from Departments.ledger.releases import Release
 from Departments.ledger.trading_records import OrderRecords
@@ -124,6 +125,16 @@ def ask_to_cancel(broker: Broker, order_id: str, symbol: str) -> None:
         log.info("%s: nothing left to cancel (%s)", symbol, error)
 
 
+def cancel_to_renew(ledger: Ledger, broker: Broker, exits: Sequence[OrderRecord], now: datetime) -> None:
+    """Cancel exits of the desk that are made anew, and record that the desk did."""
+    sent = [record for record in exits if record.broker_order_id is not None]
+    with ledger.transaction():
+        for record in sent:
+            ledger.orders.request_cancel(record.client_order_id, "", "the exits are made anew", now)
+    for record in sent:
+        ask_to_cancel(broker, record.broker_order_id or "", record.symbol)
+
+
 def is_free(position: Position | None, qty: Decimal) -> bool:
     """Return True if no order holds shares of the position, or `qty` shares are free beside those that one holds."""
     return position is None or position.available == position.qty or position.available >= qty > 0
@@ -131,7 +142,7 @@ def is_free(position: Position | None, qty: Decimal) -> bool:
 
 def name_strangers(exits: Iterable[OrderRecord]) -> str:
     """Return a sentence that names somebody else's exits among released ones, empty without any."""
-    strange = [e for e in exits if not (e.parent_id or e.client_order_id).startswith("MSG_")]
+    strange = [e for e in exits if not e.is_ours]
     named = [
         f"{e.order_type.replace('_', ' ')} of {plain(e.qty)} ({e.message_id.removeprefix(ADOPTED)})" for e in strange
     ]

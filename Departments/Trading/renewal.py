@@ -18,7 +18,7 @@ from Departments.core.settings import ExitSettings
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderRecord
 from Departments.messaging.payloads import ProtectRequest
-from Departments.Trading.exits import ask_to_cancel, protection_intent, protection_request
+from Departments.Trading.exits import cancel_to_renew, protection_intent, protection_request
 from Departments.Trading.submission import OrderSender
 
 log = make_logger(__name__)
@@ -92,9 +92,7 @@ class ExitRenewer:
         found = [(record, self._find(record)) for record in records]
         if all(order is not None and _is_right(record, order) for record, order in found):
             return True
-        for record, order in found:
-            if order is not None:
-                ask_to_cancel(self._broker, order.id, record.symbol)
+        cancel_to_renew(self._ledger, self._broker, [record for record, order in found if order], self._clock.now())
         return self._await(lambda: not self._ledger.orders.find_open_exits(symbols=[symbol]))
 
     def _find(self, record: OrderRecord) -> Order | None:

@@ -25,7 +25,7 @@ from Departments.core.trading_calendar import trading_day
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import ADOPTED, OrderRecord
 from Departments.ledger.unprotected import NOT_LIVE
-from Departments.Trading.exits import ask_to_cancel, protection_request
+from Departments.Trading.exits import cancel_to_renew, protection_request
 from Departments.Trading.submission import LOOK_UP_PAUSE, LOOK_UPS, OrderSender
 from Departments.Trading.tracking import OrderTracker
 
@@ -159,9 +159,9 @@ class ExitRepricer:
         The shares have no live exits in between, and the report says how long. PROTECT finishes what is cut off.
         """
         orders, symbol = self._ledger.orders, entry.symbol
-        for leg in exits:
-            if leg.broker_order_id is not None and not leg.status.is_terminal:
-                ask_to_cancel(self._broker, leg.broker_order_id, symbol)
+        cancel_to_renew(
+            self._ledger, self._broker, [leg for leg in exits if not leg.status.is_terminal], self._clock.now()
+        )
         if not self._await(partial(self._have_ended, entry)):
             log.warning("%s: the old exits have not ended; they stay", symbol)
             return

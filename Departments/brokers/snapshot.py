@@ -6,7 +6,7 @@ knows stays unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,7 +17,7 @@ from Departments.core.errors import BrokerError, BrokerUnavailable
 from Departments.core.facts import DeskFacts, Facts, Knowledge, SymbolFacts, TradingHistory
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
-from Departments.core.orders import Order, OrderStatus, Side, is_of_somebody_else
+from Departments.core.orders import Order, OrderStatus, Side, is_leg, is_of_somebody_else
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, MarketClock, Quote
@@ -41,6 +41,10 @@ class Memory(Protocol):
 
     def history(self, now: datetime, held: Collection[str]) -> TradingHistory:
         """Return the desk's recent trading."""
+        ...
+
+    def find_own_exits(self, order_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of some orders, by the broker's ids, that are exits of the desk."""
         ...
 
 
@@ -194,7 +198,7 @@ class FactsReader:
             positions={symbol: _with_sector(p, known) for symbol, p in positions.items()},
             foreign_value=sum((max(ZERO, p.market_value or ZERO) for p in held.foreign), ZERO),
             open_buys=None if opened is None else _sum_open_buys(self.broker, opened),
-            outside_orders=() if opened is None else tuple(filter(is_of_somebody_else, opened)),
+            outside_orders=() if opened is None else tuple(self._list_outside(opened)),
             unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
             peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
             symbols=known.symbols if listing is None else _list_facts(listing, known),
@@ -203,6 +207,13 @@ class FactsReader:
             history=known.history,
             locks={**known.locks, **_unreadable_locks(held)},
         )
+
+    def _list_outside(self, opened: Iterable[Order]) -> Iterator[Order]:
+        """Yield the open orders of somebody else. Only the ledger knows whose exits a bracket's are."""
+        strange = [order for order in opened if is_of_somebody_else(order)]
+        legs = [order.id for order in strange if is_leg(order)]
+        ours = self.memory.find_own_exits(legs) if legs else frozenset()
+        return (order for order in strange if order.id not in ours)
 
 
 def _list_facts(listing: Listing, known: Knowledge) -> dict[str, SymbolFacts]:

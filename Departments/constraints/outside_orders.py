@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from Departments.core.facts import Facts
 from Departments.core.money import plain, usd_cents
-from Departments.core.orders import Order, Side
+from Departments.core.orders import Order, Side, is_leg
 from Departments.core.plans import Trade
 
 
@@ -19,24 +19,31 @@ def describe_outside_orders(trades: Iterable[Trade], facts: Facts) -> Iterator[s
     for trade in trades:
         for order in facts.outside_orders:
             if order.symbol == trade.symbol:
-                yield f"{_name(order)} is open: {_name_effect(trade, order)}"
+                yield f"{_name(order)} open: {_name_effect(trade, order)}"
 
 
 def _name(order: Order) -> str:
     price = order.limit_price or order.stop_price
+    if is_leg(order) and order.limit_price and (stops := [leg.stop_price for leg in order.legs if leg.stop_price]):
+        exits = f"at {usd_cents(order.limit_price)} or {usd_cents(stops[0])}"
+        return f"somebody else's exits of {plain(order.remaining_qty)} {order.symbol} {exits} are"
     shares = "" if order.notional is not None else f" {plain(order.remaining_qty)}"
     at = "" if price is None else f" at {usd_cents(price)}"
-    return f"somebody else's {order.side}{shares} {order.symbol}{at}"
+    return f"somebody else's {order.side}{shares} {order.symbol}{at} is"
 
 
 def _name_effect(trade: Trade, order: Order) -> str:
+    if order.side is not trade.side and is_leg(order):  # legs of brackets and OCOs are exempt at Alpaca
+        return "they stay, and cover only the shares held now"
     if order.side is not trade.side:
         return (
             f"the broker refuses the {trade.side} of {trade.symbol} as a wash trade while it is open; "
             f"cancel it before the plan is executed, or leave {trade.symbol} out"
         )
     if trade.side is Side.SELL:
+        they, hold, them = ("they", "hold", "them") if is_leg(order) else ("it", "holds", "it")
         return (
-            f"it holds {plain(order.remaining_qty)} shares; the RELEASE phase cancels it before {trade.symbol} is sold"
+            f"{they} {hold} {plain(order.remaining_qty)} shares; "
+            f"the RELEASE phase cancels {them} before {trade.symbol} is sold"
         )
     return f"both BUYs of {trade.symbol} may fill; its cash is set aside"

@@ -201,6 +201,10 @@ OURS: Final = "MSG_"
 
 
 def is_of_somebody_else(order: Order) -> bool:
-    """Return True for an open order of somebody else. Legs belong to their entry, whoever sent it."""
-    is_leg = order.side is Side.SELL and order.order_class is not OrderClass.SIMPLE
-    return not order.status.is_terminal and not is_leg and not order.client_order_id.startswith(OURS)
+    """Return True for an open order without an id of the desk's. The exits of a bracket have none, whosever it is."""
+    return not order.status.is_terminal and not order.client_order_id.startswith(OURS)
+
+
+def is_leg(order: Order) -> bool:
+    """Return True for an exit of a bracket or an OCO."""
+    return order.side is Side.SELL and order.order_class is not OrderClass.SIMPLE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -120,6 +120,10 @@ class Ledger:
             history=self.history(now, held),
             locks=self.releases.find_locks(),
         )
+
+    def find_own_exits(self, order_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of some orders, by the broker's ids, that are exits of the desk: sent by it, or of its BUYs."""
+        return frozenset(o.broker_order_id or "" for o in self.orders.find_at_broker(order_ids) if o.is_ours)
 
     def history(self, now: datetime, held: Collection[str] = ()) -> TradingHistory:
         """Return the recent trading: today's execution and sides, past day trades, live stops."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from Departments.core.money import ZERO
-from Departments.core.orders import TERMINAL, Order, OrderStatus, Purpose, RejectionSource, Side
+from Departments.core.orders import OURS, TERMINAL, Order, OrderStatus, Purpose, RejectionSource, Side
 from Departments.ledger.tables import Table
 
 
@@ -49,6 +49,11 @@ class OrderRecord:
     cancel_requested_at: datetime | None = None
     updated_at: datetime | None = None
     released_at: datetime | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Return whether the desk sent it, or the order whose exit it is."""
+        return (self.parent_id or self.client_order_id).startswith(OURS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,15 @@ class OrderRecords:
         ended = f"symbol IN ({marks(symbols)}) AND purpose = 'exit' AND status = ? AND terminal_at >= ?"
         return self._records(ended, *symbols, OrderStatus.EXPIRED, iso(since))
 
+    def find_cancelled(self, symbols: Collection[str], plan_id: str, since: datetime) -> list[OrderGroup]:
+        """Return what was cancelled since a moment and not by the desk: exits of symbols, orders of a plan."""
+        ours = "released_at IS NULL AND cancel_requested_at IS NULL AND broker_order_id IS NOT NULL"
+        which = f"(symbol IN ({marks(symbols)}) AND purpose = 'exit') OR plan_id = ?"
+        ended = f"({which}) AND status = ? AND terminal_at >= ? AND {ours}"
+        found = self._records(ended, *symbols, plan_id, OrderStatus.CANCELED, iso(since))
+        groups = {self._root(order): self._group(order) for order in found}
+        return [group for group in groups.values() if group.is_cut_off]
+
     def sum_under_exits(self, *, releasing: bool = False) -> dict[str, Decimal]:
         """Return the shares under open exits, or only under those in a RELEASE, by symbol."""
         found: dict[str, Decimal] = {}

@@ -110,6 +110,19 @@ class OrderGroup:
         cover = self.cover
         return ZERO if cover is None else max(ZERO, cover.qty - sum((e.filled_qty for e in self.exits), ZERO))
 
+    @property
+    def last(self) -> OrderRecord:
+        """Return the order of the group that ended last, the entry if none has. Raises ValueError without orders."""
+        orders = [order for order in (self.entry, *self.exits) if order is not None]
+        return max(orders, key=lambda order: (order.terminal_at is not None, order.terminal_at or order.created_at))
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Return whether it was cancelled before its end: an entry with shares unfilled, or exits of shares unsold."""
+        if self.entry is not None and self.entry.status is not OrderStatus.FILLED:
+            return self.entry.status is OrderStatus.CANCELED
+        return self.unsold > 0 and all(exit_.status.is_terminal for exit_ in self.exits)
+
     def fills_of(self, *orders: OrderRecord) -> Iterator[FillRow]:
         """Yield the fills of some orders of the group."""
         ids = {order.id for order in orders}

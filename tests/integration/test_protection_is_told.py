@@ -85,3 +85,30 @@ def test_a_stretch_that_a_split_opened_and_the_renewal_closed_is_told(tmp_path: 
     if policy == "cancel":
         assert stretch["since"] <= iso(BETWEEN + timedelta(minutes=1))
     assert document["status"] == "COMPLETED"
+
+
+def test_exits_that_somebody_else_cancelled_are_named_among_the_changes(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    execute(folder, 0, trade("ALKS", "BUY", 150, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        cancel_exits(opened, "ALKS")
+    document = execute(folder, 1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
+    (row,) = document["since_last"]["cancelled"]
+    assert row["ticker"] == "ALKS"
+    assert row["sentence"].startswith("The exits of 150 ALKS (")
+    assert row["sentence"].endswith(") were cancelled on 11 Nov 2025, not by the desk")
+    after = execute(folder, 2, trade("SN", "BUY", 40, 96.19), at=MORNING + 2 * DAY)
+    assert after["since_last"]["cancelled"] == []
+
+
+def test_exits_that_the_desk_cancelled_itself_or_that_their_twin_ended_are_no_change(tmp_path: Path) -> None:
+    folder = make(tmp_path, orders_at_split="multiply")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), trade("COMM", "BUY", 250, 17.02), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D("0.5"))
+        happen(opened, do="set_price", of="COMM", price=D(15))
+    execute(folder, 1, trade("SN", "BUY", 40, 96.19), at=MORNING + DAY)
+    document = execute(folder, 2, trade("ALKS", "SELL", 70, 65.32), at=MORNING + 2 * DAY)
+    assert document["since_last"]["cancelled"] == []
+    document = execute(folder, 3, trade("AXTA", "BUY", 70, 28.64), at=MORNING + 3 * DAY)
+    assert document["since_last"]["cancelled"] == []

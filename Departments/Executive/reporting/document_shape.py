@@ -89,6 +89,14 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         "expired": [
             {"ticker": "symbol", "client_order_id": "of the exit", "at": "when it expired", "sentence": "all of it"}
         ],
+        "cancelled": [
+            {
+                "ticker": "symbol",
+                "client_order_id": "of the order or the exit",
+                "at": "when it was cancelled, not by the desk",
+                "sentence": "all of it",
+            }
+        ],
         "differences": [
             {
                 "kind": "missing shares, unknown shares or unexplained cash",

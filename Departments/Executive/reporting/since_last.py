@@ -15,12 +15,13 @@ from typing import Any, Final
 from Departments.core.account_entries import AccountDifference, AccountEntry, EntryKind, Statement
 from Departments.core.moments import iso, parse_iso
 from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cents
-from Departments.core.orders import OrderType, Purpose, Side
+from Departments.core.orders import OrderStatus, OrderType, Purpose, Side
 from Departments.core.safe_text import Form, make_safe
 from Departments.core.trading_calendar import EASTERN
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, FillRow, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
+from Departments.ledger.unprotected import OrderGroup
 
 #: The labels of the bridge, in its order.
 _LABELS: Final[Mapping[EntryKind, str]] = {
@@ -32,6 +33,8 @@ _LABELS: Final[Mapping[EntryKind, str]] = {
     EntryKind.FOREIGN_TRADE: "Trades by somebody else",
 }
 OTHER: Final = "Other"
+#: The lists of a document's `since_last` whose rows are sentences.
+_SENTENCES: Final = ("exits", "changes", "expired", "cancelled", "differences")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class SinceLast:
     bookings: tuple[AccountEntry, ...] = ()
     differences: tuple[AccountDifference, ...] = ()
     expired: tuple[OrderRecord, ...] = ()
+    cancelled: tuple[OrderGroup, ...] = ()
 
     def sentences(self) -> list[str]:
         """Return a sentence for every change."""
@@ -133,7 +137,8 @@ class SinceLast:
             "since": None if self.start is None else iso(self.start.at),
             "plan_id": None if self.start is None else self.start.plan_id,
             "exits": [each.document() for each in self.exits],
-            "expired": [_expired_document(order) for order in self.expired],
+            "expired": [_ended_document(order, describe_expired(order)) for order in self.expired],
+            "cancelled": [_ended_document(group.last, describe_cancelled(group)) for group in self.cancelled],
             "changes": [entry_document(b) for b in self.bookings if b.sentence],
             "differences": [_difference_document(d) for d in self.differences],
             "bridge": [{"label": label, "amount": money_text(amount)} for label, amount in self.bridge()],
@@ -148,6 +153,7 @@ def since_last_report(ledger: Ledger, run: ExecutionRecord | None, cash: Decimal
     if start is None:
         return SinceLast(None, cash if run is None else run.cash_before, differences=differences)
     expired = ledger.orders.find_expired_exits(start.holdings, start.at)
+    cancelled = ledger.orders.find_cancelled(start.holdings, start.plan_id, start.at)
     fills = (f for f in ledger.book.fills_after(start) if begun is None or f.fill.filled_at < begun)
     bookings = (b for b in ledger.book.bookings_after(start) if begun is None or b.noted_at <= begun)
     return SinceLast(
@@ -157,6 +163,7 @@ def since_last_report(ledger: Ledger, run: ExecutionRecord | None, cash: Decimal
         bookings=tuple(bookings),
         differences=differences,
         expired=tuple(o for o in expired if begun is None or (o.terminal_at or begun) < begun),
+        cancelled=tuple(g for g in cancelled if begun is None or (g.last.terminal_at or begun) < begun),
     )
 
 
@@ -179,18 +186,40 @@ def describe_fills(
 
 def describe_expired(order: OrderRecord) -> str:
     """Return the sentence about an exit that expired, in New York time."""
-    at = order.terminal_at
-    day = "" if at is None else f" on {at.astimezone(EASTERN):%d %b %Y}"
     kind = "Take-profit" if order.order_type == OrderType.LIMIT else "Stop-loss"
-    return f"{kind} of {plain(order.qty - order.filled_qty)} {order.symbol} expired{day}"
+    return f"{kind} of {plain(order.qty - order.filled_qty)} {order.symbol} expired{_on_day(order)}"
 
 
-def _expired_document(order: OrderRecord) -> dict[str, str | None]:
+def describe_cancelled(group: OrderGroup) -> str:
+    """Return the sentence about an order, or the exits of shares, that the desk did not cancel; New York time."""
+    last, entry = group.last, group.entry
+    day = f"cancelled{_on_day(last)}, not by the desk"
+    if entry is not None and entry.status is not OrderStatus.FILLED:
+        intent = entry
+        filled = f"; {plain(entry.filled_qty)} shares had filled" if entry.filled_qty else ""
+        return f"{intent.side} {plain(intent.qty)} {intent.symbol} was {day}{filled}"
+    terms = dict.fromkeys(text for leg in group.exits if (text := _name_terms(leg)))
+    at = f" ({', '.join(terms)})" if terms else ""
+    return f"The exits of {plain(group.unsold)} {last.symbol}{at} were {day}"
+
+
+def _name_terms(leg: OrderRecord) -> str:
+    """Return an exit with its price."""
+    target, stop = leg.limit_price, leg.stop_price
+    named = (f"{word} {usd_cents(price)}" for word, price in (("stop-loss", stop), ("take-profit", target)) if price)
+    return ", ".join(named)
+
+
+def _on_day(order: OrderRecord) -> str:
+    return "" if order.terminal_at is None else f" on {order.terminal_at.astimezone(EASTERN):%d %b %Y}"
+
+
+def _ended_document(order: OrderRecord, sentence: str) -> dict[str, str | None]:
     return {
         "ticker": order.symbol,
         "client_order_id": order.client_order_id,
         "at": None if order.terminal_at is None else iso(order.terminal_at),
-        "sentence": describe_expired(order),
+        "sentence": sentence,
     }
 
 
@@ -208,7 +237,7 @@ def since_last_lines(changes: Mapping[str, Any]) -> list[str]:
 def changed_sentences(changes: Mapping[str, Any]) -> list[str]:
     """Return the sentences of a document's `since_last`. A symbol change is two entries and one sentence."""
     found: list[str] = []
-    for row in (row for key in ("exits", "changes", "expired", "differences") for row in changes[key]):
+    for row in (row for key in _SENTENCES for row in changes.get(key, ())):
         if row.get("kind") != EntryKind.RENAME or row["sentence"] not in found:
             found.append(row["sentence"])
     return found

@@ -77,6 +77,9 @@ class FakeMemory:
     def history(self, now: datetime, held: Collection[str]) -> TradingHistory:
         return self.learnt.history
 
+    def find_own_exits(self, order_ids: Sequence[str]) -> frozenset[str]:
+        return frozenset()
+
 
 ALKS = candidate("ALKS", "33.01", 74, "Healthcare", average_volume=D(5), market_cap=D(9), earnings_on=NOW.date())
 SENT = NOW - timedelta(minutes=5)

@@ -8,7 +8,7 @@ from decimal import Decimal as D
 import pytest
 
 from Departments.constraints.outside_orders import describe_outside_orders
-from Departments.core.orders import Order, OrderClass, OrderStatus, Side, is_of_somebody_else
+from Departments.core.orders import Order, OrderClass, OrderStatus, Side, is_leg, is_of_somebody_else
 from Departments.core.plans import Trade
 from tests.builders.limits import book, facts
 
@@ -23,7 +23,10 @@ def test_an_order_is_of_somebody_else_by_its_id() -> None:
     assert is_of_somebody_else(THEIRS)
     assert not is_of_somebody_else(replace(THEIRS, client_order_id="MSG_EXECUTIVE_1"))
     assert not is_of_somebody_else(replace(THEIRS, status=OrderStatus.CANCELED))
-    assert not is_of_somebody_else(replace(THEIRS, side=Side.SELL, order_class=OrderClass.BRACKET))
+    exits = replace(THEIRS, side=Side.SELL, order_class=OrderClass.BRACKET)
+    assert is_of_somebody_else(exits)  # a bracket's exits have ids of the broker; the ledger knows whose they are
+    assert is_leg(exits)
+    assert not is_leg(THEIRS)
 
 
 @pytest.mark.parametrize(
@@ -41,3 +44,10 @@ def test_each_order_is_named_with_its_effect(trade: Trade, side: Side, words: st
     assert sentence.startswith(f"somebody else's {side} 20 CTVA at $60.00 is open: ")
     assert words in sentence
     assert list(describe_outside_orders([replace(trade, symbol="DVN")], seen)) == []
+
+
+def test_exits_beside_a_buy_are_no_wash_trade() -> None:
+    exits = replace(THEIRS, side=Side.SELL, order_class=OrderClass.OCO)
+    (sentence,) = describe_outside_orders([BUY], facts(book(outside_orders=(exits,))))
+    assert "wash trade" not in sentence
+    assert sentence.endswith("they stay, and cover only the shares held now")
