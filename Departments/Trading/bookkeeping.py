@@ -319,7 +319,19 @@ def find_differences(
             found.append(
                 AccountDifference(kind, symbol, has - should, ZERO, since, describe_shares(symbol, has, should))
             )
-    return found
+    return list(_name_exchanges(found))
+
+
+def _name_exchanges(found: Sequence[AccountDifference]) -> Iterator[AccountDifference]:
+    """Yield differences; a holding that is gone and another that grew by as much name each other."""
+    for each in found:
+        twins = [other.symbol for other in found if each.symbol and other.symbol and other.qty == -each.qty]
+        if len(twins) != 1:
+            yield each
+            continue
+        old, new = (each.symbol, twins[0]) if each.qty < 0 else (twins[0], each.symbol)
+        hint = f"{plain(abs(each.qty))} shares left {old} and as many came to {new}: it may be called {new} now."
+        yield replace(each, sentence=f"{hint} {each.sentence}")
 
 
 def describe_cash(cash: Decimal) -> str:

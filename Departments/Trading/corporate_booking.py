@@ -49,10 +49,16 @@ class CorporateBooking:
         `new` are activities that the book lacks. Splits that nobody has announced count if `unannounced`.
         """
         announced, now = [a for a in new if a.kind in CORPORATE], self._clock.now()
-        moved = self._book_renames(announced, balance, reading, now)
+        moved = self._book_renames(announced, balance, reading, now, unannounced=unannounced)
         balance = self._ledger.book.balance() if moved else balance
-        split = self._book_splits(announced, balance, reading, now, unannounced=unannounced)
-        done = [a for a in announced if a.symbol in moved | split or self._is_settled(a, balance, reading, now)]
+        announced = [replace(a, symbol=moved.get(a.symbol, a.symbol)) for a in announced]
+        former = {new: old for old, new in moved.items()}
+        split = self._book_splits(announced, balance, reading, now, former, unannounced=unannounced)
+        done = [
+            a
+            for a in announced
+            if a.symbol in {*moved, *moved.values(), *split} or self._is_settled(a, balance, reading, now)
+        ]
         self._ledger.book.add(AccountEntry(_KINDS[a.kind], a.day, now, a.symbol, activity_id=a.id) for a in done)
         self._ledger.actions.learn_assets({p.symbol: p.asset_id for p in reading.positions.values()})
         return self._ledger.book.balance() if split else balance
@@ -66,17 +72,47 @@ class CorporateBooking:
     # --- renames ---
 
     def _book_renames(
-        self, announced: Sequence[Activity], balance: Balance, reading: AccountReading, now: datetime
-    ) -> set[str]:
-        """Book the renames of symbols that the account has no more. Returns the old symbols."""
-        held, found = reading.balance.holdings, set[str]()
+        self,
+        announced: Sequence[Activity],
+        balance: Balance,
+        reading: AccountReading,
+        now: datetime,
+        *,
+        unannounced: bool,
+    ) -> dict[str, str]:
+        """Book the renames of symbols that the account has no more. Returns the new symbol of each old one.
+
+        Shares that were split on the same day are renamed first.
+        """
+        held, found = reading.balance.holdings, dict[str, str]()
         gone = {symbol for symbol, qty in balance.holdings.items() if qty > 0 and symbol not in held}
         for old in sorted(gone - reading.unreadable):
             new, activity_id = self._find_successor(old, announced, reading)
-            if held.get(new, ZERO) - balance.holdings.get(new, ZERO) == balance.holdings[old]:
+            before, joined = balance.holdings[old], balance.holdings.get(new, ZERO)
+            if held.get(new, ZERO) - joined == before:
                 self._book_rename(old, new, held[new], activity_id, now)
-                found.add(old)
+                found[old] = new
+            elif new and not joined and self._find_split_of(old, new, announced, balance, reading, unannounced):
+                self._book_rename(old, new, before, activity_id, now)
+                found[old] = new
         return found
+
+    def _find_split_of(
+        self,
+        old: str,
+        new: str,
+        announced: Sequence[Activity],
+        balance: Balance,
+        reading: AccountReading,
+        unannounced: bool,  # noqa: FBT001 - passed on
+    ) -> Split | None:
+        """Return the split that explains the shares of a symbol under its new name, or None."""
+        paid, position = self._ledger.book.find_entry_price(old, self._clock.now()), reading.positions.get(new)
+        entry, market = (position.avg_entry_price, position.current_price) if position else (None, None)
+        after = reading.balance.holdings.get(new, ZERO)
+        holding = ChangedHolding(new, balance.holdings[old], after, paid, entry, market)
+        under_new = [replace(a, symbol=new) if a.symbol == old else a for a in announced]
+        return find_split(holding, under_new, unannounced=unannounced)
 
     def _find_successor(self, old: str, announced: Sequence[Activity], reading: AccountReading) -> tuple[str, str]:
         """Return the new symbol of an old one, empty if unknown, and the announcement's id, if any."""
@@ -110,16 +146,18 @@ class CorporateBooking:
         balance: Balance,
         reading: AccountReading,
         now: datetime,
+        former: Mapping[str, str],
         *,
         unannounced: bool,
     ) -> set[str]:
-        """Book the splits that explain a holding. Returns their symbols."""
+        """Book the splits that explain a holding. Returns their symbols. `former` names symbols renamed just now."""
         told, found = {a.symbol for a in announced if a.kind is ActivityKind.SPLIT}, set[str]()
         for symbol in sorted({*reading.positions, *told} - reading.unreadable):
             before, after = balance.holdings.get(symbol, ZERO), reading.balance.holdings.get(symbol, ZERO)
             if before == after:
                 continue
-            position, paid = reading.positions.get(symbol), self._ledger.book.find_entry_price(symbol, now)
+            position = reading.positions.get(symbol)
+            paid = self._ledger.book.find_entry_price(former.get(symbol, symbol), now)
             entry, market = (position.avg_entry_price, position.current_price) if position else (None, None)
             split = find_split(
                 ChangedHolding(symbol, before, after, paid, entry, market), announced, unannounced=unannounced

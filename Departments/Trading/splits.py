@@ -1,4 +1,8 @@
-"""Splits: recognised by the broker's announcement, or by a whole ratio between book and account. Pure."""
+"""Splits: recognised by the broker's announcement, or by a ratio that shares and prices agree on. Pure.
+
+A whole ratio, or its inverse, needs a price near the expected one. Another small ratio, such as 3 for 2, needs an entry
+price that the broker has divided by it: nobody can buy or sell shares so.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from math import prod
 from typing import Final
 
 from Departments.core.activities import Activity, ActivityKind
@@ -13,6 +18,8 @@ from Departments.core.money import ONE, ZERO, plain, whole_shares
 
 LARGEST_RATIO: Final = 100  # a larger ratio that nobody announces needs a person
 PRICE_TOLERANCE: Final = Decimal("0.20")  # how far the price may be from the old one divided by the ratio
+LARGEST_PART: Final = 20  # of a ratio like 3 for 2, both its numbers
+EXACTLY: Final = Decimal("0.002")  # how far such an entry price may be from the old one divided by the ratio
 DUST: Final = Decimal("0.000001")  # shares; brokers round to nine places
 UNCHANGED: Final = Decimal("0.01")  # a price this near to the old one is the old one
 
@@ -66,11 +73,14 @@ def find_split(holding: ChangedHolding, announced: Iterable[Activity], *, unanno
         if activity.ratio is not None and (activity.qty == change or _explains(activity.ratio, holding)):
             return Split(holding, activity.ratio, activity.id)
     is_held = holding.before > 0 and holding.after > 0
+    ratios = [a.ratio for a in found if a.ratio is not None]
+    if len(ratios) > 1 and _explains(product := prod(ratios, start=ONE), holding):
+        return Split(holding, product, found[0].id)
     if is_held and found and sum((a.qty or ZERO for a in found), ZERO) == change:
         return Split(holding, holding.after / holding.before, found[0].id)
     if not (unannounced and is_held):
         return None
-    ratio = _find_whole_ratio(holding)
+    ratio = _find_whole_ratio(holding) or _find_exact_ratio(holding)
     return None if ratio is None else Split(holding, ratio, found[0].id if found else "")
 
 
@@ -83,6 +93,19 @@ def _find_whole_ratio(holding: ChangedHolding) -> Decimal | None:
             if deviation is not None and deviation <= PRICE_TOLERANCE:
                 found.append((deviation, ratio))
     return min(found)[1] if found else None
+
+
+def _find_exact_ratio(holding: ChangedHolding) -> Decimal | None:
+    """Return the small ratio that is not whole, if the broker's entry price has followed it exactly."""
+    if holding.paid is None or holding.entry is None:
+        return None
+    parts = range(2, LARGEST_PART + 1)
+    for each in sorted({Fraction(new, old) for new in parts for old in parts}):
+        ratio = Decimal(each.numerator) / each.denominator
+        is_exact = abs(holding.entry * ratio - holding.paid) <= EXACTLY * holding.paid
+        if 1 not in {each.numerator, each.denominator} and is_exact and _explains(ratio, holding):
+            return ratio
+    return None
 
 
 def _explains(ratio: Decimal, holding: ChangedHolding) -> bool:

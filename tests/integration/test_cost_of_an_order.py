@@ -113,4 +113,4 @@ def test_an_order_that_fills_at_once_is_read_from_the_ledger_a_few_times(tmp_pat
         with asked(opened) as said:
             opened.ceo.execute_plan()
     reads = [sql for sql in said if sql.startswith("SELECT") and " FROM desk_orders WHERE " in sql]
-    assert len(reads) <= 4 * 12 + 3  # the comparisons of account, limits and protection after the day included
+    assert len(reads) <= 4 * 13  # the comparisons of account, limits and protection after the day included

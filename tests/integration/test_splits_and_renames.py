@@ -195,3 +195,56 @@ def test_a_symbol_that_becomes_another_asset_is_no_rename(tmp_path: Path, monkey
             opened.ledger.actions.learn_assets({"ALKS": "another asset"})
         opened.trader.reconcile()
         assert set(opened.ledger.releases.find_locks()) == {"ALKS", "META"}
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize(("ratio", "shares"), [("1.5", 231), ("1.25", 192), ("0.5", 77), ("2", 308)])
+def test_a_symbol_that_is_split_and_renamed_on_one_day_keeps_its_exits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ratio: str, shares: int, *, announced: bool
+) -> None:
+    folder = make(tmp_path, orders_at_split="cancel", orders_at_rename="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D(ratio))
+        happen(opened, do="rename", of="ALKS", to="META")
+    if not announced:
+        hide(monkeypatch, ActivityKind.RENAME, ActivityKind.SPLIT)
+    document = execute(folder, 1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
+    told = " ".join(row["sentence"] for row in document["since_last"]["changes"])
+    assert "ALKS is called META now: 154 shares" in told
+    assert "META was split" in told
+    assert document["status"] == "COMPLETED"
+    with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
+        assert sum(qty for qty, _ in read_exits(opened, "META")) == shares
+        assert opened.ledger.releases.locks() == []
+        assert opened.ledger.shares_without_exits(exits_wanted=True) == {}
+
+
+@pytest.mark.parametrize(("ratio", "shares"), [("1.5", 231), ("1.25", 192)])
+def test_an_unannounced_split_of_a_small_ratio_is_recognised_by_the_entry_price(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ratio: str, shares: int
+) -> None:
+    folder = make(tmp_path, orders_at_split="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D(ratio))
+    hide(monkeypatch, ActivityKind.SPLIT)
+    document = execute(folder, 1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
+    assert document["status"] == "COMPLETED"
+    with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
+        assert [qty for qty, _ in read_exits(opened, "ALKS")] == [shares]
+
+
+def test_an_unannounced_rename_into_a_held_symbol_locks_both_and_names_them_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(tmp_path)
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), trade("COMM", "BUY", 250, 17.02), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="rename", of="ALKS", to="COMM")
+    hide(monkeypatch, ActivityKind.RENAME)
+    document = execute(folder, 1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
+    locks = {row["ticker"]: row["reason"] for row in document["locks"]}
+    assert set(locks) == {"ALKS", "COMM"}
+    assert all("154 shares left ALKS and as many came to COMM" in reason for reason in locks.values())
+    assert (document["status"], document["exit_code"]) == ("COMPLETED_WITH_ISSUES", 1)

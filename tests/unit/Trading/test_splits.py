@@ -40,13 +40,40 @@ def test_a_whole_ratio_with_an_agreeing_price_is_a_split(found: ChangedHolding, 
 
 
 @pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (holding("44", "66", "120", "80"), "3 for 2"),
+        (holding("45", "67", "120", "80"), "3 for 2"),  # half a share was paid in cash
+        (holding("40", "50", "120", "96"), "5 for 4"),
+        (holding("66", "44", "80", "120"), "2 for 3"),
+        (holding("60", "45", "30", "40.01"), "3 for 4"),
+        (holding("100", "105", "21", "20"), None),  # a stock dividend: both numbers are above 20
+    ],
+)
+def test_another_small_ratio_is_a_split_if_the_entry_price_followed_it_exactly(
+    found: ChangedHolding, words: str | None
+) -> None:
+    split = find_split(found, [], unannounced=True)
+    assert (None if split is None else describe_ratio(split.ratio)) == words
+
+
+def test_two_splits_of_one_symbol_are_one_ratio() -> None:
+    split = find_split(holding("44", "264", "120", "20"), [announce("2", None), announce("3", None)], unannounced=False)
+    assert split is not None
+    assert split.ratio == 6
+
+
+@pytest.mark.parametrize(
     "found",
     [
         holding("44", "88", "120", "120", "120"),  # bought by hand at the same price
         holding("44", "88", "120", "90", "60"),  # and at half of it
         holding("88", "44", "120", "120", "120"),  # half was sold
         holding("44", "440", "120", "9"),
-        holding("44", "66", "120", "80"),  # 3 for 2 needs an announcement
+        holding("44", "66", "120", "81"),  # 3 for 2 needs an announcement, or an entry price that fits exactly
+        holding("44", "66", "120", "120", "80"),
+        holding("44", "66", None, "80"),
+        holding("40", "50", "120", None, "96"),
         holding("44", "0", "120", None),
         holding("0", "44", None, "12"),
         holding("45", "4", None, None, "12"),  # no price, and a fraction: a guess
