@@ -12,6 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
+from Departments.constraints import amounts
 from Departments.constraints.limits import Limits
 from Departments.core.errors import BadInput
 from Departments.core.facts import READINGS, Readings
@@ -160,7 +161,7 @@ def refuse_other_days(briefing: Briefing, today: date) -> None:
 def describe_doubts(briefing: Briefing, limits: Limits) -> Iterator[str]:
     """Yield a sentence about a drawdown that would stop all BUYs if it were a share of one: it counts as percent."""
     drawdown = briefing.conditions.spy_drawdown_pct
-    if drawdown is not None and limits.market_conditions.max_spy_drawdown_pct < abs(drawdown) < 1:
+    if drawdown is not None and amounts.would_halt_as_share(limits, drawdown):
         shown, meant = plain(drawdown), plain(100 * drawdown)
         yield f"{briefing.source}: spy_drawdown_pct {shown} counts as {shown} %; if {meant} % is meant, write {meant}"
 

@@ -204,6 +204,11 @@ def find_source(facts: Facts, **reading: object) -> dict[str, str]:
     return {} if found is None else {"source": found}
 
 
+def would_halt_as_share(limits: Limits, drawdown: Decimal) -> bool:
+    """Return whether a drawdown below 1 would stop all BUYs if it were a share of one instead of percent."""
+    return limits.market_conditions.max_spy_drawdown_pct < abs(drawdown) < 1
+
+
 def find_contradiction(limits: Limits, facts: Facts) -> str | None:
     """Return the sentence about contradicting views of the market, or None. It names both."""
     telling = [view for view in facts.views if _knows_regime(view) or view.vix is not None]
