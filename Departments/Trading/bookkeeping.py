@@ -35,6 +35,7 @@ HALF_CENT: Final = CENT / 2  # brokers round each fill's amount
 MOMENT: Final = timedelta(minutes=1)  # a lock comes a moment after its booking
 CASH: Final = ""  # the symbol of cash in the book
 CASH_NAME: Final = "CASH"  # its name for people
+LOOK_AT_CASH: Final = f"Look at its activities, then: departments reconcile --accept {CASH_NAME}"
 
 _KINDS: Final = {
     ActivityKind.DEPOSIT: EntryKind.DEPOSIT,
@@ -77,12 +78,14 @@ class Bookkeeper:
         self._foreign = foreign
         self._actions = CorporateBooking(ledger, clock)
 
-    def compare(self, follow: Callable[[], None], ours: Collection[str] = ()) -> tuple[AccountDifference, ...]:
+    def compare(
+        self, follow: Callable[[], None], ours: Collection[str] = (), disputed: Collection[str] = ()
+    ) -> tuple[AccountDifference, ...]:
         """Compare the account with its book, book named changes, and lock unexplained ones.
 
         `follow` brings the ledger's orders up to date: a fill between two readings is no difference. `ours` are the
-        broker's ids of orders under our ids, known to the ledger or not. The first comparison takes the account as
-        the opening balance. Raises BrokerUnavailable.
+        broker's ids of orders under our ids, known to the ledger or not; orders of the symbols `disputed` may explain
+        cash. The first comparison takes the account as the opening balance. Raises BrokerUnavailable.
         """
         if not self._ledger.book.has_opening():
             self._open()
@@ -92,14 +95,18 @@ class Bookkeeper:
             follow()
             again = self._compare_once(ours, unannounced=True)
             found = replace(again, locks={**found.foreign_locks, **again.locks})
+        differences = tuple(
+            each if each.symbol else replace(each, sentence=describe_cash(each.cash, disputed))
+            for each in found.differences
+        )
         now = self._clock.now()
         with self._ledger.transaction():
-            self._ledger.book.set_differences(found.differences)
+            self._ledger.book.set_differences(differences)
             for symbol, reason in found.locks.items():
                 self._ledger.releases.lock(symbol, reason, now)
-        for difference in found.differences:
+        for difference in differences:
             log.warning("%s", difference.sentence)
-        return found.differences
+        return differences
 
     def _open(self) -> None:
         """Take the account as the opening balance: its cash, its shares, and the activities until now."""
@@ -334,13 +341,19 @@ def _name_exchanges(found: Sequence[AccountDifference]) -> Iterator[AccountDiffe
         yield replace(each, sentence=f"{hint} {each.sentence}")
 
 
-def describe_cash(cash: Decimal) -> str:
-    """Return the sentence about unexplained cash."""
+def describe_cash(cash: Decimal, disputed: Collection[str] = ()) -> str:
+    """Return the sentence about unexplained cash, which orders of the symbols `disputed` may explain."""
     where = "more" if cash > 0 else "less"
     return (
         f"The account has {usd_cents(abs(cash))} {where} than orders and bookings explain. "
-        "Look at its activities, then: departments reconcile --accept CASH"
+        f"{advise_symbols_first(disputed) if disputed else LOOK_AT_CASH}"
     )
+
+
+def advise_symbols_first(disputed: Collection[str]) -> str:
+    """Return the mend of cash beside orders that the ledger does not know."""
+    steps = ", ".join(f"departments reconcile --accept {symbol}" for symbol in sorted(disputed))
+    return f"Orders that the ledger does not know may explain it. Accept these first: {steps}"
 
 
 def describe_shares(symbol: str, has: Decimal, should: Decimal) -> str:

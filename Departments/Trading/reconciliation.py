@@ -6,7 +6,7 @@ Reconciling sends nothing. Unknown is not rejected, and unknown is not flat.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ from functools import partial
 
 from Departments.brokers.base import Broker
 from Departments.brokers.patience import ask_patiently
+from Departments.core.errors import BadInput
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
 from Departments.core.orders import Order
@@ -24,7 +25,7 @@ from Departments.ledger.account_book import measure_effect
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.releases import WHOLE_DESK
-from Departments.Trading.bookkeeping import CASH_NAME, Bookkeeper
+from Departments.Trading.bookkeeping import CASH_NAME, Bookkeeper, advise_symbols_first
 from Departments.Trading.comparison import (
     A_LITTLE_BEFORE,
     LOOK_BACK,
@@ -80,20 +81,30 @@ class Reconciler:
         """
         rows = self.lock_disputed(in_hand)
         follow()
-        self._books.compare(follow, {row.order.id for row in rows if row.order is not None})
+        self._compare_books(rows, follow)
         return rows
+
+    def _compare_books(self, rows: Sequence[ComparedOrder], follow: Callable[[], None]) -> None:
+        self._books.compare(follow, {row.order.id for row in rows if row.order is not None}, self._find_disputed(rows))
+
+    def _find_disputed(self, rows: Sequence[ComparedOrder]) -> Collection[str]:
+        return disputed_symbols(rows, self._ledger.releases.find_accepted()).keys()
 
     def accept(self, symbol: str | None, in_hand: Container[str], follow: Callable[[], None]) -> list[str]:
         """Accept the disputes of a symbol on a person's word, of cash (`CASH`), or all (None), and free it.
 
-        Returns a sentence about each change. Raises BrokerUnavailable.
+        Returns a sentence about each change. Raises BrokerUnavailable, and BadInput for cash that disputed orders may
+        explain: accepted first, it would be explained twice.
         """
         rows, releases, done = self.reconcile(in_hand, follow), self._ledger.releases, list[str]()
         locked = {lock.symbol: lock.locked_at for lock in releases.locks()}
         known = {*locked} | {difference.symbol or CASH_NAME for difference in self._ledger.book.differences()}
-        for each in sorted(known if symbol is None else known & {symbol}):
+        wanted = known if symbol is None else known & {symbol}
+        if wanted == {CASH_NAME} and (disputed := self._find_disputed(rows)):
+            raise BadInput("--accept", CASH_NAME, "is not accepted", advise_symbols_first(disputed))
+        for each in sorted(wanted, key=lambda one: (one == CASH_NAME, one)):  # cash last: orders may explain it
             done += self._accept_orders(each, rows)
-            self._books.compare(follow)
+            self._compare_books(rows, follow)
             done += self._books.accept("" if each == CASH_NAME else each)
             if each in locked and each != WHOLE_DESK:
                 with self._ledger.transaction():

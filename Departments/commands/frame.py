@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
 from Departments.core.documents import json_text
-from Departments.core.errors import BadInput, DepartmentsError
+from Departments.core.errors import BadInput, DepartmentsError, LedgerError
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.trading_calendar import EASTERN
@@ -42,13 +42,29 @@ def show_logs(clock: Clock, level: int = logging.INFO) -> None:
 
 @contextmanager
 def use_desk(workspace: Path, choices: Choices | None = None) -> Iterator[Desk]:
-    """Yield the desk of a workspace with its log on standard error. Close it at the end."""
+    """Yield the desk of a workspace with its log on standard error. Close it at the end.
+
+    An error gets the dead letters and locks of the desk, for its document.
+    """
     desk = open_desk(workspace.resolve(), choices)
     show_logs(desk.clock)
     try:
         yield desk
+    except DepartmentsError as error:
+        error.issues = _find_issues(desk, error)
+        raise
     finally:
         desk.close()
+
+
+def _find_issues(desk: Desk, error: DepartmentsError) -> dict[str, Any]:
+    """Return the dead letters and locks of a desk, none where its ledger is the error."""
+    from Departments.Executive.reporting.issues import find_issues  # noqa: PLC0415 - only for a failed command
+
+    with suppress(DepartmentsError):
+        if not isinstance(error, LedgerError) and desk.ledger_path.is_file():
+            return find_issues(desk.ledger).lists
+    return {}
 
 
 def find_messages(workspace: Path) -> Path:
@@ -82,7 +98,8 @@ def report_errors(*, wanted: bool) -> Iterator[None]:
         if wanted:
             from Departments.Executive.reporting.document import unexecuted_document  # noqa: PLC0415 - only for a failed day
 
-            print_json(unexecuted_document("FAILED", None, error.sentence) | {"exit_code": error.exit_code})
+            failed = unexecuted_document("FAILED", None, error.sentence) | {"exit_code": error.exit_code}
+            print_json({**failed, **error.issues})
         raise
 
 

@@ -29,7 +29,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 #: The exit codes of every command.
 EXIT_CODES: Final[Mapping[int, str]] = {
@@ -48,11 +49,13 @@ RUN_AGAIN: Final = "run the same command again to continue"
 class DepartmentsError(Exception):
     """The base of all errors we raise on purpose. Its text is one clear sentence.
 
-    `advice` is the mend common to all errors of a class, for texts without one.
+    `advice` is the mend common to all errors of a class, for texts without one. `issues` are the dead letters and
+    locks that a person has to look at beside it, by their keys in documents.
     """
 
     exit_code = 1
     advice = ""
+    issues: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def sentence(self) -> str:

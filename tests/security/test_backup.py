@@ -100,6 +100,39 @@ def test_what_the_broker_knows_more_than_the_backup_is_named_and_not_traded_agai
     assert orders_at(folder) == sent
 
 
+def restore_the_morning(folder: Path, capsys: Capture, pack: Path) -> Said:
+    """Live through the day, and put the ledger of its morning back beside the account of its end."""
+    back_up(folder, capsys, pack)
+    ends_well(say(capsys, *run_at(folder)))
+    at = iso(LATER + timedelta(minutes=5))
+    return say(capsys, "restore", pack, "--workspace", folder, "--at", at, "--replace", "--keep-exchange")
+
+
+@pytest.mark.parametrize("how", ["each", "all"])
+def test_cash_that_unknown_orders_explain_is_explained_once(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture, how: str
+) -> None:
+    folder = folder_of_the_second_day
+    restored = " ".join(restore_the_morning(folder, capsys, tmp_path / "morning.zip").out.split())
+    at = iso(LATER + timedelta(minutes=6))
+    command: list[str | Path] = ["reconcile", "--workspace", folder, "--at", at]
+    advice = "Accept these first: " + ", ".join(
+        f"departments reconcile --accept {symbol}" for symbol in ("ALKS", "AXTA", "COMM", "SN")
+    )
+    assert (advice in restored, "--accept CASH" in restored) == (True, False)
+    said = say(capsys, *command, "--accept", "CASH")
+    (sentence,) = said.sentences
+    assert (said.code, "CASH" in sentence, advice in sentence) == (2, True, True)
+    said = say(capsys, *command, "--accept-all") if how == "all" else said
+    for symbol in ("ALKS", "AXTA", "COMM", "SN") if how == "each" else ():
+        said = say(capsys, *command, "--accept", symbol)
+        assert said.out.startswith(f"{symbol}") or f"{symbol} is free" in said.out
+    assert "Somebody else" not in said.out + said.err
+    assert "of cash taken into the ledger" not in said.out
+    said = say(capsys, *command, "--json")
+    assert (said.document["locks"], said.document["since_last"]["differences"]) == ([], [])
+
+
 def test_a_restore_that_replaces_loses_nothing(folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture) -> None:
     folder = folder_of_the_second_day
     pack = back_up(folder, capsys, tmp_path / "morning.zip")

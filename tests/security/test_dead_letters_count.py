@@ -76,3 +76,24 @@ def test_a_lock_is_an_issue_of_every_run_with_its_mend(folder: Path, capsys: Cap
         assert lock["ticker"] == "MSFT"
         assert "departments reconcile --accept MSFT" in lock["mend"]
     assert "Locked MSFT" in say(capsys, *run_of(folder)).out
+
+
+@pytest.mark.parametrize("failure", ["no plan", "bad input", "broker away"])
+def test_a_failed_run_names_dead_letters_and_locks_too(folder: Path, capsys: Capture, failure: str) -> None:
+    deliver(folder, "OPERATIONS", JUNK, "no message at all")
+    say(capsys, "plan", "--workspace", folder, "--exchange-state", folder / "state.yaml", "--at", AT)
+    with closing(open_desk(folder)) as desk:
+        desk.ledger.releases.lock("MSFT", "a fill that the ledger does not know", desk.clock.now())
+    (folder / "plan.json").write_text("{}" if failure == "no plan" else "no plan", encoding="utf-8")
+    more = ["--broker", "alpaca"] if failure == "broker away" else ["--plan", folder / "plan.json"]
+    said = say(capsys, *run_of(folder, *more, "--json"))
+    assert said.document["status"] == "FAILED", said.out
+    assert said.code == said.document["exit_code"] > 0
+    assert [each["file"] for each in said.document["dead_letters"]] == [JUNK]
+    assert [each["ticker"] for each in said.document["locks"]] == ["MSFT"]
+
+
+def test_a_run_that_fails_for_its_ledger_says_only_that(folder: Path, capsys: Capture) -> None:
+    (folder / "sentinel.db").write_bytes(b"no database, whatever its name says" * 99)
+    said = say(capsys, *run_of(folder, "--json"))
+    assert (said.code, said.document["status"], said.document["locks"]) == (3, "FAILED", [])

@@ -36,8 +36,12 @@ class Issues:
     def add_to(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return a document with these issues. One that has any ends with 1 at least."""
         code = max(int(document["exit_code"]), int(bool(self)))
-        lists = {"dead_letters": list(self.dead_letters), "locks": list(self.locks)}
-        return {**document, **lists, "exit_code": code}
+        return {**document, **self.lists, "exit_code": code}
+
+    @property
+    def lists(self) -> dict[str, list[Mapping[str, str]]]:
+        """Return them by their keys in a document."""
+        return {"dead_letters": list(self.dead_letters), "locks": list(self.locks)}
 
 
 def find_issues(ledger: Ledger, plan_id: str | None = None) -> Issues:
