@@ -60,6 +60,8 @@ def make_backup(workspace: Path, target: Path, now: datetime, rights: Rights) ->
         raise BadInput(workspace, "", f"has no {LEDGER_FILE} to copy", "name the folder of a desk by --workspace")
     if target.exists():
         raise BadInput(target, "", "is there already", "name a new file")
+    if not target.parent.is_dir():
+        raise BadInput(target, "", "its folder is not there", "make the folder, or name a file in another")
     temporary = target.with_name(f".{target.name}.tmp")
     with tempfile.TemporaryDirectory(prefix="departments-backup-") as folder:
         digests: dict[str, str] = {}
@@ -160,7 +162,11 @@ def restore_backup(
     Raises BadInput for a damaged or foreign file and for a workspace that is not empty, unless it may be replaced;
     WorkspaceBusy for one in use.
     """
-    files = {name: data for name, data in read_backup(source).items() if not (keep_exchange and name == EXCHANGE_FILE)}
+    files = read_backup(source)
+    if keep_exchange and files.pop(EXCHANGE_FILE, None) is not None and not (workspace / EXCHANGE_FILE).is_file():
+        raise BadInput(
+            workspace, "", f"there is no {EXCHANGE_FILE} to keep", "leave --keep-exchange out: the backup holds one"
+        )
     make_folder(workspace, rights)
     with _holding_all(workspace, rights):
         old = [path for path in sorted(workspace.iterdir()) if _is_replaced(path, keep_exchange=keep_exchange)]

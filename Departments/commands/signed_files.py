@@ -45,14 +45,20 @@ def sign(file: FileToRead, signer: Signer) -> int:
 
 
 def verify(file: FileToRead, *, as_json: AsJson = False) -> int:
-    """Verify the signature of a message file with its sender's keys. The exit code is 1 unless it is valid."""
-    message = _decode(file, _read(file))
-    problem = SignatureRule().find_problem(message)
+    """Verify the signature of a message file with its sender's keys. The exit code is 1 unless it is valid.
+
+    With `--json`: `{file, from, signed, reason}`.
+    """
+    data = _read(file)
+    try:
+        message = codec.decode(data, name=file.name)
+        sender, problem = department_of(message.sender), SignatureRule().find_problem(message)
+    except UnreadableMessage as error:
+        sender, problem = None, f"is not signed: it is not a message ({error}); ask its sender for the original"
     if as_json:
-        sender = department_of(message.sender)
         print_json({"file": str(file), "from": sender, "signed": not problem, "reason": problem or None})
     else:
-        words = problem or f"is signed by {department_of(message.sender)}"
+        words = problem or f"is signed by {sender}"
         open_console().print(escape_text(f"{file} {words}."), soft_wrap=True)
     return int(bool(problem))
 

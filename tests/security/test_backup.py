@@ -245,6 +245,29 @@ def test_a_damaged_or_foreign_zip_is_refused_in_one_sentence_and_nothing_is_writ
     assert not (tmp_path / "evil.md").exists()
 
 
+@pytest.mark.parametrize("name", ["", "not/there"])
+def test_an_exchange_that_is_not_there_cannot_be_kept(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture, name: str
+) -> None:
+    pack = back_up(folder_of_the_second_day, capsys, tmp_path / "morning.zip")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    said = say(capsys, "restore", pack, "--workspace", empty / name, "--keep-exchange")
+    (sentence,) = said.sentences
+    assert (said.code, f"there is no {EXCHANGE_FILE} to keep; leave --keep-exchange out" in sentence) == (2, True)
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["nowhere/copy.zip", "a file/copy.zip"])
+def test_a_backup_into_a_folder_that_is_not_there_is_refused_with_the_mend(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture, name: str
+) -> None:
+    (tmp_path / "a file").touch()
+    said = say(capsys, "backup", tmp_path / name, "--workspace", folder_of_the_second_day)
+    (sentence,) = said.sentences
+    assert (said.code, "make the folder" in sentence, str(tmp_path / name) in sentence) == (2, True, True)
+
+
 def test_a_backup_overwrites_nothing_and_needs_a_desk(
     folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture
 ) -> None:

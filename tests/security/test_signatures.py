@@ -76,10 +76,21 @@ def test_a_signed_briefing_that_was_changed_is_not_planned_from(folder: Path, ca
     before = path.read_bytes()
     path.write_bytes(before.replace(*CHANGES[change]))
     assert path.read_bytes() != before
-    assert say(capsys, "messages", "verify", path).code in {1, 2}
+    verified = say(capsys, "messages", "verify", path)
+    assert (verified.code, verified.err) == (1, "")
+    assert verified.out.startswith(str(path))
     said = say(capsys, *run_of(folder, "--json"))
     assert said.code != 0
     assert not bought(said)
+
+
+def test_a_file_that_is_no_message_is_not_signed(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "MSG_RESEARCH_20251110T150509Z_5b6c7d8e.md"
+    path.write_bytes(b"\xff\xfe\x00no message")
+    said = say(capsys, "messages", "verify", path, "--json")
+    assert (said.code, said.document["signed"], said.document["from"]) == (1, False, None)
+    assert "is not a message" in said.document["reason"]
+    assert say(capsys, "messages", "verify", tmp_path / "nothing.md").code == 2
 
 
 def test_what_an_editor_does_when_it_saves_again_is_no_change(folder: Path, capsys: Capture) -> None:
