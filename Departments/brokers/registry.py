@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from Departments.exchange.state import ExchangeState
 
 EXCHANGE_FILE: Final = "simulated_exchange.db"
+MOST_SET_BACK: Final = timedelta(days=1)  # an exchange further ahead was used with --at
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,10 @@ def _open_simulated(opening: Opening) -> Broker:
     from Departments.brokers.simulated import SimulatedBroker
     from Departments.exchange.exchange import SimulatedExchange
 
+    path = opening.folder / EXCHANGE_FILE
     exchange = SimulatedExchange(
-        opening.folder / EXCHANGE_FILE,
-        opening.clock,
+        path,
+        _keep_going(opening.clock, path),
         state=opening.exchange_state,
         faults=opening.exchange_faults,
         step=opening.step,
@@ -80,6 +83,16 @@ def _open_simulated(opening: Opening) -> Broker:
         exchange.floor.set_prices(opening.exchange_prices.prices)
         exchange.floor.record_bars(opening.exchange_prices.bars)
     return SimulatedBroker(exchange, opening.clock)
+
+
+def _keep_going(clock: Clock, path: Path) -> Clock:
+    """Return the clock of an exchange: it is not set back with the machine's, as no broker's is."""
+    from Departments.core.platform.clock import AheadClock, SystemClock
+    from Departments.exchange.storage import find_last_moment
+
+    last = find_last_moment(path) if isinstance(clock, SystemClock) and path.exists() else None
+    ahead = timedelta() if last is None else last - clock.now()
+    return AheadClock(clock, ahead) if timedelta() < ahead <= MOST_SET_BACK else clock
 
 
 def _open_alpaca(opening: Opening) -> Broker:

@@ -4,6 +4,7 @@ SystemClock     the machine's time
 SimulatedClock  starts at any moment; a sleep only moves its hands, so a past day replays at once
 PacedClock      a simulated clock slow enough for a person to watch
 ShiftedClock    starts at any moment and runs at the speed of real time
+AheadClock      runs ahead of another one
 """
 
 from __future__ import annotations
@@ -84,3 +85,19 @@ class ShiftedClock:
     def sleep(self, seconds: float) -> None:
         """Block for `seconds` of real time."""
         self._system.sleep(seconds)
+
+
+class AheadClock:
+    """A clock that runs ahead of another one."""
+
+    def __init__(self, clock: Clock, ahead: timedelta) -> None:
+        self._clock = clock
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        """Return the other clock's moment and the lead."""
+        return self._clock.now() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        """Wait by the other clock."""
+        self._clock.sleep(seconds)
