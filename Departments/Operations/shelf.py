@@ -131,9 +131,12 @@ class Shelf:
     def _list_found(self, today: date) -> list[FoundBriefing]:
         """List the briefings of allowed senders with the faults of their files, newest first."""
         sent = [(m, data) for m, data in _read(self.root / "Outbox" / RESEARCH) if self.bus.is_signed(m)]
-        found = [*self._list_refused(today), *self._mark_contradictions(sent)]
+        waiting = self._list_waiting(today)
+        acted_on = {m.message_id for m in waiting if self.bus.signatures.is_signed(m)}
+        refused = (r for r in self._list_refused(today) if r.message.message_id not in acted_on)
+        found = [*refused, *self._mark_contradictions(sent)]
         troubles = {each.message.message_id: each.trouble for each in found}
-        listed = (*self._list_waiting(today), *(each.message for each in found))
+        listed = (*waiting, *(each.message for each in found))
         return [FoundBriefing(m, troubles.get(m.message_id, "")) for m in self._newest_first(listed, "DailyBriefing")]
 
     def _list_refused(self, today: date) -> Iterator[FoundBriefing]:
@@ -142,7 +145,8 @@ class Shelf:
             department, name, digest, _, code, sentence, set_aside_at, accepted_at = row
             is_open = department == OPERATIONS and code in REFUSED and accepted_at is None
             is_todays = is_open and trading_day(set_aside_at) == today
-            if is_todays and (message := self._read_dead_letter(name, digest)):
+            message = self._read_dead_letter(name, digest) if is_todays else None
+            if message is not None and self.bus.is_signed(message):  # what needs a signature decides only with one
                 yield FoundBriefing(message, sentence)
         for message_id, names in self.bus.list_contradictions(OPERATIONS).items():
             if (message := self.bus.find(message_id)) is not None:
