@@ -36,6 +36,9 @@ from Departments.messaging.regime_payloads import RegimeRequest
 
 log = make_logger(__name__)
 
+#: The mend of an order that is open after its execution.
+FOLLOW = "wait and run `departments resume` again, or cancel it at the broker; `departments reconcile` compares both"
+
 
 @dataclass(frozen=True, slots=True)
 class Day:
@@ -112,6 +115,7 @@ class Day:
     def _finish(self, filed: FiledPlan, stop: NotToday, order: DayOrder) -> Document:
         """Finish an executed plan by a further attempt, or name its rest, the reasons and the unused input."""
         plan = filed.plan
+        still_open = self.chase()  # what its last wait left in Trading's inbox is handled first
         rest = self.judge.find_rest(plan)
         if order.plan_id in {None, plan.plan_id} and rest.may_go_on:
             log.info("%s is finished: %s", plan.plan_id, rest.sentence)
@@ -122,10 +126,11 @@ class Day:
         ended = self.approvals.ledger.plans.execution(plan.plan_id)
         status = "RUNNING" if ended is None else str(ended.status)
         message = f"{stop.message}. It ended as {status}, {rest.sentence}. {self._name_unused(plan, order)}"
+        message += f". {'; '.join(still_open)}: {FOLLOW}" if still_open else ""
         left = {
             "attempts": list_attempts(self.approvals.ledger, plan.plan_id),
             "left": [each.document() for each in rest.left],
-            "exit_code": EXIT_CODES.get(status, 1),
+            "exit_code": max(EXIT_CODES.get(status, 1), int(bool(still_open))),
         }
         return self.reporter.add_issues(unexecuted_document(stop.status, stop.plan_id, message) | left)
 

@@ -24,6 +24,7 @@ from Departments.core.errors import BadInput
 from Departments.core.moments import iso
 from Departments.core.money import ZERO, plain
 from Departments.core.trading_calendar import EASTERN
+from Departments.Executive.day import FOLLOW
 from Departments.Executive.reporting.document import unexecuted_document
 from Departments.Executive.reporting.since_last import SinceLast, since_last_report
 from Departments.ledger.releases import Lock
@@ -58,8 +59,7 @@ def _describe_loose_ends(still_open: list[str]) -> dict[str, Any]:
     nothing = "no execution was interrupted here"
     if not still_open:
         return unexecuted_document("NOTHING_TO_RESUME", None, nothing)
-    mend = "wait and run `departments resume` again, or cancel it at the broker; `departments reconcile` compares both"
-    return unexecuted_document("NOTHING_TO_RESUME", None, f"{nothing}, but {'; '.join(still_open)}: {mend}") | {
+    return unexecuted_document("NOTHING_TO_RESUME", None, f"{nothing}, but {'; '.join(still_open)}: {FOLLOW}") | {
         "exit_code": 1
     }
 
