@@ -22,6 +22,7 @@ from Departments.constraints.table import CONSTRAINTS, Constraint  # noqa: E402 
 from Departments.core.reasons import ReasonCode  # noqa: E402
 from Departments.ledger.ledger import TABLES, Ledger  # noqa: E402
 from Departments.ledger.tables import Table  # noqa: E402
+from scripts.compatibility_page import compatibility_page  # noqa: E402
 from scripts.exchange_page import exchange_page  # noqa: E402
 from scripts.messages_page import messages_page  # noqa: E402
 
@@ -120,6 +121,7 @@ def first_sentence(record: type) -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "codes.md": codes_page,
+    "compatibility.md": compatibility_page,
     "exchange.md": exchange_page,
     "ledger.md": ledger_page,
     "messages.md": messages_page,

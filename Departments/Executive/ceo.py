@@ -12,6 +12,8 @@ and float.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -20,19 +22,28 @@ from typing import TYPE_CHECKING, Any
 from Departments.core.answers import Answer, answer_request, error_answer
 from Departments.core.approvers import SCRIPT
 from Departments.core.documents import as_json, for_scripts
+from Departments.core.errors import DepartmentsError
 from Departments.core.logs import make_logger
+from Departments.core.plans import Trade
+from Departments.core.portfolio import Account, Position
 from Departments.Executive.approvals import FiledPlan
 from Departments.Executive.ceo_answers import (
     approval_answer,
+    complete_answer,
     execution_answer,
     failure_answer,
     legacy_answer,
     plan_answer,
-    portfolio_answer,
+    rejected_answer,
     separate_buys_sells,
     wait_for_orders_to_fill,
 )
+from Departments.Executive.day import Day
 from Departments.Executive.day_order import DayFailed, DayOrder
+from Departments.Executive.portfolio_answers import dashboard_answer, summary_answer
+from Departments.Executive.walkthrough import find_replaced_trading, walk_through
+from Departments.messaging.message import Message
+from Departments.messaging.plan_documents import READY, write_trade
 
 if TYPE_CHECKING:
     from Departments.bootstrap import Desk
@@ -54,29 +65,57 @@ class CEO:
             self._desk = desk
         self.current_plan: Any = None
         self.plan_approved = False
-        self._mandatory_sells: Any = ()
+        self.mandatory_sells: Any = []
+        self.logger = log
         self._turn = RLock()  # a script with a window or a server calls from more than one thread
+        self._outgoing: Message | None = None
 
     @cached_property
     def _desk(self) -> Desk:
         return _open_desk(self.project_root)
 
+    @property
+    def db_path(self) -> Path:
+        """The ledger's file."""
+        return self.project_root / "sentinel.db"
+
+    @property
+    def operations_manager(self) -> object:
+        """Operations as scripts call it."""
+        return self._desk.operations
+
     def set_mandatory_sells(self, sells: Sequence[Mapping[str, Any]]) -> None:
         """Set the mandatory sells of the next plan: `[{ticker, action, shares, reason, source}]`."""
-        self._mandatory_sells = list(sells) if isinstance(sells, Iterable) else sells
+        self.mandatory_sells = list(sells) if isinstance(sells, Iterable) else sells
 
     def handle_user_request(self, request: str, **options: Any) -> Answer:
         """Answer generate_plan, execute_plan, view_dashboard or get_portfolio_summary; a failure is an answer, too."""
         requests: dict[str, Callable[..., Answer]] = {
             "generate_plan": self.generate_plan,
             "execute_plan": self.execute_plan,
-            "view_dashboard": self.portfolio_summary,
-            "get_portfolio_summary": self.portfolio_summary,
+            "view_dashboard": self._show_dashboard,
+            "get_portfolio_summary": self._sum_up_portfolio,
         }
         if not isinstance(request, str) or request not in requests:
             return error_answer(f"unknown request {request!r}; known are {', '.join(requests)}")
         with self._turn:
-            return legacy_answer(answer_request(requests[request], **options))
+            return complete_answer(request, legacy_answer(answer_request(requests[request], **options)))
+
+    def generate_trading_plan(self, ai_model: str | None = None) -> Answer:
+        """Answer the request generate_plan."""
+        return self.handle_user_request("generate_plan", ai_model=ai_model)
+
+    def execute_approved_plan(self) -> Answer:
+        """Answer the request execute_plan."""
+        return self.handle_user_request("execute_plan")
+
+    def get_dashboard_data(self) -> Answer:
+        """Answer the request view_dashboard."""
+        return self.handle_user_request("view_dashboard")
+
+    def get_portfolio_summary(self) -> Answer:
+        """Answer the request get_portfolio_summary."""
+        return self.handle_user_request("get_portfolio_summary")
 
     def generate_plan(
         self,
@@ -85,20 +124,22 @@ class CEO:
         briefing_message_id: str | None = None,
         plan: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """Make a plan and review it. `ai_model` is accepted for existing scripts. Raises DepartmentsError."""
+        """Make a plan and review it; without one the answer is REJECTED. `ai_model` is accepted and not used."""
         log.debug("planning (model %s)", ai_model)
-        order = DayOrder(briefing_message_id, plan, mandatory_sells=self._mandatory_sells)
+        order = DayOrder(briefing_message_id, plan, mandatory_sells=self.mandatory_sells or ())
         try:
             made = self._desk.day.plan(order)
-        except DayFailed as failure:
-            return failure_answer(failure)
-        self.current_plan, self.plan_approved = for_scripts(made.filed.document), False
-        return plan_answer(self.current_plan, made.review)
+        except DepartmentsError as error:
+            return rejected_answer(error)
+        answer = plan_answer(for_scripts(made.filed.document), made.review)
+        if answer["status"] == READY:
+            self.current_plan, self.plan_approved = answer["plan"], False
+        return answer
 
     def approve_plan(self, plan_id: str) -> Answer:
         """Approve the current plan, or a saved one, and write `proposed_trades_<date>.json`."""
         with self._turn:
-            return answer_request(self._approve, plan_id)
+            return complete_answer("approve_plan", answer_request(self._approve, plan_id))
 
     def _approve(self, plan_id: str) -> Answer:
         day, document = self._desk.day, as_json(self.current_plan, CURRENT)
@@ -114,9 +155,13 @@ class CEO:
     def execute_plan(self, *, force: bool = False) -> Answer:
         """Execute the approved plan; an interrupted execution goes on first and instead.
 
-        `force` allows a second execution on one day, of another plan. Raises DepartmentsError.
+        `force` allows a second execution on one day, of another plan. With its senders replaced the CEO only walks
+        through the plan. Raises DepartmentsError.
         """
-        day = self._desk.day
+        trading = find_replaced_trading()
+        if trading is not None or not self._has_own_sender():
+            return self._walk_through(trading)
+        day = self._make_day()
         try:
             unfinished = day.approvals.find_unfinished()
             if unfinished is not None and unfinished.by_hand:
@@ -126,7 +171,43 @@ class CEO:
             end = day.execute(plan, force=force)
         except DayFailed as failure:
             return failure_answer(failure)
-        return execution_answer(end, self._desk.ledger.plans)
+        return execution_answer(end, self._desk.ledger.plans, self._count_positions())
+
+    def _walk_through(self, trading: Any) -> Answer:
+        plan = as_json(self.current_plan, CURRENT)
+        if not isinstance(plan, dict) or not self.plan_approved:
+            raise DayFailed("there is no approved plan to walk through")
+        send, wait = self._send_trade_to_trading_dept, self._wait_for_orders_to_fill
+        answer: Answer = for_scripts(walk_through(plan, send, wait, trading, self.db_path))
+        return answer
+
+    def _make_day(self) -> Day:
+        """Return the day whose executions send every trade by `_send_trade_to_trading_dept`."""
+        day = self._desk.day
+        return replace(day, execution=lambda plan: replace(day.execution(plan), courier=self._dispatch))
+
+    def _dispatch(self, trade: Trade, letter: Message) -> bool:
+        """Send the instruction of one trade. Returns False if what a script put in the sender's place did not."""
+        self._outgoing = letter
+        try:
+            self._send_trade_to_trading_dept(for_scripts(write_trade(trade)))
+        except Exception:
+            log.exception("%s %s is not sent", trade.side, trade.symbol)
+        is_sent, self._outgoing = self._outgoing is None, None
+        return is_sent
+
+    def _send_trade_to_trading_dept(self, trade: Mapping[str, Any]) -> str:
+        """Send the trade that the running execution hands over; return the id of its message. Raises DayFailed."""
+        letter, self._outgoing = self._outgoing, None
+        if letter is None:
+            raise DayFailed(f"{trade.get('ticker')} is not sent: a trade is sent only while its plan is executed")
+        self._desk.bus.enqueue(letter)
+        return letter.message_id
+
+    def _count_positions(self) -> int | None:
+        with suppress(DepartmentsError):
+            return len(self._desk.broker.positions())
+        return None
 
     def _read_approved_plan(self) -> FiledPlan | None:
         document = as_json(self.current_plan, CURRENT)
@@ -137,14 +218,23 @@ class CEO:
             raise DayFailed(f"the plan {filed.plan.plan_id} is not approved")
         return filed
 
-    def portfolio_summary(self) -> Answer:
-        """Return the broker's account and positions."""
-        broker, plan = self._desk.patient_broker, self.current_plan
-        known = {
-            "current_plan": plan.get("plan_id") if isinstance(plan, Mapping) else None,
-            "plan_approved": self.plan_approved,
-        }
-        return portfolio_answer(broker.account(), broker.positions()) | known
+    def _show_dashboard(self) -> Answer:
+        account, positions = self._read_account()
+        executions = self._desk.ledger.plans.executions()
+        start = executions[0].equity if executions else account.equity
+        return dashboard_answer(account, positions, start) | self._known_plan()
+
+    def _sum_up_portfolio(self) -> Answer:
+        return summary_answer(*self._read_account()) | self._known_plan()
+
+    def _read_account(self) -> tuple[Account, list[Position]]:
+        broker = self._desk.patient_broker
+        return broker.account(), list(broker.positions())
+
+    def _known_plan(self) -> Answer:
+        plan = self.current_plan
+        plan_id = plan.get("plan_id") if isinstance(plan, Mapping) else None
+        return {"current_plan": plan_id, "plan_approved": self.plan_approved}
 
     def process_inbox(self) -> None:
         """Read the Executive's messages. An inbox that a watcher holds is left to it."""
@@ -160,6 +250,14 @@ class CEO:
         desk = self._desk
         poll = desk.settings.phases.sell.poll
         return wait_for_orders_to_fill(wanted, timeout, desk.ledger.orders, desk.clock, desk.follow, poll)
+
+    #: The senders as they are written here: a script may replace them on its CEO.
+    _SENDERS = (_send_trade_to_trading_dept, _wait_for_orders_to_fill)
+
+    def _has_own_sender(self) -> bool:
+        """Return False if a script has replaced both sender and waiting."""
+        senders = (self._send_trade_to_trading_dept, self._wait_for_orders_to_fill)
+        return any(getattr(mine, "__func__", None) is own for mine, own in zip(senders, self._SENDERS, strict=True))
 
 
 def _open_desk(project_root: Path) -> Desk:

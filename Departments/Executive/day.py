@@ -28,7 +28,7 @@ from Departments.Executive.manual_orders import ManualOrder
 from Departments.Executive.plan_judge import NotToday, PlanJudge
 from Departments.Executive.reporting.document import EXIT_CODES, Document, list_attempts, unexecuted_document
 from Departments.Executive.reporting.report import Reporter
-from Departments.Executive.review import review, with_quality
+from Departments.Executive.review import is_rated, review, with_quality
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import PlanFailure, PlanRequest
 from Departments.messaging.plan_documents import PlanDocument
@@ -248,7 +248,7 @@ class Day:
         stale = self.judge.find_staleness(filed.plan)
         if stale:
             raise DayFailed(f"{plan_id} cannot be approved: {stale}; make a new plan")
-        if "stage_quality" not in filed.document:  # Operations saved it before the review
+        if not is_rated(filed.document):  # Operations saved it before the review
             filed = self._review(filed).filed
         return self.approvals.approve(filed, approver, self._measure(filed.plan))
 

@@ -6,7 +6,7 @@ dispatched once, and waited for until it ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ from Departments.core.errors import BrokerUnavailable
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
 from Departments.core.orders import OrderStatus, Side
-from Departments.core.plans import TradingPlan
+from Departments.core.plans import Trade, TradingPlan
 from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import Phases
@@ -36,6 +36,7 @@ from Departments.Executive.reporting.since_last import since_last_report
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
 from Departments.messaging.bus import Bus
+from Departments.messaging.message import Message
 
 log = make_logger(__name__)
 
@@ -62,6 +63,7 @@ class PlanExecution:
     """The execution of one plan: `begin`, `open`, then `advance` until no phase is left, `finish`.
 
     After its end `begin` starts a further attempt: it executes what the attempts before left for passing reasons.
+    A `courier` sends the instruction of each SELL and BUY; what it returns False for is not sent.
 
     Calling any of them again goes on where the ledger is. All raise BrokerUnavailable when the account cannot be read.
     """
@@ -75,6 +77,7 @@ class PlanExecution:
     cash: CashCounter
     reporter: Reporter
     silence: Silence
+    courier: Callable[[Trade, Message], bool] | None = None
 
     def begin(self) -> None:
         """Record the beginning of an attempt with the account's cash, equity and reserve, unless one is running."""
@@ -179,15 +182,23 @@ class PlanExecution:
     def _send_or_defer(self, phase: PhaseRecord, rank: int, decision: Decision, approved_at: datetime) -> None:
         trade, sent, plan_id = decision.planned, decision.sent, self.plan.plan_id
         message_id = approval_id(plan_id, self.plan.generated_at, phase.name, trade.symbol, phase.attempt)
-        self.ledger.plans.add_trade(plan_id, rank, _record_of(phase, decision, message_id if sent else None))
-        if sent is None:
+        if sent is not None:
+            at, limit_price = phase.started_at + rank * IN_TURN, decision.limit_price
+            letter = instruction(
+                phase.name, sent, plan_id, message_id, at=at, approved_at=approved_at, limit_price=limit_price
+            )
+            if not self._send(phase.name, sent, letter):
+                decision = replace(decision, sent=None, reason=Reason.of(ReasonCode.NOT_DISPATCHED))
+        is_sent = decision.sent is not None
+        self.ledger.plans.add_trade(plan_id, rank, _record_of(phase, decision, message_id if is_sent else None))
+        if not is_sent:
             _log_deferral(decision)
-            return
-        at = phase.started_at + rank * IN_TURN
-        limit_price = decision.limit_price
-        self.bus.enqueue(
-            instruction(phase.name, sent, plan_id, message_id, at=at, approved_at=approved_at, limit_price=limit_price)
-        )
+
+    def _send(self, name: PhaseName, trade: Trade, letter: Message) -> bool:
+        if self.courier is not None and name in {PhaseName.SELL, PhaseName.BUY}:
+            return self.courier(trade, letter)
+        self.bus.enqueue(letter)
+        return True
 
     # --- one phase ---
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from Departments.constraints.amounts import find_contradiction, regime_of, sector_of
 from Departments.constraints.checks.timing import is_price_old
@@ -19,6 +19,7 @@ from Departments.core.plans import Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import Regime
 from Departments.core.settings import ExitSettings
+from Departments.messaging.plan_stages import LIMITS_STAGE, RESEARCH, STAGES, complete_plan
 
 NEAR_TARGET = Decimal("0.02")  # of equity: whole shares and the price buffer cost about this much
 NARROW = Decimal("0.02")  # of a limit: what is left of it is called narrow
@@ -79,17 +80,37 @@ def find_staleness(plan: TradingPlan, facts: Facts, limits: Limits) -> str | Non
     return f"the prices of {', '.join(moved)} have moved more than {buffer} against it" if moved else None
 
 
+#: From which quality (0 to 100) on a plan has which word, and what the CEO recommends.
+WORDS: Final = (
+    (85, "EXCELLENT", "STRONGLY RECOMMEND APPROVAL"),
+    (70, "GOOD", "RECOMMEND APPROVAL"),
+    (60, "ACCEPTABLE", "APPROVE WITH CAUTION"),
+    (0, "CONCERNS", "REVIEW CAREFULLY BEFORE APPROVAL"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A rating from 0 to 10, with the strengths and concerns of a plan."""
+    """A rating from 0 to 10, with the strengths and concerns of a plan. `violations` are among the concerns."""
 
     quality_rating: int
     strengths: tuple[str, ...]
     concerns: tuple[str, ...]
     recommendation: str
+    violations: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> int:
+        """Return the quality from 0 to 100."""
+        return 10 * self.quality_rating
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Return the word for the quality, and the recommendation in the words of existing scripts."""
+        return next((word, advice) for least, word, advice in WORDS if self.score >= least)
 
     def document(self) -> dict[str, Any]:
-        """Return the review as existing scripts read it."""
+        """Return the review as the documents of commands have it."""
         return {
             "quality_rating": self.quality_rating,
             "strengths": list(self.strengths),
@@ -98,26 +119,35 @@ class Review:
         }
 
 
-def with_quality(document: Mapping[str, Any], found: Review) -> dict[str, Any]:
-    """Return a plan document with the quality keys of plan files (0 to 100), taken from its review.
-
-    Keys that are there already stay.
-    """
-    score, concerns = 10 * found.quality_rating, list(found.concerns)
-    stage = {"stage": "review", "message": found.recommendation, "quality_score": score, "issues": concerns}
-    quality = {"stage_quality": {"review": score}, "compliance_suggestions": concerns, "workflow_summary": [stage]}
+def is_rated(document: Mapping[str, Any]) -> bool:
+    """Return True if a plan document has the quality of the whole plan."""
     summary = document.get("summary")
-    scored = {"summary": {"overall_quality_score": score, **summary}} if isinstance(summary, Mapping) else {}
-    return {**document, **{k: v for k, v in quality.items() if k not in document}, **scored}
+    return isinstance(summary, Mapping) and "overall_quality_score" in summary
+
+
+def with_quality(document: Mapping[str, Any], found: Review) -> dict[str, Any]:
+    """Return a plan document with the quality keys of plan files (0 to 100).
+
+    The quality of the whole plan, and of the stage of the limits, are the review's. What others wrote stays.
+    """
+    complete = complete_plan(document)
+    summary = {"overall_quality_score": found.score, **complete.get("summary", {})}
+    if RESEARCH not in document and "workflow_summary" in document:  # another program has rated the stages
+        return {**complete, "summary": summary}
+    checked = {"message": found.recommendation, "quality_score": found.score, "issues": list(found.concerns)}
+    stages = [s | checked if s["stage"] == LIMITS_STAGE else s for s in complete["workflow_summary"]]
+    quality = {**complete["stage_quality"], STAGES[LIMITS_STAGE]: found.score}
+    return {**complete, "summary": summary, "stage_quality": quality, "workflow_summary": stages}
 
 
 def review(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Review:
     """Rate a plan: every violation weighs three, every other concern one."""
-    violations = [f"{order.symbol}: {reason}" for order, reason in outlook.verdict.violations]
-    concerns = list(_concerns(plan, outlook, limits))
-    rating = max(0, 10 - 3 * len(violations) - len(concerns))
+    violations = tuple(f"{order.symbol}: {reason}" for order, reason in outlook.verdict.violations)
+    others = tuple(_concerns(plan, outlook, limits))
+    rating = max(0, 10 - 3 * len(violations) - len(others))
     recommendation = "REJECT" if violations else "APPROVE" if rating >= 7 else "APPROVE_WITH_CARE"
-    return Review(rating, tuple(_strengths(plan, outlook, limits)), (*violations, *concerns), recommendation)
+    strengths = tuple(_strengths(plan, outlook, limits))
+    return Review(rating, strengths, (*violations, *others), recommendation, violations)
 
 
 def _strengths(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str]:

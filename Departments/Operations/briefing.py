@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from Departments.constraints import amounts
 from Departments.constraints.limits import Limits
@@ -189,3 +189,24 @@ def sell_wishes(sells: Iterable[MandatorySell], *, why: str = "mandatory sell") 
 def _reason(sell: MandatorySell, why: str) -> str:
     reason = sell.reason or why
     return f"{reason} ({sell.source})" if sell.source else reason
+
+
+def research_document(briefing: Briefing, held: Mapping[str, Decimal], symbols: Iterable[str]) -> dict[str, Any]:
+    """Return what a plan was made from: its candidates, and details of the plan's symbols. `held` is in shares."""
+    candidates = {candidate.symbol: candidate for candidate in briefing.candidates}
+    scores = [candidate.score for candidate in briefing.candidates if candidate.score is not None]
+    scored = [symbol for symbol, candidate in candidates.items() if _sentiment_of(candidate)]
+    return {
+        "briefing": briefing.source,
+        "candidates": len(candidates) or None,
+        "average_score": round(sum(scores, Decimal(0)) / len(scores), 1) if scores else None,
+        "with_sentiment": len(scored),
+        "symbols": {s: {"held": held.get(s, Decimal(0)), **_sentiment_of(candidates.get(s))} for s in symbols},
+    }
+
+
+def _sentiment_of(candidate: Candidate | None) -> dict[str, Any]:
+    seen = None if candidate is None else candidate.sentiment
+    if seen is None or seen.score is None:
+        return {}
+    return {"sentiment_score": seen.score, "sentiment_summary": seen.summary or ""}

@@ -30,6 +30,7 @@ from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing, PlanProposal, read_sells
 from Departments.messaging.payloads import PlanRequest
 from Departments.messaging.plan_documents import plan_document, plan_from
+from Departments.messaging.plan_stages import RESEARCH
 from Departments.messaging.regime_payloads import RegimeRequest, RegimeUpdate
 from Departments.messaging.router import Commit, Handler, Router
 from Departments.Operations.basis import Basis, observe
@@ -41,6 +42,7 @@ from Departments.Operations.briefing import (
     merge_picks,
     proposal_from,
     refuse_other_days,
+    research_document,
     sell_wishes,
 )
 from Departments.Operations.planning import Planned, judge_order, make_plan, validate_plan
@@ -180,16 +182,17 @@ class Planner:
     def _make(self, wish: Wish, briefing: Briefing, now: datetime) -> Planned:
         proposal = self._shelf.read_proposal(now)
         complete = merge_picks(briefing, proposal.picks) if proposal else briefing
+        basis = self._basis(complete, _buyable(complete, self._limits), now)
         planned = make_plan(
             briefing,
-            self._basis(complete, _buyable(complete, self._limits), now),
+            basis,
             mandatory_sells=wish.mandatory_sells,
             proposal=proposal,
             reported=self._reported_untradable(now),
         )
         sources = [each.source for each in (briefing, proposal) if each is not None]
         notes = [line for source in sources if (line := self._shelf.describe_source(source))]
-        return _note(planned, [*describe_doubts(briefing, self._limits), *notes])
+        return _note(_add_research(planned, briefing, basis), [*describe_doubts(briefing, self._limits), *notes])
 
     def _validate(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
         known, doubts = self._find_known(wish, now)
@@ -206,7 +209,7 @@ class Planner:
             reported=self._reported_untradable(now),
             source=wish.source,
         )
-        return _note(validated, doubts)
+        return _note(_add_research(validated, known, basis), doubts)
 
     def _find_known(self, wish: Wish, now: datetime) -> tuple[Briefing, list[str]]:
         """Return the briefing beside a given plan, and the sentence about one that cannot be used."""
@@ -238,6 +241,13 @@ class Planner:
 def _note(planned: Planned, sentences: Sequence[str]) -> Planned:
     """Add sentences to the plan's notes."""
     return replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *sentences)))
+
+
+def _add_research(planned: Planned, briefing: Briefing, basis: Basis) -> Planned:
+    """Return a plan with what it was made from, for the tools that read plan files."""
+    plan, held = planned.plan, {symbol: position.qty for symbol, position in basis.facts.positions.items()}
+    seen = research_document(briefing, held, (trade.symbol for trade in plan.trades))
+    return replace(planned, plan=replace(plan, extra={**plan.extra, RESEARCH: seen}))
 
 
 def _read_wish(message: Message, request: PlanRequest) -> Wish:

@@ -17,7 +17,7 @@ from Departments.brokers.patience import ask_patiently
 from Departments.core.errors import BadInput
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
-from Departments.core.orders import Order
+from Departments.core.orders import Order, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.reasons import ReasonCode
 from Departments.core.trading_calendar import trading_day
@@ -57,6 +57,15 @@ class ComparedPositions:
 
     held: Mapping[str, Decimal]
     missing: tuple[MissingShares, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedBuys:
+    """BUYs that were open in the ledger, those of them that have fills now, and those that ended without any."""
+
+    pending: int
+    opened: int
+    ended: int
 
 
 class Reconciler:
@@ -182,6 +191,17 @@ class Reconciler:
             return
         orders.adopt(entry_intent(order, now), order, now, None)
         adopt_exits(orders, with_parents(order.legs, known_as(order)), None, now, {})
+
+    def follow_buys(self, follow: Callable[[], None]) -> FollowedBuys:
+        """Follow the BUYs that are open in the ledger. Raises BrokerUnavailable."""
+        orders = self._ledger.orders
+        waiting = [order.client_order_id for order in orders.find_open_trades() if order.side is Side.BUY]
+        if waiting:
+            follow()
+        found = orders.find_many(waiting).values()
+        opened = sum(order.filled_qty > 0 for order in found)
+        ended = sum(order.status.is_terminal and order.filled_qty == 0 for order in found)
+        return FollowedBuys(len(waiting), opened, ended)
 
     def compare_positions(self, age: timedelta) -> ComparedPositions:
         """Compare the ledger's fills of the last `age` with the broker's positions. Raises BrokerUnavailable."""

@@ -8,14 +8,15 @@ from datetime import timedelta
 from Departments.brokers.base import Broker
 from Departments.brokers.patience import name_trouble
 from Departments.core.departments import TRADING
-from Departments.core.errors import BrokerUnavailable
+from Departments.core.errors import BrokerUnavailable, NotFound
 from Departments.core.logs import make_logger
+from Departments.core.quotes import Asset
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
 from Departments.messaging.router import Handler, Router
 from Departments.Trading.comparison import ComparedOrder
 from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers, approved_symbols
-from Departments.Trading.reconciliation import ComparedPositions, Reconciler
+from Departments.Trading.reconciliation import ComparedPositions, FollowedBuys, Reconciler
 from Departments.Trading.renewal import ExitRenewer
 from Departments.Trading.repricing import ExitRepricer
 
@@ -120,6 +121,17 @@ class Trader:
     def compare_positions(self, age: timedelta) -> ComparedPositions:
         """Compare the ledger's fills of the last `age` with the broker's positions. Raises BrokerUnavailable."""
         return self._reconciler.compare_positions(age)
+
+    def find_asset(self, symbol: str) -> Asset:
+        """Return the broker's data on a symbol. Raises NotFound, BrokerUnavailable."""
+        found = self._broker.assets([symbol]).get(symbol)
+        if found is None:
+            raise NotFound(f"the broker knows no {symbol}")
+        return found
+
+    def follow_buys(self) -> FollowedBuys:
+        """Follow the BUYs that are open in the ledger; sends nothing. Raises BrokerUnavailable."""
+        return self._reconciler.follow_buys(self._follow)
 
     def _expect_approvals(self, messages: Iterable[Message]) -> None:
         approvals = (m for m in messages if self.router.type_of(m) == "ExecutiveApproval")

@@ -15,7 +15,7 @@ from Departments.core.answers import Answer, answer_request
 from Departments.core.logs import make_logger
 from Departments.messaging.bus import ConsumeReport
 from Departments.Trading.trader import Trader
-from Departments.Trading.trading_answers import answer_positions
+from Departments.Trading.trading_answers import NOTHING_FOLLOWED, TradingClient, answer_positions
 
 log = make_logger(__name__)
 
@@ -27,7 +27,8 @@ class TradingDepartment:
     """
 
     def __init__(self, db_path: str | Path = "sentinel.db", *, trader: Trader | None = None) -> None:
-        self._called_in, self._db_path = Path.cwd(), db_path
+        self._called_in, self.db_path = Path.cwd(), db_path
+        self.trading_client = TradingClient(lambda: self._trader)
         if trader is not None:
             self._trader = trader
         self._turn = RLock()  # a watcher's script calls from more than one thread
@@ -36,7 +37,7 @@ class TradingDepartment:
     def _trader(self) -> Trader:
         from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: made alone
 
-        return open_desk(self._called_in, ledger_path=self._called_in / self._db_path).trader
+        return open_desk(self._called_in, ledger_path=self._called_in / self.db_path).trader
 
     def process_inbox(self) -> ConsumeReport | Answer:
         """Handle all messages in Inbox/TRADING, then track every open order."""
@@ -52,7 +53,8 @@ class TradingDepartment:
     def reconcile_positions(self, max_age_hours: float = 24) -> Answer:
         """Compare the ledger's fills of the last hours with the broker's positions. Sends nothing.
 
-        Answers `{"status": "OK" | "MISMATCH", "positions": {TICKER: qty}, "discrepancies": [...]}`.
+        Answers SUCCESS or ERROR; `trading_answers.answer_positions` has the keys.
         """
         with self._turn:
-            return answer_request(lambda: answer_positions(self._trader, max_age_hours))
+            answer = answer_request(lambda: answer_positions(self._trader, max_age_hours))
+        return {**NOTHING_FOLLOWED, **answer}

@@ -134,6 +134,10 @@ class ReasonCode(StrEnum):
         "the broker has orders of today under this desk's ids that the ledger does not know; a person must check them",
     )
     PHASE_ABORTED = ("PHASE_ABORTED", "an earlier phase was aborted, so the order was not sent (deferred)")
+    NOT_DISPATCHED = (
+        "NOT_DISPATCHED",
+        "what a script has put in the place of `_send_trade_to_trading_dept` did not send the trade (deferred)",
+    )
     FILLED_SHORT = (
         "FILLED_SHORT",
         "the order is called filled with fewer shares than were sent; look at it at the broker",

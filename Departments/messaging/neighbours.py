@@ -133,6 +133,10 @@ def _section(mend: str) -> Callable[[Any], Any]:
     return read
 
 
+def _keep_mapping(value: Any) -> Any:
+    return value if isinstance(value, Mapping | BaseModel) else None
+
+
 def _mappings(value: Any) -> Any:
     rows = value or ()
     if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping | BaseModel) for row in rows):
@@ -150,6 +154,13 @@ Coefficient = Annotated[Decimal, BeforeValidator(_coefficient)]
 # --- the briefing ---
 
 
+class Sentiment(BriefingRow):
+    """What the news say of a symbol. Only other tools read it."""
+
+    score: Reading = Field(None, description="0 to 100", examples=[61])
+    summary: MaybeText = Field(None, description="a sentence")
+
+
 class Candidate(BriefingRow):
     """A symbol worth considering. None is unknown."""
 
@@ -165,6 +176,7 @@ class Candidate(BriefingRow):
     average_volume: Positive = Field(None, description="shares a day")
     market_cap: Positive = Field(None, description="dollars")
     earnings_on: Day = Field(None, alias="earnings_date", description="the day of the earnings report")
+    sentiment: Annotated[Sentiment | None, BeforeValidator(_keep_mapping)] = Field(None, description="of the news")
 
     @property
     def has_size(self) -> bool:

@@ -34,6 +34,7 @@ from Departments.core.readers import (
 from Departments.core.reasons import Reason
 from Departments.core.validation import validate
 from Departments.messaging.payloads import Payload
+from Departments.messaging.plan_stages import complete_plan
 from Departments.messaging.values import A_MOMENT, A_PLAN
 
 READY = "READY_FOR_USER_APPROVAL"
@@ -123,7 +124,8 @@ def read_trade(row: Mapping[str, Any], source: str, place: str) -> Trade:
     side = classify(row, source, place)
     price = next((key for key in PRICES if row.get(key) is not None), None)
     reason = next((key for key in REASONS if row.get(key)), None)
-    ignored = {*PRICES, *REASONS, "stop_price", *(() if side is Side.BUY else ("allocated_capital",))}
+    unscored = ("composite_score",) if row.get("is_scored") is False else ()  # it only stands in for other tools
+    ignored = {*PRICES, *REASONS, *unscored, "stop_price", *(() if side is Side.BUY else ("allocated_capital",))}
     kept = {key: value for key, value in row.items() if key not in ignored - {price, reason}}
     return validate(Trade, kept | {"action": side}, source, place=place)
 
@@ -277,5 +279,5 @@ def plan_from(document: Any, source: str) -> TradingPlan:
 
 
 def plan_document(plan: TradingPlan) -> dict[str, Any]:
-    """Write a plan as a plan document, with its inputs under `made_from`."""
-    return PlanDocument.from_plan(plan).document()
+    """Write a plan as a plan document, with its inputs under `made_from` and the keys of other tools."""
+    return complete_plan(PlanDocument.from_plan(plan).document())

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from Departments.Executive.ceo_answers import verify
+from Departments.Executive.ceo_answers import list_issues
 
 
 def document(*statuses: str, holds: bool = True, code: str = "") -> dict[str, Any]:
@@ -12,23 +12,23 @@ def document(*statuses: str, holds: bool = True, code: str = "") -> dict[str, An
 
 @pytest.mark.parametrize("status", ["filled", "released", "protected"])
 def test_a_trade_that_ended_well_is_no_issue(status: str) -> None:
-    assert verify(document(status)) == {"passed": True, "issues": []}
+    assert list_issues(document(status)) == []
 
 
 @pytest.mark.parametrize("code", ["INSUFFICIENT_CASH", "MIN_POSITION_VALUE"])
 def test_a_buy_without_cash_or_too_small_today_is_no_issue(code: str) -> None:
-    assert verify(document("deferred", code=code)) == {"passed": True, "issues": []}
+    assert list_issues(document("deferred", code=code)) == []
 
 
 @pytest.mark.parametrize("code", ["NOTHING_AVAILABLE", "SYMBOL_LOCKED", "PHASE_ABORTED", "STALE_PLAN"])
 def test_a_trade_that_was_put_off_for_another_reason_is_an_issue(code: str) -> None:
-    assert verify(document("deferred", code=code)) == {"passed": False, "issues": [f"SN SELL: deferred {code}"]}
+    assert list_issues(document("deferred", code=code)) == [f"SN SELL: deferred {code}"]
 
 
 @pytest.mark.parametrize("status", ["denied", "rejected", "canceled", "expired", "dispatched"])
 def test_a_trade_that_ended_otherwise_is_an_issue(status: str) -> None:
-    assert verify(document("filled", status)) == {"passed": False, "issues": [f"SN SELL: {status}"]}
+    assert list_issues(document("filled", status)) == [f"SN SELL: {status}"]
 
 
 def test_cash_that_does_not_add_up_is_an_issue() -> None:
-    assert verify(document("filled", holds=False)) == {"passed": False, "issues": ["cash is off by -1.00"]}
+    assert list_issues(document("filled", holds=False)) == ["cash is off by -1.00"]

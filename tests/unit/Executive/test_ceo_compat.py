@@ -19,6 +19,7 @@ from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.state import load_exchange_state
 from Departments.Executive.ceo import CEO
 from Departments.messaging.inbound import ConsumeReport
+from Departments.messaging.plan_stages import STAGES
 from Departments.Operations.operations_manager import OperationsManager
 from Departments.Trading.trading_department import TradingDepartment
 from tests.builders.desk import briefing, candidate, deliver, desk, trade, two_and_two
@@ -70,10 +71,12 @@ def test_the_plan_file_tells_of_quality_under_the_keys_it_always_had(opened: Des
     for ceo in (again, opened.ceo):
         ceo.approve_plan(planned["plan"]["plan_id"])
         saved = read_json(opened.workspace / "proposed_trades_2025-11-10.json")
-        assert saved["summary"]["overall_quality_score"] == 10 * planned["ceo_review"]["quality_rating"]
+        assert saved["summary"]["overall_quality_score"] == planned["ceo_review"]["quality_score"]
         assert saved["summary"]["total_trades"] == len(saved["trades"])
-        assert set(saved["stage_quality"]) == {stage["stage"] for stage in saved["workflow_summary"]}
-        assert saved["compliance_suggestions"] == planned["ceo_review"]["concerns"]
+        assert {STAGES[stage["stage"]]: stage["quality_score"] for stage in saved["workflow_summary"]} == saved[
+            "stage_quality"
+        ]
+        assert saved["workflow_summary"][-1]["issues"] == planned["ceo_review"]["concerns"]
 
 
 def test_executing_answers_with_counts_results_and_verification(opened: Desk) -> None:
@@ -82,7 +85,9 @@ def test_executing_answers_with_counts_results_and_verification(opened: Desk) ->
     assert answer["status"] == "EXECUTION_INITIATED"
     assert answer["trades_submitted"] == answer["sells_submitted"] + answer["buys_submitted"]
     assert {"ticker", "action", "message_id", "status"} <= set(answer["execution_results"][0])
-    assert answer["post_execution_verification"] == {"passed": True, "issues": []}
+    verified = answer["post_execution_verification"]
+    assert (verified["passed"], verified["issues"]) == (True, [])
+    assert verified["summary"]["buys_executed"] == answer["buys_submitted"]
 
 
 def test_scripts_may_set_plan_and_approval_themselves(opened: Desk) -> None:
@@ -105,7 +110,7 @@ def test_what_a_script_changed_in_an_approved_plan_is_what_an_interruption_goes_
 @pytest.mark.parametrize("request_name", ["view_dashboard", "get_portfolio_summary"])
 def test_the_portfolio_can_be_seen(opened: Desk, request_name: str) -> None:
     answer = opened.ceo.handle_user_request(request_name)
-    assert answer["status"] == "OK"
+    assert answer["status"] == "SUCCESS"
     assert answer["cash"] == D(40_000)
     assert {p["ticker"] for p in answer["positions"]} == {"CTVA", "DVN", "MSFT"}
 
@@ -209,7 +214,7 @@ def test_trading_made_alone_handles_the_inbox_of_the_current_directory(cwd: Path
 @freeze_time(NOW)
 def test_trading_made_alone_uses_the_ledger_it_is_given(cwd: Path) -> None:
     answer = TradingDepartment(db_path=cwd / "other.db").reconcile_positions(max_age_hours=24)
-    assert answer["status"] == "OK"
+    assert answer["status"] == "SUCCESS"
     assert (cwd / "other.db").exists()
     assert not (cwd / "sentinel.db").exists()
 
@@ -217,7 +222,7 @@ def test_trading_made_alone_uses_the_ledger_it_is_given(cwd: Path) -> None:
 @freeze_time(NOW)
 def test_ceo_and_operations_made_alone_plan_in_the_project_root(cwd: Path) -> None:
     deliver(cwd, "OPERATIONS", "MSG_RESEARCH_20251110T150509Z_0badcafe.md", briefing(CANDIDATES))
-    assert CEO(cwd).handle_user_request("get_portfolio_summary")["status"] == "OK"
+    assert CEO(cwd).handle_user_request("get_portfolio_summary")["status"] == "SUCCESS"
     answer = OperationsManager(cwd).generate_trading_plan(ai_model="gpt-4o")
     assert answer["status"] == "SUCCESS"
     assert {"plan", "stage_results"} <= set(answer)

@@ -81,7 +81,7 @@ def test_a_plan_that_is_none_is_an_answer_and_nothing_is_sent(opened: Desk, plan
 @pytest.mark.parametrize("plan", ["a plan", 5, [1], {"notes": 7}, {**two_and_two(), "notes": float("inf")}])
 def test_such_a_plan_is_not_planned_from_either(opened: Desk, plan: Any) -> None:
     before = opened.clock.now()
-    assert opened.ceo.handle_user_request("generate_plan", plan=plan)["status"] == "ERROR"
+    assert opened.ceo.handle_user_request("generate_plan", plan=plan)["status"] == "REJECTED"
     assert (opened.clock.now() - before).total_seconds() < 60, "nobody waits for an answer that cannot come"
 
 
@@ -112,7 +112,7 @@ def test_a_request_that_is_no_word_is_an_answer(opened: Desk, request_name: Any)
 def test_mandatory_sells_that_make_no_sense_are_reported_when_a_plan_is_asked_for(opened: Desk, sells: Any) -> None:
     opened.ceo.set_mandatory_sells(sells)
     answer = opened.ceo.handle_user_request("generate_plan")
-    assert answer["status"] == "ERROR"
+    assert answer["status"] == "REJECTED"
     assert "mandatory_sells" in answer["message"]
 
 
@@ -137,8 +137,8 @@ def test_reconciling_for_no_number_of_hours_is_an_answer(opened: Desk, hours: An
 )
 def test_operations_answers_failed_to_what_makes_no_sense(opened: Desk, given: dict[str, Any]) -> None:
     answer = opened.operations.generate_trading_plan(**given)
-    assert (answer["status"], answer["plan"], answer["stage_results"]) == ("FAILED", None, {})
-    assert answer["message"]
+    assert (answer["status"], answer["plan"], answer["error"]) == ("FAILED", None, answer["message"])
+    assert [stage["issues"] for stage in answer["stage_results"]] == [[answer["message"]]]
 
 
 def test_every_answer_can_be_written_as_json_and_calculated_with(opened: Desk) -> None:
@@ -194,7 +194,7 @@ def test_a_folder_without_limits_is_an_answer_and_no_exception(cwd: Path) -> Non
         trading.process_inbox(),
         trading.reconcile_positions(),
     ]
-    assert [a["status"] for a in answers if isinstance(a, dict)] == ["ERROR"] * 5
+    assert [a["status"] for a in answers if isinstance(a, dict)] == ["REJECTED", *["ERROR"] * 4]
     assert OperationsManager(cwd).generate_trading_plan()["status"] == "FAILED"
 
 
@@ -223,7 +223,7 @@ def test_a_department_may_be_made_in_one_thread_and_used_in_others(cwd: Path) ->
     for thread in threads:
         thread.join()
     assert sum(a.handled for a in answers if isinstance(a, ConsumeReport)) == 1
-    assert [a["status"] for a in answers if isinstance(a, dict)] == ["OK"] * 3
+    assert [a["status"] for a in answers if isinstance(a, dict)] == ["SUCCESS"] * 3
 
 
 def test_departments_made_at_the_same_time_do_not_take_each_other_for_a_broken_disk(cwd: Path) -> None:
@@ -237,4 +237,4 @@ def test_departments_made_at_the_same_time_do_not_take_each_other_for_a_broken_d
         thread.start()
     for thread in threads:
         thread.join()
-    assert {a["status"] for a in answers} == {"OK"}
+    assert {a["status"] for a in answers} == {"SUCCESS"}

@@ -17,6 +17,7 @@ from Departments.core.portfolio import Account
 from Departments.core.regimes import Confidence, Regime, RegimeAssessment
 from Departments.messaging import codec
 from Departments.messaging.message import Message, body_with
+from Departments.messaging.plan_stages import STAGES
 from Departments.messaging.regime_payloads import RegimeUpdate
 from tests.builders import desk as build
 from tests.builders.desk import MORNING, deliver, desk, workspace
@@ -66,7 +67,8 @@ def test_an_existing_script_gets_a_plan_from_the_waiting_briefing(folder: Path) 
     assert found["status"] == "SUCCESS"
     assert [t["ticker"] for t in found["plan"]["trades"] if t["action"] == "SELL"] == ["CTVA"]
     assert {t["ticker"] for t in found["plan"]["trades"] if t["action"] == "BUY"} <= set(NAMES)
-    assert found["stage_results"]["verification"]["violations"] == 0
+    assert found["plan"]["stage_results"]["verification"]["violations"] == 0
+    assert [stage["stage"] for stage in found["stage_results"]] == list(STAGES)
 
 
 def test_a_plan_that_cannot_be_made_is_an_answer_and_no_exception(folder: Path) -> None:

@@ -195,7 +195,7 @@ def test_positions_answer_as_before(opened: Desk) -> None:
     send(opened.workspace, order("COMM", "BUY", 250, 17.02))
     trade_on(opened)
     answer = opened.trading.reconcile_positions(max_age_hours=24)
-    assert answer["status"] == "OK"
+    assert (answer["status"], answer["is_matched"]) == ("SUCCESS", True)
     assert answer["positions"]["COMM"] == D(250)
     broker: Any = opened.broker
     floor = broker.exchange.floor
@@ -204,7 +204,7 @@ def test_positions_answer_as_before(opened: Desk) -> None:
     opened.clock.sleep(10)
     floor.trade_outside("COMM", D(-100))
     answer = opened.trading.reconcile_positions(max_age_hours=24)
-    assert answer["status"] == "MISMATCH"
+    assert (answer["status"], answer["is_matched"]) == ("SUCCESS", False)
     assert answer["discrepancies"] == [{"ticker": "COMM", "bought": D(250), "held": D(150)}]
     assert opened.clock.now() > MORNING
 
@@ -234,7 +234,7 @@ def test_shares_that_were_bought_and_sold_again_are_not_missed(opened: Desk) -> 
     opened.clock.sleep(10)
     opened.trader.track(exits=True)
     answer = opened.trading.reconcile_positions()
-    assert (answer["status"], answer["positions"].get("COMM")) == ("OK", None)
+    assert (answer["is_matched"], answer["positions"].get("COMM")) == (True, None)
 
 
 # --- start-up reconciliation ---
