@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -56,20 +57,27 @@ def test_the_watchman_hears_a_write_that_nobody_announced(tmp_path: Path) -> Non
     assert in_a_child(work) == 0
 
 
+def once(labels: list[str]) -> list[int]:
+    """Return where each label stands for the first time."""
+    return sorted({label: number for number, label in reversed(list(enumerate(labels)))}.values())
+
+
 def once_and_again(labels: list[str]) -> list[int]:
     """Return where each label stands for the first and for the last time; the soak tests take every one."""
-    first = {label: number for number, label in reversed(list(enumerate(labels)))}
     last = {label: number for number, label in enumerate(labels)}
-    return sorted({*first.values(), *last.values()})
+    return sorted({*once(labels), *last.values()})
 
 
-@pytest.mark.parametrize("durability", ["full", "fast"])
+@pytest.mark.parametrize(
+    ("durability", "choose"),
+    [("full", once_and_again), ("fast", once), pytest.param("fast", once_and_again, marks=pytest.mark.soak)],
+)
 def test_killed_at_every_labelled_point_and_begun_again_the_day_ends_as_if_it_had_not_been(
-    tmp_path: Path, durability: Durability
+    tmp_path: Path, durability: Durability, choose: Callable[[list[str]], list[int]]
 ) -> None:
     workspace = tmp_path / "workspace"
     labels = recorded(workspace, tmp_path / "notes.json", durability)["labels"]
-    for number in once_and_again(labels):
+    for number in choose(labels):
         shutil.rmtree(workspace)
         lay_out(workspace)
         day = partial(run_day, workspace, COUNT, durability=durability)
