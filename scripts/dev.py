@@ -61,13 +61,13 @@ def main(name: str) -> int:
     return 0
 
 
-def environment(name: str) -> dict[str, str]:
+def environment(name: str, memory: Path = MEMORY, room: int = ROOM) -> dict[str, str]:
     """Return the environment of a command. Where Linux has room in memory, tests write their files there.
 
-    Then no test waits for a disk: half of the time of all of them.
+    Then no test waits for a disk. Whoever sets PYTEST_DEBUG_TEMPROOT chooses another place.
     """
-    if name in IN_MEMORY and MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
-        return {"PYTEST_DEBUG_TEMPROOT": str(MEMORY), **os.environ}
+    if name in IN_MEMORY and memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > room:
+        return {"PYTEST_DEBUG_TEMPROOT": str(memory), **os.environ}
     return dict(os.environ)
 
 
