@@ -12,6 +12,7 @@ from typing import Final
 from Departments.core.money import ZERO, on_tick, whole_shares
 from Departments.core.orders import Purpose
 from Departments.ledger.database import Database
+from Departments.ledger.old_positions import OldPositions
 from Departments.ledger.order_records import OPEN, ORDERS, WITH_STOP, OrderRecord
 from Departments.ledger.tables import Table
 from Departments.ledger.unprotected import UnprotectedRecords
@@ -33,9 +34,10 @@ _NEWEST_STOP: Final = f"id = (SELECT max(id) FROM desk_orders WHERE symbol = ? A
 class CorporateActions:
     """Brings the orders in the ledger up to splits and renames. Every method joins the caller's transaction."""
 
-    def __init__(self, database: Database, unprotected: UnprotectedRecords) -> None:
+    def __init__(self, database: Database, unprotected: UnprotectedRecords, positions: OldPositions) -> None:
         self._db = database
         self._unprotected = unprotected
+        self._positions = positions
 
     def learn_assets(self, ids: Mapping[str, str]) -> None:
         """Remember the asset of each symbol; an empty id says nothing."""
@@ -52,6 +54,7 @@ class CorporateActions:
         """Move the open exits and the unprotected shares of a symbol to its new one; the past keeps the old one."""
         ORDERS.update(self._db, {"symbol": new}, _OPEN_EXITS, symbol)
         self._unprotected.rename(symbol, new, at)
+        self._positions.rename(symbol, new, at)
 
     def split(self, symbol: str, ratio: Decimal, at: datetime) -> None:
         """Multiply the unsold shares of a symbol by `ratio` (new ones for each old one), and divide its exits' prices.
@@ -71,6 +74,7 @@ class CorporateActions:
         if ended is not None and not any(ended.id == record.id for exits in groups.values() for record in exits):
             self._rewrite(ended, ended.qty, ratio)
         self._unprotected.split(symbol, ratio, at)
+        self._positions.split(symbol, ratio, at)
 
     def _rewrite(self, record: OrderRecord, qty: Decimal, ratio: Decimal) -> None:
         prices = {"limit_price": _divide(record.limit_price, ratio), "stop_price": _divide(record.stop_price, ratio)}

@@ -13,6 +13,7 @@ from Departments.core.reasons import Reason, join_reasons
 from Departments.core.statuses import ExecutionStatus, PhaseName, PhaseState
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database
+from Departments.ledger.old_days import OldSessions
 from Departments.ledger.plan_records import (
     APPROVALS,
     EXECUTIONS,
@@ -49,8 +50,9 @@ _IN_ORDER: Final = tuple(PhaseName)
 class PlanRecords:
     """Plans and their executions in the ledger. Every method joins the caller's transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sessions: OldSessions | None = None) -> None:
         self._db = database
+        self._sessions = sessions
 
     def save(self, document: Mapping[str, Any], limits_hash: str, at: datetime, *, by_hand: bool = False) -> None:
         """Save a plan document under its `plan_id`; it replaces an older one."""
@@ -66,6 +68,8 @@ class PlanRecords:
         names = ("document", "status", "limits_hash", "saved_at", "by_hand")
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
         PLANS.insert(self._db, record, f"(plan_id) DO UPDATE SET {changes}")
+        if self._sessions is not None and not by_hand:
+            self._sessions.note_plan(record.plan_id, record.generated_at, at)
 
     def propose(self, document: Mapping[str, Any], limits_hash: str, at: datetime, *, by_hand: bool = False) -> None:
         """Save a plan before its approval. The document of an executed plan stays as it is."""
@@ -122,6 +126,10 @@ class PlanRecords:
         """Record the end of the running attempt, with its cash and fees in dollars."""
         changes = {"status": status, "cash_after": cash_after, "fees": fees, "ended_at": at}
         EXECUTIONS.update(self._db, changes, "plan_id = ? AND ended_at IS NULL", plan_id)
+        run = self.execution(plan_id)
+        if self._sessions is not None and run is not None and not run.by_hand and self.has_trades(plan_id):
+            sent = [trade for trade in self.trades(plan_id) if trade.phase in _TRADING and trade.message_id]
+            self._sessions.note_execution(plan_id, run.started_at, len(sent))
 
     def execution(self, plan_id: str) -> ExecutionRecord | None:
         """Return the last attempt to execute a plan, or None."""

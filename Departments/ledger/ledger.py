@@ -21,6 +21,8 @@ from Departments.ledger.account_book import BOOKINGS, DIFFERENCES, STATEMENTS, B
 from Departments.ledger.corporate_actions import ASSETS, CorporateActions
 from Departments.ledger.executive_records import PlanRecords
 from Departments.ledger.journal import LedgerJournal
+from Departments.ledger.old_days import OldAssessments, OldSessions
+from Departments.ledger.old_orders import OldOrders
 from Departments.ledger.old_tables import provide_old_tables
 from Departments.ledger.order_records import FILLS, ORDERS, REJECTIONS, TRADED, FillRecord
 from Departments.ledger.plan_records import APPROVALS, EXECUTIONS, PHASES, PLANS, TRADES, UNTRADABLE
@@ -61,24 +63,41 @@ TABLES: Final[tuple[Table[Any], ...]] = (
 LOOK_BACK: Final = timedelta(days=60)  # more than the longest day-trade window of 30 trading days
 
 
+def _convert(database: SqliteDatabase, _: int) -> None:
+    from Departments.ledger.conversion import convert_tables  # noqa: PLC0415 - an older ledger alone needs it
+
+    convert_tables(database, TABLES)
+
+
 class Ledger:
-    """Plans, orders, regimes and the message journal in one file, under one transaction."""
+    """Plans, orders, regimes and the message journal in one file, under one transaction.
+
+    With `convert` an older ledger of ours is brought up to date; without, it is refused.
+    """
 
     def __init__(
-        self, path: Path, *, step: Step = no_step, patience: float = BUSY_SECONDS, rights: Rights = PRIVATE
+        self,
+        path: Path,
+        *,
+        step: Step = no_step,
+        patience: float = BUSY_SECONDS,
+        rights: Rights = PRIVATE,
+        convert: bool = False,
     ) -> None:
         self.path = path
-        self._db = SqliteDatabase(path, TABLES, step=step, busy_seconds=patience, rights=rights)
+        converter = _convert if convert else None
+        self._db = SqliteDatabase(path, TABLES, step=step, busy_seconds=patience, rights=rights, convert=converter)
         provide_old_tables(self._db)
-        self.plans = PlanRecords(self._db)
+        old = OldOrders(self._db)
+        self.plans = PlanRecords(self._db, OldSessions(self._db))
         self.unprotected = UnprotectedRecords(self._db)
-        self.orders = OrderRecords(self._db, self.unprotected)
-        self.actions = CorporateActions(self._db, self.unprotected)
+        self.orders = OrderRecords(self._db, self.unprotected, old)
+        self.actions = CorporateActions(self._db, self.unprotected, old.positions)
         self.symbols = SymbolRecords(self._db)
         self.releases = ReleaseRecords(self._db)
         self.book = BookRecords(self._db, self.orders)
         self.journal = LedgerJournal(self._db)
-        self.regimes = SqliteRegimeLedger(self._db)
+        self.regimes = SqliteRegimeLedger(self._db, OldAssessments(self._db))
 
     def transaction(self) -> AbstractContextManager[None]:
         """Commit everything inside together; an inner transaction joins the outer one."""

@@ -1,100 +1,187 @@
-"""Views for other tools. They also show the rows of an older system's tables of those names."""
+"""The tables of the older system, real tables beside ours, which its other programs read and write.
+
+They are made where they are missing and never changed: whatever stands in them belongs to whoever wrote it. Ours are
+written in the older system's words, in the transaction that changes the desk's own tables (`old_orders`,
+`old_positions`, `old_days`). A row that such a table does not take is a warning; it never stops an order.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
 
+from Departments.core.errors import LedgerBusy, LedgerError
+from Departments.core.logs import make_logger
+from Departments.ledger.database import FoundRow
 from Departments.ledger.sqlite import SqliteDatabase
 
-OLD_PREFIX = "before_departments_"
+log = make_logger(__name__)
 
-#: The views for other tools, in the older system's names and words. `{above}` lifts our ids above those of the older
-#: system's rows.
-OLD_TABLES: Final = {
-    "trading_orders": """
-        SELECT client_order_id AS order_id, broker_order_id AS alpaca_order_id, symbol AS ticker, side AS action,
-            CAST(qty AS REAL) AS quantity, upper(order_type) AS order_type, CAST(limit_price AS REAL) AS limit_price,
-            message_id AS executive_approval_msg_id, NULL AS portfolio_request_msg_id,
-            CASE WHEN status = 'filled' THEN 'FILLED' WHEN status IN ('denied', 'rejected') THEN 'REJECTED'
-                WHEN status IN ('canceled', 'expired') AND filled_qty <> '0' THEN 'PARTIAL'
-                WHEN status IN ('canceled', 'expired', 'replaced') THEN 'CANCELLED'
-                WHEN status = 'partially_filled' THEN 'PARTIAL' WHEN submitted_at IS NULL THEN 'PENDING'
-                ELSE 'SUBMITTED' END AS status,
-            submitted_at AS submitted_timestamp, status <> 'denied' AS hard_constraints_passed,
-            CASE WHEN status = 'denied' THEN reason ELSE '' END AS constraint_violations, created_at, updated_at,
-            id{above} AS id
-        FROM desk_orders WHERE purpose = 'trade' OR filled_qty <> '0'""",
-    "trading_fills": """
-        SELECT order_id{above} AS order_id, CAST(price AS REAL) AS fill_price, CAST(qty AS REAL) AS quantity_filled,
-            0.0 AS commission, filled_at AS fill_timestamp, CAST(expected_price AS REAL) AS expected_price,
-            (CAST(price AS REAL) - CAST(expected_price AS REAL)) * 100
-                / CAST(expected_price AS REAL) AS slippage_pct,
-            abs(CAST(price AS REAL) - CAST(expected_price AS REAL)) > 0.01 * CAST(expected_price AS REAL)
-                AS slippage_flag,
-            (order_id{above}) || '-' || cumulative_qty AS alpaca_fill_id, id
-        FROM desk_fills""",
-    "trading_rejections": """
-        SELECT order_id{above} AS order_id, reason AS rejection_reason, code AS rejection_code,
-            at AS rejection_timestamp,
-            CASE source WHEN 'constraint' THEN 'HARD_CONSTRAINT' WHEN 'broker' THEN 'ALPACA' ELSE 'DUPLICATE' END
-                AS rejection_source, escalation_msg_id IS NOT NULL AS escalated_to_executive, escalation_msg_id, id
-        FROM desk_rejections""",
-    "trading_daily_logs": """
-        SELECT substr(o.created_at, 1, 10) AS log_date, count(*) AS total_orders,
-            count(*) FILTER (WHERE o.filled_qty <> '0') AS total_fills,
-            count(*) FILTER (WHERE o.status IN ('denied', 'rejected')) AS total_rejections,
-            sum(CAST(o.filled_qty AS REAL) * coalesce(CAST(o.filled_avg_price AS REAL), 0)) AS total_volume_traded,
-            avg((CAST(o.filled_avg_price AS REAL) - CAST(o.expected_price AS REAL)) * 100
-                / CAST(o.expected_price AS REAL)) AS avg_slippage_pct
-        FROM desk_orders o WHERE o.purpose = 'trade' OR o.filled_qty <> '0' GROUP BY substr(o.created_at, 1, 10)""",
+#: The tables as the older system makes them, and their indexes.
+SCHEMAS: Final[Mapping[str, tuple[str, ...]]] = {
+    "trading_orders": (
+        """
+        id INTEGER PRIMARY KEY AUTOINCREMENT, order_id TEXT UNIQUE NOT NULL, alpaca_order_id TEXT UNIQUE, ticker
+        TEXT NOT NULL, action TEXT NOT NULL CHECK (action IN ('BUY', 'SELL')), quantity INTEGER NOT NULL CHECK
+        (quantity > 0), order_type TEXT NOT NULL CHECK (order_type IN ('MARKET', 'LIMIT')), limit_price REAL,
+        executive_approval_msg_id TEXT NOT NULL, portfolio_request_msg_id TEXT, status TEXT NOT NULL CHECK (status
+        IN ('PENDING', 'SUBMITTED', 'FILLED', 'PARTIAL', 'REJECTED', 'CANCELLED')), submitted_timestamp DATETIME,
+        hard_constraints_passed BOOLEAN NOT NULL DEFAULT 0, constraint_violations TEXT, created_at DATETIME DEFAULT
+        CURRENT_TIMESTAMP, updated_at DATETIME DEFAULT CURRENT_TIMESTAMP
+        """,
+        "idx_trading_orders_status (status)",
+        "idx_trading_orders_ticker (ticker)",
+        "idx_trading_orders_alpaca_id (alpaca_order_id)",
+    ),
+    "trading_fills": (
+        """
+        id INTEGER PRIMARY KEY AUTOINCREMENT, order_id INTEGER NOT NULL REFERENCES trading_orders (id), fill_price
+        REAL NOT NULL, quantity_filled INTEGER NOT NULL, commission REAL DEFAULT 0, fill_timestamp DATETIME NOT
+        NULL, expected_price REAL, slippage_pct REAL, slippage_flag BOOLEAN DEFAULT 0, alpaca_fill_id TEXT,
+        created_at DATETIME DEFAULT CURRENT_TIMESTAMP
+        """,
+        "idx_trading_fills_order_id (order_id)",
+        "idx_trading_fills_timestamp (fill_timestamp)",
+    ),
+    "trading_rejections": (
+        """
+        id INTEGER PRIMARY KEY AUTOINCREMENT, order_id INTEGER NOT NULL REFERENCES trading_orders (id),
+        rejection_reason TEXT NOT NULL, rejection_code TEXT, rejection_timestamp DATETIME NOT NULL, rejection_source
+        TEXT NOT NULL CHECK (rejection_source IN ('HARD_CONSTRAINT', 'ALPACA', 'DUPLICATE')), escalated_to_executive
+        BOOLEAN DEFAULT 0, escalation_msg_id TEXT, created_at DATETIME DEFAULT CURRENT_TIMESTAMP
+        """,
+        "idx_trading_rejections_order_id (order_id)",
+    ),
+    "trading_daily_logs": (
+        """
+        id INTEGER PRIMARY KEY AUTOINCREMENT, log_date DATE UNIQUE NOT NULL, total_orders INTEGER DEFAULT 0,
+        total_fills INTEGER DEFAULT 0, total_rejections INTEGER DEFAULT 0, total_volume_traded REAL DEFAULT 0,
+        total_commissions REAL DEFAULT 0, avg_slippage_pct REAL DEFAULT 0, max_slippage_pct REAL DEFAULT 0,
+        slippage_events INTEGER DEFAULT 0, compliance_report_msg_id TEXT, created_at DATETIME DEFAULT
+        CURRENT_TIMESTAMP, updated_at DATETIME DEFAULT CURRENT_TIMESTAMP
+        """,
+    ),
+    "trading_duplicate_cache": (
+        """
+        id INTEGER PRIMARY KEY AUTOINCREMENT, ticker TEXT NOT NULL, action TEXT NOT NULL, quantity INTEGER NOT NULL,
+        submitted_timestamp DATETIME NOT NULL, order_id INTEGER NOT NULL, expires_at DATETIME NOT NULL
+        """,
+        "idx_trading_duplicate_cache_expires (expires_at)",
+    ),
+    "portfolio_positions": (
+        """
+        id INTEGER PRIMARY KEY AUTOINCREMENT, position_id TEXT UNIQUE NOT NULL, ticker TEXT NOT NULL, status TEXT
+        NOT NULL CHECK (status IN ('PENDING', 'OPEN', 'CLOSED', 'REJECTED')), intended_entry_price REAL NOT NULL,
+        intended_shares INTEGER NOT NULL, intended_stop_loss REAL NOT NULL, intended_target REAL NOT NULL,
+        actual_entry_price REAL, actual_entry_date DATE, actual_shares INTEGER, exit_reason TEXT, exit_price REAL,
+        exit_date DATE, risk_per_share REAL NOT NULL, total_risk REAL NOT NULL, sector TEXT, entry_order_message_id
+        TEXT, fill_message_id TEXT, exit_order_message_id TEXT, risk_assessment_message_id TEXT, created_at DATETIME
+        DEFAULT CURRENT_TIMESTAMP, updated_at DATETIME
+        """,
+        "idx_portfolio_positions_ticker (ticker)",
+        "idx_portfolio_positions_status (status)",
+        "idx_portfolio_positions_position_id (position_id)",
+    ),
+    "market_regime_assessments": (
+        """
+        assessment_id TEXT PRIMARY KEY, date TEXT NOT NULL, timestamp TEXT NOT NULL, spy_price REAL, spy_change_pct
+        REAL, vix_level REAL, vix_change_pct REAL, regime TEXT NOT NULL, confidence TEXT, recommendation TEXT,
+        reasoning TEXT, user_decision TEXT, trades_executed INTEGER, portfolio_change_pct REAL, spy_eod_change_pct
+        REAL, notes TEXT
+        """,
+    ),
+    "trading_sessions": (
+        """
+        session_id TEXT PRIMARY KEY, date TEXT NOT NULL, plan_generated_at TEXT, plan_executed_at TEXT,
+        market_status TEXT, trades_submitted INTEGER, user_override BOOLEAN DEFAULT 0, circuit_breaker_level TEXT,
+        notes TEXT, created_at TEXT DEFAULT CURRENT_TIMESTAMP
+        """,
+    ),
 }
 
 
 def provide_old_tables(database: SqliteDatabase) -> None:
-    """Create the views. A table of the same name is renamed once; the view shows its rows too."""
-    if all(_find_kind(database, name) == "view" for name in OLD_TABLES):
+    """Create the tables that are missing; what is there stays as it is, whatever its columns."""
+    if not _list_missing(database):
         return
     with database.transaction():
-        for name, query in OLD_TABLES.items():
-            _provide(database, name, query)
+        for name in _list_missing(database):  # again: another process may have made them meanwhile
+            columns, *indexes = SCHEMAS[name]
+            database.execute(f"CREATE TABLE {name} ({columns})")
+            for index in indexes:
+                place, _, column = index.partition(" ")
+                database.execute(f"CREATE INDEX IF NOT EXISTS {place} ON {name} {column}")
 
 
-def _provide(database: SqliteDatabase, name: str, query: str) -> None:
-    kind = _find_kind(database, name)  # again: another process may have created the view meanwhile
-    if kind == "table":
-        _rename(database, name)
-    if kind != "view":
-        ours = query.format(above=_above_old_rows(database))
-        database.execute(f'CREATE VIEW "{name}" AS {_add_old_rows(database, name, ours)}')
+def _list_missing(database: SqliteDatabase) -> list[str]:
+    found = {str(row[0]).lower() for row in database.rows("SELECT name FROM sqlite_master")}
+    return [name for name in SCHEMAS if name not in found]
 
 
-def _rename(database: SqliteDatabase, name: str) -> None:
-    """Rename an older table. The older system's own views keep the old name, so they read our view."""
-    database.execute("PRAGMA legacy_alter_table = ON")
-    try:
-        database.execute(f'ALTER TABLE "{name}" RENAME TO "{OLD_PREFIX}{name}"')
-    finally:
-        database.execute("PRAGMA legacy_alter_table = OFF")
+class OldTable:
+    """One of these tables with the columns that it really has. Other columns are left out of what is written."""
+
+    def __init__(self, database: SqliteDatabase, name: str) -> None:
+        self._db = database
+        self.name = name
+        self._columns = {column.lower() for column in database.columns(f'"{name}"')}
+        self._has_warned = False
+
+    def insert(self, values: Mapping[str, Any]) -> None:
+        """Add a row."""
+        known = self._keep_known(values)
+        names, marks = ", ".join(known), ", ".join("?" * len(known))
+        self.run(f"INSERT INTO {self.name} ({names}) VALUES ({marks})", *known.values())  # noqa: S608 - our names
+
+    def update(self, values: Mapping[str, Any], condition: str, *keys: Any) -> int:
+        """Change the rows under a condition and return their number."""
+        known = self._keep_known(values)
+        sets = ", ".join(f"{name} = ?" for name in known)
+        return self.run(f"UPDATE {self.name} SET {sets} WHERE {condition}", *known.values(), *keys)  # noqa: S608 - our names
+
+    def run(self, sql: str, *values: Any) -> int:
+        """Run one statement of ours on it. One that it does not take is a warning, once."""
+        try:
+            return self._db.execute(sql, [as_old(value) for value in values])
+        except LedgerBusy:
+            raise
+        except LedgerError as error:
+            self._warn(error)
+            return 0
+
+    def find(self, sql: str, *values: Any) -> list[FoundRow]:
+        """Return the rows of a query of ours; none where it cannot be read."""
+        try:
+            return list(self._db.rows(sql, [as_old(value) for value in values]))
+        except LedgerBusy:
+            raise
+        except LedgerError as error:
+            self._warn(error)
+            return []
+
+    def _keep_known(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name in self._columns}
+
+    def _warn(self, error: LedgerError) -> None:
+        if not self._has_warned:
+            log.warning("The table %s of older programs lacks rows of ours: %s", self.name, error.__cause__ or error)
+            self._has_warned = True
 
 
-def _add_old_rows(database: SqliteDatabase, name: str, query: str) -> str:
-    if _find_kind(database, OLD_PREFIX + name) is None:
-        return query
-    columns = database.columns(f"({query})")
-    present = {column.lower() for column in database.columns(f'"{OLD_PREFIX}{name}"')}
-    old = ", ".join(f'"{c}"' if c in present else f'NULL AS "{c}"' for c in columns)
-    return f'{query} UNION ALL SELECT {old} FROM "{OLD_PREFIX}{name}"'  # noqa: S608 - names are our own constants
+def as_old(value: Any) -> Any:
+    """Convert a value as the older system stored it: whole shares are whole numbers, other amounts REAL."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return write_moment(value) if isinstance(value, datetime) else value
 
 
-def _above_old_rows(database: SqliteDatabase) -> str:
-    """Return the addend for our ids: an older system's rows join only their own."""
-    old = f"{OLD_PREFIX}trading_orders"
-    if _find_kind(database, old) is None or "id" not in map(str.lower, database.columns(f'"{old}"')):
-        return ""
-    row = database.row(f'SELECT coalesce(max(id), 0) FROM "{old}"')  # noqa: S608 - names are our own constants
-    return f" + {int(row[0])}" if row else ""
+def write_moment(moment: datetime) -> str:
+    """Write a moment as the older system's rows have it: `2025-11-10 15:09:17`, in UTC without a zone."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _find_kind(database: SqliteDatabase, name: str) -> str | None:
-    row = database.row("SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE", (name,))
-    return None if row is None else str(row["type"])
+def write_local(moment: datetime) -> str:
+    """Write a moment as its people read it: `2025-11-10 07:09:17`, the machine's local time without a zone."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"

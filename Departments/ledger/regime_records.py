@@ -12,6 +12,7 @@ from Departments.core.moments import iso
 from Departments.core.regimes import Observation, RegimeAssessment, RegimeOutcome, RegimeRecord
 from Departments.core.trading_calendar import is_same_session, trading_day
 from Departments.ledger.database import Database
+from Departments.ledger.old_days import OldAssessments
 from Departments.ledger.tables import Table
 
 OBSERVATIONS: Final = Table("regime_observations", Observation, rules=("PRIMARY KEY (source)",))
@@ -32,8 +33,9 @@ _NEWEST_FIRST: Final = "assessed_at DESC, number DESC"
 class SqliteRegimeLedger:
     """The records in the desk's database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, old: OldAssessments | None = None) -> None:
         self._database = database
+        self._old = old
 
     def transaction(self) -> AbstractContextManager[None]:
         """Commit everything inside together; an inner transaction joins the outer one."""
@@ -55,6 +57,8 @@ class SqliteRegimeLedger:
             ASSESSMENTS.insert(
                 self._database, RegimeRecord(assessment), "DO NOTHING", assessment_id=assessment.assessment_id
             )
+            if self._old is not None:
+                self._old.add(assessment)
 
     def latest_assessment(self, now: datetime) -> RegimeAssessment | None:
         """Return the newest assessment made at or before `now`."""
@@ -91,4 +95,6 @@ class SqliteRegimeLedger:
         known = {name: value for name, value in asdict(outcome).items() if value is not None}
         with self._database.transaction():
             changes = known or {"assessment_id": assessment_id}
+            if self._old is not None:
+                self._old.record_outcome(assessment_id, outcome)
             return ASSESSMENTS.update(self._database, changes, "assessment_id = ?", assessment_id) == 1

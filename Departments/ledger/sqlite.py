@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from Departments.ledger.database import Words
 from Departments.ledger.generations import NUMBER, GenerationMark
 from Departments.ledger.tables import Table
 
-#: The version of the tables; no program with an older number was released.
-VERSION = 14
+#: The version of the tables, and the oldest one that can be converted to it.
+VERSION = 15
+OLDEST = 10
 WORDS = Words(
     text="TEXT", whole="INTEGER", data="BLOB", identity="INTEGER PRIMARY KEY", clustered=" WITHOUT ROWID"
 )  # https://www.sqlite.org/withoutrowid.html
@@ -46,7 +47,8 @@ _CHECK = "check its disk and run the same command again"
 class SqliteDatabase:
     """A connection with nested transactions. One instance serves one thread at a time.
 
-    It creates `tables` in a new file. Garbage collection closes it too: nobody closes the departments of scripts.
+    It creates `tables` in a new file. `convert` brings an older ledger of a version up to this one, in one
+    transaction. Garbage collection closes it too: nobody closes the departments of scripts.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class SqliteDatabase:
         step: Step = no_step,
         busy_seconds: float = BUSY_SECONDS,
         rights: Rights = PRIVATE,
+        convert: Callable[[SqliteDatabase, int], None] | None = None,
     ) -> None:
         self.path = path
         self._step = step
+        self._convert = convert
         self._is_open = False
         self._mark = GenerationMark(path, rights)
         self._mark.check(query_read_only)  # before a connection of ours writes the log into its file
@@ -82,8 +86,8 @@ class SqliteDatabase:
         self.execute("PRAGMA journal_mode = WAL")
         self.execute(DURABLE)
         self.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
-        self.execute("PRAGMA foreign_keys = ON")
         self._create(tables)
+        self.execute("PRAGMA foreign_keys = ON")  # only now: a conversion rebuilds tables
 
     def close(self) -> None:
         """Close the file."""
@@ -168,6 +172,11 @@ class SqliteDatabase:
                         self.execute(statement)
                     self.execute("UPDATE ledger_version SET version = ?", (VERSION,))
         version = self._read_version()
+        if self._convert is not None and OLDEST <= version < VERSION:
+            with self.transaction():
+                self._convert(self, version)
+                self.execute("UPDATE ledger_version SET version = ?", (VERSION,))
+            version = VERSION
         if version != VERSION:
             raise LedgerError(f"{self.path}: the ledger is of version {version}, {_write_mend(version)}")
 
@@ -183,6 +192,8 @@ class SqliteDatabase:
 def _write_mend(version: int) -> str:
     if version > VERSION:
         return f"newer than this program knows ({VERSION}); update the program."
+    if version >= OLDEST:
+        return f"older than this program reads ({VERSION}); convert it by `departments migrate` with --apply."
     return f"older than this program reads ({VERSION}); move it away and see `departments reconcile`."
 
 

@@ -14,6 +14,7 @@ from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderStatus, RejectionSource, Side
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database
+from Departments.ledger.old_orders import OldOrders
 from Departments.ledger.order_records import (
     BOTH,
     FILLS,
@@ -56,9 +57,10 @@ _FILL_COLUMNS: Final = ", ".join(f"f.{field.name}" for field in fields(FillRow))
 class OrderRecords:
     """Orders, fills and rejections in the ledger. Every method joins the caller's transaction."""
 
-    def __init__(self, database: Database, unprotected: UnprotectedRecords) -> None:
+    def __init__(self, database: Database, unprotected: UnprotectedRecords, old: OldOrders) -> None:
         self._db = database
         self._unprotected = unprotected
+        self._old = old
 
     def find(self, client_order_id: str) -> OrderRecord | None:
         """Return the order with this client order id, or None."""
@@ -144,7 +146,7 @@ class OrderRecords:
 
     def intend(self, intent: OrderRecord) -> None:
         """Record an order before it is sent; its status is `unknown` until the broker answers."""
-        ORDERS.insert(self._db, replace(intent, updated_at=intent.created_at))
+        self._add(replace(intent, updated_at=intent.created_at))
 
     def mark_taken(self, client_order_id: str, at: datetime) -> None:
         """Record an order accepted by the broker but not shown by it yet."""
@@ -166,7 +168,7 @@ class OrderRecords:
                 terminal_at=limit_moment(at, order.updated_at) if status.is_terminal else None,
                 updated_at=at,
             )
-            ORDERS.insert(self._db, seen)
+            self._add(seen)
             self._follow(before, seen)
             if order.filled_qty == 0:
                 return None
@@ -174,7 +176,7 @@ class OrderRecords:
 
     def deny(self, intent: OrderRecord, code: str, reason: str, at: datetime, escalation_id: str | None) -> None:
         """Record an order denied by our own check; the broker never sees it."""
-        ORDERS.insert(self._db, end_order(intent, OrderStatus.DENIED, code, reason, at))
+        self._add(end_order(intent, OrderStatus.DENIED, code, reason, at))
         self._reject(intent.client_order_id, code, reason, RejectionSource.CONSTRAINT, at, escalation_id)
 
     def refuse(
@@ -214,6 +216,7 @@ class OrderRecords:
         before = self._group(known) if may_protect(known, seen) else None
         fill = self._record_fill(known, order, at)
         ORDERS.update(self._db, {name: getattr(seen, name) for name in _SEEN}, "id = ?", seen.id)
+        self._old.follow(seen, fill)
         if before is not None:
             self._follow(before, seen, fill)
         return seen
@@ -232,7 +235,7 @@ class OrderRecords:
         """Record an order cancelled before it was sent."""
         known = self.find(intent.client_order_id)
         if known is None:
-            ORDERS.insert(self._db, end_order(intent, OrderStatus.CANCELED, code, reason, at))
+            self._add(end_order(intent, OrderStatus.CANCELED, code, reason, at))
         else:
             self._end(known, OrderStatus.CANCELED, code, reason, at)
 
@@ -324,6 +327,7 @@ class OrderRecords:
         ended = end_order(known, status, code, reason, at)
         before = self._group(known)
         ORDERS.update(self._db, {name: getattr(ended, name) for name in _ENDED}, "id = ?", known.id)
+        self._old.follow(ended)
         self._follow(before, ended)
 
     def _follow(self, before: OrderGroup, changed: OrderRecord, fill: FillRow | None = None) -> None:
@@ -353,4 +357,10 @@ class OrderRecords:
     ) -> None:
         record = self.find(client_order_id)
         if record is not None:
-            REJECTIONS.insert(self._db, Rejection(record.id, code, reason, source, at, escalation_id), "DO NOTHING")
+            rejection = Rejection(record.id, code, reason, source, at, escalation_id)
+            if REJECTIONS.insert(self._db, rejection, "DO NOTHING"):
+                self._old.reject(record, rejection)
+
+    def _add(self, record: OrderRecord) -> None:
+        ORDERS.insert(self._db, record)
+        self._old.add(record)

@@ -53,7 +53,7 @@ def read(path: Path, sql: str) -> list[tuple[object, ...]]:
 def traded(path: Path) -> None:
     ledger = Ledger(path)
     ledger.orders.intend(
-        OrderRecord("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", expected_price=D("64.00"), created_at=NOW)
+        OrderRecord("C1", "MSG_1", "CTVA", Side.SELL, D(190), "market", expected_price=D("63.99"), created_at=NOW)
     )
     filled = Order("B1", "C1", "CTVA", Side.SELL, D(190), OrderStatus.FILLED, D(190), D("64.64"), submitted_at=NOW)
     ledger.orders.observe(filled, NOW)

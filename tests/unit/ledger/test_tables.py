@@ -28,8 +28,10 @@ FOREIGN = re.compile(
     r"|(GROUP|ORDER) BY \d|IN \(\)|AS REAL|\b(max|min)\([^()]*,|\b(datetime|strftime|julianday|total)\(|== ?\?",
     re.IGNORECASE,
 )
-#: The engine itself, and the views over an older system's SQLite file.
-OF_SQLITE = {"sqlite.py", "generations.py", "old_tables.py"}
+#: The tables of an older system, which are in SQLite.
+OLDER = {"old_tables.py", "old_orders.py", "old_positions.py", "old_days.py"}
+#: The engine itself, its conversion, and these tables.
+OF_SQLITE = {"sqlite.py", "generations.py", "conversion.py", *OLDER}
 
 
 @dataclass(frozen=True)
