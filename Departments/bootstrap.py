@@ -86,8 +86,19 @@ class Desk(Plumbing):
         from Departments.Operations.planner import Planner
 
         limits, reader = self.limits, self.reader  # limits first: without them the folder is no workspace
-        ask_regime = self.regime.process_inbox
-        return Planner(reader, limits, self.settings.exits, self.bus, self.ledger, self.shelf, ask_regime)
+        ask_regime, exits = self.regime.process_inbox, self.settings.exits
+        return Planner(
+            reader, limits, exits, self.bus, self.ledger, self.shelf, ask_regime, prepare=self.prepare_briefing
+        )
+
+    def prepare_briefing(self) -> None:
+        """Have a briefing of today, by the hooks of the settings. A rehearsal runs none."""
+        from Departments.Operations.hooks import Hooks
+        from Departments.Operations.morning import Morning
+
+        if self.choices.rehearsal is None:
+            hooks = Hooks.of(self.settings.operations, self.workspace)
+            Morning(hooks, self.patient_broker, self.bus, self.shelf, self.clock).prepare()
 
     @cached_property
     def operations(self) -> OperationsManager:
@@ -172,6 +183,7 @@ class Desk(Plumbing):
             briefings=lambda: self.briefings(self.clock.now()),
             compare=self.compare_account,
             renew=self.renew_exits,
+            prepare_briefing=self.prepare_briefing,
         )
 
     @cached_property

@@ -47,7 +47,7 @@ class Day:
     `hold` keeps workspace and account for one execution. `consult` has every department of this process but Trading
     read its inbox once, so nothing is ordered; `work` has Trading work, too. `compare` has Trading compare the account
     with its book; `renew` has it give exits to split and renamed shares. `execution` makes the execution of a plan.
-    `briefings` lists the day's, newest first.
+    `briefings` lists the day's, newest first; `prepare_briefing` has Operations get one of today.
     """
 
     inbox: ExecutiveInbox
@@ -61,6 +61,7 @@ class Day:
     briefings: Callable[[], Sequence[Message]]
     compare: Callable[[], None]
     renew: Callable[[], None]
+    prepare_briefing: Callable[[], None]
 
     def run(self, order: DayOrder, audience: Audience) -> Document:
         """Take all steps and return the final document.
@@ -203,6 +204,8 @@ class Day:
     def plan(self, order: DayOrder) -> ReviewedPlan:
         """Have the market assessed and a plan made, then review it. Raises DayFailed where there is no plan."""
         order.prepare()
+        if order.takes_the_newest_briefing:
+            self.prepare_briefing()
         self.inbox.read()  # a regime that waits there counts for the plan
         briefing, plan = order.briefing_message_id, order.plan
         if order.by_hand is not None:

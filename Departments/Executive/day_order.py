@@ -45,6 +45,11 @@ class DayOrder:
         return self.plan is None and self.briefing_message_id is None and not self.dry_run
 
     @property
+    def takes_the_newest_briefing(self) -> bool:
+        """Return True if Operations plans from what it finds, and may have a briefing made."""
+        return self.takes_an_approved_plan and self.by_hand is None
+
+    @property
     def plan_id(self) -> str | None:
         """Return the id of the given plan, None without one."""
         wanted = None if self.plan is None else self.plan.get("plan_id")

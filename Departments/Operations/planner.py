@@ -67,9 +67,12 @@ class Wish:
 
 
 class Planner:
-    """Makes and validates plans. `ask_regime` has the Regime department handle its inbox now."""
+    """Makes and validates plans. `ask_regime` has the Regime department handle its inbox now.
 
-    def __init__(
+    `prepare` has ready what a plan is made from, where nobody hands over a briefing.
+    """
+
+    def __init__(  # noqa: PLR0913 - one parameter for each part
         self,
         reader: FactsReader,
         limits: Limits,
@@ -78,7 +81,10 @@ class Planner:
         ledger: Ledger,
         shelf: Shelf,
         ask_regime: Callable[[], object],
+        *,
+        prepare: Callable[[], None],
     ) -> None:
+        self.prepare = prepare
         self._reader = reader
         self._clock = reader.clock
         self._limits = limits
@@ -115,6 +121,8 @@ class Planner:
 
         Raises BadInput, BrokerError.
         """
+        if briefing is None:
+            self.prepare()
         self._have_market_assessed()
         now = self._clock.now()
         given = None if briefing is None else briefing_from(briefing, "briefing", at=now)

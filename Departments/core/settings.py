@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from Departments.core.departments import ALL, TRADING
 from Departments.core.money import ONE, on_tick
@@ -176,6 +176,50 @@ class MessagesSettings(Section):
         return senders
 
 
+class HookSettings(Section):
+    """A program of the user that Operations runs: a command, or a function or method of a module.
+
+    `arguments` are those of the method's class, or of the function. `timeout` is in seconds.
+    """
+
+    command: str | tuple[str, ...] | None = None
+    module: str | None = None
+    arguments: Mapping[str, Any] = Field(default_factory=dict)
+    timeout: float = Field(1200, gt=0, le=86_400)
+
+    @field_validator("command")
+    @classmethod
+    def _check_command(cls, command: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if command is not None and not (command.strip() if isinstance(command, str) else command):
+            raise ValueError("is empty; name a program, or write null")
+        return command
+
+    @field_validator("module")
+    @classmethod
+    def _check_module(cls, module: str | None) -> str | None:
+        names = (module or "").replace(":", ".").split(".")
+        if module is not None and (module.count(":") != 1 or not all(name.isidentifier() for name in names)):
+            raise ValueError(f"{module!r} names no function; write package.module:Class.method")
+        return module
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if self.command is not None and self.module is not None:
+            raise ValueError("command and module are both set; keep one of them")
+        if self.arguments and self.module is None:
+            raise ValueError("arguments are for a module; put those of a command into the command")
+        return self
+
+
+class OperationsSettings(Section):
+    """What Operations does before it plans. `wait` (seconds) is for the briefing after its hook has ended."""
+
+    briefing: HookSettings = HookSettings()
+    enrich: HookSettings = HookSettings()
+    propose: HookSettings = HookSettings()
+    wait: float = Field(30, ge=0, le=3_600)
+
+
 class RetentionSettings(Section):
     """The defaults of `departments archive`."""
 
@@ -222,6 +266,7 @@ class Settings(Section):
     ledger: LedgerSettings = LedgerSettings()
     messaging: MessagingSettings = MessagingSettings()
     messages: MessagesSettings = MessagesSettings()
+    operations: OperationsSettings = OperationsSettings()
     trading: TradingSettings = TradingSettings()
     retention: RetentionSettings = RetentionSettings()
     regime: RegimeSettings = RegimeSettings()

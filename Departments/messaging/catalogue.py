@@ -227,6 +227,6 @@ CATALOGUE: Final = Catalogue(
             },
         ),
         MessageType("TradeOrder", TradeOrder, (PORTFOLIO,), {TRADING: _NOT_AN_ORDER}),
-        MessageType("CandidateRequest", CandidateRequest, (PORTFOLIO,), {RESEARCH: _NEIGHBOUR}),
+        MessageType("CandidateRequest", CandidateRequest, (PORTFOLIO, OPERATIONS), {RESEARCH: _NEIGHBOUR}),
     )
 )

@@ -1,0 +1,140 @@
+"""The morning before a plan: Operations has a briefing of the day, enriched, and a proposal, where hooks make them.
+
+A hook that fails, takes too long or answers nonsense ends the morning: nothing is planned from an older list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from Departments.brokers.base import Broker
+from Departments.core import identifiers
+from Departments.core.departments import OPERATIONS, PORTFOLIO, RESEARCH
+from Departments.core.errors import BadInput
+from Departments.core.logs import make_logger
+from Departments.core.platform.clock import Clock
+from Departments.core.trading_calendar import EASTERN, trading_day
+from Departments.messaging.bus import Bus
+from Departments.messaging.message import Message, body_with
+from Departments.messaging.neighbours import CandidateRequest, DailyBriefing, PlanProposal
+from Departments.Operations.briefing import Briefing, briefing_from, proposal_from, refuse_other_days
+from Departments.Operations.hooks import Hooks
+from Departments.Operations.shelf import Shelf, UnusableBriefing
+
+log = make_logger(__name__)
+
+POLL = 1.0  # seconds between two looks for the briefing
+#: How the ids of what hooks make end, after the id of the briefing.
+ENRICHED = "_enriched"
+PROPOSED = "_proposed"
+
+
+@dataclass(frozen=True, slots=True)
+class Morning:
+    """Has the day's briefing made and enriched, and a proposal made."""
+
+    hooks: Hooks
+    broker: Broker
+    bus: Bus
+    shelf: Shelf
+    clock: Clock
+
+    def prepare(self) -> None:
+        """Have everything ready that a plan is made from. Raises HookFailed, BrokerError.
+
+        Without a briefing of today and without a hook RESEARCH is asked, and the planner says what is missing.
+        """
+        found = self._have_briefing()
+        if found is None:
+            return
+        message = self.shelf.find(found.source)
+        if message is None or message.payload is None:
+            return
+        if self.hooks.enrich.is_set and not message.message_id.endswith(ENRICHED):
+            message = self._enrich(message)
+        if self.hooks.propose.is_set:
+            self._propose(message)
+
+    def _have_briefing(self) -> Briefing | None:
+        try:
+            found = self.shelf.read_todays_briefing(self.clock.now())
+        except UnusableBriefing:
+            return None  # the planner names what is wrong with it
+        if found is not None:
+            return found
+        self._ask_research()
+        if not self.hooks.briefing.is_set:
+            return None
+        self.hooks.briefing.run(self.clock.now())
+        return self._await_briefing()
+
+    def _await_briefing(self) -> Briefing:
+        """Return the briefing that the hook has made. Raises HookFailed when none of today comes."""
+        give_up = self.clock.now() + timedelta(seconds=self.hooks.wait)
+        while True:
+            try:
+                found = self.shelf.read_todays_briefing(self.clock.now())
+            except UnusableBriefing as error:
+                raise self.hooks.briefing.refuse(f"made a briefing that cannot be used: {error}") from error
+            if found is not None:
+                log.info("operations.briefing: %s is there", found.source)
+                return found
+            if self.clock.now() >= give_up:
+                raise self.hooks.briefing.refuse("ended well, and no DailyBriefing of today is there")
+            self.clock.sleep(POLL)
+
+    def _ask_research(self) -> None:
+        """Ask RESEARCH for a briefing, once a day."""
+        now = self.clock.now()
+        day = trading_day(now)
+        asked = identifiers.message_id(OPERATIONS, datetime.combine(day, time.min, EASTERN), "CandidateRequest")
+        if self.bus.find(asked) is not None:
+            return
+        request = CandidateRequest(request_type="CANDIDATE_REQUEST", criteria={"date": day.isoformat()})
+        text = f"# CandidateRequest\n\nOperations asks for the DailyBriefing of {day.isoformat()}."
+        self.bus.publish(Message(asked, OPERATIONS, RESEARCH, now, "CandidateRequest", request.body(text)))
+
+    def _enrich(self, message: Message) -> Message:
+        """Return the briefing as the hook gives it back, delivered to Operations. Raises HookFailed."""
+        now = self.clock.now()
+        answer = self.hooks.enrich.run(now, message.payload)
+        try:
+            known = DailyBriefing.read(answer, self.hooks.enrich.name)
+            refuse_other_days(briefing_from(known, self.hooks.enrich.name, at=message.timestamp), trading_day(now))
+        except BadInput as error:
+            raise self.hooks.enrich.refuse(f"gave back a briefing that cannot be used: {error}") from error
+        return self._deliver(RESEARCH, "DailyBriefing", message, answer, ENRICHED)
+
+    def _propose(self, message: Message) -> None:
+        """Deliver what the optimiser proposes for a briefing, once. Raises HookFailed, BrokerError."""
+        if self.bus.find(message.message_id + PROPOSED) is not None:
+            return
+        answer = self.hooks.propose.run(self.clock.now(), {"briefing": message.payload, **self._describe_account()})
+        if not any(answer.get(key) for key in ("picks", "sells", "trades")):
+            log.info("operations.propose: nothing is proposed")
+            return
+        try:
+            proposal_from(PlanProposal.read(answer, self.hooks.propose.name), self.hooks.propose.name)
+        except BadInput as error:
+            raise self.hooks.propose.refuse(f"proposed what cannot be used: {error}") from error
+        self._deliver(PORTFOLIO, "PlanProposal", message, answer, PROPOSED)
+
+    def _describe_account(self) -> dict[str, Any]:
+        account = self.broker.account()
+        held = [
+            {"ticker": p.symbol, "shares": p.qty, "current_price": p.current_price} for p in self.broker.positions()
+        ]
+        return {"account": {"equity": account.equity, "cash": account.cash}, "positions": held}
+
+    def _deliver(self, sender: str, kind: str, about: Message, payload: Mapping[str, Any], made: str) -> Message:
+        now = max(self.clock.now(), about.timestamp + timedelta(microseconds=1))
+        body = body_with(f"# {kind}\n\nMade from {about.message_id} by a hook.", payload)
+        message = Message(
+            about.message_id + made, sender, OPERATIONS, now, kind, body, parent_message_id=about.message_id
+        )
+        self.bus.publish(message)
+        self.shelf.keep(message)
+        return message
