@@ -51,7 +51,7 @@ def instruction(
 
 
 PURPOSES: Mapping[type[SharesRequest], str] = {
-    ReleaseRequest: "Cancel the resting exits: these shares are to be sold.",
+    ReleaseRequest: "Cancel the resting exits: the plan sells these shares.",
     ProtectRequest: "These shares have no live exits: give them stop-loss and take-profit.",
 }
 

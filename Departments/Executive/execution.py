@@ -51,7 +51,7 @@ WAITING = {
     PhaseName.PROTECT: "Waiting for the exits of %d symbol%s to be live: %s",
 }
 ALL_DONE = {
-    PhaseName.RELEASE: "All exits of what is to be sold are cancelled",
+    PhaseName.RELEASE: "All exits of the shares to sell are cancelled",
     PhaseName.SELL: "All SELL orders filled",
     PhaseName.BUY: "All BUY orders filled",
     PhaseName.PROTECT: "Every share bought has live exits",
@@ -225,7 +225,7 @@ class PlanExecution:
         lost = self.silence.take()
         if self.silence.length() > LONGEST_SILENCE:
             minutes = LONGEST_SILENCE.seconds // 60
-            raise BrokerUnavailable(f"the broker has answered nothing for {minutes} minutes in the {phase.name} phase")
+            raise BrokerUnavailable(f"the broker has not answered for {minutes} minutes in the {phase.name} phase")
         return self._with_deadline(phase, phase.deadline + lost) if lost else phase
 
     def _announce_end(self, name: PhaseName, sent: Sequence[TradeRecord]) -> None:

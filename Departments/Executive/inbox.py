@@ -155,4 +155,4 @@ def _refuse(message: Message, report: ExecutionReport, problem: str | None) -> N
     if problem is not None:
         claim = f"{report.symbol} {report.status}, {plain(report.filled_qty)} filled"
         about = make_safe(report.approval_message_id)
-        raise ContradictedReport(f"{message.message_id} claims {claim} ({about}), but {problem}; it is not believed")
+        raise ContradictedReport(f"{message.message_id} claims {claim} ({about}), but {problem}; it counts for nothing")

@@ -169,7 +169,7 @@ def _concerns(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[s
             yield from _narrow(room.key, room.about, room.left, room.bound)
     missing = sorted({str(gap.code) for gap in outlook.verdict.not_evaluated})
     if missing:
-        yield f"not evaluated for want of data: {', '.join(missing)}"
+        yield f"not evaluated, because data is missing: {', '.join(missing)}"
     yield from describe_outside_orders(plan.trades, outlook.before)
     yield from _market(outlook, limits)
     yield from _prices(plan, outlook, limits)
@@ -183,7 +183,7 @@ def _prices(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str
         yield f"prices are more than {plain(limits.staleness.price_max_age_hours)} hours old: {', '.join(sorted(old))}"
     unknown = [t for t, at in times.items() if at is None]
     if unknown:
-        yield f"nobody knows how old the prices are: {', '.join(sorted(unknown))}"
+        yield f"the age of these prices is unknown: {', '.join(sorted(unknown))}"
     moved = [order.symbol for order, reason in outlook.verdict.warnings if reason.code is ReasonCode.PRICE_MOVED]
     if moved:
         buffer = percent(limits.deployment.price_buffer_pct)

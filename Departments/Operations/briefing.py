@@ -154,7 +154,7 @@ def refuse_other_days(briefing: Briefing, today: date) -> None:
     if day is None or is_same_session(day, today):
         return
     problem = f"the briefing is of {day.isoformat()}, and today is {today.isoformat()}"
-    mend = f"give a briefing of today, or replay that day with --at {day.isoformat()}T15:00:00Z"
+    mend = f"give today's briefing, or replay that day with --at {day.isoformat()}T15:00:00Z"
     raise BadInput(briefing.source, "market_conditions.date", problem, mend)
 
 

@@ -46,9 +46,9 @@ SENTENCES = {
 
 #: What limits the money, said of the sum that may be spent.
 MONEY = {
-    ReasonCode.CASH_RESERVE: "beside the cash reserve BUYs may cost {}",
-    ReasonCode.UNSETTLED_FUNDS: "beside proceeds that have not settled BUYs may cost {}",
-    ReasonCode.MAX_PORTFOLIO_HEAT: "with what all stops together may lose BUYs may cost {}",
+    ReasonCode.CASH_RESERVE: "without touching the cash reserve BUYs may cost {}",
+    ReasonCode.UNSETTLED_FUNDS: "without unsettled proceeds BUYs may cost {}",
+    ReasonCode.MAX_PORTFOLIO_HEAT: "within the loss allowed at all stops (max_portfolio_heat) BUYs may cost {}",
 }
 
 

@@ -132,7 +132,7 @@ def _deny(outcomes: Sequence[Trade | SkippedTrade], basis: Basis) -> list[Trade 
 def _find_objection(candidate: Candidate, basis: Basis, sold: Mapping[str, SellWish]) -> SkippedTrade | None:
     minimum = basis.limits.deployment.min_score
     if candidate.symbol in sold:
-        return skip(candidate.symbol, ReasonCode.SOLD_IN_THIS_PLAN, "it is to be sold, so it is not bought")
+        return skip(candidate.symbol, ReasonCode.SOLD_IN_THIS_PLAN, "the plan sells it, so it does not buy it")
     if not candidate.has_size and candidate.score is not None and candidate.score < minimum:
         sentence = f"score {plain(candidate.score)} is under {plain(minimum)}"
         code = ReasonCode.SCORE_BELOW_THRESHOLD

@@ -39,7 +39,7 @@ FOLDER: Final = "Messages_Between_Departments"
 
 
 class UnusableBriefing(BadInput):
-    """The day's newest briefing cannot be planned from. Nothing is bought, and no older one takes its place."""
+    """The day's newest briefing cannot be used for a plan. Nothing is bought, and no older one takes its place."""
 
     exit_code = 1
 
@@ -197,7 +197,7 @@ class Shelf:
         found = self.list_briefings(trading_day(now))
         if not found:
             where = f"{FOLDER}/Inbox/OPERATIONS and {FOLDER}/Outbox/RESEARCH"
-            raise BadInput(where, "", "no DailyBriefing is there", "deliver one or name it with --briefing FILE")
+            raise BadInput(where, "", "there is no DailyBriefing", "deliver one or name it with --briefing FILE")
         return found
 
 

@@ -64,7 +64,7 @@ class Sizer:
         """Return the pick of a candidate, or its skip."""
         price = self.basis.price(candidate.symbol, Side.BUY) or candidate.price
         if price is None:
-            return skip(candidate.symbol, ReasonCode.NO_PRICE, "nobody knows a price for it")
+            return skip(candidate.symbol, ReasonCode.NO_PRICE, "its price is unknown")
         pick = self._pick(candidate, price)
         trade = Trade(candidate.symbol, Side.BUY, pick.least, price, candidate.score, candidate.sector)
         verdict = self.basis.judge(trade, self.facts, self.basis.buffer)

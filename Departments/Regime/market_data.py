@@ -157,7 +157,7 @@ def observe_vix(bars: Sequence[Bar], now: datetime, source: str) -> Observation:
     bars = [bar for bar in bars if bar.day <= trading_day(now)]
     other = next((bar.symbol for bar in bars if bar.symbol != VIX), None)
     if other:
-        return Observation(now, source, notes=(f"{source}: {other} is not the VIX and says nothing of its level",))
+        return Observation(now, source, notes=(f"{source}: {other} is not the VIX, and its price is no level of it",))
     if not bars:
         return Observation(now, source, notes=(f"{source}: there are no bars",))
     return Observation(now, source, bars[-1].day, vix=bars[-1].close, vix_change_pct=change_pct(bars))

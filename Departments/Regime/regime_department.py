@@ -168,7 +168,7 @@ class RegimeDepartment:
             assessment, commit = self._find_or_assess(now, named)
             if wanted is not None or assessment.regime is not Regime.UNKNOWN or not self._market.has_only_refused(now):
                 return commit
-            refusal = "no briefing of today can be planned from"
+            refusal = "none of today's briefings can be used for a plan"
         log.warning("%s: no assessment is made: %s", message.message_id, refusal)
         return None
 
@@ -182,7 +182,7 @@ class RegimeDepartment:
             return f"DailyBriefing {wanted} cannot be found"
         if named.day is not None and not is_of_today(named, now):
             return f"DailyBriefing {wanted} is of {named.day}"
-        return None if self._market.is_usable(found) else f"DailyBriefing {wanted} cannot be planned from"
+        return None if self._market.is_usable(found) else f"DailyBriefing {wanted} cannot be used for a plan"
 
     def record_day(self, _: Message, outcome: DayOutcome) -> Commit | None:
         """Record the outcome of a day under the assessment current at its start."""

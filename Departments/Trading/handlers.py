@@ -240,7 +240,7 @@ class ExitHandlers:
             return protection_request(intent)
         trailing = self._find_trailing(intent.symbol, intent.plan_id)
         if trailing is None:
-            raise BrokerUnavailable(f"the trailing stop of {intent.symbol} that was released is not to be found")
+            raise BrokerUnavailable(f"the trailing stop of {intent.symbol} cannot be found after its RELEASE")
         return trailing_request(intent, trailing)
 
     def _find_trailing(self, symbol: str, plan_id: str | None) -> Order | None:

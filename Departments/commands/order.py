@@ -45,7 +45,7 @@ def order(  # noqa: PLR0913 - one parameter for each option
     exchange_faults: ExchangeFaults = None,
     broker: BrokerOption = None,
     *,
-    reason: Annotated[str, typer.Option(help="Why, in one line; it stands in plan and report.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason, in one line; plan and report show it.")] = "",
     prices: ExchangePrices = None,
     approve: Annotated[Literal["ask", "auto"] | None, typer.Option(help="Ask a person, or approve at once.")] = None,
     at: At = None,

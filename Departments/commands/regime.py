@@ -96,7 +96,7 @@ def _text(number: Decimal | None) -> str | None:
 def show(console: Console, today: RegimeAssessment | None, history: Sequence[RegimeRecord]) -> None:
     """Print today's assessment and the table of the history."""
     if today is None:
-        console.print("There is no assessment of today.", highlight=False)
+        console.print("There is no assessment for today.", highlight=False)
     else:
         console.print(
             f"Today: {_style(today.regime)}, confidence {today.confidence}: {escape_text(today.recommendation)}",

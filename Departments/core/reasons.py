@@ -140,7 +140,7 @@ class ReasonCode(StrEnum):
     )
     FILLED_SHORT = (
         "FILLED_SHORT",
-        "the order is called filled with fewer shares than were sent; look at it at the broker",
+        "the order is called filled with fewer shares than were sent; check it at the broker",
     )
     PHASE_TIMEOUT = ("PHASE_TIMEOUT", "the order was still open at the phase's deadline and was cancelled")
     # --- broker refusals (rejected) ---
@@ -171,7 +171,7 @@ class ReasonCode(StrEnum):
     )
     REPORT_CONTRADICTED = (
         "REPORT_CONTRADICTED",
-        "the report names an instruction that was not sent, or says what the ledger does not; it is not believed",
+        "the report names an unsent instruction, or contradicts the ledger; it counts for nothing",
     )
     NOT_SIGNED = (
         "NOT_SIGNED",

@@ -258,7 +258,7 @@ class PlanRequest(Payload):
 class PlanFailure(Payload):
     """The reason for having no plan."""
 
-    message: Name = Field(description="one sentence", examples=["no DailyBriefing is there; deliver one."])
+    message: Name = Field(description="one sentence", examples=["there is no DailyBriefing; deliver one."])
     exit_code: int = Field(1, description="exit code of the command", examples=[2])
     status: Text = Field("FAILED", description="FAILED", examples=["FAILED"])
     plan: None = Field(None, description="null")

@@ -59,7 +59,7 @@ OVERDRAWN = book(position("HELD", 100, 50), cash=D(-2_000))
             "Energy leaves hardly any of position_limits.max_sector_concentration_pct",
         ),
         ({"there": OVERDRAWN}, "portfolio_risk.min_cash_reserve_pct stays exceeded by $11,900"),
-        ({"there": market(known(market_cap=None))}, "not evaluated for want of data: MIN_MARKET_CAP"),
+        ({"there": market(known(market_cap=None))}, "not evaluated, because data is missing: MIN_MARKET_CAP"),
         ({"there": market(regime=regime(Regime.BEARISH))}, "the market regime is BEARISH"),
         (
             {"there": market(regime=regime(Regime.UNKNOWN))},
@@ -69,7 +69,7 @@ OVERDRAWN = book(position("HELD", 100, 50), cash=D(-2_000))
             {"there": market(known(price_at=NOW - timedelta(hours=5)))},
             "prices are more than 4 hours old: ALKS",
         ),
-        ({"there": market(known(price_at=None))}, "nobody knows how old the prices are: ALKS"),
+        ({"there": market(known(price_at=None))}, "the age of these prices is unknown: ALKS"),
         ({"plan": PLANNED_LOWER}, "prices have moved more than 1.0% against the plan: ALKS"),
     ],
 )

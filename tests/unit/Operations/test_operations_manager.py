@@ -74,7 +74,7 @@ def test_an_existing_script_gets_a_plan_from_the_waiting_briefing(folder: Path) 
 def test_a_plan_that_cannot_be_made_is_an_answer_and_no_exception(folder: Path) -> None:
     found = desk(folder).operations.generate_trading_plan()
     assert found["status"] == "FAILED"
-    assert "no DailyBriefing is there" in found["message"]
+    assert "there is no DailyBriefing" in found["message"]
     assert found["exit_code"] == 2
 
 
@@ -155,7 +155,7 @@ def test_the_briefing_that_is_named_is_used(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("payload", "sentence"),
     [
-        ({}, "no DailyBriefing is there"),
+        ({}, "there is no DailyBriefing"),
         ({"briefing_message_id": "MSG_X"}, "MSG_X: there is no such briefing"),
         ({"mandatory_sells": [{"ticker": "../x"}]}, "mandatory_sells: [0].ticker"),
         ({"mandatory_sells": "DVN"}, "mandatory_sells: is not a list"),

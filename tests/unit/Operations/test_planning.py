@@ -378,7 +378,7 @@ def test_the_reserve_is_named_when_not_one_more_share_fits() -> None:
 def test_the_note_says_how_much_money_is_left_that_buys_no_share_more() -> None:
     found = plan_of(*twelve())
     (note,) = found.notes
-    assert "beside the cash reserve BUYs may cost $89,108 (1.0% is kept for worse prices)" in note
+    assert "without touching the cash reserve BUYs may cost $89,108 (1.0% is kept for worse prices)" in note
     left = D(note.split("left=")[1].rstrip(")."))
     assert f"the ${left} left of it do not buy one share more" in note
     assert 0 < left < min(t.price or D(0) for t in found.buys)

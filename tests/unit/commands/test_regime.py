@@ -95,7 +95,7 @@ def test_the_history_is_limited(tmp_path: Path) -> None:
 
 def test_looking_at_a_new_workspace_leaves_it_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
-    assert "There is no assessment of today." in called("--workspace", str(tmp_path))
+    assert "There is no assessment for today." in called("--workspace", str(tmp_path))
     assert list(tmp_path.rglob("*")) == [tmp_path / "config"]
 
 
