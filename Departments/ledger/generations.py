@@ -1,23 +1,36 @@
-"""Which moment a ledger is of: a number in the ledger and in a file beside it, one higher with each commit.
+"""Which moment a ledger is of: a number in the ledger and in two files, one higher with each commit.
 
-The file is written first and in place, inside the transaction, so a kill leaves it equal to the ledger or one ahead.
-A power cut may take the file's last numbers, never the ledger's. So a file that is further ahead, or a write-ahead log
-that does not fit its database, is a mixture of moments: a copy made file by file while somebody wrote. A copy whose
-mark is the older one looks like a power cut, and recovers like after one.
+One file is beside the ledger and has every number, the other is in the folder of messages and has every fourth. Both
+are written first, inside the transaction, so a kill leaves them equal to the ledger or one ahead, the second behind by
+three at most. A power cut may take a file's last numbers, never the ledger's. So a file that is further ahead, or a
+write-ahead log that does not fit its database, is a mixture of moments: a copy made file by file while somebody wrote.
+The file among the messages also names the boot of the machine and the place of the folder. Of the same boot it is not
+further behind: no power cut was between. A folder at another place is a copy, or was moved: that is said.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from Departments.core.errors import LedgerError
+from Departments.core.logs import make_logger
 from Departments.core.platform.disk_trouble import raise_for_disk
-from Departments.core.platform.rights import Rights, provide_file
+from Departments.core.platform.rights import Rights, open_new, provide_file
 
 ENDING: Final = ".mark"
+#: The second mark, in the folder of messages; it is made only where that folder is.
+AMONG_MESSAGES: Final = Path("Messages_Between_Departments", ".mark")
+#: Another value after each start of the machine (https://man7.org/linux/man-pages/man5/proc_sys_kernel.5.html).
+BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+UNKNOWN: Final = "-"
+#: Of so many commits one is in the second mark, and a process's first: a new file costs as much as a small commit.
+EVERY: Final = 4
 #: Digits of a mark: each write has the same length, so a reader never sees half a number.
 WIDTH: Final = 12
 #: Where page 1 holds the number, `PRAGMA user_version`, big-endian (https://www.sqlite.org/fileformat2.html).
@@ -25,30 +38,101 @@ PLACE: Final = 60
 FIRST_PAGE: Final = b"\0\0\0\1"
 LOG_HEADER: Final = 32
 FRAME_HEADER: Final = 24
+ELSEWHERE: Final = (
+    "%s is a copy of %s, or was moved from there. Two desks must not trade one account: "
+    "stop the other, and see `departments reconcile`"
+)
 COPIED: Final = "this is a copy that was made file by file while its desk worked"
 RESTORE: Final = "copy the desk by `departments backup` and `departments restore`"
 ACCEPT: Final = ", or, if no other desk works on its account, delete %s and run `departments reconcile`"
+RIGHTS: Final = "correct its rights and run the same command again"
 NUMBER: Final = "PRAGMA user_version"
+_WRITING: Final[int] = os.O_WRONLY | getattr(os, "O_BINARY", 0)
+
+
+log = make_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Second:
+    """What the mark among the messages says: the commit, the boot, the folder's number and its path."""
+
+    number: int = 0
+    boot: str = UNKNOWN
+    folder: str = ""
+    path: str = ""
+
+    def is_elsewhere(self, place: str) -> bool:
+        """Return True if neither the path nor the number of the folder is that of `place`.
+
+        A moved folder keeps its number, and a container, another machine or a sync client may keep the path only.
+        """
+        folder, _, path = place.partition(" ")
+        same_number = folder == self.folder and not folder.endswith(":0")
+        return bool(self.path) and not same_number and os.path.normcase(path) != os.path.normcase(self.path)
 
 
 class GenerationMark:
-    """The file beside a ledger with the number of its last commit."""
+    """The two files with the number of a ledger's last commit."""
 
     def __init__(self, ledger: Path, rights: Rights) -> None:
         self._ledger = ledger
         self._rights = rights
         self.path = ledger.with_name(ledger.name + ENDING)
+        self._second = ledger.parent / AMONG_MESSAGES
+        self._has_second = False
+        self._temporary = self._second.with_name(f"{AMONG_MESSAGES.name}.new")
+        self._boot, self._place = _read_boot(), _name_place(ledger.parent)
 
     def write(self, generation: int) -> None:
-        """Write the number of the next commit. Raises LedgerError, DiskError."""
+        """Write the number of the next commit, of each fourth into both marks. Raises LedgerError, DiskError."""
+        number = b"%0*d" % (WIDTH, generation)
+        self._write(self.path, number + b"\n")
+        if (not self._has_second or generation % EVERY == 0) and self._second.parent.is_dir():
+            self._has_second = True
+            self._replace_second(number + f" {self._boot} {self._place}\n".encode("utf-8", "replace"))
+
+    def _replace_second(self, text: bytes) -> None:
+        """Put a new file in the place of the mark among the messages: whoever links or copies it has one moment's.
+
+        Where it cannot be replaced it is removed: an old one of this boot would look like a copy's.
+        """
+        temporary = self._temporary
         try:
-            provide_file(self.path, self._rights)
-            with self.path.open("r+b", buffering=0) as file:
-                file.write(b"%0*d\n" % (WIDTH, generation))
+            try:
+                descriptor = open_new(temporary, self._rights)
+            except FileExistsError:  # of an earlier kill
+                temporary.unlink()
+                descriptor = open_new(temporary, self._rights)
+            try:
+                os.write(descriptor, text)
+            finally:
+                os.close(descriptor)
+            temporary.replace(self._second)
+        except PermissionError:  # Windows, while somebody has it open
+            with suppress(OSError):
+                self._second.unlink()
         except OSError as error:
-            raise_for_disk(error, self.path)
-            problem = f"cannot be written ({error.strerror})"
-            raise LedgerError(f"{self.path}: {problem}; correct its rights and run the same command again.") from error
+            raise_for_disk(error, self._second)
+            raise LedgerError(f"{self._second}: cannot be written ({error.strerror}); {RIGHTS}.") from error
+
+    def _write(self, path: Path, text: bytes) -> None:
+        try:
+            descriptor = self._open(path)
+            try:
+                os.write(descriptor, text)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise_for_disk(error, path)
+            raise LedgerError(f"{path}: cannot be written ({error.strerror}); {RIGHTS}.") from error
+
+    def _open(self, path: Path) -> int:
+        try:
+            return os.open(path, _WRITING)
+        except FileNotFoundError:
+            provide_file(path, self._rights)
+            return os.open(path, _WRITING)
 
     def check(self, read: Callable[..., list[Any]]) -> None:
         """Raise LedgerError if mark, log and database are of moments that no crash leaves together.
@@ -57,7 +141,9 @@ class GenerationMark:
         begins at most one commit after what the database holds, and does not end before it. A ledger without a
         commit is new, whatever mark it finds.
         """
-        logged, marked = self._read_log(), self._read()
+        before = _first(read(self._ledger, NUMBER))
+        logged, marked = self._read_log(), _read_number(self.path)
+        second = self._read_second() if self.path.exists() else _Second()  # a person accepts by deleting the first
         held = _first(read(self._ledger, NUMBER, immutable=True)) if logged is not None else None
         now = _first(read(self._ledger, NUMBER))
         if logged is not None and held is not None and now is not None:
@@ -65,21 +151,28 @@ class GenerationMark:
                 self._refuse(f"its log begins at commit {logged}, the file ends at {held}")
             if now < held:
                 self._refuse(f"its log ends at commit {now}, the file at {held}")
-        if now and marked > now + 1:
-            self._refuse(
-                f"it is of commit {now}, and {self.path.name} of commit {marked}", f"{ACCEPT % self.path.name}"
-            )
+        for name, number in ((self.path.name, marked), (AMONG_MESSAGES.as_posix(), second.number)):
+            if now and number > now + 1:
+                self._refuse_mark(name, now, number)
+        if before and second.number + EVERY <= before and second.boot == self._boot != UNKNOWN:
+            self._refuse_mark(AMONG_MESSAGES.as_posix(), before, second.number)
+        if now and second.is_elsewhere(self._place):
+            log.warning(ELSEWHERE, self._ledger.parent, second.path)
+
+    def _refuse_mark(self, name: str, now: int, number: int) -> None:
+        self._refuse(f"it is of commit {now}, and {name} of commit {number}", ACCEPT % self.path.name)
 
     def _refuse(self, moments: str, otherwise: str = "") -> None:
         raise LedgerError(f"{self._ledger}: {moments}: {COPIED}; {RESTORE}{otherwise}.")
 
-    def _read(self) -> int:
-        """Return the mark; 0 without one, or with one that a power cut has emptied."""
+    def _read_second(self) -> _Second:
+        """Return what the mark among the messages says; nothing without one, or after a power cut."""
         try:
-            text = self.path.read_bytes()
+            parts = self._second.read_bytes().partition(b"\n")[0].decode("utf-8", "replace").split(" ", 3)
         except OSError:
-            return 0
-        return int(text) if text.strip().isdigit() else 0
+            return _Second()
+        is_whole = len(parts) == 4 and parts[0].isdigit()
+        return _Second(int(parts[0]), *parts[1:]) if is_whole else _Second()
 
     def _read_log(self) -> int | None:
         """Return the number in the first page 1 of the log, or None."""
@@ -88,6 +181,32 @@ class GenerationMark:
                 return next(_yield_numbers(file), None)
         except OSError:
             return None
+
+
+def _read_number(path: Path) -> int:
+    """Return the number in a mark; 0 without one, or with one that a power cut has emptied."""
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return 0
+    return int(text) if text.strip().isdigit() else 0
+
+
+def _read_boot() -> str:
+    """Return what names the running boot of this machine, UNKNOWN where the system has no such name."""
+    try:
+        return BOOT.read_text(encoding="ascii").strip() or UNKNOWN
+    except (OSError, ValueError):
+        return UNKNOWN
+
+
+def _name_place(folder: Path) -> str:
+    """Return a folder's number in the system and its path. The number is 0:0 where the system has none."""
+    try:
+        facts = folder.stat()
+    except OSError:
+        return f"0:0 {folder.absolute()}"
+    return f"{facts.st_dev}:{facts.st_ino} {folder.resolve()}"
 
 
 def _first(rows: list[Any]) -> int | None:

@@ -20,7 +20,7 @@ from Departments.messaging.tracing import plan_of
 
 NOTHING: Final = hashlib.sha256(b"").hexdigest()
 #: What is beside the boxes and holds no message.
-BESIDE: Final = frozenset({".tmp", ".locks", "README.md"})
+BESIDE: Final = frozenset({".tmp", ".locks", ".mark", ".mark.new", "README.md"})
 NO_MESSAGE: Final = "is no message"
 UNREADABLE: Final = "cannot be read ({})"
 

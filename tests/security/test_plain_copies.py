@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from Departments.bootstrap import LEDGER_FILE
+from Departments.bootstrap import LEDGER_FILE, MESSAGES
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.errors import LedgerError
 from Departments.core.moments import iso
@@ -69,6 +69,39 @@ def test_a_copy_of_a_desk_at_rest_is_a_desk(folder_of_the_second_day: Path, tmp_
     copied = Path(shutil.copytree(folder_of_the_second_day, tmp_path / "copied"))
     ends_well(say(capsys, *run_at(copied)))
     assert int((copied / MARK).read_text(encoding="utf-8")) > 10
+
+
+def test_messages_older_than_the_ledger_are_refused_on_the_same_boot(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """A power cut leaves old marks, too, but a machine that still runs had none."""
+    folder, copied = folder_of_the_second_day, tmp_path / "copied"
+
+    def copy_messages() -> None:
+        shutil.copytree(folder / MESSAGES, copied / MESSAGES)
+
+    with when_it_says(SELLING, copy_messages):
+        ends_well(say(capsys, *run_at(folder)))
+    shutil.copytree(folder, copied, ignore=shutil.ignore_patterns(MESSAGES), dirs_exist_ok=True)
+    before = orders_at(copied)
+    ends_in_one_sentence(say(capsys, *run_at(copied, LATER)), 3, "a copy", f"{MESSAGES}/.mark", f"delete {MARK}")
+    assert orders_at(copied) == before
+    second = copied / MESSAGES / ".mark"
+    number, _, place = second.read_text(encoding="utf-8").split(" ", 2)
+    second.write_text(f"{number} another-boot {place}", encoding="utf-8")
+    assert say(capsys, "reconcile", "--workspace", copied, "--at", iso(LATER)).code != 3
+
+
+def test_a_copy_says_once_what_it_is_a_copy_of(folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture) -> None:
+    words = f"is a copy of {folder_of_the_second_day}, or was moved from there"
+    look: list[str | Path] = ["reconcile", "--at", iso(LATER), "--workspace"]
+    say(capsys, *look, folder_of_the_second_day)  # it was copied itself, by the fixture
+    assert words not in say(capsys, *look, folder_of_the_second_day).err
+    copied = Path(shutil.copytree(folder_of_the_second_day, tmp_path / "copied"))
+    assert words in say(capsys, *look, copied).err
+    assert words not in say(capsys, *look, copied).err
+    moved = copied.rename(tmp_path / "moved")
+    assert "is a copy of" not in say(capsys, *look, moved).err
 
 
 def mixed(base: Path, mix: Mixing) -> Path:
