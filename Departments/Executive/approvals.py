@@ -12,7 +12,7 @@ from typing import Any
 from Departments.constraints.checks.timing import describe_need
 from Departments.core.approvers import Approver, Consent, user_of
 from Departments.core.documents import json_text
-from Departments.core.errors import DepartmentsError
+from Departments.core.errors import BadInput, DepartmentsError
 from Departments.core.identifiers import manual_plan_id
 from Departments.core.logs import make_logger
 from Departments.core.moments import iso
@@ -20,6 +20,7 @@ from Departments.core.plans import TradingPlan
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.rights import Rights
+from Departments.core.platform.text_files import read_json
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.manual_orders import ManualOrder
 from Departments.ledger.executive_records import PlanRecords
@@ -30,6 +31,7 @@ from Departments.messaging.plan_documents import READY, plan_from
 log = make_logger(__name__)
 
 APPROVED = "APPROVED_BY_USER"
+EDITED = "To trade the file, have it planned and approved anew: departments run --plan {}"
 
 
 class ApprovalRefused(DepartmentsError):  # noqa: N818 - the user's word
@@ -95,6 +97,26 @@ class Approvals:
         log.warning("%s was approved and has changed since; that approval does not count", filed.plan.plan_id)
         return None
 
+    def note_edits(self, filed: FiledPlan) -> FiledPlan:
+        """Return an approved plan, with a note if the file of the day holds another one: the ledger's counts."""
+        path = self._days_file()
+        if filed.plan.by_hand or not path.exists():
+            return filed
+        try:
+            if plan_from(read_json(path), path.name).digest == filed.plan.digest:
+                return filed
+            problem = "is not the plan that was approved"
+        except BadInput as error:
+            problem = f"cannot be read as the plan that was approved ({error.problem})"
+        plan_id = filed.plan.plan_id
+        note = f"{path.name} {problem}: it was changed since, and {plan_id} of the ledger counts. {EDITED.format(path)}"
+        log.warning("%s", note)
+        notes = [*filed.plan.notes, note]
+        return FiledPlan(replace(filed.plan, notes=tuple(notes)), {**filed.document, "notes": notes})
+
+    def _days_file(self) -> Path:
+        return self.folder / f"proposed_trades_{trading_day(self.clock.now()).isoformat()}.json"
+
     def name_order(self) -> str:
         """Return a new plan id for an order by hand."""
         now, plans = self.clock.now(), self.ledger.plans
@@ -125,7 +147,7 @@ class Approvals:
             return Approved(approved, None, _describe_wait(filed.plan.plan_id, approver, consent))
         if approved.plan.by_hand:
             return Approved(approved, None)  # the file is the day's plan
-        path = self.folder / f"proposed_trades_{trading_day(self.clock.now()).isoformat()}.json"
+        path = self._days_file()
         write_atomically(path, json_text(approved.document) + "\n", self.rights)
         return Approved(approved, path)
 

@@ -197,7 +197,7 @@ class Day:
             log.warning("%s was approved and is not executed: %s", filed.plan.plan_id, stale)
             return None
         log.info("%s was approved; it is executed", filed.plan.plan_id)
-        return filed
+        return self.approvals.note_edits(filed)
 
     # --- plan and review ---
 
@@ -206,6 +206,9 @@ class Day:
         order.prepare()
         if order.takes_the_newest_briefing:
             self.prepare_briefing()
+        waiting = None if order.by_hand is not None else self.approvals.find_approved_today()
+        if waiting is not None:
+            self.approvals.note_edits(waiting)
         self.inbox.read()  # a regime that waits there counts for the plan
         briefing, plan = order.briefing_message_id, order.plan
         if order.by_hand is not None:
