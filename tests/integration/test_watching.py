@@ -196,14 +196,15 @@ def test_a_file_that_never_becomes_a_message_is_set_aside(tmp_path: Path) -> Non
     assert (tmp_path / "Dead_Letter" / "TRADING" / "odd.md.reason.yaml").exists()
 
 
-def test_a_burst_of_five_thousand_files_loses_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1_000, pytest.param(5_000, marks=pytest.mark.soak)])
+def test_a_burst_of_files_loses_none(tmp_path: Path, count: int) -> None:
     desk = Desk(tmp_path)
     with desk.watching():
         until(desk.is_watching)
-        for number in range(5_000):
+        for number in range(count):
             (desk.inbox / approval(number).name).write_bytes(codec.encode(approval(number)))
-        until(lambda: len(desk.seen) >= 5_000)
-    assert sorted(desk.seen) == list(range(5_000))
+        until(lambda: len(desk.seen) >= count)
+    assert sorted(desk.seen) == list(range(count))
     assert list(desk.inbox.iterdir()) == []
 
 
