@@ -15,12 +15,15 @@ from Departments.commands.consoles import escape_text, open_console, print_text
 from Departments.commands.frame import find_messages, print_json, reason_of
 from Departments.commands.options import AsJson, Workspace
 from Departments.core import departments
-from Departments.core.errors import BadInput, UnreadableMessage
+from Departments.core.errors import BadInput, DiskError, LedgerError, UnreadableMessage
+from Departments.core.logs import make_logger
 from Departments.core.moments import iso
 from Departments.messaging import codec, lookup, tracing
 from Departments.messaging.message import Message
 from Departments.messaging.names import stem
 from Departments.messaging.ports import IndexRow
+
+log = make_logger(__name__)
 
 # --- inbox ---
 
@@ -87,7 +90,7 @@ def show(
 ) -> int:
     """Show a message wherever it is: inbox, outbox, archive, packed months, dead letters."""
     root = find_messages(workspace)
-    found = lookup.find_all(root, stem(message_id), index_of(workspace))
+    found = lookup.find_all(root, stem(message_id), find_index(workspace))
     if not found:
         raise _nothing_to_show(root, message_id)
     message = found[0].message
@@ -103,8 +106,17 @@ def show(
     return 0
 
 
+def find_index(workspace: Path) -> list[IndexRow]:
+    """Return the index for a search; empty without a readable ledger. Files outside the index are read."""
+    try:
+        return index_of(workspace)
+    except (LedgerError, DiskError) as error:
+        log.warning("Every message file is read, without the ledger's index: %s", error)
+        return []
+
+
 def index_of(workspace: Path) -> list[IndexRow]:
-    """Return the ledger's index of message files; empty without a ledger."""
+    """Return the ledger's index of message files; empty without a ledger. Raises LedgerError, DiskError."""
     from Departments.ledger.journal import read_index  # noqa: PLC0415 - `inbox` needs no ledger
 
     return read_index(workspace.resolve() / LEDGER_FILE)
@@ -135,7 +147,7 @@ def trace(
 ) -> int:
     """Show the chain of messages by parent and plan, as a tree with times."""
     root = find_messages(workspace)
-    branches = tracing.trees(lookup.find_related(root, wanted, index_of(workspace)), wanted)
+    branches = tracing.trees(lookup.find_related(root, wanted, find_index(workspace)), wanted)
     if not branches:
         raise BadInput(wanted, "", f"no message in {root} has or names this id", "see `departments inbox`")
     if as_json:

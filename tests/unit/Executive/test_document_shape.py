@@ -10,7 +10,7 @@ import pytest
 from Departments.commands.run import HELP
 from Departments.Executive.reporting.document import EXIT_CODES, unexecuted_document
 from Departments.Executive.reporting.document_shape import DOCUMENT_SHAPE
-from tests.builders.commands import deliver_briefing, fault_file, plan_file, run_of, say
+from tests.builders.commands import fault_file, plan_file, run_of, say
 from tests.builders.desk import plan, trade, two_and_two, workspace
 
 NOT_STRINGS = {("exit_code",), ("cash_identity", "holds"), ("phases", "attempt"), ("attempts", "attempt")}
@@ -89,5 +89,5 @@ def _keys(shape: Any) -> list[str]:
 
 
 def test_a_day_without_a_briefing_is_documented_as_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    deliver_briefing(workspace(tmp_path), [])
+    workspace(tmp_path)
     assert say(capsys, *run_of(tmp_path, "--json")).document["status"] == "FAILED"
