@@ -75,7 +75,7 @@ def run_program(
 
 def _kill_tree(process: subprocess.Popen[bytes]) -> None:
     """Kill a process and everything that it has started."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         killer = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
         with suppress(OSError, subprocess.SubprocessError):
             subprocess.run(killer, check=False, capture_output=True, timeout=KILL_WITHIN)  # noqa: S603

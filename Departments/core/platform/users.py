@@ -15,9 +15,10 @@ def name_user() -> str:
 def _user() -> str:
     if sys.platform == "win32":
         return os.getlogin()  # GetUserNameW (https://docs.python.org/3/library/os.html#os.getlogin)
-    import pwd  # noqa: PLC0415 - not on Windows
+    else:  # noqa: RET505 - mypy knows by it which platform reads what
+        import pwd  # noqa: PLC0415 - not on Windows
 
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a user of a container may have no name
-        return f"uid{os.getuid()}"
+        try:
+            return pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:  # a user of a container may have no name
+            return f"uid{os.getuid()}"
