@@ -27,7 +27,9 @@ from Departments.core.departments import OURS
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput
 from Departments.core.moments import iso, stamp
+from Departments.core.platform import files
 from Departments.core.platform.locks import execution_lock
+from Departments.core.platform.places import claim_state, find_mutexes, find_state
 from Departments.core.platform.rights import Rights, make_folder, open_successor
 from Departments.ledger.sqlite import copy_database, query_existing
 from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, OUTBOX, Mailbox
@@ -56,8 +58,9 @@ class Backup:
 
 def make_backup(workspace: Path, target: Path, now: datetime, rights: Rights) -> Backup:
     """Copy a workspace into a new zip, also beside a running day. Raises BadInput, LedgerError, DiskError, OSError."""
-    if not (workspace / LEDGER_FILE).is_file():
-        raise BadInput(workspace, "", f"has no {LEDGER_FILE} to copy", "name the folder of a desk by --workspace")
+    state = find_state(workspace)
+    if not (state / LEDGER_FILE).is_file():
+        raise BadInput(state, "", f"has no {LEDGER_FILE} to copy", "name the folder of a desk by --workspace")
     if target.exists():
         raise BadInput(target, "", "is there already", "name a new file")
     if not target.parent.is_dir():
@@ -75,9 +78,9 @@ def make_backup(workspace: Path, target: Path, now: datetime, rights: Rights) ->
                     pack.writestr(name, data)
                 about = {"format": FORMAT, "made_at": iso(now), "files": digests}
                 pack.writestr(MANIFEST, json_text(about))
-            temporary.replace(target)
+            files.replace(temporary, target)
         finally:
-            temporary.unlink(missing_ok=True)
+            files.discard(temporary)
     return Backup(target, len(digests))
 
 
@@ -86,14 +89,14 @@ def _members(workspace: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
     root = workspace / MESSAGES
     before = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     for name in DATABASES:
-        if (workspace / name).is_file():
-            copy_database(workspace / name, folder / name)
-            yield name, (folder / name).read_bytes()
+        if (find_state(workspace) / name).is_file():
+            copy_database(find_state(workspace) / name, folder / name)
+            yield name, files.read_bytes(folder / name)
     yield from _messages(root, before, _Known.of(folder / LEDGER_FILE))
     for pattern in OTHERS:
         for path in sorted(workspace.glob(pattern)):
             if path.is_file() and not path.is_symlink():
-                yield path.relative_to(workspace).as_posix(), path.read_bytes()
+                yield path.relative_to(workspace).as_posix(), files.read_bytes(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ def _messages(root: Path, before: set[str], known: _Known) -> Iterator[tuple[str
             if place is None or place in taken or path.is_symlink() or not path.is_file():
                 continue
             try:
-                data = path.read_bytes()
+                data = files.read_bytes(path)
             except FileNotFoundError:  # it moves: it is found where it goes
                 continue
             taken.add(place)
@@ -162,10 +165,10 @@ def restore_backup(
     Raises BadInput for a damaged or foreign file and for a workspace that is not empty, unless it may be replaced;
     WorkspaceBusy for one in use.
     """
-    files = read_backup(source)
-    if keep_exchange and files.pop(EXCHANGE_FILE, None) is not None and not (workspace / EXCHANGE_FILE).is_file():
+    members, state = read_backup(source), find_state(workspace)
+    if keep_exchange and members.pop(EXCHANGE_FILE, None) is not None and not (state / EXCHANGE_FILE).is_file():
         raise BadInput(
-            workspace, "", f"there is no {EXCHANGE_FILE} to keep", "leave --keep-exchange out: the backup holds one"
+            state, "", f"there is no {EXCHANGE_FILE} to keep", "leave --keep-exchange out: the backup holds one"
         )
     make_folder(workspace, rights)
     with _holding_all(workspace, rights):
@@ -176,19 +179,34 @@ def restore_backup(
         kept = workspace / f"Replaced_{stamp(now)}"
         fresh = workspace / f".departments.restore.{stamp(now)}"
         shutil.rmtree(fresh, ignore_errors=True)
-        for name, data in files.items():
+        for name, data in members.items():
             path = fresh.joinpath(*PurePosixPath(name).parts)
             make_folder(path.parent, rights)
             with open_successor(path, path.with_name(f"{path.name}.tmp"), rights) as file:
                 file.write(data)
-            path.with_name(f"{path.name}.tmp").replace(path)
+            files.replace(path.with_name(f"{path.name}.tmp"), path)
         for path in old:
             make_folder(kept, rights)
-            path.rename(kept / path.name)
+            files.rename(path, kept / path.name)
         for path in fresh.iterdir():
-            path.rename(workspace / path.name)
+            files.rename(path, workspace / path.name)
         fresh.rmdir()
-    return kept if old else None
+        _move_databases(workspace, kept, rights)
+    return kept if kept.is_dir() else None
+
+
+def _move_databases(workspace: Path, kept: Path, rights: Rights) -> None:
+    """Move restored databases to the state folder that the restored settings name; keep the ones there."""
+    state = find_state(workspace)
+    if state == workspace:
+        return
+    claim_state(state, workspace, rights)
+    for name in DATABASES:
+        if (workspace / name).exists():
+            for old in sorted(state.glob(f"{name}*")):
+                make_folder(kept, rights)
+                shutil.move(old, kept / old.name)
+            shutil.move(workspace / name, state / name)
 
 
 def read_backup(source: Path) -> dict[str, bytes]:
@@ -245,7 +263,7 @@ def _holding_all(workspace: Path, rights: Rights) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(execution_lock(workspace, rights))
         if not was_empty:
-            mailbox = Mailbox(workspace / MESSAGES, rights=rights)
+            mailbox = Mailbox(workspace / MESSAGES, rights=rights, mutexes=find_mutexes(workspace))
             for department in OURS:
                 stack.enter_context(mailbox.holding(department, wait=0))
         yield

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
 from Departments.core.errors import BrokerUnavailable, WorkspaceBusy
 from Departments.core.logs import make_logger
-from Departments.plumbing import LEDGER_FILE, LOCKS, MESSAGES, Choices, Plumbing
+from Departments.plumbing import LEDGER_FILE, MESSAGES, Choices, Plumbing
 
 if TYPE_CHECKING:
     from Departments.brokers.base import Broker
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from Departments.Trading.trader import Trader
     from Departments.Trading.trading_department import TradingDepartment
 
-__all__ = ["LEDGER_FILE", "LOCKS", "MESSAGES", "Choices", "Desk", "open_desk"]
+__all__ = ["LEDGER_FILE", "MESSAGES", "Choices", "Desk", "open_desk"]
 
 log = make_logger(__name__)
 
@@ -262,7 +262,7 @@ class Desk(Plumbing):
         from Departments.core.platform.locks import execution_lock
 
         try:
-            with execution_lock(self.state, self.rights):
+            with execution_lock(self.state, self.rights, self.mutexes):
                 return False
         except WorkspaceBusy:
             return True

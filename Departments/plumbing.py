@@ -15,14 +15,14 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from Departments.brokers.registry import BROKERS, BrokerRow, Opening, find_row, list_names
 from Departments.core.departments import OURS
 from Departments.core.errors import BadInput, DepartmentsError, DiskError, LedgerError
 from Departments.core.logs import make_logger
 from Departments.core.platform.clock import Clock, SystemClock
-from Departments.core.platform.disk_trouble import raise_for_disk
+from Departments.core.platform.disk_trouble import raise_if_read_only
+from Departments.core.platform.places import Mutexes, claim_state, find_mutexes, find_state, user_folder
 from Departments.core.platform.rights import PRIVATE, SHARED, Rights, list_open_folders
 from Departments.core.platform.steps import Step, no_step
 
@@ -47,7 +47,6 @@ log = make_logger(__name__)
 
 MESSAGES = "Messages_Between_Departments"
 LEDGER_FILE = "sentinel.db"
-LOCKS = "DEPARTMENTS_LOCKS"
 PRICES_LAST = timedelta(days=4)  # a briefing's prices stand in for a symbol that the exchange does not list
 
 
@@ -82,6 +81,22 @@ class Plumbing:
         self.clock = choices.clock
 
     @cached_property
+    def state_dir(self) -> Path:
+        """The folder of ledger, exchange and mutexes: the workspace, or the one that `state_dir` names."""
+        if self.choices.rehearsal is not None:
+            return self.choices.rehearsal
+        found = find_state(self.workspace)
+        if found != self.workspace:
+            claim_state(found, self.workspace, self.rights)
+        return found
+
+    @cached_property
+    def mutexes(self) -> Mutexes:
+        """The mutexes of the workspace; a rehearsal has its own."""
+        rehearsal = self.choices.rehearsal
+        return find_mutexes(self.workspace) if rehearsal is None else Mutexes(rehearsal / ".locks")
+
+    @cached_property
     def settings(self) -> Settings:
         """`config/settings.yaml`, or the defaults."""
         from Departments.core.platform.text_files import config_file
@@ -92,6 +107,9 @@ class Plumbing:
         if find_row(settings.broker.name, self.choices.brokers) is None:
             problem = f"input should be {list_names(self.choices.brokers)} (found {settings.broker.name!r})"
             raise BadInput(path, "broker.name", problem, "correct the value")
+        if settings.files == "shared" and find_state(self.workspace) == self.workspace:
+            problem = "several users need a state folder that all of them can write, for ledger and mutexes"
+            raise BadInput(path, "files", problem, "name it by state_dir")
         if settings.messages.senders or settings.messages.require_signature:
             from Departments.messaging.admission import check_types
 
@@ -117,7 +135,7 @@ class Plumbing:
     @property
     def ledger_path(self) -> Path:
         """The ledger's file: `sentinel.db` unless a script names another."""
-        return self.choices.ledger_path or self.state / LEDGER_FILE
+        return self.choices.ledger_path or self.state_dir / LEDGER_FILE
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -142,6 +160,8 @@ class Plumbing:
             step=self.choices.step,
             max_bytes=messaging.max_message_bytes,
             rights=self.rights,
+            hard_links=messaging.hard_links == "auto",
+            mutexes=self.mutexes,
         )
 
     # --- messages ---
@@ -224,7 +244,7 @@ class Plumbing:
         state, faults = self.exchange_files if row.takes_exchange_files else (None, None)
         opening = Opening(
             workspace=self.workspace,
-            folder=self.state,
+            folder=self.state_dir,
             clock=self.clock,
             settings=self.settings.broker,
             live=choices.live,
@@ -304,21 +324,20 @@ class Plumbing:
         from Departments.core.platform.locks import account_lock, execution_lock
 
         broker, rights = self.patient_broker, self.rights
-        with execution_lock(self.state, rights), account_lock(self.locks, broker.name, broker.account().id, rights):
+        account = account_lock(self.locks, broker.name, f"{self._account_file}{broker.account().id}", rights)
+        with execution_lock(self.state, rights, self.mutexes), account:
             yield
 
     @property
     def locks(self) -> Path:
-        """The folder of the account's lock: beside the file that is the account, else a folder of the user.
+        """The folder of the account's mutex: the same for every workspace, unless a file is the account."""
+        return user_folder() if self.broker_row.file is None else self.mutexes.folder
 
-        That folder (`DEPARTMENTS_LOCKS`, or the platform's for the state of programs) is the same for every workspace.
-        """
-        if self.broker_row.file is not None:
-            return (self.state / self.broker_row.file).resolve().parent
-        from platformdirs import user_state_path
-
-        named = os.environ.get(LOCKS)
-        return Path(named) if named else user_state_path("departments", appauthor=False)
+    @property
+    def _account_file(self) -> str:
+        """The file that is the account, with a blank after it; nothing for an account at a real broker."""
+        file = self.broker_row.file
+        return "" if file is None else f"{(self.state_dir / file).resolve()} "
 
     # --- the files ---
 
@@ -334,14 +353,10 @@ class Plumbing:
             closing()
 
     def _check_writable(self) -> None:
-        probe = self.state / f".departments.{uuid4().hex}.probe"  # its own: others look at the same time
-        try:
-            probe.touch(0o600)
-            probe.unlink()
-        except FileNotFoundError as error:  # mistyped, more likely than not: it is not made
-            mend = "create it or name another --workspace"
-            raise BadInput(self.state, "", "there is no such folder", mend) from error
-        except OSError as error:
-            raise_for_disk(error, self.state)
-            problem = f"the workspace cannot be written ({error.strerror})"
-            raise BadInput(self.state, "", problem, "choose another folder or correct its rights") from error
+        """Raise BadInput or DiskError for a workspace without a folder or a right; the first write proves the rest."""
+        if not self.state.is_dir():  # mistyped, more likely than not: it is not made
+            raise BadInput(self.state, "", "there is no such folder", "create it or name another --workspace")
+        if not os.access(self.state, os.W_OK):
+            raise_if_read_only(self.state)
+            problem = "the workspace cannot be written (a right is missing)"
+            raise BadInput(self.state, "", problem, "choose another folder or correct its rights")

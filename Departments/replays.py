@@ -25,6 +25,7 @@ from Departments.core.logs import make_logger
 from Departments.core.moments import parse_iso
 from Departments.core.money import ZERO, plain, price_of
 from Departments.core.plans import TradingPlan
+from Departments.core.platform import files
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.clock import SimulatedClock
 from Departments.core.platform.rights import PRIVATE, make_folder
@@ -229,7 +230,7 @@ def _day_of(message: Message, briefing: PricedBriefing) -> date:
 def _briefings(folder: Path) -> Iterator[tuple[Message, str]]:
     for path in sorted(folder.rglob("*.md")):
         try:
-            message = codec.decode(path.read_bytes(), name=path.name)
+            message = codec.decode(files.read_bytes(path), name=path.name)
         except (UnreadableMessage, OSError) as error:
             log.warning("Skipped %s: it is not a message (%s)", path, error)
             continue

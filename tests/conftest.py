@@ -7,8 +7,13 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from Departments.bootstrap import LOCKS
+from Departments.core.platform.places import LOCKS
+
+#: How long an example takes to be made or tried says something of the machine only.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True, scope="session")

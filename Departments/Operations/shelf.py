@@ -17,6 +17,7 @@ from typing import Final
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
 from Departments.core.logs import make_logger
+from Departments.core.platform import files
 from Departments.core.readers import read_day
 from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import make_safe
@@ -245,7 +246,7 @@ def _read(folder: Path) -> Iterator[tuple[Message, bytes]]:
 def _read_files(folder: Path, names: Iterable[str]) -> Iterator[tuple[Message, bytes]]:
     for name in names:
         try:
-            data = (folder / name).read_bytes()
+            data = files.read_bytes(folder / name)
             yield codec.decode(data, name=name), data
         except (UnreadableMessage, OSError):
             continue

@@ -18,6 +18,7 @@ from Departments.commands.frame import find_messages, print_json, reason_of
 from Departments.commands.options import AsJson, Workspace
 from Departments.commands.signed_files import sign, verify
 from Departments.core.errors import BadInput, UnreadableMessage
+from Departments.core.platform import files
 from Departments.messaging import codec, front_matter, lookup
 from Departments.messaging.catalogue import CATALOGUE
 from Departments.messaging.message import Message
@@ -101,7 +102,7 @@ def _files_below(asked: Sequence[Path], closed: Callable[[OSError], None]) -> It
 def _read_bytes(path: Path) -> bytes:
     if path.stat().st_size > lookup.MAX_BYTES:
         raise UnreadableMessage(f"{path.name}: the file is larger than {lookup.MAX_BYTES} bytes")
-    return path.read_bytes()
+    return files.read_bytes(path)
 
 
 def _show(screen: Console, document: dict[str, Any]) -> None:

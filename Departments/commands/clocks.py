@@ -62,7 +62,7 @@ def check_moving_on(desk: Desk) -> None:
 def _find_exchange(desk: Desk) -> Path | None:
     """Return the file of the desk's exchange, None with another broker."""
     row = desk.broker_row
-    return None if row.file is None or not row.takes_simulated_clock else desk.state / row.file
+    return None if row.file is None or not row.takes_simulated_clock else desk.state_dir / row.file
 
 
 def _find_replayed(path: Path, clock: Clock) -> datetime | None:

@@ -17,8 +17,10 @@ from Departments.commands.frame import report_errors, use_desk
 from Departments.commands.options import AsJson
 from Departments.commands.run import HELP, audience_of, show_end
 from Departments.core.errors import BadInput
+from Departments.core.platform import files
 from Departments.core.platform.clock import Clock, PacedClock, SimulatedClock
 from Departments.core.platform.disk_trouble import raise_for_disk
+from Departments.core.platform.places import find_state
 from Departments.core.platform.rights import PRIVATE, make_folder
 from Departments.Executive.day_order import DayOrder
 from Departments.messaging.disk import write_new
@@ -44,7 +46,7 @@ def demo(
 
 
 def _run_day(folder: Path, *, as_json: bool) -> int:
-    if not (folder / EXCHANGE_FILE).exists():
+    if not (find_state(folder) / EXCHANGE_FILE).exists():
         fill_workspace(folder)
     start = _starting_time(folder)
     clock: Clock = SimulatedClock(start) if as_json else PacedClock(start, pace=PACE)
@@ -79,7 +81,7 @@ def _copy_messages(source: Path, target: Path) -> None:
         copy = target / path.relative_to(source)
         make_folder(copy.parent, PRIVATE)
         if not copy.exists():
-            write_new(str(copy), path.read_bytes(), flush=False)
+            write_new(str(copy), files.read_bytes(path), flush=False)
 
 
 def find_config() -> Path:

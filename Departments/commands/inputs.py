@@ -13,6 +13,7 @@ from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.core.moments import iso, parse_iso
 from Departments.core.plans import TradingPlan
+from Departments.core.platform import files
 from Departments.core.platform.clock import Clock, ShiftedClock, SimulatedClock, SystemClock
 from Departments.core.platform.text_files import read_json
 from Departments.core.trading_calendar import trading_day
@@ -61,7 +62,7 @@ def read_day_order(desk: Desk, briefing: Path | None, plan: Path | None, *, dry_
 def read_briefing(path: Path) -> Message:
     """Read a DailyBriefing from a file. Raises BadInput."""
     try:
-        message = codec.decode(path.read_bytes(), name=path.name)
+        message = codec.decode(files.read_bytes(path), name=path.name)
     except FileNotFoundError as error:
         raise BadInput(path, "", "there is no such file", A_BRIEFING) from error
     except OSError as error:

@@ -22,6 +22,7 @@ from Departments.commands.options import AsJson, At, ExchangePrices, Reseed, Wor
 from Departments.core.errors import BadInput
 from Departments.core.money import CENT, ZERO, plain, usd_cents
 from Departments.core.platform.clock import Clock
+from Departments.core.platform.places import find_state
 from Departments.core.trading_calendar import EASTERN
 from Departments.core.validation import validate
 from Departments.exchange.actions import count
@@ -227,7 +228,7 @@ def _find_file(workspace: Path) -> Path:
     folder = workspace.resolve()
     if not folder.is_dir():
         raise BadInput(folder, "", "there is no such folder", "create it or name another --workspace")
-    return folder / EXCHANGE_FILE
+    return find_state(folder) / EXCHANGE_FILE
 
 
 def _check_exists(path: Path) -> None:

@@ -14,6 +14,7 @@ from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import DepartmentsError
 from Departments.core.platform.locks import execution_lock
+from Departments.core.platform.places import find_state
 from Departments.core.trading_calendar import trading_day
 
 
@@ -25,9 +26,10 @@ def rehearse(workspace: Path, now: datetime) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="departments-dry-run-") as name:
         folder = Path(name)
-        if (workspace / LEDGER_FILE).exists():
+        state = find_state(workspace)
+        if (state / LEDGER_FILE).exists():
             with execution_lock(workspace):
-                _copy_files(workspace, folder)
+                _copy_files(state, folder)
         _copy_messages(workspace / MESSAGES, folder / MESSAGES, trading_day(now).isoformat())
         with _named_as_the_workspace(folder, workspace):
             yield folder
@@ -43,9 +45,9 @@ def _named_as_the_workspace(folder: Path, workspace: Path) -> Iterator[None]:
         raise
 
 
-def _copy_files(workspace: Path, folder: Path) -> None:
+def _copy_files(state: Path, folder: Path) -> None:
     for name in (LEDGER_FILE, EXCHANGE_FILE):
-        for path in workspace.glob(f"{name}*"):
+        for path in state.glob(f"{name}*"):
             if not path.name.endswith("-shm"):
                 shutil.copy(path, folder)
 

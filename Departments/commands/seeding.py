@@ -31,7 +31,7 @@ def check_exchange_files(desk: Desk, *, reseed: bool = False) -> None:
     if reseed and choices.exchange_state is None:
         raise BadInput("--reseed", "", "needs a new state", "add --exchange-state FILE")
     _ = desk.exchange_files, desk.exchange_prices
-    if choices.exchange_state is not None and (desk.state / EXCHANGE_FILE).exists():
+    if choices.exchange_state is not None and (desk.state_dir / EXCHANGE_FILE).exists():
         _replace_or_refuse(desk, reseed=reseed)
 
 
@@ -39,7 +39,7 @@ def _replace_or_refuse(desk: Desk, *, reseed: bool) -> None:
     from Departments.exchange.exchange import SimulatedExchange  # noqa: PLC0415 - only for an exchange that exists
     from Departments.exchange.storage import retire_file  # noqa: PLC0415
 
-    path, now, state = desk.state / EXCHANGE_FILE, desk.clock.now(), desk.exchange_files[0]
+    path, now, state = desk.state_dir / EXCHANGE_FILE, desk.clock.now(), desk.exchange_files[0]
     with closing(SimulatedExchange(path, desk.clock)) as exchange:
         is_same, is_used = exchange.starting_state() == state, exchange.is_used
         started = trading_day(exchange.started_at)

@@ -11,6 +11,7 @@ from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import print_json
 from Departments.commands.options import AsJson
 from Departments.core.errors import BadInput, UnreadableMessage
+from Departments.core.platform import files
 from Departments.messaging import codec, signatures
 from Departments.messaging.message import Message
 from Departments.messaging.names import department_of
@@ -65,7 +66,7 @@ def verify(file: FileToRead, *, as_json: AsJson = False) -> int:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return files.read_bytes(file)
     except OSError as error:
         raise BadInput(file, "", f"cannot be read ({error.strerror})", "name a message file") from error
 

@@ -11,6 +11,7 @@ DepartmentsError                 everything we raise on purpose
 │   ├── NotSigned                it lacks the signature that it needs
 │   ├── Contradiction            files of one id say different things, and nothing proves one
 │   └── ContradictedReport       it says what the ledger does not
+├── FileInUse               3    another program keeps a file open (transient)
 ├── DiskError               3    a disk is full, out of inodes, over its quota or read-only
 ├── PublishError            3    the message could not be written (disk full, read-only, name too long)
 ├── LedgerError             3    the ledger cannot be used
@@ -115,6 +116,15 @@ class NotSigned(MessageError):  # noqa: N818
 
 class Contradiction(MessageError):  # noqa: N818
     """Several files have one message id and different contents, and nothing proves one of them."""
+
+
+class FileInUse(DepartmentsError):  # noqa: N818
+    """Another program keeps a file open. `path` is the file."""
+
+    exit_code = 3
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(f"{path}: another program keeps it open; close that program, or wait, and {RUN_AGAIN}.")
 
 
 class PublishError(DepartmentsError):

@@ -145,6 +145,7 @@ class MessagingSettings(Section):
     rescan_seconds: float = Field(1, gt=0, le=86_400)
     polling_observer: bool = False
     max_message_bytes: int = Field(10_000_000, ge=1_000)
+    hard_links: Literal["auto", False] = "auto"
 
 
 class TradingSettings(Section):
@@ -258,6 +259,7 @@ class Settings(Section):
     wait_for_open: bool = False
     approval: ApprovalSettings = ApprovalSettings()
     files: Literal["private", "shared"] = "private"
+    state_dir: Path | None = None
     accounts: AccountSettings = AccountSettings()
     broker: BrokerSettings = BrokerSettings()
     phases: Phases = Phases()

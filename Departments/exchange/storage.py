@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from Departments.core.errors import BadInput, DepartmentsError
 from Departments.core.moments import parse_iso, stamp
 from Departments.core.money import plain
+from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import disk_error, find_mend, raise_for_disk
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder, provide_file
 from Departments.core.platform.steps import Step, announce, no_step
@@ -103,7 +104,7 @@ def retire_file(path: Path, now: datetime) -> Path:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.execute("PRAGMA journal_mode = DELETE")  # fails while another program has the file open
-        path.rename(kept)
+        files.rename(path, kept)
     except (OSError, sqlite3.Error) as error:
         raise_for_disk(error, path)
         raise BadInput(path, "", f"cannot be put away ({error})", "end the program that uses it") from error

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Final
 
 from Departments.core.errors import LedgerError
 from Departments.core.logs import make_logger
+from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.platform.rights import Rights, open_new, provide_file
 
@@ -81,7 +82,7 @@ class GenerationMark:
         self.path = ledger.with_name(ledger.name + ENDING)
         self._second = ledger.parent / AMONG_MESSAGES
         self._has_second = False
-        self._temporary = self._second.with_name(f"{AMONG_MESSAGES.name}.new")
+        self._temporary = self._second.with_name(f"{AMONG_MESSAGES.name}.tmp")
         self._boot, self._place = _read_boot(), _name_place(ledger.parent)
 
     def write(self, generation: int) -> None:
@@ -102,19 +103,19 @@ class GenerationMark:
             try:
                 descriptor = open_new(temporary, self._rights)
             except FileExistsError:  # of an earlier kill
-                temporary.unlink()
+                files.discard(temporary)
                 descriptor = open_new(temporary, self._rights)
             try:
                 os.write(descriptor, text)
             finally:
                 os.close(descriptor)
-            temporary.replace(self._second)
+            files.replace(temporary, self._second)
         except PermissionError:  # Windows, while somebody has it open
             with suppress(OSError):
-                self._second.unlink()
+                files.discard(self._second)
         except OSError as error:
             raise_for_disk(error, self._second)
-            raise LedgerError(f"{self._second}: cannot be written ({error.strerror}); {RIGHTS}.") from error
+            raise LedgerError(f"{self._second}: cannot be written ({files.describe(error)}); {RIGHTS}.") from error
 
     def _write(self, path: Path, text: bytes) -> None:
         try:
@@ -125,14 +126,14 @@ class GenerationMark:
                 os.close(descriptor)
         except OSError as error:
             raise_for_disk(error, path)
-            raise LedgerError(f"{path}: cannot be written ({error.strerror}); {RIGHTS}.") from error
+            raise LedgerError(f"{path}: cannot be written ({files.describe(error)}); {RIGHTS}.") from error
 
     def _open(self, path: Path) -> int:
         try:
-            return os.open(path, _WRITING)
+            return files.open_descriptor(path, _WRITING)
         except FileNotFoundError:
             provide_file(path, self._rights)
-            return os.open(path, _WRITING)
+            return files.open_descriptor(path, _WRITING)
 
     def check(self, read: Callable[..., list[Any]]) -> None:
         """Raise LedgerError if mark, log and database are of moments that no crash leaves together.
@@ -168,7 +169,7 @@ class GenerationMark:
     def _read_second(self) -> _Second:
         """Return what the mark among the messages says; nothing without one, or after a power cut."""
         try:
-            parts = self._second.read_bytes().partition(b"\n")[0].decode("utf-8", "replace").split(" ", 3)
+            parts = files.read_bytes(self._second).partition(b"\n")[0].decode("utf-8", "replace").split(" ", 3)
         except OSError:
             return _Second()
         is_whole = len(parts) == 4 and parts[0].isdigit()
@@ -177,7 +178,7 @@ class GenerationMark:
     def _read_log(self) -> int | None:
         """Return the number in the first page 1 of the log, or None."""
         try:
-            with self._ledger.with_name(f"{self._ledger.name}-wal").open("rb") as file:
+            with files.open_file(self._ledger.with_name(f"{self._ledger.name}-wal")) as file:
                 return next(_yield_numbers(file), None)
         except OSError:
             return None
@@ -186,7 +187,7 @@ class GenerationMark:
 def _read_number(path: Path) -> int:
     """Return the number in a mark; 0 without one, or with one that a power cut has emptied."""
     try:
-        text = path.read_bytes()
+        text = files.read_bytes(path)
     except OSError:
         return 0
     return int(text) if text.strip().isdigit() else 0

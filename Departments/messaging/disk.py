@@ -12,10 +12,15 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Final, NamedTuple
 
+from Departments.core.logs import make_logger
+from Departments.core.platform import files, system
 from Departments.core.platform.clock import Clock
+from Departments.core.platform.disk_trouble import find_mend
 from Departments.core.platform.rights import PRIVATE, Rights, open_new
 from Departments.messaging.names import number_names
 
@@ -27,12 +32,13 @@ _READ: Final[int] = (
     os.O_RDONLY | _BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 )
 #: Windows flushes only what is open for writing.
-_FLUSH: Final = (os.O_RDWR if sys.platform == "win32" else os.O_RDONLY) | _BINARY
+_FLUSH_WINDOWS, _FLUSH_POSIX = os.O_RDWR | _BINARY, os.O_RDONLY
 _NOT_FOLLOWING: Final = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 _NOT_FILES: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR})
-_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
-_RENAMES_SAFELY: Final = sys.platform == "win32"
 REMEMBERED: Final = 10_000  # young files whose looks are remembered
+UNCERTAIN: Final = 8  # times the quiet period, where the system cannot name every writer
+
+logger = make_logger(__name__)
 
 
 class State(Enum):
@@ -41,14 +47,35 @@ class State(Enum):
     WHOLE = "whole"  # untouched for the quiet period
     CLOSED = "closed"  # nobody has it open, but its writer may come back: it is young
     GROWING = "growing"  # somebody has it open for writing, or may have
+    REFUSED = "refused"  # the system does not let us read it now
 
 
 class Found(NamedTuple):
-    """The bytes and the state of a file. `problem` is why it cannot be a message, for any bytes."""
+    """The bytes and the state of a file. `problem` is why it cannot be a message, for any bytes.
+
+    `error` is the system's refusal to read the file.
+    """
 
     data: bytes
     state: State
     problem: str = ""
+    error: OSError | None = None
+
+
+@dataclass
+class HardLinks:
+    """Whether files get second names by hard links, or by copies: after the first refusal, by copies."""
+
+    enabled: bool = True
+
+    def refuse(self, error: OSError) -> None:
+        """Use copies from now on. Raises `error` if it does not concern links."""
+        if isinstance(error, FileExistsError | FileNotFoundError) or files.is_in_use(error):
+            raise error
+        if find_mend(error, Path()) is not None:
+            raise error
+        self.enabled = False
+        logger.info("No hard links here (%s); files get their second names by copies", files.describe(error))
 
 
 def write_new(path: str, data: bytes, *, flush: bool, rights: Rights = PRIVATE) -> None:
@@ -66,7 +93,7 @@ def write_new(path: str, data: bytes, *, flush: bool, rights: Rights = PRIVATE) 
 
 def sync_folder(path: str) -> None:
     """Flush a folder's entries. Windows cannot open folders, and need not."""
-    if sys.platform != "win32":
+    if not system.WINDOWS:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -78,24 +105,24 @@ def sync_file(path: str) -> None:
     """Flush one file's contents. Skips links, pipes and files closed to us."""
     if stat.S_ISREG(os.lstat(path).st_mode):
         with suppress(PermissionError):
-            descriptor = os.open(path, _FLUSH)
+            flags = _FLUSH_WINDOWS if system.WINDOWS else _FLUSH_POSIX
+            descriptor = files.open_descriptor(path, flags)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
 
 
-def link_new(source: str, target: str, *, hard_links: bool, rights: Rights = PRIVATE) -> None:
+def link_new(source: str, target: str, links: HardLinks, rights: Rights = PRIVATE) -> None:
     """Give a file a second, new name: a hard link where possible, else a copy.
 
     Raises FileExistsError if the name is taken. The target is never visible half-written.
     """
-    if hard_links:
+    if links.enabled:
         try:
-            os.link(source, target)
+            files.link(source, target)
         except OSError as error:
-            if isinstance(error, FileExistsError) or error.errno not in _NO_LINKS:
-                raise
+            links.refuse(error)
         else:
             return
     _copy_new(source, target, rights)
@@ -104,22 +131,15 @@ def link_new(source: str, target: str, *, hard_links: bool, rights: Rights = PRI
 def _copy_new(source: str, target: str, rights: Rights) -> None:
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
-    copy = f"{source}.copy"
-    with suppress(FileNotFoundError):
-        os.unlink(copy)
+    copy = f"{source}.copy.tmp"
+    files.discard(copy)
     try:
-        write_new(copy, read_bytes(source), flush=False, rights=rights)
-        os.rename(copy, target)
+        write_new(copy, files.read_bytes(source), flush=False, rights=rights)
+        files.rename(copy, target)
     except OSError:
         with suppress(OSError):
-            os.unlink(copy)
+            files.discard(copy)
         raise
-
-
-def read_bytes(path: str) -> bytes:
-    """Read a whole file."""
-    with open(path, "rb") as file:
-        return file.read()
 
 
 class Copy(Enum):
@@ -137,7 +157,7 @@ def compare(path: str, data: bytes) -> Copy:
         facts = os.lstat(path)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > len(data):
             return Copy.OTHER
-        found = read_bytes(path)
+        found = files.read_bytes(path)
     except (FileNotFoundError, NotADirectoryError):
         return Copy.MISSING
     if found == data:
@@ -152,12 +172,14 @@ def find_free_name(folder: str, name: str, *, besides: str) -> str:
 
 
 def has_same_bytes(first: str, second: str) -> bool:
-    """Return True if two paths are regular files with the same bytes."""
+    """Return True if two paths are regular files with the same bytes. Raises OSError while one is in use."""
     try:
         one, two = os.lstat(first), os.lstat(second)
         regular = stat.S_ISREG(one.st_mode) and stat.S_ISREG(two.st_mode)
-        return regular and one.st_size == two.st_size and read_bytes(first) == read_bytes(second)
-    except OSError:
+        return regular and one.st_size == two.st_size and files.read_bytes(first) == files.read_bytes(second)
+    except OSError as error:
+        if files.is_in_use(error):
+            raise
         return False
 
 
@@ -165,28 +187,27 @@ def flush_nothing(path: str) -> None:
     """Flush nothing."""
 
 
-def move_new(source: str, target: str, *, hard_links: bool, flush: Callable[[str], None] = flush_nothing) -> bool:
+def move_new(source: str, target: str, links: HardLinks, flush: Callable[[str], None] = flush_nothing) -> bool:
     """Move a file to a new name. Returns False if the name has other bytes.
 
     A target with the same bytes takes the place of both. Link and unlink overwrite nothing. Folders, and file systems
     without links, need a rename. So does Windows: there a rename overwrites nothing, and a read-only file cannot be
     unlinked. `flush` makes the new name durable before the old one goes.
     """
-    if hard_links and not _RENAMES_SAFELY:
+    if links.enabled and not system.WINDOWS and not os.path.isdir(source):
         try:
-            os.link(source, target, **_NOT_FOLLOWING)
+            files.link(source, target, **_NOT_FOLLOWING)
         except FileExistsError:
             return _join(source, target, flush)
         except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
+            links.refuse(error)
         else:
             flush(target)
-            os.unlink(source)
+            files.unlink(source)
             return True
     try:
         if not os.path.lexists(target):
-            os.rename(source, target)
+            files.rename(source, target)
             flush(target)
             return True
     except FileExistsError:  # taken at this very moment
@@ -198,72 +219,80 @@ def _join(source: str, target: str, flush: Callable[[str], None]) -> bool:
     same = has_same_bytes(source, target)
     if same:
         flush(target)
-        os.unlink(source)
+        files.unlink(source)
     return same
 
 
 class Looker:
     """Reads files of strangers, finished or not.
 
-    Some systems cannot name a file's writers: there a file untouched for `quiet` seconds counts as finished. If the
-    file server's clock differs from ours, the time since our own first look counts.
+    A file untouched for `quiet` seconds counts as finished: longer where the system cannot name a file's writers. On
+    Windows it cannot name those that share deletion (Node, Rust, git). If the file server's clock differs from ours,
+    the time since our own first look counts.
     """
 
     def __init__(self, *, max_bytes: int, quiet: float, clock: Clock) -> None:
         self._max_bytes = max_bytes
-        self._quiet = quiet
+        self.quiet = quiet
+        self.uncertain = quiet * UNCERTAIN
         self._clock = clock
+        self.longest_wait = quiet if sys.platform == "linux" and not system.WINDOWS else self.uncertain
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
 
     def look(self, path: str) -> Found:
         """Read one file of at most `max_bytes`. Follows no link, waits for no pipe.
 
-        Raises OSError if the file vanished.
+        Raises FileNotFoundError if the file vanished.
         """
         if not hasattr(os, "O_NOFOLLOW") and os.path.islink(path):
             return Found(b"", State.WHOLE, "is a symbolic link, not a file")
         elsewhere = _is_open_elsewhere(path)
         try:
-            descriptor = os.open(path, _READ)
-        except PermissionError as error:
-            state = self._state(path, os.lstat(path), writing=bool(elsewhere))
-            return Found(b"", state, f"cannot be read ({error.strerror})")
+            descriptor = os.open(path, _READ) if elsewhere else files.open_descriptor(path, _READ)
+            try:
+                return self._read(path, descriptor, elsewhere)
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            raise
         except OSError as error:
-            if error.errno not in _NOT_FILES:
-                raise
-            return Found(b"", State.WHOLE, f"is {_kind(os.lstat(path).st_mode)}, not a file")
-        try:
-            return self._read(path, descriptor, elsewhere)
-        finally:
-            os.close(descriptor)
+            if error.errno in _NOT_FILES:
+                return Found(b"", State.WHOLE, f"is {_kind(os.lstat(path).st_mode)}, not a file")
+            state = State.GROWING if elsewhere else State.REFUSED
+            return Found(b"", state, f"cannot be read ({files.describe(error)})", error)
 
     def _read(self, path: str, descriptor: int, elsewhere: bool | None) -> Found:  # noqa: FBT001 - None is unknown
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             return Found(b"", State.WHOLE, f"is {_kind(facts.st_mode)}, not a file")
-        state = self._state(path, facts, writing=_is_being_written(descriptor) if elsewhere is None else elsewhere)
+        is_named = elsewhere is None
+        writing = _is_being_written(descriptor) if is_named else elsewhere
+        state = self._state(path, facts, writing=writing, is_named=is_named)
         if facts.st_size > self._max_bytes:
             return Found(b"", state, f"is larger than {self._max_bytes} bytes")
         return Found(_read_up_to(descriptor, facts.st_size), state)
 
-    def _state(self, path: str, facts: os.stat_result, *, writing: bool | None) -> State:
+    def _state(self, path: str, facts: os.stat_result, *, writing: bool | None, is_named: bool) -> State:
         if writing:
             return State.GROWING
-        if self._is_untouched(path, facts):
+        untouched, is_certain = self._measure_rest(path, facts), is_named and writing is not None
+        if untouched >= self.quiet if is_certain else untouched >= self.uncertain:
             return State.WHOLE
-        return State.GROWING if writing is None else State.CLOSED
+        return State.GROWING if writing is None and untouched < self.quiet else State.CLOSED
 
-    def _is_untouched(self, path: str, facts: os.stat_result) -> bool:
+    def _measure_rest(self, path: str, facts: os.stat_result) -> float:
+        """Return the seconds since a file changed, or since we first saw it so."""
         now, signature = self._clock.now().timestamp(), (facts.st_size, facts.st_mtime_ns)
-        if now - facts.st_mtime_ns / 1e9 >= self._quiet:
-            return True
+        age = now - facts.st_mtime_ns / 1e9
+        if age >= self.uncertain:
+            return age
         before, since = self._seen.get(path, (None, now))
         if before == signature:
-            return now - since >= self._quiet
+            return max(age, now - since)
         if len(self._seen) >= REMEMBERED:  # most are handled by now
             self._seen.clear()
         self._seen[path] = signature, now
-        return False
+        return age
 
 
 def _read_up_to(descriptor: int, size: int) -> bytes:
@@ -281,14 +310,13 @@ def _kind(mode: int) -> str:
 
 def _is_open_elsewhere(path: str) -> bool | None:
     """Return True if anybody has the file open: Windows refuses to rename it then. None elsewhere."""
-    is_open = None
-    if sys.platform == "win32":
-        try:
-            os.rename(path, path)
-            is_open = False
-        except PermissionError:
-            is_open = True
-    return is_open
+    if not system.WINDOWS:
+        return None
+    try:
+        os.rename(path, path)
+    except PermissionError:
+        return True
+    return False
 
 
 def _is_being_written(descriptor: int) -> bool | None:

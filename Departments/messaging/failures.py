@@ -30,6 +30,7 @@ from Departments.core.errors import (
     WorkspaceBusy,
 )
 from Departments.core.moments import iso
+from Departments.core.platform import files
 from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import Form, make_safe
 from Departments.core.trading_calendar import trading_day
@@ -197,8 +198,9 @@ def _read_reason(path: Path) -> dict[str, Any]:
 def _read_beginning(path: Path) -> str:
     if path.is_symlink() or not path.is_file():
         return ""
-    with path.open("rb") as file:
-        return file.read(SHOWN).decode("utf-8", "replace")
+    with files.open_file(path) as file:
+        beginning: bytes = file.read(SHOWN)
+    return beginning.decode("utf-8", "replace")
 
 
 def revive(mailbox: Mailbox, journal: Journal, letter: DeadLetter, day: str, at: datetime) -> str:
@@ -243,7 +245,7 @@ def _digest_of(letter: DeadLetter) -> str:
     """Return the digest of a dead letter as it was set aside, else as it is now."""
     noted = letter.reason.get("digest")
     is_file = letter.path.is_file() and not letter.path.is_symlink()
-    return str(noted) if noted else sha256(letter.path.read_bytes() if is_file else b"").hexdigest()
+    return str(noted) if noted else sha256(files.read_bytes(letter.path) if is_file else b"").hexdigest()
 
 
 def _take_out(mailbox: Mailbox, letter: DeadLetter, folder: Sequence[str], day: str) -> str:

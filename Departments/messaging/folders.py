@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
+from Departments.core.platform import files
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.rights import Rights, make_folder
 from Departments.core.platform.steps import Step, announce
@@ -67,7 +68,7 @@ class Folders:
     def name_temporary(self) -> str:
         """Return the path of a new temporary file, unique among threads and processes."""
         self._sequence += 1
-        return f"{self.make(TEMPORARY)}{os.sep}{os.getpid()}-{threading.get_ident()}-{self._mark}-{self._sequence}"
+        return f"{self.make(TEMPORARY)}{os.sep}{os.getpid()}-{threading.get_ident()}-{self._mark}-{self._sequence}.tmp"
 
     def clean(self, clock: Clock, *, stale: float = STALE) -> int:
         """Remove temporary files untouched for `stale` seconds. Returns their number."""
@@ -76,7 +77,7 @@ class Folders:
             with suppress(OSError):
                 if now - entry.stat(follow_symlinks=False).st_mtime >= stale:
                     with self.announce("publish.clean"):
-                        os.unlink(entry.path)
+                        files.unlink(entry.path)
                     removed += 1
         return removed
 

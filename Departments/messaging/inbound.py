@@ -19,6 +19,7 @@ from Departments.core.errors import (
     UnreadableMessage,
 )
 from Departments.core.logs import make_logger
+from Departments.core.platform import files
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.trading_calendar import trading_day
@@ -172,7 +173,7 @@ class Pass:
                 return _Acted(item, message, None, SKIPPED)
             return _Acted(item, message, row.handler(message, row.payload.of(message)), HANDLED)
         except TRANSIENT as error:
-            self._retry(item, message, error)
+            self._retry(item, item.key, error)
         except Exception as error:  # noqa: BLE001 - an error of any handler must not stop the next message
             self._condemn(item, error)
         return None
@@ -191,6 +192,8 @@ class Pass:
         """
         if item.found.state is State.GROWING and not self.memory.is_ours(item):
             self.young.append(item)
+        elif item.found.state is State.REFUSED:
+            self._retry_reading(item)
         elif isinstance(item.message, UnreadableMessage):
             self._condemn(item, item.message)
         else:
@@ -202,7 +205,7 @@ class Pass:
 
         Raises MessageError for a file that is not the message it claims to be.
         """
-        if self._postpone(message) or self._wait_for_original(item, message):
+        if self._postpone(message.message_id) or self._wait_for_original(item, message):
             return True
         self.memory.check_letter(item)
         if self._archive_duplicate(item, message):
@@ -279,7 +282,7 @@ class Pass:
         if error is None:
             self._archive(acted.item, acted.outcome)
         elif isinstance(error, TRANSIENT):
-            self._retry(acted.item, acted.message, error)
+            self._retry(acted.item, acted.item.key, error)
         else:
             self._condemn(acted.item, error)
 
@@ -319,9 +322,9 @@ class Pass:
 
     # --- what cannot be handled now ---
 
-    def _postpone(self, message: Message) -> bool:
+    def _postpone(self, key: str) -> bool:
         """Leave a failed message until its next attempt is due. Returns True if it waits."""
-        due = self.retries.find_due(message.message_id, self.clock.now())
+        due = self.retries.find_due(key, self.clock.now())
         if due is not None:
             self._leave(due)
         return due is not None
@@ -333,12 +336,19 @@ class Pass:
     def _schedule(self, due: datetime) -> None:
         self.retry_at = due if self.retry_at is None else min(self.retry_at, due)
 
-    def _retry(self, item: WaitingFile, message: Message, error: Exception) -> None:
+    def _retry_reading(self, item: WaitingFile) -> None:
+        """Leave a file that the system does not let us read now. A right that stays away condemns it."""
+        if not self._postpone(item.key):
+            error = UnreadableMessage(str(item.message))
+            error.__cause__ = item.found.error
+            self._retry(item, item.key, error)
+
+    def _retry(self, item: WaitingFile, key: str, error: Exception) -> None:
         raise_for_disk(error)
         now = self.clock.now()
-        attempts = self.retries.count(message.message_id, now)
-        logger.warning("%s: %s failed (attempt %d): %s", self.department, message.message_id, attempts, error)
-        if attempts >= self.max_attempts:
+        attempts = self.retries.count(key, now)
+        logger.warning("%s: %s failed (attempt %d): %s", self.department, key, attempts, error)
+        if attempts >= self.max_attempts and not files.is_in_use(error):
             self._give_up(item, error, attempts)
         else:
             self._leave(now + pause(attempts))

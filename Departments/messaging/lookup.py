@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from Departments.core.errors import UnreadableMessage
 from Departments.core.logs import make_logger
+from Departments.core.platform import files
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.names import is_message_name, stem
@@ -49,7 +50,7 @@ class Place(NamedTuple):
 
     def read(self, pack: zipfile.ZipFile | None = None) -> bytes:
         """Return at most `MAX_BYTES` of the file. `pack` is its pack, opened."""
-        with self.path.open("rb") if pack is None else pack.open(self.member) as file:
+        with files.open_file(self.path) if pack is None else pack.open(self.member) as file:
             return file.read(MAX_BYTES)
 
     def __str__(self) -> str:

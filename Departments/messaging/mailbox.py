@@ -19,8 +19,10 @@ from typing import Final, Literal
 
 from Departments.core.errors import MessageConflict, PublishError
 from Departments.core.logs import make_logger
+from Departments.core.platform import files
 from Departments.core.platform.clock import Clock, SystemClock
 from Departments.core.platform.locks import ProcessLock
+from Departments.core.platform.places import Mutexes
 from Departments.core.platform.rights import PRIVATE, Rights
 from Departments.core.platform.steps import Step, no_step
 from Departments.messaging import disk, lookup
@@ -59,16 +61,18 @@ class Mailbox:
         max_bytes: int = 10_000_000,
         quiet: float = QUIET,
         hard_links: bool = True,
+        mutexes: Mutexes | None = None,
         clock: Clock | None = None,
         rights: Rights = PRIVATE,
     ) -> None:
         self.root = root
         self.quiet = quiet
         self.step = step
-        self._hard_links = hard_links
+        self._links = disk.HardLinks(hard_links)
         self.rights = rights
         self._clock = clock or SystemClock()
         self._looker = disk.Looker(max_bytes=max_bytes, quiet=quiet, clock=self._clock)
+        self._mutexes = mutexes or Mutexes(root / ".locks")
         self._locks: dict[str, ProcessLock] = {}
         self._folders = Folders(root, flushes=durability == "full", step=step, rights=rights)
         self._is_clean = False
@@ -150,11 +154,11 @@ class Mailbox:
     def _link(self, path: str, target: str, letter: Letter) -> None:
         """Give a letter its name in an inbox. Replaces a torn copy."""
         try:
-            disk.link_new(path, target, hard_links=self._hard_links, rights=self.rights)
+            disk.link_new(path, target, self._links, self.rights)
         except FileExistsError:
             if not self._has_copy(target, letter):
-                disk.link_new(path, f"{path}.again", hard_links=self._hard_links, rights=self.rights)
-                os.replace(f"{path}.again", target)
+                disk.link_new(path, f"{path}.again.tmp", self._links, self.rights)
+                files.replace(f"{path}.again.tmp", target)
 
     def _keep(self, temporary: dict[str, Letter]) -> None:
         """Turn temporary files into the senders' copies."""
@@ -162,7 +166,7 @@ class Mailbox:
             target = self._outbox_path(letter)
             with self._folders.announce("publish.keep"):
                 try:
-                    os.replace(path, target)  # over a torn copy at most, see _is_fresh
+                    files.replace(path, target)  # over a torn copy at most, see _is_fresh
                 except PermissionError:  # Windows, while a virus scanner has the file open
                     self._link(path, target, letter)
                 else:
@@ -172,7 +176,7 @@ class Mailbox:
         with self._folders.announce("publish.drop"):
             for path in temporary:
                 with suppress(OSError):
-                    os.unlink(path)
+                    files.discard(path)
 
     # --- after a power cut ---
 
@@ -192,7 +196,7 @@ class Mailbox:
             logger.warning("%s was torn by a power cut and is restored", path)
             (temporary,) = self._write_one(letter)
             with self._folders.announce("publish.mend"):
-                os.replace(temporary, path)
+                files.replace(temporary, path)
         return found in {Copy.WHOLE, Copy.TORN}
 
     def _write_one(self, letter: Letter) -> dict[str, Letter]:
@@ -254,7 +258,7 @@ class Mailbox:
         """Read one waiting file. Returns None if it is gone."""
         try:
             return self._looker.look(self._folders.path(INBOX, department, name))
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def archive(self, department: str, name: str, day: str, *, flush: bool = True) -> str:
@@ -279,7 +283,7 @@ class Mailbox:
             return next(
                 free
                 for free in number_names(name)
-                if disk.move_new(here, f"{there}{os.sep}{free}", hard_links=self._hard_links, flush=make_durable)
+                if disk.move_new(here, f"{there}{os.sep}{free}", self._links, make_durable)
             )
 
     def bury(self, department: str, name: str, reason: str) -> str:
@@ -292,7 +296,7 @@ class Mailbox:
             disk.write_new(
                 temporary, reason.encode("utf-8", "replace"), flush=self._folders.flushes, rights=self.rights
             )
-            os.replace(temporary, self._folders.path(*folder, free + REASON))
+            files.replace(temporary, self._folders.path(*folder, free + REASON))
         return self.relocate(source, folder, free, label="dead_letter.move")
 
     def dead_names(self, department: str) -> list[str]:
@@ -305,7 +309,7 @@ class Mailbox:
 
     def wait_until_quiet(self) -> None:
         """Wait until an untouched file counts as finished."""
-        self._clock.sleep(self.quiet * 1.05)
+        self._clock.sleep(self._looker.longest_wait * 1.05)
 
     @contextmanager
     def holding(self, department: str, *, wait: float) -> Iterator[bool]:
@@ -316,8 +320,7 @@ class Mailbox:
         """
         if department not in self._locks:
             busy = f"another process handles the inbox of {department}; wait for it or stop it."
-            path = Path(self._folders.make(".locks"), f"{department}.lock")
-            self._locks[department] = ProcessLock(path, busy, self.rights)
+            self._locks[department] = ProcessLock(self._mutexes.path(department), busy, self.rights)
         lock = self._locks[department]
         if lock.is_held:  # by ourselves: one instance serves one thread
             yield True

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from Departments.core.errors import BadInput, UnreadableMessage, WorkspaceBusy
+from Departments.core.platform import files
 from Departments.core.platform.rights import Rights, open_successor
 from Departments.core.platform.steps import announce
 from Departments.core.settings import RetentionSettings
@@ -182,9 +183,9 @@ def _write_pack(mailbox: Mailbox, target: Path, sources: Sequence[Path]) -> None
         try:
             _fill(temporary, target, sources, mailbox.rights)
         except BaseException:
-            temporary.unlink(missing_ok=True)  # leave no half pack on a full disk
+            files.discard(temporary)  # leave no half pack on a full disk
             raise
-        temporary.replace(target)
+        files.replace(temporary, target)
         sync_folder(str(target.parent))
 
 
@@ -211,7 +212,7 @@ def _copy_members(old: Path, new: zipfile.ZipFile) -> set[str]:
 
 
 def _add(new: zipfile.ZipFile, name: str, path: Path, known: set[str]) -> None:
-    data = path.read_bytes()
+    data = files.read_bytes(path)
     free = next(each for each in number_names(name) if each not in known or new.read(each) == data)
     if free in known:
         return
@@ -229,7 +230,7 @@ def _zip_time(path: Path) -> tuple[int, int, int, int, int, int]:
 def _remove(mailbox: Mailbox, sources: Sequence[Path]) -> None:
     with announce(mailbox.step, "pack.remove"):
         for path in sources:
-            path.unlink()
+            files.unlink(path)
 
 
 def _tidy(mailbox: Mailbox, folders: Sequence[Path]) -> None:

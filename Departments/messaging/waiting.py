@@ -37,8 +37,10 @@ class WaitingFile:
 
     @property
     def key(self) -> str:
-        """Return the id for its failures and its effect."""
-        return encodable(self.message.message_id if isinstance(self.message, Message) else self.name)
+        """Return the id for its failures and its effect: of a file that cannot be read now, the id in its name."""
+        if isinstance(self.message, Message):
+            return encodable(self.message.message_id)
+        return encodable(stem(self.name) if self.found.state is State.REFUSED else self.name)
 
     @property
     def letter_name(self) -> str:

@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from Departments.bootstrap import MESSAGES  # noqa: E402 - the project is found only now
+from Departments.core.platform import files  # noqa: E402
 from Departments.core.platform.clock import SystemClock  # noqa: E402
 from Departments.core.settings import MessagingSettings  # noqa: E402
 from Departments.ledger.journal import TABLES, LedgerJournal  # noqa: E402
@@ -241,7 +242,7 @@ class TableAndFiles(Table):
     def consume(self) -> None:
         base, connection = str(self.folder), self.connection()
         for name in sorted(os.listdir(f"{base}/inbox")):
-            data = disk.read_bytes(f"{base}/inbox/{name}")
+            data = files.read_bytes(f"{base}/inbox/{name}")
             self.handled += (codec.decode(data, name=name).payload or {})["shares"] >= 0
             connection.execute("UPDATE queue SET done = 1 WHERE name = ?", (name,))
             os.rename(f"{base}/inbox/{name}", f"{base}/archive/{name}")

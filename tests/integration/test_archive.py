@@ -17,6 +17,7 @@ from freezegun import freeze_time
 from Departments.cli import run_command
 from Departments.core.errors import BadInput
 from Departments.core.platform.clock import SystemClock
+from Departments.core.platform.places import find_mutexes
 from Departments.core.settings import MessagingSettings, RetentionSettings
 from Departments.ledger.ledger import Ledger
 from Departments.messaging import codec, lookup, retention, tracing
@@ -186,7 +187,7 @@ def test_nothing_in_the_archive_is_overwritten(workspace: Path) -> None:
 
 @freeze_time(TODAY)
 def test_an_inbox_that_is_being_worked_on_is_left_alone(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Mailbox(root_of(workspace)).holding("TRADING", wait=0):
+    with Mailbox(root_of(workspace), mutexes=find_mutexes(workspace)).holding("TRADING", wait=0):
         command(workspace, "archive", "--json")
     outcomes = {(m["box"], m["department"]): m["outcome"] for m in answer(capsys)["moves"]}
     assert outcomes["Inbox", "TRADING"] == "in use"

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from Departments.bootstrap import LOCKS, Choices, Desk
+from Departments.bootstrap import Choices, Desk
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.core.errors import WorkspaceBusy
 from Departments.core.platform.clock import SimulatedClock, SystemClock
 from Departments.core.platform.locks import execution_lock
+from Departments.core.platform.places import LOCKS
 from Departments.exchange.faults import FaultScript
 from Departments.exchange.state import ExchangeState
 from tests.builders.desk import MORNING, STATE, SharedDesk, desk, plan, trade, two_and_two, workspace
@@ -129,7 +130,8 @@ def test_two_workspaces_on_one_account_at_alpaca_execute_one_after_the_other(
     assert execute_beside(first, second)["status"] == "COMPLETED"
     assert "SN" not in {o.symbol for o in first.broker.orders("all")}
     assert execute_after(second)["status"] == "COMPLETED"
-    assert len(list((tmp_path / "locks").iterdir())) == 1
+    names = [path.name for path in (tmp_path / "locks").iterdir()]
+    assert len([name for name in names if name.startswith(".departments-")]) == 1
 
 
 def test_two_accounts_at_alpaca_do_not_disturb_each_other(at_alpaca: Opening) -> None:
@@ -137,10 +139,23 @@ def test_two_accounts_at_alpaca_do_not_disturb_each_other(at_alpaca: Opening) ->
     assert executed_both(first, second) == ["COMPLETED", "COMPLETED"]
 
 
-def test_the_lock_of_a_simulated_account_is_beside_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_mutex_lies_in_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LOCKS, str(tmp_path / "locks"))
     folder = workspace(tmp_path / "one")
     with closing(desk(folder)) as opened:
         execute(opened, two_and_two())
+    assert list(folder.rglob("*.lock")) == []
+    assert len(list((tmp_path / "locks").glob("*.lock"))) > 2
+
+
+def test_the_mutexes_of_a_workspace_with_a_state_folder_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LOCKS, str(tmp_path / "locks"))
+    folder = workspace(tmp_path / "one", settings={"state_dir": "../state"})
+    with closing(desk(folder)) as opened:
+        execute(opened, two_and_two())
     assert not (tmp_path / "locks").exists()
-    assert len(list(folder.glob(".departments-*.lock"))) == 1
+    kept = {path.name for path in (tmp_path / "state").rglob("*")}
+    assert {"sentinel.db", "simulated_exchange.db", "workspace.txt", "execution.lock", "TRADING.lock"} <= kept
+    assert list(folder.glob("*.db*")) == []

@@ -53,6 +53,6 @@ def test_its_unclear_answers_lead_to_one_order(tmp_path: Path, deed: str) -> Non
     assert [r["status"] for r in reports(tmp_path)] == ["filled"]
 
 
-def test_its_account_is_locked_beside_its_file(tmp_path: Path) -> None:
+def test_its_account_is_locked_with_its_workspace(tmp_path: Path) -> None:
     with closing(desk(unproven_workspace(tmp_path), **AT_BOURSE)) as opened:
-        assert opened.locks == tmp_path.resolve()
+        assert opened.locks == opened.mutexes.folder

@@ -15,6 +15,7 @@ from typing import Any
 
 from Departments.core.money import ZERO, plain
 from Departments.core.plans import TradingPlan
+from Departments.core.platform import files
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.rights import Rights
 from Departments.core.reasons import Reason, ReasonCode
@@ -102,7 +103,7 @@ class Reporter:
             path = self._path(day.plan_id)
             later = orders_by_hand(self.ledger, day.trading_day, since=day.ended_at)
             if later and path.exists():
-                before = path.read_text(encoding="utf-8").partition(f"\n{LATER_ORDERS}\n")[0]
+                before = files.read_bytes(path).decode(errors="replace").partition(f"\n{LATER_ORDERS}\n")[0]
                 write_atomically(path, "\n".join([before, LATER_ORDERS, "", *manual_lines(later), ""]), self.rights)
 
     def _is_written(self, run: ExecutionRecord) -> bool:
@@ -110,7 +111,7 @@ class Reporter:
         path = self._path(run.plan_id)
         if run.attempt == 1 or not path.exists():
             return path.exists()
-        return f"**Attempt {run.attempt}**: " in path.read_text(encoding="utf-8", errors="replace")
+        return f"**Attempt {run.attempt}**: " in files.read_bytes(path).decode(errors="replace")
 
     def _path(self, plan_id: str) -> Path:
         return self.folder / f"{plan_id}.md"

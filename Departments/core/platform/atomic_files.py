@@ -6,18 +6,16 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from Departments.core.errors import BadInput
-from Departments.core.platform.clock import SystemClock
+from Departments.core.errors import BadInput, FileInUse
+from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder, open_successor
-
-PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds
 
 
 def write_atomically(path: Path, text: str, rights: Rights = PRIVATE) -> None:
     """Replace `path` with `text` (UTF-8, LF); a file that is there keeps its rights.
 
-    Raises BadInput for an unwritable folder, DiskError for trouble with its disk.
+    Raises BadInput for an unwritable folder, DiskError for trouble with its disk, FileInUse.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -26,21 +24,12 @@ def write_atomically(path: Path, text: str, rights: Rights = PRIVATE) -> None:
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
-        _replace(temporary, path)
+        files.replace(temporary, path)
     except OSError as error:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            files.discard(temporary)
         raise_for_disk(error, path)
-        raise BadInput(path, "", f"cannot be written ({error.strerror})", "check the folder and its rights") from error
-
-
-def _replace(temporary: Path, path: Path) -> None:
-    """Replace an old file by a new one. Windows refuses while a virus scanner, or anybody, has either open."""
-    for pause in PAUSES:
-        try:
-            temporary.replace(path)
-        except PermissionError:
-            SystemClock().sleep(pause)
-        else:
-            return
-    temporary.replace(path)
+        if files.is_in_use(error):
+            raise FileInUse(path) from error
+        problem = f"cannot be written ({files.describe(error)})"
+        raise BadInput(path, "", problem, "check the folder and its rights") from error

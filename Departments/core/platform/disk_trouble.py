@@ -15,6 +15,7 @@ from typing import Final
 from uuid import uuid4
 
 from Departments.core.errors import DepartmentsError, DiskError
+from Departments.core.platform import files
 
 ROOM: Final = "make room on its disk"
 WRITABLE: Final = "make its disk writable"
@@ -50,8 +51,14 @@ def raise_for_disk(error: BaseException, place: Path | None = None) -> None:
         return
     if isinstance(error, DepartmentsError):  # a sentence with file and mend already
         raise DiskError(str(error)) from error
-    problem = f"cannot be written ({getattr(error, 'strerror', None) or error})"
+    problem = f"cannot be written ({files.describe(error) if isinstance(error, OSError) else error})"
     raise disk_error(place or Path(getattr(error, "filename", None) or "the disk"), problem, mend) from error
+
+
+def raise_if_read_only(folder: Path) -> None:
+    """Raise DiskError if the disk of a folder is mounted read-only. Windows says so at the first write."""
+    if hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY:
+        raise disk_error(folder, f"cannot be written ({os.strerror(errno.EROFS)})", WRITABLE)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -78,9 +85,9 @@ def _mend_of(error: BaseException, place: Path) -> str | None:
 
 def _ask(folder: Path) -> str | None:
     """Return the mend of a folder that takes no small file, or None."""
-    probe = folder / f".departments.{uuid4().hex}.probe"
+    probe = folder / f".departments.{uuid4().hex}.tmp"
     try:
-        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = files.open_descriptor(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.write(descriptor, PROBE)
         finally:
@@ -89,5 +96,5 @@ def _ask(folder: Path) -> str | None:
         return _mend_of(error, folder)
     finally:
         with suppress(OSError):
-            probe.unlink()
+            files.discard(probe)
     return None

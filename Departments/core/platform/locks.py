@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
 
-from Departments.core.errors import BadInput, WorkspaceBusy
+from Departments.core.errors import BadInput, FileInUse, WorkspaceBusy
+from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import raise_for_disk
+from Departments.core.platform.places import Mutexes, find_mutexes
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder, provide_file
-
-LOCK_NAME: Final = ".departments.lock"
 
 
 class ProcessLock:
@@ -36,18 +35,23 @@ class ProcessLock:
         return bool(self._lock.is_locked)
 
     def take(self, *, wait: float = 0.0) -> None:
-        """Take the lock within `wait` seconds; make its folder. Raises WorkspaceBusy, BadInput, DiskError."""
+        """Take the lock within `wait` seconds; make its folder.
+
+        Raises WorkspaceBusy, BadInput, DiskError, FileInUse.
+        """
         from filelock import Timeout  # noqa: PLC0415
 
         try:
             make_folder(self._path.parent, self._rights)
             provide_file(self._path, self._rights)
-            self._lock.acquire(timeout=wait)
+            files.retry(lambda: self._lock.acquire(timeout=wait))
         except Timeout as error:
             raise WorkspaceBusy(self._busy) from error
         except OSError as error:
             raise_for_disk(error, self._path)
-            problem = f"the lock cannot be written ({error.strerror})"
+            if files.is_in_use(error):
+                raise FileInUse(self._path) from error
+            problem = f"the lock cannot be written ({files.describe(error)})"
             raise BadInput(
                 self._path, "", problem, "correct the rights there, or use a disk with file locks"
             ) from error
@@ -58,9 +62,10 @@ class ProcessLock:
 
 
 @contextmanager
-def execution_lock(workspace: Path, rights: Rights = PRIVATE) -> Iterator[None]:
+def execution_lock(workspace: Path, rights: Rights = PRIVATE, mutexes: Mutexes | None = None) -> Iterator[None]:
     """Hold the workspace for one execution. Raises WorkspaceBusy if another process holds it; BadInput."""
-    with _hold(workspace / LOCK_NAME, f"{workspace}: another execution is running here; wait until it ends.", rights):
+    path = (mutexes or find_mutexes(workspace)).path("execution")
+    with _hold(path, f"{workspace}: another execution is running here; wait until it ends.", rights):
         yield
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from Departments.core.platform import files, system
+
 _BINARY: Final[int] = getattr(os, "O_BINARY", 0)
-_HAS_BITS: Final = sys.platform != "win32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,20 @@ def make_folder(path: Path, rights: Rights) -> None:
     missing = [each for each in (path, *path.parents) if not each.is_dir()]
     for folder in reversed(missing):
         try:
-            folder.mkdir(rights.folder & 0o777 if _HAS_BITS else 0o777)  # 0o700 closes a folder of Windows to others
+            # on Windows 0o700 would close the folder to everybody else
+            folder.mkdir(0o777 if system.WINDOWS else rights.folder & 0o777)
         except FileExistsError:
             if not folder.is_dir():
                 raise
         else:
-            if _HAS_BITS and rights.folder & 0o077:
+            if not system.WINDOWS and rights.folder & 0o077:
                 folder.chmod(rights.folder)
 
 
 def open_new(path: str | Path, rights: Rights) -> int:
     """Create a file and return its descriptor, to write and read. Raises FileExistsError if the name is taken."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, rights.file)
-    if sys.platform != "win32" and rights.file & 0o077:
+    descriptor = files.open_descriptor(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, rights.file)
+    if not system.WINDOWS and rights.file & 0o077:
         os.fchmod(descriptor, rights.file)
     return descriptor
 
@@ -60,9 +61,9 @@ def open_successor(path: Path, temporary: Path, rights: Rights) -> IO[bytes]:
 
     It can be read, too. Raises OSError.
     """
-    temporary.unlink(missing_ok=True)  # of an earlier kill
+    files.discard(temporary)  # of an earlier kill
     descriptor = open_new(temporary, rights)
-    if sys.platform != "win32":
+    if not system.WINDOWS:
         with suppress(FileNotFoundError):
             old = path.stat()
             with suppress(PermissionError):
@@ -82,4 +83,6 @@ def provide_file(path: Path, rights: Rights) -> None:
 
 def list_open_folders(folders: Iterable[Path], rights: Rights) -> list[Path]:
     """Return the folders open to the writing of others than the desk's users."""
-    return [folder for folder in folders if _HAS_BITS and folder.is_dir() and folder.stat().st_mode & rights.foreign]
+    if system.WINDOWS:
+        return []
+    return [folder for folder in folders if folder.is_dir() and folder.stat().st_mode & rights.foreign]

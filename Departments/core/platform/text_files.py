@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from Departments.core.documents import parse_json
-from Departments.core.errors import BadInput
+from Departments.core.errors import BadInput, FileInUse
+from Departments.core.platform import files
 
 TOO_DEEP = "is nested too deeply"
 
@@ -36,15 +37,18 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 
 
 def read_text(path: Path) -> str:
-    """Read a text file of a person (UTF-8, with or without BOM). Raises BadInput."""
+    """Read a text file of a person (UTF-8, with or without BOM). Raises BadInput, FileInUse."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return files.read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError as error:
         raise BadInput(path, "", "there is no such file", "create it or name another") from error
     except UnicodeDecodeError as error:
         raise BadInput(path, f"byte {error.start}", "is not UTF-8", "save the file as UTF-8") from error
     except OSError as error:
-        raise BadInput(path, "", f"cannot be read ({error.strerror})", "check the path and its rights") from error
+        if files.is_in_use(error):
+            raise FileInUse(path) from error
+        problem = f"cannot be read ({files.describe(error)})"
+        raise BadInput(path, "", problem, "check the path and its rights") from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from Departments.brokers.registry import BROKERS, BrokerRow, Opening, find_row, 
 from Departments.core.errors import BadInput
 from Departments.core.moments import parse_iso
 from Departments.core.platform.clock import SimulatedClock
+from Departments.core.platform.places import find_state
 from tests.builders.desk import desk, workspace
 
 NOON = parse_iso("2025-11-10T17:00:00Z")
@@ -81,9 +82,10 @@ def test_a_row_opens_its_broker_where_the_desk_works(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["account.db", None])
-def test_the_account_lock_is_beside_the_file_that_is_the_account(
+def test_the_account_lock_is_in_the_state_folder_only_where_a_file_is_the_account(
     tmp_path: Path, file: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEPARTMENTS_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setenv("DEPARTMENTS_STATE", str(tmp_path / "state"))
     opened = open_desk(tmp_path, Choices(broker="mine", brokers=[row(file=file)]))
-    assert opened.locks == (tmp_path / "locks" if file is None else tmp_path.resolve())
+    assert opened.locks == (tmp_path / "locks" if file is None else find_state(tmp_path) / ".locks")

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from Departments.core.errors import BadInput
+from Departments.core.errors import BadInput, FileInUse
 from Departments.core.platform.atomic_files import write_atomically
-
-
-def refusing(times: int, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Let the system refuse to replace a file so many times, as Windows does while anybody has it open."""
-    tried: list[Path] = []
-    replace: Callable[[Path, Path], Path] = Path.replace
-
-    def refused(source: Path, target: Path) -> Path:
-        tried.append(target)
-        if len(tried) <= times:
-            raise PermissionError(13, "the file is used by another process", str(target))
-        return replace(source, target)
-
-    monkeypatch.setattr(Path, "replace", refused)
-    return tried
+from tests.fakes.windows import Windows
 
 
 def test_a_file_is_replaced_as_a_whole_in_utf_8_with_plain_line_ends(tmp_path: Path) -> None:
@@ -35,19 +20,24 @@ def test_a_file_is_replaced_as_a_whole_in_utf_8_with_plain_line_ends(tmp_path: P
     assert [p.name for p in path.parent.iterdir()] == ["report.md"]
 
 
-def test_a_file_that_somebody_has_open_for_a_moment_is_replaced_after_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tried = refusing(2, monkeypatch)
-    write_atomically(tmp_path / "report.md", "text\n")
-    assert (tmp_path / "report.md").read_text(encoding="utf-8") == "text\n"
-    assert len(tried) == 3
+def test_a_file_that_somebody_has_open_for_a_moment_is_replaced_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+    with Windows(tmp_path, rate=0.3, seed=1).in_force() as windows:
+        for number in range(20):
+            write_atomically(path, f"text {number}\n")
+    assert path.read_text(encoding="utf-8") == "text 19\n"
+    assert windows.met["replace"] > 2
 
 
-def test_a_file_that_stays_open_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refusing(1000, monkeypatch)
-    with pytest.raises(BadInput, match=r"report\.md: cannot be written \(the file is used by another process\)"):
-        write_atomically(tmp_path / "report.md", "text\n")
+def test_a_file_that_stays_open_is_one_clear_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+    write_atomically(path, "old\n")
+    with Windows(tmp_path).in_force() as windows:
+        windows.held.add(str(path))
+        with pytest.raises(FileInUse, match=r"report\.md: another program keeps it open; close that program, or wait"):
+            write_atomically(path, "new\n")
+    assert [each.name for each in tmp_path.iterdir()] == ["report.md"]
+    assert path.read_text(encoding="utf-8") == "old\n"
 
 
 def test_a_folder_that_is_a_file_is_one_clear_sentence(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""Access to files that another program may have open: one retry for every operation.
+
+On Windows a virus scanner, an indexer or a sync client opens a file for a moment. Meanwhile the system refuses to
+open, rename, replace or remove it: ERROR_SHARING_VIOLATION (32), ERROR_LOCK_VIOLATION (33), or ERROR_ACCESS_DENIED
+(5), which also means a missing right
+(https://learn.microsoft.com/windows/win32/debug/system-error-codes--0-499-). Network shares answer EBUSY. Each
+operation here waits up to two seconds for the other program, then raises the system's error.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from Departments.core.platform.clock import SystemClock
+
+Result = TypeVar("Result")
+AnyPath = str | Path
+
+PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.5, 0.75)  # seconds
+_IN_USE: Final = frozenset({32, 33})
+_DENIED: Final = 5
+
+
+def is_in_use(error: BaseException) -> bool:
+    """Return True if another program has a file open: the error, or its cause, passes when that program closes it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and (getattr(cause, "winerror", None) in _IN_USE or cause.errno == errno.EBUSY):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def describe(error: OSError) -> str:
+    """Return the system's words for an error; some errors of Windows have a number only."""
+    return error.strerror or str(error) or type(error).__name__
+
+
+def retry(work: Callable[[], Result]) -> Result:
+    """Do the work, again after each pause while another program may have the file open. Raises OSError."""
+    for pause in PAUSES:
+        try:
+            return work()
+        except OSError as error:
+            if not _may_pass(error):
+                raise
+        SystemClock().sleep(pause)
+    return work()
+
+
+def _may_pass(error: OSError) -> bool:
+    return is_in_use(error) or getattr(error, "winerror", None) == _DENIED
+
+
+def open_file(path: AnyPath, mode: str = "rb", buffering: int = -1) -> Any:
+    """Open a binary file. Raises OSError."""
+    return retry(lambda: open(path, mode, buffering))  # the caller closes it
+
+
+def open_descriptor(path: AnyPath, flags: int, mode: int = 0o777) -> int:
+    """Open a file by the system's flags and return its descriptor. Raises OSError."""
+    return retry(lambda: os.open(path, flags, mode))
+
+
+def read_bytes(path: AnyPath) -> bytes:
+    """Read a whole file. Raises OSError."""
+
+    def read() -> bytes:
+        with open(path, "rb") as file:
+            return file.read()
+
+    return retry(read)
+
+
+def replace(source: AnyPath, target: AnyPath) -> None:
+    """Give a file a name, in place of the file that has it. Raises OSError."""
+    retry(lambda: os.replace(source, target))
+
+
+def rename(source: AnyPath, target: AnyPath) -> None:
+    """Give a file or folder a free name. POSIX replaces a file that has it. Raises OSError."""
+    retry(lambda: os.rename(source, target))
+
+
+def link(source: AnyPath, target: AnyPath, **options: Any) -> None:
+    """Give a file a second name. Raises FileExistsError if the name is taken, OSError."""
+    retry(lambda: os.link(source, target, **options))
+
+
+def unlink(path: AnyPath) -> None:
+    """Remove a file. Raises FileNotFoundError, OSError."""
+    retry(lambda: os.unlink(path))
+
+
+def discard(path: AnyPath) -> None:
+    """Remove a file, if there is one. Raises OSError."""
+    with suppress(FileNotFoundError):
+        unlink(path)

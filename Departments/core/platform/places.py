@@ -1,0 +1,93 @@
+"""Where the desk keeps its state and its mutexes.
+
+The ledger, the exchange's file and the mutexes of a workspace may lie in a folder that no sync client watches:
+`state_dir` in `config/settings.yaml`, or a folder of its own below `DEPARTMENTS_STATE`. Messages and reports stay in
+the workspace.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from Departments.core.errors import BadInput
+from Departments.core.platform import files
+from Departments.core.platform.atomic_files import write_atomically
+from Departments.core.platform.rights import PRIVATE, Rights, make_folder
+from Departments.core.platform.text_files import config_file, read_text, read_yaml
+
+STATE: Final = "DEPARTMENTS_STATE"
+LOCKS: Final = "DEPARTMENTS_LOCKS"
+OWNER: Final = "workspace.txt"  # in a state folder: the workspace that it belongs to
+
+
+@dataclass(frozen=True, slots=True)
+class Mutexes:
+    """The files of a workspace's mutexes: a folder, and the beginning of their names."""
+
+    folder: Path
+    prefix: str = ""
+
+    def path(self, name: str) -> Path:
+        """Return the file of one mutex."""
+        return self.folder / f"{self.prefix}{name}.lock"
+
+
+def find_state(workspace: Path) -> Path:
+    """Return the folder of a workspace's ledger, exchange and mutexes: the workspace itself by default.
+
+    Raises BadInput for settings that cannot be read.
+    """
+    named = _read_setting(workspace)
+    if named is not None:
+        return (workspace / Path(named).expanduser()).resolve()
+    base = os.environ.get(STATE)
+    return Path(base).expanduser().resolve() / f"{workspace.name}-{_key(workspace)[:8]}" if base else workspace
+
+
+def claim_state(folder: Path, workspace: Path, rights: Rights = PRIVATE) -> None:
+    """Make the state folder of a workspace, and note there whose it is.
+
+    Raises BadInput if it belongs to another workspace: two desks with one ledger would each count the other's orders.
+    """
+    note, name = folder / OWNER, str(workspace.resolve())
+    try:
+        make_folder(folder, rights)
+        if not note.exists():
+            write_atomically(note, f"{name}\n", rights)
+    except OSError as error:
+        problem = f"the state folder cannot be written ({files.describe(error)})"
+        raise BadInput(folder, "", problem, "correct its rights or name another by state_dir") from error
+    owner = read_text(note).strip()
+    if owner and os.path.normcase(owner) != os.path.normcase(name):
+        mend = f"name a folder of its own by state_dir, or delete {note} if that workspace was moved here"
+        raise BadInput(folder, "", f"holds the state of another workspace, {owner}", mend)
+
+
+def find_mutexes(workspace: Path) -> Mutexes:
+    """Return the mutexes of a workspace: in its state folder, else in the user's folder for the state of programs."""
+    state = find_state(workspace)
+    return (
+        Mutexes(state / ".locks") if state != workspace else Mutexes(user_folder(), f"departments-{_key(workspace)}-")
+    )
+
+
+def user_folder() -> Path:
+    """Return the user's folder for mutexes (`DEPARTMENTS_LOCKS`, or the platform's). Every workspace has the same."""
+    from platformdirs import user_state_path  # noqa: PLC0415 - few commands need it
+
+    named = os.environ.get(LOCKS)
+    return Path(named) if named else user_state_path("departments", appauthor=False)
+
+
+def _read_setting(workspace: Path) -> str | None:
+    path = config_file(workspace, "settings.yaml")
+    value = read_yaml(path).get("state_dir") if path.exists() else None
+    return value if isinstance(value, str) and value else None
+
+
+def _key(workspace: Path) -> str:
+    return sha256(os.path.normcase(workspace.resolve()).encode("utf-8", "surrogatepass")).hexdigest()[:32]
