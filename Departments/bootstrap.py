@@ -78,7 +78,16 @@ class Desk(Plumbing):
 
         young = timedelta(hours=self.settings.regime.reuse_hours)
         fresh = timedelta(seconds=self.settings.prices.fresh_seconds)
-        return FactsReader(broker, self.ledger, self.hours, self.clock, days_to_settle(self.limits), young, fresh)
+        return FactsReader(
+            broker,
+            self.ledger,
+            self.hours,
+            self.clock,
+            days_to_settle(self.limits),
+            young,
+            fresh,
+            self.broker_row.unpriced(),
+        )
 
     @cached_property
     def planner(self) -> Planner:
@@ -239,6 +248,7 @@ class Desk(Plumbing):
         self._ask_advisers()
         if self.choices.via_watchers:
             self._tell_when_nobody_watches()
+            self.silence.feel(self.timed_broker.market_clock)  # Trading meets it in another process
         elif self.choices.rehearsal is None:
             with suppress(WorkspaceBusy):
                 self.trader.work(wait=0)
@@ -282,20 +292,19 @@ class Desk(Plumbing):
         self.bus.deliver_pending()
         if not self._recovered:
             self.bus.settle()
-            if not self.choices.via_watchers:
-                self.trader.reconcile()
+            self.trader.reconcile()
         self._recovered = True
 
     def compare_account(self) -> None:
-        """Compare the account with its book, unless Trading watches elsewhere or the broker is away."""
-        if self.choices.via_watchers:
-            return
+        """Compare the account with its book, unless the broker is away. Nothing is sent, so a watcher may go on."""
         with suppress(BrokerUnavailable):
             self.trader.reconcile()
 
     def renew_exits(self) -> None:
-        """Make the exits of split and renamed symbols anew, unless Trading watches elsewhere."""
-        if not self.choices.via_watchers and self.choices.rehearsal is None:
+        """Make the exits of split and renamed symbols anew, or wait a little until a watching Trading has."""
+        if self.choices.via_watchers:
+            self.trader.await_renewal()
+        elif self.choices.rehearsal is None:
             self.trader.renew_exits()
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from Departments.brokers.base import Broker
 from Departments.constraints.amounts import cash_reserve
 from Departments.constraints.limits import Limits
-from Departments.core.money import cents
+from Departments.core.errors import BrokerError, NotAuthorized
+from Departments.core.logs import make_logger
+from Departments.core.money import ZERO, cents
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account
 from Departments.core.settings import BuyPhaseSettings
@@ -19,6 +21,8 @@ from Departments.core.trading_calendar import trading_day
 from Departments.Executive.reporting.run_cash import adds_up, cash_path
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.plan_records import ExecutionRecord
+
+log = make_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class CashCount:
 class CashCounter:
     """Counts the cash of an execution. `work` has every department of this process read its inbox once.
 
+    `unread` says why its fees are unknown, once they are.
+
     All raise BrokerUnavailable when the account cannot be read.
     """
 
@@ -48,6 +54,7 @@ class CashCounter:
     clock: Clock
     settings: BuyPhaseSettings
     work: Callable[[], None]
+    unread: list[str] = field(default_factory=list)
 
     def record_start(self, plan_id: str) -> ExecutionRecord:
         """Return the record of an execution that begins now, with the account's cash, equity and reserve."""
@@ -78,7 +85,23 @@ class CashCounter:
 
     def _count(self, execution: ExecutionRecord) -> CashCount:
         """Read the account and count start cash + SELL fills − BUY fills − fees beside it."""
-        account, fees = self.broker.account(), self.broker.fees(execution.started_at)
+        account, fees = self.broker.account(), self._read_fees(execution.started_at)
         fills = self.ledger.execution_fills(execution.plan_id)
         other = self.ledger.book.sum_in_run(execution)
         return CashCount(account, cash_path(execution.cash_before, fills)[-1] - fees + other, fees)
+
+    def _read_fees(self, since: datetime) -> Decimal:
+        """Return the trading fees booked since a moment. Without a list of them they count as none: nobody knows more.
+
+        Fees that the account has paid all the same are a difference, which the report names.
+        """
+        if self.unread:
+            return ZERO
+        try:
+            return self.broker.fees(since)
+        except NotAuthorized:
+            raise
+        except BrokerError as error:
+            self.unread.append(str(error))
+            log.warning("The fees of the run cannot be read and count as none (%s)", error)
+            return ZERO

@@ -168,7 +168,7 @@ class CEO:
                 day.resume()
                 unfinished = None
             plan = self._read_approved_plan() if unfinished is None else None
-            end = day.execute(plan, force=force)
+            end = day.execute_or_finish(plan, force=force)
         except DayFailed as failure:
             return failure_answer(failure)
         return execution_answer(end, self._desk.ledger.plans, self._count_positions())

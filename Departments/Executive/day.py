@@ -307,6 +307,22 @@ class Day:
             self.consult()  # Regime learns what became of the day
             return Executed(plan.plan_id, report.document, self.reporter.write(plan.plan_id, report), plan.by_hand)
 
+    def execute_or_finish(self, filed: FiledPlan | None, *, force: bool = False) -> Executed | NotToday:
+        """Execute a plan; where it was executed today, start a further attempt if something of it may be sent.
+
+        Raises as `execute` does.
+        """
+        end = self.execute(filed, force=force)
+        if filed is None or not (isinstance(end, NotToday) and end.is_done and end.plan_id == filed.plan.plan_id):
+            return end
+        done = self.approvals.find(filed.plan.plan_id)
+        rest = None if done is None else self.judge.find_rest(done.plan)
+        if done is None or rest is None:
+            return end
+        if not rest.may_go_on:
+            return replace(end, message=f"{end.message}; {rest.sentence}")
+        return self.execute(done, further=True)
+
     def _clear(self, filed: FiledPlan | None, *, force: bool, further: bool) -> TradingPlan | NotToday:
         """Return the plan if it may be executed now. Raises DayFailed for what speaks against this very plan."""
         if filed is None:

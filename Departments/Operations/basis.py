@@ -13,7 +13,9 @@ from Departments.brokers.base import Broker
 from Departments.brokers.snapshot import FactsReader
 from Departments.constraints import amounts, engine
 from Departments.constraints.limits import Limits
+from Departments.core.errors import BrokerError, NotAuthorized
 from Departments.core.facts import Facts, Knowledge, PlanFacts, SymbolFacts
+from Departments.core.logs import make_logger
 from Departments.core.money import ONE, ZERO
 from Departments.core.orders import Side
 from Departments.core.plans import Trade
@@ -23,6 +25,7 @@ from Departments.core.settings import ExitSettings
 from Departments.messaging.neighbours import Candidate, Holding
 from Departments.Operations.briefing import Briefing
 
+log = make_logger(__name__)
 VOLUME_DAYS = 20  # trading days over which the average volume is taken
 
 
@@ -120,7 +123,13 @@ def _score(position: Position, score: Decimal | None, price: Decimal | None) -> 
 
 
 def _with_volumes(broker: Broker, facts: Facts, wanted: Sequence[str]) -> dict[str, SymbolFacts]:
-    daily = broker.bars(wanted, days=VOLUME_DAYS)
+    try:
+        daily = broker.bars(wanted, days=VOLUME_DAYS)
+    except NotAuthorized:
+        raise
+    except BrokerError as error:
+        log.warning("Average volumes are unknown, so `missing_data` of the limits decides (%s)", error)
+        return {}
     return {symbol: replace(facts.of(symbol), average_volume=_average(bars)) for symbol, bars in daily.items()}
 
 

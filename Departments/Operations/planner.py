@@ -45,7 +45,7 @@ from Departments.Operations.briefing import (
     research_document,
     sell_wishes,
 )
-from Departments.Operations.planning import Planned, judge_order, make_plan, validate_plan
+from Departments.Operations.planning import Planned, judge_order, list_unpriced, make_plan, validate_plan
 from Departments.Operations.replies import reply_with_failure, reply_with_plan
 from Departments.Operations.shelf import Shelf, UnusableBriefing, read_briefing
 
@@ -111,7 +111,7 @@ class Planner:
         Raises BadInput for one that nobody can plan from, or whose sender may not send it.
         """
         self._bus.admission.check_file(message, message.message_id)
-        refuse_other_days(read_briefing(message), trading_day(self._clock.now()))
+        refuse_other_days(read_briefing(message), trading_day(self._reader.moment()))
         if self._shelf.find(message.message_id) is None:
             self._bus.publish(replace(message, recipient=OPERATIONS))
         self._shelf.keep(message)
@@ -124,7 +124,7 @@ class Planner:
         if briefing is None:
             self.prepare()
         self._have_market_assessed()
-        now = self._clock.now()
+        now = self._reader.moment()
         given = None if briefing is None else briefing_from(briefing, "briefing", at=now)
         planned = self._plan(Wish(mandatory_sells=mandatory_sells), given)
         with self._ledger.transaction():
@@ -179,11 +179,12 @@ class Planner:
     # --- planning ---
 
     def _plan(self, wish: Wish, briefing: Briefing | None = None) -> Planned:
-        now = self._clock.now()
+        now = self._reader.moment()
         if wish.plan is None:
             planned = self._make(wish, briefing or self._shelf.read_briefing(now, wish.briefing_message_id), now)
         else:
             planned = self._validate(wish, wish.plan, now)
+        planned = _note(planned, [self._reader.unpriced.format(symbol) for symbol in list_unpriced(planned)])
         _log_plan(planned)
         return planned
 

@@ -128,6 +128,15 @@ def _sector(symbol: str, basis: Basis) -> str | None:
     return known_sector(basis.facts.of(symbol).sector) or (known_sector(held.sector) if held else None)
 
 
+def list_unpriced(planned: Planned) -> list[str]:
+    """Return the symbols that a plan skips because the broker has no price of them."""
+    quoted = {known.symbol for known in planned.facts if known.ask is not None or known.tradable}
+    codes = {ReasonCode.NO_PRICE, ReasonCode.NOT_TRADABLE}
+    skipped = {skip.symbol for skip in planned.plan.skipped if skip.reason.code in codes}
+    held = {trade.symbol for trade in planned.plan.sells}
+    return sorted(skipped - quoted - held)
+
+
 def _learnt(basis: Basis) -> tuple[SymbolFacts, ...]:
     return tuple(replace(f, sector=known_sector(f.sector)) for f in basis.facts.symbols.values())
 

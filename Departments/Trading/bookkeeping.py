@@ -32,6 +32,7 @@ from Departments.Trading.exits import known_as
 log = make_logger(__name__)
 
 HALF_CENT: Final = CENT / 2  # brokers round each fill's amount
+ASK_AGAIN: Final = timedelta(minutes=10)  # activities that could not be read are not waited for again so soon
 MOMENT: Final = timedelta(minutes=1)  # a lock comes a moment after its booking
 CASH: Final = ""  # the symbol of cash in the book
 CASH_NAME: Final = "CASH"  # its name for people
@@ -77,6 +78,7 @@ class Bookkeeper:
         self.patience = patience
         self._foreign = foreign
         self._actions = CorporateBooking(ledger, clock)
+        self._unread_at: datetime | None = None
 
     def compare(
         self, follow: Callable[[], None], ours: Collection[str] = (), disputed: Collection[str] = ()
@@ -228,9 +230,13 @@ class Bookkeeper:
 
     def _read_activities(self, since: datetime) -> Activities:
         """Read the activities. Without them nothing is named, and the differences stay."""
+        now, seconds = self._clock.now(), self.patience
+        if self._unread_at is not None and timedelta() <= now - self._unread_at < ASK_AGAIN:
+            seconds = 0  # the wait would be as vain as the one before
         try:
-            found = ask_patiently(lambda: self._broker.activities(since), self._clock, seconds=self.patience)
+            found = ask_patiently(lambda: self._broker.activities(since), self._clock, seconds=seconds)
         except (BrokerUnavailable, UnreadableAnswer, Refused) as error:
+            self._unread_at = self._clock.now()
             log.warning("The account's activities cannot be read, so its changes have no names (%s)", error)
             return BrokerList(())
         return found

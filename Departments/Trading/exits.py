@@ -15,8 +15,8 @@ from Departments.brokers.base import Broker
 from Departments.core.errors import NotFound, Refused
 from Departments.core.identifiers import client_order_id
 from Departments.core.logs import make_logger
-from Departments.core.money import ZERO, on_tick, plain, whole_shares
-from Departments.core.orders import Order, OrderClass, OrderRequest, OrderType, Purpose, Side, TimeInForce
+from Departments.core.money import ZERO, plain, whole_shares
+from Departments.core.orders import Order, OrderClass, OrderType, Purpose, Side
 from Departments.core.portfolio import Position
 from Departments.core.settings import ExitSettings
 from Departments.ledger.ledger import Ledger
@@ -169,43 +169,6 @@ def protection_intent(
         stop_price=stop_loss,
         purpose=Purpose.EXIT,
         created_at=at,
-    )
-
-
-def trailing_intent(intent: OrderRecord, trailing: Order, market: Decimal) -> OrderRecord:
-    """Return the intent of a trailing stop in place of one that a RELEASE cancelled, for the same shares at most."""
-    percent = (trailing.trail_percent or ZERO) / 100
-    stop = market - (trailing.trail_price or market * percent)
-    qty = min(intent.qty, trailing.remaining_qty)
-    return replace(intent, qty=qty, order_type=OrderType.TRAILING_STOP, limit_price=None, stop_price=on_tick(stop))
-
-
-def trailing_request(intent: OrderRecord, trailing: Order) -> OrderRequest:
-    """Return the request for a trailing stop with the trail of another one, alive until cancelled."""
-    return OrderRequest(
-        client_order_id=intent.client_order_id,
-        symbol=intent.symbol,
-        side=Side.SELL,
-        qty=intent.qty,
-        type=OrderType.TRAILING_STOP,
-        time_in_force=TimeInForce.GTC,
-        trail_price=trailing.trail_price,
-        trail_percent=None if trailing.trail_price is not None else trailing.trail_percent,
-    )
-
-
-def protection_request(intent: OrderRecord) -> OrderRequest:
-    """Return the request for an OCO, alive until cancelled."""
-    return OrderRequest(
-        client_order_id=intent.client_order_id,
-        symbol=intent.symbol,
-        side=Side.SELL,
-        qty=intent.qty,
-        type=OrderType.LIMIT,
-        time_in_force=TimeInForce.GTC,
-        order_class=OrderClass.OCO,
-        take_profit=intent.limit_price,
-        stop_loss=intent.stop_price,
     )
 
 

@@ -5,7 +5,7 @@ A handler acts idempotently by message id and returns what to commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from Departments.brokers.patience import name_trouble
 from Departments.core.errors import BadInput, BrokerUnavailable, NotFound, UnreadableAnswer, UnreadableMessage
 from Departments.core.identifiers import client_order_id
 from Departments.core.logs import make_logger
-from Departments.core.orders import Order, OrderRequest, OrderStatus, OrderType
+from Departments.core.orders import OrderRequest, OrderStatus, OrderType
 from Departments.core.platform.clock import Clock
 from Departments.core.settings import ExitSettings
 from Departments.core.statuses import PhaseName, RequestStatus
@@ -33,14 +33,19 @@ from Departments.Trading.exits import (
     known_as,
     name_strangers,
     protection_intent,
-    protection_request,
     release_of,
     resting_exits,
-    trailing_intent,
-    trailing_request,
 )
 from Departments.Trading.judgement import Judge
 from Departments.Trading.reports import request_report
+from Departments.Trading.restoration import (
+    RESTORES,
+    ReleasedExit,
+    exit_request,
+    group_released,
+    list_part_names,
+    share_out,
+)
 from Departments.Trading.submission import OrderSender, order_intent, order_request, withdrawn_intent
 
 log = make_logger(__name__)
@@ -203,54 +208,78 @@ class ExitHandlers:
             self._sender.enqueue(report)
 
     def protect_shares(self, message: Message, asked: ProtectRequest) -> Commit | None:
-        """Submit a stop-loss and a take-profit for unprotected shares as one OCO, once.
+        """Submit exits for unprotected shares, once: a stop-loss and a take-profit as one OCO.
 
-        A trailing stop that the plan's RELEASE cancelled comes back with its trail instead. The tracker reports the
+        What the plan's RELEASE cancelled of somebody else's comes back as it was instead. The tracker reports the
         shares as protected when the exit is live.
         """
         self._decisions.check_request(message, asked, PhaseName.PROTECT)
-        record = self._ledger.orders.find_by_message(message.message_id)
-        if record is not None:
-            is_unclear = record.status is OrderStatus.UNKNOWN
-            return self._sender.resume(record, self._request(record)) if is_unclear else None
+        known = self._find_intents(message.message_id, asked)
+        if known:
+            unclear = [record for record in known if record.status is OrderStatus.UNKNOWN]
+            resumed = [self._sender.resume(record, self._request(record)) for record in unclear]
+            return _join(resumed) if resumed else None
         now = self._clock.now()
-        intent = self._protection(message.message_id, asked, now)
-        if intent is None:
+        intents = self._decide_exits(message.message_id, asked, now)
+        if not intents:
             report = request_report(message.message_id, asked.symbol, asked.qty, RequestStatus.PROTECTED, now)
             return lambda: self._sender.enqueue(report)
-        request = self._request(intent)
+        requests = [self._request(intent) for intent in intents]
         with self._ledger.transaction():
-            self._ledger.orders.intend(intent)
+            for intent in intents:
+                self._ledger.orders.intend(intent)
         self._judge.forget()  # the exits take shares that a SELL might be judged by
-        return self._sender.submit_once(intent, request)
+        return _join([self._sender.submit_once(*each) for each in zip(intents, requests, strict=True)])
 
-    def _protection(self, message_id: str, asked: ProtectRequest, at: datetime) -> OrderRecord | None:
+    def _find_intents(self, message_id: str, asked: ProtectRequest) -> list[OrderRecord]:
+        """Return the orders that an earlier attempt intended for a message; they were committed together."""
+        first = self._ledger.orders.find_by_message(message_id)
+        if first is None:
+            return []
+        most = len(self._ledger.releases.find_released(asked.symbol, asked.plan_id)) + 1
+        parts = self._ledger.orders.find_many(list_part_names(message_id, most)) if most > 1 else {}
+        return [first, *parts.values()]
+
+    def _decide_exits(self, message_id: str, asked: ProtectRequest, at: datetime) -> list[OrderRecord]:
         position = self._broker.position(asked.symbol)
-        if position is None:
-            return None
-        intent = protection_intent(asked, message_id, position, self._exits, at)
-        if intent is None:
-            return None
-        trailing = self._find_trailing(asked.symbol, asked.plan_id)
-        return intent if trailing is None else trailing_intent(intent, trailing, position.price)
+        own = None if position is None else protection_intent(asked, message_id, position, self._exits, at)
+        if own is None or position is None:
+            return []
+        return share_out(own, self._list_released(asked.symbol, asked.plan_id), position.price)
+
+    def _list_released(self, symbol: str, plan_id: str | None) -> list[ReleasedExit]:
+        """Return somebody else's exits that a plan's RELEASE cancelled, as the broker has them now."""
+        cancelled = self._ledger.releases.find_released(symbol, plan_id)
+        records = self._ledger.orders.find_at_broker(cancelled)
+        given_back = {record.client_order_id for record in records if record.reason.startswith(RESTORES)}
+        roots = {record.broker_order_id or "": record.parent_id or record.client_order_id for record in records}
+        ours = {record.broker_order_id for record in records if record.is_ours}
+        roots = {each: root for each, root in roots.items() if each not in ours or root in given_back}
+        found = []
+        for order_id in (each for each in cancelled if each in roots):
+            with suppress(NotFound, UnreadableAnswer):
+                found.append(self._broker.order(order_id))
+        return group_released(found, roots)
 
     def _request(self, intent: OrderRecord) -> OrderRequest:
         """Return the request for an intent of PROTECT. The trail of a trailing stop is that of the released one."""
         if intent.order_type != OrderType.TRAILING_STOP:
-            return protection_request(intent)
-        trailing = self._find_trailing(intent.symbol, intent.plan_id)
-        if trailing is None:
-            raise BrokerUnavailable(f"the trailing stop of {intent.symbol} cannot be found after its RELEASE")
-        return trailing_request(intent, trailing)
+            return exit_request(intent)
+        try:
+            return exit_request(intent, self._broker.order(intent.reason.removeprefix(RESTORES)))
+        except NotFound as error:
+            problem = f"the trailing stop of {intent.symbol} cannot be found after its RELEASE"
+            raise BrokerUnavailable(problem) from error
 
-    def _find_trailing(self, symbol: str, plan_id: str | None) -> Order | None:
-        """Return the trailing stop with the most unsold shares among the exits that this plan's RELEASE cancelled."""
-        found = []
-        for order_id in self._ledger.releases.find_released(symbol, plan_id):
-            with suppress(NotFound, UnreadableAnswer):
-                found.append(self._broker.order(order_id))
-        trailing = [o for o in found if o.type is OrderType.TRAILING_STOP and o.remaining_qty > 0]
-        return max(trailing, key=lambda order: order.remaining_qty, default=None)
+
+def _join(commits: Sequence[Commit]) -> Commit:
+    """Return the commit of several orders."""
+
+    def commit() -> None:
+        for each in commits:
+            each()
+
+    return commit
 
 
 def refuse_unapproved(message: Message, approval: ExecutiveApproval) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 
 from Departments.brokers.base import Broker
@@ -18,12 +19,14 @@ from Departments.core.settings import ExitSettings
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderRecord
 from Departments.messaging.payloads import ProtectRequest
-from Departments.Trading.exits import cancel_to_renew, protection_intent, protection_request
+from Departments.Trading.exits import cancel_to_renew, protection_intent
+from Departments.Trading.restoration import exit_request
 from Departments.Trading.submission import OrderSender
 
 log = make_logger(__name__)
 
 AWAITED = 10  # seconds for the old exits to end
+WATCHER_AWAITED = 30  # seconds for a watching Trading to make exits anew
 
 
 class ExitRenewer:
@@ -44,25 +47,56 @@ class ExitRenewer:
         self._exits = exits
         self._sender = sender
         self._track = track
+        self._done: set[tuple[str, datetime]] = set()
 
     def renew(self) -> None:
         """Renew the exits of every symbol that was split or renamed since the last report, unless it is locked.
 
-        Exits that the broker has adjusted itself stay. What is left unprotected stays in the ledger for PROTECT.
+        Exits that the broker has adjusted itself stay. What is left unprotected stays in the ledger for PROTECT. Each
+        change is done once.
         """
-        locked = self._ledger.releases.find_locks()
-        newest = {
-            entry.symbol: entry
-            for entry in self._ledger.book.find_moved()
-            if entry.kind is EntryKind.SPLIT or entry.qty > 0
-        }
-        for symbol, entry in sorted(newest.items()):
-            if symbol in locked:
+        for symbol, entry in self._list_moved():
+            if (symbol, entry.noted_at) in self._done:
                 continue
             try:
                 self._renew(symbol, entry)
+                self._done.add((symbol, entry.noted_at))
             except BrokerUnavailable as error:
                 log.warning("%s: the exits wait for PROTECT (%s)", symbol, error)
+
+    def _list_moved(self) -> list[tuple[str, AccountEntry]]:
+        """Return the symbols split or renamed since the last report with their last change, without locked ones."""
+        moved = self._ledger.book.find_moved()
+        newest = {entry.symbol: entry for entry in moved if entry.kind is EntryKind.SPLIT or entry.qty > 0}
+        locked = self._ledger.releases.find_locks() if newest else {}
+        return [(symbol, entry) for symbol, entry in sorted(newest.items()) if symbol not in locked]
+
+    def await_watcher(self) -> list[str]:
+        """Wait until another process has renewed what is due; return the symbols that it has not."""
+        due = self._list_due()
+        for _ in range(WATCHER_AWAITED):
+            if not due:
+                break
+            self._clock.sleep(1)
+            self._track()
+            due = self._list_due()
+        return due
+
+    def _list_due(self) -> list[str]:
+        """Return the moved symbols with wrong exits, or with free shares and none."""
+        return [symbol for symbol, _ in self._list_moved() if self._is_due(symbol)]
+
+    def _is_due(self, symbol: str) -> bool:
+        try:
+            records = self._ledger.orders.find_open_exits(symbols=[symbol])
+            found = [(record, self._find(record)) for record in records]
+            if any(order is None or not _is_right(record, order) for record, order in found):
+                return True
+            position = self._broker.position(symbol)
+        except BrokerUnavailable:
+            return False
+        lacking = self._ledger.shares_without_exits(exits_wanted=self._exits.enabled).get(symbol)
+        return bool(lacking) and position is not None and position.available >= 1
 
     def _renew(self, symbol: str, entry: AccountEntry) -> None:
         if not self._end_wrong_exits(symbol):
@@ -79,7 +113,7 @@ class ExitRenewer:
             return
         with self._ledger.transaction():
             self._ledger.orders.intend(intent)
-        commit = self._sender.submit_once(intent, protection_request(intent))
+        commit = self._sender.submit_once(intent, exit_request(intent))
         with self._ledger.transaction():
             commit()
         self._await(lambda: self._is_known(name))

@@ -25,7 +25,8 @@ from Departments.core.trading_calendar import trading_day
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import ADOPTED, OrderRecord
 from Departments.ledger.unprotected import NOT_LIVE
-from Departments.Trading.exits import cancel_to_renew, protection_request
+from Departments.Trading.exits import cancel_to_renew
+from Departments.Trading.restoration import exit_request
 from Departments.Trading.submission import LOOK_UP_PAUSE, LOOK_UPS, OrderSender
 from Departments.Trading.tracking import OrderTracker
 
@@ -173,7 +174,7 @@ class ExitRepricer:
             return
         with self._ledger.transaction():
             orders.intend(intent)
-        commit = self._sender.submit_once(intent, protection_request(intent))
+        commit = self._sender.submit_once(intent, exit_request(intent))
         with self._ledger.transaction():
             commit()
         self._await(partial(self._is_live, intent))

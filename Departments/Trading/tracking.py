@@ -18,7 +18,7 @@ from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import RequestStatus
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import OrderRecord, is_adopted
+from Departments.ledger.order_records import PART, OrderRecord, is_adopted
 from Departments.ledger.unprotected import NOT_LIVE
 from Departments.messaging.message import Message
 from Departments.Trading.edits import LifeReader
@@ -201,7 +201,7 @@ class OrderTracker:
         """Report a requested exit once live or failed, and any traded exit."""
         ended = record.status.is_terminal and not before.status.is_terminal
         goes_live = before.status in NOT_LIVE and record.status not in NOT_LIVE and not _has_failed(record)
-        if goes_live and not is_adopted(record):
+        if goes_live and not (is_adopted(record) or record.message_id.startswith(PART)):
             log.info("Protected %s %s", f"{record.qty:f}", record.symbol)
             self._enqueue(request_report(record.message_id, record.symbol, record.qty, RequestStatus.PROTECTED, now))
         elif ended and (record.filled_qty > 0 or before.status in NOT_LIVE):

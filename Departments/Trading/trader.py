@@ -99,6 +99,16 @@ class Trader:
         """
         return self._reconciler.reconcile(self._find_in_hand(), self._follow)
 
+    def attend(self) -> None:
+        """Do what a watching Trading does between messages: renew exits that a split left wrong, and track."""
+        self.renew_exits()
+        self.track()
+
+    def await_renewal(self) -> None:
+        """Wait a little until a watching Trading has made the exits of split and renamed symbols anew."""
+        for symbol in self._renewer.await_watcher():
+            log.warning("%s: nobody has made its exits anew after its split or rename", symbol)
+
     def renew_exits(self) -> None:
         """Make the exits of split and renamed symbols anew, before anything else is sent."""
         self._renewer.renew()

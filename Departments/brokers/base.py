@@ -32,7 +32,7 @@ Foreign = TypeVar("Foreign")
 class ForeignOrder:
     """An order for an option, a spread or crypto. The desk counts it and never touches it.
 
-    `kind` is the broker's word. `promised` is the cost of its open part in dollars, None without a price.
+    `kind` is the broker's word. `promised` is the most that its open part may cost in dollars, None if nobody knows.
     """
 
     id: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -19,6 +20,7 @@ log = make_logger(__name__)
 Answer = TypeVar("Answer")
 
 LONGEST_WAIT: Final = 60.0  # seconds; a broker that asks for more is asked again then
+FEEL_EVERY: Final = timedelta(seconds=5)
 UNREADABLE_TRIES = 3  # a truncated answer may be whole the next time; a senseless one stays senseless
 
 
@@ -59,6 +61,7 @@ class Silence:
         self._since: datetime | None = None
         self._began: datetime | None = None
         self._untaken = timedelta()
+        self._felt: datetime | None = None
 
     def note(self, asked_at: datetime, *, failed: bool) -> None:
         """Note that a request sent at a moment was answered, or failed."""
@@ -67,6 +70,14 @@ class Silence:
         elif not failed and self._since is not None:
             self._untaken += max(timedelta(), self._clock.now() - self._since)
             self._since = self._began = None
+
+    def feel(self, ask: Callable[[], object]) -> None:
+        """Ask the broker through `TimedBroker`, every few seconds at most: somebody else has the other questions."""
+        now = self._clock.now()
+        if self._felt is None or not timedelta() <= now - self._felt < FEEL_EVERY:
+            self._felt = now
+            with suppress(BrokerUnavailable):
+                ask()
 
     def take(self) -> timedelta:
         """Return the silence since the last call."""

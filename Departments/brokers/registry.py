@@ -54,7 +54,8 @@ class BrokerRow:
     """One broker: its name in settings and options, its title in sentences, its opener.
 
     `file` is the account's file in the desk's folder, if it has one. The account's lock is beside that file, otherwise
-    in a folder of the user. `open` raises BadInput, for example for missing credentials.
+    in a folder of the user. `open` raises BadInput, for example for missing credentials. `unpriced` returns the
+    sentence about a symbol ({0}) without a price, with the mend.
     """
 
     name: str
@@ -63,6 +64,7 @@ class BrokerRow:
     file: str | None = None
     takes_exchange_files: bool = False
     takes_simulated_clock: bool = False
+    unpriced: Callable[[], str] = lambda: "the broker has no price of {0}, so it is not bought"
 
 
 def _open_simulated(opening: Opening) -> Broker:
@@ -95,6 +97,12 @@ def _keep_going(clock: Clock, path: Path) -> Clock:
     return AheadClock(clock, ahead) if timedelta() < ahead <= MOST_SET_BACK else clock
 
 
+def _name_unpriced() -> str:
+    from Departments.exchange import NO_PRICE
+
+    return NO_PRICE
+
+
 def _open_alpaca(opening: Opening) -> Broker:
     from Departments.brokers.alpaca.broker import connect
     from Departments.brokers.alpaca.credentials import load_credentials
@@ -112,6 +120,7 @@ BROKERS: Final[Sequence[BrokerRow]] = (
         file=EXCHANGE_FILE,
         takes_exchange_files=True,
         takes_simulated_clock=True,
+        unpriced=_name_unpriced,
     ),
     BrokerRow("alpaca", "Alpaca", _open_alpaca),
 )

@@ -16,7 +16,7 @@ from Departments.brokers.base import Broker, Orders, Positions
 from Departments.core.errors import BrokerError, BrokerUnavailable
 from Departments.core.facts import DeskFacts, Facts, Knowledge, SymbolFacts, TradingHistory
 from Departments.core.logs import make_logger
-from Departments.core.money import ZERO
+from Departments.core.money import ZERO, plain
 from Departments.core.orders import Order, OrderStatus, Side, is_leg, is_of_somebody_else
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
@@ -145,7 +145,7 @@ class FactsReader:
     """Reads facts for a department.
 
     The proceeds of a SELL settle after `settlement_days`, 0 for at once. Assessments of the market that are as `young`
-    count. Quotes are `fresh` up to an age.
+    count. Quotes are `fresh` up to an age. `unpriced` is the broker's sentence about a symbol ({0}) without a price.
     """
 
     broker: Broker
@@ -155,18 +155,24 @@ class FactsReader:
     settlement_days: int
     young: timedelta
     fresh: timedelta
+    unpriced: str = "the broker has no price of {0}, so it is not bought"
 
     def list_symbols(self, symbols: Iterable[str]) -> Listing:
         """Read prices and assets of symbols. Raises BrokerUnavailable, NotAuthorized."""
         return Listing.read(self.broker, symbols, self.fresh_since())
 
+    def moment(self) -> datetime:
+        """Return the moment by the broker's clock, as far as ours is known to be wrong: it judges every age."""
+        self.hours.read()
+        return self.clock.now() + self.hours.offset()
+
     def fresh_since(self) -> datetime:
-        """Return the moment since which a quote is fresh, by the broker's clock."""
-        return self.clock.now() + self.hours.offset() - self.fresh
+        """Return the moment since which a quote is fresh."""
+        return self.moment() - self.fresh
 
     def glance(self, *, account: bool = True) -> DeskFacts:
         """Read hours, history and `account` alone. Raises BrokerUnavailable, NotAuthorized for the account."""
-        now, there = self.clock.now(), self.broker.account() if account else None
+        now, there = self.moment(), self.broker.account() if account else None
         return DeskFacts(now, there, self.hours.read(), self.memory.history(now, held=()))
 
     def read(
@@ -183,13 +189,14 @@ class FactsReader:
         BUYs (`buying`) need open orders. Raises BrokerUnavailable, NotAuthorized.
         """
         wanted = set(symbols)
-        now, account = self.clock.now(), account or self.broker.account()
+        now, account = self.moment(), account or self.broker.account()
         held = self.broker.positions()
         positions = {position.symbol: position for position in held}
         known = self.memory.knowledge(now, self.settlement_days, positions, self.young)
         known = known if complete is None else complete(known)
         hours = self.hours.read()
         opened = self.broker.orders("open") if buying else None
+        buys = None if opened is None else _sum_open_buys(self.broker, opened, account)
         listing = self.list_symbols(wanted | set(positions)) if wanted else None
         return Facts(
             now=now,
@@ -197,7 +204,8 @@ class FactsReader:
             hours=hours,
             positions={symbol: _with_sector(p, known) for symbol, p in positions.items()},
             foreign_value=sum((max(ZERO, p.market_value or ZERO) for p in held.foreign), ZERO),
-            open_buys=None if opened is None else _sum_open_buys(self.broker, opened),
+            open_buys=None if buys is None else buys.promised,
+            unpriced_buys=() if buys is None else buys.unpriced,
             outside_orders=() if opened is None else tuple(self._list_outside(opened)),
             unsettled_cash=known.unsettled if account.unsettled_cash is None else account.unsettled_cash,
             peak_equity=None if known.peak_equity is None else max(known.peak_equity, account.equity),
@@ -231,21 +239,34 @@ def _with_sector(position: Position, known: Knowledge) -> Position:
     return position if sector == position.sector else replace(position, sector=sector)
 
 
-def _sum_open_buys(broker: Broker, orders: Orders) -> Decimal:
+@dataclass(frozen=True, slots=True)
+class OpenBuys:
+    """The dollars promised to open BUYs; `unpriced` names those whose cost nobody knows."""
+
+    promised: Decimal
+    unpriced: tuple[str, ...] = ()
+
+
+def _sum_open_buys(broker: Broker, orders: Orders, account: Account) -> OpenBuys:
+    """Sum what open BUYs may cost. One without any known price leaves no cash free: it may cost all that there is."""
     buys = [o for o in orders if o.side is Side.BUY and o.status is not OrderStatus.HELD]
-    unpriced = {o.symbol for o in buys if _own_price(o) is None and o.notional is None}
-    prices = broker.quotes(unpriced) if unpriced else {}
-    own = sum((open_cost(order, prices) for order in buys), ZERO)
-    return own + sum((order.promised or ZERO for order in orders.foreign), ZERO)
+    without = {o.symbol for o in buys if _own_price(o) is None and o.notional is None}
+    prices = broker.quotes(without) if without else {}
+    costs = {f"BUY {plain(o.remaining_qty)} {o.symbol} ({o.id})": open_cost(o, prices) for o in buys}
+    costs |= {f"{o.kind} {o.symbol}".strip() + f" ({o.id})": o.promised for o in orders.foreign}
+    unpriced = tuple(name for name, cost in costs.items() if cost is None)
+    known = sum((cost for cost in costs.values() if cost is not None), ZERO)
+    return OpenBuys(known + (account.equity * account.multiplier if unpriced else ZERO), unpriced)
 
 
-def open_cost(order: Order, quotes: Mapping[str, Quote]) -> Decimal:
-    """Return the cost of an open BUY's unfilled part in dollars, 0 without a price."""
+def open_cost(order: Order, quotes: Mapping[str, Quote]) -> Decimal | None:
+    """Return the cost of an open BUY's unfilled part in dollars, None without a price."""
     if order.notional is not None:
         return order.notional - order.filled_qty * (order.filled_avg_price or ZERO)
     quote = quotes.get(order.symbol)
-    price = _own_price(order) or max(quote.price if quote else ZERO, order.stop_price or ZERO)  # a stop buys above
-    return order.remaining_qty * price
+    prices = [price for price in (quote.ask or quote.price if quote else None, order.stop_price) if price]
+    price = _own_price(order) or max(prices, default=None)  # a stop buys above its price
+    return None if price is None else order.remaining_qty * price
 
 
 def _add_quote(known: SymbolFacts, quote: Quote | None) -> SymbolFacts:

@@ -87,7 +87,7 @@ def _list_names(desk: Desk, departments: Sequence[str]) -> list[str]:
 
 def _build_watched(desk: Desk, name: str) -> Watched:
     router = desk.routers[name]
-    return Watched(router, desk.trader.track) if name == TRADING else Watched(router)
+    return Watched(router, desk.trader.attend) if name == TRADING else Watched(router)
 
 
 def _print_line(report: ConsumeReport) -> None:

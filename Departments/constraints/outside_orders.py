@@ -11,11 +11,13 @@ from Departments.core.plans import Trade
 
 
 def describe_outside_orders(trades: Iterable[Trade], facts: Facts) -> Iterator[str]:
-    """Yield a sentence for each open order of somebody else on a symbol of a plan.
+    """Yield a sentence for each open order of somebody else on a symbol of a plan, and for one that takes all cash.
 
     A broker refuses an order opposite to an open one on the same symbol as a wash trade
     (FINRA rule 5210, wash sales; brokers reject such orders on arrival).
     """
+    for name in facts.unpriced_buys:
+        yield f"nobody knows what the open {name} may cost: no cash is free for BUYs while it is open"
     for trade in trades:
         for order in facts.outside_orders:
             if order.symbol == trade.symbol:
@@ -33,7 +35,7 @@ def _name(order: Order) -> str:
 
 
 def _name_effect(trade: Trade, order: Order) -> str:
-    if order.side is not trade.side and is_leg(order):  # legs of brackets and OCOs are exempt at Alpaca
+    if order.side is not trade.side and is_leg(order):  # legs of brackets and OCOs are exempt
         return "they stay, and cover only the shares held now"
     if order.side is not trade.side:
         return (

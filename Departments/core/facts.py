@@ -187,6 +187,7 @@ class Facts(DeskFacts):
 
     The equity dates from the reading of the account. It stays fixed while orders are projected, so planner and trader
     measure shares of the same whole. `open_buys` is the cash promised to open BUY orders, None if no BUY needs it.
+    `unpriced_buys` names those whose cost nobody knows: while one is open, no cash is free.
     `outside_orders` are the open orders for shares that somebody else placed, read together with `open_buys`.
     `foreign_value` is the market value of options, crypto and the like: invested, but not among the `positions`.
     `views` are all views of the market that count now; they may contradict each other.
@@ -197,6 +198,7 @@ class Facts(DeskFacts):
     foreign_value: Decimal = ZERO
     open_buys: Decimal | None = None
     outside_orders: tuple[Order, ...] = ()
+    unpriced_buys: tuple[str, ...] = ()
     unsettled_cash: Decimal = ZERO
     peak_equity: Decimal | None = None
     symbols: Mapping[str, SymbolFacts] = field(default_factory=dict)

@@ -23,3 +23,9 @@ derivation  ids and chance derived from names
 exchange    its calls
 floor       the view and the hands of its operator
 """
+
+#: The sentence about a symbol without a price, for the log, the plan and the report.
+NO_PRICE = (
+    "The simulated exchange knows no price of {0}; add it to the briefing or to --prices FILE, "
+    "or set it: departments exchange price {0} DOLLARS"
+)

@@ -24,6 +24,7 @@ from Departments.core.platform.rights import PRIVATE, Rights
 from Departments.core.platform.steps import Step, no_step
 from Departments.core.portfolio import Account, Position
 from Departments.core.quotes import Asset, Bar, MarketClock, Quote
+from Departments.exchange import NO_PRICE
 from Departments.exchange.account_log import AccountLog
 from Departments.exchange.accounting import Accounting
 from Departments.exchange.actions import MarketActions
@@ -53,10 +54,6 @@ from Departments.exchange.striking import (
 
 log = make_logger(__name__)
 
-NO_PRICE = (
-    "The simulated exchange knows no price of {0}; add it to the briefing or to --prices FILE, "
-    "or set it: departments exchange price {0} DOLLARS"
-)
 FindPrices = Callable[[Collection[str]], Mapping[str, Decimal]]
 
 

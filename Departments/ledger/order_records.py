@@ -100,6 +100,8 @@ class TradedSides:
 
 #: The beginning of the message id of an order without a message: an exit made by the broker or a person.
 ADOPTED: Final = "EXIT_"
+#: The beginning of the message id of a further order of one message: PROTECT gives several exits back.
+PART: Final = "PART_"
 BOTH: Final = "BOTH"
 #: A condition: the order is not known to be terminal.
 OPEN: Final = "status NOT IN (" + ", ".join(f"'{status}'" for status in sorted(TERMINAL)) + ")"

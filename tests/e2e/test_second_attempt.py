@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.builders.commands import Said, contents, deliver_briefing, fault_file, plan_file, run_of, say
-from tests.builders.desk import briefing, candidate, deliver, plan, trade, two_and_two, workspace
+from tests.builders.desk import briefing, candidate, deliver, desk, plan, trade, two_and_two, workspace
 from tests.invariants.promises import Promises
 
 Capture = pytest.CaptureFixture[str]
@@ -125,3 +126,28 @@ def test_a_plan_without_trades_is_nothing_to_do_and_leaves_the_day_free(folder: 
     later = run_again(folder, capsys, "--plan", plan_file(folder, two_and_two()))
     assert (later.code, later.document["status"]) == (0, "COMPLETED")
     assert len([name for name in contents(folder) if name.startswith("Reports")]) == 2
+
+
+def test_a_script_that_executes_again_starts_a_further_attempt_as_a_second_run_does(folder: Path) -> None:
+    with closing(desk(folder, faults={"faults": [SILENT_BUY]})) as opened:
+        opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
+        first = opened.ceo.handle_user_request("execute_plan")
+        again = opened.ceo.handle_user_request("execute_plan")
+        third = opened.ceo.handle_user_request("execute_plan")
+    assert first["document"]["status"] == "COMPLETED_WITH_ISSUES"
+    assert (again["status"], again["document"]["status"]) == ("EXECUTION_INITIATED", "COMPLETED")
+    assert filled(again["document"], "ALKS") == [(1, "150", "60"), (2, "90", "90")]
+    assert (third["status"], third["code"]) == ("ERROR", "ALREADY_EXECUTED")
+    assert "nothing is left of it" in third["message"]
+    Promises(folder).check()
+
+
+def test_a_symbol_without_a_price_is_named_with_its_mend_in_plan_and_report(folder: Path, capsys: Capture) -> None:
+    unknown = [trade("NVDA", "BUY", 10, 100), {"ticker": "NVDB", "action": "BUY", "shares": 5, "composite_score": 70}]
+    document = plan(trade("ALKS", "BUY", 150, 32.66), *unknown)
+    made = say(capsys, *run_of(folder, "--json", "--plan", plan_file(folder, document))).document
+    for symbol in ("NVDA", "NVDB"):
+        sentence = f"The simulated exchange knows no price of {symbol}; add it to the briefing or to --prices FILE"
+        assert any(note.startswith(sentence) for note in made["plan_notes"])
+        assert sentence in (folder / "Reports" / f"{made['plan_id']}.md").read_text(encoding="utf-8")
+    assert not any("no price of ALKS" in note for note in made["plan_notes"])

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from Departments.bootstrap import Desk
+from Departments.bootstrap import Choices, Desk
 from Departments.core.moments import iso
+from Departments.core.platform.clock import SimulatedClock
 from Departments.Trading.exits import resting_exits
-from tests.builders.desk import MORNING, STATE, desk, trade, workspace
+from tests.builders.desk import MORNING, STATE, SharedDesk, desk, trade, workspace
 from tests.integration.test_account_truth import DAY, SETTINGS, execute, final, happen, outside, plan_of
 
 BETWEEN = MORNING + DAY - timedelta(hours=2)
@@ -112,3 +113,45 @@ def test_exits_that_the_desk_cancelled_itself_or_that_their_twin_ended_are_no_ch
     assert document["since_last"]["cancelled"] == []
     document = execute(folder, 3, trade("AXTA", "BUY", 70, 28.64), at=MORNING + 3 * DAY)
     assert document["since_last"]["cancelled"] == []
+
+
+class NightClock(SimulatedClock):
+    """A clock whose sleeper lets a watching Trading work meanwhile."""
+
+    def __init__(self, start: datetime, folder: Path) -> None:
+        super().__init__(start)
+        self.watching = desk(folder, at=start)
+        self.is_watched = True
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if self.is_watched:
+            self.watching.clock.sleep(seconds)
+            self.watching.trader.work()
+            self.watching.trader.attend()
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_a_watching_trading_renews_the_exits_after_a_split_before_anything_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, is_watched: bool
+) -> None:
+    folder = make(tmp_path, orders_at_split="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D(2))
+    clock = NightClock(MORNING + DAY, folder)
+    clock.is_watched = is_watched
+    choices = Choices(clock=clock, exchange_state=folder / "state.yaml", via_watchers=True)
+    with closing(SharedDesk(folder, choices)) as opened, closing(clock.watching):
+        opened.ceo.current_plan = plan_of(1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
+        opened.ceo.plan_approved = True
+        opened.ceo.execute_plan()
+        document = final(opened, "PLAN_20251111_150000")
+        orders = [o for o in opened.broker.orders("all") if o.submitted_at and o.submitted_at > BETWEEN]
+    assert ("ALKS: nobody has made its exits anew" in caplog.text) is not is_watched
+    if is_watched:
+        assert [(o.symbol, o.qty) for o in sorted(orders, key=lambda o: str(o.submitted_at))[:1]] == [("ALKS", D(308))]
+        assert document["status"] == "COMPLETED"
+    else:
+        assert document["status"] == "COMPLETED_WITH_ISSUES"
+        assert {"ALKS"} <= {row["ticker"] for row in document["unprotected"]}

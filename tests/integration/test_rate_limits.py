@@ -57,3 +57,15 @@ def test_a_minute_of_refused_questions_loses_no_order(opening: Opening, seconds:
         ("ALKS", "COMM", "AXTA", "CVE"), "filled"
     )
     assert (said.code, said.document["status"]) == (0, "COMPLETED")
+
+
+@pytest.mark.parametrize("asked_for", ["45", "90"])
+def test_a_long_pause_that_the_broker_asks_for_is_kept(opening: Opening, asked_for: str) -> None:
+    day = opening()
+    assert day.run(*planned(day, two_and_two())).code == 0
+    day.clock.sleep((MORNING + A_DAY - day.clock.now()).total_seconds())
+    limited = Limited(day.line.gateway, day.clock, float(asked_for) - 1, {"Retry-After": asked_for})
+    day.line.gateway = limited  # type: ignore[assignment]
+    said = day.run(*planned(day, TOMORROW))
+    assert len(limited.asked) <= 2  # of trading and of market data
+    assert (said.code, said.document["status"]) == (0, "COMPLETED")

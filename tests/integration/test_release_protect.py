@@ -362,6 +362,63 @@ def test_a_trailing_stop_comes_back_with_its_trail_for_what_stays_unsold(
     assert document["status"] == ("COMPLETED" if sold else "COMPLETED_WITH_ISSUES")
 
 
+STOP, TRAIL = OrderType.STOP, OrderType.TRAILING_STOP
+PAIR = {"type": OrderType.LIMIT, "order_class": OrderClass.OCO, "take_profit": D(80), "stop_loss": D(50)}
+
+
+@pytest.mark.parametrize(
+    "placed",
+    [
+        [{"type": STOP, "qty": D(190), "stop_price": D(55)}],
+        [{"type": OrderType.STOP_LIMIT, "qty": D(190), "stop_price": D(55), "limit_price": D(54)}],
+        [{**PAIR, "qty": D(190)}],
+        [{"type": TRAIL, "qty": D(90), "trail_percent": D(5)}, {"type": TRAIL, "qty": D(100), "trail_price": D(3)}],
+        [{"type": STOP, "qty": D(40), "stop_price": D(55)}, {**PAIR, "qty": D(100)}],
+    ],
+    ids=["a stop", "a stop limit", "a pair", "two trailing stops", "a stop, a pair and free shares"],
+)
+@pytest.mark.parametrize("days", [1, 2])
+def test_exits_of_somebody_else_come_back_as_what_they_were(
+    tmp_path: Path, placed: list[dict[str, Any]], days: int
+) -> None:
+    workspace(tmp_path, state=STATE, settings=SETTINGS)
+    with closing(desk(tmp_path)) as opened:
+        for number, terms in enumerate(placed):
+            opened.broker.submit(
+                OrderRequest(f"by hand {number}", "CTVA", Side.SELL, time_in_force=TimeInForce.GTC, **terms)
+            )
+    before = list_terms(tmp_path, MORNING)
+    refuse = {"call": "submit", "symbol": "CTVA", "side": "SELL", "occurrence": 1, "do": "refuse", "http_status": 422}
+    for day in range(days):
+        at = MORNING + timedelta(days=day, minutes=1)
+        sell = plan(trade("CTVA", "SELL", 190.0, 64.64), plan_id=f"P{day}", generated_at=at.isoformat())
+        with closing(desk(tmp_path, at=at, faults={"faults": [{**refuse, "code": 42210000 + day}]})) as opened:
+            document = carry_out(opened, sell)
+        assert statuses(document, "PROTECT") == {"CTVA": ("protected", "0")}
+        covered = sum(qty for _, qty, *_ in before)
+        after = list_terms(tmp_path, at + timedelta(minutes=5))
+        assert after[: len(before)] == before
+        assert sum(qty for _, qty, *_ in after) >= covered
+
+
+def list_terms(folder: Path, at: datetime) -> list[tuple[Any, ...]]:
+    """Return type, shares and terms of the exits of CTVA, those placed by hand first."""
+    with closing(desk(folder, at=at)) as opened:
+        found = [o for o in opened.broker.orders("open", symbols=["CTVA"]) if o.side is Side.SELL]
+        return [
+            (
+                o.type,
+                o.qty,
+                o.limit_price,
+                o.stop_price if o.type is not TRAIL else None,
+                o.trail_percent,
+                o.trail_price,
+                [leg.stop_price for leg in o.legs],
+            )
+            for o in found
+        ]
+
+
 def test_a_sale_at_a_limit_by_somebody_else_is_no_exit_and_stays(tmp_path: Path) -> None:
     workspace(tmp_path, state=STATE, settings=SETTINGS)
     with closing(desk(tmp_path)) as opened:

@@ -155,11 +155,14 @@ def since_last_report(ledger: Ledger, run: ExecutionRecord | None, cash: Decimal
     expired = ledger.orders.find_expired_exits(start.holdings, start.at)
     cancelled = ledger.orders.find_cancelled(start.holdings, start.plan_id, start.at)
     fills = (f for f in ledger.book.fills_after(start) if begun is None or f.fill.filled_at < begun)
+    own = (
+        set() if run is None else {t.client_order_id for t in ledger.plans.trades(run.plan_id)}
+    )  # whatever the clocks say
     bookings = (b for b in ledger.book.bookings_after(start) if begun is None or b.noted_at <= begun)
     return SinceLast(
         start=start,
         cash=cash if run is None else run.cash_before,
-        exits=tuple(describe_fills(ledger, fills)),
+        exits=tuple(describe_fills(ledger, fills, own)),
         bookings=tuple(bookings),
         differences=differences,
         expired=tuple(o for o in expired if begun is None or (o.terminal_at or begun) < begun),
@@ -195,19 +198,14 @@ def describe_cancelled(group: OrderGroup) -> str:
     last, entry = group.last, group.entry
     day = f"cancelled{_on_day(last)}, not by the desk"
     if entry is not None and entry.status is not OrderStatus.FILLED:
-        intent = entry
         filled = f"; {plain(entry.filled_qty)} shares had filled" if entry.filled_qty else ""
-        return f"{intent.side} {plain(intent.qty)} {intent.symbol} was {day}{filled}"
-    terms = dict.fromkeys(text for leg in group.exits if (text := _name_terms(leg)))
-    at = f" ({', '.join(terms)})" if terms else ""
+        return f"{entry.side} {plain(entry.qty)} {entry.symbol} was {day}{filled}"
+    stops = {leg.stop_price for leg in group.exits if leg.stop_price}
+    targets = {leg.limit_price for leg in group.exits if leg.limit_price}
+    named = (("stop-loss", sorted(stops)), ("take-profit", sorted(targets)))
+    terms = ", ".join(f"{word} {usd_cents(price)}" for word, prices in named for price in prices)
+    at = f" ({terms})" if terms else ""
     return f"The exits of {plain(group.unsold)} {last.symbol}{at} were {day}"
-
-
-def _name_terms(leg: OrderRecord) -> str:
-    """Return an exit with its price."""
-    target, stop = leg.limit_price, leg.stop_price
-    named = (f"{word} {usd_cents(price)}" for word, price in (("stop-loss", stop), ("take-profit", target)) if price)
-    return ", ".join(named)
 
 
 def _on_day(order: OrderRecord) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -14,10 +15,12 @@ from Departments.brokers.alpaca import parsing
 from Departments.brokers.alpaca.assets import Assets, ask_about
 from Departments.brokers.alpaca.bookings import read_activities
 from Departments.brokers.alpaca.credentials import Credentials, check_access, is_live
+from Departments.brokers.alpaca.foreign_costs import find_underlying, list_unpriced, price_options, read_asks
 from Departments.brokers.alpaca.parsing import find_oldest_credible, read_quote
+from Departments.brokers.alpaca.refusals import NoSuchList
 from Departments.brokers.alpaca.transport import Timeouts
-from Departments.brokers.base import Activities, Orders, Positions, RowNames, UnreadableRow
-from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
+from Departments.brokers.base import Activities, BrokerList, Orders, Positions, RowNames, UnreadableRow
+from Departments.core.errors import BrokerError, BrokerUnavailable, NotFound, Refusal, Refused, UnreadableAnswer
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, OrderChange, OrderClass, OrderRequest, OrderScope, Side
@@ -126,9 +129,9 @@ class AlpacaBroker:
         return self._names.name("The activity", read_activities(rows, since))
 
     def _pages(self, what: str, ask: Callable[[str | None, int], Any]) -> list[Any]:
-        """Return the rows of all pages, each once."""
+        """Return the rows of all pages, each once. Raises Refused where the broker has no such list."""
         rows, page = dict[str, Any](), None
-        while found := _read(what, _check_list, ask(page, FEES_PAGE)):
+        while found := _read(what, _check_list, _ask_for_list(ask, page)):
             known = len(rows)
             rows |= {_row_id(row): row for row in found}
             if len(found) < FEES_PAGE:
@@ -179,8 +182,27 @@ class AlpacaBroker:
             if len(found) == known:
                 raise BrokerUnavailable("the broker's list of orders does not go on")
             after = _find_next_start(page)
-        rows = (row for row in found.values() if side is None or _side(row) in {"", side.lower()})
-        return self._names.name("The order", parsing.read_orders(rows))
+        rows = [row for row in found.values() if side is None or _side(row) in {"", side.lower()}]
+        return self._names.name("The order", self._price_options(rows, parsing.read_orders(rows)))
+
+    def _price_options(self, rows: Sequence[Any], read: Orders) -> Orders:
+        """Return orders; open BUYs of options without a price promise what they may cost."""
+        bought = list_unpriced(rows, [order.id for order in read.foreign if order.promised is None])
+        symbols = sorted({symbol for options in bought.values() for symbol, _ in options})
+        if not symbols:
+            return read
+        try:
+            asks = read_asks(self._sdk.option_quotes(symbols))
+        except BrokerError as error:
+            log.info("The broker has no quotes of options; strike and share bound their cost (%s)", error)
+            asks = {}
+        try:
+            shares = {} if asks.keys() >= set(symbols) else self.quotes(map(find_underlying, symbols))
+        except BrokerError:
+            shares = {}
+        costs = {name: price_options(options, asks, shares) for name, options in bought.items()}
+        foreign = (o if o.promised is not None else replace(o, promised=costs.get(o.id)) for o in read.foreign)
+        return BrokerList(read, foreign, read.unreadable)
 
     def cancel(self, order_id: str) -> None:
         """Request a cancel. Raises NotFound, and Refused if it is too late."""
@@ -225,6 +247,13 @@ class AlpacaBroker:
         except UnreadableAnswer as error:
             self._names.name_unreadable("The bars of", [UnreadableRow("", "", symbol, str(error.__cause__))])
             return ()
+
+
+def _ask_for_list(ask: Callable[[str | None, int], Any], page: str | None) -> Any:
+    try:
+        return ask(page, FEES_PAGE)
+    except NoSuchList as error:
+        raise Refused(Refusal.OTHER, str(error)) from error
 
 
 def _open_sdk(credentials: Credentials, clock: Clock, timeouts: Timeouts, feed: str) -> Sdk:

@@ -33,6 +33,10 @@ class QuestionRefused(BrokerUnavailable):
     """Alpaca refused a question (400, 422), for example about an unparsable symbol."""
 
 
+class NoSuchList(BrokerUnavailable):
+    """The address has no such list, or not for this account (a 4xx with words): asking again does not help."""
+
+
 class Reply(Protocol):
     """The HTTP library's response, as far as we use it."""
 
@@ -126,6 +130,11 @@ TABLE = (
         "senseless question",
         lambda a: a.status in {400, 422} and a.method == "GET",
         lambda a: QuestionRefused(a.sentence),
+    ),
+    KnownAnswer(
+        "no such list",
+        lambda a: a.method == "GET" and a.status in {403, 404, 405, 410} and bool(a.body) and a.code is None,
+        lambda a: NoSuchList(a.sentence),
     ),
 )
 

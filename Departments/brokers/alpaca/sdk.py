@@ -17,8 +17,9 @@ from alpaca.common.enums import Sort
 from alpaca.common.exceptions import APIError
 from alpaca.common.rest import RESTClient
 from alpaca.data.enums import Adjustment, DataFeed
+from alpaca.data.historical.option import OptionHistoricalDataClient
 from alpaca.data.historical.stock import StockHistoricalDataClient
-from alpaca.data.requests import StockBarsRequest, StockSnapshotRequest
+from alpaca.data.requests import OptionLatestQuoteRequest, StockBarsRequest, StockSnapshotRequest
 from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 from alpaca.trading import enums as words
 from alpaca.trading import requests as models
@@ -27,12 +28,14 @@ from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import RequestException, Timeout
 
 from Departments.brokers.alpaca.credentials import Credentials, is_loopback
+from Departments.brokers.alpaca.pauses import Pauses
 from Departments.brokers.alpaca.refusals import INVALID, Answer, Passing, map_answer, read_answer, read_refusal
 from Departments.brokers.alpaca.transport import Pace, PacedTransport, Timeouts
 from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
 from Departments.core.orders import OrderChange, OrderClass, OrderRequest, OrderType
 from Departments.core.platform.clock import Clock
 
+_DATA_PATHS = ("/stocks", "/options")
 _BACK_OFF = (1.0, 2.0)  # seconds before the second and the third time a question is asked
 _LONGEST_WAIT = 30.0  # seconds; a broker that asks for more is not waited for here
 
@@ -46,7 +49,7 @@ _KINDS: dict[OrderType, Callable[..., models.OrderRequest]] = {
 
 
 class Sdk:
-    """alpaca-py's two clients behind plain calls: each returns parsed JSON or raises our errors."""
+    """alpaca-py's clients behind plain calls: each returns parsed JSON or raises our errors."""
 
     def __init__(self, credentials: Credentials, clock: Clock, timeouts: Timeouts, feed: str = "iex") -> None:
         self._clock = clock
@@ -54,12 +57,18 @@ class Sdk:
         key, secret = credentials.key_id, credentials.secret_key
         self._trading = TradingClient(key, secret, raw_data=True, url_override=credentials.base_url)
         self._data = StockHistoricalDataClient(key, secret, raw_data=True, url_override=_data_url(credentials))
-        for client in (self._trading, self._data):
+        self._options = OptionHistoricalDataClient(key, secret, raw_data=True, url_override=_data_url(credentials))
+        self._pauses = {is_data: Pauses(clock) for is_data in (False, True)}
+        for client in self._clients:
             _prepare(client, timeouts, Pace(clock))
+
+    @property
+    def _clients(self) -> tuple[RESTClient, ...]:
+        return self._trading, self._data, self._options
 
     def close(self) -> None:
         """Close the connections."""
-        for client in (self._trading, self._data):
+        for client in self._clients:
             client._session.close()  # noqa: SLF001 - alpaca-py offers no other way
 
     def submit(self, request: OrderRequest) -> Any:
@@ -142,6 +151,11 @@ class Sdk:
         query = StockSnapshotRequest(symbol_or_symbols=list(symbols), feed=self._feed)
         return self._ask("/stocks/snapshots", partial(self._data.get_stock_snapshot, query))
 
+    def option_quotes(self, symbols: Sequence[str]) -> Any:
+        """Ask once for the latest bids and asks of options."""
+        query = OptionLatestQuoteRequest(symbol_or_symbols=list(symbols))
+        return self._ask_once("GET", "/options/quotes", partial(self._options.get_option_latest_quote, query))
+
     def daily_bars(self, symbols: Sequence[str], start: date, end: datetime) -> Any:
         """Ask for split-adjusted daily bars of many symbols on the consolidated feed, oldest first.
 
@@ -171,6 +185,16 @@ class Sdk:
         return self._ask_once("GET", what, call)
 
     def _ask_once(self, method: str, what: str, call: Callable[[], Any]) -> Any:
+        """Ask once. While the broker has asked for a pause, nothing goes over the wire."""
+        pauses = self._pauses[what.startswith(_DATA_PATHS)]
+        pauses.refuse_early(method, what)
+        try:
+            return self._ask_over_wire(method, what, call)
+        except Passing as trouble:
+            pauses.note(trouble.wait)
+            raise
+
+    def _ask_over_wire(self, method: str, what: str, call: Callable[[], Any]) -> Any:
         try:
             return call()
         except APIError as error:

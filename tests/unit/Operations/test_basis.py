@@ -150,9 +150,15 @@ def test_cash_promised_to_open_buys_is_counted() -> None:
 
 def test_cash_promised_to_foreign_and_notional_buys_is_counted() -> None:
     calls = ForeignOrder("2", "us_option", "AAPL251219C00150000", D(2_400))
-    unpriced = ForeignOrder("3", "us_option", "AAPL251219C00160000", None)
     by_amount = Order("1", "c", "ALKS", Side.BUY, D(0), OrderStatus.NEW, notional=D(5_000))
-    assert seen(FakeBroker(open_orders=(by_amount,), foreign_orders=(calls, unpriced))).open_buys == D(7_400)
+    assert seen(FakeBroker(open_orders=(by_amount,), foreign_orders=(calls,))).open_buys == D(7_400)
+
+
+def test_a_buy_whose_cost_nobody_knows_leaves_no_cash_free() -> None:
+    unpriced = ForeignOrder("3", "crypto", "BTCUSD", None)
+    assert seen(FakeBroker(foreign_orders=(unpriced,))).free_cash < 0
+    order = Order("1", "c", "NOBODY", Side.BUY, D(100), OrderStatus.NEW)
+    assert seen(FakeBroker(open_orders=(order,))).free_cash < 0
 
 
 def test_foreign_positions_are_invested_and_take_no_place() -> None:

@@ -62,3 +62,17 @@ def test_a_wait_that_the_broker_names_is_kept_up_to_a_minute(
 
     assert ask_patiently(ask, clock, seconds=60) == "fine"
     assert clock.now() - START == seconds(slept)
+
+
+def test_who_has_no_questions_feels_for_the_broker_every_few_seconds() -> None:
+    clock, asked = SimulatedClock(START), list[datetime]()
+    silence = Silence(clock)
+
+    def ask() -> None:
+        asked.append(clock.now())
+        raise BrokerUnavailable("silent")
+
+    for _ in range(12):
+        silence.feel(ask)
+        clock.sleep(1)
+    assert [(at - START).total_seconds() for at in asked] == [0, 5, 10]

@@ -51,3 +51,9 @@ def test_exits_beside_a_buy_are_no_wash_trade() -> None:
     (sentence,) = describe_outside_orders([BUY], facts(book(outside_orders=(exits,))))
     assert "wash trade" not in sentence
     assert sentence.endswith("they stay, and cover only the shares held now")
+
+
+def test_an_open_buy_of_unknown_cost_is_named_whatever_the_plan_trades() -> None:
+    seen = facts(book(unpriced_buys=("BUY 5 ZZZ (x2)",)))
+    (sentence,) = describe_outside_orders([BUY], seen)
+    assert sentence.startswith("nobody knows what the open BUY 5 ZZZ (x2) may cost: no cash is free for BUYs")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from Departments.brokers.alpaca.broker import AlpacaBroker
-from Departments.brokers.alpaca.refusals import TABLE, Passing, QuestionRefused, map_answer, read_answer
+from Departments.brokers.alpaca.refusals import TABLE, NoSuchList, Passing, QuestionRefused, map_answer, read_answer
 from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, Refusal, Refused
 from Departments.core.platform.clock import SimulatedClock
 from tests.fakes import alpaca_answers as alpaca
@@ -39,6 +39,8 @@ CASES: list[tuple[str, str, int, Any, type[BrokerError]]] = [
     ("server error with a code", "POST", 500, {"code": 50010000, "message": "internal"}, Passing),
     ("gateway timeout", "POST", 504, "", Passing),
     ("a symbol beyond parsing", "GET", 400, {"message": "invalid symbol: A B"}, QuestionRefused),
+    ("a list that this address does not have", "GET", 404, {"message": "endpoint not found"}, NoSuchList),
+    ("a list that is not for this account", "GET", 403, {"message": "not for paper accounts"}, NoSuchList),
     ("a senseless filter", "GET", 422, {"code": 42210000, "message": "invalid"}, QuestionRefused),
     ("recent SIP data", "GET", 403, {"message": "subscription does not permit querying"}, BrokerUnavailable),
     ("refusal without a code", "POST", 422, {"message": "qty is odd"}, Refused),
