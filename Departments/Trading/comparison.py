@@ -158,7 +158,8 @@ def _compare_missing(record: OrderRecord, in_hand: Container[str], now: datetime
     will_be_decided = record.message_id in in_hand or record.cancel_requested_at is not None
     is_taken = record.status is OrderStatus.PENDING_NEW and record.broker_order_id is None
     may_show = is_taken and now - record.created_at < NEVER_ARRIVED_AFTER
-    is_expected = may_show or (is_unanswered and will_be_decided)
+    is_sent_again = record.purpose is Purpose.EXIT  # or given up by the tracker; it changes no shares before it is live
+    is_expected = may_show or (is_unanswered and (will_be_decided or is_sent_again))
     finding = Finding.MATCHED if is_expected else Finding.AMBIGUOUS
     return _compare(record, finding, f"the broker does not know {record.client_order_id}")
 

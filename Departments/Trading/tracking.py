@@ -28,6 +28,7 @@ from Departments.Trading.reports import outcome_report, refusal_escalation, requ
 log = make_logger(__name__)
 
 NEVER_ARRIVED_AFTER = timedelta(seconds=60)
+EXIT_GIVEN_UP_AFTER = timedelta(minutes=10)  # an exit whose sender was cut off; PROTECT makes another one
 EXITS_EVERY = timedelta(seconds=10)  # resting exits live for days; this often is soon enough to learn of their fills
 A_LITTLE_BEFORE = timedelta(minutes=10)  # the broker's clock is not ours
 
@@ -157,13 +158,16 @@ class OrderTracker:
     def _handle_missing(self, record: OrderRecord) -> None:
         """Withdraw an order never arrived; any other stays unknown.
 
-        It never arrived if a cancel is due and the broker does not know it a minute after the attempt to send it.
+        It never arrived if a cancel is due and the broker does not know it a minute after the attempt to send it. An
+        exit is given up after some minutes without one: a run that was cut off may have left it unsent.
         """
         now = self._clock.now()
         missing_since = self._missing_since.setdefault(record.client_order_id, now)
         waited = max(now - record.created_at, now - missing_since)  # the clock may have been set back
         arrived = record.broker_order_id is not None or record.status is not OrderStatus.UNKNOWN
-        if record.cancel_requested_at is None or arrived or waited < NEVER_ARRIVED_AFTER:
+        is_lost = record.purpose is Purpose.EXIT and waited >= EXIT_GIVEN_UP_AFTER
+        is_due = record.cancel_requested_at is not None and waited >= NEVER_ARRIVED_AFTER
+        if arrived or not (is_due or is_lost):
             log.warning("%s: the broker does not know order %s", record.symbol, record.client_order_id)
             return
         with self._ledger.transaction():

@@ -20,14 +20,17 @@ from tests.invariants.scenarios import (
     PARTIAL_FILLS,
     REFUSALS,
     RELEASE_DAY,
+    REPRICED,
     SECOND_ATTEMPT,
+    SPLIT_NIGHT,
     TIMEOUTS,
     Scenario,
 )
 from tests.invariants.schedules import Schedule
 
 WHOLLY = (INCIDENT_DAY,)  # every step in every phase
-BESIDES = (PARTIAL_FILLS, REFUSALS, TIMEOUTS, RELEASE_DAY, SECOND_ATTEMPT, DEMO, FORGED)  # and what else these days do
+#: And what else these days do.
+BESIDES = (PARTIAL_FILLS, REFUSALS, TIMEOUTS, RELEASE_DAY, SECOND_ATTEMPT, DEMO, FORGED, REPRICED, SPLIT_NIGHT)
 STEPS = ("ledger.commit", "publish.write", "publish.deliver", "publish.keep", "archive")
 PHASES = {
     "RELEASE open": (*STEPS, "exchange.cancel"),
@@ -68,6 +71,7 @@ def test_each_kind_of_step_is_killed_at(lived: Lived) -> None:
     everything = set[str]().union(*map(lived.kinds, lived.days))
     assert set[str]().union(*map(lived.killed, lived.days)) == everything
     assert len(everything) > 250
+    assert {kind.partition(": ")[2].split(" ")[1] for kind in everything} >= {"exchange.replace", "exchange.cancel"}
     shapes = set(map(without_deed, everything))
     assert shapes >= {
         f"{phase}: {w} {step}" for phase, steps in PHASES.items() for w in ("before", "after") for step in steps

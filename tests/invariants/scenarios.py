@@ -207,6 +207,25 @@ class SecondAttempt(Scenario):
 
 SECOND_ATTEMPT = SecondAttempt("second attempt", RELEASE_DAY.plan, at=NEXT_DAY + timedelta(minutes=10))
 HAPPY = Scenario("two and two", SMALL)
+#: BUYs fill 0.4 % above the price that their exits were made for, so the live exits are replaced.
+REPRICED = Scenario("exits moved to the price paid", SMALL, state={**STATE, "slippage": 0.004})
+#: Between the days two old shares become one: the old exits are wrong, and new ones come before anything else.
+SPLIT_NIGHT = Scenario(
+    "a split in the night",
+    plan(
+        trade("COMM", "SELL", 250.0, 17.02),
+        trade("AXTA", "BUY", 123, 28.64, composite_score=75.0),
+        plan_id="PLAN_20251111_150000",
+        generated_at="2025-11-11T15:00:00.000000Z",
+    ),
+    state={
+        **STATE,
+        "orders_at_split": "multiply",
+        "events": [{"do": "split", "of": "ALKS", "ratio": "1:2", "at": "2025-11-11"}],
+    },
+    before=((MORNING, SMALL),),
+    at=NEXT_DAY,
+)
 INCIDENT_DAY = Scenario("the incident's plan", INCIDENT, state=INCIDENT_STATE)
 PARTIAL_FILLS = Scenario(
     "partial fills",
@@ -295,4 +314,7 @@ class Approving:
 
 
 DEMO = DemoDay("the demo", {})
-ALL = (DEMO, HAPPY, INCIDENT_DAY, PARTIAL_FILLS, REFUSALS, TIMEOUTS, RELEASE_DAY, SECOND_ATTEMPT, FORGED)
+ALL = (
+    DEMO, HAPPY, INCIDENT_DAY, PARTIAL_FILLS, REFUSALS, TIMEOUTS, RELEASE_DAY, SECOND_ATTEMPT, FORGED, REPRICED,
+    SPLIT_NIGHT,
+)  # fmt: skip

@@ -34,7 +34,7 @@ class QuestionRefused(BrokerUnavailable):
 
 
 class NoSuchList(BrokerUnavailable):
-    """The address has no such list, or not for this account (a 4xx with words): asking again does not help."""
+    """The address has no such list: asking again does not help."""
 
 
 class Reply(Protocol):
@@ -133,7 +133,7 @@ TABLE = (
     ),
     KnownAnswer(
         "no such list",
-        lambda a: a.method == "GET" and a.status in {403, 404, 405, 410} and bool(a.body) and a.code is None,
+        lambda a: a.method == "GET" and a.status in {404, 405, 410} and bool(a.body) and a.code is None,
         lambda a: NoSuchList(a.sentence),
     ),
 )

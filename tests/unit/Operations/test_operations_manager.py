@@ -14,6 +14,7 @@ from Departments.bootstrap import Desk
 from Departments.core.departments import EXECUTIVE, OPERATIONS
 from Departments.core.errors import BadInput, BrokerUnavailable
 from Departments.core.portfolio import Account
+from Departments.core.quotes import MarketClock
 from Departments.core.regimes import Confidence, Regime, RegimeAssessment
 from Departments.messaging import codec
 from Departments.messaging.message import Message, body_with
@@ -178,6 +179,9 @@ class Silent:
     name = "silent"
 
     def account(self) -> Account:
+        raise BrokerUnavailable("the broker does not answer.")
+
+    def market_clock(self) -> MarketClock:
         raise BrokerUnavailable("the broker does not answer.")
 
 

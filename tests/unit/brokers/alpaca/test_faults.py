@@ -40,7 +40,6 @@ CASES: list[tuple[str, str, int, Any, type[BrokerError]]] = [
     ("gateway timeout", "POST", 504, "", Passing),
     ("a symbol beyond parsing", "GET", 400, {"message": "invalid symbol: A B"}, QuestionRefused),
     ("a list that this address does not have", "GET", 404, {"message": "endpoint not found"}, NoSuchList),
-    ("a list that is not for this account", "GET", 403, {"message": "not for paper accounts"}, NoSuchList),
     ("a senseless filter", "GET", 422, {"code": 42210000, "message": "invalid"}, QuestionRefused),
     ("recent SIP data", "GET", 403, {"message": "subscription does not permit querying"}, BrokerUnavailable),
     ("refusal without a code", "POST", 422, {"message": "qty is odd"}, Refused),
