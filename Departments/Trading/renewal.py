@@ -13,12 +13,13 @@ from Departments.core.errors import BrokerUnavailable, NotFound
 from Departments.core.identifiers import message_id
 from Departments.core.logs import make_logger
 from Departments.core.money import CENT, plain, usd_cents
-from Departments.core.orders import Order, OrderStatus, Side
+from Departments.core.orders import Order, OrderRequest, OrderStatus, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.settings import ExitSettings
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderRecord
 from Departments.messaging.payloads import ProtectRequest
+from Departments.messaging.router import Commit
 from Departments.Trading.exits import cancel_to_renew, protection_intent
 from Departments.Trading.restoration import exit_request
 from Departments.Trading.submission import OrderSender
@@ -99,26 +100,35 @@ class ExitRenewer:
         return bool(lacking) and position is not None and position.available >= 1
 
     def _renew(self, symbol: str, entry: AccountEntry) -> None:
+        name = message_id(TRADING, entry.noted_at, symbol, entry.kind)
+        begun = self._ledger.orders.find(name)
+        if begun is not None:
+            if begun.status is OrderStatus.UNKNOWN:  # a run before was cut off
+                self._send(begun, self._sender.resume)
+            return
         if not self._end_wrong_exits(symbol):
             log.warning("%s: the old exits have not ended; they stay", symbol)
             return
-        bare = self._ledger.shares_without_exits(exits_wanted=self._exits.enabled).get(symbol)
+        lacking = self._ledger.shares_without_exits(exits_wanted=self._exits.enabled).get(symbol)
         position = self._broker.position(symbol)
-        if not bare or position is None:
+        if not lacking or position is None:
             return
-        name = message_id(TRADING, entry.noted_at, symbol, entry.kind)
-        asked = ProtectRequest(symbol=symbol, side=Side.SELL, qty=bare)
+        asked = ProtectRequest(symbol=symbol, side=Side.SELL, qty=lacking)
         intent = protection_intent(asked, name, position, self._exits, self._clock.now())
-        if intent is None or self._ledger.orders.find(name) is not None:
+        if intent is None:
             return
         with self._ledger.transaction():
             self._ledger.orders.intend(intent)
-        commit = self._sender.submit_once(intent, exit_request(intent))
+        self._send(intent, self._sender.submit_once)
+
+    def _send(self, intent: OrderRecord, send: Callable[[OrderRecord, OrderRequest], Commit]) -> None:
+        """Send new exits, or look for those that a run before may have sent, and await them."""
+        commit = send(intent, exit_request(intent))
         with self._ledger.transaction():
             commit()
-        self._await(lambda: self._is_known(name))
+        self._await(lambda: self._is_known(intent.client_order_id))
         prices = tuple(map(usd_cents, (intent.stop_price or Decimal(0), intent.limit_price or Decimal(0))))
-        log.info("%s: exits for %s shares were made anew, %s and %s", symbol, plain(intent.qty), *prices)
+        log.info("%s: exits for %s shares were made anew, %s and %s", intent.symbol, plain(intent.qty), *prices)
 
     def _end_wrong_exits(self, symbol: str) -> bool:
         """Cancel the ledger's exits of a symbol if one differs at the broker; return True once none is wrong."""

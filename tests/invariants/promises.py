@@ -14,6 +14,8 @@ from typing import Final
 
 from tests.invariants.reading import PLACES, Books, Disk, Exchange, Row
 
+#: Exits that Trading makes without a message of their own: parts of one, and after a split.
+OWN_EXITS = ("EXIT_", "PART_", "MSG_TRADING_")
 ENDED = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 NEVER_SENT = frozenset({"denied", "rejected", "canceled"})  # how an order may end that the exchange does not know
 STAFFED = ("EXECUTIVE", "OPERATIONS", "REGIME_DETECTION", "TRADING")
@@ -95,7 +97,7 @@ def money_and_shares_add_up(seen: Promises) -> Iterator[str]:
     held = defaultdict(D, exchange.start_held)
     for fill in exchange.fills:
         held[fill["symbol"]] += D(fill["qty"]) * (1 if fill["side"] == "BUY" else -1)
-    for change in exchange.adjustments:
+    for change in (*exchange.adjustments, *exchange.splits):
         held[change["symbol"]] += D(change["qty"])
     for symbol in {*held, *exchange.held}:
         if held[symbol] != exchange.held.get(symbol, D(0)):
@@ -170,7 +172,8 @@ def orders_have_approvals(seen: Promises) -> Iterator[str]:
             yield f"{order['symbol']}: order {client_order_id} is at the exchange without an intent in the ledger"
             continue
         message_id = known[client_order_id]["message_id"]
-        if not message_id.startswith("EXIT_") and f"{message_id}.md" not in seen.disk.boxes.names:
+        is_trading_s_own = known[client_order_id]["purpose"] == "exit" and message_id.startswith(OWN_EXITS)
+        if not is_trading_s_own and f"{message_id}.md" not in seen.disk.boxes.names:
             yield f"{order['symbol']}: order {client_order_id} has no message"
         if message_id in trades:
             trade = trades[message_id]

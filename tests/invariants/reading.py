@@ -46,6 +46,7 @@ class Exchange:
     start_cash: D = D(0)
     held: Mapping[str, D] = field(default_factory=dict)
     start_held: Mapping[str, D] = field(default_factory=dict)
+    splits: tuple[Row, ...] = ()
 
     @classmethod
     def read(cls, db: sqlite3.Connection) -> Exchange:
@@ -59,6 +60,7 @@ class Exchange:
             start_cash,
             {r["symbol"]: D(r["qty"]) for r in db.execute("SELECT * FROM positions")},
             start_held,
+            tuple(db.execute("SELECT symbol, qty FROM activities WHERE kind = 'split'")),
         )
 
     @cached_property
