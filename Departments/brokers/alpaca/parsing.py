@@ -102,8 +102,9 @@ def read_fees(rows: Iterable[Any], since: datetime) -> tuple[dict[str, Decimal],
 
 
 def _fee(data: Data, since: datetime) -> Decimal:
-    booked_at = read_moment(data, "created_at")
-    if data.get("status") == "canceled" or (booked_at is not None and booked_at < since):
+    booked_at, day = read_moment(data, "created_at"), read_words(data, "date")[:10]
+    is_earlier = booked_at < since if booked_at is not None else "" < day < trading_day(since).isoformat()
+    if data.get("status") == "canceled" or is_earlier:
         return ZERO
     return -decimal_of(data["net_amount"])
 

@@ -54,6 +54,14 @@ def test_a_fee_that_does_not_say_when_it_was_booked_counts_as_asked_for(script: 
     assert broker.fees(NOW) == Decimal("0.02")
 
 
+def test_a_fee_of_an_earlier_day_that_does_not_say_when_it_was_booked_is_of_no_later_run(
+    script: Any, broker: AlpacaBroker
+) -> None:
+    earlier = {k: v for k, v in fee(1, date="2025-11-08").items() if k != "created_at"}
+    script.on(FEES, [earlier, fee(2, date="2025-11-08")])  # the second was booked now
+    assert broker.fees(NOW) == Decimal("0.02")
+
+
 def test_all_pages_are_read(script: Any, server: Loopback, broker: AlpacaBroker) -> None:
     rows = [fee(n) for n in range(2 * FEES_PAGE + 1)]
     script.on(FEES, rows[:FEES_PAGE], rows[FEES_PAGE : 2 * FEES_PAGE], rows[2 * FEES_PAGE :])
