@@ -1,4 +1,4 @@
-"""Exits of somebody else that a RELEASE cancelled, given back as they were for what stays unsold. Pure.
+"""Exits of somebody else that a RELEASE cancelled, given back as they were for what stays unsold.
 
 A stop comes back as a stop, a trailing stop with its trail, a pair with both its prices; each for the shares that it
 held. What is unprotected beyond them gets the desk's own exits.
