@@ -186,8 +186,10 @@ class Bookkeeper:
         known = self._ledger.book.find_known([activity.id for activity in activities])
         filled = {a.order_id for a in activities if a.kind is ActivityKind.FILL and a.order_id and a.id not in known}
         lives = LifeReader(self._broker, lambda _: False)
-        for order_id in sorted(filled - found):
-            if not orders.is_known_at_broker(order_id):
+        new = sorted(filled - found)
+        recorded = orders.list_broker_ids(new)
+        for order_id in new:
+            if order_id not in recorded:
                 first = ask_patiently(partial(lives.find_first, order_id), self._clock, seconds=self.patience)
                 if first is None or (first.id not in ours and orders.find(known_as(first)) is None):
                     continue

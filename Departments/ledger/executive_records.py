@@ -7,6 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from Departments.core.moments import parse_iso
 from Departments.core.money import ZERO
 from Departments.core.orders import OrderStatus
 from Departments.core.reasons import Reason, join_reasons
@@ -45,6 +46,13 @@ _ONE_TRADE: Final = "plan_id = ? AND attempt = ? AND phase = ? AND symbol = ?"
 _LOOSE: Final = "terminal_at IS NULL AND message_id IS NOT NULL"
 _TRADING: Final = (PhaseName.SELL, PhaseName.BUY)
 _IN_ORDER: Final = tuple(PhaseName)
+#: The trade of a message, with its plan, the plan's approval and the state of its phase.
+_DECISION: Final = (
+    f"SELECT {', '.join(f't.{name}' for name in TRADES.columns.split(', '))}, t.plan_id, p.approved_at, h.state "  # noqa: S608 - our names
+    "FROM desk_trades t LEFT JOIN desk_plans p ON p.plan_id = t.plan_id "
+    "LEFT JOIN desk_phases h ON h.plan_id = t.plan_id AND h.name = t.phase AND h.attempt = t.attempt "
+    "WHERE t.message_id = ?"
+)
 
 
 class PlanRecords:
@@ -78,18 +86,17 @@ class PlanRecords:
 
     def document(self, plan_id: str) -> dict[str, Any] | None:
         """Return a plan document with Decimal numbers, or None."""
-        plan = self._plan(plan_id)
-        return None if plan is None else plan.document
+        found: dict[str, Any] | None = self._value(plan_id, "document")
+        return found
 
     def is_by_hand(self, plan_id: str) -> bool:
         """Return whether a plan is an order by hand."""
-        plan = self._plan(plan_id)
-        return plan is not None and plan.by_hand
+        return bool(self._value(plan_id, "by_hand"))
 
     def limits_hash(self, plan_id: str) -> str | None:
         """Return the fingerprint of a plan's limits, or None."""
-        plan = self._plan(plan_id)
-        return None if plan is None else plan.limits_hash
+        found: str | None = self._value(plan_id, "limits_hash")
+        return found
 
     def add_approval(self, plan_id: str, approval: ApprovalRecord) -> None:
         """Record one approval; it replaces an earlier one of the same plan by the same name."""
@@ -105,8 +112,8 @@ class PlanRecords:
 
     def approved_at(self, plan_id: str) -> datetime | None:
         """Return the moment of a plan's approval, or None."""
-        plan = self._plan(plan_id)
-        return None if plan is None else plan.approved_at
+        found: datetime | None = self._value(plan_id, "approved_at")
+        return found
 
     def find_approved(self, day: date) -> dict[str, Any] | None:
         """Return the last document of a plan approved on a trading day and not executed, or None."""
@@ -176,14 +183,14 @@ class PlanRecords:
 
     def find_decision(self, message_id: str) -> DecidedTrade | None:
         """Return the trade that was decided with a message, or None."""
-        row = self._db.row("SELECT plan_id FROM desk_trades WHERE message_id = ?", (message_id,))
-        trade = TRADES.first(self._db, "message_id = ?", message_id)
-        if row is None or trade is None:
+        row = self._db.row(_DECISION, (message_id,))
+        if row is None:
             return None
-        plan_id = row["plan_id"]
-        begun = PHASES.first(self._db, "plan_id = ? AND name = ? AND attempt = ?", plan_id, trade.phase, trade.attempt)
-        is_dispatched = begun is not None and begun.state is not PhaseState.PENDING
-        return DecidedTrade(plan_id, self.approved_at(plan_id), trade, is_dispatched)
+        trade, approved_at, state = TRADES.read(row), row["approved_at"], row["state"]
+        is_dispatched = state is not None and state != PhaseState.PENDING
+        return DecidedTrade(
+            row["plan_id"], None if approved_at is None else parse_iso(approved_at), trade, is_dispatched
+        )
 
     def report_trade(self, message_id: str, report: TradeReport) -> bool:
         """Record Trading's news of a dispatched trade. Returns whether such a trade was waiting.
@@ -246,5 +253,5 @@ class PlanRecords:
         found = UNTRADABLE.find(self._db, "1 = 1")
         return {row.symbol for row in found if before is None or row.reported_at < before}
 
-    def _plan(self, plan_id: str) -> PlanRecord | None:
-        return PLANS.first(self._db, "plan_id = ?", plan_id)
+    def _value(self, plan_id: str, column: str) -> Any:
+        return PLANS.read_value(self._db, column, "plan_id = ?", plan_id)

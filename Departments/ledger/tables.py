@@ -13,6 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import cache
+from itertools import islice
 from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -148,12 +149,19 @@ class Table(Generic[Record]):
 
     def read(self, row: FoundRow) -> Record:
         """Return the record of a row with `columns` first, in their order."""
-        values = list(row)
+        values = list(row)[: len(self._own)]
         for at, read in self._reads:
             if values[at] is not None:
                 values[at] = read(values[at])
-        record: Record = self._build(iter(values))
+        record: Record = self._build(values)
         return record
+
+    def read_value(self, database: Database, name: str, condition: str, *values: Any) -> Any:
+        """Return one column of the first row under a condition; None without a row, or without a value."""
+        column = next(column for column in self._own if column.name == name)
+        row = database.row(f"SELECT {name} FROM {self.name} WHERE {condition} LIMIT 1", values)  # noqa: S608 - our names
+        value = None if row is None else row[0]
+        return value if value is None or column.read is None else column.read(value)
 
 
 def marks(values: Sized) -> str:
@@ -196,14 +204,22 @@ def _find_reader(kind: type) -> Convert | None:
     return _READERS[kind]
 
 
-def _make_builder(record: type) -> Callable[[Iterator[Any]], Any]:
+def _make_builder(record: type) -> Callable[[list[Any]], Any]:
     """Return the function from values, in the order of the columns, to a record."""
-    hints = get_type_hints(record)
-    makers = {
-        field.name: _make_builder(kind) if isinstance(kind, type) and is_dataclass(kind) else next
-        for field, kind in ((field, hints[field.name]) for field in fields(record))
+    names = [field.name for field in fields(record)]
+    inner = {
+        name: kind for name, kind in get_type_hints(record).items() if isinstance(kind, type) and is_dataclass(kind)
     }
-    return lambda values: record(**{name: make(values) for name, make in makers.items()})
+    if not inner:
+        return lambda values: record(**dict(zip(names, values, strict=True)))
+    makers = {name: _make_inner_builder(inner[name]) if name in inner else next for name in names}
+    return lambda values: record(**{name: make(left) for left in (iter(values),) for name, make in makers.items()})
+
+
+def _make_inner_builder(record: type) -> Callable[[Iterator[Any]], Any]:
+    """Return the function that takes the values of a nested record from those that are left."""
+    build, count = _make_builder(record), len(list(_list_columns(record)))
+    return lambda values: build(list(islice(values, count)))
 
 
 def _list_paths(record: type) -> Iterator[str]:

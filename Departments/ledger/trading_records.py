@@ -79,9 +79,10 @@ class OrderRecords:
         """Return every order not known to be terminal, oldest first."""
         return self._records(OPEN)
 
-    def is_known_at_broker(self, order_id: str) -> bool:
-        """Return whether an order with the broker's id is in the ledger."""
-        return self._db.row("SELECT id FROM desk_orders WHERE broker_order_id = ? LIMIT 1", (order_id,)) is not None
+    def list_broker_ids(self, order_ids: Sequence[str]) -> set[str]:
+        """Return those of the broker's ids that are of orders in the ledger."""
+        found = f"SELECT broker_order_id FROM desk_orders WHERE broker_order_id IN ({marks(order_ids)})"  # noqa: S608 - only marks
+        return {row[0] for row in self._db.rows(found, order_ids)}
 
     def find_at_broker(self, order_ids: Sequence[str]) -> list[OrderRecord]:
         """Return the orders with some of the broker's ids, oldest first."""

@@ -136,8 +136,11 @@ class Bus:
         contradictions = Contradictions(self.mailbox, self.journal, department, self.signatures)
         messages = []
         for file, message in readable:
-            is_fit = self.is_signed(message) and not contradictions.find(file)
-            if sent[file.letter_name] == file.digest if file.letter_name in sent else is_fit:
+            if file.letter_name in sent:
+                is_fit = sent[file.letter_name] == file.digest
+            else:
+                is_fit = self.is_signed(message) and not contradictions.find(file)
+            if is_fit:
                 messages.append(message)
         return sorted(messages, key=_order)
 

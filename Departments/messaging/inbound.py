@@ -224,6 +224,8 @@ class Pass:
     def _check_rivals(self, item: WaitingFile) -> bool:
         """Return True if a file must wait for another one that is being written. Raises Contradiction."""
         rivals = [] if self.memory.is_ours(item) else self.contradictions.find(item)
+        if not rivals:
+            return False
         if any(rival.is_growing for rival in rivals):
             self.young.append(item)
             return True
