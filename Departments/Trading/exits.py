@@ -109,7 +109,8 @@ def adopt_exits(
     traded = []
     for each, parent_id in exits:
         before = known.get(known_as(each))
-        record = orders.adopt(exit_intent(each, plan_id, parent_id, at), each, at, before)
+        entry = None if parent_id is None else known.get(parent_id)
+        record = orders.adopt(exit_intent(each, plan_id, parent_id, at), each, at, before, entry)
         if record is not None and record is not before:
             known[known_as(each)] = record
             if record.status.is_terminal and record.filled_qty > 0:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 from Departments.core.errors import BadInput
@@ -24,10 +25,7 @@ def json_text(document: Any, *, ascii_only: bool = False) -> str:
 
     Raises TypeError or ValueError for values outside JSON.
     """
-    if not isinstance(document, dict) or not document or any(isinstance(v, _HOLDERS) for v in document.values()):
-        return escape_in_json(json.dumps(document, ensure_ascii=ascii_only, default=_plain, indent=2))
-    # `indent` switches the library to its slow Python encoder. Separators lay out a flat document several times faster.
-    return escape_in_json("{\n  " + _FLAT[ascii_only].encode(document)[1:-1] + "\n}")
+    return escape_in_json(_lay_out(document, ascii_only, "\n"))
 
 
 def parse_json(text: str, *, keep_nan: bool = False) -> Any:
@@ -54,6 +52,30 @@ def as_json(document: Any, source: str, *, keep_nan: bool = False) -> Any:
 def for_scripts(document: Any) -> Any:
     """Convert a document's numbers to int and float: scripts calculate with them and write them into files."""
     return json.loads(json.dumps(document, default=_plain))
+
+
+def _lay_out(value: Any, ascii_only: bool, end: str) -> str:  # noqa: FBT001 - as in json_text
+    """Return what `json.dumps` with an indent of two returns; `end` is the line end and the indent of the value.
+
+    `indent` switches the library to its slow Python encoder. Separators lay out what is flat several times faster.
+    """
+    inner = end + "  "
+    encode = _find_encoder(ascii_only, inner)
+    if not isinstance(value, _HOLDERS) or not value:
+        return encode(value)
+    held = value.values() if isinstance(value, dict) else value
+    if not any(isinstance(each, _HOLDERS) for each in held):
+        text = encode(value)
+        return f"{text[0]}{inner}{text[1:-1]}{end}{text[-1]}"
+    if isinstance(value, dict):
+        rows = (f"{encode({key: None})[1:-7]}: {_lay_out(each, ascii_only, inner)}" for key, each in value.items())
+        return f"{{{inner}{f',{inner}'.join(rows)}{end}}}"
+    return f"[{inner}{f',{inner}'.join(_lay_out(each, ascii_only, inner) for each in value)}{end}]"
+
+
+@cache
+def _find_encoder(ascii_only: bool, inner: str) -> Callable[[Any], str]:  # noqa: FBT001 - as in json_text
+    return json.JSONEncoder(ensure_ascii=ascii_only, default=_plain, separators=(f",{inner}", ": ")).encode
 
 
 def _plain(value: Any) -> Any:
@@ -96,7 +118,3 @@ _DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, 
 _LENIENT: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=Decimal, object_pairs_hook=_unique)
 _SURROGATE: Final = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 _HOLDERS: Final = (dict, list, tuple)
-_FLAT: Final = {
-    ascii_only: json.JSONEncoder(ensure_ascii=ascii_only, default=_plain, separators=(",\n  ", ": "))
-    for ascii_only in (False, True)
-}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 #: How far clocks may differ. A later time than that proves nothing about the age of anything.
@@ -14,6 +15,7 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=1024)
 def parse_iso(text: str) -> datetime:
     """Parse an ISO 8601 moment. Without an offset, or with the word UTC, it is UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text.strip().removesuffix(" UTC"))

@@ -11,7 +11,7 @@ from typing import Final
 
 from Departments.core.moments import iso
 from Departments.core.money import ZERO
-from Departments.core.orders import Order, OrderStatus, RejectionSource, Side
+from Departments.core.orders import Order, OrderStatus, Purpose, RejectionSource, Side
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.database import Database
 from Departments.ledger.old_orders import OldOrders
@@ -154,13 +154,23 @@ class OrderRecords:
         changes = {"status": OrderStatus.PENDING_NEW, "updated_at": at}
         ORDERS.update(self._db, changes, "client_order_id = ? AND status = ?", client_order_id, OrderStatus.UNKNOWN)
 
-    def adopt(self, intent: OrderRecord, order: Order, at: datetime, known: OrderRecord | None) -> OrderRecord | None:
+    def adopt(
+        self,
+        intent: OrderRecord,
+        order: Order,
+        at: datetime,
+        known: OrderRecord | None,
+        entry: OrderRecord | None = None,
+    ) -> OrderRecord | None:
         """Record an order found at the broker, such as a bracket's exit; `known` is its record, if any.
 
-        Returns its record, None for a new order without a fill.
+        `entry` is the record of its bracket's entry, if the caller has it: exits protect nothing before that has
+        filled. Returns its record, None for a new order without a fill.
         """
         if known is None:
-            before, status = self._group(intent), OrderStatus.UNKNOWN if order.filled_qty else order.status
+            is_waiting = entry is not None and entry.purpose is Purpose.TRADE and entry.filled_qty != entry.qty
+            before = None if is_waiting else self._group(intent)
+            status = OrderStatus.UNKNOWN if order.filled_qty else order.status
             seen = replace(
                 intent,
                 status=status,
@@ -170,7 +180,8 @@ class OrderRecords:
                 updated_at=at,
             )
             self._add(seen)
-            self._follow(before, seen)
+            if before is not None:
+                self._follow(before, seen)
             if order.filled_qty == 0:
                 return None
         return self.observe(order, at, known or self.find(intent.client_order_id))

@@ -70,7 +70,8 @@ def leg(ledger: Ledger, name: str, filled: int, at: float, status: str, **more: 
     intent = replace(intent, parent_id=parent)
     order = snapshot(intent, filled, at, status)
     with ledger.transaction():
-        ledger.orders.adopt(intent, order, after(at), ledger.orders.find(name))
+        entry = ledger.orders.find(parent) if parent else None
+        ledger.orders.adopt(intent, order, after(at), ledger.orders.find(name), entry)
 
 
 def protected(ledger: Ledger, qty: int, at: float, status: str, filled: int = 0, name: str = "PROTECT") -> None:
