@@ -17,20 +17,21 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from Departments.core.money import ZERO, cents, shares_within
+from Departments.core.plans import Trade
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.Operations.filling import Filling, Pick, Room
+from Departments.Operations.filling import Filling, Pick, Room, buy
 
 
 @dataclass(slots=True)
 class Draft:
-    """The picks taken so far and the shares each begins with: its least, its proposed size, none of a held one.
+    """The picks taken so far and the BUY each begins with: its least, its proposed size, none of a held one.
 
     `ended_with` is the first pick that the money did not reach.
     """
 
     room: Room
     picks: list[Pick] = field(default_factory=list)
-    lower: dict[str, Decimal] = field(default_factory=dict)
+    trades: dict[str, Trade] = field(default_factory=dict)
     left_out: dict[str, Reason] = field(default_factory=dict)
     cost: Decimal = ZERO
     opened: int = 0
@@ -75,7 +76,7 @@ class Draft:
     def _take(self, pick: Pick, shares: Decimal) -> None:
         self.capacity += self._gain(pick)
         self.picks.append(pick)
-        self.lower[pick.symbol] = shares
+        self.trades[pick.symbol] = buy(pick, shares)
         self.cost += shares * pick.price
         self.opened += pick.opens
         for sums, more in ((self.sector_cost, shares * pick.price), (self.sector_capacity, pick.capacity)):
@@ -129,7 +130,7 @@ def allocate(picks: Iterable[Pick], room: Room) -> Filling:
     ranked = sorted(picks, key=lambda p: p.rank)
     draft = _draft(ranked, room)
     chosen = sorted(draft.picks, key=lambda p: (p.wanted < p.least, p.rank))
-    filling = Filling(room, chosen, dict(draft.lower))
+    filling = Filling(room, chosen, draft.trades)
     filling.level()
     filling.fill()
     filling.refine()
@@ -144,7 +145,7 @@ def _draft(ranked: Sequence[Pick], room: Room) -> Draft:
     for pick in ranked:
         if pick.wanted >= pick.least:
             draft.respect(pick)
-    is_wide = not draft.lower
+    is_wide = not draft.trades
     pool = [p for p in ranked if p.wanted < p.least]
     for pick in pool:
         if not pick.opens:
@@ -156,7 +157,7 @@ def _draft(ranked: Sequence[Pick], room: Room) -> Draft:
 
 
 def _explain(draft: Draft, filling: Filling, ranked: Sequence[Pick]) -> dict[str, Reason]:
-    left = [p for p in ranked if p.symbol not in filling.shares]
+    left = [p for p in ranked if p.symbol not in filling.trades]
     return {p.symbol: draft.left_out.get(p.symbol) or _explain_empty(draft, filling, p) for p in left}
 
 

@@ -112,7 +112,7 @@ def find_binding(room: Room, filling: Filling, skips: Sequence[SkippedTrade], bu
         return _money(room, filling, buffer)
     if code is None:
         found = {reason.code for reason in filling.left_out.values()} | (skipped & {CORRELATED})
-        full = filling.shares or ReasonCode.MAX_AUTO_POSITION in skipped
+        full = filling.trades or ReasonCode.MAX_AUTO_POSITION in skipped
         fallback = ReasonCode.MAX_AUTO_POSITION if full else ReasonCode.NO_CANDIDATES
         code = next((c for c in (*OBSTACLES, room.money_bound) if c in found), fallback)
     return Reason.of(code, SENTENCES.get(code, ""), idle=cents(filling.idle))

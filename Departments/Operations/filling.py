@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 
 from Departments.core.money import ONE, ZERO, shares_within, whole_shares
+from Departments.core.orders import Side
+from Departments.core.plans import Trade
 from Departments.core.reasons import Reason, ReasonCode
 
 LEVEL_STEPS = 40  # halvings of the range in which the common level is sought: far below a cent
@@ -45,6 +47,11 @@ class Pick:
         return self.most * self.price
 
 
+def buy(pick: Pick, qty: Decimal) -> Trade:
+    """Return a BUY of a pick; the plan adds score and reason."""
+    return Trade(pick.symbol, Side.BUY, qty, pick.price)
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
     """The money of all picks together, in dollars at planning prices.
@@ -69,22 +76,23 @@ class Room:
 
 @dataclass(slots=True)
 class Filling:
-    """The chosen picks and their shares, at first `lower` of each.
+    """The chosen picks and a BUY of each, at first the one it begins with (`begun`).
 
     `spent` and the sums `in_sector` are in dollars at planning prices. `left_out` are the reasons of the other picks.
     """
 
     room: Room
     picks: list[Pick]
-    lower: dict[str, Decimal]
-    shares: dict[str, Decimal] = field(default_factory=dict)
+    begun: Mapping[str, Trade]
+    trades: dict[str, Trade] = field(default_factory=dict)
     spent: Decimal = ZERO
     in_sector: dict[str, Decimal] = field(default_factory=dict)
     left_out: Mapping[str, Reason] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for pick in self.picks:
-            self.add(pick, self.lower[pick.symbol])
+            self.trades[pick.symbol] = buy(pick, ZERO)
+            self.add(pick, self.begun[pick.symbol].qty)
 
     @property
     def idle(self) -> Decimal:
@@ -97,10 +105,10 @@ class Filling:
         A held position takes part only if the level brings it its least; the others then share what it leaves.
         """
         self._raise_level(self.picks)
-        self._raise_level([p for p in self.picks if self.shares[p.symbol] > 0])
+        self._raise_level([p for p in self.picks if self.shares_of(p) > 0])
 
     def _raise_level(self, picks: Sequence[Pick]) -> None:
-        start = dict(self.shares)
+        start = {pick.symbol: self.shares_of(pick) for pick in picks}
         tops = {
             sector: _level(mine, start, min(self.room.sectors[sector], self.room.need))
             for sector, mine in _by_sector(picks).items()
@@ -113,28 +121,32 @@ class Filling:
     def fill(self) -> None:
         """Give every pick one share more (its least if it has none), then as many as fit, the best first."""
         for pick in self.picks:
-            self.add(pick, min(self._fits(pick, self.room.need), ONE if self.shares[pick.symbol] else pick.least))
+            self.add(pick, min(self._fits(pick, self.room.need), ONE if self.shares_of(pick) else pick.least))
         for pick in self.picks:
-            self.add(pick, self._fits(pick, self.room.need) if self.shares[pick.symbol] else ZERO)
+            self.add(pick, self._fits(pick, self.room.need) if self.shares_of(pick) else ZERO)
 
     def drop_empty(self) -> None:
         """Choose no pick without a share."""
-        self.picks = [p for p in self.picks if self.shares[p.symbol] > 0]
-        self.shares = {p.symbol: self.shares[p.symbol] for p in self.picks}
+        self.picks = [p for p in self.picks if self.shares_of(p) > 0]
+        self.trades = {p.symbol: self.trades[p.symbol] for p in self.picks}
 
     def cross_the_line(self) -> None:
         """Buy the one share crossing the goal, if the money covers it."""
         for pick in self.picks:
             if self.spent >= self.room.need:
                 return
-            if self.shares[pick.symbol] > 0:
+            if self.shares_of(pick) > 0:
                 self.add(pick, min(ONE, self._fits(pick, self.room.money)))
 
     @property
     def next_share(self) -> Decimal | None:
         """Return the price of the cheapest share within position and sector; None if every pick is full."""
-        growing = (p for p in self.picks if self.shares[p.symbol] < p.most and p.price <= self.sector_left(p))
+        growing = (p for p in self.picks if self.shares_of(p) < p.most and p.price <= self.sector_left(p))
         return min((p.price for p in growing), default=None)
+
+    def shares_of(self, pick: Pick) -> Decimal:
+        """Return the shares of a chosen pick."""
+        return self.trades[pick.symbol].qty
 
     def sector_left(self, pick: Pick) -> Decimal:
         """Return the room left in a pick's sector."""
@@ -143,7 +155,7 @@ class Filling:
     def add(self, pick: Pick, shares: Decimal) -> None:
         """Buy more shares of a chosen pick, or fewer for negative `shares`."""
         cost = shares * pick.price
-        self.shares[pick.symbol] = self.shares.get(pick.symbol, ZERO) + shares
+        self.trades[pick.symbol] = buy(pick, self.shares_of(pick) + shares)
         self.spent += cost
         self.in_sector[pick.sector] = self.in_sector.get(pick.sector, ZERO) + cost
 
@@ -158,16 +170,16 @@ class Filling:
         """Return True if shares of one pick may be exchanged for shares of another."""
         freed = given * giver.price if giver.sector == taker.sector else ZERO
         return (
-            self.shares[giver.symbol] - given >= max(self.lower[giver.symbol], giver.least)
-            and self.shares[taker.symbol] > 0
-            and self.shares[taker.symbol] + taken <= taker.most
+            self.shares_of(giver) - given >= max(self.begun[giver.symbol].qty, giver.least)
+            and self.shares_of(taker) > 0
+            and self.shares_of(taker) + taken <= taker.most
             and taken * taker.price <= self.sector_left(taker) + freed
         )
 
     def _fits(self, pick: Pick, total: Decimal) -> Decimal:
         """Return how many shares more fit; none where they would make a BUY under the least."""
         free = max(ZERO, min(total - self.spent, self.sector_left(pick)))
-        has = self.shares[pick.symbol]
+        has = self.shares_of(pick)
         fits = max(ZERO, min(pick.most - has, shares_within(free, pick.price)))
         return fits if has + fits >= pick.least else ZERO
 

@@ -209,11 +209,11 @@ def _size_buys(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> 
         left = [s for s in sized if s.candidate.symbol not in barred]
         room = sizer.room(left)
         filling = allocate((s.pick for s in left), room)
-        taken = [s for s in left if s.pick.symbol in filling.shares]
-        trades = tuple(_buy(s, filling.shares[s.pick.symbol], sizer.basis) for s in taken)
+        taken = [s for s in left if s.pick.symbol in filling.trades]
+        trades = tuple(_complete(filling.trades[s.pick.symbol], s, sizer.basis) for s in taken)
         offenders = _find_offenders((*sells, *trades), sizer.basis)
         if not offenders:
-            skips = tuple(_skip_of(s, filling) for s in left if s.pick.symbol not in filling.shares)
+            skips = tuple(_skip_of(s, filling) for s in left if s.pick.symbol not in filling.trades)
             return _Bought(trades, (*barred.values(), *skips), filling, room)
         barred |= offenders
 
@@ -225,17 +225,15 @@ def _bar_small_proposals(sized: Sequence[Sized], basis: Basis) -> dict[str, Skip
     return {s.candidate.symbol: s.set_aside for s in sized if s.set_aside is not None}
 
 
-def _buy(sized: Sized, shares: Decimal, basis: Basis) -> Trade:
-    candidate, pick = sized.candidate, sized.pick
-    reason = "proposed" if pick.wanted else "added in score order"
-    return Trade(
-        pick.symbol,
-        Side.BUY,
-        shares,
-        pick.price,
-        candidate.score,
-        basis.facts.of(pick.symbol).sector or candidate.sector,
-        f"{reason}, {plain(pick.wanted)} shares wanted" if pick.wanted not in {ZERO, shares} else reason,
+def _complete(trade: Trade, sized: Sized, basis: Basis) -> Trade:
+    """Return a BUY with the score, sector and reason of its candidate."""
+    candidate, wanted = sized.candidate, sized.pick.wanted
+    reason = "proposed" if wanted else "added in score order"
+    return replace(
+        trade,
+        score=candidate.score,
+        sector=basis.facts.of(trade.symbol).sector or candidate.sector,
+        reason=f"{reason}, {plain(wanted)} shares wanted" if wanted not in {ZERO, trade.qty} else reason,
     )
 
 

@@ -33,7 +33,7 @@ def room(money: Any = 90_000, goal: Any = 90_000, **changes: Any) -> Room:
 
 
 def values(found: Filling, picks: Iterable[Pick]) -> dict[str, int]:
-    return {p.symbol: int(found.shares[p.symbol] * p.price) for p in picks if p.symbol in found.shares}
+    return {p.symbol: int(found.trades[p.symbol].qty * p.price) for p in picks if p.symbol in found.trades}
 
 
 def code(found: Filling, symbol: str) -> ReasonCode:
@@ -123,7 +123,7 @@ def test_a_lower_score_of_another_sector_takes_no_place_from_a_higher_one_that_f
 def test_no_more_places_are_taken_than_there_are_but_held_positions_need_none() -> None:
     picks = [pick("A"), pick("B"), pick("C", opens=False)]
     found = allocate(picks, room(places=1))
-    assert set(found.shares) == {"A", "C"}
+    assert set(found.trades) == {"A", "C"}
     assert code(found, "B") is ReasonCode.MAX_POSITIONS_TOTAL
 
 
@@ -150,7 +150,7 @@ def test_one_more_share_carries_the_sum_over_the_target_where_the_money_covers_i
 
 def test_nothing_to_reach_means_nothing_to_buy() -> None:
     found = allocate([pick("A")], room(goal=0))
-    assert (dict(found.shares), code(found, "A")) == ({}, ReasonCode.DEPLOYMENT_TARGET)
+    assert (dict(found.trades), code(found, "A")) == ({}, ReasonCode.DEPLOYMENT_TARGET)
 
 
 def test_money_that_runs_out_before_the_target_is_named_by_what_limits_it() -> None:
@@ -161,7 +161,7 @@ def test_money_that_runs_out_before_the_target_is_named_by_what_limits_it() -> N
 
 
 def test_no_candidates_is_an_empty_allocation() -> None:
-    assert allocate([], room()).shares == {}
+    assert allocate([], room()).trades == {}
 
 
 def test_unlimited_money_still_stops_at_the_target() -> None:
@@ -173,7 +173,7 @@ def test_equal_scores_are_ordered_by_symbol_whatever_the_order_of_the_input() ->
     picks = [pick(t) for t in "ABCDEFG"]
     found = allocate(picks, room(goal=12_000))
     assert allocate(picks[::-1], room(goal=12_000)) == found
-    assert set(found.shares) == {"A", "B", "C", "D"}
+    assert set(found.trades) == {"A", "B", "C", "D"}
 
 
 # --- score decides who comes in ---
@@ -224,7 +224,7 @@ ANY = settings(max_examples=300, deadline=None)
 
 def taken(found: Filling, picks: Iterable[Pick]) -> set[str]:
     """The places: held positions have theirs already."""
-    return {p.symbol for p in picks if p.opens and p.symbol in found.shares}
+    return {p.symbol for p in picks if p.opens and p.symbol in found.trades}
 
 
 @ANY
@@ -258,7 +258,7 @@ def test_nobody_is_left_out_whom_the_limits_allow_its_minimum_beside_the_better_
     found = allocate(picks, limited)
     better: list[Pick] = []
     for p in sorted((p for p in picks if p.opens), key=lambda p: p.rank):
-        if p.symbol in found.shares:
+        if p.symbol in found.trades:
             better.append(p)
             continue
         reason, cost = found.left_out[p.symbol], sum((b.least * b.price for b in better), D(0))
@@ -285,11 +285,11 @@ def test_no_limit_is_exceeded_and_nobody_gets_less_than_its_least(problem: tuple
     found = allocate(picks, limited)
     assert found.spent <= limited.money
     for p in found.picks:
-        assert p.least <= found.shares[p.symbol] <= p.most
+        assert p.least <= found.trades[p.symbol].qty <= p.most
     for sector, most in limited.sectors.items():
-        assert sum((found.shares[p.symbol] * p.price for p in found.picks if p.sector == sector), D(0)) <= most
+        assert sum((found.trades[p.symbol].qty * p.price for p in found.picks if p.sector == sector), D(0)) <= most
     assert len(taken(found, picks)) <= limited.places
-    assert {p.symbol for p in picks} == set(found.shares) | set(found.left_out)
+    assert {p.symbol for p in picks} == set(found.trades) | set(found.left_out)
 
 
 def test_a_held_position_takes_part_only_if_the_level_brings_it_its_least() -> None:
@@ -328,4 +328,4 @@ def test_the_last_dollars_never_overfill_a_sector_nor_open_a_place_too_many() ->
     picks = [pick("A", price=3000, least=1, most=1), pick("B", price=500, sector="T", least=6, most=9)]
     full = room(money=6500, sectors={"S": D(3000), "T": D(2900)})
     assert values(allocate(picks, full), picks) == {"A": 3000}
-    assert len(allocate(picks, room(money=6500, places=1)).shares) == 1
+    assert len(allocate(picks, room(money=6500, places=1)).trades) == 1
