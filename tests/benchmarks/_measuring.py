@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 from Departments.messaging import disk
 
@@ -47,13 +47,18 @@ def flush_time(place: Path, count: int = 200) -> float:
 
 def timed(work: Callable[[], object]) -> float:
     """Return the seconds that `work` takes, without garbage collection and what others left to be written."""
+    return spent(work)[0]
+
+
+def spent(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds that `work` takes, and those of its processor time: the rest waits for the disk, or others."""
     if sys.platform != "win32":
         os.sync()
     gc.collect()
     gc.disable()
     try:
-        begun = perf_counter()
+        begun, used = perf_counter(), process_time()
         work()
-        return perf_counter() - begun
+        return perf_counter() - begun, process_time() - used
     finally:
         gc.enable()
