@@ -220,7 +220,8 @@ class Plumbing:
         """The sources of plans in the folder of messages."""
         from Departments.Operations.shelf import Shelf
 
-        return Shelf(self.state / MESSAGES, self.bus)
+        needs_proposal = self.settings.operations.proposal == "required"
+        return Shelf(self.state / MESSAGES, self.bus, needs_proposal)
 
     # --- the broker ---
 

@@ -17,21 +17,16 @@ from Departments.constraints.limits import Limits
 from Departments.core.errors import BadInput
 from Departments.core.facts import READINGS, Readings
 from Departments.core.money import plain
-from Departments.core.orders import Side
 from Departments.core.plans import SkippedTrade
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import is_same_session, trading_day
-from Departments.messaging.entries import UnusableEntry, read_entry
+from Departments.messaging.entries import UnusableEntry
 from Departments.messaging.neighbours import (
     Candidate,
     DailyBriefing,
     Holding,
-    MandatorySell,
-    PlanProposal,
-    read_sells,
 )
-from Departments.messaging.plan_documents import classify
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +51,6 @@ class Briefing:
         if self.at is None or all(value is None for value in seen.values()):
             return None
         return MarketView(f"DailyBriefing {self.source}", self.at, **seen)
-
-
-@dataclass(frozen=True, slots=True)
-class SellWish:
-    """Somebody wants a holding sold. `qty` in shares, None for all of it."""
-
-    symbol: str
-    qty: Decimal | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """The wishes of an external optimiser: SELLs, and BUYs with or without a size."""
-
-    source: str
-    sells: tuple[SellWish, ...] = ()
-    picks: tuple[Candidate, ...] = ()
-    refused: tuple[SkippedTrade, ...] = ()
 
 
 Row = TypeVar("Row", Candidate, Holding)
@@ -164,31 +140,6 @@ def describe_doubts(briefing: Briefing, limits: Limits) -> Iterator[str]:
     if drawdown is not None and amounts.would_halt_as_share(limits, drawdown):
         shown, meant = plain(drawdown), plain(100 * drawdown)
         yield f"{briefing.source}: spy_drawdown_pct {shown} counts as {shown} %; if {meant} % is meant, write {meant}"
-
-
-def proposal_from(proposal: PlanProposal, source: str) -> Proposal:
-    """Read a PlanProposal. Raises BadInput when there is nothing in it or a trade is neither BUY nor SELL."""
-    picks, sells = list(proposal.picks), list(proposal.sells)
-    for index, trade in enumerate(proposal.trades):
-        place = f"trades[{index}]"
-        if classify(trade, source, place) is Side.BUY:
-            picks.append(read_entry(Candidate, trade, place))
-        else:
-            sells.extend(read_sells([{**trade, "action": "SELL"}], f"{source}: {place}"))
-    if not picks and not sells:
-        raise BadInput(source, "picks", "nothing is proposed", "list picks, sells or trades")
-    candidates, refused = keep_usable(picks)
-    return Proposal(source, sell_wishes(sells, why="proposed"), candidates, refused)
-
-
-def sell_wishes(sells: Iterable[MandatorySell], *, why: str = "mandatory sell") -> tuple[SellWish, ...]:
-    """Return a caller's sell wishes; `why` replaces a missing reason."""
-    return tuple(SellWish(sell.symbol, sell.qty, _reason(sell, why)) for sell in sells)
-
-
-def _reason(sell: MandatorySell, why: str) -> str:
-    reason = sell.reason or why
-    return f"{reason} ({sell.source})" if sell.source else reason
 
 
 def research_document(briefing: Briefing, held: Mapping[str, Decimal], symbols: Iterable[str]) -> dict[str, Any]:

@@ -19,10 +19,12 @@ from Departments.core.platform.clock import Clock
 from Departments.core.trading_calendar import EASTERN, trading_day
 from Departments.messaging.bus import Bus
 from Departments.messaging.message import Message, body_with
-from Departments.messaging.neighbours import CandidateRequest, DailyBriefing, PlanProposal
-from Departments.Operations.briefing import Briefing, briefing_from, proposal_from, refuse_other_days
+from Departments.messaging.neighbours import CandidateRequest, DailyBriefing
+from Departments.messaging.proposal_payloads import PlanProposal
+from Departments.Operations.briefing import Briefing, briefing_from, refuse_other_days
 from Departments.Operations.hooks import Hooks
-from Departments.Operations.shelf import Shelf, UnusableBriefing
+from Departments.Operations.proposals import proposal_from
+from Departments.Operations.shelf import Shelf, UnusableMessage
 
 log = make_logger(__name__)
 
@@ -61,7 +63,7 @@ class Morning:
     def _have_briefing(self) -> Briefing | None:
         try:
             found = self.shelf.read_todays_briefing(self.clock.now())
-        except UnusableBriefing:
+        except UnusableMessage:
             return None  # the planner names what is wrong with it
         if found is not None:
             return found
@@ -77,7 +79,7 @@ class Morning:
         while True:
             try:
                 found = self.shelf.read_todays_briefing(self.clock.now())
-            except UnusableBriefing as error:
+            except UnusableMessage as error:
                 raise self.hooks.briefing.refuse(f"made a briefing that cannot be used: {error}") from error
             if found is not None:
                 log.info("operations.briefing: %s is there", found.source)

@@ -9,11 +9,12 @@ from Departments.core.answers import Answer
 from Departments.core.documents import as_json, for_scripts
 from Departments.core.errors import BadInput
 from Departments.core.plans import TradingPlan
-from Departments.messaging.neighbours import DailyBriefing, read_sells
+from Departments.messaging.neighbours import DailyBriefing
 from Departments.messaging.plan_documents import plan_document
 from Departments.messaging.plan_stages import list_stages, mean_quality
-from Departments.Operations.briefing import sell_wishes
+from Departments.messaging.proposal_payloads import read_sells
 from Departments.Operations.planner import Planner
+from Departments.Operations.proposals import sell_wishes
 
 WARNING_ABOVE = 30  # the quality (0 to 100) of a stage under which its failure is critical
 OPTIONS = ("look at the plan's skips and notes", "deliver another briefing", "leave the account as it is today")

@@ -27,27 +27,26 @@ from Departments.core.trading_calendar import EASTERN, trading_day
 from Departments.ledger.ledger import Ledger
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
-from Departments.messaging.neighbours import DailyBriefing, PlanProposal, read_sells
+from Departments.messaging.neighbours import DailyBriefing
 from Departments.messaging.payloads import PlanRequest
 from Departments.messaging.plan_documents import plan_document, plan_from
 from Departments.messaging.plan_stages import RESEARCH
+from Departments.messaging.proposal_payloads import PlanProposal, read_sells
 from Departments.messaging.regime_payloads import RegimeRequest, RegimeUpdate
 from Departments.messaging.router import Commit, Handler, Router
 from Departments.Operations.basis import Basis, observe
 from Departments.Operations.briefing import (
     Briefing,
-    SellWish,
     briefing_from,
     describe_doubts,
     merge_picks,
-    proposal_from,
     refuse_other_days,
     research_document,
-    sell_wishes,
 )
 from Departments.Operations.planning import Planned, judge_order, list_unpriced, make_plan, validate_plan
+from Departments.Operations.proposals import Proposal, SellWish, sell_wishes
 from Departments.Operations.replies import reply_with_failure, reply_with_plan
-from Departments.Operations.shelf import Shelf, UnusableBriefing, read_briefing
+from Departments.Operations.shelf import Shelf, UnusableMessage, read_briefing, read_proposal
 
 log = make_logger(__name__)
 
@@ -147,9 +146,9 @@ class Planner:
         briefing_from(briefing, message.message_id, at=message.timestamp)
         self._shelf.keep(message)
 
-    def keep_proposal(self, message: Message, proposal: PlanProposal) -> None:
-        """Keep a proposal in hand. Raises BadInput for one that proposes nothing."""
-        proposal_from(proposal, message.message_id)
+    def keep_proposal(self, message: Message, _: PlanProposal) -> None:
+        """Keep a proposal in hand. Raises BadInput for one that is refused as a whole."""
+        read_proposal(message)
         self._shelf.keep(message)
 
     def save_regime(self, message: Message, update: RegimeUpdate) -> Commit | None:
@@ -189,7 +188,7 @@ class Planner:
         return planned
 
     def _make(self, wish: Wish, briefing: Briefing, now: datetime) -> Planned:
-        proposal = self._shelf.read_proposal(now)
+        proposal, refusal = self._shelf.find_proposal(now)
         complete = merge_picks(briefing, proposal.picks) if proposal else briefing
         basis = self._basis(complete, _buyable(complete, self._limits), now)
         planned = make_plan(
@@ -201,7 +200,8 @@ class Planner:
         )
         sources = [each.source for each in (briefing, proposal) if each is not None]
         notes = [line for source in sources if (line := self._shelf.describe_source(source))]
-        return _note(_add_research(planned, briefing, basis), [*describe_doubts(briefing, self._limits), *notes])
+        judged = _add_proposal(_add_research(planned, briefing, basis), proposal, refusal)
+        return _note(judged, [*describe_doubts(briefing, self._limits), *notes])
 
     def _validate(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
         known, doubts = self._find_known(wish, now)
@@ -227,7 +227,7 @@ class Planner:
         nothing = Briefing(None, Readings(), (), (), wish.source)
         try:
             return self._shelf.read_todays_briefing(now) or nothing, []
-        except UnusableBriefing as error:
+        except UnusableMessage as error:
             return nothing, [f"The plan is judged without the day's briefing: {error}"]
 
     def _basis(self, briefing: Briefing, wanted: Sequence[str], now: datetime) -> Basis:
@@ -245,6 +245,16 @@ class Planner:
         self._ledger.symbols.learn(planned.facts, now, planned.readings, planned.views)
         for symbol in planned.untradable:
             self._ledger.plans.report_untradable(symbol, now)
+
+
+def _add_proposal(planned: Planned, proposal: Proposal | None, refusal: str) -> Planned:
+    """Say in the plan which proposal it follows, or why it follows none."""
+    if proposal is None and not refusal:
+        return planned
+    used = {"mode": "exact" if proposal.is_exact else "hint", "message_id": proposal.source} if proposal else {}
+    document = {"status": "REFUSED", "reason": refusal} if refusal else {"status": "FOLLOWED", **used}
+    plan = replace(planned.plan, extra={**planned.plan.extra, "proposal": document})
+    return _note(replace(planned, plan=plan), [refusal] if refusal else [])
 
 
 def _note(planned: Planned, sentences: Sequence[str]) -> Planned:

@@ -25,11 +25,12 @@ from Departments.core.trading_calendar import trading_day
 from Departments.messaging.neighbours import Candidate
 from Departments.Operations.allocation import allocate
 from Departments.Operations.basis import Basis
-from Departments.Operations.briefing import Briefing, Proposal, SellWish, merge_picks, refuse_other_days
+from Departments.Operations.briefing import Briefing, merge_picks, refuse_other_days
 from Departments.Operations.deployment import (
     measure_deployment,
 )
 from Departments.Operations.filling import Filling, Room
+from Departments.Operations.proposals import Proposal, SellWish
 from Departments.Operations.selection import Selection, select, skip_for
 from Departments.Operations.sizing import Sized, Sizer, skip_under_minimum
 
@@ -66,13 +67,22 @@ def make_plan(
     now = basis.facts.now
     refuse_other_days(briefing, trading_day(now))
     wishes = tuple(mandatory_sells)
+    is_exact = proposal is not None and proposal.is_exact
     if proposal is not None:
-        briefing = merge_picks(briefing, proposal.picks)
-        briefing = replace(briefing, refused=briefing.refused + proposal.refused)
+        briefing = _follow(proposal, briefing)
         wishes += proposal.sells
-    selection = select(briefing, basis, wishes=wishes, reported=reported)
+    selection = select(briefing, basis, wishes=wishes, reported=reported, weak=not is_exact)
     draft = TradingPlan(identifiers.plan_id(now), now, ())
-    return _assemble(draft, selection, basis)
+    return _assemble(draft, replace(selection, is_exact=is_exact), basis)
+
+
+def _follow(proposal: Proposal, briefing: Briefing) -> Briefing:
+    """Return the briefing with the picks first; with an exact proposal's alone. What is refused comes in by no door."""
+    merged = merge_picks(briefing, proposal.picks)
+    picked = {pick.symbol for pick in proposal.picks}
+    barred = {skip.symbol for skip in proposal.refused} - picked
+    candidates = (c for c in merged.candidates if c.symbol in picked or not (proposal.is_exact or c.symbol in barred))
+    return replace(merged, candidates=tuple(candidates), refused=briefing.refused + proposal.refused)
 
 
 def validate_plan(
@@ -148,7 +158,7 @@ def _pick_of(trade: Trade) -> Candidate:
 
 
 def _assemble(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned:
-    sizer = Sizer(basis, _project_sells(selection.sells, basis))
+    sizer = Sizer(basis, _project_sells(selection.sells, basis), selection.is_exact)
     judged = [sizer.size(c) for c in selection.candidates]
     sized = [j for j in judged if isinstance(j, Sized)]
     unfit = tuple(j for j in judged if isinstance(j, SkippedTrade))
@@ -166,7 +176,7 @@ def _assemble(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned
         limits_hash=basis.limits.fingerprint,
         regime=_regime(basis),
         notes=(
-            *reached.notes,
+            *(() if selection.is_exact else reached.notes),
             *_contradictions(basis),
             *describe_outside_orders(trades, basis.facts),
             *_effects(basis),

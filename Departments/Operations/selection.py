@@ -18,20 +18,23 @@ from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.messaging.neighbours import Candidate
 from Departments.Operations.basis import Basis
-from Departments.Operations.briefing import Briefing, SellWish
+from Departments.Operations.briefing import Briefing
+from Departments.Operations.proposals import SellWish
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The chosen SELLs, the candidates best first, and the skips.
 
-    `untradable` are the holdings whose trouble is reported here for the first time.
+    `untradable` are the holdings whose trouble is reported here for the first time. If it `is_exact`, sizes are cut
+    and never added to.
     """
 
     sells: tuple[Trade, ...]
     candidates: tuple[Candidate, ...]
     skipped: tuple[SkippedTrade, ...]
     untradable: tuple[str, ...] = ()
+    is_exact: bool = False
 
 
 def select(

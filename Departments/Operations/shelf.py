@@ -27,42 +27,52 @@ from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import CATALOGUE
 from Departments.messaging.message import Message
 from Departments.messaging.names import stem
-from Departments.messaging.neighbours import DailyBriefing, MarketBriefing, PlanProposal
+from Departments.messaging.neighbours import DailyBriefing, MarketBriefing
+from Departments.messaging.proposal_payloads import PlanProposal
 from Departments.messaging.signatures import digest_of_content
 from Departments.messaging.waiting import describe
-from Departments.Operations.briefing import Briefing, Proposal, briefing_from, proposal_from, refuse_other_days
+from Departments.Operations.briefing import Briefing, briefing_from, refuse_other_days
+from Departments.Operations.proposals import LONGEST, Proposal, proposal_from
 
 log = make_logger(__name__)
 
-NO_OTHER = "No older briefing takes its place"
 READ_AT_MOST = 200  # of an outbox full of old messages, only the newest are read
 FOLDER: Final = "Messages_Between_Departments"
 
 
-class UnusableBriefing(BadInput):
-    """The day's newest briefing cannot be used for a plan. Nothing is bought, and no older one takes its place."""
+class UnusableMessage(BadInput):
+    """The day's newest briefing or proposal cannot be used. No older one takes its place."""
 
     exit_code = 1
 
 
-#: Dead letters that decide as briefings all the same, until a person has looked at them.
+#: Dead letters that decide all the same, until a person has looked at them.
 REFUSED: Final = frozenset({ReasonCode.INVALID_PAYLOAD, ReasonCode.UNREADABLE, ReasonCode.CONTRADICTION})
 
 
 @dataclass(frozen=True, slots=True)
-class FoundBriefing:
-    """A briefing as it was found; `trouble` is why nobody may read it, empty for none."""
+class FoundMessage:
+    """A message as it was found; `trouble` is why nobody may use it, empty for none."""
 
     message: Message
     trouble: str = ""
 
+    def refuse(self) -> None:
+        """Raise BadInput if nobody may use it."""
+        if self.trouble:
+            raise BadInput(self.message.message_id, "", self.trouble, "deliver a newer one")
+
 
 @dataclass(slots=True)
 class Shelf:
-    """Finds the messages to plan from. `root` is the folder `Messages_Between_Departments`."""
+    """Finds the messages to plan from. `root` is the folder `Messages_Between_Departments`.
+
+    If it `needs_proposal`, there is no plan without a proposal.
+    """
 
     root: Path
     bus: Bus
+    needs_proposal: bool = False
     in_hand: dict[str, Message] = field(default_factory=dict)
 
     def keep(self, message: Message) -> None:
@@ -80,7 +90,7 @@ class Shelf:
     def read_briefing(self, now: datetime, message_id: str | None = None) -> Briefing:
         """Read the named briefing, else the newest of today, else the newest.
 
-        Raises UnusableBriefing if the newest of today cannot be used, BadInput without any.
+        Raises UnusableMessage if the newest of today cannot be used, BadInput without any.
         """
         if message_id is None:
             return self.read_todays_briefing(now) or read_briefing(self._list_some(now)[0])
@@ -90,7 +100,7 @@ class Shelf:
         return read_briefing(message)
 
     def read_todays_briefing(self, now: datetime) -> Briefing | None:
-        """Read today's newest briefing: it decides. Returns None if there is none. Raises UnusableBriefing."""
+        """Read today's newest briefing: it decides. Returns None if there is none. Raises UnusableMessage."""
         today = trading_day(now)
         found = next((each for each in self._list_found(today) if _is_of_day(each.message, today)), None)
         if found is None:
@@ -98,13 +108,9 @@ class Shelf:
         try:
             briefing = read_briefing(found.message)
             refuse_other_days(briefing, today)
-        except BadInput as error:
-            raise UnusableBriefing(error.source, error.key, error.problem, f"{error.mend}. {NO_OTHER}") from error
-        except UnreadableMessage as error:
-            mend = f"mend the JSON there. {NO_OTHER}"
-            raise UnusableBriefing(found.message.message_id, "payload", str(error), mend) from error
-        if found.trouble:
-            raise UnusableBriefing(found.message.message_id, "", found.trouble, f"deliver a newer one. {NO_OTHER}")
+            found.refuse()
+        except (BadInput, UnreadableMessage) as error:
+            raise _refuse(error, found.message, "briefing") from error
         return briefing
 
     def describe_source(self, message_id: str) -> str:
@@ -122,43 +128,81 @@ class Shelf:
         found = (_read_if_usable(m) for m in near if m.message_id != briefing.source)
         return [other for other in found if other and _is_of_today(other, now)]
 
+    def find_proposal(self, now: datetime) -> tuple[Proposal | None, str]:
+        """Return the day's proposal, and the sentence about a refused one. Raises UnusableMessage if it is needed."""
+        try:
+            proposal = self.read_proposal(now)
+        except UnusableMessage as error:
+            if self.needs_proposal:
+                raise
+            return None, f"The proposal of the day is refused as a whole, so Operations plans alone: {error}"
+        if proposal is None and self.needs_proposal:
+            problem = "no PlanProposal of today is there, and config/settings.yaml has operations.proposal: required"
+            raise UnusableMessage("Inbox/OPERATIONS", "", problem, "deliver one, or write optional there")
+        return proposal, ""
+
     def read_proposal(self, now: datetime) -> Proposal | None:
-        """Read today's newest proposal. Returns None if there is none."""
+        """Read the newest proposal: it decides, on its day or until its `valid_until`.
+
+        Returns None if there is none that holds. Raises UnusableMessage for one of today that was refused.
+        """
         today = trading_day(now)
-        found = self._list_delivered("PlanProposal", today)
-        newest = next((m for m in found if trading_day(m.timestamp) == today and m.timestamp <= now), None)
-        return None if newest is None else proposal_from(PlanProposal.of(newest), newest.message_id)
+        days = (today - timedelta(days=age) for age in range(LONGEST.days + 2))
+        delivered = self._list_waiting(*days)
+        found = next(
+            (each for each in self._judge("PlanProposal", delivered, today) if each.message.timestamp <= now), None
+        )
+        if found is None:
+            return None
+        is_todays = trading_day(found.message.timestamp) == today
+        try:
+            proposal = read_proposal(found.message)
+            found.refuse()
+        except (BadInput, UnreadableMessage) as error:
+            if not is_todays:
+                return None
+            raise _refuse(error, found.message, "proposal") from error
+        return proposal if (is_todays if proposal.valid_until is None else now <= proposal.valid_until) else None
 
-    def _list_found(self, today: date) -> list[FoundBriefing]:
-        """List the briefings of allowed senders with the faults of their files, newest first."""
+    def _list_found(self, today: date) -> list[FoundMessage]:
+        """List the briefings of allowed senders, the newest first, with what is wrong with their files."""
         sent = [(m, data) for m, data in _read(self.root / "Outbox" / RESEARCH) if self.bus.is_signed(m)]
-        waiting = self._list_waiting(today)
-        acted_on = {m.message_id for m in waiting if self.bus.signatures.is_signed(m)}
-        refused = (r for r in self._list_refused(today) if r.message.message_id not in acted_on)
-        found = [*refused, *self._mark_contradictions(sent)]
-        troubles = {each.message.message_id: each.trouble for each in found}
-        listed = (*waiting, *(each.message for each in found))
-        return [FoundBriefing(m, troubles.get(m.message_id, "")) for m in self._newest_first(listed, "DailyBriefing")]
+        return self._judge("DailyBriefing", self._list_waiting(today), today, self._mark_contradictions(sent))
 
-    def _list_refused(self, today: date) -> Iterator[FoundBriefing]:
-        """Yield today's refused messages that no person has seen, and the contradictions in the inbox."""
+    def _judge(
+        self, message_type: str, delivered: Iterable[Message], today: date, others: Iterable[FoundMessage] = ()
+    ) -> list[FoundMessage]:
+        """List the messages of a type from its senders, the newest first, with what is wrong with their files.
+
+        Those of anybody else become dead letters when they are handled.
+        """
+        row, admission = CATALOGUE.find(message_type), self.bus.admission
+        found = {m.message_id: FoundMessage(m) for m in delivered}
+        signed = {message_id for message_id, each in found.items() if self.bus.signatures.is_signed(each.message)}
+        refused = (each for each in self._list_refused(today) if each.message.message_id not in signed)
+        found |= {each.message.message_id: each for each in (*others, *refused)}
+        of_type = (each for each in found.values() if each.message.message_type == message_type)
+        allowed = (each for each in of_type if row is None or admission.may_send(row, each.message.sender))
+        return sorted(allowed, key=lambda each: (each.message.timestamp, each.message.message_id), reverse=True)
+
+    def _list_refused(self, today: date) -> Iterator[FoundMessage]:
+        """Yield what was refused today and no person has looked at, and what contradicts itself in the inbox."""
         for row in self.bus.journal.dead_letters():
             department, name, digest, _, code, sentence, set_aside_at, accepted_at = row
             is_open = department == OPERATIONS and code in REFUSED and accepted_at is None
             is_todays = is_open and trading_day(set_aside_at) == today
-            message = self._read_dead_letter(name, digest) if is_todays else None
-            if message is not None and self.bus.is_signed(message):  # what needs a signature decides only with one
-                yield FoundBriefing(message, sentence)
+            if is_todays and (message := self._read_dead_letter(name, digest)):
+                yield FoundMessage(message, sentence)
         for message_id, names in self.bus.list_contradictions(OPERATIONS).items():
             if (message := self.bus.find(message_id)) is not None:
-                yield FoundBriefing(message, describe(message_id, names))
+                yield FoundMessage(message, describe(message_id, names))
 
     def _read_dead_letter(self, name: str, digest: str) -> Message | None:
         names = (n for n in self.bus.mailbox.dead_names(OPERATIONS) if n.startswith(stem(name)))
         found = _read_files(self.root / "Dead_Letter" / OPERATIONS, names)
         return next((message for message, data in found if sha256(data).hexdigest() == digest), None)
 
-    def _mark_contradictions(self, found: Iterable[tuple[Message, bytes]]) -> Iterator[FoundBriefing]:
+    def _mark_contradictions(self, found: Iterable[tuple[Message, bytes]]) -> Iterator[FoundMessage]:
         """Yield a message for each id, with trouble if its files have several contents; a signed one beats others."""
         contents: dict[str, dict[str, Message]] = {}
         for message, data in found:
@@ -170,26 +214,16 @@ class Shelf:
             if len(fit) > 1:
                 trouble = f"{where} has {len(fit)} files of different contents for {message_id}; none is read"
                 log.warning("%s", trouble)
-            yield FoundBriefing(fit[0], trouble)
+            yield FoundMessage(fit[0], trouble)
 
-    def _list_delivered(self, message_type: str, today: date) -> list[Message]:
-        """List messages delivered to Operations, newest first."""
-        return self._newest_first(self._list_waiting(today), message_type)
+    def _list_waiting(self, *days: date) -> list[Message]:
+        """List what is in hand, waiting, or archived on these days."""
+        archived = (message for day in days for message in self._list_handled(day))
+        return [*self.in_hand.values(), *self.bus.waiting(OPERATIONS), *archived]
 
-    def _list_waiting(self, today: date) -> list[Message]:
-        """List the messages in hand, waiting or archived today."""
-        return [*self.in_hand.values(), *self.bus.waiting(OPERATIONS), *self._list_handled(today)]
-
-    def _newest_first(self, messages: Iterable[Message], message_type: str) -> list[Message]:
-        """List messages of a type from its senders. Those of anybody else become dead letters when they are handled."""
-        row, admission = CATALOGUE.find(message_type), self.bus.admission
-        of_type = (m for m in messages if m.message_type == message_type)
-        found = {m.message_id: m for m in of_type if row is None or admission.may_send(row, m.sender)}
-        return sorted(found.values(), key=lambda m: (m.timestamp, m.message_id), reverse=True)
-
-    def _list_handled(self, today: date) -> list[Message]:
-        """List the messages that Operations handled today. Its archive has others: dropped ones, and strangers'."""
-        found = list(_read(self.root / "Archive" / today.isoformat() / OPERATIONS))
+    def _list_handled(self, day: date) -> list[Message]:
+        """List what Operations handled on a day. Other files in its archive were dropped, or put there by strangers."""
+        found = list(_read(self.root / "Archive" / day.isoformat() / OPERATIONS))
         done = self.bus.journal.dispositions(OPERATIONS, [message.message_id for message, _ in found])
         digests = {message_id: digest for message_id, (_, digest) in done.items()}
         return [m for m, data in found if digests.get(m.message_id) == sha256(data).hexdigest()]
@@ -205,6 +239,18 @@ class Shelf:
 def read_briefing(message: Message) -> Briefing:
     """Read a DailyBriefing message. Raises BadInput for one that nobody can plan from."""
     return briefing_from(DailyBriefing.of(message), message.message_id, at=message.timestamp)
+
+
+def read_proposal(message: Message) -> Proposal:
+    """Read a PlanProposal message. Raises BadInput for one that is refused as a whole."""
+    return proposal_from(PlanProposal.of(message), message.message_id, at=message.timestamp)
+
+
+def _refuse(error: BadInput | UnreadableMessage, message: Message, kind: str) -> UnusableMessage:
+    other = f"No older {kind} takes its place"
+    if isinstance(error, BadInput):
+        return UnusableMessage(error.source, error.key, error.problem, f"{error.mend}. {other}")
+    return UnusableMessage(message.message_id, "payload", str(error), f"mend the JSON there. {other}")
 
 
 def is_usable(message: Message) -> bool:

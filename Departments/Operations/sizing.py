@@ -55,10 +55,14 @@ class Sized:
 
 @dataclass(frozen=True, slots=True)
 class Sizer:
-    """Bounds candidates on `facts`, the account after the plan's SELLs at worse prices."""
+    """Bounds candidates on `facts`, the account after the plan's SELLs at worse prices.
+
+    Sizes of an exact proposal (`is_exact`) are the most: limits cut them, nothing is added.
+    """
 
     basis: Basis
     facts: Facts
+    is_exact: bool = False
 
     def size(self, candidate: Candidate) -> Sized | SkippedTrade:
         """Return the pick of a candidate, or its skip."""
@@ -71,9 +75,12 @@ class Sizer:
         violation = next((v for v in verdict.violations if v.code not in SHARED_OUT), None)
         if violation is not None:
             return skip_for(candidate.symbol, violation)
+        set_aside = self._find_set_aside(candidate, pick)
+        if self.is_exact and set_aside is not None:
+            return set_aside
         if pick.most < pick.least:
             return self._skip_too_large(pick)
-        return Sized(candidate, pick, self._find_set_aside(candidate, pick))
+        return Sized(candidate, pick, set_aside)
 
     def room(self, sized: Sequence[Sized]) -> Room:
         """Return the common room of all picks."""
@@ -81,7 +88,7 @@ class Sizer:
         heat = self._heat_for_buys(picks)
         return Room(
             money=min(self.cash_for_buys, heat),
-            goal=max(ZERO, amounts.deployment_target(limits, facts.equity) - facts.invested),
+            goal=self._goal,
             places=amounts.positions_room(limits, facts),
             sectors=self._sector_rooms(picks),
             minimum=self.basis.minimum,
@@ -94,6 +101,13 @@ class Sizer:
             return ReasonCode.MAX_PORTFOLIO_HEAT
         settling = amounts.must_settle(limits) and facts.unsettled_cash > amounts.cash_reserve(limits, facts.equity)
         return ReasonCode.UNSETTLED_FUNDS if settling else ReasonCode.CASH_RESERVE
+
+    @property
+    def _goal(self) -> Decimal:
+        """Return the dollars that reach the deployment target. An exact proposal has none but its own sizes."""
+        if self.is_exact:
+            return Decimal("Infinity")
+        return max(ZERO, amounts.deployment_target(self.basis.limits, self.facts.equity) - self.facts.invested)
 
     @property
     def cash_for_buys(self) -> Decimal:
@@ -123,9 +137,10 @@ class Sizer:
         if not candidate.has_size:
             return ZERO
         value = candidate.value_at(price, self.facts.equity)
-        if held * price + value < self.basis.minimum:
+        shares = shares_within(value, price)
+        if held * price + value < self.basis.minimum or (self.is_exact and shares < least):
             return ZERO
-        return max(least, shares_within(value, price))
+        return max(least, shares)
 
     def _most(self, symbol: str, price: Decimal, held: Decimal, wanted: Decimal) -> Decimal:
         """Return the most shares: the automatic maximum, or a proposal up to the position maximum."""
@@ -134,13 +149,16 @@ class Sizer:
         auto = whole_shares(amounts.maximum_auto_position(limits, equity, factor) / dear - held)
         single = whole_shares(amounts.maximum_position(limits, equity, factor) / dear - held)
         volume = amounts.volume_cap(limits, self.facts.of(symbol))
-        most = min(single, max(auto, wanted))
+        most = min(single, wanted if self.is_exact else max(auto, wanted))
         return most if volume is None else min(most, volume)
 
     def _find_set_aside(self, candidate: Candidate, pick: Pick) -> SkippedTrade | None:
         if not candidate.has_size or pick.wanted > 0:
             return None
         value = pick.held + candidate.value_at(pick.price, self.facts.equity)
+        if value >= self.basis.minimum:  # exact, and under the minimum once the price falls by the buffer
+            shares = shares_within(value - pick.held, pick.price)
+            value = (pick.held + shares * pick.price) * (ONE - self.basis.buffer)
         return skip_under_minimum(pick.symbol, value, self.basis.minimum)
 
     def _heat_for_buys(self, picks: Iterable[Pick]) -> Decimal:

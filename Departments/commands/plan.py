@@ -55,7 +55,10 @@ def plan(  # noqa: PLR0913 - one parameter for each option
     reseed: Reseed = False,
     as_json: AsJson = False,
 ) -> int:
-    """Make a plan and show it with weights, sectors and headroom, before and after. Send nothing."""
+    """Make a plan and show it with weights, sectors and headroom, before and after. Send nothing.
+
+    The exit code is 1 if the day's proposal was refused and the plan was made without it.
+    """
     choices = Choices(clock=make_clock(at), broker=broker, exchange_state=exchange_state, exchange_prices=prices)
     with use_desk(workspace, look_at_own_time(workspace, choices)) as desk:
         check_exchange_files(desk, reseed=reseed)
@@ -65,7 +68,7 @@ def plan(  # noqa: PLR0913 - one parameter for each option
         print_json({"plan": made.filed.document, "review": made.review.document(), **made.outlook.document()})
     else:
         _show(made)
-    return 0
+    return int(made.filed.plan.has_refused_proposal)
 
 
 def approve(

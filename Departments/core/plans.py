@@ -137,6 +137,12 @@ class TradingPlan:
         return tuple(t for t in self.trades if t.side is Side.BUY)
 
     @property
+    def has_refused_proposal(self) -> bool:
+        """Return True if the day's proposal was refused, so that Operations planned alone."""
+        proposal = self.extra.get("proposal")
+        return isinstance(proposal, Mapping) and proposal.get("status") == "REFUSED"
+
+    @property
     def digest(self) -> str:
         """Return a hash of the trades and their limits: an approval holds for nothing else."""
         parts = [self.plan_id, iso(self.generated_at), self.limits_hash]

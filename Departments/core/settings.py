@@ -213,12 +213,16 @@ class HookSettings(Section):
 
 
 class OperationsSettings(Section):
-    """What Operations does before it plans. `wait` (seconds) is for the briefing after its hook has ended."""
+    """What Operations does before it plans, and whether it plans without a PlanProposal.
+
+    `wait` (seconds) is for the briefing after its hook has ended.
+    """
 
     briefing: HookSettings = HookSettings()
     enrich: HookSettings = HookSettings()
     propose: HookSettings = HookSettings()
     wait: float = Field(30, ge=0, le=3_600)
+    proposal: Literal["required", "optional"] = "optional"
 
 
 class RetentionSettings(Section):

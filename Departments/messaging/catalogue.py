@@ -27,7 +27,6 @@ from Departments.messaging.neighbours import (
     CandidateRequest,
     DailyBriefing,
     MarketBriefing,
-    PlanProposal,
     RiskAssessment,
     TradeOrder,
 )
@@ -46,6 +45,7 @@ from Departments.messaging.payloads import (
     SubmissionNote,
 )
 from Departments.messaging.plan_documents import PlanDocument
+from Departments.messaging.proposal_payloads import PlanProposal
 from Departments.messaging.regime_payloads import RegimeRequest, RegimeUpdate
 
 ANYBODY: Final = ()

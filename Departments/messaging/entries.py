@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
@@ -20,6 +20,9 @@ class BriefingRow(BaseModel):
     @classmethod
     def _leave_out_nulls(cls, row: Any) -> Any:
         return {key: value for key, value in row.items() if value is not None} if isinstance(row, Mapping) else row
+
+
+UNKNOWN_KEY: Final = "is not a known key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,8 @@ def read_entry(model: type[Row], row: Any, place: str, needed: tuple[str, ...] =
     except ValidationError as error:
         fault = error.errors()[0]
         key = str(fault["loc"][-1])
-        is_missing = fault["type"] == "missing"
-        problem = "is missing" if is_missing else str(fault["msg"]).removeprefix("Value error, ").partition("; ")[0]
+        text = str(fault["msg"]).removeprefix("Value error, ").partition("; ")[0]
+        problem = {"missing": "is missing", "extra_forbidden": UNKNOWN_KEY}.get(fault["type"], text)
         return UnusableEntry(name, key, problem, row.get(key))
     if needed and all(getattr(found, field) is None for field in needed):
         return UnusableEntry(name, "composite_score", "is missing", None)

@@ -23,7 +23,6 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from Departments.core.errors import BadInput
 from Departments.core.money import ONE, ZERO, decimal_of
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.readers import (
@@ -38,7 +37,6 @@ from Departments.core.readers import (
     read_positive,
     read_price,
 )
-from Departments.core.validation import validate
 from Departments.messaging.entries import BriefingRow, UnusableEntry, entries_of, read_entry
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import Payload
@@ -89,7 +87,7 @@ def _sector(value: Any) -> str | None:
     return None if not sector or sector.lower() == UNKNOWN_SECTOR.lower() else sector
 
 
-def _add_sector(row: Any) -> Any:
+def add_sector(row: Any) -> Any:
     """Add the sector of the fundamentals to a row without its own."""
     if not isinstance(row, Mapping) or row.get("sector"):
         return row
@@ -135,13 +133,6 @@ def _section(mend: str) -> Callable[[Any], Any]:
 
 def _keep_mapping(value: Any) -> Any:
     return value if isinstance(value, Mapping | BaseModel) else None
-
-
-def _mappings(value: Any) -> Any:
-    rows = value or ()
-    if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping | BaseModel) for row in rows):
-        raise ValueError("is not a list of mappings; write [{ticker, …}]")
-    return rows
 
 
 Score = Annotated[Decimal | None, BeforeValidator(_score)]
@@ -192,7 +183,7 @@ class Candidate(BriefingRow):
     @model_validator(mode="before")
     @classmethod
     def _find_sector(cls, row: Any) -> Any:
-        return _add_sector(row)
+        return add_sector(row)
 
 
 class Holding(BriefingRow):
@@ -220,10 +211,10 @@ class Holding(BriefingRow):
             return row
         flag = row.get("mandatory_sell", False)
         if not isinstance(flag, bool):
-            return _add_sector(row)  # refused by its own key
+            return add_sector(row)  # refused by its own key
         is_sold = flag or str(row.get("action") or "").strip().upper() == "SELL"
         reason = str(row.get("sell_reason") or row.get("reason") or "flagged in the briefing") if is_sold else ""
-        return {**_add_sector(row), "mandatory_sell": is_sold, "sell_reason": reason}
+        return {**add_sector(row), "mandatory_sell": is_sold, "sell_reason": reason}
 
 
 class BriefedConditions(BriefingRow):
@@ -321,51 +312,6 @@ class PricedBriefing(NeighbourPayload):
     def _keep_priced_rows(cls, rows: Any) -> Any:
         found = (read_entry(PricedRow, row, "") for row in (rows if isinstance(rows, list) else ()))
         return tuple(row for row in found if isinstance(row, PricedRow))
-
-
-# --- the proposal ---
-
-
-class MandatorySell(BriefingRow):
-    """A holding to sell."""
-
-    symbol: Symbol
-    qty: Annotated[Decimal | None, BeforeValidator(read_positive)] = Field(
-        None, alias="shares", description="shares; all of it without", examples=[70]
-    )
-    reason: MaybeText = Field(None, description="why", examples=["drift"])
-    source: MaybeText = Field(None, description="who asks for it", examples=["rebalancing"])
-    action: MaybeText = Field(None, description="SELL, or nothing")
-
-    @field_validator("action")
-    @classmethod
-    def _check_action(cls, action: str | None) -> str | None:
-        if action is not None and action.strip().upper() != "SELL":
-            raise ValueError(f"{action.strip().upper()!r} cannot be a mandatory sell; write SELL")
-        return action
-
-
-def read_sells(rows: Any, source: str) -> tuple[MandatorySell, ...]:
-    """Read `[{ticker, action, shares, reason, source}]`. Raises BadInput naming source and key."""
-    return tuple(_read_sell(row, source, f"[{index}]") for index, row in enumerate(rows))
-
-
-def _read_sell(row: Any, source: str, place: str) -> MandatorySell:
-    if not isinstance(row, Mapping):
-        raise BadInput(source, place, "is not a mapping", "write {ticker, shares, reason}")
-    return validate(MandatorySell, row, source, place=place)
-
-
-class PlanProposal(NeighbourPayload):
-    """Picks, sizes and sales of an optimiser. Operations alone decides the sizes."""
-
-    picks: Annotated[tuple[Candidate | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(entries_of(Candidate))] = (
-        Field((), description="symbols to buy, with a size or without")
-    )
-    sells: Annotated[tuple[MandatorySell, ...], BeforeValidator(_mappings)] = Field((), description="holdings to sell")
-    trades: Annotated[tuple[Mapping[str, Any], ...], BeforeValidator(_mappings)] = Field(
-        (), description="trades of a plan document, in place of both"
-    )
 
 
 # --- for the neighbours only ---

@@ -20,8 +20,8 @@ from Departments.core.regimes import Regime
 from Departments.core.settings import ExitSettings
 from Departments.messaging.neighbours import Candidate
 from Departments.Operations.basis import Basis
-from Departments.Operations.briefing import Proposal, SellWish
 from Departments.Operations.planning import make_plan, validate_plan
+from Departments.Operations.proposals import Proposal, SellWish
 from tests.builders.days import days
 from tests.builders.limits import NOW, limits, regime
 from tests.builders.operations import basis, briefing, candidate, changed, held, proposed, random_day

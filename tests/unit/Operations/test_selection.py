@@ -10,8 +10,9 @@ from Departments.core.errors import BadInput
 from Departments.core.facts import TradingHistory
 from Departments.core.orders import Side
 from Departments.core.reasons import ReasonCode
-from Departments.messaging.neighbours import Holding, read_sells
-from Departments.Operations.briefing import SellWish, sell_wishes
+from Departments.messaging.neighbours import Holding
+from Departments.messaging.proposal_payloads import read_sells
+from Departments.Operations.proposals import SellWish, sell_wishes
 from Departments.Operations.selection import select
 from tests.builders.limits import NOW
 from tests.builders.operations import TODAY, basis, briefing, candidate, changed, held

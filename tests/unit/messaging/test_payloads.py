@@ -115,9 +115,9 @@ def test_what_was_written_is_read_back_equal() -> None:
     assert ExecutionReport.read(payload_of(report.body("# Report")), "MSG") == report
 
 
-def test_unknown_keys_of_neighbours_are_kept_and_those_of_our_own_types_are_refused() -> None:
+def test_unknown_keys_of_neighbours_are_kept_and_those_of_our_own_types_and_proposals_are_refused() -> None:
     ours = {"ExecutiveApproval", "CancelRequest", "ReleaseRequest", "ProtectRequest", "ExecutionReport", "execution"}
-    ours |= {"log", "RegimeRequest", "PlanRequest", "PlanFailure", "FinalReport"}
+    ours |= {"log", "RegimeRequest", "PlanRequest", "PlanFailure", "FinalReport", "PlanProposal"}
     refusing = {row.name for row in CATALOGUE if row.payload.model_config["extra"] == "forbid"}
     assert refusing - {"escalation"} == ours
     kept = RegimeUpdate.read({"regime": "BULLISH", "mood": "calm"}, "MSG")

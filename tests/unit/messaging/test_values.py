@@ -7,9 +7,10 @@ import pytest
 
 from Departments.core.errors import BadInput
 from Departments.messaging.entries import UnusableEntry
-from Departments.messaging.neighbours import DailyBriefing, read_sells
+from Departments.messaging.neighbours import DailyBriefing
 from Departments.messaging.payloads import ExecutiveApproval
 from Departments.messaging.plan_documents import read_trade
+from Departments.messaging.proposal_payloads import read_sells
 
 OWN: Mapping[str, Any] = {"ticker": "ALKS", "action": "BUY", "shares": 108, "price": 33.01}
 NUMBERS = {
