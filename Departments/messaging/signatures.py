@@ -103,11 +103,21 @@ def _without_signature(text: str) -> str:
 
 def _split(text: str) -> tuple[list[str], str]:
     """Return the lines of the front matter, and the body."""
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    ends = [at for at, line in enumerate(lines) if line.rstrip(" \t") == "---"][:2]
-    if len(ends) < 2 or ends[0] != 0:
-        raise SignatureError("the message does not begin with front matter between two lines '---'")
-    return lines[1 : ends[1]], "\n".join(lines[ends[1] + 1 :])
+    text = text.removeprefix("\ufeff")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines: list[str] = []
+    start, end = 0, text.find("\n")
+    while end >= 0 or start < len(text):  # the body is long, and no line of it is looked at
+        lines.append(text[start : end if end >= 0 else len(text)])
+        start = end + 1 if end >= 0 else len(text)
+        is_end = lines[-1].rstrip(" \t") == "---"
+        if len(lines) == 1 and not is_end:
+            break
+        if len(lines) > 1 and is_end:
+            return lines[1:-1], text[start:]
+        end = text.find("\n", start)
+    raise SignatureError("the message does not begin with front matter between two lines '---'")
 
 
 def _entries(header: Iterable[str]) -> list[tuple[str, str]]:

@@ -243,7 +243,7 @@ message_type: PlanProposal
 # Proposal
 
 ```json
-{"sells": [{"ticker": "MSFT", "shares": 6, "reason": "sell it"}], "buys": []}
+{"sells": [{"ticker": "MSFT", "shares": 6, "reason": "sell it"}]}
 ```
 """
 
