@@ -10,3 +10,5 @@ exchange    an Alpaca-like exchange in a file, a product of its own
 core        values without I/O: orders, facts, plans, money, settings, errors · core/platform  clock, files, locks
 bootstrap   plugs the departments of a desk together, on their plumbing; cli  the command `departments`
 """
+
+__version__ = "0.1.0"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
@@ -84,8 +85,13 @@ def application() -> TyperGroup:
     )
 
 
-def main(*before: str) -> None:
-    """Run the command line and exit with its code. `before` precedes its arguments."""
+def main(*before: str, keeps_log: bool = False) -> None:
+    """Run the command line and exit with its code. `before` precedes its arguments.
+
+    A script that `keeps_log` writes a log file if nobody sees its output.
+    """
+    if keeps_log and (sys.stderr is None or not sys.stderr.isatty()):
+        before = (*before, "--log-file", "auto")
     _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         _accept_every_character(stream)
@@ -107,28 +113,42 @@ def _accept_every_character(stream: TextIO) -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Run the command line and return its exit code. An error is one sentence on standard error."""
-    try:
-        result = application()(arguments, standalone_mode=False)
-    except DepartmentsError as error:
-        return _fail(error.sentence, error.exit_code)
-    except typer.TyperException as error:
-        problem = error.format_message().rstrip(".")
-        return _fail(f"{problem}; see --help." if problem else "", error.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        result = INTERRUPTED
-    except OSError as error:
-        from Departments.core.platform.disk_trouble import AGAIN, find_mend  # noqa: PLC0415 - only errors need it
+    with _restore_streams():
+        try:
+            result = application()(arguments, standalone_mode=False)
+        except DepartmentsError as error:
+            return _fail(error.sentence, error.exit_code)
+        except typer.TyperException as error:
+            problem = error.format_message().rstrip(".")
+            return _fail(f"{problem}; see --help." if problem else "", error.exit_code)
+        except (typer.Abort, KeyboardInterrupt):
+            result = INTERRUPTED
+        except OSError as error:
+            from Departments.core.platform.disk_trouble import AGAIN, find_mend  # noqa: PLC0415 - only errors need it
 
-        mend = find_mend(error, Path()) or "check the path and the disk"
-        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}; {mend} and {AGAIN}.", DISK)
-    except Exception as error:
-        if os.environ.get(TRACEBACK):
-            raise
-        sentence = f"Unexpected error ({type(error).__name__}: {error}); set {TRACEBACK}=1 to see its traceback."
-        return _fail(sentence, UNEXPECTED)
-    if result == INTERRUPTED:  # the library's code for Ctrl-C, too
-        return _fail("Interrupted; run the same command again to continue.", INTERRUPTED)
-    return result if isinstance(result, int) else 0
+            mend = find_mend(error, Path()) or "check the path and the disk"
+            return _fail(f"{error.filename or 'the system'}: {error.strerror or error}; {mend} and {AGAIN}.", DISK)
+        except Exception as error:
+            if os.environ.get(TRACEBACK):
+                raise
+            sentence = f"Unexpected error ({type(error).__name__}: {error}); set {TRACEBACK}=1 to see its traceback."
+            return _fail(sentence, UNEXPECTED)
+        if result == INTERRUPTED:  # the library's code for Ctrl-C, too
+            return _fail("Interrupted; run the same command again to continue.", INTERRUPTED)
+        return result if isinstance(result, int) else 0
+
+
+@contextmanager
+def _restore_streams() -> Iterator[None]:
+    """End the log file that a command began, after its last sentence."""
+    streams = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        if (sys.stdout, sys.stderr) != streams:
+            from Departments.commands.log_files import end_log  # noqa: PLC0415 - few runs keep a log file
+
+            end_log()
 
 
 def _fail(sentence: str, code: int) -> int:

@@ -22,9 +22,18 @@ from Departments.core.errors import BadInput, DepartmentsError, DiskError, Ledge
 from Departments.core.logs import make_logger
 from Departments.core.platform.clock import Clock, SystemClock
 from Departments.core.platform.disk_trouble import raise_if_read_only
-from Departments.core.platform.places import Mutexes, claim_state, find_mutexes, find_state, user_folder
+from Departments.core.platform.places import (
+    Mutexes,
+    claim_state,
+    find_mutexes,
+    find_state,
+    find_sync_client,
+    may_warn,
+    user_folder,
+)
 from Departments.core.platform.rights import PRIVATE, SHARED, Rights, list_open_folders
 from Departments.core.platform.steps import Step, no_step
+from Departments.core.trading_calendar import trading_day
 
 if TYPE_CHECKING:
     from Departments.brokers.base import Broker
@@ -47,6 +56,11 @@ log = make_logger(__name__)
 
 MESSAGES = "Messages_Between_Departments"
 LEDGER_FILE = "sentinel.db"
+#: A ledger is a file and its log (-wal). A client that copies one without the other breaks it on the other machine.
+SYNCHRONISED = (
+    "The ledger is in %s, which %s copies: a copy of it without its log (-wal) lacks orders. Name a folder outside by "
+    "state_dir in config/settings.yaml, and move sentinel.db and simulated_exchange.db there while nothing runs"
+)
 PRICES_LAST = timedelta(days=4)  # a briefing's prices stand in for a symbol that the exchange does not list
 
 
@@ -88,6 +102,9 @@ class Plumbing:
         found = find_state(self.workspace)
         if found != self.workspace:
             claim_state(found, self.workspace, self.rights)
+        client = find_sync_client(found)
+        if client is not None and may_warn(self.workspace, trading_day(SystemClock().now())):
+            log.warning(SYNCHRONISED, found, client)
         return found
 
     @cached_property

@@ -2,7 +2,8 @@
 
     python scripts/archive_old_messages.py [the options of `departments archive`]
 
-It works in the current folder (Task Scheduler: *Start in*), or in `--workspace DIR`.
+It works in the current folder (Task Scheduler: *Start in*), or in `--workspace DIR`. Without a terminal it writes
+`logs/departments_<date>.log` there.
 The defaults are in the `retention:` section of config/settings.yaml.
 """
 
@@ -22,4 +23,4 @@ except KeyboardInterrupt:  # during the imports
     raise SystemExit(130) from None
 
 if __name__ == "__main__":
-    main("archive")
+    main("archive", keeps_log=True)

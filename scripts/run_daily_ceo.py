@@ -2,7 +2,8 @@
 
     python scripts/run_daily_ceo.py [the options of `departments run`]
 
-It works in the current folder (Task Scheduler: *Start in*), or in `--workspace DIR`.
+It works in the current folder (Task Scheduler: *Start in*), or in `--workspace DIR`. Without a terminal it writes
+`logs/departments_<date>.log` there.
 It approves by itself and has the exit codes of `departments run`.
 """
 
@@ -22,4 +23,4 @@ except KeyboardInterrupt:  # during the imports
     raise SystemExit(130) from None
 
 if __name__ == "__main__":
-    main("run", "--approve", "auto")
+    main("run", "--approve", "auto", keeps_log=True)

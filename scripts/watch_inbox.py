@@ -2,7 +2,8 @@
 
     python scripts/watch_inbox.py [TRADING …] [the options of `departments watch`]
 
-It works in the current folder (Task Scheduler: *Start in*), or in `--workspace DIR`.
+It works in the current folder (Task Scheduler: *Start in*), or in `--workspace DIR`. Without a terminal it writes
+`logs/departments_<date>.log` there.
 """
 
 from __future__ import annotations
@@ -21,4 +22,4 @@ except KeyboardInterrupt:  # during the imports
     raise SystemExit(130) from None
 
 if __name__ == "__main__":
-    main("watch")
+    main("watch", keeps_log=True)

@@ -14,6 +14,7 @@ from rich.table import Table
 from Departments.bootstrap import Desk
 from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.log_files import LogFile, keep_log
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput, PublishError
 from Departments.core.moments import iso
@@ -39,6 +40,7 @@ def archive(  # noqa: PLR0913 - one parameter for each option
     workspace: Workspace = Path(),
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the same table; move nothing.")] = False,
+    log_file: LogFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Move messages older than `--older-than` from Inbox and Outbox to `Archive/<their date>/<DEPT>/`.
@@ -49,6 +51,7 @@ def archive(  # noqa: PLR0913 - one parameter for each option
     With `--json`: `{dry_run, moves: [{box, department, file, message_type, timestamp, day, outcome}]}`, or
     `{dry_run, pack, files}`.
     """
+    keep_log(log_file, workspace)
     find_messages(workspace)
     with use_desk(workspace) as desk:
         if pack is not None:

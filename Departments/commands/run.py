@@ -18,6 +18,7 @@ from Departments.commands.clocks import check_moving_on
 from Departments.commands.consoles import open_console
 from Departments.commands.frame import print_json, report_errors, use_desk
 from Departments.commands.inputs import make_clock, read_day_order
+from Departments.commands.log_files import LogFile, keep_log
 from Departments.commands.opening import await_opening
 from Departments.commands.options import (
     AsJson,
@@ -115,9 +116,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
         bool, typer.Option("--wait-for-open", help="Wait for the opening, if the market opens within 18 hours.")
     ] = False,
     reseed: Reseed = False,
+    log_file: LogFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Run the day's job."""
+    keep_log(log_file, workspace)
     clock = make_clock(at, side_by_side=via_watchers)
     choices = Choices(
         clock=clock,

@@ -13,6 +13,7 @@ from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import check_moving_on
 from Departments.commands.frame import use_desk
 from Departments.commands.inputs import make_clock
+from Departments.commands.log_files import LogFile, keep_log
 from Departments.commands.options import BrokerOption, ExchangePrices, ExchangeState, Workspace
 from Departments.core.departments import EXECUTIVE, TRADING
 from Departments.core.documents import json_text
@@ -21,7 +22,7 @@ from Departments.messaging.inbound import ConsumeReport
 from Departments.messaging.watcher import Watched, Watcher, stop_on_signals
 
 
-def watch(
+def watch(  # noqa: PLR0913 - one parameter for each option
     departments: Annotated[
         list[str] | None, typer.Argument(metavar="[DEPT]...", help="The inboxes; by default all but the Executive's.")
     ] = None,
@@ -30,6 +31,7 @@ def watch(
     at: Annotated[str | None, typer.Option(help="Start the clock at this ISO time.")] = None,
     exchange_state: ExchangeState = None,
     prices: ExchangePrices = None,
+    log_file: LogFile = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line for each pass with an effect.")] = False,
 ) -> int:
@@ -38,6 +40,7 @@ def watch(
     The Executive works in `departments run`; name it to watch its inbox too. A second watcher of an inbox waits for
     its turn. With `--json` every line is `{department, handled, skipped, dead_lettered, duplicates, left}`.
     """
+    keep_log(log_file, workspace)
     choices = Choices(
         clock=make_clock(at, side_by_side=True), broker=broker, exchange_state=exchange_state, exchange_prices=prices
     )

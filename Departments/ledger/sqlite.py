@@ -8,17 +8,20 @@ from __future__ import annotations
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from Departments.core.errors import DepartmentsError, LedgerBusy, LedgerError
+from Departments.core.logs import make_logger
 from Departments.core.platform.disk_trouble import disk_error, find_mend
 from Departments.core.platform.rights import PRIVATE, Rights, provide_file
 from Departments.core.platform.steps import Step, announce, no_step
 from Departments.ledger.database import Words
 from Departments.ledger.generations import NUMBER, GenerationMark
 from Departments.ledger.tables import Table
+
+logger = make_logger(__name__)
 
 #: The version of the tables, and the oldest one that can be converted to it.
 VERSION = 15
@@ -83,14 +86,24 @@ class SqliteDatabase:
             raise
 
     def _prepare(self, tables: Sequence[Table[Any]]) -> None:
-        self.execute("PRAGMA journal_mode = WAL")
+        self._choose_journal()
         self.execute(DURABLE)
         self.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         self._create(tables)
         self.execute("PRAGMA foreign_keys = ON")  # only now: a conversion rebuilds tables
 
+    def _choose_journal(self) -> None:
+        """Use a write-ahead log. Tells it of a database that had none: a copy without its log lacks commits then."""
+        mode, used = self.row("PRAGMA journal_mode"), self.row("SELECT 1 FROM sqlite_master LIMIT 1")
+        if mode is not None and mode[0] != "wal" and used is not None:
+            logger.info("%s now has a write-ahead log beside it (-wal, -shm): copy all of them, or none", self.path)
+        self.execute("PRAGMA journal_mode = WAL")
+
     def close(self) -> None:
-        """Close the file."""
+        """Write the log into the file, as far as nobody else reads it, and close the file."""
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._close()
 
     def transaction(self, *, durable: bool = True) -> AbstractContextManager[None]:

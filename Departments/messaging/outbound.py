@@ -14,6 +14,7 @@ from typing import Final
 from Departments.core import departments
 from Departments.core.errors import MessageConflict, PublishError
 from Departments.core.logs import make_logger
+from Departments.core.platform import files
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.disk_trouble import find_mend
 from Departments.messaging import codec
@@ -83,7 +84,8 @@ class Outbound:
         """Deliver all committed letters and return their number.
 
         The first call restores letters that a power cut took. Letters to an unreachable department wait and hold up no
-        others. Raises PublishError, at the end, if it is one of our own: the desk cannot go on then.
+        others. So do letters to our own departments while another program holds a file. Raises PublishError, at the
+        end, for any other error of ours: the desk cannot go on then.
         """
         delivered, before, self._held_up = 0, self._held_up, {}
         again = self._restore()
@@ -172,7 +174,8 @@ class Outbound:
             if recipient not in before:
                 logger.warning("Messages to %s wait until they can be delivered: %s", recipient, error)
         for recipient, error in self._held_up.items():
-            if recipient in departments.OURS or _is_of_our_disk(error):
+            is_lasting = recipient in departments.OURS and not files.is_in_use(error)
+            if is_lasting or _is_of_our_disk(error):
                 raise error
 
     # --- settling ---

@@ -185,7 +185,12 @@ class _Arrivals(FileSystemEventHandler):
         self._arrivals = arrivals
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note the department of an inbox with a new message file."""
+        """Note the department of an inbox with a new message file.
+
+        A rename to itself is our own look at the file's writers.
+        """
+        if event.src_path == event.dest_path:
+            return
         parts = Path(os.fsdecode(event.dest_path or event.src_path)).parts
         if len(parts) > 3 and parts[-3] == INBOX and is_message_name(parts[-1]):
             self._arrivals.put(parts[-2])

@@ -38,7 +38,7 @@ RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM[1-9]|LPT[1-9])(\.|\Z)", re.IGNORECA
 def refusal(winerror: int, path: object, number: int = errno.EACCES) -> OSError:
     """Return the error of Windows, as Python raises it there."""
     error = OSError(number, f"[WinError {winerror}]", str(path))
-    error.winerror = winerror  # type: ignore[attr-defined]
+    setattr(error, "winerror", winerror)  # noqa: B010 - only Windows' errors have it by themselves
     return error
 
 
@@ -52,6 +52,7 @@ class Windows:
         self.held: set[str] = set()
         self.locked: set[str] = set()
         self.in_cloud: set[str] = set()
+        self.is_busy: Callable[[str, str], bool] = lambda _operation, _path: False
         self.met: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
         self._random = Random(seed)
@@ -70,7 +71,7 @@ class Windows:
         self.calls[operation] += 1
         for path in paths:
             text = os.fspath(path)
-            if text in self.locked or (text in self.held and operation != "open"):
+            if self.is_busy(operation, text) or text in self.locked or (text in self.held and operation != "open"):
                 raise refusal(SHARING, path)
         if self._random.random() < self.rate:
             self.met[operation] += 1
@@ -144,7 +145,7 @@ class Windows:
             raise PermissionError(errno.EACCES, "Access is denied", os.fspath(target))
         if self.is_below(source):
             self.check_name(target)
-            self.meet("link", source)
+            self.meet("link", source, target)
         self._real["link"](source, target, **more)
 
     # --- on and off ---

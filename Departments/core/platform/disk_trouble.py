@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -57,7 +58,7 @@ def raise_for_disk(error: BaseException, place: Path | None = None) -> None:
 
 def raise_if_read_only(folder: Path) -> None:
     """Raise DiskError if the disk of a folder is mounted read-only. Windows says so at the first write."""
-    if hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY:
+    if sys.platform != "win32" and os.statvfs(folder).f_flag & os.ST_RDONLY:
         raise disk_error(folder, f"cannot be written ({os.strerror(errno.EROFS)})", WRITABLE)
 
 

@@ -24,6 +24,7 @@ AnyPath = str | Path
 PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.5, 0.75)  # seconds
 _IN_USE: Final = frozenset({32, 33})
 _DENIED: Final = 5
+ROOM: Final = 120  # characters of a workspace's path that leave room for every name of ours below it
 
 
 def is_in_use(error: BaseException) -> bool:
@@ -34,6 +35,17 @@ def is_in_use(error: BaseException) -> bool:
             return True
         cause = cause.__cause__
     return False
+
+
+def lengthen(path: str) -> str:
+    r"""Return the long form (`\\?\`) of an absolute path of Windows that leaves too little room for names below it.
+
+    Without it Windows ends paths at 259 characters
+    (https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation).
+    """
+    if len(path) <= ROOM or path.startswith("\\\\?\\"):
+        return path
+    return f"\\\\?\\UNC\\{path[2:]}" if path.startswith("\\\\") else f"\\\\?\\{path}"
 
 
 def describe(error: OSError) -> str:

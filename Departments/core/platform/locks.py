@@ -7,10 +7,11 @@ to lock files, which survive a crash.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
+from Departments import __version__
 from Departments.core.errors import BadInput, FileInUse, WorkspaceBusy
 from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import raise_for_disk
@@ -27,6 +28,7 @@ class ProcessLock:
         self._path = path
         self._busy = busy
         self._rights = rights
+        self._is_noted = False
         self._lock = FileLock(path, thread_local=False, preserve_lock_file=True)  # forbids that fallback
 
     @property
@@ -45,8 +47,9 @@ class ProcessLock:
             make_folder(self._path.parent, self._rights)
             provide_file(self._path, self._rights)
             files.retry(lambda: self._lock.acquire(timeout=wait))
+            self._note_version()
         except Timeout as error:
-            raise WorkspaceBusy(self._busy) from error
+            raise WorkspaceBusy(f"{self._busy}{self._describe_version()}") from error
         except OSError as error:
             raise_for_disk(error, self._path)
             if files.is_in_use(error):
@@ -55,6 +58,32 @@ class ProcessLock:
             raise BadInput(
                 self._path, "", problem, "correct the rights there, or use a disk with file locks"
             ) from error
+
+    @property
+    def _version_file(self) -> Path:
+        return self._path.with_suffix(".version")
+
+    def _note_version(self) -> None:
+        """Note the version that took the lock, beside it: nobody can read a locked file on Windows."""
+        if not self._is_noted:
+            with suppress(OSError):
+                self._write_version()
+            self._is_noted = True
+
+    def _write_version(self) -> None:
+        provide_file(self._version_file, self._rights)
+        with files.open_file(self._version_file, "wb") as file:
+            file.write(__version__.encode())
+
+    def _describe_version(self) -> str:
+        """Return a sentence about the holder, if it runs another version: an upgrade has not reached it."""
+        try:
+            version = files.read_bytes(self._version_file).decode(errors="replace").strip()
+        except OSError:
+            return ""
+        if version in {"", __version__}:
+            return ""
+        return f" It runs version {version}, and this is {__version__}: restart it after an upgrade."
 
     def release(self) -> None:
         """Release the lock."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from Departments.core.errors import BadInput
+from Departments.core.errors import BadInput, DepartmentsError
 from Departments.core.platform import files
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder
@@ -21,6 +22,7 @@ from Departments.core.platform.text_files import config_file, read_text, read_ya
 
 STATE: Final = "DEPARTMENTS_STATE"
 LOCKS: Final = "DEPARTMENTS_LOCKS"
+SYNC_CLIENTS: Final = ("OneDrive", "Dropbox", "Google Drive", "GoogleDrive", "iCloud", "Nextcloud")
 OWNER: Final = "workspace.txt"  # in a state folder: the workspace that it belongs to
 
 
@@ -73,6 +75,29 @@ def find_mutexes(workspace: Path) -> Mutexes:
     return (
         Mutexes(state / ".locks") if state != workspace else Mutexes(user_folder(), f"departments-{_key(workspace)}-")
     )
+
+
+def find_sync_client(workspace: Path) -> str | None:
+    """Return the sync client or network share in whose folder a workspace lies, or None."""
+    path = str(workspace.resolve())
+    roots = (os.environ.get(name) for name in ("OneDrive", "OneDriveConsumer", "OneDriveCommercial"))
+    if any(root and os.path.normcase(path).startswith(os.path.normcase(root)) for root in roots):
+        return "OneDrive"
+    if path.startswith(("\\\\", "//")):
+        return "a network share"
+    return next((name for name in SYNC_CLIENTS for part in workspace.resolve().parts if part.startswith(name)), None)
+
+
+def may_warn(workspace: Path, day: date) -> bool:
+    """Return True for the first asking of a day, as noted in the user's folder."""
+    note = Mutexes(user_folder(), f"departments-{_key(workspace)}-").path("warned").with_suffix(".day")
+    try:
+        if note.exists() and read_text(note).strip() == day.isoformat():
+            return False
+        write_atomically(note, f"{day.isoformat()}\n", PRIVATE)
+    except DepartmentsError:
+        return True
+    return True
 
 
 def user_folder() -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ def make_folder(path: Path, rights: Rights) -> None:
 def open_new(path: str | Path, rights: Rights) -> int:
     """Create a file and return its descriptor, to write and read. Raises FileExistsError if the name is taken."""
     descriptor = files.open_descriptor(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, rights.file)
-    if not system.WINDOWS and rights.file & 0o077:
+    if sys.platform != "win32" and not system.WINDOWS and rights.file & 0o077:
         os.fchmod(descriptor, rights.file)
     return descriptor
 
@@ -63,7 +64,7 @@ def open_successor(path: Path, temporary: Path, rights: Rights) -> IO[bytes]:
     """
     files.discard(temporary)  # of an earlier kill
     descriptor = open_new(temporary, rights)
-    if not system.WINDOWS:
+    if sys.platform != "win32" and not system.WINDOWS:
         with suppress(FileNotFoundError):
             old = path.stat()
             with suppress(PermissionError):
