@@ -29,7 +29,7 @@ def find_broken_limits(
 
     `facts` are those after all of them.
     """
-    orders = [_order(trade, exits) for trade in bought]
+    orders = [_order(trade, facts, exits) for trade in bought]
     for order in orders:
         facts = _undo(order, facts)
     found = check_plan(orders, facts, limits, "fill").violations
@@ -58,9 +58,9 @@ BROKEN_BY_FILLS = frozenset(
 )
 
 
-def _order(trade: TradeRecord, exits: ExitSettings) -> Trade:
+def _order(trade: TradeRecord, facts: Facts, exits: ExitSettings) -> Trade:
     price = trade.filled_avg_price
-    stop = exits.stop_of(Side.BUY, price)
+    stop = exits.stop_of(Side.BUY, price, facts.live_stop(trade.symbol))
     return Trade(trade.symbol, Side.BUY, trade.filled_qty, price, trade.score, trade.sector, stop_price=stop)
 
 

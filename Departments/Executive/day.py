@@ -219,6 +219,8 @@ class Day:
             mandatory_sells=as_json(order.mandatory_sells, "mandatory_sells"),
             plan=as_json(plan, "plan"),
             by_hand=order.by_hand is not None,
+            sizes=order.sizes,
+            fill=order.fill,
         )
         self.inbox.ask(REGIME_DETECTION, RegimeRequest(briefing_message_id=briefing))
         answer = self.inbox.wait_for_answer(self.inbox.ask(OPERATIONS, request))

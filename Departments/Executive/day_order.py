@@ -15,6 +15,7 @@ from Departments.Executive.approvals import FiledPlan
 from Departments.Executive.manual_orders import ManualOrder
 from Departments.Executive.reporting.document import Document
 from Departments.Executive.review import Outlook, Review
+from Departments.messaging.payloads import Sizes
 
 
 def prepare_nothing() -> None:
@@ -27,7 +28,8 @@ class DayOrder:
 
     A dry run ends with the decisions. `mandatory_sells` are holdings that a new plan must sell. `prepare` runs right
     before planning, if there is planning. `force` allows a second execution on one day, of another plan. An order
-    `by_hand` is planned alone, and goes beside the day's plan. `briefing_at` is the briefing's own time.
+    `by_hand` is planned alone, and goes beside the day's plan. `briefing_at` is the briefing's own time. `sizes` says
+    whether the sizes of a given plan are kept or made anew; `fill` adds candidates of the day's briefing to it.
     """
 
     briefing_message_id: str | None = None
@@ -38,6 +40,8 @@ class DayOrder:
     mandatory_sells: Any = ()
     by_hand: ManualOrder | None = None
     briefing_at: datetime | None = None
+    sizes: Sizes = "keep"
+    fill: bool = False
 
     @property
     def takes_an_approved_plan(self) -> bool:

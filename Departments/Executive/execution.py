@@ -369,3 +369,5 @@ def _log_deferral(decision: Decision) -> None:
     sentence = reason.sentence if reason else ""
     coded = "" if reason is None else str(reason)
     log.info("Deferred %s %s - %s", trade.side, trade.symbol, f"{sentence} ({coded})" if sentence else coded)
+    if reason is not None and reason.code is ReasonCode.MIN_POSITION_VALUE:
+        log.info("Skipped %s - %s", trade.symbol, sentence)  # the line that scripts look for

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Literal
 
-from Departments.constraints.amounts import cash_for_buys, minimum_position
+from Departments.constraints.amounts import cash_for_buys, is_large_enough, minimum_position, minimum_trade
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts
 from Departments.core.money import CENT, ONE, ZERO, cents, price_tick, shares_within, usd, whole_shares
@@ -62,10 +62,11 @@ def fund(
     the budget does not cover all of them there.
     """
     priced = [replace(t, price=facts.of(t.symbol).price_for(Side.BUY) or t.price) for t in buys]
+    prices = {t.symbol: t.price for t in buys if t.price is not None}
     planned = {
         t.symbol: t.notional * (ONE + limits.deployment.price_buffer_pct) for t in buys if t.notional is not None
     }
-    budget, sizes = budget_for(facts, limits), _Sizes(facts, limits, planned)
+    budget, sizes = budget_for(facts, limits), _Sizes(facts, limits, planned, prices)
     return _cap(_share_out(sorted(priced, key=in_score_order), budget, sizes, shortfall), budget, collar)
 
 
@@ -76,11 +77,15 @@ def in_score_order(trade: Trade) -> tuple[Decimal, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """The least size of positions, the highest cost of shares within the price buffer, the money `planned` for each."""
+    """The least size of positions, the highest cost of shares within the price buffer, the money `planned` for each.
+
+    `prices` are the plan's, in dollars a share.
+    """
 
     facts: Facts
     limits: Limits
     planned: Mapping[str, Decimal]
+    prices: Mapping[str, Decimal]
 
     @property
     def minimum(self) -> Decimal:
@@ -107,7 +112,15 @@ class _Sizes:
         return self.facts.held_value(trade.symbol) + qty * (trade.price or ZERO)
 
     def allow(self, trade: Trade, qty: Decimal) -> bool:
-        return qty > 0 and self.worth(trade, qty) >= self.minimum
+        """Return whether a BUY of `qty` shares is large enough; all that is planned is judged as the engine does."""
+        if qty < whole_shares(trade.qty):
+            return qty > 0 and self.worth(trade, qty) >= self.minimum
+        return qty > 0 and is_large_enough(self.limits, self.facts, trade, self.prices.get(trade.symbol))
+
+    def is_crumb(self, trade: Trade, qty: Decimal) -> bool:
+        """Return whether cash leaves less of a top-up than the smallest one."""
+        is_held = self.facts.held_value(trade.symbol) > 0
+        return is_held and qty * (trade.price or ZERO) < minimum_trade(self.limits, self.facts.equity)
 
     def too_small(self, trade: Trade, qty: Decimal) -> Reason:
         value = self.worth(trade, qty)
@@ -164,6 +177,8 @@ def _fund_one(trade: Trade, money: Decimal, sizes: _Sizes) -> Decision:
         return Decision(trade, None, objection)
     most, covered = sizes.most(trade), sizes.full_cost(trade) <= money
     qty = min(most, shares_within(money, sizes.dearest(trade)))
+    if not covered and qty < most and sizes.is_crumb(trade, qty):
+        return Decision(trade, None, _no_cash(trade, money, sizes))
     if not sizes.allow(trade, qty):
         return Decision(trade, None, sizes.too_small(trade, qty) if covered else _no_cash(trade, money, sizes))
     if qty == trade.qty:

@@ -13,7 +13,7 @@ from Departments.core.moments import iso
 from Departments.core.money import plain
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
-from Departments.core.readers import SYMBOL
+from Departments.core.readers import SYMBOL, spell_symbol
 
 _SHARES: Final = re.compile(r"[0-9]{1,12}\Z")
 _FORM: Final = "write departments order SELL MSFT 10"
@@ -38,7 +38,7 @@ class ManualOrder:
             raise BadInput("order", "", f"{shares!r} is no whole number of shares", "write 1 or more in digits")
         if int(shares) == 0:
             raise BadInput("order", "", "0 shares cannot be traded", "write 1 or more")
-        return cls(Trade(symbol.upper(), Side[side], Decimal(shares), None, reason=_read_reason(reason)))
+        return cls(Trade(spell_symbol(symbol), Side[side], Decimal(shares), None, reason=_read_reason(reason)))
 
     def __str__(self) -> str:
         return f"{self.trade.side} {plain(self.trade.qty)} {self.trade.symbol}"

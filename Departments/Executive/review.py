@@ -224,7 +224,7 @@ def _age(plan: TradingPlan, facts: Facts, limits: Limits) -> str:
 def _order(trade: Trade, facts: Facts, exits: ExitSettings) -> Trade:
     stock = facts.of(trade.symbol)
     price = stock.price_for(trade.side) or trade.price
-    stop = exits.stop_of(trade.side, price)
+    stop = exits.stop_of(trade.side, price, facts.live_stop(trade.symbol))
     return replace(trade, price=price, sector=trade.sector or stock.sector, stop_price=stop)
 
 

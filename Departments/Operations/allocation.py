@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from Departments.core.money import ZERO, cents, shares_within
+from Departments.core.money import ZERO, cents, shares_within, usd
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.Operations.filling import Filling, Pick, Room, buy
@@ -42,7 +42,7 @@ class Draft:
 
     def respect(self, pick: Pick) -> None:
         """Take a proposed size as far as money, sector and places allow."""
-        free = min(self.room.need - self.cost, self._sector_left(pick))
+        free = min(self.room.for_given - self.cost, self._sector_left(pick))
         fits = min(pick.wanted, pick.most, shares_within(max(free, ZERO), pick.price))
         self._take_or_skip(pick, max(fits, pick.least), self.room.money)
 
@@ -163,7 +163,12 @@ def _explain(draft: Draft, filling: Filling, ranked: Sequence[Pick]) -> dict[str
 
 def _explain_empty(draft: Draft, filling: Filling, pick: Pick) -> Reason:
     """Return why a held position gets no share more."""
+    if draft.room.need <= 0:
+        return draft.explain_unneeded()
     if pick.least * pick.price > filling.sector_left(pick):
         left = cents(max(ZERO, filling.sector_left(pick)))
         return Reason.of(ReasonCode.MAX_SECTOR_CONCENTRATION, "its sector is full", sector=pick.sector, room=left)
-    return draft.explain_unneeded()
+    level, least = cents(filling.common), pick.least * pick.price
+    sentence = f"positions come to {usd(level)}, it is worth {usd(pick.held)}, and its smallest top-up is {usd(least)}"
+    code = pick.bound if pick.held < level else ReasonCode.REBALANCE_BAND
+    return Reason.of(code, sentence, level=level, held=cents(pick.held), least=cents(least))

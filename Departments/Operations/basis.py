@@ -66,7 +66,7 @@ class Basis:
         """Return a trade with its stop, at a price worse by a share of one."""
         drift = ONE + worse if trade.side is Side.BUY else ONE - worse
         price = None if trade.price is None else trade.price * drift
-        stop = self.exits.stop_of(trade.side, price)
+        stop = self.exits.stop_of(trade.side, price, self.facts.live_stop(trade.symbol))
         return replace(trade, price=price, stop_price=stop)
 
     def judge(self, trade: Trade, facts: Facts | None = None, worse: Decimal = ZERO) -> engine.Verdict:

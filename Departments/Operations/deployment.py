@@ -1,21 +1,26 @@
-"""The deployment target: how much of it a plan reaches, and what keeps it from more. Pure."""
+"""The deployment target: how much a plan invests, and the limit that keeps it from more.
+
+The limit is computed: each is relaxed alone by a step, the BUYs are sized anew, and the one that lets most money in is
+named with the amount. Pure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from Departments.constraints import amounts
-from Departments.core.money import CENT, ZERO, cents, money_text, percent, usd, usd_cents
+from Departments.constraints.limits import Limits, value_at
+from Departments.core.facts import Facts
+from Departments.core.money import ONE, ZERO, cents, money_text, plain, usd
 from Departments.core.plans import SkippedTrade
 from Departments.core.reasons import Reason, ReasonCode
-from Departments.Operations.filling import Filling, Room
 from Departments.Operations.sizing import Sizer
 
 #: What stops every BUY at once; the first found explains why nothing is bought.
-HALTS = (
+HALTS: Final = (
     ReasonCode.EQUITY_NOT_POSITIVE,
     ReasonCode.VIX_PANIC,
     ReasonCode.REGIME_HALT,
@@ -24,45 +29,103 @@ HALTS = (
     ReasonCode.LAST_MINUTES,
 )
 
-
-#: What keeps a candidate out although there is money, the most telling first.
-CORRELATED = ReasonCode.MAX_CORRELATED_POSITIONS
-
-
-OBSTACLES = (
-    ReasonCode.MAX_POSITIONS_TOTAL,
-    ReasonCode.MAX_SECTOR_CONCENTRATION,
-    CORRELATED,
-    ReasonCode.MIN_POSITION_VALUE,
+FOUR_PLACES: Final = Decimal("0.0001")
+POINT: Final = Decimal("0.01")
+FURTHER: Final = 5  # steps at once, where one lets nothing in
+#: The limits and their steps. A step below zero lowers the limit.
+STEPS: Final[tuple[tuple[ReasonCode, str, Decimal], ...]] = (
+    (ReasonCode.MAX_POSITIONS_TOTAL, "position_limits.max_positions_total", ONE),
+    (ReasonCode.MAX_SECTOR_CONCENTRATION, "position_limits.max_sector_concentration_pct", 5 * POINT),
+    (ReasonCode.MAX_AUTO_POSITION, "deployment.max_auto_position_pct", POINT),
+    (ReasonCode.MAX_POSITION_VALUE, "position_limits.max_single_position_pct", POINT),
+    (ReasonCode.MAX_CORRELATED_POSITIONS, "position_limits.max_correlated_positions", ONE),
+    (ReasonCode.CASH_RESERVE, "portfolio_risk.min_cash_reserve_pct", -POINT),
+    (ReasonCode.MAX_PORTFOLIO_HEAT, "portfolio_risk.max_portfolio_heat", POINT),
+    (ReasonCode.MIN_POSITION_VALUE, "position_limits.min_position_pct", -POINT),
+    (ReasonCode.MIN_POSITION_VALUE, "position_limits.min_position_value", Decimal(-500)),
+    (ReasonCode.MAX_ORDER_OF_VOLUME, "liquidity_requirements.max_order_pct_of_volume", POINT),
+    (ReasonCode.MIN_TRADE_VALUE, "deployment.min_trade_pct", -POINT / 2),
+    (ReasonCode.MIN_TRADE_VALUE, "deployment.min_trade_value", Decimal(-250)),
+    (ReasonCode.REBALANCE_BAND, "deployment.rebalance_band_pct", -5 * POINT),
+    (ReasonCode.SCORE_BELOW_THRESHOLD, "deployment.min_score", Decimal(-5)),
 )
 
 
-SENTENCES = {
-    ReasonCode.MAX_AUTO_POSITION: "every candidate is already at its cap (max_auto_position_pct)",
-    ReasonCode.MIN_POSITION_VALUE: "the money left does not bring another candidate to the minimum",
-    ReasonCode.MAX_SECTOR_CONCENTRATION: "the sectors of the candidates left are full",
-}
+@dataclass(frozen=True, slots=True)
+class Relaxed:
+    """A sizer with one limit relaxed by a step, its code, and the change in words."""
+
+    code: ReasonCode
+    change: str
+    sizer: Sizer
 
 
-#: What limits the money, said of the sum that may be spent.
-MONEY = {
-    ReasonCode.CASH_RESERVE: "without touching the cash reserve BUYs may cost {}",
-    ReasonCode.UNSETTLED_FUNDS: "without unsettled proceeds BUYs may cost {}",
-    ReasonCode.MAX_PORTFOLIO_HEAT: "within the loss allowed at all stops (max_portfolio_heat) BUYs may cost {}",
-}
+def relax_each(sizer: Sizer, times: int = 1) -> Iterator[Relaxed]:
+    """Yield the sizer with each limit relaxed alone, by its step so many times."""
+    limits = sizer.basis.limits
+    for code, key, step in STEPS:
+        before = Decimal(value_at(limits, key))
+        after = max(ZERO, before + step * times)
+        if after != before:
+            change = f"with {key.partition('.')[2]} {plain(after)} instead of {plain(before)}"
+            yield Relaxed(code, change, _with_limits(sizer, _set(limits, key, type(value_at(limits, key))(after))))
+    effects = amounts.size_effects(limits, sizer.facts)
+    if effects:
+        cause = min(effects, key=lambda reason: Decimal(reason.values["factor"])).values["cause"]
+        usual = _with_limits(sizer, amounts.usual_sizes(limits))
+        yield Relaxed(ReasonCode.SIZE_REDUCED, f"with the usual sizes, but for {cause}", usual)
+    if amounts.must_settle(limits):
+        change = "with spend_unsettled true instead of false"
+        relaxed = _set(limits, "settlement.spend_unsettled", True)
+        yield Relaxed(ReasonCode.UNSETTLED_FUNDS, change, _with_limits(sizer, relaxed))
+    if sizer.keeps_sizes:
+        change = "the plan's sizes are kept, and what is left stays in cash; with --sizes resize"
+        yield Relaxed(ReasonCode.SIZES_KEPT, change, replace(sizer, keeps_sizes=False))
 
 
-FOUR_PLACES = Decimal("0.0001")
+def _with_limits(sizer: Sizer, limits: Limits) -> Sizer:
+    return replace(sizer, basis=replace(sizer.basis, limits=limits))
+
+
+def _set(limits: Limits, key: str, value: object) -> Limits:
+    group, _, name = key.partition(".")
+    section = getattr(limits, group).model_copy(update={name: value})
+    return limits.model_copy(update={group: section})
+
+
+def find_binding(
+    sizer: Sizer, spent: Decimal, skips: Iterable[SkippedTrade], spend: Callable[[Relaxed], Decimal]
+) -> Reason:
+    """Return what keeps a plan from investing more than `spent` dollars: a halt, a limit, or no candidate.
+
+    `spend` sizes the BUYs anew and returns their dollars.
+    """
+    skipped = {skip.reason.code for skip in skips}
+    halt = next((code for code in HALTS if code in skipped), None)
+    if halt is not None:
+        return Reason.of(halt)
+    for times in (1, FURTHER):
+        weighed = [(spend(relaxed) - spent, relaxed) for relaxed in relax_each(sizer, times)]
+        more, best = max(weighed, key=lambda each: each[0])
+        if more >= ONE:
+            return Reason.of(best.code, f"{best.change}, {usd(more)} more would be invested", more=cents(more))
+    return Reason.of(ReasonCode.NO_CANDIDATES, "no candidate is left to buy, whichever limit gives way")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The value of all positions beside the target (dollars), and the binding constraint if missed."""
+    """The value of all positions beside the target (dollars), and what binds if it is missed.
+
+    `tolerance` is what the price buffer keeps back, in dollars. `positions` are held in the end, `aim` are wanted.
+    """
 
     deployed: Decimal
     target: Decimal
+    tolerance: Decimal
     share: Decimal | None
     binding: Reason | None
+    positions: int
+    aim: int
 
     @property
     def shortfall(self) -> Decimal:
@@ -72,10 +135,14 @@ class Outcome:
     @property
     def notes(self) -> tuple[str, ...]:
         """Return the sentences for people."""
-        if self.binding is None:
-            return ()
-        missed = f"The deployment target of {usd(self.target)} is missed by {usd(self.shortfall)}"
-        return (f"{missed}: {self.binding.sentence or self.binding.code.meaning} ({self.binding}).",)
+        found = []
+        if self.binding is not None:
+            missed = f"The deployment target of {usd(self.target)} is missed by {usd(self.shortfall)}"
+            found.append(f"{missed}: {self.binding.sentence or self.binding.code.meaning} ({self.binding}).")
+        if self.positions < self.aim and self.binding is not None:
+            there = "is 1 position" if self.positions == 1 else f"are {self.positions} positions"
+            found.append(f"There {there} in the end, fewer than deployment.min_positions ({self.aim}).")
+        return tuple(found)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -89,45 +156,23 @@ class Outcome:
         }
 
 
-def measure_deployment(
-    sizer: Sizer, room: Room, filling: Filling, skips: Sequence[SkippedTrade], deployed: Decimal
-) -> Outcome:
-    """Return the outcome of a plan with positions worth `deployed` dollars."""
-    equity, limits = sizer.facts.equity, sizer.basis.limits
+def measure_deployment(sizer: Sizer, after: Facts, sold: Decimal, find: Callable[[], Reason]) -> Outcome:
+    """Return the outcome of a plan with the account `after` it; it sells for `sold` dollars.
+
+    The target is met within the price buffer: of equity and proceeds a plan spends that much less. `find` returns
+    what binds.
+    """
+    deployed = after.invested
+    equity, limits, buffer = sizer.facts.equity, sizer.basis.limits, sizer.basis.buffer
     target = max(ZERO, amounts.deployment_target(limits, equity))
-    is_reached = equity > 0 and deployed >= target
+    tolerance = buffer * (max(ZERO, equity) + sold)
+    is_met = equity > 0 and deployed >= target - tolerance
     return Outcome(
         deployed,
         target,
+        tolerance,
         (deployed / equity).quantize(FOUR_PLACES) if equity > 0 else None,
-        None if is_reached else find_binding(room, filling, skips, sizer.basis.buffer),
+        None if is_met else find(),
+        sum(1 for position in after.positions.values() if position.qty != 0),
+        limits.deployment.min_positions,
     )
-
-
-def find_binding(room: Room, filling: Filling, skips: Sequence[SkippedTrade], buffer: Decimal) -> Reason:
-    """Return the reason for missing the target: a halt, the money, or an obstacle to spending it."""
-    skipped = {skip.reason.code for skip in skips}
-    code = next((c for c in HALTS if c in skipped), None)
-    if code is None and _is_money_short(room, filling):
-        return _money(room, filling, buffer)
-    if code is None:
-        found = {reason.code for reason in filling.left_out.values()} | (skipped & {CORRELATED})
-        full = filling.trades or ReasonCode.MAX_AUTO_POSITION in skipped
-        fallback = ReasonCode.MAX_AUTO_POSITION if full else ReasonCode.NO_CANDIDATES
-        code = next((c for c in (*OBSTACLES, room.money_bound) if c in found), fallback)
-    return Reason.of(code, SENTENCES.get(code, ""), idle=cents(filling.idle))
-
-
-def _is_money_short(room: Room, filling: Filling) -> bool:
-    """Return True if the rest buys no share, or more is missing than is idle."""
-    too_little = filling.next_share is not None and room.money - filling.spent < filling.next_share
-    return too_little or room.goal - room.money > filling.idle
-
-
-def _money(room: Room, filling: Filling, buffer: Decimal) -> Reason:
-    left = max(ZERO, room.money - filling.spent)
-    what = "buy one share more" if filling.next_share else "bring a candidate to the minimum"
-    kept = f" ({percent(buffer)} is kept for worse prices)" if buffer else ""
-    rest = f", and the {usd_cents(left)} left of it do not {what}" if left >= CENT else ""
-    sentence = MONEY[room.money_bound].format(usd(room.money)) + kept + rest
-    return Reason.of(room.money_bound, sentence, spendable=cents(room.money), left=cents(left))

@@ -27,8 +27,8 @@ class Pick:
     """A candidate with its bounds in whole shares: none, or `least` to `most`.
 
     `price` in dollars a share, `held` the value already held, `wanted` the shares somebody proposed (0: nobody),
-    `sector` its bucket, `opens` whether it would be a new position. `rank` orders picks, the best first. Of a held
-    position `least` is the smallest BUY worth its fees.
+    `sector` its bucket, `opens` whether it would be a new position. `rank` orders picks, the best first. `bound` says
+    what asks for the least: of a held position it is a top-up worth its fees.
     """
 
     symbol: str
@@ -40,6 +40,7 @@ class Pick:
     opens: bool = True
     held: Decimal = ZERO
     wanted: Decimal = ZERO
+    bound: ReasonCode = ReasonCode.MIN_POSITION_VALUE
 
     @property
     def capacity(self) -> Decimal:
@@ -57,8 +58,8 @@ class Room:
     """The money of all picks together, in dollars at planning prices.
 
     `money` is the most they may cost, `goal` what would reach the deployment target, `places` how many new positions
-    may be opened. `sectors` is the room in each bucket. For the reasons: `minimum` is the least a position may be
-    worth, `money_bound` what limits the money.
+    may be opened. `sectors` is the room in each bucket. If it `keeps_sizes`, given sizes do not end at the goal.
+    For the reasons: `minimum` is the least a position may be worth, `money_bound` what limits the money.
     """
 
     money: Decimal
@@ -67,6 +68,12 @@ class Room:
     sectors: Mapping[str, Decimal]
     minimum: Decimal
     money_bound: ReasonCode = ReasonCode.CASH_RESERVE
+    keeps_sizes: bool = False
+
+    @property
+    def for_given(self) -> Decimal:
+        """Return the dollars for given sizes: kept ones are cut by the money alone, others by the goal, too."""
+        return max(ZERO, self.money) if self.keeps_sizes else self.need
 
     @property
     def need(self) -> Decimal:
@@ -78,7 +85,8 @@ class Room:
 class Filling:
     """The chosen picks and a BUY of each, at first the one it begins with (`begun`).
 
-    `spent` and the sums `in_sector` are in dollars at planning prices. `left_out` are the reasons of the other picks.
+    `spent`, the sums `in_sector` and the `common` level are in dollars at planning prices. `left_out` are the reasons
+    of the other picks.
     """
 
     room: Room
@@ -88,6 +96,7 @@ class Filling:
     spent: Decimal = ZERO
     in_sector: dict[str, Decimal] = field(default_factory=dict)
     left_out: Mapping[str, Reason] = field(default_factory=dict)
+    common: Decimal = ZERO
 
     def __post_init__(self) -> None:
         for pick in self.picks:
@@ -104,10 +113,11 @@ class Filling:
 
         A held position takes part only if the level brings it its least; the others then share what it leaves.
         """
-        self._raise_level(self.picks)
+        self.common = self._raise_level(self.picks)
         self._raise_level([p for p in self.picks if self.shares_of(p) > 0])
 
-    def _raise_level(self, picks: Sequence[Pick]) -> None:
+    def _raise_level(self, picks: Sequence[Pick]) -> Decimal:
+        """Raise picks to one value and return it, in dollars."""
         start = {pick.symbol: self.shares_of(pick) for pick in picks}
         tops = {
             sector: _level(mine, start, min(self.room.sectors[sector], self.room.need))
@@ -117,6 +127,7 @@ class Filling:
         for pick in picks:
             target = _shares_at(pick, start[pick.symbol], min(common, tops[pick.sector]))
             self.add(pick, target - start[pick.symbol])
+        return common
 
     def fill(self) -> None:
         """Give every pick one share more (its least if it has none), then as many as fit, the best first."""
@@ -137,12 +148,6 @@ class Filling:
                 return
             if self.shares_of(pick) > 0:
                 self.add(pick, min(ONE, self._fits(pick, self.room.money)))
-
-    @property
-    def next_share(self) -> Decimal | None:
-        """Return the price of the cheapest share within position and sector; None if every pick is full."""
-        growing = (p for p in self.picks if self.shares_of(p) < p.most and p.price <= self.sector_left(p))
-        return min((p.price for p in growing), default=None)
 
     def shares_of(self, pick: Pick) -> Decimal:
         """Return the shares of a chosen pick."""

@@ -19,7 +19,6 @@ from Departments.core.errors import BadInput, BrokerError
 from Departments.core.facts import PlanFacts, Readings
 from Departments.core.logs import make_logger
 from Departments.core.moments import iso
-from Departments.core.money import plain
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.settings import ExitSettings
@@ -46,23 +45,37 @@ from Departments.Operations.briefing import (
 from Departments.Operations.planning import Planned, judge_order, list_unpriced, make_plan, validate_plan
 from Departments.Operations.proposals import Proposal, SellWish, sell_wishes
 from Departments.Operations.replies import reply_with_failure, reply_with_plan
+from Departments.Operations.selection import describe_holdings
 from Departments.Operations.shelf import Shelf, UnusableMessage, read_briefing, read_proposal
 
 log = make_logger(__name__)
 
 #: Codes of skips that are only logged at debug level: there are too many of them.
-QUIET = frozenset({ReasonCode.SCORE_BELOW_THRESHOLD, ReasonCode.DEPLOYMENT_TARGET, ReasonCode.CASH_RESERVE})
+QUIET = frozenset(
+    {
+        ReasonCode.SCORE_BELOW_THRESHOLD,
+        ReasonCode.DEPLOYMENT_TARGET,
+        ReasonCode.CASH_RESERVE,
+        ReasonCode.MIN_TRADE_VALUE,
+        ReasonCode.REBALANCE_BAND,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The inputs of a plan: a briefing by id (else the newest), SELLs, a plan to validate."""
+    """The inputs of a plan: a briefing by id (else the newest), SELLs, a plan to validate.
+
+    `resizes` lets the sizes of that plan grow, `fills` adds candidates of the day's briefing to it.
+    """
 
     briefing_message_id: str | None = None
     mandatory_sells: Sequence[SellWish] = ()
     plan: TradingPlan | None = None
     source: str = ""
     by_hand: bool = False
+    resizes: bool = False
+    fills: bool = False
 
 
 class Planner:
@@ -205,7 +218,8 @@ class Planner:
 
     def _validate(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
         known, doubts = self._find_known(wish, now)
-        basis = self._basis(known, [trade.symbol for trade in plan.trades], now)
+        wanted = {trade.symbol for trade in plan.trades} | {*(_buyable(known, self._limits) if wish.fills else ())}
+        basis = self._basis(known, sorted(wanted), now)
         stated = replace(
             basis, facts=replace(basis.facts, plan=PlanFacts(None, None, prices=PlanFacts.of(plan).prices))
         )
@@ -217,8 +231,11 @@ class Planner:
             mandatory_sells=wish.mandatory_sells,
             reported=self._reported_untradable(now),
             source=wish.source,
+            resizes=wish.resizes,
+            fillers=known if wish.fills else None,
         )
-        return _note(_add_research(validated, known, basis), doubts)
+        differences = describe_holdings(known, basis) if known.at else ()
+        return _note(_add_research(validated, known, basis), [*differences, *doubts])
 
     def _find_known(self, wish: Wish, now: datetime) -> tuple[Briefing, list[str]]:
         """Return the briefing beside a given plan, and the sentence about one that cannot be used."""
@@ -275,22 +292,20 @@ def _read_wish(message: Message, request: PlanRequest) -> Wish:
         raise BadInput(source, "mandatory_sells", "is not a list", "write [{ticker, shares, reason}]")
     plan = None if request.plan is None else plan_from(request.plan, f"{source}: plan")
     wishes = sell_wishes(read_sells(sells, f"{source}: mandatory_sells"))
-    return Wish(request.briefing_message_id, wishes, plan, source, request.by_hand)
+    resizes = request.sizes == "resize"
+    return Wish(request.briefing_message_id, wishes, plan, source, request.by_hand, resizes, request.fill)
 
 
 def _buyable(briefing: Briefing, limits: Limits) -> list[str]:
     """Return the symbols of possible BUYs. All their facts are needed."""
     minimum = limits.deployment.min_score
-    return sorted(c.symbol for c in briefing.candidates if c.has_size or c.score is None or c.score >= minimum)
+    found = {c.symbol for c in briefing.candidates if c.has_size or c.score is None or c.score >= minimum}
+    return sorted(found | {h.symbol for h in briefing.holdings if h.score is not None and h.score >= minimum})
 
 
 def _log_plan(planned: Planned) -> None:
-    plan, bought = planned.plan, {t.symbol: t.qty for t in planned.plan.buys}
+    plan = planned.plan
     log.info("%s: %d SELLs, %d BUYs, %d skipped", plan.plan_id, len(plan.sells), len(plan.buys), len(plan.skipped))
-    for skip in planned.set_aside:
-        if skip.symbol in bought:
-            log.info("%s", skip.line)
-            log.info("%s comes back with %s shares: the target needs it", skip.symbol, plain(bought[skip.symbol]))
     for skip in plan.skipped:
         log.log(logging.DEBUG if skip.reason.code in QUIET else logging.INFO, "%s", skip.line)
     for note in plan.notes:

@@ -10,15 +10,17 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 from Departments.constraints import amounts, engine
 from Departments.constraints.amounts import known_sector
 from Departments.constraints.outside_orders import describe_outside_orders
 from Departments.core import identifiers
 from Departments.core.facts import NO_READINGS, Facts, Readings, SymbolFacts
-from Departments.core.money import ZERO, percent, plain
+from Departments.core.money import ZERO, plain, usd
 from Departments.core.orders import Side
 from Departments.core.plans import SkippedTrade, Trade, TradingPlan
+from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
@@ -26,16 +28,17 @@ from Departments.messaging.neighbours import Candidate
 from Departments.Operations.allocation import allocate
 from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing, merge_picks, refuse_other_days
-from Departments.Operations.deployment import (
-    measure_deployment,
-)
-from Departments.Operations.filling import Filling, Room
+from Departments.Operations.deployment import Relaxed, find_binding, measure_deployment
+from Departments.Operations.filling import Filling
 from Departments.Operations.proposals import Proposal, SellWish
-from Departments.Operations.selection import Selection, select, skip_for
+from Departments.Operations.selection import Selection, describe_holdings, select, skip_for
 from Departments.Operations.sizing import Sized, Sizer, skip_under_minimum
 
 #: Warnings without a note: `not_evaluated` lists them, or the RELEASE phase resolves them.
 NOTED_ELSEWHERE = frozenset({ReasonCode.NOT_EVALUATED, ReasonCode.SHARES_RESERVED})
+
+#: How many of the candidates left out are looked at again when a limit is relaxed, the best first.
+LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,12 @@ class Planned:
     """A plan with the facts to save and the skips to log.
 
     `untradable` are the holdings it reports for the first time; `facts` and `readings` are what it was made with.
-    `set_aside` are the proposals under the minimum, those included that came back at a larger size (the plan's skips
-    are the rest). `views` are the views of the market that counted.
+    `views` are the views of the market that counted.
     """
 
     plan: TradingPlan
     untradable: tuple[str, ...]
     facts: tuple[SymbolFacts, ...]
-    set_aside: tuple[SkippedTrade, ...] = ()
     readings: Readings = NO_READINGS
     views: tuple[MarketView, ...] = ()
 
@@ -67,13 +68,13 @@ def make_plan(
     now = basis.facts.now
     refuse_other_days(briefing, trading_day(now))
     wishes = tuple(mandatory_sells)
-    is_exact = proposal is not None and proposal.is_exact
+    is_exact, differences = proposal is not None and proposal.is_exact, describe_holdings(briefing, basis)
     if proposal is not None:
         briefing = _follow(proposal, briefing)
         wishes += proposal.sells
-    selection = select(briefing, basis, wishes=wishes, reported=reported, weak=not is_exact)
-    draft = TradingPlan(identifiers.plan_id(now), now, ())
-    return _assemble(draft, replace(selection, is_exact=is_exact), basis)
+    selection = select(briefing, basis, wishes=wishes, reported=reported, weak=not is_exact, tops_up=not is_exact)
+    draft = TradingPlan(identifiers.plan_id(now), now, (), notes=differences)
+    return _assemble(draft, replace(selection, is_exact=is_exact), basis, keeps_sizes=is_exact)
 
 
 def _follow(proposal: Proposal, briefing: Briefing) -> Briefing:
@@ -92,14 +93,22 @@ def validate_plan(
     mandatory_sells: Sequence[SellWish] = (),
     reported: AbstractSet[str] = frozenset(),
     source: str = "the plan",
+    resizes: bool = False,
+    fillers: Briefing | None = None,
 ) -> Planned:
-    """Check and resize an existing plan: SELLs to the holdings, BUYs as proposals. It keeps id and time."""
+    """Check an existing plan: SELLs to the holdings, BUYs within the limits. It keeps id and time.
+
+    Its sizes are kept: they shrink for limits and cash, and grow to the minimum alone; if it `resizes`, they grow up
+    to the deployment target. Nothing is added, or else candidates and strong holdings of `fillers`, the day's briefing.
+    """
     wishes = (*mandatory_sells, *(SellWish(t.symbol, t.qty, t.reason) for t in plan.sells))
     picks = tuple(map(_pick_of, plan.buys))
     briefing = Briefing(None, Readings(), picks, (), source)
-    selection = select(briefing, basis, wishes=wishes, reported=reported, weak=False)
+    if fillers is not None:
+        briefing = merge_picks(fillers, picks)
+    selection = select(briefing, basis, wishes=wishes, reported=reported, weak=False, tops_up=fillers is not None)
     draft = TradingPlan(plan.plan_id, plan.generated_at, ())
-    return _assemble(draft, selection, basis)
+    return _assemble(draft, selection, basis, keeps_sizes=not resizes)
 
 
 def judge_order(plan: TradingPlan, basis: Basis) -> Planned:
@@ -157,36 +166,57 @@ def _pick_of(trade: Trade) -> Candidate:
     return pick.model_copy(update={"score": trade.score, "sector": trade.sector})
 
 
-def _assemble(draft: TradingPlan, selection: Selection, basis: Basis) -> Planned:
-    sizer = Sizer(basis, _project_sells(selection.sells, basis), selection.is_exact)
+def _assemble(draft: TradingPlan, selection: Selection, basis: Basis, *, keeps_sizes: bool = False) -> Planned:
+    sizer = Sizer(basis, _project_sells(selection.sells, basis), keeps_sizes, selection.is_exact)
     judged = [sizer.size(c) for c in selection.candidates]
     sized = [j for j in judged if isinstance(j, Sized)]
     unfit = tuple(j for j in judged if isinstance(j, SkippedTrade))
     bought = _size_buys(sized, sizer, selection.sells)
     trades = (*selection.sells, *bought.trades)
     verdict = basis.judge_plan(trades)
-    reached = measure_deployment(sizer, bought.room, bought.filling, (*unfit, *bought.skipped), verdict.facts.invested)
+    skips = (*unfit, *bought.skipped)
+    reached = measure_deployment(
+        sizer,
+        verdict.facts,
+        sum((t.notional or ZERO for t in selection.sells), ZERO),
+        lambda: find_binding(sizer, bought.filling.spent, skips, partial(_spend, sized, bought, selection)),
+    )
     plan = replace(
         draft,
         trades=trades,
-        skipped=(*selection.skipped, *unfit, *bought.skipped),
+        skipped=(*selection.skipped, *skips),
         equity=basis.facts.equity,
         cash=basis.facts.cash,
         deployment=reached.share,
         limits_hash=basis.limits.fingerprint,
         regime=_regime(basis),
         notes=(
+            *draft.notes,
+            *(s.raised.line for s in sized if s.raised is not None and s.pick.symbol in bought.filling.trades),
             *(() if selection.is_exact else reached.notes),
             *_contradictions(basis),
             *describe_outside_orders(trades, basis.facts),
             *_effects(basis),
+            *_describe_minimum_trade(basis),
             *_warnings(verdict),
         ),
         not_evaluated=_not_evaluated(verdict),
         extra={"deployment_goal": reached.document, "stage_results": _stages(selection, bought, verdict)},
     )
-    set_aside = tuple(s.set_aside for s in sized if s.set_aside)
-    return Planned(plan, selection.untradable, _learnt(basis), set_aside, basis.facts.readings, basis.facts.views)
+    return Planned(plan, selection.untradable, _learnt(basis), basis.facts.readings, basis.facts.views)
+
+
+def _spend(sized: Sequence[Sized], bought: _Bought, selection: Selection, relaxed: Relaxed) -> Decimal:
+    """Return what BUYs would cost if a limit were relaxed, in dollars."""
+    taken, sizer = bought.filling.trades, relaxed.sizer
+    left_out = sorted((s for s in sized if s.pick.symbol not in taken), key=lambda s: s.pick.rank)
+    pool = [s for s in sized if s.pick.symbol in taken] + left_out[:LOOKED_AT]
+    bounds = [sizer.bound(s.candidate, s.pick.price) for s in pool]
+    if relaxed.code is ReasonCode.SCORE_BELOW_THRESHOLD:
+        least = sizer.basis.limits.deployment.min_score
+        near = [c for c in selection.weaker if c.score is not None and c.score >= least]
+        bounds += [s for c in near[:LOOKED_AT] if isinstance(s := sizer.size(c), Sized)]
+    return _size_buys(bounds, sizer, selection.sells).filling.spent
 
 
 def _stages(selection: Selection, bought: _Bought, verdict: engine.PlanVerdict) -> dict[str, dict[str, int]]:
@@ -209,49 +239,52 @@ class _Bought:
     trades: tuple[Trade, ...]
     skipped: tuple[SkippedTrade, ...]
     filling: Filling
-    room: Room
 
 
 def _size_buys(sized: Sequence[Sized], sizer: Sizer, sells: Sequence[Trade]) -> _Bought:
     """Size the BUYs, drop those the engine still denies, and size the rest again."""
-    barred = _bar_small_proposals(sized, sizer.basis)
+    barred = {s.pick.symbol: s.misfit for s in sized if s.misfit is not None}
     while True:
-        left = [s for s in sized if s.candidate.symbol not in barred]
-        room = sizer.room(left)
-        filling = allocate((s.pick for s in left), room)
+        left, hot = sizer.spare_heat([s for s in sized if s.pick.symbol not in barred])
+        barred |= hot
+        filling = allocate((s.pick for s in left), sizer.room(left))
         taken = [s for s in left if s.pick.symbol in filling.trades]
-        trades = tuple(_complete(filling.trades[s.pick.symbol], s, sizer.basis) for s in taken)
+        trades = tuple(_complete(filling.trades[s.pick.symbol], s, sizer) for s in taken)
         offenders = _find_offenders((*sells, *trades), sizer.basis)
         if not offenders:
             skips = tuple(_skip_of(s, filling) for s in left if s.pick.symbol not in filling.trades)
-            return _Bought(trades, (*barred.values(), *skips), filling, room)
+            return _Bought(trades, (*barred.values(), *skips), filling)
         barred |= offenders
 
 
-def _bar_small_proposals(sized: Sequence[Sized], basis: Basis) -> dict[str, SkippedTrade]:
-    """Return the proposals under the minimum on a day of reduced sizes. None of them is enlarged."""
-    if basis.factor >= 1:
-        return {}
-    return {s.candidate.symbol: s.set_aside for s in sized if s.set_aside is not None}
-
-
-def _complete(trade: Trade, sized: Sized, basis: Basis) -> Trade:
+def _complete(trade: Trade, sized: Sized, sizer: Sizer) -> Trade:
     """Return a BUY with the score, sector and reason of its candidate."""
-    candidate, wanted = sized.candidate, sized.pick.wanted
-    reason = "proposed" if wanted else "added in score order"
     return replace(
         trade,
-        score=candidate.score,
-        sector=basis.facts.of(trade.symbol).sector or candidate.sector,
-        reason=f"{reason}, {plain(wanted)} shares wanted" if wanted not in {ZERO, trade.qty} else reason,
+        score=sized.candidate.score,
+        sector=sizer.basis.facts.of(trade.symbol).sector or sized.candidate.sector,
+        reason=_explain_size(sized, trade.qty, sizer.facts.positions.get(trade.symbol)),
     )
 
 
+def _explain_size(sized: Sized, shares: Decimal, held: Position | None) -> str:
+    """Return why a BUY has its shares."""
+    raised, wanted = sized.raised, sized.pick.wanted
+    if raised is not None:
+        reason = f"raised from {plain(raised.given)} shares to the minimum of {usd(raised.minimum)}"
+    elif wanted:
+        reason = "proposed" if wanted == shares else f"proposed, {plain(wanted)} shares wanted"
+    else:
+        reason = "" if held else "added in score order"
+    top_up = f"top-up of {plain(held.qty)} held" if held else ""
+    return ", ".join(part for part in (top_up, reason) if part)
+
+
 def _skip_of(sized: Sized, filling: Filling) -> SkippedTrade:
-    if sized.set_aside is not None:
-        return sized.set_aside
-    reason = filling.left_out[sized.pick.symbol]
-    if reason.code is ReasonCode.MIN_POSITION_VALUE:
+    reason, raised = filling.left_out[sized.pick.symbol], sized.raised
+    if raised is not None and reason.code in {ReasonCode.MIN_POSITION_VALUE, filling.room.money_bound}:
+        return raised.skip
+    if reason.code is ReasonCode.MIN_POSITION_VALUE and "value" in reason.values:
         return skip_under_minimum(sized.pick.symbol, Decimal(reason.values["value"]), Decimal(reason.values["minimum"]))
     return skip_for(sized.pick.symbol, reason)
 
@@ -276,13 +309,29 @@ def _contradictions(basis: Basis) -> tuple[str, ...]:
 
 
 def _effects(basis: Basis) -> tuple[str, ...]:
-    return tuple(_effect(reason) for reason in amounts.size_effects(basis.limits, basis.facts))
+    return tuple(_effect(reason, basis) for reason in amounts.size_effects(basis.limits, basis.facts))
 
 
-def _effect(reason: Reason) -> str:
-    factor = Decimal(reason.values["factor"])
-    sentence = f"BUYs have {percent(factor)} of their usual size today" if factor > 0 else "Nothing is bought today"
-    return f"{sentence} ({reason})."
+def _effect(reason: Reason, basis: Basis) -> str:
+    limits, equity, factor = basis.limits, basis.facts.equity, Decimal(reason.values["factor"])
+    if factor <= 0:
+        return f"Nothing is bought today ({reason})."
+    auto, single = (
+        f"{usd(most(limits, equity, factor))} today instead of {usd(most(limits, equity))}"
+        for most in (amounts.maximum_auto_position, amounts.maximum_position)
+    )
+    return f"A position chosen here may be worth {auto}, one of a given size {single} ({reason})."
+
+
+def _describe_minimum_trade(basis: Basis) -> tuple[str, ...]:
+    """Return the sentence about a minimum trade that no top-up can reach."""
+    equity = basis.facts.equity
+    least, most = amounts.minimum_trade(basis.limits, equity), amounts.maximum_auto_position(basis.limits, equity)
+    if least <= most or not basis.facts.positions:
+        return ()
+    key = "deployment.min_trade_value or min_trade_pct"
+    what = f"{key} asks for {usd(least)}, more than a position chosen here may be worth ({usd(most)})"
+    return (f"{what}: nothing held is topped up; lower it.",)
 
 
 def _warnings(verdict: engine.PlanVerdict) -> tuple[str, ...]:

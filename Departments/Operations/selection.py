@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 
+from Departments.constraints.limits import Limits
 from Departments.core.money import plain
 from Departments.core.orders import Side
 from Departments.core.plans import SkippedTrade, Trade
@@ -26,14 +27,15 @@ from Departments.Operations.proposals import SellWish
 class Selection:
     """The chosen SELLs, the candidates best first, and the skips.
 
-    `untradable` are the holdings whose trouble is reported here for the first time. If it `is_exact`, sizes are cut
-    and never added to.
+    `untradable` are the holdings whose trouble is reported here for the first time; `weaker` are the candidates under
+    the threshold, best first. If it `is_exact`, sizes are cut and never added to.
     """
 
     sells: tuple[Trade, ...]
     candidates: tuple[Candidate, ...]
     skipped: tuple[SkippedTrade, ...]
     untradable: tuple[str, ...] = ()
+    weaker: tuple[Candidate, ...] = ()
     is_exact: bool = False
 
 
@@ -44,11 +46,12 @@ def select(
     wishes: Sequence[SellWish] = (),
     reported: AbstractSet[str] = frozenset(),
     weak: bool = True,
+    tops_up: bool = True,
 ) -> Selection:
     """Choose SELLs and candidates.
 
     `wishes` are sold whatever their score; `reported` are untradable holdings reported on an earlier day;
-    `weak` also sells holdings scored under the threshold.
+    `weak` also sells holdings scored under the threshold; `tops_up` makes candidates of those at or above the other.
     """
     own = _find_weak(basis) if weak else []
     wanted = {w.symbol: w for w in _first_of_each((*_net(wishes), *_find_flagged(briefing), *own))}
@@ -56,7 +59,8 @@ def select(
     sells = tuple(o for o in outcomes if isinstance(o, Trade))
     skips = [o for o in outcomes if isinstance(o, SkippedTrade)]
     untradable = {s.symbol for s in skips if s.reason.code is ReasonCode.NOT_TRADABLE}
-    judged = [(c, _find_objection(c, basis, wanted)) for c in sorted(briefing.candidates, key=best_first)]
+    strong = _find_strong(briefing, basis, wanted) if tops_up else []
+    judged = [(c, _find_objection(c, basis, wanted)) for c in sorted((*briefing.candidates, *strong), key=best_first)]
     return Selection(
         sells,
         tuple(c for c, skip in judged if skip is None),
@@ -66,6 +70,7 @@ def select(
             *(skip for _, skip in judged if skip is not None),
         ),
         tuple(sorted(untradable - reported)),
+        tuple(c for c, skip in judged if skip is not None and skip.reason.code is ReasonCode.SCORE_BELOW_THRESHOLD),
     )
 
 
@@ -109,6 +114,32 @@ def _find_weak(basis: Basis) -> list[SellWish]:
         for score, symbol in scored
         if score < threshold
     ]
+
+
+def _find_strong(briefing: Briefing, basis: Basis, sold: Mapping[str, SellWish]) -> list[Candidate]:
+    """Return the holdings to top up, as candidates. A locked one waits for a person."""
+    known = {c.symbol for c in briefing.candidates} | {s.symbol for s in briefing.refused}
+    return [
+        Candidate(symbol=p.symbol, sector=p.sector).model_copy(update={"score": p.score})
+        for p in basis.facts.positions.values()
+        if may_top_up(p, basis.limits) and p.symbol not in {*known, *sold, *basis.facts.locks}
+    ]
+
+
+def may_top_up(position: Position, limits: Limits) -> bool:
+    """Return whether a holding's score is that of a candidate."""
+    return position.qty > 0 and position.score is not None and position.score >= limits.deployment.min_score
+
+
+def describe_holdings(briefing: Briefing, basis: Basis) -> tuple[str, ...]:
+    """Return the sentences about holdings in which briefing and account differ."""
+    listed, held = {h.symbol for h in briefing.holdings}, {p.symbol for p in basis.facts.positions.values() if p.qty}
+    known = listed | {c.symbol for c in briefing.candidates} | {s.symbol for s in briefing.refused}
+    gone, new = ", ".join(sorted(listed - held)), ", ".join(sorted(held - known))
+    return (
+        *([f"The briefing lists as held what the account does not hold: {gone}."] if gone else []),
+        *([f"The briefing does not know what the account holds: {new}."] if new else []),
+    )
 
 
 def _sell(wish: SellWish, basis: Basis) -> Trade | SkippedTrade:

@@ -7,7 +7,7 @@ sector, heat) or, for the minimum, cheaper.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from Departments.constraints import amounts
@@ -16,6 +16,7 @@ from Departments.core.money import (
     ONE,
     ZERO,
     percent,
+    plain,
     price_tick,
     shares_to_reach,
     shares_within,
@@ -45,23 +46,51 @@ SHARED_OUT = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Raise:
+    """A given size under the minimum, in shares and as the position's dollars, and the shares that reach it."""
+
+    symbol: str
+    given: Decimal
+    value: Decimal
+    least: Decimal
+    minimum: Decimal
+
+    @property
+    def line(self) -> str:
+        """Return the sentence for people."""
+        small = f"position would be {usd(self.value)} (< {usd(self.minimum)} minimum)"
+        return f"Raised {self.symbol} from {plain(self.given)} to {plain(self.least)} shares - {small}"
+
+    @property
+    def skip(self) -> SkippedTrade:
+        """Return the skip, where it cannot be raised."""
+        return skip_under_minimum(self.symbol, self.value, self.minimum)
+
+
+@dataclass(frozen=True, slots=True)
 class Sized:
-    """A candidate as a pick; `set_aside` is its skip for a proposed size under the minimum."""
+    """A candidate as a pick; `raised` is its given size if that is under the minimum.
+
+    `misfit` is its skip if it fits in no size.
+    """
 
     candidate: Candidate
     pick: Pick
-    set_aside: SkippedTrade | None = None
+    raised: Raise | None = None
+    misfit: SkippedTrade | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sizer:
     """Bounds candidates on `facts`, the account after the plan's SELLs at worse prices.
 
-    Sizes of an exact proposal (`is_exact`) are the most: limits cut them, nothing is added.
+    If it `keeps_sizes`, a given size never grows, except to the minimum; those of an exact proposal (`is_exact`) are
+    not even raised.
     """
 
     basis: Basis
     facts: Facts
+    keeps_sizes: bool = False
     is_exact: bool = False
 
     def size(self, candidate: Candidate) -> Sized | SkippedTrade:
@@ -69,31 +98,84 @@ class Sizer:
         price = self.basis.price(candidate.symbol, Side.BUY) or candidate.price
         if price is None:
             return skip(candidate.symbol, ReasonCode.NO_PRICE, "its price is unknown")
-        pick = self._pick(candidate, price)
-        trade = Trade(candidate.symbol, Side.BUY, pick.least, price, candidate.score, candidate.sector)
+        sized = self.bound(candidate, price)
+        trade = Trade(candidate.symbol, Side.BUY, sized.pick.least, price, candidate.score, candidate.sector)
         verdict = self.basis.judge(trade, self.facts, self.basis.buffer)
         violation = next((v for v in verdict.violations if v.code not in SHARED_OUT), None)
-        if violation is not None:
-            return skip_for(candidate.symbol, violation)
-        set_aside = self._find_set_aside(candidate, pick)
-        if self.is_exact and set_aside is not None:
-            return set_aside
-        if pick.most < pick.least:
-            return self._skip_too_large(pick)
-        return Sized(candidate, pick, set_aside)
+        return sized if violation is None else skip_for(candidate.symbol, violation)
+
+    def bound(self, candidate: Candidate, price: Decimal) -> Sized:
+        """Return a candidate with its bounds; a misfit where they contradict each other."""
+        position = self.facts.positions.get(candidate.symbol)
+        held = position.qty if position else ZERO
+        least, why = self._least(price, held, is_given=candidate.has_size)
+        given = self._count_given(candidate, price)
+        value = (held + given) * price if candidate.shares else held * price + self._value(candidate, price)
+        raised = None
+        if candidate.has_size and value < self.basis.minimum:
+            raised = Raise(candidate.symbol, given, value, least, self.basis.minimum)
+        wanted = least if raised else ZERO if not candidate.has_size else given if held else max(least, given)
+        if self.is_exact and not raised and 0 < given < least and held == 0:  # its whole shares are under the minimum
+            raised = Raise(candidate.symbol, given, given * price, least, self.basis.minimum)
+        pick = Pick(
+            candidate.symbol,
+            best_first(candidate),
+            price,
+            least,
+            self._most(candidate, price, held, wanted),
+            self.basis.bucket(candidate.symbol, candidate.sector),
+            opens=held == 0,
+            held=held * price,
+            wanted=wanted,
+            bound=why,
+        )
+        return Sized(candidate, pick, raised, self._find_misfit(pick, raised))
 
     def room(self, sized: Sequence[Sized]) -> Room:
         """Return the common room of all picks."""
         limits, facts, picks = self.basis.limits, self.facts, [s.pick for s in sized]
         heat = self._heat_for_buys(picks)
+        goal = amounts.deployment_target(limits, facts.equity) - facts.invested
         return Room(
             money=min(self.cash_for_buys, heat),
-            goal=self._goal,
+            goal=goal if goal > self.basis.buffer * facts.equity else ZERO,
             places=amounts.positions_room(limits, facts),
             sectors=self._sector_rooms(picks),
             minimum=self.basis.minimum,
             money_bound=self._money_bound(heat),
+            keeps_sizes=self.keeps_sizes,
         )
+
+    def spare_heat(self, sized: Sequence[Sized]) -> tuple[list[Sized], dict[str, SkippedTrade]]:
+        """Cut the top-ups whose live stop is so far below the price that the heat does not cover them all.
+
+        Returns who is left, and the skips of the others.
+        """
+        lost, heat = self._lost_share([s.pick for s in sized]), amounts.heat_room(self.basis.limits, self.facts)
+        if lost is None:
+            return list(sized), {}
+        needed = lost * min(self.cash_for_buys, sum((s.pick.capacity for s in sized), ZERO))
+        slack, left, barred = heat - min(heat, needed), [], {}
+        for each in sorted(sized, key=lambda s: s.pick.rank):
+            pick, more = each.pick, self._extra_loss(each.pick, lost)
+            most = pick.most if more <= 0 else min(pick.most, whole_shares(slack / more))
+            if most >= pick.least:
+                left.append(each if most == pick.most else replace(each, pick=replace(pick, most=most)))
+                slack -= max(ZERO, more) * most
+            else:
+                barred[pick.symbol] = self._skip_hot(pick)
+        return left, barred
+
+    def _extra_loss(self, pick: Pick, lost: Decimal) -> Decimal:
+        """Return what a share may lose at its live stop beyond the usual, in dollars."""
+        stop = self.facts.live_stop(pick.symbol)
+        dear = pick.price * (ONE + self.basis.buffer)
+        return ZERO if stop is None or stop >= dear else dear - stop - lost * pick.price
+
+    def _skip_hot(self, pick: Pick) -> SkippedTrade:
+        sentence = "its live stop is so far below the price that a top-up would risk more than is left"
+        stop = self.facts.live_stop(pick.symbol) or ZERO
+        return skip(pick.symbol, ReasonCode.MAX_PORTFOLIO_HEAT, sentence, stop=stop, price=pick.price)
 
     def _money_bound(self, heat: Decimal) -> ReasonCode:
         limits, facts = self.basis.limits, self.facts
@@ -103,72 +185,70 @@ class Sizer:
         return ReasonCode.UNSETTLED_FUNDS if settling else ReasonCode.CASH_RESERVE
 
     @property
-    def _goal(self) -> Decimal:
-        """Return the dollars that reach the deployment target. An exact proposal has none but its own sizes."""
-        if self.is_exact:
-            return Decimal("Infinity")
-        return max(ZERO, amounts.deployment_target(self.basis.limits, self.facts.equity) - self.facts.invested)
-
-    @property
     def cash_for_buys(self) -> Decimal:
         """Return the dollars for BUYs at planning prices. The reserve is kept at worse ones."""
         return amounts.spendable_cash(self.basis.limits, self.facts) / (ONE + self.basis.buffer)
 
-    def _pick(self, candidate: Candidate, price: Decimal) -> Pick:
-        position = self.facts.positions.get(candidate.symbol)
-        held = position.qty if position else ZERO
-        cheap = price * (ONE - self.basis.buffer)
-        least = max(ONE, shares_to_reach(self.basis.minimum - held * cheap, cheap))
-        wanted = self._count_proposed(candidate, price, held, least)
-        return Pick(
-            candidate.symbol,
-            best_first(candidate),
-            price,
-            least,
-            self._most(candidate.symbol, price, held, wanted),
-            self.basis.bucket(candidate.symbol, candidate.sector),
-            opens=held == 0,
-            held=held * price,
-            wanted=wanted,
+    def _least(self, price: Decimal, held: Decimal, *, is_given: bool) -> tuple[Decimal, ReasonCode]:
+        """Return the fewest shares to buy, and what asks for them."""
+        minimum = max(ONE, shares_to_reach(self.basis.minimum - held * price, price))
+        if held == 0:
+            return minimum, ReasonCode.MIN_POSITION_VALUE
+        limits, equity = self.basis.limits, self.facts.equity
+        trade = shares_to_reach(amounts.minimum_trade(limits, equity), price)
+        band = ZERO if is_given else shares_to_reach(limits.deployment.rebalance_band_pct * held * price, price)
+        return max(
+            (minimum, ReasonCode.MIN_POSITION_VALUE),
+            (trade, ReasonCode.MIN_TRADE_VALUE),
+            (band, ReasonCode.REBALANCE_BAND),
+            key=lambda bound: bound[0],
         )
 
-    def _count_proposed(self, candidate: Candidate, price: Decimal, held: Decimal, least: Decimal) -> Decimal:
-        """Return the proposed shares, 0 for a position under the minimum."""
-        if not candidate.has_size:
-            return ZERO
-        value = candidate.value_at(price, self.facts.equity)
-        shares = shares_within(value, price)
-        if held * price + value < self.basis.minimum or (self.is_exact and shares < least):
-            return ZERO
-        return max(least, shares)
+    def _count_given(self, candidate: Candidate, price: Decimal) -> Decimal:
+        shares = candidate.shares
+        return whole_shares(shares) if shares else shares_within(self._value(candidate, price), price)
 
-    def _most(self, symbol: str, price: Decimal, held: Decimal, wanted: Decimal) -> Decimal:
-        """Return the most shares: the automatic maximum, or a proposal up to the position maximum."""
+    def _value(self, candidate: Candidate, price: Decimal) -> Decimal:
+        return candidate.value_at(price, self.facts.equity)
+
+    def _most(self, candidate: Candidate, price: Decimal, held: Decimal, wanted: Decimal) -> Decimal:
+        """Return the most shares: the automatic maximum, or a given size up to the position maximum."""
         limits, equity, factor = self.basis.limits, self.facts.equity, self.basis.factor
         dear = price * (ONE + self.basis.buffer)
         auto = whole_shares(amounts.maximum_auto_position(limits, equity, factor) / dear - held)
         single = whole_shares(amounts.maximum_position(limits, equity, factor) / dear - held)
-        volume = amounts.volume_cap(limits, self.facts.of(symbol))
-        most = min(single, wanted if self.is_exact else max(auto, wanted))
+        volume = amounts.volume_cap(limits, self.facts.of(candidate.symbol))
+        is_kept = self.keeps_sizes and candidate.has_size
+        most = min(single, wanted if is_kept else max(auto, wanted))
         return most if volume is None else min(most, volume)
 
-    def _find_set_aside(self, candidate: Candidate, pick: Pick) -> SkippedTrade | None:
-        if not candidate.has_size or pick.wanted > 0:
+    def _find_misfit(self, pick: Pick, raised: Raise | None) -> SkippedTrade | None:
+        """Return why a candidate fits in no size, or None."""
+        limits = self.basis.limits
+        if raised is not None:
+            dear = pick.held + pick.least * pick.price * (ONE + self.basis.buffer)
+            auto = amounts.maximum_auto_position(limits, self.facts.equity, self.basis.factor)
+            if self.is_exact or limits.deployment.too_small == "skip" or dear > auto or pick.most < pick.least:
+                return raised.skip
+        if 0 < pick.wanted < pick.least:
+            return skip_under_trade(pick, pick.wanted * pick.price)
+        if pick.most >= pick.least:
             return None
-        value = pick.held + candidate.value_at(pick.price, self.facts.equity)
-        if value >= self.basis.minimum:  # exact, and under the minimum once the price falls by the buffer
-            shares = shares_within(value - pick.held, pick.price)
-            value = (pick.held + shares * pick.price) * (ONE - self.basis.buffer)
-        return skip_under_minimum(pick.symbol, value, self.basis.minimum)
+        is_near = pick.held > 0 and pick.most >= ONE
+        return skip_under_trade(pick, pick.most * pick.price) if is_near else self._too_large(pick)
 
     def _heat_for_buys(self, picks: Iterable[Pick]) -> Decimal:
         """Return the dollars for BUYs within the heat. A stop may be half a price step lower."""
+        lost = self._lost_share(picks)
+        return Decimal("Infinity") if lost is None else amounts.heat_room(self.basis.limits, self.facts) / lost
+
+    def _lost_share(self, picks: Iterable[Pick]) -> Decimal | None:
+        """Return what a new position loses at its stop, as a share of one; None without exits."""
         exits = self.basis.exits
         if not exits.enabled:
-            return Decimal("Infinity")
+            return None
         step = max((price_tick(p.price) / p.price for p in picks), default=ZERO) / 2
-        lost = exits.stop_loss_pct * (ONE + self.basis.buffer) + step
-        return amounts.heat_room(self.basis.limits, self.facts) / lost
+        return exits.stop_loss_pct * (ONE + self.basis.buffer) + step
 
     def _sector_rooms(self, picks: Iterable[Pick]) -> dict[str, Decimal]:
         """Return the room of each bucket at planning prices, with held picks at worse prices."""
@@ -183,11 +263,12 @@ class Sizer:
             taken[pick.sector] = taken.get(pick.sector, ZERO) + more
         return {bucket: max(ZERO, cap - value) / (ONE + worse) for bucket, value in taken.items()}
 
-    def _skip_too_large(self, pick: Pick) -> SkippedTrade:
+    def _too_large(self, pick: Pick) -> SkippedTrade:
         maximum = amounts.maximum_auto_position(self.basis.limits, self.facts.equity, self.basis.factor)
-        value = (pick.held + pick.least * pick.price) * (ONE + self.basis.buffer)
+        shares = ONE if pick.held else pick.least
+        value = (pick.held + shares * pick.price) * (ONE + self.basis.buffer)
         worse = f" at prices {percent(self.basis.buffer)} worse" if self.basis.buffer else ""
-        what = "with one share more its position" if pick.held and pick.least == ONE else "its smallest position"
+        what = "with one share more its position" if pick.held else "its smallest position"
         sentence = f"{what} would be {usd(value)}{worse} (> {usd(maximum)} maximum)"
         return skip(pick.symbol, ReasonCode.MAX_AUTO_POSITION, sentence, value=value, maximum=maximum)
 
@@ -196,3 +277,11 @@ def skip_under_minimum(symbol: str, value: Decimal, minimum: Decimal) -> Skipped
     """Return the skip of a too small position, in the sentence scripts know."""
     sentence = f"position would be {usd(value)} (< {usd(minimum)} minimum)"
     return skip(symbol, ReasonCode.MIN_POSITION_VALUE, sentence, value=value, minimum=minimum)
+
+
+def skip_under_trade(pick: Pick, value: Decimal) -> SkippedTrade:
+    """Return the skip of a top-up that is too small; `value` is the largest there may be, in dollars."""
+    least = pick.least * pick.price
+    what = "a rebalancing band" if pick.bound is ReasonCode.REBALANCE_BAND else "a minimum trade"
+    sentence = f"its top-up would be {usd(value)} (< {usd(least)}, {what})"
+    return skip(pick.symbol, pick.bound, sentence, value=value, least=least, held=pick.held)

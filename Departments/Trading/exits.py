@@ -150,14 +150,34 @@ def name_strangers(exits: Iterable[OrderRecord]) -> str:
     return f"cancelled to sell the shares, placed by somebody else: {'; '.join(named)}" if named else ""
 
 
+def find_exit_prices(ledger: Ledger, symbol: str) -> tuple[Decimal, Decimal] | None:
+    """Return target and stop of a position's newest live exits, None if it lacks one of them or a stop trails."""
+    exits = ledger.orders.find_open_exits(symbols=[symbol])[::-1]
+    if any(record.order_type == OrderType.TRAILING_STOP for record in exits):
+        return None
+    targets = [r.limit_price for r in exits if r.limit_price is not None and r.order_type == OrderType.LIMIT]
+    stops = [r.stop_price for r in exits if r.stop_price is not None]
+    return (targets[0], stops[0]) if targets and stops else None
+
+
 def protection_intent(
-    request: ProtectRequest, message_id: str, position: Position, exits: ExitSettings, at: datetime
+    request: ProtectRequest,
+    message_id: str,
+    position: Position,
+    exits: ExitSettings,
+    at: datetime,
+    known: tuple[Decimal, Decimal] | None = None,
 ) -> OrderRecord | None:
-    """Return the intent of exits for free shares, None without any."""
+    """Return the intent of exits for free shares, None without any.
+
+    They stand where the position's others do: `known` are their target and stop, in dollars a share.
+    """
     free = min(request.qty, whole_shares(max(ZERO, position.available)))
     if free == 0:
         return None
     take_profit, stop_loss = _exits_around(position, exits)
+    if known is not None and known[1] < position.price < known[0]:
+        take_profit, stop_loss = known
     return OrderRecord(
         client_order_id=client_order_id(message_id),
         message_id=message_id,

@@ -14,7 +14,7 @@ from Departments.brokers.patience import name_trouble
 from Departments.core.errors import BadInput, BrokerUnavailable, NotFound, UnreadableAnswer, UnreadableMessage
 from Departments.core.identifiers import client_order_id
 from Departments.core.logs import make_logger
-from Departments.core.orders import OrderRequest, OrderStatus, OrderType
+from Departments.core.orders import OrderRequest, OrderStatus, OrderType, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.settings import ExitSettings
 from Departments.core.statuses import PhaseName, RequestStatus
@@ -29,6 +29,7 @@ from Departments.Trading.exits import (
     adopt_exits,
     ask_to_cancel,
     describe_exit,
+    find_exit_prices,
     is_free,
     known_as,
     name_strangers,
@@ -92,7 +93,9 @@ class ApprovalHandlers:
         if not self._may_be_sent(message, record):
             return None
         judged = self._judge.judge(approval)
-        request = order_request(approval, message.message_id, judged.price, self._exits)
+        is_buy = approval.side is Side.BUY
+        held = find_exit_prices(self._ledger, approval.symbol) if is_buy else None
+        request = order_request(approval, message.message_id, judged.price, self._exits, held)
         intent = order_intent(approval, message.message_id, judged.price, request, self._clock.now())
         if record is None and judged.violations:
             return self._sender.deny(intent, judged.violations)
@@ -242,7 +245,8 @@ class ExitHandlers:
 
     def _decide_exits(self, message_id: str, asked: ProtectRequest, at: datetime) -> list[OrderRecord]:
         position = self._broker.position(asked.symbol)
-        own = None if position is None else protection_intent(asked, message_id, position, self._exits, at)
+        known = find_exit_prices(self._ledger, asked.symbol)
+        own = None if position is None else protection_intent(asked, message_id, position, self._exits, at, known)
         if own is None or position is None:
             return []
         return share_out(own, self._list_released(asked.symbol, asked.plan_id), position.price)

@@ -45,7 +45,7 @@ def judge(approval: ExecutiveApproval, facts: Facts, limits: Limits, exits: Exit
     """Judge an approval at today's price, else at its own."""
     stock = facts.of(approval.symbol)
     price = stock.price_for(approval.side) or approval.price
-    stop = exits.stop_of(approval.side, price)
+    stop = exits.stop_of(approval.side, price, facts.live_stop(approval.symbol))
     order = Trade(approval.symbol, approval.side, approval.qty, price, sector=stock.sector, stop_price=stop)
     return Judgement(order, check_order(order, facts, limits, "trade").violations)
 

@@ -73,6 +73,8 @@ class ExitRepricer:
         paid, expected, at = entry.filled_avg_price, entry.expected_price, entry.terminal_at
         if paid is None or not expected or at is None or entry.stop_price is None:
             return False
+        if entry.stop_price != self._exits.around(expected)[1]:
+            return False  # the exits stand where those of the position do
         is_today = trading_day(at) == trading_day(self._clock.now())
         return is_today and abs(paid - expected) > self._exits.reprice_above_pct * expected
 

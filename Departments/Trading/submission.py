@@ -85,9 +85,15 @@ def withdrawn_intent(request: CancelRequest, at: datetime) -> OrderRecord:
 
 
 def order_request(
-    approval: ExecutiveApproval, message_id: str, price: Decimal | None, exits: ExitSettings
+    approval: ExecutiveApproval,
+    message_id: str,
+    price: Decimal | None,
+    exits: ExitSettings,
+    held: tuple[Decimal, Decimal] | None = None,
 ) -> OrderRequest:
     """Return the request to the broker. A BUY carries its exits as a bracket where possible.
+
+    `held` are target and stop of the position that it tops up (dollars a share): its own exits stand there, too.
 
     A bracket takes whole shares only and lives until cancelled, so the exits outlast the day. `price` is the market
     price now.
@@ -105,6 +111,8 @@ def order_request(
     if approval.side is Side.SELL or not exits.enabled or price is None or not is_whole:
         return common
     take_profit, stop_loss = exits.around(price)
+    if held is not None and held[1] < price and (limit or price) < held[0]:
+        take_profit, stop_loss = held
     return replace(
         common,
         time_in_force=TimeInForce.GTC,

@@ -21,6 +21,7 @@ from Departments.Executive.day_order import DayOrder, prepare_nothing
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing
+from Departments.messaging.payloads import Sizes
 from Departments.messaging.plan_documents import plan_from
 from Departments.Operations.briefing import briefing_from, refuse_other_days
 
@@ -43,20 +44,31 @@ def make_clock(at: str | None, *, side_by_side: bool = False) -> Clock:
         raise BadInput("--at", "", f"{at!r} is not an ISO time", "write 2025-11-10T15:05:42Z") from error
 
 
-def read_day_order(desk: Desk, briefing: Path | None, plan: Path | None, *, dry_run: bool) -> DayOrder:
+def read_day_order(
+    desk: Desk,
+    briefing: Path | None,
+    plan: Path | None,
+    *,
+    dry_run: bool,
+    sizes: Sizes = "keep",
+    fill: bool = False,
+) -> DayOrder:
     """Read the start of the day. Raises BadInput.
 
     The inputs of a new plan are not checked if an execution continues, or if the day already has its own.
     """
     _ = desk.settings, desk.limits
     check_report_folder(desk.workspace / "Reports")
+    if plan is None and (fill or sizes != "keep"):
+        option = "--fill" if fill else "--sizes"
+        raise BadInput(option, "", "says what becomes of a given plan, and none is given", "add --plan FILE")
     document = None if plan is None else read_json(plan)
     proposed = None if document is None else plan_from(document, str(plan))
     message = None if briefing is None else read_briefing(briefing)
     if dry_run or not _has_begun(desk, proposed):
         _check(desk, proposed, plan, message, briefing)
     given = (None, None) if message is None else (message.message_id, message.timestamp)
-    return DayOrder(given[0], document, dry_run, _delivery(desk, message), briefing_at=given[1])
+    return DayOrder(given[0], document, dry_run, _delivery(desk, message), briefing_at=given[1], sizes=sizes, fill=fill)
 
 
 def read_briefing(path: Path) -> Message:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -26,9 +26,12 @@ BrokerOption = Annotated[
 ]
 At = Annotated[str | None, typer.Option(help="Start a simulated clock at this ISO time.")]
 BriefingFile = Annotated[Path | None, typer.Option(help="A DailyBriefing message to plan from.")]
-PlanFile = Annotated[
-    Path | None, typer.Option("--plan", help="An existing proposed_trades_*.json to check and resize.")
+PlanFile = Annotated[Path | None, typer.Option("--plan", help="An existing proposed_trades_*.json to check and trade.")]
+SizesOfPlan = Annotated[
+    Literal["keep", "resize"],
+    typer.Option("--sizes", help="With --plan: keep its sizes (limits and cash still cut), or resize to the target."),
 ]
+Fill = Annotated[bool, typer.Option("--fill", help="With --plan: let candidates of the day's briefing fill it up.")]
 ExchangeState = Annotated[
     Path | None, typer.Option(help="YAML or JSON (cash, positions, prices) to seed the simulated exchange.")
 ]

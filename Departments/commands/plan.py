@@ -25,8 +25,10 @@ from Departments.commands.options import (
     BrokerOption,
     ExchangePrices,
     ExchangeState,
+    Fill,
     PlanFile,
     Reseed,
+    SizesOfPlan,
     Workspace,
 )
 from Departments.commands.seeding import check_exchange_files
@@ -52,6 +54,8 @@ def plan(  # noqa: PLR0913 - one parameter for each option
     broker: BrokerOption = None,
     at: At = None,
     *,
+    sizes: SizesOfPlan = "keep",
+    fill: Fill = False,
     reseed: Reseed = False,
     as_json: AsJson = False,
 ) -> int:
@@ -62,7 +66,8 @@ def plan(  # noqa: PLR0913 - one parameter for each option
     choices = Choices(clock=make_clock(at), broker=broker, exchange_state=exchange_state, exchange_prices=prices)
     with use_desk(workspace, look_at_own_time(workspace, choices)) as desk:
         check_exchange_files(desk, reseed=reseed)
-        order = read_day_order(desk, briefing, plan_file, dry_run=True)  # before ledger and exchange are made
+        # before ledger and exchange are made
+        order = read_day_order(desk, briefing, plan_file, dry_run=True, sizes=sizes, fill=fill)
         made = desk.day.plan(order)
     if as_json:
         print_json({"plan": made.filed.document, "review": made.review.document(), **made.outlook.document()})

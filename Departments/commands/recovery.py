@@ -23,6 +23,7 @@ from Departments.commands.run import show_document
 from Departments.core.errors import BadInput
 from Departments.core.moments import iso
 from Departments.core.money import ZERO, plain
+from Departments.core.readers import spell_symbol
 from Departments.core.trading_calendar import EASTERN
 from Departments.Executive.day import FOLLOW
 from Departments.Executive.reporting.document import unexecuted_document
@@ -103,7 +104,7 @@ def show_comparison(
 
 def _accept(desk: Desk, symbol: str | None) -> list[str]:
     """Accept a symbol, or everything. Raises BadInput if there is nothing to accept."""
-    wanted = None if symbol is None else symbol.upper()
+    wanted = None if symbol is None else spell_symbol(symbol)
     done = desk.trader.accept(wanted)
     if done or wanted is None:
         return done

@@ -28,8 +28,10 @@ from Departments.commands.options import (
     ExchangeFaults,
     ExchangePrices,
     ExchangeState,
+    Fill,
     PlanFile,
     Reseed,
+    SizesOfPlan,
     Workspace,
 )
 from Departments.commands.rehearsal import rehearse
@@ -101,9 +103,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     exchange_faults: ExchangeFaults = None,
     prices: ExchangePrices = None,
     broker: BrokerOption = None,
+    sizes: SizesOfPlan = "keep",
     approve: Annotated[Literal["ask", "auto"] | None, typer.Option(help="Ask a person, or approve at once.")] = None,
     *,
     at: At = None,
+    fill: Fill = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show plan, checks and funding; send nothing.")] = False,
     live: Annotated[bool, typer.Option("--live", help="One of the three switches for a live account.")] = False,
     force: Annotated[
@@ -139,7 +143,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
         check_moving_on(desk)
         if (wait_for_open or desk.settings.wait_for_open) and not dry_run:
             await_opening(desk)
-        order = replace(read_day_order(desk, briefing, plan, dry_run=dry_run), force=force)
+        order = replace(read_day_order(desk, briefing, plan, dry_run=dry_run, sizes=sizes, fill=fill), force=force)
         document = desk.day.run(order, audience_of(approve or desk.settings.approve, as_json=as_json))
         return show_end(desk, document, as_json=as_json)
 

@@ -47,6 +47,24 @@ def _careful(limits: Limits, equity: Decimal, cap: Decimal, factor: Decimal) -> 
     return min(cap, max(minimum_position(limits, equity), factor * cap))
 
 
+def is_large_enough(limits: Limits, facts: Facts, order: Trade, planned: Decimal | None) -> bool:
+    """Return whether the position after a BUY reaches the minimum.
+
+    A BUY with a `planned` price (dollars a share) counts at that price if it is higher, and the minimum gives way by
+    the price buffer: it is not too small because prices and equity have moved since.
+    """
+    held, minimum = facts.positions.get(order.symbol), minimum_position(limits, facts.equity)
+    shares = order.qty + (held.qty if held else ZERO)
+    if planned is not None:
+        minimum *= ONE - limits.deployment.price_buffer_pct
+    return shares * max(order.price or ZERO, planned or ZERO) >= minimum
+
+
+def minimum_trade(limits: Limits, equity: Decimal) -> Decimal:
+    """Return the minimum value of a BUY of a held symbol: max(min_trade_value, min_trade_pct × equity)."""
+    return max(limits.deployment.min_trade_value, limits.deployment.min_trade_pct * equity)
+
+
 def cash_reserve(limits: Limits, equity: Decimal) -> Decimal:
     """Return the reserve: cash never spent."""
     return limits.portfolio_risk.min_cash_reserve_pct * equity
@@ -244,6 +262,13 @@ def size_effects(limits: Limits, facts: Facts) -> tuple[Reason, ...]:
         for cause, factor in _effects(limits, facts)
         if factor < 1
     )
+
+
+def usual_sizes(limits: Limits) -> Limits:
+    """Return the limits of a day on which neither regime nor VIX makes BUYs smaller."""
+    effects = limits.regime_effects
+    usual = effects.model_copy(update=dict.fromkeys(type(effects).model_fields, ONE))
+    return limits.model_copy(update={"regime_effects": usual})
 
 
 def size_factor(limits: Limits, facts: Facts) -> Decimal:

@@ -82,6 +82,12 @@ class Case(Circumstances):
         return self.order.price
 
     @property
+    def planned_price(self) -> Decimal | None:
+        """Return the plan's price of the order's symbol, in dollars; None while the plan is made."""
+        plan = self.facts.plan
+        return None if plan is None or self.stage == "plan" else plan.prices.get(self.order.symbol)
+
+    @property
     def cost(self) -> Decimal:
         """Return shares × price. Raises ValueError without a price."""
         return self.order.qty * self.price

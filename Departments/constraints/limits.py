@@ -40,6 +40,12 @@ def _share(value: Any) -> Any:
     return _number(value)
 
 
+def _band(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
+        raise ValueError(f"a band of {value:g} would leave every holding alone; write less than 1, 0.25 is 25 %")
+    return _number(value)
+
+
 def _number(value: Any) -> Any:
     if isinstance(value, str | bool):
         raise ValueError(f"must be a number (found {value!r}); write it without quotes")  # noqa: TRY004 - for pydantic
@@ -58,6 +64,7 @@ def _empty(value: Any) -> Any:
 
 Share = Annotated[Decimal, BeforeValidator(_share), Field(ge=0, le=1)]
 PositiveShare = Annotated[Decimal, BeforeValidator(_share), Field(gt=0, le=1)]
+Band = Annotated[Decimal, BeforeValidator(_band), Field(ge=0)]
 Factor = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1)]
 Amount = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=BEYOND_REASON)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
@@ -167,9 +174,13 @@ class DayTrades(Section):
 class Deployment(Section):
     """The goals of Operations within the limits. Scores from 0 to 100."""
 
-    target_pct: PositiveShare = Decimal("0.90")
+    target_pct: Share = Decimal("0.90")
     min_positions: Count = 12
+    too_small: Literal["raise", "skip"] = "raise"
     max_auto_position_pct: PositiveShare = Decimal("0.08")
+    min_trade_value: Amount = Decimal(500)
+    min_trade_pct: Share = Decimal("0.01")
+    rebalance_band_pct: Band = Decimal("0.25")
     min_score: Annotated[Amount, Field(le=100)] = Decimal(55)
     sell_below_score: Annotated[Amount, Field(le=100)] = Decimal(55)
     price_buffer_pct: Annotated[Share, Field(lt=1)] = Decimal("0.01")
@@ -232,7 +243,10 @@ class Limits(Section):
             "target_pct": min(goals.target_pct, most),
             "min_positions": min(goals.min_positions, sizes.max_positions_total, places),
             "max_auto_position_pct": max(goals.max_auto_position_pct, sizes.min_position_pct),
+            "min_trade_pct": min(goals.min_trade_pct, goals.max_auto_position_pct),
         }
+        if sizes.max_position_value is not None:
+            fitting["min_trade_value"] = min(goals.min_trade_value, sizes.max_position_value)
         update = {key: value for key, value in fitting.items() if key not in goals.model_fields_set}
         object.__setattr__(self, "deployment", goals.model_copy(update=update))
         return self
@@ -278,6 +292,8 @@ ORDERED_KEYS = (
     ("position_limits.min_position_pct", "deployment.max_auto_position_pct"),
     ("position_limits.min_position_pct", "position_limits.max_sector_concentration_pct"),
     ("deployment.min_positions", "position_limits.max_positions_total"),
+    ("deployment.min_trade_value", "position_limits.max_position_value"),
+    ("deployment.min_trade_pct", "deployment.max_auto_position_pct"),
     ("price_constraints.min_stock_price", "price_constraints.max_stock_price"),
     ("market_conditions.vix_elevated_threshold", "market_conditions.vix_caution_threshold"),
     ("market_conditions.vix_caution_threshold", "market_conditions.vix_panic_threshold"),

@@ -108,7 +108,7 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.SELL_EXCEEDS_HOLDING, "order", SELL, account.check_enough_held),
     _warn_until("trade", _row(Code.SHARES_RESERVED, "order", SELL, account.check_available)),
     _row(Code.MIN_POSITION_VALUE, "position_limits", BUY, account.check_minimum_size,
-         "min_position_value min_position_pct", needs_price=True),
+         "min_position_value min_position_pct deployment.price_buffer_pct", needs_price=True),
     _row(Code.MAX_POSITION_VALUE, "position_limits", BUY, account.check_maximum_size, _MAXIMUM,
          at=AND_FILLED, needs_price=True),
     _row(Code.MAX_POSITIONS_TOTAL, "position_limits", BUY, account.check_number_of_positions, "max_positions_total",

@@ -237,6 +237,11 @@ class Facts(DeskFacts):
         position = self.positions.get(symbol)
         return position.market_value if position else ZERO
 
+    def live_stop(self, symbol: str) -> Decimal | None:
+        """Return the price of a held symbol's live stop, None if none is known."""
+        position = self.positions.get(symbol)
+        return self.history.stops.get(symbol) if position is not None and position.qty > 0 else None
+
     def with_cash(self, change: Decimal) -> Facts:
         """Add dollars (or subtract them) to the cash, explained by fills."""
         account, run = self.account, self.run

@@ -18,8 +18,10 @@ from Departments.core.money import BEYOND_REASON, decimal_of, plain, price_of
 from Departments.core.orders import Side
 from Departments.core.regimes import number_or_none
 
-#: A symbol of the US exchanges, such as UPS, BRK.B or BF-B.
+#: A symbol of the US exchanges, such as UPS or BRK.B; with a dash before it is spelled.
 SYMBOL: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}(?:[.\-][A-Z0-9]{1,4})?\Z")
+#: A class of shares behind a dash, as price feeds write it.
+SHARE_CLASS: Final = re.compile(r"[A-Z]{1,5}-[A-Z]\Z")
 SHORT: Final = 80  # characters of a sentence that shows the value
 Value = TypeVar("Value")
 Read = Callable[[Any], Value]
@@ -41,9 +43,15 @@ def read_name(value: Any) -> str:
     return text
 
 
+def spell_symbol(text: str) -> str:
+    """Return a symbol in capitals and as brokers spell it: a class of shares follows a dot, so BRK-B is BRK.B."""
+    symbol = text.strip().upper()
+    return symbol.replace("-", ".") if SHARE_CLASS.match(symbol) else symbol
+
+
 def read_capitals(value: Any) -> str:
     """Read any broker's symbol, foreign ones such as BTC/USD included, in capitals."""
-    symbol = str(value or "").strip().upper()
+    symbol = spell_symbol(str(value or ""))
     if not symbol:
         raise ValueError("is missing; name the symbol like UPS or BRK.B")
     return symbol

@@ -107,6 +107,15 @@ class ReasonCode(StrEnum):
         "MAX_AUTO_POSITION",
         "the smallest allowed position is above max_auto_position_pct, or every candidate is already at it",
     )
+    MIN_TRADE_VALUE = (
+        "MIN_TRADE_VALUE",
+        "a held symbol would be topped up by less than max(min_trade_value, min_trade_pct × equity)",
+    )
+    REBALANCE_BAND = (
+        "REBALANCE_BAND",
+        "a held symbol has the size of the others, or is nearer to it than rebalance_band_pct of its value",
+    )
+    SIZES_KEPT = ("SIZES_KEPT", "the plan's sizes are kept, so what is left stays in cash")
     NO_CANDIDATES = ("NO_CANDIDATES", "no candidate is left to buy")
     DEPLOYMENT_TARGET = ("DEPLOYMENT_TARGET", "the plan reaches the deployment target without it")
     # --- execution and funding ---

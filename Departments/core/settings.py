@@ -74,10 +74,14 @@ class ExitSettings(Section):
         """Return target and stop (dollars per share), on the exchange's price steps."""
         return on_tick(entry * (ONE + self.take_profit_pct)), on_tick(entry * (ONE - self.stop_loss_pct))
 
-    def stop_of(self, side: Side, price: Decimal | None) -> Decimal | None:
-        """Return the stop of a BUY at `price`; None for SELLs, or with exits disabled."""
-        brings = self.enabled and side is Side.BUY and price is not None
-        return self.around(price)[1] if brings and price is not None else None
+    def stop_of(self, side: Side, price: Decimal | None, live: Decimal | None = None) -> Decimal | None:
+        """Return the stop of a BUY at `price`; None for SELLs, or with exits disabled.
+
+        New shares of a position take its `live` stop (dollars a share), if the price is above it.
+        """
+        if not self.enabled or side is not Side.BUY or price is None:
+            return None
+        return live if live is not None and live < price else self.around(price)[1]
 
 
 class ApprovalSettings(Section):

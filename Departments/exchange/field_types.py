@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from Departments.core.moments import parse_iso
 from Departments.core.money import BEYOND_REASON, decimal_of
+from Departments.core.readers import spell_symbol
 from Departments.core.settings import Section
 from Departments.core.trading_calendar import EASTERN
 
@@ -24,7 +25,7 @@ _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-/]{0,15}\Z")
 def _read_symbol(key: Any) -> str:
     if isinstance(key, bool):
         raise ValueError("a ticker was read as a truth value; write it in quotes, for example 'ON'")  # noqa: TRY004 - pydantic's way
-    text = str(key).strip().upper()
+    text = spell_symbol(str(key))
     if not _SYMBOL.match(text):
         raise ValueError(f"{key!r} is not a ticker; write it like UPS or BRK.B")
     return text

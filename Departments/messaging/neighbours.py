@@ -36,6 +36,7 @@ from Departments.core.readers import (
     read_number,
     read_positive,
     read_price,
+    spell_symbol,
 )
 from Departments.messaging.entries import BriefingRow, UnusableEntry, entries_of, read_entry
 from Departments.messaging.message import Message
@@ -109,7 +110,7 @@ def _reading(value: Any) -> Decimal | NoReading:
 
 
 def _pair(value: Any) -> frozenset[str]:
-    pair = frozenset(part.strip().upper() for part in str(value).split("|"))
+    pair = frozenset(map(spell_symbol, str(value).split("|")))
     if len(pair) != 2 or "" in pair:
         raise ValueError("does not name two symbols; write them like ALKS|SN")
     return pair

@@ -240,10 +240,13 @@ class Escalation(Payload):
 # --- the plan ---
 
 
+Sizes = Literal["keep", "resize"]
+
+
 class PlanRequest(Payload):
     """Make a plan, or check a given one. Every error is answered by a PlanFailure."""
 
-    LEFT_OUT = frozenset({"briefing_message_id", "mandatory_sells", "plan", "by_hand"})
+    LEFT_OUT = frozenset({"briefing_message_id", "mandatory_sells", "plan", "by_hand", "fill"})
 
     briefing_message_id: BriefingId = None
     mandatory_sells: Any = Field(
@@ -251,7 +254,9 @@ class PlanRequest(Payload):
         description="holdings to sell: ticker, shares (all without it), reason, source",
         examples=[[{"ticker": "DVN", "shares": 225, "reason": "drift", "source": "rebalancing"}]],
     )
-    plan: Any = Field(None, description="a plan document, as in TradingPlan; its sizes are made to fit")
+    plan: Any = Field(None, description="a plan document, as in TradingPlan; `sizes` says what becomes of it")
+    sizes: Sizes = Field("keep", description="keep: given sizes only shrink, or reach the minimum; resize: to the goal")
+    fill: bool = Field(False, description="whether candidates of the day's briefing may fill up a given plan")
     by_hand: bool = Field(False, description="the plan is an order by hand: its size is judged and not changed")
 
 

@@ -16,7 +16,14 @@ from tests.builders.commands import Demo, say
 
 MESSAGES = "Messages_Between_Departments"
 SOLD = ["CTVA", "DVN", "EXE", "PLD", "UPS"]
-TOO_SMALL = {"BANC": "$2,040", "BBIO": "$2,821", "BKR": "$2,834", "CVE": "$2,865", "DBX": "$2,845", "ESI": "$2,383"}
+#: Too small as proposed: its shares, those that reach the minimum, and what the position would have been.
+RAISED = {
+    "BANC": (118, 172, "$2,040"),
+    "BBIO": (45, 48, "$2,821"),
+    "CVE": (163, 169, "$2,865"),
+    "ESI": (86, 108, "$2,383"),
+}
+NO_PLACE = ("BKR", "DBX")
 OLD_REGIME = ["20251107T084308Z", "20251110T063559Z", "20251110T065004Z", "20251110T070430Z"]
 
 
@@ -69,11 +76,13 @@ def test_the_cash_adds_up_from_the_orders_themselves(demo: Demo) -> None:
     assert demo.said.document["cash_identity"] == identity
 
 
-def test_what_is_too_small_is_skipped_and_never_sent(demo: Demo) -> None:
+def test_what_is_too_small_is_raised_and_what_has_no_place_is_never_sent(demo: Demo) -> None:
+    for symbol, (few, least, value) in RAISED.items():
+        line = f"Raised {symbol} from {few} to {least} shares - position would be {value} (< $2,968 minimum)"
+        assert line in demo.said.err
+        assert int(demo.said.order(symbol)["filled_qty"]) >= least
     skipped = {s["ticker"]: s["code"] for s in demo.said.document["skipped"]}
-    assert skipped == dict.fromkeys(TOO_SMALL, "MIN_POSITION_VALUE")
-    for symbol, value in TOO_SMALL.items():
-        assert f"Skipped {symbol} - position would be {value} (< $2,968 minimum)" in demo.said.err
+    assert {symbol: skipped[symbol] for symbol in NO_PLACE} == dict.fromkeys(NO_PLACE, "MAX_POSITIONS_TOTAL")
 
 
 def test_the_log_tells_the_day_in_the_words_of_the_incident_report(demo: Demo) -> None:
@@ -82,12 +91,12 @@ def test_the_log_tells_the_day_in_the_words_of_the_incident_report(demo: Demo) -
         "SELL phase: 5 orders sent to Trading",
         "Waiting for 5 orders to fill: CTVA, DVN, EXE, PLD, UPS",
         "All SELL orders filled",
-        "BUY phase: 5 orders sent to Trading",
+        "BUY phase: 9 orders sent to Trading",
         "All BUY orders filled",
     ]
     assert [lines.index(line) for line in order] == sorted(lines.index(line) for line in order)
     sent = [line.split()[1] for line in lines if line.startswith("Sent ")]
-    assert sent == ["SELL"] * 5 + ["BUY"] * 5
+    assert sent == ["SELL"] * 5 + ["BUY"] * 9
 
 
 def test_the_old_regime_messages_are_archived_and_no_error_is_logged(demo: Demo) -> None:

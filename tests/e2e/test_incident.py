@@ -70,8 +70,33 @@ def test_position_size_validation(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert buys
     assert all(D(str(t["shares"])) * D(str(t["entry_price"])) >= floor for t in buys)
     whole = f"${int(floor):,}"
-    assert f"Skipped CVE - position would be $1,054 (< {whole} minimum)" in caplog.messages
+    assert f"Raised CVE from 60 to 171 shares - position would be $1,054 (< {whole} minimum)" in caplog.messages
     opened.close()
+
+
+def test_position_size_validation_where_too_small_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = workspace(tmp_path, limits={"deployment": {"too_small": "skip"}})
+    rows = [candidate("SN", 73.0, 96.19, "Consumer Cyclical", shares=37), candidate("CVE", 72.2, 17.58, shares=60)]
+    deliver(folder, "OPERATIONS", "MSG_RESEARCH_20251110T150509Z_0badcafe.md", briefing(rows))
+    opened = desk(folder)
+    with caplog.at_level(logging.INFO, logger="Departments"):
+        answer = opened.ceo.handle_user_request("generate_plan")
+    whole = f"${int(minimum_position(opened.limits, opened.broker.account().equity)):,}"
+    assert f"Skipped CVE - position would be $1,054 (< {whole} minimum)" in caplog.messages
+    assert "CVE" not in {t["ticker"] for t in answer["plan"]["trades"]}
+    opened.close()
+
+
+def test_a_plan_that_is_approved_already_is_never_raised(open_desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    plan = two_and_two()
+    small = {**next(t for t in plan["trades"] if t["ticker"] == "COMM"), "shares": 60}
+    plan["trades"] = [t for t in plan["trades"] if t["ticker"] != "COMM"] + [small]
+    open_desk.ceo.current_plan, open_desk.ceo.plan_approved = plan, True
+    with caplog.at_level(logging.INFO, logger="Departments"):
+        answer = open_desk.ceo.handle_user_request("execute_plan")
+    floor = minimum_position(open_desk.limits, open_desk.broker.account().equity)
+    assert f"Skipped COMM - position would be $1,021 (< ${int(floor):,} minimum)" in caplog.messages
+    assert (answer["sells_submitted"], answer["buys_submitted"]) == (2, 1)
 
 
 @freeze_time("2025-11-10T15:05:42Z")

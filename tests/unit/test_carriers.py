@@ -20,7 +20,7 @@ CARRIERS = (
     "ExecutionReport",
 )
 #: Before the number is found: a proposed size, and the bounds of a pick.
-BEFORE = {"Candidate", "Pick"}
+BEFORE = {"Candidate", "Pick", "Raise"}
 #: Shares that are no BUY's: holdings, SELLs asked for, exits, requests, notes, a limit, bookings, new terms.
 OTHERS = {
     "Activity",

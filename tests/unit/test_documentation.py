@@ -36,7 +36,8 @@ def test_the_page_of_codes_names_every_code_once_and_constraints_with_their_keys
     assert sorted(line.split("`")[1] for line in lines) == sorted(code.value for code in ReasonCode)
     floor = next(line for line in lines if "`MIN_POSITION_VALUE`" in line)
     assert "| BUY | plan, review, trade | plan | position_limits |" in floor
-    assert floor.endswith("| `position_limits.min_position_value`, `position_limits.min_position_pct` |")
+    keys = ("position_limits.min_position_value", "position_limits.min_position_pct", "deployment.price_buffer_pct")
+    assert floor.endswith(f"| {', '.join(f'`{key}`' for key in keys)} |")
 
 
 WRITTEN = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]

@@ -55,9 +55,11 @@ def check_available(case: Case) -> Finding:
 
 
 def check_minimum_size(case: Case) -> Finding:
-    """Refuse a BUY with a resulting position under the minimum."""
-    value, minimum = case.value_after, amounts.minimum_position(case.limits, case.facts.equity)
-    return Reason.of(ReasonCode.MIN_POSITION_VALUE, value=value, minimum=minimum) if value < minimum else None
+    """Refuse a BUY with a resulting position under the minimum (see `is_large_enough`)."""
+    if amounts.is_large_enough(case.limits, case.facts, case.order, case.planned_price):
+        return None
+    minimum = amounts.minimum_position(case.limits, case.facts.equity)
+    return Reason.of(ReasonCode.MIN_POSITION_VALUE, value=case.value_after, minimum=minimum)
 
 
 def check_maximum_size(case: Case) -> Finding:
@@ -77,15 +79,16 @@ def check_number_of_positions(case: Case) -> Finding:
 
 
 def check_sector(case: Case) -> Finding:
-    """Refuse a BUY beyond the sector's share of equity."""
+    """Refuse a BUY beyond the sector's share of equity. An unknown sector leaves open what its true one holds."""
     order, limits = case.order, case.limits
-    held_sector = case.held.sector if case.held else None
-    bucket = amounts.sector_of(limits, order.symbol, case.facts, held_sector, order.sector)
+    sectors = (case.held.sector if case.held else None, order.sector)
+    bucket = amounts.sector_of(limits, order.symbol, case.facts, *sectors)
     others = amounts.sector_value(limits, case.facts, bucket, without=order.symbol)
     value = others + case.value_after
     cap = amounts.sector_cap(limits, case.facts.equity)
     if value <= cap:
-        return None
+        is_known = any(map(amounts.known_sector, (case.stock.sector, *sectors)))
+        return None if is_known else case.leave_open(ReasonCode.MAX_SECTOR_CONCENTRATION, "sector")
     return Reason.of(ReasonCode.MAX_SECTOR_CONCENTRATION, sector=bucket, value=value, maximum=cap)
 
 

@@ -24,7 +24,7 @@ def rules(minimum: D = MINIMUM, buffer: D = BUFFER) -> Limits:
     return limits(
         position_limits={"min_position_value": minimum, "min_position_pct": 0},
         portfolio_risk={"min_cash_reserve_pct": 0},
-        deployment={"price_buffer_pct": buffer},
+        deployment={"price_buffer_pct": buffer, "min_trade_value": 0, "min_trade_pct": 0},
     )
 
 
@@ -217,3 +217,24 @@ def test_funding_never_spends_more_than_the_budget(rows: list[tuple[int, D, int]
     dearest = [f.limit_price or ZERO for f in sent]
     assert sum((f.qty * price for f, price in zip(sent, dearest, strict=True)), ZERO) <= max(budget, ZERO)
     assert all(price >= (f.planned.price or ZERO) for f, price in zip(sent, dearest, strict=True))
+
+
+def test_a_planned_size_is_not_too_small_because_its_price_fell_within_the_buffer() -> None:
+    planned = buy("A", 67, "30")
+    cheaper = facts(book(NOTHING, cash=D(5000)), market(known("A", price=D("29.90"), ask=D("29.90"), is_fresh=True)))
+    assert planned.qty * D("29.90") < D(2005)
+    (funded,) = fund([planned], cheaper, rules(D(2005)), "by_priority")
+    assert funded.qty == 67
+
+
+def test_cash_leaves_no_crumb_of_a_top_up() -> None:
+    topped = buy("HELD", 40, "50")
+    held = position("HELD", 100, 50)
+    given = limits(
+        position_limits={"min_position_value": 1000, "min_position_pct": 0},
+        portfolio_risk={"min_cash_reserve_pct": 0},
+        deployment={"price_buffer_pct": 0, "min_trade_value": 900, "min_trade_pct": 0},
+    )
+    assert shared([topped], D(950), given=given, held=held)[0].qty == 19
+    (nothing,) = shared([topped], D(890), given=given, held=held)
+    assert (nothing.qty, str(nothing.reason and nothing.reason.code)) == (ZERO, "INSUFFICIENT_CASH")

@@ -255,10 +255,21 @@ def test_an_untradable_holding_is_reported_in_every_plan_of_the_first_day_and_th
     assert skipped == [["NOT_TRADABLE"], ["NOT_TRADABLE"], []]
 
 
-def test_a_skip_for_size_stands_in_the_log_as_it_always_did(
+def test_a_raised_size_stands_in_the_log_with_both_numbers(
     folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("Departments"), "propagate", True)
+    planned = build.plan(build.trade("ALKS", "BUY", 200, 32.66), build.trade("CVE", "BUY", 50, 17.58))
+    with caplog.at_level(logging.INFO, logger="Departments.Operations"):
+        asked(desk(folder), plan=planned)
+    assert "Raised CVE from 50 to 171 shares - position would be $879 (< $3,001 minimum)" in caplog.messages
+
+
+def test_a_skip_for_size_stands_in_the_log_as_it_always_did(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("Departments"), "propagate", True)
+    folder = workspace(tmp_path, limits={"deployment": {"too_small": "skip"}})
     planned = build.plan(build.trade("ALKS", "BUY", 200, 32.66), build.trade("CVE", "BUY", 50, 17.58))
     with caplog.at_level(logging.INFO, logger="Departments.Operations"):
         asked(desk(folder), plan=planned)

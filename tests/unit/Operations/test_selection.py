@@ -13,7 +13,7 @@ from Departments.core.reasons import ReasonCode
 from Departments.messaging.neighbours import Holding
 from Departments.messaging.proposal_payloads import read_sells
 from Departments.Operations.proposals import SellWish, sell_wishes
-from Departments.Operations.selection import select
+from Departments.Operations.selection import describe_holdings, select
 from tests.builders.limits import NOW
 from tests.builders.operations import TODAY, basis, briefing, candidate, changed, held
 
@@ -140,3 +140,35 @@ def test_a_wish_nobody_can_meet_is_bad_input(wish: Any, key: str) -> None:
     with pytest.raises(BadInput) as caught:
         read_sells([wish], "mandatory_sells")
     assert (caught.value.source, caught.value.key) == ("mandatory_sells", key)
+
+
+# --- what is held ---
+
+
+def test_holdings_with_the_score_of_a_candidate_are_candidates() -> None:
+    day = basis(
+        held("GOOD", 10, 20, score=Decimal(55), sector="Energy"),
+        held("HOLD", 10, 20, score=Decimal(60)),
+        held("LISTED", 10, 20, score=Decimal(90)),
+        held("SOLD", 10, 20, score=Decimal(90)),
+        held("SHORT", -10, 20, score=Decimal(90)),
+        held("UNSCORED", 10, 20),
+    )
+    locked = changed(day, locks={"HOLD": "a person must look"})
+    listed = candidate("LISTED", 20, 70)
+    found = select(briefing(listed), locked, wishes=[SellWish("SOLD", None, "told to")])
+    assert [(c.symbol, c.score, c.sector) for c in found.candidates] == [
+        ("LISTED", Decimal(70), None),
+        ("GOOD", Decimal(55), "Energy"),
+    ]
+    assert [c.symbol for c in select(briefing(listed), locked, tops_up=False).candidates] == ["LISTED"]
+
+
+def test_holdings_in_which_briefing_and_account_differ_are_named() -> None:
+    day = basis(held("KNOWN", 10, 20), held("LISTED", 10, 20), held("NEW", 10, 20))
+    of_the_day = briefing(candidate("LISTED"), holdings=(Holding(symbol="KNOWN"), Holding(symbol="GONE")))
+    assert describe_holdings(of_the_day, day) == (
+        "The briefing lists as held what the account does not hold: GONE.",
+        "The briefing does not know what the account holds: NEW.",
+    )
+    assert describe_holdings(briefing(holdings=(Holding(symbol="KNOWN"),)), basis(held("KNOWN", 10, 20))) == ()

@@ -136,3 +136,21 @@ def test_a_cancel_request_names_the_approval_it_is_about() -> None:
     del payload["approval_message_id"]
     with pytest.raises(BadInput, match="approval_message_id"):
         CancelRequest.of(received(payload))
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        ((D("34.80"), D("27.60")), (D("34.80"), D("27.60"))),
+        ((D("32.99"), D("27.60")), (D("37.89"), D("30.05"))),  # the limit is at the target
+        ((D("40.00"), D("32.66")), (D("37.89"), D("30.05"))),  # the price is at the stop
+        (None, (D("37.89"), D("30.05"))),
+    ],
+)
+def test_new_shares_of_a_position_get_exits_at_its_prices_where_they_can(
+    held: tuple[D, D] | None, expected: tuple[D, D]
+) -> None:
+    bought = approval(order("ALKS", "BUY", 30, 32.66) | {"limit_price": 33})
+    request = order_request(bought, APPROVAL_ID, D("32.66"), EXITS, held)
+    assert (request.take_profit, request.stop_loss) == expected
+    assert request.order_class is OrderClass.BRACKET

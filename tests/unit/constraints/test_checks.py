@@ -468,7 +468,26 @@ def test_symbols_of_unknown_sector_count_as_one_sector_or_each_by_itself() -> No
     order = buy(sector="")
     together = limits(position_limits={"unknown_sector": "own_bucket"})
     assert found(Code.MAX_SECTOR_CONCENTRATION, case(order, market=unknown, book=held, limits=together)) is not None
-    assert found(Code.MAX_SECTOR_CONCENTRATION, case(order, market=unknown, book=held)) is None
+    assert isinstance(found(Code.MAX_SECTOR_CONCENTRATION, case(order, market=unknown, book=held)), NotEvaluated)
+
+
+def test_an_unknown_sector_leaves_open_what_the_true_one_holds() -> None:
+    unknown = market(known("ALKS", sector=None))
+    for rules in (limits(), limits(position_limits={"unknown_sector": "own_bucket"})):
+        gap = found(Code.MAX_SECTOR_CONCENTRATION, case(buy(sector="Unknown"), market=unknown, limits=rules))
+        assert str(gap) == "MAX_SECTOR_CONCENTRATION of ALKS: no sector"
+    strict = limits(missing_data={"position_limits": "deny"})
+    verdict = check_order(buy(sector=None), case(market=unknown).facts, strict, "plan")
+    assert str(verdict.violations[0]) == "NOT_EVALUATED: constraint=MAX_SECTOR_CONCENTRATION missing=sector"
+
+
+def test_a_planned_position_is_not_too_small_because_prices_or_equity_have_moved_within_the_buffer() -> None:
+    planned = PlanFacts("PLAN_1", NOW, prices={"ALKS": Decimal(30)})
+    small, floor = buy(qty=99, price="29.99"), Code.MIN_POSITION_VALUE
+    assert found(floor, case(small, plan={"plan": planned})) is None
+    assert found(floor, case(buy(qty=98, price=30), plan={"plan": planned})) is not None
+    assert found(floor, case(small, plan={"plan": planned}, stage="plan")) is not None
+    assert found(floor, case(small)) is not None
 
 
 def test_a_sector_that_only_the_order_names_is_used_for_it() -> None:

@@ -213,3 +213,35 @@ def test_settings_are_found_in_the_older_folder_too(tmp_path: Path) -> None:
     (tmp_path / "Config").mkdir()
     (tmp_path / "Config" / "settings.yaml").write_text("approve: auto\n", encoding="utf-8")
     assert open_desk(tmp_path).settings.approve == "auto"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("rebalance_band_pct: 1", "a band of 1 would leave every holding alone; write less than 1, 0.25 is 25 %"),
+        ("rebalance_band_pct: 100", "a band of 100 would leave every holding alone; write less than 1"),
+        ("rebalance_band_pct: '0.2'", "must be a number (found '0.2'); write it without quotes"),
+        ("too_small: grow", "'raise' or 'skip'"),
+        ("min_trade_pct: 0.09", "0.09 is more than deployment.max_auto_position_pct (0.08)"),
+        ("min_trade_value: -1", "0"),
+    ],
+)
+def test_odd_sizes_of_trades_are_refused_with_key_and_mend(tmp_path: Path, text: str, sentence: str) -> None:
+    path = written(tmp_path, f"deployment: {{{text}}}")
+    with pytest.raises(BadInput) as refused:
+        load_limits(path)
+    assert refused.value.key == f"deployment.{text.partition(':')[0]}"
+    assert sentence in str(refused.value)
+
+
+def test_a_minimum_trade_above_the_maximum_of_a_position_is_refused(tmp_path: Path) -> None:
+    both = "{position_limits: {max_position_value: 5000}, deployment: {min_trade_value: 6000}}"
+    with pytest.raises(BadInput, match=r"deployment.min_trade_value: 6000 is more than position_limits"):
+        load_limits(written(tmp_path, both))
+    small = "position_limits: {min_position_value: 100, max_position_value: 400}"
+    assert load_limits(written(tmp_path, small)).deployment.min_trade_value == 400
+
+
+def test_all_cash_may_be_the_target(tmp_path: Path) -> None:
+    assert load_limits(written(tmp_path, "deployment: {target_pct: 0}")).deployment.target_pct == 0
+    assert load_limits(written(tmp_path, "portfolio_risk: {min_cash_reserve_pct: 1.0}")).deployment.target_pct == 0
