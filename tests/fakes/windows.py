@@ -51,6 +51,7 @@ class Windows:
         self.links = links
         self.held: set[str] = set()
         self.locked: set[str] = set()
+        self.denied: set[str] = set()
         self.in_cloud: set[str] = set()
         self.is_busy: Callable[[str, str], bool] = lambda _operation, _path: False
         self.met: Counter[str] = Counter()
@@ -71,6 +72,8 @@ class Windows:
         self.calls[operation] += 1
         for path in paths:
             text = os.fspath(path)
+            if text in self.denied and operation == "open":
+                raise refusal(DENIED, path)
             if self.is_busy(operation, text) or text in self.locked or (text in self.held and operation != "open"):
                 raise refusal(SHARING, path)
         if self._random.random() < self.rate:

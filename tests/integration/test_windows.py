@@ -11,6 +11,9 @@ import pytest
 from watchdog.events import FileMovedEvent
 
 from Departments.core.departments import OPERATIONS, TRADING
+from Departments.core.errors import FileInUse, WorkspaceBusy
+from Departments.core.platform import locks
+from Departments.core.platform.locks import ProcessLock
 from Departments.core.platform.places import OWNER, find_state
 from Departments.messaging.watcher import _Arrivals
 from tests.builders.commands import AT, contents, deliver_briefing, plan_file, run_of, say
@@ -38,6 +41,7 @@ def live_through_a_day(folder: Path, capsys: Capture, windows: Windows) -> None:
     assert [name for name in names if "Dead_Letter" in name.parts] == []
     assert [name for name in names if name.suffix in {".probe", ".copy", ".again"}] == []
     assert {name.suffix for name in names if ".tmp" in name.parts} <= {".tmp"}
+    assert len({str(name).lower() for name in names}) == len(names), "Windows does not tell these names apart"
 
 
 @pytest.mark.parametrize("links", KINDS)
@@ -120,6 +124,12 @@ def test_a_sharing_violation_never_condemns_and_a_missing_right_does(tmp_path: P
             report = opened.bus.consume(OPERATIONS, opened.routers[OPERATIONS])
             opened.clock.sleep(120)
         assert (report.left, report.dead_lettered) == (1, 0)
+        windows.locked.clear()
+        windows.denied.add(str(path))
+        for _ in range(2):
+            report = opened.bus.consume(OPERATIONS, opened.routers[OPERATIONS])
+            opened.clock.sleep(120)
+        assert (report.left, report.dead_lettered) == (0, 1)
 
 
 def test_a_rename_to_itself_wakes_no_watcher() -> None:
@@ -188,6 +198,30 @@ def test_the_log_of_the_ledger_is_empty_after_a_command(tmp_path: Path, capsys: 
         reader.ledger.plans.executions()
         assert say(capsys, *run_of(folder)).code == 0
         assert (folder / "sentinel.db-wal").stat().st_size == 0
+
+
+def test_a_mutex_that_another_version_holds_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "TRADING.lock"
+    older = ProcessLock(path, "busy;")
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "__version__", "0.0.9")
+        older.take()
+    with pytest.raises(WorkspaceBusy, match=r"busy; It runs version 0\.0\.9, and this is .*: restart it"):
+        ProcessLock(path, "busy;").take()
+    older.release()
+    newer = ProcessLock(path, "busy;")
+    newer.take()
+    with pytest.raises(WorkspaceBusy, match=r"^busy;$"):
+        ProcessLock(path, "busy;").take()
+    newer.release()
+
+
+def test_a_mutex_that_a_scanner_holds_names_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "TRADING.lock"
+    windows = Windows(tmp_path)
+    windows.locked.add(str(path))
+    with windows.in_force(), pytest.raises(FileInUse, match=r"TRADING\.lock: another program keeps it open"):
+        ProcessLock(path, "busy").take()
 
 
 # --- hidden runs ---
