@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from Departments.Executive.day import Day
     from Departments.Executive.execution import PlanExecution
     from Departments.Executive.reporting.report import Reporter
+    from Departments.messaging.bus import ConsumeReport
     from Departments.messaging.router import Router
     from Departments.Operations.operations_manager import OperationsManager
     from Departments.Operations.planner import Planner
@@ -239,6 +240,14 @@ class Desk(Plumbing):
         for name in (REGIME_DETECTION, OPERATIONS):
             with suppress(WorkspaceBusy):
                 self.bus.consume(name, self.routers[name], wait=0)
+
+    def clear_inbox(self) -> ConsumeReport | None:
+        """Handle Trading's inbox if nothing needs limits or a broker: no message, no open order. Else return None."""
+        from Departments.messaging.router import is_acted_on, make_skipping_router
+
+        if self.ledger.orders.find_open() or any(map(is_acted_on, self.bus.waiting(TRADING))):
+            return None
+        return self.bus.consume(TRADING, make_skipping_router(TRADING))
 
     def work(self) -> None:
         """Let all departments of this process read their inboxes once, the Executive last: Trading sends orders.

@@ -53,6 +53,8 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "archive": Entry("archiving", "Move old messages out of Inbox and Outbox."),
     "backup": Entry("safekeeping", "Copy a workspace into a zip, at any moment."),
     "restore": Entry("safekeeping", "Put a backup back and compare it with the broker."),
+    "migrate": Entry("migrating", "Put the desk into the project of an older system."),
+    "doctor": Entry("migrating", "Look whether a workspace can work."),
 }
 
 

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from Departments.brokers.registry import BROKERS, BrokerRow, Opening, find_row, list_names
+from Departments.brokers.registry import BROKERS, EXCHANGE_FILE, BrokerRow, Opening, find_row, list_names
 from Departments.core.departments import OURS
 from Departments.core.errors import BadInput, DepartmentsError, DiskError, LedgerError
 from Departments.core.logs import make_logger
@@ -37,6 +37,7 @@ from Departments.core.trading_calendar import trading_day
 
 if TYPE_CHECKING:
     from Departments.brokers.base import Broker
+    from Departments.brokers.choice import ChosenBroker
     from Departments.brokers.patience import Silence
     from Departments.brokers.snapshot import ExchangeHours
     from Departments.constraints.limits import Limits
@@ -61,6 +62,8 @@ SYNCHRONISED = (
     "The ledger is in %s, which %s copies: a copy of it without its log (-wal) lacks orders. Name a folder outside by "
     "state_dir in config/settings.yaml, and move sentinel.db and simulated_exchange.db there while nothing runs"
 )
+#: Dollars of a new paper account at Alpaca (https://docs.alpaca.markets/docs/paper-trading).
+PAPER_CASH = Decimal(100_000)
 PRICES_LAST = timedelta(days=4)  # a briefing's prices stand in for a symbol that the exchange does not list
 
 
@@ -245,11 +248,44 @@ class Plumbing:
     @cached_property
     def broker_row(self) -> BrokerRow:
         """The registry's row of the chosen broker."""
-        name = self.choices.broker or self.settings.broker.name
+        name = self._broker_choice.name
         row = find_row(name, self.choices.brokers)
         if row is None:
             raise BadInput("--broker", "", f"{name!r} is no broker", f"name {list_names(self.choices.brokers)}")
         return row
+
+    @cached_property
+    def _broker_choice(self) -> ChosenBroker:
+        """The name in options or settings, else the one that keys and past days lead to."""
+        from Departments.brokers.choice import ChosenBroker, choose_broker
+        from Departments.core.platform.text_files import config_file
+
+        choices, settings = self.choices, self.settings
+        if choices.broker is not None:
+            return ChosenBroker(choices.broker)
+        if "name" in settings.broker.model_fields_set or tuple(choices.brokers) != tuple(BROKERS):
+            return ChosenBroker(settings.broker.name)
+        asked = (choices.exchange_state, choices.exchange_faults, choices.exchange_prices)
+        has_settings = config_file(self.workspace, "settings.yaml").exists()
+        return choose_broker(
+            self.workspace,
+            self.state_dir,
+            self._find_past_broker(),
+            is_asked_for=any(asked) or not isinstance(self.clock, SystemClock),
+            has_settings=has_settings,
+        )
+
+    def _find_past_broker(self) -> str | None:
+        """Return the broker at which this desk has traded; a ledger is not made for the question.
+
+        An older ledger does not say it: with orders, and without the file of an exchange, they were sent elsewhere.
+        """
+        from Departments.brokers.choice import REMOTE
+
+        if not self.ledger_path.exists():
+            return None
+        is_elsewhere = not (self.state_dir / EXCHANGE_FILE).exists() and self.ledger.orders.has_any()
+        return self.ledger.brokers.find_last() or (REMOTE if is_elsewhere else None)
 
     @cached_property
     def broker(self) -> Broker:
@@ -260,6 +296,10 @@ class Plumbing:
         if row.file is not None:
             self._check_writable()
         state, faults = self.exchange_files if row.takes_exchange_files else (None, None)
+        if row.takes_exchange_files and self._broker_choice.fresh:
+            from Departments.exchange.state import ExchangeState
+
+            state = ExchangeState(cash=PAPER_CASH)
         opening = Opening(
             workspace=self.workspace,
             folder=self.state_dir,
@@ -344,6 +384,7 @@ class Plumbing:
         broker, rights = self.patient_broker, self.rights
         account = account_lock(self.locks, broker.name, f"{self._account_file}{broker.account().id}", rights)
         with execution_lock(self.state, rights, self.mutexes), account:
+            self.ledger.brokers.note(broker.name, self.clock.now())
             yield
 
     @property

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from Departments.bootstrap import Choices, open_desk
+from Departments.brokers.choice import SIMULATED
 from Departments.constraints.limits import limits_file
 from Departments.core.approvers import AUTOMATIC, Approver
 from Departments.core.documents import json_text
@@ -121,13 +122,9 @@ def replay(
     """
     rows, failed = [], []
     for past in days:
-        folder = workspace / past.day.isoformat()
-        if folder.exists() and any(folder.iterdir()):
-            raise BadInput(folder, "", "is not empty", "name an empty --workspace")
-        _prepare(past, folder, config, equity)
-        _ = (desk := open_desk(folder)).limits, desk.settings
+        folder = prepare_day(past, workspace, config, equity)
         try:
-            rows.append(_replay_day(past, folder))
+            rows.append(_row(past.day, *replay_day(past, folder)))
         except DepartmentsError as error:
             failed.append(FailedDay(past.day, past.source, _name_source(error, past.source), error.exit_code))
     return {"days": rows, "total": _total(rows)}, failed
@@ -137,16 +134,29 @@ def _name_source(error: DepartmentsError, source: str) -> str:
     return str(error) if source in str(error) else f"{source}: {error}"
 
 
-def _replay_day(past: PastDay, workspace: Path) -> dict[str, Any]:
+def prepare_day(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> Path:
+    """Make and return a day's workspace. Raises BadInput for faults of all days: in limits, settings or workspaces."""
+    folder = workspace / past.day.isoformat()
+    if folder.exists() and any(folder.iterdir()):
+        raise BadInput(folder, "", "is not empty", "name an empty --workspace")
+    _prepare(past, folder, config, equity)
+    _ = (desk := open_desk(folder)).limits, desk.settings
+    return folder
+
+
+def replay_day(past: PastDay, workspace: Path) -> tuple[Mapping[str, Any], TradingPlan | None]:
+    """Run a day in its workspace, without keys; return the final document and the plan. Raises DepartmentsError."""
     clock = SimulatedClock(_starting_time(past))
-    desk = open_desk(workspace, Choices(clock=clock, exchange_state=workspace / "exchange_state.json"))
+    desk = open_desk(
+        workspace, Choices(clock=clock, exchange_state=workspace / "exchange_state.json", broker=SIMULATED)
+    )
     audience = _Silent()
     try:
         desk.planner.accept_briefing(past.briefing)
         document = desk.day.run(DayOrder(past.briefing.message_id, past.plan), audience)
     finally:
         desk.close()
-    return _row(past.day, document, audience.plan)
+    return document, audience.plan
 
 
 def _row(day: date, document: Mapping[str, Any], plan: TradingPlan | None) -> dict[str, Any]:

@@ -10,12 +10,16 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
+from typing import TYPE_CHECKING
 
 from Departments.core.answers import Answer, answer_request
 from Departments.core.logs import make_logger
 from Departments.messaging.bus import ConsumeReport
 from Departments.Trading.trader import Trader
 from Departments.Trading.trading_answers import NOTHING_FOLLOWED, TradingClient, answer_positions
+
+if TYPE_CHECKING:
+    from Departments.bootstrap import Desk
 
 log = make_logger(__name__)
 
@@ -34,10 +38,14 @@ class TradingDepartment:
         self._turn = RLock()  # a watcher's script calls from more than one thread
 
     @cached_property
-    def _trader(self) -> Trader:
+    def _desk(self) -> Desk:
         from Departments.bootstrap import open_desk  # noqa: PLC0415 - the written-down exception: made alone
 
-        return open_desk(self._called_in, ledger_path=self._called_in / self.db_path).trader
+        return open_desk(self._called_in, ledger_path=self._called_in / self.db_path)
+
+    @cached_property
+    def _trader(self) -> Trader:
+        return self._desk.trader
 
     def process_inbox(self) -> ConsumeReport | Answer:
         """Handle all messages in Inbox/TRADING, then track every open order."""
@@ -48,6 +56,10 @@ class TradingDepartment:
         return report
 
     def _work(self) -> ConsumeReport:
+        if "_trader" not in self.__dict__:  # limits and broker are opened for what needs them
+            cleared = self._desk.clear_inbox()
+            if cleared is not None:
+                return cleared
         return self._trader.work()
 
     def reconcile_positions(self, max_age_hours: float = 24) -> Answer:

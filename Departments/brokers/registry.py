@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from Departments.core.platform.rights import PRIVATE, Rights
 
@@ -124,6 +124,25 @@ BROKERS: Final[Sequence[BrokerRow]] = (
     ),
     BrokerRow("alpaca", "Alpaca", _open_alpaca),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The keys to an account that a workspace has: none, of a paper account, or of one with real money."""
+
+    kind: Literal["none", "paper", "live"]
+    source: str = ""
+
+
+def find_access(workspace: Path) -> Access:
+    """Find the keys in the environment, or else in a `config.py` of the workspace. Raises BadInput for odd ones."""
+    from Departments.brokers.alpaca.credentials import find_source, is_live, load_credentials
+
+    folders = [workspace, workspace / "scripts"]
+    source = find_source(folders)
+    if not source:
+        return Access("none")
+    return Access("live" if is_live(load_credentials(folders)) else "paper", source)
 
 
 def find_row(name: str, rows: Sequence[BrokerRow] = BROKERS) -> BrokerRow | None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from Departments.bootstrap import MESSAGES, Choices
+from Departments.brokers.choice import SIMULATED
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.commands.frame import report_errors, use_desk
 from Departments.commands.options import AsJson
@@ -51,7 +52,9 @@ def _run_day(folder: Path, *, as_json: bool) -> int:
     start = _starting_time(folder)
     clock: Clock = SimulatedClock(start) if as_json else PacedClock(start, pace=PACE)
     sys.stderr.write(f"Demo workspace: {folder}\n")
-    with use_desk(folder, Choices(clock=clock, exchange_state=folder / "config" / "exchange_state.yaml")) as desk:
+    with use_desk(
+        folder, Choices(clock=clock, broker=SIMULATED, exchange_state=folder / "config" / "exchange_state.yaml")
+    ) as desk:
         document = desk.day.run(DayOrder(), audience_of("auto", as_json=as_json))
         return show_end(desk, document, as_json=as_json)
 

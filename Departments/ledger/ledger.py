@@ -18,6 +18,7 @@ from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger import journal
 from Departments.ledger.account_book import BOOKINGS, DIFFERENCES, STATEMENTS, BookRecords
+from Departments.ledger.broker_records import BROKERS_USED, BrokerRecords
 from Departments.ledger.corporate_actions import ASSETS, CorporateActions
 from Departments.ledger.executive_records import PlanRecords
 from Departments.ledger.journal import LedgerJournal
@@ -56,6 +57,7 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     DIFFERENCES,
     STATEMENTS,
     ASSETS,
+    BROKERS_USED,
     OBSERVATIONS,
     ASSESSMENTS,
     *journal.TABLES,
@@ -97,6 +99,7 @@ class Ledger:
         self.releases = ReleaseRecords(self._db)
         self.book = BookRecords(self._db, self.orders)
         self.journal = LedgerJournal(self._db)
+        self.brokers = BrokerRecords(self._db)
         self.regimes = SqliteRegimeLedger(self._db, OldAssessments(self._db))
 
     def transaction(self) -> AbstractContextManager[None]:

@@ -24,12 +24,13 @@ from Departments.ledger.tables import Table
 logger = make_logger(__name__)
 
 #: The version of the tables, and the oldest one that can be converted to it.
-VERSION = 15
+VERSION = 16
 OLDEST = 10
 WORDS = Words(
     text="TEXT", whole="INTEGER", data="BLOB", identity="INTEGER PRIMARY KEY", clustered=" WITHOUT ROWID"
 )  # https://www.sqlite.org/withoutrowid.html
 BUSY_SECONDS = 30.0
+SHORT_SECONDS = 1.0  # the wait of programs that only look
 #: SQLite flushes every commit before it returns (https://www.sqlite.org/pragma.html#pragma_synchronous).
 DURABLE = "PRAGMA synchronous = FULL"
 #: The length of the write-ahead log in pages: a commit into a log that does not grow is one flush, into one that grows
@@ -234,14 +235,14 @@ def query_read_only(path: Path, sql: str, *, immutable: bool = False) -> list[An
         return []
 
 
-def query_existing(path: Path, sql: str) -> list[Any]:
+def query_existing(path: Path, sql: str, patience: float = BUSY_SECONDS) -> list[Any]:
     """Return the rows of a query and change nothing. Raises LedgerError, DiskError for a file that cannot be read.
 
     A reader of a file in WAL mode makes files beside it. Where none can be made and none is there, nobody writes:
     the file is read as it is. https://www.sqlite.org/wal.html#read_only_databases
     """
     try:
-        return _query(path, sql)
+        return _query(path, sql, patience=patience)
     except sqlite3.DatabaseError as error:
         if path.with_name(f"{path.name}-wal").exists() or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
             raise _ledger_error(path, error) from error
@@ -251,10 +252,10 @@ def query_existing(path: Path, sql: str) -> list[Any]:
         raise _ledger_error(path, error) from error
 
 
-def _query(path: Path, sql: str, *, immutable: bool = False) -> list[Any]:
+def _query(path: Path, sql: str, *, immutable: bool = False, patience: float = BUSY_SECONDS) -> list[Any]:
     mode = "?mode=ro&immutable=1" if immutable else "?mode=ro"
     uri = f"{path.absolute().as_uri()}{mode}"
-    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
+    with closing(sqlite3.connect(uri, uri=True, timeout=patience)) as connection:
         return connection.execute(sql).fetchall()
 
 
@@ -272,3 +273,27 @@ def copy_database(source: Path, target: Path) -> None:
             new.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.DatabaseError as error:
         raise _ledger_error(source, error) from error
+
+
+def check_unlocked(path: Path) -> None:
+    """Raise LedgerBusy while another program writes a database, LedgerError if it cannot be used."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=SHORT_SECONDS)) as opened:
+            opened.execute("BEGIN EXCLUSIVE")
+            opened.execute("ROLLBACK")
+    except sqlite3.DatabaseError as error:
+        raise _ledger_error(path, error) from error
+
+
+def set_journal(path: Path, mode: str) -> None:
+    """Give a database another way of keeping its journal, such as `delete`. Raises LedgerBusy, LedgerError."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=SHORT_SECONDS)) as opened:
+            opened.execute(f"PRAGMA journal_mode = {mode}")
+    except sqlite3.DatabaseError as error:
+        raise _ledger_error(path, error) from error
+
+
+def look_into(path: Path, sql: str) -> list[Any]:
+    """Return the rows of a query on a database of anybody. Raises LedgerBusy at once while somebody writes it."""
+    return query_existing(path, sql, SHORT_SECONDS)

@@ -75,6 +75,10 @@ class OrderRecords:
         """Return the order of an approval message, or None."""
         return next(iter(self._records("message_id = ?", message_id)), None)
 
+    def has_any(self) -> bool:
+        """Return whether an order was ever intended."""
+        return self._db.row("SELECT id FROM desk_orders LIMIT 1") is not None
+
     def find_open(self) -> list[OrderRecord]:
         """Return every order not known to be terminal, oldest first."""
         return self._records(OPEN)

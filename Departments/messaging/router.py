@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from Departments.core.errors import UnroutableMessage
+from Departments.core.errors import BrokerUnavailable, UnroutableMessage
 from Departments.messaging.catalogue import CATALOGUE, Catalogue, MessageType, Skip
 from Departments.messaging.message import Message
 from Departments.messaging.names import department_of
@@ -32,6 +32,22 @@ class Route:
 
 def _prepare_nothing(messages: Iterable[Message]) -> None:
     """Do nothing."""
+
+
+def is_acted_on(message: Message, catalogue: Catalogue = CATALOGUE) -> bool:
+    """Return True if the recipient of a message does something with it, False if it skips or refuses it."""
+    row = catalogue.find(message.message_type)
+    return row is not None and isinstance(row.recipients.get(department_of(message.recipient)), str)
+
+
+def make_skipping_router(department: str, catalogue: Catalogue = CATALOGUE) -> Router:
+    """Return a router for an inbox without a message that is acted on; one that comes meanwhile waits."""
+
+    def refuse(message: Message, _: Any) -> Commit | None:
+        raise BrokerUnavailable(f"{message.message_id} came while {department} only looked")
+
+    entries = (row.recipients.get(department) for row in catalogue)
+    return Router(department, {entry: refuse for entry in entries if isinstance(entry, str)}, catalogue=catalogue)
 
 
 class Router:

@@ -71,6 +71,8 @@ def read_tree(root: Path, *leave_out: str) -> dict[str, str]:
     found = {}
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
+        if path.name.endswith(".mark"):  # the ledger's number of its last commit
+            continue
         if path.is_file() and "__pycache__" not in parts and not any(parts[0].startswith(name) for name in leave_out):
             found["/".join(parts)] = sha256(path.read_bytes()).hexdigest()
     return found
@@ -252,7 +254,9 @@ class _Past:
         self.number += 1
         broker_id = f"00000000-0000-4000-8000-{self.number:012d}"
         order_id = f"ORD_{at:%Y%m%d_%H%M%S}_{self.number:08x}"
-        row = self._insert_order(db, (order_id, broker_id, ticker, action, int(shares), message, "FILLED", at, 1, None))
+        row = self._insert_order(
+            db, (order_id, broker_id, ticker, action, int(shares), message, "FILLED", at, 1, None), at
+        )
         filled = f"{(at + timedelta(seconds=1)).isoformat()}+00:00"
         db.execute(
             "INSERT INTO trading_fills (order_id, fill_price, quantity_filled, fill_timestamp, alpaca_fill_id, "
@@ -298,7 +302,7 @@ class _Past:
         ]
         order_id = f"ORD_{at:%Y%m%d_%H%M%S}_{self.number:08x}"
         values = (order_id, None, ticker, "BUY", shares, message, "REJECTED", None, 0, json.dumps(found))
-        row = self._insert_order(db, values)
+        row = self._insert_order(db, values, at)
         db.execute(
             "INSERT INTO trading_rejections (order_id, rejection_reason, rejection_timestamp, rejection_source) "
             "VALUES (?, 'min_cash_reserve_pct: Would break the cash reserve', ?, 'HARD_CONSTRAINT')",
@@ -311,10 +315,9 @@ class _Past:
         )
         self._message("TRADING", "EXECUTIVE", "escalation", at + timedelta(seconds=1), None, text, "elevated")
 
-    def _insert_order(self, db: sqlite3.Connection, values: tuple[Any, ...]) -> int:
+    def _insert_order(self, db: sqlite3.Connection, values: tuple[Any, ...], created: datetime) -> int:
         *rest, at, passed, violations = values
-        moment = at and f"{at:%Y-%m-%d %H:%M:%S.%f}"
-        day = f"{at or DAYS[0]:%Y-%m-%d %H:%M:%S}"
+        moment, day = at and f"{at:%Y-%m-%d %H:%M:%S.%f}", f"{created:%Y-%m-%d %H:%M:%S}"
         row = db.execute(
             "INSERT INTO trading_orders (order_id, alpaca_order_id, ticker, action, quantity, order_type, "
             "executive_approval_msg_id, status, submitted_timestamp, hard_constraints_passed, constraint_violations, "

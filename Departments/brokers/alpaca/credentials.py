@@ -45,8 +45,7 @@ def load_credentials(folders: Iterable[Path] = (), environ: Mapping[str, str] | 
     BadInput with the missing name.
     """
     environment = {n: v.strip() for n, v in (os.environ if environ is None else environ).items() if n in _NAMES}
-    sources = [("the environment", environment), *_read_config_files(folders)]
-    source, keys = next((s for s in sources if s[1].get(KEY_ID) or s[1].get(SECRET_KEY)), ("", {}))
+    source, keys = _choose_source(environment, folders)
     addresses = environment if not source else keys | {n: v for n, v in environment.items() if v}
     return Credentials(
         key_id=_read_key(keys, KEY_ID, source),
@@ -54,6 +53,17 @@ def load_credentials(folders: Iterable[Path] = (), environ: Mapping[str, str] | 
         base_url=_trim_address(addresses.get(BASE_URL) or PAPER_URL),
         data_url=_trim_address(addresses.get(DATA_URL) or "") or None,
     )
+
+
+def find_source(folders: Iterable[Path] = (), environ: Mapping[str, str] | None = None) -> str:
+    """Return the name of the source that has a key or a secret, empty without one. Raises BadInput."""
+    found = {n: v.strip() for n, v in (os.environ if environ is None else environ).items() if n in _NAMES}
+    return _choose_source(found, folders)[0]
+
+
+def _choose_source(environment: dict[str, str], folders: Iterable[Path]) -> tuple[str, dict[str, str]]:
+    sources = [("the environment", environment), *_read_config_files(folders)]
+    return next((s for s in sources if s[1].get(KEY_ID) or s[1].get(SECRET_KEY)), ("", {}))
 
 
 def _read_config_files(folders: Iterable[Path]) -> Iterator[tuple[str, dict[str, str]]]:

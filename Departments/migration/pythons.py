@@ -1,0 +1,114 @@
+"""The Python that runs a project: which one it is, and which of our requirements it lacks."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from packaging.requirements import Requirement
+from packaging.version import InvalidVersion, Version
+
+from Departments.core.platform.processes import run_program
+
+#: Where projects keep their Python.
+PLACES: Final = ("venv", ".venv", "env")
+NAMES: Final = ("Scripts/python.exe", "bin/python")
+OLDEST: Final = (3, 11)
+TIMEOUT: Final = 60  # seconds; a Python on a slow disk starts slowly
+_ASK: Final = """
+import json, sys
+from importlib import metadata
+names = [(d.metadata["Name"], d.version) for d in metadata.distributions()]
+found = {name.lower().replace("_", "-"): version for name, version in names if name}
+print(json.dumps({"version": list(sys.version_info[:3]), "packages": found}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPython:
+    """The Python of a project. `missing` are requirements; `moved` what is installed in another version, and its need.
+
+    `problem` says why it could not be asked.
+    """
+
+    path: Path
+    version: tuple[int, ...] = ()
+    missing: tuple[str, ...] = ()
+    moved: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+
+    @property
+    def is_too_old(self) -> bool:
+        """Return True if our code does not run on it."""
+        return bool(self.version) and self.version < OLDEST
+
+    @property
+    def pip_line(self) -> str:
+        """Return the command that installs what is missing; empty if nothing is."""
+        wanted = " ".join(f'"{each}"' for each in (*self.missing, *(needed for _, needed in self.moved)))
+        return f'"{self.path}" -m pip install {wanted}' if wanted else ""
+
+
+def find_python(project: Path) -> ProjectPython:
+    """Find the Python of a project, else the one that runs this, and ask it for its packages."""
+    places = (project / place / name for place in PLACES for name in NAMES)
+    path = next((place for place in places if place.exists()), Path(sys.executable))
+    try:
+        done = run_program([str(path), "-I", "-c", _ASK], project, TIMEOUT)
+        answer = json.loads(done.output)
+    except (OSError, ValueError) as error:
+        return ProjectPython(path, problem=f"cannot be asked ({type(error).__name__})")
+    missing, moved = _compare(answer["packages"], list_requirements())
+    return ProjectPython(path, tuple(answer["version"]), missing, moved)
+
+
+def _compare(installed: dict[str, str], wanted: list[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    missing, moved = [], []
+    for text in wanted:
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            continue
+        plain = f"{requirement.name}{requirement.specifier}"
+        version = installed.get(requirement.name.lower().replace("_", "-"))
+        if version is None:
+            missing.append(plain)
+        elif not _fits(requirement, version):
+            moved.append((f"{requirement.name} {version}", plain))
+    return tuple(missing), tuple(moved)
+
+
+def _fits(requirement: Requirement, version: str) -> bool:
+    try:
+        return requirement.specifier.contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return False
+
+
+def list_requirements() -> list[str]:
+    """Return what our code needs, from the installed package or from its source; empty where neither is known."""
+    source = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    if source.is_file():
+        project = tomllib.loads(source.read_text(encoding="utf-8")).get("project", {})
+        if project.get("name") == "departments":
+            return list(project["dependencies"])
+    try:
+        found = metadata.requires("departments") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [text for text in found if "extra ==" not in text]
+
+
+def find_lacking() -> list[str]:
+    """Return the requirements that the running Python lacks, or has in another version."""
+    installed = {
+        name.lower().replace("_", "-"): found.version
+        for found in metadata.distributions()
+        if (name := found.metadata["Name"])
+    }
+    missing, moved = _compare(installed, list_requirements())
+    return [*missing, *(needed for _, needed in moved)]
