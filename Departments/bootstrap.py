@@ -54,13 +54,12 @@ class Desk(Plumbing):
     @cached_property
     def regime(self) -> RegimeDepartment:
         """The Regime department."""
-        from Departments.Operations.shelf import is_usable
         from Departments.Regime.market_data import MarketData, broker_source, file_sources
         from Departments.Regime.regime_department import RegimeDepartment
 
         settings, limits = self.settings.regime, self.limits.market_conditions
         sources = (*file_sources(settings, self.workspace), broker_source(self.spy_bars))
-        market = MarketData(self.briefings, sources, closing_bars=self.spy_bars, is_usable=is_usable)
+        market = MarketData(self.briefings, sources, closing_bars=self.spy_bars, is_usable=self.shelf.is_usable)
         return RegimeDepartment(self.bus, self.ledger.regimes, limits, self.clock, settings, market)
 
     def spy_bars(self) -> Sequence[Bar]:

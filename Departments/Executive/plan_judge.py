@@ -73,7 +73,8 @@ class PlanJudge:
 
     def foresee(self, plan: TradingPlan) -> Outlook:
         """Judge every order of a plan on projected facts."""
-        return foresee(plan, self._read(plan), self.limits, self.settings.exits)
+        runs = [run.trading_day for run in self.plans.executions() if run.plan_id != plan.plan_id and not run.by_hand]
+        return foresee(plan, self._read(plan), self.limits, self.settings.exits, max(runs, default=None))
 
     def find_staleness(self, plan: TradingPlan) -> str | None:
         """Return why a plan may not be approved any more, or None."""

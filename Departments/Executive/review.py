@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,9 +20,11 @@ from Departments.core.plans import Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import Regime
 from Departments.core.settings import ExitSettings
+from Departments.Executive.review_facts import ReviewFact, list_facts
 from Departments.messaging.plan_stages import LIMITS_STAGE, RESEARCH, STAGES, complete_plan
 
 NEAR_TARGET = Decimal("0.02")  # of equity: whole shares and the price buffer cost about this much
+MOST_ON_HOLD, MOST_REJECTED = 6, 3  # the best ratings of a plan that a person should look at, and of a rejected one
 NARROW = Decimal("0.02")  # of a limit: what is left of it is called narrow
 
 
@@ -36,13 +39,17 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A plan on today's account: the engine's verdict, the new weights, and the headroom afterwards."""
+    """A plan on today's account: the engine's verdict, the new weights, and the headroom afterwards.
+
+    `last_run` is the day of the last execution.
+    """
 
     verdict: PlanVerdict
     before: Facts
     weights: tuple[Shift, ...]
     sectors: tuple[Shift, ...]
     headroom: tuple[Headroom, ...]
+    last_run: date | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the outlook with shares of equity as strings."""
@@ -57,7 +64,9 @@ class Outlook:
         }
 
 
-def foresee(plan: TradingPlan, facts: Facts, limits: Limits, exits: ExitSettings) -> Outlook:
+def foresee(
+    plan: TradingPlan, facts: Facts, limits: Limits, exits: ExitSettings, last_run: date | None = None
+) -> Outlook:
     """Judge every order of a plan on projected facts, at today's prices."""
     orders = [_order(trade, facts, exits) for trade in plan.trades]
     verdict = check_plan(orders, facts, limits, "review")
@@ -67,6 +76,7 @@ def foresee(plan: TradingPlan, facts: Facts, limits: Limits, exits: ExitSettings
         weights=_shifts(_weights(facts), _weights(verdict.facts)),
         sectors=_shifts(_sectors(facts, limits), _sectors(verdict.facts, limits)),
         headroom=headroom(verdict.facts, limits),
+        last_run=last_run,
     )
 
 
@@ -91,13 +101,18 @@ WORDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A rating from 0 to 10, with the strengths and concerns of a plan. `violations` are among the concerns."""
+    """A rating from 0 to 10, with the strengths and concerns of a plan. `violations` are among the concerns.
+
+    The recommendation is REJECT where an order breaks a limit, HOLD where one of the `facts` asks for a person or there
+    are many concerns, else APPROVE.
+    """
 
     quality_rating: int
     strengths: tuple[str, ...]
     concerns: tuple[str, ...]
     recommendation: str
     violations: tuple[str, ...] = ()
+    facts: tuple[ReviewFact, ...] = ()
 
     @property
     def score(self) -> int:
@@ -116,6 +131,7 @@ class Review:
             "strengths": list(self.strengths),
             "concerns": list(self.concerns),
             "recommendation": self.recommendation,
+            "facts": [fact.document() for fact in self.facts],
         }
 
 
@@ -141,13 +157,19 @@ def with_quality(document: Mapping[str, Any], found: Review) -> dict[str, Any]:
 
 
 def review(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Review:
-    """Rate a plan: every violation weighs three, every other concern one."""
+    """Rate a plan: every violation weighs three, every other concern one.
+
+    A plan on HOLD has at most 6, and one less for each further line that asks for a person; REJECT has at most 3.
+    """
     violations = tuple(f"{order.symbol}: {reason}" for order, reason in outlook.verdict.violations)
-    others = tuple(_concerns(plan, outlook, limits))
-    rating = max(0, 10 - 3 * len(violations) - len(others))
-    recommendation = "REJECT" if violations else "APPROVE" if rating >= 7 else "APPROVE_WITH_CARE"
+    facts = list_facts(plan, outlook.verdict, outlook.before, outlook.headroom, limits, outlook.last_run)
+    asking = tuple(fact for fact in facts if fact.rule)
+    others = (*(f"HOLD: {fact.sentence}" for fact in asking), *_concerns(plan, outlook, limits))
+    most = MOST_REJECTED if violations else 1 + MOST_ON_HOLD - len(asking) if asking else 10
+    rating = max(0, min(most, 10 - 3 * len(violations) - len(others)))
+    recommendation = "REJECT" if violations else "HOLD" if rating <= MOST_ON_HOLD else "APPROVE"
     strengths = tuple(_strengths(plan, outlook, limits))
-    return Review(rating, strengths, (*violations, *others), recommendation, violations)
+    return Review(rating, strengths, (*violations, *others), recommendation, violations, facts)
 
 
 def _strengths(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str]:

@@ -156,8 +156,7 @@ class Planner:
 
     def keep_briefing(self, message: Message, briefing: DailyBriefing) -> None:
         """Keep a briefing in hand. Raises BadInput for one that nobody can plan from."""
-        briefing_from(briefing, message.message_id, at=message.timestamp)
-        self._shelf.keep(message)
+        self._shelf.keep(message, briefing_from(briefing, message.message_id, at=message.timestamp))
 
     def keep_proposal(self, message: Message, _: PlanProposal) -> None:
         """Keep a proposal in hand. Raises BadInput for one that is refused as a whole."""

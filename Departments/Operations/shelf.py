@@ -36,6 +36,7 @@ from Departments.Operations.proposals import LONGEST, Proposal, proposal_from
 
 log = make_logger(__name__)
 
+KEPT = 8  # briefings that were read
 READ_AT_MOST = 200  # of an outbox full of old messages, only the newest are read
 FOLDER: Final = "Messages_Between_Departments"
 
@@ -74,10 +75,31 @@ class Shelf:
     bus: Bus
     needs_proposal: bool = False
     in_hand: dict[str, Message] = field(default_factory=dict)
+    _briefings: dict[tuple[str, str], Briefing] = field(default_factory=dict, repr=False)
 
-    def keep(self, message: Message) -> None:
-        """Keep a message in hand."""
+    def keep(self, message: Message, briefing: Briefing | None = None) -> None:
+        """Keep a message in hand, with the briefing if it was read from it."""
         self.in_hand[message.message_id] = message
+        if briefing is not None:
+            self._briefings[_content_of(message)] = briefing
+
+    def read_message(self, message: Message) -> Briefing:
+        """Read a DailyBriefing, each content once. Raises BadInput or UnreadableMessage if it cannot be used."""
+        key = _content_of(message)
+        if key not in self._briefings:
+            while len(self._briefings) >= KEPT:
+                del self._briefings[next(iter(self._briefings))]
+            self._briefings[key] = read_briefing(message)
+        return self._briefings[key]
+
+    def is_usable(self, message: Message) -> bool:
+        """Return whether somebody can plan from a briefing."""
+        return self._read_if_usable(message) is not None
+
+    def _read_if_usable(self, message: Message) -> Briefing | None:
+        with suppress(DepartmentsError):
+            return self.read_message(message)
+        return None
 
     def find(self, message_id: str) -> Message | None:
         """Return a message by its id. Returns None if there is none."""
@@ -93,11 +115,11 @@ class Shelf:
         Raises UnusableMessage if the newest of today cannot be used, BadInput without any.
         """
         if message_id is None:
-            return self.read_todays_briefing(now) or read_briefing(self._list_some(now)[0])
+            return self.read_todays_briefing(now) or self.read_message(self._list_some(now)[0])
         message = self.find(message_id)
         if message is None:
             raise BadInput(message_id, "", "there is no such briefing", "name one that was delivered")
-        return read_briefing(message)
+        return self.read_message(message)
 
     def read_todays_briefing(self, now: datetime) -> Briefing | None:
         """Read today's newest briefing: it decides. Returns None if there is none. Raises UnusableMessage."""
@@ -106,7 +128,7 @@ class Shelf:
         if found is None:
             return None
         try:
-            briefing = read_briefing(found.message)
+            briefing = self.read_message(found.message)
             refuse_other_days(briefing, today)
             found.refuse()
         except (BadInput, UnreadableMessage) as error:
@@ -125,7 +147,7 @@ class Shelf:
     def read_others(self, briefing: Briefing, now: datetime, young: timedelta) -> list[Briefing]:
         """Read today's other usable briefings that are at most as `young`: their views of the market count, too."""
         near = [m for m in self.list_briefings(trading_day(now)) if abs(now - m.timestamp) <= young]
-        found = (_read_if_usable(m) for m in near if m.message_id != briefing.source)
+        found = (self._read_if_usable(m) for m in near if m.message_id != briefing.source)
         return [other for other in found if other and _is_of_today(other, now)]
 
     def find_proposal(self, now: datetime) -> tuple[Proposal | None, str]:
@@ -253,15 +275,8 @@ def _refuse(error: BadInput | UnreadableMessage, message: Message, kind: str) ->
     return UnusableMessage(message.message_id, "payload", str(error), f"mend the JSON there. {other}")
 
 
-def is_usable(message: Message) -> bool:
-    """Return whether somebody can plan from a briefing."""
-    return _read_if_usable(message) is not None
-
-
-def _read_if_usable(message: Message) -> Briefing | None:
-    with suppress(DepartmentsError):
-        return read_briefing(message)
-    return None
+def _content_of(message: Message) -> tuple[str, str]:
+    return message.message_id, sha256(f"{message.timestamp} {message.body}".encode()).hexdigest()
 
 
 def _is_of_today(briefing: Briefing, now: datetime) -> bool:

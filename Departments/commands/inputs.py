@@ -102,12 +102,12 @@ def _has_begun(desk: Desk, plan: TradingPlan | None) -> bool:
 
 
 def _check(desk: Desk, plan: TradingPlan | None, path: Path | None, message: Message | None, file: Path | None) -> None:
-    now = desk.reader.moment()  # ages go by the broker's clock
+    now = desk.clock.now()  # of a briefing only the day counts; no exchange is made for one that is refused
     if message is not None:
         desk.admission.check_file(message, str(file))
         _refuse_unplannable(message, str(file), now)
     if plan is not None:
-        _refuse_stale(plan, str(path), now, desk.limits)
+        _refuse_stale(plan, str(path), desk.reader.moment(), desk.limits)  # ages go by the broker's clock
     elif message is None:
         _check_waiting(desk, now)
 

@@ -40,7 +40,7 @@ from Departments.core.safe_text import make_safe
 from Departments.Executive.approvals import Approved
 from Departments.Executive.day_order import ReviewedPlan
 from Departments.Executive.reporting.terminal import show_plan
-from Departments.Executive.review import Outlook, Shift
+from Departments.Executive.review import Outlook, Review, Shift
 
 BAR = 40  # characters for the whole of equity
 
@@ -124,11 +124,21 @@ def _show(made: ReviewedPlan) -> None:
     screen, plan, review = Console(), made.filed.plan, made.review
     show_plan(screen, plan)
     _OutlookTables(screen, made.outlook).show()
+    _show_facts(screen, review)
     screen.print(f"Review: {review.quality_rating}/10, {review.recommendation}", highlight=False)
     for kind, lines in (("strength", review.strengths), ("concern", review.concerns)):
         for line in lines:
             screen.print(f"  {kind}: {escape_text(line)}", highlight=False)
     screen.print(f"Approve it with: departments approve {escape_text(plan.plan_id)}", highlight=False)
+
+
+def _show_facts(console: Console, review: Review) -> None:
+    table = Table(title="What the review looks at", title_justify="left", box=box.SIMPLE)
+    for name in ("Fact", "Value", "Limit", "Asks for a person by"):
+        table.add_column(name, overflow="fold")
+    for fact in review.facts:
+        table.add_row(*map(escape_text, (fact.name, fact.value, fact.limit, fact.rule)))
+    console.print(table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,18 @@ class Deployment(Section):
     price_buffer_pct: Annotated[Share, Field(lt=1)] = Decimal("0.01")
 
 
+class ReviewRules(Section):
+    """When a review says HOLD: a person should look. Shares of one, numbers of symbols and of days."""
+
+    hold_turnover_pct: PositiveShare = Decimal("0.50")
+    hold_unevaluated_pct: PositiveShare = Decimal("0.25")
+    hold_locked_symbols: Annotated[Count, Field(ge=1)] = 1
+    hold_days_since_last_run: Annotated[Count, Field(ge=1)] = 7
+    hold_panic: Flag = True
+    hold_contradicting_regimes: Flag = True
+    hold_nothing_traded: Flag = True
+
+
 class MissingData(Section):
     """The policy for missing data, for each group of constraints."""
 
@@ -221,6 +233,7 @@ class Limits(Section):
     settlement: Settlement = Settlement()
     day_trades: DayTrades = DayTrades()
     deployment: Deployment = Deployment()
+    review: ReviewRules = ReviewRules()
     missing_data: MissingData = MissingData()
     kelly_criterion: Free = Field(default_factory=dict)
     risk_score_gates: Free = Field(default_factory=dict)

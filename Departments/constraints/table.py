@@ -167,6 +167,7 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
 #: The readers of the keys that no constraint reads: a section, or one key of it.
 READ_ELSEWHERE: Final[Mapping[str, str]] = {
     "deployment": "the goals of Operations within the limits",
+    "review": "the rules by which a review says HOLD",
     "missing_data": "the engine's policy for a constraint without its data",
     "settlement.days": "the days until a SELL's proceeds settle, if the broker gives no number",
     "kelly_criterion": "kept for other tools, no constraint reads it",

@@ -40,7 +40,7 @@ def test_a_plan_without_a_flaw_is_a_ten_to_approve() -> None:
 def test_a_violation_rejects_the_plan_and_names_order_and_numbers() -> None:
     found = reviewed(buy(qty=2))
     assert found.recommendation == "REJECT"
-    assert found.quality_rating == 7
+    assert found.quality_rating == 3
     assert found.concerns[0] == "ALKS: MIN_POSITION_VALUE: value=60 minimum=3000"
 
 
