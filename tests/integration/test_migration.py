@@ -329,11 +329,12 @@ def test_a_ledger_that_cannot_be_converted_is_refused_before_anything_is_done(pr
     assert {name for name in read_tree(project) if "-shm" not in name and "-wal" not in name} == set(before)
 
 
-def test_a_locked_database_is_named_and_nothing_is_done(project: Path) -> None:
+@pytest.mark.parametrize("lock", ["EXCLUSIVE", "IMMEDIATE"])
+def test_a_locked_database_is_named_and_nothing_is_done(project: Path, lock: str) -> None:
     before = read_tree(project)
     with closing(sqlite3.connect(project / "sentinel.db")) as db:
-        db.execute("BEGIN EXCLUSIVE")
-        assert "locked" in survey_project(project).databases[0].problem
+        db.execute(f"BEGIN {lock}")
+        assert ("locked" in survey_project(project).databases[0].problem) == (lock == "EXCLUSIVE")
         with pytest.raises(LedgerBusy, match=r"sentinel\.db: the ledger is locked by another process"):
             apply_migration(project, NOW)
         db.rollback()
