@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "replay": Entry("replay", "Replay a series of past days."),
     "exchange": Entry("operating", "Operate the simulated exchange: prices, money, splits, halts."),
     "regime": Entry("regime", "Show today's market regime and its history."),
+    "config": Entry("config", "Show the limits in force, and the file that each comes from."),
     "watch": Entry("watching", "Handle messages as they arrive, until Ctrl-C."),
     "inbox": Entry("messages", "Show the waiting messages of an inbox."),
     "show": Entry("messages", "Show one message, wherever it is."),

@@ -138,14 +138,15 @@ class Plumbing:
 
     @cached_property
     def limits(self) -> Limits:
-        """`config/hard_constraints.yaml`."""
+        """`config/hard_constraints.yaml`, with what `compliance_config.yaml` beside it makes stricter."""
+        from Departments.constraints.compliance import tighten
         from Departments.constraints.limits import limits_file, load_limits
 
         path = limits_file(self.workspace)
         if not path.exists():
             mend = "copy the project's config/hard_constraints.yaml there, or name another --workspace"
             raise BadInput(path, "", "there is no such file", mend)
-        return load_limits(path)
+        return tighten(load_limits(path), self.workspace)
 
     @property
     def rights(self) -> Rights:

@@ -12,6 +12,7 @@ from datetime import datetime, time
 
 from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.amounts import is_careful
+from Departments.constraints.compliance import describe_origins
 from Departments.constraints.limits import Limits
 from Departments.core import identifiers
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION
@@ -213,7 +214,7 @@ class Planner:
         sources = [each.source for each in (briefing, proposal) if each is not None]
         notes = [line for source in sources if (line := self._shelf.describe_source(source))]
         judged = _add_proposal(_add_research(planned, briefing, basis), proposal, refusal)
-        return _note(judged, [*describe_doubts(briefing, self._limits), *notes])
+        return _note(judged, [*describe_doubts(briefing, self._limits), *notes, *describe_origins(self._limits)])
 
     def _validate(self, wish: Wish, plan: TradingPlan, now: datetime) -> Planned:
         known, doubts = self._find_known(wish, now)
@@ -234,7 +235,7 @@ class Planner:
             fillers=known if wish.fills else None,
         )
         differences = describe_holdings(known, basis) if known.at else ()
-        return _note(_add_research(validated, known, basis), [*differences, *doubts])
+        return _note(_add_research(validated, known, basis), [*differences, *doubts, *describe_origins(self._limits)])
 
     def _find_known(self, wish: Wish, now: datetime) -> tuple[Briefing, list[str]]:
         """Return the briefing beside a given plan, and the sentence about one that cannot be used."""

@@ -252,7 +252,7 @@ class Sizer:
 
     def _sector_rooms(self, picks: Iterable[Pick]) -> dict[str, Decimal]:
         """Return the room of each bucket at planning prices, with held picks at worse prices."""
-        cap, worse = amounts.sector_cap(self.basis.limits, self.facts.equity), self.basis.buffer
+        limits, equity, worse = self.basis.limits, self.facts.equity, self.basis.buffer
         taken: dict[str, Decimal] = {}
         for position in self.facts.positions.values():
             if position.qty > 0:
@@ -261,7 +261,8 @@ class Sizer:
         for pick in picks:
             more = pick.held * (ONE + worse) - self.facts.held_value(pick.symbol)
             taken[pick.sector] = taken.get(pick.sector, ZERO) + more
-        return {bucket: max(ZERO, cap - value) / (ONE + worse) for bucket, value in taken.items()}
+        caps = {bucket: amounts.sector_cap(limits, equity, bucket) for bucket in taken}
+        return {bucket: max(ZERO, caps[bucket] - value) / (ONE + worse) for bucket, value in taken.items()}
 
     def _too_large(self, pick: Pick) -> SkippedTrade:
         maximum = amounts.maximum_auto_position(self.basis.limits, self.facts.equity, self.basis.factor)

@@ -127,9 +127,12 @@ def sector_of(limits: Limits, symbol: str, facts: Facts, *others: str | None) ->
     return f"{UNKNOWN_SECTOR}:{symbol}" if alone else UNKNOWN_SECTOR
 
 
-def sector_cap(limits: Limits, equity: Decimal) -> Decimal:
-    """Return the maximum value of one sector."""
-    return limits.position_limits.max_sector_concentration_pct * equity
+def sector_cap(limits: Limits, equity: Decimal, bucket: str) -> Decimal:
+    """Return the maximum value of a sector: the smaller of the maximum for all and its own."""
+    rules = limits.position_limits
+    own = {name.casefold(): most for name, most in rules.sector_maxima.items()}
+    most = min(rules.max_sector_concentration_pct, own.get(bucket.casefold(), ONE))
+    return most * equity
 
 
 def sector_value(limits: Limits, facts: Facts, bucket: str, *, without: str = "") -> Decimal:

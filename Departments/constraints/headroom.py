@@ -59,7 +59,10 @@ def _largest_position(facts: Facts, limits: Limits) -> Headroom:
 def _largest_sector(facts: Facts, limits: Limits) -> Headroom:
     sectors = {amounts.sector_of(limits, p.symbol, facts, p.sector) for p in facts.positions.values()}
     values = {sector: amounts.sector_value(limits, facts, sector) for sector in sectors}
-    return _largest("position_limits.max_sector_concentration_pct", values, amounts.sector_cap(limits, facts.equity))
+    caps = {sector: amounts.sector_cap(limits, facts.equity, sector) for sector in sectors}
+    fullest = min(sorted(sectors), key=lambda sector: caps[sector] - values[sector], default="")
+    used, most = values.get(fullest, ZERO), caps.get(fullest, amounts.sector_cap(limits, facts.equity, ""))
+    return Headroom("position_limits.max_sector_concentration_pct", used, most, most - used, about=fullest)
 
 
 def _heat(facts: Facts, limits: Limits) -> Headroom:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from Departments.core.errors import BadInput
 from Departments.core.money import BEYOND_REASON, plain
@@ -72,6 +72,16 @@ Flag = Annotated[bool, BeforeValidator(_truth)]
 Free = Annotated[Any, BeforeValidator(_empty)]
 
 
+def _read_symbols(value: Any) -> Any:
+    rows = value or ()
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, str) and row.strip() for row in rows):
+        raise ValueError(f"is not a list of symbols (found {value!r}); write [GME, AMC]")
+    return tuple(row.strip().upper() for row in rows)
+
+
+Symbols = Annotated[tuple[str, ...], BeforeValidator(_read_symbols)]
+
+
 class PositionLimits(Section):
     """The size of one position, and the number of positions."""
 
@@ -81,6 +91,7 @@ class PositionLimits(Section):
     max_single_position_pct: PositiveShare = Decimal("0.25")
     max_positions_total: Count = 20
     max_sector_concentration_pct: PositiveShare = Decimal("0.40")
+    sector_maxima: dict[str, PositiveShare] = Field(default_factory=dict)
     unknown_sector: Literal["own_bucket", "each_by_itself"] = "each_by_itself"
     max_correlated_positions: Count = 5
     correlated_above: Share = Decimal("0.70")
@@ -145,6 +156,13 @@ class TimingRules(Section):
     no_earnings_day_trades: Flag = True
     one_execution_per_day: Flag = True
     max_manual_orders_per_day: Count = 10
+    reopen_pause_hours: Annotated[Amount, Field(le=168)] = Decimal(0)
+
+
+class RestrictedSymbols(Section):
+    """Symbols that are never bought."""
+
+    blocklist: Symbols = ()
 
 
 class Staleness(Section):
@@ -215,6 +233,12 @@ class MissingData(Section):
         return policy
 
 
+#: Keys that say something of the file, and limit nothing.
+ABOUT_THE_FILE: Final = frozenset(
+    {"version", "last_updated", "updated_by", "last_reviewed", "description", "notes", "metadata", "author", "owner"}
+)
+
+
 class Limits(Section):
     """All groups of `config/hard_constraints.yaml`.
 
@@ -229,6 +253,7 @@ class Limits(Section):
     market_conditions: MarketConditions = MarketConditions()
     regime_effects: RegimeEffects = RegimeEffects()
     timing_rules: TimingRules = TimingRules()
+    restricted_symbols: RestrictedSymbols = RestrictedSymbols()
     staleness: Staleness = Staleness()
     settlement: Settlement = Settlement()
     day_trades: DayTrades = DayTrades()
@@ -241,10 +266,14 @@ class Limits(Section):
     technical_filters: Free = Field(default_factory=dict)
     violation_actions: Free = Field(default_factory=dict)
 
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="before")
     @classmethod
     def _fill_empty_groups(cls, data: Any) -> Any:
-        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if value is not None and key not in ABOUT_THE_FILE}
 
     @model_validator(mode="after")
     def _fit_default_goals(self) -> Self:
@@ -263,6 +292,22 @@ class Limits(Section):
         update = {key: value for key, value in fitting.items() if key not in goals.model_fields_set}
         object.__setattr__(self, "deployment", goals.model_copy(update=update))
         return self
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Return the other file that each key comes from. All others are from the limits' own file, or defaults."""
+        return self._origins
+
+    def with_values(self, values: Mapping[str, Any], origin: str) -> Limits:
+        """Return the limits with other values by key, such as `position_limits.max_position_value`, from a file."""
+        groups = {key.partition(".")[0] for key in values}
+        named = {
+            group: {k.partition(".")[2]: v for k, v in values.items() if k.startswith(f"{group}.")} for group in groups
+        }
+        changed = {group: getattr(self, group).model_copy(update=named[group]) for group in groups}
+        merged = self.model_copy(update=changed)
+        object.__setattr__(merged, "_origins", {**self._origins, **dict.fromkeys(values, origin)})
+        return merged
 
     @property
     def allow_margin(self) -> bool:
@@ -329,10 +374,15 @@ def value_at(limits: Limits, key: str) -> Any:
 
 def load_limits(path: Path) -> Limits:
     """Read a limits file. Raises BadInput for a missing file, wrong keys or values, or a contradiction."""
-    limits = validate(Limits, read_yaml(path), path)
+    limits = validate(Limits, read_yaml(path), path, name_all=True)
+    raise_for_contradictions(limits, path)
+    return limits
+
+
+def raise_for_contradictions(limits: Limits, path: Path) -> None:
+    """Raise BadInput for the first impossible combination of values."""
     for key, problem, mend in find_contradictions(limits):
         raise BadInput(path, key, problem, mend)
-    return limits
 
 
 def limits_file(workspace: Path) -> Path:

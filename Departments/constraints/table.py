@@ -107,6 +107,7 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.NOT_HELD, "order", SELL, account.check_held),
     _row(Code.SELL_EXCEEDS_HOLDING, "order", SELL, account.check_enough_held),
     _warn_until("trade", _row(Code.SHARES_RESERVED, "order", SELL, account.check_available)),
+    _row(Code.BLOCKED_SYMBOL, "order", BUY, timing.check_blocklist, "restricted_symbols.blocklist"),
     _row(Code.MIN_POSITION_VALUE, "position_limits", BUY, account.check_minimum_size,
          "min_position_value min_position_pct deployment.price_buffer_pct", needs_price=True),
     _row(Code.MAX_POSITION_VALUE, "position_limits", BUY, account.check_maximum_size, _MAXIMUM,
@@ -114,7 +115,7 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.MAX_POSITIONS_TOTAL, "position_limits", BUY, account.check_number_of_positions, "max_positions_total",
          at=AND_FILLED),
     _row(Code.MAX_SECTOR_CONCENTRATION, "position_limits", BUY, account.check_sector,
-         "max_sector_concentration_pct unknown_sector", at=AND_FILLED, needs_price=True),
+         "max_sector_concentration_pct sector_maxima unknown_sector", at=AND_FILLED, needs_price=True),
     _row(Code.MAX_CORRELATED_POSITIONS, "position_limits", BUY, account.check_correlation,
          "max_correlated_positions correlated_above"),
     _row(Code.CASH_RESERVE, "portfolio_risk", BUY, account.check_reserve,
@@ -159,6 +160,7 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.DAY_TRADE_LIMIT, "timing_rules", SELL, timing.check_day_trades,
          "day_trades.limit day_trades.window_days day_trades.exempt_equity"),
     _row(Code.SAME_DAY_ROUND_TRIP, "timing_rules", BUY, timing.check_round_trip, "day_trades.allow_same_day_rebuy"),
+    _row(Code.REOPEN_PAUSE, "timing_rules", BUY, timing.check_reopening, "reopen_pause_hours"),
     # the last row: only a BUY that lacks nothing else waits for a quote
     _row(Code.NO_FRESH_QUOTE, "order", BUY, stocks.check_fresh_quote, at="dispatch"),
 )

@@ -77,7 +77,8 @@ class TradingHistory:
     `executed_plan_today` is the plan executed (or being executed) on the exchange's day, `manual_orders_today` are the
     orders by hand beside it. `same_day_sides` maps a
     symbol to the sides filled today. `day_trades` holds one day per past day trade. `stops` maps a symbol to the
-    price of its live stop. `desk_lock` is why nothing at all may be traded, empty if it may.
+    price of its live stop. `desk_lock` is why nothing at all may be traded, empty if it may. `sold_at` maps
+    a symbol to its last sale of the last week.
     """
 
     executed_plan_today: str | None = None
@@ -86,6 +87,7 @@ class TradingHistory:
     day_trades: tuple[date, ...] = ()
     stops: Mapping[str, Decimal] = field(default_factory=dict)
     desk_lock: str = ""
+    sold_at: Mapping[str, datetime] = field(default_factory=dict)
 
     def after(self, day: date, symbol: str, side: Side, stop_price: Decimal | None = None) -> TradingHistory:
         """Return the history after an order of `day` fills, its stop included."""

@@ -86,6 +86,8 @@ class ReasonCode(StrEnum):
         "SAME_DAY_ROUND_TRIP",
         "the desk sold the symbol today and does not buy it back on the same day",
     )
+    REOPEN_PAUSE = ("REOPEN_PAUSE", "the position was closed less than reopen_pause_hours ago")
+    BLOCKED_SYMBOL = ("BLOCKED_SYMBOL", "the symbol is on the blocklist and is never bought")
     NOT_EVALUATED = ("NOT_EVALUATED", "a constraint lacks its data, and missing_data denies the order")
     # --- planning ---
     SCORE_BELOW_THRESHOLD = ("SCORE_BELOW_THRESHOLD", "the candidate's composite score is under the threshold")

@@ -22,12 +22,18 @@ Model = TypeVar("Model")
 
 
 def validate(
-    model: type[Model], data: Mapping[str, Any], source: str | Path, *, suggest: bool = False, place: str = ""
+    model: type[Model],
+    data: Mapping[str, Any],
+    source: str | Path,
+    *,
+    suggest: bool = False,
+    name_all: bool = False,
+    place: str = "",
 ) -> Model:
     """Build a typed model, or a dataclass of such fields, from parsed data. Raises BadInput naming the first wrong key.
 
     A field's alias, if any, is its only key. Of several faults a misspelt key comes first; `suggest` adds the
-    probable key. `place` is the data's place in the source.
+    probable key, `name_all` names every misspelt key with it. `place` is the data's place in the source.
     """
     try:
         if issubclass(model, BaseModel):
@@ -36,11 +42,13 @@ def validate(
         built: Model = _adapter(kind).validate_python(data, by_alias=True, by_name=False)
     except ValidationError as error:
         faults = error.errors()
-        first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
-        problem, mend = _problem_and_mend(first, model)
-        if suggest and first["type"] == "extra_forbidden":
+        unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
+        first = (unknown or faults)[0]
+        key, (problem, mend) = _path_of(first, place), _problem_and_mend(first, model)
+        if suggest and unknown:
             problem, mend = _suggestion(first["loc"], model) or (problem, mend)
-        key = ".".join(filter(None, (place, *(str(part) for part in first["loc"] if part != "[key]"))))
+        if name_all and unknown:
+            key, problem, mend = _name_unknown(unknown, place, model)
         raise BadInput(source, key, problem, mend) from error
     return built
 
@@ -92,6 +100,20 @@ def _problem_and_mend(fault: Any, model: type) -> tuple[str, str]:
         return problem, mend
     found = "" if isinstance(fault["input"], dict) else f" (found {fault['input']!r})"
     return problem[:1].lower() + problem[1:] + found, "correct the value"
+
+
+def _path_of(fault: Any, place: str) -> str:
+    return ".".join(filter(None, (place, *(str(part) for part in fault["loc"] if part != "[key]"))))
+
+
+def _name_unknown(faults: Sequence[Any], place: str, model: type) -> tuple[str, str, str]:
+    """Return key, problem and mend for all unknown keys, each with the probable one."""
+    shown = [(_path_of(fault, place), _suggestion(fault["loc"], model)) for fault in faults]
+    if len(shown) == 1:
+        ((key, likely),) = shown
+        return key, "is not a known key", likely[1] if likely else "remove it or correct its name"
+    words = ", ".join(f"`{key}` ({likely[1]})" if likely else f"`{key}`" for key, likely in shown)
+    return place, f"has unknown keys: {words}", "correct their names or remove them"
 
 
 def _suggestion(place: Sequence[int | str], model: type) -> tuple[str, str] | None:

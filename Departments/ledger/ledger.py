@@ -62,6 +62,7 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     ASSESSMENTS,
     *journal.TABLES,
 )
+A_WEEK: Final = timedelta(days=7)  # no pause after a sale is longer
 LOOK_BACK: Final = timedelta(days=60)  # more than the longest day-trade window of 30 trading days
 
 
@@ -159,4 +160,5 @@ class Ledger:
             day_trades=tuple(self.orders.day_trades_since(today - LOOK_BACK)),
             stops=self.orders.stops(held),
             desk_lock=self.releases.find_desk_lock(),
+            sold_at=self.orders.find_last_sales(now - A_WEEK),
         )

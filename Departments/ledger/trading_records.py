@@ -259,6 +259,10 @@ class OrderRecords:
         """Return the fills at or after a moment, oldest first."""
         return self._fills("f.filled_at >= ?", iso(since))
 
+    def find_last_sales(self, since: datetime) -> dict[str, datetime]:
+        """Return the moment of each symbol's last SELL fill at or after a moment."""
+        return {fill.symbol: fill.fill.filled_at for fill in self.fills_since(since) if fill.side is Side.SELL}
+
     def fills_in(self, plan_id: str, attempt: int, since: datetime, until: datetime | None) -> list[FillRecord]:
         """Return the fills of an attempt's orders, and all others in its time, oldest first.
 

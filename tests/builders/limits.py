@@ -111,12 +111,26 @@ def sell(symbol: str = "HELD", qty: Any = 100, price: Any = 50, **changes: Any) 
     return replace(order, **changes)
 
 
-HISTORY = ("executed_plan_today", "manual_orders_today", "same_day_sides", "day_trades", "stops", "desk_lock")
+HISTORY = (
+    "executed_plan_today",
+    "manual_orders_today",
+    "same_day_sides",
+    "day_trades",
+    "stops",
+    "desk_lock",
+    "sold_at",
+)
 
 
 def history(**changes: Any) -> Changes:
     """A plan made ten minutes ago, a live stop under HELD, nothing traded today."""
-    nothing: Changes = {"executed_plan_today": None, "manual_orders_today": (), "same_day_sides": {}, "day_trades": ()}
+    nothing: Changes = {
+        "executed_plan_today": None,
+        "manual_orders_today": (),
+        "same_day_sides": {},
+        "day_trades": (),
+        "sold_at": {},
+    }
     quiet = {"plan_generated_at": NOW - timedelta(minutes=10), "desk_lock": "", "stops": {"HELD": Decimal(46)}}
     return {**nothing, **quiet, **changes}
 

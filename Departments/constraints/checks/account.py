@@ -85,7 +85,7 @@ def check_sector(case: Case) -> Finding:
     bucket = amounts.sector_of(limits, order.symbol, case.facts, *sectors)
     others = amounts.sector_value(limits, case.facts, bucket, without=order.symbol)
     value = others + case.value_after
-    cap = amounts.sector_cap(limits, case.facts.equity)
+    cap = amounts.sector_cap(limits, case.facts.equity, bucket)
     if value <= cap:
         is_known = any(map(amounts.known_sector, (case.stock.sector, *sectors)))
         return None if is_known else case.leave_open(ReasonCode.MAX_SECTOR_CONCENTRATION, "sector")

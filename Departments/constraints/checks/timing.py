@@ -235,6 +235,20 @@ def check_round_trip(case: Case) -> Finding:
     )
 
 
+def check_reopening(case: Case) -> Finding:
+    """Refuse to open a position again too soon after it was sold."""
+    hours, sold = case.limits.timing_rules.reopen_pause_hours, case.facts.history.sold_at.get(case.order.symbol)
+    if sold is None or not case.is_new_position or _hours(case.facts.now, sold) >= hours:
+        return None
+    return Reason.of(ReasonCode.REOPEN_PAUSE, sold_at=iso(sold), minimum_hours=hours)
+
+
+def check_blocklist(case: Case) -> Finding:
+    """Refuse to buy a blocked symbol."""
+    blocked = case.order.symbol in case.limits.restricted_symbols.blocklist
+    return Reason.of(ReasonCode.BLOCKED_SYMBOL) if blocked else None
+
+
 def count_recent_day_trades(days: tuple[date, ...], today: date, window: int) -> int:
     """Count the `days` within the last `window` trading days, `today` included."""
     return sum(1 for day in days if day <= today < next_trading_day(day, window))

@@ -86,14 +86,20 @@ def test_with_margin_allowed_the_broker_decides_what_can_be_spent() -> None:
 def test_reserve_target_and_caps_are_shares_of_equity() -> None:
     assert amounts.cash_reserve(limits(), EQUITY) == 10_000
     assert amounts.deployment_target(limits(), EQUITY) == 90_000
-    assert amounts.sector_cap(limits(), EQUITY) == 40_000
+    assert amounts.sector_cap(limits(), EQUITY, "Energy") == 40_000
+
+
+def test_the_smaller_maximum_of_a_sector_counts() -> None:
+    own = limits(position_limits={"sector_maxima": {"Energy": 0.15, "Utilities": 0.9}})
+    caps = [amounts.sector_cap(own, EQUITY, sector) for sector in ("Energy", "energy", "Utilities", "Technology")]
+    assert caps == [15_000, 15_000, 40_000, 40_000]
 
 
 def test_room_is_what_is_left_and_never_negative() -> None:
     held = facts(book(*(position(f"P{i}", 100) for i in range(9)), position("S", -1), position("Z", 0)))
     assert amounts.positions_room(limits(), held) == 10
     assert amounts.positions_room(limits(position_limits={"max_positions_total": 5}), held) == 0
-    assert amounts.sector_value(limits(), held, "Energy") >= amounts.sector_cap(limits(), held.equity)
+    assert amounts.sector_value(limits(), held, "Energy") >= amounts.sector_cap(limits(), held.equity, "Energy")
     assert amounts.sector_value(limits(), held, "Utilities") == 0
 
 

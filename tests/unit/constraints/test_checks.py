@@ -72,6 +72,13 @@ def many(count: int) -> dict[str, Any]:
 
 
 TODAY = {Side.BUY: {"HELD": frozenset({Side.BUY})}, Side.SELL: {"ALKS": frozenset({Side.SELL})}}
+
+
+def sold(*, hours: float) -> Changes:
+    """A history in which ALKS was sold some hours ago."""
+    return history(sold_at={"ALKS": NOW - timedelta(hours=hours)})
+
+
 THREE_DAY_TRADES = (date(2025, 11, 4), date(2025, 11, 5), date(2025, 11, 5))
 SMALL = {"equity": Decimal(24_999)}
 TEN_ORDERS = tuple(f"ORDER_{number}" for number in range(10))
@@ -254,6 +261,14 @@ EXAMPLES: dict[ReasonCode, Example] = {
     Code.SAME_DAY_ROUND_TRIP: Example(
         case(history=history(same_day_sides=TODAY[Side.SELL])),
         case(history=history(same_day_sides={"ALKS": frozenset({Side.BUY})})),
+    ),
+    Code.REOPEN_PAUSE: Example(
+        case(history=sold(hours=23.99), limits=limits(timing_rules={"reopen_pause_hours": 24})),
+        case(history=sold(hours=24), limits=limits(timing_rules={"reopen_pause_hours": 24})),
+    ),
+    Code.BLOCKED_SYMBOL: Example(
+        case(limits=limits(restricted_symbols={"blocklist": ["alks"]})),
+        case(limits=limits(restricted_symbols={"blocklist": ["ALK"]})),
     ),
 }
 
