@@ -101,6 +101,24 @@ def main(*before: str, keeps_log: bool = False) -> None:
     sys.exit(run_command([*before, *sys.argv[1:]]))
 
 
+def run_script(script: str, *before: str) -> None:
+    """Run a script of `scripts/` and exit with its code; `before` precedes its arguments.
+
+    It works in the current folder. Where that is no workspace, and the folder above the script's is a project's, it
+    works there: Task Scheduler starts scripts anywhere.
+    """
+    project = Path(script).resolve().parents[1]
+    is_named = any(word.startswith("--workspace") for word in sys.argv[1:])
+    if not is_named and not _is_workspace(Path()) and _is_workspace(project):
+        os.chdir(project)
+    main(*before, keeps_log=True)
+
+
+def _is_workspace(folder: Path) -> bool:
+    """Return True for a folder with messages. Our own, with the sources, is none."""
+    return (folder / "Messages_Between_Departments").is_dir() and not (folder / "pyproject.toml").exists()
+
+
 def _open_missing_streams() -> None:
     """Read and write nothing without a console: pythonw, which Task Scheduler may start, has none."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -19,7 +20,7 @@ from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput, PublishError
 from Departments.core.moments import iso
 from Departments.messaging import retention
-from Departments.messaging.retention import MOVED, REFUSED, Move, Rules, age_of
+from Departments.messaging.retention import MOVED, REFUSED, WOULD_MOVE, Move, Rules, age_of
 
 
 class Box(StrEnum):
@@ -39,15 +40,17 @@ def archive(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     workspace: Workspace = Path(),
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the same table; move nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the same; move nothing.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="List every file, not the sums by day and box.")] = False,
     log_file: LogFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Move messages older than `--older-than` from Inbox and Outbox to `Archive/<their date>/<DEPT>/`.
 
-    A message's age follows from its own timestamp, else from the stamp in its name, else from the file's time. The
-    defaults are in the `retention:` section of `config/settings.yaml`. No file is overwritten. An inbox in use is left
-    alone. The exit code is 3 if the system refuses to move a file. `--pack` packs one whole month and moves nothing.
+    A message's age follows from its own timestamp, else from the stamp in its name, else from the file's time. Sums by
+    day and box are shown, with `--verbose` every file; what was not moved is always named. The defaults are in the
+    `retention:` section of `config/settings.yaml`. No file is overwritten. An inbox in use is left alone. The exit code
+    is 3 if the system refuses to move a file. `--pack` packs one whole month and moves nothing.
     With `--json`: `{dry_run, moves: [{box, department, file, message_type, timestamp, day, outcome}]}`, or
     `{dry_run, pack, files}`.
     """
@@ -61,12 +64,12 @@ def archive(  # noqa: PLR0913 - one parameter for each option
         rules = _narrow(Rules.of(desk.settings.retention), older_than, message_type, department, box)
         moves = retention.find_due(desk.mailbox.root, rules, desk.clock.now())
         if dry_run:
-            _show(moves, dry_run=True, as_json=as_json)
+            _show(moves, dry_run=True, as_json=as_json, verbose=verbose)
             return 0
-        return _carry_out(desk, moves, as_json=as_json)
+        return _carry_out(desk, moves, as_json=as_json, verbose=verbose)
 
 
-def _carry_out(desk: Desk, moves: Sequence[Move], *, as_json: bool) -> int:
+def _carry_out(desk: Desk, moves: Sequence[Move], *, as_json: bool, verbose: bool) -> int:
     """Move the messages. Show the moves done, also after an interruption."""
     done: list[Move] = []
     try:
@@ -76,7 +79,7 @@ def _carry_out(desk: Desk, moves: Sequence[Move], *, as_json: bool) -> int:
         for move in retention.archive(desk.mailbox, moves):
             done.append(move)  # noqa: PERF402 - an error must not lose the moves before it
     finally:
-        _show(done, dry_run=False, as_json=as_json)
+        _show(done, dry_run=False, as_json=as_json, verbose=verbose)
     return PublishError.exit_code if any(move.outcome == REFUSED for move in done) else 0
 
 
@@ -106,17 +109,34 @@ def _pack(desk: Desk, month: str, *, dry_run: bool, as_json: bool) -> int:
     return 0
 
 
-def _show(moves: Sequence[Move], *, dry_run: bool, as_json: bool) -> None:
+def _show(moves: Sequence[Move], *, dry_run: bool, as_json: bool, verbose: bool) -> None:
     if as_json:
         print_json({"dry_run": dry_run, "moves": [_document(move) for move in moves]})
         return
-    title = f"{len(moves)} would move" if dry_run else f"{sum(move.outcome == MOVED for move in moves)} moved"
+    screen, left = open_console(), [m for m in moves if m.outcome not in {MOVED, WOULD_MOVE}]
+    title = f"{len(moves)} would move" if dry_run else f"{len(moves) - len(left)} moved"
+    screen.print(_list_moves(moves, title) if verbose else _sum_up(moves, title))
+    for move in () if verbose else left:
+        place = f"{move.box}/{move.department}/{move.name}"
+        screen.print(f"not moved: {escape_text(place)} ({move.outcome})", style="red", soft_wrap=True)
+
+
+def _list_moves(moves: Sequence[Move], title: str) -> Table:
     table = Table("Box", "Department", "Type", "Time", "Message", "To", "Outcome", title=title)
     for move in moves:
         to = f"Archive/{move.day}/{move.department}/"
         cells = (move.box, move.department, move.message_type, iso(move.moment), move.name, to, move.outcome)
         table.add_row(*map(escape_text, cells))
-    open_console().print(table)
+    return table
+
+
+def _sum_up(moves: Sequence[Move], title: str) -> Table:
+    """Return the number of messages for each day of the archive and each box they come from."""
+    sums = Counter((m.day, m.box, m.department) for m in moves if m.outcome in {MOVED, WOULD_MOVE})
+    table = Table("Day", "Box", "Department", "Messages", title=title)
+    for (day, box, department), count in sorted(sums.items()):
+        table.add_row(day, box, escape_text(department), str(count))
+    return table
 
 
 def _document(move: Move) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.core.platform import files
 from Departments.messaging import codec, front_matter, lookup
 from Departments.messaging.catalogue import CATALOGUE
+from Departments.messaging.disk import file_time
 from Departments.messaging.message import Message
 from Departments.messaging.names import department_of, is_message_name
 
@@ -56,7 +58,7 @@ def check_files(asked: Sequence[Path]) -> dict[str, Any]:
     invalid: list[dict[str, str]] = []
     for path in _files_below(asked, closed.append):
         try:
-            decoded = codec.examine(_read_bytes(path), name=path.name)
+            decoded = codec.examine(_read_bytes(path), name=path.name, written_at=partial(file_time, path))
             _read_payload(decoded.message, path.name)
         except (UnreadableMessage, OSError) as error:
             unreadable.append({"file": str(path), "reason": reason_of(error)})

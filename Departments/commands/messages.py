@@ -62,7 +62,7 @@ def list_waiting(root: Path, department: str | None) -> list[dict[str, Any]]:
 def _row(place: lookup.Place) -> dict[str, Any]:
     row: dict[str, Any] = {"department": place.department, "file": place.name, "problem": None}
     try:
-        return row | _envelope(codec.decode(place.read(), name=place.name))
+        return row | _envelope(codec.decode(place.read(), name=place.name, written_at=place.written_at))
     except (UnreadableMessage, OSError) as error:
         unknown = dict.fromkeys(("message_id", "message_type", "from", "to", "priority", "parent_message_id"))
         return row | unknown | {"timestamp": "", "problem": reason_of(error)}
@@ -146,9 +146,13 @@ def trace(
     *,
     as_json: AsJson = False,
 ) -> int:
-    """Show the chain of messages by parent and plan, as a tree with times."""
+    """Show the chain of messages by parent and plan, as a tree with times.
+
+    Old results that name no parent are joined to their approvals by symbol, side, shares and time (`joined_by`).
+    """
     root = find_messages(workspace)
-    branches = tracing.trees(lookup.find_related(root, wanted, find_index(workspace)), wanted)
+    found = lookup.find_related(root, wanted, find_index(workspace))
+    branches = tracing.trees(lookup.add_old_results(root, found), wanted)
     if not branches:
         raise BadInput(wanted, "", f"no message in {root} has or names this id", "see `departments inbox`")
     if as_json:
@@ -163,14 +167,16 @@ def trace(
 
 
 def _document(branch: tracing.Branch) -> dict[str, Any]:
-    return _envelope(branch.message) | {"children": [_document(child) for child in branch.children]}
+    joined = {"joined_by": branch.message.extra["joined_by"]} if "joined_by" in branch.message.extra else {}
+    return _envelope(branch.message) | joined | {"children": [_document(child) for child in branch.children]}
 
 
 def _grow(tree: Tree, branch: tracing.Branch, start: datetime) -> None:
     message = branch.message
     after = (message.timestamp - start).total_seconds()
     title = next((line.strip("# ") for line in message.body.splitlines() if line.startswith("#")), "")
-    what = f"{message.sender} → {message.recipient} {message.message_type}: {title}"
+    joined = f" (joined by {message.extra['joined_by']})" if "joined_by" in message.extra else ""
+    what = f"{message.sender} → {message.recipient} {message.message_type}: {title}{joined}"
     twig = tree.add(
         f"{iso(message.timestamp)} +{after:.3f} s  {escape_text(what)}  [dim]{escape_text(message.message_id)}[/dim]"
     )

@@ -10,7 +10,7 @@ property test holds both equal.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any, Final
@@ -77,26 +77,33 @@ def _metadata(message: Message) -> dict[str, Any]:
     return metadata
 
 
-def decode(data: bytes, *, name: str) -> Message:
-    """Read the bytes of the message file `name`. Raises UnreadableMessage."""
-    return examine(data, name=name).message
+#: Finds the time of a file, None where it has none.
+FileTime = Callable[[], datetime | None]
 
 
-def examine(data: bytes, *, name: str) -> Decoded:
+def decode(data: bytes, *, name: str, written_at: FileTime | None = None) -> Message:
+    """Read the bytes of the message file `name`. Raises UnreadableMessage.
+
+    Without a `timestamp` the stamp in the name counts, else `written_at`.
+    """
+    return examine(data, name=name, written_at=written_at).message
+
+
+def examine(data: bytes, *, name: str, written_at: FileTime | None = None) -> Decoded:
     """Read a message file with its form. Raises UnreadableMessage naming file and cause."""
     text, encoding = _decoded_text(data)
-    message, form = _form_of(text, name)
+    message, form = _form_of(text, name, written_at)
     object.__setattr__(message, "source", data)  # before anybody else has it
     return Decoded(message, form, encoding, text)
 
 
-def _form_of(text: str, name: str) -> tuple[Message, str]:
+def _form_of(text: str, name: str, written_at: FileTime | None) -> tuple[Message, str]:
     if ours := read_own_text(text):
         return ours, "front matter"
     if not text.startswith("---"):
         text = text.lstrip("\n\t ")
     if _HANDLER.detect(text):
-        return _read(text, name), "front matter"
+        return _read(text, name, written_at), "front matter"
     if is_regime_text(text):
         return regime_message(text, name), "regime text"
     problem = "has neither front matter nor a regime title" if text.strip("\0 \n\t") else "is empty"
@@ -161,10 +168,10 @@ def _by_encoding(data: bytes) -> tuple[str, str]:
     return (text[1:], "utf-8 with BOM") if text.startswith("\ufeff") else (text, "utf-8")
 
 
-def _read(text: str, name: str) -> Message:
+def _read(text: str, name: str, written_at: FileTime | None) -> Message:
     try:
         header, body = _HANDLER.split(text)
-        return _message(_HANDLER.load(header), body, name)
+        return _message(_HANDLER.load(header), body, name, written_at)
     except UnreadableMessage as error:
         raise UnreadableMessage(f"{name}: {error}") from error
 
@@ -183,12 +190,12 @@ def read_own_text(text: str) -> Message | None:
     return Message(message_id, sender, recipient, moment, message_type, body, priority, response, parent)
 
 
-def _message(fields: Mapping[str, Any], body: str, name: str) -> Message:
+def _message(fields: Mapping[str, Any], body: str, name: str, written_at: FileTime | None = None) -> Message:
     return Message(
         message_id=fields.get("message_id") or stem(name),
         sender=_require(fields, "from"),
         recipient=_require(fields, "to"),
-        timestamp=_timestamp(fields.get("timestamp"), name),
+        timestamp=_timestamp(fields.get("timestamp"), name, written_at),
         message_type=_require(fields, "message_type"),
         body=body,
         priority=fields.get("priority", "routine"),
@@ -205,9 +212,9 @@ def _require(fields: Mapping[str, str], key: str) -> str:
     return value
 
 
-def _timestamp(text: str | None, name: str) -> datetime:
+def _timestamp(text: str | None, name: str, written_at: FileTime | None) -> datetime:
     if not text:
-        moment = moment_in(name)
+        moment = moment_in(name) or (written_at() if written_at is not None else None)
         if moment is None:
             raise UnreadableMessage("the front matter lacks the key 'timestamp'")
         return moment

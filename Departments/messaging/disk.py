@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -54,12 +55,18 @@ class Found(NamedTuple):
     """The bytes and the state of a file. `problem` is why it cannot be a message, for any bytes.
 
     `error` is the system's refusal to read the file.
+    `mtime` is its time in seconds since 1970, None if it is not known.
     """
 
     data: bytes
     state: State
     problem: str = ""
     error: OSError | None = None
+    mtime: float | None = None
+
+    def written_at(self) -> datetime | None:
+        """Return the file's time (UTC), None without one."""
+        return None if self.mtime is None else moment_at(self.mtime)
 
 
 @dataclass
@@ -76,6 +83,22 @@ class HardLinks:
             raise error
         self.enabled = False
         logger.info("No hard links here (%s); files get their second names by copies", files.describe(error))
+
+
+def moment_at(mtime: float) -> datetime | None:
+    """Return a file's time (UTC); None outside the calendar."""
+    try:
+        return datetime.fromtimestamp(mtime, UTC)
+    except (OSError, ValueError, OverflowError):
+        return None
+
+
+def file_time(path: Path) -> datetime | None:
+    """Return the time of a file (UTC), None if it is gone or has none."""
+    try:
+        return moment_at(path.stat().st_mtime)
+    except OSError:
+        return None
 
 
 def write_new(path: str, data: bytes, *, flush: bool, rights: Rights = PRIVATE) -> None:
@@ -270,7 +293,7 @@ class Looker:
         state = self._state(path, facts, writing=writing, is_named=is_named)
         if facts.st_size > self._max_bytes:
             return Found(b"", state, f"is larger than {self._max_bytes} bytes")
-        return Found(_read_up_to(descriptor, facts.st_size), state)
+        return Found(_read_up_to(descriptor, facts.st_size), state, mtime=facts.st_mtime)
 
     def _state(self, path: str, facts: os.stat_result, *, writing: bool | None, is_named: bool) -> State:
         if writing:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,8 +21,10 @@ from Departments.core.errors import UnreadableMessage
 from Departments.core.logs import make_logger
 from Departments.core.platform import files
 from Departments.messaging import codec
+from Departments.messaging.disk import file_time
+from Departments.messaging.joining import LONGEST, adopt, is_approval, is_orphan, join_results
 from Departments.messaging.message import Message
-from Departments.messaging.names import is_message_name, stem
+from Departments.messaging.names import is_message_name, moment_in, stem
 from Departments.messaging.ports import IndexRow
 from Departments.messaging.tracing import Link, family, link_of, plan_of
 
@@ -52,6 +55,10 @@ class Place(NamedTuple):
         """Return at most `MAX_BYTES` of the file. `pack` is its pack, opened."""
         with files.open_file(self.path) if pack is None else pack.open(self.member) as file:
             return file.read(MAX_BYTES)
+
+    def written_at(self) -> datetime | None:
+        """Return the file's time (UTC); None in a pack, and for a file that is gone or has none."""
+        return None if self.member else file_time(self.path)
 
     def __str__(self) -> str:
         return f"{self.path}!{self.member}" if self.member else str(self.path)
@@ -207,6 +214,31 @@ def find_related(root: Path, wanted: str, index: Iterable[IndexRow] = ()) -> lis
     return [*copies, *(read[key] for key in wanted_ids & read.keys())]
 
 
+def add_old_results(root: Path, found: Sequence[Message]) -> list[Message]:
+    """Return the messages with the old results, or approvals, that belong to them without naming a parent.
+
+    Reads what the Executive and Trading wrote around the time of those found.
+    """
+    wanted = [m for m in found if is_approval(m) or is_orphan(m)]
+    if not wanted:
+        return list(found)
+    first, last = min(m.timestamp for m in wanted) - LONGEST, max(m.timestamp for m in wanted) + LONGEST
+    near = [place for place in places(root) if _may_join(place, first, last)]
+    known = {each.message.message_id: each.message for each in read_all(near)} | {m.message_id: m for m in found}
+    parents = join_results(known.values())
+    ids = {m.message_id for m in found}
+    roots = {parents.get(each, each) for each in ids}
+    family_ids = ids | roots | {child for child, parent in parents.items() if parent in roots}
+    return adopt((message for message_id, message in known.items() if message_id in family_ids), parents)
+
+
+def _may_join(place: Place, first: datetime, last: datetime) -> bool:
+    """Return True for a file that the Executive or Trading may have written in this time."""
+    moment = moment_in(place.name)
+    is_theirs = place.name.startswith(("MSG_EXECUTIVE_", "MSG_TRADING_"))
+    return is_theirs and (moment is None or first <= moment <= last)
+
+
 def read_all(some: Iterable[Place]) -> Iterator[Located]:
     """Yield the readable messages at some places. Opens each pack once."""
     for pack, members in groupby(some, key=lambda place: place.folder if place.member else None):
@@ -228,6 +260,6 @@ def read_bytes(some: Iterable[Place]) -> Iterator[tuple[Place, bytes]]:
 def _read(place: Place, pack: zipfile.ZipFile | None) -> codec.Decoded | None:
     """Read the message at a place. Returns None if it is gone or unreadable."""
     try:
-        return codec.examine(place.read(pack), name=place.name)
+        return codec.examine(place.read(pack), name=place.name, written_at=place.written_at)
     except (UnreadableMessage, *DAMAGED):
         return None

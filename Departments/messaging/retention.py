@@ -22,12 +22,13 @@ from Departments.core.platform.steps import announce
 from Departments.core.settings import RetentionSettings
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec, lookup
-from Departments.messaging.disk import sync_file, sync_folder
+from Departments.messaging.disk import file_time, sync_file, sync_folder
 from Departments.messaging.mailbox import ARCHIVE, INBOX, Mailbox
 from Departments.messaging.names import moment_in, number_names
 
 UNREADABLE: Final = "(unreadable)"
 MOVED, WOULD_MOVE, IN_USE, GONE, REFUSED = "moved", "would move", "in use", "gone", "refused by the system"
+NO_TIME: Final = datetime.max.replace(tzinfo=UTC)  # of a file that is gone, or whose time is outside the calendar
 _AGE: Final = re.compile(r"(\d{1,5})([mhdw])\Z")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])\Z")
@@ -106,10 +107,10 @@ def _has_type(move: Move, rules: Rules) -> bool:
 
 def _move(place: lookup.Place) -> Move:
     try:
-        message = codec.decode(place.read(), name=place.name)
+        message = codec.decode(place.read(), name=place.name, written_at=place.written_at)
         kind, moment = message.message_type, message.timestamp
     except (UnreadableMessage, OSError):
-        kind, moment = UNREADABLE, moment_in(place.name) or _file_time(place.path)
+        kind, moment = UNREADABLE, moment_in(place.name) or place.written_at() or NO_TIME
     return Move(place.box, place.department, place.name, kind, moment, _day_of(moment).isoformat())
 
 
@@ -118,13 +119,6 @@ def _day_of(moment: datetime) -> date:
         return trading_day(moment)
     except OverflowError:  # the first hours of the year 1 have no date in America
         return moment.date()
-
-
-def _file_time(path: Path) -> datetime:
-    try:
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except (OSError, ValueError, OverflowError):  # gone, or a time outside the calendar
-        return datetime.max.replace(tzinfo=UTC)
 
 
 def _carry_out(mailbox: Mailbox, move: Move) -> Move:
@@ -222,7 +216,7 @@ def _add(new: zipfile.ZipFile, name: str, path: Path, known: set[str]) -> None:
 
 def _zip_time(path: Path) -> tuple[int, int, int, int, int, int]:
     """Return the file's time, or the nearest one in the range of zip files."""
-    at = _file_time(path)
+    at = file_time(path) or NO_TIME
     moment = (at.year, at.month, at.day, at.hour, at.minute, at.second)
     return min(max(moment, (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 23, 59, 58))
 

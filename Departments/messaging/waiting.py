@@ -98,7 +98,7 @@ def _decode(name: str, found: Found) -> Message | UnreadableMessage:
     if found.problem:
         return UnreadableMessage(f"{name} {found.problem}")
     try:
-        return codec.decode(found.data, name=name)
+        return codec.decode(found.data, name=name, written_at=found.written_at)
     except UnreadableMessage as error:
         return error
 

@@ -611,9 +611,9 @@ def read_by(monkeypatch: pytest.MonkeyPatch, workspace: Path, *arguments: str) -
     """Run a command and return the names of the files that it read."""
     read, examine = set[str](), codec.examine
 
-    def note(data: bytes, *, name: str) -> codec.Decoded:
+    def note(data: bytes, *, name: str, **more: Any) -> codec.Decoded:
         read.add(name)
-        return examine(data, name=name)
+        return examine(data, name=name, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(codec, "examine", note)
