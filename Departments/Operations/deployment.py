@@ -81,6 +81,10 @@ def relax_each(sizer: Sizer, times: int = 1) -> Iterator[Relaxed]:
     if sizer.keeps_sizes:
         change = "the plan's sizes are kept, and what is left stays in cash; with --sizes resize"
         yield Relaxed(ReasonCode.SIZES_KEPT, change, replace(sizer, keeps_sizes=False))
+    if amounts.new_money_room(limits, sizer.facts).is_finite():
+        relaxed = _set(_set(limits, "deployment.max_new_per_day", None), "deployment.ramp_days", 0)
+        change = "without the limit of new money a day (max_new_per_day, ramp_days)"
+        yield Relaxed(ReasonCode.NEW_MONEY_LIMIT, change, _with_limits(sizer, relaxed))
 
 
 def _with_limits(sizer: Sizer, limits: Limits) -> Sizer:

@@ -41,6 +41,7 @@ SHARED_OUT = frozenset(
         ReasonCode.NO_MARGIN,
         ReasonCode.UNSETTLED_FUNDS,
         ReasonCode.MAX_PORTFOLIO_HEAT,
+        ReasonCode.NEW_MONEY_LIMIT,
     }
 )
 
@@ -137,7 +138,7 @@ class Sizer:
         heat = self._heat_for_buys(picks)
         goal = amounts.deployment_target(limits, facts.equity) - facts.invested
         return Room(
-            money=min(self.cash_for_buys, heat),
+            money=min(self.cash_for_buys, heat, self.new_money),
             goal=goal if goal > self.basis.buffer * facts.equity else ZERO,
             places=amounts.positions_room(limits, facts),
             sectors=self._sector_rooms(picks),
@@ -179,6 +180,8 @@ class Sizer:
 
     def _money_bound(self, heat: Decimal) -> ReasonCode:
         limits, facts = self.basis.limits, self.facts
+        if self.new_money < min(self.cash_for_buys, heat):
+            return ReasonCode.NEW_MONEY_LIMIT
         if heat < self.cash_for_buys:
             return ReasonCode.MAX_PORTFOLIO_HEAT
         settling = amounts.must_settle(limits) and facts.unsettled_cash > amounts.cash_reserve(limits, facts.equity)
@@ -188,6 +191,11 @@ class Sizer:
     def cash_for_buys(self) -> Decimal:
         """Return the dollars for BUYs at planning prices. The reserve is kept at worse ones."""
         return amounts.spendable_cash(self.basis.limits, self.facts) / (ONE + self.basis.buffer)
+
+    @property
+    def new_money(self) -> Decimal:
+        """Return the dollars that today's BUYs may invest anew, at planning prices."""
+        return amounts.new_money_room(self.basis.limits, self.facts) / (ONE + self.basis.buffer)
 
     def _least(self, price: Decimal, held: Decimal, *, is_given: bool) -> tuple[Decimal, ReasonCode]:
         """Return the fewest shares to buy, and what asks for them."""

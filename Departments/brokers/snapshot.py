@@ -198,7 +198,7 @@ class FactsReader:
         opened = self.broker.orders("open") if buying else None
         buys = None if opened is None else _sum_open_buys(self.broker, opened, account)
         listing = self.list_symbols(wanted | set(positions)) if wanted else None
-        return Facts(
+        facts = Facts(
             now=now,
             account=account,
             hours=hours,
@@ -215,6 +215,8 @@ class FactsReader:
             history=known.history,
             locks={**known.locks, **_unreadable_locks(held)},
         )
+        before = known.history.invested_before
+        return replace(facts, invested_before=facts.invested if before is None else before)
 
     def _list_outside(self, opened: Iterable[Order]) -> Iterator[Order]:
         """Yield the open orders of somebody else. Only the ledger knows whose exits a bracket's are."""

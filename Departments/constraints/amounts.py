@@ -75,6 +75,17 @@ def deployment_target(limits: Limits, equity: Decimal) -> Decimal:
     return limits.deployment.target_pct * equity
 
 
+def new_money_room(limits: Limits, facts: Facts) -> Decimal:
+    """Return the dollars that BUYs may invest today beside what was invested before it; Infinity without a limit."""
+    goals = limits.deployment
+    shares = [goals.max_new_per_day] if goals.max_new_per_day is not None else []
+    shares += [goals.target_pct / goals.ramp_days] if goals.ramp_days else []
+    if not shares:
+        return Decimal("Infinity")
+    before = facts.invested if facts.invested_before is None else facts.invested_before
+    return max(ZERO, before + min(shares) * facts.equity - facts.invested)
+
+
 def cash_for_buys(limits: Limits, facts: Facts) -> Decimal:
     """Return the cash for all BUYs; negative if the reserve is already touched.
 

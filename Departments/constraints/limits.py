@@ -202,6 +202,8 @@ class Deployment(Section):
     min_score: Annotated[Amount, Field(le=100)] = Decimal(55)
     sell_below_score: Annotated[Amount, Field(le=100)] = Decimal(55)
     price_buffer_pct: Annotated[Share, Field(lt=1)] = Decimal("0.01")
+    max_new_per_day: PositiveShare | None = None
+    ramp_days: Annotated[Count, Field(le=250)] = 0
 
 
 class ReviewRules(Section):

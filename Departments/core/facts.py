@@ -78,7 +78,8 @@ class TradingHistory:
     orders by hand beside it. `same_day_sides` maps a
     symbol to the sides filled today. `day_trades` holds one day per past day trade. `stops` maps a symbol to the
     price of its live stop. `desk_lock` is why nothing at all may be traded, empty if it may. `sold_at` maps
-    a symbol to its last sale of the last week.
+    a symbol to its last sale of the last week. `invested_before` is what was invested before the day's first
+    execution (dollars), None before it.
     """
 
     executed_plan_today: str | None = None
@@ -88,6 +89,7 @@ class TradingHistory:
     stops: Mapping[str, Decimal] = field(default_factory=dict)
     desk_lock: str = ""
     sold_at: Mapping[str, datetime] = field(default_factory=dict)
+    invested_before: Decimal | None = None
 
     def after(self, day: date, symbol: str, side: Side, stop_price: Decimal | None = None) -> TradingHistory:
         """Return the history after an order of `day` fills, its stop included."""
@@ -192,7 +194,8 @@ class Facts(DeskFacts):
     `unpriced_buys` names those whose cost nobody knows: while one is open, no cash is free.
     `outside_orders` are the open orders for shares that somebody else placed, read together with `open_buys`.
     `foreign_value` is the market value of options, crypto and the like: invested, but not among the `positions`.
-    `views` are all views of the market that count now; they may contradict each other.
+    `views` are all views of the market that count now; they may contradict each other. `invested_before` is what was
+    invested before the day's first order, in dollars.
     """
 
     account: Account
@@ -207,6 +210,7 @@ class Facts(DeskFacts):
     readings: Readings = NO_READINGS
     views: tuple[MarketView, ...] = ()
     locks: Mapping[str, str] = field(default_factory=dict)
+    invested_before: Decimal | None = None
 
     @property
     def cash(self) -> Decimal:

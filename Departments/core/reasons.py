@@ -46,6 +46,10 @@ class ReasonCode(StrEnum):
     CASH_RESERVE = ("CASH_RESERVE", "the cash left would be less than the reserve")
     NO_MARGIN = ("NO_MARGIN", "the order would need borrowed money")
     UNSETTLED_FUNDS = ("UNSETTLED_FUNDS", "the order would spend unsettled proceeds (cash account)")
+    NEW_MONEY_LIMIT = (
+        "NEW_MONEY_LIMIT",
+        "the day would invest more money anew than max_new_per_day or ramp_days allow",
+    )
     DRAWDOWN_HALT = ("DRAWDOWN_HALT", "the portfolio has fallen too far from its peak to buy")
     EQUITY_NOT_POSITIVE = ("EQUITY_NOT_POSITIVE", "the account has no equity to buy with")
     INVALID_QUANTITY = ("INVALID_QUANTITY", "the quantity is not positive, or a BUY is not of whole shares")

@@ -160,5 +160,6 @@ class Ledger:
             day_trades=tuple(self.orders.day_trades_since(today - LOOK_BACK)),
             stops=self.orders.stops(held),
             desk_lock=self.releases.find_desk_lock(),
+            invested_before=begun[0].equity - begun[0].cash_before if begun else None,
             sold_at=self.orders.find_last_sales(now - A_WEEK),
         )

@@ -132,6 +132,12 @@ def check_margin(case: Case) -> Finding:
     return Reason.of(ReasonCode.NO_MARGIN, cash_after=left) if left < 0 else None
 
 
+def check_new_money(case: Case) -> Finding:
+    """Refuse a BUY beyond the money that one day may invest anew."""
+    room = amounts.new_money_room(case.limits, case.facts)
+    return Reason.of(ReasonCode.NEW_MONEY_LIMIT, cost=case.cost, room=room) if case.cost > room else None
+
+
 def check_settlement(case: Case) -> Finding:
     """Refuse to spend unsettled proceeds in a cash account."""
     if not amounts.must_settle(case.limits):

@@ -266,6 +266,11 @@ EXAMPLES: dict[ReasonCode, Example] = {
         case(history=sold(hours=23.99), limits=limits(timing_rules={"reopen_pause_hours": 24})),
         case(history=sold(hours=24), limits=limits(timing_rules={"reopen_pause_hours": 24})),
     ),
+    Code.NEW_MONEY_LIMIT: Example(
+        case(buy(qty=101, price=100), stage="plan", limits=limits(deployment={"max_new_per_day": 0.1})),
+        case(buy(qty=100, price=100), stage="plan", limits=limits(deployment={"max_new_per_day": 0.1})),
+        case(buy(price=None), stage="plan"),
+    ),
     Code.BLOCKED_SYMBOL: Example(
         case(limits=limits(restricted_symbols={"blocklist": ["alks"]})),
         case(limits=limits(restricted_symbols={"blocklist": ["ALK"]})),
