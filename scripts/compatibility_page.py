@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from Departments.constraints.limits import Limits
+from Departments.core.money import percent, usd
+from Departments.core.settings import Settings
 from scripts.compatibility_table import GENERATE, TABLE, TRADES, Answered
 
 HEAD = """# Compatibility
@@ -18,9 +21,85 @@ type, also where the request failed. *whole* is an integer, *number* an integer 
 """
 
 
+DIFFERENT = """## What is different
+
+The numbers are the defaults of `hard_constraints.yaml` and `settings.yaml`. `departments config` shows those in force.
+"""
+WORDS = """## Words
+
+- `generate_plan` never answers CEO_APPROVED_DESPITE_WARNING, CEO_RECOMMENDS_USER_REVIEW,
+  CRITICAL_ISSUE_REQUIRES_USER_DECISION or WORKFLOW_FAILED: without a plan the answer is REJECTED, and `message`
+  says why and what to do.
+- `execute_plan` never answers BLOCKED: a SELL that would be a day trade too many is denied alone (DAY_TRADE_LIMIT).
+- `run_automated_trading.py` keeps its exit codes: 0 for SUCCESS, MARKET_CLOSED and ALREADY_TRADED, else 1.
+  `departments run` and `scripts/run_daily_ceo.py` end with the codes of the README: 5 is a closed market, and
+  nobody needs to look.
+- `execute_approved_plan()` is `execute_plan`. Every trade goes through `_send_trade_to_trading_dept`, SELLs first.
+  Where a script replaces that method and `_wait_for_orders_to_fill`, or the name `TradingDepartment`, nothing
+  reaches a broker.
+- Percentages of `compliance_config.yaml` count of equity; its `capital.total` is not used.
+"""
+
+
 def compatibility_page() -> str:
     """Return the page."""
-    return "\n".join([HEAD, *_answers(), ""])
+    return "\n".join([HEAD, *_answers(), DIFFERENT, _differences(), WORDS])
+
+
+def _differences() -> str:
+    head = ["| What | Existing system | Here | To change it |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in _list_differences(Limits(), Settings())), ""])
+
+
+def _list_differences(limits: Limits, settings: Settings) -> Iterator[tuple[str, str, str, str]]:
+    risk, goals, exits = limits.portfolio_risk, limits.deployment, settings.exits
+    reserve = percent(risk.min_cash_reserve_pct)
+    kept = f"{reserve} of equity stays cash, nothing is borrowed: on days without cash nothing is bought"
+    yield "Money of BUYs", "buying power, with margin", kept, "`portfolio_risk.min_cash_reserve_pct`, `allow_margin`"
+    target = percent(goals.target_pct)
+    yield (
+        "The first morning",
+        "up to 90 % at once",
+        f"up to {target} at once, or spread over days: `ramp_days: 5`",
+        "`deployment.ramp_days`, `deployment.max_new_per_day`",
+    )
+    stop, gain = percent(exits.stop_loss_pct), percent(exits.take_profit_pct)
+    bracket = f"a bracket: stop {stop} below, target {gain} above the price paid"
+    yield "Exits", "a trailing stop of 2 × ATR14 (3 to 15 %), no target", bracket, "`exits.kind: trailing`"
+    yield (
+        "Scores",
+        "0.4 technical + 0.4 fundamental + 0.2 news",
+        "the briefing's own, unless a hook adds the news",
+        "`operations.enrich`",
+    )
+    spent = "T+1 in a cash account (" + str(limits.settlement.days) + " trading day); at once in a margin account"
+    yield "Proceeds of a SELL", "spent at once", spent, "`settlement.account`, `settlement.spend_unsettled`"
+    sizes = limits.position_limits
+    floor = f"max({usd(sizes.min_position_value)}, {percent(sizes.min_position_pct)} of equity)"
+    yield (
+        "Smallest position",
+        "one minimum in the plan, another in Trading: the cause of the rejections of 2025-11-10",
+        f"{floor}, the same code in every department",
+        "`position_limits.min_position_value`, `min_position_pct`",
+    )
+    yield (
+        "BUYs before SELLs",
+        "a wait that returned at once",
+        "every SELL is terminal, or its deadline has run, first",
+        "`phases.sell`",
+    )
+    yield (
+        "A second run of a day",
+        "sent everything again",
+        "ALREADY_EXECUTED, or what was left",
+        "`timing_rules.one_execution_per_day`",
+    )
+    yield (
+        "Holidays",
+        "orders were sent for the next session",
+        "MARKET_CLOSED; nothing is sent",
+        "`timing_rules.market_hours_only`",
+    )
 
 
 def _answers() -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from Departments.brokers.base import Broker
 from Departments.brokers.patience import name_trouble
@@ -18,6 +19,7 @@ from Departments.core.orders import OrderRequest, OrderStatus, OrderType, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.settings import ExitSettings
 from Departments.core.statuses import PhaseName, RequestStatus
+from Departments.core.trading_calendar import trading_day
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import OrderRecord
 from Departments.ledger.releases import Release
@@ -48,6 +50,7 @@ from Departments.Trading.restoration import (
     share_out,
 )
 from Departments.Trading.submission import OrderSender, order_intent, order_request, withdrawn_intent
+from Departments.Trading.trails import TRUE_RANGES, find_trail, own_trailing_intent, own_trailing_request
 
 log = make_logger(__name__)
 
@@ -211,7 +214,7 @@ class ExitHandlers:
             self._sender.enqueue(report)
 
     def protect_shares(self, message: Message, asked: ProtectRequest) -> Commit | None:
-        """Submit exits for unprotected shares, once: a stop-loss and a take-profit as one OCO.
+        """Submit exits for unprotected shares, once: a stop-loss and a take-profit as one OCO, or a trailing stop.
 
         What the plan's RELEASE cancelled of somebody else's comes back as it was instead. The tracker reports the
         shares as protected when the exit is live.
@@ -249,7 +252,15 @@ class ExitHandlers:
         own = None if position is None else protection_intent(asked, message_id, position, self._exits, at, known)
         if own is None or position is None:
             return []
+        if self._exits.kind == "trailing":
+            own = own_trailing_intent(own, self._find_trail(asked.symbol), position.price)
         return share_out(own, self._list_released(asked.symbol, asked.plan_id), position.price)
+
+    def _find_trail(self, symbol: str) -> Decimal:
+        """Return the trail in percent, from the days before today: it is the same all day."""
+        today = trading_day(self._clock.now())
+        daily = self._broker.bars([symbol], days=TRUE_RANGES + 2).get(symbol, ())
+        return find_trail([bar for bar in daily if bar.day < today], self._exits.stop_loss_pct)
 
     def _list_released(self, symbol: str, plan_id: str | None) -> list[ReleasedExit]:
         """Return somebody else's exits that a plan's RELEASE cancelled, as the broker has them now."""
@@ -266,9 +277,11 @@ class ExitHandlers:
         return group_released(found, roots)
 
     def _request(self, intent: OrderRecord) -> OrderRequest:
-        """Return the request for an intent of PROTECT. The trail of a trailing stop is that of the released one."""
+        """Return the request for an intent of PROTECT. A trailing stop that comes back keeps its trail."""
         if intent.order_type != OrderType.TRAILING_STOP:
             return exit_request(intent)
+        if not intent.reason.startswith(RESTORES):
+            return own_trailing_request(intent, self._find_trail(intent.symbol))
         try:
             return exit_request(intent, self._broker.order(intent.reason.removeprefix(RESTORES)))
         except NotFound as error:

@@ -108,7 +108,8 @@ def order_request(
         limit_price=limit,
     )
     is_whole = approval.qty == approval.qty.to_integral_value()
-    if approval.side is Side.SELL or not exits.enabled or price is None or not is_whole:
+    has_bracket = exits.enabled and exits.kind == "bracket"  # a trailing stop follows the fill, in PROTECT
+    if approval.side is Side.SELL or not has_bracket or price is None or not is_whole:
         return common
     take_profit, stop_loss = exits.around(price)
     if held is not None and held[1] < price and (limit or price) < held[0]:

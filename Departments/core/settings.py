@@ -60,12 +60,13 @@ class Phases(Section):
 
 
 class ExitSettings(Section):
-    """The prices of a BUY's exits, as shares of the entry price.
+    """The exits of a BUY: a bracket at shares of the entry price, or a trailing stop of the existing system's kind.
 
-    Exits are priced again where a fill is further than `reprice_above_pct` from the price they were made for.
+    A bracket's exits are priced again where a fill is further than `reprice_above_pct` from the price expected.
     """
 
     enabled: bool = True
+    kind: Literal["bracket", "trailing"] = "bracket"
     stop_loss_pct: Decimal = Field(Decimal("0.08"), gt=0, lt=1)
     take_profit_pct: Decimal = Field(Decimal("0.16"), gt=0, lt=10)
     reprice_above_pct: Decimal = Field(Decimal("0.0025"), ge=0, lt=1)
