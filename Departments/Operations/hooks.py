@@ -42,7 +42,7 @@ class Hook:
     @property
     def is_set(self) -> bool:
         """Return True if the settings name a command or a module."""
-        return self.settings.command is not None or self.settings.module is not None
+        return self.settings.is_set
 
     def run(self, now: datetime, given: Mapping[str, Any] | None = None) -> Any:
         """Run the hook for a moment. `given` is its input; then it answers a JSON object, else nothing.

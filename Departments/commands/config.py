@@ -26,6 +26,7 @@ With `--json`: `{"limits": [{"key", "value", "from"}], "fingerprint"}`.
 def config(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """Show the limits."""
     with use_desk(workspace) as desk:
+        _ = desk.settings  # a fault there is named, too
         limits = desk.limits
         path = limits_file(desk.workspace)
         rows = list(list_limits(limits, f"{path.parent.name}/{path.name}"))

@@ -65,8 +65,11 @@ def read_day_order(
     document = None if plan is None else read_json(plan)
     proposed = None if document is None else plan_from(document, str(plan))
     message = None if briefing is None else read_briefing(briefing)
+    may_be_made = not dry_run and desk.settings.operations.briefing.is_set  # then Operations says what is wrong
     if dry_run or not _has_begun(desk, proposed):
         _check(desk, proposed, plan, message, briefing)
+        if proposed is None and message is None and not may_be_made:
+            _check_waiting(desk, desk.clock.now())
     given = (None, None) if message is None else (message.message_id, message.timestamp)
     return DayOrder(given[0], document, dry_run, _delivery(desk, message), briefing_at=given[1], sizes=sizes, fill=fill)
 
@@ -108,8 +111,6 @@ def _check(desk: Desk, plan: TradingPlan | None, path: Path | None, message: Mes
         _refuse_unplannable(message, str(file), now)
     if plan is not None:
         _refuse_stale(plan, str(path), desk.reader.moment(), desk.limits)  # ages go by the broker's clock
-    elif message is None:
-        _check_waiting(desk, now)
 
 
 def _refuse_stale(plan: TradingPlan, source: str, now: datetime, limits: Limits) -> None:

@@ -193,6 +193,11 @@ class HookSettings(Section):
     arguments: Mapping[str, Any] = Field(default_factory=dict)
     timeout: float = Field(1200, gt=0, le=86_400)
 
+    @property
+    def is_set(self) -> bool:
+        """Return True if a command or a module is named."""
+        return self.command is not None or self.module is not None
+
     @field_validator("command")
     @classmethod
     def _check_command(cls, command: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:

@@ -111,7 +111,7 @@ def _name_unknown(faults: Sequence[Any], place: str, model: type) -> tuple[str, 
     shown = [(_path_of(fault, place), _suggestion(fault["loc"], model)) for fault in faults]
     if len(shown) == 1:
         ((key, likely),) = shown
-        return key, "is not a known key", likely[1] if likely else "remove it or correct its name"
+        return key, "is not a known key", f"{f'{likely[1]} ' if likely else ''}remove it or correct its name"
     words = ", ".join(f"`{key}` ({likely[1]})" if likely else f"`{key}`" for key, likely in shown)
     return place, f"has unknown keys: {words}", "correct their names or remove them"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import textwrap
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from Departments import cli
 from Departments.core.platform.text_files import read_json
 from tests.builders.desk import MORNING, SharedDesk, briefing, candidate, deliver, desk, workspace
 
@@ -260,3 +262,32 @@ def test_the_hook_knows_the_moment_it_works_for(tmp_path: Path) -> None:
     with closing(desk(there)) as opened:
         planned(opened)
     assert read_json(there / "seen.json")["notes"].startswith(MORNING.isoformat()[:16])
+
+
+# --- from the command line ---
+
+
+def run(there: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str, str]:
+    words = ["run", "--approve", "auto", "--at", MORNING.isoformat(), "--exchange-state", str(there / "state.yaml")]
+    code = cli.run_command([*words, *more, "--workspace", str(there)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_departments_run_has_its_briefing_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(project(tmp_path, BY_MODULE), capsys, "--json")
+    assert code == 0
+    assert {o["ticker"] for phase in json.loads(out)["phases"] for o in phase["orders"]} >= {"ALKS", "COMM"}
+
+
+def test_departments_run_ends_with_one_where_the_hook_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there = project(tmp_path, BY_MODULE, code="raise SystemExit('no data today')")
+    deliver(there, "OPERATIONS", "MSG_RESEARCH_20251107T150509Z_0badcafe.md", YESTERDAY)
+    code, _, err = run(there, capsys)
+    assert (code, "failed with exit code 1 (no data today)" in err, "Traceback" in err) == (1, True, False)
+
+
+def test_a_dry_run_runs_no_hook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there = project(tmp_path, BY_MODULE, code="open('ran', 'w')")
+    code, _, err = run(there, capsys, "--dry-run")
+    assert (code, "there is no DailyBriefing" in err, (there / "ran").exists()) == (2, True, False)
