@@ -67,7 +67,7 @@ def test_waiting_messages_without_a_watcher_are_reported_once(tmp_path: Path, ca
     shutil.copytree(ROOT / "config", tmp_path / "config", ignore=shutil.ignore_patterns("demo"))
     choices = Choices(exchange_state=DEMO / "exchange_state.yaml", via_watchers=True)
     with closing(open_desk(tmp_path, choices)) as desk:
-        with Mailbox(desk.mailbox.root).holding("TRADING", wait=0):
+        with Mailbox(desk.mailbox.root, mutexes=desk.mutexes).holding("TRADING", wait=0):
             desk.work()
         assert "Nobody watches" not in caplog.text
         desk.work()
@@ -75,7 +75,7 @@ def test_waiting_messages_without_a_watcher_are_reported_once(tmp_path: Path, ca
     assert caplog.text.count("Nobody watches the inbox of TRADING; start `departments watch TRADING`") == 1
 
 
-@pytest.mark.parametrize(("candidates", "status"), [(None, "READY_FOR_USER_APPROVAL"), ("none", "ERROR")])
+@pytest.mark.parametrize(("candidates", "status"), [(None, "READY_FOR_USER_APPROVAL"), ("none", "REJECTED")])
 def test_an_answer_that_another_process_has_read_in_the_executives_inbox_is_an_answer(
     tmp_path: Path, candidates: str | None, status: str
 ) -> None:

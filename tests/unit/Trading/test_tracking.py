@@ -13,6 +13,7 @@ import pytest
 from Departments.bootstrap import Desk
 from Departments.brokers.base import Broker, BrokerList, Orders, UnreadableRow
 from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
+from Departments.core.moments import parse_iso
 from Departments.core.orders import Order, OrderScope, OrderStatus, Side
 from Departments.core.platform.clock import SimulatedClock
 from Departments.ledger.ledger import Ledger
@@ -320,7 +321,8 @@ def test_what_the_market_rejects_after_it_was_taken_is_reported_like_every_rejec
     assert (row["symbol"], row["rejection_code"], row["rejection_reason"]) == ("AXTA", "REJECTED_LATER", told)
     assert (row["rejection_source"], row["escalated_to_executive"]) == ("ALPACA", 1)
     assert (row["escalation_msg_id"], row["status"]) == (escalation.message_id, "rejected")
-    assert row["rejection_timestamp"] == row["terminal_at"] == report["terminal_at"]
+    assert row["terminal_at"] == report["terminal_at"]
+    assert row["rejection_timestamp"] == f"{parse_iso(row['terminal_at']):%Y-%m-%d %H:%M:%S}"
 
 
 def test_what_was_rejected_after_its_cancel_was_wished_says_that_it_was_rejected(

@@ -42,7 +42,8 @@ def test_a_file_that_is_refused_is_closed_so_that_it_can_be_replaced(
         SqliteDatabase(path, [])
     with pytest.raises(BadInput) as kept_too:
         ExchangeFile(path)
-    assert [is_closed(each) for each in opened] == [True] * 3, (kept, kept_too)
+    assert len(opened) >= 3
+    assert all(is_closed(each) for each in opened), (kept, kept_too)
 
 
 def test_a_file_that_nobody_has_any_more_is_closed(tmp_path: Path, opened: list[sqlite3.Connection]) -> None:
