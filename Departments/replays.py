@@ -90,14 +90,42 @@ class _Silent:
         return None
 
 
-def read_past_days(folder: Path) -> tuple[list[PastDay], list[FailedDay]]:
-    """Read the days of a folder, oldest first. Of two briefings of a day the newer readable one counts.
+@dataclass(frozen=True, slots=True)
+class PastDays:
+    """The days of a folder, oldest first, those with an unusable newest briefing, and all superseded briefings."""
+
+    days: tuple[PastDay, ...]
+    failed: tuple[FailedDay, ...]
+    superseded: tuple[tuple[date, str], ...]
+
+    def between(self, first: date | None, last: date | None) -> PastDays:
+        """Return the days from `first` to `last`, both included. Raises BadInput if there is none."""
+
+        def is_within(day: date) -> bool:
+            return (first is None or day >= first) and (last is None or day <= last)
+
+        found = PastDays(
+            tuple(past for past in self.days if is_within(past.day)),
+            tuple(past for past in self.failed if is_within(past.day)),
+            tuple(entry for entry in self.superseded if is_within(entry[0])),
+        )
+        if found.days or found.failed:
+            return found
+        known = sorted([past.day for past in self.days] + [past.day for past in self.failed])
+        problem = f"no briefing is of a day from {first or known[0]} to {last or known[-1]}"
+        raise BadInput("--from, --to", "", problem, f"the folder has days from {known[0]} to {known[-1]}")
+
+
+def read_past_days(folder: Path) -> PastDays:
+    """Read the days of a folder. Of several briefings of a day the newest decides; the others are superseded.
 
     Raises BadInput for a folder without briefings and for an unreadable plan file.
     """
     if not folder.is_dir():
         raise BadInput(folder, "", "is not a folder", "name a folder with DailyBriefing messages")
-    plans, days, failed = _plans(folder), {}, []
+    plans = _plans(folder)
+    found: dict[date, PastDay | FailedDay] = {}
+    superseded: list[tuple[date, str]] = []
     for message, source in sorted(_briefings(folder), key=lambda found: (found[0].timestamp, found[0].message_id)):
         try:
             briefing_from(DailyBriefing.of(message, source), source, at=message.timestamp)
@@ -105,12 +133,18 @@ def read_past_days(folder: Path) -> tuple[list[PastDay], list[FailedDay]]:
             day = _day_of(message, priced)
         except (BadInput, UnreadableMessage) as error:
             problem = _name_source(error, source)
-            failed.append(FailedDay(trading_day(message.timestamp), source, problem, BadInput.exit_code))
+            day = trading_day(message.timestamp)
+            read: PastDay | FailedDay = FailedDay(day, source, problem, BadInput.exit_code)
         else:
-            days[day] = PastDay(day, message, priced, plans.get(day), source)
-    if not days and not failed:
+            read = PastDay(day, message, priced, plans.get(day), source)
+        if day in found:
+            superseded.append((day, found[day].source))
+        found[day] = read
+    if not found:
         raise BadInput(folder, "", "holds no DailyBriefing", "name a folder with DailyBriefing messages")
-    return [days[day] for day in sorted(days)], failed
+    ordered = [found[day] for day in sorted(found)]
+    days = tuple(each for each in ordered if isinstance(each, PastDay))
+    return PastDays(days, tuple(each for each in ordered if isinstance(each, FailedDay)), tuple(superseded))
 
 
 def replay(

@@ -53,10 +53,10 @@ def rehearse_days(root: Path, count: int, workspace: Path) -> tuple[list[Rehears
     """
     if count < 1:
         raise BadInput("--rehearse", "", f"{count} is no number of days", "name at least 1")
-    past, unread = read_past_days(root / MESSAGES)
-    chosen = past[-count:]
+    past = read_past_days(root / MESSAGES)
+    chosen = past.days[-count:]
     since = chosen[0].day if chosen else date.min
-    failed = [each for each in unread if each.day >= since]
+    failed = [each for each in past.failed if each.day >= since]
     accounts, plans, orders = read_accounts(root / LEDGER_FILE), read_plans(root), _read_orders(root / LEDGER_FILE)
     found = []
     for each in chosen:

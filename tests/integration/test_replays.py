@@ -163,3 +163,72 @@ def test_a_plan_file_that_cannot_be_read_is_refused_before_anything_runs(
     said = replayed(capsys, folder)
     assert (said.code, said.out) == (2, "")
     assert str(plan) in said.sentences[-1]
+
+
+def write_earlier(folder: Path, day: str, change: str = "") -> Path:
+    """Write a briefing of the day that is older than the day's own, perhaps spoiled."""
+    text = build.briefing(candidates(), day=day).replace("T150509Z_0badcafe", "T140509Z_0badcaff")
+    text = text.replace("T15:05:09.000000Z", "T14:05:09.000000Z").replace('"vix": 18.0', change or '"vix": 18.0')
+    path = folder / f"MSG_RESEARCH_{day.replace('-', '')}T140509Z_0badcaff.md"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("change", ["", '"vix": "high"'])
+def test_a_superseded_briefing_is_no_failure(capsys: pytest.CaptureFixture[str], folder: Path, change: str) -> None:
+    write(folder, "2025-11-10")
+    earlier = write_earlier(folder, "2025-11-10", change)
+    said = replayed(capsys, folder)
+    assert (said.code, list(rows(said))) == (0, ["2025-11-10"])
+    assert said.document["superseded"] == [{"date": "2025-11-10", "file": str(earlier)}]
+    assert "failed" not in said.document
+
+
+def test_an_older_briefing_does_not_take_the_place_of_a_broken_one(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    broken = write(folder, "2025-11-10")
+    broken.write_text(broken.read_text(encoding="utf-8").replace('"vix": 18.0', '"vix": 0'), encoding="utf-8")
+    write_earlier(folder, "2025-11-10")
+    said = replayed(capsys, folder)
+    assert (said.code, rows(said)) == (2, {})
+    assert [f["file"] for f in said.document["failed"]] == [str(broken)]
+
+
+def test_days_outside_the_wanted_ones_are_left_out_and_the_others_are_a_table(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    for day in ("2025-11-10", "2025-11-11", "2025-11-12"):
+        write(folder, day)
+    table = tmp_path / "days.csv"
+    said = replayed(capsys, folder, "--from", "2025-11-11", "--to", "2025-11-11", "--csv", table)
+    assert list(rows(said)) == ["2025-11-11"]
+    head, row = table.read_text(encoding="utf-8").splitlines()
+    assert head.startswith("date,planned,filled,denied,deployment")
+    assert row.startswith("2025-11-11,")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--from", "yesterday"), "--from: 'yesterday' is not a date"),
+        (("--to", "2025-02-30"), "--to: '2025-02-30' is not a date"),
+        (("--from", "2025-11-11"), "no briefing is of a day from 2025-11-11 to 2025-11-10"),
+        (("--to", "2025-11-09"), "no briefing is of a day from 2025-11-10 to 2025-11-09"),
+        (("--csv", "missing/days.csv"), "--csv: "),
+        (("--csv", "."), "--csv: . cannot be written"),
+    ],
+)
+def test_options_that_cannot_be_followed_are_refused_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], folder: Path, options: tuple[str, ...], named: str
+) -> None:
+    write(folder, "2025-11-10")
+    said = replayed(capsys, folder, *options)
+    assert (said.code, said.out) == (2, "")
+    assert named in said.sentences[-1]
+
+
+def test_the_table_counts_superseded_briefings(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    write(folder, "2025-11-10")
+    write_earlier(folder, "2025-11-10")
+    assert "Superseded by a newer briefing of their day: 1." in say(capsys, "replay", folder).out
