@@ -62,7 +62,7 @@ SYNCHRONISED = (
     "The ledger is in %s, which %s copies: a copy of it without its log (-wal) lacks orders. Name a folder outside by "
     "state_dir in config/settings.yaml, and move sentinel.db and simulated_exchange.db there while nothing runs"
 )
-#: Dollars of a new paper account at Alpaca (https://docs.alpaca.markets/docs/paper-trading).
+#: Dollars of a new paper account.
 PAPER_CASH = Decimal(100_000)
 PRICES_LAST = timedelta(days=4)  # a briefing's prices stand in for a symbol that the exchange does not list
 

@@ -110,7 +110,9 @@ def _check(desk: Desk, plan: TradingPlan | None, path: Path | None, message: Mes
         desk.admission.check_file(message, str(file))
         _refuse_unplannable(message, str(file), now)
     if plan is not None:
-        _refuse_stale(plan, str(path), desk.reader.moment(), desk.limits)  # ages go by the broker's clock
+        # Ages go by the broker's clock. The simulated exchange has the desk's; it is not made for a refused plan.
+        moment = now if desk.broker_row.takes_simulated_clock else desk.reader.moment()
+        _refuse_stale(plan, str(path), moment, desk.limits)
 
 
 def _refuse_stale(plan: TradingPlan, source: str, now: datetime, limits: Limits) -> None:

@@ -192,7 +192,7 @@ def test_what_the_cases_mean_is_what_they_answer() -> None:
 def test_the_sentence_of_a_day_without_a_plan_is_the_message_of_a_rejection() -> None:
     answer = answer_of(table.GENERATE, "no briefing")
     assert (answer["status"], answer["validation_errors"]) == ("REJECTED", [answer["message"]])
-    assert "no DailyBriefing is there" in answer["message"]
+    assert "there is no DailyBriefing" in answer["message"]
 
 
 def test_what_was_not_sent_is_skipped_and_counted_among_the_trades() -> None:

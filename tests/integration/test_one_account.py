@@ -131,7 +131,7 @@ def test_two_workspaces_on_one_account_at_alpaca_execute_one_after_the_other(
     assert "SN" not in {o.symbol for o in first.broker.orders("all")}
     assert execute_after(second)["status"] == "COMPLETED"
     names = [path.name for path in (tmp_path / "locks").iterdir()]
-    assert len([name for name in names if name.startswith(".departments-")]) == 1
+    assert len([name for name in names if name.startswith(".departments-") and name.endswith(".lock")]) == 1
 
 
 def test_two_accounts_at_alpaca_do_not_disturb_each_other(at_alpaca: Opening) -> None:

