@@ -148,17 +148,19 @@ def read_past_days(folder: Path) -> PastDays:
 
 
 def replay(
-    days: Iterable[PastDay], workspace: Path, config: Path, equity: Decimal
+    days: Iterable[PastDay], workspace: Path, config: Path, equity: Decimal, limits: Path | None = None
 ) -> tuple[dict[str, Any], list[FailedDay]]:
     """Run every day in its own workspace below `workspace`. Return the document and the failed days.
+
+    `limits` is a limits file in place of that of `config`. The total's deployment and turnover are means of its days.
 
     Raises BadInput for faults of all days: in limits, settings or workspaces.
     """
     rows, failed = [], []
     for past in days:
-        folder = prepare_day(past, workspace, config, equity)
+        folder = prepare_day(past, workspace, config, equity, limits)
         try:
-            rows.append(_row(past.day, *replay_day(past, folder)))
+            rows.append(_row(past.day, *replay_day(past, folder), equity))
         except DepartmentsError as error:
             failed.append(FailedDay(past.day, past.source, _name_source(error, past.source), error.exit_code))
     return {"days": rows, "total": _total(rows)}, failed
@@ -168,12 +170,12 @@ def _name_source(error: DepartmentsError, source: str) -> str:
     return str(error) if source in str(error) else f"{source}: {error}"
 
 
-def prepare_day(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> Path:
+def prepare_day(past: PastDay, workspace: Path, config: Path, equity: Decimal, limits: Path | None = None) -> Path:
     """Make and return a day's workspace. Raises BadInput for faults of all days: in limits, settings or workspaces."""
     folder = workspace / past.day.isoformat()
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(folder, "", "is not empty", "name an empty --workspace")
-    _prepare(past, folder, config, equity)
+    _prepare(past, folder, config, equity, limits)
     _ = (desk := open_desk(folder)).limits, desk.settings
     return folder
 
@@ -193,7 +195,7 @@ def replay_day(past: PastDay, workspace: Path) -> tuple[Mapping[str, Any], Tradi
     return document, audience.plan
 
 
-def _row(day: date, document: Mapping[str, Any], plan: TradingPlan | None) -> dict[str, Any]:
+def _row(day: date, document: Mapping[str, Any], plan: TradingPlan | None, equity: Decimal) -> dict[str, Any]:
     orders = [order for phase in document["phases"] if phase["name"] in {"SELL", "BUY"} for order in phase["orders"]]
     goal = (plan.extra if plan else {}).get("deployment_goal") or {"binding": document["status"]}
     return {
@@ -205,27 +207,33 @@ def _row(day: date, document: Mapping[str, Any], plan: TradingPlan | None) -> di
         "deployment": None if plan is None or plan.deployment is None else f"{plan.deployment:.4f}",
         "target_met": bool(goal.get("target_met", False)),
         "binding": str(goal.get("binding", "")),
+        "turnover": None if plan is None else f"{plan.turnover(equity):.4f}",
     }
 
 
 def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    known = [Decimal(row["deployment"]) for row in rows if row["deployment"] is not None]
     return {
         "planned": sum(row["planned"] for row in rows),
         "skipped": dict(sum((Counter(row["skipped"]) for row in rows), Counter())),
         "denied": sum(sum(row["denied"].values()) for row in rows),
         "filled": sum(row["filled"] for row in rows),
-        "deployment": f"{sum(known, ZERO) / len(known):.4f}" if known else None,
+        "deployment": _mean(rows, "deployment"),
+        "turnover": _mean(rows, "turnover"),
     }
+
+
+def _mean(rows: Iterable[Mapping[str, Any]], name: str) -> str | None:
+    known = [Decimal(row[name]) for row in rows if row[name] is not None]
+    return f"{sum(known, ZERO) / len(known):.4f}" if known else None
 
 
 def _count_codes(reasons: Iterable[Mapping[str, str]]) -> dict[str, int]:
     return dict(sorted(Counter(reason["code"] for reason in reasons).items()))
 
 
-def _prepare(past: PastDay, workspace: Path, config: Path, equity: Decimal) -> None:
+def _prepare(past: PastDay, workspace: Path, config: Path, equity: Decimal, limits: Path | None) -> None:
     make_folder(workspace / "config", PRIVATE)
-    shutil.copy(limits_file(config), workspace / "config" / "hard_constraints.yaml")
+    shutil.copy(limits or limits_file(config), workspace / "config" / "hard_constraints.yaml")
     settings = config_file(config, "settings.yaml")
     if settings.exists():
         shutil.copy(settings, workspace / "config" / "settings.yaml")

@@ -14,7 +14,6 @@ from Departments.constraints.limits import Limits
 from Departments.constraints.table import CONSTRAINTS
 from Departments.core.facts import Facts
 from Departments.core.money import ZERO, percent, plain, usd
-from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
 from Departments.core.regimes import Regime
 from Departments.core.trading_calendar import is_trading_day, trading_day
@@ -64,8 +63,7 @@ def _list_trades(plan: TradingPlan, verdict: PlanVerdict, before: Facts, limits:
     left = {s for s, p in after.positions.items() if p.qty != 0}
     yield ReviewFact("names in", ", ".join(sorted(left - held)) or "none")
     yield ReviewFact("names out", ", ".join(sorted(held - left)) or "none")
-    sides = {side: sum((t.notional or ZERO for t in plan.trades if t.side is side), ZERO) for side in Side}
-    turnover = min(sides.values()) / before.equity if before.equity > 0 else ZERO
+    turnover = plan.turnover(before.equity)
     is_high = turnover > rules.hold_turnover_pct
     rule = "review.hold_turnover_pct" if is_high else ""
     yield ReviewFact("turnover", percent(turnover), percent(rules.hold_turnover_pct), rule)

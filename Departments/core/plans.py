@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from Departments.core.moments import iso
-from Departments.core.money import plain
+from Departments.core.money import ZERO, plain
 from Departments.core.orders import Side
 from Departments.core.readers import (
     Action,
@@ -135,6 +135,11 @@ class TradingPlan:
     def buys(self) -> tuple[Trade, ...]:
         """Return the BUY trades in plan order."""
         return tuple(t for t in self.trades if t.side is Side.BUY)
+
+    def turnover(self, equity: Decimal) -> Decimal:
+        """Return the smaller of its BUYs and SELLs as a share of `equity` (in dollars); 0 without equity."""
+        bought, sold = (sum((t.notional or ZERO for t in side), ZERO) for side in (self.buys, self.sells))
+        return min(bought, sold) / equity if equity > 0 else ZERO
 
     @property
     def has_refused_proposal(self) -> bool:

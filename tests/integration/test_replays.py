@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from Departments.commands.demo import find_config
 from tests.builders import desk as build
 from tests.builders.commands import Said, candidates, contents, say
 
-DAY_KEYS = ("date", "planned", "skipped", "denied", "filled", "deployment", "target_met", "binding")
-TOTAL_KEYS = ("planned", "skipped", "denied", "filled", "deployment")
+DAY_KEYS = ("date", "planned", "skipped", "denied", "filled", "deployment", "target_met", "binding", "turnover")
+TOTAL_KEYS = ("planned", "skipped", "denied", "filled", "deployment", "turnover")
 HELD = {"ticker": "CTVA", "quantity": 150.0, "current_price": 64.64, "cost_basis": 9750.0}
 
 
@@ -232,3 +234,79 @@ def test_the_table_counts_superseded_briefings(capsys: pytest.CaptureFixture[str
     write(folder, "2025-11-10")
     write_earlier(folder, "2025-11-10")
     assert "Superseded by a newer briefing of their day: 1." in say(capsys, "replay", folder).out
+
+
+def write_limits(folder: Path, old: str = "", new: str = "") -> Path:
+    """Write the shipped limits, perhaps changed, to a file beside the days."""
+    text = (find_config() / "hard_constraints.yaml").read_text(encoding="utf-8")
+    assert old in text
+    path = folder.parent / "other.yaml"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return path
+
+
+SOLD = [{**HELD, "research_composite_score": 40.0}]
+
+
+def test_two_limits_files_are_compared_over_the_same_days(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    write(folder, "2025-11-10", holdings=SOLD)
+    write(folder, "2025-11-11", holdings=SOLD)
+    other, table = write_limits(folder, "blocklist: []", "blocklist: [ALKS]"), tmp_path / "days.csv"
+    said = replayed(capsys, folder, "--against", other, "--csv", table)
+    alone = replayed(capsys, folder).document
+    assert said.code == 0
+    assert {key: said.document[key] for key in ("days", "total")} == alone
+    beside = said.document["against"]
+    assert tuple(beside) == ("file", "days", "total", "failed")
+    assert (beside["file"], beside["failed"]) == (str(other), [])
+    assert [row["date"] for row in beside["days"]] == ["2025-11-10", "2025-11-11"]
+    assert not alone["total"]["skipped"]
+    assert beside["total"]["skipped"] == {"BLOCKED_SYMBOL": 2}
+    assert beside["total"]["deployment"] < alone["total"]["deployment"]
+    head, first, second = (line for line in csv.reader(table.read_text(encoding="utf-8").splitlines()))
+    row = dict(zip(head, first, strict=True))
+    assert (row["skipped"], row["against_skipped"]) == ("", "BLOCKED_SYMBOL 1")
+    assert (row["deployment"], row["against_deployment"]) == (
+        alone["days"][0]["deployment"],
+        beside["days"][0]["deployment"],
+    )
+    assert second[0] == "2025-11-11"
+
+
+def test_turnover_is_the_smaller_side_of_the_plan(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    write(folder, "2025-11-10", holdings=SOLD)
+    write(folder, "2025-11-11")
+    said = replayed(capsys, folder, "--equity", "50000")
+    assert [row["turnover"] for row in said.document["days"]] == ["0.1939", "0.0000"]  # 150 x 64.64 of 50,000
+    assert said.document["total"]["turnover"] == "0.0970"
+
+
+def test_the_comparison_is_one_table(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    write(folder, "2025-11-10")
+    other = write_limits(folder, "blocklist: []", "blocklist: [ALKS]")
+    shown = say(capsys, "replay", folder, "--against", other).out
+    assert shown.count("against") == 5
+    assert "BLOCKED_SYMBOL 1" in " ".join(shown.split())
+
+
+def test_the_days_of_both_limits_are_kept(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path) -> None:
+    write(folder, "2025-11-10")
+    other = write_limits(folder, "blocklist: []", "blocklist: [ALKS]")
+    replayed(capsys, folder, "--against", other, "--workspace", tmp_path / "kept")
+    for place in ("2025-11-10", "against/2025-11-10"):
+        assert list((tmp_path / "kept" / place / "Reports").iterdir())
+    copied = tmp_path / "kept" / "against" / "2025-11-10" / "config" / "hard_constraints.yaml"
+    assert copied.read_bytes() == other.read_bytes()
+
+
+def test_other_limits_that_cannot_be_used_are_refused_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    write(folder, "2025-11-10")
+    missing = replayed(capsys, folder, "--against", folder / "none.yaml")
+    wrong = replayed(capsys, folder, "--against", write_limits(folder, "blocklist: []", "blocked: []"))
+    for said, name in ((missing, "none.yaml"), (wrong, "other.yaml")):
+        assert (said.code, said.out) == (2, "")
+        assert name in said.sentences[0]
