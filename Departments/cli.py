@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("run", "Plan, approve and execute the day: SELLs, wait, BUYs, report."),
     "demo": Entry("demo", "Watch the day of 2025-11-10, without account or network."),
     "plan": Entry("plan", "Make a plan and show it; send nothing."),
+    "explain": Entry("explain", "Say why a symbol is bought, sold or skipped; change nothing."),
     "approve": Entry("plan", "Approve a plan for today's run."),
     "order": Entry("order", "Trade one symbol by hand, beside the day's plan."),
     "resume": Entry("recovery", "Finish an execution that was interrupted."),

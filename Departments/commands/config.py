@@ -37,7 +37,7 @@ def config(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     for name in ("Limit", "Value", "From"):
         table.add_column(name)
     for row in rows:
-        table.add_row(row["key"], escape_text(_show(row["value"])), escape_text(row["from"]))
+        table.add_row(row["key"], escape_text(write_value(row["value"])), escape_text(row["from"]))
     open_console().print(table)
     return 0
 
@@ -51,7 +51,8 @@ def list_limits(limits: Limits, own: str) -> Iterator[dict[str, Any]]:
             yield {"key": key, "value": value, "from": limits.origins.get(key, own)}
 
 
-def _show(value: Any) -> str:
+def write_value(value: Any) -> str:
+    """Write the value of a limit for people."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {each}" for name, each in value.items()) or "none"
     if isinstance(value, list):

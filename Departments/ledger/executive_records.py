@@ -89,6 +89,16 @@ class PlanRecords:
         found: dict[str, Any] | None = self._value(plan_id, "document")
         return found
 
+    def list_days(self) -> list[tuple[str, date]]:
+        """Return the id and the trading day of every plan but orders by hand, oldest first."""
+        sql = f"SELECT plan_id, generated_at FROM {PLANS.name} WHERE by_hand = 0 ORDER BY generated_at, plan_id"  # noqa: S608 - our name
+        return [(row[0], trading_day(parse_iso(row[1]))) for row in self._db.rows(sql)]
+
+    def find_naming(self, *symbols: str) -> list[PlanRecord]:
+        """Return the plans whose documents name one of the symbols, oldest first."""
+        condition = " OR ".join("document LIKE ?" for _ in symbols)
+        return PLANS.find(self._db, condition, *(f'%"{s}"%' for s in symbols), order="generated_at, plan_id")
+
     def is_by_hand(self, plan_id: str) -> bool:
         """Return whether a plan is an order by hand."""
         return bool(self._value(plan_id, "by_hand"))

@@ -76,6 +76,10 @@ class SymbolRecords:
         for fact in known:
             SYMBOLS.insert(self._db, _make_row(fact, at), _LEARN)
 
+    def list_symbols(self) -> list[str]:
+        """Return every symbol whose facts a plan ever needed, in order."""
+        return [row[0] for row in self._db.rows(f"SELECT symbol FROM {SYMBOLS.name} ORDER BY symbol")]  # noqa: S608 - our name
+
     def knowledge(self, now: datetime, settlement_days: int) -> Knowledge:
         """Return all facts, the day's readings, and the highest equity before an execution.
 

@@ -143,6 +143,10 @@ class OrderRecords:
         """Return every order of a plan, oldest first."""
         return self._records("plan_id = ?", plan_id)
 
+    def find_of_symbol(self, symbol: str) -> list[OrderRecord]:
+        """Return every order of a symbol, exits included, oldest first."""
+        return self._records("symbol = ?", symbol)
+
     def find_newest(self, symbols: Sequence[str]) -> list[OrderRecord]:
         """Return the newest trade of each symbol, oldest first, without exits."""
         ours = f"purpose = 'trade' AND symbol IN ({marks(symbols)})"

@@ -32,8 +32,11 @@ Capture = pytest.CaptureFixture[str]
 #: Every command as a person gives it; {0} is the workspace. What hands orders to the broker is in SENDING.
 LOOKING: dict[str, Sequence[Sequence[str]]] = {
     "plan": (("--plan", "{0}/plan.json", "--at", AT),),
+    "explain": (("CTVA", "--at", AT), ("CTVA", "--at", AT, "--plan", "{0}/plan.json"), ("NONE", "--at", AT)),
     "approve": ((PLAN, "--at", AT), ("PLAN_20251110_999999", "--at", AT)),
     "reconcile": (("--at", AT), ("--at", AT, "--accept", "CTVA")),
+    "config": ((),),
+    "doctor": (("--at", AT),),
     "regime": (("--at", AT), ("--history",)),
     "inbox": (("TRADING",), ("EXECUTIVE",)),
     "show": (("MSG_EXECUTIVE_20251110T150541Z_deadbeef",),),
@@ -49,7 +52,7 @@ LOOKING: dict[str, Sequence[Sequence[str]]] = {
     ),
 }
 #: Commands that execute what was approved, those with a workspace of their own, and the exchange's operator.
-SENDING = {"resume", "watch", "demo", "replay", "run", "order", "exchange"}
+SENDING = {"resume", "watch", "demo", "replay", "run", "order", "exchange", "migrate"}
 
 
 def orders(folder: Path) -> list[tuple[str, ...]]:

@@ -21,7 +21,7 @@ CARRIERS = (
 )
 #: Before the number is found: a proposed size, and the bounds of a pick.
 BEFORE = {"Candidate", "Pick", "Raise"}
-#: Shares that are no BUY's: holdings, SELLs asked for, exits, requests, notes, a limit, bookings, new terms.
+#: Shares that are no BUY's: holdings, SELLs asked for, exits, requests, notes, a limit, bookings, new terms, history.
 OTHERS = {
     "Activity",
     "AccountEntry",
@@ -36,6 +36,7 @@ OTHERS = {
     "Release",
     "SellWish",
     "SharesRequest",
+    "Sighting",
     "Stretch",
     "SubmissionNote",
     "TradeOrder",
