@@ -18,6 +18,7 @@ from typing import Any
 
 from Departments.bootstrap import Choices, open_desk
 from Departments.brokers.choice import SIMULATED
+from Departments.constraints.compliance import NAME as COMPLIANCE
 from Departments.constraints.limits import limits_file
 from Departments.core.approvers import AUTOMATIC, Approver
 from Departments.core.documents import json_text
@@ -234,9 +235,9 @@ def _count_codes(reasons: Iterable[Mapping[str, str]]) -> dict[str, int]:
 def _prepare(past: PastDay, workspace: Path, config: Path, equity: Decimal, limits: Path | None) -> None:
     make_folder(workspace / "config", PRIVATE)
     shutil.copy(limits or limits_file(config), workspace / "config" / "hard_constraints.yaml")
-    settings = config_file(config, "settings.yaml")
-    if settings.exists():
-        shutil.copy(settings, workspace / "config" / "settings.yaml")
+    for name in (COMPLIANCE, "settings.yaml"):
+        if (path := config_file(config, name)).exists():
+            shutil.copy(path, workspace / "config" / name)
     state = exchange_state(past.priced, equity)
     write_atomically(workspace / "exchange_state.json", json_text(state))
 

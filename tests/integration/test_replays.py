@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -310,3 +311,17 @@ def test_other_limits_that_cannot_be_used_are_refused_before_anything_runs(
     for said, name in ((missing, "none.yaml"), (wrong, "other.yaml")):
         assert (said.code, said.out) == (2, "")
         assert name in said.sentences[0]
+
+
+@pytest.mark.parametrize("more", [(), ("--against", "config/hard_constraints.yaml")])
+def test_the_compliance_file_beside_the_limits_counts(
+    capsys: pytest.CaptureFixture[str], folder: Path, more: tuple[str, ...]
+) -> None:
+    write(folder, "2025-11-10")
+    config = Path.cwd() / "config"
+    config.mkdir()
+    shutil.copy(find_config() / "hard_constraints.yaml", config)
+    (config / "compliance_config.yaml").write_text("restricted_tickers: {blocklist: [ALKS]}\n", encoding="utf-8")
+    said = replayed(capsys, folder, *more)
+    sides = [said.document, *([said.document["against"]] if more else [])]
+    assert [side["total"]["skipped"].get("BLOCKED_SYMBOL") for side in sides] == [1] * len(sides)
