@@ -31,6 +31,8 @@ GAPS: Final[tuple[tuple[ReasonCode, str, str], ...]] = (
     (ReasonCode.MIN_POSITION_VALUE, "value", "minimum"),
     (ReasonCode.MAX_POSITION_VALUE, "value", "maximum"),
     (ReasonCode.MAX_AUTO_POSITION, "value", "maximum"),
+    (ReasonCode.MIN_TRADE_VALUE, "value", "least"),
+    (ReasonCode.REBALANCE_BAND, "value", "least"),
     (ReasonCode.MAX_SECTOR_CONCENTRATION, "value", "maximum"),
     (ReasonCode.MAX_CORRELATED_POSITIONS, "correlated", "maximum"),
     (ReasonCode.CASH_RESERVE, "cash_after", "reserve"),

@@ -134,3 +134,21 @@ def test_outside_a_workspace_it_says_so(tmp_path: Path, capsys: Capture) -> None
     said = ask(capsys, tmp_path, "AXTA")
     assert said.code == 2
     assert "there is no such file" in said.err
+
+
+@pytest.mark.parametrize(
+    ("reason", "takes"),
+    [
+        ("MAX_AUTO_POSITION: value=1022.5 maximum=944", "1022.5 beside a bound of 944: 78.5 less"),
+        ("MIN_TRADE_VALUE: value=300 least=1000 held=500", "300 beside a bound of 1000: 700 more"),
+        ("REBALANCE_BAND: value=300 least=1000 held=500", "300 beside a bound of 1000: 700 more"),
+        ("MAX_POSITIONS_TOTAL: maximum=20", "must no longer hold"),
+        ("PRICE_MISMATCH: planned=10 price=12 maximum=0.1", "must no longer hold"),
+    ],
+)
+def test_a_gap_is_told_only_where_the_plan_recorded_both_numbers(
+    folder: Path, capsys: Capture, reason: str, takes: str
+) -> None:
+    line = {"ticker": "SN", "code": reason.partition(":")[0], "reason": reason}
+    path = plan_file(folder, plan(trade("ALKS", "BUY", 10, 32.66)) | {"skipped": [line]})
+    assert takes in ask(capsys, folder, "SN", "--plan", path, "--json").document["takes"]
