@@ -261,18 +261,20 @@ class Plumbing:
         from Departments.brokers.choice import ChosenBroker, choose_broker
         from Departments.core.platform.text_files import config_file
 
-        choices, settings = self.choices, self.settings
+        choices = self.choices
         if choices.broker is not None:
             return ChosenBroker(choices.broker)
+        settings = self.settings
         if "name" in settings.broker.model_fields_set or tuple(choices.brokers) != tuple(BROKERS):
             return ChosenBroker(settings.broker.name)
-        asked = (choices.exchange_state, choices.exchange_faults, choices.exchange_prices)
+        files = (choices.exchange_state, choices.exchange_faults, choices.exchange_prices)
+        is_asked_for = any(files) or not isinstance(self.clock, SystemClock)
         has_settings = config_file(self.workspace, "settings.yaml").exists()
         return choose_broker(
             self.workspace,
             self.state_dir,
             self._find_past_broker(),
-            is_asked_for=any(asked) or not isinstance(self.clock, SystemClock),
+            is_asked_for=is_asked_for,
             has_settings=has_settings,
         )
 

@@ -34,6 +34,7 @@ def report(symbol: str, status: str, *, number: int = 1) -> Message:
 def waiting(folder: Path, *others: Message, step: Step = no_step) -> Desk:
     """Open a desk in the middle of an execution: each order was reported twice, and nobody has read it yet."""
     opened = desk(workspace(folder), step=step)
+    _ = opened.broker  # orders of a ledger without an exchange beside it were sent elsewhere
     run = ExecutionRecord("PLAN", MORNING.date(), MORNING, None, ExecutionStatus.RUNNING, ONE, ONE, ONE, None)
     with opened.ledger.transaction():
         opened.ledger.plans.save(plan(plan_id="PLAN"), "", MORNING)

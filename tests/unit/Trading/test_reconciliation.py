@@ -25,6 +25,7 @@ OURS = "MSG_EXECUTIVE_20251110T150000Z_1"
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Desk]:
     found = desk(unproven_workspace(tmp_path))
+    _ = found.broker  # orders of a ledger without an exchange beside it were sent elsewhere
     yield found
     found.close()
 
