@@ -120,7 +120,7 @@ def test_a_sharing_violation_never_condemns_and_a_missing_right_does(tmp_path: P
     windows = Windows(tmp_path)
     windows.locked.add(str(path))
     with closing(desk(folder)) as opened, windows.in_force():
-        for _ in range(6):
+        for _ in range(3):
             report = opened.bus.consume(OPERATIONS, opened.routers[OPERATIONS])
             opened.clock.sleep(120)
         assert (report.left, report.dead_lettered) == (1, 0)
