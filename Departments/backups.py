@@ -73,7 +73,7 @@ def make_backup(workspace: Path, target: Path, now: datetime, rights: Rights) ->
                 open_successor(target, temporary, rights) as file,
                 zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as pack,
             ):
-                for name, data in _members(workspace, Path(folder)):
+                for name, data in _members(workspace, state, Path(folder)):
                     digests[name] = sha256(data).hexdigest()
                     pack.writestr(name, data)
                 about = {"format": FORMAT, "made_at": iso(now), "files": digests}
@@ -84,13 +84,13 @@ def make_backup(workspace: Path, target: Path, now: datetime, rights: Rights) ->
     return Backup(target, len(digests))
 
 
-def _members(workspace: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
+def _members(workspace: Path, state: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (name, bytes). What is in the folders before the ledger's copy is made was there at its moment."""
     root = workspace / MESSAGES
     before = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     for name in DATABASES:
-        if (find_state(workspace) / name).is_file():
-            copy_database(find_state(workspace) / name, folder / name)
+        if (state / name).is_file():
+            copy_database(state / name, folder / name)
             yield name, files.read_bytes(folder / name)
     yield from _messages(root, before, _Known.of(folder / LEDGER_FILE))
     for pattern in OTHERS:

@@ -102,7 +102,7 @@ class Plumbing:
         """The folder of ledger, exchange and mutexes: the workspace, or the one that `state_dir` names."""
         if self.choices.rehearsal is not None:
             return self.choices.rehearsal
-        found = find_state(self.workspace)
+        found = self._found_state
         if found != self.workspace:
             claim_state(found, self.workspace, self.rights)
         client = find_sync_client(found)
@@ -114,7 +114,14 @@ class Plumbing:
     def mutexes(self) -> Mutexes:
         """The mutexes of the workspace; a rehearsal has its own."""
         rehearsal = self.choices.rehearsal
-        return find_mutexes(self.workspace) if rehearsal is None else Mutexes(rehearsal / ".locks")
+        if rehearsal is not None:
+            return Mutexes(rehearsal / ".locks")
+        return find_mutexes(self.workspace, self._found_state)
+
+    @cached_property
+    def _found_state(self) -> Path:
+        """The folder that the settings or the environment name, not yet claimed; they are read for it once."""
+        return find_state(self.workspace)
 
     @cached_property
     def settings(self) -> Settings:
@@ -127,7 +134,7 @@ class Plumbing:
         if find_row(settings.broker.name, self.choices.brokers) is None:
             problem = f"input should be {list_names(self.choices.brokers)} (found {settings.broker.name!r})"
             raise BadInput(path, "broker.name", problem, "correct the value")
-        if settings.files == "shared" and find_state(self.workspace) == self.workspace:
+        if settings.files == "shared" and self._found_state == self.workspace:
             problem = "several users need a state folder that all of them can write, for ledger and mutexes"
             raise BadInput(path, "files", problem, "name it by state_dir")
         if settings.messages.senders or settings.messages.require_signature:

@@ -18,7 +18,7 @@ import typer
 
 from Departments.core.errors import BadInput
 from Departments.core.platform import files
-from Departments.core.platform.clock import Clock, SystemClock
+from Departments.core.platform.clock import SystemClock
 from Departments.core.platform.rights import PRIVATE, make_folder, provide_file
 from Departments.core.trading_calendar import EASTERN
 
@@ -70,11 +70,11 @@ class CopiedStream(io.TextIOBase):
         return self._stream
 
 
-def keep_log(choice: str | None, workspace: Path, clock: Clock | None = None) -> None:
+def keep_log(choice: str | None, workspace: Path) -> None:
     """Copy both streams into the chosen log file from now on. Raises BadInput for one that cannot be written."""
     if choice is None or not workspace.is_dir():  # the command refuses a workspace that is not there
         return
-    now = (clock or SystemClock()).now().astimezone(EASTERN)
+    now = SystemClock().now().astimezone(EASTERN)
     folder = workspace.resolve() / "logs"
     path = folder / f"departments_{now:%Y-%m-%d}.log" if choice == AUTO else Path(choice)
     try:

@@ -69,12 +69,17 @@ def claim_state(folder: Path, workspace: Path, rights: Rights = PRIVATE) -> None
         raise BadInput(folder, "", f"holds the state of another workspace, {owner}", mend)
 
 
-def find_mutexes(workspace: Path) -> Mutexes:
-    """Return the mutexes of a workspace: in its state folder, else in the user's folder for the state of programs."""
-    state = find_state(workspace)
-    return (
-        Mutexes(state / ".locks") if state != workspace else Mutexes(user_folder(), f"departments-{_key(workspace)}-")
-    )
+def find_mutexes(workspace: Path, state: Path | None = None) -> Mutexes:
+    """Return the mutexes of a workspace: in its state folder, else in the user's folder for the state of programs.
+
+    `state` is the state folder, where the caller has found it.
+    """
+    state = state or find_state(workspace)
+    return Mutexes(state / ".locks") if state != workspace else _find_users(workspace)
+
+
+def _find_users(workspace: Path) -> Mutexes:
+    return Mutexes(user_folder(), f"departments-{_key(workspace)}-")
 
 
 def find_sync_client(workspace: Path) -> str | None:
@@ -90,7 +95,7 @@ def find_sync_client(workspace: Path) -> str | None:
 
 def may_warn(workspace: Path, day: date) -> bool:
     """Return True for the first asking of a day, as noted in the user's folder."""
-    note = Mutexes(user_folder(), f"departments-{_key(workspace)}-").path("warned").with_suffix(".day")
+    note = _find_users(workspace).path("warned").with_suffix(".day")
     try:
         if note.exists() and read_text(note).strip() == day.isoformat():
             return False
