@@ -151,8 +151,7 @@ def trace(
     Old results that name no parent are joined to their approvals by symbol, side, shares and time (`joined_by`).
     """
     root = find_messages(workspace)
-    found = lookup.find_related(root, wanted, find_index(workspace))
-    branches = tracing.trees(lookup.add_old_results(root, found), wanted)
+    branches = tracing.trees(lookup.find_related(root, wanted, find_index(workspace)), wanted)
     if not branches:
         raise BadInput(wanted, "", f"no message in {root} has or names this id", "see `departments inbox`")
     if as_json:

@@ -40,13 +40,16 @@ def is_orphan(message: Message) -> bool:
     return is_result and not message.parent_message_id
 
 
-def join_results(messages: Iterable[Message]) -> dict[str, str]:
-    """Return the approval's id of each orphan that belongs to one, by the orphan's id."""
+def join_results(messages: Iterable[Message], answered: Iterable[str | None] = ()) -> dict[str, str]:
+    """Return the approval's id of each orphan that belongs to one, by the orphan's id.
+
+    No orphan belongs to an approval in `answered`, or to one that a message of Trading names.
+    """
     known = {message.message_id: message for message in messages}
     approvals = sorted(filter(is_approval, known.values()), key=lambda m: (m.timestamp, m.message_id))
     results = sorted(filter(is_orphan, known.values()), key=lambda m: (m.timestamp, m.message_id))
-    answered = {m.parent_message_id for m in known.values() if m.sender == TRADING and m.parent_message_id}
-    free = [approval for approval in approvals if approval.message_id not in answered]
+    taken = {*answered, *(m.parent_message_id for m in known.values() if m.sender == TRADING)}
+    free = [approval for approval in approvals if approval.message_id not in taken]
     found: dict[str, str] = {}
     for group in _group_by_order(results):
         approval = _find_named(group, free) or _find_nearest(group[0], free)

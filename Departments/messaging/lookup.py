@@ -17,14 +17,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from Departments.core.departments import TRADING
 from Departments.core.errors import UnreadableMessage
 from Departments.core.logs import make_logger
+from Departments.core.moments import stamp
 from Departments.core.platform import files
 from Departments.messaging import codec
 from Departments.messaging.disk import file_time
 from Departments.messaging.joining import LONGEST, adopt, is_approval, is_orphan, join_results
 from Departments.messaging.message import Message
-from Departments.messaging.names import is_message_name, moment_in, stem
+from Departments.messaging.names import is_message_name, moment_in, stamp_in, stem
 from Departments.messaging.ports import IndexRow
 from Departments.messaging.tracing import Link, family, link_of, plan_of
 
@@ -193,50 +195,89 @@ def find_all(root: Path, message_id: str, index: Iterable[IndexRow] = ()) -> lis
 
 
 def find_related(root: Path, wanted: str, index: Iterable[IndexRow] = ()) -> list[Message]:
-    """Return all messages linked to a message id or a plan id.
+    """Return all messages linked to a message id or a plan id, with the old results that name no parent.
 
-    Reads only these, and files missing from the index.
+    Reads only these, files missing from the index, and what such results may be or belong to.
     """
-    known, links = Index(index), dict[str, Link]()
-    files: dict[str, list[Place]] = {}
-    unknown = []
-    for place in places(root):
+    known, everywhere = Index(index), list(places(root))
+    return _add_old_results(everywhere, known, _find_family(everywhere, known, wanted))
+
+
+def _find_family(everywhere: Iterable[Place], known: Index, wanted: str) -> list[Message]:
+    links, files, unknown = dict[str, Link](), dict[str, list[Place]](), list[Place]()
+    for place in everywhere:
         rows = known.rows(place)
         if rows is None:
             unknown.append(place)
         for _, message_id, *link in (rows or {}).values():
             links[message_id] = Link(*link)
             files.setdefault(message_id, []).append(place)
-    read = {found.message.message_id: found.message for found in read_all(unknown)}
+    read = _read_by_id(unknown)
     links |= {message_id: link_of(message) for message_id, message in read.items()}
     wanted_ids = family(links, wanted)
     copies = [found.message for key in wanted_ids - read.keys() for found in read_all(files[key])]
     return [*copies, *(read[key] for key in wanted_ids & read.keys())]
 
 
-def add_old_results(root: Path, found: Sequence[Message]) -> list[Message]:
+def _add_old_results(everywhere: Sequence[Place], known: Index, found: Sequence[Message]) -> list[Message]:
     """Return the messages with the old results, or approvals, that belong to them without naming a parent.
 
-    Reads what the Executive and Trading wrote around the time of those found.
+    Reads what Trading wrote around their time, unless the index knows its parent, and then what the Executive wrote,
+    unless the index knows an answer to it.
     """
-    wanted = [m for m in found if is_approval(m) or is_orphan(m)]
-    if not wanted:
+    answered = {m.parent_message_id for m in found if m.sender == TRADING}
+    if all(m.message_id in answered for m in found if is_approval(m)) and not any(map(is_orphan, found)):
         return list(found)
-    first, last = min(m.timestamp for m in wanted) - LONGEST, max(m.timestamp for m in wanted) + LONGEST
-    near = [place for place in places(root) if _may_join(place, first, last)]
-    known = {each.message.message_id: each.message for each in read_all(near)} | {m.message_id: m for m in found}
-    parents = join_results(known.values())
-    ids = {m.message_id for m in found}
-    roots = {parents.get(each, each) for each in ids}
-    family_ids = ids | roots | {child for child, parent in parents.items() if parent in roots}
-    return adopt((message for message_id, message in known.items() if message_id in family_ids), parents)
+    times = [m.timestamp for m in found if is_approval(m) or is_orphan(m)]
+    near = _Near(everywhere, known, stamp(min(times) - LONGEST), stamp(max(times) + LONGEST))
+    family_messages = {m.message_id: m for m in found}
+    messages = _read_by_id(near.list_results()) | family_messages
+    if any(map(is_orphan, messages.values())):
+        messages = _read_by_id(near.list_approvals()) | messages
+    parents = join_results(messages.values(), near.answered)
+    roots = {parents.get(each, each) for each in family_messages}
+    joined = {*family_messages, *roots, *(child for child, parent in parents.items() if parent in roots)}
+    return adopt((message for message_id, message in messages.items() if message_id in joined), parents)
 
 
-def _may_join(place: Place, first: datetime, last: datetime) -> bool:
-    """Return True for a file that the Executive or Trading may have written in this time."""
-    moment = moment_in(place.name)
-    is_theirs = place.name.startswith(("MSG_EXECUTIVE_", "MSG_TRADING_"))
-    return is_theirs and (moment is None or first <= moment <= last)
+class _Near:
+    """The files that the Executive and Trading may have written between two stamps."""
+
+    def __init__(self, everywhere: Sequence[Place], known: Index, first: str, last: str) -> None:
+        self._everywhere, self._known, self._first, self._last = everywhere, known, first, last
+        self.answered = set[str | None]()  # the parents that the index knows of Trading's files
+
+    def list_results(self) -> list[Place]:
+        """Return Trading's files that may name no parent."""
+        orphans = []
+        for place in self._find("MSG_TRADING_"):
+            parents = {row[2] for row in (self._known.rows(place) or {}).values()}
+            if parents and all(parents):
+                self.answered |= parents
+            else:
+                orphans.append(place)
+        return orphans
+
+    def list_approvals(self) -> list[Place]:
+        """Return the Executive's files without an answer in the index."""
+        return [
+            place
+            for place in self._find("MSG_EXECUTIVE_")
+            if (rows := self._known.rows(place)) is None or not self.answered.issuperset(rows)
+        ]
+
+    def _find(self, beginning: str) -> Iterator[Place]:
+        named = (place for place in self._everywhere if place.name.startswith(beginning))
+        return (place for place in named if self._first <= _stamp_of(place, self._first) <= self._last)
+
+
+def _stamp_of(place: Place, otherwise: str) -> str:
+    moment = None if stamp_in(place.name) else moment_in(place.name)
+    return stamp(moment) if moment else stamp_in(place.name) or otherwise
+
+
+def _read_by_id(some: Iterable[Place]) -> dict[str, Message]:
+    return {found.message.message_id: found.message for found in read_all(some)}
 
 
 def read_all(some: Iterable[Place]) -> Iterator[Located]:

@@ -7,15 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from Departments import cli
 from Departments.core.errors import UnreadableMessage
-from Departments.messaging import codec
+from Departments.messaging import codec, lookup
 from Departments.messaging.joining import join_results
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.message import Message
@@ -231,6 +234,64 @@ def test_trace_shows_old_results_below_their_approval(tmp_path: Path, capsys: py
         assert tree["message_id"] == asked.message_id
         (child,) = tree["children"]
         assert (child["message_id"], child["joined_by"]) == (done.message_id, "symbol, side, shares and time")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_index_changes_nothing_that_is_found(tmp_path: Path, seed: int) -> None:
+    choice = Random(seed)
+    asked = [approval(n, after(choice.randrange(600)), choice.choice(("ALKS", "SN"))) for n in range(6)]
+    messages = [*asked, *(_some_result(choice, 10 + n, asked) for n in range(8))]
+    for message in messages:
+        box = f"{choice.choice(('Inbox', 'Outbox', 'Archive/2025-10-31'))}/{message.recipient}"
+        put(tmp_path, f"{box}/{message.name}", codec.encode(message).decode())
+    root, rows = tmp_path / "Messages_Between_Departments", [lookup.index_row(m, m.name) for m in messages]
+    known = choice.sample(rows, choice.randrange(len(rows) + 1))
+    for message in messages:
+        found = [
+            {(m.message_id, m.parent_message_id) for m in lookup.find_related(root, message.message_id, index)}
+            for index in ((), known, rows)
+        ]
+        assert found[0] == found[1] == found[2]
+
+
+def _some_result(choice: Random, number: int, asked: list[Message]) -> Message:
+    kind, ticker = choice.choice(("execution", "log", "escalation")), choice.choice(("ALKS", "SN"))
+    found = result(kind, number, after(choice.randrange(600)), ticker, order=f"o{choice.randrange(6)}")
+    return replace(found, parent_message_id=choice.choice((None, choice.choice(asked).message_id)))
+
+
+def names_read_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, wanted: Message, *others: Message
+) -> tuple[set[tuple[str, str | None]], set[str]]:
+    """Return (id, parent) of what belongs to a message, and the names of the files read; the index has them all."""
+    read: set[str] = set()
+
+    def examine(data: bytes, *, name: str, **options: Any) -> codec.Decoded:
+        read.add(name)
+        return codec.examine(data, name=name, **options)
+
+    for message in (wanted, *others):
+        put(folder, f"Outbox/X/{message.name}", codec.encode(message).decode())
+    monkeypatch.setattr(lookup, "codec", SimpleNamespace(examine=examine))
+    rows = [lookup.index_row(m, m.name) for m in (wanted, *others)]
+    found = lookup.find_related(folder / "Messages_Between_Departments", wanted.message_id, rows)
+    return {(m.message_id, m.parent_message_id) for m in found}, read
+
+
+def test_what_the_index_knows_to_have_a_parent_or_an_answer_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, alone = approval(1, OLD, "SN"), approval(2, after(1), "SN")
+    answer = replace(result("execution", 3, after(2), "SN"), parent_message_id=asked.message_id)
+    lost = result("execution", 4, after(3), "SN", order="o2")
+    found, read = names_read_for(tmp_path, monkeypatch, alone, asked, answer, lost)
+    assert found == {(alone.message_id, None), (lost.message_id, alone.message_id)}
+    assert read == {alone.name, lost.name}
+
+
+def test_without_an_old_result_no_other_approval_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, other = approval(1, OLD), approval(2, after(1))
+    assert names_read_for(tmp_path, monkeypatch, alone, other) == ({(alone.message_id, None)}, {alone.name})
 
 
 # --- real files ---
