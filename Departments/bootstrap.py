@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
 from Departments.core.errors import BrokerUnavailable, WorkspaceBusy
 from Departments.core.logs import make_logger
-from Departments.core.platform import files, system
+from Departments.core.platform.places import locate
 from Departments.plumbing import LEDGER_FILE, MESSAGES, Choices, Plumbing
 
 if TYPE_CHECKING:
@@ -319,6 +319,4 @@ class Desk(Plumbing):
 
 def open_desk(workspace: Path, choices: Choices | None = None, *, ledger_path: Path | None = None) -> Desk:
     """Return the desk of a workspace; nothing is opened or checked before it is used."""
-    if system.WINDOWS:
-        workspace = Path(files.lengthen(str(workspace)))
-    return Desk(workspace, choices or Choices(ledger_path=ledger_path))
+    return Desk(locate(workspace), choices or Choices(ledger_path=ledger_path))

@@ -31,7 +31,7 @@ def choose_clock(path: Path, at: str | None) -> Clock:
 
 def look_at_own_time(workspace: Path, choices: Choices) -> Choices:
     """Return the choices of a command without effects: a replayed exchange is not moved on. Raises BadInput."""
-    desk = open_desk(workspace.resolve(), choices)
+    desk = open_desk(workspace, choices)
     path = _find_exchange(desk)
     last = None if path is None else _find_replayed(path, choices.clock)
     return choices if last is None else replace(choices, clock=SimulatedClock(last))

@@ -17,7 +17,7 @@ from Departments.commands.options import AsJson, Workspace
 from Departments.core.departments import OURS
 from Departments.core.errors import BadInput
 from Departments.core.moments import parse_iso
-from Departments.core.platform.places import find_state
+from Departments.core.platform.places import find_state, locate
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import auditing
 from Departments.messaging.auditing import Audit, Expected, Slot, count_kinds
@@ -36,7 +36,7 @@ def audit(
     With `--json`: `{files, outside, altered, lost, added}`, each a list of `{file, name, day, plan_id, reason}`. The
     exit code is 1 if there is any.
     """
-    root, ledger = find_messages(workspace), find_state(workspace.resolve()) / LEDGER_FILE
+    root, ledger = find_messages(workspace), find_state(locate(workspace)) / LEDGER_FILE
     if not ledger.exists():
         raise BadInput(ledger, "", "there is no ledger to compare with", "name another --workspace")
     index = index_of(workspace)

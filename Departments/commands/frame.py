@@ -14,6 +14,7 @@ from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError, LedgerError
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.disk_trouble import raise_for_disk
+from Departments.core.platform.places import locate
 from Departments.core.trading_calendar import EASTERN
 
 
@@ -46,7 +47,7 @@ def use_desk(workspace: Path, choices: Choices | None = None) -> Iterator[Desk]:
 
     An error gets the dead letters and locks of the desk, for its document.
     """
-    desk = open_desk(workspace.resolve(), choices)
+    desk = open_desk(workspace, choices)
     show_logs(desk.clock)
     try:
         yield desk
@@ -72,7 +73,7 @@ def find_messages(workspace: Path) -> Path:
 
     An empty list would reassure a person who started a command in the wrong folder.
     """
-    folder = workspace.resolve()
+    folder = locate(workspace)
     if not any((folder / part).is_dir() for part in (MESSAGES, "config", "Config")):
         raise BadInput(folder, "", "this is no workspace", f"name the folder with config and {MESSAGES} by --workspace")
     return folder / MESSAGES

@@ -19,6 +19,7 @@ import typer
 from Departments.core.errors import BadInput
 from Departments.core.platform import files
 from Departments.core.platform.clock import SystemClock
+from Departments.core.platform.places import locate
 from Departments.core.platform.rights import PRIVATE, make_folder, provide_file
 from Departments.core.trading_calendar import EASTERN
 
@@ -75,7 +76,7 @@ def keep_log(choice: str | None, workspace: Path) -> None:
     if choice is None or not workspace.is_dir():  # the command refuses a workspace that is not there
         return
     now = SystemClock().now().astimezone(EASTERN)
-    folder = workspace.resolve() / "logs"
+    folder = locate(workspace) / "logs"
     path = folder / f"departments_{now:%Y-%m-%d}.log" if choice == AUTO else Path(choice)
     try:
         make_folder(path.parent, PRIVATE)

@@ -18,7 +18,7 @@ from Departments.core import departments
 from Departments.core.errors import BadInput, DiskError, LedgerError, UnreadableMessage
 from Departments.core.logs import make_logger
 from Departments.core.moments import iso
-from Departments.core.platform.places import find_state
+from Departments.core.platform.places import find_state, locate
 from Departments.messaging import codec, lookup, tracing
 from Departments.messaging.message import Message
 from Departments.messaging.names import stem
@@ -120,7 +120,7 @@ def index_of(workspace: Path) -> list[IndexRow]:
     """Return the ledger's index of message files; empty without a ledger. Raises LedgerError, DiskError."""
     from Departments.ledger.journal import read_index  # noqa: PLC0415 - `inbox` needs no ledger
 
-    return read_index(find_state(workspace.resolve()) / LEDGER_FILE)
+    return read_index(find_state(locate(workspace)) / LEDGER_FILE)
 
 
 def _nothing_to_show(root: Path, message_id: str) -> BadInput:

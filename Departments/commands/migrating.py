@@ -19,6 +19,7 @@ from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.platform.clock import SystemClock
+from Departments.core.platform.places import locate
 from Departments.migration.applying import Applied, apply_migration, list_changes
 from Departments.migration.doctor import Diagnosis, Health, examine
 from Departments.migration.forecast import forecast
@@ -54,7 +55,7 @@ def migrate(
     `--json`: `{days: [{date, cash, account, done, ours, why}], failed: [{date, file, message}]}`.
     """
     show_logs(SystemClock())
-    root, now = project.resolve(), make_clock(at).now()
+    root, now = locate(project), make_clock(at).now()
     if (apply, undo, rehearse is not None).count(True) > 1:
         raise BadInput("--apply, --undo, --rehearse", "", "cannot be given together", "choose one of them")
     if rehearse is not None:
@@ -243,7 +244,7 @@ def doctor(
     The exit code is 1 if something is in the way. With `--json`: `[{health, topic, sentence}]`.
     """
     show_logs(SystemClock())
-    diagnoses = examine(workspace.resolve(), Choices(clock=make_clock(at), broker=broker), ask_broker=True)
+    diagnoses = examine(workspace, Choices(clock=make_clock(at), broker=broker), ask_broker=True)
     if as_json:
         print_json(_list_diagnoses(diagnoses))
     else:

@@ -22,7 +22,7 @@ from Departments.commands.options import AsJson, At, ExchangePrices, Reseed, Wor
 from Departments.core.errors import BadInput
 from Departments.core.money import CENT, ZERO, plain, usd_cents
 from Departments.core.platform.clock import Clock
-from Departments.core.platform.places import find_state
+from Departments.core.platform.places import find_state, locate
 from Departments.core.trading_calendar import EASTERN
 from Departments.core.validation import validate
 from Departments.exchange.actions import count
@@ -225,7 +225,7 @@ def _open(workspace: Path, at: str | None) -> Iterator[tuple[SimulatedExchange, 
 
 
 def _find_file(workspace: Path) -> Path:
-    folder = workspace.resolve()
+    folder = locate(workspace)
     if not folder.is_dir():
         raise BadInput(folder, "", "there is no such folder", "create it or name another --workspace")
     return find_state(folder) / EXCHANGE_FILE

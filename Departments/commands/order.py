@@ -25,6 +25,7 @@ from Departments.commands.options import (
 from Departments.commands.rehearsal import rehearse
 from Departments.commands.run import audience_of, show_end
 from Departments.commands.seeding import check_exchange_files
+from Departments.core.platform.places import locate
 from Departments.Executive.day_order import DayOrder
 from Departments.Executive.manual_orders import ManualOrder
 
@@ -69,7 +70,7 @@ def order(  # noqa: PLR0913 - one parameter for each option
             via_watchers=via_watchers,
         )
         if dry_run:
-            copied = stack.enter_context(rehearse(workspace.resolve(), choices.clock.now()))
+            copied = stack.enter_context(rehearse(locate(workspace), choices.clock.now()))
             choices = replace(choices, rehearsal=copied)
         desk = stack.enter_context(use_desk(workspace, choices))
         check_exchange_files(desk)

@@ -25,6 +25,7 @@ from Departments.core.errors import BadInput
 from Departments.core.money import decimal_of
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.clock import SystemClock
+from Departments.core.platform.places import locate
 from Departments.core.safe_text import make_safe
 from Departments.replays import FailedDay, PastDays, read_past_days, replay
 
@@ -100,7 +101,7 @@ def _name_failures(failed: Sequence[FailedDay], limits: str) -> None:
 def _days_folder(workspace: Path | None) -> Iterator[Path]:
     """Yield the folder for the days' workspaces. Without a name it is temporary."""
     if workspace is not None:
-        yield workspace.resolve()
+        yield locate(workspace)
         return
     with tempfile.TemporaryDirectory(prefix="departments-replay-", ignore_cleanup_errors=True) as name:
         yield Path(name)

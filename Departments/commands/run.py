@@ -41,6 +41,7 @@ from Departments.core.documents import json_text
 from Departments.core.errors import EXIT_CODES
 from Departments.core.logs import make_logger
 from Departments.core.plans import TradingPlan
+from Departments.core.platform.places import locate
 from Departments.core.platform.users import name_user
 from Departments.core.safe_text import make_safe
 from Departments.Executive.reporting.document_shape import DOCUMENT_SHAPE
@@ -137,7 +138,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     )
     with report_errors(wanted=as_json), ExitStack() as stack:
         if dry_run:
-            choices = replace(choices, rehearsal=stack.enter_context(rehearse(workspace.resolve(), clock.now())))
+            choices = replace(choices, rehearsal=stack.enter_context(rehearse(locate(workspace), clock.now())))
         desk = stack.enter_context(use_desk(workspace, choices))
         check_exchange_files(desk, reseed=reseed)
         check_moving_on(desk)

@@ -15,6 +15,7 @@ from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace
 from Departments.commands.recovery import show_comparison
+from Departments.core.platform.places import locate
 from Departments.core.platform.rights import PRIVATE
 
 PackFile = Annotated[Path, typer.Argument(metavar="FILE.zip", help="The backup.")]
@@ -25,7 +26,7 @@ def backup(file: PackFile, workspace: Workspace = Path(), at: At = None, *, as_j
 
     With `--json`: `{file, files}`.
     """
-    done = make_backup(workspace.resolve(), file.resolve(), make_clock(at).now(), PRIVATE)
+    done = make_backup(locate(workspace), locate(file), make_clock(at).now(), PRIVATE)
     if as_json:
         print_json({"file": str(done.path), "files": done.files})
     else:
@@ -51,8 +52,8 @@ def restore(
     exit code is that of `departments reconcile`. With `--json`: `{replaced, orders}`, the orders as it has them.
     """
     clock = make_clock(at)
-    place, now = workspace.resolve(), clock.now()
-    kept = restore_backup(place, file.resolve(), now, PRIVATE, replace=replace, keep_exchange=keep_exchange)
+    place, now = locate(workspace), clock.now()
+    kept = restore_backup(place, locate(file), now, PRIVATE, replace=replace, keep_exchange=keep_exchange)
     if not as_json:
         open_console().print(f"Restored {escape_text(file)}.")
         if kept is not None:

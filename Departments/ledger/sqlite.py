@@ -9,8 +9,9 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import quote
 
 from Departments.core.errors import DepartmentsError, LedgerBusy, LedgerError
 from Departments.core.logs import make_logger
@@ -253,10 +254,18 @@ def query_existing(path: Path, sql: str, patience: float = BUSY_SECONDS) -> list
 
 
 def _query(path: Path, sql: str, *, immutable: bool = False, patience: float = BUSY_SECONDS) -> list[Any]:
-    mode = "?mode=ro&immutable=1" if immutable else "?mode=ro"
-    uri = f"{path.absolute().as_uri()}{mode}"
+    uri = address(path.absolute(), "ro&immutable=1" if immutable else "ro")
     with closing(sqlite3.connect(uri, uri=True, timeout=patience)) as connection:
         return connection.execute(sql).fetchall()
+
+
+def address(path: PurePath, mode: str) -> str:
+    """Return the URI of a database for SQLite: it takes no server's name, and the long form keeps its backslashes.
+
+    https://www.sqlite.org/uri.html
+    """
+    is_named_apart = str(path).startswith("\\\\")  # a network share, or Windows' long form
+    return f"file:{quote(str(path), safe='') if is_named_apart else path.as_uri()[5:]}?mode={mode}"
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -266,7 +275,7 @@ def copy_database(source: Path, target: Path) -> None:
     """
     try:
         with (
-            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as old,
+            closing(sqlite3.connect(address(source.absolute(), "rw"), uri=True, timeout=BUSY_SECONDS)) as old,
             closing(sqlite3.connect(target)) as new,
         ):
             old.backup(new)
@@ -278,7 +287,7 @@ def copy_database(source: Path, target: Path) -> None:
 def check_unlocked(path: Path) -> None:
     """Raise LedgerBusy while another program writes a database, LedgerError if it cannot be used."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=SHORT_SECONDS)) as opened:
+        with closing(sqlite3.connect(address(path.absolute(), "rw"), uri=True, timeout=SHORT_SECONDS)) as opened:
             opened.execute("BEGIN EXCLUSIVE")
             opened.execute("ROLLBACK")
     except sqlite3.DatabaseError as error:
@@ -288,7 +297,7 @@ def check_unlocked(path: Path) -> None:
 def set_journal(path: Path, mode: str) -> None:
     """Give a database another way of keeping its journal, such as `delete`. Raises LedgerBusy, LedgerError."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=SHORT_SECONDS)) as opened:
+        with closing(sqlite3.connect(address(path.absolute(), "rw"), uri=True, timeout=SHORT_SECONDS)) as opened:
             opened.execute(f"PRAGMA journal_mode = {mode}")
     except sqlite3.DatabaseError as error:
         raise _ledger_error(path, error) from error

@@ -1,11 +1,13 @@
-"""Windows' file semantics on any platform, for everything below one folder.
+r"""Windows' file semantics on any platform, for everything below one folder.
 
 - A rename overwrites nothing. A folder cannot be opened, so it cannot be flushed.
 - Hard links are allowed, or refused as EINVAL (a file system without them) or EACCES (a sync client's filter).
 - A file that somebody holds can be read and neither renamed, replaced nor removed; a locked one cannot be opened.
 - At random, an operation meets another program (ERROR_SHARING_VIOLATION 32, ERROR_LOCK_VIOLATION 33).
 - A file that only the cloud has can be opened and not read (ERROR_CLOUD_FILE_PROVIDER_NOT_RUNNING 362).
-- Names that Windows refuses are refused, and a path beyond 259 characters is not found without its long form.
+- Names that Windows refuses are refused.
+- With `long_paths` a path beyond 259 characters is not found without its long form (`\\?\`), which a link in the
+  current folder gives a meaning.
 
 SQLite opens its files below Python; nothing of this concerns it.
 """
@@ -32,6 +34,8 @@ Links = Literal["allowed", "EINVAL", "EACCES"]
 
 SHARING, LOCKING, DENIED, EXISTS, BAD_NAME, PROVIDER = 32, 33, 5, 183, 123, 362
 ILLEGAL = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]\Z')
+LONG_FORM, LONGEST = "\\\\?\\", 259
+MEASURED = ("stat", "lstat", "mkdir", "scandir", "listdir", "utime")
 RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM[1-9]|LPT[1-9])(\.|\Z)", re.IGNORECASE)
 
 
@@ -45,10 +49,13 @@ def refusal(winerror: int, path: object, number: int = errno.EACCES) -> OSError:
 class Windows:
     """The rules in force: `rate` of operations that meet another program, and the files that others have open."""
 
-    def __init__(self, root: Path, *, rate: float = 0.0, links: Links = "allowed", seed: int = 0) -> None:
+    def __init__(
+        self, root: Path, *, rate: float = 0.0, links: Links = "allowed", seed: int = 0, long_paths: bool = False
+    ) -> None:
         self.root = os.path.realpath(root)
         self.rate = rate
         self.links = links
+        self.long_paths = long_paths
         self.held: set[str] = set()
         self.locked: set[str] = set()
         self.denied: set[str] = set()
@@ -79,6 +86,23 @@ class Windows:
         if self._random.random() < self.rate:
             self.met[operation] += 1
             raise refusal(self._random.choice((SHARING, LOCKING)), paths[0])
+
+    def check_length(self, path: Any) -> None:
+        """Raise the error of a path that is too long for its form."""
+        text = str(Path(path).absolute()) if isinstance(path, str | os.PathLike) else ""
+        if len(text) > LONGEST and text.startswith(self.root) and LONG_FORM not in text:
+            raise FileNotFoundError(errno.ENOENT, "[WinError 206] The filename or extension is too long", text)
+
+    def check_first(self, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
+        """Return an operation that measures its paths first."""
+
+        def measured(path: Any = ".", *rest: Any, **more: Any) -> Any:
+            self.check_length(path)
+            if name in {"rename", "replace", "link"} and rest:
+                self.check_length(rest[0])
+            return operation(path, *rest, **more)
+
+        return measured
 
     @staticmethod
     def check_name(path: Any) -> None:
@@ -173,4 +197,17 @@ class Windows:
                 patch.setattr(os, name, replacement)
             patch.setattr(builtins, "open", self.open_file)
             patch.setattr(io, "open", self.open_file)
+            if self.long_paths:
+                self._measure(patch)
             yield self
+
+    def _measure(self, patch: pytest.MonkeyPatch) -> None:
+        """Let every operation on a path measure it, and give the long form a meaning in the current folder."""
+        here = Path(self.root)
+        patch.chdir(here)
+        if not os.path.lexists(here / LONG_FORM):
+            (here / LONG_FORM).symlink_to("/")
+        for name in (*MEASURED, "open", "rename", "replace", "unlink", "link"):
+            patch.setattr(os, name, self.check_first(name, getattr(os, name)))
+        for module in (builtins, io):
+            patch.setattr(module, "open", self.check_first("open", self.open_file))

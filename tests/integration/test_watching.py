@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,10 +26,10 @@ from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.watcher import Watched, Watcher
 from tests.builders.routing import router_of
+from tests.builders.waiting import PATIENCE, until
 from tests.fakes.memory import MemoryJournal
 
 NOW = datetime(2025, 11, 10, 15, 9, 12, tzinfo=UTC)
-PATIENCE = 10.0
 
 
 def approval(number: int) -> Message:
@@ -42,13 +41,6 @@ def approval(number: int) -> Message:
         message_type="ExecutiveApproval",
         body=body_with("# Approval", {"ticker": "ACME", "shares": number}) + "\nend of text\n",
     )
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        SystemClock().sleep(0.002)
 
 
 class Desk:

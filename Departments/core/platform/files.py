@@ -48,6 +48,13 @@ def lengthen(path: str) -> str:
     return f"\\\\?\\UNC\\{path[2:]}" if path.startswith("\\\\") else f"\\\\?\\{path}"
 
 
+def shorten(path: str) -> str:
+    r"""Return a path without the long form of Windows, as people write it."""
+    if path.startswith("\\\\?\\UNC\\"):
+        return f"\\\\{path[8:]}"
+    return path.removeprefix("\\\\?\\")
+
+
 def describe(error: OSError) -> str:
     """Return the system's words for an error; some errors of Windows have a number only."""
     return error.strerror or str(error) or type(error).__name__

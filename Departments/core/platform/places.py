@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from Departments.core.errors import BadInput, DepartmentsError
-from Departments.core.platform import files
+from Departments.core.platform import files, system
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder
 from Departments.core.platform.text_files import config_file, read_text, read_yaml
@@ -38,6 +38,12 @@ class Mutexes:
         return self.folder / f"{self.prefix}{name}.lock"
 
 
+def locate(folder: Path) -> Path:
+    """Return the one address of a folder: absolute, without links, in Windows' long form where it is long."""
+    place = folder.resolve()
+    return Path(files.lengthen(str(place))) if system.WINDOWS else place
+
+
 def find_state(workspace: Path) -> Path:
     """Return the folder of a workspace's ledger, exchange and mutexes: the workspace itself by default.
 
@@ -45,9 +51,9 @@ def find_state(workspace: Path) -> Path:
     """
     named = _read_setting(workspace)
     if named is not None:
-        return (workspace / Path(named).expanduser()).resolve()
+        return locate(workspace / Path(named).expanduser())
     base = os.environ.get(STATE)
-    return Path(base).expanduser().resolve() / f"{workspace.name}-{_key(workspace)[:8]}" if base else workspace
+    return locate(Path(base).expanduser()) / f"{workspace.name}-{_key(workspace)[:8]}" if base else workspace
 
 
 def claim_state(folder: Path, workspace: Path, rights: Rights = PRIVATE) -> None:
@@ -55,7 +61,7 @@ def claim_state(folder: Path, workspace: Path, rights: Rights = PRIVATE) -> None
 
     Raises BadInput if it belongs to another workspace: two desks with one ledger would each count the other's orders.
     """
-    note, name = folder / OWNER, str(workspace.resolve())
+    note, name = folder / OWNER, _spell(workspace)
     try:
         make_folder(folder, rights)
         if not note.exists():
@@ -84,13 +90,13 @@ def _find_users(workspace: Path) -> Mutexes:
 
 def find_sync_client(workspace: Path) -> str | None:
     """Return the sync client or network share in whose folder a workspace lies, or None."""
-    path = str(workspace.resolve())
+    path = _spell(workspace)
     roots = (os.environ.get(name) for name in ("OneDrive", "OneDriveConsumer", "OneDriveCommercial"))
     if any(root and os.path.normcase(path).startswith(os.path.normcase(root)) for root in roots):
         return "OneDrive"
     if path.startswith(("\\\\", "//")):
         return "a network share"
-    return next((name for name in SYNC_CLIENTS for part in workspace.resolve().parts if part.startswith(name)), None)
+    return next((name for name in SYNC_CLIENTS for part in Path(path).parts if part.startswith(name)), None)
 
 
 def may_warn(workspace: Path, day: date) -> bool:
@@ -120,4 +126,9 @@ def _read_setting(workspace: Path) -> str | None:
 
 
 def _key(workspace: Path) -> str:
-    return sha256(os.path.normcase(workspace.resolve()).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return sha256(os.path.normcase(_spell(workspace)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _spell(folder: Path) -> str:
+    """Return the address of a folder as people write it."""
+    return files.shorten(str(folder.resolve()))

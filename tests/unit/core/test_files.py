@@ -8,7 +8,7 @@ import pytest
 
 from Departments.core.errors import PublishError
 from Departments.core.platform import files
-from Departments.core.platform.files import lengthen
+from Departments.core.platform.files import lengthen, shorten
 from tests.fakes.windows import refusal
 
 
@@ -23,6 +23,7 @@ from tests.fakes.windows import refusal
 )
 def test_only_a_long_path_gets_its_long_form(path: str, long_form: str) -> None:
     assert lengthen(path) == long_form
+    assert shorten(long_form) == path.removeprefix("\\\\?\\")
 
 
 def refuse(number: int, *errors: OSError) -> list[OSError]:

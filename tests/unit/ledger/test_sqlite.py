@@ -1,14 +1,14 @@
 """What becomes of the connection to a file that cannot be used, or that nobody uses any more."""
 
 import sqlite3
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import pytest
 
 from Departments.core.errors import BadInput, LedgerError
 from Departments.exchange.storage import ExchangeFile
-from Departments.ledger.sqlite import SqliteDatabase
+from Departments.ledger.sqlite import SqliteDatabase, address
 
 
 @pytest.fixture
@@ -51,3 +51,15 @@ def test_a_file_that_nobody_has_any_more_is_closed(tmp_path: Path, opened: list[
     assert [is_closed(each) for each in opened] == [False, False]
     del database, storage
     assert [is_closed(each) for each in opened] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        ("C:\\My desk\\sentinel.db", "file:///C:/My%20desk/sentinel.db?mode=ro"),
+        ("\\\\?\\C:\\My desk\\sentinel.db", "file:%5C%5C%3F%5CC%3A%5CMy%20desk%5Csentinel.db?mode=ro"),
+        ("\\\\server\\share\\sentinel.db", "file:%5C%5Cserver%5Cshare%5Csentinel.db?mode=ro"),
+    ],
+)
+def test_the_uri_of_a_database_names_no_server(path: str, uri: str) -> None:
+    assert address(PureWindowsPath(path), "ro") == uri
