@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import date, datetime, time
 
 from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.amounts import is_careful
@@ -20,6 +20,7 @@ from Departments.core.errors import BadInput, BrokerError
 from Departments.core.facts import PlanFacts, Readings
 from Departments.core.logs import make_logger
 from Departments.core.moments import iso
+from Departments.core.open_limits import follow_limits
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.settings import ExitSettings
@@ -43,7 +44,14 @@ from Departments.Operations.briefing import (
     refuse_other_days,
     research_document,
 )
-from Departments.Operations.planning import Planned, judge_order, list_unpriced, make_plan, validate_plan
+from Departments.Operations.plan_notes import find_gaps
+from Departments.Operations.planning import (
+    Planned,
+    judge_order,
+    list_unpriced,
+    make_plan,
+    validate_plan,
+)
 from Departments.Operations.proposals import Proposal, SellWish, sell_wishes
 from Departments.Operations.replies import reply_with_failure, reply_with_plan
 from Departments.Operations.selection import describe_holdings
@@ -196,9 +204,17 @@ class Planner:
             planned = self._make(wish, briefing or self._shelf.read_briefing(now, wish.briefing_message_id), now)
         else:
             planned = self._validate(wish, wish.plan, now)
-        planned = _note(planned, [self._reader.unpriced.format(symbol) for symbol in list_unpriced(planned)])
+        unpriced = [self._reader.unpriced.format(symbol) for symbol in list_unpriced(planned)]
+        planned = self._remind(_note(planned, unpriced), trading_day(now))
         _log_plan(planned)
         return planned
+
+    def _remind(self, planned: Planned, today: date) -> Planned:
+        """Name the limits in the plan that have lacked their data for long."""
+        before, now = self._ledger.symbols.read_open_limits(today)
+        found = tuple(follow_limits(before, now, today, *find_gaps(planned.plan, planned.verdict)))
+        named = [each.sentence for each in found if each.named_on == today]
+        return replace(_note(planned, named), open_limits=found)
 
     def _make(self, wish: Wish, briefing: Briefing, now: datetime) -> Planned:
         proposal, refusal = self._shelf.find_proposal(now)
@@ -259,7 +275,7 @@ class Planner:
     def _save(self, planned: Planned) -> None:
         plan, now = planned.plan, self._clock.now()
         self._ledger.plans.propose(plan_document(plan), plan.limits_hash, now, by_hand=plan.by_hand)
-        self._ledger.symbols.learn(planned.facts, now, planned.readings, planned.views)
+        self._ledger.symbols.learn(planned.facts, now, planned.readings, planned.views, planned.open_limits)
         for symbol in planned.untradable:
             self._ledger.plans.report_untradable(symbol, now)
 

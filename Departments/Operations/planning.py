@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 
-from Departments.constraints import amounts, engine
+from Departments.constraints import engine
 from Departments.constraints.amounts import known_sector
 from Departments.constraints.outside_orders import describe_outside_orders
 from Departments.core import identifiers
 from Departments.core.facts import NO_READINGS, Facts, Readings, SymbolFacts
 from Departments.core.money import ZERO, plain, usd
+from Departments.core.open_limits import OpenLimit
 from Departments.core.orders import Side
 from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.portfolio import Position
@@ -30,12 +31,17 @@ from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing, merge_picks, refuse_other_days
 from Departments.Operations.deployment import Relaxed, find_binding, measure_deployment
 from Departments.Operations.filling import Filling
+from Departments.Operations.plan_notes import (
+    describe_effects,
+    describe_gaps,
+    describe_minimum_trade,
+    describe_warnings,
+    list_contradictions,
+    name_regime,
+)
 from Departments.Operations.proposals import Proposal, SellWish
 from Departments.Operations.selection import Selection, describe_holdings, select, skip_for
 from Departments.Operations.sizing import Sized, Sizer, skip_under_minimum
-
-#: Warnings without a note: `not_evaluated` lists them, or the RELEASE phase resolves them.
-NOTED_ELSEWHERE = frozenset({ReasonCode.NOT_EVALUATED, ReasonCode.SHARES_RESERVED})
 
 #: How many of the candidates left out are looked at again when a limit is relaxed, the best first.
 LOOKED_AT = 200
@@ -46,14 +52,17 @@ class Planned:
     """A plan with the facts to save and the skips to log.
 
     `untradable` are the holdings it reports for the first time; `facts` and `readings` are what it was made with.
-    `views` are the views of the market that counted.
+    `views` are the views of the market that counted, `verdict` is the engine's on the plan, `open_limits` are those
+    that have lacked their data.
     """
 
     plan: TradingPlan
     untradable: tuple[str, ...]
     facts: tuple[SymbolFacts, ...]
+    verdict: engine.PlanVerdict
     readings: Readings = NO_READINGS
     views: tuple[MarketView, ...] = ()
+    open_limits: tuple[OpenLimit, ...] = ()
 
 
 def make_plan(
@@ -129,17 +138,17 @@ def judge_order(plan: TradingPlan, basis: Basis) -> Planned:
         equity=basis.facts.equity,
         cash=basis.facts.cash,
         limits_hash=basis.limits.fingerprint,
-        regime=_regime(basis),
+        regime=name_regime(basis),
         notes=(
             *plan.notes,
-            *_contradictions(basis),
+            *list_contradictions(basis),
             *outside,
-            *_warnings(verdict),
+            *describe_warnings(verdict),
         ),
-        not_evaluated=_not_evaluated(verdict),
+        not_evaluated=describe_gaps(verdict),
         by_hand=True,
     )
-    return Planned(judged, (), _learnt(basis), readings=basis.facts.readings, views=basis.facts.views)
+    return Planned(judged, (), _learnt(basis), verdict, readings=basis.facts.readings, views=basis.facts.views)
 
 
 def _sector(symbol: str, basis: Basis) -> str | None:
@@ -189,21 +198,21 @@ def _assemble(draft: TradingPlan, selection: Selection, basis: Basis, *, keeps_s
         cash=basis.facts.cash,
         deployment=reached.share,
         limits_hash=basis.limits.fingerprint,
-        regime=_regime(basis),
+        regime=name_regime(basis),
         notes=(
             *draft.notes,
             *(s.raised.line for s in sized if s.raised is not None and s.pick.symbol in bought.filling.trades),
             *(() if selection.is_exact else reached.notes),
-            *_contradictions(basis),
+            *list_contradictions(basis),
             *describe_outside_orders(trades, basis.facts),
-            *_effects(basis),
-            *_describe_minimum_trade(basis),
-            *_warnings(verdict),
+            *describe_effects(basis),
+            *describe_minimum_trade(basis),
+            *describe_warnings(verdict),
         ),
-        not_evaluated=_not_evaluated(verdict),
+        not_evaluated=describe_gaps(verdict),
         extra={"deployment_goal": reached.document, "stage_results": _stages(selection, bought, verdict)},
     )
-    return Planned(plan, selection.untradable, _learnt(basis), basis.facts.readings, basis.facts.views)
+    return Planned(plan, selection.untradable, _learnt(basis), verdict, basis.facts.readings, basis.facts.views)
 
 
 def _spend(sized: Sequence[Sized], bought: _Bought, selection: Selection, relaxed: Relaxed) -> Decimal:
@@ -296,54 +305,3 @@ def _find_offenders(trades: tuple[Trade, ...], basis: Basis) -> dict[str, Skippe
             if order.side is Side.BUY:
                 found.setdefault(order.symbol, skip_for(order.symbol, reason))
     return found
-
-
-def _regime(basis: Basis) -> str:
-    seen = [view for view in basis.facts.views if view.regime is not None]
-    return str(amounts.regime_of(basis.limits, basis.facts)) if seen else ""
-
-
-def _contradictions(basis: Basis) -> tuple[str, ...]:
-    sentence = amounts.find_contradiction(basis.limits, basis.facts)
-    return () if sentence is None else (sentence,)
-
-
-def _effects(basis: Basis) -> tuple[str, ...]:
-    return tuple(_effect(reason, basis) for reason in amounts.size_effects(basis.limits, basis.facts))
-
-
-def _effect(reason: Reason, basis: Basis) -> str:
-    limits, equity, factor = basis.limits, basis.facts.equity, Decimal(reason.values["factor"])
-    if factor <= 0:
-        return f"Nothing is bought today ({reason})."
-    auto, single = (
-        f"{usd(most(limits, equity, factor))} today instead of {usd(most(limits, equity))}"
-        for most in (amounts.maximum_auto_position, amounts.maximum_position)
-    )
-    return f"A position chosen here may be worth {auto}, one of a given size {single} ({reason})."
-
-
-def _describe_minimum_trade(basis: Basis) -> tuple[str, ...]:
-    """Return the sentence about a minimum trade that no top-up can reach."""
-    equity = basis.facts.equity
-    least, most = amounts.minimum_trade(basis.limits, equity), amounts.maximum_auto_position(basis.limits, equity)
-    if least <= most or not basis.facts.positions:
-        return ()
-    key = "deployment.min_trade_value or min_trade_pct"
-    what = f"{key} asks for {usd(least)}, more than a position chosen here may be worth ({usd(most)})"
-    return (f"{what}: nothing held is topped up; lower it.",)
-
-
-def _warnings(verdict: engine.PlanVerdict) -> tuple[str, ...]:
-    symbols: dict[str, list[str]] = {}
-    for order, reason in verdict.warnings:
-        if reason.code not in NOTED_ELSEWHERE:
-            symbols.setdefault(f"{reason.code.meaning} ({reason})", []).append(order.symbol)
-    return tuple(f"{', '.join(sorted(who))}: {reason}." for reason, who in symbols.items())
-
-
-def _not_evaluated(verdict: engine.PlanVerdict) -> tuple[str, ...]:
-    symbols: dict[str, list[str]] = {}
-    for gap in verdict.not_evaluated:
-        symbols.setdefault(f"{gap.code}: no {', '.join(gap.missing)}", []).append(gap.symbol)
-    return tuple(f"{gap} ({', '.join(sorted(who))})" for gap, who in sorted(symbols.items()))

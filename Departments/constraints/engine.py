@@ -12,7 +12,7 @@ from Departments.constraints.table import CONSTRAINTS, Constraint
 from Departments.core.facts import DeskFacts, Facts
 from Departments.core.orders import Side
 from Departments.core.plans import Trade
-from Departments.core.reasons import Reason
+from Departments.core.reasons import Reason, ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Verdict:
     def passed(self) -> bool:
         """Return whether there is no violation."""
         return not self.violations
+
+    @property
+    def open_codes(self) -> frozenset[ReasonCode]:
+        """Return the constraints that lack data."""
+        return frozenset(gap.code for gap in self.not_evaluated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,15 @@ class PlanVerdict:
     def not_evaluated(self) -> tuple[NotEvaluated, ...]:
         """Return the unjudged constraints of every order."""
         return tuple(gap for _, verdict in self.verdicts for gap in verdict.not_evaluated)
+
+    def list_evaluated(self, stage: Stage) -> frozenset[ReasonCode]:
+        """Return the constraints of a stage that some order was judged by."""
+        return frozenset(
+            row.code
+            for order, verdict in self.verdicts
+            for row in CONSTRAINTS
+            if order.side in row.sides and stage in row.judged_at and row.code not in verdict.open_codes
+        )
 
 
 def check_order(order: Trade, facts: Facts, limits: Limits, stage: Stage) -> Verdict:

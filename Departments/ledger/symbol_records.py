@@ -8,9 +8,11 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from Departments.core.documents import parse_json
 from Departments.core.facts import NO_READINGS, READINGS, Knowledge, Readings, SymbolFacts
 from Departments.core.moments import iso, parse_iso
 from Departments.core.money import ZERO, decimal_of, plain
+from Departments.core.open_limits import OpenLimit
 from Departments.core.orders import Side
 from Departments.core.regimes import MarketView, Regime
 from Departments.core.trading_calendar import EASTERN, next_trading_day, trading_day
@@ -65,16 +67,28 @@ class SymbolRecords:
         at: datetime,
         readings: Readings = NO_READINGS,
         views: Iterable[MarketView] = (),
+        limits: Iterable[OpenLimit] = (),
     ) -> None:
         """Remember facts; unknown values erase no known ones.
 
-        Prices, readings and views of the market count for the trading day of `at`.
+        Prices, readings, views of the market and the limits without data count for the trading day of `at`.
         """
         known = sorted(facts, key=lambda f: f.symbol)
         document = {"prices": _write_prices(known), **_write_readings(readings), "views": list(map(_write_view, views))}
+        document |= {"open_limits": list(map(_write_limit, limits))}
         DAYS.replace(self._db, DayRow(trading_day(at), document), "day")
         for fact in known:
             SYMBOLS.insert(self._db, _make_row(fact, at), _LEARN)
+
+    def read_open_limits(self, today: date) -> tuple[list[OpenLimit], list[OpenLimit]]:
+        """Return the limits without data: after the last earlier day with a plan, and after the plans of today."""
+        rows = self._db.rows(
+            f"SELECT day, known FROM {DAYS.name} WHERE day <= ? ORDER BY day DESC LIMIT 2",  # noqa: S608 - our name
+            (today.isoformat(),),
+        )
+        found = {row["day"]: list(map(_read_limit, parse_json(row["known"]).get("open_limits") or ())) for row in rows}
+        now = found.pop(today.isoformat(), [])
+        return next(iter(found.values()), []), now
 
     def list_symbols(self) -> list[str]:
         """Return every symbol whose facts a plan ever needed, in order."""
@@ -148,6 +162,23 @@ def _write_view(view: MarketView) -> dict[str, str | None]:
 def _read_view(document: Mapping[str, Any]) -> MarketView:
     regime, numbers = document["regime"], {name: _number(document[name]) for name in READINGS}
     return MarketView(document["source"], parse_iso(document["at"]), Regime(regime) if regime else None, **numbers)
+
+
+def _write_limit(limit: OpenLimit) -> dict[str, Any]:
+    named = limit.named_on.isoformat() if limit.named_on else None
+    return {
+        "code": limit.code,
+        "missing": limit.missing,
+        "since": limit.since.isoformat(),
+        "days": limit.days,
+        "named_on": named,
+    }
+
+
+def _read_limit(document: Mapping[str, Any]) -> OpenLimit:
+    since, named = date.fromisoformat(document["since"]), document["named_on"]
+    named_on = date.fromisoformat(named) if named else None
+    return OpenLimit(document["code"], document["missing"], since, int(document["days"]), named_on)
 
 
 def _text(number: Decimal | None) -> str | None:

@@ -301,6 +301,9 @@ class FinalReport(Payload):
     plan_notes: tuple[str, ...] = Field(
         (), description="the plan's sentences for people, its sources among them", examples=[[]]
     )
+    not_evaluated: tuple[str, ...] = Field(
+        default=(), description="the plan's limits that lacked data, the data, the symbols"
+    )
     phases: Documents = Field(description="each phase with its orders", examples=[[{"name": "SELL", "orders": []}]])
     denied: Documents = Field(description="stopped by our own check: ticker, code, reason", examples=[[]])
     deferred: Documents = Field(description="not today: ticker, code, reason", examples=[[]])

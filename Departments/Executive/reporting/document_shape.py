@@ -113,6 +113,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
     "bookings": [ENTRY_SHAPE],
     "skipped": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
     "plan_notes": ["a sentence of the plan for people, such as the message it was made from and whether it is signed"],
+    "not_evaluated": ["a limit that orders of the plan could not be judged by, its missing data, the symbols"],
     "phases": [
         {
             "name": "RELEASE, SELL, BUY or PROTECT",

@@ -35,6 +35,7 @@ def report_text(
         *_section("Since the last report", since_last_lines(document["since_last"])),
         *_section("Cash", _cash_lines(document, lowest_with_buys_first)),
         *_section("Plan", _items(plan)),
+        *_section("Not evaluated", _items(document["not_evaluated"])),
         *(line for phase in document["phases"] for line in _phase_section(phase)),
         *_section("Orders by hand", manual_lines(document.get("orders_by_hand", ()))),
         *_section("Fills of earlier orders", _items(each["sentence"] for each in document["earlier_orders"])),

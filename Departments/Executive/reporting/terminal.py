@@ -39,6 +39,8 @@ def show_plan(console: Console, plan: TradingPlan) -> None:
     _show_skips(console, plan.skipped)
     for note in plan.notes:
         console.print(Text(make_safe(note), style="dim"))
+    for gap in plan.not_evaluated:
+        console.print(Text(f"Not evaluated: {make_safe(gap)}", style="dim"))
     if plan.deployment is not None:
         console.print(Text(f"Deployment after the plan: {percent(plan.deployment)} of equity"))
 
