@@ -15,17 +15,25 @@ from typing import Final
 
 from Departments.brokers.base import Activities, Broker, BrokerList
 from Departments.brokers.patience import ask_patiently
-from Departments.core.account_entries import AccountDifference, AccountEntry, DifferenceKind, EntryKind
+from Departments.core.account_entries import AccountDifference, AccountEntry, EntryKind
 from Departments.core.activities import Activity, ActivityKind
-from Departments.core.errors import BrokerUnavailable, Refused, UnreadableAnswer
+from Departments.core.errors import BrokerError, BrokerUnavailable, Refused, UnreadableAnswer
 from Departments.core.logs import make_logger
-from Departments.core.money import CENT, ZERO, cents, plain, usd_cents
+from Departments.core.money import CENT, ZERO, plain, usd_cents
 from Departments.core.orders import Side
 from Departments.core.platform.clock import Clock
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.account_book import Balance
 from Departments.ledger.ledger import Ledger
 from Departments.Trading.corporate_booking import CORPORATE, LATE_ACTIVITIES, AccountReading, CorporateBooking
+from Departments.Trading.differences import (
+    CASH,
+    describe_acceptance,
+    describe_cash,
+    find_differences,
+    mend_of,
+    with_sign,
+)
 from Departments.Trading.edits import LifeReader
 from Departments.Trading.exits import known_as
 
@@ -34,9 +42,6 @@ log = make_logger(__name__)
 HALF_CENT: Final = CENT / 2  # brokers round each fill's amount
 ASK_AGAIN: Final = timedelta(minutes=10)  # activities that could not be read are not waited for again so soon
 MOMENT: Final = timedelta(minutes=1)  # a lock comes a moment after its booking
-CASH: Final = ""  # the symbol of cash in the book
-CASH_NAME: Final = "CASH"  # its name for people
-LOOK_AT_CASH: Final = f"Look at its activities, then: departments reconcile --accept {CASH_NAME}"
 
 _KINDS: Final = {
     ActivityKind.DEPOSIT: EntryKind.DEPOSIT,
@@ -95,7 +100,7 @@ class Bookkeeper:
         found = self._compare_once(ours)
         if found.differences:
             follow()
-            again = self._compare_once(ours, unannounced=True)
+            again = self._compare_once(ours, self._read_announcements({d.symbol for d in found.differences} - {CASH}))
             found = replace(again, locks={**found.foreign_locks, **again.locks})
         differences = tuple(
             each if each.symbol else replace(each, sentence=describe_cash(each.cash, disputed))
@@ -136,10 +141,11 @@ class Bookkeeper:
             "" if count == 1 else "s",
         )
 
-    def _compare_once(self, ours: Collection[str], *, unannounced: bool = False) -> BookComparison:
+    def _compare_once(self, ours: Collection[str], announced: Sequence[Activity] | None = None) -> BookComparison:
         """Read the account, book its new activities, and compare it with its book.
 
-        Splits that nobody has announced count if `unannounced`.
+        `announced` are the broker's announcements about differing symbols. Once asked for, splits that nobody has
+        announced count, too.
         """
         reading, now = self._read_account(), self._clock.now()
         unseen = self._find_unseen()
@@ -167,7 +173,8 @@ class Bookkeeper:
                 book.add(bookings)
                 balance = book.balance()
             new = [activity for activity in activities if activity.id not in known]
-            balance = self._actions.book(new, balance, reading, unannounced=unannounced)
+            new += self._list_new(announced or (), activities)
+            balance = self._actions.book(new, balance, reading, unannounced=announced is not None)
             before = {d.symbol: d.since for d in book.differences()}
             differences = find_differences(balance, reading, now, before, self._tolerance())
             if unseen:  # what an order may have filled changes cash as well
@@ -243,6 +250,22 @@ class Bookkeeper:
             return BrokerList(())
         return found
 
+    def _read_announcements(self, symbols: Collection[str]) -> Sequence[Activity]:
+        """Read what the broker announced about some symbols. It is optional: ratios and assets explain most."""
+        if not symbols:
+            return ()
+        try:
+            return self._broker.announcements(symbols, trading_day(self._clock.now() - LATE_ACTIVITIES))
+        except BrokerError as error:
+            log.info("The broker's announcements of splits and new symbols cannot be read (%s)", error)
+            return ()
+
+    def _list_new(self, announced: Sequence[Activity], activities: Sequence[Activity]) -> list[Activity]:
+        """Return the announcements that neither the book nor an activity knows."""
+        known = self._ledger.book.find_known([a.id for a in announced])
+        booked = {(a.kind, a.symbol) for a in activities}
+        return [a for a in announced if a.id not in known and (a.kind, a.symbol) not in booked]
+
     # --- on a person's word ---
 
     def accept(self, symbol: str) -> list[str]:
@@ -301,85 +324,13 @@ def describe_booking(booking: AccountEntry, activity: Activity) -> str:
         return f"Somebody else {deed} {plain(abs(activity.qty or ZERO))} {booking.symbol}{at} on {day}"
     if booking.kind is EntryKind.OTHER:
         shares = f", {plain(booking.qty)} shares" if booking.qty else ""
-        return f"{activity.word}{of_symbol} on {day}: {_with_sign(booking.cash)}{shares}"
+        return f"{activity.word}{of_symbol} on {day}: {with_sign(booking.cash)}{shares}"
     if booking.is_against_its_kind:
         return f"{booking.title}{of_symbol}: {amount} on {day}"
     return f"{booking.title}{of_symbol} of {amount} on {day}"
-
-
-def _with_sign(cash: Decimal) -> str:
-    return f"{'+' if cash > 0 else '−' if cash < 0 else ''}{usd_cents(abs(cash))}"
 
 
 def take_back(earlier: AccountEntry, booking: AccountEntry, now: datetime) -> AccountEntry:
     """Return the booking that takes back an accepted amount which an activity explains."""
     sentence = f"The {usd_cents(abs(earlier.cash))} accepted on {earlier.day.isoformat()} was this {booking.kind}"
     return AccountEntry(EntryKind.EXPLAINED, booking.day, now, cash=-earlier.cash, sentence=sentence)
-
-
-def find_differences(
-    book: Balance, reading: AccountReading, now: datetime, before: Mapping[str, datetime], tolerance: Decimal
-) -> list[AccountDifference]:
-    """Return the differences between the account and its book, cash first. Unreadable positions are left out."""
-    found = []
-    cash = cents(reading.balance.cash - book.cash)
-    if abs(cash) > tolerance:
-        kind, since = DifferenceKind.UNEXPLAINED_CASH, before.get(CASH, now)
-        found.append(AccountDifference(kind, CASH, ZERO, cash, since, describe_cash(cash)))
-    for symbol in sorted({*book.holdings, *reading.balance.holdings} - reading.unreadable):
-        has, should = reading.balance.holdings.get(symbol, ZERO), book.holdings.get(symbol, ZERO)
-        if has != should:
-            kind = DifferenceKind.MISSING_SHARES if has < should else DifferenceKind.UNKNOWN_SHARES
-            since = before.get(symbol, now)
-            found.append(
-                AccountDifference(kind, symbol, has - should, ZERO, since, describe_shares(symbol, has, should))
-            )
-    return list(_name_exchanges(found))
-
-
-def _name_exchanges(found: Sequence[AccountDifference]) -> Iterator[AccountDifference]:
-    """Yield differences; a holding that is gone and another that grew by as much name each other."""
-    for each in found:
-        twins = [other.symbol for other in found if each.symbol and other.symbol and other.qty == -each.qty]
-        if len(twins) != 1:
-            yield each
-            continue
-        old, new = (each.symbol, twins[0]) if each.qty < 0 else (twins[0], each.symbol)
-        hint = f"{plain(abs(each.qty))} shares left {old} and as many came to {new}: it may be called {new} now."
-        yield replace(each, sentence=f"{hint} {each.sentence}")
-
-
-def describe_cash(cash: Decimal, disputed: Collection[str] = ()) -> str:
-    """Return the sentence about unexplained cash, which orders of the symbols `disputed` may explain."""
-    where = "more" if cash > 0 else "less"
-    return (
-        f"The account has {usd_cents(abs(cash))} {where} than orders and bookings explain. "
-        f"{advise_symbols_first(disputed) if disputed else LOOK_AT_CASH}"
-    )
-
-
-def advise_symbols_first(disputed: Collection[str]) -> str:
-    """Return the mend of cash beside orders that the ledger does not know."""
-    steps = ", ".join(f"departments reconcile --accept {symbol}" for symbol in sorted(disputed))
-    return f"Orders that the ledger does not know may explain it. Accept these first: {steps}"
-
-
-def describe_shares(symbol: str, has: Decimal, should: Decimal) -> str:
-    """Return the sentence about a holding that differs from the book."""
-    return f"{symbol}: the account holds {plain(has)} shares, orders and bookings explain {plain(should)}. " + mend_of(
-        symbol
-    )
-
-
-def mend_of(symbol: str) -> str:
-    """Return the mend of a locked symbol."""
-    return f"Check it, then: departments reconcile --accept {symbol}"
-
-
-def describe_acceptance(difference: AccountDifference) -> str:
-    """Return the sentence about a difference that a person accepts."""
-    if not difference.symbol:
-        return f"{_with_sign(difference.cash)} of cash taken into the ledger"
-    verb = "more" if difference.qty > 0 else "fewer"
-    shares = plain(abs(difference.qty))
-    return f"{shares} {difference.symbol} {verb} taken into the ledger"

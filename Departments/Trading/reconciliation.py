@@ -25,7 +25,7 @@ from Departments.ledger.account_book import measure_effect
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.releases import WHOLE_DESK
-from Departments.Trading.bookkeeping import CASH_NAME, Bookkeeper, advise_symbols_first
+from Departments.Trading.bookkeeping import Bookkeeper
 from Departments.Trading.comparison import (
     A_LITTLE_BEFORE,
     LOOK_BACK,
@@ -35,6 +35,7 @@ from Departments.Trading.comparison import (
     describe_order,
     describe_strangers,
 )
+from Departments.Trading.differences import CASH_NAME, advise_symbols_first
 from Departments.Trading.exits import adopt_exits, entry_intent, known_as, with_parents
 
 log = make_logger(__name__)

@@ -158,6 +158,14 @@ class Broker(Protocol):
         """
         ...
 
+    def announcements(self, symbols: Iterable[str], since: date) -> Sequence[Activity]:
+        """Return the splits and new symbols announced for some symbols, effective since a day, none of the future.
+
+        Each has the shape of an activity without cash and shares. A symbol may be the old or the new one. Raises
+        Refused where the broker has no such list.
+        """
+        ...
+
     def submit(self, request: OrderRequest) -> Order:
         """Submit one order, once, without any retry.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
 
 from Departments.brokers.base import Activities, Broker, Orders, Positions
+from Departments.core.activities import Activity
 from Departments.core.errors import BrokerError, BrokerUnavailable, UnreadableAnswer
 from Departments.core.logs import make_logger
 from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, Side
@@ -136,6 +137,11 @@ class _Relay:
     def activities(self, since: datetime) -> Activities:
         """Return the bookings on the account since a moment."""
         return self._patiently(lambda: self._broker.activities(since))
+
+    def announcements(self, symbols: Iterable[str], since: date) -> Sequence[Activity]:
+        """Return the splits and new symbols announced for some symbols."""
+        wanted = tuple(symbols)
+        return self._patiently(lambda: self._broker.announcements(wanted, since))
 
     def order(self, order_id: str) -> Order:
         """Return an order by the broker's id. Raises NotFound."""

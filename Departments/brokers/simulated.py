@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from Departments.brokers.base import (
     RowNames,
     UnreadableRow,
 )
+from Departments.core.activities import Activity
 from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, UnreadableAnswer
 from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, Side
 from Departments.core.platform.clock import Clock
@@ -68,6 +69,11 @@ class SimulatedBroker:
         """Return the bookings on the account since a moment, oldest first."""
         with _map_errors():
             return BrokerList(self.exchange.activities(since))
+
+    def announcements(self, symbols: Iterable[str], since: date) -> Sequence[Activity]:
+        """Return the splits and new symbols of some symbols since a day."""
+        with _map_errors():
+            return self.exchange.announcements(symbols, since)
 
     def submit(self, request: OrderRequest) -> Order:
         """Submit one order, once."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Final
 
@@ -86,6 +86,12 @@ class AccountLog:
             *(_of_adjustment(n, each) for n, each in enumerate(self._book.adjustments()) if each.at >= since),
         ]
         return sorted(found, key=lambda activity: (activity.at or since, activity.id))
+
+    def find_announced(self, symbols: Collection[str], since: date) -> Sequence[Activity]:
+        """Return the splits and renames of some symbols, old or new, since a day: the listing's, whoever holds it."""
+        begin = datetime.combine(since, time.min, UTC)
+        found = (a for a in self.list(begin) if a.kind in {ActivityKind.SPLIT, ActivityKind.RENAME})
+        return [replace(a, id=f"announcement {a.id}", qty=None) for a in found if {a.symbol, a.new_symbol} & {*symbols}]
 
     def _bookings(self, since: datetime) -> Iterator[Activity]:
         for row in self._storage.rows("SELECT * FROM activities WHERE at >= ? ORDER BY seq", (since,)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -192,6 +192,11 @@ class SimulatedExchange:
         """Return the bookings on the account since a moment, oldest first."""
         with self._answer(Call("activities")):
             return self._log.list(since)
+
+    def announcements(self, symbols: Iterable[str], since: date) -> Sequence[Activity]:
+        """Return the splits and new symbols of some symbols since a day, as announcements: without shares."""
+        with self._answer(Call("announcements")):
+            return self._log.find_announced(frozenset(symbols), since)
 
     def assets(self, symbols: Iterable[str]) -> Mapping[str, Asset]:
         """Return the facts of symbols, without the unknown ones."""

@@ -63,7 +63,7 @@ from Departments.exchange.rules import FORBIDDEN, make_refusal, wrong_keys
 
 CallName = Literal[
     "submit", "cancel", "replace", "order", "order_by_client_id", "orders", "account", "positions", "fees",
-    "activities", "assets", "quotes", "bars", "market_clock",
+    "activities", "announcements", "assets", "quotes", "bars", "market_clock",
 ]  # fmt: skip
 Deed = Literal[
     "refuse", "timeout_before", "rate_limit", "server_error", "unauthorized",

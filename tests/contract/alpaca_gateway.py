@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from Departments.core.activities import Activity, ActivityKind
 from Departments.core.moments import parse_iso
 from Departments.core.money import decimal_of
 from Departments.core.orders import OrderChange, OrderClass, OrderRequest, OrderType, Side, TimeInForce
@@ -27,9 +28,11 @@ from tests.contract.alpaca_json import (
     ASSET_CLASS,
     account_json,
     activity_json,
+    announcement_json,
     asset_json,
     bar_json,
     clock_json,
+    corporate_action_json,
     fee_json,
     order_json,
     position_json,
@@ -226,6 +229,30 @@ def _activities(exchange: SimulatedExchange, call: Call) -> Reply:
     return Reply(body=rows[begin : begin + int(call.query.get("page_size", "100"))])
 
 
+def _announcements(exchange: SimulatedExchange, call: Call) -> Reply:
+    """Answer the splits between two days, of all symbols; Alpaca's list knows no other new symbols."""
+    since, until = (date.fromisoformat(call.query[name]) for name in ("since", "until"))
+    assert "split" in call.query["ca_types"]
+    found = _announced(exchange, since, until)
+    return Reply(body=[announcement_json(a) for a in found if a.kind is ActivityKind.SPLIT])
+
+
+def _corporate_actions(exchange: SimulatedExchange, call: Call) -> Reply:
+    """Answer the splits and new symbols of some symbols between two days, a list for each kind."""
+    start, end = (date.fromisoformat(call.query[name]) for name in ("start", "end"))
+    wanted, found = set(call.query["symbols"].split(",")), dict[str, list[Any]]()
+    for each in _announced(exchange, start, end):
+        if wanted & {each.symbol, each.new_symbol}:
+            kind, row = corporate_action_json(each)
+            found.setdefault(kind, []).append(row)
+    return Reply(body={"corporate_actions": found, "next_page_token": None})
+
+
+def _announced(exchange: SimulatedExchange, since: date, until: date) -> list[Activity]:
+    listed = {*exchange.starting_state().symbols, *(p.symbol for p in exchange.positions())}
+    return [a for a in exchange.announcements(listed, since) if a.day <= until]
+
+
 def _decimal(value: Any) -> Decimal | None:
     return None if value is None else decimal_of(value)
 
@@ -238,6 +265,8 @@ ROUTES: dict[str, Callable[..., Reply]] = {
     "DELETE /v2/orders/([^/]+)": _cancel,
     "PATCH /v2/orders/([^/]+)": _replace,
     "GET /v2/account/activities": _activities,
+    "GET /v2/corporate_actions/announcements": _announcements,
+    "GET /v1/corporate-actions": _corporate_actions,
     "GET /v2/account": lambda exchange, _: Reply(body=account_json(exchange.account())),
     "GET /v2/account/activities/FEE": _fees,
     "GET /v2/positions": lambda exchange, _: Reply(body=[position_json(p) for p in exchange.positions()]),

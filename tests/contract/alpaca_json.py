@@ -116,6 +116,37 @@ def activity_json(activity: Activity) -> dict[str, Any]:
     }
 
 
+def announcement_json(split: Activity) -> dict[str, Any]:
+    """Write a split as the trading API announces it."""
+    return {
+        "id": _id(split.id),
+        "corporate_action_id": f"CA_{split.symbol}",
+        "ca_type": "split",
+        "ca_sub_type": "stock_split" if (split.ratio or 0) > 1 else "reverse_split",
+        "initiating_symbol": split.symbol,
+        "initiating_original_cusip": "000000000",
+        "target_symbol": split.symbol,
+        "target_original_cusip": "000000000",
+        "declaration_date": None,
+        "ex_date": split.day.isoformat(),
+        "record_date": None,
+        "payable_date": split.day.isoformat(),
+        "cash": "0",
+        "old_rate": "1",
+        "new_rate": _text(split.ratio),
+    }
+
+
+def corporate_action_json(action: Activity) -> tuple[str, dict[str, Any]]:
+    """Write a split or a new symbol as the market data announces it, with the name of its list."""
+    row = {"id": _id(action.id), "process_date": action.day.isoformat()}
+    if action.kind is ActivityKind.RENAME:
+        return "name_changes", row | {"old_symbol": action.symbol, "new_symbol": action.new_symbol}
+    kind = "forward_splits" if (action.ratio or 0) > 1 else "reverse_splits"
+    rates = {"old_rate": 1, "new_rate": float(action.ratio or 1), "ex_date": action.day.isoformat()}
+    return kind, row | {"symbol": action.symbol} | rates
+
+
 def order_json(order: Order) -> dict[str, Any]:
     moments = {
         "created_at": order.submitted_at,

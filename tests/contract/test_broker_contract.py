@@ -613,6 +613,7 @@ QUESTIONS: dict[str, Callable[[Broker], object]] = {
     "orders": lambda broker: broker.orders(),
     "fees": lambda broker: broker.fees(IN_HOURS),
     "activities": lambda broker: broker.activities(IN_HOURS),
+    "announcements": lambda broker: broker.announcements(["UPS"], IN_HOURS.date()),
     "clock": lambda broker: broker.market_clock(),
     "assets": lambda broker: broker.assets(["UPS"]),
     "many assets": lambda broker: broker.assets(f"S{n}" for n in range(50)),
@@ -904,3 +905,18 @@ def test_a_renamed_symbol_keeps_its_asset_and_its_shares(world: World) -> None:
     assert not assets["UPS"].active
     assert assets["UPS"].id != before.asset_id
     assert _refusal(world, _buy("UPS", "1")).reason is Refusal.ASSET
+
+
+def test_splits_and_new_symbols_are_announced_for_the_symbols_asked_about(world: World) -> None:
+    day = IN_HOURS.date()
+    assert list(world.broker.announcements(["UPS", "ALKS"], day)) == []
+    _occur(world, "split", of="UPS", ratio="0.1")
+    (split,) = world.broker.announcements(["UPS", "ALKS"], day)
+    terms = (split.kind, split.symbol, split.ratio, split.qty, split.cash, split.day)
+    assert terms == (ActivityKind.SPLIT, "UPS", Decimal("0.1"), None, Decimal(0), day)
+    _occur(world, "rename", of="ALKS", to="META")
+    for asked in ("ALKS", "META"):
+        (renamed,) = world.broker.announcements([asked], day)
+        assert (renamed.kind, renamed.symbol, renamed.new_symbol) == (ActivityKind.RENAME, "ALKS", "META")
+    assert split in world.broker.announcements(["UPS"], day)  # under the same id again
+    assert list(world.broker.announcements(["UPS", "ALKS"], day + timedelta(days=1))) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -195,6 +195,9 @@ class BourseBroker:
 
     def activities(self, since: datetime) -> Activities:
         return BrokerList(_read(Activity, ticket) for ticket in self._ask("activities", since))
+
+    def announcements(self, symbols: Iterable[str], since: date) -> Sequence[Activity]:
+        return [_read(Activity, ticket) for ticket in self._ask("announcements", tuple(symbols), since)]
 
     def replace(self, order_id: str, change: OrderChange) -> Order:
         return _read(Order, self._ask("replace", order_id, change))  # type: ignore[no-any-return]

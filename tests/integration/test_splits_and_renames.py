@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal as D
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from Departments.brokers.simulated import SimulatedBroker
 from Departments.core.activities import Activity, ActivityKind
+from Departments.core.errors import BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.exchange.account_log import AccountLog
+from Departments.exchange.exchange import SimulatedExchange
 from Departments.Trading.exits import flat
 from tests.builders.desk import MORNING, STATE, trade, workspace
 from tests.integration.test_account_truth import DAY, SETTINGS, execute, happen, outside
@@ -248,3 +252,85 @@ def test_an_unannounced_rename_into_a_held_symbol_locks_both_and_names_them_toge
     assert set(locks) == {"ALKS", "COMM"}
     assert all("154 shares left ALKS and as many came to COMM" in reason for reason in locks.values())
     assert (document["status"], document["exit_code"]) == ("COMPLETED_WITH_ISSUES", 1)
+
+
+def miss_activities(patch: pytest.MonkeyPatch) -> None:
+    """Let the broker book no split and no new symbol, and announce them all the same."""
+    found = SimulatedExchange.activities
+    kinds = {ActivityKind.SPLIT, ActivityKind.RENAME}
+    patch.setattr(SimulatedExchange, "activities", lambda self, at: [a for a in found(self, at) if a.kind not in kinds])
+
+
+def test_an_announced_split_is_recognised_where_activities_are_missing_and_prices_disagree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(tmp_path, orders_at_split="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D(10))
+        happen(opened, do="set_price", of="ALKS", price=D("5.40"))
+        happen(opened, do="rename", of="MSFT", to="XYZ")  # of another symbol
+    price_unknown = SimulatedExchange.positions
+    monkeypatch.setattr(
+        SimulatedExchange,
+        "positions",
+        lambda self: [replace(p, avg_entry_price=None) for p in price_unknown(self)],
+    )
+    miss_activities(monkeypatch)
+    document = execute(folder, 1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
+    told = [row["sentence"] for row in document["since_last"]["changes"]]
+    assert any("ALKS was split 10 for 1" in sentence and "154 → 1540" in sentence for sentence in told)
+    assert document["status"] == "COMPLETED"
+    with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
+        assert [qty for qty, _ in read_exits(opened, "ALKS")] == [1540]
+        assert opened.ledger.releases.locks() == []
+
+
+def test_an_announced_rename_into_a_held_symbol_is_recognised_where_activities_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(tmp_path)
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), trade("COMM", "BUY", 250, 17.02), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="rename", of="ALKS", to="COMM")
+    miss_activities(monkeypatch)
+    document = execute(folder, 1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
+    assert document["status"] == "COMPLETED"
+    with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
+        assert sum(qty for qty, _ in read_exits(opened, "COMM")) == 404
+        assert opened.ledger.shares_without_exits(exits_wanted=True) == {}
+        assert opened.ledger.releases.locks() == []
+
+
+def test_an_announcement_whose_split_the_account_does_not_show_explains_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(tmp_path)
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    announced = Activity("2:1", ActivityKind.SPLIT, "split", None, BETWEEN.date(), D(0), "ALKS", ratio=D(2))
+    monkeypatch.setattr(SimulatedExchange, "announcements", lambda self, symbols, since: [announced])
+    hide(monkeypatch, ActivityKind.FILL)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="trade_outside", of="ALKS", qty=D(12))
+        opened.trader.reconcile()
+        assert [(d.symbol, d.qty) for d in opened.ledger.book.differences() if d.symbol] == [("ALKS", D(12))]
+        assert set(opened.ledger.releases.find_locks()) == {"ALKS"}
+        assert opened.ledger.book.balance().holdings["ALKS"] == 154
+
+
+@pytest.mark.parametrize("error", [NotFound("no such list"), BrokerUnavailable("403"), UnreadableAnswer("{]")])
+def test_without_announcements_the_other_signs_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    folder = make(tmp_path, orders_at_split="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D(2))
+        hide(monkeypatch, ActivityKind.SPLIT)
+
+        def refuse(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(SimulatedBroker, "announcements", refuse)
+        opened.trader.reconcile()
+        assert opened.ledger.book.balance().holdings["ALKS"] == 308

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from Departments.brokers.alpaca import parsing
+from Departments.brokers.alpaca.announcements import Announced, read_announcements, read_corporate_actions
 from Departments.brokers.alpaca.assets import Assets, ask_about
 from Departments.brokers.alpaca.bookings import read_activities
 from Departments.brokers.alpaca.credentials import Credentials, check_access, is_live
@@ -20,6 +22,7 @@ from Departments.brokers.alpaca.parsing import find_oldest_credible, read_quote
 from Departments.brokers.alpaca.refusals import NoSuchList
 from Departments.brokers.alpaca.transport import Timeouts
 from Departments.brokers.base import Activities, BrokerList, Orders, Positions, RowNames, UnreadableRow
+from Departments.core.activities import Activity
 from Departments.core.errors import BrokerError, BrokerUnavailable, NotFound, Refusal, Refused, UnreadableAnswer
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO
@@ -127,6 +130,25 @@ class AlpacaBroker:
         """
         rows = self._pages("the activities", partial(self._sdk.activities, since - _SECOND))
         return self._names.name("The activity", read_activities(rows, since))
+
+    def announcements(self, symbols: Iterable[str], since: date) -> Sequence[Activity]:
+        """Return announced splits and new symbols: of the trading API's list, else of the market data's.
+
+        Raises the last list's error if neither has any.
+        """
+        wanted, today = sorted(set(symbols)), trading_day(self._clock.now())
+        with suppress(BrokerUnavailable):
+            rows = _read("the announcements", _check_list, self._sdk.announcements(since, today))
+            if found := self._read_announced(read_announcements(rows, wanted, since, today)):
+                return found
+        answer = self._sdk.corporate_actions(wanted, since, today)
+        read = partial(read_corporate_actions, symbols=wanted, since=since, until=today)
+        return self._read_announced(_read("the corporate actions", read, answer))
+
+    def _read_announced(self, read: Announced) -> Sequence[Activity]:
+        found, unreadable = read
+        self._names.name_unreadable("The announcement", unreadable)
+        return found
 
     def _pages(self, what: str, ask: Callable[[str | None, int], Any]) -> list[Any]:
         """Return the rows of all pages, each once. Raises Refused where the broker has no such list."""

@@ -16,10 +16,16 @@ from urllib.parse import quote
 from alpaca.common.enums import Sort
 from alpaca.common.exceptions import APIError
 from alpaca.common.rest import RESTClient
-from alpaca.data.enums import Adjustment, DataFeed
+from alpaca.data.enums import Adjustment, CorporateActionsType, DataFeed
+from alpaca.data.historical.corporate_actions import CorporateActionsClient
 from alpaca.data.historical.option import OptionHistoricalDataClient
 from alpaca.data.historical.stock import StockHistoricalDataClient
-from alpaca.data.requests import OptionLatestQuoteRequest, StockBarsRequest, StockSnapshotRequest
+from alpaca.data.requests import (
+    CorporateActionsRequest,
+    OptionLatestQuoteRequest,
+    StockBarsRequest,
+    StockSnapshotRequest,
+)
 from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 from alpaca.trading import enums as words
 from alpaca.trading import requests as models
@@ -35,7 +41,13 @@ from Departments.core.errors import BrokerUnavailable, UnreadableAnswer
 from Departments.core.orders import OrderChange, OrderClass, OrderRequest, OrderType
 from Departments.core.platform.clock import Clock
 
-_DATA_PATHS = ("/stocks", "/options")
+_DATA_PATHS = ("/stocks", "/options", "/corporate-actions")
+_ANNOUNCED = (
+    CorporateActionsType.FORWARD_SPLIT,
+    CorporateActionsType.REVERSE_SPLIT,
+    CorporateActionsType.UNIT_SPLIT,
+    CorporateActionsType.NAME_CHANGE,
+)
 _BACK_OFF = (1.0, 2.0)  # seconds before the second and the third time a question is asked
 _LONGEST_WAIT = 30.0  # seconds; a broker that asks for more is not waited for here
 
@@ -58,13 +70,14 @@ class Sdk:
         self._trading = TradingClient(key, secret, raw_data=True, url_override=credentials.base_url)
         self._data = StockHistoricalDataClient(key, secret, raw_data=True, url_override=_data_url(credentials))
         self._options = OptionHistoricalDataClient(key, secret, raw_data=True, url_override=_data_url(credentials))
+        self._actions = CorporateActionsClient(key, secret, raw_data=True, url_override=_data_url(credentials))
         self._pauses = {is_data: Pauses(clock) for is_data in (False, True)}
         for client in self._clients:
             _prepare(client, timeouts, Pace(clock))
 
     @property
     def _clients(self) -> tuple[RESTClient, ...]:
-        return self._trading, self._data, self._options
+        return self._trading, self._data, self._options, self._actions
 
     def close(self) -> None:
         """Close the connections."""
@@ -132,6 +145,20 @@ class Sdk:
         query = {"after": f"{after.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "direction": "asc", "page_size": limit}
         path = "/account/activities"
         return self._ask(path, partial(self._trading.get, path, query | ({"page_token": page} if page else {})))
+
+    def announcements(self, since: date, until: date) -> Any:
+        """Ask for the splits, mergers and spin-offs that take effect between two days, of all symbols.
+
+        alpaca-py's own method warns that it will go.
+        """
+        query = {"ca_types": "split,merger,spinoff", "since": since.isoformat(), "until": until.isoformat()}
+        path = "/corporate_actions/announcements"
+        return self._ask(path, partial(self._trading.get, path, query | {"date_type": "ex_date"}))
+
+    def corporate_actions(self, symbols: Sequence[str], since: date, until: date) -> Any:
+        """Ask the market data for the splits and new symbols of some symbols between two days."""
+        query = CorporateActionsRequest(symbols=list(symbols), types=list(_ANNOUNCED), start=since, end=until)
+        return self._ask("/corporate-actions", partial(self._actions.get_corporate_actions, query))
 
     def asset(self, symbol: str) -> Any:
         """Ask about a symbol."""

@@ -30,6 +30,7 @@ QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "bars": ((("SPY",),), {"days": 5}),
     "market_clock": ((), {}),
     "activities": ((NOW,), {}),
+    "announcements": ((("UPS",), NOW.date()), {}),
 }
 ORDERS: dict[str, tuple[Any, ...]] = {"submit": (SELL,), "cancel": ("id",), "replace": ("id", OrderChange("c-2"))}
 
