@@ -136,7 +136,7 @@ class Desk(Plumbing):
         tracker = OrderTracker(broker, ledger, clock, enqueue)
         sender = OrderSender(self.broker, ledger, clock, enqueue, tracker)
         decisions = Decisions(ledger.plans, self.admission.is_trusted, self.bus.is_proven)
-        judge = Judge(self._make_reader(broker), ledger.releases.find_locks, limits, exits)
+        judge = Judge(self._make_reader(broker), ledger.releases.find_locks, ledger.halts.find, limits, exits)
         accounts = self.settings.accounts
         books = Bookkeeper(broker, ledger, clock, patience=phases.patience, foreign=accounts.policy_for)
         return Trader(

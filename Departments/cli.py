@@ -42,6 +42,8 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "order": Entry("order", "Trade one symbol by hand, beside the day's plan."),
     "resume": Entry("recovery", "Finish an execution that was interrupted."),
     "reconcile": Entry("recovery", "Compare the ledger with the broker."),
+    "halt": Entry("halting", "Stop BUYs and SELLs, or BUYs alone, until unhalt."),
+    "unhalt": Entry("halting", "End a halt."),
     "replay": Entry("replay", "Replay a series of past days."),
     "exchange": Entry("operating", "Operate the simulated exchange: prices, money, splits, halts."),
     "regime": Entry("regime", "Show today's market regime and its history."),

@@ -12,6 +12,7 @@ from Departments.constraints.engine import check_desk
 from Departments.constraints.limits import Limits
 from Departments.core.errors import BadInput
 from Departments.core.facts import DeskFacts, Facts, PlanFacts
+from Departments.core.halts import UNHALT
 from Departments.core.money import ZERO, plain, whole_shares
 from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
@@ -20,6 +21,7 @@ from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import Settings
 from Departments.core.statuses import PhaseName
 from Departments.Executive.agenda import rehearse
+from Departments.Executive.day_order import DayFailed
 from Departments.Executive.manual_orders import ManualOrder
 from Departments.Executive.remainder import Leftover, list_left, plan_for
 from Departments.Executive.reporting.document import Document, dry_run_document
@@ -126,9 +128,12 @@ class PlanJudge:
         return amount
 
     def refuse_order(self, order: ManualOrder) -> None:
-        """Raise BadInput for an unknown symbol, and for a SELL of more than is held."""
+        """Raise BadInput for an unknown symbol and for a SELL of more than is held, DayFailed for a halted side."""
         trade = order.trade
         facts = self.reader.read([trade.symbol])
+        halt = facts.history.halt
+        if halt is not None and halt.stops(trade.side):
+            raise DayFailed(f"{order} is not ordered: {halt.sentence}; {UNHALT}")
         held, stock = facts.positions.get(trade.symbol), facts.of(trade.symbol)
         if held is None and stock.price is None and not stock.tradable:
             raise BadInput(f"order {order}", "", f"the broker knows no {trade.symbol}", "check the symbol")

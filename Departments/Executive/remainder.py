@@ -28,6 +28,7 @@ PASSING: Final = frozenset(
         ReasonCode.RELEASE_STILL_OPEN,
         ReasonCode.SHARES_RESERVED,
         ReasonCode.TRADING_HALTED,
+        ReasonCode.DESK_HALTED,
         ReasonCode.NOT_EVALUATED,
         ReasonCode.BROKER_BUYING_POWER,
         ReasonCode.BROKER_QTY_HELD,

@@ -192,6 +192,9 @@ def _concerns(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[s
     missing = sorted({str(gap.code) for gap in outlook.verdict.not_evaluated})
     if missing:
         yield f"not evaluated, because data is missing: {', '.join(missing)}"
+    halt = outlook.before.history.halt
+    if halt is not None and any(halt.stops(trade.side) for trade in plan.trades):
+        yield halt.sentence
     yield from describe_outside_orders(plan.trades, outlook.before)
     yield from _market(outlook, limits)
     yield from _prices(plan, outlook, limits)

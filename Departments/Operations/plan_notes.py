@@ -7,19 +7,26 @@ from decimal import Decimal
 from Departments.constraints import amounts
 from Departments.constraints.engine import PlanVerdict
 from Departments.constraints.table import CONSTRAINTS
+from Departments.core.halts import UNHALT
 from Departments.core.money import usd
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.Operations.basis import Basis
 
-#: Warnings without a note: `not_evaluated` lists them, or the RELEASE phase resolves them.
-NOTED_ELSEWHERE = frozenset({ReasonCode.NOT_EVALUATED, ReasonCode.SHARES_RESERVED})
+#: Warnings without a note: `not_evaluated` lists them, the RELEASE phase resolves them, or a note of its own has them.
+NOTED_ELSEWHERE = frozenset({ReasonCode.NOT_EVALUATED, ReasonCode.SHARES_RESERVED, ReasonCode.DESK_HALTED})
 
 
 def name_regime(basis: Basis) -> str:
     """Return the regime that counts, empty if nobody names one."""
     seen = [view for view in basis.facts.views if view.regime is not None]
     return str(amounts.regime_of(basis.limits, basis.facts)) if seen else ""
+
+
+def describe_halt(basis: Basis) -> tuple[str, ...]:
+    """Return the sentence about a halt by a person, with its mend."""
+    halt = basis.facts.history.halt
+    return () if halt is None else (f"{halt.sentence}; {UNHALT}.",)
 
 
 def list_contradictions(basis: Basis) -> tuple[str, ...]:

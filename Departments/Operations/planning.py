@@ -34,6 +34,7 @@ from Departments.Operations.filling import Filling
 from Departments.Operations.plan_notes import (
     describe_effects,
     describe_gaps,
+    describe_halt,
     describe_minimum_trade,
     describe_warnings,
     list_contradictions,
@@ -141,6 +142,7 @@ def judge_order(plan: TradingPlan, basis: Basis) -> Planned:
         regime=name_regime(basis),
         notes=(
             *plan.notes,
+            *describe_halt(basis),
             *list_contradictions(basis),
             *outside,
             *describe_warnings(verdict),
@@ -201,6 +203,7 @@ def _assemble(draft: TradingPlan, selection: Selection, basis: Basis, *, keeps_s
         regime=name_regime(basis),
         notes=(
             *draft.notes,
+            *describe_halt(basis),
             *(s.raised.line for s in sized if s.raised is not None and s.pick.symbol in bought.filling.trades),
             *(() if selection.is_exact else reached.notes),
             *list_contradictions(basis),

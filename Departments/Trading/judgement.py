@@ -14,6 +14,7 @@ from Departments.constraints.engine import check_order, project
 from Departments.constraints.limits import Limits
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.facts import Facts, PlanFacts, SymbolFacts
+from Departments.core.halts import Halt
 from Departments.core.logs import make_logger
 from Departments.core.money import ONE
 from Departments.core.orders import MARKET_COLLAR, Side
@@ -72,11 +73,17 @@ class Judge:
     """
 
     def __init__(
-        self, reader: FactsReader, locked: Callable[[], Mapping[str, str]], limits: Limits, exits: ExitSettings
+        self,
+        reader: FactsReader,
+        locked: Callable[[], Mapping[str, str]],
+        find_halt: Callable[[], Halt | None],
+        limits: Limits,
+        exits: ExitSettings,
     ) -> None:
         self._reader = reader
         self._broker, self._clock = reader.broker, reader.clock
         self._locked = locked
+        self._find_halt = find_halt
         self._limits = limits
         self._exits = exits
         self._last: _Reading | None = None
@@ -118,6 +125,7 @@ class Judge:
                 by_hand=approval.plan_id in facts.history.manual_orders_today,
             ),
             locks={**facts.locks, **self._locked()},
+            history=replace(facts.history, halt=self._find_halt()),
         )
 
     def count_in(self, order: Trade, limit_price: Decimal | None = None) -> None:

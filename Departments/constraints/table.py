@@ -94,6 +94,8 @@ _MAXIMUM = (
 CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.SYMBOL_LOCKED, "order", BOTH, timing.check_lock, at="dispatch trade"),
     _desk_row(Code.ACCOUNT_SHARED, "order", timing.check_desk_lock, at="dispatch trade"),
+    _warn_until("dispatch", _row(Code.DESK_HALTED, "order", BOTH, timing.check_desk_halt,
+                                 at="plan review dispatch trade")),
     _row(Code.PHASE_ABORTED, "order", BUY, timing.check_phases, at="dispatch"),
     _desk_row(Code.LIMITS_CHANGED, "staleness", timing.check_limits, at="approve"),
     _warn_until("dispatch", _desk_row(Code.MARKET_CLOSED, "timing_rules", timing.check_market_hours,

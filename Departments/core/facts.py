@@ -14,6 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from Departments.core.approvers import Consent
+from Departments.core.halts import Halt
 from Departments.core.money import ZERO
 from Departments.core.orders import Order, Side
 from Departments.core.plans import Trade, TradingPlan
@@ -77,9 +78,9 @@ class TradingHistory:
     `executed_plan_today` is the plan executed (or being executed) on the exchange's day, `manual_orders_today` are the
     orders by hand beside it. `same_day_sides` maps a
     symbol to the sides filled today. `day_trades` holds one day per past day trade. `stops` maps a symbol to the
-    price of its live stop. `desk_lock` is why nothing at all may be traded, empty if it may. `sold_at` maps
-    a symbol to its last sale of the last week. `invested_before` is what was invested before the day's first
-    execution (dollars), None before it.
+    price of its live stop. `desk_lock` is why nothing at all may be traded, empty if it may; `halt` is a person's.
+    `sold_at` maps a symbol to its last sale of the last week. `invested_before` is what was invested before the day's
+    first execution (dollars), None before it.
     """
 
     executed_plan_today: str | None = None
@@ -88,6 +89,7 @@ class TradingHistory:
     day_trades: tuple[date, ...] = ()
     stops: Mapping[str, Decimal] = field(default_factory=dict)
     desk_lock: str = ""
+    halt: Halt | None = None
     sold_at: Mapping[str, datetime] = field(default_factory=dict)
     invested_before: Decimal | None = None
 

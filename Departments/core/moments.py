@@ -1,10 +1,12 @@
-"""Moments as text: ISO 8601 for messages and files of people, stamps for file names. Pure."""
+"""Moments as text: ISO 8601 for programs, New York time for people, stamps for file names. Pure."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
+
+from Departments.core.trading_calendar import EASTERN
 
 #: How far clocks may differ. A later time than that proves nothing about the age of anything.
 CLOCKS_DIFFER: Final = timedelta(minutes=2)
@@ -13,6 +15,11 @@ CLOCKS_DIFFER: Final = timedelta(minutes=2)
 def iso(moment: datetime) -> str:
     """Format a moment for messages: `2025-11-10T15:09:12.760093Z`. These texts sort by time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def show_moment(moment: datetime, *, seconds: bool = False) -> str:
+    """Format a moment for people, in New York time with its zone: `2025-11-10 10:09 EST`."""
+    return f"{moment.astimezone(EASTERN):%Y-%m-%d %H:%M{':%S' if seconds else ''} %Z}"
 
 
 @lru_cache(maxsize=1024)

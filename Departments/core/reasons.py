@@ -135,6 +135,7 @@ class ReasonCode(StrEnum):
     NOTHING_AVAILABLE = ("NOTHING_AVAILABLE", "none of the shares to sell are held and free (deferred)")
     TRIMMED_TO_AVAILABLE = ("TRIMMED_TO_AVAILABLE", "the SELL was trimmed to the shares held and free")
     SYMBOL_LOCKED = ("SYMBOL_LOCKED", "the ledger and the broker disagree about the symbol; a person must check it")
+    DESK_HALTED = ("DESK_HALTED", "a person has halted BUYs, or BUYs and SELLs (departments halt)")
     ENTRY_STILL_OPEN = ("ENTRY_STILL_OPEN", "the BUY is still open; its exits go live when it fills (deferred)")
     RELEASE_STILL_OPEN = (
         "RELEASE_STILL_OPEN",

@@ -25,22 +25,26 @@ from Departments.ledger.tables import Table
 #: What older versions called a column, and the values of columns that they did not have.
 _FORMER_NAMES: Final = {"known": "told"}
 _DEFAULTS: Final = {"by_hand": "0", "attempt": "1"}
-#: Since version 15 an older system's table has its own name again.
+#: Since this version an older system's table has its own name again, and our rows are written into it.
+_REAL_OLD_TABLES: Final = 15
 _MOVED_AWAY: Final = "before_departments_"
 
 
-def convert_tables(database: SqliteDatabase, tables: Sequence[Table[Any]]) -> None:
-    """Rebuild what differs, give the older system its tables back, and write our rows into them."""
+def convert_tables(database: SqliteDatabase, tables: Sequence[Table[Any]], version: int) -> None:
+    """Rebuild what differs; before version 15, give the older system its tables back and write our rows into them."""
+    has_our_rows = version >= _REAL_OLD_TABLES
     database.execute("PRAGMA legacy_alter_table = ON")  # other tables and views keep their references by name
     try:
-        _restore_old_tables(database)
+        if not has_our_rows:
+            _restore_old_tables(database)
         for table in tables:
             _rebuild(database, table)
     finally:
         database.execute("PRAGMA legacy_alter_table = OFF")
     provide_old_tables(database)
-    _write_orders(database)
-    _write_days(database)
+    if not has_our_rows:
+        _write_orders(database)
+        _write_days(database)
 
 
 def _restore_old_tables(database: SqliteDatabase) -> None:

@@ -21,6 +21,7 @@ from Departments.ledger.account_book import BOOKINGS, DIFFERENCES, STATEMENTS, B
 from Departments.ledger.broker_records import BROKERS_USED, BrokerRecords
 from Departments.ledger.corporate_actions import ASSETS, CorporateActions
 from Departments.ledger.executive_records import PlanRecords
+from Departments.ledger.halt_records import HALTS, HaltRecords
 from Departments.ledger.journal import LedgerJournal
 from Departments.ledger.old_days import OldAssessments, OldSessions
 from Departments.ledger.old_orders import OldOrders
@@ -53,6 +54,7 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     RELEASES,
     LOCKS,
     ACCEPTED,
+    HALTS,
     BOOKINGS,
     DIFFERENCES,
     STATEMENTS,
@@ -66,10 +68,10 @@ A_WEEK: Final = timedelta(days=7)  # no pause after a sale is longer
 LOOK_BACK: Final = timedelta(days=60)  # more than the longest day-trade window of 30 trading days
 
 
-def _convert(database: SqliteDatabase, _: int) -> None:
+def _convert(database: SqliteDatabase, version: int) -> None:
     from Departments.ledger.conversion import convert_tables  # noqa: PLC0415 - an older ledger alone needs it
 
-    convert_tables(database, TABLES)
+    convert_tables(database, TABLES, version)
 
 
 class Ledger:
@@ -98,6 +100,7 @@ class Ledger:
         self.actions = CorporateActions(self._db, self.unprotected, old.positions)
         self.symbols = SymbolRecords(self._db)
         self.releases = ReleaseRecords(self._db)
+        self.halts = HaltRecords(self._db)
         self.book = BookRecords(self._db, self.orders)
         self.journal = LedgerJournal(self._db)
         self.brokers = BrokerRecords(self._db)
@@ -160,6 +163,7 @@ class Ledger:
             day_trades=tuple(self.orders.day_trades_since(today - LOOK_BACK)),
             stops=self.orders.stops(held),
             desk_lock=self.releases.find_desk_lock(),
+            halt=self.halts.find(),
             invested_before=begun[0].equity - begun[0].cash_before if begun else None,
             sold_at=self.orders.find_last_sales(now - A_WEEK),
         )

@@ -315,6 +315,7 @@ class FinalReport(Payload):
     instructions: Text = Field("", description="what Trading acted on", examples=["decided"])
     dead_letters: Documents = Field((), description="set aside: department, file, code, reason, mend", examples=[[]])
     locks: Documents = Field((), description="locked symbols: ticker, reason, mend", examples=[[]])
+    halts: Documents = Field((), description="a halt in force: scope, reason, halted_by, since, mend", examples=[[]])
     exit_code: int = Field(description="exit code of the command", examples=[0])
 
 

@@ -118,6 +118,7 @@ HISTORY = (
     "day_trades",
     "stops",
     "desk_lock",
+    "halt",
     "sold_at",
 )
 
@@ -130,6 +131,7 @@ def history(**changes: Any) -> Changes:
         "same_day_sides": {},
         "day_trades": (),
         "sold_at": {},
+        "halt": None,
     }
     quiet = {"plan_generated_at": NOW - timedelta(minutes=10), "desk_lock": "", "stops": {"HELD": Decimal(46)}}
     return {**nothing, **quiet, **changes}

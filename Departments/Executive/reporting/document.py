@@ -87,6 +87,7 @@ def final_document(
         "instructions": instructions,
         "dead_letters": [],
         "locks": [],
+        "halts": [],
         "exit_code": EXIT_CODES.get(execution.status, 1),
     }
 
@@ -144,6 +145,7 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
         "instructions": None,
         "dead_letters": [],
         "locks": [],
+        "halts": [],
         "exit_code": EXIT_CODES.get(status, 1),
         "message": message,
     }

@@ -169,6 +169,16 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         }
     ],
     "locks": [{"ticker": "symbol", "reason": "a sentence", "mend": "what a person does about it"}],
+    "halts": [
+        {
+            "scope": "all (BUYs and SELLs) or buys",
+            "reason": "the person's words",
+            "halted_by": "user@host",
+            "since": "from when",
+            "sentence": "all of it for people",
+            "mend": "what a person does about it",
+        }
+    ],
     "exit_code": "what the command ends with (a number)",
     "message": "only where nothing was executed: why",
 }

@@ -1,4 +1,4 @@
-"""What a person has to look at beside the orders: dead letters since the last report, and locked symbols."""
+"""What a person has to look at beside the orders: dead letters since the last report, locked symbols, a halt."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from Departments.core.halts import UNHALT, Halt
 from Departments.core.moments import iso
 from Departments.core.reasons import ReasonCode
 from Departments.ledger.journal import SetAside
@@ -25,13 +26,14 @@ UNLOCK_ALL: Final = "stop the other desk, check the orders, then departments rec
 
 @dataclass(frozen=True, slots=True)
 class Issues:
-    """Dead letters and locks, as documents."""
+    """Dead letters, locks and the halt in force, as documents."""
 
     dead_letters: tuple[Mapping[str, str], ...] = ()
     locks: tuple[Mapping[str, str], ...] = ()
+    halts: tuple[Mapping[str, str], ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.dead_letters or self.locks)
+        return bool(self.dead_letters or self.locks or self.halts)
 
     def add_to(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return a document with these issues. One that has any ends with 1 at least."""
@@ -41,17 +43,18 @@ class Issues:
     @property
     def lists(self) -> dict[str, list[Mapping[str, str]]]:
         """Return them by their keys in a document."""
-        return {"dead_letters": list(self.dead_letters), "locks": list(self.locks)}
+        return {"dead_letters": list(self.dead_letters), "locks": list(self.locks), "halts": list(self.halts)}
 
 
 def find_issues(ledger: Ledger, plan_id: str | None = None) -> Issues:
     """Read the issues of an execution's report; without a plan, those that no report has named yet.
 
-    Locks are named in every report until a person accepts them, dead letters in one.
+    Locks and a halt are named in every report until a person ends them, dead letters in one.
     """
     found = ledger.journal.dead_letters_in(plan_id)
     locks = (_lock(lock.symbol, lock.reason) for lock in ledger.releases.locks())
-    return Issues(tuple(map(_dead_letter, found)), tuple(locks))
+    halt = ledger.halts.find()
+    return Issues(tuple(map(_dead_letter, found)), tuple(locks), () if halt is None else (_halt(halt),))
 
 
 def _dead_letter(letter: SetAside) -> dict[str, str]:
@@ -64,6 +67,17 @@ def _dead_letter(letter: SetAside) -> dict[str, str]:
         "reason": letter.sentence,
         "since": iso(letter.set_aside_at),
         "mend": mend.format(file=f'"{letter.name}"'),
+    }
+
+
+def _halt(halt: Halt) -> dict[str, str]:
+    return {
+        "scope": str(halt.scope),
+        "reason": halt.reason,
+        "halted_by": halt.halted_by,
+        "since": iso(halt.halted_at),
+        "sentence": halt.sentence,
+        "mend": UNHALT,
     }
 
 

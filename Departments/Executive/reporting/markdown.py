@@ -138,6 +138,7 @@ def _issue_lines(document: Mapping[str, Any]) -> list[str]:
     locks = [(lock["ticker"], lock["reason"], lock["mend"]) for lock in document["locks"]]
     return [
         *_section("Dead Letters", _table(("Department", "File", "Reason", "Mend"), letters) if letters else ()),
+        *_section("Halt", [f"{_safe(each['sentence'])}; {each['mend']}." for each in document["halts"]]),
         *_section("Locks", _table(("Ticker", "Reason", "Mend"), locks) if locks else ()),
     ]
 

@@ -95,7 +95,10 @@ def show_changes(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def show_issues(console: Console, document: Mapping[str, Any]) -> None:
-    """Print dead letters and locks, each with its mend."""
+    """Print the halt, dead letters and locks, each with its mend."""
+    for each in document["halts"]:
+        what = f"{each['sentence']}; {each['mend']}."
+        console.print(Text.assemble(("Halted: ", "red"), make_safe(what)), soft_wrap=True)
     for each in document["dead_letters"]:
         what = f"{each['department']}/{each['file']}: {each['code']}: {each['reason']}; {each['mend']}."
         console.print(Text.assemble(("Dead letter ", "red"), make_safe(what)), soft_wrap=True)

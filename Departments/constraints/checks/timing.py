@@ -8,6 +8,7 @@ from decimal import Decimal
 from Departments.constraints.case import Case, Circumstances, Finding
 from Departments.constraints.limits import Limits
 from Departments.core.approvers import Consent
+from Departments.core.halts import UNHALT
 from Departments.core.moments import is_in_future, iso
 from Departments.core.money import ZERO, percent, usd
 from Departments.core.orders import Side
@@ -127,6 +128,15 @@ def check_lock(case: Case) -> Finding:
     """Refuse to trade a locked symbol."""
     why = case.facts.locks.get(case.order.symbol)
     return None if why is None else Reason.of(ReasonCode.SYMBOL_LOCKED, why)
+
+
+def check_desk_halt(case: Case) -> Finding:
+    """Refuse what a person has halted. Exits are never judged by it."""
+    halt = case.facts.history.halt
+    if halt is None or not halt.stops(case.order.side):
+        return None
+    sentence = f"{halt.sentence}; {UNHALT}"
+    return Reason.of(ReasonCode.DESK_HALTED, sentence, scope=halt.scope, since=iso(halt.halted_at))
 
 
 def check_phases(case: Case) -> Finding:

@@ -85,7 +85,8 @@ def judge_of(opened: Desk, broker: Any, *, clock: SimulatedClock | None = None, 
     limits = limits or opened.limits
     days, young = days_to_settle(limits), timedelta(hours=3)
     reader = FactsReader(broker, opened.ledger, opened.hours, clock or opened.clock, days, young, timedelta(seconds=60))
-    return Judge(reader, opened.ledger.releases.find_locks, limits, opened.settings.exits)
+    ledger = opened.ledger
+    return Judge(reader, ledger.releases.find_locks, ledger.halts.find, limits, opened.settings.exits)
 
 
 def approval(symbol: str, action: str, shares: float) -> ExecutiveApproval:

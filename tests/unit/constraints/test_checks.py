@@ -15,6 +15,7 @@ from Departments.constraints.limits import Limits
 from Departments.constraints.table import CONSTRAINTS
 from Departments.core.approvers import Consent
 from Departments.core.facts import DeskFacts, PlanFacts, RunFacts, TradingHistory
+from Departments.core.halts import Halt, HaltScope
 from Departments.core.orders import Side
 from Departments.core.portfolio import Account
 from Departments.core.quotes import MarketClock
@@ -86,6 +87,7 @@ OLD_PLAN = history(plan_generated_at=NOW - timedelta(hours=4))
 CASH_ACCOUNT = limits(settlement={"account": "cash"})
 NOTHING_KNOWN = market(vix=None, regime=None, spy_drawdown_pct=None, correlations={}) | {"symbols": {}}
 SAME_LIMITS = Limits().fingerprint
+NO_BUYS = history(halt=Halt(HaltScope.BUYS, "the feed is wrong", "ann@desk", NOW))
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def account(**changes: Any) -> Changes:
 
 EXAMPLES: dict[ReasonCode, Example] = {
     Code.SYMBOL_LOCKED: Example(case(locks={"locks": {"ALKS": "odd"}}), case(locks={"locks": {"HELD": "odd"}})),
+    Code.DESK_HALTED: Example(case(history=NO_BUYS), case(sell(qty=1), history=NO_BUYS)),
     Code.PHASE_ABORTED: Example(
         case(run={"run": RunFacts(Decimal(0), aborted="SELL")}), case(run={"run": RunFacts(Decimal(0))})
     ),
@@ -327,6 +330,7 @@ def staged(code: ReasonCode, stage: Stage) -> Case:
 LATER: dict[ReasonCode, Stage] = {
     Code.SHARES_RESERVED: "trade",
     Code.MARKET_CLOSED: "dispatch",
+    Code.DESK_HALTED: "dispatch",
     Code.ONE_EXECUTION_PER_DAY: "dispatch",
     Code.PRICE_MOVED: "approve",
 }

@@ -170,6 +170,22 @@ def test_our_rows_are_in_the_tables_of_the_older_system(tmp_path: Path, version:
     assert read(path, logs) == [("2025-11-10", 3, 2, 1)]
 
 
+def test_a_younger_ledger_gets_its_new_tables_and_writes_nothing_twice(tmp_path: Path) -> None:
+    path = older_ledger(tmp_path / "sentinel.db", 14)
+    Ledger(path, convert=True).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("DROP TABLE desk_halts; UPDATE ledger_version SET version = 16;")
+        before = list(db.iterdump())
+    Ledger(path, convert=True).close()
+    with closing(sqlite3.connect(path)) as db:
+        added = set(db.iterdump()) - set(before)
+    assert {line.split(" (")[0] for line in added} == {
+        "CREATE TABLE desk_halts",
+        "CREATE UNIQUE INDEX desk_halts_in_force ON desk_halts",
+        f'INSERT INTO "ledger_version" VALUES({VERSION});',
+    }
+
+
 def test_the_older_systems_rows_have_their_names_again_and_their_ids(tmp_path: Path) -> None:
     path = older_ledger(tmp_path / "sentinel.db", 14, with_old_rows=True)
     Ledger(path, convert=True).close()

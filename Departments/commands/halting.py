@@ -1,0 +1,108 @@
+"""`departments halt` and `departments unhalt`: a person stops the desk's BUYs and SELLs, and lets them go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from Departments.bootstrap import Choices, Desk
+from Departments.commands.consoles import open_console
+from Departments.commands.frame import find_messages, print_json, report_errors, use_desk
+from Departments.commands.inputs import make_clock
+from Departments.commands.options import AsJson, At, Workspace
+from Departments.core.errors import BadInput
+from Departments.core.halts import UNHALT, Halt, HaltScope
+from Departments.core.moments import iso
+from Departments.core.money import plain
+from Departments.core.orders import Purpose
+from Departments.core.platform.users import name_user
+from Departments.core.safe_text import make_safe
+
+HALT_HELP = """Stop BUYs and SELLs, or with `--buys` BUYs alone, until `departments unhalt`.
+
+It holds from the next order on, in running commands too, and survives restarts. Exits are given, restored and renewed
+as before, and open orders stay at the broker: cancel them there. A second halt takes the place of the first.
+"""
+UNHALT_HELP = """End the halt. What it deferred today is sent by the next `departments run`."""
+LONGEST_REASON = 300  # characters; it stands in tables and reports
+
+
+def halt(
+    workspace: Workspace = Path(),
+    at: At = None,
+    *,
+    reason: Annotated[str | None, typer.Option(help="Why, for whoever looks next.", metavar="TEXT")] = None,
+    buys: Annotated[bool, typer.Option("--buys", help="Stop BUYs only; SELLs go on.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Halt the desk."""
+    with report_errors(wanted=as_json):
+        words = _check_reason(reason)
+        find_messages(workspace)  # a halt in the wrong folder would reassure
+        with use_desk(workspace, Choices(clock=make_clock(at))) as desk:
+            scope = HaltScope.BUYS if buys else HaltScope.ALL
+            wanted = Halt(scope, words, name_user(), desk.clock.now())
+            before = desk.ledger.halts.begin(wanted)
+            still_open = _list_open(desk, wanted)
+    sentences = [f"{wanted.sentence}.", f"{UNHALT[0].upper()}{UNHALT[1:]}."]
+    if before is not None:
+        sentences.insert(1, f"It takes the place of: {before.sentence}.")
+    if still_open:
+        sentences.append(f"Open at the broker, and not cancelled by this: {', '.join(still_open)}.")
+    return _show(_describe(wanted) | {"open_orders": still_open}, sentences, as_json=as_json)
+
+
+def unhalt(workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = False) -> int:
+    """End the halt."""
+    with report_errors(wanted=as_json):
+        find_messages(workspace)
+        with use_desk(workspace, Choices(clock=make_clock(at))) as desk:
+            ended = desk.ledger.halts.end(name_user(), desk.clock.now())
+    if ended is None:
+        return _show({"halt": None}, ["Nothing is halted."], as_json=as_json)
+    sentences = [f"Ended: {ended.sentence}.", "`departments run` sends what it deferred today, if it still may."]
+    return _show(_describe(ended), sentences, as_json=as_json)
+
+
+def _check_reason(text: str | None) -> str:
+    words = " ".join((text or "").split())
+    if not words:
+        raise BadInput("--reason", "", "a halt needs a reason", 'write departments halt --reason "the feed is wrong"')
+    if len(words) > LONGEST_REASON:
+        raise BadInput("--reason", "", f"it has {len(words)} characters", f"write at most {LONGEST_REASON}")
+    return words
+
+
+def _list_open(desk: Desk, wanted: Halt) -> list[str]:
+    """Return the open SELLs and BUYs that a halt does not reach, by the ledger."""
+    found = [o for o in desk.ledger.orders.find_open() if o.purpose is Purpose.TRADE and wanted.stops(o.side)]
+    return [f"{order.side} {plain(order.qty)} {order.symbol}" for order in found]
+
+
+def _describe(found: Halt) -> dict[str, Any]:
+    return {
+        "halt": {
+            "scope": str(found.scope),
+            "reason": found.reason,
+            "halted_by": found.halted_by,
+            "since": iso(found.halted_at),
+            "sentence": found.sentence,
+        }
+    }
+
+
+def _show(document: dict[str, Any], sentences: list[str], *, as_json: bool) -> int:
+    if as_json:
+        print_json(document)
+        return 0
+    for sentence in sentences:
+        open_console().print(make_safe(sentence), markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def register(app: typer.Typer) -> None:
+    """Add `halt` and `unhalt`."""
+    app.command("halt", help=HALT_HELP)(halt)
+    app.command("unhalt", help=UNHALT_HELP)(unhalt)
