@@ -13,15 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from Departments.constraints.limits import (
-    Amount,
-    Flag,
-    Limits,
-    PositiveShare,
-    Symbols,
-    raise_for_contradictions,
-    value_at,
-)
+from Departments.constraints.limit_groups import Amount, Flag, PositiveShare, Symbols
+from Departments.constraints.limits import Limits, raise_for_contradictions, value_at
 from Departments.core.money import plain
 from Departments.core.platform.text_files import config_file, read_yaml
 from Departments.core.validation import validate

@@ -8,7 +8,7 @@ from typing import Final
 
 from Departments.constraints.case import STAGES, Case, Circumstances, Finding, Stage
 from Departments.constraints.checks import account, stocks, timing
-from Departments.constraints.limits import Group
+from Departments.constraints.limit_groups import Group
 from Departments.core.orders import Side
 from Departments.core.reasons import ReasonCode as Code
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from Departments.constraints.limits import MissingData
+from Departments.constraints.limit_groups import MissingData
 from Departments.core.departments import OPERATIONS
 from Departments.Operations.basis import Basis
 from Departments.Operations.briefing import Briefing

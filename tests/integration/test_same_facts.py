@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from Departments.constraints.limits import MissingData
+from Departments.constraints.limit_groups import MissingData
 from Departments.core.departments import OPERATIONS
 from tests.builders import desk as build
 

@@ -9,7 +9,8 @@ import pytest
 
 from Departments.constraints.case import Stage
 from Departments.constraints.engine import PlanVerdict, Verdict, check_order, check_plan, project
-from Departments.constraints.limits import Limits, MissingData
+from Departments.constraints.limit_groups import MissingData
+from Departments.constraints.limits import Limits
 from Departments.constraints.table import CONSTRAINTS, EVERYWHERE, READ_ELSEWHERE
 from Departments.core.facts import SymbolFacts
 from Departments.core.orders import Side
