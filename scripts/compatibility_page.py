@@ -8,6 +8,7 @@ from itertools import groupby
 from Departments.constraints.limits import Limits
 from Departments.core.money import percent, usd
 from Departments.core.settings import Settings
+from Departments.migration.configuring import RAMP_DAYS
 from scripts.compatibility_table import GENERATE, TABLE, TRADES, Answered
 
 HEAD = """# Compatibility
@@ -46,60 +47,58 @@ def compatibility_page() -> str:
     return "\n".join([HEAD, *_answers(), DIFFERENT, _differences(), WORDS])
 
 
+#: What differs, how it was, how it is, what changes it.
+Difference = tuple[str, str, str, str]
+
+
 def _differences() -> str:
+    limits, settings = Limits(), Settings()
+    rows = [*_list_money(limits), *_list_orders(limits, settings), *_list_mornings()]
     head = ["| What | Existing system | Here | To change it |", "| --- | --- | --- | --- |"]
-    return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in _list_differences(Limits(), Settings())), ""])
+    return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows), ""])
 
 
-def _list_differences(limits: Limits, settings: Settings) -> Iterator[tuple[str, str, str, str]]:
-    risk, goals, exits = limits.portfolio_risk, limits.deployment, settings.exits
-    reserve = percent(risk.min_cash_reserve_pct)
-    kept = f"{reserve} of equity stays cash, nothing is borrowed: on days without cash nothing is bought"
-    yield "Money of BUYs", "buying power, with margin", kept, "`portfolio_risk.min_cash_reserve_pct`, `allow_margin`"
+def _list_money(limits: Limits) -> Iterator[Difference]:
+    """Yield what differs in the money that a day spends."""
+    risk, goals = limits.portfolio_risk, limits.deployment
+    kept = percent(risk.min_cash_reserve_pct)
+    stays = f"{kept} of equity stays cash, nothing is borrowed: on days without cash nothing is bought"
+    yield "Money of BUYs", "buying power, with margin", stays, "`portfolio_risk.min_cash_reserve_pct`, `allow_margin`"
     target = percent(goals.target_pct)
-    yield (
-        "The first morning",
-        "up to 90 % at once",
-        f"up to {target} at once, or spread over days: `ramp_days: 5`",
-        "`deployment.ramp_days`, `deployment.max_new_per_day`",
+    ramp = (
+        f"up to {target} at once. `departments migrate` spreads it over {RAMP_DAYS} trading days from the first "
+        f"execution on (`ramp_days: {RAMP_DAYS}`): {percent(goals.target_pct / RAMP_DAYS)} of equity a day, then no more limit"
     )
+    keys = "`deployment.ramp_days`, `deployment.ramp_from`, `deployment.max_new_per_day`"
+    yield "The first mornings", "up to 90 % at once", ramp, keys
+    spent = "T+1 in a cash account (" + str(limits.settlement.days) + " trading day); at once in a margin account"
+    yield "Proceeds of a SELL", "spent at once", spent, "`settlement.account`, `settlement.spend_unsettled`"
+
+
+def _list_orders(limits: Limits, settings: Settings) -> Iterator[Difference]:
+    """Yield what differs in the orders of a plan."""
+    exits, sizes = settings.exits, limits.position_limits
     stop, gain = percent(exits.stop_loss_pct), percent(exits.take_profit_pct)
     bracket = f"a bracket: stop {stop} below, target {gain} above the price paid"
     yield "Exits", "a trailing stop of 2 × ATR14 (3 to 15 %), no target", bracket, "`exits.kind: trailing`"
-    yield (
-        "Scores",
-        "0.4 technical + 0.4 fundamental + 0.2 news",
-        "the briefing's own, unless a hook adds the news",
-        "`operations.enrich`",
-    )
-    spent = "T+1 in a cash account (" + str(limits.settlement.days) + " trading day); at once in a margin account"
-    yield "Proceeds of a SELL", "spent at once", spent, "`settlement.account`, `settlement.spend_unsettled`"
-    sizes = limits.position_limits
     floor = f"max({usd(sizes.min_position_value)}, {percent(sizes.min_position_pct)} of equity)"
-    yield (
-        "Smallest position",
-        "one minimum in the plan, another in Trading: the cause of the rejections of 2025-11-10",
-        f"{floor}, the same code in every department",
-        "`position_limits.min_position_value`, `min_position_pct`",
+    before = "one minimum in the plan, another in Trading: the cause of the rejections of 2025-11-10"
+    keys = "`position_limits.min_position_value`, `min_position_pct`"
+    yield "Smallest position", before, f"{floor}, the same code in every department", keys
+    ended = "every SELL is terminal, or its deadline has run, first"
+    yield "BUYs before SELLs", "a wait that returned at once", ended, "`phases.sell`"
+    scores = "the briefing's own; `departments migrate` has the project's News add its scores, with the same weights"
+    yield "Scores", "0.4 technical + 0.4 fundamental + 0.2 news", scores, "`operations.enrich`"
+
+
+def _list_mornings() -> Iterator[Difference]:
+    """Yield what differs in the days on which something is done."""
+    again = "ALREADY_EXECUTED, or what was left"
+    yield "A second run of a day", "sent everything again", again, "`timing_rules.one_execution_per_day`"
+    closed = (
+        "MARKET_CLOSED; nothing is sent, and `run_automated_trading.py` ends with EXECUTION_FAILED and the sentence"
     )
-    yield (
-        "BUYs before SELLs",
-        "a wait that returned at once",
-        "every SELL is terminal, or its deadline has run, first",
-        "`phases.sell`",
-    )
-    yield (
-        "A second run of a day",
-        "sent everything again",
-        "ALREADY_EXECUTED, or what was left",
-        "`timing_rules.one_execution_per_day`",
-    )
-    yield (
-        "Holidays",
-        "orders were sent for the next session",
-        "MARKET_CLOSED; nothing is sent",
-        "`timing_rules.market_hours_only`",
-    )
+    yield "Holidays", "orders were sent for the next session", closed, "`timing_rules.market_hours_only`"
 
 
 def _answers() -> Iterator[str]:

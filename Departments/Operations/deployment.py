@@ -83,7 +83,9 @@ def relax_each(sizer: Sizer, times: int = 1) -> Iterator[Relaxed]:
         yield Relaxed(ReasonCode.SIZES_KEPT, change, replace(sizer, keeps_sizes=False))
     if amounts.new_money_room(limits, sizer.facts).is_finite():
         relaxed = _set(_set(limits, "deployment.max_new_per_day", None), "deployment.ramp_days", 0)
-        change = "without the limit of new money a day (max_new_per_day, ramp_days)"
+        day = amounts.find_ramp_day(limits, sizer.facts)
+        keys = f"ramp_days, day {day} of {limits.deployment.ramp_days}" if day else "max_new_per_day"
+        change = f"without the limit of new money a day ({keys})"
         yield Relaxed(ReasonCode.NEW_MONEY_LIMIT, change, _with_limits(sizer, relaxed))
 
 

@@ -175,11 +175,7 @@ def _describe_database(found: FoundDatabase, survey: Survey) -> str:
     if found.problem:
         return found.problem
     rows = ", ".join(f"{name} {count}" for name, count in found.tables.items() if count)
-    used = (
-        ""
-        if found == survey.ledger
-        else " (not used: the scripts and the desk use sentinel.db of the project's folder)"
-    )
+    used = "" if found == survey.ledger else f" (not used: the scripts and the desk use {survey.ledger_path})"
     version = f", a ledger of ours of version {found.version}" if found.version else ""
     return f"database {found.path}{version}{used}: {rows or 'no rows'}"
 

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
 
 from Departments.constraints.limits import Limits
-from Departments.core.facts import NO_READINGS, Facts, SymbolFacts
+from Departments.core.facts import NO_READINGS, DeskFacts, Facts, SymbolFacts
 from Departments.core.money import ONE, ZERO, whole_shares
 from Departments.core.plans import Trade
 from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import MarketView, Regime, RegimeAssessment
+from Departments.core.trading_calendar import count_trading_days, next_trading_day, trading_day
 
 
 def minimum_position(limits: Limits, equity: Decimal) -> Decimal:
@@ -79,11 +81,22 @@ def new_money_room(limits: Limits, facts: Facts) -> Decimal:
     """Return the dollars that BUYs may invest today beside what was invested before it; Infinity without a limit."""
     goals = limits.deployment
     shares = [goals.max_new_per_day] if goals.max_new_per_day is not None else []
-    shares += [goals.target_pct / goals.ramp_days] if goals.ramp_days else []
+    shares += [goals.target_pct / goals.ramp_days] if find_ramp_day(limits, facts) else []
     if not shares:
         return Decimal("Infinity")
     before = facts.invested if facts.invested_before is None else facts.invested_before
     return max(ZERO, before + min(shares) * facts.equity - facts.invested)
+
+
+def find_ramp_day(limits: Limits, facts: DeskFacts) -> int:
+    """Return which day of the ramp it is, from 1 to ramp_days; 0 before and after it, and without one.
+
+    It begins with the first execution of a plan, yet not before ramp_from, and counts trading days from then on.
+    """
+    goals, today = limits.deployment, trading_day(facts.now)
+    begin = max(goals.ramp_from or date.min, facts.history.began_on or today)
+    is_over = not goals.ramp_days or today > next_trading_day(begin - timedelta(days=1), goals.ramp_days)
+    return 0 if is_over or today < begin else max(1, count_trading_days(begin, today))
 
 
 def cash_for_buys(limits: Limits, facts: Facts) -> Decimal:

@@ -5,6 +5,7 @@ Shares are parts of one (0.25 is 25 %), money is in dollars. The shipped file ex
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -196,6 +197,7 @@ class Deployment(Section):
     price_buffer_pct: Annotated[Share, Field(lt=1)] = Decimal("0.01")
     max_new_per_day: PositiveShare | None = None
     ramp_days: Annotated[Count, Field(le=250)] = 0
+    ramp_from: date | None = None
 
 
 class ReviewRules(Section):

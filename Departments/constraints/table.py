@@ -126,7 +126,7 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _row(Code.UNSETTLED_FUNDS, "portfolio_risk", BUY, account.check_settlement,
          "settlement.account settlement.spend_unsettled", needs_price=True),
     _row(Code.NEW_MONEY_LIMIT, "portfolio_risk", BUY, account.check_new_money,
-         "deployment.max_new_per_day deployment.ramp_days", at="plan review", needs_price=True),
+         "deployment.max_new_per_day deployment.ramp_days deployment.ramp_from", at="plan review", needs_price=True),
     _row(Code.MAX_PORTFOLIO_HEAT, "portfolio_risk", BUY, account.check_heat,
          "max_portfolio_heat", at=AND_FILLED, needs_price=True),
     _row(Code.DRAWDOWN_HALT, "portfolio_risk", BUY, account.check_drawdown, "max_drawdown_halt_pct"),

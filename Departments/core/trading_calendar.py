@@ -61,6 +61,11 @@ def next_trading_day(day: date, count: int = 1) -> date:
     return day
 
 
+def count_trading_days(first: date, last: date) -> int:
+    """Return the number of trading days from `first` to `last`, both included."""
+    return sum(is_trading_day(first + timedelta(days=n)) for n in range((last - first).days + 1))
+
+
 def previous_trading_day(day: date) -> date:
     """Return the last trading day before `day`."""
     day -= timedelta(days=1)

@@ -163,6 +163,11 @@ class PlanRecords:
             return EXECUTIONS.find(self._db, "1 = 1", order=order)
         return EXECUTIONS.find(self._db, "trading_day = ?", day, order=order)
 
+    def find_first_day(self) -> date | None:
+        """Return the trading day of the first execution of a plan, or None. Orders by hand do not count."""
+        first = EXECUTIONS.first(self._db, "by_hand = 0", order="trading_day")
+        return None if first is None else first.trading_day
+
     def find_executed(self, day: date) -> ExecutionRecord | None:
         """Return the last execution of a trading day, or None. Orders by hand and plans without trades do not count."""
         found = (e for e in reversed(self.executions(day)) if not e.by_hand)

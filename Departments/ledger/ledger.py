@@ -166,4 +166,5 @@ class Ledger:
             halt=self.halts.find(),
             invested_before=begun[0].equity - begun[0].cash_before if begun else None,
             sold_at=self.orders.find_last_sales(now - A_WEEK),
+            began_on=self.plans.find_first_day(),
         )

@@ -1,7 +1,9 @@
 """Puts the desk into the project of an older system, and takes it out again.
 
 survey    what is in the project; reading only
-research  its Research department, as the hook that makes the day's briefing
+project_hooks  its Research, News and optimiser, as hooks
+adapters  those of them that are no hook by themselves, run in a process of their own
+configuring  the settings and the ramp that are written
 pythons   the Python that runs it, and what it lacks
 forecast  what will be different, with the project's own numbers
 record    what a migration has changed, in a file of its backup folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,14 +10,24 @@ from pathlib import Path
 from typing import Final
 
 from Departments.core.errors import BadInput
-from Departments.core.moments import iso
 from Departments.core.platform.disk_trouble import raise_for_disk
+from Departments.core.platform.places import claim_state
 from Departments.core.platform.steps import Step, announce, no_step
+from Departments.core.trading_calendar import trading_day
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.sqlite import copy_database, look_into
 from Departments.messaging import retention
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.retention import REFUSED, Move, Rules
+from Departments.migration.configuring import (
+    RAMP_DAYS,
+    limits_name,
+    may_ramp,
+    settings_name,
+    write_limits,
+    write_settings,
+)
+from Departments.migration.project_hooks import find_hooks, find_optimiser
 from Departments.migration.record import (
     MigrationRecord,
     MigrationState,
@@ -30,24 +39,17 @@ from Departments.migration.record import (
     keep_edited,
     put_file,
 )
-from Departments.migration.research import find_briefing_hook
-from Departments.migration.survey import PACKAGE, Survey, check_version, list_our_files, survey_project
-from Departments.plumbing import LEDGER_FILE
+from Departments.migration.survey import (
+    PACKAGE,
+    Survey,
+    check_version,
+    has_older_code,
+    list_our_files,
+    survey_project,
+)
 
 #: Regime messages older than this are archived, as the incident report's quick fix asks.
 OLD: Final = timedelta(hours=24)
-_SETTINGS = """# Written by `departments migrate` on {day}. What is not here has its default;
-# docs/migration.md says what is different from the system before.
-"""
-_BROKER: Final = """
-broker:
-  name: alpaca              # the keys in {source} are those of a paper account
-"""
-
-_HOOK: Final = """
-operations:
-  briefing:                 # the project's Research makes the day's briefing
-{keys}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,20 @@ class _Migration:
             self._put(name, data)
         self._drop_stale(sources)
         with announce(self.step, "migrate.convert"):
-            Ledger(self.record.root / LEDGER_FILE, step=self.step, convert=True).close()
+            self._convert()
         done = self._archive(mailbox)
         refused = tuple(f"{move.box}/{move.department}/{move.name}" for move in done if move.outcome == REFUSED)
         self.record.save(MigrationState.APPLIED)
         moved = sum(move.outcome == retention.MOVED for move in done)
-        return Applied(self.record.folder, len(self.record.ours), moved, refused, self.record.root / self._settings())
+        settings = self.record.root / settings_name(self.record.root)
+        return Applied(self.record.folder, len(self.record.ours), moved, refused, settings)
+
+    def _convert(self) -> None:
+        """Make the desk's own tables, or bring an older ledger of ours up to date."""
+        ledger = self.survey.ledger_path
+        if ledger.parent != self.record.root:
+            claim_state(ledger.parent, self.record.root)
+        Ledger(ledger, step=self.step, convert=True).close()
 
     # --- files ---
 
@@ -121,33 +131,23 @@ class _Migration:
         folder = root / "Departments"
         is_wanted = folder.is_dir() and folder != PACKAGE  # a desk has no code of its own; or its copy runs this
         found = {name: path.read_bytes() for name, path in list_our_files().items()} if is_wanted else {}
-        place = self._config_folder()
-        if self._is_wanted(f"{place}/hard_constraints.yaml"):
-            found[f"{place}/hard_constraints.yaml"] = _read_default("hard_constraints.yaml")
-        if self._is_wanted(self._settings()):
-            found[self._settings()] = self._write_settings().encode()
+        return found | self._configuration()
+
+    def _configuration(self) -> dict[str, bytes]:
+        """Return the limits and settings that are not there yet; a file that is there is a person's."""
+        root, today = self.record.root, trading_day(self.now)
+        limits = write_limits(root, today if self._is_ramp_wanted(limits_name(root)) else None)
+        found = {} if limits is None else {limits_name(root): limits}
+        if not (root / settings_name(root)).exists():
+            found[settings_name(root)] = write_settings(self.survey, today)
         return found
 
-    def _is_wanted(self, name: str) -> bool:
-        """Return True for a file of ours that is not there yet; one that is there is a person's."""
-        return not (self.record.root / name).exists()
-
-    def _config_folder(self) -> str:
-        """Return the folder of the configuration as the project spells it."""
-        names = {path.name for path in self.record.root.iterdir() if path.is_dir() and path.name.lower() == "config"}
-        return names.pop() if names and "config" not in names else "config"
-
-    def _settings(self) -> str:
-        return f"{self._config_folder()}/settings.yaml"
-
-    def _write_settings(self) -> str:
-        access, hook = self.survey.access, find_briefing_hook(self.record.root)
-        text = _SETTINGS.format(day=iso(self.now)[:10])
-        text += _BROKER.format(source=Path(access.source).name) if access.kind == "paper" else ""
-        if hook is not None:
-            keys = "".join(f"    {name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in hook.items())
-            text += _HOOK.format(keys=keys)
-        return text
+    def _is_ramp_wanted(self, name: str) -> bool:
+        """Return True until the first migration of an older system's code has put its ramp there."""
+        record = self.record
+        if record.state is MigrationState.BEGUN:
+            return has_older_code(self.survey)
+        return record.state is MigrationState.SAVED and name in record.theirs
 
     def _save_theirs(self, names: dict[str, bytes]) -> None:
         """Copy what will be replaced. Before SAVED nothing is replaced, so all of it is copied anew."""
@@ -168,12 +168,12 @@ class _Migration:
         record.save(MigrationState.SAVED if is_first else record.state)
 
     def _save_database(self) -> None:
-        record, ledger = self.record, self.record.root / LEDGER_FILE
+        record, ledger = self.record, self.survey.ledger_path
         record.save()
         if not ledger.is_file():
             return
         record.journal = str(look_into(ledger, "PRAGMA journal_mode")[0][0])
-        target = record.folder / LEDGER_FILE
+        target = record.folder / ledger.name
         temporary = target.with_name(f".{target.name}.tmp")
         temporary.unlink(missing_ok=True)
         with announce(self.step, "migrate.database"):
@@ -216,11 +216,6 @@ def _list_missing_folders(root: Path, names: dict[str, bytes]) -> list[str]:
     return sorted((path.as_posix() for path in found), key=lambda name: -name.count("/"))
 
 
-def _read_default(name: str) -> bytes:
-    inside = PACKAGE / "default_config"
-    return ((inside if inside.is_dir() else PACKAGE.parent / "config") / name).read_bytes()
-
-
 def list_changes(survey: Survey) -> Iterator[str]:
     """Yield a sentence about each thing that --apply would do."""
     if (survey.root / "Departments").is_dir():
@@ -229,8 +224,9 @@ def list_changes(survey: Survey) -> Iterator[str]:
         yield f"keep {len(survey.code.stays)} modules of the project beside them, importable as before"
     if not any(path.name == "settings.yaml" for path in survey.configuration):
         broker = "Alpaca's paper account" if survey.access.kind == "paper" else "the simulated exchange"
-        hook = ", with the project's Research for the day's briefing" if find_briefing_hook(survey.root) else ""
-        yield f"write settings.yaml for {broker}{hook}"
+        yield f"write settings.yaml for {broker}{_describe_hooks(survey.root)}"
+    if has_older_code(survey) and may_ramp(survey.root):
+        yield f"write deployment.ramp_days: {RAMP_DAYS} into hard_constraints.yaml, for the first days of trading"
     if survey.ledger is not None:
         made = "convert the desk's own tables" if survey.ledger.version else "add the desk's own tables"
         yield f"{made} in {survey.ledger.path.name}; no row of the project is changed"
@@ -238,3 +234,10 @@ def list_changes(survey: Survey) -> Iterator[str]:
     if old:
         yield f"archive up to {old} old regime messages that wait in inboxes"
     yield "copy everything that it touches into one dated folder first; --undo puts it back"
+
+
+def _describe_hooks(root: Path) -> str:
+    hooks = find_hooks(root)
+    names = {"briefing": "Research for the day's briefing", "enrich": "News for its scores"}
+    given = ", with the project's " + " and ".join(names[name] for name in hooks) if hooks else ""
+    return given + (", and its optimiser switched off" if find_optimiser(root) is not None else "")

@@ -15,7 +15,8 @@ from Departments.core.errors import BadInput, LedgerError
 from Departments.core.money import ZERO, cents, decimal_of
 from Departments.core.platform.text_files import read_json
 from Departments.ledger.sqlite import look_into
-from Departments.migration.survey import Survey
+from Departments.migration.configuring import RAMP_DAYS, may_ramp
+from Departments.migration.survey import Survey, has_older_code
 
 _CENT: Final = Decimal("0.01")
 
@@ -85,7 +86,7 @@ def forecast(survey: Survey) -> Iterator[str]:
     accounts = read_accounts(survey.ledger.path) if survey.ledger is not None else {}
     newest = accounts[max(accounts)][-1] if accounts else None
     if newest is not None and limits is not None:
-        yield from _tell_money(newest, limits)
+        yield from _tell_money(newest, limits, is_ramped=has_older_code(survey) and may_ramp(survey.root))
         yield from _tell_days(survey, accounts, limits)
     yield from _tell_denials(survey)
     yield from _tell_positions(survey)
@@ -107,7 +108,7 @@ def _read_limits(survey: Survey) -> Limits | None:
         return None
 
 
-def _tell_money(account: RecordedAccount, limits: Limits) -> Iterator[str]:
+def _tell_money(account: RecordedAccount, limits: Limits, *, is_ramped: bool) -> Iterator[str]:
     reserve = limits.portfolio_risk.min_cash_reserve_pct * account.equity
     spendable = max(ZERO, account.cash - reserve)
     power = "" if account.buying_power is None else f"; the system before counted {_dollars(account.buying_power)}"
@@ -117,9 +118,11 @@ def _tell_money(account: RecordedAccount, limits: Limits) -> Iterator[str]:
     )
     target = limits.deployment.target_pct * account.equity
     room = max(ZERO, min(spendable, target - (account.equity - account.cash)))
+    room = min(room, target / RAMP_DAYS) if is_ramped else room
+    ramp = f", over {RAMP_DAYS} trading days (deployment.ramp_days)" if is_ramped else ""
     yield (
-        f"The goal is {limits.deployment.target_pct:.0%} of equity invested: a first morning like {account.day} would "
-        f"buy for up to {_dollars(room)}, beside what its SELLs bring."
+        f"The goal is {limits.deployment.target_pct:.0%} of equity invested{ramp}: a first morning like {account.day} "
+        f"would buy for up to {_dollars(room)}, beside what its SELLs bring."
     )
     least = max(limits.position_limits.min_position_value, limits.position_limits.min_position_pct * account.equity)
     yield f"No position is opened below {_dollars(least)}, in plan and trade alike."

@@ -20,8 +20,9 @@ from Departments.core.platform.text_files import read_json
 from Departments.ledger.sqlite import look_into
 from Departments.messaging.neighbours import DailyBriefing
 from Departments.migration.forecast import first_account, read_accounts, read_plans
+from Departments.migration.record import find_ledger
 from Departments.Operations.briefing import briefing_from
-from Departments.plumbing import LEDGER_FILE, MESSAGES
+from Departments.plumbing import MESSAGES
 from Departments.replays import FailedDay, PastDay, prepare_day, read_past_days, replay_day
 
 #: The equity (dollars) of a day whose account was not recorded.
@@ -57,7 +58,8 @@ def rehearse_days(root: Path, count: int, workspace: Path) -> tuple[list[Rehears
     chosen = past.days[-count:]
     since = chosen[0].day if chosen else date.min
     failed = [each for each in past.failed if each.day >= since]
-    accounts, plans, orders = read_accounts(root / LEDGER_FILE), read_plans(root), _read_orders(root / LEDGER_FILE)
+    ledger = find_ledger(root)
+    accounts, plans, orders = read_accounts(ledger), read_plans(root), _read_orders(ledger)
     found = []
     for each in chosen:
         cash, account = _find_cash(root, each, accounts)

@@ -18,10 +18,10 @@ from Departments.core.errors import BadInput, WorkspaceBusy
 from Departments.core.moments import iso, stamp
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.locks import execution_lock
-from Departments.core.platform.places import find_mutexes
+from Departments.core.platform.places import find_mutexes, find_state
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder, open_successor
 from Departments.core.platform.steps import Step, announce, no_step
-from Departments.core.platform.text_files import read_json
+from Departments.core.platform.text_files import config_file, read_json
 from Departments.ledger.sqlite import check_unlocked, look_into
 from Departments.messaging.mailbox import Mailbox
 from Departments.plumbing import LEDGER_FILE, MESSAGES
@@ -100,6 +100,21 @@ def _read(path: Path) -> MigrationRecord:
         raise BadInput(path, "", problem, "move its folder away; the copies in it are yours") from error
 
 
+def find_ledger(root: Path) -> Path:
+    """Return the ledger of a desk, in the folder that settings or environment name.
+
+    The scripts of an older system open the one in their own folder, so there it is the desk's, too. Raises BadInput for
+    settings that name another, or cannot be read.
+    """
+    state, settings = find_state(root), config_file(root, "settings.yaml")
+    if state == root or not (root / "Departments").is_dir():
+        return state / LEDGER_FILE
+    if settings.exists():
+        problem = f"the ledger would be in {state}, and the project's scripts open {LEDGER_FILE} in their own folder"
+        raise BadInput(settings, "state_dir", problem, 'write state_dir: "."')
+    return root / LEDGER_FILE
+
+
 @contextmanager
 def hold_project(root: Path, step: Step) -> Iterator[Mailbox]:
     """Hold a project against everything that runs; yield its messages.
@@ -107,7 +122,7 @@ def hold_project(root: Path, step: Step) -> Iterator[Mailbox]:
     Raises WorkspaceBusy while a run or a watcher works, or an execution is unfinished; LedgerBusy while another program
     writes the database; BadInput for a folder that cannot be written.
     """
-    ledger, folder = root / LEDGER_FILE, root / MESSAGES
+    ledger, folder = find_ledger(root), root / MESSAGES
     mailbox = Mailbox(folder, step=step, mutexes=find_mutexes(root))
     with ExitStack() as stack:
         stack.enter_context(execution_lock(root))

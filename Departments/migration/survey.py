@@ -15,7 +15,8 @@ from Departments.core.platform.text_files import config_file
 from Departments.ledger.sqlite import OLDEST, VERSION, look_into
 from Departments.messaging import codec, lookup
 from Departments.migration.pythons import ProjectPython, find_python
-from Departments.plumbing import LEDGER_FILE, MESSAGES
+from Departments.migration.record import find_ledger
+from Departments.plumbing import MESSAGES
 
 #: Our package, and the scripts that go beside a project's own.
 PACKAGE: Final = Path(__file__).resolve().parents[1]
@@ -76,11 +77,12 @@ class Survey:
     plans: Sequence[str]
     schedules: Sequence[str]
     python: ProjectPython
+    ledger_path: Path
 
     @property
     def ledger(self) -> FoundDatabase | None:
-        """Return the database that the scripts use, or None."""
-        return next((each for each in self.databases if each.path == self.root / LEDGER_FILE), None)
+        """Return the database of the desk, or None."""
+        return next((each for each in self.databases if each.path == self.ledger_path), None)
 
 
 def survey_project(root: Path) -> Survey:
@@ -89,7 +91,8 @@ def survey_project(root: Path) -> Survey:
         raise BadInput(root, "", "there is no such folder", "name the folder of the project")
     code = _find_code(root)
     messages = _find_messages(root)
-    databases = [_look_into(path) for path in _list_databases(root)]
+    ledger_path = find_ledger(root)
+    databases = [_look_into(path) for path in _list_databases(root, ledger_path)]
     if not (
         code.replaced or code.stays or messages.total or any(TRADING_TABLE in d.tables or d.version for d in databases)
     ):
@@ -109,7 +112,13 @@ def survey_project(root: Path) -> Survey:
         sorted(path.name for path in root.glob("proposed_trades_*.json")),
         sorted(path.name for pattern in SCHEDULES for path in root.glob(pattern)),
         find_python(root),
+        ledger_path,
     )
+
+
+def has_older_code(survey: Survey) -> bool:
+    """Return True if the project's code is still the older system's own."""
+    return bool(survey.code.replaced) and not survey.code.is_ours
 
 
 def list_our_files() -> dict[str, Path]:
@@ -136,9 +145,9 @@ def _find_code(root: Path) -> FoundCode:
     )
 
 
-def _list_databases(root: Path) -> list[Path]:
-    """Return the SQLite files of a project, in its folder and one below."""
-    found = [*root.glob("*.db"), *root.glob("*/*.db"), *root.glob("*.sqlite*")]
+def _list_databases(root: Path, ledger: Path) -> list[Path]:
+    """Return the SQLite files of a project, in its folder and one below, and the ledger."""
+    found = {*root.glob("*.db"), *root.glob("*/*.db"), *root.glob("*.sqlite*"), ledger}
     return sorted(path for path in found if path.is_file() and not path.parent.name.startswith("Before_Departments"))
 
 

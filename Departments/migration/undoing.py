@@ -21,12 +21,12 @@ from Departments.migration.record import (
     digest,
     drop_bytecode,
     drop_folder,
+    find_ledger,
     find_record,
     hold_project,
     keep_edited,
     put_file,
 )
-from Departments.plumbing import LEDGER_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def _undo(record: MigrationRecord, mailbox: Mailbox, now: datetime, step: Step) 
     set_aside = _set_instructions_aside(record.root, mailbox, now)
     for was, became in record.moves:
         _move_back(mailbox.root, became, was, step)
-    ledger = record.root / LEDGER_FILE
+    ledger = find_ledger(record.root)
     if record.journal and ledger.is_file():
         set_journal(ledger, record.journal)
     restored = removed = 0
@@ -81,7 +81,7 @@ def _set_instructions_aside(root: Path, mailbox: Mailbox, now: datetime) -> tupl
     """Archive instructions of ours that nobody has handled: the older system would take them for its own."""
     names: set[str] = set()
     with suppress(LedgerError):
-        names = {str(row[0]) for row in look_into(root / LEDGER_FILE, "SELECT name FROM bus_letters")}
+        names = {str(row[0]) for row in look_into(find_ledger(root), "SELECT name FROM bus_letters")}
     day = trading_day(now).isoformat()
     found = sorted(path.name for path in (mailbox.root / "Inbox" / "TRADING").glob("*.md") if path.name in names)
     for name in found:

@@ -120,6 +120,7 @@ HISTORY = (
     "desk_lock",
     "halt",
     "sold_at",
+    "began_on",
 )
 
 
@@ -132,6 +133,7 @@ def history(**changes: Any) -> Changes:
         "day_trades": (),
         "sold_at": {},
         "halt": None,
+        "began_on": None,
     }
     quiet = {"plan_generated_at": NOW - timedelta(minutes=10), "desk_lock": "", "stops": {"HELD": Decimal(46)}}
     return {**nothing, **quiet, **changes}

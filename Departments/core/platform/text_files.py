@@ -53,8 +53,13 @@ def read_text(path: Path) -> str:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of one mapping. An empty file is an empty mapping. Raises BadInput."""
+    return parse_yaml(read_text(path), path)
+
+
+def parse_yaml(text: str, path: Path) -> dict[str, Any]:
+    """Read the YAML text of a file, as `read_yaml` does. Raises BadInput."""
     try:
-        data = yaml.load(read_text(path), Loader=_StrictLoader)  # noqa: S506 - a subclass of the safe loader
+        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a subclass of the safe loader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the file"

@@ -14,7 +14,8 @@ DOCUMENTS = {
     "ledger/old_tables.py",
     "messaging/values.py",
     "migration/applying.py",
-    "migration/research.py",
+    "migration/configuring.py",
+    "migration/project_hooks.py",
     "Trading/reports.py",
 }
 

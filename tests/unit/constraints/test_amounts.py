@@ -1,12 +1,28 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from Departments.constraints import amounts
 from Departments.core.regimes import Regime
-from tests.builders.limits import EQUITY, Changes, book, buy, facts, known, limits, market, position, regime
+from tests.builders.limits import (
+    EQUITY,
+    NOW,
+    Changes,
+    book,
+    buy,
+    facts,
+    history,
+    known,
+    limits,
+    market,
+    position,
+    regime,
+)
 
 
 def test_the_minimum_is_the_larger_of_dollars_and_share() -> None:
@@ -124,3 +140,39 @@ def test_heat_is_what_the_stops_lose_of_the_money_paid() -> None:
     assert amounts.heat_room(limits(), held) == 7_600
     assert amounts.order_heat(buy(qty=100, price=30)) == 240
     assert amounts.order_heat(buy(stop_price=None)) is None
+
+
+MONDAY = NOW.date()
+
+
+@pytest.mark.parametrize(
+    ("keys", "began_on", "day"),
+    [
+        ({}, None, 0),
+        ({"ramp_days": 5}, None, 1),
+        ({"ramp_days": 5}, MONDAY, 1),
+        ({"ramp_days": 5}, MONDAY - timedelta(days=4), 3),  # Thursday
+        ({"ramp_days": 5}, MONDAY - timedelta(days=6), 5),  # Tuesday
+        ({"ramp_days": 5}, MONDAY - timedelta(days=7), 0),
+        ({"ramp_days": 5}, MONDAY - timedelta(days=700), 0),
+        ({"ramp_days": 5, "ramp_from": MONDAY - timedelta(days=1)}, MONDAY - timedelta(days=700), 1),  # Sunday
+        ({"ramp_days": 5, "ramp_from": MONDAY - timedelta(days=3)}, MONDAY - timedelta(days=700), 2),
+        ({"ramp_days": 5, "ramp_from": MONDAY - timedelta(days=700)}, None, 1),
+        ({"ramp_days": 5, "ramp_from": MONDAY + timedelta(days=1)}, None, 0),
+        ({"ramp_days": 1}, MONDAY, 1),
+        ({"ramp_days": 1}, MONDAY - timedelta(days=3), 0),
+    ],
+)
+def test_a_ramp_begins_with_the_first_execution_and_ends_after_its_days(
+    keys: Mapping[str, Any], began_on: date | None, day: int
+) -> None:
+    rules = limits(deployment=keys)
+    today = facts(history(began_on=began_on), cash=Decimal(95_000))
+    assert amounts.find_ramp_day(rules, today) == day
+    assert amounts.new_money_room(rules, today).is_finite() == bool(day)
+
+
+def test_after_the_ramp_the_share_of_a_day_still_binds() -> None:
+    rules = limits(deployment={"ramp_days": 5, "max_new_per_day": 0.1})
+    over = facts(history(began_on=MONDAY - timedelta(days=30)), cash=Decimal(95_000))
+    assert amounts.new_money_room(rules, over) == 10_000

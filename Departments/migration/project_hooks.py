@@ -1,25 +1,58 @@
-"""The Research department of a project, found by reading its code: the hook that makes the day's briefing."""
+"""The hooks that a project's own departments can be, found by reading its code and never by running it.
+
+Its Research makes the day's briefing, its News adds scores to it, its optimiser proposes. The keys are those of
+`operations` in the settings.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 _MODULE: Final = "Departments.Research.research_department"
 _CLASS, _METHOD, _CLIENT = "ResearchDepartment", "generate_daily_briefing", "AlpacaClient"
 _DATABASE: Final = "sentinel.db"
+#: Where our adapters to a project's departments are. A hook's process imports them from the project.
+_ADAPTERS: Final = "Departments.migration.adapters"
+
+HookKeys = Mapping[str, Any]
 
 
-def find_briefing_hook(root: Path) -> dict[str, Any] | None:
-    """Return the keys of `operations.briefing` for a project, or None without a Research department.
+def find_hooks(root: Path) -> dict[str, HookKeys]:
+    """Return the keys of the hooks `briefing` and `enrich`, as far as the project has a Research and a News."""
+    found = {"briefing": _find_research(root), "enrich": _find_news(root)}
+    return {name: keys for name, keys in found.items() if keys is not None}
+
+
+def find_optimiser(root: Path) -> HookKeys | None:
+    """Return the keys of the hook `propose` for the project's optimiser, or None without one."""
+    path = root / "Departments" / "Executive" / "gpt5_portfolio_optimizer.py"
+    if not _has_method(path, "GPT5PortfolioOptimizer", "optimize_portfolio"):
+        return None
+    return {"module": f"{_ADAPTERS}:propose_by_optimiser", "arguments": {"key_name": "OPENAI_API_KEY"}}
+
+
+def _find_news(root: Path) -> HookKeys | None:
+    path = root / "Departments" / "News" / "news_department.py"
+    if not _has_method(path, "NewsDepartment", "get_sentiment_scores"):
+        return None
+    return {
+        "module": f"{_ADAPTERS}:add_news",
+        "arguments": {"db_path": _DATABASE, "key_name": "PERPLEXITY_API_KEY"},
+    }
+
+
+def _find_research(root: Path) -> HookKeys | None:
+    """Return the hook of the project's Research.
 
     Its class takes the database, and a client of the account where the project has one: without it a briefing knows
     no holdings.
     """
-    found = _find_class(root / "Departments" / "Research" / "research_department.py", _CLASS)
-    if found is None or not any(isinstance(each, ast.FunctionDef) and each.name == _METHOD for each in found.body):
+    path = root / "Departments" / "Research" / "research_department.py"
+    found = _find_class(path, _CLASS)
+    if found is None or not _has_method(path, _CLASS, _METHOD):
         return None
     takes = _list_arguments(found)
     client = _find_client(root) if "alpaca_client" in takes else None
@@ -51,6 +84,11 @@ def _find_class(path: Path, name: str) -> ast.ClassDef | None:
     except (OSError, SyntaxError, ValueError):
         return None
     return next((each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == name), None)
+
+
+def _has_method(path: Path, name: str, method: str) -> bool:
+    found = _find_class(path, name)
+    return found is not None and any(isinstance(e, ast.FunctionDef) and e.name == method for e in found.body)
 
 
 def _list_arguments(found: ast.ClassDef) -> set[str]:
