@@ -67,7 +67,7 @@ def _list_money(limits: Limits) -> Iterator[Difference]:
     target = percent(goals.target_pct)
     ramp = (
         f"up to {target} at once. `departments migrate` spreads it over {RAMP_DAYS} trading days from the first "
-        f"execution on (`ramp_days: {RAMP_DAYS}`): {percent(goals.target_pct / RAMP_DAYS)} of equity a day, then no more limit"
+        f"execution on (`ramp_days: {RAMP_DAYS}`): {percent(goals.target_pct / RAMP_DAYS)} of equity a day"
     )
     keys = "`deployment.ramp_days`, `deployment.ramp_from`, `deployment.max_new_per_day`"
     yield "The first mornings", "up to 90 % at once", ramp, keys
@@ -95,9 +95,7 @@ def _list_mornings() -> Iterator[Difference]:
     """Yield what differs in the days on which something is done."""
     again = "ALREADY_EXECUTED, or what was left"
     yield "A second run of a day", "sent everything again", again, "`timing_rules.one_execution_per_day`"
-    closed = (
-        "MARKET_CLOSED; nothing is sent, and `run_automated_trading.py` ends with EXECUTION_FAILED and the sentence"
-    )
+    closed = "MARKET_CLOSED; nothing is sent, `run_automated_trading.py` ends with EXECUTION_FAILED and the sentence"
     yield "Holidays", "orders were sent for the next session", closed, "`timing_rules.market_hours_only`"
 
 

@@ -76,8 +76,9 @@ def test_the_optimiser_is_there_switched_off_and_works_when_switched_on(project:
     assert not load_settings(settings).operations.propose.is_set
     text = settings.read_text(encoding="utf-8")
     settings.write_text(text.replace("  # propose", "  propose").replace("  #   ", "    "), encoding="utf-8")
-    given = {"briefing": universe(project), "account": {"cash": 9000}, "positions": []}
-    given["briefing"]["candidates"][0]["allocated_capital"] = 4000
+    seen = universe(project)
+    seen["candidates"][0]["allocated_capital"] = 4000
+    given = {"briefing": seen, "account": {"cash": 9000}, "positions": []}
     (project / "Departments" / "Operations" / "realism_simulator.py").unlink()  # nothing else of theirs is needed
     propose = Hook("operations.propose", load_settings(settings).operations.propose, project)
     assert propose.run(NOW, given) == {
