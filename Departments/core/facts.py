@@ -78,15 +78,9 @@ class TradingHistory:
     `executed_plan_today` is the plan executed (or being executed) on the exchange's day, `manual_orders_today` are the
     orders by hand beside it. `same_day_sides` maps a
     symbol to the sides filled today. `day_trades` holds one day per past day trade. `stops` maps a symbol to the
-<<<<<<< HEAD
     price of its live stop. `desk_lock` is why nothing at all may be traded, empty if it may; `halt` is a person's.
     `sold_at` maps a symbol to its last sale of the last week. `invested_before` is what was invested before the day's
-    first execution (dollars), None before it.
-=======
-    price of its live stop. `desk_lock` is why nothing at all may be traded, empty if it may. `sold_at` maps
-    a symbol to its last sale of the last week. `invested_before` is what was invested before the day's first
-    execution (dollars), None before it. `began_on` is the day of the desk's first plan that was executed.
->>>>>>> 1887cbd (Ramp the first days of a migrated project, and add its News as a hook)
+    first execution (dollars), None before it. `began_on` is the day of the desk's first plan that was executed.
     """
 
     executed_plan_today: str | None = None

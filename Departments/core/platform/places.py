@@ -51,12 +51,8 @@ def find_state(workspace: Path) -> Path:
     """
     named = _read_setting(workspace)
     if named is not None:
-<<<<<<< HEAD
-        return locate(workspace / Path(named).expanduser())
-=======
-        found = (workspace / Path(named).expanduser()).resolve()
-        return workspace if found == workspace.resolve() else found
->>>>>>> 1887cbd (Ramp the first days of a migrated project, and add its News as a hook)
+        found = locate(workspace / Path(named).expanduser())
+        return workspace if found == locate(workspace) else found
     base = os.environ.get(STATE)
     return locate(Path(base).expanduser()) / f"{workspace.name}-{_key(workspace)[:8]}" if base else workspace
 
