@@ -176,7 +176,7 @@ class Desk(Plumbing):
         poll = self.settings.phases.sell.poll
         return Day(
             inbox=ExecutiveInbox(self.bus, self.ledger, limits, self.clock, self.consult, poll),
-            judge=PlanJudge(self.reader, plans, limits, self.settings),
+            judge=PlanJudge(self.reader, plans, self.ledger.book, limits, self.settings),
             approvals=Approvals(
                 self.state,
                 self.ledger,

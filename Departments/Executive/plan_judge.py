@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from decimal import Decimal
+from typing import Final
 
 from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.amounts import cash_reserve
@@ -20,13 +22,19 @@ from Departments.core.quotes import MarketClock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import Settings
 from Departments.core.statuses import PhaseName
+from Departments.core.trading_calendar import trading_day
 from Departments.Executive.agenda import rehearse
 from Departments.Executive.day_order import DayFailed
 from Departments.Executive.manual_orders import ManualOrder
 from Departments.Executive.remainder import Leftover, list_left, plan_for
 from Departments.Executive.reporting.document import Document, dry_run_document
 from Departments.Executive.review import Outlook, find_staleness, foresee
+from Departments.Executive.review_facts import Past
+from Departments.ledger.account_book import BookRecords
 from Departments.ledger.executive_records import PlanRecords
+from Departments.messaging.plan_documents import plan_from
+
+FEES_OF: Final = timedelta(days=90)  # the time over which fees are measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +78,28 @@ class PlanJudge:
 
     reader: FactsReader
     plans: PlanRecords
+    book: BookRecords
     limits: Limits
     settings: Settings
 
     def foresee(self, plan: TradingPlan) -> Outlook:
         """Judge every order of a plan on projected facts."""
+        return foresee(plan, self._read(plan), self.limits, self.settings.exits, self._read_past(plan))
+
+    def _read_past(self, plan: TradingPlan) -> Past:
+        """Read what the ledger knows of the days before a plan."""
         runs = [run.trading_day for run in self.plans.executions() if run.plan_id != plan.plan_id and not run.by_hand]
-        return foresee(plan, self._read(plan), self.limits, self.settings.exits, max(runs, default=None))
+        fees = self.book.measure_fees(plan.generated_at - FEES_OF)
+        return Past(max(runs, default=None), self._find_earlier(trading_day(plan.generated_at)), fees)
+
+    def _find_earlier(self, day: date) -> TradingPlan | None:
+        """Return the trades of the last plan before a day, None if there is none to compare with."""
+        plan_id = self.plans.find_before(day)
+        document = self.plans.document(plan_id) if plan_id else None
+        try:
+            return None if document is None else plan_from({**document, "skipped": []}, str(plan_id))
+        except BadInput:
+            return None  # an older program wrote what nobody reads any more
 
     def find_staleness(self, plan: TradingPlan) -> str | None:
         """Return why a plan may not be approved any more, or None."""

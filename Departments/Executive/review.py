@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,11 +19,12 @@ from Departments.core.plans import Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import Regime
 from Departments.core.settings import ExitSettings
-from Departments.Executive.review_facts import ReviewFact, list_facts
-from Departments.messaging.plan_stages import LIMITS_STAGE, RESEARCH, STAGES, complete_plan
+from Departments.Executive.review_facts import NEAR_TARGET, NO_PAST, Past, ReviewFact, list_facts
+from Departments.messaging.plan_stages import LIMITS_STAGE, RESEARCH, REVIEW, STAGES, complete_plan
 
-NEAR_TARGET = Decimal("0.02")  # of equity: whole shares and the price buffer cost about this much
-MOST_ON_HOLD, MOST_REJECTED = 6, 3  # the best ratings of a plan that a person should look at, and of a rejected one
+#: The ratings: a plan to approve has at least the first, one without trades at most it; then the best ratings of a
+#: plan that a person should look at, and of a rejected one.
+LEAST_APPROVED, MOST_ON_HOLD, MOST_REJECTED = 6, 5, 3
 NARROW = Decimal("0.02")  # of a limit: what is left of it is called narrow
 
 
@@ -39,17 +39,14 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A plan on today's account: the engine's verdict, the new weights, and the headroom afterwards.
-
-    `last_run` is the day of the last execution.
-    """
+    """A plan on today's account: the engine's verdict, the new weights, and the headroom afterwards."""
 
     verdict: PlanVerdict
     before: Facts
     weights: tuple[Shift, ...]
     sectors: tuple[Shift, ...]
     headroom: tuple[Headroom, ...]
-    last_run: date | None = None
+    past: Past = NO_PAST
 
     def document(self) -> dict[str, Any]:
         """Return the outlook with shares of equity as strings."""
@@ -64,9 +61,7 @@ class Outlook:
         }
 
 
-def foresee(
-    plan: TradingPlan, facts: Facts, limits: Limits, exits: ExitSettings, last_run: date | None = None
-) -> Outlook:
+def foresee(plan: TradingPlan, facts: Facts, limits: Limits, exits: ExitSettings, past: Past = NO_PAST) -> Outlook:
     """Judge every order of a plan on projected facts, at today's prices."""
     orders = [_order(trade, facts, exits) for trade in plan.trades]
     verdict = check_plan(orders, facts, limits, "review")
@@ -76,7 +71,7 @@ def foresee(
         weights=_shifts(_weights(facts), _weights(verdict.facts)),
         sectors=_shifts(_sectors(facts, limits), _sectors(verdict.facts, limits)),
         headroom=headroom(verdict.facts, limits),
-        last_run=last_run,
+        past=past,
     )
 
 
@@ -103,8 +98,8 @@ WORDS: Final = (
 class Review:
     """A rating from 0 to 10, with the strengths and concerns of a plan. `violations` are among the concerns.
 
-    The recommendation is REJECT where an order breaks a limit, HOLD where one of the `facts` asks for a person or there
-    are many concerns, else APPROVE.
+    The recommendation is REJECT where an order breaks a limit, HOLD where one of the `facts` asks for a person, else
+    APPROVE.
     """
 
     quality_rating: int
@@ -135,6 +130,20 @@ class Review:
         }
 
 
+def read_review(document: Any) -> Review | None:
+    """Read a review as a plan document has it. Returns None for anything else: other programs write plans, too."""
+    try:
+        return Review(
+            int(document["quality_rating"]),
+            tuple(map(str, document["strengths"])),
+            tuple(map(str, document["concerns"])),
+            str(document["recommendation"]),
+            facts=tuple(ReviewFact(row["fact"], row["value"], row["limit"], row["rule"]) for row in document["facts"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def is_rated(document: Mapping[str, Any]) -> bool:
     """Return True if a plan document has the quality of the whole plan."""
     summary = document.get("summary")
@@ -142,11 +151,11 @@ def is_rated(document: Mapping[str, Any]) -> bool:
 
 
 def with_quality(document: Mapping[str, Any], found: Review) -> dict[str, Any]:
-    """Return a plan document with the quality keys of plan files (0 to 100).
+    """Return a plan document with its `review`, and with the quality keys of plan files (0 to 100).
 
     The quality of the whole plan, and of the stage of the limits, are the review's. What others wrote stays.
     """
-    complete = complete_plan(document)
+    complete = {**complete_plan(document), REVIEW: found.document()}
     summary = {"overall_quality_score": found.score, **complete.get("summary", {})}
     if RESEARCH not in document and "workflow_summary" in document:  # another program has rated the stages
         return {**complete, "summary": summary}
@@ -159,17 +168,37 @@ def with_quality(document: Mapping[str, Any], found: Review) -> dict[str, Any]:
 def review(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Review:
     """Rate a plan: every violation weighs three, every other concern one.
 
-    A plan on HOLD has at most 6, and one less for each further line that asks for a person; REJECT has at most 3.
+    A plan on HOLD has at most 5, and one less for each further line that asks for a person; REJECT has at most 3.
     """
     violations = tuple(f"{order.symbol}: {reason}" for order, reason in outlook.verdict.violations)
-    facts = list_facts(plan, outlook.verdict, outlook.before, outlook.headroom, limits, outlook.last_run)
+    concerns = tuple(_concerns(plan, outlook, limits))
+    facts = list_facts(plan, outlook.verdict, outlook.before, outlook.headroom, limits, outlook.past)
+    facts += (_count_concerns(concerns, limits),)
     asking = tuple(fact for fact in facts if fact.rule)
-    others = (*(f"HOLD: {fact.sentence}" for fact in asking), *_concerns(plan, outlook, limits))
-    most = MOST_REJECTED if violations else 1 + MOST_ON_HOLD - len(asking) if asking else 10
-    rating = max(0, min(most, 10 - 3 * len(violations) - len(others)))
-    recommendation = "REJECT" if violations else "HOLD" if rating <= MOST_ON_HOLD else "APPROVE"
-    strengths = tuple(_strengths(plan, outlook, limits))
-    return Review(rating, strengths, (*violations, *others), recommendation, violations, facts)
+    others = (*(f"HOLD: {fact.sentence}" for fact in asking), *concerns)
+    return Review(
+        _rate(plan, len(violations), len(asking), len(concerns)),
+        tuple(_strengths(plan, outlook, limits)),
+        (*violations, *others),
+        "REJECT" if violations else "HOLD" if asking else "APPROVE",
+        violations,
+        facts,
+    )
+
+
+def _count_concerns(concerns: Sequence[str], limits: Limits) -> ReviewFact:
+    most = limits.review.hold_concerns
+    rule = "review.hold_concerns" if len(concerns) >= most else ""
+    return ReviewFact("concerns", str(len(concerns)), f"under {most}", rule)
+
+
+def _rate(plan: TradingPlan, violations: int, asking: int, concerns: int) -> int:
+    found = 10 - 3 * violations - asking - concerns
+    if violations:
+        return max(0, min(MOST_REJECTED, found))
+    if asking:
+        return max(0, min(1 + MOST_ON_HOLD - asking, found))
+    return max(LEAST_APPROVED, found if plan.trades else LEAST_APPROVED)
 
 
 def _strengths(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str]:
@@ -182,16 +211,19 @@ def _strengths(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[
 
 
 def _concerns(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str]:
+    """Yield what speaks against a plan and has no rule of its own that says HOLD."""
     yield from _deployment(plan, limits)
     for room in outlook.headroom:
-        if room.left < 0:
+        if room.left < 0 and not limits.review.hold_exceeded:
             over = usd(-room.left) if room.unit == "dollars" else plain(-room.left)
             yield f"{room.key} stays exceeded by {over}{f' ({room.about})' if room.about else ''}"
-        elif room.unit == "dollars" and room.key.endswith(("single_position_pct", "sector_concentration_pct")):
+        elif room.left >= 0 and room.key.endswith(("single_position_pct", "sector_concentration_pct")):
             yield from _narrow(room.key, room.about, room.left, room.bound)
     missing = sorted({str(gap.code) for gap in outlook.verdict.not_evaluated})
     if missing:
         yield f"not evaluated, because data is missing: {', '.join(missing)}"
+    if not plan.trades:
+        yield "nothing is traded"
     halt = outlook.before.history.halt
     if halt is not None and any(halt.stops(trade.side) for trade in plan.trades):
         yield halt.sentence
@@ -231,10 +263,10 @@ def _market(outlook: Outlook, limits: Limits) -> Iterator[str]:
     regime = regime_of(limits, facts) if any(view.regime for view in facts.views) else None
     if regime is None or regime is Regime.UNKNOWN:
         yield "the market regime is unknown, so the careful branch applies"
-    elif regime in {Regime.BEARISH, Regime.PANIC}:
+    elif regime is Regime.BEARISH or (regime is Regime.PANIC and not limits.review.hold_panic):
         yield f"the market regime is {regime}"
     sentence = find_contradiction(limits, facts)
-    if sentence is not None:
+    if sentence is not None and not limits.review.hold_contradicting_regimes:
         yield sentence
 
 

@@ -94,11 +94,9 @@ def _choose_plan(desk: Desk, name: str, wanted: date | None, history: History) -
     if not desk.ledger_path.exists():
         return None
     plans = desk.ledger.plans
-    days = plans.list_days()
-    of_day = [plan_id for plan_id, day in days if day == (wanted or trading_day(desk.clock.now()))]
-    executed = [plan_id for plan_id in of_day if plans.execution(plan_id) is not None]
+    of_day = plans.find_of_day(wanted or trading_day(desk.clock.now()))
     named = [row.plan_id for row in history.sightings if not row.kind.startswith("order") and not row.by_hand]
-    chosen = (executed or of_day or ([] if wanted else named))[-1:]
+    chosen = ([of_day] if of_day else [] if wanted else named)[-1:]
     if wanted is not None and not chosen:
         known = ", ".join(sorted({row.day.isoformat() for row in history.sightings})[-5:]) or "none"
         raise BadInput("--day", "", f"the ledger has no plan of {wanted}", f"days that know {name}: {known}")

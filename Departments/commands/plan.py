@@ -39,8 +39,8 @@ from Departments.core.platform.users import name_user
 from Departments.core.safe_text import make_safe
 from Departments.Executive.approvals import Approved
 from Departments.Executive.day_order import ReviewedPlan
-from Departments.Executive.reporting.terminal import show_plan
-from Departments.Executive.review import Outlook, Review, Shift
+from Departments.Executive.reporting.terminal import show_plan, show_review
+from Departments.Executive.review import Outlook, Shift
 
 BAR = 40  # characters for the whole of equity
 
@@ -121,24 +121,11 @@ def _approval_document(approved: Approved) -> dict[str, object]:
 
 
 def _show(made: ReviewedPlan) -> None:
-    screen, plan, review = Console(), made.filed.plan, made.review
+    screen, plan = Console(), made.filed.plan
     show_plan(screen, plan)
     _OutlookTables(screen, made.outlook).show()
-    _show_facts(screen, review)
-    screen.print(f"Review: {review.quality_rating}/10, {review.recommendation}", highlight=False)
-    for kind, lines in (("strength", review.strengths), ("concern", review.concerns)):
-        for line in lines:
-            screen.print(f"  {kind}: {escape_text(line)}", highlight=False)
+    show_review(screen, made.review.document())
     screen.print(f"Approve it with: departments approve {escape_text(plan.plan_id)}", highlight=False)
-
-
-def _show_facts(console: Console, review: Review) -> None:
-    table = Table(title="What the review looks at", title_justify="left", box=box.SIMPLE)
-    for name in ("Fact", "Value", "Limit", "Asks for a person by"):
-        table.add_column(name, overflow="fold")
-    for fact in review.facts:
-        table.add_row(*map(escape_text, (fact.name, fact.value, fact.limit, fact.rule)))
-    console.print(table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,12 +57,21 @@ def _largest_position(facts: Facts, limits: Limits) -> Headroom:
 
 
 def _largest_sector(facts: Facts, limits: Limits) -> Headroom:
-    sectors = {amounts.sector_of(limits, p.symbol, facts, p.sector) for p in facts.positions.values()}
-    values = {sector: amounts.sector_value(limits, facts, sector) for sector in sectors}
-    caps = {sector: amounts.sector_cap(limits, facts.equity, sector) for sector in sectors}
-    fullest = min(sorted(sectors), key=lambda sector: caps[sector] - values[sector], default="")
-    used, most = values.get(fullest, ZERO), caps.get(fullest, amounts.sector_cap(limits, facts.equity, ""))
-    return Headroom("position_limits.max_sector_concentration_pct", used, most, most - used, about=fullest)
+    most = amounts.sector_cap(limits, facts.equity, "")
+    none = Headroom("position_limits.max_sector_concentration_pct", ZERO, most, most)
+    return min(sector_rooms(facts, limits), key=lambda room: (room.left, room.about), default=none)
+
+
+def sector_rooms(facts: Facts, limits: Limits) -> list[Headroom]:
+    """Return the headroom of each sector that is held, the largest first. A symbol alone is `Unknown:SYMBOL`."""
+    values: dict[str, Decimal] = {}
+    for held in facts.positions.values():
+        sector = amounts.sector_of(limits, held.symbol, facts, held.sector)
+        values[sector] = values.get(sector, ZERO) + max(ZERO, held.market_value)
+    caps = {sector: amounts.sector_cap(limits, facts.equity, sector) for sector in values}
+    key = "position_limits.max_sector_concentration_pct"
+    rooms = [Headroom(key, used, caps[s], caps[s] - used, about=s) for s, used in values.items() if used]
+    return sorted(rooms, key=lambda room: (-room.used, room.about))
 
 
 def _heat(facts: Facts, limits: Limits) -> Headroom:

@@ -207,6 +207,8 @@ class ReviewRules(Section):
     hold_unevaluated_pct: PositiveShare = Decimal("0.25")
     hold_locked_symbols: Annotated[Count, Field(ge=1)] = 1
     hold_days_since_last_run: Annotated[Count, Field(ge=1)] = 7
+    hold_concerns: Annotated[Count, Field(ge=1)] = 5
+    hold_exceeded: Flag = True
     hold_panic: Flag = True
     hold_contradicting_regimes: Flag = True
     hold_nothing_traded: Flag = True

@@ -168,6 +168,12 @@ class BookRecords:
         )
         return [entry for entry in found if entry.qty]
 
+    def measure_fees(self, since: datetime) -> Decimal | None:
+        """Return the fees booked since a moment as a share of the dollars traded, None if nothing was traded."""
+        traded = sum((r.fill.qty * r.fill.price for r in self._orders.fills_since(since)), ZERO)
+        fees = BOOKINGS.find(self._db, "kind = ? AND noted_at >= ?", EntryKind.FEE, since)
+        return -sum((entry.cash for entry in fees), ZERO) / traded if traded else None
+
     # --- differences ---
 
     def set_differences(self, found: Iterable[AccountDifference]) -> None:

@@ -94,6 +94,17 @@ class PlanRecords:
         sql = f"SELECT plan_id, generated_at FROM {PLANS.name} WHERE by_hand = 0 ORDER BY generated_at, plan_id"  # noqa: S608 - our name
         return [(row[0], trading_day(parse_iso(row[1]))) for row in self._db.rows(sql)]
 
+    def find_of_day(self, day: date) -> str | None:
+        """Return the plan of a trading day: the executed one, else the newest; None without any."""
+        found = [plan_id for plan_id, made_on in self.list_days() if made_on == day]
+        executed = [plan_id for plan_id in found if self.execution(plan_id) is not None]
+        return next(reversed(executed or found), None)
+
+    def find_before(self, day: date) -> str | None:
+        """Return the plan of the last earlier trading day that has one, or None."""
+        last = max((made_on for _, made_on in self.list_days() if made_on < day), default=None)
+        return None if last is None else self.find_of_day(last)
+
     def find_naming(self, *symbols: str) -> list[PlanRecord]:
         """Return the plans whose documents name one of the symbols, oldest first."""
         condition = " OR ".join("document LIKE ?" for _ in symbols)

@@ -304,6 +304,9 @@ class FinalReport(Payload):
     not_evaluated: tuple[str, ...] = Field(
         default=(), description="the plan's limits that lacked data, the data, the symbols"
     )
+    review: Mapping[str, Any] | None = Field(
+        None, description="the plan's review: quality_rating, recommendation, strengths, concerns, facts"
+    )
     phases: Documents = Field(description="each phase with its orders", examples=[[{"name": "SELL", "orders": []}]])
     denied: Documents = Field(description="stopped by our own check: ticker, code, reason", examples=[[]])
     deferred: Documents = Field(description="not today: ticker, code, reason", examples=[[]])

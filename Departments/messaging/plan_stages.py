@@ -14,6 +14,8 @@ from Departments.core.reasons import Reason, ReasonCode
 
 #: The key of a plan document with what it was made from: candidates, and details of its symbols.
 RESEARCH: Final = "research"
+#: The key with the Executive's review.
+REVIEW: Final = "review"
 #: The stages in their order, each with its key in `stage_quality`.
 STAGES: Final[Mapping[str, str]] = {
     "research": "research",

@@ -120,4 +120,4 @@ def test_the_review_names_both_views(folder: Path, capsys: Capture) -> None:
     update(folder, "1455")
     brief(folder, "1505", CALM)
     said = say(capsys, *run_of(folder))
-    assert "the market regime is PANIC" in said.out
+    assert "HOLD: regime: PANIC, by review.hold_panic" in said.out

@@ -24,10 +24,12 @@ from Departments.Executive.outcomes import is_order_of, with_order
 from Departments.Executive.remainder import keep_last, list_left
 from Departments.Executive.reporting.run_cash import judge_cash, lowest_cash
 from Departments.Executive.reporting.since_last import SinceLast, earlier_fills_in, entry_document, since_last_report
+from Departments.Executive.review import read_review
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, PhaseRecord, TradeRecord
 from Departments.ledger.unprotected import Stretch
+from Departments.messaging.plan_stages import REVIEW
 
 Document = dict[str, Any]
 
@@ -78,6 +80,7 @@ def final_document(
         "skipped": skip_documents(plan.skipped),
         "plan_notes": list(plan.notes),
         "not_evaluated": list(plan.not_evaluated),
+        "review": _find_review(ledger, plan_id),
         "phases": [_phase(phase, trades) for phase in ledger.plans.phases(plan_id)],
         "denied": reasons(t for t in last if t.status == OrderStatus.DENIED),
         "deferred": reasons(t for t in last if t.status == TradeStatus.DEFERRED),
@@ -136,6 +139,7 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
         "skipped": skip_documents(plan.skipped) if plan else [],
         "plan_notes": list(plan.notes) if plan else [],
         "not_evaluated": list(plan.not_evaluated) if plan else [],
+        "review": None,
         "phases": [],
         "denied": [],
         "deferred": [],
@@ -178,6 +182,12 @@ def _planned_trade(name: PhaseName, decision: Decision) -> TradeRecord:
     code, text = ("", "") if reason is None else (str(reason.code), str(reason))
     status = TradeStatus.PLANNED if decision.sent else TradeStatus.DEFERRED
     return TradeRecord(name, trade.symbol, trade.side, trade.qty, decision.qty, status=status, code=code, reason=text)
+
+
+def _find_review(ledger: Ledger, plan_id: str) -> Document | None:
+    """Return the review that a plan was saved with, None without one."""
+    found = read_review((ledger.plans.document(plan_id) or {}).get(REVIEW))
+    return None if found is None else found.document()
 
 
 def _account(execution: ExecutionRecord, fills: list[FillRecord]) -> dict[str, str | None]:

@@ -114,6 +114,15 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
     "skipped": [{"ticker": "symbol", "code": "reason code", "reason": "CODE: key=value …"}],
     "plan_notes": ["a sentence of the plan for people, such as the message it was made from and whether it is signed"],
     "not_evaluated": ["a limit that orders of the plan could not be judged by, its missing data, the symbols"],
+    "review": {
+        "quality_rating": "0 to 10 (a number); the review of the executed plan, null without one",
+        "recommendation": "APPROVE, HOLD or REJECT",
+        "strengths": ["a sentence"],
+        "concerns": ["a sentence, with the rule if it says HOLD"],
+        "facts": [
+            {"fact": "name", "value": "number for people", "limit": "or empty", "rule": "why it says HOLD, or empty"}
+        ],
+    },
     "phases": [
         {
             "name": "RELEASE, SELL, BUY or PROTECT",

@@ -35,6 +35,7 @@ def report_text(
         *_section("Since the last report", since_last_lines(document["since_last"])),
         *_section("Cash", _cash_lines(document, lowest_with_buys_first)),
         *_section("Plan", _items(plan)),
+        *_section("Review", _review_lines(document.get("review"))),
         *_section("Not evaluated", _items(document["not_evaluated"])),
         *(line for phase in document["phases"] for line in _phase_section(phase)),
         *_section("Orders by hand", manual_lines(document.get("orders_by_hand", ()))),
@@ -55,6 +56,27 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
 
 def _items(sentences: Iterable[str]) -> list[str]:
     return [f"- {_safe(sentence)}" for sentence in sentences]
+
+
+FACT_COLUMNS = ("Fact", "Value", "Limit", "Asks for a person by")
+
+
+def fact_cells(fact: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the cells of a fact of the review."""
+    return fact["fact"], fact["value"], fact["limit"], fact["rule"]
+
+
+def rating_of(review: Mapping[str, Any]) -> str:
+    """Return the sentence with rating and recommendation."""
+    return f"Review: {review['quality_rating']}/10, {review['recommendation']}"
+
+
+def _review_lines(review: Mapping[str, Any] | None) -> list[str]:
+    """Return the review of the plan as it was approved; nothing without one."""
+    if not review:
+        return []
+    table = _table(FACT_COLUMNS, map(fact_cells, review["facts"]))
+    return [*table, "", f"{rating_of(review)}.", "", *_items(review["concerns"])]
 
 
 def _cash_lines(document: Mapping[str, Any], lowest_with_buys_first: Decimal) -> list[str]:

@@ -15,7 +15,7 @@ from Departments.core.money import percent, plain, usd, usd_cents
 from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import make_safe
-from Departments.Executive.reporting.markdown import approval_lines
+from Departments.Executive.reporting.markdown import FACT_COLUMNS, approval_lines, fact_cells, rating_of
 from Departments.Executive.reporting.run_cash import describe_difference
 from Departments.Executive.reporting.since_last import changed_sentences
 
@@ -62,8 +62,16 @@ def _show_skips(console: Console, skips: Iterable[SkippedTrade]) -> None:
 
 
 def show_review(console: Console, review: Mapping[str, Any]) -> None:
-    """Print the review of a plan."""
-    console.print(Text(f"Review: {review['quality_rating']}/10, {review['recommendation']}"))
+    """Print the review of a plan: its facts beside their limits, rating, recommendation, strengths and concerns."""
+    table = Table(title="What the review looks at", title_justify="left", box=box.SIMPLE)
+    for name in FACT_COLUMNS:
+        table.add_column(name, overflow="fold")
+    for fact in review["facts"]:
+        table.add_row(*_texts(fact_cells(fact)))
+    console.print(table)
+    console.print(Text(rating_of(review)))
+    for strength in review["strengths"]:
+        console.print(Text(f"  strength: {make_safe(strength)}"))
     for concern in review["concerns"]:
         console.print(Text(f"  concern: {make_safe(concern)}", style="yellow"))
 

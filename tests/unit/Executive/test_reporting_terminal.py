@@ -89,8 +89,11 @@ def test_words_from_files_are_no_markup() -> None:
 
 def test_a_concern_with_brackets_is_shown_as_it_is() -> None:
     console = screen()
-    show_review(console, {"quality_rating": 9, "recommendation": "APPROVE", "concerns": ["limits [/x]"]})
-    assert "limits [/x]" in console.export_text()
+    fact = {"fact": "locked [/x]", "value": "none", "limit": "", "rule": ""}
+    found = {"quality_rating": 9, "recommendation": "APPROVE", "concerns": ["limits [/x]"]}
+    show_review(console, {**found, "strengths": ["passes [/x]"], "facts": [fact]})
+    text = console.export_text()
+    assert all(f"{word} [/x]" in text for word in ("limits", "passes", "locked"))
 
 
 def test_an_essay_is_cut() -> None:

@@ -58,7 +58,7 @@ OVERDRAWN = book(position("HELD", 100, 50), cash=D(-2_000))
             {"there": NEARLY_ONE_SECTOR},
             "Energy leaves hardly any of position_limits.max_sector_concentration_pct",
         ),
-        ({"there": OVERDRAWN}, "portfolio_risk.min_cash_reserve_pct stays exceeded by $11,900"),
+        ({"there": OVERDRAWN}, "HOLD: cash after: -$1,900 (limit at least $10,000), by review.hold_exceeded"),
         ({"there": market(known(market_cap=None))}, "not evaluated, because data is missing: MIN_MARKET_CAP"),
         ({"there": market(regime=regime(Regime.BEARISH))}, "the market regime is BEARISH"),
         (
@@ -77,4 +77,5 @@ def test_each_fact_that_speaks_against_a_plan_is_a_concern(given: dict[str, Any]
     sells_only = given.get("there") in (NEARLY_ONE_SECTOR, OVERDRAWN)
     found = reviewed(*((sell(qty=1, price=100),) if sells_only else ()), **given)
     assert concern in found.concerns
-    assert found.quality_rating == 10 - len(found.concerns)
+    asking = sum(line.startswith("HOLD") for line in found.concerns)
+    assert found.quality_rating == (6 - asking if asking else 10 - len(found.concerns))
