@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
-from Departments.core.errors import BrokerUnavailable, WorkspaceBusy
+from Departments.core.errors import BadInput, BrokerUnavailable, WorkspaceBusy
 from Departments.core.logs import make_logger
 from Departments.core.platform.places import locate
 from Departments.plumbing import LEDGER_FILE, MESSAGES, Choices, Plumbing
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from Departments.brokers.base import Broker
     from Departments.brokers.snapshot import FactsReader
     from Departments.core.plans import TradingPlan
-    from Departments.core.quotes import Bar
+    from Departments.core.quotes import Bar, MarketClock
     from Departments.Executive.ceo import CEO
     from Departments.Executive.day import Day
     from Departments.Executive.execution import PlanExecution
+    from Departments.Executive.overview.reading import StandingReader
+    from Departments.Executive.overview.standing import BriefingView
     from Departments.Executive.reporting.report import Reporter
     from Departments.messaging.bus import ConsumeReport
     from Departments.messaging.router import Router
@@ -226,6 +228,43 @@ class Desk(Plumbing):
         staff = (self.day.inbox, self.planner, self.regime, self.trader)
         return {person.router.department: person.router for person in staff}
 
+    @cached_property
+    def standing(self) -> StandingReader:
+        """The reader of what an operator asks for."""
+        from Departments.Executive.overview.reading import StandingReader
+
+        row, limits = self.broker_row, self.limits
+        return StandingReader(
+            ledger=self.ledger,
+            open_broker=lambda: self.broker,
+            read_hours=self.read_hours,
+            clock=self.clock,
+            limits=limits,
+            settings=self.settings,
+            title=row.title,
+            is_live=self.choices.live,
+            find_briefing=self.find_briefing,
+            is_executing=self.is_executing,
+        )
+
+    def read_hours(self) -> MarketClock:
+        """Open the broker, and return the exchange's hours."""
+        return self.hours.read()
+
+    def find_briefing(self, now: datetime) -> BriefingView:
+        """Return the day's briefing, or what is wrong with it; nothing is delivered or asked for."""
+        from Departments.Executive.overview.standing import BriefingView
+
+        has_hook = self.settings.operations.briefing.is_set
+        try:
+            briefing = self.shelf.read_todays_briefing(now)
+        except BadInput as error:
+            return BriefingView(trouble=str(error), is_made_by_hook=has_hook)
+        if briefing is None:
+            return BriefingView(is_made_by_hook=has_hook)
+        message = self.shelf.find(briefing.source)
+        return BriefingView(briefing.source, None if message is None else message.timestamp, is_made_by_hook=has_hook)
+
     def consult(self) -> None:
         """Let the departments but Trading read their inboxes once, the Executive last. Nothing is ordered.
 
@@ -268,7 +307,7 @@ class Desk(Plumbing):
 
         While an execution runs here, Trading works as it does there.
         """
-        if self._is_executing():
+        if self.is_executing():
             self.work()
             return
         self._ask_advisers()
@@ -276,7 +315,7 @@ class Desk(Plumbing):
             self.trader.track()
         self.day.inbox.read()
 
-    def _is_executing(self) -> bool:
+    def is_executing(self) -> bool:
         """Return True while an execution holds this workspace."""
         from Departments.core.platform.locks import execution_lock
 

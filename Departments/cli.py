@@ -23,6 +23,7 @@ from Departments.core.errors import DepartmentsError
 UNEXPECTED = 1
 DISK = 3
 INTERRUPTED = 130
+DEFAULT = "status"  # the command of a bare `departments` in a workspace
 TRACEBACK = "DEPARTMENTS_TRACEBACK"  # any value shows the traceback of an unexpected error
 
 
@@ -42,6 +43,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "order": Entry("order", "Trade one symbol by hand, beside the day's plan."),
     "resume": Entry("recovery", "Finish an execution that was interrupted."),
     "reconcile": Entry("recovery", "Compare the ledger with the broker."),
+    "status": Entry("status", "Show what runs, what is held, and what needs a person."),
     "halt": Entry("halting", "Stop BUYs and SELLs, or BUYs alone, until unhalt."),
     "unhalt": Entry("halting", "End a halt."),
     "replay": Entry("replay", "Replay a series of past days."),
@@ -139,7 +141,7 @@ def run_command(arguments: list[str]) -> int:
     """Run the command line and return its exit code. An error is one sentence on standard error."""
     with _restore_streams():
         try:
-            result = application()(arguments, standalone_mode=False)
+            result = application()(arguments or _choose_default(), standalone_mode=False)
         except DepartmentsError as error:
             return _fail(error.sentence, error.exit_code)
         except typer.TyperException as error:
@@ -160,6 +162,11 @@ def run_command(arguments: list[str]) -> int:
         if result == INTERRUPTED:  # the library's code for Ctrl-C, too
             return _fail("Interrupted; run the same command again to continue.", INTERRUPTED)
         return result if isinstance(result, int) else 0
+
+
+def _choose_default() -> list[str]:
+    """Return the command of a bare `departments`: none, and so the help, outside a workspace."""
+    return [DEFAULT] if _is_workspace(Path()) else []
 
 
 @contextmanager

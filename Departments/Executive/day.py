@@ -16,7 +16,6 @@ from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import as_json
 from Departments.core.facts import PlanFacts
 from Departments.core.logs import make_logger
-from Departments.core.money import plain
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.statuses import ExecutionStatus
@@ -26,6 +25,7 @@ from Departments.Executive.execution import PlanExecution
 from Departments.Executive.inbox import ExecutiveInbox
 from Departments.Executive.manual_orders import ManualOrder
 from Departments.Executive.plan_judge import NotToday, PlanJudge
+from Departments.Executive.remainder import FOLLOW, describe_loose_end
 from Departments.Executive.reporting.document import EXIT_CODES, Document, list_attempts, unexecuted_document
 from Departments.Executive.reporting.report import Reporter
 from Departments.Executive.review import is_rated, review, with_quality
@@ -35,9 +35,6 @@ from Departments.messaging.plan_documents import PlanDocument
 from Departments.messaging.regime_payloads import RegimeRequest
 
 log = make_logger(__name__)
-
-#: The mend of an order that is open after its execution.
-FOLLOW = "wait and run `departments resume` again, or cancel it at the broker; `departments reconcile` compares both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +168,7 @@ class Day:
         if plans.find_loose_ends():
             with self.hold():
                 self.work()
-        loose = plans.find_loose_ends()
-        return [f"{t.side} {plain(t.qty)} {t.symbol} of {plan_id} is still open" for plan_id, t in loose]
+        return [describe_loose_end(plan_id, trade) for plan_id, trade in plans.find_loose_ends()]
 
     def find_stop(self, plan_id: str | None = None, *, force: bool = False, by_hand: bool = False) -> NotToday | None:
         """Return why nothing may be sent now: the day was executed, or the market is closed. None when it may.

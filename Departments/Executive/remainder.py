@@ -34,6 +34,10 @@ PASSING: Final = frozenset(
         ReasonCode.BROKER_QTY_HELD,
     }
 )
+#: The mend of an order that is open after its execution.
+FOLLOW: Final = (
+    "wait and run `departments resume` again, or cancel it at the broker; `departments reconcile` compares both"
+)
 _PHASES: Final = {Side.SELL: PhaseName.SELL, Side.BUY: PhaseName.BUY}
 
 
@@ -103,3 +107,8 @@ def keep_last(records: Iterable[TradeRecord], attempt: int) -> list[TradeRecord]
         if record.attempt == attempt or record.phase in _PHASES.values():
             last[record.phase, record.symbol] = record
     return list(last.values())
+
+
+def describe_loose_end(plan_id: str, trade: TradeRecord) -> str:
+    """Return the sentence about an order that is open after its execution."""
+    return f"{trade.side} {plain(trade.qty)} {trade.symbol} of {plan_id} is still open"

@@ -22,10 +22,11 @@ from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFault
 from Departments.commands.run import show_document
 from Departments.core.errors import BadInput
 from Departments.core.moments import iso
-from Departments.core.money import ZERO, plain
+from Departments.core.money import plain
 from Departments.core.readers import spell_symbol
 from Departments.core.trading_calendar import EASTERN
-from Departments.Executive.day import FOLLOW
+from Departments.Executive.overview.holdings import count_unprotected
+from Departments.Executive.remainder import FOLLOW
 from Departments.Executive.reporting.document import unexecuted_document
 from Departments.Executive.reporting.since_last import SinceLast, since_last_report
 from Departments.ledger.releases import Lock
@@ -127,18 +128,14 @@ class Findings:
     def read(cls, desk: Desk, rows: Sequence[ComparedOrder], accepted: Sequence[str]) -> Findings:
         """Read the rest beside the compared orders."""
         broker, ledger = desk.patient_broker, desk.ledger
-        bare, positions = ledger.shares_without_exits(exits_wanted=desk.settings.exits.enabled), broker.positions()
-        free = {p.symbol: p.available for p in positions} | {
-            row.symbol: bare.get(row.symbol, ZERO) for row in positions.unreadable
-        }
-        there = {symbol: min(qty, free.get(symbol, ZERO)) for symbol, qty in bare.items()}
+        positions = broker.positions()
         return cls(
             accepted,
             rows,
             since_last_report(ledger, None, broker.account().cash),
             ledger.releases.locks(),
             len(positions),
-            {symbol: qty for symbol, qty in there.items() if qty > 0},
+            count_unprotected(ledger, positions, exits_wanted=desk.settings.exits.enabled),
         )
 
     def document(self) -> dict[str, Any]:

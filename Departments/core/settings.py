@@ -6,7 +6,9 @@ Every key has a default. Unknown keys and wrong values are refused with file, ke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -266,6 +268,26 @@ class RegimeSettings(Section):
         return recipients
 
 
+class ScheduleSettings(Section):
+    """When the day's run begins, and by when it has to have ended, in New York time on trading days.
+
+    The desk starts nothing by itself: a schedule of the system does. These say when.
+    """
+
+    run_at: time | None = None
+    overdue_by: time | None = None
+
+    @field_validator("run_at", "overdue_by", mode="before")
+    @classmethod
+    def _read_time(cls, value: object) -> object:
+        """Read 10:30. YAML takes it for 630, a number of base 60."""
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+            return time(value // 60, value % 60)
+        if value is None or (isinstance(value, str) and re.fullmatch(r"[0-2]?\d:[0-5]\d", value.strip())):
+            return value if value is None else f"{value.strip():0>5}"
+        raise ValueError(f'{value!r} is no time of a day; write it like "10:30", in New York time')
+
+
 class Settings(Section):
     """All sections of `config/settings.yaml`."""
 
@@ -286,6 +308,7 @@ class Settings(Section):
     trading: TradingSettings = TradingSettings()
     retention: RetentionSettings = RetentionSettings()
     regime: RegimeSettings = RegimeSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
 
 
 def load_settings(path: Path) -> Settings:

@@ -150,6 +150,10 @@ class BookRecords:
         moved = BOOKINGS.find(self._db, f"symbol = ? AND kind IN {_MOVED} AND noted_at < ?", symbol, before, order="id")
         return average_cost(start, self._orders.fills_of(symbol, before), moved)
 
+    def find_of_symbol(self, symbol: str) -> list[AccountEntry]:
+        """Return the entries of a symbol, its opening included, oldest first."""
+        return BOOKINGS.find(self._db, "symbol = ?", symbol, order="id")
+
     def find_split(self, symbol: str, since: datetime) -> AccountEntry | None:
         """Return the newest split of a symbol booked since a moment, or None."""
         condition = f"symbol = ? AND kind = '{EntryKind.SPLIT}' AND qty <> '0' AND noted_at >= ?"

@@ -276,6 +276,11 @@ class LedgerJournal:
         which, values = (unseen, []) if plan_id is None else ("reported_in = ?", [plan_id])
         return SET_ASIDE.find(self._database, which, *values, order="set_aside_at, department, name")
 
+    def list_unseen_dead_letters(self) -> list[SetAside]:
+        """Return the dead letters that nobody has looked at, whether a report has named them or not."""
+        unseen = "accepted_at IS NULL AND removed_at IS NULL"
+        return SET_ASIDE.find(self._database, unseen, order="set_aside_at, department, name")
+
     def report_dead_letters(self, plan_id: str) -> None:
         """Note that the report of a plan names the dead letters that nobody has looked at."""
         which = "reported_in IS NULL AND accepted_at IS NULL AND removed_at IS NULL"

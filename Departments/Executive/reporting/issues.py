@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,7 +51,15 @@ def find_issues(ledger: Ledger, plan_id: str | None = None) -> Issues:
 
     Locks and a halt are named in every report until a person ends them, dead letters in one.
     """
-    found = ledger.journal.dead_letters_in(plan_id)
+    return _list_issues(ledger, ledger.journal.dead_letters_in(plan_id))
+
+
+def find_open_issues(ledger: Ledger) -> Issues:
+    """Read every issue that no person has settled, named in a report or not."""
+    return _list_issues(ledger, ledger.journal.list_unseen_dead_letters())
+
+
+def _list_issues(ledger: Ledger, found: Iterable[SetAside]) -> Issues:
     locks = (_lock(lock.symbol, lock.reason) for lock in ledger.releases.locks())
     halt = ledger.halts.find()
     return Issues(tuple(map(_dead_letter, found)), tuple(locks), () if halt is None else (_halt(halt),))
