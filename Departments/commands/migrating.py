@@ -24,6 +24,7 @@ from Departments.migration.applying import Applied, apply_migration, list_change
 from Departments.migration.doctor import Diagnosis, Health, examine
 from Departments.migration.forecast import forecast
 from Departments.migration.own_days import RehearsedDay, rehearse_days
+from Departments.migration.pythons import find_python
 from Departments.migration.record import find_record
 from Departments.migration.survey import FoundDatabase, Survey, survey_project
 from Departments.migration.undoing import undo_migration
@@ -50,7 +51,7 @@ def migrate(
     name ours win, the others stay), writes settings for the keys that are there, converts the database and archives
     old regime messages. It can be interrupted and repeated. Stop the schedule and every watcher before. With `--json`:
     `{project, code, databases, configuration, keys, messages, plans, schedules, python, changes, differences}`, or
-    `{backup, files, archived, refused, settings, pip, diagnoses}`, or `{backup, restored, removed, set_aside}`.
+    `{backup, files, archived, refused, settings, pip, diagnoses}`, or `{backup, restored, removed, set_aside, pip}`.
     `--rehearse` shows day by day what ours would have done beside what was done, and why; keys are not read. With
     `--json`: `{days: [{date, cash, account, done, ours, why}], failed: [{date, file, message}]}`.
     """
@@ -92,15 +93,17 @@ def _apply(root: Path, now: Any, *, as_json: bool) -> int:
 
 
 def _undo(root: Path, now: Any, *, as_json: bool) -> int:
-    done = undo_migration(root, now)
+    done, removal = undo_migration(root, now), find_python(root).removal
     if as_json:
         counts = {"restored": done.restored, "removed": done.removed, "set_aside": done.set_aside}
-        print_json({"backup": str(done.backup), **counts})
+        print_json({"backup": str(done.backup), **counts, "pip": removal})
         return 0
     _print(f"{done.restored} files of the project are back, {done.removed} of ours are gone.")
     _print("The database keeps the rows of the days in between, and the messages stay.")
     if done.set_aside:
         _print(f"{len(done.set_aside)} instructions of ours that nobody handled are in the archive: none will be sent.")
+    if removal:
+        _print(f"Our package is installed in the project's Python: its modules still come first. Remove it:\n{removal}")
     return 0
 
 

@@ -19,6 +19,7 @@ from Departments.core.platform.processes import run_program
 PLACES: Final = ("venv", ".venv", "env")
 NAMES: Final = ("Scripts/python.exe", "bin/python")
 OLDEST: Final = (3, 11)
+PACKAGE_NAME: Final = "departments"
 TIMEOUT: Final = 60  # seconds; a Python on a slow disk starts slowly
 _ASK: Final = """
 import json, sys
@@ -33,7 +34,8 @@ print(json.dumps({"version": list(sys.version_info[:3]), "packages": found}))
 class ProjectPython:
     """The Python of a project. `missing` are requirements; `moved` what is installed in another version, and its need.
 
-    `problem` says why it could not be asked.
+    `problem` says why it could not be asked. `has_ours` is True where our package is installed: of modules of the same
+    name ours win then, whatever a project's folder holds.
     """
 
     path: Path
@@ -41,6 +43,12 @@ class ProjectPython:
     missing: tuple[str, ...] = ()
     moved: tuple[tuple[str, str], ...] = ()
     problem: str = ""
+    has_ours: bool = False
+
+    @property
+    def removal(self) -> str:
+        """Return the command that takes our installed package away; empty where there is none."""
+        return f'"{self.path}" -m pip uninstall {PACKAGE_NAME}' if self.has_ours else ""
 
     @property
     def is_too_old(self) -> bool:
@@ -64,7 +72,8 @@ def find_python(project: Path) -> ProjectPython:
     except (OSError, ValueError) as error:
         return ProjectPython(path, problem=f"cannot be asked ({type(error).__name__})")
     missing, moved = _compare(answer["packages"], list_requirements())
-    return ProjectPython(path, tuple(answer["version"]), missing, moved)
+    has_ours = PACKAGE_NAME in answer["packages"]
+    return ProjectPython(path, tuple(answer["version"]), missing, moved, has_ours=has_ours)
 
 
 def _compare(installed: dict[str, str], wanted: list[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
@@ -94,10 +103,10 @@ def list_requirements() -> list[str]:
     source = Path(__file__).resolve().parents[2] / "pyproject.toml"
     if source.is_file():
         project = tomllib.loads(source.read_text(encoding="utf-8")).get("project", {})
-        if project.get("name") == "departments":
+        if project.get("name") == PACKAGE_NAME:
             return list(project["dependencies"])
     try:
-        found = metadata.requires("departments") or []
+        found = metadata.requires(PACKAGE_NAME) or []
     except metadata.PackageNotFoundError:
         return []
     return [text for text in found if "extra ==" not in text]

@@ -114,6 +114,13 @@ class _Past:
             path.write_bytes(data)
         universe = self._briefing(len(DAYS), DAYS[-1])
         (self.root / "research_universe.json").write_text(json.dumps(universe), encoding="utf-8")
+        held = [
+            {"symbol": row["ticker"], "qty": row["quantity"], "entry_price": row["current_price"]}
+            | {"price": row["current_price"]}
+            for row in universe["current_holdings"]
+        ]
+        account = {"cash": round(self.cash, 2), "positions": held}
+        (self.root / "stand_in_account.json").write_text(json.dumps(account), encoding="utf-8")
 
     def _trade(self, db: sqlite3.Connection, at: int, day: date) -> None:
         opened = datetime.combine(day, datetime.min.time()) + timedelta(hours=16)  # 08:00 in the west of America

@@ -143,6 +143,15 @@ def test_undo_puts_back_what_was_there(project: Path) -> None:
     }
 
 
+def test_undo_names_an_installed_package_that_still_comes_first(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apply_migration(project, NOW)
+    said = say(capsys, "migrate", project, "--undo")
+    assert "its modules still come first" in said.out
+    assert f'"{sys.executable}" -m pip uninstall departments' in said.out
+
+
 def test_undo_keeps_the_days_in_between(tmp_path: Path) -> None:
     project = existing_project(tmp_path, keys="none")
     write_yaml(project / "Config" / "hard_constraints.yaml", {"position_limits": {"min_position_pct": 0.025}})
