@@ -123,6 +123,7 @@ class Desk(Plumbing):
     def trader(self) -> Trader:
         """Trading at work."""
         from Departments.Trading.bookkeeping import Bookkeeper
+        from Departments.Trading.coverage import ExitCoverage
         from Departments.Trading.decisions import Decisions
         from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers
         from Departments.Trading.judgement import Judge
@@ -147,7 +148,7 @@ class Desk(Plumbing):
             ApprovalHandlers(partial(self.bus.waiting, TRADING), decisions, ledger, clock, exits, judge, sender),
             ExitHandlers(broker, ledger, clock, decisions, exits, judge, sender),
             ExitRepricer(broker, ledger, clock, exits, tracker, sender),
-            Reconciler(broker, ledger, clock, sender.report, books),
+            Reconciler(broker, ledger, clock, sender.report, books, ExitCoverage(broker, ledger, clock)),
             ExitRenewer(broker, ledger, clock, exits, sender, partial(tracker.track, exits=True)),
             retry_after=timedelta(seconds=phases.sell.poll),
         )

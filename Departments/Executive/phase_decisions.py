@@ -11,7 +11,7 @@ from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts, PlanFacts, RunFacts
 from Departments.core.logs import make_logger
-from Departments.core.money import ZERO, plain, usd_cents, whole_shares
+from Departments.core.money import ZERO, plain, usd_cents
 from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
 from Departments.core.portfolio import Account
@@ -101,19 +101,9 @@ class PhaseDecisions:
         return facts
 
     def find_unprotected(self) -> dict[str, Decimal]:
-        """Return the shares without live exits, by symbol, as the account shows them: what no order holds.
-
-        The desk answers for the ledger's unprotected shares and for those under its exits; only what is held counts.
-        """
-        known = self.ledger.shares_without_exits(exits_wanted=self.settings.exits.enabled)
-        covered, positions = self.ledger.orders.sum_under_exits(), self.reader.read(buying=False).positions
-        found = {}
-        for symbol in sorted({*known, *covered} & {*positions}):
-            position = positions[symbol]
-            held = position.qty - position.available
-            lacking = known.get(symbol, ZERO) + covered.get(symbol, ZERO) - held
-            found[symbol] = whole_shares(min(position.available, lacking))
-        return {symbol: qty for symbol, qty in found.items() if qty > 0}
+        """Return the shares without live exits, by symbol, as the account shows them."""
+        positions = self.reader.read(buying=False).positions
+        return self.ledger.find_uncovered(positions, exits_wanted=self.settings.exits.enabled)
 
     def await_protection(self) -> dict[str, Decimal]:
         """Return the shares without live exits by symbol, after a wait for what the ledger takes for protected."""

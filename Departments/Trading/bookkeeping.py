@@ -22,6 +22,7 @@ from Departments.core.logs import make_logger
 from Departments.core.money import CENT, ZERO, plain, usd_cents
 from Departments.core.orders import Side
 from Departments.core.platform.clock import Clock
+from Departments.core.portfolio import Position
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.account_book import Balance
 from Departments.ledger.ledger import Ledger
@@ -84,6 +85,7 @@ class Bookkeeper:
         self._foreign = foreign
         self._actions = CorporateBooking(ledger, clock)
         self._unread_at: datetime | None = None
+        self.positions: Mapping[str, Position] = {}  # the account's, as last compared
 
     def compare(
         self, follow: Callable[[], None], ours: Collection[str] = (), disputed: Collection[str] = ()
@@ -235,7 +237,8 @@ class Bookkeeper:
         holdings = {p.symbol: p.qty for p in positions}
         prices = {p.symbol: p.avg_entry_price or p.price for p in positions}
         unreadable = frozenset(row.symbol for row in positions.unreadable)
-        return AccountReading(Balance(account.cash, holdings), prices, unreadable, {p.symbol: p for p in positions})
+        self.positions = {p.symbol: p for p in positions}
+        return AccountReading(Balance(account.cash, holdings), prices, unreadable, self.positions)
 
     def _read_activities(self, since: datetime) -> Activities:
         """Read the activities. Without them nothing is named, and the differences stay."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,15 +12,19 @@ from Departments.core.account_entries import AccountEntry, EntryKind
 from Departments.core.activities import Activity, ActivityKind
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO, plain
+from Departments.core.orders import Side
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Position
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.account_book import Balance
 from Departments.ledger.ledger import Ledger
+from Departments.ledger.order_records import FillRow
 from Departments.Trading.splits import ChangedHolding, Split, find_split
 
 log = make_logger(__name__)
 
+MOST_SALES: Final = 20  # of a symbol after its split, before the desk looks
+MOMENT: Final = timedelta(seconds=1)
 LATE_ACTIVITIES: Final = timedelta(days=5)  # a broker books some activities days late, and some with a day only
 CORPORATE: Final = frozenset({ActivityKind.SPLIT, ActivityKind.RENAME})
 _KINDS: Final = {ActivityKind.SPLIT: EntryKind.SPLIT, ActivityKind.RENAME: EntryKind.RENAME}
@@ -151,26 +155,49 @@ class CorporateBooking:
         unannounced: bool,
     ) -> set[str]:
         """Book the splits that explain a holding. Returns their symbols. `former` names symbols renamed just now."""
-        told, found = {a.symbol for a in announced if a.kind is ActivityKind.SPLIT}, set[str]()
-        for symbol in sorted({*reading.positions, *told} - reading.unreadable):
-            before, after = balance.holdings.get(symbol, ZERO), reading.balance.holdings.get(symbol, ZERO)
-            if before == after:
+        found = set[str]()
+        for symbol in sorted({*reading.positions, *balance.holdings} - reading.unreadable):
+            change = reading.balance.holdings.get(symbol, ZERO) - balance.holdings.get(symbol, ZERO)
+            if not change:
                 continue
-            position = reading.positions.get(symbol)
-            paid = self._ledger.book.find_entry_price(former.get(symbol, symbol), now)
-            entry, market = (position.avg_entry_price, position.current_price) if position else (None, None)
-            split = find_split(
-                ChangedHolding(symbol, before, after, paid, entry, market), announced, unannounced=unannounced
-            )
+            split, later = None, tuple[FillRow, ...]()
+            for holding, sales in self._list_past_holdings(symbol, balance, reading, former.get(symbol, symbol), now):
+                seen = find_split(holding, announced, unannounced=unannounced)
+                if seen is not None and (split is None or seen.is_exact):
+                    split, later = seen, sales
+                if split is not None and split.is_exact:
+                    break
             if split is not None:
-                self._book_split(split, now)
+                self._book_split(split, later, now)
                 found.add(symbol)
         return found
 
-    def _book_split(self, split: Split, now: datetime) -> None:
+    def _list_past_holdings(
+        self, symbol: str, balance: Balance, reading: AccountReading, former: str, now: datetime
+    ) -> Iterator[tuple[ChangedHolding, tuple[FillRow, ...]]]:
+        """Yield a holding as it is, then as it was before its last sale, before the last two, and so on.
+
+        An old stop may have sold shares after their split, before the desk could look. With each holding come the
+        sales after it.
+        """
+        book, position = self._ledger.book, reading.positions.get(symbol)
+        before, after = balance.holdings.get(symbol, ZERO), reading.balance.holdings.get(symbol, ZERO)
+        entry, market = (position.avg_entry_price, position.current_price) if position else (None, None)
+        fills = self._ledger.orders.fills_of(symbol, now + MOMENT)
+        sales = [f.fill for f in fills if f.side is Side.SELL and f.fill.filled_at >= now - LATE_ACTIVITIES]
+        for number in range(min(len(sales), MOST_SALES) + 1):
+            later = tuple(sales[len(sales) - number :])
+            sold, moment = sum((f.qty for f in later), ZERO), later[0].filled_at if later else now
+            price = later[0].price if later and market is None else market
+            paid = book.find_entry_price(former, moment)
+            yield ChangedHolding(symbol, before + sold, after + sold, paid, entry, price), later
+
+    def _book_split(self, split: Split, later: Sequence[FillRow], now: datetime) -> None:
+        """Book a split before the sales after it."""
         held, day = split.holding, trading_day(now)
+        at = min([now, *(fill.filled_at - MOMENT for fill in later)])
         price, change = held.entry if held.paid is None else held.paid / split.ratio, held.after - held.before
-        booking = AccountEntry(EntryKind.SPLIT, day, now, held.symbol, change, price, ZERO, split.activity_id)
+        booking = AccountEntry(EntryKind.SPLIT, day, at, held.symbol, change, price, ZERO, split.activity_id)
         self._ledger.book.add([replace(booking, sentence=split.sentence)])
-        self._ledger.actions.split(held.symbol, split.ratio, now)
+        self._ledger.actions.split(held.symbol, split.ratio, at, later)
         log.warning("%s", split.sentence)

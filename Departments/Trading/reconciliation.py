@@ -35,6 +35,7 @@ from Departments.Trading.comparison import (
     describe_order,
     describe_strangers,
 )
+from Departments.Trading.coverage import ExitCoverage
 from Departments.Trading.differences import CASH_NAME, advise_symbols_first
 from Departments.Trading.exits import adopt_exits, entry_intent, known_as, with_parents
 
@@ -76,13 +77,20 @@ class Reconciler:
     """
 
     def __init__(
-        self, broker: Broker, ledger: Ledger, clock: Clock, report: Callable[[OrderRecord], None], books: Bookkeeper
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        clock: Clock,
+        report: Callable[[OrderRecord], None],
+        books: Bookkeeper,
+        coverage: ExitCoverage,
     ) -> None:
         self._broker = broker
         self._ledger = ledger
         self._clock = clock
         self._report = report
         self._books = books
+        self._coverage = coverage
 
     def reconcile(self, in_hand: Container[str], follow: Callable[[], None]) -> list[ComparedOrder]:
         """Compare orders, shares and cash. `in_hand` as in `compare_orders`, `follow` as in `Bookkeeper.compare`.
@@ -96,6 +104,7 @@ class Reconciler:
 
     def _compare_books(self, rows: Sequence[ComparedOrder], follow: Callable[[], None]) -> None:
         self._books.compare(follow, {row.order.id for row in rows if row.order is not None}, self._find_disputed(rows))
+        self._coverage.check(self._books.positions)
 
     def _find_disputed(self, rows: Sequence[ComparedOrder]) -> Collection[str]:
         return disputed_symbols(rows, self._ledger.releases.find_accepted()).keys()
@@ -140,7 +149,7 @@ class Reconciler:
         """
         now = self._clock.now()
         compare = partial(compare_orders, self._broker, self._ledger.orders, self._find_start(now), in_hand)
-        rows = ask_patiently(compare, self._clock, seconds=self._books.patience)
+        rows = ask_patiently(lambda: self._coverage.end_gone(compare()), self._clock, seconds=self._books.patience)
         with self._ledger.transaction():
             accepted = self._ledger.releases.find_accepted()
             for symbol, reason in disputed_symbols(rows, accepted).items():

@@ -48,6 +48,11 @@ class Split:
     activity_id: str = ""
 
     @property
+    def is_exact(self) -> bool:
+        """Return whether the ratio explains the shares; else the broker has named their change."""
+        return _explains(self.ratio, self.holding)
+
+    @property
     def sentence(self) -> str:
         """Return the sentence about it."""
         before, after = self.holding.before, self.holding.after

@@ -169,6 +169,8 @@ class MarketActions:
         policy = "cancel" if ratio < ONE else self.state.orders_at_split
         for record in orders:
             changed = replace(record, qty=whole_shares(record.qty * ratio))
+            if policy == "keep":
+                continue
             if policy == "cancel" or record.filled_qty or not changed.qty or record.status is _REPLACING:
                 self._cancel(record.id, at)
             else:
@@ -211,6 +213,7 @@ _POLICIES: Final = {
     "multiply": "their quantities follow, their prices stay",
     "adjust": "their quantities and prices follow",
     "cancel": "cancelled",
+    "keep": "they stay as they are",
 }
 
 

@@ -30,7 +30,7 @@ each key by itself in docs/exchange.md):
     latency: {fill: [0.6, 2.2], cancel: [0.2, 0.8]}      # seconds, from and to
     partial_fills: {rate: 0, pause: 2}       # share of orders with two fills; seconds between them
     cash_lag: 0                              # seconds until proceeds show in cash and buying power
-    orders_at_split: multiply                # or cancel, or adjust: quantities and prices follow
+    orders_at_split: multiply                # or cancel, keep, or adjust: quantities and prices follow
     orders_at_rename: cancel                 # or keep
     orders:                                  # none; open orders of somebody else in the same account
       - {symbol: UPS, side: SELL, qty: 70, type: trailing_stop, trail_percent: 5}
@@ -181,7 +181,7 @@ class ExchangeState(Section):
     latency: Latency = Field(Latency(), description="delays in seconds")
     partial_fills: Partials = Field(Partials(), description="orders that fill in two parts")
     cash_lag: Seconds = Field(Decimal(0), description="seconds until proceeds show in cash and buying power")
-    orders_at_split: Literal["multiply", "cancel", "adjust"] = Field(
+    orders_at_split: Literal["multiply", "cancel", "adjust", "keep"] = Field(
         "multiply", description="open orders at a split; a reverse split and a partial fill cancel them"
     )
     orders_at_rename: Literal["cancel", "keep"] = Field("cancel", description="open orders when a symbol changes")

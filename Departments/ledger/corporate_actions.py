@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,9 +13,9 @@ from Departments.core.money import ZERO, on_tick, whole_shares
 from Departments.core.orders import Purpose
 from Departments.ledger.database import Database
 from Departments.ledger.old_positions import OldPositions
-from Departments.ledger.order_records import OPEN, ORDERS, WITH_STOP, OrderRecord
-from Departments.ledger.tables import Table
-from Departments.ledger.unprotected import UnprotectedRecords
+from Departments.ledger.order_records import OPEN, ORDERS, WITH_STOP, FillRow, OrderRecord
+from Departments.ledger.tables import Table, marks
+from Departments.ledger.unprotected import ChangeCause, UnprotectedRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +56,39 @@ class CorporateActions:
         self._unprotected.rename(symbol, new, at)
         self._positions.rename(symbol, new, at)
 
-    def split(self, symbol: str, ratio: Decimal, at: datetime) -> None:
+    def split(self, symbol: str, ratio: Decimal, at: datetime, later: Sequence[FillRow] = ()) -> None:
         """Multiply the unsold shares of a symbol by `ratio` (new ones for each old one), and divide its exits' prices.
 
-        Fractions of a share are dropped: exits are for whole shares.
+        `later` are sales after the split. Fractions of a share are dropped: exits are for whole shares.
         """
+        sold_later = {fill.order_id: ZERO for fill in later}
+        for fill in later:
+            sold_later[fill.order_id] += fill.qty
         groups: defaultdict[str, list[OrderRecord]] = defaultdict(list)
         for record in ORDERS.find(self._db, _OPEN_EXITS, symbol):
             groups[record.parent_id or record.client_order_id].append(record)
         for root, exits in groups.items():
             twins = ORDERS.find(self._db, "(client_order_id = ? OR parent_id = ?) AND purpose = 'exit'", root, root)
             sold = sum((twin.filled_qty for twin in twins), ZERO)
+            since = sum((sold_later.pop(twin.id, ZERO) for twin in twins), ZERO)
             for record in exits:
-                left = whole_shares(max(ZERO, record.qty - sold) * ratio)
+                left = max(ZERO, whole_shares(max(ZERO, record.qty - sold + since) * ratio) - since)
                 self._rewrite(record, sold + left, ratio)
         ended = ORDERS.first(self._db, _NEWEST_STOP, symbol)
         if ended is not None and not any(ended.id == record.id for exits in groups.values() for record in exits):
             self._rewrite(ended, ended.qty, ratio)
         self._unprotected.split(symbol, ratio, at)
+        self._unprotected.adopt(symbol, self._count_left(sold_later, ratio), at, ChangeCause.SPLIT)
         self._positions.split(symbol, ratio, at)
+
+    def _count_left(self, sold_later: Mapping[int, Decimal], ratio: Decimal) -> Decimal:
+        """Return the shares that ended exits left by selling old quantities of split shares."""
+        left, ids = ZERO, [order_id for order_id, qty in sold_later.items() if qty]
+        for record in ORDERS.find(self._db, f"id IN ({marks(ids)}) AND purpose = 'exit'", *map(str, ids)):
+            since, covered = sold_later[record.id], max(ZERO, record.qty - record.filled_qty + sold_later[record.id])
+            counted = whole_shares(max(ZERO, covered - since) * ratio)
+            left += max(ZERO, whole_shares(covered * ratio) - since) - counted
+        return left
 
     def _rewrite(self, record: OrderRecord, qty: Decimal, ratio: Decimal) -> None:
         prices = {"limit_price": _divide(record.limit_price, ratio), "stop_price": _divide(record.stop_price, ratio)}

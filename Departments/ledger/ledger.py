@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from Departments.core.facts import Knowledge, TradingHistory
-from Departments.core.money import ZERO
+from Departments.core.money import ZERO, whole_shares
 from Departments.core.platform.rights import PRIVATE, Rights
 from Departments.core.platform.steps import Step, no_step
+from Departments.core.portfolio import Position
 from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger import journal
@@ -131,6 +132,19 @@ class Ledger:
         for symbol, qty in self.orders.sum_under_exits(releasing=True).items():
             found[symbol] = found.get(symbol, ZERO) + qty
         return found
+
+    def find_uncovered(self, positions: Mapping[str, Position], *, exits_wanted: bool) -> dict[str, Decimal]:
+        """Return the shares without live exits, by symbol, as the account shows them: what no order holds.
+
+        The desk answers for the unprotected shares and for those under its exits; only what is held counts.
+        """
+        known, covered = self.shares_without_exits(exits_wanted=exits_wanted), self.orders.sum_under_exits()
+        found = {}
+        for symbol in sorted({*known, *covered} & {*positions}):
+            position = positions[symbol]
+            lacking = known.get(symbol, ZERO) + covered.get(symbol, ZERO) - (position.qty - position.available)
+            found[symbol] = whole_shares(min(position.available, lacking))
+        return {symbol: qty for symbol, qty in found.items() if qty > 0}
 
     def knowledge(
         self, now: datetime, settlement_days: int, held: Collection[str], young: timedelta = timedelta()

@@ -246,6 +246,11 @@ class OrderRecords:
         changes = {"code": code, "reason": reason, "cancel_requested_at": at}
         ORDERS.update(self._db, changes, "client_order_id = ?", client_order_id)
 
+    def shrink(self, exit_: OrderRecord, qty: Decimal) -> None:
+        """Record that a person took shares out of an exit; the caller counts them as unprotected."""
+        if qty < exit_.qty:
+            ORDERS.update(self._db, {"qty": qty}, "id = ?", exit_.id)
+
     def release(self, client_order_ids: Sequence[str], at: datetime) -> None:
         """Record the beginning of a RELEASE of exits."""
         condition = f"client_order_id IN ({marks(client_order_ids)}) AND released_at IS NULL"

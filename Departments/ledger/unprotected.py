@@ -19,7 +19,6 @@ from typing import Final
 
 from Departments.core.money import ZERO, whole_shares
 from Departments.core.orders import OrderStatus, OrderType, Purpose, Side
-from Departments.core.reasons import ReasonCode
 from Departments.ledger.database import Database
 from Departments.ledger.order_records import FillRow, OrderRecord, is_adopted
 from Departments.ledger.tables import Table
@@ -170,13 +169,13 @@ class UnprotectedRecords:
             self._set(UnprotectedShares(symbol, qty, released))
             CHANGES.insert(self._db, Change(symbol, at, qty - known.qty, ChangeCause.SPLIT))
 
-    def adopt(self, symbol: str, qty: Decimal, at: datetime) -> None:
-        """Answer for whole shares that somebody else bought (negative: sold, as far as they were unprotected)."""
+    def adopt(self, symbol: str, qty: Decimal, at: datetime, cause: ChangeCause = ChangeCause.ADOPTED) -> None:
+        """Answer for whole shares outside the ledger's orders (negative: sold, as far as they were unprotected)."""
         known = self.find(symbol)
         now = max(ZERO, known.qty + whole_shares(qty))
         if now != known.qty:
             self._set(UnprotectedShares(symbol, now, min(known.released, now)))
-            CHANGES.insert(self._db, Change(symbol, at, now - known.qty, ChangeCause.ADOPTED))
+            CHANGES.insert(self._db, Change(symbol, at, now - known.qty, cause))
 
     def rename(self, symbol: str, new: str, at: datetime) -> None:
         """Move the row of a symbol to another, and join it with that one's."""
@@ -264,7 +263,7 @@ def _history(group: OrderGroup) -> Iterator[tuple[datetime, ChangeCause, Decimal
     if not _is_strange(cover, entry):
         yield live_at, ChangeCause.COVERED if entry is None else ChangeCause.BOUGHT, -cover.qty
     ended_at = _find_end(group.exits)
-    if ended_at is not None and all(e.code != ReasonCode.SYMBOL_LOCKED for e in group.exits):
+    if ended_at is not None:
         taken = any(e.released_at for e in group.exits)
         yield ended_at, ChangeCause.RELEASED if taken else ChangeCause.LOST, group.unsold
 

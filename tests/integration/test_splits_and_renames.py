@@ -17,7 +17,7 @@ from Departments.exchange.account_log import AccountLog
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.Trading.exits import flat
 from tests.builders.desk import MORNING, STATE, trade, workspace
-from tests.integration.test_account_truth import DAY, SETTINGS, execute, happen, outside
+from tests.integration.test_account_truth import DAY, SETTINGS, check_sum, execute, happen, outside
 
 LATEST = MORNING + 9 * DAY
 BETWEEN = MORNING + DAY - timedelta(hours=2)  # before the next session
@@ -143,17 +143,45 @@ def test_an_announcement_waits_for_its_split(tmp_path: Path, monkeypatch: pytest
         assert opened.ledger.shares_without_exits(exits_wanted=True) == {"ALKS": 1540}
 
 
-def test_old_stops_that_sell_the_split_shares_are_no_dispute(tmp_path: Path) -> None:
-    folder = make(tmp_path, orders_at_split="multiply")
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize(("policy", "sold", "left"), [("multiply", 1540, 0), ("keep", 154, 1386)])
+def test_old_stops_that_sell_split_shares_are_no_dispute_and_the_rest_gets_exits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, sold: int, left: int, *, announced: bool
+) -> None:
+    folder = make(tmp_path, orders_at_split=policy)
     execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
     with outside(folder, BETWEEN) as opened:
         happen(opened, do="split", of="ALKS", ratio=D(10))
+    if not announced:
+        hide(monkeypatch, ActivityKind.SPLIT)
     document = execute(folder, 1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
-    assert [row["qty"] for row in document["since_last"]["exits"]] == ["1540"]
+    check_sum(document)
+    (stop,) = document["since_last"]["exits"]
+    assert stop["qty"] == str(sold)
+    assert abs(D(stop["bought_at"]) - D("3.266")) < D("0.05")
+    assert abs(D(stop["profit"])) < D("0.1") * sold
+    assert document["status"] == "COMPLETED"
     with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
         assert opened.ledger.releases.locks() == []
-        assert "ALKS" not in opened.ledger.book.balance().holdings
+        assert opened.ledger.book.balance().holdings.get("ALKS", 0) == left
+        assert [qty for qty, _ in read_exits(opened, "ALKS")] == ([left] if left else [])
         assert opened.ledger.shares_without_exits(exits_wanted=True) == {}
+        opened.trader.reconcile()
+        assert opened.ledger.book.differences() == []
+
+
+def test_shares_sold_before_the_split_are_not_counted_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make(tmp_path, orders_at_split="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), at=MORNING)
+    execute(folder, 1, trade("ALKS", "SELL", 54, 32.66), at=MORNING + DAY)
+    with outside(folder, BETWEEN + DAY) as opened:
+        happen(opened, do="split", of="ALKS", ratio=D(10))
+    hide(monkeypatch, ActivityKind.SPLIT)
+    document = execute(folder, 2, trade("COMM", "BUY", 250, 17.02), at=MORNING + 2 * DAY)
+    assert document["status"] == "COMPLETED"
+    assert any("100 → 1000" in row["sentence"] for row in document["since_last"]["changes"])
+    with outside(folder, MORNING + 2 * DAY + timedelta(hours=1)) as opened:
+        assert sum(each for each, _ in read_exits(opened, "ALKS")) == 1000
 
 
 @pytest.mark.parametrize(

@@ -165,8 +165,8 @@ def since_last_report(ledger: Ledger, run: ExecutionRecord | None, cash: Decimal
         exits=tuple(describe_fills(ledger, fills, own)),
         bookings=tuple(bookings),
         differences=differences,
-        expired=tuple(o for o in expired if begun is None or (o.terminal_at or begun) < begun),
-        cancelled=tuple(g for g in cancelled if begun is None or (g.last.terminal_at or begun) < begun),
+        expired=tuple(o for o in expired if begun is None or (o.terminal_at or begun) <= begun),
+        cancelled=tuple(g for g in cancelled if begun is None or (g.last.terminal_at or begun) <= begun),
     )
 
 

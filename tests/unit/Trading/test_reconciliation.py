@@ -15,6 +15,7 @@ from Departments.core.errors import UnreadableAnswer
 from Departments.core.orders import Order, OrderRequest, OrderType, Side, TimeInForce
 from Departments.ledger.order_records import OrderRecord
 from Departments.Trading.comparison import Finding
+from Departments.Trading.coverage import ExitCoverage
 from Departments.Trading.reconciliation import Reconciler
 from tests.builders.desk import MORNING, desk, plan, trade
 from tests.builders.trading import order, reports, send, trade_on, unproven_workspace
@@ -222,7 +223,9 @@ def test_shares_of_a_position_that_cannot_be_read_are_not_missed(opened: Desk) -
 
     broker: Any = Unreadable()
     books: Any = None  # positions alone are compared
-    reconciler = Reconciler(broker, opened.ledger, opened.clock, lambda _: None, books)
+    reconciler = Reconciler(
+        broker, opened.ledger, opened.clock, lambda _: None, books, ExitCoverage(broker, opened.ledger, opened.clock)
+    )
     assert reconciler.compare_positions(timedelta(days=1)).missing == ()
 
 

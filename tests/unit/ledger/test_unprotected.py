@@ -249,13 +249,13 @@ def test_exits_that_never_protected_are_not_missed_when_they_end(ledger: Ledger)
     assert unprotected(ledger) == 0
 
 
-def test_exits_whose_absence_a_person_has_accepted_are_not_made_anew(ledger: Ledger) -> None:
+def test_exits_whose_absence_a_person_has_accepted_leave_their_shares_unprotected(ledger: Ledger) -> None:
     bought_with_exits(ledger)
     (target,) = [o for o in ledger.orders.find_open() if o.client_order_id == "TARGET"]
     ledger.orders.withdraw(target, ReasonCode.SYMBOL_LOCKED, "the broker does not know it", after(WEEKS))
     assert unprotected(ledger) == 0
     leg(ledger, "STOP", 0, WEEKS, "canceled")
-    assert unprotected(ledger) == 0
+    assert unprotected(ledger) == 100
 
 
 def test_a_stop_that_has_triggered_protects_although_its_target_is_gone(ledger: Ledger) -> None:
