@@ -219,7 +219,7 @@ def read_backup(source: Path) -> dict[str, bytes]:
             about: Any = json.loads(pack.read(MANIFEST)) if MANIFEST in names else None
             data = {name: pack.read(name) for name in names if name != MANIFEST}
     except DAMAGED as error:
-        raise BadInput(source, "", f"is damaged ({error})", "use another backup") from error
+        raise BadInput(source, "", "is damaged, or no zip file", "use another backup") from error
     if not isinstance(about, dict) or not isinstance(about.get("files"), dict):
         raise BadInput(source, "", "is no backup of a desk", "name a file that `departments backup` wrote")
     if about.get("format") != FORMAT:

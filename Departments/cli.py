@@ -1,4 +1,4 @@
-"""The command `departments`: the table of commands, and one sentence and exit code for every error.
+"""The command `departments`: the table of commands, and one exit code for every end.
 
 The list of commands imports none of them. A command's module is imported with its first use.
 """
@@ -18,13 +18,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
-from Departments.core.errors import DepartmentsError
-
-UNEXPECTED = 1
-DISK = 3
 INTERRUPTED = 130
 DEFAULT = "status"  # the command of a bare `departments` in a workspace
-TRACEBACK = "DEPARTMENTS_TRACEBACK"  # any value shows the traceback of an unexpected error
 
 
 class Entry(NamedTuple):
@@ -138,29 +133,23 @@ def _accept_every_character(stream: TextIO) -> None:
 
 
 def run_command(arguments: list[str]) -> int:
-    """Run the command line and return its exit code. An error is one sentence on standard error."""
+    """Run the command line and return its exit code.
+
+    A failure is one sentence on standard error; with `--json` it is a document on standard output, too.
+    """
     with _restore_streams():
         try:
             result = application()(arguments or _choose_default(), standalone_mode=False)
-        except DepartmentsError as error:
-            return _fail(error.sentence, error.exit_code)
-        except typer.TyperException as error:
-            problem = error.format_message().rstrip(".")
-            return _fail(f"{problem}; see --help." if problem else "", error.exit_code)
-        except (typer.Abort, KeyboardInterrupt):
-            result = INTERRUPTED
-        except OSError as error:
-            from Departments.core.platform.disk_trouble import AGAIN, find_mend  # noqa: PLC0415 - only errors need it
+            if result == INTERRUPTED:  # the library's code for Ctrl-C
+                raise KeyboardInterrupt  # noqa: TRY301 - it has the same end as one during the command
+        except (Exception, KeyboardInterrupt) as error:
+            from Departments.commands import command_failures  # noqa: PLC0415 - only failures need it
 
-            mend = find_mend(error, Path()) or "check the path and the disk"
-            return _fail(f"{error.filename or 'the system'}: {error.strerror or error}; {mend} and {AGAIN}.", DISK)
-        except Exception as error:
-            if os.environ.get(TRACEBACK):
+            if command_failures.wants_traceback(error):
                 raise
-            sentence = f"Unexpected error ({type(error).__name__}: {error}); set {TRACEBACK}=1 to see its traceback."
-            return _fail(sentence, UNEXPECTED)
-        if result == INTERRUPTED:  # the library's code for Ctrl-C, too
-            return _fail("Interrupted; run the same command again to continue.", INTERRUPTED)
+            return command_failures.show_failure(
+                command_failures.describe_failure(error), as_json="--json" in arguments
+            )
         return result if isinstance(result, int) else 0
 
 
@@ -180,14 +169,3 @@ def _restore_streams() -> Iterator[None]:
             from Departments.commands.log_files import end_log  # noqa: PLC0415 - few runs keep a log file
 
             end_log()
-
-
-def _fail(sentence: str, code: int) -> int:
-    if sentence:
-        from rich.console import Console  # noqa: PLC0415 - only errors need it
-
-        from Departments.core.safe_text import make_safe  # noqa: PLC0415
-
-        screen = Console(stderr=True, soft_wrap=True, highlight=False)
-        screen.print(make_safe(sentence), style="red", markup=False, emoji=False)
-    return code

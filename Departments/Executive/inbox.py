@@ -11,7 +11,7 @@ from Departments.constraints.amounts import is_careful
 from Departments.constraints.limits import Limits
 from Departments.core.departments import EXECUTIVE
 from Departments.core.documents import json_text
-from Departments.core.errors import ContradictedReport, DepartmentsError, WorkspaceBusy
+from Departments.core.errors import ContradictedReport, Unanswered, WorkspaceBusy
 from Departments.core.identifiers import answer_id, message_id
 from Departments.core.logs import make_logger
 from Departments.core.money import plain
@@ -91,7 +91,7 @@ class ExecutiveInbox:
         return question.name in bus.mailbox.waiting(recipient) or bus.journal.disposition(recipient, asked) is not None
 
     def wait_for_answer(self, question: Message) -> Message:
-        """Return the answer to a question. Raises DepartmentsError when none comes in time."""
+        """Return the answer to a question. Raises Unanswered when none comes in time."""
         give_up = self._clock.now() + ANSWER_WITHIN
         while True:
             self._work()
@@ -100,7 +100,8 @@ class ExecutiveInbox:
                 return answer
             if self._clock.now() >= give_up:
                 asked, seconds = question.message_id, ANSWER_WITHIN.seconds
-                raise DepartmentsError(f"no department answered {asked} within {seconds} s.")
+                mend = "start `departments watch` for the inboxes that nobody watches, and run again"
+                raise Unanswered(f"no department answered {asked} within {seconds} seconds; {mend}.")
             self._clock.sleep(self._poll)
 
     def _find_handled_answer(self, question: Message) -> Message | None:

@@ -16,6 +16,7 @@ from Departments.core.errors import DepartmentsError
 from Departments.core.logs import make_logger
 from Departments.core.moments import iso
 from Departments.core.platform import hook_runner
+from Departments.core.platform.files import describe
 from Departments.core.platform.processes import EndedProgram, run_program, split_command
 from Departments.core.settings import HookSettings, OperationsSettings
 
@@ -74,7 +75,7 @@ class Hook:
         try:
             return run_program(words, self.workspace, self.settings.timeout, text.encode(), environ)
         except OSError as error:
-            raise self.refuse(f"cannot be started ({error.strerror or error})") from error
+            raise self.refuse(f"cannot be started ({describe(error)})") from error
 
     @property
     def _what(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ from Departments.core.errors import BadInput
 from Departments.core.money import decimal_of
 from Departments.core.platform.text_files import read_text
 from Departments.core.quotes import Bar
+from Departments.core.readers import read_date
 
 #: Funds and notes on VIX futures. Their prices decay and split: they are not the index and no threshold fits them.
 VIX_PROXIES = frozenset({"VIXY", "VIXM", "VXX", "VXZ", "UVXY", "UVIX", "SVXY", "SVIX"})
@@ -38,7 +38,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str | None]]]:
         names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
         rows = [(reader.line_num, {key: row[name] for key, name in names.items()}) for row in reader]
     except csv.Error as error:
-        raise BadInput(path, f"after line {reader.line_num}", f"is not CSV ({error})", "mend what follows") from error
+        raise BadInput(path, f"after line {reader.line_num}", "is not CSV", "mend what follows") from error
     missing = next((name for name in ("date", *PRICES) if name not in names), None)
     if missing:
         raise BadInput(path, "line 1", f"lacks the column {missing}", "name date, open, high, low, close")
@@ -47,7 +47,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str | None]]]:
 
 def _bar(row: Mapping[str, str | None], symbol: str, path: Path, line: int) -> Bar:
     try:
-        day = date.fromisoformat((row["date"] or "").strip()[:10])
+        day = read_date((row["date"] or "").strip()[:10])
         opened, high, low, close = (decimal_of(row[name]) for name in PRICES)
         volume = decimal_of(row.get("volume") or 0)
     except ValueError as error:

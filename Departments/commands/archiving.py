@@ -14,7 +14,7 @@ from rich.table import Table
 
 from Departments.bootstrap import Desk
 from Departments.commands.consoles import escape_text, open_console
-from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.frame import add_to_failure, find_messages, print_json, use_desk
 from Departments.commands.log_files import LogFile, keep_log
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput, PublishError
@@ -78,8 +78,12 @@ def _carry_out(desk: Desk, moves: Sequence[Move], *, as_json: bool, verbose: boo
             desk.bus.settle()  # first: the files move
         for move in retention.archive(desk.mailbox, moves):
             done.append(move)  # noqa: PERF402 - an error must not lose the moves before it
-    finally:
-        _show(done, dry_run=False, as_json=as_json, verbose=verbose)
+    except BaseException as error:
+        if not as_json:
+            _show(done, dry_run=False, as_json=False, verbose=verbose)
+        add_to_failure(error, _describe(done, dry_run=False))
+        raise
+    _show(done, dry_run=False, as_json=as_json, verbose=verbose)
     return PublishError.exit_code if any(move.outcome == REFUSED for move in done) else 0
 
 
@@ -111,7 +115,7 @@ def _pack(desk: Desk, month: str, *, dry_run: bool, as_json: bool) -> int:
 
 def _show(moves: Sequence[Move], *, dry_run: bool, as_json: bool, verbose: bool) -> None:
     if as_json:
-        print_json({"dry_run": dry_run, "moves": [_document(move) for move in moves]})
+        print_json(_describe(moves, dry_run=dry_run))
         return
     screen, left = open_console(), [m for m in moves if m.outcome not in {MOVED, WOULD_MOVE}]
     title = f"{len(moves)} would move" if dry_run else f"{len(moves) - len(left)} moved"
@@ -137,6 +141,10 @@ def _sum_up(moves: Sequence[Move], title: str) -> Table:
     for (day, box, department), count in sorted(sums.items()):
         table.add_row(day, box, escape_text(department), str(count))
     return table
+
+
+def _describe(moves: Sequence[Move], *, dry_run: bool) -> dict[str, Any]:
+    return {"dry_run": dry_run, "moves": [_document(move) for move in moves]}
 
 
 def _document(move: Move) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import typer
 from Departments.bootstrap import MESSAGES, Choices
 from Departments.brokers.choice import SIMULATED
 from Departments.brokers.registry import EXCHANGE_FILE
-from Departments.commands.frame import report_errors, use_desk
+from Departments.commands.frame import document_failures, use_desk
 from Departments.commands.options import AsJson
 from Departments.commands.run import HELP, audience_of, show_end
 from Departments.core.errors import BadInput
@@ -42,7 +42,7 @@ def demo(
     as_json: AsJson = False,
 ) -> int:
     """Run the demo's day."""
-    with report_errors(wanted=as_json):
+    with document_failures():
         return _run_day(_workspace(workspace, keep=keep), as_json=as_json)
 
 
@@ -75,7 +75,9 @@ def fill_workspace(folder: Path) -> None:
         _copy_messages(source / "demo" / MESSAGES, folder / MESSAGES)
     except OSError as error:
         raise_for_disk(error, folder)
-        raise BadInput(folder, "", f"cannot be written ({error.strerror})", "name another --workspace") from error
+        raise BadInput(
+            folder, "", f"cannot be written ({files.describe(error)})", "name another --workspace"
+        ) from error
 
 
 def _copy_messages(source: Path, target: Path) -> None:

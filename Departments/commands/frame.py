@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, DepartmentsError, LedgerError
+from Departments.core.platform import files
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.platform.places import locate
@@ -52,10 +53,15 @@ def use_desk(workspace: Path, choices: Choices | None = None) -> Iterator[Desk]:
     try:
         yield desk
     except DepartmentsError as error:
-        error.issues = _find_issues(desk, error)
+        add_to_failure(error, _find_issues(desk, error))
         raise
     finally:
         desk.close()
+
+
+def add_to_failure(error: BaseException, more: Mapping[str, Any]) -> None:
+    """Add keys to the document of a failed command; they are beside its error."""
+    error.issues = {**getattr(error, "issues", {}), **more}  # type: ignore[attr-defined]
 
 
 def _find_issues(desk: Desk, error: DepartmentsError) -> dict[str, Any]:
@@ -86,21 +92,23 @@ def print_json(document: Any) -> None:
 
 def reason_of(error: Exception) -> str:
     """Return the reason of a failed read, without the path."""
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+    return files.describe(error) if isinstance(error, OSError) else str(error)
 
 
 @contextmanager
-def report_errors(*, wanted: bool) -> Iterator[None]:
-    """Print an error also as a JSON document, if that is `wanted`."""
+def document_failures() -> Iterator[None]:
+    """Give the document of a failed day the keys of every other day, beside its error.
+
+    An error of the system with a disk behind it becomes a DiskError.
+    """
     try:
         with _name_disk_trouble():
             yield
     except DepartmentsError as error:
-        if wanted:
-            from Departments.Executive.reporting.document import unexecuted_document  # noqa: PLC0415 - only for a failed day
+        from Departments.Executive.reporting.document import unexecuted_document  # noqa: PLC0415 - only for a failed day
 
-            failed = unexecuted_document("FAILED", None, error.sentence) | {"exit_code": error.exit_code}
-            print_json({**failed, **error.issues})
+        failed = unexecuted_document("FAILED", None, error.sentence) | {"exit_code": error.exit_code}
+        error.issues = {**failed, **error.issues}
         raise
 
 

@@ -81,7 +81,7 @@ def read_briefing(path: Path) -> Message:
     except FileNotFoundError as error:
         raise BadInput(path, "", "there is no such file", A_BRIEFING) from error
     except OSError as error:
-        raise BadInput(path, "", f"cannot be read ({error.strerror})", A_BRIEFING) from error
+        raise BadInput(path, "", f"cannot be read ({files.describe(error)})", A_BRIEFING) from error
     except UnreadableMessage as error:
         raise BadInput(path, "", f"is not a message ({error})", A_BRIEFING) from error
     if message.message_type != "DailyBriefing":

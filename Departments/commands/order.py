@@ -11,7 +11,7 @@ import typer
 
 from Departments.bootstrap import Choices
 from Departments.commands.clocks import check_moving_on
-from Departments.commands.frame import report_errors, use_desk
+from Departments.commands.frame import document_failures, use_desk
 from Departments.commands.inputs import check_report_folder, make_clock
 from Departments.commands.options import (
     AsJson,
@@ -58,7 +58,7 @@ def order(  # noqa: PLR0913 - one parameter for each option
     as_json: AsJson = False,
 ) -> int:
     """Trade one symbol by hand."""
-    with report_errors(wanted=as_json), ExitStack() as stack:
+    with document_failures(), ExitStack() as stack:
         wanted = ManualOrder.read(side, symbol, shares, reason)
         choices = Choices(
             clock=make_clock(at, side_by_side=via_watchers),

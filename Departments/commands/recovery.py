@@ -16,7 +16,7 @@ from rich.table import Table
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import check_moving_on, look_at_own_time
 from Departments.commands.consoles import escape_text
-from Departments.commands.frame import print_json, report_errors, use_desk
+from Departments.commands.frame import document_failures, print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFaults, Workspace
 from Departments.commands.run import show_document
@@ -43,7 +43,7 @@ def resume(
 ) -> int:
     """Finish an interrupted execution, if there is one."""
     choices = Choices(clock=make_clock(at), broker=broker, exchange_faults=exchange_faults)
-    with report_errors(wanted=as_json), use_desk(workspace, choices) as desk:
+    with document_failures(), use_desk(workspace, choices) as desk:
         check_moving_on(desk)
         resumed = desk.day.resume()
         document = _describe_loose_ends(desk.day.chase()) if resumed is None else resumed.document
@@ -86,7 +86,7 @@ def reconcile(
     more than 7 days is looked at as of its own last moment, unless --at names another.
     """
     choices = Choices(clock=make_clock(at), broker=broker)
-    with report_errors(wanted=as_json), use_desk(workspace, look_at_own_time(workspace, choices)) as desk:
+    with document_failures(), use_desk(workspace, look_at_own_time(workspace, choices)) as desk:
         done = _accept(desk, None if accept_all else accept) if accept_all or accept is not None else []
         return show_comparison(desk, as_json=as_json, everything=everything, accepted=done)
 

@@ -68,7 +68,7 @@ def _read(file: Path) -> bytes:
     try:
         return files.read_bytes(file)
     except OSError as error:
-        raise BadInput(file, "", f"cannot be read ({error.strerror})", "name a message file") from error
+        raise BadInput(file, "", f"cannot be read ({files.describe(error)})", "name a message file") from error
 
 
 def _decode(file: Path, data: bytes) -> Message:

@@ -179,7 +179,7 @@ def value_at(limits: Limits, key: str) -> Any:
 
 def load_limits(path: Path) -> Limits:
     """Read a limits file. Raises BadInput for a missing file, wrong keys or values, or a contradiction."""
-    limits = validate(Limits, read_yaml(path), path, name_all=True)
+    limits = validate(Limits, read_yaml(path), path)
     raise_for_contradictions(limits, path)
     return limits
 

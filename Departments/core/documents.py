@@ -18,6 +18,7 @@ from Departments.core.errors import BadInput
 from Departments.core.moments import iso
 from Departments.core.money import LARGEST
 from Departments.core.safe_text import escape_in_json
+from Departments.core.syntax import describe_json
 
 
 def json_text(document: Any, *, ascii_only: bool = False) -> str:
@@ -34,7 +35,10 @@ def parse_json(text: str, *, keep_nan: bool = False) -> Any:
     With `keep_nan` NaN and infinities become Decimals that are not finite: whoever reads them refuses them by key.
     A lone surrogate (an escape in a text that was cut off) becomes U+FFFD: no encoding can write it.
     """
-    found = (_LENIENT if keep_nan else _DECODER).decode(text)
+    try:
+        found = (_LENIENT if keep_nan else _DECODER).decode(text)
+    except ValueError as error:
+        raise ValueError(describe_json(error)) from error
     return _whole(found) if _SURROGATE.search(text) else found
 
 

@@ -11,6 +11,7 @@ DepartmentsError                 everything we raise on purpose
 │   ├── NotSigned                it lacks the signature that it needs
 │   ├── Contradiction            files of one id say different things, and nothing proves one
 │   └── ContradictedReport       it says what the ledger does not
+├── Unanswered              1    no department answered a question in time
 ├── FileInUse               3    another program keeps a file open (transient)
 ├── DiskError               3    a disk is full, out of inodes, over its quota or read-only
 ├── PublishError            3    the message could not be written (disk full, read-only, name too long)
@@ -27,6 +28,7 @@ DepartmentsError                 everything we raise on purpose
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -50,13 +52,22 @@ RUN_AGAIN: Final = "run the same command again to continue"
 class DepartmentsError(Exception):
     """The base of all errors we raise on purpose. Its text is one clear sentence.
 
-    `advice` is the mend common to all errors of a class, for texts without one. `issues` are the dead letters and
-    locks that a person has to look at beside it, by their keys in documents.
+    Its text is `source: key: problem; mend.` `advice` is the mend common to all errors of a class, for texts without
+    one. `source` and `key` name the place, as far as it is known. `issues` are keys beside it in the document of the
+    command: dead letters and locks that a person has to look at.
     """
 
     exit_code = 1
     advice = ""
+    source = ""
+    key = ""
+    mend = ""
     issues: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def code(self) -> str:
+        """Return the class in capitals, BAD_INPUT. Programs compare it, so it is stable."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).upper()
 
     @property
     def sentence(self) -> str:
@@ -124,7 +135,12 @@ class FileInUse(DepartmentsError):  # noqa: N818
     exit_code = 3
 
     def __init__(self, path: str | Path) -> None:
+        self.source = str(path)
         super().__init__(f"{path}: another program keeps it open; close that program, or wait, and {RUN_AGAIN}.")
+
+
+class Unanswered(DepartmentsError):  # noqa: N818
+    """No department answered a question in time."""
 
 
 class PublishError(DepartmentsError):
@@ -159,6 +175,7 @@ class BrokerError(DepartmentsError):
     """The broker refused a request, or did not answer."""
 
     exit_code = 4
+    source = "broker"
 
 
 class Refusal(StrEnum):

@@ -122,12 +122,15 @@ def read_moment(value: Any) -> datetime:
 
 def read_day(value: Any) -> date | None:
     """Read a day; an empty text is None."""
-    if isinstance(value, date) or not value:
-        return value or None
+    return read_date(str(value)) if value and not isinstance(value, date) else value or None
+
+
+def read_date(text: str) -> date:
+    """Read an ISO date."""
     try:
-        return date.fromisoformat(str(value))
+        return date.fromisoformat(text)
     except ValueError as error:
-        raise ValueError(f"{str(value)[:40]!r} is not a date; write it as 2025-11-10") from error
+        raise ValueError(f"{text[:40]!r} is not a date; write it as 2025-11-10") from error
 
 
 # --- types of fields ---

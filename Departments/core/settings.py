@@ -313,4 +313,4 @@ class Settings(Section):
 
 def load_settings(path: Path) -> Settings:
     """Read `config/settings.yaml`. Without the file, all defaults apply. Raises BadInput."""
-    return validate(Settings, read_yaml(path), path, name_all=True) if path.exists() else Settings()
+    return validate(Settings, read_yaml(path), path) if path.exists() else Settings()

@@ -10,7 +10,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import AliasChoices, BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -19,6 +19,9 @@ from Departments.core.documents import json_text
 from Departments.core.errors import BadInput
 
 Model = TypeVar("Model")
+SHOWN: Final = 80  # characters of a wrong value
+_NOWHERE: Final = object()
+_WORDS: Final = {None: "null", True: "true", False: "false"}
 
 
 def validate(
@@ -26,14 +29,12 @@ def validate(
     data: Mapping[str, Any],
     source: str | Path,
     *,
-    suggest: bool = False,
-    name_all: bool = False,
     place: str = "",
 ) -> Model:
     """Build a typed model, or a dataclass of such fields, from parsed data. Raises BadInput naming the first wrong key.
 
-    A field's alias, if any, is its only key. Of several faults a misspelt key comes first; `suggest` adds the
-    probable key, `name_all` names every misspelt key with it. `place` is the data's place in the source.
+    A field's alias, if any, is its only key. Of several faults misspelt keys come first: all of them are named, each
+    with the probable key. `place` is the data's place in the source.
     """
     try:
         if issubclass(model, BaseModel):
@@ -43,13 +44,9 @@ def validate(
     except ValidationError as error:
         faults = error.errors()
         unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
-        first = (unknown or faults)[0]
-        key, (problem, mend) = _path_of(first, place), _problem_and_mend(first, model)
-        if suggest and unknown:
-            problem, mend = _suggestion(first["loc"], model) or (problem, mend)
-        if name_all and unknown:
-            key, problem, mend = _name_unknown(unknown, place, model)
-        raise BadInput(source, key, problem, mend) from error
+        if unknown:
+            raise BadInput(source, *_name_unknown(unknown, place, model, data)) from error
+        raise BadInput(source, _path_of(faults[0], place, data), *_problem_and_mend(faults[0], model)) from error
     return built
 
 
@@ -87,42 +84,100 @@ def _choices(field: FieldInfo) -> list[str]:
     return [choice for choice in choices if isinstance(choice, str)]
 
 
+#: pydantic's kind of fault, the problem, the mend. In braces: the facts of the fault
+#: (https://docs.pydantic.dev/latest/errors/validation_errors/).
+_FAULTS: Final[Mapping[str, tuple[str, str]]] = {
+    "greater_than": ("must be more than {gt}", "raise it"),
+    "greater_than_equal": ("must be at least {ge}", "raise it"),
+    "less_than": ("must be less than {lt}", "lower it"),
+    "less_than_equal": ("must be at most {le}", "lower it"),
+    "literal_error": ("must be {expected}", "write one of these"),
+    "string_type": ("must be a text", "write it in quotes"),
+    "path_type": ("must be the path of a file or folder", "write it in quotes"),
+    "too_short": ("has too few entries", "add what is missing"),
+    "too_long": ("has too many entries", "remove some"),
+}
+_KINDS: Final[Sequence[tuple[str, tuple[str, str]]]] = (
+    ("bool", ("must be true or false", "write one of them")),
+    ("int", ("must be a whole number", "write it without quotes and point")),
+    ("float", ("must be a number", "write it without quotes")),
+    ("finite", ("must be a finite number", "write a number")),
+    ("decimal", ("must be a number", "write it without quotes")),
+    ("date", ("must be a date", "write it as 2025-11-10")),
+    ("list", ("must be a list", "write it as [A, B]")),
+    ("tuple", ("must be a list", "write it as [A, B]")),
+    ("frozen_set", ("must be a list", "write it as [A, B]")),
+    ("mapping", ("must hold keys and values", "write its keys below it")),
+    ("dict", ("must hold keys and values", "write its keys below it")),
+    ("model", ("must hold keys and values", "write its keys below it")),
+    ("dataclass", ("must hold keys and values", "write its keys below it")),
+)
+
+
 def _problem_and_mend(fault: Any, model: type) -> tuple[str, str]:
     *above, key = fault["loc"] or ("",)
-    if fault["type"] == "extra_forbidden":
-        return "is not a known key", "remove it or correct its name"
     if fault["type"] == "missing":
         return "is missing", _example(str(key), _model_at(model, above))
-    if fault["type"] == "model_type":
-        return f"must hold keys and values (found {fault['input']!r})", "write its keys below it"
-    problem, _, mend = str(fault["msg"]).removeprefix("Value error, ").partition("; ")
-    if mend:
-        return problem, mend
-    found = "" if isinstance(fault["input"], dict) else f" (found {fault['input']!r})"
-    return problem[:1].lower() + problem[1:] + found, "correct the value"
+    if fault["type"] in {"value_error", "assertion_error"}:  # of our own validators
+        problem, _, mend = str(fault["ctx"]["error"]).partition("; ")
+        return problem, mend or "correct the value"
+    problem, mend = _words_of(fault["type"])
+    found = "" if isinstance(fault["input"], dict) else f" (found {_shorten(fault['input'])})"
+    return problem.format_map(fault.get("ctx", {})) + found, mend
 
 
-def _path_of(fault: Any, place: str) -> str:
-    return ".".join(filter(None, (place, *(str(part) for part in fault["loc"] if part != "[key]"))))
+def _words_of(kind: str) -> tuple[str, str]:
+    by_kind = (words for start, words in _KINDS if kind.startswith(start))
+    return _FAULTS.get(kind) or next(by_kind, ("has an impossible value", "correct the value"))
 
 
-def _name_unknown(faults: Sequence[Any], place: str, model: type) -> tuple[str, str, str]:
+def _shorten(value: Any) -> str:
+    text = _WORDS[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _path_of(fault: Any, place: str, data: Any) -> str:
+    """Return the keys to a fault. Pydantic's names for the members of a union are left out: no file has them."""
+    parts, at = [], data
+    *_, last = fault["loc"] or ("",)
+    for part in fault["loc"]:
+        inside = _look_up(at, part)
+        is_absent = part == last and fault["type"] in {"missing", "value_error"} and str(part).isidentifier()
+        if inside is not _NOWHERE or is_absent:
+            parts.append(str(part))
+            at = inside
+    return ".".join(filter(None, (place, *parts)))
+
+
+def _look_up(holder: Any, part: int | str) -> Any:
+    if isinstance(holder, Mapping):
+        return holder.get(part, _NOWHERE)
+    is_place = isinstance(part, int) and isinstance(holder, list | tuple) and part < len(holder)
+    return holder[int(part)] if is_place else _NOWHERE
+
+
+def _name_unknown(faults: Sequence[Any], place: str, model: type, data: Any) -> tuple[str, str, str]:
     """Return key, problem and mend for all unknown keys, each with the probable one."""
-    shown = [(_path_of(fault, place), _suggestion(fault["loc"], model)) for fault in faults]
+    shown = [(_path_of(fault, place, data), _suggestion(fault["loc"], model)) for fault in faults]
     if len(shown) == 1:
         ((key, likely),) = shown
-        return key, "is not a known key", f"{f'{likely[1]} ' if likely else ''}remove it or correct its name"
-    words = ", ".join(f"`{key}` ({likely[1]})" if likely else f"`{key}`" for key, likely in shown)
+        return (
+            key,
+            "is not a known key",
+            f"{likely} Correct its name or remove it" if likely else "correct its name or remove it",
+        )
+    words = ", ".join(f"`{key}` ({likely})" if likely else f"`{key}`" for key, likely in shown)
     return place, f"has unknown keys: {words}", "correct their names or remove them"
 
 
-def _suggestion(place: Sequence[int | str], model: type) -> tuple[str, str] | None:
+def _suggestion(place: Sequence[int | str], model: type) -> str:
+    """Return `did you mean …?`, or an empty text."""
     *above, key = place
     holder = _model_at(model, above)
     known = fields_of(holder) if holder else {}
     spellings = [spelling for name, field in known.items() for spelling in spellings_of(name, field)]
     similar = get_close_matches(str(key), spellings, n=1)
-    return (f"unknown key `{key}`", f"did you mean `{similar[0]}`?") if similar else None
+    return f"did you mean `{similar[0]}`?" if similar else ""
 
 
 def _example(key: str, model: type | None) -> str:

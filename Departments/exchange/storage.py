@@ -18,7 +18,7 @@ from Departments.core.errors import BadInput, DepartmentsError
 from Departments.core.moments import parse_iso, stamp
 from Departments.core.money import plain
 from Departments.core.platform import files
-from Departments.core.platform.disk_trouble import disk_error, find_mend, raise_for_disk
+from Departments.core.platform.disk_trouble import describe_database, disk_error, find_mend, raise_for_disk
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder, provide_file
 from Departments.core.platform.steps import Step, announce, no_step
 from Departments.exchange.records import Outage
@@ -107,7 +107,9 @@ def retire_file(path: Path, now: datetime) -> Path:
         files.rename(path, kept)
     except (OSError, sqlite3.Error) as error:
         raise_for_disk(error, path)
-        raise BadInput(path, "", f"cannot be put away ({error})", "end the program that uses it") from error
+        raise BadInput(
+            path, "", f"cannot be put away ({describe_database(error)})", "end the program that uses it"
+        ) from error
     return kept
 
 
@@ -165,7 +167,7 @@ class ExchangeFile:
             raise self._opening_error(error) from error
 
     def _opening_error(self, error: Exception) -> DepartmentsError:
-        problem = f"the exchange's file cannot be used ({error})"
+        problem = f"the exchange's file cannot be used ({describe_database(error)})"
         mend = find_mend(error, self.path)
         if mend is not None:
             return disk_error(self.path, problem, mend)
@@ -248,7 +250,7 @@ class ExchangeFile:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            problem = f"the simulated exchange does not answer ({error})"
+            problem = f"the simulated exchange does not answer ({describe_database(error)})"
             mend = find_mend(error, self.path)
             if mend is not None:
                 raise disk_error(self.path, problem, mend) from error

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from Departments.core.errors import DepartmentsError, LedgerBusy, LedgerError
 from Departments.core.logs import make_logger
-from Departments.core.platform.disk_trouble import disk_error, find_mend
+from Departments.core.platform.disk_trouble import describe_database, disk_error, find_mend
 from Departments.core.platform.rights import PRIVATE, Rights, provide_file
 from Departments.core.platform.steps import Step, announce, no_step
 from Departments.ledger.database import Words
@@ -218,7 +218,7 @@ def _ledger_error(path: Path, error: sqlite3.DatabaseError) -> DepartmentsError:
         return LedgerBusy(
             f"{path}: the ledger is locked by another process; close what uses it and run the same command again."
         )
-    problem = f"the ledger cannot be used ({error})"
+    problem = f"the ledger cannot be used ({describe_database(error)})"
     mend = find_mend(error, path)
     if mend is not None:
         return disk_error(path, problem, mend)

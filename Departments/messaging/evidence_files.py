@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from Departments.core.errors import UnreadableMessage
+from Departments.core.platform import files
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec
 from Departments.messaging.lookup import BOXES, DAMAGED, MAX_BYTES, read_members
@@ -71,7 +72,7 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, str]]:
     try:
         entries = _scan(folder)
     except OSError as error:
-        yield folder, UNREADABLE.format(error.strerror)
+        yield folder, UNREADABLE.format(files.describe(error))
         return
     for entry in entries:
         path = folder / entry.name
@@ -115,7 +116,7 @@ def _read(path: Path, file: EvidenceFile) -> EvidenceFile:
         with path.open("rb") as opened:
             data = opened.read(MAX_BYTES)
     except OSError as error:
-        return replace(file, problem=UNREADABLE.format(error.strerror))
+        return replace(file, problem=UNREADABLE.format(files.describe(error)))
     return _describe(file, data)
 
 

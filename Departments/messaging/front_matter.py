@@ -18,6 +18,7 @@ from frontmatter.default_handlers import BaseHandler
 
 from Departments.core.errors import PublishError, UnreadableMessage
 from Departments.core.moments import iso
+from Departments.core.syntax import describe_yaml
 
 MAX_HEADER: Final = 65_536  # characters
 MAX_DEPTH: Final = 20
@@ -73,9 +74,11 @@ class FrontMatter(BaseHandler):
             found = yaml.load(fm, Loader=_HeaderLoader)  # noqa: S506 - a subclass of the safe loader
         except UnreadableMessage:
             raise
+        except yaml.YAMLError as error:
+            problem, mend = describe_yaml(str(getattr(error, "problem", None) or error))
+            raise UnreadableMessage(f"the front matter is not valid YAML: it {problem}; {mend}") from error
         except Exception as error:  # YAML's constructors raise many kinds of errors (AttributeError, KeyError, …)
-            problem = str(getattr(error, "problem", None) or error).partition("\n")[0]
-            raise UnreadableMessage(f"the front matter is not valid YAML: {problem}") from error
+            raise UnreadableMessage(f"the front matter is not valid YAML: {error}") from error
         if not isinstance(found, dict):
             raise UnreadableMessage("the front matter is not a mapping of keys to values")
         return found

@@ -142,7 +142,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except PermissionError as error:
-        logger.warning("%s cannot be read (%s); its files are left out", folder, error.strerror)
+        logger.warning("%s cannot be read (%s); its files are left out", folder, files.describe(error))
         return []
 
 

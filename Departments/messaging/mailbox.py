@@ -354,7 +354,7 @@ def _conflict(letter: Letter) -> MessageConflict:
 
 
 def _sentence(error: OSError, letters: Sequence[Letter], folder: str) -> str:
-    place, problem = error.filename2 or error.filename or folder, error.strerror or error
+    place, problem = error.filename2 or error.filename or folder, files.describe(error)
     what = f"the message {letters[0].name[:80]}" if len(letters) == 1 else f"one of {len(letters)} messages"
     return (
         f"{place}: {what} cannot be written ({problem}); nothing of it is visible; "

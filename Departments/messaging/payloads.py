@@ -79,7 +79,7 @@ class Payload(BaseModel):
         if document is None and needed:
             keys = " and ".join(filter(None, (", ".join(needed[:-1]), needed[-1])))
             raise BadInput(source, "payload", "is missing", f"add a json block with {keys}")
-        return validate(cls, document or {}, source, suggest=True)
+        return validate(cls, document or {}, source)
 
     @classmethod
     def document_in(cls, message: Message) -> Mapping[str, Any] | None:

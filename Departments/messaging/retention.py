@@ -201,7 +201,7 @@ def _copy_members(old: Path, new: zipfile.ZipFile) -> set[str]:
             for member in members.infolist():
                 new.writestr(member, members.read(member), zipfile.ZIP_DEFLATED)
     except lookup.DAMAGED as error:
-        raise BadInput(old, "", f"this pack cannot be read ({error})", "move it away and repeat") from error
+        raise BadInput(old, "", "is damaged, or no zip file", "move it away and repeat") from error
     return set(new.namelist())
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from Departments.core.errors import BadInput
+from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.platform.places import claim_state
 from Departments.core.platform.steps import Step, announce, no_step
@@ -79,7 +80,9 @@ def apply_migration(root: Path, now: datetime, step: Step = no_step) -> Applied:
             return _Migration(record, survey, now, step).run(mailbox)
     except OSError as error:
         raise_for_disk(error, root)
-        raise BadInput(root, "", f"cannot be written ({error.strerror})", "correct its rights and run again") from error
+        raise BadInput(
+            root, "", f"cannot be written ({files.describe(error)})", "correct its rights and run again"
+        ) from error
 
 
 def _check_keys(survey: Survey) -> None:

@@ -96,7 +96,7 @@ def _read(path: Path) -> MigrationRecord:
         names = {each.name for each in fields(MigrationRecord)}
         return MigrationRecord(path.parent, **{name: value for name, value in document.items() if name in names})
     except (KeyError, TypeError, ValueError) as error:
-        problem = f"is no record of a migration ({error})"
+        problem = "is no record of a migration"
         raise BadInput(path, "", problem, "move its folder away; the copies in it are yours") from error
 
 

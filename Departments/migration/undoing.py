@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from Departments.core.errors import BadInput, LedgerError
+from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.platform.rights import make_folder
 from Departments.core.platform.steps import Step, announce, no_step
@@ -53,7 +54,9 @@ def undo_migration(root: Path, now: datetime, step: Step = no_step) -> Undone:
             undone = _undo(record, mailbox, now, step)
     except OSError as error:
         raise_for_disk(error, root)
-        raise BadInput(root, "", f"cannot be written ({error.strerror})", "correct its rights and run again") from error
+        raise BadInput(
+            root, "", f"cannot be written ({files.describe(error)})", "correct its rights and run again"
+        ) from error
     return undone
 
 

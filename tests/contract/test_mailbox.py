@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -383,7 +382,7 @@ def test_when_a_disk_takes_no_more_nothing_of_any_letter_is_visible(
 
     monkeypatch.setattr(os, "write", fail)
     letters = [Letter(f"MSG_{n}.md", "EXECUTIVE", "TRADING", b"text") for n in range(count)]
-    with pytest.raises(PublishError, match=re.escape(os.strerror(errno.ENOSPC))):
+    with pytest.raises(PublishError, match="its disk is full"):
         mailbox.publish(letters)
     assert mailbox.waiting("TRADING") == ["MSG_A.md"]
     assert list((tmp_path / ".tmp").iterdir()) == []

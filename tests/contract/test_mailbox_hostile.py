@@ -166,7 +166,7 @@ def test_a_file_that_we_may_not_read_is_set_aside_with_that_reason(tmp_path: Pat
         assert desk.consume() == (0, 0, 1)
         reason = (desk.root / "Dead_Letter" / "TRADING" / "secret.md.reason.yaml").read_text(encoding="utf-8")
         (desk.root / "Dead_Letter" / "TRADING" / "secret.md").rename(desk.inbox / "secret.md")
-    assert "cannot be read (Permission denied)" in reason
+    assert "cannot be read (its rights do not allow it)" in reason
     assert desk.consume() == (1, 0, 0)
 
 
@@ -266,7 +266,10 @@ def test_a_disk_that_takes_no_more_is_one_clear_sentence_and_nothing_is_visible(
     desk = Desk(tmp_path)
     desk.bus.publish(codec.decode(whole(), name="x.md"))
     big = Letter("MSG_BIG.md", "EXECUTIVE", "TRADING", b"x" * 3_000_000)
-    with no_file_beyond(1_000_000), pytest.raises(PublishError, match=r"File too large.*nothing of it is visible"):
+    with (
+        no_file_beyond(1_000_000),
+        pytest.raises(PublishError, match=r"larger than .*nothing of it is visible"),
+    ):
         desk.bus.mailbox.publish([big])
     assert not any("BIG" in path.name for path in desk.root.rglob("*.md"))
     assert list((desk.root / ".tmp").iterdir()) == []
@@ -308,7 +311,10 @@ def test_an_outbox_that_cannot_be_written_keeps_a_message_from_being_sent_at_all
     desk = Desk(tmp_path)
     outbox = desk.root / "Outbox" / "EXECUTIVE"
     outbox.mkdir(parents=True)
-    with write_protected(outbox), pytest.raises(PublishError, match=r"denied.*nothing of it is visible"):
+    with (
+        write_protected(outbox),
+        pytest.raises(PublishError, match=r"rights do not .*nothing of it is visible"),
+    ):
         desk.bus.publish(codec.decode(whole(), name="x.md"))
     assert list(desk.root.rglob("*.md")) == []
     assert list(desk.root.glob(".tmp/*")) == []

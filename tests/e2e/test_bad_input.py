@@ -61,18 +61,18 @@ NEITHER = {"ticker": "UPS", "shares": 10, "current_price": 93.58}
 HELD = {"avg_entry_price": 93, "current_price": 94}
 CASES: dict[str, tuple[Spoil, list[str]]] = {
     "limits missing": (no_limits, ["hard_constraints.yaml", "no such file", "copy"]),
-    "limits malformed": (limits("a: [1\nb: 2"), ["hard_constraints.yaml", "line 2", "mend the YAML"]),
+    "limits malformed": (limits("a: [1\nb: 2"), ["hard_constraints.yaml", "line 2", "close it with ]"]),
     "limits not UTF-8": (limits(b"a: \xff"), ["hard_constraints.yaml", "UTF-8", "save"]),
     "limits unknown key": (
         limits("position_limits: {max_positons: 3}"),
         ["hard_constraints.yaml: position_limits.max_positons", "not a known key", "remove it"],
     ),
-    "settings malformed": (settings("a: : b"), ["settings.yaml", "line 1", "mend"]),
+    "settings malformed": (settings("a: : b"), ["settings.yaml", "line 1", "correct the indent"]),
     "settings unknown key": (
         settings("phases: {sell: {timout: 3}}"),
         ["settings.yaml: phases.sell.timout", "not a known key", "remove it"],
     ),
-    "settings wrong value": (settings("approve: maybe"), ["settings.yaml: approve", "maybe", "correct"]),
+    "settings wrong value": (settings("approve: maybe"), ["settings.yaml: approve", "'maybe'", "write one of these"]),
     "state negative": (
         state({"cash": 1, "positions": {"UPS": {"qty": -5, **HELD}}}),
         ["state.yaml: positions.UPS.qty", "-5", "give zero or more"],
@@ -83,8 +83,8 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
     "time wrong": (given("--at", "yesterday"), ["--at", "'yesterday'", "write 2025"]),
     "time at the beginning of all": (given("--at", "0001-01-01T00:00:00Z"), ["--at", "'0001-01-01T", "write 2025"]),
     "plan missing": (given("--plan", "gone.json"), ["gone.json", "no such file"]),
-    "plan not JSON": (lambda f: ["--plan", f / "state.yaml"], ["state.yaml", "not JSON", "mend"]),
-    "plan is a list": (plan_of([1]), ["plan.json", "mapping", "write"]),
+    "plan not JSON": (lambda f: ["--plan", f / "state.yaml"], ["state.yaml", "not JSON", "correct it"]),
+    "plan is a list": (plan_of([1]), ["plan.json", "keys and values", "write"]),
     "plan without trades": (plan_of({"a": 1}), ["plan.json: trades", "missing", "list the trades"]),
     "plan contradictory": (plan_of(plan(BOTH)), ["plan.json: trades[0]", "both", "add action"]),
     "plan undecided": (plan_of(plan(NEITHER)), ["plan.json: trades[0]", "neither", "add action"]),
@@ -190,7 +190,8 @@ def test_an_error_is_one_json_document_too_where_one_is_wanted(
 ) -> None:
     folder = workspace(tmp_path)
     said = say(capsys, *run_of(folder, "--plan", "gone.json", "--json"))
-    assert said.code == said.document["exit_code"] == 2
+    assert said.code == said.document["error"]["exit_code"] == 2
+    assert said.document["error"]["source"] == "gone.json"
+    assert said.document["error"]["sentence"] == said.document["message"]
     assert said.document["status"] == "FAILED"
-    assert "gone.json" in said.document["message"]
-    assert "gone.json" in said.err
+    assert said.document["message"] in said.err

@@ -158,13 +158,13 @@ Ruin = Callable[[Path], None]
 @pytest.mark.parametrize(
     ("ruin", "command", "words"),
     [
-        (read_only, "run", ("readonly", "correct the rights", AGAIN)),
+        (read_only, "run", ("it is read-only", "correct the rights", AGAIN)),
         (newer_ledger, "run", ("version 999", "newer than this program knows", "update the program")),
-        (no_database, "run", ("not a database", "put a copy of the ledger in its place")),
-        (cut_off, "run", ("malformed", "put a copy of the ledger in its place")),
-        (a_folder, "run", ("unable to open", "correct the path", AGAIN)),
+        (no_database, "run", ("no SQLite database", "put a copy of the ledger in its place")),
+        (cut_off, "run", ("content is damaged", "put a copy of the ledger in its place")),
+        (a_folder, "run", ("cannot be opened", "correct the path", AGAIN)),
         (newer_ledger, "reconcile", ("version 999", "update the program")),
-        (cut_off, "resume", ("malformed", "put a copy of the ledger in its place")),
+        (cut_off, "resume", ("content is damaged", "put a copy of the ledger in its place")),
     ],
 )
 def test_a_ledger_that_cannot_be_used_stops_the_command_and_its_copy_ends_the_day(
@@ -186,7 +186,12 @@ def test_a_ledger_that_cannot_be_used_stops_the_command_and_its_copy_ends_the_da
 
 @pytest.mark.parametrize(
     ("ruin", "words"),
-    [(newer_exchange, "newer version"), (no_database, "not a database"), (cut_off, "malformed"), (a_folder, "open")],
+    [
+        (newer_exchange, "newer version"),
+        (no_database, "no SQLite database"),
+        (cut_off, "content is damaged"),
+        (a_folder, "open"),
+    ],
 )
 def test_an_exchange_whose_file_cannot_be_used_is_bad_input_and_its_copy_ends_the_day(
     folder: Path, capsys: Capture, ruin: Ruin, words: str

@@ -335,7 +335,7 @@ def test_a_damaged_pack_is_never_replaced_and_leaves_nothing_behind(tmp_path: Pa
     (folder / "x.md").write_bytes(b"x")
     damaged = mailbox.root / "Archive" / "2025-11.zip"
     damaged.write_bytes(b"damaged")
-    with pytest.raises(BadInput, match=r"cannot be read .*; move it away and repeat"):
+    with pytest.raises(BadInput, match=r"is damaged, or no zip file; move it away and repeat"):
         retention.pack(mailbox, "2025-11", datetime(2025, 12, 2, tzinfo=UTC))
     assert damaged.read_bytes() == b"damaged"
     assert {path.name for path in damaged.parent.iterdir()} == {"2025-11.zip", "2025-11-10"}
@@ -412,10 +412,10 @@ def test_check_names_what_is_wrong_with_a_payload(workspace: Path, capsys: pytes
     assert command(workspace, "messages", "check", "--json") == 1
     document = answer(capsys)
     assert (document["files"], document["readable"], document["unreadable"]) == (7, 7, [])
-    reason = "MSG_BAD.md: shars: unknown key `shars`; did you mean `shares`?"
+    reason = "MSG_BAD.md: shars: is not a known key; did you mean `shares`? Correct its name or remove it."
     assert document["invalid"] == [{"file": str(path), "reason": reason}]
     assert command(workspace, "messages", "check") == 1
-    assert "did you mean `shares`?" in " ".join(capsys.readouterr().out.split())
+    assert "did you mean `shares`? Correct its name or remove it." in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("kind", ["FinalReport", "ExecutiveApproval", "execution_request"])

@@ -170,7 +170,7 @@ def test_a_file_that_is_no_ledger_is_refused_in_one_sentence(
 ) -> None:
     (interrupted / "sentinel.db").write_bytes(b"this is not a database" * 100)
     assert run_command(command(interrupted, "resume")) == 3
-    assert "the ledger cannot be used (file is not a database)" in capsys.readouterr().err
+    assert "the ledger cannot be used (it is no SQLite database)" in capsys.readouterr().err
 
 
 def test_a_ledger_that_stays_locked_is_busy_and_nothing_is_changed(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ class closing_database(closing[SqliteDatabase]):  # noqa: N801 - reads as contex
 
 
 @pytest.mark.parametrize(
-    ("pragma", "words"), [("PRAGMA max_page_count = 1", "full"), ("PRAGMA query_only = 1", "readonly")]
+    ("pragma", "words"), [("PRAGMA max_page_count = 1", "full"), ("PRAGMA query_only = 1", "read-only")]
 )
 @pytest.mark.parametrize("when", ["at once", "while orders are open"])
 def test_a_ledger_that_is_full_or_read_only_stops_the_run_and_nothing_is_traded_twice(

@@ -164,7 +164,7 @@ def test_a_plan_file_that_cannot_be_read_is_refused_before_anything_runs(
     plan = folder / "proposed_trades_2025-11-10.json"
     plan.write_text("{", encoding="utf-8")
     said = replayed(capsys, folder)
-    assert (said.code, said.out) == (2, "")
+    assert (said.code, list(said.document)) == (2, ["error"])
     assert str(plan) in said.sentences[-1]
 
 
@@ -227,7 +227,7 @@ def test_options_that_cannot_be_followed_are_refused_before_anything_runs(
 ) -> None:
     write(folder, "2025-11-10")
     said = replayed(capsys, folder, *options)
-    assert (said.code, said.out) == (2, "")
+    assert (said.code, list(said.document)) == (2, ["error"])
     assert named in said.sentences[-1]
 
 
@@ -309,7 +309,7 @@ def test_other_limits_that_cannot_be_used_are_refused_before_anything_runs(
     missing = replayed(capsys, folder, "--against", folder / "none.yaml")
     wrong = replayed(capsys, folder, "--against", write_limits(folder, "blocklist: []", "blocked: []"))
     for said, name in ((missing, "none.yaml"), (wrong, "other.yaml")):
-        assert (said.code, said.out) == (2, "")
+        assert (said.code, list(said.document)) == (2, ["error"])
         assert name in said.sentences[0]
 
 

@@ -94,7 +94,7 @@ def test_a_folder_that_is_closed_to_us_hides_only_what_it_holds(root: Path, caps
         assert command(root, "messages", "check", "--json") == 1
         document = json.loads(capsys.readouterr().out)
     assert (document["files"], document["readable"]) == (2, 1)
-    assert document["unreadable"] == [{"file": str(root / "Inbox" / "RISK"), "reason": "Permission denied"}]
+    assert document["unreadable"] == [{"file": str(root / "Inbox" / "RISK"), "reason": "its rights do not allow it"}]
 
 
 def test_a_reason_that_is_closed_to_us_hides_no_dead_letter(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +111,7 @@ def test_dead_letters_in_a_folder_that_is_closed_to_us_are_said_to_be_left_out(
 ) -> None:
     with closed(root / "Dead_Letter" / "TRADING"):
         assert command(root, "dead-letters", "list") == 0
-    assert "TRADING cannot be read (Permission denied); its files are left out" in caplog.text
+    assert "TRADING cannot be read (its rights do not allow it); its files are left out" in caplog.text
 
 
 def test_a_file_that_is_closed_to_us_is_archived_by_its_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import typer
 from typer.main import get_group
 
 from Departments import cli
+from Departments.commands.command_failures import TRACEBACK
 from Departments.core.errors import BadInput, BrokerUnavailable, LedgerBusy, WorkspaceBusy
 from tests.builders.commands import say
 
@@ -34,7 +35,7 @@ def raising(error: BaseException) -> typer.Typer:
         (LedgerBusy("the ledger is locked"), 3, "the ledger is locked"),
         (WorkspaceBusy("another execution is running"), 3, "another execution is running"),
         (BrokerUnavailable("no answer"), 4, "no answer"),
-        (OSError(28, "No space left on device", "plans/x"), 3, "plans/x: No space left on device"),
+        (OSError(28, "No space left on device", "plans/x"), 3, "plans/x: its disk is full; make room on its disk"),
         (KeyboardInterrupt(), 130, "run the same command again"),
         (typer.Abort(), 130, "run the same command again"),
         (ZeroDivisionError("by [/nothing]"), 1, "ZeroDivisionError: by [/nothing]"),
@@ -43,7 +44,7 @@ def raising(error: BaseException) -> typer.Typer:
 def test_every_error_is_one_sentence_and_an_exit_code(
     error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv(cli.TRACEBACK, raising=False)
+    monkeypatch.delenv(TRACEBACK, raising=False)
     monkeypatch.setattr(cli, "application", lambda: raising(error))
     said = say(capsys, "fail")
     assert (said.code, said.out) == (code, "")
@@ -52,7 +53,7 @@ def test_every_error_is_one_sentence_and_an_exit_code(
 
 
 def test_an_unforeseen_error_shows_where_it_came_from_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cli.TRACEBACK, "1")
+    monkeypatch.setenv(TRACEBACK, "1")
     monkeypatch.setattr(cli, "application", lambda: raising(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         cli.run_command(["fail"])
@@ -125,7 +126,7 @@ def imported_by(*arguments: str) -> set[str]:
 def test_the_list_of_commands_imports_no_command() -> None:
     imported = imported_by("--help")
     ours = {name for name in imported if name.startswith("Departments")}
-    assert ours == {"Departments", "Departments.cli", "Departments.core", "Departments.core.errors"}
+    assert ours == {"Departments", "Departments.cli"}
     assert imported & {*LIBRARIES - {"markdown_it"}, "pydantic", "sqlite3", "yaml"} == set()
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from Departments import cli
+from Departments.commands import command_failures
 from Departments.commands.run import HELP
 from Departments.constraints.limits import Limits, load_limits
 from Departments.core.errors import EXIT_CODES, DepartmentsError
@@ -118,7 +119,7 @@ def test_the_help_of_run_tells_every_exit_code() -> None:
 
 def test_the_table_lists_exactly_the_exit_codes_of_the_code() -> None:
     of_errors = {kind.exit_code for kind in errors() if kind.__module__.startswith("Departments.")}
-    of_commands = {cli.UNEXPECTED, cli.DISK, cli.INTERRUPTED}
+    of_commands = {command_failures.UNEXPECTED, command_failures.INTERRUPTED}
     assert of_errors | of_commands | set(document.EXIT_CODES.values()) == set(EXIT_CODES)
 
 

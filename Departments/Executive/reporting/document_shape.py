@@ -31,6 +31,14 @@ ENTRY_SHAPE: Mapping[str, Any] = {
 
 
 DOCUMENT_SHAPE: Mapping[str, Any] = {
+    "error": {
+        "code": "with status FAILED: a stable code such as BAD_INPUT or LEDGER_BUSY",
+        "source": "the file, option or part, or null",
+        "key": "the place in it, or null",
+        "sentence": "what is wrong, for people, with the mend",
+        "mend": "the mend alone, or null",
+        "exit_code": "of the command (a number)",
+    },
     "plan_id": "the plan",
     "status": (
         "COMPLETED, COMPLETED_WITH_ISSUES, DRY_RUN, NOT_APPROVED, ALREADY_EXECUTED, MARKET_CLOSED, "

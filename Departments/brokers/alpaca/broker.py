@@ -298,7 +298,11 @@ def _read(what: str, parse: Callable[[Any], Value], data: Any) -> Value:
     try:
         return parse(data)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise UnreadableAnswer(f"the broker's answer about {what} cannot be read ({error})") from error
+        raise UnreadableAnswer(f"the broker's answer about {what} cannot be read ({_describe(error)})") from error
+
+
+def _describe(error: Exception) -> str:
+    return f"it lacks {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _check_list(rows: Any) -> Sequence[Any]:

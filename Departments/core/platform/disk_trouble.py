@@ -30,6 +30,16 @@ _NUMBERS: Final = {errno.ENOSPC: ROOM, getattr(errno, "EDQUOT", errno.ENOSPC): R
 _WINDOWS: Final = {39: ROOM, 112: ROOM, 1295: ROOM, 19: WRITABLE}
 #: SQLite's primary result codes (https://www.sqlite.org/rescode.html).
 _READONLY, _IOERR, _FULL, _CANTOPEN = 8, 10, 13, 14
+_DATABASE: Final = {
+    5: "another program keeps it locked",
+    6: "another program keeps it locked",
+    _READONLY: "it is read-only",
+    _IOERR: "its disk failed",
+    11: "its content is damaged",
+    _FULL: "its disk is full",
+    _CANTOPEN: "it cannot be opened",
+    26: "it is no SQLite database",
+}
 PROBE: Final = b"\0" * 65_536  # a little more than the steps in which SQLite's files grow
 
 
@@ -52,14 +62,24 @@ def raise_for_disk(error: BaseException, place: Path | None = None) -> None:
         return
     if isinstance(error, DepartmentsError):  # a sentence with file and mend already
         raise DiskError(str(error)) from error
-    problem = f"cannot be written ({files.describe(error) if isinstance(error, OSError) else error})"
+    problem = f"cannot be written ({describe_database(error) if isinstance(error, Exception) else error})"
     raise disk_error(place or Path(getattr(error, "filename", None) or "the disk"), problem, mend) from error
 
 
 def raise_if_read_only(folder: Path) -> None:
     """Raise DiskError if the disk of a folder is mounted read-only. Windows says so at the first write."""
     if sys.platform != "win32" and os.statvfs(folder).f_flag & os.ST_RDONLY:
-        raise disk_error(folder, f"cannot be written ({os.strerror(errno.EROFS)})", WRITABLE)
+        raise disk_error(folder, f"cannot be written ({files.describe(OSError(errno.EROFS, ''))})", WRITABLE)
+
+
+def describe_database(error: Exception) -> str:
+    """Return an error of SQLite or of the system in our words."""
+    if isinstance(error, OSError):
+        return files.describe(error)
+    name = getattr(error, "sqlite_errorname", None)
+    return _DATABASE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF) or (
+        f"SQLite answers {name}" if name else str(error)
+    )
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -24,6 +24,33 @@ AnyPath = str | Path
 PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.5, 0.75)  # seconds
 _IN_USE: Final = frozenset({32, 33})
 _DENIED: Final = 5
+#: The errors that files, folders and programs meet (https://docs.python.org/3/library/errno.html).
+_WORDS: Final[Mapping[int, str]] = {
+    errno.ENOENT: "there is no such file or folder",
+    errno.EACCES: "its rights do not allow it",
+    errno.EPERM: "its rights do not allow it",
+    errno.EISDIR: "it is a folder",
+    errno.ENOTDIR: "a part of its path is a file",
+    errno.EEXIST: "it exists already",
+    errno.ENOTEMPTY: "the folder is not empty",
+    errno.ENOSPC: "its disk is full",
+    getattr(errno, "EDQUOT", -1): "the quota of its disk is used up",
+    errno.EROFS: "its disk is read-only",
+    errno.EIO: "its disk failed",
+    errno.EFBIG: "the file is larger than the system allows",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.EMFILE: "this program has too many open files",
+    errno.ENFILE: "the system has too many open files",
+    errno.EXDEV: "it is on another disk",
+    errno.ELOOP: "its links lead in a circle",
+    errno.ENOEXEC: "it is no program",
+    errno.E2BIG: "it has too many arguments",
+    errno.ENOMEM: "the memory is full",
+    errno.EINVAL: "the system does not accept its name",
+    errno.EPIPE: "its reader has ended",
+    errno.ECONNREFUSED: "nothing listens there",
+    errno.ETIMEDOUT: "there is no answer in time",
+}
 ROOM: Final = 120  # characters of a workspace's path that leave room for every name of ours below it
 
 
@@ -56,8 +83,16 @@ def shorten(path: str) -> str:
 
 
 def describe(error: OSError) -> str:
-    """Return the system's words for an error; some errors of Windows have a number only."""
-    return error.strerror or str(error) or type(error).__name__
+    """Return an error of the system in our words: its own differ between systems and languages."""
+    if is_in_use(error):
+        return "another program keeps it open"
+    number = error.errno or 0
+    return _WORDS.get(number) or f"the system answers {_name(error)}"
+
+
+def _name(error: OSError) -> str:
+    winerror = getattr(error, "winerror", None)
+    return f"error {winerror}" if winerror else errno.errorcode.get(error.errno or 0, type(error).__name__)
 
 
 def retry(work: Callable[[], Result]) -> Result:

@@ -10,8 +10,13 @@ import yaml
 from Departments.core.documents import parse_json
 from Departments.core.errors import BadInput, FileInUse
 from Departments.core.platform import files
+from Departments.core.syntax import describe_yaml
 
 TOO_DEEP = "is nested too deeply"
+
+
+class _OurError(yaml.MarkedYAMLError):
+    """A fault that the strict loader found, in our words."""
 
 
 class _StrictLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
@@ -22,14 +27,14 @@ class _StrictLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoad
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError) as error:  # the library passes these on
             problem = f"{str(node.value)[:40]!r} is not a valid {node.tag.rpartition(':')[2]}"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+            raise _OurError(None, None, problem, node.start_mark) from error
 
 
 def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [loader.construct_object(key) for key, _ in node.value]
     twice = next((k for i, k in enumerate(keys) if k in keys[:i]), None)
     if twice is not None:
-        raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} appears twice", node.start_mark)
+        raise _OurError(None, None, f"the key {twice!r} appears twice", node.start_mark)
     return dict(loader.construct_mapping(node, deep=True))
 
 
@@ -63,8 +68,7 @@ def parse_yaml(text: str, path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the file"
-        problem = getattr(error, "problem", None) or "is not YAML"
-        raise BadInput(path, place, str(problem), "mend the YAML there") from error
+        raise BadInput(path, place, *_problem_and_mend(error)) from error
     except RecursionError as error:
         raise BadInput(path, "", TOO_DEEP, "write it flatter") from error
     return _mapping(data, path)
@@ -75,7 +79,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         data = parse_json(read_text(path))
     except ValueError as error:
-        raise BadInput(path, "", f"is not JSON ({error})", "mend the JSON there") from error
+        raise BadInput(path, "", f"is not JSON ({error})", "correct it there") from error
     except RecursionError as error:
         raise BadInput(path, "", TOO_DEEP, "write it flatter") from error
     return _mapping(data, path)
@@ -86,11 +90,16 @@ def read_document(path: Path) -> dict[str, Any]:
     return read_json(path) if path.suffix.lower() == ".json" else read_yaml(path)
 
 
+def _problem_and_mend(error: yaml.YAMLError) -> tuple[str, str]:
+    words = str(getattr(error, "problem", None) or error)
+    return (words, "correct it there") if isinstance(error, _OurError) else describe_yaml(words)
+
+
 def _mapping(data: Any, path: Path) -> dict[str, Any]:
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise BadInput(path, "", "does not hold a mapping of keys to values", "write keys and values")
+        raise BadInput(path, "", "must hold keys and values", "write `key: value` on each line")
     return data
 
 

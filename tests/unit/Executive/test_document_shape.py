@@ -15,15 +15,17 @@ from tests.builders.desk import plan, trade, two_and_two, workspace
 
 NOT_STRINGS = {
     ("exit_code",),
+    ("error", "exit_code"),
     ("cash_identity", "holds"),
     ("phases", "attempt"),
     ("attempts", "attempt"),
     ("review", "quality_rating"),
 }
+OPTIONAL = {("message",), ("error",)}
 
 
 def differences(shape: Any, found: Any, path: tuple[str, ...] = ()) -> list[str]:
-    """Return where a document departs from the shape; `message` stands only where nothing was executed."""
+    """Return where a document departs from the shape; `message` is there only where nothing was executed."""
     if path == ("review",) and found is None:
         return []
     if isinstance(shape, Mapping):
@@ -37,7 +39,7 @@ def differences(shape: Any, found: Any, path: tuple[str, ...] = ()) -> list[str]
 
 def _different_keys(shape: Mapping[str, Any], found: Any, path: tuple[str, ...]) -> list[str]:
     wrong = [f"{(*path, k)}: undocumented" for k in found if k not in shape]
-    wrong += [f"{(*path, k)}: missing" for k in shape if k not in found and (*path, k) != ("message",)]
+    wrong += [f"{(*path, k)}: missing" for k in shape if k not in found and (*path, k) not in OPTIONAL]
     return wrong + [d for k in shape if k in found for d in differences(shape[k], found[k], (*path, k))]
 
 

@@ -39,15 +39,15 @@ def test_the_documented_example_loads_and_shows_every_deed(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "key", "words"),
     [
-        ("faults: [{call: submit, do: explode}]", "faults.0.do", "input should be"),
-        ("faults: [{call: think, do: malformed}]", "faults.0.call", "input should be"),
+        ("faults: [{call: submit, do: explode}]", "faults.0.do", "must be '"),
+        ("faults: [{call: think, do: malformed}]", "faults.0.call", "must be '"),
         ("faults: [{do: malformed}]", "faults.0.call", "is missing"),
         ("faults: [{call: submit, do: reject, when: now}]", "faults.0.when", "not a known key"),
         ("faults: [{call: cancel, do: reject}]", "faults.0", "give call: submit"),
         ("faults: [{call: submit, do: invisible}]", "faults.0", "lacks its seconds"),
         ("faults: [{call: any, do: set_price, of: UPS}]", "faults.0", "lacks its price"),
         ("faults: [{call: submit, do: invisible, seconds: -1}]", "faults.0.seconds", "must not be negative"),
-        ("faults: [{call: submit, do: reject, occurrence: 0}]", "faults.0.occurrence", "greater than or equal to 1"),
+        ("faults: [{call: submit, do: reject, occurrence: 0}]", "faults.0.occurrence", "must be at least 1"),
         ("fault: []", "fault", "not a known key"),
     ],
 )

@@ -116,7 +116,9 @@ def test_a_misspelt_key_is_a_dead_letter_with_its_mend(tmp_path: Path) -> None:
     aside = folder / "Messages_Between_Departments" / "Dead_Letter" / TRADING / f"{name}.md.reason.yaml"
     reason = codec.load_mapping(aside.read_text(encoding="utf-8"))
     assert reason["code"] == "INVALID_PAYLOAD"
-    assert reason["sentence"] == f"{name}: pric: unknown key `pric`; did you mean `price`?"
+    assert (
+        reason["sentence"] == f"{name}: pric: is not a known key; did you mean `price`? Correct its name or remove it."
+    )
 
 
 # --- a new message type: one row, one model, one handler, one test ---
@@ -160,7 +162,7 @@ def test_the_payload_of_a_new_type_is_checked_before_its_handler_is_called() -> 
     accountant, message = Accountant(), dividend({"tickr": "UPS"})
     route = accountant.router.row_for(message)
     assert isinstance(route, Route)
-    with pytest.raises(BadInput, match=r"MSG_D: tickr: unknown key `tickr`; did you mean `ticker`\?"):
+    with pytest.raises(BadInput, match=r"MSG_D: tickr: is not a known key; did you mean `ticker`\?"):
         route.handler(message, route.payload.of(message))
     assert accountant.noted == []
 

@@ -32,13 +32,13 @@ APPROVAL: dict[str, Any] = {"ticker": "ALKS", "action": "BUY", "shares": 108}
 @pytest.mark.parametrize(
     ("model", "document", "sentence"),
     [
-        (ExecutiveApproval, APPROVAL | {"shars": 3}, "MSG: shars: unknown key `shars`; did you mean `shares`?"),
+        (ExecutiveApproval, APPROVAL | {"shars": 3}, "MSG: shars: is not a known key; did you mean `shares`?"),
         (
             ExecutiveApproval,
             APPROVAL | {"colour": 3},
-            "MSG: colour: is not a known key; remove it or correct its name.",
+            "MSG: colour: is not a known key; correct its name or remove it.",
         ),
-        (ExecutiveApproval, {"tickr": "A"}, "MSG: tickr: unknown key `tickr`; did you mean `ticker`?"),
+        (ExecutiveApproval, {"tickr": "A"}, "MSG: tickr: is not a known key; did you mean `ticker`?"),
         (ExecutiveApproval, {"ticker": "A"}, 'MSG: action: is missing; write "action": "BUY".'),
         (ExecutiveApproval, APPROVAL | {"shares": True}, "MSG: shares: True is not a number; give a positive number."),
         (ExecutiveApproval, APPROVAL | {"shares": -5}, "MSG: shares: -5 is not positive; give a positive number."),
@@ -57,7 +57,7 @@ APPROVAL: dict[str, Any] = {"ticker": "ALKS", "action": "BUY", "shares": 108}
         (
             ExecutiveApproval,
             APPROVAL | {"symbol": "A"},
-            "MSG: symbol: is not a known key; remove it or correct its name.",
+            "MSG: symbol: is not a known key; correct its name or remove it.",
         ),
         (ExecutiveApproval, {"symbol": "A", "action": "BUY", "shares": 1}, "MSG: symbol: is not a known key"),
         (CancelRequest, APPROVAL, 'MSG: approval_message_id: is missing; write "approval_message_id": "MSG_EXEC'),
