@@ -9,7 +9,7 @@ import typer
 
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.consoles import open_console
-from Departments.commands.frame import find_messages, print_json, report_errors, use_desk
+from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, Workspace
 from Departments.core.errors import BadInput
@@ -38,14 +38,13 @@ def halt(
     as_json: AsJson = False,
 ) -> int:
     """Halt the desk."""
-    with report_errors(wanted=as_json):
-        words = _check_reason(reason)
-        find_messages(workspace)  # a halt in the wrong folder would reassure
-        with use_desk(workspace, Choices(clock=make_clock(at))) as desk:
-            scope = HaltScope.BUYS if buys else HaltScope.ALL
-            wanted = Halt(scope, words, name_user(), desk.clock.now())
-            before = desk.ledger.halts.begin(wanted)
-            still_open = _list_open(desk, wanted)
+    words = _check_reason(reason)
+    find_messages(workspace)  # a halt in the wrong folder would reassure
+    with use_desk(workspace, Choices(clock=make_clock(at))) as desk:
+        scope = HaltScope.BUYS if buys else HaltScope.ALL
+        wanted = Halt(scope, words, name_user(), desk.clock.now())
+        before = desk.ledger.halts.begin(wanted)
+        still_open = _list_open(desk, wanted)
     sentences = [f"{wanted.sentence}.", f"{UNHALT[0].upper()}{UNHALT[1:]}."]
     if before is not None:
         sentences.insert(1, f"It takes the place of: {before.sentence}.")
@@ -56,10 +55,9 @@ def halt(
 
 def unhalt(workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = False) -> int:
     """End the halt."""
-    with report_errors(wanted=as_json):
-        find_messages(workspace)
-        with use_desk(workspace, Choices(clock=make_clock(at))) as desk:
-            ended = desk.ledger.halts.end(name_user(), desk.clock.now())
+    find_messages(workspace)
+    with use_desk(workspace, Choices(clock=make_clock(at))) as desk:
+        ended = desk.ledger.halts.end(name_user(), desk.clock.now())
     if ended is None:
         return _show({"halt": None}, ["Nothing is halted."], as_json=as_json)
     sentences = [f"Ended: {ended.sentence}.", "`departments run` sends what it deferred today, if it still may."]

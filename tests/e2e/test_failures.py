@@ -46,6 +46,7 @@ WORDS: dict[str, list[str]] = {
     "exchange split": ["MSFT", "2:1"],
     "exchange withdraw": ["5"],
     "explain": ["MSFT"],
+    "halt": ["--reason", "a test"],
     "messages schema": ["NoSuchType"],
     "messages sign": ["gone.md"],
     "messages verify": ["gone.md"],
