@@ -20,7 +20,7 @@ from rich.text import Text
 from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import open_console
-from Departments.commands.frame import find_messages, print_json, report_errors, use_desk
+from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace
 from Departments.commands.rehearsal import rehearse
@@ -67,7 +67,7 @@ def status(
     as_json: AsJson = False,
 ) -> int:
     """Show the standing of the desk."""
-    with report_errors(wanted=as_json), ExitStack() as stack:
+    with ExitStack() as stack:
         find_messages(workspace)
         choices = Choices(clock=make_clock(at), broker=broker, live=live)
         desk = stack.enter_context(use_desk(workspace, _look_only(workspace, choices, stack)))
