@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from Departments.Executive.execution import PlanExecution
     from Departments.Executive.overview.reading import StandingReader
     from Departments.Executive.overview.standing import BriefingView
+    from Departments.Executive.reporting.pages import Pages
     from Departments.Executive.reporting.report import Reporter
     from Departments.messaging.bus import ConsumeReport
     from Departments.messaging.router import Router
@@ -211,6 +212,13 @@ class Desk(Plumbing):
             self.rights,
             self.settings.trading.instructions,
         )
+
+    @cached_property
+    def pages(self) -> Pages:
+        """The writer of reports as pages."""
+        from Departments.Executive.reporting.pages import Pages
+
+        return Pages(self.ledger, self.reporter, self.state / MESSAGES, self.settings.report.html)
 
     def _make_execution(self, plan: TradingPlan) -> PlanExecution:
         from Departments.Executive.cash_count import CashCounter

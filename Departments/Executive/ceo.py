@@ -99,7 +99,10 @@ class CEO:
         if not isinstance(request, str) or request not in requests:
             return error_answer(f"unknown request {request!r}; known are {', '.join(requests)}")
         with self._turn:
-            return complete_answer(request, legacy_answer(answer_request(requests[request], **options)))
+            answer = answer_request(requests[request], **options)
+            if "report" in answer:  # a plan was executed
+                self._desk.pages.write_after_day(str(answer["plan_id"]))
+            return complete_answer(request, legacy_answer(answer))
 
     def generate_trading_plan(self, ai_model: str | None = None) -> Answer:
         """Answer the request generate_plan."""

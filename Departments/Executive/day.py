@@ -32,6 +32,7 @@ from Departments.Executive.review import is_rated, review, with_quality
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import PlanFailure, PlanRequest
 from Departments.messaging.plan_documents import PlanDocument
+from Departments.messaging.plan_stages import OUTLOOK
 from Departments.messaging.regime_payloads import RegimeRequest
 
 log = make_logger(__name__)
@@ -235,7 +236,8 @@ class Day:
     def _review(self, filed: FiledPlan) -> ReviewedPlan:
         outlook = self.judge.foresee(filed.plan)
         found = review(filed.plan, outlook, self.judge.limits)
-        document = as_json(with_quality(filed.document, found), filed.plan.plan_id)
+        reviewed = {**with_quality(filed.document, found), OUTLOOK: outlook.document()}
+        document = as_json(reviewed, filed.plan.plan_id)
         return ReviewedPlan(FiledPlan(filed.plan, document), outlook, found)
 
     # --- approve ---

@@ -19,7 +19,7 @@ from Departments.commands.consoles import escape_text
 from Departments.commands.frame import document_failures, print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFaults, Workspace
-from Departments.commands.run import show_document
+from Departments.commands.run import show_document, write_page
 from Departments.core.errors import BadInput
 from Departments.core.moments import iso
 from Departments.core.money import plain
@@ -53,6 +53,7 @@ def resume(
             print_json(document)
         else:
             show_document(Console(), desk, document)
+        write_page(None if as_json else Console(), desk, document)
         return int(document["exit_code"])
 
 

@@ -155,12 +155,23 @@ def audience_of(approve: str, *, as_json: bool) -> TerminalAudience:
 
 
 def show_end(desk: Desk, document: Mapping[str, Any], *, as_json: bool) -> int:
-    """Show the final document of a day and return the exit code."""
-    if as_json:
+    """Show the final document of a day, write its page, and return the exit code."""
+    screen = None if as_json else open_console()
+    if screen is None:
         print_json(document)
     else:
-        show_document(open_console(), desk, document)
+        show_document(screen, desk, document)
+    write_page(screen, desk, document)
     return int(document["exit_code"])
+
+
+def write_page(screen: Console | None, desk: Desk, document: Mapping[str, Any]) -> None:
+    """Write the page of an executed plan, after everything else was said. Names it on the `screen`."""
+    if not document["phases"] or document["status"] == "DRY_RUN":
+        return
+    page = desk.pages.write_after_day(document["plan_id"])
+    if page is not None and screen is not None:
+        screen.print(f"Page: {make_safe(page)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show_document(screen: Console, desk: Desk, document: Mapping[str, Any]) -> None:

@@ -246,6 +246,12 @@ class RetentionSettings(Section):
     boxes: tuple[Literal["Inbox", "Outbox"], ...] = ("Inbox", "Outbox")
 
 
+class ReportSettings(Section):
+    """The files of a report. `html` writes a page with pictures beside the Markdown."""
+
+    html: bool = True
+
+
 class RegimeSettings(Section):
     """The regime's recipients, an assessment's life (hours), daily bars from files.
 
@@ -307,6 +313,7 @@ class Settings(Section):
     operations: OperationsSettings = OperationsSettings()
     trading: TradingSettings = TradingSettings()
     retention: RetentionSettings = RetentionSettings()
+    report: ReportSettings = ReportSettings()
     regime: RegimeSettings = RegimeSettings()
     schedule: ScheduleSettings = ScheduleSettings()
 

@@ -208,6 +208,10 @@ class BookRecords:
             return STATEMENTS.first(self._db, "at < ?", before, order="at DESC")
         return STATEMENTS.first(self._db, newest)
 
+    def find_statement(self, plan_id: str) -> Statement | None:
+        """Return the last statement of a plan's execution, or None."""
+        return STATEMENTS.first(self._db, "plan_id = ?", plan_id, order="at DESC")
+
     def sum_in_run(self, run: ExecutionRecord) -> Decimal:
         """Return the dollars booked in a run's time, without trading fees: the run counts those itself."""
         return sum((entry.cash for entry in self.find_in_run(run)), ZERO)

@@ -309,6 +309,10 @@ class LedgerJournal:
         """Return the whole index."""
         return [(row[0], row[1], row[2], row[3]) for row in self._database.rows(ALL_INDEXED)]
 
+    def find_letters_of(self, plan_id: str) -> list[SentLetter]:
+        """Return our messages about a plan, oldest first."""
+        return LETTERS.find(self._database, "plan_id = ?", plan_id, order="number")
+
     def note_cause(self, cause: str, day: date) -> bool:
         """Note a cause. Returns True if it is new on `day`."""
         return CAUSES.insert(self._database, Cause(cause, day), "DO NOTHING") == 1

@@ -16,6 +16,8 @@ from Departments.core.reasons import Reason, ReasonCode
 RESEARCH: Final = "research"
 #: The key with the Executive's review.
 REVIEW: Final = "review"
+#: The key of a plan document that keeps what its review foresaw: weights, sectors and headroom.
+OUTLOOK: Final = "outlook"
 #: The stages in their order, each with its key in `stage_quality`.
 STAGES: Final[Mapping[str, str]] = {
     "research": "research",

@@ -206,8 +206,9 @@ def test_the_screen_shows_plan_progress_final_table_cash_and_report(folder: Path
     for words in ("Plan PLAN_20251110_150000", "Review:", "COMPLETED", "Lowest cash of the run", "holds", "Report: "):
         assert words in said.out
     assert "Waiting for 2 orders to fill: CTVA, DVN" in said.err
-    report = Path(said.out.rpartition("Report: ")[2].strip())
-    assert report.is_file()
+    for kind in ("Report", "Page"):
+        (path,) = (line.partition(": ")[2] for line in said.out.splitlines() if line.startswith(f"{kind}: "))
+        assert Path(path).is_file()
 
 
 def test_cash_after_is_the_exchange_s_cash(folder: Path, capsys: Capture) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.commands import Said, contents, deliver_briefing, fault_file, plan_file, run_of, say
+from tests.builders.commands import Said, deliver_briefing, fault_file, plan_file, run_of, say
 from tests.builders.desk import briefing, candidate, deliver, desk, plan, trade, two_and_two, workspace
 from tests.invariants.promises import Promises
 
@@ -125,7 +125,7 @@ def test_a_plan_without_trades_is_nothing_to_do_and_leaves_the_day_free(folder: 
         assert "has no trades" in said.document["message"]
     later = run_again(folder, capsys, "--plan", plan_file(folder, two_and_two()))
     assert (later.code, later.document["status"]) == (0, "COMPLETED")
-    assert len([name for name in contents(folder) if name.startswith("Reports")]) == 2
+    assert len(list((folder / "Reports").glob("*.md"))) == 2
 
 
 def test_a_script_that_executes_again_starts_a_further_attempt_as_a_second_run_does(folder: Path) -> None:

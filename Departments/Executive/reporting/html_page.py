@@ -1,0 +1,153 @@
+"""Pages as HTML: one file without requests, in light, dark and print.
+
+Every value passes `make_safe` and Jinja's escaping on its way into a page, so no text of a stranger is markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from Departments.core.moments import parse_iso
+from Departments.core.money import usd, usd_cents
+from Departments.core.safe_text import make_safe
+from Departments.core.statuses import PhaseName
+from Departments.Executive.reporting.attention import list_needs
+from Departments.Executive.reporting.page_document import new_york
+from Departments.Executive.reporting.pictures import Span, draw_cash, draw_timeline, draw_weights
+from Departments.Executive.reporting.since_last import changed_sentences
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+#: Rows of long lists without a decision in them (steps of the cash, skips, messages): a page stays under 300 kB.
+ROWS_SHOWN: Final = 60
+#: A code with its numbers inside a sentence.
+_CODE: Final = re.compile(r"\s*\(?\b([A-Z]{3,}_[A-Z_]*[A-Z](?::[^()]*)?)\)?(?=\W|$)")
+_MAXIMA: Final = {
+    "single": "position_limits.max_single_position_pct",
+    "sector": "position_limits.max_sector_concentration_pct",
+}
+
+
+def make_environment(*folders: Path) -> Environment:
+    """Return the templates of these folders and of reports, with every value safe."""
+    environment = Environment(
+        loader=FileSystemLoader([*folders, TEMPLATES]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_make_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "clock": new_york,
+        "moment": lambda at: new_york(at, "%d %b %Y, %H:%M:%S"),
+        "money": _write_money,
+        "dollars": lambda amount: "" if amount is None else usd(Decimal(str(amount))),
+        "share": _write_share,
+        "prose": _write_prose,
+        "words": lambda code: str(code).replace("_", " ").lower(),
+    }
+    return environment
+
+
+def render_report(document: Mapping[str, Any], links: Mapping[str, str] | None = None) -> str:
+    """Return the page of a document with `page`. `links` leads from the id of a message to its file."""
+    page = document["page"]
+    return (
+        _templates()
+        .get_template("report.html")
+        .render(
+            document=document,
+            page=page,
+            links=links or {},
+            needs=list_needs(document),
+            changes=changed_sentences(document["since_last"]),
+            pictures=_draw(document),
+            phases=[
+                (phase, list(rows))
+                for phase, rows in groupby(page["trades"], key=lambda t: (t["phase"], t["attempt"]))
+                if phase[0] in {PhaseName.SELL, PhaseName.BUY}
+            ],
+            others=[t for t in page["trades"] if t["phase"] not in {PhaseName.SELL, PhaseName.BUY}],
+            bounds=_find_bounds(document),
+            rows_shown=ROWS_SHOWN,
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    return make_environment()
+
+
+def _draw(document: Mapping[str, Any]) -> dict[str, Markup]:
+    """Draw the pictures. Their texts were made safe, and pygal escapes them."""
+    page, bounds = document["page"], _find_bounds(document)
+    drawn = {
+        "cash": draw_cash(
+            _read_steps(page["cash"]),
+            _read_steps(page["cash_buys_first"]),
+            Decimal(document["account"]["reserve"] or 0),
+        ),
+        "timeline": draw_timeline(_list_spans(document)),
+        "weights": draw_weights(_read_weights(page["weights"], "ticker"), bounds["single"]),
+        "sectors": draw_weights(_read_weights(page["sectors"], "name"), bounds["sector"]),
+    }
+    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - drawn here
+
+
+def _list_spans(document: Mapping[str, Any]) -> list[Span]:
+    spans = list[Span]()
+    for phase in document["phases"]:
+        begin, end = phase["started_at"], phase["ended_at"] or phase["started_at"]
+        mine = [
+            Span(t["ticker"], t["side"].lower(), parse_iso(t["sent_at"]), parse_iso(t["ended_at"]))
+            for t in document["page"]["trades"]
+            if (t["phase"], t["attempt"]) == (phase["name"], phase["attempt"]) and t["sent_at"] and t["ended_at"]
+        ]
+        if mine:
+            spans += [Span(f"{phase['name']} phase", "phase", parse_iso(begin), parse_iso(end)), *mine]
+    return spans
+
+
+def _read_steps(steps: list[list[str]]) -> list[tuple[Any, Decimal]]:
+    return [(parse_iso(at), Decimal(cash)) for at, cash, _ in steps]
+
+
+def _read_weights(rows: list[Mapping[str, str]], name: str) -> list[tuple[str, Decimal, Decimal]]:
+    found = ((str(r[name]), Decimal(r["before"]), Decimal(r["after"])) for r in rows)
+    return [row for row in found if row[1] or row[2]]
+
+
+def _find_bounds(document: Mapping[str, Any]) -> dict[str, Decimal | None]:
+    """Return the limits of one symbol and one sector as shares of equity, None where they are unknown."""
+    limits = {row["limit"]: Decimal(str(row["bound"])) for row in document["page"]["limits"]}
+    equity = Decimal(document["account"]["equity"] or 0)
+    return {name: limits[key] / equity if key in limits and equity > 0 else None for name, key in _MAXIMA.items()}
+
+
+def _make_visible(value: object) -> object:
+    return value if isinstance(value, Markup) else make_safe(value)
+
+
+def _write_prose(sentence: object) -> Markup:
+    """Return a sentence with the codes in it as small print."""
+    parts = _CODE.split(make_safe(sentence))
+    small = Markup(" <small><code>{}</code></small>")
+    return Markup("").join(small.format(part) if number % 2 else escape(part) for number, part in enumerate(parts))
+
+
+def _write_money(amount: object) -> str:
+    return "" if amount is None else usd_cents(Decimal(str(amount)))
+
+
+def _write_share(share: object) -> str:
+    return "" if share is None else f"{Decimal(str(share)) * 100:.1f} %"

@@ -1,0 +1,189 @@
+"""Pictures of a day as small SVG texts, drawn by pygal without a style of their own.
+
+A page brings the style (`templates/style.css`), so light, dark and print need one picture. Numbers are floats here:
+they become lengths on a screen.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import pygal
+from pygal.style import Style
+
+from Departments.core.money import percent, usd
+from Departments.core.safe_text import make_safe
+from Departments.core.trading_calendar import EASTERN
+
+# pygal adds a finder of an old form to every later import of the program; only its maps need it.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder) is not pygal.PluginImportFixer]
+
+WIDTH: Final = 760  # of every picture, in its own units: the page scales it
+ROW: Final = 17  # units of height for one bar
+#: Distances between two ticks of weights.
+_STEPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+SHOWN: Final = 40  # rows of a picture of weights; the table beside it has all
+#: What pygal draws for its script, and what the page says in words.
+_UNUSED: Final = frozenset({"comment", "defs", "desc", "title", "script", "style", "metadata"})
+#: Classes of pygal that neither its script nor our style needs.
+_IDLE: Final = frozenset({"", "bar", "bars", "rect reactive tooltip-trigger"})
+_FRACTION: Final = re.compile(r"-?\d+\.\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One bar of a timeline. `kind` is the class of its colour, `lane` the words before it."""
+
+    lane: str
+    kind: str
+    start: datetime
+    end: datetime
+
+
+def draw_cash(
+    cash: Sequence[tuple[datetime, Decimal]], buys_first: Sequence[tuple[datetime, Decimal]], reserve: Decimal
+) -> str:
+    """Draw cash (dollars) as steps, the same with the BUYs first as a dashed line, and the reserve as a rule."""
+    if not cash:
+        return ""
+    first, last = cash[0][0], cash[-1][0]
+    chart = pygal.XY(
+        stroke=True,
+        show_dots=False,
+        x_value_formatter=_clock_from(first),
+        value_formatter=lambda value: usd(Decimal(str(round(value)))),
+        x_labels=_ticks((last - first).total_seconds()),
+        range=_widen([float(amount) for _, amount in (*cash, *buys_first)] + [float(reserve)]),
+        **_settings(height=300),
+    )
+    chart.add("cash", _steps(cash, first))
+    chart.add("first", _steps(buys_first, first))
+    end = max(1.0, (last - first).total_seconds())
+    chart.add("reserve", [(0, float(reserve)), (end, float(reserve))])
+    return _render(chart)
+
+
+def draw_timeline(spans: Sequence[Span]) -> str:
+    """Draw one bar from sent to filled for each order, in the bands of the phases."""
+    if not spans:
+        return ""
+    first, last = min(s.start for s in spans), max(s.end for s in spans)
+    whole = max(1.0, (last - first).total_seconds())
+    chart = pygal.HorizontalStackedBar(
+        value_formatter=_clock_from(first), y_labels=_ticks(whole), **_settings(height=ROW * len(spans) + 60)
+    )
+    drawn = list(reversed(spans))  # the first is on top
+    chart.x_labels = [make_safe(span.lane) for span in drawn]
+    chart.add("before", [(span.start - first).total_seconds() for span in drawn])
+    for kind in ("phase", "sell", "buy"):
+        chart.add(kind, [_length(span, whole) if span.kind == kind else None for span in drawn])
+    return _render(chart)
+
+
+def draw_weights(rows: Sequence[tuple[str, Decimal, Decimal]], most: Decimal | None) -> str:
+    """Draw weights before and after (shares of equity) as pairs of bars, the largest first; `most` is the limit."""
+    shown = list(rows)[:SHOWN][::-1]
+    if not shown:
+        return ""
+    bound = () if most is None else (float(most),)
+    top = max([float(max(before, after)) for _, before, after in shown] + list(bound)) * 1.05 or 1.0
+    step = next((size for size in _STEPS if top / size <= 6), top)
+    ticks = [step * number for number in range(int(top / step) + 1)]
+    chart = pygal.HorizontalBar(
+        value_formatter=lambda value: percent(Decimal(str(value)), 0),
+        y_labels=[*(tick for tick in ticks if all(abs(tick - each) > top / 12 for each in bound)), *bound],
+        y_labels_major=list(bound),
+        range=(0, top),
+        **_settings(height=int(ROW * 1.4) * len(shown) + 60),
+    )
+    chart.x_labels = [make_safe(name) for name, _, _ in shown]
+    chart.add("after", [float(after) for _, _, after in shown])  # the later series is drawn above
+    chart.add("before", [float(before) for _, before, _ in shown])
+    return _render(chart)
+
+
+def _settings(height: int) -> dict[str, Any]:
+    return {
+        "width": WIDTH,
+        "height": height,
+        "js": (),
+        "css": (),
+        "no_prefix": True,
+        "disable_xml_declaration": True,
+        "show_legend": False,
+        "print_values": False,
+        "margin": 6,
+        "margin_right": 34,  # half of the last label
+        "spacing": 6,
+        "truncate_label": -1,
+        "style": Style(label_font_size=13, major_label_font_size=13),  # only to measure the labels
+    }
+
+
+def _render(chart: Any) -> str:
+    chart.add_xml_filter(_strip)
+    return str(chart.render(is_unicode=True))
+
+
+def _strip(root: Any) -> Any:
+    """Remove what only pygal's script reads, and hide the drawing from readers: the table beside it speaks."""
+    for parent in reversed(list(root.iter())):
+        for child in list(parent):
+            name = child.tag.rpartition("}")[2] if isinstance(child.tag, str) else "comment"
+            is_empty = not len(child) and (name == "g" or (name == "rect" and not float(child.get("width") or 0)))
+            if name in _UNUSED or is_empty or child.get("class") == "tooltip":
+                parent.remove(child)
+    for each in root.iter():
+        _shorten(each)
+    root.attrib.pop("id", None)
+    root.set("aria-hidden", "true")
+    return root
+
+
+def _shorten(each: Any) -> None:
+    """Drop attributes without effect, and digits that no screen shows."""
+    if each.get("class", "") in _IDLE:
+        each.attrib.pop("class", None)
+    for name in ("rx", "ry"):
+        each.attrib.pop(name, None)
+    for name in ("x", "y", "width", "height", "d"):
+        if each.get(name):
+            each.set(name, _FRACTION.sub(lambda found: f"{float(found.group()):.1f}", each.get(name)))
+
+
+def _steps(cash: Iterable[tuple[datetime, Decimal]], first: datetime) -> list[tuple[float, float]]:
+    points = list[tuple[float, float]]()
+    for at, amount in cash:
+        seconds = (at - first).total_seconds()
+        if points:
+            points.append((seconds, points[-1][1]))
+        points.append((seconds, float(amount)))
+    return points
+
+
+def _widen(values: Sequence[float]) -> tuple[float, float]:
+    """Return the range of values with a little air, so that no line runs along the edge."""
+    air = (max(values) - min(values)) / 25 or 1.0
+    return min(values) - air, max(values) + air
+
+
+def _length(span: Span, whole: float) -> float:
+    """Return the length of a bar in seconds; one that is too short to see gets half a hundredth of the picture."""
+    return max((span.end - span.start).total_seconds(), whole / 200)
+
+
+def _ticks(whole: float) -> list[float]:
+    return [whole * step / 4 for step in range(5)]
+
+
+def _clock_from(first: datetime) -> Callable[[float], str]:
+    def write(seconds: float) -> str:
+        return f"{(first + timedelta(seconds=float(seconds))).astimezone(EASTERN):%H:%M:%S}"
+
+    return write
