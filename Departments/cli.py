@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "plan": Entry("plan", "Make a plan and show it; send nothing."),
     "explain": Entry("explain", "Say why a symbol is bought, sold or skipped; change nothing."),
     "approve": Entry("plan", "Approve a plan for today's run."),
+    "report": Entry("reporting", "Show the report of a day as a page, Markdown or JSON."),
     "order": Entry("order", "Trade one symbol by hand, beside the day's plan."),
     "resume": Entry("recovery", "Finish an execution that was interrupted."),
     "reconcile": Entry("recovery", "Compare the ledger with the broker."),

@@ -24,6 +24,8 @@ def _account(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         found = identity["difference"]
         amount = describe_difference(None if found is None else Decimal(found))
         yield _need(f"The cash of the run does not add up: it is {amount}", f"{RECONCILE} compares ledger and account")
+    for halt in document["halts"]:
+        yield _need(halt["sentence"], halt["mend"])
     for lock in document["locks"]:
         yield _need(f"{lock['ticker']} is locked: {lock['reason']}", lock["mend"])
     for difference in document["since_last"]["differences"]:
