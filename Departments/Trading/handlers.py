@@ -5,14 +5,14 @@ A handler acts idempotently by message id and returns what to commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from Departments.brokers.base import Broker
 from Departments.brokers.patience import name_trouble
-from Departments.core.errors import BadInput, BrokerUnavailable, NotFound, UnreadableAnswer, UnreadableMessage
+from Departments.core.errors import BadInput, BrokerUnavailable, NotFound, UnreadableAnswer
 from Departments.core.identifiers import client_order_id
 from Departments.core.logs import make_logger
 from Departments.core.orders import OrderRequest, OrderStatus, OrderType, Side
@@ -305,10 +305,3 @@ def refuse_unapproved(message: Message, approval: ExecutiveApproval) -> None:
     if status != "APPROVED":
         mend = "send an approval for what is approved"
         raise BadInput(message.message_id, "approval_status", f"is {status}", mend)
-
-
-def approved_symbols(approvals: Iterable[Message]) -> Iterator[str]:
-    """Yield the symbols of the readable approvals."""
-    for message in approvals:
-        with suppress(BadInput, UnreadableMessage):
-            yield ExecutiveApproval.of(message).symbol

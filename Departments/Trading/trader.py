@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
+from typing import Final
 
 from Departments.brokers.base import Broker
 from Departments.brokers.patience import name_trouble
 from Departments.core.departments import TRADING
-from Departments.core.errors import BrokerUnavailable, NotFound
+from Departments.core.errors import BadInput, BrokerUnavailable, NotFound, UnreadableMessage, UnroutableMessage
 from Departments.core.logs import make_logger
 from Departments.core.quotes import Asset
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.message import Message
+from Departments.messaging.payloads import CancelRequest, ExecutiveApproval, SharesRequest
 from Departments.messaging.router import Handler, Router
 from Departments.Trading.comparison import ComparedOrder
-from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers, approved_symbols
+from Departments.Trading.handlers import ApprovalHandlers, ExitHandlers
 from Departments.Trading.reconciliation import ComparedPositions, FollowedBuys, Reconciler
 from Departments.Trading.renewal import ExitRenewer
 from Departments.Trading.repricing import ExitRepricer
 
 log = make_logger(__name__)
+
+#: Instructions whose effects share a commit, each about a symbol of its own. The intent of each order is committed
+#: before it is sent.
+BATCH: Final = 10
 
 
 class Trader:
@@ -55,7 +62,8 @@ class Trader:
             "release_exits": exits.release_exits,
             "protect_shares": exits.protect_shares,
         }
-        self.router = Router(TRADING, handlers, prepare=self._expect_approvals)
+        self._symbols: dict[str, str] = {}  # of waiting messages, by their ids
+        self.router = Router(TRADING, handlers, prepare=self._prepare, subject=self._find_symbol)
 
     def work(self, *, wait: float = 10.0) -> ConsumeReport:
         """Handle all waiting messages, then track every open order.
@@ -63,7 +71,8 @@ class Trader:
         Raises WorkspaceBusy when another consumer holds the inbox for longer than `wait` seconds, DepartmentsError.
         """
         self._approvals.forget()
-        report = self._bus.consume(TRADING, self.router, wait=wait) if self._may_consume() else self._postpone()
+        may_consume = self._may_consume()
+        report = self._bus.consume(TRADING, self.router, wait=wait, batch=BATCH) if may_consume else self._postpone()
         self.track()
         return report
 
@@ -143,6 +152,19 @@ class Trader:
         """Follow the BUYs that are open in the ledger; sends nothing. Raises BrokerUnavailable."""
         return self._reconciler.follow_buys(self._follow)
 
-    def _expect_approvals(self, messages: Iterable[Message]) -> None:
-        approvals = (m for m in messages if self.router.type_of(m) == "ExecutiveApproval")
-        self._approvals.expect(approved_symbols(approvals))
+    def _prepare(self, messages: Iterable[Message]) -> None:
+        """Read the symbols of messages, and expect those of the approvals."""
+        waiting = list(messages)
+        self._symbols = {message.message_id: self._read_symbol(message) for message in waiting}
+        approvals = (m for m in waiting if self.router.type_of(m) == "ExecutiveApproval")
+        self._approvals.expect(filter(None, map(self._find_symbol, approvals)))
+
+    def _find_symbol(self, message: Message) -> str:
+        """Return the symbol of a message that was prepared, empty without one."""
+        return self._symbols.get(message.message_id, "")
+
+    def _read_symbol(self, message: Message) -> str:
+        with suppress(BadInput, UnreadableMessage, UnroutableMessage):
+            asked = self.router.read(message)
+            return asked.symbol if isinstance(asked, ExecutiveApproval | CancelRequest | SharesRequest) else ""
+        return ""

@@ -38,8 +38,11 @@ def make_safe(text: object, form: Form = Form.LINE) -> str:
     LINES and HTML keep line breaks and tabs, the others are one line. Markdown and HTML have no tags, links or code
     from the text; a place in a Markdown table stays one cell.
     """
+    found = str(text)
+    if _is_word(found):
+        return found
     pattern = _IN_LINES if form in (Form.LINES, Form.HTML) else _IN_LINE
-    shown = pattern.sub(lambda found: _name(found.group()), str(text))
+    shown = pattern.sub(lambda found: _name(found.group()), found)
     if form is Form.MARKDOWN:
         escaped = _MARKDOWN.sub(lambda found: f"\\{found.group()}", shown)
         return _LINK.sub(r"\\", escaped.replace("<", "&lt;"))
@@ -48,7 +51,14 @@ def make_safe(text: object, form: Form = Form.LINE) -> str:
 
 def escape_in_json(text: str) -> str:
     """Return JSON with the same values and no invisible or controlling character."""
+    if text.isascii() and text.replace("\n", "").isprintable():  # nearly all, and a hundred times as fast
+        return text
     return _IN_LINES.sub(lambda found: "".join(f"\\u{unit:04x}" for unit in _units(found.group())), text)
+
+
+def _is_word(text: str) -> bool:
+    """Return True for letters and digits of ASCII, `_` and `-`: symbols, ids, dates. They are safe everywhere."""
+    return text.isascii() and text.replace("_", "").replace("-", "").isalnum()
 
 
 def _name(character: str) -> str:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from Departments.core.documents import json_text, parse_json
 from Departments.core.moments import iso, parse_iso
@@ -50,6 +50,10 @@ _READERS: dict[type, Convert | None] = {
     tuple: lambda text: tuple(json.loads(text)),
     dict: parse_json,
 }
+
+
+#: So many of a table's rows are remembered as records: those of a day.
+REMEMBERED: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class Table(Generic[Record]):
         self.columns = ", ".join(column.name for column in self._own)
         self._reads = tuple((at, c.read) for at, c in enumerate(self._own) if c.read)
         self._build = _make_builder(record)
+        self._has_documents = any(column.kind is dict for column in self._own)
+        self._find_made = lru_cache(maxsize=REMEMBERED)(self._make)
         paths = zip(self._own, _list_paths(record), strict=True)
         takes = {column.name: attrgetter(path) for column, path in paths if column.name != identity}
         self._takes = tuple(takes.values())
@@ -148,12 +154,20 @@ class Table(Generic[Record]):
         return database.execute(sql, [to_column(value) for value in (*changes.values(), *values)])
 
     def read(self, row: FoundRow) -> Record:
-        """Return the record of a row with `columns` first, in their order."""
-        values = list(row)[: len(self._own)]
+        """Return the record of a row with `columns` first, in their order.
+
+        Records are frozen, and a day reads most rows several times: the same row gives the same record. Only one with
+        a document, which might be changed, is made anew.
+        """
+        values = tuple(row)[: len(self._own)]
+        return self._make(values) if self._has_documents else self._find_made(values)
+
+    def _make(self, values: tuple[Any, ...]) -> Record:
+        held = list(values)
         for at, read in self._reads:
-            if values[at] is not None:
-                values[at] = read(values[at])
-        record: Record = self._build(values)
+            if held[at] is not None:
+                held[at] = read(held[at])
+        record: Record = self._build(held)
         return record
 
     def read_value(self, database: Database, name: str, condition: str, *values: Any) -> Any:
@@ -211,7 +225,10 @@ def _make_builder(record: type) -> Callable[[list[Any]], Any]:
         name: kind for name, kind in get_type_hints(record).items() if isinstance(kind, type) and is_dataclass(kind)
     }
     if not inner:
-        return lambda values: record(**dict(zip(names, values, strict=True)))
+        places = {field.name: at for at, field in enumerate(fields(record))}
+        named = {field.name for field in fields(record) if field.kw_only}
+        first = [places[name] for name in names if name not in named]
+        return lambda values: record(*[values[at] for at in first], **{name: values[places[name]] for name in named})
     makers = {name: _make_inner_builder(inner[name]) if name in inner else next for name in names}
     return lambda values: record(**{name: make(left) for left in (iter(values),) for name, make in makers.items()})
 

@@ -109,6 +109,7 @@ class Bus:
         messages. Messages that must wait (a passing failure, a file still being written) stay. A `patient` pass waits a
         quarter of a second for files that are too young; any other pass leaves them for the next one. `batch` messages
         share a commit: more than one is faster, but a handler then does not see the uncommitted effects of its batch.
+        Messages about one subject of the router never share one.
         """
         self.deliver_pending()
         names = self.mailbox.waiting(department)

@@ -39,6 +39,7 @@ from Departments.messaging.waiting import Contradictions, WaitingFile, read_in_o
 HANDLED: Final = "handled"
 SKIPPED: Final = "skipped"
 A_MOMENT: Final = timedelta(seconds=0.1)  # until a file that is being written is looked at again
+LONGEST_WAIT: Final = timedelta(seconds=1)  # of an effect for the others of its batch, beside a slow broker
 
 logger = make_logger(__name__)
 
@@ -110,13 +111,25 @@ class Pass:
         """Handle the named files once, and too young ones a second time. Copies under other names come last."""
         self.names = frozenset(names)
         for items in self._read(names):
-            self._settle([*filter(None, map(self._act, items))])
+            acted, since = list[_Acted](), self.clock.now()
+            for item in items:
+                acted += filter(None, [self._act(item)])
+                since = self._commit_late(acted, since)
+            self._settle(acted)
         for _ in self.young:
             self._leave(self.clock.now() + A_MOMENT)
         self._deliver()
         if self.counts["skipped"]:
             logger.info("%s: %d messages archived as skipped", self.department, self.counts["skipped"])
         return ConsumeReport(self.department, **self.counts, retry_at=self.retry_at)
+
+    def _commit_late(self, acted: list[_Acted], since: datetime) -> datetime:
+        """Commit the effects of a batch so far if the first has waited for LONGEST_WAIT. Return when the wait began."""
+        if not acted or timedelta() <= self.clock.now() - since < LONGEST_WAIT:
+            return since
+        self._settle(acted)
+        acted.clear()
+        return self.clock.now()
 
     # --- read ---
 
@@ -135,19 +148,24 @@ class Pass:
                 self._leave(self.clock.now() + pause(1))
 
     def _batches(self, items: Iterator[WaitingFile]) -> Iterator[list[WaitingFile]]:
-        """Yield batches of distinct ids: a repeated id must find its first message committed."""
-        batch: dict[str, WaitingFile] = {}
+        """Yield batches of distinct ids and subjects: a repeated one must find its first message committed."""
+        batch: list[WaitingFile] = []
+        taken = set[str]()
         for item in items:
             if self.stop():
                 return
-            if item.key in batch:
-                yield list(batch.values())
-                batch.clear()
-            batch[item.key] = item
-            if len(batch) == self.batch:
-                yield list(batch.values())
-                batch.clear()
-        yield list(batch.values())
+            names = self._name_apart(item)
+            if len(batch) == self.batch or not taken.isdisjoint(names):
+                yield batch
+                batch, taken = [], set()
+            batch.append(item)
+            taken.update(names)
+        yield batch
+
+    def _name_apart(self, item: WaitingFile) -> tuple[str, ...]:
+        """Return what no two files of a batch have in common: the id, and the subject if there is one."""
+        subject = self.router.subject(item.message) if self.batch > 1 and isinstance(item.message, Message) else ""
+        return (f"id {item.key}", subject) if subject else (f"id {item.key}",)
 
     def _in_order(self, names: list[str]) -> Iterator[WaitingFile]:
         return read_in_order(self.mailbox, self.department, names, self._prepare)

@@ -34,6 +34,11 @@ def _prepare_nothing(messages: Iterable[Message]) -> None:
     """Do nothing."""
 
 
+def _find_no_subject(message: Message) -> str:  # noqa: ARG001 - the parameter of a subject
+    """Return the empty subject."""
+    return ""
+
+
 def is_acted_on(message: Message, catalogue: Catalogue = CATALOGUE) -> bool:
     """Return True if the recipient of a message does something with it, False if it skips or refuses it."""
     row = catalogue.find(message.message_type)
@@ -55,7 +60,7 @@ class Router:
 
     `handlers` has exactly the names that the catalogue gives this department. `prepare` takes messages that wait
     together, before the first of them is handled, to ask for their data at once. It must not fail, and some of its
-    messages may never be handled.
+    messages may never be handled. Messages about one `subject`, if they have any, never share a commit.
     """
 
     def __init__(
@@ -65,10 +70,12 @@ class Router:
         *,
         catalogue: Catalogue = CATALOGUE,
         prepare: Callable[[Iterable[Message]], None] = _prepare_nothing,
+        subject: Callable[[Message], str] = _find_no_subject,
     ) -> None:
         self.department = department
         self.handlers = dict(handlers)
         self.prepare = prepare
+        self.subject = subject
         self._catalogue = catalogue
         entries = {row.name: (row, row.recipients[department]) for row in catalogue if department in row.recipients}
         wanted = {entry for _, entry in entries.values() if isinstance(entry, str)}
@@ -106,3 +113,11 @@ class Router:
             raise UnroutableMessage(
                 f"{message.message_id} is a {message.message_type!r}, which {self.department} has no handler for"
             ) from error
+
+    def read(self, message: Message) -> Payload | None:
+        """Return the payload of a message as its handler gets it, None for a skipped type.
+
+        Raises UnroutableMessage, BadInput and UnreadableMessage.
+        """
+        row = self.row_for(message)
+        return None if isinstance(row, Skip) else row.payload.of(message)

@@ -10,7 +10,7 @@ from Departments.core.settings import ExitSettings
 from Departments.messaging import codec
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import CancelRequest, ExecutiveApproval
-from Departments.Trading.handlers import approved_symbols, refuse_unapproved
+from Departments.Trading.handlers import refuse_unapproved
 from Departments.Trading.submission import order_intent, order_request, withdrawn_intent
 from tests.builders.trading import APPROVAL_ID, asked, order, request_text
 
@@ -122,11 +122,6 @@ def test_an_approval_without_a_time_is_as_old_as_its_message() -> None:
 
 def test_a_market_order_has_no_limit_whatever_price_stands_beside_it() -> None:
     assert approval(order("ALKS", "BUY", 10) | {"limit_price": 32.5}).limit is None
-
-
-def test_only_approvals_that_can_be_read_name_symbols() -> None:
-    some = [received(order("ALKS", "BUY", 1)), received(order("", "BUY", 1)), received(None)]
-    assert list(approved_symbols(some)) == ["ALKS"]
 
 
 def test_a_cancel_request_names_the_approval_it_is_about() -> None:

@@ -559,6 +559,41 @@ def test_the_same_id_twice_within_a_batch_has_one_effect() -> None:
     assert desk.seen == desk.effects == [approval().message_id]
 
 
+def order_of_work(count: int, *, takes: float, subject: str = "") -> str:
+    """Return in which order messages are acted on (a digit) and committed (in brackets), in batches of ten."""
+
+    def handler(message: Message) -> Commit:
+        done.append(message.message_id[-1])
+        desk.clock.sleep(takes)
+        return lambda: effects.append(message.message_id[-1])
+
+    @contextmanager
+    def noting() -> Iterator[None]:
+        with transaction():
+            yield
+        if effects:
+            done.append(f"({''.join(effects)})")
+            effects.clear()
+
+    desk, done, effects = Desk(handler), list[str](), list[str]()
+    transaction = desk.journal.transaction
+    desk.journal.transaction = noting  # type: ignore[method-assign]
+    desk.router.subject = lambda _: subject
+    for number in range(count):
+        desk.bus.publish(approval(number))
+    desk.bus.consume("TRADING", desk.router, batch=10)
+    return "".join(done)
+
+
+def test_a_batch_commits_what_has_waited_for_a_second() -> None:
+    assert order_of_work(4, takes=0) == "0123(0123)"
+    assert order_of_work(4, takes=0.4) == "012(012)3(3)"
+
+
+def test_messages_about_one_subject_share_no_commit() -> None:
+    assert order_of_work(3, takes=0, subject="ALKS") == "0(0)1(1)2(2)"
+
+
 class CountingJournal(MemoryJournal):
     """Notes how many ids each question was about."""
 
