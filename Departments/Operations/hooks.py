@@ -113,16 +113,22 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """The hooks of a morning. `wait` (seconds) is for the briefing after its hook has ended."""
+    """The hooks of a morning. `wait` (seconds) is for the briefing after its hook has ended.
+
+    Without that hook `wait_for_research` is for what RESEARCH answers: nobody waits unless the settings say how long.
+    """
 
     briefing: Hook
     enrich: Hook
     propose: Hook
     wait: float
+    wait_for_research: float
 
     @classmethod
     def of(cls, settings: OperationsSettings, workspace: Path) -> Hooks:
         """Return the hooks of the settings."""
         briefing = Hook("operations.briefing", settings.briefing, workspace)
         enrich = Hook("operations.enrich", settings.enrich, workspace)
-        return cls(briefing, enrich, Hook("operations.propose", settings.propose, workspace), settings.wait)
+        propose = Hook("operations.propose", settings.propose, workspace)
+        wait_for_research = settings.wait if "wait" in settings.model_fields_set else 0
+        return cls(briefing, enrich, propose, settings.wait, wait_for_research)

@@ -6,6 +6,7 @@ A hook that fails, takes too long or answers nonsense ends the morning: nothing 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -47,7 +48,8 @@ class Morning:
     def prepare(self) -> None:
         """Have everything ready that a plan is made from. Raises HookFailed, BrokerError.
 
-        Without a briefing of today and without a hook RESEARCH is asked, and the planner says what is missing.
+        Without a briefing of today RESEARCH is asked. If none comes and there is no hook, the planner says what is
+        missing.
         """
         found = self._have_briefing()
         if found is None:
@@ -68,24 +70,35 @@ class Morning:
         if found is not None:
             return found
         self._ask_research()
-        if not self.hooks.briefing.is_set:
-            return None
-        self.hooks.briefing.run(self.clock.now())
-        return self._await_briefing()
+        hook = self.hooks.briefing
+        if not hook.is_set:
+            return self._await_answer()
+        hook.run(self.clock.now())
+        try:
+            found = self._await_briefing(self.hooks.wait)
+        except UnusableMessage as error:
+            raise hook.refuse(f"made a briefing that cannot be used: {error}") from error
+        if found is None:
+            raise hook.refuse("ended well, and no DailyBriefing of today is there")
+        return found
 
-    def _await_briefing(self) -> Briefing:
-        """Return the briefing that the hook has made. Raises HookFailed when none of today comes."""
-        give_up = self.clock.now() + timedelta(seconds=self.hooks.wait)
+    def _await_answer(self) -> Briefing | None:
+        """Return what RESEARCH answers by itself, as long as the settings have us wait for it."""
+        if self.hooks.wait_for_research:
+            log.info("Waiting %g s for the answer of RESEARCH", self.hooks.wait_for_research)
+        with suppress(UnusableMessage):  # the planner names what is wrong with it
+            return self._await_briefing(self.hooks.wait_for_research)
+        return None
+
+    def _await_briefing(self, seconds: float) -> Briefing | None:
+        """Return today's briefing as soon as it is there. Raises UnusableMessage."""
+        give_up = self.clock.now() + timedelta(seconds=seconds)
         while True:
-            try:
-                found = self.shelf.read_todays_briefing(self.clock.now())
-            except UnusableMessage as error:
-                raise self.hooks.briefing.refuse(f"made a briefing that cannot be used: {error}") from error
+            found = self.shelf.read_todays_briefing(self.clock.now())
             if found is not None:
                 log.info("operations.briefing: %s is there", found.source)
+            if found is not None or self.clock.now() >= give_up:
                 return found
-            if self.clock.now() >= give_up:
-                raise self.hooks.briefing.refuse("ended well, and no DailyBriefing of today is there")
             self.clock.sleep(POLL)
 
     def _ask_research(self) -> None:
@@ -93,6 +106,7 @@ class Morning:
         now = self.clock.now()
         day = trading_day(now)
         asked = identifiers.message_id(OPERATIONS, datetime.combine(day, time.min, EASTERN), "CandidateRequest")
+        log.info("There is no briefing of %s; RESEARCH is asked for it (%s)", day, asked)
         if self.bus.find(asked) is not None:
             return
         request = CandidateRequest(request_type="CANDIDATE_REQUEST", criteria={"date": day.isoformat()})

@@ -69,7 +69,7 @@ def read_day_order(
     if dry_run or not _has_begun(desk, proposed):
         _check(desk, proposed, plan, message, briefing)
         if proposed is None and message is None and not may_be_made:
-            _check_waiting(desk, desk.clock.now())
+            _check_waiting(desk, desk.clock.now(), may_come=not dry_run)
     given = (None, None) if message is None else (message.message_id, message.timestamp)
     return DayOrder(given[0], document, dry_run, _delivery(desk, message), briefing_at=given[1], sizes=sizes, fill=fill)
 
@@ -122,11 +122,13 @@ def _refuse_stale(plan: TradingPlan, source: str, now: datetime, limits: Limits)
         raise BadInput(source, "generated_at", problem, f"make a new plan, or replay that day with --at {iso(made)}")
 
 
-def _check_waiting(desk: Desk, now: datetime) -> None:
-    """Raise BadInput if Operations will find nothing to plan from."""
+def _check_waiting(desk: Desk, now: datetime, *, may_come: bool) -> None:
+    """Raise BadInput if Operations will find nothing to plan from, unless a briefing of today `may_come` yet."""
     if desk.bus.list_contradictions(OPERATIONS):
         return  # Operations sets them aside and names them
     try:
+        if may_come and desk.shelf.read_todays_briefing(now) is None:
+            return  # Operations asks RESEARCH, and says what is missing
         briefing = desk.shelf.read_briefing(now)
         refuse_other_days(briefing, trading_day(now))
     except BadInput as error:

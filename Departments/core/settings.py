@@ -227,7 +227,7 @@ class HookSettings(Section):
 class OperationsSettings(Section):
     """What Operations does before it plans, and whether it plans without a PlanProposal.
 
-    `wait` (seconds) is for the briefing after its hook has ended.
+    `wait` (seconds) is for the briefing after its hook has ended; without a hook it counts only if it is set.
     """
 
     briefing: HookSettings = HookSettings()

@@ -149,7 +149,9 @@ def test_a_workspace_without_any_briefing_names_its_place(tmp_path: Path, capsys
     assert said.code == 2
     (sentence,) = said.sentences
     assert all(w in sentence for w in ("OPERATIONS", "no DailyBriefing", "Outbox/RESEARCH", "--briefing FILE"))
-    assert not (folder / "simulated_exchange.db").exists()
+    (asked,) = (folder / "Messages_Between_Departments" / "Inbox" / "RESEARCH").glob("*.md")
+    assert "CandidateRequest" in asked.read_text(encoding="utf-8")
+    assert f"RESEARCH is asked for it ({asked.stem})" in said.err
 
 
 def test_a_waiting_briefing_without_candidates_stays_where_it_is(

@@ -8,12 +8,15 @@ import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from Departments import cli
+from Departments.bootstrap import Choices
+from Departments.core.platform.clock import SimulatedClock
 from Departments.core.platform.text_files import read_json
 from tests.builders.desk import MORNING, SharedDesk, briefing, candidate, deliver, desk, workspace
 
@@ -285,6 +288,53 @@ def test_departments_run_ends_with_one_where_the_hook_fails(tmp_path: Path, caps
     deliver(there, "OPERATIONS", "MSG_RESEARCH_20251107T150509Z_0badcafe.md", YESTERDAY)
     code, _, err = run(there, capsys)
     assert (code, "failed with exit code 1 (no data today)" in err, "Traceback" in err) == (1, True, False)
+
+
+def without_a_briefing(folder: Path, **operations: Any) -> Path:
+    return workspace(folder, settings={"messaging": {"durability": "fast"}, "operations": operations})
+
+
+def test_departments_run_asks_research_where_there_is_no_hook(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = without_a_briefing(tmp_path)
+    for _ in range(2):
+        code, _, err = run(there, capsys)
+        assert (code, "there is no DailyBriefing" in err) == (2, True)
+    (asked,) = (there / "Messages_Between_Departments" / "Inbox" / "RESEARCH").glob("*.md")
+    assert "message_type: CandidateRequest" in asked.read_text(encoding="utf-8")
+
+
+class Answering(SimulatedClock):
+    """A clock beside which RESEARCH answers after five seconds."""
+
+    def __init__(self, there: Path) -> None:
+        super().__init__(MORNING)
+        self.there = there
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        inbox = self.there / "Messages_Between_Departments" / "Inbox"
+        if list((inbox / "RESEARCH").glob("*.md")) and self.now() >= MORNING + timedelta(seconds=5):
+            deliver(self.there, "OPERATIONS", NAME, briefing(CANDIDATES))
+
+
+@pytest.mark.parametrize(("wait", "status"), [(60, "READY_FOR_USER_APPROVAL"), (3, "REJECTED"), (None, "REJECTED")])
+def test_an_answer_of_research_is_awaited_as_long_as_the_settings_say(
+    tmp_path: Path, wait: float | None, status: str
+) -> None:
+    there = without_a_briefing(tmp_path, **({} if wait is None else {"wait": wait}))
+    choices = Choices(clock=Answering(there), exchange_state=there / "state.yaml")
+    with closing(SharedDesk(there, choices)) as opened:
+        assert planned(opened)["status"] == status
+
+
+def test_on_a_closed_day_nobody_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there = without_a_briefing(tmp_path)
+    words = ["run", "--approve", "auto", "--at", "2025-11-09T15:05:42Z", "--exchange-state", str(there / "state.yaml")]
+    assert cli.run_command([*words, "--workspace", str(there)]) == 5
+    assert "MARKET_CLOSED" in capsys.readouterr().out
+    assert not (there / "Messages_Between_Departments" / "Inbox" / "RESEARCH").exists()
 
 
 def test_a_dry_run_runs_no_hook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
