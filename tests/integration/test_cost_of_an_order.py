@@ -38,7 +38,17 @@ def test_no_question_of_an_execution_reads_through_old_orders_fills_or_trades(tm
     slow = ("SCAN desk_", "SCAN o", "SCAN f", "SCAN x", "SCAN y")
     small = tuple(
         f"SCAN desk_{name}"
-        for name in ("accepted", "assets", "brokers", "differences", "executions", "locks", "releases", "symbols")
+        for name in (
+            "accepted",
+            "assets",
+            "brokers",
+            "differences",
+            "executions",
+            "halts",
+            "locks",
+            "releases",
+            "symbols",
+        )
     )
     small += ("SCAN desk_orders USING INDEX desk_orders_open",)  # which holds no others
     small += ("SCAN desk_unprotected USING INDEX sqlite_autoindex_desk_unprotected_1",)  # symbols that have some

@@ -40,8 +40,9 @@ def test_a_plan_is_judged_order_by_order_with_the_function_that_trading_uses() -
 
 
 def test_operations_sizes_by_the_amounts_that_the_checks_compare_with() -> None:
-    modules = (sizing, planning, basis, account, stocks)
+    modules = (sizing, basis, account, stocks)
     assert {id(vars(module)["amounts"]) for module in modules} == {id(amounts)}
+    assert vars(planning)["known_sector"] is amounts.known_sector
 
 
 @pytest.mark.parametrize("stage", STAGES)
