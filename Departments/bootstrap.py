@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from Departments.Executive.ceo import CEO
     from Departments.Executive.day import Day
     from Departments.Executive.execution import PlanExecution
+    from Departments.Executive.opinions import Opinions
     from Departments.Executive.overview.reading import StandingReader
     from Departments.Executive.overview.standing import BriefingView
     from Departments.Executive.reporting.pages import Pages
@@ -212,6 +213,14 @@ class Desk(Plumbing):
             self.rights,
             self.settings.trading.instructions,
         )
+
+    @cached_property
+    def opinions(self) -> Opinions:
+        """Vetoes, comments and rejections of persons."""
+        from Departments.Executive.opinions import Opinions
+
+        day = self.day
+        return Opinions(self.ledger, self.clock, self.limits.fingerprint, day.approvals.find, day.review)
 
     @cached_property
     def pages(self) -> Pages:

@@ -140,6 +140,7 @@ class Approvals:
 
         Raises ApprovalRefused.
         """
+        self._refuse_rejected(filed.plan.plan_id)
         with self.ledger.transaction():
             consent = _add_person(filed.plan.plan_id, approver, self.count(filed.plan, amount))
             approved = self._record(filed, approver, is_enough=not consent.is_lacking)
@@ -154,15 +155,22 @@ class Approvals:
     def keep(self, filed: FiledPlan, approver: Approver) -> None:
         """Save an approved plan unless the ledger has this very document: a script may have changed it since.
 
-        A plan without an approval is the decision of `approver`.
+        A plan without an approval is the decision of `approver`. Raises ApprovalRefused for a rejected one.
         """
         plans = self.ledger.plans
+        self._refuse_rejected(filed.plan.plan_id)
         if not self._list(filed.plan):
             with self.ledger.transaction():
                 self._record(filed, approver, is_enough=True)
         elif plans.document(filed.plan.plan_id) != filed.document:
             with self.ledger.transaction():
                 plans.save(filed.document, self.limits_hash, self.clock.now(), by_hand=filed.plan.by_hand)
+
+    def _refuse_rejected(self, plan_id: str) -> None:
+        """Raise ApprovalRefused for a plan that a person has rejected."""
+        rejection = self.ledger.opinions.find_rejection(plan_id)
+        if rejection is not None:
+            raise ApprovalRefused(f"{plan_id} may not be traded: {rejection.sentence}; make a new plan")
 
     def _record(self, filed: FiledPlan, approver: Approver, *, is_enough: bool) -> FiledPlan:
         """Save plan and approval, the last one if it `is_enough`. Returns the plan as it is saved."""

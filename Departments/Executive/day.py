@@ -231,9 +231,10 @@ class Day:
         filed = FiledPlan(replace(known.plan, by_hand=request.by_hand), known.document)
         if order.by_hand is not None and not filed.plan.trades:
             raise DayFailed(f"{order.by_hand} may not be ordered: {_describe_skip(filed.plan)}")
-        return self._review(filed)
+        return self.review(filed)
 
-    def _review(self, filed: FiledPlan) -> ReviewedPlan:
+    def review(self, filed: FiledPlan) -> ReviewedPlan:
+        """Review a plan on the account of now."""
         outlook = self.judge.foresee(filed.plan)
         found = review(filed.plan, outlook, self.judge.limits)
         reviewed = {**with_quality(filed.document, found), OUTLOOK: outlook.document()}
@@ -255,7 +256,7 @@ class Day:
         if stale:
             raise DayFailed(f"{plan_id} cannot be approved: {stale}; make a new plan")
         if not is_rated(filed.document):  # Operations saved it before the review
-            filed = self._review(filed).filed
+            filed = self.review(filed).filed
         return self.approvals.approve(filed, approver, self._measure(filed.plan))
 
     def _approve_for(self, audience: Audience, filed: FiledPlan) -> Approved:

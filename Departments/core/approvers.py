@@ -15,6 +15,7 @@ class ApprovalPlace(StrEnum):
     TERMINAL = "terminal"  # a person answered the question of `departments run`
     COMMAND = "command"
     SCRIPT = "script"
+    PAGE = "page"  # `departments serve`
 
 
 @dataclass(frozen=True, slots=True)

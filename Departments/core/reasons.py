@@ -122,6 +122,7 @@ class ReasonCode(StrEnum):
         "a held symbol has the size of the others, or is nearer to it than rebalance_band_pct of its value",
     )
     SIZES_KEPT = ("SIZES_KEPT", "the plan's sizes are kept, so what is left stays in cash")
+    VETOED_BY = ("VETOED_BY", "a person took the order out of the plan")
     NO_CANDIDATES = ("NO_CANDIDATES", "no candidate is left to buy")
     DEPLOYMENT_TARGET = ("DEPLOYMENT_TARGET", "the plan reaches the deployment target without it")
     # --- execution and funding ---

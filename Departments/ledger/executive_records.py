@@ -131,6 +131,10 @@ class PlanRecords:
         """Record the moment of a plan's last needed approval."""
         PLANS.update(self._db, {"approved_at": at}, "plan_id = ?", plan_id)
 
+    def withdraw_approval(self, plan_id: str) -> None:
+        """Take the moment of a plan's approval back: it waits for another one, or for none."""
+        PLANS.update(self._db, {"approved_at": None}, "plan_id = ?", plan_id)
+
     def approved_at(self, plan_id: str) -> datetime | None:
         """Return the moment of a plan's approval, or None."""
         found: datetime | None = self._value(plan_id, "approved_at")

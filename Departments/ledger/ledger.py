@@ -27,6 +27,7 @@ from Departments.ledger.journal import LedgerJournal
 from Departments.ledger.old_days import OldAssessments, OldSessions
 from Departments.ledger.old_orders import OldOrders
 from Departments.ledger.old_tables import provide_old_tables
+from Departments.ledger.opinion_records import OPINIONS, OpinionRecords
 from Departments.ledger.order_records import FILLS, ORDERS, REJECTIONS, TRADED, FillRecord
 from Departments.ledger.plan_records import APPROVALS, EXECUTIONS, PHASES, PLANS, TRADES, UNTRADABLE
 from Departments.ledger.regime_records import ASSESSMENTS, OBSERVATIONS, SqliteRegimeLedger
@@ -56,6 +57,7 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     LOCKS,
     ACCEPTED,
     HALTS,
+    OPINIONS,
     BOOKINGS,
     DIFFERENCES,
     STATEMENTS,
@@ -102,6 +104,7 @@ class Ledger:
         self.symbols = SymbolRecords(self._db)
         self.releases = ReleaseRecords(self._db)
         self.halts = HaltRecords(self._db)
+        self.opinions = OpinionRecords(self._db)
         self.book = BookRecords(self._db, self.orders)
         self.journal = LedgerJournal(self._db)
         self.brokers = BrokerRecords(self._db)

@@ -62,6 +62,7 @@ def add_page(ledger: Ledger, plan: TradingPlan, document: Mapping[str, Any]) -> 
         "not_evaluated": [describe_gap(line) for line in plan.not_evaluated],
         "positions": _positions(ledger, plan.plan_id, run),
         "regime": {"name": plan.regime, "views": list(_views(ledger, plan)), "concerns": list(_concerns(plan))},
+        "opinions": [each.sentence for each in ledger.opinions.find(plan.plan_id)],
         "trail": list(_trail(ledger, plan, trades)),
     }
     return {**document, "page": page}

@@ -1,0 +1,106 @@
+"""`departments veto`, `comment` and `reject`: what a person says about a plan besides approving it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from Departments.bootstrap import Choices
+from Departments.commands.clocks import look_at_own_time
+from Departments.commands.consoles import open_console
+from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.inputs import make_clock
+from Departments.commands.options import AsJson, At, BrokerOption, Workspace
+from Departments.core.approvers import ApprovalPlace, Approver
+from Departments.core.errors import BadInput
+from Departments.core.platform.users import name_user
+from Departments.core.readers import read_symbol
+from Departments.core.safe_text import make_safe
+from Departments.Executive.reporting.terminal import show_plan, show_review
+
+VETO_HELP = """Take one order out of a plan; the rest is reviewed again and shown. Approvals given before count no more.
+
+The symbol is `skipped: VETOED_BY` in the plan, with who and the comment.
+"""
+PlanId = Annotated[str, typer.Argument(help="The plan, for example PLAN_20251110_071530.")]
+Comment = Annotated[str, typer.Option("--comment", help="Why, for whoever looks next.", metavar="TEXT")]
+
+
+def veto(
+    plan_id: PlanId,
+    symbol: Annotated[str, typer.Argument(help="The symbol of the order.")],
+    workspace: Workspace = Path(),
+    comment: Comment = "",
+    broker: BrokerOption = None,
+    at: At = None,
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Take an order out of a plan."""
+    find_messages(workspace)
+    try:
+        name = read_symbol(symbol)
+    except ValueError as error:
+        raise BadInput("SYMBOL", "", *str(error).split("; ", 1)) from error
+    choices = look_at_own_time(workspace, Choices(clock=make_clock(at), broker=broker))
+    with use_desk(workspace, choices) as desk:
+        made = desk.opinions.veto(plan_id, name, _by_command(), comment)
+    if as_json:
+        print_json({"plan": made.filed.document, "review": made.review.document(), **made.outlook.document()})
+    else:
+        screen = open_console()
+        show_plan(screen, made.filed.plan)
+        show_review(screen, made.review.document())
+        screen.print(f"Approve it with: departments approve {make_safe(plan_id)}", highlight=False, markup=False)
+    return 0
+
+
+def say_about(
+    plan_id: PlanId,
+    text: Annotated[str, typer.Argument(help="The comment.")],
+    workspace: Workspace = Path(),
+    at: At = None,
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Say something about a plan; it is in its page and report."""
+    find_messages(workspace)
+    with use_desk(workspace, look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
+        opinion = desk.opinions.comment(plan_id, _by_command(), text)
+    return _show({"plan_id": plan_id, "sentence": opinion.sentence}, as_json=as_json)
+
+
+def reject(
+    plan_id: PlanId,
+    workspace: Workspace = Path(),
+    comment: Comment = "",
+    at: At = None,
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Reject a plan: nobody can approve or execute it any more. `departments run` makes another one."""
+    find_messages(workspace)
+    with use_desk(workspace, look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
+        opinion = desk.opinions.reject(plan_id, _by_command(), comment)
+    return _show({"plan_id": plan_id, "sentence": opinion.sentence}, as_json=as_json)
+
+
+def _by_command() -> Approver:
+    return Approver(name_user(), ApprovalPlace.COMMAND)
+
+
+def _show(document: dict[str, Any], *, as_json: bool) -> int:
+    if as_json:
+        print_json(document)
+    else:
+        open_console().print(f"{make_safe(document['sentence'])}.", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def register(app: typer.Typer) -> None:
+    """Add `veto`, `comment` and `reject`."""
+    app.command("veto", help=VETO_HELP)(veto)
+    app.command("comment", help=say_about.__doc__)(say_about)
+    app.command("reject", help=reject.__doc__)(reject)

@@ -1,0 +1,152 @@
+"""A person takes orders out of a plan, comments on it, rejects it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Departments.core.approvers import ApprovalPlace, Approver
+from Departments.Executive.approvals import ApprovalRefused, FiledPlan
+from Departments.Executive.opinions import PlanChanged
+from tests.builders.commands import AT, plan_file, run_of, say
+from tests.builders.desk import SharedDesk, desk, two_and_two, workspace
+
+Capture = pytest.CaptureFixture[str]
+NAME = "PLAN_20251110_150000"
+ANNA = Approver("anna@desk", ApprovalPlace.PAGE)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, capsys: Capture) -> Path:
+    """A workspace with a plan that waits for its approval."""
+    folder = workspace(tmp_path / "ws")
+    said = say(
+        capsys, "plan", "--workspace", folder, "--at", AT, "--exchange-state", folder / "state.yaml",
+        "--plan", plan_file(folder),
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    return folder
+
+
+def give(capsys: Capture, folder: Path, *arguments: str) -> Any:
+    return say(capsys, *arguments, "--workspace", folder, "--at", AT)
+
+
+def filed(opened: SharedDesk) -> FiledPlan:
+    found = opened.day.approvals.find(NAME)
+    assert found is not None
+    return found
+
+
+def test_a_vetoed_order_is_skipped_with_who_and_why_and_the_rest_is_traded(folder: Path, capsys: Capture) -> None:
+    said = give(capsys, folder, "veto", NAME, "comm", "--comment", "two of those are enough", "--json")
+    assert said.code == 0
+    document = json.loads(said.out)
+    (skip,) = [skip for skip in document["plan"]["skipped"] if skip["ticker"] == "COMM"]
+    assert skip["code"] == "VETOED_BY"
+    assert skip["line"].endswith(": two of those are enough")
+    assert document["plan"]["summary"]["total_trades"] == 3
+    assert document["review"]["recommendation"]
+    assert give(capsys, folder, "approve", NAME).code == 0
+    end = say(capsys, "run", "--workspace", folder, "--at", AT, "--approve", "auto", "--json").document
+    traded = [order["ticker"] for phase in end["phases"] for order in phase["orders"]]
+    assert sorted(traded) == ["ALKS", "CTVA", "DVN"]
+    assert "COMM" in [skip["ticker"] for skip in end["skipped"]]
+    page = (folder / "Reports" / f"{NAME}.html").read_text(encoding="utf-8")
+    assert "took COMM out (command)" in page
+
+
+def test_an_approval_of_the_plan_before_does_not_count_for_the_rest(folder: Path, capsys: Capture) -> None:
+    assert give(capsys, folder, "approve", NAME).code == 0
+    assert give(capsys, folder, "veto", NAME, "COMM").code == 0
+    opened = desk(folder)
+    assert opened.day.approvals.find_approved_today() is None
+    assert opened.day.approvals.documents(filed(opened).plan) == []
+    opened.close()
+
+
+def test_the_deployment_of_the_plan_follows_a_veto(folder: Path) -> None:
+    opened = desk(folder)
+    before = filed(opened).plan
+    made = opened.opinions.veto(NAME, "ALKS", ANNA)
+    assert before.deployment is not None
+    assert before.equity is not None
+    bought = next(trade for trade in before.trades if trade.symbol == "ALKS").notional
+    assert bought is not None
+    assert made.filed.plan.deployment == before.deployment - bought / before.equity
+    opened.close()
+
+
+def test_a_plan_that_has_changed_since_it_was_seen_is_left_alone(folder: Path) -> None:
+    opened = desk(folder)
+    seen = filed(opened).plan.digest
+    opened.opinions.veto(NAME, "COMM", ANNA, digest=seen)
+    for again in (
+        lambda: opened.opinions.veto(NAME, "ALKS", ANNA, digest=seen),
+        lambda: opened.opinions.reject(NAME, ANNA, digest=seen),
+        lambda: opened.opinions.find_seen(NAME, seen),
+    ):
+        with pytest.raises(PlanChanged, match="has changed since you saw it"):
+            again()
+    assert len(filed(opened).plan.trades) == 3
+    opened.close()
+
+
+def test_nobody_approves_or_executes_a_rejected_plan(folder: Path, capsys: Capture) -> None:
+    said = give(capsys, folder, "reject", NAME, "--comment", "not before the earnings")
+    assert said.code == 0
+    assert "rejected the plan (command)" in said.out
+    assert "not before the earnings; make a new plan" in give(capsys, folder, "approve", NAME).err
+    opened = desk(folder)
+    with pytest.raises(ApprovalRefused):
+        opened.day.execute(filed(opened))
+    opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
+    assert "may not be traded" in opened.ceo.execute_approved_plan()["message"]
+    assert opened.ledger.plans.execution(NAME) is None
+    opened.close()
+    assert "rejected already" in give(capsys, folder, "reject", NAME).err
+
+
+def test_a_rejection_takes_an_approval_back(folder: Path, capsys: Capture) -> None:
+    give(capsys, folder, "approve", NAME)
+    give(capsys, folder, "reject", NAME)
+    opened = desk(folder)
+    assert opened.day.approvals.find_approved_today() is None
+    opened.close()
+
+
+def test_a_comment_is_in_the_ledger_with_who_and_from_where(folder: Path, capsys: Capture) -> None:
+    assert give(capsys, folder, "comment", NAME, "looks\x1b[31m fine").code == 0
+    opened = desk(folder)
+    (opinion,) = opened.ledger.opinions.find(NAME)
+    assert (opinion.kind, opinion.place, "@" in opinion.said_by) == ("comment", "command", True)
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("veto", NAME, "MSFT"), "has no order of MSFT"),
+        (("veto", "PLAN_X", "COMM"), "there is no plan PLAN_X"),
+        (("veto", NAME, "<x>"), "SYMBOL"),
+        (("comment", NAME, " "), "the comment is empty"),
+        (("reject", NAME, "--comment", "x" * 301), "write at most 300"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    folder: Path, capsys: Capture, arguments: tuple[str, ...], words: str
+) -> None:
+    said = give(capsys, folder, *arguments)
+    assert said.code in {1, 2}
+    (sentence,) = said.sentences
+    assert words in sentence
+
+
+def test_nothing_is_taken_out_of_an_executed_plan(tmp_path: Path, capsys: Capture) -> None:
+    folder = workspace(tmp_path / "ws")
+    say(capsys, *run_of(folder, "--plan", plan_file(folder)))
+    assert "was executed" in give(capsys, folder, "veto", NAME, "COMM").err
+    assert "was executed" in give(capsys, folder, "reject", NAME).err
