@@ -189,6 +189,7 @@ class Desk(Plumbing):
                 self.clock,
                 self.rights,
                 self.settings.approval.four_eyes_above,
+                self.hours.offset,
             ),
             execution=self._make_execution,
             reporter=self.reporter,
@@ -358,6 +359,7 @@ class Desk(Plumbing):
         self.bus.deliver_pending()
         if not self._recovered:
             self.bus.settle()
+            self.hours.read()
             self.trader.reconcile()
         self._recovered = True
 

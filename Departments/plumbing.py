@@ -357,7 +357,7 @@ class Plumbing:
         """The broker for Trading: its silence is measured."""
         from Departments.brokers.patience import TimedBroker
 
-        return TimedBroker(self.broker, self.clock, self.silence)
+        return TimedBroker(self.broker, self.clock, self.silence, self.hours.offset)
 
     @cached_property
     def hours(self) -> ExchangeHours:

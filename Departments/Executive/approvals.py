@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -68,7 +69,8 @@ class Approved:
 class Approvals:
     """Keeps plans and their approvals. `limits_hash` is the fingerprint of the limits in force.
 
-    Above `four_eyes_above` dollars two persons must approve; None asks for no second one.
+    Above `four_eyes_above` dollars two persons must approve; None asks for no second one. `ahead` is how far the
+    broker's clock is known to be ahead of ours: an approval has the broker's time.
     """
 
     folder: Path
@@ -77,6 +79,7 @@ class Approvals:
     clock: Clock
     rights: Rights
     four_eyes_above: Decimal | None = None
+    ahead: Callable[[], timedelta] = timedelta
 
     def find(self, plan_id: str) -> FiledPlan | None:
         """Return a plan of the ledger, or None."""
@@ -174,7 +177,7 @@ class Approvals:
 
     def _record(self, filed: FiledPlan, approver: Approver, *, is_enough: bool) -> FiledPlan:
         """Save plan and approval, the last one if it `is_enough`. Returns the plan as it is saved."""
-        plans, plan, now = self.ledger.plans, filed.plan, self.clock.now()
+        plans, plan, now = self.ledger.plans, filed.plan, self.clock.now() + self.ahead()
         plans.save(filed.document, self.limits_hash, now, by_hand=plan.by_hand)
         record = ApprovalRecord(approver.name, now, approver.place, self.limits_hash, plan.digest)
         plans.add_approval(plan.plan_id, record)

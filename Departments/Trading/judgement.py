@@ -116,7 +116,7 @@ class Judge:
         stock: SymbolFacts = self._listing(approval).facts(named)
         return replace(
             facts,
-            now=self._clock.now(),
+            now=self._reader.moment(),
             symbols={**facts.symbols, approval.symbol: stock},
             plan=PlanFacts(
                 approval.plan_id,
@@ -143,7 +143,7 @@ class Judge:
         self._last = self._listed = None
 
     def _read(self) -> _Reading:
-        if self._last is None or not _is_fresh(self._last.facts.now, self._clock.now()):
+        if self._last is None or not _is_fresh(self._last.facts.now, self._reader.moment()):
             self._last = _Reading(self._reader.read())
         return self._last
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from Departments.brokers.base import Activities, Broker, Orders, Positions
+from Departments.brokers.base import Activities, Broker, BrokerList, Orders, Positions
 from Departments.core.activities import Activity
 from Departments.core.errors import BrokerError, BrokerUnavailable, UnreadableAnswer
 from Departments.core.logs import make_logger
@@ -199,12 +199,48 @@ class PatientBroker(_Relay):
 
 
 class TimedBroker(_Relay):
-    """A broker whose silence is measured."""
+    """A broker whose silence is measured, and whose orders have the times of our clock.
 
-    def __init__(self, broker: Broker, clock: Clock, silence: Silence) -> None:
+    `ahead` is how far the broker's clock is known to be ahead: what fills in a run would else be before or after it.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, silence: Silence, ahead: Callable[[], timedelta]) -> None:
         super().__init__(broker)
         self._clock = clock
         self._silence = silence
+        self._ahead = ahead
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Submit one order, once."""
+        return self._in_our_time(super().submit(request))
+
+    def replace(self, order_id: str, change: OrderChange) -> Order:
+        """Give a live order new terms, once."""
+        return self._in_our_time(super().replace(order_id, change))
+
+    def order(self, order_id: str) -> Order:
+        """Return an order by the broker's id. Raises NotFound."""
+        return self._in_our_time(super().order(order_id))
+
+    def order_by_client_id(self, client_order_id: str) -> Order:
+        """Return an order by our id. Raises NotFound."""
+        return self._in_our_time(super().order_by_client_id(client_order_id))
+
+    def orders(
+        self,
+        scope: OrderScope = "open",
+        *,
+        symbols: Iterable[str] = (),
+        after: datetime | None = None,
+        side: Side | None = None,
+    ) -> Orders:
+        """Return orders, oldest first."""
+        found = super().orders(scope, symbols=symbols, after=after, side=side)
+        return BrokerList(map(self._in_our_time, found), found.foreign, found.unreadable) if self._ahead() else found
+
+    def _in_our_time(self, order: Order) -> Order:
+        ahead = self._ahead()
+        return order.shift_times(-ahead) if ahead else order
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         return self._once(ask)

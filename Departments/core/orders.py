@@ -6,8 +6,8 @@ Each adapter maps its broker's words to these statuses; `unknown` is any other w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Literal
@@ -189,6 +189,20 @@ class Order:
     trail_price: Decimal | None = None
     trail_percent: Decimal | None = None
     legs: tuple[Order, ...] = field(default=())
+
+    def shift_times(self, by: timedelta) -> Order:
+        """Return the order with its moments, and those of its legs, moved."""
+
+        def move(moment: datetime | None) -> datetime | None:
+            return None if moment is None else moment + by
+
+        return replace(
+            self,
+            submitted_at=move(self.submitted_at),
+            updated_at=move(self.updated_at),
+            filled_at=move(self.filled_at),
+            legs=tuple(leg.shift_times(by) for leg in self.legs),
+        )
 
     @property
     def remaining_qty(self) -> Decimal:

@@ -13,6 +13,7 @@ from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.brokers.simulated import SimulatedBroker
 from Departments.core.moments import iso
 from Departments.exchange.exchange import SimulatedExchange
+from Departments.exchange.faults import FaultScript
 from tests.builders.desk import MORNING, desk, plan, trade, workspace
 from tests.integration.test_account_truth import SETTINGS
 from tests.integration.test_release_protect import Ahead
@@ -65,3 +66,32 @@ def test_the_bridge_adds_up_where_the_clocks_differ(tmp_path: Path, machine_is_a
     assert document["since_last"]["exits"] == []
     assert [row["label"] for row in document["since_last"]["bridge"]] == ["Cash then", "Cash now"]
     assert (document["status"], document["cash_identity"]["holds"]) == ("COMPLETED", True)
+
+
+@pytest.mark.parametrize("machine_is_ahead", [timedelta(minutes=4), timedelta(minutes=-4)])
+def test_an_older_exit_that_fills_in_mid_run_is_in_the_run_s_report_where_the_clocks_differ(
+    tmp_path: Path, machine_is_ahead: timedelta
+) -> None:
+    workspace(tmp_path, settings=SETTINGS)
+    with closing(desk(tmp_path, at=MORNING + machine_is_ahead)) as opened:
+        execute_by(opened, -machine_is_ahead, plan(trade("ALKS", "BUY", 150, 32.66), plan_id="P0"))
+    later = MORNING + 24 * HOUR
+    with closing(desk(tmp_path, at=later + machine_is_ahead)) as opened:
+        fall = {"call": "submit", "symbol": "COMM", "do": "set_price", "of": "ALKS", "price": 29}
+        opened.__dict__["exchange_files"] = (opened.exchange_files[0], FaultScript.model_validate({"faults": [fall]}))
+        bought = plan(trade("COMM", "BUY", 250, 17.02), plan_id="P1", generated_at=iso(later))
+        document = execute_by(opened, -machine_is_ahead, bought)["document"]
+    assert document["since_last"]["exits"] == []
+    assert [row["ticker"] for row in document["earlier_orders"]] == ["ALKS"]
+    assert (document["status"], document["cash_identity"]["holds"]) == ("COMPLETED", True)
+
+
+@pytest.mark.parametrize("machine_is_ahead", [timedelta(), 6 * HOUR, -5 * HOUR])
+def test_an_approval_has_the_time_of_the_broker_s_clock(tmp_path: Path, machine_is_ahead: timedelta) -> None:
+    workspace(tmp_path, settings=SETTINGS)
+    with closing(desk(tmp_path, at=MORNING + machine_is_ahead)) as opened:
+        answer = execute_by(opened, -machine_is_ahead, plan(trade("ALKS", "BUY", 150, 32.66)))
+        assert answer["document"]["status"] == "COMPLETED"
+        approved = opened.ledger.plans.approved_at(answer["document"]["plan_id"])
+    assert approved is not None
+    assert abs(approved - MORNING) < timedelta(minutes=2)
