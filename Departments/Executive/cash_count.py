@@ -10,7 +10,7 @@ from decimal import Decimal
 from Departments.brokers.base import Broker
 from Departments.constraints.amounts import cash_reserve
 from Departments.constraints.limits import Limits
-from Departments.core.errors import BrokerError, NotAuthorized
+from Departments.core.errors import BrokerError
 from Departments.core.logs import make_logger
 from Departments.core.money import ZERO, cents
 from Departments.core.platform.clock import Clock
@@ -99,8 +99,6 @@ class CashCounter:
             return ZERO
         try:
             return self.broker.fees(since)
-        except NotAuthorized:
-            raise
         except BrokerError as error:
             self.unread.append(str(error))
             log.warning("The fees of the run cannot be read and count as none (%s)", error)

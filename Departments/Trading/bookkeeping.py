@@ -17,7 +17,7 @@ from Departments.brokers.base import Activities, Broker, BrokerList
 from Departments.brokers.patience import ask_patiently
 from Departments.core.account_entries import AccountDifference, AccountEntry, EntryKind
 from Departments.core.activities import Activity, ActivityKind
-from Departments.core.errors import BrokerError, BrokerUnavailable, Refused, UnreadableAnswer
+from Departments.core.errors import BrokerError
 from Departments.core.logs import make_logger
 from Departments.core.money import CENT, ZERO, plain, usd_cents
 from Departments.core.orders import Side
@@ -247,7 +247,7 @@ class Bookkeeper:
             seconds = 0  # the wait would be as vain as the one before
         try:
             found = ask_patiently(lambda: self._broker.activities(since), self._clock, seconds=seconds)
-        except (BrokerUnavailable, UnreadableAnswer, Refused) as error:
+        except BrokerError as error:
             self._unread_at = self._clock.now()
             log.warning("The account's activities cannot be read, so its changes have no names (%s)", error)
             return BrokerList(())

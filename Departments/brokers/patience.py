@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from Departments.brokers.base import Activities, Broker, BrokerList, Orders, Positions
 from Departments.core.activities import Activity
-from Departments.core.errors import BrokerError, BrokerUnavailable, UnreadableAnswer
+from Departments.core.errors import BrokerError, BrokerUnavailable, Unanswerable, UnreadableAnswer
 from Departments.core.logs import make_logger
 from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, Side
 from Departments.core.platform.clock import Clock
@@ -28,8 +28,8 @@ UNREADABLE_TRIES = 3  # a truncated answer may be whole the next time; a sensele
 def ask_patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pause: float = 1.0) -> Answer:
     """Repeat a question every `pause` seconds, for up to `seconds`. Raises BrokerUnavailable after that.
 
-    A broker that names a wait gets it, up to LONGEST_WAIT. It asks three times at most for an unreadable answer. Only
-    for questions: never send an order through here.
+    A broker that names a wait gets it, up to LONGEST_WAIT. It asks three times at most for an unreadable answer, and
+    once where the broker refuses to answer. Only for questions: never send an order through here.
     """
     give_up = clock.now() + timedelta(seconds=seconds)
     unreadable = 0
@@ -38,7 +38,8 @@ def ask_patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pa
             return ask()
         except BrokerUnavailable as error:
             unreadable += isinstance(error, UnreadableAnswer)
-            if clock.now() >= give_up or unreadable >= UNREADABLE_TRIES:
+            is_vain = unreadable >= UNREADABLE_TRIES or isinstance(error, Unanswerable)
+            if clock.now() >= give_up or is_vain:
                 raise
             give_up = min(give_up, clock.now() + timedelta(seconds=seconds))  # the clock may have been set back
             log.warning("%s, trying again (%s)", name_trouble(error), error)
@@ -251,7 +252,7 @@ class TimedBroker(_Relay):
         try:
             answer = do()
         except BrokerUnavailable as error:
-            self._silence.note(asked_at, failed=not isinstance(error, UnreadableAnswer))
+            self._silence.note(asked_at, failed=not isinstance(error, UnreadableAnswer | Unanswerable))
             raise
         except BrokerError:
             self._silence.note(asked_at, failed=False)

@@ -226,6 +226,10 @@ class BrokerUnavailable(BrokerError):  # noqa: N818
         self.wait = wait
 
 
+class Unanswerable(BrokerUnavailable):
+    """The broker refuses to answer this question. Asking again does not help."""
+
+
 class UnreadableAnswer(BrokerUnavailable):
     """The broker answered, and the answer cannot be parsed. Retrying does not help."""
 

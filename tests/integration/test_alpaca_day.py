@@ -438,3 +438,21 @@ def test_the_secrets_are_written_nowhere(
     told = [said.out.encode(), said.err.encode(), caplog.text.encode(), *written]
     assert caplog.records
     assert not [text for text in told if secret.encode() in text or KEYS[0].encode() in text]
+
+
+@pytest.mark.parametrize("body", [{"message": "forbidden."}, {"message": "not permitted"}, "<html>blocked</html>"])
+def test_activities_that_are_forbidden_are_not_waited_for(
+    opening: Opening, monkeypatch: pytest.MonkeyPatch, body: Any
+) -> None:
+    day = opening()
+    answer = day.line.gateway._answer
+
+    def forbid(call: Call) -> Reply:
+        return Reply(403, body) if "/activities" in call.path else answer(call)
+
+    monkeypatch.setattr(day.line.gateway, "_answer", forbid)
+    said = day.run("--plan", plan_file(day.folder, two_and_two()))
+    assert said.code == 0, said.err
+    asked = [at for at, call, _ in day.line.calls if call.path == "/v2/account/activities"]
+    assert len(asked) <= 4
+    assert "cannot be read" in said.err

@@ -19,7 +19,15 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from Departments.brokers.alpaca.credentials import KEY_ID, SECRET_KEY
-from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, Refusal, Refused
+from Departments.core.errors import (
+    BrokerError,
+    BrokerUnavailable,
+    NotAuthorized,
+    NotFound,
+    Refusal,
+    Refused,
+    Unanswerable,
+)
 
 INVALID = 42210000  # an order whose own terms are wrong
 _LONGEST_QUOTE = 200  # characters of a foreign answer that a sentence for people may carry
@@ -29,12 +37,12 @@ class Passing(BrokerUnavailable):
     """A passing trouble: the same question may be answered a little later."""
 
 
-class QuestionRefused(BrokerUnavailable):
+class QuestionRefused(Unanswerable):
     """Alpaca refused a question (400, 422), for example about an unparsable symbol."""
 
 
-class NoSuchList(BrokerUnavailable):
-    """The address has no such list: asking again does not help."""
+class NoSuchList(Unanswerable):
+    """The address has no such list."""
 
 
 class Reply(Protocol):
@@ -130,6 +138,9 @@ TABLE = (
         "senseless question",
         lambda a: a.status in {400, 422} and a.method == "GET",
         lambda a: QuestionRefused(a.sentence),
+    ),
+    KnownAnswer(
+        "forbidden question", lambda a: a.status == 403 and a.method == "GET", lambda a: Unanswerable(a.sentence)
     ),
     KnownAnswer(
         "no such list",

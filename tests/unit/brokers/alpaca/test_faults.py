@@ -7,7 +7,15 @@ import pytest
 
 from Departments.brokers.alpaca.broker import AlpacaBroker
 from Departments.brokers.alpaca.refusals import TABLE, NoSuchList, Passing, QuestionRefused, map_answer, read_answer
-from Departments.core.errors import BrokerError, BrokerUnavailable, NotAuthorized, NotFound, Refusal, Refused
+from Departments.core.errors import (
+    BrokerError,
+    BrokerUnavailable,
+    NotAuthorized,
+    NotFound,
+    Refusal,
+    Refused,
+    Unanswerable,
+)
 from Departments.core.platform.clock import SimulatedClock
 from tests.fakes import alpaca_answers as alpaca
 from tests.fakes.loopback import Loopback, Reply
@@ -41,7 +49,7 @@ CASES: list[tuple[str, str, int, Any, type[BrokerError]]] = [
     ("a symbol beyond parsing", "GET", 400, {"message": "invalid symbol: A B"}, QuestionRefused),
     ("a list that this address does not have", "GET", 404, {"message": "endpoint not found"}, NoSuchList),
     ("a senseless filter", "GET", 422, {"code": 42210000, "message": "invalid"}, QuestionRefused),
-    ("recent SIP data", "GET", 403, {"message": "subscription does not permit querying"}, BrokerUnavailable),
+    ("recent SIP data", "GET", 403, {"message": "subscription does not permit querying"}, Unanswerable),
     ("refusal without a code", "POST", 422, {"message": "qty is odd"}, Refused),
     ("refused cancel without a code", "DELETE", 403, {"message": "not now"}, Refused),
     ("refusal without code and words", "POST", 422, {"message": ""}, BrokerUnavailable),
