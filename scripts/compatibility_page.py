@@ -35,6 +35,16 @@ WORDS = """## Words
 - `run_automated_trading.py` keeps its exit codes: 0 for SUCCESS, MARKET_CLOSED and ALREADY_TRADED, else 1.
   `departments run` and `scripts/run_daily_ceo.py` end with the codes of the README: 5 is a closed market, and
   nobody needs to look.
+- A holiday is none for `mode_manager.py`, which knows no calendar: the script goes on to the execution, and
+  that says closed.
+- `risk_limits.max_portfolio_risk_pct` of `compliance_config.yaml` counts beside
+  `portfolio_risk.max_portfolio_heat`. A symbol of its `allowlist` is bought although the `blocklist` names
+  it; every other limit holds for it.
+- These names are not there, and no program of the existing system reads them: `min_research_candidates`,
+  `min_risk_approved`, `min_portfolio_approved`, `min_compliance_approved`, `max_retries` and the classes
+  `WorkflowStageResult` and `Escalation` of Operations (answers are dicts); `message_handler`,
+  `constraint_validator`, `duplicate_detector`, `data_client` and the classes behind them of Trading.
+  `executive_dept` and `realism_sim` of a CEO are the project's own, None where it has none.
 - `execute_approved_plan()` is `execute_plan`. Every trade goes through `_send_trade_to_trading_dept`, SELLs first.
   Where a script replaces that method and `_wait_for_orders_to_fill`, or the name `TradingDepartment`, nothing
   reaches a broker.

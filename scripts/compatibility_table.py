@@ -32,6 +32,7 @@ APPROVE: Final = "approve_plan(plan_id)"
 EXECUTE: Final = 'handle_user_request("execute_plan")'
 DASHBOARD: Final = 'handle_user_request("view_dashboard")'
 SUMMARY: Final = 'handle_user_request("get_portfolio_summary")'
+POSITIONS: Final = "data_source.get_open_positions()"
 OPERATIONS: Final = "OperationsManager.generate_trading_plan()"
 RECONCILE: Final = "TradingDepartment.reconcile_positions()"
 
@@ -206,6 +207,21 @@ TABLE: Final[tuple[Answered, ...]] = (
     summary.positions[].unrealized_plpc | number | share of one | -0.0055
     """,
         "SUCCESS",
+    ),
+    *_rows(
+        POSITIONS,
+        """
+    [].ticker | text | symbol | CTVA
+    [].actual_shares | number | shares | 190.0
+    [].actual_entry_price | number | dollars a share | 65.0
+    [].current_price | number | dollars a share | 64.64
+    [].market_value | number | dollars | 12281.6
+    [].cost_basis | number | dollars | 12350.0
+    [].unrealized_pl | number | dollars | -68.4
+    [].unrealized_plpc | number | share of one | -0.0055
+    [].status | text | OPEN | OPEN
+    [].side | text | long or short | long
+    """,
     ),
     *_rows(OPERATIONS, "status | text | SUCCESS, ESCALATED (nothing to trade, capital idle) or FAILED | SUCCESS"),
     *_rows(OPERATIONS, _STAGES),

@@ -40,6 +40,7 @@ from Departments.Executive.ceo_answers import (
 )
 from Departments.Executive.day import Day
 from Departments.Executive.day_order import DayFailed, DayOrder
+from Departments.Executive.older_parts import DataSource, make_executive_department, make_realism_simulator
 from Departments.Executive.portfolio_answers import dashboard_answer, summary_answer
 from Departments.Executive.walkthrough import find_replaced_trading, walk_through
 from Departments.messaging.message import Message
@@ -83,6 +84,21 @@ class CEO:
     def operations_manager(self) -> object:
         """Operations as scripts call it."""
         return self._desk.operations
+
+    @property
+    def data_source(self) -> DataSource:
+        """The account's data as scripts read them."""
+        return DataSource(lambda: self._desk.patient_broker)
+
+    @cached_property
+    def executive_dept(self) -> Any:
+        """The project's own ExecutiveDepartment, None without one."""
+        return make_executive_department(self.project_root, self.db_path)
+
+    @cached_property
+    def realism_sim(self) -> Any:
+        """The project's own RealismSimulator, None without one."""
+        return make_realism_simulator(self.project_root)
 
     def set_mandatory_sells(self, sells: Sequence[Mapping[str, Any]]) -> None:
         """Set the mandatory sells of the next plan: `[{ticker, action, shares, reason, source}]`."""
@@ -222,17 +238,24 @@ class CEO:
         return filed
 
     def _show_dashboard(self) -> Answer:
-        account, positions = self._read_account()
+        account, positions = self._read_account("dashboard_query")
         executions = self._desk.ledger.plans.executions()
         start = executions[0].equity if executions else account.equity
         return dashboard_answer(account, positions, start) | self._known_plan()
 
     def _sum_up_portfolio(self) -> Answer:
-        return summary_answer(*self._read_account()) | self._known_plan()
+        return summary_answer(*self._read_account("control_panel_query")) | self._known_plan()
 
-    def _read_account(self) -> tuple[Account, list[Position]]:
+    def _read_account(self, source: str) -> tuple[Account, list[Position]]:
+        """Read the account and keep it in the older system's table, as asked by `source`."""
         broker = self._desk.patient_broker
-        return broker.account(), list(broker.positions())
+        account, positions = broker.account(), list(broker.positions())
+        try:
+            with self._desk.ledger.transaction():
+                self._desk.ledger.snapshots.add(account, len(positions), source, self._desk.clock.now())
+        except DepartmentsError as error:
+            log.warning("The account is not kept in portfolio_snapshots: %s", error)
+        return account, positions
 
     def _known_plan(self) -> Answer:
         plan = self.current_plan

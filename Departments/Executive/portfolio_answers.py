@@ -50,6 +50,24 @@ def summary_answer(account: Account, positions: Sequence[Position]) -> Answer:
     return {"status": "SUCCESS", "summary": summary, **_account(account, positions)}
 
 
+def describe_open_position(position: Position) -> Answer:
+    """Return a position in the keys of the existing system's data source."""
+    entry = _entry_of(position)
+    shown = {
+        "ticker": position.symbol,
+        "actual_shares": position.qty,
+        "actual_entry_price": entry,
+        "current_price": position.price,
+        "market_value": position.market_value,
+        "cost_basis": position.qty * entry,
+        "unrealized_pl": _gain(position),
+        "unrealized_plpc": _percent(_gain(position), position.qty * entry) / HUNDRED,
+        "status": "OPEN",
+        "side": "long" if position.qty > 0 else "short",
+    }
+    return _floats(shown)
+
+
 def _account(account: Account, positions: Sequence[Position]) -> Answer:
     """Return account and all positions, in dollars and shares."""
     answer: Answer = for_scripts(

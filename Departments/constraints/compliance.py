@@ -51,6 +51,13 @@ class ComplianceSectors(ComplianceSection):
     enforce_max_concentration: Flag = True
 
 
+class ComplianceRisk(ComplianceSection):
+    """`risk_limits`: the loss at all stops, as a share of equity. A single order's was always counted as nothing."""
+
+    max_portfolio_risk_pct: PositiveShare | None = None
+    enforce_max_portfolio_risk: Flag = True
+
+
 class ComplianceSymbols(ComplianceSection):
     """`restricted_tickers`: symbols that are never bought, those excepted from that, the least price of a share."""
 
@@ -72,6 +79,7 @@ class ComplianceFile(ComplianceSection):
 
     position_sizing: Annotated[ComplianceSizes, BeforeValidator(_keep_section)] = ComplianceSizes()
     sector_limits: Annotated[ComplianceSectors, BeforeValidator(_keep_section)] = ComplianceSectors()
+    risk_limits: Annotated[ComplianceRisk, BeforeValidator(_keep_section)] = ComplianceRisk()
     restricted: Annotated[ComplianceSymbols, BeforeValidator(_keep_section)] = Field(
         ComplianceSymbols(), alias="restricted_tickers"
     )
@@ -86,6 +94,8 @@ class ComplianceFile(ComplianceSection):
             yield "position_limits.max_single_position_pct", sizes.max_position_pct
         if sectors.enforce_max_concentration:
             yield "position_limits.max_sector_concentration_pct", sectors.max_concentration_pct
+        if self.risk_limits.enforce_max_portfolio_risk:
+            yield "portfolio_risk.max_portfolio_heat", self.risk_limits.max_portfolio_risk_pct
 
     def minima(self) -> Iterator[tuple[str, Decimal | None]]:
         """Yield (key of our limits, minimum): the larger of the two binds."""

@@ -24,7 +24,7 @@ from Departments.ledger.corporate_actions import ASSETS, CorporateActions
 from Departments.ledger.executive_records import PlanRecords
 from Departments.ledger.halt_records import HALTS, HaltRecords
 from Departments.ledger.journal import LedgerJournal
-from Departments.ledger.old_days import OldAssessments, OldSessions
+from Departments.ledger.old_days import OldAssessments, OldSessions, OldSnapshots
 from Departments.ledger.old_orders import OldOrders
 from Departments.ledger.old_tables import provide_old_tables
 from Departments.ledger.opinion_records import OPINIONS, OpinionRecords
@@ -108,6 +108,7 @@ class Ledger:
         self.book = BookRecords(self._db, self.orders)
         self.journal = LedgerJournal(self._db)
         self.brokers = BrokerRecords(self._db)
+        self.snapshots = OldSnapshots(self._db)
         self.regimes = SqliteRegimeLedger(self._db, OldAssessments(self._db))
 
     def transaction(self) -> AbstractContextManager[None]:

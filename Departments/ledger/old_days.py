@@ -1,16 +1,20 @@
-"""Assessments of the market and days of trading as rows of the older system's tables, in its words and local times."""
+"""Assessments, days of trading and the account as rows of the older system's tables, in its words and local times."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
+from Departments.core.identifiers import short_hash
 from Departments.core.moments import parse_iso
 from Departments.core.money import ZERO, plain
+from Departments.core.portfolio import Account
 from Departments.core.regimes import Regime, RegimeAssessment, RegimeOutcome
 from Departments.ledger.old_tables import OldTable, write_local
 from Departments.ledger.sqlite import SqliteDatabase
 
+HUNDRED: Final = Decimal(100)
 #: The older system knows three words. UNKNOWN has none: its readers take every row for a known market.
 _WORDS: Final = {
     Regime.BULLISH: "BULLISH",
@@ -89,6 +93,34 @@ class OldSessions:
         if not self._table.update(values, "session_id = ?", session):
             created = {"session_id": session, "date": day, "created_at": moment}
             self._table.insert(created | values | {"user_override": 0})
+
+
+class OldSnapshots:
+    """Keeps the account as scripts were told it. `add` joins the caller's transaction."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._table = OldTable(database, "portfolio_snapshots")
+
+    def add(self, account: Account, positions: int, source: str, at: datetime) -> None:
+        """Add a row at the request of `source`. Invested is what is not cash, in dollars; SPY is not looked up."""
+        snapshot = f"SNAP_{at.astimezone():%Y%m%d_%H%M%S}_{short_hash(at.isoformat(), source)}"
+        if self._table.find("SELECT 1 FROM portfolio_snapshots WHERE snapshot_id = ?", snapshot):
+            return
+        before = account.equity if account.last_equity is None else account.last_equity
+        values = {
+            "snapshot_id": snapshot,
+            "timestamp": _local_iso(at),
+            "total_value": account.equity,
+            "cash_balance": account.cash,
+            "equity_value": account.equity - account.cash,
+            "buying_power": account.buying_power,
+            "margin_used": max(ZERO, -account.cash),
+            "positions_count": positions,
+            "daily_pl": account.equity - before,
+            "daily_pl_pct": HUNDRED * (account.equity - before) / before if before else ZERO,
+            "source": source,
+        }
+        self._table.insert(values)
 
 
 def _local_iso(moment: datetime) -> str:

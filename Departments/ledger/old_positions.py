@@ -27,13 +27,21 @@ _SOLD_FROM: Final = (
     "SELECT * FROM portfolio_positions WHERE ticker = ? AND (status = 'OPEN' OR (status = 'PENDING' AND "
     "coalesce(entry_order_message_id, 'ORD_') LIKE 'ORD~_%' ESCAPE '~')) ORDER BY id"
 )
+#: Counts the shares of a symbol that its rows hold or expect.
+_COUNT_ENTRY: Final = """UPDATE entry_dates SET updated_at = ?, shares = (
+    SELECT coalesce(sum(coalesce(actual_shares, intended_shares)), 0) FROM portfolio_positions
+    WHERE ticker = ? AND status IN ('OPEN', 'PENDING')) WHERE ticker = ?"""
 
 
 class OldPositions:
-    """Follows the desk's BUYs and sales. Every method joins the caller's transaction."""
+    """Follows the desk's BUYs and sales, and since when each symbol is held.
+
+    Every method joins the caller's transaction.
+    """
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._table = OldTable(database, "portfolio_positions")
+        self._entries = OldTable(database, "entry_dates")
 
     def expect(self, order: OrderRecord) -> None:
         """Add the PENDING row of a BUY that is about to be sent."""
@@ -45,6 +53,8 @@ class OldPositions:
         if order.side is Side.SELL:
             if fill is not None:
                 self._sell(order, fill)
+                self._count_entry(order.symbol, fill.filled_at)
+                self._entries.run("DELETE FROM entry_dates WHERE ticker = ? AND shares <= 0", order.symbol)
         elif _is_entry(order) and fill is not None:
             self._open(order, fill)
         elif _is_entry(order) and order.status.is_terminal and not order.filled_qty:
@@ -55,6 +65,7 @@ class OldPositions:
     def rename(self, symbol: str, new: str, at: datetime) -> None:
         """Move the open rows of a symbol to its new one."""
         self._table.update({"ticker": new, "updated_at": at}, "ticker = ? AND status IN ('OPEN', 'PENDING')", symbol)
+        self._entries.update({"ticker": new, "updated_at": at.isoformat()}, "ticker = ?", symbol)
 
     def split(self, symbol: str, ratio: Decimal, at: datetime) -> None:
         """Multiply the shares of open rows by `ratio` and divide their prices by it."""
@@ -63,6 +74,8 @@ class OldPositions:
             names = ("intended_entry_price", "intended_stop_loss", "intended_target", "actual_entry_price")
             prices = {name: row[name] and Decimal(str(row[name])) / ratio for name in (*names, "risk_per_share")}
             self._table.update({"actual_shares": shares, **prices, "updated_at": at}, "id = ?", row["id"])
+        sql = "UPDATE entry_dates SET shares = shares * ?, entry_price = entry_price / ? WHERE ticker = ?"
+        self._entries.run(sql, ratio, ratio, symbol)
 
     def _open(self, order: OrderRecord, fill: FillRow) -> None:
         row = self._table.find(
@@ -84,6 +97,18 @@ class OldPositions:
             "updated_at": fill.filled_at,
         }
         self._table.update(opened, "position_id = ? AND status <> 'CLOSED'", _id_of(order))
+        self._note_entry(order.symbol, price, fill.qty, fill.filled_at)
+
+    def _note_entry(self, symbol: str, price: Decimal, qty: Decimal, at: datetime) -> None:
+        """Note since when a symbol is held: more shares keep the day of the first ones."""
+        if not self._count_entry(symbol, at):
+            moment = at.isoformat()
+            row = {"ticker": symbol, "entry_date": moment, "entry_price": price, "shares": qty, "updated_at": moment}
+            self._entries.insert(row)
+
+    def _count_entry(self, symbol: str, at: datetime) -> int:
+        """Count the shares of a noted symbol anew. Returns 0 if it is not noted."""
+        return self._entries.run(_COUNT_ENTRY, at.isoformat(), symbol, symbol)
 
     def _insert_late(self, order: OrderRecord) -> list[FoundRow]:
         """Add the row of a BUY that has none, such as one that another program has deleted."""

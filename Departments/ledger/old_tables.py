@@ -99,6 +99,20 @@ SCHEMAS: Final[Mapping[str, tuple[str, ...]]] = {
         notes TEXT, created_at TEXT DEFAULT CURRENT_TIMESTAMP
         """,
     ),
+    "portfolio_snapshots": (
+        """
+        snapshot_id TEXT PRIMARY KEY, timestamp TEXT NOT NULL, total_value REAL, cash_balance REAL, equity_value REAL,
+        buying_power REAL, margin_used REAL, positions_count INTEGER, daily_pl REAL, daily_pl_pct REAL, spy_close REAL,
+        spy_change_pct REAL, source TEXT, notes TEXT
+        """,
+        "idx_portfolio_snapshots_timestamp (timestamp)",
+    ),
+    "entry_dates": (
+        """
+        ticker TEXT PRIMARY KEY, entry_date TEXT NOT NULL, shares REAL NOT NULL, entry_price REAL NOT NULL, updated_at
+        TEXT NOT NULL
+        """,
+    ),
 }
 
 

@@ -75,6 +75,10 @@ def executed_nothing(there: Desk) -> Answer:
     return there.ceo.execute_approved_plan()
 
 
+def listed(there: Desk) -> Answer:
+    return {"status": "SUCCESS", "": there.ceo.data_source.get_open_positions()}
+
+
 def reconciled_while_waiting(there: Desk) -> Answer:
     deliver(there.workspace, "TRADING", f"{APPROVAL_ID}.md", request_text(order("COMM", "BUY", 250, 17.02)))
     there.trading.process_inbox()
@@ -107,6 +111,7 @@ CASES: Mapping[tuple[str, str], tuple[Callable[[Desk], Answer], Mapping[str, Any
     (table.DASHBOARD, "broker away"): (ask("view_dashboard"), AWAY),
     (table.SUMMARY, "success"): (ask("get_portfolio_summary"), {}),
     (table.SUMMARY, "broker away"): (ask("get_portfolio_summary"), AWAY),
+    (table.POSITIONS, "success"): (listed, {}),
     (table.OPERATIONS, "success"): (lambda there: there.operations.generate_trading_plan(ai_model="gpt-4o-mini"), {}),
     (table.OPERATIONS, "nothing to do"): (
         lambda there: there.operations.generate_trading_plan(),

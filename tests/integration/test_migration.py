@@ -93,6 +93,8 @@ from Departments.Operations.operations_manager import OperationsManager
 from Departments.Research.research_department import ResearchDepartment
 from Departments.News.news_department import NewsDepartment
 import Departments.bootstrap
+assert isinstance(CEO(".").executive_dept, ExecutiveDepartment)
+assert CEO(".").realism_sim.day_trades == []
 print(Departments.bootstrap.__file__, CEO.__doc__)
 """
     said = run_here(project, code)

@@ -184,6 +184,55 @@ def test_a_sale_closes_the_older_systems_own_row_of_a_position(project: Path) ->
     assert row == [("CLOSED", 40.0, "SELL")]
 
 
+def test_the_day_since_which_a_symbol_is_held_is_noted_and_forgotten(tmp_path: Path) -> None:
+    path, later = tmp_path / "sentinel.db", NOW + timedelta(days=1)
+    seen = "SELECT ticker, entry_date, shares, entry_price, updated_at FROM entry_dates"
+    with closing(Ledger(path)) as ledger, ledger.transaction():
+        ledger.orders.intend(buy("B1", "SN", 37, 96))
+        assert ledger._db.rows(seen) == []
+        ledger.orders.observe(filled("B1", "SN", Side.BUY, 37, 37, 96), NOW)
+        ledger.orders.intend(buy("B2", "SN", 10, 99, at=later))
+        ledger.orders.observe(filled("B2", "SN", Side.BUY, 10, 10, 99, at=later), later)
+        (row,) = ledger._db.rows(seen)
+        assert tuple(row) == ("SN", NOW.isoformat(), 47.0, 96.0, later.isoformat())
+        ledger.actions.split("SN", D(2), later)
+        ledger.actions.rename("SN", "SNX", later)
+        ledger.orders.intend(OrderRecord("S1", "S1", "SNX", Side.SELL, D(94), "market", created_at=later))
+        ledger.orders.observe(filled("S1", "SNX", Side.SELL, 94, 90, 50, at=later), later)
+        (row,) = ledger._db.rows(seen)
+        assert tuple(row)[:4] == ("SNX", NOW.isoformat(), 4.0, 48.0)
+        ledger.orders.observe(filled("S1", "SNX", Side.SELL, 94, 94, 50, at=later), later)
+        assert ledger._db.rows(seen) == []
+
+
+def test_what_scripts_are_told_of_the_account_is_kept(tmp_path: Path) -> None:
+    with closing(desk(workspace(tmp_path))) as opened:
+        for request in ("view_dashboard", "get_portfolio_summary", "view_dashboard"):
+            opened.ceo.handle_user_request(request)
+    rows = read(
+        tmp_path / "sentinel.db",
+        "SELECT source, total_value, cash_balance, equity_value, positions_count, margin_used, daily_pl, "
+        "length(snapshot_id), timestamp FROM portfolio_snapshots ORDER BY source",
+    )
+    held = 190 * 64.64 + 225 * 33.61 + 80 * 502.45
+    told = (40_000 + held, 40_000.0, held, 3, 0.0)
+    assert [(row[0], *map(pytest.approx, row[1:6])) for row in rows] == [
+        ("control_panel_query", *told),
+        ("dashboard_query", *told),
+    ]
+    assert {row[7] for row in rows} == {len("SNAP_20251110_150542_0badcafe")}
+    assert rows[0][8].startswith("2025-11-10T")
+
+
+def test_a_dashboard_is_answered_where_its_snapshot_cannot_be_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "sentinel.db", "CREATE TABLE portfolio_snapshots (snapshot_date TEXT PRIMARY KEY NOT NULL)")
+    with closing(desk(workspace(tmp_path))) as opened:
+        assert opened.ceo.handle_user_request("view_dashboard")["status"] == "SUCCESS"
+    assert "The table portfolio_snapshots of older programs lacks rows of ours" in caplog.text
+
+
 def test_a_split_and_a_new_name_reach_the_open_positions(tmp_path: Path) -> None:
     path = tmp_path / "sentinel.db"
     with closing(Ledger(path)) as ledger, ledger.transaction():

@@ -233,3 +233,9 @@ def test_an_error_of_the_broker_is_answered_with_what_to_do_about_it(tmp_path: P
     with closing(desk(unproven_workspace(tmp_path), faults=away)) as opened:
         answer = opened.ceo.handle_user_request("get_portfolio_summary")
     assert answer["message"].endswith("; run the same command again to continue.")
+
+
+def test_parts_of_a_project_that_are_not_there_are_none(tmp_path: Path) -> None:
+    ceo = CEO(tmp_path)
+    assert (ceo.executive_dept, ceo.realism_sim) == (None, None)
+    assert list(tmp_path.iterdir()) == []

@@ -32,7 +32,7 @@ THEIRS: dict[str, Any] = {
         "sector_specific": {"Technology": 0.35, "Energy": 0.15},
         "enforce_max_concentration": True,
     },
-    "risk_limits": {"max_risk_per_trade_pct": 0.02, "enforce_stop_loss_range": True},
+    "risk_limits": {"max_risk_per_trade_pct": 0.02, "max_portfolio_risk_pct": 0.07, "enforce_stop_loss_range": True},
     "duplicate_prevention": {"check_pending_orders": True, "allow_reopens": False, "reopen_cooldown_hours": 24},
     "restricted_tickers": {"blocklist": ["GME", "AMC", "F"], "allowlist": ["F"], "min_price": 6.5, "enabled": True},
     "capital": {"total": 100000},
@@ -57,6 +57,7 @@ def test_without_the_file_nothing_changes(tmp_path: Path) -> None:
     [
         ("position_limits.max_position_value", D(10000)),
         ("position_limits.max_single_position_pct", D("0.1")),
+        ("portfolio_risk.max_portfolio_heat", D("0.07")),
         ("position_limits.min_position_value", D(1500)),
         ("position_limits.max_sector_concentration_pct", D("0.3")),
         ("position_limits.sector_maxima", {"Technology": D("0.35"), "Energy": D("0.15")}),
