@@ -43,6 +43,8 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "resume": Entry("recovery", "Finish an execution that was interrupted."),
     "reconcile": Entry("recovery", "Compare the ledger with the broker."),
     "status": Entry("status", "Show what runs, what is held, and what needs a person."),
+    "history": Entry("history", "Show the days: orders, slippage, fees, profit, equity."),
+    "positions": Entry("history", "Show what is held, since when, by which plan, and its exits."),
     "halt": Entry("halting", "Stop BUYs and SELLs, or BUYs alone, until unhalt."),
     "unhalt": Entry("halting", "End a halt."),
     "replay": Entry("replay", "Replay a series of past days."),

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,13 +17,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from Departments.bootstrap import Choices, Desk, open_desk
-from Departments.commands.clocks import look_at_own_time
+from Departments.bootstrap import Choices, Desk
 from Departments.commands.consoles import open_console
 from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.inputs import make_clock
+from Departments.commands.looks import look_only
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace
-from Departments.commands.rehearsal import rehearse
 from Departments.core.moments import show_moment
 from Departments.core.money import percent, plain, usd, usd_cents
 from Departments.core.safe_text import make_safe
@@ -70,7 +69,7 @@ def status(
     with ExitStack() as stack:
         find_messages(workspace)
         choices = Choices(clock=make_clock(at), broker=broker, live=live)
-        desk = stack.enter_context(use_desk(workspace, _look_only(workspace, choices, stack)))
+        desk = stack.enter_context(use_desk(workspace, look_only(workspace, choices, stack)))
         if watch:
             return _watch(desk, as_json=as_json)
         look = take_look(desk)
@@ -85,18 +84,6 @@ def take_look(desk: Desk) -> Look:
     """Read the standing of a desk, and what needs a person."""
     standing = desk.standing.read()
     return Look(standing, find_problems(standing))
-
-
-def _look_only(workspace: Path, choices: Choices, stack: ExitStack) -> Choices:
-    """Return choices that make no ledger and no exchange where there is none: copies show what a run would find."""
-    choices = look_at_own_time(workspace, choices)
-    desk = open_desk(workspace.resolve(), choices)
-    file = desk.broker_row.file
-    is_used = desk.ledger_path.exists() and (file is None or (desk.state_dir / file).exists())
-    desk.close()
-    if is_used:
-        return choices
-    return replace(choices, rehearsal=stack.enter_context(rehearse(workspace.resolve(), choices.clock.now())))
 
 
 def _watch(desk: Desk, *, as_json: bool) -> int:
@@ -162,7 +149,7 @@ def draw(look: Look, screen: Console) -> RenderableType:
 
 def _list_lines(standing: DeskStanding) -> Iterator[tuple[str, str]]:
     market, kind = standing.market, ", LIVE" if standing.is_live else ""
-    is_open = market.is_open_at(standing.now)
+    is_open = standing.has_open_market
     until = f"open until {show_moment(market.next_close)}"
     hours = until if is_open else f"closed, opens {show_moment(market.next_open)}"
     yield "Now", f"{show_moment(standing.now)}, {standing.broker}{kind}; the market is {hours}"

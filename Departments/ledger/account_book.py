@@ -18,6 +18,7 @@ from Departments.core.orders import Side
 from Departments.ledger.database import Database
 from Departments.ledger.order_records import FillRecord, is_adopted
 from Departments.ledger.plan_records import ExecutionRecord
+from Departments.ledger.running_cost import RunningCost
 from Departments.ledger.tables import Table, marks
 from Departments.ledger.trading_records import OrderRecords
 
@@ -154,6 +155,17 @@ class BookRecords:
         """Return the entries of a symbol, its opening included, oldest first."""
         return BOOKINGS.find(self._db, "symbol = ?", symbol, order="id")
 
+    def list_all(self) -> list[AccountEntry]:
+        """Return every entry, the opening included, oldest first."""
+        return BOOKINGS.find(self._db, "1 = 1", order="id")
+
+    def list_fills(self) -> list[FillRecord]:
+        """Return the fills that are not in the opening balance, oldest first; without an opening all of them."""
+        opening = self._find_opening()
+        if opening is None:
+            return self._orders.fills_after(0)
+        return self._drop_included(self._orders.fills_after(opening.after_fill), opening)
+
     def find_split(self, symbol: str, since: datetime) -> AccountEntry | None:
         """Return the newest split of a symbol booked since a moment, or None."""
         condition = f"symbol = ? AND kind = '{EntryKind.SPLIT}' AND qty <> '0' AND noted_at >= ?"
@@ -253,17 +265,10 @@ def average_cost(
     `start` is its opening, shares and price; a SELL takes shares at the average, as the broker's entry price does.
     `moved` are splits, with the average after them, and renames.
     """
-    held, price = start
+    cost = RunningCost(*start)
     events: list[tuple[datetime, Decimal, Decimal | None, bool]]
     events = [(r.fill.filled_at, measure_effect(r), r.fill.price, False) for r in fills]
     events += [(e.noted_at, e.qty, e.price, e.kind is EntryKind.SPLIT) for e in moved]
-    for _, shares, each, is_split in sorted(events, key=lambda event: event[0]):
-        if is_split:
-            price = each
-        elif shares > 0 and held >= 0:
-            is_known = each is not None and (price is not None or not held)
-            price = ((price or ZERO) * held + shares * (each or ZERO)) / (held + shares) if is_known else None
-        held += shares
-        if held <= 0:
-            held, price = ZERO, None
-    return price
+    for _, shares, price, is_split in sorted(events, key=lambda event: event[0]):
+        (cost.split if is_split else cost.trade)(shares, price)
+    return cost.price

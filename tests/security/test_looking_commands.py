@@ -38,6 +38,8 @@ LOOKING: dict[str, Sequence[Sequence[str]]] = {
     "config": ((),),
     "doctor": (("--at", AT),),
     "status": (("--at", AT), ("--at", AT, "--json")),
+    "history": (("--at", AT),),
+    "positions": (("--at", AT),),
     "halt": (("--at", AT, "--reason", "the feed is wrong"),),
     "unhalt": (("--at", AT),),
     "regime": (("--at", AT), ("--history",)),

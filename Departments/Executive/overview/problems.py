@@ -37,7 +37,7 @@ def exit_code_of(standing: DeskStanding, problems: list[Problem]) -> int:
     """Return 1 if a person has to look, else 5 while the market is closed, else 0."""
     if problems:
         return LOOK
-    return FINE if standing.market.is_open_at(standing.now) else CLOSED
+    return FINE if standing.has_open_market else CLOSED
 
 
 def _list_issues(standing: DeskStanding) -> Iterator[Problem]:
@@ -87,5 +87,5 @@ def _list_morning(standing: DeskStanding) -> Iterator[Problem]:
         return
     if briefing.trouble:
         yield Problem(briefing.trouble.rstrip("."), "deliver a newer one")
-    elif not briefing.message_id and not briefing.is_made_by_hook and standing.market.is_open_at(standing.now):
+    elif not briefing.message_id and not briefing.is_made_by_hook and standing.has_open_market:
         yield Problem("there is no briefing of today", DELIVER)

@@ -8,11 +8,14 @@ from datetime import datetime
 
 from Departments.brokers.base import Broker
 from Departments.constraints.amounts import cash_reserve
-from Departments.constraints.checks.timing import is_plan_old
+from Departments.constraints.case import Circumstances
+from Departments.constraints.checks.timing import check_account, is_plan_old
 from Departments.constraints.limits import Limits
 from Departments.core.errors import BadInput, BrokerError
+from Departments.core.facts import DeskFacts
 from Departments.core.platform.clock import Clock
 from Departments.core.quotes import MarketClock
+from Departments.core.reasons import Reason
 from Departments.core.settings import Settings
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.approvals import load_plan
@@ -75,9 +78,10 @@ class StandingReader:
         account, wanted = held.account, self.settings.exits.enabled
         reserve = cash_reserve(self.limits, account.equity)
         troubles = []
-        if not account.may_trade:
-            gates = ", ".join((f"status {account.status}", *account.blocks))
-            troubles.append(Problem(f"the broker blocks the account ({gates})", "ask the broker"))
+        facts = DeskFacts(standing.now, account, standing.market)
+        blocked = check_account(Circumstances(facts, self.limits, "dispatch"))
+        if isinstance(blocked, Reason):
+            troubles.append(Problem(blocked.sentence, "ask the broker"))
         for row in held.positions.unreadable:
             name = row.symbol or row.id or "without a name"
             troubles.append(Problem(f"the position {name} at the broker cannot be read ({row.problem})", "look there"))

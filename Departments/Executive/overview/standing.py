@@ -127,6 +127,11 @@ class DeskStanding:
     overdue_since: datetime | None = None
     troubles: Sequence[Problem] = ()
 
+    @property
+    def has_open_market(self) -> bool:
+        """Return whether the market is open now."""
+        return self.market.is_open_at(self.now)
+
 
 def standing_document(standing: DeskStanding, problems: Sequence[Problem], exit_code: int) -> dict[str, Any]:
     """Return a standing for programs; quantities and money are strings, times ISO 8601 UTC."""
@@ -136,7 +141,7 @@ def standing_document(standing: DeskStanding, problems: Sequence[Problem], exit_
         "broker": standing.broker,
         "live": standing.is_live,
         "market": {
-            "open": market.is_open_at(standing.now),
+            "open": standing.has_open_market,
             "next_open": iso(market.next_open),
             "next_close": iso(market.next_close),
         },
