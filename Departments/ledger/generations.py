@@ -80,18 +80,21 @@ class GenerationMark:
         self._ledger = ledger
         self._rights = rights
         self.path = ledger.with_name(ledger.name + ENDING)
+        self._first = os.fspath(self.path)
         self._second = ledger.parent / AMONG_MESSAGES
+        self._messages = self._second.parent
         self._has_second = False
-        self._temporary = self._second.with_name(f"{AMONG_MESSAGES.name}.tmp")
+        self._temporary = os.fspath(self._second.with_name(f"{AMONG_MESSAGES.name}.tmp"))
         self._boot, self._place = _read_boot(), _name_place(ledger.parent)
+        self._ending = f" {self._boot} {self._place}\n".encode("utf-8", "replace")
 
     def write(self, generation: int) -> None:
         """Write the number of the next commit, of each fourth into both marks. Raises LedgerError, DiskError."""
         number = b"%0*d" % (WIDTH, generation)
-        self._write(self.path, number + b"\n")
-        if (not self._has_second or generation % EVERY == 0) and self._second.parent.is_dir():
+        self._write_first(number + b"\n")
+        if (not self._has_second or generation % EVERY == 0) and self._messages.is_dir():
             self._has_second = True
-            self._replace_second(number + f" {self._boot} {self._place}\n".encode("utf-8", "replace"))
+            self._replace_second(number + self._ending)
 
     def _replace_second(self, text: bytes) -> None:
         """Put a new file in the place of the mark among the messages: whoever links or copies it has one moment's.
@@ -117,23 +120,23 @@ class GenerationMark:
             raise_for_disk(error, self._second)
             raise LedgerError(f"{self._second}: cannot be written ({files.describe(error)}); {RIGHTS}.") from error
 
-    def _write(self, path: Path, text: bytes) -> None:
+    def _write_first(self, text: bytes) -> None:
         try:
-            descriptor = self._open(path)
+            descriptor = self._open_first()
             try:
                 os.write(descriptor, text)
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise_for_disk(error, path)
-            raise LedgerError(f"{path}: cannot be written ({files.describe(error)}); {RIGHTS}.") from error
+            raise_for_disk(error, self.path)
+            raise LedgerError(f"{self.path}: cannot be written ({files.describe(error)}); {RIGHTS}.") from error
 
-    def _open(self, path: Path) -> int:
+    def _open_first(self) -> int:
         try:
-            return files.open_descriptor(path, _WRITING)
+            return files.open_descriptor(self._first, _WRITING)
         except FileNotFoundError:
-            provide_file(path, self._rights)
-            return files.open_descriptor(path, _WRITING)
+            provide_file(self.path, self._rights)
+            return files.open_descriptor(self._first, _WRITING)
 
     def check(self, read: Callable[..., list[Any]]) -> None:
         """Raise LedgerError if mark, log and database are of moments that no crash leaves together.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from Departments.core.errors import MessageConflict
+from Departments.core.moments import iso
 from Departments.ledger.database import Database
 from Departments.ledger.sqlite import query_existing
 from Departments.ledger.tables import Table, marks
@@ -183,16 +184,17 @@ class LedgerJournal:
         *,
         parent: str | None = None,
         plan: str | None = None,
-    ) -> None:
+    ) -> bool:
         """Note a letter, with its parent and plan for the index, for delivery after the commit.
 
-        The same letter again changes nothing. Raises MessageConflict for the same name with other content.
+        The same letter again changes nothing: False. Raises MessageConflict for the same name with other content.
         """
         digest = hashlib.sha256(data).hexdigest()
         letter = SentLetter(name, sender, recipient, parent, plan, digest, data, at)
         is_new = LETTERS.insert(self._database, letter, "(name) DO NOTHING") == 1
         if not is_new and self._find_sent(name) != (sender, recipient, digest):
             raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
+        return is_new
 
     def _find_sent(self, name: str) -> tuple[str, ...]:
         row = self._database.row("SELECT sender, recipient, digest FROM bus_letters WHERE name = ?", (name,))
@@ -221,7 +223,7 @@ class LedgerJournal:
         """Note delivered letters, without a flush. A power cut may take the note; they are delivered again then."""
         which = f"published_at IS NULL AND name IN ({marks(names)})"
         with self._database.transaction(durable=False):
-            LETTERS.update(self._database, {"published_at": at}, which, *names)
+            self._database.execute(f"UPDATE bus_letters SET published_at = ? WHERE {which}", (iso(at), *names))  # noqa: S608 - only marks
 
     def list_unsettled(self, after: int, limit: int) -> list[tuple[int, str, str, str, bytes]]:
         """Return delivered letters whose files may not be safe yet, oldest first.

@@ -30,6 +30,7 @@ OLDEST = 10
 WORDS = Words(
     text="TEXT", whole="INTEGER", data="BLOB", identity="INTEGER PRIMARY KEY", clustered=" WITHOUT ROWID"
 )  # https://www.sqlite.org/withoutrowid.html
+JOINED: AbstractContextManager[None] = nullcontext()
 BUSY_SECONDS = 30.0
 SHORT_SECONDS = 1.0  # the wait of programs that only look
 #: SQLite flushes every commit before it returns (https://www.sqlite.org/pragma.html#pragma_synchronous).
@@ -115,46 +116,45 @@ class SqliteDatabase:
         file stays locked, LedgerError for any other error of SQLite.
         """
         if self._is_open:
-            return nullcontext()
-        return self._commit_durable() if durable else self._commit_relaxed()
-
-    @contextmanager
-    def _commit_durable(self) -> Iterator[None]:
-        """Commit with a flush, as a generation of its own."""
-        with self._outermost("ledger.commit"):
-            yield
-            found = self.row(NUMBER)
-            generation = 1 if found is None else int(found[0]) + 1
-            self.execute(f"{NUMBER} = {generation}")
-            self._mark.write(generation)
+            return JOINED
+        return _Transaction(self) if durable else self._commit_relaxed()
 
     @contextmanager
     def _commit_relaxed(self) -> Iterator[None]:
         self.execute("PRAGMA synchronous = NORMAL")
         try:
-            with self._outermost("ledger.note"):
+            with _Transaction(self, durable=False):
                 yield
         finally:
             self.execute(DURABLE)
 
-    @contextmanager
-    def _outermost(self, label: str) -> Iterator[None]:
+    def begin(self) -> None:
+        """Begin a transaction, as the one writer."""
         self.execute("BEGIN IMMEDIATE")
         self._is_open = True
-        try:
-            yield
-            with announce(self._step, label):
-                self.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self.execute("ROLLBACK")
-            raise
-        finally:
-            self._is_open = False
+
+    def commit(self, *, durable: bool) -> None:
+        """Commit the transaction, a durable one as a generation of its own."""
+        if durable:
+            generation = int(self._run(NUMBER, ()).fetchone()[0]) + 1
+            self.execute(f"{NUMBER} = {generation}")
+            self._mark.write(generation)
+        with announce(self._step, "ledger.commit" if durable else "ledger.note"):
+            self.execute("COMMIT")
+        self._is_open = False
+
+    def roll_back(self) -> None:
+        """Undo the transaction."""
+        self._is_open = False
+        if self._connection.in_transaction:
+            self.execute("ROLLBACK")
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one statement and return the number of changed rows. Raises LedgerBusy or LedgerError."""
-        return self._run(sql, values).rowcount
+        try:
+            return self._connection.execute(sql, values).rowcount
+        except sqlite3.DatabaseError as error:
+            raise _ledger_error(self.path, error) from error
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return every row of a query."""
@@ -202,6 +202,27 @@ class SqliteDatabase:
             self.execute("INSERT INTO ledger_version SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM ledger_version)")
             return 0
         return int(found["version"])
+
+
+class _Transaction(AbstractContextManager[None]):
+    """The outermost transaction of a database."""
+
+    def __init__(self, database: SqliteDatabase, *, durable: bool = True) -> None:
+        self._database = database
+        self._is_durable = durable
+
+    def __enter__(self) -> None:
+        self._database.begin()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self._database.roll_back()
+            return
+        try:
+            self._database.commit(durable=self._is_durable)
+        except BaseException:
+            self._database.roll_back()
+            raise
 
 
 def _write_mend(version: int) -> str:

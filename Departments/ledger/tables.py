@@ -7,7 +7,7 @@ words of their enums; tuples and documents are JSON. A nested dataclass gives it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -38,6 +38,8 @@ _WRITERS: tuple[tuple[type, Convert], ...] = (
     (tuple, json.dumps),
     (dict, json_text),
 )
+#: The kinds of fields whose values the engine takes as they are.
+_AS_THEY_ARE = frozenset({str, int, bytes})
 #: The readers of columns; None leaves a value as it is.
 _READERS: dict[type, Convert | None] = {
     str: None,
@@ -100,9 +102,11 @@ class Table(Generic[Record]):
         self._has_documents = any(column.kind is dict for column in self._own)
         self._find_made = lru_cache(maxsize=REMEMBERED)(self._make)
         paths = zip(self._own, _list_paths(record), strict=True)
-        takes = {column.name: attrgetter(path) for column, path in paths if column.name != identity}
-        self._takes = tuple(takes.values())
+        takes = {column.name: path for column, path in paths if column.name != identity}
+        self._take = _take_all(*takes.values())
         self._names = (*(column.name for column in self._owner), *takes)
+        kinds = {column.name: column.kind for column in (*self._owner, *self._own)}
+        self._written = [at for at, column in enumerate(self._names) if kinds[column] not in _AS_THEY_ARE]
         self._inserts: dict[str, str] = {}  # by the text after ON CONFLICT
 
     # --- its definition ---
@@ -120,8 +124,10 @@ class Table(Generic[Record]):
 
     def insert(self, database: Database, record: Record, conflict: str = "", **owner: Any) -> int:
         """Add a record; `conflict` follows ON CONFLICT. Returns the number of added or changed rows."""
-        values = [to_column(owner[column.name]) for column in self._owner]
-        values += [to_column(take(record)) for take in self._takes]
+        values = [owner[column.name] for column in self._owner]
+        values += self._take(record)
+        for at in self._written:
+            values[at] = to_column(values[at])
         return database.execute(self._inserts.get(conflict) or self._write_insert(conflict), values)
 
     def _write_insert(self, conflict: str) -> str:
@@ -237,6 +243,12 @@ def _make_inner_builder(record: type) -> Callable[[Iterator[Any]], Any]:
     """Return the function that takes the values of a nested record from those that are left."""
     build, count = _make_builder(record), len(list(_list_columns(record)))
     return lambda values: build(list(islice(values, count)))
+
+
+def _take_all(*paths: str) -> Callable[[Any], Iterable[Any]]:
+    """Return the function from a record to its values."""
+    take = attrgetter(*paths)
+    return take if len(paths) > 1 else lambda record: (take(record),)
 
 
 def _list_paths(record: type) -> Iterator[str]:

@@ -105,8 +105,8 @@ def write_new(path: str, data: bytes, *, flush: bool, rights: Rights = PRIVATE) 
     """Create a new file with `data`. Raises FileExistsError if the name is taken."""
     descriptor = open_new(path, rights)
     try:
-        written = os.write(descriptor, data)
-        while written < len(data):
+        written, whole = os.write(descriptor, data), len(data)
+        while written < whole:
             written += os.write(descriptor, memoryview(data)[written:])
         if flush:
             os.fsync(descriptor)
@@ -217,13 +217,14 @@ def move_new(source: str, target: str, links: HardLinks, flush: Callable[[str], 
     without links, need a rename. So does Windows: there a rename overwrites nothing, and a read-only file cannot be
     unlinked. `flush` makes the new name durable before the old one goes.
     """
-    if links.enabled and not system.WINDOWS and not os.path.isdir(source):
+    if links.enabled and not system.WINDOWS:
         try:
             files.link(source, target, **_NOT_FOLLOWING)
         except FileExistsError:
             return _join(source, target, flush)
         except OSError as error:
-            links.refuse(error)
+            if not os.path.isdir(source):
+                links.refuse(error)
         else:
             flush(target)
             files.unlink(source)

@@ -152,7 +152,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
 def index_row(message: Message, name: str) -> IndexRow:
     """Return the index row of a message in the file `name`."""
     return tuple(  # type: ignore[return-value] # four, as listed
-        text and text.encode("utf-8", "replace").decode()
+        text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
         for text in (name, message.message_id, message.parent_message_id, plan_of(message))
     )
 

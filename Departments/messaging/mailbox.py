@@ -27,7 +27,7 @@ from Departments.core.platform.rights import PRIVATE, Rights
 from Departments.core.platform.steps import Step, no_step
 from Departments.messaging import disk, lookup
 from Departments.messaging.disk import Copy
-from Departments.messaging.folders import STALE, TEMPORARY, Folders, list_entries
+from Departments.messaging.folders import STALE, Folders, list_entries
 from Departments.messaging.message import Message
 from Departments.messaging.names import LONGEST, is_message_name, moment_in, number_names, shorten
 from Departments.messaging.ports import IndexRow, Letter
@@ -101,11 +101,10 @@ class Mailbox:
         received: dict[str, Letter] = {}
         sent: dict[str, Letter] = {}
         try:
-            self._write(letters, received)
-            self._write(letters, sent)
+            self._write(letters, received, sent)
             for path, letter in received.items():
                 with self._folders.announce("publish.deliver"):
-                    self._link(path, f"{self._folders.make(INBOX, letter.recipient)}{os.sep}{letter.name}", letter)
+                    self._link(path, self._inbox_path(letter), letter)
             self._keep(sent)
         finally:
             self._drop([*received, *sent])
@@ -116,6 +115,9 @@ class Mailbox:
 
     def _outbox_path(self, letter: Letter) -> str:
         return f"{self._folders.make(OUTBOX, letter.sender)}{os.sep}{letter.name}"
+
+    def _inbox_path(self, letter: Letter) -> str:
+        return f"{self._folders.make(INBOX, letter.recipient)}{os.sep}{letter.name}"
 
     def _check_before(self, letters: Sequence[Letter]) -> None:
         """Raise foreseeable errors before any letter is delivered."""
@@ -141,15 +143,16 @@ class Mailbox:
             raise _conflict(letter)
         return found is Copy.WHOLE
 
-    def _write(self, letters: Sequence[Letter], temporary: dict[str, Letter]) -> None:
+    def _write(self, letters: Sequence[Letter], *copies: dict[str, Letter]) -> None:
+        """Write a temporary file of each letter for each of the `copies`, and enter it there first."""
         if not self._is_clean:
             self.clean()
-        self._folders.make(TEMPORARY)
         with self._folders.announce("publish.write"):
-            for letter in letters:
-                path = self._folders.name_temporary()
-                temporary[path] = letter
-                disk.write_new(path, letter.data, flush=False, rights=self.rights)
+            for temporary in copies:
+                for letter in letters:
+                    path = self._folders.name_temporary()
+                    temporary[path] = letter
+                    disk.write_new(path, letter.data, flush=False, rights=self.rights)
 
     def _link(self, path: str, target: str, letter: Letter) -> None:
         """Give a letter its name in an inbox. Replaces a torn copy."""
@@ -176,18 +179,20 @@ class Mailbox:
         with self._folders.announce("publish.drop"):
             for path in temporary:
                 with suppress(OSError):
-                    files.discard(path)
+                    files.unlink(path)
 
     # --- after a power cut ---
 
     def _mend(self, letter: Letter) -> bool:
         """Complete a letter after a kill or a power cut. Returns True if it is not delivered."""
-        self._has_copy(self._outbox_path(letter), letter)  # raises if it has another message
-        sent = [path for path in self._sender_paths(letter) if disk.compare(path, letter.data) is Copy.WHOLE]
+        is_sent = self._has_copy(self._outbox_path(letter), letter)  # raises if it has another message
+        if is_sent and disk.compare(self._inbox_path(letter), letter.data) is Copy.WHOLE:
+            return False
+        is_sent = is_sent or any(disk.compare(path, letter.data) is Copy.WHOLE for path in self._sender_paths(letter))
         received = [path for path in self._recipient_paths(letter) if self._mend_copy(path, letter)]
-        if received and not sent:
+        if received and not is_sent:
             self._folders.retry_without_folder(lambda: self._keep(self._write_one(letter)))
-        return not sent and not received
+        return not is_sent and not received
 
     def _mend_copy(self, path: str, letter: Letter) -> bool:
         """Replace a torn copy. Returns True if a whole copy is there now."""
@@ -197,7 +202,7 @@ class Mailbox:
             (temporary,) = self._write_one(letter)
             with self._folders.announce("publish.mend"):
                 files.replace(temporary, path)
-        return found in {Copy.WHOLE, Copy.TORN}
+        return found in (Copy.WHOLE, Copy.TORN)
 
     def _write_one(self, letter: Letter) -> dict[str, Letter]:
         temporary: dict[str, Letter] = {}

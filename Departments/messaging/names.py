@@ -36,8 +36,12 @@ def stamp_in(name: str) -> str | None:
 def moment_in(name: str) -> datetime | None:
     """Return the moment of any stamp in the name (UTC), or None."""
     found = _OTHER_STAMP.search(stamp_in(name) or name)
-    try:
-        return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC) if found else None
+    if found is None:
+        return None
+    day, time = found.groups()
+    hour, minute, second = int(time[:2]), int(time[2:4]), int(time[4:])
+    try:  # strptime takes ten times as long
+        return datetime(int(day[:4]), int(day[4:6]), int(day[6:]), hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
 

@@ -50,12 +50,15 @@ class Outbound:
 
     def enqueue(self, message: Message) -> None:
         """Put a message into the outbox, inside the transaction of its decision."""
+        self._enqueue(message)
+
+    def _enqueue(self, message: Message) -> Letter | None:
+        """Put a message into the outbox. Returns its letter; None for one that was put there before."""
         letter = letter_of(message)
         self.note_delivered()
-        name, _, parent, plan = index_row(message, letter.name)
-        now = self._clock.now()
-        self._journal.enqueue(name, letter.sender, letter.recipient, letter.data, now, parent=parent, plan=plan)
+        _, _, parent, plan = index_row(message, letter.name)
         self._waiting += 1
+        return letter if self._journal.enqueue(*letter, self._clock.now(), parent=parent, plan=plan) else None
 
     @property
     def has_full_batch(self) -> bool:
@@ -67,11 +70,12 @@ class Outbound:
 
         Raises MessageConflict, PublishError.
         """
+        has_others = self._waiting > 0
         with self._journal.transaction():
-            for message in messages:
-                self.enqueue(message)
+            letters = [self._enqueue(message) for message in messages]
+        new = [] if has_others or len(letters) > BATCH else list(filter(None, letters))
         with suppress(PublishError):  # of any letter; ours are checked next
-            self.deliver_pending()
+            self.deliver_pending(new if len(new) == len(letters) else ())
         for message in messages:
             if message.recipient in self._held_up and self._withdraw(message.name):
                 raise self._held_up[message.recipient]
@@ -80,8 +84,8 @@ class Outbound:
         with self._journal.transaction():
             return self._journal.withdraw(name)
 
-    def deliver_pending(self) -> int:
-        """Deliver all committed letters and return their number.
+    def deliver_pending(self, known: Sequence[Letter] = ()) -> int:
+        """Deliver all committed letters and return their number. `known` are all of them; else the journal is asked.
 
         The first call restores letters that a power cut took. Letters to an unreachable department wait and hold up no
         others. So do letters to our own departments while another program holds a file. Raises PublishError, at the
@@ -92,11 +96,11 @@ class Outbound:
         if not self._waiting:
             self.note_delivered()
         while self._waiting:
-            rows = self._journal.pending(BATCH, besides=list(self._held_up))
-            gone = self._deliver([Letter(*row) for row in rows if row[0] not in self._gone], again=again)
+            letters = known or [Letter(*row) for row in self._journal.pending(BATCH, besides=list(self._held_up))]
+            gone = self._deliver([letter for letter in letters if letter.name not in self._gone], again=again)
             self._gone.update(gone)
             delivered += len(gone)
-            self._waiting = BATCH if len(rows) == BATCH else 0
+            self._waiting = BATCH if len(letters) == BATCH and not known else 0
             if self._waiting:
                 self.note_delivered()
         self._report_held_up(before)
@@ -186,6 +190,7 @@ class Outbound:
         Letters in our own inboxes wait until they are handled: their files still move.
         """
         self.note_delivered()
+        self._waiting = max(self._waiting, 1)  # those of another process that was killed
         waiting = {name for department in departments.OURS for name in self._mailbox.waiting(department)}
         safe: list[str] = []
         for letters in self._unsettled_batches():

@@ -75,8 +75,9 @@ class Payload(BaseModel):
     @classmethod
     def read(cls, document: Mapping[str, Any] | None, source: str) -> Self:
         """Read a parsed payload; None is a missing one. Raises BadInput naming source, key and mend."""
-        needed = [key_of(name, field) for name, field in cls.model_fields.items() if field.is_required()]
-        if document is None and needed:
+        if document is None and (
+            needed := [key_of(name, field) for name, field in cls.model_fields.items() if field.is_required()]
+        ):
             keys = " and ".join(filter(None, (", ".join(needed[:-1]), needed[-1])))
             raise BadInput(source, "payload", "is missing", f"add a json block with {keys}")
         return validate(cls, document or {}, source)

@@ -33,16 +33,12 @@ class Letter(NamedTuple):
 
     def check(self) -> None:
         """Raise PublishError unless id and departments can be file names on any system."""
-        for word, text, is_safe in (
-            ("id", self.name, is_safe_name),
-            ("sender", self.sender, _is_safe_department),
-            ("recipient", self.recipient, _is_safe_department),
-        ):
-            if not is_safe(text):
+        for word, text in (("id", self.name), ("sender", self.sender), ("recipient", self.recipient)):
+            if not _is_safe(text):
                 raise PublishError(f"{self.name[:80]!r}: the {word} {text[:80]!r} cannot be the name of a file")
 
 
-_is_safe_department = lru_cache(maxsize=256)(is_safe_name)
+_is_safe = lru_cache(maxsize=256)(is_safe_name)  # departments come again and again, a name twice
 
 
 class Storage(Protocol):
@@ -141,10 +137,10 @@ class Journal(Protocol):
         *,
         parent: str | None = None,
         plan: str | None = None,
-    ) -> None:
+    ) -> bool:
         """Put a letter into the outbox, and with its parent and plan into the index.
 
-        The same letter again changes nothing. Raises MessageConflict for the same name with other content.
+        The same letter again changes nothing: False. Raises MessageConflict for the same name with other content.
         """
         ...
 

@@ -27,8 +27,10 @@ class Retries:
 
     def find_due(self, message_id: str, now: datetime) -> datetime | None:
         """Return the moment of the next attempt, None if it may be made now."""
-        attempts, _, last = self._failures.get(message_id, (0, now, now))
-        due = last + pause(attempts) if attempts else now
+        if message_id not in self._failures:
+            return None
+        attempts, _, last = self._failures[message_id]
+        due = last + pause(attempts)
         return due if last <= now < due else None  # a failure later than now: somebody set the clock back
 
     def count(self, message_id: str, now: datetime) -> int:

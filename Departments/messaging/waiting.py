@@ -35,16 +35,16 @@ class WaitingFile:
     found: Found
     message: Message | UnreadableMessage
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """Return the id for its failures and its effect: of a file that cannot be read now, the id in its name."""
+        """The id for its failures and its effect: of a file that cannot be read now, the id in its name."""
         if isinstance(self.message, Message):
             return encodable(self.message.message_id)
         return encodable(stem(self.name) if self.found.state is State.REFUSED else self.name)
 
-    @property
+    @cached_property
     def letter_name(self) -> str:
-        """Return the name of the letter with its id."""
+        """The name of the letter with its id."""
         return f"{self.key}.md"
 
     @cached_property
@@ -105,7 +105,7 @@ def _decode(name: str, found: Found) -> Message | UnreadableMessage:
 
 def encodable(name: str) -> str:
     """Replace invalid text in a name for the ledger: a file's name may be any bytes."""
-    return name.encode("utf-8", "replace").decode()
+    return name if name.isascii() else name.encode("utf-8", "replace").decode()
 
 
 class Rival(NamedTuple):

@@ -100,11 +100,11 @@ def test_pending_letters_to_some_departments_can_be_left_out(journal: Journal) -
 
 
 def test_the_same_letter_again_changes_nothing_even_after_it_was_published(journal: Journal) -> None:
-    journal.enqueue(*LETTER, NINE)
-    journal.enqueue(*LETTER, TEN)
+    assert journal.enqueue(*LETTER, NINE)
+    assert not journal.enqueue(*LETTER, TEN)
     assert len(journal.pending(10)) == 1
     journal.mark_published(["MSG_A.md"], TEN)
-    journal.enqueue(*LETTER, TEN)
+    assert not journal.enqueue(*LETTER, TEN)
     assert journal.pending(10) == []
 
 

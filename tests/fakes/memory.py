@@ -180,15 +180,17 @@ class MemoryJournal:
         *,
         parent: str | None = None,
         plan: str | None = None,
-    ) -> None:
+    ) -> bool:
         """Put a letter into the outbox and the index."""
-        if name not in self._letters:
+        is_new = name not in self._letters
+        if is_new:
             self._put(self._letters, name, (sender, recipient, data))
             self._put(self._pending, name, ())
             self._put(self._unsettled, name, next(self._numbers))
             self._put(self._index, (name, stem(name)), (name, stem(name), parent, plan))
         elif self._letters[name] != (sender, recipient, data):
             raise MessageConflict(f"{name} was sent before with other content; it stays as it was.")
+        return is_new
 
     def withdraw(self, name: str) -> bool:
         """Forget an undelivered letter."""

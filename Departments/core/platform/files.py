@@ -14,11 +14,12 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from Departments.core.platform.clock import SystemClock
 
 Result = TypeVar("Result")
+Values = ParamSpec("Values")
 AnyPath = str | Path
 
 PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.5, 0.75)  # seconds
@@ -95,16 +96,16 @@ def _name(error: OSError) -> str:
     return f"error {winerror}" if winerror else errno.errorcode.get(error.errno or 0, type(error).__name__)
 
 
-def retry(work: Callable[[], Result]) -> Result:
+def retry(work: Callable[Values, Result], *values: Values.args, **named: Values.kwargs) -> Result:
     """Do the work, again after each pause while another program may have the file open. Raises OSError."""
     for pause in PAUSES:
         try:
-            return work()
+            return work(*values, **named)
         except OSError as error:
             if not _may_pass(error):
                 raise
         SystemClock().sleep(pause)
-    return work()
+    return work(*values, **named)
 
 
 def _may_pass(error: OSError) -> bool:
@@ -113,42 +114,42 @@ def _may_pass(error: OSError) -> bool:
 
 def open_file(path: AnyPath, mode: str = "rb", buffering: int = -1) -> Any:
     """Open a binary file. Raises OSError."""
-    return retry(lambda: open(path, mode, buffering))  # the caller closes it
+    return retry(open, path, mode, buffering)  # the caller closes it
 
 
 def open_descriptor(path: AnyPath, flags: int, mode: int = 0o777) -> int:
     """Open a file by the system's flags and return its descriptor. Raises OSError."""
-    return retry(lambda: os.open(path, flags, mode))
+    return retry(os.open, path, flags, mode)
 
 
 def read_bytes(path: AnyPath) -> bytes:
     """Read a whole file. Raises OSError."""
+    return retry(_read, path)
 
-    def read() -> bytes:
-        with open(path, "rb") as file:
-            return file.read()
 
-    return retry(read)
+def _read(path: AnyPath) -> bytes:
+    with open(path, "rb", 0) as file:
+        return file.read()
 
 
 def replace(source: AnyPath, target: AnyPath) -> None:
     """Give a file a name, in place of the file that has it. Raises OSError."""
-    retry(lambda: os.replace(source, target))
+    retry(os.replace, source, target)
 
 
 def rename(source: AnyPath, target: AnyPath) -> None:
     """Give a file or folder a free name. POSIX replaces a file that has it. Raises OSError."""
-    retry(lambda: os.rename(source, target))
+    retry(os.rename, source, target)
 
 
 def link(source: AnyPath, target: AnyPath, **options: Any) -> None:
     """Give a file a second name. Raises FileExistsError if the name is taken, OSError."""
-    retry(lambda: os.link(source, target, **options))
+    retry(os.link, source, target, **options)
 
 
 def unlink(path: AnyPath) -> None:
     """Remove a file. Raises FileNotFoundError, OSError."""
-    retry(lambda: os.unlink(path))
+    retry(os.unlink, path)
 
 
 def discard(path: AnyPath) -> None:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final
 
 Step = Callable[[str], None]
+
+
+_UNHEARD: Final[AbstractContextManager[None]] = nullcontext()
 
 
 def no_step(label: str) -> None:
@@ -18,7 +22,7 @@ def no_step(label: str) -> None:
 
 def announce(step: Step, label: str) -> AbstractContextManager[None]:
     """Announce a durable step before it, and after its success."""
-    return nullcontext() if step is no_step else _announce(step, label)
+    return _UNHEARD if step is no_step else _announce(step, label)
 
 
 @contextmanager

@@ -311,10 +311,10 @@ def test_the_brokers_bars_complete_a_briefing(desk: Desk) -> None:
 class FullAfterOne(LedgerJournal):
     """A journal on a disk that fills up with the second letter."""
 
-    def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime, **index: str | None) -> None:
+    def enqueue(self, name: str, sender: str, recipient: str, data: bytes, at: datetime, **index: str | None) -> bool:
         if recipient != "EXECUTIVE":
             raise PublishError("no space left")
-        super().enqueue(name, sender, recipient, data, at, **index)
+        return super().enqueue(name, sender, recipient, data, at, **index)
 
 
 def test_nothing_is_kept_or_told_when_one_letter_cannot_be_committed(desk: Desk) -> None:
