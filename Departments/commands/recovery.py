@@ -28,8 +28,9 @@ from Departments.core.trading_calendar import EASTERN
 from Departments.Executive.overview.holdings import count_unprotected
 from Departments.Executive.remainder import FOLLOW
 from Departments.Executive.reporting.document import unexecuted_document
+from Departments.Executive.reporting.issues import describe_lock
 from Departments.Executive.reporting.since_last import SinceLast, since_last_report
-from Departments.ledger.releases import Lock
+from Departments.ledger.releases import WHOLE_DESK, Lock
 from Departments.Trading.comparison import ComparedOrder
 
 
@@ -184,8 +185,15 @@ class Findings:
         """Return a sentence for every change, difference, lock and unprotected symbol."""
         mend = "the next `departments run` protects them"
         bare = (f"{name}: {plain(qty)} shares have no live exits; {mend}" for name, qty in self._bare())
-        changes, more = self.changes.sentences(), dict.fromkeys((*(lock.reason for lock in self.locks), *bare))
-        return [*changes, *(sentence for sentence in more if sentence not in changes)]
+        changes = self.changes.sentences()
+        locks = (_describe(lock) for lock in self.locks if lock.reason not in changes)
+        return [*changes, *dict.fromkeys((*locks, *bare))]
+
+
+def _describe(lock: Lock) -> str:
+    known = describe_lock(lock.symbol, lock.reason)
+    name = "The desk" if lock.symbol == WHOLE_DESK else lock.symbol
+    return f"{name} is locked: {known['reason']}; {known['mend']}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -15,6 +15,8 @@ from Departments.bootstrap import Desk
 from Departments.core.orders import OrderRequest, Side
 from Departments.exchange.market_events import MarketEvent
 from Departments.Executive.approvals import load_plan
+from Departments.Executive.reporting.issues import drop_mend
+from tests.builders.commands import say
 from tests.builders.desk import MORNING, desk, plan, trade, workspace
 
 DAY = timedelta(days=1)
@@ -149,3 +151,39 @@ def test_a_lost_ledger_names_its_orders_however_old(folder: Path, days: int) -> 
         assert "ALKS" in locks
         opened.trader.accept(None)
         assert opened.ledger.releases.locks() == []
+
+
+def test_each_line_of_a_lock_says_its_mend_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    execute(folder, 0, trade("ALKS", "BUY", 150, 32.66), at=MORNING)
+    with outside(folder, MORNING + timedelta(hours=2)) as opened:
+        happen(opened, do="trade_outside", of="MSFT", qty=D(-30))
+        happen(opened, do="trade_outside", of="ALKS", qty=D(12))
+    document = execute(folder, 1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
+    assert {row["ticker"] for row in document["locks"]} == {"MSFT", "ALKS"}
+    for row in document["locks"]:
+        assert "--accept" not in row["reason"]
+        assert not row["reason"].startswith(f"{row['ticker']}: ")
+        assert row["mend"].count(f"departments reconcile --accept {row['ticker']}") == 1
+    report = (folder / "Reports" / "PLAN_20251111_150000.md").read_text(encoding="utf-8")
+    at = (MORNING + DAY + timedelta(hours=1)).isoformat()
+    said = "".join(
+        getattr(say(capsys, name, "--workspace", folder, "--at", at), stream)
+        for name in ("reconcile", "status")
+        for stream in ("out", "err")
+    )
+    for text in (report, said):
+        lines = [line for line in text.splitlines() if "--accept" in line]
+        assert len([line for line in lines if "--accept MSFT" in line]) >= 1
+        assert all(line.count("--accept") == 1 for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("T: bought 3 at $1.50. Check it, then: departments reconcile --accept T", "T: bought 3 at $1.50"),
+        ("the broker does not know X", "the broker does not know X"),
+        ("It is so. Stop the desk, then: departments reconcile --accept-all", "It is so"),
+    ],
+)
+def test_a_sentence_beside_its_mend_has_none_of_its_own(sentence: str, told: str) -> None:
+    assert drop_mend(sentence) == told

@@ -12,6 +12,7 @@ from Departments.core.statuses import ExecutionStatus
 from Departments.core.trading_calendar import is_trading_day, trading_day
 from Departments.Executive.overview.standing import DeskStanding, Problem
 from Departments.Executive.remainder import FOLLOW
+from Departments.Executive.reporting.issues import drop_mend
 
 FINE, LOOK, CLOSED = 0, 1, 5
 RESUME: Final = "finish it by: departments resume"
@@ -28,7 +29,7 @@ def find_problems(standing: DeskStanding) -> list[Problem]:
         *_list_issues(standing),
         *_list_runs(standing),
         *_list_unprotected(standing),
-        *(Problem(each.sentence, ACCEPT.format(each.symbol or "CASH")) for each in standing.differences),
+        *(Problem(drop_mend(each.sentence), ACCEPT.format(each.symbol or "CASH")) for each in standing.differences),
         *_list_morning(standing),
     ]
 
@@ -44,7 +45,7 @@ def _list_issues(standing: DeskStanding) -> Iterator[Problem]:
     issues = standing.issues
     yield from (Problem(each["sentence"], UNHALT) for each in issues.halts)
     for lock in issues.locks:
-        yield Problem(f"{lock['ticker']} is locked: {lock['reason'].rstrip('.')}", lock["mend"])
+        yield Problem(f"{lock['ticker']} is locked: {lock['reason']}", lock["mend"])
     for letter in issues.dead_letters:
         what = f"dead letter {letter['department']}/{letter['file']}: {letter['code']}: {letter['reason'].rstrip('.')}"
         yield Problem(what, letter["mend"])

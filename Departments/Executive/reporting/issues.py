@@ -60,7 +60,7 @@ def find_open_issues(ledger: Ledger) -> Issues:
 
 
 def _list_issues(ledger: Ledger, found: Iterable[SetAside]) -> Issues:
-    locks = (_lock(lock.symbol, lock.reason) for lock in ledger.releases.locks())
+    locks = (describe_lock(lock.symbol, lock.reason) for lock in ledger.releases.locks())
     halt = ledger.halts.find()
     return Issues(tuple(map(_dead_letter, found)), tuple(locks), () if halt is None else (_halt(halt),))
 
@@ -89,6 +89,13 @@ def _halt(halt: Halt) -> dict[str, str]:
     }
 
 
-def _lock(symbol: str, reason: str) -> dict[str, str]:
+def describe_lock(symbol: str, reason: str) -> dict[str, str]:
+    """Return a lock as a document: its symbol, its reason, and what a person does about it."""
     mend = UNLOCK_ALL if symbol == WHOLE_DESK else UNLOCK.format(symbol=symbol)
-    return {"ticker": symbol, "reason": reason, "mend": mend}
+    return {"ticker": symbol, "reason": drop_mend(reason).removeprefix(f"{symbol}: "), "mend": mend}
+
+
+def drop_mend(sentence: str) -> str:
+    """Return a sentence without its end that names a command and without its full stop: the mend stands beside it."""
+    told, command, _ = sentence.partition("departments reconcile --accept")
+    return (told[: told.rfind(". ")] if command else told).rstrip(".")
