@@ -237,8 +237,9 @@ class Day:
         """Review a plan on the account of now."""
         outlook = self.judge.foresee(filed.plan)
         found = review(filed.plan, outlook, self.judge.limits)
-        reviewed = {**with_quality(filed.document, found), OUTLOOK: outlook.document()}
-        document = as_json(reviewed, filed.plan.plan_id)
+        rated, known = {**with_quality(filed.document, found), OUTLOOK: outlook.document()}, filed.document
+        changed = {key: value for key, value in rated.items() if key not in known or value is not known[key]}
+        document = rated | as_json(changed, filed.plan.plan_id)
         return ReviewedPlan(FiledPlan(filed.plan, document), outlook, found)
 
     # --- approve ---

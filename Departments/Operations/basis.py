@@ -21,6 +21,7 @@ from Departments.core.orders import Side
 from Departments.core.plans import Trade
 from Departments.core.portfolio import Position
 from Departments.core.quotes import Bar
+from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import ExitSettings
 from Departments.messaging.neighbours import Candidate, Holding
 from Departments.Operations.briefing import Briefing
@@ -69,9 +70,9 @@ class Basis:
         stop = self.exits.stop_of(trade.side, price, self.facts.live_stop(trade.symbol))
         return replace(trade, price=price, stop_price=stop)
 
-    def judge(self, trade: Trade, facts: Facts | None = None, worse: Decimal = ZERO) -> engine.Verdict:
-        """Judge one trade with the constraint engine."""
-        return engine.check_order(self.order(trade, worse), facts or self.facts, self.limits, "plan")
+    def find_violation(self, trade: Trade, facts: Facts, ignored: frozenset[ReasonCode]) -> Reason | None:
+        """Return the first violation of a trade at worse prices whose code is not `ignored`, or None."""
+        return engine.find_violation(self.order(trade, self.buffer), facts, self.limits, "plan", ignored)
 
     def judge_plan(self, trades: tuple[Trade, ...], worse: Decimal = ZERO) -> engine.PlanVerdict:
         """Judge all trades with the constraint engine, one after the other."""

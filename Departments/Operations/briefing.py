@@ -121,7 +121,7 @@ def _fill_gaps(candidate: Candidate, known: Candidate | None) -> Candidate:
         return candidate
     gaps = ("score", "price", "sector", "average_volume", "market_cap", "earnings_on")
     facts = {name: getattr(known, name) for name in gaps if getattr(candidate, name) is None}
-    return candidate.model_copy(update=facts)
+    return replace(candidate, **facts)
 
 
 def refuse_other_days(briefing: Briefing, today: date) -> None:

@@ -64,6 +64,7 @@ QUIET = frozenset(
     {
         ReasonCode.SCORE_BELOW_THRESHOLD,
         ReasonCode.DEPLOYMENT_TARGET,
+        ReasonCode.MAX_POSITIONS_TOTAL,
         ReasonCode.CASH_RESERVE,
         ReasonCode.MIN_TRADE_VALUE,
         ReasonCode.REBALANCE_BAND,

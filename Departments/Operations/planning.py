@@ -173,8 +173,7 @@ def _learnt(basis: Basis) -> tuple[SymbolFacts, ...]:
 
 def _pick_of(trade: Trade) -> Candidate:
     """Return a trade as a pick, with the plan's own score and sector."""
-    pick = Candidate(symbol=trade.symbol, price=trade.price, shares=trade.qty)
-    return pick.model_copy(update={"score": trade.score, "sector": trade.sector})
+    return Candidate(trade.symbol, trade.score, trade.price, trade.sector, shares=trade.qty)
 
 
 def _assemble(draft: TradingPlan, selection: Selection, basis: Basis, *, keeps_sizes: bool = False) -> Planned:

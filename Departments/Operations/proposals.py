@@ -16,8 +16,8 @@ from Departments.core.errors import BadInput
 from Departments.core.money import ONE, ZERO, plain
 from Departments.core.orders import Side
 from Departments.core.plans import SkippedTrade
-from Departments.messaging.entries import UNKNOWN_KEY, UnusableEntry, read_entry
-from Departments.messaging.neighbours import Candidate
+from Departments.messaging.entries import UNKNOWN_KEY, EntryReader, UnusableEntry
+from Departments.messaging.neighbours import Candidate, prepare_candidate
 from Departments.messaging.plan_documents import classify
 from Departments.messaging.proposal_payloads import MandatorySell, PlanProposal, read_sells
 from Departments.Operations.briefing import keep_usable
@@ -59,7 +59,7 @@ def proposal_from(proposal: PlanProposal, source: str, *, at: datetime | None = 
     for index, trade in enumerate(proposal.trades):
         place = f"trades[{index}]"
         if classify(trade, source, place) is Side.BUY:
-            picks[place] = read_entry(Candidate, trade, place)
+            picks[place] = EntryReader(Candidate, prepare=prepare_candidate).read(trade, place)
         else:
             sells.extend(read_sells([{**trade, "action": "SELL"}], f"{source}: {place}"))
     if not picks and not sells:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from typing import Final
 
 from Departments.core import identifiers
 from Departments.core.departments import EXECUTIVE, OPERATIONS
@@ -16,6 +17,8 @@ from Departments.core.safe_text import Form, make_safe
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import PlanFailure
 from Departments.messaging.plan_documents import PlanDocument
+
+MOST_SHOWN: Final = 200  # skips in the table for people
 
 
 def reply_with_plan(request: Message, plan: TradingPlan) -> Message:
@@ -82,7 +85,10 @@ def _skips(skips: Sequence[SkippedTrade]) -> str:
     others = [s for s in skips if s.reason.code is not ReasonCode.SCORE_BELOW_THRESHOLD]
     parts = [f"## Skipped ({len(skips)})"]
     if others:
-        parts.append(_table(("Ticker", "Reason", "Code"), ((s.symbol, s.line, str(s.reason)) for s in others)))
+        rows = ((s.symbol, s.line, str(s.reason)) for s in others[:MOST_SHOWN])
+        parts.append(_table(("Ticker", "Reason", "Code"), rows))
+    if len(others) > MOST_SHOWN:
+        parts.append(f"… and {len(others) - MOST_SHOWN} more; the JSON below names all.")
     if low:
         parts.append(f"Score under the threshold: {_safe(', '.join(low))}.")
     return "\n\n".join(parts)

@@ -120,7 +120,7 @@ def _find_strong(briefing: Briefing, basis: Basis, sold: Mapping[str, SellWish])
     """Return the holdings to top up, as candidates. A locked one waits for a person."""
     known = {c.symbol for c in briefing.candidates} | {s.symbol for s in briefing.refused}
     return [
-        Candidate(symbol=p.symbol, sector=p.sector).model_copy(update={"score": p.score})
+        Candidate(p.symbol, p.score, sector=p.sector)
         for p in basis.facts.positions.values()
         if may_top_up(p, basis.limits) and p.symbol not in {*known, *sold, *basis.facts.locks}
     ]

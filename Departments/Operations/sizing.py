@@ -101,8 +101,7 @@ class Sizer:
             return skip(candidate.symbol, ReasonCode.NO_PRICE, "its price is unknown")
         sized = self.bound(candidate, price)
         trade = Trade(candidate.symbol, Side.BUY, sized.pick.least, price, candidate.score, candidate.sector)
-        verdict = self.basis.judge(trade, self.facts, self.basis.buffer)
-        violation = next((v for v in verdict.violations if v.code not in SHARED_OUT), None)
+        violation = self.basis.find_violation(trade, self.facts, SHARED_OUT)
         return sized if violation is None else skip_for(candidate.symbol, violation)
 
     def bound(self, candidate: Candidate, price: Decimal) -> Sized:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from Departments.constraints.amounts import must_settle
 from Departments.constraints.case import Case, Circumstances, NotEvaluated, Stage
@@ -66,8 +67,8 @@ class PlanVerdict:
         return frozenset(
             row.code
             for order, verdict in self.verdicts
-            for row in CONSTRAINTS
-            if order.side in row.sides and stage in row.judged_at and row.code not in verdict.open_codes
+            for row in _list_rows(order.side, stage)
+            if row.code not in verdict.open_codes
         )
 
 
@@ -75,10 +76,34 @@ def check_order(order: Trade, facts: Facts, limits: Limits, stage: Stage) -> Ver
     """Judge one order on the facts before it."""
     case = Case(facts, limits, stage, order)
     tally = _Tally(stage, limits)
-    for constraint in CONSTRAINTS:
-        if order.side in constraint.sides and stage in constraint.judged_at:
-            tally.count(constraint, constraint.judge(case))
+    for constraint in _list_rows(order.side, stage):
+        tally.count(constraint, constraint.judge(case))
     return tally.verdict()
+
+
+def find_violation(
+    order: Trade, facts: Facts, limits: Limits, stage: Stage, ignored: frozenset[ReasonCode]
+) -> Reason | None:
+    """Return the first violation of one order whose code is not `ignored`, or None."""
+    case = Case(facts, limits, stage, order)
+    for constraint in _list_rows(order.side, stage):
+        if constraint.code not in ignored:
+            finding = constraint.judge(case)
+            if finding is not None and (violation := _find_denial(constraint, finding, limits, stage)) is not None:
+                return violation
+    return None
+
+
+@cache
+def _list_rows(side: Side, stage: Stage) -> tuple[Constraint, ...]:
+    return tuple(row for row in CONSTRAINTS if side in row.sides and stage in row.judged_at)
+
+
+def _find_denial(constraint: Constraint, finding: Reason | NotEvaluated, limits: Limits, stage: Stage) -> Reason | None:
+    """Return the reason for which a finding denies, None if it is a warning or less."""
+    if isinstance(finding, NotEvaluated):
+        return finding.reason() if limits.missing_data.of(constraint.group) == "deny" else None
+    return finding if constraint.denies_at(stage) else None
 
 
 def check_desk(facts: DeskFacts, limits: Limits, stage: Stage) -> Verdict:
@@ -100,22 +125,20 @@ class _Tally:
     not_evaluated: list[NotEvaluated] = field(default_factory=list)
 
     def count(self, constraint: Constraint, finding: Reason | NotEvaluated | None) -> None:
+        if finding is None:
+            return
+        denial = _find_denial(constraint, finding, self.limits, self.stage)
+        if denial is not None:
+            self.violations.append(denial)
         if isinstance(finding, NotEvaluated):
-            self._missing(constraint, finding)
-        elif finding is not None:
-            denies = constraint.denies_at(self.stage)
-            (self.violations if denies else self.warnings).append(finding)
+            self.not_evaluated.append(finding)
+            if self.limits.missing_data.of(constraint.group) == "warn":
+                self.warnings.append(finding.reason())
+        elif denial is None:
+            self.warnings.append(finding)
 
     def verdict(self) -> Verdict:
         return Verdict(tuple(self.violations), tuple(self.warnings), tuple(self.not_evaluated))
-
-    def _missing(self, constraint: Constraint, gap: NotEvaluated) -> None:
-        self.not_evaluated.append(gap)
-        policy = self.limits.missing_data.of(constraint.group)
-        if policy == "deny":
-            self.violations.append(gap.reason())
-        elif policy != "allow":
-            self.warnings.append(gap.reason())
 
 
 def check_plan(orders: Iterable[Trade], facts: Facts, limits: Limits, stage: Stage) -> PlanVerdict:

@@ -14,11 +14,11 @@ from typing import Final
 #: The last ones have no width although they count as letters or marks
 #: (https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point).
 _UNSAFE: Final = (
-    r"\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     r"\U000e0000-\U000e0fff\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f"
 )
-_IN_LINE: Final = re.compile(f"[{_UNSAFE}]")
-_IN_LINES: Final = re.compile(rf"(?![\n\t])[{_UNSAFE}]")
+_IN_LINE: Final = re.compile(rf"[\n\t{_UNSAFE}]")
+_IN_LINES: Final = re.compile(f"[{_UNSAFE}]")
 _MARKDOWN: Final = re.compile(r"[\\`|\[\]]")
 _LINK: Final = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
 

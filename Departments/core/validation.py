@@ -40,7 +40,7 @@ def validate(
         if issubclass(model, BaseModel):
             return model.model_validate(data, by_alias=True, by_name=False)
         kind: type = model
-        built: Model = _adapter(kind).validate_python(data, by_alias=True, by_name=False)
+        built: Model = adapter_of(kind).validate_python(data, by_alias=True, by_name=False)
     except ValidationError as error:
         faults = error.errors()
         unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
@@ -51,7 +51,8 @@ def validate(
 
 
 @cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
+def adapter_of(kind: type) -> TypeAdapter[Any]:
+    """Return the validator of a model, or of a dataclass of such fields."""
     return TypeAdapter(kind)
 
 

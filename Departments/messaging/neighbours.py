@@ -38,7 +38,7 @@ from Departments.core.readers import (
     read_price,
     spell_symbol,
 )
-from Departments.messaging.entries import BriefingRow, UnusableEntry, entries_of, read_entry
+from Departments.messaging.entries import BriefingRow, EntryReader, UnusableEntry, entries_of, leave_out_nulls
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import Payload
 
@@ -88,9 +88,9 @@ def _sector(value: Any) -> str | None:
     return None if not sector or sector.lower() == UNKNOWN_SECTOR.lower() else sector
 
 
-def add_sector(row: Any) -> Any:
+def add_sector(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Add the sector of the fundamentals to a row without its own."""
-    if not isinstance(row, Mapping) or row.get("sector"):
+    if row.get("sector"):
         return row
     fundamental = row.get("fundamental")
     return {**row, "sector": fundamental.get("sector") if isinstance(fundamental, Mapping) else None}
@@ -132,8 +132,13 @@ def _section(mend: str) -> Callable[[Any], Any]:
     return read
 
 
-def _keep_mapping(value: Any) -> Any:
-    return value if isinstance(value, Mapping | BaseModel) else None
+def _keep_sentiment(value: Any) -> Any:
+    return leave_out_nulls(value) if isinstance(value, Mapping) else value if isinstance(value, Sentiment) else None
+
+
+def prepare_candidate(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a candidate's row without nulls, with the sector of its fundamentals."""
+    return leave_out_nulls(add_sector(row))
 
 
 Score = Annotated[Decimal | None, BeforeValidator(_score)]
@@ -146,29 +151,32 @@ Coefficient = Annotated[Decimal, BeforeValidator(_coefficient)]
 # --- the briefing ---
 
 
-class Sentiment(BriefingRow):
+@dataclass(frozen=True, slots=True)
+class Sentiment:
     """What the news say of a symbol. Only other tools read it."""
 
-    score: Reading = Field(None, description="0 to 100", examples=[61])
-    summary: MaybeText = Field(None, description="a sentence")
+    score: Annotated[Reading, Field(description="0 to 100", examples=[61])] = None
+    summary: Annotated[MaybeText, Field(description="a sentence")] = None
 
 
-class Candidate(BriefingRow):
+@dataclass(frozen=True, slots=True)
+class Candidate:
     """A symbol worth considering. None is unknown."""
 
     symbol: Symbol
-    score: Score = Field(
-        None, validation_alias=AliasChoices("composite_score", "score"), description="0 to 100", examples=[73.6]
-    )
-    price: Price = Field(None, validation_alias=PRICES, description="dollars a share", examples=[33.01])
-    sector: Sector = Field(None, description="sector, else that of `fundamental`", examples=["Healthcare"])
-    shares: Positive = Field(None, description="proposed size: shares")
-    value: Positive = Field(None, alias="allocated_capital", description="or dollars")
-    weight: Annotated[Decimal | None, BeforeValidator(_weight)] = Field(None, description="or share of equity, to 1")
-    average_volume: Positive = Field(None, description="shares a day")
-    market_cap: Positive = Field(None, description="dollars")
-    earnings_on: Day = Field(None, alias="earnings_date", description="the day of the earnings report")
-    sentiment: Annotated[Sentiment | None, BeforeValidator(_keep_mapping)] = Field(None, description="of the news")
+    score: Annotated[
+        Score,
+        Field(validation_alias=AliasChoices("composite_score", "score"), description="0 to 100", examples=[73.6]),
+    ] = None
+    price: Annotated[Price, Field(validation_alias=PRICES, description="dollars a share", examples=[33.01])] = None
+    sector: Annotated[Sector, Field(description="sector, else that of `fundamental`", examples=["Healthcare"])] = None
+    shares: Annotated[Positive, Field(description="proposed size: shares")] = None
+    value: Annotated[Positive, Field(alias="allocated_capital", description="or dollars")] = None
+    weight: Annotated[Decimal | None, BeforeValidator(_weight), Field(description="or share of equity, to 1")] = None
+    average_volume: Annotated[Positive, Field(description="shares a day")] = None
+    market_cap: Annotated[Positive, Field(description="dollars")] = None
+    earnings_on: Annotated[Day, Field(alias="earnings_date", description="the day of the earnings report")] = None
+    sentiment: Annotated[Sentiment | None, BeforeValidator(_keep_sentiment), Field(description="of the news")] = None
 
     @property
     def has_size(self) -> bool:
@@ -180,11 +188,6 @@ class Candidate(BriefingRow):
         if self.shares is not None:
             return self.shares * price
         return self.value if self.value is not None else (self.weight or ZERO) * equity
-
-    @model_validator(mode="before")
-    @classmethod
-    def _find_sector(cls, row: Any) -> Any:
-        return add_sector(row)
 
 
 class Holding(BriefingRow):
@@ -243,7 +246,7 @@ class DailyBriefing(NeighbourPayload):
     )
     candidates: Annotated[
         tuple[Candidate | SkipJsonSchema[UnusableEntry], ...],
-        BeforeValidator(entries_of(Candidate, "score", "shares", "value", "weight")),
+        BeforeValidator(entries_of(Candidate, "score", "shares", "value", "weight", prepare=prepare_candidate)),
     ] = Field((), description="symbols to buy, each with a score or a size")
     current_holdings: Annotated[
         tuple[Holding | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(entries_of(Holding))
@@ -311,7 +314,8 @@ class PricedBriefing(NeighbourPayload):
     @field_validator("candidates", "current_holdings", mode="before")
     @classmethod
     def _keep_priced_rows(cls, rows: Any) -> Any:
-        found = (read_entry(PricedRow, row, "") for row in (rows if isinstance(rows, list) else ()))
+        read = EntryReader(PricedRow).read
+        found = (read(row, "") for row in (rows if isinstance(rows, list) else ()))
         return tuple(row for row in found if isinstance(row, PricedRow))
 
 

@@ -7,6 +7,7 @@ three keys, and unknown keys are kept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -64,7 +65,7 @@ def _sentences(value: Any) -> list[str]:
 
 def _keep_mappings(value: Any) -> list[Any]:
     """Keep the mappings of a list. Other entries are not ours, and ignored."""
-    return [row for row in value if isinstance(row, Mapping | BaseModel)] if isinstance(value, list) else []
+    return [row for row in value if isinstance(row, Mapping | SkipLine)] if isinstance(value, list) else []
 
 
 def _keep_mapping(value: Any) -> Any:
@@ -146,18 +147,19 @@ def write_trade(trade: Trade) -> dict[str, Any]:
     return {key: value for key, value in line.items() if value is not None}
 
 
-class SkipLine(DocumentPart):
+@dataclass(frozen=True, slots=True)
+class SkipLine:
     """A skipped trade."""
 
-    symbol: Text = Field("", alias="ticker", description="symbol", examples=["COMM"])
-    code: Text = Field("", description="reason code", examples=["MIN_POSITION_VALUE"])
-    reason: Text = Field("", description="`CODE: key=value …`", examples=["MIN_POSITION_VALUE: value=879"])
-    line: MaybeText = Field(None, description="the sentence for people")
+    symbol: Annotated[Text, Field(alias="ticker", description="symbol", examples=["COMM"])] = ""
+    code: Annotated[Text, Field(description="reason code", examples=["MIN_POSITION_VALUE"])] = ""
+    reason: Annotated[Text, Field(description="`CODE: key=value …`", examples=["MIN_POSITION_VALUE: value=879"])] = ""
+    line: Annotated[MaybeText, Field(description="the sentence for people")] = None
 
     @classmethod
     def from_skip(cls, skip: SkippedTrade) -> Self:
         """Return a skipped trade as a line."""
-        return cls(symbol=skip.symbol, code=str(skip.reason.code), reason=str(skip.reason), line=skip.line)
+        return cls(skip.symbol, str(skip.reason.code), str(skip.reason), skip.line)
 
     def skip(self) -> SkippedTrade | None:
         """Return the skipped trade as a value, or None if another desk wrote it."""

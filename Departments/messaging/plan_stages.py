@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final
 
 from Departments.core.money import ZERO
@@ -28,6 +29,7 @@ STAGES: Final[Mapping[str, str]] = {
 LIMITS_STAGE: Final = "compliance_enforcement"
 ENOUGH_CANDIDATES = 5
 ENOUGH_BUYS = 15
+MOST_SHOWN = 200  # of what a limit kept out: `skipped` has all
 #: Skips that no limit has caused.
 NO_LIMIT = frozenset(
     {
@@ -52,7 +54,7 @@ def complete_plan(document: Mapping[str, Any]) -> Document:
     trades = [_complete_trade(row, _mapping(details.get(str(row.get("ticker"))))) for row in rows]
     stages = [{key: stage[key] for key in _SHOWN} for stage in list_stages(document)]
     quality = {STAGES[stage["stage"]]: stage["quality_score"] for stage in stages}
-    flagged = list(_suggestions(document))
+    flagged, kept_out = list(islice(_suggestions(document), MOST_SHOWN)), sum(map(_is_kept_out, _skips(document)))
     found = {
         "stage_quality": quality,
         "gpt5_reasoning": " ".join(_sentences(document.get("notes"))) or "the best scores within the limits",
@@ -62,7 +64,7 @@ def complete_plan(document: Mapping[str, Any]) -> Document:
     summary = {
         "research_candidates": _count_candidates(document),
         "gpt5_selected": sum(_is_buy(row) for row in trades),
-        "compliance_flagged": len(flagged),
+        "compliance_flagged": kept_out,
         "available_capital": _capital(document),
     }
     completed = {**document, "trades": trades, **{k: v for k, v in found.items() if k not in document}}
@@ -163,25 +165,32 @@ def _allocator(document: Mapping[str, Any]) -> Document:
 
 
 def _limits(document: Mapping[str, Any]) -> Document:
-    flagged = list(_suggestions(document))
+    flagged, kept_out = list(islice(_suggestions(document), MOST_SHOWN)), sum(map(_is_kept_out, _skips(document)))
     issues = [f"{row['ticker']}: {row['suggestion']}" for row in flagged]
-    message = f"every trade keeps every limit; {len(flagged)} others were skipped for one"
-    quality = max(70, 100 - 5 * len(flagged))
-    return _stage(LIMITS_STAGE, message, quality, {"rejected_count": len(flagged), "rejections": flagged}, issues)
+    message = f"every trade keeps every limit; {kept_out} others were skipped for one"
+    quality = max(70, 100 - 5 * kept_out)
+    return _stage(LIMITS_STAGE, message, quality, {"rejected_count": kept_out, "rejections": flagged}, issues)
+
+
+def _skips(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    return map(_mapping, document.get("skipped") or ())
+
+
+def _is_kept_out(row: Mapping[str, Any]) -> bool:
+    """Return whether a limit kept a skipped trade out."""
+    code = str(row.get("code") or "")
+    return code in ReasonCode.__members__ and ReasonCode[code] not in NO_LIMIT
 
 
 def _suggestions(document: Mapping[str, Any]) -> Iterator[Document]:
     """Yield what the limits have kept out of a plan."""
-    for row in document.get("skipped") or ():
-        code = str(_mapping(row).get("code") or "")
-        if code in ReasonCode.__members__ and ReasonCode[code] not in NO_LIMIT:
-            sentence = str(row.get("line") or Reason.parse(row["reason"]).code.meaning)
-            yield {
-                "ticker": str(row.get("ticker") or ""),
-                "suggestion_type": code,
-                "suggestion": sentence,
-                "severity": "WARNING",
-            }
+    for row in filter(_is_kept_out, _skips(document)):
+        yield {
+            "ticker": str(row.get("ticker") or ""),
+            "suggestion_type": str(row["code"]),
+            "suggestion": str(row.get("line") or Reason.parse(row["reason"]).code.meaning),
+            "severity": "WARNING",
+        }
 
 
 # --- small reads ---

@@ -6,11 +6,12 @@ A proposal moves money, so it is read strictly: a misspelt key or a size that ca
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from Departments.core.errors import BadInput
@@ -18,7 +19,7 @@ from Departments.core.readers import MaybeText, Symbol, or_none, read_day, read_
 from Departments.core.trading_calendar import EASTERN
 from Departments.core.validation import validate
 from Departments.messaging.entries import BriefingRow, UnusableEntry, entries_of
-from Departments.messaging.neighbours import Candidate, NeighbourPayload, add_sector
+from Departments.messaging.neighbours import Candidate, NeighbourPayload, prepare_candidate
 
 Mode = Literal["exact", "hint"]
 DATE_ONLY: Final = 10  # characters of a date without a time
@@ -72,21 +73,21 @@ class ProposedSell(MandatorySell):
     model_config = ConfigDict(extra="forbid")
 
 
+#: What else a candidate of a briefing may carry: a pick may be a copy of one.
+CARRIED: Final = frozenset({"fundamental", "technical", "sentiment"})
+
+
+@dataclass(frozen=True, slots=True)
 class ProposedPick(Candidate):
     """A pick of a proposal: a candidate, perhaps with a size."""
 
-    model_config = ConfigDict(extra="forbid")
-    #: What else a candidate of a briefing may carry: a pick may be a copy of one.
-    CARRIED: ClassVar[frozenset[str]] = frozenset({"fundamental", "technical", "sentiment"})
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
-    reason: MaybeText = Field(None, description="why", examples=["momentum"])
+    reason: Annotated[MaybeText, Field(description="why", examples=["momentum"])] = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_carried(cls, row: Any) -> Any:
-        if not isinstance(row, Mapping):
-            return row
-        return {key: value for key, value in add_sector(row).items() if key not in cls.CARRIED}
+
+def _prepare_pick(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in prepare_candidate(row).items() if key not in CARRIED}
 
 
 def read_sells(rows: Any, source: str) -> tuple[MandatorySell, ...]:
@@ -117,7 +118,8 @@ class PlanProposal(NeighbourPayload):
     )
     reason: MaybeText = Field(None, description="why")
     picks: Annotated[
-        tuple[ProposedPick | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(entries_of(ProposedPick))
+        tuple[ProposedPick | SkipJsonSchema[UnusableEntry], ...],
+        BeforeValidator(entries_of(ProposedPick, prepare=_prepare_pick)),
     ] = Field((), description="symbols to buy; in an exact proposal each with one size")
     sells: Annotated[tuple[ProposedSell, ...], BeforeValidator(_mappings)] = Field((), description="holdings to sell")
     trades: Annotated[tuple[Mapping[str, Any], ...], BeforeValidator(_mappings)] = Field(

@@ -55,7 +55,7 @@ def candidate(symbol: str, price: Any = 30, score: Any = 70, sector: str | None 
     """A candidate with everything known."""
     seen = None if price is None else Decimal(str(price))
     rated = None if score is None else Decimal(str(score))
-    return Candidate(symbol=symbol, score=rated, price=seen, sector=sector).model_copy(update=changes)
+    return replace(Candidate(symbol, rated, seen, sector), **changes)
 
 
 def briefing(*candidates: Candidate, **changes: Any) -> Briefing:
@@ -133,7 +133,7 @@ def _random_candidate(rng: random.Random, symbol: str, equity: Decimal, *, propo
     found = candidate(symbol, price, score, rng.choice((*SECTORS, None)))
     if not proposals or rng.random() < 0.5:
         return found
-    return found.model_copy(update={"weight": price_of(rng.uniform(0.01, 0.10))})
+    return replace(found, weight=price_of(rng.uniform(0.01, 0.10)))
 
 
 def _random_positions(rng: random.Random, equity: Decimal) -> list[Position]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ class _StrictLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoad
 
 def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [loader.construct_object(key) for key, _ in node.value]
-    twice = next((k for i, k in enumerate(keys) if k in keys[:i]), None)
-    if twice is not None:
+    known = [key for key in keys if isinstance(key, Hashable)]  # the library refuses the others
+    if len(set(known)) < len(known):
+        twice = next(k for i, k in enumerate(known) if k in known[:i])
         raise _OurError(None, None, f"the key {twice!r} appears twice", node.start_mark)
     return dict(loader.construct_mapping(node, deep=True))
 

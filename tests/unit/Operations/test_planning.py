@@ -616,7 +616,7 @@ def test_a_better_score_never_costs_a_candidate_its_place(
     candidates, there = day
     mine = candidates[which % len(candidates)]
     assume(mine.score is not None)
-    risen = mine.model_copy(update={"score": (mine.score or D(0)) + better})
+    risen = replace(mine, score=(mine.score or D(0)) + better)
     others = tuple(risen if c is mine else c for c in candidates)
     if mine.symbol in opened(make_plan(briefing(*candidates), there).plan, there):
         assert mine.symbol in opened(make_plan(briefing(*others), there).plan, there)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from Departments.core.orders import Side
@@ -7,7 +8,7 @@ from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.messaging.message import body_with, payload_of
 from Departments.messaging.plan_documents import plan_document
-from Departments.Operations.replies import plan_markdown
+from Departments.Operations.replies import MOST_SHOWN, plan_markdown
 from tests.builders.limits import NOW
 
 D = Decimal
@@ -35,6 +36,14 @@ def test_what_is_skipped_is_reported_and_low_scores_are_reported_in_one_line() -
     text = plan_markdown(plan(skipped=(SKIP, LOW)))
     assert "| BANC | Skipped BANC - too small | MIN_POSITION_VALUE: value=2040 |" in text.splitlines()
     assert "Score under the threshold: OLD." in text
+
+
+def test_of_thousands_of_skips_people_see_the_first_and_the_json_names_all() -> None:
+    many = tuple(replace(SKIP, symbol=f"S{n}") for n in range(MOST_SHOWN + 50))
+    text, document = plan_markdown(plan(skipped=many)), plan_document(plan(skipped=many))
+    assert (text.count("Skipped BANC"), "… and 50 more; the JSON below names all." in text) == (MOST_SHOWN, True)
+    assert len(document["skipped"]) == document["summary"]["compliance_flagged"] == MOST_SHOWN + 50
+    assert len(document["compliance_suggestions"]) == MOST_SHOWN
 
 
 def test_text_from_outside_breaks_neither_the_table_nor_the_payload() -> None:

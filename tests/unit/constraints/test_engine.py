@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from Departments.constraints.case import Stage
-from Departments.constraints.engine import PlanVerdict, Verdict, check_order, check_plan, project
+from Departments.constraints.engine import PlanVerdict, Verdict, check_order, check_plan, find_violation, project
 from Departments.constraints.limit_groups import MissingData
 from Departments.constraints.limits import Limits
 from Departments.constraints.table import CONSTRAINTS, EVERYWHERE, READ_ELSEWHERE
@@ -119,6 +119,17 @@ def test_a_missing_price_denies_a_buy_whatever_the_policies_say() -> None:
 def plan(*orders: Trade, **parts: Any) -> PlanVerdict:
     judged = case(**parts)
     return check_plan(orders, judged.facts, judged.limits, "plan")
+
+
+@pytest.mark.parametrize("order", [buy(), buy(qty=2), buy(price=3), buy("UNKNOWN", price=None), sell(qty=1_000)])
+@pytest.mark.parametrize("policy", ["allow", "warn", "deny"])
+def test_the_first_violation_is_that_of_the_whole_verdict_but_for_the_ignored(order: Trade, policy: str) -> None:
+    strict = limits(missing_data=dict.fromkeys(MissingData.model_fields, policy))
+    judged = case(order, limits=strict, market=market(known(market_cap=None)))
+    whole = check_order(order, judged.facts, strict, "plan").violations
+    for ignored in (frozenset[Code](), frozenset({Code.MIN_POSITION_VALUE, Code.MIN_STOCK_PRICE})):
+        first = next((reason for reason in whole if reason.code not in ignored), None)
+        assert find_violation(order, judged.facts, strict, "plan", ignored) == first
 
 
 def test_a_plan_is_judged_sells_first_and_the_buys_in_their_order() -> None:
