@@ -103,10 +103,10 @@ class PlanExecution:
         if not accounted:
             log.warning("Cash is %s", describe_difference(counted.difference))
         first = self.ledger.plans.attempts(plan_id)[0]
-        unprotected = self.decisions.await_protection()
+        unprotected, facts = self.decisions.await_protection(counted.account)
         trades, now = keep_last(self.ledger.plans.trades(plan_id), execution.attempt), self.clock.now()
         sent = [t for t in trades if t.attempt == execution.attempt]
-        broken = self.decisions.find_broken_limits(sent, execution, counted.account)
+        broken = self.decisions.find_broken_limits(sent, execution, facts)
         explained = accounted and not (broken or unprotected or self.ledger.book.differences())
         all_well = explained and all(is_in_order(t.status, t.code) for t in trades)
         filled = sum(t.status == OrderStatus.FILLED for t in trades)

@@ -100,38 +100,47 @@ class PhaseDecisions:
             facts = replace(read, plan=facts.plan, run=facts.run)
         return facts
 
-    def find_unprotected(self) -> dict[str, Decimal]:
-        """Return the shares without live exits, by symbol, as the account shows them."""
-        positions = self.reader.read(buying=False).positions
+    def find_unprotected(self, facts: Facts | None = None) -> dict[str, Decimal]:
+        """Return the shares without live exits, by symbol, as the account shows them: now, or by `facts`."""
+        positions = (facts or self.reader.read(buying=False)).positions
         return self.ledger.find_uncovered(positions, exits_wanted=self.settings.exits.enabled)
 
-    def await_protection(self) -> dict[str, Decimal]:
-        """Return the shares without live exits by symbol, after a wait for what the ledger takes for protected."""
+    def await_protection(self, account: Account) -> tuple[dict[str, Decimal], Facts]:
+        """Return the shares without live exits by symbol, after a wait for what the ledger takes for protected.
+
+        Also returns the facts of the last look. `account` was read just now.
+        """
         clock, wait, poll = self.reader.clock, self.settings.phases.buy.cash_wait, self.settings.phases.protect.poll
-        give_up, found = clock.now() + timedelta(seconds=wait), self.find_unprotected()
-        while self._is_news(found) and clock.now() < give_up:
+        give_up, facts = clock.now() + timedelta(seconds=wait), self._look_back(account)
+        while self._is_news(found := self.find_unprotected(facts)) and clock.now() < give_up:
             clock.sleep(poll)
             give_up = min(give_up, clock.now() + timedelta(seconds=wait))  # it may have been set back
             self.cash.work()
-            found = self.find_unprotected()
+            facts = self._look_back()
         for symbol, qty in found.items():
             log.warning("%s: %s shares have no live exits", symbol, plain(qty))
-        return found
+        return found, facts
+
+    def _look_back(self, account: Account | None = None) -> Facts:
+        """Read the facts after the phases; open orders matter only beside BUYs."""
+        return self.reader.read(account=account, buying=bool(self.plan.buys))
 
     def _is_news(self, found: Mapping[str, Decimal]) -> bool:
         """Return whether the account shows more unprotected shares than the ledger."""
+        if not found:
+            return False
         known = self.ledger.shares_without_exits(exits_wanted=self.settings.exits.enabled)
         return any(qty > known.get(symbol, ZERO) for symbol, qty in found.items())
 
     def find_broken_limits(
-        self, trades: Iterable[TradeRecord], execution: ExecutionRecord, account: Account
+        self, trades: Iterable[TradeRecord], execution: ExecutionRecord, facts: Facts
     ) -> Mapping[str, Reason]:
         """Judge the limits again at the prices that the BUYs paid; return what they broke, by symbol."""
         bought = list_bought(trades)
         if not bought:
             return {}
-        facts = replace(self.reader.read(account=account), run=RunFacts(execution.reserve))
-        broken = find_broken_limits(bought, facts, self.limits, self.settings.exits)
+        run = RunFacts(execution.reserve)
+        broken = find_broken_limits(bought, replace(facts, run=run), self.limits, self.settings.exits)
         for symbol, reason in broken.items():
             log.warning("%s: %s (%s)", symbol, reason.code.meaning, reason)
         return broken

@@ -112,7 +112,8 @@ class Judge:
     def _facts_for(self, approval: ExecutiveApproval) -> Facts:
         facts = self._read().facts
         known = facts.of(approval.symbol)
-        named = replace(known, sector=known.sector or known_sector(approval.sector))
+        sector = known.sector or known_sector(approval.sector)
+        named = known if sector == known.sector else replace(known, sector=sector)
         stock: SymbolFacts = self._listing(approval).facts(named)
         return replace(
             facts,

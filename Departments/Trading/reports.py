@@ -15,7 +15,7 @@ from Departments.core.reasons import Reason
 from Departments.core.safe_text import Form, make_safe
 from Departments.core.statuses import RequestStatus
 from Departments.ledger.order_records import OrderRecord
-from Departments.messaging.message import Message, body_with
+from Departments.messaging.message import Message, body_around, body_with
 from Departments.messaging.payloads import ExecutionReport, SubmissionNote
 
 
@@ -84,12 +84,13 @@ def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Messag
         broker_order_id=record.broker_order_id,
     )
     facts = [*_facts(record), f"- **Alpaca Order ID:** {_safe(record.broker_order_id)}"]
+    written = payload.text()
     what = f"{_safe(record.symbol)} {record.side} {plain(record.qty)}"
     order = [f"# Order Submitted: {what}", "", "## Order Confirmation", "", "The order is at the broker.", "", *facts]
     log = [f"# Trade Executed: {what}", "", "## Execution Log", "", "Order handed to the broker.", "", *facts]
     return (
-        _message("execution", PORTFOLIO, record, at, "execution", payload.body("\n".join(order))),
-        _message("log", COMPLIANCE, record, at, "log", payload.body("\n".join(log))),
+        _message("execution", PORTFOLIO, record, at, "execution", body_around("\n".join(order), written)),
+        _message("log", COMPLIANCE, record, at, "log", body_around("\n".join(log), written)),
     )
 
 

@@ -27,7 +27,7 @@ log = make_logger(__name__)
 
 #: Instructions whose effects share a commit, each about a symbol of its own. The intent of each order is committed
 #: before it is sent.
-BATCH: Final = 10
+BATCH: Final = 50
 
 
 class Trader:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from Departments.brokers.base import Broker, Orders, Positions
 from Departments.core.errors import BrokerError, BrokerUnavailable
@@ -125,10 +125,10 @@ class Listing:
 
     def facts(self, known: SymbolFacts) -> SymbolFacts:
         """Return the facts of a symbol, beginning with those `known` already."""
-        quote = self.quotes.get(known.symbol)
-        is_fresh = quote is not None and quote.is_fresh(self.since)
-        quoted = replace(_add_quote(known, quote), is_fresh=is_fresh)
-        return quoted if self.assets is None else _add_asset(quoted, self.assets.get(known.symbol))
+        told = _read_quote(self.quotes.get(known.symbol), self.since)
+        if self.assets is not None:
+            told |= _read_asset(self.assets.get(known.symbol), known)
+        return replace(known, **told)
 
 
 def _read_assets(broker: Broker, symbols: Sequence[str]) -> Mapping[str, Asset] | None:
@@ -214,9 +214,9 @@ class FactsReader:
             views=tuple(dict.fromkeys((*known.plan_views, *known.views))),
             history=known.history,
             locks={**known.locks, **_unreadable_locks(held)},
+            invested_before=known.history.invested_before,
         )
-        before = known.history.invested_before
-        return replace(facts, invested_before=facts.invested if before is None else before)
+        return replace(facts, invested_before=facts.invested) if facts.invested_before is None else facts
 
     def _list_outside(self, opened: Iterable[Order]) -> Iterator[Order]:
         """Yield the open orders of somebody else. Only the ledger knows whose exits a bracket's are."""
@@ -271,23 +271,26 @@ def open_cost(order: Order, quotes: Mapping[str, Quote]) -> Decimal | None:
     return None if price is None else order.remaining_qty * price
 
 
-def _add_quote(known: SymbolFacts, quote: Quote | None) -> SymbolFacts:
-    quoted = known if quote is None else replace(known, price=quote.value, price_at=quote.known_at)
-    return replace(quoted, bid=quote.bid if quote else None, ask=quote.ask if quote else None)
+def _read_quote(quote: Quote | None, since: datetime) -> dict[str, Any]:
+    """Return what a quote tells of a symbol; it is fresh since a moment."""
+    if quote is None:
+        return {"bid": None, "ask": None, "is_fresh": False}
+    priced = {"price": quote.value, "price_at": quote.known_at}
+    return {**priced, "bid": quote.bid, "ask": quote.ask, "is_fresh": quote.is_fresh(since)}
 
 
-def _add_asset(facts: SymbolFacts, asset: Asset | None) -> SymbolFacts:
+def _read_asset(asset: Asset | None, known: SymbolFacts) -> dict[str, Any]:
+    """Return what an asset tells of a symbol, beside what is known."""
     if asset is None:
-        return replace(facts, tradable=False)
-    return replace(
-        facts,
-        tradable=asset.tradable and asset.active,
-        halted=asset.halted,
-        sector=facts.sector or asset.sector,
-        average_volume=facts.average_volume or asset.average_volume,
-        market_cap=facts.market_cap or asset.market_cap,
-        earnings_on=facts.earnings_on or asset.earnings_on,
-    )
+        return {"tradable": False}
+    return {
+        "tradable": asset.tradable and asset.active,
+        "halted": asset.halted,
+        "sector": known.sector or asset.sector,
+        "average_volume": known.average_volume or asset.average_volume,
+        "market_cap": known.market_cap or asset.market_cap,
+        "earnings_on": known.earnings_on or asset.earnings_on,
+    }
 
 
 def _own_price(order: Order) -> Decimal | None:

@@ -253,11 +253,15 @@ class Facts(DeskFacts):
 
     def with_cash(self, change: Decimal) -> Facts:
         """Add dollars (or subtract them) to the cash, explained by fills."""
+        account, run = self._change_cash(change)
+        return replace(self, account=account, run=run)
+
+    def _change_cash(self, change: Decimal) -> tuple[Account, RunFacts | None]:
         account, run = self.account, self.run
         richer = replace(account, cash=account.cash + change, buying_power=account.buying_power + change)
         if run is not None and run.expected_cash is not None:
             run = replace(run, expected_cash=run.expected_cash + change)
-        return replace(self, account=richer, run=run)
+        return richer, run
 
     def after(self, order: Trade) -> Facts:
         """Project the facts: `order` fills completely at its price.
@@ -265,21 +269,20 @@ class Facts(DeskFacts):
         A SELL without a usable price frees shares but no cash.
         """
         signed = order.qty if order.side is Side.BUY else -order.qty
-        priced = order.price is not None and order.price > 0
+        price = order.price if order.price is not None and order.price > 0 else None
         held = self.positions.get(order.symbol) or Position(
             order.symbol, ZERO, order.price or ZERO, order.price, sector=order.sector
         )
         available = None if held.qty_available is None else held.qty_available + signed
-        moved = replace(held, qty=held.qty + signed, qty_available=available)
-        if priced:
-            moved = replace(moved, current_price=order.price)
+        current = held.current_price if price is None else price
+        moved = replace(held, qty=held.qty + signed, qty_available=available, current_price=current)
         positions = {s: p for s, p in self.positions.items() if s != order.symbol}
         if moved.qty != 0:
             positions[order.symbol] = moved
         today = trading_day(self.now)
         history = self.history.after(today, order.symbol, order.side, order.stop_price)
-        after = replace(self, positions=positions, history=history)
-        return after.with_cash(-signed * order.price) if priced and order.price is not None else after
+        account, run = (self.account, self.run) if price is None else self._change_cash(-signed * price)
+        return replace(self, positions=positions, history=history, account=account, run=run)
 
     def after_release(self, symbols: frozenset[str]) -> Facts:
         """Project the facts: all resting exits of `symbols` end without a fill."""

@@ -193,7 +193,10 @@ class BookRecords:
     # --- differences ---
 
     def set_differences(self, found: Iterable[AccountDifference]) -> None:
-        """Replace the unexplained differences."""
+        """Replace the unexplained differences. The same ones again change nothing."""
+        found = sorted(found, key=lambda difference: difference.symbol)
+        if found == self.differences():
+            return
         self._db.execute("DELETE FROM desk_differences")
         for difference in found:
             DIFFERENCES.insert(self._db, difference)

@@ -45,6 +45,7 @@ class OldOrders:
         self._rejections = OldTable(database, "trading_rejections")
         self._logs = OldTable(database, "trading_daily_logs")
         self._cache = OldTable(database, "trading_duplicate_cache")
+        self._db = database
         self.positions = OldPositions(database)
 
     def add(self, order: OrderRecord) -> None:
@@ -114,7 +115,8 @@ class OldOrders:
             if row:
                 more = {"order_id": row[0][0], "commission": ZERO, "created_at": fill.filled_at}
                 self._fills.insert(more | values)
-        self._sum_day(_day_of(fill.filled_at), fill.filled_at)
+        day = _day_of(fill.filled_at)
+        self._db.before_commit(f"sum {day}", lambda: self._sum_day(day, fill.filled_at))
 
     def _sum_day(self, day: date, at: datetime) -> None:
         rows = self._fills.find(_TOTALS, day.isoformat(), (day + timedelta(days=1)).isoformat())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from Departments.core.money import ZERO
 from Departments.core.orders import OURS, TERMINAL, Order, OrderStatus, Purpose, RejectionSource, Side
@@ -155,19 +155,23 @@ def limit_moment(at: datetime, moment: datetime | None) -> datetime:
 
 
 def apply_news(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
-    """Apply the broker's snapshot to a record. A filled order was not cancelled after all."""
+    """Apply the broker's snapshot to a record, which stays the same if it tells nothing new.
+
+    A filled order was not cancelled after all.
+    """
     filled = order.status is OrderStatus.FILLED
-    return replace(
-        known,
-        status=order.status,
-        broker_order_id=order.id,
-        filled_qty=order.filled_qty,
-        filled_avg_price=order.filled_avg_price,
-        submitted_at=known.submitted_at or limit_moment(at, order.submitted_at),
-        terminal_at=limit_moment(at, order.updated_at) if order.status.is_terminal else None,
-        code="" if filled else known.code,
-        reason="" if filled else known.reason,
-    )
+    news: dict[str, Any] = {
+        "status": order.status,
+        "broker_order_id": order.id,
+        "filled_qty": order.filled_qty,
+        "filled_avg_price": order.filled_avg_price,
+        "submitted_at": known.submitted_at or limit_moment(at, order.submitted_at),
+        "terminal_at": limit_moment(at, order.updated_at) if order.status.is_terminal else None,
+        "code": "" if filled else known.code,
+        "reason": "" if filled else known.reason,
+    }
+    is_new = any(getattr(known, name) != value for name, value in news.items())
+    return replace(known, **news, updated_at=at) if is_new else known
 
 
 def end_order(known: OrderRecord, status: OrderStatus, code: str, reason: str, at: datetime) -> OrderRecord:

@@ -71,6 +71,8 @@ class SqliteDatabase:
         self._step = step
         self._convert = convert
         self._is_open = False
+        self._changes = 0  # before the open transaction
+        self._ahead: dict[str, Callable[[], None]] = {}
         self._mark = GenerationMark(path, rights)
         self._mark.check(query_read_only)  # before a connection of ours writes the log into its file
         provide_file(path, rights)  # its log and its index get the rights of the file from SQLite
@@ -119,6 +121,13 @@ class SqliteDatabase:
             return JOINED
         return _Transaction(self) if durable else self._commit_relaxed()
 
+    def before_commit(self, name: str, work: Callable[[], None]) -> None:
+        """Do the work `name` once, at the end of the open transaction; at once outside of one."""
+        if self._is_open:
+            self._ahead[name] = work
+        else:
+            work()
+
     @contextmanager
     def _commit_relaxed(self) -> Iterator[None]:
         self.execute("PRAGMA synchronous = NORMAL")
@@ -132,10 +141,14 @@ class SqliteDatabase:
         """Begin a transaction, as the one writer."""
         self.execute("BEGIN IMMEDIATE")
         self._is_open = True
+        self._changes = self._connection.total_changes
+        self._ahead.clear()
 
     def commit(self, *, durable: bool) -> None:
-        """Commit the transaction, a durable one as a generation of its own."""
-        if durable:
+        """Commit the transaction, a durable one as a generation of its own unless it changed nothing."""
+        for work in self._ahead.values():
+            work()
+        if durable and self._connection.total_changes != self._changes:
             generation = int(self._run(NUMBER, ()).fetchone()[0]) + 1
             self.execute(f"{NUMBER} = {generation}")
             self._mark.write(generation)

@@ -230,9 +230,8 @@ class OrderRecords:
         if (known.status.is_terminal and not corrected) or order.filled_qty < known.filled_qty:
             return known
         seen = apply_news(known, order, at)
-        if seen == known:
+        if seen is known:
             return known
-        seen = replace(seen, updated_at=at)
         before = self._group(known) if may_protect(known, seen) else None
         fill = self._record_fill(known, order, at)
         ORDERS.update(self._db, {name: getattr(seen, name) for name in _SEEN}, "id = ?", seen.id)

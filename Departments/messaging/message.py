@@ -113,7 +113,15 @@ def _first_fence(body: str) -> str | None:
 
 def body_with(markdown: str, payload: Mapping[str, Any] | None = None) -> str:
     """Join Markdown text and a payload like the existing writers, in ASCII. Decimals become JSON numbers."""
-    text = markdown.strip("\n") + "\n"
-    if payload is None:
-        return text
-    return f"{text}\n{FENCE}{json_text(payload, ascii_only=True)}\n```\n"
+    return markdown.strip("\n") + "\n" if payload is None else body_around(markdown, write_payload(payload))
+
+
+def write_payload(payload: Mapping[str, Any]) -> str:
+    """Write a payload as the JSON of a message."""
+    return json_text(payload, ascii_only=True)
+
+
+def body_around(markdown: str, written: str) -> str:
+    """Join Markdown text and a written payload."""
+    text = markdown.strip("\n")
+    return f"{text}\n\n{FENCE}{written}\n```\n"

@@ -39,7 +39,7 @@ from Departments.core.readers import (
 )
 from Departments.core.statuses import AnyStatus, status_of
 from Departments.core.validation import key_of, validate
-from Departments.messaging.message import Message, body_with
+from Departments.messaging.message import Message, body_around, write_payload
 from Departments.messaging.values import (
     A_MOMENT,
     A_PLAN,
@@ -92,9 +92,13 @@ class Payload(BaseModel):
         written = self.model_dump(by_alias=True, exclude_unset=True)
         return {key: value for key, value in written.items() if value or key not in self.LEFT_OUT}
 
+    def text(self) -> str:
+        """Return the payload as the JSON text of a message."""
+        return write_payload(self.document())
+
     def body(self, markdown: str) -> str:
         """Return the body of a message: Markdown, then this payload."""
-        return body_with(markdown, self.document())
+        return body_around(markdown, self.text())
 
 
 # --- EXECUTIVE → TRADING ---

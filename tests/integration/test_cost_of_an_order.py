@@ -124,3 +124,40 @@ def test_an_order_that_fills_at_once_is_read_from_the_ledger_a_few_times(tmp_pat
             opened.ceo.execute_plan()
     reads = [sql for sql in said if sql.startswith("SELECT") and " FROM desk_orders WHERE " in sql]
     assert len(reads) <= 4 * 13  # the comparisons of account, limits and protection after the day included
+
+
+def test_what_came_of_orders_sent_in_a_row_is_one_commit_and_each_intent_one_before(tmp_path: Path) -> None:
+    with closing(desk(workspace(tmp_path))) as opened:
+        opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
+        with asked(opened) as said:
+            opened.ceo.execute_plan()
+    intents = [sql.count("INSERT INTO trading_orders") for sql in "\n".join(said).split("COMMIT")]
+    settled = [sql.count("INSERT INTO bus_handled") for sql in "\n".join(said).split("COMMIT") if "'TRADING'" in sql]
+    assert [count for count in intents if count] == [1, 1, 1, 1]
+    assert [count for count in settled if count] == [2, 2]
+
+
+def test_the_totals_of_a_day_are_summed_once_for_all_fills_of_a_look(tmp_path: Path) -> None:
+    filling_at_once = {**STATE, "latency": {"fill": [0, 0]}}
+    with closing(desk(workspace(tmp_path, state=filling_at_once))) as opened:
+        opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
+        with asked(opened) as said:
+            opened.ceo.execute_plan()
+        totals = opened.ledger._db.row("SELECT total_fills FROM trading_daily_logs")
+    assert sum("FROM trading_fills WHERE fill_timestamp" in sql for sql in said) == 2
+    assert totals is not None
+    assert totals[0] == 4
+
+
+def test_a_comparison_that_finds_nothing_new_writes_nothing(tmp_path: Path) -> None:
+    with closing(desk(workspace(tmp_path))) as opened:
+        opened.recover()
+        opened.trader.reconcile()
+        number = opened.ledger._db.row("PRAGMA user_version")
+        with asked(opened) as said:
+            opened.trader.reconcile()
+        assert not [sql for sql in said if sql.startswith(("INSERT", "UPDATE", "DELETE", "PRAGMA user_version ="))]
+        again = opened.ledger._db.row("PRAGMA user_version")
+        assert number is not None
+        assert again is not None
+        assert again[0] == number[0]
