@@ -6,6 +6,7 @@ first asked for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from Departments.Executive.opinions import Opinions
     from Departments.Executive.overview.reading import StandingReader
     from Departments.Executive.overview.standing import BriefingView
+    from Departments.Executive.reporting.announcer import Announcer
     from Departments.Executive.reporting.pages import Pages
     from Departments.Executive.reporting.report import Reporter
     from Departments.messaging.bus import ConsumeReport
@@ -200,6 +202,7 @@ class Desk(Plumbing):
             compare=self.compare_account,
             renew=self.renew_exits,
             prepare_briefing=self.prepare_briefing,
+            tell_approval=self.announcer.tell_approval,
         )
 
     @cached_property
@@ -283,6 +286,20 @@ class Desk(Plumbing):
             return BriefingView(is_made_by_hook=has_hook)
         message = self.shelf.find(briefing.source)
         return BriefingView(briefing.source, None if message is None else message.timestamp, is_made_by_hook=has_hook)
+
+    @cached_property
+    def announcer(self) -> Announcer:
+        """Tells people of the day."""
+        from Departments.Executive.reporting.announcer import Announcer
+        from Departments.notices.channels import ADDRESSES, HEARTBEAT, list_channels
+        from Departments.notices.notifier import Notifier
+
+        settings, environ = self.settings.notify, os.environ
+        channels = tuple(list_channels(settings, self.workspace, environ.get(ADDRESSES, "").strip()))
+        heartbeat = environ.get(HEARTBEAT) or settings.heartbeat_url or ""
+        causes = lambda: self.ledger.journal  # noqa: E731 - opened with the first notice
+        notifier = Notifier(settings, channels, causes, self.clock, heartbeat, self.workspace)
+        return Announcer(notifier, self.state / "Reports", is_quiet=self.choices.rehearsal is not None)
 
     def consult(self) -> None:
         """Let the departments but Trading read their inboxes once, the Executive last. Nothing is ordered.

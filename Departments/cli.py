@@ -45,6 +45,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "status": Entry("status", "Show what runs, what is held, and what needs a person."),
     "history": Entry("history", "Show the days: orders, slippage, fees, profit, equity."),
     "positions": Entry("history", "Show what is held, since when, by which plan, and its exits."),
+    "overdue": Entry("overdue", "Tell people that no run of today has ended."),
     "halt": Entry("halting", "Stop BUYs and SELLs, or BUYs alone, until unhalt."),
     "unhalt": Entry("halting", "End a halt."),
     "replay": Entry("replay", "Replay a series of past days."),

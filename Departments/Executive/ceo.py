@@ -39,7 +39,7 @@ from Departments.Executive.ceo_answers import (
     wait_for_orders_to_fill,
 )
 from Departments.Executive.day import Day
-from Departments.Executive.day_order import DayFailed, DayOrder
+from Departments.Executive.day_order import DayFailed, DayOrder, Executed
 from Departments.Executive.older_parts import DataSource, make_executive_department, make_realism_simulator
 from Departments.Executive.portfolio_answers import dashboard_answer, summary_answer
 from Departments.Executive.walkthrough import find_replaced_trading, walk_through
@@ -190,6 +190,8 @@ class CEO:
             end = day.execute_or_finish(plan, force=force)
         except DayFailed as failure:
             return failure_answer(failure)
+        if isinstance(end, Executed):
+            self._desk.announcer.tell_end(end.document)
         return execution_answer(end, self._desk.ledger.plans, self._count_positions())
 
     def _walk_through(self, trading: Any) -> Answer:

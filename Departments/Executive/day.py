@@ -46,6 +46,7 @@ class Day:
     read its inbox once, so nothing is ordered; `work` has Trading work, too. `compare` has Trading compare the account
     with its book; `renew` has it give exits to split and renamed shares. `execution` makes the execution of a plan.
     `briefings` lists the day's, newest first; `prepare_briefing` has Operations get one of today.
+    `tell_approval` tells people that a plan waits for them, with how to approve it, and a cause beside the plan's id.
     """
 
     inbox: ExecutiveInbox
@@ -60,6 +61,7 @@ class Day:
     compare: Callable[[], None]
     renew: Callable[[], None]
     prepare_briefing: Callable[[], None]
+    tell_approval: Callable[[TradingPlan, str, str], None]
 
     def run(self, order: DayOrder, audience: Audience) -> Document:
         """Take all steps and return the final document.
@@ -258,7 +260,10 @@ class Day:
             raise DayFailed(f"{plan_id} cannot be approved: {stale}; make a new plan")
         if not is_rated(filed.document):  # Operations saved it before the review
             filed = self.review(filed).filed
-        return self.approvals.approve(filed, approver, self._measure(filed.plan))
+        approved = self.approvals.approve(filed, approver, self._measure(filed.plan))
+        if approved.waits:
+            self.tell_approval(filed.plan, approved.waits, ":second")
+        return approved
 
     def _approve_for(self, audience: Audience, filed: FiledPlan) -> Approved:
         """Approve a plan if the audience has no objection. Returns it with the sentence about what is missing.
@@ -266,6 +271,8 @@ class Day:
         A plan without trades needs nobody.
         """
         is_empty = not filed.plan.trades
+        if not is_empty and audience.approver != AUTOMATIC:
+            self.tell_approval(filed.plan, f"departments approve {filed.plan.plan_id}", "")
         objection = None if is_empty else audience.objection(filed.plan)
         if objection is not None:
             return Approved(filed, None, objection)

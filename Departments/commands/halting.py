@@ -45,6 +45,7 @@ def halt(
         wanted = Halt(scope, words, name_user(), desk.clock.now())
         before = desk.ledger.halts.begin(wanted)
         still_open = _list_open(desk, wanted)
+        desk.announcer.tell_issues(desk.ledger)
     sentences = [f"{wanted.sentence}.", f"{UNHALT[0].upper()}{UNHALT[1:]}."]
     if before is not None:
         sentences.insert(1, f"It takes the place of: {before.sentence}.")

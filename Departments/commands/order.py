@@ -73,12 +73,16 @@ def order(  # noqa: PLR0913 - one parameter for each option
             copied = stack.enter_context(rehearse(locate(workspace), choices.clock.now()))
             choices = replace(choices, rehearsal=copied)
         desk = stack.enter_context(use_desk(workspace, choices))
+        stack.enter_context(desk.announcer.telling_failures())
         check_exchange_files(desk)
         check_moving_on(desk)
         _ = desk.settings, desk.limits
         check_report_folder(desk.workspace / "Reports")
         audience = audience_of(approve or desk.settings.approve, as_json=as_json)
-        return show_end(desk, desk.day.run(DayOrder(dry_run=dry_run, by_hand=wanted), audience), as_json=as_json)
+        document = desk.day.run(DayOrder(dry_run=dry_run, by_hand=wanted), audience)
+        code = show_end(desk, document, as_json=as_json)
+        desk.announcer.tell_end(document)
+        return code
 
 
 def register(app: typer.Typer) -> None:

@@ -44,7 +44,7 @@ def resume(
 ) -> int:
     """Finish an interrupted execution, if there is one."""
     choices = Choices(clock=make_clock(at), broker=broker, exchange_faults=exchange_faults)
-    with document_failures(), use_desk(workspace, choices) as desk:
+    with document_failures(), use_desk(workspace, choices) as desk, desk.announcer.telling_failures():
         check_moving_on(desk)
         resumed = desk.day.resume()
         document = _describe_loose_ends(desk.day.chase()) if resumed is None else resumed.document
@@ -55,6 +55,7 @@ def resume(
         else:
             show_document(Console(), desk, document)
         write_page(None if as_json else Console(), desk, document)
+        desk.announcer.tell_end(document)
         return int(document["exit_code"])
 
 

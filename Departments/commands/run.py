@@ -140,13 +140,16 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
         if dry_run:
             choices = replace(choices, rehearsal=stack.enter_context(rehearse(locate(workspace), clock.now())))
         desk = stack.enter_context(use_desk(workspace, choices))
+        stack.enter_context(desk.announcer.telling_failures())
         check_exchange_files(desk, reseed=reseed)
         check_moving_on(desk)
         if (wait_for_open or desk.settings.wait_for_open) and not dry_run:
             await_opening(desk)
         order = replace(read_day_order(desk, briefing, plan, dry_run=dry_run, sizes=sizes, fill=fill), force=force)
         document = desk.day.run(order, audience_of(approve or desk.settings.approve, as_json=as_json))
-        return show_end(desk, document, as_json=as_json)
+        code = show_end(desk, document, as_json=as_json)
+        desk.announcer.tell_end(document)
+        return code
 
 
 def audience_of(approve: str, *, as_json: bool) -> TerminalAudience:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -75,7 +76,7 @@ def build_watcher(desk: Desk, departments: Sequence[str], on_report: Callable[[C
         polling=settings.polling_observer,
         rights=desk.rights,
         notify=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201 - for the person at the terminal
-        on_report=on_report,
+        on_report=partial(_report, desk, on_report),
     )
 
 
@@ -97,6 +98,13 @@ def _print_line(report: ConsumeReport) -> None:
     counts = ((report.handled, "handled"), (report.skipped, "skipped"), (report.duplicates, "seen before"))
     words = [f"{count} {word}" for count, word in (*counts, (report.dead_lettered, "dead letters")) if count]
     print(f"{report.department}: {', '.join(words)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _report(desk: Desk, show: Callable[[ConsumeReport], None], report: ConsumeReport) -> None:
+    """Show what a pass over an inbox did, and tell people of new dead letters."""
+    show(report)
+    if report.dead_lettered:
+        desk.announcer.tell_issues(desk.ledger)
 
 
 def _print_json_line(report: ConsumeReport) -> None:

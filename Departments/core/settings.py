@@ -294,6 +294,48 @@ class ScheduleSettings(Section):
         raise ValueError(f'{value!r} is no time of a day; write it like "10:30", in New York time')
 
 
+NoticePolicy = Literal["on", "silent", "off"]
+
+
+class NoticePolicies(Section):
+    """What becomes of an event: `on` tells it by every channel, `silent` by the log alone, `off` not at all."""
+
+    approval: NoticePolicy = "on"
+    done: NoticePolicy = "on"
+    issue: NoticePolicy = "on"
+    exit_filled: NoticePolicy = "on"
+    dead_letter: NoticePolicy = "on"
+    lock: NoticePolicy = "on"
+    halt: NoticePolicy = "on"
+    market_closed: NoticePolicy = "silent"
+    overdue: NoticePolicy = "on"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read_word(cls, value: object) -> object:
+        """Read on and off, which YAML takes for true and false."""
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
+class NotifySettings(Section):
+    """The ways of telling people. `timeout` (seconds) is for each of them.
+
+    `command` gets each notice as JSON. `file` is a configuration file of apprise, which holds passwords and so is
+    outside the workspace. `heartbeat_url` is asked over HTTP at the end of a run.
+    """
+
+    command: str | tuple[str, ...] | None = None
+    file: Path | None = None
+    heartbeat_url: str | None = None
+    timeout: float = Field(20, gt=0, le=600)
+    events: NoticePolicies = NoticePolicies()
+
+    def policy_of(self, event: str) -> NoticePolicy:
+        """Return what becomes of an event."""
+        policy: NoticePolicy = getattr(self.events, event)
+        return policy
+
+
 class Settings(Section):
     """All sections of `config/settings.yaml`."""
 
@@ -316,6 +358,7 @@ class Settings(Section):
     report: ReportSettings = ReportSettings()
     regime: RegimeSettings = RegimeSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    notify: NotifySettings = NotifySettings()
 
 
 def load_settings(path: Path) -> Settings:

@@ -319,6 +319,10 @@ class LedgerJournal:
         """Note a cause. Returns True if it is new on `day`."""
         return CAUSES.insert(self._database, Cause(cause, day), "DO NOTHING") == 1
 
+    def forget_cause(self, cause: str, day: date) -> None:
+        """Forget a cause of a day."""
+        self._database.execute("DELETE FROM bus_causes WHERE cause = ? AND day = ?", (cause, day.isoformat()))
+
 
 def read_index(ledger: Path) -> list[IndexRow]:
     """Return the index of a ledger's file and change nothing; empty without a file.

@@ -40,6 +40,7 @@ LOOKING: dict[str, Sequence[Sequence[str]]] = {
     "status": (("--at", AT), ("--at", AT, "--json")),
     "history": (("--at", AT),),
     "positions": (("--at", AT),),
+    "overdue": (("--by", "10:00", "--at", AT),),
     "halt": (("--at", AT, "--reason", "the feed is wrong"),),
     "unhalt": (("--at", AT),),
     "regime": (("--at", AT), ("--history",)),

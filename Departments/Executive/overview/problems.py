@@ -16,6 +16,7 @@ from Departments.Executive.reporting.issues import drop_mend
 
 FINE, LOOK, CLOSED = 0, 1, 5
 RESUME: Final = "finish it by: departments resume"
+RERUN: Final = "start departments run, and look at the schedule"
 ACCEPT: Final = "check it at the broker, then departments reconcile --accept {0}"
 DELIVER: Final = (
     "deliver a DailyBriefing to Messages_Between_Departments/Inbox/OPERATIONS, or departments run --briefing FILE"
@@ -63,7 +64,7 @@ def _list_runs(standing: DeskStanding) -> Iterator[Problem]:
     yield from (Problem(sentence, FOLLOW) for sentence in standing.open_ends)
     if standing.overdue_since is not None:
         what = f"no run has ended today; one was due by {show_moment(standing.overdue_since)}"
-        yield Problem(what, "start departments run, and look at the schedule")
+        yield Problem(what, RERUN)
 
 
 def _list_unprotected(standing: DeskStanding) -> Iterator[Problem]:
