@@ -18,13 +18,15 @@ OPEN_STATUSES = frozenset(status for status in OrderStatus if not status.is_term
 def with_order(trade: TradeRecord, order: OrderRecord) -> TradeRecord:
     """Return a trade with the ledger's record of its order.
 
-    The reason of the order precedes that of a trim. A filled order with fewer shares than were sent contradicts itself:
-    FILLED_SHORT.
+    The reason of the order precedes that of a trim. A filled order with fewer shares than were sent contradicts itself,
+    and so does one with more: FILLED_SHORT, FILLED_BEYOND.
     """
     code, reason = order.code or trade.code, order.reason or trade.reason
-    if order.status is OrderStatus.FILLED and order.filled_qty < trade.qty:
-        short = Reason.of(ReasonCode.FILLED_SHORT, sent=trade.qty, filled=order.filled_qty)
-        code, reason = str(short.code), str(short)
+    is_short = order.status is OrderStatus.FILLED and order.filled_qty < trade.qty
+    if is_short or order.filled_qty > trade.qty:
+        wrong = ReasonCode.FILLED_SHORT if is_short else ReasonCode.FILLED_BEYOND
+        found = Reason.of(wrong, sent=trade.qty, filled=order.filled_qty)
+        code, reason = str(found.code), str(found)
     return replace(
         trade,
         status=order.status,

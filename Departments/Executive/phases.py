@@ -22,7 +22,7 @@ DONE = frozenset({OrderStatus.FILLED, RequestStatus.RELEASED, RequestStatus.PROT
 #: Reasons to defer a trade that need nobody's look.
 HARMLESS = frozenset({ReasonCode.INSUFFICIENT_CASH, ReasonCode.MIN_POSITION_VALUE})
 #: Reasons for a look although the status says that it is done.
-NOT_DONE = frozenset({ReasonCode.FILLED_SHORT, ReasonCode.NO_LIVE_EXITS})
+NOT_DONE = frozenset({ReasonCode.FILLED_SHORT, ReasonCode.FILLED_BEYOND, ReasonCode.NO_LIVE_EXITS})
 
 
 class PhaseEvent(StrEnum):

@@ -159,6 +159,10 @@ class ReasonCode(StrEnum):
         "FILLED_SHORT",
         "the order is called filled with fewer shares than were sent; check it at the broker",
     )
+    FILLED_BEYOND = (
+        "FILLED_BEYOND",
+        "the order filled with more shares than were sent: somebody edited it; check it at the broker",
+    )
     PHASE_TIMEOUT = ("PHASE_TIMEOUT", "the order was still open at the phase's deadline and was cancelled")
     # --- broker refusals (rejected) ---
     BROKER_REJECTED = ("BROKER_REJECTED", "the broker refused the order for a reason of its own")
