@@ -62,9 +62,9 @@ def make_backup(workspace: Path, target: Path, now: datetime, rights: Rights) ->
     if not (state / LEDGER_FILE).is_file():
         raise BadInput(state, "", f"has no {LEDGER_FILE} to copy", "name the folder of a desk by --workspace")
     if target.exists():
-        raise BadInput(target, "", "is there already", "name a new file")
+        raise BadInput(target, "", "exists already", "name a new file")
     if not target.parent.is_dir():
-        raise BadInput(target, "", "its folder is not there", "make the folder, or name a file in another")
+        raise BadInput(target, "", "its folder does not exist", "make the folder, or name a file in another")
     temporary = target.with_name(f".{target.name}.tmp")
     with tempfile.TemporaryDirectory(prefix="departments-backup-") as folder:
         digests: dict[str, str] = {}

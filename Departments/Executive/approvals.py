@@ -32,7 +32,7 @@ from Departments.messaging.plan_documents import READY, plan_from
 log = make_logger(__name__)
 
 APPROVED = "APPROVED_BY_USER"
-EDITED = "To trade the file, have it planned and approved anew: departments run --plan {}"
+EDITED = "To trade the changed file: departments run --plan {}"
 
 
 class ApprovalRefused(DepartmentsError):  # noqa: N818 - the user's word
@@ -97,7 +97,7 @@ class Approvals:
         filed = next((f for f in found if by_hand is None or by_hand.is_in(f.plan)), None)
         if filed is None or self._list(filed.plan):
             return filed
-        log.warning("%s was approved and has changed since; that approval does not count", filed.plan.plan_id)
+        log.warning("%s changed after its approval; the approval does not count", filed.plan.plan_id)
         return None
 
     def note_edits(self, filed: FiledPlan) -> FiledPlan:
@@ -108,11 +108,11 @@ class Approvals:
         try:
             if plan_from(read_json(path), path.name).digest == filed.plan.digest:
                 return filed
-            problem = "is not the plan that was approved"
+            problem = "differs from the approved plan"
         except BadInput as error:
-            problem = f"cannot be read as the plan that was approved ({error.problem})"
+            problem = f"cannot be read as a plan ({error.problem})"
         plan_id = filed.plan.plan_id
-        note = f"{path.name} {problem}: it was changed since, and {plan_id} of the ledger counts. {EDITED.format(path)}"
+        note = f"{path.name} {problem}; the ledger's {plan_id} counts. {EDITED.format(path)}"
         log.warning("%s", note)
         notes = [*filed.plan.notes, note]
         return FiledPlan(replace(filed.plan, notes=tuple(notes)), {**filed.document, "notes": notes})
@@ -199,7 +199,9 @@ def _add_person(plan_id: str, approver: Approver, before: Consent) -> Consent:
     """Count an approver in. Raises ApprovalRefused for one who is no person, or counts already, where two must."""
     user = user_of(approver.name)
     if before.needs_two and user is None:
-        raise ApprovalRefused(f"{plan_id} is not approved: {describe_need(before)}; {approver.name} is no person")
+        raise ApprovalRefused(
+            f"{plan_id} is not approved: {describe_need(before)}; {approver.name} does not count as a person"
+        )
     if before.needs_two and user in before.users:
         raise ApprovalRefused(f"{approver.name} has approved {plan_id} already; another user must approve it")
     return replace(before, users=before.users | ({user} if user else set()))

@@ -101,5 +101,5 @@ class CashCounter:
             return self.broker.fees(since)
         except BrokerError as error:
             self.unread.append(str(error))
-            log.warning("The fees of the run cannot be read and count as none (%s)", error)
+            log.warning("The fees of the run cannot be read; they count as 0 (%s)", error)
             return ZERO

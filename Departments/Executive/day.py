@@ -91,7 +91,9 @@ class Day:
             return self.reporter.add_issues(unexecuted_document(end.status, end.plan_id, end.message, filed.plan))
         if end.document["status"] != ExecutionStatus.NOTHING_TO_DO:
             return end.document
-        return end.document | {"message": f"{end.plan_id} has no trades; nothing was sent, and the day stays free"}
+        return end.document | {
+            "message": f"{end.plan_id} has no trades; nothing was sent, and another plan may run today"
+        }
 
     # --- recover ---
 
@@ -162,8 +164,8 @@ class Day:
             raise DayFailed(f"{unfinished.plan_id} was interrupted; finish it first: departments resume")
         missing = None if unfinished is not None else self.reporter.write_missing()
         if missing is not None and missing.by_hand and order.is_in(missing):
-            found = f"{missing.plan_id} was this order and ended; only its report was missing and is written now"
-            raise DayFailed(f"{found}: look at it, then order again what is still wanted")
+            found = f"this order ended as {missing.plan_id}; its missing report is written now"
+            raise DayFailed(f"{found}; read it, then order what is still wanted")
 
     def chase(self) -> list[str]:
         """Follow the open orders of ended executions once more. Returns a sentence about each that is still open."""

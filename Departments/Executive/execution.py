@@ -233,7 +233,7 @@ class PlanExecution:
         rest = ", ".join(f"{t.symbol} {t.status}" for t in sent if t.status not in DONE)
         if rest:
             filled = sum(t.status in DONE for t in sent)
-            log.warning("All %s orders ended, %d of %d filled; %s", name, filled, len(sent), rest)
+            log.warning("%s phase ended: %d of %d orders filled; not filled: %s", name, filled, len(sent), rest)
         elif sent and not (name is PhaseName.PROTECT and self.decisions.find_unprotected()):
             log.info(ALL_DONE[name])
 
@@ -260,7 +260,7 @@ class PlanExecution:
         settings = self._waits(phase.name)
         symbols = ", ".join(sorted(t.symbol for t in waiting))
         if phase.state == PhaseState.CANCELLING:
-            log.warning("%s phase ends with orders whose end is unknown: %s", phase.name, symbols)
+            log.warning("%s phase: the end of these orders is unknown: %s", phase.name, symbols)
             outcome = PhaseOutcome.ABORTED if settings.on_timeout == "abort" else PhaseOutcome.LEFT_OPEN
             return self._end_phase(phase, PhaseEvent.FINAL_WAIT_OVER, outcome)
         log.warning("Timeout waiting for orders to fill after %gs: %s", settings.timeout, symbols)
@@ -289,7 +289,7 @@ class PlanExecution:
             for trade in waiting:
                 self.bus.enqueue(cancel_request(trade, reason, now))
         self.bus.deliver_pending()
-        log.info("Cancelling what is still open: %s", ", ".join(sorted(t.symbol for t in waiting)))
+        log.info("Cancelling open orders: %s", ", ".join(sorted(t.symbol for t in waiting)))
         return moved
 
     def _end_phase(self, phase: PhaseRecord, event: PhaseEvent, outcome: PhaseOutcome) -> PhaseRecord | None:

@@ -121,7 +121,7 @@ class ExecutiveInbox:
 
         def commit() -> None:
             if not self._ledger.plans.report_trade(about, outcome):
-                log.info("%s reports an order of no running plan (%s)", message.message_id, about)
+                log.info("No running plan has the order %s; its report %s is recorded", about, message.message_id)
 
         return commit
 
@@ -156,4 +156,4 @@ def _refuse(message: Message, report: ExecutionReport, problem: str | None) -> N
     if problem is not None:
         claim = f"{report.symbol} {report.status}, {plain(report.filled_qty)} filled"
         about = make_safe(report.approval_message_id)
-        raise ContradictedReport(f"{message.message_id} claims {claim} ({about}), but {problem}; it counts for nothing")
+        raise ContradictedReport(f"{message.message_id} claims {claim} ({about}), but {problem}; it is ignored")

@@ -67,7 +67,7 @@ class Rest:
     def sentence(self) -> str:
         """Return the words for people: what is left, and why."""
         if not self.left:
-            return "nothing is left of it"
+            return "no trade of it is left"
         why = f"; {self.obstacle}" if self.obstacle else ""
         return f"left: {', '.join(each.sentence for each in self.left)}{why}"
 

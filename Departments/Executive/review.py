@@ -207,7 +207,7 @@ def _strengths(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[
     if plan.sells and plan.buys:
         yield f"{len(plan.sells)} SELLs free cash before {len(plan.buys)} BUYs use it"
     if plan.deployment is not None and plan.deployment >= limits.deployment.target_pct - NEAR_TARGET:
-        yield f"{percent(plan.deployment)} of equity is put to work"
+        yield f"{percent(plan.deployment)} of equity is invested"
 
 
 def _concerns(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str]:
@@ -250,19 +250,19 @@ def _prices(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[str
 def _deployment(plan: TradingPlan, limits: Limits) -> Iterator[str]:
     target = limits.deployment.target_pct
     if plan.deployment is not None and plan.deployment < target - NEAR_TARGET:
-        yield f"only {percent(plan.deployment)} of equity is put to work (target {percent(target)})"
+        yield f"only {percent(plan.deployment)} of equity is invested (target {percent(target)})"
 
 
 def _narrow(key: str, about: str, left: Decimal, bound: Decimal) -> Iterator[str]:
     if left < NARROW * bound:
-        yield f"{about} leaves hardly any of {key}"
+        yield f"{about} uses nearly all of {key}"
 
 
 def _market(outlook: Outlook, limits: Limits) -> Iterator[str]:
     facts = outlook.before
     regime = regime_of(limits, facts) if any(view.regime for view in facts.views) else None
     if regime is None or regime is Regime.UNKNOWN:
-        yield "the market regime is unknown, so the careful branch applies"
+        yield "the market regime is unknown; its careful sizes apply"
     elif regime is Regime.BEARISH or (regime is Regime.PANIC and not limits.review.hold_panic):
         yield f"the market regime is {regime}"
     sentence = find_contradiction(limits, facts)

@@ -63,7 +63,7 @@ class Draft:
         """Return the reason for leaving out a fitting candidate."""
         if self.room.money < self.room.goal:
             return self._explain_used_up_money()
-        sentence = "the deployment target is reached without it"
+        sentence = "the plan reaches the deployment target without it"
         return Reason.of(ReasonCode.DEPLOYMENT_TARGET, sentence, goal=cents(self.room.goal))
 
     def _take_or_skip(self, pick: Pick, shares: Decimal, most: Decimal) -> None:
@@ -85,7 +85,11 @@ class Draft:
     def _find_obstacle(self, pick: Pick, cost: Decimal, most: Decimal) -> Reason | None:
         """Return why a pick is left out, or None. `most` is what all together may cost with it, in dollars."""
         if pick.opens and self.opened >= self.room.places:
-            return Reason.of(ReasonCode.MAX_POSITIONS_TOTAL, "every place is taken", places=self.room.places)
+            return Reason.of(
+                ReasonCode.MAX_POSITIONS_TOTAL,
+                "the plan has max_positions_total positions already",
+                places=self.room.places,
+            )
         if cost > self._sector_left(pick):
             return self._explain_full_sector(pick)
         if self.cost + cost <= most and not self.ended_with:
@@ -96,19 +100,19 @@ class Draft:
     def _explain_money(self, pick: Pick, cost: Decimal) -> Reason:
         left = max(ZERO, self.room.money - self.cost)
         if self.room.money <= 0:
-            return Reason.of(self.room.money_bound, "nothing may be spent", spendable=ZERO)
+            return Reason.of(self.room.money_bound, "no money may be spent", spendable=ZERO)
         if cost > left and pick.held + left < self.room.minimum:
-            sentence = "the money left does not reach the minimum"
+            sentence = "the money left is below the minimum"
             return Reason.of(
                 ReasonCode.MIN_POSITION_VALUE, sentence, value=cents(pick.held + left), minimum=self.room.minimum
             )
         if cost <= left and self.room.money < self.room.goal and self.ended_with != pick.symbol:
-            sentence = f"{self.ended_with} comes first, and what is left does not reach its minimum"
+            sentence = f"the money waits for {self.ended_with}, whose score is higher"
             return Reason.of(self.room.money_bound, sentence, spendable=cents(self.room.money))
         return self._explain_used_up_money() if cost > left else self.explain_unneeded()
 
     def _explain_used_up_money(self) -> Reason:
-        sentence = "better candidates use up what may be spent"
+        sentence = "candidates with higher scores use all the money"
         return Reason.of(self.room.money_bound, sentence, spendable=cents(self.room.money))
 
     def _sector_left(self, pick: Pick) -> Decimal:
@@ -169,6 +173,8 @@ def _explain_empty(draft: Draft, filling: Filling, pick: Pick) -> Reason:
         left = cents(max(ZERO, filling.sector_left(pick)))
         return Reason.of(ReasonCode.MAX_SECTOR_CONCENTRATION, "its sector is full", sector=pick.sector, room=left)
     level, least = cents(filling.common), pick.least * pick.price
-    sentence = f"positions come to {usd(level)}, it is worth {usd(pick.held)}, and its smallest top-up is {usd(least)}"
+    sentence = (
+        f"its position of {usd(pick.held)} is near the {usd(level)} of the others; the smallest top-up is {usd(least)}"
+    )
     code = pick.bound if pick.held < level else ReasonCode.REBALANCE_BAND
     return Reason.of(code, sentence, level=level, held=cents(pick.held), least=cents(least))

@@ -103,9 +103,11 @@ def _find_duplicates(good: Mapping[str, Sequence[Row]]) -> Iterator[SkippedTrade
     for symbol, rows in sorted(good.items()):
         if len(rows) == 1:
             continue
-        sentence = "with different facts, none is used" if _is_contradictory(rows) else "alike, one is used"
-        reason = Reason.of(ReasonCode.DUPLICATE_TICKER, f"is listed {len(rows)} times, {sentence}", times=len(rows))
-        yield SkippedTrade(symbol, reason, f"Skipped {symbol} - it is listed {len(rows)} times, {sentence}")
+        sentence = (
+            "with different facts; none is used" if _is_contradictory(rows) else "with the same facts; one is used"
+        )
+        reason = Reason.of(ReasonCode.DUPLICATE_TICKER, f"is listed {len(rows)} times {sentence}", times=len(rows))
+        yield SkippedTrade(symbol, reason, f"Skipped {symbol} - it is listed {len(rows)} times {sentence}")
 
 
 def merge_picks(briefing: Briefing, candidates: Iterable[Candidate]) -> Briefing:

@@ -73,19 +73,19 @@ def relax_each(sizer: Sizer, times: int = 1) -> Iterator[Relaxed]:
     if effects:
         cause = min(effects, key=lambda reason: Decimal(reason.values["factor"])).values["cause"]
         usual = _with_limits(sizer, amounts.usual_sizes(limits))
-        yield Relaxed(ReasonCode.SIZE_REDUCED, f"with the usual sizes, but for {cause}", usual)
+        yield Relaxed(ReasonCode.SIZE_REDUCED, f"without {cause}", usual)
     if amounts.must_settle(limits):
         change = "with spend_unsettled true instead of false"
         relaxed = _set(limits, "settlement.spend_unsettled", True)
         yield Relaxed(ReasonCode.UNSETTLED_FUNDS, change, _with_limits(sizer, relaxed))
     if sizer.keeps_sizes:
-        change = "the plan's sizes are kept, and what is left stays in cash; with --sizes resize"
+        change = "the plan's sizes are kept; with --sizes resize"
         yield Relaxed(ReasonCode.SIZES_KEPT, change, replace(sizer, keeps_sizes=False))
     if amounts.new_money_room(limits, sizer.facts).is_finite():
         relaxed = _set(_set(limits, "deployment.max_new_per_day", None), "deployment.ramp_days", 0)
         day = amounts.find_ramp_day(limits, sizer.facts)
         keys = f"ramp_days, day {day} of {limits.deployment.ramp_days}" if day else "max_new_per_day"
-        change = f"without the limit of new money a day ({keys})"
+        change = f"without the daily limit of new money ({keys})"
         yield Relaxed(ReasonCode.NEW_MONEY_LIMIT, change, _with_limits(sizer, relaxed))
 
 
@@ -115,7 +115,7 @@ def find_binding(
         more, best = max(weighed, key=lambda each: each[0])
         if more >= ONE:
             return Reason.of(best.code, f"{best.change}, {usd(more)} more would be invested", more=cents(more))
-    return Reason.of(ReasonCode.NO_CANDIDATES, "no candidate is left to buy, whichever limit gives way")
+    return Reason.of(ReasonCode.NO_CANDIDATES, "no limit keeps a further candidate out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +143,11 @@ class Outcome:
         """Return the sentences for people."""
         found = []
         if self.binding is not None:
-            missed = f"The deployment target of {usd(self.target)} is missed by {usd(self.shortfall)}"
+            missed = f"Deployment is {usd(self.shortfall)} short of the target of {usd(self.target)}"
             found.append(f"{missed}: {self.binding.sentence or self.binding.code.meaning} ({self.binding}).")
         if self.positions < self.aim and self.binding is not None:
-            there = "is 1 position" if self.positions == 1 else f"are {self.positions} positions"
-            found.append(f"There {there} in the end, fewer than deployment.min_positions ({self.aim}).")
+            there = "1 position" if self.positions == 1 else f"{self.positions} positions"
+            found.append(f"The plan leads to {there}; deployment.min_positions asks for {self.aim}.")
         return tuple(found)
 
     @property

@@ -22,7 +22,7 @@ from Departments.core.settings import HookSettings, OperationsSettings
 
 log = make_logger(__name__)
 
-NOTHING_TRADED: Final = "nothing was planned, and no older list takes its place"
+NOTHING_TRADED: Final = "nothing was planned, and no older briefing is used"
 SHOWN_LINES: Final = 200  # of what a hook writes; the rest is counted
 INPUT, OUTPUT = "input.json", "output.json"
 NOW: Final = "DEPARTMENTS_NOW"  # the moment for which a hook works, UTC, in its environment
@@ -85,7 +85,7 @@ class Hook:
     def _log(self, text: str) -> None:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) > SHOWN_LINES:
-            log.info("%s: %d lines before these are left out", self.name, len(lines) - SHOWN_LINES)
+            log.info("%s: %d earlier lines are not shown", self.name, len(lines) - SHOWN_LINES)
         for line in lines[-SHOWN_LINES:]:
             log.info("%s: %s", self.name, line)
 

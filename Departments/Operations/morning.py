@@ -77,9 +77,9 @@ class Morning:
         try:
             found = self._await_briefing(self.hooks.wait)
         except UnusableMessage as error:
-            raise hook.refuse(f"made a briefing that cannot be used: {error}") from error
+            raise hook.refuse(f"made an unusable briefing: {error}") from error
         if found is None:
-            raise hook.refuse("ended well, and no DailyBriefing of today is there")
+            raise hook.refuse("succeeded, but delivered no DailyBriefing of today")
         return found
 
     def _await_answer(self) -> Briefing | None:
@@ -121,7 +121,7 @@ class Morning:
             known = DailyBriefing.read(answer, self.hooks.enrich.name)
             refuse_other_days(briefing_from(known, self.hooks.enrich.name, at=message.timestamp), trading_day(now))
         except BadInput as error:
-            raise self.hooks.enrich.refuse(f"gave back a briefing that cannot be used: {error}") from error
+            raise self.hooks.enrich.refuse(f"returned an unusable briefing: {error}") from error
         return self._deliver(RESEARCH, "DailyBriefing", message, answer, ENRICHED)
 
     def _propose(self, message: Message) -> None:
@@ -130,12 +130,12 @@ class Morning:
             return
         answer = self.hooks.propose.run(self.clock.now(), {"briefing": message.payload, **self._describe_account()})
         if not any(answer.get(key) for key in ("picks", "sells", "trades")):
-            log.info("operations.propose: nothing is proposed")
+            log.info("operations.propose: no proposal")
             return
         try:
             proposal_from(PlanProposal.read(answer, self.hooks.propose.name), self.hooks.propose.name)
         except BadInput as error:
-            raise self.hooks.propose.refuse(f"proposed what cannot be used: {error}") from error
+            raise self.hooks.propose.refuse(f"made an unusable proposal: {error}") from error
         self._deliver(PORTFOLIO, "PlanProposal", message, answer, PROPOSED)
 
     def _describe_account(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def _effect(reason: Reason, basis: Basis) -> str:
         f"{usd(most(limits, equity, factor))} today instead of {usd(most(limits, equity))}"
         for most in (amounts.maximum_auto_position, amounts.maximum_position)
     )
-    return f"A position chosen here may be worth {auto}, one of a given size {single} ({reason})."
+    return f"The largest position is {auto} if Operations chooses the size, {single} if the plan gives it ({reason})."
 
 
 def describe_minimum_trade(basis: Basis) -> tuple[str, ...]:
@@ -58,8 +58,8 @@ def describe_minimum_trade(basis: Basis) -> tuple[str, ...]:
     if least <= most or not basis.facts.positions:
         return ()
     key = "deployment.min_trade_value or min_trade_pct"
-    what = f"{key} asks for {usd(least)}, more than a position chosen here may be worth ({usd(most)})"
-    return (f"{what}: nothing held is topped up; lower it.",)
+    what = f"{key} asks for {usd(least)} and max_auto_position_pct allows {usd(most)}"
+    return (f"{what}: no held symbol is topped up; lower the former.",)
 
 
 def describe_warnings(verdict: PlanVerdict) -> tuple[str, ...]:

@@ -177,7 +177,7 @@ class Planner:
         """Save an assessment of the market. One that nothing proves counts only where it can loosen no limit."""
         assessment = update.assessment(message.timestamp, f"RegimeUpdate {message.message_id}")
         if not (self._bus.is_proven(message) or is_careful(assessment, self._limits)):
-            log.info("%s is not proven, so its %s counts for nothing", message.message_id, assessment.regime)
+            log.info("%s is not proven; its %s is ignored", message.message_id, assessment.regime)
             return None
         return lambda: self._ledger.regimes.save_assessment(assessment)
 
@@ -262,7 +262,7 @@ class Planner:
         try:
             return self._shelf.read_todays_briefing(now) or nothing, []
         except UnusableMessage as error:
-            return nothing, [f"The plan is judged without the day's briefing: {error}"]
+            return nothing, [f"The plan is judged without the day's briefing; {error}"]
 
     def _basis(self, briefing: Briefing, wanted: Sequence[str], now: datetime) -> Basis:
         others = self._shelf.read_others(briefing, now, self._reader.young)

@@ -134,4 +134,4 @@ def _find_contradictions(bought: Sequence[str], sold: Sequence[str]) -> Iterator
         if bought.count(symbol) > 1:
             yield "picks", f"{symbol} is proposed {bought.count(symbol)} times", "propose it once"
         if symbol in sold:
-            yield "picks", f"{symbol} is to be bought and sold", "propose one of both"
+            yield "picks", f"{symbol} is in BUYs and SELLs", "propose one of them"

@@ -137,15 +137,15 @@ def describe_holdings(briefing: Briefing, basis: Basis) -> tuple[str, ...]:
     known = listed | {c.symbol for c in briefing.candidates} | {s.symbol for s in briefing.refused}
     gone, new = ", ".join(sorted(listed - held)), ", ".join(sorted(held - known))
     return (
-        *([f"The briefing lists as held what the account does not hold: {gone}."] if gone else []),
-        *([f"The briefing does not know what the account holds: {new}."] if new else []),
+        *([f"Held by the briefing, but not by the account: {gone}."] if gone else []),
+        *([f"Held by the account, but not in the briefing: {new}."] if new else []),
     )
 
 
 def _sell(wish: SellWish, basis: Basis) -> Trade | SkippedTrade:
     held = basis.facts.positions.get(wish.symbol)
     if held is None or held.qty == 0:
-        return skip(wish.symbol, ReasonCode.NOT_HELD, "the account holds none of it")
+        return skip(wish.symbol, ReasonCode.NOT_HELD, "the account does not hold it")
     if held.qty < 0:
         return _skip_short(held)
     qty = held.qty if wish.qty is None else min(wish.qty, held.qty)
@@ -175,7 +175,7 @@ def _find_objection(candidate: Candidate, basis: Basis, sold: Mapping[str, SellW
 
 
 def _skip_short(held: Position) -> SkippedTrade:
-    sentence = "it is held short, which this desk leaves alone"
+    sentence = "the account is short; this desk trades long positions only"
     return skip(held.symbol, ReasonCode.SHORT_POSITION, sentence, held=held.qty)
 
 

@@ -157,9 +157,9 @@ class Shelf:
         except UnusableMessage as error:
             if self.needs_proposal:
                 raise
-            return None, f"The proposal of the day is refused as a whole, so Operations plans alone: {error}"
+            return None, f"The day's proposal is refused, and Operations plans without it: {error}"
         if proposal is None and self.needs_proposal:
-            problem = "no PlanProposal of today is there, and config/settings.yaml has operations.proposal: required"
+            problem = "there is no PlanProposal of today, and config/settings.yaml has operations.proposal: required"
             raise UnusableMessage("Inbox/OPERATIONS", "", problem, "deliver one, or write optional there")
         return proposal, ""
 
@@ -234,7 +234,7 @@ class Shelf:
             fit = signed or list(copies.values())
             where, trouble = f"Outbox/{RESEARCH}", ""
             if len(fit) > 1:
-                trouble = f"{where} has {len(fit)} files of different contents for {message_id}; none is read"
+                trouble = f"{where} has {len(fit)} files with the id {message_id} and different contents; none is read"
                 log.warning("%s", trouble)
             yield FoundMessage(fit[0], trouble)
 
@@ -269,10 +269,10 @@ def read_proposal(message: Message) -> Proposal:
 
 
 def _refuse(error: BadInput | UnreadableMessage, message: Message, kind: str) -> UnusableMessage:
-    other = f"No older {kind} takes its place"
+    other = f"No older {kind} is used instead"
     if isinstance(error, BadInput):
         return UnusableMessage(error.source, error.key, error.problem, f"{error.mend}. {other}")
-    return UnusableMessage(message.message_id, "payload", str(error), f"mend the JSON there. {other}")
+    return UnusableMessage(message.message_id, "payload", str(error), f"correct the JSON there. {other}")
 
 
 def _content_of(message: Message) -> tuple[str, str]:

@@ -173,7 +173,7 @@ class Sizer:
         return ZERO if stop is None or stop >= dear else dear - stop - lost * pick.price
 
     def _skip_hot(self, pick: Pick) -> SkippedTrade:
-        sentence = "its live stop is so far below the price that a top-up would risk more than is left"
+        sentence = "its live stop is far below the price; a top-up would exceed max_portfolio_heat"
         stop = self.facts.live_stop(pick.symbol) or ZERO
         return skip(pick.symbol, ReasonCode.MAX_PORTFOLIO_HEAT, sentence, stop=stop, price=pick.price)
 
@@ -275,9 +275,9 @@ class Sizer:
         maximum = amounts.maximum_auto_position(self.basis.limits, self.facts.equity, self.basis.factor)
         shares = ONE if pick.held else pick.least
         value = (pick.held + shares * pick.price) * (ONE + self.basis.buffer)
-        worse = f" at prices {percent(self.basis.buffer)} worse" if self.basis.buffer else ""
-        what = "with one share more its position" if pick.held else "its smallest position"
-        sentence = f"{what} would be {usd(value)}{worse} (> {usd(maximum)} maximum)"
+        buffer = f"; prices count {percent(self.basis.buffer)} higher" if self.basis.buffer else ""
+        what = "one more share makes the position" if pick.held else "the smallest position is"
+        sentence = f"{what} {usd(value)}, the maximum is {usd(maximum)}{buffer}"
         return skip(pick.symbol, ReasonCode.MAX_AUTO_POSITION, sentence, value=value, maximum=maximum)
 
 
@@ -290,6 +290,6 @@ def skip_under_minimum(symbol: str, value: Decimal, minimum: Decimal) -> Skipped
 def skip_under_trade(pick: Pick, value: Decimal) -> SkippedTrade:
     """Return the skip of a top-up that is too small; `value` is the largest there may be, in dollars."""
     least = pick.least * pick.price
-    what = "a rebalancing band" if pick.bound is ReasonCode.REBALANCE_BAND else "a minimum trade"
+    what = "the rebalancing band" if pick.bound is ReasonCode.REBALANCE_BAND else "the minimum trade"
     sentence = f"its top-up would be {usd(value)} (< {usd(least)}, {what})"
     return skip(pick.symbol, pick.bound, sentence, value=value, least=least, held=pick.held)

@@ -157,7 +157,7 @@ def observe_vix(bars: Sequence[Bar], now: datetime, source: str) -> Observation:
     bars = [bar for bar in bars if bar.day <= trading_day(now)]
     other = next((bar.symbol for bar in bars if bar.symbol != VIX), None)
     if other:
-        return Observation(now, source, notes=(f"{source}: {other} is not the VIX, and its price is no level of it",))
+        return Observation(now, source, notes=(f"{source}: {other} is not the VIX",))
     if not bars:
         return Observation(now, source, notes=(f"{source}: there are no bars",))
     return Observation(now, source, bars[-1].day, vix=bars[-1].close, vix_change_pct=change_pct(bars))
@@ -272,7 +272,7 @@ def _forget(observation: Observation, wanted: str) -> Observation:
     if all(getattr(observation, name) is None for name in INDICATORS):
         return observation
     of = "of no readable date" if observation.day is None else f"of {observation.day}"
-    note = f"{observation.source} is {of}, not of {wanted}: stale, taken as unknown"
+    note = f"{observation.source} is {of}, not of {wanted}; it counts as unknown"
     return Observation(observation.observed_at, observation.source, notes=(*observation.notes, note))
 
 

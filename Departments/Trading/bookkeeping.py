@@ -249,7 +249,7 @@ class Bookkeeper:
             found = ask_patiently(lambda: self._broker.activities(since), self._clock, seconds=seconds)
         except BrokerError as error:
             self._unread_at = self._clock.now()
-            log.warning("The account's activities cannot be read, so its changes have no names (%s)", error)
+            log.warning("The account's activities cannot be read; its changes stay unexplained (%s)", error)
             return BrokerList(())
         return found
 

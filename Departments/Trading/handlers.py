@@ -115,7 +115,7 @@ class ApprovalHandlers:
         if record is None:
             is_fresh = timedelta() <= self._clock.now() - message.timestamp <= LATE  # or the clock was set back
             if not is_fresh and message.message_id in self._cancelled_approvals():
-                log.info("%s waits for its cancel; it is not sent", message.message_id)
+                log.info("%s is not sent: a cancel request for it waits", message.message_id)
                 return False
             return True
         if record.status is OrderStatus.UNKNOWN and record.cancel_requested_at is None:
@@ -303,5 +303,5 @@ def refuse_unapproved(message: Message, approval: ExecutiveApproval) -> None:
     """Raise BadInput for an older approval with another decision than APPROVED."""
     status = (approval.approval_status or "APPROVED").strip().upper()
     if status != "APPROVED":
-        mend = "send an approval for what is approved"
+        mend = "send an ExecutiveApproval"
         raise BadInput(message.message_id, "approval_status", f"is {status}", mend)

@@ -244,7 +244,7 @@ class OrderSender:
     def _wait_to_see(self, intent: OrderRecord) -> Commit:
         """Record an order at the broker but not shown. It is looked for and never taken for lost."""
         problem = f"{intent.client_order_id} is taken at the broker but cannot be found"
-        log.warning("%s %s: %s; it is looked for until it shows", intent.side, intent.symbol, problem)
+        log.warning("%s %s: %s; looking for it", intent.side, intent.symbol, problem)
         return partial(self._ledger.orders.mark_taken, intent.client_order_id, self._clock.now())
 
     def _cancel_when_seen(self, intent: OrderRecord, violations: Sequence[Reason]) -> None:

@@ -116,7 +116,7 @@ class Trader:
     def await_renewal(self) -> None:
         """Wait a little until a watching Trading has made the exits of split and renamed symbols anew."""
         for symbol in self._renewer.await_watcher():
-            log.warning("%s: nobody has made its exits anew after its split or rename", symbol)
+            log.warning("%s: its exits are not renewed after its split or rename", symbol)
 
     def renew_exits(self) -> None:
         """Make the exits of split and renamed symbols anew, before anything else is sent."""

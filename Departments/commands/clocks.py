@@ -54,7 +54,7 @@ def check_moving_on(desk: Desk) -> None:
     orders = "an open order" if ending == 1 else f"{ending} open orders"
     problem = (
         f"the simulated exchange was last used on {trading_day(last)}; "
-        f"to move it on by {days} days would end {orders} for good"
+        f"moving it on by {days} days ends {orders} for good"
     )
     raise BadInput("--at", "", problem, f"go on there with --at {iso(last)} or later, or move it with --at {iso(now)}")
 

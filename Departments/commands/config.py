@@ -16,7 +16,7 @@ from Departments.commands.options import AsJson, Workspace
 from Departments.constraints.limits import Limits, limits_file
 from Departments.core.documents import as_json
 
-HELP = """Show the limits in force, and the file that each comes from.
+HELP = """Show the limits in force and the source of each.
 
 Beside `hard_constraints.yaml` a `compliance_config.yaml` counts where it is there; of two limits the stricter binds.
 With `--json`: `{"limits": [{"key", "value", "from"}], "fingerprint"}`.

@@ -171,7 +171,7 @@ class Explanation:
         if self.place.is_named and self.place.rank is None:
             return f"Score {score}, among the holdings of {self.place.ranked_in}, which have no rank"
         if self.place.rank is None:
-            return f"Score {score}; its rank is unknown, because no briefing that lists it is kept"
+            return f"Score {score}; its rank is unknown: no kept briefing lists it"
         return f"Score {score}, rank {self.place.rank} of {self.place.of} in {self.place.ranked_in}"
 
     def _describe_decision(self) -> str:
@@ -189,12 +189,12 @@ class Explanation:
         if self.decision == "SELL":
             return "a plan that does not sell it"
         if self.skip is None:
-            return "unknown, because no limit of this plan was recorded for it"
+            return "unknown: the plan recorded no limit for it"
         reason, gap = self.skip.reason, measure_gap(self.skip.reason)
         if gap is None:
             return f"{reason.code} must no longer hold ({reason.code.meaning}); the plan recorded {reason}"
         way = "more" if gap.measured < gap.bound else "less"
-        need = f"{plain(gap.by)} {way}" if gap.by else "it stands at its bound"
+        need = f"{plain(gap.by)} {way}" if gap.by else "it is at its bound"
         found = f"{plain(gap.measured)} beside a bound of {plain(gap.bound)}: {need}"
         return f"{reason.code}: {found}. Limits after the first that stopped it were not recorded"
 

@@ -81,7 +81,12 @@ def find_messages(workspace: Path) -> Path:
     """
     folder = locate(workspace)
     if not any((folder / part).is_dir() for part in (MESSAGES, "config", "Config")):
-        raise BadInput(folder, "", "this is no workspace", f"name the folder with config and {MESSAGES} by --workspace")
+        raise BadInput(
+            folder,
+            "",
+            "is not a workspace: it has neither config nor {MESSAGES}",
+            f"name the folder with config and {MESSAGES} by --workspace",
+        )
     return folder / MESSAGES
 
 

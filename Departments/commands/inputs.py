@@ -61,7 +61,7 @@ def read_day_order(
     check_report_folder(desk.workspace / "Reports")
     if plan is None and (fill or sizes != "keep"):
         option = "--fill" if fill else "--sizes"
-        raise BadInput(option, "", "says what becomes of a given plan, and none is given", "add --plan FILE")
+        raise BadInput(option, "", "needs a plan", "add --plan FILE")
     document = None if plan is None else read_json(plan)
     proposed = None if document is None else plan_from(document, str(plan))
     message = None if briefing is None else read_briefing(briefing)
@@ -92,7 +92,7 @@ def read_briefing(path: Path) -> Message:
 def check_report_folder(folder: Path) -> None:
     """Raise BadInput if no report can be written there."""
     if folder.exists() and not folder.is_dir():
-        raise BadInput(folder, "", "is no folder, so no report can be written", "move that file away")
+        raise BadInput(folder, "", "is a file; the reports need a folder there", "move that file away")
 
 
 def _has_begun(desk: Desk, plan: TradingPlan | None) -> bool:
@@ -140,7 +140,7 @@ def _refuse_unplannable(message: Message, source: str, now: datetime) -> None:
     try:
         payload = DailyBriefing.of(message, source)
     except UnreadableMessage as error:
-        raise BadInput(source, "payload", str(error), "mend the JSON there") from error
+        raise BadInput(source, "payload", str(error), "correct the JSON there") from error
     refuse_other_days(briefing_from(payload, source, at=message.timestamp), trading_day(now))
 
 

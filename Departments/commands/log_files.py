@@ -27,7 +27,7 @@ AUTO: Final = "auto"
 KEPT: Final = timedelta(days=90)
 LogFile = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="Write everything that is shown into a file, too; auto names it by the day."),
+    typer.Option(metavar="FILE", help="Write all output to this file too; auto names it by the day."),
 ]
 
 

@@ -108,7 +108,7 @@ def dividend(
     symbol: SYMBOL,
     amount: Annotated[str, typer.Argument(help="Dollars per share.", metavar="DOLLARS")],
     workspace: Workspace = Path(),
-    pay_on: Annotated[str | None, typer.Option(help="The day it is paid, like 2025-12-04; at once without.")] = None,
+    pay_on: Annotated[str | None, typer.Option(help="The payment day, like 2025-12-04 (default: now).")] = None,
     at: At = None,
 ) -> int:
     """Pay a dividend on the shares held now (activity DIV)."""
@@ -148,7 +148,7 @@ def rename(
 def halt(
     symbol: SYMBOL,
     workspace: Workspace = Path(),
-    seconds: Annotated[str | None, typer.Option(help="How long; without it until --end.")] = None,
+    seconds: Annotated[str | None, typer.Option(help="How long, like 30m (default: until --end).")] = None,
     at: At = None,
     *,
     end: Annotated[bool, typer.Option("--end", help="Let it trade again.")] = False,

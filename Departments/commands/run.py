@@ -111,9 +111,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     fill: Fill = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show plan, checks and funding; send nothing.")] = False,
     live: Annotated[bool, typer.Option("--live", help="One of the three switches for a live account.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Allow a second execution on one day, of another plan.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Execute a second plan today.")] = False,
     via_watchers: Annotated[
         bool, typer.Option("--via-watchers", help="Leave Trading's inbox to a running watcher.")
     ] = False,

@@ -27,7 +27,7 @@ def check_exchange_files(desk: Desk, *, reseed: bool = False) -> None:
     }
     for option, path in files.items():
         if path is not None and not desk.broker_row.takes_exchange_files:
-            raise BadInput(option, "", "belongs to the simulated exchange", "leave it out, or use --broker simulated")
+            raise BadInput(option, "", "is for the simulated exchange only", "leave it out, or use --broker simulated")
     if reseed and choices.exchange_state is None:
         raise BadInput("--reseed", "", "needs a new state", "add --exchange-state FILE")
     _ = desk.exchange_files, desk.exchange_prices

@@ -35,7 +35,7 @@ def _share(value: Any) -> Any:
 
 def _band(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
-        raise ValueError(f"a band of {value:g} would leave every holding alone; write less than 1, 0.25 is 25 %")
+        raise ValueError(f"a band of {value:g} stops all rebalancing; write less than 1 (0.25 is 25 %)")
     return _number(value)
 
 

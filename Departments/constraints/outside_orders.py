@@ -17,7 +17,7 @@ def describe_outside_orders(trades: Iterable[Trade], facts: Facts) -> Iterator[s
     (FINRA rule 5210, wash sales; brokers reject such orders on arrival).
     """
     for name in facts.unpriced_buys:
-        yield f"nobody knows what the open {name} may cost: no cash is free for BUYs while it is open"
+        yield f"the cost of the open {name} is unknown: no cash is free for BUYs while it is open"
     for trade in trades:
         for order in facts.outside_orders:
             if order.symbol == trade.symbol:

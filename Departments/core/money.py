@@ -27,7 +27,7 @@ def decimal_of(value: Any) -> Decimal:
     if not number.is_finite():
         raise ValueError(f"{value!r} is not a finite number")
     if number.adjusted() > LARGEST:
-        raise ValueError("the number is too large to be true")
+        raise ValueError("the number is above 10^15")
     return number
 
 

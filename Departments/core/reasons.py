@@ -68,7 +68,7 @@ class ReasonCode(StrEnum):
     MIN_MARKET_CAP = ("MIN_MARKET_CAP", "the company's market capitalisation is too small")
     VIX_PANIC = (
         "VIX_PANIC",
-        "the VIX is above the panic threshold, or above a lower one whose size is 0: no BUYs",
+        "no BUYs: the VIX is above vix_panic_threshold, or above a lower threshold with a size of 0",
     )
     REGIME_HALT = ("REGIME_HALT", "no BUYs in this market regime")
     SPY_DRAWDOWN_HALT = ("SPY_DRAWDOWN_HALT", "the S&P 500 has fallen too far from its high to buy")
@@ -119,7 +119,7 @@ class ReasonCode(StrEnum):
     )
     REBALANCE_BAND = (
         "REBALANCE_BAND",
-        "a held symbol has the size of the others, or is nearer to it than rebalance_band_pct of its value",
+        "a held symbol is about as large as the others (rebalance_band_pct)",
     )
     SIZES_KEPT = ("SIZES_KEPT", "the plan's sizes are kept, so what is left stays in cash")
     VETOED_BY = ("VETOED_BY", "a person took the order out of the plan")
@@ -144,7 +144,7 @@ class ReasonCode(StrEnum):
     )
     NO_LIVE_EXITS = (
         "NO_LIVE_EXITS",
-        "after the day the account shows shares that no live exit covers; the next run gives them exits",
+        "shares have no live exit after the day; the next run gives them exits",
     )
     ACCOUNT_SHARED = (
         "ACCOUNT_SHARED",
@@ -153,11 +153,11 @@ class ReasonCode(StrEnum):
     PHASE_ABORTED = ("PHASE_ABORTED", "an earlier phase was aborted, so the order was not sent (deferred)")
     NOT_DISPATCHED = (
         "NOT_DISPATCHED",
-        "what a script has put in the place of `_send_trade_to_trading_dept` did not send the trade (deferred)",
+        "a script's own `_send_trade_to_trading_dept` did not send the trade (deferred)",
     )
     FILLED_SHORT = (
         "FILLED_SHORT",
-        "the order is called filled with fewer shares than were sent; check it at the broker",
+        "the broker calls the order filled, with fewer shares than were sent; check it there",
     )
     FILLED_BEYOND = (
         "FILLED_BEYOND",
@@ -192,7 +192,7 @@ class ReasonCode(StrEnum):
     )
     REPORT_CONTRADICTED = (
         "REPORT_CONTRADICTED",
-        "the report names an unsent instruction, or contradicts the ledger; it counts for nothing",
+        "the report names an unsent instruction, or contradicts the ledger; it is ignored",
     )
     NOT_SIGNED = (
         "NOT_SIGNED",

@@ -34,7 +34,7 @@ def _read_symbol(key: Any) -> str:
 def _read_number(value: Any) -> Decimal:
     number = decimal_of(value)
     if abs(number) > BEYOND_REASON:
-        raise ValueError("is too large to be true; correct the number")
+        raise ValueError("is above 10^15; give a smaller number")
     return number
 
 

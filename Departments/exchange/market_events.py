@@ -136,7 +136,7 @@ def check_dollars(amount: Decimal) -> None:
     if not amount:
         raise ValueError("amount must be above zero; of interest it may be below zero, too")
     if abs(amount) > LARGEST_BOOKING:
-        raise ValueError(f"amount is too large to be true; give {plain(LARGEST_BOOKING)} dollars at most")
+        raise ValueError(f"amount is too large; give {plain(LARGEST_BOOKING)} dollars at most")
     if amount != cents(amount):
         raise ValueError(f"amount {plain(amount)} has a fraction of a cent; give dollars and cents, like 1234.57")
 

@@ -59,7 +59,7 @@ class Admission:
         if row.proof is Proof.DECIDED and not is_letter and not self.is_trusted(message):
             raise NotDecidedHere(
                 f"{message.message_id} calls itself a {row.name} of {make_safe(message.sender)}, but the ledger does "
-                "not hold it as sent; nothing was done, so find out who wrote it, then drop it"
+                "not hold it as sent; nothing was done; find out who wrote it, then drop it"
             )
 
     def check_sender(self, row: MessageType, message: Message) -> None:

@@ -82,7 +82,7 @@ class HardLinks:
         if find_mend(error, Path()) is not None:
             raise error
         self.enabled = False
-        logger.info("No hard links here (%s); files get their second names by copies", files.describe(error))
+        logger.info("No hard links here (%s); files are copied instead", files.describe(error))
 
 
 def moment_at(mtime: float) -> datetime | None:

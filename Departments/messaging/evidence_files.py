@@ -133,7 +133,7 @@ def _describe(file: EvidenceFile, data: bytes) -> EvidenceFile:
     """Add the facts in the bytes. Only a message name makes a message, and only in its place."""
     file = replace(file, digest=hashlib.sha256(data).hexdigest())
     if file.is_stray:
-        return replace(file, problem="is where no message belongs")
+        return replace(file, problem="is in no message folder")
     if not is_message_name(file.name):
         return replace(file, problem=NO_MESSAGE)
     try:

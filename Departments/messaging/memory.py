@@ -57,7 +57,7 @@ class MessageMemory:
         if self._sent.get(item.letter_name, item.digest) != item.digest:
             raise NotDecidedHere(
                 f"{make_safe(item.name)} has the id {make_safe(item.key)} and other contents than the desk sent under "
-                "it; nothing of it was acted on, so find out who wrote it, then drop it"
+                "it; it had no effect; find out who wrote it, then drop it"
             )
 
     def check_same(self, item: WaitingFile, done: EarlierOutcome | None) -> None:

@@ -167,7 +167,7 @@ def _allocator(document: Mapping[str, Any]) -> Document:
 def _limits(document: Mapping[str, Any]) -> Document:
     flagged, kept_out = list(islice(_suggestions(document), MOST_SHOWN)), sum(map(_is_kept_out, _skips(document)))
     issues = [f"{row['ticker']}: {row['suggestion']}" for row in flagged]
-    message = f"every trade keeps every limit; {kept_out} others were skipped for one"
+    message = f"every trade keeps every limit; {kept_out} others broke one and were skipped"
     quality = max(70, 100 - 5 * kept_out)
     return _stage(LIMITS_STAGE, message, quality, {"rejected_count": kept_out, "rejections": flagged}, issues)
 

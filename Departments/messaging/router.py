@@ -49,7 +49,7 @@ def make_skipping_router(department: str, catalogue: Catalogue = CATALOGUE) -> R
     """Return a router for an inbox without a message that is acted on; one that comes meanwhile waits."""
 
     def refuse(message: Message, _: Any) -> Commit | None:
-        raise BrokerUnavailable(f"{message.message_id} came while {department} only looked")
+        raise BrokerUnavailable(f"{message.message_id} came while {department} was read-only")
 
     entries = (row.recipients.get(department) for row in catalogue)
     return Router(department, {entry: refuse for entry in entries if isinstance(entry, str)}, catalogue=catalogue)

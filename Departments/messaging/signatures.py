@@ -140,12 +140,12 @@ def _canonical_value(lines: list[str]) -> str:
     first = lines[0]
     if len(lines) > 1:
         if any(re.search(r"(?:^|[\s:\-])[&*!|>%@`]|[\s]#", line) for line in lines[1:]):
-            raise SignatureError("a list or mapping of the front matter is too intricate to be signed")
+            raise SignatureError("a list or mapping of the front matter is too complex to sign")
         return json.dumps(["lines", *lines[1:]])
     if _QUOTED.match(first):
         inner = first[1:-1]
         return json.dumps(["text", inner.replace("''", "'") if first[0] == "'" else inner])
     if first[:1] in tuple("'\"&*!|>%@`?#") or " #" in first or "\t#" in first:
-        raise SignatureError(f"the value {first[:40]!r} of the front matter is too intricate to be signed")
+        raise SignatureError(f"the value {first[:40]!r} of the front matter is too complex to sign")
     is_text = _WORD.match(first) and first.lower() not in _RESERVED
     return json.dumps(["text" if is_text else "plain", first])

@@ -37,7 +37,7 @@ class SignatureRule:
         """Raise NotSigned unless a message has the signature it needs."""
         problem = self.find_problem(message)
         if problem and (message_type in self.types or (self._has_key(message) and "signature" in message.extra)):
-            raise NotSigned(f"{make_safe(message.message_id)} {problem}; nothing of it was acted on")
+            raise NotSigned(f"{make_safe(message.message_id)} {problem}; it had no effect")
 
     def find_problem(self, message: Message) -> str:
         """Return the fault of a message's signature, empty for a valid one."""

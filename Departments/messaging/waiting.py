@@ -205,7 +205,7 @@ def refuse(file: WaitingFile, rivals: Sequence[Rival], *, is_signed: bool) -> No
     if signed is not None and not is_signed:
         raise NotSigned(
             f"{make_safe(file.name)} is not signed, and {make_safe(signed)} of the same id and other content is; "
-            "nothing of the former was acted on"
+            "the former had no effect"
         )
     if rivals:
         raise Contradiction(describe(file.key, [file.name, *(rival.name for rival in rivals)]))
@@ -215,7 +215,7 @@ def describe(message_id: str, names: Sequence[str]) -> str:
     """Return the sentence about files of one id, with the mend."""
     files = " and ".join(f'"{make_safe(name)}"' for name in sorted(dict.fromkeys(names))[:NAMED])
     return (
-        f"{files} have the id {make_safe(message_id)} and different contents, and nothing proves which is right; none "
-        "was acted on. Drop the wrong one (departments dead-letters drop NAME), "
+        f"{files} have the id {make_safe(message_id)} and different contents, and nothing proves one of them; "
+        "none had an effect. Drop the wrong one (departments dead-letters drop NAME), "
         "then retry the right one (departments dead-letters retry NAME)"
     )

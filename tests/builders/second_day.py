@@ -20,8 +20,8 @@ from tests.invariants.promises import Promises
 from tests.invariants.scenarios import NEXT_DAY, RELEASE_DAY
 
 #: The moments of the day's execution, and the words that tell of them.
-RELEASING, SELLING, SOLD = "RELEASE phase:", "SELL phase:", "All SELL orders"
-BUYING, BOUGHT, PROTECTING, PROTECTED = "BUY phase:", "All BUY orders", "PROTECT phase:", "Every share bought"
+RELEASING, SELLING, SOLD = "RELEASE phase:", "SELL phase:", "SELL phase ended"
+BUYING, BOUGHT, PROTECTING, PROTECTED = "BUY phase:", "BUY phase ended", "PROTECT phase:", "Every share bought"
 MOMENTS = (RELEASING, SELLING, SOLD, BUYING, BOUGHT, PROTECTING, PROTECTED)
 LATER = NEXT_DAY + timedelta(minutes=10)
 AGAIN = "run the same command again"

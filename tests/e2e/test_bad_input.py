@@ -113,7 +113,7 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
         briefing_file(briefing([{"ticker": "ALKS", "composite_score": 70}], day="2025-11-07")),
         [f"{BRIEFING}: market_conditions.date", "2025-11-07", "give today's briefing"],
     ),
-    "report folder a file": (report_folder_is_a_file, ["Reports", "no folder", "move"]),
+    "report folder a file": (report_folder_is_a_file, ["Reports", "is a file", "move"]),
     "state beside Alpaca": (given("--broker", "alpaca"), ["--exchange-state", "simulated", "leave it out"]),
 }
 

@@ -54,7 +54,7 @@ UNUSABLE = {
     "no candidates": (briefing([]).replace("candidates", "canditates"), ["candidates", "missing"]),
     "a broken JSON block": (
         briefing(candidates()).replace('"vix": 18.0', '"spy_drawdown_pct": .15'),
-        ["payload", "line", "mend the JSON"],
+        ["payload", "line", "correct the JSON"],
     ),
     "no JSON block": (briefing(candidates()).replace("```json", "```"), ["candidates", "missing"]),
     "a date of another form": (

@@ -254,7 +254,7 @@ def test_an_order_killed_before_its_report_was_written_is_not_traded_again(
     report.unlink()
     again = order(capsys, folder, "SELL MSFT 10")
     assert (again.code, len(sent(folder)), report.exists()) == (1, 1, True)
-    assert "only its report was missing" in again.sentences[0]
+    assert "its missing report is written" in again.sentences[0]
 
 
 def test_an_order_that_the_broker_refuses_is_an_issue(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

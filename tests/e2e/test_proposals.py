@@ -115,13 +115,13 @@ def test_a_refused_proposal_leaves_a_plan_that_says_so_and_ends_with_1(
     propose(folder, payload)
     said = plan_of(folder, capsys)
     assert said.code == 1
-    (note,) = [line for line in said.document["plan"]["notes"] if "refused as a whole" in line]
+    (note,) = [line for line in said.document["plan"]["notes"] if "proposal is refused" in line]
     assert words in note
     assert ("BUY", "ALKS") in trades(said)
     assert plan_of(folder, capsys).code == 1  # it is a dead letter now
     executed = say(capsys, *run_of(folder, "--json"))
     assert (executed.code, executed.document["status"]) == (1, "COMPLETED_WITH_ISSUES")
-    assert any("refused as a whole" in note for note in executed.document["plan_notes"])
+    assert any("proposal is refused" in note for note in executed.document["plan_notes"])
 
 
 @pytest.mark.parametrize("case", [None, *REFUSED])

@@ -63,7 +63,7 @@ def test_acting_without_at_is_refused_where_it_would_end_orders(
     assert said.code == 2
     (sentence,) = said.sentences
     assert "was last used on 2025-11-10" in sentence
-    assert "would end 2 open orders for good" in sentence
+    assert "ends 2 open orders for good" in sentence
     assert "--at 2025-11-10T" in sentence
     assert live_exits(bought) == 2
 

@@ -203,7 +203,14 @@ def test_a_person_is_asked_in_a_terminal(folder: Path, answer: str, status: str,
 
 def test_the_screen_shows_plan_progress_final_table_cash_and_report(folder: Path, capsys: Capture) -> None:
     said = say(capsys, *run_of(folder, "--plan", plan_file(folder)))
-    for words in ("Plan PLAN_20251110_150000", "Review:", "COMPLETED", "Lowest cash of the run", "holds", "Report: "):
+    for words in (
+        "Plan PLAN_20251110_150000",
+        "Review:",
+        "COMPLETED",
+        "Lowest cash of the run",
+        "Cash adds up",
+        "Report: ",
+    ):
         assert words in said.out
     assert "Waiting for 2 orders to fill: CTVA, DVN" in said.err
     for kind in ("Report", "Page"):
@@ -223,7 +230,7 @@ def test_an_output_in_an_old_code_page_is_no_obstacle(folder: Path, monkeypatch:
     monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
     said = launched(*run_of(folder, "--plan", plan_file(folder)), cwd=folder)
     assert said.code == 0
-    assert "Start + sells − buys − fees = end: holds" in said.out
+    assert "Cash adds up: start + sells − buys − fees = end" in said.out
 
 
 def test_no_file_is_read_or_written_in_the_encoding_of_the_machine(

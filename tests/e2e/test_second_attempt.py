@@ -60,7 +60,7 @@ def test_a_buy_that_filled_in_part_is_bought_only_for_the_rest(folder: Path, cap
     assert "**Attempt 1**: " in report
     third = run_again(folder, capsys)
     assert (third.code, third.document["status"]) == (0, "ALREADY_EXECUTED")
-    assert "nothing is left of it" in third.document["message"]
+    assert "no trade of it is left" in third.document["message"]
     Promises(folder).check()
 
 
@@ -138,7 +138,7 @@ def test_a_script_that_executes_again_starts_a_further_attempt_as_a_second_run_d
     assert (again["status"], again["document"]["status"]) == ("EXECUTION_INITIATED", "COMPLETED")
     assert filled(again["document"], "ALKS") == [(1, "150", "60"), (2, "90", "90")]
     assert (third["status"], third["code"]) == ("ERROR", "ALREADY_EXECUTED")
-    assert "nothing is left of it" in third["message"]
+    assert "no trade of it is left" in third["message"]
     Promises(folder).check()
 
 

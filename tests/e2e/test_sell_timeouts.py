@@ -114,5 +114,5 @@ def test_a_sell_that_fills_while_its_cancel_is_on_the_way_counts_as_filled(
 def test_a_cancel_that_never_ends_does_not_stop_the_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = run(tmp_path, capsys, SILENT, {"call": "cancel", "symbol": "CTVA", "do": "stuck_cancel"})
     assert said.order("CTVA")["terminal_at"] is None
-    assert "SELL phase ends with orders whose end is unknown: CTVA" in said.err
+    assert "SELL phase: the end of these orders is unknown: CTVA" in said.err
     assert said.document["cash_identity"]["holds"]

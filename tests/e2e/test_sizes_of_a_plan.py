@@ -40,7 +40,7 @@ def test_an_approved_size_is_kept_and_what_stays_in_cash_is_told(
     said = say(capsys, *run_of(folder, "--plan", path, "--json"))
     assert shares(said) == {"ALKS": 108, "BANC": 174}
     assert "Raised BANC from 118 to 174 shares - position would be $2,040 (< $3,000 minimum)" in said.err
-    assert "the plan's sizes are kept, and what is left stays in cash" in said.err
+    assert "the plan's sizes are kept; with --sizes resize" in said.err
 
 
 def test_on_request_sizes_grow_to_the_maximum_of_a_position(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +67,7 @@ def test_what_becomes_of_a_plan_needs_a_plan(
     deliver_briefing(folder)
     said = say(capsys, *run_of(folder, *option))
     assert said.code == 2
-    assert f"{option[0]}: says what becomes of a given plan, and none is given; add --plan FILE" in said.err
+    assert f"{option[0]}: needs a plan; add --plan FILE" in said.err
 
 
 def test_a_plan_whose_sizes_break_a_limit_is_cut_to_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -517,7 +517,7 @@ def test_outside_a_workspace_no_command_reassures_or_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
     assert command(tmp_path, *arguments) == 2
-    assert capsys.readouterr().err.startswith(f"{tmp_path}: this is no workspace; name the folder")
+    assert capsys.readouterr().err.startswith(f"{tmp_path}: is not a workspace: it has neither config nor")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "config").mkdir()
     assert command(tmp_path, "archive") == command(tmp_path, "inbox") == 0

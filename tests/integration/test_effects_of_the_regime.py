@@ -57,8 +57,8 @@ def test_on_a_careful_day_positions_are_half_as_large_and_the_report_gives_the_r
     said, report = day(capsys, tmp_path / "careful", "--json", **market)
     assert max(buys(said).values()) <= max(usual.values()) / 2
     assert said.document["denied"] == []
-    most = "A position chosen here may be worth $4,200 today instead of $8,400, one of a given size $13,125"
-    assert f"{most} today instead of $26,250 (SIZE_REDUCED: {effect})." in " ".join(report.split())
+    most = "The largest position is $4,200 today instead of $8,400 if Operations chooses the size, $13,125"
+    assert f"{most} today instead of $26,250 if the plan gives it (SIZE_REDUCED: {effect})." in " ".join(report.split())
 
 
 def test_on_a_quiet_day_the_report_names_the_regime_and_no_effect(

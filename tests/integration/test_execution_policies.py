@@ -196,7 +196,7 @@ def test_shares_that_somebody_else_sells_meanwhile_are_named_and_an_issue(tmp_pa
     assert (document["status"], document["exit_code"]) == ("COMPLETED_WITH_ISSUES", 1)
     assert document["cash_identity"] == {"holds": True, "difference": "0.00", "fees": "0.00", "other": "502.45"}
     report = (tmp_path / "Reports" / f"{SMALL['plan_id']}.md").read_text(encoding="utf-8")
-    assert "Start + sells − buys − fees + other bookings ($502.45) = end: holds." in report
+    assert "Cash adds up: start + sells − buys − fees + other bookings ($502.45) = end." in report
     assert "Somebody else sold 1 MSFT at $502.45" in report
 
 

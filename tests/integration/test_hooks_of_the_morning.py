@@ -118,9 +118,9 @@ HANGS = """
             None,
             "no DailyBriefing of today",
         ),
-        (RESEARCH, YESTERDAY, "no DailyBriefing of today is there"),
+        (RESEARCH, YESTERDAY, "no DailyBriefing of today"),
         (RESEARCH, briefing([{"ticker": "ALKS", "composite_score": "high"}]), None),
-        (RESEARCH, "no message at all", "no DailyBriefing of today is there"),
+        (RESEARCH, "no message at all", "no DailyBriefing of today"),
     ],
 )
 def test_a_hook_that_fails_hangs_or_answers_nonsense_is_one_sentence_and_nothing_is_traded(
@@ -138,7 +138,7 @@ def test_a_hook_that_fails_hangs_or_answers_nonsense_is_one_sentence_and_nothing
         return
     assert (answer["status"], answer["exit_code"]) == ("REJECTED", 1)
     assert words in answer["message"]
-    assert "no older list takes its place" in answer["message"]
+    assert "no older briefing is used" in answer["message"]
     assert "\n" not in answer["message"]
 
 
@@ -209,7 +209,7 @@ def test_a_briefing_is_enriched_once(news: tuple[Path, SharedDesk]) -> None:
     [
         ("print('[]')", "answered list instead of a JSON object"),
         ("print('good news')", "answered no JSON"),
-        ("print('{}')", "gave back a briefing that cannot be used"),
+        ("print('{}')", "returned an unusable briefing"),
         ("import sys; sys.exit('no credit left')", "failed with exit code 1 (no credit left)"),
     ],
 )
@@ -246,7 +246,7 @@ def test_a_proposal_that_is_none_ends_the_morning(tmp_path: Path) -> None:
     with closing(desk(there)) as opened:
         answer = planned(opened)
     assert (answer["status"], answer["exit_code"]) == ("REJECTED", 1)
-    assert "proposed what cannot be used" in answer["message"]
+    assert "made an unusable proposal" in answer["message"]
 
 
 def test_operations_called_alone_has_its_morning_too(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_without_activities_the_day_goes_on_and_changes_have_no_names(opening: O
     day.line.gateway = lambda call: reply if "/account/activities" in call.path else gateway(call)  # type: ignore[assignment]
     said = day.run(*planned(day, two_and_two()))
     assert (said.code, said.document["status"]) == (0, "COMPLETED")
-    assert "its changes have no names" in said.err
+    assert "its changes stay unexplained" in said.err
     assert len([1 for _, call, _ in day.line.calls if "/account/activities" in call.path]) < 150
 
 

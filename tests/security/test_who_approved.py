@@ -180,7 +180,7 @@ def test_what_is_no_person_never_counts_as_one(
     planned(tmp_path, capsys, 20_000)
     for person in before:
         approve_as(tmp_path, person)
-    with pytest.raises(DepartmentsError, match=f"{nobody.name} is no person"):
+    with pytest.raises(DepartmentsError, match=f"{nobody.name} does not count as a person"):
         approve_as(tmp_path, nobody)
     assert len(rows(tmp_path)) == len(before)
 
@@ -248,7 +248,7 @@ def test_a_plan_that_changed_after_its_approval_is_not_executed(
     assert command(capsys, tmp_path, "approve", PLAN).code == 0
     change_plan(tmp_path, capsys)
     ran = command(capsys, tmp_path, "run")
-    assert f"{PLAN} was approved and has changed since" in ran.err
+    assert f"{PLAN} changed after its approval" in ran.err
     assert sent(tmp_path) == 0
 
 

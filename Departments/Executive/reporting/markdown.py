@@ -58,7 +58,7 @@ def _items(sentences: Iterable[str]) -> list[str]:
     return [f"- {_safe(sentence)}" for sentence in sentences]
 
 
-FACT_COLUMNS = ("Fact", "Value", "Limit", "Asks for a person by")
+FACT_COLUMNS = ("Fact", "Value", "Limit", "HOLD rule")
 
 
 def fact_cells(fact: Mapping[str, str]) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def _cash_lines(document: Mapping[str, Any], lowest_with_buys_first: Decimal) ->
         ("Cash after", _money(account["cash_after"])),
         ("Fees", _money(identity["fees"])),
         ("Lowest cash of the run", _money(account["lowest_cash"])),
-        ("Lowest cash with the BUYs first", usd_cents(lowest_with_buys_first)),
+        ("Lowest cash with BUYs before SELLs", usd_cents(lowest_with_buys_first)),
         ("Reserve", _money(account["reserve"])),
     ]
     broken = (f"\n**A fill broke a limit**: {sentence}." for sentence in document.get("broken_limits", ()))
@@ -176,15 +176,15 @@ def _safe(text: object) -> str:
 
 def _identity_sentence(identity: Mapping[str, Any]) -> str:
     if identity["holds"]:
-        return f"{_identity_formula(identity)}: holds."
+        return f"Cash adds up: {_identity_formula(identity)}."
     difference = identity["difference"]
     amount = None if difference is None else Decimal(difference)
-    return f"{_identity_formula(identity)}: **does not hold**, {describe_difference(amount)}."
+    return f"**Cash does not add up**: {_identity_formula(identity)} is {describe_difference(amount)}."
 
 
 def _identity_formula(identity: Mapping[str, Any]) -> str:
     other = "" if Decimal(identity["other"]) == 0 else f" + other bookings ({_money(identity['other'])})"
-    return f"Start + sells − buys − fees{other} = end"
+    return f"start + sells − buys − fees{other} = end"
 
 
 def _money(text: str | None) -> str:

@@ -54,4 +54,4 @@ def adds_up(difference: Decimal) -> bool:
 def describe_difference(difference: Decimal | None) -> str:
     """Return the words for unexplained cash; `difference` in dollars, None if unknown."""
     amount = "an unknown amount" if difference is None else usd_cents(difference)
-    return f"off by {amount}, which no order and no fee explains"
+    return f"off by {amount}; no order and no fee explains it"

@@ -135,13 +135,15 @@ def show_cash(console: Console, document: Mapping[str, Any], lowest_with_buys_fi
     lines = [
         f"Cash before {before}, after {after}, fees {_money(identity['fees'])}, reserve {reserve}",
         f"Lowest cash of the run: {_money(account['lowest_cash'])}",
-        f"  with the BUYs first it would have been {usd_cents(lowest_with_buys_first)}",
+        f"  with BUYs before SELLs: {usd_cents(lowest_with_buys_first)}",
     ]
     for line in lines:
         console.print(Text(line))
     difference = None if identity["difference"] is None else Decimal(identity["difference"])
-    said, style = ("holds", "") if identity["holds"] else (describe_difference(difference), "red")
-    console.print(Text.assemble("Start + sells − buys − fees = end: ", (said, style)))
+    if identity["holds"]:
+        console.print("Cash adds up: start + sells − buys − fees = end", highlight=False)
+    else:
+        console.print(Text(f"Cash does not add up: it is {describe_difference(difference)}", style="red"))
     for sentence in document.get("broken_limits", ()):
         console.print(Text(f"A fill broke a limit: {sentence}", style="red"))
 

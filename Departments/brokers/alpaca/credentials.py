@@ -97,7 +97,7 @@ def _read_literal(path: Path, name: str, value: ast.expr) -> str:
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
         return value.value.strip()
     mend = f'write {name} = "…" or set it in the environment'
-    raise BadInput(path, name, "is not literal text, and the file is read without being run", mend)
+    raise BadInput(path, name, "is not literal text; the file is read, never run", mend)
 
 
 def _read_key(keys: Mapping[str, str], name: str, source: str) -> str:

@@ -31,5 +31,5 @@ class Pauses:
         passed = self._clock.now() - self._from
         if timedelta() <= passed < self._length:  # else it is over, or our clock was set back
             left = (self._length - passed).total_seconds()
-            raise Passing(f"the broker wants no request for {left:.0f} s more: {method} {what} waits", wait=left)
+            raise Passing(f"the broker asks for a pause of {left:.0f} s more: {method} {what} waits", wait=left)
         self._from = None

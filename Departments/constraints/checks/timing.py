@@ -33,7 +33,7 @@ def check_plan_age(desk: Circumstances) -> Finding:
     if plan is None or plan.made_at is None:
         return desk.leave_open(ReasonCode.STALE_PLAN, "time of the plan")
     if is_in_future(plan.made_at, now, desk.facts.hours.now):
-        sentence = f"its time, {iso(plan.made_at)}, is after now, so its age is unknown"
+        sentence = f"its time, {iso(plan.made_at)}, is in the future, so its age is unknown"
         return Reason.of(ReasonCode.STALE_PLAN, sentence, generated_at=iso(plan.made_at), now=iso(now))
     is_of_another_day = desk.stage == "trade" and trading_day(plan.made_at) != trading_day(now)
     too_old = is_of_another_day or _is_older(plan.made_at, now, hours)

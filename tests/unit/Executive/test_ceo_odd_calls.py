@@ -65,8 +65,8 @@ def with_first(**changes: Any) -> dict[str, Any]:
         (with_first(ticker="../../A"), "trades[0].ticker: '../../A' is not a symbol"),
         (with_first(ticker=5), "trades[0].ticker: '5' is not a symbol"),
         (with_first(entry_price=1e30), "trades[0].entry_price"),
-        (with_first(shares=1e40), "trades[0].shares: the number is too large to be true"),
-        (with_first(shares="1e999999999999"), "trades[0].shares: the number is too large to be true"),
+        (with_first(shares=1e40), "trades[0].shares: the number is above 10^15"),
+        (with_first(shares="1e999999999999"), "trades[0].shares: the number is above 10^15"),
         (with_first(shares=10**5000), "current_plan"),
     ],
 )

@@ -120,20 +120,20 @@ def test_cash_is_shown_beside_what_the_buys_first_would_have_needed() -> None:
     text = console.export_text()
     assert "Cash before $5,251.65, after $10,598.00, fees $1.25, reserve $9,895.00" in text
     assert "Lowest cash of the run: $5,251.65" in text
-    assert "with the BUYs first it would have been -$25,877.35" in text
-    assert "holds" in text
+    assert "with BUYs before SELLs: -$25,877.35" in text
+    assert "Cash adds up" in text
 
 
 @pytest.mark.parametrize(
     ("difference", "told"),
     [
-        ("12.34", "off by $12.34, which no order and no fee explains"),
-        ("-1234.50", "off by -$1,234.50, which no order and no fee explains"),
-        (None, "off by an unknown amount, which no order and no fee explains"),
+        ("12.34", "off by $12.34; no order and no fee explains it"),
+        ("-1234.50", "off by -$1,234.50; no order and no fee explains it"),
+        (None, "off by an unknown amount; no order and no fee explains it"),
     ],
 )
 def test_money_that_nothing_accounts_for_is_reported(difference: str | None, told: str) -> None:
     console = screen()
     identity = {"holds": False, "difference": difference, "fees": None}
     show_cash(console, document(cash_identity=identity), Decimal(0))
-    assert f"Start + sells − buys − fees = end: {told}" in " ".join(console.export_text().split())
+    assert f"Cash does not add up: it is {told}" in " ".join(console.export_text().split())

@@ -34,7 +34,7 @@ def test_a_plan_without_a_flaw_is_a_ten_to_approve() -> None:
     found = reviewed()
     assert (found.quality_rating, found.recommendation, found.concerns) == (10, "APPROVE", ())
     assert "every order passes every limit that could be evaluated" in found.strengths
-    assert "90.0% of equity is put to work" in found.strengths
+    assert "90.0% of equity is invested" in found.strengths
 
 
 def test_a_violation_rejects_the_plan_and_names_order_and_numbers() -> None:
@@ -53,17 +53,17 @@ OVERDRAWN = book(position("HELD", 100, 50), cash=D(-2_000))
 @pytest.mark.parametrize(
     ("given", "concern"),
     [
-        ({"plan": LOW}, "only 50.0% of equity is put to work (target 90.0%)"),
+        ({"plan": LOW}, "only 50.0% of equity is invested (target 90.0%)"),
         (
             {"there": NEARLY_ONE_SECTOR},
-            "Energy leaves hardly any of position_limits.max_sector_concentration_pct",
+            "Energy uses nearly all of position_limits.max_sector_concentration_pct",
         ),
         ({"there": OVERDRAWN}, "HOLD: cash after: -$1,900 (limit at least $10,000), by review.hold_exceeded"),
         ({"there": market(known(market_cap=None))}, "not evaluated, because data is missing: MIN_MARKET_CAP"),
         ({"there": market(regime=regime(Regime.BEARISH))}, "the market regime is BEARISH"),
         (
             {"there": market(regime=regime(Regime.UNKNOWN))},
-            "the market regime is unknown, so the careful branch applies",
+            "the market regime is unknown; its careful sizes apply",
         ),
         (
             {"there": market(known(price_at=NOW - timedelta(hours=5)))},

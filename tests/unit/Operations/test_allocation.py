@@ -185,7 +185,7 @@ def test_the_money_ends_with_the_best_candidate_that_it_does_not_reach() -> None
     picks = [pick("A", score=90), pick("B", price=3300, score=80, least=1, most=2), pick("C", score=70)]
     found = allocate(picks, room(money=6_200))
     assert values(found, picks) == {"A": 6_200}
-    assert found.left_out["C"].sentence == "B comes first, and what is left does not reach its minimum"
+    assert found.left_out["C"].sentence == "the money waits for B, whose score is higher"
     assert (code(found, "B"), code(found, "C")) == (ReasonCode.CASH_RESERVE, ReasonCode.CASH_RESERVE)
 
 

@@ -84,7 +84,7 @@ WHOLE: dict[str, tuple[dict[str, Any], str, str]] = {
     "an exact pick that is sold": (
         {"mode": "exact", "picks": [{"ticker": "SN", "shares": 3}], "sells": [{"ticker": "SN"}]},
         "picks",
-        "bought and sold",
+        "BUYs and SELLs",
     ),
     "an exact pick nobody can read": (
         {"mode": "exact", "picks": [{"ticker": "../x", "shares": 3}, {"ticker": "SN", "shares": 3}]},

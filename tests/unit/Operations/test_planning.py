@@ -146,7 +146,7 @@ def test_with_the_money_for_it_every_size_of_the_incident_is_kept_or_raised_and_
     wanted = {t: D(n) for t, n, _, _ in INCIDENT}
     assert {t.symbol for t in found.buys} == set(wanted)
     assert all(t.qty == wanted[t.symbol] or (t.notional or 0) - (t.price or 0) < day.minimum for t in found.buys)
-    assert any("what is left stays in cash" in note for note in found.notes)
+    assert any("the plan's sizes are kept" in note for note in found.notes)
 
 
 def test_on_request_the_sizes_of_the_incident_grow_evenly_to_the_target() -> None:
@@ -165,8 +165,8 @@ def test_on_a_careful_day_sizes_are_kept_and_the_note_says_what_a_position_may_b
     found = validate_plan(plan, careful).plan
     assert {t.symbol: t.qty for t in found.buys} == {t.symbol: t.qty for t in validate_plan(plan, day).plan.buys}
     assert (
-        "A position chosen here may be worth $3,958 today instead of $7,916, one of a given size $12,368 today instead "
-        "of $24,737 (SIZE_REDUCED: cause=regime_unknown factor=0.5)."
+        "The largest position is $3,958 today instead of $7,916 if Operations chooses the size, $12,368 today instead "
+        "of $24,737 if the plan gives it (SIZE_REDUCED: cause=regime_unknown factor=0.5)."
     ) in found.notes
 
 
@@ -221,7 +221,7 @@ def test_a_share_too_dear_for_the_automatic_maximum_is_skipped_with_its_numbers(
     found = plan_of(candidate("BIG", 9_000))
     assert [str(s.reason) for s in found.skipped] == ["MAX_AUTO_POSITION: value=9090 maximum=8000"]
     assert found.skipped[0].line == (
-        "Skipped BIG - its smallest position would be $9,090 at prices 1.0% worse (> $8,000 maximum)"
+        "Skipped BIG - the smallest position is $9,090, the maximum is $8,000; prices count 1.0% higher"
     )
 
 
@@ -458,7 +458,7 @@ def test_a_position_that_is_full_already_is_reported_as_that() -> None:
     found = make_plan(briefing(candidate("A", 40)), there).plan
     (skip,) = found.skipped
     assert skip.line == (
-        "Skipped A - with one share more its position would be $8,039 at prices 1.0% worse (> $7,993 maximum)"
+        "Skipped A - one more share makes the position $8,039, the maximum is $7,993; prices count 1.0% higher"
     )
     assert found.extra["deployment_goal"]["binding"] == "MAX_AUTO_POSITION"
 
@@ -485,7 +485,7 @@ def test_the_constraint_that_binds_is_named_with_the_shortfall(
 ) -> None:
     found = plan_of(*candidates, limits=Limits.model_validate(limits))
     assert found.extra["deployment_goal"]["binding"] == binding
-    assert "is missed by $" in found.notes[0]
+    assert "short of the target" in found.notes[0]
     assert binding in found.notes[0]
 
 
@@ -695,7 +695,7 @@ def test_a_given_top_up_under_the_minimum_trade_is_skipped_with_its_line() -> No
     day = basis(held("EIX", 100, 50), cash=95_000, candidates=[candidate("EIX", 50)])
     plan = TradingPlan("P", NOW, (Trade("EIX", Side.BUY, D(2), D(50), D(70)),))
     found = validate_plan(plan, day).plan
-    assert [s.line for s in found.skipped] == ["Skipped EIX - its top-up would be $100 (< $1,000, a minimum trade)"]
+    assert [s.line for s in found.skipped] == ["Skipped EIX - its top-up would be $100 (< $1,000, the minimum trade)"]
 
 
 def test_the_heat_of_a_top_up_counts_from_the_positions_own_stop() -> None:
@@ -734,7 +734,7 @@ def test_the_regime_is_named_where_it_is_what_binds() -> None:
     careful = changed(basis(candidates=picks), vix=D(35))
     goal = make_plan(briefing(*picks), careful).plan
     assert goal.extra["deployment_goal"]["binding"] == "SIZE_REDUCED"
-    assert "with the usual sizes, but for vix_caution_threshold, $41" in goal.notes[0]
+    assert "without vix_caution_threshold, $41" in goal.notes[0]
 
 
 def test_one_place_more_is_named_with_what_it_would_let_in() -> None:
@@ -751,7 +751,7 @@ def test_a_lower_threshold_is_named_where_only_weaker_candidates_are_left() -> N
 
 
 def test_a_plan_below_the_number_of_positions_says_so_a_given_one_too() -> None:
-    told = "There is 1 position in the end, fewer than deployment.min_positions (12)."
+    told = "The plan leads to 1 position; deployment.min_positions asks for 12."
     assert told in plan_of(candidate("A", 30)).notes
     given_plan = TradingPlan("P", NOW, (Trade("A", Side.BUY, D(120), D(30), D(70)),))
     assert told in validate_plan(given_plan, basis(candidates=[candidate("A", 30)])).plan.notes
@@ -761,6 +761,6 @@ def test_a_minimum_trade_above_the_maximum_of_a_position_tops_nothing_up_and_say
     found = top_up(rules=limits(deployment={"min_trade_value": 10_000}))
     assert (found.buys, code(found, "EIX")) == ((), Code.MIN_TRADE_VALUE)
     assert (
-        "deployment.min_trade_value or min_trade_pct asks for $10,000, more than a position chosen here may be worth "
-        "($6,800): nothing held is topped up; lower it."
+        "deployment.min_trade_value or min_trade_pct asks for $10,000 and max_auto_position_pct allows "
+        "$6,800: no held symbol is topped up; lower the former."
     ) in found.notes

@@ -168,7 +168,7 @@ def test_holdings_in_which_briefing_and_account_differ_are_named() -> None:
     day = basis(held("KNOWN", 10, 20), held("LISTED", 10, 20), held("NEW", 10, 20))
     of_the_day = briefing(candidate("LISTED"), holdings=(Holding(symbol="KNOWN"), Holding(symbol="GONE")))
     assert describe_holdings(of_the_day, day) == (
-        "The briefing lists as held what the account does not hold: GONE.",
-        "The briefing does not know what the account holds: NEW.",
+        "Held by the briefing, but not by the account: GONE.",
+        "Held by the account, but not in the briefing: NEW.",
     )
     assert describe_holdings(briefing(holdings=(Holding(symbol="KNOWN"),)), basis(held("KNOWN", 10, 20))) == ()

@@ -93,7 +93,7 @@ def test_a_briefing_with_an_unreadable_date_is_stale() -> None:
 def test_data_is_fresh_when_of_the_current_or_previous_trading_day(day: date, now: datetime, *, known: bool) -> None:
     seen = drop_stale(read(briefing(date=day.isoformat()), now, "briefing"), now)
     assert nothing_known(seen) is not known
-    assert any("stale" in note for note in seen.notes) is not known
+    assert any("counts as unknown" in note for note in seen.notes) is not known
 
 
 def test_spy_bars_give_level_change_and_day() -> None:

@@ -222,8 +222,8 @@ def test_settings_are_found_in_the_older_folder_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("rebalance_band_pct: 1", "a band of 1 would leave every holding alone; write less than 1, 0.25 is 25 %"),
-        ("rebalance_band_pct: 100", "a band of 100 would leave every holding alone; write less than 1"),
+        ("rebalance_band_pct: 1", "a band of 1 stops all rebalancing; write less than 1 (0.25 is 25 %)"),
+        ("rebalance_band_pct: 100", "a band of 100 stops all rebalancing; write less than 1"),
         ("rebalance_band_pct: '0.2'", "must be a number (found '0.2'); write it without quotes"),
         ("too_small: grow", "'raise' or 'skip'"),
         ("min_trade_pct: 0.09", "0.09 is more than deployment.max_auto_position_pct (0.08)"),

@@ -56,4 +56,4 @@ def test_exits_beside_a_buy_are_no_wash_trade() -> None:
 def test_an_open_buy_of_unknown_cost_is_named_whatever_the_plan_trades() -> None:
     seen = facts(book(unpriced_buys=("BUY 5 ZZZ (x2)",)))
     (sentence,) = describe_outside_orders([BUY], seen)
-    assert sentence.startswith("nobody knows what the open BUY 5 ZZZ (x2) may cost: no cash is free for BUYs")
+    assert sentence.startswith("the cost of the open BUY 5 ZZZ (x2) is unknown: no cash is free for BUYs")

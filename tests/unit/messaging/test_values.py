@@ -19,8 +19,8 @@ NUMBERS = {
     True: "True is not a number; give a positive number",
     "many": "'many' is not a number; give a positive number",
     "NaN": "'NaN' is not a finite number; give a positive number",
-    1e40: "the number is too large to be true; give a positive number",
-    "9" * 400: "the number is too large to be true; give a positive number",
+    1e40: "the number is above 10^15; give a positive number",
+    "9" * 400: "the number is above 10^15; give a positive number",
     "x" * 4000: f"{'x' * 40!r} is not a number; give a positive number",
 }
 SYMBOLS = {
@@ -83,5 +83,5 @@ def test_a_price_that_rounds_to_nothing_is_not_positive() -> None:
 
 
 def test_a_trade_of_a_plan_stays_exact_to_the_cent() -> None:
-    assert of_a_plan(shares=10**13) == "MSG: trades[0].shares: the number is too large to be true; give a number"
+    assert of_a_plan(shares=10**13) == "MSG: trades[0].shares: the number is above 10^15; give a positive number"
     assert ExecutiveApproval.read({**OWN, "shares": 10**13}, "MSG").qty == 10**13
