@@ -40,7 +40,7 @@ def read_in_plan(read: Read[Decimal]) -> Read[Decimal]:
     def read_bounded(value: Any) -> Decimal:
         number = read(value)
         if number.adjusted() > LARGEST:
-            raise ValueError("the number is above 10^15; give a smaller one")
+            raise ValueError("the number is above 10^15; give a number")
         return number
 
     return read_bounded

@@ -84,7 +84,7 @@ def read_number(value: Any) -> Decimal:
         problem = str(error) if len(str(error)) < SHORT else f"{str(value)[:40]!r} is not a number"
         raise ValueError(f"{problem}; give a number") from error
     if abs(number) > BEYOND_REASON:
-        raise ValueError("the number is above 10^15; give a smaller one")
+        raise ValueError("the number is above 10^15; give a number")
     return number
 
 

@@ -83,5 +83,5 @@ def test_a_price_that_rounds_to_nothing_is_not_positive() -> None:
 
 
 def test_a_trade_of_a_plan_stays_exact_to_the_cent() -> None:
-    assert of_a_plan(shares=10**13) == "MSG: trades[0].shares: the number is above 10^15; give a positive number"
+    assert of_a_plan(shares=10**13) == "MSG: trades[0].shares: the number is above 10^15; give a number"
     assert ExecutiveApproval.read({**OWN, "shares": 10**13}, "MSG").qty == 10**13
