@@ -176,9 +176,18 @@ def prepare_day(past: PastDay, workspace: Path, config: Path, equity: Decimal, l
     folder = workspace / past.day.isoformat()
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(folder, "", "is not empty", "name an empty --workspace")
+    _check_files(config, limits)
     _prepare(past, folder, config, equity, limits)
     _ = (desk := open_desk(folder)).limits, desk.settings
     return folder
+
+
+def _check_files(config: Path, limits: Path | None) -> None:
+    """Read settings and limits where they are, so that an error names them and no copy. Raises BadInput."""
+    desk = open_desk(config)
+    _ = desk.settings
+    if limits is None:
+        _ = desk.limits
 
 
 def replay_day(past: PastDay, workspace: Path) -> tuple[Mapping[str, Any], TradingPlan | None]:

@@ -87,7 +87,8 @@ def _apply(root: Path, now: Any, *, as_json: bool) -> int:
             names = ", ".join(f"{have} ({need} is needed)" for have, need in python.moved)
             _print(f"The next line changes the version of {names}; everything else stays as it is installed.")
         if python.pip_line:
-            _print(f"Install what this project's Python lacks:\n{python.pip_line}")
+            _print("Install what this project's Python lacks:")
+            _print(python.pip_line)
         show_diagnoses(diagnoses)
     return 1 if done.refused or has_trouble(diagnoses) else 0
 
@@ -103,7 +104,8 @@ def _undo(root: Path, now: Any, *, as_json: bool) -> int:
     if done.set_aside:
         _print(f"{len(done.set_aside)} instructions of ours that nobody handled are in the archive: none will be sent.")
     if removal:
-        _print(f"Our package is installed in the project's Python: its modules still come first. Remove it:\n{removal}")
+        _print("Our package is installed in the project's Python, and its modules still come first. Remove it:")
+        _print(removal)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -73,7 +73,7 @@ def apply_migration(root: Path, now: datetime, step: Step = no_step) -> Applied:
     check_version(survey.ledger)
     _check_keys(survey)
     try:
-        with hold_project(root, step) as mailbox:
+        with hold_project(root, now, step) as mailbox:
             record = find_record(root) or begin_record(root, now)
             if record.state is MigrationState.UNDOING:
                 raise BadInput(record.folder, "", "an undo was interrupted", "finish it by --undo, then apply again")
@@ -106,6 +106,7 @@ class _Migration:
     def run(self, mailbox: Mailbox) -> Applied:
         """Take the steps that are left, and those that refresh what is there."""
         sources = self._sources()
+        _check_places(self.record.root, sources)
         self._save_theirs(sources)
         for name, data in sources.items():
             self._put(name, data)
@@ -217,6 +218,16 @@ def _list_missing_folders(root: Path, names: dict[str, bytes]) -> list[str]:
     """Return the folders that are made for files, deepest first."""
     found = {parent for name in names for parent in Path(name).parents if not (root / parent).exists()}
     return sorted((path.as_posix() for path in found), key=lambda name: -name.count("/"))
+
+
+def _check_places(root: Path, names: Iterable[str]) -> None:
+    """Raise BadInput for a folder where a file of ours goes, or a file where a folder does."""
+    for path in (root / name for name in names):
+        if path.is_dir():
+            raise BadInput(path, "", "is a folder, and a file of ours goes there", "move it away")
+        blocking = next((p for p in path.parents if p != root and p.is_relative_to(root) and p.is_file()), None)
+        if blocking is not None:
+            raise BadInput(blocking, "", "is a file, and a folder of ours goes there", "move it away")
 
 
 def list_changes(survey: Survey) -> Iterator[str]:

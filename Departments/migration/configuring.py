@@ -90,7 +90,7 @@ def write_limits(root: Path, day: date | None) -> bytes | None:
     """
     path = limits_file(root)
     if not path.exists():
-        text = read_default(LIMITS).decode()
+        text = find_default(LIMITS).read_text(encoding="utf-8")
         for key, value in {"ramp_days: 0": f"ramp_days: {RAMP_DAYS}", "ramp_from: null": f"ramp_from: {day}"}.items():
             text = text.replace(key, value) if day is not None else text
         return text.encode()
@@ -116,7 +116,7 @@ def _add_ramp(path: Path, day: date) -> bytes | None:
     return after if "deployment" not in was and became == {**was, **ramp} else None
 
 
-def read_default(name: str) -> bytes:
-    """Return a configuration file as it is shipped."""
+def find_default(name: str) -> Path:
+    """Return the path of a configuration file as it is shipped."""
     inside = PACKAGE / "default_config"
-    return ((inside if inside.is_dir() else PACKAGE.parent / "config") / name).read_bytes()
+    return (inside if inside.is_dir() else PACKAGE.parent / "config") / name

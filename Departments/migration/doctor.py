@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from Departments.bootstrap import Choices, Desk, open_desk
-from Departments.core.errors import DepartmentsError, LedgerError, UnreadableMessage
+from Departments.core.errors import BadInput, DepartmentsError, LedgerError, UnreadableMessage
+from Departments.core.platform.disk_trouble import raise_if_read_only
 from Departments.ledger.sqlite import VERSION, check_unlocked, look_into
 from Departments.messaging import codec, lookup
 from Departments.migration.pythons import OLDEST, find_lacking
@@ -110,6 +112,9 @@ def _ledger(desk: Desk) -> Iterator[Diagnosis]:
     if not path.is_file():
         yield Diagnosis(Health.OK, "ledger", f"{path} will be made by the first run.")
         return
+    if not os.access(path, os.W_OK):
+        raise_if_read_only(path.parent)
+        raise BadInput(path, "", "cannot be written (a right is missing)", "correct its rights")
     check_unlocked(path)
     tables = {str(row[0]) for row in look_into(path, "SELECT name FROM sqlite_master")}
     if "ledger_version" not in tables:

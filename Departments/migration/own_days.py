@@ -13,12 +13,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from Departments.constraints.limits import limits_file
 from Departments.core.errors import BadInput, DepartmentsError, LedgerError
 from Departments.core.money import ZERO, decimal_of, plain
 from Departments.core.plans import TradingPlan
 from Departments.core.platform.text_files import read_json
 from Departments.ledger.sqlite import look_into
 from Departments.messaging.neighbours import DailyBriefing
+from Departments.migration.configuring import LIMITS, find_default
 from Departments.migration.forecast import first_account, read_accounts, read_plans
 from Departments.migration.record import find_ledger
 from Departments.Operations.briefing import briefing_from
@@ -60,11 +62,11 @@ def rehearse_days(root: Path, count: int, workspace: Path) -> tuple[list[Rehears
     failed = [each for each in past.failed if each.day >= since]
     ledger = find_ledger(root)
     accounts, plans, orders = read_accounts(ledger), read_plans(root), _read_orders(ledger)
-    found = []
+    limits, found = None if limits_file(root).exists() else find_default(LIMITS), []
     for each in chosen:
         cash, account = _find_cash(root, each, accounts)
         holdings = sum((row.quantity or ZERO) * row.price for row in each.priced.current_holdings)
-        folder = prepare_day(each, workspace, root, cash + holdings)
+        folder = prepare_day(each, workspace, root, cash + holdings, limits)
         try:
             document, plan = replay_day(each, folder)
         except DepartmentsError as error:

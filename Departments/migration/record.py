@@ -12,13 +12,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from Departments.core.departments import OURS
+from Departments.core.departments import OURS, TRADING
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, WorkspaceBusy
 from Departments.core.moments import iso, stamp
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.locks import execution_lock
 from Departments.core.platform.places import find_mutexes, find_state
+from Departments.core.platform.programs import find_programs
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder, open_successor
 from Departments.core.platform.steps import Step, announce, no_step
 from Departments.core.platform.text_files import config_file, read_json
@@ -27,6 +28,8 @@ from Departments.messaging.mailbox import Mailbox
 from Departments.plumbing import LEDGER_FILE, MESSAGES
 
 FORMAT: Final = 1
+#: An instruction this young (seconds) is perhaps about to be handled.
+QUIET: Final = 120
 FOLDER: Final = "Before_Departments_"
 FILE: Final = "migration.json"
 #: Where changed files of ours go.
@@ -116,11 +119,12 @@ def find_ledger(root: Path) -> Path:
 
 
 @contextmanager
-def hold_project(root: Path, step: Step) -> Iterator[Mailbox]:
+def hold_project(root: Path, now: datetime, step: Step) -> Iterator[Mailbox]:
     """Hold a project against everything that runs; yield its messages.
 
-    Raises WorkspaceBusy while a run or a watcher works, or an execution is unfinished; LedgerBusy while another program
-    writes the database; BadInput for a folder that cannot be written.
+    Raises WorkspaceBusy while a script of the project, a run or a watcher works, an instruction was written a moment
+    ago, or an execution is unfinished; LedgerBusy while another program writes the database; BadInput for a folder that
+    cannot be written.
     """
     ledger, folder = find_ledger(root), root / MESSAGES
     mailbox = Mailbox(folder, step=step, mutexes=find_mutexes(root))
@@ -128,10 +132,25 @@ def hold_project(root: Path, step: Step) -> Iterator[Mailbox]:
         stack.enter_context(execution_lock(root))
         for department in OURS if folder.is_dir() else ():
             stack.enter_context(mailbox.holding(department, wait=0))
+        if ledger.is_dir():
+            raise BadInput(ledger, "", "is a folder, and scripts and desk expect a database", "move it away")
         if ledger.is_file():
             check_unlocked(ledger)
             _check_finished(ledger)
+        _check_quiet(root, now)
         yield mailbox
+
+
+def _check_quiet(root: Path, now: datetime) -> None:
+    """Raise WorkspaceBusy while programs without our mutexes are at work: those of the older system."""
+    for program in find_programs(root):
+        problem = f"{program.script} of this project is running (process {program.pid})"
+        raise WorkspaceBusy(f"{root}: {problem}; wait for its end or close it.")
+    for path in sorted((root / MESSAGES / "Inbox" / TRADING).glob("*.md")):
+        age = now.timestamp() - path.stat().st_mtime
+        if 0 <= age < QUIET and not path.name.startswith("MSG_REGIME_"):
+            problem = f"was written {age:.0f} seconds ago, and nobody has handled it"
+            raise WorkspaceBusy(f"{path}: it {problem}; a program may be at work, wait for it and try again.")
 
 
 def _check_finished(ledger: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from Departments.brokers.registry import Access, find_access
 from Departments.core.errors import BadInput, DepartmentsError, LedgerError, UnreadableMessage
+from Departments.core.platform.programs import find_programs
 from Departments.core.platform.text_files import config_file
 from Departments.ledger.sqlite import OLDEST, VERSION, look_into
 from Departments.messaging import codec, lookup
@@ -107,7 +108,7 @@ def survey_project(root: Path) -> Survey:
         [path for path in (config_file(root, name) for name in names) if path.is_file()],
         access,
         problem,
-        list(_note_config(root)),
+        [*_note_config(root), *_note_programs(root)],
         messages,
         sorted(path.name for path in root.glob("proposed_trades_*.json")),
         sorted(path.name for pattern in SCHEDULES for path in root.glob(pattern)),
@@ -196,6 +197,11 @@ def _note_config(root: Path) -> Iterator[str]:
         return  # the keys' own sentence names it
     if any(isinstance(statement, ast.Raise) for statement in statements):
         yield f"{path}: it raises when it is imported; the desk reads its keys without running it, your modules cannot"
+
+
+def _note_programs(root: Path) -> Iterator[str]:
+    for program in find_programs(root):
+        yield f"{program.script} is running (process {program.pid}): --apply and --undo wait for its end"
 
 
 def _find_messages(root: Path) -> FoundMessages:

@@ -50,7 +50,7 @@ def undo_migration(root: Path, now: datetime, step: Step = no_step) -> Undone:
             root, "", "no migration of it can be undone", "only `departments migrate` with --apply makes one"
         )
     try:
-        with hold_project(root, step) as mailbox:
+        with hold_project(root, now, step) as mailbox:
             undone = _undo(record, mailbox, now, step)
     except OSError as error:
         raise_for_disk(error, root)

@@ -78,6 +78,11 @@ def read_tree(root: Path, *leave_out: str) -> dict[str, str]:
     return found
 
 
+def drop_leftovers(tree: dict[str, str]) -> dict[str, str]:
+    """Return a tree without what a kill leaves: locks, and files that were being written."""
+    return {name: digest for name, digest in tree.items() if not name.endswith((".tmp", ".lock"))}
+
+
 def _write_keys(root: Path, keys: Keys) -> None:
     path = root / "config.py"
     text = path.read_text(encoding="utf-8")
