@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "comment": Entry("objections", "Say something about a plan."),
     "reject": Entry("objections", "Reject a plan: nobody can approve it any more."),
     "report": Entry("reporting", "Show the report of a day as a page, Markdown or JSON."),
+    "serve": Entry("serving", "Serve a page to look, approve, veto and halt."),
     "order": Entry("order", "Trade one symbol by hand, beside the day's plan."),
     "resume": Entry("recovery", "Finish an interrupted execution."),
     "reconcile": Entry("recovery", "Compare the ledger with the broker."),

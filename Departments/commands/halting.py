@@ -13,7 +13,7 @@ from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, Workspace
 from Departments.core.errors import BadInput
-from Departments.core.halts import UNHALT, Halt, HaltScope
+from Departments.core.halts import UNHALT, Halt, HaltScope, read_reason
 from Departments.core.moments import iso
 from Departments.core.money import plain
 from Departments.core.orders import Purpose
@@ -26,7 +26,6 @@ It holds from the next order on, in running commands too, and survives restarts.
 as before, and open orders stay at the broker: cancel them there. A second halt takes the place of the first.
 """
 UNHALT_HELP = """End the halt. What it deferred today is sent by the next `departments run`."""
-LONGEST_REASON = 300  # characters; it stands in tables and reports
 
 
 def halt(
@@ -66,12 +65,10 @@ def unhalt(workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = Fa
 
 
 def _check_reason(text: str | None) -> str:
-    words = " ".join((text or "").split())
-    if not words:
-        raise BadInput("--reason", "", "a halt needs a reason", 'write departments halt --reason "the feed is wrong"')
-    if len(words) > LONGEST_REASON:
-        raise BadInput("--reason", "", f"it has {len(words)} characters", f"write at most {LONGEST_REASON}")
-    return words
+    try:
+        return read_reason(text)
+    except ValueError as error:
+        raise BadInput("--reason", "", *str(error).split("; ", 1)) from error
 
 
 def _list_open(desk: Desk, wanted: Halt) -> list[str]:

@@ -16,6 +16,7 @@ class ApprovalPlace(StrEnum):
     COMMAND = "command"
     SCRIPT = "script"
     PAGE = "page"  # `departments serve`
+    LINK = "link"  # the same, by a link for one plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from Departments.core.orders import Side
 UNHALT: Final = "end it by: departments unhalt"
 
 
+LONGEST_REASON: Final = 300  # characters; it stands in tables and reports
+
+
 class HaltScope(StrEnum):
     """The sides that a halt stops. Exits are given, restored and renewed under both."""
 
@@ -42,3 +45,13 @@ class Halt:
     def sentence(self) -> str:
         """Return the sentence for people, without the mend."""
         return f"{self.sides} are halted by {self.halted_by} since {show_moment(self.halted_at)}: {self.reason}"
+
+
+def read_reason(text: str | None) -> str:
+    """Return the reason of a halt on one line. Raises ValueError (problem; mend) for none, and for a long one."""
+    words = " ".join((text or "").split())
+    if not words:
+        raise ValueError('a halt needs a reason; write departments halt --reason "the feed is wrong"')
+    if len(words) > LONGEST_REASON:
+        raise ValueError(f"it has {len(words)} characters; write at most {LONGEST_REASON}")
+    return words

@@ -16,9 +16,9 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from Departments.core.moments import parse_iso
+from Departments.core.moments import iso, parse_iso
 from Departments.core.money import usd, usd_cents
-from Departments.core.safe_text import make_safe
+from Departments.core.safe_text import Form, make_safe
 from Departments.core.statuses import PhaseName
 from Departments.Executive.reporting.attention import list_needs
 from Departments.Executive.reporting.page_document import new_york
@@ -49,6 +49,9 @@ def make_environment(*folders: Path) -> Environment:
     environment.filters |= {
         "clock": new_york,
         "moment": lambda at: new_york(at, "%d %b %Y, %H:%M:%S"),
+        "shortly": lambda at: new_york(at, "%d %b %H:%M"),
+        "isotime": iso,
+        "lines": lambda text: Markup(make_safe(text, Form.HTML)),  # noqa: S704 - made safe
         "money": _write_money,
         "dollars": lambda amount: "" if amount is None else usd(Decimal(str(amount))),
         "share": _write_share,
@@ -60,27 +63,28 @@ def make_environment(*folders: Path) -> Environment:
 
 def render_report(document: Mapping[str, Any], links: Mapping[str, str] | None = None) -> str:
     """Return the page of a document with `page`. `links` leads from the id of a message to its file."""
+    return _templates().get_template("report.html").render(report_values(document, links))
+
+
+def report_values(document: Mapping[str, Any], links: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return what the templates of a report show, with its pictures."""
     page = document["page"]
-    return (
-        _templates()
-        .get_template("report.html")
-        .render(
-            document=document,
-            page=page,
-            links=links or {},
-            needs=list_needs(document),
-            changes=changed_sentences(document["since_last"]),
-            pictures=_draw(document),
-            phases=[
-                (phase, list(rows))
-                for phase, rows in groupby(page["trades"], key=lambda t: (t["phase"], t["attempt"]))
-                if phase[0] in {PhaseName.SELL, PhaseName.BUY}
-            ],
-            others=[t for t in page["trades"] if t["phase"] not in {PhaseName.SELL, PhaseName.BUY}],
-            bounds=_find_bounds(document),
-            rows_shown=ROWS_SHOWN,
-        )
-    )
+    return {
+        "document": document,
+        "page": page,
+        "links": links or {},
+        "needs": list_needs(document),
+        "changes": changed_sentences(document["since_last"]),
+        "pictures": _draw(document),
+        "phases": [
+            (phase, list(rows))
+            for phase, rows in groupby(page["trades"], key=lambda t: (t["phase"], t["attempt"]))
+            if phase[0] in {PhaseName.SELL, PhaseName.BUY}
+        ],
+        "others": [t for t in page["trades"] if t["phase"] not in {PhaseName.SELL, PhaseName.BUY}],
+        "bounds": _find_bounds(document),
+        "rows_shown": ROWS_SHOWN,
+    }
 
 
 @lru_cache(maxsize=1)

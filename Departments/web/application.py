@@ -1,0 +1,308 @@
+"""The application of the page: paths, sessions, and who answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from jinja2 import Environment
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.core.errors import BrokerError, DepartmentsError
+from Departments.Executive.approvals import load_plan
+from Departments.Executive.opinions import PlanChanged
+from Departments.Executive.reporting.html_page import TEMPLATES, make_environment, report_values
+from Departments.web import deeds, views
+from Departments.web.guard import Guard
+from Departments.web.sessions import Doorkeeper, LinkRefused, Session, is_form_key
+
+HERE: Final = Path(__file__).parent
+COOKIE: Final = "departments_session"
+
+
+@dataclass(frozen=True)
+class House:
+    """What the page is about: a workspace, who may come in, and what may be done."""
+
+    workspace: Path
+    choices: Choices
+    credentials: Doorkeeper
+    hosts: frozenset[str]
+    read_only: bool = False
+    seconds: float = 5.0  # between two looks of the live standing
+    turn: RLock = field(default_factory=RLock)
+
+    @contextmanager
+    def use_desk(self) -> Iterator[Desk]:
+        """Yield the desk for one request; requests take turns."""
+        with self.turn:
+            desk = open_desk(self.workspace, self.choices)
+            try:
+                yield desk
+            finally:
+                desk.close()
+
+
+def make_application(house: House) -> Starlette:
+    """Return the application."""
+    site = Site(house)
+    plan = "/plans/{plan_id:str}"
+    return Starlette(
+        routes=[
+            Route("/", site.show_today),
+            Route("/events", site.send_events),
+            Route("/days", site.show_days),
+            Route("/reports/{plan_id:str}", site.show_report),
+            Route("/messages/{message_id:str}", site.show_message),
+            Route(plan, site.show_plan),
+            Route(f"{plan}/execute", site.confirm_execution),
+            Route(f"{plan}/{{deed:str}}", site.do, methods=["POST"]),
+            Route("/desk/{deed:str}", site.do, methods=["POST"]),
+            Route("/enter/{token:str}", site.show_door),
+            Route("/enter", site.enter, methods=["POST"]),
+            Route("/leave", site.leave, methods=["POST"]),
+            Route("/static/style.css", _send_style),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
+        ],
+        middleware=[Middleware(Guard, hosts=house.hosts)],
+        exception_handlers={HTTPException: site.show_refusal},
+    )
+
+
+class Site:
+    """Answers the requests. Every page but the door needs a session."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.executions = deeds.Executions(house.workspace, house.choices)
+        self.templates: Environment = make_environment(HERE / "templates")
+
+    # --- the door ---
+
+    async def show_door(self, request: Request) -> Response:
+        """Show the button that uses a link: what only looks at a link, such as a messenger's preview, uses none up."""
+        token = request.path_params["token"]
+        try:
+            claim = self.house.credentials.read_link(token)
+        except LinkRefused as error:
+            raise HTTPException(403, error.sentence) from error
+        return self._page("enter.html", None, token=token, plan_id=claim["plan_id"])
+
+    async def enter(self, request: Request) -> Response:
+        """Use a link and begin a session."""
+        form = await _read_form(request)
+        try:
+            session = self.house.credentials.open_session(form.get("token", ""))
+        except LinkRefused as error:
+            raise HTTPException(403, error.sentence) from error
+        to = RedirectResponse("/" if session.plan_id is None else f"/plans/{session.plan_id}", 303)
+        is_safe = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+        to.set_cookie(COOKIE, session.name, httponly=True, samesite="strict", secure=is_safe)
+        return to
+
+    async def leave(self, request: Request) -> Response:
+        """End the session."""
+        session = self._find_session(request)
+        await self._check_form(request, session)
+        self.house.credentials.end_session(session)
+        raise HTTPException(403, "your session has ended")
+
+    def _find_session(self, request: Request, plan_id: str | None = None) -> Session:
+        """Return the visitor's session. Raises HTTPException without one, and for a plan that is not the link's."""
+        session = self.house.credentials.find_session(request.cookies.get(COOKIE))
+        if session is None:
+            raise HTTPException(403, "nothing is shown without a session; departments serve --link makes a link")
+        if session.plan_id is not None and (plan_id is None or not session.may_see(plan_id)):
+            raise HTTPException(403, f"your link is for {session.plan_id} alone")
+        return session
+
+    async def _check_form(self, request: Request, session: Session) -> dict[str, str]:
+        """Return a form of this session and this site. Raises HTTPException for any other."""
+        form, origin = await _read_form(request), request.headers.get("origin")
+        is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+        if not is_ours or not is_form_key(session, form.get("form_key", "")):
+            raise HTTPException(403, "this form is not of your session; open the page anew")
+        return form
+
+    # --- pages ---
+
+    async def show_today(self, request: Request) -> Response:
+        """Show the standing, live where scripts may run."""
+        session = self._find_session(request)
+        standing = await run_in_threadpool(self._read_standing)
+        return self._page("today.html", session, **standing)
+
+    async def send_events(self, request: Request) -> Response:
+        """Send the standing whenever it has changed, as server-sent events."""
+        self._find_session(request)
+
+        async def send() -> AsyncIterator[str]:
+            last = ""
+            while not await request.is_disconnected():
+                self._find_session(request)
+                found = await run_in_threadpool(self._read_standing)
+                html = self.templates.get_template("standing.html").render(found)
+                lines = "".join(f"data: {line}\n" for line in html.splitlines())
+                yield f"event: standing\n{lines}\n" if html != last else ": still here\n\n"
+                last = html
+                await asyncio.sleep(self.house.seconds)
+
+        return StreamingResponse(send(), media_type="text/event-stream")
+
+    def _read_standing(self) -> dict[str, Any]:
+        with self.house.use_desk() as desk:
+            try:
+                return {"standing": views.show_standing(desk), "trouble": "", "execution": self.executions.said}
+            except DepartmentsError as error:
+                return {"standing": None, "trouble": error.sentence, "execution": self.executions.said}
+
+    async def show_plan(self, request: Request) -> Response:
+        """Show a plan with the forms for it."""
+        plan_id = request.path_params["plan_id"]
+        session = self._find_session(request, plan_id)
+        return self._page("plan.html", session, plan=await run_in_threadpool(self._read_plan, plan_id))
+
+    async def confirm_execution(self, request: Request) -> Response:
+        """Ask once more before anything is sent."""
+        plan_id = request.path_params["plan_id"]
+        session = self._find_session(request)
+        return self._page("confirm.html", session, plan=await run_in_threadpool(self._read_plan, plan_id))
+
+    def _read_plan(self, plan_id: str) -> dict[str, Any]:
+        with self._answer() as desk:
+            filed = desk.day.approvals.find(plan_id)
+            if filed is None:
+                raise HTTPException(404, f"there is no plan {plan_id}")
+            return views.show_plan(desk, views.read_plan(desk, filed))
+
+    async def show_days(self, request: Request) -> Response:
+        """Show every execution, newest first."""
+        session = self._find_session(request)
+
+        def read() -> list[dict[str, Any]]:
+            with self._answer() as desk:
+                return views.show_days(desk)
+
+        return self._page("days.html", session, days=await run_in_threadpool(read))
+
+    async def show_report(self, request: Request) -> Response:
+        """Show the report of an executed plan."""
+        plan_id = request.path_params["plan_id"]
+        session = self._find_session(request, plan_id)
+
+        def read() -> dict[str, Any]:
+            with self._answer() as desk:
+                if desk.ledger.plans.execution(plan_id) is None:
+                    raise HTTPException(404, f"{plan_id} was not executed")
+                return desk.pages.document(load_plan(desk.ledger.plans, plan_id))
+
+        document = await run_in_threadpool(read)
+        trail = [str(each["message_id"]) for each in document["page"]["trail"]]
+        links = {} if session.plan_id else {each: f"/messages/{each}" for each in trail}
+        return self._page("day_report.html", session, **report_values(document, links))
+
+    async def show_message(self, request: Request) -> Response:
+        """Show a message wherever it is."""
+        session, message_id = self._find_session(request), request.path_params["message_id"]
+
+        def read() -> dict[str, Any]:
+            with self._answer() as desk:
+                found = views.show_message(desk, message_id)
+            if found is None:
+                raise HTTPException(404, f"there is no message {message_id}")
+            return found
+
+        return self._page("message.html", session, message=await run_in_threadpool(read))
+
+    # --- deeds ---
+
+    async def do(self, request: Request) -> Response:
+        """Do what a form asks for: of a plan, or of the desk."""
+        plan_id, name = request.path_params.get("plan_id"), request.path_params["deed"]
+        session = self._find_session(request, plan_id)
+        form = await self._check_form(request, session)
+        if self.house.read_only:
+            raise HTTPException(403, "this page is read-only; nothing was done")
+        deed = self._find_deed(session, plan_id, name)
+        done = await run_in_threadpool(self._do, deed, session, plan_id or "", form)
+        return self._page("done.html", session, done=done)
+
+    def _find_deed(
+        self, session: Session, plan_id: str | None, name: str
+    ) -> Callable[[Desk, Session, str, Mapping[str, str]], deeds.Done]:
+        if plan_id is None:
+            found = deeds.OF_THE_DESK.get(name)
+        elif name == "execute" and session.plan_id is None:  # a link for a phone approves; it does not send
+            found = self.executions.begin
+        else:
+            found = deeds.OF_A_PLAN.get(name)
+        if found is None:
+            raise HTTPException(404, f"there is no {name} here")
+        return found
+
+    def _do(
+        self,
+        deed: Callable[[Desk, Session, str, Mapping[str, str]], deeds.Done],
+        session: Session,
+        plan_id: str,
+        form: Mapping[str, str],
+    ) -> deeds.Done:
+        with self._answer() as desk:
+            return deed(desk, session, plan_id, form)
+
+    @contextmanager
+    def _answer(self) -> Iterator[Desk]:
+        """Yield the desk; an error of ours becomes a page with its sentence."""
+        try:
+            with self.house.use_desk() as desk:
+                yield desk
+        except PlanChanged as error:
+            raise HTTPException(409, error.sentence) from error
+        except BrokerError as error:
+            raise HTTPException(503, error.sentence) from error
+        except DepartmentsError as error:
+            raise HTTPException(422, error.sentence) from error
+
+    # --- answers ---
+
+    async def show_refusal(self, request: Request, error: Exception) -> Response:
+        """Show why something was not shown or not done."""
+        code = error.status_code if isinstance(error, HTTPException) else 500
+        said = error.detail if isinstance(error, HTTPException) else "an unexpected error"
+        session = self.house.credentials.find_session(request.cookies.get(COOKIE))
+        plan_id = request.path_params.get("plan_id") or (session.plan_id if session else None)
+        back = f"/plans/{plan_id}" if plan_id else "/"
+        return self._page("refused.html", session, code=code, said=said, back=back)
+
+    def _page(self, template: str, session: Session | None, code: int = 200, **values: Any) -> HTMLResponse:
+        shared = {"session": session, "read_only": self.house.read_only}
+        html = self.templates.get_template(template).render(shared | values | {"code": code})
+        return HTMLResponse(html, code)
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    try:
+        text = (await request.body()).decode()
+    except UnicodeDecodeError as error:
+        raise HTTPException(400, "the form is no text") from error
+    return {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True, max_num_fields=50).items()}
+
+
+async def _send_style(_: Request) -> Response:
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    own = (HERE / "static" / "page.css").read_text(encoding="utf-8")
+    return Response(style + own, media_type="text/css")

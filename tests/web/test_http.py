@@ -1,0 +1,340 @@
+"""The page over HTTP, without a browser: every form, every refusal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from httpx2 import Response
+from starlette.testclient import TestClient
+
+from Departments.web.application import House, make_application
+from Departments.web.guard import LARGEST
+from tests.builders.desk import desk, write_yaml
+from tests.builders.pages import Page
+from tests.web.conftest import Hands, link
+
+NAME = "PLAN_20251110_150000"
+PLAN = f"/plans/{NAME}"
+
+
+class Visitor:
+    """A visitor with a browser's cookies and no scripts."""
+
+    def __init__(self, house: House, client: TestClient) -> None:
+        self.house = house
+        self.client = client
+
+    def open(self, path: str) -> Page:
+        answer = self.client.get(path)
+        assert answer.status_code == 200, answer.text
+        page = Page(answer.text)
+        assert page.unclosed == []
+        return page
+
+    def fields(self, path: str, action: str, symbol: str | None = None) -> dict[str, str]:
+        """Return the hidden fields of a form of a page."""
+        forms = re.findall(rf'<form method="post" action="{action}".*?</form>', self.client.get(path).text, re.DOTALL)
+        wanted = [form for form in forms if symbol is None or f'value="{symbol}"' in form]
+        assert wanted, f"no form {action} on {path}"
+        return {row["name"]: row.get("value", "") for row in Page(wanted[0]).all("input") if row["name"] != "scope"}
+
+    def send(self, action: str, fields: dict[str, str]) -> Response:
+        return self.client.post(action, data=fields)
+
+    def do(self, path: str, action: str, symbol: str | None = None, **more: str) -> Response:
+        return self.send(action, self.fields(path, action, symbol) | more)
+
+
+@pytest.fixture
+def enter(house: House, hands: Hands) -> Callable[..., Visitor]:
+    """Return a function that lets somebody in by a link."""
+    application = make_application(house)
+
+    def come_in(plan_id: str | None = None, who: str = "anna@desk") -> Visitor:
+        client = TestClient(application, base_url="http://testserver")
+        door = client.get(link(house, hands, plan_id, who))
+        token = Page(door.text).all("input")[0]["value"]
+        assert client.post("/enter", data={"token": token}).status_code == 200
+        return Visitor(house, client)
+
+    return come_in
+
+
+@pytest.fixture
+def anna(enter: Callable[..., Visitor]) -> Visitor:
+    return enter()
+
+
+def say(answer: Response) -> str:
+    return Page(answer.text).text
+
+
+# --- who comes in ---
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/days", PLAN, f"{PLAN}/execute", f"/reports/{NAME}", "/messages/MSG_X", "/events"]
+)
+def test_without_a_session_nothing_is_shown(house: House, path: str) -> None:
+    answer = TestClient(make_application(house)).get(path)
+    assert answer.status_code == 403
+    assert "ALKS" not in answer.text
+    assert NAME not in answer.text
+
+
+def test_a_link_works_once_and_not_by_being_looked_at(house: House, hands: Hands) -> None:
+    client, path = TestClient(make_application(house)), link(house, hands)
+    for _ in range(2):  # a messenger looks at what it shows
+        assert client.get(path).status_code == 200
+    token = path.rpartition("/")[2]
+    assert client.post("/enter", data={"token": token}).status_code == 200
+    again = TestClient(make_application(house)).post("/enter", data={"token": token})
+    assert again.status_code == 403
+    assert "used before" in again.text
+
+
+def test_a_link_expires_and_so_does_a_session(house: House, hands: Hands, enter: Callable[..., Visitor]) -> None:
+    path, anna = link(house, hands), enter(NAME)
+    hands.move(minutes=16)
+    assert "has expired" in TestClient(make_application(house)).get(path).text
+    assert anna.client.get(PLAN).status_code == 200
+    hands.move(minutes=16)
+    assert anna.client.get(PLAN).status_code == 403
+
+
+@pytest.mark.parametrize("spoil", [lambda t: t[:-1] + ("0" if t[-1] != "0" else "1"), lambda t: "x" + t, lambda t: "x"])
+def test_a_forged_link_is_refused(house: House, hands: Hands, spoil: Callable[[str], str]) -> None:
+    token = spoil(link(house, hands).rpartition("/")[2])
+    client = TestClient(make_application(house))
+    assert client.get(f"/enter/{token}").status_code == 403
+    assert client.post("/enter", data={"token": token}).status_code == 403
+
+
+def test_a_link_for_one_plan_shows_this_plan_alone_and_sends_nothing(enter: Callable[..., Visitor]) -> None:
+    bob = enter(NAME, "bob@phone")
+    page = bob.open(PLAN)
+    assert "You are bob@phone, by a link for one plan" in page.text
+    assert page.all("nav") == []
+    for path in ("/", "/days", "/plans/PLAN_OTHER", "/messages/MSG_X", f"{PLAN}/execute", "/events"):
+        assert bob.client.get(path).status_code == 403, path
+    fields = bob.fields(PLAN, f"{PLAN}/approve")
+    assert bob.send("/desk/halt", fields | {"comment": "x"}).status_code == 403
+    assert bob.send(f"{PLAN}/execute", fields).status_code == 404
+
+
+def test_the_session_is_a_cookie_that_scripts_and_strangers_do_not_get(house: House, hands: Hands) -> None:
+    client = TestClient(make_application(house))
+    token = link(house, hands).rpartition("/")[2]
+    cookie = client.post("/enter", data={"token": token}, follow_redirects=False).headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert "Secure" not in cookie
+    token = link(house, hands).rpartition("/")[2]
+    tunnelled = client.post(
+        "/enter", data={"token": token}, follow_redirects=False, headers={"x-forwarded-proto": "https"}
+    )
+    assert "Secure" in tunnelled.headers["set-cookie"]
+
+
+def test_a_session_ends_when_it_is_ended(anna: Visitor) -> None:
+    assert anna.do("/", "/leave").status_code == 403
+    assert anna.client.get("/").status_code == 403
+
+
+# --- what holds for every request ---
+
+
+def test_every_answer_has_a_strict_policy(anna: Visitor) -> None:
+    for path in ("/", PLAN, "/nowhere", "/static/style.css"):
+        headers = anna.client.get(path).headers
+        assert "script-src 'self'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/", PLAN, "/days"])
+def test_pages_have_no_inline_script_or_style_and_lead_nowhere_else(anna: Visitor, path: str) -> None:
+    page = anna.open(path)
+    assert [script for script in page.all("script") if not script.get("src", "").startswith("/static/")] == []
+    assert page.all("style") == []
+    assert [tag for tag, attributes in page.tags if "style" in attributes or "onclick" in attributes] == []
+    assert [to for to in page.leads_to if not to.startswith(("/", "#", "data:,"))] == []
+
+
+def test_another_host_and_a_large_form_are_refused(house: House, anna: Visitor) -> None:
+    stranger = TestClient(make_application(house), base_url="http://evil.example")
+    assert stranger.get("/").status_code == 421
+    assert anna.client.post("/desk/halt", content=b"x" * (LARGEST + 1)).status_code == 413
+
+
+@pytest.mark.parametrize("change", [{"form_key": "x"}, {"form_key": ""}])
+def test_a_form_of_another_session_does_nothing(anna: Visitor, change: dict[str, str]) -> None:
+    answer = anna.do(PLAN, f"{PLAN}/approve", **change)
+    assert answer.status_code == 403
+    assert "not of your session" in answer.text
+    assert "Not approved" in anna.open(PLAN).text
+
+
+def test_a_form_from_another_site_does_nothing(anna: Visitor) -> None:
+    fields = anna.fields(PLAN, f"{PLAN}/approve")
+    answer = anna.client.post(f"{PLAN}/approve", data=fields, headers={"origin": "http://evil.example"})
+    assert answer.status_code == 403
+
+
+# --- a plan ---
+
+
+def test_a_plan_shows_every_order_with_its_reason_and_the_price_of_now(anna: Visitor) -> None:
+    text = anna.open(PLAN).text
+    for words in ("2 SELLs for $19,843, 2 BUYs for $9,154", "ALKS BUY 150", "CTVA SELL 190", "Price now $64.64"):
+        assert words in text
+    assert "position uses 4.9 % of" in text
+    assert "Limits after the plan" in text
+
+
+def test_approving_is_the_approval_of_the_command_line(anna: Visitor) -> None:
+    answer = anna.do(PLAN, f"{PLAN}/approve")
+    assert "is approved; departments run executes it" in say(answer)
+    opened = desk(anna.house.workspace)
+    plan = opened.day.approvals.find_approved_today()
+    assert plan is not None
+    (approval,) = opened.day.approvals.documents(plan.plan)
+    assert (approval["approved_by"], approval["approved_from"]) == ("anna@desk", "page")
+    opened.close()
+    assert (anna.house.workspace / "proposed_trades_2025-11-10.json").exists()
+
+
+def test_a_double_click_changes_nothing_and_says_so(anna: Visitor) -> None:
+    fields = anna.fields(PLAN, f"{PLAN}/approve")
+    anna.send(f"{PLAN}/approve", fields)
+    assert "was approved by you before; nothing has changed" in say(anna.send(f"{PLAN}/approve", fields))
+
+
+def test_a_veto_takes_the_order_out_and_the_rest_is_shown_again(anna: Visitor) -> None:
+    answer = anna.do(PLAN, f"{PLAN}/veto", "COMM", comment="enough of those")
+    assert "COMM is out of the plan. The rest was checked again: 3 orders" in say(answer)
+    text = anna.open(PLAN).text
+    assert "COMM BUY" not in text
+    assert "anna@desk took COMM out (page)" in text
+    assert ": enough of those" in text
+    assert "VETOED_BY" in text
+
+
+def test_a_stale_tab_is_harmless_and_said(anna: Visitor, enter: Callable[..., Visitor]) -> None:
+    bob = enter(NAME, "bob@phone")
+    fields = bob.fields(PLAN, f"{PLAN}/approve")
+    anna.do(PLAN, f"{PLAN}/veto", "COMM")
+    answer = bob.send(f"{PLAN}/approve", fields)
+    assert answer.status_code == 409
+    assert "has changed since you saw it; nothing was done" in say(answer)
+    assert "Not approved" in bob.open(PLAN).text
+
+
+def test_a_changed_limit_is_harmless_and_said(anna: Visitor) -> None:
+    fields = anna.fields(PLAN, f"{PLAN}/approve")
+    limits = anna.house.workspace / "config" / "hard_constraints.yaml"
+    write_yaml(limits, {"position_limits": {"max_single_position_pct": 0.2}})
+    answer = anna.send(f"{PLAN}/approve", fields)
+    assert answer.status_code == 422
+    assert "cannot be approved" in say(answer)
+    assert "It cannot be approved" in anna.open(PLAN).text
+
+
+def test_a_comment_and_a_rejection_are_in_the_ledger(anna: Visitor) -> None:
+    anna.do(PLAN, f"{PLAN}/comment", comment="<script>why?</script>")
+    page = anna.open(PLAN)
+    assert "anna@desk commented (page)" in page.text
+    assert "<script>why?</script>" in page.text
+    assert page.all("script") == []
+    assert "is rejected" in say(anna.do(PLAN, f"{PLAN}/reject", comment="not today"))
+    assert "This plan is rejected." in anna.open(PLAN).text
+    opened = desk(anna.house.workspace)
+    kinds = [(each.kind, each.said_by, each.place) for each in opened.ledger.opinions.find(NAME)]
+    assert kinds == [("comment", "anna@desk", "page"), ("rejection", "anna@desk", "page")]
+    opened.close()
+
+
+def test_two_different_users_must_approve_a_large_plan(anna: Visitor, enter: Callable[..., Visitor]) -> None:
+    settings = {"approval": {"four_eyes_above": 1000}, "messaging": {"durability": "fast"}}
+    write_yaml(anna.house.workspace / "config" / "settings.yaml", settings)
+    assert "a second person must approve" in say(anna.do(PLAN, f"{PLAN}/approve"))
+    again = enter(NAME, "anna@phone")
+    assert "another user must approve it" in say(again.do(PLAN, f"{PLAN}/approve"))
+    assert "is approved" in say(enter(NAME, "bob@phone").do(PLAN, f"{PLAN}/approve"))
+
+
+def test_an_approved_plan_is_executed_after_one_more_question(anna: Visitor) -> None:
+    anna.do(PLAN, f"{PLAN}/approve")
+    assert "Execute 4 orders?" in anna.open(f"{PLAN}/execute").text
+    site = anna.client.app.router.routes[0].endpoint.__self__  # type: ignore[attr-defined]
+    assert "is being executed" in say(anna.do(f"{PLAN}/execute", f"{PLAN}/execute"))
+    site.executions.wait()
+    assert f"{NAME} has ended: COMPLETED" in anna.open("/").text
+    assert "2 sold, 2 bought" in anna.open(f"/reports/{NAME}").text
+    assert NAME in anna.open("/days").text
+    assert (anna.house.workspace / "Reports" / f"{NAME}.html").exists()
+
+
+def test_what_is_not_approved_is_not_executed(anna: Visitor) -> None:
+    assert "cannot be executed from here" in anna.open(f"{PLAN}/execute").text
+    fields = anna.fields(PLAN, f"{PLAN}/approve")
+    answer = anna.send(f"{PLAN}/execute", fields)
+    assert answer.status_code == 422
+    assert "not today's approved plan; nothing was sent" in say(answer)
+
+
+def test_a_report_links_its_messages(anna: Visitor) -> None:
+    anna.do(PLAN, f"{PLAN}/approve")
+    site = anna.client.app.router.routes[0].endpoint.__self__  # type: ignore[attr-defined]
+    anna.do(f"{PLAN}/execute", f"{PLAN}/execute")
+    site.executions.wait()
+    paths = [to for to in anna.open(f"/reports/{NAME}").leads_to if to.startswith("/messages/")]
+    assert len(paths) >= 8
+    for path in paths[:3]:
+        assert f"message_id: {path.rpartition('/')[2]}" in anna.open(path).text
+
+
+# --- the desk ---
+
+
+def test_a_halt_begins_and_ends_by_a_form(anna: Visitor) -> None:
+    assert "are halted by anna@desk" in say(anna.do("/", "/desk/halt", comment="the feed is wrong"))
+    text = anna.open("/").text
+    assert "the feed is wrong" in text
+    assert "End the halt" in text
+    assert "Ended: " in say(anna.do("/", "/desk/unhalt"))
+    assert anna.do("/", "/desk/halt", comment=" ").status_code == 422
+
+
+def test_a_read_only_page_has_no_forms_and_does_nothing(house: House, hands: Hands) -> None:
+    client = TestClient(make_application(replace(house, read_only=True)))
+    client.post("/enter", data={"token": link(house, hands).rpartition("/")[2]})
+    visitor = Visitor(house, client)
+    page = visitor.open(PLAN)
+    assert [form["action"] for form in page.all("form")] == ["/leave"]
+    key = visitor.fields(PLAN, "/leave")
+    assert visitor.send(f"{PLAN}/approve", key).status_code == 403
+    assert visitor.send("/desk/halt", key | {"comment": "x"}).status_code == 403
+
+
+def test_the_standing_comes_as_events(anna: Visitor) -> None:
+    with anna.client.stream("GET", "/events") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = answer.iter_lines()
+        assert next(lines) == "event: standing"
+        assert next(lines).startswith("data: ")
+
+
+def test_what_is_nowhere_is_said(anna: Visitor) -> None:
+    for path in ("/plans/PLAN_X", "/reports/PLAN_X", "/messages/MSG_X", "/nowhere"):
+        answer = anna.client.get(path)
+        assert answer.status_code == 404, path
+        assert Page(answer.text).unclosed == []
+
+
+def test_a_form_that_is_no_text_is_refused(anna: Visitor) -> None:
+    assert anna.client.post(f"{PLAN}/approve", content=b"\xff\xfe=1").status_code == 400
