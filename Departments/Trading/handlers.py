@@ -99,7 +99,7 @@ class ApprovalHandlers:
         is_buy = approval.side is Side.BUY
         held = find_exit_prices(self._ledger, approval.symbol) if is_buy else None
         request = order_request(approval, message.message_id, judged.price, self._exits, held)
-        intent = order_intent(approval, message.message_id, judged.price, request, self._clock.now())
+        intent = order_intent(approval, message.message_id, judged.price, request, self._clock.now(), message.timestamp)
         if record is None and judged.violations:
             return self._sender.deny(intent, judged.violations)
         if record is None:
@@ -120,7 +120,10 @@ class ApprovalHandlers:
             return True
         if record.status is OrderStatus.UNKNOWN and record.cancel_requested_at is None:
             return True
-        log.info("%s was handled before; nothing is sent twice", message.message_id)
+        if record.broker_order_id is None and (record.cancel_requested_at or record.status is OrderStatus.CANCELED):
+            log.info("%s was cancelled before it was sent; it is not sent", message.message_id)
+        else:
+            log.info("%s was handled before; it is not sent again", message.message_id)
         return False
 
     def _cancelled_approvals(self) -> frozenset[str]:

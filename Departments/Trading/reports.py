@@ -87,7 +87,7 @@ def submission_notes(record: OrderRecord, at: datetime) -> tuple[Message, Messag
     written = payload.text()
     what = f"{_safe(record.symbol)} {record.side} {plain(record.qty)}"
     order = [f"# Order Submitted: {what}", "", "## Order Confirmation", "", "The order is at the broker.", "", *facts]
-    log = [f"# Trade Executed: {what}", "", "## Execution Log", "", "Order handed to the broker.", "", *facts]
+    log = [f"# Order Submitted: {what}", "", "## Order Log", "", "The order is at the broker.", "", *facts]
     return (
         _message("execution", PORTFOLIO, record, at, "execution", body_around("\n".join(order), written)),
         _message("log", COMPLIANCE, record, at, "log", body_around("\n".join(log), written)),
@@ -145,7 +145,7 @@ def _message(
         message_id=message_id(TRADING, at, intent.client_order_id, recipient, message_type, identity),
         sender=TRADING,
         recipient=recipient,
-        timestamp=at,
+        timestamp=max(at, intent.created_at),
         message_type=message_type,
         body=body,
         priority=priority,

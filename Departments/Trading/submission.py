@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -41,6 +41,7 @@ from Departments.Trading.tracking import OrderTracker
 log = make_logger(__name__)
 
 LOOK_UPS = 3
+MOMENT = timedelta(seconds=1)  # a message further ahead is of another clock
 LOOK_UP_PAUSE = 2.0  # seconds; a 404 right after a time-out proves nothing
 
 
@@ -52,9 +53,17 @@ class ConflictingOrder(Refused):
 
 
 def order_intent(
-    approval: ExecutiveApproval, message_id: str, price: Decimal | None, request: OrderRequest, at: datetime
+    approval: ExecutiveApproval,
+    message_id: str,
+    price: Decimal | None,
+    request: OrderRequest,
+    at: datetime,
+    approved_at: datetime | None = None,
 ) -> OrderRecord:
-    """Return the intent of an approved order; `price` is expected, in dollars a share."""
+    """Return the intent of an approved order; `price` is expected, in dollars a share.
+
+    It is no earlier than an `approved_at` of the next moment: approvals sent together are microseconds apart.
+    """
     return OrderRecord(
         client_order_id=client_order_id(message_id),
         message_id=message_id,
@@ -66,7 +75,7 @@ def order_intent(
         limit_price=request.limit_price,
         expected_price=price,
         stop_price=request.stop_loss,
-        created_at=at,
+        created_at=max(at, approved_at) if approved_at and approved_at - at < MOMENT else at,
     )
 
 

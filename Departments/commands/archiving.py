@@ -17,6 +17,7 @@ from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import add_to_failure, find_messages, print_json, use_desk
 from Departments.commands.log_files import LogFile, keep_log
 from Departments.commands.options import AsJson, Workspace
+from Departments.core.departments import OURS
 from Departments.core.errors import BadInput, PublishError
 from Departments.core.moments import iso
 from Departments.messaging import retention
@@ -51,8 +52,8 @@ def archive(  # noqa: PLR0913 - one parameter for each option
     day and box are shown, with `--verbose` every file; what was not moved is always named. The defaults are in the
     `retention:` section of `config/settings.yaml`. No file is overwritten. An inbox in use is left alone. The exit code
     is 3 if the system refuses to move a file. `--pack` packs one whole month and moves nothing.
-    With `--json`: `{dry_run, moves: [{box, department, file, message_type, timestamp, day, outcome}]}`, or
-    `{dry_run, pack, files}`.
+    With `--json`: `{dry_run, moves: [{box, department, file, message_type, timestamp, day, outcome}],
+    unread_of_neighbours: {DEPT: n}}`, or `{dry_run, pack, files}`. Unread mail of other departments is named.
     """
     keep_log(log_file, workspace)
     find_messages(workspace)
@@ -120,6 +121,9 @@ def _show(moves: Sequence[Move], *, dry_run: bool, as_json: bool, verbose: bool)
     screen, left = open_console(), [m for m in moves if m.outcome not in {MOVED, WOULD_MOVE}]
     title = f"{len(moves)} would move" if dry_run else f"{len(moves) - len(left)} moved"
     screen.print(_list_moves(moves, title) if verbose else _sum_up(moves, title))
+    for name, count in _count_unread_of_neighbours(moves).items():
+        whose = f"Unread mail of {escape_text(name)}, which is no department of this desk"
+        screen.print(f"{whose}: {count}; name others by --department to leave it there.", soft_wrap=True)
     for move in () if verbose else left:
         place = f"{move.box}/{move.department}/{move.name}"
         screen.print(f"not moved: {escape_text(place)} ({move.outcome})", style="red", soft_wrap=True)
@@ -144,7 +148,14 @@ def _sum_up(moves: Sequence[Move], title: str) -> Table:
 
 
 def _describe(moves: Sequence[Move], *, dry_run: bool) -> dict[str, Any]:
-    return {"dry_run": dry_run, "moves": [_document(move) for move in moves]}
+    unread = _count_unread_of_neighbours(moves)
+    return {"dry_run": dry_run, "moves": [_document(move) for move in moves], "unread_of_neighbours": unread}
+
+
+def _count_unread_of_neighbours(moves: Sequence[Move]) -> dict[str, int]:
+    """Return the number of messages from each inbox that no department of this desk reads."""
+    moved = (m for m in moves if m.outcome in {MOVED, WOULD_MOVE} and m.box == Box.INBOX)
+    return dict(sorted(Counter(m.department for m in moved if m.department not in OURS).items()))
 
 
 def _document(move: Move) -> dict[str, Any]:

@@ -23,8 +23,12 @@ from Departments.core.platform import files
 from Departments.messaging import codec, front_matter, lookup
 from Departments.messaging.catalogue import CATALOGUE
 from Departments.messaging.disk import file_time
+from Departments.messaging.failures import list_dead_letters
+from Departments.messaging.mailbox import ARCHIVE, INBOX, OUTBOX
 from Departments.messaging.message import Message
 from Departments.messaging.names import department_of, is_message_name
+
+LIVING = (INBOX, OUTBOX, ARCHIVE)  # the boxes whose messages were read, or will be
 
 # --- messages check ---
 
@@ -35,13 +39,18 @@ def check(
     *,
     as_json: AsJson = False,
 ) -> int:
-    """Check every .md below PATH, payloads included; without PATH, all messages of the workspace.
+    """Check every .md below PATH, payloads included; without PATH, all messages of the workspace but dead letters.
 
-    With `--json`: `{files, readable, by_type, by_format, unreadable: [{file, reason}], invalid: [{file, reason}]}`.
-    The exit code is 1 if a file is unreadable or a payload invalid.
+    With `--json`: `{files, readable, by_type, by_format, unreadable: [{file, reason}], invalid: [{file, reason}],
+    dead_letters}`, the number of dead letters left out. The exit code is 1 if a file is unreadable or a payload
+    invalid.
     """
-    asked = [workspace / path for path in paths] if paths else [find_messages(workspace)]
-    document = check_files(asked)
+    asked, dead = [workspace / path for path in paths or ()], 0
+    if not paths:
+        root = find_messages(workspace)
+        asked = [root / box for box in LIVING if (root / box).is_dir()]
+        dead = len(list_dead_letters(root))
+    document = check_files(asked) | {"dead_letters": dead}
     if as_json:
         print_json(document)
     else:
@@ -117,6 +126,8 @@ def _show(screen: Console, document: dict[str, Any]) -> None:
     for key in ("unreadable", "invalid"):
         for each in document[key]:
             screen.print(f"{key}: {escape_text(each['file'])}: {escape_text(each['reason'])}", style="red")
+    if document["dead_letters"]:
+        screen.print(f"Not checked: {document['dead_letters']} dead letters; see `departments dead-letters list`.")
     if not front_matter.FAST_YAML:
         screen.print("PyYAML lacks libyaml here: headers of other writers take several times longer.")
 

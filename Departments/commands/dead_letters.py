@@ -31,7 +31,8 @@ def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     table = Table("Department", "File", "Code", "Attempts", "Since", "Reason", title=f"{len(letters)} dead letters")
     for letter in letters:
         reason = (letter.reason.get(key, "?") for key in ("code", "attempts", "first_time", "sentence"))
-        table.add_row(*map(escape_text, (letter.department, letter.name, *reason)))
+        name = f"{letter.name} (moved away)" if letter.is_gone else letter.name
+        table.add_row(*map(escape_text, (letter.department, name, *reason)))
     open_console().print(table)
     return 0
 
@@ -127,6 +128,7 @@ def _document(letter: DeadLetter) -> dict[str, Any]:
     return {
         "department": letter.department,
         "file": letter.name,
+        "is_gone": letter.is_gone,
         **{key: letter.reason.get(key) for key in kept},
     }
 

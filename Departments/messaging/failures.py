@@ -176,15 +176,22 @@ class DeadLetter:
         return str(self.reason.get("message_id") or stem(self.name))
 
     @property
+    def is_gone(self) -> bool:
+        """Return True if only the reason is left: somebody moved or renamed the file."""
+        return not self.path.exists() and not self.path.is_symlink()
+
+    @property
     def text(self) -> str:
         """Return its text, at most `SHOWN` bytes. Folders, links and pipes have none."""
         return _read_beginning(self.path)
 
 
 def list_dead_letters(root: Path) -> list[DeadLetter]:
-    """Return every dead letter, by department and name."""
-    there = (path for folder in lookup.folders(root / DEAD_LETTER) for path in lookup.entries(folder))
-    found = (path for path in there if not path.name.endswith(REASON))
+    """Return every dead letter, by department and name, and every reason whose file was taken away."""
+    there = [path for folder in lookup.folders(root / DEAD_LETTER) for path in lookup.entries(folder)]
+    names = {path for path in there if not path.name.endswith(REASON)}
+    names |= {path.with_name(path.name.removesuffix(REASON)) for path in there if path.name.endswith(REASON)}
+    found = sorted(names, key=lambda path: (path.parent.name, path.name))
     return [DeadLetter(path.parent.name, path.name, path, _read_reason(path)) for path in found]
 
 
@@ -208,6 +215,9 @@ def revive(mailbox: Mailbox, journal: Journal, letter: DeadLetter, day: str, at:
 
     Raises BadInput for one that contradicts another: a person drops one of them first.
     """
+    if letter.is_gone:
+        mend = "put the file back beside its reason, or drop the reason"
+        raise BadInput(letter.name, "", "the file was moved or renamed, only its reason is left", mend)
     others = [
         row[1]
         for row in journal.dead_letters()
@@ -252,6 +262,9 @@ def _take_out(mailbox: Mailbox, letter: DeadLetter, folder: Sequence[str], day: 
     """Archive the reason, then move the file. After a kill in between, the letter is still here."""
     box = (DEAD_LETTER, letter.department)
     reason = letter.name + REASON
+    is_gone = letter.is_gone
     with suppress(FileNotFoundError):
         mailbox.relocate((*box, reason), (ARCHIVE, day, letter.department), reason, label="dead_letter.tidy")
+    if is_gone:
+        return reason
     return mailbox.relocate((*box, letter.name), folder, letter.name, label="dead_letter.take_out")

@@ -124,6 +124,9 @@ def check_access(
     if credentials.data_url:
         _check_scheme(DATA_URL, credentials.data_url)
     if not is_live(credentials):
+        if live:
+            problem = f"the address is {_host(credentials.base_url)!r}, whose money is not real"
+            raise BadInput("--live", "", problem, f"leave it out, or set {BASE_URL} of a live account")
         return
     missing = _list_missing_switches(settings, os.environ if environ is None else environ, live=live)
     if missing:

@@ -99,5 +99,5 @@ def test_a_plan_whose_prices_have_moved_is_not_approved(capsys: pytest.CaptureFi
 def test_a_plan_nobody_made_cannot_be_approved(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     plan_of(capsys, folder)
     said = approved(capsys, folder, {"plan_id": "PLAN_20250101_000000"})
-    assert said.code == 1
-    assert "there is no plan PLAN_20250101_000000" in said.sentences[-1]
+    assert said.code == 2
+    assert "PLAN_20250101_000000: there is no such plan" in said.sentences[-1]
