@@ -22,11 +22,12 @@ from Departments.ledger.sqlite import SqliteDatabase
 #: The older system's target, and its stop where an order has none, as parts of the price.
 _TARGET, _STOP = Decimal("1.16"), Decimal("0.92")
 #: The rows that a sale closes: open ones, and pending ones of the older system (their orders are ORD_…), which stay so
-#: while they are held.
-_SOLD_FROM: Final = (
-    "SELECT * FROM portfolio_positions WHERE ticker = ? AND (status = 'OPEN' OR (status = 'PENDING' AND "
-    "coalesce(entry_order_message_id, 'ORD_') LIKE 'ORD~_%' ESCAPE '~')) ORDER BY id"
-)
+#: while they are held. Then ours that its reconciler has closed without a price, because the account had sold already.
+_SOLD_FROM: Final = """
+    SELECT * FROM (SELECT *, coalesce(entry_order_message_id, 'ORD_') LIKE 'ORD~_%' ESCAPE '~' AS is_theirs
+    FROM portfolio_positions WHERE ticker = ?) AS p WHERE status = 'OPEN' OR (status = 'PENDING' AND is_theirs) OR
+    (status = 'CLOSED' AND NOT is_theirs AND exit_price IS NULL AND exit_reason = 'RECONCILIATION_CLEANUP')
+    ORDER BY status = 'CLOSED', id"""
 #: Counts the shares of a symbol that its rows hold or expect.
 _COUNT_ENTRY: Final = """UPDATE entry_dates SET updated_at = ?, shares = (
     SELECT coalesce(sum(coalesce(actual_shares, intended_shares)), 0) FROM portfolio_positions

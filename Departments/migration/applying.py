@@ -72,6 +72,9 @@ def apply_migration(root: Path, now: datetime, step: Step = no_step) -> Applied:
     survey = survey_project(root)
     check_version(survey.ledger)
     _check_keys(survey)
+    if survey.python.is_too_old:
+        version = ".".join(map(str, survey.python.version))
+        raise BadInput(survey.python.path, "", f"is Python {version}, and the desk needs 3.11 or newer", "install one")
     try:
         with hold_project(root, now, step) as mailbox:
             record = find_record(root) or begin_record(root, now)

@@ -272,3 +272,15 @@ def test_a_damaged_record_is_named(project: Path, text: str) -> None:
     (done.backup / "migration.json").write_text(text, encoding="utf-8")
     with pytest.raises(BadInput, match=r"migration\.json"):
         undo_migration(project, NOW)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for the Python")
+def test_a_python_that_cannot_run_the_desk_is_refused_before_anything_is_done(project: Path) -> None:
+    python = project / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("""#!/bin/sh\necho '{"version": [3, 9, 18], "packages": {}}'\n""", encoding="utf-8")
+    python.chmod(0o755)
+    before = read_tree(project)
+    with pytest.raises(BadInput, match=r"python: is Python 3\.9\.18, and the desk needs 3\.11 or newer; install one"):
+        apply_migration(project, NOW)
+    assert read_tree(project) == before

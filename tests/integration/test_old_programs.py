@@ -174,6 +174,22 @@ def test_a_buy_without_a_share_leaves_no_position(tmp_path: Path) -> None:
         assert positions(ledger) == [("SN", "REJECTED", None)]
 
 
+def test_a_row_that_their_reconciler_has_closed_gets_the_price_of_its_exit(project: Path) -> None:
+    path = project / "sentinel.db"
+    with closing(Ledger(path)) as ledger, ledger.transaction():
+        ledger.orders.intend(buy("B1", "SNX", 37, 96))
+        ledger.orders.observe(filled("B1", "SNX", Side.BUY, 37, 37, 96), NOW)
+    code = "import sys; sys.path.insert(0, '.'); from Utils.db_reconciler import DBReconciler; "
+    run_old_code(project, code + "DBReconciler(['SN']).reconcile()")
+    with closing(Ledger(path)) as ledger, ledger.transaction():
+        stop = OrderRecord("X1", "X1", "SNX", Side.SELL, D(37), "stop", purpose=Purpose.EXIT, created_at=NOW)
+        ledger.orders.adopt(stop, filled("X1", "SNX", Side.SELL, 37, 37, 88), NOW, None)
+    told = "SELECT status, exit_reason, exit_price FROM portfolio_positions WHERE ticker = ?"
+    assert read(path, told, "SNX") == [("CLOSED", "STOP_LOSS", 88.0)]
+    theirs = "exit_reason = 'RECONCILIATION_CLEANUP' AND exit_price IS NULL"
+    assert read(path, f"SELECT count(*) FROM portfolio_positions WHERE {theirs}")[0][0] > 0
+
+
 def test_a_sale_closes_the_older_systems_own_row_of_a_position(project: Path) -> None:
     path = project / "sentinel.db"
     (number, ticker, shares) = read(path, "SELECT id, ticker, intended_shares FROM portfolio_positions ORDER BY id")[0]
