@@ -115,7 +115,7 @@ def _serve(  # noqa: PLR0913 - what was chosen
         for plan_id in dict.fromkeys((None, link)):
             _name_link(known, None, plan_id, lasts)
         config = uvicorn.Config(
-            application, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
+            application, log_level="critical", access_log=False, server_header=False, timeout_graceful_shutdown=2
         )
         uvicorn.Server(config).run(sockets=[listening])
     finally:

@@ -23,12 +23,15 @@ from starlette.staticfiles import StaticFiles
 
 from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.core.errors import BrokerError, DepartmentsError
+from Departments.core.logs import make_logger
 from Departments.Executive.approvals import load_plan
 from Departments.Executive.opinions import PlanChanged
 from Departments.Executive.reporting.html_page import TEMPLATES, make_environment, report_values
 from Departments.web import deeds, views
 from Departments.web.guard import Guard
 from Departments.web.sessions import Doorkeeper, LinkRefused, Session, is_form_key
+
+log = make_logger(__name__)
 
 HERE: Final = Path(__file__).parent
 COOKIE: Final = "departments_session"
@@ -79,7 +82,7 @@ def make_application(house: House) -> Starlette:
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[Middleware(Guard, hosts=house.hosts)],
-        exception_handlers={HTTPException: site.show_refusal},
+        exception_handlers={HTTPException: site.show_refusal, Exception: site.show_trouble},
     )
 
 
@@ -287,6 +290,12 @@ class Site:
         plan_id = request.path_params.get("plan_id") or (session.plan_id if session else None)
         back = f"/plans/{plan_id}" if plan_id else "/"
         return self._page("refused.html", session, code=code, said=said, back=back)
+
+    async def show_trouble(self, request: Request, error: Exception) -> Response:
+        """Say that something unexpected happened; the log has it."""
+        log.error("The page %s failed", request.url.path, exc_info=error)
+        said = f"an unexpected error ({type(error).__name__}); the log of departments serve has it"
+        return await self.show_refusal(request, HTTPException(500, said))
 
     def _page(self, template: str, session: Session | None, code: int = 200, **values: Any) -> HTMLResponse:
         shared = {"session": session, "read_only": self.house.read_only}
