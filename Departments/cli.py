@@ -63,7 +63,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "backup": Entry("safekeeping", "Copy a workspace into a zip, at any moment."),
     "restore": Entry("safekeeping", "Put a backup back and compare it with the broker."),
     "migrate": Entry("migrating", "Put the desk into the project of an older system."),
-    "doctor": Entry("migrating", "Look whether a workspace can work."),
+    "doctor": Entry("migrating", "Check whether a workspace can work, with a mend each."),
 }
 
 

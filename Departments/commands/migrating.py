@@ -20,8 +20,8 @@ from Departments.commands.options import AsJson, At, BrokerOption, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.platform.clock import SystemClock
 from Departments.core.platform.places import locate
+from Departments.doctor.diagnoses import Diagnosis, Health, examine
 from Departments.migration.applying import Applied, apply_migration, list_changes
-from Departments.migration.doctor import Diagnosis, Health, examine
 from Departments.migration.forecast import forecast
 from Departments.migration.own_days import RehearsedDay, rehearse_days
 from Departments.migration.pythons import find_python
@@ -240,9 +240,11 @@ def _document(survey: Survey) -> dict[str, Any]:
 def doctor(
     workspace: Workspace = Path(), broker: BrokerOption = None, at: At = None, *, as_json: AsJson = False
 ) -> int:
-    """Look whether a workspace can work: Python, code, settings, limits, ledger, messages, broker. Change nothing.
+    """Check whether a workspace can work, line by line with the mend. Send nothing, and leave nothing behind.
 
-    The exit code is 1 if something is in the way. With `--json`: `[{health, topic, sentence}]`.
+    Python and packages, rights and durable writes, disk, mutexes, sync clients, calendar, file events, code, settings,
+    limits, ledger, messages, briefing, schedule, halt, keys, account and its gates, clock, prices. The exit code is 1
+    if there is trouble; a warning does not change it. With `--json`: `[{health, topic, sentence}]`.
     """
     show_logs(SystemClock())
     diagnoses = examine(workspace, Choices(clock=make_clock(at), broker=broker), ask_broker=True)
@@ -261,7 +263,7 @@ def has_trouble(diagnoses: Iterable[Diagnosis]) -> bool:
 def show_diagnoses(diagnoses: Sequence[Diagnosis]) -> None:
     """Print a line for each diagnosis."""
     for diagnosis in diagnoses:
-        _print(f"{diagnosis.health:8} {diagnosis.topic:9} {diagnosis.sentence}")
+        _print(f"{diagnosis.health:8} {diagnosis.topic:11} {diagnosis.sentence}")
 
 
 def _list_diagnoses(diagnoses: Iterable[Diagnosis]) -> list[dict[str, str]]:

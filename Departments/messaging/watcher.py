@@ -45,6 +45,11 @@ class Watched:
     besides: Callable[[], object] = field(default=lambda: None)
 
 
+def name_event_source() -> str:
+    """Return the name of the system's file events, such as InotifyObserver."""
+    return type(Observer()).__name__
+
+
 class Watcher:
     """Consumes inboxes as messages arrive, until it is stopped. Works in the thread that calls `run`.
 

@@ -6,11 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from Departments.core.platform.locks import execution_lock
 from Departments.ledger.ledger import Ledger
-from tests.builders.commands import say
-from tests.builders.desk import workspace
+from tests.builders.commands import Said, contents, plan_file, run_of, say
+from tests.builders.desk import STATE, workspace, write_yaml
 from tests.builders.existing_messages import FOLDER
 from tests.unit.ledger.test_conversion import older_ledger
+
+TOPICS = {
+    "python", "rights", "disk", "mutexes", "sync", "calendar", "watcher", "code", "settings", "limits", "ledger",
+    "messages", "briefing", "schedule", "credentials", "broker", "gates", "feed",
+}  # fmt: skip
+
+
+def sentences(said: Said, topic: str, health: str) -> list[str]:
+    rows: list[dict[str, str]] = said.document  # type: ignore[assignment]
+    return [row["sentence"] for row in rows if (row["topic"], row["health"]) == (topic, health)]
 
 
 def healths(document: list[dict[str, str]]) -> dict[str, str]:
@@ -28,8 +39,11 @@ def test_a_workspace_in_order_has_no_trouble(folder: Path, capsys: pytest.Captur
     say(capsys, "exchange", "init", folder / "state.yaml", "--workspace", folder)
     said = say(capsys, "doctor", "--workspace", folder, "--json")
     assert said.code == 0
-    assert set(healths(said.document).values()) == {"ok"}  # type: ignore[arg-type]
-    assert {row["topic"] for row in said.document} >= {"python", "settings", "limits", "ledger", "messages", "broker"}  # type: ignore[index]
+    found = healths(said.document)  # type: ignore[arg-type]
+    warned = {topic for topic, health in found.items() if health != "ok"}
+    assert warned == {"briefing", "schedule"}
+    assert set(found) >= TOPICS
+    assert all(row["sentence"].endswith(".") for row in said.document)  # type: ignore[index]
 
 
 def test_wrong_limits_are_trouble(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,3 +80,82 @@ def test_an_unfinished_execution_and_odd_files_are_warnings(folder: Path, capsys
     assert said.code == 0
     assert "The execution of P is not finished; run `departments resume`" in said.out
     assert "1 files cannot be read as messages: TRADING/odd.md" in said.out
+
+
+def test_looking_changes_nothing_and_sends_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    say(capsys, "exchange", "init", folder / "state.yaml", "--workspace", folder)
+    say(capsys, "doctor", "--workspace", folder)
+    before = contents(folder)
+    assert say(capsys, "doctor", "--workspace", folder).code == 0
+    assert contents(folder) == before
+
+
+def test_an_execution_that_holds_the_mutex_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with execution_lock(folder):
+        said = say(capsys, "doctor", "--workspace", folder, "--json")
+    (sentence,) = sentences(said, "mutexes", "warning")
+    assert "another execution is running here" in sentence
+
+
+def test_a_sync_client_is_named_and_a_state_folder_outside_mends_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = workspace(tmp_path / "OneDrive - Desk" / "ws")
+    say(capsys, "exchange", "init", root / "state.yaml", "--workspace", root)
+    (sentence,) = sentences(say(capsys, "doctor", "--workspace", root, "--json"), "sync", "warning")
+    assert "OneDrive" in sentence
+    assert "state_dir" in sentence
+    settings = root / "config" / "settings.yaml"
+    settings.write_text(f"state_dir: '{tmp_path / 'state'}'\n", encoding="utf-8")
+    assert sentences(say(capsys, "doctor", "--workspace", root, "--json"), "sync", "ok")
+
+
+def test_a_damaged_ledger_is_trouble(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "sentinel.db"
+    Ledger(path).close()
+    data = bytearray(path.read_bytes())
+    data[8192:40960] = b"x" * 32768
+    path.write_bytes(bytes(data))
+    said = say(capsys, "doctor", "--workspace", folder, "--json")
+    assert said.code == 1
+    assert sentences(said, "ledger", "trouble")
+
+
+def test_a_clock_before_the_last_run_is_trouble(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert say(capsys, *run_of(folder, "--plan", plan_file(folder))).code == 0
+    said = say(capsys, "doctor", "--workspace", folder, "--at", "2025-11-10T14:00:00Z", "--json")
+    (sentence,) = sentences(said, "clock", "trouble")
+    assert "set the machine's clock right" in sentence
+
+
+def test_a_halt_and_dead_letters_are_warned_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    say(capsys, "exchange", "init", folder / "state.yaml", "--workspace", folder)
+    assert say(capsys, "halt", "--reason", "the feed is wrong", "--workspace", folder).code == 0
+    dead = folder / "Messages_Between_Departments" / "Dead_Letter" / "TRADING"
+    dead.mkdir(parents=True)
+    (dead / "MSG_X.md").write_text("junk", encoding="utf-8")
+    said = say(capsys, "doctor", "--workspace", folder, "--json")
+    assert "the feed is wrong" in sentences(said, "halt", "warning")[0]
+    assert "1 dead letters" in sentences(said, "messages", "warning")[0]
+    assert said.code == 0
+
+
+def test_keys_are_named_by_their_source_and_never_shown(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APCA_API_KEY_ID", "PKSECRETNAME")
+    monkeypatch.setenv("APCA_API_SECRET_KEY", "verysecret")
+    say(capsys, "exchange", "init", folder / "state.yaml", "--workspace", folder)
+    for address, health in (("https://paper-api.alpaca.markets", "ok"), ("https://api.alpaca.markets", "warning")):
+        monkeypatch.setenv("APCA_API_BASE_URL", address)
+        said = say(capsys, "doctor", "--workspace", folder, "--json")
+        assert sentences(said, "credentials", health)
+        assert "PKSECRETNAME" not in said.out + said.err
+        assert "verysecret" not in said.out + said.err
+
+
+def test_a_blocked_account_is_trouble(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_yaml(folder / "state.yaml", {**STATE, "account": {"trading_blocked": True}})
+    say(capsys, "exchange", "init", folder / "state.yaml", "--workspace", folder)
+    said = say(capsys, "doctor", "--workspace", folder, "--json")
+    assert (said.code, len(sentences(said, "gates", "trouble"))) == (1, 1)
