@@ -8,8 +8,12 @@ from typing import Final
 
 from Departments.bootstrap import Desk
 from Departments.brokers.registry import find_access
+from Departments.constraints.case import Circumstances
+from Departments.constraints.checks.timing import check_account
+from Departments.core.facts import DeskFacts
 from Departments.core.money import usd_cents
 from Departments.core.platform.clock import SystemClock
+from Departments.core.reasons import Reason
 from Departments.doctor.diagnoses import Diagnosis, Look, ok, trouble, warning
 
 CLOCKS_AGREE: Final = timedelta(seconds=5)
@@ -37,11 +41,12 @@ def look_at_account(desk: Desk) -> Iterator[Diagnosis]:
     account = desk.broker.account()
     money = f"equity {usd_cents(account.equity)}, cash {usd_cents(account.cash)}"
     yield ok("broker", f"{desk.broker_row.title} answers: {money}.")
-    if account.may_trade:
-        yield ok("gates", f"The account may trade (status {account.status}).")
+    facts = DeskFacts(desk.clock.now(), account, desk.read_hours())
+    blocked = check_account(Circumstances(facts, desk.limits, "dispatch"))
+    if isinstance(blocked, Reason):
+        yield trouble("gates", f"{blocked.sentence[:1].upper()}{blocked.sentence[1:]}; ask the broker.")
     else:
-        gates = ", ".join(account.blocks) or account.status
-        yield trouble("gates", f"The broker blocks the account ({gates}); ask the broker.")
+        yield ok("gates", f"The account may trade (status {account.status}).")
     for row in desk.broker.positions().unreadable:
         name = row.symbol or row.id or "without a name"
         yield warning("rows", f"The position {name} cannot be read ({row.problem}); look at it at the broker.")
