@@ -9,7 +9,7 @@ from typing import Any, Final
 from Departments.core.answers import Answer, error_answer
 from Departments.core.documents import for_scripts
 from Departments.core.errors import DepartmentsError
-from Departments.core.logs import make_logger
+from Departments.core.logs import SparseLine, make_logger
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.statuses import PhaseName
@@ -245,7 +245,7 @@ def wait_for_orders_to_fill(
     `work` has every department read its inbox once; `poll` is the pause between two looks, in seconds. Orders are
     followed by their own ids in the ledger, never by "no open order for the symbol".
     """
-    give_up = clock.now() + timedelta(seconds=timeout)
+    give_up, line = clock.now() + timedelta(seconds=timeout), SparseLine(log)
     while True:
         work()
         newest = {o.symbol: o for o in orders.find_newest(symbols)}
@@ -255,7 +255,7 @@ def wait_for_orders_to_fill(
         if clock.now() >= give_up:
             log.warning("Timeout waiting for orders to fill after %gs", timeout)
             return False
-        log.info("Waiting for %d orders to fill: %s", len(waiting), ", ".join(waiting))
+        line.say(clock.now(), waiting, f"Waiting for {len(waiting)} orders to fill: {', '.join(waiting)}")
         clock.sleep(poll)
     unfilled = [t for t in symbols if t not in newest or newest[t].status is not OrderStatus.FILLED]
     if not unfilled:

@@ -38,6 +38,10 @@ from Departments.messaging.regime_payloads import RegimeRequest
 log = make_logger(__name__)
 
 
+def ignore_progress(_plan_id: str) -> None:
+    """Show nothing of an execution."""
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """The Executive's day.
@@ -47,6 +51,7 @@ class Day:
     with its book; `renew` has it give exits to split and renamed shares. `execution` makes the execution of a plan.
     `briefings` lists the day's, newest first; `prepare_briefing` has Operations get one of today.
     `tell_approval` tells people that a plan waits for them, with how to approve it, and a cause beside the plan's id.
+    `observe` sees the plan's id whenever its execution has gone on.
     """
 
     inbox: ExecutiveInbox
@@ -62,6 +67,7 @@ class Day:
     renew: Callable[[], None]
     prepare_briefing: Callable[[], None]
     tell_approval: Callable[[TradingPlan, str, str], None]
+    observe: Callable[[str], None] = ignore_progress
 
     def run(self, order: DayOrder, audience: Audience) -> Document:
         """Take all steps and return the final document.
@@ -312,7 +318,9 @@ class Day:
             phase = execution.open()
             while phase is not None:
                 self.work()
+                self.observe(plan.plan_id)
                 phase = execution.advance(phase)
+            self.observe(plan.plan_id)
             self.compare()
             report = execution.finish()
             self.consult()  # Regime learns what became of the day

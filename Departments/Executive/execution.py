@@ -7,13 +7,13 @@ dispatched once, and waited for until it ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from Departments.brokers.patience import Silence
 from Departments.core.errors import BrokerUnavailable
-from Departments.core.logs import make_logger
+from Departments.core.logs import SparseLine, make_logger
 from Departments.core.money import ZERO
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import Trade, TradingPlan
@@ -78,6 +78,7 @@ class PlanExecution:
     reporter: Reporter
     silence: Silence
     courier: Callable[[Trade, Message], bool] | None = None
+    waiting: SparseLine = field(default_factory=lambda: SparseLine(log))
 
     def begin(self) -> None:
         """Record the beginning of an attempt with the account's cash, equity and reserve, unless one is running."""
@@ -215,10 +216,18 @@ class PlanExecution:
         phase = self._stop_clock(self._shorten_wait(phase))
         if self.clock.now() >= phase.deadline:
             return phase if self._take_outcomes(waiting) else self._at_deadline(phase, waiting)
-        symbols = ", ".join(sorted(t.symbol for t in waiting))
-        log.info(WAITING[phase.name], len(waiting), "" if len(waiting) == 1 else "s", symbols)
+        self._announce_wait(phase, trades, waiting)
         self.clock.sleep(self._waits(phase.name).poll)
         return phase
+
+    def _announce_wait(self, phase: PhaseRecord, trades: Sequence[TradeRecord], waiting: Sequence[TradeRecord]) -> None:
+        """Log what a phase waits for, at each change and every 15 seconds."""
+        now, symbols = self.clock.now(), sorted(t.symbol for t in waiting)
+        what = WAITING[phase.name] % (len(waiting), "" if len(waiting) == 1 else "s", ", ".join(symbols))
+        left = max(0, int((phase.deadline - now).total_seconds()))
+        sent = sum(bool(trade.message_id) for trade in trades)
+        again = f" ({sent - len(waiting)} of {sent} ended, {left // 60}:{left % 60:02d} left)"
+        self.waiting.say(now, (phase.name, phase.state, symbols), what, again)
 
     def _stop_clock(self, phase: PhaseRecord) -> PhaseRecord:
         """Move the deadline by the broker's silence. Raises BrokerUnavailable when the silence does not end."""

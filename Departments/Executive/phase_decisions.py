@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
 from Departments.brokers.snapshot import FactsReader
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts, PlanFacts, RunFacts
-from Departments.core.logs import make_logger
+from Departments.core.logs import SparseLine, make_logger
 from Departments.core.money import ZERO, plain, usd_cents
 from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
@@ -39,6 +39,7 @@ class PhaseDecisions:
     cash: CashCounter
     limits: Limits
     settings: Settings
+    waiting: SparseLine = field(default_factory=lambda: SparseLine(log))
 
     def list_next(
         self, names: Iterable[PhaseName], execution: ExecutionRecord, *, aborted: bool
@@ -92,7 +93,7 @@ class PhaseDecisions:
         clock, settings = self.reader.clock, self.settings.phases.buy
         give_up = clock.now() + timedelta(seconds=settings.timeout)
         while (waiting := find_unquoted(plan, facts, self.limits)) and clock.now() < give_up:
-            log.info("Waiting for a fresh ask of %s", ", ".join(waiting))
+            self.waiting.say(clock.now(), waiting, f"Waiting for a fresh ask of {', '.join(waiting)}")
             clock.sleep(settings.poll)
             give_up = min(give_up, clock.now() + timedelta(seconds=settings.timeout))  # it may have been set back
             self.cash.work()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Final, TypeVar
 from Departments.brokers.base import Activities, Broker, BrokerList, Orders, Positions
 from Departments.core.activities import Activity
 from Departments.core.errors import BrokerError, BrokerUnavailable, Unanswerable, UnreadableAnswer
-from Departments.core.logs import make_logger
+from Departments.core.logs import SparseLine, make_logger
 from Departments.core.orders import Order, OrderChange, OrderRequest, OrderScope, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
@@ -32,7 +33,7 @@ def ask_patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pa
     once where the broker refuses to answer. Only for questions: never send an order through here.
     """
     give_up = clock.now() + timedelta(seconds=seconds)
-    unreadable = 0
+    unreadable, line = 0, SparseLine(log, logging.WARNING)
     while True:
         try:
             return ask()
@@ -42,7 +43,7 @@ def ask_patiently(ask: Callable[[], Answer], clock: Clock, *, seconds: float, pa
             if clock.now() >= give_up or is_vain:
                 raise
             give_up = min(give_up, clock.now() + timedelta(seconds=seconds))  # the clock may have been set back
-            log.warning("%s, trying again (%s)", name_trouble(error), error)
+            line.say(clock.now(), str(error), f"{name_trouble(error)}, trying again ({error})")
             clock.sleep(max(pause, min(error.wait or 0, LONGEST_WAIT)))
 
 

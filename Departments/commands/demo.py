@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from Departments.bootstrap import MESSAGES, Choices
 from Departments.brokers.choice import SIMULATED
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.commands.frame import document_failures, use_desk
+from Departments.commands.live_view import follow_on_terminal
 from Departments.commands.options import AsJson
 from Departments.commands.run import HELP, audience_of, show_end
 from Departments.core.errors import BadInput
@@ -55,7 +57,8 @@ def _run_day(folder: Path, *, as_json: bool) -> int:
     with use_desk(
         folder, Choices(clock=clock, broker=SIMULATED, exchange_state=folder / "config" / "exchange_state.yaml")
     ) as desk:
-        document = desk.day.run(DayOrder(), audience_of("auto", as_json=as_json))
+        with follow_on_terminal(desk, wanted=not as_json) as observe:
+            document = replace(desk.day, observe=observe).run(DayOrder(), audience_of("auto", as_json=as_json))
         return show_end(desk, document, as_json=as_json)
 
 

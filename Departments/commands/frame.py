@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
 from Departments.core.documents import json_text
@@ -22,20 +22,35 @@ from Departments.core.trading_calendar import EASTERN
 class DeskFormatter(logging.Formatter):
     """Formats log lines with the desk's Eastern time: a replayed day reads like that day."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, with_rooms: bool = False) -> None:
         super().__init__("%(message)s")
         self._clock = clock
+        self._with_rooms = with_rooms
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return `10:05:42 message`, with the level from warnings on."""
+        """Return `10:05:42 message`, with the level from warnings on, and perhaps the room: `[Trading.tracking]`."""
         level = "" if record.levelno < logging.WARNING else f"{record.levelname}: "
-        return f"{self._clock.now().astimezone(EASTERN):%H:%M:%S} {level}{super().format(record)}"
+        room = f"[{record.name.partition('.')[2]}] " if self._with_rooms else ""
+        return f"{self._clock.now().astimezone(EASTERN):%H:%M:%S} {level}{room}{super().format(record)}"
+
+
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is at the moment: a live view takes its place for a while."""
+
+    @property
+    def stream(self) -> TextIO:
+        """Return standard error."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _stream: TextIO) -> None:
+        """Keep to standard error."""
 
 
 def show_logs(clock: Clock, level: int = logging.INFO) -> None:
     """Send the package's log to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(DeskFormatter(clock))
+    handler = StderrHandler()
+    handler.setFormatter(DeskFormatter(clock, with_rooms=level <= logging.DEBUG))
     logger = logging.getLogger("Departments")  # noqa: TID251 - the parent of all, which has only handlers
     logger.handlers[:] = [handler]
     logger.setLevel(level)
@@ -43,13 +58,13 @@ def show_logs(clock: Clock, level: int = logging.INFO) -> None:
 
 
 @contextmanager
-def use_desk(workspace: Path, choices: Choices | None = None) -> Iterator[Desk]:
+def use_desk(workspace: Path, choices: Choices | None = None, level: int = logging.INFO) -> Iterator[Desk]:
     """Yield the desk of a workspace with its log on standard error. Close it at the end.
 
     An error gets the dead letters and locks of the desk, for its document.
     """
     desk = open_desk(workspace, choices)
-    show_logs(desk.clock)
+    show_logs(desk.clock, level)
     try:
         yield desk
     except DepartmentsError as error:

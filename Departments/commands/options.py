@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,3 +42,12 @@ ExchangePrices = Annotated[
 ]
 Reseed = Annotated[bool, typer.Option("--reseed", help="Replace the simulated exchange; its old file is kept.")]
 ExchangeFaults = Annotated[Path | None, typer.Option(help="A fault script for the simulated exchange.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and the end only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show debug lines too, and the room of each line.")]
+
+
+def choose_level(*, quiet: bool, verbose: bool) -> int:
+    """Return the level of the log that is shown. Raises typer.BadParameter for both options together."""
+    if quiet and verbose:
+        raise typer.BadParameter("-q and -v contradict each other; keep one")
+    return logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO

@@ -13,6 +13,8 @@ from Departments.bootstrap import Choices
 from Departments.commands.clocks import check_moving_on
 from Departments.commands.frame import document_failures, use_desk
 from Departments.commands.inputs import check_report_folder, make_clock
+from Departments.commands.live_view import follow_on_terminal
+from Departments.commands.log_files import LogFile, keep_log
 from Departments.commands.options import (
     AsJson,
     At,
@@ -20,7 +22,10 @@ from Departments.commands.options import (
     ExchangeFaults,
     ExchangePrices,
     ExchangeState,
+    Quiet,
+    Verbose,
     Workspace,
+    choose_level,
 )
 from Departments.commands.rehearsal import rehearse
 from Departments.commands.run import audience_of, show_end
@@ -55,9 +60,14 @@ def order(  # noqa: PLR0913 - one parameter for each option
     via_watchers: Annotated[
         bool, typer.Option("--via-watchers", help="Leave Trading's inbox to a running watcher.")
     ] = False,
+    log_file: LogFile = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> int:
     """Trade one symbol by hand."""
+    keep_log(log_file, workspace)
+    level = choose_level(quiet=quiet, verbose=verbose)
     with document_failures(), ExitStack() as stack:
         wanted = ManualOrder.read(side, symbol, shares, reason)
         choices = Choices(
@@ -72,14 +82,15 @@ def order(  # noqa: PLR0913 - one parameter for each option
         if dry_run:
             copied = stack.enter_context(rehearse(locate(workspace), choices.clock.now()))
             choices = replace(choices, rehearsal=copied)
-        desk = stack.enter_context(use_desk(workspace, choices))
+        desk = stack.enter_context(use_desk(workspace, choices, level))
         stack.enter_context(desk.announcer.telling_failures())
         check_exchange_files(desk)
         check_moving_on(desk)
         _ = desk.settings, desk.limits
         check_report_folder(desk.workspace / "Reports")
         audience = audience_of(approve or desk.settings.approve, as_json=as_json)
-        document = desk.day.run(DayOrder(dry_run=dry_run, by_hand=wanted), audience)
+        with follow_on_terminal(desk, wanted=not quiet) as observe:
+            document = replace(desk.day, observe=observe).run(DayOrder(dry_run=dry_run, by_hand=wanted), audience)
         code = show_end(desk, document, as_json=as_json)
         desk.announcer.tell_end(document)
         return code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,18 @@ from Departments.commands.clocks import check_moving_on, look_at_own_time
 from Departments.commands.consoles import escape_text
 from Departments.commands.frame import document_failures, print_json, use_desk
 from Departments.commands.inputs import make_clock
-from Departments.commands.options import AsJson, At, BrokerOption, ExchangeFaults, Workspace
+from Departments.commands.live_view import follow_on_terminal
+from Departments.commands.log_files import LogFile, keep_log
+from Departments.commands.options import (
+    AsJson,
+    At,
+    BrokerOption,
+    ExchangeFaults,
+    Quiet,
+    Verbose,
+    Workspace,
+    choose_level,
+)
 from Departments.commands.run import show_document, write_page
 from Departments.core.errors import BadInput
 from Departments.core.moments import iso
@@ -34,19 +45,25 @@ from Departments.ledger.releases import WHOLE_DESK, Lock
 from Departments.Trading.comparison import ComparedOrder
 
 
-def resume(
+def resume(  # noqa: PLR0913 - one parameter for each option
     workspace: Workspace = Path(),
     broker: BrokerOption = None,
     at: At = None,
     exchange_faults: ExchangeFaults = None,
+    log_file: LogFile = None,
     *,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> int:
     """Finish an interrupted execution, if there is one."""
+    keep_log(log_file, workspace)
     choices = Choices(clock=make_clock(at), broker=broker, exchange_faults=exchange_faults)
-    with document_failures(), use_desk(workspace, choices) as desk, desk.announcer.telling_failures():
+    level = choose_level(quiet=quiet, verbose=verbose)
+    with document_failures(), use_desk(workspace, choices, level) as desk, desk.announcer.telling_failures():
         check_moving_on(desk)
-        resumed = desk.day.resume()
+        with follow_on_terminal(desk, wanted=not quiet) as observe:
+            resumed = replace(desk.day, observe=observe).resume()
         document = _describe_loose_ends(desk.day.chase()) if resumed is None else resumed.document
         if resumed is None:
             document = desk.reporter.add_issues(document)

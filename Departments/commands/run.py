@@ -18,6 +18,7 @@ from Departments.commands.clocks import check_moving_on
 from Departments.commands.consoles import open_console
 from Departments.commands.frame import document_failures, print_json, use_desk
 from Departments.commands.inputs import make_clock, read_day_order
+from Departments.commands.live_view import follow_on_terminal
 from Departments.commands.log_files import LogFile, keep_log
 from Departments.commands.opening import await_opening
 from Departments.commands.options import (
@@ -30,9 +31,12 @@ from Departments.commands.options import (
     ExchangeState,
     Fill,
     PlanFile,
+    Quiet,
     Reseed,
     SizesOfPlan,
+    Verbose,
     Workspace,
+    choose_level,
 )
 from Departments.commands.rehearsal import rehearse
 from Departments.commands.seeding import check_exchange_files
@@ -120,10 +124,13 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     ] = False,
     reseed: Reseed = False,
     log_file: LogFile = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> int:
     """Run the day's job."""
     keep_log(log_file, workspace)
+    level = choose_level(quiet=quiet, verbose=verbose)
     clock = make_clock(at, side_by_side=via_watchers)
     choices = Choices(
         clock=clock,
@@ -137,14 +144,16 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     with document_failures(), ExitStack() as stack:
         if dry_run:
             choices = replace(choices, rehearsal=stack.enter_context(rehearse(locate(workspace), clock.now())))
-        desk = stack.enter_context(use_desk(workspace, choices))
+        desk = stack.enter_context(use_desk(workspace, choices, level))
         stack.enter_context(desk.announcer.telling_failures())
         check_exchange_files(desk, reseed=reseed)
         check_moving_on(desk)
         if (wait_for_open or desk.settings.wait_for_open) and not dry_run:
             await_opening(desk)
         order = replace(read_day_order(desk, briefing, plan, dry_run=dry_run, sizes=sizes, fill=fill), force=force)
-        document = desk.day.run(order, audience_of(approve or desk.settings.approve, as_json=as_json))
+        with follow_on_terminal(desk, wanted=not quiet) as observe:
+            audience = audience_of(approve or desk.settings.approve, as_json=as_json)
+            document = replace(desk.day, observe=observe).run(order, audience)
         code = show_end(desk, document, as_json=as_json)
         desk.announcer.tell_end(document)
         return code

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from Departments.core.safe_text import Form, make_safe
 
@@ -38,3 +39,22 @@ def make_logger(name: str) -> logging.Logger:
 
 def _safe(value: Any) -> Any:
     return value if isinstance(value, int | float) else make_safe(value)
+
+
+class SparseLine:
+    """A line that is logged when it changes, and every 15 seconds while it does not."""
+
+    EVERY: Final = timedelta(seconds=15)
+
+    def __init__(self, logger: logging.Logger, level: int = logging.INFO) -> None:
+        self._logger = logger
+        self._level = level
+        self._last: tuple[object, datetime] | None = None
+
+    def say(self, now: datetime, key: object, text: str, again: str = "") -> None:
+        """Log the text of `key` at a moment, unless it was logged a short time ago. `again` is added to a repeat."""
+        is_repeat = self._last is not None and self._last[0] == key
+        if self._last is not None and is_repeat and timedelta() <= now - self._last[1] < self.EVERY:
+            return
+        self._last = key, now
+        self._logger.log(self._level, "%s%s", text, again if is_repeat else "")

@@ -18,6 +18,7 @@ from Departments.notices.notice import Notice
 
 log = make_logger(__name__)
 
+LINE: Final = "Notice (%s): %s"
 PREFIX: Final = "notice:"  # of a cause in the ledger, where the escalations of dead letters have theirs, too
 
 
@@ -55,15 +56,17 @@ class Notifier:
         policy, today = self.settings.policy_of(notice.event), trading_day(self.clock.now())
         if policy == "off":
             return
+        if not self.channels:  # the log needs no memory, and no ledger is made for it
+            log.info(LINE, notice.event, notice.title)
+            return
         causes, cause = self.open_causes(), f"{PREFIX}{notice.event}:{notice.cause}"
         if not causes.note_cause(cause, today):
             return
-        log.info("Notice (%s): %s", notice.event, notice.title)
-        if policy != "on" or not self.channels:
-            return
-        sent = [self._send(channel, notice) for channel in self.channels]
-        if not any(sent):
-            causes.forget_cause(cause, today)  # the next command tells it
+        log.info(LINE, notice.event, notice.title)
+        if policy == "on":
+            sent = [self._send(channel, notice) for channel in self.channels]
+            if not any(sent):
+                causes.forget_cause(cause, today)  # the next command tells it
 
     def _send(self, channel: Channel, notice: Notice) -> bool:
         """Send by one channel. One that took too long is not waited for again."""
