@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import webbrowser
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,9 +16,11 @@ from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import open_console
 from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.inputs import make_clock
-from Departments.commands.options import AsJson, At, Workspace
-from Departments.core.errors import BadInput
+from Departments.commands.options import AsJson, At, BrokerOption, Workspace
+from Departments.core.errors import BadInput, BrokerError
+from Departments.core.logs import make_logger
 from Departments.core.plans import TradingPlan
+from Departments.core.quotes import Bar
 from Departments.core.safe_text import make_safe
 from Departments.Executive.approvals import load_plan
 
@@ -29,16 +32,25 @@ again, from what the ledger holds now, and names the file; `--open` shows it in 
 standard output. The JSON document is that of `departments run --json` with `page` beside it: title, cash from fill to
 fill, prices against the plan, weights, limits, positions, regime and messages. Nothing is sent, and the ledger stays
 as it is.
+
+`--from` and `--to` make a tear sheet over days, `Reports/TEAR_SHEET_<first>_<last>.html`: equity with deposits, growth
+beside SPY, drawdown, best and worst day, cash and reserve, deployment, turnover, slippage, realised profit, reasons,
+and the days run and missed. SPY's bars are those of `regime.spy_bars`, else the broker's.
 """
+SPY = "SPY"
+log = make_logger(__name__)
 SHOWN = 5  # known days in the sentence about an unknown one
 
 
-def report(
+def report(  # noqa: PLR0913 - one parameter for each option
     which: Annotated[
         str | None, typer.Argument(metavar="[DAY|PLAN_ID]", help="Such as 2025-11-10, or PLAN_20251110_150542.")
     ] = None,
     workspace: Workspace = Path(),
     form: Annotated[Format, typer.Option("--format", help="A page, Markdown, or JSON.")] = "html",
+    first: Annotated[str | None, typer.Option("--from", metavar="DAY", help="A tear sheet from this day on.")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="A tear sheet up to this day.")] = None,
+    broker: BrokerOption = None,
     at: At = None,
     *,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
@@ -48,8 +60,16 @@ def report(
     form = "json" if as_json else form
     if show and form != "html":
         raise BadInput("--open", "", f"a browser shows pages, not {form}", "leave --format out")
+    is_sheet = first is not None or last is not None
+    if is_sheet and which is not None:
+        raise BadInput("--from", "", "a tear sheet is of many days", "leave out the day or the plan")
+    bounds = _read_bound("--from", first), _read_bound("--to", last)
     find_messages(workspace)
-    with use_desk(workspace, look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
+    choices = look_at_own_time(workspace, Choices(clock=make_clock(at), broker=broker))
+    with use_desk(workspace, choices) as desk:
+        if is_sheet:
+            _show_tear_sheet(desk, bounds, form, in_browser=show)
+            return 0
         plan = _find_plan(desk, which)
         if form == "json":
             print_json(desk.pages.document(plan))
@@ -58,6 +78,46 @@ def report(
         else:
             show_page(desk.pages.write(plan.plan_id), in_browser=show)
     return 0
+
+
+def _show_tear_sheet(desk: Desk, bounds: tuple[date | None, date | None], form: Format, *, in_browser: bool) -> None:
+    from Departments.Executive.overview.past_days import read_history  # noqa: PLC0415 - only for a tear sheet
+    from Departments.Executive.reporting.tear_sheet import make_tear_sheet, tear_sheet_text  # noqa: PLC0415
+
+    first, last = bounds
+    history = read_history(desk.ledger, first, last) if desk.ledger_path.exists() else None
+    if history is None or not history.days:
+        raise BadInput(
+            "--from", "", "no day of the ledger is within these bounds", "departments history names the days"
+        )
+    sheet = make_tear_sheet(history, desk.ledger, _read_spy(desk), first=first, last=last)
+    if form == "json":
+        print_json(sheet)
+    elif form == "md":
+        sys.stdout.write(tear_sheet_text(sheet))
+    else:
+        show_page(desk.pages.write_tear_sheet(sheet), in_browser=in_browser)
+
+
+def _read_spy(desk: Desk) -> Sequence[Bar]:
+    """Return SPY's daily bars from the file of the settings, else the broker's; none where neither has any."""
+    from Departments.Regime.bar_files import read_bars  # noqa: PLC0415 - only for a tear sheet
+
+    file = desk.settings.regime.spy_bars
+    if file is not None:
+        return read_bars(desk.workspace / file, SPY)
+    try:
+        return desk.spy_bars()
+    except (BrokerError, BadInput) as error:
+        log.warning("SPY is left out: %s", error)
+        return ()
+
+
+def _read_bound(option: str, text: str | None) -> date | None:
+    day = None if text is None else _read_day(text)
+    if text is not None and day is None:
+        raise BadInput(option, "", f"{text!r} is not a day", "write it like 2025-11-10")
+    return day
 
 
 def show_page(path: Path, *, in_browser: bool) -> None:

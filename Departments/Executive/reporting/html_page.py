@@ -22,7 +22,7 @@ from Departments.core.safe_text import Form, make_safe
 from Departments.core.statuses import PhaseName
 from Departments.Executive.reporting.attention import list_needs
 from Departments.Executive.reporting.page_document import new_york
-from Departments.Executive.reporting.pictures import Span, draw_cash, draw_timeline, draw_weights
+from Departments.Executive.reporting.pictures import Span, draw_cash, draw_days, draw_timeline, draw_weights
 from Departments.Executive.reporting.since_last import changed_sentences
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -30,6 +30,14 @@ TEMPLATES: Final = Path(__file__).parent / "templates"
 ROWS_SHOWN: Final = 60
 #: A code with its numbers inside a sentence.
 _CODE: Final = re.compile(r"\s*\(?\b([A-Z]{3,}_[A-Z_]*[A-Z](?::[^()]*)?)\)?(?=\W|$)")
+#: The pictures of a tear sheet: key, title, and the colours with their words.
+_FIGURES: Final = (
+    ("equity", "Equity, with deposits", (("one", "equity"), ("dot", "day with a deposit or withdrawal"))),
+    ("growth", "Growth and drawdown beside SPY", (("one", "growth"), ("two", "SPY"), ("three", "drawdown"))),
+    ("money", "Cash and reserve", (("one", "cash after the run"), ("two", "reserve"))),
+    ("use", "Deployment and turnover", (("one", "invested"), ("two", "turnover"))),
+    ("realised", "Realised profit by day", (("one", "realised"),)),
+)
 _MAXIMA: Final = {
     "single": "position_limits.max_single_position_pct",
     "sector": "position_limits.max_sector_concentration_pct",
@@ -85,6 +93,34 @@ def report_values(document: Mapping[str, Any], links: Mapping[str, str] | None =
         "bounds": _find_bounds(document),
         "rows_shown": ROWS_SHOWN,
     }
+
+
+def render_tear_sheet(sheet: Mapping[str, Any]) -> str:
+    """Return the page of a tear sheet."""
+    spy = next((row["spy"] for row in reversed(sheet["growth"]) if row["spy"] is not None), None)
+    values = {"sheet": sheet, "spy": spy, "pictures": _draw_days(sheet), "figures": _FIGURES}
+    return _templates().get_template("tear_sheet.html").render(values)
+
+
+def _draw_days(sheet: Mapping[str, Any]) -> dict[str, Markup]:
+    days = [day for day in sheet["days"] if day["equity"] is not None]
+    names = [day["day"] for day in days]
+
+    def read(key: str, rows: list[Mapping[str, Any]]) -> list[Decimal | None]:
+        return [None if row[key] is None else Decimal(row[key]) for row in rows]
+
+    deposits = [
+        equity if Decimal(day["deposits"]) else None for day, equity in zip(days, read("equity", days), strict=True)
+    ]
+    growth = [read(key, sheet["growth"]) for key in ("growth", "spy", "drawdown")]
+    drawn = {
+        "equity": draw_days([read("equity", days)], names, marks=deposits),
+        "growth": draw_days(growth, names, share=True),
+        "money": draw_days([read("cash", days), read("reserve", days)], names),
+        "use": draw_days([read("deployment", days), read("turnover", days)], names, share=True),
+        "realised": draw_days([read("realised", days)], names),
+    }
+    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - drawn here
 
 
 @lru_cache(maxsize=1)

@@ -55,6 +55,14 @@ class Pages:
         write_atomically(path, self.render(load_plan(self.ledger.plans, plan_id)), self.reporter.rights)
         return path
 
+    def write_tear_sheet(self, sheet: Mapping[str, Any]) -> Path:
+        """Write the page of a tear sheet and return its file. Raises BadInput."""
+        from Departments.Executive.reporting.html_page import render_tear_sheet  # noqa: PLC0415 - only for a page
+
+        path = self.reporter.folder / f"TEAR_SHEET_{sheet['first']}_{sheet['last']}.html"
+        write_atomically(path, render_tear_sheet(sheet), self.reporter.rights)
+        return path
+
     def write_after_day(self, plan_id: str | None) -> Path | None:
         """Write the page of a plan that was executed now, if pages are wanted. Whatever goes wrong is one warning."""
         if not self.is_wanted or plan_id is None:

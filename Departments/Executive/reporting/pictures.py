@@ -187,3 +187,33 @@ def _clock_from(first: datetime) -> Callable[[float], str]:
         return f"{(first + timedelta(seconds=float(seconds))).astimezone(EASTERN):%H:%M:%S}"
 
     return write
+
+
+def draw_days(
+    lines: Sequence[Sequence[Decimal | None]],
+    days: Sequence[str],
+    *,
+    marks: Sequence[Decimal | None] = (),
+    share: bool = False,
+) -> str:
+    """Draw lines over days, in dollars or shares of one; `marks` are dots on the days that have one."""
+    if not days:
+        return ""
+
+    def write(value: float) -> str:
+        amount = Decimal(str(value))
+        return percent(amount) if share else usd(amount)
+
+    chart = pygal.Line(value_formatter=write, show_minor_x_labels=False, **_settings(height=260))
+    chart.x_labels = list(days)
+    every = max(1, len(days) // 6)
+    chart.x_labels_major = list(days[::every])
+    for values in lines:
+        chart.add("", list(map(_float, values)), show_dots=len(days) == 1)
+    if any(mark is not None for mark in marks):
+        chart.add("", list(map(_float, marks)), stroke=False, show_dots=True, dots_size=4)
+    return _render(chart)
+
+
+def _float(number: Decimal | None) -> float | None:
+    return None if number is None else float(number)
