@@ -89,7 +89,7 @@ class PlanExecution:
         if last is not None:
             record = replace(record, attempt=last.attempt + 1)
             log.info("%s: attempt %d", self.plan.plan_id, record.attempt)
-        with self.ledger.transaction():
+        with self.ledger.transaction(durable=False):  # the first phase is, before anything of it is sent
             self.ledger.plans.start(record)
         for sentence in since_last_report(self.ledger, record).sentences():
             log.info("Since the last report: %s", sentence)
@@ -145,13 +145,14 @@ class PlanExecution:
         Phases in between that send nothing have ended with this commit. Returns None when all have ended.
         """
         opened = list(self._decide_next(begun))
-        with self.ledger.transaction():
+        last, decisions = opened[-1] if opened else (None, [])
+        sends = last is not None and last.state is not PhaseState.ENDED
+        with self.ledger.transaction(durable=sends):  # else the next start ends the same phases again
             if ended is not None:
                 self.ledger.plans.set_phase(self.plan.plan_id, ended)
-            for phase, decisions in opened:
-                self._record(phase, decisions)
-        last, decisions = opened[-1] if opened else (None, [])
-        if last is None or last.state is PhaseState.ENDED:
+            for phase, recorded in opened:
+                self._record(phase, recorded)
+        if last is None or not sends:
             return None
         self.bus.deliver_pending()
         self.silence.take()  # the clock of this phase begins now

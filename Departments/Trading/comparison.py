@@ -62,8 +62,10 @@ class ComparedOrder:
 
 def compare_orders(
     broker: Broker, records: OrderRecords, since: datetime, in_hand: Container[str] = ()
-) -> list[ComparedOrder]:
+) -> tuple[list[ComparedOrder], Orders]:
     """Compare the ledger's open orders with the broker's: every open one, and the others since a moment.
+
+    Also returns the broker's orders: those of every open order of the ledger, and more.
 
     `in_hand` are the ids of instructions that still wait in the inbox: their handlers finish what they began.
     Raises BrokerUnavailable.
@@ -87,7 +89,7 @@ def compare_orders(
     known = {row.client_order_id for row in rows}
     unread = (row for row in sent.unreadable if row.client_order_id not in known)
     ended = _compare_ended(sent, records, now - LOOK_BACK, lives)
-    return [*rows, *ended, *_compare_unreadable(unread, records)]
+    return [*rows, *ended, *_compare_unreadable(unread, records)], sent
 
 
 def _join(recent: Orders, still_open: Orders) -> Orders:

@@ -17,6 +17,7 @@ from Departments.core.identifiers import client_order_id
 from Departments.core.logs import make_logger
 from Departments.core.orders import OrderRequest, OrderStatus, OrderType, Side
 from Departments.core.platform.clock import Clock
+from Departments.core.portfolio import Account
 from Departments.core.settings import ExitSettings
 from Departments.core.statuses import PhaseName, RequestStatus
 from Departments.core.trading_calendar import trading_day
@@ -82,6 +83,10 @@ class ApprovalHandlers:
     def expect(self, symbols: Iterable[str]) -> None:
         """Expect approvals of these symbols next."""
         self._judge.expect(symbols)
+
+    def take(self, account: Account) -> None:
+        """Judge the next approvals by this account, read just now."""
+        self._judge.take(account)
 
     def forget(self) -> None:
         """Look anew for cancel requests and facts before the next approval."""

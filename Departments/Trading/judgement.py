@@ -19,6 +19,7 @@ from Departments.core.logs import make_logger
 from Departments.core.money import ONE
 from Departments.core.orders import MARKET_COLLAR, Side
 from Departments.core.plans import Trade
+from Departments.core.portfolio import Account
 from Departments.core.reasons import Reason
 from Departments.core.settings import ExitSettings
 from Departments.messaging.payloads import ExecutiveApproval
@@ -27,6 +28,8 @@ log = make_logger(__name__)
 
 #: How old account and quotes may be while only our own orders have moved the account.
 LASTING: Final = timedelta(seconds=10)
+#: How old an account may be to be part of a new look.
+JUST_NOW: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +90,17 @@ class Judge:
         self._limits = limits
         self._exits = exits
         self._last: _Reading | None = None
+        self._account: tuple[datetime, Account] | None = None
         self._listed: tuple[datetime, Listing] | None = None
         self._expected: frozenset[str] = frozenset()
 
     def expect(self, symbols: Iterable[str]) -> None:
         """Expect approvals of these symbols next. Their prices are read together."""
         self._expected = frozenset(symbols)
+
+    def take(self, account: Account) -> None:
+        """Take the account as it was read just now, for the next look at it."""
+        self._account = self._clock.now(), account
 
     def judge(self, approval: ExecutiveApproval) -> Judgement:
         """Judge one approval now. Raises BrokerUnavailable."""
@@ -141,11 +149,13 @@ class Judge:
 
     def forget(self) -> None:
         """Read account and prices anew for the next approval."""
-        self._last = self._listed = None
+        self._last = self._listed = self._account = None
 
     def _read(self) -> _Reading:
         if self._last is None or not _is_fresh(self._last.facts.now, self._reader.moment()):
-            self._last = _Reading(self._reader.read())
+            (read_at, account), self._account = self._account or (self._clock.now(), None), None
+            is_new = timedelta() <= self._clock.now() - read_at <= JUST_NOW
+            self._last = _Reading(self._reader.read(account=account if is_new else None))
         return self._last
 
     def _listing(self, approval: ExecutiveApproval) -> Listing:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from Departments.brokers.base import Broker
+from Departments.brokers.base import Broker, Orders
 from Departments.brokers.patience import ask_patiently
 from Departments.core.errors import BadInput
 from Departments.core.logs import make_logger
@@ -40,6 +40,9 @@ from Departments.Trading.differences import CASH_NAME, advise_symbols_first
 from Departments.Trading.exits import adopt_exits, entry_intent, known_as, with_parents
 
 log = make_logger(__name__)
+
+Follow = Callable[[Orders | None], None]
+"""Brings the ledger's orders up to date, by the broker's list of them if it was read just now."""
 
 EXITS_LIVE = timedelta(days=91)  # orders good till cancelled end after 90 days
 
@@ -92,24 +95,25 @@ class Reconciler:
         self._books = books
         self._coverage = coverage
 
-    def reconcile(self, in_hand: Container[str], follow: Callable[[], None]) -> list[ComparedOrder]:
+    def reconcile(self, in_hand: Container[str], follow: Follow) -> list[ComparedOrder]:
         """Compare orders, shares and cash. `in_hand` as in `compare_orders`, `follow` as in `Bookkeeper.compare`.
 
         Raises BrokerUnavailable.
         """
-        rows = self.lock_disputed(in_hand)
-        follow()
+        rows, listed = self._lock_disputed(in_hand)
+        follow(listed)
         self._compare_books(rows, follow)
         return rows
 
-    def _compare_books(self, rows: Sequence[ComparedOrder], follow: Callable[[], None]) -> None:
-        self._books.compare(follow, {row.order.id for row in rows if row.order is not None}, self._find_disputed(rows))
+    def _compare_books(self, rows: Sequence[ComparedOrder], follow: Follow) -> None:
+        ours = {row.order.id for row in rows if row.order is not None}
+        self._books.compare(partial(follow, None), ours, self._find_disputed(rows))
         self._coverage.check(self._books.positions)
 
     def _find_disputed(self, rows: Sequence[ComparedOrder]) -> Collection[str]:
         return disputed_symbols(rows, self._ledger.releases.find_accepted()).keys()
 
-    def accept(self, symbol: str | None, in_hand: Container[str], follow: Callable[[], None]) -> list[str]:
+    def accept(self, symbol: str | None, in_hand: Container[str], follow: Follow) -> list[str]:
         """Accept the disputes of a symbol on a person's word, of cash (`CASH`), or all (None), and free it.
 
         Returns a sentence about each change. Raises BrokerUnavailable, and BadInput for cash that disputed orders may
@@ -134,7 +138,7 @@ class Reconciler:
             with self._ledger.transaction():
                 releases.unlock(WHOLE_DESK)
             done.append("the desk may trade again")
-        follow()  # what became of the accepted is reported
+        follow(None)  # what became of the accepted is reported
         return done
 
     def _find_strange(self, rows: Iterable[ComparedOrder]) -> list[ComparedOrder]:
@@ -142,14 +146,14 @@ class Reconciler:
         accepted, today = self._ledger.releases.find_accepted(), trading_day(self._clock.now())
         return [r for r in rows if r.is_unknown_since(today) and r.client_order_id not in accepted]
 
-    def lock_disputed(self, in_hand: Container[str]) -> list[ComparedOrder]:
-        """Compare ledger and broker, and lock disputed symbols; `in_hand` as in `compare_orders`.
+    def _lock_disputed(self, in_hand: Container[str]) -> tuple[list[ComparedOrder], Orders]:
+        """Compare ledger and broker, and lock disputed symbols; `in_hand` and the result as in `compare_orders`.
 
         Orders of today that the ledger does not know lock the whole desk. Raises BrokerUnavailable.
         """
         now = self._clock.now()
-        compare = partial(compare_orders, self._broker, self._ledger.orders, self._find_start(now), in_hand)
-        rows = ask_patiently(lambda: self._coverage.end_gone(compare()), self._clock, seconds=self._books.patience)
+        compare = partial(self._compare_orders, self._find_start(now), in_hand)
+        rows, listed = ask_patiently(compare, self._clock, seconds=self._books.patience)
         with self._ledger.transaction():
             accepted = self._ledger.releases.find_accepted()
             for symbol, reason in disputed_symbols(rows, accepted).items():
@@ -160,7 +164,11 @@ class Reconciler:
         for row in rows:
             is_locked = row.is_disputed and row.client_order_id not in accepted
             log.log(logging.WARNING if is_locked else logging.DEBUG, "%s: %s", row.finding, row.sentence)
-        return rows
+        return rows, listed
+
+    def _compare_orders(self, since: datetime, in_hand: Container[str]) -> tuple[list[ComparedOrder], Orders]:
+        rows, listed = compare_orders(self._broker, self._ledger.orders, since, in_hand)
+        return self._coverage.end_gone(rows), listed
 
     def _find_start(self, now: datetime) -> datetime:
         """Return the moment from which ended orders are compared; a new ledger looks as far back as exits live."""
@@ -202,12 +210,12 @@ class Reconciler:
         orders.adopt(entry_intent(order, now), order, now, None)
         adopt_exits(orders, with_parents(order.legs, known_as(order)), None, now, {})
 
-    def follow_buys(self, follow: Callable[[], None]) -> FollowedBuys:
+    def follow_buys(self, follow: Follow) -> FollowedBuys:
         """Follow the BUYs that are open in the ledger. Raises BrokerUnavailable."""
         orders = self._ledger.orders
         waiting = [order.client_order_id for order in orders.find_open_trades() if order.side is Side.BUY]
         if waiting:
-            follow()
+            follow(None)
         found = orders.find_many(waiting).values()
         opened = sum(order.filled_qty > 0 for order in found)
         ended = sum(order.status.is_terminal and order.filled_qty == 0 for order in found)

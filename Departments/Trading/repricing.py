@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
-from Departments.brokers.base import Broker
+from Departments.brokers.base import Broker, Orders
 from Departments.core.errors import BrokerUnavailable, NotFound, Refused
 from Departments.core.identifiers import client_order_id
 from Departments.core.logs import make_logger
@@ -57,9 +57,9 @@ class ExitRepricer:
         self._sender = sender
         self._due: dict[str, OrderRecord] | None = None
 
-    def track(self, *, exits: bool = False, asking: bool = True) -> None:
+    def track(self, *, exits: bool = False, asking: bool = True, listed: Orders | None = None) -> None:
         """Track the open orders as `OrderTracker` does; where it may ask the broker for something, reprice exits."""
-        self._tracker.track(exits=exits, asking=asking)
+        self._tracker.track(exits=exits, asking=asking, listed=listed)
         if self._due is None:  # a run before may have been cut off
             filled = self._ledger.orders.find_filled_brackets() if self._tracker.has_exits else []
             self._due = {entry.client_order_id: entry for entry in filled}

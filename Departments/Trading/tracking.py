@@ -47,8 +47,10 @@ class OrderTracker:
         self._filled: dict[str, OrderRecord] = {}
         self.has_exits = False  # whether the last look was at the exits of a BUY
 
-    def track(self, *, exits: bool = False, asking: bool = True) -> None:
+    def track(self, *, exits: bool = False, asking: bool = True, listed: Orders | None = None) -> None:
         """Read open orders from the broker; resting exits every ten seconds, or now with `exits`.
+
+        `listed` are the broker's orders if they were read just now.
 
         A broker that does not answer changes nothing: unknown is not terminal. Exits that are being released, or are
         not live yet, are read every time. Without `asking` no due cancel is asked of the broker.
@@ -57,7 +59,7 @@ class OrderTracker:
         try:
             waiting = self._open_records(exits=exits or self._are_exits_due())
             self.has_exits = any(record.parent_id for record in waiting)
-            for record, order in self._read(waiting):
+            for record, order in self._read(waiting, listed):
                 found.append((record, order))
                 if asking and _is_to_be_cancelled(record, order):
                     ask_to_cancel(self._broker, order.id, record.symbol)
@@ -107,9 +109,9 @@ class OrderTracker:
         orders, releasing = self._ledger.orders, {release.symbol for release in self._ledger.releases.find_open()}
         return [*orders.find_open_trades(), *orders.find_open_exits(statuses=NOT_LIVE, symbols=releasing)]
 
-    def _read(self, waiting: Sequence[OrderRecord]) -> Iterator[tuple[OrderRecord, Order]]:
+    def _read(self, waiting: Sequence[OrderRecord], listed: Orders | None) -> Iterator[tuple[OrderRecord, Order]]:
         """Yield each order as the broker has it now. Decides about orders that the broker does not know."""
-        listed = self._list(waiting)
+        listed = self._list(waiting) if listed is None else listed
         rows = list(flat(listed))
         seen, lives = {known_as(order): order for order in rows}, LifeReader(self._broker, self._is_recorded, rows)
         for record in waiting:

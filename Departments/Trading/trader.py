@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-from Departments.brokers.base import Broker
+from Departments.brokers.base import Broker, Orders
 from Departments.brokers.patience import name_trouble
 from Departments.core.departments import TRADING
 from Departments.core.errors import BadInput, BrokerUnavailable, NotFound, UnreadableMessage, UnroutableMessage
@@ -81,7 +81,7 @@ class Trader:
         if not self._bus.mailbox.waiting(TRADING):
             return True
         try:
-            self._broker.account()
+            self._approvals.take(self._broker.account())
         except BrokerUnavailable as error:
             log.warning("%s, the inbox waits (%s)", name_trouble(error), error)
             return False
@@ -91,13 +91,13 @@ class Trader:
         left = len(self._bus.mailbox.waiting(TRADING))
         return ConsumeReport(TRADING, left=left, retry_at=self._bus.clock.now() + self._retry_after)
 
-    def track(self, *, exits: bool = False, asking: bool = True) -> None:
+    def track(self, *, exits: bool = False, asking: bool = True, listed: Orders | None = None) -> None:
         """Bring open orders, with `exits` resting exits too, up to date and report outcomes.
 
-        Without `asking` no due cancel is asked of the broker.
+        Without `asking` no due cancel is asked of the broker. `listed` are the broker's orders if read just now.
         """
         self._approvals.forget()
-        self._tracker.track(exits=exits, asking=asking)
+        self._tracker.track(exits=exits, asking=asking, listed=listed)
         self._exits.end_releases()
         self._bus.deliver_pending()
 
@@ -134,8 +134,8 @@ class Trader:
     def _find_in_hand(self) -> set[str]:
         return {message.message_id for message in self._bus.waiting(TRADING)}
 
-    def _follow(self) -> None:
-        self.track(exits=True, asking=False)
+    def _follow(self, listed: Orders | None = None) -> None:
+        self.track(exits=True, asking=False, listed=listed)
 
     def compare_positions(self, age: timedelta) -> ComparedPositions:
         """Compare the ledger's fills of the last `age` with the broker's positions. Raises BrokerUnavailable."""

@@ -111,9 +111,12 @@ class Ledger:
         self.snapshots = OldSnapshots(self._db)
         self.regimes = SqliteRegimeLedger(self._db, OldAssessments(self._db))
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Commit everything inside together; an inner transaction joins the outer one."""
-        return self._db.transaction()
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[None]:
+        """Commit everything inside together; an inner transaction joins the outer one.
+
+        One that is not `durable` becomes so with the next that is: enough where nothing leaves the ledger between them.
+        """
+        return self._db.transaction(durable=durable)
 
     def close(self) -> None:
         """Close the file."""

@@ -22,6 +22,7 @@ _ENDED_UNFILLED: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, O
 _SOURCES: Final = {RejectionSource.CONSTRAINT: "HARD_CONSTRAINT", RejectionSource.BROKER: "ALPACA"}
 #: The older system takes the same order within this time for a duplicate.
 _DUPLICATE_FOR: Final = timedelta(minutes=5)
+_CLEARED_EVERY: Final = timedelta(minutes=1)
 #: A price this far from the expected one is a slippage event, as a share of it.
 _SLIPPED: Final = Decimal("0.01")
 _ROW_OF: Final = "(SELECT id FROM trading_orders WHERE order_id = ?)"
@@ -45,6 +46,7 @@ class OldOrders:
         self._rejections = OldTable(database, "trading_rejections")
         self._logs = OldTable(database, "trading_daily_logs")
         self._cache = OldTable(database, "trading_duplicate_cache")
+        self._cleared_at: datetime | None = None
         self._db = database
         self.positions = OldPositions(database)
 
@@ -90,7 +92,9 @@ class OldOrders:
 
     def _guard(self, order: OrderRecord) -> None:
         at = order.created_at
-        self._cache.run("DELETE FROM trading_duplicate_cache WHERE expires_at <= ?", at)
+        if self._cleared_at is None or not timedelta() <= at - self._cleared_at < _CLEARED_EVERY:
+            self._cache.run("DELETE FROM trading_duplicate_cache WHERE expires_at <= ?", at)
+            self._cleared_at = at
         self._cache.run(
             "INSERT INTO trading_duplicate_cache (ticker, action, quantity, submitted_timestamp, order_id, expires_at) "
             f"SELECT ?, ?, ?, ?, {_ROW_OF}, ?",
@@ -111,10 +115,9 @@ class OldOrders:
             "alpaca_fill_id": order.broker_order_id,
         }
         if not self._fills.update(values, f"order_id = {_ROW_OF}", order.client_order_id):
-            row = self._orders.find("SELECT id FROM trading_orders WHERE order_id = ?", order.client_order_id)
-            if row:
-                more = {"order_id": row[0][0], "commission": ZERO, "created_at": fill.filled_at}
-                self._fills.insert(more | values)
+            more = {"commission": ZERO, "created_at": fill.filled_at}
+            source = "id FROM trading_orders WHERE order_id = ?"
+            self._fills.insert_found(more | values, "order_id", source, order.client_order_id)
         day = _day_of(fill.filled_at)
         self._db.before_commit(f"sum {day}", lambda: self._sum_day(day, fill.filled_at))
 

@@ -47,7 +47,7 @@ class OldPositions:
     def expect(self, order: OrderRecord) -> None:
         """Add the PENDING row of a BUY that is about to be sent."""
         if _is_entry(order) and not order.status.is_terminal:
-            self._table.insert(_row(order) | {"sector": self._find_sector(order.symbol)})
+            self._insert(order)
 
     def follow(self, order: OrderRecord, fill: FillRow | None) -> None:
         """Bring the rows up to the news of an order."""
@@ -113,12 +113,12 @@ class OldPositions:
 
     def _insert_late(self, order: OrderRecord) -> list[FoundRow]:
         """Add the row of a BUY that has none, such as one that another program has deleted."""
-        self._table.insert(_row(order) | {"sector": self._find_sector(order.symbol)})
+        self._insert(order)
         return []
 
-    def _find_sector(self, symbol: str) -> str | None:
-        found = self._table.find("SELECT sector FROM desk_symbols WHERE symbol = ?", symbol)
-        return found[0][0] if found else None
+    def _insert(self, order: OrderRecord) -> None:
+        source = "(SELECT sector FROM desk_symbols WHERE symbol = ?)"
+        self._table.insert_found(_row(order), "sector", source, order.symbol)
 
     def _sell(self, order: OrderRecord, fill: FillRow) -> None:
         left = fill.qty

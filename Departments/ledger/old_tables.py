@@ -16,6 +16,7 @@ from Departments.core.errors import LedgerBusy, LedgerError
 from Departments.core.logs import make_logger
 from Departments.ledger.database import FoundRow
 from Departments.ledger.sqlite import SqliteDatabase
+from Departments.ledger.tables import marks
 
 log = make_logger(__name__)
 
@@ -146,8 +147,17 @@ class OldTable:
     def insert(self, values: Mapping[str, Any]) -> None:
         """Add a row."""
         known = self._keep_known(values)
-        names, marks = ", ".join(known), ", ".join("?" * len(known))
-        self.run(f"INSERT INTO {self.name} ({names}) VALUES ({marks})", *known.values())  # noqa: S608 - our names
+        sql = f"INSERT INTO {self.name} ({', '.join(known)}) VALUES ({marks(known)})"  # noqa: S608 - our names
+        self.run(sql, *known.values())
+
+    def insert_found(self, values: Mapping[str, Any], column: str, source: str, *keys: Any) -> None:
+        """Add a row with one more `column`, found by `source` (`id FROM … WHERE …`); none where nothing is found."""
+        if column not in self._columns:
+            self.insert(values)
+            return
+        known = self._keep_known(values)
+        names, selected = ", ".join((*known, column)), f"{marks(known)}, {source}"
+        self.run(f"INSERT INTO {self.name} ({names}) SELECT {selected}", *known.values(), *keys)
 
     def update(self, values: Mapping[str, Any], condition: str, *keys: Any) -> int:
         """Change the rows under a condition and return their number."""
@@ -186,6 +196,8 @@ class OldTable:
 
 def as_old(value: Any) -> Any:
     """Convert a value as the older system stored it: whole shares are whole numbers, other amounts REAL."""
+    if value is None or value.__class__ is str:
+        return value
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return write_moment(value) if isinstance(value, datetime) else value

@@ -66,7 +66,7 @@ def test_approvals_that_wait_together_share_one_look_at_the_account(tmp_path: Pa
 
 
 NEXT = Counter(quotes=1, assets=1, submit=1)
-FIRST = NEXT + Counter(account=1, positions=1, orders=1)
+FIRST = NEXT + Counter(positions=1, orders=1)  # the account was read before, to see whether the broker is there
 
 
 class Calls:

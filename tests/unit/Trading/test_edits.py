@@ -96,7 +96,8 @@ def follow(broker: Any, ledger: Ledger) -> list[Message]:
 
 def compare(broker: Any, ledger: Ledger) -> list[ComparedOrder]:
     port: Broker = broker
-    return compare_orders(port, ledger.orders, LONG_AGO)
+    rows, _ = compare_orders(port, ledger.orders, LONG_AGO)
+    return rows
 
 
 def known(ledger: Ledger) -> tuple[OrderStatus, D, list[D]]:

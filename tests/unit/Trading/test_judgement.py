@@ -360,3 +360,21 @@ def test_a_watcher_finds_every_cancel_that_waits_behind_a_late_approval(tmp_path
         send(folder, wish, parent=second, at=later + timedelta(seconds=1), **cancel)
         opened.bus.consume("TRADING", opened.trader.router)
         assert [o.symbol for o in opened.broker.orders("all")] == ["CTVA"]
+
+
+def test_an_account_that_was_read_just_now_is_part_of_the_next_look_alone(
+    opened: Desk, judge: Judge, broker: Counting
+) -> None:
+    judge.take(opened.broker.account())
+    judge.judge(approval("ALKS", "BUY", 200))
+    assert "account" not in broker.asked
+    judge.forget()
+    judge.judge(approval("COMM", "BUY", 300))
+    assert broker.asked["account"] == 1
+
+
+def test_an_account_that_is_seconds_old_is_read_anew(opened: Desk, judge: Judge, broker: Counting) -> None:
+    judge.take(opened.broker.account())
+    opened.clock.sleep(2)
+    judge.judge(approval("ALKS", "BUY", 200))
+    assert broker.asked["account"] == 1
