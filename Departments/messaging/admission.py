@@ -84,8 +84,10 @@ class Admission:
     def senders_of(self, row: MessageType) -> tuple[str, ...]:
         """Return the senders of a type. Settings cannot exclude our own departments."""
         named = self.senders.get(row.name)
+        if named is None:
+            return row.senders
         ours = tuple(name for name in row.senders if name in OURS)
-        return row.senders if named is None else tuple(dict.fromkeys((*ours, *named)))
+        return tuple(dict.fromkeys((*ours, *named)))
 
     def is_signed(self, message: Message) -> bool:
         """Return True if a message carries a valid signature of its sender."""

@@ -177,15 +177,30 @@ class Copy(Enum):
 def compare(path: str, data: bytes) -> Copy:
     """Compare a path with bytes. A stranger's file may be a pipe without an end, huge, or vanish meanwhile."""
     try:
-        facts = os.lstat(path)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > len(data):
+        if not hasattr(os, "O_NOFOLLOW") and os.path.islink(path):
             return Copy.OTHER
-        found = files.read_bytes(path)
+        found = files.retry(_read_beginning, path, len(data) + 1)
     except (FileNotFoundError, NotADirectoryError):
         return Copy.MISSING
+    except OSError as error:
+        if error.errno in _NOT_FILES:
+            return Copy.OTHER
+        raise
     if found == data:
         return Copy.WHOLE
-    return Copy.TORN if data.startswith(found.rstrip(b"\0")) else Copy.OTHER
+    is_torn = len(found) <= len(data) and data.startswith(found.rstrip(b"\0"))
+    return Copy.TORN if is_torn else Copy.OTHER
+
+
+def _read_beginning(path: str, most: int) -> bytes:
+    """Read up to `most` bytes of a file. Raises OSError, EISDIR for what is not a file."""
+    descriptor = os.open(path, _READ)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        return _read_up_to(descriptor, most)
+    finally:
+        os.close(descriptor)
 
 
 def find_free_name(folder: str, name: str, *, besides: str) -> str:

@@ -48,7 +48,8 @@ class MessageMemory:
 
     def is_ours(self, item: WaitingFile) -> bool:
         """Return True if a file holds a letter of ours, byte for byte."""
-        self._look_up()
+        if self._ahead:
+            self._look_up()
         return self._sent.get(item.letter_name) == item.digest
 
     def check_letter(self, item: WaitingFile) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import count
 from typing import Final
 
@@ -46,6 +47,7 @@ def moment_in(name: str) -> datetime | None:
         return None
 
 
+@lru_cache(maxsize=256)
 def department_of(text: str) -> str:
     """Read a department as people write it: 'TRADING Department' is TRADING."""
     words = text.strip().upper().split()

@@ -307,6 +307,29 @@ def test_what_vanished_holds_nothing_and_a_folder_holds_something_else(tmp_path:
     assert found == [Copy.WHOLE, Copy.MISSING, Copy.OTHER]
 
 
+@pytest.mark.parametrize(
+    ("held", "found"),
+    [
+        (b"", Copy.TORN),
+        (b"te\0\0", Copy.TORN),
+        (b"te", Copy.TORN),
+        (b"text\0", Copy.OTHER),
+        (bytes(5), Copy.OTHER),
+        (b"text and more", Copy.OTHER),
+        (b"tExt", Copy.OTHER),
+    ],
+)
+def test_a_torn_copy_is_no_longer_than_the_whole_one(tmp_path: Path, held: bytes, found: Copy) -> None:
+    (tmp_path / "copy.md").write_bytes(held)
+    assert disk.compare(os.fspath(tmp_path / "copy.md"), b"text") is found
+
+
+def test_a_link_to_a_whole_copy_is_none(tmp_path: Path) -> None:
+    (tmp_path / "whole.md").write_bytes(b"text")
+    (tmp_path / "link.md").symlink_to(tmp_path / "whole.md")
+    assert disk.compare(os.fspath(tmp_path / "link.md"), b"text") is Copy.OTHER
+
+
 def test_an_outbox_that_cannot_be_written_keeps_a_message_from_being_sent_at_all(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     outbox = desk.root / "Outbox" / "EXECUTIVE"
