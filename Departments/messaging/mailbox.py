@@ -111,7 +111,8 @@ class Mailbox:
 
     def _is_fresh(self, letter: Letter) -> bool:
         """Return True if the sender has no whole copy yet. Raises MessageConflict if it has another message."""
-        return not self._has_copy(self._outbox_path(letter), letter)
+        path = self._outbox_path(letter)
+        return not os.path.lexists(path) or not self._has_copy(path, letter)
 
     def _outbox_path(self, letter: Letter) -> str:
         return f"{self._folders.make(OUTBOX, letter.sender)}{os.sep}{letter.name}"

@@ -315,7 +315,7 @@ class Ours(Contestant):
         if self.remembered:
             database = SqliteDatabase(self.folder / "sentinel.db", TABLES)
             journal, close = LedgerJournal(database), database.close
-        box = Mailbox(self.folder / "Messages", durability="full" if self.durable else "fast")
+        box = Mailbox(self.folder / MESSAGES, durability="full" if self.durable else "fast")
         return Bus(box, journal, SystemClock(), MessagingSettings()), close
 
     def publish(self, messages: Sequence[Message]) -> None:
