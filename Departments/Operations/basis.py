@@ -48,11 +48,6 @@ class Basis:
         """Return the least a position may be worth, in dollars."""
         return amounts.minimum_position(self.limits, self.facts.equity)
 
-    @property
-    def factor(self) -> Decimal:
-        """Return the share of its usual size a BUY may have today."""
-        return amounts.size_factor(self.limits, self.facts)
-
     def price(self, symbol: str, side: Side) -> Decimal | None:
         """Return the price to plan a side with, in dollars a share."""
         known, held = self.facts.of(symbol).price_for(side), self.facts.positions.get(symbol)
@@ -105,16 +100,15 @@ def complete(known: Knowledge, briefing: Briefing, others: Iterable[Briefing] = 
 
 
 def _brief(facts: SymbolFacts, row: Candidate | Holding, briefing: Briefing) -> SymbolFacts:
-    if row.price is not None:
-        facts = replace(facts, price=row.price, price_at=briefing.at)
-    facts = replace(facts, sector=row.sector or facts.sector)
-    if isinstance(row, Holding):
-        return facts
+    is_priced, more = row.price is not None, row if isinstance(row, Candidate) else None
     return replace(
         facts,
-        average_volume=row.average_volume or facts.average_volume,
-        market_cap=row.market_cap or facts.market_cap,
-        earnings_on=row.earnings_on or facts.earnings_on,
+        price=row.price if is_priced else facts.price,
+        price_at=briefing.at if is_priced else facts.price_at,
+        sector=row.sector or facts.sector,
+        average_volume=(more and more.average_volume) or facts.average_volume,
+        market_cap=(more and more.market_cap) or facts.market_cap,
+        earnings_on=(more and more.earnings_on) or facts.earnings_on,
     )
 
 

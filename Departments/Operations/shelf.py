@@ -276,7 +276,9 @@ def _refuse(error: BadInput | UnreadableMessage, message: Message, kind: str) ->
 
 
 def _content_of(message: Message) -> tuple[str, str]:
-    return message.message_id, sha256(f"{message.timestamp} {message.body}".encode()).hexdigest()
+    digest = sha256(f"{message.timestamp} ".encode())
+    digest.update(message.body.encode())
+    return message.message_id, digest.hexdigest()
 
 
 def _is_of_today(briefing: Briefing, now: datetime) -> bool:

@@ -7,7 +7,7 @@ sector, heat) or, for the minimum, cheaper.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from Departments.constraints import amounts
@@ -86,13 +86,17 @@ class Sizer:
     """Bounds candidates on `facts`, the account after the plan's SELLs at worse prices.
 
     If it `keeps_sizes`, a given size never grows, except to the minimum; those of an exact proposal (`is_exact`) are
-    not even raised.
+    not even raised. `factor` is the share of its usual size a BUY may have today.
     """
 
     basis: Basis
     facts: Facts
     keeps_sizes: bool = False
     is_exact: bool = False
+    factor: Decimal = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", amounts.size_factor(self.basis.limits, self.basis.facts))
 
     def size(self, candidate: Candidate) -> Sized | SkippedTrade:
         """Return the pick of a candidate, or its skip."""
@@ -220,7 +224,7 @@ class Sizer:
 
     def _most(self, candidate: Candidate, price: Decimal, held: Decimal, wanted: Decimal) -> Decimal:
         """Return the most shares: the automatic maximum, or a given size up to the position maximum."""
-        limits, equity, factor = self.basis.limits, self.facts.equity, self.basis.factor
+        limits, equity, factor = self.basis.limits, self.facts.equity, self.factor
         dear = price * (ONE + self.basis.buffer)
         auto = whole_shares(amounts.maximum_auto_position(limits, equity, factor) / dear - held)
         single = whole_shares(amounts.maximum_position(limits, equity, factor) / dear - held)
@@ -234,7 +238,7 @@ class Sizer:
         limits = self.basis.limits
         if raised is not None:
             dear = pick.held + pick.least * pick.price * (ONE + self.basis.buffer)
-            auto = amounts.maximum_auto_position(limits, self.facts.equity, self.basis.factor)
+            auto = amounts.maximum_auto_position(limits, self.facts.equity, self.factor)
             if self.is_exact or limits.deployment.too_small == "skip" or dear > auto or pick.most < pick.least:
                 return raised.skip
         if 0 < pick.wanted < pick.least:
@@ -272,7 +276,7 @@ class Sizer:
         return {bucket: max(ZERO, caps[bucket] - value) / (ONE + worse) for bucket, value in taken.items()}
 
     def _too_large(self, pick: Pick) -> SkippedTrade:
-        maximum = amounts.maximum_auto_position(self.basis.limits, self.facts.equity, self.basis.factor)
+        maximum = amounts.maximum_auto_position(self.basis.limits, self.facts.equity, self.factor)
         shares = ONE if pick.held else pick.least
         value = (pick.held + shares * pick.price) * (ONE + self.basis.buffer)
         buffer = f"; prices count {percent(self.basis.buffer)} higher" if self.basis.buffer else ""

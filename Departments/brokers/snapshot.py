@@ -35,8 +35,18 @@ CLOCKS_AGREE: Final = timedelta(seconds=5)
 class Memory(Protocol):
     """The desk's own knowledge: the ledger."""
 
-    def knowledge(self, now: datetime, settlement_days: int, held: Collection[str], young: timedelta) -> Knowledge:
-        """Return the desk's knowledge, without the broker's; a `young` view of the market counts."""
+    def knowledge(
+        self,
+        now: datetime,
+        settlement_days: int,
+        held: Collection[str],
+        young: timedelta,
+        wanted: Collection[str] | None = None,
+    ) -> Knowledge:
+        """Return the desk's knowledge, without the broker's; a `young` view of the market counts.
+
+        Facts of symbols may be left out that are not `wanted`; None wants all.
+        """
         ...
 
     def history(self, now: datetime, held: Collection[str]) -> TradingHistory:
@@ -192,7 +202,8 @@ class FactsReader:
         now, account = self.moment(), account or self.broker.account()
         held = self.broker.positions()
         positions = {position.symbol: position for position in held}
-        known = self.memory.knowledge(now, self.settlement_days, positions, self.young)
+        some = {*wanted, *positions} if wanted and complete is None else None
+        known = self.memory.knowledge(now, self.settlement_days, positions, self.young, some)
         known = known if complete is None else complete(known)
         hours = self.hours.read()
         opened = self.broker.orders("open") if buying else None

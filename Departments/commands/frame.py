@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
-from Departments.core.documents import json_text
+from Departments.core.documents import json_pieces
 from Departments.core.errors import BadInput, DepartmentsError, LedgerError
 from Departments.core.platform import files
 from Departments.core.platform.clock import Clock
@@ -107,7 +107,8 @@ def find_messages(workspace: Path) -> Path:
 
 def print_json(document: Any) -> None:
     """Print one document to standard output."""
-    sys.stdout.write(json_text(document) + "\n")
+    sys.stdout.writelines(json_pieces(document))
+    sys.stdout.write("\n")
 
 
 def reason_of(error: Exception) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from itertools import repeat
 from typing import Any, Final
 
 from Departments.core.errors import BadInput
@@ -20,13 +21,20 @@ from Departments.core.money import LARGEST
 from Departments.core.safe_text import escape_in_json
 from Departments.core.syntax import describe_json
 
+ReadRow = Callable[[Any, int], Any]  # a row and its place in its list
+
 
 def json_text(document: Any, *, ascii_only: bool = False) -> str:
     """Format a document as indented JSON, without a final newline.
 
     Raises TypeError or ValueError for values outside JSON.
     """
-    return escape_in_json(_lay_out(document, ascii_only, "\n"))
+    return escape_in_json("".join(_lay_out(document, ascii_only, "\n")))
+
+
+def json_pieces(document: Any) -> Iterator[str]:
+    """Yield the text of `json_text` piece by piece, so a long one never is in memory as a whole."""
+    return map(escape_in_json, _lay_out(document, False, "\n"))
 
 
 def parse_json(text: str, *, keep_nan: bool = False) -> Any:
@@ -40,6 +48,66 @@ def parse_json(text: str, *, keep_nan: bool = False) -> Any:
     except ValueError as error:
         raise ValueError(describe_json(error)) from error
     return _whole(found) if _SURROGATE.search(text) else found
+
+
+def parse_rows(text: str, readers: Mapping[str, ReadRow]) -> dict[str, Any] | None:
+    """Parse a JSON object with NaN; the rows of its lists named in `readers` are read one by one as they come.
+
+    So thousands of rows never are in memory together. Returns None for any other text: `parse_json` says what is wrong.
+    """
+    try:
+        return None if _SURROGATE.search(text) else _parse_object(text, readers)
+    except (IndexError, ValueError, RecursionError):
+        return None
+
+
+def _parse_object(text: str, readers: Mapping[str, ReadRow]) -> dict[str, Any]:
+    """Parse a whole text. Raises ValueError or IndexError for anything but one object."""
+    found: dict[str, Any] = {}
+    at = _expect(text, 0, "{")
+    while True:
+        if text[at] != '"':
+            raise ValueError("no key")
+        key, at = _LENIENT.raw_decode(text, at)
+        if key in found:
+            raise ValueError("a key twice")
+        at = _expect(text, at, ":")
+        is_read = key in readers and text[at] == "["
+        found[key], at = _parse_list(text, at, readers[key]) if is_read else _LENIENT.raw_decode(text, at)
+        at = _skip_space(text, at)
+        if text[at] == "}":
+            break
+        at = _expect(text, at, ",")
+    if _skip_space(text, at + 1) != len(text):
+        raise ValueError("more than one object")
+    return found
+
+
+def _parse_list(text: str, at: int, read: ReadRow) -> tuple[list[Any], int]:
+    rows: list[Any] = []
+    at = _skip_space(text, at + 1)
+    if text[at] == "]":
+        return rows, at + 1
+    while True:
+        row, at = _LENIENT.raw_decode(text, at)
+        rows.append(read(row, len(rows)))
+        at = _skip_space(text, at)
+        if text[at] == "]":
+            return rows, at + 1
+        at = _expect(text, at, ",")
+
+
+def _expect(text: str, at: int, mark: str) -> int:
+    """Return the place of what follows a mark, or raise ValueError."""
+    at = _skip_space(text, at)
+    if text[at] != mark:
+        raise ValueError(f"no {mark}")
+    return _skip_space(text, at + 1)
+
+
+def _skip_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return at if found is None else found.end()
 
 
 def as_json(document: Any, source: str, *, keep_nan: bool = False) -> Any:
@@ -58,23 +126,27 @@ def for_scripts(document: Any) -> Any:
     return json.loads(json.dumps(document, default=_plain))
 
 
-def _lay_out(value: Any, ascii_only: bool, end: str) -> str:  # noqa: FBT001 - as in json_text
-    """Return what `json.dumps` with an indent of two returns; `end` is the line end and the indent of the value.
+def _lay_out(value: Any, ascii_only: bool, end: str) -> Iterator[str]:  # noqa: FBT001 - as in json_text
+    """Yield the pieces of what `json.dumps` with an indent of two returns; `end` is the line end and its indent.
 
     `indent` switches the library to its slow Python encoder. Separators lay out what is flat several times faster.
     """
     inner = end + "  "
     encode = _find_encoder(ascii_only, inner)
     if not isinstance(value, _HOLDERS) or not value:
-        return encode(value)
+        yield encode(value)
+        return
     held = value.values() if isinstance(value, dict) else value
     if not any(isinstance(each, _HOLDERS) for each in held):
         text = encode(value)
-        return f"{text[0]}{inner}{text[1:-1]}{end}{text[-1]}"
-    if isinstance(value, dict):
-        rows = (f"{encode({key: None})[1:-7]}: {_lay_out(each, ascii_only, inner)}" for key, each in value.items())
-        return f"{{{inner}{f',{inner}'.join(rows)}{end}}}"
-    return f"[{inner}{f',{inner}'.join(_lay_out(each, ascii_only, inner) for each in value)}{end}]"
+        yield f"{text[0]}{inner}{text[1:-1]}{end}{text[-1]}"
+        return
+    opens, closes = "{}" if isinstance(value, dict) else "[]"
+    keys = [f"{encode({key: None})[1:-7]}: " for key in value] if isinstance(value, dict) else repeat("")
+    for place, (key, each) in enumerate(zip(keys, held, strict=False)):
+        yield f"{',' if place else opens}{inner}{key}"
+        yield from _lay_out(each, ascii_only, inner)
+    yield f"{end}{closes}"
 
 
 @cache
@@ -121,4 +193,5 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_unique)
 _LENIENT: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=Decimal, object_pairs_hook=_unique)
 _SURROGATE: Final = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
 _HOLDERS: Final = (dict, list, tuple)

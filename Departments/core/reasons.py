@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 
 from Departments.core.money import plain
@@ -223,14 +224,19 @@ class Reason:
     @classmethod
     def parse(cls, text: str) -> Reason:
         """Parse the text of a reason. Raises ValueError for an unknown code."""
-        code, _, pairs = text.partition(": ")
-        if code not in ReasonCode.__members__:
-            raise ValueError(f"{code!r} is not a reason code")
-        return cls(ReasonCode[code], dict(_PAIR.findall(pairs)))
+        return _parse_reason(text)
 
     def __str__(self) -> str:
         pairs = " ".join(f"{key}={value}" for key, value in self.values.items())
         return f"{self.code}: {pairs}" if pairs else str(self.code)
+
+
+@lru_cache(maxsize=256)  # thousands of candidates are left out for the same few
+def _parse_reason(text: str) -> Reason:
+    code, _, pairs = text.partition(": ")
+    if code not in ReasonCode.__members__:
+        raise ValueError(f"{code!r} is not a reason code")
+    return Reason(ReasonCode[code], dict(_PAIR.findall(pairs)))
 
 
 def join_reasons(*texts: str) -> str:

@@ -6,8 +6,10 @@ half days to 13:00 (https://www.nyse.com/markets/hours-calendars).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache, partial
+from importlib.util import module_from_spec, spec_from_file_location
 from zoneinfo import ZoneInfo
 
 EASTERN = ZoneInfo("America/New_York")
@@ -17,9 +19,25 @@ OPEN, CLOSE, EARLY_CLOSE = time(9, 30), time(16, 0), time(13, 0)
 
 @lru_cache(maxsize=64)
 def _days(year: int, category: str) -> frozenset[date]:
+    return frozenset(_find_calendar()(years=year, categories=(category,)))
+
+
+@cache
+def _find_calendar() -> Callable[..., Iterable[date]]:
+    """Return the package's NYSE calendar from its one file: the package itself reads every country first (7 MB)."""
     import holidays  # noqa: PLC0415 - most commands ask for a date, not for holidays
 
-    return frozenset(holidays.financial_holidays("NYSE", years=year, categories=(category,)))
+    name = "holidays.financial.ny_stock_exchange"
+    spec = spec_from_file_location(name, f"{holidays.__path__[0]}/financial/ny_stock_exchange.py")
+    if spec is None or spec.loader is None:
+        return partial(holidays.financial_holidays, "NYSE")
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        found: Callable[..., Iterable[date]] = module.NYSE
+    except (OSError, ImportError, AttributeError):  # another version of the package has another place for it
+        return partial(holidays.financial_holidays, "NYSE")
+    return found
 
 
 def is_trading_day(day: date) -> bool:

@@ -154,15 +154,23 @@ class Ledger:
         return {symbol: qty for symbol, qty in found.items() if qty > 0}
 
     def knowledge(
-        self, now: datetime, settlement_days: int, held: Collection[str], young: timedelta = timedelta()
+        self,
+        now: datetime,
+        settlement_days: int,
+        held: Collection[str],
+        young: timedelta = timedelta(),
+        wanted: Collection[str] | None = None,
     ) -> Knowledge:
         """Return the desk's own knowledge, without the broker's; with the stops of the symbols `held`.
+
+        Of few `wanted` symbols it has the facts of no others; None wants all.
+
 
         The proceeds of a SELL settle `settlement_days` trading days after the trade. Assessments of this trading day
         that are at most as `young` count.
         """
         return replace(
-            self.symbols.knowledge(now, settlement_days),
+            self.symbols.knowledge(now, settlement_days, wanted),
             views=tuple(map(MarketView.of, self.regimes.young_assessments(now, young))),
             history=self.history(now, held),
             locks=self.releases.find_locks(),

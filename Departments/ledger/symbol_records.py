@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -17,8 +17,9 @@ from Departments.core.orders import Side
 from Departments.core.regimes import MarketView, Regime
 from Departments.core.trading_calendar import EASTERN, next_trading_day, trading_day
 from Departments.ledger.database import Database, FoundRow
-from Departments.ledger.tables import Table
+from Departments.ledger.tables import Table, marks
 
+FEW: Final = 500  # symbols that are looked up by name
 LONGEST_SETTLEMENT = timedelta(days=14)  # more than five trading days, the most that the limits allow
 
 
@@ -94,15 +95,21 @@ class SymbolRecords:
         """Return every symbol whose facts a plan ever needed, in order."""
         return [row[0] for row in self._db.rows(f"SELECT symbol FROM {SYMBOLS.name} ORDER BY symbol")]  # noqa: S608 - our name
 
-    def knowledge(self, now: datetime, settlement_days: int) -> Knowledge:
+    def knowledge(self, now: datetime, settlement_days: int, wanted: Collection[str] | None = None) -> Knowledge:
         """Return all facts, the day's readings, and the highest equity before an execution.
+
+        Of few `wanted` symbols it has the facts of no others.
 
         The proceeds of a SELL settle `settlement_days` trading days after the trade (T+1, SEC rule 15c6-1); 0 is at
         once.
         """
-        symbols = {row.symbol: _read_facts(row) for row in SYMBOLS.find(self._db, "1 = 1")}
+        few = wanted if wanted is not None and len(wanted) <= FEW else None
+        rows = SYMBOLS.find(self._db, "1 = 1" if few is None else f"symbol IN ({marks(few)})", *(few or ()))
+        symbols = {row.symbol: _read_facts(row) for row in rows}
         known, peak = self._read_day(now), self._find_peak_equity()
         for symbol, (price, at) in (known.get("prices") or {}).items():
+            if few is not None and symbol not in few:
+                continue
             facts = symbols.get(symbol) or SymbolFacts(symbol)
             symbols[symbol] = replace(facts, price=decimal_of(price), price_at=parse_iso(at))
         unsettled = self._sum_unsettled(now, settlement_days)

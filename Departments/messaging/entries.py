@@ -55,26 +55,12 @@ def leave_out_nulls(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return {key: value for key, value in row.items() if value is not None}
 
 
-def entries_of(
-    kind: type[Row], *needed: str, prepare: Prepare = leave_out_nulls
-) -> Callable[[Any, ValidationInfo], tuple[Row | UnusableEntry, ...]]:
-    """Make a reader of a list, entry by entry. An entry needs one of the fields in `needed`.
-
-    `prepare` changes a row before it is read.
-    """
-
-    def read(rows: Any, info: ValidationInfo) -> tuple[Row | UnusableEntry, ...]:
-        if rows is not None and not isinstance(rows, list | tuple):
-            raise ValueError("is not a list; list the entries")
-        read_one = EntryReader(kind, needed, prepare).read
-        return tuple(read_one(row, f"{info.field_name}[{index}]") for index, row in enumerate(rows or ()))
-
-    return read
-
-
 @dataclass(frozen=True, slots=True)
 class EntryReader(Generic[Row]):
-    """Reads rows of a list as values of a `kind`: a model, or a dataclass of fields with keys."""
+    """Reads rows of a list as values of a `kind`: a model, or a dataclass of fields with keys.
+
+    A row needs one of the fields in `needed`. `prepare` changes it before it is read.
+    """
 
     kind: type[Row]
     needed: tuple[str, ...] = ()
@@ -82,7 +68,7 @@ class EntryReader(Generic[Row]):
 
     def read(self, row: Any, place: str) -> Row | UnusableEntry:
         """Read one row. `place` is its name if it has no symbol."""
-        if isinstance(row, self.kind):
+        if isinstance(row, self.kind | UnusableEntry):  # it was read before
             return row
         if not isinstance(row, Mapping):
             return UnusableEntry(place, "entry", f"{str(row)[:40]!r} is not a mapping", row)
@@ -95,6 +81,17 @@ class EntryReader(Generic[Row]):
             return UnusableEntry(_name(row, place), "composite_score", "is missing", None)
         usable: Row = found
         return usable
+
+
+def entries_of(reader: EntryReader[Row]) -> Callable[[Any, ValidationInfo], tuple[Row | UnusableEntry, ...]]:
+    """Make a reader of a list, entry by entry."""
+
+    def read(rows: Any, info: ValidationInfo) -> tuple[Row | UnusableEntry, ...]:
+        if rows is not None and not isinstance(rows, list | tuple):
+            raise ValueError("is not a list; list the entries")
+        return tuple(reader.read(row, f"{info.field_name}[{index}]") for index, row in enumerate(rows or ()))
+
+    return read
 
 
 def _describe_fault(error: ValidationError, row: Mapping[str, Any], place: str) -> UnusableEntry:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from Departments.core.documents import json_text, parse_json
+from Departments.core.documents import ReadRow, json_text, parse_json, parse_rows
 from Departments.core.errors import UnreadableMessage
 
 FENCE: Final = "```json\n"
@@ -67,6 +67,15 @@ class Message:
     def foreign_payload(self) -> dict[str, Any] | None:
         """Return the payload of a writer outside the desk: NaN and infinities are left to the reader of their key."""
         return payload_of(self.body, keep_nan=True)
+
+    def read_rows(self, readers: Mapping[str, ReadRow]) -> dict[str, Any] | None:
+        """Return the payload of a writer outside the desk, the rows of some lists read one by one.
+
+        Raises UnreadableMessage as `payload` does.
+        """
+        text = None if _may_have_more(self.body) else _first_fence(self.body)
+        found = None if text is None else parse_rows(text, readers)
+        return self.foreign_payload if found is None else found
 
 
 def payload_of(body: str, *, keep_nan: bool = False) -> dict[str, Any] | None:

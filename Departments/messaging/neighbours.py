@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import (
     AliasChoices,
@@ -238,6 +238,10 @@ class BriefedConditions(BriefingRow):
         return vix
 
 
+CANDIDATES: Final = EntryReader(Candidate, ("score", "shares", "value", "weight"), prepare_candidate)
+HOLDINGS: Final = EntryReader(Holding)
+
+
 class DailyBriefing(NeighbourPayload):
     """The day's candidates, holdings and market conditions. One bad entry of a list is set aside alone."""
 
@@ -246,14 +250,24 @@ class DailyBriefing(NeighbourPayload):
     )
     candidates: Annotated[
         tuple[Candidate | SkipJsonSchema[UnusableEntry], ...],
-        BeforeValidator(entries_of(Candidate, "score", "shares", "value", "weight", prepare=prepare_candidate)),
+        BeforeValidator(entries_of(CANDIDATES)),
     ] = Field((), description="symbols to buy, each with a score or a size")
     current_holdings: Annotated[
-        tuple[Holding | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(entries_of(Holding))
+        tuple[Holding | SkipJsonSchema[UnusableEntry], ...], BeforeValidator(entries_of(HOLDINGS))
     ] = Field((), description="held symbols")
     correlations: Annotated[dict[Pair, Coefficient], BeforeValidator(_section('{"ALKS|SN": 0.81}'))] = Field(
         default_factory=dict, description="of pairs of symbols, -1 to 1", examples=[{"ALKS|SN": 0.81}]
     )
+
+    @classmethod
+    def document_in(cls, message: Message) -> Mapping[str, Any] | None:
+        """Return the message's JSON with its candidates and holdings read one by one: there may be thousands."""
+        return message.read_rows(
+            {
+                "candidates": lambda row, index: CANDIDATES.read(row, f"candidates[{index}]"),
+                "current_holdings": lambda row, index: HOLDINGS.read(row, f"current_holdings[{index}]"),
+            }
+        )
 
     @model_validator(mode="before")
     @classmethod
@@ -283,6 +297,11 @@ class MarketBriefing(NeighbourPayload):
     """A DailyBriefing as Regime reads it: only the conditions, wrong numbers as unknown."""
 
     market_conditions: SeenConditions | None = Field(None, description="the market as a whole")
+
+    @classmethod
+    def document_in(cls, message: Message) -> Mapping[str, Any] | None:
+        """Return the message's JSON without its candidates and holdings."""
+        return message.read_rows(dict.fromkeys(("candidates", "current_holdings"), lambda row, index: None))  # noqa: ARG005 - as a reader
 
     @field_validator("market_conditions", mode="before")
     @classmethod

@@ -18,7 +18,7 @@ from Departments.core.errors import BadInput
 from Departments.core.readers import MaybeText, Symbol, or_none, read_day, read_moment, read_positive
 from Departments.core.trading_calendar import EASTERN
 from Departments.core.validation import validate
-from Departments.messaging.entries import BriefingRow, UnusableEntry, entries_of
+from Departments.messaging.entries import BriefingRow, EntryReader, UnusableEntry, entries_of
 from Departments.messaging.neighbours import Candidate, NeighbourPayload, prepare_candidate
 
 Mode = Literal["exact", "hint"]
@@ -119,7 +119,7 @@ class PlanProposal(NeighbourPayload):
     reason: MaybeText = Field(None, description="why")
     picks: Annotated[
         tuple[ProposedPick | SkipJsonSchema[UnusableEntry], ...],
-        BeforeValidator(entries_of(ProposedPick, prepare=_prepare_pick)),
+        BeforeValidator(entries_of(EntryReader(ProposedPick, prepare=_prepare_pick))),
     ] = Field((), description="symbols to buy; in an exact proposal each with one size")
     sells: Annotated[tuple[ProposedSell, ...], BeforeValidator(_mappings)] = Field((), description="holdings to sell")
     trades: Annotated[tuple[Mapping[str, Any], ...], BeforeValidator(_mappings)] = Field(

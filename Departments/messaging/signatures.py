@@ -20,12 +20,13 @@ import hmac
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 PREFIX: Final = "hmac-sha256-"
 VARIABLE: Final = "DEPARTMENTS_KEY_"
 SHORTEST: Final = 32  # characters of a key
+PIECE: Final = 65_536  # characters of a body that are encoded at once
 PURPOSE: Final = b"departments message 1\n"
 _ENTRY: Final = re.compile(r"([A-Za-z_][\w.\-]*)[ \t]*:(?:[ \t]+(.*?))?[ \t]*\Z")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./\-]*\Z")
@@ -61,21 +62,33 @@ def is_signed_with(data: bytes, keys: Iterable[str]) -> bool:
 
 def canonical(text: str) -> bytes:
     """Return the bytes to sign. Raises SignatureError."""
+    return b"".join(_canonical_pieces(text))
+
+
+def _canonical_pieces(text: str) -> Iterator[bytes]:
+    """Yield the bytes to sign piece by piece: a body may be long. Raises SignatureError."""
     header, body = _split(text)
     entries = sorted(entry for entry in _entries(header) if entry[0] != "signature")
     names = [name for name, _ in entries]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise SignatureError(f"the key {twice!r} appears twice in the front matter")
-    return PURPOSE + json.dumps([entries, body.rstrip("\n")]).encode()
+    yield PURPOSE + json.dumps([entries, ""]).encode()[:-2]  # up to the body's first quote
+    body = body.rstrip("\n")
+    for start in range(0, len(body), PIECE):
+        yield json.dumps(body[start : start + PIECE])[1:-1].encode()
+    yield b'"]'
 
 
 def digest_of_content(data: bytes) -> str:
     """Return the digest of the signed bytes, or of all bytes of an unsignable message. One for one content."""
+    digest = hashlib.sha256()
     try:
-        return hashlib.sha256(canonical(data.decode("utf-8-sig"))).hexdigest()
+        for piece in _canonical_pieces(data.decode("utf-8-sig")):
+            digest.update(piece)
     except ValueError:
         return hashlib.sha256(data).hexdigest()
+    return digest.hexdigest()
 
 
 def keys_of(department: str, environment: Mapping[str, str] = os.environ) -> list[str]:

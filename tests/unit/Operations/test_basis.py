@@ -71,7 +71,14 @@ class FakeMemory:
 
     learnt: Knowledge
 
-    def knowledge(self, now: datetime, settlement_days: int, held: Collection[str], young: timedelta) -> Knowledge:
+    def knowledge(
+        self,
+        now: datetime,
+        settlement_days: int,
+        held: Collection[str],
+        young: timedelta,
+        wanted: Collection[str] | None = None,
+    ) -> Knowledge:
         return self.learnt
 
     def history(self, now: datetime, held: Collection[str]) -> TradingHistory:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from Departments.core.documents import json_text, parse_json
+from Departments.core.documents import json_pieces, json_text, parse_json, parse_rows
 from Departments.core.errors import BadInput
 from Departments.core.orders import Side
 from Departments.core.platform.text_files import read_document, read_json
@@ -95,3 +95,35 @@ def test_a_file_that_is_nested_without_end_is_refused(tmp_path: Path, name: str,
 def test_what_cannot_be_written_is_named() -> None:
     with pytest.raises(TypeError, match="Path"):
         json_text({"where": Path()})
+
+
+ROWS = {"rows": lambda row, place: (place, row)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": 1, "rows": [{"x": 1.50}, [], "s", null], "b": {"rows": [2]}}', '{"rows": []}', ' {"rows" : [ 1 , NaN ] } '],
+)
+def test_rows_of_a_list_are_read_one_by_one_and_the_rest_as_ever(text: str) -> None:
+    whole = parse_json(text, keep_nan=True)
+    expected = {**whole, "rows": list(enumerate(whole["rows"]))}
+    assert str(parse_rows(text, ROWS)) == str(expected)
+    assert str(parse_rows(text, {})) == str(whole)
+
+
+NO_OBJECTS = ("", "[]", "{}", "{", '{"a": 1} 2', "{a: 1}", '{"a" 1}', '{"a": ' + "[" * 100_000)
+NO_ROWS = ('{"rows": [1', '{"rows": [1,]}', '{"rows": [1 2]}', '{"rows": "\\ud800"}')
+TWICE = ('{"a": 1, "a": 2}', '{"rows": [{"a": 1, "a": 2}]}')
+
+
+@pytest.mark.parametrize("text", [*NO_OBJECTS, *NO_ROWS, *TWICE])
+def test_any_other_text_is_left_to_the_reader_that_says_what_is_wrong(text: str) -> None:
+    assert parse_rows(text, ROWS) is None
+
+
+def test_the_pieces_of_a_text_are_the_text() -> None:
+    document = {"a": [{"b": D("1.50"), "c": []}, {}, [[1]]], "d": "\u200b", "e": {"f": None, "g": [1, "x"]}}
+    text = json_text(document)
+    assert "".join(json_pieces(document)) == text
+    plain = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    assert text == plain.replace("\u200b", "\\u200b")

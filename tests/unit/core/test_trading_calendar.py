@@ -1,8 +1,10 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
+import holidays
 import pytest
 
 from Departments.core.trading_calendar import (
+    PUBLIC,
     is_half_day,
     is_open,
     is_trading_day,
@@ -54,3 +56,11 @@ def test_the_next_open_and_close_skip_the_weekend() -> None:
     assert next_open(friday_evening) == datetime(2025, 11, 10, 14, 30, tzinfo=UTC)
     assert next_close(friday_evening) == datetime(2025, 11, 10, 21, 0, tzinfo=UTC)
     assert next_trading_day(date(2025, 11, 26)) == date(2025, 11, 28)
+
+
+def test_the_days_are_those_of_the_package() -> None:
+    for year in (2001, 2025, 2026):
+        holiday = set(holidays.financial_holidays("NYSE", years=year, categories=(PUBLIC,)))
+        weekdays = (date(year, 1, 1) + timedelta(days=n) for n in range(365))
+        assert {day for day in weekdays if day.weekday() < 5 and not is_trading_day(day)} <= holiday
+        assert not any(is_trading_day(day) for day in holiday)
