@@ -18,8 +18,8 @@ from Departments.core.portfolio import Position
 from Departments.core.trading_calendar import trading_day
 from Departments.ledger.account_book import Balance
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import FillRow
-from Departments.Trading.splits import ChangedHolding, Split, find_split
+from Departments.ledger.order_records import FillRecord, FillRow
+from Departments.Trading.splits import ChangedHolding, Split, find_split, replay
 
 log = make_logger(__name__)
 
@@ -53,6 +53,8 @@ class CorporateBooking:
         `new` are activities that the book lacks. Splits that nobody has announced count if `unannounced`.
         """
         announced, now = [a for a in new if a.kind in CORPORATE], self._clock.now()
+        replayed = self._book_in_order(announced, balance, reading, now)
+        balance = self._ledger.book.balance() if replayed else balance
         moved = self._book_renames(announced, balance, reading, now, unannounced=unannounced)
         balance = self._ledger.book.balance() if moved else balance
         announced = [replace(a, symbol=moved.get(a.symbol, a.symbol)) for a in announced]
@@ -61,7 +63,7 @@ class CorporateBooking:
         done = [
             a
             for a in announced
-            if a.symbol in {*moved, *moved.values(), *split} or self._is_settled(a, balance, reading, now)
+            if a.symbol in {*moved, *moved.values(), *split, *replayed} or self._is_settled(a, balance, reading, now)
         ]
         self._ledger.book.add(AccountEntry(_KINDS[a.kind], a.day, now, a.symbol, activity_id=a.id) for a in done)
         self._ledger.actions.learn_assets({p.symbol: p.asset_id for p in reading.positions.values()})
@@ -72,6 +74,40 @@ class CorporateBooking:
         symbol, book = announced.symbol, self._ledger.book
         is_held = bool(balance.holdings.get(symbol) or reading.balance.holdings.get(symbol))
         return announced.canceled or not is_held or book.find_split(symbol, now - LATE_ACTIVITIES) is not None
+
+    def _book_in_order(
+        self, announced: Sequence[Activity], balance: Balance, reading: AccountReading, now: datetime
+    ) -> set[str]:
+        """Book announced actions that lead to the account, one after another. Returns their symbols.
+
+        Old exits may have sold shares after them, before the desk could look: those sales come last.
+        """
+        if not announced or balance.holdings == reading.balance.holdings:
+            return set()
+        symbols = {symbol for a in announced for symbol in (a.symbol, a.new_symbol) if symbol}
+        sales = sorted((sale for symbol in symbols for sale in self._list_sales(symbol, now)), key=_moment_of)
+        for number in range(min(len(sales), MOST_SALES) + 1):
+            later = sales[len(sales) - number :]
+            steps = list(replay(_add(balance, later), announced, _add(reading.balance, later)))
+            if steps:
+                at = min([now, *(sale.fill.filled_at - MOMENT for sale in later)])
+                for event, held in steps:
+                    self._book_step(event, held, [s for s in later if s.symbol in {event.symbol, event.new_symbol}], at)
+                return {symbol for event, _ in steps for symbol in (event.symbol, event.new_symbol) if symbol}
+        return set()
+
+    def _book_step(self, event: Activity, held: ChangedHolding, later: Sequence[FillRecord], at: datetime) -> None:
+        if event.ratio is None or event.kind is ActivityKind.RENAME:
+            sold = sum((sale.fill.qty for sale in later if sale.symbol == event.new_symbol), ZERO)
+            self._book_rename(event.symbol, event.new_symbol, held.after - sold, event.id, at)
+            return
+        paid = self._ledger.book.find_entry_price(event.symbol, at + MOMENT)
+        self._book_split(Split(replace(held, paid=paid), event.ratio, event.id), [s.fill for s in later], at)
+
+    def _list_sales(self, symbol: str, now: datetime) -> list[FillRecord]:
+        """Return the recent sales of a symbol, oldest first."""
+        fills = self._ledger.orders.fills_of(symbol, now + MOMENT)
+        return [f for f in fills if f.side is Side.SELL and f.fill.filled_at >= now - LATE_ACTIVITIES]
 
     # --- renames ---
 
@@ -129,7 +165,7 @@ class CorporateBooking:
 
     def _book_rename(self, old: str, new: str, held: Decimal, activity_id: str, now: datetime) -> None:
         book, day = self._ledger.book, trading_day(now)
-        price = book.find_entry_price(old, now)
+        price = book.find_entry_price(old, now + MOMENT)
         self._ledger.actions.rename(old, new, now)
         holdings = book.balance().holdings  # the fills of moved exits have moved, too
         leaves, joins = holdings.get(old, ZERO), held - holdings.get(new, ZERO)
@@ -183,8 +219,7 @@ class CorporateBooking:
         book, position = self._ledger.book, reading.positions.get(symbol)
         before, after = balance.holdings.get(symbol, ZERO), reading.balance.holdings.get(symbol, ZERO)
         entry, market = (position.avg_entry_price, position.current_price) if position else (None, None)
-        fills = self._ledger.orders.fills_of(symbol, now + MOMENT)
-        sales = [f.fill for f in fills if f.side is Side.SELL and f.fill.filled_at >= now - LATE_ACTIVITIES]
+        sales = [sale.fill for sale in self._list_sales(symbol, now)]
         for number in range(min(len(sales), MOST_SALES) + 1):
             later = tuple(sales[len(sales) - number :])
             sold, moment = sum((f.qty for f in later), ZERO), later[0].filled_at if later else now
@@ -201,3 +236,15 @@ class CorporateBooking:
         self._ledger.book.add([replace(booking, sentence=split.sentence)])
         self._ledger.actions.split(held.symbol, split.ratio, at, later)
         log.warning("%s", split.sentence)
+
+
+def _moment_of(sale: FillRecord) -> datetime:
+    return sale.fill.filled_at
+
+
+def _add(balance: Balance, sales: Iterable[FillRecord]) -> dict[str, Decimal]:
+    """Return holdings as they were before some sales."""
+    holdings = dict(balance.holdings)
+    for sale in sales:
+        holdings[sale.symbol] = holdings.get(sale.symbol, ZERO) + sale.fill.qty
+    return holdings

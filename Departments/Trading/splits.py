@@ -6,7 +6,7 @@ price that the broker has divided by it: nobody can buy or sell shares so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -14,6 +14,7 @@ from math import prod
 from typing import Final
 
 from Departments.core.activities import Activity, ActivityKind
+from Departments.core.moments import iso
 from Departments.core.money import ONE, ZERO, plain, whole_shares
 
 LARGEST_RATIO: Final = 100  # a larger ratio that nobody announces needs a person
@@ -87,6 +88,61 @@ def find_split(holding: ChangedHolding, announced: Iterable[Activity], *, unanno
         return None
     ratio = _find_whole_ratio(holding) or _find_exact_ratio(holding)
     return None if ratio is None else Split(holding, ratio, found[0].id if found else "")
+
+
+def replay(
+    holdings: Mapping[str, Decimal], announced: Sequence[Activity], account: Mapping[str, Decimal]
+) -> Iterator[tuple[Activity, ChangedHolding]]:
+    """Yield announced splits and new symbols in their order, each with the holding that it changes.
+
+    Only those that lead, together with all others of their symbols, from the book's `holdings` to the account's count.
+    A new symbol's holding has the old symbol's shares before and the new one's after.
+    """
+    events = sorted((a for a in announced if _is_clear(a)), key=lambda a: (a.day, "" if a.at is None else iso(a.at)))
+    while events:
+        symbols, linked = _link(events)
+        for keeps_fractions in (True, False):
+            steps, end = _apply(holdings, linked, keeps_fractions=keeps_fractions)
+            if steps and all(end.get(symbol, ZERO) == account.get(symbol, ZERO) for symbol in symbols):
+                yield from steps
+                break
+        events = [event for event in events if event not in linked]
+
+
+def _is_clear(activity: Activity) -> bool:
+    """Return whether an announcement says what it changes."""
+    is_split = activity.kind is ActivityKind.SPLIT and activity.ratio is not None
+    return not activity.canceled and (is_split or (activity.kind is ActivityKind.RENAME and bool(activity.new_symbol)))
+
+
+def _link(events: Sequence[Activity]) -> tuple[set[str], list[Activity]]:
+    """Return the first event's symbols, with those they become or were, and the events about them."""
+    symbols, count = {events[0].symbol, events[0].new_symbol} - {""}, 0
+    while len(symbols) > count:
+        count = len(symbols)
+        for event in events:
+            of_event = {event.symbol, event.new_symbol} - {""}
+            symbols |= of_event if of_event & symbols else set()
+    return symbols, [event for event in events if event.symbol in symbols]
+
+
+def _apply(
+    holdings: Mapping[str, Decimal], events: Iterable[Activity], *, keeps_fractions: bool
+) -> tuple[list[tuple[Activity, ChangedHolding]], dict[str, Decimal]]:
+    """Return the steps of events that change something, and the holdings after them."""
+    held, steps = dict(holdings), list[tuple[Activity, ChangedHolding]]()
+    for event in events:
+        before = held.pop(event.symbol, ZERO)
+        if event.ratio is not None and event.kind is ActivityKind.SPLIT:
+            after, symbol = before * event.ratio, event.symbol
+            after = after if keeps_fractions else whole_shares(after)
+        else:
+            after, symbol = held.get(event.new_symbol, ZERO) + before, event.new_symbol
+        if before > 0:
+            steps.append((event, ChangedHolding(event.symbol, before, after, None, None, None)))
+        if after:
+            held[symbol] = after
+    return steps, held
 
 
 def _find_whole_ratio(holding: ChangedHolding) -> Decimal | None:

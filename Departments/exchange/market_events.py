@@ -126,6 +126,8 @@ class MarketEvent(Section):
         check_needs(self, NEEDS[self.do])
         if NEEDS[self.do] == ("amount",) and self.amount is not None:
             check_dollars(self.amount)
+        if self.do == "rename" and self.of == self.to:
+            raise ValueError(f"to is {self.to}, its own symbol; give the new one")
         if self.do != "interest" and self.amount is not None and self.amount <= 0:
             raise ValueError("amount must be above zero; give a positive number")
         return self

@@ -59,11 +59,14 @@ class CorporateActions:
     def split(self, symbol: str, ratio: Decimal, at: datetime, later: Sequence[FillRow] = ()) -> None:
         """Multiply the unsold shares of a symbol by `ratio` (new ones for each old one), and divide its exits' prices.
 
-        `later` are sales after the split. Fractions of a share are dropped: exits are for whole shares.
+        `later` are sales after the split. Exits are for whole shares: fractions of several make a whole unprotected
+        one, and so does what an old exit has left.
         """
-        sold_later = {fill.order_id: ZERO for fill in later}
+        sold_later: defaultdict[int, Decimal] = defaultdict(lambda: ZERO)
         for fill in later:
             sold_later[fill.order_id] += fill.qty
+        unprotected = self._unprotected.find(symbol).qty
+        before, accounted = unprotected, ZERO
         groups: defaultdict[str, list[OrderRecord]] = defaultdict(list)
         for record in ORDERS.find(self._db, _OPEN_EXITS, symbol):
             groups[record.parent_id or record.client_order_id].append(record)
@@ -71,24 +74,21 @@ class CorporateActions:
             twins = ORDERS.find(self._db, "(client_order_id = ? OR parent_id = ?) AND purpose = 'exit'", root, root)
             sold = sum((twin.filled_qty for twin in twins), ZERO)
             since = sum((sold_later.pop(twin.id, ZERO) for twin in twins), ZERO)
+            covered = max(ZERO, max(record.qty for record in exits) - sold + since)
+            left = max(ZERO, whole_shares(covered * ratio) - since)
             for record in exits:
-                left = max(ZERO, whole_shares(max(ZERO, record.qty - sold + since) * ratio) - since)
                 self._rewrite(record, sold + left, ratio)
-        ended = ORDERS.first(self._db, _NEWEST_STOP, symbol)
-        if ended is not None and not any(ended.id == record.id for exits in groups.values() for record in exits):
-            self._rewrite(ended, ended.qty, ratio)
+            before, accounted = before + covered, accounted + since + left
+        for record in ORDERS.find(self._db, f"id IN ({marks(sold_later)}) AND purpose = 'exit'", *map(str, sold_later)):
+            since = sold_later[record.id]
+            before, accounted = before + min(since, record.qty), accounted + since
+        newest = ORDERS.first(self._db, _NEWEST_STOP, symbol)
+        if newest is not None and not any(newest.id == record.id for exits in groups.values() for record in exits):
+            self._rewrite(newest, newest.qty, ratio)
         self._unprotected.split(symbol, ratio, at)
-        self._unprotected.adopt(symbol, self._count_left(sold_later, ratio), at, ChangeCause.SPLIT)
+        left = max(ZERO, whole_shares(before * ratio) - accounted)
+        self._unprotected.adopt(symbol, left - whole_shares(unprotected * ratio), at, ChangeCause.SPLIT)
         self._positions.split(symbol, ratio, at)
-
-    def _count_left(self, sold_later: Mapping[int, Decimal], ratio: Decimal) -> Decimal:
-        """Return the shares that ended exits left by selling old quantities of split shares."""
-        left, ids = ZERO, [order_id for order_id, qty in sold_later.items() if qty]
-        for record in ORDERS.find(self._db, f"id IN ({marks(ids)}) AND purpose = 'exit'", *map(str, ids)):
-            since, covered = sold_later[record.id], max(ZERO, record.qty - record.filled_qty + sold_later[record.id])
-            counted = whole_shares(max(ZERO, covered - since) * ratio)
-            left += max(ZERO, whole_shares(covered * ratio) - since) - counted
-        return left
 
     def _rewrite(self, record: OrderRecord, qty: Decimal, ratio: Decimal) -> None:
         prices = {"limit_price": _divide(record.limit_price, ratio), "stop_price": _divide(record.stop_price, ratio)}

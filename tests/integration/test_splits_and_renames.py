@@ -243,8 +243,8 @@ def test_a_symbol_that_is_split_and_renamed_on_one_day_keeps_its_exits(
         hide(monkeypatch, ActivityKind.RENAME, ActivityKind.SPLIT)
     document = execute(folder, 1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
     told = " ".join(row["sentence"] for row in document["since_last"]["changes"])
-    assert "ALKS is called META now: 154 shares" in told
-    assert "META was split" in told
+    assert f"ALKS is called META now: {shares if announced else 154}" in told
+    assert f"{'ALKS' if announced else 'META'} was split" in told
     assert document["status"] == "COMPLETED"
     with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
         assert sum(qty for qty, _ in read_exits(opened, "META")) == shares
@@ -282,10 +282,9 @@ def test_an_unannounced_rename_into_a_held_symbol_locks_both_and_names_them_toge
     assert (document["status"], document["exit_code"]) == ("COMPLETED_WITH_ISSUES", 1)
 
 
-def miss_activities(patch: pytest.MonkeyPatch) -> None:
-    """Let the broker book no split and no new symbol, and announce them all the same."""
+def miss_activities(patch: pytest.MonkeyPatch, *kinds: ActivityKind) -> None:
+    """Let the broker book no activities of some kinds, and announce them all the same."""
     found = SimulatedExchange.activities
-    kinds = {ActivityKind.SPLIT, ActivityKind.RENAME}
     patch.setattr(SimulatedExchange, "activities", lambda self, at: [a for a in found(self, at) if a.kind not in kinds])
 
 
@@ -304,7 +303,7 @@ def test_an_announced_split_is_recognised_where_activities_are_missing_and_price
         "positions",
         lambda self: [replace(p, avg_entry_price=None) for p in price_unknown(self)],
     )
-    miss_activities(monkeypatch)
+    miss_activities(monkeypatch, ActivityKind.SPLIT, ActivityKind.RENAME)
     document = execute(folder, 1, trade("COMM", "BUY", 250, 17.02), at=MORNING + DAY)
     told = [row["sentence"] for row in document["since_last"]["changes"]]
     assert any("ALKS was split 10 for 1" in sentence and "154 → 1540" in sentence for sentence in told)
@@ -321,7 +320,7 @@ def test_an_announced_rename_into_a_held_symbol_is_recognised_where_activities_a
     execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), trade("COMM", "BUY", 250, 17.02), at=MORNING)
     with outside(folder, BETWEEN) as opened:
         happen(opened, do="rename", of="ALKS", to="COMM")
-    miss_activities(monkeypatch)
+    miss_activities(monkeypatch, ActivityKind.SPLIT, ActivityKind.RENAME)
     document = execute(folder, 1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
     assert document["status"] == "COMPLETED"
     with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
@@ -362,3 +361,48 @@ def test_without_announcements_the_other_signs_count(
         monkeypatch.setattr(SimulatedBroker, "announcements", refuse)
         opened.trader.reconcile()
         assert opened.ledger.book.balance().holdings["ALKS"] == 308
+
+
+@pytest.mark.parametrize(
+    ("actions", "held"),
+    [
+        ([{"do": "split", "of": "ALKS", "ratio": D(2)}, {"do": "rename", "of": "ALKS", "to": "COMM"}], 554),
+        ([{"do": "rename", "of": "ALKS", "to": "COMM"}, {"do": "split", "of": "COMM", "ratio": D("1.25")}], 500),
+        ([{"do": "split", "of": "COMM", "ratio": D(2)}, {"do": "split", "of": "COMM", "ratio": D("0.1")}], 49),
+    ],
+)
+def test_several_announced_actions_of_one_symbol_are_booked_in_their_order(
+    tmp_path: Path, actions: list[dict[str, Any]], held: int
+) -> None:
+    folder = make(tmp_path, orders_at_split="cancel", orders_at_rename="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), trade("COMM", "BUY", 246, 17.02), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        for number, action in enumerate(actions):
+            opened.clock.sleep(60 * number)
+            happen(opened, **action)
+        (qty,) = (p.qty for p in opened.broker.positions() if p.symbol == "COMM")
+        assert int(qty) == held
+    document = execute(folder, 1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
+    check_sum(document)
+    assert (document["status"], document["locks"]) == ("COMPLETED", [])
+    with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
+        assert sum(each for each, _ in read_exits(opened, "COMM")) == held
+        assert opened.ledger.book.balance().holdings["COMM"] == qty
+        assert opened.ledger.shares_without_exits(exits_wanted=True) == {}
+
+
+def test_actions_in_their_order_are_recognised_although_an_old_stop_has_sold_since(tmp_path: Path) -> None:
+    folder = make(tmp_path, orders_at_split="keep", orders_at_rename="cancel")
+    execute(folder, 0, trade("ALKS", "BUY", 154, 32.66), trade("COMM", "BUY", 246, 17.02), at=MORNING)
+    with outside(folder, BETWEEN) as opened:
+        happen(opened, do="rename", of="ALKS", to="COMM")
+        opened.clock.sleep(60)
+        happen(opened, do="split", of="COMM", ratio=D("1.25"))
+    document = execute(folder, 1, trade("CTVA", "SELL", 190, 64.64), at=MORNING + DAY)
+    check_sum(document)
+    assert (document["status"], document["locks"]) == ("COMPLETED", [])
+    assert [row["qty"] for row in document["since_last"]["exits"]] == ["246"]
+    with outside(folder, MORNING + DAY + timedelta(hours=1)) as opened:
+        assert [qty for qty, _ in read_exits(opened, "COMM")] == [254]
+        assert opened.ledger.book.balance().holdings["COMM"] == 254
+        assert opened.ledger.shares_without_exits(exits_wanted=True) == {}

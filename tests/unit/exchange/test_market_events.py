@@ -188,6 +188,7 @@ def test_a_deposit_is_no_gain_of_the_day(opened: Opener) -> None:
         ({"do": "split", "of": "UPS", "ratio": "10:0"}, "is no ratio of a split"),
         ({"do": "split", "of": "UPS", "ratio": "ten"}, "is not a number"),
         ({"do": "rename", "of": "UPS"}, "rename lacks its to"),
+        ({"do": "rename", "of": "UPS", "to": "UPS"}, "to is UPS, its own symbol"),
         ({"do": "place_order", "order": {"symbol": "UPS", "side": "sell"}}, "give either qty or notional"),
     ],
 )
