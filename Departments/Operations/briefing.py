@@ -149,17 +149,18 @@ def research_document(briefing: Briefing, held: Mapping[str, Decimal], symbols: 
     candidates = {candidate.symbol: candidate for candidate in briefing.candidates}
     scores = [candidate.score for candidate in briefing.candidates if candidate.score is not None]
     scored = [symbol for symbol, candidate in candidates.items() if _sentiment_of(candidate)]
+    rows: dict[str, Candidate | Holding] = {**{each.symbol: each for each in briefing.holdings}, **candidates}
     return {
         "briefing": briefing.source,
         "candidates": len(candidates) or None,
         "average_score": round(sum(scores, Decimal(0)) / len(scores), 1) if scores else None,
         "with_sentiment": len(scored),
-        "symbols": {s: {"held": held.get(s, Decimal(0)), **_sentiment_of(candidates.get(s))} for s in symbols},
+        "symbols": {s: {"held": held.get(s, Decimal(0)), **_sentiment_of(rows.get(s))} for s in symbols},
     }
 
 
-def _sentiment_of(candidate: Candidate | None) -> dict[str, Any]:
-    seen = None if candidate is None else candidate.sentiment
+def _sentiment_of(row: Candidate | Holding | None) -> dict[str, Any]:
+    seen = None if row is None else row.sentiment
     if seen is None or seen.score is None:
         return {}
     return {"sentiment_score": seen.score, "sentiment_summary": seen.summary or ""}

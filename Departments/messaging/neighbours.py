@@ -206,6 +206,7 @@ class Holding(BriefingRow):
         default=False, alias="mandatory_sell", description="true, or action SELL: sell it"
     )
     sell_reason: str = Field("", description="the reason to sell it")
+    sentiment: Annotated[Sentiment | None, BeforeValidator(_keep_sentiment)] = Field(None, description="of the news")
 
     @model_validator(mode="before")
     @classmethod

@@ -83,7 +83,9 @@ def test_a_fresh_morning_has_its_briefing_made_and_trades_from_it(project: Path,
     made = (project / MESSAGES / "Outbox" / "RESEARCH").glob("MSG_RESEARCH_20260309*.md")
     assert [path.stem[:29] for path in made if "enriched" not in path.name] == ["MSG_RESEARCH_20260309T160500Z"]
     saved = json.loads((project / "proposed_trades_2026-03-09.json").read_text(encoding="utf-8"))
-    assert {t["sentiment_summary"] for t in saved["trades"] if t["action"] == "BUY"} >= {"News of CVE"}
+    assert {t["ticker"]: t["sentiment_summary"] for t in saved["trades"]} == {
+        t["ticker"]: f"News of {t['ticker']}" for t in saved["trades"]
+    }
 
 
 def test_the_first_morning_goes_a_fifth_of_the_way(project: Path, mornings: dict[str, Morning]) -> None:
