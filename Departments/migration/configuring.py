@@ -103,7 +103,7 @@ def may_ramp(root: Path) -> bool:
 
 
 def _add_ramp(path: Path, day: date) -> bytes | None:
-    """Return a limits file with the ramp at its end, or None where nothing else may be added."""
+    """Return a limits file with the ramp at its end, or None where it would not be read so: a key twice is an error."""
     before = path.read_bytes()
     line_end = b"\r\n" if b"\r\n" in before else b"\n"
     added = _RAMP.format(count=RAMP_DAYS, day=day.isoformat()).encode().replace(b"\n", line_end)
@@ -113,7 +113,7 @@ def _add_ramp(path: Path, day: date) -> bytes | None:
     except (BadInput, UnicodeDecodeError):
         return None
     ramp = {"deployment": {"ramp_days": RAMP_DAYS, "ramp_from": day}}
-    return after if "deployment" not in was and became == {**was, **ramp} else None
+    return after if became == {**was, **ramp} else None
 
 
 def find_default(name: str) -> Path:

@@ -144,6 +144,18 @@ def test_a_running_script_of_the_project_is_named_and_nothing_is_done(project: P
     apply_migration(project, NOW)
 
 
+def test_a_script_of_the_project_may_migrate_it(project: Path) -> None:
+    code = f"""
+from pathlib import Path
+from datetime import datetime
+from Departments.migration.applying import apply_migration
+apply_migration(Path({str(project)!r}), datetime.fromisoformat({NOW.isoformat()!r}))
+"""
+    (project / "move_over.py").write_text(code, encoding="utf-8")
+    done = subprocess.run([sys.executable, "move_over.py"], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_program_that_only_stands_in_the_folder_is_none_of_its_scripts(project: Path) -> None:
     tool = project / "venv" / "server.py"
     tool.parent.mkdir()

@@ -184,10 +184,11 @@ def test_a_row_that_their_reconciler_has_closed_gets_the_price_of_its_exit(proje
     with closing(Ledger(path)) as ledger, ledger.transaction():
         stop = OrderRecord("X1", "X1", "SNX", Side.SELL, D(37), "stop", purpose=Purpose.EXIT, created_at=NOW)
         ledger.orders.adopt(stop, filled("X1", "SNX", Side.SELL, 37, 37, 88), NOW, None)
+        ledger.orders.intend(OrderRecord("S1", "S1", "ALKS", Side.SELL, D(5), "market", created_at=NOW))
+        ledger.orders.observe(filled("S1", "ALKS", Side.SELL, 5, 5, 40), NOW)  # whose row is closed, and theirs
     told = "SELECT status, exit_reason, exit_price FROM portfolio_positions WHERE ticker = ?"
     assert read(path, told, "SNX") == [("CLOSED", "STOP_LOSS", 88.0)]
-    theirs = "exit_reason = 'RECONCILIATION_CLEANUP' AND exit_price IS NULL"
-    assert read(path, f"SELECT count(*) FROM portfolio_positions WHERE {theirs}")[0][0] > 0
+    assert read(path, told, "ALKS") == [("CLOSED", "RECONCILIATION_CLEANUP", None)]
 
 
 def test_a_sale_closes_the_older_systems_own_row_of_a_position(project: Path) -> None:
