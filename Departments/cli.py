@@ -47,6 +47,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "history": Entry("history", "Show the days: orders, slippage, fees, profit, equity."),
     "positions": Entry("history", "Show what is held, since when, by which plan, and its exits."),
     "overdue": Entry("overdue", "Tell people that no run of today has ended."),
+    "logs": Entry("log_search", "Show the log, by plan, symbol or message."),
     "halt": Entry("halting", "Stop BUYs and SELLs, or BUYs alone, until unhalt."),
     "unhalt": Entry("halting", "End a halt."),
     "replay": Entry("replay", "Replay a series of past days."),

@@ -7,7 +7,7 @@ existing script) calls the same method.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from Departments.core.approvers import AUTOMATIC, SCRIPT, Approver
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import as_json
 from Departments.core.facts import PlanFacts
-from Departments.core.logs import make_logger
+from Departments.core.logs import log_about, make_logger
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.statuses import ExecutionStatus
@@ -302,7 +302,7 @@ class Day:
         executes what those before left. Raises WorkspaceBusy while another execution has the workspace or the account,
         DayFailed for a plan that may not be executed, and DepartmentsError.
         """
-        with self.hold():
+        with self.hold(), ExitStack() as notes:
             self.consult()  # reports that wait decide what is unfinished or executed
             plan = self.approvals.find_unfinished()
             if plan is None:
@@ -312,14 +312,16 @@ class Day:
                 plan = cleared
             else:
                 self.work()  # what its phases sent may still wait, though the last has ended
+            notes.enter_context(log_about(plan=plan.plan_id))
             execution = self.execution(plan)
             execution.begin()
             self.renew()
             phase = execution.open()
             while phase is not None:
-                self.work()
-                self.observe(plan.plan_id)
-                phase = execution.advance(phase)
+                with log_about(phase=phase.name):
+                    self.work()
+                    self.observe(plan.plan_id)
+                    phase = execution.advance(phase)
             self.observe(plan.plan_id)
             self.compare()
             report = execution.finish()

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from Departments.brokers.patience import Silence
 from Departments.core.errors import BrokerUnavailable
-from Departments.core.logs import SparseLine, make_logger
+from Departments.core.logs import SparseLine, about, make_logger
 from Departments.core.money import ZERO
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import Trade, TradingPlan
@@ -378,6 +378,7 @@ def _log_deferral(decision: Decision) -> None:
     trade, reason = decision.planned, decision.reason
     sentence = reason.sentence if reason else ""
     coded = "" if reason is None else str(reason)
-    log.info("Deferred %s %s - %s", trade.side, trade.symbol, f"{sentence} ({coded})" if sentence else coded)
+    said = f"{sentence} ({coded})" if sentence else coded
+    log.info("Deferred %s %s - %s", trade.side, trade.symbol, said, extra=about(symbol=trade.symbol))
     if reason is not None and reason.code is ReasonCode.MIN_POSITION_VALUE:
         log.info("Skipped %s - %s", trade.symbol, sentence)  # the line that scripts look for

@@ -31,7 +31,7 @@ from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import ExitSettings
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import OrderRecord
+from Departments.ledger.order_records import OrderRecord, about_order
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import CancelRequest, ExecutiveApproval
 from Departments.messaging.router import Commit
@@ -192,7 +192,7 @@ class OrderSender:
         now = self._clock.now()
         escalation = denial_escalation(intent, violations, now)
         reason = "; ".join(map(str, violations))
-        log.warning("Denied %s %s: %s", intent.side, intent.symbol, reason)
+        log.warning("Denied %s %s: %s", intent.side, intent.symbol, reason, extra=about_order(intent))
 
         def commit() -> None:
             self._ledger.orders.deny(intent, str(violations[0].code), reason, now, escalation.message_id)
@@ -253,7 +253,7 @@ class OrderSender:
     def _wait_to_see(self, intent: OrderRecord) -> Commit:
         """Record an order at the broker but not shown. It is looked for and never taken for lost."""
         problem = f"{intent.client_order_id} is taken at the broker but cannot be found"
-        log.warning("%s %s: %s; looking for it", intent.side, intent.symbol, problem)
+        log.warning("%s %s: %s; looking for it", intent.side, intent.symbol, problem, extra=about_order(intent))
         return partial(self._ledger.orders.mark_taken, intent.client_order_id, self._clock.now())
 
     def _cancel_when_seen(self, intent: OrderRecord, violations: Sequence[Reason]) -> None:
@@ -265,7 +265,7 @@ class OrderSender:
         reason = refusal_reason(refusal)
         escalation = refusal_escalation(intent, reason, now)
         source = RejectionSource.DUPLICATE if is_conflict else RejectionSource.BROKER
-        log.warning("Rejected %s %s: %s", intent.side, intent.symbol, reason)
+        log.warning("Rejected %s %s: %s", intent.side, intent.symbol, reason, extra=about_order(intent))
 
         def commit() -> None:
             self._ledger.orders.refuse(

@@ -18,7 +18,7 @@ from Departments.core.platform.clock import Clock
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import RequestStatus
 from Departments.ledger.ledger import Ledger
-from Departments.ledger.order_records import PART, OrderRecord, is_adopted
+from Departments.ledger.order_records import PART, OrderRecord, about_order, is_adopted
 from Departments.ledger.unprotected import NOT_LIVE
 from Departments.messaging.message import Message
 from Departments.Trading.edits import LifeReader
@@ -123,7 +123,7 @@ class OrderTracker:
             except NotFound:
                 self._handle_missing(record)
             except UnreadableAnswer as error:
-                log.warning("%s: %s", record.symbol, error)
+                log.warning("%s: %s", record.symbol, error, extra=about_order(record))
 
     def _list(self, waiting: Sequence[OrderRecord]) -> Orders:
         """List all orders in one request; the limit is 200 a minute."""
@@ -187,7 +187,7 @@ class OrderTracker:
             return record
         reason = Reason.of(ReasonCode.REJECTED_LATER, filled=record.filled_qty, qty=record.qty)
         escalation = refusal_escalation(record, reason, at)
-        log.warning("Rejected %s %s: %s", record.side, record.symbol, reason)
+        log.warning("Rejected %s %s: %s", record.side, record.symbol, reason, extra=about_order(record))
         self._ledger.orders.refuse(record.client_order_id, reason.code, str(reason), at, escalation.message_id)
         self._enqueue(escalation)
         return replace(record, code=str(reason.code), reason=str(reason))
@@ -199,7 +199,7 @@ class OrderTracker:
         if before.broker_order_id is None and record.broker_order_id is not None:
             for note in submission_notes(record, now):
                 self._enqueue(note)
-            log.info("Sent %s %s %s", record.side, f"{record.qty:f}", record.symbol)
+            log.info("Sent %s %s %s", record.side, f"{record.qty:f}", record.symbol, extra=about_order(record))
         if record.status.is_terminal and not before.status.is_terminal:
             self._enqueue(outcome_report(record, now))
 
@@ -208,7 +208,7 @@ class OrderTracker:
         ended = record.status.is_terminal and not before.status.is_terminal
         goes_live = before.status in NOT_LIVE and record.status not in NOT_LIVE and not _has_failed(record)
         if goes_live and not (is_adopted(record) or record.message_id.startswith(PART)):
-            log.info("Protected %s %s", f"{record.qty:f}", record.symbol)
+            log.info("Protected %s %s", f"{record.qty:f}", record.symbol, extra=about_order(record))
             self._enqueue(request_report(record.message_id, record.symbol, record.qty, RequestStatus.PROTECTED, now))
         elif ended and (record.filled_qty > 0 or before.status in NOT_LIVE):
             self._enqueue(outcome_report(record, now))

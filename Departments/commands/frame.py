@@ -53,7 +53,8 @@ def show_logs(clock: Clock, level: int = logging.INFO) -> None:
     handler.setFormatter(DeskFormatter(clock, with_rooms=level <= logging.DEBUG))
     logger = logging.getLogger("Departments")  # noqa: TID251 - the parent of all, which has only handlers
     logger.handlers[:] = [handler]
-    logger.setLevel(level)
+    handler.setLevel(level)
+    logger.setLevel(min(level, logging.INFO))  # a file of the log has the lines that are not shown, too
     logger.propagate = False
 
 

@@ -15,6 +15,7 @@ from Departments.commands.frame import document_failures, use_desk
 from Departments.commands.inputs import check_report_folder, make_clock
 from Departments.commands.live_view import follow_on_terminal
 from Departments.commands.log_files import LogFile, keep_log
+from Departments.commands.log_lines import keep_lines
 from Departments.commands.options import (
     AsJson,
     At,
@@ -83,6 +84,7 @@ def order(  # noqa: PLR0913 - one parameter for each option
             copied = stack.enter_context(rehearse(locate(workspace), choices.clock.now()))
             choices = replace(choices, rehearsal=copied)
         desk = stack.enter_context(use_desk(workspace, choices, level))
+        stack.enter_context(keep_lines(desk))
         stack.enter_context(desk.announcer.telling_failures())
         check_exchange_files(desk)
         check_moving_on(desk)

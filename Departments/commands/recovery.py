@@ -20,6 +20,7 @@ from Departments.commands.frame import document_failures, print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.live_view import follow_on_terminal
 from Departments.commands.log_files import LogFile, keep_log
+from Departments.commands.log_lines import keep_lines
 from Departments.commands.options import (
     AsJson,
     At,
@@ -60,9 +61,9 @@ def resume(  # noqa: PLR0913 - one parameter for each option
     keep_log(log_file, workspace)
     choices = Choices(clock=make_clock(at), broker=broker, exchange_faults=exchange_faults)
     level = choose_level(quiet=quiet, verbose=verbose)
-    with document_failures(), use_desk(workspace, choices, level) as desk, desk.announcer.telling_failures():
+    with document_failures(), use_desk(workspace, choices, level) as desk, keep_lines(desk):
         check_moving_on(desk)
-        with follow_on_terminal(desk, wanted=not quiet) as observe:
+        with desk.announcer.telling_failures(), follow_on_terminal(desk, wanted=not quiet) as observe:
             resumed = replace(desk.day, observe=observe).resume()
         document = _describe_loose_ends(desk.day.chase()) if resumed is None else resumed.document
         if resumed is None:

@@ -20,6 +20,7 @@ from Departments.commands.frame import document_failures, print_json, use_desk
 from Departments.commands.inputs import make_clock, read_day_order
 from Departments.commands.live_view import follow_on_terminal
 from Departments.commands.log_files import LogFile, keep_log
+from Departments.commands.log_lines import keep_lines
 from Departments.commands.opening import await_opening
 from Departments.commands.options import (
     AsJson,
@@ -145,6 +146,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
         if dry_run:
             choices = replace(choices, rehearsal=stack.enter_context(rehearse(locate(workspace), clock.now())))
         desk = stack.enter_context(use_desk(workspace, choices, level))
+        stack.enter_context(keep_lines(desk))
         stack.enter_context(desk.announcer.telling_failures())
         check_exchange_files(desk, reseed=reseed)
         check_moving_on(desk)

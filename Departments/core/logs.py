@@ -6,11 +6,37 @@ The record itself is made safe, so it is safe in every handler, those of scripts
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from Departments.core.safe_text import Form, make_safe
+
+#: What the lines are about at the moment, by name: plan, phase, symbol, message, order.
+_ABOUT: Final[ContextVar[Mapping[str, str]]] = ContextVar("about", default=MappingProxyType({}))
+
+
+@contextmanager
+def log_about(**names: str | None) -> Iterator[None]:
+    """Note for programs what the lines inside are about; unknown names (None) stay as they were."""
+    token = _ABOUT.set({**_ABOUT.get(), **{name: value for name, value in names.items() if value is not None}})
+    try:
+        yield
+    finally:
+        _ABOUT.reset(token)
+
+
+def about(**names: str | None) -> dict[str, Any]:
+    """Return the `extra` of one line: what it is about, by name."""
+    return {"about": {name: value for name, value in names.items() if value is not None}}
+
+
+def list_subjects(record: logging.LogRecord) -> Mapping[str, str]:
+    """Return what a record is about, by name."""
+    return {**_ABOUT.get(), **getattr(record, "about", {})}
 
 
 class _SafeRecords(logging.Filter):

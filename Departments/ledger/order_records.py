@@ -7,6 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from Departments.core.logs import about
 from Departments.core.money import ZERO
 from Departments.core.orders import OURS, TERMINAL, Order, OrderStatus, Purpose, RejectionSource, Side
 from Departments.ledger.tables import Table
@@ -177,3 +178,8 @@ def apply_news(known: OrderRecord, order: Order, at: datetime) -> OrderRecord:
 def end_order(known: OrderRecord, status: OrderStatus, code: str, reason: str, at: datetime) -> OrderRecord:
     """Return the record of an order that ended without news from the broker."""
     return replace(known, status=status, code=code, reason=reason, terminal_at=at, updated_at=at)
+
+
+def about_order(record: OrderRecord) -> dict[str, Any]:
+    """Return the `extra` of a log line about an order."""
+    return about(plan=record.plan_id, symbol=record.symbol, message=record.message_id, order=record.client_order_id)

@@ -18,7 +18,7 @@ from Departments.core.errors import (
     MessageConflict,
     UnreadableMessage,
 )
-from Departments.core.logs import make_logger
+from Departments.core.logs import log_about, make_logger
 from Departments.core.platform import files
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.disk_trouble import raise_for_disk
@@ -189,7 +189,10 @@ class Pass:
             if isinstance(row, Skip):
                 logger.debug("%s: %s skipped: %s", self.department, message.message_id, row.reason)
                 return _Acted(item, message, None, SKIPPED)
-            return _Acted(item, message, row.handler(message, row.payload.of(message)), HANDLED)
+            payload = row.payload.of(message)
+            plan_id, symbol = (getattr(payload, name, None) for name in ("plan_id", "symbol"))
+            with log_about(message=message.message_id, plan=plan_id, symbol=symbol):
+                return _Acted(item, message, row.handler(message, payload), HANDLED)
         except TRANSIENT as error:
             self._retry(item, item.key, error)
         except Exception as error:  # noqa: BLE001 - an error of any handler must not stop the next message

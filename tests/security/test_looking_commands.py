@@ -41,6 +41,7 @@ LOOKING: dict[str, Sequence[Sequence[str]]] = {
     "history": (("--at", AT),),
     "positions": (("--at", AT),),
     "overdue": (("--by", "10:00", "--at", AT),),
+    "logs": ((),),
     "halt": (("--at", AT, "--reason", "the feed is wrong"),),
     "unhalt": (("--at", AT),),
     "regime": (("--at", AT), ("--history",)),

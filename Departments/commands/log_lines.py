@@ -1,0 +1,122 @@
+"""The log for programs: JSON lines in `logs/` of the workspace, a file for each day in New York.
+
+Each line has `at` (UTC), `level`, `room` and `text`, and as far as they are known `plan`, `phase`, `symbol`, `message`
+and `order`. Files older than 90 days are removed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from Departments.bootstrap import Desk
+from Departments.commands.log_files import KEPT
+from Departments.core.logs import list_subjects
+from Departments.core.moments import iso
+from Departments.core.platform import files
+from Departments.core.platform.clock import Clock
+from Departments.core.platform.rights import Rights, make_folder, provide_file
+from Departments.core.trading_calendar import trading_day
+
+FOLDER: Final = "logs"
+NAME: Final = "departments_{}.jsonl"
+ANY: Final = "departments_????-??-??.jsonl"
+
+
+class JsonLines(logging.Handler):
+    """Appends each record to the file of its day. Trouble with the file ends nothing."""
+
+    def __init__(self, folder: Path, clock: Clock, rights: Rights) -> None:
+        super().__init__(logging.DEBUG)
+        self._folder = folder
+        self._clock = clock
+        self._rights = rights
+        self._ready: Path | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line. Several processes append to one file, each line at once."""
+        now = self._clock.now()
+        path = self._folder / NAME.format(trading_day(now).isoformat())
+        with suppress(Exception):
+            self._prepare(path, now)
+            line = json.dumps(describe_record(record, now), ensure_ascii=False) + "\n"
+            with files.open_file(path, "ab") as file:
+                file.write(line.encode("utf-8", "replace"))
+
+    def _prepare(self, path: Path, now: datetime) -> None:
+        """Make the file of a new day, and remove old ones."""
+        if self._ready == path:
+            return
+        make_folder(self._folder, self._rights)
+        provide_file(path, self._rights)
+        oldest = NAME.format((trading_day(now) - KEPT).isoformat())
+        for old in self._folder.glob(ANY):
+            if old.name < oldest:
+                with suppress(OSError):
+                    files.unlink(old)
+        self._ready = path
+
+
+def describe_record(record: logging.LogRecord, now: datetime) -> dict[str, str]:
+    """Return a record as one line of JSON has it."""
+    room = record.name.partition(".")[2] or record.name
+    trace = {"trace": record.exc_text} if record.exc_text else {}
+    line = {"at": iso(now), "level": record.levelname, "room": room, "text": record.getMessage()}
+    return {**line, **{name: str(value) for name, value in list_subjects(record).items()}, **trace}
+
+
+@contextmanager
+def keep_lines(desk: Desk) -> Iterator[None]:
+    """Write the log of a command that works, as JSON lines, too. A rehearsal writes none."""
+    if desk.choices.rehearsal is not None:
+        yield
+        return
+    logger = logging.getLogger("Departments")  # noqa: TID251 - the parent of all, which has only handlers
+    handler = JsonLines(desk.workspace / FOLDER, desk.clock, desk.rights)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@dataclass(frozen=True, slots=True)
+class LineFilter:
+    """Which lines are wanted, by what they are about; empty for all."""
+
+    plan: str = ""
+    symbol: str = ""
+    message: str = ""
+
+    def takes(self, line: Mapping[str, Any]) -> bool:
+        """Return whether a line is wanted."""
+        wanted = {"plan": self.plan, "symbol": self.symbol, "message": self.message}
+        return all(not value or line.get(name) == value for name, value in wanted.items())
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether every line is wanted."""
+        return not (self.plan or self.symbol or self.message)
+
+
+def list_files(workspace: Path) -> list[Path]:
+    """Return the files of lines, oldest first."""
+    return sorted((workspace / FOLDER).glob(ANY))
+
+
+def read_lines(path: Path, start: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """Return the whole lines of a file from a byte on, and the byte after them. What is no JSON object is left out."""
+    data = files.read_bytes(path)[start:]
+    end = data.rfind(b"\n") + 1
+    found = []
+    for line in data[:end].splitlines():
+        with suppress(ValueError):
+            read = json.loads(line)
+            found += [read] if isinstance(read, dict) else []
+    return found, start + end
