@@ -151,7 +151,7 @@ class Plumbing:
 
         path = limits_file(self.workspace)
         if not path.exists():
-            mend = "copy the project's config/hard_constraints.yaml there, or name another --workspace"
+            mend = "make a workspace of it by `departments init`, or name another --workspace"
             raise BadInput(path, "", "there is no such file", mend)
         return tighten(load_limits(path), self.workspace)
 

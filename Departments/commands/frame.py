@@ -100,8 +100,8 @@ def find_messages(workspace: Path) -> Path:
         raise BadInput(
             folder,
             "",
-            "is not a workspace: it has neither config nor {MESSAGES}",
-            f"name the folder with config and {MESSAGES} by --workspace",
+            f"is not a workspace: it has neither config nor {MESSAGES}",
+            "make it one by `departments init`, or name another by --workspace",
         )
     return folder / MESSAGES
 

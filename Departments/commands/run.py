@@ -16,7 +16,7 @@ from rich.console import Console
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import check_moving_on
 from Departments.commands.consoles import open_console
-from Departments.commands.frame import document_failures, print_json, use_desk
+from Departments.commands.frame import document_failures, find_messages, print_json, use_desk
 from Departments.commands.inputs import make_clock, read_day_order
 from Departments.commands.live_view import follow_on_terminal
 from Departments.commands.log_files import LogFile, keep_log
@@ -143,6 +143,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
         via_watchers=via_watchers,
     )
     with document_failures(), ExitStack() as stack:
+        find_messages(workspace)  # before anything is made there
         if dry_run:
             choices = replace(choices, rehearsal=stack.enter_context(rehearse(locate(workspace), clock.now())))
         desk = stack.enter_context(use_desk(workspace, choices, level))

@@ -60,7 +60,7 @@ BOTH = {"ticker": "UPS", "shares": 10, "allocated_capital": 900, "position_id": 
 NEITHER = {"ticker": "UPS", "shares": 10, "current_price": 93.58}
 HELD = {"avg_entry_price": 93, "current_price": 94}
 CASES: dict[str, tuple[Spoil, list[str]]] = {
-    "limits missing": (no_limits, ["hard_constraints.yaml", "no such file", "copy"]),
+    "limits missing": (no_limits, ["hard_constraints.yaml", "no such file", "departments init"]),
     "limits malformed": (limits("a: [1\nb: 2"), ["hard_constraints.yaml", "line 2", "close it with ]"]),
     "limits not UTF-8": (limits(b"a: \xff"), ["hard_constraints.yaml", "UTF-8", "save"]),
     "limits unknown key": (

@@ -30,6 +30,7 @@ FOREIGN = re.compile(
 WORDS: dict[str, list[str]] = {
     "approve": ["PLAN_20251110_071530"],
     "backup": ["out.zip"],
+    "config set": ["approve", "auto"],
     "dead-letters accept": ["MSG_X"],
     "dead-letters drop": ["MSG_X"],
     "dead-letters retry": ["MSG_X"],
@@ -122,7 +123,15 @@ def fault_of(said: Said) -> dict[str, Any]:
     (line,) = said.out.splitlines()
     document = json.loads(line)
     assert next(iter(document)) == "error"
-    assert set(document) <= {"error", "dead_letters", "locks", "dry_run", "moves", *DOCUMENT_SHAPE}
+    assert set(document) <= {
+        "error",
+        "dead_letters",
+        "locks",
+        "dry_run",
+        "moves",
+        "unread_of_neighbours",
+        *DOCUMENT_SHAPE,
+    }
     error = document["error"]
     assert list(error) == ["code", "source", "key", "sentence", "mend", "exit_code"]
     assert error["exit_code"] == said.code > 0
@@ -137,7 +146,7 @@ def fault_of(said: Said) -> dict[str, Any]:
 def test_a_wrong_option_of_every_command_is_a_document(name: str, capsys: Capture) -> None:
     error = fault_of(say(capsys, *name.split(), "--jsn", "--json"))
     assert error["exit_code"] == 2
-    if name.partition(" ")[0] not in {"order", "exchange"}:  # their numbers may begin with a dash
+    if name.partition(" ")[0] not in {"order", "exchange", "config"}:  # their numbers may begin with a dash
         assert (error["code"], error["source"], error["key"]) == ("USAGE", "command line", "--jsn")
         assert ("--json" in error["mend"]) == has_option(name, "--json")
 

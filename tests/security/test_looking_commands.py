@@ -59,7 +59,7 @@ LOOKING: dict[str, Sequence[Sequence[str]]] = {
     ),
 }
 #: Commands that execute what was approved, those with a workspace of their own, and the exchange's operator.
-SENDING = {"resume", "watch", "demo", "replay", "run", "order", "exchange", "migrate"}
+SENDING = {"resume", "watch", "demo", "replay", "run", "order", "exchange", "migrate", "init"}
 
 
 def orders(folder: Path) -> list[tuple[str, ...]]:

@@ -64,7 +64,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_yaml(text: str, path: Path) -> dict[str, Any]:
-    """Read the YAML text of a file, as `read_yaml` does. Raises BadInput."""
+    """Read the text of a YAML file of one mapping; errors name the file `path`. Raises BadInput."""
     try:
         data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a subclass of the safe loader
     except yaml.YAMLError as error:

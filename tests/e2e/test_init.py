@@ -1,0 +1,172 @@
+"""A new workspace, its schedules, and its settings: what a stranger meets first."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, time
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from Departments.commands import config as config_command
+from Departments.commands.schedules import write_schedule
+from Departments.core.platform.text_files import read_yaml
+from Departments.core.settings import Settings, load_settings
+from Departments.core.trading_calendar import EASTERN
+from tests.builders.commands import contents, say
+
+Capture = pytest.CaptureFixture[str]
+
+
+def made(folder: Path, capsys: Capture, *more: str) -> dict[str, object]:
+    said = say(capsys, "init", folder, *more, "--json")
+    assert said.code == 0, said.err
+    return said.document
+
+
+def test_a_new_workspace_runs_a_day_as_the_words_of_init_say(tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "desk"
+    assert set(made(folder, capsys)["written"]) >= {"config/settings.yaml", ".gitignore", "examples/briefing.md"}  # type: ignore[call-overload]
+    at: list[str | Path] = ["--workspace", folder, "--at", "2025-11-10T15:05:42Z"]
+    assert say(capsys, "exchange", "init", folder / "examples" / "account.yaml", *at).code == 0
+    assert say(capsys, "doctor", *at).code == 0
+    ran = say(capsys, "run", *at, "--briefing", folder / "examples" / "briefing.md", "--json")
+    assert (ran.code, ran.document["status"]) == (0, "COMPLETED")
+
+
+def test_nothing_that_is_there_is_overwritten(tmp_path: Path, capsys: Capture) -> None:
+    made(tmp_path, capsys, "--schedule", "cron")
+    (tmp_path / "config" / "settings.yaml").write_text("approve: ask\n", encoding="utf-8")
+    before = contents(tmp_path)
+    again = made(tmp_path, capsys, "--broker", "paper", "--schedule", "cron")
+    assert (again["written"], contents(tmp_path)) == ([], before)
+    assert "config/settings.yaml" in again["kept"]  # type: ignore[operator]
+
+
+def test_the_answers_become_settings_that_can_be_read(tmp_path: Path, capsys: Capture) -> None:
+    made(tmp_path, capsys, "--broker", "paper", "--briefing", "python it's.py", "--run-at", "09:40", "--approve", "ask")
+    settings = load_settings(tmp_path / "config" / "settings.yaml")
+    assert (settings.broker.name, settings.broker.live, settings.approve) == ("alpaca", False, "ask")
+    assert (settings.operations.briefing.command, settings.schedule.run_at) == ("python it's.py", time(9, 40))
+
+
+def test_a_wrong_time_is_refused_before_anything_is_made(tmp_path: Path, capsys: Capture) -> None:
+    said = say(capsys, "init", tmp_path / "x", "--run-at", "morning")
+    assert (said.code, "--run-at: 'morning' is no time of a day" in said.err) == (2, True)
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_sentence_for_an_empty_folder_names_init(tmp_path: Path, capsys: Capture) -> None:
+    for command in ("inbox", "run", "watch", "status"):
+        said = say(capsys, command, "--workspace", tmp_path)
+        assert (said.code, "departments init" in said.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- schedules ---
+
+
+@pytest.mark.skipif(os.name == "nt", reason="cron is of POSIX")
+@pytest.mark.parametrize(
+    ("now", "code", "runs", "ends"),
+    [("1.09:20", 0, 1, 0), ("5.09:20", 5, 1, 0), ("5.09:20", 1, 1, 1), ("6.09:20", 0, 0, 0), ("1.09:50", 0, 0, 0)],
+)
+def test_the_line_of_cron_works_as_written(tmp_path: Path, now: str, code: int, runs: int, ends: int) -> None:
+    folder = tmp_path / "it's 100% here"
+    folder.mkdir()
+    (tmp_path / "date").write_text(f'#!/bin/sh\n[ "$TZ" = America/New_York ] && echo {now}\n', encoding="utf-8")
+    (tmp_path / "python").write_text(f"#!/bin/sh\npwd >> '{tmp_path}/ran'\nexit {code}\n", encoding="utf-8")
+    for name in ("date", "python"):
+        (tmp_path / name).chmod(0o755)
+    text = write_schedule("cron", tmp_path / "python", folder, time(9, 20))["crontab.txt"]
+    minutes, command = text.splitlines()[1].split(" * * * * ")
+    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", command.replace("\\%", "%")], check=False, env=environ)  # noqa: S607
+    ran = (tmp_path / "ran").read_text().splitlines() if (tmp_path / "ran").exists() else []
+    assert (minutes, ran, done.returncode) == ("20,50", [str(folder)] * runs, ends)
+
+
+def test_the_task_of_windows_begins_in_summer_and_winter_at_the_time_in_new_york(tmp_path: Path) -> None:
+    python = Path("C:/T & U/.venv/Scripts/python.exe")
+    text = write_schedule("windows", python, Path("C:/T & U"), time(9, 20))["daily-run.xml"]
+    space = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+    task = ET.fromstring(text)  # noqa: S314 - our own text
+    starts = [datetime.fromisoformat(str(each.text)).time() for each in task.iter(f"{space}StartBoundary")]
+    for day in (datetime(2025, 7, 7, tzinfo=UTC), datetime(2025, 12, 1, tzinfo=UTC)):
+        local = {datetime.combine(day, start, UTC).astimezone(EASTERN).time() for start in starts}
+        assert time(9, 20) in local
+    assert [each.text for each in task.iter(f"{space}WorkingDirectory")] == ["C:/T & U"]
+    (command,) = task.iter(f"{space}Command")
+    assert str(command.text).endswith("pythonw.exe")
+
+
+def test_the_timer_of_systemd_has_new_yorks_zone_and_a_quiet_holiday(tmp_path: Path, capsys: Capture) -> None:
+    document = made(tmp_path, capsys, "--schedule", "systemd", "--run-at", "09:25")
+    folder = tmp_path / "config" / "schedule"
+    assert "OnCalendar=Mon..Fri *-*-* 09:25:00 America/New_York" in (folder / "departments.timer").read_text()
+    service = (folder / "departments.service").read_text()
+    assert f'ExecStart="{sys.executable}" -m Departments run' in service
+    assert "SuccessExitStatus=5" in service
+    assert "systemctl --user enable --now departments.timer" in str(document["install"])
+
+
+# --- config ---
+
+
+def test_a_value_is_set_and_every_comment_stays(tmp_path: Path, capsys: Capture) -> None:
+    made(tmp_path, capsys)
+    for name, key, value in (("settings", "broker.feed", "sip"), ("hard_constraints", "deployment.target_pct", "0.85")):
+        path = tmp_path / "config" / f"{name}.yaml"
+        before = path.read_text(encoding="utf-8").splitlines()
+        assert say(capsys, "config", "set", key, value, "--workspace", tmp_path).code == 0
+        after = path.read_text(encoding="utf-8").splitlines()
+        changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+        assert len(changed) == 1
+        assert value in changed[0][1]
+        assert changed[0][0].partition("#")[2] == changed[0][1].partition("#")[2]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("broker.feed", "fast", "broker.feed: must be 'iex' or 'sip'"),
+        ("deployment.target_pct", "0.95", "are more than 1"),
+        ("deployment.target", "0.5", "did you mean deployment.target_pct?"),
+        ("broker", "x", "is not a key"),
+        ("broker.name", "[a", "is not YAML"),
+        ("phases.sell.timeout", "-1", "must be more than 0"),
+    ],
+)
+def test_a_wrong_value_is_refused_and_nothing_is_written(
+    tmp_path: Path, capsys: Capture, key: str, value: str, words: str
+) -> None:
+    made(tmp_path, capsys)
+    before = contents(tmp_path)
+    said = say(capsys, "config", "set", key, value, "--workspace", tmp_path)
+    assert (said.code, words in said.err) == (2, True), said.err
+    assert contents(tmp_path) == before
+
+
+def test_a_key_is_added_to_a_file_that_lacks_it(tmp_path: Path, capsys: Capture) -> None:
+    made(tmp_path, capsys)
+    path = tmp_path / "config" / "settings.yaml"
+    path.write_text("# mine\napprove: ask  # me\n", encoding="utf-8")
+    assert say(capsys, "config", "set", "phases.sell.timeout", "90", "--workspace", tmp_path).code == 0
+    assert path.read_text(encoding="utf-8").startswith("# mine\napprove: ask  # me\n")
+    assert read_yaml(path) == {"approve": "ask", "phases": {"sell": {"timeout": 90}}}
+
+
+def test_every_setting_and_limit_has_its_value_source_and_reader(tmp_path: Path, capsys: Capture) -> None:
+    made(tmp_path, capsys)
+    (tmp_path / "config" / "settings.yaml").write_text("approve: ask\n", encoding="utf-8")
+    document = say(capsys, "config", "--origin", "--workspace", tmp_path, "--json").document
+    rows = {row["key"]: row for row in (*document["settings"], *document["limits"])}
+    assert all(row["read_by"] for row in rows.values())
+    assert (rows["approve"]["from"], rows["broker.name"]["from"]) == ("config/settings.yaml", "default")
+    assert "MIN_POSITION_VALUE" in rows["position_limits.min_position_pct"]["read_by"]
+    assert set(config_command.READERS) == set(Settings.model_fields)
+    shown = say(capsys, "config", "--origin", "--workspace", tmp_path).out
+    assert [key for key in rows if key.partition(".")[0] in shown] == list(rows)
+    assert json.dumps(document)
