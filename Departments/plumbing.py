@@ -62,6 +62,11 @@ SYNCHRONISED = (
     "The ledger is in %s, which %s copies: a copy of it without its log (-wal) lacks orders. Name a folder outside by "
     "state_dir in config/settings.yaml, and move sentinel.db and simulated_exchange.db there while nothing runs"
 )
+#: The same in a project whose own scripts open the ledger.
+SYNCHRONISED_PROJECT = (
+    "The ledger is in %s, which %s copies: a copy of it without its log (-wal) lacks orders. The project's scripts "
+    "open it there, so it stays with them: move the whole project out of that folder"
+)
 #: Dollars of a new paper account.
 PAPER_CASH = Decimal(100_000)
 PRICES_LAST = timedelta(days=4)  # a briefing's prices stand in for a symbol that the exchange does not list
@@ -107,7 +112,8 @@ class Plumbing:
             claim_state(found, self.workspace, self.rights)
         client = find_sync_client(found)
         if client is not None and may_warn(self.workspace, trading_day(SystemClock().now())):
-            log.warning(SYNCHRONISED, found, client)
+            has_scripts = (self.workspace / "Departments").is_dir()
+            log.warning(SYNCHRONISED_PROJECT if has_scripts else SYNCHRONISED, found, client)
         return found
 
     @cached_property

@@ -15,7 +15,7 @@ from Departments.doctor.diagnoses import Diagnosis, Look, ok, trouble, warning
 from Departments.ledger.sqlite import VERSION, check_unlocked, look_into
 from Departments.messaging import codec, lookup
 from Departments.messaging.failures import list_dead_letters
-from Departments.migration.record import MigrationState, find_record
+from Departments.migration.record import MigrationState, find_ledger, find_record
 from Departments.migration.survey import PACKAGE
 
 #: So many files are named.
@@ -80,6 +80,14 @@ def look_at_ledger(desk: Desk) -> Iterator[Diagnosis]:
     last = look_into(path, "SELECT max(ended_at) FROM desk_executions")[0][0]
     if last and parse_iso(last) - desk.clock.now() > CLOCK_IS_BEHIND:
         yield trouble("clock", f"The last run ended at {last}, after now; set the machine's clock right.")
+
+
+def look_at_scripts(desk: Desk) -> Iterator[Diagnosis]:
+    """Name a ledger that the scripts of an older system do not open. Raises BadInput."""
+    path, opened = desk.ledger_path, find_ledger(desk.workspace)
+    if path != opened:
+        mend = 'write state_dir: "." into the settings'
+        yield warning("ledger", f"The ledger is {path}, and the project's scripts open {opened}; {mend}.")
 
 
 def look_at_messages(desk: Desk) -> Iterator[Diagnosis]:
@@ -149,6 +157,7 @@ LOOKS: Final[tuple[Look, ...]] = (
     look_at_code,
     look_at_files,
     look_at_ledger,
+    look_at_scripts,
     look_at_messages,
     look_at_briefing,
     look_at_schedule,

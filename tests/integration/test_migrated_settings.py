@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from Departments.bootstrap import Choices
 from Departments.constraints.limits import load_limits
 from Departments.core.errors import BadInput
 from Departments.core.settings import Settings, load_settings
+from Departments.doctor.diagnoses import Health, examine
 from Departments.ledger.ledger import Ledger
 from Departments.migration.applying import apply_migration, list_changes
 from Departments.migration.configuring import config_folder
@@ -189,6 +191,22 @@ def test_settings_that_name_another_place_than_the_scripts_are_refused(project: 
     with pytest.raises(BadInput, match=r'settings\.yaml: state_dir: the ledger would be in .*write state_dir: "\."'):
         apply_migration(project, NOW)
     assert not list(project.glob("Before_Departments_*"))
+
+
+def test_a_doctor_sees_that_scripts_and_desk_open_different_ledgers(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = apply_migration(project, NOW).settings
+    choices = Choices(broker="simulated")
+    assert not [d for d in examine(project, choices, ask_broker=False) if "scripts open" in d.sentence]
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(f'{text}\nstate_dir: "../state"\n', encoding="utf-8")
+    (found,) = [d for d in examine(project, choices, ask_broker=False) if "scripts open" in d.sentence]
+    assert found.health is Health.TROUBLE
+    settings.unlink()
+    monkeypatch.setenv("DEPARTMENTS_STATE", str(project.parent / "state"))
+    (warned,) = [d for d in examine(project, choices, ask_broker=False) if "scripts open" in d.sentence]
+    assert warned.sentence.endswith('write state_dir: "." into the settings.')
 
 
 def test_the_ledger_of_a_desk_is_converted_where_its_settings_say(tmp_path: Path) -> None:

@@ -244,6 +244,18 @@ def test_a_workspace_in_a_synchronised_folder_is_warned_of_once_a_day(
     assert "which OneDrive copies" not in second.err
 
 
+def test_a_project_in_a_synchronised_folder_is_told_to_move_as_a_whole(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPARTMENTS_LOCKS", str(tmp_path / "locks"))
+    folder = workspace(tmp_path / "OneDrive - Firm" / "project")
+    (folder / "Departments").mkdir()
+    deliver_briefing(folder)
+    said = say(capsys, *run_of(folder))
+    assert "move the whole project out of that folder" in said.err
+    assert "state_dir" not in said.err
+
+
 def test_the_log_of_the_ledger_is_empty_after_a_command(tmp_path: Path, capsys: Capture) -> None:
     folder = workspace(tmp_path)
     deliver_briefing(folder)
