@@ -28,7 +28,7 @@ from Departments.Executive.approvals import load_plan
 from Departments.Executive.opinions import PlanChanged
 from Departments.Executive.reporting.html_page import TEMPLATES, make_environment, report_values
 from Departments.web import deeds, views
-from Departments.web.guard import Guard
+from Departments.web.guard import LARGEST, Guard
 from Departments.web.sessions import Doorkeeper, LinkRefused, Session, is_form_key
 
 log = make_logger(__name__)
@@ -304,8 +304,13 @@ class Site:
 
 
 async def _read_form(request: Request) -> dict[str, str]:
+    body = b""
+    async for part in request.stream():  # a form in parts has no length beforehand
+        body += part
+        if len(body) > LARGEST:
+            raise HTTPException(413, "the form is too large")
     try:
-        text = (await request.body()).decode()
+        text = body.decode()
     except UnicodeDecodeError as error:
         raise HTTPException(400, "the form is no text") from error
     return {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True, max_num_fields=50).items()}

@@ -18,6 +18,7 @@ from Departments.Executive.day_order import DayOrder
 from Departments.Executive.manual_orders import ManualOrder
 from tests.builders.commands import Said, fault_file, plan_file, run_of, say
 from tests.builders.desk import MORNING, STATE, desk, two_and_two, workspace, write_yaml
+from tests.builders.pages import Page
 
 AT = "2025-11-10T15:05:42Z"
 SELL_TEN = ManualOrder.read("SELL", "MSFT", "10")
@@ -146,6 +147,10 @@ def test_the_days_report_names_the_orders_before_and_after_it(folder: Path, caps
     assert f"- {first}: SELL 10 MSFT, 10 filled, COMPLETED, approved by automatic" in report
     after = report.partition("## Orders by hand after this report")[2]
     assert [line.partition(":")[0] for line in after.split("\n") if line] == [f"- {plan_id}" for plan_id in later]
+    page = Page((folder / "Reports" / f"{day['plan_id']}.html").read_text(encoding="utf-8")).text
+    before, _, after = page.partition("By hand, after this report")
+    assert first in before
+    assert [plan_id in after for plan_id in later] == [True, True]
 
 
 def test_the_limit_of_orders_a_day_is_the_limits_and_counts_no_plan(

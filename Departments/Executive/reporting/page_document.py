@@ -16,6 +16,7 @@ from Departments.core.orders import OrderType, Side
 from Departments.core.plans import TradingPlan
 from Departments.core.statuses import PhaseName
 from Departments.core.trading_calendar import EASTERN, trading_day
+from Departments.Executive.reporting.document import orders_by_hand
 from Departments.Executive.reporting.reason_words import describe_gap, describe_reasons, describe_skip
 from Departments.Executive.reporting.run_cash import cash_path
 from Departments.ledger.account_book import read_holdings
@@ -62,6 +63,9 @@ def add_page(ledger: Ledger, plan: TradingPlan, document: Mapping[str, Any]) -> 
         "not_evaluated": [describe_gap(line) for line in plan.not_evaluated],
         "positions": _positions(ledger, plan.plan_id, run),
         "regime": {"name": plan.regime, "views": list(_views(ledger, plan)), "concerns": list(_concerns(plan))},
+        "later_by_hand": []
+        if run.by_hand or run.ended_at is None
+        else orders_by_hand(ledger, run.trading_day, since=run.ended_at),
         "opinions": [each.sentence for each in ledger.opinions.find(plan.plan_id)],
         "trail": list(_trail(ledger, plan, trades)),
     }

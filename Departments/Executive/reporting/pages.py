@@ -68,11 +68,21 @@ class Pages:
         if not self.is_wanted or plan_id is None:
             return None
         try:
+            for path in self._list_earlier(plan_id):
+                self.write(path.stem)
             return self.write(plan_id)
         except Exception as error:  # noqa: BLE001 - a picture must not spoil the day that it shows
             mend = f"departments report {plan_id} makes it again"
             log.warning("The page of %s was not written (%s: %s); %s", plan_id, type(error).__name__, error, mend)
             return None
+
+    def _list_earlier(self, plan_id: str) -> list[Path]:
+        """Return the pages of the day that have to name this order by hand; none for the day's plan."""
+        order = self.ledger.plans.execution(plan_id)
+        if order is None or not order.by_hand:
+            return []
+        days = (run for run in self.ledger.plans.executions(order.trading_day) if not run.by_hand)
+        return [path for run in days if (path := self.find_path(run.plan_id)).exists()]
 
     def _link(self, trail: Iterable[Mapping[str, str]]) -> dict[str, str]:
         """Return where the files of messages are, relative to the page; those that cannot be found are left out."""
