@@ -65,6 +65,7 @@ def test_an_approval_of_the_plan_before_does_not_count_for_the_rest(folder: Path
     opened = desk(folder)
     assert opened.day.approvals.find_approved_today() is None
     assert opened.day.approvals.documents(filed(opened).plan) == []
+    assert opened.ledger.plans.approved_at(NAME) is None
     opened.close()
 
 

@@ -10,9 +10,11 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+from Departments.core.approvers import AUTOMATIC
+from Departments.Executive.day_order import DayOrder
 from Departments.web.application import House, make_application
 from Departments.web.guard import LARGEST
-from tests.builders.desk import desk, write_yaml
+from tests.builders.desk import desk, two_and_two, write_yaml
 from tests.builders.pages import Page
 from tests.web.conftest import Hands, link
 
@@ -287,6 +289,15 @@ def test_what_is_not_approved_is_not_executed(anna: Visitor) -> None:
     answer = anna.send(f"{PLAN}/execute", fields)
     assert answer.status_code == 422
     assert "not today's approved plan; nothing was sent" in say(answer)
+
+
+def test_another_approved_plan_is_not_executed_in_its_place(anna: Visitor) -> None:
+    fields = anna.fields(PLAN, f"{PLAN}/approve")
+    opened = desk(anna.house.workspace)
+    other = opened.day.plan(DayOrder(plan=two_and_two() | {"plan_id": "PLAN_20251110_150100"}))
+    opened.day.approve(other.filed.plan.plan_id, AUTOMATIC, other.filed)
+    opened.close()
+    assert "not today's approved plan; nothing was sent" in say(anna.send(f"{PLAN}/execute", fields))
 
 
 def test_a_report_links_its_messages(anna: Visitor) -> None:
