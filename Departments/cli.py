@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TextIO
+from typing import Annotated, Any, Final, NamedTuple, TextIO
 
 import typer
-from typer.core import TyperCommand, TyperGroup
-from typer.main import get_group
+from typer.core import TyperCommand
+from typer.main import get_command, get_group
+
+from Departments import __version__
 
 INTERRUPTED = 130
 DEFAULT = "status"  # the command of a bare `departments` in a workspace
@@ -85,17 +87,54 @@ def load_command(module: str, name: str) -> Any:
     """Import a module of `commands/` and return one of its commands."""
     app = typer.Typer(rich_markup_mode="markdown")
     import_module(f"Departments.commands.{module}").register(app)
-    return get_group(app).commands[name]
+    return _hide_flag_types(get_group(app).commands[name])
 
 
-def application() -> TyperGroup:
-    """Return the group of all commands."""
-    return TyperGroup(
-        name="departments",
-        commands=[LazyCommand(name, entry) for name, entry in COMMANDS.items()],
+def _hide_flag_types(command: Any) -> Any:
+    """Show a flag as `--dry-run`, without a type, in the help of a command and of those below it."""
+    for option in command.params:
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
+    make_help = command.get_help_option
+
+    def get_help_option(context: Any) -> Any:
+        option = make_help(context)
+        if option is not None:
+            option.metavar = ""
+        return option
+
+    command.get_help_option = get_help_option
+    for each in getattr(command, "commands", {}).values():
+        _hide_flag_types(each)
+    return command
+
+
+def _answer_version(value: bool) -> None:  # noqa: FBT001 - the library passes it so
+    if value:
+        typer.echo(f"departments {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_answer_version, is_eager=True, help="Show the version and exit.")
+]
+
+
+def application() -> Any:
+    """Return the group of all commands, with version and completion."""
+    app = typer.Typer(
         no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
         help="A trading desk of departments that talk through Markdown messages.",
     )
+
+    @app.callback()
+    def _root(*, version: Version = False) -> None:
+        """A trading desk of departments that talk through Markdown messages."""  # noqa: D401
+
+    group = _hide_flag_types(get_command(app))
+    group.commands = {name: LazyCommand(name, entry) for name, entry in COMMANDS.items()}
+    return group
 
 
 def main(*before: str, keeps_log: bool = False) -> None:

@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from Departments.bootstrap import Desk
-from Departments.commands.consoles import escape_text, open_console
+from Departments.commands.consoles import count_noun, escape_text, open_console
 from Departments.commands.frame import add_to_failure, find_messages, print_json, use_desk
 from Departments.commands.log_files import LogFile, keep_log
 from Departments.commands.options import AsJson, Workspace
@@ -110,7 +110,7 @@ def _pack(desk: Desk, month: str, *, dry_run: bool, as_json: bool) -> int:
         print_json({"dry_run": dry_run, "pack": str(done.pack), "files": done.files})
     else:
         what = "would be packed" if dry_run else "packed"
-        open_console().print(f"{done.files} files {what} into {escape_text(done.pack)}")
+        open_console().print(f"{count_noun(done.files, 'file')} {what} into {escape_text(done.pack)}")
     return 0
 
 

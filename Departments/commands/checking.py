@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from Departments.commands.consoles import escape_text, open_console
+from Departments.commands.consoles import count_noun, escape_text, open_console
 from Departments.commands.evidence import audit
 from Departments.commands.frame import find_messages, print_json, reason_of
 from Departments.commands.options import AsJson, Workspace
@@ -117,7 +117,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _show(screen: Console, document: dict[str, Any]) -> None:
-    screen.print(f"{document['readable']} of {document['files']} files are readable messages.")
+    screen.print(f"{document['readable']} of {count_noun(document['files'], 'file')} can be read as messages.")
     for title, key in (("Type", "by_type"), ("Format", "by_format")):
         table = Table(title, "Messages")
         for name, count in document[key].items():
@@ -127,7 +127,9 @@ def _show(screen: Console, document: dict[str, Any]) -> None:
         for each in document[key]:
             screen.print(f"{key}: {escape_text(each['file'])}: {escape_text(each['reason'])}", style="red")
     if document["dead_letters"]:
-        screen.print(f"Not checked: {document['dead_letters']} dead letters; see `departments dead-letters list`.")
+        screen.print(
+            f"Not checked: {count_noun(document['dead_letters'], 'dead letter')}; see `departments dead-letters list`."
+        )
     if not front_matter.FAST_YAML:
         screen.print("PyYAML lacks libyaml here: headers of other writers take several times longer.")
 

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from Departments.bootstrap import Desk
-from Departments.commands.consoles import escape_text, open_console, print_text
+from Departments.commands.consoles import count_noun, escape_text, open_console, print_text
 from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput
@@ -28,7 +28,9 @@ def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     if as_json:
         print_json({"dead_letters": [_document(letter) for letter in letters]})
         return 0
-    table = Table("Department", "File", "Code", "Attempts", "Since", "Reason", title=f"{len(letters)} dead letters")
+    table = Table(
+        "Department", "File", "Code", "Attempts", "Since", "Reason", title=count_noun(len(letters), "dead letter")
+    )
     for letter in letters:
         reason = (letter.reason.get(key, "?") for key in ("code", "attempts", "first_time", "sentence"))
         name = f"{letter.name} (moved away)" if letter.is_gone else letter.name

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -95,7 +95,7 @@ def approve(
         _check_known(desk, plan_id)
         approved = desk.day.approve(plan_id, Approver(name_user(), ApprovalPlace.COMMAND))
     if as_json:
-        print_json(_approval_document(approved))
+        print_json(describe_approval(approved))
     else:
         text = approved.waits or _describe_approved(approved)
         open_console().print(make_safe(text), markup=False, soft_wrap=True)
@@ -120,7 +120,8 @@ def _describe_approved(approved: Approved) -> str:
     return f"Approved {plan.plan_id}; written to {approved.path}. `departments run` executes it."
 
 
-def _approval_document(approved: Approved) -> dict[str, object]:
+def describe_approval(approved: Approved) -> dict[str, Any]:
+    """Return an approval for programs."""
     document, waits, path = approved.filed.document, approved.waits, approved.path
     return {
         "status": "SECOND_PERSON_NEEDED" if waits else "PLAN_APPROVED",

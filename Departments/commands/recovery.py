@@ -15,7 +15,7 @@ from rich.table import Table
 
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import check_moving_on, look_at_own_time
-from Departments.commands.consoles import escape_text
+from Departments.commands.consoles import count_noun, escape_text
 from Departments.commands.frame import document_failures, print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.live_view import follow_on_terminal
@@ -196,9 +196,9 @@ class Findings:
         changes, start = len(self.changes.sentences()), self.changes.start
         since = "the ledger took them as its opening balance"
         if start is not None:
-            since = f"{_count(changes, 'thing')} changed since {start.at.astimezone(EASTERN):%d %b}"
-        locked = f"; {_count(len(self.locks), 'lock')}" if self.locks else ""
-        return f"{_count(self.held, 'position')}, {protected}; {since}{locked}."
+            since = f"{count_noun(changes, 'thing')} changed since {start.at.astimezone(EASTERN):%d %b}"
+        locked = f"; {count_noun(len(self.locks), 'lock')}" if self.locks else ""
+        return f"{count_noun(self.held, 'position')}, {protected}; {since}{locked}."
 
     def sentences(self) -> list[str]:
         """Return a sentence for every change, difference, lock and unprotected symbol."""
@@ -213,10 +213,6 @@ def _describe(lock: Lock) -> str:
     known = describe_lock(lock.symbol, lock.reason)
     name = "The desk" if lock.symbol == WHOLE_DESK else lock.symbol
     return f"{name} is locked: {known['reason']}; {known['mend']}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _show(console: Console, found: Findings, *, everything: bool) -> None:

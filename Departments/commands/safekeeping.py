@@ -10,7 +10,7 @@ import typer
 from Departments.backups import make_backup, restore_backup
 from Departments.bootstrap import Choices
 from Departments.commands.clocks import look_at_own_time
-from Departments.commands.consoles import escape_text, open_console
+from Departments.commands.consoles import count_noun, escape_text, open_console
 from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace
@@ -30,7 +30,7 @@ def backup(file: PackFile, workspace: Workspace = Path(), at: At = None, *, as_j
     if as_json:
         print_json({"file": str(done.path), "files": done.files})
     else:
-        open_console().print(f"{done.files} files are in {escape_text(done.path)}.")
+        open_console().print(f"{count_noun(done.files, 'file')} saved in {escape_text(done.path)}.")
     return 0
 
 

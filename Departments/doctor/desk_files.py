@@ -109,7 +109,9 @@ def look_at_messages(desk: Desk) -> Iterator[Diagnosis]:
     yield ok("messages", f"Messages are in {root}.")
     dead = list_dead_letters(root)
     if dead:
-        yield warning("messages", f"{len(dead)} dead letters wait for a person; see `departments dead-letters list`.")
+        yield warning(
+            "messages", f"A person has to look at dead letters: {len(dead)}; see `departments dead-letters list`."
+        )
 
 
 def look_at_briefing(desk: Desk) -> Iterator[Diagnosis]:

@@ -63,7 +63,7 @@ def test_a_dead_letter_does_not_spoil_every_check_of_the_messages(folder: Path, 
     (dead / JUNK).write_text("no message", encoding="utf-8")
     said = say(capsys, "messages", "check", "--workspace", folder, "--json")
     assert (said.code, said.document["files"], said.document["dead_letters"]) == (0, 1, 1)
-    assert "1 dead letters" in say(capsys, "messages", "check", "--workspace", folder).out
+    assert "1 dead letter;" in say(capsys, "messages", "check", "--workspace", folder).out
     assert say(capsys, "messages", "check", dead, "--workspace", folder).code == 1
     deliver(folder, "OPERATIONS", JUNK, "no message")
     assert say(capsys, "messages", "check", "--workspace", folder).code == 1

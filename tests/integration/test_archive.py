@@ -402,7 +402,7 @@ def test_check_counts_what_is_readable_and_names_what_is_not(
 def test_check_of_one_readable_file_ends_with_zero(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = root_of(workspace) / "Inbox" / "TRADING" / OLD.name
     assert command(workspace, "messages", "check", str(path)) == 0
-    assert "1 of 1 files are readable" in capsys.readouterr().out
+    assert "1 of 1 file can be read" in capsys.readouterr().out
 
 
 def test_check_names_what_is_wrong_with_a_payload(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

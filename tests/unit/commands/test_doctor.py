@@ -136,7 +136,7 @@ def test_a_halt_and_dead_letters_are_warned_of(folder: Path, capsys: pytest.Capt
     (dead / "MSG_X.md").write_text("junk", encoding="utf-8")
     said = say(capsys, "doctor", "--workspace", folder, "--json")
     assert "the feed is wrong" in sentences(said, "halt", "warning")[0]
-    assert "1 dead letters" in sentences(said, "messages", "warning")[0]
+    assert "dead letters: 1" in sentences(said, "messages", "warning")[0]
     assert said.code == 0
 
 
