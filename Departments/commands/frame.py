@@ -51,11 +51,17 @@ def show_logs(clock: Clock, level: int = logging.INFO) -> None:
     """Send the package's log to standard error."""
     handler = StderrHandler()
     handler.setFormatter(DeskFormatter(clock, with_rooms=level <= logging.DEBUG))
+    handler.addFilter(_is_new_at_the_terminal)
     logger = logging.getLogger("Departments")  # noqa: TID251 - the parent of all, which has only handlers
     logger.handlers[:] = [handler]
     handler.setLevel(level)
     logger.setLevel(min(level, logging.INFO))  # a file of the log has the lines that are not shown, too
     logger.propagate = False
+
+
+def _is_new_at_the_terminal(record: logging.LogRecord) -> bool:
+    """Return False for a notice that was told: the command prints all that it says."""
+    return record.levelno >= logging.WARNING or not record.name.startswith("Departments.notices")
 
 
 @contextmanager

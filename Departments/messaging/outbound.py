@@ -6,7 +6,7 @@ durable, too, and the next start delivers lost letters again.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -47,6 +47,7 @@ class Outbound:
         self._is_restored = False
         self._gone: set[str] = set()  # delivered, but not noted yet
         self._held_up: dict[str, PublishError] = {}  # by recipient: the error that holds up its letters
+        self._told: set[str] = set()  # recipients that were named since a letter reached them
 
     def enqueue(self, message: Message) -> None:
         """Put a message into the outbox, inside the transaction of its decision."""
@@ -91,7 +92,7 @@ class Outbound:
         others. So do letters to our own departments while another program holds a file. Raises PublishError, at the
         end, for any other error of ours: the desk cannot go on then.
         """
-        delivered, before, self._held_up = 0, self._held_up, {}
+        delivered, self._held_up = 0, {}
         again = self._restore()
         if not self._waiting:
             self.note_delivered()
@@ -103,7 +104,7 @@ class Outbound:
             self._waiting = BATCH if len(letters) == BATCH and not known else 0
             if self._waiting:
                 self.note_delivered()
-        self._report_held_up(before)
+        self._report_held_up()
         return delivered
 
     def note_delivered(self) -> None:
@@ -139,6 +140,7 @@ class Outbound:
         if letters and not self._held_up:
             with suppress(MessageConflict, PublishError):
                 self._mailbox.publish(letters, again=again)
+                self._told.difference_update(letter.recipient for letter in letters)
                 return [letter.name for letter in letters]
         return [letter.name for letter in letters if self._deliver_alone(letter, again=again)]
 
@@ -171,11 +173,12 @@ class Outbound:
             else:
                 return name
 
-    def _report_held_up(self, before: Container[str]) -> None:
+    def _report_held_up(self) -> None:
         if self._held_up:
             self._waiting = 1
         for recipient, error in self._held_up.items():
-            if recipient not in before:
+            if recipient not in self._told:
+                self._told.add(recipient)
                 logger.warning("Messages to %s wait until they can be delivered: %s", recipient, error)
         for recipient, error in self._held_up.items():
             is_lasting = recipient in departments.OURS and not files.is_in_use(error)

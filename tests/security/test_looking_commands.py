@@ -34,6 +34,10 @@ LOOKING: dict[str, Sequence[Sequence[str]]] = {
     "plan": (("--plan", "{0}/plan.json", "--at", AT),),
     "explain": (("CTVA", "--at", AT), ("CTVA", "--at", AT, "--plan", "{0}/plan.json"), ("NONE", "--at", AT)),
     "approve": ((PLAN, "--at", AT), ("PLAN_20251110_999999", "--at", AT)),
+    "veto": ((PLAN, "CTVA", "--comment", "no", "--at", AT),),
+    "comment": ((PLAN, "a word", "--at", AT),),
+    "reject": ((PLAN, "--comment", "no", "--at", AT),),
+    "report": ((), ("2025-11-10", "--format", "json"), ("--from", "2025-11-03", "--at", AT)),
     "reconcile": (("--at", AT), ("--at", AT, "--accept", "CTVA")),
     "config": ((),),
     "doctor": (("--at", AT),),
@@ -59,7 +63,7 @@ LOOKING: dict[str, Sequence[Sequence[str]]] = {
     ),
 }
 #: Commands that execute what was approved, those with a workspace of their own, and the exchange's operator.
-SENDING = {"resume", "watch", "demo", "replay", "run", "order", "exchange", "migrate", "init"}
+SENDING = {"resume", "serve", "watch", "demo", "replay", "run", "order", "exchange", "migrate", "init"}
 
 
 def orders(folder: Path) -> list[tuple[str, ...]]:

@@ -94,14 +94,14 @@ def test_messages_older_than_the_ledger_are_refused_on_the_same_boot(
 
 def test_a_copy_says_once_what_it_is_a_copy_of(folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture) -> None:
     words = f"is a copy of {folder_of_the_second_day}, or was moved from there"
-    look: list[str | Path] = ["reconcile", "--at", iso(LATER), "--workspace"]
-    say(capsys, *look, folder_of_the_second_day)  # it was copied itself, by the fixture
-    assert words not in say(capsys, *look, folder_of_the_second_day).err
+    change: list[str | Path] = ["halt", "--reason", "the desk moves", "--at", iso(LATER), "--workspace"]
+    say(capsys, *change, folder_of_the_second_day)  # it was copied itself, by the fixture
+    assert words not in say(capsys, *change, folder_of_the_second_day).err
     copied = Path(shutil.copytree(folder_of_the_second_day, tmp_path / "copied"))
-    assert words in say(capsys, *look, copied).err
-    assert words not in say(capsys, *look, copied).err
+    assert words in say(capsys, *change, copied).err
+    assert words not in say(capsys, *change, copied).err
     moved = copied.rename(tmp_path / "moved")
-    assert "is a copy of" not in say(capsys, *look, moved).err
+    assert "is a copy of" not in say(capsys, *change, moved).err
 
 
 def mixed(base: Path, mix: Mixing) -> Path:
