@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from Departments.core.platform.text_files import config_file, read_json
 from Departments.core.trading_calendar import EASTERN, is_trading_day, session, trading_day
 from Departments.Executive.day_order import DayOrder
 from Departments.messaging import codec
+from Departments.messaging.disk import file_time
 from Departments.messaging.message import Message
 from Departments.messaging.neighbours import DailyBriefing, PricedBriefing
 from Departments.Operations.briefing import briefing_from
@@ -292,7 +294,7 @@ def _day_of(message: Message, briefing: PricedBriefing) -> date:
 def _briefings(folder: Path) -> Iterator[tuple[Message, str]]:
     for path in sorted(folder.rglob("*.md")):
         try:
-            message = codec.decode(files.read_bytes(path), name=path.name)
+            message = codec.decode(files.read_bytes(path), name=path.name, written_at=partial(file_time, path))
         except (UnreadableMessage, OSError) as error:
             log.warning("Skipped %s: it is not a message (%s)", path, error)
             continue

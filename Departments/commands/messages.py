@@ -19,7 +19,7 @@ from Departments.core.errors import BadInput, DiskError, LedgerError, Unreadable
 from Departments.core.logs import make_logger
 from Departments.core.moments import iso
 from Departments.core.platform.places import find_state, locate
-from Departments.messaging import codec, lookup, tracing
+from Departments.messaging import lookup, tracing
 from Departments.messaging.message import Message
 from Departments.messaging.names import stem
 from Departments.messaging.ports import IndexRow
@@ -62,7 +62,7 @@ def list_waiting(root: Path, department: str | None) -> list[dict[str, Any]]:
 def _row(place: lookup.Place) -> dict[str, Any]:
     row: dict[str, Any] = {"department": place.department, "file": place.name, "problem": None}
     try:
-        return row | _envelope(codec.decode(place.read(), name=place.name, written_at=place.written_at))
+        return row | _envelope(place.decode())
     except (UnreadableMessage, OSError) as error:
         unknown = dict.fromkeys(("message_id", "message_type", "from", "to", "priority", "parent_message_id"))
         return row | unknown | {"timestamp": "", "problem": reason_of(error)}

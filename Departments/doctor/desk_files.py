@@ -13,10 +13,10 @@ from Departments.core.moments import parse_iso
 from Departments.core.platform.disk_trouble import raise_if_read_only
 from Departments.doctor.diagnoses import Diagnosis, Look, ok, trouble, warning
 from Departments.ledger.sqlite import VERSION, check_unlocked, look_into
-from Departments.messaging import codec, lookup
+from Departments.messaging import lookup
 from Departments.messaging.failures import list_dead_letters
 from Departments.migration.record import MigrationState, find_ledger, find_record
-from Departments.migration.survey import PACKAGE
+from Departments.migration.survey import PACKAGE, list_schedules
 
 #: So many files are named.
 NAMED: Final = 3
@@ -96,7 +96,7 @@ def look_at_messages(desk: Desk) -> Iterator[Diagnosis]:
     unread, regime = [], 0
     for place in lookup.places(root, ("Inbox",)):
         try:
-            regime += codec.decode(place.read(), name=place.name).message_type == "RegimeUpdate"
+            regime += place.decode().message_type == "RegimeUpdate"
         except (UnreadableMessage, OSError):
             unread.append(f"{place.department}/{place.name}")
     if unread:
@@ -138,6 +138,7 @@ def look_at_schedule(desk: Desk) -> Iterator[Diagnosis]:
     except DepartmentsError:
         return
     files = [name for name in SCHEDULES if (desk.workspace / "config" / "schedule" / name).is_file()]
+    files += list_schedules(desk.workspace)
     if run_at is None and not files:
         yield warning("schedule", "No schedule is known; `departments init --schedule KIND` writes one.")
     else:

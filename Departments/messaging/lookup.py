@@ -58,6 +58,10 @@ class Place(NamedTuple):
         with files.open_file(self.path) if pack is None else pack.open(self.member) as file:
             return file.read(MAX_BYTES)
 
+    def decode(self) -> Message:
+        """Read the message of a file. Raises UnreadableMessage, OSError."""
+        return codec.decode(self.read(), name=self.name, written_at=self.written_at)
+
     def written_at(self) -> datetime | None:
         """Return the file's time (UTC); None in a pack, and for a file that is gone or has none."""
         return None if self.member else file_time(self.path)

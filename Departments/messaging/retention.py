@@ -21,7 +21,7 @@ from Departments.core.platform.rights import Rights, open_successor
 from Departments.core.platform.steps import announce
 from Departments.core.settings import RetentionSettings
 from Departments.core.trading_calendar import trading_day
-from Departments.messaging import codec, lookup
+from Departments.messaging import lookup
 from Departments.messaging.disk import file_time, sync_file, sync_folder
 from Departments.messaging.mailbox import ARCHIVE, INBOX, Mailbox
 from Departments.messaging.names import moment_in, number_names
@@ -107,7 +107,7 @@ def _has_type(move: Move, rules: Rules) -> bool:
 
 def _move(place: lookup.Place) -> Move:
     try:
-        message = codec.decode(place.read(), name=place.name, written_at=place.written_at)
+        message = place.decode()
         kind, moment = message.message_type, message.timestamp
     except (UnreadableMessage, OSError):
         kind, moment = UNREADABLE, moment_in(place.name) or place.written_at() or NO_TIME

@@ -14,7 +14,7 @@ from Departments.core.errors import BadInput, DepartmentsError, LedgerError, Unr
 from Departments.core.platform.programs import find_programs
 from Departments.core.platform.text_files import config_file
 from Departments.ledger.sqlite import OLDEST, VERSION, look_into
-from Departments.messaging import codec, lookup
+from Departments.messaging import lookup
 from Departments.migration.pythons import ProjectPython, find_python
 from Departments.migration.record import find_ledger
 from Departments.plumbing import MESSAGES
@@ -111,7 +111,7 @@ def survey_project(root: Path) -> Survey:
         [*_note_config(root), *_note_programs(root)],
         messages,
         sorted(path.name for path in root.glob("proposed_trades_*.json")),
-        sorted(path.name for pattern in SCHEDULES for path in root.glob(pattern)),
+        list_schedules(root),
         find_python(root),
         ledger_path,
     )
@@ -199,6 +199,11 @@ def _note_config(root: Path) -> Iterator[str]:
         yield f"{path}: it raises when it is imported; the desk reads its keys without running it, your modules cannot"
 
 
+def list_schedules(root: Path) -> list[str]:
+    """Return the names of the files by which a project's own scripts are started."""
+    return sorted(path.name for pattern in SCHEDULES for path in root.glob(pattern))
+
+
 def _note_programs(root: Path) -> Iterator[str]:
     for program in find_programs(root):
         yield f"{program.script} is running (process {program.pid}): --apply and --undo wait for its end"
@@ -209,7 +214,7 @@ def _find_messages(root: Path) -> FoundMessages:
     unreadable = []
     for place in lookup.places(root / MESSAGES):
         try:
-            kind = codec.decode(place.read(), name=place.name).message_type
+            kind = place.decode().message_type
         except (UnreadableMessage, OSError):
             unreadable.append(f"{place.box}/{place.department}/{place.name}")
         else:

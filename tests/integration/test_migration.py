@@ -23,6 +23,7 @@ from Departments.core.settings import load_settings
 from Departments.ledger.ledger import Ledger
 from Departments.migration.applying import apply_migration
 from Departments.migration.record import FOLDER, MigrationState, find_record
+from Departments.migration.survey import survey_project
 from Departments.migration.undoing import undo_migration
 from tests.builders.commands import say
 from tests.builders.desk import MORNING, STATE, two_and_two, workspace, write_yaml
@@ -70,6 +71,17 @@ def test_looking_changes_nothing(project: Path, capsys: pytest.CaptureFixture[st
     assert len(found["plans"]) == 5
     assert "run_automated_trading.bat" in found["schedules"]
     assert any("min_cash_reserve_pct 6" in line for line in found["differences"])
+
+
+def test_every_message_of_a_project_can_be_read(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = len(list((project / MESSAGES).rglob("*.md")))
+    found = survey_project(project).messages
+    assert (found.unreadable, found.total, found.count("RiskAssessment", "Inbox")) == ((), files, 3)
+    apply_migration(project, NOW)
+    said = say(capsys, "doctor", "--workspace", project, "--broker", "simulated")
+    assert "cannot be read" not in said.out
+    assert "(run_automated_trading.bat, run_automated_trading_silent.vbs, setup_automated_trading_task.ps1)" in said.out
+    assert "departments init" not in said.out
 
 
 def test_ours_come_and_theirs_stay(project: Path) -> None:
