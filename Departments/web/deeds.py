@@ -20,10 +20,11 @@ log = make_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end of a deed, for the person: what happened, and where to look next."""
+    """The end of a deed, for the person: what happened, and where to look next; `tone` is `ok` or `warn`."""
 
     sentence: str
     path: str
+    tone: str = "ok"
 
 
 Form = Mapping[str, str]
@@ -43,12 +44,11 @@ def veto(desk: Desk, session: Session, plan_id: str, form: Form) -> Done:
     """Take one order out of the plan that was seen."""
     symbol = form.get("symbol", "")
     made = desk.opinions.veto(plan_id, symbol, session.who, form.get("comment", ""), form.get("digest", ""))
-    left = len(made.filed.plan.trades)
-    return Done(
-        f"{symbol} is out of the plan. The rest was checked again: {left} orders, {made.review.recommendation}. "
-        "Look at it before you approve",
-        f"/plans/{plan_id}",
-    )
+    left, advice = len(made.filed.plan.trades), made.review.recommendation
+    checked = f"The rest was checked again: {left} orders, and the review says {advice}"
+    found = f" ({made.review.concerns[0]})" if advice != "APPROVE" and made.review.concerns else ""
+    said = f"{symbol} is out of the plan. {checked}{found}. Look at it before you approve"
+    return Done(said, f"/plans/{plan_id}", "ok" if advice == "APPROVE" else "warn")
 
 
 def comment(desk: Desk, session: Session, plan_id: str, form: Form) -> Done:

@@ -220,7 +220,7 @@ def test_a_double_click_changes_nothing_and_says_so(anna: Visitor) -> None:
 
 def test_a_veto_takes_the_order_out_and_the_rest_is_shown_again(anna: Visitor) -> None:
     answer = anna.do(PLAN, f"{PLAN}/veto", "COMM", comment="enough of those")
-    assert "COMM is out of the plan. The rest was checked again: 3 orders" in say(answer)
+    assert "COMM is out of the plan. The rest was checked again: 3 orders, and the review says " in say(answer)
     text = anna.open(PLAN).text
     assert "COMM BUY" not in text
     assert "anna@desk took COMM out (page)" in text

@@ -7,23 +7,50 @@ from typing import Final
 
 from Departments.core.money import plain, usd_cents
 from Departments.core.plans import SkippedTrade
-from Departments.core.reasons import Reason
+from Departments.core.reasons import Reason, ReasonCode
 
-#: Keys of reasons whose numbers are dollars.
+#: Keys whose numbers are dollars, in the reasons of these codes; elsewhere they may be shares or points.
 _DOLLARS: Final = frozenset(
-    {
-        "value",
-        "minimum",
-        "maximum",
-        "least",
-        "held",
-        "level",
-        "cost",
-        "room",
+    [
+        "available",
         "cash",
         "cash_after",
+        "cost",
+        "heat",
+        "held",
+        "least",
+        "level",
+        "market_cap",
+        "maximum",
+        "minimum",
+        "needed",
+        "price",
         "reserve",
+        "room",
         "settled",
+        "value",
+    ]
+)
+_OF_MONEY: Final = frozenset(
+    {
+        ReasonCode.CASH_LAG,
+        ReasonCode.CASH_RESERVE,
+        ReasonCode.INSUFFICIENT_CASH,
+        ReasonCode.MAX_AUTO_POSITION,
+        ReasonCode.MAX_PORTFOLIO_HEAT,
+        ReasonCode.MAX_POSITION_VALUE,
+        ReasonCode.MAX_SECTOR_CONCENTRATION,
+        ReasonCode.MAX_STOCK_PRICE,
+        ReasonCode.MIN_MARKET_CAP,
+        ReasonCode.MIN_POSITION_VALUE,
+        ReasonCode.MIN_STOCK_PRICE,
+        ReasonCode.MIN_TRADE_VALUE,
+        ReasonCode.NEW_MONEY_LIMIT,
+        ReasonCode.NO_MARGIN,
+        ReasonCode.REBALANCE_BAND,
+        ReasonCode.TRIMMED_TO_BUDGET,
+        ReasonCode.TRIMMED_TO_CASH,
+        ReasonCode.UNSETTLED_FUNDS,
     }
 )
 
@@ -50,16 +77,18 @@ def _describe(text: str) -> dict[str, str]:
         reason = Reason.parse(text)
     except ValueError:
         return {"sentence": _start(text), "code": "", "numbers": ""}
-    numbers = ", ".join(f"{key.replace('_', ' ')} {_write(key, value)}" for key, value in reason.values.items())
+    dollars = _DOLLARS if reason.code in _OF_MONEY else frozenset[str]()
+    written = ((key, _write(value, in_dollars=key in dollars)) for key, value in reason.values.items())
+    numbers = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in written)
     return {"sentence": _start(reason.code.meaning), "code": str(reason.code), "numbers": numbers}
 
 
-def _write(key: str, value: str) -> str:
+def _write(value: str, *, in_dollars: bool) -> str:
     try:
         number = Decimal(value)
     except InvalidOperation:
         return value
-    return usd_cents(number) if key in _DOLLARS else plain(number)
+    return usd_cents(number) if in_dollars else plain(number)
 
 
 def _start(words: str) -> str:
