@@ -5,6 +5,8 @@ minimum. The money ends with the first pick it does not reach, so more money nev
 taken come to one level; only the last dollars of whole shares are looked for among them. Held positions need no
 place and no minimum: they take part in the levelling alone.
 
+The target is no limit: the last one taken may go beyond it by the price buffer, if the money covers it.
+
 Proposed sizes are respected first. Further candidates come in only where those cannot reach the target.
 
 Picks are sorted once, so the work grows as n log n; the order of the input never matters.
@@ -55,7 +57,8 @@ class Draft:
         need = self.room.need
         is_needed = self.cost < need and self.capacity < need
         if is_needed or is_wide:
-            self._take_or_skip(pick, pick.least, self.room.money if is_needed else need)
+            most = self.room.money if is_needed else self.room.most if self.cost < need else need
+            self._take_or_skip(pick, pick.least, most)
         else:
             self.left_out[pick.symbol] = self.explain_unneeded()
 

@@ -57,9 +57,10 @@ def buy(pick: Pick, qty: Decimal) -> Trade:
 class Room:
     """The money of all picks together, in dollars at planning prices.
 
-    `money` is the most they may cost, `goal` what would reach the deployment target, `places` how many new positions
-    may be opened. `sectors` is the room in each bucket. If it `keeps_sizes`, given sizes do not end at the goal.
-    For the reasons: `minimum` is the least a position may be worth, `money_bound` what limits the money.
+    `money` is the most they may cost, `goal` what would reach the deployment target, `slack` by how much the last new
+    position may go beyond it, `places` how many new positions may be opened. `sectors` is the room in each bucket. If
+    it `keeps_sizes`, given sizes do not end at the goal. For the reasons: `minimum` is the least a position may be
+    worth, `money_bound` what limits the money.
     """
 
     money: Decimal
@@ -69,6 +70,7 @@ class Room:
     minimum: Decimal
     money_bound: ReasonCode = ReasonCode.CASH_RESERVE
     keeps_sizes: bool = False
+    slack: Decimal = ZERO
 
     @property
     def for_given(self) -> Decimal:
@@ -79,6 +81,11 @@ class Room:
     def need(self) -> Decimal:
         """Return the dollars to spend: the goal, or all the money if less."""
         return max(ZERO, min(self.goal, self.money))
+
+    @property
+    def most(self) -> Decimal:
+        """Return the most dollars that new positions at their least may cost together."""
+        return min(self.money, self.need + self.slack) if self.need else ZERO
 
 
 @dataclass(slots=True)

@@ -140,14 +140,16 @@ class Sizer:
         limits, facts, picks = self.basis.limits, self.facts, [s.pick for s in sized]
         heat = self._heat_for_buys(picks)
         goal = amounts.deployment_target(limits, facts.equity) - facts.invested
+        slack = self.basis.buffer * max(ZERO, facts.equity)
         return Room(
             money=min(self.cash_for_buys, heat, self.new_money),
-            goal=goal if goal > self.basis.buffer * facts.equity else ZERO,
+            goal=goal if goal > slack else ZERO,
             places=amounts.positions_room(limits, facts),
             sectors=self._sector_rooms(picks),
             minimum=self.basis.minimum,
             money_bound=self._money_bound(heat),
             keeps_sizes=self.keeps_sizes,
+            slack=slack,
         )
 
     def spare_heat(self, sized: Sequence[Sized]) -> tuple[list[Sized], dict[str, SkippedTrade]]:

@@ -157,7 +157,7 @@ def most_points(case: Case) -> float:
     if not picks or case.room.need <= 0:
         return 0.0
     cost = np.array([float(p.least * p.price) for p in picks])
-    rows, highs = [cost, np.ones(len(picks))], [float(min(case.room.need, Decimal(10) ** 12)), float(case.room.places)]
+    rows, highs = [cost, np.ones(len(picks))], [float(min(case.room.most, Decimal(10) ** 12)), float(case.room.places)]
     for sector, room in case.room.sectors.items():
         rows.append(cost * [float(p.sector == sector) for p in picks])
         highs.append(float(room))

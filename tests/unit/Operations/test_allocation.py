@@ -52,6 +52,16 @@ def test_top_ups_are_even() -> None:
     assert values(allocate(picks, room(goal=9000)), picks) == {"B": 4500, "A": 4500}
 
 
+def test_the_last_one_taken_may_go_beyond_the_target_by_the_slack_and_no_further() -> None:
+    picks = [pick("A", 101, 90), pick("B", 103, 80), pick("C", 104, 70)]
+    least = {p.symbol: int(p.least * p.price) for p in picks}
+    target = least["A"] + least["B"] - 50
+    assert values(allocate(picks, room(goal=target, slack=D(50))), picks) == {"A": least["A"], "B": least["B"]}
+    assert values(allocate(picks, room(goal=target, slack=D(49))), picks).keys() == {"A"}
+    assert values(allocate(picks, room(money=target, goal=target, slack=D(50))), picks).keys() == {"A"}
+    assert values(allocate(picks, room(goal=target + 50, slack=D(9_000))), picks).keys() == {"A", "B"}
+
+
 def test_another_candidate_comes_in_only_when_top_ups_do_not_reach_the_target() -> None:
     picks = [pick("A", wanted=300), pick("B", score=90), pick("C", score=80)]
     found = allocate(picks, room(goal=12_000))
