@@ -6,8 +6,8 @@ named with the amount. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from Departments.core.facts import Facts
 from Departments.core.money import ONE, ZERO, cents, money_text, plain, usd
 from Departments.core.plans import SkippedTrade
 from Departments.core.reasons import Reason, ReasonCode
+from Departments.Operations.filling import Filling
 from Departments.Operations.sizing import Sizer
 
 #: What stops every BUY at once; the first found explains why nothing is bought.
@@ -99,23 +100,40 @@ def _set(limits: Limits, key: str, value: object) -> Limits:
     return limits.model_copy(update={group: section})
 
 
-def find_binding(
-    sizer: Sizer, spent: Decimal, skips: Iterable[SkippedTrade], spend: Callable[[Relaxed], Decimal]
-) -> Reason:
-    """Return what keeps a plan from investing more than `spent` dollars: a halt, a limit, or no candidate.
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What keeps a plan from investing more. `openings` are changes of one limit each that let a symbol in, by symbol.
 
-    `spend` sizes the BUYs anew and returns their dollars.
+    The BUYs were sized anew with each change.
+    """
+
+    reason: Reason
+    openings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def find_binding(
+    sizer: Sizer, bought: Filling, skips: Iterable[SkippedTrade], fill: Callable[[Relaxed], Filling]
+) -> Binding:
+    """Return what keeps a plan from investing more than it `bought`: a halt, a limit, or no candidate.
+
+    `fill` sizes the BUYs anew.
     """
     skipped = {skip.reason.code for skip in skips}
     halt = next((code for code in HALTS if code in skipped), None)
     if halt is not None:
-        return Reason.of(halt)
+        return Binding(Reason.of(halt))
+    openings: dict[str, list[str]] = {}
     for times in (1, FURTHER):
-        weighed = [(spend(relaxed) - spent, relaxed) for relaxed in relax_each(sizer, times)]
-        more, best = max(weighed, key=lambda each: each[0])
+        filled = [(relaxed, fill(relaxed)) for relaxed in relax_each(sizer, times)]
+        for relaxed, filling in filled:
+            for symbol in filling.trades.keys() - bought.trades.keys():
+                openings.setdefault(symbol, []).append(relaxed.change)
+        best, most = max(filled, key=lambda each: each[1].spent)
+        more = most.spent - bought.spent
         if more >= ONE:
-            return Reason.of(best.code, f"{best.change}, {usd(more)} more would be invested", more=cents(more))
-    return Reason.of(ReasonCode.NO_CANDIDATES, "no limit keeps a further candidate out")
+            sentence = f"{best.change}, {usd(more)} more would be invested"
+            return Binding(Reason.of(best.code, sentence, more=cents(more)), openings)
+    return Binding(Reason.of(ReasonCode.NO_CANDIDATES, "no limit keeps a further candidate out"), openings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +141,7 @@ class Outcome:
     """The value of all positions beside the target (dollars), and what binds if it is missed.
 
     `tolerance` is what the price buffer keeps back, in dollars. `positions` are held in the end, `aim` are wanted.
+    `openings` are those of `Binding`.
     """
 
     deployed: Decimal
@@ -132,6 +151,7 @@ class Outcome:
     binding: Reason | None
     positions: int
     aim: int
+    openings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def shortfall(self) -> Decimal:
@@ -159,10 +179,11 @@ class Outcome:
             "target_met": self.binding is None,
             "binding": str(self.binding.code) if self.binding else "",
             "shortfall": money_text(self.shortfall),
+            "openings": {symbol: list(changes) for symbol, changes in sorted(self.openings.items())},
         }
 
 
-def measure_deployment(sizer: Sizer, after: Facts, sold: Decimal, find: Callable[[], Reason]) -> Outcome:
+def measure_deployment(sizer: Sizer, after: Facts, sold: Decimal, find: Callable[[], Binding]) -> Outcome:
     """Return the outcome of a plan with the account `after` it; it sells for `sold` dollars.
 
     The target is met within the price buffer: of equity and proceeds a plan spends that much less. `find` returns
@@ -173,12 +194,14 @@ def measure_deployment(sizer: Sizer, after: Facts, sold: Decimal, find: Callable
     target = max(ZERO, amounts.deployment_target(limits, equity))
     tolerance = buffer * (max(ZERO, equity) + sold)
     is_met = equity > 0 and deployed >= target - tolerance
+    found = None if is_met else find()
     return Outcome(
         deployed,
         target,
         tolerance,
         (deployed / equity).quantize(FOUR_PLACES) if equity > 0 else None,
-        None if is_met else find(),
+        None if found is None else found.reason,
         sum(1 for position in after.positions.values() if position.qty != 0),
         limits.deployment.min_positions,
+        {} if found is None else found.openings,
     )

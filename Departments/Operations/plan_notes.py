@@ -1,4 +1,4 @@
-"""What a plan says beside its trades: its market, what the day does to sizes, what lacks data. Pure."""
+"""What a plan says of its trades: why a BUY has its shares, its market, what lacks data. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from Departments.constraints import amounts
 from Departments.constraints.engine import PlanVerdict
 from Departments.constraints.table import CONSTRAINTS
 from Departments.core.halts import UNHALT
-from Departments.core.money import usd
+from Departments.core.money import plain, usd
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.Operations.basis import Basis
+from Departments.Operations.sizing import Sized, Sizer
 
 #: Warnings without a note: `not_evaluated` lists them, the RELEASE phase resolves them, or a note of its own has them.
 NOTED_ELSEWHERE = frozenset({ReasonCode.NOT_EVALUATED, ReasonCode.SHARES_RESERVED, ReasonCode.DESK_HALTED})
@@ -88,3 +89,28 @@ def find_gaps(plan: TradingPlan, verdict: PlanVerdict) -> tuple[dict[str, str], 
     gaps = {values["constraint"]: values["missing"] for values in denied}
     gaps |= {str(gap.code): ", ".join(gap.missing) for gap in verdict.not_evaluated}
     return {code: missing for code, missing in gaps.items() if code not in judged}, judged
+
+
+def explain_size(sized: Sized, shares: Decimal, sizer: Sizer) -> str:
+    """Return why a BUY has its shares."""
+    raised, wanted, held = sized.raised, sized.pick.wanted, sizer.facts.positions.get(sized.pick.symbol)
+    if raised is not None:
+        reason = f"raised from {plain(raised.given)} shares to the minimum of {usd(raised.minimum)}"
+    elif shares < wanted:
+        reason = f"proposed, {plain(wanted)} shares wanted, {_explain_cut(sized, shares, sizer)}"
+    elif wanted:
+        reason = "proposed" if wanted == shares else f"proposed, {plain(wanted)} shares wanted"
+    else:
+        reason = "" if held else "added in score order"
+    top_up = f"top-up of {plain(held.qty)} held" if held else ""
+    return ", ".join(part for part in (top_up, reason) if part)
+
+
+def _explain_cut(sized: Sized, shares: Decimal, sizer: Sizer) -> str:
+    """Return what made a given size smaller."""
+    limits, facts, symbol = sizer.basis.limits, sizer.facts, sized.pick.symbol
+    if shares < sized.pick.most:
+        return "cut to the money, or to the room in its sector"
+    if shares == amounts.volume_cap(limits, facts.of(symbol)):
+        return "cut to the largest share of its volume"
+    return f"cut to the largest position, {usd(amounts.maximum_position(limits, facts.equity, sizer.factor))}"

@@ -17,11 +17,10 @@ from Departments.constraints.amounts import known_sector
 from Departments.constraints.outside_orders import describe_outside_orders
 from Departments.core import identifiers
 from Departments.core.facts import NO_READINGS, Facts, Readings, SymbolFacts
-from Departments.core.money import ZERO, plain, usd
+from Departments.core.money import ZERO
 from Departments.core.open_limits import OpenLimit
 from Departments.core.orders import Side
 from Departments.core.plans import SkippedTrade, Trade, TradingPlan
-from Departments.core.portfolio import Position
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.regimes import MarketView
 from Departments.core.trading_calendar import trading_day
@@ -37,6 +36,7 @@ from Departments.Operations.plan_notes import (
     describe_halt,
     describe_minimum_trade,
     describe_warnings,
+    explain_size,
     list_contradictions,
     name_regime,
 )
@@ -189,7 +189,7 @@ def _assemble(draft: TradingPlan, selection: Selection, basis: Basis, *, keeps_s
         sizer,
         verdict.facts,
         sum((t.notional or ZERO for t in selection.sells), ZERO),
-        lambda: find_binding(sizer, bought.filling.spent, skips, partial(_spend, sized, bought, selection)),
+        lambda: find_binding(sizer, bought.filling, skips, partial(_fill_anew, sized, bought, selection)),
     )
     plan = replace(
         draft,
@@ -217,8 +217,8 @@ def _assemble(draft: TradingPlan, selection: Selection, basis: Basis, *, keeps_s
     return Planned(plan, selection.untradable, _learnt(basis), verdict, basis.facts.readings, basis.facts.views)
 
 
-def _spend(sized: Sequence[Sized], bought: _Bought, selection: Selection, relaxed: Relaxed) -> Decimal:
-    """Return what BUYs would cost if a limit were relaxed, in dollars."""
+def _fill_anew(sized: Sequence[Sized], bought: _Bought, selection: Selection, relaxed: Relaxed) -> Filling:
+    """Return the BUYs there would be if a limit were relaxed."""
     taken, sizer = bought.filling.trades, relaxed.sizer
     left_out = sorted((s for s in sized if s.pick.symbol not in taken), key=lambda s: s.pick.rank)
     pool = [s for s in sized if s.pick.symbol in taken] + left_out[:LOOKED_AT]
@@ -227,7 +227,7 @@ def _spend(sized: Sequence[Sized], bought: _Bought, selection: Selection, relaxe
         least = sizer.basis.limits.deployment.min_score
         near = [c for c in selection.weaker if c.score is not None and c.score >= least]
         bounds += [s for c in near[:LOOKED_AT] if isinstance(s := sizer.size(c), Sized)]
-    return _size_buys(bounds, sizer, selection.sells).filling.spent
+    return _size_buys(bounds, sizer, selection.sells).filling
 
 
 def _stages(selection: Selection, bought: _Bought, verdict: engine.PlanVerdict) -> dict[str, dict[str, int]]:
@@ -274,21 +274,8 @@ def _complete(trade: Trade, sized: Sized, sizer: Sizer) -> Trade:
         trade,
         score=sized.candidate.score,
         sector=sizer.basis.facts.of(trade.symbol).sector or sized.candidate.sector,
-        reason=_explain_size(sized, trade.qty, sizer.facts.positions.get(trade.symbol)),
+        reason=explain_size(sized, trade.qty, sizer),
     )
-
-
-def _explain_size(sized: Sized, shares: Decimal, held: Position | None) -> str:
-    """Return why a BUY has its shares."""
-    raised, wanted = sized.raised, sized.pick.wanted
-    if raised is not None:
-        reason = f"raised from {plain(raised.given)} shares to the minimum of {usd(raised.minimum)}"
-    elif wanted:
-        reason = "proposed" if wanted == shares else f"proposed, {plain(wanted)} shares wanted"
-    else:
-        reason = "" if held else "added in score order"
-    top_up = f"top-up of {plain(held.qty)} held" if held else ""
-    return ", ".join(part for part in (top_up, reason) if part)
 
 
 def _skip_of(sized: Sized, filling: Filling) -> SkippedTrade:

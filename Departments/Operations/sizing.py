@@ -46,6 +46,11 @@ SHARED_OUT = frozenset(
 )
 
 
+#: A top-up that is too small, and what a larger one than there may be would break.
+TOO_SMALL = frozenset({ReasonCode.MIN_TRADE_VALUE, ReasonCode.REBALANCE_BAND})
+OF_SIZE = frozenset({ReasonCode.MAX_POSITION_VALUE, ReasonCode.MAX_ORDER_OF_VOLUME})
+
+
 @dataclass(frozen=True, slots=True)
 class Raise:
     """A given size under the minimum, in shares and as the position's dollars, and the shares that reach it."""
@@ -105,7 +110,8 @@ class Sizer:
             return skip(candidate.symbol, ReasonCode.NO_PRICE, "its price is unknown")
         sized = self.bound(candidate, price)
         trade = Trade(candidate.symbol, Side.BUY, sized.pick.least, price, candidate.score, candidate.sector)
-        violation = self.basis.find_violation(trade, self.facts, SHARED_OUT)
+        is_small = sized.misfit is not None and sized.misfit.reason.code in TOO_SMALL  # then no size is the reason
+        violation = self.basis.find_violation(trade, self.facts, SHARED_OUT | OF_SIZE if is_small else SHARED_OUT)
         return sized if violation is None else skip_for(candidate.symbol, violation)
 
     def bound(self, candidate: Candidate, price: Decimal) -> Sized:

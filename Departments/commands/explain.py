@@ -31,8 +31,9 @@ from Departments.Operations.briefing import Briefing
 HELP = """Say why a symbol is bought, sold or skipped on a day, and what became of it over the days. Change nothing.
 
 The day's plan is the executed one, else the newest; without `--day` it is today's, else the newest that names the
-symbol. What it would take is what the plan recorded: the first limit that stopped the symbol. With `--json`:
-`{symbol, day, plan_id, decision, score, rank, of, ranked_in, code, sentence, takes, gap, limits, history}`.
+symbol. What it would take is what the plan recorded: the first limit that stopped the symbol and, where the plan missed
+its target, each change of one limit with which it buys the symbol when it plans again. With `--json`:
+`{symbol, day, plan_id, decision, score, rank, of, ranked_in, code, sentence, takes, openings, gap, limits, history}`.
 """
 SHOWN = 15  # known symbols in the sentence about an unknown one
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -190,13 +190,29 @@ class Explanation:
             return "a plan that does not sell it"
         if self.skip is None:
             return "unknown: the plan recorded no limit for it"
-        reason, gap = self.skip.reason, measure_gap(self.skip.reason)
+        return self._describe_gap(self.skip.reason) + self._describe_openings()
+
+    def _describe_gap(self, reason: Reason) -> str:
+        gap = measure_gap(reason)
         if gap is None:
             return f"{reason.code} must no longer hold ({reason.code.meaning}); the plan recorded {reason}"
         way = "more" if gap.measured < gap.bound else "less"
-        need = f"{plain(gap.by)} {way}" if gap.by else "it is at its bound"
-        found = f"{plain(gap.measured)} beside a bound of {plain(gap.bound)}: {need}"
-        return f"{reason.code}: {found}. Limits after the first that stopped it were not recorded"
+        need = f"{plain(gap.by)} {way}" if gap.by else "it stands at its bound"
+        return f"{reason.code}: {plain(gap.measured)} beside a bound of {plain(gap.bound)}: {need}"
+
+    def _describe_openings(self) -> str:
+        """Return the sentence about limits that let the symbol in, as the plan found out by planning again."""
+        if self.openings:
+            return f". Planned again, it is bought {', or '.join(self.openings)}"
+        return ". Limits after the first that stopped it were not recorded"
+
+    @property
+    def openings(self) -> tuple[str, ...]:
+        """The changes of one limit each with which the plan, sized anew, buys the symbol; the plan records them."""
+        goal = (self.plan.extra if self.plan else {}).get("deployment_goal")
+        found = goal.get("openings") if isinstance(goal, Mapping) else None
+        changes = found.get(self.symbol) if isinstance(found, Mapping) else None
+        return tuple(map(str, changes)) if isinstance(changes, list | tuple) and self.skip is not None else ()
 
     def limits(self) -> Iterator[dict[str, Any]]:
         """Yield each limit of a BUY: code, key, value, dollars of the plan's equity, and whether it binds here."""
@@ -240,6 +256,7 @@ class Explanation:
             "code": str(skip.reason.code) if skip else None,
             "sentence": self._describe_decision(),
             "takes": self._describe_need(),
+            "openings": list(self.openings),
             "gap": {"measured": plain(gap.measured), "bound": plain(gap.bound), "by": plain(gap.by)} if gap else None,
             "under_limits_of_plan": self.plan is not None and self.plan.limits_hash == self.in_force.fingerprint,
             "limits": [{k: v for k, v in row.items() if k != "written"} for row in self.limits()],

@@ -25,7 +25,7 @@ def decimal_of(value: Any) -> Decimal:
     except InvalidOperation as error:
         raise ValueError(f"{value!r} is not a number") from error
     if not number.is_finite():
-        raise ValueError(f"{value!r} is not a finite number")
+        raise ValueError(f"{str(value)!r} is not a finite number")
     if number.adjusted() > LARGEST:
         raise ValueError("the number is above 10^15")
     return number

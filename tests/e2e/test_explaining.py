@@ -152,3 +152,14 @@ def test_a_gap_is_told_only_where_the_plan_recorded_both_numbers(
     line = {"ticker": "SN", "code": reason.partition(":")[0], "reason": reason}
     path = plan_file(folder, plan(trade("ALKS", "BUY", 10, 32.66)) | {"skipped": [line]})
     assert takes in ask(capsys, folder, "SN", "--plan", path, "--json").document["takes"]
+
+
+def test_what_it_takes_is_found_by_planning_again(tmp_path: Path, capsys: Capture) -> None:
+    limits = {"position_limits": {"max_positions_total": 1}, "deployment": {"min_positions": 1}}
+    folder = workspace(tmp_path, state={"cash": 100_000, "prices": STATE["prices"]}, limits=limits)
+    deliver_briefing(folder, ROWS)
+    assert say(capsys, *run_of(folder)).code == 0
+    found = ask(capsys, folder, "COMM", "--json").document
+    assert found["openings"] == ["with max_positions_total 2 instead of 1"]
+    assert found["takes"].endswith("Planned again, it is bought with max_positions_total 2 instead of 1")
+    assert ask(capsys, folder, "AXTA", "--json").document["openings"] == []

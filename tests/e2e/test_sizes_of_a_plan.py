@@ -77,7 +77,7 @@ def test_a_plan_whose_sizes_break_a_limit_is_cut_to_it(folder: Path, capsys: pyt
     assert shares(said) == {"ALKS": int(D(25_000) / (D("33.01") * D("1.01"))), "SN": 100}
     made = json.loads(next((folder).glob("proposed_trades_*.json")).read_text(encoding="utf-8"))
     (alks,) = (t for t in made["trades"] if t["ticker"] == "ALKS")
-    assert alks["reason"] == "proposed, 1200 shares wanted"
+    assert alks["reason"] == "proposed, 1200 shares wanted, cut to the largest position, $25,000"
 
 
 def test_brk_b_is_one_share_in_every_spelling(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

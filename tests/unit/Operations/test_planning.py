@@ -676,6 +676,7 @@ def test_a_strong_holding_is_topped_up_though_the_list_does_not_name_it() -> Non
         (115, {}, Code.REBALANCE_BAND),
         (125, {}, Code.REBALANCE_BAND),
         (125, {"rebalance_band_pct": 0}, Code.MIN_TRADE_VALUE),
+        (100, {"min_trade_value": 50_000}, Code.MIN_TRADE_VALUE),
         (134, {}, Code.MAX_AUTO_POSITION),
     ],
 )
