@@ -12,8 +12,12 @@ from Departments.core.trading_calendar import EASTERN
 CLOCKS_DIFFER: Final = timedelta(minutes=2)
 
 
+@lru_cache(maxsize=1024)
 def iso(moment: datetime) -> str:
-    """Format a moment for messages: `2025-11-10T15:09:12.760093Z`. These texts sort by time."""
+    """Format a moment for messages: `2025-11-10T15:09:12.760093Z`. These texts sort by time.
+
+    One moment is written into many rows and messages, so it is remembered.
+    """
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
