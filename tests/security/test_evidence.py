@@ -66,6 +66,23 @@ def test_a_lost_file_is_named(folder: Path, capsys: Capture, box: str, departmen
     assert [Path(each).name for each in found["lost"]] == [path.name]
 
 
+def test_a_letter_that_a_neighbour_took_out_of_its_inbox_is_not_missed(folder: Path, capsys: Capture) -> None:
+    files(folder, "Inbox", "COMPLIANCE")[0].unlink()
+    assert audit(folder, capsys) == (0, CLEAN)
+
+
+@pytest.mark.parametrize(("box", "other"), [("Archive", "Outbox"), ("Outbox", "Dead_Letter")])
+def test_a_letter_in_the_wrong_box_is_lost_and_added(folder: Path, capsys: Capture, box: str, other: str) -> None:
+    department = "TRADING" if box == "Archive" else "EXECUTIVE"
+    path = files(folder, box, department)[0]
+    place = folder / MESSAGES / other / department
+    place.mkdir(parents=True, exist_ok=True)
+    path.rename(place / path.name)
+    code, found = audit(folder, capsys)
+    assert (code, found["altered"]) == (1, [])
+    assert [Path(each).name for each in found["lost"] + found["added"]] == [path.name] * 2
+
+
 @pytest.mark.parametrize(
     "place", ["Outbox/EXECUTIVE", "Archive/2025-11-10/TRADING", "Inbox/TRADING", "Inbox/RISK", "Dead_Letter/TRADING"]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -364,3 +365,21 @@ def test_values_that_are_read_differently_have_different_signatures(one: str, ot
 def test_front_matter_that_could_be_read_in_two_ways_is_not_signed(value: str) -> None:
     with pytest.raises(SignatureError):
         sign(HEAD.format(value), KEY)
+
+
+@pytest.mark.parametrize("sender", ["research", "RESEARCH\u00a0", "PORTFOLIO"])
+def test_an_unsigned_proposal_shapes_no_plan_however_its_sender_is_spelled(
+    folder: Path, capsys: Capture, sender: str
+) -> None:
+    signed(folder, capsys)
+    usual = say(capsys, *run_of(folder, "--dry-run", "--json")).document["phases"]
+    told = {"sells": [{"ticker": "MSFT", "reason": "drift"}], "picks": [{"ticker": "SN", "weight": 0.05}]}
+    name = "MSG_RESEARCH_20251110T150541Z_deadbeef"
+    text = (
+        f"---\nmessage_id: {name}\nfrom: {sender}\nto: OPERATIONS\ntimestamp: '2025-11-10T15:05:30Z'\n"
+        f"message_type: PlanProposal\n---\n# Text\n\n```json\n{json.dumps(told)}\n```\n"
+    )
+    deliver(folder, "OPERATIONS", f"{name}.md", text)
+    assert say(capsys, *run_of(folder, "--dry-run", "--json")).document["phases"] == usual
+    assert say(capsys, *run_of(folder, "--json")).code == 1
+    assert codes(folder, capsys) == {"NOT_SIGNED"}
