@@ -213,6 +213,14 @@ def test_dead_letters_of_every_kind_are_as_the_ledger_has_them(tmp_path: Path, c
     assert audit(folder, capsys) == (0, CLEAN)
     dead[-1].rename(dead[-1].with_name("x.md.reason.yaml"))
     assert audit(folder, capsys) == (1, CLEAN | {"added": ["Dead_Letter/OPERATIONS/x.md.reason.yaml"]})
+    text = next(path for path in dead if path.name.startswith("long") and path.suffix == ".md")
+    other = put_text(folder, f"Archive/2025-11-10/OPERATIONS/{text.name}")
+    assert f"Archive/2025-11-10/OPERATIONS/{text.name}" in audit(folder, capsys)[1]["added"], other
+    reason = next(path for path in dead if path.name == "huge.md.reason.yaml")
+    (reason.parent / "deeper").mkdir()
+    reason.rename(reason.parent / "deeper" / reason.name)
+    code, found = audit(folder, capsys)
+    assert (code, "Dead_Letter/OPERATIONS/deeper/huge.md.reason.yaml" in found["added"]) == (1, True)
 
 
 def test_what_a_file_manager_leaves_in_a_folder_is_no_difference(folder: Path, capsys: Capture) -> None:
@@ -227,6 +235,12 @@ def test_copies_of_a_neighbours_message_are_one_message(tmp_path: Path, capsys: 
     path.with_name("Briefing (1).md").write_bytes(path.read_bytes())
     assert say(capsys, *run_of(folder)).code == 0
     assert audit(folder, capsys) == (0, CLEAN)
+
+
+def test_a_copy_of_a_handled_message_in_another_inbox_is_added(folder: Path, capsys: Capture) -> None:
+    path = files(folder, "Archive", "OPERATIONS", "from: RESEARCH")[0]
+    deliver(folder, "TRADING", path.name, path.read_bytes())
+    assert audit(folder, capsys) == (1, CLEAN | {"added": [f"Inbox/TRADING/{path.name}"]})
 
 
 def test_what_neighbours_send_is_not_ours_to_prove_before_it_is_handled(folder: Path, capsys: Capture) -> None:
