@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from Departments.constraints.compliance import describe_origins, tighten
 from Departments.constraints.limits import Limits, limits_file, load_limits
 from Departments.core.errors import BadInput, LedgerError
 from Departments.core.money import ZERO, cents, decimal_of
@@ -88,6 +89,7 @@ def forecast(survey: Survey) -> Iterator[str]:
     if newest is not None and limits is not None:
         yield from _tell_money(newest, limits, is_ramped=has_older_code(survey) and may_ramp(survey.root))
         yield from _tell_days(survey, accounts, limits)
+    yield from (f"{sentence}." for sentence in describe_origins(limits)) if limits is not None else ()
     yield from _tell_denials(survey)
     yield from _tell_positions(survey)
     yield "SELLs are sent first and awaited; BUYs are paid from the cash that is there then."
@@ -103,7 +105,7 @@ def forecast(survey: Survey) -> Iterator[str]:
 def _read_limits(survey: Survey) -> Limits | None:
     path = limits_file(survey.root)
     try:
-        return load_limits(path) if path.is_file() else Limits()
+        return tighten(load_limits(path) if path.is_file() else Limits(), survey.root)
     except BadInput:
         return None
 

@@ -71,6 +71,8 @@ def test_looking_changes_nothing(project: Path, capsys: pytest.CaptureFixture[st
     assert len(found["plans"]) == 5
     assert "run_automated_trading.bat" in found["schedules"]
     assert any("min_cash_reserve_pct 6" in line for line in found["differences"])
+    (stricter,) = [line for line in found["differences"] if "compliance_config.yaml is stricter" in line]
+    assert "position_limits.max_position_value 10000" in stricter
 
 
 def test_every_message_of_a_project_can_be_read(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
