@@ -162,7 +162,7 @@ def _list_costs(plan: TradingPlan, facts: Facts, past: Past) -> Iterator[ReviewF
         else:
             costs += trade.qty * max(ZERO, stock.ask - stock.bid) / 2
     left = f", {unknown} orders without a quote" if unknown else ""
-    yield ReviewFact("expected spread", f"{usd(costs)}, half of it each way{left}")
+    yield ReviewFact("expected spread", f"{usd(costs)}, half the spread of each order{left}")
 
 
 def _list_market(facts: Facts, limits: Limits) -> Iterator[ReviewFact]:

@@ -136,7 +136,7 @@ def test_facts_stand_beside_their_limits() -> None:
     assert (lines["sector Healthcare"].value, lines["sector Healthcare"].limit) == ("3.6%", "40.0%")
     assert lines["cash after"].limit == "at least $10,000"
     assert lines["portfolio heat"].limit == "$8,000"
-    assert lines["expected spread"].value == "$1, half of it each way"
+    assert lines["expected spread"].value == "$1, half the spread of each order"
     assert lines["oldest price"].value == "5 minutes"
 
 
