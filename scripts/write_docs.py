@@ -25,6 +25,7 @@ from Departments.ledger.tables import Table  # noqa: E402
 from scripts.compatibility_page import compatibility_page  # noqa: E402
 from scripts.exchange_page import exchange_page  # noqa: E402
 from scripts.messages_page import messages_page  # noqa: E402
+from scripts.reference_pages import commands_page, configuration_page, operations_page  # noqa: E402
 
 CODES = """# Reason codes
 
@@ -120,6 +121,9 @@ def first_sentence(record: type) -> str:
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "commands.md": commands_page,
+    "configuration.md": configuration_page,
+    "operations.md": operations_page,
     "codes.md": codes_page,
     "compatibility.md": compatibility_page,
     "exchange.md": exchange_page,
