@@ -16,6 +16,7 @@ from Departments.core.departments import OPERATIONS, REGIME_DETECTION
 from Departments.core.documents import as_json
 from Departments.core.facts import PlanFacts
 from Departments.core.logs import log_about, make_logger
+from Departments.core.moments import show_moment
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.statuses import ExecutionStatus
@@ -151,7 +152,7 @@ class Day:
         at, newest = max(found, default=(plan.generated_at, ""))
         if at <= plan.generated_at:
             return "With --force another plan is made and executed today"
-        return f"The newer briefing {newest} ({at:%Y-%m-%d %H:%M} UTC) was not used; --force plans from it"
+        return f"The newer briefing {newest} ({show_moment(at)}) was not used; --force plans from it"
 
     def resume(self) -> Executed | None:
         """Finish an interrupted execution. Returns None when there is none: waiting reports are read then."""

@@ -15,6 +15,7 @@ from Departments.constraints.limits import Limits
 from Departments.core.errors import BadInput
 from Departments.core.facts import DeskFacts, Facts, PlanFacts
 from Departments.core.halts import UNHALT
+from Departments.core.moments import show_moment
 from Departments.core.money import ZERO, plain, whole_shares
 from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
@@ -192,5 +193,5 @@ def _not_today(reasons: Iterable[Reason], hours: MarketClock, plan_id: str | Non
         return NotToday("ALREADY_EXECUTED", done.values["executed"], done.sentence)
     if ReasonCode.MARKET_CLOSED not in found:
         return None
-    message = f"the market is closed, it opens on {hours.next_open:%Y-%m-%d at %H:%M} UTC; nothing was sent"
+    message = f"the market is closed, it opens on {show_moment(hours.next_open)}; nothing was sent"
     return NotToday("MARKET_CLOSED", plan_id, message)

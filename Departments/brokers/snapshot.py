@@ -16,6 +16,7 @@ from Departments.brokers.base import Broker, Orders, Positions
 from Departments.core.errors import BrokerError, BrokerUnavailable
 from Departments.core.facts import DeskFacts, Facts, Knowledge, SymbolFacts, TradingHistory
 from Departments.core.logs import make_logger
+from Departments.core.moments import show_moment
 from Departments.core.money import ZERO, plain
 from Departments.core.orders import Order, OrderStatus, Side, is_leg, is_of_somebody_else
 from Departments.core.platform.clock import Clock
@@ -112,7 +113,7 @@ class ExchangeHours:
 
 def _write_hours(clock: MarketClock) -> str:
     state = "open" if clock.is_open else "closed"
-    return f"{state}, opens {clock.next_open:%Y-%m-%d %H:%M} and closes {clock.next_close:%Y-%m-%d %H:%M} UTC"
+    return f"{state}, opens {show_moment(clock.next_open)} and closes {show_moment(clock.next_close)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from Departments.commands.consoles import count_noun, escape_text, open_console,
 from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput
+from Departments.core.moments import show_text
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import failures
 from Departments.messaging.failures import DeadLetter
@@ -32,9 +33,10 @@ def list_(workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
         "Department", "File", "Code", "Attempts", "Since", "Reason", title=count_noun(len(letters), "dead letter")
     )
     for letter in letters:
-        reason = (letter.reason.get(key, "?") for key in ("code", "attempts", "first_time", "sentence"))
+        code, attempts, since, why = (letter.reason.get(k, "?") for k in ("code", "attempts", "first_time", "sentence"))
         name = f"{letter.name} (moved away)" if letter.is_gone else letter.name
-        table.add_row(*map(escape_text, (letter.department, name, *reason)))
+        cells = (letter.department, name, code, attempts, show_text(str(since)), why)
+        table.add_row(*map(escape_text, cells))
     open_console().print(table)
     return 0
 

@@ -12,11 +12,11 @@ from typing import Any, TextIO
 from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
 from Departments.core.documents import json_pieces
 from Departments.core.errors import BadInput, DepartmentsError, LedgerError
+from Departments.core.moments import show_time
 from Departments.core.platform import files
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.platform.places import locate
-from Departments.core.trading_calendar import EASTERN
 
 
 class DeskFormatter(logging.Formatter):
@@ -28,10 +28,10 @@ class DeskFormatter(logging.Formatter):
         self._with_rooms = with_rooms
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return `10:05:42 message`, with the level from warnings on, and perhaps the room: `[Trading.tracking]`."""
+        """Return `10:05:42 EST message`, with the level from warnings on, and the room where it is wanted."""
         level = "" if record.levelno < logging.WARNING else f"{record.levelname}: "
         room = f"[{record.name.partition('.')[2]}] " if self._with_rooms else ""
-        return f"{self._clock.now().astimezone(EASTERN):%H:%M:%S} {level}{room}{super().format(record)}"
+        return f"{show_time(self._clock.now())} {level}{room}{super().format(record)}"
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):

@@ -11,7 +11,7 @@ from Departments.constraints.checks.timing import is_plan_old
 from Departments.constraints.limits import Limits
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, UnreadableMessage
-from Departments.core.moments import iso, parse_iso
+from Departments.core.moments import iso, parse_iso, show_moment
 from Departments.core.plans import TradingPlan
 from Departments.core.platform import files
 from Departments.core.platform.clock import Clock, ShiftedClock, SimulatedClock, SystemClock
@@ -36,12 +36,23 @@ def make_clock(at: str | None, *, side_by_side: bool = False) -> Clock:
     """
     if at is None:
         return SystemClock()
+    if _lacks_zone(at):
+        mend = "write 2025-11-10T10:05:42-05:00 for New York (-04:00 in summer), or 2025-11-10T15:05:42Z for UTC"
+        raise BadInput("--at", "", f"{at!r} has no time zone", mend)
     try:
         start = parse_iso(at)
         _ = start - A_YEAR, start + A_YEAR  # dates counted from it must exist, too
         return ShiftedClock(start) if side_by_side else SimulatedClock(start)
     except (ValueError, OverflowError) as error:
         raise BadInput("--at", "", f"{at!r} is not an ISO time", "write 2025-11-10T15:05:42Z") from error
+
+
+def _lacks_zone(text: str) -> bool:
+    """Return whether a text is an ISO time without a zone; what is no time at all is another fault."""
+    try:
+        return datetime.fromisoformat(text.strip().removesuffix(" UTC")).tzinfo is None and " UTC" not in text
+    except ValueError:
+        return False
 
 
 def read_day_order(
@@ -118,7 +129,9 @@ def _check(desk: Desk, plan: TradingPlan | None, path: Path | None, message: Mes
 def _refuse_stale(plan: TradingPlan, source: str, now: datetime, limits: Limits) -> None:
     made = plan.generated_at
     if is_plan_old(limits, made, now):
-        problem = f"the plan was made at {iso(made)}, more than {limits.staleness.plan_max_age_hours:g} hours ago"
+        problem = (
+            f"the plan was made at {show_moment(made)}, more than {limits.staleness.plan_max_age_hours:g} hours ago"
+        )
         raise BadInput(source, "generated_at", problem, f"make a new plan, or replay that day with --at {iso(made)}")
 
 

@@ -17,7 +17,7 @@ from Departments.commands.options import AsJson, Workspace
 from Departments.core import departments
 from Departments.core.errors import BadInput, DiskError, LedgerError, UnreadableMessage
 from Departments.core.logs import make_logger
-from Departments.core.moments import iso
+from Departments.core.moments import iso, show_moment, show_text
 from Departments.core.platform.places import find_state, locate
 from Departments.messaging import lookup, tracing
 from Departments.messaging.message import Message
@@ -43,7 +43,14 @@ def inbox(
     table = Table("Inbox", "Time", "Type", "From", "Priority", "Message", title=f"{len(rows)} waiting")
     for row in rows:
         kind = row["message_type"] or "(unreadable)"
-        cells = (row["department"], row["timestamp"], kind, row["from"], row["priority"], row["file"])
+        cells = (
+            row["department"],
+            show_text(row["timestamp"], seconds=True),
+            kind,
+            row["from"],
+            row["priority"],
+            row["file"],
+        )
         table.add_row(*(escape_text(cell or "?") for cell in cells))
     open_console().print(table)
     return 0
@@ -176,9 +183,8 @@ def _grow(tree: Tree, branch: tracing.Branch, start: datetime) -> None:
     title = next((line.strip("# ") for line in message.body.splitlines() if line.startswith("#")), "")
     joined = f" (joined by {message.extra['joined_by']})" if "joined_by" in message.extra else ""
     what = f"{message.sender} → {message.recipient} {message.message_type}: {title}{joined}"
-    twig = tree.add(
-        f"{iso(message.timestamp)} +{after:.3f} s  {escape_text(what)}  [dim]{escape_text(message.message_id)}[/dim]"
-    )
+    at, message_id = show_moment(message.timestamp, seconds=True), escape_text(message.message_id)
+    twig = tree.add(f"{at} +{after:.3f} s  {escape_text(what)}  [dim]{message_id}[/dim]")
     for child in branch.children:
         _grow(twig, child, start)
 

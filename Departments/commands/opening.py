@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from Departments.bootstrap import Desk
 from Departments.core.logs import make_logger
+from Departments.core.moments import show_moment
 from Departments.core.trading_calendar import trading_day
 
 log = make_logger(__name__)
@@ -26,7 +27,7 @@ def await_opening(desk: Desk) -> None:
         left = hours.next_open - now
         if hours.is_open_at(now) or not timedelta() < left <= LONGEST_WAIT:
             return
-        log.info("The market opens on %s UTC, in %s", f"{hours.next_open:%Y-%m-%d at %H:%M}", write_countdown(left))
+        log.info("The market opens on %s, in %s", show_moment(hours.next_open), write_countdown(left))
         desk.clock.sleep(min(left, find_pause(left)).total_seconds())
 
 

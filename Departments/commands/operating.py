@@ -20,10 +20,10 @@ from Departments.commands.frame import print_json, show_logs
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, ExchangePrices, Reseed, Workspace
 from Departments.core.errors import BadInput
+from Departments.core.moments import show_moment
 from Departments.core.money import CENT, ZERO, plain, usd_cents
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.places import find_state, locate
-from Departments.core.trading_calendar import EASTERN
 from Departments.core.validation import validate
 from Departments.exchange.actions import count
 from Departments.exchange.exchange import SimulatedExchange
@@ -69,7 +69,7 @@ def show(workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = Fals
         if as_json:
             print_json(exchange_document(exchange, clock))
         else:
-            _say(f"{clock.now().astimezone(EASTERN):%Y-%m-%d %H:%M} Eastern: {_describe(exchange)}")
+            _say(f"{show_moment(clock.now())}: {_describe(exchange)}")
     return 0
 
 

@@ -112,7 +112,7 @@ def show(console: Console, today: RegimeAssessment | None, history: Sequence[Reg
 def _table(history: Sequence[RegimeRecord]) -> Table:
     title = "Assessments and outcomes"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
-    for name in ("Eastern time", "Regime", "Conf."):
+    for name in ("New York time", "Regime", "Conf."):
         table.add_column(name, no_wrap=True)
     for name in ("Score", "SPY", "VIX", "Trades", "Portfolio", "SPY close"):
         table.add_column(name, justify="right", no_wrap=True)

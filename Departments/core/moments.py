@@ -26,6 +26,21 @@ def show_moment(moment: datetime, *, seconds: bool = False) -> str:
     return f"{moment.astimezone(EASTERN):%Y-%m-%d %H:%M{':%S' if seconds else ''} %Z}"
 
 
+def show_time(moment: datetime) -> str:
+    """Format the time of a day for people, in New York time with its zone: `10:09:12 EST`."""
+    return f"{moment.astimezone(EASTERN):%H:%M:%S %Z}"
+
+
+def show_text(text: str | None, *, seconds: bool = False) -> str:
+    """Format the ISO text of a moment for people; what is none stays as it is, and nothing is "unknown"."""
+    if not text:
+        return "unknown"
+    try:
+        return show_moment(parse_iso(text), seconds=seconds)
+    except ValueError:
+        return text
+
+
 @lru_cache(maxsize=1024)
 def parse_iso(text: str) -> datetime:
     """Parse an ISO 8601 moment. Without an offset, or with the word UTC, it is UTC. Raises ValueError."""

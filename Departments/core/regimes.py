@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from Departments.core.identifiers import short_hash
+from Departments.core.moments import show_time
 from Departments.core.money import decimal_of, plain
 
 
@@ -128,7 +129,7 @@ class MarketView:
         down = self.spy_drawdown_pct
         drawdown = None if down is None else f"SPY {plain(abs(down))} % below its high"
         said = ", ".join(filter(None, (self.regime, vix, drawdown))) or "nothing"
-        return f"{self.source} ({self.at:%H:%M} UTC): {said}"
+        return f"{self.source} ({show_time(self.at)}): {said}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from Departments.core.moments import show_moment
 from Departments.core.orders import Order
 from Departments.core.platform.clock import Clock
 from Departments.exchange.actions import MarketActions
@@ -49,9 +50,7 @@ class TradingFloor:
         with self.book.transaction("exchange.event"):
             if event.at is not None and event.at > now:
                 self.actions.plan(event, event.at)
-                return (
-                    f"Planned for {event.at:%Y-%m-%d %H:%M} UTC: {event.do.replace('_', ' ')} {event.of or ''}".rstrip()
-                )
+                return f"Planned for {show_moment(event.at)}: {event.do.replace('_', ' ')} {event.of or ''}".rstrip()
             said = self.actions.occur(event, now)
         self.advance(now)
         return said

@@ -115,7 +115,7 @@ def test_the_second_run_reads_the_first_in_trading_sessions(project: Path, morni
     ("morning", "sentence"),
     [
         ("no plan", "failed with exit code 1 (RuntimeError: no prices today); nothing was planned"),
-        ("holiday", "the market is closed, it opens on 2026-04-06 at 13:30 UTC; nothing was sent"),
+        ("holiday", "the market is closed, it opens on 2026-04-06 09:30 EDT; nothing was sent"),
     ],
 )
 def test_the_results_file_says_why_nothing_was_traded(

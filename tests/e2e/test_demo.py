@@ -86,7 +86,7 @@ def test_what_is_too_small_is_raised_and_what_has_no_place_is_never_sent(demo: D
 
 
 def test_the_log_tells_the_day_in_the_words_of_the_incident_report(demo: Demo) -> None:
-    lines = [line[9:] for line in demo.said.err.splitlines() if line[:2].isdigit()]
+    lines = [line[13:] for line in demo.said.err.splitlines() if line[:2].isdigit()]
     order = [
         "SELL phase: 5 orders sent to Trading",
         "Waiting for 5 orders to fill: CTVA, DVN, EXE, PLD, UPS",

@@ -111,7 +111,7 @@ def test_a_newer_briefing_that_was_not_used_is_named_with_the_option(folder: Pat
     again = run_again(folder, capsys)
     assert again.code == 0
     assert (
-        "The newer briefing MSG_RESEARCH_20251110T151500Z_0badcafe (2025-11-10 15:15 UTC) was not used"
+        "The newer briefing MSG_RESEARCH_20251110T151500Z_0badcafe (2025-11-10 10:15 EST) was not used"
         in (again.document["message"])
     )
     assert "--force" in again.document["message"]

@@ -90,7 +90,7 @@ def test_a_regime_update_of_panic_before_a_calm_briefing_stops_buys(
     said = say(capsys, *run_of(folder, "--json"))
     assert bought(said) == []
     report = report_of(folder)
-    assert f"RegimeUpdate {panic} (14:55 UTC): PANIC" in report
+    assert f"RegimeUpdate {panic} (09:55:00 EST): PANIC" in report
     assert f"DailyBriefing {calm}" in report
     assert not list((folder / "Messages_Between_Departments" / "Dead_Letter").rglob("*.md"))
 

@@ -83,7 +83,7 @@ def test_the_command_names_the_user_in_plan_file_ledger_document_and_report(
     document = command(capsys, tmp_path, "run", "--json").document
     assert (document["status"], document["approvals"]) == ("COMPLETED", [row])
     report = (tmp_path / "Reports" / f"{PLAN}.md").read_text(encoding="utf-8")
-    said = f"by {name_user()} (command) at 2025-11-10T15:10:00.000000Z under limits {row['limits_hash']}"
+    said = f"by {name_user()} (command) at 2025-11-10 10:10:00 EST under limits {row['limits_hash']}"
     assert f"**Approved**: {said}" in report
 
 
@@ -92,7 +92,7 @@ def test_the_final_table_and_the_message_to_compliance_name_the_approver(
 ) -> None:
     workspace(tmp_path)
     shown = say(capsys, *run_of(tmp_path, "--plan", plan_file(tmp_path)))
-    assert "Approved by automatic (command) at 2025-11-10T15:05:" in shown.out
+    assert "Approved by automatic (command) at 2025-11-10 10:05:" in shown.out
     with closing(sqlite3.connect(tmp_path / "sentinel.db")) as ledger:
         ((text, status),) = ledger.execute("SELECT document, status FROM desk_plans").fetchall()
     assert (json.loads(text)["approved_by"], status) == ("automatic", "APPROVED_BY_USER")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from Departments.core.moments import show_text
 from Departments.core.money import usd_cents
 from Departments.core.safe_text import Form, make_safe
 from Departments.Executive.reporting.run_cash import describe_difference
@@ -122,10 +123,13 @@ def _manual_line(order: Mapping[str, Any]) -> str:
 
 def approval_lines(document: Mapping[str, Any]) -> list[str]:
     """Return a sentence about each approval: who, when, from where, under which limits."""
-    return [
-        f"by {a['approved_by']} ({a['approved_from']}) at {a['approved_at']} under limits {a['limits_hash']}"
-        for a in document.get("approvals", ())
-    ]
+    return list(map(_describe_approval, document.get("approvals", ())))
+
+
+def _describe_approval(approval: Mapping[str, Any]) -> str:
+    at = show_text(approval["approved_at"], seconds=True)
+    who = f"by {approval['approved_by']} ({approval['approved_from']})"
+    return f"{who} at {at} under limits {approval['limits_hash']}"
 
 
 def attempt_lines(document: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
@@ -133,7 +137,7 @@ def attempt_lines(document: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], 
     attempts = document.get("attempts", ())
     if len(attempts) < 2:
         return []
-    return [(a, f"{a['started_at']} to {a['ended_at']}, {a['status']}") for a in attempts]
+    return [(a, f"{_span(a)}, {a['status']}") for a in attempts]
 
 
 def _phase_lines(phase: Mapping[str, Any]) -> list[str]:
@@ -152,7 +156,7 @@ def _phase_lines(phase: Mapping[str, Any]) -> list[str]:
         for order in phase["orders"]
     ]
     head = ("Ticker", "Planned", "Sent", "Filled", "Average price", "Status", "Reason")
-    return [f"{phase['started_at']} to {phase['ended_at']}", "", *_table(head, rows)]
+    return [_span(phase), "", *_table(head, rows)]
 
 
 def _issue_lines(document: Mapping[str, Any]) -> list[str]:
@@ -189,3 +193,8 @@ def _identity_formula(identity: Mapping[str, Any]) -> str:
 
 def _money(text: str | None) -> str:
     return "" if text is None else usd_cents(Decimal(text))
+
+
+def _span(of: Mapping[str, Any]) -> str:
+    """Return from when to when, in New York time."""
+    return f"{show_text(of['started_at'], seconds=True)} to {show_text(of['ended_at'], seconds=True)}"

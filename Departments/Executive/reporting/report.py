@@ -20,6 +20,7 @@ from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.rights import Rights
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import ExecutionStatus, PhaseName
+from Departments.core.trading_calendar import EASTERN
 from Departments.Executive.approvals import load_plan
 from Departments.Executive.reporting.document import final_document, orders_by_hand
 from Departments.Executive.reporting.issues import find_issues
@@ -180,13 +181,13 @@ def _read_lacking(trade: TradeRecord) -> Decimal:
 
 def stretch_text(stretch: Stretch, today: date | None = None) -> str:
     """Return the sentence about a stretch without live exits, with days if it did not begin and end on one day."""
-    end = stretch.until
-    last = today or stretch.since.date() if end is None else end.date()
-    clock = "%H:%M:%S" if stretch.since.date() == last else "%d %b %H:%M:%S"
-    what = f"{stretch.symbol}: {plain(stretch.qty)} shares had no live exits from {stretch.since:{clock}}"
+    since, end = stretch.since.astimezone(EASTERN), None if stretch.until is None else stretch.until.astimezone(EASTERN)
+    last = today or since.date() if end is None else end.date()
+    clock = "%H:%M:%S" if since.date() == last else "%d %b %H:%M:%S"
+    what = f"{stretch.symbol}: {plain(stretch.qty)} shares had no live exits from {since:{clock}}"
     if end is None:
-        return f"{what} UTC on, and have none now"
-    return f"{what} to {end:{clock}} UTC ({_measure(end - stretch.since)})"
+        return f"{what} {since:%Z} on, and have none now"
+    return f"{what} to {end:{clock} %Z} ({_measure(end - since)})"
 
 
 def _measure(length: timedelta) -> str:

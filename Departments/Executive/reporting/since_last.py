@@ -75,7 +75,7 @@ class EarlierFill:
         fill, at = self.fill, self.fill.filled_at.astimezone(EASTERN)
         deed = "sold" if self.cash > 0 else "bought"
         symbol, price = self.order.symbol, usd_cents(fill.price)
-        start = f"{self.kind} {deed} {plain(fill.qty)} {symbol} at {price} on {at:%d %b %H:%M}"
+        start = f"{self.kind} {deed} {plain(fill.qty)} {symbol} at {price} on {at:%d %b %H:%M %Z}"
         if self.entry is None or self.profit is None:
             return start
         return f"{start} (bought at {usd_cents(self.entry)}, {_with_sign(self.profit)})"

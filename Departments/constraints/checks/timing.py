@@ -9,7 +9,7 @@ from Departments.constraints.case import Case, Circumstances, Finding
 from Departments.constraints.limits import Limits
 from Departments.core.approvers import Consent
 from Departments.core.halts import UNHALT
-from Departments.core.moments import is_in_future, iso
+from Departments.core.moments import is_in_future, iso, show_moment
 from Departments.core.money import ZERO, percent, usd
 from Departments.core.orders import Side
 from Departments.core.reasons import Reason, ReasonCode
@@ -33,7 +33,7 @@ def check_plan_age(desk: Circumstances) -> Finding:
     if plan is None or plan.made_at is None:
         return desk.leave_open(ReasonCode.STALE_PLAN, "time of the plan")
     if is_in_future(plan.made_at, now, desk.facts.hours.now):
-        sentence = f"its time, {iso(plan.made_at)}, is in the future, so its age is unknown"
+        sentence = f"its time, {show_moment(plan.made_at, seconds=True)}, is in the future, so its age is unknown"
         return Reason.of(ReasonCode.STALE_PLAN, sentence, generated_at=iso(plan.made_at), now=iso(now))
     is_of_another_day = desk.stage == "trade" and trading_day(plan.made_at) != trading_day(now)
     too_old = is_of_another_day or _is_older(plan.made_at, now, hours)

@@ -72,8 +72,9 @@ def test_the_brokers_clock_counts_and_a_difference_is_logged_once(
         clock.sleep(CLOCK_LASTS.total_seconds() + 1)
     (only,) = said.records
     assert only.getMessage() == (
-        "The broker's clock and the calendar differ: closed, opens 2025-11-11 14:30 and closes 2025-11-11 21:00 UTC by "
-        "the broker, open, opens 2025-11-11 14:30 and closes 2025-11-10 21:00 UTC by the calendar; the broker's counts"
+        "The broker's clock and the calendar differ: "
+        "closed, opens 2025-11-11 09:30 EST and closes 2025-11-11 16:00 EST by the broker, "
+        "open, opens 2025-11-11 09:30 EST and closes 2025-11-10 16:00 EST by the calendar; the broker's counts"
     )
 
 

@@ -94,7 +94,7 @@ def test_the_log_goes_above_the_picture(folder: Path, monkeypatch: pytest.Monkey
     show_logs(SimulatedClock(MORNING))
     monkeypatch.setattr(sys, "stderr", second)
     make_logger("Departments.test").info("a line")
-    assert (first.getvalue(), second.getvalue()) == ("", "10:05:42 a line\n")
+    assert (first.getvalue(), second.getvalue()) == ("", "10:05:42 EST a line\n")
 
 
 @pytest.mark.parametrize(("option", "has_info", "has_debug"), [("-q", False, False), ("-v", True, True)])

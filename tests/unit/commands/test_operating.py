@@ -57,7 +57,7 @@ def test_what_happens_is_said_in_one_line_and_booked(
         (("halt", "MSFT", "--end"), "MSFT trades again"),
         (
             ("show",),
-            "2025-11-10 10:05 Eastern: cash $40,000.00, equity $100,039.85, 3 positions, 0 open orders, prices static",
+            "2025-11-10 10:05 EST: cash $40,000.00, equity $100,039.85, 3 positions, 0 open orders, prices static",
         ),
         (
             ("dividend", "DVN", "0.24", "--pay-on", "2025-12-04"),

@@ -375,3 +375,19 @@ def test_a_watch_shows_each_change_once_and_ends_with_the_last_code(
     shown = capsys.readouterr().out
     assert shown.count("Last run") == 2
     assert shown.count("Nothing needs a person.") == 1
+
+
+# --- one time for people ---
+
+
+@pytest.mark.parametrize("at", ["2025-11-10T10:05:42", "2025-11-10", "2025-11-10 10:05"])
+def test_a_time_without_a_zone_is_refused_with_the_mend(traded: Path, capsys: Capture, at: str) -> None:
+    said = status(capsys, traded, at=at)
+    assert said.code == 2
+    assert f"--at: {at!r} has no time zone; write 2025-11-10T10:05:42-05:00 for New York" in said.err
+    assert "2025-11-10T15:05:42Z for UTC" in said.err
+
+
+@pytest.mark.parametrize("at", ["2025-11-10T15:05:42Z", "2025-11-10T10:05:42-05:00", "2025-11-10 15:05:42 UTC"])
+def test_a_time_with_a_zone_is_that_moment(traded: Path, capsys: Capture, at: str) -> None:
+    assert status(capsys, traded, "--json", at=at).document["at"] == "2025-11-10T15:05:42.000000Z"

@@ -233,7 +233,7 @@ def test_an_order_sees_the_price_before_an_event_until_it_happens(opened: Opener
 def test_an_event_may_be_planned_later_too(opened: Opener) -> None:
     stand = opened()
     said = occur(stand, "withdraw", amount=100, at="2025-11-11")
-    assert said == "Planned for 2025-11-11 09:00 UTC: withdraw"
+    assert said == "Planned for 2025-11-11 04:00 EST: withdraw"
     assert kinds(stand) == []
     stand.clock.sleep(86_400)
     assert kinds(stand) == [ActivityKind.WITHDRAWAL]

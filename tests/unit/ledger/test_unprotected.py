@@ -119,7 +119,7 @@ def test_a_bracket_protects_from_the_moment_its_entry_has_filled(ledger: Ledger)
     leg(ledger, "TARGET", 0, 9, "new")
     leg(ledger, "STOP", 0, 9, "held")
     assert unprotected(ledger) == 0
-    assert sentences(ledger) == ["ALKS: 40 shares had no live exits from 15:06:05 to 15:06:09 UTC (4 s)"]
+    assert sentences(ledger) == ["ALKS: 40 shares had no live exits from 10:06:05 to 10:06:09 EST (4 s)"]
 
 
 def test_legs_that_become_known_later_have_protected_since_their_entry_filled(ledger: Ledger) -> None:
@@ -133,7 +133,7 @@ def test_legs_that_become_known_later_have_protected_since_their_entry_filled(le
 def test_legs_of_an_entry_that_is_not_complete_protect_nothing(ledger: Ledger) -> None:
     bought(ledger, 40, 5, "partially_filled")
     leg(ledger, "TARGET", 0, 5, "held")
-    assert sentences(ledger) == ["ALKS: 40 shares had no live exits from 15:06:05 UTC on, and have none now"]
+    assert sentences(ledger) == ["ALKS: 40 shares had no live exits from 10:06:05 EST on, and have none now"]
     assert unprotected(ledger) == 40
 
 
@@ -151,8 +151,8 @@ def test_released_shares_are_unprotected_until_they_are_sold_or_protected_again(
     protected(ledger, 30, 31, "new")
     assert unprotected(ledger) == 0
     assert sentences(ledger) == [
-        "ALKS: 100 shares had no live exits from 15:06:02 to 15:06:10 UTC (8 s)",
-        "ALKS: 30 shares had no live exits from 15:06:10 to 15:06:31 UTC (21 s)",
+        "ALKS: 100 shares had no live exits from 10:06:02 to 10:06:10 EST (8 s)",
+        "ALKS: 30 shares had no live exits from 10:06:10 to 10:06:31 EST (21 s)",
     ]
 
 
@@ -176,7 +176,7 @@ def test_exits_that_the_broker_took_and_then_rejected_never_protected(ledger: Le
     protected(ledger, 40, 8, "pending_new")
     assert unprotected(ledger) == 40
     protected(ledger, 40, 9, "rejected")
-    assert sentences(ledger) == ["ALKS: 40 shares had no live exits from 15:06:05 UTC on, and have none now"]
+    assert sentences(ledger) == ["ALKS: 40 shares had no live exits from 10:06:05 EST on, and have none now"]
     assert unprotected(ledger) == 40
 
 
@@ -186,7 +186,7 @@ def test_exits_that_are_rejected_although_they_were_live_never_protected(ledger:
     assert unprotected(ledger) == 0
     protected(ledger, 40, 9, "rejected")
     assert unprotected(ledger) == 40
-    assert sentences(ledger) == ["ALKS: 40 shares had no live exits from 15:06:05 UTC on, and have none now"]
+    assert sentences(ledger) == ["ALKS: 40 shares had no live exits from 10:06:05 EST on, and have none now"]
 
 
 def test_exits_that_the_broker_refuses_protect_nothing(ledger: Ledger) -> None:
@@ -265,7 +265,7 @@ def test_a_stop_that_has_triggered_protects_although_its_target_is_gone(ledger: 
     assert unprotected(ledger) == 0
     leg(ledger, "STOP", 60, 24, "canceled")
     assert unprotected(ledger) == 40
-    assert sentences(ledger) == ["ALKS: 40 shares had no live exits from 15:06:24 UTC on, and have none now"]
+    assert sentences(ledger) == ["ALKS: 40 shares had no live exits from 10:06:24 EST on, and have none now"]
 
 
 def test_exits_of_shares_that_the_ledger_never_saw_bought_hide_none_that_it_did(ledger: Ledger) -> None:
