@@ -172,6 +172,19 @@ def test_no_key_gets_into_a_backup(folder_of_the_second_day: Path, tmp_path: Pat
     assert pack.stat().st_mode & 0o077 == 0
 
 
+def test_a_link_brings_nothing_from_elsewhere_into_a_backup(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder, secret = folder_of_the_second_day, tmp_path / "secret.md"
+    secret.write_text("squeamish-ossifrage", encoding="utf-8")
+    for name in ("Reports/mine.md", f"{MESSAGES}/Inbox/TRADING/mine.md", f"{MESSAGES}/Outbox/TRADING/mine.md"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(secret)
+    with zipfile.ZipFile(back_up(folder, capsys, tmp_path / "morning.zip")) as opened:
+        assert [name for name in opened.namelist() if b"squeamish" in opened.read(name)] == []
+
+
 def cut(pack: Path) -> None:
     pack.write_bytes(pack.read_bytes()[: pack.stat().st_size // 2])
 
@@ -211,6 +224,12 @@ def without_list(files: dict[str, bytes]) -> None:
     del files[MANIFEST]
 
 
+def doubled(pack: Path) -> None:
+    """Hold one file twice: the list has the digest of one of them."""
+    with zipfile.ZipFile(pack, "a") as opened, pytest.warns(UserWarning, match="Duplicate name"):
+        opened.writestr(LEDGER_FILE, opened.read(LEDGER_FILE))
+
+
 def incomplete(files: dict[str, bytes]) -> None:
     del files[LEDGER_FILE]
 
@@ -229,6 +248,11 @@ def incomplete(files: dict[str, bytes]) -> None:
         (rewritten(with_path(f"{MESSAGES}/../../evil.md")), "is no path of a workspace"),
         (rewritten(with_path("/etc/evil.md")), "is no path of a workspace"),
         (rewritten(with_path(".env")), "is no path of a workspace"),
+        (rewritten(with_path(f"{MESSAGES}//Inbox/TRADING/evil.md")), "is no path of a workspace"),
+        (rewritten(with_path("./Reports/evil.md")), "is no path of a workspace"),
+        (rewritten(with_path("deeper/Reports/evil.md")), "is no path of a workspace"),
+        (rewritten(with_path(f"{MESSAGES}/evil.md")), "is no path of a workspace"),
+        (doubled, "is damaged"),
     ],
 )
 def test_a_damaged_or_foreign_zip_is_refused_in_one_sentence_and_nothing_is_written(
