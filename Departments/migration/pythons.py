@@ -25,7 +25,7 @@ _ASK: Final = """
 import json, sys
 from importlib import metadata
 names = [(d.metadata["Name"], d.version) for d in metadata.distributions()]
-found = {name.lower().replace("_", "-"): version for name, version in names if name}
+found = {name.lower().replace("_", "-").replace(".", "-"): version for name, version in names if name}
 print(json.dumps({"version": list(sys.version_info[:3]), "packages": found}))
 """
 
@@ -83,7 +83,7 @@ def _compare(installed: dict[str, str], wanted: list[str]) -> tuple[tuple[str, .
         if requirement.marker is not None and not requirement.marker.evaluate():
             continue
         plain = f"{requirement.name}{requirement.specifier}"
-        version = installed.get(requirement.name.lower().replace("_", "-"))
+        version = installed.get(spell_package(requirement.name))
         if version is None:
             missing.append(plain)
         elif not _fits(requirement, version):
@@ -112,12 +112,15 @@ def list_requirements() -> list[str]:
     return [text for text in found if "extra ==" not in text]
 
 
+def spell_package(name: str) -> str:
+    """Return the one spelling of a package's name: dots and underscores are dashes (PEP 503)."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
 def find_lacking() -> list[str]:
     """Return the requirements that the running Python lacks, or has in another version."""
     installed = {
-        name.lower().replace("_", "-"): found.version
-        for found in metadata.distributions()
-        if (name := found.metadata["Name"])
+        spell_package(name): found.version for found in metadata.distributions() if (name := found.metadata["Name"])
     }
     missing, moved = _compare(installed, list_requirements())
     return [*missing, *(needed for _, needed in moved)]

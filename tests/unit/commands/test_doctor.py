@@ -8,6 +8,7 @@ import pytest
 
 from Departments.core.platform.locks import execution_lock
 from Departments.ledger.ledger import Ledger
+from Departments.migration.pythons import find_lacking, spell_package
 from tests.builders.commands import Said, contents, plan_file, run_of, say
 from tests.builders.desk import STATE, workspace, write_yaml
 from tests.builders.existing_messages import FOLDER
@@ -159,3 +160,12 @@ def test_a_blocked_account_is_trouble(folder: Path, capsys: pytest.CaptureFixtur
     say(capsys, "exchange", "init", folder / "state.yaml", "--workspace", folder)
     said = say(capsys, "doctor", "--workspace", folder, "--json")
     assert (said.code, len(sentences(said, "gates", "trouble"))) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["ruamel.yaml", "ruamel-yaml", "Ruamel_YAML"])
+def test_a_package_is_found_however_its_name_is_spelled(name: str) -> None:
+    assert spell_package(name) == "ruamel-yaml"
+
+
+def test_this_python_lacks_nothing_that_it_imports() -> None:
+    assert "ruamel" not in " ".join(find_lacking())
