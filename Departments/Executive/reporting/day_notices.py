@@ -72,7 +72,8 @@ def _announce_changes(document: Mapping[str, Any]) -> Iterator[Notice]:
 
 
 def _count_filled(document: Mapping[str, Any]) -> str:
-    orders = [order for phase in document["phases"] if phase["name"] in {"SELL", "BUY"} for order in phase["orders"]]
+    traded = [phase for phase in document["phases"] if phase["name"] in {"SELL", "BUY"}]
+    orders = {(o["side"], o["ticker"]): o for phase in traded for o in phase["orders"]}.values()  # the last attempt's
     return f"{sum(order['status'] == 'filled' for order in orders)} of {len(orders)} orders filled"
 
 

@@ -252,6 +252,15 @@ def test_every_event_of_a_day_with_issues_is_told_once(tmp_path: Path, capsys: C
     assert [each["event"] for each in told(folder)] == events
 
 
+def test_a_further_attempt_counts_each_order_once(tmp_path: Path, capsys: Capture) -> None:
+    folder = settings_with(workspace(tmp_path), command=teller(tmp_path))
+    say(capsys, "halt", "--workspace", folder, "--at", AT, "--reason", "the feed is wrong", "--buys")
+    run(capsys, folder)
+    say(capsys, "unhalt", "--workspace", folder, "--at", AT)
+    assert run(capsys, folder, "--at", "2025-11-10T15:30:00Z").code == 0
+    assert told(folder)[-1]["title"] == "PLAN_20251110_150000: COMPLETED, 4 of 4 orders filled"
+
+
 def test_a_plan_that_waits_for_a_person_is_told_with_its_orders(tmp_path: Path, capsys: Capture) -> None:
     folder = settings_with(workspace(tmp_path), command=teller(tmp_path))
     words = [word for word in run_of(folder, "--plan", plan_file(folder)) if word not in {"auto", "--approve"}]
