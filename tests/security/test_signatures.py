@@ -383,3 +383,13 @@ def test_an_unsigned_proposal_shapes_no_plan_however_its_sender_is_spelled(
     assert say(capsys, *run_of(folder, "--dry-run", "--json")).document["phases"] == usual
     assert say(capsys, *run_of(folder, "--json")).code == 1
     assert codes(folder, capsys) == {"NOT_SIGNED"}
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_message_with_two_signatures_is_signed_with_none(place: str) -> None:
+    whole = sign("---\nfrom: RESEARCH\n---\n# Text\n", KEY)
+    (line,) = (each for each in whole.splitlines() if each.startswith("signature:"))
+    other = "signature: hmac-sha256-0"
+    both = f"{line}\n{other}" if place == "after" else f"{other}\n{line}"
+    assert is_signed_with(whole.encode(), [KEY])
+    assert not is_signed_with(whole.replace(line, both).encode(), [KEY])

@@ -215,6 +215,11 @@ def test_a_price_that_is_too_low_or_left_out_makes_no_plan_small(tmp_path: Path,
     assert (answer["status"], sent(tmp_path)) == ("ERROR", 0)
 
 
+def test_the_very_amount_of_the_setting_needs_no_second_person() -> None:
+    assert not Consent(frozenset(), Decimal(50_000), Decimal(50_000)).needs_two
+    assert Consent(frozenset(), Decimal("50000.01"), Decimal(50_000)).needs_two
+
+
 def test_an_unknown_amount_counts_as_a_large_one() -> None:
     assert Consent.of(["anna@desk1"], None, Decimal(50_000)).is_lacking
     assert not Consent.of(["anna@desk1", "ben@desk1"], None, Decimal(50_000)).is_lacking
