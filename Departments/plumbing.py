@@ -309,8 +309,8 @@ class Plumbing:
         row, choices = self.broker_row, self.choices
         if not (row.takes_simulated_clock or isinstance(self.clock, SystemClock)):
             raise BadInput("--at", "", f"a simulated clock cannot be used with {row.title}", "leave it out")
-        if choices.live and row.takes_simulated_clock:
-            raise BadInput("--live", "", f"{row.title} has no real money", "leave it out, or add --broker alpaca")
+        if choices.live and row.takes_exchange_files:
+            raise BadInput("--live", "", f"{row.title} has no real money", "leave it out, or name another --broker")
         if row.file is not None:
             self._check_writable()
         state, faults = self.exchange_files if row.takes_exchange_files else (None, None)

@@ -150,6 +150,11 @@ def find_row(name: str, rows: Sequence[BrokerRow] = BROKERS) -> BrokerRow | None
     return next((row for row in rows if row.name == name), None)
 
 
+def name_of_paper(rows: Sequence[BrokerRow] = BROKERS) -> str:
+    """Return the name of the first broker with accounts of its own, which may be paper accounts."""
+    return next(row.name for row in rows if not row.takes_exchange_files)
+
+
 def list_names(rows: Sequence[BrokerRow] = BROKERS) -> str:
     """Return the names for a sentence: 'simulated' or 'alpaca'."""
     *others, last = (repr(row.name) for row in rows)

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from Departments.bootstrap import MESSAGES
+from Departments.brokers.registry import name_of_paper
 from Departments.commands.config import set_value
 from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.demo import find_config
@@ -52,7 +53,7 @@ Kind = Literal["systemd", "cron", "windows"]
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder; it is made.")] = Path(),
-    broker: Annotated[Broker | None, typer.Option(help="The simulated exchange, or a paper account at Alpaca.")] = None,
+    broker: Annotated[Broker | None, typer.Option(help="Simulated, or a paper account at a broker.")] = None,
     briefing: Annotated[
         str | None,
         typer.Option(metavar="COMMAND", help="A program that makes the day's briefing."),
@@ -67,7 +68,7 @@ def init(
     if sys.stdin.isatty() and not as_json:
         broker, briefing, run_at = _ask(broker, briefing, run_at)
     chosen = {
-        "broker.name": "alpaca" if broker == "paper" else "simulated",
+        "broker.name": name_of_paper() if broker == "paper" else "simulated",
         "approve": approve,
         "schedule.run_at": f'"{run_at or TIME}"',
         **({"operations.briefing.command": f"'{_double(briefing)}'"} if briefing else {}),

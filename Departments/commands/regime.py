@@ -40,6 +40,7 @@ def regime(
     as_json: AsJson = False,
 ) -> int:
     """Show the regime."""
+    find_messages(workspace)  # a new workspace has no history yet; any other folder is a mistake
     with use_desk(workspace, look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
         now = desk.clock.now()
         if assess:
@@ -54,10 +55,7 @@ def regime(
 
 
 def _history(desk: Desk, limit: int) -> Sequence[RegimeRecord]:
-    if desk.ledger_path.exists():
-        return desk.ledger.regimes.assessments(limit)
-    find_messages(desk.workspace)  # a new workspace has no history yet; any other folder is a mistake
-    return []
+    return desk.ledger.regimes.assessments(limit) if desk.ledger_path.exists() else []
 
 
 def _find_today(desk: Desk, now: datetime) -> RegimeAssessment | None:

@@ -296,7 +296,7 @@ def test_a_run_without_a_terminal_leaves_a_log_file(tmp_path: Path, capsys: Capt
     folder = workspace(tmp_path)
     deliver_briefing(folder)
     done = say(capsys, *run_of(folder, "--log-file", "auto"))
-    (path,) = (folder / "logs").iterdir()
+    (path,) = (folder / "logs").glob("*.log")
     text = path.read_text(encoding="utf-8")
     assert path.name.startswith("departments_20")
     assert "All SELL orders filled" in done.err or "BUY" in done.err

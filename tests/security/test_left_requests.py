@@ -43,7 +43,7 @@ def run_later(folder: Path, capsys: Capture, *more: str) -> tuple[int, str]:
 def test_the_next_run_withdraws_what_waits_for_its_cancel_and_finishes_the_plan(folder: Path, capsys: Capture) -> None:
     code, text = run_later(folder, capsys)
     assert approvals(folder) == []
-    assert text.count("waits for its cancel; it is not sent") == 4
+    assert text.count("is not sent: a cancel request for it waits") == 4
     assert "PLAN_20251110_150000: COMPLETED" in text
     assert (code, sent(folder)) == (0, 4)
 
