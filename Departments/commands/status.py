@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,8 +82,19 @@ def status(
 
 def take_look(desk: Desk) -> Look:
     """Read the standing of a desk, and what needs a person."""
-    standing = desk.standing.read()
+    standing = _name_the_workspace(desk, desk.standing.read())
     return Look(standing, find_problems(standing))
+
+
+def _name_the_workspace(desk: Desk, standing: DeskStanding) -> DeskStanding:
+    """Name the workspace where a look read copies: a person has to mend the original."""
+    copies = desk.choices.rehearsal
+    if copies is None:
+        return standing
+    found = [
+        replace(each, sentence=each.sentence.replace(str(copies), str(desk.workspace))) for each in standing.troubles
+    ]
+    return replace(standing, troubles=tuple(found))
 
 
 def _watch(desk: Desk, *, as_json: bool) -> int:

@@ -139,6 +139,13 @@ def test_a_fresh_workspace_is_looked_at_and_stays_as_it_is(folder: Path, capsys:
     assert "MSG_RESEARCH_20251110T150509Z_0badcafe of 2025-11-10 10:05 EST" in said.out
 
 
+def test_what_is_missing_in_a_fresh_workspace_is_named_there(folder: Path, capsys: Capture) -> None:
+    write_yaml(folder / "config" / "settings.yaml", {"broker": {"name": "simulated"}})
+    said = say(capsys, "status", "--workspace", folder, "--at", AT, "--json")
+    (trouble,) = [each for each in said.document["problems"] if "has no state yet" in each["sentence"]]
+    assert trouble["sentence"].startswith(f"{folder / 'simulated_exchange.db'}: ")
+
+
 def test_a_folder_that_is_no_workspace_is_refused(tmp_path: Path, capsys: Capture) -> None:
     said = status(capsys, tmp_path)
     assert (said.code, said.out) == (2, "")
