@@ -21,6 +21,7 @@ from Departments.ledger.plan_records import (
     PHASES,
     PLANS,
     TRADES,
+    UNFINISHED,
     UNTRADABLE,
     ApprovalRecord,
     DecidedTrade,
@@ -194,7 +195,7 @@ class PlanRecords:
 
     def find_unfinished(self) -> ExecutionRecord | None:
         """Return the unfinished execution, or None."""
-        return EXECUTIONS.first(self._db, "ended_at IS NULL", order="started_at, plan_id")
+        return EXECUTIONS.first(self._db, UNFINISHED, order="started_at, plan_id")
 
     def set_phase(self, plan_id: str, phase: PhaseRecord) -> None:
         """Record the state of a phase."""

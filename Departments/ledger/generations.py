@@ -45,6 +45,10 @@ ELSEWHERE: Final = (
 )
 COPIED: Final = "this is a copy that was made file by file while its desk worked"
 RESTORE: Final = "copy the desk by `departments backup` and `departments restore`"
+AT_WORK: Final = (
+    "this is a copy of %s in the middle of an execution, and that workspace is still there; "
+    "finish the execution there, or, if this one takes its place, move the other away"
+)
 ACCEPT: Final = ", or, if no other desk works on its account, delete %s and run `departments reconcile`"
 RIGHTS: Final = "correct its rights and run the same command again"
 NUMBER: Final = "PRAGMA user_version"
@@ -74,10 +78,11 @@ class _Second:
 
 
 class GenerationMark:
-    """The two files with the number of a ledger's last commit."""
+    """The two files with the number of a ledger's last commit. `unfinished` queries executions that have not ended."""
 
-    def __init__(self, ledger: Path, rights: Rights) -> None:
+    def __init__(self, ledger: Path, rights: Rights, unfinished: str = "") -> None:
         self._ledger = ledger
+        self._unfinished = unfinished
         self._rights = rights
         self.path = ledger.with_name(ledger.name + ENDING)
         self._first = os.fspath(self.path)
@@ -166,7 +171,14 @@ class GenerationMark:
         if before and second.number + EVERY <= before and second.boot == self._boot != UNKNOWN:
             self._refuse_mark(AMONG_MESSAGES.as_posix(), before, second.number)
         if now and second.is_elsewhere(self._place):
+            self._refuse_work(Path(second.path), read)
             log.warning(ELSEWHERE, self._ledger.parent, second.path)
+
+    def _refuse_work(self, original: Path, read: Callable[..., list[Any]]) -> None:
+        """Raise LedgerError for a copy in the middle of an execution: its original may finish it."""
+        is_there = (original / self._ledger.name).exists()
+        if is_there and self._unfinished and _first(read(self._ledger, self._unfinished)):
+            raise LedgerError(f"{self._ledger}: {AT_WORK % original}.")
 
     def _refuse_mark(self, name: str, now: int, number: int) -> None:
         self._refuse(f"it is of commit {now}, and {name} of commit {number}", ACCEPT % self.path.name)

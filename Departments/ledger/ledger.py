@@ -29,7 +29,7 @@ from Departments.ledger.old_orders import OldOrders
 from Departments.ledger.old_tables import provide_old_tables
 from Departments.ledger.opinion_records import OPINIONS, OpinionRecords
 from Departments.ledger.order_records import FILLS, ORDERS, REJECTIONS, TRADED, FillRecord
-from Departments.ledger.plan_records import APPROVALS, EXECUTIONS, PHASES, PLANS, TRADES, UNTRADABLE
+from Departments.ledger.plan_records import APPROVALS, EXECUTIONS, PHASES, PLANS, TRADES, UNFINISHED, UNTRADABLE
 from Departments.ledger.regime_records import ASSESSMENTS, OBSERVATIONS, SqliteRegimeLedger
 from Departments.ledger.releases import ACCEPTED, LOCKS, RELEASES, ReleaseRecords
 from Departments.ledger.sqlite import BUSY_SECONDS, SqliteDatabase
@@ -94,7 +94,15 @@ class Ledger:
     ) -> None:
         self.path = path
         converter = _convert if convert else None
-        self._db = SqliteDatabase(path, TABLES, step=step, busy_seconds=patience, rights=rights, convert=converter)
+        self._db = SqliteDatabase(
+            path,
+            TABLES,
+            step=step,
+            busy_seconds=patience,
+            rights=rights,
+            convert=converter,
+            unfinished=f"SELECT 1 FROM {EXECUTIONS.name} WHERE {UNFINISHED} LIMIT 1",  # noqa: S608 - our own names
+        )
         provide_old_tables(self._db)
         old = OldOrders(self._db)
         self.plans = PlanRecords(self._db, OldSessions(self._db))

@@ -167,6 +167,7 @@ APPROVALS: Final = Table(
     owner={"plan_id": str},
     rules=("PRIMARY KEY (plan_id, digest, approved_by)", _OF_A_PLAN),
 )
+UNFINISHED: Final = "ended_at IS NULL"
 EXECUTIONS: Final = Table("desk_executions", ExecutionRecord, rules=("PRIMARY KEY (plan_id, attempt)", _OF_A_PLAN))
 PHASES: Final = Table(
     "desk_phases", PhaseRecord, owner={"plan_id": str}, rules=("PRIMARY KEY (plan_id, attempt, name)", _OF_A_PLAN)

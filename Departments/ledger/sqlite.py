@@ -66,6 +66,7 @@ class SqliteDatabase:
         busy_seconds: float = BUSY_SECONDS,
         rights: Rights = PRIVATE,
         convert: Callable[[SqliteDatabase, int], None] | None = None,
+        unfinished: str = "",
     ) -> None:
         self.path = path
         self._step = step
@@ -73,7 +74,7 @@ class SqliteDatabase:
         self._is_open = False
         self._changes = 0  # before the open transaction
         self._ahead: dict[str, Callable[[], None]] = {}
-        self._mark = GenerationMark(path, rights)
+        self._mark = GenerationMark(path, rights, unfinished)
         self._mark.check(query_read_only)  # before a connection of ours writes the log into its file
         provide_file(path, rights)  # its log and its index get the rights of the file from SQLite
         try:

@@ -18,6 +18,7 @@ from typing import Any
 from Departments.core.moments import iso, parse_iso
 from Departments.core.platform.clock import SimulatedClock
 from Departments.messaging import codec
+from tests.builders.copies import take_the_place
 from tests.invariants.kinds import Moment, Recorder, is_durable
 from tests.invariants.promises import ENDED, Promises
 from tests.invariants.reading import MESSAGES, Exchange, Row
@@ -112,6 +113,7 @@ class Camera:
             assert label == due[0].label
             image = self.into / f"{self.seen:04d}"
             shutil.copytree(self.folder, image, copy_function=_copied)
+            take_the_place(image, self.folder)
             self.taken.append((f"{self.seen} {label}", image, self.clock.now()))
 
 

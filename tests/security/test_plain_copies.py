@@ -104,6 +104,24 @@ def test_a_copy_says_once_what_it_is_a_copy_of(folder_of_the_second_day: Path, t
     assert "is a copy of" not in say(capsys, *change, moved).err
 
 
+def test_a_whole_copy_of_a_working_desk_trades_nothing_beside_it(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder, copied = folder_of_the_second_day, tmp_path / "copied"
+
+    def copy_all() -> None:
+        shutil.copytree(folder, copied)
+
+    with when_it_says(SELLING, copy_all):
+        ends_well(say(capsys, *run_at(folder)))
+    before = orders_at(copied)
+    for command in (run_at(copied, LATER), ["resume", "--json", "--workspace", copied, "--at", iso(LATER)]):
+        ends_in_one_sentence(say(capsys, *command), 3, copied / LEDGER_FILE, f"a copy of {folder}", "finish", "move")
+    assert orders_at(copied) == before
+    folder.rename(tmp_path / "away")
+    ends_well(say(capsys, *run_at(copied, LATER)))
+
+
 def mixed(base: Path, mix: Mixing) -> Path:
     """Write a ledger, and return one mixed from its files of several moments."""
     (base / "written").mkdir()
