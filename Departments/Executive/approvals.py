@@ -100,6 +100,20 @@ class Approvals:
         log.warning("%s changed after its approval; the approval does not count", filed.plan.plan_id)
         return None
 
+    def find_waiting(self) -> tuple[TradingPlan, str] | None:
+        """Return the day's newest plan and why it waits, if a person has vetoed, rejected or half approved it."""
+        plans, today = self.ledger.plans, trading_day(self.clock.now())
+        ids = [name for name, day in plans.list_days() if day == today and not plans.is_by_hand(name)]
+        if not ids or plans.execution(ids[-1]) is not None or plans.approved_at(ids[-1]) is not None:
+            return None
+        plan = load_plan(plans, ids[-1])
+        said = [each.sentence for each in self.ledger.opinions.find(plan.plan_id) if each.is_decision]
+        said += [f"{each.approved_by} approved it, and two must" for each in self._list(plan)]
+        if not said:
+            return None
+        mend = f"departments approve {plan.plan_id} approves it, departments run --force makes another plan"
+        return plan, f"{plan.plan_id} waits for a person: {'; '.join(said)}; {mend}"
+
     def note_edits(self, filed: FiledPlan) -> FiledPlan:
         """Return an approved plan, with a note if the file of the day holds another one: the ledger's counts."""
         path = self._days_file()
@@ -141,9 +155,11 @@ class Approvals:
     def approve(self, filed: FiledPlan, approver: Approver, amount: Decimal | None = None) -> Approved:
         """Record an approval of a plan that trades `amount` dollars. The last one needed writes the file of the day.
 
-        Raises ApprovalRefused.
+        Raises ApprovalRefused, also for a plan that was executed.
         """
         self._refuse_rejected(filed.plan.plan_id)
+        if self.ledger.plans.execution(filed.plan.plan_id) is not None:
+            raise ApprovalRefused(f"{filed.plan.plan_id} was executed; an approval changes nothing any more")
         with self.ledger.transaction():
             consent = _add_person(filed.plan.plan_id, approver, self.count(filed.plan, amount))
             approved = self._record(filed, approver, is_enough=not consent.is_lacking)

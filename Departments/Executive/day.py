@@ -75,12 +75,15 @@ class Day:
 
         An interrupted execution goes on first and instead. On an executed day a further attempt finishes what may be
         finished. A closed market ends the run at once. A plan that was approved today and is not stale is executed as
-        it is. A plan without trades needs no approval, and leaves the day free for another. Raises DepartmentsError.
+        it is, and one that a person vetoed, rejected or half approved waits. A plan without trades needs no approval,
+        and leaves the day free for another. Raises DepartmentsError.
         """
         over = None if order.dry_run else self._recover(order)
+        filed = self._find_approved(order.by_hand) if over is None and order.takes_an_approved_plan else None
+        if over is None and filed is None and order.heeds_people:
+            over = self._wait_for_a_person()
         if over is not None:
             return over
-        filed = self._find_approved(order.by_hand) if order.takes_an_approved_plan else None
         if filed is None:
             made = self.plan(order)
             filed = made.filed
@@ -101,6 +104,15 @@ class Day:
         return end.document | {
             "message": f"{end.plan_id} has no trades; nothing was sent, and another plan may run today"
         }
+
+    def _wait_for_a_person(self) -> Document | None:
+        """Return the document of a day whose plan waits for a person, None if none does."""
+        waiting = self.approvals.find_waiting()
+        if waiting is None:
+            return None
+        plan, sentence = waiting
+        given = {"approvals": self.approvals.documents(plan)}
+        return self.reporter.add_issues(unexecuted_document("NOT_APPROVED", plan.plan_id, sentence, plan) | given)
 
     # --- recover ---
 

@@ -54,6 +54,11 @@ class DayOrder:
         return self.takes_an_approved_plan and self.by_hand is None
 
     @property
+    def heeds_people(self) -> bool:
+        """Return True if no new plan takes the place of one that waits for a person."""
+        return self.takes_the_newest_briefing and not self.force
+
+    @property
     def plan_id(self) -> str | None:
         """Return the id of the given plan, None without one."""
         wanted = None if self.plan is None else self.plan.get("plan_id")

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from rich import box
 from rich.table import Table
 
+from Departments.brokers.registry import find_row, list_names
 from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.options import AsJson, Workspace
@@ -182,6 +183,8 @@ def set_value(workspace: Path, key: str, value: str) -> tuple[Path, Any]:
     checked = validate(model, parse_yaml(changed, path), path)
     if isinstance(checked, Limits):
         raise_for_contradictions(checked, path)
+    elif checked.broker.name is not None and find_row(checked.broker.name) is None:
+        raise BadInput(path, "broker.name", f"{checked.broker.name!r} is no broker", f"name {list_names()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, changed)
     return path, before

@@ -44,6 +44,11 @@ class Opinion:
     comment: str = ""
 
     @property
+    def is_decision(self) -> bool:
+        """Return True for a veto and a rejection: a run does not pass over them."""
+        return self.kind is not OpinionKind.COMMENT
+
+    @property
     def sentence(self) -> str:
         """Return the sentence for people, without its full stop."""
         deed = _DEEDS[self.kind].format(symbol=self.symbol)

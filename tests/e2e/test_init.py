@@ -137,6 +137,7 @@ def test_a_value_is_set_and_every_comment_stays(tmp_path: Path, capsys: Capture)
         ("broker", "x", "is not a key"),
         ("broker.name", "[a", "is not YAML"),
         ("phases.sell.timeout", "-1", "must be more than 0"),
+        ("broker.name", "foo", "'foo' is no broker; name"),
     ],
 )
 def test_a_wrong_value_is_refused_and_nothing_is_written(

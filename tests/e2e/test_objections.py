@@ -11,7 +11,7 @@ import pytest
 from Departments.core.approvers import ApprovalPlace, Approver
 from Departments.Executive.approvals import ApprovalRefused, FiledPlan
 from Departments.Executive.opinions import PlanChanged
-from tests.builders.commands import AT, plan_file, run_of, say
+from tests.builders.commands import AT, deliver_briefing, plan_file, run_of, say
 from tests.builders.desk import SharedDesk, desk, two_and_two, workspace
 
 Capture = pytest.CaptureFixture[str]
@@ -151,3 +151,46 @@ def test_nothing_is_taken_out_of_an_executed_plan(tmp_path: Path, capsys: Captur
     say(capsys, *run_of(folder, "--plan", plan_file(folder)))
     assert "was executed" in give(capsys, folder, "veto", NAME, "COMM").err
     assert "was executed" in give(capsys, folder, "reject", NAME).err
+
+
+@pytest.mark.parametrize(
+    ("objection", "words"),
+    [(("veto", NAME, "COMM", "--comment", "no"), "took COMM out"), (("reject", NAME, "--comment", "no"), "rejected")],
+)
+def test_a_run_waits_for_a_person_who_spoke_about_the_days_plan(
+    folder: Path, capsys: Capture, objection: tuple[str, ...], words: str
+) -> None:
+    deliver_briefing(folder)
+    assert give(capsys, folder, *objection).code == 0
+    said = say(capsys, *run_of(folder, "--json"))
+    assert (said.code, said.document["status"], said.document["plan_id"]) == (1, "NOT_APPROVED", NAME)
+    assert words in said.document["message"]
+    assert "departments run --force makes another plan" in said.document["message"]
+    forced = say(capsys, *run_of(folder, "--json", "--force"))
+    assert (forced.code, forced.document["status"]) == (0, "COMPLETED")
+
+
+def test_a_comment_alone_holds_up_nothing(folder: Path, capsys: Capture) -> None:
+    deliver_briefing(folder)
+    assert give(capsys, folder, "comment", NAME, "nice").code == 0
+    assert say(capsys, *run_of(folder, "--json")).document["status"] == "COMPLETED"
+
+
+def test_the_first_of_two_approvals_is_not_lost_to_another_plan(tmp_path: Path, capsys: Capture) -> None:
+    folder = workspace(tmp_path / "ws", settings={"approval": {"four_eyes_above": 100}})
+    deliver_briefing(folder)
+    state = ("--exchange-state", folder / "state.yaml")
+    made = say(capsys, "plan", "--workspace", folder, "--at", AT, *state, "--json").document
+    name = (made.get("plan") or made)["plan_id"]
+    assert give(capsys, folder, "approve", name).code in {0, 1}
+    said = say(capsys, *run_of(folder, "--json"))
+    assert (said.code, said.document["status"], said.document["plan_id"]) == (1, "NOT_APPROVED", name)
+    assert "and two must" in said.document["message"]
+
+
+def test_an_executed_plan_takes_no_approval(folder: Path, capsys: Capture) -> None:
+    assert give(capsys, folder, "approve", NAME).code == 0
+    assert say(capsys, "run", "--workspace", folder, "--at", AT).code == 0
+    said = give(capsys, folder, "approve", NAME)
+    assert said.code != 0
+    assert "was executed" in said.err
