@@ -109,7 +109,7 @@ class Approvals:
         plan = load_plan(plans, ids[-1])
         said = [each.sentence for each in self.ledger.opinions.find(plan.plan_id) if each.is_decision]
         said += [f"{each.approved_by} approved it, and two must" for each in self._list(plan)]
-        if not said:
+        if not said or not plan.trades:
             return None
         mend = f"departments approve {plan.plan_id} approves it, departments run --force makes another plan"
         return plan, f"{plan.plan_id} waits for a person: {'; '.join(said)}; {mend}"
@@ -158,7 +158,7 @@ class Approvals:
         Raises ApprovalRefused, also for a plan that was executed.
         """
         self._refuse_rejected(filed.plan.plan_id)
-        if self.ledger.plans.execution(filed.plan.plan_id) is not None:
+        if self.ledger.plans.has_trades(filed.plan.plan_id):
             raise ApprovalRefused(f"{filed.plan.plan_id} was executed; an approval changes nothing any more")
         with self.ledger.transaction():
             consent = _add_person(filed.plan.plan_id, approver, self.count(filed.plan, amount))
