@@ -130,9 +130,11 @@ def check_days(
             assert "Unexplained" not in {row["label"] for row in document["since_last"]["bridge"]}
             check_protection(folder, morning + timedelta(hours=1), document, answered)
             past = list(chain(*nights[:number]))
-            edited, lost = ({each["of"] for each in past if each["do"] == done} for done in ("edit", "lose"))
-            is_explained = all(each["do"] != "trade_outside" for each in past) and not edited & lost
-            if not hidden and is_explained:  # an edited exit whose successor is lost may have filled
+            lost, changed = (
+                {each.get("of") for each in past if (each["do"] == "lose") is is_lost} for is_lost in (True, False)
+            )
+            is_explained = all(each["do"] != "trade_outside" for each in past) and not lost & changed
+            if not hidden and is_explained:  # an exit that is lost while its symbol changes may have filled
                 assert document["locks"] == []
 
 
