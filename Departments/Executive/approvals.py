@@ -103,7 +103,7 @@ class Approvals:
     def find_waiting(self) -> tuple[TradingPlan, str] | None:
         """Return the day's newest plan and why it waits, if a person has vetoed, rejected or half approved it."""
         plans, today = self.ledger.plans, trading_day(self.clock.now())
-        ids = [name for name, day in plans.list_days() if day == today and not plans.is_by_hand(name)]
+        ids = [name for name, day in plans.list_days() if day == today]
         if not ids or plans.execution(ids[-1]) is not None or plans.approved_at(ids[-1]) is not None:
             return None
         plan = load_plan(plans, ids[-1])

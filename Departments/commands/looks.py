@@ -9,6 +9,7 @@ from pathlib import Path
 from Departments.bootstrap import Choices, open_desk
 from Departments.commands.clocks import look_at_own_time
 from Departments.commands.rehearsal import rehearse
+from Departments.core.platform.places import locate
 
 
 def look_only(workspace: Path, choices: Choices, stack: ExitStack) -> Choices:
@@ -17,10 +18,10 @@ def look_only(workspace: Path, choices: Choices, stack: ExitStack) -> Choices:
     The copies are removed with `stack`. Raises BadInput.
     """
     choices = look_at_own_time(workspace, choices)
-    desk = open_desk(workspace.resolve(), choices)
+    desk = open_desk(workspace, choices)
     file = desk.broker_row.file
     is_used = desk.ledger_path.exists() and (file is None or (desk.state_dir / file).exists())
     desk.close()
     if is_used:
         return choices
-    return replace(choices, rehearsal=stack.enter_context(rehearse(workspace.resolve(), choices.clock.now())))
+    return replace(choices, rehearsal=stack.enter_context(rehearse(locate(workspace), choices.clock.now())))

@@ -118,9 +118,8 @@ class GenerationMark:
                 os.write(descriptor, text)
             finally:
                 os.close(descriptor)
-            if (
-                not system.WINDOWS
-            ):  # ext4 sends a file to the disk at once if it takes another's place: ten times as slow
+            # ext4 sends a file to the disk at once if it takes another's place: ten times as slow.
+            if not system.WINDOWS:
                 files.discard(self._second)
             files.replace(temporary, self._second)
         except PermissionError:  # Windows, while somebody has it open
