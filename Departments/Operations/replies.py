@@ -9,7 +9,7 @@ from typing import Final
 from Departments.core import identifiers
 from Departments.core.departments import EXECUTIVE, OPERATIONS
 from Departments.core.errors import DepartmentsError
-from Departments.core.moments import iso
+from Departments.core.moments import show_moment
 from Departments.core.money import percent, plain, usd_cents
 from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
@@ -60,7 +60,7 @@ def plan_markdown(plan: TradingPlan) -> str:
 
 
 def _facts(plan: TradingPlan) -> Iterator[str]:
-    yield f"- **Generated:** {iso(plan.generated_at)}"
+    yield f"- **Generated:** {show_moment(plan.generated_at, seconds=True)}"
     for name, amount in (("Equity", plan.equity), ("Cash", plan.cash)):
         if amount is not None:
             yield f"- **{name}:** {usd_cents(amount)}"

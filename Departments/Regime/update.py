@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from Departments.core.departments import REGIME_DETECTION
-from Departments.core.moments import stamp
+from Departments.core.moments import show_moment, stamp
 from Departments.core.regimes import Regime, RegimeAssessment
 from Departments.core.safe_text import Form, make_safe
 from Departments.messaging.message import Message
@@ -56,7 +56,7 @@ def _safe(text: str) -> str:
 def _addressing(assessment: RegimeAssessment, recipient: str) -> Iterator[str]:
     yield "**From:** Regime Detection"
     yield f"**To:** {recipient} Department"
-    yield f"**Date:** {assessment.assessed_at:%Y-%m-%d %H:%M:%S}"
+    yield f"**Date:** {show_moment(assessment.assessed_at, seconds=True)}"
     yield f"**Assessment ID:** {assessment.assessment_id}"
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from Departments.core.departments import COMPLIANCE, EXECUTIVE, PORTFOLIO, TRADING
 from Departments.core.identifiers import message_id
-from Departments.core.moments import iso
+from Departments.core.moments import show_moment
 from Departments.core.money import plain, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.reasons import Reason
@@ -172,7 +172,7 @@ def _outcome_text(record: OrderRecord) -> str:
     if record.filled_avg_price is not None:
         lines.append(f"- **Average Price:** {usd_cents(record.filled_avg_price)}")
     if record.terminal_at is not None:
-        lines.append(f"- **At:** {iso(record.terminal_at)}")
+        lines.append(f"- **At:** {show_moment(record.terminal_at, seconds=True)}")
     if record.status is not OrderStatus.FILLED and record.reason:
         lines.append(f"- **Reason:** {_safe(record.reason)}")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from Departments.constraints.checks.timing import is_plan_old
 from Departments.constraints.limits import Limits
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, UnreadableMessage
-from Departments.core.moments import iso, parse_iso, show_moment
+from Departments.core.moments import iso, parse_iso, show_moment, write_offset
 from Departments.core.plans import TradingPlan
 from Departments.core.platform import files
 from Departments.core.platform.clock import Clock, ShiftedClock, SimulatedClock, SystemClock
@@ -50,7 +50,7 @@ def make_clock(at: str | None, *, side_by_side: bool = False) -> Clock:
 def _lacks_zone(text: str) -> bool:
     """Return whether a text is an ISO time without a zone; what is no time at all is another fault."""
     try:
-        return datetime.fromisoformat(text.strip().removesuffix(" UTC")).tzinfo is None and " UTC" not in text
+        return datetime.fromisoformat(write_offset(text)).tzinfo is None
     except ValueError:
         return False
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from Departments.bootstrap import Desk
-from Departments.commands.log_files import KEPT
+from Departments.commands.log_files import remove_old
 from Departments.core.logs import list_subjects
 from Departments.core.moments import iso
 from Departments.core.platform import files
@@ -55,11 +55,7 @@ class JsonLines(logging.Handler):
             return
         make_folder(self._folder, self._rights)
         provide_file(path, self._rights)
-        oldest = NAME.format((trading_day(now) - KEPT).isoformat())
-        for old in self._folder.glob(ANY):
-            if old.name < oldest:
-                with suppress(OSError):
-                    files.unlink(old)
+        remove_old(self._folder, NAME, now)
         self._ready = path
 
 

@@ -33,10 +33,9 @@ from Departments.commands.options import (
 )
 from Departments.commands.run import show_document, write_page
 from Departments.core.errors import BadInput
-from Departments.core.moments import iso
+from Departments.core.moments import iso, show_day
 from Departments.core.money import plain
 from Departments.core.readers import spell_symbol
-from Departments.core.trading_calendar import EASTERN
 from Departments.Executive.overview.holdings import count_unprotected
 from Departments.Executive.remainder import FOLLOW
 from Departments.Executive.reporting.document import unexecuted_document
@@ -196,7 +195,7 @@ class Findings:
         changes, start = len(self.changes.sentences()), self.changes.start
         since = "the ledger took them as its opening balance"
         if start is not None:
-            since = f"{count_noun(changes, 'thing')} changed since {start.at.astimezone(EASTERN):%d %b}"
+            since = f"{count_noun(changes, 'thing')} changed since {show_day(start.at)}"
         locked = f"; {count_noun(len(self.locks), 'lock')}" if self.locks else ""
         return f"{count_noun(self.held, 'position')}, {protected}; {since}{locked}."
 

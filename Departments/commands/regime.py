@@ -18,10 +18,11 @@ from Departments.commands.consoles import escape_text
 from Departments.commands.frame import find_messages, print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, Workspace
+from Departments.core.moments import show_moment
 from Departments.core.money import cents
 from Departments.core.platform.places import find_state, locate
 from Departments.core.regimes import Regime, RegimeAssessment, RegimeRecord
-from Departments.core.trading_calendar import EASTERN, trading_day
+from Departments.core.trading_calendar import trading_day
 from Departments.messaging.regime_payloads import RegimeUpdate
 
 HELP = """Show today's market regime and the history with outcomes.
@@ -112,7 +113,7 @@ def show(console: Console, today: RegimeAssessment | None, history: Sequence[Reg
 def _table(history: Sequence[RegimeRecord]) -> Table:
     title = "Assessments and outcomes"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
-    for name in ("New York time", "Regime", "Conf."):
+    for name in ("At", "Regime", "Conf."):
         table.add_column(name, no_wrap=True)
     for name in ("Score", "SPY", "VIX", "Trades", "Portfolio", "SPY close"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -124,7 +125,7 @@ def _table(history: Sequence[RegimeRecord]) -> Table:
 def _cells(record: RegimeRecord) -> tuple[str, ...]:
     seen, became = record.assessment, record.outcome
     return (
-        f"{seen.assessed_at.astimezone(EASTERN):%Y-%m-%d %H:%M}",
+        show_moment(seen.assessed_at),
         _style(seen.regime),
         str(seen.confidence),
         "?" if seen.score is None else f"{seen.score:+d}",

@@ -11,6 +11,8 @@ from Departments.core.trading_calendar import EASTERN
 #: How far clocks may differ. A later time than that proves nothing about the age of anything.
 CLOCKS_DIFFER: Final = timedelta(minutes=2)
 
+_OFFSETS: Final = {"UTC": "+00:00", "EST": "-05:00", "EDT": "-04:00"}
+
 
 @lru_cache(maxsize=1024)
 def iso(moment: datetime) -> str:
@@ -31,6 +33,24 @@ def show_time(moment: datetime) -> str:
     return f"{moment.astimezone(EASTERN):%H:%M:%S %Z}"
 
 
+def show_day(moment: datetime) -> str:
+    """Format the day of a moment for people, by the date in New York: `10 Nov 2025`."""
+    return f"{moment.astimezone(EASTERN):%d %b %Y}"
+
+
+def show_shortly(moment: datetime) -> str:
+    """Format a moment for people without its year, in New York time with its zone: `10 Nov 10:09 EST`."""
+    return f"{moment.astimezone(EASTERN):%d %b %H:%M %Z}"
+
+
+def show_span(since: datetime, until: datetime) -> str:
+    """Format a stretch of time for people, with days only if there are two: `10:05:42 to 10:06:09 EST`."""
+    begin, end = since.astimezone(EASTERN), until.astimezone(EASTERN)
+    form = "%H:%M:%S" if begin.date() == end.date() else "%d %b %H:%M:%S"
+    zone = "" if begin.tzname() == end.tzname() else " %Z"
+    return f"{begin:{form}{zone}} to {end:{form} %Z}"
+
+
 def show_text(text: str | None, *, seconds: bool = False) -> str:
     """Format the ISO text of a moment for people; what is none stays as it is, and nothing is "unknown"."""
     if not text:
@@ -43,9 +63,15 @@ def show_text(text: str | None, *, seconds: bool = False) -> str:
 
 @lru_cache(maxsize=1024)
 def parse_iso(text: str) -> datetime:
-    """Parse an ISO 8601 moment. Without an offset, or with the word UTC, it is UTC. Raises ValueError."""
-    moment = datetime.fromisoformat(text.strip().removesuffix(" UTC"))
+    """Parse an ISO 8601 moment, or one as people read it. Without an offset it is UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(write_offset(text))
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def write_offset(text: str) -> str:
+    """Replace the zone at the end of a text, UTC, EST or EDT, by its offset: `2025-11-10 10:09-05:00`."""
+    moment, _, zone = text.strip().rpartition(" ")
+    return moment + _OFFSETS[zone] if zone in _OFFSETS else text.strip()
 
 
 def stamp(moment: datetime) -> str:

@@ -47,7 +47,7 @@ def test_looking_without_at_ends_no_order(bought: Path, capsys: Capture, words: 
 
 def test_reconcile_and_restore_without_at_show_the_last_moment(bought: Path, tmp_path: Path, capsys: Capture) -> None:
     assert say(capsys, "reconcile", "--workspace", bought).out == (
-        "4 positions, all protected; 0 things changed since 10 Nov.\n"
+        "4 positions, all protected; 0 things changed since 10 Nov 2025.\n"
     )
     pack = tmp_path / "pack.zip"
     assert say(capsys, "backup", pack, "--workspace", bought).code == 0

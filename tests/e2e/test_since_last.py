@@ -59,11 +59,11 @@ def test_reconcile_begins_with_one_sentence_and_names_the_differences_only(
     folder = workspace(tmp_path, settings=SETTINGS)
     run_plan(folder, capsys, "2025-11-10", "ALKS", 32.66)
     quiet = say(capsys, "reconcile", "--workspace", folder, "--at", "2025-11-10T18:00:00Z")
-    assert (quiet.code, quiet.out) == (0, "4 positions, all protected; 0 things changed since 10 Nov.\n")
+    assert (quiet.code, quiet.out) == (0, "4 positions, all protected; 0 things changed since 10 Nov 2025.\n")
     exchange(folder, capsys, "withdraw", "1000")
     told = say(capsys, "reconcile", "--workspace", folder, "--at", "2025-11-10T20:00:00Z")
     assert told.out.splitlines() == [
-        "4 positions, all protected; 1 thing changed since 10 Nov.",
+        "4 positions, all protected; 1 thing changed since 10 Nov 2025.",
         "- Withdrawal of $1,000.00 on 2025-11-10",
     ]
     wrong = say(capsys, "reconcile", "--workspace", folder, "--at", "2025-11-10T20:00:00Z", "--accept", "ALKS")

@@ -16,12 +16,11 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from Departments.core.moments import iso, parse_iso
+from Departments.core.moments import iso, parse_iso, show_moment, show_shortly, show_span, show_time
 from Departments.core.money import usd, usd_cents
 from Departments.core.safe_text import Form, make_safe
 from Departments.core.statuses import PhaseName
 from Departments.Executive.reporting.attention import list_needs
-from Departments.Executive.reporting.page_document import new_york
 from Departments.Executive.reporting.pictures import Span, draw_cash, draw_days, draw_timeline, draw_weights
 from Departments.Executive.reporting.since_last import changed_sentences
 
@@ -55,9 +54,10 @@ def make_environment(*folders: Path) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "clock": new_york,
-        "moment": lambda at: new_york(at, "%d %b %Y, %H:%M:%S"),
-        "shortly": lambda at: new_york(at, "%d %b %H:%M"),
+        "clock": lambda at: "" if not at else show_time(parse_iso(at)),
+        "moment": lambda at: "" if not at else show_moment(parse_iso(at), seconds=True),
+        "shortly": lambda at: "" if not at else show_shortly(parse_iso(at)),
+        "span": _write_span,
         "isotime": iso,
         "lines": lambda text: Markup(make_safe(text, Form.HTML)),  # noqa: S704 - made safe
         "money": _write_money,
@@ -183,6 +183,14 @@ def _write_prose(sentence: object) -> Markup:
     parts = _CODE.split(make_safe(sentence))
     small = Markup(" <small><code>{}</code></small>")
     return Markup("").join(small.format(part) if number % 2 else escape(part) for number, part in enumerate(parts))
+
+
+def _write_span(since: str | None, until: str | None) -> str:
+    """Return from when to when, in New York time, as far as it is known."""
+    if since and until:
+        return show_span(parse_iso(since), parse_iso(until))
+    known = since or until
+    return show_time(parse_iso(known)) if known else ""
 
 
 def _write_money(amount: object) -> str:

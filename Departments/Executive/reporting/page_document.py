@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from Departments.core.moments import iso, parse_iso
+from Departments.core.moments import iso
 from Departments.core.money import ZERO, money_text, plain
 from Departments.core.orders import OrderType, Side
 from Departments.core.plans import TradingPlan
 from Departments.core.statuses import PhaseName
-from Departments.core.trading_calendar import EASTERN, trading_day
+from Departments.core.trading_calendar import trading_day
 from Departments.Executive.reporting.document import orders_by_hand
 from Departments.Executive.reporting.reason_words import describe_gap, describe_reasons, describe_skip
 from Departments.Executive.reporting.run_cash import cash_path
@@ -250,8 +250,3 @@ def _trail(ledger: Ledger, plan: TradingPlan, trades: Sequence[TradeRecord]) -> 
             "at": iso(letter.enqueued_at),
             "about": topic,
         }
-
-
-def new_york(moment: str | None, form: str = "%H:%M:%S") -> str:
-    """Write an ISO moment in New York's time, empty for none."""
-    return "" if not moment else parse_iso(moment).astimezone(EASTERN).strftime(form)

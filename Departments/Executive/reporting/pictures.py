@@ -17,9 +17,9 @@ from typing import Any, Final
 import pygal
 from pygal.style import Style
 
+from Departments.core.moments import show_time
 from Departments.core.money import percent, usd
 from Departments.core.safe_text import make_safe
-from Departments.core.trading_calendar import EASTERN
 
 # pygal adds a finder of an old form to every later import of the program; only its maps need it.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder) is not pygal.PluginImportFixer]
@@ -119,7 +119,7 @@ def _settings(height: int) -> dict[str, Any]:
         "show_legend": False,
         "print_values": False,
         "margin": 6,
-        "margin_right": 34,  # half of the last label
+        "margin_right": 46,  # half of the last label
         "spacing": 6,
         "truncate_label": -1,
         "style": Style(label_font_size=13, major_label_font_size=13),  # only to measure the labels
@@ -184,7 +184,7 @@ def _ticks(whole: float) -> list[float]:
 
 def _clock_from(first: datetime) -> Callable[[float], str]:
     def write(seconds: float) -> str:
-        return f"{(first + timedelta(seconds=float(seconds))).astimezone(EASTERN):%H:%M:%S}"
+        return show_time(first + timedelta(seconds=float(seconds)))
 
     return write
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from Departments.core.moments import show_shortly, show_span, show_time
 from Departments.core.money import ZERO, plain
 from Departments.core.plans import TradingPlan
 from Departments.core.platform import files
@@ -20,7 +21,7 @@ from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.rights import Rights
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.statuses import ExecutionStatus, PhaseName
-from Departments.core.trading_calendar import EASTERN
+from Departments.core.trading_calendar import trading_day
 from Departments.Executive.approvals import load_plan
 from Departments.Executive.reporting.document import final_document, orders_by_hand
 from Departments.Executive.reporting.issues import find_issues
@@ -181,13 +182,12 @@ def _read_lacking(trade: TradeRecord) -> Decimal:
 
 def stretch_text(stretch: Stretch, today: date | None = None) -> str:
     """Return the sentence about a stretch without live exits, with days if it did not begin and end on one day."""
-    since, end = stretch.since.astimezone(EASTERN), None if stretch.until is None else stretch.until.astimezone(EASTERN)
-    last = today or since.date() if end is None else end.date()
-    clock = "%H:%M:%S" if since.date() == last else "%d %b %H:%M:%S"
-    what = f"{stretch.symbol}: {plain(stretch.qty)} shares had no live exits from {since:{clock}}"
-    if end is None:
-        return f"{what} {since:%Z} on, and have none now"
-    return f"{what} to {end:{clock} %Z} ({_measure(end - since)})"
+    what = f"{stretch.symbol}: {plain(stretch.qty)} shares had no live exits from"
+    since, end = stretch.since, stretch.until
+    if end is not None:
+        return f"{what} {show_span(since, end)} ({_measure(end - since)})"
+    is_earlier = today is not None and trading_day(since) != today
+    return f"{what} {show_shortly(since) if is_earlier else show_time(since)} on, and have none now"
 
 
 def _measure(length: timedelta) -> str:

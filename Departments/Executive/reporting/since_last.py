@@ -13,11 +13,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from Departments.core.account_entries import AccountDifference, AccountEntry, EntryKind, Statement
-from Departments.core.moments import iso, parse_iso
+from Departments.core.moments import iso, parse_iso, show_day, show_shortly
 from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cents
 from Departments.core.orders import OrderStatus, OrderType, Purpose, Side
 from Departments.core.safe_text import Form, make_safe
-from Departments.core.trading_calendar import EASTERN
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, FillRow, OrderRecord
 from Departments.ledger.plan_records import ExecutionRecord, TradeRecord
@@ -72,10 +71,10 @@ class EarlierFill:
     @property
     def sentence(self) -> str:
         """Return the sentence about it, in New York time."""
-        fill, at = self.fill, self.fill.filled_at.astimezone(EASTERN)
+        fill = self.fill
         deed = "sold" if self.cash > 0 else "bought"
         symbol, price = self.order.symbol, usd_cents(fill.price)
-        start = f"{self.kind} {deed} {plain(fill.qty)} {symbol} at {price} on {at:%d %b %H:%M %Z}"
+        start = f"{self.kind} {deed} {plain(fill.qty)} {symbol} at {price} on {show_shortly(fill.filled_at)}"
         if self.entry is None or self.profit is None:
             return start
         return f"{start} (bought at {usd_cents(self.entry)}, {_with_sign(self.profit)})"
@@ -209,7 +208,7 @@ def describe_cancelled(group: OrderGroup) -> str:
 
 
 def _on_day(order: OrderRecord) -> str:
-    return "" if order.terminal_at is None else f" on {order.terminal_at.astimezone(EASTERN):%d %b %Y}"
+    return "" if order.terminal_at is None else f" on {show_day(order.terminal_at)}"
 
 
 def _ended_document(order: OrderRecord, sentence: str) -> dict[str, str | None]:
@@ -228,8 +227,8 @@ def since_last_lines(changes: Mapping[str, Any]) -> list[str]:
     told = changed_sentences(changes)
     lines = [f"- {make_safe(sentence, Form.MARKDOWN)}" for sentence in told]
     rows = (f"| {row['label']} | {usd_cents(Decimal(row['amount']))} |" for row in changes["bridge"])
-    since = parse_iso(changes["since"]).astimezone(EASTERN)
-    return [*(lines or [f"Nothing changed since {since:%d %b %Y}."]), "", "| | Amount |", "| --- | --- |", *rows]
+    since = show_day(parse_iso(changes["since"]))
+    return [*(lines or [f"Nothing changed since {since}."]), "", "| | Amount |", "| --- | --- |", *rows]
 
 
 def changed_sentences(changes: Mapping[str, Any]) -> list[str]:

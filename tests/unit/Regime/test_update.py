@@ -60,7 +60,7 @@ def test_the_body_reads_as_the_existing_messages_do() -> None:
     assert lines[0] == "# Market Regime Assessment"
     for line in (
         "**To:** EXECUTIVE Department",
-        "**Date:** 2025-11-10 06:35:59",
+        "**Date:** 2025-11-10 01:35:59 EST",
         "## Market Regime: BULLISH",
         "**Confidence:** HIGH",
         "**Recommendation:** GOOD DAY TO TRADE",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.console import Console
 
 from Departments.commands.frame import show_logs
 from Departments.commands.live_view import LiveView, follow_on_terminal
-from Departments.commands.log_files import CopiedStream
+from Departments.commands.log_files import CopiedStream, LogWriter
 from Departments.core.logs import SparseLine, make_logger
 from Departments.core.platform.clock import SimulatedClock
 from Departments.Executive.day import ignore_progress
@@ -79,8 +79,9 @@ def test_the_picture_is_for_terminals_alone(folder: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setenv("TERM", "dumb" if kind == "dumb" else "xterm")
     terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", CopiedStream(terminal, io.StringIO()) if kind == "log file" else terminal)
-    with closing(desk(folder)) as opened, follow_on_terminal(opened, wanted=kind != "quiet") as observe:
+    with closing(desk(folder)) as opened, closing(LogWriter(folder / "own.log")) as log, ExitStack() as stack:
+        monkeypatch.setattr(sys, "stderr", CopiedStream(terminal, log) if kind == "log file" else terminal)
+        observe = stack.enter_context(follow_on_terminal(opened, wanted=kind != "quiet"))
         assert (observe is not ignore_progress) is (kind == "terminal")
         if kind == "terminal":
             opened.day = replace(opened.day, observe=observe)

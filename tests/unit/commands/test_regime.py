@@ -56,7 +56,7 @@ def test_at_80_columns_no_column_of_the_history_is_lost(tmp_path: Path, monkeypa
     assessed(tmp_path, TODAY, worst)
     lines = called("--workspace", str(tmp_path), "--at", "2025-11-10T20:00:00Z").splitlines()
     (row,) = [line.split() for line in lines if "BULLISH" in line and "10:10" in line]
-    assert row == ["2025-11-10", "10:10", "BULLISH", "HIGH", "+3", "+1.15%", "18.04", "16", "-31.51", "+1.54%"]
+    assert row == ["2025-11-10", "10:10", "EST", "BULLISH", "HIGH", "+3", "+1.15%", "18.04", "16", "-31.51", "+1.54%"]
     assert [line for line in lines if "BEARISH MEDIUM" in line]
 
 
