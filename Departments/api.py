@@ -23,8 +23,8 @@ from typing import Any
 
 from Departments.bootstrap import Choices, Desk
 from Departments.bootstrap import open_desk as _open
-from Departments.commands.frame import find_messages
 from Departments.commands.inputs import make_clock, read_day_order
+from Departments.commands.options import check_workspace
 from Departments.commands.plan import describe_approval
 from Departments.commands.run import audience_of
 from Departments.commands.status import take_look
@@ -65,7 +65,7 @@ class OpenDesk:
 def open_desk(workspace: Path | str, *, broker: str | None = None, at: str | None = None) -> Iterator[OpenDesk]:
     """Open the desk of a workspace; `broker` and `at` are the options of that name. Raises BadInput."""
     folder = Path(workspace)
-    find_messages(folder)
+    check_workspace(folder)
     desk = _open(locate(folder), Choices(clock=make_clock(at), broker=broker))
     try:
         yield OpenDesk(desk)

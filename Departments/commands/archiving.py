@@ -14,7 +14,7 @@ from rich.table import Table
 
 from Departments.bootstrap import Desk
 from Departments.commands.consoles import count_noun, escape_text, open_console
-from Departments.commands.frame import add_to_failure, find_messages, print_json, use_desk
+from Departments.commands.frame import add_to_failure, print_json, use_desk, work_at_desk
 from Departments.commands.log_files import LogFile, keep_log
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.departments import OURS
@@ -56,8 +56,7 @@ def archive(  # noqa: PLR0913 - one parameter for each option
     unread_of_neighbours: {DEPT: n}}`, or `{dry_run, pack, files}`. Unread mail of other departments is named.
     """
     keep_log(log_file, workspace)
-    find_messages(workspace)
-    with use_desk(workspace) as desk:
+    with use_desk(workspace) if dry_run else work_at_desk(workspace, "archive") as desk:
         if pack is not None:
             if older_than or message_type or department or box:
                 raise BadInput("--pack", "", "a month is packed as a whole", "leave the other filters out")

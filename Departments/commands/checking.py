@@ -16,7 +16,7 @@ from rich.table import Table
 from Departments.commands.consoles import count_noun, escape_text, open_console
 from Departments.commands.evidence import audit
 from Departments.commands.frame import find_messages, print_json, reason_of
-from Departments.commands.options import AsJson, Workspace
+from Departments.commands.options import AnyFolder, AsJson, check_workspace
 from Departments.commands.signed_files import sign, verify
 from Departments.core.errors import BadInput, UnreadableMessage
 from Departments.core.platform import files
@@ -35,7 +35,7 @@ LIVING = (INBOX, OUTBOX, ARCHIVE)  # the boxes whose messages were read, or will
 
 def check(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders.")] = None,
-    workspace: Workspace = Path(),
+    workspace: AnyFolder = Path(),
     *,
     as_json: AsJson = False,
 ) -> int:
@@ -47,7 +47,7 @@ def check(
     """
     asked, dead = [workspace / path for path in paths or ()], 0
     if not paths:
-        root = find_messages(workspace)
+        root = find_messages(check_workspace(workspace))
         asked = [root / box for box in LIVING if (root / box).is_dir()]
         dead = len(list_dead_letters(root))
     document = check_files(asked) | {"dead_letters": dead}
@@ -139,6 +139,8 @@ def _show(screen: Console, document: dict[str, Any]) -> None:
 
 def schema(
     message_type: Annotated[str | None, typer.Argument(metavar="TYPE", help="A message type; by default all.")] = None,
+    *,
+    as_json: AsJson = False,  # noqa: ARG001 - a schema is JSON anyway; a failure becomes a document by it
 ) -> int:
     """Print the JSON Schema of a type's payload; without TYPE, of all types by name."""
     if message_type is None:

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from Departments.brokers.registry import find_row, list_names
 from Departments.commands.consoles import escape_text, open_console
-from Departments.commands.frame import find_messages, print_json, use_desk
-from Departments.commands.options import AsJson, Workspace
+from Departments.commands.frame import print_json, use_desk
+from Departments.commands.log_lines import note_change
+from Departments.commands.options import AnyFolder, AsJson, Workspace, check_workspace
 from Departments.constraints.limits import Limits, limits_file, raise_for_contradictions
 from Departments.constraints.table import CONSTRAINTS, READ_ELSEWHERE
 from Departments.core.documents import as_json as to_json
@@ -65,7 +66,7 @@ READERS: Final[Mapping[str, str]] = {
 
 def config(
     context: typer.Context,
-    workspace: Workspace = Path(),
+    workspace: AnyFolder = Path(),
     *,
     origin: Annotated[bool, typer.Option("--origin", help="Every setting and limit, and what reads each.")] = False,
     as_json: AsJson = False,
@@ -73,6 +74,7 @@ def config(
     """Show settings and limits."""
     if context.invoked_subcommand is not None:
         return 0
+    check_workspace(workspace)
     with use_desk(workspace) as desk:
         settings, limits = desk.settings, desk.limits
         folder = desk.workspace
@@ -159,8 +161,8 @@ def set_(
     as_json: AsJson = False,
 ) -> int:
     """Change a value."""
-    find_messages(workspace)
     path, before = set_value(locate(workspace), key, value)
+    note_change(workspace, "config set", key)  # not the value: it may be an address with a password
     if as_json:
         print_json({"file": str(path), "key": key, "before": before, "value": value})
     else:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
 
 from Departments.bootstrap import Desk
 from Departments.commands.consoles import count_noun, escape_text, open_console, print_text
-from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.frame import find_messages, print_json, work_at_desk
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.moments import show_text
@@ -20,6 +20,7 @@ from Departments.messaging import failures
 from Departments.messaging.failures import DeadLetter
 from Departments.messaging.names import stem
 
+MOVES: Final = {"retry": "is back in the inbox of", "drop": "is archived unhandled for"}
 Which = Annotated[str, typer.Argument(metavar="ID", help="The message's id or the file's name.")]
 
 
@@ -59,10 +60,10 @@ def show(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False
 def retry(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """Put a dead letter back into its inbox and reset its attempts. Its reason goes to the archive."""
     return _move(
+        "retry",
         workspace,
         which,
         lambda desk, letter, day: failures.revive(desk.mailbox, desk.bus.journal, letter, day, desk.clock.now()),
-        "is back in the inbox of",
         as_json=as_json,
     )
 
@@ -70,18 +71,17 @@ def retry(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = Fals
 def drop(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """Move a dead letter and its reason to the archive, unhandled."""
     return _move(
+        "drop",
         workspace,
         which,
         lambda desk, letter, day: failures.drop(desk.mailbox, desk.bus.journal, letter, day, desk.clock.now()),
-        "is archived unhandled for",
         as_json=as_json,
     )
 
 
 def accept(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = False) -> int:
     """Leave a dead letter in its folder; the next report does not count it."""
-    find_messages(workspace)
-    with use_desk(workspace) as desk:
+    with work_at_desk(workspace, "dead-letters accept") as desk:
         journal = desk.ledger.journal
         found = [row for row in journal.dead_letters() if which in {row[1], stem(row[1]), row[3]}]
         if not found:
@@ -100,15 +100,15 @@ def accept(which: Which, workspace: Workspace = Path(), *, as_json: AsJson = Fal
 
 
 def _move(
-    workspace: Path, which: str, move: Callable[[Desk, DeadLetter, str], str], words: str, *, as_json: bool
+    command: str, workspace: Path, which: str, move: Callable[[Desk, DeadLetter, str], str], *, as_json: bool
 ) -> int:
     letter = _find(workspace, which)
-    with use_desk(workspace) as desk:
+    with work_at_desk(workspace, f"dead-letters {command}") as desk:
         name = move(desk, letter, trading_day(desk.clock.now()).isoformat())
     if as_json:
         print_json({"department": letter.department, "file": name})
     else:
-        open_console().print(f"{escape_text(name)} {words} {letter.department}.")
+        open_console().print(f"{escape_text(name)} {MOVES[command]} {letter.department}.")
     return 0
 
 

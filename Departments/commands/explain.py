@@ -15,7 +15,7 @@ from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.explanations import Explanation, History, Sighting, find_standing, list_history
-from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, Workspace
 from Departments.core.errors import BadInput, DepartmentsError
@@ -86,7 +86,6 @@ def _read_day(text: str | None) -> date | None:
 def _find_history(desk: Desk, name: str) -> History:
     if desk.ledger_path.exists():
         return list_history(desk.ledger, name)
-    find_messages(desk.workspace)  # a new workspace has no history yet; any other folder is a mistake
     return History(())
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
+from Departments.commands.log_lines import keep_lines
 from Departments.core.documents import json_pieces
-from Departments.core.errors import BadInput, DepartmentsError, LedgerError
+from Departments.core.errors import DepartmentsError, LedgerError
 from Departments.core.moments import show_time
 from Departments.core.platform import files
 from Departments.core.platform.clock import Clock
@@ -81,6 +82,15 @@ def use_desk(workspace: Path, choices: Choices | None = None, level: int = loggi
         desk.close()
 
 
+@contextmanager
+def work_at_desk(
+    workspace: Path, command: str, choices: Choices | None = None, level: int = logging.INFO
+) -> Iterator[Desk]:
+    """Yield the desk for a command that changes something: its log is kept as JSON lines, too."""
+    with use_desk(workspace, choices, level) as desk, keep_lines(desk, command):
+        yield desk
+
+
 def add_to_failure(error: BaseException, more: Mapping[str, Any]) -> None:
     """Add keys to the document of a failed command; they are beside its error."""
     error.issues = {**getattr(error, "issues", {}), **more}  # type: ignore[attr-defined]
@@ -97,19 +107,8 @@ def _find_issues(desk: Desk, error: DepartmentsError) -> dict[str, Any]:
 
 
 def find_messages(workspace: Path) -> Path:
-    """Return the folder of a workspace's messages. Raises BadInput outside a workspace.
-
-    An empty list would reassure a person who started a command in the wrong folder.
-    """
-    folder = locate(workspace)
-    if not any((folder / part).is_dir() for part in (MESSAGES, "config", "Config")):
-        raise BadInput(
-            folder,
-            "",
-            f"is not a workspace: it has neither config nor {MESSAGES}",
-            "make it one by `departments init`, or name another by --workspace",
-        )
-    return folder / MESSAGES
+    """Return the folder of a workspace's messages."""
+    return locate(workspace) / MESSAGES
 
 
 def print_json(document: Any) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.consoles import open_console
-from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.frame import print_json, work_at_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, Workspace
 from Departments.core.errors import BadInput
@@ -38,8 +38,7 @@ def halt(
 ) -> int:
     """Halt the desk."""
     words = _check_reason(reason)
-    find_messages(workspace)  # a halt in the wrong folder would reassure
-    with use_desk(workspace, Choices(clock=make_clock(at))) as desk:
+    with work_at_desk(workspace, "halt", Choices(clock=make_clock(at))) as desk:
         scope = HaltScope.BUYS if buys else HaltScope.ALL
         wanted = Halt(scope, words, name_user(), desk.clock.now())
         before = desk.ledger.halts.begin(wanted)
@@ -55,8 +54,7 @@ def halt(
 
 def unhalt(workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = False) -> int:
     """End the halt."""
-    find_messages(workspace)
-    with use_desk(workspace, Choices(clock=make_clock(at))) as desk:
+    with work_at_desk(workspace, "unhalt", Choices(clock=make_clock(at))) as desk:
         ended = desk.ledger.halts.end(name_user(), desk.clock.now())
     if ended is None:
         return _show({"halt": None}, ["Nothing is halted."], as_json=as_json)

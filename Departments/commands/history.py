@@ -18,7 +18,7 @@ from rich.table import Table
 
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.consoles import escape_text, open_console
-from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.looks import look_only
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace
@@ -91,7 +91,6 @@ def positions(
 ) -> int:
     """Show the positions."""
     with ExitStack() as stack:
-        find_messages(workspace)
         choices = Choices(clock=make_clock(at), broker=broker)
         desk = stack.enter_context(use_desk(workspace, look_only(workspace, choices, stack)))
         held = _list_held(desk, BrokerHoldings.read(desk.patient_broker))

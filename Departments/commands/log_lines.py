@@ -15,14 +15,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from Departments.bootstrap import Desk
+from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.commands.log_files import remove_old
-from Departments.core.logs import list_subjects
+from Departments.core.errors import DepartmentsError
+from Departments.core.logs import list_subjects, make_logger
 from Departments.core.moments import iso
 from Departments.core.platform import files
-from Departments.core.platform.clock import Clock
+from Departments.core.platform.clock import Clock, SystemClock
 from Departments.core.platform.rights import Rights, make_folder, provide_file
+from Departments.core.platform.users import name_user
 from Departments.core.trading_calendar import trading_day
+
+log = make_logger(__name__)
 
 FOLDER: Final = "logs"
 NAME: Final = "departments_{}.jsonl"
@@ -49,6 +53,14 @@ class JsonLines(logging.Handler):
             with files.open_file(path, "ab") as file:
                 file.write(line.encode("utf-8", "replace"))
 
+    def note(self, command: str, what: str = "", level: int = logging.INFO, error: Exception | None = None) -> None:
+        """Write a line about a command of this user. `error` is an unexpected one: its traceback is kept."""
+        trace = None if error is None else (type(error), error, error.__traceback__)
+        names = (command, name_user(), f": {what}" if what else "")
+        record = log.makeRecord("Departments.commands", level, "", 0, "departments %s, by %s%s", names, trace)
+        log.filter(record)
+        self.handle(record)
+
     def _prepare(self, path: Path, now: datetime) -> None:
         """Make the file of a new day, and remove old ones."""
         if self._ready == path:
@@ -68,18 +80,35 @@ def describe_record(record: logging.LogRecord, now: datetime) -> dict[str, str]:
 
 
 @contextmanager
-def keep_lines(desk: Desk) -> Iterator[None]:
-    """Write the log of a command that works, as JSON lines, too. A rehearsal writes none."""
+def keep_lines(desk: Desk, command: str) -> Iterator[None]:
+    """Write the log of a command that changes something, as JSON lines, too: first who gave it, last why it failed.
+
+    A rehearsal writes none.
+    """
     if desk.choices.rehearsal is not None:
         yield
         return
     logger = logging.getLogger("Departments")  # noqa: TID251 - the parent of all, which has only handlers
     handler = JsonLines(desk.workspace / FOLDER, desk.clock, desk.rights)
+    handler.note(command)
     logger.addHandler(handler)
     try:
         yield
+    except DepartmentsError as error:
+        handler.note(command, f"failed: {error.sentence}", logging.ERROR)
+        raise
+    except Exception as error:
+        handler.note(command, f"failed: {type(error).__name__}", logging.ERROR, error)
+        raise
     finally:
         logger.removeHandler(handler)
+
+
+def note_change(workspace: Path, command: str, what: str, clock: Clock | None = None) -> None:
+    """Write the one line of a command that needs no desk, after its change."""
+    desk = open_desk(workspace, Choices(clock=clock or SystemClock()))
+    with suppress(DepartmentsError):  # settings that cannot be read say not whose the file is
+        JsonLines(desk.workspace / FOLDER, desk.clock, desk.rights).note(command, what)
 
 
 @dataclass(frozen=True, slots=True)

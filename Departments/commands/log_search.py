@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from Departments.commands.consoles import open_console
-from Departments.commands.frame import find_messages, print_json
+from Departments.commands.frame import print_json
 from Departments.commands.log_lines import LineFilter, list_files, read_lines
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.moments import parse_iso, show_moment
@@ -23,7 +23,7 @@ from Departments.core.safe_text import make_safe
 
 HELP = """Show the log: the newest day, or the lines of all days about a plan, a symbol or a message.
 
-It reads `logs/departments_<day>.jsonl`, which `run`, `order`, `resume` and `watch` write: a JSON object in each line.
+It reads `logs/departments_<day>.jsonl`, which every command writes that changes something: a JSON object in each line.
 Times are New York's; with `--json` the lines are as they were written, in UTC. `--follow` goes on until Ctrl-C.
 """
 PAUSE: Final = 1.0  # seconds between two looks
@@ -39,7 +39,6 @@ def logs(
     as_json: AsJson = False,
 ) -> int:
     """Show lines of the log."""
-    find_messages(workspace)
     folder = locate(workspace)
     wanted = LineFilter(plan, spell_symbol(symbol) if symbol else "", message)
     if follow:

@@ -10,7 +10,7 @@ import typer
 from Departments.bootstrap import Choices
 from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import open_console
-from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.frame import print_json, work_at_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace
 from Departments.core.approvers import ApprovalPlace, Approver
@@ -39,13 +39,12 @@ def veto(
     as_json: AsJson = False,
 ) -> int:
     """Take an order out of a plan."""
-    find_messages(workspace)
     try:
         name = read_symbol(symbol)
     except ValueError as error:
         raise BadInput("SYMBOL", "", *str(error).split("; ", 1)) from error
     choices = look_at_own_time(workspace, Choices(clock=make_clock(at), broker=broker))
-    with use_desk(workspace, choices) as desk:
+    with work_at_desk(workspace, "veto", choices) as desk:
         made = desk.opinions.veto(plan_id, name, _by_command(), comment)
     if as_json:
         print_json({"plan": made.filed.document, "review": made.review.document(), **made.outlook.document()})
@@ -66,8 +65,7 @@ def say_about(
     as_json: AsJson = False,
 ) -> int:
     """Say something about a plan; it is in its page and report."""
-    find_messages(workspace)
-    with use_desk(workspace, look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
+    with work_at_desk(workspace, "comment", look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
         opinion = desk.opinions.comment(plan_id, _by_command(), text)
     return _show({"plan_id": plan_id, "sentence": opinion.sentence}, as_json=as_json)
 
@@ -81,8 +79,7 @@ def reject(
     as_json: AsJson = False,
 ) -> int:
     """Reject a plan: nobody can approve or execute it any more. `departments run` makes another one."""
-    find_messages(workspace)
-    with use_desk(workspace, look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
+    with work_at_desk(workspace, "reject", look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
         opinion = desk.opinions.reject(plan_id, _by_command(), comment)
     return _show({"plan_id": plan_id, "sentence": opinion.sentence}, as_json=as_json)
 

@@ -18,6 +18,7 @@ from Departments.commands.exchange_document import (
 )
 from Departments.commands.frame import print_json, show_logs
 from Departments.commands.inputs import make_clock
+from Departments.commands.log_lines import note_change
 from Departments.commands.options import AsJson, At, ExchangePrices, Reseed, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.moments import show_moment
@@ -34,6 +35,7 @@ from Departments.exchange.records import ExchangeRefusal
 from Departments.exchange.state import load_exchange_state
 from Departments.exchange.storage import retire_file
 
+COMMANDS = {"set_price": "price", "resume": "halt"}  # of the events that are named otherwise
 SYMBOL = Annotated[str, typer.Argument(help="The symbol.", metavar="SYMBOL")]
 AMOUNT = Annotated[str, typer.Argument(help="Dollars.", metavar="DOLLARS")]
 
@@ -45,6 +47,7 @@ def init(
     at: At = None,
     *,
     reseed: Reseed = False,
+    as_json: AsJson = False,
 ) -> int:
     """Seed the exchange from a file. With --reseed a new one replaces it; the old file is kept."""
     path, clock, seed = _find_file(workspace), make_clock(at), load_exchange_state(state)
@@ -57,7 +60,8 @@ def init(
         if given is not None:
             exchange.floor.set_prices(given.prices)
             exchange.floor.record_bars(given.bars)
-        _say(f"Seeded {path.name} from {state.name}: {_describe(exchange)}{kept}")
+        sentence = f"Seeded {path.name} from {state.name}: {_describe(exchange)}{kept}"
+        _say_change(workspace, "init", sentence, clock, as_json=as_json)
     finally:
         exchange.close()
     return 0
@@ -69,7 +73,7 @@ def show(workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = Fals
         if as_json:
             print_json(exchange_document(exchange, clock))
         else:
-            _say(f"{show_moment(clock.now())}: {_describe(exchange)}")
+            _say(f"{show_moment(clock.now())}: {_describe(exchange)}", as_json=as_json)
     return 0
 
 
@@ -79,29 +83,32 @@ def price(
     workspace: Workspace = Path(),
     prices: ExchangePrices = None,
     at: At = None,
+    *,
+    as_json: AsJson = False,
 ) -> int:
     """Set the price of a symbol, or of all symbols in a file. Resting orders see it at once."""
     if prices is None:
         if symbol is None or dollars is None:
             raise BadInput("SYMBOL DOLLARS", "", "is missing", "write: departments exchange price NVDA 187.20")
-        return _occur(workspace, at, do="set_price", of=symbol, price=dollars)
+        return _occur(workspace, at, as_json=as_json, do="set_price", of=symbol, price=dollars)
     given = read_prices(prices)
-    with _open(workspace, at) as (exchange, _):
+    with _open(workspace, at) as (exchange, clock):
         exchange.floor.set_prices(given.prices)
         exchange.floor.record_bars(given.bars)
         bars = f", recorded days of {count(len(given.bars), 'symbol')}" if given.bars else ""
-        _say(f"Took the prices of {count(len(given.prices), 'symbol')}{bars} from {prices.name}")
+        sentence = f"Took the prices of {count(len(given.prices), 'symbol')}{bars} from {prices.name}"
+        _say_change(workspace, "price", sentence, clock, as_json=as_json)
     return 0
 
 
-def deposit(amount: AMOUNT, workspace: Workspace = Path(), at: At = None) -> int:
+def deposit(amount: AMOUNT, workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = False) -> int:
     """Pay money in (activity CSD)."""
-    return _occur(workspace, at, do="deposit", amount=amount)
+    return _occur(workspace, at, as_json=as_json, do="deposit", amount=amount)
 
 
-def withdraw(amount: AMOUNT, workspace: Workspace = Path(), at: At = None) -> int:
+def withdraw(amount: AMOUNT, workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = False) -> int:
     """Pay money out (activity CSW); no more than the cash."""
-    return _occur(workspace, at, _check_cash, do="withdraw", amount=amount)
+    return _occur(workspace, at, _check_cash, as_json=as_json, do="withdraw", amount=amount)
 
 
 def dividend(
@@ -110,19 +117,21 @@ def dividend(
     workspace: Workspace = Path(),
     pay_on: Annotated[str | None, typer.Option(help="The payment day, like 2025-12-04 (default: now).")] = None,
     at: At = None,
+    *,
+    as_json: AsJson = False,
 ) -> int:
     """Pay a dividend on the shares held now (activity DIV)."""
-    return _occur(workspace, at, do="dividend", of=symbol, amount=amount, pay_on=pay_on)
+    return _occur(workspace, at, as_json=as_json, do="dividend", of=symbol, amount=amount, pay_on=pay_on)
 
 
-def interest(amount: AMOUNT, workspace: Workspace = Path(), at: At = None) -> int:
+def interest(amount: AMOUNT, workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = False) -> int:
     """Book interest (activity INT); a negative amount is paid."""
-    return _occur(workspace, at, _check_cash, do="interest", amount=amount)
+    return _occur(workspace, at, _check_cash, as_json=as_json, do="interest", amount=amount)
 
 
-def fee(amount: AMOUNT, workspace: Workspace = Path(), at: At = None) -> int:
+def fee(amount: AMOUNT, workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = False) -> int:
     """Charge a fee (activity FEE); no more than the cash."""
-    return _occur(workspace, at, _check_cash, do="fee", amount=amount)
+    return _occur(workspace, at, _check_cash, as_json=as_json, do="fee", amount=amount)
 
 
 def split(
@@ -130,9 +139,11 @@ def split(
     ratio: Annotated[str, typer.Argument(help="New shares for each old one: 10 or 10:1; 1:10 is a reverse split.")],
     workspace: Workspace = Path(),
     at: At = None,
+    *,
+    as_json: AsJson = False,
 ) -> int:
     """Split a symbol (activity SPLIT). `orders_at_split` of the seed says what becomes of its open orders."""
-    return _occur(workspace, at, do="split", of=symbol, ratio=ratio)
+    return _occur(workspace, at, as_json=as_json, do="split", of=symbol, ratio=ratio)
 
 
 def rename(
@@ -140,9 +151,11 @@ def rename(
     new: Annotated[str, typer.Argument(help="The new symbol.", metavar="NEW")],
     workspace: Workspace = Path(),
     at: At = None,
+    *,
+    as_json: AsJson = False,
 ) -> int:
     """Give a symbol a new name (activity NC). Shares and asset id stay; its open orders are cancelled."""
-    return _occur(workspace, at, do="rename", of=symbol, to=new)
+    return _occur(workspace, at, as_json=as_json, do="rename", of=symbol, to=new)
 
 
 def halt(
@@ -152,25 +165,32 @@ def halt(
     at: At = None,
     *,
     end: Annotated[bool, typer.Option("--end", help="Let it trade again.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Halt a symbol, or end its halt."""
-    return _occur(workspace, at, do="resume" if end else "halt", of=symbol, seconds=None if end else seconds)
+    return _occur(
+        workspace, at, as_json=as_json, do="resume" if end else "halt", of=symbol, seconds=None if end else seconds
+    )
 
 
-def reset(workspace: Workspace = Path(), at: At = None) -> int:
+def reset(workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = False) -> int:
     """Put the exchange away under a dated name; the next seed makes a new one."""
     path = _find_file(workspace)
     _check_exists(path)
-    kept = retire_file(path, make_clock(at).now())
-    _say(f"{path.name} is kept as {kept.name}; seed a new one: departments exchange init FILE")
+    clock = make_clock(at)
+    kept = retire_file(path, clock.now())
+    sentence = f"{path.name} is kept as {kept.name}; seed a new one: departments exchange init FILE"
+    _say_change(workspace, "reset", sentence, clock, as_json=as_json)
     return 0
 
 
-def check_faults(file: Annotated[Path, typer.Argument(help="The fault script.", metavar="FILE")]) -> int:
+def check_faults(
+    file: Annotated[Path, typer.Argument(help="The fault script.", metavar="FILE")], *, as_json: AsJson = False
+) -> int:
     """Check a fault script: every entry is read, nothing strikes."""
     script = load_faults(file)
     deeds = ", ".join(sorted({fault.do for fault in script.faults})) or "none"
-    _say(f"{file.name}: {count(len(script.faults), 'fault')} can be read ({deeds})")
+    _say(f"{file.name}: {count(len(script.faults), 'fault')} can be read ({deeds})", as_json=as_json)
     return 0
 
 
@@ -181,22 +201,25 @@ def _occur(
     workspace: Path,
     at: str | None,
     check: Callable[[SimulatedExchange, MarketEvent], None] | None = None,
+    *,
+    as_json: bool,
     **terms: Any,
 ) -> int:
     """Let one event happen, and print its effect. Raises BadInput."""
     event = validate(
         MarketEvent, {name: value for name, value in terms.items() if value is not None}, f"exchange {terms['do']}"
     )
-    with _open(workspace, at) as (exchange, _):
+    with _open(workspace, at) as (exchange, clock):
         if event.of is not None and event.do != "set_price" and not exchange.assets([event.of]):
             mend = "name one from `departments exchange show --json`"
             raise BadInput(event.of, "", "is not listed at the exchange", mend)
         if check is not None:
             check(exchange, event)
         try:
-            _say(exchange.floor.occur(event))
+            sentence = exchange.floor.occur(event)
         except ExchangeRefusal as refusal:
             raise BadInput(event.do, "", str(refusal), "correct it") from refusal
+        _say_change(workspace, COMMANDS.get(event.do, event.do), sentence, clock, as_json=as_json)
     return 0
 
 
@@ -225,10 +248,7 @@ def _open(workspace: Path, at: str | None) -> Iterator[tuple[SimulatedExchange, 
 
 
 def _find_file(workspace: Path) -> Path:
-    folder = locate(workspace)
-    if not folder.is_dir():
-        raise BadInput(folder, "", "there is no such folder", "create it or name another --workspace")
-    return find_state(folder) / EXCHANGE_FILE
+    return find_state(locate(workspace)) / EXCHANGE_FILE
 
 
 def _check_exists(path: Path) -> None:
@@ -250,10 +270,19 @@ def _describe(exchange: SimulatedExchange) -> str:
     return ", ".join(parts)
 
 
-def _say(sentence: str) -> None:
+def _say_change(workspace: Path, what: str, sentence: str, clock: Clock, *, as_json: bool) -> None:
+    """Print what was changed, and write it into the log."""
+    note_change(workspace, f"exchange {what}", sentence, clock)
+    _say(sentence, as_json=as_json)
+
+
+def _say(sentence: str, *, as_json: bool) -> None:
     from rich.console import Console  # noqa: PLC0415 - only to write one line
 
-    print_text(Console(highlight=False, markup=False), sentence)
+    if as_json:
+        print_json({"sentence": sentence})
+    else:
+        print_text(Console(highlight=False, markup=False), sentence)
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from Departments.bootstrap import LEDGER_FILE, MESSAGES
 from Departments.brokers.registry import BROKERS
+from Departments.core.errors import BadInput
+from Departments.core.platform.places import locate
+
+MARKS = ("config", "Config", MESSAGES, LEDGER_FILE)  # a workspace has one of them
 
 
 def check_broker(name: str | None) -> str | None:
@@ -19,7 +24,25 @@ def check_broker(name: str | None) -> str | None:
     raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, names))}")
 
 
-Workspace = Annotated[Path, typer.Option(help="The folder to work in.")]
+def check_workspace(folder: Path) -> Path:
+    """Return the folder of a workspace as it is. Raises BadInput for any other folder.
+
+    In the wrong folder an empty list would reassure, and a new ledger mislead.
+    """
+    place = locate(folder)
+    if not place.exists():
+        raise BadInput(place, "", "there is no such folder", "make it by `departments init`, or correct --workspace")
+    if not place.is_dir():
+        raise BadInput(place, "", "is a file, not a workspace", "name a folder by --workspace")
+    if not any((place / mark).exists() for mark in MARKS):
+        problem = f"is not a workspace: it has neither config nor {MESSAGES}"
+        raise BadInput(place, "", problem, "make it one by `departments init`, or name another by --workspace")
+    return folder
+
+
+Workspace = Annotated[Path, typer.Option(help="The folder to work in.", callback=check_workspace)]
+#: A workspace that may not be there yet, or that only some uses of a command need.
+AnyFolder = Annotated[Path, typer.Option("--workspace", help="The folder to work in.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 BrokerOption = Annotated[
     str | None,

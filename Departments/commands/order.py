@@ -11,11 +11,10 @@ import typer
 
 from Departments.bootstrap import Choices
 from Departments.commands.clocks import check_moving_on
-from Departments.commands.frame import document_failures, use_desk
+from Departments.commands.frame import document_failures, work_at_desk
 from Departments.commands.inputs import check_report_folder, make_clock
 from Departments.commands.live_view import follow_on_terminal
 from Departments.commands.log_files import LogFile, keep_log
-from Departments.commands.log_lines import keep_lines
 from Departments.commands.options import (
     AsJson,
     At,
@@ -83,8 +82,7 @@ def order(  # noqa: PLR0913 - one parameter for each option
         if dry_run:
             copied = stack.enter_context(rehearse(locate(workspace), choices.clock.now()))
             choices = replace(choices, rehearsal=copied)
-        desk = stack.enter_context(use_desk(workspace, choices, level))
-        stack.enter_context(keep_lines(desk))
+        desk = stack.enter_context(work_at_desk(workspace, "order", choices, level))
         stack.enter_context(desk.announcer.telling_failures())
         check_exchange_files(desk)
         check_moving_on(desk)

@@ -9,7 +9,7 @@ import typer
 
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.consoles import open_console
-from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.frame import print_json, work_at_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, Workspace
 from Departments.core.errors import BadInput
@@ -37,8 +37,7 @@ def overdue(
     as_json: AsJson = False,
 ) -> int:
     """Look whether a run of today has ended."""
-    find_messages(workspace)
-    with use_desk(workspace, Choices(clock=make_clock(at))) as desk:
+    with work_at_desk(workspace, "overdue", Choices(clock=make_clock(at))) as desk:
         schedule = _read_schedule(desk, by)
         due, now = find_overdue(schedule, desk.clock.now()), desk.clock.now()
         is_done = _has_ended(desk)

@@ -16,7 +16,7 @@ from rich.table import Table
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import escape_text, open_console
-from Departments.commands.frame import print_json, use_desk
+from Departments.commands.frame import print_json, work_at_desk
 from Departments.commands.inputs import make_clock, read_day_order
 from Departments.commands.options import (
     AsJson,
@@ -66,7 +66,7 @@ def plan(  # noqa: PLR0913 - one parameter for each option
     The exit code is 1 if the day's proposal was refused and the plan was made without it.
     """
     choices = Choices(clock=make_clock(at), broker=broker, exchange_state=exchange_state, exchange_prices=prices)
-    with use_desk(workspace, look_at_own_time(workspace, choices)) as desk:
+    with work_at_desk(workspace, "plan", look_at_own_time(workspace, choices)) as desk:
         check_exchange_files(desk, reseed=reseed)
         # before ledger and exchange are made
         order = read_day_order(desk, briefing, plan_file, dry_run=True, sizes=sizes, fill=fill)
@@ -91,7 +91,7 @@ def approve(
     Above `approval.four_eyes_above` two different users must; after the first the exit code is 1.
     """
     choices = look_at_own_time(workspace, Choices(clock=make_clock(at), broker=broker))
-    with use_desk(workspace, choices) as desk:
+    with work_at_desk(workspace, "approve", choices) as desk:
         _check_known(desk, plan_id)
         approved = desk.day.approve(plan_id, Approver(name_user(), ApprovalPlace.COMMAND))
     if as_json:

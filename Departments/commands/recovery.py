@@ -16,11 +16,10 @@ from rich.table import Table
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import check_moving_on, look_at_own_time
 from Departments.commands.consoles import count_noun, escape_text
-from Departments.commands.frame import document_failures, print_json, use_desk
+from Departments.commands.frame import document_failures, print_json, work_at_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.live_view import follow_on_terminal
 from Departments.commands.log_files import LogFile, keep_log
-from Departments.commands.log_lines import keep_lines
 from Departments.commands.options import (
     AsJson,
     At,
@@ -60,7 +59,7 @@ def resume(  # noqa: PLR0913 - one parameter for each option
     keep_log(log_file, workspace)
     choices = Choices(clock=make_clock(at), broker=broker, exchange_faults=exchange_faults)
     level = choose_level(quiet=quiet, verbose=verbose)
-    with document_failures(), use_desk(workspace, choices, level) as desk, keep_lines(desk):
+    with document_failures(), work_at_desk(workspace, "resume", choices, level) as desk:
         check_moving_on(desk)
         with desk.announcer.telling_failures(), follow_on_terminal(desk, wanted=not quiet) as observe:
             resumed = replace(desk.day, observe=observe).resume()
@@ -106,7 +105,7 @@ def reconcile(
     more than 7 days is looked at as of its own last moment, unless --at names another.
     """
     choices = Choices(clock=make_clock(at), broker=broker)
-    with document_failures(), use_desk(workspace, look_at_own_time(workspace, choices)) as desk:
+    with document_failures(), work_at_desk(workspace, "reconcile", look_at_own_time(workspace, choices)) as desk:
         done = _accept(desk, None if accept_all else accept) if accept_all or accept is not None else []
         return show_comparison(desk, as_json=as_json, everything=everything, accepted=done)
 

@@ -12,15 +12,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from Departments.bootstrap import LEDGER_FILE, Choices, Desk
+from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import escape_text
-from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.frame import print_json, use_desk, work_at_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.moments import show_moment
 from Departments.core.money import cents
-from Departments.core.platform.places import find_state, locate
 from Departments.core.regimes import Regime, RegimeAssessment, RegimeRecord
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging.regime_payloads import RegimeUpdate
@@ -42,9 +41,8 @@ def regime(
     as_json: AsJson = False,
 ) -> int:
     """Show the regime."""
-    if not (find_state(locate(workspace)) / LEDGER_FILE).exists():
-        find_messages(workspace)  # a new workspace has no history yet; any other folder is a mistake
-    with use_desk(workspace, look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
+    choices = look_at_own_time(workspace, Choices(clock=make_clock(at)))
+    with work_at_desk(workspace, "regime", choices) if assess else use_desk(workspace, choices) as desk:
         now = desk.clock.now()
         if assess:
             desk.regime.assess(now)

@@ -14,7 +14,7 @@ import typer
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import open_console
-from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace
 from Departments.core.errors import BadInput, BrokerError
@@ -64,7 +64,6 @@ def report(  # noqa: PLR0913 - one parameter for each option
     if is_sheet and which is not None:
         raise BadInput("--from", "", "a tear sheet is of many days", "leave out the day or the plan")
     bounds = _read_bound("--from", first), _read_bound("--to", last)
-    find_messages(workspace)
     choices = look_at_own_time(workspace, Choices(clock=make_clock(at), broker=broker))
     with use_desk(workspace, choices) as desk:
         if is_sheet:

@@ -16,11 +16,10 @@ from rich.console import Console
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import check_moving_on
 from Departments.commands.consoles import open_console
-from Departments.commands.frame import document_failures, find_messages, print_json, use_desk
+from Departments.commands.frame import document_failures, print_json, work_at_desk
 from Departments.commands.inputs import make_clock, read_day_order
 from Departments.commands.live_view import follow_on_terminal
 from Departments.commands.log_files import LogFile, keep_log
-from Departments.commands.log_lines import keep_lines
 from Departments.commands.opening import await_opening
 from Departments.commands.options import (
     AsJson,
@@ -143,11 +142,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
         via_watchers=via_watchers,
     )
     with document_failures(), ExitStack() as stack:
-        find_messages(workspace)  # before anything is made there
         if dry_run:
             choices = replace(choices, rehearsal=stack.enter_context(rehearse(locate(workspace), clock.now())))
-        desk = stack.enter_context(use_desk(workspace, choices, level))
-        stack.enter_context(keep_lines(desk))
+        desk = stack.enter_context(work_at_desk(workspace, "run", choices, level))
         stack.enter_context(desk.announcer.telling_failures())
         check_exchange_files(desk, reseed=reseed)
         check_moving_on(desk)

@@ -11,9 +11,9 @@ from Departments.backups import make_backup, restore_backup
 from Departments.bootstrap import Choices
 from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import count_noun, escape_text, open_console
-from Departments.commands.frame import print_json, use_desk
+from Departments.commands.frame import print_json, work_at_desk
 from Departments.commands.inputs import make_clock
-from Departments.commands.options import AsJson, At, BrokerOption, Workspace
+from Departments.commands.options import AnyFolder, AsJson, At, BrokerOption, Workspace
 from Departments.commands.recovery import show_comparison
 from Departments.core.platform.places import locate
 from Departments.core.platform.rights import PRIVATE
@@ -36,7 +36,7 @@ def backup(file: PackFile, workspace: Workspace = Path(), at: At = None, *, as_j
 
 def restore(
     file: PackFile,
-    workspace: Workspace = Path(),
+    workspace: AnyFolder = Path(),
     broker: BrokerOption = None,
     at: At = None,
     *,
@@ -58,7 +58,7 @@ def restore(
         open_console().print(f"Restored {escape_text(file)}.")
         if kept is not None:
             open_console().print(f"What was there is in {escape_text(kept)}.", soft_wrap=True)
-    with use_desk(workspace, look_at_own_time(workspace, Choices(clock=clock, broker=broker))) as desk:
+    with work_at_desk(workspace, "restore", look_at_own_time(workspace, Choices(clock=clock, broker=broker))) as desk:
         return show_comparison(desk, as_json=as_json, replaced=None if kept is None else str(kept))
 
 

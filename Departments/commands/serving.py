@@ -17,7 +17,7 @@ import typer
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import open_console
-from Departments.commands.frame import find_messages, use_desk
+from Departments.commands.frame import work_at_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import At, BrokerOption, ExchangeState, Workspace
 from Departments.core.errors import BadInput, WorkspaceBusy
@@ -62,13 +62,12 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option
     live: Annotated[bool, typer.Option("--live", help="One of the three switches for a live account.")] = False,
 ) -> int:
     """Serve the page until Ctrl-C."""
-    find_messages(workspace)
     address = _check_url(public_url)
     choices = look_at_own_time(
         workspace, Choices(clock=make_clock(at), broker=broker, exchange_state=exchange_state, live=live)
     )
     lasts = timedelta(minutes=minutes)
-    with use_desk(workspace, choices) as desk:
+    with work_at_desk(workspace, "serve", choices) as desk:
         _ = desk.limits  # without them the folder is no workspace
         if link is not None and desk.day.approvals.find(link) is None:
             raise BadInput("--link", "", f"there is no plan {link}", "departments plan makes one")

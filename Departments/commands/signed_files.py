@@ -21,8 +21,8 @@ FileToRead = Annotated[Path, typer.Argument(metavar="FILE", help="A message file
 Signer = Annotated[str, typer.Option("--as", metavar="DEPARTMENT", help="The sender, as after `from:`.")]
 
 
-def sign(file: FileToRead, signer: Signer) -> int:
-    """Sign a message file in its place with the key in DEPARTMENTS_KEY_<DEPARTMENT>."""
+def sign(file: FileToRead, signer: Signer, *, as_json: AsJson = False) -> int:
+    """Sign a message file in its place with the key in DEPARTMENTS_KEY_<DEPARTMENT>. With `--json`: `{file, from}`."""
     from Departments.core.platform.atomic_files import write_atomically  # noqa: PLC0415 - `verify` writes nothing
 
     data = _read(file)
@@ -41,7 +41,10 @@ def sign(file: FileToRead, signer: Signer) -> int:
     except signatures.SignatureError as error:
         raise BadInput(file, "", str(error), "write each key of the front matter in one line") from error
     write_atomically(file, text)
-    open_console().print(f"{escape_text(file)} is signed as {escape_text(department)}.", soft_wrap=True)
+    if as_json:
+        print_json({"file": str(file), "from": department})
+    else:
+        open_console().print(f"{escape_text(file)} is signed as {escape_text(department)}.", soft_wrap=True)
     return 0
 
 

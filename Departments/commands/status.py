@@ -19,7 +19,7 @@ from rich.text import Text
 
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.consoles import open_console
-from Departments.commands.frame import find_messages, print_json, use_desk
+from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.looks import look_only
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace
@@ -67,7 +67,6 @@ def status(
 ) -> int:
     """Show the standing of the desk."""
     with ExitStack() as stack:
-        find_messages(workspace)
         choices = Choices(clock=make_clock(at), broker=broker, live=live)
         desk = stack.enter_context(use_desk(workspace, look_only(workspace, choices, stack)))
         if watch:

@@ -12,10 +12,9 @@ import typer
 
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import check_moving_on
-from Departments.commands.frame import find_messages, use_desk
+from Departments.commands.frame import work_at_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.log_files import LogFile, keep_log
-from Departments.commands.log_lines import keep_lines
 from Departments.commands.options import BrokerOption, ExchangePrices, ExchangeState, Workspace
 from Departments.core.departments import EXECUTIVE, TRADING
 from Departments.core.documents import json_text
@@ -56,8 +55,7 @@ def watch_desk(
 
     Without names it watches all but the Executive's. With Trading among them it first compares ledger and broker.
     """
-    find_messages(workspace)  # before anything is made there
-    with use_desk(workspace, choices) as desk, keep_lines(desk):
+    with work_at_desk(workspace, "watch", choices) as desk:
         check_moving_on(desk)
         watcher = build_watcher(desk, departments, _print_json_line if as_json else _print_line)
         with stop_on_signals(watcher):

@@ -133,7 +133,7 @@ def test_it_changes_no_file_but_the_logs_of_the_ledger(folder: Path, capsys: Cap
 def test_outside_a_workspace_it_says_so(tmp_path: Path, capsys: Capture) -> None:
     said = ask(capsys, tmp_path, "AXTA")
     assert said.code == 2
-    assert "there is no such file" in said.err
+    assert "is not a workspace" in said.err
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from Departments.cli import run_command
 from Departments.core.moments import iso
 from Departments.core.platform.locks import execution_lock
 from tests.builders.commands import Said, say
+from tests.builders.desk import workspace
 from tests.builders.second_day import (
     BUYING,
     LATER,
@@ -299,6 +300,6 @@ def test_a_backup_overwrites_nothing_and_needs_a_desk(
     there.write_bytes(b"mine")
     said = say(capsys, "backup", there, "--workspace", folder_of_the_second_day)
     assert (said.code, there.read_bytes()) == (2, b"mine")
-    said = say(capsys, "backup", tmp_path / "new.zip", "--workspace", tmp_path)
+    said = say(capsys, "backup", tmp_path / "new.zip", "--workspace", workspace(tmp_path / "fresh"))
     assert (said.code, "to copy" in said.err) == (2, True)
     assert not (tmp_path / "new.zip").exists()
