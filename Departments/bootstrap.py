@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
 from Departments.core.errors import BadInput, BrokerUnavailable, WorkspaceBusy
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from Departments.Trading.trading_department import TradingDepartment
 
 __all__ = ["LEDGER_FILE", "MESSAGES", "Choices", "Desk", "open_desk"]
+
+#: Undelivered messages that the standing counts.
+MOST_LETTERS: Final = 1_000
 
 log = make_logger(__name__)
 
@@ -267,7 +270,14 @@ class Desk(Plumbing):
             is_live=self.choices.live,
             find_briefing=self.find_briefing,
             is_executing=self.is_executing,
+            count_undelivered=self.count_undelivered,
         )
+
+    def count_undelivered(self) -> int:
+        """Return the number of committed messages that are not in their folders, MOST_LETTERS at most."""
+        from Departments.messaging.ports import Letter
+
+        return sum(not self.mailbox.has_sent(Letter(*row)) for row in self.ledger.journal.pending(MOST_LETTERS))
 
     def read_hours(self) -> MarketClock:
         """Open the broker, and return the exchange's hours."""

@@ -30,7 +30,7 @@ AMONG_MESSAGES: Final = Path("Messages_Between_Departments", ".mark")
 #: Another value after each start of the machine (https://man7.org/linux/man-pages/man5/proc_sys_kernel.5.html).
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 UNKNOWN: Final = "-"
-#: Of so many commits one is in the second mark, and a process's first: a new file costs as much as a small commit.
+#: Of so many commits one is in the second mark, and a process's first.
 EVERY: Final = 4
 #: Digits of a mark: each write has the same length, so a reader never sees half a number.
 WIDTH: Final = 12
@@ -85,7 +85,6 @@ class GenerationMark:
         self._unfinished = unfinished
         self._rights = rights
         self.path = ledger.with_name(ledger.name + ENDING)
-        self._first = os.fspath(self.path)
         self._second = ledger.parent / AMONG_MESSAGES
         self._messages = self._second.parent
         self._has_second = False
@@ -98,30 +97,19 @@ class GenerationMark:
         number = b"%0*d" % (WIDTH, generation)
         self._write_first(number + b"\n")
         if (not self._has_second or generation % EVERY == 0) and self._messages.is_dir():
-            self._has_second = True
-            self._replace_second(number + self._ending)
+            self._write_second(number + self._ending)
 
-    def _replace_second(self, text: bytes) -> None:
-        """Put a new file in the place of the mark among the messages: whoever links or copies it has one moment's.
+    def _write_second(self, text: bytes) -> None:
+        """Write the mark among the messages. A process makes it anew once: a linked copy of it keeps its moment.
 
-        Where it cannot be replaced it is removed: an old one of this boot would look like a copy's. A kill between
+        Where it cannot be written it is removed: an old one of this boot would look like a copy's. A kill between
         removal and rename leaves none, until the next process's first commit.
         """
-        temporary = self._temporary
         try:
-            try:
-                descriptor = open_new(temporary, self._rights)
-            except FileExistsError:  # of an earlier kill
-                files.discard(temporary)
-                descriptor = open_new(temporary, self._rights)
-            try:
-                os.write(descriptor, text)
-            finally:
-                os.close(descriptor)
-            # ext4 sends a file to the disk at once if it takes another's place: ten times as slow.
-            if not system.WINDOWS:
-                files.discard(self._second)
-            files.replace(temporary, self._second)
+            if self._has_second:
+                with suppress(FileNotFoundError):
+                    return _overwrite(self._second, text)
+            self._replace_second(text)
         except PermissionError:  # Windows, while somebody has it open
             with suppress(OSError):
                 files.discard(self._second)
@@ -129,23 +117,33 @@ class GenerationMark:
             raise_for_disk(error, self._second)
             raise LedgerError(f"{self._second}: cannot be written ({files.describe(error)}); {RIGHTS}.") from error
 
+    def _replace_second(self, text: bytes) -> None:
+        temporary = self._temporary
+        try:
+            descriptor = open_new(temporary, self._rights)
+        except FileExistsError:  # of an earlier kill
+            files.discard(temporary)
+            descriptor = open_new(temporary, self._rights)
+        try:
+            os.write(descriptor, text)
+        finally:
+            os.close(descriptor)
+        # ext4 sends a file to the disk at once if it takes another's place: ten times as slow.
+        if not system.WINDOWS:
+            files.discard(self._second)
+        files.replace(temporary, self._second)
+        self._has_second = True
+
     def _write_first(self, text: bytes) -> None:
         try:
-            descriptor = self._open_first()
             try:
-                os.write(descriptor, text)
-            finally:
-                os.close(descriptor)
+                _overwrite(self.path, text)
+            except FileNotFoundError:
+                provide_file(self.path, self._rights)
+                _overwrite(self.path, text)
         except OSError as error:
             raise_for_disk(error, self.path)
             raise LedgerError(f"{self.path}: cannot be written ({files.describe(error)}); {RIGHTS}.") from error
-
-    def _open_first(self) -> int:
-        try:
-            return files.open_descriptor(self._first, _WRITING)
-        except FileNotFoundError:
-            provide_file(self.path, self._rights)
-            return files.open_descriptor(self._first, _WRITING)
 
     def check(self, read: Callable[..., list[Any]]) -> None:
         """Raise LedgerError if mark, log and database are of moments that no crash leaves together.
@@ -201,6 +199,15 @@ class GenerationMark:
                 return next(_yield_numbers(file), None)
         except OSError:
             return None
+
+
+def _overwrite(path: Path, text: bytes) -> None:
+    """Write over the beginning of a file. Raises FileNotFoundError without one, OSError."""
+    descriptor = files.open_descriptor(path, _WRITING)
+    try:
+        os.write(descriptor, text)
+    finally:
+        os.close(descriptor)
 
 
 def _read_number(path: Path) -> int:

@@ -189,7 +189,7 @@ class Mailbox:
         is_sent = self._has_copy(self._outbox_path(letter), letter)  # raises if it has another message
         if is_sent and disk.compare(self._inbox_path(letter), letter.data) is Copy.WHOLE:
             return False
-        is_sent = is_sent or any(disk.compare(path, letter.data) is Copy.WHOLE for path in self._sender_paths(letter))
+        is_sent = is_sent or self.has_sent(letter)
         received = [path for path in self._recipient_paths(letter) if self._mend_copy(path, letter)]
         if received and not is_sent:
             self._folders.retry_without_folder(lambda: self._keep(self._write_one(letter)))
@@ -228,6 +228,10 @@ class Mailbox:
         return [self._folders.path(*folder, department, letter.name) for folder in (*((box,) for box in boxes), *days)]
 
     # --- making letters safe ---
+
+    def has_sent(self, letter: Letter) -> bool:
+        """Return True if the sender has a whole copy: it proves the delivery."""
+        return any(disk.compare(path, letter.data) is Copy.WHOLE for path in self._sender_paths(letter))
 
     def flush(self, letters: Sequence[Letter]) -> list[str]:
         """Flush letters and their folders. Returns the names with a whole sender's copy."""

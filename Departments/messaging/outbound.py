@@ -24,6 +24,7 @@ from Departments.messaging.names import add_number, shorten
 from Departments.messaging.ports import Journal, Letter, Storage
 
 BATCH: Final = 50  # letters delivered together
+NOTED: Final = 10  # deliveries noted together
 ROOMY: Final = 140  # characters of a name to which a number can be added
 
 logger = make_logger(__name__)
@@ -56,7 +57,8 @@ class Outbound:
     def _enqueue(self, message: Message) -> Letter | None:
         """Put a message into the outbox. Returns its letter; None for one that was put there before."""
         letter = letter_of(message)
-        self.note_delivered()
+        if len(self._gone) >= NOTED:
+            self.note_delivered()
         _, _, parent, plan = index_row(message, letter.name)
         self._waiting += 1
         return letter if self._journal.enqueue(*letter, self._clock.now(), parent=parent, plan=plan) else None
@@ -82,6 +84,9 @@ class Outbound:
                 raise self._held_up[message.recipient]
 
     def _withdraw(self, name: str) -> bool:
+        """Forget an undelivered letter. Returns False for a delivered one."""
+        if name in self._gone:
+            return False
         with self._journal.transaction():
             return self._journal.withdraw(name)
 
@@ -97,18 +102,26 @@ class Outbound:
         if not self._waiting:
             self.note_delivered()
         while self._waiting:
-            letters = known or [Letter(*row) for row in self._journal.pending(BATCH, besides=list(self._held_up))]
-            gone = self._deliver([letter for letter in letters if letter.name not in self._gone], again=again)
+            letters = known or self._list_undelivered()
+            gone = self._deliver(letters, again=again)
             self._gone.update(gone)
             delivered += len(gone)
-            self._waiting = BATCH if len(letters) == BATCH and not known else 0
+            self._waiting = BATCH if len(letters) >= BATCH and not known else 0
             if self._waiting:
                 self.note_delivered()
         self._report_held_up()
         return delivered
 
+    def _list_undelivered(self) -> list[Letter]:
+        """Return the next committed letters that may not be delivered, a batch at most."""
+        rows = self._journal.pending(BATCH + len(self._gone), besides=list(self._held_up))
+        return [Letter(*row) for row in rows if row[0] not in self._gone]
+
     def note_delivered(self) -> None:
-        """Note the deliveries. Called in the next transaction, or when nothing else waits."""
+        """Note the deliveries. Called in the transaction of a letter for several of them, and when nothing else waits.
+
+        After a kill the next start checks the unnoted ones once more: their copies in the Outbox prove them.
+        """
         if self._gone:
             self._journal.mark_published(sorted(self._gone), self._clock.now())
             self._gone = set()

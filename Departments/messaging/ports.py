@@ -52,6 +52,10 @@ class Storage(Protocol):
         """
         ...
 
+    def has_sent(self, letter: Letter) -> bool:
+        """Return True if the sender has a whole copy: it proves the delivery."""
+        ...
+
     def flush(self, letters: Sequence[Letter]) -> list[str]:
         """Flush delivered letters. Returns the names that are durable now."""
         ...

@@ -45,9 +45,13 @@ class MemoryMailbox:
             self.inbox[letter.recipient, letter.name] = letter.data
             self.outbox[letter.sender, letter.name] = letter.data
 
+    def has_sent(self, letter: Letter) -> bool:
+        """Return True if the sender has a copy."""
+        return self.outbox.get((letter.sender, letter.name)) == letter.data
+
     def flush(self, letters: Sequence[Letter]) -> list[str]:
         """Return the names of delivered letters."""
-        return [letter.name for letter in letters if self.outbox.get((letter.sender, letter.name)) == letter.data]
+        return [letter.name for letter in letters if self.has_sent(letter)]
 
     def put(self, department: str, name: str, data: bytes) -> None:
         """Drop a file into an inbox, like a stranger."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from Departments.core.moments import iso, parse_iso
 from Departments.core.platform.clock import SimulatedClock
+from Departments.ledger.generations import AMONG_MESSAGES
 from Departments.messaging import codec
 from tests.builders.copies import take_the_place
 from tests.invariants.kinds import Moment, Recorder, is_durable
@@ -89,7 +90,7 @@ def _timeless(value: Any) -> Any:
 
 def _copied(source: str, target: str) -> None:
     """Copy what is written to; a message is only ever moved, so another name for it will do."""
-    if MESSAGES in source:
+    if MESSAGES in source and not source.endswith(AMONG_MESSAGES.name):
         os.link(source, target)
     else:
         shutil.copyfile(source, target)

@@ -26,12 +26,13 @@ from Departments.Executive.remainder import describe_loose_end
 from Departments.Executive.reporting.issues import find_open_issues
 from Departments.ledger.ledger import Ledger
 
-MOST_LETTERS = 1000
-
 
 @dataclass(frozen=True, slots=True)
 class StandingReader:
-    """Reads the standing. `find_briefing` returns the day's; `is_executing` whether a process executes here."""
+    """Reads the standing. `find_briefing` returns the day's; `is_executing` whether a process executes here.
+
+    `count_undelivered` returns the number of committed messages that are not in their folders.
+    """
 
     ledger: Ledger
     open_broker: Callable[[], Broker]
@@ -43,6 +44,7 @@ class StandingReader:
     is_live: bool
     find_briefing: Callable[[datetime], BriefingView]
     is_executing: Callable[[], bool]
+    count_undelivered: Callable[[], int]
 
     def read(self) -> DeskStanding:
         """Read everything. A broker that does not answer, or refuses, is one trouble; the ledger's part stays."""
@@ -63,7 +65,7 @@ class StandingReader:
             plan=self._find_plan(now),
             differences=self.ledger.book.differences(),
             open_ends=tuple(describe_loose_end(plan_id, trade) for plan_id, trade in plans.find_loose_ends()),
-            letters_waiting=len(self.ledger.journal.pending(MOST_LETTERS)),
+            letters_waiting=self.count_undelivered(),
             briefing=self.find_briefing(now),
             next_run=find_next_run(self.settings.schedule, now),
             overdue_since=None if ended_today else find_overdue(self.settings.schedule, now),

@@ -314,6 +314,14 @@ def test_letters_that_nobody_delivers_are_named(traded: Path, capsys: Capture) -
     assert find_one(said, "1 committed messages are not in their folders")["mend"].endswith("departments resume")
 
 
+def test_a_letter_in_its_folder_is_not_named_before_its_delivery_is_noted(traded: Path, capsys: Capture) -> None:
+    with ledger_of(traded) as ledger:
+        ledger.journal.enqueue("MSG_9.md", "EXECUTIVE", "COMPLIANCE", b"x", MORNING)
+    sent = traded / "Messages_Between_Departments" / "Outbox" / "EXECUTIVE" / "MSG_9.md"
+    sent.write_bytes(b"x")
+    assert status(capsys, traded, "--json").document["problems"] == []
+
+
 # --- the schedule ---
 
 NINE = ScheduleSettings.model_validate({"run_at": "9:35", "overdue_by": 630})

@@ -695,6 +695,17 @@ def test_a_question_that_cannot_be_delivered_was_never_sent() -> None:
     assert desk.bus.waiting("RISK") == [approval(1, to="RISK")]
 
 
+def test_a_delivered_letter_that_is_sent_again_is_not_withdrawn() -> None:
+    desk, post = sending(0, 0)
+    desk.bus.publish(approval(1, to="RISK"))
+    post.out_of_reach = {"RISK"}
+    desk.bus.publish(approval(1, to="RISK"))
+    with pytest.raises(PublishError, match="RISK cannot be written"):
+        desk.bus.publish_all([approval(1, to="RISK"), approval(2, to="RISK")])
+    assert desk.journal.digests_of([approval(1).name])
+    assert not desk.journal.digests_of([approval(2).name])
+
+
 def test_a_question_is_sent_although_another_department_cannot_be_reached() -> None:
     desk, post = sending(0, 0)
     post.out_of_reach = {"EXECUTIVE"}
