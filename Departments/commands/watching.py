@@ -19,8 +19,9 @@ from Departments.commands.options import BrokerOption, ExchangePrices, ExchangeS
 from Departments.core.departments import EXECUTIVE, TRADING
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput
+from Departments.core.platform.signals import stop_on_signals
 from Departments.messaging.inbound import ConsumeReport
-from Departments.messaging.watcher import Watched, Watcher, stop_on_signals
+from Departments.messaging.watcher import Watched, Watcher
 
 
 def watch(  # noqa: PLR0913 - one parameter for each option
@@ -58,7 +59,7 @@ def watch_desk(
     with work_at_desk(workspace, "watch", choices) as desk:
         check_moving_on(desk)
         watcher = build_watcher(desk, departments, _print_json_line if as_json else _print_line)
-        with stop_on_signals(watcher):
+        with stop_on_signals(watcher.stop):
             if TRADING in _list_names(desk, departments):
                 desk.recover()
             watcher.run()

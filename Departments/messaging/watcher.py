@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
@@ -199,19 +197,3 @@ class _Arrivals(FileSystemEventHandler):
         parts = Path(os.fsdecode(event.dest_path or event.src_path)).parts
         if len(parts) > 3 and parts[-3] == INBOX and is_message_name(parts[-1]):
             self._arrivals.put(parts[-2])
-
-
-@contextmanager
-def stop_on_signals(watcher: Watcher) -> Iterator[None]:
-    """Stop a watcher on Ctrl-C, SIGTERM and Windows' Ctrl-Break, after the message in hand."""
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
-
-    def handler(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal handlers
-        watcher.stop()
-
-    before = {name: signal.signal(getattr(signal, name), handler) for name in names}
-    try:
-        yield
-    finally:
-        for name, previous in before.items():
-            signal.signal(getattr(signal, name), previous)

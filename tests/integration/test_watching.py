@@ -313,7 +313,8 @@ from Departments.core.settings import MessagingSettings
 from Departments.messaging.bus import Bus
 from Departments.messaging.mailbox import Mailbox
 from tests.fakes.memory import MemoryJournal
-from Departments.messaging.watcher import Watched, Watcher, stop_on_signals
+from Departments.core.platform.signals import stop_on_signals
+from Departments.messaging.watcher import Watched, Watcher
 from tests.builders.routing import router_of
 
 root = Path(sys.argv[1])
@@ -325,14 +326,14 @@ def handle(message):
 
 bus = Bus(Mailbox(root), MemoryJournal(), SystemClock(), MessagingSettings())
 watcher = Watcher(bus, root, [Watched(router_of("TRADING", {"ExecutiveApproval": handle}))], notify=lambda text: None)
-with stop_on_signals(watcher):
+with stop_on_signals(watcher.stop):
     watcher.run()
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to a child there")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_the_message_in_hand_be_finished(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_lets_the_message_in_hand_be_finished(tmp_path: Path, name: str) -> None:
     bus = Desk(tmp_path).bus
     for each in (1, 2):
         bus.publish(approval(each))
@@ -341,7 +342,7 @@ def test_a_signal_lets_the_message_in_hand_be_finished(tmp_path: Path, number: i
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "begun\n"
-    child.send_signal(number)
+    child.send_signal(getattr(signal, name))
     out, _ = child.communicate(timeout=PATIENCE)
     assert (out, child.returncode) == ("done\n", 0)
     assert [path.name for path in (tmp_path / "Inbox" / "TRADING").iterdir()] == [approval(2).name]
