@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from Departments.bootstrap import Choices, Desk
+from Departments.bootstrap import Choices
 from Departments.commands.consoles import open_console
 from Departments.commands.frame import print_json, work_at_desk
 from Departments.commands.inputs import make_clock
@@ -15,10 +15,9 @@ from Departments.commands.options import AsJson, At, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.halts import UNHALT, Halt, HaltScope, read_reason
 from Departments.core.moments import iso
-from Departments.core.money import plain
-from Departments.core.orders import Purpose
 from Departments.core.platform.users import name_user
 from Departments.core.safe_text import make_safe
+from Departments.Executive.halting import begin_halt
 
 HALT_HELP = """Stop BUYs and SELLs, or with `--buys` BUYs alone, until `departments unhalt`.
 
@@ -41,15 +40,9 @@ def halt(
     with work_at_desk(workspace, "halt", Choices(clock=make_clock(at))) as desk:
         scope = HaltScope.BUYS if buys else HaltScope.ALL
         wanted = Halt(scope, words, name_user(), desk.clock.now())
-        before = desk.ledger.halts.begin(wanted)
-        still_open = _list_open(desk, wanted)
-        desk.announcer.tell_issues(desk.ledger)
-    sentences = [f"{wanted.sentence}.", f"{UNHALT[0].upper()}{UNHALT[1:]}."]
-    if before is not None:
-        sentences.insert(1, f"It takes the place of: {before.sentence}.")
-    if still_open:
-        sentences.append(f"Open at the broker, and not cancelled by this: {', '.join(still_open)}.")
-    return _show(_describe(wanted) | {"open_orders": still_open}, sentences, as_json=as_json)
+        begun = begin_halt(desk.ledger, desk.announcer, wanted)
+    sentences = [f"{wanted.sentence}.", f"{UNHALT[0].upper()}{UNHALT[1:]}.", *begun.effects]
+    return _show(_describe(wanted) | {"open_orders": list(begun.still_open)}, sentences, as_json=as_json)
 
 
 def unhalt(workspace: Workspace = Path(), at: At = None, *, as_json: AsJson = False) -> int:
@@ -67,12 +60,6 @@ def _check_reason(text: str | None) -> str:
         return read_reason(text)
     except ValueError as error:
         raise BadInput("--reason", "", *str(error).split("; ", 1)) from error
-
-
-def _list_open(desk: Desk, wanted: Halt) -> list[str]:
-    """Return the open SELLs and BUYs that a halt does not reach, by the ledger."""
-    found = [o for o in desk.ledger.orders.find_open() if o.purpose is Purpose.TRADE and wanted.stops(o.side)]
-    return [f"{order.side} {plain(order.qty)} {order.symbol}" for order in found]
 
 
 def _describe(found: Halt) -> dict[str, Any]:
