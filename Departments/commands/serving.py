@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypedDict, cast
 from urllib.parse import urlsplit
 
 import typer
@@ -20,16 +18,20 @@ from Departments.commands.consoles import open_console
 from Departments.commands.frame import work_at_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import At, BrokerOption, ExchangeState, Workspace
+from Departments.commands.page_address import PageAddress, find_address, read_public_url
 from Departments.core.errors import BadInput, WorkspaceBusy
-from Departments.core.logs import make_logger
-from Departments.core.platform import files
+from Departments.core.platform import files, network
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.clock import SystemClock
 from Departments.core.platform.locks import ProcessLock
 from Departments.core.platform.rights import PRIVATE
+from Departments.core.platform.signals import stop_on_signals
 from Departments.core.platform.text_files import read_json
 from Departments.core.platform.users import name_user
 from Departments.core.safe_text import make_safe
+
+if TYPE_CHECKING:
+    from socket import socket
 
 HELP = """Serve a page: today's standing, plans to approve, veto, comment or reject, days, reports, messages, halt.
 
@@ -42,7 +44,13 @@ by `--public-url`. What is done here is in the ledger with who and `page` or `li
 KEY_FILE: Final = "serve.key"
 MISSING: Final = 'the page needs starlette and uvicorn; install them: pip install "departments[web]"'
 
-log = make_logger(__name__)
+
+class Known(TypedDict):
+    """What the server tells `serve --link` in its key file."""
+
+    key: str
+    place: str
+    hosts: list[str]
 
 
 def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -62,7 +70,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option
     live: Annotated[bool, typer.Option("--live", help="One of the three switches for a live account.")] = False,
 ) -> int:
     """Serve the page until Ctrl-C."""
-    address = _check_url(public_url)
+    public = read_public_url(public_url)
     choices = look_at_own_time(
         workspace, Choices(clock=make_clock(at), broker=broker, exchange_state=exchange_state, live=live)
     )
@@ -78,11 +86,12 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option
         except WorkspaceBusy:
             if link is None:
                 raise
-            return _name_link(read_json(key_file), address, link, lasts)
+            return _name_link(_read_known(key_file, public), public, link, lasts)
         try:
+            files.discard(key_file)  # a server that was killed left it; nobody's links are made by it any more
             with _listen(host, port) as listening:
-                place = address or _place_of(listening)
-                return _serve(desk, choices, listening, key_file, place, link, lasts, read_only=read_only)
+                address = find_address(host, listening.getsockname()[:2], public)
+                return _serve(desk, choices, listening, key_file, address, link, lasts, read_only=read_only)
         finally:
             lock.release()
 
@@ -90,9 +99,9 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option
 def _serve(  # noqa: PLR0913 - what was chosen
     desk: Desk,
     choices: Choices,
-    listening: socket.socket,
+    listening: socket,
     key_file: Path,
-    place: str,
+    address: PageAddress,
     link: str | None,
     lasts: timedelta,
     *,
@@ -106,69 +115,73 @@ def _serve(  # noqa: PLR0913 - what was chosen
     except ImportError as error:
         raise BadInput("departments serve", "", *MISSING.split("; ", 1)) from error
     credentials = Doorkeeper(make_key(), SystemClock().now)
-    hosts = frozenset({"127.0.0.1", "localhost", "::1", str(urlsplit(place).hostname)})
-    application = make_application(House(desk.workspace, choices, credentials, hosts, read_only=read_only))
-    known = {"key": credentials.key.hex(), "place": place}
-    write_atomically(key_file, json.dumps(known), PRIVATE)
-    try:
+    house = House(desk.workspace, choices, credentials, address.hosts, site=address.site, read_only=read_only)
+    known: Known = {"key": credentials.key.hex(), "place": address.place, "hosts": sorted(address.hosts)}
+    config = uvicorn.Config(
+        make_application(house),
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    # The library has handlers of its own. Once stopped it raises the signal again, and ours lets us clean up.
+    with _keep_key(key_file, known), stop_on_signals(stop):
         for plan_id in dict.fromkeys((None, link)):
             _name_link(known, None, plan_id, lasts)
-        config = uvicorn.Config(
-            application, log_level="critical", access_log=False, server_header=False, timeout_graceful_shutdown=2
-        )
-        uvicorn.Server(config).run(sockets=[listening])
-    finally:
-        files.discard(key_file)
+        server.run(sockets=[listening])
     return 0
 
 
-def _name_link(known: Any, address: str | None, plan_id: str | None, lasts: timedelta) -> int:
+def _read_known(key_file: Path, public: str | None) -> Known:
+    """Read what the server that runs here made known. Raises BadInput for one that does not answer for `public`."""
+    try:
+        known = cast("Known", read_json(key_file))
+    except BadInput as error:
+        mend = "give it a moment, then run the same command again"
+        raise BadInput(key_file, "", "the server here is starting or ending", mend) from error
+    host = None if public is None else urlsplit(public).hostname
+    if host is not None and host not in known["hosts"]:
+        mend = f"end it, and start it with --public-url {public}"
+        raise BadInput("--public-url", "", f"the server that runs here does not answer for {host}", mend)
+    return known
+
+
+def _name_link(known: Known, public: str | None, plan_id: str | None, lasts: timedelta) -> int:
     """Print a link for a session with everything, or with one plan."""
     from Departments.web.sessions import make_link  # noqa: PLC0415 - only for this command
 
     token = make_link(bytes.fromhex(known["key"]), name_user(), SystemClock().now(), plan_id, lasts)
     what = "everything" if plan_id is None else make_safe(plan_id)
-    text = (
-        f"For {what}, once, within {lasts // timedelta(minutes=1)} minutes: {address or known['place']}/enter/{token}"
-    )
+    text = f"For {what}, once, within {lasts // timedelta(minutes=1)} minutes: {public or known['place']}/enter/{token}"
     open_console().print(text, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def _listen(host: str, port: int) -> Iterator[socket]:
     """Yield a socket that listens. Raises BadInput for an address that cannot be used."""
-    if not _is_loopback(host):
-        log.warning("The page is reachable for others on %s, unencrypted; a tunnel to 127.0.0.1 is safer", host)
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        mend = "name another --port or --host"
-        raise BadInput("--port", "", f"{host}:{port} cannot be listened on ({error.strerror})", mend) from error
-    with listening:
+    with ExitStack() as stack:
+        try:
+            listening = stack.enter_context(network.listen(host, port))
+        except OSError as error:
+            mend = "name another --port or --host"
+            raise BadInput("--port", "", f"{host}:{port} cannot be listened on ({error.strerror})", mend) from error
         yield listening
 
 
-def _is_loopback(host: str) -> bool:
+@contextmanager
+def _keep_key(file: Path, known: Known) -> Iterator[None]:
+    """Keep the key in a file for this user, for as long as the server runs."""
+    write_atomically(file, json.dumps(known), PRIVATE)
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _place_of(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _check_url(text: str | None) -> str | None:
-    """Return the address of a tunnel without its path. Raises BadInput."""
-    if text is None:
-        return None
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise BadInput("--public-url", "", f"{text!r} is no address", "write it like https://desk.example.org")
-    return f"{parts.scheme}://{parts.netloc}"
+        yield
+    finally:
+        files.discard(file)
 
 
 def register(app: typer.Typer) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
 
 from jinja2 import Environment
 from starlette.applications import Starlette
@@ -25,16 +25,21 @@ from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.core.errors import BrokerError, DepartmentsError
 from Departments.core.logs import make_logger
 from Departments.Executive.approvals import load_plan
-from Departments.Executive.opinions import PlanChanged
+from Departments.Executive.opinions import LONGEST_COMMENT, PlanChanged
 from Departments.Executive.reporting.html_page import TEMPLATES, make_environment, report_values
 from Departments.web import deeds, views
+from Departments.web.forms import MEDIA_TYPE, DoorForm, FormFault, PlanForm, parse_fields, read_form
 from Departments.web.guard import LARGEST, Guard
 from Departments.web.sessions import Doorkeeper, LinkRefused, Session, is_form_key
 
 log = make_logger(__name__)
 
 HERE: Final = Path(__file__).parent
-COOKIE: Final = "departments_session"
+#: What the framework says, in the page's words.
+_SAID: Final = {
+    "Not Found": "there is no page at this address",
+    "Method Not Allowed": "this address is not for that: some show a page, some take its forms; go back to the page",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class House:
     choices: Choices
     credentials: Doorkeeper
     hosts: frozenset[str]
+    site: str = ""  # host and port of the links
     read_only: bool = False
     seconds: float = 5.0  # between two looks of the live standing
     turn: RLock = field(default_factory=RLock)
@@ -81,7 +87,8 @@ def make_application(house: House) -> Starlette:
             Route("/static/style.css", _send_style),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
-        middleware=[Middleware(Guard, hosts=house.hosts)],
+        lifespan=site.live,
+        middleware=[Middleware(Guard, hosts=house.hosts, site=house.site)],
         exception_handlers={HTTPException: site.show_refusal, Exception: site.show_trouble},
     )
 
@@ -92,7 +99,17 @@ class Site:
     def __init__(self, house: House) -> None:
         self.house = house
         self.executions = deeds.Executions(house.workspace, house.choices)
+        self.cookie = f"departments_{sha256(house.credentials.key).hexdigest()[:12]}"  # two desks may share a host
         self.templates: Environment = make_environment(HERE / "templates")
+        self.templates.globals["longest"] = LONGEST_COMMENT
+
+    @asynccontextmanager
+    async def live(self, _: Starlette) -> AsyncIterator[None]:
+        """Serve, and at the end wait for an execution that goes on here."""
+        yield
+        if self.executions.is_running:
+            log.info("%s; the page ends when it has ended", self.executions.said)
+            await run_in_threadpool(self.executions.wait)
 
     # --- the door ---
 
@@ -107,14 +124,16 @@ class Site:
 
     async def enter(self, request: Request) -> Response:
         """Use a link and begin a session."""
-        form = await _read_form(request)
+        fields = await _read_fields(request)
         try:
-            session = self.house.credentials.open_session(form.get("token", ""))
+            session = self.house.credentials.open_session(read_form(DoorForm, fields).token)
+        except FormFault as error:
+            raise HTTPException(400, error.sentence) from error
         except LinkRefused as error:
             raise HTTPException(403, error.sentence) from error
         to = RedirectResponse("/" if session.plan_id is None else f"/plans/{session.plan_id}", 303)
         is_safe = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
-        to.set_cookie(COOKIE, session.name, httponly=True, samesite="strict", secure=is_safe)
+        to.set_cookie(self.cookie, session.name, httponly=True, samesite="strict", secure=is_safe)
         return to
 
     async def leave(self, request: Request) -> Response:
@@ -126,7 +145,7 @@ class Site:
 
     def _find_session(self, request: Request, plan_id: str | None = None) -> Session:
         """Return the visitor's session. Raises HTTPException without one, and for a plan that is not the link's."""
-        session = self.house.credentials.find_session(request.cookies.get(COOKIE))
+        session = self.house.credentials.find_session(request.cookies.get(self.cookie))
         if session is None:
             raise HTTPException(403, "nothing is shown without a session; departments serve --link makes a link")
         if session.plan_id is not None and (plan_id is None or not session.may_see(plan_id)):
@@ -134,12 +153,11 @@ class Site:
         return session
 
     async def _check_form(self, request: Request, session: Session) -> dict[str, str]:
-        """Return a form of this session and this site. Raises HTTPException for any other."""
-        form, origin = await _read_form(request), request.headers.get("origin")
-        is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
-        if not is_ours or not is_form_key(session, form.get("form_key", "")):
+        """Return the fields of a form of this session. Raises HTTPException for any other."""
+        fields = await _read_fields(request)
+        if not is_form_key(session, fields.get("form_key", "")):
             raise HTTPException(403, "this form is not of your session; open the page anew")
-        return form
+        return fields
 
     # --- pages ---
 
@@ -237,35 +255,27 @@ class Site:
         """Do what a form asks for: of a plan, or of the desk."""
         plan_id, name = request.path_params.get("plan_id"), request.path_params["deed"]
         session = self._find_session(request, plan_id)
-        form = await self._check_form(request, session)
+        fields = await self._check_form(request, session)
         if self.house.read_only:
             raise HTTPException(403, "this page is read-only; nothing was done")
         deed = self._find_deed(session, plan_id, name)
-        done = await run_in_threadpool(self._do, deed, session, plan_id or "", form)
+        done = await run_in_threadpool(self._do, deed, session, plan_id or "", fields)
         return self._page("done.html", session, done=done)
 
-    def _find_deed(
-        self, session: Session, plan_id: str | None, name: str
-    ) -> Callable[[Desk, Session, str, Mapping[str, str]], deeds.Done]:
+    def _find_deed(self, session: Session, plan_id: str | None, name: str) -> deeds.Deed[Any]:
         if plan_id is None:
             found = deeds.OF_THE_DESK.get(name)
         elif name == "execute" and session.plan_id is None:  # a link for a phone approves; it does not send
-            found = self.executions.begin
+            found = deeds.Deed(PlanForm, self.executions.begin)
         else:
             found = deeds.OF_A_PLAN.get(name)
         if found is None:
             raise HTTPException(404, f"there is no {name} here")
         return found
 
-    def _do(
-        self,
-        deed: Callable[[Desk, Session, str, Mapping[str, str]], deeds.Done],
-        session: Session,
-        plan_id: str,
-        form: Mapping[str, str],
-    ) -> deeds.Done:
+    def _do(self, deed: deeds.Deed[Any], session: Session, plan_id: str, fields: dict[str, str]) -> deeds.Done:
         with self._answer() as desk:
-            return deed(desk, session, plan_id, form)
+            return deed.carry_out(desk, session, plan_id, fields)
 
     @contextmanager
     def _answer(self) -> Iterator[Desk]:
@@ -273,6 +283,8 @@ class Site:
         try:
             with self.house.use_desk() as desk:
                 yield desk
+        except FormFault as error:
+            raise HTTPException(400, error.sentence) from error
         except PlanChanged as error:
             raise HTTPException(409, error.sentence) from error
         except BrokerError as error:
@@ -285,8 +297,8 @@ class Site:
     async def show_refusal(self, request: Request, error: Exception) -> Response:
         """Show why something was not shown or not done."""
         code = error.status_code if isinstance(error, HTTPException) else 500
-        said = error.detail if isinstance(error, HTTPException) else "an unexpected error"
-        session = self.house.credentials.find_session(request.cookies.get(COOKIE))
+        said = _SAID.get(str(getattr(error, "detail", "")), str(getattr(error, "detail", "an unexpected error")))
+        session = self.house.credentials.find_session(request.cookies.get(self.cookie))
         plan_id = request.path_params.get("plan_id") or (session.plan_id if session else None)
         back = f"/plans/{plan_id}" if plan_id else "/"
         return self._page("refused.html", session, code=code, said=said, back=back)
@@ -303,17 +315,20 @@ class Site:
         return HTMLResponse(html, code)
 
 
-async def _read_form(request: Request) -> dict[str, str]:
+async def _read_fields(request: Request) -> dict[str, str]:
+    """Return the fields of a form. Raises HTTPException for a large one, and for what is no form."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != MEDIA_TYPE:
+        raise HTTPException(415, f"the page sends its forms as {MEDIA_TYPE}, and this is another; open the page anew")
     body = b""
     async for part in request.stream():  # a form in parts has no length beforehand
         body += part
         if len(body) > LARGEST:
-            raise HTTPException(413, "the form is too large")
+            raise HTTPException(413, "the form is too large; write less")
     try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise HTTPException(400, "the form is no text") from error
-    return {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True, max_num_fields=50).items()}
+        return parse_fields(body)
+    except FormFault as error:
+        raise HTTPException(400, error.sentence) from error
 
 
 async def _send_style(_: Request) -> Response:

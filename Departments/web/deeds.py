@@ -6,15 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from typing import Any, Generic, TypeVar
 
 from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.core.errors import DepartmentsError
-from Departments.core.halts import Halt, HaltScope, read_reason
+from Departments.core.halts import Halt
 from Departments.core.logs import make_logger
 from Departments.Executive.approvals import FiledPlan
 from Departments.Executive.day_order import DayFailed, Executed
+from Departments.Executive.halting import begin_halt
+from Departments.web.forms import CommentForm, Form, HaltForm, PlanForm, RejectForm, VetoForm, read_form
 from Departments.web.sessions import Session
 
+AnyForm = TypeVar("AnyForm", bound=Form)
 log = make_logger(__name__)
 
 
@@ -27,12 +31,9 @@ class Done:
     tone: str = "ok"
 
 
-Form = Mapping[str, str]
-
-
-def approve(desk: Desk, session: Session, plan_id: str, form: Form) -> Done:
+def approve(desk: Desk, session: Session, plan_id: str, form: PlanForm) -> Done:
     """Approve the plan that was seen. A second click by the same person changes nothing."""
-    filed = desk.opinions.find_seen(plan_id, form.get("digest", ""))
+    filed = desk.opinions.find_seen(plan_id, form.digest)
     names = [each["approved_by"] for each in desk.day.approvals.documents(filed.plan)]
     if session.who.name in names:
         return Done(f"{plan_id} was approved by you before; nothing has changed", f"/plans/{plan_id}")
@@ -40,39 +41,33 @@ def approve(desk: Desk, session: Session, plan_id: str, form: Form) -> Done:
     return Done(approved.waits or f"{plan_id} is approved; departments run executes it", f"/plans/{plan_id}")
 
 
-def veto(desk: Desk, session: Session, plan_id: str, form: Form) -> Done:
+def veto(desk: Desk, session: Session, plan_id: str, form: VetoForm) -> Done:
     """Take one order out of the plan that was seen."""
-    symbol = form.get("symbol", "")
-    made = desk.opinions.veto(plan_id, symbol, session.who, form.get("comment", ""), form.get("digest", ""))
+    made = desk.opinions.veto(plan_id, form.symbol, session.who, form.comment, form.digest)
     left, advice = len(made.filed.plan.trades), made.review.recommendation
     checked = f"The rest was checked again: {left} orders, and the review says {advice}"
     found = f" ({made.review.concerns[0]})" if advice != "APPROVE" and made.review.concerns else ""
-    said = f"{symbol} is out of the plan. {checked}{found}. Look at it before you approve"
+    said = f"{form.symbol} is out of the plan. {checked}{found}. Look at it before you approve"
     return Done(said, f"/plans/{plan_id}", "ok" if advice == "APPROVE" else "warn")
 
 
-def comment(desk: Desk, session: Session, plan_id: str, form: Form) -> Done:
+def comment(desk: Desk, session: Session, plan_id: str, form: CommentForm) -> Done:
     """Record a comment on the plan that was seen."""
-    desk.opinions.comment(plan_id, session.who, form.get("comment", ""), form.get("digest", ""))
+    desk.opinions.comment(plan_id, session.who, form.comment, form.digest)
     return Done("Your comment is in the ledger", f"/plans/{plan_id}")
 
 
-def reject(desk: Desk, session: Session, plan_id: str, form: Form) -> Done:
+def reject(desk: Desk, session: Session, plan_id: str, form: RejectForm) -> Done:
     """Reject the plan that was seen."""
-    desk.opinions.reject(plan_id, session.who, form.get("comment", ""), form.get("digest", ""))
+    desk.opinions.reject(plan_id, session.who, form.comment, form.digest)
     return Done(f"{plan_id} is rejected; nobody can approve it any more", f"/plans/{plan_id}")
 
 
-def halt(desk: Desk, session: Session, _plan_id: str, form: Form) -> Done:
+def halt(desk: Desk, session: Session, _plan_id: str, form: HaltForm) -> Done:
     """Halt BUYs and SELLs, or BUYs alone."""
-    try:
-        reason = read_reason(form.get("comment", ""))
-    except ValueError as error:
-        raise DayFailed(f"nothing was done: {error}") from error
-    scope = HaltScope.BUYS if form.get("scope") == "buys" else HaltScope.ALL
-    wanted = Halt(scope, reason, session.who.name, desk.clock.now())
-    desk.ledger.halts.begin(wanted)
-    return Done(f"{wanted.sentence}. Open orders stay at the broker", "/")
+    wanted = Halt(form.scope, form.comment, session.who.name, desk.clock.now())
+    begun = begin_halt(desk.ledger, desk.announcer, wanted)
+    return Done(" ".join([f"{wanted.sentence}.", *begun.effects]).removesuffix("."), "/")
 
 
 def unhalt(desk: Desk, session: Session, _plan_id: str, _form: Form) -> Done:
@@ -81,14 +76,26 @@ def unhalt(desk: Desk, session: Session, _plan_id: str, _form: Form) -> Done:
     return Done("Nothing is halted" if ended is None else f"Ended: {ended.sentence}", "/")
 
 
+@dataclass(frozen=True, slots=True)
+class Deed(Generic[AnyForm]):
+    """A function and the form that it takes."""
+
+    form: type[AnyForm]
+    do: Callable[[Desk, Session, str, AnyForm], Done]
+
+    def carry_out(self, desk: Desk, session: Session, plan_id: str, fields: dict[str, str]) -> Done:
+        """Read the form and do what it asks for. Raises FormFault, and what the function raises."""
+        return self.do(desk, session, plan_id, read_form(self.form, fields))
+
+
 #: Deeds by the last part of their path.
-OF_A_PLAN: Mapping[str, Callable[[Desk, Session, str, Form], Done]] = {
-    "approve": approve,
-    "veto": veto,
-    "comment": comment,
-    "reject": reject,
+OF_A_PLAN: Mapping[str, Deed[Any]] = {
+    "approve": Deed(PlanForm, approve),
+    "veto": Deed(VetoForm, veto),
+    "comment": Deed(CommentForm, comment),
+    "reject": Deed(RejectForm, reject),
 }
-OF_THE_DESK: Mapping[str, Callable[[Desk, Session, str, Form], Done]] = {"halt": halt, "unhalt": unhalt}
+OF_THE_DESK: Mapping[str, Deed[Any]] = {"halt": Deed(HaltForm, halt), "unhalt": Deed(Form, unhalt)}
 
 
 class Executions:
@@ -105,11 +112,11 @@ class Executions:
         """Return whether an execution goes on here."""
         return self._thread is not None and self._thread.is_alive()
 
-    def begin(self, desk: Desk, _session: Session, plan_id: str, form: Form) -> Done:
+    def begin(self, desk: Desk, _session: Session, plan_id: str, form: PlanForm) -> Done:
         """Execute the plan that was seen, if it is today's approved one. Raises DayFailed."""
         if self.is_running:
             raise DayFailed("an execution goes on already; wait until it ends")
-        seen = desk.opinions.find_seen(plan_id, form.get("digest", ""))
+        seen = desk.opinions.find_seen(plan_id, form.digest)
         approved = desk.day.approvals.find_approved_today()
         if approved is None or approved.plan.digest != seen.plan.digest:
             raise DayFailed(f"{plan_id} is not today's approved plan; nothing was sent")

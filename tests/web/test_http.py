@@ -13,6 +13,8 @@ from starlette.testclient import TestClient
 from Departments.core.approvers import AUTOMATIC
 from Departments.Executive.day_order import DayOrder
 from Departments.web.application import House, make_application
+from Departments.web.deeds import OF_A_PLAN
+from Departments.web.forms import MEDIA_TYPE
 from Departments.web.guard import LARGEST
 from tests.builders.desk import desk, two_and_two, write_yaml
 from tests.builders.pages import Page
@@ -46,7 +48,11 @@ class Visitor:
     def send(self, action: str, fields: dict[str, str]) -> Response:
         return self.client.post(action, data=fields)
 
-    def do(self, path: str, action: str, symbol: str | None = None, **more: str) -> Response:
+    def do_by_name(self, action: str, **fields: str) -> Response:
+        """Send a form that the page does not show."""
+        return self.send(action, self.fields("/days", "/leave") | fields)
+
+    def do(self, path: str, action: str, symbol: str | None = None, /, **more: str) -> Response:
         return self.send(action, self.fields(path, action, symbol) | more)
 
 
@@ -170,9 +176,10 @@ def test_pages_have_no_inline_script_or_style_and_lead_nowhere_else(anna: Visito
 def test_another_host_and_a_large_form_are_refused(house: House, anna: Visitor) -> None:
     stranger = TestClient(make_application(house), base_url="http://evil.example")
     assert stranger.get("/").status_code == 421
-    large = b"x" * (LARGEST + 1)
-    assert anna.client.post("/desk/halt", content=large).status_code == 413
-    assert anna.client.post("/desk/halt", content=iter([large])).status_code == 413  # in parts, of no known length
+    large, form = b"x" * (LARGEST + 1), {"content-type": MEDIA_TYPE}
+    assert anna.client.post("/desk/halt", content=large, headers=form).status_code == 413
+    in_parts = anna.client.post("/desk/halt", content=iter([large]), headers=form)  # of no known length
+    assert in_parts.status_code == 413
 
 
 @pytest.mark.parametrize("change", [{"form_key": "x"}, {"form_key": ""}])
@@ -183,10 +190,109 @@ def test_a_form_of_another_session_does_nothing(anna: Visitor, change: dict[str,
     assert "Not approved" in anna.open(PLAN).text
 
 
-def test_a_form_from_another_site_does_nothing(anna: Visitor) -> None:
-    fields = anna.fields(PLAN, f"{PLAN}/approve")
-    answer = anna.client.post(f"{PLAN}/approve", data=fields, headers={"origin": "http://evil.example"})
-    assert answer.status_code == 403
+STRANGERS = [
+    {"origin": "http://evil.example"},
+    {"origin": "null"},
+    {"origin": "http://testserver:8080"},
+    {"origin": "http://testserver.evil.example"},
+    {"referer": "http://evil.example/testserver"},
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site", "origin": "http://testserver"},
+]
+
+
+@pytest.mark.parametrize("headers", STRANGERS, ids=str)
+def test_a_form_from_another_site_does_nothing(anna: Visitor, headers: dict[str, str]) -> None:
+    fields = anna.fields(PLAN, "/leave")
+    for action in ("/enter", "/leave", f"{PLAN}/approve", "/desk/halt", "/nowhere", "/"):
+        answer = anna.client.post(action, data=fields, headers=headers)
+        assert answer.status_code == 403
+        assert "not of this page, and nothing was done" in answer.text
+    assert anna.client.get("/").status_code == 200
+
+
+def test_a_link_is_not_used_up_by_another_site(house: House, hands: Hands) -> None:
+    client, token = TestClient(make_application(house)), link(house, hands).rpartition("/")[2]
+    assert client.post("/enter", data={"token": token}, headers=STRANGERS[0]).status_code == 403
+    assert client.post("/enter", data={"token": token}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://testserver"},
+        {"origin": "https://desk.example.org", "sec-fetch-site": "same-origin"},
+        {"referer": f"http://testserver{PLAN}"},
+        {"sec-fetch-site": "none"},
+    ],
+    ids=str,
+)
+def test_a_form_of_the_page_itself_is_taken_behind_a_tunnel_too(
+    house: House, hands: Hands, headers: dict[str, str]
+) -> None:
+    client = TestClient(make_application(replace(house, site="desk.example.org")))
+    token = link(house, hands).rpartition("/")[2]
+    assert client.post("/enter", data={"token": token}, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["", "evil.example", "0.0.0.0:80", "[::1", "testserver.x.example:80", "127.0.0.1.x.y"])
+def test_only_the_hosts_of_the_page_are_answered(anna: Visitor, host: str) -> None:
+    assert anna.client.get("/", headers={"host": host}).status_code == 421
+
+
+# --- what a form may hold ---
+
+
+@pytest.mark.parametrize(
+    ("path", "action", "change", "words"),
+    [
+        ("/", "/desk/halt", {"comment": " "}, "Reason is empty; write a word"),
+        ("/", "/desk/halt", {"comment": "x" * 301}, "Reason has 301 characters; write at most 300"),
+        ("/", "/desk/halt", {"comment": "x", "scope": "sells"}, "What is none of its choices"),
+        ("/", "/desk/halt", {"comment": "x", "scope": ""}, "What is none of its choices"),
+        ("/", "/desk/halt", {"comment": "x", "until": "noon"}, "has no field 'until'"),
+        (PLAN, f"{PLAN}/comment", {"comment": "\n"}, "Comment is empty"),
+        (PLAN, f"{PLAN}/comment", {"comment": "x" * 5000}, "Comment has 5000 characters"),
+        (PLAN, f"{PLAN}/reject", {"comment": "x" * 301}, "Reason has 301 characters"),
+        (PLAN, f"{PLAN}/approve", {"digest": ""}, "'digest' is not what the page sent; open the page anew"),
+        (PLAN, f"{PLAN}/veto", {"symbol": ""}, "'symbol' is not what the page sent"),
+        (PLAN, f"{PLAN}/veto", {"symbol": "ZZZ"}, "has no order of ZZZ"),
+        (PLAN, f"{PLAN}/veto", {"comment": "x" * 301}, "Why has 301 characters"),
+    ],
+)
+def test_a_wrong_field_is_named_as_the_page_names_it(
+    anna: Visitor, path: str, action: str, change: dict[str, str], words: str
+) -> None:
+    answer = anna.do(path, action, **change)
+    assert answer.status_code in {400, 422}
+    assert words in say(answer)
+    assert "departments " not in say(answer)
+    opened = desk(anna.house.workspace)
+    assert opened.ledger.opinions.find(NAME) == []
+    assert opened.ledger.halts.find() is None
+    opened.close()
+
+
+@pytest.mark.parametrize("action", ["/desk/halt", "/desk/unhalt", *(f"{PLAN}/{deed}" for deed in OF_A_PLAN), "/enter"])
+def test_every_form_refuses_what_no_form_of_the_page_holds(anna: Visitor, action: str) -> None:
+    key, urlencoded = anna.fields(PLAN, "/leave")["form_key"], {"content-type": MEDIA_TYPE}
+    bodies = {
+        f"form_key={key}&form_key={key}": (400, "is there twice"),
+        f"form_key={key}&comment=%ff%fe": (400, "is not text in UTF-8"),
+        f"form_key={key}&comment=\xff": (400, "is not text in UTF-8"),
+        f"form_key={key}" + "&x=" * 50: (400, "more than 20 fields"),
+        f"form_key={key}&later=now": (400, "; open the page anew"),
+    }
+    for body, (code, words) in bodies.items():
+        answer = anna.client.post(action, content=body.encode("latin-1"), headers=urlencoded)
+        assert (answer.status_code, words in say(answer)) == (code, True), (body, say(answer))
+    for media_type in ("application/json", "text/plain", "multipart/form-data; boundary=x", ""):
+        answer = anna.client.post(action, content=f"form_key={key}".encode(), headers={"content-type": media_type})
+        assert answer.status_code == 415
+    for method in ("GET", "PUT", "DELETE"):
+        answer = anna.client.request(method, action)
+        assert answer.status_code == 405
+        assert "go back to the page" in say(answer)
 
 
 # --- a plan ---
@@ -320,7 +426,13 @@ def test_a_halt_begins_and_ends_by_a_form(anna: Visitor) -> None:
     assert "the feed is wrong" in text
     assert "End the halt" in text
     assert "Ended: " in say(anna.do("/", "/desk/unhalt"))
-    assert anna.do("/", "/desk/halt", comment=" ").status_code == 422
+
+
+def test_a_halt_by_the_page_is_the_one_of_the_command_line(anna: Visitor) -> None:
+    assert "BUYs are halted by" in say(anna.do("/", "/desk/halt", comment="the feed is wrong", scope="buys"))
+    again = say(anna.do_by_name("/desk/halt", comment="all of it", scope="all"))
+    assert "BUYs and SELLs are halted by anna@desk" in again
+    assert "It takes the place of: BUYs are halted by anna@desk" in again
 
 
 def test_a_read_only_page_has_no_forms_and_does_nothing(house: House, hands: Hands) -> None:
@@ -350,4 +462,5 @@ def test_what_is_nowhere_is_said(anna: Visitor) -> None:
 
 
 def test_a_form_that_is_no_text_is_refused(anna: Visitor) -> None:
-    assert anna.client.post(f"{PLAN}/approve", content=b"\xff\xfe=1").status_code == 400
+    form = {"content-type": MEDIA_TYPE}
+    assert anna.client.post(f"{PLAN}/approve", content=b"\xff\xfe=1", headers=form).status_code == 400
