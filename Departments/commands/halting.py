@@ -17,7 +17,7 @@ from Departments.core.halts import UNHALT, Halt, HaltScope, read_reason
 from Departments.core.moments import iso
 from Departments.core.platform.users import name_user
 from Departments.core.safe_text import make_safe
-from Departments.Executive.halting import begin_halt
+from Departments.Executive.desk_halts import begin_halt
 
 HALT_HELP = """Stop BUYs and SELLs, or with `--buys` BUYs alone, until `departments unhalt`.
 

@@ -14,11 +14,11 @@ from Departments.core.halts import Halt
 from Departments.core.logs import make_logger
 from Departments.Executive.approvals import FiledPlan
 from Departments.Executive.day_order import DayFailed, Executed
-from Departments.Executive.halting import begin_halt
-from Departments.web.forms import CommentForm, Form, HaltForm, PlanForm, RejectForm, VetoForm, read_form
+from Departments.Executive.desk_halts import begin_halt
+from Departments.web.forms import CommentForm, HaltForm, PageForm, PlanForm, RejectForm, VetoForm, read_form
 from Departments.web.sessions import Session
 
-AnyForm = TypeVar("AnyForm", bound=Form)
+AnyForm = TypeVar("AnyForm", bound=PageForm)
 log = make_logger(__name__)
 
 
@@ -70,7 +70,7 @@ def halt(desk: Desk, session: Session, _plan_id: str, form: HaltForm) -> Done:
     return Done(" ".join([f"{wanted.sentence}.", *begun.effects]).removesuffix("."), "/")
 
 
-def unhalt(desk: Desk, session: Session, _plan_id: str, _form: Form) -> Done:
+def unhalt(desk: Desk, session: Session, _plan_id: str, _form: PageForm) -> Done:
     """End the halt in force."""
     ended = desk.ledger.halts.end(session.who.name, desk.clock.now())
     return Done("Nothing is halted" if ended is None else f"Ended: {ended.sentence}", "/")
@@ -95,7 +95,7 @@ OF_A_PLAN: Mapping[str, Deed[Any]] = {
     "comment": Deed(CommentForm, comment),
     "reject": Deed(RejectForm, reject),
 }
-OF_THE_DESK: Mapping[str, Deed[Any]] = {"halt": Deed(HaltForm, halt), "unhalt": Deed(Form, unhalt)}
+OF_THE_DESK: Mapping[str, Deed[Any]] = {"halt": Deed(HaltForm, halt), "unhalt": Deed(PageForm, unhalt)}
 
 
 class Executions:

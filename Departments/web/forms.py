@@ -30,7 +30,7 @@ Hidden = Annotated[str, Field(min_length=1, max_length=2_000)]
 OneLine = BeforeValidator(_join)
 
 
-class Form(BaseModel):
+class PageForm(BaseModel):
     """A form of a session."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,7 +44,7 @@ class DoorForm(BaseModel):
     token: Hidden
 
 
-class PlanForm(Form):
+class PlanForm(PageForm):
     """A form about the plan that was seen, by its digest."""
 
     digest: Hidden
@@ -69,7 +69,7 @@ class RejectForm(PlanForm):
     comment: Annotated[str, Field(title="Reason", max_length=LONGEST_COMMENT), OneLine] = ""
 
 
-class HaltForm(Form):
+class HaltForm(PageForm):
     """Halts the desk."""
 
     comment: Annotated[str, Field(title="Reason", min_length=1, max_length=LONGEST_REASON), OneLine]
