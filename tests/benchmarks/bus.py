@@ -8,6 +8,7 @@ both to the ledger. Then `show` and `trace` look for a message among 50,000. Pri
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import mailbox as stdlib_mailbox
@@ -35,14 +36,16 @@ from Departments.bootstrap import MESSAGES  # noqa: E402 - the project is found 
 from Departments.core.platform import files  # noqa: E402
 from Departments.core.platform.clock import SystemClock  # noqa: E402
 from Departments.core.settings import MessagingSettings  # noqa: E402
+from Departments.ledger.generations import EVERY  # noqa: E402
 from Departments.ledger.journal import TABLES, LedgerJournal  # noqa: E402
 from Departments.ledger.ledger import Ledger  # noqa: E402
-from Departments.ledger.sqlite import SqliteDatabase  # noqa: E402
+from Departments.ledger.sqlite import LOG_PAGES, SqliteDatabase  # noqa: E402
 from Departments.messaging import codec, disk, front_matter  # noqa: E402
 from Departments.messaging.bus import Bus  # noqa: E402
 from Departments.messaging.lookup import index_row  # noqa: E402
 from Departments.messaging.mailbox import Mailbox  # noqa: E402
 from Departments.messaging.message import Message, body_with  # noqa: E402
+from Departments.messaging.outbound import NOTED  # noqa: E402
 from Departments.messaging.ports import Journal  # noqa: E402
 from Departments.messaging.router import Commit  # noqa: E402
 from Departments.messaging.watcher import Watched, Watcher  # noqa: E402
@@ -214,6 +217,18 @@ class Table(Contestant):
         connection.close()
 
 
+A_MOMENT = "2025-11-10T15:09:12Z"
+PUBLISH = (
+    "INSERT INTO bus_letters (name, sender, recipient, parent_message_id, plan_id, digest, data, enqueued_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING"
+)
+NOTE = "UPDATE bus_letters SET published_at = ? WHERE published_at IS NULL AND name IN"
+HANDLE = (
+    "INSERT INTO bus_handled (department, message_id, disposition, digest, handled_at) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT DO NOTHING"
+)
+
+
 def deliver_bare(base: str, name: str, data: bytes) -> None:
     """Make the two files of a message, unflushed: linked into the inbox, renamed into the outbox."""
     for copy in ("received", "sent"):
@@ -246,6 +261,63 @@ class TableAndFiles(Table):
             self.handled += (codec.decode(data, name=name).payload or {})["shares"] >= 0
             connection.execute("UPDATE queue SET done = 1 WHERE name = ?", (name,))
             os.rename(f"{base}/inbox/{name}", f"{base}/archive/{name}")
+        connection.close()
+
+
+class SameStatements(TableAndFiles):
+    """The statements, marks and files of our bus, by bare code that checks nothing."""
+
+    def connection(self) -> sqlite3.Connection:
+        path = self.folder / "sentinel.db"
+        SqliteDatabase(path, TABLES).close()
+        found = sqlite3.connect(path, isolation_level=None)
+        found.execute("PRAGMA synchronous = FULL")
+        found.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+        return found
+
+    def commit(self, connection: sqlite3.Connection, *statements: tuple[str, Sequence[object]]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        for sql, values in statements:
+            connection.execute(sql, values)
+        generation = connection.execute("PRAGMA user_version").fetchone()[0] + 1
+        connection.execute(f"PRAGMA user_version = {generation}")
+        for path in (self.mark, self.mark + "2")[: 2 if generation % EVERY == 0 else 1]:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            os.write(descriptor, b"%012d\n" % generation)
+            os.close(descriptor)
+        connection.execute("COMMIT")
+
+    @property
+    def mark(self) -> str:
+        return str(self.folder / "sentinel.db.mark")
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        base, connection = str(self.folder), self.connection()
+        for box in ("new", "inbox", "outbox", "archive"):
+            (self.folder / box).mkdir()
+        names: list[str] = []
+        for each in messages:
+            data, name = codec.encode(each), each.name
+            digest = hashlib.sha256(data).hexdigest()
+            values = (name, each.sender, each.recipient, None, "PLAN_1", digest, data, A_MOMENT)
+            if len(names) < NOTED:
+                self.commit(connection, (PUBLISH, values))
+            else:
+                self.commit(connection, (f"{NOTE} ({', '.join('?' * NOTED)})", (A_MOMENT, *names)), (PUBLISH, values))
+                names.clear()
+            deliver_bare(base, name, data)
+            names.append(name)
+        connection.close()
+
+    def consume(self) -> None:
+        base, connection = str(self.folder), self.connection()
+        for name in sorted(os.listdir(f"{base}/inbox")):
+            data = files.read_bytes(f"{base}/inbox/{name}")
+            self.handled += (codec.decode(data, name=name).payload or {})["shares"] >= 0
+            digest = hashlib.sha256(data).hexdigest()
+            self.commit(connection, (HANDLE, ("TRADING", name[:-3], "handled", digest, A_MOMENT)))
+            os.link(f"{base}/inbox/{name}", f"{base}/archive/{name}")
+            os.unlink(f"{base}/inbox/{name}")
         connection.close()
 
 
@@ -382,6 +454,7 @@ FIELD: tuple[tuple[str, type[Contestant], bool], ...] = (
     ("stdlib mailbox.Maildir, its folder flushed too", MaildirSure, True),
     ("SQLite table", Table, True),
     ("SQLite table and raw files (the limit of the layout)", TableAndFiles, True),
+    ("our bus's statements, marks and files, nothing checked", SameStatements, True),
     ("**our bus**, one message a commit", OursRemembered, True),
     ("**our bus**, published one by one, 50 handled in a commit", OursCommittedTogether, True),
     ("**our bus**, 50 messages a commit", OursBatchedRemembered, True),
@@ -540,21 +613,21 @@ def targets(
     entries: Sequence[Entry], grown: Sequence[tuple[int, float]], found: Mapping[str, float]
 ) -> list[tuple[str, float, str, bool]]:
     """Return (what, measured, wanted, whether that was reached)."""
-    ours, limit = (by_name(entries, each, durable=True) for each in (OursRemembered, TableAndFiles))
+    ours, limit, same = (
+        by_name(entries, each, durable=True) for each in (OursRemembered, TableAndFiles, SameStatements)
+    )
     table, sure = (by_name(entries, peer, durable=True) for peer in (Table, MaildirSure))
     larger = grown[-1][1] / grown[0][1]
+    beside = (("SQLite table", table, 0.7), ("Maildir with its folder flushed", sure, 1.3))
     return [
-        (
-            f"durable, one message a commit / SQLite table (limit {limit / table:.2f})",
-            ours / table,
-            "≥ 0.7",
-            ours / table >= 0.7,
-        ),
-        (
-            f"durable, one message a commit / Maildir with its folder flushed (limit {limit / sure:.2f})",
-            ours / sure,
-            "≥ 1.3",
-            ours / sure >= 1.3,
+        *(
+            (
+                f"durable, one message a commit / {name} (limit {limit / peer:.2f}, nothing checked {same / peer:.2f})",
+                ours / peer,
+                f"≥ {wanted}",
+                ours / peer >= wanted,
+            )
+            for name, peer, wanted in beside
         ),
         (f"cost of a message at {grown[-1][0]:,} waiting / at {grown[0][0]:,}", larger, "≤ 1.3", larger <= 1.3),
         *((f"`{command}` among {MANY:,} messages, s of CPU", cpu, "≤ 1", cpu <= 1) for command, cpu in found.items()),
@@ -606,7 +679,9 @@ flushes no folder and loses its newest message in a power cut; "its folder flush
 Our bus flushes the ledger's commit, once to publish and once to handle, and no file: the ledger keeps a letter's text
 until its files are flushed later, in one go. The SQLite table flushes as often and keeps nothing a person can read.
 "The limit of the layout" is that table with the same files beside it, by code that can do nothing else: what each
-target can be at most while every message has a commit of its own and files that a person can read.
+target can be at most while every message has a commit of its own and files that a person can read. "Nothing checked"
+runs the very statements of our bus and writes its marks and files, in straight lines: the rest of our bus's time goes
+into knowing what a message is, whose it is, and what became of it before.
 Fifty messages share a commit where what each of them changes follows from its own text alone, as in the Executive's
 inbox; what leads to an order has a commit of its own. Only our bus keeps the sender's copy, orders by time, holds a
 lock, and sets bad messages aside. Batches and the latency of watching have no target. On ext4 creating files is several
