@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from Departments.brokers.registry import BROKERS, EXCHANGE_FILE, BrokerRow, Opening, find_row, list_names
 from Departments.core.departments import OURS
-from Departments.core.errors import BadInput, DepartmentsError, DiskError, LedgerError
+from Departments.core.errors import BadInput, DepartmentsError, DiskError, LedgerError, WorkspaceBusy
 from Departments.core.logs import make_logger
+from Departments.core.moments import show_moment
 from Departments.core.platform.clock import Clock, SystemClock
 from Departments.core.platform.disk_trouble import raise_if_read_only
 from Departments.core.platform.places import (
@@ -401,9 +402,25 @@ class Plumbing:
 
         broker, rights = self.patient_broker, self.rights
         account = account_lock(self.locks, broker.name, f"{self._account_file}{broker.account().id}", rights)
-        with execution_lock(self.state, rights, self.mutexes), account:
+        with ExitStack() as held:
+            try:
+                held.enter_context(execution_lock(self.state, rights, self.mutexes))
+            except WorkspaceBusy as busy:
+                raise self._name_run(busy) from busy
+            held.enter_context(account)
             self.ledger.brokers.note(broker.name, self.clock.now())
             yield
+
+    def _name_run(self, busy: WorkspaceBusy) -> WorkspaceBusy:
+        """Name the plan that another process executes here; before its first phase there is none."""
+        run = self.ledger.plans.find_unfinished()
+        if run is not None:
+            process = f" by process {busy.process}" if busy.process else ""
+            what = f"{run.plan_id} is being executed here since {show_moment(run.started_at)}{process}"
+            sentence = f"{what}; wait until it ends, departments status shows its phase."
+            busy = WorkspaceBusy(sentence, run.started_at, busy.process)
+        busy.executes_here = True
+        return busy
 
     @property
     def locks(self) -> Path:

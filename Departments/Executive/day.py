@@ -177,10 +177,14 @@ class Day:
         return end if isinstance(end, Executed) else None
 
     def _refuse_interruption(self, order: ManualOrder) -> None:
-        """Raise DayFailed if another execution was interrupted, or this one after its end: nothing is traded twice."""
+        """Raise DayFailed if another execution was interrupted, or this one after its end: nothing is traded twice.
+
+        Raises WorkspaceBusy if it still runs.
+        """
         unfinished = self.approvals.find_unfinished()
         if unfinished is not None and not (unfinished.by_hand and order.is_in(unfinished)):
-            raise DayFailed(f"{unfinished.plan_id} was interrupted; finish it first: departments resume")
+            with self.hold():  # or it still runs in another process
+                raise DayFailed(f"{unfinished.plan_id} was interrupted; finish it first: departments resume")
         missing = None if unfinished is not None else self.reporter.write_missing()
         if missing is not None and missing.by_hand and order.is_in(missing):
             found = f"this order ended as {missing.plan_id}; its missing report is written now"

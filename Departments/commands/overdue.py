@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,12 +13,14 @@ from Departments.commands.frame import print_json, work_at_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, Workspace
 from Departments.core.errors import BadInput
-from Departments.core.moments import iso, show_moment
+from Departments.core.moments import iso
 from Departments.core.settings import ScheduleSettings
 from Departments.core.trading_calendar import trading_day
 from Departments.core.validation import validate
 from Departments.Executive.overview.due_runs import find_overdue
-from Departments.Executive.overview.problems import RERUN
+from Departments.Executive.overview.problems import describe_overdue
+from Departments.Executive.overview.reading import find_progress
+from Departments.Executive.overview.standing import run_document
 from Departments.notices.notice import Notice, NoticeEvent
 
 HELP = """Tell people that no run of today has ended, once a day. Send nothing else.
@@ -39,13 +41,27 @@ def overdue(
     """Look whether a run of today has ended."""
     with work_at_desk(workspace, "overdue", Choices(clock=make_clock(at))) as desk:
         schedule = _read_schedule(desk, by)
-        due, now = find_overdue(schedule, desk.clock.now()), desk.clock.now()
-        is_done = _has_ended(desk)
-        is_late = due is not None and not is_done
-        if due is not None and is_late:
-            desk.announcer.tell(_announce(desk, show_moment(due)))
-    document = {"at": iso(now), "due": None if due is None else iso(due), "ended": is_done, "overdue": is_late}
-    return _show(document, as_json=as_json)
+        now = desk.clock.now()
+        due, is_done = find_overdue(schedule, now), _has_ended(desk)
+        late, progress = None, find_progress(desk.ledger, desk.is_executing)
+        if due is not None and not is_done:
+            late = describe_overdue(due, progress)
+            cause = "run" if progress is None else f"run, {progress.state}"
+            lines = (_capitalise(late.text), f"Workspace: {desk.workspace}")
+            desk.announcer.tell(Notice(NoticeEvent.OVERDUE, cause, "The day's run is overdue", lines))
+    if as_json:
+        times = {"at": iso(now), "due": None if due is None else iso(due)}
+        running = None if progress is None else run_document(progress.run) | {"alive": progress.is_alive}
+        states = {"ended": is_done, "overdue": late is not None, "running": running}
+        print_json(times | states | {"sentence": None if late is None else late.text})
+    else:
+        sentence = late.text if late else "A run of today has ended." if is_done else "No run is due by now."
+        open_console().print(_capitalise(sentence), markup=False, highlight=False, soft_wrap=True)
+    return int(late is not None)
+
+
+def _capitalise(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _read_schedule(desk: Desk, by: str | None) -> ScheduleSettings:
@@ -60,26 +76,6 @@ def _read_schedule(desk: Desk, by: str | None) -> ScheduleSettings:
 def _has_ended(desk: Desk) -> bool:
     runs = desk.ledger.plans.executions(trading_day(desk.clock.now()))
     return any(run.ended_at is not None and not run.by_hand for run in runs)
-
-
-def _announce(desk: Desk, due: str) -> Notice:
-    running = desk.ledger.plans.find_unfinished()
-    state = "none was begun" if running is None else f"{running.plan_id} was begun and has not ended"
-    what = f"No run of today has ended by {due}: {state}; {RERUN}."
-    lines = (what, f"Workspace: {desk.workspace}")
-    return Notice(NoticeEvent.OVERDUE, "run", "The day's run is overdue", lines)
-
-
-def _show(document: dict[str, Any], *, as_json: bool) -> int:
-    if as_json:
-        print_json(document)
-    elif document["overdue"]:
-        open_console().print(f"No run of today has ended; {RERUN}.")
-    elif document["ended"]:
-        open_console().print("A run of today has ended.")
-    else:
-        open_console().print("No run is due by now.")
-    return int(document["overdue"])
 
 
 def register(app: typer.Typer) -> None:

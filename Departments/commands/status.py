@@ -191,11 +191,11 @@ def _describe_progress(standing: DeskStanding) -> str:
     if progress is None:
         return ""
     phase = progress.phase
-    what = progress.run.plan_id if progress.is_alive else f"{progress.run.plan_id} was interrupted"
     if phase is None:
-        return what
+        return progress.sentence
     ended, sent = progress.count(phase)
-    return f"{what}, {phase.name} phase: {ended} of {sent} ended, until {show_moment(phase.deadline, seconds=True)}"
+    until = show_moment(phase.deadline, seconds=True)
+    return f"{progress.sentence}, {progress.place}: {ended} of {sent} ended, until {until}"
 
 
 def _describe_plan(standing: DeskStanding) -> str:
@@ -206,8 +206,9 @@ def _describe_plan(standing: DeskStanding) -> str:
     names = ", ".join(each.approved_by for each in known.approvals)
     by = f" (approved by {names})" if names else ""
     trades = f"{len(plan.sells)} SELLs and {len(plan.buys)} BUYs"
+    where = f", {known.progress.place}" if known.progress is not None and known.progress.place else ""
     mend = f"; approve it by: departments approve {plan.plan_id}" if known.state == "not approved" else ""
-    return f"{plan.plan_id} of {show_moment(plan.generated_at)}, {trades}, {known.state}{by}{mend}"
+    return f"{plan.plan_id} of {show_moment(plan.generated_at)}, {trades}, {known.state}{where}{by}{mend}"
 
 
 def _describe_briefing(standing: DeskStanding) -> str:

@@ -17,7 +17,7 @@ DepartmentsError                 everything we raise on purpose
 ├── PublishError            3    the message could not be written (disk full, read-only, name too long)
 ├── LedgerError             3    the ledger cannot be used
 │   └── LedgerBusy          3    another process locks it for too long (transient)
-├── WorkspaceBusy           3    another run uses this workspace or this account
+├── WorkspaceBusy           3    another process uses this workspace, this account or this inbox
 └── BrokerError             4
     ├── Refused                  the broker refused this order, for certain
     ├── NotFound                 no such order, position or asset
@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -166,9 +167,18 @@ class LedgerBusy(LedgerError):  # noqa: N818
 
 
 class WorkspaceBusy(DepartmentsError):  # noqa: N818
-    """Another process uses this workspace, its account or this inbox."""
+    """Another process uses this workspace, its account or this inbox.
+
+    `process` and `since` are known where that process has noted them. `executes_here`: it executes in this workspace.
+    """
 
     exit_code = 3
+    executes_here = False
+
+    def __init__(self, sentence: str, since: datetime | None = None, process: str = "") -> None:
+        super().__init__(sentence)
+        self.since = since
+        self.process = process
 
 
 class BrokerError(DepartmentsError):

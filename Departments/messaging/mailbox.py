@@ -329,8 +329,8 @@ class Mailbox:
         another process holds it for longer than `wait` seconds, BadInput.
         """
         if department not in self._locks:
-            busy = f"another process handles the inbox of {department}; wait for it or stop it."
-            self._locks[department] = ProcessLock(self._mutexes.path(department), busy, self.rights)
+            busy, mend = f"another process handles the inbox of {department}", "wait for it or stop it"
+            self._locks[department] = ProcessLock(self._mutexes.path(department), busy, self.rights, mend)
         lock = self._locks[department]
         if lock.is_held:  # by ourselves: one instance serves one thread
             yield True

@@ -126,7 +126,7 @@ def test_a_second_process_ends_with_its_exit_code_and_sends_nothing(interrupted:
         words = [sys.executable, "-m", "Departments", *command(interrupted, "resume")]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, encoding="utf-8", check=False, env=_environment())
     assert done.returncode == 3
-    assert "another execution is running here" in done.stderr
+    assert f" is being executed here since 2025-11-10 10:05 EST by process {os.getpid()}; wait" in done.stderr
     assert run_command(command(interrupted, "resume")) == 0
 
 

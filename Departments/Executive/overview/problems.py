@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 from Departments.core.halts import UNHALT
@@ -10,12 +11,13 @@ from Departments.core.moments import show_moment
 from Departments.core.money import plain
 from Departments.core.statuses import ExecutionStatus
 from Departments.core.trading_calendar import is_trading_day, trading_day
-from Departments.Executive.overview.standing import DeskStanding, Problem
+from Departments.Executive.overview.standing import DeskStanding, Problem, Progress
 from Departments.Executive.remainder import FOLLOW
 from Departments.Executive.reporting.issues import drop_mend
 
 FINE, LOOK, CLOSED = 0, 1, 5
 RESUME: Final = "finish it by: departments resume"
+LOOK_AGAIN: Final = "departments status --watch shows how it goes on"
 RERUN: Final = "start departments run, and look at the schedule"
 ACCEPT: Final = "check it at the broker, then departments reconcile --accept {0}"
 DELIVER: Final = (
@@ -55,7 +57,7 @@ def _list_issues(standing: DeskStanding) -> Iterator[Problem]:
 def _list_runs(standing: DeskStanding) -> Iterator[Problem]:
     progress, last = standing.progress, standing.last_run
     if progress is not None and not progress.is_alive:
-        yield Problem(f"{progress.run.plan_id} was interrupted", RESUME)
+        yield Problem(progress.sentence, RESUME)
     elif standing.letters_waiting and progress is None:
         yield Problem(f"{standing.letters_waiting} committed messages are not in their folders", RESUME)
     is_todays = last is not None and last.trading_day == trading_day(standing.now)
@@ -63,8 +65,15 @@ def _list_runs(standing: DeskStanding) -> Iterator[Problem]:
         yield Problem(f"{last.plan_id} ended with issues", f"read Reports/{last.plan_id}.md")
     yield from (Problem(sentence, FOLLOW) for sentence in standing.open_ends)
     if standing.overdue_since is not None:
-        what = f"no run has ended today; one was due by {show_moment(standing.overdue_since)}"
-        yield Problem(what, RERUN)
+        yield describe_overdue(standing.overdue_since, progress)
+
+
+def describe_overdue(due: datetime, progress: Progress | None) -> Problem:
+    """Return that no run has ended by the time it was due: it was not begun, runs still, or was interrupted."""
+    what = f"no run has ended today; one was due by {show_moment(due)}"
+    if progress is None or progress.run.by_hand:
+        return Problem(what, RERUN)
+    return Problem(f"{what}: {progress.sentence}", LOOK_AGAIN if progress.is_alive else RESUME)
 
 
 def _list_unprotected(standing: DeskStanding) -> Iterator[Problem]:

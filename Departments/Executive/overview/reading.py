@@ -53,6 +53,7 @@ class StandingReader:
         plans = self.ledger.plans
         runs = [run for run in plans.executions() if not run.by_hand]
         ended_today = sum(run.trading_day == today and run.ended_at is not None for run in runs)
+        progress = find_progress(self.ledger, self.is_executing)
         standing = DeskStanding(
             now=now,
             broker=self.title,
@@ -61,8 +62,8 @@ class StandingReader:
             issues=find_open_issues(self.ledger),
             last_run=next((run for run in reversed(runs) if run.ended_at is not None), None),
             runs_today=ended_today,
-            progress=self._find_progress(),
-            plan=self._find_plan(now),
+            progress=progress,
+            plan=self._find_plan(now, progress),
             differences=self.ledger.book.differences(),
             open_ends=tuple(describe_loose_end(plan_id, trade) for plan_id, trade in plans.find_loose_ends()),
             letters_waiting=self.count_undelivered(),
@@ -100,15 +101,7 @@ class StandingReader:
         except (BrokerError, BadInput):  # it is named with the account
             return MarketClock.by_calendar(now)
 
-    def _find_progress(self) -> Progress | None:
-        run = self.ledger.plans.find_unfinished()
-        if run is None:
-            return None
-        phases = [phase for phase in self.ledger.plans.phases(run.plan_id) if phase.attempt == run.attempt]
-        trades = [trade for trade in self.ledger.plans.trades(run.plan_id) if trade.attempt == run.attempt]
-        return Progress(run, tuple(phases), tuple(trades), self.is_executing())
-
-    def _find_plan(self, now: datetime) -> TodaysPlan | None:
+    def _find_plan(self, now: datetime, progress: Progress | None) -> TodaysPlan | None:
         """Return the day's plan: the one that was executed or approved, else the newest."""
         plans, today = self.ledger.plans, trading_day(now)
         ids = [plan_id for plan_id, day in plans.list_days() if day == today]
@@ -123,8 +116,19 @@ class StandingReader:
             tuple(plans.approvals(plan.plan_id, plan.digest)),
             plans.approved_at(plan.plan_id),
             is_executed=executed is not None,
+            progress=progress if progress is not None and progress.run.plan_id == plan.plan_id else None,
             is_old=is_plan_old(self.limits, plan.generated_at, now),
         )
+
+
+def find_progress(ledger: Ledger, is_executing: Callable[[], bool]) -> Progress | None:
+    """Return the execution that has not ended, None without one."""
+    run = ledger.plans.find_unfinished()
+    if run is None:
+        return None
+    phases = [phase for phase in ledger.plans.phases(run.plan_id) if phase.attempt == run.attempt]
+    trades = [trade for trade in ledger.plans.trades(run.plan_id) if trade.attempt == run.attempt]
+    return Progress(run, tuple(phases), tuple(trades), is_executing())
 
 
 def _describe_trouble(error: BrokerError | BadInput) -> Problem:

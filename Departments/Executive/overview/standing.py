@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.core.account_entries import AccountDifference
-from Departments.core.moments import iso
+from Departments.core.moments import iso, show_moment
 from Departments.core.money import money_text, plain
 from Departments.core.plans import TradingPlan
 from Departments.core.quotes import MarketClock
-from Departments.core.statuses import PhaseState
+from Departments.core.statuses import PhaseName, PhaseState
 from Departments.Executive.approvals import approval_documents
 from Departments.Executive.overview.holdings import HeldPosition
 from Departments.Executive.reporting.issues import Issues
@@ -43,33 +43,6 @@ class MoneyView:
 
 
 @dataclass(frozen=True, slots=True)
-class TodaysPlan:
-    """The newest plan of the day with its approvals. `approved_at` is None until the last one needed."""
-
-    plan: TradingPlan
-    approvals: tuple[ApprovalRecord, ...] = ()
-    approved_at: datetime | None = None
-    is_executed: bool = False
-    is_old: bool = False
-
-    @property
-    def is_waiting(self) -> bool:
-        """Return whether it has trades and was not executed."""
-        return bool(self.plan.trades) and not self.is_executed
-
-    @property
-    def state(self) -> str:
-        """Return its state in a word or two."""
-        if self.is_executed:
-            return "executed"
-        if not self.plan.trades:
-            return "no trades"
-        if self.is_old:
-            return "too old"
-        return "approved" if self.approved_at is not None else "not approved"
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """An execution that has not ended. Without `is_alive` no process works on it: it was interrupted."""
 
@@ -83,6 +56,23 @@ class Progress:
         """Return the phase it is in, or None between two."""
         return next((phase for phase in self.phases if phase.state is not PhaseState.ENDED), None)
 
+    @property
+    def state(self) -> str:
+        """Return its state in a word."""
+        return "running" if self.is_alive else "interrupted"
+
+    @property
+    def sentence(self) -> str:
+        """Return what runs, and since when, without the full stop."""
+        plan_id, begun = self.run.plan_id, show_moment(self.run.started_at)
+        return f"{plan_id} runs since {begun}" if self.is_alive else f"{plan_id}, begun {begun}, was interrupted"
+
+    @property
+    def place(self) -> str:
+        """Return the phase it is in and the place of that among all; empty between two."""
+        names, phase = list(PhaseName), self.phase
+        return "" if phase is None else f"{phase.name} phase ({names.index(phase.name) + 1} of {len(names)})"
+
     def count(self, phase: PhaseRecord) -> tuple[int, int]:
         """Return how many orders of a phase have ended, and of how many sent."""
         sent = [t for t in self.trades if t.phase == phase.name and t.message_id]
@@ -92,6 +82,39 @@ class Progress:
     def open_orders(self) -> list[TradeRecord]:
         """Return the orders that have not ended."""
         return [trade for trade in self.trades if trade.message_id and trade.terminal_at is None]
+
+
+@dataclass(frozen=True, slots=True)
+class TodaysPlan:
+    """The newest plan of the day with its approvals. `approved_at` is None until the last one needed.
+
+    `progress` is its execution until that ends.
+    """
+
+    plan: TradingPlan
+    approvals: tuple[ApprovalRecord, ...] = ()
+    approved_at: datetime | None = None
+    is_executed: bool = False
+    is_old: bool = False
+    progress: Progress | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether it has trades and was not executed."""
+        return bool(self.plan.trades) and not self.is_executed
+
+    @property
+    def state(self) -> str:
+        """Return its state in a word or two."""
+        if self.progress is not None:
+            return self.progress.state
+        if self.is_executed:
+            return "executed"
+        if not self.plan.trades:
+            return "no trades"
+        if self.is_old:
+            return "too old"
+        return "approved" if self.approved_at is not None else "not approved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +206,8 @@ def _progress_document(progress: Progress) -> dict[str, Any]:
     return run_document(progress.run) | {
         "alive": progress.is_alive,
         "phase": None if phase is None else str(phase.name),
+        "phase_number": None if phase is None else list(PhaseName).index(phase.name) + 1,
+        "phases": len(PhaseName),
         "deadline": None if phase is None else iso(phase.deadline),
         "ended": ended,
         "sent": sent,

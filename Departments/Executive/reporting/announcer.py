@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from Departments.core.errors import DepartmentsError
+from Departments.core.errors import DepartmentsError, WorkspaceBusy
 from Departments.core.plans import TradingPlan
+from Departments.core.trading_calendar import trading_day
 from Departments.Executive.reporting.day_notices import (
     announce_end,
     announce_failure,
@@ -53,10 +54,17 @@ class Announcer:
 
     @contextmanager
     def telling_failures(self) -> Iterator[None]:
-        """Tell of an error that ends a run, and raise it."""
+        """Tell of an error that ends a run, and raise it. A second run beside the day's is no failure of the day."""
         try:
             yield
         except Exception as error:
+            if isinstance(error, WorkspaceBusy) and self._is_of_today(error):
+                raise
             sentence = error.sentence if isinstance(error, DepartmentsError) else f"{type(error).__name__}: {error}"
             self.tell(announce_failure(sentence))
             raise
+
+    def _is_of_today(self, busy: WorkspaceBusy) -> bool:
+        """Return whether an execution of today is in the way: one that hangs since yesterday is a failure."""
+        now = self.notifier.clock.now()
+        return busy.executes_here and busy.since is not None and trading_day(busy.since) == trading_day(now)

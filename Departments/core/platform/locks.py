@@ -6,29 +6,36 @@ to lock files, which survive a crash.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from Departments import __version__
 from Departments.core.errors import BadInput, FileInUse, WorkspaceBusy
+from Departments.core.moments import show_moment
 from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.platform.places import Mutexes, find_mutexes
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder, provide_file
 
+WAIT: Final = 0.2  # seconds: a look holds the mutex of executions for a moment
+
 
 class ProcessLock:
-    """A file lock of one process, shared within it. `busy` is the error for all others."""
+    """A file lock of one process, shared within it. `busy` is what others are told, `mend` what they can do."""
 
-    def __init__(self, path: Path, busy: str, rights: Rights = PRIVATE) -> None:
+    def __init__(self, path: Path, busy: str, rights: Rights = PRIVATE, mend: str = "wait until it ends") -> None:
         from filelock import FileLock  # noqa: PLC0415 - takes as long to import as all of typer
 
         self._path = path
         self._busy = busy
+        self._mend = mend
         self._rights = rights
-        self._is_noted = False
+        self._noted_at = 0
         self._lock = FileLock(path, thread_local=False, preserve_lock_file=True)  # forbids that fallback
 
     @property
@@ -47,9 +54,9 @@ class ProcessLock:
             make_folder(self._path.parent, self._rights)
             provide_file(self._path, self._rights)
             files.retry(lambda: self._lock.acquire(timeout=wait))
-            self._note_version()
+            self._note_holder()
         except Timeout as error:
-            raise WorkspaceBusy(f"{self._busy}{self._describe_version()}") from error
+            raise self._describe_holder() from error
         except OSError as error:
             raise_for_disk(error, self._path)
             if files.is_in_use(error):
@@ -60,30 +67,30 @@ class ProcessLock:
             ) from error
 
     @property
-    def _version_file(self) -> Path:
+    def _note(self) -> Path:
+        """The file with version and process of the last holder. On Windows nobody can read a locked file itself."""
         return self._path.with_suffix(".version")
 
-    def _note_version(self) -> None:
-        """Note the version that took the lock, beside it: nobody can read a locked file on Windows."""
-        if not self._is_noted:
-            with suppress(OSError):
-                self._write_version()
-            self._is_noted = True
+    def _note_holder(self) -> None:
+        """Note this process, unless it was the last one that did."""
+        with suppress(OSError):
+            if not self._noted_at or self._note.stat().st_mtime_ns != self._noted_at:
+                provide_file(self._note, self._rights)
+                with files.open_file(self._note, "wb") as file:
+                    file.write(f"{__version__}\n{os.getpid()}\n".encode())
+                self._noted_at = self._note.stat().st_mtime_ns
 
-    def _write_version(self) -> None:
-        provide_file(self._version_file, self._rights)
-        with files.open_file(self._version_file, "wb") as file:
-            file.write(__version__.encode())
-
-    def _describe_version(self) -> str:
-        """Return a sentence about the holder, if it runs another version: an upgrade has not reached it."""
+    def _describe_holder(self) -> WorkspaceBusy:
+        """Return the error that names the holder: its process, since when, and another version of the program."""
         try:
-            version = files.read_bytes(self._version_file).decode(errors="replace").strip()
+            version, _, process = files.read_bytes(self._note).decode(errors="replace").partition("\n")
+            since = datetime.fromtimestamp(self._note.stat().st_mtime, UTC)
         except OSError:
-            return ""
-        if version in {"", __version__}:
-            return ""
-        return f" It runs version {version}, and this is {__version__}: restart it after an upgrade."
+            return WorkspaceBusy(f"{self._busy}; {self._mend}.")
+        who = f" (process {process.strip()}, since {show_moment(since)})" if process.strip() else ""
+        other = f" It runs version {version}, and this is {__version__}: restart it after an upgrade."
+        text = f"{self._busy}{who}; {self._mend}.{'' if version in {'', __version__} else other}"
+        return WorkspaceBusy(text, since, process.strip())
 
     def release(self) -> None:
         """Release the lock."""
@@ -94,7 +101,7 @@ class ProcessLock:
 def execution_lock(workspace: Path, rights: Rights = PRIVATE, mutexes: Mutexes | None = None) -> Iterator[None]:
     """Hold the workspace for one execution. Raises WorkspaceBusy if another process holds it; BadInput."""
     path = (mutexes or find_mutexes(workspace)).path("execution")
-    with _hold(path, f"{workspace}: another execution is running here; wait until it ends.", rights):
+    with _hold(path, f"{workspace}: another execution is running here", rights):
         yield
 
 
@@ -106,7 +113,7 @@ def account_lock(folder: Path, broker: str, account_id: str, rights: Rights = PR
     WorkspaceBusy if another process holds it, BadInput if the lock cannot be written.
     """
     name = sha256(f"{broker} {account_id}".encode()).hexdigest()[:32]
-    busy = f"another workspace is executing on the same account ({broker}); wait until it ends."
+    busy = f"another workspace is executing on the same account ({broker})"
     with _hold(folder / f".departments-{name}.lock", busy, rights):
         yield
 
@@ -114,7 +121,7 @@ def account_lock(folder: Path, broker: str, account_id: str, rights: Rights = PR
 @contextmanager
 def _hold(path: Path, busy: str, rights: Rights) -> Iterator[None]:
     lock = ProcessLock(path, busy, rights)
-    lock.take()
+    lock.take(wait=WAIT)
     try:
         yield
     finally:

@@ -340,15 +340,18 @@ def overdue(capsys: Capture, folder: Path, *more: str, at: str = AT) -> Said:
     return say(capsys, "overdue", "--workspace", folder, "--at", at, *more)
 
 
+LATE = " run has ended today; one was due by 2025-11-10 10:00 EST; start departments run, and look at the schedule."
+
+
 def test_a_day_without_a_run_is_told_once(tmp_path: Path, capsys: Capture) -> None:
     folder = settings_with(workspace(tmp_path), command=teller(tmp_path))
     assert overdue(capsys, folder, "--by", "10:30").code == 0  # it is 10:05 in New York
     said = overdue(capsys, folder, "--by", "10:00")
-    assert (said.code, said.out) == (1, "No run of today has ended; start departments run, and look at the schedule.\n")
+    assert (said.code, said.out) == (1, f"No{LATE}\n")
     assert overdue(capsys, folder, "--by", "10:00", "--json").document["overdue"] is True
     (late,) = told(folder)
     assert late["event"] == "overdue"
-    assert "by 2025-11-10 10:00 EST: none was begun" in late["lines"][0]
+    assert late["lines"][0] == f"No{LATE}"
 
 
 def test_a_day_with_a_run_and_one_without_trading_are_not_overdue(tmp_path: Path, capsys: Capture) -> None:

@@ -249,7 +249,10 @@ def interrupt(folder: Path) -> None:
 def test_an_interrupted_execution_is_named(traded: Path, capsys: Capture) -> None:
     interrupt(traded)
     said = status(capsys, traded, "--json")
-    assert find_one(said, "PLAN_1 was interrupted")["mend"] == "finish it by: departments resume"
+    assert (
+        find_one(said, "PLAN_1, begun 2025-11-10 10:05 EST, was interrupted")["mend"]
+        == "finish it by: departments resume"
+    )
     assert said.code == 1
 
 
@@ -260,7 +263,10 @@ def test_a_running_execution_shows_its_phase_and_its_open_orders(traded: Path, c
     running = said.document["running"]
     assert (said.code, running["alive"], running["phase"], running["ended"], running["sent"]) == (0, True, "SELL", 1, 2)
     assert running["orders"] == [{"ticker": "DVN", "side": "SELL", "qty": "10", "status": "dispatched"}]
-    assert "PLAN_1, SELL phase: 1 of 2 ended, until 2025-11-10 10:06:42 EST" in shown.out
+    assert (running["phase_number"], running["phases"], said.document["plan"]["state"]) == (2, 4, "running")
+    phase = "PLAN_1 runs since 2025-11-10 10:05 EST, SELL phase (2 of 4)"
+    assert f"{phase}: 1 of 2 ended, until 2025-11-10 10:06:42 EST" in shown.out
+    assert "1 SELLs and 0 BUYs, running, SELL phase (2 of 4)" in shown.out
     assert any(line.split() == ["SELL", "10", "DVN", "dispatched"] for line in shown.out.splitlines())
 
 
