@@ -24,6 +24,7 @@ from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.places import locate
 from Departments.core.platform.rights import PRIVATE, make_folder
 from Departments.core.platform.text_files import read_text
+from Departments.core.readers import read_time_of_day
 
 HELP: Final = """Make a folder a workspace: config/, message folders, an example account and briefing, .gitignore.
 
@@ -102,9 +103,9 @@ def _double(text: str) -> str:
 
 def _read_time(text: str) -> time:
     try:
-        return time.fromisoformat(text)
+        return read_time_of_day(text)
     except ValueError as error:
-        raise BadInput("--run-at", "", f"{text!r} is no time of a day", f"write it like {TIME}") from error
+        raise BadInput("--run-at", "", *str(error).split("; ", 1)) from error
 
 
 class Scaffold:

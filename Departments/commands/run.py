@@ -20,7 +20,7 @@ from Departments.commands.frame import document_failures, print_json, work_at_de
 from Departments.commands.inputs import make_clock, read_day_order
 from Departments.commands.live_view import follow_on_terminal
 from Departments.commands.log_files import LogFile, keep_log
-from Departments.commands.opening import await_opening
+from Departments.commands.opening import read_earliest, wait
 from Departments.commands.options import (
     AsJson,
     At,
@@ -122,6 +122,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     wait_for_open: Annotated[
         bool, typer.Option("--wait-for-open", help="Wait for the opening, if the market opens within 18 hours.")
     ] = False,
+    not_before: Annotated[
+        str | None,
+        typer.Option(metavar="HH:MM", help="Wait for this time in New York; then for an opening of today alone."),
+    ] = None,
     reseed: Reseed = False,
     log_file: LogFile = None,
     quiet: Quiet = False,
@@ -142,14 +146,15 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
         via_watchers=via_watchers,
     )
     with document_failures(), ExitStack() as stack:
+        earliest = read_earliest(not_before)
         if dry_run:
             choices = replace(choices, rehearsal=stack.enter_context(rehearse(locate(workspace), clock.now())))
         desk = stack.enter_context(work_at_desk(workspace, "run", choices, level))
         stack.enter_context(desk.announcer.telling_failures())
         check_exchange_files(desk, reseed=reseed)
         check_moving_on(desk)
-        if (wait_for_open or desk.settings.wait_for_open) and not dry_run:
-            await_opening(desk)
+        if not dry_run:
+            wait(desk, earliest, for_open=wait_for_open or desk.settings.wait_for_open)
         order = replace(read_day_order(desk, briefing, plan, dry_run=dry_run, sizes=sizes, fill=fill), force=force)
         with follow_on_terminal(desk, wanted=not quiet) as observe:
             audience = audience_of(approve or desk.settings.approve, as_json=as_json)

@@ -6,13 +6,13 @@ Each starts the run at a time in New York on weekdays, in summer and winter; on 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import time
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
 ZONE: Final = "America/New_York"
-RUN: Final = "-m Departments run --wait-for-open --log-file auto"
+RUN: Final = "-m Departments run --wait-for-open --not-before {:%H:%M} --log-file auto"
 
 
 def write_schedule(kind: str, python: Path, workspace: Path, run_at: time) -> Mapping[str, str]:
@@ -24,13 +24,12 @@ def write_schedule(kind: str, python: Path, workspace: Path, run_at: time) -> Ma
 def _write_systemd(python: Path, workspace: Path, run_at: time) -> Mapping[str, str]:
     service = f"""[Unit]
 Description=Plan, approve, execute and report the trading day
-Wants=network-online.target
-After=network-online.target
 
 [Service]
 Type=oneshot
 WorkingDirectory={_escape_unit(workspace)}
-ExecStart="{_escape_unit(python)}" {RUN}
+# sh, because systemd takes no program with a quote or a backslash in its path
+ExecStart=/bin/sh -c 'exec "$$@"' run {_quote_unit(python)} {RUN.format(run_at)}
 # 5: the market is closed, nobody needs to look
 SuccessExitStatus=5
 TimeoutStartSec=infinity
@@ -56,11 +55,16 @@ def _escape_unit(path: Path) -> str:
     return str(path).replace("%", "%%")
 
 
+def _quote_unit(path: Path) -> str:
+    text = _escape_unit(path).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    return f'"{text}"'
+
+
 def _write_cron(python: Path, workspace: Path, run_at: time) -> Mapping[str, str]:
-    minutes = ",".join(str((run_at.minute + more) % 60) for more in (0, 30))  # zones of half an hour have either
+    minutes = ",".join(str((run_at.minute + more) % 60) for more in (0, 15, 30, 45))  # no zone is further off a whole hour
     now = f"$(TZ={ZONE} date +\\%u.\\%H:\\%M)"
     days = "|".join(f"{day}.{run_at:%H:%M}" for day in range(1, 6))
-    run = f"cd {_quote(workspace)} && {_quote(python)} {RUN} >/dev/null 2>&1; test $? -eq 5 -o $? -eq 0"
+    run = f"cd {_quote(workspace)} && {_quote(python)} {RUN.format(run_at)} >/dev/null 2>&1; test $? -eq 5 -o $? -eq 0"
     line = f'{minutes} * * * * case "{now}" in {days}) {run} ;; esac'
     text = f"# The trading day, at {run_at:%H:%M} in New York on weekdays, whatever zone this machine has.\n{line}\n"
     return {"crontab.txt": text, "": "(crontab -l 2>/dev/null; cat config/schedule/crontab.txt) | crontab -"}
@@ -73,34 +77,42 @@ def _quote(path: Path) -> str:
 
 def _write_windows(python: Path, workspace: Path, run_at: time) -> Mapping[str, str]:
     windowless = python.with_name(python.name.replace("python.exe", "pythonw.exe"))
-    triggers = "".join(_TRIGGER.format(hour=(run_at.hour + ahead) % 24, minute=run_at.minute) for ahead in (4, 5))
+    in_summer = datetime.combine(_A_SUNDAY, run_at, tzinfo=timezone(timedelta(hours=-4)))
     text = _TASK.format(
-        triggers=triggers, python=escape(str(windowless)), arguments=escape(RUN), folder=escape(str(workspace))
+        begin=f"{in_summer.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        python=escape(str(windowless)),
+        arguments=escape(RUN.format(run_at)),
+        folder=escape(str(workspace)),
     )
     install = (
         'Register-ScheduledTask -TaskName "departments daily run" '
-        "-Xml (Get-Content -Raw config\\schedule\\daily-run.xml)"
+        "-Xml (Get-Content -Raw -Encoding UTF8 config\\schedule\\daily-run.xml)"
     )
     return {"daily-run.xml": text, "": install}
 
 
-_TRIGGER: Final = """    <CalendarTrigger>
-      <StartBoundary>2025-01-06T{hour:02d}:{minute:02d}:00Z</StartBoundary>
-      <ScheduleByWeek>
-        <WeeksInterval>1</WeeksInterval>
-        <DaysOfWeek><Monday /><Tuesday /><Wednesday /><Thursday /><Friday /></DaysOfWeek>
-      </ScheduleByWeek>
-    </CalendarTrigger>
-"""
+_A_SUNDAY: Final = date(2025, 1, 5)
 _TASK: Final = """<?xml version="1.0"?>
-<!-- Two triggers, in UTC: one is at the time in New York in summer, the other in winter. The run waits for the opening;
-     the other trigger finds it running, or the day done. -->
+<!-- Task Scheduler does not know New York's clock. The trigger is daily, in UTC, at the time in New York in summer; in
+     winter that is an hour early, and the run waits. On a day without trading it ends at once, with code 5. -->
 <Task version="1.4" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo>
     <Description>Plan, approve, execute and report the trading day.</Description>
   </RegistrationInfo>
   <Triggers>
-{triggers}  </Triggers>
+    <CalendarTrigger>
+      <StartBoundary>{begin}</StartBoundary>
+      <ScheduleByDay>
+        <DaysInterval>1</DaysInterval>
+      </ScheduleByDay>
+    </CalendarTrigger>
+  </Triggers>
+  <Principals>
+    <Principal id="Author">
+      <LogonType>InteractiveToken</LogonType>
+      <RunLevel>LeastPrivilege</RunLevel>
+    </Principal>
+  </Principals>
   <Settings>
     <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
     <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
 
@@ -131,6 +131,13 @@ def read_date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"{text[:40]!r} is not a date; write it as 2025-11-10") from error
+
+
+def read_time_of_day(text: str) -> time:
+    """Read a time of a day in New York, such as 9:20."""
+    if re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", text.strip()) is None:
+        raise ValueError(f'{text[:40]!r} is no time of a day; write it like "10:30", in New York time')
+    return time.fromisoformat(f"{text.strip():0>5}")
 
 
 # --- types of fields ---

@@ -6,7 +6,6 @@ Every key has a default. Unknown keys and wrong values are refused with file, ke
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import time
 from decimal import Decimal
@@ -19,6 +18,7 @@ from Departments.core.departments import ALL, TRADING
 from Departments.core.money import ONE, on_tick
 from Departments.core.orders import BUY_COLLAR, Side
 from Departments.core.platform.text_files import read_yaml
+from Departments.core.readers import read_time_of_day
 from Departments.core.validation import validate
 
 
@@ -289,9 +289,7 @@ class ScheduleSettings(Section):
         """Read 10:30. YAML takes it for 630, a number of base 60."""
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
             return time(value // 60, value % 60)
-        if value is None or (isinstance(value, str) and re.fullmatch(r"[0-2]?\d:[0-5]\d", value.strip())):
-            return value if value is None else f"{value.strip():0>5}"
-        raise ValueError(f'{value!r} is no time of a day; write it like "10:30", in New York time')
+        return value if value is None else read_time_of_day(str(value))
 
 
 NoticePolicy = Literal["on", "silent", "off"]
