@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from pathlib import Path
+from pathlib import PurePath
 from typing import Final
 from xml.sax.saxutils import escape
 
@@ -15,13 +15,13 @@ ZONE: Final = "America/New_York"
 RUN: Final = "-m Departments run --wait-for-open --not-before {:%H:%M} --log-file auto"
 
 
-def write_schedule(kind: str, python: Path, workspace: Path, run_at: time) -> Mapping[str, str]:
+def write_schedule(kind: str, python: PurePath, workspace: PurePath, run_at: time) -> Mapping[str, str]:
     """Return the files of a schedule (`systemd`, `cron` or `windows`) by name, and under "" how to install them."""
     writers = {"systemd": _write_systemd, "cron": _write_cron, "windows": _write_windows}
     return writers[kind](python, workspace, run_at)
 
 
-def _write_systemd(python: Path, workspace: Path, run_at: time) -> Mapping[str, str]:
+def _write_systemd(python: PurePath, workspace: PurePath, run_at: time) -> Mapping[str, str]:
     service = f"""[Unit]
 Description=Plan, approve, execute and report the trading day
 
@@ -51,31 +51,32 @@ WantedBy=timers.target
     return {"departments.service": service, "departments.timer": timer, "": install}
 
 
-def _escape_unit(path: Path) -> str:
+def _escape_unit(path: PurePath) -> str:
     return str(path).replace("%", "%%")
 
 
-def _quote_unit(path: Path) -> str:
+def _quote_unit(path: PurePath) -> str:
     text = _escape_unit(path).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
     return f'"{text}"'
 
 
-def _write_cron(python: Path, workspace: Path, run_at: time) -> Mapping[str, str]:
-    minutes = ",".join(str((run_at.minute + more) % 60) for more in (0, 15, 30, 45))  # no zone is further off a whole hour
+def _write_cron(python: PurePath, workspace: PurePath, run_at: time) -> Mapping[str, str]:
+    minutes = ",".join(str((run_at.minute + more) % 60) for more in (0, 15, 30, 45))  # as the zones of the world differ
     now = f"$(TZ={ZONE} date +\\%u.\\%H:\\%M)"
     days = "|".join(f"{day}.{run_at:%H:%M}" for day in range(1, 6))
-    run = f"cd {_quote(workspace)} && {_quote(python)} {RUN.format(run_at)} >/dev/null 2>&1; test $? -eq 5 -o $? -eq 0"
-    line = f'{minutes} * * * * case "{now}" in {days}) {run} ;; esac'
+    run = f"cd {_quote(workspace)} && {_quote(python)} {RUN.format(run_at)} >/dev/null 2>&1"
+    mail = "test $? -eq 5 -o $? -eq 0 || echo 'The run needs a person: departments status'"
+    line = f'{minutes} * * * * case "{now}" in {days}) {run}; {mail} ;; esac'
     text = f"# The trading day, at {run_at:%H:%M} in New York on weekdays, whatever zone this machine has.\n{line}\n"
     return {"crontab.txt": text, "": "(crontab -l 2>/dev/null; cat config/schedule/crontab.txt) | crontab -"}
 
 
-def _quote(path: Path) -> str:
+def _quote(path: PurePath) -> str:
     text = str(path).replace("'", "'\\''").replace("%", "\\%")
     return f"'{text}'"
 
 
-def _write_windows(python: Path, workspace: Path, run_at: time) -> Mapping[str, str]:
+def _write_windows(python: PurePath, workspace: PurePath, run_at: time) -> Mapping[str, str]:
     windowless = python.with_name(python.name.replace("python.exe", "pythonw.exe"))
     in_summer = datetime.combine(_A_SUNDAY, run_at, tzinfo=timezone(timedelta(hours=-4)))
     text = _TASK.format(

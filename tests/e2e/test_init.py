@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime, time
-from pathlib import Path
+from datetime import datetime, time, timedelta
+from pathlib import Path, PureWindowsPath
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -18,6 +19,8 @@ from Departments.core.trading_calendar import EASTERN
 from tests.builders.commands import contents, say
 
 Capture = pytest.CaptureFixture[str]
+ROOT = Path(__file__).parents[2]
+TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 
 
 def made(folder: Path, capsys: Capture, *more: str) -> dict[str, object]:
@@ -70,10 +73,10 @@ def test_the_sentence_for_an_empty_folder_names_init(tmp_path: Path, capsys: Cap
 
 @pytest.mark.skipif(os.name == "nt", reason="cron is of POSIX")
 @pytest.mark.parametrize(
-    ("now", "code", "runs", "ends"),
+    ("now", "code", "runs", "mails"),
     [("1.09:20", 0, 1, 0), ("5.09:20", 5, 1, 0), ("5.09:20", 1, 1, 1), ("6.09:20", 0, 0, 0), ("1.09:50", 0, 0, 0)],
 )
-def test_the_line_of_cron_works_as_written(tmp_path: Path, now: str, code: int, runs: int, ends: int) -> None:
+def test_the_line_of_cron_works_as_written(tmp_path: Path, now: str, code: int, runs: int, mails: int) -> None:
     folder = tmp_path / "it's 100% here"
     folder.mkdir()
     (tmp_path / "date").write_text(f'#!/bin/sh\n[ "$TZ" = America/New_York ] && echo {now}\n', encoding="utf-8")
@@ -83,23 +86,46 @@ def test_the_line_of_cron_works_as_written(tmp_path: Path, now: str, code: int, 
     text = write_schedule("cron", tmp_path / "python", folder, time(9, 20))["crontab.txt"]
     minutes, command = text.splitlines()[1].split(" * * * * ")
     environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(["sh", "-c", command.replace("\\%", "%")], check=False, env=environ)  # noqa: S607
+    done = subprocess.run(["sh", "-c", command.replace("\\%", "%")], check=True, env=environ, stdout=-1, text=True)  # noqa: S607
     ran = (tmp_path / "ran").read_text().splitlines() if (tmp_path / "ran").exists() else []
-    assert (minutes, ran, done.returncode) == ("20,50", [str(folder)] * runs, ends)
+    assert (minutes, ran) == ("20,35,50,5", [str(folder)] * runs)
+    assert done.stdout == "The run needs a person: departments status\n" * mails
 
 
-def test_the_task_of_windows_begins_in_summer_and_winter_at_the_time_in_new_york(tmp_path: Path) -> None:
-    python = Path("C:/T & U/.venv/Scripts/python.exe")
-    text = write_schedule("windows", python, Path("C:/T & U"), time(9, 20))["daily-run.xml"]
-    space = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+@pytest.mark.parametrize("run_at", [time(9, 20), time(15, 45), time(21, 30)])
+def test_the_task_of_windows_begins_at_the_time_in_new_york_or_an_hour_early_and_waits(run_at: time) -> None:
+    folder = PureWindowsPath("C:/T & U")
+    text = write_schedule("windows", folder / ".venv/Scripts/python.exe", folder, run_at)["daily-run.xml"]
     task = ET.fromstring(text)  # noqa: S314 - our own text
-    starts = [datetime.fromisoformat(str(each.text)).time() for each in task.iter(f"{space}StartBoundary")]
-    for day in (datetime(2025, 7, 7, tzinfo=UTC), datetime(2025, 12, 1, tzinfo=UTC)):
-        local = {datetime.combine(day, start, UTC).astimezone(EASTERN).time() for start in starts}
-        assert time(9, 20) in local
-    assert [each.text for each in task.iter(f"{space}WorkingDirectory")] == ["C:/T & U"]
-    (command,) = task.iter(f"{space}Command")
+    (start,) = (datetime.fromisoformat(str(each.text)) for each in task.iter(f"{TASK}StartBoundary"))
+    begins = {month: start.replace(month=month).astimezone(EASTERN) for month in range(1, 13)}
+    assert {begins[month].time() for month in range(4, 11)} == {run_at}
+    assert {(begins[month] + timedelta(hours=1)).time() for month in (1, 2, 12)} == {run_at}
+    assert [each.text for each in task.iter(f"{TASK}WorkingDirectory")] == ["C:\\T & U"]
+    (command,) = task.iter(f"{TASK}Command")
+    (arguments,) = task.iter(f"{TASK}Arguments")
     assert str(command.text).endswith("pythonw.exe")
+    assert f"--wait-for-open --not-before {run_at:%H:%M} " in str(arguments.text)
+
+
+def test_the_task_of_windows_is_in_the_order_of_its_schema_and_names_its_principal() -> None:
+    task = ET.fromstring(write_schedule("windows", Path("p"), Path("w"), time(9, 20))["daily-run.xml"])  # noqa: S314
+    (trigger,) = task.iter(f"{TASK}CalendarTrigger")
+    assert [each.tag for each in trigger] == [f"{TASK}StartBoundary", f"{TASK}ScheduleByDay"]
+    (actions,) = task.iter(f"{TASK}Actions")
+    assert [each.get("id") for each in task.iter(f"{TASK}Principal")] == [actions.get("Context")]
+    (action,) = actions
+    assert [each.tag for each in action] == [f"{TASK}Command", f"{TASK}Arguments", f"{TASK}WorkingDirectory"]
+
+
+def test_the_example_of_a_task_is_the_one_that_init_writes() -> None:
+    folder = PureWindowsPath("C:/Trading")
+    written = write_schedule("windows", folder / ".venv/Scripts/python.exe", folder, time(9, 20))["daily-run.xml"]
+    example = (ROOT / "config" / "schedule" / "daily-run.xml").read_text(encoding="utf-8")
+    first, about, rest = example.split("\n", 2)
+    assert "docs/windows.md" in about
+    with_scripts = written.replace("-m Departments run", r"scripts\run_daily_ceo.py").replace(" --log-file auto", "")
+    assert f"{first}\n{rest}" == with_scripts
 
 
 def test_the_timer_of_systemd_has_new_yorks_zone_and_a_quiet_holiday(tmp_path: Path, capsys: Capture) -> None:
@@ -107,9 +133,22 @@ def test_the_timer_of_systemd_has_new_yorks_zone_and_a_quiet_holiday(tmp_path: P
     folder = tmp_path / "config" / "schedule"
     assert "OnCalendar=Mon..Fri *-*-* 09:25:00 America/New_York" in (folder / "departments.timer").read_text()
     service = (folder / "departments.service").read_text()
-    assert f'ExecStart="{sys.executable}" -m Departments run' in service
+    assert f'"{sys.executable}" -m Departments run --wait-for-open --not-before 09:25 ' in service
     assert "SuccessExitStatus=5" in service
     assert "systemctl --user enable --now departments.timer" in str(document["install"])
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("name", ["plain", "it's 100% here", 'a "b" \\x41 $HOME ${x}', "ü; #"])
+def test_systemd_reads_its_units_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    units = {unit: text for unit, text in write_schedule("systemd", folder, folder, time(9, 20)).items() if unit}
+    for unit, text in units.items():
+        (tmp_path / unit).write_text(text, encoding="utf-8")
+    words = ["systemd-analyze", "verify", "--user", "--man=no", *(str(tmp_path / unit) for unit in units)]
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "SYSTEMD_LOG_LEVEL": "debug"}
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environ)
+    assert f"WorkingDirectory: {folder}\n" in done.stdout + done.stderr
 
 
 # --- config ---

@@ -39,6 +39,41 @@ def test_the_setting_does_what_the_option_does(folder: Path, capsys: Capture) ->
     assert run_at(folder, capsys, "2025-11-10T14:05:30Z", "--plan", early).code == 0
 
 
+def test_the_run_waits_for_its_time_in_new_york_after_the_opening(folder: Path, capsys: Capture) -> None:
+    deliver_briefing(folder)
+    said = run_at(folder, capsys, "2025-11-10T14:00:10Z", "--wait-for-open", "--not-before", "10:00")
+    assert (said.code, said.document["status"]) == (0, "COMPLETED")
+    assert "The run begins on 2025-11-10 10:00 EST, in 0:59:50" in said.err
+    assert min(phase["started_at"] for phase in said.document["phases"])[:16] == "2025-11-10T15:00"
+
+
+def test_before_the_opening_the_run_waits_for_both(folder: Path, capsys: Capture) -> None:
+    deliver_briefing(folder)
+    said = run_at(folder, capsys, "2025-11-10T14:00:00Z", "--wait-for-open", "--not-before", "9:20")
+    assert min(phase["started_at"] for phase in said.document["phases"])[:16] == "2025-11-10T14:30"
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        ("2025-11-27T20:45:00Z", "Thanksgiving, 18 hours before the next opening"),
+        ("2025-11-29T14:00:00Z", "Saturday"),
+        ("2025-11-10T22:00:00Z", "a start that was late, after the close"),
+    ],
+)
+def test_a_scheduled_run_waits_for_no_other_day(folder: Path, capsys: Capture, at: str, why: str) -> None:
+    said = run_at(folder, capsys, at, "--wait-for-open", "--not-before", "15:45")
+    assert (said.code, said.document["status"]) == (5, "MARKET_CLOSED"), why
+    assert " in " not in "".join(line for line in said.err.splitlines() if "begins on" in line or "opens on" in line)
+
+
+@pytest.mark.parametrize("text", ["25:00", "10", "10:60", "soon", ""])
+def test_a_time_that_is_none_is_refused_before_the_day_begins(folder: Path, capsys: Capture, text: str) -> None:
+    said = run_at(folder, capsys, "2025-11-10T14:00:00Z", "--not-before", text)
+    assert said.code == 2
+    assert f'--not-before: {text!r} is no time of a day; write it like "10:30", in New York time.' in said.err
+
+
 @pytest.mark.parametrize(
     ("at", "why"),
     [("2025-11-28T18:30:00Z", "a half day is over"), ("2025-11-08T15:00:00Z", "Saturday")],

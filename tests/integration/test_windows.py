@@ -324,5 +324,3 @@ def test_the_task_for_the_scheduler_starts_in_the_workspace_and_is_not_stopped()
     assert text("Settings/ExecutionTimeLimit") == "PT0S"
     assert text("Settings/StopIfGoingOnBatteries") == text("Settings/DisallowStartIfOnBatteries") == "false"
     assert text("Settings/MultipleInstancesPolicy") == "IgnoreNew"
-    starts = [each.text for each in task.iter(f"{space}StartBoundary")]
-    assert starts == ["2025-01-06T13:20:00Z", "2025-01-06T14:20:00Z"]
