@@ -17,7 +17,7 @@ from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.demo import find_config
 from Departments.commands.frame import print_json
 from Departments.commands.options import AsJson
-from Departments.commands.schedules import write_schedule
+from Departments.commands.schedules import overdue_job, run_job, write_schedule
 from Departments.core.departments import ALL, OURS
 from Departments.core.errors import BadInput
 from Departments.core.platform.atomic_files import write_atomically
@@ -25,6 +25,7 @@ from Departments.core.platform.places import locate
 from Departments.core.platform.rights import PRIVATE, make_folder
 from Departments.core.platform.text_files import read_text
 from Departments.core.readers import read_time_of_day
+from Departments.core.settings import load_settings
 
 HELP: Final = """Make a folder a workspace: config/, message folders, an example account and briefing, .gitignore.
 
@@ -52,7 +53,7 @@ Broker = Literal["simulated", "paper"]
 Kind = Literal["systemd", "cron", "windows"]
 
 
-def init(
+def init(  # noqa: PLR0913 - one parameter for each option
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder; it is made.")] = Path(),
     broker: Annotated[Broker | None, typer.Option(help="Simulated, or a paper account at a broker.")] = None,
     briefing: Annotated[
@@ -60,6 +61,9 @@ def init(
         typer.Option(metavar="COMMAND", help="A program that makes the day's briefing."),
     ] = None,
     run_at: Annotated[str | None, typer.Option(help="When the day's run begins, in New York.", metavar="HH:MM")] = None,
+    overdue_by: Annotated[
+        str | None, typer.Option(help="By when it has to have ended; else you are told.", metavar="HH:MM")
+    ] = None,
     approve: Annotated[Literal["ask", "auto"], typer.Option(help="A person approves, or the desk.")] = "auto",
     schedule: Annotated[Kind | None, typer.Option(help="Write a schedule, too.")] = None,
     *,
@@ -72,11 +76,13 @@ def init(
         "broker.name": name_of_paper() if broker == "paper" else "simulated",
         "approve": approve,
         "schedule.run_at": f'"{run_at or TIME}"',
+        **({"schedule.overdue_by": f'"{overdue_by}"'} if overdue_by else {}),
         **({"operations.briefing.command": f"'{_double(briefing)}'"} if briefing else {}),
     }
     made = Scaffold(locate(folder))
+    times = _read_time("--run-at", run_at), _read_time("--overdue-by", overdue_by)
     made.write_workspace(chosen)
-    install = made.write_schedule(schedule, _read_time(run_at or TIME)) if schedule else ""
+    install = made.write_schedule(schedule, *times) if schedule else ""
     if as_json:
         document = {"workspace": str(made.root), "written": made.written, "kept": made.kept, "install": install or None}
         print_json(document)
@@ -101,11 +107,11 @@ def _double(text: str) -> str:
     return text.replace("'", "''")
 
 
-def _read_time(text: str) -> time:
+def _read_time(option: str, text: str | None) -> time | None:
     try:
-        return read_time_of_day(text)
+        return None if text is None else read_time_of_day(text)
     except ValueError as error:
-        raise BadInput("--run-at", "", *str(error).split("; ", 1)) from error
+        raise BadInput(option, "", *str(error).split("; ", 1)) from error
 
 
 class Scaffold:
@@ -117,8 +123,7 @@ class Scaffold:
         self.kept: list[str] = []
 
     def write_workspace(self, chosen: Mapping[str, str]) -> None:
-        """Write configuration, folders and examples. Raises BadInput for a wrong choice before anything is written."""
-        _read_time(chosen["schedule.run_at"].strip('"'))
+        """Write configuration, folders and examples."""
         source = find_config()
         demo = next((source / "demo" / MESSAGES / "Inbox" / "OPERATIONS").glob("*.md"))
         is_new = not (self.root / SETTINGS).exists()
@@ -137,9 +142,16 @@ class Scaffold:
             for department in departments or ("",):
                 make_folder(self.root / MESSAGES / box / department, PRIVATE)
 
-    def write_schedule(self, kind: str, run_at: time) -> str:
-        """Write the files of a schedule, and return the command that installs them."""
-        files = dict(write_schedule(kind, Path(sys.executable), self.root, run_at))
+    def write_schedule(self, kind: str, run_at: time | None, overdue_by: time | None) -> str:
+        """Write the files of a schedule, and return the command that installs them.
+
+        A time that is None is the settings' own; without an overdue time there is no job for it.
+        """
+        settings = load_settings(self.root / SETTINGS).schedule
+        overdue_by = overdue_by or settings.overdue_by
+        jobs = [run_job(run_at or settings.run_at or time.fromisoformat(TIME))]
+        jobs += [overdue_job(overdue_by)] if overdue_by else []
+        files = dict(write_schedule(kind, Path(sys.executable), self.root, jobs))
         install = files.pop("")
         for name, text in files.items():
             self._write(f"config/schedule/{name}", text)

@@ -2,17 +2,18 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path, PureWindowsPath
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from Departments.commands import config as config_command
-from Departments.commands.schedules import write_schedule
+from Departments.commands.schedules import overdue_job, run_job, write_schedule
 from Departments.core.platform.text_files import read_yaml
 from Departments.core.settings import Settings, load_settings
 from Departments.core.trading_calendar import EASTERN
@@ -83,7 +84,7 @@ def test_the_line_of_cron_works_as_written(tmp_path: Path, now: str, code: int, 
     (tmp_path / "python").write_text(f"#!/bin/sh\npwd >> '{tmp_path}/ran'\nexit {code}\n", encoding="utf-8")
     for name in ("date", "python"):
         (tmp_path / name).chmod(0o755)
-    text = write_schedule("cron", tmp_path / "python", folder, time(9, 20))["crontab.txt"]
+    text = write_schedule("cron", tmp_path / "python", folder, [run_job(time(9, 20))])["crontab.txt"]
     minutes, command = text.splitlines()[1].split(" * * * * ")
     environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["sh", "-c", command.replace("\\%", "%")], check=True, env=environ, stdout=-1, text=True)  # noqa: S607
@@ -95,7 +96,7 @@ def test_the_line_of_cron_works_as_written(tmp_path: Path, now: str, code: int, 
 @pytest.mark.parametrize("run_at", [time(9, 20), time(15, 45), time(21, 30)])
 def test_the_task_of_windows_begins_at_the_time_in_new_york_or_an_hour_early_and_waits(run_at: time) -> None:
     folder = PureWindowsPath("C:/T & U")
-    text = write_schedule("windows", folder / ".venv/Scripts/python.exe", folder, run_at)["daily-run.xml"]
+    text = write_schedule("windows", folder / ".venv/Scripts/python.exe", folder, [run_job(run_at)])["daily-run.xml"]
     task = ET.fromstring(text)  # noqa: S314 - our own text
     (start,) = (datetime.fromisoformat(str(each.text)) for each in task.iter(f"{TASK}StartBoundary"))
     begins = {month: start.replace(month=month).astimezone(EASTERN) for month in range(1, 13)}
@@ -109,7 +110,7 @@ def test_the_task_of_windows_begins_at_the_time_in_new_york_or_an_hour_early_and
 
 
 def test_the_task_of_windows_is_in_the_order_of_its_schema_and_names_its_principal() -> None:
-    task = ET.fromstring(write_schedule("windows", Path("p"), Path("w"), time(9, 20))["daily-run.xml"])  # noqa: S314
+    task = ET.fromstring(write_schedule("windows", Path("p"), Path("w"), [run_job(time(9, 20))])["daily-run.xml"])  # noqa: S314
     (trigger,) = task.iter(f"{TASK}CalendarTrigger")
     assert [each.tag for each in trigger] == [f"{TASK}StartBoundary", f"{TASK}ScheduleByDay"]
     (actions,) = task.iter(f"{TASK}Actions")
@@ -118,9 +119,32 @@ def test_the_task_of_windows_is_in_the_order_of_its_schema_and_names_its_princip
     assert [each.tag for each in action] == [f"{TASK}Command", f"{TASK}Arguments", f"{TASK}WorkingDirectory"]
 
 
+@pytest.mark.parametrize("day", [datetime(2025, 7, 7, tzinfo=UTC), datetime(2025, 12, 1, tzinfo=UTC)])
+def test_the_task_that_tells_of_an_overdue_run_starts_at_its_time_in_summer_and_winter(day: datetime) -> None:
+    written = write_schedule("windows", Path("p"), Path("w"), [run_job(time(9, 20)), overdue_job(time(10, 30))])
+    assert set(written) == {"daily-run.xml", "overdue.xml", ""}
+    task = ET.fromstring(written["overdue.xml"])  # noqa: S314 - our own text
+    starts = [datetime.fromisoformat(str(each.text)).timetz() for each in task.iter(f"{TASK}StartBoundary")]
+    assert time(10, 30) in {datetime.combine(day, start).astimezone(EASTERN).time() for start in starts}
+    assert [each.text for each in task.iter(f"{TASK}Arguments")] == ["-m Departments overdue --by 10:30"]
+
+
+def test_the_schedule_of_a_workspace_has_the_times_of_its_settings(tmp_path: Path, capsys: Capture) -> None:
+    made(tmp_path, capsys, "--run-at", "9:40", "--overdue-by", "10:30")
+    written = made(tmp_path, capsys, "--schedule", "cron")
+    lines = (tmp_path / "config" / "schedule" / "crontab.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.partition(" -m ")[2].partition(" >")[0] for line in lines if line[0] != "#"] == [
+        "Departments run --wait-for-open --not-before 09:40 --log-file auto",
+        "Departments overdue --by 10:30",
+    ]
+    assert "crontab" in str(written["install"])
+
+
 def test_the_example_of_a_task_is_the_one_that_init_writes() -> None:
     folder = PureWindowsPath("C:/Trading")
-    written = write_schedule("windows", folder / ".venv/Scripts/python.exe", folder, time(9, 20))["daily-run.xml"]
+    written = write_schedule("windows", folder / ".venv/Scripts/python.exe", folder, [run_job(time(9, 20))])[
+        "daily-run.xml"
+    ]
     example = (ROOT / "config" / "schedule" / "daily-run.xml").read_text(encoding="utf-8")
     first, about, rest = example.split("\n", 2)
     assert "docs/windows.md" in about
@@ -142,13 +166,23 @@ def test_the_timer_of_systemd_has_new_yorks_zone_and_a_quiet_holiday(tmp_path: P
 @pytest.mark.parametrize("name", ["plain", "it's 100% here", 'a "b" \\x41 $HOME ${x}', "ü; #"])
 def test_systemd_reads_its_units_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
-    units = {unit: text for unit, text in write_schedule("systemd", folder, folder, time(9, 20)).items() if unit}
+    units = {
+        unit: text for unit, text in write_schedule("systemd", folder, folder, [run_job(time(9, 20))]).items() if unit
+    }
     for unit, text in units.items():
         (tmp_path / unit).write_text(text, encoding="utf-8")
     words = ["systemd-analyze", "verify", "--user", "--man=no", *(str(tmp_path / unit) for unit in units)]
     environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "SYSTEMD_LOG_LEVEL": "debug"}
     done = subprocess.run(words, check=True, capture_output=True, text=True, env=environ)
-    assert f"WorkingDirectory: {folder}\n" in done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert f"WorkingDirectory: {folder}\n" in said
+    (command,) = (line.partition("Command Line: ")[2] for line in said.splitlines() if "Command Line: " in line)
+    assert [word.replace(r"\$\$", "$") for word in shlex.split(command)[3:7]] == [
+        "departments",
+        str(folder),
+        "-m",
+        "Departments",
+    ]
 
 
 # --- config ---
