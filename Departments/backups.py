@@ -32,7 +32,8 @@ from Departments.core.platform.locks import execution_lock
 from Departments.core.platform.places import claim_state, find_mutexes, find_state
 from Departments.core.platform.rights import Rights, make_folder, open_successor
 from Departments.ledger.sqlite import copy_database, query_existing
-from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, OUTBOX, Mailbox
+from Departments.messaging.folders import ARCHIVE, DEAD_LETTER, INBOX, OUTBOX
+from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.names import stem
 
 FORMAT: Final = 1

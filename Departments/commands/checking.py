@@ -24,7 +24,7 @@ from Departments.messaging import codec, front_matter, lookup
 from Departments.messaging.catalogue import CATALOGUE
 from Departments.messaging.disk import file_time
 from Departments.messaging.failures import list_dead_letters
-from Departments.messaging.mailbox import ARCHIVE, INBOX, OUTBOX
+from Departments.messaging.folders import ARCHIVE, INBOX, OUTBOX
 from Departments.messaging.message import Message
 from Departments.messaging.names import department_of, is_message_name
 

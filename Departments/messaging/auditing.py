@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 
 from Departments.core.departments import OURS
 from Departments.messaging.evidence_files import NOTHING, EvidenceFile, read_evidence
-from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, OUTBOX, REASON
+from Departments.messaging.folders import ARCHIVE, DEAD_LETTER, INBOX, OUTBOX
+from Departments.messaging.mailbox import REASON
 from Departments.messaging.names import LONGEST, department_of, is_form_of, shorten
 
 ALTERED, LOST, ADDED = "altered", "lost", "added"

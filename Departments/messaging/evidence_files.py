@@ -14,8 +14,8 @@ from Departments.core.errors import UnreadableMessage
 from Departments.core.platform import files
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec
+from Departments.messaging.folders import ARCHIVE
 from Departments.messaging.lookup import BOXES, DAMAGED, MAX_BYTES, read_members
-from Departments.messaging.mailbox import ARCHIVE
 from Departments.messaging.names import is_message_name
 from Departments.messaging.tracing import plan_of
 

@@ -35,7 +35,8 @@ from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import Form, make_safe
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import codec, lookup
-from Departments.messaging.mailbox import ARCHIVE, DEAD_LETTER, INBOX, REASON, Mailbox
+from Departments.messaging.folders import ARCHIVE, DEAD_LETTER, INBOX
+from Departments.messaging.mailbox import REASON, Mailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.names import stem
 from Departments.messaging.outbound import Outbound

@@ -18,6 +18,10 @@ from Departments.messaging import disk
 
 Result = TypeVar("Result")
 
+INBOX: Final = "Inbox"
+OUTBOX: Final = "Outbox"
+ARCHIVE: Final = "Archive"
+DEAD_LETTER: Final = "Dead_Letter"
 TEMPORARY: Final = ".tmp"
 STALE: Final = 3_600.0  # seconds after which a temporary file belongs to nobody
 

@@ -13,26 +13,25 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from Departments.core.errors import (
-    BadInput,
     Contradiction,
     MessageConflict,
     UnreadableMessage,
 )
 from Departments.core.logs import log_about, make_logger
-from Departments.core.platform import files
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging.admission import Admission
 from Departments.messaging.catalogue import Skip
-from Departments.messaging.disk import State
-from Departments.messaging.failures import TRANSIENT, DeadLetterBox, code_of
+from Departments.messaging.failures import TRANSIENT, DeadLetterBox
+from Departments.messaging.looker import State
 from Departments.messaging.memory import EarlierOutcome, MessageMemory
 from Departments.messaging.message import Message
 from Departments.messaging.outbound import Outbound
 from Departments.messaging.ports import Journal, Storage
 from Departments.messaging.retries import Retries, pause
 from Departments.messaging.router import Commit, Route, Router
+from Departments.messaging.setbacks import Setbacks
 from Departments.messaging.signing import SignatureRule
 from Departments.messaging.waiting import Contradictions, WaitingFile, read_in_order, refuse
 
@@ -93,12 +92,15 @@ class Pass:
     signatures: SignatureRule
 
     def __post_init__(self) -> None:
-        self.counts = dict.fromkeys(("handled", "skipped", "dead_lettered", "duplicates", "left"), 0)
-        self.retry_at: datetime | None = None
-        self.retries = Retries(self.journal, self.department)
+        self.counts = dict.fromkeys(("handled", "skipped", "duplicates"), 0)
         self.memory = MessageMemory(self.mailbox, self.journal, self.department)
-        self.dead_letters = DeadLetterBox(self.mailbox, self.journal, self.outbound, self.department, self.memory.index)
-        self.young: list[WaitingFile] = []  # unfinished, or too young to be condemned
+        self.setbacks = Setbacks(
+            self.clock,
+            Retries(self.journal, self.department),
+            DeadLetterBox(self.mailbox, self.journal, self.outbound, self.department, self.memory.index),
+            self.max_attempts,
+            self.router.is_for_us,
+        )
         self.copies: list[WaitingFile] = []  # under other names than their ids, which wait, too
         self.contradictions = Contradictions(self.mailbox, self.journal, self.department, self.signatures)
 
@@ -116,12 +118,15 @@ class Pass:
                 acted += filter(None, [self._act(item)])
                 since = self._commit_late(acted, since)
             self._settle(acted)
-        for _ in self.young:
-            self._leave(self.clock.now() + A_MOMENT)
+        for _ in self.setbacks.young:
+            self.setbacks.leave(A_MOMENT)
         self._deliver()
         if self.counts["skipped"]:
             logger.info("%s: %d messages archived as skipped", self.department, self.counts["skipped"])
-        return ConsumeReport(self.department, **self.counts, retry_at=self.retry_at)
+        met = self.setbacks
+        return ConsumeReport(
+            self.department, **self.counts, dead_lettered=met.dead_lettered, left=met.left, retry_at=met.retry_at
+        )
 
     def _commit_late(self, acted: list[_Acted], since: datetime) -> datetime:
         """Commit the effects of a batch so far if the first has waited for LONGEST_WAIT. Return when the wait began."""
@@ -136,8 +141,8 @@ class Pass:
     def _read(self, names: list[str]) -> Iterator[list[WaitingFile]]:
         """Yield batches, one a commit. Files that were too young come again after one quiet period."""
         yield from self._batches(self._in_order(names))
-        if self.patient and self.young and not self.stop():
-            young, self.young = self.young, []
+        if self.patient and self.setbacks.young and not self.stop():
+            young, self.setbacks.young = self.setbacks.young, []
             self.mailbox.wait_until_quiet()
             yield from self._batches(self._in_order([item.name for item in young]))
         copies, self.copies = self.copies, []
@@ -145,7 +150,7 @@ class Pass:
             self.names = frozenset(self.mailbox.waiting(self.department)) - {item.name for item in copies}
             yield from self._batches(self._in_order([item.name for item in copies]))
             for _ in self.copies:  # their originals still wait
-                self._leave(self.clock.now() + pause(1))
+                self.setbacks.leave(pause(1))
 
     def _batches(self, items: Iterator[WaitingFile]) -> Iterator[list[WaitingFile]]:
         """Yield batches of distinct ids and subjects: a repeated one must find its first message committed."""
@@ -194,9 +199,9 @@ class Pass:
             with log_about(message=message.message_id, plan=plan_id, symbol=symbol):
                 return _Acted(item, message, row.handler(message, payload), HANDLED)
         except TRANSIENT as error:
-            self._retry(item, item.key, error)
+            self.setbacks.retry(item, error)
         except Exception as error:  # noqa: BLE001 - an error of any handler must not stop the next message
-            self._condemn(item, error)
+            self.setbacks.condemn(item, error)
         return None
 
     def _admit(self, item: WaitingFile, message: Message) -> Route | Skip:
@@ -212,11 +217,11 @@ class Pass:
         A letter of ours is finished, however young its file.
         """
         if item.found.state is State.GROWING and not self.memory.is_ours(item):
-            self.young.append(item)
+            self.setbacks.young.append(item)
         elif item.found.state is State.REFUSED:
-            self._retry_reading(item)
+            self.setbacks.retry_reading(item)
         elif isinstance(item.message, UnreadableMessage):
-            self._condemn(item, item.message)
+            self.setbacks.condemn(item, item.message)
         else:
             return item.message
         return None
@@ -226,7 +231,7 @@ class Pass:
 
         Raises MessageError for a file that is not the message it claims to be.
         """
-        if self._postpone(message.message_id) or self._wait_for_original(item, message):
+        if self.setbacks.postpone(message.message_id) or self._wait_for_original(item, message):
             return True
         self.memory.check_letter(item)
         if self._archive_duplicate(item, message):
@@ -248,7 +253,7 @@ class Pass:
         if not rivals:
             return False
         if any(rival.is_growing for rival in rivals):
-            self.young.append(item)
+            self.setbacks.young.append(item)
             return True
         try:
             refuse(item, rivals, is_signed=self.contradictions.is_signed(item))
@@ -294,7 +299,7 @@ class Pass:
         message_id = acted.message.message_id
         if not self.journal.remember(self.department, message_id, acted.outcome, acted.item.digest, self.clock.now()):
             raise _HandledMeanwhileError
-        self.retries.forget(message_id)
+        self.setbacks.forget(message_id)
         self.memory.index(acted.item)
 
     def _close(self, acted: _Acted, error: Exception | None) -> None:
@@ -305,9 +310,9 @@ class Pass:
         if error is None:
             self._archive(acted.item, acted.outcome)
         elif isinstance(error, TRANSIENT):
-            self._retry(acted.item, acted.item.key, error)
+            self.setbacks.retry(acted.item, error)
         else:
-            self._condemn(acted.item, error)
+            self.setbacks.condemn(acted.item, error)
 
     def _compare_with_other(self, acted: _Acted) -> Exception | None:
         """Return the error if somebody else handled the id with other content, else None."""
@@ -329,7 +334,7 @@ class Pass:
         except TRANSIENT as error:
             raise_for_disk(error)
             logger.warning("%s: %s is handled, but not archived yet: %s", self.department, item.name, error)
-            self._leave(self.clock.now() + pause(1))
+            self.setbacks.leave(pause(1))
             return
         if kept != item.name:
             logger.warning("%s: %s is archived as %s, the name was taken", self.department, item.name, kept)
@@ -341,59 +346,4 @@ class Pass:
         except TRANSIENT as error:
             raise_for_disk(error)
             logger.warning("%s: its letters wait: %s", self.department, error)
-            self._schedule(self.clock.now() + pause(1))
-
-    # --- what cannot be handled now ---
-
-    def _postpone(self, key: str) -> bool:
-        """Leave a failed message until its next attempt is due. Returns True if it waits."""
-        due = self.retries.find_due(key, self.clock.now())
-        if due is not None:
-            self._leave(due)
-        return due is not None
-
-    def _leave(self, due: datetime) -> None:
-        self.counts["left"] += 1
-        self._schedule(due)
-
-    def _schedule(self, due: datetime) -> None:
-        self.retry_at = due if self.retry_at is None else min(self.retry_at, due)
-
-    def _retry_reading(self, item: WaitingFile) -> None:
-        """Leave a file that the system does not let us read now. A right that stays away condemns it."""
-        if not self._postpone(item.key):
-            error = UnreadableMessage(str(item.message))
-            error.__cause__ = item.found.error
-            self._retry(item, item.key, error)
-
-    def _retry(self, item: WaitingFile, key: str, error: Exception) -> None:
-        raise_for_disk(error)
-        now = self.clock.now()
-        attempts = self.retries.count(key, now)
-        logger.warning("%s: %s failed (attempt %d): %s", self.department, key, attempts, error)
-        if attempts >= self.max_attempts and not files.is_in_use(error):
-            self._give_up(item, error, attempts)
-        else:
-            self._leave(now + pause(attempts))
-
-    def _condemn(self, item: WaitingFile, error: Exception) -> None:
-        raise_for_disk(error)
-        if item.found.state is State.WHOLE or not isinstance(error, UnreadableMessage | BadInput):
-            self._give_up(item, error, 1)
-        else:
-            self.young.append(item)
-
-    def _give_up(self, item: WaitingFile, error: Exception, attempts: int) -> None:
-        """Make a file a dead letter. After a failure the next pass does."""
-        ours = isinstance(item.message, Message) and self.router.is_for_us(item.message)
-        try:
-            code = self.dead_letters.add(item, error, attempts, ours=ours, now=self.clock.now())
-        except TRANSIENT as trouble:
-            raise_for_disk(trouble)
-            logger.warning(
-                "%s: %s (%s) stays for now: %s", self.department, item.name, code_of(error, ours=ours), trouble
-            )
-            self._leave(self.clock.now() + pause(1))
-            return
-        logger.error("%s: %s is set aside: %s: %s", self.department, item.name, code, error)
-        self.counts["dead_lettered"] += 1
+            self.setbacks.come_again(pause(1))

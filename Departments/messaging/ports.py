@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from Departments.core.errors import PublishError
 from Departments.core.identifiers import is_safe_name
-from Departments.messaging.disk import Found
+from Departments.messaging.looker import Found
 from Departments.messaging.message import Message
 
 #: (file name, message id, id of the parent, plan id) of a message that the journal knows.

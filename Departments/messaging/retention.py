@@ -23,7 +23,8 @@ from Departments.core.settings import RetentionSettings
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import lookup
 from Departments.messaging.disk import file_time, sync_file, sync_folder
-from Departments.messaging.mailbox import ARCHIVE, INBOX, Mailbox
+from Departments.messaging.folders import ARCHIVE, INBOX
+from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.names import moment_in, number_names
 
 UNREADABLE: Final = "(unreadable)"

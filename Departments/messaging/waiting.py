@@ -15,7 +15,7 @@ from Departments.core.moments import stamp
 from Departments.core.reasons import ReasonCode
 from Departments.core.safe_text import make_safe
 from Departments.messaging import codec
-from Departments.messaging.disk import Found, State
+from Departments.messaging.looker import Found, State
 from Departments.messaging.message import Message
 from Departments.messaging.names import stamp_in, stem
 from Departments.messaging.ports import Journal, Storage

@@ -24,7 +24,7 @@ from Departments.core.errors import DepartmentsError, WorkspaceBusy
 from Departments.core.logs import make_logger
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder
 from Departments.messaging.bus import Bus, ConsumeReport
-from Departments.messaging.mailbox import INBOX
+from Departments.messaging.folders import INBOX
 from Departments.messaging.names import is_message_name
 from Departments.messaging.router import Router
 

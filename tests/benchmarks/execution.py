@@ -34,7 +34,7 @@ from Departments.core.orders import Order, OrderRequest  # noqa: E402
 from Departments.core.platform.clock import SimulatedClock  # noqa: E402
 from Departments.exchange.exchange import SimulatedExchange  # noqa: E402
 from Departments.exchange.state import load_exchange_state  # noqa: E402
-from Departments.messaging.mailbox import INBOX, OUTBOX  # noqa: E402
+from Departments.messaging.folders import INBOX, OUTBOX  # noqa: E402
 from tests.benchmarks._measuring import flush_time, new_place, spent, write_section  # noqa: E402
 from tests.benchmarks.bus import deliver_bare  # noqa: E402
 from tests.builders.desk import MORNING, plan, trade, workspace  # noqa: E402

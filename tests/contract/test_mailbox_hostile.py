@@ -20,7 +20,8 @@ from Departments.ledger.sqlite import SqliteDatabase
 from Departments.messaging import codec, disk
 from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import Skip
-from Departments.messaging.disk import Copy, State
+from Departments.messaging.disk import Copy
+from Departments.messaging.looker import State
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.ports import Journal, Letter

@@ -11,8 +11,8 @@ from typing import Any
 
 from Departments.core.errors import MessageConflict, UnreadableMessage
 from Departments.messaging import codec
-from Departments.messaging.disk import Found, State
-from Departments.messaging.mailbox import INBOX, OUTBOX
+from Departments.messaging.folders import INBOX, OUTBOX
+from Departments.messaging.looker import Found, State
 from Departments.messaging.message import Message
 from Departments.messaging.names import is_message_name, number_names, stem
 from Departments.messaging.ports import DeadLetterRow, IndexRow, Letter

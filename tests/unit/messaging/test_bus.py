@@ -28,8 +28,8 @@ from Departments.ledger.tables import Table
 from Departments.messaging import codec, failures
 from Departments.messaging.bus import Bus
 from Departments.messaging.catalogue import Skip
-from Departments.messaging.disk import Found, State
 from Departments.messaging.inbound import ConsumeReport
+from Departments.messaging.looker import Found, State
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.message import Message, body_with
 from Departments.messaging.outbound import letter_of
