@@ -39,6 +39,9 @@ DURABLE = "PRAGMA synchronous = FULL"
 #: two. SQLite's own choice is 1,000
 #: (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
 LOG_PAGES = 200
+#: How many statements stay prepared: a day has some 250 different ones, and Python keeps 128
+#: (https://docs.python.org/3/library/sqlite3.html#sqlite3.connect).
+STATEMENTS = 512
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGED = "put a copy of the ledger in its place, or move it away and see `departments reconcile`"
 #: The mend of an unusable file by SQLite's primary result code (sqlite.org/rescode.html).
@@ -79,7 +82,7 @@ class SqliteDatabase:
         provide_file(path, rights)  # its log and its index get the rights of the file from SQLite
         try:
             self._connection = sqlite3.connect(
-                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS
             )
         except sqlite3.DatabaseError as error:
             raise _ledger_error(self.path, error) from error
