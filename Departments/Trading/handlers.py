@@ -56,6 +56,7 @@ from Departments.Trading.trails import TRUE_RANGES, find_trail, own_trailing_int
 log = make_logger(__name__)
 
 LATE = timedelta(seconds=5)  # an older approval may have a cancel request waiting behind it
+TOGETHER = timedelta(milliseconds=1)  # approvals of one phase are microseconds apart
 
 
 class ApprovalHandlers:
@@ -118,7 +119,7 @@ class ApprovalHandlers:
     def _may_be_sent(self, message: Message, record: OrderRecord | None) -> bool:
         """Return True for a new approval, or one still without a clear answer."""
         if record is None:
-            is_fresh = timedelta() <= self._clock.now() - message.timestamp <= LATE  # or the clock was set back
+            is_fresh = -TOGETHER <= self._clock.now() - message.timestamp <= LATE  # or the clock was set back
             if not is_fresh and message.message_id in self._cancelled_approvals():
                 log.info("%s is not sent: a cancel request for it waits", message.message_id)
                 return False

@@ -137,6 +137,17 @@ def test_what_came_of_orders_sent_in_a_row_is_one_commit_and_each_intent_one_bef
     assert [count for count in settled if count] == [2, 2]
 
 
+def test_no_letter_of_an_execution_is_looked_up_twice(tmp_path: Path) -> None:
+    """The approvals of a phase are microseconds apart: no cancel request can wait behind the last of them."""
+    with closing(desk(workspace(tmp_path))) as opened:
+        opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
+        with asked(opened) as said:
+            opened.ceo.execute_plan()
+    looks = [sql for sql in said if sql.startswith("SELECT name, digest FROM bus_letters WHERE name IN")]
+    assert len(looks) > 2
+    assert len(set(looks)) == len(looks)
+
+
 def test_the_totals_of_a_day_are_summed_once_for_all_fills_of_a_look(tmp_path: Path) -> None:
     filling_at_once = {**STATE, "latency": {"fill": [0, 0]}}
     with closing(desk(workspace(tmp_path, state=filling_at_once))) as opened:
