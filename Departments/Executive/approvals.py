@@ -194,15 +194,15 @@ class Approvals:
     def _record(self, filed: FiledPlan, approver: Approver, *, is_enough: bool) -> FiledPlan:
         """Save plan and approval, the last one if it `is_enough`. Returns the plan as it is saved."""
         plans, plan, now = self.ledger.plans, filed.plan, self.clock.now() + self.ahead()
-        plans.save(filed.document, self.limits_hash, now, by_hand=plan.by_hand)
         record = ApprovalRecord(approver.name, now, approver.place, self.limits_hash, plan.digest)
-        plans.add_approval(plan.plan_id, record)
-        approvals = self._list(plan)
+        others = [a for a in self._list(plan) if a.approved_by != record.approved_by]
+        approvals = sorted([*others, record], key=lambda a: (a.approved_at, a.approved_by))
         names = ", ".join(a.approved_by for a in approvals)
         stage = {"status": APPROVED, "approved_at": iso(now)} if is_enough else {"status": READY}
         kept = {key: value for key, value in filed.document.items() if key != "approved_at"}
         document = {**kept, **stage, "approved_by": names, "approvals": approval_documents(approvals)}
         plans.save(document, self.limits_hash, now, by_hand=plan.by_hand)
+        plans.add_approval(plan.plan_id, record)
         if is_enough:
             plans.approve(plan.plan_id, now)
         return FiledPlan(plan, document)
