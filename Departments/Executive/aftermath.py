@@ -40,8 +40,8 @@ def find_broken_limits(
 def describe_issues(trades: Iterable[TradeRecord]) -> Iterator[str]:
     """Yield a sentence for each limit that a fill broke."""
     for trade in list_bought(trades):
-        code = next((c for c in ReasonCode if c == trade.code), None)
-        if code is not None and code in BROKEN_BY_FILLS:
+        code = next((c for c in BROKEN_BY_FILLS if c == trade.code), None)
+        if code is not None:
             price = usd_cents(trade.filled_avg_price) if trade.filled_avg_price is not None else "its price"
             yield f"{trade.symbol} filled at {price}, and {code.meaning} ({trade.reason})"
 

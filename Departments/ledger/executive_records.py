@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -186,7 +186,11 @@ class PlanRecords:
 
     def find_executed(self, day: date) -> ExecutionRecord | None:
         """Return the last execution of a trading day, or None. Orders by hand and plans without trades do not count."""
-        found = (e for e in reversed(self.executions(day)) if not e.by_hand)
+        return self.pick_executed(self.executions(day))
+
+    def pick_executed(self, executions: Sequence[ExecutionRecord]) -> ExecutionRecord | None:
+        """Return the one of a day's executions that `find_executed` returns."""
+        found = (e for e in reversed(executions) if not e.by_hand)
         return next((e for e in found if e.ended_at is None or self.has_trades(e.plan_id)), None)
 
     def has_trades(self, plan_id: str) -> bool:

@@ -192,7 +192,7 @@ class Ledger:
         """Return the recent trading: today's execution and sides, past day trades, live stops."""
         today = trading_day(now)
         begun = self.plans.executions(today)
-        executed = self.plans.find_executed(today)
+        executed = self.plans.pick_executed(begun)
         return TradingHistory(
             executed_plan_today=None if executed is None else executed.plan_id,
             manual_orders_today=tuple(e.plan_id for e in begun if e.by_hand),

@@ -182,7 +182,7 @@ def _day_of(moment: datetime) -> date:
 
 
 def _with_fraction(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
+    return moment.astimezone(UTC).isoformat(" ", "microseconds")[:26]
 
 
 def _iso_with_offset(moment: datetime) -> str:

@@ -185,7 +185,9 @@ class OldTable:
             self._warn(error)
             return []
 
-    def _keep_known(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _keep_known(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        if values.keys() <= self._columns:
+            return values
         return {name: value for name, value in values.items() if name in self._columns}
 
     def _warn(self, error: LedgerError) -> None:
@@ -205,7 +207,7 @@ def as_old(value: Any) -> Any:
 
 def write_moment(moment: datetime) -> str:
     """Write a moment as the older system's rows have it: `2025-11-10 15:09:17`, in UTC without a zone."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return moment.astimezone(UTC).isoformat(" ", "seconds")[:19]
 
 
 def write_local(moment: datetime) -> str:

@@ -127,7 +127,8 @@ class Table(Generic[Record]):
         values = [owner[column.name] for column in self._owner]
         values += self._take(record)
         for at in self._written:
-            values[at] = to_column(values[at])
+            if values[at] is not None:  # half of an order's columns are empty when it is intended
+                values[at] = to_column(values[at])
         return database.execute(self._inserts.get(conflict) or self._write_insert(conflict), values)
 
     def _write_insert(self, conflict: str) -> str:
