@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from Departments.brokers.snapshot import FactsReader
     from Departments.core.plans import TradingPlan
     from Departments.core.quotes import Bar, MarketClock
+    from Departments.Executive.approvals import Approvals
     from Departments.Executive.ceo import CEO
     from Departments.Executive.day import Day
     from Departments.Executive.execution import PlanExecution
@@ -177,7 +178,6 @@ class Desk(Plumbing):
     @cached_property
     def day(self) -> Day:
         """The Executive's day."""
-        from Departments.Executive.approvals import Approvals
         from Departments.Executive.day import Day
         from Departments.Executive.inbox import ExecutiveInbox
         from Departments.Executive.plan_judge import PlanJudge
@@ -187,15 +187,7 @@ class Desk(Plumbing):
         return Day(
             inbox=ExecutiveInbox(self.bus, self.ledger, limits, self.clock, self.consult, poll),
             judge=PlanJudge(self.reader, plans, self.ledger.book, limits, self.settings),
-            approvals=Approvals(
-                self.state,
-                self.ledger,
-                limits.fingerprint,
-                self.clock,
-                self.rights,
-                self.settings.approval.four_eyes_above,
-                self.hours.offset,
-            ),
+            approvals=self.approvals,
             execution=self._make_execution,
             reporter=self.reporter,
             hold=self.hold_account,
@@ -207,6 +199,15 @@ class Desk(Plumbing):
             prepare_briefing=self.prepare_briefing,
             tell_approval=self.announcer.tell_approval,
         )
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        """The plans on file and their approvals."""
+        from Departments.Executive.approvals import Approvals
+
+        four_eyes = self.settings.approval.four_eyes_above
+        limits, ahead = self.limits.fingerprint, lambda: self.hours.offset()  # noqa: PLW0108 - the broker is opened then
+        return Approvals(self.state, self.ledger, limits, self.clock, self.rights, four_eyes, ahead)
 
     @cached_property
     def reporter(self) -> Reporter:
@@ -226,8 +227,8 @@ class Desk(Plumbing):
         """Vetoes, comments and rejections of persons."""
         from Departments.Executive.opinions import Opinions
 
-        day = self.day
-        return Opinions(self.ledger, self.clock, self.limits.fingerprint, day.approvals.find, day.review)
+        find, limits = self.approvals.find_known, self.limits.fingerprint
+        return Opinions(self.ledger, self.clock, limits, find, lambda filed: self.day.review(filed))  # noqa: PLW0108 - as above
 
     @cached_property
     def pages(self) -> Pages:

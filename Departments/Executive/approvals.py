@@ -32,6 +32,7 @@ from Departments.messaging.plan_documents import READY, plan_from
 log = make_logger(__name__)
 
 APPROVED = "APPROVED_BY_USER"
+NAMED = 5  # plans that a wrong id is answered with
 EDITED = "To trade the changed file: departments run --plan {}"
 
 
@@ -86,6 +87,15 @@ class Approvals:
         document = self.ledger.plans.document(plan_id)
         return None if document is None else FiledPlan(load_plan(self.ledger.plans, plan_id), document)
 
+    def find_known(self, plan_id: str) -> FiledPlan:
+        """Return a plan of the ledger. Raises BadInput for an unknown one; it names the newest."""
+        filed = self.find(plan_id)
+        if filed is not None:
+            return filed
+        newest = ", ".join(reversed([known for known, _ in self.ledger.plans.list_days()][-NAMED:]))
+        mend = f"name one of {newest}" if newest else "make one: departments plan"
+        raise BadInput("plan", plan_id, "there is no such plan", mend)
+
     def find_approved_today(self, by_hand: ManualOrder | None = None) -> FiledPlan | None:
         """Return the last plan, or this order `by_hand`, approved on this trading day.
 
@@ -102,11 +112,11 @@ class Approvals:
 
     def find_waiting(self) -> tuple[TradingPlan, str] | None:
         """Return the day's newest plan and why it waits, if a person has vetoed, rejected or half approved it."""
-        plans, today = self.ledger.plans, trading_day(self.clock.now())
-        ids = [name for name, day in plans.list_days() if day == today]
-        if not ids or plans.execution(ids[-1]) is not None or plans.approved_at(ids[-1]) is not None:
+        plans = self.ledger.plans
+        newest = plans.find_newest(trading_day(self.clock.now()))
+        if newest is None or plans.execution(newest) is not None or plans.approved_at(newest) is not None:
             return None
-        plan = load_plan(plans, ids[-1])
+        plan = load_plan(plans, newest)
         said = [each.sentence for each in self.ledger.opinions.find(plan.plan_id) if each.is_decision]
         said += [f"{each.approved_by} approved it, and two must" for each in self._list(plan)]
         if not said or not plan.trades:

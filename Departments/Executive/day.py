@@ -274,12 +274,10 @@ class Day:
     def approve(self, plan_id: str, approver: Approver, filed: FiledPlan | None = None) -> Approved:
         """Approve a plan, the ledger's by default: it is saved, and `proposed_trades_<date>.json` written.
 
-        Above `approval.four_eyes_above` only the second person's approval does so. Raises DayFailed for an unknown or
-        stale plan, ApprovalRefused for an approver who does not count.
+        Above `approval.four_eyes_above` only the second person's approval does so. Raises BadInput for an unknown
+        plan, DayFailed for a stale one, ApprovalRefused for an approver who does not count.
         """
-        filed = filed or self.approvals.find(plan_id)
-        if filed is None:
-            raise DayFailed(f"there is no plan {plan_id}; generate one first")
+        filed = filed or self.approvals.find_known(plan_id)
         stale = self.judge.find_staleness(filed.plan)
         if stale:
             raise DayFailed(f"{plan_id} cannot be approved: {stale}; make a new plan")

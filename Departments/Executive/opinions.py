@@ -9,7 +9,7 @@ from typing import Final
 
 from Departments.core.approvers import Approver
 from Departments.core.errors import BadInput
-from Departments.core.moments import iso
+from Departments.core.moments import iso, show_moment
 from Departments.core.orders import Side
 from Departments.core.plans import SkippedTrade, TradingPlan
 from Departments.core.platform.clock import Clock
@@ -37,17 +37,15 @@ class Opinions:
     ledger: Ledger
     clock: Clock
     limits_hash: str
-    find: Callable[[str], FiledPlan | None]
+    find: Callable[[str], FiledPlan]
     review: Callable[[FiledPlan], ReviewedPlan]
 
     def find_seen(self, plan_id: str, digest: str | None = None) -> FiledPlan:
         """Return a plan if it is the one that was seen, by its digest (None: whatever it is).
 
-        Raises DayFailed for an unknown one, PlanChanged for another one.
+        Raises BadInput for an unknown one, PlanChanged for another one.
         """
         filed = self.find(plan_id)
-        if filed is None:
-            raise DayFailed(f"there is no plan {plan_id}; generate one first")
         if digest is not None and filed.plan.digest != digest:
             raise PlanChanged(f"{plan_id} has changed since you saw it; nothing was done, look at it again")
         return filed
@@ -97,8 +95,13 @@ class Opinions:
 
     def _find_open(self, plan_id: str, digest: str | None) -> FiledPlan:
         filed, rejection = self.find_seen(plan_id, digest), self.ledger.opinions.find_rejection(plan_id)
-        if self.ledger.plans.execution(plan_id) is not None:
-            raise DayFailed(f"{plan_id} was executed; nothing can be taken out of it any more")
+        run = self.ledger.plans.execution(plan_id)
+        if run is not None and run.ended_at is None:
+            begun = f"the execution of {plan_id} began {show_moment(run.started_at)}"
+            raise DayFailed(f"{begun}; departments halt stops what it has not sent yet")
+        if run is not None:
+            mend = f"departments report {plan_id} shows its orders, departments order trades back by hand"
+            raise DayFailed(f"{plan_id} was executed and ended as {run.status}; {mend}")
         if rejection is not None:
             raise DayFailed(f"{plan_id} is rejected already: {rejection.sentence}")
         return filed

@@ -28,6 +28,8 @@ from Departments.core.trading_calendar import trading_day
 
 log = make_logger(__name__)
 
+ALWAYS: Final = ("at", "level", "room", "text")  # the keys of every line
+DAMAGED: Final = "damaged"  # the key of a line that cannot be read
 FOLDER: Final = "logs"
 NAME: Final = "departments_{}.jsonl"
 ANY: Final = "departments_????-??-??.jsonl"
@@ -120,8 +122,10 @@ class LineFilter:
     message: str = ""
 
     def takes(self, line: Mapping[str, Any]) -> bool:
-        """Return whether a line is wanted."""
+        """Return whether a line is wanted. A damaged one is if its text has the words."""
         wanted = {"plan": self.plan, "symbol": self.symbol, "message": self.message}
+        if DAMAGED in line:
+            return all(value in line[DAMAGED] for value in wanted.values())
         return all(not value or line.get(name) == value for name, value in wanted.items())
 
     @property
@@ -136,12 +140,15 @@ def list_files(workspace: Path) -> list[Path]:
 
 
 def read_lines(path: Path, start: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """Return the whole lines of a file from a byte on, and the byte after them. What is no JSON object is left out."""
+    """Return the whole lines of a file from a byte on, and the byte after them. A damaged one has its text alone."""
     data = files.read_bytes(path)[start:]
     end = data.rfind(b"\n") + 1
-    found = []
-    for line in data[:end].splitlines():
-        with suppress(ValueError):
-            read = json.loads(line)
-            found += [read] if isinstance(read, dict) else []
-    return found, start + end
+    return [_read_line(line) for line in data[:end].split(b"\n") if line.strip()], start + end
+
+
+def _read_line(line: bytes) -> dict[str, Any]:
+    with suppress(ValueError, RecursionError):
+        read = json.loads(line)
+        if isinstance(read, dict) and all(isinstance(read.get(name), str) for name in ALWAYS):
+            return read
+    return {DAMAGED: line.decode("utf-8", "replace").strip()}

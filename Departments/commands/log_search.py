@@ -13,7 +13,7 @@ import typer
 
 from Departments.commands.consoles import open_console
 from Departments.commands.frame import print_json
-from Departments.commands.log_lines import LineFilter, list_files, read_lines
+from Departments.commands.log_lines import DAMAGED, LineFilter, list_files, read_lines
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.moments import parse_iso, show_moment
 from Departments.core.platform.clock import Clock, SystemClock
@@ -24,7 +24,8 @@ from Departments.core.safe_text import make_safe
 HELP = """Show the log: the newest day, or the lines of all days about a plan, a symbol or a message.
 
 It reads `logs/departments_<day>.jsonl`, which every command writes that changes something: a JSON object in each line.
-Times are New York's; with `--json` the lines are as they were written, in UTC. `--follow` goes on until Ctrl-C.
+Times are New York's; with `--json` the lines are as they were written, in UTC, a damaged one as
+`{"damaged": text}`. `--follow` goes on until Ctrl-C.
 """
 PAUSE: Final = 1.0  # seconds between two looks
 
@@ -73,6 +74,9 @@ def _print(line: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+        return
+    if DAMAGED in line:
+        open_console().print(make_safe(f"damaged line: {line[DAMAGED]}"), markup=False, soft_wrap=True, style="red")
         return
     level = "" if line.get("level") in {"INFO", "DEBUG"} else f"{line.get('level')}: "
     text = f"{_show_time(line)} [{line.get('room')}] {level}{line.get('text')}"

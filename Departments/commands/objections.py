@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -65,9 +65,7 @@ def say_about(
     as_json: AsJson = False,
 ) -> int:
     """Say something about a plan; it is in its page and report."""
-    with work_at_desk(workspace, "comment", look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
-        opinion = desk.opinions.comment(plan_id, _by_command(), text)
-    return _show({"plan_id": plan_id, "sentence": opinion.sentence}, as_json=as_json)
+    return _record("comment", workspace, plan_id, text, at, as_json=as_json)
 
 
 def reject(
@@ -79,20 +77,22 @@ def reject(
     as_json: AsJson = False,
 ) -> int:
     """Reject a plan: nobody can approve or execute it any more. `departments run` makes another one."""
-    with work_at_desk(workspace, "reject", look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
-        opinion = desk.opinions.reject(plan_id, _by_command(), comment)
-    return _show({"plan_id": plan_id, "sentence": opinion.sentence}, as_json=as_json)
+    return _record("reject", workspace, plan_id, comment, at, as_json=as_json)
 
 
 def _by_command() -> Approver:
     return Approver(name_user(), ApprovalPlace.COMMAND)
 
 
-def _show(document: dict[str, Any], *, as_json: bool) -> int:
+def _record(command: str, workspace: Path, plan_id: str, words: str, at: str | None, *, as_json: bool) -> int:
+    """Record a comment or a rejection, and print it."""
+    with work_at_desk(workspace, command, look_at_own_time(workspace, Choices(clock=make_clock(at)))) as desk:
+        record = desk.opinions.reject if command == "reject" else desk.opinions.comment
+        opinion = record(plan_id, _by_command(), words)
     if as_json:
-        print_json(document)
+        print_json({"plan_id": plan_id, "sentence": opinion.sentence})
     else:
-        open_console().print(f"{make_safe(document['sentence'])}.", markup=False, highlight=False, soft_wrap=True)
+        open_console().print(f"{make_safe(opinion.sentence)}.", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

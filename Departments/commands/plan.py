@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from Departments.bootstrap import Choices, Desk
+from Departments.bootstrap import Choices
 from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import print_json, work_at_desk
@@ -34,7 +34,6 @@ from Departments.commands.options import (
 from Departments.commands.seeding import check_exchange_files
 from Departments.constraints.headroom import Headroom
 from Departments.core.approvers import ApprovalPlace, Approver
-from Departments.core.errors import BadInput
 from Departments.core.money import percent, plain, usd
 from Departments.core.platform.users import name_user
 from Departments.core.safe_text import make_safe
@@ -43,7 +42,6 @@ from Departments.Executive.day_order import ReviewedPlan
 from Departments.Executive.reporting.terminal import show_plan, show_review
 from Departments.Executive.review import Outlook, Shift
 
-NAMED = 5  # plans that a wrong id is answered with
 BAR = 40  # characters for the whole of equity
 
 
@@ -92,23 +90,14 @@ def approve(
     """
     choices = look_at_own_time(workspace, Choices(clock=make_clock(at), broker=broker))
     with work_at_desk(workspace, "approve", choices) as desk:
-        _check_known(desk, plan_id)
-        approved = desk.day.approve(plan_id, Approver(name_user(), ApprovalPlace.COMMAND))
+        filed = desk.approvals.find_known(plan_id)  # a wrong name needs no broker
+        approved = desk.day.approve(plan_id, Approver(name_user(), ApprovalPlace.COMMAND), filed)
     if as_json:
         print_json(describe_approval(approved))
     else:
         text = approved.waits or _describe_approved(approved)
         open_console().print(make_safe(text), markup=False, soft_wrap=True)
     return int(bool(approved.waits))
-
-
-def _check_known(desk: Desk, plan_id: str) -> None:
-    """Raise BadInput for a plan that the ledger does not know; it names the newest ones."""
-    plans = desk.ledger.plans
-    if plans.document(plan_id) is None:
-        newest = ", ".join(reversed([known for known, _ in plans.list_days()][-NAMED:]))
-        mend = f"name one of {newest}" if newest else "make one: departments plan"
-        raise BadInput("approve", plan_id, "there is no such plan", mend)
 
 
 def _describe_approved(approved: Approved) -> str:

@@ -77,8 +77,8 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option
     lasts = timedelta(minutes=minutes)
     with work_at_desk(workspace, "serve", choices) as desk:
         _ = desk.limits  # without them the folder is no workspace
-        if link is not None and desk.day.approvals.find(link) is None:
-            raise BadInput("--link", "", f"there is no plan {link}", "departments plan makes one")
+        if link is not None:
+            desk.approvals.find_known(link)
         busy, mend = f"{workspace}: a page is served here already", "use its link, or stop it first"
         lock = ProcessLock(desk.mutexes.path("serve"), busy, desk.rights, mend)
         key_file = desk.state_dir / KEY_FILE

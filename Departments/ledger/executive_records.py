@@ -97,9 +97,16 @@ class PlanRecords:
 
     def find_of_day(self, day: date) -> str | None:
         """Return the plan of a trading day: the executed one, else the newest; None without any."""
-        found = [plan_id for plan_id, made_on in self.list_days() if made_on == day]
+        found = self._list_of(day)
         executed = [plan_id for plan_id in found if self.execution(plan_id) is not None]
         return next(reversed(executed or found), None)
+
+    def find_newest(self, day: date) -> str | None:
+        """Return the plan of a trading day that was made last, None without any."""
+        return next(reversed(self._list_of(day)), None)
+
+    def _list_of(self, day: date) -> list[str]:
+        return [plan_id for plan_id, made_on in self.list_days() if made_on == day]
 
     def find_before(self, day: date) -> str | None:
         """Return the plan of the last earlier trading day that has one, or None."""

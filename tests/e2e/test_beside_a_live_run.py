@@ -84,3 +84,10 @@ def test_a_run_that_is_late_is_named_with_what_to_do(interrupted: Path, capsys: 
     crashed = f"{late}{PLAN}, begun 2025-11-10 10:05 EST, was interrupted; finish it by: departments resume.\n"
     assert (said.code, said.out) == (1, crashed)
     assert read_notices(interrupted) == ["overdue", "overdue"]  # it runs late; then it has crashed
+
+
+@pytest.mark.parametrize("command", [f"veto {PLAN} CTVA", f"reject {PLAN}"])
+def test_a_plan_whose_execution_began_takes_no_objection(interrupted: Path, capsys: Capture, command: str) -> None:
+    said = give(capsys, interrupted, command)
+    mend = "departments halt stops what it has not sent yet"
+    assert (said.code, said.sentences) == (1, [f"the execution of {PLAN} began 2025-11-10 10:05 EST; {mend}"])

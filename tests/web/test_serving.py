@@ -134,7 +134,7 @@ def test_a_port_in_use_and_odd_input_are_one_sentence(folder: Path, capsys: Capt
         port = str(taken.getsockname()[1])
         for arguments, words in (
             (("--port", port), "cannot be listened on"),
-            (("--link", "PLAN_X"), "there is no plan PLAN_X"),
+            (("--link", "PLAN_X"), "PLAN_X: there is no such plan"),
             *((("--public-url", odd), "is no address") for odd in ODD_URLS),
         ):
             said = say(capsys, "serve", "--workspace", folder, "--at", AT, *arguments)

@@ -104,13 +104,13 @@ class StandingReader:
     def _find_plan(self, now: datetime, progress: Progress | None) -> TodaysPlan | None:
         """Return the day's plan: the one that was executed or approved, else the newest."""
         plans, today = self.ledger.plans, trading_day(now)
-        ids = [plan_id for plan_id, day in plans.list_days() if day == today]
         executed, approved = plans.find_executed(today), plans.find_approved(today)
         chosen = None if approved is None else str(approved["plan_id"])
         chosen = chosen if executed is None else executed.plan_id
-        if chosen is None and not ids:
+        chosen = chosen or plans.find_newest(today)
+        if chosen is None:
             return None
-        plan = load_plan(plans, chosen or ids[-1])
+        plan = load_plan(plans, chosen)
         return TodaysPlan(
             plan,
             tuple(plans.approvals(plan.plan_id, plan.digest)),

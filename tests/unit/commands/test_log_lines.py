@@ -92,6 +92,23 @@ def test_a_dry_run_and_a_look_write_no_lines(tmp_path: Path, capsys: Capture) ->
     assert not (folder / "logs").exists()
 
 
+def test_a_damaged_line_is_shown_as_it_is_between_the_others(tmp_path: Path, capsys: Capture) -> None:
+    folder = workspace(tmp_path)
+    good = '{"at": "2025-11-10T15:05:42.000000Z", "level": "INFO", "room": "Trading", "text": "a line", "symbol": "T"}'
+    damaged = ['{"at": "2025-11-10T15', "[1]", '{"symbol": "ZQ"}', "\x00\x00", "\x1b[31mZQ", "[" * 9000, '{"text": 1}']
+    damaged.append('{"text": "x", "level": 1}')
+    (folder / "logs").mkdir()
+    path = folder / "logs" / "departments_2025-11-10.jsonl"
+    path.write_bytes("\n".join([good, *damaged, "", "\xff", good, "half"]).encode("latin-1"))
+    shown = logs(capsys, folder).out.splitlines()
+    line = "2025-11-10 10:05:42 EST [Trading] a line"
+    assert (shown[0], shown[-1], len(shown)) == (line, line, len(damaged) + 3)
+    assert {each.startswith("damaged line: ") for each in shown[1:-1]} == {True}
+    assert not {"None", "\x1b"} & {word for each in shown for word in (*each.split(), *each)}
+    assert len(logs(capsys, folder, "--symbol", "ZQ").out.splitlines()) == 2
+    assert logs(capsys, folder, "--json").document["lines"][1] == {"damaged": damaged[0]}
+
+
 # --- the file ---
 
 
@@ -147,7 +164,8 @@ def test_new_lines_are_followed_and_half_ones_waited_for(tmp_path: Path, logger:
     keep(logger, tmp_path, MORNING)
     logger.info("first")
     path = list_files(tmp_path)[0]
-    late = iter(['{"text": "sec', 'ond"}\n', '{"text": "third"}\n'])
+    head = '{"at": "", "level": "INFO", "room": "Trading", "text": "'
+    late = iter([f"{head}sec", 'ond"}\n', f'{head}third"}}\n'])
 
     class Clock(SimulatedClock):
         def sleep(self, seconds: float) -> None:
