@@ -1,7 +1,7 @@
 """The composition root: from a workspace folder to a desk whose departments are plugged into their plumbing.
 
-With `plumbing.py` this is the only place that picks concrete parts. Each department is imported and made when it is
-first asked for.
+With `plumbing.py` and `broker_access.py` this is the only place that picks concrete parts. Each department is imported
+and made when it is first asked for.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from Departments.broker_access import BrokerAccess
 from Departments.core.departments import OPERATIONS, REGIME_DETECTION, TRADING
 from Departments.core.errors import BadInput, BrokerUnavailable, WorkspaceBusy
 from Departments.core.logs import make_logger
 from Departments.core.platform.places import locate
-from Departments.plumbing import LEDGER_FILE, MESSAGES, Choices, Plumbing
+from Departments.plumbing import LEDGER_FILE, MESSAGES, Choices
 
 if TYPE_CHECKING:
     from Departments.brokers.base import Broker
@@ -51,7 +52,7 @@ MOST_LETTERS: Final = 1_000
 log = make_logger(__name__)
 
 
-class Desk(Plumbing):
+class Desk(BrokerAccess):
     """One workspace with its departments. Raises BadInput, on first use of a part, for what a person has to mend."""
 
     def __init__(self, workspace: Path, choices: Choices) -> None:
