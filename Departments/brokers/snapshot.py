@@ -27,8 +27,6 @@ log = make_logger(__name__)
 
 #: How long an answer of the broker's clock counts; it names its own next change, so this only bounds surprises.
 CLOCK_LASTS: Final = timedelta(minutes=1)
-
-
 #: Up to here two clocks are the same: an answer takes its time.
 CLOCKS_AGREE: Final = timedelta(seconds=5)
 
@@ -69,6 +67,7 @@ class ExchangeHours:
         self._broker = broker
         self._clock = clock
         self._last: tuple[datetime, MarketClock] | None = None
+        self._ahead = timedelta()
         self._differed = False
         self._told = False
 
@@ -77,23 +76,22 @@ class ExchangeHours:
         now = self._clock.now()
         if self._last is None or not timedelta() <= now - self._last[0] <= CLOCK_LASTS:
             try:
-                self._last = now, self._compare(self._broker.market_clock())
-                self._name_offset()
+                clock = self._compare(self._broker.market_clock())
             except BrokerUnavailable as error:
                 log.info("The calendar gives the exchange's hours: the broker's clock does not answer (%s)", error)
                 return MarketClock.by_calendar(now)
+            self._last = self._clock.now(), clock
+            self._ahead = measure_offset(clock, now, self._last[0])
+            self._name_offset()
         return self._last[1]
 
     def offset(self) -> timedelta:
         """Return how far the broker's clock is ahead of ours, as last read; nothing for a few seconds."""
-        if self._last is None:
-            return timedelta()
-        ahead = self._last[1].now - self._last[0]
-        return ahead if abs(ahead) > CLOCKS_AGREE else timedelta()
+        return self._ahead
 
     def _name_offset(self) -> None:
         """Log once that the machine's clock is wrong."""
-        ahead = self.offset().total_seconds()
+        ahead = self._ahead.total_seconds()
         if ahead and not self._told:
             self._told = True
             state = "slow" if ahead > 0 else "fast"
@@ -109,6 +107,15 @@ class ExchangeHours:
                 _write_hours(expected),
             )
         return clock
+
+
+def measure_offset(theirs: MarketClock, asked_at: datetime, answered_at: datetime) -> timedelta:
+    """Return how far the broker's clock is ahead of ours, by an answer of it; nothing for a few seconds.
+
+    It was read at some time between question and answer: waiting for it is no difference.
+    """
+    ahead = max(theirs.now - answered_at, min(timedelta(), theirs.now - asked_at))
+    return ahead if abs(ahead) > CLOCKS_AGREE else timedelta()
 
 
 def _write_hours(clock: MarketClock) -> str:

@@ -154,9 +154,8 @@ def sector_of(limits: Limits, symbol: str, facts: Facts, *others: str | None) ->
 def sector_cap(limits: Limits, equity: Decimal, bucket: str) -> Decimal:
     """Return the maximum value of a sector: the smaller of the maximum for all and its own."""
     rules = limits.position_limits
-    own = {name.casefold(): most for name, most in rules.sector_maxima.items()}
-    most = min(rules.max_sector_concentration_pct, own.get(bucket.casefold(), ONE))
-    return most * equity
+    own = (most for name, most in rules.sector_maxima.items() if name.casefold() == bucket.casefold())
+    return min((rules.max_sector_concentration_pct, *own)) * equity
 
 
 def sector_value(limits: Limits, facts: Facts, bucket: str, *, without: str = "") -> Decimal:

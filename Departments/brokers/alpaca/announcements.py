@@ -11,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from Departments.brokers.alpaca.parsing import Data, read_number, read_unreadable, read_words
+from Departments.brokers.alpaca.parsing import SENSELESS, Data, read_number, read_unreadable, read_words
 from Departments.brokers.base import UnreadableRow
 from Departments.core.activities import Activity, ActivityKind
 from Departments.core.money import ONE, ZERO
@@ -52,7 +52,7 @@ def _read_each(
     for row in rows:
         try:
             of_row = list(read(row))
-        except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        except SENSELESS as error:
             unreadable.append(read_unreadable(row, error))
             continue
         found += (a for a in of_row if since <= a.day <= until and {a.symbol, a.new_symbol} & {*symbols})

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from Departments.brokers.alpaca.parsing import (
     OPTION_SHARES,
+    SENSELESS,
     Data,
     is_option,
     read_moment,
@@ -45,7 +46,7 @@ def read_activities(rows: Iterable[Any], since: datetime) -> Activities:
     for row in rows:
         try:
             activity = _read_fill(row) if _word(row) == "FILL" else _read_booking(row)
-        except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        except SENSELESS as error:
             unreadable.append(read_unreadable(row, error))
             continue
         if _is_since(activity, since):

@@ -158,9 +158,9 @@ class AlpacaBroker:
             rows |= {_row_id(row): row for row in found}
             if len(found) < FEES_PAGE:
                 break
-            if len(rows) == known:
+            page = next(filter(None, map(_id_of, reversed(found))), None)
+            if len(rows) == known or page is None:
                 raise BrokerUnavailable(f"the broker's list of {what.removeprefix('the ')} does not go on")
-            page = _row_id(found[-1])
         return list(rows.values())
 
     def submit(self, request: OrderRequest) -> Order:
@@ -297,7 +297,7 @@ def _check_id(order_id: str) -> str:
 def _read(what: str, parse: Callable[[Any], Value], data: Any) -> Value:
     try:
         return parse(data)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except parsing.SENSELESS as error:
         raise UnreadableAnswer(f"the broker's answer about {what} cannot be read ({_describe(error)})") from error
 
 
@@ -315,8 +315,13 @@ def _read_each(parse: Callable[[Any], Value], rows: Any) -> list[Value]:
     return [parse(row) for row in _check_list(rows)]
 
 
+def _id_of(row: Any) -> str:
+    return parsing.read_words(row, "id") if isinstance(row, Mapping) else ""
+
+
 def _row_id(row: Any) -> str:
-    return str(row.get("id") or row) if isinstance(row, Mapping) else str(row)
+    """Return the id of a row; one without any is its own."""
+    return _id_of(row) or str(row)
 
 
 def _count_rows(row: Any) -> int:

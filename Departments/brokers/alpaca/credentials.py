@@ -14,6 +14,7 @@ import ipaddress
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,7 +45,7 @@ def load_credentials(folders: Iterable[Path] = (), environ: Mapping[str, str] | 
     Of `folders`, the first whose file has them counts. Key and secret always come from the same source. Raises
     BadInput with the missing name.
     """
-    environment = {n: v.strip() for n, v in (os.environ if environ is None else environ).items() if n in _NAMES}
+    environment = _read_environment(environ)
     source, keys = _choose_source(environment, folders)
     addresses = environment if not source else keys | {n: v for n, v in environment.items() if v}
     return Credentials(
@@ -57,12 +58,15 @@ def load_credentials(folders: Iterable[Path] = (), environ: Mapping[str, str] | 
 
 def find_source(folders: Iterable[Path] = (), environ: Mapping[str, str] | None = None) -> str:
     """Return the name of the source that has a key or a secret, empty without one. Raises BadInput."""
-    found = {n: v.strip() for n, v in (os.environ if environ is None else environ).items() if n in _NAMES}
-    return _choose_source(found, folders)[0]
+    return _choose_source(_read_environment(environ), folders)[0]
+
+
+def _read_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
+    return {n: v.strip() for n, v in (os.environ if environ is None else environ).items() if n in _NAMES}
 
 
 def _choose_source(environment: dict[str, str], folders: Iterable[Path]) -> tuple[str, dict[str, str]]:
-    sources = [("the environment", environment), *_read_config_files(folders)]
+    sources = chain([("the environment", environment)], _read_config_files(folders))
     return next((s for s in sources if s[1].get(KEY_ID) or s[1].get(SECRET_KEY)), ("", {}))
 
 

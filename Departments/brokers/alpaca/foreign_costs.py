@@ -7,11 +7,11 @@ a call with the price of its share, for the same reason. Legs that are sold brin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from Departments.brokers.alpaca.parsing import OPTION_SHARES, is_option, read_number, read_words
+from Departments.brokers.alpaca.parsing import OPTION_SHARES, SENSELESS, is_option, read_number, read_words
 from Departments.core.money import ONE, ZERO, decimal_of
 from Departments.core.quotes import Quote
 
@@ -29,16 +29,22 @@ def list_unpriced(rows: Iterable[Any], ids: Iterable[str]) -> dict[str, list[tup
 
 def _list_bought(row: Data) -> list[tuple[str, Decimal]]:
     """Return the bought options of an order; empty if one of them cannot be read."""
+    try:
+        return list(_read_bought(row))
+    except SENSELESS:
+        return []
+
+
+def _read_bought(row: Data) -> Iterator[tuple[str, Decimal]]:
+    """Yield each bought option. Raises an error of SENSELESS, among them one for a leg in shares."""
     left = (read_number(row, "qty") or ZERO) - (read_number(row, "filled_qty") or ZERO)
     legs = [leg for leg in row.get("legs") or () if isinstance(leg, Mapping)]
-    found = list[tuple[str, Decimal]]()
     for leg in legs or [row]:
         symbol, ratio = read_words(leg, "symbol"), read_number(leg, "ratio_qty") or ONE
         if not is_option(symbol):
-            return []
+            raise ValueError(f"{symbol} is no option")
         if read_words(leg, "side") != "sell":
-            found.append((symbol, left * ratio if legs else left))
-    return found
+            yield symbol, left * ratio if legs else left
 
 
 def price_options(

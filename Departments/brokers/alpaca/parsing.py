@@ -1,8 +1,8 @@
 """Read Alpaca's JSON, tolerantly: an unknown word never fails a list, a missing number is never made up.
 
 Lists are read row by row (`read_orders`, `read_positions`): shares are ours, options, spreads and crypto are foreign,
-and a senseless row is kept with its id. Every other function raises KeyError, ValueError or TypeError for an answer
-without a field that we need. Trading answers carry numbers as text, market data as JSON numbers; both become Decimal.
+and a senseless row is kept with its id. Every other function raises an error of SENSELESS for an answer without a
+field that we need. Trading answers carry numbers as text, market data as JSON numbers; both become Decimal.
 
 The free feed (IEX) sees two or three per cent of the volume, so a price can be old: stale, crossed and zero prices
 are left out. There is no substitute for an unknown price.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from Departments.brokers.base import BrokerList, ForeignOrder, ForeignPosition, Orders, Positions, UnreadableRow
 from Departments.core.moments import parse_iso
@@ -31,6 +31,8 @@ Foreign = TypeVar("Foreign")
 
 SHARES = frozenset({"", "us_equity"})
 OPTION_SHARES = Decimal(100)  # per contract
+#: The errors of reading a senseless answer or row.
+SENSELESS: Final = (KeyError, ValueError, TypeError, AttributeError, ArithmeticError)
 _OPTION = re.compile(r"[A-Z0-9.]{1,6}\d{6}[CP]\d{8}")  # the OCC's symbol of an option
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -96,7 +98,7 @@ def read_fees(rows: Iterable[Any], since: datetime) -> tuple[dict[str, Decimal],
     for row in rows:
         try:
             fees[read_words(row, "id") or str(row)] = _fee(row, since)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except SENSELESS as error:
             unreadable.append(read_unreadable(row, error))
     return fees, unreadable
 
@@ -153,7 +155,7 @@ def read_submission(row: Any) -> datetime | None:
     """Return the moment of submission, or else of creation, or None."""
     try:
         return read_moment(row, "submitted_at") or read_moment(row, "created_at")
-    except (ValueError, TypeError, AttributeError):
+    except SENSELESS:
         return None
 
 
@@ -203,8 +205,10 @@ def read_clock(data: Data) -> MarketClock:
 
 
 def read_bar(symbol: str, data: Data) -> Bar:
-    """Read one daily bar; its timestamp is midnight in New York."""
-    opened, high, low, close = (price_of(data[key]) for key in ("o", "h", "l", "c"))
+    """Read one daily bar; its timestamp is midnight in New York. Raises ValueError for a price of nothing."""
+    prices = opened, high, low, close = [price_of(data[key]) for key in ("o", "h", "l", "c")]
+    if min(prices) <= 0:
+        raise ValueError("a price is not positive")
     day = trading_day(parse_iso(data["t"]))
     return Bar(symbol, day, open=opened, high=high, low=low, close=close, volume=decimal_of(data["v"]))
 
@@ -220,7 +224,7 @@ def _read_each(
                 ours.append(read(row))
             else:
                 foreign.append(read_foreign(kind, row))
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except SENSELESS as error:
             unreadable.append(read_unreadable(row, error))
     return BrokerList(ours, foreign, unreadable)
 
@@ -316,6 +320,6 @@ def _fresh(data: Any, keys: tuple[str, ...], oldest: datetime) -> Priced | None:
         return None
     try:
         at, prices = parse_iso(str(data["t"])), tuple(price_of(data[key]) for key in keys)
-    except (KeyError, ValueError):
+    except SENSELESS:
         return None
     return (at, prices) if at >= oldest and min(prices) > 0 else None

@@ -8,7 +8,7 @@ from typing import Final
 from Departments.brokers.alpaca.refusals import Passing
 from Departments.core.platform.clock import Clock
 
-LONGEST: Final = timedelta(minutes=5)  # a longer pause is cut: a mistaken header must not end the day
+LONGEST: Final = 300.0  # seconds; a longer pause is cut: a mistaken header must not end the day
 
 
 class Pauses:
@@ -22,7 +22,7 @@ class Pauses:
     def note(self, seconds: float | None) -> None:
         """Note a pause that the host has asked for; None asks for none."""
         if seconds:
-            self._from, self._length = self._clock.now(), min(timedelta(seconds=seconds), LONGEST)
+            self._from, self._length = self._clock.now(), timedelta(seconds=min(seconds, LONGEST))
 
     def refuse_early(self, method: str, what: str) -> None:
         """Raise Passing, with what is left of it, while a pause lasts."""

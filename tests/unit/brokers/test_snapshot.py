@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -29,12 +29,13 @@ class FakeBroker:
     away: bool = False
     closed: bool = False
     asked: int = 0
-    told: list[MarketClock] = field(default_factory=list)
+    seconds: float = 0
 
     def market_clock(self) -> MarketClock:
         self.asked += 1
         if self.away:
             raise BrokerUnavailable("no clock")
+        self.clock.sleep(self.seconds)
         calendar = MarketClock.by_calendar(self.clock.now())
         tomorrow = MarketClock.by_calendar(CLOSE)
         if not self.closed:
@@ -130,6 +131,15 @@ def test_a_wrong_clock_of_the_machine_is_named_once(
     assert [line for line in said.messages if "clock is" in line] == [
         "The machine's clock is 70 s fast by the broker's; set it right"
     ]
+
+
+def test_an_answer_that_takes_its_time_is_no_wrong_clock(
+    hours: ExchangeHours, fake: FakeBroker, said: pytest.LogCaptureFixture
+) -> None:
+    fake.seconds = 30
+    hours.read()
+    assert hours.offset() == timedelta()
+    assert said.messages == []
 
 
 def test_assets_that_nobody_tells_leave_their_facts_unknown() -> None:

@@ -111,6 +111,11 @@ def test_the_smaller_maximum_of_a_sector_counts() -> None:
     assert caps == [15_000, 15_000, 40_000, 40_000]
 
 
+def test_of_two_spellings_of_one_sector_the_stricter_counts() -> None:
+    own = limits(position_limits={"sector_maxima": {"Energy": 0.15, "energy": 0.25}})
+    assert amounts.sector_cap(own, EQUITY, "ENERGY") == 15_000
+
+
 def test_room_is_what_is_left_and_never_negative() -> None:
     held = facts(book(*(position(f"P{i}", 100) for i in range(9)), position("S", -1), position("Z", 0)))
     assert amounts.positions_room(limits(), held) == 10

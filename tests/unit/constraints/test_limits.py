@@ -56,6 +56,11 @@ def test_a_file_with_the_existing_keys_alone_is_complete_and_has_our_defaults(tm
     assert not limits.allow_margin
 
 
+def test_a_blocked_class_of_shares_is_the_same_in_both_spellings(tmp_path: Path) -> None:
+    limits = load_limits(written(tmp_path, "restricted_symbols: {blocklist: [brk-b, BF.B]}"))
+    assert limits.restricted_symbols.blocklist == ("BRK.B", "BF.B")
+
+
 def test_an_empty_file_and_empty_groups_have_every_default(tmp_path: Path) -> None:
     assert load_limits(written(tmp_path, "")) == Limits()
     assert load_limits(written(tmp_path, "position_limits:\nkelly_criterion:\n")) == Limits()

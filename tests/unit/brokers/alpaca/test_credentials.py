@@ -21,6 +21,11 @@ def test_the_environment_goes_before_a_config_file(tmp_path: Path) -> None:
     assert (found.key_id, found.secret_key, found.base_url) == ("PKENV", "env-secret", PAPER_URL)
 
 
+@pytest.mark.parametrize("text", ["APCA_API_KEY_ID = os.environ['MINE']\n", "this is no Python\n"])
+def test_with_keys_in_the_environment_no_config_file_is_read(tmp_path: Path, text: str) -> None:
+    assert load_credentials([_config(tmp_path, text)], KEYS).key_id == "PKENV"
+
+
 def test_failing_the_environment_a_config_file_is_read(tmp_path: Path) -> None:
     found = load_credentials([tmp_path / "nothing", _config(tmp_path, CONFIG)], {})
     assert (found.key_id, found.secret_key, found.base_url) == ("PKFILE", "file-secret", PAPER_URL)

@@ -112,3 +112,18 @@ def test_odd_rows_do_not_end_the_list(script: Any, server: Loopback, broker: Alp
     script.on(FEES, rows, [fee(FEES_PAGE)])
     assert broker.fees(NOW) == (FEES_PAGE // 2 + 1) * Decimal("0.02")
     assert server.calls[1].query["page_token"] == rows[-1]["id"]
+
+
+def test_a_page_that_ends_without_an_id_goes_on_from_the_last_one_known(
+    script: Any, server: Loopback, broker: AlpacaBroker
+) -> None:
+    rows = [*(fee(n) for n in range(FEES_PAGE - 1)), {**fee(FEES_PAGE), "id": None}]
+    script.on(FEES, rows, [rows[-1], fee(FEES_PAGE + 1)])
+    assert broker.fees(NOW) == (FEES_PAGE + 1) * Decimal("0.02")
+    assert server.calls[1].query["page_token"] == rows[-2]["id"]
+
+
+def test_pages_without_any_id_do_not_go_on(script: Any, broker: AlpacaBroker) -> None:
+    script.on(FEES, [{**fee(n), "id": None, "description": str(n)} for n in range(FEES_PAGE)])
+    with pytest.raises(BrokerUnavailable, match="does not go on"):
+        broker.fees(NOW)

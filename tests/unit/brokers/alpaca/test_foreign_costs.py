@@ -56,3 +56,10 @@ def test_what_is_no_option_has_no_bound() -> None:
 def test_asks_that_are_none_are_left_out() -> None:
     assert read_asks({CALL: {"ap": 2.4}, PUT: {"ap": 0}, "X": {}, "Y": None, "Z": {"ap": "odd"}}) == {CALL: D("2.4")}
     assert read_asks("<html>") == {}
+
+
+@pytest.mark.parametrize("change", [{"ratio_qty": "many"}, {"symbol": "AAPL"}])
+def test_a_leg_that_cannot_be_read_leaves_the_cost_of_its_order_unknown(change: dict[str, str]) -> None:
+    row = alpaca.option_order(symbol="", qty="2", legs=[{"symbol": CALL, "side": "buy", "ratio_qty": "1"} | change])
+    assert list_unpriced([row], [row["id"]]) == {row["id"]: []}
+    assert price_options([], {}, AAPL) is None

@@ -159,3 +159,13 @@ def test_the_market_clock_is_alpacas(script: Any, broker: AlpacaBroker) -> None:
         },
     )
     assert broker.market_clock().now == NOW
+
+
+@pytest.mark.parametrize("odd", [_bar(DAYS[0], close=0), _bar(DAYS[0]) | {"t": "0001-01-01T00:00:00Z"}])
+def test_a_bar_without_a_price_or_a_day_counts_as_unreadable(script: Any, broker: AlpacaBroker, odd: Any) -> None:
+    script.on("GET /v2/stocks/bars", {"bars": {"SPY": [odd, _bar(DAYS[1])]}, "next_page_token": None})
+    assert broker.bars(["SPY"], days=5) == {}
+
+
+def test_a_trade_before_all_calendars_makes_no_price() -> None:
+    assert read_quote("UPS", snapshot(TRADE | {"t": "0001-01-01T00:00:00+14:00"}, None), OLDEST) is None
