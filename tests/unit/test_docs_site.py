@@ -1,9 +1,12 @@
 """The pages for people: they build, their links lead somewhere, and what they tell a person to type works."""
 
+import ast
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,14 @@ from tests.builders.desk import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-TYPED = re.compile(r"`(?:python -m )?departments ([a-z][a-z-]*)|^departments ([a-z][a-z-]*)", re.MULTILINE)
+#: Pages that say what to type, and what of them is typed.
+TOLD = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *PAGES]
+TYPED = re.compile(r"(?:^|[\s(&|])(?:python -m Departments|departments) ([a-z][^\n`#;&|<>]*)")
+NO_COMMANDS = {"message 1"}  # the first line of a signed text
+#: What is wrong with a mention, too; one without its arguments is none.
+WRONG = re.compile("No such|unexpected")
+#: Help was asked for, or shown where a command was missing.
+ENDS = {"Exit", "NoArgsIsHelpError"}
 #: Codes that the desk settles by itself, of the families that otherwise need a person.
 BY_ITSELF = {ReasonCode.BROKER_CANCEL_TOO_LATE}
 
@@ -39,14 +49,68 @@ def test_the_menu_has_every_page_once() -> None:
 
 
 @pytest.mark.parametrize("page", [page.relative_to(DOCS).as_posix() for page in PAGES])
-def test_every_link_and_every_command_of_a_page_exists(page: str) -> None:
-    text = (DOCS / page).read_text(encoding="utf-8")
-    linked = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+def test_every_link_of_a_page_exists(page: str) -> None:
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)", (DOCS / page).read_text(encoding="utf-8"))
     assert [to for to in linked if not (DOCS / page).parent.joinpath(to).exists()] == []
-    assert {first or second for first, second in TYPED.findall(text)} - {
-        *cli.COMMANDS,
-        "message",
-    } == set()  # the first line of a signed text
+
+
+# --- commands that people are told to type ---
+
+
+def refuse(words: Sequence[str], *, is_whole: bool = True) -> str:
+    """Return why the command line refuses these words, empty if it does not. Nothing is run.
+
+    What is no `whole` command, but mentioned in a sentence, may lack arguments.
+    """
+    name, *rest = words
+    if name not in cli.COMMANDS:
+        return f"No such command: {name}"
+    command, context = cli.load_command(cli.COMMANDS[name].module, name), None
+    try:
+        while command is not None:
+            context = command.make_context(name, [*rest], context)
+            asked = [*context._protected_args, *context.args] if hasattr(command, "resolve_command") else []
+            name, command, rest = command.resolve_command(context, asked) if asked else ("", None, [])
+    except Exception as error:  # noqa: BLE001 - the library exports few of its errors
+        return "" if type(error).__name__ in ENDS or not (is_whole or WRONG.search(str(error))) else str(error)
+    return ""
+
+
+def find_typed(text: str, *, in_blocks: bool) -> set[str]:
+    """Return the commands in a page: in its blocks of code without their comments, or in the code of its sentences."""
+    blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
+    lines = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
+    codes = lines if in_blocks else re.findall(r"`([^`\n]+)`", text)
+    return {words.strip() for code in codes for words in TYPED.findall(code)} - NO_COMMANDS
+
+
+@pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in TOLD])
+def test_the_command_line_takes_every_command_of_a_page(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for in_blocks in (True, False):
+        typed = find_typed(text, in_blocks=in_blocks)
+        wrong = {line: why for line in typed if (why := refuse(shlex.split(line), is_whole=in_blocks))}
+        assert wrong == {}
+
+
+def test_the_command_line_takes_every_command_of_a_sentence() -> None:
+    known = "|".join(sorted(cli.COMMANDS, key=len, reverse=True))
+    told = re.compile(rf"\bdepartments ((?:{known})(?: --[a-z][a-z-]*)*)")
+    sentences = {
+        words
+        for path in (ROOT / "Departments").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for words in told.findall(node.value)
+    }
+    assert len(sentences) > 40
+    wrong = {line: why for line in sentences if "No such" in (why := refuse(line.split(), is_whole=False))}
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("words", [["run", "--nonsense"], ["exchange", "sell"], ["config", "set", "x"], ["sell", "T"]])
+def test_a_wrong_command_is_found(words: list[str]) -> None:
+    assert refuse(words)
 
 
 def test_the_operations_guide_has_every_exit_code_and_every_code_that_needs_a_person() -> None:
