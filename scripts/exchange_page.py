@@ -29,9 +29,9 @@ departments exchange show                          # one line; --json has everyt
 departments exchange price NVDA 187.20             # or --prices FILE, also a CSV of date,open,high,low,close
 departments exchange deposit 20000                 # withdraw, interest, fee
 departments exchange dividend UPS 1.64 --pay-on 2025-12-04
-departments exchange split XSP 10                  # 1:10 is a reverse split
-departments exchange rename SQ XYZ
-departments exchange halt SN --seconds 600         # --end lets it trade again
+departments exchange split UPS 10                  # 1:10 is a reverse split
+departments exchange rename COMM XYZ
+departments exchange halt ALKS --seconds 600       # --end lets it trade again
 departments exchange reset                         # puts the file away under a dated name
 departments exchange faults check faults.yaml      # reads a script; nothing strikes
 ```

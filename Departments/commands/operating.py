@@ -212,7 +212,7 @@ def _occur(
     with _open(workspace, at) as (exchange, clock):
         if event.of is not None and event.do != "set_price" and not exchange.assets([event.of]):
             mend = "name one from `departments exchange show --json`"
-            raise BadInput(event.of, "", "is not listed at the exchange", mend)
+            raise BadInput("SYMBOL", "", f"{event.of} is not listed at the exchange", mend)
         if check is not None:
             check(exchange, event)
         try:

@@ -139,11 +139,12 @@ def look_at_schedule(desk: Desk) -> Iterator[Diagnosis]:
         return
     files = [name for name in SCHEDULES if (desk.workspace / "config" / "schedule" / name).is_file()]
     files += list_schedules(desk.workspace)
-    if run_at is None and not files:
-        yield warning("schedule", "No schedule is known; `departments init --schedule KIND` writes one.")
+    when = "" if run_at is None else f" at {run_at:%H:%M} New York time"
+    if files:
+        yield ok("schedule", f"The day's run is planned{when} ({', '.join(files)}).")
     else:
-        when = "" if run_at is None else f" at {run_at:%H:%M} New York time"
-        yield ok("schedule", f"The day's run is planned{when} ({', '.join(files) or 'by the settings'}).")
+        mend = "`departments init --schedule systemd`, `cron` or `windows` writes it"
+        yield warning("schedule", f"No file of a schedule starts the day's run{when}; {mend}.")
 
 
 def look_at_halt(desk: Desk) -> Iterator[Diagnosis]:

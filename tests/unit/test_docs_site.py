@@ -76,6 +76,11 @@ def refuse(words: Sequence[str], *, is_whole: bool = True) -> str:
     return ""
 
 
+def read_blocks(page: str) -> list[str]:
+    """Return the blocks of code in a page."""
+    return re.findall(r"```\w*\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
 def find_typed(text: str, *, in_blocks: bool) -> set[str]:
     """Return the commands in a page: in its blocks of code without their comments, or in the code of its sentences."""
     blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
@@ -126,8 +131,7 @@ def test_the_operations_guide_has_every_exit_code_and_every_code_that_needs_a_pe
 def test_the_first_week_works_as_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blocks = re.findall(r"```\n(.*?)```", (DOCS / "tutorial.md").read_text(encoding="utf-8"), re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines() if " demo" not in line]
+    lines = [line for block in read_blocks("tutorial.md") for line in block.splitlines() if " demo" not in line]
     assert len(lines) >= 9
     monkeypatch.chdir(tmp_path)
     for line in lines:
@@ -136,3 +140,38 @@ def test_the_first_week_works_as_written(
             continue
         said = say(capsys, *line.replace("--approve ask", "--approve auto").split()[1:])
         assert said.code == 0, (line, said.err[-500:])
+
+
+def test_the_commands_of_the_exchange_and_its_files_work_as_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands, account, faults = read_blocks("exchange.md")
+    monkeypatch.chdir(tmp_path)
+    assert say(capsys, "init").code == 0
+    for name, text in (("account.yaml", account), ("faults.yaml", faults)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    lines = [line.partition("#")[0].split()[1:] for line in commands.splitlines()]
+    assert {words[1] for words in lines if words[0] == "exchange"} >= {
+        "init",
+        "show",
+        "price",
+        "split",
+        "halt",
+        "reset",
+    }
+    for words in lines:
+        if words[0] == "exchange":
+            said = say(capsys, *words)
+            assert said.code == 0, (words, said.err[-500:])
+
+
+def test_a_briefing_of_today_is_made_as_the_first_week_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert say(capsys, "init", tmp_path).code == 0
+    example = (tmp_path / "examples" / "briefing.md").read_text(encoding="utf-8")
+    message = "MSG_RESEARCH_20251112T140000Z_00000001"
+    text = re.sub(r"MSG_RESEARCH_\w+", message, example).replace("2025-11-10", "2025-11-12")
+    inbox = tmp_path / "Messages_Between_Departments" / "Inbox" / "OPERATIONS"
+    (inbox / f"{message}.md").write_text(text, encoding="utf-8")
+    state = tmp_path / "examples" / "account.yaml"
+    said = say(capsys, "plan", "--workspace", tmp_path, "--at", "2025-11-12T15:05:42Z", "--exchange-state", state)
+    assert (said.code, f"Made from DailyBriefing {message}" in said.out) == (0, True), said.err

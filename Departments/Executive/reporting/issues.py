@@ -15,7 +15,7 @@ from Departments.ledger.releases import WHOLE_DESK
 
 MENDS: Final = {
     ReasonCode.CONTRADICTION: "departments dead-letters drop the wrong file, then retry the right one",
-    ReasonCode.NOT_DECIDED_HERE: "find out who wrote it, then departments dead-letters drop {file}",
+    ReasonCode.NOT_DECIDED_HERE: "departments dead-letters drop {file}",
     ReasonCode.HANDLER_FAILED: "departments dead-letters retry {file}",
 }
 MEND: Final = "departments dead-letters show {file}, then retry, drop or accept it"

@@ -89,7 +89,7 @@ def test_what_is_no_booking_is_said_in_one_line_too(give: Give, words: tuple[str
             ("split", "MSFT", "1"),
             "exchange split: ratio: is no ratio of a split; write 10 or 10:1",
         ),
-        (("split", "NOBODY", "2"), "NOBODY: is not listed at the exchange; name one from"),
+        (("split", "NOBODY", "2"), "SYMBOL: NOBODY is not listed at the exchange; name one from"),
         (("rename", "MSFT", "a b"), "exchange rename: to: 'a b' is not a ticker"),
         (("price", "NVDA"), "SYMBOL DOLLARS: is missing; write: departments exchange price NVDA 187.20."),
         (("price", "NVDA", "0"), "exchange set_price: price: must be above zero"),
