@@ -21,7 +21,7 @@ from Departments.core.documents import json_text
 from Departments.core.errors import BadInput
 from Departments.core.platform.signals import stop_on_signals
 from Departments.messaging.inbound import ConsumeReport
-from Departments.messaging.watcher import Watched, Watcher
+from Departments.messaging.watcher import Watched, Watcher, hear, poll_every
 
 
 def watch(  # noqa: PLR0913 - one parameter for each option
@@ -74,7 +74,7 @@ def build_watcher(desk: Desk, departments: Sequence[str], on_report: Callable[[C
         desk.mailbox.root,
         [_build_watched(desk, name) for name in _list_names(desk, departments)],
         rescan=settings.rescan_seconds,
-        polling=settings.polling_observer,
+        events=poll_every(settings.rescan_seconds) if settings.polling_observer else hear,
         rights=desk.rights,
         notify=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201 - for the person at the terminal
         on_report=partial(_report, desk, on_report),

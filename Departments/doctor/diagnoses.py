@@ -9,6 +9,7 @@ from pathlib import Path
 
 from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.core.errors import DepartmentsError
+from Departments.core.platform import files
 
 
 class Health(StrEnum):
@@ -52,19 +53,30 @@ def examine(workspace: Path, choices: Choices, *, ask_broker: bool) -> list[Diag
 
     desk = open_desk(workspace, choices)
     try:
-        found = [d for look in (*machine.LOOKS, *desk_files.LOOKS) for d in _carefully(look, desk)]
+        found = [d for look in (*machine.LOOKS, *desk_files.LOOKS) for d in take_look(look, desk)]
         if not any(f.health is Health.TROUBLE and f.topic in {"settings", "limits"} for f in found):
             looks = broker_looks.LOOKS if ask_broker else (broker_looks.describe_broker,)
-            found += [diagnosis for look in looks for diagnosis in _carefully(look, desk)]
+            found += [diagnosis for look in looks for diagnosis in take_look(look, desk)]
     finally:
         desk.close()
     return found
 
 
-def _carefully(look: Look, desk: Desk) -> list[Diagnosis]:
+def take_look(look: Look, desk: Desk) -> list[Diagnosis]:
+    """Return the diagnoses of one look. A look that fails is a diagnosis, too."""
     found: list[Diagnosis] = []
     try:
         found.extend(look(desk))
     except DepartmentsError as error:
-        found.append(trouble(look.__name__.removeprefix("look_at_").replace("account", "broker"), error.sentence))
+        found.append(trouble(_name_topic(look), error.sentence))
+    except OSError as error:
+        place = error.filename or desk.workspace
+        sentence = (
+            f"{place} cannot be looked at ({files.describe(error)}); mend that and run `departments doctor` again."
+        )
+        found.append(trouble(_name_topic(look), sentence))
     return found
+
+
+def _name_topic(look: Look) -> str:
+    return look.__name__.removeprefix("look_at_").replace("account", "broker")

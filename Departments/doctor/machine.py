@@ -20,7 +20,7 @@ from Departments.core.platform.locks import execution_lock
 from Departments.core.platform.places import find_sync_client
 from Departments.core.trading_calendar import is_trading_day, trading_day
 from Departments.doctor.diagnoses import Diagnosis, Look, ok, trouble, warning
-from Departments.messaging.watcher import name_event_source
+from Departments.messaging.watcher import try_events
 from Departments.migration.pythons import OLDEST, find_lacking
 
 LEAST_FREE, ENOUGH_FREE = 100_000_000, 1_000_000_000  # bytes
@@ -126,7 +126,12 @@ def look_at_watcher(desk: Desk) -> Iterator[Diagnosis]:
         polling = desk.settings.messaging.polling_observer
     except DepartmentsError:
         return
-    kind = "a look every few seconds (polling_observer)" if polling else name_event_source()
+    try:
+        kind = "a look every few seconds (polling_observer)" if polling else try_events()
+    except OSError as error:
+        mend = "end other watchers, or set messaging.polling_observer to true in config/settings.yaml"
+        yield warning("watcher", f"`departments watch` hears of no new files ({files.describe(error)}); {mend}.")
+        return
     yield ok("watcher", f"`departments watch` hears of new files by {kind}.")
 
 

@@ -13,15 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 
 from Departments.core.errors import DepartmentsError, WorkspaceBusy
 from Departments.core.logs import make_logger
+from Departments.core.platform import files
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder
 from Departments.messaging.bus import Bus, ConsumeReport
 from Departments.messaging.folders import INBOX
@@ -43,15 +46,30 @@ class Watched:
     besides: Callable[[], object] = field(default=lambda: None)
 
 
-def name_event_source() -> str:
-    """Return the name of the system's file events, such as InotifyObserver."""
-    return type(Observer()).__name__
+def hear() -> BaseObserver:
+    """Return the system's file events. Raises OSError if it gives none."""
+    return Observer()
+
+
+def try_events() -> str:
+    """Begin and end the system's file events, and return their name, such as InotifyObserver. Raises OSError."""
+    observer = hear()
+    observer.start()
+    observer.stop()
+    observer.join()
+    return type(observer).__name__
+
+
+def poll_every(seconds: float) -> Callable[[], BaseObserver]:
+    """Return what looks every few seconds instead of hearing events."""
+    return partial(PollingObserver, timeout=seconds)
 
 
 class Watcher:
     """Consumes inboxes as messages arrive, until it is stopped. Works in the thread that calls `run`.
 
-    `rescan` is in seconds. `on_report` takes the report of each pass, `notify` sentences for a person at the terminal.
+    `rescan` is in seconds. `events` makes the source of file events. `on_report` takes the report of each pass,
+    `notify` sentences for a person at the terminal.
     """
 
     def __init__(  # noqa: PLR0913 - one parameter for each setting
@@ -61,7 +79,7 @@ class Watcher:
         departments: Sequence[Watched],
         *,
         rescan: float = 1.0,
-        polling: bool = False,
+        events: Callable[[], BaseObserver] = hear,
         rights: Rights = PRIVATE,
         notify: Callable[[str], None] = logger.info,
         on_report: Callable[[ConsumeReport], None] = lambda _: None,
@@ -70,7 +88,7 @@ class Watcher:
         self._root = root
         self._watched: Mapping[str, Watched] = {each.router.department: each for each in departments}
         self._rescan = rescan
-        self._polling = polling
+        self._events = events
         self._rights = rights
         self._notify = notify
         self._on_report = on_report
@@ -120,15 +138,17 @@ class Watcher:
             self._notify(f"Watching {', '.join(taken)}")
 
     def _observe(self, stack: ExitStack) -> None:
-        observer = PollingObserver(timeout=self._rescan) if self._polling else Observer()
-        for department in self._watched:
-            inbox = self._root / INBOX / department
+        inboxes = [self._root / INBOX / department for department in self._watched]
+        for inbox in inboxes:
             make_folder(inbox, self._rights)
-            observer.schedule(_Arrivals(self._arrivals), str(inbox), event_filter=ARRIVALS)
         try:
+            observer = self._events()
+            for inbox in inboxes:
+                observer.schedule(_Arrivals(self._arrivals), str(inbox), event_filter=ARRIVALS)
             observer.start()
         except OSError as error:
-            logger.warning("No events from the system (%s); looking every %g s instead", error, self._rescan)
+            reason = files.describe(error)
+            logger.warning("The system gives no file events (%s); inboxes are read every %g s", reason, self._rescan)
             return
         stack.callback(observer.join)
         stack.callback(observer.stop)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from watchdog.observers.api import BaseObserver
 
 from Departments.core.errors import BrokerUnavailable, LedgerBusy
 from Departments.core.platform.clock import SystemClock
@@ -24,7 +26,7 @@ from Departments.messaging.catalogue import Skip
 from Departments.messaging.inbound import ConsumeReport
 from Departments.messaging.mailbox import Mailbox
 from Departments.messaging.message import Message, body_with
-from Departments.messaging.watcher import Watched, Watcher
+from Departments.messaging.watcher import Watched, Watcher, hear, poll_every, try_events
 from tests.builders.routing import router_of
 from tests.builders.waiting import PATIENCE, until
 from tests.fakes.memory import MemoryJournal
@@ -46,7 +48,7 @@ def approval(number: int) -> Message:
 class Desk:
     """A bus over real files, a handler that notes what it saw, and a watcher in a thread of its own."""
 
-    def __init__(self, root: Path, **options: float | bool) -> None:
+    def __init__(self, root: Path, *, rescan: float = 0.2, events: Callable[[], BaseObserver] = hear) -> None:
         self.root = root
         self.inbox = root / "Inbox" / "TRADING"
         self.inbox.mkdir(parents=True, exist_ok=True)
@@ -62,8 +64,8 @@ class Desk:
             self.bus,
             root,
             [Watched(self.router, self.look_after)],
-            rescan=float(options.get("rescan", 0.2)),
-            polling=bool(options.get("polling", False)),
+            rescan=rescan,
+            events=events,
             notify=self.said.append,
             on_report=self.reports.append,
         )
@@ -217,13 +219,34 @@ def test_lost_events_are_made_up_for_by_the_clock(tmp_path: Path, *, polling: bo
         def _observe(self, held: ExitStack) -> None:
             """Hear nothing."""
 
-    desk = Desk(tmp_path, polling=polling)
+    desk = Desk(tmp_path, events=poll_every(0.2) if polling else hear)
     if not polling:
         desk.watcher = Deaf(desk.bus, tmp_path, [Watched(desk.router)], rescan=0.05, notify=desk.said.append)
     with desk.watching():
         until(desk.is_watching)
         desk.another_bus().publish(approval(1))
         until(lambda: desk.seen == [1])
+
+
+def test_without_file_events_the_inboxes_are_read_by_the_clock(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> BaseObserver:
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+    desk = Desk(tmp_path, rescan=0.05, events=refuse)
+    with desk.watching():
+        until(desk.is_watching)
+        desk.another_bus().publish(approval(1))
+        until(lambda: desk.seen == [1])
+    assert "The system gives no file events (this program has too many open files); inboxes are read" in caplog.text
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux lists a program's open files there")
+def test_a_try_of_the_file_events_leaves_none_open() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    assert try_events().endswith("Observer")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_failure_that_may_pass_is_tried_again_when_it_is_due(tmp_path: Path) -> None:

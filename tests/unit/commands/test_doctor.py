@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.core.platform.locks import execution_lock
+from Departments.doctor.diagnoses import Diagnosis, Health, ok, take_look
 from Departments.ledger.ledger import Ledger
 from Departments.migration.pythons import find_lacking, spell_package
 from tests.builders.commands import Said, contents, plan_file, run_of, say
@@ -45,6 +49,16 @@ def test_a_workspace_in_order_has_no_trouble(folder: Path, capsys: pytest.Captur
     assert warned == {"briefing", "schedule"}
     assert set(found) >= TOPICS
     assert all(row["sentence"].endswith(".") for row in said.document)  # type: ignore[index]
+
+
+def test_a_look_that_the_system_refuses_is_trouble_and_the_others_go_on(folder: Path) -> None:
+    def look_at_disk(_: Desk) -> Iterator[Diagnosis]:
+        yield ok("disk", str((folder / "nowhere").stat()))
+
+    with closing(open_desk(folder, Choices())) as desk:
+        (found,) = take_look(look_at_disk, desk)
+    assert (found.health, found.topic) == (Health.TROUBLE, "disk")
+    assert found.sentence.startswith(f"{folder / 'nowhere'} cannot be looked at (")
 
 
 def test_wrong_limits_are_trouble(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
