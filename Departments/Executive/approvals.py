@@ -188,11 +188,10 @@ class Approvals:
         """
         plans = self.ledger.plans
         self._refuse_rejected(filed.plan.plan_id)
-        if not self._list(filed.plan):
-            with self.ledger.transaction():
+        with self.ledger.transaction(durable=False):  # the first phase is, before anything of it is sent
+            if not self._list(filed.plan):
                 self._record(filed, approver, is_enough=True)
-        elif plans.document(filed.plan.plan_id) != filed.document:
-            with self.ledger.transaction():
+            elif plans.document(filed.plan.plan_id) != filed.document:
                 plans.save(filed.document, self.limits_hash, self.clock.now(), by_hand=filed.plan.by_hand)
 
     def _refuse_rejected(self, plan_id: str) -> None:

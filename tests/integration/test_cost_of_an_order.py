@@ -115,6 +115,18 @@ def test_a_phase_ends_and_the_next_one_begins_with_one_commit(tmp_path: Path) ->
     ]
 
 
+def test_what_a_script_approves_is_flushed_with_the_first_phase_and_before_any_message(tmp_path: Path) -> None:
+    labels: list[str] = []
+    with closing(desk(workspace(tmp_path), step=labels.append)) as opened:
+        opened.work()
+        opened.ledger.brokers.note(opened.broker.name, opened.clock.now())  # the first execution of a desk notes it
+        labels.clear()
+        opened.ceo.current_plan, opened.ceo.plan_approved = two_and_two(), True
+        opened.ceo.execute_plan()
+        assert opened.ledger.plans.approved_at(two_and_two()["plan_id"]) is not None
+    assert labels[: labels.index("before:publish.keep")].count("after:ledger.commit") == 1
+
+
 def test_an_order_that_fills_at_once_is_read_from_the_ledger_a_few_times(tmp_path: Path) -> None:
     filling_at_once = {**STATE, "latency": {"fill": [0, 0]}}
     with closing(desk(workspace(tmp_path, state=filling_at_once))) as opened:
