@@ -86,7 +86,7 @@ class CashCounter:
     def _count(self, execution: ExecutionRecord) -> CashCount:
         """Read the account and count start cash + SELL fills − BUY fills − fees beside it."""
         account, fees = self.broker.account(), self._read_fees(execution.started_at)
-        fills = self.ledger.execution_fills(execution.plan_id)
+        fills = self.ledger.execution_fills(execution)
         other = self.ledger.book.sum_in_run(execution)
         return CashCount(account, cash_path(execution.cash_before, fills)[-1] - fees + other, fees)
 

@@ -177,6 +177,8 @@ class PlanExecution:
     def _record(self, phase: PhaseRecord, decisions: Sequence[Decision]) -> None:
         """Record a phase with its trades, sent or not, and the approvals themselves."""
         self.ledger.plans.set_phase(self.plan.plan_id, phase)
+        if not decisions:
+            return
         approved_at = self.ledger.plans.approved_at(self.plan.plan_id) or phase.started_at
         for rank, decision in enumerate(decisions):
             self._send_or_defer(phase, rank, decision, approved_at)

@@ -200,7 +200,8 @@ class ExitHandlers:
 
     def end_releases(self) -> None:
         """Report releases with all exits ended and all shares free."""
-        releases = self._ledger.releases.find_open()
+        if not (releases := self._ledger.releases.find_open()):
+            return
         exits = self._ledger.orders.find_open_exits(symbols=[release.symbol for release in releases])
         ending = {record.symbol for record in exits}
         for release in releases:

@@ -202,7 +202,8 @@ def show_document(screen: Console, desk: Desk, document: Mapping[str, Any]) -> N
     show_issues(screen, document)
     if document["status"] == "DRY_RUN":
         return
-    fills = desk.ledger.execution_fills(document["plan_id"])
+    run = desk.ledger.plans.execution(document["plan_id"])
+    fills = desk.ledger.execution_fills(run) if run else []
     show_cash(screen, document, lowest_cash_with_buys_first(Decimal(document["account"]["cash_before"]), fills))
     report = desk.workspace / "Reports" / f"{document['plan_id']}.md"
     screen.print(f"Report: {make_safe(report)}", highlight=False, markup=False, soft_wrap=True)

@@ -29,7 +29,16 @@ from Departments.ledger.old_orders import OldOrders
 from Departments.ledger.old_tables import provide_old_tables
 from Departments.ledger.opinion_records import OPINIONS, OpinionRecords
 from Departments.ledger.order_records import FILLS, ORDERS, REJECTIONS, TRADED, FillRecord
-from Departments.ledger.plan_records import APPROVALS, EXECUTIONS, PHASES, PLANS, TRADES, UNFINISHED, UNTRADABLE
+from Departments.ledger.plan_records import (
+    APPROVALS,
+    EXECUTIONS,
+    PHASES,
+    PLANS,
+    TRADES,
+    UNFINISHED,
+    UNTRADABLE,
+    ExecutionRecord,
+)
 from Departments.ledger.regime_records import ASSESSMENTS, OBSERVATIONS, SqliteRegimeLedger
 from Departments.ledger.releases import ACCEPTED, LOCKS, RELEASES, ReleaseRecords
 from Departments.ledger.sqlite import BUSY_SECONDS, SqliteDatabase
@@ -130,13 +139,12 @@ class Ledger:
         """Close the file."""
         self._db.close()
 
-    def execution_fills(self, plan_id: str) -> list[FillRecord]:
-        """Return the fills behind the cash of an execution's last attempt, oldest first.
+    def execution_fills(self, run: ExecutionRecord) -> list[FillRecord]:
+        """Return the fills behind the cash of an attempt to execute a plan, oldest first.
 
         These are the fills of its own orders, and all others in its time: an exit of an earlier day may fill meanwhile.
         """
-        run = self.plans.execution(plan_id)
-        return [] if run is None else self.orders.fills_in(plan_id, run.attempt, run.started_at, run.ended_at)
+        return self.orders.fills_in(run.plan_id, run.attempt, run.started_at, run.ended_at)
 
     def shares_without_exits(self, *, exits_wanted: bool) -> dict[str, Decimal]:
         """Return the shares in need of exits, by symbol: the unprotected, and those under a RELEASE.

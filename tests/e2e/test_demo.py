@@ -127,7 +127,8 @@ def test_the_report_is_the_ledger_s_and_can_be_written_again_from_it(demo: Demo)
     desk = open_desk(demo.folder)
     plan = load_plan(desk.ledger.plans, plan_id)
     document = final_document(desk.ledger, plan, instructions=desk.settings.trading.instructions)
-    fills = desk.ledger.execution_fills(plan_id)
+    run = desk.ledger.plans.execution(plan_id)
+    fills = desk.ledger.execution_fills(run) if run else []
     before = Decimal(document["account"]["cash_before"])
     text = report_text(
         document,

@@ -58,7 +58,7 @@ def final_document(
     plan_id, execution = plan.plan_id, ledger.plans.execution(plan.plan_id)
     if execution is None:
         raise LookupError(f"{plan_id} was never executed")
-    fills = ledger.execution_fills(plan_id)
+    fills = ledger.execution_fills(execution)
     trades = ledger.plans.trades(plan_id)
     if any(t.terminal_at is None for t in trades):
         orders = {o.message_id: o for o in ledger.orders.find_by_plan(plan_id)}

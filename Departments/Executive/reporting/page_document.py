@@ -39,7 +39,7 @@ def add_page(ledger: Ledger, plan: TradingPlan, document: Mapping[str, Any]) -> 
     if run is None:
         raise LookupError(f"{plan.plan_id} was never executed")
     first = ledger.plans.attempts(plan.plan_id)[0]
-    fills = ledger.execution_fills(plan.plan_id)
+    fills = ledger.execution_fills(run)
     trades = ledger.plans.trades(plan.plan_id)
     outlook = plan.extra.get(OUTLOOK)
     outlook = outlook if isinstance(outlook, Mapping) else {}

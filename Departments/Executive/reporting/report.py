@@ -62,10 +62,10 @@ class Reporter:
         execution = ledger.plans.execution(plan_id)
         if execution is not None and execution.status is not ExecutionStatus.COMPLETED:  # else it ended without any
             document = find_issues(ledger, plan_id).add_to(document)
-        before = execution.cash_before if execution else ZERO
+        before, fills = (execution.cash_before, ledger.execution_fills(execution)) if execution else (ZERO, [])
         text = report_text(
             document,
-            lowest_with_buys_first=lowest_cash_with_buys_first(before, ledger.execution_fills(plan_id)),
+            lowest_with_buys_first=lowest_cash_with_buys_first(before, fills),
             limits_hash=str(ledger.plans.limits_hash(plan_id) or ""),
             unprotected=[stretch_text(each, execution.trading_day if execution else None) for each in unprotected],
             regime=plan.regime,
