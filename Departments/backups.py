@@ -1,28 +1,32 @@
 """Copies of a workspace as of one moment, and the way back.
 
-A backup is a zip of ledger, simulated exchange, messages, reports, plans and settings. The ledger is copied first: it
-says which messages were there and which were handled. A message that moves meanwhile is put where that copy has it.
-Keys are in none of these files. A restored workspace keeps what it replaces in a folder named by the moment.
+A backup is a zip of ledger, simulated exchange, messages, reports, plans, settings and limits. The ledger is
+copied first: it says which messages were there and which were handled. A message that moves meanwhile is put where that
+copy has it. Keys are in none of these files. A restored workspace keeps what it replaces, in a folder named by the
+moment.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
 
 from Departments.bootstrap import LEDGER_FILE, MESSAGES
 from Departments.brokers.registry import EXCHANGE_FILE
+from Departments.constraints.compliance import NAME as COMPLIANCE
 from Departments.core.departments import OURS
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput
@@ -30,7 +34,7 @@ from Departments.core.moments import iso, stamp
 from Departments.core.platform import files
 from Departments.core.platform.locks import execution_lock
 from Departments.core.platform.places import claim_state, find_mutexes, find_state
-from Departments.core.platform.rights import Rights, make_folder, open_successor
+from Departments.core.platform.rights import Rights, make_folder, open_new, open_successor
 from Departments.ledger.sqlite import copy_database, query_existing
 from Departments.messaging.folders import ARCHIVE, DEAD_LETTER, INBOX, OUTBOX
 from Departments.messaging.mailbox import Mailbox
@@ -40,9 +44,15 @@ FORMAT: Final = 1
 MANIFEST: Final = "departments-backup.json"
 DATABASES: Final = (LEDGER_FILE, EXCHANGE_FILE)
 #: What a backup holds beside databases and messages: patterns of paths in the workspace.
-OTHERS: Final = ("Reports/*.md", "proposed_trades_*.json", "[cC]onfig/settings.yaml", "[cC]onfig/hard_constraints.yaml")
-#: What a restore replaces.
-PLACES: Final = (MESSAGES, "Reports", "config", "Config")
+CONFIGS: Final = ("config", "Config")
+ALWAYS: Final = ("settings.yaml", "hard_constraints.yaml")  # replaced also by a backup without them
+OTHERS: Final = (
+    "Reports/*.md",
+    "proposed_trades_*.json",
+    *(f"[cC]onfig/{name}" for name in (*ALWAYS, COMPLIANCE)),
+)
+#: What a restore replaces beside databases, plans and configuration.
+PLACES: Final = (MESSAGES, "Reports")
 DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError, NotImplementedError)
 
 
@@ -75,6 +85,8 @@ def make_backup(workspace: Path, target: Path, now: datetime, rights: Rights) ->
                 zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as pack,
             ):
                 for name, data in _members(workspace, state, Path(folder)):
+                    if name != name.encode("utf-8", "replace").decode():  # no zip can hold it
+                        continue
                     digests[name] = sha256(data).hexdigest()
                     pack.writestr(name, data)
                 about = {"format": FORMAT, "made_at": iso(now), "files": digests}
@@ -110,6 +122,8 @@ class _Known:
 
     @classmethod
     def of(cls, ledger: Path) -> _Known:
+        if not query_existing(ledger, "SELECT 1 FROM sqlite_master WHERE name = 'bus_letters'"):
+            return cls(frozenset(), frozenset(), {})  # an older system's, before its migration
         letters = query_existing(ledger, "SELECT name FROM bus_letters")
         handled = query_existing(ledger, "SELECT department, message_id FROM bus_handled")
         ids = query_existing(ledger, "SELECT name, message_id FROM bus_index")
@@ -124,7 +138,7 @@ def _messages(root: Path, before: set[str], known: _Known) -> Iterator[tuple[str
     """Yield the messages at their places of the moment of the ledger's copy. A file only moves out of an Inbox."""
     taken: set[str] = set()
     for box in (INBOX, DEAD_LETTER, ARCHIVE, OUTBOX):
-        for path in sorted(filter(_has_plain_name, (root / box).rglob("*"))):
+        for path in sorted((root / box).rglob("*")):
             place = _place_then(path.relative_to(root), before, known)
             if place is None or place in taken or path.is_symlink() or not path.is_file():
                 continue
@@ -134,11 +148,6 @@ def _messages(root: Path, before: set[str], known: _Known) -> Iterator[tuple[str
                 continue
             taken.add(place)
             yield f"{MESSAGES}/{place}", data
-
-
-def _has_plain_name(path: Path) -> bool:
-    """Return True if a zip can hold the name: it is valid text."""
-    return path.name == path.name.encode("utf-8", "replace").decode()
 
 
 def _place_then(path: Path, before: set[str], known: _Known) -> str | None:
@@ -159,7 +168,7 @@ def _place_then(path: Path, before: set[str], known: _Known) -> str | None:
 def restore_backup(
     workspace: Path, source: Path, now: datetime, rights: Rights, *, replace: bool = False, keep_exchange: bool = False
 ) -> Path | None:
-    """Put a backup into a workspace. Returns the folder with what it replaced, None without any.
+    """Put a backup into a workspace, all of it or nothing. Returns the folder with what it replaced, None without any.
 
     `keep_exchange` leaves the simulated exchange as it is: the account has gone on.
 
@@ -173,30 +182,69 @@ def restore_backup(
         )
     make_folder(workspace, rights)
     with _holding_all(workspace, rights):
-        old = [path for path in sorted(workspace.iterdir()) if _is_replaced(path, keep_exchange=keep_exchange)]
+        databases = DATABASES[:1] if keep_exchange else DATABASES
+        old = [part for part in _list_parts(workspace) if _is_replaced(part, databases, members)]
         if old and not replace:
             mend = "name an empty folder, or add --replace: what is there is kept in a folder beside it"
             raise BadInput(workspace, "", "the workspace is not empty", mend)
-        kept = workspace / f"Replaced_{stamp(now)}"
-        fresh = workspace / f".departments.restore.{stamp(now)}"
-        shutil.rmtree(fresh, ignore_errors=True)
-        for name, data in members.items():
-            path = fresh.joinpath(*PurePosixPath(name).parts)
-            make_folder(path.parent, rights)
-            with open_successor(path, path.with_name(f"{path.name}.tmp"), rights) as file:
-                file.write(data)
-            files.replace(path.with_name(f"{path.name}.tmp"), path)
-        for path in old:
-            make_folder(kept, rights)
-            files.rename(path, kept / path.name)
-        for path in fresh.iterdir():
-            files.rename(path, workspace / path.name)
-        fresh.rmdir()
-        _move_databases(workspace, kept, rights)
+        kept, fresh = workspace / f"Replaced_{stamp(now)}", workspace / f".departments.restore.{stamp(now)}"
+        try:
+            _unpack(members, fresh, rights)
+            with _moving_all(rights) as move:
+                for part in old:
+                    move(workspace / part, kept / part)
+                for part in list(_list_parts(fresh)):
+                    move(fresh / part, workspace / part)
+                _move_databases(workspace, kept, rights, move)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
     return kept if kept.is_dir() else None
 
 
-def _move_databases(workspace: Path, kept: Path, rights: Rights) -> None:
+def _unpack(members: Mapping[str, bytes], folder: Path, rights: Rights) -> None:
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier kill
+    for name, data in members.items():
+        path = folder.joinpath(*PurePosixPath(name).parts)
+        make_folder(path.parent, rights)
+        with os.fdopen(open_new(path, rights), "wb") as file:
+            file.write(data)
+
+
+def _list_parts(folder: Path) -> Iterator[PurePath]:
+    """Yield the paths in a folder that are replaced as a whole: its entries, and each file of its configuration."""
+    for path in sorted(folder.iterdir()):
+        inside = sorted(path.iterdir()) if path.name in CONFIGS and path.is_dir() else [path]
+        yield from (each.relative_to(folder) for each in inside)
+
+
+@contextmanager
+def _moving_all(rights: Rights) -> Iterator[Callable[[Path, Path], None]]:
+    """Yield a function that moves a file or folder. If anything fails, everything moved goes back."""
+    with ExitStack() as way_back:
+
+        def move(source: Path, target: Path) -> None:
+            missing = [each for each in (target.parent, *target.parent.parents) if not each.exists()]
+            make_folder(target.parent, rights)
+            for folder in reversed(missing):
+                way_back.callback(folder.rmdir)
+            _rename(source, target)
+            way_back.callback(_rename, target, source)
+
+        yield move
+        way_back.pop_all()
+
+
+def _rename(source: Path, target: Path) -> None:
+    """Rename a file or folder, a file also to another disk. Raises OSError."""
+    try:
+        files.rename(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.move(source, target)
+
+
+def _move_databases(workspace: Path, kept: Path, rights: Rights, move: Callable[[Path, Path], None]) -> None:
     """Move restored databases to the state folder that the restored settings name; keep the ones there."""
     state = find_state(workspace)
     if state == workspace:
@@ -205,9 +253,8 @@ def _move_databases(workspace: Path, kept: Path, rights: Rights) -> None:
     for name in DATABASES:
         if (workspace / name).exists():
             for old in sorted(state.glob(f"{name}*")):
-                make_folder(kept, rights)
-                shutil.move(old, kept / old.name)
-            shutil.move(workspace / name, state / name)
+                move(old, kept / state.name / old.name)
+            move(workspace / name, state / name)
 
 
 def read_backup(source: Path) -> dict[str, bytes]:
@@ -250,11 +297,11 @@ def _is_allowed(name: str) -> bool:
     return name in (*DATABASES, MANIFEST) or others or (path.parts[0] == MESSAGES and len(path.parts) > 2)
 
 
-def _is_replaced(path: Path, *, keep_exchange: bool) -> bool:
-    name = path.name
-    databases = DATABASES[:1] if keep_exchange else DATABASES
-    ours = any(name.startswith(base) for base in databases)
-    return ours or name in PLACES or path.match("proposed_trades_*.json")
+def _is_replaced(part: PurePath, databases: Sequence[str], members: Collection[str]) -> bool:
+    """Return True for what a restore replaces. Of the configuration, files that no backup holds stay."""
+    if len(part.parts) > 1:
+        return part.name in ALWAYS or part.as_posix() in members
+    return part.name.startswith(tuple(databases)) or part.name in PLACES or part.match("proposed_trades_*.json")
 
 
 @contextmanager

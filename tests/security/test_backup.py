@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,9 @@ from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.cli import run_command
 from Departments.core.moments import iso
 from Departments.core.platform.locks import execution_lock
-from tests.builders.commands import Said, say
+from tests.builders.commands import Said, contents, say
 from tests.builders.desk import workspace
+from tests.builders.existing import existing_project
 from tests.builders.second_day import (
     BUYING,
     LATER,
@@ -303,3 +306,106 @@ def test_a_backup_overwrites_nothing_and_needs_a_desk(
     said = say(capsys, "backup", tmp_path / "new.zip", "--workspace", workspace(tmp_path / "fresh"))
     assert (said.code, "to copy" in said.err) == (2, True)
     assert not (tmp_path / "new.zip").exists()
+
+
+def members(pack: Path) -> list[str]:
+    with zipfile.ZipFile(pack) as opened:
+        return opened.namelist()
+
+
+def test_the_limits_of_the_other_file_are_in_a_backup_and_bind_after_its_restore(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = folder_of_the_second_day
+    other = folder / "config" / "compliance_config.yaml"
+    other.write_text("position_sizing: {max_position_value: 4000}\n", encoding="utf-8")
+    pack = back_up(folder, capsys, tmp_path / "morning.zip")
+    other.write_text("position_sizing: {max_position_value: 9000}\n", encoding="utf-8")
+    assert say(capsys, "restore", pack, "--workspace", folder, "--replace", "--at", iso(NEXT_DAY)).code == 0
+    assert "4000" in other.read_text(encoding="utf-8")
+
+
+def test_a_restore_leaves_configuration_that_no_backup_holds(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = folder_of_the_second_day
+    pack = back_up(folder, capsys, tmp_path / "morning.zip")
+    others = [folder / "config" / name for name in ("compliance_config.yaml", "research.yaml", "schedule/crontab.txt")]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("# mine\n", encoding="utf-8")
+    (folder / "config" / "settings.yaml").write_text("approve: ask\n", encoding="utf-8")
+    said = say(capsys, "restore", pack, "--workspace", folder, "--replace", "--at", iso(NEXT_DAY), "--json")
+    assert said.code == 0
+    assert [path.read_text(encoding="utf-8") for path in others] == ["# mine\n"] * 3
+    kept = Path(said.document["replaced"]) / "config"
+    assert sorted(path.name for path in kept.iterdir()) == ["hard_constraints.yaml", "settings.yaml"]
+    assert (kept / "settings.yaml").read_text(encoding="utf-8") == "approve: ask\n"
+
+
+@pytest.mark.parametrize("has_desk", [False, True])
+def test_a_restore_that_cannot_end_changes_nothing(
+    folder_of_the_second_day: Path,
+    tmp_path: Path,
+    capsys: Capture,
+    has_desk: bool,  # noqa: FBT001
+) -> None:
+    folder, state = folder_of_the_second_day, tmp_path / "state"
+    settings = folder / "config" / "settings.yaml"
+    before = settings.read_text(encoding="utf-8")
+    settings.write_text(f"{before}\nstate_dir: '{state}'\n", encoding="utf-8")
+    state.mkdir()
+    for path in folder.glob("s*.db*"):
+        path.rename(state / path.name)
+    (state / "workspace.txt").write_text(str(folder), encoding="utf-8")
+    pack = back_up(folder, capsys, tmp_path / "morning.zip")
+    other = workspace(tmp_path / "other") if has_desk else tmp_path / "other"
+    other.mkdir(exist_ok=True)
+    there = contents(other)
+    said = say(capsys, "restore", pack, "--workspace", other, "--replace", "--at", iso(NEXT_DAY))
+    assert (said.code, "holds the state of another workspace" in said.err) == (2, True)
+    assert (contents(other), list(other.glob("Replaced_*"))) == (there, [])
+    assert [path.name for path in other.iterdir() if path.name.startswith(".departments")] == []
+
+
+def test_a_backup_that_cannot_be_unpacked_leaves_nothing(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    pack, name = back_up(folder_of_the_second_day, capsys, tmp_path / "morning.zip"), f"Reports/{'x' * 300}.md"
+
+    def add(files: dict[str, bytes]) -> None:
+        about = json.loads(files[MANIFEST])
+        files[name] = b"x"
+        about["files"][name] = sha256(b"x").hexdigest()
+        files[MANIFEST] = json.dumps(about).encode()
+
+    rewritten(add)(pack)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    said = say(capsys, "restore", pack, "--workspace", empty)
+    (sentence,) = said.sentences
+    assert (said.code, "name is too long" in sentence) == (3, True)
+    assert list(empty.iterdir()) == []
+
+
+def test_the_project_of_an_older_system_can_be_copied_before_its_migration(tmp_path: Path, capsys: Capture) -> None:
+    project = existing_project(tmp_path)
+    pack = back_up(project, capsys, tmp_path / "before.zip")
+    waiting = {path.name for path in (project / MESSAGES / "Inbox").rglob("*.md")}
+    assert waiting
+    assert waiting <= {Path(name).name for name in members(pack)}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_a_name_that_no_zip_can_hold_spoils_no_backup(
+    folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = folder_of_the_second_day
+    for place in (
+        folder / "Reports",
+        folder / MESSAGES / "Inbox" / "TRADING",
+        folder / MESSAGES / "Inbox" / "NO\udce9",
+    ):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "r\udce9sum\udce9.md").write_text("odd", encoding="utf-8")
+    assert LEDGER_FILE in members(back_up(folder, capsys, tmp_path / "morning.zip"))
