@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, TextIO
@@ -87,14 +88,17 @@ def load_command(module: str, name: str) -> Any:
     """Import a module of `commands/` and return one of its commands."""
     app = typer.Typer(rich_markup_mode="markdown")
     import_module(f"Departments.commands.{module}").register(app)
-    return _hide_flag_types(get_group(app).commands[name])
+    return _write_usage(get_group(app).commands[name])
 
 
-def _hide_flag_types(command: Any) -> Any:
-    """Show a flag as `--dry-run`, without a type, in the help of a command and of those below it."""
+def _write_usage(command: Any) -> Any:
+    """Show flags without a type, and arguments as `PLAN_ID` or `[DIR]`, in the help of a command and those below it."""
     for option in command.params:
         if getattr(option, "is_flag", False):
             option.metavar = ""
+        elif option.param_type_name == "argument":
+            option.metavar = option.metavar or option.name.upper()
+            option.get_usage_pieces = partial(_show_argument, option)
     make_help = command.get_help_option
 
     def get_help_option(context: Any) -> Any:
@@ -105,8 +109,13 @@ def _hide_flag_types(command: Any) -> Any:
 
     command.get_help_option = get_help_option
     for each in getattr(command, "commands", {}).values():
-        _hide_flag_types(each)
+        _write_usage(each)
     return command
+
+
+def _show_argument(argument: Any, _: Any) -> list[str]:
+    name = argument.metavar + ("..." if argument.nargs < 0 else "")
+    return [name if argument.required else f"[{name}]"]
 
 
 def _answer_version(value: bool) -> None:  # noqa: FBT001 - the library passes it so
@@ -132,7 +141,7 @@ def application() -> Any:
     def _root(*, version: Version = False) -> None:
         """A trading desk of departments that talk through Markdown messages."""  # noqa: D401
 
-    group = _hide_flag_types(get_command(app))
+    group = _write_usage(get_command(app))
     group.commands = {name: LazyCommand(name, entry) for name, entry in COMMANDS.items()}
     return group
 

@@ -26,7 +26,7 @@ from Departments.messaging.tracing import Link, family
 
 
 def audit(
-    which: Annotated[str | None, typer.Argument(metavar="[DAY|PLAN_ID]", help="2025-11-10, or a plan's id.")] = None,
+    which: Annotated[str | None, typer.Argument(metavar="DAY|PLAN_ID", help="2025-11-10, or a plan's id.")] = None,
     workspace: Workspace = Path(),
     *,
     as_json: AsJson = False,

@@ -54,7 +54,7 @@ Kind = Literal["systemd", "cron", "windows"]
 
 
 def init(  # noqa: PLR0913 - one parameter for each option
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder; it is made.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder; it is made.")] = Path(),
     broker: Annotated[Broker | None, typer.Option(help="Simulated, or a paper account at a broker.")] = None,
     briefing: Annotated[
         str | None,

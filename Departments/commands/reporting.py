@@ -44,7 +44,7 @@ SHOWN = 5  # known days in the sentence about an unknown one
 
 def report(  # noqa: PLR0913 - one parameter for each option
     which: Annotated[
-        str | None, typer.Argument(metavar="[DAY|PLAN_ID]", help="Such as 2025-11-10, or PLAN_20251110_150542.")
+        str | None, typer.Argument(metavar="DAY|PLAN_ID", help="Such as 2025-11-10, or PLAN_20251110_150542.")
     ] = None,
     workspace: Workspace = Path(),
     form: Annotated[Format, typer.Option("--format", help="A page, Markdown, or JSON.")] = "html",

@@ -26,7 +26,7 @@ from Departments.messaging.watcher import Watched, Watcher, hear, poll_every
 
 def watch(  # noqa: PLR0913 - one parameter for each option
     departments: Annotated[
-        list[str] | None, typer.Argument(metavar="[DEPT]...", help="The inboxes; by default all but the Executive's.")
+        list[str] | None, typer.Argument(metavar="DEPT", help="The inboxes; by default all but the Executive's.")
     ] = None,
     workspace: Workspace = Path(),
     broker: BrokerOption = None,

@@ -1,5 +1,6 @@
 """What a stranger meets who has just installed the package: version, help, completion, types, the small API."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import Departments
+import Departments.api
 from Departments import cli
 from Departments.api import open_desk
 from Departments.core.errors import BadInput
@@ -15,6 +16,7 @@ from tests.builders.commands import AT, deliver_briefing, say
 from tests.builders.desk import ROOT, workspace
 
 Capture = pytest.CaptureFixture[str]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_version_is_shown(capsys: Capture) -> None:
@@ -50,8 +52,7 @@ def test_types_scripts_and_metadata_are_in_the_package() -> None:
     assert "Typing :: Typed" in project["project"]["classifiers"]
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     assert all((ROOT / source).exists() for source in included)
-    first_screen = (ROOT / "README.md").read_text(encoding="utf-8")[:1500]
-    assert "no investment advice" in first_screen
+    assert "no investment advice" in README[:1500]
 
 
 def test_a_program_opens_a_desk_plans_approves_runs_and_looks(tmp_path: Path) -> None:
@@ -66,6 +67,30 @@ def test_a_program_opens_a_desk_plans_approves_runs_and_looks(tmp_path: Path) ->
         ran = desk.run()
         assert (ran["status"], ran["plan_id"]) == ("COMPLETED", made["plan"]["plan_id"])
         assert desk.status()["last_run"]["plan_id"] == ran["plan_id"]
+
+
+def test_the_example_for_programs_works_as_written(tmp_path: Path, capsys: Capture) -> None:
+    (example,) = re.findall(r"```python\n(from Departments\.api .*?)```", README, re.DOTALL)
+    assert example in str(Departments.api.__doc__)
+    folder = workspace(tmp_path)
+    deliver_briefing(folder)
+    say_seed(folder)
+    exec(example.replace('"C:/Trading"', f"{str(folder)!r}, at={AT!r}"), {})  # noqa: S102 - our own page
+    assert capsys.readouterr().out.splitlines()[-1] == "COMPLETED"
+
+
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        (["approve"], "approve [OPTIONS] PLAN_ID"),
+        (["init"], "init [OPTIONS] [DIR]"),
+        (["watch"], "watch [OPTIONS] [DEPT...]"),
+        (["messages", "verify"], "messages verify [OPTIONS] FILE"),
+    ],
+)
+def test_the_usage_names_arguments_as_the_pages_do(words: list[str], usage: str, capsys: Capture) -> None:
+    lines = [line.strip() for line in say(capsys, *words, "-h").out.splitlines()]
+    assert any(line.startswith("Usage: ") and line.endswith(f" {usage}") for line in lines)
 
 
 def test_a_program_that_opens_no_workspace_gets_an_error_with_a_code(tmp_path: Path) -> None:
