@@ -32,7 +32,7 @@ from Departments.core.platform import files
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.clock import SimulatedClock
 from Departments.core.platform.rights import PRIVATE, make_folder
-from Departments.core.platform.text_files import config_file, read_json
+from Departments.core.platform.text_files import config_file, read_json, read_yaml
 from Departments.core.trading_calendar import EASTERN, is_trading_day, session, trading_day
 from Departments.Executive.day_order import DayOrder
 from Departments.messaging import codec
@@ -246,9 +246,14 @@ def _count_codes(reasons: Iterable[Mapping[str, str]]) -> dict[str, int]:
 def _prepare(past: PastDay, workspace: Path, config: Path, equity: Decimal, limits: Path | None) -> None:
     make_folder(workspace / "config", PRIVATE)
     shutil.copy(limits or limits_file(config), workspace / "config" / "hard_constraints.yaml")
-    for name in (COMPLIANCE, "settings.yaml"):
-        if (path := config_file(config, name)).exists():
-            shutil.copy(path, workspace / "config" / name)
+    if (path := config_file(config, COMPLIANCE)).exists():
+        shutil.copy(path, workspace / "config" / COMPLIANCE)
+    path = config_file(config, "settings.yaml")
+    theirs = read_yaml(path) if path.exists() else {}
+    # ledger and exchange of a past day are its own, whatever folder the settings or the environment name
+    write_atomically(
+        workspace / "config" / "settings.yaml", json_text({**theirs, "state_dir": ".", "files": "private"})
+    )
     state = exchange_state(past.priced, equity)
     write_atomically(workspace / "exchange_state.json", json_text(state))
 

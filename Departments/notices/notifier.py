@@ -74,10 +74,10 @@ class Notifier:
             return False
         try:
             channel.send(notice)
-        except NotTold as error:
-            if error.is_silent:
+        except Exception as error:  # noqa: BLE001 - as above, and the other channels are asked
+            if isinstance(error, NotTold) and error.is_silent:
                 self._silent.add(channel.name)
-            log.warning("%s did not take the notice (%s): %s", channel.name, notice.event, error)
+            log.warning("%s did not take the notice (%s): %s", channel.name, notice.event, _name(error))
             return False
         return True
 
@@ -88,9 +88,12 @@ class Notifier:
         try:
             ended = run_notice({"ping": self.heartbeat}, self.folder, self.settings.timeout)
             problem = "" if ended.code == notice_runner.SENT else "it was not reached, or refused"
-        except NotTold as error:
-            problem = str(error)
         except Exception as error:  # noqa: BLE001 - as above
-            problem = type(error).__name__
+            problem = _name(error)
         if problem:
             log.warning("notify.heartbeat_url was not pinged: %s", problem)
+
+
+def _name(error: Exception) -> str:
+    """Return the text of an error of ours, and the name of another: its text may hold an address."""
+    return str(error) if isinstance(error, NotTold) else type(error).__name__

@@ -325,3 +325,34 @@ def test_the_compliance_file_beside_the_limits_counts(
     said = replayed(capsys, folder, *more)
     sides = [said.document, *([said.document["against"]] if more else [])]
     assert [side["total"]["skipped"].get("BLOCKED_SYMBOL") for side in sides] == [1] * len(sides)
+
+
+def settle(text: str) -> Path:
+    """Make the folder of the command a workspace with settings."""
+    config = Path.cwd() / "config"
+    config.mkdir()
+    shutil.copy(find_config() / "hard_constraints.yaml", config)
+    (config / "settings.yaml").write_text(text, encoding="utf-8")
+    return config
+
+
+@pytest.mark.parametrize("files", ["private", "shared"])
+def test_days_never_work_in_the_state_folder_of_the_workspace(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path, files: str
+) -> None:
+    write(folder, "2025-11-10")
+    write(folder, "2025-11-11")
+    state = tmp_path / "state"
+    settle(f"state_dir: '{state}'\nfiles: {files}\n")
+    said = replayed(capsys, folder)
+    assert (said.code, list(rows(said))) == (0, ["2025-11-10", "2025-11-11"])
+    assert not state.exists()
+
+
+def test_days_never_work_in_the_folder_of_the_environment(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, "2025-11-10")
+    monkeypatch.setenv("DEPARTMENTS_STATE", str(tmp_path / "state"))
+    assert replayed(capsys, folder).code == 0
+    assert not (tmp_path / "state").exists()

@@ -200,8 +200,9 @@ def test_an_event_is_on_silent_or_off(
     assert (len(recorder.sent), caplog.text.count("Notice (lock): MSFT is locked")) == (sent, logged)
 
 
-def test_what_no_channel_took_is_told_by_the_next_command(ledger: Ledger) -> None:
-    notifier(ledger, Recorder(NotTold("it failed"))).tell(LOCKED)
+@pytest.mark.parametrize("error", [NotTold("it failed"), ValueError("x"), OSError("x")])
+def test_what_no_channel_took_is_told_by_the_next_command(ledger: Ledger, error: Exception) -> None:
+    notifier(ledger, Recorder(error)).tell(LOCKED)
     recorder = Recorder()
     notifier(ledger, recorder).tell(LOCKED)
     assert recorder.sent == [LOCKED]
@@ -215,8 +216,21 @@ def test_a_channel_that_hung_is_not_waited_for_again(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("error", [NotTold("x"), ValueError("x"), OSError("x")])
-def test_nothing_is_raised_whatever_a_channel_does(ledger: Ledger, error: Exception) -> None:
-    notifier(ledger, Recorder(error)).tell(LOCKED)
+def test_the_other_channels_are_asked_whatever_one_does(ledger: Ledger, error: Exception) -> None:
+    other = Recorder(name="other")
+    notifier(ledger, Recorder(error), other).tell(LOCKED)
+    assert other.sent == [LOCKED]
+
+
+def test_the_log_names_no_text_of_an_error_that_is_not_ours(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+    notifier(ledger, Recorder(ValueError(f"json://user:{SECRET}@host"))).tell(LOCKED)
+    assert "recorder did not take the notice (lock): ValueError" in caplog.messages
+
+
+@pytest.mark.parametrize("command", ["tell 'everybody", "", ()])
+def test_a_command_that_is_none_is_named_with_its_mend(tmp_path: Path, command: str | tuple[str, ...]) -> None:
+    with pytest.raises(NotTold, match=r"it is no command; correct notify\.command"):
+        CommandChannel(command, tmp_path, 20).send(LOCKED)
 
 
 def test_ten_lines_are_the_most() -> None:
