@@ -48,6 +48,7 @@ CONFIGS: Final = ("config", "Config")
 ALWAYS: Final = ("settings.yaml", "hard_constraints.yaml")  # replaced also by a backup without them
 OTHERS: Final = (
     "Reports/*.md",
+    "Reports/*.html",
     "proposed_trades_*.json",
     *(f"[cC]onfig/{name}" for name in (*ALWAYS, COMPLIANCE)),
 )

@@ -137,6 +137,18 @@ def test_cash_that_unknown_orders_explain_is_explained_once(
     assert (said.document["locks"], said.document["since_last"]["differences"]) == ([], [])
 
 
+def test_every_file_of_the_reports_comes_back(folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture) -> None:
+    folder, other = folder_of_the_second_day, tmp_path / "other"
+    ends_well(say(capsys, *run_at(folder)))
+    assert say(capsys, "report", "--from", "2025-11-10", "--workspace", folder, "--at", iso(LATER)).code == 0
+    kept = {path.name: path.read_bytes() for path in (folder / "Reports").iterdir()}
+    assert {Path(name).suffix for name in kept} == {".md", ".html"}
+    assert any(name.startswith("TEAR_SHEET_") for name in kept)
+    pack = back_up(folder, capsys, tmp_path / "evening.zip")
+    say(capsys, "restore", pack, "--workspace", other, "--at", iso(LATER + timedelta(minutes=5)))
+    assert {path.name: path.read_bytes() for path in (other / "Reports").iterdir()} == kept
+
+
 def test_a_restore_that_replaces_loses_nothing(folder_of_the_second_day: Path, tmp_path: Path, capsys: Capture) -> None:
     folder = folder_of_the_second_day
     pack = back_up(folder, capsys, tmp_path / "morning.zip")

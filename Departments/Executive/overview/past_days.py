@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -171,26 +171,6 @@ class Totals:
         }
 
 
-@dataclass(slots=True)
-class _Sums:
-    """The sums of one day while the events are read."""
-
-    runs: list[ExecutionRecord] = field(default_factory=list)
-    bought: Decimal = ZERO
-    sold: Decimal = ZERO
-    fees: Decimal = ZERO
-    deposits: Decimal = ZERO
-    income: Decimal = ZERO
-    realised: Decimal = ZERO
-    unknown_costs: int = 0
-    unrealised: Decimal | None = None
-    profit: Decimal | None = None
-
-    def document(self) -> dict[str, Any]:
-        """Return the sums by the names of a day's fields."""
-        return {each.name: getattr(self, each.name) for each in fields(self)} | {"runs": tuple(self.runs)}
-
-
 class _Events:
     """Reads the events in the order of time. Of one moment, bookings come first and fills last.
 
@@ -198,46 +178,56 @@ class _Events:
     """
 
     def __init__(self) -> None:
-        self.days: defaultdict[date, _Sums] = defaultdict(_Sums)
+        self.days: dict[date, HistoryDay] = {}
         self._costs: defaultdict[str, RunningCost] = defaultdict(RunningCost)
         self.last_equity: Decimal | None = None
         self.deposited = ZERO
+
+    def _find(self, day: date) -> HistoryDay:
+        return self.days.get(day) or HistoryDay(day)
+
+    def _add(self, day: date, **amounts: Decimal | int) -> None:
+        """Add to the sums of a day."""
+        found = self._find(day)
+        self.days[day] = replace(found, **{name: getattr(found, name) + amount for name, amount in amounts.items()})
 
     def book(self, entry: AccountEntry) -> None:
         """Read an entry of the book."""
         if entry.symbol and entry.qty:
             cost = self._costs[entry.symbol]
             (cost.split if entry.kind is EntryKind.SPLIT else cost.trade)(entry.qty, entry.price)
-        if entry.kind in {*DEPOSITED, *EARNED, EntryKind.FEE}:
-            day = self.days[entry.day]
-            day.deposits += entry.cash if entry.kind in DEPOSITED else ZERO
-            day.income += entry.cash if entry.kind in EARNED else ZERO
-            day.fees -= entry.cash if entry.kind is EntryKind.FEE else ZERO
-            self.deposited += entry.cash if entry.kind in DEPOSITED else ZERO
+        if entry.kind in DEPOSITED:
+            self._add(entry.day, deposits=entry.cash)
+            self.deposited += entry.cash
+        elif entry.kind in EARNED:
+            self._add(entry.day, income=entry.cash)
+        elif entry.kind is EntryKind.FEE:
+            self._add(entry.day, fees=-entry.cash)
 
     def begin(self, run: ExecutionRecord) -> None:
         """Read the beginning of a run: the first one of a day has its equity and the positions' cost."""
-        day = self.days[run.trading_day]
+        day = self._find(run.trading_day)
         if not day.runs:
-            basis = [cost.value for cost in self._costs.values()]
-            known = [value for value in basis if value is not None]
-            is_known = len(known) == len(basis)
-            day.unrealised = run.equity - run.cash_before - sum(known, ZERO) if is_known else None
+            day = replace(day, unrealised=self._measure_unrealised(run))
             if self.last_equity is not None:
-                day.profit = run.equity - self.last_equity - self.deposited
+                day = replace(day, profit=run.equity - self.last_equity - self.deposited)
             self.last_equity, self.deposited = run.equity, ZERO
-        day.runs.append(run)
+        self.days[run.trading_day] = replace(day, runs=(*day.runs, run))
+
+    def _measure_unrealised(self, run: ExecutionRecord) -> Decimal | None:
+        basis = [cost.value for cost in self._costs.values()]
+        known = [value for value in basis if value is not None]
+        return run.equity - run.cash_before - sum(known, ZERO) if len(known) == len(basis) else None
 
     def fill(self, record: FillRecord) -> None:
         """Read a fill."""
         fill, cost = record.fill, self._costs[record.symbol]
-        day, value = self.days[trading_day(fill.filled_at)], fill.qty * fill.price
+        day, value = trading_day(fill.filled_at), fill.qty * fill.price
         if record.side is Side.BUY:
-            day.bought += value
+            self._add(day, bought=value)
         else:
-            day.sold += value
-            day.realised += ZERO if cost.price is None else value - cost.price * fill.qty
-            day.unknown_costs += cost.price is None
+            realised = ZERO if cost.price is None else value - cost.price * fill.qty
+            self._add(day, sold=value, realised=realised, unknown_costs=cost.price is None)
         cost.trade(measure_effect(record), fill.price)
 
 
@@ -257,7 +247,7 @@ def read_history(ledger: Ledger, first: date | None = None, last: date | None = 
         read()
     trades = _list_trades(ledger)
     found = (
-        HistoryDay(day, trades=tuple(trades[day][0]), outcomes=tuple(trades[day][1]), **sums.document())
+        replace(sums, trades=tuple(trades[day][0]), outcomes=tuple(trades[day][1]))
         for day, sums in sorted(reading.days.items())
         if (first is None or day >= first) and (last is None or day <= last)
     )
