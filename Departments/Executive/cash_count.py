@@ -69,6 +69,8 @@ class CashCounter:
             cash_before=account.cash,
             reserve=cash_reserve(self.limits, account.equity),
             cash_after=None,
+            broker=self.broker.name,
+            account=account.masked or None,
         )
 
     def wait(self, execution: ExecutionRecord) -> CashCount:

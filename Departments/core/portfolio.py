@@ -5,12 +5,14 @@ Money is in dollars, quantities in shares. None means *unknown*, never zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from Departments.core.money import ONE, ZERO
 
 UNKNOWN_SECTOR = "Unknown"
+#: A number of so many characters shows five of them, a longer one six; four at least stay hidden.
+SHOWN_IN_PART = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,8 @@ class Account:
     """The broker's account. `cash` is not reduced by open buys; `buying_power` is, and may include margin.
 
     `may_trade` is the broker's verdict; `blocks` (its closed gates) and `status` (its word) are for people.
-    `id` is the broker's own, empty if it has none.
+    `id` is the broker's own, empty if it has none. `number` is the one that its owner knows: it is shown and kept
+    masked only.
     """
 
     cash: Decimal
@@ -31,6 +34,15 @@ class Account:
     last_equity: Decimal | None = None
     unsettled_cash: Decimal | None = None
     id: str = ""
+    number: str = field(default="", repr=False, compare=False)
+
+    @property
+    def masked(self) -> str:
+        """Return the number with its middle hidden: `PA3…7QX`. A short one is hidden whole, none is empty."""
+        length = len(self.number)
+        if length < SHOWN_IN_PART:
+            return "…" if self.number else ""
+        return f"{self.number[: 2 if length == SHOWN_IN_PART else 3]}…{self.number[-3:]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,11 @@ class SimulatedExchange:
     def account(self) -> Account:
         """Return cash, equity, buying power and gates."""
         with self._answer(Call("account")):
-            return replace(self._accounting.account(self._clock.now()), id=self._account_id)
+            return replace(
+                self._accounting.account(self._clock.now()),
+                id=self._account_id,
+                number=f"SIM{derive_id('number', self.started_at)[:8].upper()}",
+            )
 
     def positions(self) -> Sequence[Position]:
         """Return every open position."""

@@ -100,7 +100,10 @@ class TradeReport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRecord:
-    """One attempt to execute a plan, with its fees and the cash before and after, in dollars."""
+    """One attempt to execute a plan, with its fees and the cash before and after, in dollars.
+
+    `account` is the number of the account at the broker, masked. An older ledger knows neither of them.
+    """
 
     plan_id: str
     trading_day: date
@@ -114,6 +117,13 @@ class ExecutionRecord:
     fees: Decimal = ZERO
     by_hand: bool = False
     attempt: int = 1
+    broker: str | None = None
+    account: str | None = None
+
+    @property
+    def where(self) -> str:
+        """Return broker and masked account, as far as they are known: `simulated SIM…A79`."""
+        return " ".join(filter(None, (self.broker, self.account)))
 
     def is_running_at(self, moment: datetime) -> bool:
         """Return whether the execution ran at a moment."""

@@ -25,7 +25,7 @@ from Departments.ledger.tables import Table
 logger = make_logger(__name__)
 
 #: The version of the tables, and the oldest one that can be converted to it.
-VERSION = 17
+VERSION = 18
 OLDEST = 10
 WORDS = Words(
     text="TEXT", whole="INTEGER", data="BLOB", identity="INTEGER PRIMARY KEY", clustered=" WITHOUT ROWID"

@@ -293,6 +293,9 @@ class FinalReport(Payload):
         description="equity, cash and reserve, dollars",
         examples=[{"equity": "98950.00", "cash_before": "12000.00", "cash_after": "11200.00"}],
     )
+    account_number: str = Field(
+        "", description="broker and number of the account, masked", examples=["simulated SIM…A79"]
+    )
     attempts: Documents = Field((), description="each attempt: attempt, status, times, cash", examples=[[]])
     left: Documents = Field((), description="what did not fill: ticker, side, qty, code, reason", examples=[[]])
     since_last: Mapping[str, Any] = Field(

@@ -27,9 +27,7 @@ __all__ = ["hands", "house", "planned"]  # fixtures that these tests share
 AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = "DEPARTMENTS_BROWSER"
-MISSING = (
-    f"Chromium and chromedriver are not installed here: apt-get install them, or {BROWSER}=required"
-)
+MISSING = f"Chromium and chromedriver are not installed here: apt-get install them, or {BROWSER}=required"
 SERIOUS = {"serious", "critical"}
 
 

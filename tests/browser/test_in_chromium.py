@@ -71,10 +71,22 @@ def test_a_blank_page_has_few_shades(browser: Browser) -> None:
     assert browser.count_shades() < 10
 
 
+def test_a_phone_shows_whole_pictures_and_every_number_of_an_order(browser: Browser, report: str) -> None:
+    browser.look(report, width=390)
+    figures = "[...document.querySelectorAll('figure')]"
+    assert browser.run(f"{figures}.length") == 4
+    assert browser.run(f"{figures}.every(each => each.scrollWidth <= each.clientWidth)")
+    cells = "[...document.querySelectorAll('.lines tr:nth-child(1) td')]"
+    assert browser.run(f"{cells}.every(each => each.getBoundingClientRect().right <= window.innerWidth)")
+    named = browser.run(f"{cells}.map(each => getComputedStyle(each, '::before').content)")
+    assert '"planned "' in named
+    assert '"bps "' in named
+
+
 def test_a_report_prints_on_a4_with_every_detail(browser: Browser, report: str) -> None:
     browser.look(report)
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    assert browser.run("getComputedStyle(document.querySelector('.table .w, .table .wide')).display") == "table-cell"
+    assert browser.run("getComputedStyle(document.querySelector('.lines thead')).position") == "static"
     closed = "[...document.querySelectorAll('details:not([open]) .table')]"
     assert browser.run(f"{closed}.length") > 0
     assert browser.run(f"{closed}.every(each => each.getBoundingClientRect().height > 20)")

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from Departments.core.portfolio import Account
 from Departments.Executive.approvals import load_plan
 from Departments.Executive.reporting.html_page import render_report
 from Departments.Executive.reporting.pages import Pages
 from Departments.Executive.reporting.pictures import Span, draw_timeline, draw_weights
-from tests.builders.commands import contents, fault_file, plan_file, run_of, say
+from tests.builders.commands import AT, contents, fault_file, plan_file, run_of, say
 from tests.builders.desk import desk, plan, two_and_two, workspace, write_yaml
 from tests.builders.pages import Page
 
 Capture = pytest.CaptureFixture[str]
 NAME = "PLAN_20251110_150000"
-SECTIONS = ["needs", "since", "numbers", "cash", "timeline", "orders", "positions", "weights", "left", "limits"]
+SECTIONS = ["needs", "since", "numbers", "cash", "timeline", "weights", "orders", "positions", "left", "limits"]
 
 
 @pytest.fixture
@@ -45,7 +46,11 @@ def test_a_day_has_a_page_with_every_section_in_its_order(folder: Path, capsys: 
     assert "Monday, 10 November 2025 — 2 sold, 2 bought" in page.text
     assert "10:05:42 to 10:05" in page.text  # New York's time
     assert page.unclosed == []
-    for words in ("Start + sells − buys − fees = end holds", "automatic , from command", "Max single position"):
+    for words in (
+        "Cash adds up yes start + sells − buys − fees = end",
+        "automatic , from command",
+        "Max single position",
+    ):
         assert words in page.text
 
 
@@ -174,18 +179,76 @@ def test_a_symbol_named_like_markup_is_drawn_as_text() -> None:
         assert Page(svg).unclosed == []
 
 
+def test_a_page_of_very_much_of_everything_is_small_and_says_where_the_rest_is(folder: Path, capsys: Capture) -> None:
+    run(folder, capsys)
+    opened = desk(folder)
+    document = opened.pages.document(load_plan(opened.ledger.plans, NAME))
+    opened.close()
+    page, essay = document["page"], "why " * 400
+    for key in ("trades", "weights", "sectors", "positions", "trail", "cash", "cash_buys_first", "limits"):
+        page[key] = [row for row in page[key] for _ in range(1_000 // len(page[key]) + 1)]
+    skip = {"ticker": "SKIP", "sentence": essay, "code": "MAX_POSITIONS_TOTAL"}
+    need = {
+        "ticker": "ALKS",
+        "reason": f"CASH_RESERVE: cash=1; {essay}",
+        "mend": essay,
+        "sentence": essay,
+        "code": essay,
+    }
+    page["skipped"] = [skip] * 1_000
+    page["not_evaluated"] = [{"sentence": essay, "code": "NOT_EVALUATED"}] * 1_000
+    page["opinions"] = page["regime"]["concerns"] = [essay] * 1_000
+    page["trades"] = [trade | {"why": essay} for trade in page["trades"]]
+    for key in ("denied", "deferred", "locks", "halts", "bookings", "earlier_orders"):
+        document[key] = [need] * 1_000
+    document["plan_notes"] = document["broken_limits"] = [essay] * 1_000
+    document["left"] = [{"side": "BUY", "qty": "1", "ticker": "ALKS"}] * 1_000
+    rendered = Page(render_report(document))
+    assert len(rendered.html.encode()) <= 300_000
+    assert rendered.unclosed == []
+    assert rendered.text.count(f"more: departments report {NAME} --format json") >= 15
+    assert "SKIP" in rendered.text
+
+
+def test_the_owner_of_the_account_finds_it_masked_and_its_number_nowhere(folder: Path, capsys: Capture) -> None:
+    page = run(folder, capsys)
+    opened = desk(folder)
+    account = opened.broker.account()
+    opened.close()
+    assert re.fullmatch(r"SIM…[0-9A-F]{3}", account.masked)
+    assert f"Execution report · account simulated {account.masked}" in page.text
+    assert f"**Account**: simulated {account.masked}" in (folder / "Reports" / f"{NAME}.md").read_text(encoding="utf-8")
+    said = say(capsys, "report", NAME, "--format", "json", "--workspace", folder, "--at", AT)
+    assert said.document["account_number"] == f"simulated {account.masked}"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert [path.name for path in files if account.number.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    ("number", "masked"),
+    [("PA3SIMULATE7QX", "PA3…7QX"), ("123456789", "12…789"), ("12345678", "…"), ("7", "…"), ("", "")],
+)
+def test_a_number_is_masked_so_that_nobody_can_tell_it(number: str, masked: str) -> None:
+    account = Account(Decimal(1), Decimal(1), Decimal(1), number=number)
+    assert account.masked == masked
+    assert not number or number not in repr(account)
+
+
 def test_a_page_of_three_hundred_orders_is_small(folder: Path, capsys: Capture) -> None:
     run(folder, capsys)
     opened = desk(folder)
     document = opened.pages.document(load_plan(opened.ledger.plans, NAME))
     opened.close()
     page = document["page"]
-    for key in ("trades", "weights", "positions", "trail", "cash", "cash_buys_first"):
+    for key, most in (("trades", 300), ("weights", 300), ("positions", 300), ("trail", 1_000), ("cash", 300)):
         rows = page[key]
-        page[key] = [rows[number * len(rows) // 300] for number in range(300)]  # in their order
-    page["skipped"] = [{"ticker": "SKIP", "sentence": "Every place is taken", "code": "MAX_POSITIONS_TOTAL"}] * 300
+        page[key] = [rows[number * len(rows) // most] for number in range(most)]  # in their order
+    page["skipped"] = [{"ticker": "SKIP", "sentence": "Every place is taken", "code": "MAX_POSITIONS_TOTAL"}] * 1_000
     refused = {"sentence": "The cash left would be less than the reserve", "code": "CASH_RESERVE", "numbers": "cash $1"}
     page["trades"][:100] = [{**trade, "notes": [refused]} for trade in page["trades"][:100]]
     html = render_report(document)
     assert len(html.encode()) <= 300_000
-    assert html.count('<th scope="row">ALKS') > 60
+    assert html.count('<th scope="row">ALKS') >= 75  # of the orders every one
+    orders = html.partition('<h2 id="orders">')[2].partition('<h2 id="positions">')[0]
+    assert orders.count('<th scope="row">') == 300
+    assert "And 940 more: " in html  # of skips and messages

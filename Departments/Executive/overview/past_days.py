@@ -101,7 +101,7 @@ class HistoryDay:
 
     def slippage(self, side: Side) -> Slippage:
         """Return the slippage of a side's fills."""
-        return sum((_measure(t) for t in self.trades if t.side is side), Slippage())
+        return sum((measure_slippage(t) for t in self.trades if t.side is side), Slippage())
 
     def document(self) -> dict[str, Any]:
         """Return the day for programs; numbers are strings."""
@@ -126,7 +126,7 @@ class HistoryDay:
         }
 
 
-def _measure(trade: TradeRecord) -> Slippage:
+def measure_slippage(trade: TradeRecord) -> Slippage:
     """Return the slippage of one trade, plan price to fill."""
     paid, planned = trade.filled_avg_price, trade.price
     if not trade.filled_qty or paid is None or not planned:

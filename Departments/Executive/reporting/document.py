@@ -72,6 +72,7 @@ def final_document(
         if execution.by_hand
         else orders_by_hand(ledger, execution.trading_day, until=execution.ended_at),
         "account": _account(execution, fills),
+        "account_number": execution.where,
         "attempts": list_attempts(ledger, plan_id),
         "left": [left.document() for left in list_left(plan, trades)],
         "since_last": since_last_report(ledger, execution).document(),
@@ -131,6 +132,7 @@ def unexecuted_document(status: str, plan_id: str | None, message: str, plan: Tr
         "orders_by_hand": [],
         "approvals": [],
         "account": dict.fromkeys(("equity", "cash_before", "cash_after", "lowest_cash", "reserve")),
+        "account_number": "",
         "attempts": [],
         "left": [],
         "since_last": SinceLast(None, None).document(),

@@ -70,6 +70,7 @@ DOCUMENT_SHAPE: Mapping[str, Any] = {
         "lowest_cash": "lowest cash of the run, by its fills and at its end; its fees are in the last figure",
         "reserve": "cash that had to stay",
     },
+    "account_number": "broker and number of the account, masked, such as simulated SIM…A79; empty if unknown",
     "attempts": [
         {
             "attempt": "1, 2 … (a number)",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
@@ -21,14 +22,19 @@ from Departments.core.money import usd, usd_cents
 from Departments.core.safe_text import Form, make_safe
 from Departments.core.statuses import PhaseName
 from Departments.Executive.reporting.attention import list_needs
-from Departments.Executive.reporting.pictures import Span, draw_cash, draw_days, draw_timeline, draw_weights
+from Departments.Executive.reporting.pictures import SHOWN, Span, draw_cash, draw_days, draw_timeline, draw_weights
+from Departments.Executive.reporting.reason_words import describe_reasons
 from Departments.Executive.reporting.since_last import changed_sentences
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
-#: Rows of long lists without a decision in them (steps of the cash, skips, messages): a page stays under 300 kB.
-ROWS_SHOWN: Final = 60
-#: A code with its numbers inside a sentence.
-_CODE: Final = re.compile(r"\s*\(?\b([A-Z]{3,}_[A-Z_]*[A-Z](?::[^()]*)?)\)?(?=\W|$)")
+LARGEST_PAGE: Final = 300_000  # bytes
+#: Rows of orders that a page tries to show, until it is small enough; its last try is small whatever they say.
+_ORDERS_SHOWN: Final = (300, 150, 60, 10)
+_ROWS_SHOWN: Final = 60  # of every other list
+_DAYS_SHOWN: Final = 260  # of a tear sheet: a year
+_LONGEST_TEXT: Final = 500  # characters of one value; files hold the whole
+#: A code with its numbers, or a key of the limits, inside a sentence.
+_CODE: Final = re.compile(r"\s*\(?\b([A-Z]{3,}_[A-Z_]*[A-Z](?::[^()]*)?|[a-z]+(?:_[a-z]+)+)\)?(?=\W|$)")
 #: The pictures of a tear sheet: key, title, and the colours with their words.
 _FIGURES: Final = (
     ("equity", "Equity, with deposits", (("one", "equity"), ("dot", "day with a deposit or withdrawal"))),
@@ -37,10 +43,35 @@ _FIGURES: Final = (
     ("use", "Deployment and turnover", (("one", "invested"), ("two", "turnover"))),
     ("realised", "Realised profit by day", (("one", "realised"),)),
 )
+_ORDER_HEADS: Final = (
+    *(("Symbol", ""), ("Planned", "n"), ("Funded", "n"), ("Sent", "n"), ("Filled", "n"), ("Plan", "n"), ("Price", "n")),
+    (Markup('<abbr title="basis points worse than the plan\'s price">bps</abbr>'), "n"),
+    *(("Sent to ended", "n"), ("Status and reason", "")),
+)
+_DAY_HEADS: Final = (
+    *(("Day", ""), ("Status", ""), ("Equity", "n"), ("Profit", "n"), ("Deposits", "n"), ("Cash", "n")),
+    *(("Reserve", "n"), ("Invested", "n"), ("Turnover", "n")),
+    (Markup('<abbr title="slippage of BUYs and SELLs in basis points">Slippage</abbr>'), "n"),
+    ("Realised", "n"),
+)
 _MAXIMA: Final = {
     "single": "position_limits.max_single_position_pct",
     "sector": "position_limits.max_sector_concentration_pct",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The one owner of how many rows a page shows: of orders, of other lists, of days. `whole` shows all of them."""
+
+    whole: str
+    orders: int = _ORDERS_SHOWN[0]
+    days: int = _DAYS_SHOWN
+
+    @property
+    def rows(self) -> int:
+        """Return the rows of a list without orders."""
+        return min(_ROWS_SHOWN, self.orders)
 
 
 def make_environment(*folders: Path) -> Environment:
@@ -64,6 +95,8 @@ def make_environment(*folders: Path) -> Environment:
         "dollars": lambda amount: "" if amount is None else usd(Decimal(str(amount))),
         "share": _write_share,
         "prose": _write_prose,
+        "notes": describe_reasons,
+        "limit": lambda key: key.partition(".")[2].removesuffix("_pct").replace("_", " ").capitalize(),
         "words": lambda code: str(code).replace("_", " ").lower(),
     }
     return environment
@@ -71,19 +104,29 @@ def make_environment(*folders: Path) -> Environment:
 
 def render_report(document: Mapping[str, Any], links: Mapping[str, str] | None = None) -> str:
     """Return the page of a document with `page`. `links` leads from the id of a message to its file."""
-    return _templates().get_template("report.html").render(report_values(document, links))
+    html = ""
+    for orders in _ORDERS_SHOWN:
+        html = _templates().get_template("report.html").render(report_values(document, links, orders))
+        if len(html.encode()) <= LARGEST_PAGE:
+            break
+    return html
 
 
-def report_values(document: Mapping[str, Any], links: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return what the templates of a report show, with its pictures."""
+def report_values(
+    document: Mapping[str, Any], links: Mapping[str, str] | None = None, orders: int = _ORDERS_SHOWN[0]
+) -> dict[str, Any]:
+    """Return what the templates of a report show, with its pictures; of long lists the first rows."""
     page = document["page"]
     return {
+        "cut": Cut(f"departments report {document['plan_id']} --format json", orders),
+        "order_heads": _ORDER_HEADS,
+        "weights_drawn": SHOWN,
         "document": document,
         "page": page,
         "links": links or {},
         "needs": list_needs(document),
         "changes": changed_sentences(document["since_last"]),
-        "pictures": _draw(document),
+        "pictures": _draw(document, orders),
         "phases": [
             (phase, list(rows))
             for phase, rows in groupby(page["trades"], key=lambda t: (t["phase"], t["attempt"]))
@@ -91,14 +134,15 @@ def report_values(document: Mapping[str, Any], links: Mapping[str, str] | None =
         ],
         "others": [t for t in page["trades"] if t["phase"] not in {PhaseName.SELL, PhaseName.BUY}],
         "bounds": _find_bounds(document),
-        "rows_shown": ROWS_SHOWN,
     }
 
 
 def render_tear_sheet(sheet: Mapping[str, Any]) -> str:
     """Return the page of a tear sheet."""
     spy = next((row["spy"] for row in reversed(sheet["growth"]) if row["spy"] is not None), None)
-    values = {"sheet": sheet, "spy": spy, "pictures": _draw_days(sheet), "figures": _FIGURES}
+    cut = Cut(f"departments report --from {sheet['first']} --to {sheet['last']} --format json")
+    values = {"sheet": sheet, "spy": spy, "pictures": _draw_days(sheet), "figures": _FIGURES, "cut": cut}
+    values["day_heads"] = _DAY_HEADS
     return _templates().get_template("tear_sheet.html").render(values)
 
 
@@ -128,8 +172,8 @@ def _templates() -> Environment:
     return make_environment()
 
 
-def _draw(document: Mapping[str, Any]) -> dict[str, Markup]:
-    """Draw the pictures. Their texts were made safe, and pygal escapes them."""
+def _draw(document: Mapping[str, Any], orders: int) -> dict[str, Markup]:
+    """Draw the pictures, with so many orders. Their texts were made safe, and pygal escapes them."""
     page, bounds = document["page"], _find_bounds(document)
     drawn = {
         "cash": draw_cash(
@@ -137,7 +181,7 @@ def _draw(document: Mapping[str, Any]) -> dict[str, Markup]:
             _read_steps(page["cash_buys_first"]),
             Decimal(document["account"]["reserve"] or 0),
         ),
-        "timeline": draw_timeline(_list_spans(document)),
+        "timeline": draw_timeline(_list_spans(document)[:orders]),
         "weights": draw_weights(_read_weights(page["weights"], "ticker"), bounds["single"]),
         "sectors": draw_weights(_read_weights(page["sectors"], "name"), bounds["sector"]),
     }
@@ -175,12 +219,17 @@ def _find_bounds(document: Mapping[str, Any]) -> dict[str, Decimal | None]:
 
 
 def _make_visible(value: object) -> object:
-    return value if isinstance(value, Markup) else make_safe(value)
+    return value if isinstance(value, Markup) else make_safe(_shorten(value))
+
+
+def _shorten(value: object) -> object:
+    """Cut a long text: a plan file may hold whole essays."""
+    return f"{value[:_LONGEST_TEXT]}…" if isinstance(value, str) and len(value) > _LONGEST_TEXT else value
 
 
 def _write_prose(sentence: object) -> Markup:
     """Return a sentence with the codes in it as small print."""
-    parts = _CODE.split(make_safe(sentence))
+    parts = _CODE.split(make_safe(_shorten(sentence)))
     small = Markup(" <small><code>{}</code></small>")
     return Markup("").join(small.format(part) if number % 2 else escape(part) for number, part in enumerate(parts))
 

@@ -31,6 +31,7 @@ def report_text(
         f"# Execution Report: {_safe(document['plan_id'])}",
         "",
         f"**Status**: {document['status']}",
+        *([f"**Account**: {_safe(where)}"] if (where := document["account_number"]) else []),
         *(f"**Approved**: {_safe(line)}" for line in approval_lines(document)),
         *(f"**Attempt {a['attempt']}**: {line}" for a, line in attempt_lines(document)),
         *_section("Since the last report", since_last_lines(document["since_last"])),

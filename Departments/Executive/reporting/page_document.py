@@ -16,9 +16,10 @@ from Departments.core.orders import OrderType, Side
 from Departments.core.plans import TradingPlan
 from Departments.core.statuses import PhaseName
 from Departments.core.trading_calendar import trading_day
+from Departments.Executive.overview.past_days import Slippage, measure_slippage
 from Departments.Executive.reporting.document import orders_by_hand
 from Departments.Executive.reporting.reason_words import describe_gap, describe_reasons, describe_skip
-from Departments.Executive.reporting.run_cash import cash_path
+from Departments.Executive.reporting.run_cash import cash_path, lowest_cash_with_buys_first
 from Departments.ledger.account_book import read_holdings
 from Departments.ledger.ledger import Ledger
 from Departments.ledger.order_records import FillRecord, OrderRecord
@@ -31,6 +32,7 @@ POINT: Final = Decimal("0.0001")
 GAPS: Final = "not evaluated"
 #: A plan is made on an assessment that is at most so old.
 VIEWS_LAST: Final = timedelta(hours=12)
+_TRADING: Final = frozenset({PhaseName.SELL, PhaseName.BUY})
 
 
 def add_page(ledger: Ledger, plan: TradingPlan, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,10 +50,10 @@ def add_page(ledger: Ledger, plan: TradingPlan, document: Mapping[str, Any]) -> 
         "trading_day": run.trading_day.isoformat(),
         "started_at": iso(first.started_at),
         "ended_at": None if run.ended_at is None else iso(run.ended_at),
-        "broker": ledger.brokers.find_last() or "",
         "invested": _share(_sum_invested(run), run.equity),
         "cash": [list(step) for step in _cash_steps(run, fills)],
         "cash_buys_first": [list(step) for step in _cash_steps(run, _with_buys_first(fills))],
+        "numbers": _sum_up(run, fills, trades),
         "trades": [_trade(plan, trade, fills) for trade in trades],
         "skipped": [
             {"ticker": s.symbol, "sentence": describe_skip(s), "code": str(s.reason.code)} for s in plan.skipped
@@ -89,6 +91,23 @@ def _sum_invested(run: ExecutionRecord) -> Decimal:
 
 def _share(amount: Decimal, equity: Decimal) -> str | None:
     return f"{amount / equity:.4f}" if equity > 0 else None
+
+
+def _sum_up(run: ExecutionRecord, fills: Sequence[FillRecord], trades: Iterable[TradeRecord]) -> dict[str, Any]:
+    """Return what was sold and bought, at which slippage, and the lowest cash if the BUYs had come first."""
+    ours = {side: [t for t in trades if t.side is side and t.phase in _TRADING] for side in Side}
+    values = {side: sum(map(_value, rows), ZERO) for side, rows in ours.items()}
+    slippage = {side: sum(map(measure_slippage, rows), Slippage()) for side, rows in ours.items()}
+    return {
+        "sold": money_text(values[Side.SELL]),
+        "bought": money_text(values[Side.BUY]),
+        "slippage": {"buys": slippage[Side.BUY].document(), "sells": slippage[Side.SELL].document()},
+        "lowest_buys_first": money_text(lowest_cash_with_buys_first(run.cash_before, fills)) if fills else None,
+    }
+
+
+def _value(trade: TradeRecord) -> Decimal:
+    return trade.filled_qty * (trade.filled_avg_price or ZERO)
 
 
 # --- cash ---
@@ -164,7 +183,7 @@ def _weigh(
     moved: dict[str, Decimal] = {}
     for trade in trades:
         if trade.filled_avg_price is not None and trade.phase in {PhaseName.SELL, PhaseName.BUY}:
-            value = trade.filled_qty * trade.filled_avg_price
+            value = _value(trade)
             moved[trade.symbol] = moved.get(trade.symbol, ZERO) + (value if trade.side is Side.BUY else -value)
     rows = list[dict[str, str | None]]()
     for row in outlook.get("weights", ()):
@@ -215,7 +234,7 @@ def _price(price: Decimal | None) -> str | None:
 def _views(ledger: Ledger, plan: TradingPlan) -> Iterator[dict[str, str]]:
     for found in ledger.regimes.young_assessments(plan.generated_at, VIEWS_LAST):
         if trading_day(found.assessed_at) == trading_day(plan.generated_at):
-            numbers = (f"{name.replace('_', ' ')} {plain(value)}" for name, value in found.indicators.items() if value)
+            numbers = (f"{_name_indicator(name)} {plain(value)}" for name, value in found.indicators.items() if value)
             yield {
                 "regime": str(found.regime),
                 "confidence": str(found.confidence),
@@ -223,6 +242,12 @@ def _views(ledger: Ledger, plan: TradingPlan) -> Iterator[dict[str, str]]:
                 "source": found.source,
                 "numbers": ", ".join(numbers),
             }
+
+
+def _name_indicator(name: str) -> str:
+    """Return the name of an indicator for people: `spy_change_pct` is "SPY change %"."""
+    words = ("%" if word == "pct" else word.upper() if word in {"spy", "vix"} else word for word in name.split("_"))
+    return " ".join(words)
 
 
 def _concerns(plan: TradingPlan) -> Iterator[str]:

@@ -24,8 +24,8 @@ from Departments.core.safe_text import make_safe
 # pygal adds a finder of an old form to every later import of the program; only its maps need it.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder) is not pygal.PluginImportFixer]
 
-WIDTH: Final = 760  # of every picture, in its own units: the page scales it
-ROW: Final = 17  # units of height for one bar
+WIDTH: Final = 520  # of every picture, in its own units: the page scales it, to a half on a phone
+ROW: Final = 14  # units of height for one bar
 #: Distances between two ticks of weights.
 _STEPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 SHOWN: Final = 40  # rows of a picture of weights; the table beside it has all
@@ -60,7 +60,7 @@ def draw_cash(
         value_formatter=lambda value: usd(Decimal(str(round(value)))),
         x_labels=_ticks((last - first).total_seconds()),
         range=_widen([float(amount) for _, amount in (*cash, *buys_first)] + [float(reserve)]),
-        **_settings(height=300),
+        **_settings(height=210),
     )
     chart.add("cash", _steps(cash, first))
     chart.add("first", _steps(buys_first, first))
@@ -122,7 +122,7 @@ def _settings(height: int) -> dict[str, Any]:
         "margin_right": 46,  # half of the last label
         "spacing": 6,
         "truncate_label": -1,
-        "style": Style(label_font_size=13, major_label_font_size=13),  # only to measure the labels
+        "style": Style(label_font_size=12, major_label_font_size=12),  # only to measure the labels
     }
 
 
@@ -204,7 +204,7 @@ def draw_days(
         amount = Decimal(str(value))
         return percent(amount) if share else usd(amount)
 
-    chart = pygal.Line(value_formatter=write, show_minor_x_labels=False, **_settings(height=260))
+    chart = pygal.Line(value_formatter=write, show_minor_x_labels=False, **_settings(height=200))
     chart.x_labels = list(days)
     every = max(1, len(days) // 6)
     chart.x_labels_major = list(days[::every])

@@ -64,6 +64,7 @@ def make_tear_sheet(
         "first": None if begin is None else begin.isoformat(),
         "last": None if end is None else end.isoformat(),
         "days": [day.document() | _cash(day) for day in days],
+        "accounts": sorted({run.where for day in days for run in day.runs if run.where}),
         "total": Totals(days).document(),
         "growth": [
             {

@@ -57,6 +57,7 @@ def read_account(data: Data, *, live: bool = False) -> Account:
         blocks=blocks,
         last_equity=read_number(data, "last_equity"),
         id=str(data.get("id") or data.get("account_number") or ""),
+        number=str(data.get("account_number") or ""),
     )
 
 

@@ -174,15 +174,23 @@ def test_a_younger_ledger_gets_its_new_tables_and_writes_nothing_twice(tmp_path:
     path = older_ledger(tmp_path / "sentinel.db", 14)
     Ledger(path, convert=True).close()
     with closing(sqlite3.connect(path)) as db:
-        db.executescript("DROP TABLE desk_halts; UPDATE ledger_version SET version = 16;")
+        for column in ("broker", "account"):
+            db.execute(f"ALTER TABLE desk_executions DROP COLUMN {column}")
+        db.executescript("DROP TABLE desk_halts; DROP TABLE desk_opinions; UPDATE ledger_version SET version = 16;")
         before = list(db.iterdump())
-    Ledger(path, convert=True).close()
+    with closing(Ledger(path, convert=True)) as ledger:
+        (run,) = ledger.plans.executions()
+        assert (run.broker, run.account, run.attempt) == (None, None, 1)
     with closing(sqlite3.connect(path)) as db:
         added = set(db.iterdump()) - set(before)
-    assert {line.split(" (")[0] for line in added} == {
+    assert {line.split(" (")[0].partition(" VALUES")[0] for line in added} == {
+        "CREATE TABLE desk_executions",
         "CREATE TABLE desk_halts",
+        "CREATE TABLE desk_opinions",
+        "CREATE INDEX desk_opinions_by_plan ON desk_opinions",
         "CREATE UNIQUE INDEX desk_halts_in_force ON desk_halts",
-        f'INSERT INTO "ledger_version" VALUES({VERSION});',
+        'INSERT INTO "desk_executions"',
+        'INSERT INTO "ledger_version"',
     }
 
 
