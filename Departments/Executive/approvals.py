@@ -85,7 +85,7 @@ class Approvals:
     def find(self, plan_id: str) -> FiledPlan | None:
         """Return a plan of the ledger, or None."""
         document = self.ledger.plans.document(plan_id)
-        return None if document is None else FiledPlan(load_plan(self.ledger.plans, plan_id), document)
+        return None if document is None else FiledPlan(_read_plan(self.ledger.plans, document), document)
 
     def find_known(self, plan_id: str) -> FiledPlan:
         """Return a plan of the ledger. Raises BadInput for an unknown one; it names the newest."""
@@ -103,7 +103,7 @@ class Approvals:
         """
         day = trading_day(self.clock.now())
         documents = self.ledger.plans.list_approved(day, by_hand=by_hand is not None)
-        found = (FiledPlan(load_plan(self.ledger.plans, str(d["plan_id"])), d) for d in documents)
+        found = (FiledPlan(_read_plan(self.ledger.plans, document), document) for document in documents)
         filed = next((f for f in found if by_hand is None or by_hand.is_in(f.plan)), None)
         if filed is None or self._list(filed.plan):
             return filed
@@ -255,4 +255,9 @@ def load_plan(plans: PlanRecords, plan_id: str) -> TradingPlan:
     document = plans.document(plan_id)
     if document is None:
         raise LookupError(f"the ledger has no document of {plan_id}")
+    return _read_plan(plans, document)
+
+
+def _read_plan(plans: PlanRecords, document: Mapping[str, Any]) -> TradingPlan:
+    plan_id = str(document["plan_id"])
     return replace(plan_from(document, plan_id), by_hand=plans.is_by_hand(plan_id))

@@ -32,9 +32,9 @@ from Departments.Executive.reporting.report import Reporter
 from Departments.Executive.review import is_rated, review, with_quality
 from Departments.messaging.message import Message
 from Departments.messaging.payloads import PlanFailure, PlanRequest
-from Departments.messaging.plan_documents import PlanDocument
 from Departments.messaging.plan_stages import OUTLOOK
 from Departments.messaging.regime_payloads import RegimeRequest
+from Departments.messaging.tracing import plan_of
 
 log = make_logger(__name__)
 
@@ -247,11 +247,7 @@ class Day:
             fill=order.fill,
         )
         self.inbox.ask(REGIME_DETECTION, RegimeRequest(briefing_message_id=briefing))
-        answer = self.inbox.wait_for_answer(self.inbox.ask(OPERATIONS, request))
-        if answer.message_type != "TradingPlan":
-            failure = PlanFailure.of(answer)
-            raise DayFailed(failure.message, failure.exit_code, failure.document())
-        plan_id = PlanDocument.of(answer).plan_id
+        plan_id = self._ask_for_plan(request)
         known = self.approvals.find(plan_id)  # the answer says which plan, the ledger what is in it
         if known is None:
             raise DayFailed(f"Operations answers with {plan_id}, which the ledger does not know; make a new plan")
@@ -259,6 +255,14 @@ class Day:
         if order.by_hand is not None and not filed.plan.trades:
             raise DayFailed(f"{order.by_hand} may not be ordered: {_describe_skip(filed.plan)}")
         return self.review(filed)
+
+    def _ask_for_plan(self, request: PlanRequest) -> str:
+        """Have Operations plan, and return the plan's id: its text may be long, and the ledger has it."""
+        answer = self.inbox.wait_for_answer(self.inbox.ask(OPERATIONS, request))
+        if answer.message_type != "TradingPlan":
+            failure = PlanFailure.of(answer)
+            raise DayFailed(failure.message, failure.exit_code, failure.document())
+        return plan_of(answer) or ""
 
     def review(self, filed: FiledPlan) -> ReviewedPlan:
         """Review a plan on the account of now."""

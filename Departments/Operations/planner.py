@@ -133,10 +133,11 @@ class Planner:
         Raises BadInput for one that nobody can plan from, or whose sender may not send it.
         """
         self._bus.admission.check_file(message, message.message_id)
-        refuse_other_days(read_briefing(message), trading_day(self._reader.moment()))
+        briefing = read_briefing(message)
+        refuse_other_days(briefing, trading_day(self._reader.moment()))
         if self._shelf.find(message.message_id) is None:
             self._bus.publish(replace(message, recipient=OPERATIONS))
-        self._shelf.keep(message)
+        self._shelf.keep(message, briefing)
 
     def plan_now(self, briefing: DailyBriefing | None, mandatory_sells: Sequence[SellWish]) -> TradingPlan:
         """Have the market assessed, then make and save a plan. The newest briefing is the default.
@@ -189,11 +190,10 @@ class Planner:
             log.warning("no plan: %s", error)
             failure = reply_with_failure(message, error)
             return lambda: self._bus.enqueue(failure)
-        reply = reply_with_plan(message, planned.plan)
 
         def commit() -> None:
             self._save(planned)
-            self._bus.enqueue(reply)
+            self._bus.enqueue(reply_with_plan(message, planned.plan))  # written now: its text may be long
 
         return commit
 

@@ -168,7 +168,8 @@ def list_unpriced(planned: Planned) -> list[str]:
 
 
 def _learnt(basis: Basis) -> tuple[SymbolFacts, ...]:
-    return tuple(replace(f, sector=known_sector(f.sector)) for f in basis.facts.symbols.values())
+    symbols = basis.facts.symbols.values()
+    return tuple(f if f.sector == (known := known_sector(f.sector)) else replace(f, sector=known) for f in symbols)
 
 
 def _pick_of(trade: Trade) -> Candidate:

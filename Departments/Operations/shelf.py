@@ -1,18 +1,18 @@
-"""The shelf: briefings and proposals in hand, waiting, archived today, or sent by RESEARCH.
+"""The shelf: briefings and proposals waiting, archived today, or sent by RESEARCH.
 
 A message that was handled before a restart is in the archive of its day. RESEARCH addresses its briefings to PORTFOLIO,
-so its Outbox is read too; nothing is taken from it.
+so its Outbox is read too; nothing is taken from it. A text is in memory while it is read; what was read from it stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from Departments.core.departments import OPERATIONS, RESEARCH
 from Departments.core.errors import BadInput, DepartmentsError, UnreadableMessage
@@ -36,7 +36,7 @@ from Departments.Operations.proposals import LONGEST, Proposal, proposal_from
 
 log = make_logger(__name__)
 
-KEPT = 8  # briefings that were read
+KEPT = 8  # messages, and briefings that were read
 READ_AT_MOST = 200  # of an outbox full of old messages, only the newest are read
 FOLDER: Final = "Messages_Between_Departments"
 
@@ -64,6 +64,14 @@ class FoundMessage:
             raise BadInput(self.message.message_id, "", self.trouble, "deliver a newer one")
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stays of a message without its text: the sentence about source and proof, and the briefing it holds."""
+
+    origin: str
+    briefing: Briefing | None
+
+
 @dataclass(slots=True)
 class Shelf:
     """Finds the messages to plan from. `root` is the folder `Messages_Between_Departments`.
@@ -74,12 +82,13 @@ class Shelf:
     root: Path
     bus: Bus
     needs_proposal: bool = False
-    in_hand: dict[str, Message] = field(default_factory=dict)
+    _kept: dict[str, Kept] = field(default_factory=dict, repr=False)
     _briefings: dict[tuple[str, str], Briefing] = field(default_factory=dict, repr=False)
 
     def keep(self, message: Message, briefing: Briefing | None = None) -> None:
-        """Keep a message in hand, with the briefing if it was read from it."""
-        self.in_hand[message.message_id] = message
+        """Keep a message under its id, whatever other files claim it, with the briefing if it was read from it."""
+        _make_room(self._kept)
+        self._kept[message.message_id] = Kept(self._describe(message), briefing)
         if briefing is not None:
             self._briefings[_content_of(message)] = briefing
 
@@ -87,23 +96,20 @@ class Shelf:
         """Read a DailyBriefing, each content once. Raises BadInput or UnreadableMessage if it cannot be used."""
         key = _content_of(message)
         if key not in self._briefings:
-            while len(self._briefings) >= KEPT:
-                del self._briefings[next(iter(self._briefings))]
+            _make_room(self._briefings)
             self._briefings[key] = read_briefing(message)
         return self._briefings[key]
 
     def is_usable(self, message: Message) -> bool:
         """Return whether somebody can plan from a briefing."""
-        return self._read_if_usable(message) is not None
-
-    def _read_if_usable(self, message: Message) -> Briefing | None:
         with suppress(DepartmentsError):
-            return self.read_message(message)
-        return None
+            skim_briefing(message)
+            return True
+        return False
 
     def find(self, message_id: str) -> Message | None:
         """Return a message by its id. Returns None if there is none."""
-        return self.in_hand.get(message_id) or self.bus.find(message_id)
+        return self.bus.find(message_id)
 
     def list_briefings(self, today: date) -> list[Message]:
         """Return all readable briefings, delivered or sent by RESEARCH, the newest first."""
@@ -116,19 +122,30 @@ class Shelf:
         """
         if message_id is None:
             return self.read_todays_briefing(now) or self.read_message(self._list_some(now)[0])
+        kept = self._kept.get(message_id)
+        if kept is not None and kept.briefing is not None:
+            return kept.briefing
         message = self.find(message_id)
         if message is None:
             raise BadInput(message_id, "", "there is no such briefing", "name one that was delivered")
         return self.read_message(message)
 
+    def check_briefing(self, now: datetime, *, may_come: bool) -> None:
+        """Raise BadInput if there is nothing to plan from, unless a briefing of today `may_come` yet. Keep nothing."""
+        if self._read_todays(now, skim_briefing) is None and not may_come:
+            refuse_other_days(skim_briefing(self._list_some(now)[0]), trading_day(now))
+
     def read_todays_briefing(self, now: datetime) -> Briefing | None:
         """Read today's newest briefing: it decides. Returns None if there is none. Raises UnusableMessage."""
+        return self._read_todays(now, self.read_message)
+
+    def _read_todays(self, now: datetime, read: Callable[[Message], Briefing]) -> Briefing | None:
         today = trading_day(now)
         found = next((each for each in self._list_found(today) if _is_of_day(each.message, today)), None)
         if found is None:
             return None
         try:
-            briefing = self.read_message(found.message)
+            briefing = read(found.message)
             refuse_other_days(briefing, today)
             found.refuse()
         except (BadInput, UnreadableMessage) as error:
@@ -137,18 +154,22 @@ class Shelf:
 
     def describe_source(self, message_id: str) -> str:
         """Return the sentence about a plan's source and its proof; empty for no message."""
+        kept = self._kept.get(message_id)
+        if kept is not None:
+            return kept.origin
         message = self.find(message_id)
-        if message is None:
-            return ""
+        return "" if message is None else self._describe(message)
+
+    def _describe(self, message: Message) -> str:
         is_signed = self.bus.signatures.is_signed(message)
         proof = "signed" if is_signed else "handed over by hand" if self.bus.is_proven(message) else "unsigned"
-        return f"Made from {message.message_type} {message_id} of {make_safe(message.sender)}, {proof}"
+        return f"Made from {message.message_type} {message.message_id} of {make_safe(message.sender)}, {proof}"
 
     def read_others(self, briefing: Briefing, now: datetime, young: timedelta) -> list[Briefing]:
         """Read today's other usable briefings that are at most as `young`: their views of the market count, too."""
         near = [m for m in self.list_briefings(trading_day(now)) if abs(now - m.timestamp) <= young]
-        found = (self._read_if_usable(m) for m in near if m.message_id != briefing.source)
-        return [other for other in found if other and _is_of_today(other, now)]
+        found = [self.read_message(m) for m in near if m.message_id != briefing.source and self.is_usable(m)]
+        return [other for other in found if _is_of_today(other, now)]
 
     def find_proposal(self, now: datetime) -> tuple[Proposal | None, str]:
         """Return the day's proposal, and the sentence about a refused one. Raises UnusableMessage if it is needed."""
@@ -239,9 +260,9 @@ class Shelf:
             yield FoundMessage(fit[0], trouble)
 
     def _list_waiting(self, *days: date) -> list[Message]:
-        """List what is in hand, waiting, or archived on these days."""
+        """List what is waiting, or archived on these days."""
         archived = (message for day in days for message in self._list_handled(day))
-        return [*self.in_hand.values(), *self.bus.waiting(OPERATIONS), *archived]
+        return [*self.bus.waiting(OPERATIONS), *archived]
 
     def _list_handled(self, day: date) -> list[Message]:
         """List what Operations handled on a day. Other files in its archive were dropped, or put there by strangers."""
@@ -263,6 +284,11 @@ def read_briefing(message: Message) -> Briefing:
     return briefing_from(DailyBriefing.of(message), message.message_id, at=message.timestamp)
 
 
+def skim_briefing(message: Message) -> Briefing:
+    """Read a DailyBriefing message without its rows. Raises as `read_briefing` does."""
+    return briefing_from(DailyBriefing.skim(message), message.message_id, at=message.timestamp)
+
+
 def read_proposal(message: Message) -> Proposal:
     """Read a PlanProposal message. Raises BadInput for one that is refused as a whole."""
     return proposal_from(PlanProposal.of(message), message.message_id, at=message.timestamp)
@@ -273,6 +299,11 @@ def _refuse(error: BadInput | UnreadableMessage, message: Message, kind: str) ->
     if isinstance(error, BadInput):
         return UnusableMessage(error.source, error.key, error.problem, f"{error.mend}. {other}")
     return UnusableMessage(message.message_id, "payload", str(error), f"correct the JSON there. {other}")
+
+
+def _make_room(kept: dict[Any, Any]) -> None:
+    while len(kept) >= KEPT:
+        del kept[next(iter(kept))]
 
 
 def _content_of(message: Message) -> tuple[str, str]:

@@ -140,10 +140,7 @@ def _check_waiting(desk: Desk, now: datetime, *, may_come: bool) -> None:
     if desk.bus.list_contradictions(OPERATIONS):
         return  # Operations sets them aside and names them
     try:
-        if may_come and desk.shelf.read_todays_briefing(now) is None:
-            return  # Operations asks RESEARCH, and says what is missing
-        briefing = desk.shelf.read_briefing(now)
-        refuse_other_days(briefing, trading_day(now))
+        desk.shelf.check_briefing(now, may_come=may_come)  # else Operations asks RESEARCH, and says what is missing
     except BadInput as error:
         path = _path_of(desk, error.source, now)
         raise type(error)(path, error.key, error.problem, error.mend) from error

@@ -219,7 +219,9 @@ class Reason:
     @classmethod
     def of(cls, code: ReasonCode, sentence: str = "", **values: object) -> Reason:
         """Build a reason. Decimals become plain digits, other values their text."""
-        return cls(code, {k: plain(v) if isinstance(v, Decimal) else str(v) for k, v in values.items()}, sentence)
+        return _share_reason(
+            code, sentence, tuple((k, plain(v) if isinstance(v, Decimal) else str(v)) for k, v in values.items())
+        )
 
     @classmethod
     def parse(cls, text: str) -> Reason:
@@ -232,6 +234,11 @@ class Reason:
 
 
 @lru_cache(maxsize=256)  # thousands of candidates are left out for the same few
+def _share_reason(code: ReasonCode, sentence: str, values: tuple[tuple[str, str], ...]) -> Reason:
+    return Reason(code, dict(values), sentence)
+
+
+@lru_cache(maxsize=256)
 def _parse_reason(text: str) -> Reason:
     code, _, pairs = text.partition(": ")
     if code not in ReasonCode.__members__:

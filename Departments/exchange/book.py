@@ -313,11 +313,13 @@ def open_book(
     storage = ExchangeFile(path, step=step, rights=rights)
     with storage.transaction():
         if storage.is_new:
-            _fill(storage, state, now)
-        elif storage.is_old:
-            storage.upgrade()
-            _expire_old_orders(ExchangeBook(storage))
-    return storage, ExchangeState.model_validate_json(storage.meta("state")), parse_iso(storage.meta("started_at"))
+            seed = _fill(storage, state, now)
+        else:
+            seed = ExchangeState.model_validate_json(storage.meta("state"))
+            if storage.is_old:
+                storage.upgrade()
+                _expire_old_orders(ExchangeBook(storage))
+    return storage, seed, parse_iso(storage.meta("started_at"))
 
 
 def _expire_old_orders(book: ExchangeBook) -> None:
@@ -327,7 +329,7 @@ def _expire_old_orders(book: ExchangeBook) -> None:
             book.save(replace(record, expires_at=find_expiry(record.time_in_force, record.submitted_at)))
 
 
-def _fill(storage: ExchangeFile, state: ExchangeState | None, now: datetime) -> None:
+def _fill(storage: ExchangeFile, state: ExchangeState | None, now: datetime) -> ExchangeState:
     if state is None:
         raise BadInput(storage.path, "", "holds no exchange", "seed it with --exchange-state FILE")
     storage.create()
@@ -346,3 +348,4 @@ def _fill(storage: ExchangeFile, state: ExchangeState | None, now: datetime) -> 
     for position in state.foreign_positions:
         foreign.add(position)
     plan_events(storage, state, now)
+    return state

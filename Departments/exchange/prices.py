@@ -234,7 +234,8 @@ class Market:
         price = None if self.listings.is_retired(symbol) else self.price(symbol, at)
         if price is None:
             return None
-        bid, ask = find_touch(price, Side.SELL, self.terms), find_touch(price, Side.BUY, self.terms)
+        bid = find_touch(price, Side.SELL, self.terms)
+        ask = find_touch(price, Side.BUY, self.terms) if self.terms.spread else bid
         return Quote(symbol, price, at, bid=bid, ask=ask)
 
     def bars(self, symbol: str, *, before: datetime, days: int) -> Sequence[Bar]:

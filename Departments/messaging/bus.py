@@ -160,10 +160,11 @@ class Bus:
 
     def is_proven(self, message: Message) -> bool:
         """Return True if the ledger holds a message as our letter, or its sender has signed it."""
-        with suppress(PublishError):
-            data = encode(message)
-            if self.journal.digests_of([message.name]).get(message.name) == hashlib.sha256(data).hexdigest():
-                return True
+        sent = self.journal.digests_of([message.name]).get(message.name)
+        if sent is not None:
+            with suppress(PublishError):
+                if sent == hashlib.sha256(encode(message)).hexdigest():
+                    return True
         return self.admission.is_signed(message)
 
     def find(self, message_id: str) -> Message | None:

@@ -24,10 +24,10 @@ from Departments.messaging.legacy import is_regime_text, regime_message
 from Departments.messaging.message import Message
 from Departments.messaging.names import moment_in, stem
 
-_W: Final = r"(?!(?:null|Null|NULL)\n)([A-Za-z](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_])?)\n"
+_W: Final = rb"(?!(?:null|Null|NULL)\n)([A-Za-z](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_])?)\n"
 _AS_WE_WRITE: Final = re.compile(
-    rf"---\nmessage_id: {_W}from: {_W}to: {_W}timestamp: '(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{6}}Z)'\n"
-    rf"message_type: {_W}priority: {_W}requires_response: (true|false)\n(?:parent_message_id: {_W})?---\n"
+    rb"---\nmessage_id: %bfrom: %bto: %btimestamp: '(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)'\n"
+    rb"message_type: %bpriority: %brequires_response: (true|false)\n(?:parent_message_id: %b)?---\n" % ((_W,) * 6)
 )
 
 
@@ -36,12 +36,20 @@ _HANDLER: Final = FrontMatter()
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A message with its form (`front matter` or `regime text`), encoding and original text."""
+    """A message with its form (`front matter` or `regime text`)."""
 
     message: Message
     form: str
-    encoding: str
-    text: str
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of its file."""
+        return _decoded_text(self.message.source)[1]
+
+    @property
+    def text(self) -> str:
+        """The original text, with line feeds."""
+        return _decoded_text(self.message.source)[0]
 
 
 def encode(message: Message) -> bytes:
@@ -53,7 +61,7 @@ def encode(message: Message) -> bytes:
     if len(header) > MAX_HEADER:
         raise PublishError(f"{message.message_id[:80]}: the header is longer than {MAX_HEADER} characters")
     try:
-        return f"---\n{header}\n---\n{message.body}".encode()
+        return b"".join((f"---\n{header}\n---\n".encode(), message.body.encode()))
     except UnicodeEncodeError as error:
         raise PublishError(f"{message.message_id!r}: the text cannot be written as UTF-8 ({error.reason})") from error
 
@@ -91,15 +99,13 @@ def decode(data: bytes, *, name: str, written_at: FileTime | None = None) -> Mes
 
 def examine(data: bytes, *, name: str, written_at: FileTime | None = None) -> Decoded:
     """Read a message file with its form. Raises UnreadableMessage naming file and cause."""
-    text, encoding = _decoded_text(data)
-    message, form = _form_of(text, name, written_at)
+    ours = read_own(data)
+    message, form = (ours, "front matter") if ours else _form_of(_decoded_text(data)[0], name, written_at)
     object.__setattr__(message, "source", data)  # before anybody else has it
-    return Decoded(message, form, encoding, text)
+    return Decoded(message, form)
 
 
 def _form_of(text: str, name: str, written_at: FileTime | None) -> tuple[Message, str]:
-    if ours := read_own_text(text):
-        return ours, "front matter"
     if not text.startswith("---"):
         text = text.lstrip("\n\t ")
     if _HANDLER.detect(text):
@@ -176,18 +182,20 @@ def _read(text: str, name: str, written_at: FileTime | None) -> Message:
         raise UnreadableMessage(f"{name}: {error}") from error
 
 
-def read_own_text(text: str) -> Message | None:
-    """Read a text with exactly the header of `encode`. Returns None for any other text."""
-    found = _AS_WE_WRITE.match(text)
+def read_own(data: bytes) -> Message | None:
+    """Read bytes with exactly the header of `encode`. Returns None for any others. Copies the body once."""
+    found = _AS_WE_WRITE.match(data)
     if found is None:
         return None
-    message_id, sender, recipient, timestamp, message_type, priority, response, parent = found.groups()
+    *words, parent = (str(word or b"", "ascii") for word in found.groups())
+    message_id, sender, recipient, timestamp, message_type, priority, response = words
     try:
         moment = datetime.fromisoformat(timestamp)
+        body = str(memoryview(data)[found.end() :], "utf-8")
     except ValueError:
         return None
-    body, response = text[found.end() :], response == "true"
-    return Message(message_id, sender, recipient, moment, message_type, body, priority, response, parent)
+    is_asked = response == "true"
+    return Message(message_id, sender, recipient, moment, message_type, body, priority, is_asked, parent or None)
 
 
 def _message(fields: Mapping[str, Any], body: str, name: str, written_at: FileTime | None = None) -> Message:

@@ -63,6 +63,11 @@ class Message:
         """
         return payload_of(self.body)
 
+    def payload_without(self, *lists: str) -> dict[str, Any] | None:
+        """Return the payload as `read_rows` does, with these lists empty: their rows are read and dropped."""
+        found = self.read_rows(dict.fromkeys(lists, _drop))
+        return found and found | {name: [] for name in lists if isinstance(found.get(name), list)}
+
     @property
     def foreign_payload(self) -> dict[str, Any] | None:
         """Return the payload of a writer outside the desk: NaN and infinities are left to the reader of their key."""
@@ -76,6 +81,10 @@ class Message:
         text = None if _may_have_more(self.body) else _first_fence(self.body)
         found = None if text is None else parse_rows(text, readers)
         return self.foreign_payload if found is None else found
+
+
+def _drop(_row: Any, _index: int) -> None:
+    return None
 
 
 def payload_of(body: str, *, keep_nan: bool = False) -> dict[str, Any] | None:

@@ -6,10 +6,11 @@ others. A payload that is wrong as a whole is refused.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AliasChoices,
@@ -85,7 +86,7 @@ def _sector(value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ValueError(f"{value} is not the name of a sector; write a text such as Healthcare")
     sector = (value or "").strip()
-    return None if not sector or sector.lower() == UNKNOWN_SECTOR.lower() else sector
+    return None if not sector or sector.lower() == UNKNOWN_SECTOR.lower() else sys.intern(sector)
 
 
 def add_sector(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -270,6 +271,11 @@ class DailyBriefing(NeighbourPayload):
             }
         )
 
+    @classmethod
+    def skim(cls, message: Message) -> Self:
+        """Read a briefing without its rows. Raises as `of` does: no row makes a briefing unusable."""
+        return cls.read(message.payload_without("candidates", "current_holdings"), message.message_id)
+
     @model_validator(mode="before")
     @classmethod
     def _leave_out_null(cls, row: Any) -> Any:
@@ -302,7 +308,7 @@ class MarketBriefing(NeighbourPayload):
     @classmethod
     def document_in(cls, message: Message) -> Mapping[str, Any] | None:
         """Return the message's JSON without its candidates and holdings."""
-        return message.read_rows(dict.fromkeys(("candidates", "current_holdings"), lambda row, index: None))  # noqa: ARG005 - as a reader
+        return message.payload_without("candidates", "current_holdings")
 
     @field_validator("market_conditions", mode="before")
     @classmethod

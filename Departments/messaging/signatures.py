@@ -21,7 +21,8 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from io import BytesIO, TextIOWrapper
+from typing import Final, TextIO
 
 PREFIX: Final = "hmac-sha256-"
 VARIABLE: Final = "DEPARTMENTS_KEY_"
@@ -41,42 +42,43 @@ class SignatureError(ValueError):
 
 def sign(text: str, key: str) -> str:
     """Return the message with its signature in the front matter. Replaces an earlier one. Raises SignatureError."""
-    header, body = _split(text)
-    lines = [line for line in header if not line.startswith("signature:")]
+    try:
+        opened = _open(text.encode())
+    except UnicodeEncodeError as error:
+        raise SignatureError(f"the text cannot be written as UTF-8 ({error.reason})") from error
+    lines = [line for line in _read_header(opened) if not line.startswith("signature:")]
+    body = opened.read()
     unsigned = "\n".join(["---", *lines, "---", body])
-    return "\n".join(["---", *lines, f"signature: {_compute(unsigned, key)}", "---", body])
+    return "\n".join(["---", *lines, f"signature: {_compute(unsigned.encode(), key)}", "---", body])
 
 
 def is_signed_with(data: bytes, keys: Iterable[str]) -> bool:
     """Return True if a message carries a valid signature of one of the keys."""
     try:
-        text = data.decode("utf-8-sig")
-        found = [value for name, value in _entries(_split(text)[0]) if name == "signature"]
-        unsigned = _without_signature(text)
+        found = [value for name, value in _entries(_read_header(_open(data))) if name == "signature"]
         return len(found) == 1 and any(
-            hmac.compare_digest(json.loads(found[0])[1].encode(), _compute(unsigned, key).encode()) for key in keys
+            hmac.compare_digest(json.loads(found[0])[1].encode(), _compute(data, key).encode()) for key in keys
         )
     except ValueError:  # of a message that cannot be signed, or is not UTF-8
         return False
 
 
-def canonical(text: str) -> bytes:
-    """Return the bytes to sign. Raises SignatureError."""
-    return b"".join(_canonical_pieces(text))
-
-
-def _canonical_pieces(text: str) -> Iterator[bytes]:
-    """Yield the bytes to sign piece by piece: a body may be long. Raises SignatureError."""
-    header, body = _split(text)
-    entries = sorted(entry for entry in _entries(header) if entry[0] != "signature")
+def _canonical_pieces(data: bytes) -> Iterator[bytes]:
+    """Yield the bytes to sign piece by piece: a body may be long, and is never copied. Raises ValueError."""
+    text = _open(data)
+    entries = sorted(entry for entry in _entries(_read_header(text)) if entry[0] != "signature")
     names = [name for name, _ in entries]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise SignatureError(f"the key {twice!r} appears twice in the front matter")
     yield PURPOSE + json.dumps([entries, ""]).encode()[:-2]  # up to the body's first quote
-    body = body.rstrip("\n")
-    for start in range(0, len(body), PIECE):
-        yield json.dumps(body[start : start + PIECE])[1:-1].encode()
+    ends = ""  # line ends that count if anything follows them
+    while piece := text.read(PIECE):
+        begun = piece.rstrip("\n")
+        if begun:
+            yield json.dumps(ends + begun)[1:-1].encode()
+            ends = ""
+        ends += piece[len(begun) :]
     yield b'"]'
 
 
@@ -84,7 +86,7 @@ def digest_of_content(data: bytes) -> str:
     """Return the digest of the signed bytes, or of all bytes of an unsignable message. One for one content."""
     digest = hashlib.sha256()
     try:
-        for piece in _canonical_pieces(data.decode("utf-8-sig")):
+        for piece in _canonical_pieces(data):
             digest.update(piece)
     except ValueError:
         return hashlib.sha256(data).hexdigest()
@@ -103,34 +105,33 @@ def key_variable(department: str) -> str:
     return VARIABLE + re.sub(r"[^A-Z0-9]", "_", department.upper())
 
 
-def _compute(text: str, key: str) -> str:
+def _compute(data: bytes, key: str) -> str:
     if len(key.strip()) < SHORTEST:
         raise SignatureError(f"the key is shorter than {SHORTEST} characters")
-    return PREFIX + hmac.new(key.strip().encode(), canonical(text), hashlib.sha256).hexdigest()
+    mac = hmac.new(key.strip().encode(), digestmod=hashlib.sha256)
+    for piece in _canonical_pieces(data):
+        mac.update(piece)
+    return PREFIX + mac.hexdigest()
 
 
-def _without_signature(text: str) -> str:
-    header, body = _split(text)
-    return "\n".join(["---", *(line for line in header if not line.startswith("signature:")), "---", body])
+def _open(data: bytes) -> TextIO:
+    """Open a message as text with line feeds alone. Reading raises UnicodeDecodeError for anything but UTF-8."""
+    return TextIOWrapper(BytesIO(data), encoding="utf-8-sig", newline=None)
 
 
-def _split(text: str) -> tuple[list[str], str]:
-    """Return the lines of the front matter, and the body."""
-    text = text.removeprefix("\ufeff")
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+def _read_header(text: TextIO) -> list[str]:
+    """Read the lines of the front matter: what is left of the text is the body."""
     lines: list[str] = []
-    start, end = 0, text.find("\n")
-    while end >= 0 or start < len(text):  # the body is long, and no line of it is looked at
-        lines.append(text[start : end if end >= 0 else len(text)])
-        start = end + 1 if end >= 0 else len(text)
-        is_end = lines[-1].rstrip(" \t") == "---"
-        if len(lines) == 1 and not is_end:
-            break
-        if len(lines) > 1 and is_end:
-            return lines[1:-1], text[start:]
-        end = text.find("\n", start)
+    is_begun = _is_fence(text.readline())
+    while is_begun and (line := text.readline()):
+        if _is_fence(line):
+            return lines
+        lines.append(line.removesuffix("\n"))
     raise SignatureError("the message does not begin with front matter between two lines '---'")
+
+
+def _is_fence(line: str) -> bool:
+    return line.removesuffix("\n").rstrip(" \t") == "---"
 
 
 def _entries(header: Iterable[str]) -> list[tuple[str, str]]:

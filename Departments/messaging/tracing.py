@@ -12,6 +12,7 @@ from Departments.messaging.message import Message
 
 #: JSON that may have this key, perhaps written with escapes.
 _MAY_NAME_A_PLAN: Final = re.compile(r"plan_id|\\u")
+ROWS: Final = ("trades", "skipped")  # of a plan, thousands perhaps; they name no plan
 GENERATIONS: Final = 50  # upwards, and twice as many downwards: real chains have six
 
 
@@ -38,7 +39,7 @@ def link_of(message: Message) -> Link:
 def plan_of(message: Message) -> str | None:
     """Return the plan in the payload or front matter of a message, or None."""
     try:
-        payload = (message.payload if _MAY_NAME_A_PLAN.search(message.body) else None) or {}
+        payload = (message.payload_without(*ROWS) if _MAY_NAME_A_PLAN.search(message.body) else None) or {}
     except UnreadableMessage:
         payload = {}
     plan = payload.get("plan_id") or message.extra.get("plan_id")

@@ -11,7 +11,6 @@ import json
 import logging
 import sys
 from typing import Any
-from urllib.request import Request, urlopen
 
 SENT, FAILED, NO_ADDRESS, NO_APPRISE = range(4)
 SECONDS = 10  # for one answer of a pinged address
@@ -52,6 +51,8 @@ def ping(address: str) -> int:
     """Ask an address over HTTP, for a service that misses it when it does not come."""
     if not address.startswith(("https://", "http://")):
         return NO_ADDRESS
+    from urllib.request import Request, urlopen  # noqa: PLC0415 - the desk imports this module for its codes alone
+
     try:
         request = Request(address, headers={"User-Agent": "departments"})  # noqa: S310 - checked above
         with urlopen(request, timeout=SECONDS) as answer:  # noqa: S310

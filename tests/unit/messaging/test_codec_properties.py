@@ -111,7 +111,7 @@ FORM += "message_type: log\npriority: x\nrequires_response: false\n{}---\n"
 @example(FORM.format("NULL", ""))
 @example(FORM.format("a:", ""))
 def test_the_fast_path_for_our_own_form_equals_the_strict_reader(text: str) -> None:
-    fast = codec.read_own_text(text)
+    fast = codec.read_own(text.encode("utf-8", "surrogatepass"))
     if fast is not None:
         header, body = HANDLER.split(text)
         assert fast == codec._message(HANDLER.load(header), body, "x.md")
@@ -119,7 +119,7 @@ def test_the_fast_path_for_our_own_form_equals_the_strict_reader(text: str) -> N
 
 def test_the_fast_path_reads_what_we_write() -> None:
     message = Message("MSG_A", "A", "B", datetime(2025, 11, 10, tzinfo=UTC), "log", "body", parent_message_id="MSG_B")
-    assert codec.read_own_text(codec.encode(message).decode()) == message
+    assert codec.read_own(codec.encode(message)) == message
 
 
 plain_words = st.from_regex(r"[A-Z][A-Za-z0-9_]{0,30}", fullmatch=True).filter(lambda word: word.lower() != "null")
@@ -141,7 +141,7 @@ plain_messages = st.builds(
 def test_the_fast_path_is_the_inverse_of_the_writer(message: Message) -> None:
     text = codec.encode(message).decode()
     if not any(word.lower() in front_matter._RESERVED for word in text.partition("\n---\n")[0].split()):
-        assert codec.read_own_text(text) == message
+        assert codec.read_own(text.encode("utf-8", "surrogatepass")) == message
 
 
 @given(messages)
