@@ -55,8 +55,12 @@ class Place(NamedTuple):
 
     def read(self, pack: zipfile.ZipFile | None = None) -> bytes:
         """Return at most `MAX_BYTES` of the file. `pack` is its pack, opened."""
-        with files.open_file(self.path) if pack is None else pack.open(self.member) as file:
-            return file.read(MAX_BYTES)
+        if pack is not None:
+            with pack.open(self.member) as member:
+                return member.read(MAX_BYTES)
+        with files.open_file(self.path) as file:
+            size = os.fstat(file.fileno()).st_size
+            return bytes(file.read(min(MAX_BYTES, size)))  # `read` takes memory for all that it may read
 
     def decode(self) -> Message:
         """Read the message of a file. Raises UnreadableMessage, OSError."""

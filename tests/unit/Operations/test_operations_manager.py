@@ -284,6 +284,15 @@ def test_a_briefing_from_a_file_is_delivered_to_the_inbox(folder: Path) -> None:
     assert asked(there, briefing_message_id=message.message_id).message_type == "TradingPlan"
 
 
+def test_a_briefing_from_a_file_is_used_whatever_other_file_has_its_id(folder: Path) -> None:
+    deliver(folder, "../Outbox/RESEARCH", "MSG_RESEARCH_20251110T150509Z_0badcafe.md", briefing())
+    there = desk(folder)
+    message = codec.decode(build.briefing(CANDIDATES[:1], HOLDINGS).encode(), name="b.md")
+    there.planner.accept_briefing(message)
+    found = asked(there, briefing_message_id=message.message_id).payload or {}
+    assert {row["ticker"] for row in (*found["trades"], *found["skipped"])}.isdisjoint(NAMES[1:])
+
+
 def test_a_briefing_of_another_day_is_refused_before_it_is_delivered(folder: Path) -> None:
     there = desk(folder)
     message = codec.decode(briefing(day="2025-11-07").encode(), name="b.md")
