@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from datetime import time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from Departments.core.departments import ALL, TRADING
 from Departments.core.money import ONE, on_tick
@@ -184,13 +184,29 @@ class MessagesSettings(Section):
         return senders
 
 
+def _check_command(command: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    from Departments.core.platform.processes import split_command  # noqa: PLC0415 - few settings name a command
+
+    try:
+        words = split_command(command)
+    except ValueError as error:
+        raise ValueError("has a quotation mark that does not close; close it") from error
+    if not words:
+        raise ValueError("is empty; name a program, or write null")
+    return command
+
+
+#: A command with its words in one text, or each by itself.
+Command = Annotated[str | tuple[str, ...], AfterValidator(_check_command)]
+
+
 class HookSettings(Section):
     """A program of the user that Operations runs: a command, or a function or method of a module.
 
     `arguments` are those of the method's class, or of the function. `timeout` is in seconds.
     """
 
-    command: str | tuple[str, ...] | None = None
+    command: Command | None = None
     module: str | None = None
     arguments: Mapping[str, Any] = Field(default_factory=dict)
     timeout: float = Field(1200, gt=0, le=86_400)
@@ -199,13 +215,6 @@ class HookSettings(Section):
     def is_set(self) -> bool:
         """Return True if a command or a module is named."""
         return self.command is not None or self.module is not None
-
-    @field_validator("command")
-    @classmethod
-    def _check_command(cls, command: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
-        if command is not None and not (command.strip() if isinstance(command, str) else command):
-            raise ValueError("is empty; name a program, or write null")
-        return command
 
     @field_validator("module")
     @classmethod
@@ -322,7 +331,7 @@ class NotifySettings(Section):
     outside the workspace. `heartbeat_url` is asked over HTTP at the end of a run.
     """
 
-    command: str | tuple[str, ...] | None = None
+    command: Command | None = None
     file: Path | None = None
     heartbeat_url: str | None = None
     timeout: float = Field(20, gt=0, le=600)

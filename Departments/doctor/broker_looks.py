@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Final
 
 from Departments.bootstrap import Desk
 from Departments.brokers.registry import find_access
+from Departments.brokers.snapshot import measure_offset
 from Departments.constraints.case import Circumstances
 from Departments.constraints.checks.timing import check_account
 from Departments.core.facts import DeskFacts
@@ -16,7 +16,6 @@ from Departments.core.platform.clock import SystemClock
 from Departments.core.reasons import Reason
 from Departments.doctor.diagnoses import Diagnosis, Look, ok, trouble, warning
 
-CLOCKS_AGREE: Final = timedelta(seconds=5)
 INDEX: Final = "SPY"
 
 
@@ -56,11 +55,11 @@ def look_at_clock(desk: Desk) -> Iterator[Diagnosis]:
     """Compare the machine's clock with the broker's."""
     if not isinstance(desk.clock, SystemClock) or desk.broker_row.takes_simulated_clock:
         return
-    before = desk.clock.now()
-    ahead = desk.broker.market_clock().now - before
-    if abs(ahead) > CLOCKS_AGREE:
-        side = "behind" if ahead > timedelta() else "ahead of"
-        yield warning("clock", f"The machine's clock is {abs(ahead).seconds} s {side} the broker's; set it.")
+    asked_at, theirs = desk.clock.now(), desk.broker.market_clock()
+    ahead = measure_offset(theirs, asked_at, desk.clock.now()).total_seconds()
+    if ahead:
+        side = "behind" if ahead > 0 else "ahead of"
+        yield warning("clock", f"The machine's clock is {abs(ahead):.0f} s {side} the broker's; set it.")
     else:
         yield ok("clock", "The machine's clock agrees with the broker's.")
 

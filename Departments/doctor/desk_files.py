@@ -15,8 +15,8 @@ from Departments.doctor.diagnoses import Diagnosis, Look, ok, trouble, warning
 from Departments.ledger.sqlite import VERSION, check_unlocked, look_into
 from Departments.messaging import lookup
 from Departments.messaging.failures import list_dead_letters
-from Departments.migration.record import MigrationState, find_ledger, find_record
-from Departments.migration.survey import PACKAGE, list_schedules
+from Departments.migration.record import MigrationState, find_ledger, find_record, has_table
+from Departments.migration.survey import PACKAGE, check_version, list_schedules, read_version
 
 #: So many files are named.
 NAMED: Final = 3
@@ -62,13 +62,13 @@ def look_at_ledger(desk: Desk) -> Iterator[Diagnosis]:
         raise_if_read_only(path.parent)
         raise BadInput(path, "", "cannot be written (a right is missing)", "correct its rights")
     check_unlocked(path)
-    tables = {str(row[0]) for row in look_into(path, "SELECT name FROM sqlite_master")}
-    if "ledger_version" not in tables:
+    version = read_version(path)
+    if version is None:
         yield ok("ledger", f"{path} gets the desk's tables with the first run.")
         return
-    version = int(look_into(path, "SELECT version FROM ledger_version")[0][0])
-    if version != VERSION:
-        mend = f"run `departments migrate {desk.workspace} --apply`" if version < VERSION else "update the program"
+    check_version(path, version)
+    if version < VERSION:
+        mend = f"run `departments migrate {desk.workspace} --apply`"
         raise LedgerError(f"{path}: the ledger is of version {version}, this program reads {VERSION}; {mend}.")
     unfinished = look_into(path, "SELECT plan_id FROM desk_executions WHERE ended_at IS NULL")
     for row in unfinished:
@@ -150,7 +150,7 @@ def look_at_schedule(desk: Desk) -> Iterator[Diagnosis]:
 def look_at_halt(desk: Desk) -> Iterator[Diagnosis]:
     """Name a halt by a person."""
     path = desk.ledger_path
-    if path.is_file() and look_into(path, "SELECT name FROM sqlite_master WHERE name = 'desk_halts'"):
+    if path.is_file() and has_table(path, "desk_halts"):
         for scope, reason in look_into(path, "SELECT scope, reason FROM desk_halts WHERE lifted_at IS NULL"):
             yield warning("halt", f"A person halted the desk ({scope}): {reason}; end it by: departments unhalt.")
 

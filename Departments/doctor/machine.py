@@ -18,7 +18,7 @@ from Departments.core.errors import DepartmentsError, WorkspaceBusy
 from Departments.core.platform import files
 from Departments.core.platform.locks import execution_lock
 from Departments.core.platform.places import find_sync_client
-from Departments.core.trading_calendar import is_trading_day, trading_day
+from Departments.core.trading_calendar import count_trading_days, trading_day
 from Departments.doctor.diagnoses import Diagnosis, Look, ok, trouble, warning
 from Departments.messaging.watcher import try_events
 from Departments.migration.pythons import OLDEST, find_lacking
@@ -98,22 +98,20 @@ def look_at_mutexes(desk: Desk) -> Iterator[Diagnosis]:
 
 def look_at_sync(desk: Desk) -> Iterator[Diagnosis]:
     """Name a sync client or network share that has the ledger in its folder."""
-    client = find_sync_client(desk.state_dir)
-    if client:
+    if client := find_sync_client(desk.state_dir):
         mend = "name a folder outside by state_dir in config/settings.yaml"
         yield warning("sync", f"{desk.state_dir} lies under {client}, which may copy or lock the ledger; {mend}.")
-    elif find_sync_client(desk.workspace):
-        client = find_sync_client(desk.workspace)
+    elif client := find_sync_client(desk.workspace):
         yield ok("sync", f"{desk.workspace} lies under {client}; the ledger is outside, in {desk.state_dir}.")
     else:
         yield ok("sync", "No sync client and no network share has the folder.")
 
 
 def look_at_calendar(desk: Desk) -> Iterator[Diagnosis]:
-    """Ask the calendar for the days of this year and the next."""
-    now = desk.clock.now()
-    days = [trading_day(now) + timedelta(days=n) for n in range(365)]
-    count, version = sum(map(is_trading_day, days)), metadata.version("holidays")
+    """Ask the calendar for the next 365 days."""
+    today = trading_day(desk.clock.now())
+    count = count_trading_days(today, today + timedelta(days=364))
+    version = metadata.version("holidays")
     if not 245 <= count <= 256:
         yield trouble("calendar", f"The calendar (holidays {version}) has {count} trading days in a year; update it.")
     else:

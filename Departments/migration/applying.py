@@ -70,7 +70,8 @@ def apply_migration(root: Path, now: datetime, step: Step = no_step) -> Applied:
     Raises BadInput for what a person has to mend first, WorkspaceBusy, LedgerError, DiskError.
     """
     survey = survey_project(root)
-    check_version(survey.ledger)
+    if survey.ledger is not None and survey.ledger.version is not None:
+        check_version(survey.ledger_path, survey.ledger.version)
     _check_keys(survey)
     if survey.python.is_too_old:
         version = ".".join(map(str, survey.python.version))

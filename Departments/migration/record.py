@@ -153,8 +153,13 @@ def _check_quiet(root: Path, now: datetime) -> None:
             raise WorkspaceBusy(f"{path}: it {problem}; a program may be at work, wait for it and try again.")
 
 
+def has_table(database: Path, name: str) -> bool:
+    """Return True if a database has a table. Raises LedgerError."""
+    return bool(look_into(database, f"SELECT 1 FROM sqlite_master WHERE name = '{name}'"))  # noqa: S608 - our names
+
+
 def _check_finished(ledger: Path) -> None:
-    if not look_into(ledger, "SELECT 1 FROM sqlite_master WHERE name = 'desk_executions'"):
+    if not has_table(ledger, "desk_executions"):
         return
     unfinished = look_into(ledger, "SELECT plan_id FROM desk_executions WHERE ended_at IS NULL")
     if unfinished:

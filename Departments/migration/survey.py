@@ -16,7 +16,7 @@ from Departments.core.platform.text_files import config_file
 from Departments.ledger.sqlite import OLDEST, VERSION, look_into
 from Departments.messaging import lookup
 from Departments.migration.pythons import ProjectPython, find_python
-from Departments.migration.record import find_ledger
+from Departments.migration.record import find_ledger, has_table
 from Departments.plumbing import MESSAGES
 
 #: Our package, and the scripts that go beside a project's own.
@@ -156,10 +156,9 @@ def _look_into(path: Path) -> FoundDatabase:
     try:
         names = [str(row[0]) for row in look_into(path, "SELECT name FROM sqlite_master WHERE type = 'table'")]
         tables = {name: _count_rows(path, name) for name in sorted(names) if not name.startswith("sqlite_")}
-        version = look_into(path, "SELECT version FROM ledger_version") if "ledger_version" in tables else []
+        return FoundDatabase(path, tables, read_version(path))
     except LedgerError as error:
         return FoundDatabase(path, {}, problem=error.sentence)
-    return FoundDatabase(path, tables, int(version[0][0]) if version and version[0][0] else None)
 
 
 def _count_rows(path: Path, name: str) -> int:
@@ -167,17 +166,23 @@ def _count_rows(path: Path, name: str) -> int:
     return int(look_into(path, f'SELECT count(*) FROM "{quoted}"')[0][0])  # noqa: S608 - a quoted name
 
 
-def check_version(found: FoundDatabase | None) -> None:
-    """Raise LedgerError for a ledger of ours that this program can neither read nor convert."""
-    if found is None or found.version is None:
-        return
-    if found.version > VERSION:
+def read_version(path: Path) -> int | None:
+    """Return the version of a ledger of ours. None before its tables are made. Raises LedgerError."""
+    if not has_table(path, "ledger_version"):
+        return None
+    rows = look_into(path, "SELECT version FROM ledger_version")
+    return int(rows[0][0]) or None if rows else None
+
+
+def check_version(path: Path, version: int) -> None:
+    """Raise LedgerError for the version of a ledger that this program can neither read nor convert."""
+    if version > VERSION:
         problem = f"newer than this program knows ({VERSION}); update the program"
-    elif found.version < OLDEST:
+    elif version < OLDEST:
         problem = f"older than this program can convert ({OLDEST}); move it away and see `departments reconcile`"
     else:
         return
-    raise LedgerError(f"{found.path}: the ledger is of version {found.version}, {problem}.")
+    raise LedgerError(f"{path}: the ledger is of version {version}, {problem}.")
 
 
 def _find_keys(root: Path) -> tuple[Access, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from Departments.core.errors import BadInput, LedgerError
+from Departments.core.errors import BadInput
 from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.platform.rights import make_folder
@@ -24,6 +24,7 @@ from Departments.migration.record import (
     drop_folder,
     find_ledger,
     find_record,
+    has_table,
     hold_project,
     keep_edited,
     put_file,
@@ -82,9 +83,9 @@ def _undo(record: MigrationRecord, mailbox: Mailbox, now: datetime, step: Step) 
 
 def _set_instructions_aside(root: Path, mailbox: Mailbox, now: datetime) -> tuple[str, ...]:
     """Archive instructions of ours that nobody has handled: the older system would take them for its own."""
-    names: set[str] = set()
-    with suppress(LedgerError):
-        names = {str(row[0]) for row in look_into(find_ledger(root), "SELECT name FROM bus_letters")}
+    ledger, names = find_ledger(root), set[str]()
+    if ledger.is_file() and has_table(ledger, "bus_letters"):
+        names = {str(row[0]) for row in look_into(ledger, "SELECT name FROM bus_letters")}
     day = trading_day(now).isoformat()
     found = sorted(path.name for path in (mailbox.root / "Inbox" / "TRADING").glob("*.md") if path.name in names)
     for name in found:

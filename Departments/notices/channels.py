@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -54,7 +53,7 @@ class CommandChannel:
 
     def send(self, notice: Notice) -> None:
         """Run the program. Raises NotTold."""
-        ended = _run(_split(self.command), self.folder, self.seconds, json_text(dict(notice.document())))
+        ended = _run(split_command(self.command), self.folder, self.seconds, json_text(dict(notice.document())))
         if ended.code != 0:
             raise NotTold(f"it failed with exit code {ended.code}")
 
@@ -109,16 +108,6 @@ def run_notice(given: Mapping[str, Any], folder: Path, seconds: float) -> EndedP
     """Run the program that sends or pings, without the addresses in its environment. Raises NotTold."""
     words = [sys.executable, str(Path(notice_runner.__file__).resolve())]
     return _run(words, folder, seconds, json.dumps(dict(given)))
-
-
-def _split(command: str | Sequence[str]) -> list[str]:
-    """Return the words of a command. Raises NotTold for none, and for a quotation mark that does not close."""
-    words: list[str] = []
-    with suppress(ValueError):
-        words = split_command(command)
-    if not words:
-        raise NotTold("it is no command; correct notify.command in config/settings.yaml")
-    return words
 
 
 def _run(words: Sequence[str], folder: Path, seconds: float, given: str) -> EndedProgram:

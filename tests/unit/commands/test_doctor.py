@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.core.platform.clock import SystemClock
 from Departments.core.platform.locks import execution_lock
+from Departments.core.quotes import MarketClock
+from Departments.doctor.broker_looks import look_at_clock
 from Departments.doctor.diagnoses import Diagnosis, Health, ok, take_look
 from Departments.ledger.ledger import Ledger
 from Departments.migration.pythons import find_lacking, spell_package
@@ -76,6 +83,49 @@ def test_an_older_ledger_names_the_command_that_converts_it(folder: Path, capsys
     assert said.code == 1
     assert "version 14" in said.out
     assert "migrate" in said.out
+
+
+@pytest.mark.parametrize("rows", ["", "INSERT INTO ledger_version VALUES (0)"])
+def test_a_ledger_whose_first_run_was_killed_is_in_order(
+    folder: Path, capsys: pytest.CaptureFixture[str], rows: str
+) -> None:
+    for path in folder.glob("sentinel.db*"):
+        path.unlink()
+    with closing(sqlite3.connect(folder / "sentinel.db")) as db:
+        db.executescript(f"CREATE TABLE ledger_version (version INTEGER NOT NULL); {rows}")
+    said = say(capsys, "doctor", "--workspace", folder, "--json")
+    (sentence,) = sentences(said, "ledger", "ok")
+    assert "gets the desk's tables with the first run" in sentence
+
+
+def test_a_ledger_that_nobody_can_convert_is_not_sent_to_a_command_that_refuses_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in folder.glob("sentinel.db*"):
+        path.unlink()
+    with closing(sqlite3.connect(folder / "sentinel.db")) as db:
+        db.executescript("CREATE TABLE ledger_version (version INTEGER); INSERT INTO ledger_version VALUES (9)")
+    (sentence,) = sentences(say(capsys, "doctor", "--workspace", folder, "--json"), "ledger", "trouble")
+    assert "move it away and see `departments reconcile`" in sentence
+
+
+@pytest.mark.parametrize(
+    ("ahead", "sentence"),
+    [
+        (timedelta(days=1, seconds=3), "The machine's clock is 86403 s behind the broker's; set it."),
+        (-timedelta(days=2), "The machine's clock is 172800 s ahead of the broker's; set it."),
+        (timedelta(seconds=4), "The machine's clock agrees with the broker's."),
+    ],
+)
+def test_a_wrong_clock_is_named_with_all_of_its_difference(ahead: timedelta, sentence: str) -> None:
+    class Clocked:
+        clock = broker = SystemClock()
+        broker_row = SimpleNamespace(takes_simulated_clock=False)
+
+    desk, theirs = Clocked(), MarketClock.by_calendar(SystemClock().now() + ahead)
+    desk.broker = SimpleNamespace(market_clock=lambda: theirs)  # type: ignore[assignment]
+    (found,) = look_at_clock(cast(Desk, desk))
+    assert found.sentence == sentence
 
 
 def test_an_unfinished_execution_and_odd_files_are_warnings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -227,12 +227,6 @@ def test_the_log_names_no_text_of_an_error_that_is_not_ours(ledger: Ledger, capl
     assert "recorder did not take the notice (lock): ValueError" in caplog.messages
 
 
-@pytest.mark.parametrize("command", ["tell 'everybody", "", ()])
-def test_a_command_that_is_none_is_named_with_its_mend(tmp_path: Path, command: str | tuple[str, ...]) -> None:
-    with pytest.raises(NotTold, match=r"it is no command; correct notify\.command"):
-        CommandChannel(command, tmp_path, 20).send(LOCKED)
-
-
 def test_ten_lines_are_the_most() -> None:
     assert keep_ten(str(n) for n in range(10)) == tuple("0123456789")
     assert keep_ten(str(n) for n in range(14))[-2:] == ("8", "… and 5 more")
