@@ -72,18 +72,23 @@ class ProcessLock:
         return self._path.with_suffix(".version")
 
     def _note_holder(self) -> None:
-        """Note this process, unless it was the last one that did."""
+        """Note this process, unless it was the last one that did.
+
+        The note is written over: a file that was emptied goes to the disk when it is closed (`auto_da_alloc`,
+        https://docs.kernel.org/admin-guide/ext4.html).
+        """
         with suppress(OSError):
             if not self._noted_at or self._note.stat().st_mtime_ns != self._noted_at:
                 provide_file(self._note, self._rights)
-                with files.open_file(self._note, "wb") as file:
+                with files.open_file(self._note, "r+b") as file:
                     file.write(f"{__version__}\n{os.getpid()}\n".encode())
+                    file.truncate()
                 self._noted_at = self._note.stat().st_mtime_ns
 
     def _describe_holder(self) -> WorkspaceBusy:
         """Return the error that names the holder: its process, since when, and another version of the program."""
         try:
-            version, _, process = files.read_bytes(self._note).decode(errors="replace").partition("\n")
+            version, process, *_ = [*files.read_bytes(self._note).decode(errors="replace").split("\n"), ""]
             since = datetime.fromtimestamp(self._note.stat().st_mtime, UTC)
         except OSError:
             return WorkspaceBusy(f"{self._busy}; {self._mend}.")

@@ -1,13 +1,15 @@
 """One execution at a time: a workspace and an account are held by one process, and a crash lets go of both."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from Departments import __version__
 from Departments.core.errors import BadInput, WorkspaceBusy
-from Departments.core.platform.locks import account_lock, execution_lock
+from Departments.core.platform.locks import ProcessLock, account_lock, execution_lock
 
 ID = "904837e3-3b76-47ec-b432-046db621571b"
 HELD_AND_DEAD = """
@@ -55,6 +57,18 @@ def test_the_file_of_the_lock_tells_nothing_of_the_account(tmp_path: Path) -> No
         assert {file.suffix for file in files} == {".lock", ".version"}
         assert not any(part in file.name for part in ID.split("-") for file in files)
         assert not any(ID.encode() in file.read_bytes() for file in files)
+
+
+def test_the_note_of_a_holder_takes_the_place_of_a_longer_one(tmp_path: Path) -> None:
+    note = tmp_path / "execution.version"
+    note.write_bytes(b"10.200.3000\n1234567890\n")
+    held = ProcessLock(tmp_path / "execution.lock", "busy")
+    held.take()
+    assert note.read_bytes() == f"{__version__}\n{os.getpid()}\n".encode()
+    with pytest.raises(WorkspaceBusy) as caught:
+        ProcessLock(tmp_path / "execution.lock", "busy").take()
+    assert caught.value.process == str(os.getpid())
+    held.release()
 
 
 def test_a_crash_releases_the_account(tmp_path: Path) -> None:
