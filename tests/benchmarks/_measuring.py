@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, process_time
 
+from Departments.core.platform.places import LOCKS
 from Departments.messaging import disk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,12 +27,14 @@ def write_section(text: str, path: Path = FILE) -> None:
 
 
 def new_place(name: str) -> Path:
-    """Return a new folder below `build`, which `make bench` removes when all is measured.
+    """Return a new folder below `build`, which `make bench` removes when all is measured; mutexes are in it, too.
 
     Not before: ext4 is slow to create files where many were removed in the last minutes.
     """
     (ROOT / "build").mkdir(exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=f"bench_{name}_", dir=ROOT / "build"))
+    place = Path(tempfile.mkdtemp(prefix=f"bench_{name}_", dir=ROOT / "build"))
+    os.environ[LOCKS] = str(place / "locks")  # not among the user's own
+    return place
 
 
 def flush_time(place: Path, count: int = 200) -> float:
