@@ -71,8 +71,10 @@ class Backup:
 def make_backup(workspace: Path, target: Path, now: datetime, rights: Rights) -> Backup:
     """Copy a workspace into a new zip, also beside a running day. Raises BadInput, LedgerError, DiskError, OSError."""
     state = find_state(workspace)
-    if not (state / LEDGER_FILE).is_file():
-        raise BadInput(state, "", f"has no {LEDGER_FILE} to copy", "name the folder of a desk by --workspace")
+    ledger = state / LEDGER_FILE
+    if not ledger.is_file() or not ledger.stat().st_size:
+        problem = f"has no {LEDGER_FILE} to copy, or an empty one"
+        raise BadInput(state, "", problem, "name the folder of a desk by --workspace")
     if target.exists():
         raise BadInput(target, "", "exists already", "name a new file")
     if not target.parent.is_dir():

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from Departments.brokers.registry import BROKERS, BrokerRow, find_row, list_names
+from Departments.brokers.registry import BROKERS, BrokerRow
 from Departments.core.departments import OURS
 from Departments.core.errors import BadInput, DiskError, LedgerError
 from Departments.core.logs import make_logger
@@ -120,22 +120,9 @@ class Plumbing:
     @cached_property
     def settings(self) -> Settings:
         """`config/settings.yaml`, or the defaults."""
-        from Departments.core.platform.text_files import config_file
-        from Departments.core.settings import load_settings
+        from Departments.settings_file import read_settings
 
-        path = config_file(self.workspace, "settings.yaml")
-        settings = load_settings(path)
-        if find_row(settings.broker.name, self.choices.brokers) is None:
-            problem = f"input should be {list_names(self.choices.brokers)} (found {settings.broker.name!r})"
-            raise BadInput(path, "broker.name", problem, "correct the value")
-        if settings.files == "shared" and self._found_state == self.workspace:
-            problem = "several users need a state folder that all of them can write, for ledger and mutexes"
-            raise BadInput(path, "files", problem, "name it by state_dir")
-        if settings.messages.senders or settings.messages.require_signature:
-            from Departments.messaging.admission import check_types
-
-            check_types(settings.messages, path)
-        return settings
+        return read_settings(self.workspace, self.choices.brokers)
 
     @cached_property
     def limits(self) -> Limits:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import typer
 from rich.console import Console
 
-from Departments.core.errors import RUN_AGAIN, DepartmentsError, DiskError
+from Departments.core.errors import RUN_AGAIN, BadInput, DepartmentsError, DiskError
 from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import AGAIN, find_mend
 from Departments.core.safe_text import escape_in_json, make_safe
@@ -67,6 +67,8 @@ def _describe(error: BaseException) -> Failure:
         return _describe_usage(error)
     if isinstance(error, typer.Abort | KeyboardInterrupt):
         return Failure("INTERRUPTED", f"Interrupted; {RUN_AGAIN}.", INTERRUPTED, mend=RUN_AGAIN)
+    if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
+        return _describe_ours(BadInput(str(error.filename), "", *_find_wrong_kind(error)))
     if isinstance(error, OSError):
         place, mend = str(error.filename or "the system"), find_mend(error, Path()) or "check the path and the disk"
         mend = f"{mend} and {AGAIN}"
@@ -74,6 +76,14 @@ def _describe(error: BaseException) -> Failure:
         return Failure("DISK_ERROR", sentence, DiskError.exit_code, place, mend=mend)
     mend = f"set {TRACEBACK}=1 to see its traceback"
     return Failure("UNEXPECTED", f"Unexpected error ({_name(error)}); {mend}.", UNEXPECTED, mend=mend)
+
+
+def _find_wrong_kind(error: OSError) -> tuple[str, str]:
+    """Return problem and mend of a file where a folder has to be, or the other way round."""
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, and a file has to be there", "move that folder away, or name another file"
+    what = "is a file" if isinstance(error, FileExistsError) else "has a file in its path"
+    return f"{what}, and a folder has to be there", "move that file away, or name another folder"
 
 
 def _name(error: BaseException) -> str:

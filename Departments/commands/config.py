@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from pydantic import BaseModel
 from rich import box
 from rich.table import Table
 
-from Departments.brokers.registry import find_row, list_names
+from Departments.bootstrap import LEDGER_FILE
+from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import print_json, use_desk
 from Departments.commands.log_lines import note_change
@@ -23,10 +24,11 @@ from Departments.core.documents import as_json as to_json
 from Departments.core.errors import BadInput
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.edited_yaml import set_in_yaml
-from Departments.core.platform.places import locate
+from Departments.core.platform.places import find_state, locate, place_state
 from Departments.core.platform.text_files import config_file, parse_yaml, read_text, read_yaml
 from Departments.core.settings import Settings
 from Departments.core.validation import validate
+from Departments.settings_file import check_settings
 
 HELP: Final = """Show the limits in force and the source of each; with `--origin` every setting too, and what reads it.
 
@@ -39,6 +41,7 @@ SET_HELP: Final = """Change one setting or limit, such as `config set deployment
 The whole file is checked with the new value before anything is written; comments and order stay. VALUE is YAML: a
 number, a word, null, or [A, B]. With `--json`: `{"file", "key", "before", "value"}`.
 """
+AnyFile = TypeVar("AnyFile", bound=Settings | Limits)
 #: What reads each section of the settings.
 READERS: Final[Mapping[str, str]] = {
     "approve": "the Executive, before an execution",
@@ -182,14 +185,32 @@ def set_value(workspace: Path, key: str, value: str) -> tuple[Path, Any]:
     text = read_text(path) if path.exists() else ""
     before = _look_up(parse_yaml(text, path), key)
     changed = set_in_yaml(text, key, value)
-    checked = validate(model, parse_yaml(changed, path), path)
-    if isinstance(checked, Limits):
-        raise_for_contradictions(checked, path)
-    elif checked.broker.name is not None and find_row(checked.broker.name) is None:
-        raise BadInput(path, "broker.name", f"{checked.broker.name!r} is no broker", f"name {list_names()}")
+    checked = check_text(model, changed, path, workspace)
+    if isinstance(checked, Settings):
+        _refuse_leaving_the_ledger(workspace, checked, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, changed)
     return path, before
+
+
+def check_text(model: type[AnyFile], text: str, path: Path, workspace: Path) -> AnyFile:
+    """Read the text of a file of settings or limits as a command would. Raises BadInput."""
+    checked = validate(model, parse_yaml(text, path), path)
+    if isinstance(checked, Limits):
+        raise_for_contradictions(checked, path)
+    elif isinstance(checked, Settings):
+        check_settings(checked, path, workspace)
+    return checked
+
+
+def _refuse_leaving_the_ledger(workspace: Path, checked: Settings, path: Path) -> None:
+    """Raise BadInput for a new state folder while the ledger is in the old one: a new ledger would know nothing."""
+    old, new = find_state(workspace), place_state(workspace, checked.state_dir)
+    left = [name for name in (LEDGER_FILE, EXCHANGE_FILE) if (old / name).exists() and not (new / name).exists()]
+    if old != new and left:
+        files = ", ".join(sorted(each.name for name in left for each in old.glob(f"{name}*")))
+        problem = f"{left[0]} is in {old}, and {new} has none"
+        raise BadInput(path, "state_dir", problem, f"move {files} there first, while nothing runs")
 
 
 def _find_model(key: str) -> type[Settings | Limits]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import time
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -12,24 +13,28 @@ import typer
 
 from Departments.bootstrap import MESSAGES
 from Departments.brokers.registry import name_of_paper
-from Departments.commands.config import set_value
+from Departments.commands.config import check_text, write_value
 from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.demo import find_config
 from Departments.commands.frame import print_json
+from Departments.commands.log_lines import note_change
 from Departments.commands.options import AsJson
 from Departments.commands.schedules import overdue_job, run_job, write_schedule
 from Departments.core.departments import ALL, OURS
 from Departments.core.errors import BadInput
 from Departments.core.platform.atomic_files import write_atomically
+from Departments.core.platform.edited_yaml import set_in_yaml
 from Departments.core.platform.places import locate
 from Departments.core.platform.rights import PRIVATE, make_folder
-from Departments.core.platform.text_files import read_text
+from Departments.core.platform.text_files import config_file, read_text
 from Departments.core.readers import read_time_of_day
-from Departments.core.settings import load_settings
+from Departments.core.settings import Settings
+from Departments.settings_file import read_settings
 
 HELP: Final = """Make a folder a workspace: config/, message folders, an example account and briefing, .gitignore.
 
-On a terminal it asks what no option says. Nothing that is there is overwritten. `--schedule` also writes
+On a terminal it asks what no option says. Nothing that is there is overwritten: settings and schedules
+that say something else are named, with the mend. `--schedule` also writes
 config/schedule/ for systemd, cron or Windows' Task Scheduler, with your Python and folder in it, and says how to
 install it. With `--json`: `{"workspace", "written", "kept", "install"}`.
 """
@@ -49,6 +54,8 @@ LIMITS, SETTINGS, ACCOUNT, BRIEFING = (
     "examples/briefing.md",
 )
 TIME: Final = "09:20"
+DEFAULTS: Final = {"broker.name": "simulated", "approve": "auto", "schedule.run_at": f'"{TIME}"'}
+QUOTES: Final = "\"'"
 Broker = Literal["simulated", "paper"]
 Kind = Literal["systemd", "cron", "windows"]
 
@@ -64,25 +71,28 @@ def init(  # noqa: PLR0913 - one parameter for each option
     overdue_by: Annotated[
         str | None, typer.Option(help="By when it has to have ended; else you are told.", metavar="HH:MM")
     ] = None,
-    approve: Annotated[Literal["ask", "auto"], typer.Option(help="A person approves, or the desk.")] = "auto",
+    approve: Annotated[
+        Literal["ask", "auto"] | None, typer.Option(help="A person approves, or the desk, as by default.")
+    ] = None,
     schedule: Annotated[Kind | None, typer.Option(help="Write a schedule, too.")] = None,
     *,
     as_json: AsJson = False,
 ) -> int:
     """Make a workspace."""
-    if sys.stdin.isatty() and not as_json:
-        broker, briefing, run_at = _ask(broker, briefing, run_at)
-    chosen = {
-        "broker.name": name_of_paper() if broker == "paper" else "simulated",
-        "approve": approve,
-        "schedule.run_at": f'"{run_at or TIME}"',
-        **({"schedule.overdue_by": f'"{overdue_by}"'} if overdue_by else {}),
-        **({"operations.briefing.command": f"'{_double(briefing)}'"} if briefing else {}),
-    }
     made = Scaffold(locate(folder))
+    if made.is_new and sys.stdin.isatty() and not as_json:
+        broker, briefing, run_at = _ask(broker, briefing, run_at)
     times = _read_time("--run-at", run_at), _read_time("--overdue-by", overdue_by)
-    made.write_workspace(chosen)
-    install = made.write_schedule(schedule, *times) if schedule else ""
+    given = {
+        "broker.name": broker and (name_of_paper() if broker == "paper" else "simulated"),
+        "approve": approve,
+        "schedule.run_at": run_at and f'"{run_at}"',
+        "schedule.overdue_by": overdue_by and f'"{overdue_by}"',
+        "operations.briefing.command": briefing and f"'{_double(briefing)}'",
+    }
+    made.prepare({key: value for key, value in given.items() if value})
+    install = made.prepare_schedule(schedule, *times) if schedule else ""
+    made.write()
     if as_json:
         document = {"workspace": str(made.root), "written": made.written, "kept": made.kept, "install": install or None}
         print_json(document)
@@ -115,51 +125,79 @@ def _read_time(option: str, text: str | None) -> time | None:
 
 
 class Scaffold:
-    """A workspace that is being made: what was written, and what was there already."""
+    """A workspace that is being made: texts by their names, then what was written, and what was there already."""
 
     def __init__(self, root: Path) -> None:
+        if root.exists() and not root.is_dir():
+            raise BadInput(root, "", "is a file", "name a folder")
         self.root = root
         self.written: list[str] = []
         self.kept: list[str] = []
+        self._texts: dict[str, str] = {}
+        self._settings = config_file(root, "settings.yaml")
+        self.is_new = not self._settings.exists()
 
-    def write_workspace(self, chosen: Mapping[str, str]) -> None:
-        """Write configuration, folders and examples."""
+    def prepare(self, given: Mapping[str, str]) -> None:
+        """Prepare configuration and examples. `given` are settings, as YAML. Raises BadInput for a wrong one.
+
+        Settings that are there are not changed, so they have to be what is given.
+        """
         source = find_config()
         demo = next((source / "demo" / MESSAGES / "Inbox" / "OPERATIONS").glob("*.md"))
-        is_new = not (self.root / SETTINGS).exists()
-        texts = {
-            LIMITS: read_text(source / "hard_constraints.yaml"),
-            SETTINGS: read_text(source / "settings.yaml"),
-            ACCOUNT: read_text(source / "demo" / "exchange_state.yaml"),
-            BRIEFING: read_text(demo),
-            ".gitignore": IGNORED,
-        }
-        for name, text in texts.items():
-            self._write(name, text)
-        for key, value in chosen.items() if is_new else ():
-            set_value(self.root, key, value)
-        for box, departments in (("Inbox", OURS), ("Outbox", ALL), ("Archive", ()), ("Dead_Letter", ())):
-            for department in departments or ("",):
-                make_folder(self.root / MESSAGES / box / department, PRIVATE)
+        settings = read_text(source / "settings.yaml" if self.is_new else self._settings)
+        changed = settings
+        for key, value in ({**DEFAULTS, **given} if self.is_new else given).items():
+            changed = set_in_yaml(changed, key, value)
+        checked = check_text(Settings, changed, self._settings, self.root)
+        if not self.is_new:
+            self._refuse_others(given, checked)
+        limits = read_text(source / "hard_constraints.yaml")
+        account = read_text(source / "demo" / "exchange_state.yaml")
+        self._texts |= {LIMITS: limits, SETTINGS: changed, ACCOUNT: account, BRIEFING: read_text(demo)}
+        self._texts[".gitignore"] = IGNORED
+        self._schedule = checked.schedule
 
-    def write_schedule(self, kind: str, run_at: time | None, overdue_by: time | None) -> str:
-        """Write the files of a schedule, and return the command that installs them.
+    def _refuse_others(self, given: Mapping[str, str], wanted: Settings) -> None:
+        there = read_settings(self.root)
+        for key, value in given.items():
+            find = attrgetter(key)
+            if find(there) != find(wanted):
+                problem = f"is {write_value(find(there))} there, not {write_value(find(wanted))}"
+                mend = f"change it: departments config set {key} {value.strip(QUOTES)}"
+                raise BadInput(self._settings, key, problem, mend)
 
-        A time that is None is the settings' own; without an overdue time there is no job for it.
+    def prepare_schedule(self, kind: str, run_at: time | None, overdue_by: time | None) -> str:
+        """Prepare the files of a schedule, and return the command that installs them.
+
+        A time that is None is the settings' own; without an overdue time there is no job for it. Raises BadInput for
+        another schedule that is there.
         """
-        settings = load_settings(self.root / SETTINGS).schedule
-        overdue_by = overdue_by or settings.overdue_by
-        jobs = [run_job(run_at or settings.run_at or time.fromisoformat(TIME))]
+        overdue_by = overdue_by or self._schedule.overdue_by
+        jobs = [run_job(run_at or self._schedule.run_at or time.fromisoformat(TIME))]
         jobs += [overdue_job(overdue_by)] if overdue_by else []
         files = dict(write_schedule(kind, Path(sys.executable), self.root, jobs))
         install = files.pop("")
-        for name, text in files.items():
-            self._write(f"config/schedule/{name}", text)
+        folder = self.root / "config" / "schedule"
+        others = [name for name, text in files.items() if (folder / name).exists() and read_text(folder / name) != text]
+        if others:
+            problem = f"holds another schedule ({', '.join(others)})"
+            raise BadInput(folder, "", problem, "delete these files, then give the same command again")
+        self._texts |= {f"config/schedule/{name}": text for name, text in files.items()}
         return install
+
+    def write(self) -> None:
+        """Write what was prepared and is not there, and make the folders of messages."""
+        for name, text in self._texts.items():
+            self._write(name, text)
+        for box, departments in (("Inbox", OURS), ("Outbox", ALL), ("Archive", ()), ("Dead_Letter", ())):
+            for department in departments or ("",):
+                make_folder(self.root / MESSAGES / box / department, PRIVATE)
+        if self.written:
+            note_change(self.root, "init", f"wrote {', '.join(self.written)}")
 
     def _write(self, name: str, text: str) -> None:
         path = self.root / name
-        if path.exists():
+        if path.exists() or (name.startswith("config/") and config_file(self.root, path.name).exists()):
             self.kept.append(name)
             return
         make_folder(path.parent, PRIVATE)

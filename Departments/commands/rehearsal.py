@@ -27,7 +27,7 @@ def rehearse(workspace: Path, now: datetime) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="departments-dry-run-") as name:
         folder = Path(name)
         state = find_state(workspace)
-        if (state / LEDGER_FILE).exists():
+        if any((state / name).exists() for name in (LEDGER_FILE, EXCHANGE_FILE)):
             with execution_lock(workspace):
                 _copy_files(state, folder)
         _copy_messages(workspace / MESSAGES, folder / MESSAGES, trading_day(now).isoformat())

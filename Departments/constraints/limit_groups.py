@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from Departments.core.money import BEYOND_REASON
-from Departments.core.readers import spell_symbol
+from Departments.core.readers import read_symbol
 from Departments.core.settings import Section
 
 Policy = Literal["allow", "warn", "deny"]
@@ -68,9 +68,9 @@ Free = Annotated[Any, BeforeValidator(_empty)]
 
 def _read_symbols(value: Any) -> Any:
     rows = value or ()
-    if not isinstance(rows, list | tuple) or not all(isinstance(row, str) and row.strip() for row in rows):
-        raise ValueError(f"is not a list of symbols (found {value!r}); write [GME, AMC]")
-    return tuple(map(spell_symbol, rows))
+    if not isinstance(rows, list | tuple):
+        raise ValueError(f"is not a list of symbols (found {value!r}); write [GME, AMC]")  # noqa: TRY004 - for pydantic
+    return tuple(map(read_symbol, rows))
 
 
 Symbols = Annotated[tuple[str, ...], BeforeValidator(_read_symbols)]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
 
@@ -22,6 +23,8 @@ from Departments.core.regimes import number_or_none
 SYMBOL: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}(?:[.\-][A-Z0-9]{1,4})?\Z")
 #: A class of shares behind a dash, as price feeds write it.
 SHARE_CLASS: Final = re.compile(r"[A-Z]{1,5}-[A-Z]\Z")
+AGE: Final = re.compile(r"(\d{1,5})([mhdw])\Z")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 SHORT: Final = 80  # characters of a sentence that shows the value
 Value = TypeVar("Value")
 Read = Callable[[Any], Value]
@@ -138,6 +141,29 @@ def read_time_of_day(text: str) -> time:
     if re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", text.strip()) is None:
         raise ValueError(f'{text[:40]!r} is no time of a day; write it like "10:30", in New York time')
     return time.fromisoformat(f"{text.strip():0>5}")
+
+
+def read_age(text: str) -> timedelta:
+    """Read an age such as 30m, 12h, 7d or 2w."""
+    found = AGE.match(text.strip().lower())
+    if found is None:
+        raise ValueError(f"{text[:40]!r} is not an age; write for example 12h, 7d or 2w")
+    return timedelta(**{_UNITS[found.group(2)]: int(found.group(1))})
+
+
+# --- places ---
+
+
+def read_web_address(text: str) -> str:
+    """Read an address of the web. It may hold a password, so no sentence repeats it."""
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole or not text.isprintable() or " " in text:
+        raise ValueError("is no address of the web; write it like https://host/path")
+    return text
 
 
 # --- types of fields ---

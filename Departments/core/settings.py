@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from datetime import time
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from Departments.core.departments import ALL, TRADING
 from Departments.core.money import ONE, on_tick
 from Departments.core.orders import BUY_COLLAR, Side
 from Departments.core.platform.text_files import read_yaml
-from Departments.core.readers import read_time_of_day
+from Departments.core.readers import read_symbol, read_time_of_day
+from Departments.core.setting_fields import Age, Command, SettingPath, WebAddress
 from Departments.core.validation import validate
 
 
@@ -119,6 +120,13 @@ class AccountSettings(Section):
 
     foreign: ForeignPolicy | dict[str, ForeignPolicy] | None = None
 
+    @field_validator("foreign")
+    @classmethod
+    def _spell_symbols(cls, foreign: ForeignPolicy | dict[str, ForeignPolicy] | None) -> Any:
+        if not isinstance(foreign, dict):
+            return foreign
+        return {read_symbol(symbol): policy for symbol, policy in foreign.items()}
+
     def policy_for(self, symbol: str) -> ForeignPolicy | None:
         """Return the policy of a symbol, None for the default."""
         return self.foreign.get(symbol) if isinstance(self.foreign, dict) else self.foreign
@@ -184,22 +192,6 @@ class MessagesSettings(Section):
         return senders
 
 
-def _check_command(command: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    from Departments.core.platform.processes import split_command  # noqa: PLC0415 - few settings name a command
-
-    try:
-        words = split_command(command)
-    except ValueError as error:
-        raise ValueError("has a quotation mark that does not close; close it") from error
-    if not words:
-        raise ValueError("is empty; name a program, or write null")
-    return command
-
-
-#: A command with its words in one text, or each by itself.
-Command = Annotated[str | tuple[str, ...], AfterValidator(_check_command)]
-
-
 class HookSettings(Section):
     """A program of the user that Operations runs: a command, or a function or method of a module.
 
@@ -249,7 +241,7 @@ class OperationsSettings(Section):
 class RetentionSettings(Section):
     """The defaults of `departments archive`."""
 
-    older_than: str = "7d"
+    older_than: Age = "7d"
     types: tuple[str, ...] = ()
     departments: tuple[str, ...] = ()
     boxes: tuple[Literal["Inbox", "Outbox"], ...] = ("Inbox", "Outbox")
@@ -269,8 +261,8 @@ class RegimeSettings(Section):
 
     recipients: tuple[str, ...] = ("EXECUTIVE", "OPERATIONS")
     reuse_hours: float = Field(3, ge=0, le=1_000_000)
-    spy_bars: Path | None = None
-    vix_bars: Path | None = None
+    spy_bars: SettingPath | None = None
+    vix_bars: SettingPath | None = None
 
     @field_validator("recipients")
     @classmethod
@@ -299,6 +291,13 @@ class ScheduleSettings(Section):
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
             return time(value // 60, value % 60)
         return value if value is None else read_time_of_day(str(value))
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.run_at is not None and self.overdue_by is not None and self.overdue_by <= self.run_at:
+            due, begins = (moment.isoformat("minutes") for moment in (self.overdue_by, self.run_at))
+            raise ValueError(f"overdue_by ({due}) is not after run_at ({begins}); correct one of them")
+        return self
 
 
 NoticePolicy = Literal["on", "silent", "off"]
@@ -332,8 +331,8 @@ class NotifySettings(Section):
     """
 
     command: Command | None = None
-    file: Path | None = None
-    heartbeat_url: str | None = None
+    file: SettingPath | None = None
+    heartbeat_url: WebAddress | None = None
     timeout: float = Field(20, gt=0, le=600)
     events: NoticePolicies = NoticePolicies()
 
@@ -350,7 +349,7 @@ class Settings(Section):
     wait_for_open: bool = False
     approval: ApprovalSettings = ApprovalSettings()
     files: Literal["private", "shared"] = "private"
-    state_dir: Path | None = None
+    state_dir: SettingPath | None = None
     accounts: AccountSettings = AccountSettings()
     broker: BrokerSettings = BrokerSettings()
     phases: Phases = Phases()

@@ -70,9 +70,7 @@ def look_at_ledger(desk: Desk) -> Iterator[Diagnosis]:
     if version < VERSION:
         mend = f"run `departments migrate {desk.workspace} --apply`"
         raise LedgerError(f"{path}: the ledger is of version {version}, this program reads {VERSION}; {mend}.")
-    unfinished = look_into(path, "SELECT plan_id FROM desk_executions WHERE ended_at IS NULL")
-    for row in unfinished:
-        yield warning("ledger", f"The execution of {row[0]} is not finished; run `departments resume`.")
+    yield from _look_at_executions(desk, path)
     damage = [str(row[0]) for row in look_into(path, "PRAGMA quick_check(1)") if row[0] != "ok"]
     if damage:
         raise LedgerError(f"{path}: the content is damaged ({damage[0]}); restore a backup: departments restore.")
@@ -80,6 +78,14 @@ def look_at_ledger(desk: Desk) -> Iterator[Diagnosis]:
     last = look_into(path, "SELECT max(ended_at) FROM desk_executions")[0][0]
     if last and parse_iso(last) - desk.clock.now() > CLOCK_IS_BEHIND:
         yield trouble("clock", f"The last run ended at {last}, after now; set the machine's clock right.")
+
+
+def _look_at_executions(desk: Desk, path: Path) -> Iterator[Diagnosis]:
+    for (plan_id,) in look_into(path, "SELECT plan_id FROM desk_executions WHERE ended_at IS NULL"):
+        if desk.is_executing():
+            yield ok("ledger", f"{plan_id} is being executed.")
+        else:
+            yield warning("ledger", f"The execution of {plan_id} is not finished; run `departments resume`.")
 
 
 def look_at_scripts(desk: Desk) -> Iterator[Diagnosis]:

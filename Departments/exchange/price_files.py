@@ -49,7 +49,10 @@ def read_prices(path: Path) -> PriceFile:
     if path.suffix.lower() == ".csv":
         return _read_csv(path)
     data = read_document(path)
-    return PriceFile(validate(_Prices, {"prices": data.get("prices", data)}, path).prices)
+    prices = validate(_Prices, {"prices": data.get("prices", data)}, path).prices
+    if not prices:
+        raise BadInput(path, "", "holds no prices", "write `SYMBOL: dollars` on each line")
+    return PriceFile(prices)
 
 
 def read_bars(path: Path) -> Mapping[str, tuple[RecordedBar, ...]]:

@@ -19,6 +19,7 @@ from Departments.core.errors import BadInput, UnreadableMessage, WorkspaceBusy
 from Departments.core.platform import files
 from Departments.core.platform.rights import Rights, open_successor
 from Departments.core.platform.steps import announce
+from Departments.core.readers import read_age
 from Departments.core.settings import RetentionSettings
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import lookup
@@ -30,8 +31,6 @@ from Departments.messaging.names import moment_in, number_names
 UNREADABLE: Final = "(unreadable)"
 MOVED, WOULD_MOVE, IN_USE, GONE, REFUSED = "moved", "would move", "in use", "gone", "refused by the system"
 NO_TIME: Final = datetime.max.replace(tzinfo=UTC)  # of a file that is gone, or whose time is outside the calendar
-_AGE: Final = re.compile(r"(\d{1,5})([mhdw])\Z")
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])\Z")
 
 
@@ -70,10 +69,10 @@ class Move:
 
 def age_of(text: str, source: str, key: str = "") -> timedelta:
     """Read an age such as 30m, 12h, 7d or 2w. Raises BadInput."""
-    found = _AGE.match(text.strip().lower())
-    if found is None:
-        raise BadInput(source, key, f"{text!r} is not an age", "write for example 12h, 7d or 2w")
-    return timedelta(**{_UNITS[found.group(2)]: int(found.group(1))})
+    try:
+        return read_age(text)
+    except ValueError as error:
+        raise BadInput(source, key, *str(error).split("; ", 1)) from error
 
 
 def find_due(root: Path, rules: Rules, now: datetime) -> list[Move]:

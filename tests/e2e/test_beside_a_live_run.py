@@ -91,3 +91,11 @@ def test_a_plan_whose_execution_began_takes_no_objection(interrupted: Path, caps
     said = give(capsys, interrupted, command)
     mend = "departments halt stops what it has not sent yet"
     assert (said.code, said.sentences) == (1, [f"the execution of {PLAN} began 2025-11-10 10:05 EST; {mend}"])
+
+
+def test_the_doctor_knows_a_run_that_goes_on(interrupted: Path, capsys: Capture) -> None:
+    with running(interrupted):
+        said = give(capsys, interrupted, "doctor")
+    assert f"{PLAN} is being executed." in said.out
+    assert "departments resume" not in said.out
+    assert "departments resume" in give(capsys, interrupted, "doctor").out

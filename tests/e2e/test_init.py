@@ -44,22 +44,76 @@ def test_nothing_that_is_there_is_overwritten(tmp_path: Path, capsys: Capture) -
     made(tmp_path, capsys, "--schedule", "cron")
     (tmp_path / "config" / "settings.yaml").write_text("approve: ask\n", encoding="utf-8")
     before = contents(tmp_path)
-    again = made(tmp_path, capsys, "--broker", "paper", "--schedule", "cron")
+    again = made(tmp_path, capsys, "--approve", "ask", "--schedule", "cron")
     assert (again["written"], contents(tmp_path)) == ([], before)
     assert "config/settings.yaml" in again["kept"]  # type: ignore[operator]
 
 
+OTHERS = {
+    "--run-at 10:00": "is 09:20:00 there, not 10:00:00; change it: departments config set schedule.run_at 10:00",
+    "--overdue-by 10:45": "schedule.overdue_by: is none there, not 10:45:00",
+    "--broker paper": "broker.name: is simulated there, not alpaca",
+    "--approve ask": "approve: is auto there, not ask; change it: departments config set approve ask",
+    "--briefing research.py": "operations.briefing.command: is none there, not research.py",
+    "--schedule cron --run-at 9:30": "schedule.run_at: is 09:20:00 there",
+}
+
+
+@pytest.mark.parametrize("options", OTHERS)
+def test_what_an_option_says_and_the_settings_deny_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: Capture, options: str
+) -> None:
+    made(tmp_path, capsys)
+    before = contents(tmp_path)
+    said = say(capsys, "init", tmp_path, *options.split())
+    assert (said.code, OTHERS[options] in said.err, contents(tmp_path)) == (2, True, before), said.err
+
+
+def test_a_schedule_follows_the_settings_and_an_older_one_is_named(tmp_path: Path, capsys: Capture) -> None:
+    made(tmp_path, capsys, "--schedule", "systemd")
+    assert say(capsys, "config", "set", "schedule.run_at", "10:00", "--workspace", tmp_path).code == 0
+    timer = tmp_path / "config" / "schedule" / "departments.timer"
+    said = say(capsys, "init", tmp_path, "--schedule", "systemd")
+    assert (said.code, "another schedule (departments.service, departments.timer); delete" in said.err) == (2, True)
+    for path in timer.parent.iterdir():
+        path.unlink()
+    assert made(tmp_path, capsys, "--schedule", "systemd", "--run-at", "10:00")["written"] != []
+    assert "10:00:00 America/New_York" in timer.read_text(encoding="utf-8")
+
+
+def test_an_older_systems_configuration_is_not_hidden_by_a_new_one(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "Config").mkdir()
+    (tmp_path / "Config" / "settings.yaml").write_text("approve: ask\n", encoding="utf-8")
+    assert "config/settings.yaml" in made(tmp_path, capsys)["kept"]  # type: ignore[operator]
+    assert not (tmp_path / "config" / "settings.yaml").exists() or os.name == "nt"
+
+
+@pytest.mark.parametrize("below", ["", "sub"])
+def test_a_file_is_no_folder_for_a_workspace(tmp_path: Path, capsys: Capture, below: str) -> None:
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    for command in (["init"], ["demo", "--workspace"], ["restore", tmp_path / "file", "--workspace"]):
+        said = say(capsys, *command, tmp_path / "file" / below)
+        assert (said.code, len(said.sentences)) == (2, 1)
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+
+
 def test_the_answers_become_settings_that_can_be_read(tmp_path: Path, capsys: Capture) -> None:
-    made(tmp_path, capsys, "--broker", "paper", "--briefing", "python it's.py", "--run-at", "09:40", "--approve", "ask")
+    made(tmp_path, capsys, "--broker", "paper", "--briefing", "python 'it.py'", "--run-at", "09:40", "--approve", "ask")
     settings = load_settings(tmp_path / "config" / "settings.yaml")
     assert (settings.broker.name, settings.broker.live, settings.approve) == ("alpaca", False, "ask")
-    assert (settings.operations.briefing.command, settings.schedule.run_at) == ("python it's.py", time(9, 40))
+    assert (settings.operations.briefing.command, settings.schedule.run_at) == ("python 'it.py'", time(9, 40))
 
 
 def test_a_wrong_time_is_refused_before_anything_is_made(tmp_path: Path, capsys: Capture) -> None:
-    said = say(capsys, "init", tmp_path / "x", "--run-at", "morning")
-    assert (said.code, "--run-at: 'morning' is no time of a day" in said.err) == (2, True)
-    assert not (tmp_path / "x").exists()
+    wrong = {
+        "--run-at morning": "--run-at: 'morning' is no time of a day",
+        "--briefing it's.py": 'operations.briefing.command: "it\'s.py" has a quotation mark that does not close',
+        "--run-at 10:00 --overdue-by 9:00": "overdue_by (09:00) is not after run_at (10:00)",
+    }
+    for options, words in wrong.items():
+        said = say(capsys, "init", tmp_path / "x", *options.split())
+        assert (said.code, words in said.err) == (2, True), said.err
+        assert not (tmp_path / "x").exists()
 
 
 def test_the_sentence_for_an_empty_folder_names_init(tmp_path: Path, capsys: Capture) -> None:
@@ -211,6 +265,31 @@ def test_a_value_is_set_and_every_comment_stays(tmp_path: Path, capsys: Capture)
         ("broker.name", "[a", "is not YAML"),
         ("phases.sell.timeout", "-1", "must be more than 0"),
         ("broker.name", "foo", "'foo' is no broker; name"),
+        ("notify.command", "python 'tell.py", '"python \'tell.py" has a quotation mark that does not close; close it'),
+        ("notify.command", '"a\\0b"', "notify.command: 'a\\x00b' has a character that no command has"),
+        ("operations.propose.command", "'\"a'", "has a quotation mark that does not close; close it"),
+        ("operations.enrich.command", "['']", "operations.enrich.command: is empty; name a program"),
+        (
+            "notify.heartbeat_url",
+            "ftp://host/secret",
+            "heartbeat_url: is no address of the web; write it like https://",
+        ),
+        ("notify.heartbeat_url", "https://", "is no address of the web"),
+        ("notify.heartbeat_url", "'https://host:x/'", "is no address of the web"),
+        ("notify.file", "config/addresses.yml", "notify.file: is inside the workspace"),
+        ("retention.older_than", "7", "must be a text"),
+        ("retention.older_than", "soon", "retention.older_than: 'soon' is not an age; write for example 12h"),
+        ("schedule.overdue_by", "'09:00'", "overdue_by (09:00) is not after run_at (09:20); correct one of them"),
+        ("schedule.run_at", "'25:00'", "is no time of a day"),
+        ("state_dir", '"a\\0b"', "state_dir: 'a\\x00b' is no path"),
+        ("state_dir", "~nobody-here/x", "is in the folder of a user who is not here; write the whole path"),
+        ("state_dir", "config/settings.yaml", "settings.yaml is a file; name a folder"),
+        ("regime.spy_bars", "''", "regime.spy_bars: '.' is no path"),
+        ("accounts.foreign", "{'?': tell}", "accounts.foreign: '?' is not a symbol"),
+        ("restricted_symbols.blocklist", "[GME, 'A B']", "'A B' is not a symbol"),
+        ("messages.require_signature", "[Nothing]", "there is no message type 'Nothing'"),
+        ("files", "shared", "files: several users need a state folder"),
+        ("deployment.ramp_from", "2025-02-30", "is not YAML"),
     ],
 )
 def test_a_wrong_value_is_refused_and_nothing_is_written(
@@ -221,6 +300,39 @@ def test_a_wrong_value_is_refused_and_nothing_is_written(
     said = say(capsys, "config", "set", key, value, "--workspace", tmp_path)
     assert (said.code, words in said.err) == (2, True), said.err
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "text", ['notify: {command: "\'"}', "notify: {heartbeat_url: x}", "messages: {require_signature: [X]}"]
+)
+def test_what_may_not_be_set_is_refused_in_a_file_too(tmp_path: Path, capsys: Capture, text: str) -> None:
+    made(tmp_path, capsys)
+    (tmp_path / "config" / "settings.yaml").write_text(text, encoding="utf-8")
+    for command in (["config"], ["run"], ["overdue", "--by", "10:30"]):
+        said = say(capsys, *command, "--workspace", tmp_path)
+        assert (said.code, len(said.sentences), "settings.yaml: " in said.err) == (2, 1, True)
+
+
+def test_symbols_of_limits_and_settings_are_spelled_as_brokers_do(tmp_path: Path, capsys: Capture) -> None:
+    made(tmp_path, capsys)
+    for key, value in (("restricted_symbols.blocklist", "[brk-b]"), ("accounts.foreign", "{brk-b: tell}")):
+        assert say(capsys, "config", "set", key, value, "--workspace", tmp_path).code == 0
+    document = say(capsys, "config", "--json", "--workspace", tmp_path).document
+    rows = {row["key"]: row["value"] for row in (*document["settings"], *document["limits"])}
+    assert rows["restricted_symbols.blocklist"] == ["BRK.B"]
+    assert rows["accounts.foreign"] == {"BRK.B": "tell"}
+
+
+def test_the_state_folder_moves_only_together_with_the_ledger(tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "ws"
+    made(folder, capsys)
+    (folder / "sentinel.db").write_bytes(b"")
+    change: list[str | Path] = ["config", "set", "state_dir", tmp_path / "state", "--workspace", folder]
+    said = say(capsys, *change)
+    assert (said.code, "move sentinel.db there first, while nothing runs" in said.err) == (2, True)
+    (tmp_path / "state").mkdir()
+    (folder / "sentinel.db").rename(tmp_path / "state" / "sentinel.db")
+    assert say(capsys, *change).code == 0
 
 
 def test_a_key_is_added_to_a_file_that_lacks_it(tmp_path: Path, capsys: Capture) -> None:

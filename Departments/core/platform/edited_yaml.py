@@ -24,7 +24,7 @@ def set_in_yaml(text: str, key: str, value: str) -> str:
     editor.representer.add_representer(type(None), _write_null)
     try:
         document, parsed = editor.load(text), editor.load(value)
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:  # 2025-02-30 is a ValueError
         raise BadInput("config set", key, f"{value!r} is not YAML", "write a number, a word or [A, B]") from error
     document = CommentedMap() if document is None else document
     *groups, name = key.split(".")

@@ -49,12 +49,23 @@ def find_state(workspace: Path) -> Path:
 
     Raises BadInput for settings that cannot be read.
     """
-    named = _read_setting(workspace)
+    return place_state(workspace, _read_setting(workspace))
+
+
+def place_state(workspace: Path, named: str | Path | None) -> Path:
+    """Return the folder of the state, which the settings may have `named`. Raises BadInput for no path."""
     if named is not None:
-        found = locate(workspace / Path(named).expanduser())
+        found = _read_path(workspace, named, "state_dir")
         return workspace if found == locate(workspace) else found
     base = os.environ.get(STATE)
-    return locate(Path(base).expanduser()) / f"{workspace.name}-{_key(workspace)[:8]}" if base else workspace
+    return _read_path(workspace, base, STATE) / f"{workspace.name}-{_key(workspace)[:8]}" if base else workspace
+
+
+def _read_path(workspace: Path, text: str | Path, key: str) -> Path:
+    try:
+        return locate(workspace / Path(text).expanduser())
+    except (RuntimeError, ValueError, OSError) as error:
+        raise BadInput(key, "", f"{str(text)!r} is no path here", "write the whole path of a folder") from error
 
 
 def claim_state(folder: Path, workspace: Path, rights: Rights = PRIVATE) -> None:

@@ -48,7 +48,7 @@ def test_a_wrong_name_in_the_settings_is_refused_with_the_names_there_are(tmp_pa
     with pytest.raises(BadInput) as refusal:
         _ = open_desk(tmp_path, Choices(brokers=[*BROKERS, row()])).settings
     assert str(refusal.value) == (
-        f"{settings}: broker.name: input should be 'simulated', 'alpaca' or 'mine' (found 'nasdaq'); correct the value."
+        f"{settings}: broker.name: 'nasdaq' is no broker; name 'simulated', 'alpaca' or 'mine'."
     )
 
 

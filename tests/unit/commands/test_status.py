@@ -146,6 +146,16 @@ def test_what_is_missing_in_a_fresh_workspace_is_named_there(folder: Path, capsy
     assert trouble["sentence"].startswith(f"{folder / 'simulated_exchange.db'}: ")
 
 
+@pytest.mark.parametrize("command", ["status", "positions", "history", "run --dry-run", "plan"])
+def test_a_seeded_exchange_is_seen_before_the_first_run(folder: Path, capsys: Capture, command: str) -> None:
+    deliver_briefing(folder)
+    at = ["--workspace", str(folder), "--at", AT]
+    assert say(capsys, "exchange", "init", folder / "state.yaml", *at).code == 0
+    said = say(capsys, *command.split(), *at)
+    assert (said.code, "no state yet" in said.out + said.err) == (0, False)
+    assert "MSFT" in said.out or command == "history"
+
+
 def test_a_folder_that_is_no_workspace_is_refused(tmp_path: Path, capsys: Capture) -> None:
     said = status(capsys, tmp_path)
     assert (said.code, said.out) == (2, "")
