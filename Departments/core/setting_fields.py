@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from Departments.core.readers import read_age, read_web_address
 
@@ -25,18 +25,20 @@ def _check_command(command: str | tuple[str, ...]) -> str | tuple[str, ...]:
     return command
 
 
-def _check_path(path: Path) -> Path:
+def _check_path(value: object) -> object:
+    if not isinstance(value, str):
+        return value
     try:
-        os.fsencode(path.expanduser())
+        os.fsencode(Path(value).expanduser())
     except RuntimeError as error:
-        raise ValueError(f"{str(path)!r} is in the folder of a user who is not here; write the whole path") from error
+        raise ValueError(f"{value!r} is in the folder of a user who is not here; write the whole path") from error
     except ValueError:
         is_path = False
     else:
-        is_path = path != Path() and "\0" not in str(path)
+        is_path = bool(value.strip()) and "\0" not in value
     if not is_path:
-        raise ValueError(f"{str(path)!r} is no path; write the path of a file or folder, or null")
-    return path
+        raise ValueError(f"{value!r} is no path; write the path of a file or folder, or null")
+    return value
 
 
 def _check_age(age: str) -> str:
@@ -46,5 +48,5 @@ def _check_age(age: str) -> str:
 
 Command = Annotated[str | tuple[str, ...], AfterValidator(_check_command)]
 WebAddress = Annotated[str, AfterValidator(read_web_address)]
-SettingPath = Annotated[Path, AfterValidator(_check_path)]
+SettingPath = Annotated[Path, BeforeValidator(_check_path)]
 Age = Annotated[str, AfterValidator(_check_age)]

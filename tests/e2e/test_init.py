@@ -284,7 +284,7 @@ def test_a_value_is_set_and_every_comment_stays(tmp_path: Path, capsys: Capture)
         ("state_dir", '"a\\0b"', "state_dir: 'a\\x00b' is no path"),
         ("state_dir", "~nobody-here/x", "is in the folder of a user who is not here; write the whole path"),
         ("state_dir", "config/settings.yaml", "settings.yaml is a file; name a folder"),
-        ("regime.spy_bars", "''", "regime.spy_bars: '.' is no path"),
+        ("regime.spy_bars", "''", "regime.spy_bars: '' is no path"),
         ("accounts.foreign", "{'?': tell}", "accounts.foreign: '?' is not a symbol"),
         ("restricted_symbols.blocklist", "[GME, 'A B']", "'A B' is not a symbol"),
         ("messages.require_signature", "[Nothing]", "there is no message type 'Nothing'"),
