@@ -17,7 +17,7 @@ from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.explanations import Explanation, History, Sighting, find_standing, list_history
 from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock
-from Departments.commands.options import AsJson, At, Workspace
+from Departments.commands.options import AsJson, At, Workspace, read_day
 from Departments.core.errors import BadInput, DepartmentsError
 from Departments.core.money import plain
 from Departments.core.plans import TradingPlan
@@ -48,7 +48,7 @@ def explain(
     as_json: AsJson = False,
 ) -> int:
     """Explain a symbol."""
-    name, wanted = _read_name(symbol), _read_day(day)
+    name, wanted = _read_name(symbol), read_day("--day", day)
     if plan is not None and wanted is not None:
         raise BadInput("--day", "", "a plan file has its own day", "give --day or --plan, not both")
     given = None if plan is None else plan_from(read_json(plan), str(plan))
@@ -74,13 +74,6 @@ def _read_name(text: str) -> str:
         return read_symbol(text)
     except ValueError as error:
         raise BadInput("SYMBOL", "", *str(error).split("; ", 1)) from error
-
-
-def _read_day(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput("--day", "", f"{text!r} is not a day", "write it like 2025-11-10") from error
 
 
 def _find_history(desk: Desk, name: str) -> History:

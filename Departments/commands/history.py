@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,7 +20,7 @@ from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.looks import look_only
-from Departments.commands.options import AsJson, At, BrokerOption, Workspace
+from Departments.commands.options import AsJson, At, BrokerOption, Workspace, read_days
 from Departments.core.errors import BadInput, BrokerError
 from Departments.core.moments import show_moment
 from Departments.core.money import ZERO, money_text, percent, plain, usd, usd_cents
@@ -65,7 +64,7 @@ def history(
 ) -> int:
     """Show the days."""
     with ExitStack() as stack:
-        bounds = _read_day("--from", first), _read_day("--to", last)
+        bounds = read_days(first, last)
         choices = Choices(clock=make_clock(at), broker=broker)
         desk = stack.enter_context(use_desk(workspace, look_only(workspace, choices, stack)))
         found = read_history(desk.ledger, *bounds)
@@ -133,13 +132,6 @@ def _read_now(desk: Desk, known: DeskHistory) -> Now | None:
 
 def _list_held(desk: Desk, read: BrokerHoldings) -> Sequence[HeldPosition]:
     return list_holdings(desk.ledger, read, desk.clock.now(), exits_wanted=desk.settings.exits.enabled)
-
-
-def _read_day(option: str, text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(option, "", f"{text!r} is no day", "write it like 2025-11-10") from error
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -74,3 +75,19 @@ def choose_level(*, quiet: bool, verbose: bool) -> int:
     if quiet and verbose:
         raise typer.BadParameter("-q and -v contradict each other; keep one")
     return logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+
+
+def read_day(option: str, text: str | None) -> date | None:
+    """Return the day of an option. Raises BadInput."""
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(option, "", f"{text!r} is not a day", "write it like 2025-11-10") from error
+
+
+def read_days(first: str | None, last: str | None) -> tuple[date | None, date | None]:
+    """Return the days of --from and --to. Raises BadInput, also for a first day after the last."""
+    begin, end = read_day("--from", first), read_day("--to", last)
+    if begin is not None and end is not None and begin > end:
+        raise BadInput("--from", "", f"{begin} is after --to {end}", "exchange the two")
+    return begin, end

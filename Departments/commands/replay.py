@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +18,7 @@ from rich.table import Table
 from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.demo import find_config
 from Departments.commands.frame import print_json, show_logs
-from Departments.commands.options import AsJson
+from Departments.commands.options import AsJson, read_days
 from Departments.constraints.limits import limits_file, load_limits
 from Departments.core.errors import BadInput
 from Departments.core.money import decimal_of
@@ -59,7 +58,7 @@ def replay_days(  # noqa: PLR0913 - one parameter for each option
         show_logs(SystemClock())
     amount = _parse_equity(equity)
     _check_files(csv_file, against)
-    past = read_past_days(folder).between(_parse_day("--from", first), _parse_day("--to", last))
+    past = read_past_days(folder).between(*read_days(first, last))
     here = Path.cwd() if limits_file(Path.cwd()).exists() else find_config().parent
     other: Mapping[str, Any] | None = None
     beside: list[FailedDay] = []
@@ -115,13 +114,6 @@ def _parse_equity(text: str) -> Any:
     if amount <= 0:
         raise BadInput("--equity", "", f"{text} is not positive", "give an amount in dollars")
     return amount
-
-
-def _parse_day(option: str, text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(option, "", f"{text!r} is not a date", "write it as 2025-11-10") from error
 
 
 def _check_files(table: Path | None, limits: Path | None) -> None:

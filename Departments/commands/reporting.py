@@ -16,7 +16,7 @@ from Departments.commands.clocks import look_at_own_time
 from Departments.commands.consoles import open_console
 from Departments.commands.frame import print_json, use_desk
 from Departments.commands.inputs import make_clock
-from Departments.commands.options import AsJson, At, BrokerOption, Workspace
+from Departments.commands.options import AsJson, At, BrokerOption, Workspace, read_days
 from Departments.core.errors import BadInput, BrokerError
 from Departments.core.logs import make_logger
 from Departments.core.plans import TradingPlan
@@ -63,7 +63,7 @@ def report(  # noqa: PLR0913 - one parameter for each option
     is_sheet = first is not None or last is not None
     if is_sheet and which is not None:
         raise BadInput("--from", "", "a tear sheet is of many days", "leave out the day or the plan")
-    bounds = _read_bound("--from", first), _read_bound("--to", last)
+    bounds = read_days(first, last)
     choices = look_at_own_time(workspace, Choices(clock=make_clock(at), broker=broker))
     with use_desk(workspace, choices) as desk:
         if is_sheet:
@@ -110,13 +110,6 @@ def _read_spy(desk: Desk) -> Sequence[Bar]:
     except (BrokerError, BadInput) as error:
         log.warning("SPY is left out: %s", error)
         return ()
-
-
-def _read_bound(option: str, text: str | None) -> date | None:
-    day = None if text is None else _read_day(text)
-    if text is not None and day is None:
-        raise BadInput(option, "", f"{text!r} is not a day", "write it like 2025-11-10")
-    return day
 
 
 def show_page(path: Path, *, in_browser: bool) -> None:

@@ -181,6 +181,20 @@ def test_a_folder_that_is_no_workspace_is_one_sentence_and_stays_as_it_is(
     assert (list(empty.iterdir()), missing.exists(), file.read_text(encoding="utf-8")) == ([], False, "a file")
 
 
+OF_DAYS = [name for name, command in TREE.items() if any("--from" in parameter.opts for parameter in command.params)]
+
+
+@pytest.mark.parametrize("name", OF_DAYS)
+def test_a_first_day_after_the_last_is_refused(name: str, place: Path, capsys: Capture) -> None:
+    words = {**CHANGING, **LOOKING, **ELSEWHERE}[name]
+    for days, problem in (
+        (("2025-11-11", "2025-11-10"), "--from: 2025-11-11 is after --to 2025-11-10; exchange the two."),
+        (("soon", "2025-11-10"), "--from: 'soon' is not a day; write it like 2025-11-10."),
+    ):
+        said = give(capsys, place, name, words, None, "--from", days[0], "--to", days[1])
+        assert (said.code, said.sentences) == (2, [problem])
+
+
 def read_log(folder: Path) -> list[str]:
     return [line["text"] for path in list_files(folder) for line in read_lines(path)[0]]
 

@@ -267,17 +267,17 @@ def test_the_log_of_the_ledger_is_empty_after_a_command(tmp_path: Path, capsys: 
 
 def test_a_mutex_that_another_version_holds_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "TRADING.lock"
-    older = ProcessLock(path, "busy;")
+    older = ProcessLock(path, "busy")
     with monkeypatch.context() as patch:
         patch.setattr(locks, "__version__", "0.0.9")
         older.take()
-    with pytest.raises(WorkspaceBusy, match=r"busy; It runs version 0\.0\.9, and this is .*: restart it"):
-        ProcessLock(path, "busy;").take()
+    with pytest.raises(WorkspaceBusy, match=r"busy \(process \d+, since .*\); wait until it ends\. It runs version 0\.0\.9, and this is .*: restart it"):
+        ProcessLock(path, "busy").take()
     older.release()
-    newer = ProcessLock(path, "busy;")
+    newer = ProcessLock(path, "busy")
     newer.take()
     with pytest.raises(WorkspaceBusy, match=r"^busy;$"):
-        ProcessLock(path, "busy;").take()
+        ProcessLock(path, "busy").take()
     newer.release()
 
 
