@@ -58,7 +58,8 @@ def replay_days(  # noqa: PLR0913 - one parameter for each option
         show_logs(SystemClock())
     amount = _parse_equity(equity)
     _check_files(csv_file, against)
-    past = read_past_days(folder).between(*read_days(first, last))
+    bounds = read_days(first, last)
+    past = read_past_days(folder).between(*bounds)
     here = Path.cwd() if limits_file(Path.cwd()).exists() else find_config().parent
     other: Mapping[str, Any] | None = None
     beside: list[FailedDay] = []

@@ -214,8 +214,8 @@ def test_days_outside_the_wanted_ones_are_left_out_and_the_others_are_a_table(
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (("--from", "yesterday"), "--from: 'yesterday' is not a date"),
-        (("--to", "2025-02-30"), "--to: '2025-02-30' is not a date"),
+        (("--from", "yesterday"), "--from: 'yesterday' is not a day"),
+        (("--to", "2025-02-30"), "--to: '2025-02-30' is not a day"),
         (("--from", "2025-11-11"), "no briefing is of a day from 2025-11-11 to 2025-11-10"),
         (("--to", "2025-11-09"), "no briefing is of a day from 2025-11-10 to 2025-11-09"),
         (("--csv", "missing/days.csv"), "--csv: "),

@@ -271,12 +271,15 @@ def test_a_mutex_that_another_version_holds_says_so(tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(locks, "__version__", "0.0.9")
         older.take()
-    with pytest.raises(WorkspaceBusy, match=r"busy \(process \d+, since .*\); wait until it ends\. It runs version 0\.0\.9, and this is .*: restart it"):
+    with pytest.raises(
+        WorkspaceBusy,
+        match=r"until it ends\. It runs version 0\.0\.9, and this is .*: restart it",
+    ):
         ProcessLock(path, "busy").take()
     older.release()
     newer = ProcessLock(path, "busy")
     newer.take()
-    with pytest.raises(WorkspaceBusy, match=r"^busy;$"):
+    with pytest.raises(WorkspaceBusy, match=r"^busy \(process \d+, since .*\); wait until it ends\.$"):
         ProcessLock(path, "busy").take()
     newer.release()
 
