@@ -23,16 +23,21 @@ def add_news(briefing: dict[str, Any], *, db_path: str, key_name: str) -> dict[s
     news = importlib.import_module("Departments.News.news_department").NewsDepartment(
         db_path=db_path, perplexity_api_key=_read_key(key_name)
     )
-    candidates, holdings = briefing.get("candidates") or [], briefing.get("current_holdings") or []
+    candidates, holdings = (_list_named(briefing, name) for name in ("candidates", "current_holdings"))
     scores = news.get_sentiment_scores([row["ticker"] for row in (*candidates, *holdings)])
     for row in candidates:
         _add_score(row, scores)
-        parts = [(row.get(name) or {}).get("score") for name in WEIGHTS]
-        if None not in parts:
+        parts = [part.get("score") if isinstance(part := row.get(name), dict) else None for name in WEIGHTS]
+        if all(isinstance(part, int | float) for part in parts):
             row["composite_score"] = round(sum(map(mul, WEIGHTS.values(), parts)), 1)
     for row in holdings:
         _add_score(row, scores)
     return briefing
+
+
+def _list_named(briefing: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """Return the rows that name a symbol; whoever reads the briefing refuses the others."""
+    return [row for row in briefing.get(key) or [] if isinstance(row, dict) and row.get("ticker")]
 
 
 def _add_score(row: dict[str, Any], scores: Mapping[str, Any]) -> None:

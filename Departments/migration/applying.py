@@ -167,12 +167,13 @@ class _Migration:
         if not (is_first or new):
             return
         if is_first:
-            record.folders = _list_missing_folders(root, names)
+            record.folders = []
             self._save_database()
+        record.folders = _deepest_first({*record.folders, *_find_missing_folders(root, new)})
         for name in new:
             record.theirs[name] = digest(root / name)
             if record.theirs[name]:
-                put_file(record.place_of_copy(name), (root / name).read_bytes(), self.step, "migrate.save")
+                put_file(record.place_of_copy(name), files.read_bytes(root / name), self.step, "migrate.save")
         record.save(MigrationState.SAVED if is_first else record.state)
 
     def _save_database(self) -> None:
@@ -183,14 +184,14 @@ class _Migration:
         record.journal = str(look_into(ledger, "PRAGMA journal_mode")[0][0])
         target = record.folder / ledger.name
         temporary = target.with_name(f".{target.name}.tmp")
-        temporary.unlink(missing_ok=True)
+        files.discard(temporary)
         with announce(self.step, "migrate.database"):
             copy_database(ledger, temporary)
-            temporary.replace(target)
+            files.replace(temporary, target)
 
     def _put(self, name: str, data: bytes) -> None:
         path = self.record.root / name
-        if not path.is_file() or path.read_bytes() != data:
+        if not path.is_file() or files.read_bytes(path) != data:
             keep_edited(self.record, name)
             put_file(path, data, self.step, "migrate.put")
             drop_bytecode(path)
@@ -203,7 +204,7 @@ class _Migration:
         for name in [each for each in self.record.ours if each.startswith("Departments/") and each not in names]:
             path = self.record.root / name
             if not self.record.theirs.get(name) and digest(path) == self.record.ours[name]:
-                path.unlink(missing_ok=True)
+                files.discard(path)
             del self.record.ours[name]
 
     # --- messages ---
@@ -213,15 +214,21 @@ class _Migration:
         due = retention.find_due(mailbox.root, rules, self.now)
         known = {tuple(pair) for pair in self.record.moves}
         pairs = [(f"Inbox/{m.department}/{m.name}", f"Archive/{m.day}/{m.department}/{m.name}") for m in due]
-        self.record.moves += [list(pair) for pair in pairs if pair not in known]
+        # a name that is taken in the archive is of another message: no undo may bring that one back
+        is_free = {pair: not (mailbox.root / pair[1]).exists() for pair in pairs}
+        self.record.moves += [list(pair) for pair in pairs if pair not in known and is_free[pair]]
         self.record.save()
         return list(retention.archive(mailbox, due))
 
 
-def _list_missing_folders(root: Path, names: dict[str, bytes]) -> list[str]:
-    """Return the folders that are made for files, deepest first."""
-    found = {parent for name in names for parent in Path(name).parents if not (root / parent).exists()}
-    return sorted((path.as_posix() for path in found), key=lambda name: -name.count("/"))
+def _find_missing_folders(root: Path, names: Iterable[str]) -> set[str]:
+    """Return the folders that are made for files."""
+    parents = {parent for name in names for parent in Path(name).parents}
+    return {parent.as_posix() for parent in parents if not (root / parent).exists()}
+
+
+def _deepest_first(folders: Iterable[str]) -> list[str]:
+    return sorted(folders, key=lambda name: (-name.count("/"), name))
 
 
 def _check_places(root: Path, names: Iterable[str]) -> None:

@@ -72,9 +72,9 @@ def write_settings(survey: Survey, day: date) -> bytes:
     hooks, optimiser = find_hooks(survey.root), find_optimiser(survey.root)
     lines = [line for name, keys in hooks.items() for line in _write_hook(name, keys)]
     if optimiser is not None:
-        lines += [f"  #{line[1:]}" for line in _write_hook("propose", optimiser)]
-    text += "\n" + "\n".join(["operations:", *lines, ""]) if hooks else ""
-    return text.encode()
+        lines += [f"  #{line[2:]}" for line in _write_hook("propose", optimiser)]
+    head = "operations:" if hooks else "#operations:"  # a section of comments alone would be none
+    return (text + "\n".join(["", head, *lines, ""] if lines else [])).encode()
 
 
 def _write_hook(name: str, keys: HookKeys) -> Iterator[str]:

@@ -8,18 +8,24 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from Departments.constraints.amounts import (
+    cash_reserve,
+    days_to_settle,
+    deployment_target,
+    minimum_position,
+    must_settle,
+)
 from Departments.constraints.compliance import describe_origins, tighten
 from Departments.constraints.limits import Limits, limits_file, load_limits
 from Departments.core.errors import BadInput, LedgerError
-from Departments.core.money import ZERO, cents, decimal_of
-from Departments.core.platform.text_files import read_json
+from Departments.core.money import BEYOND_REASON, ZERO, cents, decimal_of, plain, usd_cents
+from Departments.core.platform.text_files import config_file, read_json
+from Departments.core.settings import load_settings
 from Departments.ledger.sqlite import look_into
 from Departments.migration.configuring import RAMP_DAYS, may_ramp
 from Departments.migration.survey import Survey, has_older_code
-
-_CENT: Final = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +49,19 @@ def read_accounts(path: Path) -> dict[date, list[RecordedAccount]]:
     for timestamp, equity, cash, power in rows:
         try:
             day = date.fromisoformat(str(timestamp)[:10])
-            amounts = cents(decimal_of(equity)), cents(decimal_of(cash)), power and cents(decimal_of(power))
+            amounts = _read_amount(equity), _read_amount(cash), None if power is None else _read_amount(power)
         except ValueError:
             continue
         found.setdefault(day, []).append(RecordedAccount(day, *amounts))
     return found
 
 
-def first_account(accounts: Mapping[date, Sequence[RecordedAccount]], day: date) -> RecordedAccount | None:
-    """Return the account of a morning: the first record of its day, or None."""
-    return accounts[day][0] if day in accounts else None
+def _read_amount(value: Any) -> Decimal:
+    """Read an amount of dollars. Raises ValueError for one that no account has."""
+    amount = decimal_of(value)
+    if abs(amount) > BEYOND_REASON:
+        raise ValueError("the amount is above 10^15")
+    return cents(amount)
 
 
 def read_plans(root: Path) -> dict[date, Sequence[Mapping[str, Any]]]:
@@ -86,20 +95,35 @@ def forecast(survey: Survey) -> Iterator[str]:
     limits = _read_limits(survey)
     accounts = read_accounts(survey.ledger.path) if survey.ledger is not None else {}
     newest = accounts[max(accounts)][-1] if accounts else None
-    if newest is not None and limits is not None:
+    if newest is not None and newest.equity > 0 and limits is not None:
         yield from _tell_money(newest, limits, is_ramped=has_older_code(survey) and may_ramp(survey.root))
         yield from _tell_days(survey, accounts, limits)
     yield from (f"{sentence}." for sentence in describe_origins(limits)) if limits is not None else ()
     yield from _tell_denials(survey)
     yield from _tell_positions(survey)
     yield "SELLs are sent first and awaited; BUYs are paid from the cash that is there then."
+    if limits is not None and must_settle(limits):
+        yield f"Proceeds of SELLs are spent when they have settled: trading days {days_to_settle(limits)} later."
+    yield from _tell_exits(survey.root)
     yield (
-        "Each BUY carries a stop 8 % below and a target 16 % above the price paid (`exits` in settings.yaml), in place "
-        "of trailing stops; proceeds of a cash account settle on the next trading day."
+        "A second run on one day only finishes what the first left: `has_traded_today` of the project is true after "
+        "the first."
     )
-    yield "A second run on one day trades nothing: `has_traded_today` of the project is true after the first."
     if survey.schedules:
         yield f"The schedule stays as it is: {', '.join(survey.schedules)}."
+
+
+def _tell_exits(root: Path) -> Iterator[str]:
+    try:
+        exits = load_settings(config_file(root, "settings.yaml")).exits
+    except BadInput:  # the doctor names it
+        return
+    if exits.enabled and exits.kind == "bracket":
+        yield (
+            f"Each BUY carries a stop {plain(exits.stop_loss_pct * 100)} % below and a target "
+            f"{plain(exits.take_profit_pct * 100)} % above the price paid (`exits` in settings.yaml), in place of "
+            "trailing stops."
+        )
 
 
 def _read_limits(survey: Survey) -> Limits | None:
@@ -111,23 +135,28 @@ def _read_limits(survey: Survey) -> Limits | None:
 
 
 def _tell_money(account: RecordedAccount, limits: Limits, *, is_ramped: bool) -> Iterator[str]:
-    reserve = limits.portfolio_risk.min_cash_reserve_pct * account.equity
-    spendable = max(ZERO, account.cash - reserve)
-    power = "" if account.buying_power is None else f"; the system before counted {_dollars(account.buying_power)}"
-    yield (
-        f"{limits.portfolio_risk.min_cash_reserve_pct:.0%} of equity stay in cash and nothing is bought on margin: of "
-        f"{_dollars(account.cash)} on {account.day}, {_dollars(spendable)} may be spent{power}."
-    )
-    target = limits.deployment.target_pct * account.equity
-    room = max(ZERO, min(spendable, target - (account.equity - account.cash)))
-    room = min(room, target / RAMP_DAYS) if is_ramped else room
+    equity, reserve = account.equity, cash_reserve(limits, account.equity)
+    target = deployment_target(limits, equity)
+    room = target - (equity - account.cash)
+    if not limits.allow_margin:
+        spendable = max(ZERO, account.cash - reserve)
+        room = min(room, spendable)
+        power = "" if account.buying_power is None else f"; the system before counted {usd_cents(account.buying_power)}"
+        yield (
+            f"{_percent(reserve, equity)} of equity stay in cash and nothing is bought on margin: of "
+            f"{usd_cents(account.cash)} on {account.day}, {usd_cents(spendable)} may be spent{power}."
+        )
+    room = max(ZERO, min(room, target / RAMP_DAYS) if is_ramped else room)
     ramp = f", over {RAMP_DAYS} trading days (deployment.ramp_days)" if is_ramped else ""
     yield (
-        f"The goal is {limits.deployment.target_pct:.0%} of equity invested{ramp}: a first morning like {account.day} "
-        f"would buy for up to {_dollars(room)}, beside what its SELLs bring."
+        f"The goal is {_percent(target, equity)} of equity invested{ramp}: a first morning like {account.day} "
+        f"would buy for up to {usd_cents(room)}, beside what its SELLs bring."
     )
-    least = max(limits.position_limits.min_position_value, limits.position_limits.min_position_pct * account.equity)
-    yield f"No position is opened below {_dollars(least)}, in plan and trade alike."
+    yield f"No position is opened below {usd_cents(minimum_position(limits, equity))}, in plan and trade alike."
+
+
+def _percent(amount: Decimal, equity: Decimal) -> str:
+    return f"{plain(round(amount / equity * 100, 2))}%"
 
 
 def _tell_days(survey: Survey, accounts: Mapping[date, Sequence[RecordedAccount]], limits: Limits) -> Iterator[str]:
@@ -136,7 +165,7 @@ def _tell_days(survey: Survey, accounts: Mapping[date, Sequence[RecordedAccount]
     over = []
     for day in both:
         account = accounts[day][0]
-        room = account.cash - limits.portfolio_risk.min_cash_reserve_pct * account.equity
+        room = account.cash - cash_reserve(limits, account.equity)
         if value_of_buys(plans[day]) > room:
             over.append(day)
     if over:
@@ -173,7 +202,3 @@ def _tell_positions(survey: Survey) -> Iterator[str]:
             f"{count} positions stand as PENDING in portfolio_positions; from now on a bought one becomes OPEN and a "
             "sold one CLOSED with its price. Older rows are closed when their shares are sold."
         )
-
-
-def _dollars(amount: Decimal) -> str:
-    return f"${amount.quantize(_CENT):,}"

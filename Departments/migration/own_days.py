@@ -21,7 +21,7 @@ from Departments.core.platform.text_files import read_json
 from Departments.ledger.sqlite import look_into
 from Departments.messaging.neighbours import DailyBriefing
 from Departments.migration.configuring import LIMITS, find_default
-from Departments.migration.forecast import first_account, read_accounts, read_plans
+from Departments.migration.forecast import RecordedAccount, read_accounts, read_plans
 from Departments.migration.record import find_ledger
 from Departments.Operations.briefing import briefing_from
 from Departments.plumbing import MESSAGES
@@ -64,8 +64,8 @@ def rehearse_days(root: Path, count: int, workspace: Path) -> tuple[list[Rehears
     accounts, plans, orders = read_accounts(ledger), read_plans(root), _read_orders(ledger)
     limits, found = None if limits_file(root).exists() else find_default(LIMITS), []
     for each in chosen:
-        cash, account = _find_cash(root, each, accounts)
-        holdings = sum((row.quantity or ZERO) * row.price for row in each.priced.current_holdings)
+        holdings = sum(((row.quantity or ZERO) * row.price for row in each.priced.current_holdings), ZERO)
+        cash, account = _find_cash(root, each.day, accounts, holdings)
         folder = prepare_day(each, workspace, root, cash + holdings, limits)
         try:
             document, plan = replay_day(each, folder)
@@ -82,15 +82,16 @@ def rehearse_days(root: Path, count: int, workspace: Path) -> tuple[list[Rehears
 # --- the account of a morning ---
 
 
-def _find_cash(root: Path, past: PastDay, accounts: Mapping[date, Any]) -> tuple[Decimal, str]:
-    recorded = first_account(accounts, past.day)
-    if recorded is not None:
-        return recorded.cash, "recorded"
+def _find_cash(
+    root: Path, day: date, accounts: Mapping[date, Sequence[RecordedAccount]], holdings: Decimal
+) -> tuple[Decimal, str]:
+    """Return the cash of a morning and where it is from: the first record of the day comes first."""
+    if day in accounts:
+        return accounts[day][0].cash, "recorded"
     try:
-        state = read_json(root / f"automated_trading_results_{past.day}.json").get("portfolio_state")
+        state = read_json(root / f"automated_trading_results_{day}.json").get("portfolio_state")
         return decimal_of(state.get("cash") if isinstance(state, dict) else None), "recorded at the end of the day"
     except (BadInput, ValueError):
-        holdings = sum((row.quantity or ZERO) * row.price for row in past.priced.current_holdings)
         return ASSUMED - holdings, f"not recorded: equity of ${ASSUMED:,} assumed"
 
 

@@ -29,14 +29,14 @@ def find_hooks(root: Path) -> dict[str, HookKeys]:
 def find_optimiser(root: Path) -> HookKeys | None:
     """Return the keys of the hook `propose` for the project's optimiser, or None without one."""
     path = root / "Departments" / "Executive" / "gpt5_portfolio_optimizer.py"
-    if not _has_method(path, "GPT5PortfolioOptimizer", "optimize_portfolio"):
+    if _find_class(path, "GPT5PortfolioOptimizer", "optimize_portfolio") is None:
         return None
     return {"module": f"{_ADAPTERS}:propose_by_optimiser", "arguments": {"key_name": "OPENAI_API_KEY"}}
 
 
 def _find_news(root: Path) -> HookKeys | None:
     path = root / "Departments" / "News" / "news_department.py"
-    if not _has_method(path, "NewsDepartment", "get_sentiment_scores"):
+    if _find_class(path, "NewsDepartment", "get_sentiment_scores") is None:
         return None
     return {
         "module": f"{_ADAPTERS}:add_news",
@@ -51,8 +51,8 @@ def _find_research(root: Path) -> HookKeys | None:
     no holdings.
     """
     path = root / "Departments" / "Research" / "research_department.py"
-    found = _find_class(path, _CLASS)
-    if found is None or not _has_method(path, _CLASS, _METHOD):
+    found = _find_class(path, _CLASS, _METHOD)
+    if found is None:
         return None
     takes = _list_arguments(found)
     client = _find_client(root) if "alpaca_client" in takes else None
@@ -73,26 +73,27 @@ def _find_client(root: Path) -> str | None:
 
 
 def _list_modules(root: Path) -> Iterator[Path]:
+    """Yield the modules that may hold it. Folders are named as they are spelled: imports differ by case everywhere."""
     yield from sorted(root.glob("*.py"))
-    for folder in ("Utils", "utils", "Departments"):
-        yield from sorted((root / folder).rglob("*.py"))
+    for folder in sorted(root.iterdir(), reverse=True):
+        if folder.name == "Departments" or folder.name.lower() == "utils":
+            yield from sorted(folder.rglob("*.py"))
 
 
-def _find_class(path: Path, name: str) -> ast.ClassDef | None:
+def _find_class(path: Path, name: str, method: str = "") -> ast.ClassDef | None:
+    """Return a class of a module, if it has the `method`."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
-    return next((each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == name), None)
+    found = next((each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == name), None)
+    return found if found is not None and (not method or _find_method(found, method) is not None) else None
 
 
-def _has_method(path: Path, name: str, method: str) -> bool:
-    found = _find_class(path, name)
-    return found is not None and any(isinstance(e, ast.FunctionDef) and e.name == method for e in found.body)
+def _find_method(found: ast.ClassDef, name: str) -> ast.FunctionDef | None:
+    return next((each for each in found.body if isinstance(each, ast.FunctionDef) and each.name == name), None)
 
 
 def _list_arguments(found: ast.ClassDef) -> set[str]:
-    for each in found.body:
-        if isinstance(each, ast.FunctionDef) and each.name == "__init__":
-            return {argument.arg for argument in (*each.args.args, *each.args.kwonlyargs)}
-    return set()
+    made = _find_method(found, "__init__")
+    return set() if made is None else {argument.arg for argument in (*made.args.args, *made.args.kwonlyargs)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,7 @@ PLACES: Final = ("venv", ".venv", "env")
 NAMES: Final = ("Scripts/python.exe", "bin/python")
 OLDEST: Final = (3, 11)
 PACKAGE_NAME: Final = "departments"
+SOURCE: Final = Path(__file__).resolve().parents[2]  # of a clone
 TIMEOUT: Final = 60  # seconds; a Python on a slow disk starts slowly
 _ASK: Final = """
 import json, sys
@@ -98,11 +100,12 @@ def _fits(requirement: Requirement, version: str) -> bool:
         return False
 
 
-def list_requirements() -> list[str]:
-    """Return what our code needs, from the installed package or from its source; empty where neither is known."""
-    source = Path(__file__).resolve().parents[2] / "pyproject.toml"
-    if source.is_file():
-        project = tomllib.loads(source.read_text(encoding="utf-8")).get("project", {})
+def list_requirements(folder: Path = SOURCE) -> list[str]:
+    """Return what our code needs, by its source in a folder or the installed package; empty where neither is known."""
+    with suppress(
+        OSError, ValueError, AttributeError
+    ):  # beside a copy of our code in a project is that project's own file, if any
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8-sig")).get("project", {})
         if project.get("name") == PACKAGE_NAME:
             return list(project["dependencies"])
     try:

@@ -16,6 +16,7 @@ from Departments.core.departments import OURS, TRADING
 from Departments.core.documents import json_text
 from Departments.core.errors import BadInput, WorkspaceBusy
 from Departments.core.moments import iso, stamp
+from Departments.core.platform import files
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.platform.locks import execution_lock
 from Departments.core.platform.places import find_mutexes, find_state
@@ -168,7 +169,7 @@ def _check_finished(ledger: Path) -> None:
 
 def digest(path: Path) -> str:
     """Return the digest of a file; empty for none."""
-    return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return sha256(files.read_bytes(path)).hexdigest() if path.is_file() else ""
 
 
 def put_file(path: Path, data: bytes, step: Step, label: str, rights: Rights = CODE) -> None:
@@ -178,20 +179,20 @@ def put_file(path: Path, data: bytes, step: Step, label: str, rights: Rights = C
     with announce(step, label):
         with open_successor(path, temporary, rights) as file:
             file.write(data)
-        temporary.replace(path)
+        files.replace(temporary, path)
 
 
 def keep_edited(record: MigrationRecord, name: str) -> None:
     """Copy a file that somebody has changed since it was put there: nobody's work is deleted."""
     path = record.root / name
     if path.is_file() and digest(path) not in {record.ours.get(name), record.theirs.get(name)}:
-        put_file(record.folder / EDITED / name, path.read_bytes(), no_step, "")
+        put_file(record.folder / EDITED / name, files.read_bytes(path), no_step, "")
 
 
 def drop_bytecode(path: Path) -> None:
     """Remove the compiled form of a module."""
     for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
-        compiled.unlink(missing_ok=True)
+        files.discard(compiled)
 
 
 def drop_folder(path: Path) -> None:

@@ -198,7 +198,7 @@ def _note_config(root: Path) -> Iterator[str]:
         return
     try:
         statements = ast.parse(path.read_bytes()).body
-    except (SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError):
         return  # the keys' own sentence names it
     if any(isinstance(statement, ast.Raise) for statement in statements):
         yield f"{path}: it raises when it is imported; the desk reads its keys without running it, your modules cannot"

@@ -98,7 +98,7 @@ def _move_back(folder: Path, became: str, was: str, step: Step) -> None:
     if source.is_file() and not target.exists():
         make_folder(target.parent, CODE)
         with announce(step, "undo.message"):
-            source.rename(target)
+            files.rename(source, target)
         with suppress(OSError):  # it is not empty
             source.parent.rmdir()
             source.parent.parent.rmdir()
@@ -111,7 +111,7 @@ def _restore(record: MigrationRecord, name: str, step: Step) -> bool:
     if not kept.is_file():
         raise BadInput(kept, "", "the copy of a file of the project is gone", "put it back, then run --undo again")
     keep_edited(record, name)
-    put_file(path, kept.read_bytes(), step, "undo.restore")
+    put_file(path, files.read_bytes(kept), step, "undo.restore")
     drop_bytecode(path)
     return True
 
@@ -122,6 +122,6 @@ def _remove(record: MigrationRecord, name: str, step: Step) -> bool:
         return False
     keep_edited(record, name)
     with announce(step, "undo.remove"):
-        path.unlink(missing_ok=True)
+        files.discard(path)
     drop_bytecode(path)
     return True

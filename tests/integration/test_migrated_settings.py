@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -73,11 +74,26 @@ def test_without_news_there_is_no_second_hook(project: Path) -> None:
     assert not operations.enrich.is_set
 
 
-def test_the_optimiser_is_there_switched_off_and_works_when_switched_on(project: Path) -> None:
+def take_marks_away(text: str, mark: str) -> str:
+    """Take the # away before the optimiser, or the # and a blank where there is one, as editors do."""
+    head, there, block = text.partition("#operations:")
+    if not there:
+        head, there, block = text.partition("  #propose")
+    return head + re.sub(rf"(?m)^( *){mark}", r"\1", there + block)
+
+
+@pytest.mark.parametrize("mark", ["#", "# ?"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_optimiser_is_there_switched_off_and_works_when_switched_on(
+    project: Path, mark: str, *, alone: bool
+) -> None:
+    if alone:
+        for name in ("News/news_department.py", "Research/research_department.py"):
+            (project / "Departments" / name).unlink()
     settings = apply_migration(project, NOW).settings
     assert not load_settings(settings).operations.propose.is_set
     text = settings.read_text(encoding="utf-8")
-    settings.write_text(text.replace("  # propose", "  propose").replace("  #   ", "    "), encoding="utf-8")
+    settings.write_text(take_marks_away(text, mark), encoding="utf-8")
     seen = universe(project)
     seen["candidates"][0]["allocated_capital"] = 4000
     given = {"briefing": seen, "account": {"cash": 9000}, "positions": []}

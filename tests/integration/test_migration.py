@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -123,6 +124,35 @@ def test_old_regime_messages_are_archived_and_others_wait(project: Path) -> None
     assert [path.name for path in (project / MESSAGES / "Inbox" / "TRADING").glob("*.md")] == [young.name]
     assert (project / MESSAGES / "Archive" / "2026-03-02" / "TRADING").is_dir()
     assert len(list((project / MESSAGES / "Inbox" / "PORTFOLIO").glob("MSG_RISK*.md"))) == 3
+
+
+def test_an_undo_brings_no_other_message_of_the_same_name_back(project: Path) -> None:
+    inbox = project / MESSAGES / "Inbox" / "TRADING"
+    old = next(path for path in sorted(inbox.glob("MSG_REGIME_20260302*.md")))
+    other = project / MESSAGES / "Archive" / "2026-03-02" / "TRADING" / old.name
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.write_text("of another day", encoding="utf-8")
+    apply_migration(project, NOW)
+    undo_migration(project, NOW)
+    assert other.read_text(encoding="utf-8") == "of another day"
+
+
+def test_the_folders_of_a_later_version_go_with_an_undo(project: Path) -> None:
+    before = read_tree(project, *KEPT)
+    folders = {path for path in project.rglob("*") if path.is_dir()}
+    apply_migration(project, NOW)
+    record = find_record(project)
+    assert record is not None
+    shutil.rmtree(project / "Departments" / "web")
+    for name in [name for name in record.theirs if name.startswith("Departments/web/")]:
+        del record.theirs[name], record.ours[name]
+    record.folders = [name for name in record.folders if not name.startswith("Departments/web")]
+    record.save()
+    apply_migration(project, NOW)
+    undo_migration(project, NOW)
+    assert read_tree(project, *KEPT) == before
+    left = {path for path in project.rglob("*") if path.is_dir()} - folders
+    assert [path for path in left if path.relative_to(project).parts[0] == "Departments"] == []
 
 
 def test_the_projects_research_makes_the_briefing_from_then_on(project: Path) -> None:

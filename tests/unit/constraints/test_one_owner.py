@@ -18,7 +18,6 @@ JUDGED = {part for key in KEYS for part in key.split(".") if "_" in part} - {"ma
 HOURS = {"is_open", "is_open_at", "next_close", "closes_after"}
 EXITS = {"stop_loss_pct", "take_profit_pct"}
 GATES = {"may_trade", "trading_blocked", "account_blocked", "trade_suspended"}
-TOLD = ("min_cash_reserve_pct", "min_position_pct", "min_position_value", "portfolio_risk", "position_limits")
 #: Who else may read what, and why.
 ALLOWED = {
     ("Executive/funding.py", "allow_margin"): "funds from the broker's buying power then",
@@ -31,8 +30,8 @@ ALLOWED = {
     ("core/settings.py", "stop_loss_pct"): "the one function of a BUY's exits",
     ("core/settings.py", "take_profit_pct"): "the one function of a BUY's exits",
     ("Operations/sizing.py", "stop_loss_pct"): "how many dollars of BUYs the heat allows",
+    ("migration/forecast.py", "allow_margin"): "tells a person what will be different",
     ("Trading/handlers.py", "stop_loss_pct"): "the trail of a trailing exit without bars",
-    **{("migration/forecast.py", name): "tells a person what will be different" for name in TOLD},
 }
 #: These make what others only read: the limits, the hours, the account.
 OWNERS = (
