@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
+from Departments.constraints import amounts
 from Departments.constraints.amounts import find_contradiction, regime_of
 from Departments.constraints.engine import PlanVerdict
 from Departments.constraints.headroom import Headroom, sector_rooms
 from Departments.constraints.limits import Limits
-from Departments.constraints.table import CONSTRAINTS
+from Departments.constraints.table import BUY_HALTS, CONSTRAINTS
 from Departments.core.facts import Facts
 from Departments.core.money import ZERO, percent, plain, usd, usd_cents
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.portfolio import UNKNOWN_SECTOR
+from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import Regime
 from Departments.core.trading_calendar import is_trading_day, trading_day
+from Departments.messaging.plan_stages import RESEARCH
 
 NEAR_TARGET: Final = Decimal("0.02")  # of equity: whole shares and the price buffer cost about this much
 #: The lines about what is left of a limit; the sectors have lines of their own.
@@ -124,6 +127,34 @@ def _list_trades(plan: TradingPlan, verdict: PlanVerdict, before: Facts, limits:
     is_idle = rules.hold_nothing_traded and not plan.trades and share < target - NEAR_TARGET
     rule = "review.hold_nothing_traded" if is_idle else ""
     yield ReviewFact("deployment", percent(share), f"target {percent(target)}", rule)
+    yield _describe_idle(plan, before, after, limits)
+
+
+def _describe_idle(plan: TradingPlan, before: Facts, after: Facts, limits: Limits) -> ReviewFact:
+    """Return the line about the money that the day's BUYs may invest, and the limit that keeps most of it idle."""
+    most, name = limits.review.hold_idle_pct, "deployment of today's money"
+    day = replace(after, invested_before=before.invested) if after.invested_before is None else after
+    bought = sum((trade.notional or ZERO for trade in plan.buys), ZERO)
+    left = amounts.deployable_money(limits, day, (trade.symbol for trade in plan.buys))
+    may = bought + left
+    if may <= 0:
+        return ReviewFact(name, "none may be invested")
+    binding, share = str(_mapping(plan.extra.get("deployment_goal")).get("binding") or ""), bought / may
+    is_idle = 1 - share > most and left > amounts.maximum_auto_position(limits, before.equity)
+    rule = "review.hold_idle_pct" if is_idle and _wants_more(plan, binding) else ""
+    shown = f"{percent(share)} of {usd(may)}{f', {binding} binds' if binding else ''}"
+    return ReviewFact(name, shown, f"at least {percent(1 - most)}", rule)
+
+
+def _wants_more(plan: TradingPlan, binding: str) -> bool:
+    """Return True if a plan means to invest: a briefing has candidates, no sizes are given, and nothing halts BUYs."""
+    is_exact = _mapping(plan.extra.get("proposal")).get("mode") == "exact"
+    has_candidates = bool(_mapping(plan.extra.get(RESEARCH)).get("candidates"))
+    return has_candidates and not is_exact and binding not in {"", ReasonCode.SIZES_KEPT, *BUY_HALTS}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _list_rooms(after: Facts, rooms: tuple[Headroom, ...], limits: Limits) -> Iterator[ReviewFact]:

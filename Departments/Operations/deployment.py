@@ -13,22 +13,13 @@ from typing import Any, Final
 
 from Departments.constraints import amounts
 from Departments.constraints.limits import Limits, value_at
+from Departments.constraints.table import BUY_HALTS
 from Departments.core.facts import Facts
 from Departments.core.money import ONE, ZERO, cents, money_text, plain, usd
 from Departments.core.plans import SkippedTrade
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.Operations.filling import Filling
 from Departments.Operations.sizing import Sizer
-
-#: What stops every BUY at once; the first found explains why nothing is bought.
-HALTS: Final = (
-    ReasonCode.EQUITY_NOT_POSITIVE,
-    ReasonCode.VIX_PANIC,
-    ReasonCode.REGIME_HALT,
-    ReasonCode.SPY_DRAWDOWN_HALT,
-    ReasonCode.DRAWDOWN_HALT,
-    ReasonCode.LAST_MINUTES,
-)
 
 FOUR_PLACES: Final = Decimal("0.0001")
 POINT: Final = Decimal("0.01")
@@ -119,7 +110,7 @@ def find_binding(
     `fill` sizes the BUYs anew.
     """
     skipped = {skip.reason.code for skip in skips}
-    halt = next((code for code in HALTS if code in skipped), None)
+    halt = next((code for code in BUY_HALTS if code in skipped), None)
     if halt is not None:
         return Binding(Reason.of(halt))
     openings: dict[str, list[str]] = {}

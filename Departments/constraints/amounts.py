@@ -5,7 +5,7 @@ Money is in dollars. Every bound is inclusive: exactly the minimum and exactly t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -125,6 +125,21 @@ def must_settle(limits: Limits) -> bool:
 def days_to_settle(limits: Limits) -> int:
     """Return the trading days until a SELL's proceeds may be spent."""
     return limits.settlement.days if must_settle(limits) else 0
+
+
+def deployable_money(limits: Limits, facts: Facts, bought: Iterable[str] = ()) -> Decimal:
+    """Return the dollars that the day's BUYs may still invest, in new positions and in those `bought` today.
+
+    The target, the cash above the reserve, the new money of the day and the room for positions bound it. With smaller
+    sizes, target and room are smaller, too; during a halt there is none.
+    """
+    factor = size_factor(limits, facts)
+    cap = maximum_auto_position(limits, facts.equity, factor)
+    if cap <= minimum_position(limits, facts.equity):  # a halt, or hardly any whole shares fit
+        return ZERO
+    sizes = positions_room(limits, facts) * cap + sum((max(ZERO, cap - facts.held_value(s)) for s in bought), ZERO)
+    goal = factor * deployment_target(limits, facts.equity) - facts.invested
+    return max(ZERO, min(goal, spendable_cash(limits, facts), new_money_room(limits, facts), sizes))
 
 
 def positions_room(limits: Limits, facts: Facts) -> int:

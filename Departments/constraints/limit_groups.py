@@ -205,6 +205,7 @@ class ReviewRules(Section):
     """When a review says HOLD: a person should look. Shares of one, numbers of symbols and of days."""
 
     hold_turnover_pct: PositiveShare = Decimal("0.50")
+    hold_idle_pct: PositiveShare = Decimal("0.60")
     hold_unevaluated_pct: PositiveShare = Decimal("0.25")
     hold_locked_symbols: Annotated[Count, Field(ge=1)] = 1
     hold_days_since_last_run: Annotated[Count, Field(ge=1)] = 7

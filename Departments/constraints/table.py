@@ -170,6 +170,16 @@ CONSTRAINTS: Final[tuple[Constraint, ...]] = (
 )
 # fmt: on
 
+#: What stops every BUY at once; the first found explains why nothing is bought.
+BUY_HALTS: Final = (
+    Code.EQUITY_NOT_POSITIVE,
+    Code.VIX_PANIC,
+    Code.REGIME_HALT,
+    Code.SPY_DRAWDOWN_HALT,
+    Code.DRAWDOWN_HALT,
+    Code.LAST_MINUTES,
+)
+
 #: The readers of the keys that no constraint reads: a section, or one key of it.
 READ_ELSEWHERE: Final[Mapping[str, str]] = {
     "deployment": "the goals of Operations within the limits",

@@ -29,10 +29,12 @@ def reviewed(
     rules: dict[str, Any] | None = None,
     last_run: date | None = None,
     deployment: str = "0.90",
+    made: dict[str, Any] | None = None,
+    limited: dict[str, Any] | None = None,
     **past: Any,
 ) -> Review:
-    plan = TradingPlan("PLAN_1", NOW, orders, deployment=D(deployment))
-    limits = Limits.model_validate({"review": rules or {}})
+    plan = TradingPlan("PLAN_1", NOW, orders, deployment=D(deployment), extra=made or {})
+    limits = Limits.model_validate({"review": rules or {}, **(limited or {})})
     seen = replace(facts(there or {}), plan=PlanFacts.of(plan))
     verdict = check_plan(orders, seen, limits, "review")
     return review(plan, Outlook(verdict, seen, (), (), headroom(verdict.facts, limits), Past(last_run, **past)), limits)
@@ -53,6 +55,10 @@ NAMES = ("ALKS", "COMM", "AXTA")
 SWAPPED = (sell("HELD", 600, 100), *(buy(name, 600, sector=f"Sector {name}") for name in NAMES))
 ALL_KNOWN = market(known("HELD", price=D(100)), *(known(name, sector=f"Sector {name}") for name in NAMES))
 VIEWS = (MarketView.of(regime(Regime.BULLISH)), MarketView.of(regime(Regime.PANIC)))
+MISSED = {
+    "deployment_goal": {"target_met": False, "binding": "MAX_AUTO_POSITION"},
+    "research": {"candidates": 16},
+}
 CASES: dict[str, tuple[tuple[Trade, ...], dict[str, Any], str, dict[str, Any]]] = {
     "an empty plan": ((), {}, "review.hold_nothing_traded", {"hold_nothing_traded": False}),
     "eleven locked symbols": ((buy(),), {"there": ELEVEN}, "review.hold_locked_symbols", {"hold_locked_symbols": 12}),
@@ -85,6 +91,12 @@ CASES: dict[str, tuple[tuple[Trade, ...], dict[str, Any], str, dict[str, Any]]] 
         {"there": GLOOMY, "deployment": "0.2"},
         "review.hold_concerns",
         {"hold_concerns": 9, "hold_unevaluated_pct": D(1)},
+    ),
+    "little of the money invested": (
+        (buy(),),
+        {"made": MISSED},
+        "review.hold_idle_pct",
+        {"hold_idle_pct": D("0.95")},
     ),
     "contradicting views": (
         (),
@@ -121,6 +133,54 @@ def test_an_order_that_breaks_a_limit_rejects_the_plan_whatever_else_is_good() -
     found = reviewed(buy(qty=2))
     assert (found.recommendation, found.quality_rating <= 3) == ("REJECT", True)
     assert "MIN_POSITION_VALUE" in found.concerns[0]
+
+
+def test_little_of_the_money_invested_names_deployment_and_the_limit_that_binds() -> None:
+    line = next(line for line in reviewed(buy(), made=MISSED).concerns if line.startswith("HOLD: "))
+    assert line == (
+        "HOLD: deployment of today's money: 7.2% of $50,000, MAX_AUTO_POSITION binds (limit at least 40.0%), "
+        "by review.hold_idle_pct"
+    )
+
+
+HALF = tuple(buy(f"S{n}", 125, sector=f"Sector {n}") for n in range(3))  # $11,250 of $24,000
+BIG = tuple(buy(f"S{n}", 250, sector=f"Sector {n}") for n in range(3))  # $22,500 of $50,000
+INTENDED: dict[str, tuple[tuple[Trade, ...], dict[str, Any]]] = {
+    "a briefing without candidates": ((sell(),), {"made": MISSED | {"research": {"candidates": None}}}),
+    "given sizes": ((buy(),), {"made": MISSED | {"deployment_goal": {"binding": "SIZES_KEPT"}}}),
+    "an exact proposal": ((buy(),), {"made": MISSED | {"proposal": {"status": "FOLLOWED", "mode": "exact"}}}),
+    "a halt of all BUYs": ((sell(),), {"made": MISSED | {"deployment_goal": {"binding": "DRAWDOWN_HALT"}}}),
+    "a plan of another program": ((buy(),), {}),
+    "a target that is met": ((buy(),), {"made": MISSED | {"deployment_goal": {"binding": ""}}}),
+    "enough of the money": (BIG, {"made": MISSED}),
+    "the first day of a ramp": ((buy(),), {"made": MISSED, "limited": {"deployment": {"ramp_days": 20}}}),
+    "little new money": (HALF, {"made": MISSED, "limited": {"deployment": {"max_new_per_day": D("0.24")}}}),
+    "an account near its target": (
+        (buy(),),
+        {"made": MISSED, "there": book(*(position(f"H{n}", 160, 100) for n in range(5)), cash=D(20_000))},
+    ),
+    "a panic without BUYs": (
+        (sell(),),
+        {"made": MISSED, "there": market(known("HELD", price=D(50)), regime=regime(Regime.PANIC))},
+    ),
+    "no size between minimum and maximum": (
+        (sell(),),
+        {"made": MISSED, "limited": {"position_limits": {"min_position_pct": D("0.08")}}},
+    ),
+    "no room for positions": ((buy(),), {"made": MISSED, "limited": {"position_limits": {"max_positions_total": 2}}}),
+}
+
+
+@pytest.mark.parametrize("case", INTENDED)
+def test_money_that_is_idle_by_intent_or_by_the_day_holds_no_plan(case: str) -> None:
+    orders, given = INTENDED[case]
+    assert "review.hold_idle_pct" not in rules_of(reviewed(*orders, **given))
+
+
+def test_half_sizes_are_measured_by_half_the_target() -> None:
+    there = market(known("ALKS"), known("HELD", sector="Energy"), regime=regime(Regime.UNKNOWN))
+    shown = {fact.name: fact.value for fact in reviewed(buy(), made=MISSED, there=there).facts}
+    assert shown["deployment of today's money"].startswith("9.0% of $40,000")
 
 
 def test_facts_stand_beside_their_limits() -> None:
