@@ -94,11 +94,12 @@ def parse_fields(body: bytes) -> dict[str, str]:
 
 
 def read_form(model: type[Model], fields: dict[str, str]) -> Model:
-    """Return a form as its model. Raises FormFault naming the first wrong field."""
+    """Return a form as its model. Raises FormFault naming one wrong field, an unknown one first."""
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise FormFault(_describe(model, error.errors()[0])) from error
+        faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+        raise FormFault(_describe(model, faults[0])) from error
 
 
 def _describe(model: type[BaseModel], fault: Any) -> str:
@@ -106,9 +107,9 @@ def _describe(model: type[BaseModel], fault: Any) -> str:
     field, kind = model.model_fields.get(name), fault["type"]
     if field is None:
         return f"this form has no field {name[:40]!r}; {AGAIN}"
-    if field.title is None or kind == "missing":
+    if field.title is None:
         return f"the field {name!r} is {'missing' if kind == 'missing' else 'not what the page sent'}; {AGAIN}"
-    if kind == "string_too_short":
+    if kind in {"missing", "string_too_short"}:
         return f"{field.title} is empty; write a word"
     if kind == "string_too_long":
         length, most = len(_join(fault["input"])), fault["ctx"]["max_length"]

@@ -55,8 +55,6 @@ class Doorkeeper:
         claim = self.read_link(token)
         until = parse_iso(claim["until"])
         self._forget_old()
-        if claim["nonce"] in self._used:
-            raise LinkRefused("this link was used before; ask for a new one")
         self._used[claim["nonce"]] = until
         plan_id = claim["plan_id"]
         place = ApprovalPlace.PAGE if plan_id is None else ApprovalPlace.LINK
@@ -79,6 +77,8 @@ class Doorkeeper:
         claim: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body))
         if parse_iso(claim["until"]) <= self.now():
             raise LinkRefused("this link has expired; ask for a new one")
+        if claim["nonce"] in self._used:
+            raise LinkRefused("this link was used before; ask for a new one")
         return claim
 
     def find_session(self, name: str | None) -> Session | None:

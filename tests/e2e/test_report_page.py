@@ -11,7 +11,7 @@ import pytest
 
 from Departments.core.portfolio import Account
 from Departments.Executive.approvals import load_plan
-from Departments.Executive.reporting.html_page import render_report
+from Departments.Executive.reporting.html_page import make_environment, render_report
 from Departments.Executive.reporting.pages import Pages
 from Departments.Executive.reporting.pictures import Span, draw_timeline, draw_weights
 from tests.builders.commands import AT, contents, fault_file, plan_file, run_of, say
@@ -93,6 +93,15 @@ def test_codes_are_small_print_beside_sentences(folder: Path, capsys: Capture) -
     body = html.partition("<main")[2]
     loose = re.sub(r"<code>.*?</code>", "", body, flags=re.DOTALL)
     assert re.findall(r">[^<]*\b[A-Z]{3,}_[A-Z_]{3,}\b[^<]*<", loose) == []
+
+
+def test_a_key_inside_a_sentence_is_small_print_and_a_path_stays_whole() -> None:
+    write = make_environment().from_string("{{ text|prose }}").render
+    assert write(text="The plan has max_positions_total positions") == (
+        "The plan has <small><code>max_positions_total</code></small> positions"
+    )
+    path = "/srv/my_desk/sentinel_a.db: damaged; see old_files/x, compliance_config.yaml or a-b_c"
+    assert write(text=path) == path
 
 
 def test_a_day_without_orders_has_a_page(folder: Path, capsys: Capture) -> None:

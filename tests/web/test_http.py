@@ -99,9 +99,10 @@ def test_a_link_works_once_and_not_by_being_looked_at(house: House, hands: Hands
         assert client.get(path).status_code == 200
     token = path.rpartition("/")[2]
     assert client.post("/enter", data={"token": token}).status_code == 200
-    again = TestClient(make_application(house)).post("/enter", data={"token": token})
-    assert again.status_code == 403
-    assert "used before" in again.text
+    stranger = TestClient(make_application(house))
+    for again in (stranger.post("/enter", data={"token": token}), stranger.get(path)):
+        assert again.status_code == 403
+        assert "used before" in again.text
 
 
 def test_a_link_expires_and_so_does_a_session(house: House, hands: Hands, enter: Callable[..., Visitor]) -> None:
@@ -432,6 +433,8 @@ def test_a_halt_by_the_page_is_the_one_of_the_command_line(anna: Visitor) -> Non
     assert "BUYs are halted by" in say(anna.do("/", "/desk/halt", comment="the feed is wrong", scope="buys"))
     again = say(anna.do_by_name("/desk/halt", comment="all of it", scope="all"))
     assert "BUYs and SELLs are halted by anna@desk" in again
+    without = anna.do_by_name("/desk/halt")
+    assert (without.status_code, "Reason is empty; write a word" in say(without)) == (400, True)
     assert "It takes the place of: BUYs are halted by anna@desk" in again
 
 
