@@ -34,9 +34,8 @@ _ROWS_SHOWN: Final = 60  # of every other list
 _DAYS_SHOWN: Final = 260  # of a tear sheet: a year
 _LONGEST_TEXT: Final = 500  # characters of one value; files hold the whole
 #: A code with its numbers, or a key of the limits, inside a sentence.
-_CODE: Final = re.compile(
-    r"\s*\(?\b([A-Z]{3,}_[A-Z_]*[A-Z](?::[^()]*)?|(?<![\w/\\.-])[a-z]+(?:_[a-z]+)+(?![\w/\\.-]))\)?(?=\W|$)"
-)
+_KEY: Final = r"(?<![\w/\\.-])[a-z]+(?:_[a-z]+)+(?![\w/\\.-])"
+_CODE: Final = re.compile(rf"\s*\(?\b([A-Z]{{3,}}_[A-Z_]*[A-Z](?::[^()]*)?|{_KEY})\)?(?=\W|$)")
 #: The pictures of a tear sheet: key, title, and the colours with their words.
 _FIGURES: Final = (
     ("equity", "Equity, with deposits", (("one", "equity"), ("dot", "day with a deposit or withdrawal"))),
