@@ -182,22 +182,24 @@ def _draw(document: Mapping[str, Any], orders: int) -> dict[str, Markup]:
             _read_steps(page["cash_buys_first"]),
             Decimal(document["account"]["reserve"] or 0),
         ),
-        "timeline": draw_timeline(_list_spans(document)[:orders]),
+        "timeline": draw_timeline(_list_spans(document, orders)),
         "weights": draw_weights(_read_weights(page["weights"], "ticker"), bounds["single"]),
         "sectors": draw_weights(_read_weights(page["sectors"], "name"), bounds["sector"]),
     }
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - drawn here
 
 
-def _list_spans(document: Mapping[str, Any]) -> list[Span]:
-    spans = list[Span]()
+def _list_spans(document: Mapping[str, Any], orders: int) -> list[Span]:
+    """Return each phase and, up to a number, its orders that were sent and have ended."""
+    spans, left = list[Span](), orders
     for phase in document["phases"]:
         begin, end = phase["started_at"], phase["ended_at"] or phase["started_at"]
         mine = [
             Span(t["ticker"], t["side"].lower(), parse_iso(t["sent_at"]), parse_iso(t["ended_at"]))
             for t in document["page"]["trades"]
             if (t["phase"], t["attempt"]) == (phase["name"], phase["attempt"]) and t["sent_at"] and t["ended_at"]
-        ]
+        ][:left]
+        left -= len(mine)
         if mine:
             spans += [Span(f"{phase['name']} phase", "phase", parse_iso(begin), parse_iso(end)), *mine]
     return spans
