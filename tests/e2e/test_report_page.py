@@ -91,14 +91,14 @@ def test_codes_are_small_print_beside_sentences(folder: Path, capsys: Capture) -
     faults = fault_file(folder, {"call": "submit", "symbol": "CTVA", "do": "reject", "code": 42210000})
     html = run(folder, capsys, "--exchange-faults", faults).html
     body = html.partition("<main")[2]
-    loose = re.sub(r"<code>.*?</code>", "", body, flags=re.DOTALL)
+    loose = re.sub(r"<code.*?</code>", "", body, flags=re.DOTALL)
     assert re.findall(r">[^<]*\b[A-Z]{3,}_[A-Z_]{3,}\b[^<]*<", loose) == []
 
 
 def test_a_key_inside_a_sentence_is_small_print_and_a_path_stays_whole() -> None:
     write = make_environment().from_string("{{ text|prose }}").render
     assert write(text="The plan has max_positions_total positions") == (
-        "The plan has <small><code>max_positions_total</code></small> positions"
+        'The plan has <code class="id">max_positions_total</code> positions'
     )
     path = "/srv/my_desk/sentinel_a.db: damaged; see old_files/x, compliance_config.yaml or a-b_c"
     assert write(text=path) == path

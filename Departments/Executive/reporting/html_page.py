@@ -39,7 +39,7 @@ _CODE: Final = re.compile(rf"\s*\(?\b([A-Z]{{3,}}_[A-Z_]*[A-Z](?::[^()]*)?|{_KEY
 #: The pictures of a tear sheet: key, title, and the colours with their words.
 _FIGURES: Final = (
     ("equity", "Equity, with deposits", (("one", "equity"), ("dot", "day with a deposit or withdrawal"))),
-    ("growth", "Growth and drawdown beside SPY", (("one", "growth"), ("two", "SPY"), ("three", "drawdown"))),
+    ("growth", "Growth, SPY and drawdown", (("one", "growth"), ("two", "SPY"), ("three", "drawdown"))),
     ("money", "Cash and reserve", (("one", "cash after the run"), ("two", "reserve"))),
     ("use", "Deployment and turnover", (("one", "invested"), ("two", "turnover"))),
     ("realised", "Realised profit by day", (("one", "realised"),)),
@@ -178,7 +178,7 @@ def _draw(document: Mapping[str, Any], orders: int) -> dict[str, Markup]:
     page, bounds = document["page"], _find_bounds(document)
     drawn = {
         "cash": draw_cash(
-            _read_steps(page["cash"]),
+            _read_steps(page["cash"]) if any(what for _, _, what in page["cash"]) else [],
             _read_steps(page["cash_buys_first"]),
             Decimal(document["account"]["reserve"] or 0),
         ),
@@ -233,7 +233,7 @@ def _shorten(value: object) -> object:
 def _write_prose(sentence: object) -> Markup:
     """Return a sentence with the codes in it as small print."""
     parts = _CODE.split(make_safe(_shorten(sentence)))
-    small = Markup(" <small><code>{}</code></small>")
+    small = Markup(' <code class="id">{}</code>')
     return Markup("").join(small.format(part) if number % 2 else escape(part) for number, part in enumerate(parts))
 
 
@@ -250,4 +250,4 @@ def _write_money(amount: object) -> str:
 
 
 def _write_share(share: object) -> str:
-    return "" if share is None else f"{Decimal(str(share)) * 100:.1f} %"
+    return "" if share is None else f"{Decimal(str(share)) * 100:.1f}\u00a0%"

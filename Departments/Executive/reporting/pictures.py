@@ -96,7 +96,7 @@ def draw_weights(rows: Sequence[tuple[str, Decimal, Decimal]], most: Decimal | N
     step = next((size for size in _STEPS if top / size <= 6), top)
     ticks = [step * number for number in range(int(top / step) + 1)]
     chart = pygal.HorizontalBar(
-        value_formatter=lambda value: percent(Decimal(str(value)), 0),
+        value_formatter=_write_percent,
         y_labels=[*(tick for tick in ticks if all(abs(tick - each) > top / 12 for each in bound)), *bound],
         y_labels_major=list(bound),
         range=(0, top),
@@ -106,6 +106,12 @@ def draw_weights(rows: Sequence[tuple[str, Decimal, Decimal]], most: Decimal | N
     chart.add("after", [float(after) for _, _, after in shown])  # the later series is drawn above
     chart.add("before", [float(before) for _, before, _ in shown])
     return _render(chart)
+
+
+def _write_percent(value: float) -> str:
+    """Return a share as a percentage; a limit such as 12.5% keeps its tenth."""
+    share = Decimal(str(round(value, 4)))
+    return percent(share, 0 if share * 100 % 1 == 0 else 1)
 
 
 def _settings(height: int) -> dict[str, Any]:
@@ -118,11 +124,12 @@ def _settings(height: int) -> dict[str, Any]:
         "disable_xml_declaration": True,
         "show_legend": False,
         "print_values": False,
+        "max_scale": 8,
         "margin": 6,
         "margin_right": 46,  # half of the last label
         "spacing": 6,
         "truncate_label": -1,
-        "style": Style(label_font_size=12, major_label_font_size=12),  # only to measure the labels
+        "style": Style(label_font_size=15, major_label_font_size=15),  # only to measure the labels
     }
 
 
@@ -179,7 +186,7 @@ def _length(span: Span, whole: float) -> float:
 
 
 def _ticks(whole: float) -> list[float]:
-    return [whole * step / 4 for step in range(5)]
+    return [whole * step / 3 for step in range(4)]
 
 
 def _clock_from(first: datetime) -> Callable[[float], str]:
