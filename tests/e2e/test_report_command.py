@@ -12,6 +12,7 @@ from Departments.bootstrap import LEDGER_FILE
 from Departments.Executive.approvals import load_plan
 from tests.builders.commands import contents, plan_file, run_of, say
 from tests.builders.desk import desk, two_and_two, workspace
+from tests.builders.pages import Page
 from tests.fakes.moments import when_it_says
 
 Capture = pytest.CaptureFixture[str]
@@ -98,11 +99,16 @@ def test_a_day_that_still_runs_has_a_report_so_far(tmp_path: Path, capsys: Captu
 
     def look() -> None:
         opened = desk(folder)
-        seen.append(opened.pages.render(load_plan(opened.ledger.plans, NAME)))
+        plan = load_plan(opened.ledger.plans, NAME)
+        seen.extend((opened.pages.render(plan), opened.reporter.report(plan).text))
         opened.close()
 
     with when_it_says("BUY phase: 2 orders", look):
         assert say(capsys, *run_of(folder, "--plan", plan_file(folder))).code == 0
-    (html,) = seen
+    html, text = seen
     assert "the day is still running" in html
-    assert "2 sold, 0 bought" in html
+    page = Page(html).text
+    assert "2 sold, 0 bought, 40 % invested" in page  # by the cash of now
+    assert "What needs a person Nothing." in page
+    assert "Cash adds up not counted yet" in page
+    assert "The cash is counted when the run has ended." in text

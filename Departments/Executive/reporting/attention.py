@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from Departments.core.orders import OrderStatus
+from Departments.core.statuses import ExecutionStatus
 from Departments.Executive.reporting.reason_words import describe_reasons
 from Departments.Executive.reporting.run_cash import describe_difference
 
@@ -20,7 +21,7 @@ def list_needs(document: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _account(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     identity = document["cash_identity"]
-    if not identity["holds"]:
+    if not identity["holds"] and document["status"] != ExecutionStatus.RUNNING:
         found = identity["difference"]
         amount = describe_difference(None if found is None else Decimal(found))
         yield _need(f"The cash of the run does not add up: it is {amount}", f"{RECONCILE} compares ledger and account")

@@ -9,6 +9,7 @@ from typing import Any
 from Departments.core.moments import show_text
 from Departments.core.money import usd_cents
 from Departments.core.safe_text import Form, make_safe
+from Departments.core.statuses import ExecutionStatus
 from Departments.Executive.reporting.run_cash import describe_difference
 from Departments.Executive.reporting.since_last import since_last_lines
 
@@ -93,7 +94,9 @@ def _cash_lines(document: Mapping[str, Any], lowest_with_buys_first: Decimal) ->
         ("Reserve", _money(account["reserve"])),
     ]
     broken = (f"\n**A fill broke a limit**: {sentence}." for sentence in document.get("broken_limits", ()))
-    return [*_table(("", "Amount"), amounts), "", _identity_sentence(identity), *broken]
+    is_running = document["status"] == ExecutionStatus.RUNNING
+    sum_up = "The cash is counted when the run has ended." if is_running else _identity_sentence(identity)
+    return [*_table(("", "Amount"), amounts), "", sum_up, *broken]
 
 
 def _phase_section(phase: Mapping[str, Any]) -> list[str]:

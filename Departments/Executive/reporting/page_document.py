@@ -45,12 +45,13 @@ def add_page(ledger: Ledger, plan: TradingPlan, document: Mapping[str, Any]) -> 
     trades = ledger.plans.trades(plan.plan_id)
     outlook = plan.extra.get(OUTLOOK)
     outlook = outlook if isinstance(outlook, Mapping) else {}
+    invested = _share(run.equity - _find_cash(run, fills), run.equity)
     page = {
-        "title": _write_title(run, trades),
+        "title": _write_title(run, trades, invested),
         "trading_day": run.trading_day.isoformat(),
         "started_at": iso(first.started_at),
         "ended_at": None if run.ended_at is None else iso(run.ended_at),
-        "invested": _share(_sum_invested(run), run.equity),
+        "invested": invested,
         "cash": [list(step) for step in _cash_steps(run, fills)],
         "cash_buys_first": [list(step) for step in _cash_steps(run, _with_buys_first(fills))],
         "numbers": _sum_up(run, fills, trades),
@@ -74,19 +75,19 @@ def add_page(ledger: Ledger, plan: TradingPlan, document: Mapping[str, Any]) -> 
     return {**document, "page": page}
 
 
-def _write_title(run: ExecutionRecord, trades: Iterable[TradeRecord]) -> str:
+def _write_title(run: ExecutionRecord, trades: Iterable[TradeRecord], invested: str | None) -> str:
     """Return the day in words: date, symbols sold and bought, share of equity invested."""
     filled = {(t.phase, t.symbol) for t in trades if t.filled_qty > 0}
     sold, bought = (sum(phase is name for phase, _ in filled) for name in (PhaseName.SELL, PhaseName.BUY))
     day = run.trading_day
-    share = _share(_sum_invested(run), run.equity)
-    invested = "" if share is None else f", {Decimal(share) * 100:.0f} % invested"
+    share = "" if invested is None else f", {Decimal(invested) * 100:.0f} % invested"
     done = f"{sold} sold, {bought} bought" if sold or bought else "nothing traded"
-    return f"{day:%A}, {day.day} {day:%B %Y} — {done}{invested}"
+    return f"{day:%A}, {day.day} {day:%B %Y} — {done}{share}"
 
 
-def _sum_invested(run: ExecutionRecord) -> Decimal:
-    return run.equity - (run.cash_before if run.cash_after is None else run.cash_after)
+def _find_cash(run: ExecutionRecord, fills: Iterable[FillRecord]) -> Decimal:
+    """Return the cash at the end, or so far."""
+    return cash_path(run.cash_before, fills)[-1] if run.cash_after is None else run.cash_after
 
 
 def _share(amount: Decimal, equity: Decimal) -> str | None:
