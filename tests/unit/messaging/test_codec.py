@@ -260,6 +260,14 @@ def test_other_fences_are_not_the_payload() -> None:
     assert decode(APPROVAL.replace("```json", "```python")).payload is None
 
 
+@pytest.mark.parametrize("key", ["trades", r"tr\u0061des"])
+def test_a_payload_is_read_without_its_long_lists(key: str) -> None:
+    long = decode(APPROVAL.replace('"shares": 92', f'"{key}": [{{"ticker": "ACME"}}]'))
+    assert (long.payload or {})["trades"] == [{"ticker": "ACME"}]
+    assert long.payload_without("trades", "skipped") == (long.payload or {}) | {"trades": []}
+    assert decode(APPROVAL).payload_without("trades", "skipped") == decode(APPROVAL).payload
+
+
 def test_a_message_without_a_fence_has_no_payload() -> None:
     assert decode(APPROVAL[: APPROVAL.index("```json")]).payload is None
 
