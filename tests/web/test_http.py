@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Event, Timer
 
 import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+from Departments.bootstrap import Choices
 from Departments.core.approvers import AUTOMATIC
+from Departments.core.platform.clock import SimulatedClock
 from Departments.Executive.day_order import DayOrder
 from Departments.web.application import House, make_application
 from Departments.web.deeds import OF_A_PLAN
 from Departments.web.forms import MEDIA_TYPE
 from Departments.web.guard import LARGEST
-from tests.builders.desk import desk, two_and_two, write_yaml
+from tests.builders.desk import MORNING, desk, two_and_two, write_yaml
 from tests.builders.pages import Page
 from tests.web.conftest import Hands, link
 
@@ -388,6 +391,35 @@ def test_an_approved_plan_is_executed_after_one_more_question(anna: Visitor) -> 
     assert "2 sold, 2 bought" in anna.open(f"/reports/{NAME}").text
     assert NAME in anna.open("/days").text
     assert (anna.house.workspace / "Reports" / f"{NAME}.html").exists()
+
+
+class HeldClock(SimulatedClock):
+    """A clock whose first wait lasts until somebody lets it go on."""
+
+    def __init__(self) -> None:
+        super().__init__(MORNING)
+        self.goes_on = Event()
+
+    def sleep(self, seconds: float) -> None:
+        assert self.goes_on.wait(20)
+        super().sleep(seconds)
+
+
+def test_the_end_of_the_page_waits_for_an_execution_that_it_began(house: House, hands: Hands) -> None:
+    clock = HeldClock()
+    held = replace(house, choices=Choices(clock=clock))
+    application = make_application(held)
+    with TestClient(application) as client:
+        assert client.post("/enter", data={"token": link(held, hands).rpartition("/")[2]}).status_code == 200
+        anna = Visitor(held, client)
+        anna.do(PLAN, f"{PLAN}/approve")
+        assert "is being executed" in say(anna.do(f"{PLAN}/execute", f"{PLAN}/execute"))
+        Timer(0.1, clock.goes_on.set).start()
+    opened = desk(house.workspace)
+    run = opened.ledger.plans.execution(NAME)
+    assert run is not None
+    assert run.ended_at is not None
+    opened.close()
 
 
 def test_what_is_not_approved_is_not_executed(anna: Visitor) -> None:

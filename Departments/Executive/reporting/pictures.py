@@ -28,6 +28,7 @@ WIDTH: Final = 520  # of every picture, in its own units: the page scales it, to
 ROW: Final = 14  # units of height for one bar
 #: Distances between two ticks of weights.
 _STEPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+DAYS_NAMED: Final = 4  # below a picture of days: more would run together on a phone
 SHOWN: Final = 40  # rows of a picture of weights; the table beside it has all
 #: What pygal draws for its script, and what the page says in words.
 _UNUSED: Final = frozenset({"comment", "defs", "desc", "title", "script", "style", "metadata"})
@@ -213,7 +214,7 @@ def draw_days(
 
     chart = pygal.Line(value_formatter=write, show_minor_x_labels=False, **_settings(height=200))
     chart.x_labels = list(days)
-    every = max(1, len(days) // 6)
+    every = -(-len(days) // DAYS_NAMED)
     chart.x_labels_major = list(days[::every])
     for values in lines:
         chart.add("", list(map(_float, values)), show_dots=len(days) == 1)
