@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -115,7 +116,9 @@ def show_failure(failure: Failure, *, as_json: bool) -> int:
     """Print a failure to standard error, to standard output too `as_json`, and return its exit code."""
     if as_json:
         line = json.dumps(failure.document(), ensure_ascii=False, default=str)
-        sys.stdout.write(escape_in_json(line) + "\n")
+        with suppress(OSError):  # what standard output goes to may be the very trouble
+            sys.stdout.write(escape_in_json(line) + "\n")
+            sys.stdout.flush()
     screen = Console(stderr=True, soft_wrap=True, highlight=False)
     screen.print(make_safe(failure.sentence), style="red", markup=False, emoji=False)
     return failure.exit_code

@@ -14,9 +14,9 @@ from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.moments import iso
+from Departments.core.readers import read_time_of_day
 from Departments.core.settings import ScheduleSettings
 from Departments.core.trading_calendar import trading_day
-from Departments.core.validation import validate
 from Departments.Executive.overview.due_runs import find_overdue
 from Departments.Executive.overview.problems import describe_overdue
 from Departments.Executive.overview.reading import find_progress
@@ -67,7 +67,10 @@ def _capitalise(text: str) -> str:
 def _read_schedule(desk: Desk, by: str | None) -> ScheduleSettings:
     schedule = desk.settings.schedule
     if by is not None:
-        schedule = validate(ScheduleSettings, {"overdue_by": by}, Path("--by"))
+        try:
+            return schedule.model_copy(update={"overdue_by": read_time_of_day(by)})
+        except ValueError as error:
+            raise BadInput("--by", "", *str(error).split("; ", 1)) from error
     if schedule.overdue_by is None:
         raise BadInput("--by", "", "nobody says when a run is overdue", "write departments overdue --by 10:30")
     return schedule

@@ -92,6 +92,8 @@ CREATE TABLE foreign_positions (
 );
 CREATE TABLE fault_scripts (script TEXT PRIMARY KEY, first_entry INTEGER NOT NULL, entries INTEGER NOT NULL)
 """
+#: What reading raises. Of a damaged file SQLite's own words may be bytes that are no text.
+UNUSABLE: Final = (sqlite3.Error, UnicodeDecodeError)
 
 
 def retire_file(path: Path, now: datetime) -> Path:
@@ -105,7 +107,7 @@ def retire_file(path: Path, now: datetime) -> Path:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.execute("PRAGMA journal_mode = DELETE")  # fails while another program has the file open
         files.rename(path, kept)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *UNUSABLE) as error:
         raise_for_disk(error, path)
         raise BadInput(
             path, "", f"cannot be put away ({describe_database(error)})", "end the program that uses it"
@@ -122,7 +124,7 @@ def find_last_moment(path: Path) -> datetime | None:
             known = [f"SELECT max({column}) FROM {table}" for table, column in columns if table in tables]  # noqa: S608
             sql = " UNION ALL ".join([*known, "SELECT value FROM meta WHERE key = 'started_at'"])
             found = [parse_iso(row[0]) for row in connection.execute(sql) if row[0]]
-    except sqlite3.Error:
+    except UNUSABLE:
         return None
     return max(found, default=None)
 
@@ -133,7 +135,7 @@ def count_ending(path: Path, now: datetime) -> int:
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
             return int(connection.execute(sql, (encode(now),)).fetchone()[0])
-    except sqlite3.Error:
+    except UNUSABLE:
         return 0
 
 
@@ -163,7 +165,7 @@ class ExchangeFile:
             )
             self._close = weakref.finalize(self, self._connection.close)
             self._prepare()
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *UNUSABLE) as error:
             raise self._opening_error(error) from error
 
     def _opening_error(self, error: Exception) -> DepartmentsError:
@@ -234,7 +236,7 @@ class ExchangeFile:
         except BaseException:
             self.edits += 1
             if self._connection.in_transaction:
-                with suppress(sqlite3.Error):  # of a disk in trouble: the journal undoes it at the next opening
+                with suppress(*UNUSABLE):  # of a disk in trouble: the journal undoes it at the next opening
                     self._connection.execute("ROLLBACK")
             raise
         finally:
@@ -249,7 +251,7 @@ class ExchangeFile:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except UNUSABLE as error:
             problem = f"the simulated exchange does not answer ({describe_database(error)})"
             mend = find_mend(error, self.path)
             if mend is not None:

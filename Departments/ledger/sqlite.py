@@ -31,6 +31,8 @@ WORDS = Words(
     text="TEXT", whole="INTEGER", data="BLOB", identity="INTEGER PRIMARY KEY", clustered=" WITHOUT ROWID"
 )  # https://www.sqlite.org/withoutrowid.html
 JOINED: AbstractContextManager[None] = nullcontext()
+#: What reading raises. Of a damaged file SQLite's own words may be bytes that are no text.
+UNUSABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 BUSY_SECONDS = 30.0
 SHORT_SECONDS = 1.0  # the wait of programs that only look
 #: SQLite flushes every commit before it returns (https://www.sqlite.org/pragma.html#pragma_synchronous).
@@ -84,7 +86,7 @@ class SqliteDatabase:
             self._connection = sqlite3.connect(
                 path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS
             )
-        except sqlite3.DatabaseError as error:
+        except UNUSABLE as error:
             raise _ledger_error(self.path, error) from error
         self._close = weakref.finalize(self, self._connection.close)
         self._connection.row_factory = sqlite3.Row
@@ -110,7 +112,7 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Write the log into the file, as far as nobody else reads it, and close the file."""
-        with suppress(sqlite3.Error):
+        with suppress(*UNUSABLE):
             self._connection.execute("PRAGMA busy_timeout = 0")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._close()
@@ -170,14 +172,14 @@ class SqliteDatabase:
         """Run one statement and return the number of changed rows. Raises LedgerBusy or LedgerError."""
         try:
             return self._connection.execute(sql, values).rowcount
-        except sqlite3.DatabaseError as error:
+        except UNUSABLE as error:
             raise _ledger_error(self.path, error) from error
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return every row of a query."""
         try:
             return self._run(sql, values).fetchall()
-        except sqlite3.DatabaseError as error:
+        except UNUSABLE as error:
             raise _ledger_error(self.path, error) from error
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
@@ -192,7 +194,7 @@ class SqliteDatabase:
     def _run(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
         try:
             return self._connection.execute(sql, values)
-        except sqlite3.DatabaseError as error:
+        except UNUSABLE as error:
             raise _ledger_error(self.path, error) from error
 
     def _create(self, tables: Sequence[Table[Any]]) -> None:
@@ -250,8 +252,14 @@ def _write_mend(version: int) -> str:
     return f"older than this program reads ({VERSION}); move it away and see `departments reconcile`."
 
 
-def _ledger_error(path: Path, error: sqlite3.DatabaseError) -> DepartmentsError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+def _code_of(error: sqlite3.DatabaseError | UnicodeDecodeError) -> int:
+    if isinstance(error, UnicodeDecodeError):
+        return sqlite3.SQLITE_CORRUPT
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _ledger_error(path: Path, error: sqlite3.DatabaseError | UnicodeDecodeError) -> DepartmentsError:
+    code = _code_of(error)
     if code in _BUSY:
         return LedgerBusy(
             f"{path}: the ledger is locked by another process; close what uses it and run the same command again."
@@ -270,7 +278,7 @@ def query_read_only(path: Path, sql: str, *, immutable: bool = False) -> list[An
     """
     try:
         return _query(path, sql, immutable=immutable)
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return []
 
 
@@ -282,12 +290,15 @@ def query_existing(path: Path, sql: str, patience: float = BUSY_SECONDS) -> list
     """
     try:
         return _query(path, sql, patience=patience)
-    except sqlite3.DatabaseError as error:
-        if path.with_name(f"{path.name}-wal").exists() or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
+    except UNUSABLE as error:
+        if (
+            path.with_name(f"{path.name}-wal").exists()
+            or getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_CANTOPEN
+        ):
             raise _ledger_error(path, error) from error
     try:
         return _query(path, sql, immutable=True)
-    except sqlite3.DatabaseError as error:
+    except UNUSABLE as error:
         raise _ledger_error(path, error) from error
 
 
@@ -318,7 +329,7 @@ def copy_database(source: Path, target: Path) -> None:
         ):
             old.backup(new)
             new.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.DatabaseError as error:
+    except UNUSABLE as error:
         raise _ledger_error(source, error) from error
 
 
@@ -328,7 +339,7 @@ def check_unlocked(path: Path) -> None:
         with closing(sqlite3.connect(address(path.absolute(), "rw"), uri=True, timeout=SHORT_SECONDS)) as opened:
             opened.execute("BEGIN EXCLUSIVE")
             opened.execute("ROLLBACK")
-    except sqlite3.DatabaseError as error:
+    except UNUSABLE as error:
         raise _ledger_error(path, error) from error
 
 
@@ -337,7 +348,7 @@ def set_journal(path: Path, mode: str) -> None:
     try:
         with closing(sqlite3.connect(address(path.absolute(), "rw"), uri=True, timeout=SHORT_SECONDS)) as opened:
             opened.execute(f"PRAGMA journal_mode = {mode}")
-    except sqlite3.DatabaseError as error:
+    except UNUSABLE as error:
         raise _ledger_error(path, error) from error
 
 

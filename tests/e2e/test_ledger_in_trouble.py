@@ -232,3 +232,21 @@ def test_at_the_very_same_moment_too_questions_are_asked_anew_when_the_ledger_go
     assert (again.code, again.document["status"]) == (1, "FAILED")
     assert "this ledger was restored" in again.document["message"]
     assert orders_at(folder) == before
+
+
+# --- damaged in a place that SQLite repeats ---
+
+
+@pytest.mark.parametrize("command", ["run", "status", "history", "reconcile", "halt --reason x", "overdue --by 9:00"])
+@pytest.mark.parametrize(("file", "codes"), [(LEDGER_FILE, {3}), (EXCHANGE_FILE, {0, 1, 2, 4})])
+def test_damage_that_is_no_text_is_one_sentence(
+    folder: Path, capsys: Capture, command: str, file: str, codes: set[int]
+) -> None:
+    with closing(sqlite3.connect(folder / file)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = (folder / file).read_bytes()
+    (folder / file).write_bytes(data.replace(b"CREATE TABLE", b"CREATE \xff\xfe\xfdLE"))
+    said = say(capsys, *command.split(), "--workspace", folder, "--at", iso(LATER))
+    assert said.code in codes
+    assert "Unexpected" not in said.err
+    assert file != LEDGER_FILE or "its content is damaged); put a copy of the ledger in its place" in said.err

@@ -76,6 +76,8 @@ def describe_database(error: Exception) -> str:
     """Return an error of SQLite or of the system in our words."""
     if isinstance(error, OSError):
         return files.describe(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "its content is damaged"
     name = getattr(error, "sqlite_errorname", None)
     return _DATABASE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF) or (
         f"SQLite answers {name}" if name else str(error)
